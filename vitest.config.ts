@@ -1,12 +1,29 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 
-/** `npm test` runs the quick form; `npm run test:long` (TANDEM_TESTS=long) runs `*.long.test.ts`. */
+/** `npm test` runs the quick form; `npm run test:long` (TANDEM_TESTS=long) runs the long one. */
 const long = process.env.TANDEM_TESTS === "long";
 const LONG = "**/*.long.test.ts";
+const OTHERS = ["node_modules", "dist"];
+
+/** Quick tests that do more in the long form: they use `core/test-form.test-support.ts`. */
+function inBothForms(): string[] {
+  const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !OTHERS.includes(entry.name))
+    .map(({ name }) => name);
+  return folders
+    .flatMap((folder) =>
+      readdirSync(join(import.meta.dirname, folder), { recursive: true, encoding: "utf8" })
+        .filter((path) => path.endsWith(".test.ts"))
+        .map((path) => `${folder}/${path.replaceAll("\\", "/")}`),
+    )
+    .filter((path) => readFileSync(path, "utf8").includes("/test-form.test-support.ts"));
+}
 
 export default defineConfig({
   test: {
-    include: [long ? LONG : "**/*.test.ts"],
+    include: long ? [LONG, ...inBothForms()] : ["**/*.test.ts"],
     exclude: [...configDefaults.exclude, "dist/**", ...(long ? [] : [LONG])],
     setupFiles: ["checks/property-seed.test-support.ts"],
     // They end what hangs. On a busy machine a deployment takes ten seconds to start, and a test several.

@@ -28,7 +28,7 @@ function part(name: string, ...given: readonly string[]): PartResult {
 const leading = (cell: string): number => Number.parseFloat(cell.replaceAll(",", ""));
 
 test("peers: a workload has a row of its own, and one per peer with its ratio or a next step", () => {
-  const names = ["naive", "c++", "c++ tuned"];
+  const names = ["c++"];
   const { rows, skipped, targets } = part("peers", "--workload", "C", "J", "--peer", ...names);
   expect(rows.length).toBe(2 * (1 + names.length - skipped.length));
   for (const [workload, , rate, ratio] of rows) {

@@ -1,15 +1,13 @@
 /**
- * A simulation in a process of its own, by this simulator or by the naive engine, through the
- * public path: a scenario document into `runReplication`. A run of a twentieth goes first, so that
- * the compiler has seen the code.
+ * A simulation in a process of its own through the public path: a scenario document into
+ * `runReplication`. A run of a twentieth goes first, so that the compiler has seen the code.
  *
- *   node engine-main.js ENGINE WORKLOAD REQUESTS SEED      prints one `Measurement`
+ *   node engine-main.js WORKLOAD REQUESTS SEED      prints one `Measurement`
  */
 import { runReplication } from "../sim/replication.ts";
 import { prepareCompiler } from "../sweep/compiler-settings.ts";
 import type { Measurement } from "./measure/measurement.ts";
-import { type WorkloadName, workloadDocument } from "./measure/reference-workloads.ts";
-import { runNaive } from "./peers/naive-engine.ts";
+import { workloadDocument } from "./measure/reference-workloads.ts";
 
 /** Events of a request on any of the workloads. */
 const EVENTS_EACH = 2;
@@ -34,11 +32,8 @@ function runTandem(workload: string, requests: number, seed: number, share: numb
   };
 }
 
-const [engine, workload, requests, seed] = process.argv.slice(2);
-const run = (share: number): Result =>
-  engine === "naive"
-    ? runNaive(workload as WorkloadName, Math.ceil(Number(requests) * share))
-    : runTandem(workload, Number(requests), Number(seed), share);
+const [workload, requests, seed] = process.argv.slice(2);
+const run = (share: number): Result => runTandem(workload, Number(requests), Number(seed), share);
 
 run(1 / 20);
 const cpuFrom = process.cpuUsage();

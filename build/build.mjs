@@ -21,7 +21,7 @@ const dist = join(root, "dist");
 const stamp = join(dist, "build-stamp.txt");
 
 /** Data files (protobuf definitions, fonts, other languages) stand below dist/ as they do here. */
-const DATA = /(\.(proto|ttf|css|yaml|cpp|hpp|rs|py|mjs)|Dockerfile)$/;
+const DATA = /(\.(proto|ttf|css|yaml|cpp|py|mjs)|Dockerfile)$/;
 const DATA_FOLDERS = ["bench", "cluster", "deploy", "reports", "scenarios"];
 const CODE_FOLDERS = JSON.parse(readFileSync(join(root, "tsconfig.build.json"), "utf8")).include;
 /** Versions of compiler and bundled packages are in npm's own list of what is installed. */
@@ -40,8 +40,8 @@ const web = filesBelow("web", /(?<!\.test|\.test-support)\.(tsx?|css|html|svg|js
 const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
-  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "browser.js", "what-if.html"],
-  "web/index.html",
+  ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
+  ...["web/index.html", "web/assets/browser.js"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
 ];
@@ -79,8 +79,6 @@ async function build() {
   await makeBundles(root);
   const { makeClusterBundle } = await import("./make-cluster-bundle.mjs");
   await makeClusterBundle(root);
-  const { makeBrowser } = await import("./make-browser.mjs");
-  await makeBrowser(root);
   const { makeWhatIf } = await import("./make-what-if.mjs");
   await makeWhatIf(root);
   const { makeWeb } = await import("./make-web.mjs");

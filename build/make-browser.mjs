@@ -1,4 +1,4 @@
-// Makes dist/browser.js: the entry `tandem-serving/browser` with all that it needs, one module for any browser.
+// Bundles the entry `tandem-serving/browser` with all that it needs as one module for any browser.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -15,13 +15,15 @@ export const BROWSER_OPTIONS = {
   plugins: [wholeZod()],
 };
 
-export async function makeBrowser(root) {
-  await build({
+/** The module's text. `make-web.mjs` puts it among the files of the web app, which uses it as well. */
+export async function browserModule(root) {
+  const { outputFiles } = await build({
     ...BROWSER_OPTIONS,
     entryPoints: [join(root, "library/browser.ts")],
-    outfile: join(root, "dist/browser.js"),
     format: "esm",
+    write: false,
   });
+  return outputFiles[0].text;
 }
 
 /** zod's `z` is an object of everything, 40 languages included; as a namespace, unused parts fall away. */

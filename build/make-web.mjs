@@ -1,16 +1,22 @@
-// Makes dist/web: the web app as static files, for a server at any path.
+// Makes dist/web: the web app as static files, for a server at any path, and among them the package's entry
+// for browsers (assets/browser.js), which the page and its worker import.
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import react from "@vitejs/plugin-react";
 import { build } from "vite";
+import { browserModule } from "./make-browser.mjs";
 
 export async function makeWeb(root) {
+  const simulator = await browserModule(root);
+  const plugin = sharedSimulator(createHash("sha256").update(simulator).digest("hex").slice(0, 8));
   await build({
     root: join(root, "web"),
     configFile: false,
     base: "./",
     publicDir: false,
     logLevel: "warn",
-    plugins: [react()],
+    plugins: [react(), plugin],
     build: {
       outDir: join(root, "dist/web"),
       emptyOutDir: true,
@@ -23,6 +29,16 @@ export async function makeWeb(root) {
       chunkSizeWarningLimit: 900,
       modulePreload: { polyfill: false },
     },
-    worker: { format: "es" },
+    worker: { format: "es", plugins: () => [plugin] },
   });
+  writeFileSync(join(root, "dist/web/assets/browser.js"), simulator);
+}
+
+/** The digest is in the address, so that browsers may keep the file for ever. */
+function sharedSimulator(digest) {
+  const resolveId = (source) =>
+    source.endsWith("/library/browser.ts")
+      ? { id: `./browser.js?${digest}`, external: true }
+      : undefined;
+  return { name: "shared-simulator", enforce: "pre", resolveId };
 }

@@ -1,17 +1,17 @@
 /** Models that take tensors are calibrated and validated on tensors, given in a file or at random. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chain, writeScaling } from "../cluster/backends.test-support.ts";
 import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import { withDeployment } from "../cluster/deployment.test-support.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { floatsOf } from "../models/tensor.ts";
 import { collectInputs, contentsFor } from "./contents.ts";
 import { ModelWorker } from "./model-worker.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-tensors-"));
+const folder = temporaryFolder("tensors");
 const file = join(folder, "given.json");
 const workers = new Map<string, ModelWorker>();
 const implementations = { double: { onnx: "double.onnx" }, tenfold: { onnx: "tenfold.onnx" } };
@@ -32,7 +32,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([...workers.values()].map((worker) => worker.stop()));
-  rmSync(folder, { recursive: true });
 });
 
 describe("a pipeline of tensors", () => {

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import "./tutorial.test.ts";
 import { outputOf, type Step, tutorialFolder, tutorialSteps } from "./tutorial.test-support.ts";
 
 const folder = tutorialFolder();

@@ -1,17 +1,16 @@
 /** The bundles of the build; `npm run build` comes before these tests. */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { withSourcePlaces } from "../build/source-places.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SCENARIO = join(ROOT, "scenarios/queueing/mm1.yaml");
-const scratch = mkdtempSync(join(tmpdir(), "tandem-bundle-"));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = temporaryFolder("bundle");
 
 /** The built program, without the modules that are in its bundle. */
 for (const part of ["package.json", "dist/build", "dist/cli"]) {

@@ -1,47 +1,25 @@
 /** `tandem calibrate`: measures on this machine, or on those of an inventory, and writes the profiles that the scenario names. */
 import { dirname, resolve } from "node:path";
-import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
-import type { ContentsSource } from "../calibration/contents.ts";
-import { Fault } from "../core/fault.ts";
+import type { Calibration } from "../calibration/calibrate.ts";
 import type { Profile } from "../core/profile.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { inventoryFor } from "../library/inventory-file.ts";
-import { inputsOf } from "../library/scenario.ts";
+import { type CalibrateOptions, calibrate as measure } from "../library/calibrate.ts";
 import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
 import { progress } from "./progress.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface CalibrateArguments extends ScenarioArguments, ContentsSource {
+export interface CalibrateArguments extends ScenarioArguments, CalibrateOptions {
   readonly json: boolean;
-  readonly precision: number;
-  readonly maxSeconds: number;
-  readonly maxPilotSeconds?: number;
-  readonly on?: string;
 }
 
-/** Contention is measured up to this many busy replicas of one machine. */
-const CONTENTION_LEVELS = 4;
-
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
-  if (!(args.precision > 0 && args.precision < 1)) {
-    throw new Fault("usage", `--precision is a share such as 0.02, got ${args.precision}`);
-  }
   const loaded = await loadScenario(args, { requireTimes: false });
-  const targets = profilePaths(loaded);
-  const inventory = inventoryFor(args.on, [loaded.document]);
   let shown = progress("measure", { total: 1 });
-  const calibration = await measure(loaded.document, {
-    source: args,
-    folder: inputsOf(loaded).folder,
-    ...{ own: loaded.own, inventory },
-    precision: args.precision,
-    maxSeconds: args.maxSeconds,
-    maxPilotSeconds: args.maxPilotSeconds,
-    contentionLevels: CONTENTION_LEVELS,
-    date: new Date().toISOString(),
-    onStep: (step) => process.stderr.write(`calibrate: ${step}\n`),
-    onProgress: (done, total) => {
+  const calibration = await measure(loaded, {
+    ...args,
+    onNote: (step) => process.stderr.write(`calibrate: ${step}\n`),
+    onProgress: ({ done, total }) => {
       if (done === 0) {
         shown.stop();
         shown = progress("precise enough", { total });
@@ -50,7 +28,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
     },
   });
   shown.stop();
-  const written = writeProfiles(loaded, targets, calibration);
+  const written = writeProfiles(loaded, calibration);
   if (args.json) {
     const document = { schema: "tandem/calibration@1", written, ...calibration };
     process.stdout.write(`${JSON.stringify(document)}\n`);
@@ -58,7 +36,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   return calibration;
 }
 
-/** Where each model's profile goes, by model and kind of device. Throws Fault when there is nothing to measure. */
+/** Where each model's profile goes, by model and kind of device. */
 function profilePaths(loaded: LoadedScenario): Paths {
   const paths: Record<string, Readonly<Record<string, string>>> = {};
   for (const [name, model] of Object.entries(loaded.document.models)) {
@@ -70,11 +48,6 @@ function profilePaths(loaded: LoadedScenario): Paths {
       entries.map(([device, path]) => [device, resolve(dirname(loaded.file), path)]),
     );
   }
-  if (Object.keys(paths).length === 0) {
-    throw new Fault("invalid-input", `no model of ${loaded.file} names an implementation`, {
-      hint: "give models.<name>.implementation, e.g. { name: ssd-mobilenet-v2 }",
-    });
-  }
   return paths;
 }
 
@@ -85,11 +58,10 @@ type Paths = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 function writeProfiles(
   loaded: LoadedScenario,
-  targets: Paths,
   { profiles, deviceProfiles, overheadProfile }: Calibration,
 ): string[] {
   const written: string[] = [];
-  for (const [name, byDevice] of Object.entries(targets)) {
+  for (const [name, byDevice] of Object.entries(profilePaths(loaded))) {
     for (const [device, path] of Object.entries(byDevice)) {
       // This machine stands for every kind of device.
       writeJson(path, deviceProfiles?.[name]?.[device] ?? profiles[name]);

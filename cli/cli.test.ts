@@ -1,15 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { compileSystem } from "../core/compile.ts";
 import { profileSchema } from "../core/profile.ts";
 import { replayLog } from "../core/replay.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import type { PlanDocument } from "../library/plan-results.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
@@ -19,8 +19,7 @@ import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const TANDEM = join(ROOT, "dist/cli/tandem.js");
-const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-"));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = temporaryFolder("cli");
 
 /** In this process; `tandem` starts one. */
 const here = (...words: readonly string[]): Promise<Ended> => tandemHere(scratch, words);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../cluster/deploy/state.ts";
 import { WindowSum } from "../cluster/observe/gateway-counts.ts";
-import type { GatewayStatus } from "../cluster/observe/status.ts";
+import type { GatewayStatus } from "../core/gateway-status.ts";
 import { statusText } from "./cluster-status.ts";
 
 const now: GatewayStatus = {
@@ -13,6 +13,7 @@ const now: GatewayStatus = {
     ...{ serviceP50Ms: 12.345, serviceP99Ms: null },
   })),
   tasks: [{ name: "detect", queue: 4 }],
+  all: { completedPerS: 20.5, latencyP50Ms: 30, latencyP95Ms: 900, latencyP99Ms: 1234.5 },
   pipelines: [
     {
       ...{ name: "vehicles", inFlight: 2, completed: 1234, failures: { refused: 3, failed: 1 } },

@@ -1,7 +1,8 @@
 /** The state of a cluster as tables of pipelines and replicas, as wide as the terminal; once or live. */
 
-import { type ClusterState, type ClusterStatus, clusterStatus } from "../cluster/deploy/state.ts";
-import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../cluster/observe/status.ts";
+import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
+import { clusterNow } from "../library/cluster.ts";
 import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
 
 /** A narrow terminal loses the last columns first. */
@@ -113,7 +114,7 @@ const CLEAR_BELOW = "\x1b[J";
  * or when no cluster is up any more; the last table stays on the screen.
  */
 export async function watchStatus(
-  tokenFile: string | null,
+  tokenFile: string | undefined,
   stdout: NodeJS.WriteStream = process.stdout,
 ): Promise<ClusterStatus | null> {
   let stopped = false;
@@ -130,7 +131,7 @@ export async function watchStatus(
   let status: ClusterStatus | null = null;
   try {
     while (!stopped) {
-      status = await clusterStatus(process.cwd(), tokenFile);
+      status = await clusterNow({ tokenFile });
       text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
       stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
       if (status === null) break;
@@ -158,7 +159,6 @@ function screen(text: string, rows: number): string {
 }
 
 /** A table that fits: the last columns go first, then the first column is cut. */
-export /** A table without its last columns where these do not fit. */
 function tableOfWidth(
   headings: readonly string[],
   rows: readonly (readonly Cell[])[],

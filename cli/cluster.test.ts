@@ -71,11 +71,11 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
 });
 
 test.each([
-  ["--port", "0", /--port is a whole number from 1 to 65533, got 0/],
-  ["--port", "65534", /--port is a whole number from 1 to 65533/],
-  ["--port", "80.5", /--port is a whole number/],
-  ["--spare", "-1", /--spare is a whole number from 0 to 1000, got -1/],
-  ["--spare", "1.5", /--spare is a whole number/],
+  ["--port", "0", /the port is a whole number from 1 to 65533, got 0/],
+  ["--port", "65534", /the port is a whole number from 1 to 65533/],
+  ["--port", "80.5", /the port is a whole number/],
+  ["--spare", "-1", /spare replicas are a whole number from 0 to 1000, got -1/],
+  ["--spare", "1.5", /spare replicas are a whole number/],
   ["--trace", "/no/such/folder/traces.jsonl", /traces cannot be written to .*ENOENT/],
 ])("up %s %s starts nothing, and says why", async (option, value, said) => {
   const here = (...words: readonly string[]) => tandemHere(scratch, ["cluster", ...words]);

@@ -1,44 +1,22 @@
 /** `tandem cluster …`: the real deployment of this working directory, and its certificates and tokens. */
-
-import { appendFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { plainInputs } from "../cluster/deploy/options.ts";
-import {
-  addReplica,
-  type ClusterEnd,
-  type ClusterState,
-  type ClusterStatus,
-  clusterDown,
-  clusterStatus,
-  clusterUp,
-  removeReplica,
-} from "../cluster/deploy/state.ts";
-import { startRecord } from "../cluster/observe/arrival-record.ts";
-import { traceTarget } from "../cluster/observe/open-tracing.ts";
+import type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
-import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import { inventoryFor } from "../library/inventory-file.ts";
-import { tryOutOwn } from "../library/own-scheduler.ts";
-import { inputsOf, requireBackend } from "../library/scenario.ts";
-import { replicationSeed } from "../sim/replication.ts";
+import {
+  type ClusterUpOptions,
+  clusterAdd,
+  clusterNow,
+  clusterOff,
+  clusterOn,
+  clusterRemove,
+} from "../library/cluster.ts";
 import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface ClusterUpArguments extends ScenarioArguments {
+export interface ClusterUpArguments extends ScenarioArguments, ClusterUpOptions {
   readonly json: boolean;
-  readonly backend: BackendName;
-  readonly port?: number;
-  readonly spare: number;
-  readonly trace?: string;
-  readonly record?: string;
-  readonly host?: string;
-  readonly certs?: string;
-  readonly tokens?: string;
   readonly allowOrigin?: readonly string[];
-  readonly on?: string;
 }
 
 export interface ClusterArguments {
@@ -48,42 +26,9 @@ export interface ClusterArguments {
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: true });
-  requireBackend(loaded, args.backend);
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
-  const inventory = inventoryFor(args.on, [loaded.document]);
-  const { replicas } = compileSystem(loaded.document, loaded);
-  const trace = traceTarget(args.trace);
-  if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
-  if (args.port !== undefined) checkPort(args.port, replicas.length);
-  checkSpare(args.spare);
-  if (args.record !== undefined) startRecord(resolve(args.record));
-  const state = await clusterUp({
-    document: loaded.document,
-    inputs: plainInputs(inputsOf(loaded)),
-    backend: args.backend,
-    seed: replicationSeed(loaded.document.run.seed, 0),
-    spareReplicas: args.spare,
-    ...(inventory === undefined ? {} : { inventory }),
-    ...(args.port === undefined ? {} : { basePort: args.port }),
-    ...(trace === null ? {} : { trace }),
-    ...(args.record === undefined ? {} : { record: resolve(args.record) }),
-    ...(args.host === undefined ? {} : { host: args.host }),
-    ...(args.certs === undefined ? {} : { certificates: resolve(args.certs) }),
-    ...(args.tokens === undefined ? {} : { tokens: resolve(args.tokens) }),
-    origins: checkedOrigins(args.allowOrigin ?? []),
-  });
+  const state = await clusterOn(loaded, { ...args, origins: args.allowOrigin });
   const next = `next: npx tandem load ${args.scenario} --url ${state.gateway.grpc}${args.certs === undefined ? "" : ` --certs ${args.certs}`}`;
   print(args.json, state, `${stateText(state)}\n${next}`);
-}
-
-/** Throws Fault("usage") for a text that is no origin. */
-function checkedOrigins(texts: readonly string[]): readonly string[] {
-  for (const text of texts) {
-    if (URL.canParse(text) && new URL(text).origin === text) continue;
-    const hint = "an origin is scheme, host and port, in small letters, without a path";
-    throw new Fault("usage", `--allow-origin: expected https://host[:port], got ${text}`, { hint });
-  }
-  return texts;
 }
 
 export interface ClusterStatusArguments extends ClusterArguments {
@@ -93,8 +38,8 @@ export interface ClusterStatusArguments extends ClusterArguments {
 
 /** Throws Fault("cluster-failure") when the gateway of a cluster that is up does not answer. */
 export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
-  const { json, tokenFile = null, watch = process.stdout.isTTY === true && !json } = args;
-  const status = watch ? await watchStatus(tokenFile) : await clusterStatus(undefined, tokenFile);
+  const { json, tokenFile, watch = process.stdout.isTTY === true && !json } = args;
+  const status = watch ? await watchStatus(tokenFile) : await clusterNow({ tokenFile });
   if (!watch) print(json, status, statusText(status, columns()));
   if (status === null || status.alive) return;
   throw new Fault(
@@ -120,8 +65,7 @@ export interface ClusterAddArguments extends ClusterArguments {
 
 export async function clusterAddCommand(args: ClusterAddArguments): Promise<void> {
   const { task, node, json, tokenFile } = args;
-  const asked = { task, ...(node === undefined ? {} : { node }) };
-  const added = await addReplica(asked, undefined, tokenFile);
+  const added = await clusterAdd(task, { node, tokenFile });
   print(json, added, `${added.name} is up at ${added.address}`);
 }
 
@@ -131,12 +75,12 @@ export interface ClusterRemoveArguments extends ClusterArguments {
 
 export async function clusterRemoveCommand(args: ClusterRemoveArguments): Promise<void> {
   const { replica, json, tokenFile } = args;
-  await removeReplica(replica, undefined, tokenFile);
+  await clusterRemove(replica, { tokenFile });
   print(json, { name: replica }, `${replica} is gone; its last batch ran to its end`);
 }
 
 export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {
-  const end = await clusterDown();
+  const end = await clusterOff();
   print(json, end?.state ?? null, end === null ? "nothing was up" : endText(end));
   if (end === null || end.leftovers.unknown.length === 0) return;
   throw new Fault("cluster-failure", "not every machine could be asked what it still runs", {
@@ -158,43 +102,13 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
       : `  ${replica} on ${machine}, at ${address}`,
   );
   return [
-    `${scenario} on the ${backend} backend: REST ${gateway.http}, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
+    `${scenario} on the ${backend} backend: web page and REST ${gateway.http}/, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
     ...lines,
   ].join("\n");
 }
 
 function print(json: boolean, document: unknown, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text}\n`);
-}
-
-const LAST_PORT = 65_535;
-const MOST_SPARE = 1000;
-
-/**
- * REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage").
- */
-export function checkPort(port: number, workers: number): void {
-  const most = LAST_PORT - 1 - workers;
-  if (Number.isInteger(port) && port >= 1 && port <= most) return;
-  throw new Fault("usage", `--port is a whole number from 1 to ${most}, got ${port}`, {
-    hint: `REST takes it, gRPC the next, and ${workers} workers those after; without, any that are free`,
-  });
-}
-
-/** Throws Fault("usage"). */
-export function checkSpare(spare: number): void {
-  if (Number.isInteger(spare) && spare >= 0 && spare <= MOST_SPARE) return;
-  throw new Fault("usage", `--spare is a whole number from 0 to ${MOST_SPARE}, got ${spare}`);
-}
-
-/** Whether a file that traces go to can be written. Throws Fault("usage"). */
-export function checkTraceFile(path: string): void {
-  try {
-    appendFileSync(path, "");
-  } catch (cause) {
-    const why = (cause as Error).message;
-    throw new Fault("usage", `traces cannot be written to ${path}: ${why}`, { cause });
-  }
 }
 
 export interface CertsArguments {

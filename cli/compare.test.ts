@@ -1,12 +1,11 @@
 /** `tandem compare` on results of simulations before and after a change. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-compare-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("compare");
 const tandem = (...words: readonly string[]) => tandemHere(folder, words);
 
 beforeAll(async () => {

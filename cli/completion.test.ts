@@ -1,14 +1,13 @@
 /** The scripts of `tandem completion`, each in its own shell where that is installed. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 
 const TANDEM = join(import.meta.dirname, "../dist/cli/tandem.js");
-const scratch = mkdtempSync(join(tmpdir(), "tandem-completion-"));
-afterAll(() => rmSync(scratch, { recursive: true }));
+const scratch = temporaryFolder("completion");
 for (const name of ["cars.yaml", "cats.yml", "notes.txt"]) writeFileSync(join(scratch, name), "");
 mkdirSync(join(scratch, "cardboard"));
 

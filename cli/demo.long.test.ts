@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { Workplace } from "../sweep/command-line.test-support.ts";
-import "./demo.test.ts";
 
 const workplace = new Workplace({});
 afterAll(() => workplace.remove());

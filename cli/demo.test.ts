@@ -1,19 +1,18 @@
 /** The demo's choices for the machine at hand, without a run. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { aroundRunSeconds } from "../calibration/validation-effort.ts";
 import { profileSchema } from "../core/profile.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import { calibratedChanges, changedText, demo, lengthChanges, roundedUp } from "./demo.ts";
 
 const SHIPPED = readFileSync(join(import.meta.dirname, "../scenarios/image-analysis.yaml"), "utf8");
-const folder = mkdtempSync(join(tmpdir(), "tandem-demo-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("demo");
 
 describe("pictures that cannot be used", () => {
   const notes = join(folder, "notes");

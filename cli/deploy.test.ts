@@ -1,27 +1,18 @@
 /** `tandem deploy`: the facts of what it writes, and every reason why it cannot, at once. */
 import { spawnSync } from "node:child_process";
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Deployment, StatefulSet } from "kubernetes-types/apps/v1.js";
 import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.js";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { readConfiguration } from "../cluster/containers/service-configuration.ts";
 import { needs } from "../core/needs.test-support.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-deploy-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("deploy");
 const tandem = (...words: readonly string[]) => tandemHere(folder, words);
 const read = (path: string): string => readFileSync(join(folder, path), "utf8");
 

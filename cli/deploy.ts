@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import {
   type ComposeOptions,
   composeIssues,
+  deployedYaml,
   renderCompose,
 } from "../cluster/containers/compose.ts";
 import {
@@ -13,7 +14,6 @@ import {
   labelOf,
   planContainers,
 } from "../cluster/containers/container-plan.ts";
-import { deployedYaml } from "../cluster/containers/deployed-yaml.ts";
 import { kubernetesManifests, type Manifest } from "../cluster/containers/kubernetes.ts";
 import {
   type KubernetesNames,

@@ -1,12 +1,11 @@
 /** `tandem import` from a file to a simulation. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-import-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("import");
 const tandem = (...words: readonly string[]) => tandemHere(folder, words);
 
 writeFileSync(join(folder, "times.csv"), "size,ms\n1,10\n1,10\n1,10\n");

@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Fault } from "../core/fault.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { loadWorkload, type WorkloadArguments } from "./load.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-load-workload-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("load-workload");
 
 let files = 0;
 

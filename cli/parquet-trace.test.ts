@@ -1,16 +1,15 @@
 /** Traces in Parquet files, written by DuckDB, through the loading of a scenario. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { parquetText } from "../library/scenario.ts";
 import { openDatabase } from "../sweep/parquet.ts";
 import { loadScenario } from "./scenario-file.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-parquet-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("parquet");
 
 const ROWS = `(values
   ('2024-02-28 23:59:59.999999', 100.25, 12, 'a,"b"'),

@@ -1,6 +1,7 @@
 /** `tandem query`: SQL over a folder's results, as an aligned table, JSON or CSV. */
 import { once } from "node:events";
 import { Fault } from "../core/fault.ts";
+import { rowsOf } from "../library/query.ts";
 import { tableText } from "../reports/tables/table.ts";
 import { type Cell, type QueryResult, queryResults, SCHEMA_SQL } from "../sweep/query.ts";
 import { columns } from "./command-line.ts";
@@ -34,14 +35,11 @@ export async function query(args: QueryArguments): Promise<void> {
   }
 }
 
-async function* jsonText({ columns, blocks }: QueryResult): AsyncGenerator<string> {
+async function* jsonText(result: QueryResult): AsyncGenerator<string> {
   let separator = "[\n";
-  for await (const rows of blocks) {
-    for (const row of rows) {
-      const entries = columns.map(({ name }, i) => [name, row[i]]);
-      yield `${separator}${JSON.stringify(Object.fromEntries(entries))}`;
-      separator = ",\n";
-    }
+  for await (const row of rowsOf(result)) {
+    yield `${separator}${JSON.stringify(row)}`;
+    separator = ",\n";
   }
   yield separator === "[\n" ? "[]\n" : "\n]\n";
 }

@@ -1,9 +1,9 @@
 /** Shards of a sweep, run one by one in any order, gather to the bytes of the sweep. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
 import { runShard } from "../sweep/shards/run-shard.ts";
 import { ShardFolder } from "../sweep/shards/shard-folder.ts";
@@ -12,8 +12,7 @@ import { prepareSweep } from "./sweep-preparation.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const COUNT = 12;
-const folder = mkdtempSync(join(tmpdir(), "tandem-shard-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("shard");
 const tandem = (...words: readonly string[]) => tandemHere(folder, words);
 
 beforeAll(async () => {

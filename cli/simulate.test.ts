@@ -1,19 +1,18 @@
 /** A small sweep of the queueing scenario through the command, and what its results say. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { goalHeadlines } from "../reports/tables/headlines.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { simulate } from "./simulate.ts";
 import type { SimulateArguments } from "./sweep-preparation.ts";
 
 const MMC = fileURLToPath(new URL("../scenarios/queueing/mmc.yaml", import.meta.url));
-const out = mkdtempSync(join(tmpdir(), "tandem-simulate-"));
-afterAll(() => rmSync(out, { recursive: true }));
+const out = temporaryFolder("simulate");
 
 async function sweep(more: Partial<SimulateArguments> = {}): Promise<ResultsDocument> {
   const set = [

@@ -1,7 +1,11 @@
 /** `tandem simulate`: all configurations × replications, to the terminal, as JSON, or to a folder. */
+
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
+import type { Comparison } from "../core/results.ts";
 import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
@@ -14,6 +18,7 @@ import {
   ResultsGathering,
   type ResultsHeader,
   type ResultsPlace,
+  ResultsText,
 } from "../library/results-gathering.ts";
 import { sampleText } from "../library/results-header.ts";
 import { observeReplication, writeTrace } from "../library/run-trace.ts";
@@ -28,14 +33,13 @@ import {
   rankingText,
 } from "../reports/tables/terminal-text.ts";
 import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
-import { expectedEvents } from "../sweep/expected-events.ts";
 import { MemoryStore, type RecordStore, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
+import { expectedEvents } from "../sweep/shards/shard-plan.ts";
 import { columns } from "./command-line.ts";
 import { interruptSignal, printWarning } from "./failure.ts";
-import { printFile, printResults } from "./print-results.ts";
 import { progress } from "./progress.ts";
 import { prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
 
@@ -203,4 +207,27 @@ function printTables(
     lines.push(`results: ${join(out, RESULTS_FILE)} · charts: ${charts}`);
   }
   process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** The document of a sweep's `count` configurations, one at a time in memory. */
+async function printResults(
+  header: ResultsHeader,
+  comparisons: readonly Comparison[],
+  store: RecordStore,
+  count: number,
+): Promise<void> {
+  const text = new ResultsText();
+  await print(text.start(header));
+  for (const { result } of recordsOf(store, count)) await print(text.configuration(result));
+  await print(text.end(comparisons));
+}
+
+/** Prints a file's contents. */
+async function printFile(path: string): Promise<void> {
+  for await (const piece of createReadStream(path)) await print(piece as Buffer);
+}
+
+/** Waits for a reader that is slower, so that no more than a piece is held. */
+async function print(piece: string | Buffer): Promise<void> {
+  if (!process.stdout.write(piece)) await once(process.stdout, "drain");
 }

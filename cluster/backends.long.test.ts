@@ -1,12 +1,11 @@
 /** Backends beside what `backends.test.ts` asks of them: other Tandems, WebGPU, commands that fail or start more. */
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import {
   chain,
   floats,
@@ -21,8 +20,7 @@ import type { Deployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-backends-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("backends");
 const inputs = { profiles: {}, folder };
 
 describe("an ONNX file of tensors", () => {

@@ -1,13 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, upper, writeServer } from "./backends.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning } from "./deployment.test-support.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-backends-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("backends");
 const inputs = { profiles: {}, folder };
 
 describe("a command that serves a model", () => {

@@ -1,15 +1,14 @@
 /** A model on a Tandem that asks for credentials: what the scenario names is shown, and never told. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, outputsOf, sendPayload } from "./backends.test-support.ts";
 import { withDeployment } from "./deployment.test-support.ts";
 import { createToken } from "./security/access.ts";
 import { writeCertificates } from "./security/certificate-files.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("external");
 
 describe("a model on another server with TLS", () => {
   it("is reached with a token from the environment or a certificate, and not without", async () => {

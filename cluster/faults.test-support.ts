@@ -4,7 +4,7 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/finger
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
-import type { GatewayStatus, ReplicaStatus } from "./observe/status.ts";
+import type { GatewayStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";

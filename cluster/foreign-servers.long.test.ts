@@ -1,17 +1,10 @@
 /** Servers of the protocol that are not ours, as what runs a model; each skipped where it is not. */
 import { type ChildProcess, spawn } from "node:child_process";
-import {
-  copyFileSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, floats, outputsOf, sendPayload, sendTensor } from "./backends.test-support.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
@@ -23,8 +16,7 @@ const SCRIPT = new URL("protocol/peers/grpc_server.py", import.meta.url).pathnam
 const python = peer("python3", ["-c", "import tritonclient.grpc"], "grpcio with tritonclient");
 const mlserver = peer("mlserver", ["--version"], "MLServer");
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-foreign-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("foreign");
 const inputs = { profiles: {}, folder };
 
 /** Starts a server, waits until it serves, ends it whatever happens. */

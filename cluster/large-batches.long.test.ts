@@ -1,17 +1,14 @@
 /** Batches whose message is larger than any one request's may be: they cost no replica its link. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/status.ts";
+import type { GatewayStatus } from "../core/gateway-status.ts";
 import { LIMITS } from "./security/limits.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-large-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("large");
 
 async function losses(http: string): Promise<number[]> {
   const status = (await (await fetch(`${http}/status`)).json()) as GatewayStatus;

@@ -1,15 +1,13 @@
 /** Models unloaded and loaded again while others serve: states, costs, and what becomes of requests. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/status.ts";
+import type { GatewayStatus } from "../core/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-repository-"));
+const folder = temporaryFolder("repository");
 let deployment: Deployment;
 let client: InferenceClient;
 
@@ -37,7 +35,6 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.close();
   await deployment?.stop();
-  rmSync(folder, { recursive: true });
 });
 
 /** By model: its state and why. */

@@ -4,7 +4,7 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/finger
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/status.ts";
+import type { GatewayStatus } from "../core/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 import type { ReplicaStatus } from "./run/replica-control.ts";

@@ -7,7 +7,6 @@
 import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { listOf } from "./hot-path.ts";
-import { excessUs } from "./links.ts";
 import {
   type PlacedNode,
   type Placement,
@@ -16,7 +15,7 @@ import {
   variantsOf,
 } from "./placement.ts";
 import { expectedHitRatio } from "./prediction-cache.ts";
-import type { OverheadProfile, Profile } from "./profile.ts";
+import { excessUs, type OverheadProfile, type Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
   ClusterDocument,

@@ -4,8 +4,8 @@
 export const IS_LONG = process.env.TANDEM_TESTS === "long";
 
 /**
- * How many cases of a property to try: all in the long form, a fifth in the quick one. A file with
- * such a property is imported by one beside it, `x.long.test.ts`, which runs in the long form.
+ * How many cases of a property to try: all in the long form, a fifth in the quick one. Tests that
+ * import this file run in both forms (`vitest.config.ts`).
  */
 export function cases(all: number): number {
   return IS_LONG ? all : Math.ceil(all / 5);

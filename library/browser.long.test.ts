@@ -28,7 +28,7 @@ beforeAll(async () => {
   page = await browser.newPage();
   page.on("console", (message) => problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(error.message));
-  const bundle = readFileSync(join(ROOT, "dist/browser.js"), "utf8");
+  const bundle = readFileSync(join(ROOT, "dist/web/assets/browser.js"), "utf8");
   // As text: the test runner would rewrite the import of a function.
   const module = `URL.createObjectURL(new Blob([${JSON.stringify(bundle)}], { type: "text/javascript" }))`;
   await page.evaluate(`import(${module}).then((entry) => { window.tandem = entry; })`);

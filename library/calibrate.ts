@@ -2,8 +2,9 @@
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { inventoryFor } from "./inventory-file.ts";
-import { inputsOf, type Scenario } from "./scenario.ts";
+import { inputsOf } from "./scenario.ts";
 import type { Watch } from "./watch.ts";
 
 export interface CalibrateOptions extends Watch, ContentsSource {
@@ -22,16 +23,20 @@ const CONTENTION_LEVELS = 4;
 
 /**
  * Profiles by model, and the overhead profile: `scenario(…, { files })` takes them. Progress counts
- * measurements that are precise enough. Throws Fault("invalid-input") where no model has an implementation.
+ * measurements that are precise enough. Throws Fault("invalid-input") where no model has an implementation,
+ * Fault("usage") for a precision that is no share.
  */
 export async function calibrate(
-  loaded: Scenario,
+  loaded: ReadyScenario,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
   const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs } = options;
+  if (!(precision > 0 && precision < 1)) {
+    throw new Fault("usage", `the precision is a share such as 0.02, got ${precision}`);
+  }
   const { document, own } = loaded;
   if (Object.values(document.models).every(({ implementation }) => implementation === undefined)) {
-    throw new Fault("invalid-input", `no model of ${document.name} names an implementation`, {
+    throw new Fault("invalid-input", `no model of ${loaded.file} names an implementation`, {
       hint: "give models.<name>.implementation, e.g. { name: ssd-mobilenet-v2 }",
     });
   }

@@ -1,15 +1,25 @@
 /** `cluster`: the real deployment of a working directory. */
+import { appendFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import {
+  addReplica,
   type ClusterEnd,
+  type ClusterReplica,
   type ClusterState,
   type ClusterStatus,
   clusterDown,
   clusterStatus,
   clusterUp,
+  removeReplica,
 } from "../cluster/deploy/state.ts";
+import { startRecord } from "../cluster/observe/arrival-record.ts";
+import { traceTarget } from "../cluster/observe/open-tracing.ts";
+import { compileSystem } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
@@ -18,54 +28,75 @@ import { inputsOf, requireBackend, type Scenario } from "./scenario.ts";
 /** A deployment belongs to a folder, whose `.tandem/` holds its state and its logs. */
 export interface ClusterFolder {
   /** Default: the current folder. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
 }
 
 export interface ClusterUpOptions extends ClusterFolder {
   /** Real models, or replayed times. Default: replay. */
-  readonly backend?: BackendName;
+  readonly backend?: BackendName | undefined;
   /** REST takes it, gRPC the next, workers those after. Default: free ones. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** Replicas that can be added to each task while it runs. Default: 0. */
-  readonly spare?: number;
+  readonly spare?: number | undefined;
   /** Where the gateway listens. Default: 127.0.0.1. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Folder of `tandem cluster certs`. */
-  readonly certs?: string;
+  readonly certs?: string | undefined;
   /** File of `tandem cluster token`. */
-  readonly tokens?: string;
+  readonly tokens?: string | undefined;
   /** File of an inventory: the machines that serve the scenario's nodes. Default: this one. */
-  readonly on?: string;
+  readonly on?: string | undefined;
+  /** CSV file for all requests, which a workload of `arrivals: trace` plays again. Default: none. */
+  readonly record?: string | undefined;
+  /** OTLP/HTTP endpoint, or file, for traces. Default: as OpenTelemetry's variables say, or none. */
+  readonly trace?: string | undefined;
+  /** Origins of web pages that may call it, as https://app.example.org. Default: its own. */
+  readonly origins?: readonly string[] | undefined;
 }
 
-export interface ClusterStatusOptions extends ClusterFolder {
+export interface ClusterAccess extends ClusterFolder {
   /** File with a bearer token. */
-  readonly tokenFile?: string;
+  readonly tokenFile?: string | undefined;
+}
+
+export interface ClusterAddOptions extends ClusterAccess {
+  /** Node of the scenario. Default: one with room. */
+  readonly node?: string | undefined;
 }
 
 /**
  * Starts a gateway and a worker for each replica, which outlive the program. Throws Fault("usage") where
- * one is up already, Fault("cluster-failure") where it does not start.
+ * one is up already or an option is wrong, Fault("cluster-failure") where it does not start.
  */
 export async function clusterOn(
-  loaded: Scenario,
+  loaded: ReadyScenario & Pick<Scenario, "inProgram">,
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
-  const { backend = "replay", port, spare = 0, host, certs, tokens, on, directory } = options;
+  const { backend = "replay", port, spare = 0, host, certs, tokens, on, record } = options;
+  const { origins = [], directory } = options;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
   tryOutOwn(loaded, [{ id: "base", parameters: {}, document }]);
   const inventory = inventoryFor(on, [document]);
+  const trace = traceTarget(options.trace);
+  if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
+  if (port !== undefined) checkPort(port, compileSystem(document, loaded).replicas.length);
+  checkSpare(spare);
+  checkOrigins(origins);
+  if (record !== undefined) startRecord(resolve(record));
   const seed = replicationSeed(document.run.seed, 0);
   return clusterUp(
     {
       ...{ document, inputs: plainInputs(inputsOf(loaded)), backend, seed, spareReplicas: spare },
+      origins,
       ...(inventory === undefined ? {} : { inventory }),
       ...(port === undefined ? {} : { basePort: port }),
       ...(host === undefined ? {} : { host }),
-      ...(certs === undefined ? {} : { certificates: certs }),
-      ...(tokens === undefined ? {} : { tokens }),
+      ...(certs === undefined ? {} : { certificates: resolve(certs) }),
+      ...(tokens === undefined ? {} : { tokens: resolve(tokens) }),
+      ...(record === undefined ? {} : { record: resolve(record) }),
+      ...(trace === null ? {} : { trace }),
     },
     directory,
   );
@@ -75,11 +106,66 @@ export async function clusterOn(
 export async function clusterNow({
   directory,
   tokenFile,
-}: ClusterStatusOptions = {}): Promise<ClusterStatus | null> {
-  return clusterStatus(directory, tokenFile ?? null);
+}: ClusterAccess = {}): Promise<ClusterStatus | null> {
+  return clusterStatus(directory, tokenFile);
+}
+
+/** Adds a replica to a task; resolves once it takes jobs. Throws the gateway's refusal. */
+export async function clusterAdd(
+  task: string,
+  { node, directory, tokenFile }: ClusterAddOptions = {},
+): Promise<ClusterReplica> {
+  return addReplica({ task, ...(node === undefined ? {} : { node }) }, directory, tokenFile);
+}
+
+/** Removes a replica once its batch has ended. Throws the gateway's refusal. */
+export async function clusterRemove(
+  replica: string,
+  { directory, tokenFile }: ClusterAccess = {},
+): Promise<void> {
+  await removeReplica(replica, directory, tokenFile);
 }
 
 /** Stops it; null where none was up. */
 export async function clusterOff({ directory }: ClusterFolder = {}): Promise<ClusterEnd | null> {
   return clusterDown(directory);
+}
+
+const LAST_PORT = 65_535;
+const MOST_SPARE = 1000;
+
+/** REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage"). */
+function checkPort(port: number, workers: number): void {
+  const most = LAST_PORT - 1 - workers;
+  if (Number.isInteger(port) && port >= 1 && port <= most) return;
+  throw new Fault("usage", `the port is a whole number from 1 to ${most}, got ${port}`, {
+    hint: `REST takes it, gRPC the next, and ${workers} workers those after; without, any that are free`,
+  });
+}
+
+function checkSpare(spare: number): void {
+  if (Number.isInteger(spare) && spare >= 0 && spare <= MOST_SPARE) return;
+  throw new Fault(
+    "usage",
+    `spare replicas are a whole number from 0 to ${MOST_SPARE}, got ${spare}`,
+  );
+}
+
+/** Throws Fault("usage") where a file for traces cannot be written. */
+function checkTraceFile(path: string): void {
+  try {
+    appendFileSync(path, "");
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new Fault("usage", `traces cannot be written to ${path}: ${why}`, { cause });
+  }
+}
+
+/** Throws Fault("usage") for a text that is no origin. */
+function checkOrigins(texts: readonly string[]): void {
+  const wrong = texts.find((text) => !URL.canParse(text) || new URL(text).origin !== text);
+  if (wrong === undefined) return;
+  throw new Fault("usage", `an allowed origin is https://host[:port], got ${wrong}`, {
+    hint: "scheme, host and port, in small letters, without a path",
+  });
 }

@@ -8,14 +8,19 @@
  * ```
  *
  * Functions take what others gave, and change none of it. Long ones take `onProgress`, `onNote` and an
- * `AbortSignal`; every refusal is a `Fault` with a code, a hint, and all issues at once. Under another program
+ * `AbortSignal`, and `follow` makes an async iterable of them; every refusal is a `Fault` with a code, a hint, and all issues at once. Under another program
  * than Node, such as a notebook's Deno, a process of Node does the work.
  *
  * @module tandem-serving
  */
 import type { Calibration } from "../calibration/calibrate.ts";
 import type { Explanation } from "../calibration/explain.ts";
-import type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+import type {
+  ClusterEnd,
+  ClusterReplica,
+  ClusterState,
+  ClusterStatus,
+} from "../cluster/deploy/state.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
@@ -23,7 +28,12 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { OWN_TOOLS, type OwnTools } from "../schedulers/own-scheduler.ts";
 import { playOnce, type Verdict } from "../schedulers/play.ts";
 import type { CalibrateOptions } from "./calibrate.ts";
-import type { ClusterFolder, ClusterStatusOptions, ClusterUpOptions } from "./cluster.ts";
+import type {
+  ClusterAccess,
+  ClusterAddOptions,
+  ClusterFolder,
+  ClusterUpOptions,
+} from "./cluster.ts";
 import { inNode } from "./in-node.ts";
 import type { LoadMeasurement, LoadOptions, Workload } from "./load.ts";
 import type { Planned, PlanSettings } from "./plan.ts";
@@ -35,7 +45,12 @@ import type { Watch } from "./watch.ts";
 
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
-export type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+export type {
+  ClusterEnd,
+  ClusterReplica,
+  ClusterState,
+  ClusterStatus,
+} from "../cluster/deploy/state.ts";
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
   ConfigurationResult,
@@ -54,7 +69,13 @@ export type {
 } from "../schedulers/own-scheduler.ts";
 export type { Verdict } from "../schedulers/play.ts";
 export type { CalibrateOptions } from "./calibrate.ts";
-export type { ClusterFolder, ClusterStatusOptions, ClusterUpOptions } from "./cluster.ts";
+export type {
+  ClusterAccess,
+  ClusterAddOptions,
+  ClusterFolder,
+  ClusterUpOptions,
+} from "./cluster.ts";
+export { follow, type Step } from "./follow.ts";
 export type { LoadMeasurement, LoadOptions, Workload } from "./load.ts";
 export type { Planned, PlanSettings } from "./plan.ts";
 export type { PlanDocument } from "./plan-results.ts";
@@ -136,8 +157,14 @@ export const cluster = {
   up: (loaded: Scenario, options: ClusterUpOptions = {}): Promise<ClusterState> =>
     inNode("clusterUp", loaded, options),
   /** Null where none was started. */
-  status: (options: ClusterStatusOptions = {}): Promise<ClusterStatus | null> =>
+  status: (options: ClusterAccess = {}): Promise<ClusterStatus | null> =>
     inNode("clusterStatus", options),
+  /** Adds a replica to a task, up to `spare` of it; resolves once it takes jobs. */
+  add: (task: string, options: ClusterAddOptions = {}): Promise<ClusterReplica> =>
+    inNode("clusterAdd", task, options),
+  /** Removes a replica by its name once its batch has ended: no request is lost. */
+  remove: (replica: string, options: ClusterAccess = {}): Promise<void> =>
+    inNode("clusterRemove", replica, options),
   /** Stops it; null where none was up. */
   down: (options: ClusterFolder = {}): Promise<ClusterEnd | null> => inNode("clusterDown", options),
 };

@@ -4,7 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { definePolicy, Fault, plan, play, query, scenario, simulate, sweep } from "./index.ts";
+import {
+  definePolicy,
+  Fault,
+  follow,
+  plan,
+  play,
+  query,
+  scenario,
+  simulate,
+  sweep,
+} from "./index.ts";
 import { fromLine, toLine } from "./lines.ts";
 import { lines } from "./lines-chart.ts";
 import { table } from "./notebook.ts";
@@ -94,6 +104,26 @@ describe("simulate and sweep", () => {
     expect(await query(options.directory, "select count(*) as n from configurations")).toEqual([
       { n: 4 },
     ]);
+  });
+
+  test("are async iterables too: progress, then the result; a loop that ends early ends the call", async () => {
+    const loaded = await scenario(DOCUMENT, { "run.replications": 4 });
+    const seen: unknown[] = [];
+    for await (const step of follow((watch) => simulate(loaded, watch))) {
+      seen.push(step.kind === "progress" ? step.done : step.kind);
+    }
+    expect(seen).toEqual([1, 2, 3, 4, "result"]);
+    let end: unknown = null;
+    const watched = follow((watch) =>
+      simulate(loaded, watch).catch((error: unknown) => {
+        end = error;
+        throw error;
+      }),
+    );
+    for await (const _ of watched) break;
+    expect(end).toMatchObject({ name: "AbortError" });
+    const failing = follow(() => Promise.reject(new Fault("usage", "no")));
+    await expect(failing.next()).rejects.toThrow("no");
   });
 
   test("charts come from results, and from rows of one's own", async () => {

@@ -1,6 +1,6 @@
 /** The functions of the library that need Node, by name; each loads what it needs when it is called. */
 import type { calibrate } from "./calibrate.ts";
-import type { clusterNow, clusterOff, clusterOn } from "./cluster.ts";
+import type { clusterAdd, clusterNow, clusterOff, clusterOn, clusterRemove } from "./cluster.ts";
 import type { explain } from "./explain.ts";
 import type { load } from "./load.ts";
 import type { plan } from "./plan.ts";
@@ -11,6 +11,8 @@ import type { validate } from "./validation.ts";
 
 export interface Work {
   readonly calibrate: typeof calibrate;
+  readonly clusterAdd: typeof clusterAdd;
+  readonly clusterRemove: typeof clusterRemove;
   readonly clusterUp: typeof clusterOn;
   readonly clusterStatus: typeof clusterNow;
   readonly clusterDown: typeof clusterOff;
@@ -26,6 +28,8 @@ export interface Work {
 
 export const WORK: Work = {
   calibrate: async (...given) => (await import("./calibrate.ts")).calibrate(...given),
+  clusterAdd: async (...given) => (await import("./cluster.ts")).clusterAdd(...given),
+  clusterRemove: async (...given) => (await import("./cluster.ts")).clusterRemove(...given),
   clusterUp: async (...given) => (await import("./cluster.ts")).clusterOn(...given),
   clusterStatus: async (...given) => (await import("./cluster.ts")).clusterNow(...given),
   clusterDown: async (...given) => (await import("./cluster.ts")).clusterOff(...given),

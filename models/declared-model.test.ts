@@ -1,17 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { implementationSchema } from "../core/scenario/schema/implementation.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { QUARTERS, yoloGraph } from "./graphs.test-support.ts";
 import { writeOnnx } from "./onnx-writer.ts";
 import { openImplementation } from "./registry.ts";
 import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 import { floatsOf, floatTensor } from "./tensor.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-declared-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("declared");
 const file = (name: string, contents: Uint8Array | string): string => {
   writeFileSync(join(folder, name), contents);
   return name;

@@ -143,17 +143,19 @@ function checked(
   throw new Fault("invalid-input", `model ${name}: ${text}`, { issues });
 }
 
+/** Provenance of models without weights. */
+const OWN = {
+  files: [],
+  source: "this project",
+  license: "MIT",
+  runtime: "none",
+  provider: "none",
+};
+
 /** Answers every input at once, so that a request costs its serving alone. */
 function openNoOp(): TaskModel {
   return {
-    provenance: {
-      name: "no-op",
-      files: [],
-      source: "this project",
-      license: "MIT",
-      runtime: "none",
-      provider: "none",
-    },
+    provenance: { name: "no-op", ...OWN },
     inputs: null,
     outputs: null,
     run: async (batch) => batch.map(() => ({ labels: [], value: null })),
@@ -164,14 +166,7 @@ function openNoOp(): TaskModel {
 /** Answers each input with its hash, by which the sender sees that no answer is mixed up; a batch takes `holdMs`. */
 function openFingerprint({ holdMs = 0 }: { holdMs?: number }): TaskModel {
   return {
-    provenance: {
-      name: "fingerprint",
-      files: [],
-      source: "this project",
-      license: "MIT",
-      runtime: "none",
-      provider: "none",
-    },
+    provenance: { name: "fingerprint", ...OWN },
     inputs: null,
     outputs: null,
     run: async (batch) => {

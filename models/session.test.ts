@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { writeOnnx } from "./onnx-writer.ts";
 import { openEngine } from "./session.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-session-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("session");
 
 test("contents that lie anywhere in a message are taken as they are", async () => {
   const path = join(folder, "next.onnx");

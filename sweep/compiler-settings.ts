@@ -6,7 +6,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { knownRequests } from "../core/arrivals/extent.ts";
-import { interruptBudget } from "../core/interrupt-budget.ts";
+import { interruptBudget, MORE_INLINING } from "../core/interrupt-budget.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
 interface Settings {
@@ -21,15 +21,7 @@ interface Settings {
  */
 const SETTINGS: readonly Settings[] = [
   { from: 100_000, options: interruptBudget(500_000, process.versions.node) },
-  {
-    from: 1_000_000,
-    options: [
-      // Bytes of bytecode: of one function, and of all in one, soft and hard. V8's own: 460, 920 and 4600.
-      "--max-inlined-bytecode-size=800",
-      "--max-inlined-bytecode-size-cumulative=8000",
-      "--max-inlined-bytecode-size-absolute=40000",
-    ],
-  },
+  { from: 1_000_000, options: MORE_INLINING },
 ];
 
 /** Requests of all runs so far. */

@@ -93,6 +93,7 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
   const folder = join(import.meta.dirname, "../dist/web");
   const files = createServer((request, response) => {
     const path = (request.url ?? "/")
+      .replace(/\?.*$/, "")
       .replace(/^\/some\/path\//, "/")
       .replace(/^\/$/, "/index.html");
     try {

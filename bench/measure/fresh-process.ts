@@ -40,15 +40,10 @@ export function tryToRun(program: string, ...given: readonly string[]): string |
   return child.status === 0 ? child.stdout.trim() : null;
 }
 
-/** A simulation by this simulator, or by the naive engine; see `engine-main.ts`. */
-export function measureEngine(
-  engine: "tandem" | "naive",
-  workload: string,
-  requests: number,
-  seed: number,
-): Measurement {
+/** A simulation by this simulator; see `engine-main.ts`. */
+export function measureEngine(workload: string, requests: number, seed: number): Measurement {
   const main = fileURLToPath(new URL("../engine-main.js", import.meta.url));
-  const given = [main, engine, workload, String(requests), String(seed)];
+  const given = [main, workload, String(requests), String(seed)];
   return parseMeasurement(runToEnd({ program: process.execPath, arguments: given }).stdout);
 }
 

@@ -1,7 +1,7 @@
 /** The programs that speed is compared with: how each is made ready and run. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { measureEngine, runToEnd, tryToRun } from "./fresh-process.ts";
+import { runToEnd, tryToRun } from "./fresh-process.ts";
 import { type Measurement, parseMeasurement } from "./measurement.ts";
 import type { BenchOptions } from "./part.ts";
 
@@ -25,25 +25,7 @@ interface Peer {
 const CPP_FLAGS = ["-std=c++17", "-O3", "-march=native"];
 
 export const PEERS: readonly Peer[] = [
-  {
-    name: "naive",
-    share: 1,
-    prepare: () => ({
-      kind: "ready",
-      about: "TypeScript: a heap of closures",
-      measure: (workload, requests, seed) => measureEngine("naive", workload, requests, seed),
-    }),
-  },
-  {
-    name: "c++",
-    share: 1,
-    prepare: (options) => compileCpp("priority-queue", "std::priority_queue, <random>", options),
-  },
-  {
-    name: "c++ tuned",
-    share: 1,
-    prepare: (options) => compileCpp("tuned", "winner tree, ziggurat, this workload only", options),
-  },
+  { name: "c++", share: 1, prepare: compileCpp },
   { name: "simpy", share: 0.1, prepare: findSimPy },
 ];
 
@@ -66,13 +48,14 @@ function ready(about: string, program: string, before: readonly string[] = []): 
   };
 }
 
-function compileCpp(name: string, about: string, { scratch }: BenchOptions): Preparation {
+function compileCpp({ scratch }: BenchOptions): Preparation {
   const version = tryToRun("g++", "-dumpfullversion");
   if (version === null) return skipped("g++ is not installed: install GCC's compiler for C++");
-  const target = join(scratch, name);
-  const given = [...CPP_FLAGS, source(`${name}.cpp`), "-o", target];
+  const target = join(scratch, "priority-queue");
+  const given = [...CPP_FLAGS, source("priority-queue.cpp"), "-o", target];
   runToEnd({ program: "g++", arguments: given });
-  return ready(`${about}; g++ ${version} ${CPP_FLAGS.join(" ")}`, target);
+  const about = `std::priority_queue, <random>; g++ ${version} ${CPP_FLAGS.join(" ")}`;
+  return ready(about, target);
 }
 
 function findSimPy({ python }: BenchOptions): Preparation {

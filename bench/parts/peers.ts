@@ -79,7 +79,7 @@ function onWorkload(
   for (const { name, share, preparation } of competitors) {
     const pairs = inTurn(
       options.rounds,
-      (seed) => measureEngine("tandem", workload, requests, seed),
+      (seed) => measureEngine(workload, requests, seed),
       (seed) => preparation.measure(workload, requestsAt(options, REQUESTS * share), seed),
     );
     const comparison = compare(pairs);
@@ -89,7 +89,7 @@ function onWorkload(
   }
   if (ours.length === 0) {
     for (let seed = 1; seed <= options.rounds; seed++) {
-      ours.push(measureEngine("tandem", workload, requests, seed));
+      ours.push(measureEngine(workload, requests, seed));
     }
   }
   const own = spreadOf(ours.map(eventsPerCpuS));
@@ -185,8 +185,8 @@ export const replicas: Part = {
     const results = SCHEDULERS.map((scheduler) => {
       const pairs = inTurn(
         options.rounds,
-        (seed) => nanoseconds(measureEngine("tandem", `${scheduler}@16`, requests, seed)),
-        (seed) => nanoseconds(measureEngine("tandem", `${scheduler}@4096`, requests, seed)),
+        (seed) => nanoseconds(measureEngine(`${scheduler}@16`, requests, seed)),
+        (seed) => nanoseconds(measureEngine(`${scheduler}@4096`, requests, seed)),
       );
       return {
         scheduler,

@@ -13,12 +13,12 @@ import {
   lying,
   MESSAGE,
   METHODS,
+  mutated,
   nearlyRight,
   nested,
   overlongFrames,
   word,
 } from "./arbitraries.ts";
-import { mutated } from "./mutation.ts";
 import { GrpcSender, type HttpCase, type Outcome, sendHttp, sendRaw } from "./send.ts";
 import { ECHO, type FuzzTarget, PICTURE } from "./target.ts";
 

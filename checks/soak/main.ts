@@ -2,8 +2,8 @@
 import { availableParallelism } from "node:os";
 import yargs from "yargs";
 import { FAULTS, type FaultKind } from "./faults.ts";
-import { type SoakOptions, soak } from "./soak.ts";
-import { failures, soakText } from "./text.ts";
+import type { FaultEnd, FaultRecord } from "./recovery.ts";
+import { type SoakOptions, type SoakResult, soak } from "./soak.ts";
 
 interface Given {
   readonly seconds: number;
@@ -16,6 +16,8 @@ interface Given {
 }
 
 const FAILED = 4;
+const MOST_GROWTH = 0.05;
+const ENDS: readonly FaultEnd[] = ["unnoticed", "overtaken", "back"];
 
 function between(least: number, most: number, otherwise: number, describe: string) {
   const coerce = (value: number): number => {
@@ -73,3 +75,99 @@ if (given.json) {
   process.stdout.write(soakText(result));
 }
 process.exitCode = failed.length === 0 ? 0 : FAILED;
+
+/** One line for each thing that must not be. */
+function failures(result: SoakResult): readonly string[] {
+  const { refused, lost, answeredTwice, wrong, memory, reasons, notBack } = result;
+  return [
+    ...(refused > 0
+      ? [`${refused} calls given up while they were refused: this machine cannot carry the load`]
+      : []),
+    ...(lost > 0 ? [`${lost} calls lost: ${reasons.join("; ")}`] : []),
+    ...(answeredTwice > 0 ? [`${answeredTwice} calls answered twice`] : []),
+    ...(wrong > 0 ? [`${wrong} wrong answers`] : []),
+    ...(notBack.length > 0 ? [`not up again: ${notBack.join(", ")}`] : []),
+    ...(memory !== null && memory.growthRatio >= MOST_GROWTH
+      ? [`the gateway's memory grew by ${percent(memory.growthRatio)}`]
+      : []),
+  ];
+}
+
+function soakText(result: SoakResult): string {
+  const { faults, memory } = result;
+  const failed = failures(result);
+  const lines = [
+    table(
+      ["at", "fault", "target", "lasts", "noticed", "back", "felt"],
+      faults.map((fault) => [
+        `${(fault.atMs / 1000).toFixed(1)} s`,
+        fault.kind,
+        fault.target,
+        fault.lastsMs === 0 ? "" : seconds(fault.lastsMs),
+        seconds(fault.noticedMs),
+        fault.end === "back" ? seconds(fault.backMs) : fault.end,
+        seconds(fault.feltMs),
+      ]),
+    ),
+    "",
+    table(
+      ["fault", "times", ...ENDS, "noticed (median)", "back (median)", "(worst)", "felt (worst)"],
+      FAULTS.flatMap((kind) => summaryRow(kind, faults)),
+    ),
+    "",
+    `${result.calls} calls in ${result.seconds.toFixed(0)} s (${result.callsPerS.toFixed(0)}/s), ${result.triedAgain} tried again, ${result.askedAgain} asked again after their answer`,
+    `latency p50 ${result.latencyP50Ms.toFixed(1)} ms, p99 ${result.latencyP99Ms.toFixed(0)} ms, worst ${result.latencyMaxMs.toFixed(0)} ms`,
+    ...(result.refused > 0 ? [`refused until their clients gave up ${result.refused}`] : []),
+    `lost ${result.lost}, answered twice ${result.answeredTwice}, wrong ${result.wrong}`,
+    memory === null
+      ? "memory: no gateway lived long enough to tell growth from warm-up"
+      : `memory of the gateway: ${memory.beforeMib.toFixed(1)} MiB after ${memory.warmUpS.toFixed(0)} s, ${memory.afterMib.toFixed(1)} MiB at ${memory.lifeS.toFixed(0)} s: ${percent(memory.growthRatio)}`,
+    `${result.gatewayLives} gateway processes`,
+    ...result.skipped.map((reason) => `skipped: ${reason}`),
+    failed.length === 0 ? "nothing was lost" : `FAILED: ${failed.join("; ")}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function summaryRow(kind: string, all: readonly FaultRecord[]): string[][] {
+  const faults = all.filter((fault) => fault.kind === kind);
+  if (faults.length === 0) return [];
+  const known = (pick: (fault: FaultRecord) => number | null): number[] =>
+    faults.flatMap((fault) => pick(fault) ?? []).sort((a, b) => a - b);
+  const noticed = known(({ noticedMs }) => noticedMs);
+  const back = known(({ backMs }) => backMs);
+  const felt = known(({ feltMs }) => feltMs);
+  const median = (values: readonly number[]): number | null =>
+    values[Math.floor(values.length / 2)] ?? null;
+  return [
+    [
+      kind,
+      String(faults.length),
+      ...ENDS.map((end) => String(faults.filter((fault) => fault.end === end).length)),
+      seconds(median(noticed)),
+      seconds(median(back)),
+      seconds(back.at(-1) ?? null),
+      seconds(felt.at(-1) ?? null),
+    ],
+  ];
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i].length)));
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function seconds(ms: number | null): string {
+  return ms === null ? "-" : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function percent(ratio: number): string {
+  return `${ratio >= 0 ? "+" : ""}${(100 * ratio).toFixed(1)} %`;
+}

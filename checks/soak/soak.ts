@@ -22,7 +22,6 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenari
 import { GatewayMemory, type MemoryGrowth } from "./gateway-memory.ts";
 import { NetworkCells } from "./network-cells.ts";
 import { PersistentClient } from "./persistent-client.ts";
-import { Reasons } from "./reasons.ts";
 import type { AnsweredCall, FaultRecord } from "./recovery.ts";
 
 export interface SoakOptions {
@@ -72,6 +71,7 @@ const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
 const BOUNDS: Partial<ServiceBounds> = { batchTimeoutMs: 1000, maxQueueMs: 1500, drainMs: 4000 };
 const TIMES = { attemptMs: 10_000, giveUpMs: 240_000 };
 const LOOK_MS = 100;
+const MOST_REASONS = 5;
 /** After the last fault every replica must be up again by then. */
 const RECOVERY_MS = 30_000;
 /** Share of the answered calls that are asked again later: the same gateway gives the same answer. */
@@ -291,5 +291,23 @@ async function statesOf(http: string): Promise<ReadonlyMap<string, string> | nul
     return new Map(replicas.map(({ name, state }) => [name, state]));
   } catch {
     return null;
+  }
+}
+
+/** Why calls were given up, by what is the same in many messages. */
+class Reasons {
+  readonly #counts = new Map<string, number>();
+
+  add(message: string): void {
+    const kind = message.replaceAll(/\d+(\.\d+)?/g, "n");
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+  }
+
+  /** The most frequent first. */
+  get list(): readonly string[] {
+    return [...this.#counts]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, MOST_REASONS)
+      .map(([kind, count]) => `${count} x ${kind}`);
   }
 }

@@ -2,10 +2,11 @@
  * A compose file: a gateway, a service for each worker, and a load generator that runs when asked.
  * It runs without Tandem on the machine. Source: https://github.com/compose-spec/compose-spec.
  */
+
+import { Document } from "yaml";
 import type { Issue } from "../../core/fault.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
 import { type ContainerPlan, labelsOf, type PlannedWorker } from "./container-plan.ts";
-import { deployedYaml } from "./deployed-yaml.ts";
 import { type ContainerWorker, PORTS } from "./service-configuration.ts";
 
 export interface ComposeOptions {
@@ -207,4 +208,11 @@ function notesOf({ machines, notes }: ContainerPlan): readonly string[] {
   const devices = gpus === 0 ? "" : `, with ${gpus} GPUs numbered from 0`;
   const one = `the scenario's ${machines.length} machines become one${devices}: use \`tandem deploy kubernetes\` or an inventory for several`;
   return [one, ...notes];
+}
+
+/** YAML for Docker and Kubernetes, whose readers take `no` for false and `1:20` for eighty, as YAML 1.1 does. */
+export function deployedYaml(value: object): string {
+  const document = new Document(value, { version: "1.1", aliasDuplicateObjects: false });
+  document.directives = undefined;
+  return document.toString({ lineWidth: 0 });
 }

@@ -1,10 +1,10 @@
 /** `tandem cluster serve` as a supervisor of any kind starts it: processes from a configuration file. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { isRunning, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { getJson } from "../protocol/http-client.ts";
@@ -13,7 +13,7 @@ import { configurationText } from "./service-configuration.ts";
 
 const PATIENCE_MS = 60_000;
 const CLI = join(import.meta.dirname, "../../dist/cli/tandem.js");
-const folder = mkdtempSync(join(tmpdir(), "tandem-serve-"));
+const folder = temporaryFolder("serve");
 const place = (name: string): string => join(folder, name);
 const started: ChildProcess[] = [];
 let ports: readonly number[];
@@ -42,7 +42,6 @@ beforeAll(async () => {
 afterEach(() => {
   for (const child of started.splice(0)) child.kill("SIGKILL");
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Served {
   readonly child: ChildProcess;

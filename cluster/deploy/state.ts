@@ -7,12 +7,12 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
+import type { GatewayStatus } from "../../core/gateway-status.ts";
 import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
 import type { Inventory } from "../../core/inventory/schema.ts";
 import { withDockerHost } from "../machines/docker/docker-command.ts";
 import type { Leftovers } from "../machines/machine.ts";
 import { machineLeftovers } from "../machines/open-machines.ts";
-import type { GatewayStatus } from "../observe/status.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
 import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";

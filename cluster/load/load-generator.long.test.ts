@@ -1,7 +1,6 @@
 /** Loads beside those of `load-generator.test.ts`: stalled servers, long waits, budgets, MLPerf's other scenarios. */
 import { describe, expect, it } from "vitest";
 import { drive, parsed, withEndpoint } from "./http-endpoint.test-support.ts";
-import "./load-generator.test.ts";
 import { loadReport, loadReportText } from "./load-report.ts";
 
 const OK = "fine";

@@ -1,9 +1,9 @@
 /** Addresses of all kinds, against servers of the protocol that run. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { chain, writeScaling } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, noOp, withDeployment } from "../deployment.test-support.ts";
@@ -13,7 +13,7 @@ import { prepareTarget, type TargetOptions } from "./prepare-target.ts";
 import { runLoad } from "./run-load.ts";
 
 let deployment: Deployment;
-const directory = mkdtempSync(join(tmpdir(), "tandem-load-"));
+const directory = temporaryFolder("load");
 const tensors = join(directory, "tensors.json");
 
 beforeAll(async () => {
@@ -28,7 +28,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  rmSync(directory, { recursive: true });
   await deployment.stop();
 });
 

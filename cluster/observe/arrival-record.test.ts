@@ -1,15 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { ArrivalRecord, startRecord } from "./arrival-record.ts";
 import type { RunningRequest } from "./run-sink.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-record-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("record");
 
 const request = (arrivedUs: number): RunningRequest =>
   ({ arrivedUs, pipeline: 0, bytes: 10 }) as RunningRequest;

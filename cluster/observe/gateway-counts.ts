@@ -142,6 +142,8 @@ export class GatewayCounts implements RunSink {
   readonly pipelines: readonly PipelineCounts[];
   readonly tasks: readonly TaskCounts[];
   readonly replicas: readonly ReplicaCounts[];
+  /** Latencies of all pipelines' completed requests, ms. */
+  readonly recent = new Recent();
   readonly #poolOf: readonly number[];
   readonly #timeScale: number;
 
@@ -236,6 +238,7 @@ export class GatewayCounts implements RunSink {
     const seconds = this.#seconds(nowUs - takenUs);
     own.duration.add(seconds);
     own.recent.add(seconds * 1000, atUs);
+    this.recent.add(seconds * 1000, atUs);
   }
 
   #seconds(scenarioUs: number): number {

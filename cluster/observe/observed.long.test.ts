@@ -1,13 +1,13 @@
 /** One deployment as its operator sees it: metrics, status, log and traces tell of the same events. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { GatewayStatus } from "../../core/gateway-status.ts";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
-import type { GatewayStatus } from "./status.ts";
 
-const directory = mkdtempSync(join(tmpdir(), "tandem-observed-"));
+const directory = temporaryFolder("observed");
 const REQUESTS = 5;
 let deployment: Deployment;
 
@@ -19,7 +19,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await deployment.stop();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 const text = (file: string): string => readFileSync(join(directory, file), "utf8");

@@ -1,7 +1,8 @@
 /** The answer to `GET /status`: replicas, pipelines and scheduler at this moment. */
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import type { GatewayStatus, ReplicaStatus } from "../../core/gateway-status.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import type { GatewayCounts } from "./gateway-counts.ts";
+import type { GatewayCounts, WindowSum } from "./gateway-counts.ts";
 
 /** A gateway's requests and replicas at one moment. */
 export interface GatewayState {
@@ -21,56 +22,6 @@ export interface GatewayState {
 /** Quantiles, rates and utilisation cover the last so many seconds. */
 const WINDOW_S = 10;
 
-export interface ReplicaStatus {
-  readonly name: string;
-  readonly task: string;
-  readonly node: string;
-  readonly state: "up" | "draining" | "down";
-  readonly inFlight: number;
-  /** Jobs in a queue of its own; null where the task has one queue for all its replicas. */
-  readonly queue: number | null;
-  /** Since the gateway's start. */
-  readonly batches: number;
-  readonly jobs: number;
-  readonly busyS: number;
-  readonly losses: number;
-  /** Share of the window in which it computed, and jobs in a batch; null without any. */
-  readonly utilizationRatio: number;
-  readonly batchSizeMean: number | null;
-  /** Mean of its service times in the window; null without any. */
-  readonly serviceP50Ms: number | null;
-  readonly serviceP99Ms: number | null;
-}
-
-export interface PipelineStatus {
-  readonly name: string;
-  readonly inFlight: number;
-  readonly completed: number;
-  /** Requests without a result since the gateway's start, by reason. */
-  readonly failures: Readonly<Record<string, number>>;
-  /** In the window. */
-  readonly completedPerS: number;
-  readonly failedPerS: number;
-  readonly latencyP50Ms: number | null;
-  readonly latencyP99Ms: number | null;
-}
-
-interface TaskStatus {
-  readonly name: string;
-  /** Jobs in the queue that its replicas share. */
-  readonly queue: number;
-}
-
-export interface GatewayStatus {
-  /** By the gateway's monotonic clock: differences of two answers are rates. */
-  readonly atMs: number;
-  readonly scheduler: string;
-  readonly windowS: number;
-  readonly replicas: readonly ReplicaStatus[];
-  readonly tasks: readonly TaskStatus[];
-  readonly pipelines: readonly PipelineStatus[];
-}
-
 export function gatewayStatus(
   counts: GatewayCounts,
   state: GatewayState,
@@ -80,6 +31,9 @@ export function gatewayStatus(
   const sinceUs = nowUs - WINDOW_S * 1e6;
   const completed = OUTCOMES.indexOf("completed");
   const queues = replicaQueues(counts, state);
+  const { recent, pipelines } = counts;
+  const [allP50, allP95, allP99] =
+    recent.quantilesSince(sinceUs, [0.5, 0.95, 0.99]) ?? NO_QUANTILES;
   return {
     atMs: nowUs / 1000,
     scheduler,
@@ -101,7 +55,14 @@ export function gatewayStatus(
       return [status];
     }),
     tasks: counts.tasks.map(({ name }, pool) => ({ name, queue: state.waiting[pool][0] })),
-    pipelines: counts.pipelines.map((pipeline) => {
+    all: {
+      completedPerS: perS(
+        pipelines.map(({ completedLately }) => completedLately),
+        nowUs,
+      ),
+      ...{ latencyP50Ms: allP50, latencyP95Ms: allP95, latencyP99Ms: allP99 },
+    },
+    pipelines: pipelines.map((pipeline) => {
       const { name, inFlight, outcomes, recent } = pipeline;
       const [p50, p99] = recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
       const failures = OUTCOMES.flatMap((reason, i) =>
@@ -110,13 +71,19 @@ export function gatewayStatus(
       return {
         ...{ name, inFlight, completed: outcomes[completed] },
         failures: Object.fromEntries(failures),
-        completedPerS: pipeline.completedLately.total(nowUs, WINDOW_S) / WINDOW_S,
-        failedPerS: pipeline.failedLately.total(nowUs, WINDOW_S) / WINDOW_S,
+        completedPerS: perS([pipeline.completedLately], nowUs),
+        failedPerS: perS([pipeline.failedLately], nowUs),
         latencyP50Ms: p50,
         latencyP99Ms: p99,
       };
     }),
   };
+}
+
+const NO_QUANTILES = [null, null, null] as const;
+
+function perS(sums: readonly WindowSum[], nowUs: number): number {
+  return sums.reduce((total, sum) => total + sum.total(nowUs, WINDOW_S), 0) / WINDOW_S;
 }
 
 /** By replica, in the system's order: pools have their replicas one after another. */

@@ -12,7 +12,7 @@ import {
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
 import { CLIENT_TIMES } from "../security/limits.ts";
 import { type GrpcAccess, grpcGuard, PeerRoles } from "./grpc-guard.ts";
-import { listenGrpc } from "./grpc-listener.ts";
+import { addReflection, listenGrpc } from "./grpc-listener.ts";
 import {
   type HostedModels,
   learnedModel,
@@ -40,7 +40,6 @@ import {
   type ServerMetadata,
   TRACEPARENT,
 } from "./messages.ts";
-import { addReflection } from "./reflection.ts";
 import { BATCH_CHANNEL, CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS } from "./service.ts";
 import { answerOfError, statusOf } from "./status.ts";
 

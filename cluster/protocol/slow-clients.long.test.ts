@@ -1,11 +1,9 @@
 /** The gateway ends clients that take a connection and never finish; other clients do not notice. */
-import { mkdtempSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as http2 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { floatTensor } from "../../models/tensor.ts";
 import { chain, floats, sendTensor, writeScaling } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
@@ -22,7 +20,7 @@ const clientTimes = {
   ...{ streamIdleMs: 60_000, writeMs: 1500, checkMs: 100 },
 };
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-slow-"));
+const folder = temporaryFolder("slow");
 let deployment: Deployment;
 const opened: { destroy(): void }[] = [];
 
@@ -39,7 +37,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const each of opened) each.destroy();
   await deployment?.stop();
-  rmSync(folder, { recursive: true });
 });
 
 const portsOf = ({ http, grpc }: Deployment["gateway"]) => ({

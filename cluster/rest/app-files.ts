@@ -85,7 +85,7 @@ async function send(request: FastifyRequest, reply: FastifyReply, name: string):
   reply.headers({
     ...HEADERS,
     "content-type": TYPES[/\w+$/.exec(name)?.[0] ?? ""] ?? "application/octet-stream",
-    // Names of assets have a digest of their contents.
+    // Addresses of assets have a digest of their contents.
     "cache-control": name === "index.html" ? "no-cache" : "public, max-age=31536000, immutable",
     vary: "accept-encoding",
     ...(isPacked ? { "content-encoding": "gzip" } : {}),

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
+import { gatewayStatusSchema } from "../../core/gateway-status.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { ReplicaBatching } from "../run/control-record.ts";
 import type { Gateway } from "../run/gateway.ts";
@@ -254,48 +255,48 @@ function addObserveRoutes(app: App, gateway: Gateway): void {
     },
   );
   const summary = "Replicas, pipelines and scheduler at this moment";
-  const status = describer("admin", tag)("getStatus", summary, statusSchema);
+  const status = describer("admin", tag)("getStatus", summary, gatewayStatusSchema);
   app.get("/status", status, () => gateway.status());
 }
 
-const ms = z.number().nullable();
-const count = z.int();
-
-const statusSchema = z
-  .strictObject({
-    atMs: z.number().describe("by the gateway's monotonic clock"),
-    scheduler: z.string(),
-    windowS: z.number().describe("quantiles are of the last so many seconds"),
-    replicas: z.array(
-      z.strictObject({
-        name: z.string(),
-        task: z.string(),
-        node: z.string(),
-        state: z.enum(["up", "draining", "down"]),
-        inFlight: count,
-        queue: count.nullable(),
-        batches: count,
-        jobs: count,
-        busyS: z.number(),
-        losses: count,
-        utilizationRatio: z.number(),
-        batchSizeMean: z.number().nullable(),
-        serviceP50Ms: ms,
-        serviceP99Ms: ms,
-      }),
-    ),
-    tasks: z.array(z.strictObject({ name: z.string(), queue: count })),
-    pipelines: z.array(
-      z.strictObject({
-        name: z.string(),
-        inFlight: count,
-        completed: count,
-        failures: z.record(z.string(), count),
-        completedPerS: z.number(),
-        failedPerS: z.number(),
-        latencyP50Ms: ms,
-        latencyP99Ms: ms,
-      }),
-    ),
+const schedulersSchema = z
+  .looseObject({
+    schema: z.string(),
+    presets: z.array(z.looseObject({ name: z.string(), summary: z.string() })),
+    policies: z.array(z.looseObject({ name: z.string(), decision: z.string() })),
   })
-  .describe("now");
+  .describe("as `tandem schedulers --json` prints them");
+
+const scenarioSchema = z
+  .strictObject({
+    document: z.looseObject({ name: z.string() }).describe("the scenario, with its defaults"),
+    profiles: z.record(z.string(), z.unknown()).describe("measured times, by the path as written"),
+    overheadProfile: z.unknown().optional(),
+    room: z.record(z.string(), z.int()).describe("how many replicas each task can have"),
+  })
+  .describe("what is deployed");
+
+export function addDescriptionRoutes(app: App, gateway: Gateway): void {
+  const describe = describer("admin", "about");
+  app.get(
+    "/v1/schedulers",
+    describe("listSchedulers", "Every preset and policy, with its parameters", schedulersSchema),
+    async () => {
+      const { catalogue } = await import("../../schedulers/catalogue.ts");
+      return { ...catalogue() };
+    },
+  );
+  app.get(
+    "/v1/scenario",
+    describe("getScenario", "The deployment's scenario and measured times", scenarioSchema),
+    () => {
+      const { document, inputs } = gateway.specification;
+      const { profiles, overheadProfile } = inputs;
+      const { pools, replicas } = gateway.system;
+      const room = Object.fromEntries(
+        pools.map(({ name }, pool) => [name, replicas.filter((one) => one.pool === pool).length]),
+      );
+      return { document, profiles, overheadProfile, room };
+    },
+  );
+}

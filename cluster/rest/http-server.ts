@@ -4,25 +4,25 @@
  *   connection, headers ─> route ─> role ─> body ─> schemas ─> handler ─> answer
  *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (errors.ts)
  */
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import fastify from "fastify";
 import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { requestIdOf } from "../protocol/call-context.ts";
 import { REQUEST_ID_HEADER } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
-import { requireSafeBinding } from "../security/bind-address.ts";
+import { isOpen, type RequiredRole, refusal } from "../security/access.ts";
+import { isLoopback, requireSafeBinding } from "../security/bind-address.ts";
 import { type CallerBounds, type ClientTimes, LIMITS } from "../security/limits.ts";
 import { rotateWith, type SecurityFiles } from "../security/security-files.ts";
-import { serverTls } from "../security/tls.ts";
+import { peerRole, serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
-import { allowedOrigin, type Callers, checkAccess } from "./access.ts";
 import { addAppRoutes } from "./app-files.ts";
-import { addControlRoutes } from "./control-routes.ts";
-import { addDescriptionRoutes } from "./description-routes.ts";
+import { addControlRoutes, addDescriptionRoutes } from "./control-routes.ts";
 import { notFound, sendError } from "./errors.ts";
 import { GatewayTarget } from "./gateway-target.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
@@ -195,5 +195,67 @@ function addBounds(app: App, { incoming, times }: CallerBounds): void {
       reply.raw.once("close", () => clearTimeout(cutOff));
     }
     done(null, payload);
+  });
+}
+
+/** Where a server is called. */
+interface Callers {
+  /** The server's address. */
+  readonly host: string;
+  /** Origins of other servers' pages that may call it. */
+  readonly origins: readonly string[];
+}
+
+/** Throws a Fault unless the sender of the request may use routes of this role. */
+function checkAccess(
+  { identity, rules }: SecurityFiles,
+  { host, origins }: Callers,
+  required: RequiredRole,
+  request: IncomingMessage,
+): void {
+  if (required === "public") return;
+  if (allowedOrigin(request, origins) === null) refuseForeignPage(request, identity !== null);
+  if (isOpen(rules)) {
+    refuseForeignHost(request, host);
+    if (required !== "admin" || isLoopback(request.socket.remoteAddress ?? "")) return;
+    throw new Fault("forbidden", "a deployment is controlled from the gateway's own machine only");
+  }
+  const refused = refusal(rules, required, {
+    authorization: request.headers.authorization ?? null,
+    certificate: peerRole(request.socket as Partial<TLSSocket>),
+  });
+  if (refused !== null) throw refused;
+}
+
+/** The origin of the page that asks, if it is one of those allowed. */
+function allowedOrigin(
+  { headers: { origin } }: IncomingMessage,
+  origins: readonly string[],
+): string | null {
+  return origin !== undefined && origins.includes(origin.toLowerCase()) ? origin : null;
+}
+
+/** Browsers name the origin of the page that asks; other clients send none. */
+function refuseForeignPage({ headers }: IncomingMessage, tls: boolean): void {
+  const { origin, host, "sec-fetch-site": site } = headers;
+  const own = `${tls ? "https" : "http"}://${host}`;
+  const foreign = origin !== undefined && origin.toLowerCase() !== own.toLowerCase();
+  if (!foreign && site !== "cross-site" && site !== "same-site") return;
+  throw new Fault("forbidden", `not for web pages of another origin (${origin ?? site})`, {
+    hint: "`cluster up --allow-origin` allows it; `tandem web --url` needs no permission",
+  });
+}
+
+/**
+ * Refuses DNS rebinding: a page whose own name resolves to a loopback address counts as of the same
+ * origin, but the Host header still has that name.
+ */
+function refuseForeignHost({ headers }: IncomingMessage, host: string): void {
+  const header = headers.host ?? "";
+  const bracketed = /^\[([^\]]*)\](:\d*)?$/.exec(header);
+  const asked = bracketed?.[1] ?? header.replace(/:\d*$/, "").toLowerCase();
+  if (asked === host || asked === "localhost" || isLoopback(asked)) return;
+  throw new Fault("forbidden", `this server is not ${JSON.stringify(asked)}`, {
+    hint: "without credentials, it is called by a loopback address or localhost",
   });
 }

@@ -6,6 +6,7 @@ import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
 import { expectedRequests } from "../../core/arrivals/extent.ts";
 import { Fault } from "../../core/fault.ts";
+import type { MeasurementLine } from "../../core/measurement-line.ts";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { LoadGenerator } from "../load/load-generator.ts";
 import type { LoadAnswer, LoadTarget } from "../load/specification.ts";
@@ -35,29 +36,6 @@ export const measurementSchema = z
   .meta({ examples: [{ model: "vehicles", workload: { arrivals: "burst", requests: 2 } }] });
 
 export type Measurement = z.output<typeof measurementSchema>;
-
-/** One line of the response. */
-export type MeasurementLine =
-  | { readonly kind: "start"; readonly timedBy: string }
-  | { readonly kind: "beat"; readonly sent: number; readonly ended: number }
-  | ({ readonly kind: "answer" } & AnsweredRequest)
-  | { readonly kind: "end"; readonly sent: number; readonly delayP99Ms: number }
-  | { readonly kind: "error"; readonly error: string; readonly hint?: string };
-
-export interface AnsweredRequest {
-  readonly request: number;
-  /** Number of its payload; null without payloads. */
-  readonly payload: number | null;
-  /** Since the workload's time 0: when it was due, when it was sent, when it ended. */
-  readonly dueMs: number;
-  readonly sentMs: number;
-  readonly endedMs: number;
-  /** "completed", or why not. */
-  readonly outcome: string;
-  readonly error?: string;
-  /** The answer's JSON; absent for a failure, or an answer that is too large to show. */
-  readonly body?: string;
-}
 
 export interface MeasuredBy {
   readonly timer: PreciseTimer;

@@ -1,15 +1,15 @@
 /** One table of limits, over REST and gRPC; and whole numbers of 64 bits, exact both ways. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { chain } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { LIMITS } from "../security/limits.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-limits-"));
+const folder = temporaryFolder("limits");
 let deployment: Deployment;
 let client: InferenceClient;
 
@@ -33,7 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.close();
   await deployment?.stop();
-  rmSync(folder, { recursive: true });
 });
 
 interface Asked {

@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
+import type { GatewayStatus } from "../../core/gateway-status.ts";
 import { summarize } from "../../core/metrics/summary.ts";
 import { RunLog } from "../../core/run-log.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
@@ -15,7 +16,7 @@ import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { OperatorLog } from "../observe/operator-log.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
-import { type GatewayState, type GatewayStatus, gatewayStatus } from "../observe/status.ts";
+import { type GatewayState, gatewayStatus } from "../observe/status.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
@@ -135,15 +136,6 @@ export class Gateway {
       // The replica went down meanwhile.
       return null;
     }
-  }
-
-  pipelineNamed(name: string): number {
-    const found = this.system.pipelines.findIndex((pipeline) => pipeline.name === name);
-    if (found >= 0) return found;
-    const names = this.system.pipelines.map((pipeline) => pipeline.name).join(", ");
-    throw new Fault("not-found", `there is no pipeline ${JSON.stringify(name)}`, {
-      hint: `this deployment serves ${names}`,
-    });
   }
 
   /**

@@ -8,7 +8,6 @@ import type {
   StreamRequest,
 } from "../protocol/client.ts";
 import type { ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
-import { TimeLimit } from "../time/time-limit.ts";
 import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
@@ -56,7 +55,8 @@ class ReplicaLink {
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
-  readonly #limit = new TimeLimit(() => this.#overdue());
+  /** Rings when the batch is late. */
+  #limit: NodeJS.Timeout | undefined;
   #retired = false;
   #closed = false;
   readonly #sender = {
@@ -86,7 +86,7 @@ class ReplicaLink {
   send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
     const stream = this.#stream;
     assert(stream !== null, "a batch goes to a replica that is up");
-    this.#limit.set(timeoutMs);
+    this.#setLimit(timeoutMs);
     const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
     this.#batch = batch;
     batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
@@ -104,7 +104,7 @@ class ReplicaLink {
     this.#stream?.cancel(this.name, batch.id, "preempt");
     this.#stream?.forget(batch.id);
     this.#batch = null;
-    this.#limit.clear();
+    clearTimeout(this.#limit);
   }
 
   /** Loads its model onto its device or takes it off; `done` says whether that was done. */
@@ -146,7 +146,6 @@ class ReplicaLink {
     clearTimeout(this.#retry);
     this.#connection.detach(this.#sender);
     this.#letGo();
-    this.#limit.close();
   }
 
   #open(): void {
@@ -183,7 +182,7 @@ class ReplicaLink {
       this.#lost(error.details || SHUTS_DOWN);
       return;
     }
-    this.#limit.clear();
+    clearTimeout(this.#limit);
     this.#batch = null;
     if (batch.late) {
       if (this.draining) this.#lost(SHUTS_DOWN);
@@ -200,6 +199,10 @@ class ReplicaLink {
     if (this.#batch === null) this.#lost(SHUTS_DOWN);
   }
 
+  #setLimit(ms: number): void {
+    this.#limit = setTimeout(() => this.#overdue(), ms);
+  }
+
   /** The replica is lost until it answers; after the same time again, so are its streams. */
   #overdue(): void {
     const batch = this.#batch;
@@ -210,7 +213,7 @@ class ReplicaLink {
       return;
     }
     batch.late = true;
-    this.#limit.set(batch.timeoutMs);
+    this.#setLimit(batch.timeoutMs);
     this.cancelBatch();
     this.#down(reason);
   }
@@ -228,7 +231,7 @@ class ReplicaLink {
   #letGo(): void {
     const { id } = this.#batch ?? {};
     this.#batch = null;
-    this.#limit.clear();
+    clearTimeout(this.#limit);
     if (id !== undefined) {
       this.#stream?.cancel(this.name, id);
       this.#stream?.forget(id);

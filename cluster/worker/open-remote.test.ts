@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { externalAccess } from "./open-remote.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-external-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("external");
 
 it("errors in another server's credentials name the file or variable, never its contents", () => {
   const external = { address: "a:1", model: "m", timeoutS: 1 };

@@ -7,9 +7,6 @@ const BLOCK = 2048;
 /** Customers before the first that counts: many times the relaxation time of some 40 services. */
 const WARM_UP = 2000;
 
-/** The exact mean: the latency is exponential. */
-export const MM1_LATENCY_MS = SERVICE_US / 1000 / (1 - LOAD);
-
 export class Mm1Latencies {
   readonly #gapStream: RandomStream;
   readonly #workStream: RandomStream;

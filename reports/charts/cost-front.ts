@@ -104,7 +104,7 @@ function headingOf(choice: Choice, document: ResultsDocument): string {
   const best =
     choice.best.length === 0
       ? "none is shown to meet the SLO"
-      : `cheapest: ${choiceName(choice, sweepAxes(document))}`;
+      : `cheapest: ${choiceName(choice, sweepAxes(document), "")}`;
   return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
 }
 
@@ -251,6 +251,8 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
       header: panelHeader(panels, width),
     },
     columns,
+    // A shared axis would stand below the places of a last row that have no panel.
+    resolve: { axis: { x: "independent" } },
     spec: { width, height: 240, layer: layers(rows, cost, name, colour) },
   };
 }

@@ -1,7 +1,7 @@
 /** The price of 1,000 answered requests over the load, a line for each cluster shape. */
 import type { TopLevelSpec } from "vega-lite";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { figureText, formatNumber } from "../tables/format.ts";
+import { figureText, formatNumber, plural } from "../tables/format.ts";
 import { choicesOf } from "../tables/goals.ts";
 import {
   axisText,
@@ -123,7 +123,7 @@ export function costPer1000(document: ResultsDocument): TopLevelSpec | undefined
       text: "Cost per 1,000 requests",
       subtitle: "of answered requests, by shape; crosses: the goal is not shown to be met",
     },
-    description: `Cost per 1,000 requests by ${load.title} of ${lines.length} shapes.`,
+    description: `Cost per 1,000 requests by ${load.title} of ${plural(lines.length, "shape")}.`,
     data: { values: [...rows] },
     width: 920,
     height: 240,

@@ -221,7 +221,7 @@ export function pipelineGraph(
   return {
     $schema: SCHEMA,
     config: { ...CONFIG, view: { stroke: null } },
-    title: { text: "Where the time goes", subtitle: `${subtitle}; of ${one.id}` },
+    title: { text: "Busy tasks and the critical path", subtitle: `${subtitle}; of ${one.id}` },
     description: `The pipeline of ${Object.keys(one.tasks).length} tasks with their utilisation.`,
     width: Math.round(extent.x * zoom),
     height: Math.round(extent.y),

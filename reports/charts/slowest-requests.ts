@@ -4,21 +4,24 @@ import type { RunDetail } from "../../core/run-detail.ts";
 import { formatCount, formatNumber } from "../tables/format.ts";
 import { CONFIG, cycle, PALETTE, SCHEMA } from "./theme.ts";
 
+const WAITING = "waiting";
+const SERVICE = "service";
+
 function partsOf({ tail, side }: RunDetail) {
   const several = new Set(tail.parts.map((part) => part.pipeline)).size > 1;
   const rows = tail.parts.flatMap(({ pipeline, task, waitMs, serviceMs }) => {
     const name = several ? `${pipeline}: ${task}` : task;
     return [
-      { part: `${name}: waiting`, ms: waitMs },
-      { part: `${name}: service`, ms: serviceMs },
+      { ...{ part: name, kind: WAITING }, ms: waitMs },
+      { ...{ part: name, kind: SERVICE }, ms: serviceMs },
     ];
   });
-  return [...rows, { part: "ways and gateway", ms: tail.otherMs }]
+  return [...rows, { part: "ways and gateway", kind: SERVICE, ms: tail.otherMs }]
     .filter(({ ms }) => ms > 0)
-    .map(({ part, ms }, order) => ({
-      ...{ side, part, ms, order },
+    .map(({ part, kind, ms }, order) => ({
+      ...{ side, part, kind, ms, order },
       key: "¦",
-      tip: `${part}; ${formatNumber(ms)} ms of ${formatNumber(tail.meanMs)} ms; ${formatNumber((100 * ms) / tail.meanMs)} %; ${side}`,
+      tip: `${part}, ${kind}; ${formatNumber(ms)} ms of ${formatNumber(tail.meanMs)} ms; ${formatNumber((100 * ms) / tail.meanMs)} %; ${side}`,
     }));
 }
 
@@ -46,7 +49,13 @@ export function slowestRequests(details: readonly RunDetail[]): TopLevelSpec | u
     mark: { type: "bar", description: { expr: "datum.tip + datum.key" } },
     encoding: {
       y: { field: "side", type: "nominal", title: null, sort: ["simulated", "measured"] },
-      x: { field: "ms", type: "quantitative", title: "latency (ms)", stack: "zero" },
+      x: {
+        field: "ms",
+        type: "quantitative",
+        title: "latency (ms)",
+        stack: "zero",
+        axis: { labelOverlap: true },
+      },
       order: { field: "order", type: "quantitative" },
       color: {
         field: "part",
@@ -55,6 +64,13 @@ export function slowestRequests(details: readonly RunDetail[]): TopLevelSpec | u
         sort: parts,
         scale: { domain: parts, range: cycle(PALETTE, parts.length) },
         legend: { orient: "bottom", columns: 4, labelLimit: 260 },
+      },
+      opacity: {
+        field: "kind",
+        type: "nominal",
+        title: null,
+        scale: { domain: [WAITING, SERVICE], range: [0.45, 1] },
+        legend: { orient: "bottom" },
       },
       tooltip: { field: "tip" },
     },

@@ -3,7 +3,7 @@ import type { ResultsDocument } from "../../core/results.ts";
 import type { Decision, Fact } from "../tables/decision.ts";
 import { filterChoices, filterKey, filtersOf } from "../tables/filters.ts";
 import type { Cell, Table } from "../tables/table.ts";
-import { escapeHtml } from "./escape.ts";
+import { escapeHtml, textHtml } from "./escape.ts";
 import { tableHtml } from "./table-html.ts";
 
 /** More loads get a table. */
@@ -11,7 +11,7 @@ const MOST_CARDS = 4;
 
 function factHtml([name, text, state]: Fact): string {
   const style = state === undefined ? "" : ` class="${state}"`;
-  return `<dt>${escapeHtml(name)}</dt><dd${style}>${escapeHtml(text)}</dd>`;
+  return `<dt>${escapeHtml(name)}</dt><dd${style}>${textHtml(text)}</dd>`;
 }
 
 function card({ load, answer, state, facts }: Decision, key: string): string {

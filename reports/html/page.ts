@@ -17,7 +17,7 @@ import { configurationTable, placementTable, taskTable } from "../tables/result-
 import type { Table } from "../tables/table.ts";
 import { comparisonTable, healthTable, verdictSummary } from "../tables/validation-tables.ts";
 import { decisionHtml, filtersHtml } from "./decision-html.ts";
-import { escapeHtml } from "./escape.ts";
+import { escapeHtml, textHtml } from "./escape.ts";
 import { type DrawnChart, figures } from "./figure-html.ts";
 import { SCRIPT } from "./page-script.ts";
 import { STYLE } from "./page-style.ts";
@@ -110,13 +110,13 @@ function notes(results: Pick<ResultsDocument, "notes" | "configurations">): stri
   for (const one of results.configurations) {
     for (const note of one.notes ?? []) all.set(note, [...(all.get(note) ?? []), one.id]);
   }
-  const general = (results.notes ?? []).map((note) => `<li>${escapeHtml(note)}</li>`);
+  const general = (results.notes ?? []).map((note) => `<li>${textHtml(note)}</li>`);
   if (all.size + general.length === 0) return "";
   const items = [...all].map(([note, ids]) => {
     const more = ids.length > MOST_WHOSE ? ` and ${ids.length - MOST_WHOSE} more` : "";
     const some = `${ids.slice(0, MOST_WHOSE).join(", ")}${more}`;
     const whose = ids.length === results.configurations.length ? "all" : some;
-    return `<li>${escapeHtml(note)} <span class="muted">(${escapeHtml(whose)})</span></li>`;
+    return `<li>${textHtml(note)} <span class="muted">(${escapeHtml(whose)})</span></li>`;
   });
   return `<h3>Notes</h3><ul>${[...general, ...items].join("\n")}</ul>`;
 }

@@ -86,6 +86,9 @@ describe("where nothing meets the goal", () => {
     const [free] = decisionsOf(singleDocument(), undefined);
     expect([free.answer, free.state]).toEqual(["base", "warn"]);
     expect(fact(free, "goal")).toContain("set `slo:");
+    const slos = { p: { latencyMs: 300, percentile: 99 } };
+    const [validated] = decisionsOf({ ...singleDocument(), slos }, undefined);
+    expect(fact(validated, "goal")).toMatch(/^not judged/);
   });
 });
 
@@ -125,6 +128,15 @@ test("a plan's answer has the same form, with what the search proved", () => {
   expect(fact(decision, "runner-up")).toBe("fifo, detect 5, plate 2 (5 per hour)");
   expect(fact(decision, "validated")).toContain("agree");
   const [entry] = plan.plans;
+  const two = { a: ANSWER.kept.p, b: ANSWER.kept.p };
+  const goals = ["a", "b"].map((pipeline) => ({ pipeline, latencyMs: 300, percentile: 99 }));
+  const loads = [8, 16].map((rate) => ({
+    ...{ ...entry, goals, best: { ...ANSWER, kept: two } },
+    parameters: { "workload.ratePerS": rate },
+  }));
+  const [slow] = planDecisions({ ...plan, plans: loads }, sweepDocument(), undefined);
+  expect(slow.load).toBe("arrival rate 8/s");
+  expect(fact(slow, "latency")).toMatch(/^p99 latency a 167\S* ± \S+ ms, b 167\S* ± \S+ ms$/);
   const unsolved = { ...plan, plans: [{ ...entry, best: null, nearest: ANSWER }] };
   const [none] = planDecisions(unsolved, singleDocument(), undefined);
   expect([none.state, none.answer]).toEqual([

@@ -15,6 +15,7 @@ import {
   plural,
 } from "./format.ts";
 import {
+  attainedBy,
   attainedText,
   type Choice,
   choiceLatency,
@@ -98,7 +99,7 @@ function facts(
   choice: Choice,
   document: ResultsDocument,
 ): readonly Fact[] {
-  const attained = worstAttained(one, document);
+  const attained = attainedBy(one, document);
   const latency = choiceLatency({ ...choice, best: [one] }, document);
   const where = one.placement === undefined ? "" : placementText(one.placement);
   const per1000 = one.metrics.costPer1000Requests;
@@ -111,7 +112,7 @@ function facts(
     ["runs on", where],
     ["cost", cost.filter((text) => text !== "").join(", ")],
     ["latency", latency],
-    ["within the goal", attained === undefined ? "" : shareText(one, attained)],
+    ["within the goal", attained.map((own) => shareText(one, own)).join("; ")],
   ];
   return all.filter(([, text]) => text !== "");
 }
@@ -148,12 +149,17 @@ function fastest(
     facts: [
       ...facts(chosen, choice, document),
       trust(chosen, document, validation),
-      [
-        "goal",
-        "none, so nothing says which is good enough: set `slo: { latencyMs, percentile }` of the pipeline",
-      ],
+      ["goal", hasGoal(document) ? UNJUDGED : NO_GOAL],
     ],
   };
+}
+
+const NO_GOAL =
+  "none, so nothing says which is good enough: set `slo: { latencyMs, percentile }` of the pipeline";
+const UNJUDGED = "not judged: these runs are for a validation; `tandem simulate` judges it";
+
+function hasGoal({ slo, slos }: ResultsDocument): boolean {
+  return slo !== undefined || slos !== undefined;
 }
 
 function axesBesideLoad(document: ResultsDocument): readonly SweepAxis[] {

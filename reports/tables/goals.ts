@@ -52,11 +52,11 @@ export interface Attained {
   readonly quantile: Estimate | undefined;
 }
 
-/** The attainment of the goal that is missed most, or met least; undefined in documents without it. */
-export function worstAttained(
+/** The attainment of each goal, the one that is missed most or met least first; empty without goals. */
+export function attainedBy(
   { metrics, pipelines }: ConfigurationResult,
   { slo, slos }: Pick<ResultsDocument, "slo" | "slos">,
-): Attained | undefined {
+): readonly Attained[] {
   const parts = Object.entries(pipelines ?? {}).map(([pipeline, own]) => ({
     pipeline,
     goal: slo ?? slos?.[pipeline],
@@ -69,7 +69,15 @@ export function worstAttained(
     const name = sloMetric(goal);
     return [{ ...of, goal, share, quantile: name === undefined ? undefined : figures[name] }];
   });
-  return attained.toSorted((a, b) => marginOf(a) - marginOf(b))[0];
+  return attained.toSorted((a, b) => marginOf(a) - marginOf(b));
+}
+
+/** Of the goal that is missed most, or met least; undefined without goals. */
+export function worstAttained(
+  one: ConfigurationResult,
+  document: Pick<ResultsDocument, "slo" | "slos">,
+): Attained | undefined {
+  return attainedBy(one, document)[0];
 }
 
 /** By how much the goal is met: below 0 where it is missed. */
@@ -226,8 +234,12 @@ export function either(names: readonly string[]): string {
     .join(" or ");
 }
 
-/** "fifo or edf (not distinguishable), detect replicas 2": the load apart, equals once. */
-export function choiceName({ best }: Choice, axes: readonly SweepAxis[]): string {
+/** "fifo or edf (not distinguishable), detect replicas 2": the load apart, equals once; `tie` is the remark. */
+export function choiceName(
+  { best }: Choice,
+  axes: readonly SweepAxis[],
+  tie = " (not distinguishable)",
+): string {
   const shown = axes.filter((axis) => axis.kind !== "load");
   const text = (axis: SweepAxis, one: ConfigurationResult) => axisText(axis, one.parameters);
   const equal = shown.filter((axis) =>
@@ -236,7 +248,7 @@ export function choiceName({ best }: Choice, axes: readonly SweepAxis[]): string
   const apart = shown.filter((axis) => !equal.includes(axis));
   const names = best.map((one) => apart.map((axis) => text(axis, one)).join(" · ") || one.id);
   const common = equal.map((axis) => text(axis, best[0]));
-  if (best.length > 1) return [`${either(names)} (not distinguishable)`, ...common].join(", ");
+  if (best.length > 1) return [`${either(names)}${tie}`, ...common].join(", ");
   return common.join(", ") || best[0].id;
 }
 

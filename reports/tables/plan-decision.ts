@@ -9,7 +9,7 @@ import type {
 } from "../../core/results.ts";
 import { boundText, type Decision, type Fact, trust } from "./decision.ts";
 import { formatEstimate, formatNumber, plural } from "./format.ts";
-import { levelKey, parameterText } from "./parameters.ts";
+import { axisText, levelKey, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
 interface PlanAnswer {
@@ -50,7 +50,7 @@ export function planDecisions(
   validation: ValidationDocument | undefined,
 ): readonly Decision[] {
   return plans.map((entry) => {
-    const load = parametersText(entry.parameters);
+    const load = loadText(entry.parameters, results);
     const chosen = results.configurations.find((one) => isOf(one, entry, plans.length));
     if (entry.best === null) return unsolved(entry, load);
     const { best, runnersUp, alike, proven, unit } = entry;
@@ -112,15 +112,16 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
     const whose = goals.length === 1 ? "" : `${pipeline}: `;
     return `${whose}${share} % within ${formatNumber(latencyMs, 4)} ms (${formatNumber(percentile, 4)} % wanted)`;
   });
-  const p99 = Object.values(kept).map(({ latencyP99Ms }) =>
-    formatEstimate(latencyP99Ms ?? undefined),
-  );
+  const p99 = Object.entries(kept).map(([pipeline, { latencyP99Ms }]) => {
+    const whose = goals.length === 1 ? "" : `${pipeline} `;
+    return `${whose}${formatEstimate(latencyP99Ms ?? undefined)} ms`;
+  });
   const fresh = plural(replications, "fresh replication");
   const all: readonly Fact[] = [
     ["replicas", countsText(replicas)],
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
-    ["latency", `p99 latency ${p99.join(", ")} ms`],
+    ["latency", `p99 latency ${p99.join(", ")}`],
     ["within the goal", `${within.join("; ")}, on ${fresh}`],
   ];
   return all.filter(([, text]) => text !== "");
@@ -139,6 +140,15 @@ function answerText(answer: PlanAnswer, unit: string): string {
 
 function schedulerText(scheduler: unknown): string {
   return parameterText(typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler));
+}
+
+/** "arrival rate 20/s", by the names that the other decisions give. */
+function loadText(parameters: PlanEntry["parameters"], results: ResultsDocument): string {
+  const axes = sweepAxes(results).filter(({ path }) => path in parameters);
+  const known = axes.length === Object.keys(parameters).length;
+  return known
+    ? axes.map((axis) => axisText(axis, parameters)).join(", ")
+    : parametersText(parameters);
 }
 
 function parametersText(parameters: Readonly<Record<string, Parameter>>): string {

@@ -1,13 +1,12 @@
 /** Which ends of a shard's process are tried again: the same for processes and for a shell's script. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { isRetried, MOST_RETRIES, NEVER_RETRIED, retryingLines } from "./retries.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-retries-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("retries");
 
 /** How often a script runs a command that ends with `code`, and its own end. */
 function runs(code: number, environment: Readonly<Record<string, string>> = {}) {

@@ -1,8 +1,10 @@
 /** How a sweep is cut into shards: consecutive configurations, of about equal expected work. */
+
+import { expectedRequests } from "../../core/arrivals/extent.ts";
 import { Fault } from "../../core/fault.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { Sweep } from "../../core/scenario/sweep.ts";
 import { ConfigurationWork, type SweepPlan } from "../configuration-work.ts";
-import { expectedEvents } from "../expected-events.ts";
 import type { ConfigurationRange } from "../run-sweep.ts";
 
 /** A replication's fixed cost, as events: compiling the document and summing up. */
@@ -107,4 +109,10 @@ export function chunksOf<T>(all: readonly T[], most: number): readonly (readonly
   const chunks: (readonly T[])[] = [];
   for (let from = 0; from < all.length; from += most) chunks.push(all.slice(from, from + most));
   return chunks;
+}
+
+/** Events of one replication: an arrival and a finish for each task of its longest pipeline. */
+export function expectedEvents({ pipelines, workload }: ScenarioDocument): number {
+  const tasks = Object.values(pipelines).map((pipeline) => Object.keys(pipeline.tasks).length);
+  return expectedRequests(workload) * 2 * Math.max(...tasks);
 }

@@ -1,10 +1,10 @@
 /** The 2020 report's test cases (Table 5.1): n requests at once against 1, n/2 and n replicas of each task. */
-import type { LiveStatus } from "../shared/api.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
 import type { Client } from "../shared/client.ts";
 import { tasksOf } from "./hardware.tsx";
-import type { Picture } from "./lines.ts";
 import type { Measuring } from "./measuring.ts";
 import { inOpenQueue } from "./open-queue.ts";
+import type { Picture } from "./request.ts";
 
 export interface TestCase {
   readonly name: string;
@@ -78,7 +78,7 @@ async function runCase(one: TestCase, tasks: readonly string[], runs: CaseRuns):
 type Counts = Readonly<Record<string, number>>;
 
 async function countsOf(client: Client): Promise<Counts> {
-  const status = await client.json<LiveStatus>("/status");
+  const status = await client.json<GatewayStatus>("/status");
   return Object.fromEntries(
     tasksOf(status).map((task) => [
       task,

@@ -1,7 +1,8 @@
 /** Hardware in use: each task's replicas; added, removed and changed while requests go on. */
 import { useCallback, useEffect, useState } from "react";
 import { Button, Dialog, DialogTrigger, Heading, Popover } from "react-aria-components";
-import type { Batching, Deployed, LiveStatus, Replica, ReplicaLive } from "../shared/api.ts";
+import type { GatewayStatus, ReplicaStatus } from "../../library/browser.ts";
+import type { Batching, Deployed, Replica } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import type { Client } from "../shared/client.ts";
 import { messageOf } from "../shared/client.ts";
@@ -66,7 +67,7 @@ export function Hardware() {
 }
 
 /** Names of tasks, in the order of the pipeline. */
-export function tasksOf({ replicas, tasks }: LiveStatus): string[] {
+export function tasksOf({ replicas, tasks }: GatewayStatus): string[] {
   return [...new Set([...tasks.map(({ name }) => name), ...replicas.map(({ task }) => task)])];
 }
 
@@ -74,7 +75,7 @@ interface TaskReplicasProps {
   readonly task: string;
   readonly client: Client;
   readonly deployed: Deployed;
-  readonly status: LiveStatus;
+  readonly status: GatewayStatus;
   readonly busy: ReadonlySet<string>;
   /** Null: this deployment's replicas cannot be changed. */
   readonly replicas: readonly Replica[] | null;
@@ -163,7 +164,7 @@ function TaskReplicas({
 }
 
 interface ReplicaRowProps extends Pick<TaskReplicasProps, "client" | "busy" | "change"> {
-  readonly live: ReplicaLive;
+  readonly live: ReplicaStatus;
   /** Undefined: it cannot be changed. */
   readonly own: Replica | undefined;
   /** A task keeps one replica. */

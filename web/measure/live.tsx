@@ -1,6 +1,6 @@
 /** The server's last minutes: latency, throughput, utilisation and queues. */
 import { useMemo } from "react";
-import type { LiveStatus } from "../shared/api.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
 import { LiveChart, type Series } from "../shared/live-chart.tsx";
 import { useConnection, useSamples } from "../shared/use-connection.tsx";
 import { tasksOf } from "./hardware.tsx";
@@ -61,7 +61,7 @@ export function Live() {
   );
 }
 
-function latencies(statuses: readonly LiveStatus[], name: string, isNamed: boolean): Series[] {
+function latencies(statuses: readonly GatewayStatus[], name: string, isNamed: boolean): Series[] {
   const prefix = isNamed ? `${name} ` : "";
   const all = statuses.map((one) => pipelineOf(one, name));
   return [
@@ -70,19 +70,19 @@ function latencies(statuses: readonly LiveStatus[], name: string, isNamed: boole
   ];
 }
 
-function pipelineOf(status: LiveStatus, name: string) {
+function pipelineOf(status: GatewayStatus, name: string) {
   return status.pipelines.find((pipeline) => pipeline.name === name);
 }
 
 /** Mean utilisation of the task's replicas, in percent. */
-export function busyOf({ replicas }: LiveStatus, task: string): number | null {
+export function busyOf({ replicas }: GatewayStatus, task: string): number | null {
   const own = replicas.filter((replica) => replica.task === task);
   if (own.length === 0) return null;
   return (100 * own.reduce((sum, { utilizationRatio }) => sum + utilizationRatio, 0)) / own.length;
 }
 
 /** Jobs that wait, in the task's queue and in those of its replicas. */
-export function queueOf({ tasks, replicas }: LiveStatus, task: string): number {
+export function queueOf({ tasks, replicas }: GatewayStatus, task: string): number {
   const shared = tasks.find(({ name }) => name === task)?.queue ?? 0;
   return replicas.reduce(
     (sum, { task: of, queue }) => sum + (of === task ? (queue ?? 0) : 0),

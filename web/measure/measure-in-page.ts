@@ -2,9 +2,10 @@
  * Measures from the page itself, for a server without `POST /v1/measure`. A browser opens six HTTP/1.1
  * connections to a server, so no more than six requests are in flight and the page says so.
  */
+import type { MeasurementLine } from "../../library/browser.ts";
 import type { ModelMetadata } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
-import type { Line, Request } from "./lines.ts";
+import type { Request } from "./request.ts";
 
 const AT_ONCE = 6;
 
@@ -12,7 +13,7 @@ export async function measureInPage(
   client: Client,
   { model, workload, pictures }: Request,
   signal: AbortSignal,
-  take: (line: Line) => void,
+  take: (line: MeasurementLine) => void,
 ): Promise<void> {
   const { requests, clients = AT_ONCE } = workload as { requests?: number; clients?: number };
   if (requests === undefined) {

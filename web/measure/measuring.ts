@@ -1,9 +1,10 @@
 /** One measurement: requests sent by the server or its proxy, answers read as they come from one stream. */
+import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
 import { type Client, messageOf } from "../shared/client.ts";
-import type { AnswerLine, Line, Picture, Request } from "./lines.ts";
 import { measureInPage } from "./measure-in-page.ts";
+import type { Picture, Request } from "./request.ts";
 
-export interface Answer extends AnswerLine {
+export interface Answer extends AnsweredRequest {
   readonly latencyMs: number;
   readonly picture: Picture | null;
 }
@@ -48,7 +49,7 @@ export class Measuring {
     this.#now = { ...NOTHING, state: "running" };
     this.#tell();
     const { pictures } = request;
-    const take = (line: Line): void => {
+    const take = (line: MeasurementLine): void => {
       if (abort !== this.#abort) return;
       if (line.kind === "start") this.#now = { ...this.#now, timedBy: line.timedBy };
       if (line.kind === "beat" || line.kind === "end")
@@ -72,7 +73,7 @@ export class Measuring {
     return this.#now;
   }
 
-  #take(line: AnswerLine, pictures: readonly Picture[]): void {
+  #take(line: AnsweredRequest, pictures: readonly Picture[]): void {
     const picture = line.payload === null ? null : (pictures[line.payload] ?? null);
     this.#answers.push({ ...line, latencyMs: line.endedMs - line.dueMs, picture });
   }
@@ -101,7 +102,7 @@ async function stream(
   client: Client,
   { model, workload, pictures }: Request,
   signal: AbortSignal,
-  take: (line: Line) => void,
+  take: (line: MeasurementLine) => void,
 ): Promise<void> {
   const payloads = pictures.map(({ data }) => data);
   const body = { model, workload, payloads };
@@ -117,7 +118,7 @@ async function stream(
     const lines = (rest + value).split("\n");
     rest = lines.pop() ?? "";
     for (const text of lines) {
-      const line = JSON.parse(text) as Line;
+      const line = JSON.parse(text) as MeasurementLine;
       over ||= line.kind === "end" || line.kind === "error";
       take(line);
     }

@@ -1,7 +1,7 @@
 /** Pictures to send: the server's drawn scenes, or the user's own files. */
 import type { Scene } from "../shared/api.ts";
 import type { Client } from "../shared/client.ts";
-import type { Picture } from "./lines.ts";
+import type { Picture } from "./request.ts";
 
 /** The server takes 32 MiB of JSON; base64 is a third longer than its bytes. */
 const MOST_BYTES = 20 * 1024 * 1024;

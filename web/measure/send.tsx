@@ -15,10 +15,10 @@ import { NumberEntry, TextEntry } from "../shared/entries.tsx";
 import { figures } from "../shared/format.ts";
 import { useUrlState } from "../shared/url-state.ts";
 import { useConnection } from "../shared/use-connection.tsx";
-import type { Picture } from "./lines.ts";
 import type { Measured, Measuring } from "./measuring.ts";
 import { inOpenQueue } from "./open-queue.ts";
 import { drawnScenes, pictureFiles } from "./pictures.ts";
+import type { Picture } from "./request.ts";
 import {
   type Load,
   requestsOf,

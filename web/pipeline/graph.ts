@@ -1,6 +1,6 @@
 /** A pipeline as a drawing: places of its tasks, and the edges between them. */
 import dagre from "@dagrejs/dagre";
-import type { ScenarioDocument } from "../shared/api.ts";
+import type { ScenarioDocument } from "../../library/browser.ts";
 
 export const BOX = { width: 210, height: 140 } as const;
 
@@ -42,19 +42,16 @@ export function graphOf(
   dagre.layout(graph);
   return {
     edges,
-    tasks: tasks.map(([task, { model }]) => {
+    tasks: tasks.map(([task, { model, variants = [] }]) => {
       const { x, y } = graph.node(task);
-      return { task, model: modelText(model), x: x - BOX.width / 2, y: y - height / 2 };
+      const text = model ?? `one of ${variants.length} variants`;
+      return { task, model: text, x: x - BOX.width / 2, y: y - height / 2 };
     }),
   };
 }
 
-function modelText(model: string | readonly unknown[]): string {
-  return typeof model === "string" ? model : `one of ${model.length} variants`;
-}
-
 function conditionText(
-  when: { contains?: string; probability?: number } | undefined,
+  when: { readonly contains?: string | undefined } | undefined,
 ): string | null {
   if (when === undefined) return null;
   return when.contains === undefined ? "sometimes" : `if ${when.contains}`;

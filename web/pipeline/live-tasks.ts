@@ -1,5 +1,5 @@
 /** The tasks of a running deployment: how busy, how long the queue, which share of requests they get. */
-import type { LiveStatus } from "../shared/api.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
 import type { Sample } from "../shared/connection.ts";
 
 export interface LiveTask {
@@ -18,7 +18,11 @@ export interface LiveTask {
 /** Seconds over which rates are counted. */
 const WINDOW_S = 10;
 
-export function liveTask(samples: readonly Sample[], status: LiveStatus, task: string): LiveTask {
+export function liveTask(
+  samples: readonly Sample[],
+  status: GatewayStatus,
+  task: string,
+): LiveTask {
   const own = status.replicas.filter((replica) => replica.task === task);
   const up = own.filter(({ state }) => state === "up");
   const shared = status.tasks.find(({ name }) => name === task)?.queue ?? 0;
@@ -49,6 +53,6 @@ function jobsPerS(samples: readonly Sample[], task: string): number | null {
   return Math.max(0, jobsOf(last.status, task) - jobsOf(first.status, task)) / seconds;
 }
 
-function jobsOf({ replicas }: LiveStatus, task: string): number {
+function jobsOf({ replicas }: GatewayStatus, task: string): number {
   return replicas.reduce((sum, replica) => sum + (replica.task === task ? replica.jobs : 0), 0);
 }

@@ -11,13 +11,11 @@ import {
 } from "react-aria-components";
 import {
   Fault,
-  type KeptScenario,
   playedRun,
   readScenario,
   type ScenarioSource,
   scenarioSource,
 } from "../../library/browser.ts";
-import type { ScenarioDocument } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import { percent } from "../shared/format.ts";
 import { useUrlState } from "../shared/url-state.ts";
@@ -88,7 +86,7 @@ function useSource(name: string): ScenarioSource | null {
   }, [name]);
   return useMemo(() => {
     if (name !== OF_CLUSTER) return example;
-    return deployed === null ? null : scenarioSource(deployed as unknown as KeptScenario);
+    return deployed === null ? null : scenarioSource(deployed);
   }, [name, example, deployed]);
 }
 
@@ -99,8 +97,7 @@ function playedOf(source: ScenarioSource | null, isNarrow: boolean) {
     const { text, file, files } = source;
     const scenario = readScenario(text, { file, files });
     const run = playedRun(scenario, REQUESTS);
-    const document = scenario.document as unknown as ScenarioDocument;
-    const [[pipeline, { tasks }]] = Object.entries(document.pipelines);
+    const [[pipeline, { tasks }]] = Object.entries(scenario.document.pipelines);
     const lines = Object.keys(tasks).map(
       (task) => run.replicas.filter((replica) => replica.task === task).length,
     );

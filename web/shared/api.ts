@@ -1,4 +1,5 @@
 /** The server's answers, as far as the page reads them; `docs/serving.md` describes the routes. */
+import type { KeptScenario } from "../../library/browser.ts";
 
 export interface ServerMetadata {
   readonly name: string;
@@ -19,41 +20,6 @@ export interface ModelMetadata {
   readonly inputs: readonly TensorMetadata[];
 }
 
-export interface ReplicaLive {
-  readonly name: string;
-  readonly task: string;
-  readonly node: string;
-  readonly state: "up" | "draining" | "down";
-  readonly inFlight: number;
-  /** Null: the task has one queue for all its replicas. */
-  readonly queue: number | null;
-  readonly jobs: number;
-  readonly losses: number;
-  readonly utilizationRatio: number;
-  readonly batchSizeMean: number | null;
-  readonly serviceP50Ms: number | null;
-}
-
-export interface PipelineLive {
-  readonly name: string;
-  readonly inFlight: number;
-  readonly completed: number;
-  readonly completedPerS: number;
-  readonly failedPerS: number;
-  readonly latencyP50Ms: number | null;
-  readonly latencyP99Ms: number | null;
-}
-
-/** `GET /status`. */
-export interface LiveStatus {
-  readonly atMs: number;
-  readonly scheduler: string;
-  readonly windowS: number;
-  readonly replicas: readonly ReplicaLive[];
-  readonly tasks: readonly { readonly name: string; readonly queue: number }[];
-  readonly pipelines: readonly PipelineLive[];
-}
-
 export interface Batching {
   readonly maxBatch: number;
   readonly waitMs: number;
@@ -68,35 +34,8 @@ export interface Replica {
   readonly batch: Batching | null;
 }
 
-export interface TaskDocument {
-  readonly model: string | readonly unknown[];
-  readonly after?: readonly string[];
-  readonly when?: { readonly contains?: string; readonly probability?: number };
-}
-
-/** A scenario's document, with its defaults. */
-export interface ScenarioDocument {
-  readonly name: string;
-  readonly pipelines: Readonly<
-    Record<
-      string,
-      {
-        readonly tasks: Readonly<Record<string, TaskDocument>>;
-        readonly slo?: { readonly latencyMs: number; readonly percentile: number };
-      }
-    >
-  >;
-  readonly cluster: {
-    readonly nodes?: readonly { readonly name: string; readonly count?: number }[];
-  };
-  readonly workload: Readonly<Record<string, unknown>> & { readonly arrivals: string };
-}
-
 /** `GET /v1/scenario`. */
-export interface Deployed {
-  readonly document: ScenarioDocument;
-  readonly profiles: Readonly<Record<string, unknown>>;
-  readonly overheadProfile?: unknown;
+export interface Deployed extends Pick<KeptScenario, "document" | "profiles" | "overheadProfile"> {
   /** How many replicas each task can have. */
   readonly room: Readonly<Record<string, number>>;
 }

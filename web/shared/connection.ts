@@ -2,7 +2,8 @@
  * The connection to the server: what it is, what it offers, and its state once a second. A server that
  * goes away is asked again until it is back; a new deployment at its address is learned anew.
  */
-import type { Deployed, LiveStatus, ServerMetadata } from "./api.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
+import type { Deployed, ServerMetadata } from "./api.ts";
 import { Client, messageOf, ServerError } from "./client.ts";
 
 export interface Snapshot {
@@ -19,14 +20,14 @@ export interface Snapshot {
   readonly deployed: Deployed | null;
   /** The server asks for a token that the page has not. */
   readonly wantsToken: boolean;
-  readonly status: LiveStatus | null;
+  readonly status: GatewayStatus | null;
 }
 
 /** A second of the server's life. */
 export interface Sample {
   /** Seconds since 1970. */
   readonly atS: number;
-  readonly status: LiveStatus;
+  readonly status: GatewayStatus;
 }
 
 const POLL_MS = 1000;
@@ -97,7 +98,7 @@ export class Connection {
     const { client, server, deployed } = this.#snapshot;
     try {
       const [status, now] = await Promise.all([
-        deployed === null ? null : client.json<LiveStatus>("/status"),
+        deployed === null ? null : client.json<GatewayStatus>("/status"),
         serverOf(client),
       ]);
       if (round !== this.#round) return;

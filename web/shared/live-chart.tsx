@@ -123,7 +123,8 @@ function optionsOf(latest: { readonly current: LiveChartProps }, width: number):
       y: {
         range: (_, __, most) => {
           const { yMost = 0, goal = 0 } = latest.current;
-          return [0, Math.max(yMost, goal * 1.05, (most ?? 0) * 1.08, 1e-6)];
+          // Of zeros alone, the axis is 0 to 1.
+          return [0, Math.max(yMost, goal * 1.05, (most ?? 0) * 1.08) || 1];
         },
       },
     },

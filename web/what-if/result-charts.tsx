@@ -10,7 +10,7 @@ import { QUANTILES, type Quantile } from "./shared-state.ts";
 export interface MeasuredPoint {
   readonly load: number;
   /** By metric, as results name them: `latencyP99Ms`, `sloAttainmentRatio`. */
-  readonly metrics: Readonly<Record<string, number>>;
+  readonly metrics: Readonly<Record<string, number | null>>;
 }
 
 export interface ResultChartsProps {
@@ -32,7 +32,7 @@ const DASHES: Readonly<Record<Quantile, readonly number[] | undefined>> = {
 };
 
 export function ResultCharts(props: ResultChartsProps) {
-  const { description, choices, readings, loads, load, quantile, measured, onPick } = props;
+  const { description, choices, readings, loads, load, quantile, onPick } = props;
   const [present, ...pins] = readings;
   const { name } = QUANTILES.find(({ id }) => id === quantile) ?? QUANTILES[2];
   const latency = [
@@ -40,6 +40,8 @@ export function ResultCharts(props: ResultChartsProps) {
     ...pins.map((pin) => seriesOf(pin, loads, quantile, `${pin.name} (${name})`)),
   ];
   const { goals, axis } = description;
+  // A cluster tells its rate of answers, not its clients.
+  const measured = axis.kind === "rate" ? props.measured : [];
   const second = goals.length > 0 ? "sloAttainmentRatio" : "utilizationRatio";
   const shares = readings.map((reading) => seriesOf(reading, loads, second, reading.name));
   const [goal] = goals;
@@ -108,7 +110,7 @@ function seriesOf(
 function pointsOf(measured: readonly MeasuredPoint[], metric: string): readonly ChartPoint[] {
   return measured.flatMap(({ load, metrics }) => {
     const value = metrics[metric];
-    return value === undefined ? [] : [{ load, value, color: "--wi-now" }];
+    return value == null ? [] : [{ load, value, color: "--wi-now" }];
   });
 }
 

@@ -1,6 +1,6 @@
 /** The simulator's thread. */
 import type { FromSimulator, ToSimulator } from "./messages.ts";
-import { Simulator } from "./simulator.ts";
+import { Simulator, warmUp } from "./simulator.ts";
 
 /** The part of a dedicated worker's scope that is used here; the page's types have another scope. */
 const scope = globalThis as unknown as {
@@ -10,3 +10,4 @@ const scope = globalThis as unknown as {
 
 const simulator = new Simulator((message) => scope.postMessage(message));
 scope.onmessage = ({ data }) => simulator.take(data);
+void warmUp();

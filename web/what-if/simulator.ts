@@ -11,6 +11,7 @@ import {
   scenarioText,
   schedulerForms,
   simulate,
+  simulateAll,
 } from "../../library/browser.ts";
 import {
   type Choices,
@@ -29,6 +30,21 @@ import type {
   PointResult,
   ToSimulator,
 } from "./messages.ts";
+
+const SMALL = {
+  name: "warm-up",
+  pipelines: { p: { tasks: { a: { model: "m" } } } },
+  models: { m: { service: { distribution: "lognormal", meanMs: 10, cv: 0.5 } } },
+  cluster: { replicas: { a: 2 } },
+  workload: { arrivals: "poisson", ratePerS: 100, requests: 2000 },
+  sweep: { points: [{ "workload.ratePerS": 50 }, { "workload.ratePerS": 100 }] },
+  run: { seed: 1, replications: 1 },
+};
+
+/** Simulates something small, so that the first scenario finds the loops compiled. */
+export async function warmUp(): Promise<void> {
+  await simulateAll(readScenario(JSON.stringify(SMALL)));
+}
 
 /** A curve that is being drawn. */
 interface Curve {
@@ -54,6 +70,9 @@ interface Reading {
   readonly effort: Effort;
   readonly scenario: LoadedScenario;
 }
+
+/** Made while no scenario is there yet. */
+const FORMS = schedulerForms();
 
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
@@ -128,7 +147,7 @@ export class Simulator {
     this.#curves = sound.flatMap((request) => {
       const running = this.#curves.find(({ key }) => key === request.key);
       if (running !== undefined) return [running];
-      return this.#whole.has(request.key) ? [] : [this.#start(request, effort)];
+      return this.#whole.has(request.key) ? [] : this.#start(request, effort);
     });
     this.#post({ kind: "taken" });
     if (!this.#isRunning) void this.#run();
@@ -137,7 +156,12 @@ export class Simulator {
   /** Finds a configuration's capacity; false, and a message, where it is not sound. */
   #measure(key: string, choices: Choices, effort: Effort): boolean {
     if (this.#capacities.has(key)) return true;
-    const { axis } = this.#opened as Opened;
+    const { axis, base } = this.#opened as Opened;
+    if (Object.values(choices).every((one) => one === undefined)) {
+      // The scenario as it is has been read.
+      this.#capacities.set(key, capacityOf(base)?.perS ?? null);
+      return true;
+    }
     try {
       // Most changes leave the axis where it is: then the curve starts from this reading.
       const loads = this.#loads.length > 0 ? this.#loads : [axis.base];
@@ -161,15 +185,21 @@ export class Simulator {
     return gridOf(axis, known);
   }
 
-  #start({ key, choices }: CurveRequest, effort: Effort): Curve {
+  /** None, and a message, where the configuration is not sound. */
+  #start({ key, choices }: CurveRequest, effort: Effort): readonly Curve[] {
     const loads = coarseFirst(this.#loads);
     const control = new AbortController();
     const latest = this.#latest;
     const isRead = latest?.key === key && latest.loads === this.#loads && latest.effort === effort;
-    const scenario = isRead ? latest.scenario : this.#read(choices, loads, effort);
-    const steps = simulate(scenario, { signal: control.signal });
-    this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
-    return { key, loads, steps, stop: () => control.abort(), done: 0 };
+    try {
+      const scenario = isRead ? latest.scenario : this.#read(choices, loads, effort);
+      const steps = simulate(scenario, { signal: control.signal });
+      this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
+      return [{ key, loads, steps, stop: () => control.abort(), done: 0 }];
+    } catch (error) {
+      this.#post({ kind: "failed", key, failure: failureOf(error) });
+      return [];
+    }
   }
 
   #read(choices: Choices, loads: readonly number[], effort: Effort): LoadedScenario {
@@ -252,7 +282,7 @@ function describe(base: LoadedScenario, digest: string): Description {
     ),
     scheduler: typeof scheduler === "string" ? scheduler : "as in the scenario",
     batch: maxBatch === undefined ? null : { maxBatch, waitMs: waitMs ?? 0 },
-    schedulers: schedulerForms(),
+    schedulers: FORMS,
   };
 }
 

@@ -4,7 +4,7 @@ import { Button, FileTrigger } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { useUrlState } from "../shared/url-state.ts";
 import { useConnection, useHeld, useSamples } from "../shared/use-connection.tsx";
-import { type ClusterChange, measuredOf, scenarioOf, sendToCluster } from "./cluster.ts";
+import { type ClusterChange, measuredOf, sendToCluster } from "./cluster.ts";
 import type { Thread } from "./curve-store.ts";
 import { EXAMPLES, readExample } from "./examples.ts";
 
@@ -17,14 +17,10 @@ export function WhatIfTab() {
   const { deployed, client } = useConnection();
   const { connection } = useHeld();
   const samples = useSamples();
-  const clusterSource = useMemo(
-    () => (deployed === null ? null : scenarioOf(deployed)),
-    [deployed],
-  );
   const measured = useMemo(() => measuredOf(samples), [samples]);
   const [own, setOwn] = useState<ScenarioSource | null>(null);
   const names = [
-    ...(clusterSource === null ? [] : [OF_CLUSTER]),
+    ...(deployed === null ? [] : [OF_CLUSTER]),
     ...EXAMPLES,
     ...(own === null ? [] : [OWN_FILE]),
   ];
@@ -32,7 +28,7 @@ export function WhatIfTab() {
   const [state, setState] = useUrlState("what-if", "");
   const name = names.includes(given) ? given : names[0];
   const example = useExample(name);
-  const source = name === OWN_FILE ? own : name === OF_CLUSTER ? clusterSource : example;
+  const source = name === OWN_FILE ? own : name === OF_CLUSTER ? deployed : example;
   const choose = (next: string): void => {
     setState("");
     setName(next);
@@ -120,8 +116,16 @@ function keyOfSource(name: string, source: ScenarioSource | KeptScenario): strin
 }
 
 /** As one expression: vite finds the thread's code by its form. */
+const newThread = (): Thread =>
+  new Worker(new URL("./simulation-worker.ts", import.meta.url), { type: "module" });
+
+/** Starts with this file, so that it warms up while the page is made. */
+let warm: Thread | null = newThread();
+
 function startThread(): Thread {
-  return new Worker(new URL("./simulation-worker.ts", import.meta.url), { type: "module" });
+  const thread = warm ?? newThread();
+  warm = null;
+  return thread;
 }
 
 /**

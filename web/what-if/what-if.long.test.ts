@@ -282,7 +282,8 @@ const TYPES: Readonly<Record<string, string>> = {
 /** The built app as static files, with a policy that lets it run its own scripts only. */
 async function serveApp(): Promise<Server> {
   const server = createServer(({ url = "/" }, answer) => {
-    const name = url === "/" ? "index.html" : url.slice(1).replaceAll("..", "");
+    const [path] = url.split("?");
+    const name = path === "/" ? "index.html" : path.slice(1).replaceAll("..", "");
     try {
       const body = readFileSync(join(ROOT, "dist/web", name));
       const policy =

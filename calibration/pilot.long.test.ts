@@ -1,1 +1,0 @@
-import "./pilot.test.ts";

@@ -1,1 +1,0 @@
-import "./tensor-pipelines.test.ts";

@@ -1,1 +1,0 @@
-import "./bundle.test.ts";

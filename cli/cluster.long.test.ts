@@ -1,1 +1,0 @@
-import "./cluster.test.ts";

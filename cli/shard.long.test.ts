@@ -1,1 +1,0 @@
-import "./shard.test.ts";

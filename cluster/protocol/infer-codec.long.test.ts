@@ -1,1 +1,0 @@
-import "./infer-codec.test.ts";

@@ -1,1 +1,0 @@
-import "./replica-control.test.ts";

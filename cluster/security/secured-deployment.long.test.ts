@@ -1,1 +1,0 @@
-import "./secured-deployment.test.ts";

@@ -1,0 +1,61 @@
+/** The answer to `GET /status`, for the command, the web app and programs. */
+import { z } from "zod";
+
+const count = z.int();
+const perS = z.number().describe("in the window");
+const ms = z.number().nullable().describe("in the window; null without any");
+
+export const gatewayStatusSchema = z
+  .strictObject({
+    atMs: z.number().describe("by the gateway's monotonic clock: differences give rates"),
+    scheduler: z.string(),
+    windowS: z
+      .number()
+      .describe("rates, quantiles and utilisation are of the last so many seconds"),
+    replicas: z.array(
+      z.strictObject({
+        name: z.string(),
+        task: z.string(),
+        node: z.string(),
+        state: z.enum(["up", "draining", "down"]),
+        inFlight: count,
+        queue: count.nullable().describe("null: the task has one queue for all its replicas"),
+        batches: count.describe("since the gateway's start"),
+        jobs: count,
+        busyS: z.number(),
+        losses: count,
+        utilizationRatio: z.number().describe("share of the window in which it computed"),
+        batchSizeMean: z.number().nullable(),
+        serviceP50Ms: ms,
+        serviceP99Ms: ms,
+      }),
+    ),
+    tasks: z.array(
+      z.strictObject({ name: z.string(), queue: count.describe("jobs in its shared queue") }),
+    ),
+    pipelines: z.array(
+      z.strictObject({
+        name: z.string(),
+        inFlight: count,
+        completed: count.describe("since the gateway's start"),
+        failures: z.record(z.string(), count).describe("requests without a result, by reason"),
+        completedPerS: perS,
+        failedPerS: perS,
+        latencyP50Ms: ms,
+        latencyP99Ms: ms,
+      }),
+    ),
+    all: z
+      .strictObject({
+        completedPerS: perS,
+        latencyP50Ms: ms,
+        latencyP95Ms: ms,
+        latencyP99Ms: ms,
+      })
+      .describe("all pipelines together"),
+  })
+  .describe("now");
+
+export type GatewayStatus = z.output<typeof gatewayStatusSchema>;
+export type ReplicaStatus = GatewayStatus["replicas"][number];
+export type PipelineStatus = GatewayStatus["pipelines"][number];

@@ -1,1 +1,0 @@
-import "./sequential.test.ts";

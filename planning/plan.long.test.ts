@@ -1,1 +1,0 @@
-import "./plan.test.ts";

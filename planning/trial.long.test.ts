@@ -1,1 +1,0 @@
-import "./trial.test.ts";

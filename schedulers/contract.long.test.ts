@@ -1,1 +1,0 @@
-import "./contract.test.ts";

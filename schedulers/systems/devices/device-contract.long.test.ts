@@ -1,1 +1,0 @@
-import "./device-contract.test.ts";

@@ -1,1 +1,0 @@
-import "./device-controllers.test.ts";

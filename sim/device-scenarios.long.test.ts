@@ -1,1 +1,0 @@
-import "./device-scenarios.test.ts";

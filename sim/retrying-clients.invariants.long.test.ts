@@ -1,1 +1,0 @@
-import "./retrying-clients.invariants.test.ts";

@@ -1,1 +1,0 @@
-import "./faults-properties.test.ts";

@@ -1,1 +1,0 @@
-import "./workloads.test.ts";

@@ -1,1 +1,0 @@
-import "./determinism.test.ts";

@@ -1,1 +1,0 @@
-import "./threads.test.ts";

@@ -1,1 +1,0 @@
-import "./until.test.ts";

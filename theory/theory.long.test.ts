@@ -1,1 +1,0 @@
-import "./theory.test.ts";
