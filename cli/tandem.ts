@@ -3,5 +3,7 @@
 import { loadBundle } from "../build/load-bundle.ts";
 import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
+// grpc-js names servers by their addresses, which Node deprecates: no user can mend that.
+process.noDeprecation = true;
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));
 if (elsewhere || loadBundle("main") === null) await import("./run.ts");
