@@ -31,7 +31,7 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/notebook", "library/browser"];
-const BUNDLES = ["main", "simulation-thread"].map((name) => `build/${name}.cjs`);
+const BUNDLE = "build/main.cjs";
 
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
@@ -43,7 +43,7 @@ const made = [
   ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
   ...["web/index.html", "web/assets/browser.js"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
-  ...BUNDLES.flatMap((path) => [path, `${path}.map`, `${path}.compiled`]),
+  ...[BUNDLE, `${BUNDLE}.map`, `${BUNDLE}.compiled`],
 ];
 
 // Before the compiler reads them: a source that changes meanwhile is another digest next time.
@@ -75,8 +75,8 @@ async function build() {
   const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
   writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
-  const { makeBundles } = await import("./make-bundles.mjs");
-  await makeBundles(root);
+  const { makeBundle } = await import("./make-bundle.mjs");
+  await makeBundle(root);
   const { makeClusterBundle } = await import("./make-cluster-bundle.mjs");
   await makeClusterBundle(root);
   const { makeWhatIf } = await import("./make-what-if.mjs");

@@ -1,6 +1,7 @@
 /**
- * Bundles: an entry point and all its modules as one script, which V8 takes up compiled. Node needs longer
- * to find, read and compile 300 modules than a short simulation takes. `make-bundles.mjs` makes them.
+ * The bundle: the command line, the simulator and all their modules as one script, which V8 takes up
+ * compiled. Node needs longer to find, read and compile 300 modules than a short simulation takes.
+ * `make-bundle.mjs` makes it.
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,11 +21,11 @@ type Run = (
   load: (url: string) => Promise<unknown>,
 ) => void;
 
-/** Runs a bundle; null where it is not made, as when running from source. */
-export function loadBundle(name: string): Bundle | null {
-  const url = new URL(`${name}.cjs`, import.meta.url);
+/** Runs the bundle; null where it is not made, as when running from source. */
+export function loadBundle(): Bundle | null {
+  const url = new URL("main.cjs", import.meta.url);
   const file = fileURLToPath(url);
-  // Bundles are ASCII: as latin1, no byte is looked at.
+  // It is ASCII: as latin1, no byte is looked at.
   const source = contentOf(file)?.toString("latin1");
   if (source === undefined) return null;
   const compiled = contentOf(compiledFile(file));

@@ -1,4 +1,4 @@
-// Makes what `load-bundle.ts` loads: dist/build/NAME.cjs, its source map, and what V8 compiles of it.
+// Makes what `load-bundle.ts` loads: dist/build/main.cjs, its source map, and what V8 compiles of it.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,26 +6,19 @@ import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
-/** Bundles by name, with their entry points. */
-const BUNDLES = { main: "cli/run.ts", "simulation-thread": "sweep/simulation-thread.ts" };
 /** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
 const INSIDE = ["@noble/hashes", "cli-progress", "seedrandom", "yaml", "yargs", "zod"];
 /** The one module that imports what no bundle can hold, by address. */
 const IMPORTING = join("build", "import-text.ts");
 
-/** After the compiler: what is in the bundles is read from the sources, and dist/ must have the modules. */
-export async function makeBundles(root) {
-  for (const [name, entry] of Object.entries(BUNDLES)) await makeBundle(root, name, entry);
-  compileWhatCommandsUse(root);
-}
-
-async function makeBundle(root, name, entry) {
+/** After the compiler: what is in the bundle is read from the sources, and dist/ must have the modules. */
+export async function makeBundle(root) {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
-  const outfile = join(root, "dist/build", `${name}.cjs`);
+  const outfile = join(root, "dist/build/main.cjs");
   rmSync(`${outfile}.compiled`, { force: true });
   await build({
-    entryPoints: [join(root, entry)],
+    entryPoints: [join(root, "cli/run.ts")],
     outfile,
     bundle: true,
     format: "cjs",
@@ -45,6 +38,7 @@ async function makeBundle(root, name, entry) {
     plugins: [ownPlace(root), await commandsElsewhere(root)],
     logLevel: "warning",
   });
+  compileWhatCommandsUse(root);
 }
 
 /** `import.meta.url` stays that of the module itself: whoever looks beside it finds what is there. */
@@ -99,8 +93,7 @@ function compileWhatCommandsUse(root) {
     ["query", scratch, "select count(*) from configurations"],
   ];
   try {
-    for (const run of runs) keepCompiled(root, ["main", ...run]);
-    keepCompiled(root, ["simulation-thread", scenario("queueing/branch.yaml"), workload]);
+    for (const run of runs) keepCompiled(root, run);
   } finally {
     rmSync(scratch, { recursive: true });
   }

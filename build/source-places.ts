@@ -1,4 +1,4 @@
-/** Places in bundles, as stack traces name them, as places in the sources. */
+/** Places in the bundle, as stack traces name them, as places in the sources. */
 import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { resolve } from "node:path";

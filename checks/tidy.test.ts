@@ -444,7 +444,7 @@ describe("dependencies", () => {
 
   test("are all used", () => {
     const tools = ["typescript", "@biomejs/biome"];
-    const builds = ["build/make-bundles.mjs", "build/make-web.mjs"];
+    const builds = ["build/make-bundle.mjs", "build/make-web.mjs"];
     const texts =
       sources.map(({ text }) => text).join("\n") +
       builds.map((path) => readFileSync(join(ROOT, path), "utf8")).join("\n");

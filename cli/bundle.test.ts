@@ -1,4 +1,4 @@
-/** The bundles of the build; `npm run build` comes before these tests. */
+/** The bundle of the build; `npm run build` comes before these tests. */
 import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,8 +21,8 @@ const COMPILED = `${BUNDLE}.compiled`;
 
 function tandem(...words: readonly string[]): string {
   const given = [join(scratch, "dist/cli/tandem.js"), ...words];
-  const { stdout, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
-  expect(stderr).toBe("");
+  const { status, stdout, stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
   return stdout;
 }
 

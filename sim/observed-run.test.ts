@@ -189,6 +189,22 @@ test("asynchronous events begin and end in pairs, one for each request and each 
     open.set(key, (open.get(key) ?? 0) + (ph === "b" ? 1 : -1));
   }
   expect([...open.values()].filter((count) => count !== 0)).toEqual([]);
+  const whole = new Map(crashed.run.requests.map((one) => [`1.${one.serial}`, one]));
+  const outside = events.filter(({ ph, id = "", ts }) => {
+    const { arrivedUs = 0, endUs = 0 } = whole.get(id) ?? {};
+    return (ph === "b" || ph === "e") && (ts < arrivedUs || ts > Math.max(endUs, arrivedUs));
+  });
+  expect(outside).toEqual([]);
+  const counters = grouped(
+    events.filter(({ ph }) => ph === "C"),
+    ({ name }) => name,
+  );
+  for (const own of counters.values()) {
+    const jobs = own.map(({ args }) => Number(args?.jobs));
+    expect(Math.min(...jobs)).toBe(0);
+    expect(jobs.at(-1)).toBe(0);
+    expect(own.map(({ ts }) => ts)).toEqual(own.map(({ ts }) => ts).toSorted((a, b) => a - b));
+  }
   expect(new Set(events.filter(({ ph }) => ph === "b").map(({ id }) => id)).size).toBe(
     crashed.run.requests.length,
   );

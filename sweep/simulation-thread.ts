@@ -18,10 +18,10 @@ export type Answer<T> =
   | { readonly value: T }
   | { readonly fault: Pick<Fault, "code" | "message" | "hint"> };
 
-const plan = workerData as SweepPlan;
 const opened = openWork();
 
 async function openWork(): Promise<ConfigurationWork> {
+  const plan = workerData as SweepPlan;
   const { schedulerFiles } = plan.loaded;
   if (schedulerFiles === undefined) return new ConfigurationWork(plan);
   const own = await importTexts(schedulerFiles, ownScheduler);

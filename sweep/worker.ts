@@ -1,8 +1,9 @@
-/** Entry point of a simulation thread: `simulation-thread.ts`, from its bundle where there is one. */
+/** Entry point of a simulation thread: `simulation-thread.ts`, from the bundle where there is one. */
 import { loadBundle } from "../build/load-bundle.ts";
 
 type Thread = typeof import("./simulation-thread.ts");
+/** The part of the bundle (`cli/run.ts`) that is used here. */
+type Main = { simulationThread(): Promise<Thread> };
 
-export const { group, part } =
-  (loadBundle("simulation-thread")?.exports as Thread | undefined) ??
-  (await import("./simulation-thread.ts"));
+const main = loadBundle()?.exports as Main | undefined;
+export const { group, part } = await (main?.simulationThread() ?? import("./simulation-thread.ts"));

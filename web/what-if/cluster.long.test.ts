@@ -3,8 +3,12 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../../cluster/deployment.test-support.ts";
+import type { GatewayStatus } from "../../core/gateway-status.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { openPage, PATIENCE } from "../page.test-support.ts";
+
+/** The task of a second pipeline: measurements are of both together. */
+const LOOK = { model: "reader" };
 
 let browser: Browser;
 let deployment: Deployment;
@@ -12,7 +16,12 @@ let deployment: Deployment;
 beforeAll(async () => {
   if (!hasChromium) return;
   browser = await launchChromium();
-  const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "what-if", spareReplicas: 2 };
+  const { vehicles } = twoTasks().pipelines;
+  const document = twoTasks({
+    pipelines: { vehicles, people: { tasks: { look: LOOK } } },
+    cluster: { replicas: { detect: 2, plate: 1, look: 1 } },
+  });
+  const options = { document, inputs: NO_INPUTS, seed: "what-if", spareReplicas: 2 };
   deployment = await startDeployment({ ...options, backend: "replay" });
 });
 
@@ -37,8 +46,13 @@ test.skipIf(!hasChromium)(
       .getByText(/^At 50 requests per s/)
       .first()
       .waitFor(PATIENCE);
-    for (let i = 0; i < 40; i++) await infer(http);
+    for (let i = 0; i < 40; i++) await infer(http, i % 2 === 0 ? "vehicles" : "people");
     await page.getByText(/measured on the cluster: \d+ points/).waitFor(PATIENCE);
+    const { all, pipelines } = (await json(`${http}/status`)) as GatewayStatus;
+    const sum = pipelines.reduce((total, { completedPerS }) => total + completedPerS, 0);
+    expect(all.completedPerS).toBeCloseTo(sum);
+    expect(pipelines.map(({ completed }) => completed)).toEqual([20, 20]);
+    expect(all.latencyP99Ms).toBeGreaterThan(all.latencyP50Ms ?? 0);
 
     await page.getByLabel("policy").selectOption("round-robin");
     await page.getByRole("slider", { name: "detect" }).press("ArrowRight");
@@ -56,9 +70,9 @@ test.skipIf(!hasChromium)(
   },
 );
 
-async function infer(http: string): Promise<void> {
+async function infer(http: string, pipeline: string): Promise<void> {
   const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["x"] }];
-  const answer = await fetch(`${http}/v2/models/vehicles/infer`, {
+  const answer = await fetch(`${http}/v2/models/${pipeline}/infer`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ inputs }),

@@ -94,7 +94,7 @@ export function CurveChart(props: CurveChartProps) {
       </figcaption>
       <div ref={place} role="img" aria-label={`${title}. ${summary}`} />
       <p className="wi-hover" aria-hidden="true">
-        {hovered === null ? " " : hoverText(props, hovered)}
+        {readingText(props, hovered ?? loads.indexOf(props.load))}
       </p>
     </figure>
   );
@@ -124,14 +124,15 @@ function Legend({ series }: { readonly series: readonly ChartSeries[] }) {
   );
 }
 
-function hoverText({ loads, series, format }: CurveChartProps, index: number): string {
+/** The values at a load: the one under the pointer, else the one that is read. */
+function readingText({ loads, series, format }: CurveChartProps, index: number): string {
   const values = series.flatMap(({ name, means, halfWidths }) => {
     const mean = means[index];
     if (mean == null) return [];
     const half = halfWidths[index] ?? 0;
     return [`${name} ${format(mean)}${half > 0 ? ` ± ${format(half)}` : ""}`];
   });
-  return `at ${loads[index]}: ${values.join(" · ")}`;
+  return values.length === 0 ? "" : `at ${loads[index]}: ${values.join(" · ")}`;
 }
 
 function lastOf(loads: readonly number[]): number {
@@ -194,7 +195,7 @@ function optionsFor(
     },
     scales: { x: { time: false }, y: { auto: false } },
     axes: [
-      { ...axis, label: loadTitle, labelSize: 22, size: 36 },
+      { ...axis, label: loadTitle, labelSize: 18, size: 30 },
       {
         ...axis,
         size: (_, ticks) => 22 + PER_DIGIT * Math.max(4, ...(ticks ?? []).map((t) => t.length)),

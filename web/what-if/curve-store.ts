@@ -5,6 +5,7 @@ import type {
   CurveRequest,
   Description,
   Failure,
+  FirstCurves,
   FromSimulator,
   PointResult,
   ToSimulator,
@@ -48,13 +49,13 @@ export class CurveStore {
   #isTaking = false;
   #written: ((text: string) => void)[] = [];
 
-  constructor(thread: Thread, source: ScenarioSource | KeptScenario) {
+  constructor(thread: Thread, source: ScenarioSource | KeptScenario, first: FirstCurves) {
     this.#thread = thread;
     thread.onmessage = ({ data }) => this.#hear(data);
     thread.onerror = ({ message }) => {
       this.#set({ refusal: { message: `the simulator failed: ${message}`, issues: [] } });
     };
-    thread.postMessage({ kind: "open", source });
+    thread.postMessage({ kind: "open", source, first });
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {

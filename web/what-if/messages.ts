@@ -50,8 +50,19 @@ export interface CurveRequest {
   readonly choices: Choices;
 }
 
+/** With the scenario's own seed. */
+export interface FirstCurves {
+  readonly curves: readonly CurveRequest[];
+  readonly effort: Omit<Effort, "seed">;
+}
+
 export type ToSimulator =
-  | { readonly kind: "open"; readonly source: ScenarioSource | KeptScenario }
+  /** The first curves start at once: the page need not hear of the scenario to ask for them. */
+  | {
+      readonly kind: "open";
+      readonly source: ScenarioSource | KeptScenario;
+      readonly first?: FirstCurves;
+    }
   /** All curves that are wanted from now on, over the same loads. Those that run already go on. */
   | { readonly kind: "draw"; readonly curves: readonly CurveRequest[]; readonly effort: Effort }
   /** Asks for the text of a scenario that gives the points of the last drawn loads. */

@@ -90,6 +90,23 @@ test("curves have the results of the scenario that is written for them", async (
   expect(session.all("failed")).toEqual([]);
 });
 
+test("curves that come with the scenario start at once, and go on where the page asks for them", async () => {
+  const said: FromSimulator[] = [];
+  const simulator = new Simulator((message) => said.push(message));
+  const text = readFileSync(join(SCENARIOS, "queueing/branch.yaml"), "utf8");
+  const { seed: _, ...effort } = EFFORT;
+  const curves = [{ key: "a", choices: {} }];
+  const source = { file: "a.yaml", text, files: {} };
+  simulator.take({ kind: "open", source, first: { curves, effort } });
+  const [{ description }] = said.filter((message) => message.kind === "opened");
+  const { seed } = description;
+  simulator.take({ kind: "draw", curves, effort: { ...effort, seed } });
+  while (!said.some(({ kind }) => kind === "finished")) await new Promise(setImmediate);
+  expect(said.map(({ kind }) => kind).filter((kind) => kind !== "point")).toEqual([
+    ...["opened", "loads", "started", "taken", "taken", "finished"],
+  ]);
+});
+
 test("points come breadth first: each curve has its first points before one is precise", async () => {
   const session = new Session("queueing/branch.yaml");
   session.draw([

@@ -26,6 +26,7 @@ import type {
   CurveRequest,
   Description,
   Failure,
+  FirstCurves,
   FromSimulator,
   PointResult,
   ToSimulator,
@@ -33,9 +34,9 @@ import type {
 
 const SMALL = {
   name: "warm-up",
-  pipelines: { p: { tasks: { a: { model: "m" } } } },
+  pipelines: { p: { tasks: { a: { model: "m" }, b: { model: "m", after: ["a"] } } } },
   models: { m: { service: { distribution: "lognormal", meanMs: 10, cv: 0.5 } } },
-  cluster: { replicas: { a: 2 } },
+  cluster: { replicas: { a: 2, b: 2 }, network: { gbps: 1 }, gateway: { arrivalUs: 100 } },
   workload: { arrivals: "poisson", ratePerS: 100, requests: 2000 },
   sweep: { points: [{ "workload.ratePerS": 50 }, { "workload.ratePerS": 100 }] },
   run: { seed: 1, replications: 1 },
@@ -95,7 +96,7 @@ export class Simulator {
   take(message: ToSimulator): void {
     switch (message.kind) {
       case "open":
-        this.#open(message.source);
+        this.#open(message.source, message.first);
         break;
       case "draw":
         this.#draw(message.curves, message.effort);
@@ -105,7 +106,7 @@ export class Simulator {
     }
   }
 
-  #open(given: ScenarioSource | KeptScenario): void {
+  #open(given: ScenarioSource | KeptScenario, first: FirstCurves | undefined): void {
     this.#forget();
     this.#capacities.clear();
     this.#loads = [];
@@ -120,6 +121,8 @@ export class Simulator {
       const base = readScenario(text, { file, files, overrides: { workload } });
       this.#opened = { source: { file, files, text }, base, axis: loadAxisOf(base.document) };
       this.#post({ kind: "opened", description: describe(base, whole.digest) });
+      const { seed } = base.document.run;
+      if (first !== undefined) this.#draw(first.curves, { seed, ...first.effort });
     } catch (error) {
       this.#post({ kind: "refused", failure: failureOf(error) });
     }
@@ -135,10 +138,12 @@ export class Simulator {
     const sound = wanted.filter(({ key, choices }) => this.#measure(key, choices, effort));
     // Where nothing can be drawn, the axis stays.
     const loads = sound.length === 0 ? this.#loads : this.#loadsFor(sound);
-    if (String(loads) !== String(this.#loads) || JSON.stringify(effort) !== this.#effort) {
+    const { seed, requests, replications } = effort;
+    const asked = String([seed, requests, replications]);
+    if (String(loads) !== String(this.#loads) || asked !== this.#effort) {
       this.#forget();
       this.#loads = loads;
-      this.#effort = JSON.stringify(effort);
+      this.#effort = asked;
       this.#post({ kind: "loads", loads });
     }
     const keys = new Set(sound.map(({ key }) => key));

@@ -8,7 +8,7 @@ import type { ClusterChange } from "./cluster.ts";
 import { Controls, Scale } from "./controls.tsx";
 import { type CurveState, CurveStore, type Snapshot, type Thread } from "./curve-store.ts";
 import { differenceText } from "./difference-text.ts";
-import type { Description, Failure } from "./messages.ts";
+import type { CurveRequest, Description, Failure } from "./messages.ts";
 import { PointsTable, type Reading, Readings } from "./readings.tsx";
 import { type MeasuredPoint, ResultCharts } from "./result-charts.tsx";
 import {
@@ -46,7 +46,10 @@ export function WhatIf(props: WhatIfProps) {
   const [store, setStore] = useState<CurveStore | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another way to start is no other scenario
   useEffect(() => {
-    const made = new CurveStore(startThread(), source);
+    const { choices, pins, requests } = stateOf(props.initialState ?? "");
+    const effort = { requests, replications: REPLICATIONS };
+    const first = { curves: curvesOf([choices, ...pins]), effort };
+    const made = new CurveStore(startThread(), source, first);
     setStore(made);
     return () => made.close();
   }, [source]);
@@ -82,9 +85,7 @@ function Bench(props: BenchProps) {
     [description, requests],
   );
   useEffect(() => {
-    const wanted = [choices, ...pins].map((one) => ({ key: keyOf(one), choices: one }));
-    const unique = [...new Map(wanted.map((one) => [one.key, one])).values()];
-    store.draw(unique, effort);
+    store.draw(curvesOf([choices, ...pins]), effort);
   }, [store, choices, pins, effort]);
   useEffect(() => onState?.(stateText(state)), [state, onState]);
 
@@ -171,6 +172,14 @@ function usePresent({ curves, loads }: Snapshot, key: string): CurveState | unde
   if (now !== undefined && now.points.size > 0) before.current = now;
   const kept = before.current;
   return kept !== undefined && loads.some((load) => kept.points.has(load)) ? kept : now;
+}
+
+/** One curve for each configuration, however often it is pinned. */
+function curvesOf(all: readonly Choices[]): readonly CurveRequest[] {
+  return [...new Map(all.map((choices) => [keyOf(choices), choices]))].map(([key, choices]) => ({
+    key,
+    choices,
+  }));
 }
 
 /** One key for one configuration; the order of choices and absent ones do not count. */
