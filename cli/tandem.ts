@@ -5,6 +5,8 @@ import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
 type Main = typeof import("./run.ts");
 
+// grpc-js names servers by their addresses, which Node deprecates: no user can mend that.
+process.noDeprecation = true;
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));
 const main = elsewhere ? undefined : (loadBundle()?.exports as Main | undefined);
 (main ?? (await import("./run.ts"))).run();

@@ -47,12 +47,8 @@ export class Tunnel {
     answers: () => Promise<boolean>,
     timeoutMs: number,
   ): Promise<void> {
-    this.#ports = ports;
-    clearTimeout(this.#pause);
-    const former = this.#ssh;
-    this.#ssh = null;
-    former?.kill();
-    this.#open();
+    // A port here is free again only once the connection before has ended.
+    if (this.#ssh === null || ports.join() !== this.#ports.join()) this.#openTo(ports);
     const giveUpAt = Date.now() + timeoutMs;
     while (!(await answers())) {
       if (Date.now() > giveUpAt) throw this.#fault();
@@ -70,6 +66,15 @@ export class Tunnel {
 
   #fault(): Fault {
     return sshFault(this.#remote, this.#stderr === "" ? "the tunnel timed out" : this.#stderr);
+  }
+
+  #openTo(ports: readonly number[]): void {
+    this.#ports = ports;
+    clearTimeout(this.#pause);
+    const former = this.#ssh;
+    this.#ssh = null;
+    former?.kill();
+    this.#open();
   }
 
   #open(): void {
