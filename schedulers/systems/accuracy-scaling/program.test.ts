@@ -109,6 +109,21 @@ describe("by hand", () => {
     expect(found?.value).toBeCloseTo(value, 12);
   });
 
+  test("variants that a resource has no room for together are not in one plan", () => {
+    const options = [
+      { ...option(0.9, 10), demand: [3] },
+      { ...option(0.6, 40), demand: [2] },
+    ];
+    const program = (room: number) => ({
+      ...alone(40, 4),
+      tasks: [{ demandPerS: 40, options }],
+      room: [room],
+    });
+    expect(solve(program(5), NODES)?.counts).toEqual([[1, 1]]);
+    expect(solve(program(4), NODES)?.counts).toEqual([[0, 1]]);
+    expect(solve(program(1), NODES)).toBeNull();
+  });
+
   test("more than the devices can do has no plan", () => {
     expect(solve(alone(161, 4), NODES)).toBeNull();
   });
