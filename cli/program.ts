@@ -201,7 +201,7 @@ const plan: Command = {
 
 const query: Command = {
   usage: "query <directory> [sql]",
-  about: "ask a sweep's results in SQL: configurations, metrics, tasks, replications",
+  about: "ask a sweep's results in SQL: configurations, metrics, tasks, pipelines, replications",
   positionals: {
     ...results("of --out"),
     sql: { type: "string", describe: "one SELECT; without it: tables and columns" },

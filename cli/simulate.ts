@@ -30,6 +30,7 @@ import {
   documentNotesText,
   goalLines,
   notesText,
+  pipelinesText,
   rankingText,
 } from "../reports/tables/terminal-text.ts";
 import type { ReadyScenario, SweepPlan } from "../sweep/configuration-work.ts";
@@ -190,6 +191,7 @@ function printTables(
   const document = { ...header, configurations };
   const lines = [
     configurationsText(document, width),
+    ...pipelinesText(document, width),
     ...(count > read ? [`of the first ${read} of ${count} configurations`] : []),
     ...placementLines(document, width),
     ...documentNotesText(header, width),

@@ -6,7 +6,7 @@ import { readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../core/fault.ts";
-import { METRICS } from "../core/results.ts";
+import { METRICS, type TaskMetrics } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import type { RunColumns, SweepRecord } from "./record.ts";
 
@@ -25,7 +25,13 @@ interface SummaryTable {
   readonly rows: (record: SweepRecord) => Iterable<readonly Value[]>;
 }
 
-export const SUMMARY_TABLES = ["configurations", "metrics", "tasks", "replications"] as const;
+export const SUMMARY_TABLES = [
+  "configurations",
+  "metrics",
+  "tasks",
+  "pipelines",
+  "replications",
+] as const;
 
 const CONFIGURATION: readonly TableColumn[] = [
   { name: "configuration", type: "INTEGER" },
@@ -61,7 +67,12 @@ export function summaryTables(parameters: readonly ParameterColumn[]): readonly 
     {
       name: "tasks",
       columns: [...CONFIGURATION, text("task"), text("metric"), ...ESTIMATE],
-      rows: taskRows,
+      rows: ({ index, result }) => partRows(index, result.id, result.tasks),
+    },
+    {
+      name: "pipelines",
+      columns: [...CONFIGURATION, text("pipeline"), text("metric"), ...ESTIMATE],
+      rows: ({ index, result }) => partRows(index, result.id, result.pipelines ?? {}),
     },
     {
       name: "replications",
@@ -109,10 +120,14 @@ function* metricRows({ index, result }: SweepRecord): Generator<readonly Value[]
   }
 }
 
-function* taskRows({ index, result }: SweepRecord): Generator<readonly Value[]> {
-  for (const [task, metrics] of Object.entries(result.tasks)) {
+function* partRows(
+  index: number,
+  id: string,
+  parts: Readonly<Record<string, TaskMetrics>>,
+): Generator<readonly Value[]> {
+  for (const [part, metrics] of Object.entries(parts)) {
     for (const [metric, { mean, halfWidth95 }] of Object.entries(metrics)) {
-      yield [index, result.id, task, metric, mean, halfWidth95];
+      yield [index, id, part, metric, mean, halfWidth95];
     }
   }
 }

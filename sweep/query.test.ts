@@ -12,6 +12,7 @@ const SCENARIO = {
   name: "asked",
   pipelines: {
     p: { tasks: { first: { model: "server" }, second: { model: "server", after: ["first"] } } },
+    q: { tasks: { first: { model: "server" } } },
   },
   models: { server: { service: { distribution: "exponential", meanMs: 10 } } },
   cluster: { replicas: { first: 2, second: 2 } },
@@ -80,6 +81,12 @@ describe("a sweep's results", () => {
     expect(wait).toEqual(
       document.configurations.map(({ id, tasks }) => [id, tasks.second.queueWaitMeanMs.mean]),
     );
+    const ofPipeline = await rows(
+      "select id, mean from pipelines where pipeline = 'q' and metric = 'latencyMeanMs'",
+    );
+    expect(ofPipeline).toEqual(
+      document.configurations.map(({ id, pipelines }) => [id, pipelines?.q.latencyMeanMs.mean]),
+    );
     const [[count]] = await rows("select count(*) from metrics");
     expect(count).toBe(
       document.configurations.reduce((sum, { metrics }) => sum + Object.keys(metrics).length, 0),
@@ -125,7 +132,7 @@ describe("a sweep's results", () => {
     expect(await rows("from replications")).toEqual(before);
     const gathered = await rows(
       `select configuration, replication, count(*), count(distinct serial), avg(latencyMs),
-        quantile_disc(latencyMs, 0.99), max(arrivedMs) > 0, any_value(pipeline), any_value(outcome)
+        quantile_disc(latencyMs, 0.99), max(arrivedMs) > 0, max(pipeline), any_value(outcome)
         from requests group by all order by all`,
     );
     expect(gathered).toHaveLength(12);
@@ -134,7 +141,7 @@ describe("a sweep's results", () => {
     );
     for (const [i, [configuration, replication, mean, p99]] of summaries.entries()) {
       const close = expect.closeTo(Number(mean), 9);
-      const expected = [configuration, replication, 200, 200, close, p99, true, "p", "completed"];
+      const expected = [configuration, replication, 200, 200, close, p99, true, "q", "completed"];
       expect(gathered[i]).toEqual(expected);
     }
     const again = await workplace.simulate(["--out", "out", "--requests"]);

@@ -35,8 +35,11 @@ export interface StoreKey {
 /** Changes with the layout of the store's lines. */
 export const STORE_FORMAT = "tandem/store@2";
 export const STORE_FILE = "configurations.jsonl";
-/** The files that a sweep writes into its folder. */
-const OWN_FILES = [STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile), REQUESTS_FOLDER];
+/** The files that a sweep writes into its folder, and those that a report makes of them. */
+const OWN_FILES = [
+  ...[STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile), REQUESTS_FOLDER],
+  ...["report.html", "charts"],
+];
 
 interface Found {
   readonly key: StoreKey | undefined;

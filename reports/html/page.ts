@@ -13,7 +13,7 @@ import { headlines } from "../tables/headlines.ts";
 import { capacityText } from "../tables/parameters.ts";
 import { type PlanView, planDecisions } from "../tables/plan-decision.ts";
 import { plasterTable } from "../tables/plaster.ts";
-import { configurationTable, placementTable, taskTable } from "../tables/result-tables.ts";
+import { configurationTable, partTable, placementTable } from "../tables/result-tables.ts";
 import type { Table } from "../tables/table.ts";
 import { comparisonTable, healthTable, verdictSummary } from "../tables/validation-tables.ts";
 import { decisionHtml, filtersHtml } from "./decision-html.ts";
@@ -90,7 +90,8 @@ function tables(content: PageContent): string {
   return [
     few ? tableHtml(all) : folded("All configurations", all),
     placed === undefined ? "" : shortOrFolded("Where replicas run", placed),
-    folded("Per task", taskTable(results)),
+    folded("Per pipeline", partTable(results, "pipeline")),
+    folded("Per task", partTable(results, "task")),
     folded("Each comparison", rankingTable(results)),
     tableHtml(plasterTable(card, provenance)),
     notes(results),

@@ -81,32 +81,42 @@ export function configurationTable(document: ResultsDocument): Table {
   };
 }
 
-/** One row per configuration and task; undefined when no task metric is reported. */
-export function taskTable(document: ResultsDocument): Table | undefined {
+/**
+ * One row per configuration and task, or pipeline; undefined when no metric of one is reported. There are
+ * metrics of pipelines where there are several.
+ */
+export function partTable(document: ResultsDocument, kind: "task" | "pipeline"): Table | undefined {
   const axes = sweepAxes(document);
   const filters = filtersOf(document);
   const names = new Set<string>();
   for (const one of document.configurations) {
-    for (const metrics of Object.values(one.tasks)) {
+    for (const metrics of Object.values(partsOf(one, kind))) {
       for (const name of Object.keys(metrics)) names.add(name);
     }
   }
   if (names.size === 0) return undefined;
   const rows = document.configurations.flatMap((one) =>
-    Object.entries(one.tasks).map(([task, metrics]) => [
+    Object.entries(partsOf(one, kind)).map(([part, metrics]) => [
       { text: configurationLabel(one, axes) },
-      { text: task },
+      { text: part },
       ...[...names].map((name) => figureCell(one, name, metrics[name])),
     ]),
   );
   return {
-    caption: "Per task; mean over replications ± half width of the 95% confidence interval",
-    headings: ["configuration", "task", ...[...names].map(metricTitle)],
+    caption: `Per ${kind}; mean over replications ± half width of the 95% confidence interval`,
+    headings: ["configuration", kind, ...[...names].map(metricTitle)],
     rows,
     keys: document.configurations.flatMap((one) =>
-      Object.keys(one.tasks).map(() => filterKey(filters, one.parameters)),
+      Object.keys(partsOf(one, kind)).map(() => filterKey(filters, one.parameters)),
     ),
   };
+}
+
+function partsOf(
+  { tasks, pipelines = {} }: ConfigurationResult,
+  kind: "task" | "pipeline",
+): NonNullable<ConfigurationResult["pipelines"]> {
+  return kind === "task" ? tasks : pipelines;
 }
 
 interface Group {

@@ -22,7 +22,7 @@ import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK } from "./format.ts
 import { choicesOf, choiceTable } from "./goals.ts";
 import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
 import { capacityText } from "./parameters.ts";
-import { configurationTable } from "./result-tables.ts";
+import { configurationTable, partTable } from "./result-tables.ts";
 import {
   aligned,
   columnWidths,
@@ -192,6 +192,14 @@ export function configurationsText(document: ResultsDocument, width = DEFAULT_WI
   const { table } = narrowed(withoutRepeats(best), limit);
   const legend = [best.caption, capacityText(document.capacity)].filter((text) => text !== "");
   return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
+}
+
+/** Each pipeline's share of a configuration; no lines where there is one pipeline, or many configurations. */
+export function pipelinesText(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
+  const table = partTable(document, "pipeline");
+  if (table === undefined || document.configurations.length > MOST_DETAILS) return [];
+  const limit = Math.max(width, LEAST_WIDTH);
+  return ["", ...cutTable(withoutRepeats(narrowed(table, limit).table), limit)];
 }
 
 /** All comparisons, then verdicts with backend and health, then one line over all. */
