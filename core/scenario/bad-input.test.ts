@@ -334,6 +334,13 @@ describe("bad input is refused with path, line and expectation", () => {
     expect(issues[0]?.line).toBe(3);
   });
 
+  test.each([
+    ["kind: ssh\nmachines: { a: {} }\n", "this is an inventory of kind ssh, not a scenario"],
+    ['{ "schema": "tandem/results@1" }', "this is a document tandem/results@1, not a scenario"],
+  ])("another document than a scenario is named: %s", (text, message) => {
+    expect(issuesOf(() => load(text))).toMatchObject([{ message, line: 1 }]);
+  });
+
   test("an alias inside its own anchor is an issue, not an endless walk", () => {
     const issues = issuesOf(() => load("name: &a\n  inner: *a\n"));
     expect(issues[0]).toMatchObject({ line: 2 });

@@ -171,7 +171,21 @@ function readDraft(text: string, file: string, readFile: ReadFile): Draft {
     const hint = "`tandem init DIR` writes a scenario to start from";
     throw invalidInput(file, [{ ...issueAt("", message, hint), file, line: 1 }]);
   }
+  const other = otherDocument(source.value);
+  if (other !== null) throw invalidInput(file, [{ ...other, file, line: 1 }]);
   return { file, readFile, positions, issues, raw: source.value };
+}
+
+/** Says which of the other documents this is, for callers who gave the wrong file. */
+function otherDocument({ kind, machines, schema, pipelines }: Draft["raw"]): Issue | null {
+  if (pipelines !== undefined) return null;
+  if (typeof kind === "string" && machines !== undefined) {
+    const hint = "give the scenario here, and this file by `--on`";
+    return issueAt("kind", `this is an inventory of kind ${kind}, not a scenario`, hint);
+  }
+  if (typeof schema !== "string" || !schema.startsWith("tandem/")) return null;
+  const hint = "give the scenario (YAML) that it was made from";
+  return issueAt("schema", `this is a document ${schema}, not a scenario`, hint);
 }
 
 /** Sets a value given by `--set`; the values that it replaces lose their positions. */
