@@ -204,6 +204,14 @@ const WRONG: readonly Spoilt[] = [
     "priority",
   ],
   [
+    "a tolerance of a time, which is a share",
+    "  durationS: 60",
+    "  durationS: 60\nvalidation: { points: [{}], metrics: { latencyMeanMs: five } }",
+    "validation.metrics.latencyMeanMs",
+    /expected a number \(a share: 0.05 is 5%\), got "five"/,
+    "validation",
+  ],
+  [
     "clients that wait for no time",
     "  durationS: 60",
     "  durationS: 60\n  client: { timeoutMs: 0 }",

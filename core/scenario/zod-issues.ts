@@ -203,8 +203,9 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/^ofCapacity$/, "a share: 0.6 is 60%"],
 ];
 
-/** The unit that the nearest key of a path ends in, in brackets. */
+/** The unit that the nearest key of a path ends in, in brackets. A tolerance of a metric is a share of it. */
 function unit(path: Path): string {
+  if (path[0] === "validation" && path[1] === "metrics") return " (a share: 0.05 is 5%)";
   const key = path.findLast((part) => typeof part === "string") ?? "";
   const found = UNITS.find(([suffix]) => suffix.test(String(key)));
   return found === undefined ? "" : ` (${found[1]})`;
