@@ -3,6 +3,7 @@
  * after the time that a solver takes orders and releases replicas as the plan says.
  */
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import { Fault } from "../../../core/fault.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import type { System } from "../../../core/system.ts";
 import { budgetsUs, perUsWithin } from "./budgets.ts";
@@ -80,6 +81,7 @@ export class AccuracyScaler implements Controller {
     });
     this.scales = groups.flat();
     const slots = new Set(this.#members().map((replica) => system.replicas[replica].slot));
+    if (slots.size < groups.length) throw tooFewSlots(groups.length, slots.size);
     this.#devices = Math.max(groups.length, Math.min(slots.size, options.devices ?? slots.size));
     this.#arrivals = new Float64Array(system.pipelines.length);
     this.#perS = new Float64Array(system.pipelines.length).fill(options.startPerS);
@@ -217,6 +219,17 @@ export class AccuracyScaler implements Controller {
       return Array.from({ length: count }, (_, i) => first + i);
     });
   }
+}
+
+function tooFewSlots(tasks: number, slots: number): Fault {
+  const has = `${tasks} tasks share ${slots === 1 ? "one device slot" : `${slots} device slots`}`;
+  return new Fault(
+    "invalid-input",
+    `accuracy scaling gives each task a slot of its own, but ${has}`,
+    {
+      hint: "add machines or devices, or choose another scheduler",
+    },
+  );
 }
 
 /** The most accurate first; without those that cannot meet their share of the goal, unless none can. */
