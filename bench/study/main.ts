@@ -1,14 +1,12 @@
 /**
  * The study of schedulers: every claim rebuilt, and all schedulers on the same pipelines.
  *
- *   npm run study:schedulers [-- --out DIR] [--threads N] [--quick] [--page FILE] [--reports]
- *
  * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import yargs from "yargs";
 import { claimDocument, Runs } from "./claim.ts";
 import { CLAIMS } from "./claims/claims.ts";
 import { CELLS, type Effort, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
@@ -16,17 +14,31 @@ import { attainedAndRight, judgeCells } from "./map.ts";
 import { type ClaimFindings, studyPage } from "./page.ts";
 import { runScenario, tandem } from "./run-scenario.ts";
 
-const { values } = parseArgs({
-  options: {
-    out: { type: "string", default: join("out", "study") },
-    threads: { type: "string", default: `${Math.min(8, cpus().length)}` },
-    quick: { type: "boolean", default: false },
-    page: { type: "string" },
-    reports: { type: "boolean", default: false },
-  },
-});
-const { out, quick } = values;
-const threads = Number(values.threads);
+const { out, threads, quick, page, reports } = await yargs(process.argv.slice(2))
+  .scriptName("npm run study:schedulers --")
+  .usage("$0 [options]\n\nRebuilds each claim, and compares all schedulers on the same pipelines.")
+  .options({
+    out: {
+      type: "string",
+      default: join("out", "study"),
+      describe: "folder of results; a stopped study goes on there",
+    },
+    threads: { type: "number", default: Math.min(8, cpus().length), describe: "of simulation" },
+    quick: {
+      type: "boolean",
+      default: false,
+      describe: "one short claim and cell: shows that it works, its figures mean nothing",
+    },
+    page: {
+      type: "string",
+      describe: "file of the page (Markdown); default: scheduler-study.md there",
+    },
+    reports: { type: "boolean", default: false, describe: "also a report of each scenario" },
+  })
+  .example("$0", "about half an hour on two cores")
+  .example("$0 --page docs/scheduler-study.md", "renews the page of the repository")
+  .strict()
+  .parseAsync();
 /** The quick form shows that all of it works; its figures mean nothing. */
 const effort: Effort = quick
   ? { durationS: 3, warmupS: 1, replications: 2 }
@@ -58,7 +70,7 @@ for (const scenario of scenarios) {
   field.push(...judgeCells(scenario, found));
   const hasAccuracy = found.some(({ metrics }) => metrics.accuracyMean !== undefined);
   if (hasAccuracy) right.push(...judgeCells(scenario, found, attainedAndRight));
-  if (values.reports) await tandem(["report", folder]);
+  if (reports) await tandem(["report", folder]);
   say(`field ${scenario.name}`);
 }
 
@@ -66,8 +78,8 @@ const processors = cpus();
 const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
   .map((load) => load.toFixed(1))
   .join(", ")} at the end`;
-const page = studyPage({ claims, field, right, scenarios, effort, machine });
+const text = studyPage({ claims, field, right, scenarios, effort, machine });
 mkdirSync(out, { recursive: true });
-const file = values.page ?? join(out, "scheduler-study.md");
-writeFileSync(file, page);
+const file = page ?? join(out, "scheduler-study.md");
+writeFileSync(file, text);
 say(`${file} is written`);
