@@ -141,6 +141,8 @@ export class HeldChains implements Controller {
   }
 
   #place(job: number, view: ClusterView, act: Controls): void {
+    // A join may have gone on without it.
+    if (!view.isWaiting(job)) return;
     const { request, pipeline, task } = view.job(job);
     const inside = this.#inside.get(request);
     if (inside === undefined) return;
