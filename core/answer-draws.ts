@@ -13,7 +13,7 @@ export const RIGHT = 0;
 
 interface TaskStreams {
   readonly own: RandomStream | null;
-  /** Of the members of an ensemble: their ensemble's terms. */
+  /** The terms of the ensemble that the task is a member of; null for other tasks. */
   readonly ensemble: EnsembleSystem | null;
 }
 

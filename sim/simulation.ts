@@ -368,7 +368,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     return this.drawGoalUs(this.dispatcher.requests.pipeline[request]);
   }
 
-  /** Of the answers of ensembles' members. */
+  /** Labels of the answers that members of ensembles give. */
   get labels(): AnswerLabels | null {
     return this.feedback;
   }

@@ -77,7 +77,7 @@ export interface GatewayMachine {
   /** The command, here, that runs the gateway there with `--stdio`. */
   command(nodeOptions: readonly string[]): readonly string[];
   /**
-   * Leads ports of this machine's loopback, 0: any free ones, to the gateway's ports there. Asked after each
+   * Forwards ports of the loopback here to the gateway's ports there; port 0 takes any free one. Called after each
    * start; resolves once the gateway answers, with TLS if it is `secure`.
    */
   reach(there: GatewayPorts, here: GatewayPorts, secure: boolean): Promise<GatewayPorts>;

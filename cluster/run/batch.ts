@@ -84,7 +84,7 @@ export class BatchMessages {
       name: JSON.stringify(name),
       keys: [...tasks, ...ensembles].map((one) => `${JSON.stringify(one.name)}:`),
     }));
-    // Of the members of an ensemble, its own answer comes before a task.
+    // An ensemble's answer replaces those of its members.
     this.#before = system.pipelines.map(({ tasks }) =>
       tasks.map((_, task) => {
         const before = tasksBefore(tasks, task).map((one) => {

@@ -27,7 +27,7 @@ interface Row {
   readonly variates: Float64Array;
   /** Contents, by the tasks that are caches. */
   readonly keys: Int32Array;
-  /** Of drawn answers; empty where no ensemble votes. */
+  /** Variates of drawn answers; empty where no ensemble votes. */
   readonly numbers: Float64Array;
   readonly wrongs: Float64Array;
   readonly goalUs: number;

@@ -16,7 +16,7 @@ export interface AnsweredTask {
   readonly task: string;
   /** Pool of the replica that ran the task. */
   readonly pool: number;
-  /** Of its answer. */
+  /** The labels of its answer. */
   readonly labels: readonly string[];
 }
 

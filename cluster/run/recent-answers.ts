@@ -19,7 +19,7 @@ const FLOATS = {
 } as const;
 
 interface Recent {
-  /** Of the answers, as JSON values. */
+  /** Labels and values of the answers, as JSON values. */
   readonly texts: { readonly labels: readonly string[]; readonly value: unknown }[];
   /** The newest, which tensors of other kinds than floats are taken from; and means of those. */
   tensors: readonly Tensor[];
@@ -89,7 +89,7 @@ function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Of equally frequent ones, the one that came first. */
+/** The most frequent value; the first to come wins a tie. */
 function mostFrequent<T>(values: readonly T[]): T | undefined {
   const counts = new Map<string, { readonly value: T; count: number }>();
   for (const value of values) {

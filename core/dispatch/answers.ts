@@ -1,4 +1,4 @@
-/** What is noted about the answers of requests, where schedulers impute some or ensembles vote. */
+/** Notes on the answers of requests, where schedulers impute some or ensembles vote. */
 import type { System } from "../system.ts";
 import type { CountedVote } from "./driver.ts";
 import type { RequestTable } from "./request-table.ts";
@@ -14,7 +14,7 @@ interface Ballot {
 }
 
 interface Notes {
-  /** Of the request: its slot may be another's by now. */
+  /** The request's serial: another request may have its slot by now. */
   readonly serial: number;
   imputed: number;
   readonly ballots: Ballot[];

@@ -283,7 +283,7 @@ describe("a controller beside the rules", () => {
     expect(bench.dispatcher.answers.of(last).imputed).toBe(1);
     bench.finish(joins);
     expect(bench.lines.at(-1)).toBe(`end ${last} completed`);
-    // What ran is still on its replica; then its slot is free, and the next request has no part of it.
+    // The straggler is still on its replica. Its end frees the slot, and the next request ignores its answer.
     bench.finish(requests);
     const before = bench.lines.length;
     bench.arrive(1);

@@ -146,7 +146,7 @@ export class PipelineTally {
 export class AnswerTally {
   /** Completed requests, and those of them with imputed answers; null where nobody imputes. */
   #imputed: { requests: number; some: number } | null = null;
-  /** Of the completed requests with votes. */
+  /** Sums over the completed requests with votes. */
   readonly #votes = { requests: 0, confidence: 0, unsure: 0 };
   readonly #sums: Float64Array;
   readonly #counts: Float64Array;
