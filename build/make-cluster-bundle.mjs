@@ -80,7 +80,7 @@ function loadedBy(entries, outputs) {
   return [...found].map((path) => relative(FOLDER, path));
 }
 
-/** Of zod's messages: half of it, and nobody asks for them. */
+/** zod's messages in other languages: half of zod's size, and nobody asks for them. */
 const OTHER_LANGUAGES = /zod\/v4\/locales\/(?!index|en\.)[\w-]+\.js$/;
 
 /** Modules of CommonJS lose their folder in a bundle: it becomes one of `packages/`. Drops what is not asked for. */

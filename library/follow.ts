@@ -1,7 +1,7 @@
 /** A long call as an async iterable of its progress, for programs that would rather loop than be called. */
 import type { Progress, Watch } from "./watch.ts";
 
-/** What happened: a part is done, a line for a log, or the call's result, which comes last. */
+/** Progress, a line for a log, or the call's result, which comes last. */
 export type Step<T> =
   | ({ readonly kind: "progress" } & Progress)
   | { readonly kind: "note"; readonly line: string }

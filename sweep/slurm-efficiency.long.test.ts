@@ -15,7 +15,7 @@ const SHARDS = 8;
 const SHARD_S = 30;
 const NODES = 4;
 const TRIAL_REPLICATIONS = 4;
-/** Of a command before its first request. */
+/** Time that a command takes before its first request. */
 const START_S = 0.4;
 const SCENARIO = {
   name: "efficiency",

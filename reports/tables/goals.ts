@@ -72,7 +72,7 @@ export function attainedBy(
   return attained.toSorted((a, b) => marginOf(a) - marginOf(b));
 }
 
-/** Of the goal that is missed most, or met least; undefined without goals. */
+/** The attainment of the goal that is missed most, or met least; undefined without goals. */
 export function worstAttained(
   one: ConfigurationResult,
   document: Pick<ResultsDocument, "slo" | "slos">,

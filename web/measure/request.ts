@@ -1,4 +1,4 @@
-/** What is sent in a measurement. */
+/** The requests that a measurement sends. */
 import type { Scene } from "../shared/api.ts";
 import type { Workload } from "./workload.ts";
 

@@ -17,7 +17,7 @@ import {
   weight,
 } from "./common.ts";
 
-/** Of all kinds together. */
+/** The most machines, of all kinds together. */
 const MOST_MACHINES = 10_000;
 
 const sharing = z
