@@ -4,6 +4,7 @@
  * equal terms, of those with memory and resources for its model. An explicit placement is taken as written, before
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
+import type { OverheadProfile } from "./profile.ts";
 import type { ConfigurationResult } from "./results.ts";
 import type { ClusterDocument, ModelDocument, Parts, TaskDocument } from "./scenario/schema.ts";
 
@@ -265,4 +266,13 @@ export function memoryNeed(models: Iterable<LoadedModel>): MemoryNeed {
     else if (largest === null || model.memoryMb > largest.memoryMb) largest = model;
   }
   return { alwaysMb, largest, totalMb: alwaysMb + (largest?.memoryMb ?? 0) };
+}
+
+/** Mean round trip of a node's link beyond that of the nearest machine, µs; 0 for a node that was not measured. */
+export function excessUs(links: OverheadProfile["links"] = {}, node: string): number {
+  const meanUs = ({ rttUs }: (typeof links)[string]): number =>
+    rttUs.reduce((sum, us) => sum + us, 0) / rttUs.length;
+  const own = links[node];
+  if (own === undefined) return 0;
+  return meanUs(own) - Math.min(...Object.values(links).map(meanUs));
 }
