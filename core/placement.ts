@@ -7,6 +7,7 @@
 import type { OverheadProfile } from "./profile.ts";
 import type { ConfigurationResult } from "./results.ts";
 import type { ClusterDocument, ModelDocument, Parts, TaskDocument } from "./scenario/schema.ts";
+import { meanOf } from "./statistics/estimate.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -270,8 +271,7 @@ export function memoryNeed(models: Iterable<LoadedModel>): MemoryNeed {
 
 /** Mean round trip of a node's link beyond that of the nearest machine, µs; 0 for a node that was not measured. */
 export function excessUs(links: OverheadProfile["links"] = {}, node: string): number {
-  const meanUs = ({ rttUs }: (typeof links)[string]): number =>
-    rttUs.reduce((sum, us) => sum + us, 0) / rttUs.length;
+  const meanUs = ({ rttUs }: (typeof links)[string]): number => meanOf(rttUs);
   const own = links[node];
   if (own === undefined) return 0;
   return meanUs(own) - Math.min(...Object.values(links).map(meanUs));

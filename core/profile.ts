@@ -2,6 +2,7 @@
  * Measured data as files: service-time profiles of a model on a device, and the overhead profile
  * of gateway and RPC. Written by `calibrate`, read by `simulate` and by the replay backend.
  */
+
 import { z } from "zod";
 
 /** Equally probable quantiles (mid-points), ascending, in microseconds. */
