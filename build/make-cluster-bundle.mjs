@@ -1,4 +1,4 @@
-// Makes dist/cluster-bundle: worker and gateway for other machines, without native parts and without traces.
+// Makes dist/cluster-bundle: worker and gateway for other machines, without native parts.
 // They share chunks. `cluster/machines/shipment.ts` sends one of them; `manifest.json` names the files of each.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -10,16 +10,17 @@ const ENTRIES = {
   "worker/main": "worker/main",
   "worker/model-thread": "worker/model-thread",
   "gateway/main": "gateway-main",
+  "gateway/forward": "machines/forward",
   "time/precise-timer": "time/precise-timer",
 };
 /** Entries of each process and of the threads that it starts. */
 const PROGRAMS = {
   worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
-  gateway: ["gateway/main", "time/precise-timer"],
+  gateway: ["gateway/main", "gateway/forward", "time/precise-timer"],
 };
 /** Native parts, which real models and annotated pictures need, and what no such process is asked for. */
 const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
-const ELSEWHERE = [...NATIVE, "@opentelemetry/*", "@peculiar/x509", "reflect-metadata"];
+const ELSEWHERE = [...NATIVE, "@peculiar/x509", "reflect-metadata"];
 /** Files that packages look for beside their code. */
 const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
 

@@ -26,7 +26,7 @@ import {
   type ServiceSamples,
   type ServiceTarget,
 } from "./measure-service.ts";
-import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
+import { holdFor, type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 import { measureOverheads, runPilot } from "./pilot.ts";
@@ -78,7 +78,13 @@ export async function calibrate(
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
-  const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
+  const giveBack = await holdFor([document], { document, inventory, onEvent: onStep });
+  const hosts = await openHosts({ document, folder, inventory, onEvent: onStep }).catch(
+    async (error: unknown) => {
+      await giveBack();
+      throw error;
+    },
+  );
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
   const extra = new Map<string, ModelWorker>();
@@ -108,7 +114,7 @@ export async function calibrate(
     const overheads = await measureOverheads(
       Object.values(contents).flat(),
       hasPilot ? OVERHEAD_SECONDS_BEFORE_PILOT : OVERHEAD_SECONDS,
-      inventory,
+      inventory && { inventory, nodes: document.cluster.nodes },
     );
     const deviceProfiles: Record<string, Record<string, Profile>> = {};
     for (const [i, { model, device, worker }] of measured.entries()) {
@@ -140,6 +146,7 @@ export async function calibrate(
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
     await stopAll(extra);
     await hosts.close();
+    await giveBack();
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { openElsewhere } from "../cluster/deploy/elsewhere.ts";
 import type { Machine } from "../cluster/machines/machine.ts";
+import { holdMachines } from "../cluster/machines/open-machines.ts";
 import { Fault } from "../core/fault.ts";
 import {
   type LoadedInventory,
@@ -30,7 +31,7 @@ interface HostsOptions {
   /** Where the paths of models start; default: the current folder. */
   readonly folder: string | undefined;
   readonly inventory: LoadedInventory | undefined;
-  readonly onEvent?: (line: string) => void;
+  readonly onEvent?: ((line: string) => void) | undefined;
 }
 
 const HERE = "here";
@@ -41,7 +42,7 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   const places = measuringPlaces(document, inventory);
   const elsewhere = await openElsewhere(
     {
-      ...{ document, backend: "real", onEvent, places: withReplicas(document, places) },
+      ...{ document, backend: "real", onEvent, places },
       inputs: { profiles: {}, folder },
       ...(inventory === undefined ? {} : { inventory: withoutGateway(inventory) }),
     },
@@ -85,22 +86,33 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   };
 }
 
-/** The machines are also asked for what the document's replicas need: they run there afterwards. */
-function withReplicas(
-  document: ScenarioDocument,
-  places: readonly ReplicaPlace[],
-): readonly ReplicaPlace[] {
-  if (document.cluster.nodes === undefined) return places;
-  const own = replicaPlaces(document);
-  const isUsed = ({ node, number }: ReplicaPlace): boolean =>
-    own.some((place) => place.node === node && place.number === number);
-  return [...own, ...places.filter((place) => !isUsed(place))];
+/**
+ * Takes the machines for the measurement of models, if it is wanted, and for every document that is to run there
+ * afterwards, where an inventory's machines have to be waited for. Returns how to give them back.
+ */
+export async function holdFor(
+  documents: readonly ScenarioDocument[],
+  {
+    document,
+    inventory: loaded,
+    onEvent = () => undefined,
+    signal,
+  }: Pick<HostsOptions, "inventory" | "onEvent"> & {
+    /** Whose models are measured. */
+    readonly document?: ScenarioDocument | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<() => Promise<void>> {
+  if (loaded === undefined) return async () => undefined;
+  const measured = document === undefined ? [] : [measuringPlaces(document, loaded)];
+  const all = [...measured, ...documents.map(replicaPlaces)];
+  return holdMachines({ loaded, deployment: randomUUID(), all, onEvent, signal });
 }
 
 /** Models are called from here. */
 function withoutGateway(loaded: LoadedInventory): LoadedInventory {
   const { inventory } = loaded;
-  return inventory.kind === "ssh"
+  return "gateway" in inventory
     ? { ...loaded, inventory: { ...inventory, gateway: undefined } }
     : loaded;
 }

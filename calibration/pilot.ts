@@ -277,7 +277,10 @@ const WARMUP_S = 1;
 export async function measureOverheads(
   contents: readonly RequestContents[],
   seconds: number,
-  inventory?: LoadedInventory,
+  where?: {
+    readonly inventory: LoadedInventory;
+    readonly nodes: ScenarioDocument["cluster"]["nodes"];
+  },
 ): Promise<MessageCosts> {
   const document = scenarioSchema.parse({
     name: "overheads",
@@ -288,7 +291,7 @@ export async function measureOverheads(
         implementation: { name: "no-op" },
       },
     },
-    cluster: { replicas: { "no-op": 1 } },
+    cluster: { replicas: { "no-op": 1 }, nodes: where?.nodes },
     workload: {
       arrivals: "poisson",
       ratePerS: RATE_PER_S,
@@ -301,8 +304,9 @@ export async function measureOverheads(
   );
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
-  const where = inventory === undefined ? {} : { inventory };
-  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed, ...where });
+  const inventory = where === undefined ? {} : { inventory: where.inventory };
+  const options = { document, inputs, backend: "onnx", seed } as const;
+  const deployment = await startDeployment({ ...options, ...inventory });
   try {
     const { overheads } = await measuredRun(deployment, {
       document,

@@ -6,7 +6,7 @@
 import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
-import { type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
+import { holdFor, type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
@@ -143,11 +143,21 @@ export async function runValidation(
   const evidences: ConfigurationEvidence[] = [];
   const workers = new Map<string, ModelWorker>();
   let hosts: MeasuringHosts | null = null;
+  let giveBack = async (): Promise<void> => undefined;
   let inputs = inputsOf(loaded);
   let notes: readonly string[] = [];
   try {
     for (const line of await checkHost(events.strict === true, signal)) onNote?.(line);
     onSeconds?.(HOST_CHECK_S);
+    giveBack = await holdFor(
+      configurations.map(({ document }) => document),
+      {
+        inventory,
+        onEvent: onNote,
+        signal,
+        document: backend === "replay" ? undefined : loaded.document,
+      },
+    );
     hosts = backend === "replay" ? null : await hostsOf(course, onNote);
     const served =
       hosts === null
@@ -177,6 +187,7 @@ export async function runValidation(
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
     await hosts?.close();
+    await giveBack();
   }
   const { repeats } = effort;
   const [wanted, interrupted] = [configurations.length, signal.aborted];

@@ -4,19 +4,36 @@ import type { ImplementationDocument } from "../core/scenario/schema/implementat
 /** Class names that are no file. */
 const KNOWN_LABELS = ["coco", "coco-91"];
 
-/** Paths as written, each once. Credentials are none of them: they stay where they are. */
-export function filesOf(implementations: readonly ImplementationDocument[]): readonly string[] {
-  const files = implementations.flatMap(({ onnx, postprocess = [] }) => [
-    onnx,
-    ...postprocess.flatMap(({ yolo, ssd, topK, ctc }) => [
-      ssd?.anchors,
-      ctc?.characters,
-      ...[yolo?.labels, ssd?.labels, topK?.labels].filter(
-        (labels) => typeof labels === "string" && !KNOWN_LABELS.includes(labels),
+/** Paths of files by their place in an implementation, as `postprocess.0.yolo.labels`. */
+export function fileEntries({
+  onnx,
+  external,
+  postprocess = [],
+}: ImplementationDocument): readonly (readonly [place: string, path: string])[] {
+  const { ca, certificate, key } = external?.tls ?? {};
+  const found: (readonly [string, unknown])[] = [
+    ["onnx", onnx],
+    ...Object.entries({ ca, certificate, key }).map(
+      ([k, path]) => [`external.tls.${k}`, path] as const,
+    ),
+    ["external.token.file", external?.token?.file],
+    ...postprocess.flatMap(({ yolo, ssd, ctc, topK }, i) => [
+      [`postprocess.${i}.ssd.anchors`, ssd?.anchors] as const,
+      [`postprocess.${i}.ctc.characters`, ctc?.characters] as const,
+      ...Object.entries({ yolo, ssd, topK }).map(
+        ([step, given]) => [`postprocess.${i}.${step}.labels`, given?.labels] as const,
       ),
     ]),
-  ]);
-  return [...new Set(files.filter((file) => typeof file === "string"))];
+  ];
+  return found.flatMap(([place, path]) =>
+    typeof path === "string" && !KNOWN_LABELS.includes(path) ? [[place, path] as const] : [],
+  );
+}
+
+/** Paths as written, each once. Credentials are none of them: they stay where they are. */
+export function filesOf(implementations: readonly ImplementationDocument[]): readonly string[] {
+  const entries = implementations.flatMap(fileEntries);
+  return [...new Set(entries.flatMap(([at, path]) => (at.startsWith("external") ? [] : [path])))];
 }
 
 /** Whether one of them is a built-in model whose weights the store holds. */

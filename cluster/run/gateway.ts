@@ -50,6 +50,8 @@ interface Surroundings {
   readonly logger?: Logger | null;
   /** The scheduler files of the specification's document. */
   readonly own?: OwnSchedulers;
+  /** Writes the record where its file is on another machine. */
+  readonly appendRecord?: ((text: string) => void) | undefined;
 }
 
 export class Gateway {
@@ -82,7 +84,7 @@ export class Gateway {
   constructor(
     specification: GatewaySpecification,
     workerAccess: () => ClientAccess,
-    { tracing = null, logger = null, own = NO_OWN }: Surroundings = {},
+    { tracing = null, logger = null, own = NO_OWN, appendRecord }: Surroundings = {},
   ) {
     this.#tracing = tracing;
     this.#own = own;
@@ -96,7 +98,8 @@ export class Gateway {
     this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
     const { record } = specification;
     const unwritten = (message: string): void => void logger?.warn({}, message);
-    this.#record = record === null ? null : new ArrivalRecord(record, this.system, unwritten);
+    this.#record =
+      record === null ? null : new ArrivalRecord(record, this.system, unwritten, appendRecord);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
