@@ -26,7 +26,7 @@ import {
   type ServiceSamples,
   type ServiceTarget,
 } from "./measure-service.ts";
-import { holdFor, type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
+import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 import { measureOverheads, runPilot } from "./pilot.ts";
@@ -78,13 +78,7 @@ export async function calibrate(
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
-  const giveBack = await holdFor([document], { document, inventory, onEvent: onStep });
-  const hosts = await openHosts({ document, folder, inventory, onEvent: onStep }).catch(
-    async (error: unknown) => {
-      await giveBack();
-      throw error;
-    },
-  );
+  const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
   const extra = new Map<string, ModelWorker>();
@@ -146,7 +140,6 @@ export async function calibrate(
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
     await stopAll(extra);
     await hosts.close();
-    await giveBack();
   }
 }
 

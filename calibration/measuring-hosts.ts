@@ -31,7 +31,10 @@ interface HostsOptions {
   /** Where the paths of models start; default: the current folder. */
   readonly folder: string | undefined;
   readonly inventory: LoadedInventory | undefined;
+  /** Everything that is to run on the machines afterwards. Default: the document. */
+  readonly afterwards?: readonly ScenarioDocument[];
   readonly onEvent?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const HERE = "here";
@@ -39,17 +42,20 @@ const HERE = "here";
 /** Prepares the machines. Rejects with a Fault that has every machine's problem. */
 export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> {
   const { document, folder, inventory, onEvent = () => undefined } = options;
+  if (inventory === undefined) return hostsHere(document, folder);
   const places = measuringPlaces(document, inventory);
-  const elsewhere = await openElsewhere(
-    {
-      ...{ document, backend: "real", onEvent, places },
-      inputs: { profiles: {}, folder },
-      ...(inventory === undefined ? {} : { inventory: withoutGateway(inventory) }),
-    },
-    randomUUID(),
-  );
+  const giveBack = await holdFor([places], options.afterwards ?? [document], options);
+  const given = {
+    ...{ document, onEvent, places, inputs: { profiles: {}, folder } },
+    backend: "real",
+    inventory: withoutGateway(inventory),
+  } as const;
+  const elsewhere = await openElsewhere(given, randomUUID()).catch(async (error: unknown) => {
+    await giveBack();
+    throw error;
+  });
   if (elsewhere === null) return hostsHere(document, folder);
-  const { machines, workerCertificates: certificates, close } = elsewhere;
+  const { machines, workerCertificates: certificates } = elsewhere;
   const { leaseMs } = machines;
   const placeOf = (device: string): ReplicaPlace =>
     places.find((place) => place.device === device) as ReplicaPlace;
@@ -82,30 +88,25 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
       }
       return byNode;
     },
-    close,
+    close: async () => {
+      await elsewhere.close();
+      await giveBack();
+    },
   };
 }
 
 /**
- * Takes the machines for the measurement of models, if it is wanted, and for every document that is to run there
- * afterwards, where an inventory's machines have to be waited for. Returns how to give them back.
+ * Takes machines that have to be waited for, enough for the places and for every document that is to run there, one
+ * after the other. Returns how to give them back.
  */
 export async function holdFor(
+  places: readonly (readonly ReplicaPlace[])[],
   documents: readonly ScenarioDocument[],
-  {
-    document,
-    inventory: loaded,
-    onEvent = () => undefined,
-    signal,
-  }: Pick<HostsOptions, "inventory" | "onEvent"> & {
-    /** Whose models are measured. */
-    readonly document?: ScenarioDocument | undefined;
-    readonly signal?: AbortSignal | undefined;
-  },
+  options: Pick<HostsOptions, "inventory" | "onEvent" | "signal">,
 ): Promise<() => Promise<void>> {
+  const { inventory: loaded, onEvent = () => undefined, signal } = options;
   if (loaded === undefined) return async () => undefined;
-  const measured = document === undefined ? [] : [measuringPlaces(document, loaded)];
-  const all = [...measured, ...documents.map(replicaPlaces)];
+  const all = [...places, ...documents.map(replicaPlaces)];
   return holdMachines({ loaded, deployment: randomUUID(), all, onEvent, signal });
 }
 
@@ -138,7 +139,7 @@ function hostsHere(document: ScenarioDocument, folder: string | undefined): Meas
  */
 function measuringPlaces(
   { cluster, ...rest }: ScenarioDocument,
-  inventory: LoadedInventory | undefined,
+  { inventory }: LoadedInventory,
 ): readonly ReplicaPlace[] {
   if (cluster.nodes !== undefined) {
     return cluster.nodes.flatMap(({ name: node, count, devices }) =>
@@ -148,9 +149,9 @@ function measuringPlaces(
     );
   }
   const own = replicaPlaces({ cluster, ...rest });
-  if (inventory === undefined || !("machines" in inventory.inventory)) return own;
+  if (!("machines" in inventory)) return own;
   // Replicas take the machines in turn: any of them may have one.
-  return Object.keys(inventory.inventory.machines).map((_, replica) => ({ ...own[0], replica }));
+  return Object.keys(inventory.machines).map((_, replica) => ({ ...own[0], replica }));
 }
 
 /**

@@ -149,16 +149,10 @@ export async function runValidation(
   try {
     for (const line of await checkHost(events.strict === true, signal)) onNote?.(line);
     onSeconds?.(HOST_CHECK_S);
-    giveBack = await holdFor(
-      configurations.map(({ document }) => document),
-      {
-        inventory,
-        onEvent: onNote,
-        signal,
-        document: backend === "replay" ? undefined : loaded.document,
-      },
-    );
-    hosts = backend === "replay" ? null : await hostsOf(course, onNote);
+    const afterwards = configurations.map(({ document }) => document);
+    const options = { inventory, afterwards, onEvent: onNote, signal };
+    if (backend === "replay") giveBack = await holdFor([], afterwards, options);
+    else hosts = await openHosts({ ...options, document: loaded.document, folder: inputs.folder });
     const served =
       hosts === null
         ? replaySide(loaded.document)
@@ -192,12 +186,6 @@ export async function runValidation(
   const { repeats } = effort;
   const [wanted, interrupted] = [configurations.length, signal.aborted];
   return { results, evidences, inputs, notes, wanted, repeats, interrupted };
-}
-
-function hostsOf({ loaded, inventory }: Course, onEvent: ValidationEvents["onNote"]) {
-  const { folder } = inputsOf(loaded);
-  const events = onEvent === undefined ? {} : { onEvent };
-  return openHosts({ document: loaded.document, folder, inventory, ...events });
 }
 
 function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {

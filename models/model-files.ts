@@ -1,8 +1,6 @@
 /** The files that models read when they open, so that a worker on another machine can have them. */
+import { isKnownLabels } from "../core/scenario/implementation-kinds.ts";
 import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
-
-/** Class names that are no file. */
-const KNOWN_LABELS = ["coco", "coco-91"];
 
 /** Paths of files by their place in an implementation, as `postprocess.0.yolo.labels`. */
 export function fileEntries({
@@ -26,7 +24,7 @@ export function fileEntries({
     ]),
   ];
   return found.flatMap(([place, path]) =>
-    typeof path === "string" && !KNOWN_LABELS.includes(path) ? [[place, path] as const] : [],
+    typeof path === "string" && !isKnownLabels(path) ? [[place, path] as const] : [],
   );
 }
 
