@@ -1,6 +1,6 @@
 // Makes dist/cluster-bundle: the processes of a cluster, which Node starts in a third of the time that their modules
 // take one by one. They share chunks. `cluster/machines/shipment.ts` sends worker or gateway to other machines, without
-// native parts and traces; `manifest.json` names the files of each.
+// native parts; `manifest.json` names the files of each.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { build } from "esbuild";
@@ -9,12 +9,12 @@ const FOLDER = "dist/cluster-bundle";
 /** Entries of each process and of the threads that it starts, as files of cluster/. */
 const PROGRAMS = {
   worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
-  gateway: ["gateway/main", "time/precise-timer"],
+  gateway: ["gateway/main", "machines/forward", "time/precise-timer"],
   load: ["load/main", "time/precise-timer"],
 };
 /** Native parts, which real models and annotated pictures need, and what no process elsewhere is asked for. */
 const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
-const ELSEWHERE = [...NATIVE, "@opentelemetry/*", "@peculiar/x509", "reflect-metadata", "undici"];
+const ELSEWHERE = [...NATIVE, "@peculiar/x509", "reflect-metadata", "undici"];
 /** Files that packages look for beside their code. */
 const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
 

@@ -142,6 +142,7 @@ const ENTRY_POINTS = [
   "library/browser.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",
+  "cluster/machines/forward.ts",
   "checks/fuzz/main.ts",
   "checks/soak/main.ts",
   "cluster/deploy/supervisor.ts",

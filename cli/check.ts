@@ -1,6 +1,7 @@
 /** `tandem check`: parse and expand, run nothing. */
 import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
+import { unusedMachines } from "../core/inventory/read-inventory.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
 import { inventoryFor } from "../library/inventory-file.ts";
@@ -33,20 +34,31 @@ async function checkScenario(args: CheckArguments): Promise<void> {
     sample,
   });
   const { count: configurations } = sweeping;
+  let notes: readonly string[] = [];
   if (args.on !== undefined) {
     const real = expandValidation(loaded, schedulerChecks(loaded.own));
-    inventoryFor(args.on, [loaded.document, ...real.map(({ document }) => document)]);
+    const documents = [loaded.document, ...real.map(({ document }) => document)];
+    notes = unusedMachines(inventoryFor(args.on, documents), documents);
   }
   const plays = checkOwn(loaded, configurationsOf(sweeping));
   if (args.json) {
     const played = plays.size === 0 ? {} : { plays: Object.fromEntries(plays) };
-    print({ valid: true, issues: [], name, digest: loaded.digest, configurations, ...played });
+    print({
+      valid: true,
+      issues: [],
+      ...(args.on === undefined ? {} : { notes }),
+      name,
+      digest: loaded.digest,
+      configurations,
+      ...played,
+    });
     return;
   }
   const some = sample === undefined ? `${configurations}` : `looked at ${configurations}`;
   const count = configurations === 1 ? "one configuration" : `${some} configurations`;
   const sound = styleText("green", "sound");
   process.stdout.write(`${args.scenario}: ${sound}; ${count}; digest ${loaded.digest}\n`);
+  for (const note of notes) process.stdout.write(`${note}\n`);
   for (const [file, runs] of plays) {
     process.stdout.write(`${file}: keeps the contract in ${runs} random runs\n`);
   }

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import {
   type Origin,
@@ -11,7 +12,6 @@ import {
 } from "../core/provenance.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { buildKey } from "../library/version.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 
 /** Longer traces are left out: the folder is to stay small. */

@@ -1,4 +1,6 @@
 /** The head of a sweep's results document, and the key of its store. */
+
+import { buildKey } from "../build/version.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterColumns, parameterKinds } from "../core/scenario/parameter-columns.ts";
@@ -9,7 +11,6 @@ import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
 import { asNotes, simulationNotes } from "./provenance.ts";
 import type { ResultsHeader } from "./results-gathering.ts";
-import { buildKey } from "./version.ts";
 
 /** `command` repeats the sweep; differences up to the share `margin` of the best mean are ties. */
 export function resultsHeader(

@@ -6,7 +6,7 @@
 import type { ContentsSource } from "../calibration/contents.ts";
 import type { ConfigurationEvidence } from "../calibration/evidence.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
-import { type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
+import { holdFor, type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
@@ -143,12 +143,16 @@ export async function runValidation(
   const evidences: ConfigurationEvidence[] = [];
   const workers = new Map<string, ModelWorker>();
   let hosts: MeasuringHosts | null = null;
+  let giveBack = async (): Promise<void> => undefined;
   let inputs = inputsOf(loaded);
   let notes: readonly string[] = [];
   try {
     for (const line of await checkHost(events.strict === true, signal)) onNote?.(line);
     onSeconds?.(HOST_CHECK_S);
-    hosts = backend === "replay" ? null : await hostsOf(course, onNote);
+    const afterwards = configurations.map(({ document }) => document);
+    const options = { inventory, afterwards, onEvent: onNote, signal };
+    if (backend === "replay") giveBack = await holdFor([], afterwards, options);
+    else hosts = await openHosts({ ...options, document: loaded.document, folder: inputs.folder });
     const served =
       hosts === null
         ? replaySide(loaded.document)
@@ -177,16 +181,11 @@ export async function runValidation(
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
     await hosts?.close();
+    await giveBack();
   }
   const { repeats } = effort;
   const [wanted, interrupted] = [configurations.length, signal.aborted];
   return { results, evidences, inputs, notes, wanted, repeats, interrupted };
-}
-
-function hostsOf({ loaded, inventory }: Course, onEvent: ValidationEvents["onNote"]) {
-  const { folder } = inputsOf(loaded);
-  const events = onEvent === undefined ? {} : { onEvent };
-  return openHosts({ document: loaded.document, folder, inventory, ...events });
 }
 
 function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {
