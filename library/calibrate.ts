@@ -20,7 +20,7 @@ export interface CalibrateOptions extends Watch, ContentsSource {
 const CONTENTION_LEVELS = 4;
 
 /**
- * Profiles by model, and the overhead profile: `scenario(…, { files })` takes them. Progress counts
+ * Measures the real models of a scenario and the cost of messages on this machine: profiles by model, and the overhead profile; `scenario(…, { files })` takes them. Progress counts
  * measurements that are precise enough. Throws Fault("invalid-input") where no model has an implementation,
  * Fault("usage") for a precision that is no share.
  */

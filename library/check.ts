@@ -21,16 +21,16 @@ const LOOKED_AT = { method: "random", count: 100 } as const;
  */
 export async function check(
   loaded: Scenario,
-  { on }: { readonly on?: string | undefined } = {},
+  options: { readonly on?: string | undefined } = {},
 ): Promise<Checked> {
   const checks = schedulerChecks(loaded.own);
   const { document } = loaded;
   const isSampled = continuousPaths(document.sweep).length > 0;
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
-  if (on !== undefined) {
+  if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
-    inventoryFor(on, [document, ...real.map((one) => one.document)]);
+    inventoryFor(options.on, [document, ...real.map((one) => one.document)]);
   }
   const plays = Object.fromEntries(checkOwn(loaded, configurationsOf(sweep)));
   return { configurations: sweep.count, isSampled, plays };

@@ -14,8 +14,9 @@ export type ResultsComparison = ReturnType<typeof compareResults>;
 export async function compare(
   before: string | ResultsDocument,
   after: string | ResultsDocument,
-  { margin = DEFAULT_MARGIN }: { readonly margin?: number | undefined } = {},
+  options: { readonly margin?: number | undefined } = {},
 ): Promise<ResultsComparison> {
+  const { margin = DEFAULT_MARGIN } = options;
   const [one, other] = await Promise.all([before, after].map(documentOf));
   if (one.seed === other.seed) return compareResults(one, other, margin);
   const [first, second] = [nameOf(before), nameOf(after)];

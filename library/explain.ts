@@ -10,7 +10,8 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import type { Validation } from "./validate.ts";
 
 /**
- * By configuration. `validation` is what `validate` gave, or the folder that it wrote. Throws
+ * Says where the gap between prediction and measurement comes from, by configuration: service, network, gateway,
+ * queueing, load. `validation` is what `validate` gave, or the folder that it wrote. Throws
  * Fault("not-found") for a folder without evidence, Fault("invalid-input") for evidence that cannot be read.
  */
 export async function explain(validation: string | Validation): Promise<readonly Explanation[]> {

@@ -34,13 +34,15 @@ export interface ImportedTimes extends Pick<ForeignTimes, "format" | "notes"> {
 const MOST_BATCH = 1_000_000;
 
 /**
+ * A profile from times that another tool measured: perf_analyzer, Model Analyzer, MLPerf, Nexus, or any CSV file.
  * Rejects with Fault("not-found") for a file that cannot be read, Fault("invalid-input") for one of no known format,
  * Fault("usage") where neither it nor an option names model and device.
  */
 export async function importTimes(
   file: string,
-  { model, device, format, batch, csv }: ImportOptions = {},
+  options: ImportOptions = {},
 ): Promise<ImportedTimes> {
+  const { model, device, format, batch, csv } = options;
   if (batch !== undefined && !(Number.isInteger(batch) && batch > 0 && batch <= MOST_BATCH)) {
     const expected = `expected a whole number from 1 to ${MOST_BATCH.toLocaleString("en-US")}`;
     throw new Fault("usage", `--batch: ${expected}, got ${batch}`);

@@ -90,22 +90,19 @@ export type { SweepOptions } from "./sweep.ts";
 export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
 
 /**
- * Checks every configuration of the scenario's sweep without a run, plays schedulers of one's own in random runs,
- * and looks for a machine of the inventory `on` for every node. Rejects with Fault("invalid-input") with all issues.
+ * Finds everything that can be wrong with a scenario, without a run of it.
  * @function
  */
 export const check = inNode("check");
 
 /**
- * Simulates the scenario's own configuration, without its sweep. Progress counts replications.
+ * Simulates the scenario's own configuration, without its sweep.
  * @function
  */
 export const simulate = inNode("simulate");
 
 /**
- * Simulates every configuration of the scenario's sweep, on threads: the document of `tandem simulate --json`.
- * Progress counts configurations. With `directory`, an aborted sweep goes on where it was.
- * Throws Fault("invalid-input") with the sweep's issues.
+ * Simulates every configuration of the scenario's sweep, on threads.
  * @function
  */
 export const sweep = inNode("sweep");
@@ -149,59 +146,49 @@ export const shards = {
 };
 
 /**
- * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
- * `tandem plan --json`, and a scenario that runs the plan.
+ * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals.
  * @function
  */
 export const plan = inNode("plan");
 
 /**
- * Measures the real models of a scenario and the cost of messages on this machine. `scenario(source, overrides,
- * { files })` takes the profiles that it gives. Throws Fault("invalid-input") where no model has an implementation.
+ * Measures the real models of a scenario and the cost of messages on this machine.
  * @function
  */
 export const calibrate = inNode("calibrate");
 
 /**
- * A profile from times that another tool measured: perf_analyzer, Model Analyzer, MLPerf, Nexus, or any CSV file. Rejects
- * with Fault("invalid-input") for a file of no known format.
+ * A profile from times that another tool measured.
  * @function
  */
 export const importTimes = inNode("importTimes");
 
 /**
- * Simulates the configurations that the scenario chooses for validation, runs them on real processes, and judges the
- * predictions. Progress counts seconds. Once aborted, it gives the runs that have ended, and rejects without any.
- * Throws Fault("deadline-exceeded") where `budgetS` is too short for a run.
+ * Runs chosen configurations of a scenario on real processes, and judges their predictions.
  * @function
  */
 export const validate = inNode("validate");
 
 /**
- * Says where the gap between prediction and measurement comes from: service, network, gateway, queueing, load.
- * `validation` is what `validate` gave, or the folder that it wrote.
+ * Says where the gap between prediction and measurement comes from.
  * @function
  */
 export const explain = inNode("explain");
 
 /**
- * Writes every batch and request of one run to a file that ui.perfetto.dev opens: the first replication of a scenario's
- * first configuration, or, of the folder of a validation, the first real run beside its prediction.
+ * Writes every batch and request of one run to a file that ui.perfetto.dev opens.
  * @function
  */
 export const trace = inNode("trace");
 
 /**
- * Paired differences of two results, each a document or its folder: did a change matter? Differences up to the share
- * `margin` are none. Rejects with Fault("invalid-input") where the seeds differ.
+ * Paired differences of two results: did a change matter?
  * @function
  */
 export const compare = inNode("compare");
 
 /**
- * Sends a workload to any endpoint of the Open Inference Protocol, or any address, and measures the answers.
- * Progress counts requests, or the seconds of a closed loop that ends by its duration.
- * Throws Fault("cluster-failure") where nothing answers.
+ * Sends a workload to any endpoint, and measures the answers.
  * @function
  */
 export const load = inNode("load");
@@ -227,7 +214,7 @@ export async function openQuery(directory: string, sql?: string): Promise<QueryR
 }
 
 /**
- * Writes the report of a folder of `sweep` or `validate`: one HTML page, each chart as Vega-Lite, SVG and PNG.
+ * Writes the report of a folder of `sweep` or `validate`.
  * @function
  */
 export const report = inNode("report");

@@ -58,7 +58,7 @@ export interface LoadMeasurement extends LoadReport {
 }
 
 /**
- * Sends a scenario's workload, or one given alone. Progress counts requests that ended, or the seconds of a closed
+ * Sends a workload to any endpoint of the Open Inference Protocol, or any address, and measures the answers. Progress counts requests that ended, or the seconds of a closed
  * loop that ends by its duration. Throws Fault("invalid-input") for more than a load generator can send, and for terms
  * that only simulations have; Fault("cluster-failure") where nothing answers.
  */

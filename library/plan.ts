@@ -45,7 +45,10 @@ export interface Planned {
 
 const PLAN_FILE = "plan.json";
 
-/** Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1. */
+/**
+ * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
+ * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
+ */
 export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promise<Planned> {
   const { planner = "race", schedulers = TEXTBOOK_PRESETS } = settings;
   const { maxReplicas = 64, maxTrials = 100_000, directory } = settings;

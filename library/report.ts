@@ -17,7 +17,7 @@ import { readEvidence, withOwn } from "./explain.ts";
 import { observeLog, observeReplication } from "./run-trace.ts";
 
 /**
- * Writes them into the folder of `sweep` or `validate`, and says where. It simulates one run of the decision's
+ * Writes the report of a folder of `sweep` or `validate`: one HTML page, each chart as Vega-Lite, SVG and PNG. It simulates one run of the decision's
  * configuration again to look into it, and puts the simulator into the page. Throws Fault("not-found") without
  * results.
  */

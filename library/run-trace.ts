@@ -78,10 +78,10 @@ export interface Trace {
 export async function trace(
   source: Scenario | string,
   file: string,
-  { sample }: { readonly sample?: Sample | undefined } = {},
+  options: { readonly sample?: Sample | undefined } = {},
 ): Promise<Trace> {
   if (typeof source !== "string") {
-    const checks = { ...schedulerChecks(source.own), allowLarge: true, sample };
+    const checks = { ...schedulerChecks(source.own), allowLarge: true, ...options };
     const { count, at } = checkedSweep(source, checks);
     const { id, document } = at(0);
     const { run, note } = observeReplication(document, inputsOf(source), 0);

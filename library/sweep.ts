@@ -31,7 +31,7 @@ import {
 } from "./results-gathering.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
 
-/** The scenario's own configuration, without its sweep. Progress counts replications. */
+/** Simulates the scenario's own configuration, without its sweep. Progress counts replications. */
 export async function simulate(
   { document: { sweep: _, ...document }, ...rest }: Scenario,
   { onProgress, signal }: Watch = {},
@@ -73,7 +73,11 @@ export interface SweepOptions extends Watch {
   readonly onResult?: ((result: ConfigurationResult) => void) | undefined;
 }
 
-/** Every configuration of the scenario's sweep. Progress counts configurations. */
+/**
+ * Simulates every configuration of the scenario's sweep, on threads: the document of `tandem simulate --json`.
+ * Progress counts configurations. With `directory`, an aborted sweep goes on where it was.
+ * Throws Fault("invalid-input") with the sweep's issues.
+ */
 export async function sweep(
   loaded: Scenario,
   options: SweepOptions = {},
@@ -85,7 +89,6 @@ export async function sweep(
   }));
 }
 
-/** The same for sweeps of any size: gives what `use` makes of it, which has it until it returns. */
 export async function sweepThen<T>(
   loaded: Scenario,
   options: SweepOptions,

@@ -112,7 +112,8 @@ export interface Validation {
 }
 
 /**
- * Progress counts seconds. Once aborted, the runs that have ended are the result; it rejects where there are none.
+ * Simulates the configurations that the scenario chooses for validation, runs them on real processes, and judges the
+ * predictions. Progress counts seconds. Once aborted, the runs that have ended are the result; it rejects where there are none.
  * Throws Fault("invalid-input") or Fault("usage") before anything starts, Fault("deadline-exceeded") where the
  * budget is too short for one run.
  */
@@ -260,10 +261,13 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
   try {
     for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
     onSeconds(HOST_CHECK_S);
-    hosts = backend === "replay" ? null : await hostsOf(course, onNote);
+    const { document } = loaded;
+    const onEvent = (line: string): void => onNote?.(line);
+    const place = { document, folder: inputs.folder, inventory, onEvent };
+    hosts = backend === "replay" ? null : await openHosts(place);
     const served =
       hosts === null
-        ? replaySide(loaded.document)
+        ? replaySide(document)
         : await realSide(options, loaded, { hosts, workers }, signal);
     notes = validationNotes(loaded, served.models, inventory);
     if (needsPilot(loaded)) {
@@ -297,12 +301,6 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
 function writeLogs(directory: string, configuration: number, logs: readonly string[]): void {
   for (const [run, log] of logs.entries())
     writeAtomically(join(directory, logFile(configuration, run)), log);
-}
-
-function hostsOf({ loaded, inventory }: Course, onEvent: Watch["onNote"]) {
-  const { folder } = inputsOf(loaded);
-  const events = onEvent === undefined ? {} : { onEvent };
-  return openHosts({ document: loaded.document, folder, inventory, ...events });
 }
 
 function messageCostsOf(
@@ -355,11 +353,6 @@ function validateOne(
   });
 }
 
-/** Says how much of the scenario's window the runs of a budget measure. */
-export function shorteningNote(share: number): string {
-  return `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
-}
-
 /** Message costs that were measured here take the place of assumed ones. */
 function realised(
   document: ScenarioDocument,
@@ -379,7 +372,11 @@ function withNotes(
   const notes = [
     ...(result.notes ?? []),
     ...(terms.length === 0 ? [] : [`not realised by the cluster: ${terms.join(", ")}`]),
-    ...(share === 1 ? [] : [`shortened by --budget: ${shorteningNote(share)}`]),
+    ...(share === 1
+      ? []
+      : [
+          `shortened by --budget: runs measure ${formatNumber(100 * share)}% of the scenario's window`,
+        ]),
   ];
   return notes.length === 0 ? result : { ...result, notes };
 }
