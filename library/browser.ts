@@ -24,8 +24,12 @@ export type { ConfigurationResult, Estimate, MetricName } from "../core/results.
 export type { LoadedScenario } from "../core/scenario/files.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
 export { type PlayedBatch, type PlayedRequest, type PlayedRun, playedRun } from "./played-run.ts";
-export { type KeptScenario, type ScenarioSource, scenarioSource } from "./scenario-source.ts";
-export { scenarioText } from "./scenario-text.ts";
+export {
+  type KeptScenario,
+  type ScenarioSource,
+  scenarioSource,
+  scenarioText,
+} from "./scenario-source.ts";
 export {
   type SchedulerForm,
   type SchedulerParameter,
