@@ -7,7 +7,7 @@ import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
-import type { ReplicaStatus } from "./run/replica-control.ts";
+import type { ControlledReplica } from "../core/gateway-status.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;
@@ -40,7 +40,7 @@ async function control(method: string, path: string, body?: object, of = deploym
 
 async function names(): Promise<string[]> {
   const { value } = await control("GET", "");
-  return value.replicas.map(({ name }: ReplicaStatus) => name);
+  return value.replicas.map(({ name }: ControlledReplica) => name);
 }
 
 /** Whether the replica gets work to do, in the end. */
@@ -142,7 +142,7 @@ async function restartGateway(): Promise<void> {
   const isBack = async (): Promise<boolean> => {
     if (deployment.gateway.pid === pid) return false;
     const { value } = await control("GET", "");
-    return value.replicas.every(({ state }: ReplicaStatus) => state === "up");
+    return value.replicas.every(({ state }: ControlledReplica) => state === "up");
   };
   expect(await eventually(isBack)).toBe(true);
 }

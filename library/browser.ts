@@ -18,11 +18,19 @@ import { servingCapacity } from "../sim/configuration-load.ts";
 import { ConfigurationRuns } from "./configuration-runs.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
-export type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
+export type {
+  ControlledReplica,
+  GatewayStatus,
+  PipelineStatus,
+  ReplicaBatching,
+  ReplicaStatus,
+} from "../core/gateway-status.ts";
 export type { AnsweredRequest, MeasurementLine } from "../core/measurement-line.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
+export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
+export type { Catalogue, PolicyEntry } from "../schedulers/catalogue.ts";
 export { type PlayedBatch, type PlayedRequest, type PlayedRun, playedRun } from "./played-run.ts";
 export { type KeptScenario, type ScenarioSource, scenarioSource } from "./scenario-source.ts";
 export { scenarioText } from "./scenario-text.ts";

@@ -2,9 +2,13 @@
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import { gatewayStatusSchema } from "../../core/gateway-status.ts";
+import {
+  batchingSchema,
+  gatewayStatusSchema,
+  type ReplicaBatching,
+  controlledReplicaSchema as replicaSchema,
+} from "../../core/gateway-status.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
-import type { ReplicaBatching } from "../run/control-record.ts";
 import type { Gateway } from "../run/gateway.ts";
 import type { NewReplica, ReplicaControl } from "../run/replica-control.ts";
 import { type RunRequest, runRequestSchema } from "../run/run-request.ts";
@@ -151,19 +155,11 @@ function addFeedbackRoute(app: App, gateway: Gateway): void {
   );
 }
 
-const maxBatch = z.int().min(1).max(4096).describe("jobs that run together at most");
-const waitMs = z
-  .number()
-  .min(0)
-  .max(60_000)
-  .describe("how long a batch that is not full waits for more, from its first job");
-const batching = z.strictObject({ maxBatch, waitMs });
-
 const newReplicaSchema = z
   .strictObject({
     task: z.string().min(1).describe("the pipeline's task that it runs"),
     node: z.string().min(1).optional().describe("a node of the scenario; default: one with room"),
-    batch: batching.optional().describe("default: as the scheduler says"),
+    batch: batchingSchema.optional().describe("default: as the scheduler says"),
     address: z
       .string()
       .regex(/^[^\s/]+:\d{1,5}$/)
@@ -172,25 +168,12 @@ const newReplicaSchema = z
   })
   .meta({ examples: [{ task: "detect", batch: { maxBatch: 4, waitMs: 5 } }] });
 
-const changeSchema = z
-  .strictObject({ maxBatch: maxBatch.optional(), waitMs: waitMs.optional() })
+const changeSchema = batchingSchema
+  .partial()
   .refine((given) => given.maxBatch !== undefined || given.waitMs !== undefined, {
     message: "give maxBatch, waitMs, or both",
   })
   .meta({ examples: [{ maxBatch: 8, waitMs: 20 }] });
-
-const replicaSchema = z
-  .strictObject({
-    name: z.string(),
-    task: z.string(),
-    node: z.string().nullable(),
-    address: z.string(),
-    state: z.enum(["starting", "up", "draining", "down"]),
-    batch: batching.nullable().describe("null: as the scheduler says"),
-    load: z.int().describe("jobs that wait at it or run on it"),
-    losses: z.int().describe("how often it was lost"),
-  })
-  .describe("done");
 
 function addReplicaRoutes(app: App, control: ReplicaControl): void {
   const describe = describer("admin", "replicas");

@@ -3,16 +3,10 @@
  * A file keeps them for a gateway that is started again.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-
-/** The batching of one replica, in place of its task's. */
-export interface ReplicaBatching {
-  readonly maxBatch: number;
-  /** How long a batch that is not full waits for more, from its first job. */
-  readonly waitMs: number;
-}
+import type { ReplicaBatching } from "../../core/gateway-status.ts";
 
 interface Controls {
-  /** By the replica's name. */
+  /** By the replica's name, in place of its task's. */
   readonly batching: Readonly<Record<string, ReplicaBatching>>;
   readonly unloaded: readonly string[];
 }

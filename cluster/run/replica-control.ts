@@ -1,8 +1,8 @@
 /** Lists, adds, changes, removes and resets replicas while requests are in flight. */
 import { Fault } from "../../core/fault.ts";
+import type { ControlledReplica, ReplicaBatching } from "../../core/gateway-status.ts";
 import { onParentMessage, reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/monotonic.ts";
-import type { ReplicaBatching } from "./control-record.ts";
 import type { Gateway } from "./gateway.ts";
 
 const UP_TIMEOUT_MS = 60_000;
@@ -17,21 +17,6 @@ export interface NewReplica {
   readonly batch?: ReplicaBatching;
   /** host:port of a server that serves it already; default: the parent starts a worker. */
   readonly address?: string;
-}
-
-export interface ReplicaStatus {
-  readonly name: string;
-  readonly task: string;
-  readonly node: string | null;
-  readonly address: string;
-  /** `draining` finishes its batch and takes no other; the gateway connects again to one that is `down`. */
-  readonly state: "starting" | "up" | "draining" | "down";
-  /** Null: as the scheduler says. */
-  readonly batch: ReplicaBatching | null;
-  /** Jobs that wait at it or run on it. */
-  readonly load: number;
-  /** How often it was lost. */
-  readonly losses: number;
 }
 
 /** Gateway to parent. */
@@ -68,13 +53,13 @@ export class ReplicaControl {
     });
   }
 
-  async list(): Promise<readonly ReplicaStatus[]> {
+  async list(): Promise<readonly ControlledReplica[]> {
     const { system } = this.#gateway;
     return [...system.replicas.keys()].filter((replica) => this.#is(replica)).map(this.#status);
   }
 
   /** Resolves when the replica takes jobs. */
-  async add({ task, node, batch, address }: NewReplica): Promise<ReplicaStatus> {
+  async add({ task, node, batch, address }: NewReplica): Promise<ControlledReplica> {
     const replica = this.#room(task, node);
     this.#check(replica, batch ?? {});
     this.#starting.add(replica);
@@ -95,7 +80,7 @@ export class ReplicaControl {
     return this.#status(replica);
   }
 
-  async change(name: string, change: Partial<ReplicaBatching>): Promise<ReplicaStatus> {
+  async change(name: string, change: Partial<ReplicaBatching>): Promise<ControlledReplica> {
     const replica = this.#named(name);
     this.#check(replica, change);
     this.#use(replica, { ...this.#present(replica), ...change });
@@ -111,7 +96,7 @@ export class ReplicaControl {
   }
 
   /** Starts a fresh process and model, with the scheduler's batching. */
-  async reset(name: string): Promise<ReplicaStatus> {
+  async reset(name: string): Promise<ControlledReplica> {
     const replica = this.#named(name);
     await this.#leave(replica, true);
     this.#use(replica, null);
@@ -163,7 +148,7 @@ export class ReplicaControl {
     });
   }
 
-  readonly #status = (replica: number): ReplicaStatus => {
+  readonly #status = (replica: number): ControlledReplica => {
     const { system, links, run } = this.#gateway;
     const { name, pool, node } = system.replicas[replica];
     const link = links.get(replica);
