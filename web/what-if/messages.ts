@@ -66,7 +66,8 @@ export type ToSimulator =
   /** All curves that are wanted from now on, over the same loads. Those that run already go on. */
   | { readonly kind: "draw"; readonly curves: readonly CurveRequest[]; readonly effort: Effort }
   /** Asks for the text of a scenario that gives the points of the last drawn loads. */
-  | { readonly kind: "write"; readonly choices: Choices; readonly effort: Effort };
+  | { readonly kind: "write"; readonly choices: Choices; readonly effort: Effort }
+  | { readonly kind: "close" };
 
 /** A Fault in parts, for it loses its class between threads. */
 export interface Failure {

@@ -103,6 +103,9 @@ export class Simulator {
         break;
       case "write":
         this.#write(message.choices, message.effort);
+        break;
+      case "close":
+        this.#forget();
     }
   }
 
