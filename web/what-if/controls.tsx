@@ -10,11 +10,12 @@ const MOST_MACHINES = 10_000;
 
 export interface ControlsProps {
   readonly description: Description;
+  readonly schedulers: readonly SchedulerForm[];
   readonly choices: Choices;
   readonly onChange: (choices: Choices) => void;
 }
 
-export function Controls({ description, choices, onChange }: ControlsProps) {
+export function Controls({ description, schedulers, choices, onChange }: ControlsProps) {
   const { replicas, machines, goals } = description;
   const set = (change: Partial<Choices>): void => onChange({ ...choices, ...change });
   return (
@@ -33,7 +34,7 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
           />
         ))}
       </fieldset>
-      <SchedulerControls description={description} choices={choices} set={set} />
+      <SchedulerControls {...{ description, schedulers, choices, set }} />
       {goals.length === 0 ? null : (
         <fieldset>
           <legend>Latency goal</legend>
@@ -87,13 +88,15 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
 
 interface SchedulerControlsProps {
   readonly description: Description;
+  readonly schedulers: readonly SchedulerForm[];
   readonly choices: Choices;
   readonly set: (change: Partial<Choices>) => void;
 }
 
-function SchedulerControls({ description, choices, set }: SchedulerControlsProps) {
-  const form = description.schedulers.find(({ name }) => name === choices.scheduler);
-  const batch = batchInForce(description, choices);
+function SchedulerControls(props: SchedulerControlsProps) {
+  const { description, schedulers, choices, set } = props;
+  const form = schedulers.find(({ name }) => name === choices.scheduler);
+  const batch = batchInForce(props);
   const own = form?.parameters.filter(({ policy }) => policy !== "size-or-timeout") ?? [];
   const hasOwnBatches = own.some(({ decision }) => decision === "batching");
   // Parameters belong to the scheduler before; so do the values that a batching preset brings.
@@ -101,14 +104,15 @@ function SchedulerControls({ description, choices, set }: SchedulerControlsProps
     const { scheduler: _, parameters: __, batch: ___, ...rest } = choices;
     set({ ...rest, ...CLEARED, ...(name === "" ? {} : { scheduler: name }) });
   };
-  const usual = `as in the scenario${isPreset(description) ? `: ${description.scheduler}` : ""}`;
+  const isPreset = schedulers.some(({ name }) => name === description.scheduler);
+  const usual = `as in the scenario${isPreset ? `: ${description.scheduler}` : ""}`;
   return (
     <fieldset>
       <legend>Scheduler</legend>
       <SelectEntry
         label="policy"
         value={choices.scheduler ?? ""}
-        options={[["", usual], ...description.schedulers.map(({ name }) => [name, name] as const)]}
+        options={[["", usual], ...schedulers.map(({ name }) => [name, name] as const)]}
         onChange={choose}
       />
       {form === undefined ? null : <p className="wi-note">{form.summary}</p>}
@@ -141,16 +145,12 @@ function SchedulerControls({ description, choices, set }: SchedulerControlsProps
 /** Values of undefined: a spread puts them over older ones, and JSON leaves them out. */
 const CLEARED = { scheduler: undefined, parameters: undefined, batch: undefined } as object;
 
-function isPreset({ scheduler, schedulers }: Description): boolean {
-  return schedulers.some(({ name }) => name === scheduler);
-}
-
 /** The user's batching, else that of the scheduler in force. */
-export function batchInForce(description: Description, choices: Choices): Batch {
+function batchInForce({ description, schedulers, choices }: SchedulerControlsProps): Batch {
   if (choices.batch !== undefined) return choices.batch;
   const name = choices.scheduler ?? description.scheduler;
   if (choices.scheduler === undefined && description.batch !== null) return description.batch;
-  const form = description.schedulers.find((one) => one.name === name);
+  const form = schedulers.find((one) => one.name === name);
   const value = (parameter: string, usual: number): number => {
     const found = form?.parameters.find(
       (one) => one.policy === "size-or-timeout" && one.name === parameter,

@@ -1,5 +1,5 @@
 /** What the page knows of its curves: the latest answers of the simulator's thread, for React. */
-import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario, ScenarioSource, SchedulerForm } from "../../library/browser.ts";
 import { Store } from "../shared/store.ts";
 import type { Choices, Effort } from "./choices.ts";
 import type {
@@ -22,6 +22,8 @@ export interface CurveState {
 
 export interface Snapshot {
   readonly description: Description | null;
+  /** Null until the first points are there. */
+  readonly schedulers: readonly SchedulerForm[] | null;
   /** The scenario itself was refused. */
   readonly refusal: Failure | null;
   /** Ascending. */
@@ -30,7 +32,9 @@ export interface Snapshot {
 }
 
 const EMPTY: CurveState = { capacityPerS: null, points: new Map(), isWhole: false, failure: null };
-const NOTHING: Snapshot = { description: null, refusal: null, loads: [], curves: new Map() };
+const NOTHING: Snapshot = {
+  ...{ description: null, schedulers: null, refusal: null, loads: [], curves: new Map() },
+};
 
 export class CurveStore {
   readonly state = new Store<Snapshot>(NOTHING);
@@ -87,6 +91,9 @@ export class CurveStore {
       case "opened":
         this.state.setSoon({ description: message.description });
         this.#send();
+        break;
+      case "schedulers":
+        this.state.setSoon({ schedulers: message.schedulers });
         break;
       case "refused":
         this.state.setSoon({ refusal: message.failure });

@@ -1,8 +1,10 @@
-/** The simulator's thread: a simulator for each port that the page sends. */
+/** The simulator's thread: a simulator for each port that the page sends. It warms up until the first one comes. */
 import { Simulator, warmUp } from "./simulator.ts";
 
+const asked = new AbortController();
 addEventListener("message", ({ ports: [port] }: MessageEvent) => {
+  asked.abort();
   const simulator = new Simulator((message) => port.postMessage(message));
   port.onmessage = ({ data }) => simulator.take(data);
 });
-void warmUp();
+warmUp(asked.signal).catch(() => {});

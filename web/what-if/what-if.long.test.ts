@@ -13,6 +13,7 @@ import type { ResultsDocument } from "../../core/results.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
 import { whatIfAsset } from "../../library/what-if.ts";
+import { STYLE } from "../../reports/html/page-style.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");
@@ -166,7 +167,7 @@ inChromium("the app's tab simulates in a module worker, under the app's policy",
   const { port } = app.address() as AddressInfo;
   const { page, problems } = await opened(`http://127.0.0.1:${port}/#tab=what-if`);
   await firstCurve(page);
-  await page.locator(".wi-scenario select").selectOption("branch");
+  await page.getByLabel("Scenario").selectOption("branch");
   await expect.poll(() => page.getByRole("slider").count(), PATIENCE).toBeGreaterThan(3);
   await expect
     .poll(() => page.locator(".wi-verdict").textContent(), PATIENCE)
@@ -265,7 +266,7 @@ async function reportHtml(file: string): Promise<string> {
 <html lang="en"><head><meta charset="utf-8"><title>A report</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<style>:root { color-scheme: light dark } body { background: light-dark(#fff, #181b20) }</style>
+<style>${STYLE}</style>
 </head><body><main><h1>A report</h1>
 <div id="what-if"></div>
 <script type="application/json" id="what-if-scenario">${json}</script>

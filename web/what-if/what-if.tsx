@@ -80,6 +80,7 @@ interface BenchProps extends OpeningProps {
 
 function Bench(props: BenchProps) {
   const { store, description, onState } = props;
+  const { schedulers } = props.snapshot;
   const [state, setState] = useState<WhatIfState>(() => stateOf(props.initialState ?? ""));
   const { choices, pins, requests } = state;
   const effort: Effort = useMemo(
@@ -90,17 +91,22 @@ function Bench(props: BenchProps) {
     store.draw(curvesOf([choices, ...pins]), effort);
   }, [store, choices, pins, effort]);
   useEffect(() => onState?.(stateText(state)), [state, onState]);
-
   const set = (change: Partial<WhatIfState>): void => setState({ ...state, ...change });
   return (
     <div className="wi-bench">
       <div className="wi-side">
-        <Controls
-          description={description}
-          choices={choices}
-          onChange={(next) => set({ choices: next })}
-        />
-        <Precision state={state} set={set} />
+        {/* They take long to make: the first curve is drawn before. */}
+        {schedulers !== null && (
+          <>
+            <Controls
+              description={description}
+              schedulers={schedulers}
+              choices={choices}
+              onChange={(next) => set({ choices: next })}
+            />
+            <Precision state={state} set={set} />
+          </>
+        )}
       </div>
       <Results {...props} state={state} set={set} effort={effort} />
     </div>
