@@ -7,7 +7,7 @@ import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
-import type { ControlledReplica } from "../core/gateway-status.ts";
+import type { ReplicaStatus } from "./run/replica-control.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;
@@ -40,7 +40,7 @@ async function control(method: string, path: string, body?: object, of = deploym
 
 async function names(): Promise<string[]> {
   const { value } = await control("GET", "");
-  return value.replicas.map(({ name }: ControlledReplica) => name);
+  return value.replicas.map(({ name }: ReplicaStatus) => name);
 }
 
 /** Whether the replica gets work to do, in the end. */
@@ -142,12 +142,22 @@ async function restartGateway(): Promise<void> {
   const isBack = async (): Promise<boolean> => {
     if (deployment.gateway.pid === pid) return false;
     const { value } = await control("GET", "");
-    return value.replicas.every(({ state }: ControlledReplica) => state === "up");
+    return value.replicas.every(({ state }: ReplicaStatus) => state === "up");
   };
   expect(await eventually(isBack)).toBe(true);
 }
 
 if (IS_LONG) {
+  it("a replica that did not come up leaves no batching to the next of its name", async () => {
+    const { address } = deployment.workers[0];
+    const batch = { maxBatch: 3, waitMs: 2 };
+    const failed = await control("POST", "", { task: "first", address, batch });
+    expect(failed.status).toBe(502);
+    const added = await control("POST", "", { task: "first" });
+    expect(added).toMatchObject({ status: 201, value: { name: "first-2", batch: null } });
+    await control("DELETE", "/first-2");
+  });
+
   it("another replica does the work of one that is removed at once", async () => {
     await control("POST", "", { task: "second" });
     const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));

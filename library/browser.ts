@@ -18,13 +18,7 @@ import { servingCapacity } from "../sim/configuration-load.ts";
 import { ConfigurationRuns } from "./configuration-runs.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
-export type {
-  ControlledReplica,
-  GatewayStatus,
-  PipelineStatus,
-  ReplicaBatching,
-  ReplicaStatus,
-} from "../core/gateway-status.ts";
+export type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
 export type { AnsweredRequest, MeasurementLine } from "../core/measurement-line.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";

@@ -13,7 +13,6 @@ import type { ResultsDocument } from "../../core/results.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
 import { whatIfAsset } from "../../library/what-if.ts";
-import { STYLE } from "../../reports/html/page-style.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");
@@ -258,6 +257,9 @@ function shownPoints(page: Page): Promise<readonly ShownPoint[]> {
   });
 }
 
+/** Reports have colours of the same names as the app. */
+const colours = readFileSync(join(import.meta.dirname, "../shared/colours.css"), "utf8");
+
 async function reportHtml(file: string): Promise<string> {
   const { document, digest, profiles, traces, sectionFiles } = await scenario(file);
   const kept = { scenario: document, digest, inputs: { profiles, traces, sectionFiles } };
@@ -266,7 +268,7 @@ async function reportHtml(file: string): Promise<string> {
 <html lang="en"><head><meta charset="utf-8"><title>A report</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<style>${STYLE}</style>
+<style>${colours}</style>
 </head><body><main><h1>A report</h1>
 <div id="what-if"></div>
 <script type="application/json" id="what-if-scenario">${json}</script>

@@ -1,6 +1,7 @@
 /** Joins of a request that has waited long enough go on without their stragglers. */
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import { EventHeap } from "../../../core/event-heap.ts";
 import type { System } from "../../../core/system.ts";
 import { defineController } from "../../rules/policy-definition.ts";
 
@@ -23,7 +24,7 @@ class JoinDeadline implements Controller {
   readonly #fresh = new Map<number, number>();
   /** By request. A slot is used again, so an entry of the queue counts only if it is here. */
   readonly #open = new Map<number, Due>();
-  readonly #queue = new DueQueue();
+  readonly #queue = new EventHeap<Due>();
 
   constructor({ pipelines }: System, share: number, imputes: boolean) {
     this.#share = share;
@@ -56,12 +57,12 @@ class JoinDeadline implements Controller {
       const due = this.#queue.first;
       const isOpen = due !== undefined && this.#open.get(due.request) === due;
       if (due === undefined || (isOpen && due.atUs > view.nowUs)) break;
-      this.#queue.shift();
+      this.#queue.take();
       if (!isOpen) continue;
       this.#open.delete(due.request);
       for (const task of this.#joins[due.pipeline]) act.proceed(due.request, task, this.imputes);
     }
-    act.wakeAt(0, this.#queue.first?.atUs ?? Number.POSITIVE_INFINITY);
+    act.wakeAt(0, this.#queue.nextUs);
   }
 
   #enqueue(request: number, pipeline: number, view: ClusterView): void {
@@ -70,49 +71,8 @@ class JoinDeadline implements Controller {
     const atUs = Math.ceil(arrivedUs + this.#share * (deadlineUs - arrivedUs));
     const due = { atUs, request, pipeline };
     this.#open.set(request, due);
-    this.#queue.push(due);
+    this.#queue.add(due);
   }
-}
-
-/** A binary heap, the earliest first, those of one instant in the order of their slots. */
-class DueQueue {
-  readonly #heap: Due[] = [];
-
-  get first(): Due | undefined {
-    return this.#heap[0];
-  }
-
-  push(due: Due): void {
-    const heap = this.#heap;
-    let at = heap.push(due) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(due, heap[parent])) break;
-      heap[at] = heap[parent];
-      at = parent;
-    }
-    heap[at] = due;
-  }
-
-  shift(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
-      if (!isBefore(heap[child], last)) break;
-      heap[at] = heap[child];
-      at = child;
-    }
-    heap[at] = last;
-  }
-}
-
-function isBefore(a: Due, b: Due): boolean {
-  return a.atUs < b.atUs || (a.atUs === b.atUs && a.request < b.request);
 }
 
 export const joinDeadline = defineController({
