@@ -108,11 +108,6 @@ export class Laboratory {
     return { ...trial, meets: false };
   }
 
-  /** The load of the busiest station, as the traffic equations have it; null where they do not reach. */
-  loadOf(document: ScenarioDocument): number | null {
-    return configurationLoad(document, this.#inputs)?.ratio ?? null;
-  }
-
   #stability(document: ScenarioDocument, runs: readonly RunSummary[]) {
     const load = configurationLoad(document, this.#inputs);
     return judgeStability(document.workload, load, runs).stability;

@@ -60,20 +60,6 @@ export function latencyFixedBatches(
   return inSystem / cycle / rate;
 }
 
-/**
- * Upper bound of that mean latency, for batches without a limit that take `perJob` b + `fixed`.
- * Source: Inoue, "Queueing analysis of GPU-based inference servers with dynamic batching", 2021
- * (Performance Evaluation 147), theorem 2.
- */
-export function latencyBatchesAtMost(rate: number, perJob: number, fixed: number): number {
-  const load = rate * perJob;
-  const first =
-    ((perJob + fixed) / (2 * (1 - load))) *
-    (1 + 2 * rate * fixed + (1 - rate * fixed) / (1 + load));
-  const second = (1.5 * fixed) / (1 - load) + ((perJob / 2) * (load + 2)) / (1 - load * load);
-  return Math.min(first, second);
-}
-
 /** Mean wait for a batch of exactly `size` to fill: an arrival waits for (size − 1) / 2 others. */
 export function waitToFill(rate: number, size: number): number {
   return (size - 1) / (2 * rate);

@@ -2,7 +2,9 @@
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import type { System } from "../../../core/system.ts";
+import { positive } from "../../rules/parameters.ts";
 import { defineController } from "../../rules/policy-definition.ts";
+import { Heap } from "../heap.ts";
 
 interface Due {
   readonly atUs: number;
@@ -23,7 +25,10 @@ class JoinDeadline implements Controller {
   readonly #fresh = new Map<number, number>();
   /** By request. A slot is used again, so an entry of the queue counts only if it is here. */
   readonly #open = new Map<number, Due>();
-  readonly #queue = new DueQueue();
+  /** The earliest first, those of one instant in the order of their slots. */
+  readonly #queue = new Heap<Due>(
+    (a, b) => a.atUs < b.atUs || (a.atUs === b.atUs && a.request < b.request),
+  );
 
   constructor({ pipelines }: System, share: number, imputes: boolean) {
     this.#share = share;
@@ -74,47 +79,6 @@ class JoinDeadline implements Controller {
   }
 }
 
-/** A binary heap, the earliest first, those of one instant in the order of their slots. */
-class DueQueue {
-  readonly #heap: Due[] = [];
-
-  get first(): Due | undefined {
-    return this.#heap[0];
-  }
-
-  push(due: Due): void {
-    const heap = this.#heap;
-    let at = heap.push(due) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(due, heap[parent])) break;
-      heap[at] = heap[parent];
-      at = parent;
-    }
-    heap[at] = due;
-  }
-
-  shift(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
-      if (!isBefore(heap[child], last)) break;
-      heap[at] = heap[child];
-      at = child;
-    }
-    heap[at] = last;
-  }
-}
-
-function isBefore(a: Due, b: Due): boolean {
-  return a.atUs < b.atUs || (a.atUs === b.atUs && a.request < b.request);
-}
-
 export const joinDeadline = defineController({
   name: "join-deadline",
   summary: "joins go on without stragglers when the request's time is up",
@@ -129,10 +93,7 @@ export const joinDeadline = defineController({
     "Crankshaw et al., Clipper, NSDI 2017, section 5.2.2 (straggler mitigation). Ours: a join waits for one real answer " +
     "at least; `left-out` has no value in place of a missing one.",
   parameters: z.strictObject({
-    share: z
-      .number()
-      .positive()
-      .max(1)
+    share: positive(1)
       .default(1)
       .describe("share of the time from arrival to deadline after which joins go on"),
     missing: z

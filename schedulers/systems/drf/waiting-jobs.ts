@@ -1,6 +1,7 @@
 /** Jobs that wait, in the order of an ordering rule. Jobs that wait no more are passed over. */
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
+import { Heap } from "../heap.ts";
 
 export interface Entry {
   readonly job: number;
@@ -20,8 +21,9 @@ export type Entries = Map<number, Entry>;
 
 export class WaitingJobs {
   readonly #ordering: Ordering;
-  /** A binary heap: the next one first. */
-  readonly #heap: Entry[] = [];
+  readonly #heap = new Heap<Entry>(
+    (a, b) => a.key < b.key || (a.key === b.key && a.number < b.number),
+  );
   readonly #latest: Entries;
   #entries = 0;
 
@@ -35,7 +37,6 @@ export class WaitingJobs {
     const entry = { job, key: this.#keyOf(view), arrivedUs, number: this.#entries++ };
     this.#latest.set(job, entry);
     this.#heap.push(entry);
-    this.#rise(this.#heap.length - 1);
   }
 
   #keyOf(view: JobView): number {
@@ -46,12 +47,12 @@ export class WaitingJobs {
 
   /** The next job that waits; undefined: none does. */
   peek(isWaiting: IsWaiting): Entry | undefined {
-    while (this.#heap.length > 0) {
-      const [first] = this.#heap;
+    for (;;) {
+      const { first } = this.#heap;
+      if (first === undefined) return undefined;
       if (this.#latest.get(first.job) === first && isWaiting(first.job)) return first;
-      this.#shift();
+      this.#shift(first);
     }
-    return undefined;
   }
 
   /** Takes up to `count` jobs, the next one first. */
@@ -61,45 +62,13 @@ export class WaitingJobs {
       const next = this.peek(isWaiting);
       if (next === undefined) break;
       jobs.push(next.job);
-      this.#shift();
+      this.#shift(next);
     }
     return jobs;
   }
 
-  #shift(): void {
-    const [first] = this.#heap;
-    const last = this.#heap.pop() as Entry;
+  #shift(first: Entry): void {
+    this.#heap.shift();
     if (this.#latest.get(first.job) === first) this.#latest.delete(first.job);
-    if (this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    this.#sink();
-  }
-
-  #isBefore(a: Entry, b: Entry): boolean {
-    return a.key < b.key || (a.key === b.key && a.number < b.number);
-  }
-
-  #rise(from: number): void {
-    const heap = this.#heap;
-    let at = from;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.#isBefore(heap[at], heap[parent])) return;
-      [heap[at], heap[parent]] = [heap[parent], heap[at]];
-      at = parent;
-    }
-  }
-
-  #sink(): void {
-    const heap = this.#heap;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) return;
-      if (child + 1 < heap.length && this.#isBefore(heap[child + 1], heap[child])) child++;
-      if (!this.#isBefore(heap[child], heap[at])) return;
-      [heap[at], heap[child]] = [heap[child], heap[at]];
-      at = child;
-    }
   }
 }
