@@ -6,9 +6,11 @@
  * Analyzer (metrics-model-inference.csv), MLPerf LoadGen (mlperf_log_summary.txt and _detail.txt),
  * Nexus (profiles of its `profiler`), and CSV with columns named by the caller.
  */
+
 import { Fault, type Issue } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/issues.ts";
 import { csvCells } from "../core/scenario/trace.ts";
+import { meanOf } from "../core/statistics/estimate.ts";
 
 export const FOREIGN_FORMATS = [
   "perf-analyzer-csv",
@@ -265,7 +267,7 @@ function perfAnalyzerJson({ file, text, batch: asked }: ForeignReading): Foreign
   });
   if (us.length === 0) issues.push({ path: "experiments.requests", message: "there are none" });
   if (issues.length > 0) throw refused(file, issues.slice(0, MAX_ISSUES));
-  const meanUs = us.reduce((total, one) => total + one, 0) / us.length;
+  const meanUs = meanOf(us);
   return {
     ...{ format: "perf-analyzer-json", model: null, device: null },
     batches: [{ batch, samples: us.length, meanUs, spread: { kind: "samples", us } }],
@@ -462,7 +464,7 @@ function plainCsv(
   if (table.rows.length === 0) table.complain(2, "", "there are no rows below the header");
   table.throwIfWrong();
   const batches = [...sizes].map(([size, { us, deviationUs }]): ForeignBatch => {
-    const meanUs = us.reduce((total, one) => total + one, 0) / us.length;
+    const meanUs = meanOf(us);
     if (deviationUs !== null) {
       return { batch: size, samples: null, meanUs, spread: { kind: "deviation", us: deviationUs } };
     }

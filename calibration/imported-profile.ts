@@ -1,6 +1,6 @@
 /** A profile from times that another tool measured: `tandem import`. */
 import type { Profile } from "../core/profile.ts";
-import { studentT } from "../core/statistics/estimate.ts";
+import { estimate, meanOf, studentT } from "../core/statistics/estimate.ts";
 import type { ForeignTimes, Spread } from "./foreign-times.ts";
 import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
 
@@ -36,20 +36,12 @@ export function importedProfile(times: ForeignTimes, from: ImportedFrom): Profil
         // At least one call was measured; how many, few files say.
         samples: samples ?? 1,
         meanUs,
-        halfWidth95Us: halfWidth95Us(samples, spread),
+        // Of independent times; 0 where their number or spread is not known.
+        halfWidth95Us: spread.kind === "samples" ? estimate(spread.us).halfWidth95 : 0,
         quantilesUs,
       };
     }),
   };
-}
-
-/** For the mean of independent times; 0 where their number or spread is not known. */
-function halfWidth95Us(samples: number | null, spread: Spread): number {
-  if (spread.kind !== "samples" || samples === null || samples < 2) return 0;
-  const { us } = spread;
-  const mean = us.reduce((sum, one) => sum + one, 0) / samples;
-  const variance = us.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (samples - 1);
-  return studentT(samples - 1, 0.025) * Math.sqrt(variance / samples);
 }
 
 function quantiles(meanUs: number, spread: Spread): number[] {
@@ -94,6 +86,6 @@ function midPoints(): number[] {
 
 /** The shape is kept, the mean is the measured one: predictions of utilisation rest on it. */
 function withMean(shape: readonly number[], meanUs: number): number[] {
-  const mean = shape.reduce((sum, one) => sum + one, 0) / shape.length;
+  const mean = meanOf(shape);
   return shape.map((one) => (one * meanUs) / mean);
 }

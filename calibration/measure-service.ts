@@ -6,7 +6,7 @@
 import { Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { Estimate } from "../core/results.ts";
-import { estimate, studentT975 } from "../core/statistics/estimate.ts";
+import { estimate, meanOf, studentT975 } from "../core/statistics/estimate.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 
 export interface ServiceTarget {
@@ -124,8 +124,7 @@ export class StratifiedSamples {
   /** Means of inputs 0 to `count` − 1; null where one has no sample. */
   inputMeans(count: number): readonly number[] | null {
     const means = Array.from({ length: count }, (_, input) => {
-      const own = this.#byInput.get(input) ?? [];
-      return own.reduce((total, value) => total + value, 0) / own.length;
+      return meanOf(this.#byInput.get(input) ?? []);
     });
     return means.some(Number.isNaN) ? null : means;
   }
@@ -141,7 +140,7 @@ export class StratifiedSamples {
     let freedom = 0;
     for (const stratum of strata) {
       const n = stratum.length;
-      const mean = stratum.reduce((total, value) => total + value, 0) / n;
+      const mean = meanOf(stratum);
       const squares = stratum.reduce((total, value) => total + (value - mean) ** 2, 0);
       sum += mean;
       variance += squares / (n - 1) / n;
@@ -191,8 +190,7 @@ export async function measureContention(
     const ratios = workers
       .slice(0, busy)
       .map((_, i) => meanUs(together[busy - 1][i]) / meanUs(alone[i]));
-    const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / busy;
-    curve.push(Math.max(curve[curve.length - 1], mean));
+    curve.push(Math.max(curve[curve.length - 1], meanOf(ratios)));
   }
   return curve;
 }

@@ -6,8 +6,8 @@
  *
  *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
  */
-import { startDeployment } from "../cluster/deploy/deployment.ts";
-import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
+
+import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -17,11 +17,13 @@ import { poolsOf } from "../core/placement.ts";
 import { excessUs, type OverheadProfile, type Profile } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { meanOf } from "../core/statistics/estimate.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { type PaceFinding, PaceMeter, type PaceTarget, paceFinding } from "./pace.ts";
 import { scaledProfile } from "./predict.ts";
+import { singleRun } from "./real-runs.ts";
 
 type DeviceProfiles = Readonly<Record<string, Readonly<Record<string, Profile>>>>;
 
@@ -115,7 +117,7 @@ function onNearestLink(
   if (links === undefined) return costs;
   const { replicas, nodes } = compileSystem(document, inputs);
   const excess = replicas.map(({ node }) => excessUs(links, nodes[node].name));
-  const meanUs = excess.reduce((sum, us) => sum + us, 0) / excess.length;
+  const meanUs = meanOf(excess);
   const workerRoundTripUs = costs.workerRoundTripUs.map((us) => Math.max(0, us - meanUs));
   return { ...costs, workerRoundTripUs };
 }
@@ -130,20 +132,9 @@ async function servedRun(
   contents: ContentsByPipeline,
   inventory: LoadedInventory | undefined,
 ): Promise<MeasuredRun> {
-  const options = { document, inputs, backend: "real", seed: SEED } as const;
   const where = inventory === undefined ? {} : { inventory };
-  const deployment = await startDeployment({ ...options, ...where });
-  try {
-    return await measuredRun(deployment, {
-      document,
-      inputs,
-      seed: SEED,
-      contents: (pipeline) => contents[pipeline],
-      timeScale: 1,
-    });
-  } finally {
-    await deployment.stop();
-  }
+  const options = { document, inputs, backend: "real", seed: SEED, ...where } as const;
+  return singleRun(options, (pipeline) => contents[pipeline]);
 }
 
 /** One replica of each task, measured branch shares, and whole rounds through the contents. */
@@ -302,20 +293,10 @@ export async function measureOverheads(
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
   const where = inventory === undefined ? {} : { inventory };
-  const deployment = await startDeployment({ document, inputs, backend: "onnx", seed, ...where });
-  try {
-    const { overheads } = await measuredRun(deployment, {
-      document,
-      inputs,
-      seed,
-      contents: () => payloads,
-      timeScale: 1,
-    });
-    if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
-      throw new Fault("unhealthy", "no request of the overhead measurement was answered");
-    }
-    return messageCosts(overheads);
-  } finally {
-    await deployment.stop();
+  const options = { document, inputs, backend: "onnx", seed, ...where } as const;
+  const { overheads } = await singleRun(options, () => payloads);
+  if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
+    throw new Fault("unhealthy", "no request of the overhead measurement was answered");
   }
+  return messageCosts(overheads);
 }

@@ -4,6 +4,7 @@
  * takes for a request is not known beforehand, so the prediction is a mean over simulations that
  * differ in the work drawn.
  */
+
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { poolsOf } from "../core/placement.ts";
@@ -11,6 +12,7 @@ import type { Profile } from "../core/profile.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument, ServiceDocument } from "../core/scenario/schema.ts";
+import { meanOf } from "../core/statistics/estimate.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 
 export interface PredictionPlan {
@@ -124,7 +126,7 @@ function meanSummary(runs: readonly RunSummary[]): RunSummary {
     tasks: meanByName(runs.map((run) => run.tasks)),
     pipelines: meanByName(runs.map((run) => run.pipelines)),
     digest: runs.map((run) => run.digest).join(""),
-    curveMs: runs[0].curveMs.map((_, i) => mean(runs.map((run) => run.curveMs[i]))),
+    curveMs: runs[0].curveMs.map((_, i) => meanOf(runs.map((run) => run.curveMs[i]))),
     growth: null,
     notes: [...new Set(runs.flatMap((run) => run.notes))],
   };
@@ -140,12 +142,8 @@ function meanByName(
 
 function meanFigures(runs: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   return Object.fromEntries(
-    Object.keys(runs[0]).map((name) => [name, mean(runs.map((run) => run[name]))]),
+    Object.keys(runs[0]).map((name) => [name, meanOf(runs.map((run) => run[name]))]),
   );
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 export function scaledProfile(profile: Profile, factor: number): Profile {

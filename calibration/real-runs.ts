@@ -9,18 +9,13 @@ import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
+import { replicationSeed } from "../sim/replication.ts";
 import type { PaceBurst, PaceMeter } from "./pace.ts";
+import type { PredictionPlan } from "./predict.ts";
 import { runHealth, watchHost } from "./run-health.ts";
 
-export interface RealRunPlan {
-  readonly document: ScenarioDocument;
-  readonly inputs: SimulationInputs;
-  readonly backend: BackendName;
+export interface RealRunPlan extends PredictionPlan {
   readonly repeats: number;
-  readonly timeScale: number;
   /** Where the workers run. Default: here. */
   readonly inventory?: LoadedInventory | undefined;
   /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
@@ -86,6 +81,20 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
     await deployment.stop();
   }
   return { healthy, unhealthy, bursts };
+}
+
+/** One run on a deployment of its own. `contents` are by the name of a pipeline. */
+export async function singleRun(
+  options: Parameters<typeof startDeployment>[0],
+  contents: (pipeline: string) => readonly RequestContents[],
+): Promise<MeasuredRun> {
+  const deployment = await startDeployment(options);
+  const { document, inputs, seed, signal } = options;
+  try {
+    return await measuredRun(deployment, { document, inputs, seed, signal, contents });
+  } finally {
+    await deployment.stop();
+  }
 }
 
 /** A run, with an eye on what else the host does. */

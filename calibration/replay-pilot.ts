@@ -3,8 +3,6 @@
  * scenario's own pipeline on replayed times, at about the rate of the runs to be predicted. A no-op
  * in place of the pipeline was found to lose 0.4 ms a message.
  */
-import { startDeployment } from "../cluster/deploy/deployment.ts";
-import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
@@ -13,9 +11,11 @@ import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { meanOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { messageCosts } from "./message-costs.ts";
+import { singleRun } from "./real-runs.ts";
 
 interface ReplayPilotInput {
   /** To be predicted; the first one's pipeline and shape are run. */
@@ -69,11 +69,10 @@ export async function withMessageCosts(
 }
 
 function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadProfile): string {
-  const mean = (us: readonly number[]): number => us.reduce((sum, one) => sum + one, 0) / us.length;
   const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
   return (
     "no overhead profile: a pilot of the pipeline on replayed times measured, on average, round trips of " +
-    `${ms(mean(clientRoundTripUs))} (client) and ${ms(mean(workerRoundTripUs))} (worker), and ` +
+    `${ms(meanOf(clientRoundTripUs))} (client) and ${ms(meanOf(workerRoundTripUs))} (worker), and ` +
     `${ms(gateway.arrivalUs)} of the gateway an arrival, ${ms(gateway.dispatchUs + gateway.completionUs)} a batch`
   );
 }
@@ -86,39 +85,29 @@ async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
   const { documents, inputs, contents, signal, inventory } = input;
   const { document, timeScale } = pilotOf(input);
   const carried = contents(SEED);
-  const deployment = await startDeployment({
-    ...{ document, inputs, timeScale, signal },
-    ...(inventory === undefined ? {} : { inventory }),
-    backend: "replay",
-    seed: SEED,
-  });
-  try {
-    const { overheads } = await measuredRun(deployment, {
-      ...{ document, inputs, timeScale, signal },
-      seed: SEED,
-      contents: () => carried,
-    });
-    if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
-      throw new Fault("unhealthy", "no request of the pilot on replayed times was answered");
-    }
-    const replicas = documents.map((one) => compileSystem(one, inputs).replicas.length);
-    return {
-      schema: "tandem/overhead@1",
-      provenance: {
-        kind: "measured",
-        model: "the pipeline on replayed times",
-        modelFiles: [],
-        device: "none",
-        host: hostLine(),
-        runtime: `Node ${process.versions.node}`,
-        date: input.date,
-      },
-      ...messageCosts(overheads),
-      contention: new Array<number>(Math.max(...replicas)).fill(1),
-    };
-  } finally {
-    await deployment.stop();
+  const where = inventory === undefined ? {} : { inventory };
+  const { overheads } = await singleRun(
+    { document, inputs, timeScale, signal, ...where, backend: "replay", seed: SEED },
+    () => carried,
+  );
+  if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
+    throw new Fault("unhealthy", "no request of the pilot on replayed times was answered");
   }
+  const replicas = documents.map((one) => compileSystem(one, inputs).replicas.length);
+  return {
+    schema: "tandem/overhead@1",
+    provenance: {
+      kind: "measured",
+      model: "the pipeline on replayed times",
+      modelFiles: [],
+      device: "none",
+      host: hostLine(),
+      runtime: `Node ${process.versions.node}`,
+      date: input.date,
+    },
+    ...messageCosts(overheads),
+    contention: new Array<number>(Math.max(...replicas)).fill(1),
+  };
 }
 
 /**

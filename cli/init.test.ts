@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
-import { expandSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { expandValidation } from "../core/scenario/sweep.ts";
 import { init } from "./init.ts";
 import { loadScenario, loadScenarioText } from "./scenario-file.ts";
 

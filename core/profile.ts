@@ -2,7 +2,9 @@
  * Measured data as files: service-time profiles of a model on a device, and the overhead profile
  * of gateway and RPC. Written by `calibrate`, read by `simulate` and by the replay backend.
  */
+
 import { z } from "zod";
+import { meanOf } from "./statistics/estimate.ts";
 
 /** Equally probable quantiles (mid-points), ascending, in microseconds. */
 const quantilesUs = z.array(z.number().nonnegative()).min(1);
@@ -79,8 +81,7 @@ export type OverheadProfile = z.infer<typeof overheadProfileSchema>;
 
 /** Mean round trip of a node's link beyond that of the nearest machine, µs; 0 for a node that was not measured. */
 export function excessUs(links: OverheadProfile["links"] = {}, node: string): number {
-  const meanUs = ({ rttUs }: (typeof links)[string]): number =>
-    rttUs.reduce((sum, us) => sum + us, 0) / rttUs.length;
+  const meanUs = ({ rttUs }: (typeof links)[string]): number => meanOf(rttUs);
   const own = links[node];
   if (own === undefined) return 0;
   return meanUs(own) - Math.min(...Object.values(links).map(meanUs));

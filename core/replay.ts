@@ -4,7 +4,7 @@ import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
 import { NO_LABEL } from "./dispatch/ensembles.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
 import { SIZE_UNITS } from "./dispatch/request-flow.ts";
-import { isCommand, isNote, type LogEntry, RunLog } from "./run-log.ts";
+import { isCommand, isNote, type LogEntry, type LogKind, RunLog } from "./run-log.ts";
 import type { System } from "./system.ts";
 
 const MAX_BATCH = 65_536;
@@ -122,63 +122,41 @@ function isPossible(
   }
 }
 
+type Feed = (dispatcher: Dispatcher, ...numbers: number[]) => void;
+
+/** The events that reach a dispatcher; the others are answers to its questions. */
+const FEEDS: Partial<Record<LogKind, Feed>> = {
+  arrive: (to, request, pipeline, arrivedUs, nowUs) =>
+    to.arrive(request, pipeline, arrivedUs, nowUs),
+  finish: (to, replica, nowUs) => to.finish(replica, nowUs),
+  fail: (to, replica, nowUs) => to.fail(replica, nowUs),
+  miss: (to, replica, nowUs) => to.miss(replica, nowUs),
+  wake: (to, timer, nowUs) => to.wake(timer, nowUs),
+  join: (to, replica, nowUs) => to.join(replica, nowUs),
+  lose: (to, replica, nowUs) => to.lose(replica, nowUs),
+  drain: (to, replica, nowUs) => to.drain(replica, nowUs),
+  cancel: (to, request, outcome, nowUs) => to.cancel(request, OUTCOMES[outcome], nowUs),
+  batching: (to, replica, maxBatch, waitUs, nowUs) =>
+    to.setBatching(replica, maxBatch, waitUs, nowUs),
+  decide: (to, nowUs) => to.decide(nowUs),
+  begin: (to, nowUs) => to.begin(nowUs),
+  residency: (to, slot, model, state, nowUs) =>
+    to.residency(slot, model, RESIDENCIES[state], nowUs),
+  feed: (to, request, pool, loss, nowUs) => to.feed(request, pool, loss / LOSS_UNITS, nowUs),
+};
+
 function feed(
   dispatcher: Dispatcher,
-  [kind, a, b, c, d, e]: LogEntry,
+  [kind, ...numbers]: LogEntry,
   others: readonly Scheduler[],
 ): void {
-  switch (kind) {
-    case "arrive":
-      dispatcher.arrive(a, b, c, d);
-      return;
-    case "finish":
-      dispatcher.finish(a, b);
-      return;
-    case "fail":
-      dispatcher.fail(a, b);
-      return;
-    case "miss":
-      dispatcher.miss(a, b);
-      return;
-    case "wake":
-      dispatcher.wake(a, b);
-      return;
-    case "join":
-      dispatcher.join(a, b);
-      return;
-    case "lose":
-      dispatcher.lose(a, b);
-      return;
-    case "drain":
-      dispatcher.drain(a, b);
-      return;
-    case "cancel":
-      dispatcher.cancel(a, OUTCOMES[b], c);
-      return;
-    case "batching":
-      dispatcher.setBatching(a, b, c, d);
-      return;
-    case "decide":
-      dispatcher.decide(a);
-      return;
-    case "begin":
-      dispatcher.begin(a);
-      return;
-    case "residency":
-      dispatcher.residency(a, b, RESIDENCIES[c], d);
-      return;
-    case "feed":
-      dispatcher.feed(a, b, c / LOSS_UNITS, d);
-      return;
-    case "choose": {
-      const routing = others[e]?.pools.map((pool) => pool.routing) ?? null;
-      const goalUs = d < 0 ? Number.POSITIVE_INFINITY : d;
-      dispatcher.choose(a, { priority: b === 0 ? null : c, goalUs, routing }, e);
-      return;
-    }
-    default:
-      return;
-  }
+  FEEDS[kind]?.(dispatcher, ...numbers);
+  if (kind !== "choose") return;
+  const [request, hasPriority, priority, goal, scheduler] = numbers;
+  const routing = others[scheduler]?.pools.map((pool) => pool.routing) ?? null;
+  const goalUs = goal < 0 ? Number.POSITIVE_INFINITY : goal;
+  const choice = { priority: hasPriority === 0 ? null : priority, goalUs, routing };
+  dispatcher.choose(request, choice, scheduler);
 }
 
 function compare(logged: readonly LogEntry[], replayed: readonly LogEntry[]): ReplayResult {

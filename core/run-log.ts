@@ -3,125 +3,78 @@
  * Feeding the events through a dispatcher again must give the same commands (`replay.ts`).
  */
 
-import { shortDigest } from "./digest.ts";
 import { Fault } from "./fault.ts";
 
-/**
- * One entry: kind, then whole numbers. Events: arrive(request, pipeline, arrivedUs, nowUs) ·
- * goal(request, goalUs) · size(request, input size in thousandths) ·
- * finish(replica, nowUs) · fail(replica, nowUs) · wake(timer, nowUs) · join(replica, nowUs) · lose(replica, nowUs) ·
- * drain(replica, nowUs) · cancel(request, outcome, nowUs) ·
- * batching(replica, maxBatch, waitUs, nowUs), 0 for as its pool does · decide(nowUs) · holds(request, task, answer) ·
- * answer(request, task, label), −1: none. Commands:
- * start(replica, nowUs, job …) · select(job, pool) of its task's variants, or several of an ensemble's · vote(request, ensemble, label, confidence in millionths) · wakeAt(timer, atUs, −1 for never) · end(request, outcome, nowUs).
- * Commands of controllers: assign(job, replica) · drop(job) · move(job, pool) · proceed(request, task) · impute(job, pool) ·
- * enter(request) · abort(replica, 1 if the batch is gone) · setBatch(replica, maxBatch, waitUs) ·
- * order(replica, nowUs) · release(replica, nowUs) · load(slot, model, nowUs) · evict(slot, model, nowUs) ·
- * window(replica, earliestUs, latestUs), of the start that follows.
- * Events that only controllers hear: begin(nowUs) · miss(replica, nowUs), of its batch's window · residency(slot, model, state, nowUs) ·
- * feed(request, pool, loss in millionths, nowUs).
- * Notes, of real runs: served(replica, nowUs, serviceUs, hopUs), before the batch's finish.
- * reschedule(scheduler, nowUs) and choose(request, has a priority, priority, goalUs, scheduler): the
- * scheduler's number among those that the run has used besides its first; −1: none.
- * Requests and jobs are the request table's slots.
- */
+/** By kind, the names of an entry's numbers, which are whole. Requests and jobs are the request table's slots. */
+const COMMANDS = {
+  /** One job at least. */
+  start: "replica nowUs job …",
+  /** A pool of its task's variants, or one of several that an ensemble asks. */
+  select: "job pool",
+  /** −1: never. */
+  wakeAt: "timer atUs",
+  end: "request outcome nowUs",
+  /** The label −1: no answer. */
+  vote: "request ensemble label confidenceMillionths",
+  // Of controllers.
+  assign: "job replica",
+  drop: "job",
+  move: "job pool",
+  proceed: "request task",
+  impute: "job pool",
+  enter: "request",
+  /** 1: the batch is gone. */
+  abort: "replica gone",
+  setBatch: "replica maxBatch waitUs",
+  order: "replica nowUs",
+  release: "replica nowUs",
+  load: "slot model nowUs",
+  evict: "slot model nowUs",
+  /** For the start that follows. */
+  window: "replica earliestUs latestUs",
+} as const;
+
+const EVENTS = {
+  arrive: "request pipeline arrivedUs nowUs",
+  finish: "replica nowUs",
+  fail: "replica nowUs",
+  wake: "timer nowUs",
+  join: "replica nowUs",
+  lose: "replica nowUs",
+  drain: "replica nowUs",
+  cancel: "request outcome nowUs",
+  /** `maxBatch` 0: as its pool does. */
+  batching: "replica maxBatch waitUs nowUs",
+  decide: "nowUs",
+  // Answers of the driver.
+  holds: "request task answer",
+  answer: "request task label",
+  goal: "request goalUs",
+  size: "request inputSizeThousandths",
+  /** `scheduler` counts those that the run has used besides its first; −1: none. */
+  reschedule: "scheduler nowUs",
+  choose: "request hasPriority priority goalUs scheduler",
+  // For controllers only.
+  begin: "nowUs",
+  /** The window of its batch. */
+  miss: "replica nowUs",
+  residency: "slot model state nowUs",
+  feed: "request pool lossMillionths nowUs",
+} as const;
+
+/** Of real runs, for the record only; `served` comes before its batch's `finish`. */
+const NOTES = { served: "replica nowUs serviceUs hopUs" } as const;
+
+const KINDS = { ...COMMANDS, ...EVENTS, ...NOTES };
+
+export type LogKind = keyof typeof KINDS;
 export type LogEntry = readonly [LogKind, ...number[]];
-
-export const COMMANDS = [
-  ...(["start", "select", "wakeAt", "end"] as const),
-  ...([
-    "assign",
-    "drop",
-    "move",
-    "proceed",
-    "impute",
-    "vote",
-    "enter",
-    "abort",
-    "setBatch",
-  ] as const),
-  ...(["order", "release", "load", "evict", "window"] as const),
-] as const;
-export const EVENTS = [
-  "begin",
-  "arrive",
-  "finish",
-  "fail",
-  "miss",
-  "wake",
-  "join",
-  "lose",
-  "drain",
-  "cancel",
-  "batching",
-  "decide",
-  "holds",
-  "answer",
-  "goal",
-  "size",
-  "reschedule",
-  "choose",
-  "residency",
-  "feed",
-] as const;
-/** A result, logged for the record only: served(replica, nowUs, serviceUs, hopUs) of a batch. */
-export const NOTES = ["served"] as const;
-export type LogKind = (typeof COMMANDS)[number] | (typeof EVENTS)[number] | (typeof NOTES)[number];
-
-/** Numbers that an entry of each kind has; a start has one more for every further job. */
-const NUMBERS: Readonly<Record<LogKind, number>> = {
-  arrive: 4,
-  finish: 2,
-  fail: 2,
-  miss: 2,
-  wake: 2,
-  join: 2,
-  lose: 2,
-  drain: 2,
-  cancel: 3,
-  batching: 4,
-  decide: 1,
-  holds: 3,
-  goal: 2,
-  size: 2,
-  reschedule: 2,
-  choose: 5,
-  begin: 1,
-  residency: 4,
-  feed: 4,
-  assign: 2,
-  drop: 1,
-  move: 2,
-  proceed: 2,
-  impute: 2,
-  vote: 4,
-  answer: 3,
-  enter: 1,
-  abort: 2,
-  setBatch: 3,
-  order: 2,
-  release: 2,
-  load: 3,
-  evict: 3,
-  window: 3,
-  served: 4,
-  start: 3,
-  select: 2,
-  wakeAt: 2,
-  end: 3,
-};
 
 export class RunLog {
   readonly entries: LogEntry[] = [];
 
   add(kind: LogKind, ...values: number[]): void {
     this.entries.push([kind, ...values]);
-  }
-
-  /** SHA-256 over the commands alone, shortened: equal digests mean equal decisions. */
-  decisionDigest(): string {
-    const commands = this.entries.filter(([kind]) => isCommand(kind));
-    return shortDigest(commands.map((entry) => `${JSON.stringify(entry)}\n`));
   }
 
   toJsonLines(): string {
@@ -139,11 +92,11 @@ export class RunLog {
 }
 
 export function isCommand(kind: LogKind): boolean {
-  return (COMMANDS as readonly string[]).includes(kind);
+  return Object.hasOwn(COMMANDS, kind);
 }
 
 export function isNote(kind: LogKind): boolean {
-  return (NOTES as readonly string[]).includes(kind);
+  return Object.hasOwn(NOTES, kind);
 }
 
 function parseEntry(line: string, number: number): LogEntry {
@@ -162,9 +115,12 @@ function parseEntry(line: string, number: number): LogEntry {
 }
 
 function isEntry(value: unknown): value is LogEntry {
-  if (!Array.isArray(value) || !Object.hasOwn(NUMBERS, String(value[0]))) return false;
-  const kind = value[0] as LogKind;
-  const numbers = value.slice(1);
-  const enough = numbers.length === NUMBERS[kind];
-  return (enough || (kind === "start" && numbers.length > 3)) && numbers.every(Number.isInteger);
+  if (!Array.isArray(value) || !Object.hasOwn(KINDS, String(value[0]))) return false;
+  const [kind, ...numbers] = value as [LogKind, ...unknown[]];
+  const names = KINDS[kind].split(" ");
+  const isLong = kind === "start" && numbers.length >= names.length;
+  return (
+    (isLong || numbers.length === names.filter((name) => name !== "…").length) &&
+    numbers.every(Number.isInteger)
+  );
 }

@@ -1,6 +1,5 @@
 /** Chooses the executor that a run needs: terms that cost nothing are not simulated. */
 import type { ClusterDriver } from "../core/dispatch/driver.ts";
-import { DeviceExecutor } from "./executors/device-executor.ts";
 import { AbortableExecutor, DirectEntrance, DirectExecutor } from "./executors/direct-executor.ts";
 import type { Entrance, Executor } from "./executors/executor.ts";
 import { hasMessageTerms, StagedExecutor } from "./executors/staged-executor.ts";
@@ -18,20 +17,14 @@ export interface ChainEnds {
 export function createExecutor(run: ExecutedRun): ChainEnds {
   const { dispatcher, scheduler, recorder, seed } = run;
   const { system } = dispatcher;
-  const changes = isUnsteady(system, scheduler);
   const hasWindows = scheduler.controllers?.some(({ windows }) => windows === true) ?? false;
-  if (hasMessageTerms(system)) {
-    const staged = new StagedExecutor(dispatcher, recorder, seed, hasWindows);
-    return endsOf(staged.gateways, changes ? new UnsteadyExecutor(run, staged) : staged);
+  const isStaged = hasMessageTerms(system) || hasDeviceTerms(system) || hasWindows;
+  const staged = isStaged ? new StagedExecutor(dispatcher, recorder, seed, hasWindows) : null;
+  const entrance = staged?.messages?.gateways ?? new DirectEntrance(dispatcher);
+  if (!isUnsteady(system, scheduler)) {
+    const executor = staged ?? new DirectExecutor(dispatcher, recorder);
+    return { entrance, executor, cluster: null };
   }
-  const entrance = new DirectEntrance(dispatcher);
-  const hasDevices = hasDeviceTerms(system) || hasWindows;
-  const devices = hasDevices ? new DeviceExecutor(dispatcher, recorder, hasWindows) : null;
-  if (!changes) return endsOf(entrance, devices ?? new DirectExecutor(dispatcher, recorder));
-  const inner = devices ?? new AbortableExecutor(dispatcher, recorder);
-  return endsOf(entrance, new UnsteadyExecutor(run, inner));
-}
-
-function endsOf(entrance: Entrance, executor: Executor): ChainEnds {
-  return { entrance, executor, cluster: executor instanceof UnsteadyExecutor ? executor : null };
+  const unsteady = new UnsteadyExecutor(run, staged ?? new AbortableExecutor(dispatcher, recorder));
+  return { entrance, executor: unsteady, cluster: unsteady };
 }

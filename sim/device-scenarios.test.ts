@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
-import { expandSweep } from "../core/scenario/sweep.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { runReplication } from "./replication.ts";
 import { NO_INPUTS, replicate, zScore } from "./scenario.test-support.ts";

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
-import { expandSweep } from "../core/scenario/sweep.ts";
 import { runReplication } from "./replication.ts";
 
 /** The first replication of each configuration of a scenario in `scenarios/`. */

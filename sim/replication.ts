@@ -4,15 +4,14 @@ import { QueryStream } from "../core/arrivals/closed-loop.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
-import type { LatencySink, RequestRows } from "../core/metrics/recorder.ts";
+import type { RequestRows } from "../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
-import type { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { sizeSource } from "../core/service.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
-import { openSimulation, type SimulationOutput } from "./simulation.ts";
+import { Simulation, type SimulationInput, type SimulationOutput } from "./simulation.ts";
 
 /** Measured data and traces that a scenario names, by path as written in it. */
 export interface SimulationInputs extends MeasuredInputs {
@@ -21,16 +20,14 @@ export interface SimulationInputs extends MeasuredInputs {
   readonly own?: OwnSchedulers | undefined;
 }
 
-export interface ReplicationOptions {
+type RunOptions = Pick<
+  SimulationInput,
+  "ganttBars" | "latencySink" | "log" | "workSeed" | "maxEvents" | "maxJobs"
+>;
+
+/** `latencySink`: a `OneRunSeries` gives the figures intervals. `workSeed`: the same arrivals and branches, other times. */
+interface ReplicationOptions extends RunOptions {
   readonly curve?: boolean;
-  readonly ganttBars?: number;
-  /** Hears every latency that counts; a `OneRunSeries` gives the figures intervals. */
-  readonly latencySink?: LatencySink;
-  readonly log?: RunLog;
-  /** Another seed for the requests' shares of work: the same arrivals and branches, other times. */
-  readonly workSeed?: string;
-  readonly maxEvents?: number;
-  readonly maxJobs?: number;
   /** Gets a row for each request, warm-up included. */
   readonly requests?: RequestRows | null;
 }
@@ -78,27 +75,18 @@ export function openReplication(
   const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
   const scheduler = createScheduler(document.scheduler, system, seed, inputs.own);
-  const simulation = openSimulation({
-    system,
-    scheduler,
-    arrivals,
-    seed,
+  const { curve = false, requests = null, ...rest } = options;
+  const simulation = new Simulation({
+    ...rest,
+    ...{ system, scheduler, arrivals, seed, sizes, requests },
     warmupUs: Math.round(givenWarmupS(workload) * 1e6),
-    ...(sizes === null ? {} : { sizes }),
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),
-    ...(options.ganttBars === undefined ? {} : { ganttBars: options.ganttBars }),
-    ...(options.workSeed === undefined ? {} : { workSeed: options.workSeed }),
-    ...(options.latencySink === undefined ? {} : { latencySink: options.latencySink }),
-    ...(options.log === undefined ? {} : { log: options.log }),
-    ...(options.maxJobs === undefined ? {} : { maxJobs: options.maxJobs }),
-    ...(options.maxEvents === undefined ? {} : { maxEvents: options.maxEvents }),
-    ...(options.requests == null ? {} : { requests: options.requests }),
   });
   const result = (): ReplicationResult => {
     const { recorder, events, stopped } = simulation.output();
-    options.requests?.flush();
-    const summary = summarize(recorder, { curve: options.curve ?? false });
+    requests?.flush();
+    const summary = summarize(recorder, { curve });
     const notes = [...summary.notes];
     if (stopped !== null) notes.push(stopNote(stopped, events));
     const { ceiling } = scheduler.admission;

@@ -15,9 +15,9 @@ import { RetryPolicy } from "../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../core/arrivals/source.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Outcome } from "../core/dispatch/driver.ts";
+import { EventHeap } from "../core/event-heap.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
-import { EventHeap } from "./calendar/event-heap.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
 import type { DrawnAnswers } from "./simulated-feedback.ts";
 
@@ -216,9 +216,7 @@ export class RetryingClients implements Entrance {
     const { recorder, arrivals } = this.#host;
     const latencyUs = knownUs - arrivedUs;
     recorder.tried(arrivedUs, call.retry + 1);
-    recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
-    recorder.rows?.add(serial, pipeline, arrivedUs, latencyUs, outcome);
+    recorder.ended(serial, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     arrivals.requestEnded(knownUs);
   }
 

@@ -49,8 +49,8 @@ export interface SimulationInput {
   readonly warmupUs: number;
   /** How clients give up and try again; default: they wait. */
   readonly client?: ClientDocument;
-  /** The requests' input sizes; default: none has one. */
-  readonly sizes?: SizeSource;
+  /** The requests' input sizes; null: none has one. */
+  readonly sizes: SizeSource | null;
   readonly log?: RunLog;
   /** Keep at most this many bars for a Gantt chart. */
   readonly ganttBars?: number;
@@ -62,7 +62,7 @@ export interface SimulationInput {
   /** And this long after its last arrival, virtual µs. */
   readonly maxDrainUs?: number;
   /** Gets a row for each request as it ends. */
-  readonly requests?: RequestRows;
+  readonly requests: RequestRows | null;
 }
 
 export interface SimulationOutput {
@@ -81,29 +81,11 @@ const MAX_DRAIN_US = 86_400e6;
 const NEVER = Number.POSITIVE_INFINITY;
 const SOON = Number.NEGATIVE_INFINITY;
 const SOME = 1000;
-/** So many events at one instant end a run of whatever kind; `core/arrivals/standstill.ts` sees circles sooner. */
+/** So many events at one instant end a run of whatever kind; `core/arrivals/closed-loop.ts` sees circles sooner. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
 /** A run that goes on as far as its caller asks: the same run, whatever the steps. */
-export interface OpenSimulation {
-  /** Goes on for `events` events and a few more; whether the run has ended. */
-  advance(events: number): boolean;
-  /** Call it once, after the end. */
-  output(): SimulationOutput;
-}
-
-export function openSimulation(input: SimulationInput): OpenSimulation {
-  return new Simulation(input);
-}
-
-/** Runs until every request has ended, or a bound is met. */
-export function simulate(input: SimulationInput): SimulationOutput {
-  const simulation = openSimulation(input);
-  simulation.advance(NEVER);
-  return simulation.output();
-}
-
-class Simulation implements Driver, ClientHost, OpenSimulation {
+export class Simulation implements Driver, ClientHost {
   declare private readonly dispatcher: Dispatcher;
   declare private readonly entrance: Entrance;
   declare private readonly executor: Executor;
@@ -160,7 +142,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     this.maxJobs = input.maxJobs ?? MAX_JOBS;
     this.maxDrainUs = input.maxDrainUs ?? MAX_DRAIN_US;
     this.boundUs = this.maxDrainUs;
-    this.recorder.rows = input.requests ?? null;
+    this.recorder.rows = input.requests;
     this.timers = new WinnerTree(this.dispatcher.timerCount);
     this.makeRoom();
     const { recorder } = this;
@@ -172,7 +154,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
       client === undefined
         ? null
         : new RetryingClients(client, this, seed, dispatcher, ends.entrance);
-    this.sizes = input.sizes === undefined ? null : new SizedInputs(input.sizes, dispatcher);
+    this.sizes = input.sizes === null ? null : new SizedInputs(input.sizes, dispatcher);
     this.feedback = SimulatedFeedback.for(dispatcher, scheduler, seed);
     this.executor = ends.executor;
     this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
@@ -181,12 +163,14 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     dispatcher.begin(0);
   }
 
+  /** Goes on for `events` events and a few more; whether the run has ended, by itself or at a bound. */
   advance(events: number): boolean {
     const until = this.events + events;
     while (this.events < until && this.events < this.lastEvent) this.instants();
     return this.events >= this.lastEvent;
   }
 
+  /** Call it once, after the end. */
   output(): SimulationOutput {
     const unfinished = this.countUnfinished();
     return {
@@ -325,7 +309,7 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
   private jobStarted(job: number, pool: number, nowUs: number): void {
     const { requests } = this.dispatcher;
     const arrivedUs = requests.arrivedUs[requests.requestOf(job)];
-    this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.waitsSinceUs(job));
+    this.recorder.jobStarted(pool, arrivedUs, nowUs - requests.waitsSinceUs[job]);
   }
 
   wakeAt(timer: number, atUs: number): void {
@@ -345,19 +329,13 @@ class Simulation implements Driver, ClientHost, OpenSimulation {
     const arrivedUs = requests.arrivedUs[request];
     const goalUs = requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
+    const pipeline = requests.pipeline[request];
     const latencyUs = answeredUs - arrivedUs;
-    this.recorder.ended(serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    const { pipelines, rows, answers } = this.recorder;
+    this.recorder.ended(serial, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    const { answers } = this.recorder;
     if (answers !== null && outcome === "completed") {
       const made = this.dispatcher.answers.of(request);
-      const accuracy = requests.accuracy[request];
-      answers.completed(requests.pipeline[request], arrivedUs, accuracy, made);
-    }
-    if (pipelines !== null) {
-      pipelines.ended(requests.pipeline[request], outcome, arrivedUs, latencyUs, goalUs);
-    }
-    if (rows !== null) {
-      rows.add(serial, requests.pipeline[request], arrivedUs, latencyUs, outcome);
+      answers.completed(pipeline, arrivedUs, requests.accuracy[request], made);
     }
     this.arrivals.requestEnded(answeredUs);
   }

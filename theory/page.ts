@@ -41,14 +41,6 @@ export interface FamilyFindings {
   readonly cases: readonly CaseFindings[];
 }
 
-/** A row as it is on the page. */
-interface Row {
-  readonly name: string;
-  readonly figure: string;
-  readonly exact: string;
-  readonly z: string;
-}
-
 const HEAD = [
   "case",
   "figure",
@@ -119,27 +111,9 @@ function section({ family, cases }: FamilyFindings): string[] {
   ];
 }
 
-/** Name, figure and exact value of each of a case's rows. */
-export function rowsOf(theory: TheoryCase): string[][] {
-  return Object.keys(theory.exact).map((figure) => rowOf(theory, figure));
-}
-
-function rowOf(theory: TheoryCase, figure: string): [string, string, string] {
+/** Name, figure and exact value, as on the page. */
+export function rowOf(theory: TheoryCase, figure: string): [string, string, string] {
   return [theory.name, figure, number(theory.exact[figure])];
-}
-
-/** The rows of a page, over all its tables. */
-export function pageRows(page: string): Row[] {
-  return page
-    .split("\n")
-    .filter((line) => /^\| (?!case |-)/.test(line))
-    .map((line) => {
-      const [name, figure, exact, , , , z] = line
-        .slice(2, -2)
-        .split("|")
-        .map((cell) => cell.trim());
-      return { name, figure, exact, z };
-    });
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

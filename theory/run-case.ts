@@ -4,7 +4,7 @@ import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { estimate } from "../core/statistics/estimate.ts";
+import { estimate, studentT975 } from "../core/statistics/estimate.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
 import type { TheoryCase } from "./cases/case.ts";
@@ -80,9 +80,8 @@ function valuesOf(runs: readonly RunSummary[], figure: string): number[] {
 function compare(values: readonly number[], exact: number) {
   const { mean, halfWidth95 } = estimate(values);
   const freedom = values.length - 1;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  const t = (mean - exact) / Math.sqrt(squares / freedom / values.length);
-  const same = squares === 0 && Math.abs(mean - exact) < 1e-9 * Math.abs(exact);
+  const t = ((mean - exact) / halfWidth95) * studentT975(freedom);
+  const same = halfWidth95 === 0 && Math.abs(mean - exact) < 1e-9 * Math.abs(exact);
   return { mean, halfWidth95, z: same ? 0 : normalScore(t, freedom) };
 }
 

@@ -235,8 +235,7 @@ function clientSummary(
       const outcome = OUTCOMES[load.outcome[i]];
       const dueUs = load.intendedUs[i];
       if (workload.client !== undefined) recorder.tried(dueUs, load.attempts[i]);
-      recorder.ended(i, outcome, dueUs, endedUs, latencyUs, goalsUs[i]);
-      recorder.pipelines?.ended(load.pipeline[i], outcome, dueUs, latencyUs, goalsUs[i]);
+      recorder.ended(i, load.pipeline[i], outcome, dueUs, endedUs, latencyUs, goalsUs[i]);
     }
   };
   for (let i = 0; i < load.requests; i++) {

@@ -105,8 +105,8 @@ export class RecorderSink implements RunSink {
   ended(request: RunningRequest, outcome: Outcome, nowUs: number, goalUs: number): void {
     const { serial, index, pipeline, arrivedUs } = request;
     const latencyUs = nowUs - arrivedUs;
-    this.#recorder.ended(index ?? serial, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    this.#recorder.pipelines?.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    const number = index ?? serial;
+    this.#recorder.ended(number, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
     if (outcome !== "completed") return;
     const { accuracy, made } = request;
     this.#recorder.answers?.completed(pipeline, arrivedUs, accuracy, made);

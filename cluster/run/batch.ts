@@ -50,7 +50,7 @@ export function startedBatch(
     jobs,
     requests: jobs.map((job) => live[table.requestOf(job)] as LiveRequest),
     tasks: jobs.map((job) => table.taskOf(job)),
-    queuedUs: jobs.map((job) => table.waitsSinceUs(job)),
+    queuedUs: jobs.map((job) => table.waitsSinceUs[job]),
     startUs: nowUs,
     freeUs,
   };

@@ -17,6 +17,7 @@ import type { PoolBoard } from "./pool-board.ts";
 import type { PoolDecisions } from "./pool-decisions.ts";
 import type { RequestFlow } from "./request-flow.ts";
 import type { RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import type { Variants } from "./variants.ts";
 import { type JobCursor, QueueCursor } from "./views.ts";
 
@@ -37,14 +38,12 @@ export class ControlDesk implements ClusterView, Controls {
   #firstTimer = 0;
 
   constructor(
-    system: System,
+    { system, driver, log }: Shared,
+    notices: Notices,
     board: PoolBoard,
     flow: RequestFlow,
     variants: Variants,
     decisions: PoolDecisions,
-    notices: Notices,
-    driver: Driver,
-    log: RunLog | null,
   ) {
     this.system = system;
     this.#requests = board.requests;

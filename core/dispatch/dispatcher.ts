@@ -29,6 +29,7 @@ import { PoolBoard } from "./pool-board.ts";
 import { PoolDecisions } from "./pool-decisions.ts";
 import { RequestFlow } from "./request-flow.ts";
 import { RequestChoices, RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import { Steps } from "./steps.ts";
 import { Variants } from "./variants.ts";
 
@@ -73,69 +74,43 @@ export class Dispatcher {
     before: Dispatcher | null = null,
   ) {
     assert(scheduler.pools.length === system.pools.length, "one set of policies per pool");
-    const { admission } = scheduler;
     const requests = before?.requests ?? new RequestTable(system.stride);
-    const choices = before?.choices ?? new RequestChoices();
-    const answers = before?.answers ?? new RequestAnswers(system, requests);
-    const steps = new Steps(system, requests.shift);
     const isHeld = system.pipelines.some(({ held }) => held);
     const chains = isHeld ? new HeldChains(system) : null;
     const controllers: Controller[] = [...(scheduler.controllers ?? [])];
     if (chains !== null) controllers.unshift(chains);
-    this.chains = chains;
     const hears = scheduler.pools.some(
       ({ batching }) => batching.kind === "group" && batching.ended !== undefined,
     );
     const isPlain = controllers.length === 0 && !hears && (before?.notices ?? null) === null;
     const notices = isPlain ? null : new Notices(system, controllers, scheduler);
-    const earlier = before?.board ?? null;
-    const board = new PoolBoard(
-      system,
-      scheduler,
-      requests,
-      choices,
-      steps,
-      driver,
-      log,
-      notices,
-      earlier,
-    );
-    const variants = new Variants(system, steps, board, log);
-    const ensembles = system.pipelines.some((one) => one.ensembles.length > 0)
-      ? new Ensembles(system, requests, answers, variants, driver, log)
-      : null;
-    const flow = new RequestFlow(
-      ...([
-        requests,
-        choices,
-        steps,
-        board,
-        variants,
-        ensembles,
-        answers,
-        notices,
-        admission,
-        driver,
-        log,
-      ] as const),
-    );
-    const decisions = new PoolDecisions(board, flow, notices, driver, log);
+    const shared: Shared = {
+      ...{ system, scheduler, driver, log, notices, requests },
+      choices: before?.choices ?? new RequestChoices(),
+      answers: before?.answers ?? new RequestAnswers(system, requests),
+      steps: new Steps(system, requests.shift),
+    };
+    const board = new PoolBoard(shared, before?.board ?? null);
+    const variants = new Variants(shared, board);
+    const hasEnsembles = system.pipelines.some(({ ensembles }) => ensembles.length > 0);
+    const ensembles = hasEnsembles ? new Ensembles(shared, variants) : null;
+    const flow = new RequestFlow(shared, board, variants, ensembles);
+    const decisions = new PoolDecisions(board, flow, shared);
+    this.chains = chains;
     this.system = system;
     this.requests = requests;
     this.batchAt = board.batches.at;
     this.batchSize = board.batches.size;
     this.poolOf = board.poolOf;
-    this.choices = choices;
-    this.answers = answers;
+    this.choices = shared.choices;
+    this.answers = shared.answers;
     this.board = board;
     this.notices = notices;
     this.desk =
-      notices === null
-        ? null
-        : new ControlDesk(system, board, flow, variants, decisions, notices, driver, log);
+      notices === null ? null : new ControlDesk(shared, notices, board, flow, variants, decisions);
     this.flow = flow;
     this.variants = variants;
-    this.hasEnsembles = ensembles !== null;
+    this.hasEnsembles = hasEnsembles;
     this.accuracies = system.pools.some(({ accuracy }) => accuracy !== null)
       ? Float64Array.from(system.pools, ({ accuracy }) => accuracy ?? 1)
       : null;
@@ -286,36 +261,38 @@ export class Dispatcher {
   /** The batch on a replica has failed, and the replica goes on: its jobs are tried again, boundedly. */
   fail(replica: number, nowUs: number): void {
     this.log?.add("fail", replica, nowUs);
-    const { board, flow } = this;
-    const jobs = board.batches.jobsOn(replica).slice();
-    assert(jobs.length > 0, "only a replica with a batch fails one");
-    board.freed(replica, nowUs);
-    if (this.notices !== null) this.batchEnded(replica, jobs.length, "failed", nowUs);
-    for (const job of jobs) flow.lost(job, this.poolOf[replica], nowUs);
+    for (const job of this.endUnrun(replica, "failed", nowUs)) {
+      this.flow.lost(job, this.poolOf[replica], nowUs);
+    }
   }
 
   /** The start window of the batch on a replica passed before it could start: its jobs wait again. */
   miss(replica: number, nowUs: number): void {
     this.log?.add("miss", replica, nowUs);
-    const { board, flow } = this;
-    const jobs = board.batches.jobsOn(replica).slice();
-    assert(jobs.length > 0, "only a replica with a batch misses its window");
-    board.freed(replica, nowUs);
-    this.batchEnded(replica, jobs.length, "cancelled", nowUs);
-    for (const job of jobs) flow.waitAgain(job, this.poolOf[replica], nowUs);
+    for (const job of this.endUnrun(replica, "cancelled", nowUs)) {
+      this.flow.waitAgain(job, this.poolOf[replica], nowUs);
+    }
+  }
+
+  /** Frees a replica of its batch; the batch's jobs. */
+  private endUnrun(replica: number, fate: BatchEnd["fate"], nowUs: number): Int32Array {
+    const jobs = this.board.batches.jobsOn(replica).slice();
+    assert(jobs.length > 0, "the replica has a batch");
+    this.board.freed(replica, nowUs);
+    if (this.notices !== null) this.batchEnded(replica, jobs.length, fate, nowUs);
+    return jobs;
   }
 
   /** A timer that the driver was asked for is due. */
   wake(timer: number, nowUs: number): void {
     this.log?.add("wake", timer, nowUs);
     const own = timer - this.board.firstOwnTimer;
-    if (own < 0) this.board.wake(timer);
-    else this.wakeController(own, nowUs);
-  }
-
-  private wakeController(timer: number, nowUs: number): void {
-    this.board.rang(timer);
-    this.desk?.woken(timer, nowUs);
+    if (own < 0) {
+      this.board.wake(timer);
+      return;
+    }
+    this.board.rang(own);
+    this.desk?.woken(own, nowUs);
   }
 
   /** A replica is up (again) and idle. */

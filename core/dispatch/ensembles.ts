@@ -3,11 +3,10 @@
  * In the system each variant of an ensemble is a task of its own, its member, with the same tasks before
  * and after it. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.
  */
-import type { RunLog } from "../run-log.ts";
-import type { EnsembleSystem, System } from "../system.ts";
-import type { RequestAnswers } from "./answers.ts";
-import type { CountedVote, Driver } from "./driver.ts";
+import type { EnsembleSystem } from "../system.ts";
+import type { CountedVote } from "./driver.ts";
 import { JOB, type RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import type { EnsembleStep } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
@@ -34,45 +33,32 @@ export function vote(labels: readonly number[], shares: readonly number[]): Vote
 }
 
 export class Ensembles {
-  readonly #system: System;
+  readonly #shared: Shared;
   readonly #requests: RequestTable;
-  readonly #answers: RequestAnswers;
   readonly #variants: Variants;
-  readonly #driver: Driver;
-  readonly #log: RunLog | null;
 
-  constructor(
-    system: System,
-    requests: RequestTable,
-    answers: RequestAnswers,
-    variants: Variants,
-    driver: Driver,
-    log: RunLog | null,
-  ) {
-    this.#system = system;
-    this.#requests = requests;
-    this.#answers = answers;
+  constructor(shared: Shared, variants: Variants) {
+    this.#shared = shared;
+    this.#requests = shared.requests;
     this.#variants = variants;
-    this.#driver = driver;
-    this.#log = log;
   }
 
   /** Whether a member is asked: decided for all of them when the first begins. */
   isAsked(job: number, step: EnsembleStep, nowUs: number): boolean {
-    const notes = this.#answers.ballot(this.#requests.requestOf(job), step.number);
+    const notes = this.#shared.answers.ballot(this.#requests.requestOf(job), step.number);
     notes.asked ??= this.#variants.ask(job, step.pools, nowUs);
     return notes.asked.includes(step.pools[step.members.indexOf(this.#requests.taskOf(job))]);
   }
 
   /** Whether the votes of a request are counted, or no member was asked yet. */
   isOver(request: number, { number }: EnsembleStep): boolean {
-    const { asked, vote } = this.#answers.ballot(request, number);
+    const { asked, vote } = this.#shared.answers.ballot(request, number);
     return asked === null || vote !== null;
   }
 
   /** Whether the votes are to be counted now: all asked have answered, or one has and time is up. */
   isComplete(request: number, step: EnsembleStep): boolean {
-    const ballot = this.#answers.ballot(request, step.number);
+    const ballot = this.#shared.answers.ballot(request, step.number);
     if (ballot.vote !== null) return false;
     const { state, shift } = this.#requests;
     const isAwaited = (task: number): boolean => {
@@ -84,7 +70,7 @@ export class Ensembles {
 
   /** Counts the votes as soon as one has come. */
   hurry(request: number, { number }: EnsembleStep): void {
-    this.#answers.ballot(request, number).isHurried = true;
+    this.#shared.answers.ballot(request, number).isHurried = true;
   }
 
   hasAnswer(request: number, { members }: EnsembleStep): boolean {
@@ -95,7 +81,7 @@ export class Ensembles {
   /** Counts the answers that have come, once. */
   count(request: number, step: EnsembleStep, nowUs: number): void {
     if (this.isOver(request, step)) return;
-    const ballot = this.#answers.ballot(request, step.number);
+    const ballot = this.#shared.answers.ballot(request, step.number);
     const { state, shift } = this.#requests;
     const asked = ballot.asked ?? [];
     const members = step.members.filter((_, i) => asked.includes(step.pools[i]));
@@ -104,19 +90,26 @@ export class Ensembles {
     );
     const shares = this.#variants.shares(step.pools, asked);
     const { label, confidence } = vote(labels, shares);
-    const terms = this.#system.pipelines[this.#requests.pipeline[request]].ensembles[step.number];
+    const terms =
+      this.#shared.system.pipelines[this.#requests.pipeline[request]].ensembles[step.number];
     const isSure = label !== NO_LABEL && confidence >= terms.minConfidence;
     const agreeing = members.filter((_, i) => label !== NO_LABEL && labels[i] === label);
     const counted = { label, confidence, isSure, agreeing };
     ballot.vote = counted;
-    this.#log?.add("vote", request, step.number, label, Math.round(confidence * CONFIDENCE_UNITS));
+    this.#shared.log?.add(
+      "vote",
+      request,
+      step.number,
+      label,
+      Math.round(confidence * CONFIDENCE_UNITS),
+    );
     this.#requests.accuracy[request] *= this.#accuracyOf(counted, terms, step);
-    this.#driver.voted?.(request, step.number, counted, nowUs);
+    this.#shared.driver.voted?.(request, step.number, counted, nowUs);
   }
 
   #labelOf(request: number, task: number): number {
-    const label = this.#driver.labels?.of(request, task) ?? NO_LABEL;
-    this.#log?.add("answer", request, task, label);
+    const label = this.#shared.driver.labels?.of(request, task) ?? NO_LABEL;
+    this.#shared.log?.add("answer", request, task, label);
     return label;
   }
 
@@ -127,10 +120,10 @@ export class Ensembles {
     { members, pools }: EnsembleStep,
   ): number {
     if (!isSure && fallback !== null) return fallback.accuracy;
-    const truth = this.#driver.labels?.truth ?? null;
+    const truth = this.#shared.driver.labels?.truth ?? null;
     if (truth !== null) return label === truth ? 1 : 0;
     const accuracies = agreeing.map(
-      (task) => this.#system.pools[pools[members.indexOf(task)]].accuracy ?? 1,
+      (task) => this.#shared.system.pools[pools[members.indexOf(task)]].accuracy ?? 1,
     );
     return Math.max(0, ...accuracies);
   }

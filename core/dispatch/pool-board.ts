@@ -6,19 +6,16 @@
 
 import { assert } from "../fault.ts";
 import { listOf } from "../hot-path.ts";
-import type { RunLog } from "../run-log.ts";
-import type { System } from "../system.ts";
 import { Batches } from "./batches.ts";
-import type { Driver } from "./driver.ts";
 import { IdleReplicas } from "./idle-replicas.ts";
 import { JobQueues } from "./job-queues.ts";
 import { NodeResources } from "./node-resources.ts";
 import type { Notices } from "./notices.ts";
-import type { GroupBatching, PoolPolicies, Scheduler } from "./policies.ts";
+import type { GroupBatching, PoolPolicies } from "./policies.ts";
 import { createPools, kindOf, type POOL_KIND, type Pool, queueOrders } from "./pool.ts";
-import type { RequestChoices, RequestTable } from "./request-table.ts";
+import type { RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import { ReplicaBatching, sizeOrTimeout } from "./size-or-timeout.ts";
-import type { Steps } from "./steps.ts";
 import { JobCursor } from "./views.ts";
 
 const NONE = -1;
@@ -44,11 +41,7 @@ export class PoolBoard {
   /** Null unless some pool demands resources of its nodes. */
   declare readonly resources: NodeResources | null;
 
-  declare private readonly system: System;
-  declare private readonly choices: RequestChoices;
-  declare private readonly steps: Steps;
-  declare private readonly driver: Driver;
-  declare private readonly log: RunLog | null;
+  declare private readonly shared: Shared;
   declare private readonly notices: Notices | null;
   declare private readonly job: JobCursor;
   /** Timers from here on are the controllers'. */
@@ -65,29 +58,16 @@ export class PoolBoard {
   declare readonly isTouched: Uint8Array;
 
   /** All replicas start down. With one `before` it there is room for what runs under that. */
-  constructor(
-    system: System,
-    scheduler: Scheduler,
-    requests: RequestTable,
-    choices: RequestChoices,
-    steps: Steps,
-    driver: Driver,
-    log: RunLog | null,
-    notices: Notices | null,
-    before: PoolBoard | null,
-  ) {
+  constructor(shared: Shared, before: PoolBoard | null) {
+    const { system, requests, notices } = shared;
     const { replicas } = system;
-    this.system = system;
     this.resources = NodeResources.of(system);
     this.requests = requests;
-    this.choices = choices;
-    this.steps = steps;
-    this.driver = driver;
-    this.log = log;
+    this.shared = shared;
     this.notices = notices;
     this.job = this.jobCursor();
     const isPlaced = (pool: number): boolean => notices?.placers[pool] !== undefined;
-    const pools = createPools(system, scheduler, isPlaced);
+    const pools = createPools(system, shared.scheduler, isPlaced);
     this.pools = pools;
     this.kinds = Uint8Array.from(pools, (pool, id) => (isPlaced(id) ? PLACED : kindOf(pool)));
     this.isKeyed = Uint8Array.from(pools, ({ policies }) =>
@@ -115,7 +95,7 @@ export class PoolBoard {
   }
 
   jobCursor(): JobCursor {
-    return new JobCursor(this.requests, this.choices, this.steps);
+    return new JobCursor(this.shared);
   }
 
   /** Jobs that wait anywhere are queued anew, what runs goes on, replicas that are up stay so. */
@@ -138,7 +118,7 @@ export class PoolBoard {
       while (before.queues.lengthOf(queue) > 0) this.enqueue(before.queues.pop(queue), pool);
     }
     for (const [timer, atUs] of before.timerUs.entries()) {
-      if (atUs !== NEVER) this.driver.wakeAt(timer, NEVER);
+      if (atUs !== NEVER) this.shared.driver.wakeAt(timer, NEVER);
     }
   }
 
@@ -149,7 +129,7 @@ export class PoolBoard {
 
   /** Jobs that wait in a pool: in its own queue, then in each of its replicas'. */
   waiting(pool: number): readonly number[] {
-    const { first, count } = this.system.pools[pool];
+    const { first, count } = this.shared.system.pools[pool];
     const replicas = this.pools[pool].central ? 0 : count;
     const own = Array.from({ length: replicas }, (_, i) => this.queueOf(first + i));
     return [pool, ...own].map((queue) => this.queues.lengthOf(queue));
@@ -321,7 +301,7 @@ export class PoolBoard {
   letChoose(): void {
     for (const pool of this.pools) {
       if (pool.routing.kind !== "immediate" || this.kinds[pool.id] === PLACED) continue;
-      pool.routing = this.choices.routing(pool.id, pool.routing);
+      pool.routing = this.shared.choices.routing(pool.id, pool.routing);
     }
   }
 
@@ -354,8 +334,8 @@ export class PoolBoard {
   setTimer(timer: number, atUs: number): void {
     if (this.timerUs[timer] === atUs) return;
     this.timerUs[timer] = atUs;
-    this.log?.add("wakeAt", timer, Number.isFinite(atUs) ? atUs : -1);
-    this.driver.wakeAt(timer, atUs);
+    this.shared.log?.add("wakeAt", timer, Number.isFinite(atUs) ? atUs : -1);
+    this.shared.driver.wakeAt(timer, atUs);
   }
 
   /** The next pool to decide on, which is no longer marked; −1 if there is none. */

@@ -15,6 +15,7 @@ import type { POOL_KIND, Pool } from "./pool.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { RequestFlow } from "./request-flow.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import { type JobCursor, QueueCursor } from "./views.ts";
 
 /** Written out: see `request-flow.ts`. */
@@ -42,13 +43,7 @@ export class PoolDecisions {
   declare private readonly driver: Driver;
   declare private readonly log: RunLog | null;
 
-  constructor(
-    board: PoolBoard,
-    flow: RequestFlow,
-    notices: Notices | null,
-    driver: Driver,
-    log: RunLog | null,
-  ) {
+  constructor(board: PoolBoard, flow: RequestFlow, { notices, driver, log }: Shared) {
     this.board = board;
     this.pools = board.pools;
     this.kinds = board.kinds;

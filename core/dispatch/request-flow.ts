@@ -5,13 +5,13 @@
 // Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
-import type { RequestAnswers } from "./answers.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
 import type { Ensembles } from "./ensembles.ts";
 import type { Notices } from "./notices.ts";
 import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import type { Steps } from "./steps.ts";
 import { Stragglers } from "./stragglers.ts";
 import type { Variants } from "./variants.ts";
@@ -20,6 +20,7 @@ const WAITING: typeof JOB.waiting = -1;
 const RAN: typeof JOB.ran = -3;
 const SKIPPED: typeof JOB.skipped = -4;
 const CANCELLED: typeof JOB.cancelled = -5;
+const HURRIED: typeof JOB.hurried = -7;
 /** A job whose replica was lost is started again at most this often in all. */
 const MAX_ATTEMPTS = 3;
 /** Input sizes are known to a thousandth. */
@@ -46,32 +47,18 @@ export class RequestFlow {
   /** The instant of the event under way. */
   nowUs: number = DOUBLE_ZERO;
 
-  constructor(
-    requests: RequestTable,
-    choices: RequestChoices,
-    steps: Steps,
-    board: PoolBoard,
-    variants: Variants,
-    ensembles: Ensembles | null,
-    answers: RequestAnswers,
-    notices: Notices | null,
-    admission: Admission,
-    driver: Driver,
-    log: RunLog | null,
-  ) {
-    this.requests = requests;
-    this.choices = choices;
-    this.steps = steps;
+  constructor(shared: Shared, board: PoolBoard, variants: Variants, ensembles: Ensembles | null) {
+    this.requests = shared.requests;
+    this.choices = shared.choices;
+    this.steps = shared.steps;
     this.board = board;
     this.variants = variants;
     this.ensembles = ensembles;
-    this.notices = notices;
-    this.admission = admission;
-    this.driver = driver;
-    this.log = log;
-    this.stragglers = new Stragglers(
-      ...([this, requests, answers, steps, board, variants, ensembles, driver, log] as const),
-    );
+    this.notices = shared.notices;
+    this.admission = shared.scheduler.admission;
+    this.driver = shared.driver;
+    this.log = shared.log;
+    this.stragglers = new Stragglers(this, shared, board, variants, ensembles);
     this.retries = new Float64Array(board.pools.length);
   }
 
@@ -80,7 +67,7 @@ export class RequestFlow {
     this.inSystem = before.inSystem;
     this.retries.set(before.retries);
     this.hasLost = before.hasLost;
-    this.stragglers.takeOver(before.stragglers);
+    this.stragglers.hasImputed = before.stragglers.hasImputed;
   }
 
   /** Takes a request in, whose arrival is in the table, or refuses it. */
@@ -130,6 +117,7 @@ export class RequestFlow {
       if (!table.isOpen(request)) return;
       this.begin(request, task);
       table.enqueuedUs[base + task] = cameUs;
+      table.waitsSinceUs[base + task] = cameUs;
     }
   }
 
@@ -201,9 +189,10 @@ export class RequestFlow {
     const table = this.requests;
     const pending = --table.pending[job];
     if (ran) table.ran[job]++;
-    if (table.state[job] !== WAITING) return false;
+    const state = table.state[job];
+    if (state !== WAITING && state > HURRIED) return false;
     if (pending === 0 || table.ran[job] >= this.steps.at[step].needed) return true;
-    return ran && this.stragglers.hurried.size > 0 && this.stragglers.hurries(job);
+    return ran && state <= HURRIED && this.stragglers.hurries(job);
   }
 
   private skip(request: number, task: number): void {
@@ -225,8 +214,7 @@ export class RequestFlow {
     const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
     const { pool, variants } = step;
     table.enqueuedUs[job] = this.nowUs;
-    // A slot's earlier request may have left one.
-    if (table.returnedUs.size > 0) table.returnedUs.delete(job);
+    table.waitsSinceUs[job] = this.nowUs;
     table.openJobs[request]++;
     if (variants === null) this.board.enqueue(job, pool);
     else if (step.ensemble === null) {
@@ -254,7 +242,7 @@ export class RequestFlow {
       this.over(request, "failed");
     } else {
       this.retries[pool]++;
-      table.returnedUs.set(job, nowUs);
+      table.waitsSinceUs[job] = nowUs;
       this.board.enqueue(job, this.variants.again(job, pool, nowUs));
     }
   }
@@ -264,7 +252,7 @@ export class RequestFlow {
     if (this.stragglers.endedForNobody(job)) return;
     const request = this.requests.requestOf(job);
     if (this.requests.isOpen(request)) {
-      this.requests.returnedUs.set(job, nowUs);
+      this.requests.waitsSinceUs[job] = nowUs;
       this.board.enqueue(job, pool);
       return;
     }
@@ -288,7 +276,6 @@ export class RequestFlow {
     const { nowUs } = this;
     const table = this.requests;
     table.openSinks[request] = 0;
-    if (this.stragglers.hurried.size > 0) this.stragglers.calm(request);
     this.inSystem--;
     if (table.openJobs[request] > 0) this.cancelQueued(request, nowUs);
     this.log?.add("end", request, OUTCOMES.indexOf(outcome), nowUs);

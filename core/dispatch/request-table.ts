@@ -16,6 +16,9 @@ export const JOB = {
   cancelled: -5,
   /** Its answer was imputed; if it was running, it runs on for nobody. */
   imputed: -6,
+  /** A join that waits, and starts with the first predecessor that runs; with imputed answers of the others. */
+  hurried: -7,
+  hurriedImputing: -8,
 } as const;
 
 /** Few runs have more requests at once. */
@@ -52,8 +55,8 @@ export class RequestTable {
   attempts = new Uint8Array(0);
   /** The first entry to a queue, which keeps its place there after a batch in vain. */
   enqueuedUs = new Float64Array(0);
-  /** By job whose batch was lost, pre-empted or late: when it came back to its queue. Few runs have any. */
-  readonly returnedUs = new Map<number, number>();
+  /** The first entry, or the last return from a batch that was lost, pre-empted or late. */
+  waitsSinceUs = new Float64Array(0);
   /** Neighbours in the queue, in order of entry; what lies beyond its ends means nothing. */
   next = new Int32Array(0);
   previous = new Int32Array(0);
@@ -108,13 +111,6 @@ export class RequestTable {
     return job & (this.stride - 1);
   }
 
-  /** Since when a job waits: its first entry, or its last return. */
-  waitsSinceUs(job: number): number {
-    const enteredUs = this.enqueuedUs[job];
-    if (this.returnedUs.size === 0) return enteredUs;
-    return this.returnedUs.get(job) ?? enteredUs;
-  }
-
   private grow(capacity: number): void {
     const jobs = capacity * this.stride;
     this.serial = grown(this.serial, new Float64Array(capacity));
@@ -130,6 +126,7 @@ export class RequestTable {
     this.ran = grown(this.ran, new Int32Array(jobs));
     this.attempts = grown(this.attempts, new Uint8Array(jobs));
     this.enqueuedUs = grown(this.enqueuedUs, new Float64Array(jobs));
+    this.waitsSinceUs = grown(this.waitsSinceUs, new Float64Array(jobs));
     this.next = grown(this.next, new Int32Array(jobs));
     this.previous = grown(this.previous, new Int32Array(jobs));
     this.key = grown(this.key, new Float64Array(jobs));

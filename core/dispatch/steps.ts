@@ -5,6 +5,7 @@
 // Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
+import type { RequestTable } from "./request-table.ts";
 
 /** What a pipeline's requests have in common. */
 class Course {
@@ -39,7 +40,7 @@ export interface EnsembleStep {
 }
 
 /** One task of one pipeline. */
-class Step {
+export class Step {
   readonly pool: number = 0;
   /** Null where there is no choice; a member of an ensemble has one. */
   declare readonly variants: readonly number[] | null;
@@ -90,5 +91,9 @@ export class Steps {
       });
     });
     this.pipelines = listOf(pipelines, (pipeline) => new Course(pipeline));
+  }
+
+  of(job: number, { pipeline, shift, stride }: RequestTable): Step {
+    return this.at[(pipeline[job >> shift] << shift) + (job & (stride - 1))];
   }
 }

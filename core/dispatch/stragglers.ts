@@ -3,13 +3,11 @@
  * ensembles that answer with the votes that have come, and imputed answers in place of the missing ones.
  */
 // Hot path: see docs/hot-path.md
-import type { RunLog } from "../run-log.ts";
-import type { RequestAnswers } from "./answers.ts";
-import type { Driver } from "./driver.ts";
 import type { Ensembles } from "./ensembles.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
-import type { EnsembleStep, Steps } from "./steps.ts";
+import type { Shared } from "./shared.ts";
+import type { EnsembleStep, Step } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;
@@ -17,6 +15,8 @@ const RUNNING: typeof JOB.running = -2;
 const RAN: typeof JOB.ran = -3;
 const CANCELLED: typeof JOB.cancelled = -5;
 const IMPUTED: typeof JOB.imputed = -6;
+const HURRIED: typeof JOB.hurried = -7;
+const HURRIED_IMPUTING: typeof JOB.hurriedImputing = -8;
 
 /** A request's way through its tasks. */
 interface Flow {
@@ -28,53 +28,34 @@ interface Flow {
 }
 
 export class Stragglers {
-  /** Joins that start with the first predecessor that runs: whether the others are imputed then. */
-  readonly hurried = new Map<number, boolean>();
   /** Whether some answer was imputed: only then does a batch end for nobody while its request goes on. */
   hasImputed = false;
   declare private readonly flow: Flow;
+  declare private readonly shared: Shared;
   declare private readonly requests: RequestTable;
-  declare private readonly answers: RequestAnswers;
-  declare private readonly steps: Steps;
   declare private readonly board: PoolBoard;
   declare private readonly variants: Variants;
   /** Null where there are none. */
   declare private readonly ensembles: Ensembles | null;
-  declare private readonly driver: Driver;
-  declare private readonly log: RunLog | null;
 
   constructor(
     flow: Flow,
-    requests: RequestTable,
-    answers: RequestAnswers,
-    steps: Steps,
+    shared: Shared,
     board: PoolBoard,
     variants: Variants,
     ensembles: Ensembles | null,
-    driver: Driver,
-    log: RunLog | null,
   ) {
     this.flow = flow;
-    this.requests = requests;
-    this.answers = answers;
-    this.steps = steps;
+    this.shared = shared;
+    this.requests = shared.requests;
     this.board = board;
     this.variants = variants;
     this.ensembles = ensembles;
-    this.driver = driver;
-    this.log = log;
   }
 
-  /** Goes on with the requests of another, on the same table. */
-  takeOver(before: Stragglers): void {
-    this.hasImputed = before.hasImputed;
-    for (const [job, imputes] of before.hurried) this.hurried.set(job, imputes);
-  }
-
-  /** Whether a join starts with the first predecessor, which has just run. */
+  /** Whether a hurried join starts with the first predecessor, which has just run. */
   hurries(job: number): boolean {
-    const imputes = this.hurried.get(job);
-    return imputes === true ? this.imputeBefore(job) : imputes === false;
+    return this.requests.state[job] === HURRIED || this.imputeBefore(job);
   }
 
   /**
@@ -83,8 +64,7 @@ export class Stragglers {
    * its ensemble, whose votes are counted.
    */
   proceed(request: number, task: number, imputes: boolean, nowUs: number): boolean {
-    const { shift, pipeline } = this.requests;
-    const { ensemble } = this.steps.at[(pipeline[request] << shift) + task];
+    const { ensemble } = this.stepOf((request << this.requests.shift) + task);
     if (ensemble === null) return this.proceedJoin(request, task, imputes, nowUs);
     let starts = false;
     for (const member of ensemble.members) {
@@ -96,11 +76,11 @@ export class Stragglers {
   private proceedJoin(request: number, task: number, imputes: boolean, nowUs: number): boolean {
     const table = this.requests;
     const job = (request << table.shift) + task;
-    const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
-    const isJoin = step.predecessors > 1;
-    if (!isJoin || !table.isOpen(request) || table.state[job] !== WAITING) return false;
+    const state = table.state[job];
+    const waits = state === WAITING || state <= HURRIED;
+    if (this.stepOf(job).predecessors < 2 || !table.isOpen(request) || !waits) return false;
     if (table.ran[job] === 0) {
-      this.hurried.set(job, imputes);
+      table.state[job] = imputes ? HURRIED_IMPUTING : HURRIED;
       return false;
     }
     this.flow.nowUs = nowUs;
@@ -112,13 +92,11 @@ export class Stragglers {
   private imputeBefore(join: number): boolean {
     const table = this.requests;
     const request = table.requestOf(join);
-    const task = table.taskOf(join);
-    const { before } = this.steps.at[(table.pipeline[request] << table.shift) + task];
     // Not waiting meanwhile: the last of them would start it.
     table.state[join] = CANCELLED;
-    for (const each of before) {
+    for (const each of this.stepOf(join).before) {
       if (!table.isOpen(request)) return false;
-      const { ensemble } = this.steps.at[(table.pipeline[request] << table.shift) + each];
+      const { ensemble } = this.stepOf((request << table.shift) + each);
       if (ensemble !== null) this.ensembles?.count(request, ensemble, this.flow.nowUs);
       this.impute(request, each);
     }
@@ -156,8 +134,7 @@ export class Stragglers {
   answered(job: number, nowUs: number): boolean {
     const table = this.requests;
     const request = table.requestOf(job);
-    const { ensemble } =
-      this.steps.at[(table.pipeline[request] << table.shift) + table.taskOf(job)];
+    const { ensemble } = this.stepOf(job);
     if (ensemble === null) return false;
     if (!table.isOpen(request)) return true;
     this.flow.nowUs = nowUs;
@@ -181,10 +158,9 @@ export class Stragglers {
     }
     table.state[job] = IMPUTED;
     this.hasImputed = true;
-    this.log?.add("impute", job, pool);
-    const { ensemble } = this.steps.at[(table.pipeline[request] << table.shift) + task];
-    this.answers.imputed(request, pool, ensemble !== null);
-    this.driver.imputed?.(request, task, pool, this.flow.nowUs);
+    this.shared.log?.add("impute", job, pool);
+    this.shared.answers.imputed(request, pool, this.stepOf(job).ensemble !== null);
+    this.shared.driver.imputed?.(request, task, pool, this.flow.nowUs);
     this.flow.progress(request, task, true);
   }
 
@@ -198,11 +174,7 @@ export class Stragglers {
     return true;
   }
 
-  /** A request is over: none of its joins starts any more. */
-  calm(request: number): void {
-    const { shift, pipeline } = this.requests;
-    for (const task of this.steps.pipelines[pipeline[request]].joins) {
-      this.hurried.delete((request << shift) + task);
-    }
+  private stepOf(job: number): Step {
+    return this.shared.steps.of(job, this.requests);
   }
 }

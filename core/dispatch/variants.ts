@@ -1,18 +1,13 @@
 /** The variants of tasks: which pool a job of such a task goes to, and how accurate its request is. */
 import { assert } from "../fault.ts";
-import type { RunLog } from "../run-log.ts";
-import type { System } from "../system.ts";
 import type { VariantsView } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
-import type { RequestTable } from "./request-table.ts";
-import type { Steps } from "./steps.ts";
+import type { Shared } from "./shared.ts";
 import type { JobCursor } from "./views.ts";
 
 export class Variants {
-  readonly #requests: RequestTable;
-  readonly #steps: Steps;
+  readonly #shared: Shared;
   readonly #board: PoolBoard;
-  readonly #log: RunLog | null;
   readonly #view: PoolsView;
   readonly #job: JobCursor;
   /** By pool: the variants of its task, its own among them; null where there is no choice. */
@@ -20,11 +15,10 @@ export class Variants {
   /** By pool: the first of its task's or its ensemble's. */
   readonly #firsts: readonly number[];
 
-  constructor(system: System, steps: Steps, board: PoolBoard, log: RunLog | null) {
-    this.#requests = board.requests;
-    this.#steps = steps;
+  constructor(shared: Shared, board: PoolBoard) {
+    const { system } = shared;
+    this.#shared = shared;
     this.#board = board;
-    this.#log = log;
     this.#view = new PoolsView(board);
     this.#job = board.jobCursor();
     const groups = system.pipelines.flatMap(({ tasks }) => tasks.map(({ variants }) => variants));
@@ -49,7 +43,7 @@ export class Variants {
         ? (among.find((one) => this.#view.readyOf(one) > 0) ?? among[0])
         : selection.choose(this.#job.at(job), among, this.#view);
     assert(among.includes(pool), "a job goes to a variant of its task");
-    this.#log?.add("select", job, pool);
+    this.#shared.log?.add("select", job, pool);
     return pool;
   }
 
@@ -60,7 +54,7 @@ export class Variants {
     this.#view.nowUs = nowUs;
     const asked = selection.ask(this.#job.at(job), among, this.#view);
     assert(asked.length > 0 && asked.every((pool) => among.includes(pool)), "variants are asked");
-    for (const pool of asked) this.#log?.add("select", job, pool);
+    for (const pool of asked) this.#shared.log?.add("select", job, pool);
     return asked;
   }
 
@@ -72,19 +66,13 @@ export class Variants {
 
   /** The pool that takes a job whose replica in `pool` was lost. */
   again(job: number, pool: number, nowUs: number): number {
-    const table = this.#requests;
-    const request = table.requestOf(job);
-    const step = (table.pipeline[request] << table.shift) + table.taskOf(job);
-    const { variants, ensemble } = this.#steps.at[step];
+    const { variants, ensemble } = this.#shared.steps.of(job, this.#shared.requests);
     return variants === null || ensemble !== null ? pool : this.choose(job, variants, nowUs);
   }
 
   /** The pool whose replica runs a job. */
   poolRunning(job: number): number {
-    const table = this.#requests;
-    const request = table.requestOf(job);
-    const step = (table.pipeline[request] << table.shift) + table.taskOf(job);
-    const { pool, variants } = this.#steps.at[step];
+    const { pool, variants } = this.#shared.steps.of(job, this.#shared.requests);
     const { poolOf, batches } = this.#board;
     if (variants === null) return pool;
     const replica = poolOf.findIndex(

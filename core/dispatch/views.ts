@@ -3,6 +3,7 @@
 import type { JobView, QueueView } from "./controller.ts";
 import type { JobQueues } from "./job-queues.ts";
 import type { RequestChoices, RequestTable } from "./request-table.ts";
+import type { Shared } from "./shared.ts";
 import type { Steps } from "./steps.ts";
 
 export class JobCursor implements JobView {
@@ -11,8 +12,8 @@ export class JobCursor implements JobView {
   declare private readonly choices: RequestChoices;
   declare private readonly steps: Steps;
 
-  constructor(table: RequestTable, choices: RequestChoices, steps: Steps) {
-    this.table = table;
+  constructor({ requests, choices, steps }: Shared) {
+    this.table = requests;
     this.choices = choices;
     this.steps = steps;
   }

@@ -42,7 +42,7 @@ function record(visits: readonly Visit[], warmupMs: number, closeMs: number): Ru
       act: () => {
         const latencyUs = (endMs - arrivedMs) * MS;
         recorder.batchRan(0, startMs * MS, endMs * MS, 1);
-        recorder.ended(serial, outcome, arrivedMs * MS, endMs * MS, latencyUs, 20 * MS);
+        recorder.ended(serial, 0, outcome, arrivedMs * MS, endMs * MS, latencyUs, 20 * MS);
       },
     },
   ]);

@@ -176,6 +176,7 @@ export class RunRecorder {
   /** `latencyUs` is the client's; `goalUs` the most that it should be (Infinity: no goal). */
   ended(
     serial: number,
+    pipeline: number,
     outcome: Outcome,
     arrivedUs: number,
     nowUs: number,
@@ -186,6 +187,9 @@ export class RunRecorder {
     this.lastEndUs = nowUs;
     const completed = outcome === "completed";
     this.mix(serial, completed ? 0 : OUTCOMES.indexOf(outcome), latencyUs);
+    if (this.pipelines !== null)
+      this.pipelines.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    if (this.rows !== null) this.rows.add(serial, pipeline, arrivedUs, latencyUs, outcome);
     if (!completed) {
       if (arrivedUs >= this.warmupUs) this.outcomes[outcome]++;
       return;

@@ -2,6 +2,7 @@
 import { expectedSeconds } from "../arrivals/extent.ts";
 import type { Issue } from "../fault.ts";
 import { sumOf } from "../statistics/estimate.ts";
+import { isNumbered } from "./check-cluster.ts";
 import { issueAt, noSuch } from "./issues.ts";
 import type { FaultsDocument, Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
 
@@ -108,12 +109,9 @@ function checkReplica(
   replicas: ScenarioDocument["cluster"]["replicas"],
   path: string,
 ): Issue[] {
-  const owner = Object.entries(replicas).find(([task, count]) => {
-    const number = replica.startsWith(`${task}-`) ? replica.slice(task.length + 1) : "";
-    return /^[1-9]\d*$/.test(number) && Number(number) <= count;
-  });
-  if (owner !== undefined) return [];
-  const hint = Object.entries(replicas)
+  const all = Object.entries(replicas);
+  if (all.some(([task, count]) => isNumbered(replica, task, count))) return [];
+  const hint = all
     .filter(([, count]) => count > 0)
     .map(([task, count]) => (count === 1 ? `${task}-1` : `${task}-1 … ${task}-${count}`));
   return [issueAt(path, `no replica is called "${replica}"`, `known: ${hint.join(", ")}`)];

@@ -101,9 +101,13 @@ function findNode(nodes: Nodes, name: string): Nodes[number] | undefined {
 }
 
 function isMachineOf(node: Nodes[number], name: string): boolean {
-  if (node.count === 1 || !name.startsWith(`${node.name}-`)) return false;
-  const number = name.slice(node.name.length + 1);
-  return /^[1-9]\d*$/.test(number) && Number(number) <= node.count;
+  return node.count > 1 && isNumbered(name, node.name, node.count);
+}
+
+/** Whether `name` is one of `group-1` to `group-count`. */
+export function isNumbered(name: string, group: string, count: number): boolean {
+  const number = name.startsWith(`${group}-`) ? name.slice(group.length + 1) : "";
+  return /^[1-9]\d*$/.test(number) && Number(number) <= count;
 }
 
 function checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Placement): Issue[] {

@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { requestsOf } from "../arrivals/extent.ts";
 import { Fault } from "../fault.ts";
+import { expandSweep } from "./expand-sweep.test-support.ts";
 import { parseScenario } from "./parse.ts";
-import { expandSweep, expandValidation } from "./sweep.ts";
+import { expandValidation } from "./sweep.ts";
 import { SCENARIO_TEMPLATE } from "./template.ts";
 
 const FOLDER = join(import.meta.dirname, "../../scenarios");

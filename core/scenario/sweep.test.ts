@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { expandSweep } from "./expand-sweep.test-support.ts";
 import { type Files, issuesOf, readerOf } from "./issues.test-support.ts";
 import { shortLabels } from "./parameter-columns.ts";
 import { parseScenario } from "./parse.ts";
 import { scenarioSchema } from "./schema.ts";
-import { expandSweep, expandValidation, type SweepOptions } from "./sweep.ts";
+import { expandValidation, type SweepOptions } from "./sweep.ts";
 import { SCENARIO_TEMPLATE } from "./template.ts";
 
 const BASE = SCENARIO_TEMPLATE.replace(/^# Every combination[\s\S]*/m, "").replace(

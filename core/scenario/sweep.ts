@@ -131,14 +131,9 @@ function refuseContinuous(loaded: LoadedScenario, sample: Sample | undefined): v
   if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
 }
 
-/** All configurations of `checkedSweep` at once. Throws as it does. */
-export function expandSweep(loaded: LoadedScenario, options: SweepOptions = {}): Configuration[] {
-  return allOf(checkedSweep(loaded, options));
-}
-
 /**
  * The configurations that a validation runs for real: `validation.points`, else the first and the
- * last of the sweep. Ids are as in `expandSweep`. Throws as `expandSweep` does.
+ * last of the sweep. Ids are as in the sweep. Throws as `checkedSweep` does.
  */
 export function expandValidation(
   loaded: LoadedScenario,
@@ -149,11 +144,8 @@ export function expandValidation(
   const ends = [...new Set([0, last])].map((index) => assignmentAt(sweep, index));
   const assignments = listed(validationPoints(loaded.document) ?? ends);
   checkAll(loaded, assignments, options);
-  return allOf(sweepOver(loaded, assignments));
-}
-
-function allOf(sweep: Sweep): Configuration[] {
-  return Array.from({ length: sweep.count }, (_, index) => sweep.at(index));
+  const { count, at } = sweepOver(loaded, assignments);
+  return Array.from({ length: count }, (_, index) => at(index));
 }
 
 function sweepOver(loaded: LoadedScenario, { count, at }: Assignments): Sweep {

@@ -28,6 +28,8 @@ describe("traces of arrivals", () => {
     expect(parseTimeUs("1970-01-01T00:00:00Z")).toBe(0);
     expect(parseTimeUs("2023-11-16 18:17:03.979960")).toBe(1_700_158_623_979_960);
     expect(parseTimeUs("2023-13-01")).toBeUndefined();
+    expect(parseTimeUs("2023-02-29")).toBeUndefined();
+    expect(parseTimeUs("2024-04-31")).toBeUndefined();
     expect(parseTimeUs("soon")).toBeUndefined();
   });
 

@@ -173,7 +173,6 @@ const ISO = new RegExp(
   String.raw`^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?` +
     String.raw` ?(?:Z|([+-])(\d\d):?(\d\d))?$`,
 );
-const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 function isNumber(text: string): boolean {
   return /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(text);
@@ -191,7 +190,8 @@ export function parseTimeUs(text: string, usPerUnit = US_PER.s): number | undefi
     .slice(1, 6)
     .map((digits) => Number(digits ?? 0)) as [number, number, number, number, number];
   const second = Number(match[6] ?? 0);
-  const validDay = month >= 1 && month <= 12 && day >= 1 && day <= DAYS_IN_MONTH[month - 1]!;
+  const days = daysFromEpoch(year, month + 1, 1) - daysFromEpoch(year, month, 1);
+  const validDay = month >= 1 && month <= 12 && day >= 1 && day <= days;
   if (!validDay || hour > 23 || minute > 59 || second >= 61) return undefined;
   const zone = (match[7] === "-" ? -1 : 1) * (Number(match[8] ?? 0) * 60 + Number(match[9] ?? 0));
   const minutes = (daysFromEpoch(year, month, day) * 24 + hour) * 60 + minute - zone;

@@ -7,7 +7,7 @@ import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
 import type { Growth } from "../metrics/in-system.ts";
 import type { ByMetric, Stability } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
-import { studentT975 } from "../statistics/estimate.ts";
+import { estimate, meanOf } from "../statistics/estimate.ts";
 import type { OfferedLoad } from "./offered-load.ts";
 
 export interface StabilityVerdict {
@@ -119,24 +119,20 @@ function turnedAway({ metrics: { dropRatio = 0, timeoutRatio = 0 } }: JudgedRun)
 
 /** At the end alone, the number may be flat because it met the bound on requests in the system. */
 function startsFlat(growths: readonly Growth[]): boolean {
-  const mean = growths.reduce((sum, { firstHalf }) => sum + firstHalf, 0) / growths.length;
-  return mean < MATERIAL;
+  return meanOf(growths.map(({ firstHalf }) => firstHalf)) < MATERIAL;
 }
 
 /** "growing": linearly and by more than chance explains. "flat": any growth is immaterial. */
 function trendOf(growths: readonly Growth[]): "growing" | "flat" | "unclear" {
   const n = growths.length;
   if (n === 0) return "unclear";
-  const mean = (values: readonly number[]): number => values.reduce((s, v) => s + v, 0) / n;
   const late = growths.map((growth) => growth.secondHalf);
-  const secondHalf = mean(late);
-  const linear = secondHalf >= 0.5 * mean(growths.map((growth) => growth.firstHalf));
+  const { mean, halfWidth95 } = estimate(late);
+  const linear = mean >= 0.5 * meanOf(growths.map((growth) => growth.firstHalf));
   if (n < FEWEST_REPLICATIONS) {
     if (linear && late.every((one) => one > 2 * MATERIAL)) return "growing";
     return late.every((one) => Math.abs(one) < MATERIAL / 2) ? "flat" : "unclear";
   }
-  const squares = late.reduce((sum, one) => sum + (one - secondHalf) ** 2, 0);
-  const half = studentT975(n - 1) * Math.sqrt(squares / (n - 1) / n);
-  if (linear && secondHalf - half > MATERIAL) return "growing";
-  return secondHalf + half < MATERIAL ? "flat" : "unclear";
+  if (linear && mean - halfWidth95 > MATERIAL) return "growing";
+  return mean + halfWidth95 < MATERIAL ? "flat" : "unclear";
 }

@@ -1,5 +1,5 @@
 /** Values of one run in order of time: intervals by batch means, and the end of the warm-up. */
-import { studentT975 } from "./estimate.ts";
+import { estimate, meanOf } from "./estimate.ts";
 
 export interface BatchMeans {
   readonly halfWidth95: number;
@@ -34,30 +34,23 @@ export function batchMeans(means: ArrayLike<number>): BatchMeans | null {
     const k = grouped.length;
     const lag1 = lag1Autocorrelation(grouped);
     const independent = lag1 <= Z95 / Math.sqrt(k) - 1 / k;
-    found = { halfWidth95: halfWidthOf(grouped), batches: k, lag1, independent };
+    found = { halfWidth95: estimate(grouped).halfWidth95, batches: k, lag1, independent };
     if (independent) break;
   }
   return found;
 }
 
 /** Means of groups of `size`, without the rest of the division at the start. */
-function groups(means: ArrayLike<number>, size: number): Float64Array {
+function groups(means: ArrayLike<number>, size: number): number[] {
   const k = Math.floor(means.length / size);
   const first = means.length - size * k;
-  const result = new Float64Array(k);
+  const result = new Array<number>(k).fill(0);
   for (let i = 0; i < size * k; i++) result[Math.floor(i / size)] += means[first + i] / size;
   return result;
 }
 
-function halfWidthOf(values: Float64Array): number {
-  const k = values.length;
-  const mean = values.reduce((sum, value) => sum + value, 0) / k;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return studentT975(k - 1) * Math.sqrt(squares / (k - 1) / k);
-}
-
-function lag1Autocorrelation(values: Float64Array): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+function lag1Autocorrelation(values: readonly number[]): number {
+  const mean = meanOf(values);
   let squares = 0;
   let products = 0;
   for (let i = 0; i < values.length; i++) {

@@ -4,7 +4,7 @@
  *   arrivals ─> clients ─> Entrance ─> dispatcher ─> Executor ─> the replica that has finished
  *
  * An executor holds a simulated batch from its start to its end. `DirectExecutor` knows service
- * times only, `DeviceExecutor` adds shared devices and loads, `StagedExecutor` gateways and network.
+ * times only, `StagedExecutor` adds shared devices, loads, gateways and network.
  */
 
 import type { ModelMemory } from "../stations/model-memory.ts";

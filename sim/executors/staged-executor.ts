@@ -1,5 +1,6 @@
 /**
- * The way of a message through a deployment, with what each step costs:
+ * The way of a batch through a deployment, with what each step costs. Messages take part where they cost
+ * anything:
  *
  *   client ─½ round trip─> gateway ─dispatch─> ─bytes, ½ round trip─> worker: model's load, service
  *   slowed by neighbours ─bytes, ½ round trip─> gateway ─completion─> … ─½ round trip─> client
@@ -33,44 +34,31 @@ export function hasMessageTerms({ overheads, nodes }: System): boolean {
 }
 
 export class StagedExecutor implements SteadyExecutor {
-  /** The entrance of requests; both chains pass it. */
-  readonly gateways: Gateways;
+  /** Null where messages cost nothing. */
+  readonly messages: Messages | null;
   readonly memory: ModelMemory | null;
   readonly windows: StartWindows | null;
   readonly #batches: Batches;
-  /** The gateways' first slot. */
-  readonly #gatewaySlots: number;
   readonly #route: Route;
-  readonly #workerTrips: RandomStream;
   /** One slot per replica, one per device, then those of the gateways. */
   readonly #slots: WinnerTree;
-
-  /** When the batch on each replica leaves the gateway, and the time of each step, µs. */
-  readonly #leavesUs: Float64Array;
-  readonly #halfTripUs: Float64Array;
-  readonly #inputUs: Float64Array;
-  readonly #outputUs: Float64Array;
-  readonly #serviceUs: Float64Array;
+  /** The time that the batch on each replica takes alone. */
+  readonly #aloneUs: Float64Array;
 
   constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string, hasWindows: boolean) {
     const { system } = dispatcher;
     const replicas = system.replicas.length;
+    const own = replicas + system.devices.length;
+    const hasMessages = hasMessageTerms(system);
     this.#batches = dispatcher;
-    this.#workerTrips = new RandomStream(seed, "network/worker");
-    this.#gatewaySlots = replicas + system.devices.length;
-    this.#slots = new WinnerTree(this.#gatewaySlots + Gateways.slotsOf(system));
-    this.gateways = new Gateways(dispatcher, seed, this.#slots, this.#gatewaySlots);
-    this.#leavesUs = new Float64Array(replicas);
-    this.#halfTripUs = new Float64Array(replicas);
-    this.#inputUs = new Float64Array(replicas);
-    this.#outputUs = new Float64Array(replicas);
-    this.#serviceUs = new Float64Array(replicas);
-    const aloneUs = this.#serviceUs;
-    const device = deviceStations(dispatcher, recorder, aloneUs, this.#slots, hasWindows);
+    this.#slots = new WinnerTree(own + (hasMessages ? Gateways.slotsOf(system) : 0));
+    this.#aloneUs = new Float64Array(replicas);
+    this.messages = hasMessages ? new Messages(dispatcher, seed, this.#slots, own) : null;
+    const device = deviceStations(dispatcher, recorder, this.#aloneUs, this.#slots, hasWindows);
     this.memory = device.memory;
     this.windows = device.windows;
-    const stations = [...this.#outward(), ...device.stations, ...this.#homeward()];
-    this.#route = new Route(stations, replicas);
+    const { outward = [], homeward = [] } = this.messages ?? {};
+    this.#route = new Route([...outward, ...device.stations, ...homeward], replicas);
   }
 
   nextUs(): number {
@@ -79,23 +67,25 @@ export class StagedExecutor implements SteadyExecutor {
 
   fire(nowUs: number): number {
     const slot = this.#slots.take();
-    if (slot >= this.#gatewaySlots) return this.gateways.due(slot, nowUs);
-    const replicas = this.#serviceUs.length;
-    if (slot >= replicas) this.memory?.loaded(slot - replicas, nowUs);
-    else if (this.#route.due(slot, nowUs)) this.gateways.completed(slot);
+    const { messages } = this;
+    const replicas = this.#aloneUs.length;
+    if (slot < replicas) {
+      if (!this.#route.due(slot, nowUs)) return NONE;
+      if (messages === null) return slot;
+      messages.gateways.completed(slot);
+      return NONE;
+    }
+    const device = slot - replicas;
+    if (device >= this.#batches.system.devices.length)
+      return messages?.gateways.due(slot, nowUs) ?? NONE;
+    this.memory?.loaded(device, nowUs);
     return NONE;
   }
 
   start(replica: number, nowUs: number, variate: number): void {
     const { system, batchSize } = this.#batches;
-    const { service, node } = system.replicas[replica];
-    const { usPerByte, zoneRoundTripUs } = system.nodes[node];
-    const roundTripUs = pick(system.overheads.workerRoundTripUs, this.#workerTrips);
-    this.#leavesUs[replica] = this.gateways.dispatch(replica, nowUs);
-    this.#halfTripUs[replica] = (roundTripUs + zoneRoundTripUs) / 2;
-    this.#inputUs[replica] = usPerByte * inputBytes(this.#batches, replica);
-    this.#outputUs[replica] = usPerByte * outputBytes(this.#batches, replica);
-    this.#serviceUs[replica] = service.sampleUs(variate, batchSize[replica]);
+    this.messages?.start(replica, nowUs);
+    this.#aloneUs[replica] = system.replicas[replica].service.sampleUs(variate, batchSize[replica]);
     this.#route.start(replica, nowUs);
   }
 
@@ -107,34 +97,57 @@ export class StagedExecutor implements SteadyExecutor {
   }
 
   settle(nowUs: number): void {
-    this.gateways.settle(nowUs);
+    this.messages?.gateways.settle(nowUs);
   }
+}
 
+/** The messages of requests and batches: gateways, round trips, and bytes on links. */
+class Messages {
+  /** The entrance of requests; both chains pass it. */
+  readonly gateways: Gateways;
   /** From gateway to worker. A link of one's own takes its time in one step with the way. */
-  #outward(): Station[] {
-    const { system } = this.#batches;
-    const slots = this.#slots;
-    const [leaves, half, input] = [this.#leavesUs, this.#halfTripUs, this.#inputUs];
-    if (!system.overheads.sharedLinks) {
-      return [new Delay(slots, (r) => Math.round(leaves[r] + half[r] + input[r]))];
+  readonly outward: readonly Station[];
+  readonly homeward: readonly Station[];
+  readonly #batches: Batches;
+  readonly #workerTrips: RandomStream;
+  /** When the batch on each replica leaves the gateway, and the time of each step, µs. */
+  readonly #leavesUs: Float64Array;
+  readonly #halfTripUs: Float64Array;
+  readonly #inputUs: Float64Array;
+  readonly #outputUs: Float64Array;
+
+  /** Gateways use the slots from `firstSlot` on. */
+  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+    const { system } = dispatcher;
+    const replicas = system.replicas.length;
+    this.#batches = dispatcher;
+    this.#workerTrips = new RandomStream(seed, "network/worker");
+    this.gateways = new Gateways(dispatcher, seed, slots, firstSlot);
+    this.#leavesUs = new Float64Array(replicas);
+    this.#halfTripUs = new Float64Array(replicas);
+    this.#inputUs = new Float64Array(replicas);
+    this.#outputUs = new Float64Array(replicas);
+    const [leaves, half] = [this.#leavesUs, this.#halfTripUs];
+    const [input, output] = [this.#inputUs, this.#outputUs];
+    const trip = new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r]));
+    if (system.overheads.sharedLinks) {
+      const leave = new Delay(slots, (r) => Math.round(leaves[r]));
+      this.outward = [leave, new FairLinks(system, input, slots), trip];
+      this.homeward = [new FairLinks(system, output, slots), trip];
+    } else {
+      this.outward = [new Delay(slots, (r) => Math.round(leaves[r] + half[r] + input[r]))];
+      this.homeward = [new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r] + output[r]))];
     }
-    return [
-      new Delay(slots, (r) => Math.round(leaves[r])),
-      new FairLinks(system, input, slots),
-      new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r])),
-    ];
   }
 
-  #homeward(): Station[] {
+  /** A batch sets out to a replica. */
+  start(replica: number, nowUs: number): void {
     const { system } = this.#batches;
-    const slots = this.#slots;
-    const [half, output] = [this.#halfTripUs, this.#outputUs];
-    if (!system.overheads.sharedLinks) {
-      return [new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r] + output[r]))];
-    }
-    return [
-      new FairLinks(system, output, slots),
-      new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r])),
-    ];
+    const { usPerByte, zoneRoundTripUs } = system.nodes[system.replicas[replica].node];
+    const roundTripUs = pick(system.overheads.workerRoundTripUs, this.#workerTrips);
+    this.#leavesUs[replica] = this.gateways.dispatch(replica, nowUs);
+    this.#halfTripUs[replica] = (roundTripUs + zoneRoundTripUs) / 2;
+    this.#inputUs[replica] = usPerByte * inputBytes(this.#batches, replica);
+    this.#outputUs[replica] = usPerByte * outputBytes(this.#batches, replica);
   }
 }

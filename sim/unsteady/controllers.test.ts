@@ -8,7 +8,7 @@ import { replayLog } from "../../core/replay.ts";
 import { type LogEntry, RunLog } from "../../core/run-log.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "../scenario.test-support.ts";
-import { simulate } from "../simulation.ts";
+import { Simulation } from "../simulation.ts";
 
 /** Requests at given instants under one controller; the log, which replays. */
 function logOf(
@@ -26,8 +26,12 @@ function logOf(
   const log = new RunLog();
   const timesUs = arrivalsMs.map((ms) => ms * 1000);
   const arrivals = arrivalSource(document.workload, "1", timesUs);
-  const run = { system, scheduler: scheduler(), arrivals, seed: "1", warmupUs: 0, log };
-  const { recorder, stopped } = simulate(run);
+  const simulation = new Simulation({
+    ...{ system, scheduler: scheduler(), arrivals, seed: "1", warmupUs: 0, log },
+    ...{ sizes: null, requests: null },
+  });
+  simulation.advance(Number.POSITIVE_INFINITY);
+  const { recorder, stopped } = simulation.output();
   expect(stopped).toBeNull();
   expect(recorder.outcomes.completed).toBe(arrivalsMs.length);
   expect(replayLog(system, scheduler(), log).divergence).toBeNull();

@@ -50,20 +50,19 @@ export function span(seconds: number): { durationS: number; warmupS: number } {
 }
 
 /** A task `serve` on one exponential replica of mean 10 ms, with the given sections in place of these. */
-export function queue(sections: {
+export function queue({
+  workload,
+  server = exponential(10),
+  replicas = 1,
+  scheduler = "fifo",
+  cluster,
+}: {
   readonly workload: Readonly<Record<string, unknown>>;
   readonly server?: Readonly<Record<string, unknown>>;
   readonly replicas?: number;
   readonly scheduler?: unknown;
   readonly cluster?: Readonly<Record<string, unknown>>;
 }): Record<string, unknown> {
-  const {
-    workload,
-    server = exponential(10),
-    replicas = 1,
-    scheduler = "fifo",
-    cluster,
-  } = sections;
   return {
     name: "queue",
     pipelines: { queue: { tasks: { serve: { model: "server" } } } },

@@ -1,10 +1,10 @@
 /** Joins of a request that has waited long enough go on without their stragglers. */
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
+import { EventHeap } from "../../../core/event-heap.ts";
 import type { System } from "../../../core/system.ts";
 import { positive } from "../../rules/parameters.ts";
 import { defineController } from "../../rules/policy-definition.ts";
-import { Heap } from "../heap.ts";
 
 interface Due {
   readonly atUs: number;
@@ -25,10 +25,7 @@ class JoinDeadline implements Controller {
   readonly #fresh = new Map<number, number>();
   /** By request. A slot is used again, so an entry of the queue counts only if it is here. */
   readonly #open = new Map<number, Due>();
-  /** The earliest first, those of one instant in the order of their slots. */
-  readonly #queue = new Heap<Due>(
-    (a, b) => a.atUs < b.atUs || (a.atUs === b.atUs && a.request < b.request),
-  );
+  readonly #queue = new EventHeap<Due>();
 
   constructor({ pipelines }: System, share: number, imputes: boolean) {
     this.#share = share;
@@ -61,12 +58,12 @@ class JoinDeadline implements Controller {
       const due = this.#queue.first;
       const isOpen = due !== undefined && this.#open.get(due.request) === due;
       if (due === undefined || (isOpen && due.atUs > view.nowUs)) break;
-      this.#queue.shift();
+      this.#queue.take();
       if (!isOpen) continue;
       this.#open.delete(due.request);
       for (const task of this.#joins[due.pipeline]) act.proceed(due.request, task, this.imputes);
     }
-    act.wakeAt(0, this.#queue.first?.atUs ?? Number.POSITIVE_INFINITY);
+    act.wakeAt(0, this.#queue.nextUs);
   }
 
   #enqueue(request: number, pipeline: number, view: ClusterView): void {
@@ -75,7 +72,7 @@ class JoinDeadline implements Controller {
     const atUs = Math.ceil(arrivedUs + this.#share * (deadlineUs - arrivedUs));
     const due = { atUs, request, pipeline };
     this.#open.set(request, due);
-    this.#queue.push(due);
+    this.#queue.add(due);
   }
 }
 

@@ -102,7 +102,7 @@ test("Exp4's weighted loss exceeds the best arm's by ln K / η + η n / 8 at mos
 test("ε-greedy explores with its share and takes the best arm else", () => {
   const selector = new EpsilonGreedy(0.2);
   [0.5, 0.1, 0.3].forEach((loss, arm) => {
-    selector.learn(arm, loss, 1);
+    selector.learn(arm, loss);
   });
   const rng = new RandomStream("1", "choice");
   const counts = [0, 0, 0];

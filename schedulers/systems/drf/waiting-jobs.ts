@@ -1,14 +1,13 @@
 /** Jobs that wait, in the order of an ordering rule. Jobs that wait no more are passed over. */
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
-import { Heap } from "../heap.ts";
+import { EventHeap } from "../../../core/event-heap.ts";
 
 export interface Entry {
   readonly job: number;
-  /** Orders the entries, then `number`. */
-  readonly key: number;
+  /** The key of the ordering; equal ones in the order in which they came. */
+  readonly atUs: number;
   readonly arrivedUs: number;
-  readonly number: number;
 }
 
 export type IsWaiting = (job: number) => boolean;
@@ -21,11 +20,8 @@ export type Entries = Map<number, Entry>;
 
 export class WaitingJobs {
   readonly #ordering: Ordering;
-  readonly #heap = new Heap<Entry>(
-    (a, b) => a.key < b.key || (a.key === b.key && a.number < b.number),
-  );
+  readonly #heap = new EventHeap<Entry>();
   readonly #latest: Entries;
-  #entries = 0;
 
   constructor(ordering: Ordering, latest: Entries) {
     this.#ordering = ordering;
@@ -34,9 +30,9 @@ export class WaitingJobs {
 
   push(view: JobView): void {
     const { job, arrivedUs } = view;
-    const entry = { job, key: this.#keyOf(view), arrivedUs, number: this.#entries++ };
+    const entry = { job, atUs: this.#keyOf(view), arrivedUs };
     this.#latest.set(job, entry);
-    this.#heap.push(entry);
+    this.#heap.add(entry);
   }
 
   #keyOf(view: JobView): number {
@@ -68,7 +64,7 @@ export class WaitingJobs {
   }
 
   #shift(first: Entry): void {
-    this.#heap.shift();
+    this.#heap.take();
     if (this.#latest.get(first.job) === first) this.#latest.delete(first.job);
   }
 }

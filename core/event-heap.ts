@@ -1,5 +1,5 @@
 /** Events by time, those of one instant in the order in which they were added. Binary heap: O(log n). */
-export interface TimedEvent {
+interface TimedEvent {
   readonly atUs: number;
 }
 
@@ -12,7 +12,12 @@ export class EventHeap<Event extends TimedEvent> {
   readonly #heap: Entry<Event>[] = [];
   #added = 0;
 
-  /** Instant of the next event; Infinity when there is none. */
+  /** The next event. */
+  get first(): Event | undefined {
+    return this.#heap[0]?.event;
+  }
+
+  /** Its instant; Infinity when there is none. */
   get nextUs(): number {
     return this.#heap.length === 0 ? Number.POSITIVE_INFINITY : this.#heap[0].event.atUs;
   }

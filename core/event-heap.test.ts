@@ -25,6 +25,7 @@ test("events come in order of time, those of one instant in order of entry, when
           expect(heap.take()).toEqual(model.shift());
         }
         expect(heap.size).toBe(model.length);
+        expect(heap.first).toEqual(model[0]);
         expect(heap.nextUs).toBe(model[0]?.atUs ?? Number.POSITIVE_INFINITY);
       });
     }),
