@@ -247,10 +247,11 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
 async function run(course: Course, options: ValidateOptions): Promise<Validated> {
   const { signal = new AbortController().signal, onNote, directory } = options;
-  const { loaded, configurations, inventory, beforeS, effort, deadlineMs } = course;
+  const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
+  const { document } = loaded;
+  const { backend } = settings;
   const total = Math.ceil(beforeS + effort.seconds);
   const onSeconds = (done: number): void => options.onProgress?.({ done, total });
-  const { backend } = course.settings;
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
   const logs: (readonly string[])[] = [];
@@ -262,7 +263,6 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
   try {
     for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
     onSeconds(HOST_CHECK_S);
-    const { document } = loaded;
     const afterwards = configurations.map((one) => one.document);
     const place = { inventory, afterwards, onEvent: onNote, signal };
     if (backend === "replay") giveBack = await holdFor([], afterwards, place);
@@ -330,15 +330,14 @@ function validateOne(
   const { repeats, share } = effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
-  const before = beforeS + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const firstS = beforeS + before + startSeconds(backend);
   const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
   const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
   let healthyRuns = 0;
-  const at = (ended: number): number => {
-    const started = before + startSeconds(backend) + healthyRuns * (runS + aroundS);
-    return Math.floor(started + runS * Math.min(1, ended / requests));
-  };
+  const at = (ended: number): number =>
+    Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
