@@ -248,10 +248,9 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 async function run(course: Course, options: ValidateOptions): Promise<Validated> {
   const { signal = new AbortController().signal, onNote, directory } = options;
   const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
-  const { document } = loaded;
   const { backend } = settings;
-  const total = Math.ceil(beforeS + effort.seconds);
-  const onSeconds = (done: number): void => options.onProgress?.({ done, total });
+  const onSeconds = (done: number): void =>
+    options.onProgress?.({ done, total: Math.ceil(beforeS + effort.seconds) });
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
   const logs: (readonly string[])[] = [];
@@ -266,10 +265,10 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
     const afterwards = configurations.map((one) => one.document);
     const place = { inventory, afterwards, onEvent: onNote, signal };
     if (backend === "replay") giveBack = await holdFor([], afterwards, place);
-    else hosts = await openHosts({ ...place, document, folder: inputs.folder });
+    else hosts = await openHosts({ ...place, document: loaded.document, folder: inputs.folder });
     const served =
       hosts === null
-        ? replaySide(document)
+        ? replaySide(loaded.document)
         : await realSide(options, loaded, { hosts, workers }, signal);
     notes = validationNotes(loaded, served.models, inventory);
     if (needsPilot(loaded)) {
@@ -325,19 +324,22 @@ function validateOne(
   { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   { onNote, onSeconds }: Pick<Watch, "onNote"> & { readonly onSeconds: (done: number) => void },
 ) {
-  const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
+  const { settings, configurations, inventory, forecasts, beforeS, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
-  const { repeats, share } = effort;
+  const { repeats, share } = course.effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
   const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
   const firstS = beforeS + before + startSeconds(backend);
-  const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
-  const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
+  const requests = Math.max(1, (forecasts[index].requests * runS) / forecasts[index].seconds);
   let healthyRuns = 0;
   const at = (ended: number): number =>
-    Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
+    Math.floor(
+      firstS +
+        healthyRuns * (runS + aroundRunSeconds(backend)) +
+        runS * Math.min(1, ended / requests),
+    );
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
