@@ -248,9 +248,10 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 async function run(course: Course, options: ValidateOptions): Promise<Validated> {
   const { signal = new AbortController().signal, onNote, directory } = options;
   const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
+  const { document } = loaded;
   const { backend } = settings;
-  const onSeconds = (done: number): void =>
-    options.onProgress?.({ done, total: Math.ceil(beforeS + effort.seconds) });
+  const total = Math.ceil(beforeS + effort.seconds);
+  const onSeconds = (done: number): void => options.onProgress?.({ done, total });
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
   const logs: (readonly string[])[] = [];
@@ -265,10 +266,10 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
     const afterwards = configurations.map((one) => one.document);
     const place = { inventory, afterwards, onEvent: onNote, signal };
     if (backend === "replay") giveBack = await holdFor([], afterwards, place);
-    else hosts = await openHosts({ ...place, document: loaded.document, folder: inputs.folder });
+    else hosts = await openHosts({ ...place, document, folder: inputs.folder });
     const served =
       hosts === null
-        ? replaySide(loaded.document)
+        ? replaySide(document)
         : await realSide(options, loaded, { hosts, workers }, signal);
     notes = validationNotes(loaded, served.models, inventory);
     if (needsPilot(loaded)) {
@@ -283,7 +284,7 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
       if (performance.now() + 1000 * leastS > deadlineMs) break;
       const side = { ...served, inputs, signal };
       const one = await validateOne(course, i, side, { onNote, onSeconds });
-      results.push(withNotes(one.result, realised(configuration.document, inputs), effort));
+      results.push(withNotes(one.result, configuration.document, inputs, effort));
       evidences.push(one.evidence);
       logs.push(one.logs);
       if (directory !== undefined) writeLogs(directory, i, one.logs);
@@ -324,22 +325,19 @@ function validateOne(
   { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   { onNote, onSeconds }: Pick<Watch, "onNote"> & { readonly onSeconds: (done: number) => void },
 ) {
-  const { settings, configurations, inventory, forecasts, beforeS, deadlineMs } = course;
+  const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
-  const { repeats, share } = course.effort;
+  const { repeats, share } = effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
   const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
   const firstS = beforeS + before + startSeconds(backend);
+  const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
-  const requests = Math.max(1, (forecasts[index].requests * runS) / forecasts[index].seconds);
+  const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
   let healthyRuns = 0;
   const at = (ended: number): number =>
-    Math.floor(
-      firstS +
-        healthyRuns * (runS + aroundRunSeconds(backend)) +
-        runS * Math.min(1, ended / requests),
-    );
+    Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
@@ -357,22 +355,17 @@ function validateOne(
   });
 }
 
-/** Message costs that were measured here take the place of assumed ones. */
-function realised(
-  document: ScenarioDocument,
-  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
-): ScenarioDocument {
-  if (overheadProfile === undefined) return document;
-  return { ...document, cluster: { ...document.cluster, overheadProfile: "measured" } };
-}
-
 /** Adds notes on terms of the prediction that real runs lack, and on windows that the budget cut. */
 function withNotes(
   result: ValidationResult,
-  document: ScenarioDocument,
+  { cluster, ...document }: ScenarioDocument,
+  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
   { share }: Effort,
 ): ValidationResult {
-  const terms = simulatedOnlyTerms(document);
+  // Message costs that were measured here take the place of assumed ones.
+  const real =
+    overheadProfile === undefined ? cluster : { ...cluster, overheadProfile: "measured" };
+  const terms = simulatedOnlyTerms({ ...document, cluster: real });
   const notes = [
     ...(result.notes ?? []),
     ...(terms.length === 0 ? [] : [`not realised by the cluster: ${terms.join(", ")}`]),
