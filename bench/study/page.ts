@@ -82,7 +82,7 @@ export function studyPage(findings: Findings): string {
   ].join("\n");
 }
 
-function claimSection({ claim, figures }: ClaimFindings): string[] {
+export function claimSection({ claim, figures }: ClaimFindings): string[] {
   return [
     "",
     `### ${claim.name}`,
