@@ -13,12 +13,13 @@ import {
   rawRequest,
   requestsOfJson,
 } from "../cluster/load/tensor-inputs.ts";
+import { asOwn } from "../cluster/protocol/batch-form.ts";
 import type {
   ModelMetadata,
   RequestContents,
   TensorMetadata,
 } from "../cluster/protocol/messages.ts";
-import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
+import { elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";

@@ -3,7 +3,7 @@ import { messageCosts } from "./message-costs.ts";
 
 const COSTS = {
   ...{ arrivalUs: 900, dispatchUs: 40, completionUs: 1000, receiveUs: 800 },
-  ...{ arrivals: 3, dispatches: 3, completions: 3, activeUs: 6000, cpuUs: 5000 },
+  ...{ arrivals: 3, dispatches: 3, completions: 3 },
 };
 
 describe("messageCosts", () => {

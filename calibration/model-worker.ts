@@ -2,15 +2,9 @@
 
 import type { Machine, RemoteWorker } from "../cluster/machines/machine.ts";
 import { type Child, startChild } from "../cluster/processes/child.ts";
+import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/batch-form.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import type { ModelMetadata } from "../cluster/protocol/messages.ts";
-import {
-  bytesTensor,
-  elementsOf,
-  jobTensors,
-  type TensorsByTask,
-  wireTensors,
-} from "../cluster/protocol/tensors.ts";
 import { readIdentity } from "../cluster/security/certificate-files.ts";
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
@@ -125,30 +119,21 @@ export class ModelWorker {
   }
 
   async call(batch: readonly JobInput[]): Promise<ModelCall> {
-    const payload = bytesTensor(
-      "payload",
-      batch.map((job) => job.payload),
-    );
-    const upstream = bytesTensor(
-      "upstream",
-      batch.map((job) => Buffer.from(job.upstream)),
-    );
-    const own = wireTensors(batch.map(({ tensors }) => tensors));
     const response = await this.#client.inferAsync({
       modelName: REPLICA,
-      inputs: [payload.tensor, upstream.tensor, ...own.tensors],
-      rawInputContents: [payload.raw, upstream.raw, ...own.raw],
+      ...batchContents(
+        batch.map((job) => job.payload),
+        batch.map((job) => Buffer.from(job.upstream)),
+        batch.map(({ tensors }) => tensors),
+      ),
     });
-    const { outputs: given, rawOutputContents: raw = [] } = response;
-    const texts = elementsOf(given, raw, "output") ?? [];
     const serviceUs = response.parameters?.service_us?.doubleParam;
-    if (serviceUs === undefined || texts.length !== batch.length) {
+    if (serviceUs === undefined) {
       throw new Fault("cluster-failure", `the worker of ${this.model} gave an incomplete answer`);
     }
-    const tensors = jobTensors(given, raw, batch.length);
-    const outputs = texts.map((text, i) => ({
+    const outputs = jobResults(response, batch.length).map(({ text, tensors }) => ({
       told: JSON.parse(Buffer.from(text).toString()) as JobOutput,
-      tensors: tensors?.[i][""] ?? [],
+      tensors,
     }));
     return { outputs, serviceUs };
   }

@@ -13,7 +13,6 @@ const MAX_FILE_LINES = 700;
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
 const APPROVED_LONG: Readonly<Record<string, string>> = {
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
-  "cluster/run/gateway.ts": "one object for all that callers and operators ask of a deployment",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
   "cluster/run/gateway-run.ts": "a kernel: the wall-clock driver of the dispatcher",
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",

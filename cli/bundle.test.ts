@@ -47,6 +47,15 @@ test("so has every command but those that are named, each in its file", () => {
   expect(missing).toEqual(new Set(UNBUNDLED_COMMANDS.map((command) => `cli/${command}.js`)));
 });
 
+test("of Node's deprecations, the program hides that of addresses as server names alone", () => {
+  const warn = (code: string) => `process.emitWarning("old", "DeprecationWarning", "${code}");`;
+  const program = `await import(process.argv[1]); ${warn("DEP0123")} ${warn("DEP0999")}`;
+  const words = ["--input-type=module", "-e", program, join(ROOT, "dist/cli/tandem.js")];
+  const given = [...words, "check", SCENARIO];
+  const { stderr } = spawnSync(process.execPath, given, { encoding: "utf8" });
+  expect(stderr.match(/DEP0\d+/g)).toEqual(["DEP0999"]);
+});
+
 test.runIf(IS_LONG)(
   "what V8 has compiled may be torn, of another version or missing: the command runs",
   () => {

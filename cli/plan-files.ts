@@ -1,7 +1,7 @@
 /** A planned scenario as a file in a folder of its own: it names its data files from there. */
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
-import { isKnownLabels } from "../core/scenario/check-models.ts";
+import { isKnownLabels } from "../core/scenario/implementation-kinds.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 

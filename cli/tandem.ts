@@ -5,8 +5,11 @@ import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
 type Main = typeof import("./run.ts");
 
-// grpc-js names servers by their addresses, which Node deprecates: no user can mend that.
-process.noDeprecation = true;
+// grpc-js names servers by their addresses, which Node deprecates (DEP0123): no user can mend that.
+const printers = process.listeners("warning");
+process.removeAllListeners("warning").on("warning", (warning: NodeJS.ErrnoException) => {
+  if (warning.code !== "DEP0123") for (const print of printers) print(warning);
+});
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));
 const main = elsewhere ? undefined : (loadBundle()?.exports as Main | undefined);
 (main ?? (await import("./run.ts"))).run();

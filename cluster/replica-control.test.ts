@@ -148,6 +148,16 @@ async function restartGateway(): Promise<void> {
 }
 
 if (IS_LONG) {
+  it("a replica that did not come up leaves no batching to the next of its name", async () => {
+    const { address } = deployment.workers[0];
+    const batch = { maxBatch: 3, waitMs: 2 };
+    const failed = await control("POST", "", { task: "first", address, batch });
+    expect(failed.status).toBe(502);
+    const added = await control("POST", "", { task: "first" });
+    expect(added).toMatchObject({ status: 201, value: { name: "first-2", batch: null } });
+    await control("DELETE", "/first-2");
+  });
+
   it("another replica does the work of one that is removed at once", async () => {
     await control("POST", "", { task: "second" });
     const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));

@@ -8,6 +8,7 @@ import { assert } from "./fault.ts";
 import { breakable } from "./fault-causes.ts";
 import { listOf } from "./hot-path.ts";
 import {
+  excessUs,
   type PlacedNode,
   type Placement,
   placeReplicas,
@@ -15,7 +16,7 @@ import {
   variantsOf,
 } from "./placement.ts";
 import { expectedHitRatio } from "./prediction-cache.ts";
-import { excessUs, type OverheadProfile, type Profile } from "./profile.ts";
+import type { OverheadProfile, Profile } from "./profile.ts";
 import { shapeOf } from "./random/sampler.ts";
 import type {
   ClusterDocument,

@@ -42,10 +42,10 @@ export class Fault extends Error {
     code: FaultCode,
     message: string,
     options: {
-      hint?: string;
+      hint?: string | undefined;
       cause?: unknown;
       issues?: readonly Issue[];
-      retryAfterMs?: number;
+      retryAfterMs?: number | undefined;
     } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -4,8 +4,10 @@
  * equal terms, of those with memory and resources for its model. An explicit placement is taken as written, before
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
+import type { OverheadProfile } from "./profile.ts";
 import type { ConfigurationResult } from "./results.ts";
 import type { ClusterDocument, ModelDocument, Parts, TaskDocument } from "./scenario/schema.ts";
+import { meanOf } from "./statistics/estimate.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -265,4 +267,12 @@ export function memoryNeed(models: Iterable<LoadedModel>): MemoryNeed {
     else if (largest === null || model.memoryMb > largest.memoryMb) largest = model;
   }
   return { alwaysMb, largest, totalMb: alwaysMb + (largest?.memoryMb ?? 0) };
+}
+
+/** Mean round trip of a node's link beyond that of the nearest machine, µs; 0 for a node that was not measured. */
+export function excessUs(links: OverheadProfile["links"] = {}, node: string): number {
+  const meanUs = ({ rttUs }: (typeof links)[string]): number => meanOf(rttUs);
+  const own = links[node];
+  if (own === undefined) return 0;
+  return meanUs(own) - Math.min(...Object.values(links).map(meanUs));
 }

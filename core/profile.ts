@@ -4,7 +4,6 @@
  */
 
 import { z } from "zod";
-import { meanOf } from "./statistics/estimate.ts";
 
 /** Equally probable quantiles (mid-points), ascending, in microseconds. */
 const quantilesUs = z.array(z.number().nonnegative()).min(1);
@@ -78,11 +77,3 @@ export const overheadProfileSchema = z.strictObject({
 
 export type Profile = z.infer<typeof profileSchema>;
 export type OverheadProfile = z.infer<typeof overheadProfileSchema>;
-
-/** Mean round trip of a node's link beyond that of the nearest machine, µs; 0 for a node that was not measured. */
-export function excessUs(links: OverheadProfile["links"] = {}, node: string): number {
-  const meanUs = ({ rttUs }: (typeof links)[string]): number => meanOf(rttUs);
-  const own = links[node];
-  if (own === undefined) return 0;
-  return meanUs(own) - Math.min(...Object.values(links).map(meanUs));
-}

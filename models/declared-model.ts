@@ -12,7 +12,7 @@ import type { Placement } from "./image.ts";
 import { imageSteps } from "./image-steps.ts";
 import { outputSteps } from "./output-steps.ts";
 import { settle, type TaskInput, type TaskModel, type TaskOutput } from "./task-model.ts";
-import { checkedTensor, type Tensor, type TensorSpec } from "./tensor.ts";
+import { checkedTensor, encodeBytes, type Tensor, type TensorSpec } from "./tensor.ts";
 
 export type Declaration = Pick<
   ImplementationDocument,
@@ -136,10 +136,8 @@ function tensorFeeds({ inputs }: Engine, { tensors = [], payload, upstream }: Ta
 /** A payload of bytes is the one element of a model's only input, if that takes BYTES. */
 function bytesFeed(spec: TensorSpec, inputs: number, payload: Uint8Array): Tensor | null {
   if (inputs !== 1 || spec.datatype !== "BYTES" || payload.length === 0) return null;
-  const raw = Buffer.alloc(4 + payload.length);
-  raw.writeUInt32LE(payload.length, 0);
-  raw.set(payload, 4);
-  return { name: spec.name, datatype: "BYTES", shape: spec.shape.map(() => 1), raw };
+  const shape = spec.shape.map(() => 1);
+  return { name: spec.name, datatype: "BYTES", shape, raw: encodeBytes([payload]) };
 }
 
 /**

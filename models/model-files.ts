@@ -1,8 +1,6 @@
 /** The files that models read when they open, so that a worker on another machine can have them. */
+import { isKnownLabels } from "../core/scenario/implementation-kinds.ts";
 import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
-
-/** Class names that are no file. */
-const KNOWN_LABELS = ["coco", "coco-91"];
 
 /** Paths as written, each once. Credentials are none of them: they stay where they are. */
 export function filesOf(implementations: readonly ImplementationDocument[]): readonly string[] {
@@ -12,7 +10,7 @@ export function filesOf(implementations: readonly ImplementationDocument[]): rea
       ssd?.anchors,
       ctc?.characters,
       ...[yolo?.labels, ssd?.labels, topK?.labels].filter(
-        (labels) => typeof labels === "string" && !KNOWN_LABELS.includes(labels),
+        (labels) => typeof labels === "string" && !isKnownLabels(labels),
       ),
     ]),
   ]);

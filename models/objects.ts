@@ -99,7 +99,7 @@ function decodeBox(
   const centreX = (x0 + x1) / 2 + tx * centreVariance * (x1 - x0);
   const halfHeight = (Math.exp(th * sizeVariance) * (y1 - y0)) / 2;
   const halfWidth = (Math.exp(tw * sizeVariance) * (x1 - x0)) / 2;
-  const clip = (value: number) => Math.min(Math.max(value, 0), 1);
+  const clip = (value: number): number => clamp(value, 0, 1);
   return [
     clip(centreX - halfWidth),
     clip(centreY - halfHeight),
@@ -243,12 +243,6 @@ function decodeCorners(data: Float32Array, columns: number, minScore: number): D
   return found;
 }
 
-interface UpstreamObject {
-  readonly label: string;
-  readonly score: number;
-  readonly box: Box;
-}
-
 /**
  * The object of one of the labels with the most squared score times area, with a margin (a share of its
  * size) on each side, in whole pixels within `whole`; null when there is none.
@@ -285,10 +279,10 @@ export function bestObject(
  * The objects in another task's value, which may be of any shape; what is not an object is left
  * out.
  */
-function objectsOf(value: unknown): readonly UpstreamObject[] {
+function objectsOf(value: unknown): readonly DetectedObject[] {
   const { objects } = (value ?? {}) as { readonly objects?: unknown };
   if (!Array.isArray(objects)) return [];
-  return objects.filter((object: Partial<UpstreamObject> | null): object is UpstreamObject => {
+  return objects.filter((object: Partial<DetectedObject> | null): object is DetectedObject => {
     const box: unknown = object?.box;
     return (
       typeof object?.label === "string" &&

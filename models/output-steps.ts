@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { isKnownLabels } from "../core/scenario/check-models.ts";
+import { isKnownLabels } from "../core/scenario/implementation-kinds.ts";
 import type { PostprocessStep } from "../core/scenario/schema/implementation.ts";
 import type { Placement } from "./image.ts";
 import { type Detection, decodeSsd, decodeYolo, objectsOutput, suppress } from "./objects.ts";
@@ -13,6 +13,7 @@ import {
   elementCount,
   floatsOf,
   floatTensor,
+  numbersOf,
   type Tensor,
   type TensorSpec,
 } from "./tensor.ts";
@@ -309,52 +310,10 @@ function told(tensor: Tensor): ToldTensor {
   return { name, datatype, shape, data: elementsOf(tensor) };
 }
 
-function elementsOf(tensor: Tensor): readonly (number | string)[] {
-  const { datatype, raw, shape } = tensor;
-  switch (datatype) {
-    case "BYTES":
-      return decodeStrings(raw, elementCount(shape));
-    case "INT64":
-    case "UINT64":
-      return bigElements(raw, datatype === "INT64");
-    case "FP64":
-      return [...new Float64Array(new Uint8Array(raw).buffer)];
-    case "BOOL":
-    case "UINT8":
-      return [...raw];
-    case "INT8":
-      return [...new Int8Array(raw)];
-    case "UINT16":
-    case "INT16":
-    case "UINT32":
-      return smallElements(raw, datatype);
-    default:
-      return [...floatsOf(tensor)];
-  }
-}
-
-/** As numbers where they are exact, else as text. */
-function bigElements(raw: Uint8Array, signed: boolean): readonly (number | string)[] {
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  return Array.from({ length: raw.length / 8 }, (_, i) => {
-    const value = signed ? view.getBigInt64(8 * i, true) : view.getBigUint64(8 * i, true);
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : String(value);
-  });
-}
-
-function smallElements(
-  raw: Uint8Array,
-  datatype: "UINT16" | "INT16" | "UINT32",
-): readonly number[] {
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  if (datatype === "UINT32") {
-    return Array.from({ length: raw.length / 4 }, (_, i) => view.getUint32(4 * i, true));
-  }
-  const isSigned = datatype === "INT16";
-  return Array.from({ length: raw.length / 2 }, (_, i) =>
-    isSigned ? view.getInt16(2 * i, true) : view.getUint16(2 * i, true),
-  );
+/** 64-bit integers as numbers where they are exact, else as text. */
+function elementsOf({ datatype, raw, shape }: Tensor): readonly (number | string)[] {
+  if (datatype === "BYTES") return decodeStrings(raw, elementCount(shape));
+  return numbersOf(datatype, raw).map((value) => (typeof value === "bigint" ? `${value}` : value));
 }
 
 /**

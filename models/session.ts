@@ -9,6 +9,7 @@ import { Fault } from "../core/fault.ts";
 import type { Engine } from "./engine.ts";
 import type { ModelProvenance } from "./task-model.ts";
 import {
+  arrayOf,
   type Datatype,
   decodeStrings,
   elementCount,
@@ -43,27 +44,9 @@ const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
 };
 
 /** ONNX Runtime's name of each datatype. */
-const ARRAY_OF = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  INT8: Int8Array,
-  UINT16: Uint16Array,
-  INT16: Int16Array,
-  FP16: Uint16Array,
-  UINT32: Uint32Array,
-  INT32: Int32Array,
-  FP32: Float32Array,
-  UINT64: BigUint64Array,
-  INT64: BigInt64Array,
-  FP64: Float64Array,
-} as const;
-
 const TYPE_OF = Object.fromEntries(
   Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]),
 ) as Readonly<Record<Datatype, Ort.Tensor.Type>>;
-
-/** Bytes of the widest elements. */
-const ALIGNMENT = 8;
 
 /**
  * Opens an ONNX file; takes 80 to 300 ms on the CPU, seconds on other devices.
@@ -132,14 +115,8 @@ function toRuntime(ort: OnnxRuntime, { datatype, shape, raw }: Tensor): Ort.Tens
   if (datatype === "BYTES") {
     return new ort.Tensor("string", decodeStrings(raw, elementCount(shape)), shape);
   }
-  const array = ARRAY_OF[datatype];
-  const bytes = raw.byteOffset % ALIGNMENT === 0 ? raw : new Uint8Array(raw);
-  const data = new array(
-    bytes.buffer as ArrayBuffer,
-    bytes.byteOffset,
-    bytes.byteLength / array.BYTES_PER_ELEMENT,
-  );
-  return new ort.Tensor(TYPE_OF[datatype], data as Ort.Tensor.DataType, shape);
+  const data = arrayOf(datatype, raw) as Ort.Tensor.DataType;
+  return new ort.Tensor(TYPE_OF[datatype], data, shape);
 }
 
 function fromRuntime(name: string, tensor: Ort.Tensor): Tensor {
@@ -168,10 +145,8 @@ function openFault(path: string, provider: Provider, cause: unknown): Fault {
     [/opset|not implemented|No Op registered/i, "export the model for an older opset"],
   ];
   const hint = hints.find(([pattern]) => pattern.test(reason))?.[1];
-  return new Fault("invalid-input", `${path} does not open on ${provider}: ${lastLine(reason)}`, {
-    cause,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  const message = `${path} does not open on ${provider}: ${lastLine(reason)}`;
+  return new Fault("invalid-input", message, { cause, hint });
 }
 
 function runFault(inputs: readonly TensorSpec[], feeds: readonly Tensor[], cause: unknown): Fault {

@@ -7,24 +7,25 @@
 import { isUtf8 } from "node:buffer";
 import { Fault } from "../core/fault.ts";
 
-/** Bytes of one element; BYTES has no fixed size. */
-export const DATATYPES = {
-  BOOL: 1,
-  UINT8: 1,
-  INT8: 1,
-  UINT16: 2,
-  INT16: 2,
-  FP16: 2,
-  UINT32: 4,
-  INT32: 4,
-  FP32: 4,
-  UINT64: 8,
-  INT64: 8,
-  FP64: 8,
-  BYTES: 0,
+/** The typed array of each datatype of numbers; 16-bit floats as their bits. */
+export const ARRAYS = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  INT8: Int8Array,
+  UINT16: Uint16Array,
+  INT16: Int16Array,
+  FP16: Uint16Array,
+  UINT32: Uint32Array,
+  INT32: Int32Array,
+  FP32: Float32Array,
+  UINT64: BigUint64Array,
+  INT64: BigInt64Array,
+  FP64: Float64Array,
 } as const;
 
-export type Datatype = keyof typeof DATATYPES;
+export type NumericDatatype = keyof typeof ARRAYS;
+export type Datatype = NumericDatatype | "BYTES";
+type NumericArray = InstanceType<(typeof ARRAYS)[NumericDatatype]>;
 
 export interface Tensor {
   readonly name: string;
@@ -41,11 +42,28 @@ export interface TensorSpec {
 }
 
 export function isDatatype(name: string): name is Datatype {
-  return Object.hasOwn(DATATYPES, name);
+  return name === "BYTES" || Object.hasOwn(ARRAYS, name);
+}
+
+/** Bytes of one element; 0 for BYTES, whose elements have any size. */
+function elementBytes(datatype: Datatype): number {
+  return datatype === "BYTES" ? 0 : ARRAYS[datatype].BYTES_PER_ELEMENT;
 }
 
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Elements of a shape. Throws Fault("invalid-input") for sizes that are no whole number from 0. */
+export function checkedCount({ name, shape }: Pick<Tensor, "name" | "shape">): number {
+  if (shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
+    throw new Fault("invalid-input", `tensor ${name} has shape [${shape}]`, {
+      hint: "a size is a whole number from 0",
+    });
+  }
+  const count = elementCount(shape);
+  if (Number.isSafeInteger(count)) return count;
+  throw new Fault("invalid-input", `tensor ${name} has too many elements: [${shape}]`);
 }
 
 /** Bound on the product of the other sizes of a tensor without elements: models allocate by them. */
@@ -57,23 +75,14 @@ const MAX_AROUND_NOTHING = 1024 * 1024;
  */
 export function checkedTensor(tensor: Tensor): Tensor {
   const { name, datatype, shape, raw } = tensor;
-  let count = 1;
-  let around = 1;
-  for (const length of shape) {
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw new Fault("invalid-input", `tensor ${name} has shape [${shape}]`, {
-        hint: "a size is a whole number from 0",
-      });
-    }
-    count *= length;
-    if (length > 0) around *= length;
-  }
+  const count = checkedCount(tensor);
+  const around = elementCount(shape.filter((size) => size > 0));
   if (count === 0 && around > MAX_AROUND_NOTHING) {
     throw new Fault("invalid-input", `tensor ${name} has nothing in the large shape [${shape}]`, {
       hint: `besides 0, sizes multiply to at most ${MAX_AROUND_NOTHING}`,
     });
   }
-  const size = DATATYPES[datatype];
+  const size = elementBytes(datatype);
   if (size === 0 || raw.length === count * size) return tensor;
   throw new Fault(
     "invalid-input",
@@ -87,27 +96,43 @@ export function floatTensor(name: string, shape: readonly number[], data: Float3
   return { name, datatype: "FP32", shape, raw };
 }
 
+/** Bytes of the widest elements. */
+const ALIGNMENT = 8;
+
+/** Raw contents as their datatype's array, without a copy where they are aligned. */
+export function arrayOf(datatype: NumericDatatype, raw: Uint8Array): NumericArray {
+  const array = ARRAYS[datatype];
+  const bytes = raw.byteOffset % ALIGNMENT === 0 ? raw : new Uint8Array(raw);
+  const count = raw.length / array.BYTES_PER_ELEMENT;
+  return new array(bytes.buffer as ArrayBuffer, bytes.byteOffset, count);
+}
+
+/** The elements of raw contents; 64-bit integers are numbers where those are exact, else bigints. */
+export function numbersOf(datatype: NumericDatatype, raw: Uint8Array): (number | bigint)[] {
+  const array = arrayOf(datatype, raw);
+  if (array instanceof BigInt64Array || array instanceof BigUint64Array) {
+    return Array.from(array, (value) => {
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : value;
+    });
+  }
+  return datatype === "FP16" ? Array.from(array, halfToNumber) : Array.from(array);
+}
+
 /** The contents as float32, without a copy where they are that already and aligned. */
-export function floatsOf(tensor: Tensor): Float32Array {
-  const { raw, datatype } = tensor;
-  const bytes = raw.byteOffset % 8 === 0 ? raw : new Uint8Array(raw);
-  const at = [bytes.buffer as ArrayBuffer, bytes.byteOffset] as const;
-  const count = elementCount(tensor.shape);
+export function floatsOf({ name, datatype, raw }: Tensor): Float32Array {
   switch (datatype) {
     case "FP32":
-      return new Float32Array(...at, count);
-    case "FP64":
-      return Float32Array.from(new Float64Array(...at, count));
-    case "INT32":
-      return Float32Array.from(new Int32Array(...at, count));
-    case "INT64":
-      return Float32Array.from(new BigInt64Array(...at, count), Number);
+      return arrayOf(datatype, raw) as Float32Array;
     case "FP16":
-      return Float32Array.from(new Uint16Array(...at, count), halfToNumber);
+      return Float32Array.from(arrayOf(datatype, raw) as Uint16Array, halfToNumber);
+    case "FP64":
+    case "INT32":
+    case "INT64":
     case "UINT8":
-      return Float32Array.from(bytes);
+      return Float32Array.from(arrayOf(datatype, raw) as ArrayLike<number>, Number);
     default:
-      throw new Fault("invalid-input", `the output ${tensor.name} is ${datatype}, no numbers`, {
+      throw new Fault("invalid-input", `the output ${name} is ${datatype}, no numbers`, {
         hint: "decoders read FP32, FP64, FP16, INT32, INT64 and UINT8",
       });
   }
@@ -131,7 +156,7 @@ export function stack(parts: readonly Tensor[]): Tensor {
 export function unstack(tensor: Tensor, rows: readonly number[]): readonly Tensor[] {
   const [total, ...rest] = tensor.shape as [number, ...number[]];
   const stride = elementCount(rest);
-  const size = DATATYPES[tensor.datatype];
+  const size = elementBytes(tensor.datatype);
   let at = 0;
   return rows.map((count) => {
     const start = at;
@@ -161,40 +186,81 @@ export function isStackable(a: Tensor, b: Tensor): boolean {
   );
 }
 
+/** A BYTES element follows its length in this many little-endian bytes. */
 const LENGTH_BYTES = 4;
 
-/** UTF-8 strings, each preceded by its length in four little-endian bytes. */
-export function encodeStrings(strings: readonly string[]): Uint8Array {
-  const encoded = strings.map((text) => Buffer.from(text, "utf8"));
-  const raw = Buffer.alloc(encoded.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
+/** Smaller elements are copied: that costs less than the check. */
+const LARGE_BYTES = 16 * 1024;
+
+/** Raw contents of a BYTES tensor. A single large element that was decoded is not copied. */
+export function encodeBytes(elements: readonly Uint8Array[]): Buffer {
+  if (elements.length === 1 && elements[0].length >= LARGE_BYTES) {
+    const encoded = encodedInPlace(elements[0]);
+    if (encoded !== null) return encoded;
+  }
+  let size = 0;
+  for (const { length } of elements) size += LENGTH_BYTES + length;
+  const raw = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const bytes of encoded) {
-    at = raw.writeUInt32LE(bytes.length, at);
-    at += bytes.copy(raw, at);
+  for (const element of elements) {
+    raw.writeUInt32LE(element.length, at);
+    raw.set(element, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + element.length;
   }
   return raw;
 }
 
-/** Throws Fault("invalid-input") when `raw` is not just `count` strings. */
-export function decodeStrings(raw: Uint8Array, count: number): string[] {
-  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  const strings: string[] = [];
+/** The element with its length, if the length precedes it in memory, as after decoding. */
+function encodedInPlace({ buffer, byteOffset, length }: Uint8Array): Buffer | null {
+  if (byteOffset < LENGTH_BYTES) return null;
+  const encoded = Buffer.from(buffer, byteOffset - LENGTH_BYTES, LENGTH_BYTES + length);
+  return encoded.readUInt32LE(0) === length ? encoded : null;
+}
+
+/**
+ * The elements of a BYTES tensor as views into `raw`, without copies.
+ * Throws Fault("invalid-input") when `raw` is not exactly `count` well-formed elements.
+ */
+export function bytesElements(raw: Uint8Array, count: number): readonly Buffer[] {
+  const bytes = asBuffer(raw);
+  const elements: Buffer[] = [];
   let at = 0;
-  while (at + LENGTH_BYTES <= bytes.length) {
+  while (at < raw.length) {
     const start = at + LENGTH_BYTES;
-    at = start + bytes.readUInt32LE(at);
-    if (at > bytes.length) break;
-    const element = bytes.subarray(start, at);
-    if (!isUtf8(element)) {
-      throw new Fault(
-        "invalid-input",
-        `element ${strings.length} is no UTF-8, as strings are here`,
-      );
-    }
-    strings.push(element.toString());
+    if (start > raw.length) throw malformed("ends within the length of an element");
+    const end = start + bytes.readUInt32LE(at);
+    if (end > raw.length) throw malformed("ends within an element");
+    if (elements.length === count) throw malformed(`has more than the ${count} of its shape`);
+    elements.push(bytes.subarray(start, end));
+    at = end;
   }
-  if (at === bytes.length && strings.length === count) return strings;
-  throw new Fault("invalid-input", `${raw.length} bytes are not the ${count} strings of the shape`);
+  if (elements.length !== count) {
+    throw malformed(`has ${elements.length} elements where its shape says ${count}`);
+  }
+  return elements;
+}
+
+function malformed(what: string): Fault {
+  return new Fault("invalid-input", `the raw contents of a BYTES tensor ${what}`);
+}
+
+/** The same bytes, with a buffer's methods. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Strings as elements of a BYTES tensor, in UTF-8. */
+export function encodeStrings(strings: readonly string[]): Uint8Array {
+  return encodeBytes(strings.map((text) => Buffer.from(text)));
+}
+
+/** Throws Fault("invalid-input") when `raw` is not just `count` strings in UTF-8. */
+export function decodeStrings(raw: Uint8Array, count: number): string[] {
+  return bytesElements(raw, count).map((element, i) => {
+    if (isUtf8(element)) return element.toString();
+    throw new Fault("invalid-input", `element ${i} is no UTF-8, as strings are here`);
+  });
 }
 
 /** A number of 16 bits. Source: IEEE 754-2019, binary16. */

@@ -1,4 +1,5 @@
 /** `npm run evaluate -- DIR`: how well cars and plates are read on your own pictures. */
+import { parseArgs } from "node:util";
 import { Fault } from "../../core/fault.ts";
 import { type Evaluation, evaluate } from "./evaluate.ts";
 
@@ -6,8 +7,6 @@ const USAGE = `usage: npm run evaluate -- DIR [--sides 224,320,480,640] [--json]
   Reads the pictures of DIR. Their plates are in DIR/labels.csv (columns file,plate), in NAME.txt
   beside each picture (its last word), or in the picture's name (car-5AU5341.jpg).
 `;
-const SIDES = [224, 320, 480, 640];
-
 function text({ images, vehicles, sides }: Evaluation): string {
   const missed = images.flatMap(({ file, truth, vehicle, read }) => {
     const wrong = Object.entries(read).filter(([, plate]) => plate !== truth);
@@ -28,31 +27,33 @@ function text({ images, vehicles, sides }: Evaluation): string {
   ].join("\n");
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const at = args.indexOf("--sides");
-  const sides = at < 0 ? SIDES : (args[at + 1] ?? "").split(",").map(Number);
-  const [dir] = args.filter((arg, i) => !arg.startsWith("--") && (at < 0 || i !== at + 1));
-  if (dir === undefined || args.includes("--help")) {
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: {
+      sides: { type: "string", default: "224,320,480,640" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+    allowPositionals: true,
+  });
+  const sides = values.sides.split(",").map(Number);
+  const [dir] = positionals;
+  if (dir === undefined || values.help) {
     process.stdout.write(USAGE);
-    return dir === undefined && !args.includes("--help") ? 2 : 0;
+    return values.help ? 0 : 2;
   }
   const evaluation = await evaluate(dir, sides, (done, total) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${done}/${total} `);
   });
-  process.stdout.write(
-    args.includes("--json") ? `${JSON.stringify(evaluation)}\n` : text(evaluation),
-  );
+  process.stdout.write(values.json ? `${JSON.stringify(evaluation)}\n` : text(evaluation));
   return 0;
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    if (!(error instanceof Fault)) throw error;
-    const hint = error.hint === undefined ? "" : `\nhint: ${error.hint}`;
-    process.stderr.write(`evaluate: ${error.message}${hint}\n`);
-    process.exitCode = 2;
-  },
-);
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Fault)) throw error;
+  const hint = error.hint === undefined ? "" : `\nhint: ${error.hint}`;
+  process.stderr.write(`evaluate: ${error.message}${hint}\n`);
+  process.exitCode = 2;
+}

@@ -1,7 +1,8 @@
 /** The deployment that is fuzzed: real processes, pipelines that echo, look at pictures and add tensors. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
+import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 
@@ -78,10 +79,7 @@ export async function startTarget(token: string, tokens: string): Promise<FuzzTa
 
 /** Figures that show a leak: resident memory, open files and sockets. Linux only; else null. */
 export function footprint(pid: number): { rssMib: number; files: number } | null {
-  try {
-    const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-    return { rssMib: Number(kib) / 1024, files: readdirSync(`/proc/${pid}/fd`).length };
-  } catch {
-    return null;
-  }
+  const bytes = residentBytes(pid);
+  if (bytes === 0) return null;
+  return { rssMib: bytes / 2 ** 20, files: readdirSync(`/proc/${pid}/fd`).length };
 }

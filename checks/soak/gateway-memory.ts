@@ -1,6 +1,6 @@
 /** A process's resident memory over its life, as Linux tells it. */
-import { readFileSync } from "node:fs";
 import { DEFAULT_BOUNDS } from "../../cluster/run/specification.ts";
+import { residentBytes } from "../../cluster/worker/served-command.ts";
 
 /** Share of the longest life that is warm-up, and its least duration: until then the table of answers fills. */
 const WARM_UP_SHARE = 0.3;
@@ -28,13 +28,8 @@ export class GatewayMemory {
   readonly #samples: Sample[] = [];
 
   sample(pid: number, atS: number): void {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      const kib = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]);
-      if (kib > 0) this.#samples.push({ pid, atS, mib: kib / 1024 });
-    } catch {
-      // It has ended, or this is no Linux.
-    }
+    const mib = residentBytes(pid) / 2 ** 20;
+    if (mib > 0) this.#samples.push({ pid, atS, mib });
   }
 
   /** Null where no life was long enough, or the system does not tell. */

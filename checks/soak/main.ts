@@ -1,19 +1,9 @@
 /** `npm run soak`: a deployment under load and under faults, and what came of it. */
 import { availableParallelism } from "node:os";
 import yargs from "yargs";
-import { FAULTS, type FaultKind } from "./faults.ts";
+import { FAULTS } from "./faults.ts";
 import type { FaultEnd, FaultRecord } from "./recovery.ts";
 import { type SoakOptions, type SoakResult, soak } from "./soak.ts";
-
-interface Given {
-  readonly seconds: number;
-  readonly rate: number;
-  readonly workers: number;
-  readonly seed: string;
-  readonly faults: readonly FaultKind[];
-  readonly verbose: boolean;
-  readonly json: boolean;
-}
 
 const FAILED = 4;
 const MOST_GROWTH = 0.05;
@@ -27,7 +17,7 @@ function between(least: number, most: number, otherwise: number, describe: strin
   return { type: "number", default: otherwise, describe, coerce } as const;
 }
 
-const given: Given = await yargs(process.argv.slice(2))
+const given = await yargs(process.argv.slice(2))
   .scriptName("npm run soak --")
   .usage(
     "$0 [options]\n\nServes calls while something happens to a process every second. Exit code 4 when a " +

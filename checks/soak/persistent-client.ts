@@ -6,6 +6,7 @@
  */
 
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { payloadRequest } from "../../cluster/load/tensor-inputs.ts";
 import type { InferenceClient, InferStreamCall } from "../../cluster/protocol/client.ts";
 import {
   controlMessage,
@@ -15,7 +16,7 @@ import {
   type ModelStreamInferResponse,
 } from "../../cluster/protocol/messages.ts";
 import { errorOfAnswer, PUSHBACK_TRAILER, trailerOf } from "../../cluster/protocol/status.ts";
-import { bytesTensor, elementsOf } from "../../cluster/protocol/tensors.ts";
+import { outputText } from "../../cluster/protocol/tensors.ts";
 
 const STREAMS = 8;
 const FIRST_PAUSE_MS = 40;
@@ -137,13 +138,11 @@ export class PersistentClient {
   }
 
   #request({ key, payload }: Call, id: string): ModelInferRequest {
-    const { tensor, raw } = bytesTensor("payload", [payload]);
     const parameters = {
       idempotency_key: { stringParam: key },
       [DEADLINE_PARAMETER]: { int64Param: this.#times.attemptMs },
     };
-    const inputs = [tensor];
-    return { modelName: this.#pipeline, id, parameters, inputs, rawInputContents: [raw] };
+    return { modelName: this.#pipeline, id, parameters, ...payloadRequest(payload) };
   }
 
   #sendAlone(attempt: Attempt, request: ModelInferRequest): void {
@@ -189,8 +188,7 @@ export class PersistentClient {
 
   #result(attempt: Attempt, response: ModelInferResponse): void {
     const { call } = attempt;
-    const [output] = elementsOf(response.outputs, response.rawOutputContents ?? [], "output") ?? [];
-    const text = Buffer.from(output ?? []).toString();
+    const text = outputText(response);
     if (++attempt.answers > 1 || (call.text !== null && call.text !== text)) this.surplus++;
     call.text ??= text;
     if (!attempt.open || call.done) return;

@@ -18,6 +18,7 @@ import {
   type Tensor as WireTensor,
 } from "../protocol/messages.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
+import type { Gateway } from "../run/gateway.ts";
 import type { Answer, RequestError, Submission, Ticket } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
@@ -88,7 +89,7 @@ export function callPipeline(
   const [{ tensors }] = contents;
   const submit = (): (() => void) => {
     if (tensors !== undefined) model.checkInputs(tensors);
-    return submitAll(models, message, contents, options, answer);
+    return submitAll(models, model.counts, message, contents, options, answer);
   };
   const isKnown = tensors === undefined || model.knowsInputs;
   return isKnown ? submit() : afterLearning(model, submit, answer);
@@ -132,14 +133,13 @@ function outcomeOf(
 
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function submitAll(
-  models: PipelineModels,
+  { gateway }: PipelineModels,
+  counts: ModelCounts,
   message: ModelInferRequest,
   contents: readonly Contents[],
   options: CallOptions,
   answer: PipelineAnswer,
 ): () => void {
-  const { gateway } = models;
-  const { counts } = models.named(message.modelName);
   const answers: Answer[] = [];
   const tickets: Ticket[] = [];
   let waiting = contents.length;
@@ -151,7 +151,7 @@ function submitAll(
     answers[i] = given;
     const isLast = --waiting === 0 && !done;
     const { error, response } = isLast
-      ? outcomeOf(given, () => responseOf(models, message, answers))
+      ? outcomeOf(given, () => responseOf(gateway, message, answers))
       : { error: answerError(given), response: null };
     count(counts, given, error, gateway.specification.timeScale);
     if (done || (error === null && !isLast)) return;
@@ -280,13 +280,12 @@ function count(
 }
 
 function responseOf(
-  models: PipelineModels,
+  gateway: Gateway,
   message: ModelInferRequest,
   answers: readonly Answer[],
 ): ModelInferResponse {
-  const { takenAtUs, traceparent } = answers[0].request;
-  const { gateway } = models;
-  const { tasks } = gateway.system.pipelines[answers[0].request.pipeline];
+  const { takenAtUs, traceparent, pipeline } = answers[0].request;
+  const { tasks } = gateway.system.pipelines[pipeline];
   const { outputs, raw } = outputsOf(message, tasks, answers, gateway.run.messages);
   const parameters: Record<string, InferParameter> = {
     residence_us: { doubleParam: monotonicUs() - takenAtUs },
@@ -325,6 +324,6 @@ function answerError({ outcome, error }: Answer): Fault | null {
   }
 }
 
-function faultOf({ code, message, retryAfterMs }: RequestError): Fault {
-  return new Fault(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+function faultOf({ code, message, ...options }: RequestError): Fault {
+  return new Fault(code, message, options);
 }

@@ -74,19 +74,13 @@ function numbers(request: number, intendedUs: number): Parameters {
 }
 
 function completed(response: ModelInferResponse | undefined): LoadAnswer {
-  const residenceUs = response?.parameters?.residence_us?.doubleParam ?? Number.NaN;
+  const residenceUs = response?.parameters?.residence_us?.doubleParam;
   return { outcome: "completed", status: "OK", error: null, residenceUs };
 }
 
 function failed(error: ServiceError): LoadAnswer {
   const name = status[error.code] ?? `status ${error.code}`;
-  const { details, message } = error;
-  return {
-    outcome: outcomeOf(error),
-    status: name,
-    error: details || message,
-    residenceUs: Number.NaN,
-  };
+  return { outcome: outcomeOf(error), status: name, error: error.details || error.message };
 }
 
 function outcomeOf(error: ServiceError): Outcome {

@@ -126,7 +126,6 @@ class Exchange implements Dispatcher.DispatchHandler {
       outcome: outcomeOf(this.#status),
       status: success ? "OK" : status,
       error: success ? null : `${status}: ${this.#text}`,
-      residenceUs: Number.NaN,
       ...(success && this.#bytes <= this.#keepBytes
         ? { body: Buffer.concat(this.#chunks).toString() }
         : {}),
@@ -139,7 +138,6 @@ class Exchange implements Dispatcher.DispatchHandler {
       outcome: this.#aborted ? "cancelled" : "failed",
       status: code ?? error.name,
       error: message,
-      residenceUs: Number.NaN,
     });
   }
 }

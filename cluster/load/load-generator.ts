@@ -178,7 +178,9 @@ export class LoadGenerator {
       const { latencyUs, intendedUs, clientRoundTripUs } = records.columns;
       latencyUs[request] = nowUs - this.#dueUs(intendedUs[request]);
       // Several attempts: the remaining time includes pauses.
-      if (attempts === 1) clientRoundTripUs[request] = nowUs - sentUs - answer.residenceUs;
+      if (attempts === 1 && answer.residenceUs !== undefined) {
+        clientRoundTripUs[request] = nowUs - sentUs - answer.residenceUs;
+      }
     } else if (this.#errors.length < MAX_ERRORS) {
       this.#errors.push(`request ${request}: ${answer.error ?? answer.outcome}`);
     }

@@ -8,8 +8,6 @@ import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { selectQuantile } from "../../core/statistics/estimate.ts";
 import type { LoadResult } from "./specification.ts";
 
-/** The report of a load run from the client's side, with the health of the generator. */
-
 /** Percentiles of latencies. */
 const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
 

@@ -1,6 +1,5 @@
 /** The load generator's process, so that it has an event loop of its own. */
-import { Fault } from "../../core/fault.ts";
-import { reportProgress, runChild } from "../processes/child-side.ts";
+import { failureMessage, reportProgress, runChild } from "../processes/child-side.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { LoadGenerator, warmUp } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification, LoadTarget } from "./specification.ts";
@@ -21,18 +20,12 @@ runChild<LoadSpecification, null>(async (specification) => {
       .run(go.startAtMonotonicNs / 1000)
       .then(
         (result) => report({ kind: "result", result }),
-        (error: unknown) => report(failureOf(error)),
+        (error: unknown) => report(failureMessage(error)),
       )
       .finally(() => clearInterval(ticker));
   });
   return { ready: null, stop: () => target.close() };
 });
-
-function failureOf(error: unknown): LoadProgress {
-  if (!(error instanceof Fault)) return { kind: "error", message: String(error) };
-  const { message, hint } = error;
-  return { kind: "error", message, ...(hint === undefined ? {} : { hint }) };
-}
 
 function report(progress: LoadProgress): void {
   reportProgress(progress);

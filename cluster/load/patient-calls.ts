@@ -53,7 +53,6 @@ class RetryingCalls {
       outcome: "cancelled",
       status: "no answer in time",
       error: `no answer within ${client.timeoutMs} ms`,
-      residenceUs: Number.NaN,
     };
     this.#cancels = client.cancels;
     this.#options = options;

@@ -101,23 +101,32 @@ async function grpcTarget(
 async function restTarget(options: TargetOptions): Promise<TargetSpecification> {
   const { url, models, connections, access } = options;
   const tls = url.startsWith("https");
-  const shown = clientAccessOf({ ...access, tls });
-  const base = url.replace(/\/$/, "");
-  const path = (model: string): string => `${base}/v2/models/${encodeURIComponent(model)}`;
-  const metadata = async (model: string): Promise<ModelMetadata> => {
-    const { status, value } = await getJson(path(model), shown);
-    if (status === 200) return value as unknown as ModelMetadata;
-    throw new Fault("not-found", `${path(model)} was answered ${status}: ${String(value.error)}`);
-  };
-  const contents = await contentsFor(options, metadata);
+  const contents = await contentsFor(options, (model) => restModel(url, model, access));
   const endpoints = contents.map(({ pictures, tensors }, i) => ({
-    url: `${path(models[i])}/infer`,
+    url: `${modelPath(url, models[i])}/infer`,
     headers: {
       "content-type": pictures === null ? "application/json" : "application/octet-stream",
     },
     bodies: pictures ?? tensors.map((inputs) => Buffer.from(JSON.stringify({ inputs }))),
   }));
   return { kind: "http", endpoints, method: "POST", connections, access: { ...access, tls } };
+}
+
+function modelPath(url: string, model: string): string {
+  return `${url.replace(/\/$/, "")}/v2/models/${encodeURIComponent(model)}`;
+}
+
+/** A model's inputs and outputs, over REST. Rejects with Fault("not-found"). */
+export async function restModel(
+  url: string,
+  model: string,
+  access: Omit<TargetAccess, "tls">,
+): Promise<ModelMetadata> {
+  const path = modelPath(url, model);
+  const shown = clientAccessOf({ ...access, tls: url.startsWith("https") });
+  const { status, value } = await getJson(path, shown);
+  if (status === 200) return value as unknown as ModelMetadata;
+  throw new Fault("not-found", `${path} was answered ${status}: ${String(value.error)}`);
 }
 
 function plainTarget(options: TargetOptions): TargetSpecification {

@@ -45,8 +45,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       else if (progress.kind === "count") options.onProgress?.(progress);
       else {
         const { message, hint } = progress;
-        const why = hint === undefined ? {} : { hint };
-        reject(new Fault("cluster-failure", `the load generator failed: ${message}`, why));
+        reject(new Fault("cluster-failure", `the load generator failed: ${message}`, { hint }));
       }
     };
   });

@@ -1,6 +1,7 @@
 /** Messages between a load process and its parent, and the interface of a target. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import type { FailureMessage } from "../processes/child-side.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 
@@ -77,7 +78,7 @@ export interface LoadGo {
 export type LoadProgress =
   | { readonly kind: "count"; readonly sent: number; readonly ended: number }
   | { readonly kind: "result"; readonly result: LoadResult }
-  | { readonly kind: "error"; readonly message: string; readonly hint?: string };
+  | FailureMessage;
 
 /** The client's measurements. Arrays are by request, in order of arrival. */
 export interface LoadResult {
@@ -127,8 +128,8 @@ export interface LoadAnswer {
   readonly status: string;
   /** Null for a completed request. */
   readonly error: string | null;
-  /** Time in the server, as it reports it, µs; NaN where it does not. */
-  readonly residenceUs: number;
+  /** Time in the server, µs, where it reports it. */
+  readonly residenceUs?: number | undefined;
   /** The body of an answer, where the target keeps it. */
   readonly body?: string;
 }

@@ -1,13 +1,12 @@
 /** Tensors for requests: from a file in the protocol's JSON, or at random in a model's shapes. */
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
+import { checkedCount, encodeBytes } from "../../models/tensor.ts";
 import type { RequestContents, TensorMetadata } from "../protocol/messages.ts";
 import {
   bytesTensor,
-  DATATYPE_BYTES,
   DATATYPES,
-  elementCount,
-  encodeBytes,
+  elementCheck,
   encodeNumbers,
   type NumericElements,
 } from "../protocol/tensors.ts";
@@ -62,24 +61,17 @@ function checked(input: unknown, where: string): DataTensor {
   }
   if (!Array.isArray(shape)) throw problem("it needs a shape, as [1, 3]");
   const flat = Array.isArray(data) ? (data as unknown[]).flat(Number.POSITIVE_INFINITY) : [];
-  const count = elementCount({ name, datatype, shape: shape as number[] });
+  const count = checkedCount({ name, shape: shape as number[] });
   if (flat.length !== count) {
     throw problem(`its shape asks for ${count} elements, its data has ${flat.length}`);
   }
-  const wrong = flat.find((element) => !isElement(element, datatype));
+  const isElement =
+    datatype === "BYTES"
+      ? (element: unknown) => typeof element === "string"
+      : elementCheck(datatype);
+  const wrong = flat.find((element) => !isElement(element));
   if (wrong !== undefined) throw problem(`${JSON.stringify(wrong)} is no element of ${datatype}`);
   return { name, datatype, shape: shape as number[], data: flat as DataTensor["data"] };
-}
-
-function isElement(element: unknown, datatype: string): boolean {
-  if (datatype === "BYTES") return typeof element === "string";
-  if (datatype === "BOOL") return typeof element === "boolean";
-  if (/FP|BF/.test(datatype)) return typeof element === "number";
-  const bits = 8 * DATATYPE_BYTES[datatype];
-  const [low, high] = datatype.startsWith("U")
-    ? [0, 2 ** bits]
-    : [-(2 ** (bits - 1)), 2 ** (bits - 1)];
-  return Number.isInteger(element) && (element as number) >= low && (element as number) < high;
 }
 
 /** A random request for a model's inputs, determined by the seed. */
@@ -87,7 +79,7 @@ export function randomTensors(inputs: readonly TensorMetadata[], seed: string): 
   const stream = new RandomStream(seed, "load/inputs");
   return inputs.map(({ name, datatype, shape: asked }) => {
     const shape = asked.map((size) => (Number(size) < 0 ? ANY : Number(size)));
-    const length = elementCount({ name, datatype, shape });
+    const length = checkedCount({ name, shape });
     const draw = (): DataTensor["data"][number] => {
       if (/FP|BF/.test(datatype)) return stream.uniform();
       if (datatype === "BOOL") return stream.uniform() < 0.5;

@@ -21,7 +21,7 @@ import {
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
 import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
-import { contextOf, epochClock, type Tracing, traceparentOf } from "./tracing.ts";
+import { contextOf, epochMs, type Tracing, traceparentOf } from "./tracing.ts";
 
 interface JobSpans {
   readonly task: Span;
@@ -46,7 +46,6 @@ export class TraceSink implements RunSink {
   constructor({ tracer }: Tracing, system: System, { startUs, timeScale }: RunTime) {
     this.#tracer = tracer;
     this.#system = system;
-    const epochMs = epochClock();
     this.#time = (runUs) => epochMs(startUs + runUs * timeScale);
   }
 
@@ -163,7 +162,6 @@ export interface ComputedBatch {
 
 /** A worker's spans: one for each job, under the gateway's span, with links to the batch's other jobs. */
 export function computeSpans({ tracer }: Tracing): (batch: ComputedBatch) => void {
-  const epochMs = epochClock();
   return ({ traceparents, replica, task, startUs, endUs }) => {
     const contexts = traceparents.map((traceparent) => contextOf(traceparent));
     const links = contexts.map((context): Link | null => {

@@ -143,41 +143,16 @@ export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): str
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
 }
 
-/** Converts `monotonicUs` into milliseconds since the epoch, with fractions, alike in all processes. */
-export function epochClock(): (monotonicAtUs: number) => number {
-  const { originMs } = closest(Array.from({ length: LOOKS }, lookAtClocks));
-  return (atUs) => originMs + atUs / 1000;
-}
-
+/** Reads of two clocks, of which a busy machine may delay the second: the largest difference is right. */
 const LOOKS = 5;
+const ORIGIN_MS = Math.max(
+  ...Array.from(
+    { length: LOOKS },
+    () => performance.timeOrigin + performance.now() - monotonicUs() / 1000,
+  ),
+);
 
-interface ClockLook {
-  /** The wall clock at `monotonicUs` 0, ms. */
-  readonly originMs: number;
-  /** Largest error of `originMs`. */
-  readonly errorUs: number;
-}
-
-/**
- * Two clocks cannot be read at one instant, and a busy machine may stop a process between two reads for
- * longer than a batch takes. So this waits for the wall clock's next millisecond and bounds it by two
- * reads of the other clock.
- */
-function lookAtClocks(): ClockLook {
-  const sinceMs = Date.now();
-  let earliestUs = monotonicUs();
-  for (;;) {
-    const beforeUs = monotonicUs();
-    const nowMs = Date.now();
-    if (nowMs !== sinceMs) {
-      const latestUs = monotonicUs();
-      const errorUs = (latestUs - earliestUs) / 2;
-      return { originMs: nowMs - (earliestUs + errorUs) / 1000, errorUs };
-    }
-    earliestUs = beforeUs;
-  }
-}
-
-function closest(looks: readonly ClockLook[]): ClockLook {
-  return looks.reduce((best, look) => (look.errorUs < best.errorUs ? look : best));
+/** Converts `monotonicUs` into milliseconds since the epoch, with fractions, alike in all processes. */
+export function epochMs(monotonicAtUs: number): number {
+  return ORIGIN_MS + monotonicAtUs / 1000;
 }

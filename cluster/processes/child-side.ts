@@ -6,16 +6,19 @@
 import { Fault, type FaultCode, type Issue } from "../../core/fault.ts";
 import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
 
+/** An error, for another process or thread. */
+export interface FailureMessage {
+  readonly kind: "failed";
+  readonly message: string;
+  /** Absent for a bug. */
+  readonly code?: FaultCode;
+  readonly hint?: string | undefined;
+  readonly issues?: readonly Issue[];
+}
+
 export type ChildMessage<Ready> =
   | { readonly kind: "ready"; readonly value: Ready }
-  | {
-      readonly kind: "failed";
-      readonly message: string;
-      /** Absent for a bug. */
-      readonly code?: FaultCode;
-      readonly hint?: string;
-      readonly issues?: readonly Issue[];
-    }
+  | FailureMessage
   | { readonly kind: "progress"; readonly value: unknown }
   | { readonly kind: "alive" };
 
@@ -176,9 +179,9 @@ function fail(error: unknown): void {
   report(failureMessage(error), () => process.exit(1));
 }
 
-export function failureMessage(error: unknown): ChildMessage<never> {
+export function failureMessage(error: unknown): FailureMessage {
   const message = error instanceof Error ? error.message : String(error);
   if (!(error instanceof Fault)) return { kind: "failed", message };
   const { code, hint, issues } = error;
-  return { kind: "failed", message, code, issues, ...(hint === undefined ? {} : { hint }) };
+  return { kind: "failed", message, code, hint, issues };
 }

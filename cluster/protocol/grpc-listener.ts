@@ -17,7 +17,6 @@ import descriptor from "protobufjs/ext/descriptor/index.js";
 import { Fault } from "../../core/fault.ts";
 import { requireSafeBinding } from "../security/bind-address.ts";
 import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
-import { rotateWith } from "../security/security-files.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import type { GrpcAccess, PeerRoles } from "./grpc-guard.ts";
 
@@ -64,7 +63,7 @@ export async function listenGrpc(
             else socket.destroy();
           },
         );
-  if (identity !== null) rotateWith(files, server as TlsServer);
+  if (identity !== null) files.rotateIn(server as TlsServer);
   server.maxConnections = LIMITS.connections;
   await listen(server, host, port);
   return {

@@ -1,10 +1,16 @@
 /** Calls to a gateway's REST side. */
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { text as textOf } from "node:stream/consumers";
 import { Fault } from "../../core/fault.ts";
 import { type ClientAccess, httpsOptions, NO_ACCESS } from "../security/client-access.ts";
 
 const TIMEOUT_MS = 30_000;
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
 
 interface JsonAnswer {
   readonly status: number;
@@ -12,87 +18,66 @@ interface JsonAnswer {
 }
 
 /** Throws Fault("cluster-failure") when nothing answers, or not in JSON. */
-export function getJson(
+export async function getJson(
   url: string,
   access: ClientAccess = NO_ACCESS,
   timeoutMs = TIMEOUT_MS,
 ): Promise<JsonAnswer> {
-  return ask(url, access, null, timeoutMs);
+  return inJson(url, await send("GET", url, access, null, timeoutMs));
 }
 
-export function postJson(
+export async function postJson(
   url: string,
   body: object,
   access: ClientAccess = NO_ACCESS,
 ): Promise<JsonAnswer> {
-  return ask(url, access, JSON.stringify(body));
+  return inJson(url, await send("POST", url, access, JSON.stringify(body)));
 }
 
 /** Throws Fault("cluster-failure") when nothing answers. */
-export async function deleteAt(
-  url: string,
-  access: ClientAccess = NO_ACCESS,
-): Promise<{ readonly status: number; readonly text: string }> {
-  return send(url, access, null, TIMEOUT_MS, "DELETE");
+export function deleteAt(url: string, access: ClientAccess = NO_ACCESS): Promise<Answer> {
+  return send("DELETE", url, access);
 }
 
 /** The text of a successful answer. Throws Fault("cluster-failure") otherwise. */
 export async function getText(url: string, access: ClientAccess = NO_ACCESS): Promise<string> {
-  const { status, text } = await send(url, access, null);
+  const { status, text } = await send("GET", url, access);
   if (status >= 200 && status < 300) return text;
   throw new Fault("cluster-failure", `GET ${url} was answered ${status}: ${text}`);
 }
 
-async function ask(
-  url: string,
-  access: ClientAccess,
-  body: string | null,
-  timeoutMs?: number,
-): Promise<JsonAnswer> {
-  const { status, text } = await send(url, access, body, timeoutMs);
+function inJson(url: string, { status, text }: Answer): JsonAnswer {
   try {
     return { status, value: JSON.parse(text) as Record<string, unknown> };
   } catch (cause) {
-    throw new Fault("cluster-failure", `${url} did not answer in JSON (status ${status})`, {
-      cause,
-    });
+    const message = `${url} did not answer in JSON (status ${status})`;
+    throw new Fault("cluster-failure", message, { cause });
   }
 }
 
 function send(
+  method: string,
   url: string,
   access: ClientAccess,
-  body: string | null,
+  body: string | null = null,
   timeoutMs = TIMEOUT_MS,
-  method = body === null ? "GET" : "POST",
-): Promise<{ status: number; text: string }> {
+): Promise<Answer> {
   const headers = {
     ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
     ...(body === null ? {} : { "content-type": "application/json" }),
   };
-  const options = {
-    method,
-    headers,
-    signal: AbortSignal.timeout(timeoutMs),
-    ...httpsOptions(access),
-  };
+  const signal = AbortSignal.timeout(timeoutMs);
+  const options = { method, headers, signal, ...httpsOptions(access) };
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => {
-      const why = options.signal.aborted ? `no answer within ${timeoutMs / 1000} s` : cause.message;
+      const why = signal.aborted ? `no answer within ${timeoutMs / 1000} s` : cause.message;
       reject(new Fault("cluster-failure", `${url} does not answer: ${why}`, { cause }));
     };
-    const request = (url.startsWith("https:") ? requestHttps : requestHttp)(
-      url,
-      options,
-      (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
-        answer.on("error", fail);
-        answer.on("end", () =>
-          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
-        );
-      },
-    );
+    const ask = url.startsWith("https:") ? requestHttps : requestHttp;
+    const request = ask(url, options, (answer) => {
+      const { statusCode: status = 0 } = answer;
+      textOf(answer).then((text) => resolve({ status, text }), fail);
+    });
     request.on("error", fail);
     request.end(body ?? undefined);
   });

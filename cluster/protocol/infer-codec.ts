@@ -8,6 +8,7 @@
  */
 import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";
+import { encodeBytes } from "../../models/tensor.ts";
 import { LIMITS } from "../security/limits.ts";
 import type {
   InferParameter,
@@ -17,7 +18,7 @@ import type {
   Parameters,
   Tensor,
 } from "./messages.ts";
-import { encodeBytes, encodeNumbers, type NumericElements } from "./tensors.ts";
+import { DATATYPE_BYTES, elementCheck, encodeNumbers, type NumericElements } from "./tensors.ts";
 
 /** The Open Inference Protocol over gRPC, as this system serves it. */
 export const PROTOCOL_FILE = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
@@ -209,9 +210,6 @@ const FIELD_OF: Readonly<Record<string, keyof TypedContents>> = {
   BYTES: "bytesContents",
 };
 
-/** Bits of the datatypes that are narrower than their field. */
-const NARROW: Readonly<Record<string, number>> = { INT8: 8, INT16: 16, UINT8: 8, UINT16: 16 };
-
 /** Raw contents of typed ones; none for elements in another datatype's field, or out of range. */
 function rawOf(datatype: string, contents: TypedContents | null): Buffer {
   const field = FIELD_OF[datatype];
@@ -225,18 +223,14 @@ function rawOf(datatype: string, contents: TypedContents | null): Buffer {
         "INT32",
         contents[field].flatMap(({ low, high }) => [low, high]),
       );
-    default:
-      return hasRoom(datatype, contents[field])
-        ? encodeNumbers(datatype, contents[field])
-        : NOTHING;
+    default: {
+      const elements: NumericElements = contents[field];
+      // Only these fields hold more than their datatypes.
+      const isNarrow = field.endsWith("intContents") && DATATYPE_BYTES[datatype] < 4;
+      if (isNarrow && !elements.every(elementCheck(datatype))) return NOTHING;
+      return encodeNumbers(datatype, elements);
+    }
   }
-}
-
-function hasRoom(datatype: string, elements: NumericElements): boolean {
-  const bits = NARROW[datatype];
-  if (bits === undefined) return true;
-  const least = datatype.startsWith("U") ? 0 : -(2 ** (bits - 1));
-  return elements.every((one) => Number(one) >= least && Number(one) < least + 2 ** bits);
 }
 
 const LENGTH = 2;

@@ -41,7 +41,7 @@ import {
   TRACEPARENT,
 } from "./messages.ts";
 import { BATCH_CHANNEL, CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS } from "./service.ts";
-import { answerOfError, statusOf } from "./status.ts";
+import { answerOfError, lastAnswer, statusOf } from "./status.ts";
 
 const LAST_STATUS_MS = 20;
 
@@ -230,9 +230,9 @@ function serveStream(handlers: InferenceHandlers, stream: InferServerStream): vo
     open.add(call);
     guarded(handlers, call, (error, value) => {
       open.delete(call);
-      const inferResponse = value as ModelInferResponse;
-      const answer = error === null ? { inferResponse } : answerOfError(request, error);
-      if (!stream.destroyed) stream.write(final(answer));
+      const answer =
+        error === null ? lastAnswer(value as ModelInferResponse) : answerOfError(request, error);
+      if (!stream.destroyed) stream.write(answer);
       if (ended && open.size === 0) stream.end();
     });
   };
@@ -282,12 +282,4 @@ function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnsw
   } catch (error) {
     answer(statusOf(error));
   }
-}
-
-/** Marks an answer as its request's last, as Triton does; here each request has one. */
-function final(answer: ModelStreamInferResponse): ModelStreamInferResponse {
-  const { inferResponse } = answer;
-  if (inferResponse == null) return answer;
-  const parameters = { ...inferResponse.parameters, triton_final_response: { boolParam: true } };
-  return { ...answer, inferResponse: { ...inferResponse, parameters } };
 }

@@ -18,16 +18,13 @@ import {
   PROTOCOL_FILE,
 } from "./infer-codec.ts";
 
-/** Largest message, gRPC or HTTP body, in bytes. */
-export const MAX_MESSAGE_BYTES = LIMITS.messageBytes;
-
 /**
  * Addresses are explicit, so proxies of the environment are off. The dispatcher retries, not the
  * channel; channel statistics and the retry layer cost a tenth of a small call.
  */
 export const CHANNEL_OPTIONS: ChannelOptions = {
-  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_receive_message_length": LIMITS.messageBytes,
+  "grpc.max_send_message_length": LIMITS.messageBytes,
   "grpc.enable_http_proxy": 0,
   "grpc.enable_retries": 0,
   "grpc.enable_channelz": 0,

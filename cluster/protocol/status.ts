@@ -6,7 +6,12 @@ import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/gr
 import protobuf from "protobufjs";
 import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
 import { LIMITS } from "../security/limits.ts";
-import type { InferParameter, ModelInferRequest, ModelStreamInferResponse } from "./messages.ts";
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelStreamInferResponse,
+} from "./messages.ts";
 
 /** Trailer with the fault's code, which a gRPC status only approximates. */
 const FAULT_TRAILER = "tandem-fault";
@@ -93,11 +98,11 @@ export function faultOf(error: ServiceError, what: string): Fault {
     named !== null && named in FAULTS ? (named as FaultCode) : byStatus(error);
   const pushback = Number(trailerOf(error, PUSHBACK_TRAILER) ?? Number.NaN);
   const [, reason] = NO_CONNECTION.exec(error.details) ?? [];
-  const hint = reason?.startsWith("Protocol error") ? SPEAKS_NO_GRPC : IS_IT_UP;
+  const noConnection = reason?.startsWith("Protocol error") ? SPEAKS_NO_GRPC : IS_IT_UP;
   return new Fault(code, `${what}: ${reason ?? (error.details || error.message)}`, {
     cause: error,
-    ...(reason === undefined ? {} : { hint }),
-    ...(Number.isFinite(pushback) ? { retryAfterMs: pushback } : {}),
+    hint: reason === undefined ? undefined : noConnection,
+    retryAfterMs: Number.isFinite(pushback) ? pushback : undefined,
   });
 }
 
@@ -137,9 +142,15 @@ export function answerOfError(
     if (value !== undefined) parameters[name] = { stringParam: value.toString() };
   }
   return {
+    ...lastAnswer({ modelName, id, outputs: [], parameters }),
     errorMessage: error.details || "failed",
-    inferResponse: { modelName, id, outputs: [], parameters },
   };
+}
+
+/** Marks an answer as its request's last, as Triton does; here each request has one. */
+export function lastAnswer(response: ModelInferResponse): ModelStreamInferResponse {
+  const parameters = { ...response.parameters, triton_final_response: { boolParam: true } };
+  return { inferResponse: { ...response, parameters } };
 }
 
 /** The error of requests without an answer when the server ends their stream. */

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Fault } from "../../core/fault.ts";
-import { bytesTensor, decodeBytes, elementsOf, encodeBytes } from "./tensors.ts";
+import { encodeBytes } from "../../models/tensor.ts";
+import { bytesTensor, decodeBytes, elementsOf } from "./tensors.ts";
 
 const elements = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 });
 

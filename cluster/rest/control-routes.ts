@@ -4,10 +4,14 @@ import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { gatewayStatusSchema } from "../../core/gateway-status.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
-import type { ReplicaBatching } from "../run/control-record.ts";
 import type { Gateway } from "../run/gateway.ts";
-import type { NewReplica, ReplicaControl } from "../run/replica-control.ts";
-import { type RunRequest, runRequestSchema } from "../run/run-request.ts";
+import {
+  changeSchema,
+  newReplicaSchema,
+  type ReplicaControl,
+  replicaSchema,
+} from "../run/replica-control.ts";
+import { runRequestSchema } from "../run/run-request.ts";
 import { checkSchedulerOf } from "../run/run-schedulers.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
@@ -47,9 +51,8 @@ function addRunRoutes(app: App, gateway: Gateway): void {
       body: runRequestSchema.meta({ examples: [{ seed: "1", scheduler: "fifo", log: true }] }),
     }),
     ({ body }) => {
-      const request = body as RunRequest;
-      if (request.scheduler !== undefined) checkSchedulerOf(request.scheduler, gateway.system);
-      gateway.reset(request);
+      if (body.scheduler !== undefined) checkSchedulerOf(body.scheduler, gateway.system);
+      gateway.reset(body);
       return { started: true };
     },
   );
@@ -151,47 +154,6 @@ function addFeedbackRoute(app: App, gateway: Gateway): void {
   );
 }
 
-const maxBatch = z.int().min(1).max(4096).describe("jobs that run together at most");
-const waitMs = z
-  .number()
-  .min(0)
-  .max(60_000)
-  .describe("how long a batch that is not full waits for more, from its first job");
-const batching = z.strictObject({ maxBatch, waitMs });
-
-const newReplicaSchema = z
-  .strictObject({
-    task: z.string().min(1).describe("the pipeline's task that it runs"),
-    node: z.string().min(1).optional().describe("a node of the scenario; default: one with room"),
-    batch: batching.optional().describe("default: as the scheduler says"),
-    address: z
-      .string()
-      .regex(/^[^\s/]+:\d{1,5}$/)
-      .optional()
-      .describe("host:port of a server that serves it already; default: a worker is started"),
-  })
-  .meta({ examples: [{ task: "detect", batch: { maxBatch: 4, waitMs: 5 } }] });
-
-const changeSchema = z
-  .strictObject({ maxBatch: maxBatch.optional(), waitMs: waitMs.optional() })
-  .refine((given) => given.maxBatch !== undefined || given.waitMs !== undefined, {
-    message: "give maxBatch, waitMs, or both",
-  })
-  .meta({ examples: [{ maxBatch: 8, waitMs: 20 }] });
-
-const replicaSchema = z
-  .strictObject({
-    name: z.string(),
-    task: z.string(),
-    node: z.string().nullable(),
-    address: z.string(),
-    state: z.enum(["starting", "up", "draining", "down"]),
-    batch: batching.nullable().describe("null: as the scheduler says"),
-    load: z.int().describe("jobs that wait at it or run on it"),
-    losses: z.int().describe("how often it was lost"),
-  })
-  .describe("done");
-
 function addReplicaRoutes(app: App, control: ReplicaControl): void {
   const describe = describer("admin", "replicas");
   const list = z.strictObject({ replicas: z.array(replicaSchema) }).describe("done");
@@ -212,7 +174,7 @@ function addReplicaRoutes(app: App, control: ReplicaControl): void {
       },
     ),
     async ({ body }, reply) => {
-      const added = await control.add(body as NewReplica);
+      const added = await control.add(body);
       const location = `/v1/replicas/${encodeURIComponent(added.name)}`;
       return reply.code(201).header("location", location).send(added);
     },
@@ -234,7 +196,7 @@ function addReplicaRoutes(app: App, control: ReplicaControl): void {
       description: "What is left out stays as it is. Its present batch is not touched.",
       ...{ params, body: changeSchema },
     }),
-    ({ params: { name }, body }) => control.change(name, body as Partial<ReplicaBatching>),
+    ({ params: { name }, body }) => control.change(name, body),
   );
   const gone = { 204: z.undefined().describe("it is gone") };
   const summary = "Remove a replica; what waits for it goes to the others";

@@ -3,9 +3,9 @@ import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { OUTPUT, PAYLOAD } from "../front/pipeline-tensors.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "../load/specification.ts";
-import { randomTensors, rawRequest } from "../load/tensor-inputs.ts";
+import { payloadRequest, randomTensors, rawRequest } from "../load/tensor-inputs.ts";
 import type { ModelInferResponse, RequestContents } from "../protocol/messages.ts";
-import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
+import { outputText } from "../protocol/tensors.ts";
 
 export class GatewayTarget implements LoadTarget {
   readonly #models: PipelineModels;
@@ -16,7 +16,7 @@ export class GatewayTarget implements LoadTarget {
   constructor(models: PipelineModels, model: string, payloads: readonly string[]) {
     this.#models = models;
     this.#model = model;
-    this.#contents = payloads.map((text) => payloadContents(Buffer.from(text, "base64")));
+    this.#contents = payloads.map((text) => payloadRequest(Buffer.from(text, "base64")));
   }
 
   /** Rejects with Fault("not-found") for an unknown model. */
@@ -27,7 +27,7 @@ export class GatewayTarget implements LoadTarget {
     const { inputs } = pipeline.metadata;
     const isPayload = inputs.length === 1 && inputs[0].name === PAYLOAD;
     this.#contents = [
-      isPayload ? payloadContents(Buffer.alloc(0)) : rawRequest(randomTensors(inputs, "measure")),
+      isPayload ? payloadRequest(Buffer.alloc(0)) : rawRequest(randomTensors(inputs, "measure")),
     ];
   }
 
@@ -43,13 +43,11 @@ export class GatewayTarget implements LoadTarget {
     };
     try {
       return callPipeline(this.#models, call, (error, response, outcome) => {
-        ended({ outcome, ...NO_RESIDENCE, ...told(error, response) });
+        ended({ outcome, ...told(error, response) });
       });
     } catch (error) {
       // Later, as an answer: the caller may send its next request at once.
-      setImmediate(() =>
-        ended({ outcome: "refused", ...NO_RESIDENCE, ...told(error as Error, null) }),
-      );
+      setImmediate(() => ended({ outcome: "refused", ...told(error as Error, null) }));
       return () => undefined;
     }
   }
@@ -57,19 +55,10 @@ export class GatewayTarget implements LoadTarget {
   async close(): Promise<void> {}
 }
 
-const NO_RESIDENCE = { residenceUs: Number.NaN } as const;
-
-function payloadContents(payload: Uint8Array): RequestContents {
-  const { tensor, raw } = bytesTensor(PAYLOAD, [payload]);
-  return { inputs: [tensor], rawInputContents: [raw] };
-}
-
 function told(error: Error | null, response: ModelInferResponse | null) {
   if (response === null) {
     const message = error?.message ?? "no answer";
     return { status: message, error: message };
   }
-  const { outputs, rawOutputContents = [] } = response;
-  const [bytes] = elementsOf(outputs, rawOutputContents, OUTPUT) ?? [];
-  return { status: "OK", error: null, body: Buffer.from(bytes ?? []).toString() };
+  return { status: "OK", error: null, body: outputText(response) };
 }

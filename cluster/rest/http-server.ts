@@ -18,7 +18,7 @@ import type { ReplicaControl } from "../run/replica-control.ts";
 import { isOpen, type RequiredRole, refusal } from "../security/access.ts";
 import { isLoopback, requireSafeBinding } from "../security/bind-address.ts";
 import { type CallerBounds, type ClientTimes, LIMITS } from "../security/limits.ts";
-import { rotateWith, type SecurityFiles } from "../security/security-files.ts";
+import type { SecurityFiles } from "../security/security-files.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
 import { addAppRoutes } from "./app-files.ts";
@@ -71,20 +71,30 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
     response.once("close", () => answering--);
   });
   await requireSafeBinding(host, security.identity !== null);
-  try {
-    await app.listen({ host, port });
-  } catch (error) {
-    const reason = (error as Error).message;
-    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${reason}`);
-  }
   return {
-    port: (app.server.address() as AddressInfo).port,
+    port: await listen(app, host, port),
     close: async () => {
       // Closing cuts off answers that are written but not yet read.
       await until(() => answering === 0, LAST_ANSWERS_MS);
       await app.close();
     },
   };
+}
+
+/** Resolves with the port. Rejects with Fault("cluster-failure") for one in use. */
+export async function listen(
+  app: App,
+  host: string,
+  port: number,
+  hint?: { readonly hint: string },
+): Promise<number> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${reason}`, hint);
+  }
+  return (app.server.address() as AddressInfo).port;
 }
 
 /** A server without routes, which does not listen yet. Every route that it gets names its role. */
@@ -138,7 +148,7 @@ function createBoundedServer(
   else {
     const secure = { ...options, ...serverTls(identity, false, times) };
     const https = createHttpsServer(secure, listener);
-    rotateWith(security, https);
+    security.rotateIn(https);
     server = https;
   }
   // Node drops headers beyond this number silently: one more shows that there are too many.

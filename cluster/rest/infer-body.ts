@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
+import { checkedCount, encodeBytes, type NumericDatatype, numbersOf } from "../../models/tensor.ts";
 import type {
   InferParameter,
   ModelInferRequest,
@@ -13,11 +14,11 @@ import type {
   Tensor,
 } from "../protocol/messages.ts";
 import {
-  DATATYPE_BYTES,
   DATATYPES,
   decodeBytes,
-  elementCount,
-  encodeBytes,
+  elementCheck,
+  encodeNumbers,
+  type NumericElements,
 } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
 import { exactText, parsed, parseJson } from "./bodies.ts";
@@ -203,77 +204,8 @@ function parametersOf(given: Readonly<Record<string, string | number | boolean>>
   return Object.fromEntries(entries);
 }
 
-interface Codec {
-  readonly read: (view: DataView, at: number) => unknown;
-  /** Returns false, and writes nothing, for a value that the datatype does not hold. */
-  readonly write: (view: DataView, at: number, value: unknown) => boolean;
-}
-
-type NumberKind = "Int8" | "Uint8" | "Int16" | "Uint16" | "Int32" | "Uint32";
-
-function whole(kind: NumberKind, least: number, greatest: number): Codec {
-  const [get, set] = [`get${kind}`, `set${kind}`] as const;
-  return {
-    read: (view, at) => view[get](at, true),
-    write: (view, at, value) => {
-      if (!Number.isInteger(value)) return false;
-      const number = value as number;
-      if (number < least || number > greatest) return false;
-      view[set](at, number, true);
-      return true;
-    },
-  };
-}
-
-function float(kind: "Float32" | "Float64"): Codec {
-  const [get, set] = [`get${kind}`, `set${kind}`] as const;
-  return {
-    read: (view, at) => view[get](at, true),
-    write: (view, at, value) => {
-      if (typeof value !== "number") return false;
-      view[set](at, value, true);
-      return true;
-    },
-  };
-}
-
-/** 64 bits: elements are numbers where those are exact, else bigints. */
-function wide(kind: "BigInt64" | "BigUint64", least: bigint, greatest: bigint): Codec {
-  const [get, set] = [`get${kind}`, `set${kind}`] as const;
-  return {
-    read: (view, at) => {
-      const value = view[get](at, true);
-      const number = Number(value);
-      return Number.isSafeInteger(number) ? number : value;
-    },
-    write: (view, at, value) => {
-      const exact = Number.isSafeInteger(value) ? BigInt(value as number) : value;
-      if (typeof exact !== "bigint" || exact < least || exact > greatest) return false;
-      view[set](at, exact, true);
-      return true;
-    },
-  };
-}
-
-const BIT = whole("Uint8", 0, 1);
-
-/** BYTES apart. The protocol has no JSON form of 16-bit floats. */
-const CODECS: Readonly<Record<string, Codec>> = {
-  BOOL: {
-    read: (view, at) => view.getUint8(at) !== 0,
-    write: (view, at, value) => BIT.write(view, at, typeof value === "boolean" ? +value : value),
-  },
-  INT8: whole("Int8", -(2 ** 7), 2 ** 7 - 1),
-  UINT8: whole("Uint8", 0, 2 ** 8 - 1),
-  INT16: whole("Int16", -(2 ** 15), 2 ** 15 - 1),
-  UINT16: whole("Uint16", 0, 2 ** 16 - 1),
-  INT32: whole("Int32", -(2 ** 31), 2 ** 31 - 1),
-  UINT32: whole("Uint32", 0, 2 ** 32 - 1),
-  FP32: float("Float32"),
-  FP64: float("Float64"),
-  INT64: wide("BigInt64", -(2n ** 63n), 2n ** 63n - 1n),
-  UINT64: wide("BigUint64", 0n, 2n ** 64n - 1n),
-};
+/** The protocol has no JSON form of 16-bit floats. */
+const IN_JSON = DATATYPES.filter((datatype) => !/^(FP|BF)16$/.test(datatype));
 
 /** First bytes of the pictures that models take: PNG, JPEG, RIFF (WebP). */
 const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
@@ -285,7 +217,7 @@ const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
  */
 function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
   const values = data.some(Array.isArray) ? data.flat(Number.POSITIVE_INFINITY) : data;
-  const count = elementCount(tensor);
+  const count = checkedCount(tensor);
   const { name, datatype } = tensor;
   if (values.length !== count) {
     throw new Fault(
@@ -294,38 +226,32 @@ function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
     );
   }
   if (datatype === "BYTES") return encodeBytes(values.map((value) => bytesOf(tensor, value)));
-  const codec = CODECS[datatype];
-  if (codec === undefined) {
+  if (!IN_JSON.includes(datatype)) {
     throw new Fault("invalid-input", `tensor ${name} cannot have datatype "${datatype}" in JSON`, {
-      hint: `JSON takes BYTES, ${Object.keys(CODECS).join(", ")}; the binary extension any`,
+      hint: `JSON takes ${IN_JSON.join(", ")}; the binary extension any`,
     });
   }
-  const width = DATATYPE_BYTES[datatype];
-  const raw = Buffer.alloc(count * width);
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  values.forEach((value, i) => {
-    if (codec.write(view, i * width, value)) return;
-    const text = (typeof value === "bigint" ? String(value) : JSON.stringify(value))?.slice(0, 40);
-    throw new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
-  });
-  return raw;
+  const isElement = elementCheck(datatype);
+  const wrong = values.findIndex((value) => !isElement(value));
+  if (wrong < 0) return encodeNumbers(datatype, values as NumericElements);
+  const value = values[wrong];
+  const text = (typeof value === "bigint" ? String(value) : JSON.stringify(value))?.slice(0, 40);
+  throw new Fault("invalid-input", `tensor ${name} has an element ${text}, no ${datatype}`);
 }
 
 /** JSON data of raw contents, flat. Throws Fault("invalid-input") for datatypes without a JSON form. */
 function dataOf(tensor: Tensor, raw: Uint8Array): readonly unknown[] {
   const { name, datatype } = tensor;
-  const count = elementCount(tensor);
-  if (datatype === "BYTES")
-    return decodeBytes(raw, count).map((bytes) => Buffer.from(bytes).toString());
-  const codec = CODECS[datatype];
-  if (codec === undefined) {
-    throw new Fault("invalid-input", `output ${name} has datatype ${datatype}, not for JSON`, {
-      hint: "ask for it with the parameter binary_data",
-    });
+  if (datatype === "BYTES") {
+    return decodeBytes(raw, checkedCount(tensor)).map((bytes) => Buffer.from(bytes).toString());
   }
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const width = DATATYPE_BYTES[datatype];
-  return Array.from({ length: count }, (_, i) => codec.read(view, i * width));
+  if (IN_JSON.includes(datatype)) {
+    const numbers = numbersOf(datatype as NumericDatatype, raw);
+    return datatype === "BOOL" ? numbers.map((number) => number !== 0) : numbers;
+  }
+  throw new Fault("invalid-input", `output ${name} has datatype ${datatype}, not for JSON`, {
+    hint: "ask for it with the parameter binary_data",
+  });
 }
 
 function bytesOf({ name, parameters }: Tensor, value: unknown): Buffer {

@@ -6,6 +6,7 @@ import { Fault } from "../../core/fault.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { OUTPUT } from "../front/pipeline-tensors.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import { requestIdOf } from "../protocol/call-context.ts";
 import {
   deadlineOf,
@@ -14,7 +15,7 @@ import {
   REQUEST_ID_HEADER,
   TRACEPARENT,
 } from "../protocol/messages.ts";
-import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
+import { outputText } from "../protocol/tensors.ts";
 import type { PictureFormat } from "./annotate.ts";
 import { FORM_LIMITS, formFiles, readBody, unpacked } from "./bodies.ts";
 import { errorBody } from "./errors.ts";
@@ -143,11 +144,11 @@ function pictureFormat({ headers: { accept = "" } }: InferRequest): PictureForma
 
 async function inferPayload(exchange: Exchange, payload: Buffer): Promise<FastifyReply> {
   const { request, reply } = exchange;
-  const message = payloadRequest(request, payload);
+  const message = { modelName: request.params.model, ...payloadRequest(payload) };
   const picture = pictureFormat(request);
   if (picture === null) return send(reply, await answerOf(exchange, message), () => false);
   const response = await answerOf(exchange, { ...message, outputs: AS_JSON });
-  const { outputs } = JSON.parse(textOf(response)) as { readonly outputs: Record<string, unknown> };
+  const { outputs } = JSON.parse(outputText(response)) as { outputs: Record<string, unknown> };
   // Few callers ask for pictures, and the drawing library takes a while to load.
   const { annotated } = await import("./annotate.ts");
   const drawn = await annotated(payload, outputs, picture);
@@ -163,26 +164,23 @@ async function inferForm(exchange: Exchange): Promise<FastifyReply> {
     throw new Fault("invalid-input", `one picture is drawn on, the form has ${files.length}`);
   }
   const answers = await Promise.allSettled(
-    files.map(({ bytes }) =>
-      answerOf(exchange, { ...payloadRequest(request, bytes), outputs: AS_JSON }),
-    ),
+    files.map(({ bytes }) => {
+      const contents = { ...payloadRequest(bytes), outputs: AS_JSON };
+      return answerOf(exchange, { modelName: request.params.model, ...contents });
+    }),
   );
   const done = answers.find((answer) => answer.status === "fulfilled");
   if (done === undefined) throw (answers[0] as PromiseRejectedResult).reason;
   const data = answers.map((answer) =>
-    answer.status === "fulfilled" ? textOf(answer.value) : JSON.stringify(errorBody(answer.reason)),
+    answer.status === "fulfilled"
+      ? outputText(answer.value)
+      : JSON.stringify(errorBody(answer.reason)),
   );
   return reply.send({
     ...headOf(done.value),
     files: files.map(({ name }) => name),
     outputs: [{ name: OUTPUT, datatype: "BYTES", shape: [files.length], data }],
   });
-}
-
-/** A picture, or whatever else the pipeline takes, as the payload. */
-function payloadRequest({ params }: InferRequest, payload: Uint8Array): ModelInferRequest {
-  const { tensor, raw } = bytesTensor("payload", [payload]);
-  return { modelName: params.model, inputs: [tensor], rawInputContents: [raw] };
 }
 
 function answerOf(
@@ -213,12 +211,6 @@ export function onGone({ raw }: FastifyReply, listener: () => void): void {
   raw.setMaxListeners(0);
   if (raw.closed) listener();
   else raw.once("close", () => raw.writableEnded || listener());
-}
-
-/** The answer's output in JSON. */
-function textOf({ outputs, rawOutputContents = [] }: ModelInferResponse): string {
-  const [bytes] = elementsOf(outputs, rawOutputContents, OUTPUT) ?? [];
-  return Buffer.from(bytes).toString();
 }
 
 /** The header's idempotency key counts as the parameter. */

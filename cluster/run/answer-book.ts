@@ -6,12 +6,13 @@
  * Inference has no side effects, so the gateway computes a key again whose answer the table has dropped,
  * or that a gateway before a crash had answered: each caller still gets one answer.
  */
-import { createHash } from "node:crypto";
 import { Fault } from "../../core/fault.ts";
 import { Caller } from "./caller.ts";
 import {
   type Answer,
+  contentsHash,
   detachedRequest,
+  ownResult,
   type Submission,
   type TaskResult,
   type Ticket,
@@ -77,7 +78,8 @@ export class AnswerBook {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
     this.#dropBeyondBounds();
-    const fingerprint = fingerprintOf(submission);
+    const { pipeline, index } = submission;
+    const fingerprint = contentsHash(submission, pipeline, index);
     const running = this.#running.get(key);
     const kept = this.#kept.get(key);
     const known = running ?? kept;
@@ -133,7 +135,7 @@ export class AnswerBook {
 
   #keep(key: string, fingerprint: string, { request, endedUs }: Answer): void {
     const { index, arrivedUs } = request;
-    const results = request.results.map(ownResult);
+    const results = request.results.map((result) => (result === null ? null : ownResult(result)));
     const bytes = ENTRY_BYTES + results.reduce((sum, result) => sum + bytesOf(result), 0);
     const atMs = performance.now();
     this.#kept.set(key, { fingerprint, index, arrivedUs, endedUs, results, atMs, bytes });
@@ -153,13 +155,6 @@ export class AnswerBook {
   }
 }
 
-/** Copies tensors, which are views of their message, so that the message can be freed. */
-function ownResult(result: TaskResult | null): TaskResult | null {
-  if (result === null || result.tensors.length === 0) return result;
-  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
-  return { ...result, tensors };
-}
-
 function bytesOf(result: TaskResult | null): number {
   if (result === null) return 0;
   return result.tensors.reduce((sum, { raw }) => sum + raw.length, 2 * result.text.length);
@@ -174,18 +169,4 @@ function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
     caller.answer({ outcome: "completed", error: null, endedUs, request });
   });
   return caller.waits(() => undefined);
-}
-
-/** Hash of everything that a request's answer depends on. */
-function fingerprintOf({ pipeline, index, payload, tensors = [] }: Submission): string {
-  const heads = tensors.map(({ name, datatype, shape, raw }) => [
-    name,
-    datatype,
-    shape,
-    raw.length,
-  ]);
-  const hash = createHash("sha256");
-  hash.update(`${JSON.stringify([pipeline, index, payload.length, heads])}\n`).update(payload);
-  for (const { raw } of tensors) hash.update(raw);
-  return hash.digest("base64url");
 }

@@ -3,11 +3,16 @@
  * results of the tasks that it skips. A replay of measured times has no contents of its own: there the
  * drawn ones of the simulator count, so that both hit alike.
  */
-import { createHash } from "node:crypto";
 import { assert } from "../../core/fault.ts";
 import { type ContentCache, contentCaches, isWhole } from "../../core/prediction-cache.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest, TaskResult, TaskTiming } from "./live-request.ts";
+import {
+  contentsHash,
+  type LiveRequest,
+  ownResult,
+  type TaskResult,
+  unservedAt,
+} from "./live-request.ts";
 
 type Content = number | string;
 type Kept = readonly (readonly [task: number, result: TaskResult | null])[];
@@ -37,7 +42,11 @@ export class AnswerCache {
     const { answers, skipped } = this.#at(request, cache);
     if (!isWhole(state, base, skipped)) return;
     const kept = skipped.map((task) => {
-      return [task, ownResult(request.results[task] ?? null)] as const;
+      const result = request.results[task] ?? null;
+      if (result === null) return [task, null] as const;
+      // A replica ran it for another request: no time of this one.
+      const timing = { ...unservedAt(0), replica: result.timing.replica };
+      return [task, { ...ownResult(result), timing }] as const;
     });
     answers.set(this.#contentOf(request, drawn), kept);
   }
@@ -52,31 +61,9 @@ export class AnswerCache {
     if (this.#isReplay) return drawn;
     let hash = this.#hashes.get(request);
     if (hash === undefined) {
-      hash = hashOf(request);
+      hash = contentsHash(request);
       this.#hashes.set(request, hash);
     }
     return hash;
   }
-}
-
-/** A replica ran it for another request: no time of this one. */
-const NO_TIME: Omit<TaskTiming, "replica"> = {
-  ...{ queuedUs: 0, startUs: 0, endUs: 0, serviceUs: 0, batch: 0 },
-};
-
-/** Copies tensors, which are views of their message, so that the message can be freed. */
-function ownResult(result: TaskResult | null): TaskResult | null {
-  if (result === null) return null;
-  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
-  return { ...result, tensors, timing: { ...result.timing, ...NO_TIME } };
-}
-
-function hashOf({ payload, tensors }: Cached): string {
-  const heads = tensors.map(({ name, datatype, shape, raw }) => [
-    ...[name, datatype, shape, raw.length],
-  ]);
-  const hash = createHash("sha256");
-  hash.update(`${JSON.stringify([payload.length, heads])}\n`).update(payload);
-  for (const { raw } of tensors) hash.update(raw);
-  return hash.digest("base64url");
 }

@@ -2,8 +2,15 @@
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System, TaskSystem } from "../../core/system.ts";
-import type { Tensor } from "../../models/tensor.ts";
+import { asBuffer, type Tensor } from "../../models/tensor.ts";
 import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
+import {
+  asOwn,
+  batchContents,
+  type JobResult,
+  jobResults,
+  type TensorsByTask,
+} from "../protocol/batch-form.ts";
 import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
 import type { StreamRequest } from "../protocol/client.ts";
 import {
@@ -13,17 +20,7 @@ import {
   type StartTimes,
   startParameters,
 } from "../protocol/messages.ts";
-import {
-  asBuffer,
-  asOwn,
-  bytesTensor,
-  elementsOf,
-  jobTensors,
-  type TensorsByTask,
-  type WireTensors,
-  wireTensors,
-} from "../protocol/tensors.ts";
-import type { JobOutput, JobResult } from "../worker/backend.ts";
+import type { JobOutput } from "../worker/backend.ts";
 import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
@@ -108,16 +105,14 @@ export class BatchMessages {
     const real = this.#backend !== "replay";
     const payloads: Uint8Array[] = [];
     const outputs: Uint8Array[] = [];
-    let own: WireTensors | null = null;
     for (let i = 0; i < requests.length; i++) {
       payloads.push(real ? requests[i].payload : this.#fill(requests[i], tasks[i]));
       outputs.push(real ? this.#outputsBefore(requests[i], tasks[i]) : NO_OUTPUTS);
-      if (own === null && real && hasTensors(requests[i])) {
-        own = wireTensors(requests.map((request, job) => this.#tensorsFor(request, tasks[job])));
-      }
     }
-    const payload = bytesTensor("payload", payloads);
-    const upstream = bytesTensor("upstream", outputs);
+    const tensors =
+      real && requests.some(hasTensors)
+        ? requests.map((request, job) => this.#tensorsFor(request, tasks[job]))
+        : null;
     const parameters: Record<string, InferParameter> = real ? {} : this.#replayed(variate);
     if (waitedForMs < Number.POSITIVE_INFINITY) {
       parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
@@ -126,13 +121,8 @@ export class BatchMessages {
     if (traceparents !== null) {
       parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
     }
-    const inputs = [payload.tensor, upstream.tensor];
-    const rawInputContents: Uint8Array[] = [payload.raw, upstream.raw];
-    if (own !== null) {
-      inputs.push(...own.tensors);
-      rawInputContents.push(...own.raw);
-    }
-    return { modelName: replica, id: "", parameters, inputs, rawInputContents };
+    const contents = batchContents(payloads, outputs, tensors);
+    return { modelName: replica, id: "", parameters, ...contents };
   }
 
   /** JSON of the outputs of a request's tasks, with their times. */
@@ -209,17 +199,9 @@ export function batchResult(
   response: ModelInferResponse,
   count: number,
 ): { outputs: readonly JobResult[]; serviceUs: number } | Error {
-  const { outputs = [], rawOutputContents = [], parameters = {} } = response;
   try {
-    const elements = elementsOf(outputs, rawOutputContents, "output") ?? [];
-    if (elements.length === count) {
-      const tensors = jobTensors(outputs, rawOutputContents, count);
-      return {
-        outputs: elements.map((text, i) => ({ text, tensors: tensors?.[i][""] ?? [] })),
-        serviceUs: parameters.service_us?.doubleParam ?? 0,
-      };
-    }
-    return new Error(`a batch of ${count} was answered with ${elements.length} outputs`);
+    const serviceUs = response.parameters?.service_us?.doubleParam ?? 0;
+    return { outputs: jobResults(response, count), serviceUs };
   } catch (error) {
     return error as Error;
   }

@@ -2,22 +2,27 @@
  * The settings of operators while a gateway runs: batching of replicas, and tasks with unloaded models.
  * A file keeps them for a gateway that is started again.
  */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { z } from "zod";
+import { replaceFile } from "../security/certificate-files.ts";
 
 /** The batching of one replica, in place of its task's. */
-export interface ReplicaBatching {
-  readonly maxBatch: number;
-  /** How long a batch that is not full waits for more, from its first job. */
-  readonly waitMs: number;
-}
+export const batchingSchema = z.strictObject({
+  maxBatch: z.int().min(1).max(4096).describe("jobs that run together at most"),
+  waitMs: z
+    .number()
+    .min(0)
+    .max(60_000)
+    .describe("how long a batch that is not full waits for more, from its first job"),
+});
+
+export type ReplicaBatching = z.output<typeof batchingSchema>;
 
 interface Controls {
   /** By the replica's name. */
   readonly batching: Readonly<Record<string, ReplicaBatching>>;
   readonly unloaded: readonly string[];
 }
-
-const OWNER_ONLY = 0o600;
 
 export class ControlRecord {
   readonly #file: string | null;
@@ -39,11 +44,11 @@ export class ControlRecord {
     return this.#controls.unloaded;
   }
 
+  /** Null: as the scheduler says. */
   batchingOf(replica: string): ReplicaBatching | null {
     return this.#controls.batching[replica] ?? null;
   }
 
-  /** Null: as the scheduler says. */
   setBatching(replica: string, own: ReplicaBatching | null): void {
     const { [replica]: _, ...others } = this.#controls.batching;
     const batching = own === null ? others : { ...others, [replica]: own };
@@ -63,12 +68,7 @@ export class ControlRecord {
     this.#controls = controls;
     if (this.#file === null) return;
     try {
-      rmSync(`${this.#file}.new`, { force: true });
-      writeFileSync(`${this.#file}.new`, JSON.stringify(controls), {
-        mode: OWNER_ONLY,
-        flag: "wx",
-      });
-      renameSync(`${this.#file}.new`, this.#file);
+      replaceFile(this.#file, JSON.stringify(controls));
     } catch (error) {
       process.stderr.write(`settings are not kept: ${(error as Error).message}\n`);
     }

@@ -34,7 +34,7 @@ function taken(book: DrawBook, index: number | null): Drawn {
   const flags = new Uint8Array(system.stride);
   const variates = new Float64Array(system.stride);
   const keys = new Int32Array(system.stride);
-  const [numbers, wrongs] = [new Float64Array(0), new Float64Array(0)];
+  const [numbers, wrongs] = [new Float64Array(system.stride), new Float64Array(system.stride)];
   const goalUs = book.take(index, 0, 0, { flags, variates, keys, numbers, wrongs });
   return { flags: [...flags], variates: [...variates], goalUs };
 }

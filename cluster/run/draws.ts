@@ -1,7 +1,7 @@
 /** A run's draws: by request number, and by job while a request is in the system. */
 import { AnswerDraws } from "../../core/answer-draws.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
-import { grown, JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
+import { JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
@@ -12,24 +12,61 @@ import type { LiveRequest, Submission } from "./live-request.ts";
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
-/** The jobs' draws, by job. */
+/** Draws by job, of which each has `width` variates. */
 interface JobDraws {
-  flags: Uint8Array;
-  variates: Float64Array;
-  keys: Int32Array;
-  numbers: Float64Array;
-  wrongs: Float64Array;
-}
-
-interface Row {
-  readonly pipeline: number;
   readonly flags: Uint8Array;
   readonly variates: Float64Array;
   /** Contents, by the tasks that are caches. */
   readonly keys: Int32Array;
-  /** Variates of drawn answers; empty where no ensemble votes. */
+  /** Variates of the answers of ensembles' members. */
   readonly numbers: Float64Array;
   readonly wrongs: Float64Array;
+}
+
+function jobDraws(jobs: number, width: number): JobDraws {
+  return {
+    flags: new Uint8Array(jobs),
+    variates: new Float64Array(jobs * width),
+    keys: new Int32Array(jobs),
+    numbers: new Float64Array(jobs),
+    wrongs: new Float64Array(jobs),
+  };
+}
+
+/** Copies draws to the jobs from `base`. */
+function copyDraws(from: JobDraws, to: JobDraws, base: number, width: number): void {
+  to.flags.set(from.flags, base);
+  to.variates.set(from.variates, base * width);
+  to.keys.set(from.keys, base);
+  to.numbers.set(from.numbers, base);
+  to.wrongs.set(from.wrongs, base);
+}
+
+/** One series of requests' draws, with those of ensembles' answers. */
+class DrawSeries {
+  readonly requests: RequestDraws;
+  /** Null where no ensemble votes. */
+  readonly answers: AnswerDraws | null;
+
+  constructor(system: System, seed: string) {
+    this.requests = new RequestDraws(system, seed);
+    const votes = system.pipelines.some(({ ensembles }) => ensembles.length > 0);
+    this.answers = votes ? new AnswerDraws(system, seed) : null;
+  }
+
+  /** Draws the next request for the jobs from `base`; returns the time to its deadline, µs. */
+  draw(pipeline: number, base: number, jobs: JobDraws): number {
+    const { requests } = this;
+    requests.draw(pipeline, base, jobs.flags, jobs.variates);
+    if (requests.hasKeys) requests.drawKeys(pipeline, base, jobs.keys);
+    this.answers?.draw(pipeline, base, jobs.numbers, jobs.wrongs);
+    return requests.goalUs(pipeline);
+  }
+}
+
+interface Row {
+  readonly pipeline: number;
+  readonly jobs: JobDraws;
   readonly goalUs: number;
 }
 
@@ -38,10 +75,8 @@ interface Row {
  * the gateway. So request n is the same as in the simulator.
  */
 export class DrawBook {
-  readonly #numbered: RequestDraws;
-  readonly #others: RequestDraws;
-  /** Null where no ensemble votes. */
-  readonly #answers: { readonly numbered: AnswerDraws; readonly others: AnswerDraws } | null;
+  readonly #numbered: DrawSeries;
+  readonly #others: DrawSeries;
   readonly #stride: number;
   /** Variates of a job. */
   readonly width: number;
@@ -53,24 +88,18 @@ export class DrawBook {
   /** `triedAgain`: a number may come several times, and has the same draws each time. */
   constructor(system: System, seed: string, triedAgain = false) {
     this.#triedAgain = triedAgain;
-    this.#numbered = new RequestDraws(system, seed);
-    this.#others = new RequestDraws(system, `${seed}/unnumbered`);
-    this.#answers = system.pipelines.some(({ ensembles }) => ensembles.length > 0)
-      ? {
-          numbered: new AnswerDraws(system, seed),
-          others: new AnswerDraws(system, `${seed}/unnumbered`),
-        }
-      : null;
+    this.#numbered = new DrawSeries(system, seed);
+    this.#others = new DrawSeries(system, `${seed}/unnumbered`);
     this.#stride = system.stride;
-    this.width = this.#numbered.width;
+    this.width = this.#numbered.requests.width;
   }
 
   variateAt(job: number, pool: number): number {
-    return this.#numbered.variateAt(job, pool);
+    return this.#numbered.requests.variateAt(job, pool);
   }
 
   label(pipeline: number, task: number, number: number, wrong: number): number {
-    return this.#answers?.numbered.label(pipeline, task, number, wrong) ?? NO_LABEL;
+    return this.#numbered.answers?.label(pipeline, task, number, wrong) ?? NO_LABEL;
   }
 
   /** Throws Fault("invalid-input") for a number that cannot be one of this run. */
@@ -84,47 +113,23 @@ export class DrawBook {
   }
 
   /**
-   * Writes the draws of request `index` to the jobs from `base` of the arrays; returns the time from its
-   * arrival to its deadline, µs. A request without a number, or with the number of an earlier request or
-   * of another pipeline's, gets draws of a separate stream.
+   * Writes the draws of request `index` to the jobs from `base`; returns the time from its arrival to its
+   * deadline, µs. A request without a number, or with the number of an earlier request or of another
+   * pipeline's, gets draws of a separate stream.
    */
-  take(
-    index: number | null,
-    pipeline: number,
-    base: number,
-    { flags, variates, keys, numbers, wrongs }: JobDraws,
-  ): number {
+  take(index: number | null, pipeline: number, base: number, jobs: JobDraws): number {
     const row = index === null ? undefined : this.#row(index);
-    if (row === undefined || row.pipeline !== pipeline) {
-      this.#others.draw(pipeline, base, flags, variates);
-      if (this.#others.hasKeys) this.#others.drawKeys(pipeline, base, keys);
-      this.#answers?.others.draw(pipeline, base, numbers, wrongs);
-      return this.#others.goalUs(pipeline);
-    }
-    flags.set(row.flags, base);
-    variates.set(row.variates, base * this.width);
-    keys.set(row.keys, base);
-    if (this.#answers !== null) {
-      numbers.set(row.numbers, base);
-      wrongs.set(row.wrongs, base);
-    }
+    if (row?.pipeline !== pipeline) return this.#others.draw(pipeline, base, jobs);
+    copyDraws(row.jobs, jobs, base, this.width);
     return row.goalUs;
   }
 
   #row(index: number): Row | undefined {
     while (this.#drawn <= index) {
-      const pipeline = this.#numbered.pipeline();
-      const flags = new Uint8Array(this.#stride);
-      const variates = new Float64Array(this.#stride * this.width);
-      const keys = new Int32Array(this.#stride);
-      this.#numbered.draw(pipeline, 0, flags, variates);
-      if (this.#numbered.hasKeys) this.#numbered.drawKeys(pipeline, 0, keys);
-      const room = this.#answers === null ? 0 : this.#stride;
-      const [numbers, wrongs] = [new Float64Array(room), new Float64Array(room)];
-      this.#answers?.numbered.draw(pipeline, 0, numbers, wrongs);
-      const goalUs = this.#numbered.goalUs(pipeline);
-      const row = { pipeline, flags, variates, keys, numbers, wrongs, goalUs };
-      this.#rows.set(this.#drawn++, row);
+      const pipeline = this.#numbered.requests.pipeline();
+      const jobs = jobDraws(this.#stride, this.width);
+      const goalUs = this.#numbered.draw(pipeline, 0, jobs);
+      this.#rows.set(this.#drawn++, { pipeline, jobs, goalUs });
     }
     const row = this.#rows.get(index);
     if (!this.#triedAgain) this.#rows.delete(index);
@@ -145,13 +150,7 @@ interface DrawOptions {
 export class RunDraws {
   readonly #options: DrawOptions;
   readonly #book: DrawBook;
-  readonly #jobs: JobDraws = {
-    flags: new Uint8Array(0),
-    variates: new Float64Array(0),
-    keys: new Int32Array(0),
-    numbers: new Float64Array(0),
-    wrongs: new Float64Array(0),
-  };
+  #jobs = jobDraws(0, 1);
   readonly #cache: AnswerCache;
 
   constructor(options: DrawOptions) {
@@ -168,15 +167,12 @@ export class RunDraws {
   /** Draws for a request in a slot; returns the time from its arrival to its deadline, µs. */
   take({ index, pipeline }: Submission, slot: number, { capacity, stride }: RequestTable): number {
     const jobs = capacity * stride;
-    const all = this.#jobs;
-    if (all.flags.length < jobs) {
-      all.flags = grown(all.flags, new Uint8Array(jobs));
-      all.variates = grown(all.variates, new Float64Array(jobs * this.#book.width));
-      all.keys = grown(all.keys, new Int32Array(jobs));
-      all.numbers = grown(all.numbers, new Float64Array(jobs));
-      all.wrongs = grown(all.wrongs, new Float64Array(jobs));
+    if (this.#jobs.flags.length < jobs) {
+      const more = jobDraws(jobs, this.#book.width);
+      copyDraws(this.#jobs, more, 0, this.#book.width);
+      this.#jobs = more;
     }
-    return this.#book.take(index, pipeline, slot * stride, all);
+    return this.#book.take(index, pipeline, slot * stride, this.#jobs);
   }
 
   /** The variate of a job in the pool that runs it. */

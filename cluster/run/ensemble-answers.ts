@@ -7,7 +7,7 @@ import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
 import type { EnsembleSystem } from "../../core/system.ts";
 import { parseOutput } from "./batch.ts";
-import type { LiveRequest, TaskResult } from "./live-request.ts";
+import { type LiveRequest, type TaskResult, unservedAt } from "./live-request.ts";
 
 interface Source {
   readonly isReplay: boolean;
@@ -57,11 +57,7 @@ export class EnsembleAnswers implements AnswerLabels {
       ...(isSure ? {} : { unsure: true }),
       ...(usesFallback ? { fallback: true } : {}),
     });
-    const atUs = { queuedUs: nowUs, startUs: nowUs, endUs: nowUs };
-    return {
-      ...{ text, labels, tensors: given?.tensors ?? [] },
-      timing: { ...atUs, serviceUs: 0, replica: "", batch: 0 },
-    };
+    return { text, labels, tensors: given?.tensors ?? [], timing: unservedAt(nowUs) };
   }
 }
 

@@ -57,6 +57,7 @@ import type { ReplicaLinks } from "./replica-links.ts";
 import { Room } from "./room.ts";
 import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
 import { type MessageKind, RunCosts } from "./run-costs.ts";
+import type { RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import { ScaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -71,37 +72,25 @@ const SAME_AGAIN: ReadonlySet<number> = new Set([
   status.UNIMPLEMENTED,
 ]);
 
-interface RunOptions {
+interface RunOptions extends Omit<RunSettings, "scheduler" | "log" | "startAtMonotonicNs"> {
   readonly system: System;
   /** The system without room for replicas that can be added. */
   readonly ownSystem: System;
   readonly scheduler: Scheduler;
   /** Called when a scheduler of the user fails, and fifo goes on in its place. */
   readonly onFailedScheduler?: (message: string) => void;
-  readonly seed: string;
   readonly backend: BackendName;
   readonly timeScale: number;
-  readonly warmupUs: number;
   /** `monotonicUs` at which the run's time is 0. */
   readonly startUs: number;
-  /** The measured window ends here, in the scenario's µs; Infinity: with the last request. */
-  readonly closeUs: number;
-  /** The measured window ends with the arrival of this many requests; Infinity: it does not. */
-  readonly closeAfterRequests: number;
   readonly maxBars: number;
   /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
-  readonly maxSamples?: number;
+  readonly maxSamples?: number | undefined;
   readonly log: RunLog | null;
   readonly sinks: readonly RunSink[];
   /** Also a sink; it gives the spans that workers continue. Null: no traces. */
   readonly trace: TraceSink | null;
-  /** Clients try again: a request's number may come several times. */
-  readonly triedAgain: boolean;
-  /** Replay workers answer at once. */
-  readonly warmUp: boolean;
   readonly bounds: ServiceBounds;
-  /** Whether queues are bounded in time, besides the scheduler's admission. */
-  readonly boundQueue: boolean;
 }
 
 export class GatewayRun implements Driver {
@@ -404,8 +393,10 @@ export class GatewayRun implements Driver {
     request.made = this.#dispatcher.answers.of(slot);
     const goalUs = deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
-    if (outcome === "completed") this.#completed(request);
-    else if (outcome !== "refused") this.#giveUpBatches(request);
+    if (outcome === "completed") {
+      this.draws.keepAnswer(request, this.#dispatcher.requests);
+      this.#feedback.keep(request);
+    } else if (outcome !== "refused") this.#giveUpBatches(request);
     this.#ends.push({ outcome, error: request.error, request, endedUs: nowUs });
   }
 
@@ -431,11 +422,6 @@ export class GatewayRun implements Driver {
     this.recorder.countImputed();
   }
 
-  #completed(request: LiveRequest): void {
-    this.draws.keepAnswer(request, this.#dispatcher.requests);
-    this.#feedback.keep(request);
-  }
-
   goalUs(slot: number): number {
     return (this.#live[slot] as LiveRequest).goalUs;
   }
@@ -455,7 +441,8 @@ export class GatewayRun implements Driver {
       this.#warm = true;
       this.#costs = new RunCosts();
     }
-    if (nowUs >= this.options.closeUs) this.#closeWindow(this.options.closeUs);
+    const { closeUs = Number.POSITIVE_INFINITY } = this.options;
+    if (nowUs >= closeUs) this.#closeWindow(closeUs);
     try {
       event(nowUs, sinceUs);
       this.#dispatcher.decide(nowUs);
@@ -536,7 +523,7 @@ export class GatewayRun implements Driver {
         const errors = keepOutputs(batch, result.outputs, times, { replica: name, nowUs });
         this.#retries.finished(batch.requests.length);
         for (const [request, error] of errors) this.#failRequest(request, error, nowUs);
-        this.#finished(batch.replica, nowUs);
+        this.#freed(batch.replica, "finish", nowUs);
       },
       backUs,
     );
@@ -552,7 +539,7 @@ export class GatewayRun implements Driver {
           if (isImputed(batch, i)) return;
           this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
         });
-        this.#finished(batch.replica, nowUs);
+        this.#freed(batch.replica, "finish", nowUs);
       },
       backUs,
     );
@@ -560,12 +547,7 @@ export class GatewayRun implements Driver {
 
   /** The batch's start window passed on its worker before its device was free. */
   #missed({ replica }: StartedBatch): void {
-    this.#turn("completion", (nowUs) => {
-      this.#freeUs[replica] = nowUs;
-      this.#dispatcher.miss(replica, nowUs);
-      if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
-      if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
-    });
+    this.#turn("completion", (nowUs) => this.#freed(replica, "miss", nowUs));
   }
 
   /** The batch failed on a replica that is up; another may run it. */
@@ -577,10 +559,7 @@ export class GatewayRun implements Driver {
         for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
         for (const request of requests) request.error = { code: "cluster-failure", message };
         this.#spendRetries(batch, nowUs);
-        this.#freeUs[replica] = nowUs;
-        this.#dispatcher.fail(replica, nowUs);
-        if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
-        if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
+        this.#freed(replica, "fail", nowUs);
       },
       backUs,
     );
@@ -604,9 +583,10 @@ export class GatewayRun implements Driver {
     this.#dispatcher.cancel(request.slot, "failed", nowUs);
   }
 
-  #finished(replica: number, nowUs: number): void {
+  /** The replica's batch is over; a replica that is released or drains leaves. */
+  #freed(replica: number, how: "finish" | "fail" | "miss", nowUs: number): void {
     this.#freeUs[replica] = nowUs;
-    this.#dispatcher.finish(replica, nowUs);
+    this.#dispatcher[how](replica, nowUs);
     if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }

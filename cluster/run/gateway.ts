@@ -23,14 +23,14 @@ import { BATCH_CHANNEL } from "../protocol/service.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
-import { AnswerBook, type NewKey } from "./answer-book.ts";
+import { AnswerBook } from "./answer-book.ts";
 import { Caller } from "./caller.ts";
 import { ControlRecord, type ReplicaBatching } from "./control-record.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import { heldBytesOf, type LiveRequest, type Submission, type Ticket } from "./live-request.ts";
+import { heldBytesOf, type Submission, type Ticket } from "./live-request.ts";
 import { ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
-import type { RunReport, RunRequest } from "./run-request.ts";
+import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
 import { TaskOutages } from "./task-outages.ts";
 
@@ -65,7 +65,6 @@ export class Gateway {
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
-  readonly #batching = new Map<number, ReplicaBatching>();
   readonly #tracing: GatewayTracing | null;
   readonly #operatorLog: OperatorLog | null;
   readonly #record: ArrivalRecord | null;
@@ -109,7 +108,8 @@ export class Gateway {
     this.outages = new TaskOutages(system, links, outageMs);
     this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
     this.#delay.enable();
-    this.#run = this.#newRun({ seed, boundQueue: true }, LASTING_SAMPLES);
+    const lasting = runRequestSchema.parse({ seed, boundQueue: true });
+    this.#run = this.#newRun(lasting, LASTING_SAMPLES);
   }
 
   get run(): GatewayRun {
@@ -164,28 +164,19 @@ export class Gateway {
       // overloaded
       run.room.checkHeld(work, run.inSystem);
       run.room.checkQueue(work, run.inSystem);
-      return this.#take(known, submission, (answer) => run.take(work, choice, answer));
+      if (known === null) {
+        const caller = new Caller(submission);
+        const request = run.take(submission, choice, caller.answer);
+        return caller.waits(() => run.cancel(request));
+      }
+      return this.#answers.run(known, submission, (answer) => {
+        const request = run.take(work, choice, answer);
+        return () => run.cancel(request);
+      });
     } catch (error) {
       if (error instanceof Fault) this.#refused(submission, error);
       throw error;
     }
-  }
-
-  #take(
-    key: NewKey | null,
-    submission: Submission,
-    take: (answer: LiveRequest["answer"]) => LiveRequest,
-  ): Ticket {
-    const run = this.#run;
-    if (key === null) {
-      const caller = new Caller(submission);
-      const request = take(caller.answer);
-      return caller.waits(() => run.cancel(request));
-    }
-    return this.#answers.run(key, submission, (answer) => {
-      const request = take(answer);
-      return () => run.cancel(request);
-    });
   }
 
   #checkOpen(): void {
@@ -258,10 +249,14 @@ export class Gateway {
     this.#run.drain(replica);
   }
 
+  /** The operator's batching of a replica; null: as the scheduler says. */
+  batchingOf(replica: number): ReplicaBatching | null {
+    return this.controls.batchingOf(this.system.replicas[replica].name);
+  }
+
   /** Null: as the scheduler says. Holds for later runs too. */
   setBatching(replica: number, batching: ReplicaBatching | null): void {
-    if (batching === null) this.#batching.delete(replica);
-    else this.#batching.set(replica, batching);
+    this.controls.setBatching(this.system.replicas[replica].name, batching);
     this.#run.setBatching(replica, batching);
   }
 
@@ -273,7 +268,7 @@ export class Gateway {
   }
 
   /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
-  reset(request: RunRequest): void {
+  reset(request: RunSettings): void {
     if (!this.#run.idle) {
       throw new Fault(
         "overloaded",
@@ -283,7 +278,6 @@ export class Gateway {
     }
     this.#run.close();
     this.#run = this.#newRun(request);
-    for (const [replica, batching] of this.#batching) this.#run.setBatching(replica, batching);
     this.#delay.reset();
   }
 
@@ -355,46 +349,42 @@ export class Gateway {
     });
   }
 
-  #newRun(request: RunRequest, maxSamples?: number): GatewayRun {
+  #newRun(request: RunSettings, maxSamples?: number): GatewayRun {
     const { document, backend, timeScale } = this.specification;
-    const startNs = request.startAtMonotonicNs;
-    const startUs = startNs === undefined ? monotonicUs() : startNs / 1000;
-    const scheduler = request.scheduler ?? document.scheduler;
+    const { scheduler = document.scheduler, log, startAtMonotonicNs, ...settings } = request;
+    const startUs = startAtMonotonicNs === undefined ? monotonicUs() : startAtMonotonicNs / 1000;
+    const { seed } = settings;
     this.#scheduler = scheduler;
-    this.#operatorLog?.runStarted(request.seed, textOf(scheduler));
-    return new GatewayRun(
+    this.#operatorLog?.runStarted(seed, textOf(scheduler));
+    const run = new GatewayRun(
       {
+        ...settings,
         system: this.system,
-        scheduler: createScheduler(scheduler, this.system, request.seed, this.#own),
+        ownSystem: this.#ownSystem,
+        scheduler: createScheduler(scheduler, this.system, seed, this.#own),
         onFailedScheduler: (message) => {
           this.#scheduler = "fifo";
           this.#operatorLog?.schedulerFailed(message);
         },
-        seed: request.seed,
-        backend,
-        timeScale,
-        warmupUs: request.warmupUs ?? 0,
-        startUs,
-        closeUs: request.closeUs ?? Number.POSITIVE_INFINITY,
-        closeAfterRequests: request.closeAfterRequests ?? Number.POSITIVE_INFINITY,
+        ...{ backend, timeScale, startUs, maxSamples },
         maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
-        ...(maxSamples === undefined ? {} : { maxSamples }),
-        log: request.log === true ? new RunLog() : null,
+        log: log ? new RunLog() : null,
         sinks: [
           this.counts,
           ...(this.#operatorLog === null ? [] : [this.#operatorLog]),
           ...(this.#record === null ? [] : [this.#record.sink({ startUs, timeScale })]),
         ],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
-        warmUp: request.warmUp ?? false,
-        triedAgain: request.triedAgain ?? false,
         bounds: this.bounds,
-        boundQueue: request.boundQueue ?? false,
-        ownSystem: this.#ownSystem,
       },
       this.links,
       this.#alarms,
     );
+    for (const replica of this.system.replicas.keys()) {
+      const batching = this.batchingOf(replica);
+      if (batching !== null) run.setBatching(replica, batching);
+    }
+    return run;
   }
 }
 

@@ -1,4 +1,5 @@
 /** A request on its way through the gateway: submitted, taken, answered. */
+import { createHash } from "node:crypto";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
@@ -72,10 +73,39 @@ export interface Ticket {
 const NO_CONTEXT: CallContext = {};
 const NO_TENSORS: readonly Tensor[] = [];
 
+type Contents = Pick<Submission, "payload" | "tensors">;
+
 /** Bytes of a request's contents in the gateway's memory. */
-export function heldBytesOf(request: Pick<Submission, "payload" | "tensors">): number {
-  const { payload, tensors = NO_TENSORS } = request;
+export function heldBytesOf({ payload, tensors = NO_TENSORS }: Contents): number {
   return tensors.reduce((sum, { raw }) => sum + raw.length, payload.length);
+}
+
+/** SHA-256 over a request's contents, and over `more`, which is JSON. */
+export function contentsHash(
+  { payload, tensors = NO_TENSORS }: Contents,
+  ...more: readonly unknown[]
+): string {
+  const heads = tensors.map(({ name, datatype, shape, raw }) => [
+    name,
+    datatype,
+    shape,
+    raw.length,
+  ]);
+  const hash = createHash("sha256");
+  hash.update(`${JSON.stringify([...more, payload.length, heads])}\n`).update(payload);
+  for (const { raw } of tensors) hash.update(raw);
+  return hash.digest("base64url");
+}
+
+/** Copies tensors, which are views of their message, so that the message can be freed. */
+export function ownResult(result: TaskResult): TaskResult {
+  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
+  return { ...result, tensors };
+}
+
+/** The timing of an answer that no replica gave for its request. */
+export function unservedAt(atUs: number): TaskTiming {
+  return { queuedUs: atUs, startUs: atUs, endUs: atUs, serviceUs: 0, replica: "", batch: 0 };
 }
 
 /** A request that the gateway has taken and not answered yet. */

@@ -3,11 +3,10 @@
  * their numbers, else the most frequent. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
 
-import type { Tensor } from "../../models/tensor.ts";
-import { asBuffer } from "../protocol/tensors.ts";
-import type { JobResult } from "../worker/backend.ts";
+import { asBuffer, type Tensor } from "../../models/tensor.ts";
+import type { JobResult } from "../protocol/batch-form.ts";
 import { parseOutput } from "./batch.ts";
-import type { TaskResult } from "./live-request.ts";
+import { type TaskResult, unservedAt } from "./live-request.ts";
 
 /** Answers of each model that count. */
 const WINDOW = 100;
@@ -51,12 +50,8 @@ export class RecentAnswers {
     const { texts, tensors } = this.#byPool.get(pool) ?? { texts: [], tensors: [] };
     const labels = mostFrequent(texts.map((each) => each.labels)) ?? [];
     const value = meanOf(texts.map((each) => each.value)) ?? null;
-    const atUs = { queuedUs: nowUs, startUs: nowUs, endUs: nowUs };
-    return {
-      text: JSON.stringify({ labels, value, imputed: true }),
-      ...{ tensors, labels, imputed: true },
-      timing: { ...atUs, serviceUs: 0, replica: "", batch: 0 },
-    };
+    const text = JSON.stringify({ labels, value, imputed: true });
+    return { text, tensors, labels, imputed: true, timing: unservedAt(nowUs) };
   }
 }
 

@@ -1,38 +1,52 @@
 /** Lists, adds, changes, removes and resets replicas while requests are in flight. */
+import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { onParentMessage, reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/monotonic.ts";
-import type { ReplicaBatching } from "./control-record.ts";
+import { batchingSchema } from "./control-record.ts";
 import type { Gateway } from "./gateway.ts";
 
 const UP_TIMEOUT_MS = 60_000;
 /** A batch of a removed replica that takes longer runs again on another. */
 const DRAIN_TIMEOUT_MS = 60_000;
 
-export interface NewReplica {
-  /** The pipeline's task that it runs. */
-  readonly task: string;
-  /** A node of the scenario; default: the scenario's first that has room. */
-  readonly node?: string;
-  readonly batch?: ReplicaBatching;
-  /** host:port of a server that serves it already; default: the parent starts a worker. */
-  readonly address?: string;
-}
+export const newReplicaSchema = z
+  .strictObject({
+    task: z.string().min(1).describe("the pipeline's task that it runs"),
+    node: z.string().min(1).optional().describe("a node of the scenario; default: one with room"),
+    batch: batchingSchema.optional().describe("default: as the scheduler says"),
+    address: z
+      .string()
+      .regex(/^[^\s/]+:\d{1,5}$/)
+      .optional()
+      .describe("host:port of a server that serves it already; default: a worker is started"),
+  })
+  .meta({ examples: [{ task: "detect", batch: { maxBatch: 4, waitMs: 5 } }] });
 
-export interface ReplicaStatus {
-  readonly name: string;
-  readonly task: string;
-  readonly node: string | null;
-  readonly address: string;
-  /** `draining` finishes its batch and takes no other; the gateway connects again to one that is `down`. */
-  readonly state: "starting" | "up" | "draining" | "down";
-  /** Null: as the scheduler says. */
-  readonly batch: ReplicaBatching | null;
-  /** Jobs that wait at it or run on it. */
-  readonly load: number;
-  /** How often it was lost. */
-  readonly losses: number;
-}
+export const changeSchema = batchingSchema
+  .partial()
+  .refine((given) => given.maxBatch !== undefined || given.waitMs !== undefined, {
+    message: "give maxBatch, waitMs, or both",
+  })
+  .meta({ examples: [{ maxBatch: 8, waitMs: 20 }] });
+
+/** A `draining` replica finishes its batch and takes no other; the gateway connects again to one that is `down`. */
+export const replicaSchema = z
+  .strictObject({
+    name: z.string(),
+    task: z.string(),
+    node: z.string().nullable(),
+    address: z.string(),
+    state: z.enum(["starting", "up", "draining", "down"]),
+    batch: batchingSchema.nullable().describe("null: as the scheduler says"),
+    load: z.int().describe("jobs that wait at it or run on it"),
+    losses: z.int().describe("how often it was lost"),
+  })
+  .describe("done");
+
+type NewReplica = z.output<typeof newReplicaSchema>;
+type BatchingChange = z.output<typeof changeSchema>;
+export type ReplicaStatus = z.output<typeof replicaSchema>;
 
 /** Gateway to parent. */
 export interface WorkerQuestion {
@@ -54,7 +68,6 @@ export interface WorkerReply {
 export class ReplicaControl {
   readonly #gateway: Gateway;
   readonly #host: WorkerHost;
-  readonly #batching = new Map<number, ReplicaBatching>();
   /** Replicas whose process is being started, and those that leave. */
   readonly #starting = new Set<number>();
   readonly #leaving = new Set<number>();
@@ -62,10 +75,6 @@ export class ReplicaControl {
   constructor(gateway: Gateway, host: WorkerHost) {
     this.#gateway = gateway;
     this.#host = host;
-    gateway.system.replicas.forEach(({ name }, replica) => {
-      const batching = gateway.controls.batchingOf(name);
-      if (batching !== null) this.#use(replica, batching);
-    });
   }
 
   async list(): Promise<readonly ReplicaStatus[]> {
@@ -81,12 +90,13 @@ export class ReplicaControl {
     try {
       const at = address ?? (await this.#host.start(replica));
       if (address !== undefined) await this.#host.attach(replica, address);
-      if (batch !== undefined) this.#use(replica, batch);
+      if (batch !== undefined) this.#gateway.setBatching(replica, batch);
       this.#gateway.attach(replica, at);
       if (address !== undefined) await this.#serves(replica);
       await this.#up(replica);
     } catch (error) {
       this.#gateway.detach(replica);
+      this.#gateway.setBatching(replica, null);
       await this.#host.stop(replica);
       throw error;
     } finally {
@@ -95,10 +105,14 @@ export class ReplicaControl {
     return this.#status(replica);
   }
 
-  async change(name: string, change: Partial<ReplicaBatching>): Promise<ReplicaStatus> {
+  async change(name: string, change: BatchingChange): Promise<ReplicaStatus> {
     const replica = this.#named(name);
     this.#check(replica, change);
-    this.#use(replica, { ...this.#present(replica), ...change });
+    const own = this.#gateway.batchingOf(replica);
+    // Where the scheduler decides: its largest batch, without waiting.
+    const { maxBatch = own?.maxBatch ?? this.#gateway.maxBatchOf(replica) } = change;
+    const { waitMs = own?.waitMs ?? 0 } = change;
+    this.#gateway.setBatching(replica, { maxBatch, waitMs });
     return this.#status(replica);
   }
 
@@ -107,14 +121,14 @@ export class ReplicaControl {
     const replica = this.#named(name);
     await this.#leave(replica, drain);
     await this.#host.stop(replica);
-    this.#use(replica, null);
+    this.#gateway.setBatching(replica, null);
   }
 
   /** Starts a fresh process and model, with the scheduler's batching. */
   async reset(name: string): Promise<ReplicaStatus> {
     const replica = this.#named(name);
     await this.#leave(replica, true);
-    this.#use(replica, null);
+    this.#gateway.setBatching(replica, null);
     this.#starting.add(replica);
     try {
       await this.#host.stop(replica);
@@ -174,7 +188,7 @@ export class ReplicaControl {
       node: system.nodes[node]?.name ?? null,
       address: link?.address ?? "",
       state: this.#leaving.has(replica) ? "draining" : up,
-      batch: this.#batching.get(replica) ?? null,
+      batch: this.#gateway.batchingOf(replica),
       load: run.loadOf(replica),
       losses: link?.losses ?? 0,
     };
@@ -209,36 +223,15 @@ export class ReplicaControl {
     });
   }
 
-  #check(replica: number, { maxBatch, waitMs }: Partial<ReplicaBatching>): void {
+  #check(replica: number, { maxBatch = 1 }: BatchingChange): void {
     const { system } = this.#gateway;
     const { pool, name } = system.replicas[replica];
-    const { maxBatch: most } = system.pools[pool];
     if (system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool))) {
       throw new Fault("invalid-input", `${name} is part of a chain that is held: it never batches`);
     }
-    if (
-      maxBatch !== undefined &&
-      (!Number.isInteger(maxBatch) || maxBatch < 1 || maxBatch > most)
-    ) {
-      throw new Fault("invalid-input", `maxBatch is ${maxBatch}; ${name} takes 1 to ${most}`);
-    }
-    if (waitMs !== undefined && !(waitMs >= 0)) {
-      throw new Fault("invalid-input", `waitMs is ${waitMs}, which is no time`);
-    }
-  }
-
-  /** The replica's batching; where the scheduler decides, its largest batch without waiting. */
-  #present(replica: number): ReplicaBatching {
-    return (
-      this.#batching.get(replica) ?? { maxBatch: this.#gateway.maxBatchOf(replica), waitMs: 0 }
-    );
-  }
-
-  #use(replica: number, batching: ReplicaBatching | null): void {
-    if (batching === null) this.#batching.delete(replica);
-    else this.#batching.set(replica, batching);
-    this.#gateway.setBatching(replica, batching);
-    this.#gateway.controls.setBatching(this.#gateway.system.replicas[replica].name, batching);
+    const { maxBatch: most } = system.pools[pool];
+    if (maxBatch <= most) return;
+    throw new Fault("invalid-input", `maxBatch is ${maxBatch}; ${name} takes 1 to ${most}`);
   }
 }
 

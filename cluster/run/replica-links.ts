@@ -288,11 +288,9 @@ export class ReplicaLinks {
     });
   }
 
-  attach(replica: number, name: string, address: string, changed: LinkChanged): ReplicaLink {
+  attach(replica: number, name: string, address: string, changed: LinkChanged): void {
     assert(this.#links[replica] === null, "a replica has one link");
-    const link = new ReplicaLink(name, this.#connectionTo(address), changed);
-    this.#links[replica] = link;
-    return link;
+    this.#links[replica] = new ReplicaLink(name, this.#connectionTo(address), changed);
   }
 
   /** `ready` ignores the replica until it has been up. */

@@ -6,7 +6,7 @@ import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import { offeredLoad } from "../../core/stability/offered-load.ts";
 import type { System } from "../../core/system.ts";
-import { heldBytesOf, type Submission } from "./live-request.ts";
+import { heldBytesOf, type LiveRequest, type Submission } from "./live-request.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 /** A full gateway cannot tell when it has room again. */
@@ -20,8 +20,6 @@ interface RoomOptions {
   /** Whether queues are bounded in time. */
   readonly boundQueue: boolean;
 }
-
-type Contents = Pick<Submission, "payload" | "tensors">;
 
 export class Room {
   readonly #options: RoomOptions;
@@ -55,12 +53,12 @@ export class Room {
   }
 
   /** Call `left` once for each request that entered. */
-  entered(request: Contents): void {
-    this.#heldBytes += heldBytesOf(request);
+  entered({ bytes }: LiveRequest): void {
+    this.#heldBytes += bytes;
   }
 
-  left(request: Contents, completed: boolean, inSystem: number): void {
-    this.#heldBytes -= heldBytesOf(request);
+  left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
+    this.#heldBytes -= bytes;
     if (completed) this.#queue?.completed(inSystem, performance.now());
   }
 

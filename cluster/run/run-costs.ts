@@ -13,9 +13,6 @@ export interface GatewayCosts {
   readonly arrivals: number;
   readonly dispatches: number;
   readonly completions: number;
-  /** Event loop not idle, and CPU time of the whole process, over the run, µs. */
-  readonly activeUs: number;
-  readonly cpuUs: number;
 }
 
 /**
@@ -26,7 +23,6 @@ export class RunCosts {
   readonly #handlerUs = { arrival: 0, dispatch: 0, completion: 0 };
   readonly #counts = { arrival: 0, dispatch: 0, completion: 0 };
   readonly #loop = performance.eventLoopUtilization();
-  readonly #cpu = process.cpuUsage();
 
   add(kind: MessageKind, handlerUs: number): void {
     this.#handlerUs[kind] += handlerUs;
@@ -35,7 +31,6 @@ export class RunCosts {
 
   summary(): GatewayCosts {
     const activeUs = performance.eventLoopUtilization(this.#loop).active * 1000;
-    const { user, system } = process.cpuUsage(this.#cpu);
     const { arrival, dispatch, completion } = this.#handlerUs;
     const received = this.#counts.arrival + this.#counts.completion;
     const outsideUs = Math.max(0, activeUs - arrival - dispatch - completion);
@@ -50,8 +45,6 @@ export class RunCosts {
       arrivals: this.#counts.arrival,
       dispatches: this.#counts.dispatch,
       completions: this.#counts.completion,
-      activeUs,
-      cpuUs: user + system,
     };
   }
 }

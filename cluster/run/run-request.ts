@@ -25,6 +25,8 @@ export const runRequestSchema = z.strictObject({
 
 /** Times are the scenario's. */
 export type RunRequest = Readonly<z.input<typeof runRequestSchema>>;
+/** A request with its defaults. */
+export type RunSettings = Readonly<z.output<typeof runRequestSchema>>;
 
 interface EventLoopDelay {
   readonly p50Ms: number;

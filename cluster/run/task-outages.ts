@@ -16,12 +16,15 @@ export class TaskOutages {
   readonly #outageMs: number;
   /** By pool: since when none of its replicas has been up; null: one is. */
   readonly #sinceMs: (number | null)[];
+  /** By pipeline and task: the pools that can serve it. */
+  readonly #tasks: readonly (readonly (readonly number[])[])[];
 
   constructor(system: System, links: ReplicaLinks, outageMs: number) {
     this.#system = system;
     this.#links = links;
     this.#outageMs = outageMs;
     this.#sinceMs = system.pools.map(() => null);
+    this.#tasks = system.pipelines.map(({ tasks }) => tasks.map(({ variants }) => variants));
   }
 
   /** Looks at the replicas; returns the pools that have had none for `outageMs`. Call it regularly. */
@@ -35,12 +38,12 @@ export class TaskOutages {
 
   /** Whether each task of a pipeline has a replica that is up. */
   isServed(pipeline: number): boolean {
-    return this.#tasksOf(pipeline).every((pools) => pools.some((pool) => this.#isUp(pool)));
+    return this.#tasks[pipeline].every((pools) => pools.some((pool) => this.#isUp(pool)));
   }
 
   /** Throws Fault("unavailable") when a task of the pipeline has had no replica for `outageMs`. */
   check(pipeline: number): void {
-    const out = this.#tasksOf(pipeline).find((pools) =>
+    const out = this.#tasks[pipeline].find((pools) =>
       pools.every((pool) => this.#isLasting(pool) && !this.#isUp(pool)),
     );
     if (out === undefined) return;
@@ -51,7 +54,7 @@ export class TaskOutages {
 
   /** Whether a request still needs a pool that is out, and no other variant of its task is there. */
   needs({ pipeline, results }: LiveRequest, pool: number): boolean {
-    return this.#tasksOf(pipeline).some(
+    return this.#tasks[pipeline].some(
       (pools, task) =>
         pools.includes(pool) &&
         results[task] === null &&
@@ -76,10 +79,5 @@ export class TaskOutages {
       if (this.#links.get(replica)?.up === true) return true;
     }
     return false;
-  }
-
-  /** By task: the pools that can serve it. */
-  #tasksOf(pipeline: number): readonly (readonly number[])[] {
-    return this.#system.pipelines[pipeline].tasks.map(({ variants }) => variants);
   }
 }

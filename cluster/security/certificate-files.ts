@@ -136,12 +136,16 @@ function readAuthorityPair(folder: string): KeyPair | null {
 }
 
 function writePair(folder: string, name: string, { certificate, key }: KeyPair): string[] {
-  const write = (file: string, text: string, mode: number): string => {
-    const path = join(folder, file);
-    rmSync(`${path}.new`, { force: true });
-    writeFileSync(`${path}.new`, text, { mode, flag: "wx" });
-    renameSync(`${path}.new`, path);
-    return file;
-  };
-  return [write(`${name}.key`, key, 0o600), write(`${name}.crt`, certificate, 0o644)];
+  replaceFile(join(folder, `${name}.key`), key);
+  replaceFile(join(folder, `${name}.crt`), certificate, 0o644);
+  return [`${name}.key`, `${name}.crt`];
+}
+
+const OWNER_ONLY = 0o600;
+
+/** Writes a file aside and renames it, so that readers see the old one or the new one, whole. */
+export function replaceFile(path: string, text: string, mode = OWNER_ONLY): void {
+  rmSync(`${path}.new`, { force: true });
+  writeFileSync(`${path}.new`, text, { mode, flag: "wx" });
+  renameSync(`${path}.new`, path);
 }

@@ -39,7 +39,7 @@ export class SecurityFiles {
   readonly #role: CertificateRole;
   readonly #given: TlsIdentity | null;
   readonly #timer: NodeJS.Timeout;
-  readonly #listeners: ((identity: TlsIdentity) => void)[] = [];
+  readonly #servers: (TlsServer | HttpsServer)[] = [];
   #seen: string;
 
   /**
@@ -66,9 +66,9 @@ export class SecurityFiles {
     return this.#rules;
   }
 
-  /** Calls `listener` with every new identity. */
-  onRotation(listener: (identity: TlsIdentity) => void): void {
-    this.#listeners.push(listener);
+  /** Serves new connections with rotated certificates. */
+  rotateIn(server: TlsServer | HttpsServer): void {
+    this.#servers.push(server);
   }
 
   close(): void {
@@ -82,7 +82,7 @@ export class SecurityFiles {
       const identity = this.#readIdentity();
       const rules = this.#readRules();
       if (identity !== null && identity.cert !== this.#identity?.cert) {
-        for (const listener of this.#listeners) listener(identity);
+        for (const server of this.#servers) server.setSecureContext(contextOf(identity));
       }
       this.#identity = identity;
       this.#rules = rules;
@@ -121,9 +121,4 @@ export class SecurityFiles {
 function modified(file: string): string {
   const found = statSync(file, { throwIfNoEntry: false });
   return found === undefined ? "gone" : `${found.mtimeMs}/${found.size}/${found.ino}`;
-}
-
-/** Serves new connections with rotated certificates. */
-export function rotateWith(files: SecurityFiles, server: TlsServer | HttpsServer): void {
-  files.onRotation((identity) => server.setSecureContext(contextOf(identity)));
 }

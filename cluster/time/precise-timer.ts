@@ -5,7 +5,7 @@
  * to 1 ms early, a `setImmediate` spin takes 10% of a core. All due alarms ring at once, and only the
  * next alarm wakes the thread, so a burst of alarms costs few switches.
  */
-import { MessageChannel, type MessagePort, Worker, workerData } from "node:worker_threads";
+import { parentPort, Worker, workerData } from "node:worker_threads";
 import { entryPoint } from "../processes/link.ts";
 import { monotonicUs } from "./monotonic.ts";
 
@@ -17,7 +17,6 @@ interface Alarm {
 
 interface AlarmThread {
   readonly thread: "precise-timer";
-  readonly port: MessagePort;
   readonly signal: Int32Array;
   /** When to ring next. The thread resets it to `NEVER_NS` when it rings. */
   readonly dueNs: BigInt64Array;
@@ -30,7 +29,6 @@ const SPIN_US = 150;
 const BURST_US = 2000;
 
 export class PreciseTimer {
-  readonly #port: MessagePort;
   readonly #signal = new Int32Array(new SharedArrayBuffer(4));
   readonly #dueNs = new BigInt64Array(new SharedArrayBuffer(8)).fill(NEVER_NS);
   readonly #thread: Worker;
@@ -41,18 +39,10 @@ export class PreciseTimer {
   #armedUs = Number.POSITIVE_INFINITY;
 
   constructor() {
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    const data: AlarmThread = {
-      ...{ thread: "precise-timer", port: port2, signal: this.#signal, dueNs: this.#dueNs },
-    };
-    this.#thread = new Worker(entryPoint("time/precise-timer"), {
-      workerData: data,
-      transferList: [port2],
-    });
+    const data: AlarmThread = { thread: "precise-timer", signal: this.#signal, dueNs: this.#dueNs };
+    this.#thread = new Worker(entryPoint("time/precise-timer"), { workerData: data });
+    this.#thread.on("message", () => this.#ring());
     this.#thread.unref();
-    this.#port.on("message", () => this.#ring());
-    this.#port.unref();
   }
 
   /** Calls `ring` at `atUs` of `monotonicUs`. Returns the alarm's id. */
@@ -61,7 +51,7 @@ export class PreciseTimer {
     let at = this.#alarms.length;
     while (at > 0 && this.#alarms[at - 1].atUs <= atUs) at--;
     this.#alarms.splice(at, 0, { id, atUs, ring });
-    if (this.#alarms.length === 1) this.#port.ref();
+    if (this.#alarms.length === 1) this.#thread.ref();
     this.#arm();
     return id;
   }
@@ -71,7 +61,7 @@ export class PreciseTimer {
     const at = this.#alarms.findIndex((alarm) => alarm.id === id);
     if (at < 0) return;
     this.#alarms.splice(at, 1);
-    if (this.#alarms.length === 0) this.#port.unref();
+    if (this.#alarms.length === 0) this.#thread.unref();
   }
 
   /** Resolves at or after `atUs`, with the time. */
@@ -81,7 +71,6 @@ export class PreciseTimer {
 
   async close(): Promise<void> {
     this.#alarms.length = 0;
-    this.#port.close();
     await this.#thread.terminate();
   }
 
@@ -103,13 +92,13 @@ export class PreciseTimer {
       this.#alarms.pop();
       next.ring();
     }
-    if (this.#alarms.length === 0) this.#port.unref();
+    if (this.#alarms.length === 0) this.#thread.unref();
     this.#arm();
   }
 }
 
 /** Runs in the thread: sleeps in Atomics.wait and spins for the last moment. */
-function ringForever({ port, signal, dueNs }: AlarmThread): never {
+function ringForever({ signal, dueNs }: AlarmThread): never {
   let rangUs = Number.NEGATIVE_INFINITY;
   for (;;) {
     const seen = Atomics.load(signal, 0);
@@ -128,7 +117,7 @@ function ringForever({ port, signal, dueNs }: AlarmThread): never {
     while (monotonicUs() < atUs);
     rangUs = atUs;
     // A time that was set meanwhile stays.
-    if (Atomics.compareExchange(dueNs, 0, atNs, NEVER_NS) === atNs) port.postMessage(null);
+    if (Atomics.compareExchange(dueNs, 0, atNs, NEVER_NS) === atNs) parentPort?.postMessage(null);
   }
 }
 

@@ -6,7 +6,7 @@
  * on a free one.
  */
 import { openSync, readSync } from "node:fs";
-import { MessageChannel, type MessagePort, Worker, workerData } from "node:worker_threads";
+import { parentPort, Worker, workerData } from "node:worker_threads";
 import { entryPoint } from "../processes/link.ts";
 import { monotonicUs } from "./monotonic.ts";
 
@@ -33,7 +33,6 @@ export const NO_STALLS: Stalls = {
 
 interface WatchThread {
   readonly thread: "stall-watch";
-  readonly port: MessagePort;
   /** Other than 0: end. */
   readonly stop: Int32Array;
   readonly spin: boolean;
@@ -53,35 +52,29 @@ interface StallWatch {
 /** `spin` keeps one processor busy: a hypervisor may take away only a busy one. */
 export function watchStalls(spin = false): StallWatch {
   const stop = new Int32Array(new SharedArrayBuffer(4));
-  const { port1, port2 } = new MessageChannel();
-  const data: WatchThread = { thread: "stall-watch", port: port2, stop, spin };
+  const data: WatchThread = { thread: "stall-watch", stop, spin };
   const thread = new Worker(entryPoint("time/stall-watch"), {
     workerData: data,
-    transferList: [port2],
     // The process may run with `--eval`.
     execArgv: [],
   });
   const ended = new Promise<Stalls>((resolve, reject) => {
-    port1.once("message", resolve);
+    thread.once("message", resolve);
     thread.once("error", reject);
   });
   // `stop` throws the error; nobody listens before.
   ended.catch(() => undefined);
   thread.unref();
-  port1.unref();
   const close = (): void => {
     Atomics.store(stop, 0, 1);
     Atomics.notify(stop, 0);
-    port1.close();
   };
   return {
     close,
-    stop: async () => {
+    stop: () => {
       thread.ref();
-      port1.ref();
-      Atomics.store(stop, 0, 1);
-      Atomics.notify(stop, 0);
-      return ended.finally(close);
+      close();
+      return ended;
     },
   };
 }
@@ -101,7 +94,7 @@ export function stallsTogether(all: readonly Stalls[]): Stalls {
 }
 
 /** Runs in the thread: reads the clock again and again until `stop`. */
-function recordStalls({ port, stop, spin }: WatchThread): void {
+function recordStalls({ stop, spin }: WatchThread): void {
   const waitedUs = queueWaits();
   // A stall begins anywhere within a sleep, on average half of one before the wake was due.
   const unseenUs = spin ? 0 : (SLEEP_MS * 1000) / 2;
@@ -126,8 +119,8 @@ function recordStalls({ port, stop, spin }: WatchThread): void {
       squaredMs2: stalls.squaredMs2 + lostMs ** 2,
     };
   }
-  port.postMessage({ ...stalls, seconds: (monotonicUs() - startUs) / 1e6 } satisfies Stalls);
-  port.close();
+  const seconds = (monotonicUs() - startUs) / 1e6;
+  parentPort?.postMessage({ ...stalls, seconds } satisfies Stalls);
 }
 
 /**

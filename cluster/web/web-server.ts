@@ -6,23 +6,16 @@
  *        ─> /v1/measure        a workload, sent from here
  *        ─> any other path     the same path of the server
  */
-import type { AddressInfo } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as ask, type Dispatcher } from "undici";
 import { Fault } from "../../core/fault.ts";
+import { encodeBytes } from "../../models/tensor.ts";
 import { HttpTarget } from "../load/http-target.ts";
-import { prepareTarget } from "../load/prepare-target.ts";
-import {
-  clientAccessOf,
-  type LoadTarget,
-  type TargetSpecification,
-} from "../load/specification.ts";
-import { getJson } from "../protocol/http-client.ts";
-import type { ModelMetadata } from "../protocol/messages.ts";
-import { encodeBytes } from "../protocol/tensors.ts";
+import { prepareTarget, restModel } from "../load/prepare-target.ts";
+import type { LoadTarget } from "../load/specification.ts";
 import { addAppRoutes } from "../rest/app-files.ts";
 import { takeJson } from "../rest/control-routes.ts";
-import { createApp, type HttpServer } from "../rest/http-server.ts";
+import { createApp, type HttpServer, listen } from "../rest/http-server.ts";
 import { JSON_LENGTH_HEADER } from "../rest/infer-body.ts";
 import { addMeasureRoutes, type MeasureOptions } from "../rest/measure-routes.ts";
 import type { Measurement } from "../rest/measurement.ts";
@@ -42,8 +35,6 @@ const OWN_HEADERS = new Set([
 const CONNECTIONS = 1024;
 /** Largest answer that a page shows. */
 const KEPT_BYTES = 64 * 1024;
-
-type HttpSpecification = Extract<TargetSpecification, { kind: "http" }>;
 
 export interface WebOptions {
   /** The server to measure; null: the page can only call servers that let it. */
@@ -73,13 +64,8 @@ export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServe
     app.register(async (scope: App) => addProxy(scope, url, agent));
   }
   app.addHook("onClose", () => agent.destroy());
-  try {
-    await app.listen({ host: HOST, port });
-  } catch (error) {
-    const message = `cannot listen on ${HOST}:${port}: ${(error as Error).message}`;
-    throw new Fault("cluster-failure", message, { hint: "--port 0 takes any free port" });
-  }
-  return { port: (app.server.address() as AddressInfo).port, close: () => app.close() };
+  const bound = await listen(app, HOST, port, { hint: "--port 0 takes any free port" });
+  return { port: bound, close: () => app.close() };
 }
 
 function addProxy(app: App, url: string, agent: Agent): void {
@@ -159,12 +145,11 @@ async function openTarget(
     images: async () => (payloads.length > 0 ? payloads : [Buffer.alloc(0)]),
   });
   if (prepared.kind !== "http") throw new Fault("usage", `${url} is no address of HTTP`);
-  const specification = prepared as HttpSpecification;
-  const [endpoint] = specification.endpoints;
+  const [endpoint] = prepared.endpoints;
   const isTensors = endpoint.headers["content-type"] === "application/json";
-  if (payloads.length === 0 || !isTensors) return new HttpTarget(specification, KEPT_BYTES);
+  if (payloads.length === 0 || !isTensors) return new HttpTarget(prepared, KEPT_BYTES);
   const own = { ...endpoint, ...(await bytesBodies(url, model, payloads, access)) };
-  return new HttpTarget({ ...specification, endpoints: [own] }, KEPT_BYTES);
+  return new HttpTarget({ ...prepared, endpoints: [own] }, KEPT_BYTES);
 }
 
 /** Payloads behind JSON (the binary extension), for a model whose only input is of bytes. */
@@ -174,10 +159,7 @@ async function bytesBodies(
   payloads: readonly Uint8Array[],
   access: { readonly ca?: string; readonly token?: string },
 ) {
-  const tls = url.startsWith("https");
-  const path = `${url.replace(/\/$/, "")}/v2/models/${encodeURIComponent(model)}`;
-  const { value } = await getJson(path, clientAccessOf({ ...access, tls }));
-  const { inputs } = value as unknown as ModelMetadata;
+  const { inputs } = await restModel(url, model, access);
   const [input] = inputs;
   if (inputs.length !== 1 || input.datatype !== "BYTES") {
     const takes = inputs.map(({ name, datatype }) => `${name} (${datatype})`).join(", ");

@@ -1,9 +1,9 @@
 /** The interface of everything that runs a replica's batches, and how a task's model runs one. */
 import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
-import type { Tensor, TensorSpec } from "../../models/tensor.ts";
+import { asBuffer, type Tensor, type TensorSpec } from "../../models/tensor.ts";
+import type { JobResult } from "../protocol/batch-form.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";
-import { asBuffer } from "../protocol/tensors.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 
 /** One input of a batch. */
@@ -30,12 +30,6 @@ export interface BatchResult {
   readonly outputs: readonly JobResult[];
   /** Measured wall-clock time of the batch, µs. */
   readonly serviceUs: number;
-}
-
-export interface JobResult {
-  /** JSON text of a JobOutput. */
-  readonly text: Uint8Array;
-  readonly tensors: readonly Tensor[];
 }
 
 /** A worker's answer for one input. */

@@ -1,20 +1,9 @@
 /** Batches from protocol messages, and results to messages. */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import type {
-  ModelInferRequest,
-  ModelInferResponse,
-  Tensor as WireTensor,
-} from "../protocol/messages.ts";
-import {
-  asOwn,
-  bytesTensor,
-  elementsOf,
-  jobTensors,
-  rawTensor,
-  type TensorsByTask,
-  wireTensors,
-} from "../protocol/tensors.ts";
+import { jobTensors, resultContents, type TensorsByTask } from "../protocol/batch-form.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
 
 /** Callers other than the gateway may leave these out. */
@@ -71,36 +60,23 @@ export function answerOf(
   { outputs, serviceUs }: BatchResult,
   backend: Backend,
 ): ModelInferResponse {
-  // To the nanosecond, the clock's resolution.
-  const service = { doubleParam: Math.round(serviceUs * 1000) / 1000 };
-  const answer = (
-    outputs: readonly WireTensor[],
-    raw: readonly Uint8Array[],
-  ): ModelInferResponse => ({
+  const answer = {
     modelName: name,
     modelVersion: "1",
     id: request.id ?? "",
-    parameters: { service_us: service },
-    outputs,
-    rawOutputContents: raw,
-  });
-  if (isPlain(request, backend) && backend.outputs !== null) {
-    const [{ text, tensors }] = outputs;
-    if (tensors.length === 0) throw failureOf(text);
-    return answer(
-      tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
-      tensors.map(({ raw }) => raw),
-    );
+    // To the nanosecond, the clock's resolution.
+    parameters: { service_us: { doubleParam: Math.round(serviceUs * 1000) / 1000 } },
+  };
+  if (!isPlain(request, backend) || backend.outputs === null) {
+    return { ...answer, ...resultContents(outputs) };
   }
-  const texts = bytesTensor(
-    "output",
-    outputs.map(({ text }) => text),
-  );
-  if (outputs.every(({ tensors }) => tensors.length === 0)) {
-    return answer([texts.tensor], [texts.raw]);
-  }
-  const own = wireTensors(outputs.map(({ tensors }) => asOwn(tensors)));
-  return answer([texts.tensor, ...own.tensors], [texts.raw, ...own.raw]);
+  const [{ text, tensors }] = outputs;
+  if (tensors.length === 0) throw failureOf(text);
+  return {
+    ...answer,
+    outputs: tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+    rawOutputContents: tensors.map(({ raw }) => raw),
+  };
 }
 
 function failureOf(text: Uint8Array): Fault {

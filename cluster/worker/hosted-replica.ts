@@ -167,16 +167,13 @@ export class HostedReplica implements HostedModel {
   /** Runs loads and unloads one after another; the first starts at once. */
   #afterOthers(change: () => Promise<void>): Promise<void> {
     const done = this.#changes === null ? change() : this.#changes.then(change);
-    const ended: Promise<void> = done.then(
-      () => this.#changed(ended),
-      () => this.#changed(ended),
-    );
+    const ended: Promise<void> = done
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#changes === ended) this.#changes = null;
+      });
     this.#changes = ended;
     return done;
-  }
-
-  #changed(ended: Promise<void>): void {
-    if (this.#changes === ended) this.#changes = null;
   }
 
   async #load(): Promise<void> {

@@ -1,13 +1,14 @@
 /** A real model's thread, off the worker's event loop. It runs one batch at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { Fault } from "../../core/fault.ts";
-import { kindOf } from "../../core/scenario/check-models.ts";
+import { kindOf } from "../../core/scenario/implementation-kinds.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { TaskModel } from "../../models/task-model.ts";
+import { type FailureMessage, failureMessage } from "../processes/child-side.ts";
+import type { JobResult } from "../protocol/batch-form.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import { type Backend, type Job, type JobResult, runJobs } from "./backend.ts";
+import { type Backend, type Job, runJobs } from "./backend.ts";
 import type { OpenedModel } from "./open-remote.ts";
 
 export interface ThreadSpecification {
@@ -27,19 +28,16 @@ export type LoadedModel = Omit<Backend, "run" | "close">;
 
 export type ThreadAnswer =
   | { readonly kind: "ready"; readonly model: LoadedModel }
-  | {
-      readonly kind: "failed";
-      readonly message: string;
-      readonly hint?: string;
-      readonly code?: Fault["code"];
-    }
+  | FailureMessage
   | { readonly kind: "state"; readonly state: ModelState }
   | { readonly kind: "closed" }
   | { readonly kind: "done"; readonly outputs: readonly JobResult[]; readonly serviceUs: number };
 
 const port = parentPort as MessagePort;
 
-load(workerData as ThreadSpecification).catch((error: unknown) => port.postMessage(failure(error)));
+load(workerData as ThreadSpecification).catch((error: unknown) =>
+  port.postMessage(failureMessage(error)),
+);
 
 async function load(specification: ThreadSpecification): Promise<void> {
   const startUs = monotonicUs();
@@ -90,13 +88,6 @@ async function answer(opened: TaskModel, jobs: readonly Job[]): Promise<void> {
     const done = await runJobs(opened, jobs);
     port.postMessage({ kind: "done", ...done } satisfies ThreadAnswer);
   } catch (error) {
-    port.postMessage(failure(error));
+    port.postMessage(failureMessage(error));
   }
-}
-
-function failure(error: unknown): ThreadAnswer {
-  const message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof Fault)) return { kind: "failed", message };
-  const { code, hint } = error;
-  return { kind: "failed", message, code, ...(hint === undefined ? {} : { hint }) };
 }

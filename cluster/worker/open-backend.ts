@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { MeasuredInputs } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { Sampler } from "../../core/random/sampler.ts";
-import { backendOf } from "../../core/scenario/check-models.ts";
+import { backendOf } from "../../core/scenario/implementation-kinds.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
@@ -14,10 +14,11 @@ import type { ReplicaSystem, System } from "../../core/system.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { entryPoint } from "../processes/link.ts";
+import type { JobResult } from "../protocol/batch-form.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
-import { type Backend, type Batch, type BatchResult, type JobResult, runJobs } from "./backend.ts";
+import { type Backend, type Batch, type BatchResult, runJobs } from "./backend.ts";
 import type { ReplicaOptions } from "./hosted-replica.ts";
 import type { ThreadAnswer, ThreadOrder, ThreadSpecification } from "./model-thread.ts";
 
@@ -141,11 +142,8 @@ async function threadBackend(
   if (loaded.kind !== "ready") {
     await thread.terminate();
     const { message, hint } = loaded.kind === "failed" ? loaded : { message: "", hint: undefined };
-    throw new Fault(
-      "cluster-failure",
-      `model ${specification.model} did not load: ${message}`,
-      hint === undefined ? {} : { hint },
-    );
+    const what = `model ${specification.model} did not load: ${message}`;
+    throw new Fault("cluster-failure", what, { hint });
   }
   let closing = false;
   thread.once("exit", (code) => {
@@ -218,5 +216,5 @@ function resultOf(answer: ThreadAnswer): BatchResult {
   if (answer.kind !== "failed") throw new Error("the model answered out of turn");
   const { message, code, hint } = answer;
   if (code === undefined) throw new Error(`the model failed: ${message}`);
-  throw new Fault(code, message, hint === undefined ? {} : { hint });
+  throw new Fault(code, message, { hint });
 }

@@ -4,6 +4,7 @@ import { Fault } from "../../core/fault.ts";
 import { type Engine, isOfInference } from "../../models/engine.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
+import { asOwn, batchContents, jobResults } from "../protocol/batch-form.ts";
 import type { InferenceClient } from "../protocol/client.ts";
 import type {
   ModelInferRequest,
@@ -11,14 +12,7 @@ import type {
   ModelMetadata,
   TensorMetadata,
 } from "../protocol/messages.ts";
-import {
-  asOwn,
-  bytesTensor,
-  elementsOf,
-  jobTensors,
-  rawTensor,
-  wireTensors,
-} from "../protocol/tensors.ts";
+import { bytesTensor, outputText, rawTensor } from "../protocol/tensors.ts";
 import type { JobOutput } from "./backend.ts";
 
 export interface RemoteModel {
@@ -122,32 +116,18 @@ async function wholeBatch(
   remote: RemoteModel,
   batch: readonly TaskInput[],
 ): Promise<readonly (TaskOutput | Error)[]> {
-  const payload = bytesTensor(
-    "payload",
-    batch.map((input) => input.payload),
-  );
-  const upstream = bytesTensor(
-    "upstream",
-    batch.map((input) => Buffer.from(upstreamJson(input.upstream))),
-  );
-  const own = wireTensors(batch.map(({ tensors = [] }) => asOwn(tensors)));
-  const { outputs, rawOutputContents = [] } = await inferThere(remote, {
+  const response = await inferThere(remote, {
     modelName: remote.model,
-    inputs: [payload.tensor, upstream.tensor, ...own.tensors],
-    rawInputContents: [payload.raw, upstream.raw, ...own.raw],
+    ...batchContents(
+      batch.map(({ payload }) => payload),
+      batch.map(({ upstream }) => Buffer.from(upstreamJson(upstream))),
+      batch.map(({ tensors = [] }) => asOwn(tensors)),
+    ),
   });
-  const texts = elementsOf(outputs, rawOutputContents, "output") ?? [];
-  if (texts.length !== batch.length) {
-    throw new Fault(
-      "cluster-failure",
-      `${remote.model} answered ${texts.length} of ${batch.length} inputs`,
-    );
-  }
-  const tensors = jobTensors(outputs, rawOutputContents, batch.length);
-  return texts.map((text, i): TaskOutput | Error => {
+  return jobResults(response, batch.length).map(({ text, tensors }): TaskOutput | Error => {
     const output = JSON.parse(Buffer.from(text).toString()) as JobOutput;
     if ("error" in output) return new Fault(output.code as Fault["code"], output.error);
-    return { ...output, tensors: tensors?.[i][""] ?? [] };
+    return { ...output, tensors };
   });
 }
 
@@ -165,9 +145,7 @@ async function single(remote: RemoteModel, { payload }: TaskInput): Promise<Task
   const outputs = [{ name: "output" }];
   const request = { modelName: remote.model, inputs: [tensor], outputs, rawInputContents: [raw] };
   try {
-    const answer = await inferThere(remote, request);
-    const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    const { outputs: byTask } = JSON.parse(Buffer.from(text ?? []).toString()) as {
+    const { outputs: byTask } = JSON.parse(outputText(await inferThere(remote, request))) as {
       readonly outputs: Readonly<Record<string, TaskOutput>>;
     };
     const labels = new Set(Object.values(byTask).flatMap((output) => output.labels));

@@ -68,14 +68,9 @@ export class ServedCommand {
     return `${HOST}:${this.#port}`;
   }
 
-  /** Resident memory of the command itself, on Linux; 0 elsewhere. */
+  /** Resident memory of the command itself. */
   memoryBytes(): number {
-    try {
-      const status = readFileSync(`/proc/${this.#pid}/status`, "utf8");
-      return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
-    } catch {
-      return 0;
-    }
+    return residentBytes(this.#pid);
   }
 
   /** Ends the process group by SIGTERM, after a grace period by SIGKILL. */
@@ -181,6 +176,16 @@ export class ServedCommand {
     return new Fault("cluster-failure", `\`${this.#settings.run.join(" ")}\` ${what}`, {
       hint: words === "" ? "it wrote nothing" : `its last words: ${words}`,
     });
+  }
+}
+
+/** Resident memory of a process, on Linux; 0 elsewhere, or when it has ended. */
+export function residentBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
   }
 }
 

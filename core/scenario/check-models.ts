@@ -3,13 +3,13 @@ import type { Issue } from "../fault.ts";
 import { tasksToPlace } from "../placement.ts";
 import type { Profile } from "../profile.ts";
 import { resolvePath } from "./files.ts";
+import { IMPLEMENTATION_KINDS, isKnownLabels } from "./implementation-kinds.ts";
 import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type {
   ImplementationDocument,
   PostprocessStep,
   PreprocessStep,
 } from "./schema/implementation.ts";
-import type { BackendName } from "./schema/run.ts";
 import type { ClusterDocument, ModelDocument, Parts } from "./schema.ts";
 
 type Profiles = Readonly<Record<string, Profile>>;
@@ -358,25 +358,4 @@ function filesOf(implementation: ImplementationDocument): readonly (readonly [st
     }
   });
   return files;
-}
-
-/** Class names that need no file. */
-export function isKnownLabels(labels: string): labels is "coco" | "coco-91" {
-  return labels === "coco" || labels === "coco-91";
-}
-
-const IMPLEMENTATION_KINDS = ["name", "onnx", "external", "command"] as const;
-
-type ImplementationKind = (typeof IMPLEMENTATION_KINDS)[number];
-
-export function kindOf(implementation: ImplementationDocument): ImplementationKind {
-  return IMPLEMENTATION_KINDS.find((kind) => implementation[kind] !== undefined) ?? "name";
-}
-
-export function backendOf(
-  implementation: ImplementationDocument,
-): Exclude<BackendName, "replay" | "real"> {
-  const kind = kindOf(implementation);
-  if (kind === "command") return "process";
-  return kind === "name" ? "onnx" : kind;
 }

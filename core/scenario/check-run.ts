@@ -3,7 +3,7 @@ import type { Issue } from "../fault.ts";
 import { METRICS, type MetricName } from "../results.ts";
 import { FIRST_ROUND, type StoppingRule } from "../statistics/sequential.ts";
 import { sweptPaths } from "./axes.ts";
-import { backendOf } from "./check-models.ts";
+import { backendOf } from "./implementation-kinds.ts";
 import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type { BackendName } from "./schema/run.ts";
 import type { Parts, ScenarioDocument } from "./schema.ts";
