@@ -193,7 +193,7 @@ export class Clockwork implements Controller {
       if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
       const { replica, size, estimateUs } = best;
       device.inFlight.push({ replica, sentUs: view.nowUs, estimateUs });
-      this.#memory.sent(device.slot, best.pool, view.nowUs);
+      this.#memory.used(device.slot, best.pool, view.nowUs);
       if (act.hasWindows) act.startNext(replica, size, this.#windowOf(view, best, freeUs));
       else act.startNext(replica, size);
     }
