@@ -15,6 +15,7 @@ import type {
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
@@ -363,7 +364,7 @@ export class CheckingDriver implements Driver {
   /** Every request has ended exactly once and every slot is free again. */
   checkConservation(): void {
     equal(this.dispatcher.inSystem, 0, "no request is left in the system");
-    const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
+    const ended = sumOf(Object.values(this.outcomes));
     equal(ended, this.arrivals, "every request ends once");
     const { requests } = this.dispatcher;
     const { capacity } = requests;
