@@ -1,7 +1,7 @@
 /** The generator alone, against a target that holds its answers back. */
-
 import { afterEach, expect, test } from "vitest";
 import type { Fault } from "../../core/fault.ts";
+import { eventually } from "../deployment.test-support.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
@@ -116,7 +116,7 @@ test("the warm-up gives a target up that does not answer, and closes its connect
       await expect(ended).rejects.toThrow("has not answered a request of the warm-up within 0.3 s");
       await target.close();
       expect(come).toBeGreaterThan(0);
-      await expect.poll(() => gone, { timeout: 10_000 }).toBe(come);
+      await eventually(() => gone === come);
     },
   );
 });
