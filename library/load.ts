@@ -3,8 +3,7 @@ import { readFileSync } from "node:fs";
 import { type LoadReport, loadReport } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
-import type { TargetAccess } from "../cluster/load/specification.ts";
-import { gatewayClientAccess } from "../cluster/security/client-access.ts";
+import { type ClientAccess, gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { expectedRequests } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
@@ -175,13 +174,11 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function accessOf({ certs, ca, tokenFile }: LoadTarget): Omit<TargetAccess, "tls"> {
+function accessOf({ certs, ca, tokenFile }: LoadTarget): ClientAccess {
   const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
-  return given({
-    ca: ca === undefined ? (tls?.ca ?? undefined) : readCertificates(ca),
-    pair: tls?.pair ?? undefined,
-    token: token ?? undefined,
-  });
+  const trusted = ca === undefined ? (tls?.ca ?? null) : readCertificates(ca);
+  if (tls === null && trusted === null) return { tls, token };
+  return { tls: { ca: trusted, pair: tls?.pair ?? null, server: null }, token };
 }
 
 function readCertificates(file: string): string {
