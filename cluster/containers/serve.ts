@@ -91,7 +91,7 @@ function childOf(options: ServeOptions): ChildOptions {
   switch (role) {
     case "gateway":
       return {
-        ...{ ...common, name: role, entry: "gateway-main", readyTimeoutMs: GATEWAY_READY_MS },
+        ...{ ...common, name: role, entry: "gateway/main", readyTimeoutMs: GATEWAY_READY_MS },
         specification: gatewaySpecification(configuration, options, randomUUID()),
       };
     case "worker":

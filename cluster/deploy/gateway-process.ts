@@ -163,7 +163,7 @@ export class GatewayProcess implements Speaking {
     const leaseMs = this.#elsewhere?.machines.leaseMs ?? 0;
     return {
       name: "gateway",
-      entry: "gateway-main",
+      entry: "gateway/main",
       specification: this.#specification(),
       readyTimeoutMs: READY_TIMEOUT_MS,
       signal,

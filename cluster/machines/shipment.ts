@@ -55,7 +55,7 @@ function builtFolder(name: string): string {
 export const ENTRIES = {
   worker: "cluster/worker/main.js",
   gateway: "cluster/gateway/main.js",
-  forward: "cluster/gateway/forward.js",
+  forward: "cluster/machines/forward.js",
 } as const;
 /** Packages with native parts, which run graphs and read pictures. */
 const NATIVE_PACKAGES = ["onnxruntime-node", "sharp"];

@@ -15,7 +15,7 @@ export const CONTAINER_PORT = 9000;
 /** Programs in an image. */
 export const PROGRAMS = {
   worker: "/app/dist/cluster/worker/main.js",
-  gateway: "/app/dist/cluster/gateway-main.js",
+  gateway: "/app/dist/cluster/gateway/main.js",
   forward: "/app/dist/cluster/machines/forward.js",
 } as const;
 

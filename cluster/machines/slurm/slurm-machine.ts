@@ -128,7 +128,7 @@ export class SlurmMachine implements Machine {
   }
 }
 
-const ENTRIES = { worker: "worker/main", gateway: "gateway-main", forward: "machines/forward" };
+const ENTRIES = { worker: "worker/main", gateway: "gateway/main", forward: "machines/forward" };
 
 function fileOf(program: keyof typeof ENTRIES): string {
   return fileURLToPath(entryPoint(ENTRIES[program]));

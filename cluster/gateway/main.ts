@@ -1,20 +1,20 @@
 /** The gateway process. */
 import { setFlagsFromString } from "node:v8";
-import { importTexts } from "../build/import-text.ts";
-import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { serveGrpc } from "./front/grpc-frontend.ts";
-import { PipelineModels } from "./front/pipeline-models.ts";
-import { createLogger } from "./observe/logger.ts";
-import { gatewayTracing } from "./observe/open-tracing.ts";
-import { reportProgress, runChild } from "./processes/child-side.ts";
-import { gatewayAccess } from "./protocol/grpc-guard.ts";
-import { serveHttp } from "./rest/http-server.ts";
-import { Gateway } from "./run/gateway.ts";
-import { ReplicaControl, WorkerHost } from "./run/replica-control.ts";
-import type { FileText, GatewayReady, GatewaySpecification } from "./run/specification.ts";
-import { type ClientAccess, workerClientAccess } from "./security/client-access.ts";
-import { IncomingBytes } from "./security/limits.ts";
-import { SecurityFiles } from "./security/security-files.ts";
+import { importTexts } from "../../build/import-text.ts";
+import { ownScheduler } from "../../schedulers/own-scheduler.ts";
+import { serveGrpc } from "../front/grpc-frontend.ts";
+import { PipelineModels } from "../front/pipeline-models.ts";
+import { createLogger } from "../observe/logger.ts";
+import { gatewayTracing } from "../observe/open-tracing.ts";
+import { reportProgress, runChild } from "../processes/child-side.ts";
+import { gatewayAccess } from "../protocol/grpc-guard.ts";
+import { serveHttp } from "../rest/http-server.ts";
+import { Gateway } from "../run/gateway.ts";
+import { ReplicaControl, WorkerHost } from "../run/replica-control.ts";
+import type { FileText, GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
+import { IncomingBytes } from "../security/limits.ts";
+import { SecurityFiles } from "../security/security-files.ts";
 
 /**
  * Young generation of the timer's thread, MiB. A thread takes its sizes from the process's flags, whatever
