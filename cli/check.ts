@@ -18,7 +18,7 @@ export async function check(args: CheckArguments): Promise<void> {
 
 async function checkScenario(args: CheckArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: false });
-  const { configurations, isSampled, plays } = await checked(loaded, args);
+  const { configurations, isSampled, notes, plays } = await checked(loaded, args);
   const played = Object.entries(plays);
   if (args.json) {
     const { digest, document } = loaded;
@@ -28,13 +28,14 @@ async function checkScenario(args: CheckArguments): Promise<void> {
       configurations,
       ...(played.length > 0 && { plays }),
     };
-    print({ valid: true, issues: [], ...found });
+    print({ valid: true, issues: [], ...(args.on !== undefined && { notes }), ...found });
     return;
   }
   const some = isSampled ? `looked at ${configurations}` : `${configurations}`;
   const count = configurations === 1 ? "one configuration" : `${some} configurations`;
   const sound = styleText("green", "sound");
   process.stdout.write(`${args.scenario}: ${sound}; ${count}; digest ${loaded.digest}\n`);
+  for (const note of notes) process.stdout.write(`${note}\n`);
   for (const [file, runs] of played) {
     process.stdout.write(`${file}: keeps the contract in ${runs} random runs\n`);
   }

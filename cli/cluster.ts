@@ -1,4 +1,5 @@
 /** `tandem cluster …`: the real deployment of this working directory, and its certificates and tokens. */
+import { hostname } from "node:os";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { Fault } from "../core/fault.ts";
 import {
@@ -113,8 +114,12 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
       ? `  ${replica} at ${address}, pid ${pid}`
       : `  ${replica} on ${machine}, at ${address}`,
   );
+  const [http, grpc] = [new URL(gateway.http).port, gateway.grpc.split(":").at(-1)];
+  const forward = (port: string | undefined): string => `-L ${port}:127.0.0.1:${port}`;
+  const away = `  from your own machine: ssh -N ${forward(http)} ${forward(grpc)} ${hostname()}`;
   return [
     `${scenario} on the ${backend} backend: web page and REST ${gateway.http}/, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
+    ...(gateway.machine === null ? [] : [away]),
     ...lines,
   ].join("\n");
 }

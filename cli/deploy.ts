@@ -3,6 +3,7 @@ import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { VERSION } from "../build/version.ts";
 import {
   type ComposeOptions,
   composeIssues,
@@ -35,7 +36,6 @@ import type { BackendName } from "../core/scenario/schema/run.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { repeatCommand } from "../library/index.ts";
 import { tryOutOwn } from "../library/own-scheduler.ts";
-import { VERSION } from "../library/version.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { printWarning } from "./failure.ts";

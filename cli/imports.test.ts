@@ -25,7 +25,7 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
     "schedulers/json-schema.ts",
   ],
   "to write files": ["sweep/atomic-file.ts", "core/scenario/template.ts"],
-  "to start and end": ["core/fault.ts", "build/", "library/version.ts"],
+  "to start and end": ["core/fault.ts", "build/"],
 };
 
 /** Commands that no program calls: they serve, look at the machine, or write files for other tools. */

@@ -1,9 +1,9 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
+import { VERSION } from "../build/version.ts";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { exitCodeOf } from "../core/fault.ts";
-import { VERSION } from "../library/version.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import {
   type Command,

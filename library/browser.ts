@@ -22,7 +22,9 @@ export type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gatew
 export type { AnsweredRequest, MeasurementLine } from "../core/measurement-line.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
+export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
+export type { Catalogue, PolicyEntry } from "../schedulers/catalogue.ts";
 export { type PlayedBatch, type PlayedRequest, type PlayedRun, playedRun } from "./played-run.ts";
 export {
   type KeptScenario,

@@ -1,4 +1,5 @@
 /** `check`: everything that can be wrong with a scenario, without a run of it. */
+import { unusedMachines } from "../core/inventory/read-inventory.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
 import { checkOwn, configurationsOf } from "./own-scheduler.ts";
@@ -9,6 +10,8 @@ export interface Checked {
   readonly configurations: number;
   /** Whether the sweep has a range without a step, of which some points were looked at. */
   readonly isSampled: boolean;
+  /** A sentence for each machine of the inventory that nothing runs on. */
+  readonly notes: readonly string[];
   /** Random runs by scheduler file of one's own. */
   readonly plays: Readonly<Record<string, number>>;
 }
@@ -28,10 +31,12 @@ export async function check(
   const isSampled = continuousPaths(document.sweep).length > 0;
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
+  let notes: readonly string[] = [];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
-    inventoryFor(options.on, [document, ...real.map((one) => one.document)]);
+    const documents = [document, ...real.map((one) => one.document)];
+    notes = unusedMachines(inventoryFor(options.on, documents), documents);
   }
   const plays = Object.fromEntries(checkOwn(loaded, configurationsOf(sweep)));
-  return { configurations: sweep.count, isSampled, plays };
+  return { configurations: sweep.count, isSampled, notes, plays };
 }

@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import {
   FREE_MESSAGES_NOTE,
@@ -25,7 +26,6 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
-import { buildKey } from "./version.ts";
 
 /**
  * The command that repeats a call, for results and the user's notes. `options` by name, as the command

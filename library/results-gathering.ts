@@ -1,6 +1,7 @@
 /** The results document of a sweep: its head, and its configurations, written one by one while it goes on. */
 
 import { join } from "node:path";
+import { buildKey } from "../build/version.ts";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
@@ -20,7 +21,6 @@ import { ParquetWriter } from "../sweep/parquet.ts";
 import { type RecordStore, recordAt } from "../sweep/record.ts";
 import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
 import { asNotes, simulationNotes } from "./provenance.ts";
-import { buildKey } from "./version.ts";
 
 export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
 

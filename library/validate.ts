@@ -12,7 +12,7 @@ import {
   type EvidenceDocument,
   logFile,
 } from "../calibration/evidence.ts";
-import { type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
+import { holdFor, type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
@@ -247,24 +247,26 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
 async function run(course: Course, options: ValidateOptions): Promise<Validated> {
   const { signal = new AbortController().signal, onNote, directory } = options;
-  const { loaded, configurations, inventory, beforeS, effort, deadlineMs } = course;
+  const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
+  const { document } = loaded;
+  const { backend } = settings;
   const total = Math.ceil(beforeS + effort.seconds);
   const onSeconds = (done: number): void => options.onProgress?.({ done, total });
-  const { backend } = course.settings;
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
   const logs: (readonly string[])[] = [];
   const workers = new Map<string, ModelWorker>();
   let hosts: MeasuringHosts | null = null;
+  let giveBack = async (): Promise<void> => undefined;
   let inputs = inputsOf(loaded);
   let notes: readonly string[] = [];
   try {
     for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
     onSeconds(HOST_CHECK_S);
-    const { document } = loaded;
-    const onEvent = (line: string): void => onNote?.(line);
-    const place = { document, folder: inputs.folder, inventory, onEvent };
-    hosts = backend === "replay" ? null : await openHosts(place);
+    const afterwards = configurations.map((one) => one.document);
+    const place = { inventory, afterwards, onEvent: onNote, signal };
+    if (backend === "replay") giveBack = await holdFor([], afterwards, place);
+    else hosts = await openHosts({ ...place, document, folder: inputs.folder });
     const served =
       hosts === null
         ? replaySide(document)
@@ -282,7 +284,7 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
       if (performance.now() + 1000 * leastS > deadlineMs) break;
       const side = { ...served, inputs, signal };
       const one = await validateOne(course, i, side, { onNote, onSeconds });
-      results.push(withNotes(one.result, realised(configuration.document, inputs), effort));
+      results.push(withNotes(one.result, configuration.document, inputs, effort));
       evidences.push(one.evidence);
       logs.push(one.logs);
       if (directory !== undefined) writeLogs(directory, i, one.logs);
@@ -294,6 +296,7 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
     await hosts?.close();
+    await giveBack();
   }
   return { results, evidences, logs, inputs, notes };
 }
@@ -327,15 +330,14 @@ function validateOne(
   const { repeats, share } = effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
-  const before = beforeS + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const firstS = beforeS + before + startSeconds(backend);
   const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
   const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
   let healthyRuns = 0;
-  const at = (ended: number): number => {
-    const started = before + startSeconds(backend) + healthyRuns * (runS + aroundS);
-    return Math.floor(started + runS * Math.min(1, ended / requests));
-  };
+  const at = (ended: number): number =>
+    Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
@@ -353,22 +355,17 @@ function validateOne(
   });
 }
 
-/** Message costs that were measured here take the place of assumed ones. */
-function realised(
-  document: ScenarioDocument,
-  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
-): ScenarioDocument {
-  if (overheadProfile === undefined) return document;
-  return { ...document, cluster: { ...document.cluster, overheadProfile: "measured" } };
-}
-
 /** Adds notes on terms of the prediction that real runs lack, and on windows that the budget cut. */
 function withNotes(
   result: ValidationResult,
-  document: ScenarioDocument,
+  { cluster, ...document }: ScenarioDocument,
+  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
   { share }: Effort,
 ): ValidationResult {
-  const terms = simulatedOnlyTerms(document);
+  // Message costs that were measured here take the place of assumed ones.
+  const real =
+    overheadProfile === undefined ? cluster : { ...cluster, overheadProfile: "measured" };
+  const terms = simulatedOnlyTerms({ ...document, cluster: real });
   const notes = [
     ...(result.notes ?? []),
     ...(terms.length === 0 ? [] : [`not realised by the cluster: ${terms.join(", ")}`]),

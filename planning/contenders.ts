@@ -25,7 +25,7 @@ export interface Alternative {
   readonly batches: readonly number[];
   /** Lower is simpler: the place among the presets, then larger batches. */
   readonly rank: number;
-  /** Whether a station that is offered more than it can do misses for certain. */
+  /** Whether all requests are served, so that a station that is offered more than it can do misses. */
   readonly isOpen: boolean;
   /** Whether replicas come and go, so that machines are billed by their time. */
   readonly scales: boolean;
@@ -129,9 +129,8 @@ export function alternativeOf(
   const place = names.indexOf(String(typeof scheduler === "string" ? scheduler : scheduler.preset));
   const plain = place < 0 ? names.length : place;
   const rank = typeof scheduler === "string" ? plain : names.length + sum(batches) / 1e4;
-  const admission = typeof scheduler === "string" ? undefined : scheduler.admission;
-  const isOpen = (admission ?? "all") === "all" && workload.client === undefined;
-  const traits = traitsOf(scheduler, choice.bounds.system, choice.own);
+  const { servesAll, ...traits } = traitsOf(scheduler, choice.bounds.system, choice.own);
+  const isOpen = servesAll && workload.client === undefined;
   return { document, parameters, choice, batches, rank, isOpen, ...traits };
 }
 

@@ -197,7 +197,7 @@ class Race {
     const runners: Runner[] = [];
     const isLarge = this.#explored.combinations > MOST_COUNTED;
     const isUseful = (task: number, row: Row): boolean =>
-      !isLarge || alternatives.some((one) => !one.isOpen || utilisationOf(one, task, row) < 1);
+      !isLarge || alternatives.some((one) => utilisationOf(one, task, row, !one.isOpen) < 1);
     const visit = (rows: readonly Row[]): boolean => {
       if (space.isRepeated(rows)) return true;
       if (this.#explored.combinations > MOST_COMBINATIONS) this.#isComplete = false;
@@ -215,7 +215,8 @@ class Race {
       }
       for (const alternative of alternatives) {
         const load = loadOf(alternative, rows);
-        if (alternative.isOpen && load >= 1) {
+        const least = alternative.isOpen ? load : loadOf(alternative, rows, true);
+        if (least >= 1) {
           ruledOut.utilisation++;
           this.#noteRuledOut(alternative, shape);
         } else runners.push({ contender: contenderOf(alternative, shape), load });
@@ -329,12 +330,18 @@ function byTiedScore(
   return y - x || a.alternative.rank - b.alternative.rank;
 }
 
-function utilisationOf({ choice, batches }: Alternative, task: number, row: Row): number {
-  return choice.bounds.utilisation(task, row, batches[task]);
+/** `least`: by the jobs alone that the goals need. */
+function utilisationOf(
+  { choice, batches }: Alternative,
+  task: number,
+  row: Row,
+  least = false,
+): number {
+  return choice.bounds.utilisation(task, row, batches[task], least);
 }
 
-function loadOf(alternative: Alternative, rows: readonly Row[]): number {
-  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row)));
+function loadOf(alternative: Alternative, rows: readonly Row[], least = false): number {
+  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row, least)));
 }
 
 /** Whether a free slot is of the only kind that some task has, and the task may have one more. */

@@ -7,18 +7,12 @@ import { Fault, type Issue } from "../core/fault.ts";
 import { PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { BACKENDS } from "../core/scenario/schema/run.ts";
-import type { PlanView } from "./tables/plan-decision.ts";
+import { estimate, figure, parameter, placement } from "./tables/figures.ts";
+import { type PlanView, planSchema } from "./tables/plan-decision.ts";
 
 const MOST_ISSUES = 20;
 
-/** JSON has no NaN or infinity: writers put null, which is read as "not known". */
-const figure = z
-  .number()
-  .nullable()
-  .transform((value) => value ?? Number.NaN);
-const estimate = z.object({ mean: figure, halfWidth95: figure });
 const metrics = z.record(z.string(), estimate);
-const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const curve = z
   .object({ share: z.array(z.number()), latencyMs: z.array(figure) })
   .refine((value) => value.share.length === value.latencyMs.length, {
@@ -32,12 +26,6 @@ const bar = z.object({
   batch: z.number(),
   requests: z.array(z.number()),
 });
-const nodePlacement = z.object({
-  machinesUsed: z.number(),
-  machines: z.number(),
-  idleCostPerHour: z.number(),
-  replicas: z.record(z.string(), z.number()),
-});
 const stability = z.enum(["stable", "unstable", "unknown"]);
 const configuration = z.looseObject({
   id: z.string(),
@@ -47,7 +35,7 @@ const configuration = z.looseObject({
   metrics,
   tasks: z.record(z.string(), metrics),
   digest: z.string(),
-  placement: z.record(z.string(), nodePlacement).optional(),
+  placement: placement.optional(),
   latencyCurve: curve.optional(),
   gantt: z.array(bar).optional(),
   notes: z.array(z.string()).optional(),
@@ -155,41 +143,6 @@ const provenance = z.looseObject({
   digest: z.string(),
   inputs: z.looseObject({ profiles: z.record(z.string(), z.unknown()) }),
 });
-const counts = z.record(z.string(), z.number());
-const answer = z.looseObject({
-  scheduler: z.unknown(),
-  parameters: z.record(z.string(), parameter),
-  cost: z.number(),
-  replicas: counts,
-  placement: z.record(z.string(), nodePlacement).nullable(),
-  replications: z.number(),
-  kept: z.record(
-    z.string(),
-    z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
-  ),
-});
-const plan = z.looseObject({
-  schema: z.literal("tandem/plan@2"),
-  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
-  planned: z.string().optional(),
-  command: z.string(),
-  headlines: z.array(z.string()),
-  plans: z.array(
-    z.looseObject({
-      parameters: z.record(z.string(), parameter),
-      goals: z.array(
-        z.looseObject({ pipeline: z.string(), latencyMs: z.number(), percentile: z.number() }),
-      ),
-      unit: z.string(),
-      best: answer.nullable(),
-      runnersUp: z.array(answer),
-      nearest: answer.nullable(),
-      alike: z.array(z.unknown()),
-      proven: z.boolean(),
-    }),
-  ),
-});
-
 async function readJson(file: string): Promise<unknown> {
   let text: string;
   try {
@@ -252,7 +205,7 @@ export interface ReadDocuments {
 export async function readDocuments(directory: string): Promise<ReadDocuments> {
   const file = join(directory, "results.json");
   const json = await readJson(file);
-  const planned = plan.safeParse(await readJson(join(directory, "plan.json"))).data;
+  const planned = planSchema.safeParse(await readJson(join(directory, "plan.json"))).data;
   if (json === undefined) {
     const unsolved = planned?.headlines.join("; ");
     throw new Fault("not-found", `no results.json in ${directory}`, {

@@ -13,21 +13,9 @@ const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"];
 
 /** A logger that keeps what vega would print, so that a library never writes to the console. */
 function keeper(warnings: string[]): LoggerInterface {
-  let current = 2;
-  const keep = (...parts: readonly unknown[]) => {
-    warnings.push(parts.map(String).join(" "));
-    return logger;
-  };
-  const drop = () => logger;
-  function level(): number;
-  function level(value: number): LoggerInterface;
-  function level(value?: number): number | LoggerInterface {
-    if (value === undefined) return current;
-    current = value;
-    return logger;
-  }
-  const logger: LoggerInterface = { level, error: keep, warn: keep, info: drop, debug: drop };
-  return logger;
+  const keep = (_method: string, _level: string, parts: readonly unknown[]) =>
+    void warnings.push(parts.map(String).join(" "));
+  return vega.logger(vega.Warn, undefined, keep) as LoggerInterface;
 }
 
 /** Clip paths are numbered through the life of the process; here they start at 1 in every chart. */

@@ -73,9 +73,14 @@ export async function writeReport(
     await writeAtomically(spec, `${JSON.stringify(chart.spec, null, 2)}\n`);
     await writeAtomically(svg, rendered.svg);
     if (png !== undefined) await writeAtomically(png, renderPng(rendered.svg));
-    drawn.push({ ...chart, svg: rendered.svg });
+    const narrow = chart.narrow && (await renderSvg(chart.narrow));
+    drawn.push({ ...chart, svg: rendered.svg, narrowSvg: narrow?.svg });
     charts.push({ name: chart.name, spec, svg, png });
-    warnings.push(...rendered.warnings.map((warning) => `${chart.name}: ${warning}`));
+    warnings.push(
+      ...[...rendered.warnings, ...(narrow?.warnings ?? [])].map(
+        (warning) => `${chart.name}: ${warning}`,
+      ),
+    );
   }
   const html = join(directory, "report.html");
   const title = options.title ?? results.scenario.name;

@@ -3,7 +3,6 @@
  * any order of events and checks each command as it comes. Tests play the registry on random systems;
  * `tandem check` plays a scheduler of the user on the scenario's (`play.ts`).
  */
-import { compileSystem } from "../core/compile.ts";
 import type { JobView, Residency } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type {
@@ -16,7 +15,6 @@ import type {
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
@@ -44,38 +42,6 @@ export interface Step {
   /** Whether the dispatcher decides after this step, or only after the next. */
   readonly decides: boolean;
   readonly holds: number;
-}
-
-/** A cluster and pipelines without anything measured. */
-export function systemOf(document: ScenarioDocument): System {
-  return compileSystem(document, { profiles: {} });
-}
-
-export function documentOf(sections: {
-  readonly pipelines: unknown;
-  readonly replicas: unknown;
-  readonly maxBatch?: number;
-  readonly nodes?: unknown;
-  /** Resources that a batch takes, and one of tasks of the model `heavy`. */
-  readonly demands?: readonly [unknown, unknown];
-}): ScenarioDocument {
-  const [light, heavy] = sections.demands ?? [];
-  const batch = { marginal: 0.5, max: sections.maxBatch ?? 64 };
-  return scenarioSchema.parse({
-    name: "contract",
-    pipelines: sections.pipelines,
-    models: {
-      model: {
-        service: { distribution: "exponential", meanMs: 10, batch },
-        accuracy: 0.9,
-        demand: light,
-      },
-      other: { service: { distribution: "exponential", meanMs: 5, batch }, accuracy: 0.8 },
-      heavy: { service: { distribution: "exponential", meanMs: 10, batch }, demand: heavy },
-    },
-    cluster: { replicas: sections.replicas, nodes: sections.nodes },
-    workload: { arrivals: "burst", requests: 1 },
-  });
 }
 
 interface Open {

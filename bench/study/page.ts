@@ -85,7 +85,7 @@ export function studyPage(findings: Findings): string {
 function claimSection({ claim, figures }: ClaimFindings): string[] {
   return [
     "",
-    `### ${claim.presets.join(", ") || claim.name}`,
+    `### ${claim.name}`,
     "",
     `- **Claim:** ${claim.claim}. (${claim.source})`,
     `- **Rebuilt:** ${claim.rebuilt}.`,

@@ -11,8 +11,8 @@ import {
   type SweepAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
-import { keysOf, type Layer, SILENT, spread } from "./encodings.ts";
-import { CONFIG, INK, panelHeader, SCHEMA, textWidth } from "./theme.ts";
+import { keysOf, type Layer, SILENT, spread, spreadAround, titled } from "./encodings.ts";
+import { INK, panelHeader, textWidth } from "./theme.ts";
 
 const MOST_SHAPES = 40;
 const MOST_SCHEDULERS = 8;
@@ -96,16 +96,7 @@ function shapesShown(cells: readonly Cell[], most: number): readonly string[] {
   const sorted = shapes.toSorted(
     (a, b) => a.cost - b.cost || a.name.localeCompare(b.name, "en", { numeric: true }),
   );
-  if (sorted.length <= most) return sorted.map(({ name }) => name);
-  const first = spread(
-    sorted.filter(({ chosen }) => chosen),
-    most,
-  );
-  const rest = spread(
-    sorted.filter(({ chosen }) => !chosen),
-    most - first.length,
-  );
-  return sorted.filter((one) => first.includes(one) || rest.includes(one)).map(({ name }) => name);
+  return spreadAround(sorted, ({ chosen }) => chosen, most).map(({ name }) => name);
 }
 
 function layers(
@@ -189,9 +180,7 @@ export function attainmentMap(document: ResultsDocument): TopLevelSpec | undefin
     ...(schedulers.length < all.length ? [`${schedulers.length} of ${all.length} schedulers`] : []),
   ];
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: { text: "Who meets the goal where", subtitle: notes.join("; ") },
+    ...titled("Who meets the goal where", notes.join("; ")),
     description: `Share within the goal of ${plural(rows.length, "configuration")}, shape by ${roles.load.name}.`,
     data: { values: rows },
     facet: {

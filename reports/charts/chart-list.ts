@@ -1,5 +1,4 @@
 /** Every chart of the report, in the order of the page. Add a chart here. */
-
 import type { TopLevelSpec } from "vega-lite";
 import type { ProvenanceDocument } from "../../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
@@ -7,10 +6,10 @@ import type { RunDetail } from "../../core/run-detail.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { costFront } from "./cost-front.ts";
 import { costPer1000 } from "./cost-per-1000.ts";
-import { keysOf } from "./encodings.ts";
+import { type KeyOf, keysOf } from "./encodings.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
-import { latencyQuantiles } from "./latency-quantiles.ts";
+import { latencyQuantiles, latencyRanking } from "./latency-quantiles.ts";
 import { loadResponse } from "./load-response.ts";
 import { pipelineGraph } from "./pipeline-graph.ts";
 import { predictedMeasured } from "./predicted-measured.ts";
@@ -24,6 +23,8 @@ export interface Chart {
   readonly name: string;
   readonly section: "evidence" | "bottleneck" | "time" | "validation" | "inputs";
   readonly spec: TopLevelSpec;
+  /** In place of it where the page is narrow. */
+  readonly narrow?: TopLevelSpec;
 }
 
 /** Everything that charts are drawn from. */
@@ -35,69 +36,46 @@ export interface ChartSources {
   readonly details?: readonly RunDetail[];
 }
 
-type Optional = Omit<Chart, "spec"> & { readonly spec: TopLevelSpec | undefined };
-
 /** The charts that these documents have data for. */
 export function chartsOf(sources: ChartSources): readonly Chart[] {
-  const { results, validation } = sources;
-  const all: readonly Optional[] = [
-    ...sweepCharts(results, validation),
-    ...runCharts(sources),
-    ...validationCharts(results, validation),
-  ];
-  return all.flatMap(({ spec, ...rest }) => (spec === undefined ? [] : [{ ...rest, spec }]));
-}
-
-function sweepCharts(
-  results: ResultsDocument,
-  validation: ValidationDocument | undefined,
-): readonly Optional[] {
-  const section = "evidence" as const;
-  return [
-    { name: "attainment-map", section, spec: attainmentMap(results) },
-    { name: "cost-front", section, spec: costFront(results) },
-    { name: "latency-quantiles", section, spec: latencyQuantiles(results) },
-    { name: "latency-cdf", section, spec: latencyCdf(results, validation) },
-    { name: "load-response", section, spec: loadResponse(results) },
-    { name: "cost-per-1000", section, spec: costPer1000(results) },
-  ];
-}
-
-function runCharts({
-  results,
-  validation,
-  provenance,
-  details = [],
-}: ChartSources): readonly Optional[] {
+  const { results, validation, provenance, details = [] } = sources;
   const simulated = details.find(({ side }) => side === "simulated");
   const one = results.configurations.find(({ id }) => id === simulated?.id);
   const graph = pipelineGraph(provenance?.scenario, one ?? results.configurations[0], simulated);
-  return [
-    { name: "pipeline", section: "bottleneck", spec: graph },
-    { name: "slowest-requests", section: "bottleneck", spec: slowestRequests(details) },
-    ...details.map((detail) => ({
-      name: `timeline-${detail.side}`,
-      section: "time" as const,
-      spec: timeline(detail, results.slo),
-    })),
-    { name: "gantt", section: "time", spec: gantt(results, validation) },
-    {
-      name: "service-fit",
-      section: "inputs",
-      spec: serviceFit(provenance?.inputs.profiles ?? {}, details),
+  const sections: Readonly<Record<Chart["section"], Readonly<Record<string, Drawn>>>> = {
+    evidence: {
+      "attainment-map": attainmentMap(results),
+      "cost-front": costFront(results),
+      "latency-quantiles": latencyQuantiles(results),
+      "latency-cdf": latencyCdf(results, validation),
+      "load-response": loadResponse(results),
+      "cost-per-1000": costPer1000(results),
     },
-  ];
+    bottleneck: { pipeline: graph, "slowest-requests": slowestRequests(details) },
+    time: {
+      ...Object.fromEntries(
+        details.map((detail) => [`timeline-${detail.side}`, timeline(detail, results.slo)]),
+      ),
+      gantt: gantt(results, validation),
+    },
+    inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, details) },
+    validation: validation === undefined ? {} : validationCharts(validation, keysOf(results)),
+  };
+  const narrow = latencyRanking(results, true);
+  return Object.entries(sections).flatMap(([section, charts]) =>
+    Object.entries(charts).flatMap(([name, spec]): Chart[] => {
+      if (spec === undefined) return [];
+      const chart = { name, section: section as Chart["section"], spec };
+      return [name === "latency-quantiles" && narrow ? { ...chart, narrow } : chart];
+    }),
+  );
 }
 
-function validationCharts(
-  results: ResultsDocument,
-  validation: ValidationDocument | undefined,
-): readonly Optional[] {
-  if (validation === undefined || validation.configurations.length === 0) return [];
-  const keyOf = keysOf(results);
-  const section = "validation" as const;
-  return [
-    { name: "predicted-measured", section, spec: predictedMeasured(validation, keyOf) },
-    { name: "prediction-error", section, spec: predictionError(validation, keyOf) },
-  ];
+type Drawn = TopLevelSpec | undefined;
+
+function validationCharts(validation: ValidationDocument, keyOf: KeyOf) {
+  return {
+    "predicted-measured": predictedMeasured(validation, keyOf),
+    "prediction-error": predictionError(validation, keyOf),
+  };
 }

@@ -21,28 +21,23 @@ import {
 import {
   colourEncoding,
   type Encoding,
+  endsOf,
   errorBars,
+  goalToShow,
   keysOf,
   type Layer,
+  panelFacet,
   points,
   SILENT,
   shapeEncoding,
   sloRule,
   spread,
+  titled,
   unstableCrosses,
   unstableNote,
   withoutScheduler,
 } from "./encodings.ts";
-import {
-  CONFIG,
-  clampedAxis,
-  INK,
-  isInReach,
-  panelHeader,
-  panelWidth,
-  positiveAxis,
-  SCHEMA,
-} from "./theme.ts";
+import { clampedAxis, INK, panelWidth, positiveAxis } from "./theme.ts";
 
 const MOST_PANELS = 9;
 /** In a panel. */
@@ -123,13 +118,13 @@ function rowsOf(
       const [price, latency] = [cost.of(one), one.metrics[name]];
       if (price === undefined || latency === undefined || !Number.isFinite(latency.mean)) return [];
       const steady = isEstimate(one, name);
-      const half = steady && Number.isFinite(latency.halfWidth95) ? latency.halfWidth95 : 0;
+      const { low, high } = endsOf(steady ? latency : { ...latency, halfWidth95: 0 });
       const state = one.slo === undefined ? "" : `; SLO: ${one.slo}`;
       const row: Row = {
         cost: price,
         latencyMs: latency.mean,
-        lowMs: Math.max(latency.mean - half, latency.mean / 20),
-        highMs: latency.mean + half,
+        lowMs: low,
+        highMs: high,
         sloMs:
           document.slo !== undefined && sloMetric(document.slo) === name
             ? document.slo.latencyMs
@@ -176,9 +171,8 @@ function layers(
 ): Layer[] {
   const steady = rows.filter((row) => row.steady);
   const values = (steady.length === 0 ? rows : steady).flatMap((row) => [row.lowMs, row.highMs]);
-  const goal = rows.find((row) => row.sloMs !== null)?.sloMs ?? null;
-  const showsGoal = goal !== null && isInReach(goal, values);
-  const all = showsGoal ? [...values, goal] : values;
+  const goal = goalToShow(rows, values);
+  const all = [...values, ...goal];
   const text = metricLabel(name).text;
   const axis = isOverloaded(rows) ? clampedAxis(all, text, "ms") : positiveAxis(all, text, "ms");
   const { type, title, scale, axis: ticks } = axis;
@@ -200,7 +194,7 @@ function layers(
     encoding: at,
   };
   return [
-    ...(showsGoal ? sloRule(rows, "y", y) : []),
+    ...(goal.length > 0 ? sloRule(rows, "y", y) : []),
     {
       transform: [{ filter: "datum.front" }],
       mark: {
@@ -234,22 +228,15 @@ export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
   const width = panelWidth(columns);
   const ring = document.slo === undefined ? "" : "; ringed: cheapest that meets it";
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: `${cost.title === "replicas" ? "Replicas" : "Cost"} against ${metricLabel(name).text}`,
-      subtitle: `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}${unstableNote(rows)}`,
-    },
+    ...titled(
+      `${cost.title === "replicas" ? "Replicas" : "Cost"} against ${metricLabel(name).text}`,
+      `line: Pareto front, lower left is better${sloNote(document.slo)}${ring}${unstableNote(rows)}`,
+    ),
     description:
       `${metricLabel(name).text} against ${cost.title}, ${plural(rows.length, "configuration")}; ` +
       `${rows.filter((row) => row.front).length} are on a Pareto front.`,
     data: { values: rows.map((row) => ({ ...row, lineKey: withoutScheduler(row.key) })) },
-    facet: {
-      field: "panel",
-      type: "nominal",
-      sort: panels,
-      header: panelHeader(panels, width),
-    },
+    facet: panelFacet(panels, width),
     columns,
     // A shared axis would stand below the places of a last row that have no panel.
     resolve: { axis: { x: "independent" } },

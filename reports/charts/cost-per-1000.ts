@@ -11,8 +11,19 @@ import {
   type SweepAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
-import { type Encoding, keysOf, type Layer, points, spread, xEncoding } from "./encodings.ts";
-import { CONFIG, cycle, PALETTE, positiveAxis, SCHEMA } from "./theme.ts";
+import {
+  byName,
+  type Encoding,
+  keysOf,
+  type Layer,
+  mergedEqual,
+  points,
+  spreadAround,
+  titled,
+  withoutScheduler,
+  xEncoding,
+} from "./encodings.ts";
+import { positiveAxis } from "./theme.ts";
 
 const MOST_LINES = 8;
 
@@ -39,12 +50,8 @@ function rowsOf(document: ResultsDocument, load: SweepAxis): readonly Row[] {
   const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(lineOf)));
   const known = document.configurations.filter((one) => one.metrics.costPer1000Requests);
   const lines = [...new Set(known.map(lineOf))];
-  const first = spread([...chosen], MOST_LINES);
-  const rest = spread(
-    lines.filter((line) => !chosen.has(line)),
-    Math.max(0, MOST_LINES - first.length),
-  );
-  const shown = known.filter((one) => first.includes(lineOf(one)) || rest.includes(lineOf(one)));
+  const kept = spreadAround(lines, (line) => chosen.has(line), MOST_LINES);
+  const shown = known.filter((one) => kept.includes(lineOf(one)));
   const groups = grouped(
     shown,
     (one) => `${lineOf(one)}|${parameterText(one.parameters[load.path])}`,
@@ -59,21 +66,9 @@ function rowsOf(document: ResultsDocument, load: SweepAxis): readonly Row[] {
       cost: estimate?.mean ?? Number.NaN,
       line: lineOf(one),
       meets: meets ? "meets the goal" : "does not",
-      key: keyOf(one.parameters).replace(/s\d+ ?/, ""),
+      key: withoutScheduler(keyOf(one.parameters)),
       tip: `${configurationLabel(one, axes)}; ${text} per 1,000 requests; ${meets ? "meets the goal" : "does not meet the goal"}`,
     };
-  });
-}
-
-/** Lines that are equal are one. */
-function merged(rows: readonly Row[]): readonly Row[] {
-  const lines = [...grouped(rows, (row) => row.line)];
-  const equal = grouped(lines, ([, own]) =>
-    JSON.stringify(own.map(({ x, cost, meets }) => [x, formatNumber(cost, 4), meets]).toSorted()),
-  );
-  return [...equal.values()].flatMap((same) => {
-    const line = same.map(([name]) => name).join(" = ");
-    return same[0][1].map((row) => ({ ...row, line }));
   });
 }
 
@@ -81,7 +76,10 @@ function merged(rows: readonly Row[]): readonly Row[] {
 export function costPer1000(document: ResultsDocument): TopLevelSpec | undefined {
   const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
   if (load === undefined) return undefined;
-  const rows = merged(rowsOf(document, load));
+  const rows = mergedEqual(
+    rowsOf(document, load).toSorted((a, b) => a.x - b.x),
+    ({ x, cost, meets }) => [x, formatNumber(cost, 4), meets],
+  );
   if (rows.length < 2) return undefined;
   const lines = [...new Set(rows.map((row) => row.line))];
   const y = positiveAxis(
@@ -93,11 +91,7 @@ export function costPer1000(document: ResultsDocument): TopLevelSpec | undefined
     ...xEncoding(load),
     y: { ...y, title: "cost per 1,000 requests", field: "cost" },
     color: {
-      field: "line",
-      type: "nominal",
-      title: null,
-      sort: lines,
-      scale: { domain: lines, range: cycle(PALETTE, lines.length) },
+      ...byName("line", lines),
       legend: { orient: "bottom", direction: "vertical", columns: 2, labelLimit: 460 },
     },
   };
@@ -106,23 +100,16 @@ export function costPer1000(document: ResultsDocument): TopLevelSpec | undefined
     points(
       {
         ...at,
-        shape: {
-          field: "meets",
-          type: "nominal",
-          title: null,
-          scale: { domain: ["meets the goal", "does not"], range: ["circle", "cross"] },
-        },
+        shape: byName("meets", ["meets the goal", "does not"], ["circle", "cross"]),
       },
       60,
     ),
   ];
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: "Cost per 1,000 requests",
-      subtitle: "of answered requests, by shape; crosses: the goal is not shown to be met",
-    },
+    ...titled(
+      "Cost per 1,000 requests",
+      "of answered requests, by shape; crosses: the goal is not shown to be met",
+    ),
     description: `Cost per 1,000 requests by ${load.title} of ${plural(lines.length, "shape")}.`,
     data: { values: [...rows] },
     width: 920,

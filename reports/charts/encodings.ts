@@ -1,13 +1,56 @@
 /** Encodings shared by charts over a sweep: x by level, colour and shape by another parameter. */
-
+import type { TopLevelSpec } from "vega-lite";
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
+import type { RunEstimate } from "../../core/results.ts";
 import { filterKey, filtersOf } from "../tables/filters.ts";
 import { grouped, parameterText, type SweepAxis, type Swept } from "../tables/parameters.ts";
-import { cycle, INK, PALETTE, type PositiveAxis, SHAPES } from "./theme.ts";
+import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
 export type Encoding = NonNullable<UnitSpec<Field>["encoding"]>;
+
+/** The beginning of every specification. */
+export function titled(
+  text: string,
+  subtitle: string | string[],
+): Pick<TopLevelSpec, "$schema" | "config"> & {
+  readonly title: { text: string; subtitle: string | string[] };
+} {
+  return { $schema: SCHEMA, config: CONFIG, title: { text, subtitle } };
+}
+
+/** A panel for each of the names in field "panel"; none has a heading when it is the only one and "". */
+export function panelFacet(panels: readonly string[], width: number) {
+  const header = panelHeader(panels, width);
+  return { field: "panel", type: "nominal" as const, sort: [...panels], header };
+}
+
+/** Colour or shape by the names in a field, in their order, going round when they are more than `values`. */
+export function byName(
+  field: string,
+  names: readonly string[],
+  values: readonly string[] = PALETTE,
+  title: string | null = null,
+) {
+  const range = names.map((_, i) => values[i % values.length]);
+  return { field, type: "nominal" as const, title, scale: { domain: [...names], range } };
+}
+
+/** A mean with the ends of its interval; the lower one stays positive, for logarithmic axes. */
+export function endsOf({ mean, halfWidth95 }: RunEstimate): { low: number; high: number } {
+  const half = halfWidth95 !== null && Number.isFinite(halfWidth95) ? halfWidth95 : 0;
+  return { low: Math.max(mean - half, mean / 20), high: mean + half };
+}
+
+/** The latency goal of the rows, where an axis of these values may show it. */
+export function goalToShow(
+  rows: readonly { readonly sloMs: number | null }[],
+  values: readonly number[],
+): readonly number[] {
+  const goal = rows.find(({ sloMs }) => sloMs !== null)?.sloMs ?? null;
+  return goal !== null && isInReach(goal, values) ? [goal] : [];
+}
 
 /** Up to so many levels have a tick each. */
 const MOST_TICKS = 12;
@@ -131,6 +174,19 @@ export function mergedSeries<R extends SeriesRow>(
   return { rows: short, names: kept };
 }
 
+/** Lines that are equal, by what `pointOf` says of each row, are one line with all their names. */
+export function mergedEqual<R extends { readonly line: string }>(
+  rows: readonly R[],
+  pointOf: (row: R) => unknown,
+): readonly R[] {
+  const lines = [...grouped(rows, ({ line }) => line)];
+  const equal = grouped(lines, ([, own]) => JSON.stringify(own.map(pointOf)));
+  return [...equal.values()].flatMap((same) => {
+    const line = same.map(([name]) => name).join(" = ");
+    return same[0][1].map((row) => ({ ...row, line }));
+  });
+}
+
 /** Colour and shape by the names of merged lines; the field is "colour". */
 export function seriesEncoding(
   { names }: Pick<Series<unknown>, "names">,
@@ -140,33 +196,26 @@ export function seriesEncoding(
     return { color: { color: { value: PALETTE[0] } }, shape: {} };
   }
   const domain = names.map(({ name }) => name);
-  const ranged = <T>(values: readonly T[]): T[] =>
-    names.map(({ level }) => values[level % values.length]);
-  const shared = { field: "colour", type: "nominal" as const, title };
-  return {
-    color: { color: { ...shared, scale: { domain, range: ranged(PALETTE) } } },
-    shape: { shape: { ...shared, scale: { domain, range: ranged(SHAPES) } } },
-  };
+  const ranged = (values: readonly string[]) =>
+    byName(
+      "colour",
+      domain,
+      names.map(({ level }) => values[level % values.length]),
+      title,
+    );
+  return { color: { color: ranged(PALETTE) }, shape: { shape: ranged(SHAPES) } };
 }
 
 /** Colour by the levels of `axis`, in their order; field "colour". */
 export function colourEncoding(axis: SweepAxis | undefined): Encoding {
   if (axis === undefined) return { color: { value: PALETTE[0] } };
-  const domain = axis.levels.map(parameterText);
-  const range = cycle(PALETTE, domain.length);
-  return {
-    color: { field: "colour", type: "nominal", title: axis.title, scale: { domain, range } },
-  };
+  return { color: byName("colour", axis.levels.map(parameterText), PALETTE, axis.title) };
 }
 
 /** Shape by the same levels, so that colour is never the only sign. */
 export function shapeEncoding(axis: SweepAxis | undefined): Encoding {
   if (axis === undefined) return {};
-  const domain = axis.levels.map(parameterText);
-  const range = cycle(SHAPES, domain.length);
-  return {
-    shape: { field: "colour", type: "nominal", title: axis.title, scale: { domain, range } },
-  };
+  return { shape: byName("colour", axis.levels.map(parameterText), SHAPES, axis.title) };
 }
 
 /**
@@ -191,7 +240,7 @@ export function points(encoding: Encoding, size = 45, filled = true): Layer {
 export function sloRule(
   rows: readonly { readonly sloMs: number | null }[],
   channel: "x" | "y",
-  position: PositiveAxis,
+  position: object,
 ): readonly Layer[] {
   if (rows.every((row) => row.sloMs === null)) return [];
   return [
@@ -240,4 +289,19 @@ export function spread<T>(values: readonly T[], count: number): readonly T[] {
   if (values.length <= count) return values;
   const step = (values.length - 1) / Math.max(count - 1, 1);
   return Array.from({ length: count }, (_, i) => values[Math.round(i * step)] as T);
+}
+
+/** At most `most` of the values, in their order: chosen ones first, then some that stand for the rest. */
+export function spreadAround<T>(
+  values: readonly T[],
+  isChosen: (value: T) => boolean,
+  most: number,
+): readonly T[] {
+  if (values.length <= most) return values;
+  const first = spread(values.filter(isChosen), most);
+  const rest = spread(
+    values.filter((value) => !isChosen(value)),
+    most - first.length,
+  );
+  return values.filter((value) => first.includes(value) || rest.includes(value));
 }

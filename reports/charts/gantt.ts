@@ -9,8 +9,8 @@ import type {
 } from "../../core/results.ts";
 import { formatNumber, plural } from "../tables/format.ts";
 import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
-import type { Layer } from "./encodings.ts";
-import { CONFIG, cycle, PALETTE, PAPER, SCHEMA } from "./theme.ts";
+import { byName, type Layer, titled } from "./encodings.ts";
+import { PALETTE, PAPER } from "./theme.ts";
 
 const MOST_BARS = 90;
 const MOST_REPLICAS = 32;
@@ -106,8 +106,7 @@ function layers(replicas: readonly string[], tasks: readonly string[], span: num
     scale: { domain: span, nice: false },
   };
   const y = { field: "replica", type: "nominal" as const, sort: [...replicas], title: "replica" };
-  const scale = { domain: [...tasks], range: cycle(PALETTE, tasks.length) };
-  const color = { field: "task", title: "task", type: "nominal" as const, scale };
+  const color = byName("task", tasks, PALETTE, "task");
   return [
     {
       mark: { type: "bar", height: { band: 0.78 }, stroke: PAPER, strokeWidth: 1, clip: true },
@@ -153,12 +152,7 @@ export function gantt(
   const cut = all.length > replicas.length ? `; ${replicas.length} of ${all.length} replicas` : "";
   const span = whole ? "the whole run" : `the first ${formatNumber(toMs - fromMs)} ms`;
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: "Replicas at work",
-      subtitle: `${label}: ${span}${cut}; numbers are batch sizes`,
-    },
+    ...titled("Replicas at work", `${label}: ${span}${cut}; numbers are batch sizes`),
     description:
       `Gantt chart of ${plural(rows.length, "batch", "batches")} on ` +
       `${plural(replicas.length, "replica")}: ${sides.map((side) => side.name).join(" and ")}.`,

@@ -11,20 +11,16 @@ import type {
 import { isUnstable } from "../tables/format.ts";
 import { choicesOf, sloNote } from "../tables/goals.ts";
 import { configurationLabel, grouped, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
-import { keysOf, type Layer, spread } from "./encodings.ts";
 import {
-  CONFIG,
-  cycle,
-  INK,
-  isInReach,
-  PALETTE,
-  type PositiveAxis,
-  panelHeader,
-  panelWidth,
-  positiveAxis,
-  SCHEMA,
-  scaleType,
-} from "./theme.ts";
+  byName,
+  keysOf,
+  type Layer,
+  mergedEqual,
+  panelFacet,
+  spread,
+  titled,
+} from "./encodings.ts";
+import { INK, isInReach, type PositiveAxis, panelWidth, positiveAxis, scaleType } from "./theme.ts";
 
 const MOST_LINES = 6;
 const MOST_PANELS = 12;
@@ -68,14 +64,9 @@ function latencyAxis(rows: readonly Row[], goal: SloGoal | undefined): PositiveA
 
 /** Lines of a panel that are equal are one. */
 function merged(rows: readonly Row[]): readonly Row[] {
-  return [...grouped(rows, (row) => row.panel).values()].flatMap((panel) => {
-    const lines = [...grouped(panel, (row) => row.line)];
-    const equal = grouped(lines, ([, own]) => JSON.stringify(own.map((row) => row.latencyMs)));
-    return [...equal.values()].flatMap((same) => {
-      const line = same.map(([name]) => name).join(" = ");
-      return same[0][1].map((row) => ({ ...row, line }));
-    });
-  });
+  return [...grouped(rows, (row) => row.panel).values()].flatMap((panel) =>
+    mergedEqual(panel, (row) => row.latencyMs),
+  );
 }
 
 function goalLayers(goal: SloGoal | undefined, x: PositiveAxis, top: number): readonly Layer[] {
@@ -106,20 +97,12 @@ function specOf(
     lines.length > 2
       ? { orient: "bottom" as const, direction: "vertical" as const, labelLimit: 900 }
       : {};
-  const shared = { field: "line", type: "nominal" as const, title: null, legend };
   const top = x.scale.domain?.[1] ?? Number.POSITIVE_INFINITY;
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: { text: title, subtitle: `${subtitle}${sloNote(goal)}` },
+    ...titled(title, `${subtitle}${sloNote(goal)}`),
     description: `${title}: ${lines.join(", ")}${panels[0] ? `; ${panels.join("; ")}` : ""}.`,
     data: { values: [...rows] },
-    facet: {
-      field: "panel",
-      type: "nominal",
-      sort: panels,
-      header: panelHeader(panels, width),
-    },
+    facet: panelFacet(panels, width),
     columns,
     spec: {
       width,
@@ -144,8 +127,11 @@ function specOf(
               axis: { tickCount: 5 },
             },
             order: { field: "percent", type: "quantitative" },
-            color: { ...shared, scale: { domain: lines, range: cycle(PALETTE, lines.length) } },
-            strokeDash: { ...shared, scale: { domain: lines, range: dashes } },
+            color: { ...byName("line", lines), legend },
+            strokeDash: {
+              ...{ field: "line", type: "nominal", title: null, legend },
+              scale: { domain: lines, range: dashes },
+            },
           },
         },
       ],

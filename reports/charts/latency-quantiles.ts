@@ -4,31 +4,23 @@
  */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { figureText, isEstimate, plural } from "../tables/format.ts";
+import { plural } from "../tables/format.ts";
 import { sloMetric, sloNote } from "../tables/goals.ts";
 import { chooseRoles, configurationLabel, type Roles, sweepAxes } from "../tables/parameters.ts";
 import {
+  byName,
   type Encoding,
   errorBars,
-  keysOf,
+  goalToShow,
   type Layer,
   points,
   sloRule,
+  titled,
   unstableCrosses,
   unstableNote,
 } from "./encodings.ts";
-import { metricLines } from "./metric-lines.ts";
-import {
-  CONFIG,
-  cycle,
-  INK,
-  isInReach,
-  MUTED,
-  PALETTE,
-  positiveAxis,
-  SCHEMA,
-  SHAPES,
-} from "./theme.ts";
+import { type MetricRow, metricLines, metricRows } from "./metric-lines.ts";
+import { INK, MUTED, PALETTE, positiveAxis, SHAPES, wrapText } from "./theme.ts";
 
 const SHOWN: readonly (readonly [MetricName, string])[] = [
   ["latencyP50Ms", "p50"],
@@ -37,17 +29,9 @@ const SHOWN: readonly (readonly [MetricName, string])[] = [
   ["latencyP99Ms", "p99"],
 ];
 
-interface QuantileRow {
+interface QuantileRow extends MetricRow {
   readonly quantile: string;
   readonly label: string;
-  readonly latencyMs: number;
-  readonly lowMs: number;
-  readonly highMs: number;
-  readonly sloMs: number | null;
-  /** False where the configuration is unstable: no estimate. */
-  readonly steady: boolean;
-  readonly key: string;
-  readonly tip: string;
 }
 
 /** p50, p95 and p99; p90 only when the latency goal is about it. */
@@ -60,31 +44,13 @@ function shownQuantiles(document: ResultsDocument): readonly (readonly [MetricNa
   );
 }
 
-/** One row per configuration and quantile. Interval ends stay positive, for log scales. */
 function quantileRows(document: ResultsDocument): readonly QuantileRow[] {
   const axes = sweepAxes(document);
-  const keyOf = keysOf(document);
-  const goal = sloMetric(document.slo);
-  return document.configurations.flatMap((one) =>
-    shownQuantiles(document).flatMap(([name, quantile]) => {
-      const value = one.metrics[name];
-      if (value === undefined || !Number.isFinite(value.mean)) return [];
-      const steady = isEstimate(one, name);
-      const half = steady && Number.isFinite(value.halfWidth95) ? value.halfWidth95 : 0;
-      const label = configurationLabel(one, axes);
-      return {
-        quantile,
-        label,
-        latencyMs: value.mean,
-        lowMs: Math.max(value.mean - half, value.mean / 20),
-        highMs: value.mean + half,
-        sloMs: goal === name && document.slo !== undefined ? document.slo.latencyMs : null,
-        steady,
-        key: keyOf(one.parameters),
-        tip: `${label}; ${quantile} latency: ${figureText(one, name, value)} ms${steady ? "" : " (unstable)"}`,
-      };
-    }),
-  );
+  const quantiles = new Map(shownQuantiles(document));
+  return metricRows(document, document.configurations, [...quantiles.keys()], (one, metric) => ({
+    quantile: quantiles.get(metric) ?? "",
+    label: configurationLabel(one, axes),
+  }));
 }
 
 const MOST_ROWS = 60;
@@ -92,53 +58,88 @@ const MOST_ROWS = 60;
 function ranked(rows: readonly QuantileRow[]): string[] {
   const worst = new Map<string, number>();
   for (const row of rows) {
-    worst.set(row.label, Math.max(worst.get(row.label) ?? 0, row.latencyMs));
+    worst.set(row.label, Math.max(worst.get(row.label) ?? 0, row.value));
   }
   return [...worst].sort((a, b) => a[1] - b[1]).map(([label]) => label);
 }
 
-function rankingLayers(rows: readonly QuantileRow[], order: readonly string[]): Layer[] {
-  const quantiles = [...new Set(rows.map((row) => row.quantile))];
-  const scale = { domain: quantiles, range: cycle(PALETTE, quantiles.length) };
-  const shapes = { domain: quantiles, range: cycle(SHAPES, quantiles.length) };
-  const values = rows.flatMap((row) => [row.lowMs, row.highMs]);
-  const goal = rows.find((row) => row.sloMs !== null)?.sloMs ?? null;
-  const showsGoal = goal !== null && isInReach(goal, values);
-  const x = positiveAxis(showsGoal ? [...values, goal] : values, "latency", "ms");
-  const axis = { labelLimit: 460, labelColor: INK, grid: true, labelOverlap: false, domain: false };
-  const y: Encoding = {
-    y: { field: "label", type: "nominal", title: null, sort: [...order], axis },
+/** The ranking's place for names: beside the panel, or above each row's points where the page is narrow. */
+interface Naming {
+  readonly y: Encoding;
+  readonly names: readonly Layer[];
+}
+
+const AXIS = { grid: true, labelOverlap: false, domain: false } as const;
+
+function namesBeside(order: readonly string[]): Naming {
+  const axis = { ...AXIS, labelLimit: 460, labelColor: INK };
+  return {
+    y: { y: { field: "label", type: "nominal", title: null, sort: [...order], axis } },
+    names: [],
   };
-  const color = { field: "quantile", type: "nominal" as const, title: "quantile", scale };
+}
+
+function namesAbove(order: readonly string[], width: number, step: number): Naming {
+  const axis = { ...AXIS, labels: false, ticks: false };
+  const y = { field: "label", type: "nominal" as const, title: null, sort: [...order] };
+  const values = order.map((label) => ({ label, lines: wrapText(label, 11, width) }));
+  return {
+    y: { y: { ...y, axis, bandPosition: 1 - NARROW_POINTS / step } },
+    names: [
+      {
+        data: { values },
+        mark: { type: "text", align: "left", baseline: "top", dy: 4, color: INK, aria: false },
+        encoding: { y: { ...y, bandPosition: 0 }, x: { value: 0 }, text: { field: "lines" } },
+      },
+    ],
+  };
+}
+
+/** From the points of a row to its lower edge. */
+const NARROW_POINTS = 10;
+const NARROW_WIDTH = 320;
+const LINE = 13;
+
+function rankingLayers(rows: readonly QuantileRow[], { y, names }: Naming): Layer[] {
+  const quantiles = [...new Set(rows.map((row) => row.quantile))];
+  const values = rows.flatMap((row) => [row.low, row.high]);
+  const goal = goalToShow(rows, values);
+  const x = positiveAxis([...values, ...goal], "latency", "ms");
+  const [color, shape] = [PALETTE, SHAPES].map((range) =>
+    byName("quantile", quantiles, range, "quantile"),
+  );
   return [
-    ...(showsGoal ? sloRule(rows, "x", x) : []),
+    ...(goal.length > 0 ? sloRule(rows, "x", x) : []),
+    ...names,
     {
       mark: { type: "rule", strokeWidth: 1, color: MUTED, aria: false },
       encoding: {
         ...y,
-        x: { ...x, field: "latencyMs", aggregate: "min" },
-        x2: { field: "latencyMs", aggregate: "max" },
+        x: { ...x, field: "value", aggregate: "min" },
+        x2: { field: "value", aggregate: "max" },
       },
     },
     errorBars({
       ...y,
       color,
       strokeWidth: { value: 3 },
-      x: { ...x, field: "lowMs" },
-      x2: { field: "highMs" },
+      x: { ...x, field: "low" },
+      x2: { field: "high" },
     }),
-    points({
-      ...y,
-      color,
-      shape: { ...color, scale: shapes },
-      x: { ...x, field: "latencyMs" },
-    }),
-    ...unstableCrosses(rows, { ...y, x: { ...x, field: "latencyMs" } }),
+    points({ ...y, color, shape, x: { ...x, field: "value" } }),
+    ...unstableCrosses(rows, { ...y, x: { ...x, field: "value" } }),
   ];
 }
 
-/** One row per configuration, best first; at most sixty. Undefined when no latency is reported. */
-function latencyRanking(document: ResultsDocument): TopLevelSpec | undefined {
+/**
+ * One row per configuration, best first; at most sixty. Undefined when no latency is reported, and where a
+ * number is swept: `latencyQuantiles` has lines then.
+ */
+export function latencyRanking(
+  document: ResultsDocument,
+  isNarrow = false,
+): TopLevelSpec | undefined {
+  if (rolesOf(document).x !== undefined) return undefined;
   const axes = sweepAxes(document);
   const all = quantileRows(document);
   if (all.length === 0) return undefined;
@@ -146,18 +147,18 @@ function latencyRanking(document: ResultsDocument): TopLevelSpec | undefined {
   const kept = order.slice(0, MOST_ROWS);
   const rows = all.filter((row) => kept.includes(row.label));
   const cut = order.length > kept.length ? `; best ${kept.length} of ${order.length}` : "";
+  const title = axes.length === 0 ? "Latency quantiles" : "Configurations ranked by latency";
+  const subtitle = `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}${cut}`;
+  const lines = Math.max(...kept.map((label) => wrapText(label, 11, NARROW_WIDTH).length));
+  const step = isNarrow ? 2 * NARROW_POINTS + LINE * lines : 22;
+  const naming = isNarrow ? namesAbove(kept, NARROW_WIDTH, step) : namesBeside(kept);
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: axes.length === 0 ? "Latency quantiles" : "Configurations ranked by latency",
-      subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}${cut}`,
-    },
+    ...titled(title, isNarrow ? wrapText(subtitle, 12, NARROW_WIDTH) : subtitle),
     description: `Latency quantiles of ${plural(kept.length, "configuration")}, lowest first.`,
     data: { values: rows },
-    width: 700,
-    height: { step: 22 },
-    layer: rankingLayers(rows, kept),
+    width: isNarrow ? NARROW_WIDTH : 700,
+    height: { step },
+    layer: rankingLayers(rows, naming),
   };
 }
 

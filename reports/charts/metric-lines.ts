@@ -14,48 +14,76 @@ import {
 } from "../tables/parameters.ts";
 import {
   type Encoding,
+  endsOf,
   errorBars,
+  goalToShow,
   keysOf,
   type Layer,
   mergedSeries,
+  panelFacet,
   points,
   type Series,
   seriesEncoding,
-  spread,
+  sloRule,
+  spreadAround,
+  titled,
   unstableCrosses,
   withoutLoad,
   xEncoding,
 } from "./encodings.ts";
-import {
-  CONFIG,
-  clampedAxis,
-  INK,
-  isInReach,
-  type PositiveAxis,
-  panelHeader,
-  panelWidth,
-  positiveAxis,
-  SCHEMA,
-} from "./theme.ts";
+import { clampedAxis, INK, type PositiveAxis, panelWidth, positiveAxis } from "./theme.ts";
 
 const MOST_PANELS = 8;
 const MOST_COLUMNS = 4;
 
-export interface LineRow {
+/** A metric of a configuration, in its shown unit. */
+export interface MetricRow {
   readonly metric: MetricName;
-  readonly x: number;
   readonly value: number;
   readonly low: number;
   readonly high: number;
   readonly sloMs: number | null;
-  /** The offered rate, where x is one: served requests cannot exceed it. */
-  readonly offered: number | null;
   /** False where the configuration is unstable: no estimate. */
   readonly steady: boolean;
-  readonly colour: string;
-  readonly panel: string;
   readonly key: string;
   readonly tip: string;
+}
+
+interface LineRow extends MetricRow {
+  readonly x: number;
+  /** The offered rate, where x is one: served requests cannot exceed it. */
+  readonly offered: number | null;
+  readonly colour: string;
+  readonly panel: string;
+}
+
+/** A row for each of the metrics that a configuration has, with what `more` adds to it. */
+export function metricRows<More extends object>(
+  document: ResultsDocument,
+  ones: readonly ConfigurationResult[],
+  metrics: readonly MetricName[],
+  more: (one: ConfigurationResult, metric: MetricName) => More,
+): readonly (MetricRow & More)[] {
+  const axes = sweepAxes(document);
+  const keyOf = keysOf(document);
+  const goal = sloMetric(document.slo);
+  return ones.flatMap((one) =>
+    metrics.flatMap((metric) => {
+      const estimate = one.metrics[metric];
+      if (estimate === undefined || !Number.isFinite(estimate.mean)) return [];
+      const { scale, text, unit } = metricLabel(metric);
+      const steady = isEstimate(one, metric);
+      const { low, high } = endsOf(steady ? estimate : { ...estimate, halfWidth95: 0 });
+      const figure = `${text}: ${figureText(one, metric, estimate)} ${unit}`;
+      return {
+        ...{ metric, value: estimate.mean * scale, low: low * scale, high: high * scale, steady },
+        sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
+        key: keyOf(one.parameters),
+        tip: `${configurationLabel(one, axes)}; ${figure}${steady ? "" : " (unstable)"}`,
+        ...more(one, metric),
+      };
+    }),
+  );
 }
 
 interface Lines {
@@ -80,17 +108,8 @@ function panelsShown(
   most: number,
 ) {
   const all = [...new Set(document.configurations.map(panelOf))];
-  if (all.length <= most) return { all, kept: all };
   const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(panelOf)));
-  const first = spread(
-    all.filter((panel) => chosen.has(panel)),
-    most,
-  );
-  const rest = spread(
-    all.filter((panel) => !chosen.has(panel)),
-    most - first.length,
-  );
-  return { all, kept: all.filter((panel) => first.includes(panel) || rest.includes(panel)) };
+  return { all, kept: spreadAround(all, (panel) => chosen.has(panel), most) };
 }
 
 function rowsOf(
@@ -99,37 +118,17 @@ function rowsOf(
   panelOf: (one: ConfigurationResult) => string,
   kept: readonly string[],
 ): readonly LineRow[] {
-  const axes = sweepAxes(document);
-  const keyOf = keysOf(document);
-  const goal = sloMetric(document.slo);
   const ordered = document.configurations
     .filter((one) => kept.includes(panelOf(one)))
     .toSorted(byAxes([x]));
-  return ordered.flatMap((one) =>
-    metrics.flatMap((metric): LineRow[] => {
-      const estimate = one.metrics[metric];
-      if (estimate === undefined || !Number.isFinite(estimate.mean)) return [];
-      const { scale, text, unit } = metricLabel(metric);
-      const steady = isEstimate(one, metric);
-      const half = steady && Number.isFinite(estimate.halfWidth95) ? estimate.halfWidth95 : 0;
-      const at = Number(one.parameters[x.path]);
-      const isRate = metric === "throughputPerS" && x.path === "workload.ratePerS";
-      const row = {
-        ...{ metric, x: at, value: estimate.mean * scale, steady },
-        low: Math.max(estimate.mean - half, estimate.mean / 20) * scale,
-        high: (estimate.mean + half) * scale,
-        sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
-        offered: isRate ? at : null,
-        colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
-        panel: panelOf(one),
-        key: keyOf(one.parameters),
-        tip:
-          `${configurationLabel(one, axes)}; ${text}: ${figureText(one, metric, estimate)} ${unit}` +
-          `${steady ? "" : " (unstable)"}`,
-      };
-      return [row];
-    }),
-  );
+  return metricRows(document, ordered, metrics, (one, metric) => {
+    const at = Number(one.parameters[x.path]);
+    const isRate = metric === "throughputPerS" && x.path === "workload.ratePerS";
+    return {
+      ...{ x: at, offered: isRate ? at : null, panel: panelOf(one) },
+      colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+    };
+  });
 }
 
 const UTILISATION = { domain: [0, 105], nice: false };
@@ -152,9 +151,9 @@ function axisOf(metric: MetricName, rows: readonly LineRow[]): MetricAxis {
   const steady = rows.filter((row) => row.steady);
   const shown = steady.length === 0 ? rows : steady;
   const values = shown.flatMap((row) => [row.low, row.high, row.offered ?? row.high]);
-  const goal = rows.find((row) => row.sloMs !== null)?.sloMs ?? null;
-  const showsGoal = goal !== null && isInReach(goal, values);
-  const all = showsGoal ? [...values, goal] : values;
+  const goal = goalToShow(rows, values);
+  const showsGoal = goal.length > 0;
+  const all = [...values, ...goal];
   const { text, unit } = metricLabel(metric);
   if (steady.length === rows.length) {
     return { y: positiveAxis(all, text, unit), top: Math.max(...all), showsGoal };
@@ -172,16 +171,12 @@ function layers(
   const at: Encoding = { ...xEncoding(x), ...color, y: { ...y, field: "shown" } };
   const plain: Encoding = { ...xEncoding(x), y: { ...y, field: "shown" } };
   const dashed = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
-  const goal: Layer = {
-    mark: { type: "rule", ...dashed },
-    encoding: { y: { ...y, field: "sloMs", aggregate: "min" } },
-  };
   const offered: Layer = {
     mark: { type: "line", ...dashed },
     encoding: { ...xEncoding(x), y: { ...y, field: "offered", aggregate: "min" } },
   };
   return [
-    ...(showsGoal ? [goal] : []),
+    ...(showsGoal ? sloRule(rows, "y", y) : []),
     ...(rows.some((row) => row.offered !== null) ? [offered] : []),
     {
       transform: [{ filter: "datum.steady" }],
@@ -213,12 +208,7 @@ function metricPanels(
   }));
   return {
     data: { values },
-    facet: {
-      field: "panel",
-      type: "nominal" as const,
-      sort: [...panels],
-      header: panelHeader(panels, width),
-    },
+    facet: panelFacet(panels, width),
     columns,
     spec: {
       width,
@@ -252,9 +242,7 @@ export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSp
   const { x, colour, facets } = roles;
   const by = [x, ...(colour === undefined ? [] : [colour]), ...facets].map((axis) => axis.title);
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: { text: title, subtitle: notes.join("; ") },
+    ...titled(title, notes.join("; ")),
     description: `${title} of ${plural(document.configurations.length, "configuration")} by ${by.join(", ")}.`,
     vconcat: metrics
       .filter((metric) => found.some((row) => row.metric === metric))

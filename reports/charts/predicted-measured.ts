@@ -1,6 +1,6 @@
 /** Prediction against reality: one panel per judged metric, perfect on the diagonal. */
 import type { TopLevelSpec } from "vega-lite";
-import type { MetricName, RunEstimate, ValidationDocument } from "../../core/results.ts";
+import type { MetricName, ValidationDocument } from "../../core/results.ts";
 import {
   formatError,
   formatEstimate,
@@ -10,8 +10,17 @@ import {
   plural,
 } from "../tables/format.ts";
 import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
-import { type Encoding, KEY_MARK, type KeyOf, type Layer, points, SILENT } from "./encodings.ts";
-import { CONFIG, INK, MUTED, PALETTE, panelWidth, SCHEMA, scaleType } from "./theme.ts";
+import {
+  type Encoding,
+  endsOf,
+  KEY_MARK,
+  type KeyOf,
+  type Layer,
+  points,
+  SILENT,
+  titled,
+} from "./encodings.ts";
+import { INK, MUTED, PALETTE, panelWidth, scaleType } from "./theme.ts";
 
 interface Place {
   readonly x: number;
@@ -72,26 +81,22 @@ interface Row {
   readonly tip: string;
 }
 
-function half({ halfWidth95 }: RunEstimate): number {
-  return halfWidth95 !== null && Number.isFinite(halfWidth95) ? halfWidth95 : 0;
-}
-
 function rowsOf(document: ValidationDocument, name: MetricName, keyOf: KeyOf): readonly Row[] {
   const { scale, unit, text } = metricLabel(name);
   return lettered(document).flatMap(({ letter, label, result }) => {
     const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
     if (predicted === undefined || measured === undefined) return [];
     if (!Number.isFinite(predicted.mean) || !Number.isFinite(measured.mean)) return [];
-    const low = (one: RunEstimate) => Math.max(one.mean - half(one), one.mean / 20) * scale;
+    const [ofPredicted, ofMeasured] = [endsOf(predicted), endsOf(measured)];
     return {
       letter,
       stray: result.verdict !== "agrees",
       measured: measured.mean * scale,
-      measuredLow: low(measured),
-      measuredHigh: (measured.mean + half(measured)) * scale,
+      measuredLow: ofMeasured.low * scale,
+      measuredHigh: ofMeasured.high * scale,
       predicted: predicted.mean * scale,
-      predictedLow: low(predicted),
-      predictedHigh: (predicted.mean + half(predicted)) * scale,
+      predictedLow: ofPredicted.low * scale,
+      predictedHigh: ofPredicted.high * scale,
       key: keyOf(result.parameters),
       tip:
         `${letter}: ${label}; predicted ${text}: ${formatEstimate(predicted, scale)} ${unit}; ` +
@@ -252,14 +257,11 @@ export function predictedMeasured(
   const columns = Math.min(names.length, 3);
   const width = panelWidth(columns, 200, 300);
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: "Predicted against measured",
-      subtitle:
-        "on the diagonal a prediction is perfect; bars: 95% intervals over replications and " +
+    ...titled(
+      "Predicted against measured",
+      "on the diagonal a prediction is perfect; bars: 95% intervals over replications and " +
         `repeat runs; ${letters}`,
-    },
+    ),
     description:
       `Predicted against measured ${names.map(metricTitle).join(", ")} of ` +
       `${plural(document.configurations.length, "configuration")}.`,

@@ -9,8 +9,17 @@ import {
   plural,
 } from "../tables/format.ts";
 import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
-import { type Encoding, KEY_MARK, type KeyOf, type Layer, points, SILENT } from "./encodings.ts";
-import { CONFIG, cycle, INK, MUTED, PALETTE, panelWidth, SCHEMA, SHAPES } from "./theme.ts";
+import {
+  byName,
+  type Encoding,
+  KEY_MARK,
+  type KeyOf,
+  type Layer,
+  points,
+  SILENT,
+  titled,
+} from "./encodings.ts";
+import { INK, MUTED, panelWidth, SHAPES } from "./theme.ts";
 
 function rowsOf(document: ValidationDocument, names: readonly MetricName[], keyOf: KeyOf) {
   return lettered(document).flatMap(({ letter, label, result }) =>
@@ -66,9 +75,8 @@ export function predictionError(
       axis: { labelLimit: 420, labelColor: INK, labelOverlap: false, grid: true },
     },
   };
-  const legend = { field: "metric", type: "nominal" as const, legend: null };
-  const color = { ...legend, scale: { domain: metrics, range: cycle(PALETTE, metrics.length) } };
-  const shape = { ...legend, scale: { domain: metrics, range: cycle(SHAPES, metrics.length) } };
+  const color = { ...byName("metric", metrics), legend: null };
+  const shape = { ...byName("metric", metrics, SHAPES), legend: null };
   const layer: Layer[] = [
     {
       transform: [{ filter: "datum.toleranceLow !== null" }],
@@ -86,13 +94,10 @@ export function predictionError(
     points({ ...y, color, shape, x: { ...x, field: "percent" } }, 60),
   ];
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: "Prediction error",
-      subtitle:
-        "(predicted − measured) / measured with 90% interval; inside the grey tolerance: agrees",
-    },
+    ...titled(
+      "Prediction error",
+      "(predicted − measured) / measured with 90% interval; inside the grey tolerance: agrees",
+    ),
     description: `Prediction error of ${metrics.join(", ")} for ${plural(order.length, "configuration")}.`,
     data: { values: rows },
     facet: { column: { field: "metric", type: "nominal", sort: metrics, header: { title: null } } },

@@ -7,8 +7,8 @@ import type { TopLevelSpec } from "vega-lite";
 import type { Profile } from "../../core/profile.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
 import { formatNumber } from "../tables/format.ts";
-import { type Layer, points } from "./encodings.ts";
-import { CONFIG, MUTED, PALETTE, panelHeader, panelWidth, SCHEMA } from "./theme.ts";
+import { type Layer, panelFacet, points, titled } from "./encodings.ts";
+import { MUTED, PALETTE, panelWidth } from "./theme.ts";
 
 /** Exported, but absent from the types. */
 const { quantileLogNormal } = vega as unknown as {
@@ -119,15 +119,13 @@ export function serviceFit(
     points({ x: { ...x, field: "x" }, y: { ...y, field: "y" }, color: { value: PALETTE[0] } }, 22),
   ];
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: "Service times, quantile against quantile",
-      subtitle: "on the line both sides are the same; above it real times are longer",
-    },
+    ...titled(
+      "Service times, quantile against quantile",
+      "on the line both sides are the same; above it real times are longer",
+    ),
     description: `Quantiles of service times of ${panels.join(", ")}.`,
     data: { values: rows },
-    facet: { field: "panel", type: "nominal", sort: panels, header: panelHeader(panels, width) },
+    facet: panelFacet(panels, width),
     columns,
     spec: { width, height: width * 0.8, layer },
     resolve: { scale: { x: "independent", y: "independent" } },

@@ -2,7 +2,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { RunDetail } from "../../core/run-detail.ts";
 import { formatCount, formatNumber } from "../tables/format.ts";
-import { CONFIG, cycle, MUTED, PALETTE, SCHEMA } from "./theme.ts";
+import { byName, titled } from "./encodings.ts";
+import { MUTED } from "./theme.ts";
 
 const WAITING = "waiting";
 const SERVICE = "service";
@@ -36,12 +37,10 @@ export function slowestRequests(details: readonly RunDetail[]): TopLevelSpec | u
       `${side}: ${formatCount(tail.count)} requests of ${formatNumber(tail.fromMs)} ms and more`,
   );
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: "What makes the slowest requests slow",
-      subtitle: `mean over the slowest 1 %, along the critical path; ${counts.join("; ")}`,
-    },
+    ...titled(
+      "What makes the slowest requests slow",
+      `mean over the slowest 1 %, along the critical path; ${counts.join("; ")}`,
+    ),
     description: `Parts of the latency of the slowest requests: ${parts.join(", ")}.`,
     data: { values: rows },
     width: 880,
@@ -58,11 +57,7 @@ export function slowestRequests(details: readonly RunDetail[]): TopLevelSpec | u
       },
       order: { field: "order", type: "quantitative" },
       color: {
-        field: "part",
-        type: "nominal",
-        title: null,
-        sort: parts,
-        scale: { domain: parts, range: cycle(PALETTE, parts.length) },
+        ...byName("part", parts),
         legend: { orient: "bottom", columns: 4, labelLimit: 260 },
       },
       opacity: {

@@ -25,11 +25,11 @@ export function textWidth(text: string, size: number, bold = false): number {
   return ((total * size) / 100) * (bold ? BOLD : 1);
 }
 
-/** Breaks after "·", "," and ":" so that lines stay within `most` pixels where these allow. */
-function wrapText(text: string, size: number, most: number, bold = false): string[] {
+/** Breaks after "·", ",", ";" and ":" so that lines stay within `most` pixels where these allow. */
+export function wrapText(text: string, size: number, most: number, bold = false): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const part of text.split(/(?<=[·,:]) /)) {
+  for (const part of text.split(/(?<=[·,;:]) /)) {
     const longer = line === "" ? part : `${line} ${part}`;
     if (line !== "" && textWidth(longer, size, bold) > most) {
       lines.push(line);
@@ -119,11 +119,6 @@ export const CONFIG: Config = {
     frame: "bounds",
   },
 };
-
-/** The first `count` palette entries, going round when there are more levels than colours. */
-export function cycle<T>(values: readonly T[], count: number): T[] {
-  return Array.from({ length: count }, (_, i) => values[i % values.length] as T);
-}
 
 const LOG_FROM = 20;
 

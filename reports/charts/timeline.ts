@@ -2,8 +2,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { SloGoal } from "../../core/results.ts";
 import type { RunDetail, RunSeries } from "../../core/run-detail.ts";
-import type { Layer } from "./encodings.ts";
-import { CONFIG, cycle, INK, MUTED, PALETTE, positiveAxis, SCHEMA } from "./theme.ts";
+import { byName, type Layer, titled } from "./encodings.ts";
+import { INK, MUTED, positiveAxis } from "./theme.ts";
 
 const WIDTH = 880;
 const MOST_POOLS = 8;
@@ -115,11 +115,7 @@ function panelSpec(detail: RunDetail, panel: Panel, isLast: boolean) {
         x: { ...x, field: "s" },
         y: { ...y, field: "value" },
         color: {
-          field: "line",
-          type: "nominal",
-          title: null,
-          sort: names,
-          scale: { domain: names, range: cycle(PALETTE, names.length) },
+          ...byName("line", names),
           legend: { orient: "right", direction: "vertical", labelLimit: 170 },
         },
       },
@@ -141,12 +137,10 @@ export function timeline(detail: RunDetail, goal: SloGoal | undefined): TopLevel
   ];
   const faults = changes.length > 0;
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
-    title: {
-      text: faults ? `Faults and what they cost (${side})` : `Over time (${side})`,
-      subtitle: notes.join("; "),
-    },
+    ...titled(
+      faults ? `Faults and what they cost (${side})` : `Over time (${side})`,
+      notes.join("; "),
+    ),
     description: `Latency, requests a second and waiting jobs over a ${side} run${faults ? `, with ${changes.length} changes of replicas` : ""}.`,
     spacing: 8,
     vconcat: panels.map((panel, i) => panelSpec(detail, panel, i === panels.length - 1)),

@@ -14,13 +14,28 @@ function factHtml([name, text, state]: Fact): string {
   return `<dt>${escapeHtml(name)}</dt><dd${style}>${textHtml(text)}</dd>`;
 }
 
+/** Facts that a phone folds: where it runs, and what would change the answer. */
+const FOLDED: readonly string[] = [
+  ...["runs on", "tied with it", "same by another name"],
+  ...["next cheaper", "next faster", "runner-up", "more load"],
+];
+
 function card({ load, answer, state, facts }: Decision, key: string): string {
   const heading = load === "" ? "" : `<p class="load">At ${escapeHtml(load)}</p>`;
   const filter = key === "" ? "" : ` data-k="${key}"`;
+  const list = (isFolded: boolean) => {
+    const own = facts.filter(([name]) => FOLDED.includes(name) === isFolded);
+    return own.length === 0 ? "" : `<dl>${own.map(factHtml).join("\n")}</dl>`;
+  };
+  const more = list(true);
   return [
     `<article class="card ${state}"${filter}>${heading}`,
     `<p class="answer">${escapeHtml(answer)}</p>`,
-    `<dl>${facts.map(factHtml).join("\n")}</dl></article>`,
+    list(false),
+    more === ""
+      ? ""
+      : `<details open><summary>Where it runs, and what would change it</summary>${more}</details>`,
+    "</article>",
   ].join("\n");
 }
 

@@ -5,6 +5,7 @@ import { escapeHtml } from "./escape.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;
+  readonly narrowSvg?: string | undefined;
 }
 
 /** The chart's own title and alternative text, from its specification. */
@@ -48,7 +49,10 @@ function figure(chart: DrawnChart): string {
   const name = escapeHtml(chart.name);
   return [
     `<figure class="chart" id="${name}"><h3 class="hidden">${escapeHtml(title)}</h3>`,
-    `<div class="scroll">${inlineSvg(chart.svg, chart.name, title, description)}</div>`,
+    chart.narrowSvg === undefined
+      ? `<div class="scroll">${inlineSvg(chart.svg, chart.name, title, description)}</div>`
+      : `<div class="scroll wide">${inlineSvg(chart.svg, chart.name, title, description)}</div>
+<div class="narrow">${inlineSvg(chart.narrowSvg, `${chart.name}-narrow`, title, description)}</div>`,
     `<figcaption>${escapeHtml(description)} ${specLink(chart)}</figcaption></figure>`,
   ].join("\n");
 }

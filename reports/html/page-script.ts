@@ -1,4 +1,3 @@
-/** The page's script, as text. */
 /** The page's only script: tables sort, columns are chosen, filters act, points explain themselves. Optional. */
 export const SCRIPT = `
 "use strict";
@@ -64,6 +63,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
       body.append(...rows);
     });
   });
+}
+if (matchMedia("(max-width: 760px)").matches) {
+  for (const more of document.querySelectorAll(".card details")) more.open = false;
 }
 const tip = document.createElement("div");
 tip.id = "tip";

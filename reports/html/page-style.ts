@@ -67,7 +67,8 @@ padding:14px 18px;background:var(--soft)}
 .card,.card dd{font-weight:normal}.card.good,.card.bad,.card.warn{color:var(--ink)}
 .card .load{color:var(--muted);margin:0}
 .card .answer{font-size:20px;font-weight:600;line-height:1.3;margin:2px 0 10px}
-.card dl{grid-template-columns:minmax(90px,max-content) 1fr;gap:4px 14px;margin:0;font-size:14px}
+.card dl{grid-template-columns:104px 1fr;gap:4px 12px;margin:0;font-size:14px}
+.card details{margin:4px 0 0}.card summary{display:none}.narrow{display:none}
 .card dd.good{color:var(--good)}.card dd.bad{color:var(--bad)}.card dd.warn{color:var(--warn)}
 nav{margin:22px 0 0}
 nav ol{display:flex;flex-wrap:wrap;gap:4px 20px;list-style:none;margin:0;padding:10px 0;
@@ -97,7 +98,10 @@ ${DARK_SVG}
 const SMALL_AND_PRINT = `
 @media screen and (max-width:760px){.chart .scroll svg{max-width:none;width:max(100%,700px)}
 main{padding:16px 14px 40px}dl{grid-template-columns:1fr;gap:0}dl dd{margin-bottom:8px}
-.card dl{grid-template-columns:1fr}}
+.card{padding:10px 14px}.card .answer{font-size:18px;margin-bottom:6px}
+.card dl{grid-template-columns:88px 1fr;gap:2px 8px;font-size:13px}.card dl dd{margin:0}
+.card summary{display:block;font-size:13px}
+.wide{display:none}.narrow{display:block;margin:14px 0 26px}.chart .narrow svg{max-width:100%}}
 @media print{
 @page{size:A4 landscape;margin:12mm}
 body{font-size:11px}main{max-width:none;padding:0}

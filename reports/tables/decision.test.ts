@@ -111,6 +111,7 @@ const ANSWER = {
 
 test("a plan's answer has the same form, with what the search proved", () => {
   const plan: PlanView = {
+    schema: "tandem/plan@2",
     command: "tandem plan s.yaml",
     headlines: [],
     plans: [

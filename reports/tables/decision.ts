@@ -118,7 +118,7 @@ function facts(
 }
 
 /** "detect 3, plate 2": the mean under scaling. */
-export function replicasText({ tasks }: Pick<ConfigurationResult, "tasks">): string {
+function replicasText({ tasks }: Pick<ConfigurationResult, "tasks">): string {
   return Object.entries(tasks)
     .flatMap(([task, { replicasMean }]) =>
       replicasMean === undefined ? [] : `${task} ${formatNumber(replicasMean.mean)}`,
@@ -216,7 +216,7 @@ function helpText(one: ConfigurationResult): string {
 }
 
 /** The task whose replicas work most. */
-export function busiestTask({
+function busiestTask({
   tasks,
 }: Pick<ConfigurationResult, "tasks">): { task: string; utilisation: number } | undefined {
   return Object.entries(tasks)

@@ -1,47 +1,58 @@
 /** A plan's answer for each load, in the form of the other decisions. */
+import { z } from "zod";
 import type {
   ConfigurationResult,
-  Estimate,
   Parameter,
-  Placement,
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
 import { boundText, type Decision, type Fact, trust } from "./decision.ts";
+import { counts, estimate, parameter, placement } from "./figures.ts";
 import { formatEstimate, formatNumber, plural } from "./format.ts";
 import { axisText, levelKey, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
-interface PlanAnswer {
-  readonly scheduler: unknown;
-  readonly parameters: Readonly<Record<string, Parameter>>;
-  readonly cost: number;
-  readonly replicas: Readonly<Record<string, number>>;
-  readonly placement: Placement | null;
-  readonly replications: number;
+const answer = z.looseObject({
+  scheduler: z.unknown(),
+  parameters: z.record(z.string(), parameter),
+  cost: z.number(),
+  replicas: counts,
+  placement: placement.nullable(),
+  replications: z.number(),
   /** By pipeline. */
-  readonly kept: Readonly<
-    Record<string, { sloAttainmentRatio: Estimate; latencyP99Ms: Estimate | null }>
-  >;
-}
+  kept: z.record(
+    z.string(),
+    z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
+  ),
+});
+const goal = z.looseObject({
+  pipeline: z.string(),
+  latencyMs: z.number(),
+  percentile: z.number(),
+});
+const entry = z.looseObject({
+  parameters: z.record(z.string(), parameter),
+  goals: z.array(goal),
+  unit: z.string(),
+  best: answer.nullable(),
+  runnersUp: z.array(answer),
+  nearest: answer.nullable(),
+  alike: z.array(z.unknown()),
+  proven: z.boolean(),
+});
+/** The part of a plan that a report shows. */
+export const planSchema = z.looseObject({
+  schema: z.literal("tandem/plan@2"),
+  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
+  planned: z.string().optional(),
+  command: z.string(),
+  headlines: z.array(z.string()),
+  plans: z.array(entry),
+});
 
-interface PlanEntry {
-  readonly parameters: Readonly<Record<string, Parameter>>;
-  readonly goals: readonly { pipeline: string; latencyMs: number; percentile: number }[];
-  readonly unit: string;
-  readonly best: PlanAnswer | null;
-  readonly runnersUp: readonly PlanAnswer[];
-  readonly nearest: PlanAnswer | null;
-  readonly alike: readonly unknown[];
-  readonly proven: boolean;
-}
-
-/** The part of `tandem/plan@2` that a report shows. */
-export interface PlanView {
-  readonly command: string;
-  readonly headlines: readonly string[];
-  readonly plans: readonly PlanEntry[];
-}
+type PlanAnswer = z.output<typeof answer>;
+type PlanEntry = z.output<typeof entry>;
+export type PlanView = z.output<typeof planSchema>;
 
 /** One for each load that was planned. */
 export function planDecisions(

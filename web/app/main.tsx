@@ -1,5 +1,7 @@
 /** Where the page starts. */
+import "./tabs.ts";
 import { createRoot } from "react-dom/client";
+import "../shared/colours.css";
 import { App } from "./app.tsx";
 import "./style.css";
 import "../shared/controls.css";

@@ -1,9 +1,12 @@
 /** One answer in full: picture, what each task took, and the JSON as it came. */
 import { Button, Dialog, Heading, Modal, ModalOverlay } from "react-aria-components";
 import { milliseconds } from "../shared/format.ts";
+import { Head } from "../shared/parts.tsx";
 import type { Found } from "./answer.ts";
 import { MarkedPicture } from "./marked-picture.tsx";
 import type { Answer } from "./measuring.ts";
+
+const TIMES = ["Batch", "Waited", "Computed"];
 
 interface AnswerDetailsProps {
   readonly answer: Answer;
@@ -33,21 +36,7 @@ export function AnswerDetails({ answer, found, onClose }: AnswerDetailsProps) {
           </p>
           {found.tasks.length > 0 && (
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">Task</th>
-                  <th scope="col">Replica</th>
-                  <th scope="col" className="numeric">
-                    Batch
-                  </th>
-                  <th scope="col" className="numeric">
-                    Waited
-                  </th>
-                  <th scope="col" className="numeric">
-                    Computed
-                  </th>
-                </tr>
-              </thead>
+              <Head columns={["Task", "Replica", ...TIMES]} numeric={TIMES} />
               <tbody>
                 {found.tasks.map(({ task, replica, batch, queuedMs, serviceMs }) => (
                   <tr key={task}>

@@ -1,5 +1,5 @@
 /** An answer in the page's words: what each task found, where, and whether it is true. */
-import type { Picture } from "./request.ts";
+import type { Picture } from "./pictures.ts";
 
 export interface Box {
   /** Left, top, right, bottom; pixels of the picture. */

@@ -1,10 +1,9 @@
 /** The 2020 report's test cases (Table 5.1): n requests at once against 1, n/2 and n replicas of each task. */
 import type { GatewayStatus } from "../../library/browser.ts";
 import type { Client } from "../shared/client.ts";
-import { tasksOf } from "./hardware.tsx";
-import type { Measuring } from "./measuring.ts";
-import { inOpenQueue } from "./open-queue.ts";
-import type { Picture } from "./request.ts";
+import { replicasOf, tasksOf } from "../shared/tasks.ts";
+import { inOpenQueue, type Measuring } from "./measuring.ts";
+import type { Picture } from "./pictures.ts";
 
 export interface TestCase {
   readonly name: string;
@@ -79,12 +78,8 @@ type Counts = Readonly<Record<string, number>>;
 
 async function countsOf(client: Client): Promise<Counts> {
   const status = await client.json<GatewayStatus>("/status");
-  return Object.fromEntries(
-    tasksOf(status).map((task) => [
-      task,
-      status.replicas.filter((one) => one.task === task).length,
-    ]),
-  );
+  const counts = tasksOf(status).map((task) => [task, replicasOf(status, task).length]);
+  return Object.fromEntries(counts);
 }
 
 /** Adds and removes replicas, one after the other, until each task has as many as asked for. */

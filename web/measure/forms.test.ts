@@ -2,7 +2,6 @@
 import { expect, test } from "vitest";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
-import type { Catalogue } from "../shared/api.ts";
 import { quantile } from "../shared/format.ts";
 import { foundIn, isTrue } from "./answer.ts";
 import { casesOf } from "./case-runs.ts";
@@ -32,7 +31,7 @@ test("a trace is not sent from a page", () => {
   expect(workloadOf(scenario, closed)).toBe(closed);
 });
 
-const KNOWN = catalogue() as unknown as Catalogue;
+const KNOWN = catalogue();
 
 test.each(KNOWN.presets.map(({ name }) => name))("preset %s stays its name", (name) => {
   const draft = draftOf(name);

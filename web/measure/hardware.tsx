@@ -2,26 +2,26 @@
 import { useCallback, useEffect, useState } from "react";
 import { Button, Dialog, DialogTrigger, Heading, Popover } from "react-aria-components";
 import type { GatewayStatus, ReplicaStatus } from "../../library/browser.ts";
-import type { Batching, Deployed, Replica } from "../shared/api.ts";
+import type { ControlledReplica, Deployed, ReplicaBatching } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
-import type { Client } from "../shared/client.ts";
-import { messageOf } from "../shared/client.ts";
+import { type Client, messageOf } from "../shared/client.ts";
+import { connection, useConnection } from "../shared/connection.ts";
 import { NumberEntry } from "../shared/entries.tsx";
 import { percent } from "../shared/format.ts";
-import { useConnection, useHeld } from "../shared/use-connection.tsx";
+import { Head, Problem } from "../shared/parts.tsx";
+import { replicasOf, tasksOf } from "../shared/tasks.ts";
 
 const ANY_NODE = { id: "", name: "Any node with room" };
 
 export function Hardware() {
   const { client, deployed, status } = useConnection();
-  const { connection } = useHeld();
-  const [replicas, setReplicas] = useState<readonly Replica[] | null>(null);
+  const [replicas, setReplicas] = useState<readonly ControlledReplica[] | null>(null);
   /** Changes under way, by what they change. */
   const [busy, setBusy] = useState<ReadonlySet<string>>(new Set());
   const [problem, setProblem] = useState<string | null>(null);
   const load = useCallback(async () => {
     try {
-      setReplicas((await client.json<{ replicas: Replica[] }>("/v1/replicas")).replicas);
+      setReplicas((await client.json<{ replicas: ControlledReplica[] }>("/v1/replicas")).replicas);
     } catch {
       setReplicas(null);
     }
@@ -47,11 +47,7 @@ export function Hardware() {
   return (
     <section className="card" aria-labelledby="hardware">
       <h2 id="hardware">Hardware in use</h2>
-      {problem !== null && (
-        <p role="alert" className="bad">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {tasksOf(status).map((task) => (
         <TaskReplicas
           key={task}
@@ -66,11 +62,6 @@ export function Hardware() {
   );
 }
 
-/** Names of tasks, in the order of the pipeline. */
-export function tasksOf({ replicas, tasks }: GatewayStatus): string[] {
-  return [...new Set([...tasks.map(({ name }) => name), ...replicas.map(({ task }) => task)])];
-}
-
 interface TaskReplicasProps {
   readonly task: string;
   readonly client: Client;
@@ -78,23 +69,16 @@ interface TaskReplicasProps {
   readonly status: GatewayStatus;
   readonly busy: ReadonlySet<string>;
   /** Null: this deployment's replicas cannot be changed. */
-  readonly replicas: readonly Replica[] | null;
+  readonly replicas: readonly ControlledReplica[] | null;
   readonly change: (what: string, work: () => Promise<unknown>) => Promise<void>;
 }
 
-function TaskReplicas({
-  task,
-  client,
-  deployed,
-  status,
-  busy,
-  replicas,
-  change,
-}: TaskReplicasProps) {
+function TaskReplicas(props: TaskReplicasProps) {
+  const { task, client, deployed, status, busy, replicas, change } = props;
   const nodes = nodesOf(deployed);
   const room = deployed.room[task] ?? 0;
   const [node, setNode] = useState("");
-  const live = status.replicas.filter((replica) => replica.task === task);
+  const live = replicasOf(status, task);
   const add = (): Promise<void> =>
     change(task, () => {
       const body = { task, ...(node === "" ? {} : { node }) };
@@ -108,20 +92,11 @@ function TaskReplicas({
       </h3>
       <div className="scroll">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Replica</th>
-              <th scope="col">Node</th>
-              <th scope="col">State</th>
-              <th scope="col" className="numeric">
-                Busy
-              </th>
-              <th scope="col">Batch</th>
-              <th scope="col">
-                <span className="hidden">Remove</span>
-              </th>
-            </tr>
-          </thead>
+          <Head
+            columns={["Replica", "Node", "State", "Busy", "Batch"]}
+            numeric={["Busy"]}
+            hidden="Remove"
+          />
           <tbody>
             {live.map((one) => (
               <ReplicaRow
@@ -166,7 +141,7 @@ function TaskReplicas({
 interface ReplicaRowProps extends Pick<TaskReplicasProps, "client" | "busy" | "change"> {
   readonly live: ReplicaStatus;
   /** Undefined: it cannot be changed. */
-  readonly own: Replica | undefined;
+  readonly own: ControlledReplica | undefined;
   /** A task keeps one replica. */
   readonly isLast: boolean;
 }
@@ -219,8 +194,8 @@ function nodesOf({ document }: Deployed) {
 
 interface BatchChoiceProps {
   readonly name: string;
-  readonly batch: Batching | null;
-  readonly onApply: (batch: Batching) => void;
+  readonly batch: ReplicaBatching | null;
+  readonly onApply: (batch: ReplicaBatching) => void;
 }
 
 function BatchChoice({ name, batch, onApply }: BatchChoiceProps) {

@@ -1,13 +1,12 @@
 /** The server's last minutes: latency, throughput, utilisation and queues. */
 import { useMemo } from "react";
 import type { GatewayStatus } from "../../library/browser.ts";
+import { useConnection } from "../shared/connection.ts";
 import { LiveChart, type Series } from "../shared/live-chart.tsx";
-import { useConnection, useSamples } from "../shared/use-connection.tsx";
-import { tasksOf } from "./hardware.tsx";
+import { queueOf, tasksOf, utilisationOf } from "../shared/tasks.ts";
 
 export function Live() {
-  const samples = useSamples();
-  const { deployed, status } = useConnection();
+  const { deployed, status, samples } = useConnection();
   const x = useMemo(() => samples.map(({ atS }) => atS), [samples]);
   if (deployed === null || status === null) return null;
   const statuses = samples.map((sample) => sample.status);
@@ -44,7 +43,10 @@ export function Live() {
           unit="%"
           x={x}
           yMost={100}
-          series={tasks.map((name) => ({ name, values: statuses.map((one) => busyOf(one, name)) }))}
+          series={tasks.map((name) => ({
+            name,
+            values: statuses.map((one) => percentOf(utilisationOf(one, name))),
+          }))}
         />
         <LiveChart
           title="Queue length"
@@ -74,18 +76,6 @@ function pipelineOf(status: GatewayStatus, name: string) {
   return status.pipelines.find((pipeline) => pipeline.name === name);
 }
 
-/** Mean utilisation of the task's replicas, in percent. */
-export function busyOf({ replicas }: GatewayStatus, task: string): number | null {
-  const own = replicas.filter((replica) => replica.task === task);
-  if (own.length === 0) return null;
-  return (100 * own.reduce((sum, { utilizationRatio }) => sum + utilizationRatio, 0)) / own.length;
-}
-
-/** Jobs that wait, in the task's queue and in those of its replicas. */
-export function queueOf({ tasks, replicas }: GatewayStatus, task: string): number {
-  const shared = tasks.find(({ name }) => name === task)?.queue ?? 0;
-  return replicas.reduce(
-    (sum, { task: of, queue }) => sum + (of === task ? (queue ?? 0) : 0),
-    shared,
-  );
+function percentOf(ratio: number | null): number | null {
+  return ratio === null ? null : 100 * ratio;
 }

@@ -1,7 +1,7 @@
 /** A picture with what was found drawn on it. */
 import { useState } from "react";
 import type { Box } from "./answer.ts";
-import type { Picture } from "./request.ts";
+import type { Picture } from "./pictures.ts";
 
 interface MarkedPictureProps {
   readonly picture: Picture;

@@ -5,7 +5,7 @@
 import type { MeasurementLine } from "../../library/browser.ts";
 import type { ModelMetadata } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
-import type { Request } from "./request.ts";
+import type { Request } from "./workload.ts";
 
 const AT_ONCE = 6;
 

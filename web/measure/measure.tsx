@@ -1,6 +1,7 @@
 /** The tab Measure: hardware, scheduler, requests and their results, after the 2020 report's figure 4.4. */
-import { useState, useSyncExternalStore } from "react";
-import { useConnection } from "../shared/use-connection.tsx";
+import { useState } from "react";
+import { useConnection } from "../shared/connection.ts";
+import { useStore } from "../shared/store.ts";
 import { Hardware } from "./hardware.tsx";
 import "./measure.css";
 import { Live } from "./live.tsx";
@@ -15,7 +16,7 @@ const measuring = new Measuring();
 
 export function Measure() {
   const { server } = useConnection();
-  const measured = useSyncExternalStore(measuring.subscribe, measuring.snapshot);
+  const measured = useStore(measuring.store);
   const [cases] = useState(() => new Measuring());
   if (server === null) {
     return (

@@ -1,8 +1,11 @@
 /** One measurement: requests sent by the server or its proxy, answers read as they come from one stream. */
 import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
+import type { SchedulerDocument } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
+import { Store } from "../shared/store.ts";
 import { measureInPage } from "./measure-in-page.ts";
-import type { Picture, Request } from "./request.ts";
+import type { Picture } from "./pictures.ts";
+import type { Request } from "./workload.ts";
 
 export interface Answer extends AnsweredRequest {
   readonly latencyMs: number;
@@ -23,18 +26,9 @@ const NOTHING: Measured = { state: "none", answers: [], sent: 0, timedBy: "", pr
 
 /** The page's measurement: at most one runs. */
 export class Measuring {
-  #now: Measured = NOTHING;
+  readonly store = new Store<Measured>(NOTHING);
   #answers: Answer[] = [];
   #abort: AbortController | null = null;
-  #frame = 0;
-  readonly #listeners = new Set<() => void>();
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
-
-  readonly snapshot = (): Measured => this.#now;
 
   stop(): void {
     this.#abort?.abort();
@@ -46,55 +40,50 @@ export class Measuring {
     const abort = new AbortController();
     this.#abort = abort;
     this.#answers = [];
-    this.#now = { ...NOTHING, state: "running" };
-    this.#tell();
-    const { pictures } = request;
+    this.store.set({ ...NOTHING, state: "running" });
     const take = (line: MeasurementLine): void => {
-      if (abort !== this.#abort) return;
-      if (line.kind === "start") this.#now = { ...this.#now, timedBy: line.timedBy };
-      if (line.kind === "beat" || line.kind === "end")
-        this.#now = { ...this.#now, sent: line.sent };
-      if (line.kind === "error") {
-        const problem = line.hint === undefined ? line.error : `${line.error}. ${line.hint}`;
-        this.#now = { ...this.#now, state: "failed", problem };
-      }
-      if (line.kind === "answer") this.#take(line, pictures);
-      this.#soon();
+      if (abort === this.#abort)
+        this.store.setSoon(this.#heard(line, request.pictures), this.#taken);
     };
     try {
       if (measures) await stream(client, request, abort.signal, take);
       else await measureInPage(client, request, abort.signal, take);
-      if (this.#now.state === "running") this.#end(abort, "done", null);
+      if (this.store.snapshot().state === "running") this.#end(abort, "done", null);
     } catch (error) {
       if (abort.signal.aborted) this.#end(abort, "stopped", null);
       else this.#end(abort, "failed", messageOf(error));
     }
-    if (abort === this.#abort) this.#tell();
-    return this.#now;
+    if (abort === this.#abort) this.store.set(this.#taken());
+    return this.store.snapshot();
   }
 
-  #take(line: AnsweredRequest, pictures: readonly Picture[]): void {
-    const picture = line.payload === null ? null : (pictures[line.payload] ?? null);
-    this.#answers.push({ ...line, latencyMs: line.endedMs - line.dueMs, picture });
+  #heard(line: MeasurementLine, pictures: readonly Picture[]): Partial<Measured> {
+    switch (line.kind) {
+      case "start":
+        return { timedBy: line.timedBy };
+      case "answer": {
+        const picture = line.payload === null ? null : (pictures[line.payload] ?? null);
+        this.#answers.push({ ...line, latencyMs: line.endedMs - line.dueMs, picture });
+        return {};
+      }
+      case "error": {
+        const problem = line.hint === undefined ? line.error : `${line.error}. ${line.hint}`;
+        return { state: "failed", problem };
+      }
+      default:
+        return { sent: line.sent };
+    }
   }
 
   #end(abort: AbortController, state: Measured["state"], problem: string | null): void {
-    if (abort === this.#abort) this.#now = { ...this.#now, state, problem };
+    if (abort === this.#abort) this.store.setSoon({ state, problem });
   }
 
-  /** Many answers may come between two frames. */
-  #soon(): void {
-    if (this.#frame !== 0) return;
-    this.#frame = requestAnimationFrame(() => this.#tell());
-  }
-
-  #tell(): void {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+  /** Copied once a frame: many answers may come between two. */
+  readonly #taken = (): Partial<Measured> => {
     const answers = [...this.#answers];
-    this.#now = { ...this.#now, answers, sent: Math.max(this.#now.sent, answers.length) };
-    for (const listener of this.#listeners) listener();
-  }
+    return { answers, sent: Math.max(this.store.snapshot().sent, answers.length) };
+  };
 }
 
 /** Reads the answers of `POST /v1/measure`, line by line. Rejects where the connection breaks. */
@@ -124,4 +113,24 @@ async function stream(
     }
   }
   if (!over) throw new Error("the server ended before the measurement did");
+}
+
+/**
+ * A gateway refuses requests that would wait longer than the latency goal allows. A run around `work` has
+ * no such bound; the next run has it again. Rejects with a ServerError where requests are under way: a
+ * run starts without any.
+ */
+export async function inOpenQueue<Result>(
+  client: Client,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const { scheduler } = await client.json<{ scheduler: SchedulerDocument }>("/v1/scheduler");
+  const start = (boundQueue: boolean): Promise<unknown> =>
+    client.json("/run", { method: "POST", body: { seed: "web", scheduler, boundQueue } });
+  await start(false);
+  try {
+    return await work();
+  } finally {
+    await start(true).catch(() => undefined);
+  }
 }

@@ -1,7 +1,16 @@
 /** Pictures to send: the server's drawn scenes, or the user's own files. */
 import type { Scene } from "../shared/api.ts";
 import type { Client } from "../shared/client.ts";
-import type { Picture } from "./request.ts";
+
+/** A picture to send. */
+export interface Picture {
+  readonly name: string;
+  /** In base64, as it is sent. */
+  readonly data: string;
+  /** An address that an image element takes. */
+  readonly source: string;
+  readonly truth: Pick<Scene, "car" | "plate"> | null;
+}
 
 /** The server takes 32 MiB of JSON; base64 is a third longer than its bytes. */
 const MOST_BYTES = 20 * 1024 * 1024;

@@ -4,6 +4,7 @@ import { Button } from "react-aria-components";
 import { Choice } from "../shared/choice.tsx";
 import { figures, mean, milliseconds, quantile } from "../shared/format.ts";
 import { LiveChart } from "../shared/live-chart.tsx";
+import { Head, Problem } from "../shared/parts.tsx";
 import { type Found, foundIn, isTrue } from "./answer.ts";
 import { AnswerDetails } from "./answer-details.tsx";
 import { MarkedPicture } from "./marked-picture.tsx";
@@ -50,11 +51,7 @@ export function Results({ measured }: { readonly measured: Measured }) {
       ) : (
         <>
           <Figures all={all} />
-          {problem !== null && (
-            <p role="alert" className="bad">
-              {problem}
-            </p>
-          )}
+          <Problem text={problem} />
           <p className="muted small">
             A response time counts from when a request was due to its answer.{" "}
             {timedBy !== "" && `Timed by ${timedBy}.`}
@@ -150,20 +147,11 @@ function AnswerTable({ rows: some }: { readonly rows: readonly Row[] }) {
   return (
     <div className="scroll tall">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Request</th>
-            <th scope="col" className="numeric">
-              Response time
-            </th>
-            <th scope="col">Picture</th>
-            <th scope="col">Answer</th>
-            <th scope="col">True</th>
-            <th scope="col">
-              <span className="hidden">Details</span>
-            </th>
-          </tr>
-        </thead>
+        <Head
+          columns={["Request", "Response time", "Picture", "Answer", "True"]}
+          numeric={["Response time"]}
+          hidden="Details"
+        />
         <tbody>
           {some.map((row) => {
             const { answer, found, truth } = row;

@@ -1,5 +1,6 @@
 /** A scheduler as the form has it: a preset, other policies for some decisions, changed parameters. */
-import type { Catalogue, Policy, SchedulerDocument } from "../shared/api.ts";
+import type { Catalogue, PolicyEntry } from "../../library/browser.ts";
+import type { SchedulerDocument } from "../shared/api.ts";
 
 export interface Draft {
   readonly preset: string;
@@ -36,10 +37,10 @@ export function documentOf({ preset, policies, parameters }: Draft): SchedulerDo
 }
 
 /** The policy of each decision. */
-export function chosenPolicies({ preset, policies }: Draft, catalogue: Catalogue): Policy[] {
-  const composition = catalogue.presets.find(({ name }) => name === preset)?.composition ?? {};
+export function chosenPolicies({ preset, policies }: Draft, catalogue: Catalogue): PolicyEntry[] {
+  const composition = catalogue.presets.find(({ name }) => name === preset)?.composition;
   return catalogue.policies.filter(({ decision, name }) => {
-    const ofPreset = composition[decision];
+    const ofPreset = composition?.[decision];
     const usual = typeof ofPreset === "object" ? ofPreset.policy : ofPreset;
     return name === (policies[decision] ?? usual);
   });
@@ -54,7 +55,7 @@ export function withPolicy(draft: Draft, decision: string, policy: string): Draf
 export function parametersOf(
   { preset, parameters }: Draft,
   catalogue: Catalogue,
-  { decision, name }: Pick<Policy, "decision" | "name">,
+  { decision, name }: Pick<PolicyEntry, "decision" | "name">,
 ): Readonly<Record<string, unknown>> {
   const ofPreset = catalogue.presets.find((one) => one.name === preset)?.composition[decision];
   const isSame = typeof ofPreset === "object" && ofPreset.policy === name;
@@ -65,7 +66,7 @@ export function parametersOf(
 /** `own`: all parameters of the policy. */
 export function withParameters(
   draft: Draft,
-  { decision, name }: Pick<Policy, "decision" | "name">,
+  { decision, name }: Pick<PolicyEntry, "decision" | "name">,
   own: Readonly<Record<string, unknown>>,
 ): Draft {
   return {

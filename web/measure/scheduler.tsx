@@ -1,11 +1,12 @@
 /** The deployment's scheduler: any that the server lists, with its parameters. */
 import { useEffect, useState } from "react";
 import { Button, Disclosure, DisclosurePanel, Heading, Switch } from "react-aria-components";
-import type { Catalogue, ParameterSchema, Policy, SchedulerDocument } from "../shared/api.ts";
+import type { Catalogue, JsonSchema, JsonSchemas, PolicyEntry } from "../../library/browser.ts";
+import type { SchedulerDocument } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import { messageOf } from "../shared/client.ts";
+import { connection, useConnection } from "../shared/connection.ts";
 import { NumberEntry, TextEntry } from "../shared/entries.tsx";
-import { useConnection, useHeld } from "../shared/use-connection.tsx";
 import {
   chosenPolicies,
   type Draft,
@@ -19,7 +20,6 @@ import {
 /** The server's list and present scheduler, and the form's; `catalogue` is null until they are known. */
 function useSchedulers() {
   const { client, deployed } = useConnection();
-  const { connection } = useHeld();
   const [catalogue, setCatalogue] = useState<Catalogue | null>(null);
   const [draft, setDraft] = useState<Draft>({ preset: "fifo", policies: {}, parameters: {} });
   const [busy, setBusy] = useState(false);
@@ -106,9 +106,13 @@ interface DraftProps {
   readonly catalogue: Catalogue;
 }
 
-function PolicyParameters({ policy, draft, setDraft, catalogue }: DraftProps & { policy: Policy }) {
+interface PolicyProps extends DraftProps {
+  readonly policy: PolicyEntry;
+}
+
+function PolicyParameters({ policy, draft, setDraft, catalogue }: PolicyProps) {
   const { decision, name, parameters } = policy;
-  const entries = Object.entries(parameters.properties ?? {});
+  const entries = Object.entries((parameters.properties ?? {}) as JsonSchemas);
   if (entries.length === 0) return null;
   const given = parametersOf(draft, catalogue, policy);
   return (
@@ -132,7 +136,7 @@ function PolicyParameters({ policy, draft, setDraft, catalogue }: DraftProps & {
 
 interface ParameterEntryProps {
   readonly parameter: string;
-  readonly schema: ParameterSchema;
+  readonly schema: JsonSchema;
   readonly value: unknown;
   readonly onChange: (value: unknown) => void;
 }
@@ -140,7 +144,7 @@ interface ParameterEntryProps {
 function ParameterEntry({ parameter, schema, value, onChange }: ParameterEntryProps) {
   const { type, description = "", enum: values, minimum = 0, maximum } = schema;
   if (values !== undefined) {
-    const options = values.map((id) => ({ id, name: id }));
+    const options = values.map(String).map((id) => ({ id, name: id }));
     return <Choice label={parameter} value={String(value)} options={options} onChange={onChange} />;
   }
   if (type === "boolean") {
@@ -159,7 +163,7 @@ function ParameterEntry({ parameter, schema, value, onChange }: ParameterEntryPr
         value={typeof value === "number" ? value : minimum}
         onChange={onChange}
         least={minimum}
-        {...(maximum === undefined ? {} : { most: maximum })}
+        most={maximum}
         {...(type === "integer" ? { step: 1 } : {})}
       />
     );

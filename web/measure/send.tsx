@@ -11,14 +11,13 @@ import {
 } from "react-aria-components";
 import { Choice } from "../shared/choice.tsx";
 import { messageOf } from "../shared/client.ts";
+import { useConnection } from "../shared/connection.ts";
 import { NumberEntry, TextEntry } from "../shared/entries.tsx";
 import { figures } from "../shared/format.ts";
+import { Problem } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection } from "../shared/use-connection.tsx";
-import type { Measured, Measuring } from "./measuring.ts";
-import { inOpenQueue } from "./open-queue.ts";
-import { drawnScenes, pictureFiles } from "./pictures.ts";
-import type { Picture } from "./request.ts";
+import { inOpenQueue, type Measured, type Measuring } from "./measuring.ts";
+import { drawnScenes, type Picture, pictureFiles } from "./pictures.ts";
 import {
   type Load,
   requestsOf,
@@ -121,11 +120,7 @@ export function Send({ measuring, measured }: SendProps) {
         )}
       </div>
       {isRunning && <Progress measured={measured} expected={expected} />}
-      {problem !== null && (
-        <p role="alert" className="bad">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
     </section>
   );
 }
@@ -169,13 +164,12 @@ function useLoad(): readonly [Load, (load: Load) => void] {
   return [load, (next) => setText(JSON.stringify(next))];
 }
 
-function Numbers({
-  load,
-  setLoad,
-}: {
+interface NumbersProps {
   readonly load: Load;
   readonly setLoad: (load: Load) => void;
-}) {
+}
+
+function Numbers({ load, setLoad }: NumbersProps) {
   const { shape } = load;
   const entry = (key: keyof Load, label: string, most: number, least = 1) => (
     <NumberEntry
@@ -204,13 +198,12 @@ function Numbers({
   );
 }
 
-function Files({
-  files,
-  onPick,
-}: {
+interface FilesProps {
   readonly files: readonly Picture[];
   readonly onPick: (files: File[]) => void;
-}) {
+}
+
+function Files({ files, onPick }: FilesProps) {
   const told =
     files.length === 0 ? "Drop pictures here, or" : `${files.length} picked; drop others, or`;
   return (
@@ -239,14 +232,12 @@ function Files({
   );
 }
 
-function Progress({
-  measured,
-  expected,
-}: {
+interface ProgressProps {
   readonly measured: Measured;
   readonly expected: number | null;
-}) {
-  const { answers, sent } = measured;
+}
+
+function Progress({ measured: { answers, sent }, expected }: ProgressProps) {
   const told = `${answers.length} answers of ${Math.max(sent, answers.length)} sent`;
   return (
     <ProgressBar

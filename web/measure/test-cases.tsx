@@ -2,10 +2,11 @@
 import { useRef, useState } from "react";
 import { Button } from "react-aria-components";
 import { messageOf } from "../shared/client.ts";
+import { useConnection } from "../shared/connection.ts";
 import { NumberEntry } from "../shared/entries.tsx";
 import { mean, milliseconds } from "../shared/format.ts";
+import { Head, Problem } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection } from "../shared/use-connection.tsx";
 import { type CaseResult, casesOf, runCases } from "./case-runs.ts";
 import type { Measuring } from "./measuring.ts";
 import { drawnScenes } from "./pictures.ts";
@@ -85,23 +86,18 @@ export function TestCases({ measuring }: { readonly measuring: Measuring }) {
         </p>
       )}
       <p role="status">{step}</p>
-      {problem !== null && (
-        <p role="alert" className="bad">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {results.length > 0 && <CaseTable n={n} results={results} />}
     </section>
   );
 }
 
-function CaseTable({
-  n,
-  results,
-}: {
+interface CaseTableProps {
   readonly n: number;
   readonly results: readonly CaseResult[];
-}) {
+}
+
+function CaseTable({ n, results }: CaseTableProps) {
   const [, ...columns] = casesOf(n);
   const cell = (name: string) => {
     const result = results.find((one) => one.name === name);
@@ -122,16 +118,12 @@ function CaseTable({
   return (
     <div className="scroll">
       <table data-testid="cases">
-        <thead>
-          <tr>
-            <th scope="col">Requests (n)</th>
-            {columns.map(({ name, replicas }) => (
-              <th scope="col" key={name}>
-                {name}: {replicas} of each
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head
+          columns={[
+            "Requests (n)",
+            ...columns.map(({ name, replicas }) => `${name}: ${replicas} of each`),
+          ]}
+        />
         <tbody>
           <tr>
             <th scope="row">1 (baseline)</th>

@@ -1,4 +1,5 @@
 /** How requests are sent: the page's form, and the workload that it stands for, as in a scenario. */
+import type { Picture } from "./pictures.ts";
 
 export const SHAPES = [
   { id: "burst", name: "All at once", about: "n requests at one instant" },
@@ -29,6 +30,12 @@ export interface Load {
 }
 
 export type Workload = Readonly<Record<string, unknown>> & { readonly arrivals: string };
+
+export interface Request {
+  readonly model: string;
+  readonly workload: Workload;
+  readonly pictures: readonly Picture[];
+}
 
 export const USUAL: Load = {
   ...{ shape: "burst", n: 10, clients: 4, ratePerS: 5, toRatePerS: 20, durationS: 20 },

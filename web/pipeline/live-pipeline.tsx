@@ -1,20 +1,19 @@
 /** The pipelines of a running deployment: utilisation, queues and branch shares, once a second. */
-import { MarkerType } from "@xyflow/react";
 import { useMemo } from "react";
 import { Choice } from "../shared/choice.tsx";
+import { useConnection } from "../shared/connection.ts";
 import { figures, milliseconds, percent } from "../shared/format.ts";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection, useSamples } from "../shared/use-connection.tsx";
 import { DrawnGraph, useIsNarrow } from "./drawn-graph.tsx";
 import { graphOf, type PipelineGraph } from "./graph.ts";
 import { type LiveTask, liveTask } from "./live-tasks.ts";
-import type { ShareEdge, TaskNode } from "./task-box.tsx";
+import { type ShareEdge, shareEdge, type TaskNode, taskNode } from "./task-box.tsx";
 
 /** Below this a bottleneck limits nothing. */
 const BUSY = 0.5;
+
 export function LivePipeline() {
-  const { deployed, status } = useConnection();
-  const samples = useSamples();
+  const { deployed, status, samples } = useConnection();
   const isNarrow = useIsNarrow();
   const [asked, setAsked] = useUrlState("pipeline", "");
   const names = Object.keys(deployed?.document.pipelines ?? {});
@@ -75,39 +74,22 @@ function elementsOf(
   bottleneck: string | null,
   isNarrow: boolean,
 ): { readonly nodes: TaskNode[]; readonly edges: ShareEdge[] } {
-  const nodes = graph.tasks.map(({ task, model, x, y }): TaskNode => {
-    const one = live.get(task) as LiveTask;
-    return {
-      ...{ id: task, type: "task", position: { x, y } },
-      ariaLabel: `${task}: ${linesOf(one).join(", ")}`,
-      data: {
-        ...{ title: task, model, isNarrow, lines: linesOf(one), isBottleneck: task === bottleneck },
-        utilizationRatio: one.utilizationRatio,
-      },
-    };
+  const nodes = graph.tasks.map((place) => {
+    const one = live.get(place.task) as LiveTask;
+    const lines = linesOf(one);
+    const { utilizationRatio } = one;
+    const isBottleneck = place.task === bottleneck;
+    return taskNode(place, { utilizationRatio, lines, isNarrow, isBottleneck }, lines.join(", "));
   });
-  const edges = graph.edges.map(({ from, to, when }): ShareEdge => {
-    const share = shareOf(live.get(from), live.get(to));
-    const label = [when, share === null ? null : percent(share)].filter((part) => part !== null);
-    return {
-      ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
-      markerEnd: { type: MarkerType.ArrowClosed },
-      ariaLabel: `from ${from} to ${to} ${label.join(", ")}`,
-      data: { label: label.join(" · "), isBusy: (live.get(to)?.jobsPerS ?? 0) > 0 },
-    };
+  const edges = graph.edges.map((edge) => {
+    const [before, own] = [edge.from, edge.to].map((task) => live.get(task)?.jobsPerS ?? 0);
+    return shareEdge(edge, before === 0 ? null : own / before, { isBusy: own > 0 });
   });
   return { nodes, edges };
 }
 
-function linesOf({
-  up,
-  replicas,
-  queue,
-  inFlight,
-  jobsPerS,
-  serviceP50Ms,
-  batchSizeMean,
-}: LiveTask) {
+function linesOf({ up, replicas, queue, inFlight, jobsPerS, ...of }: LiveTask) {
+  const { serviceP50Ms, batchSizeMean } = of;
   const count = up === replicas ? `${up}` : `${up} of ${replicas}`;
   const batch = batchSizeMean === null ? "" : `, batches of ${figures(batchSizeMean)}`;
   return [
@@ -121,10 +103,4 @@ function linesOf({
 function bottleneckOf(live: ReadonlyMap<string, LiveTask>): string | null {
   const [busiest] = [...live].sort(([, a], [, b]) => b.utilizationRatio - a.utilizationRatio);
   return busiest !== undefined && busiest[1].utilizationRatio >= BUSY ? busiest[0] : null;
-}
-
-/** Null where the task before has no jobs. */
-function shareOf(from: LiveTask | undefined, to: LiveTask | undefined): number | null {
-  const before = from?.jobsPerS ?? 0;
-  return before === 0 ? null : Math.min(1, (to?.jobsPerS ?? 0) / before);
 }

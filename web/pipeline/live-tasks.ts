@@ -1,6 +1,7 @@
 /** The tasks of a running deployment: how busy, how long the queue, which share of requests they get. */
 import type { GatewayStatus } from "../../library/browser.ts";
 import type { Sample } from "../shared/connection.ts";
+import { meanOf, queueOf, replicasOf } from "../shared/tasks.ts";
 
 export interface LiveTask {
   readonly up: number;
@@ -23,25 +24,18 @@ export function liveTask(
   status: GatewayStatus,
   task: string,
 ): LiveTask {
-  const own = status.replicas.filter((replica) => replica.task === task);
+  const own = replicasOf(status, task);
   const up = own.filter(({ state }) => state === "up");
-  const shared = status.tasks.find(({ name }) => name === task)?.queue ?? 0;
-  const batches = up.flatMap(({ batchSizeMean }) => batchSizeMean ?? []);
-  const services = up.flatMap(({ serviceP50Ms }) => serviceP50Ms ?? []);
   return {
     up: up.length,
     replicas: own.length,
     utilizationRatio: meanOf(up.map(({ utilizationRatio }) => utilizationRatio)) ?? 0,
-    queue: own.reduce((sum, { queue }) => sum + (queue ?? 0), shared),
+    queue: queueOf(status, task),
     inFlight: own.reduce((sum, { inFlight }) => sum + inFlight, 0),
-    serviceP50Ms: meanOf(services),
-    batchSizeMean: meanOf(batches),
+    serviceP50Ms: meanOf(up.map(({ serviceP50Ms }) => serviceP50Ms)),
+    batchSizeMean: meanOf(up.map(({ batchSizeMean }) => batchSizeMean)),
     jobsPerS: jobsPerS(samples, task),
   };
-}
-
-function meanOf(values: readonly number[]): number | null {
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function jobsPerS(samples: readonly Sample[], task: string): number | null {
@@ -53,6 +47,6 @@ function jobsPerS(samples: readonly Sample[], task: string): number | null {
   return Math.max(0, jobsOf(last.status, task) - jobsOf(first.status, task)) / seconds;
 }
 
-function jobsOf({ replicas }: GatewayStatus, task: string): number {
-  return replicas.reduce((sum, replica) => sum + (replica.task === task ? replica.jobs : 0), 0);
+function jobsOf(status: GatewayStatus, task: string): number {
+  return replicasOf(status, task).reduce((sum, { jobs }) => sum + jobs, 0);
 }

@@ -1,8 +1,8 @@
 /** The tab Pipeline: the deployment's, live, or a simulated run that is played. */
 import { lazy, Suspense } from "react";
 import { Choice } from "../shared/choice.tsx";
+import { useConnection } from "../shared/connection.ts";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection } from "../shared/use-connection.tsx";
 import { LivePipeline } from "./live-pipeline.tsx";
 
 /** Brings the simulator along. */

@@ -1,36 +1,28 @@
 /** A simulated run, played or stepped through: requests wait, form batches, and move on. */
-import { MarkerType } from "@xyflow/react";
 import { useEffect, useMemo, useState } from "react";
-import {
-  Button,
-  Label,
-  Slider,
-  SliderOutput,
-  SliderThumb,
-  SliderTrack,
-} from "react-aria-components";
+import { Button } from "react-aria-components";
 import {
   Fault,
+  type KeptScenario,
   playedRun,
   readScenario,
   type ScenarioSource,
   scenarioSource,
 } from "../../library/browser.ts";
 import { Choice } from "../shared/choice.tsx";
-import { percent } from "../shared/format.ts";
+import { useConnection } from "../shared/connection.ts";
+import { Problem } from "../shared/parts.tsx";
+import { Scale } from "../shared/scale.tsx";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection } from "../shared/use-connection.tsx";
-import { EXAMPLES, readExample } from "../what-if/examples.ts";
+import { OF_CLUSTER, scenarioNames, scenarioOf } from "../what-if/examples.ts";
 import { DrawnGraph, useIsNarrow } from "./drawn-graph.tsx";
 import { graphOf, type PipelineGraph } from "./graph.ts";
 import { type Film, filmOf, frameOf, instantBeside, lastEvent, movesAt } from "./played-frame.ts";
-import type { ShareEdge, TaskNode } from "./task-box.tsx";
-import { useClock } from "./use-clock.ts";
+import { shareEdge, taskNode } from "./task-box.tsx";
 
 const REQUESTS = 200;
 /** Branches that join: the most to see. */
 const EXAMPLE = "stock-prediction";
-const OF_CLUSTER = "the cluster's scenario";
 /** Of a box: what is written in it, and a line for each of its replicas. */
 const TEXT_HEIGHT = 132;
 const LINE_HEIGHT = 22;
@@ -50,51 +42,29 @@ interface Played {
 export function PlayedPipeline() {
   const { deployed } = useConnection();
   const [name, setName] = useUrlState("scenario", deployed === null ? EXAMPLE : OF_CLUSTER);
-  const source = useSource(name);
+  const source = scenarioOf(name, deployed);
   const isNarrow = useIsNarrow();
   const { played, problem } = useMemo(() => playedOf(source, isNarrow), [source, isNarrow]);
-  const names = [...(deployed === null ? [] : [OF_CLUSTER]), ...EXAMPLES];
   return (
     <section className="card" aria-labelledby="played">
       <h2 id="played">A simulated run</h2>
       <Choice
         label="Scenario"
         value={name}
-        options={names.map((id) => ({ id, name: id }))}
+        options={scenarioNames(deployed).map((id) => ({ id, name: id }))}
         onChange={setName}
       />
-      {problem !== null && (
-        <p role="alert" className="bad">
-          {problem}
-        </p>
-      )}
+      <Problem text={problem} />
       {played !== null && <Player key={`${name} ${isNarrow}`} {...{ played, isNarrow, name }} />}
     </section>
   );
 }
 
-/** Null until it is read. */
-function useSource(name: string): ScenarioSource | null {
-  const { deployed } = useConnection();
-  const [example, setExample] = useState<ScenarioSource | null>(null);
-  useEffect(() => {
-    let isWanted = true;
-    void readExample(name).then((read) => isWanted && setExample(read));
-    return () => {
-      isWanted = false;
-    };
-  }, [name]);
-  return useMemo(() => {
-    if (name !== OF_CLUSTER) return example;
-    return deployed === null ? null : scenarioSource(deployed);
-  }, [name, example, deployed]);
-}
-
 /** The first pipeline of the scenario, and its first requests. */
-function playedOf(source: ScenarioSource | null, isNarrow: boolean) {
+function playedOf(source: ScenarioSource | KeptScenario | null, isNarrow: boolean) {
   if (source === null) return { played: null, problem: null };
   try {
-    const { text, file, files } = source;
+    const { text, file, files } = "text" in source ? source : scenarioSource(source);
     const scenario = readScenario(text, { file, files });
     const run = playedRun(scenario, REQUESTS);
     const [[pipeline, { tasks }]] = Object.entries(scenario.document.pipelines);
@@ -134,19 +104,15 @@ function Player({ played: { graph, film }, isNarrow, name }: PlayerProps) {
           Step
         </Button>
         <Choice label="Speed" value={speed} options={SPEEDS} onChange={setSpeed} />
-        <Slider
-          className="time"
+        <Scale
+          label="Time of the run"
           value={atMs}
-          maxValue={Math.max(1, film.endMs)}
+          least={0}
+          most={Math.max(1, film.endMs)}
           step={Math.max(1, film.endMs) / 1000}
-          onChange={(value) => setAtMs(value as number)}
-        >
-          <Label>Time of the run</Label>
-          <SliderOutput>{() => `${(atMs / 1000).toFixed(3)} s`}</SliderOutput>
-          <SliderTrack className="rail">
-            <SliderThumb className="thumb-knob" />
-          </SliderTrack>
-        </Slider>
+          shown={`${(atMs / 1000).toFixed(3)} s`}
+          onChange={setAtMs}
+        />
       </div>
       <p aria-live={isPlaying ? "off" : "polite"} data-testid="last-event">
         {lastEvent(film, atMs)}
@@ -169,34 +135,53 @@ function usualSpeed(endMs: number): string {
 }
 
 function elementsAt(graph: PipelineGraph, film: Film, atMs: number, isNarrow: boolean) {
-  const nodes = graph.tasks.map(({ task, model, x, y }): TaskNode => {
-    const frame = frameOf(film, task, atMs);
+  const nodes = graph.tasks.map((place) => {
+    const frame = frameOf(film, place.task, atMs);
     const busy = frame.replicas.filter(({ requests }) => requests.length > 0).length;
     const lines = [`${busy} of ${frame.replicas.length} serve · ${frame.served} served`];
-    return {
-      ...{ id: task, type: "task", position: { x, y } },
-      ariaLabel: `${task}: ${frame.waiting.length} wait, ${lines[0]}`,
-      data: {
-        ...{ title: task, model, isNarrow, lines, isBottleneck: false, played: frame },
-        utilizationRatio: frame.utilizationRatio,
-      },
-    };
+    const { utilizationRatio } = frame;
+    const figures = { utilizationRatio, lines, isNarrow, isBottleneck: false, played: frame };
+    return taskNode(place, figures, `${frame.waiting.length} wait, ${lines[0]}`);
   });
-  const edges = graph.edges.map((edge): ShareEdge => {
-    const { from, to, when } = edge;
+  const edges = graph.edges.map((edge) => {
     const moves = movesAt(film, edge, atMs);
-    const share = frameOf(film, from, atMs).served;
+    const served = frameOf(film, edge.from, atMs).served;
     const taken = film.stays.filter(
-      (stay) => stay.task === to && stay.from === from && stay.waitMs <= atMs,
+      ({ task, from, waitMs }) => task === edge.to && from === edge.from && waitMs <= atMs,
     ).length;
-    const parts = [when, share === 0 ? null : percent(Math.min(1, taken / share))];
-    const label = parts.filter((part) => part !== null).join(" · ");
-    return {
-      ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
-      markerEnd: { type: MarkerType.ArrowClosed },
-      ariaLabel: `from ${from} to ${to} ${label}`,
-      data: { label, isBusy: moves.length > 0, moves },
-    };
+    return shareEdge(edge, served === 0 ? null : taken / served, {
+      isBusy: moves.length > 0,
+      moves,
+    });
   });
   return { nodes, edges };
+}
+
+/** A clock that plays a run: it moves with the frames of the screen, and stops at the end. */
+function useClock(endMs: number, speed: number) {
+  const [atMs, setNow] = useState(0);
+  const [isPlaying, setPlaying] = useState(false);
+  useEffect(() => {
+    if (!isPlaying) return;
+    let lastMs = performance.now();
+    let frame = requestAnimationFrame(function tick(nowMs: number) {
+      const passedMs = Math.max(0, nowMs - lastMs) * speed;
+      lastMs = nowMs;
+      setNow((now) => {
+        if (now + passedMs >= endMs) setPlaying(false);
+        return Math.min(endMs, now + passedMs);
+      });
+      frame = requestAnimationFrame(tick);
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [isPlaying, speed, endMs]);
+  const setAtMs = (next: number): void => {
+    setPlaying(false);
+    setNow(next);
+  };
+  const play = (next: boolean): void => {
+    if (next && atMs >= endMs) setNow(0);
+    setPlaying(next);
+  };
+  return { atMs, isPlaying, setPlaying: play, setAtMs };
 }

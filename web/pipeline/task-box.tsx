@@ -6,10 +6,13 @@ import {
   type EdgeProps,
   getBezierPath,
   Handle,
+  MarkerType,
   type Node,
   type NodeProps,
   Position,
 } from "@xyflow/react";
+import { percent } from "../shared/format.ts";
+import type { TaskEdge, TaskPlace } from "./graph.ts";
 import type { Move, TaskFrame } from "./played-frame.ts";
 
 export interface TaskFigures {
@@ -34,6 +37,34 @@ export interface ShareFigures {
 }
 
 export type ShareEdge = Edge<ShareFigures & Record<string, unknown>, "share">;
+
+/** A task as a node of the drawing; `ariaLabel` begins with its name. */
+export function taskNode(
+  { task, model, x, y }: TaskPlace,
+  figures: Omit<TaskFigures, "title" | "model">,
+  told: string,
+): TaskNode {
+  return {
+    ...{ id: task, type: "task", position: { x, y }, ariaLabel: `${task}: ${told}` },
+    data: { title: task, model, ...figures },
+  };
+}
+
+/** An edge with its condition, and its share of the jobs before it where that is known. */
+export function shareEdge(
+  { from, to, when }: TaskEdge,
+  share: number | null,
+  figures: Omit<ShareFigures, "label">,
+): ShareEdge {
+  const parts = [when, share === null ? null : percent(Math.min(1, share))];
+  const label = parts.filter((part) => part !== null).join(" · ");
+  return {
+    ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
+    markerEnd: { type: MarkerType.ArrowClosed },
+    ariaLabel: `from ${from} to ${to} ${label}`,
+    data: { label, ...figures },
+  };
+}
 
 /** Free, working, near its limit. */
 export function levelOf(utilizationRatio: number): "low" | "middle" | "high" {

@@ -20,58 +20,22 @@ export interface ModelMetadata {
   readonly inputs: readonly TensorMetadata[];
 }
 
-export interface Batching {
+export interface ReplicaBatching {
   readonly maxBatch: number;
   readonly waitMs: number;
 }
 
-/** `GET /v1/replicas`. */
-export interface Replica {
+/** `GET /v1/replicas`; its state is in the status. */
+export interface ControlledReplica {
   readonly name: string;
   readonly task: string;
-  readonly node: string | null;
-  readonly state: "starting" | "up" | "draining" | "down";
-  readonly batch: Batching | null;
+  readonly batch: ReplicaBatching | null;
 }
 
 /** `GET /v1/scenario`. */
 export interface Deployed extends Pick<KeptScenario, "document" | "profiles" | "overheadProfile"> {
   /** How many replicas each task can have. */
   readonly room: Readonly<Record<string, number>>;
-}
-
-export interface ParameterSchema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly string[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-}
-
-export interface Policy {
-  readonly decision: string;
-  readonly name: string;
-  readonly summary: string;
-  readonly failsWhen: string;
-  readonly parameters: {
-    readonly properties?: Readonly<Record<string, ParameterSchema>>;
-    readonly required?: readonly string[];
-  };
-}
-
-type Choice = string | ({ readonly policy: string } & Readonly<Record<string, unknown>>);
-
-export interface Preset {
-  readonly name: string;
-  readonly summary: string;
-  readonly composition: Readonly<Record<string, Choice>>;
-}
-
-/** `GET /v1/schedulers`. */
-export interface Catalogue {
-  readonly presets: readonly Preset[];
-  readonly policies: readonly Policy[];
 }
 
 /** A preset's name, or a preset and what replaces parts of it. */

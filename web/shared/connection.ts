@@ -5,6 +5,7 @@
 import type { GatewayStatus } from "../../library/browser.ts";
 import type { Deployed, ServerMetadata } from "./api.ts";
 import { Client, messageOf, ServerError } from "./client.ts";
+import { Store, useStore } from "./store.ts";
 
 export interface Snapshot {
   readonly state: "idle" | "connecting" | "connected" | "lost";
@@ -21,6 +22,8 @@ export interface Snapshot {
   /** The server asks for a token that the page has not. */
   readonly wantsToken: boolean;
   readonly status: GatewayStatus | null;
+  /** Newest last. */
+  readonly samples: readonly Sample[];
 }
 
 /** A second of the server's life. */
@@ -36,58 +39,37 @@ const SLOW_POLL_MS = 4000;
 /** Samples that charts show: five minutes. */
 const KEPT = 300;
 
-export class Connection {
-  #snapshot: Snapshot;
-  readonly #listeners = new Set<() => void>();
+class Connection {
+  readonly store = new Store<Snapshot>(blank(new Client("", null)));
   #timer: ReturnType<typeof setTimeout> | undefined;
   #url = "";
   #token: string | null = null;
   /** Answers for an earlier server or token are ignored. */
   #round = 0;
-  /** Newest last; replaced, never changed. */
-  samples: readonly Sample[] = [];
-
-  constructor() {
-    this.#snapshot = blank(new Client("", null));
-  }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
-
-  readonly snapshot = (): Snapshot => this.#snapshot;
 
   /** Connects anew where the address or the token is another. */
   open(url: string, token: string | null): void {
     if (url === this.#url && token === this.#token) return;
     this.#url = url;
     this.#token = token;
-    this.samples = [];
-    this.#snapshot = blank(new Client(url, token));
-    this.#tell();
+    this.store.set(blank(new Client(url, token)));
     void this.#learn(++this.#round);
-  }
-
-  close(): void {
-    this.#round++;
-    clearTimeout(this.#timer);
   }
 
   /** Asks at once, as after a change. */
   refresh(): void {
-    if (this.#snapshot.deployed !== null) void this.#poll(this.#round);
+    if (this.store.snapshot().deployed !== null) void this.#poll(this.#round);
   }
 
   async #learn(round: number): Promise<void> {
     if (this.#url === "") return;
-    if (this.#snapshot.state === "idle") this.#set({ state: "connecting" });
-    const { client } = this.#snapshot;
+    const { client, state } = this.store.snapshot();
+    if (state === "idle") this.store.set({ state: "connecting" });
     try {
       const server = await serverOf(client);
       const offers = await offersOf(client);
       if (round !== this.#round) return;
-      this.#set({ state: "connected", problem: null, server, ...offers });
+      this.store.set({ state: "connected", problem: null, server, ...offers });
       await this.#poll(round);
     } catch (error) {
       this.#lost(round, error);
@@ -95,7 +77,7 @@ export class Connection {
   }
 
   async #poll(round: number): Promise<void> {
-    const { client, server, deployed } = this.#snapshot;
+    const { client, server, deployed, samples } = this.store.snapshot();
     try {
       const [status, now] = await Promise.all([
         deployed === null ? null : client.json<GatewayStatus>("/status"),
@@ -103,11 +85,9 @@ export class Connection {
       ]);
       if (round !== this.#round) return;
       if (now.deployment !== server?.deployment) return void this.#learn(round);
-      if (status !== null) {
-        const sample = { atS: Date.now() / 1000, status };
-        this.samples = [...this.samples.slice(1 - KEPT), sample];
-      }
-      this.#set({ state: "connected", problem: null, status });
+      const sample = status === null ? [] : [{ atS: Date.now() / 1000, status }];
+      const kept = [...samples.slice(1 - KEPT), ...sample];
+      this.store.set({ state: "connected", problem: null, status, samples: kept });
       this.#later(() => this.#poll(round), deployed === null ? SLOW_POLL_MS : POLL_MS);
     } catch (error) {
       this.#lost(round, error);
@@ -116,8 +96,8 @@ export class Connection {
 
   #lost(round: number, error: unknown): void {
     if (round !== this.#round) return;
-    const { server } = this.#snapshot;
-    this.#set({ state: server === null ? "connecting" : "lost", problem: messageOf(error) });
+    const { server } = this.store.snapshot();
+    this.store.set({ state: server === null ? "connecting" : "lost", problem: messageOf(error) });
     this.#later(() => this.#learn(round), POLL_MS);
   }
 
@@ -125,21 +105,19 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void work(), ms);
   }
+}
 
-  #set(change: Partial<Snapshot>): void {
-    this.#snapshot = { ...this.#snapshot, ...change };
-    this.#tell();
-  }
+/** The one connection of the page, for all its parts. */
+export const connection = new Connection();
 
-  #tell(): void {
-    for (const listener of this.#listeners) listener();
-  }
+export function useConnection(): Snapshot {
+  return useStore(connection.store);
 }
 
 function blank(client: Client): Snapshot {
   return {
     ...{ state: "idle", problem: null, client, server: null, models: [], measures: false },
-    ...{ deployed: null, wantsToken: false, status: null },
+    ...{ deployed: null, wantsToken: false, status: null, samples: [] },
   };
 }
 

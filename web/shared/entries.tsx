@@ -1,4 +1,5 @@
-/** Labelled entries of numbers and texts. */
+/** Labelled entries of numbers, texts and choices. */
+import { useId } from "react";
 import {
   Button,
   FieldError,
@@ -9,13 +10,14 @@ import {
   Text,
   TextField,
 } from "react-aria-components";
+import "./entries.css";
 
 interface NumberEntryProps {
   readonly label: string;
   readonly value: number;
   readonly onChange: (value: number) => void;
-  readonly least?: number;
-  readonly most?: number;
+  readonly least?: number | undefined;
+  readonly most?: number | undefined;
   readonly step?: number;
   readonly about?: string;
   readonly isDisabled?: boolean;
@@ -25,12 +27,12 @@ export function NumberEntry(props: NumberEntryProps) {
   const { label, value, onChange, least = 0, most, step, about, isDisabled = false } = props;
   return (
     <NumberField
-      className="field number"
+      className="field"
       value={value}
       onChange={(next) => onChange(Number.isFinite(next) ? next : least)}
       minValue={least}
       isDisabled={isDisabled}
-      formatOptions={{ maximumFractionDigits: 3 }}
+      formatOptions={{ maximumFractionDigits: 6 }}
       {...(most === undefined ? {} : { maxValue: most })}
       {...(step === undefined ? {} : { step })}
     >
@@ -58,17 +60,47 @@ interface TextEntryProps {
   readonly inputMode?: "url" | "text";
 }
 
-export function TextEntry({
-  label,
-  value,
-  onChange,
-  type = "text",
-  inputMode = "text",
-}: TextEntryProps) {
+export function TextEntry({ label, value, onChange, ...of }: TextEntryProps) {
+  const { type = "text", inputMode = "text" } = of;
   return (
     <TextField className="field" value={value} onChange={onChange} type={type} autoComplete="off">
       <Label>{label}</Label>
       <Input className="react-aria-Input" inputMode={inputMode} spellCheck="false" />
     </TextField>
+  );
+}
+
+interface SelectEntryProps {
+  readonly label: string;
+  readonly value: string;
+  readonly options: readonly (readonly [value: string, text: string])[];
+  readonly onChange: (value: string) => void;
+  readonly about?: string;
+}
+
+/** The browser's own list, which needs no room outside of its place. */
+export function SelectEntry({ label, value, options, onChange, about }: SelectEntryProps) {
+  const id = useId();
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        value={value}
+        onChange={({ target }) => onChange(target.value)}
+        {...(about === undefined ? {} : { "aria-describedby": `${id}-about` })}
+      >
+        {options.map(([key, text]) => (
+          <option key={key} value={key}>
+            {text}
+          </option>
+        ))}
+      </select>
+      {about !== undefined && (
+        <span id={`${id}-about`} className="about">
+          {about}
+        </span>
+      )}
+    </div>
   );
 }

@@ -1,18 +1,25 @@
 /** Numbers as text, in three figures. */
 
+/** Seconds from ten on. */
 export function milliseconds(value: number | null | undefined): string {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  if (value >= 10_000) return `${(value / 1000).toFixed(value >= 100_000 ? 0 : 2)} s`;
-  return `${figures(value)} ms`;
+  if (value == null || !Number.isFinite(value)) return "–";
+  return value >= 10_000 ? `${figures(value / 1000)} s` : `${figures(value)} ms`;
 }
 
 export function percent(ratio: number): string {
   return `${Math.round(ratio * 100)}%`;
 }
 
+/** A share that may be very near to all or nothing. */
+export function precisePercent(ratio: number): string {
+  const share = 100 * ratio;
+  return share >= 99.95 || share < 0.005 ? percent(ratio) : `${figures(share)}%`;
+}
+
+/** Whole from a thousand on. */
 export function figures(value: number): string {
-  if (value !== 0 && Math.abs(value) < 0.01) return value.toPrecision(2);
-  return value >= 100 ? Math.round(value).toString() : String(Number(value.toPrecision(3)));
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
+  return String(Number(value.toPrecision(3)));
 }
 
 /** The value below which a share of the sorted values lies; NaN without values. */

@@ -1,7 +1,7 @@
 /** A chart on a canvas that follows its data: lines over time, or points. */
-import { useEffect, useRef } from "react";
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
+import { useMemo, useRef } from "react";
+import type uPlot from "uplot";
+import { axisOf, type ColorOf, drawGoal, usePlot } from "./use-plot.ts";
 
 export interface Series {
   readonly name: string;
@@ -24,60 +24,20 @@ export interface LiveChartProps {
 }
 
 /** Okabe and Ito, as in the reports; the first is lighter on dark paper. */
-const COLOURS = [
-  "--series-1",
-  "--series-2",
-  "--series-3",
-  "--series-4",
-  "--series-5",
-  "--series-6",
-];
+const SERIES_COLOURS = 6;
 const HEIGHT = 190;
-
-/** A custom property as a canvas takes it: `light-dark()` is resolved in a colour only. */
-function colour(name: string): string {
-  const probe = document.body.appendChild(document.createElement("span"));
-  probe.style.color = `var(${name})`;
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}
 
 export function LiveChart(props: LiveChartProps) {
   const { title, unit, x, series, isClock = true } = props;
-  const place = useRef<HTMLDivElement>(null);
-  const chart = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
-  const names = series.map(({ name }) => name).join("\n");
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: other series are another chart
-  useEffect(() => {
-    const element = place.current as HTMLDivElement;
-    const drawn = new uPlot(
-      optionsOf(latest, element.clientWidth),
-      dataOf(latest.current),
-      element,
-    );
-    chart.current = drawn;
-    const resized = new ResizeObserver(() => {
-      drawn.setSize({ width: element.clientWidth, height: HEIGHT });
-    });
-    resized.observe(element);
-    const recoloured = new MutationObserver(() => drawn.redraw(false));
-    recoloured.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    const system = matchMedia("(prefers-color-scheme: dark)");
-    const redraw = (): void => drawn.redraw(false);
-    system.addEventListener("change", redraw);
-    return () => {
-      resized.disconnect();
-      recoloured.disconnect();
-      system.removeEventListener("change", redraw);
-      drawn.destroy();
-    };
-  }, [names, title, unit, isClock]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: both change with the data
-  useEffect(() => chart.current?.setData(dataOf(latest.current)), [x, series]);
+  const place = usePlot({
+    form: [title, unit, isClock, ...series.map(({ name }) => name)].join("\n"),
+    height: HEIGHT,
+    options: (color) => optionsOf(latest, color),
+    // biome-ignore lint/correctness/useExhaustiveDependencies: both change with the data
+    data: useMemo(() => dataOf(props), [x, series]),
+  });
 
   const told = series.map(({ name, values }) => {
     const last = values.findLast((value) => value !== null);
@@ -90,7 +50,7 @@ export function LiveChart(props: LiveChartProps) {
         <span className="legend" aria-hidden="true">
           {series.map(({ name }, i) => (
             <span key={name} className="key">
-              <span className={`swatch series-${(i % COLOURS.length) + 1}`} />
+              <span className={`swatch series-${(i % SERIES_COLOURS) + 1}`} />
               {name}
             </span>
           ))}
@@ -105,17 +65,13 @@ function dataOf({ x, series }: LiveChartProps): uPlot.AlignedData {
   return [x, ...series.map(({ values }) => values)] as unknown as uPlot.AlignedData;
 }
 
-function optionsOf(latest: { readonly current: LiveChartProps }, width: number): uPlot.Options {
+function optionsOf(
+  latest: { readonly current: LiveChartProps },
+  color: ColorOf,
+): Omit<uPlot.Options, "width" | "height"> {
   const { series, isClock = true, isPoints = false } = latest.current;
-  const axis: uPlot.Axis = {
-    stroke: () => colour("--muted"),
-    grid: { stroke: () => colour("--line"), width: 1 },
-    ticks: { stroke: () => colour("--line"), width: 1 },
-    font: "12px system-ui, sans-serif",
-  };
+  const axis = axisOf(color);
   return {
-    width,
-    height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
@@ -134,23 +90,18 @@ function optionsOf(latest: { readonly current: LiveChartProps }, width: number):
     ],
     series: [
       {},
-      ...series.map(({ name }, i): uPlot.Series => {
-        const stroke = () => colour(COLOURS[i % COLOURS.length]);
+      ...series.map(({ name: label }, i): uPlot.Series => {
+        const stroke = color(`--series-${(i % SERIES_COLOURS) + 1}`);
         return isPoints
-          ? {
-              label: name,
-              stroke,
-              paths: () => null,
-              points: { show: true, size: 6, fill: stroke },
-            }
-          : { label: name, stroke, width: 2, points: { show: false } };
+          ? { label, stroke, paths: () => null, points: { show: true, size: 6, fill: stroke } }
+          : { label, stroke, width: 2, points: { show: false } };
       }),
     ],
     hooks: {
       draw: [
-        (drawn) => {
+        (plot) => {
           const { goal } = latest.current;
-          if (goal !== undefined) drawGoal(drawn, goal);
+          if (goal !== undefined) drawGoal(plot, goal, color("--bad"));
         },
       ],
     },
@@ -159,16 +110,4 @@ function optionsOf(latest: { readonly current: LiveChartProps }, width: number):
 
 function clockTimes(_: uPlot, splits: number[]): string[] {
   return splits.map((atS) => new Date(atS * 1000).toTimeString().slice(0, 8));
-}
-
-function drawGoal({ ctx, bbox, valToPos }: uPlot, goal: number): void {
-  const y = Math.round(valToPos(goal, "y", true));
-  ctx.save();
-  ctx.strokeStyle = colour("--bad");
-  ctx.setLineDash([6, 4]);
-  ctx.beginPath();
-  ctx.moveTo(bbox.left, y);
-  ctx.lineTo(bbox.left + bbox.width, y);
-  ctx.stroke();
-  ctx.restore();
 }

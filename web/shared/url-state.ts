@@ -12,13 +12,14 @@ export function readUrlState(key: string): string | null {
   return parameters().get(key);
 }
 
-/** Null removes it. The browser's history gets no entry. */
+/** Null removes it. The browser's history gets no entry; an address that has it already stays as it is. */
 export function writeUrlState(key: string, value: string | null): void {
   const next = parameters();
+  if (next.get(key) === value) return;
   if (value === null) next.delete(key);
   else next.set(key, value);
   const fragment = next.toString();
-  history.replaceState(null, "", fragment === "" ? location.pathname : `#${fragment}`);
+  history.replaceState(null, "", fragment === "" ? location.href.split("#")[0] : `#${fragment}`);
   dispatchEvent(new Event(CHANGED));
 }
 

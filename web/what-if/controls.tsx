@@ -1,18 +1,7 @@
 /** The controls of a configuration: each shows the value in force, and changes one choice. */
-import { useId } from "react";
-import {
-  Button,
-  Group,
-  Input,
-  Label,
-  NumberField,
-  Slider,
-  SliderOutput,
-  SliderThumb,
-  SliderTrack,
-  Text,
-} from "react-aria-components";
 import type { SchedulerForm, SchedulerParameter } from "../../library/browser.ts";
+import { NumberEntry, SelectEntry } from "../shared/entries.tsx";
+import { Scale, tidy } from "../shared/scale.tsx";
 import type { Batch, Choices } from "./choices.ts";
 import type { Description } from "./messages.ts";
 
@@ -21,11 +10,12 @@ const MOST_MACHINES = 10_000;
 
 export interface ControlsProps {
   readonly description: Description;
+  readonly schedulers: readonly SchedulerForm[];
   readonly choices: Choices;
   readonly onChange: (choices: Choices) => void;
 }
 
-export function Controls({ description, choices, onChange }: ControlsProps) {
+export function Controls({ description, schedulers, choices, onChange }: ControlsProps) {
   const { replicas, machines, goals } = description;
   const set = (change: Partial<Choices>): void => onChange({ ...choices, ...change });
   return (
@@ -44,7 +34,7 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
           />
         ))}
       </fieldset>
-      <SchedulerControls description={description} choices={choices} set={set} />
+      <SchedulerControls {...{ description, schedulers, choices, set }} />
       {goals.length === 0 ? null : (
         <fieldset>
           <legend>Latency goal</legend>
@@ -75,15 +65,15 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
         />
         {machines.map(({ name, count, costPerHour }) => (
           <div key={name} className="wi-pair">
-            <NumberBox
+            <NumberEntry
               label={`${name}: machines`}
               value={choices.machines?.[name] ?? count}
               least={1}
               most={MOST_MACHINES}
-              isWhole
+              step={1}
               onChange={(one) => set({ machines: { ...choices.machines, [name]: one } })}
             />
-            <NumberBox
+            <NumberEntry
               label={`${name}: price per hour`}
               value={choices.costPerHour?.[name] ?? costPerHour}
               least={0}
@@ -98,14 +88,15 @@ export function Controls({ description, choices, onChange }: ControlsProps) {
 
 interface SchedulerControlsProps {
   readonly description: Description;
+  readonly schedulers: readonly SchedulerForm[];
   readonly choices: Choices;
   readonly set: (change: Partial<Choices>) => void;
 }
 
-function SchedulerControls({ description, choices, set }: SchedulerControlsProps) {
-  const id = useId();
-  const form = description.schedulers.find(({ name }) => name === choices.scheduler);
-  const batch = batchInForce(description, choices);
+function SchedulerControls(props: SchedulerControlsProps) {
+  const { description, schedulers, choices, set } = props;
+  const form = schedulers.find(({ name }) => name === choices.scheduler);
+  const batch = batchInForce(props);
   const own = form?.parameters.filter(({ policy }) => policy !== "size-or-timeout") ?? [];
   const hasOwnBatches = own.some(({ decision }) => decision === "batching");
   // Parameters belong to the scheduler before; so do the values that a batching preset brings.
@@ -113,26 +104,17 @@ function SchedulerControls({ description, choices, set }: SchedulerControlsProps
     const { scheduler: _, parameters: __, batch: ___, ...rest } = choices;
     set({ ...rest, ...CLEARED, ...(name === "" ? {} : { scheduler: name }) });
   };
-  const usual = `as in the scenario${isPreset(description) ? `: ${description.scheduler}` : ""}`;
+  const isPreset = schedulers.some(({ name }) => name === description.scheduler);
+  const usual = `as in the scenario${isPreset ? `: ${description.scheduler}` : ""}`;
   return (
     <fieldset>
       <legend>Scheduler</legend>
-      <label className="wi-field" htmlFor={id}>
-        <span>policy</span>
-        <select
-          id={id}
-          className="wi-select"
-          value={choices.scheduler ?? ""}
-          onChange={({ target }) => choose(target.value)}
-        >
-          <option value="">{usual}</option>
-          {description.schedulers.map(({ name }) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <SelectEntry
+        label="policy"
+        value={choices.scheduler ?? ""}
+        options={[["", usual], ...schedulers.map(({ name }) => [name, name] as const)]}
+        onChange={choose}
+      />
       {form === undefined ? null : <p className="wi-note">{form.summary}</p>}
       <Parameters parameters={own} choices={choices} set={set} />
       {hasOwnBatches ? null : (
@@ -163,16 +145,12 @@ function SchedulerControls({ description, choices, set }: SchedulerControlsProps
 /** Values of undefined: a spread puts them over older ones, and JSON leaves them out. */
 const CLEARED = { scheduler: undefined, parameters: undefined, batch: undefined } as object;
 
-function isPreset({ scheduler, schedulers }: Description): boolean {
-  return schedulers.some(({ name }) => name === scheduler);
-}
-
 /** The user's batching, else that of the scheduler in force. */
-export function batchInForce(description: Description, choices: Choices): Batch {
+function batchInForce({ description, schedulers, choices }: SchedulerControlsProps): Batch {
   if (choices.batch !== undefined) return choices.batch;
   const name = choices.scheduler ?? description.scheduler;
   if (choices.scheduler === undefined && description.batch !== null) return description.batch;
-  const form = description.schedulers.find((one) => one.name === name);
+  const form = schedulers.find((one) => one.name === name);
   const value = (parameter: string, usual: number): number => {
     const found = form?.parameters.find(
       (one) => one.policy === "size-or-timeout" && one.name === parameter,
@@ -221,109 +199,29 @@ interface ParameterProps {
 }
 
 function Parameter({ parameter, value, onChange }: ParameterProps) {
-  const id = useId();
   const { name, unit, kind, minimum, maximum, values = [], description } = parameter;
   if (kind === "number" || kind === "whole number") {
     return (
-      <NumberBox
+      <NumberEntry
         label={unit === "" ? name : `${name} (${unit})`}
         about={description}
         value={typeof value === "number" ? value : Number.NaN}
         least={minimum}
         most={maximum}
-        isWhole={kind === "whole number"}
+        {...(kind === "whole number" ? { step: 1 } : {})}
         onChange={onChange}
       />
     );
   }
   const options = kind === "switch" ? ["true", "false"] : values;
-  const read = (text: string): unknown => (kind === "switch" ? text === "true" : text);
   return (
-    <div className="wi-field">
-      <label htmlFor={id}>{name}</label>
-      <select
-        id={id}
-        className="wi-select"
-        aria-describedby={`${id}-about`}
-        value={String(value ?? "")}
-        onChange={({ target }) => onChange(read(target.value))}
-      >
-        {options.map((option) => (
-          <option key={option}>{option}</option>
-        ))}
-      </select>
-      <span id={`${id}-about`} className="wi-about">
-        {description}
-      </span>
-    </div>
-  );
-}
-
-export interface ScaleProps {
-  readonly label: string;
-  readonly unit?: string;
-  readonly value: number;
-  readonly least: number;
-  readonly most: number;
-  readonly step: number;
-  /** In place of the value and its unit. */
-  readonly shown?: string;
-  readonly onChange: (value: number) => void;
-}
-
-export function Scale({ label, unit = "", value, least, most, step, ...rest }: ScaleProps) {
-  const { shown = `${value}${unit === "×" ? "" : " "}${unit}`, onChange } = rest;
-  return (
-    <Slider
-      className="wi-slider"
-      value={value}
-      minValue={Math.min(least, value)}
-      maxValue={Math.max(most, value)}
-      step={step}
-      onChange={(next) => onChange(tidy(next as number))}
-    >
-      <Label>{label}</Label>
-      <SliderOutput>{() => shown}</SliderOutput>
-      <SliderTrack className="wi-track">
-        <SliderThumb className="wi-thumb" />
-      </SliderTrack>
-    </Slider>
-  );
-}
-
-interface NumberBoxProps {
-  readonly label: string;
-  readonly about?: string;
-  readonly value: number;
-  readonly least?: number | undefined;
-  readonly most?: number | undefined;
-  readonly isWhole?: boolean;
-  readonly onChange: (value: number) => void;
-}
-
-function NumberBox({ label, about, value, least, most, isWhole, onChange }: NumberBoxProps) {
-  return (
-    <NumberField
-      className="wi-number"
-      value={value}
-      {...(least === undefined ? {} : { minValue: least })}
-      {...(most === undefined ? {} : { maxValue: most })}
-      {...(isWhole === true ? { step: 1 } : {})}
-      formatOptions={{ maximumFractionDigits: isWhole === true ? 0 : 6, useGrouping: false }}
-      onChange={(next) => !Number.isNaN(next) && onChange(next)}
-    >
-      <Label>{label}</Label>
-      <Group className="wi-number-box">
-        <Button slot="decrement">−</Button>
-        <Input />
-        <Button slot="increment">+</Button>
-      </Group>
-      {about === undefined ? null : (
-        <Text slot="description" className="wi-about">
-          {about}
-        </Text>
-      )}
-    </NumberField>
+    <SelectEntry
+      label={name}
+      value={String(value ?? "")}
+      options={options.map((option) => [option, option])}
+      onChange={(text) => onChange(kind === "switch" ? text === "true" : text)}
+      about={description}
+    />
   );
 }
 
@@ -332,9 +230,4 @@ function niceStep(value: number): number {
   const rough = value / 20;
   const power = 10 ** Math.floor(Math.log10(rough));
   return tidy(power * (rough / power >= 5 ? 5 : rough / power >= 2 ? 2 : 1));
-}
-
-/** Without the traces of binary fractions: 0.30000000000000004 is 0.3. */
-function tidy(value: number): number {
-  return Number(value.toPrecision(12));
 }

@@ -1,11 +1,12 @@
 /** Curves over load with their 95% intervals as bands, on a canvas: a redraw takes a millisecond. */
-import { useEffect, useRef, useState } from "react";
-import uPlot from "uplot";
+import { useMemo, useRef, useState } from "react";
+import type uPlot from "uplot";
+import { axisOf, type ColorOf, drawGoal, usePlot } from "../shared/use-plot.ts";
 
 export interface ChartSeries {
   readonly id: string;
   readonly name: string;
-  /** A colour of the style sheet, such as `--wi-now`. */
+  /** A colour of the style sheet, such as `--accent`. */
   readonly color: string;
   readonly dash?: readonly number[];
   readonly isThin?: boolean;
@@ -48,43 +49,15 @@ const SYNC = "what-if";
 
 export function CurveChart(props: CurveChartProps) {
   const { title, summary, series, loads } = props;
-  const place = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
   const [hovered, setHovered] = useState<number | null>(null);
-  const theme = useTheme();
-  const form = JSON.stringify([series.map(({ id, color }) => [id, color]), theme]);
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `form` stands for the series' own form
-  useEffect(() => {
-    const element = place.current as HTMLDivElement;
-    const made = new uPlot(
-      optionsFor(element, latest, setHovered),
-      dataOf(latest.current),
-      element,
-    );
-    plot.current = made;
-    const observer = new ResizeObserver(() =>
-      made.setSize({ width: element.clientWidth, height: HEIGHT }),
-    );
-    observer.observe(element);
-    return () => {
-      observer.disconnect();
-      made.destroy();
-      plot.current = null;
-    };
-  }, [form]);
-
-  useEffect(() => {
-    const made = plot.current;
-    if (made === null) return;
-    made.setData(dataOf(props), false);
-    made.batch(() => {
-      made.setScale("x", { min: 0, max: lastOf(loads) });
-      made.setScale("y", { min: props.range[0], max: props.range[1] });
-    });
-  }, [props, loads]);
+  const place = usePlot({
+    form: JSON.stringify(series.map(({ id, color }) => [id, color])),
+    height: HEIGHT,
+    options: (color) => optionsFor(latest, color, setHovered),
+    data: useMemo(() => dataOf(props), [props]),
+  });
 
   return (
     <figure className="wi-chart">
@@ -135,10 +108,6 @@ function readingText({ loads, series, format }: CurveChartProps, index: number):
   return values.length === 0 ? "" : `at ${loads[index]}: ${values.join(" · ")}`;
 }
 
-function lastOf(loads: readonly number[]): number {
-  return loads.at(-1) ?? 1;
-}
-
 /** Loads, then for each series its mean and the two ends of its interval. */
 function dataOf({ loads, series }: CurveChartProps): uPlot.AlignedData {
   const columns = series.flatMap(({ means, halfWidths }) => {
@@ -150,20 +119,12 @@ function dataOf({ loads, series }: CurveChartProps): uPlot.AlignedData {
 }
 
 function optionsFor(
-  element: HTMLElement,
   latest: { readonly current: CurveChartProps },
+  color: ColorOf,
   onHover: (index: number | null) => void,
-): uPlot.Options {
-  const style = getComputedStyle(element);
-  const color = colorsOf(element);
+): Omit<uPlot.Options, "width" | "height"> {
   const { series, loadTitle } = latest.current;
-  const axis = {
-    stroke: color("--wi-muted"),
-    grid: { stroke: color("--wi-line"), width: 1 },
-    ticks: { stroke: color("--wi-line"), width: 1 },
-    font: `12px ${style.fontFamily}`,
-    labelFont: `12px ${style.fontFamily}`,
-  };
+  const axis = axisOf(color);
   const shown = series.flatMap(({ name, color: own, dash, isThin }): uPlot.Series[] => {
     const line: uPlot.Series = {
       label: name,
@@ -177,8 +138,6 @@ function optionsFor(
     return [line, edge, edge];
   });
   return {
-    width: element.clientWidth,
-    height: HEIGHT,
     legend: { show: false },
     padding: [12, 14, 0, 0],
     cursor: {
@@ -193,7 +152,10 @@ function optionsFor(
         },
       },
     },
-    scales: { x: { time: false }, y: { auto: false } },
+    scales: {
+      x: { time: false, range: () => [0, latest.current.loads.at(-1) ?? 1] },
+      y: { range: () => [...latest.current.range] },
+    },
     axes: [
       { ...axis, label: loadTitle, labelSize: 18, size: 30 },
       {
@@ -214,28 +176,8 @@ function optionsFor(
   };
 }
 
-/** Colours of the style sheet as a canvas takes them: without `light-dark()`. */
-function colorsOf(element: HTMLElement): (name: string) => string {
-  const known = new Map<string, string>();
-  return (name) => {
-    const found = known.get(name);
-    if (found !== undefined) return found;
-    const probe = document.createElement("span");
-    probe.style.color = `var(${name})`;
-    element.append(probe);
-    const { color } = getComputedStyle(probe);
-    probe.remove();
-    known.set(name, color);
-    return color;
-  };
-}
-
 /** The load that is read, the goal, and measured points. */
-function drawMarks(
-  plot: uPlot,
-  { load, goal, measured }: CurveChartProps,
-  color: (name: string) => string,
-): void {
+function drawMarks(plot: uPlot, { load, goal, measured }: CurveChartProps, color: ColorOf): void {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
   const x = plot.valToPos(load, "x", true);
@@ -244,57 +186,24 @@ function drawMarks(
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
   ctx.lineWidth = ratio;
-  ctx.strokeStyle = color("--wi-ink");
-  line(ctx, [x, bbox.top], [x, bbox.top + bbox.height]);
-  if (goal !== undefined) {
-    const y = plot.valToPos(goal.value, "y", true);
-    ctx.strokeStyle = color("--wi-bad");
-    ctx.setLineDash([6 * ratio, 4 * ratio]);
-    line(ctx, [bbox.left, y], [bbox.left + bbox.width, y]);
-    ctx.setLineDash([]);
-    ctx.fillStyle = color("--wi-bad");
-    ctx.font = `${12 * ratio}px sans-serif`;
-    ctx.textAlign = "right";
-    const isHigh = y - bbox.top < 20 * ratio;
-    ctx.textBaseline = isHigh ? "top" : "bottom";
-    const gap = (isHigh ? 4 : -4) * ratio;
-    ctx.fillText(goal.name, bbox.left + bbox.width - 6 * ratio, y + gap);
-  }
+  ctx.strokeStyle = color("--ink");
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  if (goal !== undefined) drawGoal(plot, goal.value, color("--bad"), goal.name);
+  ctx.lineWidth = 2.5 * ratio;
+  ctx.fillStyle = color("--paper");
   for (const point of measured) {
-    const [px, py] = [plot.valToPos(point.load, "x", true), plot.valToPos(point.value, "y", true)];
     ctx.beginPath();
-    ctx.arc(px, py, 5 * ratio, 0, 2 * Math.PI);
-    ctx.fillStyle = color("--wi-paper");
+    ctx.arc(
+      plot.valToPos(point.load, "x", true),
+      plot.valToPos(point.value, "y", true),
+      ...([5 * ratio, 0, 2 * Math.PI] as const),
+    );
     ctx.strokeStyle = color(point.color);
-    ctx.lineWidth = 2.5 * ratio;
     ctx.fill();
     ctx.stroke();
   }
   ctx.restore();
-}
-
-type Place = readonly [x: number, y: number];
-
-function line(ctx: CanvasRenderingContext2D, from: Place, to: Place): void {
-  ctx.beginPath();
-  ctx.moveTo(...from);
-  ctx.lineTo(...to);
-  ctx.stroke();
-}
-
-/** A number that changes with the page's colours. */
-function useTheme(): number {
-  const [count, setCount] = useState(0);
-  useEffect(() => {
-    const change = (): void => setCount((before) => before + 1);
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", change);
-    const observer = new MutationObserver(change);
-    observer.observe(document.documentElement, { attributeFilter: ["data-theme", "class"] });
-    return () => {
-      dark.removeEventListener("change", change);
-      observer.disconnect();
-    };
-  }, []);
-  return count;
 }

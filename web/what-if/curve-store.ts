@@ -1,5 +1,6 @@
 /** What the page knows of its curves: the latest answers of the simulator's thread, for React. */
-import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import type { KeptScenario, ScenarioSource, SchedulerForm } from "../../library/browser.ts";
+import { Store } from "../shared/store.ts";
 import type { Choices, Effort } from "./choices.ts";
 import type {
   CurveRequest,
@@ -21,6 +22,8 @@ export interface CurveState {
 
 export interface Snapshot {
   readonly description: Description | null;
+  /** Null until the first points are there. */
+  readonly schedulers: readonly SchedulerForm[] | null;
   /** The scenario itself was refused. */
   readonly refusal: Failure | null;
   /** Ascending. */
@@ -28,42 +31,30 @@ export interface Snapshot {
   readonly curves: ReadonlyMap<string, CurveState>;
 }
 
-/** The part of a worker that is used. */
-export interface Thread {
-  postMessage(message: ToSimulator): void;
-  terminate(): void;
-  onmessage: ((event: MessageEvent<FromSimulator>) => void) | null;
-  onerror: ((event: ErrorEvent) => void) | null;
-}
-
 const EMPTY: CurveState = { capacityPerS: null, points: new Map(), isWhole: false, failure: null };
-const NOTHING: Snapshot = { description: null, refusal: null, loads: [], curves: new Map() };
+const NOTHING: Snapshot = {
+  ...{ description: null, schedulers: null, refusal: null, loads: [], curves: new Map() },
+};
 
 export class CurveStore {
-  readonly #thread: Thread;
-  readonly #listeners = new Set<() => void>();
-  #now: Snapshot = NOTHING;
-  #isAnnounced = false;
+  readonly state = new Store<Snapshot>(NOTHING);
+  readonly #port: MessagePort;
   /** The latest curves that the thread has not heard of, while it takes the ones before. */
   #next: ToSimulator | null = null;
   #isTaking = false;
   #written: ((text: string) => void)[] = [];
 
-  constructor(thread: Thread, source: ScenarioSource | KeptScenario, first: FirstCurves) {
-    this.#thread = thread;
-    thread.onmessage = ({ data }) => this.#hear(data);
+  /** `thread` runs `simulation-worker.ts`. */
+  constructor(thread: Worker, source: ScenarioSource | KeptScenario, first: FirstCurves) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    port1.onmessage = ({ data }) => this.#hear(data);
     thread.onerror = ({ message }) => {
-      this.#set({ refusal: { message: `the simulator failed: ${message}`, issues: [] } });
+      this.state.setSoon({ refusal: { message: `the simulator failed: ${message}`, issues: [] } });
     };
-    thread.postMessage({ kind: "open", source, first });
+    thread.postMessage(null, [port2]);
+    this.#post({ kind: "open", source, first });
   }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
-
-  readonly snapshot = (): Snapshot => this.#now;
 
   /** All curves that are wanted from now on, the most urgent first. */
   draw(curves: readonly CurveRequest[], effort: Effort): void {
@@ -73,33 +64,42 @@ export class CurveStore {
 
   /** The text of a scenario with these choices, which gives the points of the curves. */
   write(choices: Choices, effort: Effort): Promise<string> {
-    this.#thread.postMessage({ kind: "write", choices, effort });
+    this.#post({ kind: "write", choices, effort });
     return new Promise((resolve) => this.#written.push(resolve));
   }
 
   close(): void {
-    this.#thread.terminate();
+    this.#post({ kind: "close" });
+    this.#port.close();
   }
 
   /** One at a time: a slider that moves asks faster than scenarios are read. */
   #send(): void {
-    if (this.#next === null || this.#isTaking || this.#now.description === null) return;
-    this.#thread.postMessage(this.#next);
+    if (this.#next === null || this.#isTaking) return;
+    if (this.state.snapshot().description === null) return;
+    this.#post(this.#next);
     this.#next = null;
     this.#isTaking = true;
+  }
+
+  #post(message: ToSimulator): void {
+    this.#port.postMessage(message);
   }
 
   #hear(message: FromSimulator): void {
     switch (message.kind) {
       case "opened":
-        this.#set({ description: message.description });
+        this.state.setSoon({ description: message.description });
         this.#send();
         break;
+      case "schedulers":
+        this.state.setSoon({ schedulers: message.schedulers });
+        break;
       case "refused":
-        this.#set({ refusal: message.failure });
+        this.state.setSoon({ refusal: message.failure });
         break;
       case "loads":
-        this.#set({ loads: message.loads, curves: this.#refused() });
+        this.state.setSoon({ loads: message.loads, curves: this.#refused() });
         break;
       case "taken":
         this.#isTaking = false;
@@ -109,7 +109,7 @@ export class CurveStore {
         this.#change(message.key, { ...EMPTY, capacityPerS: message.capacityPerS });
         break;
       case "point": {
-        const { points } = this.#now.curves.get(message.key) ?? EMPTY;
+        const { points } = this.state.snapshot().curves.get(message.key) ?? EMPTY;
         const { load, result } = message;
         this.#change(message.key, { points: new Map(points).set(load, result) });
         break;
@@ -127,22 +127,12 @@ export class CurveStore {
 
   /** Configurations that cannot be, at any load. */
   #refused(): Snapshot["curves"] {
-    return new Map([...this.#now.curves].filter(([, { failure }]) => failure !== null));
+    return new Map([...this.state.snapshot().curves].filter(([, { failure }]) => failure !== null));
   }
 
   #change(key: string, change: Partial<CurveState>): void {
-    const curve = { ...(this.#now.curves.get(key) ?? EMPTY), ...change };
-    this.#set({ curves: new Map(this.#now.curves).set(key, curve) });
-  }
-
-  /** React hears of many points at once, before the next frame. */
-  #set(change: Partial<Snapshot>): void {
-    this.#now = { ...this.#now, ...change };
-    if (this.#isAnnounced) return;
-    this.#isAnnounced = true;
-    requestAnimationFrame(() => {
-      this.#isAnnounced = false;
-      for (const listener of this.#listeners) listener();
-    });
+    const { curves } = this.state.snapshot();
+    const curve = { ...(curves.get(key) ?? EMPTY), ...change };
+    this.state.setSoon({ curves: new Map(curves).set(key, curve) });
   }
 }

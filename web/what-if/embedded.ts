@@ -43,10 +43,13 @@ async function start(): Promise<void> {
   const place = element("what-if");
   try {
     const { page, worker, style } = await unpack();
+    const url = URL.createObjectURL(new Blob([worker], { type: "text/javascript" }));
+    // Compiles and warms up while the page's part is read.
+    const thread = new Worker(url);
     add("style", style);
     add("script", page);
     const { scenario, inputs } = JSON.parse(element("what-if-scenario").textContent ?? "") as Kept;
-    window.tandemWhatIf?.(place, { document: scenario, ...inputs }, worker);
+    window.tandemWhatIf?.(place, { document: scenario, ...inputs }, thread);
   } catch (error) {
     place.textContent = `The simulator does not run in this browser: ${String(error)}`;
   }

@@ -1,5 +1,6 @@
-/** Scenarios of the project that run without measured files, loaded when asked for. */
-import type { ScenarioSource } from "../../library/browser.ts";
+/** Scenarios to start from: the connected cluster's, and some of the project that need no measured files. */
+import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import type { Deployed } from "../shared/api.ts";
 
 const TEXTS = import.meta.glob<string>(
   [
@@ -7,22 +8,31 @@ const TEXTS = import.meta.glob<string>(
     "../../scenarios/{retry-storm,diurnal-day,seed-table-5.1}.yaml",
     "../../scenarios/queueing/{branch,mmc}.yaml",
   ],
-  { query: "?raw", import: "default" },
+  { query: "?raw", import: "default", eager: true },
 );
 
 const nameOf = (path: string): string => path.replace(/^.*\//, "").replace(/\.yaml$/, "");
-const PATHS = new Map(Object.keys(TEXTS).map((path) => [nameOf(path), path]));
+const EXAMPLES: ReadonlyMap<string, ScenarioSource> = new Map(
+  Object.entries(TEXTS).map(([path, text]) => {
+    const name = nameOf(path);
+    return [name, { file: `${name}.yaml`, text, files: {} }];
+  }),
+);
+/** A pipeline of two branches that most questions suit. */
+const FIRST = "edge-or-cloud";
 
-/** Names; the first is a pipeline of two branches that most questions suit. */
-export const EXAMPLES: readonly string[] = [
-  "edge-or-cloud",
-  ...[...PATHS.keys()].filter((name) => name !== "edge-or-cloud").sort(),
-];
+export const OF_CLUSTER = "the cluster's scenario";
 
-/** Null where there is none of that name. */
-export async function readExample(name: string): Promise<ScenarioSource | null> {
-  const path = PATHS.get(name);
-  const read = path === undefined ? undefined : TEXTS[path];
-  if (read === undefined) return null;
-  return { file: `${name}.yaml`, text: await read(), files: {} };
+/** The cluster's first, where the page is connected to one. */
+export function scenarioNames(deployed: Deployed | null): readonly string[] {
+  const others = [...EXAMPLES.keys()].filter((name) => name !== FIRST).sort();
+  return [...(deployed === null ? [] : [OF_CLUSTER]), FIRST, ...others];
+}
+
+/** Null for unknown names. */
+export function scenarioOf(
+  name: string,
+  deployed: Deployed | null,
+): ScenarioSource | KeptScenario | null {
+  return name === OF_CLUSTER ? deployed : (EXAMPLES.get(name) ?? null);
 }

@@ -26,7 +26,6 @@ export interface Description {
   readonly scheduler: string;
   /** Batching that the scenario writes out; null: as its scheduler does by itself. */
   readonly batch: Batch | null;
-  readonly schedulers: readonly SchedulerForm[];
 }
 
 export interface Machine {
@@ -66,7 +65,8 @@ export type ToSimulator =
   /** All curves that are wanted from now on, over the same loads. Those that run already go on. */
   | { readonly kind: "draw"; readonly curves: readonly CurveRequest[]; readonly effort: Effort }
   /** Asks for the text of a scenario that gives the points of the last drawn loads. */
-  | { readonly kind: "write"; readonly choices: Choices; readonly effort: Effort };
+  | { readonly kind: "write"; readonly choices: Choices; readonly effort: Effort }
+  | { readonly kind: "close" };
 
 /** A Fault in parts, for it loses its class between threads. */
 export interface Failure {
@@ -78,6 +78,8 @@ export interface Failure {
 export type FromSimulator =
   | { readonly kind: "opened"; readonly description: Description }
   | { readonly kind: "refused"; readonly failure: Failure }
+  /** Once, when each curve has its first points: to list them takes long. */
+  | { readonly kind: "schedulers"; readonly schedulers: readonly SchedulerForm[] }
   /** The loads of all points from now on, ascending; points of other loads are void. */
   | { readonly kind: "loads"; readonly loads: readonly number[] }
   /** A request for curves has been taken: the page may send its next. */

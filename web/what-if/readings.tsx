@@ -2,6 +2,8 @@
 import type { ReactNode } from "react";
 import { Button } from "react-aria-components";
 import type { Estimate } from "../../library/browser.ts";
+import { figures, milliseconds, precisePercent } from "../shared/format.ts";
+import { Head } from "../shared/parts.tsx";
 import type { CurveState } from "./curve-store.ts";
 import type { PointResult } from "./messages.ts";
 
@@ -29,15 +31,15 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: "p50", metric: "latencyP50Ms", show: ms },
-  { title: "p95", metric: "latencyP95Ms", show: ms },
-  { title: "p99", metric: "latencyP99Ms", show: ms },
-  { title: "within goal", metric: "sloAttainmentRatio", show: percent },
-  { title: "busy", metric: "utilizationRatio", show: percent },
-  { title: "dropped", metric: "dropRatio", show: percent },
-  { title: "batch", metric: "batchSizeMean", show: digits },
-  { title: "cost / h", metric: "costPerHour", show: digits },
-  { title: "cost / 1,000", metric: "costPer1000Requests", show: digits },
+  { title: "p50", metric: "latencyP50Ms", show: milliseconds },
+  { title: "p95", metric: "latencyP95Ms", show: milliseconds },
+  { title: "p99", metric: "latencyP99Ms", show: milliseconds },
+  { title: "within goal", metric: "sloAttainmentRatio", show: precisePercent },
+  { title: "busy", metric: "utilizationRatio", show: precisePercent },
+  { title: "dropped", metric: "dropRatio", show: precisePercent },
+  { title: "batch", metric: "batchSizeMean", show: figures },
+  { title: "cost / h", metric: "costPerHour", show: figures },
+  { title: "cost / 1,000", metric: "costPer1000Requests", show: figures },
 ];
 
 export function Readings({ readings, load, loadText }: ReadingsProps) {
@@ -121,17 +123,7 @@ function Table({ caption, first, columns, children }: TableProps) {
     <section className="wi-scroll" aria-label={caption} tabIndex={0}>
       <table>
         <caption>{caption}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{first}</th>
-            {columns.map(({ title }) => (
-              <th scope="col" key={title}>
-                {title}
-              </th>
-            ))}
-            <th scope="col">runs</th>
-          </tr>
-        </thead>
+        <Head columns={[first, ...columns.map(({ title }) => title), "runs"]} />
         <tbody>{children}</tbody>
       </table>
     </section>
@@ -160,20 +152,4 @@ function Cells({ columns, result }: CellsProps) {
       <td data-digest={result?.digest}>{result?.replications ?? 0}</td>
     </>
   );
-}
-
-export function ms(value: number): string {
-  if (value >= 10_000) return `${digits(value / 1000)} s`;
-  return `${digits(value)} ms`;
-}
-
-export function percent(value: number): string {
-  const share = 100 * value;
-  return `${share >= 99.95 || share < 0.005 ? Math.round(share) : digits(share)}%`;
-}
-
-/** Three digits, and whole thousands. */
-export function digits(value: number): string {
-  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
-  return String(Number(value.toPrecision(3)));
 }

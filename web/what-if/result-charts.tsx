@@ -1,9 +1,10 @@
 /** Latency and goal attainment over load: the present configuration in full, pins by one figure. */
+import { figures, milliseconds, precisePercent } from "../shared/format.ts";
 import type { Choices } from "./choices.ts";
 import { type ChartPoint, type ChartSeries, CurveChart } from "./curve-chart.tsx";
 import type { CurveState } from "./curve-store.ts";
 import type { Description } from "./messages.ts";
-import { digits, estimateOf, ms, percent, type Reading } from "./readings.tsx";
+import { estimateOf, type Reading } from "./readings.tsx";
 import { QUANTILES, type Quantile } from "./shared-state.ts";
 
 /** Metrics of a real run at one load, in the units of the axis. */
@@ -58,8 +59,8 @@ export function ResultCharts(props: ResultChartsProps) {
           summary={summary}
           series={latency}
           range={[0, latencyTop(readings, loads, quantile, axis.kind === "rate", goalMs)]}
-          format={ms}
-          formatTick={digits}
+          format={milliseconds}
+          formatTick={figures}
           goal={goalMs === undefined ? undefined : { value: goalMs, name: `goal ${goalMs} ms` }}
           measured={QUANTILES.flatMap(({ id }) => pointsOf(measured, id))}
         />
@@ -69,8 +70,8 @@ export function ResultCharts(props: ResultChartsProps) {
           summary={summary}
           series={shares}
           range={[0, 1.02]}
-          format={percent}
-          formatTick={percent}
+          format={precisePercent}
+          formatTick={precisePercent}
           goal={
             goals.length === 1
               ? { value: goal.percentile / 100, name: `goal ${goal.percentile}%` }
@@ -147,5 +148,5 @@ function summaryOf({ curve }: Reading, load: number, unit: string): string {
   const result = curve?.points.get(load);
   const p99 = estimateOf(result, "latencyP99Ms");
   if (p99 === undefined) return "Being simulated.";
-  return `At ${load} ${unit}, p99 is ${ms(p99.mean)}. All points stand in a table below.`;
+  return `At ${load} ${unit}, p99 is ${milliseconds(p99.mean)}. All points stand in a table below.`;
 }

@@ -1,13 +1,10 @@
-/** The simulator's thread. */
-import type { FromSimulator, ToSimulator } from "./messages.ts";
+/** The simulator's thread: a simulator for each port that the page sends. It warms up until the first one comes. */
 import { Simulator, warmUp } from "./simulator.ts";
 
-/** The part of a dedicated worker's scope that is used here; the page's types have another scope. */
-const scope = globalThis as unknown as {
-  postMessage(message: FromSimulator): void;
-  onmessage: ((event: MessageEvent<ToSimulator>) => void) | null;
-};
-
-const simulator = new Simulator((message) => scope.postMessage(message));
-scope.onmessage = ({ data }) => simulator.take(data);
-void warmUp();
+const asked = new AbortController();
+addEventListener("message", ({ ports: [port] }: MessageEvent) => {
+  asked.abort();
+  const simulator = new Simulator((message) => port.postMessage(message));
+  port.onmessage = ({ data }) => simulator.take(data);
+});
+warmUp(asked.signal).catch(() => {});

@@ -103,7 +103,7 @@ test("curves that come with the scenario start at once, and go on where the page
   simulator.take({ kind: "draw", curves, effort: { ...effort, seed } });
   while (!said.some(({ kind }) => kind === "finished")) await new Promise(setImmediate);
   expect(said.map(({ kind }) => kind).filter((kind) => kind !== "point")).toEqual([
-    ...["opened", "loads", "started", "taken", "taken", "finished"],
+    ...["opened", "loads", "started", "taken", "taken", "schedulers", "finished"],
   ]);
 });
 

@@ -42,9 +42,9 @@ const SMALL = {
   run: { seed: 1, replications: 1 },
 };
 
-/** Simulates something small, so that the first scenario finds the loops compiled. */
-export async function warmUp(): Promise<void> {
-  await simulateAll(readScenario(JSON.stringify(SMALL)));
+/** Simulates something small, so that the first scenario finds the loops compiled. Ends by the signal's reason. */
+export async function warmUp(signal: AbortSignal): Promise<void> {
+  await simulateAll(readScenario(JSON.stringify(SMALL)), { signal });
 }
 
 /** A curve that is being drawn. */
@@ -72,8 +72,8 @@ interface Reading {
   readonly scenario: LoadedScenario;
 }
 
-/** Made while no scenario is there yet. */
-const FORMS = schedulerForms();
+/** Made once, after the first points. */
+let forms: ReturnType<typeof schedulerForms> | undefined;
 
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
@@ -88,6 +88,7 @@ export class Simulator {
   /** The scenario that was read last. */
   #latest: Reading | null = null;
   #isRunning = false;
+  #hasTold = false;
 
   constructor(post: (message: FromSimulator) => void) {
     this.#post = post;
@@ -103,6 +104,9 @@ export class Simulator {
         break;
       case "write":
         this.#write(message.choices, message.effort);
+        break;
+      case "close":
+        this.#forget();
     }
   }
 
@@ -226,6 +230,7 @@ export class Simulator {
     this.#isRunning = true;
     while (this.#curves.length > 0) {
       const curve = this.#curves.reduce((least, one) => (one.done < least.done ? one : least));
+      if (curve.done >= curve.loads.length) this.#tellSchedulers();
       curve.done++;
       try {
         const { value, done } = await curve.steps.next();
@@ -235,7 +240,15 @@ export class Simulator {
         this.#end(curve, { kind: "failed", key: curve.key, failure: failureOf(error) });
       }
     }
+    this.#tellSchedulers();
     this.#isRunning = false;
+  }
+
+  #tellSchedulers(): void {
+    if (this.#hasTold) return;
+    this.#hasTold = true;
+    forms ??= schedulerForms();
+    this.#post({ kind: "schedulers", schedulers: forms });
   }
 
   /** Says nothing of a curve that was stopped. */
@@ -287,7 +300,6 @@ function describe(base: LoadedScenario, digest: string): Description {
     ),
     scheduler: typeof scheduler === "string" ? scheduler : "as in the scenario",
     batch: maxBatch === undefined ? null : { maxBatch, waitMs: waitMs ?? 0 },
-    schedulers: FORMS,
   };
 }
 

@@ -1,8 +1,9 @@
 /** The answer in one sentence: is the goal met at this load, and up to which one? */
+import { figures, milliseconds, precisePercent } from "../shared/format.ts";
 import { type Choices, type LoadAxis, loadText } from "./choices.ts";
 import type { CurveState } from "./curve-store.ts";
 import type { Description } from "./messages.ts";
-import { digits, estimateOf, ms, percent } from "./readings.tsx";
+import { estimateOf } from "./readings.tsx";
 
 export function verdictOf(
   { axis, goals }: Description,
@@ -20,13 +21,15 @@ export function verdictOf(
   }
   const attained = estimateOf(result, "sloAttainmentRatio");
   if (goals.length === 0 || attained === undefined) {
-    return p99 === undefined ? `${at} no request ends.` : `${at}, p99 is ${ms(p99.mean)}.`;
+    return p99 === undefined
+      ? `${at} no request ends.`
+      : `${at}, p99 is ${milliseconds(p99.mean)}.`;
   }
   const [goal] = goals;
   const text =
     goals.length === 1
-      ? `${percent(attained.mean)} of requests end within ${sloMs?.[goal.pipeline] ?? goal.latencyMs} ms, ${goal.percentile}% should`
-      : `${percent(attained.mean)} of requests end within their goals`;
+      ? `${precisePercent(attained.mean)} of requests end within ${sloMs?.[goal.pipeline] ?? goal.latencyMs} ms, ${goal.percentile}% should`
+      : `${precisePercent(attained.mean)} of requests end within their goals`;
   const words = {
     meets: "the goal is met",
     misses: "the goal is missed",
@@ -44,7 +47,7 @@ function bearable(curve: CurveState | undefined, loads: readonly number[], axis:
     return (result?.slo ?? "meets") !== "meets" || result?.stability === "unstable";
   });
   const capacity =
-    curve?.capacityPerS == null ? "" : `; its capacity is ${digits(curve.capacityPerS)} per s`;
+    curve?.capacityPerS == null ? "" : `; its capacity is ${figures(curve.capacityPerS)} per s`;
   if (first === 0) return `it bears none of these loads${capacity}`;
   const last = simulated[(first === -1 ? simulated.length : first) - 1];
   return `it bears up to ${loadText(axis, last)}${capacity}`;

@@ -1,34 +1,26 @@
 /** The app's tab: a scenario to start from, and the simulator on it. */
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import { Button, FileTrigger } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import { connection, useConnection } from "../shared/connection.ts";
+import { SelectEntry } from "../shared/entries.tsx";
 import { useUrlState } from "../shared/url-state.ts";
-import { useConnection, useHeld, useSamples } from "../shared/use-connection.tsx";
 import { type ClusterChange, measuredOf, sendToCluster } from "./cluster.ts";
-import type { Thread } from "./curve-store.ts";
-import { EXAMPLES, readExample } from "./examples.ts";
-
-const WhatIf = lazy(async () => ({ default: (await import("./what-if.tsx")).WhatIf }));
+import { OF_CLUSTER, scenarioNames, scenarioOf } from "./examples.ts";
+import { simulatorThread } from "./thread.ts";
+import { WhatIf } from "./what-if.tsx";
 
 const OWN_FILE = "your file";
-const OF_CLUSTER = "the cluster's scenario";
 
 export function WhatIfTab() {
-  const { deployed, client } = useConnection();
-  const { connection } = useHeld();
-  const samples = useSamples();
+  const { deployed, client, samples } = useConnection();
   const measured = useMemo(() => measuredOf(samples), [samples]);
   const [own, setOwn] = useState<ScenarioSource | null>(null);
-  const names = [
-    ...(deployed === null ? [] : [OF_CLUSTER]),
-    ...EXAMPLES,
-    ...(own === null ? [] : [OWN_FILE]),
-  ];
+  const names = [...scenarioNames(deployed), ...(own === null ? [] : [OWN_FILE])];
   const [given, setName] = useUrlState("scenario", names[0]);
   const [state, setState] = useUrlState("what-if", "");
   const name = names.includes(given) ? given : names[0];
-  const example = useExample(name);
-  const source = name === OWN_FILE ? own : name === OF_CLUSTER ? deployed : example;
+  const source = name === OWN_FILE ? own : scenarioOf(name, deployed);
   const choose = (next: string): void => {
     setState("");
     setName(next);
@@ -50,28 +42,17 @@ export function WhatIfTab() {
         }}
       />
       {source === null ? null : (
-        <Suspense fallback={<p role="status">Loading …</p>}>
-          <WhatIf
-            key={keyOfSource(name, source)}
-            startThread={startThread}
-            source={source}
-            initialState={state}
-            onState={setState}
-            {...(isConnected ? { measured, onSendToCluster: send } : {})}
-          />
-        </Suspense>
+        <WhatIf
+          key={keyOfSource(name, source)}
+          thread={simulatorThread()}
+          source={source}
+          initialState={state}
+          onState={setState}
+          {...(isConnected ? { measured, onSendToCluster: send } : {})}
+        />
       )}
     </>
   );
-}
-
-/** Null while it is loaded, and where there is none of that name. */
-function useExample(name: string): ScenarioSource | null {
-  const [read, setRead] = useState<{ name: string; source: ScenarioSource | null } | null>(null);
-  useEffect(() => {
-    void readExample(name).then((source) => setRead({ name, source }));
-  }, [name]);
-  return read?.name === name ? read.source : null;
 }
 
 interface ScenarioBarProps {
@@ -84,18 +65,14 @@ interface ScenarioBarProps {
 function ScenarioBar({ name, names, onChoose, onOpen }: ScenarioBarProps) {
   return (
     <div className="what-if wi-actions">
-      <label className="wi-scenario">
-        Scenario{" "}
-        <select
-          className="wi-select"
+      <div className="wi-scenario">
+        <SelectEntry
+          label="Scenario"
           value={name}
-          onChange={({ target }) => onChoose(target.value)}
-        >
-          {names.map((one) => (
-            <option key={one}>{one}</option>
-          ))}
-        </select>
-      </label>
+          options={names.map((one) => [one, one])}
+          onChange={onChoose}
+        />
+      </div>
       <FileTrigger
         allowsMultiple
         onSelect={async (files) => {
@@ -113,19 +90,6 @@ function ScenarioBar({ name, names, onChoose, onOpen }: ScenarioBarProps) {
 /** Another scenario starts anew, as does a deployment of the same name that is another. */
 function keyOfSource(name: string, source: ScenarioSource | KeptScenario): string {
   return `${name} ${"text" in source ? source.text.length : JSON.stringify(source.document).length}`;
-}
-
-/** As one expression: vite finds the thread's code by its form. */
-const newThread = (): Thread =>
-  new Worker(new URL("./simulation-worker.ts", import.meta.url), { type: "module" });
-
-/** Starts with this file, so that it warms up while the page is made. */
-let warm: Thread | null = newThread();
-
-function startThread(): Thread {
-  const thread = warm ?? newThread();
-  warm = null;
-  return thread;
 }
 
 /**

@@ -166,7 +166,7 @@ inChromium("the app's tab simulates in a module worker, under the app's policy",
   const { port } = app.address() as AddressInfo;
   const { page, problems } = await opened(`http://127.0.0.1:${port}/#tab=what-if`);
   await firstCurve(page);
-  await page.locator(".wi-scenario select").selectOption("branch");
+  await page.getByLabel("Scenario").selectOption("branch");
   await expect.poll(() => page.getByRole("slider").count(), PATIENCE).toBeGreaterThan(3);
   await expect
     .poll(() => page.locator(".wi-verdict").textContent(), PATIENCE)
@@ -257,6 +257,9 @@ function shownPoints(page: Page): Promise<readonly ShownPoint[]> {
   });
 }
 
+/** Reports have colours of the same names as the app. */
+const colours = readFileSync(join(import.meta.dirname, "../shared/colours.css"), "utf8");
+
 async function reportHtml(file: string): Promise<string> {
   const { document, digest, profiles, traces, sectionFiles } = await scenario(file);
   const kept = { scenario: document, digest, inputs: { profiles, traces, sectionFiles } };
@@ -265,7 +268,7 @@ async function reportHtml(file: string): Promise<string> {
 <html lang="en"><head><meta charset="utf-8"><title>A report</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<style>:root { color-scheme: light dark } body { background: light-dark(#fff, #181b20) }</style>
+<style>${colours}</style>
 </head><body><main><h1>A report</h1>
 <div id="what-if"></div>
 <script type="application/json" id="what-if-scenario">${json}</script>

@@ -1,12 +1,14 @@
 /** "What if": a scenario under other loads, shapes and schedulers, simulated while one looks. */
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { Button, Disclosure, DisclosurePanel } from "react-aria-components";
-import "uplot/dist/uPlot.min.css";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import { SelectEntry } from "../shared/entries.tsx";
+import { Scale } from "../shared/scale.tsx";
+import { useStore } from "../shared/store.ts";
 import { type Choices, type Effort, loadText } from "./choices.ts";
 import type { ClusterChange } from "./cluster.ts";
-import { Controls, Scale } from "./controls.tsx";
-import { type CurveState, CurveStore, type Snapshot, type Thread } from "./curve-store.ts";
+import { Controls } from "./controls.tsx";
+import { type CurveState, CurveStore, type Snapshot } from "./curve-store.ts";
 import { differenceText } from "./difference-text.ts";
 import type { CurveRequest, Description, Failure } from "./messages.ts";
 import { PointsTable, type Reading, Readings } from "./readings.tsx";
@@ -25,8 +27,8 @@ import { verdictOf } from "./verdict.ts";
 import "./what-if.css";
 
 export interface WhatIfProps {
-  /** Starts the simulator's thread (`simulation-worker.ts`). */
-  readonly startThread: () => Thread;
+  /** The simulator's (`simulation-worker.ts`). */
+  readonly thread: Worker;
   readonly source: ScenarioSource | KeptScenario;
   /** A state as `onState` gives it. */
   readonly initialState?: string;
@@ -42,17 +44,17 @@ const REPLICATIONS = 10;
 const COLORS = ["--wi-pin-1", "--wi-pin-2", "--wi-pin-3", "--wi-pin-4"];
 
 export function WhatIf(props: WhatIfProps) {
-  const { source, startThread } = props;
+  const { source, thread } = props;
   const [store, setStore] = useState<CurveStore | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another way to start is no other scenario
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the state that it starts from is the first one
   useEffect(() => {
     const { choices, pins, requests } = stateOf(props.initialState ?? "");
     const effort = { requests, replications: REPLICATIONS };
     const first = { curves: curvesOf([choices, ...pins]), effort };
-    const made = new CurveStore(startThread(), source, first);
+    const made = new CurveStore(thread, source, first);
     setStore(made);
     return () => made.close();
-  }, [source]);
+  }, [source, thread]);
   return (
     <div className="what-if">{store === null ? null : <Opening {...props} store={store} />}</div>
   );
@@ -64,7 +66,7 @@ interface OpeningProps extends WhatIfProps {
 
 function Opening(props: OpeningProps) {
   const { store } = props;
-  const snapshot = useSyncExternalStore(store.subscribe, store.snapshot);
+  const snapshot = useStore(store.state);
   const { description, refusal } = snapshot;
   if (refusal !== null) return <Refusal failure={refusal} />;
   if (description === null) return <p role="status">Reading the scenario …</p>;
@@ -78,6 +80,7 @@ interface BenchProps extends OpeningProps {
 
 function Bench(props: BenchProps) {
   const { store, description, onState } = props;
+  const { schedulers } = props.snapshot;
   const [state, setState] = useState<WhatIfState>(() => stateOf(props.initialState ?? ""));
   const { choices, pins, requests } = state;
   const effort: Effort = useMemo(
@@ -88,17 +91,22 @@ function Bench(props: BenchProps) {
     store.draw(curvesOf([choices, ...pins]), effort);
   }, [store, choices, pins, effort]);
   useEffect(() => onState?.(stateText(state)), [state, onState]);
-
   const set = (change: Partial<WhatIfState>): void => setState({ ...state, ...change });
   return (
     <div className="wi-bench">
       <div className="wi-side">
-        <Controls
-          description={description}
-          choices={choices}
-          onChange={(next) => set({ choices: next })}
-        />
-        <Precision state={state} set={set} />
+        {/* They take long to make: the first curve is drawn before. */}
+        {schedulers !== null && (
+          <>
+            <Controls
+              description={description}
+              schedulers={schedulers}
+              choices={choices}
+              onChange={(next) => set({ choices: next })}
+            />
+            <Precision state={state} set={set} />
+          </>
+        )}
       </div>
       <Results {...props} state={state} set={set} effort={effort} />
     </div>
@@ -198,39 +206,30 @@ interface StateProps {
   readonly set: (change: Partial<WhatIfState>) => void;
 }
 
+/** Of `WhatIfState.requests`, as text. */
+const EXTENTS = [
+  [String(FEW_REQUESTS), "5,000"],
+  [String(4 * FEW_REQUESTS), "20,000"],
+  [String(20 * FEW_REQUESTS), "100,000"],
+  ["null", "as the scenario says"],
+] as const;
+
 function Precision({ state, set }: StateProps) {
   return (
     <fieldset>
       <legend>Precision</legend>
-      <label className="wi-field">
-        <span>requests of a run</span>
-        <select
-          className="wi-select"
-          value={String(state.requests)}
-          onChange={({ target }) =>
-            set({ requests: target.value === "null" ? null : Number(target.value) })
-          }
-        >
-          <option value={FEW_REQUESTS}>5,000</option>
-          <option value={4 * FEW_REQUESTS}>20,000</option>
-          <option value={20 * FEW_REQUESTS}>100,000</option>
-          <option value="null">as the scenario says</option>
-        </select>
-      </label>
-      <label className="wi-field">
-        <span>compare by</span>
-        <select
-          className="wi-select"
-          value={state.quantile}
-          onChange={({ target }) => set({ quantile: target.value as Quantile })}
-        >
-          {QUANTILES.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <SelectEntry
+        label="requests of a run"
+        value={String(state.requests)}
+        options={EXTENTS}
+        onChange={(text) => set({ requests: text === "null" ? null : Number(text) })}
+      />
+      <SelectEntry
+        label="compare by"
+        value={state.quantile}
+        options={QUANTILES.map(({ id, name }) => [id, name])}
+        onChange={(quantile) => set({ quantile: quantile as Quantile })}
+      />
     </fieldset>
   );
 }

@@ -1,0 +1,39 @@
+/** Small parts that several panels have. */
+
+/** What went wrong; nothing where all is well. */
+export function Problem({ text }: { readonly text: string | null }) {
+  if (text === null) return null;
+  return (
+    <p role="alert" className="bad">
+      {text}
+    </p>
+  );
+}
+
+interface HeadProps {
+  readonly columns: readonly string[];
+  /** Those of numbers. */
+  readonly numeric?: readonly string[];
+  /** The name of a last column, of buttons that say what they do. */
+  readonly hidden?: string;
+}
+
+/** The head of a table. */
+export function Head({ columns, numeric = [], hidden }: HeadProps) {
+  return (
+    <thead>
+      <tr>
+        {columns.map((column) => (
+          <th scope="col" key={column} className={numeric.includes(column) ? "numeric" : undefined}>
+            {column}
+          </th>
+        ))}
+        {hidden !== undefined && (
+          <th scope="col">
+            <span className="hidden">{hidden}</span>
+          </th>
+        )}
+      </tr>
+    </thead>
+  );
+}
