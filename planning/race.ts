@@ -14,6 +14,7 @@
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
+import { sumOf } from "../core/statistics/estimate.ts";
 import {
   type Alternative,
   type Choice,
@@ -30,7 +31,7 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { onlyKindOf, Probes } from "./probes.ts";
-import { type Machines, type Row, type Shape, sum } from "./space.ts";
+import type { Machines, Row, Shape } from "./space.ts";
 import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
 
 /** Beyond so many combinations, those with an overloaded task are left out uncounted. */
@@ -355,7 +356,7 @@ function leavesSlot(
   const spare = space.spare(machines, rows);
   return rows.some((row, task) => {
     const kind = onlyKindOf(row);
-    if (kind === null || spare[kind] === 0 || sum(row) === high[task]) return false;
+    if (kind === null || spare[kind] === 0 || sumOf(row) === high[task]) return false;
     const more = rows.with(task, row.with(kind, row[kind] + 1));
     return space.fits(machines.counts, more);
   });

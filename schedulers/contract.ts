@@ -15,6 +15,7 @@ import type {
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
@@ -223,22 +224,23 @@ export class CheckingDriver implements Driver {
       request?.ran.add(requests.taskOf(job));
       request?.ended.add(requests.taskOf(job));
     }
-    this.busy.delete(replica);
-    this.dispatcher.finish(replica, this.nowUs);
-    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+    this.#leave(replica, () => this.dispatcher.finish(replica, this.nowUs));
   }
 
   fail(replica: number): void {
     this.#tell(`the batch of ${this.#nameOf(replica)} fails`);
-    this.busy.delete(replica);
-    this.dispatcher.fail(replica, this.nowUs);
-    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+    this.#leave(replica, () => this.dispatcher.fail(replica, this.nowUs));
   }
 
   /** The start window of its batch has passed. */
   miss(replica: number): void {
+    this.#leave(replica, () => this.dispatcher.miss(replica, this.nowUs));
+  }
+
+  /** Its batch ends; a replica that was draining goes. */
+  #leave(replica: number, tell: () => void): void {
     this.busy.delete(replica);
-    this.dispatcher.miss(replica, this.nowUs);
+    tell();
     if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
   }
 
@@ -313,34 +315,30 @@ export class CheckingDriver implements Driver {
     this.#checkChains();
   }
 
-  play(step: Step): void {
-    const { pick } = step;
-    const { replicas, pipelines } = this.system;
-    const chosen = <T>(items: readonly T[]): T | undefined => items[pick % items.length];
-    if (step.afterUs > 0) this.tick(step.afterUs);
-    const idleOrDown = replicas
-      .map((_, id) => id)
-      .filter((id) => !this.up.has(id) && !this.off.has(id));
-    if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
-    const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
-    if (finishing !== undefined) this.finish(finishing);
-    const failing = step.kind === "fail" ? chosen([...this.busy.keys()]) : undefined;
-    if (failing !== undefined) this.fail(failing);
-    const windowed = [...this.busy.keys()].filter((replica) => this.#windowed.has(replica));
-    const missing = step.kind === "miss" ? chosen(windowed) : undefined;
-    if (missing !== undefined) this.miss(missing);
-    const losing = step.kind === "lose" ? chosen([...this.up, ...this.draining]) : undefined;
-    if (losing !== undefined) this.lose(losing);
-    const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;
-    if (leaving !== undefined) this.startDraining(leaving);
-    const joining = step.kind === "join" ? chosen(idleOrDown) : undefined;
-    if (joining !== undefined) {
-      this.#tell(`${this.#nameOf(joining)} is up again`);
-      this.join(joining);
-    }
-    const cancelled = step.kind === "cancel" ? chosen([...this.open.keys()]) : undefined;
-    if (cancelled !== undefined) this.cancel(cancelled);
-    if (step.decides) this.decide();
+  play({ kind, pick, afterUs, decides, holds }: Step): void {
+    if (afterUs > 0) this.tick(afterUs);
+    const busy = [...this.busy.keys()];
+    const down = [...this.system.replicas.keys()].filter((id) => !this.up.has(id));
+    type Befalls = readonly [among: readonly number[], befalls: (one: number) => void];
+    const possible: Readonly<Record<Step["kind"], Befalls>> = {
+      arrive: [[...this.system.pipelines.keys()], (pipeline) => this.arrive(pipeline, holds)],
+      finish: [busy, (replica) => this.finish(replica)],
+      fail: [busy, (replica) => this.fail(replica)],
+      miss: [busy.filter((id) => this.#windowed.has(id)), (replica) => this.miss(replica)],
+      lose: [[...this.up, ...this.draining], (replica) => this.lose(replica)],
+      drain: [[...this.up], (replica) => this.startDraining(replica)],
+      join: [down.filter((id) => !this.off.has(id)), (replica) => this.#return(replica)],
+      cancel: [[...this.open.keys()], (slot) => this.cancel(slot)],
+      tick: [[], () => undefined],
+    };
+    const [among, befalls] = possible[kind];
+    if (among.length > 0) befalls(among[pick % among.length]);
+    if (decides) this.decide();
+  }
+
+  #return(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} is up again`);
+    this.join(replica);
   }
 
   /** All replicas come up and all batches finish, until nothing is left. */
@@ -366,7 +364,7 @@ export class CheckingDriver implements Driver {
   /** Every request has ended exactly once and every slot is free again. */
   checkConservation(): void {
     equal(this.dispatcher.inSystem, 0, "no request is left in the system");
-    const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
+    const ended = sumOf(Object.values(this.outcomes));
     equal(ended, this.arrivals, "every request ends once");
     const { requests } = this.dispatcher;
     const { capacity } = requests;

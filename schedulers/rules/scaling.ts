@@ -1,6 +1,7 @@
 /** How many replicas a pool has. */
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
+import { meanOf } from "../../core/statistics/estimate.ts";
 import { nonNegative, positive, positiveInt } from "./parameters.ts";
 import { definePolicy } from "./policy-definition.ts";
 
@@ -26,13 +27,7 @@ export function scalingBounds(defaults: { intervalS: number; downWindowS: number
   };
 }
 
-interface Bounds {
-  readonly min: number;
-  readonly max?: number | undefined;
-  readonly start?: number | undefined;
-  readonly intervalS: number;
-  readonly downWindowS: number;
-}
+type Bounds = z.infer<z.ZodObject<ReturnType<typeof scalingBounds>>>;
 
 export function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
   const { min, max = Number.POSITIVE_INFINITY, start = min, intervalS, downWindowS } = bounds;
@@ -157,8 +152,8 @@ export const concurrency = definePolicy({
       replicas: ({ jobsMean, ready, nowUs }) => {
         recent.push(jobsMean);
         if (recent.length > stableCount) recent.shift();
-        const stable = Math.ceil(mean(recent) / target);
-        const panic = Math.ceil(mean(recent.slice(-panicCount)) / target);
+        const stable = Math.ceil(meanOf(recent) / target);
+        const panic = Math.ceil(meanOf(recent.slice(-panicCount)) / target);
         if (panic >= panicAt * Math.max(1, ready)) panicUntilUs = nowUs + windowS * 1e6;
         if (nowUs >= panicUntilUs) {
           panicReplicas = 0;
@@ -170,10 +165,6 @@ export const concurrency = definePolicy({
     };
   },
 });
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
 
 export const queueLength = definePolicy({
   name: "queue-length",

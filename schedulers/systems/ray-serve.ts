@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
+import { meanOf } from "../../core/statistics/estimate.ts";
 import { nonNegative, positive } from "../rules/parameters.ts";
 import { definePolicy } from "../rules/policy-definition.ts";
 import { boundsOf, scalingBounds } from "../rules/scaling.ts";
@@ -51,7 +52,7 @@ const ongoingRequests = definePolicy({
       replicas: ({ nowUs, jobsMean, ready, ordered }) => {
         recent.push(jobsMean);
         if (recent.length > count) recent.shift();
-        const jobs = recent.reduce((sum, mean) => sum + mean, 0) / recent.length;
+        const jobs = meanOf(recent);
         if (ready === 0) return jobs > 0 ? Math.max(ordered, Math.ceil(upFactor)) : ordered;
         const wanted = wantedReplicas(jobs, target, ready, upFactor, downFactor);
         const now = Math.sign(wanted - ordered);

@@ -1,4 +1,5 @@
 /** Systems that batch for a latency goal: Clipper, GrandSLAm, Triton, Clockwork, SHEPHERD and Nexus. */
+import { sumOf } from "../../../core/statistics/estimate.ts";
 import { type Claim, linear, ratioOf, schedulers } from "../claim.ts";
 import type { Sections } from "../field.ts";
 
@@ -125,7 +126,7 @@ const grandslam: Claim = {
         );
       const own = capacity("grandslam");
       const best = FIXED.map((arm) => ({ arm, capacity: capacity(arm) })).reduce((a, b) =>
-        sum(b.capacity) > sum(a.capacity) ? b : a,
+        sumOf(b.capacity) > sumOf(a.capacity) ? b : a,
       );
       const where = name === "shared" ? "shared task" : "six tasks";
       return [
@@ -140,8 +141,6 @@ const grandslam: Claim = {
   difference:
     "Against no batches the gain is the paper's or more. Against batches of one well-chosen size it is small, and on the long pipeline it may be a loss.",
 };
-
-const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
 
 const triton: Claim = {
   name: "triton",

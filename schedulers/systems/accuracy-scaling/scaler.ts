@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { Fault } from "../../../core/fault.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
+import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../../rules/parameters.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
@@ -310,7 +311,7 @@ function mostAccurateOnly(program: Program): Counts | null {
   const counts = tasks.map(({ demandPerS, options }) =>
     options.map(({ perS }, k) => (k > 0 ? 0 : Math.max(1, Math.ceil(demandPerS / perS - 1e-9)))),
   );
-  const used = counts.flat().reduce((sum, count) => sum + count, 0);
+  const used = sumOf(counts.flat());
   const fits = tasks.every(({ options }, task) => counts[task][0] <= options[0].most);
   const hasRoom = roomLeft(program, counts).every((amount) => amount >= 0);
   return fits && hasRoom && used <= devices ? counts : null;
@@ -322,7 +323,7 @@ function withSurplus(program: Program, counts: Counts): Counts {
   const rows = counts.map((row) => [...row]);
   const spare = ({ demandPerS, options }: ProgramTask, task: number): number =>
     options.reduce((sum, { perS }, k) => sum + perS * rows[task][k], 0) / demandPerS;
-  for (let used = rows.flat().reduce((sum, count) => sum + count, 0); used < devices; used++) {
+  for (let used = sumOf(rows.flat()); used < devices; used++) {
     const room = roomLeft(program, rows);
     const open = tasks.flatMap((task, i) => {
       const k = task.options.findIndex(

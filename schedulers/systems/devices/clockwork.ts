@@ -17,6 +17,7 @@ import type {
   Residency,
 } from "../../../core/dispatch/controller.ts";
 import type { StartWindow } from "../../../core/dispatch/driver.ts";
+import { sumOf } from "../../../core/statistics/estimate.ts";
 import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
@@ -120,8 +121,7 @@ export class Clockwork implements Controller {
       for (const replica of device.replicas) this.#deviceOf.set(replica, device);
     }
     const { workerRoundTripUs } = system.overheads;
-    const tripUs =
-      workerRoundTripUs.reduce((sum, us) => sum + us, 0) / Math.max(1, workerRoundTripUs.length);
+    const tripUs = sumOf(workerRoundTripUs) / Math.max(1, workerRoundTripUs.length);
     this.#halfTripUs = system.replicas.map(
       ({ node }) => (tripUs + system.nodes[node].zoneRoundTripUs) / 2,
     );
@@ -193,7 +193,7 @@ export class Clockwork implements Controller {
       if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
       const { replica, size, estimateUs } = best;
       device.inFlight.push({ replica, sentUs: view.nowUs, estimateUs });
-      this.#memory.sent(device.slot, best.pool, view.nowUs);
+      this.#memory.used(device.slot, best.pool, view.nowUs);
       if (act.hasWindows) act.startNext(replica, size, this.#windowOf(view, best, freeUs));
       else act.startNext(replica, size);
     }

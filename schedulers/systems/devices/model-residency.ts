@@ -101,18 +101,12 @@ export class ModelResidency {
     return nowUs + this.#system.models[model].loadUs;
   }
 
-  /** A batch of the pool was sent to the slot. */
-  sent(slot: number, pool: number, nowUs: number): void {
+  /** A batch of the pool was sent to the slot, or has run there. */
+  used(slot: number, pool: number, nowUs: number): void {
     const held = this.#storeOf.get(slot)?.held.get(this.#modelOf[pool]);
     if (held === undefined) return;
     held.served = true;
     held.lastUsedUs = nowUs;
-  }
-
-  /** A batch of the pool has run on the slot. */
-  used(slot: number, pool: number, nowUs: number): void {
-    const held = this.#storeOf.get(slot)?.held.get(this.#modelOf[pool]);
-    if (held !== undefined) held.lastUsedUs = nowUs;
   }
 
   /** The driver says what became of a command. */

@@ -202,20 +202,17 @@ export class DutyCycles implements Controller {
     }
   }
 
-  #session(pool: number, ratePerS: number): Session {
-    const { first, count } = this.#system.pools[pool];
+  #session(pool: number, ratePerS: number, replica = this.#system.pools[pool].first): Session {
+    const isHosted = this.#system.pools[pool].count > 0;
+    const batchUs = isHosted ? this.#system.replicas[replica].service.meanUs : [];
     const goalUs = this.#goals.ofPool[pool];
-    const batchUs = count === 0 ? [] : this.#system.replicas[first].service.meanUs;
     return { ratePerS, goalUs, batchUs: batchUs.slice(0, this.#limits[pool] + 1) };
   }
 
   /** The batch of a device that serves this pool alone; of 1 where no batch is in time. */
   #fullBatch({ members }: SlotReplicas, pool: number): number {
     const [replica] = members.get(pool) as readonly number[];
-    const { meanUs } = this.#system.replicas[replica].service;
-    const batchUs = meanUs.slice(0, this.#limits[pool] + 1);
-    const session: Session = { ratePerS: 1, goalUs: this.#goals.ofPool[pool], batchUs };
-    return Math.max(1, saturatingBatch(session));
+    return Math.max(1, saturatingBatch(this.#session(pool, 1, replica)));
   }
 }
 

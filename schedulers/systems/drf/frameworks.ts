@@ -28,8 +28,6 @@ export class Frameworks {
   /** Pools whose jobs wait here. */
   readonly pools: readonly number[];
   readonly shares: DominantShares;
-  /** Of all nodes. */
-  readonly totals: Amounts;
   readonly #system: System;
   readonly #rules: readonly PoolPolicies[];
   /** By pool. */
@@ -77,7 +75,7 @@ export class Frameworks {
         ? this.#resources.map((r) => system.pools[pool].demand[r])
         : this.#kinds.map((kind) => (kind === device ? 1 : 0)),
     );
-    this.totals =
+    const totals =
       this.#resources.length > 0
         ? this.#resources.map((r) =>
             system.nodes.reduce((sum, { resources }) => sum + resources[r], 0),
@@ -85,7 +83,7 @@ export class Frameworks {
         : this.#kinds.map(
             (kind) => system.replicas.filter(({ device }, r) => own[r] && device === kind).length,
           );
-    this.shares = new DominantShares(this.totals);
+    this.shares = new DominantShares(totals);
     system.pipelines.forEach(({ name, held }, pipeline) => {
       const weight = Object.hasOwn(weights, name) ? weights[name] : 1;
       if (!held) this.shares.add(pipeline, weight);
