@@ -195,20 +195,7 @@ function answered(stream: InferStream, request: ModelInferRequest): Promise<void
   });
 }
 
-interface ClusterFigures {
-  readonly workerAlone: Latency;
-  readonly throughGateway: Latency;
-  readonly twoTasks: Latency;
-  readonly echoLatency: Latency;
-  readonly unary: Rate;
-  readonly echoUnary: Rate;
-  readonly batched: Rate;
-  readonly oneStream: Rate;
-  readonly echoOneStream: Rate;
-  readonly pictures: Rate;
-  readonly echoPictures: Rate;
-  readonly rayServe: RayServe;
-}
+type ClusterFigures = Awaited<ReturnType<typeof measure>> & { readonly rayServe: RayServe };
 
 function clusterTable(found: ClusterFigures, load: number): string {
   const { workerAlone, throughGateway, echoLatency, unary, batched, pictures } = found;

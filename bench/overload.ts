@@ -34,6 +34,18 @@ interface Point {
   readonly other: number;
 }
 
+/** Heads, and digits after the point. */
+const COLUMNS: Readonly<Record<keyof Point, readonly [string, number]>> = {
+  load: ["load", 2],
+  offeredPerS: ["offered/s", 0],
+  goodPerS: ["good/s", 1],
+  refusedRatio: ["refused", 3],
+  refusedP50Ms: ["ref p50 ms", 1],
+  refusedP99Ms: ["ref p99 ms", 1],
+  latencyP99Ms: ["p99 ms", 0],
+  other: ["other", 0],
+};
+
 const words = process.argv.slice(2);
 const seconds = words.includes("--quick") ? 5 : 15;
 const deployment = await startDeployment({
@@ -138,34 +150,13 @@ interface Result {
 }
 
 function text({ cores, load, points, kept, hint }: Result): string {
-  const cell = (value: number | null, digits: number): string =>
-    (value === null ? "-" : value.toFixed(digits)).padStart(12);
-  const rows = points.map((point) =>
-    [
-      cell(point.load, 2),
-      cell(point.offeredPerS, 0),
-      cell(point.goodPerS, 1),
-      cell(point.refusedRatio, 3),
-      cell(point.refusedP50Ms, 1),
-      cell(point.refusedP99Ms, 1),
-      cell(point.latencyP99Ms, 0),
-      cell(point.other, 0),
-    ].join(""),
-  );
-  const head = [
-    "load",
-    "offered/s",
-    "good/s",
-    "refused",
-    "ref p50 ms",
-    "ref p99 ms",
-    "p99 ms",
-    "other",
-  ];
+  const columns = Object.entries(COLUMNS) as [keyof Point, readonly [string, number]][];
+  const line = (cellOf: (key: keyof Point, head: string, digits: number) => string): string =>
+    columns.map(([key, [head, digits]]) => cellOf(key, head, digits).padStart(12)).join("");
   return [
     `capacity ${CAPACITY_PER_S}/s, goal ${GOAL_MS} ms, ${cores} cores, load ${load.toFixed(1)}`,
-    head.map((name) => name.padStart(12)).join(""),
-    ...rows,
+    line((_key, head) => head),
+    ...points.map((point) => line((key, _head, digits) => point[key]?.toFixed(digits) ?? "-")),
     `at ${OVERLOAD} x the capacity ${(100 * kept).toFixed(1)} % of the peak's goodput are left (asked: 90 %), refusals within 50 ms asked`,
     `hint to a refused client: ${hint}`,
     "",

@@ -41,7 +41,7 @@ const data = DATA_FOLDERS.flatMap((folder) => filesBelow(folder, DATA));
 const compiled = code.map((path) => path.replace(/ts$/, "js"));
 const made = [
   ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
-  ...["web/index.html", "web/assets/browser.js"],
+  ...["web/index.html", "web/assets/browser.js", "cluster-bundle/manifest.json"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
   ...[BUNDLE, `${BUNDLE}.map`, `${BUNDLE}.compiled`],
 ];

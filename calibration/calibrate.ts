@@ -108,7 +108,7 @@ export async function calibrate(
     const overheads = await measureOverheads(
       Object.values(contents).flat(),
       hasPilot ? OVERHEAD_SECONDS_BEFORE_PILOT : OVERHEAD_SECONDS,
-      inventory,
+      inventory && { inventory, nodes: document.cluster.nodes },
     );
     const deviceProfiles: Record<string, Record<string, Profile>> = {};
     for (const [i, { model, device, worker }] of measured.entries()) {

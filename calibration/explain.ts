@@ -144,12 +144,7 @@ function explainRun(
       queueing: meanMs(withGateway) - inTimeMs,
       "load generator": -latenessMeanMs,
     },
-    figures: [
-      ...serviceFigures(predicted, services),
-      ...wayFigures(asKnown, run),
-      waitFigure(withGateway, run),
-      figure("load generator", "requests sent late by", "ms", 0, latenessMeanMs),
-    ],
+    figures: figuresOf(asKnown, run, predicted, services, withGateway),
   };
 }
 
@@ -202,43 +197,38 @@ function factorsOf(
   );
 }
 
-function figure(
-  part: Part,
-  what: string,
-  unit: Figure["unit"],
-  predicted: number,
-  measured: number,
-): FigureOfRun {
-  return { part, what, unit, predicted, measured };
-}
-
-function serviceFigures(
+/** The costs of a run beside the predicted ones; waits beside those of a prediction with all measured costs. */
+function figuresOf(
+  known: OverheadProfile,
+  run: RunEvidence,
   { tasks }: RunSummary,
   services: Readonly<Record<string, number>>,
+  informed: RunSummary,
 ): readonly FigureOfRun[] {
-  return Object.entries(services).map(([task, measuredMs]) =>
-    figure("service", `a batch of ${task} takes`, "ms", tasks[task].serviceMeanMs, measuredMs),
-  );
-}
-
-function wayFigures(known: OverheadProfile, run: RunEvidence): readonly FigureOfRun[] {
+  const figure = (
+    part: Part,
+    what: string,
+    predicted: number,
+    measured: number,
+    unit: Figure["unit"] = "ms",
+  ): FigureOfRun => ({ part, what, unit, predicted, measured });
   const way = (what: string, name: "clientRoundTripUs" | "workerRoundTripUs"): FigureOfRun =>
-    figure("network", what, "µs", meanOf(known[name]), meanOf(run[name]));
+    figure("network", what, meanOf(known[name]), meanOf(run[name]), "µs");
   const cost = (what: string, name: keyof RunEvidence["gateway"]): FigureOfRun =>
-    figure("gateway", what, "µs", known.gateway[name], run.gateway[name]);
+    figure("gateway", what, known.gateway[name], run.gateway[name], "µs");
+  const predictedMs = informed.metrics.queueWaitMeanMs ?? 0;
   return [
+    ...Object.entries(services).map(([task, measuredMs]) =>
+      figure("service", `a batch of ${task} takes`, tasks[task].serviceMeanMs, measuredMs),
+    ),
     way("client to gateway and back", "clientRoundTripUs"),
     way("gateway to worker and back", "workerRoundTripUs"),
     cost("an arrival costs the gateway", "arrivalUs"),
     cost("a batch's start costs it", "dispatchUs"),
     cost("a batch's end costs it", "completionUs"),
+    figure("queueing", "a request waits in queues", predictedMs, run.queueWaitMeanMs),
+    figure("load generator", "requests sent late by", 0, run.latenessMeanMs),
   ];
-}
-
-/** Beside the wait that a prediction with all measured costs has. */
-function waitFigure({ metrics }: RunSummary, run: RunEvidence): FigureOfRun {
-  const predictedMs = metrics.queueWaitMeanMs ?? 0;
-  return figure("queueing", "a request waits in queues", "ms", predictedMs, run.queueWaitMeanMs);
 }
 
 function meanOf(values: readonly number[]): number {

@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../cluster/deployment.test-support.ts";
 import { NO_STALLS } from "../cluster/time/stall-watch.ts";
 import { needs } from "../core/needs.test-support.ts";
@@ -52,25 +52,42 @@ test("a probe of this host finds shares", async () => {
   }
 });
 
+/** One own process, 1, beside others. */
 const sample = (
   busyTicks: number,
   ownTicks: number,
   atMs: number,
   stolenTicks: number | null = 0,
-): HostSample => ({ busyTicks, ownTicks, stolenTicks, atMs });
+): HostSample => ({
+  ...{ busyTicks, stolenTicks, atMs, own: new Set([1]) },
+  processes: new Map([[1, { name: "own", parent: 0, ticks: ownTicks }]]),
+});
 
-function told(pids: readonly number[]): HostSample {
-  const found = sampleHost(pids);
+function told(deployment?: string): HostSample {
+  const found = sampleHost(deployment);
   if (found === null) throw new Error("the host did not tell");
   return found;
 }
 
-test("what the watched processes used is not the others'", () => {
+test("what own processes used is not the others'", () => {
   const before = sample(1000, 100, 0);
-  expect(othersShare(before, sample(1200, 300, 1000), 0)).toBe(0);
-  const half = othersShare(before, sample(1200, 200, 1000), 0);
-  expect(half).toBeGreaterThan(0);
-  expect(othersShare(before, sample(1200, 200, 1000), 0.5e6)).toBeCloseTo(half / 2, 10);
+  expect(othersShare(before, sample(1200, 300, 1000))).toBe(0);
+  const half = 1 / availableParallelism();
+  expect(othersShare(before, sample(1200, 200, 1000))).toBeCloseTo(half, 10);
+});
+
+test("a process that has ended counts by its parent, once", () => {
+  const processes = (parentTicks: number, childTicks: number | null) =>
+    new Map([
+      [1, { name: "own", parent: 0, ticks: parentTicks }],
+      ...(childTicks === null
+        ? []
+        : [[2, { name: "child", parent: 1, ticks: childTicks }] as const]),
+    ]);
+  const before = { ...sample(1000, 0, 0), own: new Set([1, 2]), processes: processes(100, 40) };
+  const after = { ...sample(1100, 0, 1000), processes: processes(190, null) };
+  // 90 of the parent, of which the child had 40 before.
+  expect(othersShare(before, after) * availableParallelism()).toBeCloseTo(0.5, 10);
 });
 
 test("time that the hypervisor took is no other program's", () => {
@@ -78,31 +95,43 @@ test("time that the hypervisor took is no other program's", () => {
   expect(processorTicks(stat)).toEqual({ busyTicks: 163, stolenTicks: 80 });
   expect(processorTicks("cpu  100 20 30 4000 50 6 7").stolenTicks).toBeNull();
   const [before, after] = [sample(1000, 100, 0, 5), sample(1200, 300, 1000, 8)];
-  expect(othersShare(before, after, 0)).toBe(0);
+  expect(othersShare(before, after)).toBe(0);
   expect(stealShare(before, after)).toBeCloseTo(0.03 / availableParallelism(), 10);
   expect(stealShare(sample(0, 0, 0, null), after)).toBeNull();
 });
 
-test.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))(
-  "a busy stranger is seen, a watched one is not",
-  async () => {
-    const spin = spawn(process.execPath, ["-e", "const e=Date.now()+50000;while(Date.now()<e);"]);
-    const pid = spin.pid as number;
-    const [strange, watched] = [told([process.pid]), told([process.pid, pid])];
-    const usedS = () => told([pid]).ownTicks / 100;
+describe.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))("on a real host", () => {
+  const SPIN = "const e = Date.now() + 50_000; while (Date.now() < e);";
+  /** Starts a process that init adopts and that spins, as on a machine that shares this kernel. */
+  function stranger(...words: readonly string[]): number {
+    const script = `"$0" -e "$1" -- "$2" >/dev/null 2>&1 & echo $!`;
+    const given = ["-c", script, process.execPath, SPIN, ...words];
+    return Number(spawnSync("sh", given, { encoding: "utf8" }).stdout);
+  }
+
+  /** Seconds that others used until the process has worked for 0.5 s, with and without the deployment's. */
+  async function othersSeconds(pid: number, deployment: string): Promise<readonly number[]> {
+    const [strange, watched] = [told(), told(deployment)];
+    const usedS = (): number => (told().processes.get(pid)?.ticks ?? 0) / 100;
     const beforeS = usedS();
     // However many others it shares the processors with.
-    const hasWorked = await eventually(() => usedS() > beforeS + 0.5);
-    const [strangeAfter, watchedAfter] = [told([process.pid]), told([process.pid, pid])];
-    spin.kill();
-    expect(hasWorked).toBe(true);
+    expect(await eventually(() => usedS() > beforeS + 0.5)).toBe(true);
+    const [strangeAfter, watchedAfter] = [told(), told(deployment)];
+    process.kill(pid);
     const hostS = ((strangeAfter.atMs - strange.atMs) / 1000) * availableParallelism();
-    const seenS = othersShare(strange, strangeAfter, 0) * hostS;
-    expect(seenS).toBeGreaterThan(0.4);
-    expect(othersShare(watched, watchedAfter, 0) * hostS).toBeLessThan(seenS - 0.4);
-  },
-);
+    return [othersShare(strange, strangeAfter) * hostS, othersShare(watched, watchedAfter) * hostS];
+  }
 
-test("a process that is gone gives no sample", () => {
-  expect(sampleHost([2 ** 30])).toBeNull();
+  test("a busy stranger is seen; a process of the deployment is not, wherever it was started", async () => {
+    const [seenS, ownS] = await othersSeconds(stranger("--deployment=d-1"), "d-1");
+    expect(seenS).toBeGreaterThan(0.4);
+    expect(ownS).toBeLessThan(seenS - 0.4);
+    expect(told("d-2").own.size).toBeLessThanOrEqual(told().own.size);
+  });
+
+  test("processes below this one are its own", () => {
+    const child = spawn("sleep", ["10"]);
+    expect(told().own.has(child.pid as number)).toBe(true);
+    child.kill();
+  });
 });

@@ -3,7 +3,7 @@
  * processors all the time see what a hypervisor takes only from those who want it.
  */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type Stalls, stallsTogether, watchStalls } from "../cluster/time/stall-watch.ts";
 
@@ -45,16 +45,16 @@ export interface HostProbe {
 /** Keeps up to `MOST_THREADS` processors busy for so long: 3 s tell a steal of 1%. */
 export async function probeHost({ seconds }: { readonly seconds: number }): Promise<HostProbe> {
   const threads = Math.min(MOST_THREADS, availableParallelism());
-  const before = sampleHost([process.pid]);
+  const before = sampleHost();
   const watches = Array.from({ length: threads }, () => watchStalls(true));
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const stalls = stallsTogether(await Promise.all(watches.map((watch) => watch.stop())));
-  const after = sampleHost([process.pid]);
+  const after = sampleHost();
   const told = before !== null && after !== null;
   return hostFitness(
     seconds,
     told ? stealShare(before, after) : null,
-    told ? othersShare(before, after, 0) : null,
+    told ? othersShare(before, after) : null,
     stalls,
   );
 }
@@ -116,28 +116,91 @@ export function percent(share: number): string {
 export interface HostSample {
   /** Busy time of all processors since boot, without what was stolen, ticks. */
   readonly busyTicks: number;
-  /** Ticks of the watched processes. */
-  readonly ownTicks: number;
   /**
    * Ticks in which the hypervisor gave a wanted processor to others; null: the kernel does not count
    * them.
    */
   readonly stolenTicks: number | null;
+  readonly processes: ReadonlyMap<number, HostProcess>;
+  /** Those of this program and of its deployment. */
+  readonly own: ReadonlySet<number>;
   readonly atMs: number;
+}
+
+interface HostProcess {
+  readonly name: string;
+  readonly parent: number;
+  /** With those of its children that have ended. */
+  readonly ticks: number;
 }
 
 const TICKS_PER_S = 100;
 
-/** Null on systems without /proc, and when a watched process has ended. */
-export function sampleHost(pids: readonly number[]): HostSample | null {
+/** `deployment` is the id of one whose machines may share this kernel. Null on systems without /proc. */
+export function sampleHost(deployment: string | null = null): HostSample | null {
   try {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    const processes = new Map(pids.map(Number).flatMap(processOf));
     return {
       ...processorTicks(readFileSync("/proc/stat", "utf8")),
-      ownTicks: pids.reduce((sum, pid) => sum + processTicks(pid), 0),
-      atMs: performance.now(),
+      ...{ processes, own: ownProcesses(processes, deployment), atMs: performance.now() },
     };
   } catch {
     return null;
+  }
+}
+
+/**
+ * This process and those below it; and in namespaces or containers of this kernel those of the deployment, what
+ * carries them (a session of sshd, a shim of containers, a daemon of a Slurm step), and the other sessions of the
+ * same sshd, which carry tunnels.
+ */
+function ownProcesses(
+  processes: ReadonlyMap<number, HostProcess>,
+  deployment: string | null,
+): ReadonlySet<number> {
+  const chainOf = (pid: number): number[] => {
+    const parent = processes.get(pid)?.parent ?? 0;
+    return parent > 1 ? [pid, ...chainOf(parent)] : [pid];
+  };
+  const pids = [...processes.keys()];
+  const above = new Set(chainOf(process.pid).slice(1));
+  const tagged = deployment === null ? [] : pids.filter((pid) => belongsTo(pid, deployment));
+  const roots = new Set([process.pid, ...tagged]);
+  const carriers = tagged.flatMap(chainOf).filter((pid) => !above.has(pid));
+  const own = new Set([
+    ...pids.filter((pid) => chainOf(pid).some((one) => roots.has(one))),
+    ...carriers,
+  ]);
+  const isSshd = (pid: number): boolean => processes.get(pid)?.name.startsWith("sshd") ?? false;
+  const listeners = new Set(carriers.filter(isSshd));
+  for (const pid of pids.filter(isSshd)) {
+    if (chainOf(pid).some((one) => listeners.has(one))) own.add(pid);
+  }
+  return own;
+}
+
+function belongsTo(pid: number, deployment: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`--deployment=${deployment}`);
+  } catch {
+    return false;
+  }
+}
+
+/** Fields 4 and 14 to 17 of its stat line (proc(5)); empty for a process that has ended. */
+function processOf(pid: number): [number, HostProcess][] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const [open, close] = [stat.indexOf("("), stat.lastIndexOf(")")];
+    const fields = stat
+      .slice(close + 2)
+      .split(" ")
+      .map(Number);
+    const ticks = fields.slice(11, 15).reduce((sum, one) => sum + one, 0);
+    return [[pid, { name: stat.slice(open + 1, close), parent: fields[1], ticks }]];
+  } catch {
+    return [];
   }
 }
 
@@ -151,14 +214,22 @@ export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "st
   return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
 }
 
-/**
- * Share of the host's processors that others used between two samples, 0..1. `extraOwnUs` is the
- * processor time of watched processes that are gone by now.
- */
-export function othersShare(before: HostSample, after: HostSample, extraOwnUs: number): number {
-  const own = (after.ownTicks - before.ownTicks) / TICKS_PER_S + extraOwnUs / 1e6;
-  const busy = (after.busyTicks - before.busyTicks) / TICKS_PER_S;
-  return Math.max(0, busy - own) / processorSeconds(before, after);
+/** Share of the host's processors that others used between two samples, 0..1. */
+export function othersShare(before: HostSample, after: HostSample): number {
+  const busy = after.busyTicks - before.busyTicks;
+  const own = ownTicks(before, after);
+  return Math.max(0, busy - own) / TICKS_PER_S / processorSeconds(before, after);
+}
+
+/** A process that has ended since is a part of its parent's ticks, with all of its life. */
+function ownTicks(before: HostSample, after: HostSample): number {
+  let sum = 0;
+  for (const pid of new Set([...before.own, ...after.own])) {
+    const [was, is] = [before.processes.get(pid), after.processes.get(pid)];
+    const isLost = is === undefined && !after.own.has(was?.parent ?? 0);
+    if (!isLost) sum += (is?.ticks ?? 0) - (was?.ticks ?? 0);
+  }
+  return sum;
 }
 
 /** Share of the host's processors that its hypervisor took between two samples, 0..1. */
@@ -170,11 +241,4 @@ export function stealShare(before: HostSample, after: HostSample): number | null
 
 function processorSeconds(before: HostSample, after: HostSample): number {
   return ((after.atMs - before.atMs) / 1000) * availableParallelism();
-}
-
-/** User and system time of a process, ticks: fields 14 and 15 of its stat line (proc(5)). */
-function processTicks(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]) + Number(fields[12]);
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { openElsewhere } from "../cluster/deploy/elsewhere.ts";
 import type { Machine } from "../cluster/machines/machine.ts";
+import { holdMachines } from "../cluster/machines/open-machines.ts";
 import { Fault } from "../core/fault.ts";
 import {
   type LoadedInventory,
@@ -30,7 +31,10 @@ interface HostsOptions {
   /** Where the paths of models start; default: the current folder. */
   readonly folder: string | undefined;
   readonly inventory: LoadedInventory | undefined;
-  readonly onEvent?: (line: string) => void;
+  /** Everything that is to run on the machines afterwards. Default: the document. */
+  readonly afterwards?: readonly ScenarioDocument[];
+  readonly onEvent?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const HERE = "here";
@@ -38,17 +42,20 @@ const HERE = "here";
 /** Prepares the machines. Rejects with a Fault that has every machine's problem. */
 export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> {
   const { document, folder, inventory, onEvent = () => undefined } = options;
+  if (inventory === undefined) return hostsHere(document, folder);
   const places = measuringPlaces(document, inventory);
-  const elsewhere = await openElsewhere(
-    {
-      ...{ document, backend: "real", onEvent, places: withReplicas(document, places) },
-      inputs: { profiles: {}, folder },
-      ...(inventory === undefined ? {} : { inventory: withoutGateway(inventory) }),
-    },
-    randomUUID(),
-  );
+  const giveBack = await holdFor([places], options.afterwards ?? [document], options);
+  const given = {
+    ...{ document, onEvent, places, inputs: { profiles: {}, folder } },
+    backend: "real",
+    inventory: withoutGateway(inventory),
+  } as const;
+  const elsewhere = await openElsewhere(given, randomUUID()).catch(async (error: unknown) => {
+    await giveBack();
+    throw error;
+  });
   if (elsewhere === null) return hostsHere(document, folder);
-  const { machines, workerCertificates: certificates, close } = elsewhere;
+  const { machines, workerCertificates: certificates } = elsewhere;
   const { leaseMs } = machines;
   const placeOf = (device: string): ReplicaPlace =>
     places.find((place) => place.device === device) as ReplicaPlace;
@@ -81,26 +88,32 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
       }
       return byNode;
     },
-    close,
+    close: async () => {
+      await elsewhere.close();
+      await giveBack();
+    },
   };
 }
 
-/** The machines are also asked for what the document's replicas need: they run there afterwards. */
-function withReplicas(
-  document: ScenarioDocument,
-  places: readonly ReplicaPlace[],
-): readonly ReplicaPlace[] {
-  if (document.cluster.nodes === undefined) return places;
-  const own = replicaPlaces(document);
-  const isUsed = ({ node, number }: ReplicaPlace): boolean =>
-    own.some((place) => place.node === node && place.number === number);
-  return [...own, ...places.filter((place) => !isUsed(place))];
+/**
+ * Takes machines that have to be waited for, enough for the places and for every document that is to run there, one
+ * after the other. Returns how to give them back.
+ */
+export async function holdFor(
+  places: readonly (readonly ReplicaPlace[])[],
+  documents: readonly ScenarioDocument[],
+  options: Pick<HostsOptions, "inventory" | "onEvent" | "signal">,
+): Promise<() => Promise<void>> {
+  const { inventory: loaded, onEvent = () => undefined, signal } = options;
+  if (loaded === undefined) return async () => undefined;
+  const all = [...places, ...documents.map(replicaPlaces)];
+  return holdMachines({ loaded, deployment: randomUUID(), all, onEvent, signal });
 }
 
 /** Models are called from here. */
 function withoutGateway(loaded: LoadedInventory): LoadedInventory {
   const { inventory } = loaded;
-  return inventory.kind === "ssh"
+  return "gateway" in inventory
     ? { ...loaded, inventory: { ...inventory, gateway: undefined } }
     : loaded;
 }
@@ -126,7 +139,7 @@ function hostsHere(document: ScenarioDocument, folder: string | undefined): Meas
  */
 function measuringPlaces(
   { cluster, ...rest }: ScenarioDocument,
-  inventory: LoadedInventory | undefined,
+  { inventory }: LoadedInventory,
 ): readonly ReplicaPlace[] {
   if (cluster.nodes !== undefined) {
     return cluster.nodes.flatMap(({ name: node, count, devices }) =>
@@ -136,9 +149,9 @@ function measuringPlaces(
     );
   }
   const own = replicaPlaces({ cluster, ...rest });
-  if (inventory === undefined || !("machines" in inventory.inventory)) return own;
+  if (!("machines" in inventory)) return own;
   // Replicas take the machines in turn: any of them may have one.
-  return Object.keys(inventory.inventory.machines).map((_, replica) => ({ ...own[0], replica }));
+  return Object.keys(inventory.machines).map((_, replica) => ({ ...own[0], replica }));
 }
 
 /**

@@ -1,11 +1,10 @@
 /** A real model in a worker process of its own, called as the gateway calls it. */
 
-import type { Machine, RemoteWorker } from "../cluster/machines/machine.ts";
+import { type Machine, type RemoteWorker, specificationOn } from "../cluster/machines/machine.ts";
 import { type Child, startChild } from "../cluster/processes/child.ts";
 import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/batch-form.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import type { ModelMetadata } from "../cluster/protocol/messages.ts";
-import { readIdentity } from "../cluster/security/certificate-files.ts";
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type { HostedModelInfo } from "../cluster/worker/hosted-replica.ts";
@@ -150,13 +149,8 @@ function placeSpecification(folder: string | undefined, elsewhere: MachinePlace 
     return { inputs: { profiles: {}, folder }, host: "127.0.0.1", port: 0 };
   }
   const { machine, worker, certificates } = elsewhere;
-  const { folder: own, store } = machine.paths;
-  return {
-    inputs: { profiles: {}, folder: own },
-    ...machine.listen(worker),
-    identity: readIdentity(certificates, "worker"),
-    ...(store === undefined ? {} : { cacheDir: store }),
-  };
+  const { folder: own, ...place } = specificationOn(machine, worker, certificates);
+  return { inputs: { profiles: {}, folder: own }, ...place };
 }
 
 function commandOf({ machine, worker, leaseMs }: MachinePlace) {

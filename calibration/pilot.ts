@@ -268,7 +268,10 @@ const WARMUP_S = 1;
 export async function measureOverheads(
   contents: readonly RequestContents[],
   seconds: number,
-  inventory?: LoadedInventory,
+  where?: {
+    readonly inventory: LoadedInventory;
+    readonly nodes: ScenarioDocument["cluster"]["nodes"];
+  },
 ): Promise<MessageCosts> {
   const document = scenarioSchema.parse({
     name: "overheads",
@@ -279,7 +282,7 @@ export async function measureOverheads(
         implementation: { name: "no-op" },
       },
     },
-    cluster: { replicas: { "no-op": 1 } },
+    cluster: { replicas: { "no-op": 1 }, nodes: where?.nodes },
     workload: {
       arrivals: "poisson",
       ratePerS: RATE_PER_S,
@@ -292,8 +295,8 @@ export async function measureOverheads(
   );
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
-  const where = inventory === undefined ? {} : { inventory };
-  const options = { document, inputs, backend: "onnx", seed, ...where } as const;
+  const inventory = where === undefined ? {} : { inventory: where.inventory };
+  const options = { document, inputs, backend: "onnx", seed, ...inventory } as const;
   const { overheads } = await singleRun(options, () => payloads);
   if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
     throw new Fault("unhealthy", "no request of the overhead measurement was answered");

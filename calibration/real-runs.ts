@@ -107,15 +107,13 @@ async function watchedRun(
   const seed = replicationSeed(document.run.seed, replication);
   const carried = plan.contents(seed);
   const contents = () => carried;
-  const workers = deployment.workers.map(({ pid }) => pid);
-  const pids = [...new Set([process.pid, deployment.gateway.pid, ...workers])];
-  const watch = watchHost(pids);
+  const watch = watchHost(deployment.id);
   try {
     const run = await measuredRun(deployment, {
       ...{ document, inputs, seed, contents, timeScale, signal },
       onProgress: ({ ended }) => plan.onProgress?.(ended),
     });
-    const host = await watch.stop(run.load.cpuUs);
+    const host = await watch.stop();
     const latencyMs = (run.summary.metrics.latencyMeanMs ?? Number.NaN) * timeScale;
     return { ...run, health: runHealth(run.health, host, latencyMs) };
   } finally {

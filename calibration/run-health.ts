@@ -18,23 +18,22 @@ export interface HostDuringRun {
 }
 
 interface RunWatch {
-  /** `extraOwnUs`: processor time of the run's processes that are gone by now. */
-  stop(extraOwnUs?: number): Promise<HostDuringRun>;
+  stop(): Promise<HostDuringRun>;
   /** Ends the watch without findings. */
   close(): void;
 }
 
-/** `pids` are the run's own processes. */
-export function watchHost(pids: readonly number[]): RunWatch {
+/** `deployment` is the id of the run's own. */
+export function watchHost(deployment: string): RunWatch {
   const watch = watchStalls();
-  const before = sampleHost(pids);
+  const before = sampleHost(deployment);
   return {
     close: watch.close,
-    stop: async (extraOwnUs = 0) => {
-      const after = sampleHost(pids);
+    stop: async () => {
+      const after = sampleHost(deployment);
       const told = before !== null && after !== null;
       return {
-        othersRatio: told ? othersShare(before, after, extraOwnUs) : null,
+        othersRatio: told ? othersShare(before, after) : null,
         stealRatio: told ? stealShare(before, after) : null,
         stalls: await watch.stop(),
       };

@@ -1,11 +1,14 @@
 /** `tandem calibrate`: measures on this machine, or on those of an inventory, and writes the profiles that the scenario names. */
 import { dirname, resolve } from "node:path";
-import type { Calibration } from "../calibration/calibrate.ts";
-import type { Profile } from "../core/profile.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { type CalibrateOptions, calibrate as measure } from "../library/calibrate.ts";
+import {
+  type CalibrateOptions,
+  type Calibration,
+  calibrate as measured,
+  type Scenario,
+} from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
+import { untilInterrupted } from "./failure.ts";
 import { progress } from "./progress.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -16,18 +19,19 @@ export interface CalibrateArguments extends ScenarioArguments, CalibrateOptions 
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
   const loaded = await loadScenario(args, { requireTimes: false });
   let shown = progress("measure", { total: 1 });
-  const calibration = await measure(loaded, {
-    ...args,
-    onNote: (step) => process.stderr.write(`calibrate: ${step}\n`),
-    onProgress: ({ done, total }) => {
-      if (done === 0) {
-        shown.stop();
-        shown = progress("precise enough", { total });
-      }
-      shown.update(done);
-    },
-  });
-  shown.stop();
+  const calibration = await untilInterrupted((signal) =>
+    measured(loaded, {
+      ...{ ...args, signal },
+      onNote: (step) => process.stderr.write(`calibrate: ${step}\n`),
+      onProgress: ({ done, total }) => {
+        if (done === 0) {
+          shown.stop();
+          shown = progress("precise enough", { total });
+        }
+        shown.update(done);
+      },
+    }).finally(() => shown.stop()),
+  );
   const written = writeProfiles(loaded, calibration);
   if (args.json) {
     const document = { schema: "tandem/calibration@1", written, ...calibration };
@@ -37,7 +41,7 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
 }
 
 /** Where each model's profile goes, by model and kind of device. */
-function profilePaths(loaded: LoadedScenario): Paths {
+function profilePaths(loaded: Scenario): Paths {
   const paths: Record<string, Readonly<Record<string, string>>> = {};
   for (const [name, model] of Object.entries(loaded.document.models)) {
     if (model.implementation === undefined) continue;
@@ -57,7 +61,7 @@ const ANY = "";
 type Paths = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 function writeProfiles(
-  loaded: LoadedScenario,
+  loaded: Scenario,
   { profiles, deviceProfiles, overheadProfile }: Calibration,
 ): string[] {
   const written: string[] = [];
@@ -78,7 +82,7 @@ function writeProfiles(
 }
 
 function calibrationText(
-  loaded: LoadedScenario,
+  loaded: Scenario,
   { profiles, deviceProfiles, overheadProfile, branchShares }: Calibration,
   written: readonly string[],
 ): string {
@@ -112,7 +116,10 @@ function calibrationText(
   return [...lines, ...written.map((path) => `wrote ${path}`)].join("\n");
 }
 
-function profileLines(name: string, { batches, load, servingFactor = 1 }: Profile): string[] {
+function profileLines(
+  name: string,
+  { batches, load, servingFactor = 1 }: Calibration["profiles"][string],
+): string[] {
   const serving = servingFactor > 1 ? `, ${servingFactor.toFixed(2)} × its time alone` : "";
   const times = batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
     const mean = (meanUs / 1000).toFixed(2);

@@ -1,14 +1,8 @@
 /** `tandem check`: parse and expand, run nothing. */
 import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
-import { continuousPaths } from "../core/scenario/axes.ts";
-import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
-import { inventoryFor } from "../library/inventory-file.ts";
-import { checkOwn, configurationsOf } from "../library/own-scheduler.ts";
-import { schedulerChecks } from "../library/scenario.ts";
+import { check as checked } from "../library/index.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
-
-const LOOKED_AT = { method: "random", count: 100 } as const;
 
 type CheckArguments = ScenarioArguments & { readonly json: boolean; readonly on?: string };
 
@@ -24,30 +18,25 @@ export async function check(args: CheckArguments): Promise<void> {
 
 async function checkScenario(args: CheckArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: false });
-  const { name, sweep } = loaded.document;
-  // A range without a step has no number of values: some of its points are looked at.
-  const sample = continuousPaths(sweep).length > 0 ? LOOKED_AT : undefined;
-  const sweeping = checkedSweep(loaded, {
-    allowLarge: true,
-    ...schedulerChecks(loaded.own),
-    sample,
-  });
-  const { count: configurations } = sweeping;
-  if (args.on !== undefined) {
-    const real = expandValidation(loaded, schedulerChecks(loaded.own));
-    inventoryFor(args.on, [loaded.document, ...real.map(({ document }) => document)]);
-  }
-  const plays = checkOwn(loaded, configurationsOf(sweeping));
+  const { configurations, isSampled, notes, plays } = await checked(loaded, args);
+  const played = Object.entries(plays);
   if (args.json) {
-    const played = plays.size === 0 ? {} : { plays: Object.fromEntries(plays) };
-    print({ valid: true, issues: [], name, digest: loaded.digest, configurations, ...played });
+    const { digest, document } = loaded;
+    const found = {
+      name: document.name,
+      digest,
+      configurations,
+      ...(played.length > 0 && { plays }),
+    };
+    print({ valid: true, issues: [], ...(args.on !== undefined && { notes }), ...found });
     return;
   }
-  const some = sample === undefined ? `${configurations}` : `looked at ${configurations}`;
+  const some = isSampled ? `looked at ${configurations}` : `${configurations}`;
   const count = configurations === 1 ? "one configuration" : `${some} configurations`;
   const sound = styleText("green", "sound");
   process.stdout.write(`${args.scenario}: ${sound}; ${count}; digest ${loaded.digest}\n`);
-  for (const [file, runs] of plays) {
+  for (const note of notes) process.stdout.write(`${note}\n`);
+  for (const [file, runs] of played) {
     process.stdout.write(`${file}: keeps the contract in ${runs} random runs\n`);
   }
 }

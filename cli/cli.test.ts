@@ -129,6 +129,7 @@ test.each([
   [["cluster", "upp"], /no command `tandem cluster upp`\n.*did you mean "up"\?/],
   [["simulate"], /`tandem simulate` needs <scenario>/],
   [["simulate", "q.yaml", "more"], /`tandem simulate` takes no "more"/],
+  [["check", "q.yaml", "--foo"], /no option --foo\n {2}hint: see `tandem check --help`/],
   [["simulate", "q.yaml", "--wrkers=2"], /no option --wrkers\n.*did you mean "--workers"\?/],
   [["simulate", "q.yaml", "--workers", "0"], /workers/],
   [["simulate", "q.yaml", "--workers", "1000000"], /at most 256.*\n.*processor/],
@@ -458,5 +459,5 @@ test("plan --out writes a scenario that passes check as it is, from its own fold
   expect(page).toMatch(/<p class="answer">fifo: [^<]*<\/p>[\s\S]*<dd>2\.6 per hour<\/dd>/);
   const wrong = await here("plan", path, "--planner", "oracle");
   expect(wrong.code).toBe(2);
-  expect(wrong.stderr).toMatch(/no planner "oracle"[\s\S]*race, inferline, exhaustive/);
+  expect(wrong.stderr).toMatch(/one of race, inferline, exhaustive, got "oracle"/);
 });

@@ -39,7 +39,7 @@ const up: Command = {
     "allow-origin": repeated("web pages of these origins may call it, as https://app.example.org"),
   },
   examples: [
-    ["cluster up scenarios/image-analysis.yaml", "on this machine only"],
+    ["cluster up my-pipeline/scenario.yaml --backend replay", "on this machine only"],
     ["cluster up s.yaml --on inventory.yaml", "workers on the machines of an inventory"],
     ["cluster up s.yaml --record day.csv", "to try today's traffic under another scheduler"],
     ["cluster up s.yaml --host 0.0.0.0 --certs certs --tokens tokens.txt", "for others too"],
@@ -162,7 +162,7 @@ export const CLUSTER: Command = {
   usage: "cluster",
   about: "start, show or stop the real deployment; make what lets people into it",
   examples: [
-    ["cluster up scenarios/image-analysis.yaml", "starts gateway and workers"],
+    ["cluster up s.yaml", "starts gateway and workers"],
     ["cluster status", "what is up in this folder"],
   ],
   commands: [up, status, add, remove, down, certs, token, serve],

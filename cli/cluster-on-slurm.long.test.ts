@@ -52,7 +52,7 @@ interface Status {
   readonly state: {
     readonly id: string;
     readonly supervisorPid: number;
-    readonly gateway: { readonly grpc: string };
+    readonly gateway: { readonly grpc: string; readonly machine: string | null };
     readonly workers: readonly { readonly replica: string; readonly machine: string | null }[];
   };
   readonly now: { readonly replicas: readonly { readonly state: string }[] } | null;
@@ -75,32 +75,34 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
   });
 
   const tandem = (...words: readonly string[]): Promise<Exit> => workplace.start(words).exit;
-  const up = (file: string): Promise<Exit> =>
-    tandem("cluster", "up", "scenario.yaml", "--on", file, "--backend", "replay");
+  const up = (file: string, ...more: readonly string[]): Promise<Exit> =>
+    tandem("cluster", "up", "scenario.yaml", "--on", file, "--backend", "replay", ...more);
 
   function inventory(file: string, settings: object): void {
     writeFileSync(join(workplace.folder, file), JSON.stringify({ kind: "slurm", ...settings }));
   }
 
-  async function status(): Promise<Status> {
-    const { stdout, stderr, code } = await tandem("cluster", "status", "--no-watch", "--json");
+  async function status(...more: readonly string[]): Promise<Status> {
+    const words = ["cluster", "status", "--no-watch", "--json", ...more];
+    const { stdout, stderr, code } = await tandem(...words);
     expect(code, stderr).toBe(0);
     return JSON.parse(stdout);
   }
 
-  async function answered(): Promise<void> {
-    const { state } = await status();
+  async function answered(...token: readonly string[]): Promise<void> {
+    const { state } = await status(...token);
     // A closed loop asks no more than a busy machine can answer.
     const set = "workload={arrivals: closed, clients: 4, requests: 200}";
     const words = ["load", "scenario.yaml", "--set", set, "--url", state.gateway.grpc, "--json"];
+    words.push(...token);
     const { code, stdout, stderr } = await tandem(...words);
     // 3: this machine was too busy to judge latencies by.
     expect([0, 3], stderr).toContain(code);
     expect(JSON.parse(stdout)).toMatchObject({ outcomes: { completed: 200 } });
   }
 
-  async function allAre(state: string): Promise<boolean> {
-    const { now } = await status();
+  async function allAre(state: string, ...token: readonly string[]): Promise<boolean> {
+    const { now } = await status(...token);
     return now?.replicas.every((one) => one.state === state) ?? false;
   }
 
@@ -111,12 +113,13 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     }
   }
 
-  /** Steps of jobs, with their machines, as `12.3 n0`. */
-  const steps = (): readonly string[] =>
+  /** Steps of jobs, with their machines, as `12.3 n0`; of one name only, if it is given. */
+  const steps = (name = ""): readonly string[] =>
     lab
-      .says("squeue", "-h", "-s", "-o", "%i %N")
+      .says("squeue", "-h", "-s", "-o", "%i %N %j")
       .split("\n")
-      .filter((line) => /\.\d+ /.test(line));
+      .filter((line) => /\.\d+ /.test(line) && line.endsWith(name))
+      .map((line) => line.split(" ").slice(0, 2).join(" "));
 
   const processesOf = (deployment: string): readonly string[] =>
     readdirSync("/proc").filter((pid) => {
@@ -155,6 +158,90 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     expect((await tandem("cluster", "down")).code).toBe(0);
     await eventually(() => lab.jobs().length === 0);
     await eventually(() => processesOf(state.id).length === 0);
+  });
+
+  test("runs the gateway as a step too, which comes back, keeps secrets, and ends with the job", async () => {
+    inventory("gateway.yaml", {
+      ...{ partition: "p", gateway: "cpu", leaseS: 10, nodes: { gpu: { gres: "gpu:1" } } },
+    });
+    const { stdout: shown } = await tandem(
+      ...["cluster", "token", "--role", "admin", "--file", "tokens.txt"],
+    );
+    writeFileSync(join(workplace.folder, "token"), shown);
+    const token = ["--token-file", "token"];
+    const hash = workplace.read("tokens.txt").split(" ")[1].trim();
+    const files = ["--record", "day.csv", "--trace", "spans.json"];
+    const { code, stdout, stderr } = await up("gateway.yaml", "--tokens", "tokens.txt", ...files);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(
+      /gateway on n\d\n {2}from your own machine: ssh -N -L (\d+):127.0.0.1:\1/,
+    );
+    const { state } = await status(...token);
+    const places = state.workers.map(({ machine }) => machine);
+    // It shares the machine of the node that it is to be on.
+    expect(places.indexOf(state.gateway.machine)).toBe(2);
+    const [step] = steps("tandem-gateway");
+    expect(step).toMatch(new RegExp(` ${state.gateway.machine}$`));
+    await answered(...token);
+    expect(await fetch(`http://${state.gateway.grpc}`).catch(() => "no HTTP/1")).toBe("no HTTP/1");
+    const rows = (): number => workplace.read("day.csv").trim().split("\n").length - 1;
+    await eventually(() => rows() >= 200);
+    await eventually(() => workplace.has("spans.json"));
+    for (const pid of processesOf(state.id)) {
+      expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).not.toMatch(/tandem_|PRIVATE KEY/);
+      expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).not.toContain(hash);
+    }
+    expect(workplace.read(".tandem/supervisor.log")).toContain("Slurm job ");
+    expect(
+      workplace.read(".tandem/supervisor.log") + workplace.read(".tandem/gateway.log"),
+    ).not.toContain(hash);
+
+    lab.says("scancel", "--signal=KILL", step.split(" ")[0]);
+    await eventually(
+      () => steps("tandem-gateway").length === 1 && steps("tandem-gateway")[0] !== step,
+    );
+    await eventually(async () => {
+      const { code: alive } = await tandem("cluster", "status", "--no-watch", ...token);
+      return alive === 0;
+    });
+    await eventually(() => allAre("up", ...token));
+    await answered(...token);
+
+    // As at the time limit of the job.
+    lab.says("scancel", ...lab.jobs());
+    await eventually(async () => {
+      const { stdout: gone } = await tandem("cluster", "status", "--no-watch", ...token);
+      return gone.includes("no cluster is up");
+    });
+    await eventually(() => processesOf(state.id).length === 0 && lab.clients().length === 0);
+    expect(workplace.read(".tandem/supervisor.log")).toMatch(
+      /Slurm job \d+ has ended: the deployment/,
+    );
+    expect(rows()).toBeGreaterThanOrEqual(400);
+  });
+
+  test("asks once for what the largest of several configurations needs", async () => {
+    const larger = { first: 2, second: 3 };
+    const placement = SCENARIO.cluster.placement.map((one) => ({ ...one, replicas: 2 }));
+    placement[1].replicas = 3;
+    const cpu = { ...SCENARIO.cluster.nodes[1], devices: { core: 3 } };
+    const cluster = { nodes: [SCENARIO.cluster.nodes[0], cpu], replicas: larger, placement };
+    const point = Object.fromEntries(Object.entries(cluster).map(([k, v]) => [`cluster.${k}`, v]));
+    const workload = { arrivals: "poisson", ratePerS: 20, requests: 40 };
+    const validation = { points: [{ scheduler: "fifo" }, point], backend: "replay", repeats: 3 };
+    const scenario = { ...SCENARIO, workload, validation };
+    writeFileSync(join(workplace.folder, "two.yaml"), stringify(scenario));
+    const { code, stderr, stdout } = await tandem(
+      "validate",
+      "two.yaml",
+      "--on",
+      "slurm.yaml",
+      "--json",
+    );
+    expect([0, 3], stderr).toContain(code);
+    expect(JSON.parse(stdout).configurations).toHaveLength(2);
+    expect(stderr.match(/Slurm job \d+: /g), stderr).toHaveLength(1);
+    expect(lab.jobs()).toEqual([]);
   });
 
   test("ends its job when its supervisor is killed", async () => {

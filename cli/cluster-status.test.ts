@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../cluster/deploy/state.ts";
 import { WindowSum } from "../cluster/observe/gateway-counts.ts";
 import type { GatewayStatus } from "../core/gateway-status.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { nextStep } from "./cluster.ts";
 import { statusText } from "./cluster-status.ts";
 
 const now: GatewayStatus = {
@@ -63,4 +65,15 @@ it("a sum of the last seconds forgets what is older, and leaves the present seco
   expect(sum.total(99.5e6, 10)).toBe(10);
   expect(sum.total(105e6, 10)).toBe(5);
   expect(sum.total(200e6, 10)).toBe(0);
+});
+
+it("the next command of `up` loads it with the same values", () => {
+  const set = ["workload.ratePerS=5", "scheduler={preset: edf}"];
+  const args = { scenario: "my s.yaml", set, json: false, certs: "certs" };
+  const workload = { arrivals: "poisson", ratePerS: 5, durationS: 600 } as const;
+  const next = nextStep(args, { workload } as ScenarioDocument, status.state);
+  expect(next).toBe(
+    "next: npx tandem load 'my s.yaml' --url 127.0.0.1:8001 --set workload.ratePerS=5 " +
+      "--set 'scheduler={preset: edf}' --certs certs --duration 30",
+  );
 });

@@ -1,8 +1,7 @@
 /** The state of a cluster as tables of pipelines and replicas, as wide as the terminal; once or live. */
 
-import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
-import { clusterNow } from "../library/cluster.ts";
+import { type ClusterState, type ClusterStatus, cluster } from "../library/index.ts";
 import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
 
 /** A narrow terminal loses the last columns first. */
@@ -131,7 +130,7 @@ export async function watchStatus(
   let status: ClusterStatus | null = null;
   try {
     while (!stopped) {
-      status = await clusterNow({ tokenFile });
+      status = await cluster.status({ tokenFile });
       text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
       stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
       if (status === null) break;

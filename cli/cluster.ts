@@ -1,17 +1,16 @@
 /** `tandem cluster …`: the real deployment of this working directory, and its certificates and tokens. */
-import type { ClusterEnd, ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
+import { hostname } from "node:os";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { Fault } from "../core/fault.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import {
+  type ClusterEnd,
+  type ClusterState,
+  type ClusterStatus,
   type ClusterUpOptions,
-  clusterAdd,
-  clusterNow,
-  clusterOff,
-  clusterOn,
-  clusterRemove,
-} from "../library/cluster.ts";
-import { shellWord } from "../library/provenance.ts";
+  cluster,
+  repeatCommand,
+  type ScenarioDocument,
+} from "../library/index.ts";
 import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
 import { columns } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -27,26 +26,22 @@ export interface ClusterArguments {
 }
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
-  const loaded = await loadScenario(args, { requireTimes: true });
-  const state = await clusterOn(loaded, { ...args, origins: args.allowOrigin });
+  const loaded = await loadScenario(args);
+  const state = await cluster.up(loaded, { ...args, origins: args.allowOrigin });
   print(args.json, state, `${stateText(state)}\n${nextStep(args, loaded.document, state)}`);
 }
 
 /** A first load test is short. */
 const FIRST_LOAD_S = 30;
 
-function nextStep(
-  { scenario, certs }: ClusterUpArguments,
+export function nextStep(
+  { scenario, set, certs }: ClusterUpArguments,
   { workload }: ScenarioDocument,
   { gateway }: ClusterState,
 ): string {
   const isLong = "durationS" in workload && (workload.durationS ?? 0) > FIRST_LOAD_S;
-  const words = [
-    ...["npx tandem load", shellWord(scenario), "--url", gateway.grpc],
-    ...(certs === undefined ? [] : ["--certs", shellWord(certs)]),
-    ...(isLong ? ["--duration", FIRST_LOAD_S] : []),
-  ];
-  return `next: ${words.join(" ")}`;
+  const duration = isLong ? FIRST_LOAD_S : undefined;
+  return `next: ${repeatCommand("load", scenario, { url: gateway.grpc, set, certs, duration })}`;
 }
 
 export interface ClusterStatusArguments extends ClusterArguments {
@@ -57,7 +52,7 @@ export interface ClusterStatusArguments extends ClusterArguments {
 /** Throws Fault("cluster-failure") when the gateway of a cluster that is up does not answer. */
 export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
   const { json, tokenFile, watch = process.stdout.isTTY === true && !json } = args;
-  const status = watch ? await watchStatus(tokenFile) : await clusterNow({ tokenFile });
+  const status = watch ? await watchStatus(tokenFile) : await cluster.status({ tokenFile });
   if (!watch) print(json, status, statusText(status, columns()));
   if (status === null || status.alive) return;
   throw new Fault(
@@ -83,7 +78,7 @@ export interface ClusterAddArguments extends ClusterArguments {
 
 export async function clusterAddCommand(args: ClusterAddArguments): Promise<void> {
   const { task, node, json, tokenFile } = args;
-  const added = await clusterAdd(task, { node, tokenFile });
+  const added = await cluster.add(task, { node, tokenFile });
   print(json, added, `${added.name} is up at ${added.address}`);
 }
 
@@ -93,12 +88,12 @@ export interface ClusterRemoveArguments extends ClusterArguments {
 
 export async function clusterRemoveCommand(args: ClusterRemoveArguments): Promise<void> {
   const { replica, json, tokenFile } = args;
-  await clusterRemove(replica, { tokenFile });
+  await cluster.remove(replica, { tokenFile });
   print(json, { name: replica }, `${replica} is gone; its last batch ran to its end`);
 }
 
 export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {
-  const end = await clusterOff();
+  const end = await cluster.down();
   print(json, end?.state ?? null, end === null ? "nothing was up" : endText(end));
   if (end === null || end.leftovers.unknown.length === 0) return;
   throw new Fault("cluster-failure", "not every machine could be asked what it still runs", {
@@ -119,8 +114,12 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
       ? `  ${replica} at ${address}, pid ${pid}`
       : `  ${replica} on ${machine}, at ${address}`,
   );
+  const [http, grpc] = [new URL(gateway.http).port, gateway.grpc.split(":").at(-1)];
+  const forward = (port: string | undefined): string => `-L ${port}:127.0.0.1:${port}`;
+  const away = `  from your own machine: ssh -N ${forward(http)} ${forward(grpc)} ${hostname()}`;
   return [
     `${scenario} on the ${backend} backend: web page and REST ${gateway.http}/, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
+    ...(gateway.machine === null ? [] : [away]),
     ...lines,
   ].join("\n");
 }

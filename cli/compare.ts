@@ -1,8 +1,7 @@
 /** `tandem compare`: the results of two or more folders, each against the first. */
-import { compareResults } from "../core/compare-results.ts";
+import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
-import type { ResultsDocument } from "../core/results.ts";
-import { readDocuments } from "../reports/read-documents.ts";
+import { compare as comparedWith, type ResultsComparison } from "../library/index.ts";
 import {
   formatError,
   formatNumber,
@@ -21,7 +20,7 @@ interface CompareArguments {
   readonly json: boolean;
 }
 
-type Compared = ReturnType<typeof compareResults> & { readonly after: string };
+type Compared = ResultsComparison & { readonly after: string };
 
 export async function compare(args: CompareArguments): Promise<void> {
   const [before, ...others] = args.directories;
@@ -30,40 +29,15 @@ export async function compare(args: CompareArguments): Promise<void> {
       hint: "tandem compare out/before out/after",
     });
   }
-  const margin = marginOf(args);
-  const base = await resultsOf(before);
+  const margin = marginOf(args) ?? DEFAULT_MARGIN;
   const found: Compared[] = [];
   for (const after of others) {
-    const other = await resultsOf(after);
-    refuseOtherDraws(before, base, after, other);
-    found.push({ after, ...compareResults(base, other, margin) });
+    found.push({ after, ...(await comparedWith(before, after, { margin })) });
   }
   const text = args.json
     ? JSON.stringify({ schema: "tandem/comparison@1", before, margin, comparisons: found })
     : found.map((one) => compared(before, one, margin, args.all)).join("\n\n");
   process.stdout.write(`${text}\n`);
-}
-
-async function resultsOf(directory: string): Promise<ResultsDocument> {
-  return (await readDocuments(directory)).results;
-}
-
-/** Pairs need the same requests on both sides. */
-function refuseOtherDraws(
-  before: string,
-  base: ResultsDocument,
-  after: string,
-  other: ResultsDocument,
-): void {
-  if (base.seed !== other.seed) {
-    throw new Fault(
-      "invalid-input",
-      `${before} has seed ${base.seed}, ${after} seed ${other.seed}`,
-      {
-        hint: `replications are compared in pairs: simulate again with --seed ${base.seed}`,
-      },
-    );
-  }
 }
 
 function compared(before: string, one: Compared, margin: number, all: boolean): string {

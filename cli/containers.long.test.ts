@@ -158,6 +158,36 @@ describe.skipIf(!isHere)("containers", () => {
   );
 
   test(
+    "hold the gateway too, which comes back at the same address",
+    async () => {
+      const on = (more: string): string =>
+        `kind: docker\nimage: tandem-worker:test\ngateway: here\n${more}machines: { here: {} }\n`;
+      write("gateway.yaml", on(""));
+      const up = await tandem("cluster", "up", "s.yaml", "--on", "gateway.yaml", "--json");
+      expect(up.code, up.stderr).toBe(0);
+      const { gateway } = JSON.parse(up.stdout);
+      expect(gateway.machine).toBe("here");
+      const own = (): string => docker.containers().find((name) => name.includes("gateway")) ?? "";
+      const first = own();
+      expect(first).not.toBe("");
+      await answers200("--url", gateway.grpc);
+      docker.crash(first);
+      await eventually("the gateway's container is replaced", async () => {
+        if (own() === first || own() === "") return false;
+        return (await tandem("cluster", "status", "--json")).code === 0;
+      });
+      await answers200("--url", gateway.grpc);
+      expect((await tandem("cluster", "down")).code).toBe(0);
+      expect(docker.containers()).toEqual([]);
+      write("apart.yaml", on("network: apart\n"));
+      const apart = await tandem("check", "s.yaml", "--on", "apart.yaml");
+      expect(apart.code).toBe(2);
+      expect(apart.stderr).toContain("a gateway on here has no way to the workers on here");
+    },
+    PATIENCE_MS * 2,
+  );
+
+  test(
     "run a real model, whose file they mount",
     async () => {
       write("real.yaml", REAL);

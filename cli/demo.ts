@@ -27,8 +27,9 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
+import { checkHost, HOST_CHECK_S } from "../library/check-host.ts";
 import { inputsOf } from "../library/scenario.ts";
-import { checkHost, HOST_CHECK_S, secondsBefore } from "../library/validate.ts";
+import { secondsBefore } from "../library/validate.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels } from "../models/store.ts";
@@ -37,12 +38,12 @@ import { headlines } from "../reports/tables/headlines.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
-import { interruptSignal, printFailure } from "./failure.ts";
+import { printFailure, untilInterrupted } from "./failure.ts";
 import { writeSchema } from "./init.ts";
 import { duration } from "./progress.ts";
 import { report } from "./report.ts";
 import { loadScenario } from "./scenario-file.ts";
-import { simulate } from "./simulate.ts";
+import { askedSweep, sweepAnd } from "./simulate.ts";
 import { validate } from "./validate.ts";
 
 export interface DemoArguments {
@@ -101,9 +102,12 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
     await fitToMachine(scenario, await calibrate(args));
     return await budgetOf(scenario);
   });
-  await step("simulate 3 schedulers × 4 shapes × 3 loads", 5, () =>
-    simulate({ scenario, set: [], json: false, yes: false, out, quiet: true }),
-  );
+  await step("simulate 3 schedulers × 4 shapes × 3 loads", 5, async () => {
+    const { loaded, options } = await askedSweep({
+      ...{ scenario, set: [], json: false, yes: false, out },
+    });
+    await sweepAnd(loaded, options, () => undefined);
+  });
   const failure = await step("validate on real worker processes", budgetS, () =>
     validate({ scenario, set: [], json: false, out, budget: `${budgetS}s`, ...pictures }).then(
       () => null,
@@ -118,13 +122,8 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
 
 /** A warning where the host is not fit: the demo goes on, and its verdict says so again. */
 async function sayHost(): Promise<void> {
-  const interrupt = interruptSignal();
-  try {
-    const lines = await checkHost(false, interrupt.signal);
-    process.stderr.write(lines.length === 0 ? "fit\n" : `${lines.join("\n")}\n`);
-  } finally {
-    interrupt.dispose();
-  }
+  const lines = await untilInterrupted((signal) => checkHost(false, signal));
+  process.stderr.write(lines.length === 0 ? "fit\n" : `${lines.join("\n")}\n`);
 }
 
 /** Two writes: how long to run follows from the scenario with its loads and branches. */
@@ -151,7 +150,7 @@ async function budgetOf(scenario: string): Promise<number> {
 }
 
 function loaded(scenario: string): Promise<LoadedScenario> {
-  return loadScenario({ scenario, set: [] }, { requireTimes: true });
+  return loadScenario({ scenario, set: [] });
 }
 
 /** As the report begins. */

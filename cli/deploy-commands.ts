@@ -39,7 +39,7 @@ const compose: Command = {
     user: text("uid:gid of every process; default: yours, or 10001:10001 for root"),
   },
   examples: [
-    ["deploy compose scenarios/image-analysis.yaml --out lab", "then: cd lab; docker compose up"],
+    ["deploy compose s.yaml --out lab", "then: cd lab; docker compose up"],
     ["deploy compose s.yaml --backend replay --cores 0-7", "replayed times, on cores of their own"],
   ],
   run: async (args) => (await import("./deploy.ts")).deployCompose(args),

@@ -3,6 +3,7 @@ import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { VERSION } from "../build/version.ts";
 import {
   type ComposeOptions,
   composeIssues,
@@ -32,9 +33,9 @@ import { writeCertificates } from "../cluster/security/certificate-files.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
+import { shellWord } from "../core/shell-word.ts";
+import { repeatCommand } from "../library/index.ts";
 import { tryOutOwn } from "../library/own-scheduler.ts";
-import { shellWord } from "../library/provenance.ts";
-import { VERSION } from "../library/version.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { printWarning } from "./failure.ts";
@@ -106,11 +107,12 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
     ...{ workers: rendered.workers, images, notes: rendered.notes },
   };
   const here = relative(process.cwd(), directory);
+  const url = `${args.host}:${args.port + 1}`;
   report(args, document, [
     `wrote ${written.join(", ")} and certs/ to ${directory}: a gateway and ${rendered.workers.length} workers`,
     ...buildLines(args, ["gateway", "worker", "load"]),
     `start:  docker compose -f ${shellWord(join(here, file))} up -d --wait`,
-    `drive:  npx tandem load ${shellWord(args.scenario)} --url ${args.host}:${args.port + 1} --certs ${shellWord(join(here, "certs"))}`,
+    `drive:  ${repeatCommand("load", args.scenario, { url, set: args.set, certs: join(here, "certs") })}`,
   ]);
 }
 
@@ -159,7 +161,7 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
 }
 
 async function planned(args: DeployArguments) {
-  const loaded = await loadScenario(args, { requireTimes: true });
+  const loaded = await loadScenario(args);
   tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   checkAmounts(args);
   const plan = planContainers(loaded.document, {

@@ -1,9 +1,5 @@
 /** `tandem explain`: where the gaps of a validation come from. */
-import { logFile } from "../calibration/evidence.ts";
-import { type Explanation, PARTS } from "../calibration/explain.ts";
-import type { RunEstimate } from "../core/results.ts";
-import { explain as explained, readEvidence, readLog } from "../library/explain.ts";
-import { observeLog, observeReplication, writeTrace } from "../library/run-trace.ts";
+import { type Explanation, explain as explained, trace as traced } from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
 import { columns } from "./command-line.ts";
@@ -18,7 +14,10 @@ export interface ExplainArguments {
 
 export async function explain({ directory, json, trace }: ExplainArguments): Promise<void> {
   const explanations = await explained(directory);
-  if (trace !== undefined) await traceFirstRun(directory, trace);
+  if (trace !== undefined) {
+    await traced(directory, trace);
+    process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
+  }
   if (json) {
     const document = { schema: "tandem/explanation@1", configurations: explanations };
     process.stdout.write(`${JSON.stringify(document)}\n`);
@@ -28,19 +27,6 @@ export async function explain({ directory, json, trace }: ExplainArguments): Pro
   process.stdout.write(explanations.map((one) => `${explanationText(one, width)}\n`).join("\n"));
 }
 
-/** Both worlds' first run of the first configuration. */
-async function traceFirstRun(directory: string, trace: string): Promise<void> {
-  const { inputs, configurations } = await readEvidence(directory);
-  const [{ document, runs }] = configurations;
-  const log = readLog(directory, logFile(0, 0));
-  const { run } = observeReplication(document, inputs, runs[0].replication);
-  await writeTrace(trace, [
-    { name: "measured", run: observeLog(log, document, inputs) },
-    { name: "simulated", run },
-  ]);
-  process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
-}
-
 function explanationText(explanation: Explanation, width: number): string {
   const { id, runs, predictedMs, measuredMs, gapMs, parts, figures } = explanation;
   const { verdict, sentence, unknown } = explanation;
@@ -48,7 +34,10 @@ function explanationText(explanation: Explanation, width: number): string {
     {
       caption: "",
       headings: ["part of the gap", "ms", "±"],
-      rows: [...PARTS.map((part) => row(part, parts[part])), row("predicted − measured", gapMs)],
+      rows: [
+        ...Object.entries(parts).map(([part, own]) => row(part, own)),
+        row("predicted − measured", gapMs),
+      ],
     },
     width,
   );
@@ -80,6 +69,8 @@ function explanationText(explanation: Explanation, width: number): string {
     ...unknown.map((line) => `  ${wrapped(line, width - 4).replaceAll("\n", "\n    ")}`),
   ].join("\n");
 }
+
+type RunEstimate = Explanation["gapMs"];
 
 function row(text: string, estimate: RunEstimate) {
   const { mean } = estimate;

@@ -1,27 +1,9 @@
 /** How a command ends early: failures with their text on stderr and exit code, warnings, and Ctrl-C. */
 import { styleText } from "node:util";
 import { withSourcePlaces } from "../build/source-places.ts";
-import { FAULTS, Fault, type Issue } from "../core/fault.ts";
-
-const REFUSALS =
-  /^(EACCES|EBUSY|EDQUOT|EEXIST|EFBIG|EIO|EISDIR|ELOOP|EMFILE|ENAMETOOLONG|ENOENT|ENOSPC|ENOTDIR|EPERM|EROFS)$/;
-
-/** A refusal of the system, such as a full disk, is no bug. */
-function known(error: unknown): unknown {
-  const code = error instanceof Error && "syscall" in error && "code" in error ? error.code : "";
-  if (!REFUSALS.test(String(code))) return error;
-  const hint = /^(EDQUOT|EFBIG|EIO|EMFILE|ENOSPC)$/.test(String(code))
-    ? "what is finished is kept: once there is room, run the command again"
-    : "name another file or folder, or free this one; what is finished is kept";
-  return new Fault("usage", (error as Error).message, { hint, cause: error });
-}
+import { Fault, type Issue, known } from "../core/fault.ts";
 
 const TO_STDERR = { stream: process.stderr };
-
-export function exitCodeOf(thrown: unknown): number {
-  const error = known(thrown);
-  return error instanceof Fault ? FAULTS[error.code].exit : 1;
-}
 
 export function printFailure(thrown: unknown): void {
   const error = known(thrown);
@@ -49,13 +31,15 @@ function issueLine({ file, line, path, message, hint }: Issue): string {
   return `${where}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
-/** Ctrl-C and SIGTERM as an abort signal: the first asks to stop, the second stops at once. */
-interface Interrupt {
-  readonly signal: AbortSignal;
-  dispose(): void;
-}
-
-export function interruptSignal(): Interrupt {
+/**
+ * Runs work under a signal that Ctrl-C and SIGTERM abort: the first asks to stop, the second stops at once.
+ * Work that an abort has ended is Fault("interrupted"), which ends in what `kept` tells unless the work's own does.
+ */
+export async function untilInterrupted<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  kept: () => string = () => ": nothing is kept",
+  hint?: string,
+): Promise<T> {
   const controller = new AbortController();
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(130);
@@ -64,11 +48,15 @@ export function interruptSignal(): Interrupt {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  return {
-    signal: controller.signal,
-    dispose: () => {
-      process.off("SIGINT", onSignal);
-      process.off("SIGTERM", onSignal);
-    },
-  };
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    const isSaid = error instanceof Fault && error.code === "interrupted";
+    if (!controller.signal.aborted || isSaid) throw error;
+    const more = hint === undefined ? {} : { hint };
+    throw new Fault("interrupted", `interrupted${kept()}`, more);
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
 }

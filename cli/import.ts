@@ -1,73 +1,36 @@
 /** `tandem import`: times that another tool measured become a profile. */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
-import {
-  type CsvColumns,
-  type ForeignFormat,
-  readForeignTimes,
-} from "../calibration/foreign-times.ts";
-import { importedProfile } from "../calibration/imported-profile.ts";
 import { Fault } from "../core/fault.ts";
-import { unreadable } from "../library/scenario.ts";
+import { type ImportOptions, importTimes as imported } from "../library/index.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 
-interface ImportArguments {
+type CsvColumns = NonNullable<ImportOptions["csv"]>;
+
+interface ImportArguments extends Pick<ImportOptions, "model" | "device" | "format" | "batch"> {
   readonly file: string;
-  readonly model?: string;
-  readonly device?: string;
-  readonly format?: ForeignFormat;
-  readonly batch?: number;
   readonly columns?: string;
   readonly unit?: CsvColumns["unit"];
   readonly out?: string;
   readonly json: boolean;
 }
 
-export function importTimes(args: ImportArguments): void {
-  const bytes = contentOf(args.file);
-  const csv = csvColumns(args);
-  const { format, batch } = args;
-  if (batch !== undefined && !(Number.isInteger(batch) && batch > 0)) {
-    throw new Fault("usage", `--batch: expected a whole number above 0, got ${batch}`);
-  }
-  const times = readForeignTimes({ file: args.file, text: bytes.toString(), format, batch, csv });
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  const profile = importedProfile(times, {
-    model: named("model", args.model, times.model),
-    device: named("device", args.device, times.device),
-    source: `${basename(args.file)}, SHA-256 ${sha256}`,
-    date: new Date().toISOString(),
-  });
+export async function importTimes(args: ImportArguments): Promise<void> {
+  const { file, json, out } = args;
+  const { profile, format, notes } = await imported(file, { ...args, csv: csvColumns(args) });
   const text = JSON.stringify(profile, null, 2);
-  if (args.out !== undefined) writeAtomically(args.out, `${text}\n`);
-  if (args.json || args.out === undefined) {
+  if (out !== undefined) writeAtomically(out, `${text}\n`);
+  if (json || out === undefined) {
     process.stdout.write(`${text}\n`);
     return;
   }
   const sizes = profile.batches.map(({ batch: size }) => size);
   const [{ meanUs }] = profile.batches;
   const lines = [
-    `${profile.provenance.model} on ${profile.provenance.device}, from ${times.format}`,
+    `${profile.provenance.model} on ${profile.provenance.device}, from ${format}`,
     `batch sizes ${sizes.length > 8 ? `${sizes[0]} to ${sizes[sizes.length - 1]} (${sizes.length})` : sizes.join(", ")}; batch ${sizes[0]} takes ${(meanUs / 1000).toPrecision(4)} ms`,
-    ...times.notes.map((note) => `note: ${note}`),
-    `wrote ${args.out}; name it in the scenario: models: { NAME: { profile: ${args.out} } }`,
+    ...notes.map((note) => `note: ${note}`),
+    `wrote ${out}; name it in the scenario: models: { NAME: { profile: ${out} } }`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
-}
-
-function contentOf(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw unreadable(file, cause, "give the file that the tool wrote");
-  }
-}
-
-function named(what: "model" | "device", given: string | undefined, found: string | null): string {
-  const name = given ?? found;
-  if (name !== null) return name;
-  throw new Fault("usage", `the file does not name the ${what}`, { hint: `add --${what} NAME` });
 }
 
 /** `time=latency,batch=size`. */

@@ -6,15 +6,16 @@ import { afterAll, describe, expect, test } from "vitest";
 import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
+import { scenario as read } from "../library/index.ts";
 import { init } from "./init.ts";
-import { loadScenario, loadScenarioText } from "./scenario-file.ts";
+import { loadScenario } from "./scenario-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem init "));
 afterAll(() => rmSync(folder, { recursive: true }));
 init({ directory: folder, json: false });
 const scenario = join(folder, "scenario.yaml");
 const text = readFileSync(scenario, "utf8");
-const loaded = await loadScenario({ scenario, set: [] }, { requireTimes: true });
+const loaded = await loadScenario({ scenario, set: [] });
 
 describe("the scenario of `tandem init`", () => {
   test("sweeps schedulers, shapes and shares of the smallest shape's capacity", () => {
@@ -47,8 +48,7 @@ describe("the scenario of `tandem init`", () => {
   test("has a scheduler in its comments that may take the place of the one above", async () => {
     const shown = /# {3}scheduler:\n(?:# {5}.*\n)+/.exec(text)?.[0] ?? "";
     const changed = text.replace(/^scheduler: fifo\n/m, shown.replace(/^# {3}/gm, ""));
-    const args = { scenario, set: [] };
-    const { document } = await loadScenarioText(changed, args, { requireTimes: true });
+    const { document } = await read(changed, {}, { directory: folder });
     expect(document.scheduler).toMatchObject({ routing: "power-of-two", ordering: "edf" });
   });
 

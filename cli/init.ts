@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
 import { scenarioTemplate } from "../core/scenario/template.ts";
-import { shellWord } from "../library/provenance.ts";
+import { shellWord } from "../core/shell-word.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../core/fault.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
-import { loadWorkload, type WorkloadArguments } from "./load.ts";
+import { patient } from "../library/load.ts";
+import { loadWorkload, namingOptions, type WorkloadArguments } from "./load.ts";
 
 const folder = temporaryFolder("load-workload");
 
@@ -23,8 +24,10 @@ function scenario(workload: object): string {
   return file;
 }
 
-const workloadOf = async (options: Partial<WorkloadArguments>) =>
-  (await loadWorkload({ set: [], ...options }, "endpoint")).document.workload;
+const workloadOf = async (options: Partial<WorkloadArguments>) => {
+  const args = { set: [], ...options };
+  return patient(await namingOptions(args, () => loadWorkload(args))).document.workload;
+};
 
 describe("how long clients wait", () => {
   const client = { timeoutMs: 5, retries: 1 };

@@ -1,52 +1,46 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
 import { parseDocument } from "yaml";
 import { loadReportText } from "../cluster/load/load-report.ts";
+import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
-import { expectedRequests } from "../core/arrivals/extent.ts";
 import { Fault, type Issue } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
 import { MOST_S } from "../core/scenario/schema/common.ts";
 import { workloadSchema } from "../core/scenario/schema/workload.ts";
-import type { WorkloadDocument } from "../core/scenario/schema.ts";
-import { endpointScenario, patient, sendLoad } from "../library/load.ts";
-import { repeatCommand } from "../library/provenance.ts";
-import { refuseOverload, refuseRate } from "../library/refuse-overload.ts";
-import { scenarioText } from "../library/scenario.ts";
+import {
+  endpoint,
+  type LoadMeasurement,
+  type LoadOptions,
+  type Overrides,
+  repeatCommand,
+  type Scenario,
+  type ScenarioDocument,
+  scenarioText,
+  load as sent,
+} from "../library/index.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
+import { untilInterrupted } from "./failure.ts";
 import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
-import { type Course, progress } from "./progress.ts";
-import { loadScenario, loadScenarioText, type ScenarioArguments } from "./scenario-file.ts";
+import { type Course, type Progress, progress } from "./progress.ts";
+import { assignedBy, loadScenario, NAMED, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface LoadArguments extends WorkloadArguments {
+type WorkloadDocument = ScenarioDocument["workload"];
+
+export interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
   readonly json: boolean;
-  readonly url: string;
-  readonly model?: string;
-  readonly images?: string;
-  readonly inputs?: string;
-  readonly body?: string;
-  readonly contentType?: string;
-  readonly method?: string;
   readonly stream?: boolean;
-  readonly connections: number;
-  readonly warmUp: boolean;
-  readonly certs?: string;
-  readonly ca?: string;
-  readonly tokenFile?: string;
 }
 
 export async function load(args: LoadArguments): Promise<void> {
-  const loaded = await loadWorkload(args, args.model ?? "endpoint");
-  const { workload, run } = loaded.document;
-  const shown = loadProgress(workload, expectedRequests(workload));
-  const { report, errors } = await sendLoad(loaded, {
-    ...args,
-    streamed: args.stream,
-    onEnded: (ended) => shown.update({ ended }),
-  }).finally(() => shown.stop());
-  const command = repeatCommand("load", { ...args, seed: run.seed, extra: flagsOf(args) });
+  const { loaded, measurement } = await namingOptions(args, async () => {
+    const loaded = await loadWorkload(args, args.model);
+    return { loaded, measurement: await sendWorkload(loaded, args) };
+  });
+  const { errors, ...report } = measurement;
+  const { seed } = loaded.document.run;
+  const command = repeatCommand("load", args.scenario, { seed, set: args.set, ...optionsOf(args) });
   if (args.json) {
     const { capacity } = loaded;
-    const head = { schema: "tandem/load@1", url: args.url, seed: run.seed, command, capacity };
+    const head = { schema: "tandem/load@1", url: args.url, seed, command, capacity };
     process.stdout.write(`${JSON.stringify({ ...head, ...report, errors })}\n`);
   } else {
     const lines = [loadReportText(report), capacityText(loaded.capacity)];
@@ -62,17 +56,20 @@ export async function load(args: LoadArguments): Promise<void> {
   }
 }
 
-/** By requests, or by seconds when the number of requests is unknown. */
-function loadProgress(workload: WorkloadDocument, requests: number) {
-  const seconds = "durationS" in workload ? workload.durationS : undefined;
-  if (workload.arrivals !== "closed" || seconds === undefined || workload.requests !== undefined) {
-    const shown = progress("load", { total: requests, ...courseOf(workload) });
-    return { ...shown, update: ({ ended }: { ended: number }) => shown.update(ended) };
-  }
-  const shown = progress("load, seconds", { total: Math.ceil(seconds) });
-  const startMs = performance.now();
-  const elapsed = (): number => Math.min(seconds, Math.floor((performance.now() - startMs) / 1000));
-  return { ...shown, update: () => shown.update(elapsed()) };
+function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasurement> {
+  const { workload } = loaded.document;
+  const isBySeconds = workload.arrivals === "closed" && workload.requests === undefined;
+  let shown: Progress | undefined;
+  return untilInterrupted((signal) =>
+    sent(loaded, {
+      ...{ ...args, streamed: args.stream, signal },
+      onProgress: ({ done, total }) => {
+        const label = isBySeconds ? "load, seconds" : "load";
+        shown ??= progress(label, { total, ...courseOf(workload) });
+        shown.update(done);
+      },
+    }).finally(() => shown?.stop()),
+  );
 }
 
 /** Where the rate changes, the pace so far does not tell how long the rest takes. */
@@ -82,67 +79,55 @@ function courseOf(workload: WorkloadDocument): Pick<Course, "timeOf"> {
   return { timeOf: (done) => Math.min(durationS, changingTimeOf(workload)(done) / 1e6) };
 }
 
-/** The given options besides the scenario's, as they were typed. */
-function flagsOf(args: LoadArguments): string[] {
+/** The given options besides the scenario's. */
+function optionsOf(args: LoadArguments): Readonly<Record<string, unknown>> {
   const said: Readonly<Record<string, unknown>> = { ...args };
-  return Object.keys(LOAD_OPTIONS).flatMap((name) => {
-    const value = said[name.replace(/-[a-z]/g, ([, letter]) => letter.toUpperCase())];
-    if (["set", "seed", "json"].includes(name) || value === undefined || value === false) return [];
-    return value === true ? [`--${name}`] : [`--${name}`, String(value)];
-  });
+  const names = Object.keys(LOAD_OPTIONS).map((name) =>
+    name.replace(/-[a-z]/g, ([, letter]) => letter.toUpperCase()),
+  );
+  const own = names.filter((name) => !["set", "seed", "json"].includes(name));
+  return Object.fromEntries(own.map((name) => [name, said[name]]));
 }
 
 export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario">, WorkloadOptions {
   readonly scenario?: string;
 }
 
-/**
- * `endpoint` names what is driven, where no scenario does. Rejects with a Fault, also where no load
- * generator can send that much.
- */
-export async function loadWorkload(
-  args: WorkloadArguments,
-  endpoint: string,
-): Promise<LoadedScenario> {
-  const { scenario: file = NO_FILE, rate } = args;
-  try {
-    if (rate !== undefined) refuseRate(file, RATE_PATH, rate);
-    const loaded = patient(await read(args, endpoint));
-    refuseOverload(loaded);
-    return loaded;
-  } catch (error) {
-    throw error instanceof Fault ? namingOptions(error, args, args.set) : error;
-  }
-}
-
-async function read(args: WorkloadArguments, endpoint: string): Promise<LoadedScenario> {
+/** The scenario's workload under the options, or one of the options alone. */
+export async function loadWorkload(args: WorkloadArguments, name?: string): Promise<Scenario> {
+  const { scenario, arrivals, rate, clients, duration } = args;
+  if (rate !== undefined && rate > LOAD_BOUNDS.ratePerS) throw tooFast(rate);
   const overrides = overridesOf(args);
-  if (args.scenario !== undefined) {
-    const { scenario, set, ...rest } = args;
-    const options = Object.entries(overrides).map(([path, value]) => `${path}=${value}`);
-    const all = [...shorterWarmUp(scenario, args.duration), ...options, ...set];
-    return loadScenario({ ...rest, scenario, set: all }, { requireTimes: true });
+  if (scenario !== undefined) {
+    const shorter = shorterWarmUp(scenario, duration);
+    return loadScenario({ ...args, scenario }, { overrides: { ...shorter, ...overrides } });
   }
-  const { arrivals, rate, clients } = args;
   const kind = arrivals ?? (clients !== undefined ? "closed" : "poisson");
   if (arrivals === undefined && rate === undefined && clients === undefined) {
     throw new Fault("usage", "nothing says how much load: give a scenario, --rate or --clients", {
       hint: "as `tandem load --url http://127.0.0.1:8080/x --rate 50 --duration 10`",
     });
   }
-  const scenario = endpointScenario(endpoint, { arrivals: kind, ...extentOf(args, kind) });
-  const text = JSON.stringify(scenario);
-  const named = { ...args, scenario: NO_FILE };
-  // The capacity of an endpoint is unknown.
-  return loadScenarioText(text, named, { requireTimes: true, overrides, capacityOf: () => null });
+  const workload = { arrivals: kind, ...extentOf(args, kind) };
+  const options = { ...NAMED, file: NO_FILE, name };
+  return endpoint(workload, { ...overrides, ...assignedBy(args) }, options);
+}
+
+/** Said before the scenario is read, whose checks speak of its many requests. */
+function tooFast(rate: number): Fault {
+  const hint = "one process sends no more; share a load among generators on several machines";
+  const message = `expected at most ${inDigits(LOAD_BOUNDS.ratePerS)} a second, got ${rate}`;
+  return new Fault("invalid-input", "more than a load generator can send", {
+    issues: [{ file: "--rate", path: "", message, hint }],
+  });
 }
 
 /** A run that `--duration` shortens has as large a share of warm-up as the file's. */
-function shorterWarmUp(file: string, duration: number | undefined): readonly string[] {
-  if (duration === undefined || !(duration > 0)) return [];
+function shorterWarmUp(file: string, duration: number | undefined): Overrides {
+  if (duration === undefined || !(duration > 0)) return {};
   const { durationS, warmupS } = parseDocument(scenarioText(file)).toJS()?.workload ?? {};
-  if (typeof durationS !== "number" || typeof warmupS !== "number") return [];
-  return duration < durationS ? [`workload.warmupS=${(warmupS * duration) / durationS}`] : [];
+  if (typeof durationS !== "number" || typeof warmupS !== "number") return {};
+  return duration < durationS ? { "workload.warmupS": (warmupS * duration) / durationS } : {};
 }
 
 /** Ten seconds by default, if the workload has a length. */
@@ -174,23 +159,32 @@ const PATHS: Readonly<Record<Option, string>> = {
   retries: "workload.client.retries",
 };
 
-export const RATE_PATH = PATHS.rate;
-
 const OPTIONS = Object.keys(PATHS) as readonly Option[];
 
 /** Stands for the file of a scenario that only the options describe. */
-export const NO_FILE = "(options)";
+const NO_FILE = "(options)";
 
 /** The given options' values by path. A `--timeout` of 0 is the longest that there is. */
-export function overridesOf(given: WorkloadOptions): Record<string, unknown> {
+function overridesOf(given: WorkloadOptions): Overrides {
   const said = OPTIONS.filter((name) => given[name] !== undefined);
   const value = (name: Option): unknown =>
     name === "timeout" && given.timeout === 0 ? MOST_S * 1000 : given[name];
   return Object.fromEntries(said.map((name) => [PATHS[name], value(name)]));
 }
 
-/** The fault's issues under the options that were typed, not under the paths that these stand for. */
-export function namingOptions(fault: Fault, given: WorkloadOptions, set: readonly string[]): Fault {
+/** Names issues by the options that were typed, not by the paths that these stand for. */
+export async function namingOptions<T>(
+  given: Omit<WorkloadArguments, "scenario">,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof Fault ? named(error, given) : error;
+  }
+}
+
+function named(fault: Fault, { set, ...given }: Omit<WorkloadArguments, "scenario">): Fault {
   const { code, message, hint, cause } = fault;
   const isSet = (path: string): boolean =>
     set.some((option) => option.slice(0, option.indexOf("=")).trim() === path);

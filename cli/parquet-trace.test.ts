@@ -47,7 +47,7 @@ async function load(workload: string): Promise<LoadedScenario> {
       `workload: { arrivals: trace, ${workload} }`,
     ].join("\n"),
   );
-  return loadScenario({ scenario: path, set: [] }, { requireTimes: true });
+  return loadScenario({ scenario: path, set: [] });
 }
 
 async function issueOf(workload: string): Promise<Fault["issues"][number]> {

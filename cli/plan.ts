@@ -1,106 +1,75 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { isWithin, nearest } from "../core/scenario/issues.ts";
+import { isWithin } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
-import { planDocumentOf, workedPlans } from "../library/plan.ts";
+import { shellWord } from "../core/shell-word.ts";
 import {
-  type PlanDocument,
-  type Point,
-  plannedScenario,
+  type PlanProgress,
+  type PlanSettings,
+  plan as planned,
   planText,
-} from "../library/plan-results.ts";
-import { repeatCommand, shellWord } from "../library/provenance.ts";
-import { writeProvenance } from "../library/provenance-file.ts";
-import {
-  PLANNERS,
-  type Plan,
-  type PlannerName,
-  type PlanOptions,
-  type Step,
-} from "../planning/plan.ts";
+  repeatCommand,
+} from "../library/index.ts";
 import { formatNumber } from "../reports/tables/format.ts";
-import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
-import { writeJson } from "../sweep/atomic-file.ts";
-import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { PRESETS } from "../schedulers/registry.ts";
 import { columns } from "./command-line.ts";
-import { interruptSignal } from "./failure.ts";
-import { writePlannedScenario } from "./plan-files.ts";
+import { untilInterrupted } from "./failure.ts";
 import { progress } from "./progress.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
-import { simulate } from "./simulate.ts";
-
-/** In the folder of --out, beside results.json. */
-export const PLAN_FILE = "plan.json";
+import {
+  listed,
+  loadScenario,
+  refuseEmpty,
+  requireCounts,
+  type ScenarioArguments,
+} from "./scenario-file.ts";
 
 export interface PlanArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly out?: string;
-  readonly planner: string;
+  readonly planner: NonNullable<PlanSettings["planner"]>;
   readonly schedulers?: string;
   readonly maxReplicas: number;
   readonly maxTrials: number;
 }
 
 export async function plan(args: PlanArguments): Promise<void> {
-  const options = optionsOf(args);
-  const loaded = await loadScenario(args, { requireTimes: true });
-  const plans = await worked(loaded, options);
-  const { document } = loaded;
-  const { schedulers, replications, maxReplicas, maxTrials, seed } = args;
-  const command = repeatCommand("plan", {
-    scenario: args.scenario,
-    set: args.set,
-    seed: seed ?? document.run.seed,
-    extra: [
-      ...["--planner", options.planner],
-      ...(replications === undefined ? [] : ["--replications", String(replications)]),
-      ...(schedulers === undefined ? [] : ["--schedulers", schedulers]),
-      ...["--max-replicas", String(maxReplicas), "--max-trials", String(maxTrials)],
-    ],
-  });
-  const result = planDocumentOf(loaded, options.planner, command, plans);
-  const width = columns();
-  const simulated = (points: readonly Point[]) => simulateCommand(args, document.run.seed, points);
-  const text = args.json ? JSON.stringify(result) : planText(result, width, simulated);
-  process.stdout.write(`${text}\n`);
-  if (args.out !== undefined) {
-    await writeFolder(args, args.out, plans, result);
-    writeProvenance(args.out, [PLAN_FILE], loaded, result.command);
-  }
-  const without = result.plans.filter(({ best }) => best === null).length;
-  if (without === 0) return;
-  const which = result.plans.length === 1 ? "" : ` for ${without} of ${result.plans.length} loads`;
-  throw new Fault("no-solution", `found no cluster that keeps the goal${which}`);
-}
-
-/** The plan, a scenario that runs it, and the results of simulating that. */
-async function writeFolder(
-  { scenario, json }: PlanArguments,
-  out: string,
-  plans: readonly Plan[],
-  result: PlanDocument,
-): Promise<void> {
-  const planned = plannedScenario(plans);
-  if (planned === null) {
-    writeJson(join(out, PLAN_FILE), result);
-    return;
-  }
-  const path = writePlannedScenario(planned, scenario, out, result.command);
-  const { digest } = await loadScenario({ scenario: path, set: [] }, { requireTimes: true });
-  writeJson(join(out, PLAN_FILE), { ...result, planned: digest });
-  await simulate({ scenario: path, set: [], out, json: false, yes: true, quiet: true });
-  if (json) return;
-  process.stdout.write(
-    `next: npx tandem validate ${shellWord(path)} --out ${shellWord(out)}; npx tandem report ${shellWord(out)}\n`,
+  const { scenario, set, out, json, planner, replications, schedulers } = args;
+  const { maxReplicas, maxTrials } = args;
+  refuseEmpty(out);
+  requireCounts({ replications, maxReplicas, maxTrials });
+  const loaded = await loadScenario(args);
+  const { seed } = loaded.document.run;
+  const options = { planner, replications, schedulers, maxReplicas, maxTrials };
+  const command = repeatCommand("plan", scenario, { seed, set, ...options });
+  const shown = planProgress();
+  const { document, scenario: running } = await untilInterrupted((signal) =>
+    planned(loaded, {
+      ...{ planner, maxReplicas, maxTrials, directory: out, command, signal },
+      schedulers: schedulers === undefined ? undefined : presets(schedulers),
+      onProgress: shown.update,
+    }).finally(shown.stop),
   );
+  const simulated = (points: readonly object[]) => simulateCommand(args, seed, points);
+  const text = json ? JSON.stringify(document) : planText(document, columns(), simulated);
+  process.stdout.write(`${text}\n`);
+  if (out !== undefined && running !== null && !json) {
+    const [path, folder] = [join(out, "plan.yaml"), out].map(shellWord);
+    const next = `npx tandem validate ${path} --out ${folder}; npx tandem report ${folder}`;
+    process.stdout.write(`next: ${next}\n`);
+  }
+  const without = document.plans.filter(({ best }) => best === null).length;
+  if (without === 0) return;
+  const all = document.plans.length;
+  const which = all === 1 ? "" : ` for ${without} of ${all} loads`;
+  throw new Fault("no-solution", `found no cluster that keeps the goal${which}`);
 }
 
 /** The command that simulates the points, with all of the plan's options that these do not replace. */
 function simulateCommand(
   { scenario, set }: PlanArguments,
   seed: number,
-  points: readonly Point[],
+  points: readonly object[],
 ): string {
   const replaced = ["sweep", ...points.flatMap(Object.keys)];
   const kept = set.filter((assignment) => {
@@ -108,72 +77,28 @@ function simulateCommand(
     return !replaced.some((outer) => isWithin(path, outer));
   });
   const sweep = `sweep=${JSON.stringify({ points })}`;
-  return repeatCommand("simulate", { scenario, seed, set: [...kept, sweep] });
+  return repeatCommand("simulate", scenario, { seed, set: [...kept, sweep] });
 }
 
 /** Nobody knows how much a plan has to simulate, so its progress is what it has; each pause is twice the last. */
 const FIRST_PAUSE_MS = 5000;
 
-async function worked(loaded: ReadyScenario, options: PlanOptions): Promise<readonly Plan[]> {
-  const interrupt = interruptSignal();
+function planProgress() {
   let shown: ReturnType<typeof progress> | undefined;
   let pauseMs = FIRST_PAUSE_MS;
   let sayAtMs = performance.now() + pauseMs;
-  const onStep = ({ done, of, requests }: Step): void => {
-    shown ??= progress("plan", { total: of });
+  const update = ({ done, total, requests }: PlanProgress): void => {
+    shown ??= progress("plan", { total });
     shown.update(done);
     if (performance.now() < sayAtMs) return;
     sayAtMs += pauseMs;
     pauseMs *= 2;
     shown.say(`plan: ${formatNumber(requests / 1e6)} million requests simulated`);
   };
-  try {
-    return await workedPlans(loaded, options, onStep, interrupt.signal);
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    throw new Fault("interrupted", "interrupted: nothing is kept");
-  } finally {
-    shown?.stop();
-    interrupt.dispose();
-  }
+  return { update, stop: () => shown?.stop() };
 }
 
-function optionsOf({
-  schedulers,
-  maxReplicas,
-  maxTrials,
-  planner,
-  out,
-}: PlanArguments): PlanOptions {
-  if (out?.trim() === "") throw new Fault("usage", "--out is empty", { hint: "name a folder" });
-  if (!Object.hasOwn(PLANNERS, planner)) {
-    const hint = `the planners are ${Object.keys(PLANNERS).join(", ")}`;
-    throw new Fault("usage", `--planner: there is no planner "${planner}"`, { hint });
-  }
-  for (const [name, value] of Object.entries({ maxReplicas, maxTrials })) {
-    if (Number.isInteger(value) && value >= 1) continue;
-    const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new Fault("usage", `--${option} must be a whole number of at least 1, got ${value}`);
-  }
-  const known = Object.keys(PRESETS);
-  const named = schedulers === undefined ? TEXTBOOK_PRESETS : listed(schedulers);
-  for (const name of named) {
-    if (known.includes(name)) continue;
-    const near = nearest(name, known);
-    const meant = near === undefined ? "" : `did you mean "${near}"? `;
-    const hint = `${meant}\`tandem schedulers\` lists all; sweep \`scheduler\` for others`;
-    throw new Fault("usage", `--schedulers: there is no preset "${name}"`, { hint });
-  }
-  return {
-    planner: planner as PlannerName,
-    mostReplicas: maxReplicas,
-    mostTrials: maxTrials,
-    schedulers: named,
-  };
-}
-
-function listed(text: string): readonly string[] {
+function presets(text: string): readonly string[] {
   if (text.trim() === "none") return [];
-  if (text.trim() === "all") return Object.keys(PRESETS);
-  return text.split(",").map((word) => word.trim());
+  return text.trim() === "all" ? Object.keys(PRESETS) : listed(text);
 }

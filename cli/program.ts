@@ -1,8 +1,9 @@
 /** The commands, as data. Each command's work is loaded only when it is called. */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
+import { VERSION } from "../build/version.ts";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
-import { VERSION } from "../library/version.ts";
+import { exitCodeOf } from "../core/fault.ts";
 import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
 import {
   type Command,
@@ -21,12 +22,11 @@ import {
 } from "./command-line.ts";
 import type { Shell } from "./completion.ts";
 import { DEPLOY } from "./deploy-commands.ts";
-import { exitCodeOf, printFailure } from "./failure.ts";
+import { printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
-import type { ShardArguments } from "./shard.ts";
+import type { ShardArguments, SweepOnArguments } from "./shard.ts";
+import type { SimulateArguments } from "./simulate.ts";
 import { GATHER, SWEEP } from "./sweep-commands.ts";
-import type { SweepOnArguments } from "./sweep-on.ts";
-import type { SimulateArguments } from "./sweep-preparation.ts";
 
 const directory = (describe: string) =>
   ({ directory: { type: "string", demandOption: true, describe } }) as const;
@@ -60,7 +60,7 @@ const check: Command = {
   positionals: SCENARIO,
   options: { ...SET, ...JSON_OPTION, ...ON },
   examples: [
-    ["check scenarios/image-analysis.yaml", "is it sound?"],
+    ["check my-pipeline/scenario.yaml", "is it sound?"],
     ["check s.yaml --on inventory.yaml", "and has every node of it a machine?"],
   ],
   run: async (args) => (await import("./check.ts")).check(args),
@@ -82,7 +82,7 @@ const calibrate: Command = {
     ...ON,
   },
   examples: [
-    ["calibrate scenarios/image-analysis.yaml", "writes the profiles it names"],
+    ["calibrate s.yaml", "writes the profiles it names"],
     ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
   ],
   run: async (args) => (await import("./calibrate.ts")).calibrate(args),
@@ -145,7 +145,7 @@ const simulate: Command = {
     "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
   },
   examples: [
-    ["simulate scenarios/queueing/mm1.yaml", "a table on the terminal"],
+    ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
     ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
     ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
     ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
@@ -156,7 +156,7 @@ const simulate: Command = {
     if (args.shard !== undefined) {
       await (await import("./shard.ts")).simulateShard(args as ShardArguments);
     } else if (args.on !== undefined) {
-      await (await import("./sweep-on.ts")).sweepOn(args as SweepOnArguments);
+      await (await import("./shard.ts")).sweepOn(args as SweepOnArguments);
     } else await (await import("./simulate.ts")).simulate(args as SimulateArguments);
   },
 };
@@ -182,7 +182,10 @@ const plan: Command = {
     ...JSON_OPTION,
     ...SEED,
     out: text("folder for the plan, a scenario that runs it, and its results"),
-    planner: text("race, inferline or exhaustive", { default: "race" }),
+    planner: text("how to search", {
+      choices: ["race", "inferline", "exhaustive"],
+      default: "race",
+    }),
     replications: number("replications of each trial, at most"),
     schedulers: text(
       "presets to try beside the scenario's, as a,b,c, all or none; default: the textbook's",
@@ -191,7 +194,7 @@ const plan: Command = {
     "max-trials": number("combinations to simulate, at most", { default: 100_000 }),
   },
   examples: [
-    ["plan scenarios/image-analysis.yaml", "which replicas, under which scheduler?"],
+    ["plan my-pipeline/scenario.yaml", "which replicas, under which scheduler?"],
     ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],
     ["plan s.yaml --schedulers fifo,edf --max-replicas 16", "a smaller search"],
     ["plan s.yaml --out out/plan", "then validate out/plan/plan.yaml, and report out/plan"],
@@ -264,7 +267,7 @@ const validate: Command = {
     ...INPUTS,
   },
   examples: [
-    ["validate scenarios/seed-table-5.1.yaml --out out/seed", "judge the table"],
+    ["validate my-pipeline/scenario.yaml --out out/v", "judge the predictions"],
     ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
     ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
   ],
@@ -294,7 +297,7 @@ const load: Command = {
   },
   options: LOAD_OPTIONS,
   examples: [
-    ["load scenarios/image-analysis.yaml --url 127.0.0.1:8001", "a cluster that is up"],
+    ["load my-pipeline/scenario.yaml --url 127.0.0.1:8001", "a cluster that is up"],
     ["load --url http://127.0.0.1:9000/score --body x.json --rate 200", "any REST endpoint"],
     ["load --url grpc://triton:8001 --model yolo --clients 8", "any server of the protocol"],
     [

@@ -1,9 +1,8 @@
 /** `tandem query`: SQL over a folder's results, as an aligned table, JSON or CSV. */
 import { once } from "node:events";
 import { Fault } from "../core/fault.ts";
-import { rowsOf } from "../library/query.ts";
+import { type Cell, openQuery, type QueryResult } from "../library/index.ts";
 import { tableText } from "../reports/tables/table.ts";
-import { type Cell, type QueryResult, queryResults, SCHEMA_SQL } from "../sweep/query.ts";
 import { columns } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
 
@@ -18,14 +17,14 @@ export interface QueryArguments {
 const MOST_ROWS = 1000;
 
 export async function query(args: QueryArguments): Promise<void> {
-  const { directory, sql = SCHEMA_SQL, json, csv } = args;
+  const { directory, sql, json, csv } = args;
   if (json && csv) throw new Fault("usage", "--json and --csv at once: give one of the two");
-  const result = await queryResults(directory, sql);
+  const result = await openQuery(directory, sql);
   try {
     if (result.partial) {
       printWarning("this sweep is not finished; these are its results so far");
     }
-    const table = args.sql === undefined ? schemaText(result) : alignedText(result);
+    const table = sql === undefined ? schemaText(result) : alignedText(result);
     const text = json ? jsonText(result) : csv ? csvText(result) : table;
     for await (const piece of text) {
       if (!process.stdout.write(piece)) await once(process.stdout, "drain");
@@ -35,11 +34,14 @@ export async function query(args: QueryArguments): Promise<void> {
   }
 }
 
-async function* jsonText(result: QueryResult): AsyncGenerator<string> {
+async function* jsonText({ columns, blocks }: QueryResult): AsyncGenerator<string> {
   let separator = "[\n";
-  for await (const row of rowsOf(result)) {
-    yield `${separator}${JSON.stringify(row)}`;
-    separator = ",\n";
+  for await (const rows of blocks) {
+    for (const row of rows) {
+      const named = Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]));
+      yield `${separator}${JSON.stringify(named)}`;
+      separator = ",\n";
+    }
   }
   yield separator === "[\n" ? "[]\n" : "\n]\n";
 }
@@ -74,7 +76,7 @@ async function* alignedText({ columns: kinds, blocks }: QueryResult): AsyncGener
   if (more) yield `the first ${MOST_ROWS} rows; --csv or --json gives all\n`;
 }
 
-/** Rows of `SCHEMA_SQL`, a line for each table: its columns as SQL takes them. */
+/** The columns of all tables, a line for each table: its columns as SQL takes them. */
 async function* schemaText({ blocks }: QueryResult): AsyncGenerator<string> {
   const tables = new Map<string, string[]>();
   for await (const rows of blocks) {

@@ -1,5 +1,5 @@
 /** `tandem report`: charts and tables of a results folder as one HTML file. */
-import { report as write } from "../library/report.ts";
+import { report as write } from "../library/index.ts";
 
 export interface ReportArguments {
   readonly directory: string;

@@ -1,10 +1,7 @@
 /** Reads a scenario file with the command line's overrides. */
-import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
-import type { CapacityOf } from "../core/scenario/checks.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
-import { readScenario, scenarioText } from "../library/scenario.ts";
-import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { type Overrides, type Scenario, scenario } from "../library/index.ts";
 
 export interface ScenarioArguments extends PrecisionArguments {
   readonly scenario: string;
@@ -13,32 +10,27 @@ export interface ScenarioArguments extends PrecisionArguments {
   readonly replications?: number;
 }
 
+/** The `file` of an issue that comes from `--set`. */
+export const NAMED = { overridesAs: "--set" } as const;
+
 /** Rejects with Fault("not-found") for a missing file, Fault("invalid-input") with all its issues. */
 export async function loadScenario(
   args: ScenarioArguments,
-  options: { requireTimes: boolean },
-): Promise<ReadyScenario> {
-  return loadScenarioText(scenarioText(args.scenario), args, options);
+  { requireTimes = true, overrides = {} }: { requireTimes?: boolean; overrides?: Overrides } = {},
+): Promise<Scenario> {
+  const all = { ...overrides, ...assignedBy(args) };
+  return scenario(args.scenario, all, { requireTimes, ...NAMED });
 }
 
-/** The same for a scenario whose text is at hand; `args.scenario` names it in messages. */
-export async function loadScenarioText(
-  text: string,
-  args: ScenarioArguments,
-  {
-    requireTimes,
-    overrides: given = {},
-    capacityOf,
-  }: { requireTimes: boolean; overrides?: object; capacityOf?: CapacityOf },
-): Promise<ReadyScenario> {
-  const overrides: Record<string, unknown> = {
-    ...given,
-    ...Object.fromEntries(args.set.map(parseSetOption)),
+/** Scenario values by path, as the options give them. */
+export function assignedBy(args: Omit<ScenarioArguments, "scenario">): Overrides {
+  const { set, seed, replications } = args;
+  return {
+    ...Object.fromEntries(set.map(parseSetOption)),
+    ...(seed === undefined ? {} : { "run.seed": seed }),
+    ...(replications === undefined ? {} : { "run.replications": replications }),
+    ...precisionOverrides(args),
   };
-  if (args.seed !== undefined) overrides["run.seed"] = args.seed;
-  if (args.replications !== undefined) overrides["run.replications"] = args.replications;
-  Object.assign(overrides, precisionOverrides(args));
-  return readScenario({ text, file: args.scenario, overrides, requireTimes, capacityOf });
 }
 
 interface PrecisionArguments {
@@ -46,29 +38,26 @@ interface PrecisionArguments {
   readonly untilMetrics?: string;
   readonly maxReplications?: number;
   readonly compare?: string;
-  readonly margin?: string;
 }
 
 /** A share, as 2% or 0.02. */
 const SHARE = /^\s*(\d+\.?\d*|\.\d+)\s*%?\s*$/;
 const SHARE_HINT = (option: string): string => `for example \`${option} 2%\` or \`${option} 0.02\``;
 
-/** The share that `--margin` gives; the default without it. Throws Fault("usage") for any other text. */
-export function marginOf({ margin }: PrecisionArguments): number {
-  if (margin === undefined) return DEFAULT_MARGIN;
+/** The share that `--margin` gives; undefined without it. Throws Fault("usage") for any other text. */
+export function marginOf({ margin }: { readonly margin?: string }): number | undefined {
+  if (margin === undefined) return undefined;
   const share = Number.parseFloat(margin) / (margin.includes("%") ? 100 : 1);
   if (SHARE.test(margin) && share < 1) return share;
   throw new Fault(
     "usage",
     `--margin ${margin}: expected a share of the best mean, from 0 to below 100%`,
-    {
-      hint: SHARE_HINT("--margin"),
-    },
+    { hint: SHARE_HINT("--margin") },
   );
 }
 
-/** Scenario values by path, as from `--set`. Throws Fault("usage") for a bound on nothing. */
-function precisionOverrides(args: PrecisionArguments): Record<string, unknown> {
+/** Throws Fault("usage") for a bound on nothing. */
+function precisionOverrides(args: PrecisionArguments): Overrides {
   const { until, untilMetrics, maxReplications, compare } = args;
   const overrides: Record<string, unknown> = {};
   if (until !== undefined) {
@@ -89,19 +78,21 @@ function precisionOverrides(args: PrecisionArguments): Record<string, unknown> {
   return overrides;
 }
 
-/** The same options again, for the command that repeats a run. */
-export function precisionWords(args: PrecisionArguments): readonly string[] {
-  const { until, untilMetrics, maxReplications, compare, margin } = args;
-  const given: readonly [string, string | number | undefined][] = [
-    ["--until", until],
-    ["--until-metrics", untilMetrics],
-    ["--max-replications", maxReplications],
-    ["--compare", compare],
-    ["--margin", margin],
-  ];
-  return given.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]));
+/** Words with commas between them. */
+export function listed(text: string): readonly string[] {
+  return text.split(",").map((word) => word.trim());
 }
 
-function listed(text: string): readonly string[] {
-  return text.split(",").map((word) => word.trim());
+/** Options by name that count something, each from 1. Throws Fault("usage"). */
+export function requireCounts(given: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
+    const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new Fault("usage", `--${option} must be a whole number of at least 1, got ${value}`);
+  }
+}
+
+/** Throws Fault("usage"). */
+export function refuseEmpty(out: string | undefined): void {
+  if (out?.trim() === "") throw new Fault("usage", "--out is empty", { hint: "name a folder" });
 }

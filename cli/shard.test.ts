@@ -5,10 +5,12 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
+import { agreed } from "../library/shards.ts";
+import { prepareSweep } from "../library/sweep.ts";
 import { runShard } from "../sweep/shards/run-shard.ts";
 import { ShardFolder } from "../sweep/shards/shard-folder.ts";
-import { askedShard, askedSweep } from "./shard.ts";
-import { prepareSweep } from "./sweep-preparation.ts";
+import { askedShard } from "./shard.ts";
+import { askedSweep } from "./simulate.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const COUNT = 12;
@@ -70,10 +72,11 @@ async function inShards(
   process.chdir(folder);
   try {
     const args = { scenario: "s.yaml", set: [], json: false, yes: false, out };
-    const prepared = await prepareSweep(args);
+    const { loaded, options } = await askedSweep(args);
+    const prepared = prepareSweep(loaded, options);
     const shared = new ShardFolder(out);
-    const asked = { ...askedSweep(args, prepared, starts.length - 1), starts: () => starts };
-    const manifest = shared.agree(asked);
+    const manifest = { ...agreed(shared, loaded, options, prepared, starts.length - 1), starts };
+    writeFileSync(shared.path("manifest.json"), JSON.stringify(manifest));
     const { signal } = new AbortController();
     for (const shard of order) {
       await runShard({ folder: shared, manifest, shard, plan: prepared.plan, threads: 1, signal });

@@ -1,13 +1,14 @@
-/** `tandem simulate --shard`: one shard of a sweep, on any machine that sees the sweep's folder. */
+/** `tandem simulate --shard` and `--on`: a sweep in shards, one of them here, or all on an inventory's machines. */
+import { relative, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
+import { shellWord } from "../core/shell-word.ts";
+import { type ShardEstimate, type SubmittedJob, shards as sharded } from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
-import { runShard } from "../sweep/shards/run-shard.ts";
-import { type ResultArguments, ShardFolder } from "../sweep/shards/shard-folder.ts";
-import { expectedWork, parseList, rangeOf, shardStarts } from "../sweep/shards/shard-plan.ts";
-import { exitCodeOf, interruptSignal } from "./failure.ts";
-import { progress } from "./progress.ts";
-import { precisionWords } from "./scenario-file.ts";
-import { type PreparedSweep, prepareSweep, type SimulateArguments } from "./sweep-preparation.ts";
+import { parseList } from "../sweep/shards/shard-plan.ts";
+import { printWarning, untilInterrupted } from "./failure.ts";
+import { gather } from "./gather.ts";
+import { duration, type Progress, progress } from "./progress.ts";
+import { askedSweep, type SimulateArguments } from "./simulate.ts";
 
 export interface ShardArguments extends SimulateArguments {
   /** `i/N`, or `N` where the environment has the index. */
@@ -16,62 +17,66 @@ export interface ShardArguments extends SimulateArguments {
   readonly shardList?: string;
 }
 
+export interface SweepOnArguments extends SimulateArguments {
+  /** The inventory's path. */
+  readonly on: string;
+  readonly shards?: number;
+  readonly shardSeconds: number;
+  readonly detach?: boolean;
+}
+
 /** Exit codes: 4, 130 and those of signals pay to be tried again. */
 export async function simulateShard(args: ShardArguments): Promise<void> {
   const { shard, shards } = askedShard(args, process.env);
-  const out = requireFolder(args);
-  const folder = new ShardFolder(out);
-  try {
-    await run(args, folder, shard, shards);
-  } catch (error) {
-    const { message, hint } = error as Fault;
-    folder.noteFailure({ shard, exit: exitCodeOf(error), message, hint });
+  const directory = requireFolder(args);
+  const { loaded, options } = await askedSweep(args).catch(async (error: unknown) => {
+    await sharded.noteFailure(directory, shard, error);
     throw error;
-  }
-}
-
-async function run(
-  args: ShardArguments,
-  folder: ShardFolder,
-  shard: number,
-  shards: number,
-): Promise<void> {
-  const prepared = await prepareSweep(args, (key) => folder.knows(key));
-  const manifest = folder.agree(askedSweep(args, prepared, shards));
-  const { first, end } = rangeOf(manifest.starts, shard);
-  const interrupt = interruptSignal();
-  const shown = progress(`shard ${shard}/${shards}`, { total: end - first });
-  try {
-    const { plan } = prepared;
-    const threads = args.workers ?? 1;
-    const onProgress = (done: number): void => shown.update(done);
-    const { signal } = interrupt;
-    await runShard({ folder, manifest, shard, plan, threads, onProgress, signal });
-  } finally {
-    shown.stop();
-    interrupt.dispose();
-  }
-  const record = folder.record(shard);
-  const took = record === undefined ? "" : ` in ${record.seconds.toFixed(1)} s on ${record.host}`;
-  process.stdout.write(
-    args.json
-      ? `${JSON.stringify(record)}\n`
-      : `shard ${shard} of ${shards}: ${plural(end - first, "configuration")}${took}\n`,
+  });
+  const record = await withProgress(`shard ${shard}/${shards}`, (watch) =>
+    sharded.run(loaded, { ...options, directory, shard, shards, ...watch }),
   );
+  const count = plural(record.end - record.first, "configuration");
+  const took = `${record.seconds.toFixed(1)} s on ${record.host}`;
+  const text = `shard ${shard} of ${shards}: ${count} in ${took}`;
+  process.stdout.write(`${args.json ? JSON.stringify(record) : text}\n`);
 }
 
-/** A sweep as its manifest has it. */
-export function askedSweep(
-  args: SimulateArguments,
-  { sweep, key }: PreparedSweep,
-  shards: number,
-): Parameters<ShardFolder["agree"]>[0] {
-  const starts = (): readonly number[] => shardStarts(expectedWork(sweep), shards);
-  return { arguments: resultArguments(args), key, configurations: sweep.count, shards, starts };
+/** Submits what is missing, waits for it, and gathers it; or only submits it. */
+export async function sweepOn(args: SweepOnArguments): Promise<void> {
+  const directory = requireFolder(args);
+  const { on, shards, shardSeconds, detach, json } = args;
+  const { loaded, options } = await askedSweep(args);
+  const jobs = await withProgress("shards", (watch) =>
+    sharded.start(loaded, {
+      ...{ ...options, directory, on, shards, shardSeconds, detach, ...watch },
+      onNote: printWarning,
+      onEstimate: (estimate) => tellEstimate(estimate, shardSeconds),
+    }),
+  );
+  if (detach === true) tellDetached(directory, jobs, json);
+  else await gather({ directory, json });
+}
+
+function withProgress<T>(
+  label: string,
+  work: (watch: {
+    signal: AbortSignal;
+    onProgress(progress: { done: number; total: number }): void;
+  }) => Promise<T>,
+): Promise<T> {
+  let shown: Progress | undefined;
+  const onProgress = ({ done, total }: { done: number; total: number }): void => {
+    shown ??= progress(label, { total, already: done });
+    shown.update(done);
+  };
+  const working = (signal: AbortSignal): Promise<T> =>
+    work({ signal, onProgress }).finally(() => shown?.stop());
+  return untilInterrupted(working, () => ": finished shards are kept");
 }
 
 /** Throws Fault("usage") without a folder. */
-export function requireFolder({ out }: SimulateArguments): string {
+function requireFolder({ out }: SimulateArguments): string {
   if (out !== undefined && out.trim() !== "") return out;
   throw new Fault("usage", "shards need a folder that all machines see", {
     hint: "give --out DIR",
@@ -92,13 +97,10 @@ export function askedShard(
   }
   const variable = INDEX_VARIABLES.find((name) => /^\d+$/.test(environment[name] ?? ""));
   if (given === undefined && variable === undefined) {
-    throw new Fault(
-      "usage",
-      `--shard ${text}: no ${INDEX_VARIABLES.join(" or ")} gives the index`,
-      {
-        hint: `outside an array job, name one: --shard 0/${number}`,
-      },
-    );
+    const names = INDEX_VARIABLES.join(" or ");
+    throw new Fault("usage", `--shard ${text}: no ${names} gives the index`, {
+      hint: `outside an array job, name one: --shard 0/${number}`,
+    });
   }
   const shards = Number(number);
   const index = Number(given ?? environment[variable as string]);
@@ -106,37 +108,31 @@ export function askedShard(
   const shard = list === undefined ? index : list[index];
   if (shard !== undefined && shard < shards) return { shard, shards };
   const from = given === undefined ? ` (from ${variable})` : "";
-  throw new Fault(
-    "usage",
-    `--shard: there is no shard ${index}${from} of ${list?.length ?? shards}`,
-    {
-      hint: "shards are numbered from 0",
-    },
+  const there = `there is no shard ${index}${from} of ${list?.length ?? shards}`;
+  throw new Fault("usage", `--shard: ${there}`, { hint: "shards are numbered from 0" });
+}
+
+function tellEstimate(
+  { configurations, shards, secondsEach, fewer }: ShardEstimate,
+  shardSeconds: number,
+): void {
+  const work = `${plural(configurations, "configuration")} in ${plural(shards, "shard")}`;
+  process.stderr.write(`${work} of about ${duration(secondsEach)}\n`);
+  if (fewer === undefined) return;
+  printWarning(
+    `shards of less than ${shardSeconds} s spend much of their time on starting: \`--shards ${fewer}\` would do`,
   );
 }
 
-const RESULT_OPTIONS = [
-  ...["scenario", "set", "seed", "replications", "until", "untilMetrics", "maxReplications"],
-  ...["compare", "margin", "sample", "requests", "yes"],
-] as const satisfies readonly (keyof SimulateArguments)[];
-
-/** The arguments that a sweep's results depend on. */
-function resultArguments(args: SimulateArguments): ResultArguments {
-  return Object.fromEntries(RESULT_OPTIONS.map((name) => [name, args[name]]));
-}
-
-/** The words of `tandem` that run a shard with the same arguments; the engine adds which. */
-export function shardWords(args: SimulateArguments, out: string): readonly string[] {
-  const { scenario, set, seed, replications, sample, requests, yes, workers } = args;
-  const numbers = Object.entries({ seed, replications, workers });
-  return [
-    ...["simulate", scenario],
-    ...set.flatMap((assignment) => ["--set", assignment]),
-    ...numbers.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, `${value}`])),
-    ...precisionWords(args),
-    ...(sample === undefined ? [] : ["--sample", ...sample]),
-    ...(requests === true ? ["--requests"] : []),
-    ...(yes ? ["--yes"] : []),
-    ...["--out", out],
-  ];
+function tellDetached(out: string, jobs: readonly SubmittedJob[], json: boolean): void {
+  if (json) {
+    const document = { schema: "tandem/sweep-jobs@1", directory: resolve(out), jobs };
+    process.stdout.write(`${JSON.stringify(document)}\n`);
+    return;
+  }
+  const word = shellWord(relative(process.cwd(), out) || out);
+  const ids = jobs.map(({ id }) => id).join(", ");
+  process.stdout.write(
+    `submitted: ${ids}\nhow far: tandem sweep status ${word} · end it: tandem sweep cancel ${word} · results: tandem gather ${word}\n`,
+  );
 }

@@ -8,8 +8,7 @@ import type { ResultsDocument } from "../core/results.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { goalHeadlines } from "../reports/tables/headlines.ts";
 import { PRESETS } from "../schedulers/registry.ts";
-import { simulate } from "./simulate.ts";
-import type { SimulateArguments } from "./sweep-preparation.ts";
+import { askedSweep, type SimulateArguments, sweepAnd } from "./simulate.ts";
 
 const MMC = fileURLToPath(new URL("../scenarios/queueing/mmc.yaml", import.meta.url));
 const out = temporaryFolder("simulate");
@@ -22,7 +21,8 @@ async function sweep(more: Partial<SimulateArguments> = {}): Promise<ResultsDocu
     "sweep={scheduler: [edf, random, fifo], workload.ratePerS: [20, 39]}",
   ];
   const args = { scenario: MMC, set, replications: 5, workers: 1, json: false, yes: false, out };
-  await simulate({ ...args, quiet: true, ...more });
+  const { loaded, options } = await askedSweep({ ...args, ...more });
+  await sweepAnd(loaded, options, () => undefined);
   return JSON.parse(readFileSync(join(out, "results.json"), "utf8")) as ResultsDocument;
 }
 

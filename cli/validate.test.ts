@@ -3,13 +3,11 @@
  * Ctrl-C.
  */
 import { describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
+import { exitCodeOf, Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
-import { hostLines } from "../library/validate.ts";
+import { hostLines } from "../library/check-host.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
-import { exitCodeOf } from "./failure.ts";
-import { secondsOf } from "./validate.ts";
-import { notesByLetter, outcomeOf } from "./validate-results.ts";
+import { notesByLetter, outcomeOf, secondsOf } from "./validate.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {
   const { configurations, ...head } = validationDocument(9);

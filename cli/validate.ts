@@ -1,51 +1,151 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
-import { runSeconds } from "../calibration/validation-effort.ts";
+import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { type Course, planValidation, runValidation, shorteningNote } from "../library/validate.ts";
+import { shellWord } from "../core/shell-word.ts";
+import {
+  repeatCommand,
+  type ValidateOptions,
+  type Validation,
+  type ValidationDocument,
+  type ValidationStart,
+  validate as validated,
+} from "../library/index.ts";
 import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
-import { interruptSignal } from "./failure.ts";
-import { duration, progress } from "./progress.ts";
-import { loadScenario } from "./scenario-file.ts";
-import { finish, type ValidateArguments, writeLogs } from "./validate-results.ts";
+import { placementLines } from "../reports/tables/result-tables.ts";
+import { wrapped } from "../reports/tables/table.ts";
+import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
+import { doubts } from "../reports/tables/validation-tables.ts";
+import { columns } from "./command-line.ts";
+import { untilInterrupted } from "./failure.ts";
+import { duration, type Progress, progress } from "./progress.ts";
+import { loadScenario, refuseEmpty, type ScenarioArguments } from "./scenario-file.ts";
 
-export async function validate(args: ValidateArguments): Promise<void> {
-  const { out, strict, backend, repeats, budget, on } = args;
-  const interrupt = interruptSignal();
-  try {
-    const budgetS = budget === undefined ? undefined : secondsOf("--budget", budget);
-    const loaded = await loadScenario(args, { requireTimes: true });
-    const course = planValidation(loaded, { backend, repeats, budgetS, on });
-    process.stderr.write(announcement(course));
-    const seconds = Math.ceil(course.beforeS + course.effort.seconds);
-    const shown = progress("validate, seconds", { total: seconds });
-    const validated = await runValidation(course, args, {
-      strict,
-      onSeconds: shown.update,
-      onNote: shown.say,
-      onLogs: (i, logs) => out !== undefined && writeLogs(out, i, logs),
-      signal: interrupt.signal,
-    }).finally(shown.stop);
-    finish(args, loaded, validated);
-  } finally {
-    interrupt.dispose();
-  }
+export interface ValidateArguments
+  extends ScenarioArguments,
+    Pick<ValidateOptions, "strict" | "repeats" | "backend" | "on" | "images" | "inputs"> {
+  readonly json: boolean;
+  readonly out?: string;
+  readonly budget?: string;
 }
 
-/** "validate: 2 configurations × 3 runs of 60 s on replay, about 7 min in all; …" */
-function announcement({ settings, forecasts, beforeS, effort }: Course): string {
-  const { repeats, share, seconds } = effort;
-  const lengths = forecasts.map((forecast) => Math.ceil(runSeconds(forecast, share)));
-  const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
+/** Throws a Fault unless the exit code is 0, after everything that has ended is written and printed. */
+export async function validate(args: ValidateArguments): Promise<void> {
+  const { scenario, set, out, json, strict = false } = args;
+  const { backend, repeats, budget, on, images, inputs } = args;
+  refuseEmpty(out);
+  const budgetS = budget === undefined ? undefined : secondsOf("--budget", budget);
+  const loaded = await loadScenario(args);
+  const { seed } = loaded.document.run;
+  const options = { backend, repeats, images, inputs, on };
+  const command = repeatCommand("validate", scenario, {
+    ...{ seed, set, repeats, backend, budget, images, inputs, on },
+  });
+  const show = validationProgress();
+  const validation = await untilInterrupted(
+    (signal) =>
+      validated(loaded, {
+        ...{ ...options, ...show, strict, budgetS, directory: out, command, signal },
+      }).finally(show.stop),
+    () => " before any run had ended: nothing is kept",
+  );
+  const { document, interrupted, wanted } = validation;
+  process.stdout.write(`${json ? JSON.stringify(document) : tablesText(document, out)}\n`);
+  if (interrupted) throw interruption(validation, out);
+  const outcome = outcomeOf(document, { wanted, strict, json });
+  if (outcome instanceof Fault) throw outcome;
+  for (const line of outcome) process.stderr.write(`${line}\n`);
+}
+
+function validationProgress() {
+  let shown: Progress | undefined;
+  return {
+    onStart: (start: ValidationStart): void => {
+      process.stderr.write(announcement(start));
+      shown = progress("validate, seconds", { total: Math.ceil(start.seconds) });
+    },
+    onProgress: ({ done }: { done: number }): void => shown?.update(done),
+    onNote: (line: string): void => shown?.say(line),
+    stop: (): void => shown?.stop(),
+  };
+}
+
+/** "validate: 2 configurations × 3 runs of 60 s on replay: about 7 min with start-up; …" */
+function announcement(start: ValidationStart): string {
+  const { configurations, backend, repeats, runS, share, seconds, tolerances } = start;
+  const [least, most] = runS;
   const span = least === most ? `${most} s` : `${least} to ${most} s`;
-  const judged = Object.entries(settings.metrics).map(
+  const judged = Object.entries(tolerances).map(
     ([name, tolerance]) => `${metricLabel(name).text} to ±${formatNumber(100 * tolerance)}%`,
   );
+  const measured = `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
   const lines = [
-    `validate: ${plural(forecasts.length, "configuration")} × ${repeats} runs of ${span} on ${settings.backend}: about ${duration(beforeS + seconds)} with start-up`,
+    `validate: ${plural(configurations, "configuration")} × ${repeats} runs of ${span} on ${backend}: about ${duration(seconds)} with start-up`,
     `  first a look at this host; then each runs on a cluster of its own and is judged by ${judged.join(", ")}`,
-    ...(share === 1 ? [] : [`  to fit the budget, ${shorteningNote(share)}`]),
+    ...(share === 1 ? [] : [`  to fit the budget, ${measured}`]),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function tablesText(document: ValidationDocument, out: string | undefined): string {
+  const width = columns();
+  return [
+    validationTable(document, width),
+    ...placementLines(document, width),
+    ...documentNotesText(document, width),
+    ...notesByLetter(document.configurations).map((line) => wrapped(line, width)),
+    ...(out === undefined ? [] : [nextSteps(out)]),
+  ].join("\n");
+}
+
+function nextSteps(out: string): string {
+  const folder = shellWord(out);
+  const steps = `gaps: npx tandem explain ${folder} · charts: npx tandem report ${folder}`;
+  return `results: ${join(out, "validation.json")} · ${steps}`;
+}
+
+/** Each note once, by the letters that the table gives the configurations. */
+export function notesByLetter(
+  results: readonly Pick<ValidationDocument["configurations"][number], "notes">[],
+): string[] {
+  const letters = new Map<string, string[]>();
+  for (const [i, { notes = [] }] of results.entries()) {
+    for (const note of notes)
+      letters.set(note, [...(letters.get(note) ?? []), String.fromCharCode(65 + i)]);
+  }
+  return [...letters].map(([note, whose]) => `${whose.join(", ")}: ${note}`);
+}
+
+/** The outcome of the command by its verdicts: a Fault, or lines of a warning, none if all agree. */
+export function outcomeOf(
+  document: ValidationDocument,
+  { wanted, strict, json }: { wanted: number; strict: boolean; json: boolean },
+): Fault | readonly string[] {
+  const all = document.configurations;
+  const of = plural(wanted, "configuration");
+  const wrong = all.filter(({ verdict }) => verdict === "disagrees").length;
+  if (wrong > 0) {
+    const message = `${wrong} of ${of} ${wrong === 1 ? "disagrees" : "disagree"}`;
+    return new Fault("out-of-tolerance", message);
+  }
+  const untold = wanted - all.filter(({ verdict }) => verdict === "agrees").length;
+  if (untold === 0) return [];
+  const unrun = wanted - all.length;
+  const reasons = [
+    // A table has them already.
+    ...(json ? doubts(document) : []),
+    ...(unrun === 0 ? [] : [`the budget was spent before ${plural(unrun, "configuration")}`]),
+  ];
+  const message = `${untold} of ${of} cannot be judged yet`;
+  return strict
+    ? new Fault("out-of-tolerance", message, { hint: reasons.join("\n  ") })
+    : [`tandem: warning: ${message}`, ...reasons.map((reason) => `  ${reason}`)];
+}
+
+function interruption({ document, wanted, repeats }: Validation, out: string | undefined): Fault {
+  const runs = document.configurations.reduce((sum, { measured }) => sum + measured.repeats, 0);
+  const kept = out === undefined ? "are shown above" : `are kept in ${out}`;
+  const all = plural(wanted * repeats, "run");
+  return new Fault("interrupted", `interrupted after ${runs} of ${all}, whose results ${kept}`);
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };

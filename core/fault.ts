@@ -63,6 +63,25 @@ export class Fault extends Error {
   }
 }
 
+const REFUSALS =
+  /^(EACCES|EBUSY|EDQUOT|EEXIST|EFBIG|EIO|EISDIR|ELOOP|EMFILE|ENAMETOOLONG|ENOENT|ENOSPC|ENOTDIR|EPERM|EROFS)$/;
+
+/** A refusal of the operating system, such as a full disk, as a Fault; anything else as it is. */
+export function known(error: unknown): unknown {
+  const code = error instanceof Error && "syscall" in error && "code" in error ? error.code : "";
+  if (!REFUSALS.test(String(code))) return error;
+  const hint = /^(EDQUOT|EFBIG|EIO|EMFILE|ENOSPC)$/.test(String(code))
+    ? "what is finished is kept: once there is room, run the command again"
+    : "name another file or folder, or free this one; what is finished is kept";
+  return new Fault("usage", (error as Error).message, { hint, cause: error });
+}
+
+/** The exit code of a command that ends by this error; 1 for a bug. */
+export function exitCodeOf(thrown: unknown): number {
+  const error = known(thrown);
+  return error instanceof Fault ? FAULTS[error.code].exit : 1;
+}
+
 /** Marks the end of a `switch` over a closed union; reaching it is a bug. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);

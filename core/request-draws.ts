@@ -123,6 +123,7 @@ export class RequestDraws {
    * `width` variates.
    */
   draw(pipeline: number, base: number, flags: Uint8Array, variates: Float64Array): void {
+    const { width } = this;
     const tasks = this.tasks[pipeline];
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i];
@@ -132,22 +133,14 @@ export class RequestDraws {
       if (task.cache !== null && task.cache.next() < task.cacheHitRatio) bits |= CACHE_HIT;
       flags[base + i] = bits;
       // The outcome of the condition is the request's own, so a skipped draw moves nothing else.
-      const variate = task.work.nextIf(bits & WHEN_HOLDS);
-      if (this.width === 1) variates[base + i] = variate;
-      else this.drawMore(task, variate, bits & WHEN_HOLDS, (base + i) * this.width, variates);
+      variates[(base + i) * width] = task.work.nextIf(bits & WHEN_HOLDS);
+      if (width > 1) drawMore(task, bits & WHEN_HOLDS, (base + i) * width + 1, variates);
     }
   }
+}
 
-  private drawMore(
-    { more }: TaskDraws,
-    first: number,
-    taken: number,
-    at: number,
-    variates: Float64Array,
-  ): void {
-    variates[at] = first;
-    for (let i = 0; i < more.length; i++) variates[at + 1 + i] = more[i].nextIf(taken);
-  }
+function drawMore({ more }: TaskDraws, taken: number, at: number, variates: Float64Array): void {
+  for (let i = 0; i < more.length; i++) variates[at + i] = more[i].nextIf(taken);
 }
 
 /** Variants of one distribution share their variates, the others have columns of their own. */

@@ -26,8 +26,12 @@ export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
 export type { Catalogue, PolicyEntry } from "../schedulers/catalogue.ts";
 export { type PlayedBatch, type PlayedRequest, type PlayedRun, playedRun } from "./played-run.ts";
-export { type KeptScenario, type ScenarioSource, scenarioSource } from "./scenario-source.ts";
-export { scenarioText } from "./scenario-text.ts";
+export {
+  type KeptScenario,
+  type ScenarioSource,
+  scenarioSource,
+  scenarioText,
+} from "./scenario-source.ts";
 export {
   type SchedulerForm,
   type SchedulerParameter,

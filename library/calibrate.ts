@@ -2,10 +2,8 @@
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import { Fault } from "../core/fault.ts";
-import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { inventoryFor } from "./inventory-file.ts";
-import { inputsOf } from "./scenario.ts";
-import type { Watch } from "./watch.ts";
+import type { Watch } from "./follow.ts";
+import { inputsOf, inventoryFor, type Scenario } from "./scenario.ts";
 
 export interface CalibrateOptions extends Watch, ContentsSource {
   /** Go on until the mean's 95% half width is below this share of it. Default: 0.02. */
@@ -22,12 +20,12 @@ export interface CalibrateOptions extends Watch, ContentsSource {
 const CONTENTION_LEVELS = 4;
 
 /**
- * Profiles by model, and the overhead profile: `scenario(…, { files })` takes them. Progress counts
+ * Measures the real models of a scenario and the cost of messages on this machine: profiles by model, and the overhead profile; `scenario(…, { files })` takes them. Progress counts
  * measurements that are precise enough. Throws Fault("invalid-input") where no model has an implementation,
  * Fault("usage") for a precision that is no share.
  */
 export async function calibrate(
-  loaded: ReadyScenario,
+  loaded: Scenario,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
   const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs } = options;

@@ -20,10 +20,9 @@ import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { inventoryFor } from "./inventory-file.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
-import { inputsOf, requireBackend, type Scenario } from "./scenario.ts";
+import { inputsOf, inventoryFor, requireBackend, type Scenario } from "./scenario.ts";
 
 /** A deployment belongs to a folder, whose `.tandem/` holds its state and its logs. */
 export interface ClusterFolder {

@@ -6,16 +6,18 @@ import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/ev
 import { type Explanation, explainConfiguration } from "../calibration/explain.ts";
 import { Fault } from "../core/fault.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import type { Validation } from "./validation.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { Validation } from "./validate.ts";
 
 /**
- * By configuration. `validation` is what `validate` gave, or the folder that it wrote. Throws
+ * Says where the gap between prediction and measurement comes from, by configuration: service, network, gateway,
+ * queueing, load. `validation` is what `validate` gave, or the folder that it wrote. Throws
  * Fault("not-found") for a folder without evidence, Fault("invalid-input") for evidence that cannot be read.
  */
 export async function explain(validation: string | Validation): Promise<readonly Explanation[]> {
   const { inputs, configurations } = await (typeof validation === "string"
     ? readEvidence(validation)
-    : withOwn(validation.evidence));
+    : ready(validation.evidence));
   return configurations.map((one, i) => {
     const logs =
       typeof validation === "string"
@@ -25,16 +27,18 @@ export async function explain(validation: string | Validation): Promise<readonly
   });
 }
 
+async function ready(evidence: EvidenceDocument): Promise<EvidenceDocument> {
+  return { ...evidence, inputs: await withOwn(evidence.inputs) };
+}
+
 /** Loads the user's schedulers from their texts. */
-async function withOwn(evidence: EvidenceDocument) {
-  const { inputs } = evidence;
-  const own = await importTexts(inputs.schedulerFiles ?? {}, ownScheduler);
-  return { ...evidence, inputs: { ...inputs, own } };
+export async function withOwn(inputs: SimulationInputs): Promise<SimulationInputs> {
+  return { ...inputs, own: await importTexts(inputs.schedulerFiles ?? {}, ownScheduler) };
 }
 
 /** The evidence in a folder of `validate`. Rejects as `explain` does. */
-export async function readEvidence(directory: string) {
-  return withOwn(evidenceIn(directory));
+export async function readEvidence(directory: string): Promise<EvidenceDocument> {
+  return ready(evidenceIn(directory));
 }
 
 function evidenceIn(directory: string): EvidenceDocument {

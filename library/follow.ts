@@ -1,5 +1,18 @@
-/** A long call as an async iterable of its progress, for programs that would rather loop than be called. */
-import type { Progress, Watch } from "./watch.ts";
+/** How a caller watches a long call and ends it: by functions, or by an async iterable of its progress. */
+
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface Watch {
+  /** Called whenever a part is done: what is counted depends on the call. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** A line on what happens, for a log. */
+  readonly onNote?: ((line: string) => void) | undefined;
+  /** Once aborted, the call rejects with the signal's reason and leaves no process behind. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Progress, a line for a log, or the call's result, which comes last. */
 export type Step<T> =

@@ -10,12 +10,9 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Fault, type FaultCode, type Issue } from "../core/fault.ts";
-import { fromLine, toLine } from "./lines.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
 import type { Scenario } from "./scenario.ts";
-import type { Work } from "./work.ts";
-
-export type WorkName = keyof Work;
+import { WORK, type Work, type WorkName } from "./work.ts";
 
 /** Messages to the process of Node. */
 export type ToNode =
@@ -36,21 +33,26 @@ export interface FaultParts {
   readonly issues: readonly Issue[];
 }
 
-/** Calls one of the library's functions, here or in Node. */
-export async function inNode<Name extends WorkName>(
-  name: Name,
-  ...args: Parameters<Work[Name]>
-): Promise<Awaited<ReturnType<Work[Name]>>> {
+/** One of the library's functions, which works here or in Node. */
+export function inNode<Name extends WorkName>(name: Name): Work<Name> {
+  return ((...args: unknown[]) => called(name, args)) as Work<Name>;
+}
+
+async function called(name: WorkName, args: readonly unknown[]): Promise<unknown> {
   const { signal } = optionsOf(args);
   signal?.throwIfAborted();
   try {
-    if (!isNode()) return (await remotely(name, args)) as Awaited<ReturnType<Work[Name]>>;
-    const work = (await import("./work.ts")).WORK[name] as (...own: unknown[]) => unknown;
-    return (await work(...args)) as Awaited<ReturnType<Work[Name]>>;
+    const work = isNode() ? await workOf(name) : (...own: unknown[]) => remotely(name, own);
+    return await work(...args);
   } catch (error) {
-    signal?.throwIfAborted();
+    // It says what is kept.
+    if (!(error instanceof Fault && error.code === "interrupted")) signal?.throwIfAborted();
     throw error;
   }
+}
+
+export async function workOf(name: WorkName): Promise<(...args: unknown[]) => unknown> {
+  return (await WORK[name]()) as (...args: unknown[]) => unknown;
 }
 
 /** Whether this runs in Node itself, and not in a program that offers Node's modules. */
@@ -114,4 +116,45 @@ function noNode(cause: Error): Fault {
     hint: "this program is not Node, and the work needs it: put `node` (20.19 or newer) on the PATH",
     cause,
   });
+}
+
+/** Marks a value that JSON has not, or that only the other program has. */
+const TAG = "$tandem";
+
+/**
+ * A message as a line of JSON, with maps and infinities. Functions, signals and undefined values stay behind; a
+ * function leaves its name, to be called from there.
+ */
+export function toLine(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => tagged(part));
+}
+
+export function fromLine(line: string): unknown {
+  return JSON.parse(line, (_, part: unknown) => untagged(part));
+}
+
+function tagged(part: unknown): unknown {
+  if (typeof part === "function") return { [TAG]: "function" };
+  if (typeof part === "number" && !Number.isFinite(part)) return { [TAG]: String(part) };
+  if (part instanceof AbortSignal) return { [TAG]: "signal" };
+  if (part instanceof Map) return { [TAG]: "map", entries: [...part] };
+  return part;
+}
+
+function untagged(part: unknown): unknown {
+  if (typeof part !== "object" || part === null || !(TAG in part)) return part;
+  const kind = part[TAG];
+  if (kind === "map")
+    return new Map((part as unknown as { entries: [unknown, unknown][] }).entries);
+  if (kind === "function" || kind === "signal") return new Placeholder(kind);
+  return Number(kind);
+}
+
+/** Stands for a value that only the other program has. */
+export class Placeholder {
+  readonly kind: "function" | "signal";
+
+  constructor(kind: "function" | "signal") {
+    this.kind = kind;
+  }
 }

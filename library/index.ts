@@ -13,35 +13,17 @@
  *
  * @module tandem-serving
  */
-import type { Calibration } from "../calibration/calibrate.ts";
-import type { Explanation } from "../calibration/explain.ts";
-import type {
-  ClusterEnd,
-  ClusterReplica,
-  ClusterState,
-  ClusterStatus,
-} from "../cluster/deploy/state.ts";
 import { compileSystem } from "../core/compile.ts";
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
-import type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { OWN_TOOLS, type OwnTools } from "../schedulers/own-scheduler.ts";
 import { playOnce, type Verdict } from "../schedulers/play.ts";
-import type { CalibrateOptions } from "./calibrate.ts";
-import type {
-  ClusterAccess,
-  ClusterAddOptions,
-  ClusterFolder,
-  ClusterUpOptions,
-} from "./cluster.ts";
+import type { QueryResult } from "../sweep/query.ts";
 import { inNode } from "./in-node.ts";
-import type { LoadMeasurement, LoadOptions, Workload } from "./load.ts";
-import type { Planned, PlanSettings } from "./plan.ts";
-import type { Row } from "./query.ts";
-import type { Scenario } from "./scenario.ts";
+import type { EndpointOptions, Workload } from "./load.ts";
+import type { Swept } from "./results-gathering.ts";
+import type { Overrides, Scenario } from "./scenario.ts";
+import type { ShardedOptions } from "./shards.ts";
 import type { SweepOptions } from "./sweep.ts";
-import type { ValidateOptions, Validation } from "./validation.ts";
-import type { Watch } from "./watch.ts";
 
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
@@ -53,12 +35,14 @@ export type {
 } from "../cluster/deploy/state.ts";
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
+  Comparison,
   ConfigurationResult,
   Estimate,
   MetricName,
   ResultsDocument,
   ValidationDocument,
 } from "../core/results.ts";
+export type { Sample } from "../core/scenario/axes.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
 export type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
 export type {
@@ -68,105 +52,185 @@ export type {
   OwnTools,
 } from "../schedulers/own-scheduler.ts";
 export type { Verdict } from "../schedulers/play.ts";
+export type { SubmittedJob } from "../sweep/engines/engine.ts";
+export type { Cell, QueryResult } from "../sweep/query.ts";
+export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
 export type { CalibrateOptions } from "./calibrate.ts";
+export type { Checked } from "./check.ts";
 export type {
   ClusterAccess,
   ClusterAddOptions,
   ClusterFolder,
   ClusterUpOptions,
 } from "./cluster.ts";
-export { follow, type Step } from "./follow.ts";
-export type { LoadMeasurement, LoadOptions, Workload } from "./load.ts";
-export type { Planned, PlanSettings } from "./plan.ts";
-export type { PlanDocument } from "./plan-results.ts";
+export type { ResultsComparison } from "./compare.ts";
+export { follow, type Progress, type Step, type Watch } from "./follow.ts";
+export type { ImportedTimes, ImportOptions } from "./import-times.ts";
+export type { EndpointOptions, LoadMeasurement, LoadOptions, Workload } from "./load.ts";
+export type {
+  Planned,
+  PlanProgress,
+  PlanSettings,
+} from "./plan.ts";
+export { type PlanDocument, planText } from "./plan-results.ts";
+export { repeatCommand } from "./provenance.ts";
 export type { Row } from "./query.ts";
-export { type Overrides, type Scenario, type ScenarioOptions, scenario } from "./scenario.ts";
+export { resultsText, type Swept } from "./results-gathering.ts";
+export type { Trace } from "./run-trace.ts";
+export {
+  type Overrides,
+  type Scenario,
+  type ScenarioOptions,
+  scenario,
+  scenarioText,
+} from "./scenario.ts";
+export type { ShardEstimate, ShardJobsOptions } from "./shard-jobs.ts";
+export type { ShardedOptions, ShardOptions, SweepStatus } from "./shards.ts";
 export type { SweepOptions } from "./sweep.ts";
-export type { ValidateOptions, Validation } from "./validation.ts";
-export type { Progress, Watch } from "./watch.ts";
+export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
 
 /**
- * Simulates the scenario's own configuration, without its sweep. Progress counts replications.
+ * Finds everything that can be wrong with a scenario, without a run of it.
+ * @function
  */
-export function simulate(loaded: Scenario, options: Watch = {}): Promise<ConfigurationResult> {
-  return inNode("simulate", loaded, options);
+export const check = inNode("check");
+
+/**
+ * Simulates the scenario's own configuration, without its sweep.
+ * @function
+ */
+export const simulate = inNode("simulate");
+
+/**
+ * Simulates every configuration of the scenario's sweep, on threads.
+ * @function
+ */
+export const sweep = inNode("sweep");
+
+/**
+ * The same for sweeps that are larger than memory: gives what `use` makes of the results, which it reads one by one
+ * until it returns. In Node itself alone.
+ */
+export async function sweepThen<T>(
+  loaded: Scenario,
+  options: SweepOptions,
+  use: (swept: Swept) => T | Promise<T>,
+): Promise<T> {
+  return (await import("./sweep.ts")).sweepThen(loaded, options, use);
+}
+
+/** A sweep cut into shards, which any machines run that see its folder. */
+export const shards = {
+  /**
+   * Runs the shards that are missing on the engine of an inventory: processes here, or jobs of Slurm or Kubernetes.
+   * Waits for them, unless it is to detach, and gives the jobs. Progress counts shards.
+   */
+  start: inNode("runShards"),
+  /** Runs one shard in this process. Progress counts configurations. */
+  run: inNode("runOneShard"),
+  /** Leaves a note in the folder that a shard failed before it could `run`, as where its scenario is missing. */
+  noteFailure: async (directory: string, shard: number, error: unknown): Promise<void> =>
+    (await import("./shards.ts")).noteShardFailure(directory, shard, error),
+  /** Rejects with Fault("not-found") where there is no such sweep. */
+  status: inNode("shardsStatus"),
+  /** Ends the jobs; finished shards are kept. Gives the state before. */
+  cancel: inNode("cancelShards"),
+  /**
+   * Puts finished shards together: `sweep` with what this gives writes the results, to the byte as without shards.
+   * Rejects with Fault("unavailable") while shards are missing. In Node itself alone.
+   */
+  gather: async (
+    directory: string,
+  ): Promise<{ readonly loaded: Scenario; readonly options: ShardedOptions }> =>
+    (await import("./shards.ts")).gatherShards(directory),
+};
+
+/**
+ * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals.
+ * @function
+ */
+export const plan = inNode("plan");
+
+/**
+ * Measures the real models of a scenario and the cost of messages on this machine.
+ * @function
+ */
+export const calibrate = inNode("calibrate");
+
+/**
+ * A profile from times that another tool measured.
+ * @function
+ */
+export const importTimes = inNode("importTimes");
+
+/**
+ * Runs chosen configurations of a scenario on real processes, and judges their predictions.
+ * @function
+ */
+export const validate = inNode("validate");
+
+/**
+ * Says where the gap between prediction and measurement comes from.
+ * @function
+ */
+export const explain = inNode("explain");
+
+/**
+ * Writes every batch and request of one run to a file that ui.perfetto.dev opens.
+ * @function
+ */
+export const trace = inNode("trace");
+
+/**
+ * Paired differences of two results: did a change matter?
+ * @function
+ */
+export const compare = inNode("compare");
+
+/**
+ * Sends a workload to any endpoint, and measures the answers.
+ * @function
+ */
+export const load = inNode("load");
+
+/** A scenario whose one task stands for an endpoint, to send it a workload under other values. */
+export async function endpoint(
+  workload: Workload,
+  overrides: Overrides = {},
+  options: EndpointOptions = {},
+): Promise<Scenario> {
+  return (await import("./load.ts")).endpoint(workload, overrides, options);
 }
 
 /**
- * Simulates every configuration of the scenario's sweep, on threads: the document of `tandem simulate --json`.
- * Progress counts configurations. With `directory`, an aborted sweep goes on where it was.
- * Throws Fault("invalid-input") with the sweep's issues.
+ * Rows of one SELECT over a folder of `sweep`; without SQL, its tables and columns.
+ * @function
  */
-export function sweep(loaded: Scenario, options: SweepOptions = {}): Promise<ResultsDocument> {
-  return inNode("sweep", loaded, options);
+export const query = inNode("query");
+
+/** The same for more rows than memory holds: blocks of rows, read while they are asked for. In Node itself alone. */
+export async function openQuery(directory: string, sql?: string): Promise<QueryResult> {
+  return (await import("../sweep/query.ts")).openQuery(directory, sql);
 }
 
 /**
- * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
- * `tandem plan --json`, and a scenario that runs the plan.
+ * Writes the report of a folder of `sweep` or `validate`.
+ * @function
  */
-export function plan(loaded: Scenario, options: PlanSettings = {}): Promise<Planned> {
-  return inNode("plan", loaded, options);
-}
-
-/**
- * Measures the real models of a scenario and the cost of messages on this machine. `scenario(source, overrides,
- * { files })` takes the profiles that it gives. Throws Fault("invalid-input") where no model has an implementation.
- */
-export function calibrate(loaded: Scenario, options: CalibrateOptions = {}): Promise<Calibration> {
-  return inNode("calibrate", loaded, options);
-}
-
-/**
- * Simulates the configurations that the scenario chooses for validation, runs them on real processes, and judges the
- * predictions. Progress counts seconds. Throws Fault("deadline-exceeded") where `budgetS` is too short for a run.
- */
-export function validate(loaded: Scenario, options: ValidateOptions = {}): Promise<Validation> {
-  return inNode("validate", loaded, options);
-}
-
-/**
- * Says where the gap between prediction and measurement comes from: service, network, gateway, queueing, load.
- * `validation` is what `validate` gave, or the folder that it wrote.
- */
-export function explain(validation: string | Validation): Promise<readonly Explanation[]> {
-  return inNode("explain", validation);
-}
-
-/**
- * Sends a workload to any endpoint of the Open Inference Protocol, or any address, and measures the answers.
- * Progress counts requests. Throws Fault("cluster-failure") where nothing answers.
- */
-export function load(target: Scenario | Workload, options: LoadOptions): Promise<LoadMeasurement> {
-  return inNode("load", target, options);
-}
-
-/** Rows of one SELECT over a folder of `sweep`; without SQL, its tables and columns. */
-export function query(directory: string, sql?: string): Promise<readonly Row[]> {
-  return sql === undefined ? inNode("query", directory) : inNode("query", directory, sql);
-}
-
-/** Writes the report of a folder of `sweep` or `validate`: one HTML page, each chart as Vega-Lite, SVG and PNG. */
-export function report(directory: string, options: ReportOptions = {}): Promise<ReportFiles> {
-  return inNode("report", directory, options);
-}
+export const report = inNode("report");
 
 /** The real deployment of a folder: a gateway, and a process for each worker. It outlives the program. */
 export const cluster = {
   /** Starts it. Throws Fault("usage") where one is up already. */
-  up: (loaded: Scenario, options: ClusterUpOptions = {}): Promise<ClusterState> =>
-    inNode("clusterUp", loaded, options),
+  up: inNode("clusterUp"),
   /** Null where none was started. */
-  status: (options: ClusterAccess = {}): Promise<ClusterStatus | null> =>
-    inNode("clusterStatus", options),
+  status: inNode("clusterStatus"),
   /** Adds a replica to a task, up to `spare` of it; resolves once it takes jobs. */
-  add: (task: string, options: ClusterAddOptions = {}): Promise<ClusterReplica> =>
-    inNode("clusterAdd", task, options),
+  add: inNode("clusterAdd"),
   /** Removes a replica by its name once its batch has ended: no request is lost. */
-  remove: (replica: string, options: ClusterAccess = {}): Promise<void> =>
-    inNode("clusterRemove", replica, options),
+  remove: inNode("clusterRemove"),
   /** Stops it; null where none was up. */
-  down: (options: ClusterFolder = {}): Promise<ClusterEnd | null> => inNode("clusterDown", options),
+  down: inNode("clusterDown"),
 };
 
 /** A rule of your own: admission, routing, ordering, batching, shedding or scaling. `docs/your-own-scheduler.md`. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
+import { fromLine, toLine } from "./in-node.ts";
 import {
   definePolicy,
   Fault,
@@ -15,10 +16,8 @@ import {
   simulate,
   sweep,
 } from "./index.ts";
-import { fromLine, toLine } from "./lines.ts";
-import { lines } from "./lines-chart.ts";
 import { table } from "./notebook.ts";
-import { charts, svg } from "./vega.ts";
+import { charts, lines, svg } from "./vega.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-library-"));
 afterAll(() => rmSync(folder, { recursive: true }));

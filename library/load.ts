@@ -10,11 +10,12 @@ import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { clientSchema } from "../core/scenario/schema/workload.ts";
+import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import type { Progress, Watch } from "./follow.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { readScenario, type Scenario } from "./scenario.ts";
-import type { Watch } from "./watch.ts";
+import { type Overrides, readScenario, type Scenario, type ScenarioOptions } from "./scenario.ts";
 
 /** The server that takes the load, and what it is sent. */
 export interface LoadTarget {
@@ -57,45 +58,54 @@ export interface LoadMeasurement extends LoadReport {
 }
 
 /**
- * Sends a scenario's workload, or one given alone. Progress counts requests that ended. Throws
- * Fault("invalid-input") for more than a load generator can send, Fault("cluster-failure") where nothing answers.
+ * Sends a workload to any endpoint of the Open Inference Protocol, or any address, and measures the answers. Progress counts requests that ended, or the seconds of a closed
+ * loop that ends by its duration. Throws Fault("invalid-input") for more than a load generator can send, and for terms
+ * that only simulations have; Fault("cluster-failure") where nothing answers.
  */
 export async function load(
   given: Scenario | Workload,
-  { onProgress, ...options }: LoadOptions,
+  options: LoadOptions,
 ): Promise<LoadMeasurement> {
   const loaded = patient(
     "document" in given
       ? (given as Scenario)
-      : await endpoint(options.model ?? "endpoint", given as Workload),
+      : await endpoint(given as Workload, {}, { name: options.model }),
   );
   refuseOverload(loaded);
-  const total = expectedRequests(loaded.document.workload);
-  const onEnded = (done: number): void => onProgress?.({ done, total });
-  const { report, errors } = await sendLoad(loaded, { ...options, onEnded });
+  const { report, errors } = await send(loaded, options);
   return { ...report, errors };
 }
 
-function endpoint(name: string, workload: Workload): Promise<LoadedScenario> {
-  const text = JSON.stringify(endpointScenario(name, workload));
-  // The capacity of an endpoint is unknown.
-  const unknown = { requireTimes: true, overrides: {}, capacityOf: () => null };
-  return readScenario({ text, file: "(workload)", ...unknown });
+export interface EndpointOptions extends Pick<ScenarioOptions, "overridesAs"> {
+  /** Of the model, and of the scenario. Default: endpoint. */
+  readonly name?: string | undefined;
+  /** Stands for the scenario's file in issues. Default: (workload). */
+  readonly file?: string;
 }
 
-/** Time after which clients give up by default. */
-const PATIENCE_MS = 60_000;
-
-/** A scenario whose one task stands for an endpoint. */
-export function endpointScenario(name: string, workload: object): object {
-  return {
+/** A scenario whose one task stands for an endpoint, to send it a workload. Its capacity is unknown. */
+export async function endpoint(
+  workload: Workload,
+  overrides: Overrides = {},
+  { name = "endpoint", file = "(workload)", overridesAs }: EndpointOptions = {},
+): Promise<Scenario> {
+  const text = JSON.stringify({
     name,
     pipelines: { [name]: { tasks: { remote: { model: "remote" } } } },
     models: { remote: { service: { distribution: "deterministic", meanMs: 1 } } },
     cluster: { replicas: { remote: 1 } },
     workload: { client: { timeoutMs: PATIENCE_MS }, ...workload },
+  });
+  const given = { text, file, overrides, overridesAs, requireTimes: true };
+  return {
+    ...(await readScenario({ ...given, capacityOf: () => null })),
+    overrides,
+    inMemory: true,
   };
 }
+
+/** Time after which clients give up by default. */
+const PATIENCE_MS = 60_000;
 
 /** With a timeout for clients, so that a target that stands still ends the load. */
 export function patient<T extends LoadedScenario>(loaded: T): T {
@@ -104,19 +114,13 @@ export function patient<T extends LoadedScenario>(loaded: T): T {
   return { ...loaded, document: { ...document, workload: { ...document.workload, client } } };
 }
 
-export interface Sending extends LoadTarget {
-  readonly onEnded?: (requests: number) => void;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Sends the workload of a checked scenario. Throws Fault("invalid-input") for terms that only simulations have. */
-export async function sendLoad(loaded: LoadedScenario, sending: Sending) {
+async function send(loaded: LoadedScenario, sending: LoadOptions) {
   refuseUnreal(loaded);
   const { document } = loaded;
   const { workload, run } = document;
   const seed = replicationSeed(run.seed, 0);
   const pipelines = pipelinesOf(sending, loaded);
-  const { inputs, body, contentType, method, streamed, onEnded, signal } = sending;
+  const { inputs, body, contentType, method, streamed, onProgress, signal } = sending;
   const target = await prepareTarget({
     url: sending.url,
     models: pipelines.map(({ name }) => name),
@@ -129,13 +133,33 @@ export async function sendLoad(loaded: LoadedScenario, sending: Sending) {
     ...given({ inputs, body, contentType, method, streamed }),
   });
   const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;
+  const done = counting(workload);
   const result = await runLoad({
     ...{ target, pipelines, workload, seed, signal },
     ...(traceUs === undefined ? {} : { traceUs }),
     warmUp: sending.warmUp ?? false,
-    onProgress: ({ ended }) => onEnded?.(ended),
+    onProgress: ({ ended }) => onProgress?.(done(ended)),
   });
   return { report: loadReport(result, workload), errors: result.errors };
+}
+
+/** By requests, or by seconds where nobody knows how many requests there will be. */
+function counting(workload: WorkloadDocument): (ended: number) => Progress {
+  if (!isBySeconds(workload)) {
+    const total = expectedRequests(workload);
+    return (done) => ({ done, total });
+  }
+  const startMs = performance.now();
+  const seconds = workload.durationS;
+  const elapsed = () => Math.floor((performance.now() - startMs) / 1000);
+  return () => ({ done: Math.min(seconds, elapsed()), total: Math.ceil(seconds) });
+}
+
+function isBySeconds(
+  workload: WorkloadDocument,
+): workload is WorkloadDocument & { readonly durationS: number } {
+  const isClosed = workload.arrivals === "closed" && workload.requests === undefined;
+  return isClosed && workload.durationS !== undefined;
 }
 
 /** The scenario's pipelines, or the one model that was named. */

@@ -3,10 +3,16 @@ import { createInterface } from "node:readline";
 import { importTexts } from "../build/import-text.ts";
 import { Fault } from "../core/fault.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import type { FaultParts, FromNode, ToNode } from "./in-node.ts";
-import { fromLine, Placeholder, toLine } from "./lines.ts";
+import {
+  type FaultParts,
+  type FromNode,
+  fromLine,
+  Placeholder,
+  type ToNode,
+  toLine,
+  workOf,
+} from "./in-node.ts";
 import type { Scenario } from "./scenario.ts";
-import { WORK } from "./work.ts";
 
 const aborted = new AbortController();
 
@@ -27,7 +33,7 @@ createInterface({ input: process.stdin })
   });
 
 async function work({ name, args }: Extract<ToNode, { kind: "call" }>): Promise<unknown> {
-  const call = WORK[name] as (...own: unknown[]) => Promise<unknown>;
+  const call = await workOf(name);
   return call(...(await Promise.all(args.map(revived))));
 }
 

@@ -1,32 +1,40 @@
 /** `plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
+import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
+import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import {
-  makePlans,
-  PLANNERS,
-  type Plan,
-  type PlannerName,
-  type PlanOptions,
-  type Step,
-} from "../planning/plan.ts";
+import { makePlans, PLANNERS, type Plan, type PlannerName } from "../planning/plan.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
-import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { writeJson } from "../sweep/atomic-file.ts";
+import type { Progress, Watch } from "./follow.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
-import { commandFor } from "./repeat.ts";
-import { inputsOf, type Scenario } from "./scenario.ts";
-import type { Watch } from "./watch.ts";
+import { writePlannedScenario } from "./planned-scenario.ts";
+import { commandFor, writeProvenance } from "./provenance.ts";
+import { inputsOf, type Scenario, scenario } from "./scenario.ts";
+import { sweep } from "./sweep.ts";
 
-export interface PlanSettings extends Watch {
+/** Counts the loads that the scenario sweeps: there is a plan for each. */
+export interface PlanProgress extends Progress {
+  /** Simulated for the plan at hand: nobody knows how many it will take. */
+  readonly requests: number;
+}
+
+export interface PlanSettings extends Omit<Watch, "onProgress"> {
   /** Default: race. */
-  readonly planner?: PlannerName;
+  readonly planner?: PlannerName | undefined;
   /** Presets to try beside the scenario's scheduler. Default: the textbook's. */
-  readonly schedulers?: readonly string[];
+  readonly schedulers?: readonly string[] | undefined;
   /** Of each task, at most. Default: 64. */
-  readonly maxReplicas?: number;
+  readonly maxReplicas?: number | undefined;
   /** Combinations to simulate, at most. Default: 100,000. */
-  readonly maxTrials?: number;
+  readonly maxTrials?: number | undefined;
+  /** Folder for plan.json, the scenario that runs the plan (plan.yaml), and its results. Default: none. */
+  readonly directory?: string | undefined;
+  /** Repeats the plan, for its document. Default: the command line of this call. */
+  readonly command?: string | undefined;
+  readonly onProgress?: ((progress: PlanProgress) => void) | undefined;
 }
 
 export interface Planned {
@@ -35,59 +43,81 @@ export interface Planned {
   readonly scenario: ScenarioDocument | null;
 }
 
-/** Progress counts the loads that the scenario sweeps: there is a plan for each. */
+const PLAN_FILE = "plan.json";
+
+/**
+ * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
+ * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
+ */
 export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promise<Planned> {
   const { planner = "race", schedulers = TEXTBOOK_PRESETS } = settings;
-  const { maxReplicas = 64, maxTrials = 100_000, onProgress, signal } = settings;
-  const unknown = schedulers.find((name) => !Object.hasOwn(PRESETS, name));
-  if (unknown !== undefined || !Object.hasOwn(PLANNERS, planner)) {
-    const what = unknown === undefined ? `planner "${planner}"` : `preset "${unknown}"`;
-    const known = Object.keys(unknown === undefined ? PLANNERS : PRESETS);
-    throw new Fault("usage", `there is no ${what}`, { hint: `there are ${known.join(", ")}` });
-  }
+  const { maxReplicas = 64, maxTrials = 100_000, directory } = settings;
+  known("planner", [planner], Object.keys(PLANNERS));
+  known("preset", schedulers, Object.keys(PRESETS));
+  atLeastOne({ maxReplicas, maxTrials });
+  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   const options = { planner, schedulers, mostReplicas: maxReplicas, mostTrials: maxTrials };
-  const onStep = ({ done, of }: Step): void => onProgress?.({ done, total: of });
-  const plans = await workedPlans(loaded, options, onStep, signal);
-  const command = commandFor("plan", loaded, {
-    ...{ planner, schedulers: schedulers.join(",") || "none" },
-    ...{ "max-replicas": maxReplicas, "max-trials": maxTrials },
-  });
-  return {
-    document: planDocumentOf(loaded, planner, command, plans),
-    scenario: plannedScenario(plans),
+  const plans = await worked(makePlans(loaded, inputsOf(loaded), options), settings);
+  const { document, digest, capacity } = loaded;
+  const names = schedulers.join(",") || "none";
+  const command =
+    settings.command ??
+    commandFor("plan", loaded, { planner, schedulers: names, maxReplicas, maxTrials });
+  const header = {
+    ...{ schema: "tandem/plan@2" as const, planner, command, seed: document.run.seed },
+    scenario: { name: document.name, digest },
+    ...(capacity === undefined ? {} : { capacity }),
   };
+  const planned = { document: planDocument(header, plans), scenario: plannedScenario(plans) };
+  if (directory !== undefined) await writeFolder(loaded, planned, directory, settings.signal);
+  return planned;
 }
 
 /** Works replication by replication, so that an abort is heard: it rejects with the signal's reason. */
-export async function workedPlans(
-  loaded: ReadyScenario,
-  options: PlanOptions,
-  onStep: (step: Step) => void,
-  signal: AbortSignal | undefined,
+async function worked(
+  steps: ReturnType<typeof makePlans>,
+  { onProgress, signal }: PlanSettings,
 ): Promise<readonly Plan[]> {
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
-  const steps = makePlans(loaded, inputsOf(loaded), options);
   for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-    onStep(value);
+    const { done: isDone, value } = steps.next();
+    if (isDone === true) return value;
+    const { done, of: total, requests } = value;
+    onProgress?.({ done, total, requests });
     await turn();
     signal?.throwIfAborted();
   }
 }
 
-/** `command` repeats the plan. */
-export function planDocumentOf(
-  { document, digest, capacity }: ReadyScenario,
-  planner: PlannerName,
-  command: string,
-  plans: readonly Plan[],
-): PlanDocument {
-  const scenario = { name: document.name, digest };
-  const shares = capacity === undefined ? {} : { capacity };
-  const seed = document.run.seed;
-  return planDocument(
-    { schema: "tandem/plan@2", planner, scenario, seed, ...shares, command },
-    plans,
-  );
+/** The plan, a scenario that runs it, and the results of simulating that. */
+async function writeFolder(
+  loaded: Scenario,
+  { document, scenario: planned }: Planned,
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const file = join(directory, PLAN_FILE);
+  if (planned === null) writeJson(file, document);
+  else {
+    const path = writePlannedScenario(planned, loaded.file, directory, document.command);
+    const running = await scenario(path);
+    writeJson(file, { ...document, planned: running.digest });
+    await sweep(running, { directory, allowLarge: true, signal });
+  }
+  writeProvenance(directory, [PLAN_FILE], loaded, document.command);
+}
+
+function known(kind: string, named: readonly string[], all: readonly string[]): void {
+  const unknown = named.find((name) => !all.includes(name));
+  if (unknown === undefined) return;
+  const near = nearest(unknown, all);
+  const meant = near === undefined ? "" : `did you mean "${near}"? `;
+  const hint = `${meant}there are ${all.join(", ")}`;
+  throw new Fault("usage", `there is no ${kind} "${unknown}"`, { hint });
+}
+
+function atLeastOne(bounds: Readonly<Record<string, number>>): void {
+  for (const [name, bound] of Object.entries(bounds)) {
+    if (Number.isInteger(bound) && bound >= 1) continue;
+    throw new Fault("usage", `${name} is a whole number of at least 1, got ${bound}`);
+  }
 }

@@ -1,7 +1,11 @@
 /**
- * Provenance of results: the command that repeats a run, and notes on times that were measured
- * elsewhere or not at all.
+ * Provenance of results: the command that repeats a run, notes on times that were measured elsewhere or
+ * not at all, and `provenance.json` beside the files of a results folder.
  */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import {
   FREE_MESSAGES_NOTE,
@@ -9,30 +13,58 @@ import {
   type ModelAtHand,
   originNotes,
 } from "../core/input-notes.ts";
+import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { OverheadProfile } from "../core/profile.ts";
+import {
+  type Origin,
+  PROVENANCE_FILE,
+  type ProvenanceDocument,
+  type ProvenanceInputs,
+} from "../core/provenance.ts";
+import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { shellWord } from "../core/shell-word.ts";
+import { writeAtomically } from "../sweep/atomic-file.ts";
+import type { Overrides, Scenario } from "./scenario.ts";
 
-/** The exact command that repeats a run, for results and for the user's notes. */
-interface RepeatOptions {
-  /** None where options say it all. */
-  readonly scenario?: string;
-  readonly set: readonly string[];
-  readonly seed: number;
-  readonly extra?: readonly string[];
+/**
+ * The command that repeats a call, for results and the user's notes. `options` by name, as the command
+ * takes them; undefined ones are left out.
+ */
+export function repeatCommand(
+  command: string,
+  scenario: string | undefined,
+  options: Readonly<Record<string, unknown>>,
+): string {
+  const words = ["npx", "tandem", command, ...(scenario === undefined ? [] : [scenario])];
+  return [...words, ...optionWords(options)].map(shellWord).join(" ");
 }
 
-export function repeatCommand(command: string, options: RepeatOptions): string {
-  const parts = ["npx", "tandem", command];
-  if (options.scenario !== undefined) parts.push(options.scenario);
-  parts.push("--seed", String(options.seed));
-  for (const override of options.set) parts.push("--set", override);
-  parts.push(...(options.extra ?? []));
-  return parts.map(shellWord).join(" ");
+/** `{ set: ["a=1", "b=2"], yes: true }` as `--set a=1 --set b=2 --yes`. A pair of words, `sample`, follows its name. */
+export function optionWords(options: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    if (value === undefined || value === false) return [];
+    const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (value === true) return [option];
+    if (name === "set") return (value as readonly string[]).flatMap((one) => [option, one]);
+    return [option, ...[value].flat().map(String)];
+  });
 }
 
-/** As a shell takes it for one word. */
-export function shellWord(word: string): string {
-  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+/** The same for a call of the library. A scenario in memory has no command. */
+export function commandFor(
+  command: string,
+  { file, overrides, document, inMemory }: Scenario,
+  options: Readonly<Record<string, unknown>> = {},
+): string {
+  if (inMemory) return `a program's ${command}: its scenario was no file`;
+  const set = assignments(overrides);
+  return repeatCommand(command, file, { seed: document.run.seed, set, ...options });
+}
+
+/** Overrides as options: `path=value`. */
+export function assignments(overrides: Overrides): readonly string[] {
+  return Object.entries(overrides).map(([path, value]) => `${path}=${JSON.stringify(value)}`);
 }
 
 export function simulationNotes(loaded: LoadedScenario): string[] {
@@ -47,7 +79,8 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
 export function validationNotes(
   loaded: LoadedScenario,
   models: Readonly<Record<string, ModelAtHand>> | null,
-): string[] {
+  inventory: LoadedInventory | undefined,
+): readonly string[] {
   const host = hostLine();
   const overheads = originNotes(overheadsByPath(loaded), { host });
   const times = originNotes(loaded.profiles, { host, ...(models === null ? {} : { models }) });
@@ -55,6 +88,15 @@ export function validationNotes(
   return [
     ...(models === null ? times : []),
     ...toBlame.map((note) => `${note}; errors may come from that, not from the simulator`),
+    ...machineNotes(inventory),
+  ];
+}
+
+function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {
+  if (inventory === undefined || inventory.inventory.kind === "local") return [];
+  const { kind } = inventory.inventory;
+  return [
+    `workers ran on machines of kind ${kind}: latencies are those of clients on this one, and each service time is of its worker's own monotonic clock, so no clocks had to agree`,
   ];
 }
 
@@ -70,4 +112,92 @@ function overheadsByPath({
 /** A document without notes has no such field. */
 export function asNotes(notes: readonly string[]): { readonly notes?: readonly string[] } {
   return notes.length === 0 ? {} : { notes };
+}
+
+/** Longer traces are left out: the folder is to stay small. */
+const MOST_TRACE_NUMBERS = 200_000;
+const GIT_TIMEOUT_MS = 2000;
+
+/**
+ * Notes in `directory` how its `files` were made. The scenario and its inputs are those of results.json,
+ * so only a command that writes it replaces them.
+ */
+export function writeProvenance(
+  directory: string,
+  files: readonly string[],
+  loaded: LoadedScenario,
+  command: string,
+  sample?: Sample,
+): void {
+  const earlier = readProvenance(directory);
+  const origin = originOf(loaded.file, command);
+  const made = Object.fromEntries(files.map((file) => [file, origin]));
+  const isOfResults = files.includes("results.json");
+  const own: Omit<ProvenanceDocument, "made"> = {
+    schema: "tandem/provenance@1",
+    scenario: loaded.document,
+    digest: loaded.digest,
+    ...(sample === undefined ? {} : { sample }),
+    ...keptInputs(loaded),
+  };
+  const document: ProvenanceDocument = {
+    ...(isOfResults || earlier === undefined ? own : earlier),
+    made: { ...earlier?.made, ...made },
+  };
+  writeAtomically(join(directory, PROVENANCE_FILE), `${JSON.stringify(document)}\n`);
+}
+
+/** Undefined where the folder has none, or one of another version. */
+function readProvenance(directory: string): ProvenanceDocument | undefined {
+  try {
+    const text = readFileSync(join(directory, PROVENANCE_FILE), "utf8");
+    const document = JSON.parse(text) as ProvenanceDocument;
+    return document.schema === "tandem/provenance@1" ? document : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function originOf(scenarioFile: string, command: string): Origin {
+  const commit = commitOf(dirname(resolve(scenarioFile)));
+  const date = new Date().toISOString();
+  return {
+    ...{ command, version: buildKey().program, date, host: hostLine() },
+    ...(commit === undefined ? {} : { commit }),
+  };
+}
+
+/** Undefined outside a repository, and without git. */
+function commitOf(folder: string): string | undefined {
+  try {
+    const text = execFileSync("git", ["-C", folder, "rev-parse", "HEAD"], {
+      timeout: GIT_TIMEOUT_MS,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return text.toString().trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function keptInputs(loaded: LoadedScenario): {
+  inputs: ProvenanceInputs;
+  omitted?: readonly string[];
+} {
+  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles, sectionFiles } = loaded;
+  const names = Object.keys(traces);
+  const omitted = names.filter((name) => traces[name].length > MOST_TRACE_NUMBERS);
+  const kept = <T>(all: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => !omitted.includes(name)));
+  return {
+    inputs: {
+      profiles,
+      ...(overheadProfile === undefined ? {} : { overheadProfile }),
+      traces: kept(traces),
+      ...(traceSizes === undefined ? {} : { traceSizes: kept(traceSizes) }),
+      ...(schedulerFiles === undefined ? {} : { schedulerFiles }),
+      sectionFiles,
+    },
+    ...(omitted.length === 0 ? {} : { omitted }),
+  };
 }

@@ -17,20 +17,10 @@ export function refuseOverload(
 ): void {
   const all = documents.flatMap((document) => issuesOf(document, timeScale));
   const issues = [...new Map(all.map((issue) => [issue.path, issue])).values()];
-  refuse(
-    loaded.file,
-    issues.map((issue) => placed(issue, loaded.positions)),
-  );
-}
-
-/** The same for a rate, whatever the rest of its scenario says. */
-export function refuseRate(file: string, path: string, ratePerS: number): void {
-  refuse(file, tooFast([[path, ratePerS]]));
-}
-
-function refuse(file: string, issues: readonly Issue[]): void {
   if (issues.length === 0) return;
-  throw new Fault("invalid-input", `${file}: more than a load generator can send`, { issues });
+  throw new Fault("invalid-input", `${loaded.file}: more than a load generator can send`, {
+    issues: issues.map((issue) => placed(issue, loaded.positions)),
+  });
 }
 
 function issuesOf(document: ScenarioDocument, timeScale: number): Issue[] {
@@ -48,7 +38,7 @@ function issuesOf(document: ScenarioDocument, timeScale: number): Issue[] {
 /** A rate, and the path that says so. */
 type Peak = readonly [path: string, ratePerS: number];
 
-function tooFast(all: readonly Peak[], timeScale = 1): Issue[] {
+function tooFast(all: readonly Peak[], timeScale: number): Issue[] {
   const most = LOAD_BOUNDS.ratePerS * timeScale;
   const hint = "one process sends no more; share a load among generators on several machines";
   return all

@@ -1,11 +1,23 @@
 /** `report`: results as one HTML page, and each chart as Vega-Lite JSON, SVG and PNG. */
-import { readDocuments } from "../reports/read-documents.ts";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
+import { givenWarmupS } from "../core/arrivals/extent.ts";
+import type { ProvenanceDocument } from "../core/provenance.ts";
+import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
+import { type RunDetail, runDetail } from "../core/run-detail.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type Configuration, openSweep } from "../core/scenario/sweep.ts";
+import type { WhatIfScenario } from "../reports/html/what-if.ts";
+import { type ReadDocuments, readDocuments } from "../reports/read-documents.ts";
+import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
-import { inspect } from "./report-detail.ts";
-import { whatIfAsset } from "./what-if.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import { readEvidence, withOwn } from "./explain.ts";
+import { observeLog, observeReplication } from "./run-trace.ts";
 
 /**
- * Writes them into the folder of `sweep` or `validate`, and says where. It simulates one run of the decision's
+ * Writes the report of a folder of `sweep` or `validate`: one HTML page, each chart as Vega-Lite, SVG and PNG. It simulates one run of the decision's
  * configuration again to look into it, and puts the simulator into the page. Throws Fault("not-found") without
  * results.
  */
@@ -13,4 +25,128 @@ export async function report(directory: string, options: ReportOptions = {}): Pr
   const documents = options.documents ?? (await readDocuments(directory));
   const inspected = await inspect(directory, documents);
   return writeReport(directory, { ...inspected, whatIf: whatIfAsset(), ...options, documents });
+}
+
+/** Tests run the sources, whose built parts lie under dist/. */
+const FRAGMENT = new URL(
+  import.meta.url.endsWith(".ts") ? "../dist/what-if.html" : "../what-if.html",
+  import.meta.url,
+);
+
+/**
+ * The fragment, for the body of a page after its place (an element with the id `what-if`) and its scenario
+ * (`application/json` in an element with the id `what-if-scenario`: `scenario`, the document, and
+ * `inputs`, its data files, as in provenance.json). It starts when its place comes into view, fetches
+ * nothing, and needs `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`.
+ */
+export function whatIfAsset(): string {
+  return readFileSync(FRAGMENT, "utf8");
+}
+
+/** Longer logs are not read again. */
+const MOST_LOG_BYTES = 64e6;
+
+interface Source {
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+}
+
+/**
+ * The runs that a report looks into: one replication of the decision's configuration, simulated again with
+ * a log, and a real run of it where the folder has one.
+ */
+interface Inspected {
+  /** Empty where the folder does not say enough. */
+  readonly details: readonly RunDetail[];
+  /** The decision's configuration, for What if to start from. */
+  readonly scenario?: WhatIfScenario;
+}
+
+async function inspect(directory: string, documents: ReadDocuments): Promise<Inspected> {
+  const { results, validation } = documents;
+  const decisions = decisionsOf(results, validation);
+  const met = decisions.filter(({ state, chosen }) => state !== "bad" && chosen !== undefined);
+  const chosen = (met[met.length - 1] ?? decisions[0])?.chosen ?? results.configurations[0];
+  const evidence = await evidenceOf(directory);
+  const source = (await sweptSource(documents, chosen)) ?? validatedSource(evidence, chosen.id);
+  const simulated = source === undefined ? undefined : simulatedDetail(source, chosen.id);
+  const measured = evidence === undefined ? undefined : measuredDetail(directory, evidence, chosen);
+  const { provenance } = documents;
+  const isWhole = provenance !== undefined && provenance.omitted === undefined;
+  return {
+    details: [simulated, measured].filter((one) => one !== undefined),
+    ...(isWhole && source !== undefined
+      ? { scenario: { ...provenance, scenario: source.document } }
+      : {}),
+  };
+}
+
+function simulatedDetail({ document, inputs }: Source, id: string): RunDetail {
+  const { run, note, warmupUs } = observeReplication(document, inputs, 0);
+  const cut = note === undefined ? {} : { note };
+  return runDetail(run, { side: "simulated", id, warmupUs, ...cut });
+}
+
+/** By the folder's provenance. */
+async function sweptSource(
+  { provenance, results }: ReadDocuments,
+  chosen: ConfigurationResult,
+): Promise<Source | undefined> {
+  if (provenance === undefined || provenance.omitted !== undefined) return undefined;
+  const configuration = configurationOf(provenance, results, chosen);
+  if (configuration === undefined) return undefined;
+  const { document } = configuration;
+  return { document, inputs: await withOwn(provenance.inputs) };
+}
+
+/** By the evidence of a validation. */
+function validatedSource(evidence: EvidenceDocument | undefined, id: string): Source | undefined {
+  const own = evidence?.configurations.find((one) => one.id === id);
+  if (evidence === undefined || own === undefined) return undefined;
+  return { document: own.document, inputs: evidence.inputs };
+}
+
+/** Undefined where the scenario makes another sweep than the results have. */
+function configurationOf(
+  { scenario, digest, inputs, sample }: ProvenanceDocument,
+  { configurations }: ResultsDocument,
+  chosen: ConfigurationResult,
+): Configuration | undefined {
+  const { sectionFiles, ...files } = inputs;
+  const loaded = {
+    ...{ document: scenario, digest, file: "scenario", sectionFiles },
+    ...{ ...files, traces: files.traces as Record<string, number[]> },
+    traceSizes: files.traceSizes as Record<string, number[]>,
+    positions: new Map(),
+  };
+  const sweep = openSweep(loaded, sample);
+  const index = configurations.indexOf(chosen);
+  if (index < 0 || index >= sweep.count) return undefined;
+  const configuration = sweep.at(index);
+  return configuration.id === chosen.id ? configuration : undefined;
+}
+
+/** The evidence, where there is any for this version. */
+async function evidenceOf(directory: string): Promise<EvidenceDocument | undefined> {
+  if (!existsSync(join(directory, EVIDENCE_FILE))) return undefined;
+  const evidence = await readEvidence(directory).catch(() => undefined);
+  return evidence?.configurations.length === 0 ? undefined : evidence;
+}
+
+/** The first real run of the chosen configuration, or of the first that was validated. */
+function measuredDetail(
+  directory: string,
+  { configurations, inputs }: EvidenceDocument,
+  chosen: ConfigurationResult,
+): RunDetail | undefined {
+  const index = Math.max(
+    0,
+    configurations.findIndex(({ id }) => id === chosen.id),
+  );
+  const { id, document } = configurations[index];
+  const log = join(directory, logFile(index, 0));
+  if (!existsSync(log) || statSync(log).size > MOST_LOG_BYTES) return undefined;
+  const run = observeLog(readFileSync(log, "utf8"), document, inputs);
+  const warmupUs = givenWarmupS(document.workload) * 1e6;
+  return runDetail(run, { side: "measured", id, warmupUs });
 }

@@ -1,13 +1,67 @@
-/** The results document of a sweep, written configuration by configuration while it goes on. */
+/** The results document of a sweep: its head, and its configurations, written one by one while it goes on. */
 
 import { join } from "node:path";
+import { buildKey } from "../build/version.ts";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
-import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import type { Sample } from "../core/scenario/axes.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import {
+  type ParameterColumn,
+  parameterColumns,
+  parameterKinds,
+} from "../core/scenario/parameter-columns.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { goalsShown } from "../core/slo.ts";
+import { PRESETS } from "../schedulers/registry.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
+import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { ParquetWriter } from "../sweep/parquet.ts";
 import { type RecordStore, recordAt } from "../sweep/record.ts";
+import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
+import { asNotes, simulationNotes } from "./provenance.ts";
+
+export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
+
+/** `command` repeats the sweep; differences up to the share `margin` of the best mean are ties. */
+export function resultsHeader(
+  loaded: LoadedScenario,
+  command: string,
+  margin: number,
+): ResultsHeader {
+  return {
+    schema: "tandem/results@1",
+    scenario: { name: loaded.document.name, digest: loaded.digest },
+    seed: loaded.document.run.seed,
+    command,
+    ...(sweepsGoals(loaded.document) ? {} : goalsShown(loaded.document)),
+    margin,
+    simplestFirst: Object.keys(PRESETS),
+    parameterKinds: parameterKinds(loaded.document),
+    ...(loaded.capacity === undefined ? {} : { capacity: loaded.capacity }),
+    ...asNotes(simulationNotes(loaded)),
+  };
+}
+
+/** Then no goal is that of all configurations. */
+function sweepsGoals({ sweep }: ScenarioDocument): boolean {
+  const paths = parameterColumns(sweep).map(({ path }) => path);
+  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
+}
+
+/** Everything that results depend on: a store of another key is set aside. */
+export function storeKey({ loaded, sample }: SweepPlan): StoreKey {
+  const { digest, document } = loaded;
+  const { seed, replications } = document.run;
+  const parameters = parameterColumns(document.sweep);
+  const scenario = { scenario: digest, seed, replications, sample: sampleText(sample), parameters };
+  return { format: STORE_FORMAT, ...scenario, ...buildKey() };
+}
+
+export function sampleText(sample: Sample | undefined): string | null {
+  return sample === undefined ? null : `${sample.method} ${sample.count}`;
+}
 
 export const RESULTS_FILE = "results.json";
 /** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
@@ -21,12 +75,6 @@ export interface ResultsPlace {
   readonly header: ResultsHeader;
   readonly parameters: readonly ParameterColumn[];
   readonly onWarning: (line: string) => void;
-}
-
-/** Compared configurations, and their comparisons. */
-export interface Ranked {
-  readonly configurations: readonly Compared[];
-  readonly comparisons: readonly Comparison[];
 }
 
 interface Files {
@@ -68,19 +116,27 @@ export class ResultsGathering {
       });
   }
 
-  /** Call it when all are finished: writes the rest, and ranks configurations over some paths. */
-  async finish(over: readonly string[] | undefined, margin: number | undefined): Promise<Ranked> {
+  /** Call it when all are finished: writes the rest, and compares configurations over some paths. */
+  async finish(
+    over: readonly string[] | undefined,
+    margin: number | undefined,
+  ): Promise<readonly Comparison[]> {
     await this.#turn;
     this.advance();
     await this.#turn;
     if (this.#failure !== null) throw this.#failure.error;
-    const ranked = this.#ranked(over, margin);
-    if (this.#files === null) return ranked;
+    const paths = new Set(this.#compared.flatMap(({ parameters }) => Object.keys(parameters)));
+    const comparisons = compareConfigurations(
+      this.#compared,
+      over ?? comparedPaths([...paths]),
+      margin,
+    );
+    if (this.#files === null) return comparisons;
     const { text, json, parquet } = this.#files;
-    json.write(text.end(ranked.comparisons));
+    json.write(text.end(comparisons));
     json.keep();
     await parquet?.finish();
-    return ranked;
+    return comparisons;
   }
 
   /** Removes files that are not whole. */
@@ -102,14 +158,6 @@ export class ResultsGathering {
       }
       if (this.#next % AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
     }
-  }
-
-  #ranked(over: readonly string[] | undefined, margin: number | undefined): Ranked {
-    const configurations = this.#compared;
-    const paths = new Set(configurations.flatMap(({ parameters }) => Object.keys(parameters)));
-    const compared = over ?? comparedPaths([...paths]);
-    const comparisons = compareConfigurations(configurations, compared, margin);
-    return { configurations, comparisons };
   }
 }
 
@@ -146,10 +194,8 @@ function comparedPart({ id, parameters, metrics, samples, stability }: Compared)
   };
 }
 
-export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
-
 /** `tandem/results@1` as text, a configuration a line. */
-export class ResultsText {
+class ResultsText {
   #count = 0;
 
   start(header: ResultsHeader): string {
@@ -165,4 +211,25 @@ export class ResultsText {
     const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
     return `\n]${last}}\n`;
   }
+}
+
+/** A finished sweep whose configurations are read one by one, as memory may not hold them all. */
+export interface Swept extends ResultsHeader {
+  readonly comparisons: readonly Comparison[];
+  readonly count: number;
+  /** In the order of the sweep; may be read again. */
+  readonly configurations: Iterable<ConfigurationResult>;
+}
+
+/** The document of a sweep as text, piece by piece: as results.json has it, to the byte. */
+export function* resultsText({
+  comparisons,
+  count: _,
+  configurations,
+  ...header
+}: Swept): Generator<string, void, void> {
+  const text = new ResultsText();
+  yield text.start(header);
+  for (const result of configurations) yield text.configuration(result);
+  yield text.end(comparisons);
 }

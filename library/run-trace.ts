@@ -3,15 +3,20 @@
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { dirname } from "node:path";
+import { logFile } from "../calibration/evidence.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { type ObservedRun, observeRun } from "../core/observed-run.ts";
 import { RunLog } from "../core/run-log.ts";
+import type { Sample } from "../core/scenario/axes.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkedSweep } from "../core/scenario/sweep.ts";
 import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
+import { readEvidence, readLog } from "./explain.ts";
+import { inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
 
 /** A log of so many events takes a second, and 300 MB of memory. */
 const MOST_EVENTS = 300_000;
@@ -55,8 +60,47 @@ export function observeLog(
   return observeRun(RunLog.parse(text), compileSystem(document, inputs));
 }
 
+/** A trace that was written. */
+export interface Trace {
+  /** The configuration that it is of. */
+  readonly id: string;
+  /** Of the sweep or the validation. */
+  readonly configurations: number;
+  /** Set where the run was cut. */
+  readonly note?: string;
+}
+
+/**
+ * Writes every batch and request of one run to a file that ui.perfetto.dev opens: the first replication of
+ * a scenario's first configuration, or, of the folder of a validation, the first real run beside its prediction.
+ * Nobody could read the traces of a whole sweep.
+ */
+export async function trace(
+  source: Scenario | string,
+  file: string,
+  options: { readonly sample?: Sample | undefined } = {},
+): Promise<Trace> {
+  if (typeof source !== "string") {
+    const checks = { ...schedulerChecks(source.own), allowLarge: true, ...options };
+    const { count, at } = checkedSweep(source, checks);
+    const { id, document } = at(0);
+    const { run, note } = observeReplication(document, inputsOf(source), 0);
+    await writeTrace(file, [{ name: "simulated", run }]);
+    return { id, configurations: count, ...(note === undefined ? {} : { note }) };
+  }
+  const { inputs, configurations } = await readEvidence(source);
+  const [{ id, document, runs }] = configurations;
+  const measured = observeLog(readLog(source, logFile(0, 0)), document, inputs);
+  const { run } = observeReplication(document, inputs, runs[0].replication);
+  await writeTrace(file, [
+    { name: "measured", run: measured },
+    { name: "simulated", run },
+  ]);
+  return { id, configurations: configurations.length };
+}
+
 /** Writes runs side by side into one file in the JSON trace event format. */
-export async function writeTrace(
+async function writeTrace(
   file: string,
   runs: readonly { readonly name: string; readonly run: ObservedRun }[],
 ): Promise<void> {

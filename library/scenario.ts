@@ -7,21 +7,26 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { importTexts } from "../build/import-text.ts";
 import { Fault } from "../core/fault.ts";
+import {
+  checkInventory,
+  type LoadedInventory,
+  readInventory,
+} from "../core/inventory/read-inventory.ts";
 import { checkBackend } from "../core/scenario/check-run.ts";
 import type { CapacityOf } from "../core/scenario/checks.ts";
 import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
 import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { NO_OWN, type OwnSchedulers } from "../schedulers/own-scheduler.ts";
+import { NO_OWN, type OwnSchedulers, ownScheduler } from "../schedulers/own-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { SchedulerTexts } from "../sweep/own-schedulers.ts";
 import { openDatabase } from "../sweep/parquet.ts";
 import { type ProgramScheduler, programScheduler } from "./program-scheduler.ts";
 
@@ -45,6 +50,8 @@ export interface ScenarioOptions {
   readonly files?: Readonly<Record<string, unknown>>;
   /** False: profiles that `calibrate` is still to write may be missing. Default: true. */
   readonly requireTimes?: boolean;
+  /** Names the overrides in issues, as their `file`. Default: overrides. */
+  readonly overridesAs?: string;
 }
 
 /**
@@ -61,14 +68,15 @@ export async function scenario(
   overrides: Overrides = {},
   options: ScenarioOptions = {},
 ): Promise<Scenario> {
-  const { directory = ".", files = {}, requireTimes = true } = options;
+  const { directory = ".", files = {}, requireTimes = true, overridesAs } = options;
   const { text, file, isFile } = textOf(source, directory);
   const program = programScheduler(overrides.scheduler);
   const plain = program === null ? overrides : { ...overrides, scheduler: { file: program.file } };
   const atHand = new Map(
     Object.entries(files).map(([path, own]) => [resolvePath(file, path), own]),
   );
-  const given = { text, file, overrides: plain, requireTimes, program, read: readerOf(atHand) };
+  const read = readerOf(atHand);
+  const given = { text, file, overrides: plain, overridesAs, requireTimes, program, read };
   return {
     ...(await readScenario(given)),
     overrides: plain,
@@ -118,6 +126,7 @@ export interface ScenarioReading {
   /** Names the scenario in messages; its paths start at the folder of this one. */
   readonly file: string;
   readonly overrides: Overrides;
+  readonly overridesAs?: string | undefined;
   readonly requireTimes: boolean;
   readonly capacityOf?: CapacityOf | undefined;
   readonly program?: ProgramScheduler | null;
@@ -127,13 +136,14 @@ export interface ScenarioReading {
 
 /** Rejects with Fault("invalid-input") with all issues. */
 export async function readScenario(reading: ScenarioReading): Promise<ReadyScenario> {
-  const { text, file, overrides, requireTimes, capacityOf } = reading;
+  const { text, file, overrides, overridesAs, requireTimes, capacityOf } = reading;
   return readingTwice(reading, (read, own) => {
     const loaded = parseScenario(text, file, read, overrides, {
       checkScheduler: schedulerCheck(own),
       capacityOf: capacityOf ?? ((document, files) => servingCapacity(document, { ...files, own })),
       requireTimes,
       exists: existsSync,
+      ...(overridesAs === undefined ? {} : { overridesAs }),
     });
     return own === NO_OWN ? loaded : { ...loaded, own };
   });
@@ -192,6 +202,31 @@ async function readingTwice<T>(
   );
 }
 
+/** Reads, and keeps the texts of scheduler files by path. */
+class SchedulerTexts {
+  readonly read: ReadFile;
+  readonly #texts: Record<string, string> = {};
+
+  constructor(readFile: ReadFile) {
+    this.read = (path, columns) => {
+      const text = readFile(path, columns);
+      if (/\.m?js$/.test(path)) this.#texts[path] = text;
+      return text;
+    };
+  }
+
+  get some(): boolean {
+    return Object.keys(this.#texts).length > 0;
+  }
+
+  /** Looked up by path as written in the scenario file. */
+  async load(scenario: string): Promise<OwnSchedulers> {
+    if (!this.some) return NO_OWN;
+    const byPath = await importTexts(this.#texts, ownScheduler);
+    return { get: (written) => byPath.get(resolvePath(scenario, written)) };
+  }
+}
+
 /** Below it DuckDB repeats the query. */
 function firstLine(error: Error): Error {
   return new Error(error.message.split("\n", 1)[0], { cause: error });
@@ -207,6 +242,35 @@ export function inputsOf(loaded: ReadyScenario): SimulationInputs {
 export function requireBackend(loaded: LoadedScenario, backend: BackendName): void {
   const issues = checkBackend(loaded.document.models, backend);
   if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
+}
+
+/**
+ * The inventory of a file, checked with every document that is to run on it; undefined without a file.
+ * Throws Fault("not-found") for a missing file, Fault("invalid-input") with all issues.
+ */
+export function inventoryFor(file: string, documents: readonly ScenarioDocument[]): LoadedInventory;
+export function inventoryFor(
+  file: string | undefined,
+  documents: readonly ScenarioDocument[],
+): LoadedInventory | undefined;
+export function inventoryFor(
+  file: string | undefined,
+  documents: readonly ScenarioDocument[],
+): LoadedInventory | undefined {
+  if (file === undefined) return undefined;
+  const loaded = readInventory(inventoryText(file), file);
+  const issues = documents.flatMap((document) => checkInventory(loaded, document));
+  if (issues.length > 0) throw invalidInput(file, issues, loaded.positions);
+  return loaded;
+}
+
+function inventoryText(file: string): string {
+  try {
+    return readFile(file);
+  } catch (cause) {
+    const hint = "it says where the scenario's nodes are; docs/deploy.md shows one for each kind";
+    throw unreadable(`the inventory ${file}`, cause, hint);
+  }
 }
 
 /** One more than a trace may have, so that the reader of the text refuses a longer one. */

@@ -1,25 +1,37 @@
 /** `simulate` and `sweep`: one configuration on this thread, or all of them on as many as pay. */
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { DEFAULT_MARGIN } from "../core/compare.ts";
+import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
+import { stoppingRule } from "../core/scenario/check-run.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { Part } from "../sweep/configuration-result.ts";
-import { ConfigurationWork } from "../sweep/configuration-work.ts";
+import { ConfigurationWork, type SweepPlan } from "../sweep/configuration-work.ts";
 import { MemoryStore, type RecordStore, recordAt, recordsOf } from "../sweep/record.ts";
-import { ResultStore } from "../sweep/result-store.ts";
+import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
+import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { runSweep } from "../sweep/run-sweep.ts";
+import { expectedEvents } from "../sweep/shards/shard-plan.ts";
+import type { Watch } from "./follow.ts";
 import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
-import { writeProvenance } from "./provenance-file.ts";
-import { commandFor } from "./repeat.ts";
-import { RESULTS_FILE, ResultsGathering } from "./results-gathering.ts";
-import { resultsHeader, sampleText, storeKey } from "./results-header.ts";
+import { commandFor, writeProvenance } from "./provenance.ts";
+import {
+  RESULTS_FILE,
+  ResultsGathering,
+  type ResultsHeader,
+  resultsHeader,
+  type Swept,
+  sampleText,
+  storeKey,
+} from "./results-gathering.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
-import type { Watch } from "./watch.ts";
 
-/** The scenario's own configuration, without its sweep. Progress counts replications. */
+/** Simulates the scenario's own configuration, without its sweep. Progress counts replications. */
 export async function simulate(
   { document: { sweep: _, ...document }, ...rest }: Scenario,
   { onProgress, signal }: Watch = {},
@@ -42,80 +54,160 @@ export async function simulate(
 
 export interface SweepOptions extends Watch {
   /** Default: as many as pay; 1: the calling thread alone. Results do not depend on it. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Draws so many of the sweep's configurations. Default: all. */
-  readonly sample?: Sample;
+  readonly sample?: Sample | undefined;
   /** Folder for results.json, Parquet files and the store, from which the same call goes on after an abort. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
+  /** Without `directory`: the folder for stores of sweeps, each in one of its scenario's. Default: none is kept. */
+  readonly stores?: string | undefined;
   /** Accept more than 10,000 configurations. */
-  readonly allowLarge?: boolean;
+  readonly allowLarge?: boolean | undefined;
   /** Differences up to this share of the best mean are ties. Default: 0.01. */
-  readonly margin?: number;
+  readonly margin?: number | undefined;
+  /** Keep a row for each request too, in `directory`. */
+  readonly requests?: boolean | undefined;
+  /** Repeats the sweep, for its documents. Default: the command line of this call. */
+  readonly command?: string | undefined;
   /** Called with each configuration's result as it is finished, in any order. */
-  readonly onResult?: (result: ConfigurationResult) => void;
+  readonly onResult?: ((result: ConfigurationResult) => void) | undefined;
 }
 
-/** Time for which the calling thread works alone: others take as long to start. */
-const ALONE_MS = 200;
-
-/** Every configuration of the scenario's sweep. Progress counts configurations. */
+/**
+ * Simulates every configuration of the scenario's sweep, on threads: the document of `tandem simulate --json`.
+ * Progress counts configurations. With `directory`, an aborted sweep goes on where it was.
+ * Throws Fault("invalid-input") with the sweep's issues.
+ */
 export async function sweep(
   loaded: Scenario,
   options: SweepOptions = {},
 ): Promise<ResultsDocument> {
-  const { sample, directory, allowLarge = false, margin = DEFAULT_MARGIN, signal } = options;
-  const checked = { ...schedulerChecks(loaded.own), allowLarge, sample };
-  const checkedOnes = checkedSweep(loaded, checked);
-  tryOutOwn(loaded, configurationsOf(checkedOnes));
-  const { count } = checkedOnes;
-  const plan = { loaded, sample };
-  const command = commandFor("simulate", loaded, {
-    replications: loaded.document.run.replications,
-    ...(sample === undefined ? {} : { sample: sampleText(sample)?.split(" ") }),
-  });
-  const header = resultsHeader(loaded, command, margin);
-  const store = directory === undefined ? null : ResultStore.open(directory, storeKey(plan), count);
-  const kept = store ?? new MemoryStore();
+  return sweepThen(loaded, options, ({ configurations, comparisons, count: _, ...header }) => ({
+    ...header,
+    configurations: [...configurations],
+    ...(comparisons.length === 0 ? {} : { comparisons }),
+  }));
+}
+
+export async function sweepThen<T>(
+  loaded: Scenario,
+  options: SweepOptions,
+  use: (swept: Swept) => T | Promise<T>,
+): Promise<T> {
+  const { plan, sweep: checked, key, header } = prepareSweep(loaded, options);
+  const { document } = loaded;
+  const { count } = checked;
+  const { directory, onProgress, onResult, signal } = options;
   const onWarning = (line: string): void => options.onNote?.(line);
-  if (store?.setAside !== undefined) onWarning(store.setAside);
-  const parameters = parameterColumns(loaded.document.sweep);
+  const store = openStore(options, plan, key, count);
+  if (store instanceof ResultStore && store.setAside !== undefined) onWarning(store.setAside);
+  const parameters = parameterColumns(document.sweep);
   const place = directory === undefined ? null : { directory, header, parameters, onWarning };
-  const gathering = new ResultsGathering(kept, count, place);
+  const gathering = new ResultsGathering(store, count, place);
+  const requests = await openRequests(plan, store);
   try {
-    const threads = loaded.inProgram ? 1 : (options.threads ?? availableParallelism());
     await runSweep({
-      ...{ plan, threads, store: told(kept, options.onResult) },
-      aloneMs: options.threads === undefined ? ALONE_MS : 0,
-      ...(signal === undefined ? {} : { signal }),
-      onProgress: (done) => {
-        options.onProgress?.({ done, total: count });
+      ...{ plan, store, signal, ...threading(loaded, options, count) },
+      ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
+      onProgress: (done, index) => {
+        if (index !== undefined) onResult?.(recordAt(store, index).result);
+        onProgress?.({ done, total: count });
         gathering.advance();
       },
     });
-    if (kept.finished < count) signal?.throwIfAborted();
-    const { comparisons } = await gathering.finish(loaded.document.run.compare?.over, margin);
+    requests?.close();
+    if (store.finished < count) signal?.throwIfAborted();
+    const comparisons = await gathering.finish(document.run.compare?.over, header.margin);
     if (directory !== undefined)
-      writeProvenance(directory, [RESULTS_FILE], loaded, command, sample);
-    const configurations = [...recordsOf(kept, count)].map(({ result }) => result);
-    return { ...header, configurations, ...(comparisons.length === 0 ? {} : { comparisons }) };
+      writeProvenance(directory, [RESULTS_FILE], loaded, header.command, plan.sample);
+    const configurations = { [Symbol.iterator]: () => resultsOf(store, count) };
+    return await use({ ...header, comparisons, count, configurations });
   } finally {
+    requests?.close();
     await gathering.close();
-    store?.close();
+    if (store instanceof ResultStore) store.close();
   }
 }
 
-/** The store, with each new record told. */
-function told(store: RecordStore, onResult: SweepOptions["onResult"]): RecordStore {
-  if (onResult === undefined) return store;
+function* resultsOf(store: RecordStore, count: number): Generator<ConfigurationResult, void, void> {
+  for (const { result } of recordsOf(store, count)) yield result;
+}
+
+export interface PreparedSweep {
+  readonly plan: SweepPlan;
+  readonly sweep: Sweep;
+  readonly key: StoreKey;
+  readonly header: ResultsHeader;
+}
+
+/**
+ * Checks everything before any work starts. A sweep that `isChecked` knows by its key is only read.
+ * Throws as `checkedSweep` does, and Fault("usage") for requests without a folder.
+ */
+export function prepareSweep(
+  loaded: Scenario,
+  options: SweepOptions,
+  isChecked: (key: StoreKey) => boolean = () => false,
+): PreparedSweep {
+  const { sample, directory, margin = DEFAULT_MARGIN, requests = false, allowLarge } = options;
+  if (requests && directory === undefined) {
+    const hint = "give --out DIR";
+    throw new Fault("usage", "requests need a folder to be written to", { hint });
+  }
+  const plan = { loaded, sample, requestsIn: requests ? directory : undefined };
+  const key = storeKey(plan);
+  const isKnown = isChecked(key);
+  const checks = { ...schedulerChecks(loaded.own), sample, allowLarge: allowLarge === true };
+  const opened = isKnown ? openSweep(loaded, sample) : checkedSweep(loaded, checks);
+  if (!isKnown) tryOutOwn(loaded, configurationsOf(opened));
+  const command =
+    options.command ??
+    commandFor("simulate", loaded, {
+      replications: loaded.document.run.replications,
+      sample: sampleText(sample)?.split(" "),
+    });
+  return { plan, sweep: opened, key, header: resultsHeader(loaded, command, margin) };
+}
+
+function openStore(
+  { directory, stores }: SweepOptions,
+  { loaded, sample }: SweepPlan,
+  key: StoreKey,
+  count: number,
+): RecordStore {
+  if (directory !== undefined) return ResultStore.open(directory, key, count);
+  if (stores === undefined || count === 1) return new MemoryStore();
+  const name = [loaded.digest, ...(sampleText(sample)?.split(" ") ?? [])].join("-");
+  return ResultStore.open(join(stores, name), key, count);
+}
+
+/** Configurations that finished without their requests run again when these are wanted. */
+async function openRequests(plan: SweepPlan, store: RecordStore): Promise<RequestWriter | null> {
+  const { requestsIn, loaded } = plan;
+  if (requestsIn === undefined || !(store instanceof ResultStore)) return null;
+  store.forgetUnless((index) => hasRequests(requestsIn, index));
+  return RequestWriter.open(requestsIn, Object.keys(loaded.document.pipelines));
+}
+
+/** Events that take one thread about a second. */
+const MANY_EVENTS = 4_000_000;
+/** Time that threads need to start. */
+const START_UP_MS = 200;
+
+/** Threads as asked; else started at once for long sweeps, and after the first runs for others. */
+function threading(
+  { document, inProgram }: Scenario,
+  { threads }: SweepOptions,
+  count: number,
+): { readonly threads: number; readonly aloneMs: number } {
+  if (inProgram) return { threads: 1, aloneMs: 0 };
+  const many = count * document.run.replications * expectedEvents(document) > MANY_EVENTS;
   return {
-    get finished() {
-      return store.finished;
-    },
-    has: (index) => store.has(index),
-    line: (index) => store.line(index),
-    add: (index, line) => {
-      store.add(index, line);
-      onResult(recordAt(store, index).result);
-    },
+    threads: Math.min(threads ?? availableParallelism(), count * mostReplications(document)),
+    aloneMs: many || threads !== undefined ? 0 : START_UP_MS,
   };
+}
+
+function mostReplications({ run }: ScenarioDocument): number {
+  return Math.max(run.replications, stoppingRule(run)?.maxReplications ?? 0);
 }

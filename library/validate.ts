@@ -1,12 +1,18 @@
 /**
- * Chosen configurations simulated and run for real, compared and judged:
+ * `validate`: chosen configurations simulated and run for real, compared and judged:
  *
- *   planValidation ──> Course: configurations, runs, seconds ── runValidation ──> Validated
+ *   planned ──> Course: configurations, runs, seconds ── run ──> Validated ──> documents, and files in a folder
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { ContentsSource } from "../calibration/contents.ts";
-import type { ConfigurationEvidence } from "../calibration/evidence.ts";
-import { type HostProbe, probeHost } from "../calibration/host.ts";
-import { type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
+import {
+  type ConfigurationEvidence,
+  EVIDENCE_FILE,
+  type EvidenceDocument,
+  logFile,
+} from "../calibration/evidence.ts";
+import { holdFor, type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
@@ -25,8 +31,9 @@ import {
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { ValidationResult } from "../core/results.ts";
+import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { parameterKinds } from "../core/scenario/parameter-columns.ts";
 import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
 import type {
   ScenarioDocument,
@@ -34,18 +41,27 @@ import type {
 } from "../core/scenario/schema.ts";
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
+import { goalsShown } from "../core/slo.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { inventoryFor } from "./inventory-file.ts";
+import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
+import { checkHost, HOST_CHECK_S } from "./check-host.ts";
+import type { Watch } from "./follow.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
-import { validationNotes } from "./provenance.ts";
+import { refuseInProgram } from "./program-scheduler.ts";
+import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { inputsOf, requireBackend, schedulerChecks } from "./scenario.ts";
+import { RESULTS_FILE } from "./results-gathering.ts";
+import {
+  inputsOf,
+  inventoryFor,
+  requireBackend,
+  type Scenario,
+  schedulerChecks,
+} from "./scenario.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 
-/** The runs that a validation is to have. */
-export interface ValidationRuns {
+export interface ValidateOptions extends Watch, ContentsSource {
   /** Real models, or replayed times. Default: as the scenario says. */
   readonly backend?: BackendName | undefined;
   /** Real runs of each configuration, at least 3. Default: as the scenario says. */
@@ -54,39 +70,128 @@ export interface ValidationRuns {
   readonly budgetS?: number | undefined;
   /** Inventory file: where the workers run. Default: on this machine. */
   readonly on?: string | undefined;
-}
-
-/** Where a validation goes to while it runs. */
-export interface ValidationEvents {
-  /** Reject, before any run, where the host is not fit to be measured on. */
+  /** Folder for validation.json, results.json where there is none, the evidence and logs. Default: none. */
+  readonly directory?: string | undefined;
+  /** Reject with Fault("unhealthy") where the host is not fit to be measured on. */
   readonly strict?: boolean | undefined;
-  /** Seconds of the plan that are over. */
-  readonly onSeconds?: (seconds: number) => void;
-  /** What happens: the host, each configuration, each run. */
-  readonly onNote?: (line: string) => void;
-  /** The decision logs of a configuration's runs, as soon as these are over. */
-  readonly onLogs?: (configuration: number, logs: readonly string[]) => void;
-  /** Once aborted, what has ended is the result. */
-  readonly signal?: AbortSignal | undefined;
+  /** Repeats the validation, for its documents. Default: the command line of this call. */
+  readonly command?: string | undefined;
+  /** Called before anything runs. */
+  readonly onStart?: ((start: ValidationStart) => void) | undefined;
 }
 
-export interface Validated {
-  readonly results: readonly ValidationResult[];
-  readonly evidences: readonly ConfigurationEvidence[];
-  /** Everything that predictions were made of, with message costs that were measured here. */
-  readonly inputs: SimulationInputs;
-  /** About all configurations. */
-  readonly notes: readonly string[];
+/** The runs that a validation is going to have. */
+export interface ValidationStart {
+  readonly configurations: number;
+  readonly backend: BackendName;
+  /** Real runs of each configuration. */
+  readonly repeats: number;
+  /** The shortest and the longest run, s. */
+  readonly runS: readonly [least: number, most: number];
+  /** How much of the scenario's window the runs measure; below 1 to fit the budget. */
+  readonly share: number;
+  /** With start-up. */
+  readonly seconds: number;
+  /** Accepted relative errors, by metric. */
+  readonly tolerances: Readonly<Record<string, number>>;
+}
+
+export interface Validation {
+  readonly document: ValidationDocument;
+  /** The predicted side alone is a results document too, for a folder without a sweep's results. */
+  readonly predicted: ResultsDocument;
+  readonly evidence: EvidenceDocument;
+  /** Decision logs of the real runs that count, by configuration and run. */
+  readonly logs: readonly (readonly string[])[];
   /** Configurations that were to be validated. */
   readonly wanted: number;
   /** Runs of each. */
   readonly repeats: number;
+  /** Whether an abort ended it: the documents have the runs that had ended. */
   readonly interrupted: boolean;
 }
 
+/**
+ * Simulates the configurations that the scenario chooses for validation, runs them on real processes, and judges the
+ * predictions. Progress counts seconds. Once aborted, the runs that have ended are the result; it rejects where there are none.
+ * Throws Fault("invalid-input") or Fault("usage") before anything starts, Fault("deadline-exceeded") where the
+ * budget is too short for one run.
+ */
+export async function validate(
+  loaded: Scenario,
+  options: ValidateOptions = {},
+): Promise<Validation> {
+  const { directory, budgetS, backend, repeats, on, images, inputs, signal } = options;
+  refuseInProgram(loaded, "real runs have a gateway in a process of its own");
+  const course = planned(loaded, options);
+  options.onStart?.(startOf(course));
+  const { results, evidences, logs, notes, ...validated } = await run(course, options);
+  if (results.length === 0) {
+    signal?.throwIfAborted();
+    throw new Fault("deadline-exceeded", "the budget was spent before any run could start", {
+      hint: "give more, or take a quieter machine",
+    });
+  }
+  const budget = budgetS === undefined ? undefined : `${budgetS}s`;
+  const command =
+    options.command ??
+    commandFor("validate", loaded, { repeats, backend, budget, images, inputs, on });
+  const { document, digest, capacity } = loaded;
+  const header = {
+    scenario: { name: document.name, digest },
+    ...{ seed: document.run.seed, command },
+    ...goalsShown(document),
+    parameterKinds: parameterKinds(document),
+    ...(capacity === undefined ? {} : { capacity }),
+    ...asNotes(notes),
+    configurations: results,
+  };
+  const validation: Validation = {
+    document: { schema: "tandem/validation@2", kind: "validation", ...header },
+    predicted: { schema: "tandem/results@1", ...header },
+    evidence: {
+      schema: "tandem/evidence@1",
+      // Their texts stay, from which `explain` loads them.
+      ...{ inputs: { ...validated.inputs, own: undefined }, configurations: evidences },
+    },
+    ...{ logs, repeats: course.effort.repeats, wanted: course.configurations.length },
+    interrupted: signal?.aborted === true,
+  };
+  if (directory !== undefined) writeFolder(directory, loaded, validation);
+  return validation;
+}
+
+function writeFolder(
+  directory: string,
+  loaded: Scenario,
+  { document, predicted, evidence }: Validation,
+): void {
+  const isAlone = !existsSync(join(directory, RESULTS_FILE));
+  writeJson(join(directory, VALIDATION_FILE), document);
+  if (isAlone) writeJson(join(directory, RESULTS_FILE), predicted);
+  const made = [VALIDATION_FILE, ...(isAlone ? [RESULTS_FILE] : [])];
+  writeProvenance(directory, made, loaded, document.command);
+  writeAtomically(join(directory, EVIDENCE_FILE), JSON.stringify(evidence));
+  const { overheadProfile } = evidence.inputs;
+  if (needsPilot(loaded) && overheadProfile !== undefined)
+    writeJson(join(directory, "overheads.json"), overheadProfile);
+}
+
+export const VALIDATION_FILE = "validation.json";
+
+interface Validated {
+  readonly results: readonly ValidationResult[];
+  readonly evidences: readonly ConfigurationEvidence[];
+  readonly logs: readonly (readonly string[])[];
+  /** Everything that predictions were made of, with message costs that were measured here. */
+  readonly inputs: SimulationInputs;
+  /** About all configurations. */
+  readonly notes: readonly string[];
+}
+
 /** The plan of a validation, known before anything runs. */
-export interface Course {
-  readonly loaded: ReadyScenario;
+interface Course {
+  readonly loaded: Scenario;
   readonly settings: ValidationSettings;
   readonly configurations: readonly Configuration[];
   /** Undefined: all runs here. */
@@ -99,18 +204,17 @@ export interface Course {
   readonly deadlineMs: number;
 }
 
-/** Throws Fault("invalid-input") or Fault("usage") before anything has started. */
-export function planValidation(loaded: ReadyScenario, runs: ValidationRuns): Course {
+function planned(loaded: Scenario, options: ValidateOptions): Course {
   const startMs = performance.now();
-  const { budgetS } = runs;
-  const settings = settingsOf(runs, loaded);
+  const { budgetS } = options;
+  const settings = settingsOf(options, loaded);
   const configurations = expandValidation(loaded, {
     ...schedulerChecks(loaded.own),
     requireTimes: true,
   });
   tryOutOwn(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
-  const inventory = inventoryFor(runs.on, documents);
+  const inventory = inventoryFor(options.on, documents);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
   const { backend, repeats, timeScale } = settings;
@@ -124,6 +228,16 @@ export function planValidation(loaded: ReadyScenario, runs: ValidationRuns): Cou
   return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
 
+function startOf({ settings, forecasts, beforeS, effort }: Course): ValidationStart {
+  const { repeats, share, seconds } = effort;
+  const lengths = forecasts.map((forecast) => Math.ceil(runSeconds(forecast, share)));
+  return {
+    ...{ configurations: forecasts.length, backend: settings.backend, repeats, share },
+    runS: [Math.min(...lengths), Math.max(...lengths)],
+    ...{ seconds: beforeS + seconds, tolerances: settings.metrics },
+  };
+}
+
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
 export function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
   const models = backend === "replay" ? 0 : startSeconds(backend);
@@ -131,44 +245,49 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
-export async function runValidation(
-  course: Course,
-  contents: ContentsSource,
-  events: ValidationEvents,
-): Promise<Validated> {
-  const { signal = new AbortController().signal, onNote, onSeconds, onLogs } = events;
-  const { loaded, configurations, inventory, beforeS, effort, deadlineMs } = course;
-  const { backend } = course.settings;
+async function run(course: Course, options: ValidateOptions): Promise<Validated> {
+  const { signal = new AbortController().signal, onNote, directory } = options;
+  const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
+  const { document } = loaded;
+  const { backend } = settings;
+  const total = Math.ceil(beforeS + effort.seconds);
+  const onSeconds = (done: number): void => options.onProgress?.({ done, total });
   const results: ValidationResult[] = [];
   const evidences: ConfigurationEvidence[] = [];
+  const logs: (readonly string[])[] = [];
   const workers = new Map<string, ModelWorker>();
   let hosts: MeasuringHosts | null = null;
+  let giveBack = async (): Promise<void> => undefined;
   let inputs = inputsOf(loaded);
   let notes: readonly string[] = [];
   try {
-    for (const line of await checkHost(events.strict === true, signal)) onNote?.(line);
-    onSeconds?.(HOST_CHECK_S);
-    hosts = backend === "replay" ? null : await hostsOf(course, onNote);
+    for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
+    onSeconds(HOST_CHECK_S);
+    const afterwards = configurations.map((one) => one.document);
+    const place = { inventory, afterwards, onEvent: onNote, signal };
+    if (backend === "replay") giveBack = await holdFor([], afterwards, place);
+    else hosts = await openHosts({ ...place, document, folder: inputs.folder });
     const served =
       hosts === null
-        ? replaySide(loaded.document)
-        : await realSide(contents, loaded, { hosts, workers }, signal);
-    notes = [...validationNotes(loaded, served.models), ...machineNotes(inventory)];
+        ? replaySide(document)
+        : await realSide(options, loaded, { hosts, workers }, signal);
+    notes = validationNotes(loaded, served.models, inventory);
     if (needsPilot(loaded)) {
       onNote?.("validate: no overhead profile, so a pilot measures what messages cost here");
       const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
       inputs = measured.inputs;
       notes = [...notes, measured.note];
     }
-    onSeconds?.(beforeS);
+    onSeconds(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
       if (performance.now() + 1000 * leastS > deadlineMs) break;
       const side = { ...served, inputs, signal };
-      const { result, logs, evidence } = await validateOne(course, i, side, events);
-      results.push(withNotes(result, realised(configuration.document, inputs), effort));
-      evidences.push(evidence);
-      onLogs?.(i, logs);
+      const one = await validateOne(course, i, side, { onNote, onSeconds });
+      results.push(withNotes(one.result, configuration.document, inputs, effort));
+      evidences.push(one.evidence);
+      logs.push(one.logs);
+      if (directory !== undefined) writeLogs(directory, i, one.logs);
       if (signal.aborted) break;
     }
   } catch (error) {
@@ -177,24 +296,14 @@ export async function runValidation(
   } finally {
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
     await hosts?.close();
+    await giveBack();
   }
-  const { repeats } = effort;
-  const [wanted, interrupted] = [configurations.length, signal.aborted];
-  return { results, evidences, inputs, notes, wanted, repeats, interrupted };
+  return { results, evidences, logs, inputs, notes };
 }
 
-function hostsOf({ loaded, inventory }: Course, onEvent: ValidationEvents["onNote"]) {
-  const { folder } = inputsOf(loaded);
-  const events = onEvent === undefined ? {} : { onEvent };
-  return openHosts({ document: loaded.document, folder, inventory, ...events });
-}
-
-function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {
-  if (inventory === undefined || inventory.inventory.kind === "local") return [];
-  const { kind } = inventory.inventory;
-  return [
-    `workers ran on machines of kind ${kind}: latencies are those of clients on this one, and each service time is of its worker's own monotonic clock, so no clocks had to agree`,
-  ];
+function writeLogs(directory: string, configuration: number, logs: readonly string[]): void {
+  for (const [run, log] of logs.entries())
+    writeAtomically(join(directory, logFile(configuration, run)), log);
 }
 
 function messageCostsOf(
@@ -214,32 +323,31 @@ function validateOne(
   course: Course,
   index: number,
   { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
-  { onNote, onSeconds }: ValidationEvents,
+  { onNote, onSeconds }: Pick<Watch, "onNote"> & { readonly onSeconds: (done: number) => void },
 ) {
   const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
   const { repeats, share } = effort;
   const given = configurations[index];
   const configuration = { ...given, document: shortened(given.document, share) };
-  const before = beforeS + effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
+  const firstS = beforeS + before + startSeconds(backend);
   const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
   const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
   let healthyRuns = 0;
-  const at = (ended: number): number => {
-    const started = before + startSeconds(backend) + healthyRuns * (runS + aroundS);
-    return Math.floor(started + runS * Math.min(1, ended / requests));
-  };
+  const at = (ended: number): number =>
+    Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
     ...(pace === null ? {} : { pace }),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),
-    onProgress: (ended) => onSeconds?.(at(ended)),
+    onProgress: (ended) => onSeconds(at(ended)),
     onRun: ({ health }, healthy) => {
       healthyRuns = healthy;
-      onSeconds?.(at(0));
+      onSeconds(at(0));
       const state = health.healthy ? `run ${healthy} of ${repeats}` : "set aside";
       onNote?.(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
@@ -247,41 +355,35 @@ function validateOne(
   });
 }
 
-/** Says how much of the scenario's window the runs of a budget measure. */
-export function shorteningNote(share: number): string {
-  return `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
-}
-
-/** Message costs that were measured here take the place of assumed ones. */
-function realised(
-  document: ScenarioDocument,
-  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
-): ScenarioDocument {
-  if (overheadProfile === undefined) return document;
-  return { ...document, cluster: { ...document.cluster, overheadProfile: "measured" } };
-}
-
 /** Adds notes on terms of the prediction that real runs lack, and on windows that the budget cut. */
 function withNotes(
   result: ValidationResult,
-  document: ScenarioDocument,
+  { cluster, ...document }: ScenarioDocument,
+  { overheadProfile }: Pick<SimulationInputs, "overheadProfile">,
   { share }: Effort,
 ): ValidationResult {
-  const terms = simulatedOnlyTerms(document);
+  // Message costs that were measured here take the place of assumed ones.
+  const real =
+    overheadProfile === undefined ? cluster : { ...cluster, overheadProfile: "measured" };
+  const terms = simulatedOnlyTerms({ ...document, cluster: real });
   const notes = [
     ...(result.notes ?? []),
     ...(terms.length === 0 ? [] : [`not realised by the cluster: ${terms.join(", ")}`]),
-    ...(share === 1 ? [] : [`shortened by --budget: ${shorteningNote(share)}`]),
+    ...(share === 1
+      ? []
+      : [
+          `shortened by --budget: runs measure ${formatNumber(100 * share)}% of the scenario's window`,
+        ]),
   ];
   return notes.length === 0 ? result : { ...result, notes };
 }
 
 function settingsOf(
-  { backend, repeats }: ValidationRuns,
+  { backend, repeats }: ValidateOptions,
   loaded: LoadedScenario,
 ): ValidationSettings {
   if (repeats !== undefined && !(Number.isInteger(repeats) && repeats >= 3)) {
-    throw new Fault("usage", `--repeats is a whole number of at least 3, got ${repeats}`, {
+    throw new Fault("usage", `repeats are a whole number of at least 3, got ${repeats}`, {
       hint: "fewer runs give no spread to judge by",
     });
   }
@@ -292,22 +394,4 @@ function settingsOf(
   };
   requireBackend(loaded, settings.backend);
   return settings;
-}
-
-/** Long enough to see a steal of 1%. */
-export const HOST_CHECK_S = 3;
-
-const WAY_OUT =
-  "stop other programs or take another machine; until then runs may be set aside, and verdicts be `cannot tell`";
-
-/** Throws Fault("unhealthy") if it is not fit and `strict`; else lines to print, none if it is fit. */
-export async function checkHost(strict: boolean, signal: AbortSignal): Promise<readonly string[]> {
-  return hostLines(await unlessAborted(signal, probeHost({ seconds: HOST_CHECK_S })), strict);
-}
-
-export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): readonly string[] {
-  if (reasons.length === 0) return unknown;
-  const message = `this host is not fit to be measured on: ${reasons.join("; ")}`;
-  if (strict) throw new Fault("unhealthy", message, { hint: `${WAY_OUT}; or leave out --strict` });
-  return [`tandem: warning: ${message}`, `  ${WAY_OUT}`, ...unknown];
 }

@@ -11,10 +11,10 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
 import { type Chart, chartsOf } from "../reports/charts/chart-list.ts";
+import { CONFIG, INK, MUTED, PALETTE, SCHEMA } from "../reports/charts/theme.ts";
 import { renderSvg } from "../reports/render-chart.ts";
 
 export type { Chart } from "../reports/charts/chart-list.ts";
-export { type LinesOptions, lines } from "./lines-chart.ts";
 
 /** Every chart that the documents have data for, in the order of the report. */
 export function charts(
@@ -27,4 +27,171 @@ export function charts(
 /** A specification drawn without a browser. */
 export async function svg(spec: TopLevelSpec): Promise<string> {
   return (await renderSvg(spec)).svg;
+}
+
+type Rows = readonly Readonly<Record<string, unknown>>[];
+
+export interface LinesOptions {
+  /** Name of the field on the horizontal axis: numbers. */
+  readonly x: string;
+  /** Name of the field on the vertical axis: numbers. */
+  readonly y: string;
+  /** Name of the field that tells lines apart. Default: one line. */
+  readonly series?: string;
+  /** Name of the field with the half width of the interval of `y`. Default: none is drawn. */
+  readonly halfWidth?: string;
+  readonly title?: string;
+  readonly xTitle?: string;
+  readonly yTitle?: string;
+  /** Default: linear. */
+  readonly yScale?: "linear" | "log";
+  /** A line across the chart, such as a goal. */
+  readonly rule?: { readonly y: number; readonly label: string };
+}
+
+const WIDTH = 480;
+const HEIGHT = 280;
+
+/** Lines end in their names where there are several. Rows without a number are left out. */
+export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
+  const { x, y, series, title, rule, yScale = "linear" } = options;
+  const { xTitle = x, yTitle = y } = options;
+  const values = pointsOf(rows, options);
+  const names = [...new Set(values.map((value) => value.series))];
+  const domain = domainOf(values, options);
+  const last = spreadLabels(
+    names.map((name) =>
+      values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
+    ),
+    yScale === "log" ? Math.log : (height) => height,
+    yScale === "log" ? Math.exp : (height) => height,
+    domain,
+  );
+  const color = {
+    field: "series",
+    type: "nominal" as const,
+    scale: { domain: names, range: names.map((_, i) => PALETTE[i % PALETTE.length]) },
+    legend: null,
+  };
+  const horizontal = {
+    field: "x",
+    type: "quantitative" as const,
+    title: xTitle,
+    scale: { zero: false, nice: true },
+  };
+  const scale = { type: yScale, domain: [...domain], nice: false };
+  const vertical = { field: "y", type: "quantitative" as const, title: yTitle, scale };
+  const tooltip = [
+    ...(series === undefined ? [] : [{ field: "series", title: series }]),
+    { field: "x", title: xTitle },
+    { field: "y", title: yTitle, format: ".4~g" },
+  ];
+  const across = rule === undefined ? [] : ruleLayers(rule);
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    ...(title === undefined ? {} : { title: { text: title, anchor: "start" as const } }),
+    width: WIDTH,
+    height: HEIGHT,
+    layer: [
+      {
+        data: { values },
+        mark: { type: "errorbar", ticks: true },
+        encoding: {
+          x: horizontal,
+          y: { field: "low", type: "quantitative", title: yTitle, scale },
+          y2: { field: "high" },
+          color,
+        },
+      },
+      {
+        data: { values },
+        mark: { type: "line", point: true },
+        encoding: { x: horizontal, y: vertical, color, tooltip },
+      },
+      {
+        data: { values: last },
+        mark: { type: "text", align: "left", dx: 8, fontSize: 11 },
+        encoding: { x: horizontal, y: vertical, text: { field: "series" }, color },
+      },
+      ...across,
+    ],
+  };
+}
+
+/** Pixels between the names of two lines. */
+const LABEL_PX = 14;
+
+interface LineEnd {
+  readonly x: number;
+  readonly y: number;
+  readonly series: string;
+}
+
+interface Point extends LineEnd {
+  readonly low: number;
+  readonly high: number;
+}
+
+function pointsOf(rows: Rows, { x, y, series, halfWidth }: LinesOptions): readonly Point[] {
+  return rows.flatMap((row) => {
+    const [at, value, half] = [row[x], row[y], halfWidth === undefined ? 0 : row[halfWidth]].map(
+      Number,
+    );
+    if (!Number.isFinite(at) || !Number.isFinite(value)) return [];
+    const name = series === undefined ? "" : String(row[series]);
+    const spread = Number.isFinite(half) ? half : 0;
+    return [{ x: at, y: value, low: value - spread, high: value + spread, series: name }];
+  });
+}
+
+/** Of the vertical axis, with all intervals in it. */
+function domainOf(values: readonly Point[], { rule, yScale }: LinesOptions): readonly number[] {
+  const heights = [...values.flatMap(({ y: at, high }) => [at, high]), rule?.y ?? Number.NaN];
+  const known = heights.filter(
+    (height) => Number.isFinite(height) && (yScale !== "log" || height > 0),
+  );
+  const most = Math.max(...known);
+  return yScale === "log" ? [Math.min(...known) / 1.2, most * 1.2] : [0, most * 1.05];
+}
+
+/** Names of lines that end at one place are moved apart, in the order of their ends. */
+function spreadLabels(
+  ends: readonly LineEnd[],
+  toScale: (y: number) => number,
+  fromScale: (at: number) => number,
+  domain: readonly number[],
+): readonly LineEnd[] {
+  const perPixel = (toScale(domain[1]) - toScale(domain[0])) / HEIGHT;
+  const placed: LineEnd[] = [];
+  for (const end of ends.toSorted((a, b) => a.y - b.y)) {
+    const below = placed.filter(({ x }) => x === end.x).map(({ y }) => toScale(y));
+    const at = Math.max(toScale(end.y), ...below.map((y) => y + LABEL_PX * perPixel));
+    placed.push({ ...end, y: fromScale(at) });
+  }
+  return placed;
+}
+
+function ruleLayers({ y, label }: { readonly y: number; readonly label: string }) {
+  const encoding = { y: { datum: y } };
+  return [
+    {
+      data: { values: [{}] },
+      mark: { type: "rule" as const, color: MUTED, strokeDash: [4, 3] },
+      encoding,
+    },
+    {
+      data: { values: [{}] },
+      mark: {
+        type: "text" as const,
+        align: "right" as const,
+        baseline: "bottom" as const,
+        x: WIDTH - 4,
+        dy: -3,
+        color: INK,
+        text: label,
+      },
+      encoding,
+    },
+  ];
 }

@@ -13,6 +13,7 @@ import type { Goal } from "../core/slo.ts";
 import { offeredRatePerS } from "../core/stability/judge-stability.ts";
 import { visitRatios } from "../core/stability/offered-load.ts";
 import type { PipelineSystem, System } from "../core/system.ts";
+import { mostPerS } from "../schedulers/rules/batch-times.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Row, Space } from "./space.ts";
 
@@ -29,6 +30,7 @@ export class ServiceBounds {
   readonly system: System;
   /** Jobs per second by task; null where the traffic equations do not reach. */
   readonly #jobsPerS: readonly number[] | null;
+  readonly #neededPerS: readonly number[] | null;
   readonly #goals: readonly Goal[];
   readonly #variates: readonly Float64Array[] | null;
   readonly #known = new Map<string, boolean>();
@@ -57,7 +59,10 @@ export class ServiceBounds {
         return runs ? (own.find((replica) => isOn(replica, kind)) ?? first) : -1;
       }),
     );
-    this.#jobsPerS = jobsPerS(document, inputs, this.system);
+    this.#jobsPerS = jobsPerS(document, inputs, this.system, () => 0);
+    this.#neededPerS = jobsPerS(document, inputs, this.system, ({ name }) => {
+      return 1 - (goals.find(({ pipeline }) => pipeline === name)?.share ?? 0);
+    });
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
     const isPlain = this.system.pipelines.every(waitsForAll);
     this.#variates = isSized || !isPlain ? null : variatesOf(this.system, document.run.seed);
@@ -68,11 +73,7 @@ export class ServiceBounds {
     const replica = this.#replicas[task][kind];
     if (replica < 0) return 0;
     const { meanUs, maxBatch: most } = this.system.replicas[replica].service;
-    let best = 0;
-    for (let batch = 1; batch <= Math.min(most, maxBatch); batch++) {
-      best = Math.max(best, (batch * 1e6) / meanUs[batch]);
-    }
-    return best;
+    return mostPerS(meanUs, Math.min(most, maxBatch));
   }
 
   /** Sizes, as powers of 2 up to `most`, by which a replica does more jobs per second. */
@@ -93,14 +94,18 @@ export class ServiceBounds {
     return this.system.replicas[replica].service.meanUs[1] / 1000;
   }
 
-  /** Load of a task with these replicas; 0 where the arrival rate is not known beforehand. */
-  utilisation(task: number, row: Row, maxBatch: number): number {
-    if (this.#jobsPerS === null) return 0;
+  /**
+   * Load of a task with these replicas, 0 where the arrival rate is not known beforehand. `least`: by
+   * the jobs alone that the goals need, where the others may be refused or dropped.
+   */
+  utilisation(task: number, row: Row, maxBatch: number, least = false): number {
+    const jobs = least ? this.#neededPerS : this.#jobsPerS;
+    if (jobs === null) return 0;
     let capacity = 0;
     for (const [kind, replicas] of row.entries()) {
       if (replicas > 0) capacity += replicas * this.capacityPerS(task, kind, maxBatch);
     }
-    return this.#jobsPerS[task] / capacity;
+    return jobs[task] / capacity;
   }
 
   /** Whether services alone leave too few requests within some goal. */
@@ -144,10 +149,12 @@ function waitsForAll({ tasks }: PipelineSystem): boolean {
   );
 }
 
+/** By task. `missed` is the share of a pipeline's requests that need not be served, whichever they are. */
 function jobsPerS(
   { workload }: ScenarioDocument,
   { traces }: SimulationInputs,
   { pipelines, pools }: System,
+  missed: (pipeline: PipelineSystem) => number,
 ): readonly number[] | null {
   const traceUs = workload.arrivals === "trace" ? (traces[workload.file] ?? null) : null;
   const ratePerS = offeredRatePerS(workload, traceUs);
@@ -155,9 +162,11 @@ function jobsPerS(
   const reaches = pipelines.every(waitsForAll) && !ratios.includes(null);
   if (ratePerS === undefined || !reaches) return null;
   const jobs = pools.map(() => 0);
-  for (const [p, { tasks, share }] of pipelines.entries()) {
+  for (const [p, pipeline] of pipelines.entries()) {
+    const { tasks, share } = pipeline;
     for (const [t, { pool }] of tasks.entries()) {
-      jobs[pool] += ratePerS * share * (ratios[p] as Float64Array)[t];
+      const visits = (ratios[p] as Float64Array)[t];
+      jobs[pool] += ratePerS * share * Math.max(0, visits - missed(pipeline));
     }
   }
   return jobs;

@@ -2,15 +2,17 @@
  * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster. The
  * planners differ in which of these they simulate, and how much.
  */
+
 import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
 import { maxBatchOf, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
 import { shareResources, slowEachOther } from "./not-searched.ts";
-import { type Machines, type Shape, type Space, sum } from "./space.ts";
+import type { Machines, Shape, Space } from "./space.ts";
 import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.ts";
 
 export type Parameters = Readonly<Record<string, Parameter>>;
@@ -25,7 +27,7 @@ export interface Alternative {
   readonly batches: readonly number[];
   /** Lower is simpler: the place among the presets, then larger batches. */
   readonly rank: number;
-  /** Whether a station that is offered more than it can do misses for certain. */
+  /** Whether all requests are served, so that a station that is offered more than it can do misses. */
   readonly isOpen: boolean;
   /** Whether replicas come and go, so that machines are billed by their time. */
   readonly scales: boolean;
@@ -128,10 +130,9 @@ export function alternativeOf(
   const names = Object.keys(PRESETS);
   const place = names.indexOf(String(typeof scheduler === "string" ? scheduler : scheduler.preset));
   const plain = place < 0 ? names.length : place;
-  const rank = typeof scheduler === "string" ? plain : names.length + sum(batches) / 1e4;
-  const admission = typeof scheduler === "string" ? undefined : scheduler.admission;
-  const isOpen = (admission ?? "all") === "all" && workload.client === undefined;
-  const traits = traitsOf(scheduler, choice.bounds.system, choice.own);
+  const rank = typeof scheduler === "string" ? plain : names.length + sumOf(batches) / 1e4;
+  const { servesAll, ...traits } = traitsOf(scheduler, choice.bounds.system, choice.own);
+  const isOpen = servesAll && workload.client === undefined;
   return { document, parameters, choice, batches, rank, isOpen, ...traits };
 }
 

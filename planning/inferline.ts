@@ -13,6 +13,7 @@
  * Source: Crankshaw et al., "InferLine: latency-aware provisioning and scaling for prediction serving
  * pipelines", SoCC 2020, section 4.3, Algorithms 1 and 2.
  */
+import { sumOf } from "../core/statistics/estimate.ts";
 import {
   type Alternative,
   alternativeOf,
@@ -29,7 +30,7 @@ import {
   scoreOfTried,
   type Tried,
 } from "./contenders.ts";
-import { type Row, type Shape, sum } from "./space.ts";
+import type { Row, Shape } from "./space.ts";
 
 /** One task's part. */
 interface Part {
@@ -217,8 +218,8 @@ class Descent {
   #isBetter(a: State, b: State): boolean {
     const [first, second] = [a, b].map((state) => [
       this.#shapeOf(state)?.cost ?? Number.POSITIVE_INFINITY,
-      sum(state.map(({ replicas }) => replicas)),
-      -sum(state.map(({ batch }) => Math.log2(batch))),
+      sumOf(state.map(({ replicas }) => replicas)),
+      -sumOf(state.map(({ batch }) => Math.log2(batch))),
     ]);
     const differs = first.findIndex((value, i) => value !== second[i]);
     return differs >= 0 && first[differs] < second[differs];

@@ -78,6 +78,22 @@ describe("a plan for one queue", () => {
     expect(many).toBeNull();
   });
 
+  test("may drop what the goal does not need, where the scheduler drops", () => {
+    // 10.4 per second for 10: some 5% are dropped, and the others are in time.
+    const rate = "{ arrivals: deterministic, ratePerS: 10.4, requests: 2000, warmupS: 10 }";
+    const text = (scheduler: string, percentile: number): string =>
+      queue(1, `scheduler: ${scheduler}`)
+        .replace("percentile: 95", `percentile: ${percentile}`)
+        .replace("exponential", "deterministic")
+        .replace(/workload: .*/, `workload: ${rate}`);
+    const costOf = (...given: Parameters<typeof text>) => plansOf(text(...given))[0].best?.cost;
+    for (const dropping of ["{ preset: edf, shedding: expected-late }", "clockwork"]) {
+      expect(costOf(dropping, 90)).toBe(1);
+      expect(costOf(dropping, 99)).toBe(2);
+    }
+    expect(costOf("edf", 90)).toBe(2);
+  });
+
   test.runIf(IS_LONG)("takes the scheduler that needs the fewest", () => {
     const [both] = plansOf(queue(42), { schedulers: ["random", "fifo"] });
     expect(both.best?.scheduler).toBe("fifo");

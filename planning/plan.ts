@@ -17,6 +17,7 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { type Goal, goalsOf } from "../core/slo.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
 import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
@@ -37,7 +38,7 @@ import { exhaustive } from "./exhaustive.ts";
 import { inferline } from "./inferline.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./not-searched.ts";
 import { race } from "./race.ts";
-import { type Bounds, type CostUnit, type Hosting, Space, sum } from "./space.ts";
+import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
 import { type Kept, keptOf, Laboratory } from "./trial.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
@@ -170,7 +171,7 @@ function answerOf(tried: Tried): Answer {
     scheduler: document.scheduler,
     parameters: alternative.parameters,
     cost: costOfTried(tried),
-    replicas: Object.fromEntries(tasks.map((task, i) => [task, sum(shape.rows[i])])),
+    replicas: Object.fromEntries(tasks.map((task, i) => [task, sumOf(shape.rows[i])])),
     machines:
       nodes === undefined
         ? null

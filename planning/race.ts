@@ -14,6 +14,7 @@
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
+import { sumOf } from "../core/statistics/estimate.ts";
 import {
   type Alternative,
   type Choice,
@@ -30,7 +31,7 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { onlyKindOf, Probes } from "./probes.ts";
-import { type Machines, type Row, type Shape, sum } from "./space.ts";
+import type { Machines, Row, Shape } from "./space.ts";
 import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
 
 /** Beyond so many combinations, those with an overloaded task are left out uncounted. */
@@ -197,7 +198,7 @@ class Race {
     const runners: Runner[] = [];
     const isLarge = this.#explored.combinations > MOST_COUNTED;
     const isUseful = (task: number, row: Row): boolean =>
-      !isLarge || alternatives.some((one) => !one.isOpen || utilisationOf(one, task, row) < 1);
+      !isLarge || alternatives.some((one) => utilisationOf(one, task, row, !one.isOpen) < 1);
     const visit = (rows: readonly Row[]): boolean => {
       if (space.isRepeated(rows)) return true;
       if (this.#explored.combinations > MOST_COMBINATIONS) this.#isComplete = false;
@@ -215,7 +216,8 @@ class Race {
       }
       for (const alternative of alternatives) {
         const load = loadOf(alternative, rows);
-        if (alternative.isOpen && load >= 1) {
+        const least = alternative.isOpen ? load : loadOf(alternative, rows, true);
+        if (least >= 1) {
           ruledOut.utilisation++;
           this.#noteRuledOut(alternative, shape);
         } else runners.push({ contender: contenderOf(alternative, shape), load });
@@ -329,12 +331,18 @@ function byTiedScore(
   return y - x || a.alternative.rank - b.alternative.rank;
 }
 
-function utilisationOf({ choice, batches }: Alternative, task: number, row: Row): number {
-  return choice.bounds.utilisation(task, row, batches[task]);
+/** `least`: by the jobs alone that the goals need. */
+function utilisationOf(
+  { choice, batches }: Alternative,
+  task: number,
+  row: Row,
+  least = false,
+): number {
+  return choice.bounds.utilisation(task, row, batches[task], least);
 }
 
-function loadOf(alternative: Alternative, rows: readonly Row[]): number {
-  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row)));
+function loadOf(alternative: Alternative, rows: readonly Row[], least = false): number {
+  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row, least)));
 }
 
 /** Whether a free slot is of the only kind that some task has, and the task may have one more. */
@@ -348,7 +356,7 @@ function leavesSlot(
   const spare = space.spare(machines, rows);
   return rows.some((row, task) => {
     const kind = onlyKindOf(row);
-    if (kind === null || spare[kind] === 0 || sum(row) === high[task]) return false;
+    if (kind === null || spare[kind] === 0 || sumOf(row) === high[task]) return false;
     const more = rows.with(task, row.with(kind, row[kind] + 1));
     return space.fits(machines.counts, more);
   });

@@ -5,6 +5,7 @@
 import { Fault } from "../core/fault.ts";
 import { canHold, tasksToPlace } from "../core/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type Group = Omit<NodeDocument, "power">;
@@ -76,7 +77,7 @@ export class Space {
     const { nodes } = cluster;
     const tasks = tasksToPlace(document);
     const priced = (nodes ?? []).some(({ costPerHour }) => costPerHour > 0);
-    const most = sum(bounds.high);
+    const most = sumOf(bounds.high);
     const groups: readonly Group[] = nodes ?? [
       { name: "", count: most, devices: { "": 1 }, costPerHour: 1 },
     ];
@@ -91,7 +92,7 @@ export class Space {
     this.#thresholdsMb = [...new Set(sizes)];
     this.#banks = groups.flatMap(({ devices, costPerHour }, node) => {
       const cost = priced || nodes === undefined ? costPerHour : 1;
-      const price = cost / sum(Object.values(devices).map(slotsOf));
+      const price = cost / sumOf(Object.values(devices).map(slotsOf));
       return Object.entries(devices).map(([device, one]) => {
         const { slots, memoryMb = Number.POSITIVE_INFINITY } =
           typeof one === "number" ? { slots: one } : one;
@@ -129,7 +130,7 @@ export class Space {
     const { low, high } = this.bounds;
     if (this.#hosting === "everywhere") {
       const all = this.#everywhereOn(machines.counts);
-      const totals = all.map(sum);
+      const totals = all.map(sumOf);
       const isWithin = totals.every((total, t) => total >= low[t] && total <= high[t]);
       // A machine that hosts no task costs for nothing.
       const used = new Set(this.#placementEverywhere(machines.counts)?.map(({ node }) => node));
@@ -212,7 +213,7 @@ export class Space {
   /** The scenario's cluster with this shape; a placement where devices differ. */
   clusterOf({ machines, rows }: Shape): ClusterDocument {
     const { nodes, ...cluster } = this.#document.cluster;
-    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sum(rows[i])]));
+    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
     if (nodes === undefined) return { ...cluster, replicas };
     const taken = nodes.flatMap((node, i) =>
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
@@ -232,9 +233,9 @@ export class Space {
    */
   relaxedClusterOf(rows: readonly Row[]): ClusterDocument {
     const { nodes, ...cluster } = this.#document.cluster;
-    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sum(rows[i])]));
+    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
     if (nodes === undefined) return { ...cluster, replicas };
-    const count = sum(rows.map(sum));
+    const count = sumOf(rows.map(sumOf));
     const machines = nodes.map(() => count);
     const large = nodes.map((node) => ({ ...node, count, devices: withoutLimits(node.devices) }));
     const none = rows.map(() => 0);
@@ -324,7 +325,7 @@ function* rowsWithin(
   const row = free.map(() => 0);
   const most = free.map((slots, kind) => (runsOn[kind] ? Math.min(slots, high) : 0));
   for (;;) {
-    const total = sum(row);
+    const total = sumOf(row);
     if (total >= low && total <= high) yield [...row];
     let kind = 0;
     while (kind < row.length && row[kind] === most[kind]) row[kind++] = 0;
@@ -346,11 +347,11 @@ function choicesOf(
   const counts = groups.map(() => 0);
   for (let i = 1; i < size; i++) {
     for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
-    const cost = sum(counts.map((count, g) => count * (priced ? groups[g].costPerHour : 1)));
+    const cost = sumOf(counts.map((count, g) => count * (priced ? groups[g].costPerHour : 1)));
     // Sums of prices differ in their last digits by the order of their terms.
     choices.push({ cost: Number(cost.toFixed(9)), counts: [...counts] });
   }
-  return choices.sort((a, b) => a.cost - b.cost || sum(a.counts) - sum(b.counts));
+  return choices.sort((a, b) => a.cost - b.cost || sumOf(a.counts) - sumOf(b.counts));
 }
 
 /** The kind of a node's device: equal where the two serve every task alike. */
@@ -387,10 +388,6 @@ function withoutLimits(devices: NodeDocument["devices"]): NodeDocument["devices"
     return [kind, rest];
   });
   return Object.fromEntries(entries);
-}
-
-export function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 function columnSum(rows: readonly Row[], kind: number): number {

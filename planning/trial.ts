@@ -83,7 +83,7 @@ export class Laboratory {
   }
 
   /**
-   * Whether fresh requests show that the goals are met. Looks three times; a wrong yes has the
+   * Whether fresh requests show that the goals are met. Looks up to four times; a wrong yes has the
    * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
    */
   *confirm(
@@ -93,24 +93,22 @@ export class Laboratory {
   ): Generator<undefined, Trial & { readonly meets: boolean }> {
     const trial = this.start(scenario, goals);
     const first = Math.max(FIRST_REPLICATIONS, trial.document.run.replications);
-    for (const look of LOOKS) {
-      for (let n = trial.runs.length + 1; n <= look * first; n++) {
+    for (const { times, part } of LOOKS) {
+      for (let n = trial.runs.length + 1; n <= times * first; n++) {
         this.extend(trial, n, true);
         yield;
       }
-      const outlooks = goals.map((goal) => outlook(goal, trial.runs, error / LOOKS.length));
-      const isAbove = (limit: "low" | "mean" | "high"): boolean =>
-        outlooks.every((one, i) => one[limit] >= goals[i].share);
+      const outlooks = goals.map((goal) => outlook(goal, trial.runs, part * error));
+      const isAbove = (limit: (one: Outlook) => number): boolean =>
+        outlooks.every((one, i) => limit(one) >= goals[i].share);
       if (this.#stability(trial.document, trial.runs) === "unstable") break;
-      if (isAbove("low")) return { ...trial, meets: true };
-      if (!isAbove("high") || (look > 1 && !isAbove("mean"))) break;
+      if (isAbove(({ low }) => low)) return { ...trial, meets: true };
+      if (!isAbove(({ high }) => high) || (times > 1 && !isAbove(({ mean }) => mean))) break;
+      // Twice the runs would do, if they went on so; else the last look is not worth its requests.
+      const isNear = isAbove(({ mean, low }) => mean - (mean - low) / Math.SQRT2);
+      if (times === BEFORE_LAST && !isNear) break;
     }
     return { ...trial, meets: false };
-  }
-
-  /** The load of the busiest station, as the traffic equations have it; null where they do not reach. */
-  loadOf(document: ScenarioDocument): number | null {
-    return configurationLoad(document, this.#inputs)?.ratio ?? null;
   }
 
   #stability(document: ScenarioDocument, runs: readonly RunSummary[]) {
@@ -125,8 +123,14 @@ export class Laboratory {
   }
 }
 
-/** Looks at a confirmation, in times `run.replications`. */
-const LOOKS = [1, 2, 4];
+/** Looks at a confirmation: in times `run.replications`, and with a part of the error. */
+const LOOKS = [
+  { times: 1, part: 0.3 },
+  { times: 2, part: 0.3 },
+  { times: 4, part: 0.3 },
+  { times: 8, part: 0.1 },
+];
+const BEFORE_LAST = 4;
 
 interface Outlook {
   readonly mean: number;

@@ -7,7 +7,7 @@ import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
-import { documentOf, systemOf } from "./contract.ts";
+import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
 
 const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };

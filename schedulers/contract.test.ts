@@ -6,7 +6,8 @@ import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
 import { cases } from "../core/test-form.test-support.ts";
 import { COMPOSITIONS } from "./compositions.test-support.ts";
-import { CheckingDriver, documentOf, type Step, systemOf } from "./contract.ts";
+import { CheckingDriver, type Step } from "./contract.ts";
+import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
 

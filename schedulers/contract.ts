@@ -3,7 +3,6 @@
  * any order of events and checks each command as it comes. Tests play the registry on random systems;
  * `tandem check` plays a scheduler of the user on the scenario's (`play.ts`).
  */
-import { compileSystem } from "../core/compile.ts";
 import type { JobView, Residency } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type {
@@ -16,7 +15,7 @@ import type {
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
@@ -44,38 +43,6 @@ export interface Step {
   /** Whether the dispatcher decides after this step, or only after the next. */
   readonly decides: boolean;
   readonly holds: number;
-}
-
-/** A cluster and pipelines without anything measured. */
-export function systemOf(document: ScenarioDocument): System {
-  return compileSystem(document, { profiles: {} });
-}
-
-export function documentOf(sections: {
-  readonly pipelines: unknown;
-  readonly replicas: unknown;
-  readonly maxBatch?: number;
-  readonly nodes?: unknown;
-  /** Resources that a batch takes, and one of tasks of the model `heavy`. */
-  readonly demands?: readonly [unknown, unknown];
-}): ScenarioDocument {
-  const [light, heavy] = sections.demands ?? [];
-  const batch = { marginal: 0.5, max: sections.maxBatch ?? 64 };
-  return scenarioSchema.parse({
-    name: "contract",
-    pipelines: sections.pipelines,
-    models: {
-      model: {
-        service: { distribution: "exponential", meanMs: 10, batch },
-        accuracy: 0.9,
-        demand: light,
-      },
-      other: { service: { distribution: "exponential", meanMs: 5, batch }, accuracy: 0.8 },
-      heavy: { service: { distribution: "exponential", meanMs: 10, batch }, demand: heavy },
-    },
-    cluster: { replicas: sections.replicas, nodes: sections.nodes },
-    workload: { arrivals: "burst", requests: 1 },
-  });
 }
 
 interface Open {
@@ -257,22 +224,23 @@ export class CheckingDriver implements Driver {
       request?.ran.add(requests.taskOf(job));
       request?.ended.add(requests.taskOf(job));
     }
-    this.busy.delete(replica);
-    this.dispatcher.finish(replica, this.nowUs);
-    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+    this.#leave(replica, () => this.dispatcher.finish(replica, this.nowUs));
   }
 
   fail(replica: number): void {
     this.#tell(`the batch of ${this.#nameOf(replica)} fails`);
-    this.busy.delete(replica);
-    this.dispatcher.fail(replica, this.nowUs);
-    if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
+    this.#leave(replica, () => this.dispatcher.fail(replica, this.nowUs));
   }
 
   /** The start window of its batch has passed. */
   miss(replica: number): void {
+    this.#leave(replica, () => this.dispatcher.miss(replica, this.nowUs));
+  }
+
+  /** Its batch ends; a replica that was draining goes. */
+  #leave(replica: number, tell: () => void): void {
     this.busy.delete(replica);
-    this.dispatcher.miss(replica, this.nowUs);
+    tell();
     if (this.draining.delete(replica)) this.dispatcher.lose(replica, this.nowUs);
   }
 
@@ -347,34 +315,30 @@ export class CheckingDriver implements Driver {
     this.#checkChains();
   }
 
-  play(step: Step): void {
-    const { pick } = step;
-    const { replicas, pipelines } = this.system;
-    const chosen = <T>(items: readonly T[]): T | undefined => items[pick % items.length];
-    if (step.afterUs > 0) this.tick(step.afterUs);
-    const idleOrDown = replicas
-      .map((_, id) => id)
-      .filter((id) => !this.up.has(id) && !this.off.has(id));
-    if (step.kind === "arrive") this.arrive(pick % pipelines.length, step.holds);
-    const finishing = step.kind === "finish" ? chosen([...this.busy.keys()]) : undefined;
-    if (finishing !== undefined) this.finish(finishing);
-    const failing = step.kind === "fail" ? chosen([...this.busy.keys()]) : undefined;
-    if (failing !== undefined) this.fail(failing);
-    const windowed = [...this.busy.keys()].filter((replica) => this.#windowed.has(replica));
-    const missing = step.kind === "miss" ? chosen(windowed) : undefined;
-    if (missing !== undefined) this.miss(missing);
-    const losing = step.kind === "lose" ? chosen([...this.up, ...this.draining]) : undefined;
-    if (losing !== undefined) this.lose(losing);
-    const leaving = step.kind === "drain" ? chosen([...this.up]) : undefined;
-    if (leaving !== undefined) this.startDraining(leaving);
-    const joining = step.kind === "join" ? chosen(idleOrDown) : undefined;
-    if (joining !== undefined) {
-      this.#tell(`${this.#nameOf(joining)} is up again`);
-      this.join(joining);
-    }
-    const cancelled = step.kind === "cancel" ? chosen([...this.open.keys()]) : undefined;
-    if (cancelled !== undefined) this.cancel(cancelled);
-    if (step.decides) this.decide();
+  play({ kind, pick, afterUs, decides, holds }: Step): void {
+    if (afterUs > 0) this.tick(afterUs);
+    const busy = [...this.busy.keys()];
+    const down = [...this.system.replicas.keys()].filter((id) => !this.up.has(id));
+    type Befalls = readonly [among: readonly number[], befalls: (one: number) => void];
+    const possible: Readonly<Record<Step["kind"], Befalls>> = {
+      arrive: [[...this.system.pipelines.keys()], (pipeline) => this.arrive(pipeline, holds)],
+      finish: [busy, (replica) => this.finish(replica)],
+      fail: [busy, (replica) => this.fail(replica)],
+      miss: [busy.filter((id) => this.#windowed.has(id)), (replica) => this.miss(replica)],
+      lose: [[...this.up, ...this.draining], (replica) => this.lose(replica)],
+      drain: [[...this.up], (replica) => this.startDraining(replica)],
+      join: [down.filter((id) => !this.off.has(id)), (replica) => this.#return(replica)],
+      cancel: [[...this.open.keys()], (slot) => this.cancel(slot)],
+      tick: [[], () => undefined],
+    };
+    const [among, befalls] = possible[kind];
+    if (among.length > 0) befalls(among[pick % among.length]);
+    if (decides) this.decide();
+  }
+
+  #return(replica: number): void {
+    this.#tell(`${this.#nameOf(replica)} is up again`);
+    this.join(replica);
   }
 
   /** All replicas come up and all batches finish, until nothing is left. */
@@ -400,7 +364,7 @@ export class CheckingDriver implements Driver {
   /** Every request has ended exactly once and every slot is free again. */
   checkConservation(): void {
     equal(this.dispatcher.inSystem, 0, "no request is left in the system");
-    const ended = Object.values(this.outcomes).reduce((sum, count) => sum + count, 0);
+    const ended = sumOf(Object.values(this.outcomes));
     equal(ended, this.arrivals, "every request ends once");
     const { requests } = this.dispatcher;
     const { capacity } = requests;

@@ -10,7 +10,11 @@ import type { PoolSystem, System } from "../core/system.ts";
 import { Autoscaler } from "./controllers/autoscaler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parametersFor } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
-import type { PolicyContext, PolicyDefinition } from "./rules/policy-definition.ts";
+import type {
+  BatchingContext,
+  PolicyContext,
+  PolicyDefinition,
+} from "./rules/policy-definition.ts";
 import type { Composition, PolicyChoice } from "./systems/system-pack.ts";
 
 export type CompositionDocument = {
@@ -94,17 +98,27 @@ function blindTo(demanding: readonly PoolSystem[], scheduler: string): Fault {
   return new Fault("invalid-input", message, { hint, issues });
 }
 
-/**
- * Whether some part of it orders and releases replicas, and whether one places models on device slots.
- * Throws Fault as `createScheduler` does.
- */
+interface Traits {
+  /** Whether no part of it refuses or drops requests: rules alone, and none for that. */
+  readonly servesAll: boolean;
+  /** Whether some part orders and releases replicas. */
+  readonly scales: boolean;
+  /** Whether one places models on device slots. */
+  readonly placesModels: boolean;
+}
+
+/** Throws Fault as `createScheduler` does. */
 export function traitsOf(
   document: SchedulerDocument,
   system: System,
   own: OwnSchedulers = NO_OWN,
-): { readonly scales: boolean; readonly placesModels: boolean } {
-  const { controllers = [] } = createScheduler(document, system, "0", own);
+): Traits {
+  const { admission, pools, controllers = [] } = createScheduler(document, system, "0", own);
   return {
+    servesAll:
+      admission.ceiling !== undefined &&
+      pools.every(({ shedding }) => shedding === undefined) &&
+      controllers.every((one) => one.pools.length === 0),
     scales: controllers.some(({ scales }) => scales.length > 0),
     placesModels: controllers.some(({ placesModels }) => placesModels === true),
   };
@@ -138,7 +152,7 @@ export function maxBatchOf(
       ? undefined
       : (document.perTask?.[pool] ?? document.perTask?.[task]);
   const { batching } = compose(perTask ?? {}, base, registry);
-  const context: PolicyContext = {
+  const context: BatchingContext = {
     rng: () => new RandomStream("0", "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
     system: null,

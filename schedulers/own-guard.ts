@@ -2,7 +2,7 @@
  * Guards around the policies of a user's file: what they throw, and answers that make no sense, become
  * a Fault that names the policy and the line. Built-in policies are tested instead, and have no guards.
  */
-import type { ClusterView, Controller, Controls } from "../core/dispatch/controller.ts";
+import type { ClusterView, Controller, Controls, JobView } from "../core/dispatch/controller.ts";
 import type {
   Admission,
   Batching,
@@ -111,6 +111,26 @@ function guardOf(own: Guarded, decision: Decision, made: unknown): unknown {
   }
 }
 
+/** Methods that a rule may lack, each with the check of its answer; null: nobody reads that. */
+function optional<Rule extends object>(
+  own: Guarded,
+  rule: Rule,
+  checks: { readonly [Name in keyof Rule]?: ((answer: never, ...args: never[]) => void) | null },
+): Partial<Rule> {
+  const methods = rule as Record<string, (...args: unknown[]) => unknown>;
+  const entries = Object.entries(checks).flatMap(([name, check]) => {
+    if (methods[name] === undefined) return [];
+    const method = (...args: unknown[]): unknown =>
+      called(own, name, () => {
+        const answer = methods[name](...args);
+        (check as ((...all: unknown[]) => void) | null)?.(answer, ...args);
+        return answer;
+      });
+    return [[name, method]];
+  });
+  return Object.fromEntries(entries) as Partial<Rule>;
+}
+
 function guardAdmission(own: Guarded, rule: Admission): Admission {
   return {
     dropsLate: rule.dropsLate === true,
@@ -156,7 +176,6 @@ function guardOrdering(own: Guarded, rule: Ordering): Ordering {
   called(own, "create", () => {
     must(rule.kind === "keyed", `kind is ${shown(rule.kind)}, not "keyed", "fifo" or "lifo"`);
   });
-  const { taken, left } = rule;
   return {
     kind: "keyed",
     key: (job) =>
@@ -165,12 +184,7 @@ function guardOrdering(own: Guarded, rule: Ordering): Ordering {
         must(typeof key === "number" && !Number.isNaN(key), `${shown(key)} is no number`);
         return key;
       }),
-    ...(taken === undefined
-      ? {}
-      : { taken: (key) => called(own, "taken", () => taken.call(rule, key)) }),
-    ...(left === undefined
-      ? {}
-      : { left: (job) => called(own, "left", () => left.call(rule, job)) }),
+    ...optional(own, rule, { taken: null, left: null }),
   };
 }
 
@@ -183,7 +197,6 @@ function guardBatching(own: Guarded, rule: Batching): Batching {
       `maxBatch is ${shown(rule.maxBatch)}, not a whole number from 1`,
     );
   });
-  const { ended } = rule;
   let askedUs = 0;
   return {
     kind: "group",
@@ -203,14 +216,11 @@ function guardBatching(own: Guarded, rule: Batching): Batching {
         must(dueUs > askedUs, `${shown(dueUs)} µs is not later than now, ${askedUs} µs`);
         return dueUs;
       }),
-    ...(ended === undefined
-      ? {}
-      : { ended: (end) => called(own, "ended", () => ended.call(rule, end)) }),
+    ...optional(own, rule, { ended: null }),
   };
 }
 
 function guardSelection(own: Guarded, rule: Selection): Selection {
-  const { fed, ask, shares } = rule;
   return {
     choose: (job, among, view) =>
       called(own, "choose", () => {
@@ -218,31 +228,17 @@ function guardSelection(own: Guarded, rule: Selection): Selection {
         must(among.includes(pool), `${shown(pool)} is no pool of the task: ${among.join(", ")}`);
         return pool;
       }),
-    ...(ask === undefined
-      ? {}
-      : {
-          ask: (job, among, view) =>
-            called(own, "ask", () => {
-              const asked = ask.call(rule, job, among, view);
-              const isRight = asked.length > 0 && asked.every((pool) => among.includes(pool));
-              must(isRight, `${shown(asked)} are no pools of the task: ${among.join(", ")}`);
-              return asked;
-            }),
-        }),
-    ...(shares === undefined
-      ? {}
-      : {
-          shares: (asked) =>
-            called(own, "shares", () => {
-              const weights = shares.call(rule, asked);
-              const isRight = weights.length === asked.length && weights.every((each) => each >= 0);
-              must(isRight, `${shown(weights)} are no ${asked.length} weights from 0`);
-              return weights;
-            }),
-        }),
-    ...(fed === undefined
-      ? {}
-      : { fed: (...args) => called(own, "fed", () => fed.apply(rule, args)) }),
+    ...optional(own, rule, {
+      ask: (asked: readonly number[], _job: JobView, among: readonly number[]) => {
+        const isRight = asked.length > 0 && asked.every((pool) => among.includes(pool));
+        must(isRight, `${shown(asked)} are no pools of the task: ${among.join(", ")}`);
+      },
+      shares: (weights: readonly number[], asked: readonly number[]) => {
+        const isRight = weights.length === asked.length && weights.every((each) => each >= 0);
+        must(isRight, `${shown(weights)} are no ${asked.length} weights from 0`);
+      },
+      fed: null,
+    }),
   };
 }
 

@@ -20,9 +20,9 @@ import { guarded, thrown } from "./own-guard.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import {
   type AnyDefinition,
+  type BatchingContext,
   type ControllerContext,
   definePolicy,
-  type PolicyContext,
   type PolicyDefinition,
   type SelectionContext,
 } from "./rules/policy-definition.ts";
@@ -45,8 +45,8 @@ export interface OwnDefinition<Schema extends z.ZodType, Policy, Context> {
 export interface OwnTools {
   /** A rule: admission, routing, ordering, batching, shedding or scaling. */
   definePolicy<Policy, Schema extends z.ZodType = z.ZodType<Record<string, never>>>(
-    definition: OwnDefinition<Schema, Policy, PolicyContext>,
-  ): PolicyDefinition<Policy>;
+    definition: OwnDefinition<Schema, Policy, BatchingContext>,
+  ): PolicyDefinition<Policy, BatchingContext>;
   /** Hears events and gives commands (`Controller`). */
   defineController<Schema extends z.ZodType = z.ZodType<Record<string, never>>>(
     definition: OwnDefinition<Schema, Controller, ControllerContext>,
@@ -55,7 +55,9 @@ export interface OwnTools {
 }
 
 /** A policy by its name, alone or with parameters, or the policy itself. */
-type OwnChoice<Policy, Context = PolicyContext> = PolicyChoice | PolicyDefinition<Policy, Context>;
+type OwnChoice<Policy, Context = BatchingContext> =
+  | PolicyChoice
+  | PolicyDefinition<Policy, Context>;
 
 /** Decisions that are left out are those of `fifo`. */
 export interface OwnComposition {

@@ -1,6 +1,7 @@
 /** Chooses the executor that a run needs: terms that cost nothing are not simulated. */
 import type { ClusterDriver } from "../core/dispatch/driver.ts";
-import { AbortableExecutor, DirectEntrance, DirectExecutor } from "./executors/direct-executor.ts";
+import { WinnerTree } from "../core/winner-tree.ts";
+import { DirectEntrance, DirectExecutor } from "./executors/direct-executor.ts";
 import type { Entrance, Executor } from "./executors/executor.ts";
 import { hasMessageTerms, StagedExecutor } from "./executors/staged-executor.ts";
 import { hasDeviceTerms } from "./stations/device-stations.ts";
@@ -25,6 +26,8 @@ export function createExecutor(run: ExecutedRun): ChainEnds {
     const executor = staged ?? new DirectExecutor(dispatcher, recorder);
     return { entrance, executor, cluster: null };
   }
-  const unsteady = new UnsteadyExecutor(run, staged ?? new AbortableExecutor(dispatcher, recorder));
+  const finishes = new WinnerTree(system.replicas.length);
+  const inner = staged ?? new DirectExecutor(dispatcher, recorder, finishes);
+  const unsteady = new UnsteadyExecutor(run, inner);
   return { entrance, executor: unsteady, cluster: unsteady };
 }

@@ -108,6 +108,8 @@ export class Simulation implements Driver, ClientHost {
   private timerDueUs = NEVER;
   declare private readonly sizes: SizedInputs | null;
   declare private readonly feedback: SimulatedFeedback | null;
+  /** Whether requests have contents, sizes or drawn answers. */
+  declare private readonly hasExtras: boolean;
   private flags = new Uint8Array(0);
   private variates = new Float64Array(0);
   /** Contents of the requests by which caches are looked up; empty without such caches. */
@@ -156,6 +158,7 @@ export class Simulation implements Driver, ClientHost {
         : new RetryingClients(client, this, seed, dispatcher, ends.entrance);
     this.sizes = input.sizes === null ? null : new SizedInputs(input.sizes, dispatcher);
     this.feedback = SimulatedFeedback.for(dispatcher, scheduler, seed);
+    this.hasExtras = this.draws.hasKeys || this.sizes !== null || this.feedback !== null;
     this.executor = ends.executor;
     this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
     this.entrance = this.clients ?? ends.entrance;
@@ -301,8 +304,7 @@ export class Simulation implements Driver, ClientHost {
     this.jobStarted(first, pool, nowUs);
     const end = at + batchSize[replica];
     for (let i = at + 1; i < end; i++) this.jobStarted(batchJobs[i], pool, nowUs);
-    if (this.sizes !== null) this.sizes.scale(replica);
-    if (this.feedback !== null) this.feedback.started(replica);
+    if (this.hasExtras) this.extrasStarted(replica);
     this.executor.start(replica, nowUs, this.variates[this.draws.variateAt(first, pool)]);
   }
 
@@ -318,8 +320,7 @@ export class Simulation implements Driver, ClientHost {
   }
 
   end(request: number, outcome: Outcome, nowUs: number): void {
-    if (this.draws.hasKeys && outcome === "completed") this.keepAnswer(request);
-    if (this.feedback !== null && outcome === "completed") this.feedback.completed(request);
+    if (this.hasExtras && outcome === "completed") this.extrasCompleted(request);
     if (this.clients !== null) {
       this.clients.ended(request, outcome, nowUs);
       return;
@@ -332,12 +333,20 @@ export class Simulation implements Driver, ClientHost {
     const pipeline = requests.pipeline[request];
     const latencyUs = answeredUs - arrivedUs;
     this.recorder.ended(serial, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    const { answers } = this.recorder;
-    if (answers !== null && outcome === "completed") {
-      const made = this.dispatcher.answers.of(request);
-      answers.completed(pipeline, arrivedUs, requests.accuracy[request], made);
-    }
+    if (this.recorder.answers !== null && outcome === "completed") this.answered(request);
     this.arrivals.requestEnded(answeredUs);
+  }
+
+  private answered(request: number): void {
+    const { requests, answers } = this.dispatcher;
+    const { pipeline, arrivedUs, accuracy } = requests;
+    const made = answers.of(request);
+    this.recorder.answers?.completed(
+      pipeline[request],
+      arrivedUs[request],
+      accuracy[request],
+      made,
+    );
   }
 
   /** Requests reach the gateway in order of arrival, so this is the draw that belongs to each. */
@@ -360,20 +369,22 @@ export class Simulation implements Driver, ClientHost {
   }
 
   holds(request: number, task: number): boolean {
+    const flags = this.flags[(request << this.dispatcher.requests.shift) + task];
+    if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
+    return (flags & WHEN_HOLDS) !== 0 && !this.isSkipped(request, task);
+  }
+
+  /** Whether a cache before the task has the answer. */
+  private isSkipped(request: number, task: number): boolean {
     const { requests } = this.dispatcher;
     const base = request << requests.shift;
-    const flags = this.flags[base + task];
-    if ((flags & MAY_BE_SKIPPED) === 0) return (flags & WHEN_HOLDS) !== 0;
-    if ((flags & WHEN_HOLDS) === 0) return false;
     const pipeline = requests.pipeline[request];
-    const { skippedBy } = this.system.pipelines[pipeline].tasks[task];
-    for (let i = 0; i < skippedBy.length; i++) {
-      const cache = base + skippedBy[i];
-      if (requests.state[cache] !== JOB.ran) continue;
-      if (this.flags[cache] & KEYED) this.lookUp(cache, pipeline, skippedBy[i]);
-      if (this.flags[cache] & CACHE_HIT) return false;
-    }
-    return true;
+    return this.system.pipelines[pipeline].tasks[task].skippedBy.some((before) => {
+      const cache = base + before;
+      if (requests.state[cache] !== JOB.ran) return false;
+      if (this.flags[cache] & KEYED) this.lookUp(cache, pipeline, before);
+      return (this.flags[cache] & CACHE_HIT) !== 0;
+    });
   }
 
   /** Looks for the answer to a request's content, once. */
@@ -446,11 +457,26 @@ export class Simulation implements Driver, ClientHost {
     this.arrivals.advance();
     const pipeline = this.draws.pipeline();
     this.draws.draw(pipeline, request << requests.shift, this.flags, this.variates);
-    if (this.draws.hasKeys) this.draws.drawKeys(pipeline, request << requests.shift, this.keys);
+    if (this.hasExtras) this.drawExtras(request, pipeline);
     this.recorder.arrived(nowUs);
-    if (this.sizes !== null) this.sizes.draw(request);
-    if (this.feedback !== null) this.feedback.draw(request, pipeline);
     this.entrance.arrive(request, pipeline, nowUs);
+  }
+
+  private drawExtras(request: number, pipeline: number): void {
+    const base = request << this.dispatcher.requests.shift;
+    if (this.draws.hasKeys) this.draws.drawKeys(pipeline, base, this.keys);
+    this.sizes?.draw(request);
+    this.feedback?.draw(request, pipeline);
+  }
+
+  private extrasStarted(replica: number): void {
+    this.sizes?.scale(replica);
+    this.feedback?.started(replica);
+  }
+
+  private extrasCompleted(request: number): void {
+    if (this.draws.hasKeys) this.keepAnswer(request);
+    this.feedback?.completed(request);
   }
 
   /** Requests that have not ended; those that the dispatcher has not heard of came last. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { Workplace } from "./command-line.test-support.ts";
 import { SUMMARY_TABLES } from "./parquet.ts";
-import { queryResults } from "./query.ts";
+import { openQuery } from "./query.ts";
 
 const SCENARIO = {
   name: "killed",
@@ -28,7 +28,7 @@ const MOST_RUNS = 20;
 async function resultsOf(workplace: Workplace, out: string): Promise<string> {
   const parts = [workplace.read(`${out}/results.json`)];
   for (const table of [...SUMMARY_TABLES, "requests"]) {
-    const { blocks, close } = await queryResults(
+    const { blocks, close } = await openQuery(
       join(workplace.folder, out),
       `from ${table} order by all`,
     );

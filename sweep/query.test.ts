@@ -6,7 +6,7 @@ import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { Workplace } from "./command-line.test-support.ts";
 import { SUMMARY_TABLES } from "./parquet.ts";
-import { type Cell, queryResults, SCHEMA_SQL } from "./query.ts";
+import { type Cell, openQuery } from "./query.ts";
 
 const SCENARIO = {
   name: "asked",
@@ -38,8 +38,8 @@ describe("a sweep's results", () => {
   });
   afterAll(() => workplace.remove());
 
-  async function rows(sql: string, from = folder): Promise<readonly (readonly Cell[])[]> {
-    const { blocks, close } = await queryResults(from, sql);
+  async function rows(sql?: string, from = folder): Promise<readonly (readonly Cell[])[]> {
+    const { blocks, close } = await openQuery(from, sql);
     const all: (readonly Cell[])[] = [];
     for await (const block of blocks) all.push(...block);
     close();
@@ -111,12 +111,12 @@ describe("a sweep's results", () => {
     const finished = await all();
     for (const table of SUMMARY_TABLES) rmSync(join(folder, `${table}.parquet`));
     try {
-      expect((await queryResults(folder, "select 1")).partial).toBe(true);
+      expect((await openQuery(folder, "select 1")).partial).toBe(true);
       expect(await all()).toEqual(finished);
     } finally {
       expect((await workplace.simulate(["--out", "out"])).code).toBe(0);
     }
-    expect((await queryResults(folder, "select 1")).partial).toBe(false);
+    expect((await openQuery(folder, "select 1")).partial).toBe(false);
   });
 
   test("have each request when they are asked for, which changes nothing else", async () => {
@@ -181,7 +181,7 @@ describe("a sweep's results", () => {
   });
 
   test("list their tables and columns", async () => {
-    const columns = await rows(SCHEMA_SQL);
+    const columns = await rows();
     expect(new Set(columns.map(([table]) => table))).toEqual(
       new Set([...SUMMARY_TABLES, "requests"]),
     );

@@ -31,14 +31,15 @@ export interface QueryResult {
 }
 
 /** The tables that there are, a row for each column. */
-export const SCHEMA_SQL = `select table_name as "table", column_name as "column", data_type as "type"
+const SCHEMA_SQL = `select table_name as "table", column_name as "column", data_type as "type"
   from duckdb_columns() where not internal order by table_name, column_index`;
 
 /**
+ * One SELECT over the results in a folder; without SQL, all tables and columns, a row for each. Call `close` at the end.
  * Throws Fault("not-found") for a folder without results, Fault("invalid-input") for results that
  * cannot be read, Fault("usage") for SQL that fails.
  */
-export async function queryResults(directory: string, sql: string): Promise<QueryResult> {
+export async function openQuery(directory: string, sql: string = SCHEMA_SQL): Promise<QueryResult> {
   if (/^[\s;]*$/.test(sql)) {
     throw new Fault("usage", "the SQL is empty: expected one SELECT", {
       hint: `\`tandem query ${directory}\` lists tables and columns`,

@@ -27,10 +27,10 @@ export interface SweepRun {
   readonly store: RecordStore;
   /** Called before a configuration is stored, to finish its other files. */
   readonly beforeStored?: (index: number) => Promise<void>;
-  /** Called whenever a configuration is stored, with how many are. */
-  readonly onProgress?: (finished: number) => void;
+  /** Called at first, and whenever a configuration is stored, with how many are, and which it is. */
+  readonly onProgress?: (finished: number, index?: number) => void;
   /** Once aborted, no new work is started. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ConfigurationRange {
@@ -92,7 +92,7 @@ function openIn({ store, range }: SweepRun, count: number): number[] {
 async function keep({ store, ...run }: SweepRun, index: number, line: string): Promise<void> {
   await run.beforeStored?.(index);
   store.add(index, line);
-  run.onProgress?.(store.finished);
+  run.onProgress?.(store.finished, index);
 }
 
 /** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */

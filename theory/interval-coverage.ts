@@ -61,56 +61,48 @@ function valuesOf(runs: readonly ReplicationResult[], figure: MetricName): numbe
   return runs.map(({ summary }) => summary.metrics[figure] ?? Number.NaN);
 }
 
+const TEN = Array.from({ length: 10 }, (_, i) => i);
+
 /** Ten replications, Student's t. */
 export function replications(requests: number): Experiment {
-  return {
-    name: "ten replications, t",
-    requests,
-    trial(seed) {
-      const runs = Array.from({ length: 10 }, (_, i) => run(MEAN_MS, requests, seed, i));
-      return (figure) => {
-        const { mean, halfWidth95: halfWidth } = estimate(valuesOf(runs, figure));
-        return { mean, halfWidth, exact: exactOf(figure, MEAN_MS) };
-      };
-    },
+  const trial = (seed: number) => {
+    const runs = TEN.map((i) => run(MEAN_MS, requests, seed, i));
+    return (figure: Figure): Interval => {
+      const { mean, halfWidth95: halfWidth } = estimate(valuesOf(runs, figure));
+      return { mean, halfWidth, exact: exactOf(figure, MEAN_MS) };
+    };
   };
+  return { name: "ten replications, t", requests, trial };
 }
 
 /** The difference to a replica that is a tenth faster, over ten pairs of common random numbers. */
 export function differences(requests: number): Experiment {
-  return {
-    name: "difference of ten pairs",
-    requests,
-    trial(seed) {
-      const pairs = Array.from({ length: 10 }, (_, i) => i);
-      const slow = pairs.map((i) => run(MEAN_MS, requests, seed, i));
-      const fast = pairs.map((i) => run(FASTER_MS, requests, seed, i));
-      return (figure) => {
-        const difference = pairedDifference(valuesOf(slow, figure), valuesOf(fast, figure));
-        return {
-          mean: difference?.mean ?? Number.NaN,
-          halfWidth: difference === null ? Number.NaN : halfWidth95(difference),
-          exact: exactOf(figure, MEAN_MS) - exactOf(figure, FASTER_MS),
-        };
+  const trial = (seed: number) => {
+    const slow = TEN.map((i) => run(MEAN_MS, requests, seed, i));
+    const fast = TEN.map((i) => run(FASTER_MS, requests, seed, i));
+    return (figure: Figure): Interval => {
+      const difference = pairedDifference(valuesOf(slow, figure), valuesOf(fast, figure));
+      return {
+        mean: difference?.mean ?? Number.NaN,
+        halfWidth: difference === null ? Number.NaN : halfWidth95(difference),
+        exact: exactOf(figure, MEAN_MS) - exactOf(figure, FASTER_MS),
       };
-    },
+    };
   };
+  return { name: "difference of ten pairs", requests, trial };
 }
 
 /** A single run: batch means, and order statistics widened by them. */
 export function oneRun(requests: number): Experiment {
-  return {
-    name: "one run, batch means",
-    requests,
-    trial(seed) {
-      const { metrics, intervals } = run(MEAN_MS, requests, seed, 0, true).summary;
-      return (figure) => ({
-        mean: metrics[figure] ?? Number.NaN,
-        halfWidth: intervals?.halfWidths[figure] ?? Number.NaN,
-        exact: exactOf(figure, MEAN_MS),
-      });
-    },
+  const trial = (seed: number) => {
+    const { metrics, intervals } = run(MEAN_MS, requests, seed, 0, true).summary;
+    return (figure: Figure): Interval => ({
+      mean: metrics[figure] ?? Number.NaN,
+      halfWidth: intervals?.halfWidths[figure] ?? Number.NaN,
+      exact: exactOf(figure, MEAN_MS),
+    });
   };
+  return { name: "one run, batch means", requests, trial };
 }
 
 export function coverageOf({ trial }: Experiment, trials: number): Coverage {

@@ -1,4 +1,4 @@
-import { studentT } from "../../core/statistics/estimate.ts";
+import { meanOf, studentT } from "../../core/statistics/estimate.ts";
 
 /** One line of JSON about one simulation, printed by every measured program. */
 export interface Measurement {
@@ -104,7 +104,7 @@ function sample(values: readonly number[]): {
   readonly errorSquared: number;
   readonly freedom: number;
 } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const mean = meanOf(values);
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const freedom = values.length - 1;
   return { mean, errorSquared: squares / freedom / values.length, freedom };

@@ -14,10 +14,8 @@ export interface Figure {
 }
 
 export interface Claim {
-  /** Names the scenario and its folder. */
+  /** Names the scenario and its folder: the preset that it is about, or what of a system. */
   readonly name: string;
-  /** The presets that it is about. */
-  readonly presets: readonly string[];
   readonly claim: string;
   /** Paper and section. */
   readonly source: string;
@@ -69,28 +67,31 @@ export class Runs {
     return found;
   }
 
-  mean(arm: string, metric: MetricName, scale = 1): Estimate {
-    return estimate(this.samples(arm, metric).map((value) => value * scale));
+  mean(about: string, unit: string, arm: string, metric: MetricName, scale = 1): Figure {
+    return { about, unit, value: estimate(this.samples(arm, metric).map((one) => one * scale)) };
   }
 
   /** The ratio of one arm's values to another's. */
-  ratio(arm: string, other: string, metric: MetricName): Estimate {
-    return this.#pairs(arm, other, metric, (a, b) => a / b);
+  ratio(about: string, arm: string, other: string, metric: MetricName): Figure {
+    return { about, unit: "×", value: this.#pairs(arm, other, metric, (a, b) => a / b) };
   }
 
-  difference(arm: string, other: string, metric: MetricName, scale = 1): Estimate {
-    return this.#pairs(arm, other, metric, (a, b) => (a - b) * scale);
+  percent(about: string, arm: string, metric: MetricName): Figure {
+    return this.mean(about, "%", arm, metric, 100);
+  }
+
+  /** The difference of two shares. */
+  points(about: string, arm: string, other: string, metric: MetricName): Figure {
+    const value = this.#pairs(arm, other, metric, (a, b) => (a - b) * 100);
+    return { about, unit: " points", value };
   }
 
   /** Requests outside the goal, of one arm over another's; the half of one request where there is none. */
-  missRatio(arm: string, other: string): Estimate {
+  missRatio(about: string, arm: string, other: string): Figure {
     const least = 0.5 / (this.of(arm).requests / this.of(arm).replications);
-    return this.#pairs(
-      arm,
-      other,
-      "sloAttainmentRatio",
-      (a, b) => Math.max(least, 1 - a) / Math.max(least, 1 - b),
-    );
+    const misses = (attained: number): number => Math.max(least, 1 - attained);
+    const value = this.#pairs(arm, other, "sloAttainmentRatio", (a, b) => misses(a) / misses(b));
+    return { about, unit: "×", value };
   }
 
   /** Answered requests of one pipeline. */
@@ -128,6 +129,10 @@ export class Runs {
 
 export const ratioOf = (a: readonly number[], b: readonly number[]): Estimate =>
   estimate(a.map((value, i) => value / b[i]));
+
+/** An arm for each preset. */
+export const schedulers = (...presets: readonly string[]): Claim["arms"] =>
+  Object.fromEntries(presets.map((scheduler) => [scheduler, { scheduler }]));
 
 /** A model whose time is always the same. */
 export const fixed = (meanMs: number, more: Sections = {}): Sections => ({

@@ -2,9 +2,11 @@
  * The field: every preset on the same pipelines, shapes, loads and goals. Service times are assumed, as no
  * set of measured ones is public for all three pipelines.
  */
+
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { type SchedulerDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
 
@@ -147,14 +149,12 @@ export const PIPELINES: readonly Pipelines[] = [IMAGE, STOCK, SHARED_TASK];
 export const SHAPES = ["own", "shared"] as const;
 export type Shape = (typeof SHAPES)[number];
 
-const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
-
 /**
  * The same devices twice: each of one task alone (`own`), or each of all tasks, whose running batches slow
  * each other down (`shared`).
  */
 function clusterOf({ devices }: Pipelines, shape: Shape): Sections {
-  const count = sum(Object.values(devices));
+  const count = sumOf(Object.values(devices));
   const gpu = shape === "own" ? { slots: 1 } : { slots: 1, sharing: { kind: "processor-sharing" } };
   const replicas =
     shape === "own"

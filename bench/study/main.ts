@@ -11,10 +11,10 @@ import { claimDocument, Runs } from "./claim.ts";
 import { CLAIMS } from "./claims/claims.ts";
 import { CELLS, type Effort, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
 import { attainedAndRight, judgeCells } from "./map.ts";
-import { type ClaimFindings, studyPage } from "./page.ts";
+import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 import { runScenario, tandem } from "./run-scenario.ts";
 
-const { out, threads, quick, page, reports } = await yargs(process.argv.slice(2))
+const { out, threads, quick, only, page, reports } = await yargs(process.argv.slice(2))
   .scriptName("npm run study:schedulers --")
   .usage("$0 [options]\n\nRebuilds each claim, and compares all schedulers on the same pipelines.")
   .options({
@@ -29,6 +29,12 @@ const { out, threads, quick, page, reports } = await yargs(process.argv.slice(2)
       default: false,
       describe: "one short claim and cell: shows that it works, its figures mean nothing",
     },
+    only: {
+      type: "string",
+      array: true,
+      choices: CLAIMS.map(({ name }) => name),
+      describe: "claims to rebuild, without the rest; they go to standard output",
+    },
     page: {
       type: "string",
       describe: "file of the page (Markdown); default: scheduler-study.md there",
@@ -36,6 +42,7 @@ const { out, threads, quick, page, reports } = await yargs(process.argv.slice(2)
     reports: { type: "boolean", default: false, describe: "also a report of each scenario" },
   })
   .example("$0", "about half an hour on two cores")
+  .example("$0 --only drf mesos", "two claims")
   .example("$0 --page docs/scheduler-study.md", "renews the page of the repository")
   .strict()
   .parseAsync();
@@ -52,34 +59,41 @@ const say = (text: string): void => {
 };
 
 const claims: ClaimFindings[] = [];
-for (const claim of quick ? CLAIMS.slice(0, 1) : CLAIMS) {
+const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick || i === 0));
+for (const claim of chosen) {
   const document = claimDocument(claim, effort.replications);
   const found = await runScenario(join(out, "claims", claim.name), document, threads);
   claims.push({ claim, figures: claim.figures(new Runs(claim.arms, found)) });
   say(`claim ${claim.name}`);
 }
 
-const scenarios = PIPELINES.flatMap((pipelines) =>
-  SHAPES.map((shape) => fieldScenario(pipelines, shape, effort, cells)),
-);
-const field: ReturnType<typeof judgeCells>[number][] = [];
-const right: typeof field = [];
-for (const scenario of scenarios) {
-  const folder = join(out, "field", scenario.name);
-  const found = await runScenario(folder, scenario.document, threads);
-  field.push(...judgeCells(scenario, found));
-  const hasAccuracy = found.some(({ metrics }) => metrics.accuracyMean !== undefined);
-  if (hasAccuracy) right.push(...judgeCells(scenario, found, attainedAndRight));
-  if (reports) await tandem(["report", folder]);
-  say(`field ${scenario.name}`);
-}
+if (only === undefined) await compareAll();
+else process.stdout.write(`${claims.flatMap(claimSection).slice(1).join("\n")}\n`);
 
-const processors = cpus();
-const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
-  .map((load) => load.toFixed(1))
-  .join(", ")} at the end`;
-const text = studyPage({ claims, field, right, scenarios, effort, machine });
-mkdirSync(out, { recursive: true });
-const file = page ?? join(out, "scheduler-study.md");
-writeFileSync(file, text);
-say(`${file} is written`);
+/** All schedulers on the same pipelines, and the page of all that was found. */
+async function compareAll(): Promise<void> {
+  const scenarios = PIPELINES.flatMap((pipelines) =>
+    SHAPES.map((shape) => fieldScenario(pipelines, shape, effort, cells)),
+  );
+  const field: ReturnType<typeof judgeCells>[number][] = [];
+  const right: typeof field = [];
+  for (const scenario of scenarios) {
+    const folder = join(out, "field", scenario.name);
+    const found = await runScenario(folder, scenario.document, threads);
+    field.push(...judgeCells(scenario, found));
+    const hasAccuracy = found.some(({ metrics }) => metrics.accuracyMean !== undefined);
+    if (hasAccuracy) right.push(...judgeCells(scenario, found, attainedAndRight));
+    if (reports) await tandem(["report", folder]);
+    say(`field ${scenario.name}`);
+  }
+
+  const processors = cpus();
+  const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
+    .map((load) => load.toFixed(1))
+    .join(", ")} at the end`;
+  const text = studyPage({ claims, field, right, scenarios, effort, machine });
+  mkdirSync(out, { recursive: true });
+  const file = page ?? join(out, "scheduler-study.md");
+  writeFileSync(file, text);
+  say(`${file} is written`);
+}

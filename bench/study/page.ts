@@ -1,5 +1,6 @@
 /** The page of the study, in Markdown. */
 import type { Estimate } from "../../core/results.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import type { Claim, Figure } from "./claim.ts";
 import { ARMS, type Cell, type Effort, type FieldScenario, SHAPES } from "./field.ts";
@@ -82,10 +83,10 @@ export function studyPage(findings: Findings): string {
   ].join("\n");
 }
 
-function claimSection({ claim, figures }: ClaimFindings): string[] {
+export function claimSection({ claim, figures }: ClaimFindings): string[] {
   return [
     "",
-    `### ${claim.presets.join(", ") || claim.name}`,
+    `### ${claim.name}`,
     "",
     `- **Claim:** ${claim.claim}. (${claim.source})`,
     `- **Rebuilt:** ${claim.rebuilt}.`,
@@ -104,7 +105,7 @@ function setting(scenarios: readonly FieldScenario[], effort: Effort): string[] 
       const goals = Object.entries(goalsMs).map(
         ([pipeline, [tight, loose]]) => `${pipeline} ${tight} or ${loose} ms`,
       );
-      const count = Object.values(devices).reduce((sum, one) => sum + one, 0);
+      const count = sumOf(Object.values(devices));
       return `- **${name}:** ${about}. ${count} devices, ${capacityPerS} requests per s one by one; goals: ${goals.join(", ")}.`;
     }),
     "- **Shapes:** each device of one task (`own`), or each of all tasks, whose running batches slow each other down (`shared`).",

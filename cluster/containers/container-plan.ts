@@ -10,6 +10,7 @@ import { issueAt } from "../../core/scenario/issues.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ModelDocument, ScenarioDocument } from "../../core/scenario/schema.ts";
+import { fileEntries, needsStore } from "../../models/model-files.ts";
 
 export interface PlanOptions {
   readonly backend: BackendName;
@@ -58,9 +59,6 @@ export interface ContainerPlan {
   readonly notes: readonly string[];
 }
 
-/** Built-in models without weights. */
-const WEIGHTLESS = ["no-op", "fingerprint"];
-
 export function planContainers(document: ScenarioDocument, options: PlanOptions): ContainerPlan {
   const { backend } = options;
   const real = backend !== "replay";
@@ -78,10 +76,8 @@ export function planContainers(document: ScenarioDocument, options: PlanOptions)
         1 + Math.max(-1, ...workers.map((one) => (one.machine === name ? (one.gpu ?? -1) : -1))),
     })),
     gatewayMemoryGiB: options.gatewayMemoryGiB,
-    readsFolder: models.some(({ implementation }) => filesOf(implementation).length > 0),
-    readsStore: models.some(
-      ({ implementation: { name } }) => name !== undefined && !WEIGHTLESS.includes(name),
-    ),
+    readsFolder: models.some(({ implementation }) => fileEntries(implementation).length > 0),
+    readsStore: needsStore(models.map(({ implementation }) => implementation)),
     callsOut: models.some(({ implementation }) => implementation.external !== undefined),
     issues: [...checkBackend(document.models, backend), ...models.flatMap(fileIssues)],
     notes: models.flatMap(({ name, implementation: { command } }) =>
@@ -199,31 +195,6 @@ function environmentOf(model: ModelDocument | undefined, backend: BackendName): 
   return name === undefined || backend === "replay" ? [] : [name];
 }
 
-/** Files that the implementation reads, by their path within `implementation`. */
-function filesOf(implementation: ImplementationDocument): readonly (readonly [string, string])[] {
-  const { onnx, external, postprocess = [] } = implementation;
-  const { ca, certificate, key } = external?.tls ?? {};
-  const found: [string, string | undefined][] = [
-    ["onnx", onnx],
-    ["external.tls.ca", ca],
-    ["external.tls.certificate", certificate],
-    ["external.tls.key", key],
-    ["external.token.file", external?.token?.file],
-  ];
-  postprocess.forEach(({ yolo, ssd, ctc, topK }, i) => {
-    found.push([`postprocess.${i}.ssd.anchors`, ssd?.anchors]);
-    found.push([`postprocess.${i}.ctc.characters`, ctc?.characters]);
-    for (const [step, labels] of Object.entries({ yolo, ssd, topK })) {
-      found.push([`postprocess.${i}.${step}.labels`, labelsFile(labels?.labels)]);
-    }
-  });
-  return found.filter((entry): entry is [string, string] => entry[1] !== undefined);
-}
-
-function labelsFile(labels: string | readonly string[] | undefined): string | undefined {
-  return typeof labels !== "string" || labels.startsWith("coco") ? undefined : labels;
-}
-
 function fileIssues({
   name,
   implementation,
@@ -231,7 +202,7 @@ function fileIssues({
   readonly name: string;
   readonly implementation: ImplementationDocument;
 }): Issue[] {
-  return filesOf(implementation)
+  return fileEntries(implementation)
     .filter(([, path]) => isAbsolute(path) || normalize(path).startsWith(".."))
     .map(([at, path]) =>
       issueAt(

@@ -39,10 +39,13 @@ export function kubernetesManifests(
   const digest = createHash("sha256").update(configuration).digest("hex").slice(0, 16);
   const one: Rendering = { plan, options, names, digest };
   return [
-    {
-      ...{ apiVersion: "v1", kind: "ConfigMap", metadata: metadata(one, names.configuration) },
-      data: { "tandem.json": configuration },
-    },
+    object(
+      one,
+      "v1 ConfigMap",
+      names.configuration,
+      {},
+      { data: { "tandem.json": configuration } },
+    ),
     gatewayService(one),
     gatewayDeployment(one),
     ...sets.flatMap((set) => [headlessService(one, set), statefulSet(one, set)]),
@@ -59,11 +62,24 @@ interface Rendering {
   readonly digest: string;
 }
 
-function metadata({ options, names }: Rendering, name: string, labels: object = {}) {
+/** `type` is its API version and kind. */
+function object(
+  { options, names }: Rendering,
+  type: string,
+  name: string,
+  labels: object,
+  content: object,
+): Manifest {
+  const [apiVersion, kind] = type.split(" ");
   return {
-    name,
-    ...(options.namespace === null ? {} : { namespace: options.namespace }),
-    labels: { ...applicationLabels(names), ...labels },
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(options.namespace === null ? {} : { namespace: options.namespace }),
+      labels: { ...applicationLabels(names), ...labels },
+    },
+    ...content,
   };
 }
 
@@ -74,9 +90,7 @@ function applicationLabels({ application }: KubernetesNames) {
 const component = (role: string) => ({ "app.kubernetes.io/component": role });
 
 function gatewayService(one: Rendering): Manifest {
-  return {
-    ...{ apiVersion: "v1", kind: "Service" },
-    metadata: metadata(one, one.names.gateway, component("gateway")),
+  return object(one, "v1 Service", one.names.gateway, component("gateway"), {
     spec: {
       selector: { ...applicationLabels(one.names), ...component("gateway") },
       ports: [
@@ -84,7 +98,7 @@ function gatewayService(one: Rendering): Manifest {
         { name: "https", port: PORTS.http, targetPort: "https" },
       ],
     },
-  };
+  });
 }
 
 function gatewayDeployment(one: Rendering): Manifest {
@@ -103,9 +117,7 @@ function gatewayDeployment(one: Rendering): Manifest {
       ...(options.tokens ? [{ name: "tokens", mountPath: TOKENS, readOnly: true }] : []),
     ],
   };
-  return {
-    ...{ apiVersion: "apps/v1", kind: "Deployment" },
-    metadata: metadata(one, names.gateway, component("gateway")),
+  return object(one, "apps/v1 Deployment", names.gateway, component("gateway"), {
     spec: {
       // One gateway decides: a second one beside it would schedule onto the same replicas.
       replicas: 1,
@@ -116,13 +128,11 @@ function gatewayDeployment(one: Rendering): Manifest {
         ...(options.tokens ? [secretVolume("tokens", names.tokensSecret)] : []),
       ]),
     },
-  };
+  });
 }
 
 function headlessService(one: Rendering, { name }: WorkerSet): Manifest {
-  return {
-    ...{ apiVersion: "v1", kind: "Service" },
-    metadata: metadata(one, name, component("worker")),
+  return object(one, "v1 Service", name, component("worker"), {
     spec: {
       clusterIP: "None",
       // The gateway watches health by itself, and may look for a worker while it loads its model.
@@ -130,7 +140,7 @@ function headlessService(one: Rendering, { name }: WorkerSet): Manifest {
       selector: { ...applicationLabels(one.names), "tandem/workers": name },
       ports: [{ name: "grpc", port: PORTS.worker, targetPort: "grpc" }],
     },
-  };
+  });
 }
 
 function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
@@ -161,9 +171,7 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
       : [{ name: "files", persistentVolumeClaim: { claimName: options.claim, readOnly: true } }]),
   ];
   const selector = worker.nodeKind === null ? {} : { [options.nodeLabel]: worker.nodeKind };
-  return {
-    ...{ apiVersion: "apps/v1", kind: "StatefulSet" },
-    metadata: metadata(one, name, component("worker")),
+  return object(one, "apps/v1 StatefulSet", name, component("worker"), {
     spec: {
       serviceName: name,
       replicas: workers.length,
@@ -171,7 +179,7 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
       selector: { matchLabels: { ...applicationLabels(names), "tandem/workers": name } },
       template: podTemplate(one, labels, container, volumes, selector),
     },
-  };
+  });
 }
 
 function podTemplate(
@@ -268,35 +276,43 @@ function tokenVariable({ modelTokensSecret }: KubernetesNames, key: string) {
 /** Workers hear the gateway only. A kubelet's probes come from the pod's node, which is always let in. */
 function workerPolicy(one: Rendering): Manifest {
   const from = { podSelector: { matchLabels: selectorOf(one, "gateway") } };
-  return {
-    ...{ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
-    metadata: metadata(one, `${one.names.application}-workers`),
-    spec: {
-      podSelector: { matchLabels: selectorOf(one, "worker") },
-      policyTypes: ["Ingress", "Egress"],
-      ingress: [{ from: [from], ports: [{ protocol: "TCP", port: PORTS.worker }] }],
-      // An empty rule allows everything: models on other servers may be anywhere.
-      egress: one.plan.callsOut ? [{}] : [],
+  return object(
+    one,
+    "networking.k8s.io/v1 NetworkPolicy",
+    `${one.names.application}-workers`,
+    {},
+    {
+      spec: {
+        podSelector: { matchLabels: selectorOf(one, "worker") },
+        policyTypes: ["Ingress", "Egress"],
+        ingress: [{ from: [from], ports: [{ protocol: "TCP", port: PORTS.worker }] }],
+        // An empty rule allows everything: models on other servers may be anywhere.
+        egress: one.plan.callsOut ? [{}] : [],
+      },
     },
-  };
+  );
 }
 
 function gatewayPolicy(one: Rendering): Manifest {
   const to = { podSelector: { matchLabels: selectorOf(one, "worker") } };
   const tcp = (port: number) => ({ protocol: "TCP", port });
-  return {
-    ...{ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
-    metadata: metadata(one, one.names.gateway),
-    spec: {
-      podSelector: { matchLabels: selectorOf(one, "gateway") },
-      policyTypes: ["Ingress", "Egress"],
-      ingress: [{ ports: [tcp(PORTS.grpc), tcp(PORTS.http)] }],
-      egress: [
-        { to: [to], ports: [tcp(PORTS.worker)] },
-        { ports: [{ protocol: "UDP", port: 53 }, tcp(53)] },
-      ],
+  return object(
+    one,
+    "networking.k8s.io/v1 NetworkPolicy",
+    one.names.gateway,
+    {},
+    {
+      spec: {
+        podSelector: { matchLabels: selectorOf(one, "gateway") },
+        policyTypes: ["Ingress", "Egress"],
+        ingress: [{ ports: [tcp(PORTS.grpc), tcp(PORTS.http)] }],
+        egress: [
+          { to: [to], ports: [tcp(PORTS.worker)] },
+          { ports: [{ protocol: "UDP", port: 53 }, tcp(53)] },
+        ],
+      },
     },
-  };
+  );
 }
 
 function selectorOf({ names }: Rendering, role: string) {

@@ -7,7 +7,7 @@ import { Fault, unreachable } from "../../core/fault.ts";
 import { type Child, type ChildOptions, startChild } from "../processes/child.ts";
 import { getJson } from "../protocol/http-client.ts";
 import { authority, reachableHost, requireSafeBinding } from "../security/bind-address.ts";
-import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";
+import { type ClientAccess, healthAccess } from "../security/client-access.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import type { CertificateRole } from "../security/tls.ts";
 import { HealthReport } from "./health-report.ts";
@@ -61,7 +61,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     });
     if (process === null) return;
     onEvent(`${child.name} ready, pid ${process.pid}`);
-    const access = files.identity === null ? NO_ACCESS : ownAccess(files);
+    const access = healthAccess(files.identity);
     const looks = watch(process, report, role === "worker" ? null : healthUrl(options), access);
     const asked = new Promise<null>((resolve) => {
       signal.addEventListener("abort", () => resolve(null));
@@ -91,7 +91,7 @@ function childOf(options: ServeOptions): ChildOptions {
   switch (role) {
     case "gateway":
       return {
-        ...{ ...common, name: role, entry: "gateway-main", readyTimeoutMs: GATEWAY_READY_MS },
+        ...{ ...common, name: role, entry: "gateway/main", readyTimeoutMs: GATEWAY_READY_MS },
         specification: gatewaySpecification(configuration, options, randomUUID()),
       };
     case "worker":
@@ -103,11 +103,6 @@ function childOf(options: ServeOptions): ChildOptions {
     default:
       return unreachable(role);
   }
-}
-
-/** Health needs no token; the certificate shows that the gateway is ours. */
-function ownAccess({ identity }: SecurityFiles): ClientAccess {
-  return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
 }
 
 function healthUrl({ host, port, certificates }: ServeOptions): string {

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { BACKENDS } from "../../core/scenario/schema/run.ts";
-import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
 import type { GatewaySpecification, ReplicaAddress } from "../run/specification.ts";
 import type { WorkerSpecification } from "../worker/main.ts";
 
@@ -17,39 +17,26 @@ const SCHEMA = "tandem/service@1";
 /** Ports inside the containers. */
 export const PORTS = { http: 8000, grpc: 8001, worker: 9000, health: 9090 } as const;
 
+const workerSchema = z.strictObject({
+  /** Also the container's host name. */
+  name: z.string().min(1),
+  /** Names of the replicas that it hosts. */
+  replicas: z.array(z.string()).min(1).readonly(),
+  /** As the gateway reaches it. */
+  address: z.string().regex(/^[^\s:]+:\d{1,5}$/, "host:port"),
+});
+
 const configurationSchema = z.strictObject({
   schema: z.literal(SCHEMA),
   document: scenarioSchema,
   inputs: z.custom<MeasuredInputs>((value) => typeof value === "object" && value !== null),
   backend: z.enum(BACKENDS),
   seed: z.string(),
-  workers: z
-    .array(
-      z.strictObject({
-        name: z.string().min(1),
-        replicas: z.array(z.string()).min(1),
-        address: z.string().regex(/^[^\s:]+:\d{1,5}$/, "host:port"),
-      }),
-    )
-    .min(1),
+  workers: z.array(workerSchema).min(1).readonly(),
 });
 
-export interface ContainerWorker {
-  /** Also the container's host name. */
-  readonly name: string;
-  /** Names of the replicas that it hosts. */
-  readonly replicas: readonly string[];
-  /** host:port, as the gateway reaches it. */
-  readonly address: string;
-}
-
-export interface ServiceConfiguration {
-  readonly document: ScenarioDocument;
-  readonly inputs: MeasuredInputs;
-  readonly backend: WorkerSpecification["backend"];
-  readonly seed: string;
-  readonly workers: readonly ContainerWorker[];
-}
+export type ContainerWorker = z.infer<typeof workerSchema>;
+export type ServiceConfiguration = Omit<z.infer<typeof configurationSchema>, "schema">;
 
 export function configurationText(configuration: ServiceConfiguration): string {
   return `${JSON.stringify({ schema: SCHEMA, ...configuration })}\n`;

@@ -11,9 +11,8 @@ import { type Speaking, unlessAborted } from "../processes/bounded-wait.ts";
 import type { ChildExit } from "../processes/child.ts";
 import { getJson } from "../protocol/http-client.ts";
 import { requireSafeBinding } from "../security/bind-address.ts";
-import { type ClientAccess, clientTls, NO_ACCESS } from "../security/client-access.ts";
+import { type ClientAccess, healthAccess } from "../security/client-access.ts";
 import { SecurityFiles, securityPaths } from "../security/security-files.ts";
-import type { TlsIdentity } from "../security/tls.ts";
 import { openElsewhere } from "./elsewhere.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { type DeploymentOptions, deployedSystem } from "./options.ts";
@@ -47,7 +46,7 @@ export interface Deployment {
   readonly workers: readonly DeployedWorker[];
   /** Resolves with the first process that crashes. */
   readonly crashed: Promise<ChildExit>;
-  /** Resolves when the gateway has ended for good. */
+  /** Resolves when the gateway, or all machines of an inventory, have ended for good. */
   readonly gatewayLost: Promise<ChildExit>;
   /** Processes that have crashed. */
   readonly crashes: readonly ChildExit[];
@@ -71,8 +70,14 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
       hint: "real models take the time they take",
     });
   }
-  requireHere(given);
-  await requireSafeBinding(given.host ?? LOOPBACK, given.certificates !== undefined);
+  const { host = LOOPBACK, inventory } = given;
+  const { gateway: elsewhereOn } = { gateway: undefined, ...inventory?.inventory };
+  if (host !== LOOPBACK && elsewhereOn !== undefined) {
+    throw new Fault("usage", "--host needs a gateway here, and the inventory has it elsewhere", {
+      hint: "leave it out, or take `gateway` out of the inventory",
+    });
+  }
+  await requireSafeBinding(host, given.certificates !== undefined);
   // Reports wrong files before any process starts.
   const files = new SecurityFiles(securityPaths(given), "gateway");
   files.close();
@@ -102,26 +107,11 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
     await stop();
     throw error;
   }
-  return deployed(options, workers, gateway, { crashes, stop });
-}
-
-/** Throws Fault("usage") for options that only a gateway on this machine can have. */
-function requireHere(given: DeploymentOptions): void {
-  const { inventory, host = LOOPBACK, record, tokens, trace } = given;
-  const { gateway } = { gateway: undefined, ...inventory?.inventory };
-  if (gateway === undefined) return;
-  const options = {
-    "--host": host === LOOPBACK ? undefined : host,
-    "--record": record,
-    "--tokens": tokens,
-    "--trace": trace,
-  };
-  for (const [option, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    throw new Fault("usage", `${option} needs a gateway on this machine, and it is on ${gateway}`, {
-      hint: "leave it out, or take `gateway` out of the inventory",
-    });
-  }
+  const gone = elsewhere?.machines.gone.then((name): ChildExit => {
+    options.onEvent?.(`${name}: the deployment ends`);
+    return { name, code: null, signal: null, stderrTail: "" };
+  });
+  return deployed(options, workers, gateway, { crashes, stop, gone: gone ?? gateway.lost });
 }
 
 class Crashes {
@@ -147,7 +137,11 @@ function deployed(
   options: DeploymentOptions,
   workers: WorkerPool,
   gateway: GatewayProcess,
-  { crashes, stop }: { crashes: Crashes; stop: () => Promise<void> },
+  {
+    crashes,
+    stop,
+    gone,
+  }: { crashes: Crashes; stop: () => Promise<void>; gone: Promise<ChildExit> },
 ): Deployment {
   const names = deployedSystem(options).replicas.map(({ name }) => name);
   const { grpc, http } = gateway.addresses;
@@ -169,18 +163,13 @@ function deployed(
       }));
     },
     crashed: crashes.first,
-    gatewayLost: gateway.lost,
+    gatewayLost: Promise.race([gateway.lost, gone]),
     crashes: crashes.list,
     stop: async () => {
       await stop();
       options.onEvent?.("deployment stopped");
     },
   };
-}
-
-/** Health needs no token; the certificate shows that the gateway is ours. */
-function healthAccess(identity: TlsIdentity | null): ClientAccess {
-  return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
 }
 
 async function awaitReady(http: string, access: ClientAccess, crashes: Crashes): Promise<void> {

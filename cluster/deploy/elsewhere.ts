@@ -1,14 +1,17 @@
 /** The machines of a deployment that are not this one, and what lets gateway and workers trust each other. */
+import { X509Certificate } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { Fault } from "../../core/fault.ts";
 import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { filesOf, needsStore } from "../../models/model-files.ts";
 import { prepareModels } from "../../models/store.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
 import { closeMachines, openMachines } from "../machines/open-machines.ts";
-import { writeCertificates } from "../security/certificate-files.ts";
+import { readIdentity, writeCertificates } from "../security/certificate-files.ts";
 import type { DeploymentOptions } from "./options.ts";
 
 /** Folders of certificates that a deployment makes for itself: this and its id. */
@@ -56,28 +59,42 @@ export async function openElsewhere(
     models: backend === "replay" ? null : await modelFiles(document, options),
   });
   const given = options.workerCertificates ?? options.certificates;
-  if (given !== undefined) {
-    return { machines, workerCertificates: given, close: () => closeMachines(machines) };
-  }
-  const folder = join(resolve(options.directory ?? tmpdir()), `${OWN_CERTIFICATES}${deployment}`);
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const hosts = machines.hosts;
-    const days = CERTIFICATE_DAYS;
-    await writeCertificates(folder, { hosts, days, force: false, newAuthority: false });
-    // Nobody else gets a certificate of this authority.
-    for (const name of ["ca", "client", "admin"]) rmSync(join(folder, `${name}.key`));
-  } catch (error) {
-    remove();
-    await closeMachines(machines);
-    throw error;
-  }
+  const own = join(resolve(options.directory ?? tmpdir()), `${OWN_CERTIFICATES}${deployment}`);
   const close = async (): Promise<void> => {
     await closeMachines(machines);
-    remove();
+    rmSync(own, { recursive: true, force: true });
   };
-  return { machines, workerCertificates: folder, close };
+  try {
+    if (given !== undefined) requireNames(given, machines.hosts);
+    else await makeCertificates(own, machines.hosts);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { machines, workerCertificates: given ?? own, close };
+}
+
+/** Of an authority from which nobody else gets a certificate. */
+async function makeCertificates(folder: string, hosts: readonly string[]): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const days = CERTIFICATE_DAYS;
+  await writeCertificates(folder, { hosts, days, force: false, newAuthority: false });
+  for (const name of ["ca", "client", "admin"]) rmSync(join(folder, `${name}.key`));
+}
+
+/** The gateway would never connect to a worker whose certificate has another name. */
+function requireNames(folder: string, hosts: readonly string[]): void {
+  const { cert } = readIdentity(folder, "worker");
+  const certificate = new X509Certificate(cert);
+  const missing = hosts.filter((host) => {
+    const check = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
+    return check === undefined;
+  });
+  if (missing.length === 0) return;
+  const message = `the workers' certificate in ${folder} does not name ${missing.join(", ")}`;
+  throw new Fault("invalid-input", message, {
+    hint: `\`tandem cluster certs ${folder} --host ${missing.join(",")} --force\`, with the gateway's other names if it has some`,
+  });
 }
 
 async function modelFiles(

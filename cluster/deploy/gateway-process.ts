@@ -1,13 +1,14 @@
 /** Starts the gateway's process, keeps it alive on the same ports, and stops it. */
-import { readdirSync, rmSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { GatewayMachine, GatewayPorts } from "../machines/machine.ts";
+import { GatewayPorts, type Ports } from "../machines/gateway-ports.ts";
+import type { Machine } from "../machines/machine.ts";
 import type { Speaking } from "../processes/bounded-wait.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
-import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import type { FileText, GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
 import { readIdentity } from "../security/certificate-files.ts";
 import { securityPaths } from "../security/security-files.ts";
@@ -47,8 +48,10 @@ export class GatewayProcess implements Speaking {
   readonly #host: string;
   readonly #controlFile: string;
   /** On its machine, and here: the same where it runs here. */
-  #own: GatewayPorts;
-  #here: GatewayPorts;
+  #own: Ports;
+  #here: Ports;
+  /** Null for a gateway here. */
+  readonly #ports: GatewayPorts | null;
 
   constructor(
     options: DeploymentOptions,
@@ -65,6 +68,12 @@ export class GatewayProcess implements Speaking {
     this.#here = { http: basePort ?? 0, grpc: basePort === undefined ? 0 : basePort + 1 };
     this.#own = this.#machine === null ? this.#here : { http: 0, grpc: 0 };
     this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
+    const onEvent = (line: string): void => options.onEvent?.(line);
+    const machine = this.#machine;
+    this.#ports =
+      machine === null
+        ? null
+        : new GatewayPorts(() => machine.gatewayCommand("forward", []), onEvent);
     this.#kept = new KeptChild<GatewayReady>({
       name: "gateway",
       options: () => this.#child(),
@@ -72,11 +81,10 @@ export class GatewayProcess implements Speaking {
       patient: this.#machine !== null,
       onReady: async ({ ready: { grpcPort: grpc, httpPort: http } }) => {
         this.#own = { grpc, http };
-        const secure = options.certificates !== undefined;
-        this.#here = (await this.#machine?.reach(this.#own, this.#here, secure)) ?? this.#own;
+        this.#here = (await this.#ports?.lead(this.#own, this.#here)) ?? this.#own;
       },
       onExit: crashed,
-      onEvent: (line) => options.onEvent?.(line),
+      onEvent,
     });
   }
 
@@ -114,11 +122,26 @@ export class GatewayProcess implements Speaking {
 
   async stop(): Promise<void> {
     await this.#kept.stop();
+    this.#ports?.close();
     ControlRecord.remove(this.#controlFile);
   }
 
-  get #machine(): GatewayMachine | null {
+  get #machine(): Machine | null {
     return this.#elsewhere?.machines.gateway ?? null;
+  }
+
+  #hear(message: WorkerQuestion | FileText): void {
+    if (!("appendTo" in message)) {
+      void this.#answer(message);
+      return;
+    }
+    const file = this.#options[message.appendTo];
+    if (file === undefined) return;
+    try {
+      appendFileSync(file, message.text);
+    } catch (error) {
+      this.#options.onEvent?.(`${file} was not written to: ${(error as Error).message}`);
+    }
   }
 
   /** Starts and stops workers for the gateway, and replies with the result. */
@@ -136,17 +159,17 @@ export class GatewayProcess implements Speaking {
 
   #child(): ChildOptions {
     const { directory, signal } = this.#options;
-    const command = this.#machine?.command(STEADY_HEAP);
+    const command = this.#machine?.gatewayCommand("gateway", STEADY_HEAP);
     const leaseMs = this.#elsewhere?.machines.leaseMs ?? 0;
     return {
       name: "gateway",
-      entry: "gateway-main",
+      entry: "gateway/main",
       specification: this.#specification(),
       readyTimeoutMs: READY_TIMEOUT_MS,
       signal,
       nodeOptions: STEADY_HEAP,
       ...(command === undefined ? {} : { elsewhere: { command, leaseMs } }),
-      onProgress: (asked) => void this.#answer(asked as WorkerQuestion),
+      onProgress: (message) => this.#hear(message as WorkerQuestion | FileText),
       ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
     };
   }
@@ -187,15 +210,17 @@ export class GatewayProcess implements Speaking {
     };
   }
 
-  /** A gateway elsewhere sees no file of this machine, and has no packages for traces. */
+  /** A gateway elsewhere sees no file of this machine. */
   #withoutFiles(): Partial<GatewaySpecification> {
-    const { certificates, workerCertificates = certificates as string } = this.#options;
-    const callers = certificates === undefined ? null : readIdentity(certificates, "gateway");
-    const workers = readIdentity(workerCertificates, "gateway");
+    const { certificates, workerCertificates = certificates as string, tokens } = this.#options;
+    const callers = {
+      identity: certificates === undefined ? null : readIdentity(certificates, "gateway"),
+      tokens: tokens === undefined ? null : readFileSync(tokens, "utf8"),
+    };
     return {
       security: { certificates: null, tokens: null },
-      ...{ workerCertificates: null, identities: { callers, workers } },
-      ...{ controlFile: null, trace: null },
+      ...{ workerCertificates: null, controlFile: null },
+      elsewhere: { callers, workers: readIdentity(workerCertificates, "gateway") },
     };
   }
 }

@@ -35,13 +35,7 @@ export interface ClusterState {
   readonly gateway: Deployment["gateway"];
   /** Null: all workers run here. */
   readonly inventory: { readonly file: string; readonly inventory: Inventory } | null;
-  readonly workers: readonly {
-    readonly replica: string;
-    /** Null: this one. */
-    readonly machine: string | null;
-    readonly pid: number;
-    readonly address: string;
-  }[];
+  readonly workers: Deployment["workers"];
 }
 
 export interface ClusterStatus {

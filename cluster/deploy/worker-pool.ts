@@ -5,11 +5,15 @@ import { compileSystem } from "../../core/compile.ts";
 import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../core/inventory/schema.ts";
 import { ownReplicas, type System } from "../../core/system.ts";
-import type { Machine, Machines, RemoteWorker } from "../machines/machine.ts";
+import {
+  type Machine,
+  type Machines,
+  type RemoteWorker,
+  specificationOn,
+} from "../machines/machine.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
-import { readIdentity } from "../security/certificate-files.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
 import {
   type DeploymentOptions,
@@ -305,16 +309,9 @@ class Worker {
       spareReplicas: this.#options.spareReplicas ?? 0,
     };
     if (this.#machine !== null) {
-      const { folder, store } = this.#machine.paths;
-      return {
-        ...shared,
-        inputs: { ...plainInputs(inputs), folder },
-        ...this.#machine.listen(this.#remote),
-        ...(workerCertificates === undefined
-          ? {}
-          : { identity: readIdentity(resolve(workerCertificates), "worker") }),
-        ...(store === undefined ? {} : { cacheDir: store }),
-      };
+      const own = resolve(workerCertificates as string);
+      const { folder, ...place } = specificationOn(this.#machine, this.#remote, own);
+      return { ...shared, inputs: { ...plainInputs(inputs), folder }, ...place };
     }
     return {
       ...shared,

@@ -216,12 +216,10 @@ class RunMeter {
     this.#startUs = startUs;
   }
 
-  read(): Pick<LoadResult, "cpuUs" | "cpuRatio" | "loopBusyRatio"> {
+  read(): Pick<LoadResult, "cpuRatio" | "loopBusyRatio"> {
     const wallUs = Math.max(1, monotonicUs() - this.#startUs);
     const own = process.cpuUsage(this.#cpu);
-    const { user, system } = process.cpuUsage();
     return {
-      cpuUs: user + system,
       cpuRatio: (own.user + own.system) / wallUs,
       loopBusyRatio: performance.eventLoopUtilization(this.#loop).utilization,
     };

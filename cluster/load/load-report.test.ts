@@ -18,7 +18,6 @@ function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): Load
     statuses: {},
     errors: [],
     eventLoopDelayP99Ms: delayMs,
-    cpuUs: 0,
     cpuRatio: 0,
     loopBusyRatio: 0,
     closed: false,

@@ -102,8 +102,6 @@ export interface LoadResult {
   /** The first errors, for messages. */
   readonly errors: readonly string[];
   readonly eventLoopDelayP99Ms: number;
-  /** Processor time of the load process since its start, µs. */
-  readonly cpuUs: number;
   /** The run's processor time over wall-clock time, and the busy share of the event loop. */
   readonly cpuRatio: number;
   readonly loopBusyRatio: number;

@@ -4,12 +4,22 @@
  *
  *   open (allocate) ─> prepare each machine, all at once ─> command ─> ready ─> reach ─> … ─> close
  */
-import type { LoadedInventory, ReplicaPlace } from "../../core/inventory/read-inventory.ts";
-import type { SlotPlace } from "../../core/inventory/schema.ts";
+import {
+  type LoadedInventory,
+  machineFor,
+  type ReplicaPlace,
+} from "../../core/inventory/read-inventory.ts";
+import type { InventoryOf, SlotPlace } from "../../core/inventory/schema.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
+import { readIdentity } from "../security/certificate-files.ts";
 
 /** One kind of machines; `open-machines.ts` lists them. */
 export interface MachineKind {
+  /**
+   * Takes machines that several deployments, one after the other, use; returns how to give them back. Kinds that
+   * take none have no such method.
+   */
+  hold?(context: HoldContext): Promise<() => Promise<void>>;
   /** Finds or allocates the machines. Rejects with a Fault that names the next step. */
   open(context: MachineContext): Promise<Machines>;
   /**
@@ -24,6 +34,13 @@ export interface DeployedContext {
   readonly loaded: LoadedInventory;
   /** Identifies the deployment, in the names and labels of its processes. */
   readonly deployment: string;
+}
+
+export interface HoldContext extends DeployedContext {
+  /** Places of replicas, for each of the deployments. */
+  readonly all: readonly (readonly ReplicaPlace[])[];
+  readonly onEvent: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface MachineContext extends DeployedContext {
@@ -51,6 +68,20 @@ export interface Leftovers {
   readonly unknown: readonly string[];
 }
 
+/** Asks all at once; `ask` resolves with a line for each process or container that is found. */
+export async function askEach(
+  names: readonly string[],
+  ask: (name: string) => Promise<readonly string[]>,
+): Promise<Leftovers> {
+  const asked = await Promise.allSettled(names.map(ask));
+  return {
+    found: asked.flatMap((one) => (one.status === "fulfilled" ? one.value : [])),
+    unknown: asked.flatMap((one) =>
+      one.status === "rejected" ? [(one.reason as Error).message] : [],
+    ),
+  };
+}
+
 /** The machines of one deployment. */
 export interface Machines {
   readonly all: readonly Machine[];
@@ -58,29 +89,14 @@ export interface Machines {
   at(place: ReplicaPlace): { readonly machine: Machine; readonly slot: SlotPlace };
   /** Names and addresses by which the gateway reaches workers: their certificates have them. */
   readonly hosts: readonly string[];
-  /** The gateway's machine; null: this one. */
-  readonly gateway: GatewayMachine | null;
+  /** The gateway's machine; null: this one. The gateway listens on its loopback. */
+  readonly gateway: Machine | null;
+  /** Resolves, with what happened, once they are gone for good, such as by a job's time limit. */
+  readonly gone: Promise<string>;
   /** Either side of a worker's channel ends when it has not heard of the other for so long. */
   readonly leaseMs: number;
   /** Gives back what `open` took, such as an allocation, after every machine was closed. */
   close(): Promise<void>;
-}
-
-export interface GatewayPorts {
-  readonly grpc: number;
-  readonly http: number;
-}
-
-/** The machine of a gateway that does not run here; it listens on that machine's loopback. */
-export interface GatewayMachine {
-  readonly name: string;
-  /** The command, here, that runs the gateway there with `--stdio`. */
-  command(nodeOptions: readonly string[]): readonly string[];
-  /**
-   * Forwards ports of the loopback here to the gateway's ports there; port 0 takes any free one. Called after each
-   * start; resolves once the gateway answers, with TLS if it is `secure`.
-   */
-  reach(there: GatewayPorts, here: GatewayPorts, secure: boolean): Promise<GatewayPorts>;
 }
 
 /** A worker process that is to run on a machine. */
@@ -90,6 +106,12 @@ export interface RemoteWorker {
   /** Its device slot; empty where it has none of its own. */
   readonly slot: SlotPlace;
 }
+
+/** The gateway itself, with `--stdio`; or what connects ports here to its own (`gateway-ports.ts`). */
+export type GatewayProgram = "gateway" | "forward";
+
+/** For machines that stay. */
+export const NEVER_GONE = new Promise<never>(() => undefined);
 
 export interface Machine {
   /** The inventory's name of it. */
@@ -107,6 +129,8 @@ export interface Machine {
   listen(worker: RemoteWorker): { readonly host: string; readonly port: number };
   /** The command, here, that runs the worker there with `--stdio`. */
   command(worker: RemoteWorker): readonly string[];
+  /** The command, here, that runs a program of the gateway there; asked of the gateway's machine only. */
+  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[];
   /**
    * The address (host:port, or unix:path) at which the gateway reaches the worker that listens on `port`. Asked
    * after each start, it stays the same.
@@ -116,4 +140,45 @@ export interface Machine {
   release(worker: RemoteWorker): Promise<void>;
   /** Ends tunnels and the like. */
   close(): Promise<void>;
+}
+
+/** The machines of an inventory that lists them: those of the places, and the gateway's. */
+export function listedMachines(
+  inventory: InventoryOf<"ssh"> | InventoryOf<"docker">,
+  places: readonly ReplicaPlace[],
+  make: (name: string, slots: readonly SlotPlace[], number: number) => Machine,
+) {
+  const nameOf = (place: ReplicaPlace): string => machineFor(inventory, place);
+  const slotOf = (place: ReplicaPlace): SlotPlace =>
+    inventory.machines[nameOf(place)].devices?.[place.device]?.[place.slot] ?? {};
+  const working = [...new Set(places.map(nameOf))];
+  const used = [...new Set([...working, ...[inventory.gateway ?? []].flat()])];
+  const byName = new Map(
+    used.map((name, i) => {
+      const slots = places.filter((place) => nameOf(place) === name).map(slotOf);
+      return [name, make(name, slots, i)];
+    }),
+  );
+  return {
+    all: [...byName.values()],
+    /** Names of those that have workers. */
+    working,
+    at: (place: ReplicaPlace) => ({
+      machine: byName.get(nameOf(place)) as Machine,
+      slot: slotOf(place),
+    }),
+    gateway: byName.get(inventory.gateway ?? "") ?? null,
+    gone: NEVER_GONE,
+    leaseMs: inventory.leaseS * 1000,
+  };
+}
+
+/** The parts of a worker's specification that its machine decides; `certificates` is a folder here. */
+export function specificationOn(machine: Machine, worker: RemoteWorker, certificates: string) {
+  const { folder, store } = machine.paths;
+  return {
+    ...machine.listen(worker),
+    ...{ folder, identity: readIdentity(certificates, "worker") },
+    ...(store === undefined ? {} : { cacheDir: store }),
+  };
 }

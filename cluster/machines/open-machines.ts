@@ -3,6 +3,7 @@ import { Fault } from "../../core/fault.ts";
 import type { Inventory } from "../../core/inventory/schema.ts";
 import type {
   DeployedContext,
+  HoldContext,
   Leftovers,
   MachineContext,
   MachineKind,
@@ -33,17 +34,26 @@ export async function openMachines(context: MachineContext): Promise<Machines> {
   const kind = await kindOf(context.loaded.inventory);
   const machines = await kind.open(context);
   const prepared = await Promise.allSettled(machines.all.map((machine) => machine.prepare()));
-  const faults = prepared.flatMap((result, i) =>
-    result.status === "fulfilled" ? [] : [problemOf(machines.all[i].name, result.reason)],
+  const problems = prepared.flatMap((result, i) =>
+    result.status === "fulfilled"
+      ? []
+      : [{ machine: machines.all[i].name, reason: result.reason as unknown }],
   );
-  if (faults.length === 0) return machines;
+  if (problems.length === 0) return machines;
   await closeMachines(machines);
-  throw together(context.loaded.file, faults);
+  throw together(context.loaded.file, problems);
 }
 
 export async function closeMachines(machines: Machines): Promise<void> {
   await Promise.all(machines.all.map((machine) => machine.close()));
   await machines.close();
+}
+
+/** See `MachineKind.hold`. */
+export async function holdMachines(context: HoldContext): Promise<() => Promise<void>> {
+  const { inventory } = context.loaded;
+  const kind = inventory.kind === "local" ? null : await kindOf(inventory);
+  return (await kind?.hold?.(context)) ?? (async () => undefined);
 }
 
 /** See `MachineKind.leftovers`. */
@@ -52,26 +62,17 @@ export async function machineLeftovers(context: DeployedContext, end: boolean): 
   return (await kindOf(context.loaded.inventory)).leftovers(context, end);
 }
 
-interface Problem {
-  readonly machine: string;
-  readonly fault: Fault;
-}
-
-/** A bug is thrown as it is. */
-function problemOf(machine: string, reason: unknown): Problem {
-  if (!(reason instanceof Fault)) throw reason;
-  return { machine, fault: reason };
-}
-
-function together(file: string, problems: readonly Problem[]): Fault {
-  const count = problems.length === 1 ? "a machine is" : `${problems.length} machines are`;
-  const code = problems.every(({ fault }) => fault.code === "invalid-input")
-    ? "invalid-input"
-    : "cluster-failure";
-  return new Fault(code, `${file}: ${count} not ready; nothing was started`, {
-    issues: problems.map(({ machine, fault: { message, hint } }) => ({
-      ...{ path: `machines.${machine}`, message },
-      ...(hint === undefined ? {} : { hint }),
-    })),
+function together(file: string, problems: readonly { machine: string; reason: unknown }[]): Fault {
+  const issues = problems.map(({ machine, reason }) => {
+    // A bug is thrown as it is.
+    if (!(reason instanceof Fault)) throw reason;
+    const { message, hint, code } = reason;
+    return { path: `machines.${machine}`, message, code, ...(hint === undefined ? {} : { hint }) };
+  });
+  const count = issues.length === 1 ? "a machine is" : `${issues.length} machines are`;
+  const isInput = issues.every(({ code }) => code === "invalid-input");
+  const message = `${file}: ${count} not ready; nothing was started`;
+  return new Fault(isInput ? "invalid-input" : "cluster-failure", message, {
+    issues: issues.map(({ code: _, ...issue }) => issue),
   });
 }

@@ -51,10 +51,12 @@ function builtFolder(name: string): string {
   return fileURLToPath(new URL(`${here.endsWith(".ts") ? "../../dist" : "../.."}/${name}/`, here));
 }
 
-/** Entry of a worker's process in a program's folder. */
-export const WORKER_ENTRY = "cluster/worker/main.js";
-/** Entry of the gateway's process in its program's folder. */
-export const GATEWAY_ENTRY = "cluster/gateway/main.js";
+/** Entries of processes in a program's folder, as `build/make-cluster-bundle.mjs` names them. */
+export const ENTRIES = {
+  worker: "cluster/worker/main.js",
+  gateway: "cluster/gateway/main.js",
+  forward: "cluster/machines/forward.js",
+} as const;
 /** Packages with native parts, which run graphs and read pictures. */
 const NATIVE_PACKAGES = ["onnxruntime-node", "sharp"];
 

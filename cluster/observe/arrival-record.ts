@@ -50,6 +50,7 @@ export class ArrivalRecord {
   readonly #rows: Row[] = [];
   readonly #open = new Map<RunningRequest, Row>();
   readonly #failed: (message: string) => void;
+  readonly #append: (text: string) => void;
   readonly #flushes: NodeJS.Timeout;
   #isBroken = false;
   /** The trace's time of the present instant, s. */
@@ -57,9 +58,15 @@ export class ArrivalRecord {
   /** Of the last row written: a trace does not run backwards. */
   #lastS = 0;
 
-  /** Calls `failed` once if the file cannot be written; the gateway goes on. */
-  constructor(file: string, system: System, failed: (message: string) => void) {
+  /** Calls `failed` once if the file cannot be written; the gateway goes on. `append` writes one that is elsewhere. */
+  constructor(
+    file: string,
+    system: System,
+    failed: (message: string) => void,
+    append = (text: string): void => appendFileSync(file, text),
+  ) {
     this.#file = file;
+    this.#append = append;
     this.#names = system.pipelines.map(({ name }) => csvText(name));
     this.#failed = failed;
     this.#flushes = setInterval(() => this.flush(), FLUSH_MS).unref();
@@ -109,7 +116,7 @@ export class ArrivalRecord {
     const rows = this.#rows.splice(0, count).sort((a, b) => a.arrivedS - b.arrivedS);
     if (this.#isBroken) return;
     try {
-      appendFileSync(this.#file, rows.map((row) => this.#line(row)).join(""));
+      this.#append(rows.map((row) => this.#line(row)).join(""));
     } catch (error) {
       this.#isBroken = true;
       this.#failed(`requests are recorded in ${this.#file} no longer: ${(error as Error).message}`);

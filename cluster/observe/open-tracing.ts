@@ -21,15 +21,16 @@ export interface WorkerTracing {
   close(): Promise<void>;
 }
 
-/** `target` comes from `traceTarget`; null: off. */
+/** `target` comes from `traceTarget`; null: off. `append` writes a file that is on another machine. */
 export async function gatewayTracing(
   target: string | null,
   logger: Logger,
+  append?: (text: string) => void,
 ): Promise<GatewayTracing | null> {
   if (target === null) return null;
   const { openTracing } = await import("./tracing.ts");
   const { TraceSink: Sink } = await import("./spans.ts");
-  const tracing = openTracing("tandem-gateway", target, logger);
+  const tracing = openTracing("tandem-gateway", target, logger, append);
   return { sink: (system, time) => new Sink(tracing, system, time), close: tracing.close };
 }
 

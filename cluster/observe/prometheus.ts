@@ -53,7 +53,8 @@ export async function exposition(
   state: () => GatewayState,
   workers: () => readonly (FigureSource | null)[],
 ): Promise<Exposition> {
-  const { Registry, collectDefaultMetrics } = await import("prom-client");
+  // The only name of a CommonJS package in a bundle of ES modules is the default.
+  const { Registry, collectDefaultMetrics } = (await import("prom-client")).default;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);

@@ -44,10 +44,15 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
-/** `target` comes from `traceTarget`. */
-export function openTracing(service: string, target: string, logger: Logger): Tracing {
+/** `target` comes from `traceTarget`; `append` writes to a target that is a file. */
+export function openTracing(
+  service: string,
+  target: string,
+  logger: Logger,
+  append: (text: string) => void | Promise<void> = (text) => appendFile(target, text),
+): Tracing {
   const exporter = new LoggedExporter(
-    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : new FileExporter(target),
+    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : new FileExporter(append),
     new Seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
   );
   const processor = new BatchSpanProcessor({
@@ -109,17 +114,17 @@ class LoggedExporter implements SpanExporter {
 
 /** Writes a line of OTLP JSON for each lot, as a collector's file receiver reads it. */
 class FileExporter implements SpanExporter {
-  readonly #path: string;
+  readonly #append: (text: string) => void | Promise<void>;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(append: (text: string) => void | Promise<void>) {
+    this.#append = append;
   }
 
   export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
     const json = JsonTraceSerializer.serializeRequest(spans) ?? new Uint8Array(0);
-    const line = Buffer.concat([json, Buffer.from("\n")]);
-    this.#last = this.#last.then(() => appendFile(this.#path, line));
+    const line = `${Buffer.from(json).toString()}\n`;
+    this.#last = this.#last.then(() => this.#append(line));
     this.#last.then(
       () => done({ code: ExportResultCode.SUCCESS }),
       (error: Error) => done({ code: ExportResultCode.FAILED, error }),

@@ -63,12 +63,14 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     options.elsewhere === undefined ? linkHere(options) : linkElsewhere(options.elsewhere);
   const { child } = link;
   const tail = keepTail(link, options);
+  // The last messages of a child elsewhere may come after its command's exit.
+  const end = options.elsewhere === undefined ? "exit" : "close";
   const exited = new Promise<ChildExit>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
+    child.once(end, (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });
   let heard = 0;
   link.onMessage(() => heard++);
-  const stop = (): Promise<void> => end(link, exited);
+  const stop = (): Promise<void> => endInOrder(link, exited);
   const kill = async (): Promise<void> => {
     child.kill("SIGKILL");
     await exited;
@@ -150,7 +152,7 @@ function keepTail(
   return () => tail;
 }
 
-async function end({ child, askToStop }: Link, exited: Promise<ChildExit>): Promise<void> {
+async function endInOrder({ child, askToStop }: Link, exited: Promise<ChildExit>): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   askToStop();
   const force = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);

@@ -41,7 +41,7 @@ export function nodeFlags(version: string): readonly string[] {
   return [...HEAP, ...compiler(version)];
 }
 
-/** The compiled file of a process or thread; `name` is relative to `cluster/`, without extension. */
+/** The compiled file of a thread; `name` is relative to `cluster/`, without extension. */
 export function entryPoint(name: string): URL {
   const here = import.meta.url;
   // Tests run the sources, whose compiled files lie under dist/.
@@ -49,9 +49,14 @@ export function entryPoint(name: string): URL {
   return new URL(`${name}.js`, folder);
 }
 
+/** A process in the bundle (`build/make-cluster-bundle.mjs`). */
+function bundledProcess(name: string): string {
+  return fileURLToPath(new URL(`../../cluster-bundle/cluster/${name}.js`, entryPoint(name)));
+}
+
 export interface HereOptions {
   /** Entry file relative to `cluster/`, without extension. */
-  readonly entry: string;
+  readonly entry: "gateway/main" | "load/main" | "worker/main";
   readonly nodeOptions?: readonly string[];
   /** A command in front of node's own; it must become node, as `env` does. Default: none. */
   readonly command?: readonly string[];
@@ -72,7 +77,7 @@ export function linkHere(options: HereOptions): Link {
     ...[...dyingWithParent("KILL"), ...(options.command ?? []), process.execPath],
     ...[...nodeFlags(process.versions.node), ...(options.nodeOptions ?? [])],
   ];
-  const child = fork(fileURLToPath(entryPoint(options.entry)), [], {
+  const child = fork(bundledProcess(options.entry), [], {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     serialization: "advanced",
     execPath,

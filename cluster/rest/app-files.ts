@@ -8,9 +8,13 @@ import type { App } from "./route.ts";
 
 const pack = promisify(gzip);
 
-/** Tests run the sources, whose app lies under dist/. */
+/** From the sources, from a bundle in dist/, and from modules in dist/ or a bundle on another machine. */
 const FOLDER = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/web/" : "../../web/",
+  import.meta.url.endsWith(".ts")
+    ? "../../dist/web/"
+    : import.meta.url.includes("/dist/cluster-bundle/")
+      ? "../../../web/"
+      : "../../web/",
   import.meta.url,
 );
 

@@ -50,6 +50,8 @@ interface Surroundings {
   readonly logger?: Logger | null;
   /** The scheduler files of the specification's document. */
   readonly own?: OwnSchedulers;
+  /** Writes the record where its file is on another machine. */
+  readonly appendRecord?: ((text: string) => void) | undefined;
 }
 
 export class Gateway {
@@ -81,11 +83,11 @@ export class Gateway {
   constructor(
     specification: GatewaySpecification,
     workerAccess: () => ClientAccess,
-    { tracing = null, logger = null, own = NO_OWN }: Surroundings = {},
+    { tracing = null, logger = null, own = NO_OWN, appendRecord }: Surroundings = {},
   ) {
     this.#tracing = tracing;
     this.#own = own;
-    const { document, inputs, seed, replicas } = specification;
+    const { document, inputs, seed, replicas, record: file } = specification;
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
     this.#answers = new AnswerBook(this.bounds.keys);
@@ -93,9 +95,8 @@ export class Gateway {
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
     this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
-    const { record } = specification;
-    const unwritten = (message: string): void => void logger?.warn({}, message);
-    this.#record = record === null ? null : new ArrivalRecord(record, this.system, unwritten);
+    const warn = (message: string): void => void logger?.warn({}, message);
+    this.#record = file === null ? null : new ArrivalRecord(file, this.system, warn, appendRecord);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,

@@ -3,7 +3,7 @@ import type { MeasuredInputs } from "../../core/compile.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
-import type { SecurityPaths } from "../security/security-files.ts";
+import type { GivenSecurity, SecurityPaths } from "../security/security-files.ts";
 import type { TlsIdentity } from "../security/tls.ts";
 
 /** Bounds of the table of answers by idempotency key, which drops the oldest first. */
@@ -77,10 +77,9 @@ export interface GatewaySpecification {
   readonly grpcPort: number;
   readonly httpPort: number;
   readonly security: SecurityPaths;
-  /** In place of folders of certificates, for a gateway on another machine. */
-  readonly identities?: {
-    /** Null: no TLS with callers. */
-    readonly callers: TlsIdentity | null;
+  /** For a gateway on another machine, in place of files; it sends the files that it writes to its parent. */
+  readonly elsewhere?: {
+    readonly callers: GivenSecurity;
     readonly workers: TlsIdentity;
   };
   /** Origins of web pages, besides its own, that may call it over REST. */
@@ -98,6 +97,12 @@ export interface GatewaySpecification {
   readonly record: string | null;
   /** Where traces go (`observe/open-tracing.ts`); null: nowhere. */
   readonly trace: string | null;
+}
+
+/** A gateway elsewhere to its parent, which appends the text to its own file. */
+export interface FileText {
+  readonly appendTo: "record" | "trace";
+  readonly text: string;
 }
 
 export interface GatewayReady {

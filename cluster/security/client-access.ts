@@ -53,6 +53,11 @@ export function gatewayClientAccess(
   return { tls: clientTls(readIdentity(certificates, role), "gateway"), token };
 }
 
+/** For a gateway's own health, which needs no token; the certificate shows that the gateway is ours. */
+export function healthAccess(identity: TlsIdentity | null): ClientAccess {
+  return identity === null ? NO_ACCESS : { tls: clientTls(identity, "gateway"), token: null };
+}
+
 export function clientTls({ ca, cert, key }: TlsIdentity, server: CertificateRole): ClientTls {
   return { ca, pair: { cert, key }, server };
 }

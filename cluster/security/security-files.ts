@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import type { Server as HttpsServer } from "node:https";
 import { join, resolve } from "node:path";
 import type { Server as TlsServer } from "node:tls";
-import { type AccessRules, readTokens } from "./access.ts";
+import { type AccessRules, parseTokens, readTokens } from "./access.ts";
 import { readIdentity } from "./certificate-files.ts";
 import { type CertificateRole, contextOf, type TlsIdentity } from "./tls.ts";
 
@@ -15,6 +15,13 @@ export interface SecurityPaths {
   /** Folder written by `tandem cluster certs`. */
   readonly certificates: string | null;
   /** File written by `tandem cluster token --file`. */
+  readonly tokens: string | null;
+}
+
+/** In place of files, for a process on another machine: null where it has none. */
+export interface GivenSecurity {
+  readonly identity: TlsIdentity | null;
+  /** Text of a tokens file. */
   readonly tokens: string | null;
 }
 
@@ -37,16 +44,17 @@ export class SecurityFiles {
   #rules: AccessRules;
   readonly #paths: SecurityPaths;
   readonly #role: CertificateRole;
-  readonly #given: TlsIdentity | null;
+  readonly #given: GivenSecurity;
   readonly #timer: NodeJS.Timeout;
   readonly #servers: (TlsServer | HttpsServer)[] = [];
   #seen: string;
 
-  /**
-   * `given` is an identity without files, of a process elsewhere.
-   * Throws Fault("invalid-input") when something cannot be read.
-   */
-  constructor(paths: SecurityPaths, role: CertificateRole, given: TlsIdentity | null = null) {
+  /** Throws Fault("invalid-input") when something cannot be read. */
+  constructor(
+    paths: SecurityPaths,
+    role: CertificateRole,
+    given: GivenSecurity = { identity: null, tokens: null },
+  ) {
     this.#given = given;
     this.#paths = paths;
     this.#role = role;
@@ -106,14 +114,16 @@ export class SecurityFiles {
 
   #readIdentity(): TlsIdentity | null {
     const { certificates } = this.#paths;
-    return certificates === null ? this.#given : readIdentity(certificates, this.#role);
+    return certificates === null ? this.#given.identity : readIdentity(certificates, this.#role);
   }
 
   #readRules(): AccessRules {
-    const { certificates, tokens } = this.#paths;
+    const { tokens } = this.#paths;
+    const { tokens: text } = this.#given;
+    const given = text === null ? null : parseTokens(text, "the tokens file");
     return {
-      tokens: tokens === null ? null : readTokens(tokens),
-      certificates: certificates !== null || this.#given !== null,
+      tokens: tokens === null ? given : readTokens(tokens),
+      certificates: this.#identity !== null,
     };
   }
 }

@@ -7,7 +7,7 @@ import { NO_STALLS, type Stalls, stallsTogether } from "./stall-watch.ts";
 const WATCH = `
   import { watchStalls } from ${JSON.stringify(entryPoint("time/stall-watch").href)};
   const watch = watchStalls(process.argv[1] === "spin");
-  setTimeout(() => process.stdout.write("watching"), 300);
+  setTimeout(() => process.stdout.write("watching"), 1000);
   process.stdin.once("data", async () => {
     process.stdout.write(JSON.stringify(await watch.stop()));
     process.exit();

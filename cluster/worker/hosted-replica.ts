@@ -167,11 +167,11 @@ export class HostedReplica implements HostedModel {
   /** Runs loads and unloads one after another; the first starts at once. */
   #afterOthers(change: () => Promise<void>): Promise<void> {
     const done = this.#changes === null ? change() : this.#changes.then(change);
-    const ended: Promise<void> = done
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#changes === ended) this.#changes = null;
-      });
+    const isOver = (): void => {
+      if (this.#changes === ended) this.#changes = null;
+    };
+    // At once after `done`: the next change then starts in its own call.
+    const ended: Promise<void> = done.then(isOver, isOver);
     this.#changes = ended;
     return done;
   }

@@ -54,7 +54,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const security = new SecurityFiles(
     { certificates: specification.certificates ?? null, tokens: null },
     "worker",
-    specification.identity ?? null,
+    { identity: specification.identity ?? null, tokens: null },
   );
   const timer = new PreciseTimer();
   const logger = createLogger("worker");

@@ -59,6 +59,8 @@ export class Dispatcher {
   /** By pool; null where no model has an accuracy. Variants have one. */
   declare private readonly accuracies: Float64Array | null;
   declare private readonly hasEnsembles: boolean;
+  /** Whether somebody hears of batches, or answers are scored. */
+  declare private readonly isWatched: boolean;
   declare private readonly decisions: PoolDecisions;
   declare private readonly log: RunLog | null;
 
@@ -114,6 +116,7 @@ export class Dispatcher {
     this.accuracies = system.pools.some(({ accuracy }) => accuracy !== null)
       ? Float64Array.from(system.pools, ({ accuracy }) => accuracy ?? 1)
       : null;
+    this.isWatched = notices !== null || this.accuracies !== null;
     this.decisions = decisions;
     this.log = log;
   }
@@ -216,35 +219,26 @@ export class Dispatcher {
     const end = at + this.batchSize[replica];
     assert(end > at, "only a replica with a batch finishes one");
     board.freed(replica, nowUs);
-    if (this.notices !== null) {
-      this.batchEnded(replica, end - at, "ran", nowUs);
-      if (flow.stragglers.hasImputed) {
-        this.finishAwaited(this.poolOf[replica], at, end, nowUs);
-        return;
-      }
-    }
-    if (this.accuracies !== null) this.score(this.accuracies[this.poolOf[replica]], at, end, nowUs);
-    for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
+    if (this.isWatched) this.ranWatched(replica, at, end, nowUs);
+    else for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
   }
 
-  /** A batch has ended, of which some answers may have been imputed meanwhile. */
-  private finishAwaited(pool: number, at: number, end: number, nowUs: number): void {
+  /** A batch has run that others hear of, or whose answers are scored; some may have been imputed meanwhile. */
+  private ranWatched(replica: number, at: number, end: number, nowUs: number): void {
+    const { accuracies, flow } = this;
+    if (this.notices !== null) this.batchEnded(replica, end - at, "ran", nowUs);
     for (let i = at; i < end; i++) {
       const job = this.batchJobs[i];
-      if (this.flow.stragglers.endedForNobody(job)) continue;
-      if (this.accuracies !== null) this.score(this.accuracies[pool], i, i + 1, nowUs);
-      this.flow.ran(job, nowUs);
+      if (flow.stragglers.endedForNobody(job)) continue;
+      if (accuracies !== null) this.score(job, accuracies[this.poolOf[replica]], nowUs);
+      flow.ran(job, nowUs);
     }
   }
 
-  /** The answers of a batch's jobs are right so often; those of ensembles as their votes are. */
-  private score(accuracy: number, at: number, end: number, nowUs: number): void {
-    const { requests, batchJobs, hasEnsembles } = this;
-    for (let i = at; i < end; i++) {
-      if (hasEnsembles && this.flow.stragglers.answered(batchJobs[i], nowUs)) continue;
-      const request = requests.requestOf(batchJobs[i]);
-      requests.accuracy[request] *= accuracy;
-    }
+  /** An answer is right so often; those of an ensemble as its votes are. */
+  private score(job: number, accuracy: number, nowUs: number): void {
+    if (this.hasEnsembles && this.flow.stragglers.answered(job, nowUs)) return;
+    this.requests.accuracy[this.requests.requestOf(job)] *= accuracy;
   }
 
   private batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {

@@ -12,7 +12,7 @@ import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
 import type { Shared } from "./shared.ts";
-import type { Steps } from "./steps.ts";
+import type { Step, Steps } from "./steps.ts";
 import { Stragglers } from "./stragglers.ts";
 import type { Variants } from "./variants.ts";
 
@@ -67,7 +67,6 @@ export class RequestFlow {
     this.inSystem = before.inSystem;
     this.retries.set(before.retries);
     this.hasLost = before.hasLost;
-    this.stragglers.hasImputed = before.stragglers.hasImputed;
   }
 
   /** Takes a request in, whose arrival is in the table, or refuses it. */
@@ -217,13 +216,19 @@ export class RequestFlow {
     table.waitsSinceUs[job] = this.nowUs;
     table.openJobs[request]++;
     if (variants === null) this.board.enqueue(job, pool);
-    else if (step.ensemble === null) {
+    else this.enqueueOne(job, step, variants);
+  }
+
+  /** Queues a job at one of several variants, or, of an ensemble that does not ask its own, skips it. */
+  private enqueueOne(job: number, { pool, ensemble }: Step, variants: readonly number[]): void {
+    const table = this.requests;
+    if (ensemble === null) {
       this.board.enqueue(job, this.variants.choose(job, variants, this.nowUs));
-    } else if (this.ensembles?.isAsked(job, step.ensemble, this.nowUs)) {
+    } else if (this.ensembles?.isAsked(job, ensemble, this.nowUs)) {
       this.board.enqueue(job, pool);
     } else {
-      table.openJobs[request]--;
-      this.skip(request, task);
+      table.openJobs[table.requestOf(job)]--;
+      this.skip(table.requestOf(job), table.taskOf(job));
     }
   }
 

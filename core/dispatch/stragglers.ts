@@ -28,8 +28,6 @@ interface Flow {
 }
 
 export class Stragglers {
-  /** Whether some answer was imputed: only then does a batch end for nobody while its request goes on. */
-  hasImputed = false;
   declare private readonly flow: Flow;
   declare private readonly shared: Shared;
   declare private readonly requests: RequestTable;
@@ -157,7 +155,6 @@ export class Stragglers {
       table.openJobs[request]--;
     }
     table.state[job] = IMPUTED;
-    this.hasImputed = true;
     this.shared.log?.add("impute", job, pool);
     this.shared.answers.imputed(request, pool, this.stepOf(job).ensemble !== null);
     this.shared.driver.imputed?.(request, task, pool, this.flow.nowUs);

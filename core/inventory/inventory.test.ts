@@ -8,7 +8,13 @@ import { parse } from "yaml";
 import { compileSystem } from "../compile.ts";
 import { Fault } from "../fault.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema.ts";
-import { checkInventory, machineFor, readInventory, replicaPlaces } from "./read-inventory.ts";
+import {
+  checkInventory,
+  machineFor,
+  readInventory,
+  replicaPlaces,
+  unusedMachines,
+} from "./read-inventory.ts";
 import { type InventoryOf, inventoryJsonSchema } from "./schema.ts";
 
 const FOLDER = join(import.meta.dirname, "../../deploy/inventories");
@@ -134,6 +140,41 @@ describe("with a scenario", () => {
     expect(on("")).toEqual(["gateway: a gateway on b has no tunnel to the workers on a"]);
     expect(on("reach: direct")).toEqual([]);
     expect(issues("machines: { b: {} }\ngateway: b", scenario({}))).toEqual([]);
+  });
+
+  test("a gateway in a container reaches its own daemon's host, and others by their address", () => {
+    const on = (machines: string, more = ""): readonly string[] => {
+      const text = `kind: docker\ngateway: b\n${more}machines: ${machines}`;
+      const { inventory } = readInventory(text, "i.yaml");
+      return checkInventory({ inventory }, scenario({})).map(({ message }) => message);
+    };
+    expect(on("{ a: {}, b: {} }")).toEqual([]);
+    expect(on("{ a: { docker: ssh://x }, b: {} }")).toEqual([
+      "a gateway on b has no way to the workers on a",
+    ]);
+    expect(on("{ a: { docker: ssh://x, address: x }, b: {} }")).toEqual([]);
+    expect(on("{ a: {}, b: {} }", "network: apart\n")).toHaveLength(1);
+  });
+
+  test("a gateway of Slurm is on a node of the scenario, or on the first machine", () => {
+    const on = (gateway: string): readonly string[] => {
+      const { inventory } = readInventory(`kind: slurm\ngateway: ${gateway}`, "i.yaml");
+      return checkInventory({ inventory }, GPUS).map(({ path, message }) => `${path}: ${message}`);
+    };
+    expect([...on("first"), ...on("gpu")]).toEqual([]);
+    expect(on("gpus")).toEqual(['gateway: no node is called "gpus"']);
+  });
+
+  test("a machine that nothing runs on is named", () => {
+    const unused = (text: string, document = GPUS) =>
+      unusedMachines({ inventory: ssh(text), file: "i.yaml" }, [document]);
+    const four = "machines: { a: {}, b: {}, c: {}, d: {} }";
+    expect(unused(`${four}\nnodes: { gpu: [a, b, c] }`)).toEqual(["i.yaml: d is not used"]);
+    expect(unused(`${four}\nnodes: { gpu: [a, b, c] }\ngateway: d\nreach: direct`)).toEqual([]);
+    expect(unused(`${four}\nnodes: { gpu: [a, b, c, d] }`)).toEqual([
+      'i.yaml: d is not used: node "gpu" of the scenario has fewer machines',
+    ]);
+    expect(unused(four, scenario({}))).toEqual([]);
   });
 
   test("a scenario without nodes needs none, and may name none", () => {

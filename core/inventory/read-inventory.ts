@@ -71,6 +71,9 @@ export function checkInventory(
       const hint = "without `nodes` in either file, replicas take the machines in turn";
       return issueAt(`nodes.${node}`, `the scenario has no nodes, so none called "${node}"`, hint);
     });
+  if (inventory.kind === "slurm" && ![undefined, FIRST, ...known].includes(inventory.gateway)) {
+    issues.push(noSuch("node", "gateway", inventory.gateway as string, [FIRST, ...known]));
+  }
   if (!("machines" in inventory)) return issues;
   for (const { name, count } of wanted ?? []) {
     const machines = inventory.nodes?.[name];
@@ -83,22 +86,62 @@ export function checkInventory(
       issues.push(issueAt(`nodes.${name}`, message, hint));
     }
   }
-  if (issues.length > 0) return [...issues, ...deviceIssues(inventory, document)];
-  return [...gatewayIssues(inventory, document), ...deviceIssues(inventory, document)];
+  if (issues.length === 0) issues.push(...gatewayIssues(inventory, document));
+  return [...issues, ...deviceIssues(inventory, document)];
 }
 
-/** A gateway elsewhere has no tunnels: those of this machine lead here. */
+/** In place of a node's name: the first machine of a Slurm allocation. */
+export const FIRST = "first";
+
+/** The gateway's own machine must reach those of the workers: tunnels lead to this one. */
 function gatewayIssues(
   inventory: Extract<Inventory, { machines: unknown }>,
   document: Parts<"cluster" | "pipelines" | "models">,
 ): Issue[] {
-  if (inventory.kind !== "ssh" || inventory.gateway === undefined) return [];
-  if (inventory.reach === "direct") return [];
+  const { gateway } = inventory;
+  if (gateway === undefined) return [];
   const used = new Set(replicaPlaces(document).map((place) => machineFor(inventory, place)));
-  used.delete(inventory.gateway);
-  if (used.size === 0) return [];
-  const message = `a gateway on ${inventory.gateway} has no tunnel to the workers on ${[...used].join(", ")}`;
-  return [issueAt("gateway", message, "open `ports` of these machines to it: `reach: direct`")];
+  const isReached = (name: string): boolean => {
+    if (inventory.kind === "ssh") return inventory.reach === "direct" || name === gateway;
+    const { network, machines } = inventory;
+    const isHere = network === "host" && machines[name].docker === machines[gateway].docker;
+    return machines[name].address !== undefined || isHere;
+  };
+  const lost = [...used].filter((name) => !isReached(name)).join(", ");
+  if (lost === "") return [];
+  const hint =
+    inventory.kind === "ssh"
+      ? "open `ports` of these machines to it: `reach: direct`"
+      : "give these machines an `address` that its containers reach";
+  const way = inventory.kind === "ssh" ? "no tunnel" : "no way";
+  return [issueAt("gateway", `a gateway on ${gateway} has ${way} to the workers on ${lost}`, hint)];
+}
+
+/**
+ * A sentence for each machine of the inventory that no replica of the documents is on, as it may be there by
+ * mistake.
+ */
+export function unusedMachines(
+  { inventory, file }: Pick<LoadedInventory, "inventory" | "file">,
+  documents: readonly Parts<"cluster" | "pipelines" | "models">[],
+): readonly string[] {
+  if (!("machines" in inventory)) return [];
+  const used = new Set(
+    documents.flatMap((document) => [
+      ...replicaPlaces(document).map((place) => machineFor(inventory, place)),
+      ...(document.cluster.nodes ?? []).flatMap(
+        ({ name, count }) => inventory.nodes?.[name]?.slice(0, count) ?? [],
+      ),
+    ]),
+  );
+  return Object.keys(inventory.machines)
+    .filter((name) => !used.has(name) && name !== inventory.gateway)
+    .map((name) => {
+      const [node] =
+        Object.entries(inventory.nodes ?? {}).find(([, all]) => all.includes(name)) ?? [];
+      const why = node === undefined ? "" : `: node "${node}" of the scenario has fewer machines`;
+      return `${file}: ${name} is not used${why}`;
+    });
 }
 
 /** A machine that lists the slots of a kind of device lists at least those that the node has. */
@@ -167,4 +210,12 @@ export function machineFor(
 ): string {
   const names = Object.keys(machines);
   return nodes?.[node]?.[number] ?? names[replica % names.length];
+}
+
+/** The numbers in a set of cores such as `0-2,5`. */
+export function coresIn(cores: string): readonly number[] {
+  return cores.split(",").flatMap((part) => {
+    const [first, last = first] = part.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
 }

@@ -24,6 +24,10 @@ const slot = z.strictObject({
   cores: cores.optional().describe("core numbers of the slot, e.g. 0-3"),
 });
 
+const gateway = name
+  .optional()
+  .describe("machine of the gateway; ports of this machine lead to it; default: this one");
+
 /** What every machine may say about itself, whatever reaches it. */
 const machine = {
   cores: cores.optional().describe("cores of every worker, e.g. 0-15; default: all"),
@@ -75,9 +79,7 @@ const ssh = z.strictObject({
     .refine((machines) => Object.keys(machines).length > 0, "a mapping with at least one machine"),
   nodes,
   config: z.string().min(1).optional().describe("file for `ssh -F`; default: the user's own"),
-  gateway: name
-    .optional()
-    .describe("machine of the gateway, which is reached through SSH; default: this one"),
+  gateway,
   reach: z
     .enum(["tunnel", "direct"])
     .default("tunnel")
@@ -108,6 +110,7 @@ const docker = z.strictObject({
     }),
   ),
   nodes,
+  gateway,
   image: word.default("tandem"),
   network: word.default("host").describe("as `docker run --network` takes it"),
   leaseS,
@@ -122,7 +125,7 @@ const slurmNode = z.strictObject({
     .positive()
     .max(65_536)
     .optional()
-    .describe("of one machine; default: 1 per replica"),
+    .describe("of one machine; default: 1 per replica, and 1 for the gateway"),
 });
 
 const slurm = z.strictObject({
@@ -133,6 +136,11 @@ const slurm = z.strictObject({
   timeLimit: word.optional().describe("as `sbatch --time` takes it, e.g. 02:00:00"),
   options: z.array(z.string().min(1)).optional().describe("further options of sbatch"),
   nodes: z.record(name, slurmNode).optional().describe("by the scenario's names of nodes"),
+  gateway: name
+    .optional()
+    .describe(
+      "the gateway is a step too, on the first machine of this node of the scenario, or `first` of the allocation; default: it runs here",
+    ),
   setup: z
     .array(z.string().min(1))
     .optional()

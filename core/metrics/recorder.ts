@@ -187,9 +187,10 @@ export class RunRecorder {
     this.lastEndUs = nowUs;
     const completed = outcome === "completed";
     this.mix(serial, completed ? 0 : OUTCOMES.indexOf(outcome), latencyUs);
-    if (this.pipelines !== null)
-      this.pipelines.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
     if (this.rows !== null) this.rows.add(serial, pipeline, arrivedUs, latencyUs, outcome);
+    if (this.pipelines !== null) {
+      this.pipelines.ended(pipeline, outcome, arrivedUs, latencyUs, goalUs);
+    }
     if (!completed) {
       if (arrivedUs >= this.warmupUs) this.outcomes[outcome]++;
       return;

@@ -53,6 +53,8 @@ export interface ServingCapacity {
 export type CapacityOf = (document: ScenarioDocument, files: DataFiles) => ServingCapacity | null;
 
 export interface CheckOptions {
+  /** The `file` of issues in values by path; default: overrides. */
+  readonly overridesAs?: string;
   /** The schedulers give it, which core cannot import; default: any name passes. */
   readonly checkScheduler?: CheckScheduler;
   /** True where service times are needed now: a model still to be calibrated is an issue. */

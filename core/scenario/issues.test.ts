@@ -64,6 +64,8 @@ test("a slip finds its word, a strange word finds none", () => {
   expect(nearest("latency", ["latencyMeanMs", "latencyP99Ms"])).toBeUndefined();
   expect(nearest("banana", known)).toBeUndefined();
   expect(nearest("a", ["b", "c"])).toBeUndefined();
+  expect(nearest("foo", ["on", "set", "json"])).toBeUndefined();
+  expect(nearest("st", ["on", "set", "json"])).toBe("set");
   expect(didYouMean("banana", known)).toBe("known here: ratePerS, durationS, requests");
   expect(didYouMean("banana", [])).toBeUndefined();
 });

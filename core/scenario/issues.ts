@@ -91,7 +91,8 @@ export function editDistance(a: string, b: string): number {
 
 /** The candidate that `word` was most likely meant to be, or undefined when none is close. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const limit = Math.max(2, Math.floor(word.length / 3));
+  // Two edits make another word of a short one.
+  const limit = word.length <= 3 ? 1 : Math.max(2, Math.floor(word.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {

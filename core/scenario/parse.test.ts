@@ -92,11 +92,16 @@ describe("overrides", () => {
     ["models.readr.service.meanMs", 3, /there is no models.readr/, 'did you mean "reader"?'],
     ["name.x", 3, /name is "good"/, "only a mapping or a list has something inside"],
     ["workload.ratePerS", "fast", /expected a number/, undefined],
-  ])("%s = %s is an issue of the option, not of a line", (path, value, message, hint) => {
+  ])("%s = %s is an issue of the overrides, not of a line", (path, value, message, hint) => {
     const [issue] = issuesOf(() => load(SMALL, FILES, { [path]: value }));
     expect(issue?.message).toMatch(message);
     expect(issue?.hint).toBe(hint);
-    expect(issue?.file).toBe("--set");
+    expect(issue?.file).toBe("overrides");
+    const named = { overridesAs: "--set" };
+    const [again] = issuesOf(() =>
+      parseScenario(SMALL, "dir/good.yaml", readerOf(FILES), { [path]: value }, named),
+    );
+    expect(again.file).toBe("--set");
     expect(issue?.line).toBeUndefined();
   });
 

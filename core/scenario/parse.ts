@@ -50,7 +50,7 @@ export function parseScenario(
   overrides: Readonly<Record<string, unknown>> = {},
   options: CheckOptions = {},
 ): LoadedScenario {
-  const draft = readDraft(text, file, readFile);
+  const draft = readDraft(text, file, readFile, options.overridesAs ?? "overrides");
   const paths = Object.keys(overrides);
   for (const path of paths) if (SECTIONS.has(path)) override(draft, path, overrides[path]);
   for (const section of SECTION_NAMES) enterSectionFile(draft, section);
@@ -151,14 +151,13 @@ interface Draft {
   readonly readFile: ReadFile;
   readonly positions: Map<string, Position>;
   readonly issues: Issue[];
+  /** The `file` of issues in values by path. */
+  readonly overridesAs: string;
   raw: Readonly<Record<string, unknown>>;
 }
 
-/** The `file` of an issue that comes from an option. */
-const SET_OPTION = "--set";
-
 /** The scenario file as it is written. Throws Fault("invalid-input") when it is no mapping. */
-function readDraft(text: string, file: string, readFile: ReadFile): Draft {
+function readDraft(text: string, file: string, readFile: ReadFile, overridesAs: string): Draft {
   const source = readYaml(text, file);
   const positions = new Map(source.positions);
   const issues = [...source.issues];
@@ -173,7 +172,7 @@ function readDraft(text: string, file: string, readFile: ReadFile): Draft {
   }
   const other = otherDocument(source.value);
   if (other !== null) throw invalidInput(file, [{ ...other, file, line: 1 }]);
-  return { file, readFile, positions, issues, raw: source.value };
+  return { file, readFile, positions, issues, overridesAs, raw: source.value };
 }
 
 /** Says which of the other documents this is, for callers who gave the wrong file. */
@@ -188,11 +187,11 @@ function otherDocument({ kind, machines, schema, pipelines }: Draft["raw"]): Iss
   return issueAt("schema", `this is a document ${schema}, not a scenario`, hint);
 }
 
-/** Sets a value given by `--set`; the values that it replaces lose their positions. */
+/** Sets a value by its path; the values that it replaces lose their positions. */
 function override(draft: Draft, path: string, value: unknown): void {
   const result = setPath(draft.raw, path, value);
   if (result.kind === "issue") {
-    draft.issues.push({ ...result.issue, file: SET_OPTION });
+    draft.issues.push({ ...result.issue, file: draft.overridesAs });
     return;
   }
   draft.raw = result.root;
@@ -200,10 +199,10 @@ function override(draft: Draft, path: string, value: unknown): void {
   for (const known of draft.positions.keys()) {
     if (isWithin(known, at)) draft.positions.delete(known);
   }
-  // The option also makes the mappings around it that no file has.
+  // The value also makes the mappings around it that no file has.
   for (const [i] of result.path.entries()) {
     const around = formatPath(result.path.slice(0, i + 1));
-    if (!draft.positions.has(around)) draft.positions.set(around, { file: SET_OPTION });
+    if (!draft.positions.has(around)) draft.positions.set(around, { file: draft.overridesAs });
   }
 }
 
@@ -249,7 +248,7 @@ function pinSweep(draft: Draft, overridden: readonly string[]): void {
     const outer = varied.find((candidate) => isWithin(path, ratePathOf(candidate)));
     if (outer === undefined) continue;
     const message = `the sweep sets \`${outer}\` in its own way, so this would have no effect`;
-    draft.issues.push({ ...issueAt(path, message, "change the sweep"), file: SET_OPTION });
+    draft.issues.push({ ...issueAt(path, message, "change the sweep"), file: draft.overridesAs });
   }
   if (points !== undefined || kept.length === Object.keys(sweep).length) return;
   draft.raw = kept.length === 0 ? rest : { ...rest, sweep: Object.fromEntries(kept) };

@@ -47,12 +47,14 @@ type CheckFit = (document: ScenarioDocument, files: DataFiles) => readonly Issue
 /** Sections that decide whether a scheduler takes a system. */
 const FIT_READS: readonly SectionName[] = ["pipelines", "models", "cluster", "scheduler"];
 
-/** Makes configurations one by one, so that the size of a sweep costs no memory. */
-export interface Sweep {
+/** Items made one by one, so that their number costs no memory; always the same for the same index. */
+interface Indexed<Item> {
   readonly count: number;
-  /** The configuration at 0 .. count − 1: always the same for the same index. */
-  at(index: number): Configuration;
+  at(index: number): Item;
 }
+
+export type Sweep = Indexed<Configuration>;
+type Assignments = Indexed<Assignment>;
 
 const MAX_CONFIGURATIONS = 10_000;
 const MAX_LARGE = 1_000_000;
@@ -89,12 +91,6 @@ export function checkedSweep(loaded: LoadedScenario, options: SweepOptions = {})
   const assignments = assignmentsOf(loaded, sample);
   checkAll(loaded, assignments, options);
   return sweepOver(loaded, assignments);
-}
-
-/** Assignments made one by one, or listed. */
-interface Assignments {
-  readonly count: number;
-  readonly at: (index: number) => Assignment;
 }
 
 const listed = (all: readonly Assignment[]): Assignments => ({

@@ -1,6 +1,7 @@
 /** Which requests are taken, and which are dropped late. */
 import { z } from "zod";
 import type { Admission } from "../../core/dispatch/policies.ts";
+import { positiveInt } from "./parameters.ts";
 import { definePolicy } from "./policy-definition.ts";
 
 /** No queue is without bound: past this many requests in the system the next is refused. */
@@ -23,11 +24,9 @@ class AtMost implements Admission {
   }
 }
 
-const count = z
-  .int()
-  .positive()
-  .max(CEILING)
-  .describe("requests in the system at once; the next one is refused");
+const count = positiveInt(CEILING).describe(
+  "requests in the system at once; the next one is refused",
+);
 
 export const all = definePolicy({
   name: "all",

@@ -1,8 +1,19 @@
 /** How many jobs start together. */
 import { z } from "zod";
-import type { Batching } from "../../core/dispatch/policies.ts";
+import type { Batching, GroupBatching } from "../../core/dispatch/policies.ts";
 import { sizeOrTimeout as sizeOrTimeoutBatching } from "../../core/dispatch/size-or-timeout.ts";
+import { batchSize, nonNegative } from "./parameters.ts";
 import { definePolicy } from "./policy-definition.ts";
+
+/** Starts what waits at once, up to `maxBatch` jobs. */
+export function startsAll(maxBatch: number): GroupBatching {
+  return {
+    kind: "group",
+    maxBatch,
+    size: ({ length }) => Math.min(length, maxBatch),
+    dueUs: ({ oldestUs }) => oldestUs,
+  };
+}
 
 export const none = definePolicy({
   name: "none",
@@ -24,22 +35,11 @@ export const sizeOrTimeout = definePolicy({
   source:
     "Crankshaw et al., Clipper, NSDI 2017, section 4.3; the tick is that of the 2020 report's loop.",
   parameters: z.strictObject({
-    maxBatch: z
-      .int()
-      .min(1)
-      .max(1024)
+    maxBatch: batchSize
       .default(8)
       .describe("jobs in a full batch; the model's own maximum holds too"),
-    waitMs: z
-      .number()
-      .nonnegative()
-      .max(1e12)
-      .default(20)
-      .describe("longest wait of a batch's oldest job, in ms"),
-    tickMs: z
-      .number()
-      .nonnegative()
-      .max(1e12)
+    waitMs: nonNegative(1e12).default(20).describe("longest wait of a batch's oldest job, in ms"),
+    tickMs: nonNegative(1e12)
       .default(0)
       .describe("timeouts are noticed at multiples of this, in ms; 0: at once"),
   }),
@@ -59,24 +59,18 @@ export const preferredSizes = definePolicy({
   failsWhen:
     "Jobs are about to be dropped: they count for the size. With a delay, light load pays for it.",
   source:
-    'NVIDIA Triton Inference Server, user guide, "Batchers": preferred_batch_size and max_queue_delay_microseconds; dynamic_batch_scheduler.cc. Defaults are its own, but for maxBatch.',
+    'NVIDIA Triton Inference Server, user guide, "Batchers": preferred_batch_size and max_queue_delay_microseconds; dynamic_batch_scheduler.cc. Defaults are its own, but for maxBatch. As documented: its later versions look at preferred sizes only where there is a delay.',
   parameters: z
     .strictObject({
-      maxBatch: z
-        .int()
-        .min(1)
-        .max(1024)
+      maxBatch: batchSize
         .default(8)
         .describe("jobs in the largest batch; the model's own maximum holds too"),
       preferred: z
-        .array(z.int().min(1).max(1024))
+        .array(batchSize)
         .max(64)
         .default([])
         .meta({ description: "list of preferred batch sizes", examples: [[4, 8]] }),
-      delayMs: z
-        .number()
-        .nonnegative()
-        .max(1e12)
+      delayMs: nonNegative(1e12)
         .default(0)
         .describe("longest wait of the oldest job for a preferred or full batch, in ms"),
     })

@@ -14,10 +14,14 @@ export interface PolicyContext {
   readonly rng: () => RandomStream;
   /** The largest batch that the pool's model takes. */
   readonly maxBatch: number;
-  /** Null where a policy is made only to be asked for its largest batch. */
-  readonly system: System | null;
+  readonly system: System;
   /** The pool's number in the system; −1 for decisions about whole requests. */
   readonly pool: number;
+}
+
+export interface BatchingContext extends Omit<PolicyContext, "system"> {
+  /** Null where a rule is made only to be asked for its largest batch. */
+  readonly system: System | null;
 }
 
 /** A selection decides for one task, whose variants are pools of the system. */
@@ -82,4 +86,9 @@ export function defineController<Schema extends z.ZodType>(
   definition: TypedPolicy<Schema, Controller | undefined, ControllerContext>,
 ): PolicyDefinition<Controller | undefined, ControllerContext> {
   return definePolicy(definition);
+}
+
+/** Weights by pipeline, for `pipelinesIn`. */
+export function namedWeights(weights: Readonly<Record<string, number>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(weights).map((name) => [`weights.${name}`, name]));
 }

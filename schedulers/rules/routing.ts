@@ -1,6 +1,7 @@
 /** Which replica takes a job. */
 import { z } from "zod";
 import type { Routing } from "../../core/dispatch/policies.ts";
+import { positiveInt } from "./parameters.ts";
 import { definePolicy } from "./policy-definition.ts";
 
 export const central = definePolicy({
@@ -89,10 +90,7 @@ export const powerOfTwo = definePolicy({
       .boolean()
       .default(true)
       .describe("no replica is looked at twice; false: drawn with replacement, as in theory"),
-    cap: z
-      .int()
-      .positive()
-      .max(1e6)
+    cap: positiveInt(1e6)
       .optional()
       .describe("most jobs of a replica, queued there and running; default: any number"),
   }),

@@ -2,12 +2,17 @@
 import { describe, expect, test } from "vitest";
 import type { Scaling, ScalingView } from "../../core/dispatch/policies.ts";
 import { RandomStream } from "../../core/random/stream.ts";
+import { documentOf, systemOf } from "../contract-systems.test-support.ts";
 import { POLICIES } from "../registry.ts";
+
+const pipelines = { p: { tasks: { a: { model: "model" } } } };
+const SYSTEM = systemOf(documentOf({ pipelines, replicas: { a: 1 } }));
 
 function policy(name: string, parameters: Readonly<Record<string, unknown>> = {}): Scaling {
   const definition = POLICIES.scaling.find((one) => one.name === name);
   const rng = () => new RandomStream("1", "policy");
-  return definition?.create(parameters, { rng, maxBatch: 1, system: null, pool: 0 }) as Scaling;
+  const context = { rng, maxBatch: 1, pool: 0, system: SYSTEM };
+  return definition?.create(parameters, context) as Scaling;
 }
 
 const view = (given: Partial<ScalingView>): ScalingView => ({
@@ -24,6 +29,12 @@ describe("target-utilization", () => {
     [{ ordered: 4, busyMean: 3.2 }, { target: 0.7, tolerance: 0.2 }, 4],
     [{ ordered: 4, busyMean: 3.2 }, { target: 0.7, tolerance: 0.1 }, 5],
     [{ ordered: 0, busyMean: 0 }, {}, 0],
+    // "Algorithm details": pods that are not ready yet dampen a rise, and never turn it into a fall.
+    [{ ready: 4, ordered: 8, busyMean: 4 }, { target: 0.7 }, 8],
+    [{ ready: 4, ordered: 5, busyMean: 4 }, { target: 0.5 }, 8],
+    [{ ready: 2, ordered: 4, busyMean: 1 }, { target: 0.5 }, 4],
+    [{ ready: 2, ordered: 4, busyMean: 0.5 }, { target: 0.5 }, 1],
+    [{ ready: 0, ordered: 4, busyMean: 0 }, {}, 4],
   ])("with %o and %o wants %i", (given, parameters, replicas) => {
     expect(policy("target-utilization", parameters).replicas(view(given))).toBe(replicas);
   });

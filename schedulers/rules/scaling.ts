@@ -1,10 +1,12 @@
 /** How many replicas a pool has. */
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
+import { meanOf } from "../../core/statistics/estimate.ts";
+import { nonNegative, positive, positiveInt } from "./parameters.ts";
 import { definePolicy } from "./policy-definition.ts";
 
 const replicas = z.int().nonnegative().max(100_000);
-const seconds = z.number().nonnegative().max(1e6);
+const seconds = nonNegative();
 
 /** Defaults of interval and window differ by policy, as those of their models do. */
 export function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
@@ -25,13 +27,7 @@ export function scalingBounds(defaults: { intervalS: number; downWindowS: number
   };
 }
 
-interface Bounds {
-  readonly min: number;
-  readonly max?: number | undefined;
-  readonly start?: number | undefined;
-  readonly intervalS: number;
-  readonly downWindowS: number;
-}
+type Bounds = z.infer<z.ZodObject<ReturnType<typeof scalingBounds>>>;
 
 export function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
   const { min, max = Number.POSITIVE_INFINITY, start = min, intervalS, downWindowS } = bounds;
@@ -60,42 +56,28 @@ export const targetUtilization = definePolicy({
   summary: "keep replicas busy for a share of their time, as Kubernetes does",
   idea: "⌈replicas × utilisation / target⌉, unless the ratio is within the tolerance of 1. With limits on steps, a period adds no more than the larger of upReplicas and upPercent allows.",
   reads:
-    "Busy replicas, as a mean since the last decision; replicas that are still starting count as idle.",
+    "Busy replicas, as a mean since the last decision; replicas that are still starting count as idle where those that serve are too few, else not at all.",
   failsWhen:
     "Load jumps: utilisation says 100% however long the queue, so each decision grows the pool by 1 / target at most.",
   source:
     'Kubernetes, Horizontal Pod Autoscaling, "Algorithm details" and "Configurable scaling behavior"; defaults are its own, but for the limits on steps, which the preset kubernetes-hpa has.',
   parameters: z.strictObject({
-    target: z
-      .number()
-      .positive()
-      .max(1)
-      .default(0.7)
-      .describe("share of time that replicas are to be busy"),
-    tolerance: z
-      .number()
-      .nonnegative()
-      .max(1)
+    target: positive(1).default(0.7).describe("share of time that replicas are to be busy"),
+    tolerance: nonNegative(1)
       .default(0.1)
       .describe("relative distance from the target that is left alone"),
     upReplicas: replicas
       .min(1)
       .optional()
       .describe("replicas that a period may add; default: any number"),
-    upPercent: z
-      .number()
-      .positive()
-      .max(1e6)
+    upPercent: positive()
       .optional()
       .describe(
         "share of the replicas at its start that a period may add, in percent; default: any number",
       ),
     upPeriodS: seconds.min(0.001).default(15).describe("period of the limits on steps, in s"),
     ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
-    min: z
-      .int()
-      .positive()
-      .max(100_000)
+    min: positiveInt(100_000)
       .default(1)
       .describe("fewest replicas; 1 or more, as none are never busy"),
   }),
@@ -103,10 +85,14 @@ export const targetUtilization = definePolicy({
     const most = stepLimit(upReplicas, upPercent, upPeriodS * 1e6);
     return {
       ...boundsOf(bounds),
-      replicas: ({ nowUs, busyMean, ordered }) => {
+      replicas: ({ nowUs, busyMean, ready, ordered }) => {
         const limit = Math.max(ordered, most(nowUs, ordered));
-        const ratio = busyMean / (Math.max(1, ordered) * target);
-        if (ordered > 0 && Math.abs(ratio - 1) <= tolerance) return ordered;
+        const ofReady = busyMean / (ready * target);
+        // No measurement; or those that serve are too few, and enough with those that start.
+        if (ready === 0 && ordered > 0) return ordered;
+        const isShort = ready < ordered && ofReady > 1;
+        const ratio = isShort ? busyMean / (ordered * target) : ofReady;
+        if (Math.abs(ratio - 1) <= tolerance || (isShort && ratio < 1)) return ordered;
         return Math.min(limit, Math.ceil(busyMean / target));
       },
     };
@@ -144,19 +130,9 @@ export const concurrency = definePolicy({
   source:
     "Knative Serving, autoscaler (stable and panic window, pkg/autoscaler/scaling); all defaults but the target are its own.",
   parameters: z.strictObject({
-    target: z
-      .number()
-      .positive()
-      .max(10_000)
-      .default(1)
-      .describe("jobs per replica, waiting or running"),
-    windowS: z.number().positive().max(1e6).default(60).describe("stable window, in s"),
-    panicShare: z
-      .number()
-      .positive()
-      .max(1)
-      .default(0.1)
-      .describe("panic window, as a share of the stable window"),
+    target: positive(10_000).default(1).describe("jobs per replica, waiting or running"),
+    windowS: positive().default(60).describe("stable window, in s"),
+    panicShare: positive(1).default(0.1).describe("panic window, as a share of the stable window"),
     panicAt: z
       .number()
       .min(1)
@@ -176,8 +152,8 @@ export const concurrency = definePolicy({
       replicas: ({ jobsMean, ready, nowUs }) => {
         recent.push(jobsMean);
         if (recent.length > stableCount) recent.shift();
-        const stable = Math.ceil(mean(recent) / target);
-        const panic = Math.ceil(mean(recent.slice(-panicCount)) / target);
+        const stable = Math.ceil(meanOf(recent) / target);
+        const panic = Math.ceil(meanOf(recent.slice(-panicCount)) / target);
         if (panic >= panicAt * Math.max(1, ready)) panicUntilUs = nowUs + windowS * 1e6;
         if (nowUs >= panicUntilUs) {
           panicReplicas = 0;
@@ -190,10 +166,6 @@ export const concurrency = definePolicy({
   },
 });
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 export const queueLength = definePolicy({
   name: "queue-length",
   summary: "keep so many waiting jobs per replica, as KEDA does",
@@ -203,7 +175,7 @@ export const queueLength = definePolicy({
   source:
     "KEDA, queue scalers (queueLength), which give the Kubernetes autoscaler a target per replica (AverageValue); defaults are its own.",
   parameters: z.strictObject({
-    target: z.number().positive().max(1e6).default(5).describe("waiting jobs per replica"),
+    target: positive().default(5).describe("waiting jobs per replica"),
     ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
   }),
   create: ({ target, ...bounds }): Scaling => ({
@@ -213,7 +185,7 @@ export const queueLength = definePolicy({
 });
 
 const step = z.strictObject({
-  atS: z.number().nonnegative().max(1e9).describe("start of the step, in s from the run's start"),
+  atS: nonNegative(1e9).describe("start of the step, in s from the run's start"),
   replicas: z.int().nonnegative().max(100_000).describe("replicas from then on"),
 });
 
@@ -238,10 +210,7 @@ export const scheduled = definePolicy({
             ],
           ],
         }),
-      periodS: z
-        .number()
-        .positive()
-        .max(1e9)
+      periodS: positive(1e9)
         .optional()
         .describe("the steps repeat after so many s; default: never"),
       ...scalingBounds({ intervalS: 1, downWindowS: 0 }),

@@ -1,6 +1,7 @@
 /** Which jobs are dropped instead of started. */
 import { z } from "zod";
 import type { Shedding } from "../../core/dispatch/policies.ts";
+import { nonNegative } from "./parameters.ts";
 import { definePolicy } from "./policy-definition.ts";
 
 export const never = definePolicy({
@@ -22,12 +23,10 @@ export const expectedLate = definePolicy({
   failsWhen: "Expectations are wrong, or a late answer is still worth something.",
   source: "Shen et al., Nexus, SOSP 2019, section 6.3 (early drop).",
   parameters: z.strictObject({}),
-  create: (_, { system }): Shedding | undefined => {
-    if (system === null) return undefined;
-    const { replicas } = system;
-    return ({ deadlineUs }, replica, size, nowUs) =>
-      nowUs + replicas[replica].service.meanUs[size] > deadlineUs;
-  },
+  create:
+    (_, { system: { replicas } }): Shedding | undefined =>
+    ({ deadlineUs }, replica, size, nowUs) =>
+      nowUs + replicas[replica].service.meanUs[size] > deadlineUs,
 });
 
 export const queueTimeout = definePolicy({
@@ -39,12 +38,7 @@ export const queueTimeout = definePolicy({
   source:
     'NVIDIA Triton Inference Server, user guide, "Queue Policy": default_timeout_microseconds with the action REJECT, the default.',
   parameters: z.strictObject({
-    timeoutMs: z
-      .number()
-      .nonnegative()
-      .max(1e12)
-      .default(0)
-      .describe("longest wait in the queue, in ms; 0: any"),
+    timeoutMs: nonNegative(1e12).default(0).describe("longest wait in the queue, in ms; 0: any"),
   }),
   create: ({ timeoutMs }): Shedding | undefined => {
     const timeoutUs = Math.round(timeoutMs * 1000);

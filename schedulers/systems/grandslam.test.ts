@@ -8,7 +8,7 @@ import { sharesSpent } from "./grandslam.ts";
 
 const TIMES = { a: 10, b: 20, c: 50, d: 20 };
 
-function systemOf(tasks: Readonly<Record<string, readonly string[]>>) {
+function systemOf(tasks: Readonly<Record<string, readonly string[]>>, nodes?: unknown) {
   const models = Object.entries(TIMES).map(([name, meanMs]) => [
     name,
     { service: { distribution: "deterministic", meanMs, batch: { marginal: 0.5, max: 8 } } },
@@ -24,7 +24,10 @@ function systemOf(tasks: Readonly<Record<string, readonly string[]>>) {
       },
     },
     models: Object.fromEntries(models),
-    cluster: { replicas: Object.fromEntries(Object.keys(tasks).map((name) => [name, 1])) },
+    cluster:
+      nodes === undefined
+        ? { replicas: Object.fromEntries(Object.keys(tasks).map((name) => [name, 1])) }
+        : { nodes, replicas: { a: 2, b: 1, c: 1 } },
     workload: { arrivals: "burst", requests: 1 },
   });
   return compileSystem(document, { profiles: {} });
@@ -79,6 +82,20 @@ describe("a batch", () => {
     expect(sizeAfter(0, 8)).toBe(3);
     expect(sizeAfter(4.9, 8)).toBe(2);
     expect(sizeAfter(9.9, 8)).toBe(1);
+  });
+
+  test("is asked of each replica where these differ in speed, on one kind of device too", () => {
+    const node = (name: string, speed: number) => ({ name, devices: { gpu: { slots: 1, speed } } });
+    const speeds = (fast: number) => {
+      const system = systemOf(CHAIN, [
+        node("fast", fast),
+        node("slow", 1),
+        { ...node("others", 1), count: 2 },
+      ]);
+      const [{ batching: own }] = createScheduler("grandslam", system, "1").pools;
+      return own.kind === "group" && own.perReplica;
+    };
+    expect([speeds(1), speeds(2)]).toEqual([false, true]);
   });
 
   test("has no more than waits, and is full where its first job is late anyway", () => {

@@ -6,9 +6,13 @@
 import { z } from "zod";
 import type { JobView } from "../../core/dispatch/controller.ts";
 import type { Batching, Ordering } from "../../core/dispatch/policies.ts";
-import type { System, TaskSystem } from "../../core/system.ts";
+import type { System } from "../../core/system.ts";
+import { batchWithin } from "../rules/batch-times.ts";
+import { startsAll } from "../rules/batching.ts";
 import { ExpectedWork } from "../rules/expected-work.ts";
-import { definePolicy } from "../rules/policy-definition.ts";
+import { batchSize } from "../rules/parameters.ts";
+import { type BatchingContext, definePolicy } from "../rules/policy-definition.ts";
+import { waysThrough } from "../rules/ways.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
 /**
@@ -18,24 +22,13 @@ import { preset, type SystemPack } from "./system-pack.ts";
  */
 export function sharesSpent(system: System): number[][] {
   const work = new ExpectedWork(system);
-  const timeUs = ({ pool }: TaskSystem): number => work.timeUs(pool, Number.NaN);
   return system.pipelines.map(({ tasks }) => {
-    const longest = (ways: (task: TaskSystem) => readonly number[]): ((id: number) => number) => {
-      const known = new Map<number, number>();
-      const of = (id: number): number => {
-        const found = known.get(id);
-        if (found !== undefined) return found;
-        const length = timeUs(tasks[id]) + Math.max(0, ...ways(tasks[id]).map(of));
-        known.set(id, length);
-        return length;
-      };
-      return of;
-    };
-    const upTo = longest(({ predecessors }) => predecessors);
-    const from = longest(({ successors }) => successors);
-    return tasks.map((task, id) => {
-      const whole = upTo(id) + from(id) - timeUs(task);
-      return whole > 0 ? upTo(id) / whole : 1;
+    const own = tasks.map(({ pool }) => work.timeUs(pool, Number.NaN));
+    const { before, after } = waysThrough(tasks, own);
+    return tasks.map((_, task) => {
+      const upTo = before[task] + own[task];
+      const whole = upTo + after[task];
+      return whole > 0 ? upTo / whole : 1;
     });
   });
 }
@@ -62,7 +55,6 @@ const slackOrder = definePolicy({
   source: "Kannan et al., GrandSLAm, EuroSys 2019, sections 4 and 5 (reconstructed).",
   parameters: z.strictObject({}),
   create: (_, { system }): Ordering => {
-    if (system === null) return { kind: "fifo" };
     const spent = sharesSpent(system);
     return { kind: "keyed", key: (job) => dueUs(spent, job) };
   },
@@ -76,33 +68,28 @@ const slackBatching = definePolicy({
     "first job. A job that cannot end in time any more bounds nothing.",
   reads: "Slack as `stage-slack`, which must be the ordering, and mean times of batches.",
   failsWhen:
-    "Load is light: it never waits for a larger batch. Batches gain nothing on the device. Goals are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",
+    "Load is light: it never waits for a larger batch. Batches gain nothing on the device. A late job at the head brings a full batch, which may make those behind it late. Goals are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",
   source: "Kannan et al., GrandSLAm, EuroSys 2019, section 5 (reconstructed).",
   parameters: z.strictObject({
-    maxBatch: z
-      .int()
-      .min(1)
-      .max(1024)
+    maxBatch: batchSize
       .default(64)
       .describe("jobs in a batch at most; the model's own maximum holds too"),
   }),
-  create: ({ maxBatch }, context): Batching => {
-    const { system } = context;
+  create: ({ maxBatch }, { system, pool, ...context }: BatchingContext): Batching => {
     const most = Math.min(maxBatch, context.maxBatch);
-    const spent = system === null ? [] : sharesSpent(system);
-    const { first = 0, count = 0 } = system?.pools[context.pool] ?? {};
-    const devices = system?.replicas.slice(first, first + count).map(({ device }) => device);
+    if (system === null) return startsAll(most);
+    const spent = sharesSpent(system);
+    const { first, count } = system.pools[pool];
+    const replicas = system.replicas.slice(first, first + count);
     return {
       kind: "group",
       maxBatch: most,
-      perReplica: new Set(devices).size > 1,
+      perReplica: new Set(replicas.map(({ service }) => service.meanUs[1])).size > 1,
       size: ({ length, next }, replica, nowUs) => {
-        const meanUs = system?.replicas[replica].service.meanUs ?? [];
+        const { meanUs } = system.replicas[replica].service;
         const slackUs = dueUs(spent, next) - nowUs;
-        let size = Math.min(length, most);
-        if (meanUs[1] > slackUs) return size;
-        while (size > 1 && meanUs[size] > slackUs) size--;
-        return size;
+        const size = Math.min(length, most);
+        return batchWithin(meanUs, size, slackUs) || size;
       },
       dueUs: ({ oldestUs }) => oldestUs,
     };

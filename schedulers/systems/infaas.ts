@@ -8,23 +8,21 @@ import type {
 } from "../../core/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
+import { mostPerS } from "../rules/batch-times.ts";
+import { intervalS, nonNegative, positive, positiveInt } from "../rules/parameters.ts";
 import {
   defineController,
   definePolicy,
   type SelectionContext,
 } from "../rules/policy-definition.ts";
-import { budgetsUs } from "./accuracy-scaling/budgets.ts";
+import { goalSharesUs } from "../rules/ways.ts";
+import { batchLimits, modelsOf } from "./devices/device-slots.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
 /** Jobs per second of one replica, in the best batches that its policy and model allow. */
-function throughputPerS({ pools, replicas }: System, policies: PoolPolicies, pool: number): number {
-  const { first, maxBatch } = pools[pool];
-  const { meanUs } = replicas[first].service;
-  let most = 0;
-  for (let batch = 1; batch <= Math.min(maxBatch, policies.batching.maxBatch); batch++) {
-    most = Math.max(most, (batch * 1e6) / Math.max(1, meanUs[batch]));
-  }
-  return most;
+function throughputPerS(system: System, policies: readonly PoolPolicies[], pool: number): number {
+  const { service } = system.replicas[system.pools[pool].first];
+  return mostPerS(service.meanUs, batchLimits(system, policies)[pool]);
 }
 
 const selection = definePolicy({
@@ -36,26 +34,18 @@ const selection = definePolicy({
   source:
     "Romero et al., INFaaS, ATC 2021, section 4.2, with the tolerance and the ten candidates of its code; the choice by accuracy among them is reconstructed.",
   parameters: z.strictObject({
-    tolerance: z
-      .number()
-      .nonnegative()
-      .max(10)
+    tolerance: nonNegative(10)
       .default(0.15)
       .describe("share of the time left by which the expected time may exceed it"),
-    fastest: z
-      .int()
-      .positive()
-      .max(64)
-      .default(10)
-      .describe("variants looked at, the fastest first"),
+    fastest: positiveInt(64).default(10).describe("variants looked at, the fastest first"),
   }),
   create: ({ tolerance, fastest }, { system, pools }: SelectionContext): Selection => {
-    const budgets = budgetsUs(system, 1);
+    const budgets = goalSharesUs(system, 1);
     const aloneUs = system.pools.map(({ first, count }) =>
       count === 0 ? Number.POSITIVE_INFINITY : system.replicas[first].service.meanUs[1],
     );
     const perUs = system.pools.map(({ count }, pool) =>
-      count === 0 ? 0 : throughputPerS(system, pools[pool], pool) / 1e6,
+      count === 0 ? 0 : throughputPerS(system, pools, pool) / 1e6,
     );
     return {
       choose: ({ deadlineUs }, among, view) => {
@@ -110,34 +100,44 @@ interface Watched {
   calm: number;
 }
 
-interface Settings {
-  readonly intervalUs: number;
-  readonly headroom: number;
-  readonly downChecks: number;
-  readonly upgradeAbove: number;
-  readonly start: number;
-}
+const scalerParameters = z.strictObject({
+  intervalS: intervalS.default(1).describe("time between checks, in s"),
+  headroom: positive(1)
+    .default(0.95)
+    .describe("share of its throughput that a replica is planned for"),
+  downChecks: positiveInt(10_000)
+    .default(10)
+    .describe("checks in a row before a replica is released"),
+  upgradeAbove: positive(1000)
+    .default(1.5)
+    .describe("a faster variant is taken where this many times its cost is exceeded"),
+  start: positiveInt(100_000).default(1).describe("replicas of each variant at first"),
+});
+
+type Settings = z.infer<typeof scalerParameters>;
 
 class InfaasScaler implements Controller {
   readonly pools = [];
   readonly scales: readonly number[];
   readonly timers = 1;
   readonly #settings: Settings;
+  readonly #intervalUs: number;
   readonly #watched: readonly Watched[];
   readonly #byPool = new Map<number, Watched>();
 
   constructor(system: System, policies: readonly PoolPolicies[], settings: Settings) {
     this.#settings = settings;
+    this.#intervalUs = Math.round(settings.intervalS * 1e6);
     const groups = system.pipelines.flatMap(({ held, tasks }) =>
       held ? [] : tasks.map(({ variants }) => variants),
     );
+    const modelOf = modelsOf(system);
     for (const group of groups) {
       for (const pool of group) {
-        const { count, model } = system.pools[pool];
-        if (this.#byPool.has(pool) || count === 0) continue;
-        const loadUs = system.models.find(({ name }) => name === model)?.loadUs ?? 0;
+        if (this.#byPool.has(pool) || system.pools[pool].count === 0) continue;
+        const { loadUs } = system.models[modelOf[pool]];
         this.#byPool.set(pool, {
-          ...{ pool, perS: throughputPerS(system, policies[pool], pool) },
+          ...{ pool, perS: throughputPerS(system, policies, pool) },
           startUs: Math.max(1, loadUs + system.provisioning.meanUs),
           ...{ fastest: null, finished: 0, jobs: 0, calm: 0 },
         });
@@ -152,9 +152,8 @@ class InfaasScaler implements Controller {
   }
 
   begin(view: ClusterView, act: Controls): void {
-    const { start, intervalUs } = this.#settings;
-    for (const { pool } of this.#watched) act.setReplicas(pool, start);
-    act.wakeAt(0, view.nowUs + intervalUs);
+    for (const { pool } of this.#watched) act.setReplicas(pool, this.#settings.start);
+    act.wakeAt(0, view.nowUs + this.#intervalUs);
   }
 
   finished({ pool, size, fate }: BatchEnd): void {
@@ -163,17 +162,16 @@ class InfaasScaler implements Controller {
   }
 
   woken(_timer: number, view: ClusterView, act: Controls): void {
-    const { intervalUs } = this.#settings;
     for (const watched of this.#watched) this.#check(watched, view, act);
-    act.wakeAt(0, view.nowUs + intervalUs);
+    act.wakeAt(0, view.nowUs + this.#intervalUs);
   }
 
   #check(watched: Watched, view: ClusterView, act: Controls): void {
-    const { intervalUs, headroom, downChecks } = this.#settings;
+    const { headroom, downChecks } = this.#settings;
     const { pool, perS } = watched;
     const { waiting, running } = view.loadOf(pool);
     const came = watched.finished + waiting + running - watched.jobs;
-    const qps = (Math.max(0, came) / intervalUs) * 1e6;
+    const qps = (Math.max(0, came) / this.#intervalUs) * 1e6;
     watched.finished = 0;
     watched.jobs = waiting + running;
     const replicas = view.orderedOf(pool);
@@ -211,31 +209,10 @@ const controller = defineController({
   failsWhen: "Load changes faster than replicas start, or falls within ten checks of a rise.",
   source:
     "Romero et al., INFaaS, ATC 2021, section 4.3; the formula and constants are those of its code for CPU workers (autoscaler.cc), without its slack of idle workers (reconstructed).",
-  parameters: z.strictObject({
-    intervalS: z.number().min(0.001).max(1e6).default(1).describe("time between checks, in s"),
-    headroom: z
-      .number()
-      .gt(0)
-      .max(1)
-      .default(0.95)
-      .describe("share of its throughput that a replica is planned for"),
-    downChecks: z
-      .int()
-      .positive()
-      .max(10_000)
-      .default(10)
-      .describe("checks in a row before a replica is released"),
-    upgradeAbove: z
-      .number()
-      .positive()
-      .max(1000)
-      .default(1.5)
-      .describe("a faster variant is taken where this many times its cost is exceeded"),
-    start: z.int().positive().max(100_000).default(1).describe("replicas of each variant at first"),
-  }),
-  create: ({ intervalS, ...rest }, { system, pools }) => {
+  parameters: scalerParameters,
+  create: (settings, { system, pools }) => {
     if (system.pipelines.every(({ held }) => held)) return undefined;
-    return new InfaasScaler(system, pools, { intervalUs: Math.round(intervalS * 1e6), ...rest });
+    return new InfaasScaler(system, pools, settings);
   },
 });
 

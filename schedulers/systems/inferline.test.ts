@@ -5,7 +5,8 @@ import { Fault } from "../../core/fault.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { cases } from "../../core/test-form.test-support.ts";
 import { checkScheduler } from "../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../contract.ts";
+import { CheckingDriver } from "../contract.ts";
+import { documentOf, systemOf } from "../contract-systems.test-support.ts";
 import { createScheduler } from "../create-scheduler.ts";
 import { SlidingCounts } from "./inferline.ts";
 
@@ -124,6 +125,27 @@ describe("arrivals above the envelope", () => {
     burst(driver, 8);
     expect(upOf(driver)).toEqual([2, 1]);
     burst(driver, 20);
+    expect(upOf(driver)).toEqual([8, 8]);
+  });
+});
+
+describe("the default envelope", () => {
+  test("has even arrivals of the planned rate, as many as a window may hold", () => {
+    const driver = driverOf({ ratePerS: 75, cv: 0 });
+    // A window of 20 ms has 1.5 on average, and 2 half of the time.
+    for (let i = 0; i < 30; i++) {
+      driver.arrive(0, 63);
+      driver.decide();
+      for (const replica of [...driver.busy.keys()]) driver.finish(replica);
+      driver.decide();
+      driver.tick(13_334);
+    }
+    expect(upOf(driver)).toEqual([2, 1]);
+  });
+
+  test("has the service time as its only window where that is longer than the longest", () => {
+    const driver = driverOf({ ratePerS: 100, maxWindowS: 0.001 });
+    burst(driver, 40);
     expect(upOf(driver)).toEqual([8, 8]);
   });
 });

@@ -15,36 +15,31 @@
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
 import { isHeld } from "../../core/dispatch/held-chains.ts";
-import type { PoolPolicies } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
-import { visitRatios } from "../../core/stability/offered-load.ts";
-import type { PipelineSystem, System } from "../../core/system.ts";
+import type { System } from "../../core/system.ts";
+import { intervalS, nonNegative, positive, positiveInt } from "../rules/parameters.ts";
 import { defineController } from "../rules/policy-definition.ts";
+import { visitsPerRequest, waysThrough } from "../rules/ways.ts";
+import { batchLimits } from "./devices/device-slots.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
 /** Without a sample trace: the plan foresees all but one in so many windows. */
 const WINDOWS = 1e6;
 
-const positive = z.number().positive().max(1e9);
-const seconds = z.number().min(0.001).max(1e6);
-
 const parameters = z.strictObject({
-  ratePerS: positive
+  ratePerS: positive(1e9)
     .optional()
     .describe(
       "planned mean arrival rate, per s; default: that at which the planned replicas have the planned utilisation",
     ),
-  cv: z
-    .number()
-    .nonnegative()
-    .max(100)
+  cv: nonNegative(100)
     .default(1)
     .describe("planned coefficient of variation of interarrival times; for the default envelope"),
   envelope: z
     .array(
       z.strictObject({
-        windowS: seconds.describe("length of the window, in s"),
-        ratePerS: positive.describe("the most arrivals in such a window, per s of it"),
+        windowS: intervalS.describe("length of the window, in s"),
+        ratePerS: positive(1e9).describe("the most arrivals in such a window, per s of it"),
       }),
     )
     .min(1)
@@ -60,23 +55,20 @@ const parameters = z.strictObject({
       ],
     }),
   replicas: z
-    .record(z.string(), z.int().positive().max(100_000))
+    .record(z.string(), positiveInt(100_000))
     .optional()
     .meta({
       description:
         "planned replicas, those at the start, by task; default: as ratePerS needs, else 1",
       examples: [{ detect: 2 }],
     }),
-  utilization: z
-    .number()
-    .positive()
-    .max(1)
+  utilization: positive(1)
     .default(0.7)
     .describe("planned utilisation of replicas, where replicas or rate do not say it"),
-  maxWindowS: seconds.default(60).describe("longest window of the default envelope, in s"),
-  downAfterS: seconds.default(15).describe("time without a change before replicas go, in s"),
-  downWindowS: seconds.default(5).describe("window that the rate is counted in to go down, in s"),
-  downLookBackS: seconds.default(30).describe("the busiest window within this time counts, in s"),
+  maxWindowS: intervalS.default(60).describe("longest window of the default envelope, in s"),
+  downAfterS: intervalS.default(15).describe("time without a change before replicas go, in s"),
+  downWindowS: intervalS.default(5).describe("window that the rate is counted in to go down, in s"),
+  downLookBackS: intervalS.default(30).describe("the busiest window within this time counts, in s"),
 });
 
 type Parameters = z.infer<typeof parameters>;
@@ -261,7 +253,8 @@ const tuner = defineController({
       (task) => !system.pools.some(({ name }) => name === task),
     );
     if (strangers.length > 0) throw unknownTasks(strangers, system);
-    const throughput = system.pools.map((_, id) => perUs(system, id, pools[id]));
+    const limits = batchLimits(system, pools);
+    const throughput = limits.map((batch, id) => perUs(system, id, batch));
     const { ratePerUs, pools: planned } = planOf(own, system, visits, throughput);
     const least = Math.min(...planned.map(({ ratio }) => ratio));
     const tuned = system.pools.flatMap((pool, id): TunedPool[] => {
@@ -275,7 +268,7 @@ const tuner = defineController({
         },
       ];
     });
-    return new Tuner(own, tuned, windowsOf(own, ratePerUs, serviceUs(system, pools)));
+    return new Tuner(own, tuned, windowsOf(own, ratePerUs, serviceUs(system, limits)));
   },
 });
 
@@ -321,59 +314,41 @@ function windowsOf(own: Parameters, ratePerUs: number, shortestUs: number): read
     }));
   }
   const windows: Window[] = [];
-  for (let lengthUs = shortestUs; lengthUs <= own.maxWindowS * 1e6; lengthUs *= 2) {
+  let lengthUs = shortestUs;
+  // Where a request takes longer than the longest window, its time is the only one.
+  do {
     windows.push({ lengthUs, planned: mostIn(ratePerUs * lengthUs, own.cv) });
-  }
+    lengthUs *= 2;
+  } while (lengthUs <= own.maxWindowS * 1e6);
   return windows;
 }
 
-/** The arrivals that a window with a mean of `mean` exceeds once in `WINDOWS`: Bernstein's bound. */
+/**
+ * The arrivals that a window with a mean of `mean` exceeds once in `WINDOWS`: Bernstein's bound; of
+ * arrivals at even distances, the whole number above the mean.
+ */
 function mostIn(mean: number, cv: number): number {
   const variance = cv ** 2;
   const log = Math.log(WINDOWS);
-  return mean + Math.sqrt(2 * variance * mean * log) + (variance * log) / 3;
-}
-
-/** By pool; where the traffic equations do not reach, each task is visited by every request. */
-function visitsPerRequest({ pools, pipelines }: System): readonly number[] {
-  const visits = pools.map(() => 0);
-  for (const pipeline of pipelines) {
-    const ratios = visitRatios(pipeline);
-    for (const [task, { pool }] of pipeline.tasks.entries()) {
-      visits[pool] += pipeline.share * (ratios?.[task] ?? 1);
-    }
-  }
-  return visits;
+  const bound = mean + Math.sqrt(2 * variance * mean * log) + (variance * log) / 3;
+  return Math.max(bound, Math.ceil(mean));
 }
 
 /** Throughput of the pool's mean replica with full batches, jobs per µs. */
-function perUs({ pools, replicas }: System, id: number, policies: PoolPolicies): number {
-  const { first, count, maxBatch } = pools[id];
-  const batch = Math.min(maxBatch, policies.batching.maxBatch);
+function perUs({ pools, replicas }: System, id: number, batch: number): number {
+  const { first, count } = pools[id];
   const members = replicas.slice(first, first + count);
   return members.reduce((sum, { service }) => sum + batch / service.meanUs[batch], 0) / count;
 }
 
 /** T_s: the longest path of any pipeline, with full batches, µs. */
-function serviceUs({ pools, replicas, pipelines }: System, policies: readonly PoolPolicies[]) {
-  const timeUs = pools.map(({ first, maxBatch }, id) => {
-    const batch = Math.min(maxBatch, policies[id].batching.maxBatch);
-    return replicas[first].service.meanUs[batch];
+function serviceUs({ pools, replicas, pipelines }: System, limits: readonly number[]): number {
+  const timeUs = pools.map(({ first }, id) => replicas[first].service.meanUs[limits[id]]);
+  const ends = pipelines.flatMap(({ tasks }) => {
+    const own = tasks.map(({ pool }) => timeUs[pool]);
+    return own.map((us, task) => waysThrough(tasks, own).before[task] + us);
   });
-  return Math.max(1, ...pipelines.map((pipeline) => longestPathUs(pipeline, timeUs)));
-}
-
-function longestPathUs({ tasks }: PipelineSystem, timeUs: readonly number[]): number {
-  const ends = new Map<number, number>();
-  const endOf = (task: number): number => {
-    const known = ends.get(task);
-    if (known !== undefined) return known;
-    const { predecessors, pool } = tasks[task];
-    const end = Math.max(0, ...predecessors.map(endOf)) + timeUs[pool];
-    ends.set(task, end);
-    return end;
-  };
-  return Math.max(...tasks.map((_, task) => endOf(task)));
+  return Math.max(1, ...ends);
 }
 
 function unknownTasks(strangers: readonly string[], { pools }: System): Fault {

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import type { Scaling } from "../../core/dispatch/policies.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { checkScheduler } from "../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../contract.ts";
+import { CheckingDriver } from "../contract.ts";
+import { documentOf, systemOf } from "../contract-systems.test-support.ts";
 import { createScheduler } from "../create-scheduler.ts";
 
 const system = systemOf(
@@ -63,6 +64,8 @@ describe("the autoscaler", () => {
     expect(follow(scalingOf({ ...own, upFactor: 0.5 }), times(4, 16))).toEqual([5, 7, 8, 8]);
     const down = follow(scalingOf({ ...own, downFactor: 0.1, min: 0 }), times(4, 0), 3);
     expect(down).toEqual([2, 1, 0, 0]);
+    const busy = follow(scalingOf({ ...own, downFactor: 0.1 }), times(4, 2), 4);
+    expect(busy).toEqual([3, 2, 1, 1]);
   });
 
   test("starts from none for the first request, without delay", () => {

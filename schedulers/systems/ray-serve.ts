@@ -5,13 +5,15 @@
  */
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
+import { meanOf } from "../../core/statistics/estimate.ts";
+import { nonNegative, positive } from "../rules/parameters.ts";
 import { definePolicy } from "../rules/policy-definition.ts";
 import { boundsOf, scalingBounds } from "../rules/scaling.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
 const { downWindowS: _, ...bounds } = scalingBounds({ intervalS: 10, downWindowS: 0 });
-const delayS = z.number().nonnegative().max(1e6);
-const factor = z.number().positive().max(1e6).default(1);
+const delayS = nonNegative();
+const factor = positive().default(1);
 
 const ongoingRequests = definePolicy({
   name: "ongoing-requests",
@@ -23,18 +25,10 @@ const ongoingRequests = definePolicy({
   source:
     'Ray Serve, "Advanced Ray Serve Autoscaling"; ray/serve/autoscaling_policy.py. All defaults are its own (2.32 and later).',
   parameters: z.strictObject({
-    target: z
-      .number()
-      .positive()
-      .max(10_000)
+    target: positive(10_000)
       .default(2)
       .describe("jobs per replica, waiting or running (target_ongoing_requests)"),
-    lookBackS: z
-      .number()
-      .positive()
-      .max(1e6)
-      .default(30)
-      .describe("period of the average, in s (look_back_period_s)"),
+    lookBackS: positive().default(30).describe("period of the average, in s (look_back_period_s)"),
     upDelayS: delayS
       .default(30)
       .describe("more replicas must be wanted for so long, in s (upscale_delay_s)"),
@@ -58,7 +52,7 @@ const ongoingRequests = definePolicy({
       replicas: ({ nowUs, jobsMean, ready, ordered }) => {
         recent.push(jobsMean);
         if (recent.length > count) recent.shift();
-        const jobs = recent.reduce((sum, mean) => sum + mean, 0) / recent.length;
+        const jobs = meanOf(recent);
         if (ready === 0) return jobs > 0 ? Math.max(ordered, Math.ceil(upFactor)) : ordered;
         const wanted = wantedReplicas(jobs, target, ready, upFactor, downFactor);
         const now = Math.sign(wanted - ordered);
@@ -84,8 +78,9 @@ function wantedReplicas(
 ): number {
   const missing = jobs / target - ready;
   const wanted = Math.ceil(ready + missing * (missing > 0 ? upFactor : downFactor));
-  // A small factor would leave the last idle replicas for ever.
-  return jobs === 0 && wanted === ready ? ready - 1 : Math.max(0, wanted);
+  // A small factor would keep the last surplus replicas for ever.
+  const isStuck = wanted === ready && Math.ceil(jobs / target) < ready;
+  return isStuck ? ready - 1 : Math.max(0, wanted);
 }
 
 export const rayServe: SystemPack = {

@@ -11,6 +11,7 @@ import type {
 } from "../../core/dispatch/policies.ts";
 import type { Decision } from "../../core/scenario/schema/scheduler.ts";
 import type {
+  BatchingContext,
   ControllerContext,
   PolicyDefinition,
   SelectionContext,
@@ -21,7 +22,7 @@ export interface Policies {
   readonly routing: readonly PolicyDefinition<Routing>[];
   readonly selection: readonly PolicyDefinition<Selection, SelectionContext>[];
   readonly ordering: readonly PolicyDefinition<Ordering>[];
-  readonly batching: readonly PolicyDefinition<Batching>[];
+  readonly batching: readonly PolicyDefinition<Batching, BatchingContext>[];
   readonly shedding: readonly PolicyDefinition<Shedding | undefined>[];
   readonly scaling: readonly PolicyDefinition<Scaling | undefined>[];
   readonly controller: readonly PolicyDefinition<Controller | undefined, ControllerContext>[];

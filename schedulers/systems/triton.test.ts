@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { checkScheduler } from "../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../contract.ts";
+import { CheckingDriver } from "../contract.ts";
+import { documentOf, systemOf } from "../contract-systems.test-support.ts";
 import { createScheduler } from "../create-scheduler.ts";
 
 const tasks = { a: { model: "model" } };

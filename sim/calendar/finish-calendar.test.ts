@@ -8,7 +8,7 @@ import { CalendarQueue, type FinishCalendar, finishCalendar } from "./finish-cal
 class PlainCalendar implements FinishCalendar {
   readonly #entries: { replica: number; atUs: number }[] = [];
 
-  nextUs(): number {
+  least(): number {
     return this.#entries[0]?.atUs ?? Number.POSITIVE_INFINITY;
   }
 
@@ -16,7 +16,7 @@ class PlainCalendar implements FinishCalendar {
     return this.#entries.shift()?.replica as number;
   }
 
-  add(replica: number, atUs: number): void {
+  set(replica: number, atUs: number): void {
     const later = this.#entries.findIndex((entry) => entry.atUs > atUs);
     this.#entries.splice(later < 0 ? this.#entries.length : later, 0, { replica, atUs });
   }
@@ -32,16 +32,16 @@ function compare(replicas: number, steps: Iterable<{ start: boolean; afterUs: nu
   for (const { start, afterUs } of steps) {
     if (idle.length > 0 && (start || idle.length === replicas)) {
       const replica = idle.shift() as number;
-      tested.add(replica, nowUs + afterUs);
-      plain.add(replica, nowUs + afterUs);
+      tested.set(replica, nowUs + afterUs);
+      plain.set(replica, nowUs + afterUs);
     } else {
-      nowUs = plain.nextUs();
+      nowUs = plain.least();
       const expected = plain.take();
       equal(tested.take(), expected);
       idle.push(expected);
       takes++;
     }
-    equal(tested.nextUs(), plain.nextUs());
+    equal(tested.least(), plain.least());
   }
   return takes;
 }
@@ -96,12 +96,12 @@ describe("over many takes", () => {
       const stream = new RandomStream("2", law);
       const calendar = new CalendarQueue(4096);
       for (let replica = 0; replica < 4096; replica++) {
-        calendar.add(replica, laws[law](stream.uniform(), replica));
+        calendar.set(replica, laws[law](stream.uniform(), replica));
       }
       const takes = 400_000;
       for (let n = 0; n < takes; n++) {
-        const nowUs = calendar.nextUs();
-        calendar.add(calendar.take(), nowUs + laws[law](stream.uniform(), n));
+        const nowUs = calendar.least();
+        calendar.set(calendar.take(), nowUs + laws[law](stream.uniform(), n));
       }
       ok(calendar.passedInAll / takes < 12);
     },

@@ -7,11 +7,11 @@
 
 export interface FinishCalendar {
   /** The next finish, µs; Infinity when nothing runs. */
-  nextUs(): number;
+  least(): number;
   /** Takes the replica that finishes next; only when one runs. */
   take(): number;
   /** A replica that is not in the calendar finishes at `atUs`. */
-  add(replica: number, atUs: number): void;
+  set(replica: number, atUs: number): void;
 }
 
 /** Beyond so many replicas a new finish passes too many others on its way in. */
@@ -47,7 +47,7 @@ class SortedFinishes implements FinishCalendar {
     this.finishes[1] = Number.POSITIVE_INFINITY;
   }
 
-  nextUs(): number {
+  least(): number {
     return this.dueUs;
   }
 
@@ -62,12 +62,12 @@ class SortedFinishes implements FinishCalendar {
     return replica;
   }
 
-  add(replica: number, atUs: number): void {
+  set(replica: number, atUs: number): void {
     if (atUs < this.dueUs) this.dueUs = atUs;
     const { finishes } = this;
     if (atUs >= LATE_US) {
-      this.late.add(replica, atUs);
-      finishes[this.end] = this.late.nextUs() * REPLICAS;
+      this.late.set(replica, atUs);
+      finishes[this.end] = this.late.least() * REPLICAS;
       return;
     }
     if (this.end === PLACES - 1) this.moveToFront();
@@ -95,7 +95,7 @@ class SortedFinishes implements FinishCalendar {
   /** From here on all that comes is late too. */
   private takeLate(): number {
     const replica = this.late.take();
-    this.dueUs = this.late.nextUs();
+    this.dueUs = this.late.least();
     return replica;
   }
 }
@@ -131,7 +131,7 @@ export class CalendarQueue implements FinishCalendar {
   private daysPerUs = 1e-3;
   private count = 0;
   /** The entry that is due next, −1 if none, when, and on which day. */
-  private least = NONE;
+  private leastEntry = NONE;
   private leastUs = Number.POSITIVE_INFINITY;
   private today = 0;
   /** Since the last check of the day's length. */
@@ -154,12 +154,12 @@ export class CalendarQueue implements FinishCalendar {
     return this.passedBefore + this.passed;
   }
 
-  nextUs(): number {
+  least(): number {
     return this.leastUs;
   }
 
   take(): number {
-    const taken = this.least;
+    const taken = this.leastEntry;
     const place = this.today & this.mask;
     const after = this.next[taken];
     this.first[place] = after;
@@ -170,7 +170,7 @@ export class CalendarQueue implements FinishCalendar {
     return taken;
   }
 
-  add(replica: number, atUs: number): void {
+  set(replica: number, atUs: number): void {
     let day = (atUs - this.epochUs) * this.daysPerUs;
     if (day >= LAST_DAY) {
       this.rebuild(this.daysPerUs, this.count > 0 ? this.leastUs : atUs);
@@ -179,7 +179,7 @@ export class CalendarQueue implements FinishCalendar {
     this.insert(replica, atUs, day | 0);
     this.count++;
     if (atUs < this.leastUs) {
-      this.least = replica;
+      this.leastEntry = replica;
       this.leastUs = atUs;
       this.today = day | 0;
     }
@@ -220,7 +220,7 @@ export class CalendarQueue implements FinishCalendar {
   /** The first entry of the first day, from today on, that has one due on that very day. */
   private findLeast(): void {
     if (this.count === 0) {
-      this.least = NONE;
+      this.leastEntry = NONE;
       this.leastUs = Number.POSITIVE_INFINITY;
       return;
     }
@@ -231,7 +231,7 @@ export class CalendarQueue implements FinishCalendar {
       const entry = first[day & mask];
       if (entry !== NONE && this.dayOf(this.atUs[entry]) === day) {
         this.passed += day - today;
-        this.least = entry;
+        this.leastEntry = entry;
         this.leastUs = this.atUs[entry];
         this.today = day;
         return;
@@ -249,7 +249,7 @@ export class CalendarQueue implements FinishCalendar {
         least = entry;
       }
     }
-    this.least = least;
+    this.leastEntry = least;
     this.leastUs = this.atUs[least];
     this.today = this.dayOf(this.leastUs);
   }

@@ -4,10 +4,9 @@ import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import { listOf } from "../../core/hot-path.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { ServiceModel } from "../../core/service.ts";
-import { WinnerTree } from "../../core/winner-tree.ts";
 import { type FinishCalendar, finishCalendar } from "../calendar/finish-calendar.ts";
 import { type Batches, recordBatch } from "../stations/running-batches.ts";
-import type { Entrance, Executor, SteadyExecutor } from "./executor.ts";
+import type { Entrance, SteadyExecutor } from "./executor.ts";
 
 export class DirectEntrance implements Entrance {
   declare private readonly dispatcher: Dispatcher;
@@ -25,7 +24,9 @@ export class DirectEntrance implements Entrance {
   }
 }
 
-export class DirectExecutor implements Executor {
+export class DirectExecutor implements SteadyExecutor {
+  readonly memory = null;
+  readonly windows = null;
   declare private readonly batches: Batches;
   declare private readonly recorder: RunRecorder;
   declare private readonly services: readonly ServiceModel[];
@@ -34,18 +35,19 @@ export class DirectExecutor implements Executor {
   declare private readonly startedUs: Float64Array;
   declare private readonly finishes: FinishCalendar;
 
-  constructor(batches: Batches, recorder: RunRecorder) {
+  /** With a `WinnerTree` of the replicas' finishes, batches can be taken off their replicas. */
+  constructor(batches: Batches, recorder: RunRecorder, finishes?: FinishCalendar) {
     const { replicas } = batches.system;
     this.batches = batches;
     this.recorder = recorder;
     this.services = listOf(replicas, (replica) => replica.service);
     this.scaleUs = Float64Array.from(this.services, ({ scaleUs }) => scaleUs);
     this.startedUs = new Float64Array(replicas.length);
-    this.finishes = finishCalendar(replicas.length);
+    this.finishes = finishes ?? finishCalendar(replicas.length);
   }
 
   nextUs(): number {
-    return this.finishes.nextUs();
+    return this.finishes.least();
   }
 
   fire(nowUs: number): number {
@@ -60,54 +62,17 @@ export class DirectExecutor implements Executor {
     const isSimple = !Number.isNaN(scaleUs) && this.batches.batchSize[replica] === 1;
     // `Math.round` for numbers that are not negative, in less time.
     const timeUs = isSimple ? Math.floor(scaleUs * variate + 0.5) : this.sampleUs(replica, variate);
-    this.finishes.add(replica, nowUs + timeUs);
+    this.finishes.set(replica, nowUs + timeUs);
   }
 
   private sampleUs(replica: number, variate: number): number {
     return this.services[replica].sampleUs(variate, this.batches.batchSize[replica]);
   }
 
-  settle(): void {}
-}
-
-/** The same for a cluster that changes: a batch can be taken off its replica. */
-export class AbortableExecutor implements SteadyExecutor {
-  readonly memory = null;
-  readonly windows = null;
-  readonly #batches: Batches;
-  readonly #recorder: RunRecorder;
-  readonly #startedUs: Float64Array;
-  readonly #finishes: WinnerTree;
-
-  constructor(batches: Batches, recorder: RunRecorder) {
-    const replicas = batches.system.replicas.length;
-    this.#batches = batches;
-    this.#recorder = recorder;
-    this.#startedUs = new Float64Array(replicas);
-    this.#finishes = new WinnerTree(replicas);
-  }
-
-  nextUs(): number {
-    return this.#finishes.least();
-  }
-
-  fire(nowUs: number): number {
-    const replica = this.#finishes.take();
-    recordBatch(this.#recorder, this.#batches, replica, this.#startedUs[replica], nowUs);
-    return replica;
-  }
-
-  start(replica: number, nowUs: number, variate: number): void {
-    const { batchSize, system } = this.#batches;
-    const { service } = system.replicas[replica];
-    this.#startedUs[replica] = nowUs;
-    this.#finishes.set(replica, nowUs + service.sampleUs(variate, batchSize[replica]));
-  }
-
+  /** Only where the finishes can be taken back. */
   abort(replica: number, nowUs: number): boolean {
-    const { pool } = this.#batches.system.replicas[replica];
-    this.#recorder.batchLost(pool, this.#startedUs[replica], nowUs);
-    this.#finishes.set(replica, Number.POSITIVE_INFINITY);
+    this.recorder.batchLost(this.batches.poolOf[replica], this.startedUs[replica], nowUs);
+    this.finishes.set(replica, Number.POSITIVE_INFINITY);
     return true;
   }
 

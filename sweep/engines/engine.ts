@@ -83,8 +83,3 @@ export async function ask(
     child.once("close", (code) => resolve({ code, ...parts }));
   });
 }
-
-/** As a POSIX shell takes it for one word. */
-export function quoted(word: string): string {
-  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}

@@ -2,6 +2,7 @@
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../core/inventory/slurm-words.ts";
+import { shellWord } from "../../core/shell-word.ts";
 import { retryingLines } from "../shards/retries.ts";
 import { listText } from "../shards/shard-plan.ts";
 import {
@@ -10,7 +11,6 @@ import {
   type Engine,
   type Finished,
   LONGEST_LIST,
-  quoted,
   type ShardCommand,
   type SubmittedJob,
   type TasksLeft,
@@ -85,10 +85,10 @@ export function batchScript(
   return `${[
     "#!/bin/sh",
     ...lines.map((line) => `#SBATCH ${line}`),
-    `cd ${quoted(folder)} || exit 4`,
+    `cd ${shellWord(folder)} || exit 4`,
     ...setup,
     // A node that dies restarts the task elsewhere, and Slurm counts that.
-    ...retryingLines(words.map(quoted).join(" "), "SLURM_RESTART_COUNT"),
+    ...retryingLines(words.map(shellWord).join(" "), "SLURM_RESTART_COUNT"),
   ].join("\n")}\n`;
 }
 

@@ -26,15 +26,27 @@ import {
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { assert, Fault } from "../../core/fault.ts";
+import type { Sample } from "../../core/scenario/axes.ts";
 import { AtomicFile, makeFolder, writeJson } from "../atomic-file.ts";
 import { STORE_FILE, type StoreKey } from "../result-store.ts";
 
-/** Options of `tandem simulate` that results depend on, by name. */
-export type ResultArguments = Readonly<Record<string, unknown>>;
+/** Everything that a sweep's results depend on, besides the files that its scenario names. */
+export interface ResultArguments {
+  /** The scenario's path. */
+  readonly file: string;
+  /** Values by path. */
+  readonly overrides: Readonly<Record<string, unknown>>;
+  readonly sample?: Sample | undefined;
+  readonly margin?: number | undefined;
+  readonly requests?: boolean | undefined;
+  readonly allowLarge?: boolean | undefined;
+  /** Repeats the sweep without shards. */
+  readonly command: string;
+}
 
 export interface Manifest {
   readonly schema: "tandem/sweep@1";
-  /** Where the scenario's path starts, from the sweep's folder. */
+  /** Where `arguments.file` starts, from the sweep's folder. */
   readonly folder: string;
   readonly arguments: ResultArguments;
   /** With the scenario's digest, the code's digest and the seed. */
@@ -75,6 +87,10 @@ export interface ShardFailure {
   readonly hint?: string | undefined;
   readonly host: string;
   readonly at: string;
+}
+
+export function failureText({ exit, message, hint, host }: ShardFailure): string {
+  return `exit code ${exit} on ${host}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
 const MANIFEST = "manifest.json";

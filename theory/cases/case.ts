@@ -49,6 +49,16 @@ export function span(seconds: number): { durationS: number; warmupS: number } {
   return { durationS: Math.ceil(seconds) + warmupS, warmupS };
 }
 
+/** One pipeline of these tasks, each with its replicas. */
+export function pipelineOf(
+  tasks: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  models: Readonly<Record<string, unknown>>,
+  replicas: Readonly<Record<string, number>>,
+  workload: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return { name: "theory", pipelines: { p: { tasks } }, models, cluster: { replicas }, workload };
+}
+
 /** A task `serve` on one exponential replica of mean 10 ms, with the given sections in place of these. */
 export function queue({
   workload,

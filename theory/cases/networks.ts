@@ -5,7 +5,16 @@ import {
   orderStatistic,
   type Station,
 } from "../formulas/networks.ts";
-import { closed, exponential, type Family, open, queue, type TheoryCase } from "./case.ts";
+import {
+  closed,
+  deterministic,
+  exponential,
+  type Family,
+  open,
+  pipelineOf,
+  queue,
+  type TheoryCase,
+} from "./case.ts";
 
 const ms = { fast: 8, even: 10, slow: 40 };
 
@@ -20,21 +29,16 @@ const latencyMMc = (ratePerS: number, mean: number, servers: number): number =>
 
 const tandem: TheoryCase = {
   name: "three queues in a row",
-  scenario: {
-    name: "tandem",
-    pipelines: {
-      p: {
-        tasks: {
-          first: { model: "even" },
-          second: { model: "fast", after: ["first"] },
-          third: { model: "slow", after: ["second"] },
-        },
-      },
+  scenario: pipelineOf(
+    {
+      first: { model: "even" },
+      second: { model: "fast", after: ["first"] },
+      third: { model: "slow", after: ["second"] },
     },
     models,
-    cluster: { replicas: { first: 1, second: 1, third: 4 } },
-    workload: open(70, 100_000),
-  },
+    { first: 1, second: 1, third: 4 },
+    open(70, 100_000),
+  ),
   exact: {
     latencyMeanMs: latencyMMc(70, 10, 1) + latencyMMc(70, 8, 1) + latencyMMc(70, 40, 4),
     "first.queueWaitMeanMs": waitMMc(0.07, 10, 1),
@@ -47,21 +51,16 @@ const tandem: TheoryCase = {
 /** 60% of the requests go through `check` between `look` and `answer`. */
 const branch: TheoryCase = {
   name: "a branch that comes together again",
-  scenario: {
-    name: "branch",
-    pipelines: {
-      p: {
-        tasks: {
-          look: { model: "even" },
-          check: { model: "slow", after: ["look"], when: { probability: 0.6 } },
-          answer: { model: "fast", after: ["look", "check"] },
-        },
-      },
+  scenario: pipelineOf(
+    {
+      look: { model: "even" },
+      check: { model: "slow", after: ["look"], when: { probability: 0.6 } },
+      answer: { model: "fast", after: ["look", "check"] },
     },
     models,
-    cluster: { replicas: { look: 1, check: 2, answer: 1 } },
-    workload: open(60, 100_000),
-  },
+    { look: 1, check: 2, answer: 1 },
+    open(60, 100_000),
+  ),
   exact: {
     latencyMeanMs: latencyMMc(60, 10, 1) + 0.6 * latencyMMc(36, 40, 2) + latencyMMc(60, 8, 1),
     "check.queueWaitMeanMs": waitMMc(0.036, 40, 2),
@@ -101,13 +100,12 @@ const shared: TheoryCase = {
 function forkJoin(load: number, requests: number): TheoryCase {
   return {
     name: `a fork into two queues at ${load}`,
-    scenario: {
-      name: "fork-join",
-      pipelines: { p: { tasks: { left: { model: "even" }, right: { model: "even" } } } },
+    scenario: pipelineOf(
+      { left: { model: "even" }, right: { model: "even" } },
       models,
-      cluster: { replicas: { left: 1, right: 1 } },
-      workload: open(load * 100, requests),
-    },
+      { left: 1, right: 1 },
+      open(load * 100, requests),
+    ),
     exact: { latencyMeanMs: latencyForkJoin2(load / 10, 10) },
   };
 }
@@ -116,22 +114,17 @@ function forkJoin(load: number, requests: number): TheoryCase {
 function joinOf(name: string, join: unknown, needed: number): TheoryCase {
   return {
     name: `the ${name} of three parallel tasks`,
-    scenario: {
-      name: "join",
-      pipelines: {
-        p: {
-          tasks: {
-            a: { model: "even" },
-            b: { model: "even" },
-            c: { model: "even" },
-            end: { model: "short", after: ["a", "b", "c"], join },
-          },
-        },
+    scenario: pipelineOf(
+      {
+        a: { model: "even" },
+        b: { model: "even" },
+        c: { model: "even" },
+        end: { model: "short", after: ["a", "b", "c"], join },
       },
-      models: { ...models, short: { service: { distribution: "deterministic", meanMs: 1 } } },
-      cluster: { replicas: { a: 64, b: 64, c: 64, end: 64 } },
-      workload: open(400, 20_000),
-    },
+      { ...models, short: deterministic(1) },
+      { a: 64, b: 64, c: 64, end: 64 },
+      open(400, 20_000),
+    ),
     exact: { latencyMeanMs: orderStatistic(10, 3, needed) + 1 },
   };
 }
@@ -189,7 +182,7 @@ function row(
   seconds: number,
   places: readonly Place[],
 ): TheoryCase {
-  const tasks = places.map((station, i): [string, unknown] => [
+  const tasks = places.map((station, i): [string, Record<string, unknown>] => [
     station.name,
     {
       model: station.name,
@@ -206,13 +199,12 @@ function row(
   ]);
   return {
     name: `${clients} clients, ${name}`,
-    scenario: {
-      name: "closed",
-      pipelines: { p: { tasks: Object.fromEntries(tasks) } },
-      models: Object.fromEntries(models),
-      cluster: { replicas: Object.fromEntries(replicas) },
-      workload: closed(clients, thinkMs, seconds),
-    },
+    scenario: pipelineOf(
+      Object.fromEntries(tasks),
+      Object.fromEntries(models),
+      Object.fromEntries(replicas),
+      closed(clients, thinkMs, seconds),
+    ),
     exact: { ...exact, ...Object.fromEntries(utilisation) },
   };
 }

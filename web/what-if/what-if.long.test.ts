@@ -12,7 +12,7 @@ import { tandemHere } from "../../cli/tandem-here.test-support.ts";
 import type { ResultsDocument } from "../../core/results.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
-import { whatIfAsset } from "../../library/what-if.ts";
+import { whatIfAsset } from "../../library/report.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");

@@ -7,7 +7,6 @@ const DEADLINE = { policy: "join-deadline", share: 0.9 };
 
 const ensembles: Claim = {
   name: "clipper-ensembles",
-  presets: [],
   claim:
     "an ensemble that answers at its deadline without stragglers keeps its tail within the goal, at a small loss of accuracy",
   source: "Crankshaw et al., Clipper, NSDI 2017, section 5.2",
@@ -42,27 +41,21 @@ const ensembles: Claim = {
   },
   metrics: ["latencyP99Ms", "accuracyMean", "confidenceMean", "unsureRatio"],
   figures: (runs) => [
-    {
-      about: "p99 with the deadline over that of waiting for all",
-      value: runs.ratio("deadline", "all votes", "latencyP99Ms"),
-      unit: "×",
-    },
-    { about: "p99 with it", value: runs.mean("deadline", "latencyP99Ms"), unit: " ms" },
-    {
-      about: "accuracy that it costs",
-      value: runs.difference("all votes", "deadline", "accuracyMean", 100),
-      unit: " points",
-    },
-    {
-      about: "accuracy of Exp4's votes over Exp3's choice of one",
-      value: runs.difference("all votes", "one variant", "accuracyMean", 100),
-      unit: " points",
-    },
-    {
-      about: "over equal votes",
-      value: runs.difference("all votes", "equal votes", "accuracyMean", 100),
-      unit: " points",
-    },
+    runs.ratio(
+      "p99 with the deadline over that of waiting for all",
+      "deadline",
+      "all votes",
+      "latencyP99Ms",
+    ),
+    runs.mean("p99 with it", " ms", "deadline", "latencyP99Ms"),
+    runs.points("accuracy that it costs", "all votes", "deadline", "accuracyMean"),
+    runs.points(
+      "accuracy of Exp4's votes over Exp3's choice of one",
+      "all votes",
+      "one variant",
+      "accuracyMean",
+    ),
+    runs.points("over equal votes", "all votes", "equal votes", "accuracyMean"),
   ],
   difference:
     "None for the tail. Exp4 is made to lose little against the best single variant: its weight ends there, so that its votes hardly beat one choice, and lose to equal ones where variants err apart. How far they do is our assumption; real models decide it.",

@@ -1,5 +1,6 @@
 /** Systems that batch for a latency goal: Clipper, GrandSLAm, Triton, Clockwork, SHEPHERD and Nexus. */
-import { type Claim, linear, ratioOf } from "../claim.ts";
+import { sumOf } from "../../../core/statistics/estimate.ts";
+import { type Claim, linear, ratioOf, schedulers } from "../claim.ts";
 import type { Sections } from "../field.ts";
 
 const greedy = (maxBatch: number): Sections => ({
@@ -18,7 +19,6 @@ const FLAT = linear(0.03, 0.9, 1000);
 
 const clipper: Claim = {
   name: "clipper",
-  presets: ["clipper"],
   claim: "adaptive batches serve 26 times as much as none for a linear SVM, with a goal of 20 ms",
   source: "Crankshaw et al., Clipper, NSDI 2017; section not verified",
   rebuilt:
@@ -34,11 +34,14 @@ const clipper: Claim = {
   ),
   metrics: ["makespanMs"],
   figures: (runs) =>
-    ["flat", "steep"].map((name) => ({
-      about: `throughput over that without batches, ${name} profile`,
-      value: runs.ratio(`fifo/${name}`, `clipper/${name}`, "makespanMs"),
-      unit: "×",
-    })),
+    ["flat", "steep"].map((name) =>
+      runs.ratio(
+        `throughput over that without batches, ${name} profile`,
+        `fifo/${name}`,
+        `clipper/${name}`,
+        "makespanMs",
+      ),
+    ),
   difference:
     "The gain is the profile's: at the goal a batch of the flat one holds 636 jobs. AIMD's climb by one and its backing off cost some of it.",
 };
@@ -94,7 +97,6 @@ const FIXED = Object.keys(grandslamArms).filter((name) => name.includes("batches
 
 const grandslam: Claim = {
   name: "grandslam",
-  presets: ["grandslam"],
   claim: "up to three times the throughput at the same SLA, for microservices that pipelines share",
   source: "Kannan et al., GrandSLAm, EuroSys 2019, abstract (our version is reconstructed)",
   rebuilt:
@@ -124,7 +126,7 @@ const grandslam: Claim = {
         );
       const own = capacity("grandslam");
       const best = FIXED.map((arm) => ({ arm, capacity: capacity(arm) })).reduce((a, b) =>
-        sum(b.capacity) > sum(a.capacity) ? b : a,
+        sumOf(b.capacity) > sumOf(a.capacity) ? b : a,
       );
       const where = name === "shared" ? "shared task" : "six tasks";
       return [
@@ -140,11 +142,8 @@ const grandslam: Claim = {
     "Against no batches the gain is the paper's or more. Against batches of one well-chosen size it is small, and on the long pipeline it may be a loss.",
 };
 
-const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
-
 const triton: Claim = {
   name: "triton",
-  presets: ["triton"],
   claim:
     "dynamic batching raises throughput over one request at a time, by as much as the model's batches gain",
   source: "Triton Inference Server, user guide, Dynamic Batcher",
@@ -163,16 +162,8 @@ const triton: Claim = {
   ),
   metrics: ["throughputPerS", "latencyMeanMs"],
   figures: (runs) => [
-    {
-      about: "throughput over fifo's under overload",
-      value: runs.ratio("triton/560", "fifo/560", "throughputPerS"),
-      unit: "×",
-    },
-    {
-      about: "latency over fifo's at half load",
-      value: runs.ratio("triton/90", "fifo/90", "latencyMeanMs"),
-      unit: "×",
-    },
+    runs.ratio("throughput over fifo's under overload", "triton/560", "fifo/560", "throughputPerS"),
+    runs.ratio("latency over fifo's at half load", "triton/90", "fifo/90", "latencyMeanMs"),
   ],
   difference:
     "None: batches of 8 take 8.9 ms, so the most is 8 × 5.4 / 8.9 = 4.85; the load asked for 3.",
@@ -212,17 +203,13 @@ const sixModels = Object.fromEntries(
 
 const clockwork: Claim = {
   name: "clockwork",
-  presets: ["clockwork"],
   claim:
     "answers meet a goal of 100 ms in 99.9999% of cases; requests that cannot are refused early",
   source:
     "Gujarati et al., Clockwork, OSDI 2020; section not verified (MAF trace, about 4,000 models; unconfirmed figure)",
   rebuilt: "six models on two devices, bursts of six times the usual load",
   base: { ...onTwoDevices(sixModels, 100), workload: BURSTS },
-  arms: {
-    fifo: { scheduler: greedy(16) },
-    clockwork: { scheduler: "clockwork" },
-  },
+  arms: { fifo: { scheduler: greedy(16) }, ...schedulers("clockwork") },
   metrics: ["sloAttainmentRatio", "dropRatio", "latencyP99Ms"],
   figures: (runs) => [
     ...["clockwork", "fifo"].map((arm) => ({
@@ -230,11 +217,12 @@ const clockwork: Claim = {
       value: lateAnswers(runs.samples(arm, "sloAttainmentRatio"), runs.samples(arm, "dropRatio")),
       unit: "%",
     })),
-    {
-      about: "within the goal, of all requests, more than fifo",
-      value: runs.difference("clockwork", "fifo", "sloAttainmentRatio", 100),
-      unit: " points",
-    },
+    runs.points(
+      "within the goal, of all requests, more than fifo",
+      "clockwork",
+      "fifo",
+      "sloAttainmentRatio",
+    ),
   ],
   difference:
     "No answer is late, as claimed, because times here do not vary; the requests that are refused for it count against it in the field below.",
@@ -258,7 +246,6 @@ const TABLE: Readonly<Record<string, readonly [number, number]>> = {
 
 const shepherd: Claim = {
   name: "shepherd",
-  presets: ["shepherd"],
   claim: "goodput 4.6 times that of Clockwork and 7.1 times that of Nexus (18.1 in bursts)",
   source:
     "Zhang et al., SHEPHERD, NSDI 2023, abstract (18.1) and table 4 (models); section of 4.6 and 7.1 not verified",
@@ -285,17 +272,18 @@ const shepherd: Claim = {
   },
   arms: {
     fifo: { scheduler: greedy(128) },
-    ...Object.fromEntries(
-      ["shepherd", "clockwork", "nexus"].map((scheduler) => [scheduler, { scheduler }]),
-    ),
+    ...schedulers("shepherd", "clockwork", "nexus"),
   },
   metrics: ["goodputPerS"],
   figures: (runs) =>
-    ["clockwork", "nexus", "fifo"].map((other) => ({
-      about: `goodput over that of ${other}${other === "fifo" ? " with batches" : ""}`,
-      value: runs.ratio("shepherd", other, "goodputPerS"),
-      unit: "×",
-    })),
+    ["clockwork", "nexus", "fifo"].map((other) =>
+      runs.ratio(
+        `goodput over that of ${other}${other === "fifo" ? " with batches" : ""}`,
+        "shepherd",
+        other,
+        "goodputPerS",
+      ),
+    ),
   difference:
     "Ahead of both, as claimed, by less; and the paper has Nexus behind Clockwork. Ours has 2 devices for its 12, synthetic bursts for its 46,000 streams, and a Nexus that knows its rates after 10 s.",
 };
@@ -306,7 +294,6 @@ const FOUR = Object.fromEntries(
 
 const nexus: Claim = {
   name: "nexus",
-  presets: ["nexus"],
   claim: "1.8 to 12.7 times the rate of other systems with 99% of requests within the goal",
   source: "Shen et al., Nexus, SOSP 2019, abstract",
   rebuilt:
@@ -332,20 +319,14 @@ const nexus: Claim = {
   },
   arms: {
     fifo: { scheduler: greedy(64) },
-    ...Object.fromEntries(["nexus", "clipper"].map((scheduler) => [scheduler, { scheduler }])),
+    ...schedulers("nexus", "clipper"),
   },
   metrics: ["goodputPerS", "sloAttainmentRatio"],
   figures: (runs) => [
-    {
-      about: "goodput over that of fifo with batches",
-      value: runs.ratio("nexus", "fifo", "goodputPerS"),
-      unit: "×",
-    },
-    ...["nexus", "clipper"].map((arm) => ({
-      about: `within the goal, ${arm}`,
-      value: runs.mean(arm, "sloAttainmentRatio", 100),
-      unit: "%",
-    })),
+    runs.ratio("goodput over that of fifo with batches", "nexus", "fifo", "goodputPerS"),
+    ...["nexus", "clipper"].map((arm) =>
+      runs.percent(`within the goal, ${arm}`, arm, "sloAttainmentRatio"),
+    ),
   ],
   difference:
     "Within the paper's range. The others let batches of all models slow each other down on a device; Nexus runs them in turn.",

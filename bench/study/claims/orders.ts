@@ -1,5 +1,5 @@
 /** Orders and routes of queueing theory, and the two schedulers of the project's first report. */
-import { type Claim, fixed } from "../claim.ts";
+import { type Claim, fixed, schedulers } from "../claim.ts";
 import type { Sections } from "../field.ts";
 
 const server = { serve: { model: "server" } };
@@ -35,20 +35,13 @@ const EXACT = sizedWaitsMs();
 
 const sjf: Claim = {
   name: "sjf",
-  presets: ["sjf"],
   claim: `shortest first makes the mean wait of this M/G/1 ${(EXACT.shortest / EXACT.fifo).toFixed(3)} of that of fifo`,
   source: "Cobham, Operations Research 2(1), 1954; Pollaczek and Khinchine",
   rebuilt: "one server at load 0.77, inputs of sizes 20, 60, 60 and 300",
   base: sized,
-  arms: { fifo: { scheduler: "fifo" }, sjf: { scheduler: "sjf" } },
+  arms: schedulers("fifo", "sjf"),
   metrics: ["queueWaitMeanMs"],
-  figures: (runs) => [
-    {
-      about: "wait of sjf over fifo's",
-      value: runs.ratio("sjf", "fifo", "queueWaitMeanMs"),
-      unit: "×",
-    },
-  ],
+  figures: (runs) => [runs.ratio("wait of sjf over fifo's", "sjf", "fifo", "queueWaitMeanMs")],
   difference: "None beyond chance: the case is exact.",
 };
 
@@ -60,24 +53,15 @@ const chain: Sections = {
 
 const srpt: Claim = {
   name: "srpt",
-  presets: ["srpt"],
   claim: "least remaining work first has the least mean latency of all orders on one server",
   source: "Schrage, Operations Research 16(3), 1968",
   rebuilt: "two such servers in a chain; a running job is not interrupted",
   base: chain,
-  arms: {
-    fifo: { scheduler: "fifo" },
-    sjf: { scheduler: "sjf" },
-    srpt: { scheduler: "srpt" },
-  },
+  arms: schedulers("fifo", "sjf", "srpt"),
   metrics: ["latencyMeanMs"],
   figures: (runs) => [
-    {
-      about: "latency of srpt over fifo's",
-      value: runs.ratio("srpt", "fifo", "latencyMeanMs"),
-      unit: "×",
-    },
-    { about: "over sjf's", value: runs.ratio("srpt", "sjf", "latencyMeanMs"), unit: "×" },
+    runs.ratio("latency of srpt over fifo's", "srpt", "fifo", "latencyMeanMs"),
+    runs.ratio("over sjf's", "srpt", "sjf", "latencyMeanMs"),
   ],
   difference:
     "The theorem is for one server that may be interrupted. In a chain of equal stages the remaining work orders as the own size does, so it has no lead over sjf.",
@@ -85,7 +69,6 @@ const srpt: Claim = {
 
 const leastSlack: Claim = {
   name: "least-slack",
-  presets: ["least-slack"],
   claim: "least slack meets every set of deadlines that some order on one server meets",
   source: "Mok, PhD thesis, MIT, 1983",
   rebuilt:
@@ -102,18 +85,17 @@ const leastSlack: Claim = {
     cluster: { replicas: { a: 1, b: 20 } },
     workload: { arrivals: "poisson", ratePerS: 90, requests: 8000 },
   },
-  arms: {
-    fifo: { scheduler: "fifo" },
-    edf: { scheduler: "edf" },
-    slack: { scheduler: "least-slack" },
-  },
+  arms: schedulers("fifo", "edf", "least-slack"),
   metrics: ["sloAttainmentRatio"],
   figures: (runs) =>
-    ["edf", "fifo"].map((other) => ({
-      about: `within the goal, more than ${other}`,
-      value: runs.difference("slack", other, "sloAttainmentRatio", 100),
-      unit: " points",
-    })),
+    ["edf", "fifo"].map((other) =>
+      runs.points(
+        `within the goal, more than ${other}`,
+        "least-slack",
+        other,
+        "sloAttainmentRatio",
+      ),
+    ),
   difference:
     "The theorem says nothing of overload, which a load of 0.9 has at times; the order still gains.",
 };
@@ -127,19 +109,19 @@ const wide = (replicas: number, ratePerS: number): Sections => ({
 
 const joinIdle: Claim = {
   name: "join-idle-queue",
-  presets: ["join-idle-queue"],
   claim: "30-fold less queueing overhead than power-of-two at medium to high load",
   source: "Lu et al., Performance Evaluation 68(11), 2011, abstract",
   rebuilt: "100 exponential servers at load 0.9, one dispatcher",
   base: wide(100, 9000),
-  arms: { two: { scheduler: "power-of-two" }, jiq: { scheduler: "join-idle-queue" } },
+  arms: schedulers("power-of-two", "join-idle-queue"),
   metrics: ["queueWaitMeanMs"],
   figures: (runs) => [
-    {
-      about: "wait of power-of-two over join-idle-queue's",
-      value: runs.ratio("two", "jiq", "queueWaitMeanMs"),
-      unit: "×",
-    },
+    runs.ratio(
+      "wait of power-of-two over join-idle-queue's",
+      "power-of-two",
+      "join-idle-queue",
+      "queueWaitMeanMs",
+    ),
   ],
   difference:
     "The paper's figure is for servers without number and for dispatchers that do not know each other's servers; ours has one dispatcher and a hundred servers.",
@@ -147,29 +129,16 @@ const joinIdle: Claim = {
 
 const stealing: Claim = {
   name: "work-stealing",
-  presets: ["work-stealing"],
   claim:
     "queues that steal from each other serve as one queue does: no server idles while a job waits",
   source: "Blumofe and Leiserson, J. ACM 46(5), 1999 (the idea); M/M/n as the bound",
   rebuilt: "5 exponential servers at load 0.8, jobs in turn",
   base: wide(5, 400),
-  arms: {
-    fifo: { scheduler: "fifo" },
-    turns: { scheduler: "round-robin" },
-    stealing: { scheduler: "work-stealing" },
-  },
+  arms: schedulers("fifo", "round-robin", "work-stealing"),
   metrics: ["latencyMeanMs"],
   figures: (runs) => [
-    {
-      about: "latency over that of one queue",
-      value: runs.ratio("stealing", "fifo", "latencyMeanMs"),
-      unit: "×",
-    },
-    {
-      about: "of the same turns without stealing",
-      value: runs.ratio("turns", "fifo", "latencyMeanMs"),
-      unit: "×",
-    },
+    runs.ratio("latency over that of one queue", "work-stealing", "fifo", "latencyMeanMs"),
+    runs.ratio("of the same turns without stealing", "round-robin", "fifo", "latencyMeanMs"),
   ],
   difference: "None beyond chance.",
 };
@@ -184,21 +153,16 @@ const twoSpeeds: Sections = {
 
 const weightedTurns: Claim = {
   name: "weighted-round-robin",
-  presets: ["weighted-round-robin"],
   claim: "turns in proportion to speed keep unequal servers stable up to their whole capacity",
   source: "nginx, smooth weighted round robin",
   rebuilt: "one server four times as fast as the other, at 0.6 of the capacity of both",
   base: twoSpeeds,
-  arms: {
-    turns: { scheduler: "round-robin" },
-    weighted: { scheduler: "weighted-round-robin" },
-    work: { scheduler: "least-expected-work" },
-  },
+  arms: schedulers("round-robin", "weighted-round-robin", "least-expected-work"),
   metrics: ["latencyMeanMs"],
   figures: (runs) => [
-    { about: "latency with weights", value: runs.mean("weighted", "latencyMeanMs"), unit: " ms" },
-    { about: "without (unstable)", value: runs.mean("turns", "latencyMeanMs"), unit: " ms" },
-    { about: "by least expected work", value: runs.mean("work", "latencyMeanMs"), unit: " ms" },
+    runs.mean("latency with weights", " ms", "weighted-round-robin", "latencyMeanMs"),
+    runs.mean("without (unstable)", " ms", "round-robin", "latencyMeanMs"),
+    runs.mean("by least expected work", " ms", "least-expected-work", "latencyMeanMs"),
   ],
   difference: "As claimed; it looks at no queue, so a rule that does is better.",
 };
@@ -215,7 +179,6 @@ const overloaded: Sections = {
 
 const fair: Claim = {
   name: "weighted-fair",
-  presets: ["weighted-fair"],
   claim:
     "a flow of weight 3 beside one of weight 1 gets 75% of a saturated server, whatever either sends",
   source: "Demers, Keshav and Shenker, SIGCOMM 1989; Parekh and Gallager, IEEE/ACM ToN 1(3), 1993",
@@ -258,22 +221,18 @@ const held: Sections = {
 
 const seedQueue: Claim = {
   name: "seed-idle-queue",
-  presets: ["seed-idle-queue"],
   claim: "50 requests at once take 9.29 s with 25 instances of each task",
   source: "the project's first report, 2020, table 5.1",
   rebuilt: "the same burst; a request holds a detector and a reader, 4.62 s in all",
   base: held,
-  arms: { seed: { scheduler: "seed-idle-queue" } },
+  arms: schedulers("seed-idle-queue"),
   metrics: ["makespanMs"],
-  figures: (runs) => [
-    { about: "time for all", value: runs.mean("seed", "makespanMs", 1e-3), unit: " s" },
-  ],
+  figures: (runs) => [runs.mean("time for all", " s", "seed-idle-queue", "makespanMs", 1e-3)],
   difference: "Half a percent less: the report's run had messages and threads between the models.",
 };
 
 const seedBatches: Claim = {
   name: "seed-batching",
-  presets: ["seed-batching"],
   claim: "batches of up to 3 raise throughput; a tick of one second decides when they start",
   source: "the project's first report, 2020 (its code; it has no table for this scheduler)",
   rebuilt:
@@ -297,16 +256,13 @@ const seedBatches: Claim = {
   ),
   metrics: ["latencyMeanMs", "throughputPerS"],
   figures: (runs) => [
-    {
-      about: "throughput over fifo's under overload",
-      value: runs.ratio("seed-batching/75", "fifo/75", "throughputPerS"),
-      unit: "×",
-    },
-    {
-      about: "latency over fifo's at half load",
-      value: runs.ratio("seed-batching/25", "fifo/25", "latencyMeanMs"),
-      unit: "×",
-    },
+    runs.ratio(
+      "throughput over fifo's under overload",
+      "seed-batching/75",
+      "fifo/75",
+      "throughputPerS",
+    ),
+    runs.ratio("latency over fifo's at half load", "seed-batching/25", "fifo/25", "latencyMeanMs"),
   ],
   difference: "It does raise throughput, but jobs wait for the tick at light load too.",
 };

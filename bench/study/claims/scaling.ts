@@ -33,7 +33,6 @@ const PEAK_PER_S = 180 + (4 * Math.sqrt(180 * 0.5)) / 0.5;
 
 const inferline: Claim = {
   name: "inferline",
-  presets: ["inferline"],
   claim:
     "7.6 times cheaper than coarse-grained provisioning for the peak; 34.5 times fewer misses than for the mean",
   source: "Crankshaw et al., InferLine, SoCC 2020, abstract (figures); section not verified",
@@ -63,21 +62,9 @@ const inferline: Claim = {
   },
   metrics: ["costPerHour", "sloAttainmentRatio"],
   figures: (runs) => [
-    {
-      about: "cost for the peak over the tuner's",
-      value: runs.ratio("peak", "tuned", "costPerHour"),
-      unit: "×",
-    },
-    {
-      about: "misses for the mean over the tuner's",
-      value: runs.missRatio("mean", "tuned"),
-      unit: "×",
-    },
-    {
-      about: "within the goal, tuner",
-      value: runs.mean("tuned", "sloAttainmentRatio", 100),
-      unit: "%",
-    },
+    runs.ratio("cost for the peak over the tuner's", "peak", "tuned", "costPerHour"),
+    runs.missRatio("misses for the mean over the tuner's", "mean", "tuned"),
+    runs.percent("within the goal, tuner", "tuned", "sloAttainmentRatio"),
   ],
   difference:
     "The same order. The gain in cost is that of the peak over the mean: the paper's traces have higher peaks for shorter times, and its baseline one unit for a pipeline of more tasks.",
@@ -93,7 +80,6 @@ const steady = (scheduler: unknown, meanMs: number, ratePerS: number): Sections 
 
 const hpa: Claim = {
   name: "kubernetes-hpa",
-  presets: ["kubernetes-hpa"],
   claim: "replicas = ⌈current × utilisation / target⌉, kept at the highest recommendation of 300 s",
   source: "Kubernetes documentation, Horizontal Pod Autoscaling, algorithm details",
   rebuilt:
@@ -121,7 +107,6 @@ const hpa: Claim = {
 
 const rayServe: Claim = {
   name: "ray-serve",
-  presets: ["ray-serve"],
   claim: "replicas = ongoing requests / target (2), two choices of a replica, at most 5 at each",
   source: "Ray Serve documentation, autoscaling guide (Ray 2.51)",
   rebuilt: "a load of 7 replicas of 500 ms: an ongoing request is one that runs or waits",
@@ -140,17 +125,9 @@ const rayServe: Claim = {
       value: runs.of("one").tasks.serve.replicasMean,
       unit: "",
     },
-    {
-      about: "mean ongoing requests, target 1",
-      value: runs.mean("one", "inSystemMean"),
-      unit: "",
-    },
+    runs.mean("mean ongoing requests, target 1", "", "one", "inSystemMean"),
     { about: "mean replicas, target 2", value: runs.of("ray").tasks.serve.replicasMean, unit: "" },
-    {
-      about: "latency over that of 40 replicas, target 2",
-      value: runs.ratio("ray", "fifo", "latencyMeanMs"),
-      unit: "×",
-    },
+    runs.ratio("latency over that of 40 replicas, target 2", "ray", "fifo", "latencyMeanMs"),
   ],
   difference:
     "As documented with a target of 1. The default of 2 is for replicas that serve two requests at once: where one serves one, half of the needed replicas is the target, so that jobs pile up, all replicas are ordered, and go 600 s later, again and again.",
@@ -188,7 +165,6 @@ const FIXED = {
 
 const infaas: Claim = {
   name: "infaas",
-  presets: ["infaas"],
   claim:
     "1.3 times the throughput, 1.6 times fewer violations, 8.5 times cheaper on average than one chosen variant",
   source: "Romero et al., INFaaS, ATC 2021, abstract",
@@ -198,22 +174,10 @@ const infaas: Claim = {
   arms: { infaas: { cluster: detect(250).cluster, scheduler: "infaas" }, ...FIXED },
   metrics: ["sloAttainmentRatio", "goodputPerS", "accuracyMean", "costPerHour"],
   figures: (runs) => [
-    {
-      about: "goodput over that of the large variant alone",
-      value: runs.ratio("infaas", "large", "goodputPerS"),
-      unit: "×",
-    },
-    {
-      about: "violations of the large one over its own",
-      value: runs.missRatio("large", "infaas"),
-      unit: "×",
-    },
-    { about: "mean accuracy", value: runs.mean("infaas", "accuracyMean"), unit: "" },
-    {
-      about: "cost per hour (4 for all devices)",
-      value: runs.mean("infaas", "costPerHour"),
-      unit: "",
-    },
+    runs.ratio("goodput over that of the large variant alone", "infaas", "large", "goodputPerS"),
+    runs.missRatio("violations of the large one over its own", "large", "infaas"),
+    runs.mean("mean accuracy", "", "infaas", "accuracyMean"),
+    runs.mean("cost per hour (4 for all devices)", "", "infaas", "costPerHour"),
   ],
   difference:
     "Against a large variant that cannot keep up the gain is larger than the paper's mean. The cost does not fall: this load needs all four devices, and the paper's savings are against dedicated instances.",
@@ -221,7 +185,6 @@ const infaas: Claim = {
 
 const proteus: Claim = {
   name: "proteus",
-  presets: ["proteus"],
   claim:
     "2 to 10 times fewer late requests and up to 3 times less loss of accuracy than the baselines",
   source: "Ahmad et al., Proteus, ASPLOS 2024, abstract",
@@ -230,11 +193,13 @@ const proteus: Claim = {
   arms: { proteus: { cluster: detect(250).cluster, scheduler: "proteus" }, ...FIXED },
   metrics: ["sloAttainmentRatio", "accuracyMean"],
   figures: (runs) => [
-    ...["proteus", "large"].map((arm) => ({
-      about: `within the goal, ${arm === "large" ? "the large variant alone" : "Proteus"}`,
-      value: runs.mean(arm, "sloAttainmentRatio", 100),
-      unit: "%",
-    })),
+    ...["proteus", "large"].map((arm) =>
+      runs.percent(
+        `within the goal, ${arm === "large" ? "the large variant alone" : "Proteus"}`,
+        arm,
+        "sloAttainmentRatio",
+      ),
+    ),
     {
       about: "loss of accuracy of the small variant alone over its own",
       value: ratioOf(
@@ -257,7 +222,6 @@ const names = ["first@small", "first@large", "second@small", "second@large"];
 
 const loki: Claim = {
   name: "loki",
-  presets: ["loki"],
   claim:
     "accuracy scaling serves more than 2.7 times the load that hardware scaling alone does on the same cluster",
   source: "Ahmad et al., Loki, HPDC 2024, abstract",

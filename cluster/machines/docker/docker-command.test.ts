@@ -1,15 +1,15 @@
 /** Command lines for Docker, without a daemon. */
 import { describe, expect, test } from "vitest";
-import { readInventory, replicaPlaces } from "../../../core/inventory/read-inventory.ts";
+import { coresIn, readInventory, replicaPlaces } from "../../../core/inventory/read-inventory.ts";
 import { twoTasks } from "../../deployment.test-support.ts";
-import { coresIn, dockerWords, runWords, workerImage } from "./docker-command.ts";
+import { dockerWords, runWords, workerImage } from "./docker-command.ts";
 import { DOCKER } from "./docker-kind.ts";
 
 const CONTAINER = {
   ...{ name: "tandem-1-worker-1-1", deployment: "id-1", image: "tandem-worker:1", network: "host" },
-  ...{ nodeVersion: "22.1.0", publish: "127.0.0.1:", cores: undefined, memoryMb: undefined },
-  worker: { name: "worker-1", slot: {} },
-  mounts: {},
+  ...{ nodeVersion: "22.1.0", nodeOptions: [], publish: undefined },
+  ...{ cores: undefined, memoryMb: undefined, mounts: {}, program: "worker" as const },
+  process: { name: "worker-1", slot: {} },
 };
 
 /** The words before the image. */
@@ -36,8 +36,8 @@ describe("a worker's container", () => {
 
   test("has the cores, memory and GPU of its slot, and no more", () => {
     expect(optionsOf({})).not.toMatch(/--cpus|--memory|--gpus|--publish|--volume/);
-    const worker = { name: "worker-1", slot: { gpu: "GPU-1a" } };
-    const words = optionsOf({ worker, cores: "0-2,5", memoryMb: 800, mounts: { "/a": "/b" } });
+    const process = { name: "worker-1", slot: { gpu: "GPU-1a" } };
+    const words = optionsOf({ process, cores: "0-2,5", memoryMb: 800, mounts: { "/a": "/b" } });
     expect(words).toContain("--cpuset-cpus 0-2,5 --cpus 4 --memory 800m --gpus device=GPU-1a");
     expect(words).toContain("--volume /b:/a:ro");
     expect(coresIn("0-2,5")).toEqual([0, 1, 2, 5]);

@@ -1,4 +1,5 @@
 /** Command lines of the Docker client: one container for each worker, found again by its labels. */
+import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import type { RemoteWorker } from "../machine.ts";
@@ -11,7 +12,12 @@ const DEPLOYMENT = "tandem.deployment";
 export const CONTAINER_PATHS = { folder: "/scenario", store: "/models/models" } as const;
 /** The worker's port where it does not share the machine's network. */
 export const CONTAINER_PORT = 9000;
-const WORKER = "/app/dist/cluster/worker/main.js";
+/** Programs in an image. */
+export const PROGRAMS = {
+  worker: "/app/dist/cluster/worker/main.js",
+  gateway: "/app/dist/cluster/gateway/main.js",
+  forward: "/app/dist/cluster/machines/forward.js",
+} as const;
 
 /** `docker`, for the daemon of a machine; without a name of its own, the environment's. */
 export function dockerWords({ docker }: DockerMachineDocument): readonly string[] {
@@ -32,17 +38,20 @@ export function workerImage(image: string, version: string): string {
   return /[:@][^/]*$/.test(image) ? image : `${image}-worker:${version}`;
 }
 
-export interface WorkerContainer {
+export interface ProcessContainer {
   readonly name: string;
   readonly deployment: string;
-  readonly worker: RemoteWorker;
+  readonly program: "worker" | "gateway";
+  /** The gateway's slot is empty. */
+  readonly process: RemoteWorker;
   readonly image: string;
-  /** Version of the image's Node. */
+  /** Version of the image's Node, and options for it besides ours. */
   readonly nodeVersion: string;
+  readonly nodeOptions: readonly string[];
   /** Of `docker run --network`. */
   readonly network: string;
-  /** Address and port (empty: any) where the machine has the worker's port, unless they share a network. */
-  readonly publish: string;
+  /** Address and port (empty: any) where the machine has the worker's port; undefined: nowhere. */
+  readonly publish: string | undefined;
   readonly cores: string | undefined;
   readonly memoryMb: number | undefined;
   /** Folders of this machine by their place in the container. */
@@ -50,26 +59,25 @@ export interface WorkerContainer {
 }
 
 /** The container ends with its standard input, and is removed when it ends. */
-export function runWords({ worker, cores, ...container }: WorkerContainer): readonly string[] {
-  const { gpu } = worker.slot;
+export function runWords(container: ProcessContainer): readonly string[] {
+  const { process, cores, publish, memoryMb, mounts, deployment } = container;
+  const nodeOptions = [...nodeFlags(container.nodeVersion), ...container.nodeOptions];
+  const { gpu } = process.slot;
   return [
     ...["run", "--rm", "--interactive", "--init", "--pull", "never", "--name", container.name],
-    ...["--label", `${DEPLOYMENT}=${container.deployment}`],
-    ...["--label", `tandem.worker=${worker.name}`, "--network", container.network],
-    ...(container.network === "host"
-      ? []
-      : ["--publish", `${container.publish}:${CONTAINER_PORT}`]),
+    ...["--label", `${DEPLOYMENT}=${deployment}`, "--label", `tandem.process=${process.name}`],
+    ...["--network", container.network],
+    ...(publish === undefined ? [] : ["--publish", `${publish}:${CONTAINER_PORT}`]),
     ...["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges:true", "--no-healthcheck"],
     ...(cores === undefined
       ? []
       : ["--cpuset-cpus", cores, "--cpus", String(coresIn(cores).length)]),
-    ...(container.memoryMb === undefined ? [] : ["--memory", `${container.memoryMb}m`]),
+    ...(memoryMb === undefined ? [] : ["--memory", `${memoryMb}m`]),
     ...(gpu === undefined ? [] : ["--gpus", `device=${gpu}`]),
-    ...Object.entries(container.mounts).flatMap(([to, from]) => ["--volume", `${from}:${to}:ro`]),
-    ...["--entrypoint", "node", container.image],
-    ...[...nodeFlags(container.nodeVersion), WORKER],
-    ...["--stdio", `--deployment=${container.deployment}`],
+    ...Object.entries(mounts).flatMap(([to, from]) => ["--volume", `${from}:${to}:ro`]),
+    ...["--entrypoint", "node", container.image, ...nodeOptions],
+    ...[PROGRAMS[container.program], "--stdio", `--deployment=${deployment}`],
   ];
 }
 
@@ -77,12 +85,4 @@ export function runWords({ worker, cores, ...container }: WorkerContainer): read
 export function listWords(deployment: string): readonly string[] {
   const filter = ["--filter", `label=${DEPLOYMENT}=${deployment}`];
   return ["ps", "--all", ...filter, "--format", "{{.Names}}"];
-}
-
-/** The numbers in a set such as `0-2,5`. */
-export function coresIn(cores: string): readonly number[] {
-  return cores.split(",").flatMap((part) => {
-    const [first, last = first] = part.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
 }

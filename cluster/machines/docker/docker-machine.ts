@@ -1,15 +1,17 @@
 /** A machine of kind `docker`: checks daemon, image, cores and GPUs, and names and finds containers. */
 import { dirname, resolve } from "node:path";
 import { Fault } from "../../../core/fault.ts";
+import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { Machine, ModelFiles, RemoteWorker } from "../machine.ts";
+import type { GatewayProgram, Machine, ModelFiles, RemoteWorker } from "../machine.ts";
 import {
   CONTAINER_PATHS,
   CONTAINER_PORT,
-  coresIn,
   type DockerInventory,
   dockerWords,
+  PROGRAMS,
+  type ProcessContainer,
   runWords,
   workerImage,
 } from "./docker-command.ts";
@@ -46,6 +48,8 @@ function mountsOf({ folder, store }: ModelFiles): Readonly<Record<string, string
     ...(store === null ? {} : { [CONTAINER_PATHS.store]: dirname(store) }),
   };
 }
+
+const GATEWAY: RemoteWorker = { name: "gateway", slot: {} };
 
 export class DockerMachine implements Machine {
   readonly name: string;
@@ -92,18 +96,39 @@ export class DockerMachine implements Machine {
   }
 
   command(worker: RemoteWorker): readonly string[] {
-    const { deployment, inventory, models } = this.#options;
-    // A name is free again only once its container is removed, which takes a moment.
-    const name = `tandem-${deployment.slice(0, 8)}-${worker.name}-${++this.#starts}`;
-    this.#containers.set(worker.name, name);
+    const { models } = this.#options;
     const { cores, memoryMb } = this.#own;
-    const words = runWords({
-      ...{ name, deployment, worker, memoryMb, image: this.#image },
-      nodeVersion: this.#known.nodeVersion,
-      network: inventory.network,
-      publish: `${this.#address}:${this.#ports.get(worker.name) ?? ""}`,
-      cores: worker.slot.cores ?? cores,
+    const published = `${this.#address}:${this.#ports.get(worker.name) ?? ""}`;
+    return this.#run(worker, {
+      ...{ program: "worker", nodeOptions: [], memoryMb, cores: worker.slot.cores ?? cores },
+      publish: this.#sharesNetwork ? undefined : published,
       mounts: models === null ? {} : mountsOf(models),
+    });
+  }
+
+  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
+    if (program === "forward") {
+      const container = this.#containers.get(GATEWAY.name) ?? "";
+      return [...this.#host.docker, "exec", "--interactive", container, "node", PROGRAMS.forward];
+    }
+    const anywhere = { memoryMb: undefined, cores: undefined, publish: undefined, mounts: {} };
+    return this.#run(GATEWAY, { program, nodeOptions, ...anywhere });
+  }
+
+  #run(
+    process: RemoteWorker,
+    settings: Pick<
+      ProcessContainer,
+      "program" | "nodeOptions" | "cores" | "memoryMb" | "publish" | "mounts"
+    >,
+  ): readonly string[] {
+    const { deployment, inventory } = this.#options;
+    // A name is free again only once its container is removed, which takes a moment.
+    const name = `tandem-${deployment.slice(0, 8)}-${process.name}-${++this.#starts}`;
+    this.#containers.set(process.name, name);
+    const words = runWords({
+      ...{ ...settings, name, deployment, process, image: this.#image, network: inventory.network },
+      nodeVersion: this.#known.nodeVersion,
     });
     return [...this.#host.docker, ...words];
   }

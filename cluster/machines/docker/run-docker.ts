@@ -1,7 +1,7 @@
 /** Runs one command of the Docker client and explains its failures. */
-import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Fault } from "../../../core/fault.ts";
+import type { Fault } from "../../../core/fault.ts";
+import { type KnownFailure, runTool, toolFault } from "../run-tool.ts";
 
 export interface DockerHost {
   /** The inventory's name of the machine. */
@@ -10,12 +10,12 @@ export interface DockerHost {
   readonly docker: readonly string[];
 }
 
+const MISSING = "install a Docker client, e.g. docker.io";
 const TIMEOUT_MS = 60_000;
 const REMOVAL_MS = 10_000;
 const TRY_MS = 50;
 
-/** What Docker says, by a part of its words, and the next step. */
-const KNOWN_FAILURES: readonly (readonly [RegExp, string, string])[] = [
+const KNOWN_FAILURES: readonly KnownFailure[] = [
   [
     /permission denied.*docker.*sock/i,
     "this user may not use its Docker daemon",
@@ -33,40 +33,18 @@ const KNOWN_FAILURES: readonly (readonly [RegExp, string, string])[] = [
   ],
 ];
 
-/** Its standard output. Rejects with Fault("cluster-failure") that names the machine and the next step. */
+/** Its standard output. Rejects with a Fault that names the machine and the next step. */
 export async function runDocker(
   { name, docker }: DockerHost,
   words: readonly string[],
   signal?: AbortSignal,
 ): Promise<string> {
-  const [program, ...rest] = [...docker, ...words];
-  const child = spawn(program, rest, {
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: TIMEOUT_MS,
-    ...(signal === undefined ? {} : { signal }),
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("close", resolve);
-    child.once("error", (cause: NodeJS.ErrnoException) => {
-      if (cause.name === "AbortError") reject(new Fault("interrupted", "interrupted", { cause }));
-      const hint = cause.code === "ENOENT" ? "install a Docker client, e.g. docker.io" : "";
-      const message = `${name}: cannot run docker: ${cause.message}`;
-      reject(new Fault("cluster-failure", message, { hint, cause }));
-    });
-  });
+  const options = { missing: MISSING, timeoutMs: TIMEOUT_MS, signal };
+  const { stdout, stderr, code } = await runTool([...docker, ...words], options);
   if (code === 0) return stdout;
-  const last = stderr.trim().split("\n").at(-1) || "it did not answer in a minute";
-  const found = KNOWN_FAILURES.find(([pattern]) => pattern.test(stderr));
-  throw new Fault("cluster-failure", `${name}: ${found?.[1] ?? "Docker failed"}: ${last}`, {
-    hint: found?.[2] ?? `\`${docker.join(" ")} ${words[0]}\` must work`,
-  });
+  const said = stderr.trim() || "it did not answer in a minute";
+  const hint = `\`${docker.join(" ")} ${words[0]}\` must work`;
+  throw toolFault(name, said, KNOWN_FAILURES, ["Docker failed", hint]);
 }
 
 /**

@@ -1,8 +1,12 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { Fault } from "../../../core/fault.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory/slurm-words.ts";
+import { NEVER_GONE } from "../machine.ts";
+import { runTool } from "../run-tool.ts";
+
+export type SlurmInventory = InventoryOf<"slurm">;
 
 /** Equal machines that a node of the scenario needs. */
 export interface MachinesNeeded {
@@ -10,8 +14,8 @@ export interface MachinesNeeded {
   readonly node: string;
   /** Their numbers among those of the node. */
   readonly numbers: readonly number[];
-  /** Replicas on the one of them that has most. */
-  readonly replicas: number;
+  /** Replicas and gateway on the one of them that has most. */
+  readonly processes: number;
 }
 
 /** The machines of one node of the scenario. */
@@ -27,12 +31,14 @@ export interface AllocatedGroup {
 export interface Allocation {
   readonly job: string;
   readonly groups: ReadonlyMap<string, AllocatedGroup>;
+  /** Resolves when the job of this process ends unasked, with what happened. */
+  readonly gone: Promise<string>;
   /** Gives the machines back; every step ends. Nothing for a job that was there before. */
   close(): Promise<void>;
 }
 
 export interface AllocationOptions {
-  readonly inventory: InventoryOf<"slurm">;
+  readonly inventory: SlurmInventory;
   /** Of the job, so that it is found again. */
   readonly name: string;
   readonly needed: readonly MachinesNeeded[];
@@ -65,7 +71,7 @@ function hasAll({ groups }: Allocation, { inventory, needed }: AllocationOptions
   });
 }
 
-/** Says the job's variables, then waits for the end of its input: the job ends with this process. */
+/** Says the job's variables, then waits for the end of its input: the job ends with this process, and it with the job. */
 const HOLDER = "env | grep '^SLURM_JOB_'; echo granted; exec cat";
 
 /**
@@ -93,11 +99,27 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
   const { name, needed, onEvent, signal } = options;
   const parts = needed.map((one) => requestWords(options, one));
   const joined = parts.flatMap((words, i) => (i === 0 ? words : [":", ...words]));
-  const words = ["-c", WATCH, "sh", name, "salloc", ...joined, "sh", "-c", HOLDER];
+  const words = [
+    "-c",
+    WATCH,
+    "sh",
+    name,
+    "salloc",
+    "--kill-command=TERM",
+    ...joined,
+    "sh",
+    "-c",
+    HOLDER,
+  ];
   // A session of its own: the terminal's Ctrl-C is not for it.
   const holder = spawn("sh", words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
-  const close = (): Promise<void> => release(holder);
+  let closed = false;
+  const close = (): Promise<void> => {
+    closed = true;
+    return release(holder);
+  };
   const abandon = (): void => void close();
+  const ended = new Promise<void>((resolve) => holder.once("exit", () => resolve()));
   signal?.addEventListener("abort", abandon);
   try {
     const variables = await granted(holder, onEvent);
@@ -113,7 +135,8 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
       });
     }
     tell(job, groups, onEvent);
-    return { job, groups, close };
+    const gone = ended.then(() => (closed ? NEVER_GONE : `Slurm job ${job} has ended`));
+    return { job, groups, gone, close };
   } catch (error) {
     await close();
     throw error;
@@ -141,7 +164,7 @@ async function enclosing(
     groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
   }
   tell(job, groups, onEvent);
-  return { job, groups, close: async () => undefined };
+  return { job, groups, gone: NEVER_GONE, close: async () => undefined };
 }
 
 function numbered({ numbers }: MachinesNeeded, hosts: readonly string[]) {
@@ -179,10 +202,10 @@ function cpusOf(
   { inventory }: Pick<AllocationOptions, "inventory">,
   needed: MachinesNeeded,
 ): number {
-  return nodeOf(inventory, needed).cpus ?? needed.replicas;
+  return nodeOf(inventory, needed).cpus ?? needed.processes;
 }
 
-function nodeOf({ nodes = {} }: InventoryOf<"slurm">, { node }: MachinesNeeded) {
+function nodeOf({ nodes = {} }: SlurmInventory, { node }: MachinesNeeded) {
   return nodes[node] ?? {};
 }
 
@@ -227,19 +250,12 @@ async function release(holder: ChildProcess): Promise<void> {
 }
 
 async function hostsIn(list: string): Promise<readonly string[]> {
-  return (await slurmSays("scontrol", ["show", "hostnames", list])).trim().split(/\s+/);
+  return (await slurmSays(["scontrol", "show", "hostnames", list])).trim().split(/\s+/);
 }
 
 /** The output of a command of Slurm. Rejects with its complaint as a Fault. */
-export function slurmSays(program: string, words: readonly string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile(program, words, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else if (error.code === "ENOENT") {
-        reject(
-          new Fault("not-found", `cannot run ${program}`, { hint: SLURM_MISSING, cause: error }),
-        );
-      } else reject(slurmFault(program, stderr, Number(error.code)));
-    });
-  });
+export async function slurmSays(command: readonly string[]): Promise<string> {
+  const { stdout, stderr, code } = await runTool(command, { missing: SLURM_MISSING });
+  if (code === 0) return stdout;
+  throw slurmFault(command[0], stderr, code);
 }

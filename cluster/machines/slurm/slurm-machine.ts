@@ -1,10 +1,10 @@
-/** A machine of an allocation: each worker on it is a step. */
+/** A machine of an allocation: each process on it is a step. */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../../core/fault.ts";
 import { entryPoint, nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { Machine, ModelFiles, RemoteWorker } from "../machine.ts";
+import type { GatewayProgram, Machine, ModelFiles, RemoteWorker } from "../machine.ts";
 import { type AllocatedGroup, slurmSays } from "./allocation.ts";
 
 export interface SlurmMachineOptions {
@@ -17,6 +17,7 @@ export interface SlurmMachineOptions {
   readonly models: ModelFiles | null;
   /** GPUs that its workers choose from. */
   readonly gpus: number;
+  readonly hasGateway: boolean;
 }
 
 /** Takes its number and a command: leaves that one of the job's GPUs to the command. */
@@ -38,6 +39,14 @@ export class SlurmMachine implements Machine {
     return this.#options.host;
   }
 
+  get address(): string {
+    return this.#options.address;
+  }
+
+  get hasGateway(): boolean {
+    return this.#options.hasGateway;
+  }
+
   get processors(): number {
     return this.#options.group.cpus;
   }
@@ -52,23 +61,18 @@ export class SlurmMachine implements Machine {
 
   async prepare(): Promise<void> {
     const { models, gpus, host } = this.#options;
-    const store = models?.store ?? null;
-    const files = [process.execPath, workerFile(), ...(store === null ? [] : [store])];
-    const [program, ...words] = this.#step(["sh", "-c", PROBE, "sh", ...files]);
-    const said = await slurmSays(program, words);
+    const files = [process.execPath, fileOf("worker"), ...[models?.store ?? []].flat()];
+    const said = await slurmSays(this.#step("probe", ["sh", "-c", PROBE, "sh", ...files]));
     const missing = [...said.matchAll(/^missing (.*)$/gm)].map(([, file]) => file);
     if (missing.length > 0) {
       throw new Fault("cluster-failure", `${host} does not see ${missing.join(" and ")}`, {
         hint: "install Node.js and Tandem in a folder that all machines of the partition see",
       });
     }
-    const found =
-      /^gpus (.*)$/m
-        .exec(said)?.[1]
-        .split(",")
-        .filter((gpu) => gpu !== "") ?? [];
-    if (found.length >= gpus) return;
-    throw new Fault("cluster-failure", `${host} gave ${found.length} of the ${gpus} GPUs`, {
+    const [, list = ""] = /^gpus (.*)$/m.exec(said) ?? [];
+    const found = list === "" ? 0 : list.split(",").length;
+    if (found >= gpus) return;
+    throw new Fault("cluster-failure", `${host} gave ${found} of the ${gpus} GPUs`, {
       hint: "ask for them by `gres` of the node in the inventory, e.g. gpu:2",
     });
   }
@@ -78,17 +82,16 @@ export class SlurmMachine implements Machine {
   }
 
   command({ slot }: RemoteWorker): readonly string[] {
-    const { deployment } = this.#options;
-    const flags = nodeFlags(process.versions.node);
-    const worker = [
-      process.execPath,
-      ...flags,
-      workerFile(),
-      "--stdio",
-      `--deployment=${deployment}`,
-    ];
-    if (slot.gpu === undefined) return this.#step(worker);
-    return this.#step(["sh", "-c", CHOOSE_GPU, "sh", String(Number(slot.gpu) + 1), ...worker]);
+    const worker = this.#node("worker", []);
+    if (slot.gpu === undefined) return this.#step("worker", worker);
+    const choose = ["sh", "-c", CHOOSE_GPU, "sh", String(Number(slot.gpu) + 1)];
+    return this.#step("worker", [...choose, ...worker]);
+  }
+
+  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
+    // Slurm keeps output back until the end of its line; messages of the other programs are lines.
+    const options = program === "forward" ? ["--unbuffered"] : [];
+    return this.#step(program, this.#node(program, nodeOptions), options);
   }
 
   async reach({ name }: RemoteWorker, port: number): Promise<string> {
@@ -104,17 +107,29 @@ export class SlurmMachine implements Machine {
     this.#ports.clear();
   }
 
+  #node(program: keyof typeof ENTRIES, nodeOptions: readonly string[]): readonly string[] {
+    const flags = [...nodeFlags(process.versions.node), ...nodeOptions];
+    const end = ["--stdio", `--deployment=${this.#options.deployment}`];
+    return [process.execPath, ...flags, fileOf(program), ...end];
+  }
+
   /** A step that shares the machine's part of the allocation with the other steps. */
-  #step(words: readonly string[]): readonly string[] {
+  #step(
+    name: string,
+    words: readonly string[],
+    options: readonly string[] = [],
+  ): readonly string[] {
     const { host, group } = this.#options;
     return [
       ...["srun", ...group.options, "--overlap", "--nodes=1", "--ntasks=1", "--mem=0"],
-      ...[`--cpus-per-task=${group.cpus}`, `--nodelist=${host}`, "--job-name=tandem-worker"],
-      ...words,
+      ...[`--cpus-per-task=${group.cpus}`, `--nodelist=${host}`, `--job-name=tandem-${name}`],
+      ...[...options, ...words],
     ];
   }
 }
 
-function workerFile(): string {
-  return fileURLToPath(entryPoint("worker/main"));
+const ENTRIES = { worker: "worker/main", gateway: "gateway/main", forward: "machines/forward" };
+
+function fileOf(program: keyof typeof ENTRIES): string {
+  return fileURLToPath(entryPoint(ENTRIES[program]));
 }

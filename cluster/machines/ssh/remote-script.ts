@@ -81,14 +81,6 @@ export function factsOf(output: string): MachineFacts | null {
   };
 }
 
-/** Core numbers of a list such as `0-3,8`. */
-export function coresOf(list: string): readonly number[] {
-  return list.split(",").flatMap((range) => {
-    const [first, last = first] = range.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-}
-
 /**
  * For Node.js: compares the files of a folder with its manifest, and puts a folder that is whole in its place.
  * Arguments: the folder as sent (or empty: look only), its place, the manifest's name, its digest.

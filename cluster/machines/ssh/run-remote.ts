@@ -1,7 +1,12 @@
 /** Runs one command on a machine over SSH and collects its output. */
-import { spawn } from "node:child_process";
-import { dyingWithParent } from "../../../build/dying-with-parent.ts";
 import { Fault } from "../../../core/fault.ts";
+import {
+  type KnownFailure,
+  runTool,
+  type ToolOptions,
+  type ToolOutput,
+  toolFault,
+} from "../run-tool.ts";
 import { remoteCommand } from "./ssh-command.ts";
 
 export interface RemoteHost {
@@ -9,68 +14,33 @@ export interface RemoteHost {
   readonly name: string;
   /** As `ssh` takes it. */
   readonly host: string;
+  /** Hosts on the way, as of `ssh -J`; undefined: as the OpenSSH client is configured. */
+  readonly jump: string | undefined;
   /** `ssh` and its options. */
   readonly ssh: readonly string[];
 }
 
-interface RemoteOutput {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly code: number;
-}
-
 /** OpenSSH's exit code for its own failures. */
 const SSH_FAILED = 255;
-const MOST_OUTPUT = 1_000_000;
+const MISSING = "install an OpenSSH client, e.g. openssh-client";
 
 /**
- * Resolves with the command's end, whatever its code is. `feed` writes its standard input.
- * Rejects with Fault("cluster-failure") where SSH itself fails.
+ * Resolves with the command's end, whatever its code is. Rejects with Fault("cluster-failure") where SSH itself
+ * fails, and as `runTool` does.
  */
 export async function runRemote(
   remote: RemoteHost,
   words: readonly string[],
-  feed: string | ((input: NodeJS.WritableStream) => Promise<void>),
+  feed: ToolOptions["feed"],
   signal?: AbortSignal,
-): Promise<RemoteOutput> {
+): Promise<ToolOutput> {
   const command = remoteCommand(remote.ssh, remote.host, words);
-  const [program, ...rest] = [...dyingWithParent("KILL"), ...command];
-  const child = spawn(program, rest, {
-    stdio: ["pipe", "pipe", "pipe"],
-    detached: true,
-    ...(signal === undefined ? {} : { signal }),
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout = (stdout + text).slice(-MOST_OUTPUT);
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr = (stderr + text).slice(-MOST_OUTPUT);
-  });
-  // A command that ends early does not read all.
-  child.stdin.on("error", () => undefined);
-  const ended = new Promise<number>((resolve, reject) => {
-    child.once("error", (cause) => reject(notStarted(remote, cause)));
-    child.once("close", (code) => resolve(code ?? SSH_FAILED));
-  });
-  if (typeof feed === "string") child.stdin.end(feed);
-  else await Promise.race([feed(child.stdin), ended]);
-  const code = await ended;
-  if (code === SSH_FAILED) throw sshFault(remote, stderr);
-  return { stdout, stderr, code };
+  const output = await runTool(command, { missing: MISSING, feed, signal });
+  if (output.code === null || output.code === SSH_FAILED) throw sshFault(remote, output.stderr);
+  return output;
 }
 
-function notStarted({ name }: RemoteHost, cause: NodeJS.ErrnoException): Fault {
-  if (cause.name === "AbortError") return new Fault("interrupted", "interrupted", { cause });
-  const hint = cause.code === "ENOENT" ? "install an OpenSSH client, e.g. openssh-client" : "";
-  return new Fault("cluster-failure", `cannot run ssh to ${name}: ${cause.message}`, {
-    ...(hint === "" ? {} : { hint }),
-    cause,
-  });
-}
-
-/** What OpenSSH says, by a part of its words, and the next step. */
-const KNOWN_FAILURES: readonly (readonly [RegExp, string, string])[] = [
+const KNOWN_FAILURES: readonly KnownFailure[] = [
   [
     /Permission denied/,
     "it refuses our key",
@@ -98,11 +68,18 @@ const KNOWN_FAILURES: readonly (readonly [RegExp, string, string])[] = [
   ],
 ];
 
-export function sshFault({ name, host }: RemoteHost, stderr: string): Fault {
-  const words = stderr.trim().split("\n").at(-1) ?? "";
-  const found = KNOWN_FAILURES.find(([pattern]) => pattern.test(stderr));
-  const what = found?.[1] ?? "SSH failed";
-  return new Fault("cluster-failure", `${name}: ${what}${words === "" ? "" : `: ${words}`}`, {
-    hint: (found?.[2] ?? "`ssh HOST true` must work without a question").replace("HOST", host),
-  });
+const OTHER_FAILURE = ["SSH failed", "`ssh HOST true` must work without a question"] as const;
+
+/** On the way through a jump host, OpenSSH looks only for that one by itself. */
+const JUMP_FAILURE: KnownFailure = [
+  /^ssh: (Could not resolve hostname|connect to host)/m,
+  "its jump host cannot be reached",
+  "see `jump:` in the inventory; `ssh JUMP true` must work without a question",
+];
+
+export function sshFault({ name, host, jump }: RemoteHost, stderr: string): Fault {
+  const known = jump === undefined ? KNOWN_FAILURES : [JUMP_FAILURE, ...KNOWN_FAILURES];
+  const { message, hint = "" } = toolFault(name, stderr, known, OTHER_FAILURE);
+  const named = hint.replace("HOST", host).replace("JUMP", jump ?? "");
+  return new Fault("cluster-failure", message, { hint: named });
 }

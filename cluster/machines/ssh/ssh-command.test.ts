@@ -5,9 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readInventory } from "../../../core/inventory/read-inventory.ts";
+import { coresIn, readInventory } from "../../../core/inventory/read-inventory.ts";
 import {
-  coresOf,
   factsOf,
   leftoverPids,
   leftoverScript,
@@ -51,7 +50,7 @@ describe("ssh is called", () => {
     expect(remoteCommand(["ssh"], "h", ["env", "A=b c"]).slice(1)).toEqual([
       ...["-o", "ClearAllForwardings=yes", "h", "env 'A=b c'"],
     ]);
-    const tunnel = tunnelCommand(["ssh"], "h", [["/tmp/s", 90]]).join(" ");
+    const tunnel = tunnelCommand(["ssh"], "h", "/tmp/s", 90).join(" ");
     expect(tunnel).toMatch(/ExitOnForwardFailure=no .*-L \/tmp\/s:127.0.0.1:90 h$/);
   });
 
@@ -72,7 +71,8 @@ describe("ssh is called", () => {
     ["ssh: Could not resolve hostname h: Name or service not known", "cannot be resolved"],
     ["something new", "SSH failed"],
   ])("%s", (said, meaning) => {
-    const fault = sshFault({ name: "box1", host: "h", ssh: [] }, `banner\n${said}\n`);
+    const box = { name: "box1", host: "h", jump: undefined, ssh: [] };
+    const fault = sshFault(box, `banner\n${said}\n`);
     expect(fault).toMatchObject({
       code: "cluster-failure",
       message: expect.stringContaining(meaning),
@@ -80,6 +80,18 @@ describe("ssh is called", () => {
     expect(fault.message).toContain(said);
     expect(fault.hint).not.toContain("HOST");
   });
+});
+
+test("a jump host that is not there is told from the machine behind it", () => {
+  const box = { name: "box1", host: "h", jump: "u@b", ssh: [] };
+  const closed = "kex_exchange_identification: Connection closed by remote host";
+  const lost = "ssh: Could not resolve hostname b.x: Name or service not known";
+  expect(sshFault(box, `${lost}\n${closed}\n`)).toMatchObject({
+    message: `box1: its jump host cannot be reached: ${lost}`,
+    hint: expect.stringContaining("`ssh u@b true`"),
+  });
+  const behind = "channel 0: open failed: connect failed: No route to host";
+  expect(sshFault(box, `${behind}\n${closed}\n`).message).toContain("it does not answer: channel");
 });
 
 describe("the scripts", () => {
@@ -93,10 +105,10 @@ describe("the scripts", () => {
     expect(facts?.nodeVersion).toMatch(/^\d+\.\d+\.\d+$/);
     expect(facts?.processors).toBeGreaterThan(0);
     expect(facts?.freeBytes).toBeGreaterThan(0);
-    expect(coresOf(facts?.online ?? "")).toContain(0);
+    expect(coresIn(facts?.online ?? "")).toContain(0);
     expect(factsOf(output.slice(0, output.indexOf("tandem: end")))).toBeNull();
     expect(factsOf(run("sh", ["-s", "-", "/bin/false", "x"], probeScript()))?.nodeVersion).toBe("");
-    expect(coresOf("0-2,7")).toEqual([0, 1, 2, 7]);
+    expect(coresIn("0-2,7")).toEqual([0, 1, 2, 7]);
   });
 
   test("put a folder in its place only if it is whole, and mend one that is not", async () => {

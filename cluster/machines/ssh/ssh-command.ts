@@ -33,6 +33,12 @@ export function sshWords(
   ];
 }
 
+/** As the gateway reaches the machine's workers without a tunnel. */
+export function addressOf({ machines }: SshInventory, name: string): string {
+  const { address, host = name } = machines[name];
+  return address ?? host;
+}
+
 /** A command there. Its words reach it as they are, whatever the login shell is. */
 export function remoteCommand(
   ssh: readonly string[],
@@ -42,19 +48,17 @@ export function remoteCommand(
   return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(quoted).join(" ")];
 }
 
-/**
- * Forwards of sockets or ports here to ports of the machine's loopback; others of the user's may be taken already.
- */
+/** Forwards a socket here to a port of the machine's loopback; others of the user's may be taken already. */
 export function tunnelCommand(
   ssh: readonly string[],
   host: string,
-  forwards: readonly (readonly [end: string, port: number])[],
+  socket: string,
+  port: number,
 ): readonly string[] {
   return [
     ...ssh,
     ...["-N", "-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindUnlink=yes"],
-    ...forwards.flatMap(([end, port]) => ["-L", `${end}:127.0.0.1:${port}`]),
-    host,
+    ...["-L", `${socket}:127.0.0.1:${port}`, host],
   ];
 }
 

@@ -47,8 +47,9 @@ function tandem(...words: readonly string[]) {
   return { code, stdout, stderr };
 }
 
-function up(inventory: string, backend = "replay"): ClusterState {
+function up(inventory: string, backend = "replay", more: readonly string[] = []): ClusterState {
   const words = ["cluster", "up", "s.yaml", "--on", inventory, "--json", "--backend", backend];
+  words.push(...more);
   const { code, stdout, stderr } = tandem(...words);
   expect(code, stderr).toBe(0);
   return JSON.parse(stdout) as ClusterState;
@@ -232,7 +233,8 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     );
     const direct = { machines, reach: "direct", ports: [9500, 9501] };
     const inventory = lab.inventory("gateway.yaml", { ...direct, gateway: "a", leaseS: 6 });
-    const { gateway, supervisorPid } = up(inventory);
+    const files = ["--record", "day.csv", "--trace", "spans.json"];
+    const { gateway, supervisorPid } = up(inventory, "replay", files);
     expect(gateway.machine).toBe("a");
     const pids = (): readonly number[] =>
       lab
@@ -242,6 +244,12 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(await load(gateway.grpc)).toEqual({ completed: 200 });
     expect(tandem("cluster", "status", "--no-watch").stdout).toContain("gateway on a");
     expect((await fetch(gateway.http)).headers.get("content-type")).toContain("text/html");
+    // The gateway's files are here, though it is there.
+    const lines = (file: string) => readFileSync(join(folder, file), "utf8").trim().split("\n");
+    expect(await eventually(() => lines("day.csv").length === 201)).toBe(true);
+    expect(lines("day.csv")[1]).toMatch(/^\d+\.\d+,p,\d+,completed,/);
+    expect(await eventually(() => lines("spans.json").length > 0)).toBe(true);
+    expect(JSON.parse(lines("spans.json")[0]).resourceSpans).toHaveLength(1);
 
     process.kill(first, "SIGKILL");
     expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);
@@ -251,6 +259,21 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
     expect(await eventually(isClean)).toBe(true);
     expect(isRunning(supervisorPid)).toBe(false);
+    expect(lines("day.csv")).toHaveLength(401);
+  });
+
+  test("certificates that do not name the machines are refused at once", () => {
+    expect(tandem("cluster", "certs", "certs", "--host", lab.addressOf("a")).code).toBe(0);
+    const machines = Object.fromEntries(
+      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
+    );
+    const inventory = lab.inventory("unnamed.yaml", { machines, reach: "direct" });
+    const words = ["cluster", "up", "s.yaml", "--backend", "replay", "--certs", "certs"];
+    const { code, stderr } = tandem(...words, "--on", inventory);
+    expect(code).toBe(2);
+    const others = `${lab.addressOf("b")}, ${lab.addressOf("c")}`;
+    expect(stderr).toContain(`does not name ${others}`);
+    expect(stderr).toContain("tandem cluster certs");
   });
 
   test("every machine's problem is told at once, and nothing starts", async () => {
@@ -265,14 +288,26 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     writeFileSync(join(lab.folder, "wrong-key"), lines);
     const keys = {
       ...{ config: "wrong-key", connectTimeoutS: 6 },
-      machines: { a: { node: "/bin/false", cores: "0-4000" }, b: {}, c: {} },
+      machines: {
+        ...{ a: { node: "/bin/false", cores: "0-4000" }, b: {}, c: {} },
+        d: { host: "a", jump: "nowhere.invalid" },
+      },
     };
     lab.cut("c");
-    const words = ["cluster", "up", "s.yaml", "--backend", "replay"];
+    const words = [
+      "cluster",
+      "up",
+      "s.yaml",
+      "--backend",
+      "replay",
+      "--set",
+      "cluster.replicas.serve=4",
+    ];
     const { code, stderr } = tandem(...words, "--on", lab.inventory("wrong.yaml", keys));
     lab.heal("c");
     expect(code).toBe(4);
-    expect(stderr).toContain("3 machines are not ready; nothing was started");
+    expect(stderr).toContain("4 machines are not ready; nothing was started");
+    expect(stderr).toMatch(/machines.d: d: its jump host cannot be reached: .*nowhere.invalid/);
     expect(stderr).toMatch(/machines.a: a: its Node.js \/bin\/false does not run; it needs 20.19/);
     expect(stderr).toMatch(/machines.b: b: it refuses our key: .*Permission denied/);
     expect(stderr).toMatch(/machines.c: c: it does not answer/);

@@ -1,13 +1,13 @@
 /** A machine behind SSH: what it must have, what is sent to it, and how a worker on it starts and is reached. */
 import { posix } from "node:path";
 import { Fault } from "../../../core/fault.ts";
+import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { Machine, RemoteWorker } from "../machine.ts";
-import { GATEWAY_ENTRY, MANIFEST, type Shipment, WORKER_ENTRY, writeArchive } from "../shipment.ts";
+import type { GatewayProgram, Machine, RemoteWorker } from "../machine.ts";
+import { ENTRIES, MANIFEST, type Shipment, writeArchive } from "../shipment.ts";
 import {
-  coresOf,
   factsOf,
   type MachineFacts,
   probeScript,
@@ -15,8 +15,8 @@ import {
   wrongFilesOf,
 } from "./remote-script.ts";
 import { type RemoteHost, runRemote } from "./run-remote.ts";
-import { remoteCommand } from "./ssh-command.ts";
-import { speaksHttp2, Tunnel } from "./tunnel.ts";
+import { addressOf, remoteCommand } from "./ssh-command.ts";
+import { Tunnel } from "./tunnel.ts";
 
 /** The oldest Node.js that runs the program, as `engines` of package.json says. */
 const OLDEST_NODE = [20, 19] as const;
@@ -90,16 +90,13 @@ export class SshMachine implements Machine {
     return this.#run([
       ...(slot.gpu === undefined ? [] : ["env", `CUDA_VISIBLE_DEVICES=${slot.gpu}`]),
       ...(cores === undefined ? [] : ["taskset", "-c", cores]),
-      ...[...this.#node, posix.join(this.#place(this.#options.program), WORKER_ENTRY)],
+      ...[...this.#node, posix.join(this.#place(this.#options.program), ENTRIES.worker)],
     ]);
   }
 
-  /** As `GatewayMachine.command`. */
-  gatewayCommand(nodeOptions: readonly string[]): readonly string[] {
-    const program = this.#options.gateway as Shipment;
-    return this.#run([
-      ...[...this.#node, ...nodeOptions, posix.join(this.#place(program), GATEWAY_ENTRY)],
-    ]);
+  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
+    const entry = posix.join(this.#place(this.#options.gateway as Shipment), ENTRIES[program]);
+    return this.#run([...this.#node, ...nodeOptions, entry]);
   }
 
   get #node(): readonly string[] {
@@ -115,19 +112,15 @@ export class SshMachine implements Machine {
 
   async reach({ name }: RemoteWorker, port: number): Promise<string> {
     const { remote, inventory, sockets, gateway, onEvent } = this.#options;
-    if (inventory.reach === "direct") {
+    if (inventory.reach === "direct" || gateway !== null) {
       this.#ports.set(name, port);
-      return authority(this.#own.address ?? remote.host, port);
-    }
-    if (gateway !== null) {
-      this.#ports.set(name, port);
-      return authority("127.0.0.1", port);
+      const isOpen = inventory.reach === "direct";
+      return authority(isOpen ? addressOf(inventory, this.name) : "127.0.0.1", port);
     }
     const socket = `${sockets}${name}`;
-    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, [socket], onEvent);
+    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, socket, onEvent);
     this.#tunnels.set(name, tunnel);
-    const answers = () => speaksHttp2({ path: socket }, true);
-    await tunnel.lead([port], answers, 2000 * inventory.connectTimeoutS);
+    await tunnel.lead(port, 2000 * inventory.connectTimeoutS);
     return `unix:${socket}`;
   }
 
@@ -212,8 +205,8 @@ export class SshMachine implements Machine {
         hint: "install util-linux there, or leave `cores` out",
       });
     }
-    const there = new Set(coresOf(online));
-    const wrong = asked.filter((list) => coresOf(list).some((core) => !there.has(core)));
+    const there = new Set(coresIn(online));
+    const wrong = asked.filter((list) => coresIn(list).some((core) => !there.has(core)));
     if (online !== "" && wrong.length > 0) {
       throw this.#fault(`it has no cores ${[...new Set(wrong)].join(" or ")}`, {
         hint: `it has ${online}; see \`cores\` in the inventory`,

@@ -13,7 +13,8 @@
  * share of the pipeline's requests that visit the task.
  *
  * Solved exactly by branch and bound, depth first. A bound on nodes, never on time, ends it: the same
- * input gives the same plan on every machine.
+ * input gives the same plan on every machine. A solver of linear programs (`highs`) would need the
+ * product replaced by an approximation, and a promise to load it, which no decision here may wait for.
  */
 export interface Option {
   readonly pool: number;
@@ -46,20 +47,13 @@ export interface Program {
 /** Replicas by task and option. */
 export type Counts = readonly (readonly number[])[];
 
-interface Solution {
-  readonly counts: Counts;
-  readonly value: number;
-  /** Whether the search was complete. */
-  readonly isExact: boolean;
-}
-
 const TINY = 1e-9;
 
 /** A step function on the ranks 0..1: accuracies, the highest first, each for a share. */
 type Steps = readonly { readonly share: number; readonly accuracy: number }[];
 
-/** Null where the demand cannot be served, or no plan was found within the bound on nodes. */
-export function solve(program: Program, mostNodes: number): Solution | null {
+/** The best plan; null where the demand cannot be served, or none was found within the bound on nodes. */
+export function solve(program: Program, mostNodes: number): Counts | null {
   const { tasks, devices } = program;
   let { room } = program;
   const counts = tasks.map(({ options }) => options.map(() => 0));
@@ -108,22 +102,7 @@ export function solve(program: Program, mostNodes: number): Solution | null {
   };
 
   visit(0, 0, devices, tasks[0]?.demandPerS ?? 0);
-  return best === null ? null : { counts: best, value, isExact: nodes < mostNodes };
-}
-
-/** Null where these counts do not serve the demand. */
-export function planValue(program: Program, counts: Counts): number | null {
-  const { tasks, devices } = program;
-  const used = counts.flat().reduce((sum, count) => sum + count, 0);
-  if (used > devices || roomLeft(program, counts).some((amount) => amount < 0)) return null;
-  for (const [task, { demandPerS, options }] of tasks.entries()) {
-    const perS = options.reduce((sum, one, k) => sum + one.perS * counts[task][k], 0);
-    if (perS < demandPerS * (1 - TINY) || counts[task].every((count) => count === 0)) return null;
-  }
-  return expected(
-    program,
-    tasks.map((task, i) => stepsOf(task, counts[i], task.options.length)),
-  );
+  return best;
 }
 
 /** So many replicas of that demand fit; Infinity where it is none. */

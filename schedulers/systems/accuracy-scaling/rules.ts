@@ -2,8 +2,15 @@
 import { z } from "zod";
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../core/dispatch/policies.ts";
-import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
-import { batchWithin, budgetsUs, perUsWithin, startsUs } from "./budgets.ts";
+import { startsAll } from "../../rules/batching.ts";
+import { batchSize } from "../../rules/parameters.ts";
+import {
+  type BatchingContext,
+  definePolicy,
+  type SelectionContext,
+} from "../../rules/policy-definition.ts";
+import { goalSharesUs } from "../../rules/ways.ts";
+import { batchOf, perUsWithin, startsUs } from "./budgets.ts";
 
 const shareOfGoal = z
   .number()
@@ -11,10 +18,7 @@ const shareOfGoal = z
   .max(1)
   .default(0.5)
   .describe("share of the latency goal for service, split over the tasks; the rest is for waiting");
-const maxBatch = z
-  .int()
-  .min(1)
-  .max(1024)
+const maxBatch = batchSize
   .default(64)
   .describe("the most jobs of a batch; the model's own maximum holds too");
 
@@ -31,7 +35,7 @@ export const mostAccurateFirst = definePolicy({
     reroutes: z.boolean().default(true).describe("whether late jobs get faster variants"),
   }),
   create: ({ shareOfGoal, reroutes }, { system }: SelectionContext): Selection => {
-    const budgets = budgetsUs(system, shareOfGoal);
+    const budgets = goalSharesUs(system, shareOfGoal);
     const starts = startsUs(system, budgets);
     const perUs = system.pools.map(({ count }, pool) =>
       count === 0 ? 0 : perUsWithin(system, pool, budgets[pool]),
@@ -71,27 +75,29 @@ export const mostAccurateFirst = definePolicy({
   },
 });
 
+/** The largest batch whose expected time is within the task's share of the goal; at least 1. */
+function largestOf(
+  { system, pool, maxBatch }: BatchingContext,
+  given: number,
+  shareOfGoal: number,
+): number {
+  const limit = Math.min(given, maxBatch);
+  if (system === null || system.pools[pool].count === 0) return limit;
+  const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
+  return Math.max(1, Math.min(limit, batchOf(system, pool, budgetUs)));
+}
+
 export const withinBudget = definePolicy({
   name: "within-budget",
   summary: "what waits, as far as its service fits the task's share of the goal",
   idea: "Start at once with the jobs that wait, up to the largest batch whose expected time is within the task's share of the latency goal.",
   reads: "The length of the queue, expected service times, and latency goals.",
-  failsWhen: "A wait for a fuller batch would serve more.",
+  failsWhen:
+    "A wait for a fuller batch would serve more. Replicas differ in speed: the first of the task stands for all.",
   source: "Ahmad et al., Loki, HPDC 2024, whose program chooses the batch (reconstructed).",
   parameters: z.strictObject({ shareOfGoal, maxBatch }),
-  create: ({ shareOfGoal, maxBatch }, { system, pool, maxBatch: most }): Batching => {
-    const limit = Math.min(maxBatch, most);
-    const fits =
-      system === null || system.pools[pool].count === 0
-        ? limit
-        : Math.min(limit, batchWithin(system, pool, budgetsUs(system, shareOfGoal)[pool]));
-    return {
-      kind: "group",
-      maxBatch: fits,
-      size: ({ length }) => Math.min(length, fits),
-      dueUs: ({ oldestUs }) => oldestUs,
-    };
-  },
+  create: ({ shareOfGoal, maxBatch }, context: BatchingContext): Batching =>
+    startsAll(largestOf(context, maxBatch, shareOfGoal)),
 });
 
 export const proteusBatching = definePolicy({
@@ -101,17 +107,15 @@ export const proteusBatching = definePolicy({
   reads:
     "The length of the queue, the deadline of its first job, and expected service times. In a pipeline of several tasks the job expires after the task's share of the goal.",
   failsWhen:
-    "Service takes longer than expected, or jobs have no deadline: they start at once then.",
+    "Service takes longer than expected, or jobs have no deadline: they start at once then. Replicas differ in speed: the largest batch is that of the task's first.",
   source: "Ahmad et al., Proteus, ASPLOS 2024 (adaptive batching).",
   parameters: z.strictObject({ shareOfGoal, maxBatch }),
-  create: ({ shareOfGoal, maxBatch }, { system, pool, maxBatch: most }): Batching => {
-    const limit = Math.min(maxBatch, most);
-    if (system === null || system.pools[pool].count === 0) {
-      return { kind: "group", maxBatch: limit, size: ({ length }) => length, dueUs: () => 0 };
-    }
+  create: ({ shareOfGoal, maxBatch }, context: BatchingContext): Batching => {
+    const { system, pool } = context;
+    const fits = largestOf(context, maxBatch, shareOfGoal);
+    if (system === null || system.pools[pool].count === 0) return startsAll(fits);
     const { replicas } = system;
-    const budgetUs = budgetsUs(system, shareOfGoal)[pool];
-    const fits = Math.min(limit, batchWithin(system, pool, budgetUs));
+    const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
     const expiresUs = ({ deadlineUs, enteredUs }: JobView): number =>
       Math.min(deadlineUs, enteredUs + budgetUs / shareOfGoal);
     return {

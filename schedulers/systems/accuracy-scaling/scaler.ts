@@ -2,11 +2,15 @@
  * The controller of accuracy scaling: estimates the demand at each epoch, solves the program, and
  * after the time that a solver takes orders and releases replicas as the plan says.
  */
+import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { Fault } from "../../../core/fault.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
+import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
-import { budgetsUs, perUsWithin } from "./budgets.ts";
+import { intervalS, nonNegative, positive, positiveInt } from "../../rules/parameters.ts";
+import { goalSharesUs } from "../../rules/ways.ts";
+import { perUsWithin } from "./budgets.ts";
 import {
   type Counts,
   countWithin,
@@ -17,37 +21,75 @@ import {
   solve,
 } from "./program.ts";
 
-export interface ScalerOptions {
-  readonly epochUs: number;
-  /** From an epoch to its plan. */
-  readonly solveUs: number;
-  /** Weight of the newest epoch in the estimate of the demand. */
-  readonly newest: number;
-  /** The plan serves so many times the estimate. */
+/** An epoch has time for its plan. */
+export const parametersOf = (usual: {
+  readonly epochS: number;
+  readonly solveMs: number;
   readonly headroom: number;
-  /** Requests per second of each pipeline, before the first epoch. */
-  readonly startPerS: number;
-  readonly shareOfGoal: number;
-  /** Replicas that may be on at once; null: as many as there are device slots. */
-  readonly devices: number | null;
-  /** Whether devices that the most accurate variants do not need stay off. */
-  readonly saves: boolean;
-  readonly mostNodes: number;
-}
+}) =>
+  z.strictObject({
+    epochS: intervalS
+      .default(usual.epochS)
+      .describe("time from a plan to the next, in s; the first comes after 1 s at the latest"),
+    solveMs: nonNegative(1e9)
+      .default(usual.solveMs)
+      .describe("time that a solver takes: a plan takes effect so much after its epoch, in ms"),
+    newest: positive(1)
+      .default(0.5)
+      .describe("weight of the newest epoch in the moving average of the demand"),
+    headroom: z
+      .number()
+      .min(1)
+      .max(10)
+      .default(usual.headroom)
+      .describe("the plan serves so many times the expected demand"),
+    startPerS: positive(1e9)
+      .default(1)
+      .describe("requests per s of each pipeline that are expected before the first epoch"),
+    shareOfGoal: z
+      .number()
+      .min(0.01)
+      .max(1)
+      .default(0.5)
+      .describe("share of the latency goal for service; batches must fit it"),
+    devices: positiveInt(100_000)
+      .optional()
+      .describe("replicas that are on at once; default: one for each device slot"),
+    mostNodes: positiveInt(100_000_000)
+      .default(20_000)
+      .describe("the search for a plan ends after so many nodes, with the best so far"),
+  });
+
+type Parameters = z.infer<ReturnType<typeof parametersOf>>;
 
 const EPOCH = 0;
 const PLAN = 1;
 /** The first epoch is short: nothing is known of the demand before it ends. */
 const FIRST_EPOCH_US = 1_000_000;
+const us = (s: number): number => Math.round(s * 1e6);
 /** Beyond, the bound on nodes is too low for any plan. */
 const MOST_FACTOR = 1e6;
 
-export class AccuracyScaler implements Controller {
+/**
+ * `saves`: devices that the most accurate variants do not need stay off. Undefined where all pipelines
+ * hold their chains. Throws Fault("invalid-input") for fewer device slots than tasks.
+ */
+export function accuracyScaler(
+  system: System,
+  parameters: Parameters,
+  saves: boolean,
+): Controller | undefined {
+  if (system.pipelines.every(({ held }) => held)) return undefined;
+  return new AccuracyScaler(system, parameters, saves);
+}
+
+class AccuracyScaler implements Controller {
   readonly pools = [];
   readonly scales: readonly number[];
   readonly timers = 2;
   readonly #system: System;
-  readonly #options: ScalerOptions;
+  readonly #parameters: Parameters;
+  readonly #saves: boolean;
   /** By task of the program. */
   readonly #groups: readonly (readonly Option[])[];
   readonly #pipelines: Program["pipelines"];
@@ -60,10 +102,12 @@ export class AccuracyScaler implements Controller {
   #plan: Counts = [];
   readonly #wanted = new Set<number>();
 
-  constructor(system: System, options: ScalerOptions) {
+  constructor(system: System, parameters: Parameters, saves: boolean) {
     this.#system = system;
-    this.#options = options;
-    const budgets = budgetsUs(system, options.shareOfGoal);
+    this.#parameters = parameters;
+    this.#saves = saves;
+    const { shareOfGoal, devices, startPerS } = parameters;
+    const budgets = goalSharesUs(system, shareOfGoal);
     const free = system.pipelines.filter(({ held }) => !held);
     const groups = [
       ...new Map(
@@ -82,9 +126,9 @@ export class AccuracyScaler implements Controller {
     this.scales = groups.flat();
     const slots = new Set(this.#members().map((replica) => system.replicas[replica].slot));
     if (slots.size < groups.length) throw tooFewSlots(groups.length, slots.size);
-    this.#devices = Math.max(groups.length, Math.min(slots.size, options.devices ?? slots.size));
+    this.#devices = Math.max(groups.length, Math.min(slots.size, devices ?? slots.size));
     this.#arrivals = new Float64Array(system.pipelines.length);
-    this.#perS = new Float64Array(system.pipelines.length).fill(options.startPerS);
+    this.#perS = new Float64Array(system.pipelines.length).fill(startPerS);
   }
 
   begin(view: ClusterView, act: Controls): void {
@@ -92,7 +136,7 @@ export class AccuracyScaler implements Controller {
     this.#choose();
     this.#reconcile(view, act);
     this.#sinceUs = view.nowUs;
-    act.wakeAt(EPOCH, view.nowUs + Math.min(FIRST_EPOCH_US, this.#options.epochUs));
+    act.wakeAt(EPOCH, view.nowUs + Math.min(FIRST_EPOCH_US, us(this.#parameters.epochS)));
   }
 
   arrived(_request: number, pipeline: number): void {
@@ -100,7 +144,7 @@ export class AccuracyScaler implements Controller {
   }
 
   woken(timer: number, view: ClusterView, act: Controls): void {
-    const { epochUs, solveUs } = this.#options;
+    const { epochS, solveMs } = this.#parameters;
     if (timer === PLAN) {
       this.#choose();
       this.#reconcile(view, act);
@@ -108,8 +152,8 @@ export class AccuracyScaler implements Controller {
     }
     this.#estimate(view.nowUs);
     this.#plan = this.#solved();
-    act.wakeAt(PLAN, view.nowUs + solveUs);
-    act.wakeAt(EPOCH, view.nowUs + epochUs);
+    act.wakeAt(PLAN, view.nowUs + us(solveMs / 1000));
+    act.wakeAt(EPOCH, view.nowUs + us(epochS));
   }
 
   decide(view: ClusterView, act: Controls): void {
@@ -118,7 +162,7 @@ export class AccuracyScaler implements Controller {
   }
 
   #estimate(nowUs: number): void {
-    const { newest } = this.#options;
+    const { newest } = this.#parameters;
     const spanUs = nowUs - this.#sinceUs;
     this.#sinceUs = nowUs;
     for (let pipeline = 0; pipeline < this.#perS.length; pipeline++) {
@@ -132,11 +176,11 @@ export class AccuracyScaler implements Controller {
 
   /** The plan for the demand, or for the largest share of it that can be served. */
   #solved(): Counts {
-    const { saves, mostNodes } = this.#options;
+    const { mostNodes } = this.#parameters;
     for (let factor = 1; factor < MOST_FACTOR; factor += factor > 1.5 ? 0.1 * factor : 0.05) {
       const program = this.#program(factor);
-      const frugal = saves ? mostAccurateOnly(program) : null;
-      const counts = frugal ?? solve(program, mostNodes)?.counts ?? null;
+      const frugal = this.#saves ? mostAccurateOnly(program) : null;
+      const counts = frugal ?? solve(program, mostNodes);
       if (counts === null) continue;
       return frugal ?? withSurplus(program, counts);
     }
@@ -144,7 +188,7 @@ export class AccuracyScaler implements Controller {
   }
 
   #program(factor: number): Program {
-    const { headroom } = this.#options;
+    const { headroom } = this.#parameters;
     const demand = new Float64Array(this.#groups.length);
     const pipelines = this.#pipelines.map(({ visits }, pipeline) => {
       const weight = this.#perS[pipeline];
@@ -267,7 +311,7 @@ function mostAccurateOnly(program: Program): Counts | null {
   const counts = tasks.map(({ demandPerS, options }) =>
     options.map(({ perS }, k) => (k > 0 ? 0 : Math.max(1, Math.ceil(demandPerS / perS - 1e-9)))),
   );
-  const used = counts.flat().reduce((sum, count) => sum + count, 0);
+  const used = sumOf(counts.flat());
   const fits = tasks.every(({ options }, task) => counts[task][0] <= options[0].most);
   const hasRoom = roomLeft(program, counts).every((amount) => amount >= 0);
   return fits && hasRoom && used <= devices ? counts : null;
@@ -279,7 +323,7 @@ function withSurplus(program: Program, counts: Counts): Counts {
   const rows = counts.map((row) => [...row]);
   const spare = ({ demandPerS, options }: ProgramTask, task: number): number =>
     options.reduce((sum, { perS }, k) => sum + perS * rows[task][k], 0) / demandPerS;
-  for (let used = rows.flat().reduce((sum, count) => sum + count, 0); used < devices; used++) {
+  for (let used = sumOf(rows.flat()); used < devices; used++) {
     const room = roomLeft(program, rows);
     const open = tasks.flatMap((task, i) => {
       const k = task.options.findIndex(

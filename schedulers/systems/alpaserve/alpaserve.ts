@@ -14,9 +14,9 @@ import type {
   JobView,
 } from "../../../core/dispatch/controller.ts";
 import type { System } from "../../../core/system.ts";
+import { positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
-import { sloSharesUs } from "../../rules/slo-share.ts";
-import { longest } from "../accuracy-scaling/budgets.ts";
+import { goalSharesUs, waysThrough } from "../../rules/ways.ts";
 import {
   batchLimits,
   idleOf,
@@ -40,10 +40,7 @@ const parameters = z.strictObject({
     .default("greedy")
     .describe("greedy: the neediest model joins the least busy device; beam: every step is tried"),
   beam: z.int().min(1).max(100).default(3).describe("placements that a beam search keeps"),
-  epochS: z
-    .number()
-    .positive()
-    .max(1e6)
+  epochS: positive()
     .default(30)
     .describe("models are placed anew from the requests of the last epoch, in s"),
   sample: z
@@ -87,7 +84,7 @@ export class AlpaServe implements Controller {
   readonly #modelOf: readonly number[];
   readonly #devices: readonly Device[];
   /** By pool: the part of its goal that a job may take. */
-  readonly #goalsUs: readonly number[];
+  readonly #goalsUs: Float64Array;
   /** By pipeline and task. */
   readonly #restUs: readonly Float64Array[];
   readonly #entries = new Map<number, Entry[]>();
@@ -100,13 +97,13 @@ export class AlpaServe implements Controller {
     this.#given = given;
     this.#limits = batchLimits(system, pools);
     this.#modelOf = modelsOf(system);
-    this.#goalsUs = sloSharesUs(system);
+    this.#goalsUs = goalSharesUs(system);
     const aloneUs = system.pools.map(
       ({ first, count }) => (count === 0 ? 0 : system.replicas[first].service.meanUs[1]) ?? 0,
     );
     this.#restUs = system.pipelines.map(({ tasks }) => {
-      const own = Float64Array.from(tasks, ({ pool }) => aloneUs[pool]);
-      return longest(own, (task) => tasks[task].successors);
+      const own = tasks.map(({ pool }) => aloneUs[pool]);
+      return waysThrough(tasks, own).after;
     });
     this.#devices = slotsOf(system, this.pools).map((slot) => ({
       ...slot,
@@ -292,12 +289,8 @@ export class AlpaServe implements Controller {
 }
 
 /** Jobs that run on a device. */
-function runningOn(view: ClusterView, { members }: SlotReplicas): number {
-  let jobs = 0;
-  for (const replicas of members.values()) {
-    for (const replica of replicas) jobs += view.running(replica);
-  }
-  return jobs;
+function runningOn(view: ClusterView, { replicas }: SlotReplicas): number {
+  return replicas.reduce((jobs, replica) => jobs + view.running(replica), 0);
 }
 
 const controller = defineController({
@@ -309,7 +302,7 @@ const controller = defineController({
   failsWhen:
     "The next epoch is unlike the last, or times vary: a queue in order of arrival has no second thoughts. Loads take long beside an epoch.",
   source:
-    "Li et al., AlpaServe, OSDI 2023, sections 4.2 (placement) and 4.3 (dispatch). Left out: a replica over several devices. Write the stages of a split model as tasks that follow each other; `placement.ts` weighs both. Ours: epochs, goals of tasks as shares of their pipeline's, and batches as large as all of their deadlines allow.",
+    "Li et al., AlpaServe, OSDI 2023, sections 4.2 (placement) and 4.3 (dispatch). Left out: a replica over several devices. Write the stages of a split model as tasks that follow each other; `placement.test.ts` weighs both. Ours: epochs, goals of tasks as shares of their pipeline's, and batches as large as all of their deadlines allow.",
   parameters,
   create: (given, context) => new AlpaServe(context, given),
 });

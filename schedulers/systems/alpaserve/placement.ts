@@ -3,16 +3,13 @@
  * requests of a sample meet their goal. A group serves one request after the other; with several
  * stages, each on a device of its own, as many requests are in it as it has stages.
  *
- *   devices ─ groups of 1, 2, 4 … ─> for each: greedy or beam search ─> the one that serves most
- *                                                  │
- *                                    place one more model, estimate, keep the best
+ *   greedy or beam search: place one more model, estimate, keep the best, until none has room
  *
  * The estimator knows one time for each stage, no batches and no chance: models of large networks take
  * almost the same time for every input.
  *
  * Source: Li et al., AlpaServe, OSDI 2023, section 4.2, algorithms 1 and 2.
  */
-import { assert } from "../../../core/fault.ts";
 
 /** Devices that serve a model together, each a stage of it. */
 export interface Group {
@@ -95,12 +92,6 @@ function passage(atUs: number, stages: readonly number[], freeUs: readonly numbe
     leftUs = Math.max(leftUs, freeUs[stage] ?? 0) + us;
     return leftUs;
   });
-}
-
-/** A model split evenly into stages; each costs `overhead` of the whole for its communication. */
-export function evenStages(timeUs: number, stages: number, overhead: number): readonly number[] {
-  if (stages === 1) return [timeUs];
-  return Array<number>(stages).fill((timeUs * (1 + overhead * stages)) / stages);
 }
 
 /** Negative where `a` is better: more requests served, or as many with a lower mean latency. */
@@ -213,28 +204,4 @@ function scored(
   sample: readonly Sampled[],
 ): Scored {
   return { placement, estimate: estimate(groups, placement, sample) };
-}
-
-export interface Partition extends Scored {
-  /** Devices of each group. */
-  readonly size: number;
-}
-
-/**
- * The best of all partitions of equal devices into groups of 1, 2, 4 …, the smallest groups first where
- * several do equally well. `groupOf` describes a group of so many devices.
- */
-export function bestPartition(
-  devices: number,
-  groupOf: (size: number) => Group,
-  sample: readonly Sampled[],
-  search: typeof greedyPlacement = beamPlacement,
-): Partition {
-  assert(devices >= 1, "there is a device to place models on");
-  const found: Partition[] = [];
-  for (let size = 1; size <= devices; size *= 2) {
-    const groups = Array.from({ length: Math.floor(devices / size) }, () => groupOf(size));
-    found.push({ size, ...scored(groups, search(groups, sample), sample) });
-  }
-  return found.reduce((best, one) => (compare(one.estimate, best.estimate) < 0 ? one : best));
 }

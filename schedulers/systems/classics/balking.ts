@@ -1,6 +1,7 @@
 /** Clients that turn away at the sight of a crowd. */
 import { z } from "zod";
 import type { Admission } from "../../../core/dispatch/policies.ts";
+import { positive } from "../../rules/parameters.ts";
 import { definePolicy } from "../../rules/policy-definition.ts";
 
 export const balking = definePolicy({
@@ -14,10 +15,7 @@ export const balking = definePolicy({
     "It models clients rather than serves them: no scheduler would turn requests away at random.",
   source: "Discouraged arrivals: Kleinrock, Queueing Systems I, 1975, section 3.3 (k = 1).",
   parameters: z.strictObject({
-    patience: z
-      .number()
-      .positive()
-      .max(1e6)
+    patience: positive()
       .default(10)
       .describe("k: requests in the system with which half of the clients turn away"),
   }),

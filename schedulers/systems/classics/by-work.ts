@@ -6,10 +6,9 @@ import type { System } from "../../../core/system.ts";
 import { ExpectedWork } from "../../rules/expected-work.ts";
 import { definePolicy } from "../../rules/policy-definition.ts";
 
-/** An ordering whose keys need the system: a policy that is only described has none. */
-function keyed(system: System | null, key: (work: ExpectedWork) => (job: JobView) => number) {
-  if (system === null) return { kind: "fifo" } as const;
-  return { kind: "keyed", key: key(new ExpectedWork(system)) } as const;
+function keyed(system: System, keyOf: (work: ExpectedWork, job: JobView) => number): Ordering {
+  const work = new ExpectedWork(system);
+  return { kind: "keyed", key: (job) => keyOf(work, job) };
 }
 
 const none = z.strictObject({});
@@ -25,13 +24,8 @@ export const shortestExpected = definePolicy({
   source:
     "Phipps, Operations Research 4(1), 1956; mean wait by Cobham, Operations Research 2(1), 1954.",
   parameters: none,
-  create: (_, { system, pool }): Ordering =>
-    keyed(
-      system,
-      (work) =>
-        ({ inputSize }) =>
-          work.timeUs(pool, inputSize),
-    ),
+  create: (_, { system, pool }) =>
+    keyed(system, (work, { inputSize }) => work.timeUs(pool, inputSize)),
 });
 
 export const leastRemaining = definePolicy({
@@ -47,7 +41,7 @@ export const leastRemaining = definePolicy({
   source:
     "Schrage, Operations Research 16(3), 1968 (SRPT), with expected times and between tasks only.",
   parameters: none,
-  create: (_, { system }): Ordering => keyed(system, (work) => (job) => work.remainingUs(job)),
+  create: (_, { system }) => keyed(system, (work, job) => work.remainingUs(job)),
 });
 
 export const leastSlack = definePolicy({
@@ -61,6 +55,5 @@ export const leastSlack = definePolicy({
     "The pool is overloaded: it serves requests that are about to be late anyway. Work of parallel branches is added up.",
   source: "Mok, PhD thesis, MIT, 1983 (least laxity), without preemption.",
   parameters: none,
-  create: (_, { system }): Ordering =>
-    keyed(system, (work) => (job) => job.deadlineUs - work.remainingUs(job)),
+  create: (_, { system }) => keyed(system, (work, job) => job.deadlineUs - work.remainingUs(job)),
 });

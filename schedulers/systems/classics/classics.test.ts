@@ -7,7 +7,8 @@ import { RandomStream } from "../../../core/random/stream.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../../../core/scenario/schema.ts";
 import { cases } from "../../../core/test-form.test-support.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
-import { CheckingDriver, documentOf, systemOf } from "../../contract.ts";
+import { CheckingDriver } from "../../contract.ts";
+import { documentOf, systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 import { balking } from "./balking.ts";
 
@@ -306,7 +307,8 @@ describe("locality", () => {
 
 test("balking clients stay with probability k / (k + n)", () => {
   const rng = new RandomStream("1", "policy");
-  const context = { rng: () => rng, maxBatch: 1, system: null, pool: -1 };
+  const system = systemOf(documentOf({ pipelines: ONE, replicas: { a: 1 } }));
+  const context = { rng: () => rng, maxBatch: 1, system, pool: -1 };
   const admission = balking.create({ patience: 3 }, context);
   const share = (inSystem: number): number =>
     Array.from({ length: 4000 }, () => admission.admit(inSystem)).filter(Boolean).length / 4000;

@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
 import { ExpectedWork } from "../../rules/expected-work.ts";
-import { definePolicy } from "../../rules/policy-definition.ts";
+import { positive } from "../../rules/parameters.ts";
+import { definePolicy, namedWeights } from "../../rules/policy-definition.ts";
 
 export const weightedFair = definePolicy({
   name: "weighted-fair",
@@ -22,15 +23,13 @@ export const weightedFair = definePolicy({
     "Golestani, INFOCOM 1994, section 3.",
   parameters: z.strictObject({
     weights: z
-      .record(z.string(), z.number().positive().max(1e6))
+      .record(z.string(), positive())
       .default({})
       .describe("weight by pipeline; 1 for a pipeline that is not named")
       .meta({ examples: [{ urgent: 3 }] }),
   }),
-  pipelinesIn: ({ weights }) =>
-    Object.fromEntries(Object.keys(weights).map((name) => [`weights.${name}`, name])),
+  pipelinesIn: ({ weights }) => namedWeights(weights),
   create: ({ weights }, { system, pool }): Ordering => {
-    if (system === null) return { kind: "fifo" };
     const names = system.pipelines.map(({ name }) => name);
     const work = new ExpectedWork(system);
     const shareOf = ({ pipeline, inputSize }: JobView): number =>

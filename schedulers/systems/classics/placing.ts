@@ -6,10 +6,10 @@ import type {
   Controls,
   JobView,
 } from "../../../core/dispatch/controller.ts";
-import { isHeld } from "../../../core/dispatch/held-chains.ts";
 import type { PoolPolicies, PoolView } from "../../../core/dispatch/policies.ts";
 import type { System } from "../../../core/system.ts";
 import { defineController } from "../../rules/policy-definition.ts";
+import { placeablePools } from "../devices/device-slots.ts";
 
 /** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
 class PlacedPool implements PoolView {
@@ -65,11 +65,6 @@ function least(replicas: readonly number[], costOf: (replica: number) => number)
   return best;
 }
 
-/** All pools but those whose requests hold chains. */
-function placedPools(system: System): number[] {
-  return [...system.pools.keys()].filter((pool) => !isHeld(system, pool));
-}
-
 class WorkStealing implements Controller {
   readonly pools: readonly number[];
   readonly scales = [];
@@ -79,7 +74,7 @@ class WorkStealing implements Controller {
   readonly #turns: Int32Array;
 
   constructor(system: System, policies: readonly PoolPolicies[]) {
-    this.pools = placedPools(system);
+    this.pools = placeablePools(system);
     this.#policies = policies;
     this.#turns = new Int32Array(system.pools.length);
   }
@@ -133,7 +128,7 @@ class Locality implements Controller {
 
   constructor(system: System, extraJobs: number) {
     this.#system = system;
-    this.pools = placedPools(system);
+    this.pools = placeablePools(system);
     this.#extraJobs = extraJobs;
   }
 

@@ -35,9 +35,8 @@ export const weightedRoundRobin = definePolicy({
   source: "Smooth weighted round robin of nginx 1.3.1 (ngx_http_upstream_round_robin), 2012.",
   parameters: z.strictObject({}),
   create: (_, { system }): Routing => {
-    const speeds = system?.replicas.map(({ service }) => 1 / Math.max(service.meanUs[1], 1e-3));
-    const credits = new Float64Array(speeds?.length ?? 0);
-    const speedOf = (replica: number): number => speeds?.[replica] ?? 1;
+    const speeds = system.replicas.map(({ service }) => 1 / Math.max(service.meanUs[1], 1e-3));
+    const credits = new Float64Array(speeds.length);
     return {
       kind: "immediate",
       needs: "nothing",
@@ -46,8 +45,8 @@ export const weightedRoundRobin = definePolicy({
         let sum = 0;
         for (let i = 0; i < pool.upCount; i++) {
           const replica = pool.upAt(i);
-          sum += speedOf(replica);
-          credits[replica] += speedOf(replica);
+          sum += speeds[replica];
+          credits[replica] += speeds[replica];
           if (credits[replica] > credits[best]) best = replica;
         }
         credits[best] -= sum;

@@ -2,8 +2,9 @@
 import { z } from "zod";
 import type { BatchEnd, QueueView } from "../../../core/dispatch/controller.ts";
 import type { GroupBatching } from "../../../core/dispatch/policies.ts";
-import { definePolicy } from "../../rules/policy-definition.ts";
-import { sloSharesUs } from "../../rules/slo-share.ts";
+import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
+import { type BatchingContext, definePolicy } from "../../rules/policy-definition.ts";
+import { goalSharesUs } from "../../rules/ways.ts";
 
 /** The largest batch for one replica, by the latencies of its batches so far. */
 export interface BatchLimit {
@@ -204,21 +205,15 @@ export const adaptive = definePolicy({
       .enum(["aimd", "quantile-regression"])
       .default("aimd")
       .describe("how a replica finds its limit"),
-    maxBatch: z
-      .int()
-      .min(1)
-      .max(1024)
+    maxBatch: batchSize
       .default(64)
       .describe("no limit grows beyond this; the model's own maximum holds too"),
-    sloMs: z
-      .number()
-      .positive()
-      .max(1e12)
+    sloMs: positive(1e12)
       .optional()
       .describe(
         "latency objective of a batch, in ms; default: the task's share of its SLO, without which batches grow to the maximum",
       ),
-    additive: z.int().min(1).max(1024).default(1).describe("AIMD: jobs added to the limit"),
+    additive: batchSize.default(1).describe("AIMD: jobs added to the limit"),
     backOff: z
       .number()
       .min(0)
@@ -231,19 +226,16 @@ export const adaptive = definePolicy({
       .max(1)
       .default(0.99)
       .describe("quantile regression: share of batches to be in time"),
-    waitMs: z
-      .number()
-      .nonnegative()
-      .max(1e12)
+    waitMs: nonNegative(1e12)
       .default(2)
       .describe("longest wait of a smaller batch's oldest job, in ms"),
   }),
   create: (
     { estimator, sloMs, additive, backOff, quantile, waitMs, ...given },
-    { system, pool, ...context },
+    { system, pool, ...context }: BatchingContext,
   ): GroupBatching => {
     const maxBatch = Math.min(given.maxBatch, context.maxBatch);
-    const shareUs = system === null ? Number.POSITIVE_INFINITY : sloSharesUs(system)[pool];
+    const shareUs = system === null ? Number.POSITIVE_INFINITY : goalSharesUs(system)[pool];
     const sloUs = sloMs === undefined ? shareUs : sloMs * 1000;
     const bounds: LimitBounds = { sloUs, maxBatch, additive, backOff };
     return new AdaptiveBatching(maxBatch, Math.round(waitMs * 1000), () =>

@@ -5,7 +5,7 @@ import { compileSystem } from "../../../core/compile.ts";
 import { RandomStream } from "../../../core/random/stream.ts";
 import { scenarioSchema } from "../../../core/scenario/schema.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
-import { sloSharesUs } from "../../rules/slo-share.ts";
+import { goalSharesUs } from "../../rules/ways.ts";
 import { Aimd, type BatchLimit, fitQuantile, QuantileRegression } from "./adaptive-batching.ts";
 
 const BOUNDS = { sloUs: 20_000, maxBatch: 1000, additive: 1, backOff: 0.9 };
@@ -117,7 +117,7 @@ test("a task's share of its SLO is by expected time on the longest path through 
     workload: { arrivals: "burst", requests: 1 },
   });
   const system = compileSystem(document, { profiles: {} });
-  const shares = sloSharesUs(system).map((us, pool) => [system.pools[pool].name, us]);
+  const shares = Array.from(goalSharesUs(system), (us, pool) => [system.pools[pool].name, us]);
   // a → b → d takes 40, a → c → d 30; the tighter of two pipelines holds for a.
   expect(Object.fromEntries(shares)).toEqual({
     a: 20_000,
@@ -126,6 +126,27 @@ test("a task's share of its SLO is by expected time on the longest path through 
     d: 25_000,
     e: Number.POSITIVE_INFINITY,
   });
+});
+
+test("every variant of a task has the share of its slowest", () => {
+  const service = (meanMs: number) => ({ service: { distribution: "exponential", meanMs } });
+  const document = scenarioSchema.parse({
+    name: "variants",
+    pipelines: {
+      p: {
+        slo: { latencyMs: 100 },
+        tasks: {
+          detect: { variants: ["quick", "slow"] },
+          read: { model: "quick", after: ["detect"] },
+        },
+      },
+    },
+    models: { quick: service(10), slow: service(30) },
+    cluster: { replicas: { "detect@quick": 1, "detect@slow": 1, read: 1 } },
+    workload: { arrivals: "burst", requests: 1 },
+  });
+  const system = compileSystem(document, { profiles: {} });
+  expect([...goalSharesUs(system)]).toEqual([75_000, 75_000, 25_000]);
 });
 
 test("bad parameters are named with their place and bounds", () => {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { EventHeap } from "../../../core/event-heap.ts";
 import type { System } from "../../../core/system.ts";
+import { positive } from "../../rules/parameters.ts";
 import { defineController } from "../../rules/policy-definition.ts";
 
 interface Due {
@@ -89,10 +90,7 @@ export const joinDeadline = defineController({
     "Crankshaw et al., Clipper, NSDI 2017, section 5.2.2 (straggler mitigation). Ours: a join waits for one real answer " +
     "at least; `left-out` has no value in place of a missing one.",
   parameters: z.strictObject({
-    share: z
-      .number()
-      .positive()
-      .max(1)
+    share: positive(1)
       .default(1)
       .describe("share of the time from arrival to deadline after which joins go on"),
     missing: z

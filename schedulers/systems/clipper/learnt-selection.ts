@@ -1,8 +1,9 @@
 /** Selection rules that learn from feedback which variant of a task answers best. */
 import { z } from "zod";
 import type { Selection, VariantsView } from "../../../core/dispatch/policies.ts";
+import { positive } from "../../rules/parameters.ts";
 import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
-import { EpsilonGreedy, Exp3, Exp4, type Selector } from "./selection.ts";
+import { EpsilonGreedy, Exponential, type Selector } from "./selection.ts";
 
 /**
  * Chances are noted by the request's slot. A slot may serve another request before late feedback comes;
@@ -35,6 +36,9 @@ function readyOf(among: readonly number[], view: VariantsView): readonly number[
   return ready.length > 0 ? ready : among;
 }
 
+const learningRate = z.strictObject({
+  eta: positive(10).default(0.01).describe("learning rate η"),
+});
 const reads = "Feedback on answers (`POST /v1/feedback`; drawn from accuracies in the simulator).";
 
 export const exp3 = definePolicy({
@@ -46,10 +50,8 @@ export const exp3 = definePolicy({
     "Nobody gives feedback: all variants stay equally probable. It looks at no queue, so a slow accurate variant is overloaded.",
   source:
     "Crankshaw et al., Clipper, NSDI 2017, section 5.1, with the learning rate of its code; Auer et al., SIAM J. Comput. 32(1), 2002.",
-  parameters: z.strictObject({
-    eta: z.number().positive().max(10).default(0.01).describe("learning rate η"),
-  }),
-  create: ({ eta }, context: SelectionContext) => learning(new Exp3(eta), context),
+  parameters: learningRate,
+  create: ({ eta }, context: SelectionContext) => learning(new Exponential(eta), context),
 });
 
 export const epsilonGreedy = definePolicy({
@@ -76,17 +78,15 @@ export const exp4 = definePolicy({
     "Nobody gives feedback: all votes stay equal. Each request costs the work of all variants, and is as slow as the slowest without a deadline for stragglers (`join-deadline`). Variants err together: they agree on what is wrong. After thousands of losses one variant has nearly all the weight: votes that err apart were worth more when equal, and the confidence says little.",
   source:
     "Crankshaw et al., Clipper, NSDI 2017, section 5.2, with the learning rate of its code; Auer et al., SIAM J. Comput. 32(1), 2002. Ours: confidence is the agreeing share of the weight, where Clipper counts models.",
-  parameters: z.strictObject({
-    eta: z.number().positive().max(10).default(0.01).describe("learning rate η"),
-  }),
+  parameters: learningRate,
   create: ({ eta }, { rng }: SelectionContext): Selection => {
-    const selector = new Exp4(eta);
+    const selector = new Exponential(eta);
     const stream = rng();
     return {
       choose: (_job, among, view) => selector.choose(readyOf(among, view), stream),
       ask: (_job, among, view) => readyOf(among, view),
       shares: (asked) => selector.shares(asked),
-      fed: (_request, pool, loss) => selector.learn(pool, loss),
+      fed: (_request, pool, loss) => selector.learn(pool, loss, 1),
     };
   },
 });

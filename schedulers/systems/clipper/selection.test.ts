@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RandomStream } from "../../../core/random/stream.ts";
-import { EpsilonGreedy, Exp3, Exp4, type Selector } from "./selection.ts";
+import { EpsilonGreedy, Exponential, type Selector } from "./selection.ts";
 
 type Losses = (round: number, rng: RandomStream) => readonly number[];
 
@@ -45,7 +45,7 @@ describe("Exp3", () => {
     ["Clipper's learning rate", 0.01],
     ["the best for these rounds", bestEta],
   ])("keeps its regret below the bound on a bandit, with %s", (_, eta) => {
-    const regret = regretOf(() => new Exp3(eta), bandit(rates), 4);
+    const regret = regretOf(() => new Exponential(eta), bandit(rates), 4);
     expect(regret).toBeGreaterThan(0);
     expect(regret).toBeLessThan(boundOf(eta, 4));
     // A choice at random loses 0.125 a round.
@@ -55,11 +55,11 @@ describe("Exp3", () => {
   test("does so too where the best arm fails half-way", () => {
     const turning: Losses = (round, rng) =>
       bandit(round < ROUNDS / 2 ? [0.1, 0.4, 0.5, 0.5] : [0.9, 0.4, 0.5, 0.5])(round, rng);
-    expect(regretOf(() => new Exp3(bestEta), turning, 4)).toBeLessThan(boundOf(bestEta, 4));
+    expect(regretOf(() => new Exponential(bestEta), turning, 4)).toBeLessThan(boundOf(bestEta, 4));
   });
 
   test("multiplies a weight by e^(−η loss / p), exactly", () => {
-    const selector = new Exp3(0.5);
+    const selector = new Exponential(0.5);
     expect(selector.chanceOf(0, [0, 1])).toBe(0.5);
     selector.learn(0, 1, 0.5);
     expect(selector.chanceOf(0, [0, 1])).toBeCloseTo(Math.exp(-1) / (1 + Math.exp(-1)), 14);
@@ -69,7 +69,7 @@ describe("Exp3", () => {
   });
 
   test("stays a distribution however much an arm loses", () => {
-    const selector = new Exp3(1);
+    const selector = new Exponential(1);
     for (let i = 0; i < 5000; i++) selector.learn(1, 1, 0.01);
     expect(selector.chanceOf(0, [0, 1])).toBe(1);
     expect(selector.chanceOf(1, [0, 1])).toBeGreaterThan(0);
@@ -83,13 +83,13 @@ test("Exp4's weighted loss exceeds the best arm's by ln K / η + η n / 8 at mos
   fc.assert(
     fc.property(rounds, fc.constantFrom(0.01, 0.1, 1), (losses, eta) => {
       const arms = [0, 1, 2];
-      const selector = new Exp4(eta);
+      const selector = new Exponential(eta);
       const sums = [0, 0, 0];
       let own = 0;
       for (const each of losses) {
         own += selector.shares(arms).reduce((sum, share, arm) => sum + share * each[arm], 0);
         for (const arm of arms) {
-          selector.learn(arm, each[arm]);
+          selector.learn(arm, each[arm], 1);
           sums[arm] += each[arm];
         }
       }
@@ -114,14 +114,14 @@ test("ε-greedy explores with its share and takes the best arm else", () => {
     expect(Math.abs(count - 30_000 * chance)).toBeLessThan(4 * deviation);
   });
   expect(selector.chanceOf(2, [0, 2])).toBeCloseTo(0.9, 12);
-  const regret = regretOf(() => new EpsilonGreedy(), bandit([0.5, 0.4, 0.3, 0.5]), 4);
+  const regret = regretOf(() => new EpsilonGreedy(0.1), bandit([0.5, 0.4, 0.3, 0.5]), 4);
   // It goes on exploring: ε times the mean gap, 0.125, in every round.
   expect(regret).toBeGreaterThan(0.1 * 0.125 * ROUNDS * 0.8);
   expect(regret).toBeLessThan(0.1 * 0.125 * ROUNDS * 2);
 });
 
 test("the same seed makes the same choices", () => {
-  for (const create of [() => new Exp3(), () => new Exp4(), () => new EpsilonGreedy()]) {
+  for (const create of [() => new Exponential(0.01), () => new EpsilonGreedy(0.1)]) {
     const choices = (seed: string): number[] => {
       const rng = new RandomStream(seed, "choice");
       const selector = create();

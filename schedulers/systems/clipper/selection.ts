@@ -5,7 +5,7 @@
  *
  * Source: Crankshaw et al., Clipper, NSDI 2017, section 5.1 (Exp3) and 5.2 (Exp4, confidence, stragglers);
  * Auer, Cesa-Bianchi, Freund and Schapire, "The nonstochastic multiarmed bandit problem", SIAM J. Comput.
- * 32(1), 2002. The learning rate and ε are those of Clipper's code.
+ * 32(1), 2002.
  */
 import { exponentiate } from "../../../core/random/elementary-functions.ts";
 import type { RandomStream } from "../../../core/random/stream.ts";
@@ -23,53 +23,48 @@ export interface Selector {
   learn(arm: number, loss: number, chance: number): void;
 }
 
-const LEARNING_RATE = 0.01;
-const EXPLORED_SHARE = 0.1;
+/** Smaller differences of logarithms make no chance in any run. */
+const LEAST_EXPONENT = -600;
 
-/** One arm a time; a loss counts the more the less probable its arm was, so that no arm is favoured. */
-export class Exp3 implements Selector {
-  readonly #weights: Weights;
+/**
+ * Exp3: one arm a time; a loss counts the more the less probable its arm was, so that no arm is favoured.
+ * With a chance of 1 for every arm, Exp4: all answer and learn, and the weighted vote counts.
+ */
+export class Exponential implements Selector {
+  readonly #eta: number;
+  /** By arm: the logarithm of its weight e^(−η × losses), so that none becomes 0. */
+  readonly #logs: number[] = [];
 
-  constructor(eta = LEARNING_RATE) {
-    this.#weights = new Weights(eta);
+  constructor(eta: number) {
+    this.#eta = eta;
   }
 
   choose(arms: readonly number[], rng: RandomStream): number {
-    return drawn(arms, this.#weights.shares(arms), rng);
-  }
-
-  chanceOf(arm: number, arms: readonly number[]): number {
-    return this.#weights.shares(arms)[arms.indexOf(arm)];
-  }
-
-  learn(arm: number, loss: number, chance: number): void {
-    this.#weights.punish(arm, loss / chance);
-  }
-}
-
-/** Every arm answers and learns, and the weighted vote counts. `choose` draws one by its weight. */
-export class Exp4 implements Selector {
-  readonly #weights: Weights;
-
-  constructor(eta = LEARNING_RATE) {
-    this.#weights = new Weights(eta);
-  }
-
-  choose(arms: readonly number[], rng: RandomStream): number {
-    return drawn(arms, this.shares(arms), rng);
+    const shares = this.shares(arms);
+    let left = rng.uniform();
+    for (let i = 0; i < arms.length - 1; i++) {
+      left -= shares[i];
+      if (left < 0) return arms[i];
+    }
+    return arms[arms.length - 1];
   }
 
   chanceOf(arm: number, arms: readonly number[]): number {
     return this.shares(arms)[arms.indexOf(arm)];
   }
 
-  learn(arm: number, loss: number): void {
-    this.#weights.punish(arm, loss);
+  learn(arm: number, loss: number, chance: number): void {
+    this.#logs[arm] = (this.#logs[arm] ?? 0) - this.#eta * (loss / chance);
   }
 
-  /** The weight of each arm's vote; their sum is 1. */
+  /** The weight of each arm; their sum is 1. */
   shares(arms: readonly number[]): readonly number[] {
-    return this.#weights.shares(arms);
+    const logs = arms.map((arm) => this.#logs[arm] ?? 0);
+    const most = Math.max(...logs);
+    const weights = Float64Array.from(logs, (log) => Math.max(LEAST_EXPONENT, log - most));
+    exponentiate(weights, 1, 0);
+    const sum = weights.reduce((all, weight) => all + weight, 0);
+    return Array.from(weights, (weight) => weight / sum);
   }
 }
 
@@ -79,7 +74,7 @@ export class EpsilonGreedy implements Selector {
   readonly #losses: number[] = [];
   readonly #counts: number[] = [];
 
-  constructor(epsilon = EXPLORED_SHARE) {
+  constructor(epsilon: number) {
     this.#epsilon = epsilon;
   }
 
@@ -102,39 +97,4 @@ export class EpsilonGreedy implements Selector {
       (this.#losses[arm] ?? 0) / Math.max(1, this.#counts[arm] ?? 0);
     return arms.reduce((best, arm) => (mean(arm) < mean(best) ? arm : best));
   }
-}
-
-/** Smaller differences of logarithms make no chance in any run. */
-const LEAST_EXPONENT = -600;
-
-/** Weights e^(−η × losses), kept as logarithms, so that none becomes 0. */
-class Weights {
-  readonly #eta: number;
-  readonly #logs: number[] = [];
-
-  constructor(eta: number) {
-    this.#eta = eta;
-  }
-
-  punish(arm: number, loss: number): void {
-    this.#logs[arm] = (this.#logs[arm] ?? 0) - this.#eta * loss;
-  }
-
-  shares(arms: readonly number[]): readonly number[] {
-    const logs = arms.map((arm) => this.#logs[arm] ?? 0);
-    const most = Math.max(...logs);
-    const weights = Float64Array.from(logs, (log) => Math.max(LEAST_EXPONENT, log - most));
-    exponentiate(weights, 1, 0);
-    const sum = weights.reduce((all, weight) => all + weight, 0);
-    return Array.from(weights, (weight) => weight / sum);
-  }
-}
-
-function drawn(arms: readonly number[], shares: readonly number[], rng: RandomStream): number {
-  let left = rng.uniform();
-  for (let i = 0; i < arms.length - 1; i++) {
-    left -= shares[i];
-    if (left < 0) return arms[i];
-  }
-  return arms[arms.length - 1];
 }

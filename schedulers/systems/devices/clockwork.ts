@@ -17,39 +17,29 @@ import type {
   Residency,
 } from "../../../core/dispatch/controller.ts";
 import type { StartWindow } from "../../../core/dispatch/driver.ts";
+import { sumOf } from "../../../core/statistics/estimate.ts";
+import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
 import { ModelResidency } from "./model-residency.ts";
 
 const parameters = z.strictObject({
-  aheadMs: z
-    .number()
-    .nonnegative()
-    .max(1e6)
+  aheadMs: nonNegative()
     .default(10)
     .describe("an action is sent so long before its device is expected to be free, in ms"),
-  slackMs: z
-    .number()
-    .nonnegative()
-    .max(1e6)
+  slackMs: nonNegative()
     .default(10)
     .describe("an action that would start so long after its expected start is cancelled, in ms"),
-  bufferMs: z
-    .number()
-    .nonnegative()
-    .max(1e6)
+  bufferMs: nonNegative()
     .default(5)
     .describe("deadlines are planned to be met by this margin, in ms"),
   sizes: z
-    .array(z.int().min(1).max(1024))
+    .array(batchSize)
     .min(1)
     .default([1, 2, 4, 8, 16])
     .describe("batch sizes, of those that model and batching rule take"),
-  maxBatchMs: z
-    .number()
-    .positive()
-    .max(1e6)
+  maxBatchMs: positive()
     .default(25)
     .describe("batches of more than one are expected to take no longer, in ms"),
   measurements: z
@@ -58,10 +48,7 @@ const parameters = z.strictObject({
     .max(1000)
     .default(10)
     .describe("an estimate is the maximum of so many last measured times"),
-  forgetS: z
-    .number()
-    .positive()
-    .max(1e6)
+  forgetS: positive()
     .default(1)
     .describe("older measurements do not count, in s: a model that was slow once is tried again"),
 });
@@ -104,12 +91,9 @@ export class Clockwork implements Controller {
   readonly timers = 1;
   readonly loads: boolean;
   readonly windows = true;
+  readonly #given: Parameters;
   readonly #aheadUs: number;
-  readonly #slackUs: number;
   readonly #bufferUs: number;
-  readonly #maxBatchUs: number;
-  readonly #measurements: number;
-  readonly #forgetUs: number;
   /** By pool: batch sizes, ascending; 1 is one of them. */
   readonly #sizes: readonly (readonly number[])[];
   readonly #devices: readonly Device[];
@@ -122,12 +106,9 @@ export class Clockwork implements Controller {
 
   constructor({ system, pools }: ControllerContext, given: Parameters) {
     this.pools = placeablePools(system);
+    this.#given = given;
     this.#aheadUs = given.aheadMs * 1000;
-    this.#slackUs = given.slackMs * 1000;
     this.#bufferUs = given.bufferMs * 1000;
-    this.#maxBatchUs = given.maxBatchMs * 1000;
-    this.#measurements = given.measurements;
-    this.#forgetUs = given.forgetS * 1e6;
     this.#sizes = batchLimits(system, pools).map((limit) =>
       [...new Set([1, ...given.sizes])].filter((size) => size <= limit).sort((a, b) => a - b),
     );
@@ -137,12 +118,10 @@ export class Clockwork implements Controller {
       lastEndUs: Number.NEGATIVE_INFINITY,
     }));
     for (const device of this.#devices) {
-      for (const replica of [...device.members.values()].flat())
-        this.#deviceOf.set(replica, device);
+      for (const replica of device.replicas) this.#deviceOf.set(replica, device);
     }
     const { workerRoundTripUs } = system.overheads;
-    const tripUs =
-      workerRoundTripUs.reduce((sum, us) => sum + us, 0) / Math.max(1, workerRoundTripUs.length);
+    const tripUs = sumOf(workerRoundTripUs) / Math.max(1, workerRoundTripUs.length);
     this.#halfTripUs = system.replicas.map(
       ({ node }) => (tripUs + system.nodes[node].zoneRoundTripUs) / 2,
     );
@@ -171,7 +150,7 @@ export class Clockwork implements Controller {
     const times = this.#measured.get(key) ?? [];
     // An action that was sent ahead ran from the end of the one before it.
     times.push({ atUs: nowUs, tookUs: nowUs - Math.max(startedUs, device.lastEndUs) });
-    if (times.length > this.#measurements) times.shift();
+    if (times.length > this.#given.measurements) times.shift();
     this.#measured.set(key, times);
     device.lastEndUs = nowUs;
   }
@@ -214,7 +193,7 @@ export class Clockwork implements Controller {
       if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
       const { replica, size, estimateUs } = best;
       device.inFlight.push({ replica, sentUs: view.nowUs, estimateUs });
-      this.#memory.sent(device.slot, best.pool, view.nowUs);
+      this.#memory.used(device.slot, best.pool, view.nowUs);
       if (act.hasWindows) act.startNext(replica, size, this.#windowOf(view, best, freeUs));
       else act.startNext(replica, size);
     }
@@ -226,7 +205,7 @@ export class Clockwork implements Controller {
    */
   #windowOf({ nowUs }: ClusterView, strategy: Strategy, freeUs: number): StartWindow {
     const { replica, startByUs } = strategy;
-    const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#slackUs;
+    const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#given.slackMs * 1000;
     const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#halfTripUs[replica];
     return { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
   }
@@ -260,7 +239,7 @@ export class Clockwork implements Controller {
       const size = sizes[i];
       if (size > length) continue;
       const estimateUs = this.#estimateUs(view, device, pool, replica, size);
-      if (size > 1 && estimateUs > this.#maxBatchUs) continue;
+      if (size > 1 && estimateUs > this.#given.maxBatchMs * 1000) continue;
       const startByUs = deadlineUs - estimateUs;
       if (freeUs <= startByUs) return { pool, replica, size, estimateUs, startByUs };
     }
@@ -274,7 +253,7 @@ export class Clockwork implements Controller {
     replica: number,
     size: number,
   ): number {
-    const sinceUs = view.nowUs - this.#forgetUs;
+    const sinceUs = view.nowUs - this.#given.forgetS * 1e6;
     let most = 0;
     for (const { atUs, tookUs } of this.#measured.get(`${slot}/${pool}/${size}`) ?? []) {
       if (atUs >= sinceUs) most = Math.max(most, tookUs);

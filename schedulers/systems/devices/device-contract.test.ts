@@ -8,7 +8,8 @@ import { replayLog } from "../../../core/replay.ts";
 import { RunLog } from "../../../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../../../core/scenario/schema.ts";
 import { cases } from "../../../core/test-form.test-support.ts";
-import { CheckingDriver, type Step, systemOf } from "../../contract.ts";
+import { CheckingDriver, type Step } from "../../contract.ts";
+import { systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 
 const NAMES = ["a", "b", "c", "d"];

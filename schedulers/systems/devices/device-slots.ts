@@ -7,6 +7,7 @@ import type { System } from "../../../core/system.ts";
 /** The replicas on one slot. */
 export interface SlotReplicas {
   readonly slot: number;
+  readonly replicas: readonly number[];
   /** By pool, in the system's order. */
   readonly members: ReadonlyMap<number, readonly number[]>;
 }
@@ -26,7 +27,7 @@ export function slotsOf({ devices, replicas }: System, pools: readonly number[])
       own.push(id);
       members.set(replica.pool, own);
     });
-    return members.size === 0 ? [] : [{ slot, members }];
+    return members.size === 0 ? [] : [{ slot, replicas: [...members.values()].flat(), members }];
   });
 }
 
@@ -35,9 +36,18 @@ export function batchLimits({ pools }: System, policies: readonly PoolPolicies[]
   return pools.map(({ maxBatch }, pool) => Math.min(maxBatch, policies[pool].batching.maxBatch));
 }
 
+export function isIdle(view: ClusterView, replica: number): boolean {
+  return view.isUp(replica) && view.running(replica) === 0;
+}
+
 /** The first of these replicas that is up and idle. */
 export function idleOf(view: ClusterView, replicas: readonly number[]): number | undefined {
-  return replicas.find((replica) => view.isUp(replica) && view.running(replica) === 0);
+  return replicas.find((replica) => isIdle(view, replica));
+}
+
+/** The replica of a slot that runs a batch. */
+export function runningOn(view: ClusterView, { replicas }: SlotReplicas): number | undefined {
+  return replicas.find((replica) => view.running(replica) > 0);
 }
 
 /** The model of each pool, by its number. */

@@ -56,13 +56,14 @@ export class ModelResidency {
     this.manages = system.models.some(
       ({ residency, loadUs }) => residency === "on-demand" && loadUs > 0,
     );
-    this.#stores = slots.map(({ slot, members }) => {
+    this.#stores = slots.map((one) => {
+      const { slot, members } = one;
       const models = new Set([...members.keys()].map((pool) => this.#modelOf[pool]));
       const takenMb = [...models]
         .filter((model) => system.models[model].residency === "always")
         .reduce((sum, model) => sum + system.models[model].memoryMb, 0);
       const roomMb = system.devices[slot].memoryMb - takenMb;
-      return { slot, members, held: new Map(), roomMb, loadEndUs: 0, blockedUs: 0 };
+      return { ...one, held: new Map(), roomMb, loadEndUs: 0, blockedUs: 0 };
     });
     this.#storeOf = new Map(this.#stores.map((store) => [store.slot, store]));
   }
@@ -100,18 +101,12 @@ export class ModelResidency {
     return nowUs + this.#system.models[model].loadUs;
   }
 
-  /** A batch of the pool was sent to the slot. */
-  sent(slot: number, pool: number, nowUs: number): void {
+  /** A batch of the pool was sent to the slot, or has run there. */
+  used(slot: number, pool: number, nowUs: number): void {
     const held = this.#storeOf.get(slot)?.held.get(this.#modelOf[pool]);
     if (held === undefined) return;
     held.served = true;
     held.lastUsedUs = nowUs;
-  }
-
-  /** A batch of the pool has run on the slot. */
-  used(slot: number, pool: number, nowUs: number): void {
-    const held = this.#storeOf.get(slot)?.held.get(this.#modelOf[pool]);
-    if (held !== undefined) held.lastUsedUs = nowUs;
   }
 
   /** The driver says what became of a command. */

@@ -3,7 +3,8 @@ import { replayLog } from "../../../core/replay.ts";
 import { RunLog } from "../../../core/run-log.ts";
 import { scenarioSchema } from "../../../core/scenario/schema.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
-import { CheckingDriver, systemOf } from "../../contract.ts";
+import { CheckingDriver } from "../../contract.ts";
+import { systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 
 const [LONG, SHORT] = [0, 1];

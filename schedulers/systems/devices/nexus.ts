@@ -17,37 +17,33 @@ import type {
 } from "../../../core/dispatch/controller.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import type { PipelineSystem, System } from "../../../core/system.ts";
+import { batchWithin, mostPerS } from "../../rules/batch-times.ts";
+import { intervalS, positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
-import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
+import {
+  batchLimits,
+  idleOf,
+  placeablePools,
+  runningOn,
+  type SlotReplicas,
+  slotsOf,
+} from "./device-slots.ts";
 import { splitLatency } from "./latency-split.ts";
 import { packSessions, type Session, saturatingBatch } from "./squishy-packing.ts";
 
 const parameters = z.strictObject({
-  ratePerS: z
-    .number()
-    .positive()
-    .max(1e9)
+  ratePerS: positive(1e9)
     .optional()
     .describe("expected requests per s of all pipelines; default: every device is full at first"),
-  epochS: z
-    .number()
-    .positive()
-    .max(1e6)
+  epochS: positive()
     .default(30)
     .describe("plans are made anew from the rates that were heard, in s"),
-  leastEpochS: z
-    .number()
-    .positive()
-    .max(1e6)
+  leastEpochS: positive()
     .default(10)
     .describe("and no sooner than this when a rate leaves 0.8 to 1.1 of the planned one, in s"),
-  beaconS: z
-    .number()
-    .min(0.001)
-    .max(1e6)
-    .default(1)
-    .describe("between two looks at the rates, in s"),
+  beaconS: intervalS.default(1).describe("between two looks at the rates, in s"),
 });
 
 type Parameters = z.infer<typeof parameters>;
@@ -95,7 +91,8 @@ export class DutyCycles implements Controller {
 
   begin(view: ClusterView, act: Controls): void {
     const { ratePerS, beaconS } = this.#given;
-    this.#plan(ratePerS === undefined ? null : ratesOf(this.#system, ratePerS), view.nowUs);
+    const visits = visitsPerRequest(this.#system);
+    this.#plan(ratePerS === undefined ? null : visits.map((each) => each * ratePerS), view.nowUs);
     act.wakeAt(0, view.nowUs + Math.round(beaconS * 1e6));
   }
 
@@ -125,9 +122,7 @@ export class DutyCycles implements Controller {
 
   /** Gives an idle device to the next of its pools, in turn, that has a batch in time. */
   #serve(view: ClusterView, act: Controls, device: Device): void {
-    for (const replicas of device.members.values()) {
-      if (replicas.some((replica) => view.running(replica) > 0)) return;
-    }
+    if (runningOn(view, device) !== undefined) return;
     const pools = [...device.batches.keys()];
     const from = pools.indexOf(device.last) + 1;
     for (let i = 0; i < pools.length; i++) {
@@ -182,8 +177,7 @@ export class DutyCycles implements Controller {
   /** Packs the pools and gives each packed device a real one that hosts all of its pools. */
   #assign(rates: readonly number[]): void {
     const sessions = this.pools.map((pool) => this.#session(pool, rates[pool]));
-    const { devices } = packSessions(sessions);
-    const packed = [...devices].sort(
+    const packed = packSessions(sessions).toSorted(
       (a, b) => b.shares.length - a.shares.length || b.occupancy - a.occupancy,
     );
     for (const { shares } of packed) {
@@ -208,20 +202,17 @@ export class DutyCycles implements Controller {
     }
   }
 
-  #session(pool: number, ratePerS: number): Session {
-    const { first, count } = this.#system.pools[pool];
+  #session(pool: number, ratePerS: number, replica = this.#system.pools[pool].first): Session {
+    const isHosted = this.#system.pools[pool].count > 0;
+    const batchUs = isHosted ? this.#system.replicas[replica].service.meanUs : [];
     const goalUs = this.#goals.ofPool[pool];
-    const batchUs = count === 0 ? [] : this.#system.replicas[first].service.meanUs;
     return { ratePerS, goalUs, batchUs: batchUs.slice(0, this.#limits[pool] + 1) };
   }
 
   /** The batch of a device that serves this pool alone; of 1 where no batch is in time. */
   #fullBatch({ members }: SlotReplicas, pool: number): number {
     const [replica] = members.get(pool) as readonly number[];
-    const { meanUs } = this.#system.replicas[replica].service;
-    const batchUs = meanUs.slice(0, this.#limits[pool] + 1);
-    const session: Session = { ratePerS: 1, goalUs: this.#goals.ofPool[pool], batchUs };
-    return Math.max(1, saturatingBatch(session));
+    return Math.max(1, saturatingBatch(this.#session(pool, 1, replica)));
   }
 }
 
@@ -238,19 +229,12 @@ function stageGoals(system: System, limits: readonly number[]): StageGoals {
   const ends = system.pipelines.map((pipeline) => {
     const budgets = splitOf(system, pipeline, limits);
     const { tasks, sloUs } = pipeline;
-    // By task: from the request's arrival to the end of its budget.
-    const endUs = tasks.map(() => 0);
-    const visit = (task: number): number => {
-      if (endUs[task] > 0) return endUs[task];
-      const before = Math.max(0, ...tasks[task].predecessors.map(visit));
-      endUs[task] = before + budgets[task];
-      return endUs[task];
-    };
-    tasks.forEach(({ pool }, task) => {
-      visit(task);
+    for (const [task, { pool }] of tasks.entries()) {
       if (Number.isFinite(sloUs)) ofPool[pool] = Math.min(ofPool[pool], budgets[task]);
-    });
-    return endUs;
+    }
+    const { before } = waysThrough(tasks, budgets);
+    // By task: from the request's arrival to the end of its budget.
+    return budgets.map((budget, task) => before[task] + budget);
   });
   return {
     ofPool,
@@ -278,7 +262,9 @@ function splitOf(system: System, pipeline: PipelineSystem, limits: readonly numb
       return {
         ratePerS: visits[task],
         children: successors.map((next) => order.indexOf(next)),
-        throughputPerS: (budgetUs: number) => mostPerS(batchUs, limits[pool], budgetUs),
+        // Batches take half of the budget, and gather in the other half.
+        throughputPerS: (budgetUs: number) =>
+          mostPerS(batchUs, count === 0 ? 0 : batchWithin(batchUs, limits[pool], budgetUs / 2)),
       };
     });
     const split = splitLatency(nodes, sloUs);
@@ -287,36 +273,11 @@ function splitOf(system: System, pipeline: PipelineSystem, limits: readonly numb
   return equalParts(pipeline);
 }
 
-/** The rate of a device whose batches take half of the budget; they gather in the other half. */
-function mostPerS(batchUs: ArrayLike<number>, limit: number, budgetUs: number): number {
-  let most = 0;
-  for (let batch = 1; batch <= limit && 2 * batchUs[batch] <= budgetUs; batch++) {
-    most = Math.max(most, (batch * 1e6) / batchUs[batch]);
-  }
-  return most;
-}
-
 /** Each task its part of the longest way through it. */
 function equalParts({ tasks, sloUs }: PipelineSystem): number[] {
-  const lengthOf = (task: number, next: (task: number) => readonly number[]): number =>
-    1 + Math.max(0, ...next(task).map((other) => lengthOf(other, next)));
-  return tasks.map((_, task) => {
-    const before = lengthOf(task, (other) => tasks[other].predecessors);
-    const after = lengthOf(task, (other) => tasks[other].successors);
-    return sloUs / (before + after - 1);
-  });
-}
-
-/** By pool: the jobs per s that so many requests per s cause. */
-function ratesOf({ pipelines, pools }: System, ratePerS: number): number[] {
-  const rates = pools.map(() => 0);
-  for (const pipeline of pipelines) {
-    const visits = visitRatios(pipeline);
-    pipeline.tasks.forEach(({ pool }, task) => {
-      rates[pool] += ratePerS * pipeline.share * (visits?.[task] ?? 1);
-    });
-  }
-  return rates;
+  const own = tasks.map(() => 1);
+  const { before, after } = waysThrough(tasks, own);
+  return own.map((one, task) => sloUs / (before[task] + one + after[task]));
 }
 
 const controller = defineController({
@@ -328,7 +289,7 @@ const controller = defineController({
   failsWhen:
     "Rates change faster than plans, or arrivals are bursty within a duty cycle: the planned batch drops what a larger one would have served.",
   source:
-    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, and pipelines that join get equal parts of their goal. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
+    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, and pipelines that join get equal parts of their goal. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
   parameters,
   create: (given, context) => new DutyCycles(context, given),
 });

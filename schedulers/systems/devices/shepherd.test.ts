@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { replayLog } from "../../../core/replay.ts";
 import { RunLog } from "../../../core/run-log.ts";
 import { type SchedulerDocument, scenarioSchema } from "../../../core/scenario/schema.ts";
-import { CheckingDriver, systemOf } from "../../contract.ts";
+import { CheckingDriver } from "../../contract.ts";
+import { systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 
 /** Two models on one device: `slow` takes 100 ms, `quick` 10 ms, whatever the batch. */

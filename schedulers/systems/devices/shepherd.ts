@@ -20,7 +20,14 @@ import type {
 } from "../../../core/dispatch/controller.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
-import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
+import {
+  batchLimits,
+  idleOf,
+  placeablePools,
+  runningOn,
+  type SlotReplicas,
+  slotsOf,
+} from "./device-slots.ts";
 
 const NONE = -1;
 
@@ -70,7 +77,7 @@ export class Flex implements Controller {
   decide(view: ClusterView, act: Controls): void {
     for (const pool of this.pools) dropLate(view, act, pool);
     for (const device of this.#devices) {
-      if (runningOn(view, device) !== NONE) continue;
+      if (runningOn(view, device) !== undefined) continue;
       const best = this.#largest(view, device, [...device.members.keys()]);
       if (best !== null) act.startNext(best.replica, best.size);
     }
@@ -86,7 +93,7 @@ export class Flex implements Controller {
     let best: { device: Device; current: number; next: Candidate; ratio: number } | null = null;
     for (const device of this.#devices) {
       const current = runningOn(view, device);
-      if (current === NONE || device.fixed !== NONE || !device.members.has(pool)) continue;
+      if (current === undefined || device.fixed !== NONE || !device.members.has(pool)) continue;
       const { pool: currentPool } = view.system.replicas[current];
       const next = this.#largest(view, device, [...new Set([pool, currentPool])]);
       if (next === null) continue;
@@ -97,14 +104,10 @@ export class Flex implements Controller {
     }
     if (best === null) return;
     const { device, current, next } = best;
-    if (act.preempt(current)) {
-      act.startNext(next.replica, next.size);
-      // What is left of the pool may exceed another device's batch.
-      this.#fresh.add(pool);
-    } else {
-      device.fixed = current;
-      this.#fresh.add(pool);
-    }
+    if (act.preempt(current)) act.startNext(next.replica, next.size);
+    else device.fixed = current;
+    // What is left of the pool may exceed another device's batch.
+    this.#fresh.add(pool);
   }
 
   /** The largest feasible batch of these pools on a device, that of the first pool among equals. */
@@ -112,7 +115,7 @@ export class Flex implements Controller {
     const current = runningOn(view, device);
     let best: Candidate | null = null;
     for (const pool of pools) {
-      const isCurrent = current !== NONE && view.system.replicas[current].pool === pool;
+      const isCurrent = current !== undefined && view.system.replicas[current].pool === pool;
       const replica = isCurrent ? current : idleOf(view, device.members.get(pool) ?? []);
       if (replica === undefined || !view.isUp(replica)) continue;
       const size = this.#feasible(view, pool, replica, isCurrent ? view.jobsOn(current) : []);
@@ -142,14 +145,6 @@ export class Flex implements Controller {
     }
     return lateUs;
   }
-}
-
-/** The replica of a slot that runs a batch, or −1. */
-function runningOn(view: ClusterView, { members }: SlotReplicas): number {
-  for (const replicas of members.values()) {
-    for (const replica of replicas) if (view.running(replica) > 0) return replica;
-  }
-  return NONE;
 }
 
 /** The least time that a job of a pool takes alone. */

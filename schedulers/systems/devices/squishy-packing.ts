@@ -11,6 +11,7 @@
  *
  * Source: Shen et al., Nexus, SOSP 2019, section 6.1 and algorithm 1; uwsampl/nexus for the bounds.
  */
+import { batchWithin } from "../../rules/batch-times.ts";
 
 export interface Session {
   readonly ratePerS: number;
@@ -18,10 +19,6 @@ export interface Session {
   readonly goalUs: number;
   /** Time of a batch by its size, µs; index 0 is unused. */
   readonly batchUs: ArrayLike<number>;
-  /** Time that each request spends besides, before and after its batch, µs. */
-  readonly besidesUs?: number;
-  /** Time on the network, which only the bound of a saturated device counts, µs. */
-  readonly networkUs?: number;
 }
 
 /** A session's part of a device. */
@@ -43,12 +40,6 @@ export interface PackedDevice {
   readonly shares: readonly Share[];
 }
 
-export interface Packing {
-  readonly devices: readonly PackedDevice[];
-  /** Sessions whose goal not even a job alone meets. */
-  readonly infeasible: readonly number[];
-}
-
 /** Close to a whole number is that number. */
 const TOLERANCE = 1e-6;
 
@@ -64,49 +55,36 @@ export function saturatingBatch(session: Session): number {
 }
 
 /** The largest batch that is in time on a device that does nothing else. */
-function largestBatch(session: Session): number {
-  const { goalUs, batchUs, besidesUs = 0, networkUs = 0 } = session;
+function largestBatch({ goalUs, batchUs }: Session): number {
+  if (batchUs.length < 2) return 0;
   // Half of the goal passes while a batch gathers.
-  const budgetUs = (goalUs - besidesUs - networkUs) / 2;
-  let batch = 0;
-  while (batch + 1 < batchUs.length && batchUs[batch + 1] <= budgetUs) batch++;
-  if (batch > 0 || batchUs.length < 2) return batch;
-  return batchUs[1] + besidesUs <= goalUs ? 1 : 0;
+  const batch = batchWithin(batchUs, batchUs.length - 1, goalUs / 2);
+  return batch === 0 && batchUs[1] <= goalUs ? 1 : batch;
 }
 
-/** The rate that fills a device, per second. */
-export function saturatingRatePerS(session: Session): number {
-  const batch = saturatingBatch(session);
-  return batch === 0 ? 0 : (batch * 1e6) / session.batchUs[batch];
-}
-
-/** A rate below saturation on a device of its own; null: no batch is in time. */
-export function residualShare(session: Session, id: number, ratePerS: number): Share | null {
-  const { goalUs, batchUs, besidesUs = 0 } = session;
-  const leftUs = goalUs - besidesUs;
+/** A rate below saturation on a device of its own; one job alone is in time. */
+function residualShare(session: Session, id: number, ratePerS: number): Share {
+  const { goalUs, batchUs } = session;
   const most = largestBatch(session);
-  let batch = 0;
-  while (batch < most && (batch * 1e6) / ratePerS + batchUs[batch + 1] <= leftUs) batch++;
-  if (batch === 0) return null;
-  const dutyUs = Math.min(leftUs - batchUs[batch], (batch * 1e6) / ratePerS);
+  let batch = 1;
+  while (batch < most && (batch * 1e6) / ratePerS + batchUs[batch + 1] <= goalUs) batch++;
+  const dutyUs = Math.min(goalUs - batchUs[batch], (batch * 1e6) / ratePerS);
   return { session: id, ratePerS, batch, batchUs: batchUs[batch], dutyUs };
 }
 
 /** The device with one share more; null where it does not fit. */
-export function merged(
+function merged(
   sessions: readonly Session[],
-  device: PackedDevice | null,
+  device: PackedDevice,
   share: Share,
 ): PackedDevice | null {
-  const dutyUs = Math.min(device?.dutyUs ?? Number.POSITIVE_INFINITY, share.dutyUs);
+  const dutyUs = Math.min(device.dutyUs, share.dutyUs);
   const shares: Share[] = [];
   let sumUs = 0;
-  for (const one of [...(device?.shares ?? []), share]) {
-    const { batchUs, goalUs, besidesUs = 0 } = sessions[one.session];
+  for (const one of [...device.shares, share]) {
+    const { batchUs, goalUs } = sessions[one.session];
     const batch = Math.max(1, Math.ceil((dutyUs * one.ratePerS) / 1e6 - TOLERANCE));
-    if (batch >= batchUs.length || dutyUs + batchUs[batch] + besidesUs > goalUs + TOLERANCE) {
-      return null;
-    }
+    if (batch >= batchUs.length || dutyUs + batchUs[batch] > goalUs + TOLERANCE) return null;
     sumUs += batchUs[batch];
     shares.push({ ...one, batch, batchUs: batchUs[batch] });
   }
@@ -114,29 +92,22 @@ export function merged(
   return { dutyUs, occupancy: sumUs / dutyUs, shares };
 }
 
-export function packSessions(sessions: readonly Session[]): Packing {
+/** Sessions of which not even a job alone is in time have no share. */
+export function packSessions(sessions: readonly Session[]): readonly PackedDevice[] {
   const devices: PackedDevice[] = [];
-  const infeasible: number[] = [];
   const residuals: Share[] = [];
   sessions.forEach((session, id) => {
-    if (session.ratePerS <= 0) return;
     const batch = saturatingBatch(session);
-    if (batch === 0) {
-      infeasible.push(id);
-      return;
-    }
-    const fullPerS = saturatingRatePerS(session);
+    if (session.ratePerS <= 0 || batch === 0) return;
     const batchUs = session.batchUs[batch];
+    const fullPerS = (batch * 1e6) / batchUs;
     const full = Math.floor(session.ratePerS / fullPerS + TOLERANCE);
     const share = { session: id, ratePerS: fullPerS, batch, batchUs, dutyUs: batchUs };
     for (let i = 0; i < full; i++) {
       devices.push({ dutyUs: batchUs, occupancy: 1, shares: [share] });
     }
     const leftPerS = session.ratePerS - full * fullPerS;
-    if (leftPerS <= TOLERANCE * fullPerS) return;
-    const residual = residualShare(session, id, leftPerS);
-    if (residual !== null) residuals.push(residual);
-    else infeasible.push(id);
+    if (leftPerS > TOLERANCE * fullPerS) residuals.push(residualShare(session, id, leftPerS));
   });
   const occupancy = ({ batchUs, dutyUs }: Share): number => batchUs / dutyUs;
   residuals.sort((a, b) => occupancy(b) - occupancy(a) || a.session - b.session);
@@ -152,7 +123,7 @@ export function packSessions(sessions: readonly Session[]): Packing {
     if (fullest !== null) devices[best] = fullest;
     else devices.push(alone(share));
   }
-  return { devices, infeasible };
+  return devices;
 }
 
 /** A share that needs all of a device may take more than its duty cycle. */

@@ -1,7 +1,50 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cases } from "../../../core/test-form.test-support.ts";
-import { DominantShares, type FillingClient, progressiveFilling } from "./dominant-shares.ts";
+import { type Amounts, DominantShares } from "./dominant-shares.ts";
+
+interface FillingClient {
+  readonly name: string;
+  /** Of each of its tasks. */
+  readonly demand: Amounts;
+  readonly weight?: number;
+  /** Default: as many as there is room for. */
+  readonly tasks?: number;
+}
+
+/**
+ * One task after another to the first of the order, from an empty cluster. `stop` ends at the first
+ * task that does not fit, as algorithm 1 does; `skip` goes on with the clients whose tasks fit.
+ */
+function progressiveFilling(
+  totals: Amounts,
+  clients: readonly FillingClient[],
+  whenFull: "stop" | "skip" = "stop",
+): { readonly name: string; readonly share: number }[] {
+  const sorter = new DominantShares(totals);
+  clients.forEach(({ weight = 1 }, i) => {
+    sorter.add(i, weight);
+  });
+  const open = new Set(clients.keys());
+  const used = totals.map(() => 0);
+  const steps: { name: string; share: number }[] = [];
+  while (open.size > 0) {
+    const next = sorter.order().find((i) => open.has(i)) as number;
+    const { name, demand, tasks = Number.POSITIVE_INFINITY } = clients[next];
+    const fits = used.every((amount, r) => amount + demand[r] <= totals[r]);
+    if (!fits && whenFull === "stop") return steps;
+    if (!fits || countOf(steps, name) >= tasks) {
+      open.delete(next);
+      continue;
+    }
+    demand.forEach((amount, r) => {
+      used[r] += amount;
+    });
+    sorter.allocate(next, demand);
+    steps.push({ name, share: sorter.shareOf(next) });
+  }
+  return steps;
+}
 
 const countOf = (steps: readonly { name: string }[], name: string): number =>
   steps.filter((step) => step.name === name).length;
@@ -91,62 +134,55 @@ describe("progressive filling", () => {
 });
 
 describe("the sorter", () => {
-  test("gives the orders that Mesos' own test expects, as clients and the cluster change", () => {
-    const sorter = new DominantShares<string>([100, 100]);
-    const allocate = (name: string, amounts: number[], weight = 1): void => {
-      sorter.add(name, weight);
-      sorter.allocate(name, amounts);
-    };
-    allocate("a", [5, 5]);
-    allocate("b", [6, 6]);
-    expect(sorter.order().join("")).toBe("ab");
-    allocate("c", [1, 1]);
-    allocate("d", [3, 1]);
-    expect(sorter.order().join("")).toBe("cdab");
-    sorter.remove("a");
-    sorter.release("b", [4, 4]);
-    expect(sorter.order().join("")).toBe("cbd");
-    allocate("e", [1, 5]);
-    sorter.setTotals([50, 100]);
-    expect(sorter.order().join("")).toBe("cbed");
-    sorter.setTotals([50, 200]);
-    allocate("f", [5, 1]);
-    sorter.allocate("c", [0, 15]);
-    expect(sorter.order().join("")).toBe("ebdcf");
-    expect(sorter.usedBy("c")).toEqual([1, 16]);
+  /** Clients by letter, with what each holds. */
+  function sorterOf(totals: Amounts, held: Readonly<Record<string, Amounts>>, weights = {}) {
+    const names = Object.keys(held);
+    const sorter = new DominantShares(totals);
+    names.forEach((name, i) => {
+      sorter.add(i, (weights as Record<string, number>)[name] ?? 1);
+      sorter.allocate(i, held[name]);
+    });
+    const order = (): string =>
+      sorter
+        .order()
+        .map((i) => names[i])
+        .join("");
+    return { sorter, order, id: (name: string): number => names.indexOf(name) };
+  }
+
+  test("gives the orders that Mesos' own test expects", () => {
+    const four = { a: [5, 5], b: [6, 6], c: [1, 1], d: [3, 1] };
+    const { sorter, order, id } = sorterOf([100, 100], four);
+    expect(order()).toBe("cdab");
+    sorter.release(id("b"), [4, 4]);
+    expect(order()).toBe("cbda");
+    const five = { b: [2, 2], c: [1, 1], d: [3, 1], e: [1, 5] };
+    expect(sorterOf([50, 100], five).order()).toBe("cbed");
+    const six = { ...five, f: [5, 1] };
+    const grown = sorterOf([50, 200], six);
+    grown.sorter.allocate(grown.id("c"), [0, 15]);
+    expect(grown.order()).toBe("ebdcf");
   });
 
   test("divides shares by weights", () => {
-    const sorter = new DominantShares<string>([100, 100]);
-    const clients: [string, number, number[]][] = [
-      ...([
-        ["a", 1, [5, 5]],
-        ["b", 2, [6, 6]],
-        ["c", 1, [4, 4]],
-      ] as [string, number, number[]][]),
-      ["d", 10, [10, 20]],
-    ];
-    for (const [name, weight, amounts] of clients) {
-      sorter.add(name, weight);
-      sorter.allocate(name, amounts);
-    }
-    expect(sorter.order().join("")).toBe("dbca");
-    sorter.remove("b");
-    sorter.allocate("d", [10, 25]);
-    expect(sorter.order().join("")).toBe("cda");
-    sorter.add("e", 0.1);
-    sorter.allocate("e", [1, 1]);
-    expect(sorter.order().join("")).toBe("cdae");
-    expect(sorter.shareOf("d")).toBeCloseTo(0.45, 12);
+    const held = { a: [5, 5], b: [6, 6], c: [4, 4], d: [10, 20] };
+    expect(sorterOf([100, 100], held, { b: 2, d: 10 }).order()).toBe("dbca");
+    const others = { a: [5, 5], c: [4, 4], d: [20, 45], e: [1, 1] };
+    const { sorter, order, id } = sorterOf([100, 100], others, { d: 10, e: 0.1 });
+    expect(order()).toBe("cdae");
+    expect(sorter.shareOf(id("d"))).toBeCloseTo(0.45, 12);
   });
 
   test("takes the client with fewer allocations of equal ones, then the one added first", () => {
-    const sorter = new DominantShares<number>([10]);
-    for (const name of [2, 0, 1]) sorter.add(name);
+    const sorter = new DominantShares([10]);
+    for (const id of [2, 0, 1]) sorter.add(id, 1);
     expect(sorter.order()).toEqual([2, 0, 1]);
     sorter.allocate(2, [1]);
     sorter.release(2, [1]);
     expect(sorter.order()).toEqual([0, 1, 2]);
-    expect(new DominantShares<number>([0]).order()).toEqual([]);
+  });
+
+  test("gives no share of a resource that nobody has, however much of it is held", () => {
+    expect(sorterOf([0, 10], { a: [5, 1], b: [0, 2] }).order()).toBe("ab");
   });
 });

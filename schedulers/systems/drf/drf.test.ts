@@ -306,6 +306,21 @@ describe("mesos", () => {
     expect(revived.starts).toEqual(["2100 b-1", "2100 a-1"]);
   });
 
+  test("keeps each filter for its own time, whatever was declined since", () => {
+    const own = offers({ revives: false });
+    // A declines ⟨3, 16⟩ at 0, and ⟨5, 2⟩ of all that it is offered at 100 ms.
+    const arrivals = [one("B", 0, 2), one("A", 100, 4), one("B", 200, 2), one("A", 200)];
+    const play = new Play(WHOLE, own, arrivals);
+    expect(startsAt(play, 100)).toBe("aaaa");
+    expect(startsAt(play, 200)).toBe("bb");
+    expect(startsAt(play, 300)).toBe("a");
+  });
+
+  test("keeps no filter for less than a round", () => {
+    const own = offers({ revives: false, refuseS: 0.5 });
+    expect(new Play(WHOLE, own, [one("A", 1600)]).starts).toEqual(["2000 a-1"]);
+  });
+
   test("counts an open offer as allocated, until it is answered", () => {
     const arrivals = [one("B", 0), one("A", 1)];
     const play = new Play(WHOLE, offers({ answerMs: 20 }), arrivals);
@@ -361,8 +376,9 @@ describe("bad parameters", () => {
   });
 
   test("name a pipeline that there is not", () => {
-    const weights = { Aa: 2 };
-    const make = () => new Play(WHOLE, { controller: { policy: "drf", weights } }, []);
-    expect(make).toThrow(/no pipeline is called "Aa"/);
+    const controller = { policy: "drf", weights: { Aa: 2 } };
+    const [issue] = checkScheduler({ controller }, "scheduler", ["A", "B"]);
+    expect(issue.path).toBe("scheduler.controller.weights.Aa");
+    expect(issue.message).toBe('drf: no pipeline has the name "Aa"');
   });
 });

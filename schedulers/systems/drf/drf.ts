@@ -1,71 +1,59 @@
 /** Dominant Resource Fairness among pipelines, at once or by Mesos' offers. */
 import { z } from "zod";
 import type {
-  BatchEnd,
   ClusterView,
   Controller,
   Controls,
   JobView,
 } from "../../../core/dispatch/controller.ts";
-import { Fault } from "../../../core/fault.ts";
-import { didYouMean } from "../../../core/scenario/issues.ts";
-import type { System } from "../../../core/system.ts";
-import { defineController } from "../../rules/policy-definition.ts";
+import { defineController, namedWeights } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { Frameworks } from "./frameworks.ts";
-import { Offers } from "./offers.ts";
+import { Offers, offerParameters } from "./offers.ts";
 
 const EVERYWHERE = (): boolean => true;
 
-/** One level: at each event, the next job of the pipeline with the smallest dominant share. */
-class DirectAllocation implements Controller {
-  readonly pools: readonly number[];
-  readonly scales = [];
-  readonly timers = 0;
-  readonly heedsResources = true;
-  readonly #frameworks: Frameworks;
-  readonly #skips: boolean;
-
-  constructor(frameworks: Frameworks, whenFull: "skip" | "wait") {
-    this.#frameworks = frameworks;
-    this.pools = frameworks.pools;
-    this.#skips = whenFull === "skip";
-  }
-
-  queued(job: JobView, pool: number): void {
-    this.#frameworks.queued(job, pool);
-  }
-
-  ended(request: number): void {
-    this.#frameworks.ended(request);
-  }
-
-  finished(end: BatchEnd): void {
-    this.#frameworks.finished(end);
-  }
-
-  changed(replica: number, state: "up" | "down" | "left"): void {
-    this.#frameworks.changed(replica, state);
-  }
-
-  begin(view: ClusterView): void {
-    this.#frameworks.begin(view);
-  }
-
-  decide(view: ClusterView, act: Controls): void {
-    while (this.#startOne(view, act));
-  }
-
-  #startOne(view: ClusterView, act: Controls): boolean {
-    for (const pipeline of this.#frameworks.shares.order()) {
-      if (this.#frameworks.startNext(pipeline, view, act, EVERYWHERE) >= 0) return true;
-      if (!this.#skips && this.#frameworks.waitsForRoom(pipeline, view)) return false;
-    }
-    return false;
-  }
+/** How resources go to pipelines. */
+interface Allocation extends Pick<Controller, "timers" | "begin" | "woken"> {
+  queued?(job: JobView): void;
+  decide(view: ClusterView, act: Controls): void;
 }
 
-const seconds = z.number().nonnegative().max(1e6);
+/** One level: at each event, the next job of the pipeline with the smallest dominant share. */
+function directly(frameworks: Frameworks, skips: boolean): Allocation {
+  const startsOne = (view: ClusterView, act: Controls): boolean => {
+    for (const pipeline of frameworks.shares.order()) {
+      if (frameworks.startNext(pipeline, view, act, EVERYWHERE) >= 0) return true;
+      if (!skips && frameworks.waitsForRoom(pipeline, view)) return false;
+    }
+    return false;
+  };
+  return {
+    timers: 0,
+    decide: (view, act) => {
+      while (startsOne(view, act));
+    },
+  };
+}
+
+function controllerOf(frameworks: Frameworks, allocation: Allocation): Controller {
+  return {
+    ...{ pools: frameworks.pools, scales: [], timers: allocation.timers, heedsResources: true },
+    queued: (job, pool) => {
+      frameworks.queued(job, pool);
+      allocation.queued?.(job);
+    },
+    ended: (request) => frameworks.ended(request),
+    finished: (end) => frameworks.finished(end),
+    changed: (replica, state) => frameworks.changed(replica, state),
+    begin: (view, act) => {
+      frameworks.begin(view);
+      allocation.begin?.(view, act);
+    },
+    woken: (timer, view, act) => allocation.woken?.(timer, view, act),
+    decide: (view, act) => allocation.decide(view, act),
+  };
+}
 
 const controller = defineController({
   name: "drf",
@@ -100,54 +88,18 @@ const controller = defineController({
       .enum(["direct", "offers"])
       .default("direct")
       .describe("jobs are started at once, or nodes offered to pipelines"),
-    allocationIntervalS: seconds.min(0.001).default(1).describe("s between rounds of offers"),
-    atEvents: z
-      .boolean()
-      .default(true)
-      .describe("offers also when jobs arrive, batches end or offers are declined"),
-    refuseS: seconds.default(5).describe("s in which a pipeline gets no offer of what it declined"),
-    offerTimeoutS: seconds
-      .positive()
-      .optional()
-      .describe("s after which an offer without an answer is rescinded; default: never"),
-    answerMs: seconds
-      .default(0)
-      .describe("mean ms of a pipeline's answer, drawn evenly between 0 and twice that"),
-    revives: z
-      .boolean()
-      .default(true)
-      .describe("a pipeline without jobs gets no offers, and its next job ends its filters"),
+    ...offerParameters,
   }),
+  pipelinesIn: ({ weights = {} }) => namedWeights(weights),
   create: ({ weights = {}, whenFull, allocation, ...times }, { system, pools, rng }) => {
-    checkWeights(weights, system);
     const frameworks = new Frameworks(system, pools, weights);
-    if (allocation === "direct") return new DirectAllocation(frameworks, whenFull);
-    const { atEvents, revives, offerTimeoutS = Number.POSITIVE_INFINITY } = times;
-    const us = (s: number): number => Math.round(s * 1e6);
-    const offerTimes = {
-      ...{ atEvents, revives },
-      intervalUs: us(times.allocationIntervalS),
-      refuseUs: us(times.refuseS),
-      timeoutUs: us(offerTimeoutS),
-      answerUs: Math.round(times.answerMs * 1000),
-    };
-    return new Offers(frameworks, system.nodes.length, offerTimes, rng());
+    const way =
+      allocation === "direct"
+        ? directly(frameworks, whenFull === "skip")
+        : new Offers(frameworks, system.nodes.length, times, rng());
+    return controllerOf(frameworks, way);
   },
 });
-
-/** Throws Fault("invalid-input") for a weight of no pipeline. */
-function checkWeights(weights: Readonly<Record<string, number>>, { pipelines }: System): void {
-  const names = pipelines.map(({ name }) => name);
-  const issues = Object.keys(weights)
-    .filter((name) => !names.includes(name))
-    .map((name) => {
-      const hint = didYouMean(name, names);
-      const message = `drf: no pipeline is called "${name}"`;
-      const issue = { path: `scheduler.controller.weights.${name}`, message };
-      return hint === undefined ? issue : { ...issue, hint };
-    });
-  if (issues.length > 0) throw new Fault("invalid-input", issues[0].message, { issues });
-}
 
 export const drf: SystemPack = {
   policies: { controller: [controller] },

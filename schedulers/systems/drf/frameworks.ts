@@ -12,10 +12,10 @@ import type {
   Controls,
   JobView,
 } from "../../../core/dispatch/controller.ts";
-import { isHeld } from "../../../core/dispatch/held-chains.ts";
 import type { PoolPolicies } from "../../../core/dispatch/policies.ts";
 import { assert } from "../../../core/fault.ts";
 import type { System } from "../../../core/system.ts";
+import { batchLimits, isIdle, placeablePools } from "../devices/device-slots.ts";
 import { type Amounts, DominantShares } from "./dominant-shares.ts";
 import { type Entries, WaitingJobs } from "./waiting-jobs.ts";
 
@@ -25,13 +25,13 @@ const NOBODY = -1;
 export type Allows = (replica: number) => boolean;
 
 export class Frameworks {
-  /** Pools whose jobs wait here: all but those of held chains. */
+  /** Pools whose jobs wait here. */
   readonly pools: readonly number[];
-  readonly shares: DominantShares<number>;
-  /** Of all nodes. */
-  readonly totals: Amounts;
+  readonly shares: DominantShares;
   readonly #system: System;
   readonly #rules: readonly PoolPolicies[];
+  /** By pool. */
+  readonly #mostJobs: readonly number[];
   /** Numbers of the system's resources that count; empty: kinds of devices do. */
   readonly #resources: readonly number[];
   readonly #kinds: readonly string[];
@@ -57,7 +57,8 @@ export class Frameworks {
   ) {
     this.#system = system;
     this.#rules = rules;
-    this.pools = [...system.pools.keys()].filter((pool) => !isHeld(system, pool));
+    this.#mostJobs = batchLimits(system, rules);
+    this.pools = placeablePools(system);
     const own = system.replicas.map(({ pool }) => this.pools.includes(pool));
     this.#members = system.nodes.map((_, node) =>
       [...system.replicas.keys()].filter((r) => own[r] && system.replicas[r].node === node),
@@ -74,7 +75,7 @@ export class Frameworks {
         ? this.#resources.map((r) => system.pools[pool].demand[r])
         : this.#kinds.map((kind) => (kind === device ? 1 : 0)),
     );
-    this.totals =
+    const totals =
       this.#resources.length > 0
         ? this.#resources.map((r) =>
             system.nodes.reduce((sum, { resources }) => sum + resources[r], 0),
@@ -82,7 +83,7 @@ export class Frameworks {
         : this.#kinds.map(
             (kind) => system.replicas.filter(({ device }, r) => own[r] && device === kind).length,
           );
-    this.shares = new DominantShares<number>(this.totals);
+    this.shares = new DominantShares(totals);
     system.pipelines.forEach(({ name, held }, pipeline) => {
       const weight = Object.hasOwn(weights, name) ? weights[name] : 1;
       if (!held) this.shares.add(pipeline, weight);
@@ -148,7 +149,7 @@ export class Frameworks {
     const free = this.#kinds.map(() => 0);
     for (const replica of this.#members[node]) {
       const kind = this.#kinds.indexOf(this.#system.replicas[replica].device);
-      if (isIdle(replica, view)) free[kind]++;
+      if (isIdle(view, replica)) free[kind]++;
     }
     return free;
   }
@@ -206,8 +207,8 @@ export class Frameworks {
     act: Controls,
   ): readonly number[] {
     const { pool } = this.#system.replicas[replica];
-    const { batching, shedding } = this.#rules[pool];
-    const most = Math.min(batching.maxBatch, this.#system.pools[pool].maxBatch);
+    const { shedding } = this.#rules[pool];
+    const most = this.#mostJobs[pool];
     const batch = jobs.take(most, (job) => view.isWaiting(job));
     if (shedding === undefined) return batch;
     const late = batch.filter((job) => shedding(view.job(job), replica, most, view.nowUs));
@@ -226,13 +227,9 @@ export class Frameworks {
   #idleReplica(pool: number, view: ClusterView, allows: Allows): number {
     const idle = this.#idle[pool];
     for (const replica of idle) {
-      if (!isIdle(replica, view)) idle.delete(replica);
+      if (!isIdle(view, replica)) idle.delete(replica);
       else if (allows(replica) && view.fits(replica)) return replica;
     }
     return NOBODY;
   }
-}
-
-function isIdle(replica: number, view: ClusterView): boolean {
-  return view.isUp(replica) && view.running(replica) === 0;
 }

@@ -9,29 +9,38 @@
  * What is offered counts as allocated until it is answered or rescinded. A filter keeps offers of no
  * more than was declined from a pipeline for a while.
  */
-import type {
-  BatchEnd,
-  ClusterView,
-  Controller,
-  Controls,
-  JobView,
-} from "../../../core/dispatch/controller.ts";
+import { z } from "zod";
+import type { ClusterView, Controls, JobView } from "../../../core/dispatch/controller.ts";
 import type { RandomStream } from "../../../core/random/stream.ts";
+import { nonNegative } from "../../rules/parameters.ts";
 import type { Amounts } from "./dominant-shares.ts";
 import type { Frameworks } from "./frameworks.ts";
 
-export interface OfferTimes {
-  readonly intervalUs: number;
-  /** Whether arrivals, ends of batches and answers cause offers besides. */
-  readonly atEvents: boolean;
-  readonly refuseUs: number;
-  /** Infinity: offers are not rescinded. */
-  readonly timeoutUs: number;
-  /** Mean time of an answer, drawn evenly between 0 and twice it; 0: at once. */
-  readonly answerUs: number;
-  /** Whether pipelines without jobs ask for no offers, and a new job ends its pipeline's filters. */
-  readonly revives: boolean;
-}
+const seconds = nonNegative();
+
+export const offerParameters = {
+  allocationIntervalS: seconds.min(0.001).default(1).describe("s between rounds of offers"),
+  atEvents: z
+    .boolean()
+    .default(true)
+    .describe("offers also when jobs arrive, batches end or offers are declined"),
+  refuseS: seconds.default(5).describe("s in which a pipeline gets no offer of what it declined"),
+  offerTimeoutS: seconds
+    .positive()
+    .optional()
+    .describe("s after which an offer without an answer is rescinded; default: never"),
+  answerMs: seconds
+    .default(0)
+    .describe("mean ms of a pipeline's answer, drawn evenly between 0 and twice that"),
+  revives: z
+    .boolean()
+    .default(true)
+    .describe("a pipeline without jobs gets no offers, and its next job ends its filters"),
+};
+
+type OfferTimes = z.infer<z.ZodObject<typeof offerParameters>>;
+
+const us = (s: number): number => Math.round(s * 1e6);
 
 interface Offer {
   readonly pipeline: number;
@@ -42,6 +51,7 @@ interface Offer {
 }
 
 interface Filter {
+  readonly node: number;
   readonly amounts: Amounts;
   readonly untilUs: number;
 }
@@ -50,53 +60,35 @@ interface Filter {
 const ALLOCATE = 0;
 const ANSWER = 1;
 
-export class Offers implements Controller {
-  readonly pools: readonly number[];
-  readonly scales = [];
+export class Offers {
   readonly timers = 2;
-  readonly heedsResources = true;
   readonly #frameworks: Frameworks;
   readonly #nodes: readonly number[];
   readonly #times: OfferTimes;
   readonly #rng: RandomStream;
   /** Not answered yet. */
   #open: Offer[] = [];
-  /** By pipeline, then by node. */
-  readonly #filters = new Map<number, Map<number, Filter>>();
+  /** By pipeline. */
+  readonly #filters = new Map<number, readonly Filter[]>();
 
   constructor(frameworks: Frameworks, nodes: number, times: OfferTimes, rng: RandomStream) {
     this.#frameworks = frameworks;
-    this.pools = frameworks.pools;
     this.#nodes = Array.from({ length: nodes }, (_, node) => node);
     this.#times = times;
     this.#rng = rng;
   }
 
-  queued(job: JobView, pool: number): void {
-    this.#frameworks.queued(job, pool);
-    if (this.#times.revives) this.#filters.delete(job.pipeline);
-  }
-
-  ended(request: number): void {
-    this.#frameworks.ended(request);
-  }
-
-  finished(end: BatchEnd): void {
-    this.#frameworks.finished(end);
-  }
-
-  changed(replica: number, state: "up" | "down" | "left"): void {
-    this.#frameworks.changed(replica, state);
+  queued({ pipeline }: JobView): void {
+    if (this.#times.revives) this.#filters.delete(pipeline);
   }
 
   begin(view: ClusterView, act: Controls): void {
-    this.#frameworks.begin(view);
-    act.wakeAt(ALLOCATE, view.nowUs + this.#times.intervalUs);
+    act.wakeAt(ALLOCATE, view.nowUs + us(this.#times.allocationIntervalS));
   }
 
   woken(timer: number, view: ClusterView, act: Controls): void {
     if (timer === ALLOCATE) {
-      act.wakeAt(ALLOCATE, view.nowUs + this.#times.intervalUs);
+      act.wakeAt(ALLOCATE, view.nowUs + us(this.#times.allocationIntervalS));
       this.#allocate(view, act);
     } else {
       this.#settle(view, act);
@@ -122,7 +114,8 @@ export class Offers implements Controller {
   /** One round: each node to at most one pipeline. */
   #offerAll(view: ClusterView): void {
     const { nowUs } = view;
-    const { answerUs, timeoutUs } = this.#times;
+    const { offerTimeoutS = Number.POSITIVE_INFINITY } = this.#times;
+    const answerUs = Math.round(this.#times.answerMs * 1000);
     for (const node of this.#shuffled()) {
       const amounts = this.#availableOn(node, view);
       if (amounts.every((amount) => amount === 0)) continue;
@@ -135,16 +128,21 @@ export class Offers implements Controller {
       this.#open.push({
         ...{ pipeline: taker, node, amounts },
         answerUs: nowUs + delayUs,
-        rescindUs: nowUs + timeoutUs,
+        rescindUs: nowUs + us(offerTimeoutS),
       });
     }
   }
 
   #wants(pipeline: number, node: number, amounts: Amounts, view: ClusterView): boolean {
     if (this.#times.revives && !this.#frameworks.hasJobs(pipeline, view)) return false;
-    const filter = this.#filters.get(pipeline)?.get(node);
-    if (filter === undefined || view.nowUs >= filter.untilUs) return true;
-    return amounts.some((amount, r) => amount > filter.amounts[r]);
+    return !this.#filters
+      .get(pipeline)
+      ?.some(
+        (filter) =>
+          filter.node === node &&
+          view.nowUs < filter.untilUs &&
+          amounts.every((amount, r) => amount <= filter.amounts[r]),
+      );
   }
 
   #availableOn(node: number, view: ClusterView): number[] {
@@ -183,10 +181,12 @@ export class Offers implements Controller {
       });
     }
     if (left.every((amount) => amount === 0)) return;
-    const filters = this.#filters.get(pipeline) ?? new Map<number, Filter>();
-    // At least for this instant, or the rounds would not end.
-    filters.set(node, { amounts: left, untilUs: view.nowUs + Math.max(1, this.#times.refuseUs) });
-    this.#filters.set(pipeline, filters);
+    const { nowUs } = view;
+    const { refuseS, allocationIntervalS } = this.#times;
+    // No filter ends before the next round, or, where nothing is refused, the rounds of this instant.
+    const untilUs = nowUs + (refuseS === 0 ? 1 : us(Math.max(refuseS, allocationIntervalS)));
+    const known = this.#filters.get(pipeline)?.filter((filter) => nowUs < filter.untilUs) ?? [];
+    this.#filters.set(pipeline, [...known, { node, amounts: left, untilUs }]);
   }
 
   #setAnswerTimer(act: Controls): void {

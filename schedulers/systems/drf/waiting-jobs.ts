@@ -1,13 +1,13 @@
 /** Jobs that wait, in the order of an ordering rule. Jobs that wait no more are passed over. */
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Ordering } from "../../../core/dispatch/policies.ts";
+import { EventHeap } from "../../../core/event-heap.ts";
 
 export interface Entry {
   readonly job: number;
-  /** Orders the entries, then `number`. */
-  readonly key: number;
+  /** The key of the ordering; equal ones in the order in which they came. */
+  readonly atUs: number;
   readonly arrivedUs: number;
-  readonly number: number;
 }
 
 export type IsWaiting = (job: number) => boolean;
@@ -20,10 +20,8 @@ export type Entries = Map<number, Entry>;
 
 export class WaitingJobs {
   readonly #ordering: Ordering;
-  /** A binary heap: the next one first. */
-  readonly #heap: Entry[] = [];
+  readonly #heap = new EventHeap<Entry>();
   readonly #latest: Entries;
-  #entries = 0;
 
   constructor(ordering: Ordering, latest: Entries) {
     this.#ordering = ordering;
@@ -32,10 +30,9 @@ export class WaitingJobs {
 
   push(view: JobView): void {
     const { job, arrivedUs } = view;
-    const entry = { job, key: this.#keyOf(view), arrivedUs, number: this.#entries++ };
+    const entry = { job, atUs: this.#keyOf(view), arrivedUs };
     this.#latest.set(job, entry);
-    this.#heap.push(entry);
-    this.#rise(this.#heap.length - 1);
+    this.#heap.add(entry);
   }
 
   #keyOf(view: JobView): number {
@@ -46,12 +43,12 @@ export class WaitingJobs {
 
   /** The next job that waits; undefined: none does. */
   peek(isWaiting: IsWaiting): Entry | undefined {
-    while (this.#heap.length > 0) {
-      const [first] = this.#heap;
+    for (;;) {
+      const { first } = this.#heap;
+      if (first === undefined) return undefined;
       if (this.#latest.get(first.job) === first && isWaiting(first.job)) return first;
-      this.#shift();
+      this.#shift(first);
     }
-    return undefined;
   }
 
   /** Takes up to `count` jobs, the next one first. */
@@ -61,45 +58,13 @@ export class WaitingJobs {
       const next = this.peek(isWaiting);
       if (next === undefined) break;
       jobs.push(next.job);
-      this.#shift();
+      this.#shift(next);
     }
     return jobs;
   }
 
-  #shift(): void {
-    const [first] = this.#heap;
-    const last = this.#heap.pop() as Entry;
+  #shift(first: Entry): void {
+    this.#heap.take();
     if (this.#latest.get(first.job) === first) this.#latest.delete(first.job);
-    if (this.#heap.length === 0) return;
-    this.#heap[0] = last;
-    this.#sink();
-  }
-
-  #isBefore(a: Entry, b: Entry): boolean {
-    return a.key < b.key || (a.key === b.key && a.number < b.number);
-  }
-
-  #rise(from: number): void {
-    const heap = this.#heap;
-    let at = from;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!this.#isBefore(heap[at], heap[parent])) return;
-      [heap[at], heap[parent]] = [heap[parent], heap[at]];
-      at = parent;
-    }
-  }
-
-  #sink(): void {
-    const heap = this.#heap;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) return;
-      if (child + 1 < heap.length && this.#isBefore(heap[child + 1], heap[child])) child++;
-      if (!this.#isBefore(heap[child], heap[at])) return;
-      [heap[at], heap[child]] = [heap[child], heap[at]];
-      at = child;
-    }
   }
 }

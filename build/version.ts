@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
-/** The manifest is two levels up from dist/cli and one from cli. */
+/** The manifest is two levels up from dist/build and one from build. */
 const manifest = require(
   import.meta.url.includes("/dist/") ? "../../package.json" : "../package.json",
 );

@@ -5,7 +5,7 @@ import { isKnownLabels } from "../core/scenario/implementation-kinds.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 
-export const PLANNED_SCENARIO = "plan.yaml";
+const PLANNED_SCENARIO = "plan.yaml";
 
 /** `scenarioFile`: the file that the document's paths start from. Returns the path of what it wrote. */
 export function writePlannedScenario(

@@ -1,20 +1,20 @@
 /** The gateway process. */
 import { setFlagsFromString } from "node:v8";
-import { importTexts } from "../build/import-text.ts";
-import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { serveGrpc } from "./front/grpc-frontend.ts";
-import { PipelineModels } from "./front/pipeline-models.ts";
-import { createLogger } from "./observe/logger.ts";
-import { gatewayTracing } from "./observe/open-tracing.ts";
-import { runChild } from "./processes/child-side.ts";
-import { gatewayAccess } from "./protocol/grpc-guard.ts";
-import { serveHttp } from "./rest/http-server.ts";
-import { Gateway } from "./run/gateway.ts";
-import { ReplicaControl, WorkerHost } from "./run/replica-control.ts";
-import type { GatewayReady, GatewaySpecification } from "./run/specification.ts";
-import { type ClientAccess, workerClientAccess } from "./security/client-access.ts";
-import { IncomingBytes } from "./security/limits.ts";
-import { SecurityFiles } from "./security/security-files.ts";
+import { importTexts } from "../../build/import-text.ts";
+import { ownScheduler } from "../../schedulers/own-scheduler.ts";
+import { serveGrpc } from "../front/grpc-frontend.ts";
+import { PipelineModels } from "../front/pipeline-models.ts";
+import { createLogger } from "../observe/logger.ts";
+import { gatewayTracing } from "../observe/open-tracing.ts";
+import { reportProgress, runChild } from "../processes/child-side.ts";
+import { gatewayAccess } from "../protocol/grpc-guard.ts";
+import { serveHttp } from "../rest/http-server.ts";
+import { Gateway } from "../run/gateway.ts";
+import { ReplicaControl, WorkerHost } from "../run/replica-control.ts";
+import type { FileText, GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
+import { IncomingBytes } from "../security/limits.ts";
+import { SecurityFiles } from "../security/security-files.ts";
 
 /**
  * Young generation of the timer's thread, MiB. A thread takes its sizes from the process's flags, whatever
@@ -24,20 +24,23 @@ import { SecurityFiles } from "./security/security-files.ts";
 const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
 for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 
+/** Appends to a file of the parent's machine. */
+const toParent = (file: FileText["appendTo"]) => (text: string) =>
+  reportProgress({ appendTo: file, text } satisfies FileText);
+
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
-  const { host, origins, grpcPort, httpPort, identities } = specification;
+  const { host, origins, grpcPort, httpPort, elsewhere } = specification;
   const logger = createLogger("gateway");
   const own = await importTexts(specification.inputs.schedulerFiles ?? {}, ownScheduler);
-  const tracing = await gatewayTracing(specification.trace, logger);
-  const security = new SecurityFiles(
-    specification.security,
-    "gateway",
-    identities?.callers ?? null,
-  );
+  const appendTo = elsewhere === undefined ? null : toParent;
+  const tracing = await gatewayTracing(specification.trace, logger, appendTo?.("trace"));
+  const security = new SecurityFiles(specification.security, "gateway", elsewhere?.callers);
   // Reads the certificates again for each connection, as they may change.
   const workerAccess = (): ClientAccess =>
-    workerClientAccess(identities?.workers ?? specification.workerCertificates);
-  const gateway = new Gateway(specification, workerAccess, { tracing, logger, own });
+    workerClientAccess(elsewhere?.workers ?? specification.workerCertificates);
+  const gateway = new Gateway(specification, workerAccess, {
+    ...{ tracing, logger, own, appendRecord: appendTo?.("record") },
+  });
   const models = new PipelineModels(gateway);
   const control =
     specification.spareReplicas === 0 ? null : new ReplicaControl(gateway, new WorkerHost());

@@ -1,0 +1,82 @@
+/** The command uses the library and nothing else: the work is there, as functions over data. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { expect, test } from "vitest";
+
+/** All that a command may import beside the library's entry, by purpose. */
+const APPROVED: Readonly<Record<string, readonly string[]>> = {
+  "to parse arguments: names, ranges, near words": [
+    "core/scenario/issues.ts",
+    "core/scenario/parse.ts",
+    "core/scenario/axes.ts",
+    "core/scenario/schema/",
+    "core/compare.ts",
+    "schedulers/registry.ts",
+    "sweep/shards/shard-plan.ts",
+    "cluster/load/specification.ts",
+    "calibration/foreign-times.ts",
+  ],
+  "to print: tables, and how long the rest takes": [
+    "reports/tables/",
+    "core/shell-word.ts",
+    "cluster/load/load-report.ts",
+    "core/arrivals/changing-rate.ts",
+    "schedulers/catalogue.ts",
+    "schedulers/json-schema.ts",
+  ],
+  "to write files": ["sweep/atomic-file.ts", "core/scenario/template.ts"],
+  "to start and end": ["core/fault.ts", "build/"],
+};
+
+/** Commands that no program calls: they serve, look at the machine, or write files for other tools. */
+const OF_ONE_COMMAND: Readonly<Record<string, readonly string[]>> = {
+  "cli/cluster.ts": ["cluster/security/"],
+  // Fits its own scenario to the machine.
+  "cli/demo.ts": ["calibration/", "core/", "library/", "models/", "reports/", "schedulers/"],
+  "cli/deploy.ts": [
+    "cluster/containers/",
+    "cluster/security/",
+    "library/own-scheduler.ts",
+    "sim/replication.ts",
+  ],
+  "cli/doctor.ts": ["calibration/host.ts", "models/session.ts"],
+  "cli/serve.ts": ["cluster/containers/"],
+  "cli/web.ts": ["cluster/protocol/http-client.ts", "cluster/web/"],
+};
+
+const ROOT = join(import.meta.dirname, "..");
+const commands = readdirSync(import.meta.dirname)
+  .filter((name) => name.endsWith(".ts") && !/\.test(-support)?\.ts$/.test(name))
+  .map((name) => `cli/${name}`);
+
+/** Modules outside cli/ whose code a file loads; types alone are erased. */
+function importsOf(file: string): readonly string[] {
+  const text = readFileSync(join(ROOT, file), "utf8");
+  const found = text.matchAll(
+    /^(?:import|export) (?!type )[^;]*? from "(\.\.\/[^"]+)"|import\("(\.\.\/[^"]+)"\)/gm,
+  );
+  return [...found].map(([, fixed, late]) => relative(ROOT, join(ROOT, "cli", fixed ?? late)));
+}
+
+const loaded = commands.flatMap((file) => importsOf(file).map((module) => ({ file, module })));
+const general = Object.values(APPROVED).flat();
+
+test("commands import the library's entry, and what they parse, print and start with", () => {
+  expect(loaded.length).toBeGreaterThan(80);
+  const wrong = loaded
+    .filter(({ file, module }) => {
+      const own = [...general, ...(OF_ONE_COMMAND[file] ?? []), "library/index.ts"];
+      return !own.some((place) => module.startsWith(place));
+    })
+    .map(({ file, module }) => `${file} imports ${module}`);
+  // The bundle holds the code of threads, too.
+  expect(wrong).toEqual(["cli/run.ts imports sweep/simulation-thread.ts"]);
+});
+
+test("nothing is approved that no command imports", () => {
+  const unused = general.filter((place) => !loaded.some(({ module }) => module.startsWith(place)));
+  const own = Object.entries(OF_ONE_COMMAND).flatMap(([file, places]) =>
+    places.filter((place) => !importsOf(file).some((module) => module.startsWith(place))),
+  );
+  expect([...unused, ...own]).toEqual([]);
+});

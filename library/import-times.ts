@@ -1,0 +1,74 @@
+/** `importTimes`: times that another tool measured become a profile. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import {
+  type CsvColumns,
+  type ForeignFormat,
+  type ForeignTimes,
+  readForeignTimes,
+} from "../calibration/foreign-times.ts";
+import { importedProfile } from "../calibration/imported-profile.ts";
+import { Fault } from "../core/fault.ts";
+import type { Profile } from "../core/profile.ts";
+import { unreadable } from "./scenario.ts";
+
+export interface ImportOptions {
+  /** Default: as the file says. */
+  readonly model?: string | undefined;
+  /** Kind of device. Default: as the file says. */
+  readonly device?: string | undefined;
+  /** Default: detected. */
+  readonly format?: ForeignFormat | undefined;
+  /** Where the file does not tell it. Default: 1. */
+  readonly batch?: number | undefined;
+  /** Columns of another CSV file, and the unit of its times. */
+  readonly csv?: CsvColumns | undefined;
+}
+
+export interface ImportedTimes extends Pick<ForeignTimes, "format" | "notes"> {
+  readonly profile: Profile;
+}
+
+/** Batches of more are a slip of the hand: they would not fit into a device's memory. */
+const MOST_BATCH = 1_000_000;
+
+/**
+ * A profile from times that another tool measured: perf_analyzer, Model Analyzer, MLPerf, Nexus, or any CSV file.
+ * Rejects with Fault("not-found") for a file that cannot be read, Fault("invalid-input") for one of no known format,
+ * Fault("usage") where neither it nor an option names model and device.
+ */
+export async function importTimes(
+  file: string,
+  options: ImportOptions = {},
+): Promise<ImportedTimes> {
+  const { model, device, format, batch, csv } = options;
+  if (batch !== undefined && !(Number.isInteger(batch) && batch > 0 && batch <= MOST_BATCH)) {
+    const expected = `expected a whole number from 1 to ${MOST_BATCH.toLocaleString("en-US")}`;
+    throw new Fault("usage", `--batch: ${expected}, got ${batch}`);
+  }
+  const bytes = contentOf(file);
+  const times = readForeignTimes({ file, text: bytes.toString(), format, batch, csv });
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const profile = importedProfile(times, {
+    model: named("model", model, times.model),
+    device: named("device", device, times.device),
+    source: `${basename(file)}, SHA-256 ${sha256}`,
+    date: new Date().toISOString(),
+  });
+  return { profile, format: times.format, notes: times.notes };
+}
+
+function contentOf(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw unreadable(file, cause, "give the file that the tool wrote");
+  }
+}
+
+function named(what: "model" | "device", given: string | undefined, found: string | null): string {
+  const name = given ?? found;
+  if (name !== null) return name;
+  throw new Fault("usage", `the file does not name the ${what}`, { hint: `add --${what} NAME` });
+}
