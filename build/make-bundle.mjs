@@ -60,17 +60,18 @@ function ownPlace(root) {
   return { name: "own-place", setup };
 }
 
-/** Commands that are not in the bundle are never asked of it. */
+/** Commands that are not in the bundle are never asked of it, nor is their work in the library. */
 async function commandsElsewhere(root) {
   const list = pathToFileURL(join(root, "dist/cli/unbundled-commands.js")).href;
   const { UNBUNDLED_COMMANDS } = await import(list);
   const setup = ({ onResolve }) => {
     onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
-      const command = /^\.\/(.+)\.ts$/.exec(path)[1];
-      const asked =
-        kind === "dynamic-import" && relative(root, importer) === join("cli", "program.ts");
-      if (!asked || !UNBUNDLED_COMMANDS.includes(command)) return undefined;
-      return { path: `../cli/${command}.js`, external: true };
+      const name = /^\.\/(.+)\.ts$/.exec(path)[1];
+      const from = relative(root, importer);
+      const isAsked = from === join("cli", "program.ts") || from === join("library", "work.ts");
+      const isElsewhere = isAsked && UNBUNDLED_COMMANDS.includes(name);
+      if (kind !== "dynamic-import" || !isElsewhere) return undefined;
+      return { path: `../${dirname(from)}/${name}.js`, external: true };
     });
   };
   return { name: "commands-elsewhere", setup };

@@ -16,7 +16,8 @@ export interface TraceEvent {
   readonly dur?: number;
   readonly pid: number;
   readonly tid: number;
-  readonly id?: string;
+  /** A whole number for flows: Perfetto drops others. */
+  readonly id?: string | number;
   /** "e": a flow ends in the slice around it. */
   readonly bp?: "e";
   readonly s?: "t";
@@ -90,18 +91,18 @@ function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
       },
     };
   }
-  for (const { jobs } of batches) for (const span of jobs) yield* arrow(run, span, place);
+  let flow = place.firstPid * MOST_FLOWS;
+  for (const { jobs } of batches) for (const span of jobs) yield* arrow(run, span, place, flow++);
 }
 
+/** Of a run: runs in one file have numbers of their own. */
+const MOST_FLOWS = 2 ** 32;
+
 /** From the batch that a job waited for to its own. Both ends lie inside their slices. */
-function* arrow(run: ObservedRun, span: JobSpan, place: Place): Generator<TraceEvent> {
-  const { request, task, batch, after } = span;
+function* arrow(run: ObservedRun, span: JobSpan, place: Place, id: number): Generator<TraceEvent> {
+  const { batch, after } = span;
   if (after === null) return;
-  const flow = {
-    name: "request",
-    cat: "request",
-    id: `${place.firstPid}.${request.serial}.${task}.${batch.startUs}`,
-  };
+  const flow = { name: "request", cat: "request", id };
   const from = after.batch;
   const fromUs = Math.max(from.startUs, from.endUs - 1);
   yield {

@@ -148,7 +148,9 @@ function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T
 function isEvent({ ph, ts, pid, tid, dur, id, cat, bp, s }: TraceEvent): boolean {
   const numbers = [ts, pid, tid].every(Number.isFinite);
   const timed = ph !== "X" || (dur !== undefined && dur >= 0);
-  const linked = !"sfbe".includes(ph) || (id !== undefined && cat !== undefined);
+  // Perfetto's trace processor drops flows whose id is no whole number (`flow_invalid_id`).
+  const isId = "sf".includes(ph) ? Number.isSafeInteger(id) : typeof id === "string";
+  const linked = !"sfbe".includes(ph) || (isId && cat !== undefined);
   const bound = (ph !== "f" || bp === "e") && (ph !== "i" || s === "t");
   return "XsfbeCiM".includes(ph) && numbers && timed && linked && bound;
 }
@@ -191,7 +193,7 @@ test("asynchronous events begin and end in pairs, one for each request and each 
   expect([...open.values()].filter((count) => count !== 0)).toEqual([]);
   const whole = new Map(crashed.run.requests.map((one) => [`1.${one.serial}`, one]));
   const outside = events.filter(({ ph, id = "", ts }) => {
-    const { arrivedUs = 0, endUs = 0 } = whole.get(id) ?? {};
+    const { arrivedUs = 0, endUs = 0 } = whole.get(String(id)) ?? {};
     return (ph === "b" || ph === "e") && (ts < arrivedUs || ts > Math.max(endUs, arrivedUs));
   });
   expect(outside).toEqual([]);

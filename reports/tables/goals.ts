@@ -7,7 +7,7 @@ import type {
   ResultsDocument,
   SloGoal,
 } from "../../core/results.ts";
-import { figureText, formatEstimate, formatNumber, isUnstable, metricLabel } from "./format.ts";
+import { figureText, formatNumber, isUnstable, metricLabel } from "./format.ts";
 import {
   axisText,
   byAxes,
@@ -259,7 +259,7 @@ export function choiceLatency({ best }: Choice, { slo }: ResultsDocument): strin
   if (all.length === 0) return "";
   const means = all.map(({ mean }) => mean);
   const [low, high] = [Math.min(...means), Math.max(...means)].map((mean) => formatNumber(mean));
-  const figure = low === high ? formatEstimate(all[0]) : `${low} to ${high}`;
+  const figure = low === high ? figureText(best[0], name, all[0]) : `${low} to ${high}`;
   return `${metricLabel(name).text} ${figure} ms`;
 }
 

@@ -96,7 +96,7 @@ function Figures({ all }: { readonly all: readonly Row[] }) {
     ["Median", milliseconds(quantile(latencies, 0.5))],
     ["95th percentile", milliseconds(quantile(latencies, 0.95))],
     ["99th percentile", milliseconds(quantile(latencies, 0.99))],
-    ["All answered after", milliseconds(lastMs)],
+    ["All answered after", milliseconds(completed.length === 0 ? null : lastMs)],
     ["Answers a second", lastMs === 0 ? "–" : figures((completed.length / lastMs) * 1000)],
     ...(known.length === 0
       ? []

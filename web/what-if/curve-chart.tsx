@@ -103,7 +103,9 @@ function readingText({ loads, series, format }: CurveChartProps, index: number):
     const mean = means[index];
     if (mean == null) return [];
     const half = halfWidths[index] ?? 0;
-    return [`${name} ${format(mean)}${half > 0 ? ` ± ${format(half)}` : ""}`];
+    return [
+      `${name} ${format(mean)}${half > 0 ? ` ± ${format(Number(half.toPrecision(2)))}` : ""}`,
+    ];
   });
   return values.length === 0 ? "" : `at ${loads[index]}: ${values.join(" · ")}`;
 }

@@ -51,7 +51,7 @@ describe("ssh is called", () => {
       ...["-o", "ClearAllForwardings=yes", "h", "env 'A=b c'"],
     ]);
     const tunnel = tunnelCommand(["ssh"], "h", "/tmp/s", 90).join(" ");
-    expect(tunnel).toMatch(/ExitOnForwardFailure=no .*-L \/tmp\/s:127.0.0.1:90 h$/);
+    expect(tunnel).toMatch(/ExitOnForwardFailure=no .*-L \/tmp\/s:127.0.0.1:90 h exec cat$/);
   });
 
   test("words reach a shell as they are", () => {

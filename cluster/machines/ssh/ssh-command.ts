@@ -48,7 +48,11 @@ export function remoteCommand(
   return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(quoted).join(" ")];
 }
 
-/** Forwards a socket here to a port of the machine's loopback; others of the user's may be taken already. */
+/**
+ * Forwards a socket here to a port of the machine's loopback; others of the user's may be taken already. It also runs
+ * `cat`, because sshd sets TCP_NODELAY only for a connection with a session (session.c, packet.c): without it, an answer
+ * after another waited up to 40 ms for an acknowledgement.
+ */
 export function tunnelCommand(
   ssh: readonly string[],
   host: string,
@@ -57,8 +61,8 @@ export function tunnelCommand(
 ): readonly string[] {
   return [
     ...ssh,
-    ...["-N", "-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindUnlink=yes"],
-    ...["-L", `${socket}:127.0.0.1:${port}`, host],
+    ...["-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindUnlink=yes"],
+    ...["-L", `${socket}:127.0.0.1:${port}`, host, "exec cat"],
   ];
 }
 

@@ -104,7 +104,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       // Only the tunnel is cut: the worker stays.
       const [worker] = lab.workers("a");
       const tunnels = lab
-        .clients(" -N ")
+        .clients(" -L ")
         .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("worker-1"));
       expect(tunnels).toHaveLength(1);
       process.kill(tunnels[0], "SIGKILL");
@@ -202,7 +202,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(placed.map(({ address }) => address)).toEqual(
       lab.names.map((name) => `${lab.addressOf(name)}:9400`),
     );
-    expect(lab.clients(" -N ")).toEqual([]);
+    expect(lab.clients(" -L ")).toEqual([]);
     expect(await load(gateway.grpc)).toEqual({ completed: 200 });
     expect(tandem("cluster", "down").code).toBe(0);
 
