@@ -53,7 +53,7 @@ workload: { arrivals: poisson, ratePerS: 60, requests: 40 }
 run: { seed: 3, replications: 3 }
 `;
 
-test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.4 MB", () => {
+test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.5 MB", () => {
   const paths = packed.files.map(({ path }) => path);
   const others =
     /(?<!\.d)\.ts$|\.map$|\.test\.|test-support|^dist\/(bench|theory)\/|\/(fuzz|soak)\//;
@@ -65,8 +65,8 @@ test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.
     ...["LICENSE", "README.md", "package.json"],
   ]);
   expect(paths).toContain("docs/deploy.md");
-  expect(packed.size).toBeLessThan(3.4e6);
-  expect(paths.length).toBeLessThan(850);
+  expect(packed.size).toBeLessThan(3.5e6);
+  expect(paths.length).toBeLessThan(880);
 });
 
 test("the first commands run: init, check, simulate, query, report, doctor", () => {
