@@ -4,6 +4,7 @@
  *
  *   npm run bench:load -- [--json] [--quick]
  */
+
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -12,6 +13,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { loadReport } from "../cluster/load/load-report.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
+import { NO_ACCESS } from "../cluster/security/client-access.ts";
 import { workloadSchema } from "../core/scenario/schema/workload.ts";
 
 const CLIENTS = 16;
@@ -128,7 +130,7 @@ async function ended(server: ChildProcess): Promise<void> {
 
 async function own(url: string, workload: object): Promise<Found> {
   const parsed = workloadSchema.parse(workload);
-  const access = { tls: false };
+  const access = NO_ACCESS;
   const how = { method: "GET", connections: 256, access };
   const result = await runLoad({
     target: { kind: "http", endpoints: [{ url, headers: {}, bodies: [] }], ...how },

@@ -4,10 +4,12 @@
  *
  *   npm run bench:overload -- [--json] [--quick]
  */
+
 import { availableParallelism, loadavg } from "node:os";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
+import { NO_ACCESS } from "../cluster/security/client-access.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { selectQuantile } from "../core/statistics/estimate.ts";
@@ -98,7 +100,7 @@ async function measure({ gateway }: Deployment, load: number): Promise<Point> {
       address: gateway.grpc,
       streamed: true,
       requests: [REQUESTS],
-      access: { tls: false },
+      access: NO_ACCESS,
     },
     pipelines: [{ name: "two", share: 1 }],
     workload: scenario({ arrivals: "poisson", ratePerS, durationS: seconds }).workload,

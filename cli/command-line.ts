@@ -150,7 +150,7 @@ function common(
     });
 }
 
-function nameOf({ usage }: Command): string {
+export function nameOf({ usage }: Command): string {
   return usage.split(" ")[0];
 }
 

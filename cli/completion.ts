@@ -3,7 +3,7 @@ import type { Options } from "yargs";
 import { unreachable } from "../core/fault.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { PRESETS } from "../schedulers/registry.ts";
-import type { Command, Program } from "./command-line.ts";
+import { type Command, nameOf, type Program } from "./command-line.ts";
 
 export type Shell = "bash" | "zsh" | "fish";
 
@@ -33,10 +33,6 @@ function entriesOf(commands: readonly Command[], above: string): Entry[] {
     const words = `${above}${nameOf(command)}`;
     return [{ words, command }, ...entriesOf(command.commands ?? [], `${words} `)];
   });
-}
-
-function nameOf({ usage }: Command): string {
-  return usage.split(" ")[0];
 }
 
 function optionsOf({ options = {} }: Command): [string, Options][] {

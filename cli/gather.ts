@@ -10,6 +10,5 @@ export interface GatherArguments {
 /** Rejects with Fault("unavailable") while shards are missing. */
 export async function gather({ directory, json }: GatherArguments): Promise<void> {
   const { loaded, options } = await shards.gather(directory);
-  const { directory: out } = options;
-  await sweepAnd(loaded, options, (swept) => printResults(swept, { json, out }));
+  await sweepAnd(loaded, options, (swept) => printResults(swept, { json, out: directory }));
 }

@@ -1,6 +1,7 @@
 /** `tandem schedulers`: presets and policies, all in a line each or one in full. */
 
 import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
+import { wrapped } from "../reports/tables/table.ts";
 import {
   type Catalogue,
   catalogue,
@@ -58,20 +59,9 @@ function block(title: string, points: Explanation): string {
   const lines = points.map(([label, text]) => {
     // An option is there to be copied: it stays whole.
     const columns = text.startsWith("--") ? Number.POSITIVE_INFINITY : MOST_COLUMNS - width - 4;
-    const [first, ...rest] = wrapped(text, columns);
+    const [first, ...rest] = wrapped(text, columns).split("\n");
     const more = rest.map((line) => `\n${" ".repeat(width + 4)}${line}`);
     return `  ${label.padEnd(width)}  ${first}${more.join("")}\n`;
   });
   return `${title}\n${lines.join("")}`;
-}
-
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= width) {
-      lines[lines.length - 1] = `${line} ${word}`;
-    } else lines.push(word);
-  }
-  return lines;
 }

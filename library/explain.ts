@@ -7,6 +7,7 @@ import { type Explanation, explainConfiguration } from "../calibration/explain.t
 import { Fault } from "../core/fault.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import { contentOf } from "./scenario.ts";
 import type { Validation } from "./validate.ts";
 
 /**
@@ -60,9 +61,6 @@ function evidenceIn(directory: string): EvidenceDocument {
 }
 
 export function readLog(directory: string, path: string): string {
-  try {
-    return readFileSync(join(directory, path), "utf8");
-  } catch (cause) {
-    throw new Fault("not-found", `cannot read the run log ${join(directory, path)}`, { cause });
-  }
+  const file = join(directory, path);
+  return contentOf(file, `the run log ${file}`).toString();
 }

@@ -1,6 +1,5 @@
 /** `importTimes`: times that another tool measured become a profile. */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import {
   type CsvColumns,
@@ -11,7 +10,7 @@ import {
 import { importedProfile } from "../calibration/imported-profile.ts";
 import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
-import { unreadable } from "./scenario.ts";
+import { contentOf } from "./scenario.ts";
 
 export interface ImportOptions {
   /** Default: as the file says. */
@@ -47,7 +46,7 @@ export async function importTimes(
     const expected = `expected a whole number from 1 to ${MOST_BATCH.toLocaleString("en-US")}`;
     throw new Fault("usage", `--batch: ${expected}, got ${batch}`);
   }
-  const bytes = contentOf(file);
+  const bytes = contentOf(file, file, "give the file that the tool wrote");
   const times = readForeignTimes({ file, text: bytes.toString(), format, batch, csv });
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const profile = importedProfile(times, {
@@ -57,14 +56,6 @@ export async function importTimes(
     date: new Date().toISOString(),
   });
   return { profile, format: times.format, notes: times.notes };
-}
-
-function contentOf(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw unreadable(file, cause, "give the file that the tool wrote");
-  }
 }
 
 function named(what: "model" | "device", given: string | undefined, found: string | null): string {

@@ -1,13 +1,10 @@
 /** `load`: a workload sent to any endpoint, measured from the client's side. */
-import { readFileSync } from "node:fs";
 import { type LoadReport, loadReport } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
-import type { TargetAccess } from "../cluster/load/specification.ts";
-import { gatewayClientAccess } from "../cluster/security/client-access.ts";
+import { type ClientAccess, gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { expectedRequests } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { clientSchema } from "../core/scenario/schema/workload.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
@@ -15,7 +12,13 @@ import { refuseUnreal } from "../core/scenario/simulated-only.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { Progress, Watch } from "./follow.ts";
 import { refuseOverload } from "./refuse-overload.ts";
-import { type Overrides, readScenario, type Scenario, type ScenarioOptions } from "./scenario.ts";
+import {
+  contentOf,
+  type Overrides,
+  readScenario,
+  type Scenario,
+  type ScenarioOptions,
+} from "./scenario.ts";
 
 /** The server that takes the load, and what it is sent. */
 export interface LoadTarget {
@@ -175,19 +178,9 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function accessOf({ certs, ca, tokenFile }: LoadTarget): Omit<TargetAccess, "tls"> {
+function accessOf({ certs, ca, tokenFile }: LoadTarget): ClientAccess {
   const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
-  return given({
-    ca: ca === undefined ? (tls?.ca ?? undefined) : readCertificates(ca),
-    pair: tls?.pair ?? undefined,
-    token: token ?? undefined,
-  });
-}
-
-function readCertificates(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new Fault("not-found", `cannot read ${file}: ${(cause as Error).message}`, { cause });
-  }
+  const trusted = ca === undefined ? (tls?.ca ?? null) : contentOf(ca, ca).toString();
+  if (tls === null && trusted === null) return { tls, token };
+  return { tls: { ca: trusted, pair: tls?.pair ?? null, server: null }, token };
 }

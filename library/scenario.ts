@@ -107,18 +107,19 @@ const readFile = (path: string): string => readFileSync(path, "utf8");
 
 /** The text of a scenario file. Throws Fault("not-found"). */
 export function scenarioText(path: string): string {
-  try {
-    return readFile(path);
-  } catch (cause) {
-    const hint = "give the path of a scenario file; `tandem init DIR` writes one to start from";
-    throw unreadable(`the scenario ${path}`, cause, hint);
-  }
+  const hint = "give the path of a scenario file; `tandem init DIR` writes one to start from";
+  return contentOf(path, `the scenario ${path}`, hint).toString();
 }
 
-/** A file that the system does not let us read, with the system's reason. */
-export function unreadable(file: string, cause: unknown, hint: string): Fault {
-  const [reason] = (cause as Error).message.split(", ");
-  return new Fault("not-found", `cannot read ${file}: ${reason}`, { hint, cause });
+/** A file's bytes. Throws Fault("not-found") with the system's reason. */
+export function contentOf(path: string, what: string, hint?: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const [reason] = (cause as Error).message.split(", ");
+    const more = hint === undefined ? { cause } : { hint, cause };
+    throw new Fault("not-found", `cannot read ${what}: ${reason}`, more);
+  }
 }
 
 export interface ScenarioReading {
@@ -258,19 +259,11 @@ export function inventoryFor(
   documents: readonly ScenarioDocument[],
 ): LoadedInventory | undefined {
   if (file === undefined) return undefined;
-  const loaded = readInventory(inventoryText(file), file);
+  const hint = "it says where the scenario's nodes are; docs/deploy.md shows one for each kind";
+  const loaded = readInventory(contentOf(file, `the inventory ${file}`, hint).toString(), file);
   const issues = documents.flatMap((document) => checkInventory(loaded, document));
   if (issues.length > 0) throw invalidInput(file, issues, loaded.positions);
   return loaded;
-}
-
-function inventoryText(file: string): string {
-  try {
-    return readFile(file);
-  } catch (cause) {
-    const hint = "it says where the scenario's nodes are; docs/deploy.md shows one for each kind";
-    throw unreadable(`the inventory ${file}`, cause, hint);
-  }
 }
 
 /** One more than a trace may have, so that the reader of the text refuses a longer one. */

@@ -104,8 +104,8 @@ export async function sweepThen<T>(
   const parameters = parameterColumns(document.sweep);
   const place = directory === undefined ? null : { directory, header, parameters, onWarning };
   const gathering = new ResultsGathering(store, count, place);
-  const requests = await openRequests(plan, store);
   try {
+    const requests = await openRequests(plan, store);
     await runSweep({
       ...{ plan, store, signal, ...threading(loaded, options, count) },
       ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
@@ -114,8 +114,7 @@ export async function sweepThen<T>(
         onProgress?.({ done, total: count });
         gathering.advance();
       },
-    });
-    requests?.close();
+    }).finally(() => requests?.close());
     if (store.finished < count) signal?.throwIfAborted();
     const comparisons = await gathering.finish(document.run.compare?.over, header.margin);
     if (directory !== undefined)
@@ -123,7 +122,6 @@ export async function sweepThen<T>(
     const configurations = { [Symbol.iterator]: () => resultsOf(store, count) };
     return await use({ ...header, comparisons, count, configurations });
   } finally {
-    requests?.close();
     await gathering.close();
     if (store instanceof ResultStore) store.close();
   }

@@ -8,7 +8,7 @@ import type { PreprocessStep } from "../core/scenario/schema/implementation.ts";
 import { type Box, openImage, type Placement, readPixels } from "./image.ts";
 import { bestObject } from "./objects.ts";
 import type { TaskInput } from "./task-model.ts";
-import { floatTensor, numberToHalf, type Tensor, type TensorSpec } from "./tensor.ts";
+import { ARRAYS, numberToHalf, type Tensor, type TensorSpec } from "./tensor.ts";
 
 interface PreparedImage {
   readonly tensor: Tensor;
@@ -189,20 +189,13 @@ function laidOut(plan: Plan, pixels: Uint8Array, width: number, height: number):
   const shape = layout === "nchw" ? [1, channels, height, width] : [1, height, width, channels];
   const order = channelOrder(channels, isBlueFirst);
   const tables = valueTables(normalise, channels);
-  if (spec.datatype === "UINT8") {
-    const raw = new Uint8Array(pixels.length);
-    arrange(pixels, raw, order, layout, tables);
-    return { name: spec.name, datatype: "UINT8", shape, raw };
-  }
-  if (spec.datatype === "FP16") {
-    const data = new Uint16Array(pixels.length);
-    const halves = tables.map((table) => Uint16Array.from(table, numberToHalf));
-    arrange(pixels, data, order, layout, halves);
-    return { name: spec.name, datatype: "FP16", shape, raw: new Uint8Array(data.buffer) };
-  }
-  const data = new Float32Array(pixels.length);
-  arrange(pixels, data, order, layout, tables);
-  return floatTensor(spec.name, shape, data);
+  const { name } = spec;
+  const datatype = spec.datatype as "FP32" | "FP16" | "UINT8";
+  const data = new ARRAYS[datatype](pixels.length);
+  const values =
+    datatype === "FP16" ? tables.map((table) => Uint16Array.from(table, numberToHalf)) : tables;
+  arrange(pixels, data, order, layout, values);
+  return { name, datatype, shape, raw: new Uint8Array(data.buffer) };
 }
 
 /** Which of the decoded channels is the input's n-th. */

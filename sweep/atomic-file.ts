@@ -25,9 +25,8 @@ export class AtomicFile {
   }
 
   write(piece: string | Uint8Array): void {
-    const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+      writeAll(this.#descriptor, typeof piece === "string" ? Buffer.from(piece) : piece);
     } catch (error) {
       // As in Node's own messages: a full disk is found by a descriptor, which has no name.
       if (error instanceof Error) error.message += ` '${this.#path}'`;
@@ -52,6 +51,14 @@ export class AtomicFile {
     this.#open = false;
     closeSync(this.#descriptor);
     rmSync(`${this.#path}.part`);
+  }
+}
+
+/** Writes all bytes, at a position of the file or where it stands: a call of the system may take only some. */
+export function writeAll(descriptor: number, bytes: Uint8Array, position?: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    const there = position === undefined ? null : position + at;
+    at += writeSync(descriptor, bytes, at, bytes.length - at, there);
   }
 }
 

@@ -11,13 +11,12 @@ import {
   readSync,
   renameSync,
   rmSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { RequestRows } from "../core/metrics/recorder.ts";
-import { makeFolder } from "./atomic-file.ts";
+import { makeFolder, writeAll } from "./atomic-file.ts";
 import { literal, openDatabase } from "./parquet.ts";
 
 /** Rows of one replication; columns as in `RequestRows`. */
@@ -53,8 +52,7 @@ export class RequestSpool {
   }
 
   #write({ buffer, byteOffset, byteLength }: ArrayBufferView): void {
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
+    writeAll(this.#descriptor, new Uint8Array(buffer, byteOffset, byteLength));
   }
 }
 

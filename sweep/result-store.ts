@@ -18,7 +18,7 @@ import {
 import { join } from "node:path";
 import { assert } from "../core/fault.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
-import { makeFolder } from "./atomic-file.ts";
+import { makeFolder, writeAll } from "./atomic-file.ts";
 import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
 import { parseRecord, type RecordStore, type SweepRecord } from "./record.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
@@ -89,9 +89,7 @@ export class ResultStore implements RecordStore {
 
   add(index: number, line: string): void {
     const bytes = Buffer.from(`${line}\n`);
-    for (let at = 0; at < bytes.length; ) {
-      at += writeSync(this.#descriptor, bytes, at, bytes.length - at, this.#end + at);
-    }
+    writeAll(this.#descriptor, bytes, this.#end);
     this.#keep(index, this.#end, bytes.length - 1);
     this.#end += bytes.length;
   }

@@ -19,7 +19,14 @@ import {
   overlongFrames,
   word,
 } from "./arbitraries.ts";
-import { GrpcSender, type HttpCase, type Outcome, sendHttp, sendRaw } from "./send.ts";
+import {
+  type GrpcCase,
+  GrpcSender,
+  type HttpCase,
+  type Outcome,
+  sendHttp,
+  sendRaw,
+} from "./send.ts";
 import { ECHO, type FuzzTarget, PICTURE } from "./target.ts";
 
 export interface Block {
@@ -270,15 +277,8 @@ function grpcHeaders(): Block {
           headers: fc.dictionary(name, value, { minKeys: 1, maxKeys: 3 }),
           flag: fc.constantFrom(0, 1),
         }),
-        send: ({
-          path,
-          headers,
-          flag,
-        }: {
-          path: string;
-          headers: Record<string, string>;
-          flag: number;
-        }) => sender.send({ path, headers, data: framed(MESSAGE, MESSAGE.length, flag) }),
+        send: ({ path, headers, flag }: Omit<GrpcCase, "data"> & { flag: number }) =>
+          sender.send({ path, headers, data: framed(MESSAGE, MESSAGE.length, flag) }),
         close: () => sender.close(),
       };
     },

@@ -5,7 +5,7 @@
  * to one message, and an answer to a call that differs from another to the same call.
  */
 
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import { payloadRequest } from "../../cluster/load/tensor-inputs.ts";
 import type { InferenceClient, InferStreamCall } from "../../cluster/protocol/client.ts";
 import {
@@ -15,7 +15,12 @@ import {
   type ModelInferResponse,
   type ModelStreamInferResponse,
 } from "../../cluster/protocol/messages.ts";
-import { errorOfAnswer, PUSHBACK_TRAILER, trailerOf } from "../../cluster/protocol/status.ts";
+import {
+  errorOfAnswer,
+  PUSHBACK_TRAILER,
+  streamEndedError,
+  trailerOf,
+} from "../../cluster/protocol/status.ts";
 import { outputText } from "../../cluster/protocol/tensors.ts";
 
 const STREAMS = 8;
@@ -179,10 +184,7 @@ export class PersistentClient {
       else this.#refused(attempt, error);
     });
     stream.on("error", lost);
-    stream.on("end", () => {
-      const fields = { code: status.UNAVAILABLE, details: "", metadata: new Metadata() };
-      lost(Object.assign(new Error("the stream ended"), fields));
-    });
+    stream.on("end", () => lost(streamEndedError()));
     return stream;
   }
 

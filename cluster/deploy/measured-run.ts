@@ -3,6 +3,7 @@
  * sides. Latencies are the client's, from the intended arrival; queues, batches and utilisation are the
  * gateway's.
  */
+
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import { givenWarmupS, requestsOf } from "../../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
@@ -21,6 +22,7 @@ import { getJson, getText, postJson } from "../protocol/http-client.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import type { GatewayCosts } from "../run/run-costs.ts";
 import type { RunReport, RunRequest } from "../run/run-request.ts";
+import { NO_ACCESS } from "../security/client-access.ts";
 import type { Deployment } from "./deployment.ts";
 
 /** Measured data and traces of a scenario, by their paths as written in it. */
@@ -104,7 +106,7 @@ export async function measuredRun(
       address: grpc,
       streamed: true,
       requests: system.pipelines.map(({ name }) => options.contents(name)),
-      access: { tls: false },
+      access: NO_ACCESS,
     },
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
     workload,

@@ -76,25 +76,20 @@ export function outputsOf(
     return bytesTensor(OUTPUT, texts);
   };
   const { tensors, complete } = lastTensors(tasks, answers);
-  if (asked.length === 0) {
-    const own = tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
-    const raw = tensors.map((tensor) => tensor.raw);
-    if (complete) return { outputs: own, raw };
-    const text = json();
-    return { outputs: [text.tensor, ...own], raw: [text.raw, ...raw] };
-  }
+  const all = tensors.map((tensor) => ({ tensor: tensor as WireTensor, raw: tensor.raw }));
   const chosen = asked.map(({ name }) => {
-    const found = tensors.find((tensor) => tensor.name === name);
-    if (found !== undefined) return { tensor: found, raw: found.raw };
+    const found = all.find(({ tensor }) => tensor.name === name);
+    if (found !== undefined) return found;
     if (name === OUTPUT) return json();
     const known = [OUTPUT, ...tensors.map((tensor) => tensor.name)].join(", ");
     throw new Fault("invalid-input", `there is no output ${JSON.stringify(name)}`, {
       hint: `this answer has ${known}`,
     });
   });
+  const given = asked.length > 0 ? chosen : [...(complete ? [] : [json()]), ...all];
   return {
-    outputs: chosen.map(({ tensor: { name, datatype, shape } }) => ({ name, datatype, shape })),
-    raw: chosen.map(({ raw }) => raw),
+    outputs: given.map(({ tensor: { name, datatype, shape } }) => ({ name, datatype, shape })),
+    raw: given.map(({ raw }) => raw),
   };
 }
 

@@ -9,13 +9,12 @@ import type {
   RequestContents,
 } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
-import {
-  clientAccessOf,
-  type LoadAnswer,
-  type LoadCall,
-  type LoadSpecification,
-  type LoadTarget,
-  type TargetSpecification,
+import type {
+  LoadAnswer,
+  LoadCall,
+  LoadSpecification,
+  LoadTarget,
+  TargetSpecification,
 } from "./specification.ts";
 
 type GrpcSpecification = Extract<TargetSpecification, { kind: "grpc" }>;
@@ -29,7 +28,7 @@ export class GrpcTarget implements LoadTarget {
   readonly #numbered: boolean;
 
   constructor(target: GrpcSpecification, { pipelines, numbered }: LoadSpecification) {
-    this.#client = new InferenceClient(target.address, clientAccessOf(target.access));
+    this.#client = new InferenceClient(target.address, target.access);
     this.#streamed = target.streamed === true;
     this.#models = pipelines.map(({ name }) => name);
     this.#requests = target.requests;

@@ -1,8 +1,10 @@
 /** An HTTP endpoint of the tests' own, on a real socket. */
+
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import { NO_ACCESS } from "../security/client-access.ts";
 import { type LoadOptions, runLoad } from "./run-load.ts";
 import type { LoadResult } from "./specification.ts";
 
@@ -40,7 +42,7 @@ export function drive(
       ],
       method: "POST",
       connections: 1024,
-      access: { tls: false },
+      access: NO_ACCESS,
     },
     pipelines: [{ name: "endpoint", share: 1 }],
     workload: parsed(workload),

@@ -21,16 +21,16 @@ export class HttpTarget implements LoadTarget {
 
   /** `keepBytes`: the most that an answer's body may have to be kept. */
   constructor({ endpoints, method, connections, access }: HttpSpecification, keepBytes = 0) {
-    const { ca, pair, token } = access;
+    const { tls, token } = access;
     this.#agent = new Agent({
       connections,
       pipelining: 1,
       // The client of the workload decides how long to wait.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }), ...pair },
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...(tls?.ca ? { ca: tls.ca } : {}), ...tls?.pair },
     });
-    const shown = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const shown = token === null ? {} : { authorization: `Bearer ${token}` };
     this.#options = endpoints.map(({ url, headers }) => {
       const { origin, pathname, search } = new URL(url);
       return {

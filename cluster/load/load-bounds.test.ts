@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import type { Fault } from "../../core/fault.ts";
 import { eventually } from "../deployment.test-support.ts";
+import { NO_ACCESS } from "../security/client-access.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { parsed, withEndpoint } from "./http-endpoint.test-support.ts";
@@ -46,7 +47,7 @@ function run(target: LoadTarget, workload: object, bounds: Partial<LoadBounds> =
     workload: parsed(workload),
     ...{ traceUs: null, seed: "1/0", timeScale: 1, numbered: false, warmUp: false },
   } as const;
-  const access = { tls: false };
+  const access = NO_ACCESS;
   const generator = new LoadGenerator(
     { ...specification, target: { ...specification.target, access } },
     target,
@@ -106,10 +107,9 @@ test("the warm-up gives a target up that does not answer, and closes its connect
     },
     async (url) => {
       const endpoints = [{ url, headers: {}, bodies: [] }];
-      const access = { tls: false };
       const target = new HttpTarget({
         ...({ kind: "http", endpoints, method: "GET" } as const),
-        ...{ connections: 4, access },
+        ...{ connections: 4, access: NO_ACCESS },
       });
       const pipelines = [{ name: "endpoint", share: 1 }];
       const ended = warmUp(target, { pipelines } as unknown as LoadSpecification, 300);

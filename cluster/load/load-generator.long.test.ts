@@ -1,5 +1,7 @@
 /** Loads beside those of `load-generator.test.ts`: stalled servers, long waits, budgets, MLPerf's other scenarios. */
+
 import { describe, expect, it } from "vitest";
+import { NO_ACCESS } from "../security/client-access.ts";
 import { drive, parsed, withEndpoint } from "./http-endpoint.test-support.ts";
 import { loadReport, loadReportText } from "./load-report.ts";
 
@@ -40,7 +42,7 @@ describe("a server that stalls for a second", () => {
           endpoints: [{ url, headers: {}, bodies: [] }],
           method: "GET",
         } as const),
-        ...{ connections: 1, access: { tls: false } },
+        ...{ connections: 1, access: NO_ACCESS },
       };
       return drive(url, workload, { target: one });
     });

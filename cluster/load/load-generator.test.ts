@@ -47,7 +47,7 @@ describe("an answer", () => {
             ],
             method: "PUT",
             connections: 4,
-            access: { tls: false, token: "secret" },
+            access: { tls: null, token: "secret" },
           },
         }),
     );

@@ -1,4 +1,5 @@
 /** Addresses of all kinds, against servers of the protocol that run. */
+
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -7,6 +8,7 @@ import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { chain, writeScaling } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, noOp, withDeployment } from "../deployment.test-support.ts";
+import { NO_ACCESS } from "../security/client-access.ts";
 import { parsed } from "./http-endpoint.test-support.ts";
 import { loadReport } from "./load-report.ts";
 import { prepareTarget, type TargetOptions } from "./prepare-target.ts";
@@ -39,7 +41,7 @@ async function driven(
   const shares = typeof models === "string" ? { [models]: 1 } : models;
   const workload = parsed({ arrivals: "closed", clients: 3, requests: 30 });
   const target = await prepareTarget({
-    ...{ url, models: Object.keys(shares), seed: "1", connections: 16, access: {} },
+    ...{ url, models: Object.keys(shares), seed: "1", connections: 16, access: NO_ACCESS },
     images: async () => [Buffer.from("a picture"), Buffer.from("another")],
     ...more,
   });

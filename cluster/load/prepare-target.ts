@@ -11,7 +11,8 @@ import { InferenceClient } from "../protocol/client.ts";
 import { GATEWAY_NAME, tandemForm } from "../protocol/hosted-models.ts";
 import { getJson } from "../protocol/http-client.ts";
 import type { ModelMetadata } from "../protocol/messages.ts";
-import { clientAccessOf, type TargetAccess, type TargetSpecification } from "./specification.ts";
+import type { ClientAccess } from "../security/client-access.ts";
+import type { TargetSpecification } from "./specification.ts";
 import {
   type DataTensor,
   payloadRequest,
@@ -35,7 +36,8 @@ export interface TargetOptions {
   /** By Triton's streams; default: only to our own gateway. */
   readonly streamed?: boolean;
   readonly connections: number;
-  readonly access: Omit<TargetAccess, "tls">;
+  /** Credentials; without TLS's, the system's authorities are trusted where the address asks for TLS. */
+  readonly access: ClientAccess;
   readonly seed: string;
 }
 
@@ -83,8 +85,8 @@ async function grpcTarget(
   address: string,
   tls: boolean,
 ): Promise<TargetSpecification> {
-  const access = { ...options.access, tls: tls || options.access.ca !== undefined };
-  const client = new InferenceClient(address, clientAccessOf(access));
+  const access = accessOver(tls || options.access.tls !== null, options.access);
+  const client = new InferenceClient(address, access);
   try {
     const isOurs = (await client.serverMetadata()).name === GATEWAY_NAME;
     const metadata = (model: string) => client.modelMetadata({ name: model });
@@ -99,8 +101,8 @@ async function grpcTarget(
 }
 
 async function restTarget(options: TargetOptions): Promise<TargetSpecification> {
-  const { url, models, connections, access } = options;
-  const tls = url.startsWith("https");
+  const { url, models, connections } = options;
+  const access = accessOver(url.startsWith("https"), options.access);
   const contents = await contentsFor(options, (model) => restModel(url, model, access));
   const endpoints = contents.map(({ pictures, tensors }, i) => ({
     url: `${modelPath(url, models[i])}/infer`,
@@ -109,7 +111,7 @@ async function restTarget(options: TargetOptions): Promise<TargetSpecification> 
     },
     bodies: pictures ?? tensors.map((inputs) => Buffer.from(JSON.stringify({ inputs }))),
   }));
-  return { kind: "http", endpoints, method: "POST", connections, access: { ...access, tls } };
+  return { kind: "http", endpoints, method: "POST", connections, access };
 }
 
 function modelPath(url: string, model: string): string {
@@ -120,11 +122,10 @@ function modelPath(url: string, model: string): string {
 export async function restModel(
   url: string,
   model: string,
-  access: Omit<TargetAccess, "tls">,
+  access: ClientAccess,
 ): Promise<ModelMetadata> {
   const path = modelPath(url, model);
-  const shown = clientAccessOf({ ...access, tls: url.startsWith("https") });
-  const { status, value } = await getJson(path, shown);
+  const { status, value } = await getJson(path, access);
   if (status === 200) return value as unknown as ModelMetadata;
   throw new Fault("not-found", `${path} was answered ${status}: ${String(value.error)}`);
 }
@@ -141,8 +142,12 @@ function plainTarget(options: TargetOptions): TargetSpecification {
     endpoints: models.map(() => ({ url, headers, bodies })),
     method: (options.method ?? (body === undefined ? "GET" : "POST")).toUpperCase(),
     connections,
-    access: { ...access, tls: url.startsWith("https") },
+    access: accessOver(url.startsWith("https"), access),
   };
+}
+
+function accessOver(isTls: boolean, { tls, token }: ClientAccess): ClientAccess {
+  return { tls: isTls ? (tls ?? { ca: null, pair: null, server: null }) : null, token };
 }
 
 /** Contents of requests to a model: pictures, or tensors. */

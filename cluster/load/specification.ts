@@ -5,24 +5,6 @@ import type { FailureMessage } from "../processes/child-side.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 
-/** How to reach a target, besides its address. */
-export interface TargetAccess {
-  readonly tls: boolean;
-  /** Trusted certificates (PEM); default: the system's. */
-  readonly ca?: string;
-  /** The client's own certificate and key (PEM). */
-  readonly pair?: { readonly cert: string; readonly key: string };
-  /** Bearer token. */
-  readonly token?: string;
-}
-
-export function clientAccessOf({ tls, ca, pair, token }: TargetAccess): ClientAccess {
-  return {
-    tls: tls ? { ca: ca ?? null, pair: pair ?? null, server: null } : null,
-    token: token ?? null,
-  };
-}
-
 export interface HttpEndpoint {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -40,7 +22,7 @@ export type TargetSpecification =
       readonly streamed: boolean;
       /** By pipeline; the model has the pipeline's name. */
       readonly requests: readonly (readonly RequestContents[])[];
-      readonly access: TargetAccess;
+      readonly access: ClientAccess;
     }
   | {
       readonly kind: "http";
@@ -49,7 +31,7 @@ export type TargetSpecification =
       readonly method: string;
       /** Maximum; further requests wait for a connection, which counts as latency. */
       readonly connections: number;
-      readonly access: TargetAccess;
+      readonly access: ClientAccess;
     };
 
 export interface LoadSpecification {

@@ -127,7 +127,7 @@ export function modelIndex(models: HostedModels, onlyReady: boolean): readonly M
     }));
 }
 
-function stateOf(model: HostedModel): ModelState {
+export function stateOf(model: HostedModel): ModelState {
   if (model.state !== undefined) return model.state;
   return model.ready()
     ? { state: "READY", reason: "" }

@@ -7,6 +7,7 @@ import {
   modelConfig,
   modelIndex,
   modelStatistics,
+  stateOf,
 } from "../protocol/hosted-models.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
@@ -120,14 +121,9 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
         ...{ params, body: controlRequestSchema, "x-body-optional": true },
       }),
       async ({ params: { model }, body }) => {
-        const pipeline = models.named(model);
         const loads = await models[action](model, body.parameters?.task);
-        const { state, reason } = pipeline.state ?? {
-          state: pipeline.ready() ? "READY" : "UNAVAILABLE",
-          reason: "",
-        };
         const told = loads.map(({ replica, loadMs }) => ({ replica, load_ms: loadMs }));
-        return { name: model, state, reason, loads: told };
+        return { name: model, ...stateOf(models.named(model)), loads: told };
       },
     );
   }

@@ -6,6 +6,7 @@ import { AnswerBook } from "./answer-book.ts";
 import {
   type Answer,
   detachedRequest,
+  ownResult,
   type Submission,
   type TaskResult,
   type Ticket,
@@ -146,4 +147,20 @@ describe("answers by idempotency key", () => {
     tensor.raw.fill(0);
     expect((await echo.ask("k", "a", [floats(1, 2)])).tensors).toEqual([floats(1, 2)]);
   });
+});
+
+test("a kept result does not keep the message that brought it", () => {
+  const message = Buffer.alloc(1024, 7);
+  const tensor: Tensor = {
+    ...{ name: "x", datatype: "UINT8", shape: [2], raw: message.subarray(8, 10) },
+  };
+  const [{ raw }] = ownResult({
+    text: "{}",
+    labels: [],
+    tensors: [tensor],
+    timing: TIMING,
+  }).tensors;
+  message.fill(0);
+  expect([...raw]).toEqual([7, 7]);
+  expect(raw.buffer.byteLength).toBe(2);
 });

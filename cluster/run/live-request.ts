@@ -99,7 +99,7 @@ export function contentsHash(
 
 /** Copies tensors, which are views of their message, so that the message can be freed. */
 export function ownResult(result: TaskResult): TaskResult {
-  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: tensor.raw.slice() }));
+  const tensors = result.tensors.map((tensor) => ({ ...tensor, raw: new Uint8Array(tensor.raw) }));
   return { ...result, tensors };
 }
 

@@ -3,19 +3,13 @@
  * their numbers, else the most frequent. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
 
-import { asBuffer, type Tensor } from "../../models/tensor.ts";
+import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";
 import type { JobResult } from "../protocol/batch-form.ts";
 import { parseOutput } from "./batch.ts";
 import { type TaskResult, unservedAt } from "./live-request.ts";
 
 /** Answers of each model that count. */
 const WINDOW = 100;
-
-/** Bytes of an element, and how a tensor's contents are read and written. */
-const FLOATS = {
-  FP32: { bytes: 4, read: "readFloatLE", write: "writeFloatLE" },
-  FP64: { bytes: 8, read: "readDoubleLE", write: "writeDoubleLE" },
-} as const;
 
 interface Recent {
   /** Labels and values of the answers, as JSON values. */
@@ -100,14 +94,13 @@ function mostFrequent<T>(values: readonly T[]): T | undefined {
 
 /** Moves a mean of floats towards a tensor by `weight`; of other kinds or shapes, the tensor itself. */
 function movedMean(mean: Tensor | undefined, tensor: Tensor, weight: number): Tensor {
-  const kind = tensor.datatype === "FP32" || tensor.datatype === "FP64" ? tensor.datatype : null;
-  const isAlike = mean?.name === tensor.name && mean.raw.length === tensor.raw.length;
-  const raw = Buffer.from(tensor.raw);
-  if (kind === null || mean === undefined || !isAlike) return { ...tensor, raw };
-  const { bytes, read, write } = FLOATS[kind];
-  const before = asBuffer(mean.raw);
-  for (let at = 0; at + bytes <= raw.length; at += bytes) {
-    raw[write](before[read](at) * (1 - weight) + raw[read](at) * weight, at);
+  const { name, datatype } = tensor;
+  const raw = new Uint8Array(tensor.raw);
+  const isAlike = mean?.name === name && mean.raw.length === raw.length;
+  if (mean === undefined || !isAlike || (datatype !== "FP32" && datatype !== "FP64")) {
+    return { ...tensor, raw };
   }
-  return { ...tensor, raw };
+  const [before, floats] = [mean.raw, raw].map((from) => arrayOf(datatype, from) as Float64Array);
+  const moved = floats.map((value, i) => before[i] * (1 - weight) + value * weight);
+  return { ...tensor, raw: new Uint8Array(moved.buffer) };
 }

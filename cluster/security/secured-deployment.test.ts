@@ -164,7 +164,7 @@ describe("a deployment with certificates and tokens", () => {
         streamed: true,
         address: deployment.gateway.grpc,
         requests: [[payloadRequest(Buffer.from("x"))]],
-        access: { tls: true, ca: readAuthority(certificates), token },
+        access: { tls: { ca: readAuthority(certificates), pair: null, server: null }, token },
       },
       pipelines: [{ name: "echo", share: 1 }],
       workload: OPTIONS.document.workload,

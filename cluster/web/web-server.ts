@@ -20,6 +20,7 @@ import { JSON_LENGTH_HEADER } from "../rest/infer-body.ts";
 import { addMeasureRoutes, type MeasureOptions } from "../rest/measure-routes.ts";
 import type { Measurement } from "../rest/measurement.ts";
 import type { App } from "../rest/route.ts";
+import type { ClientAccess } from "../security/client-access.ts";
 import { CLIENT_TIMES, IncomingBytes, LIMITS } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 
@@ -124,11 +125,10 @@ function kept(headers: NodeJS.Dict<string | string[]>): Record<string, string | 
 function targetOver(url: string, ca: string | null): MeasureOptions {
   return {
     timedBy: "`tandem web`, each request in flight on a connection of its own",
-    target: (measurement, token) =>
-      openTarget(url, measurement, {
-        ...(ca === null ? {} : { ca }),
-        ...(token === null ? {} : { token }),
-      }),
+    target: (measurement, token) => {
+      const tls = ca === null ? null : { ca, pair: null, server: null };
+      return openTarget(url, measurement, { tls, token });
+    },
   };
 }
 
@@ -136,7 +136,7 @@ function targetOver(url: string, ca: string | null): MeasureOptions {
 async function openTarget(
   url: string,
   measurement: Measurement,
-  access: { readonly ca?: string; readonly token?: string },
+  access: ClientAccess,
 ): Promise<LoadTarget> {
   const { model, seed } = measurement;
   const payloads = measurement.payloads.map((text) => Buffer.from(text, "base64"));
@@ -157,7 +157,7 @@ async function bytesBodies(
   url: string,
   model: string,
   payloads: readonly Uint8Array[],
-  access: { readonly ca?: string; readonly token?: string },
+  access: ClientAccess,
 ) {
   const { inputs } = await restModel(url, model, access);
   const [input] = inputs;

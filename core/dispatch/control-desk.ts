@@ -198,10 +198,7 @@ export class ControlDesk implements ClusterView, Controls {
   // --- jobs and batches -----------------------------------------------------------------------
 
   start(replica: number, jobs: readonly number[], window?: StartWindow): void {
-    this.#checkPlacement(replica);
-    assert(jobs.length > 0, "a batch has jobs");
-    assert(this.isUp(replica) && this.running(replica) === 0, "a batch goes to an idle replica");
-    assert(jobs.length <= this.#board.roomOf(replica), "a batch fits the replica's model");
+    this.#checkStart(replica, jobs.length);
     for (const job of jobs) this.#take(job, replica);
     this.#limit(replica, window);
     this.#decisions.startJobs(replica, jobs, this.nowUs);
@@ -211,9 +208,7 @@ export class ControlDesk implements ClusterView, Controls {
     const pool = this.#board.poolOf[replica];
     const { queues } = this.#board;
     const count = Math.min(size, queues.lengthOf(pool));
-    assert(this.isUp(replica) && this.running(replica) === 0, "a batch goes to an idle replica");
-    assert(count > 0 && count <= this.#board.roomOf(replica), "a batch fits the replica's model");
-    this.#checkPlacement(replica);
+    this.#checkStart(replica, count);
     const jobs = Array.from({ length: count }, () => queues.pop(pool));
     this.#limit(replica, window);
     this.#decisions.startJobs(replica, jobs, this.nowUs);
@@ -268,6 +263,12 @@ export class ControlDesk implements ClusterView, Controls {
     const size = Math.min(maxBatch, this.system.pools[this.#board.poolOf[replica]].maxBatch);
     this.#log?.add("setBatch", replica, size, waitUs);
     this.#board.setBatching(replica, size, waitUs);
+  }
+
+  #checkStart(replica: number, count: number): void {
+    this.#checkPlacement(replica);
+    assert(this.isUp(replica) && this.running(replica) === 0, "a batch goes to an idle replica");
+    assert(count > 0 && count <= this.#board.roomOf(replica), "a batch fits the replica's model");
   }
 
   #limit(replica: number, window: StartWindow | undefined): void {

@@ -8,7 +8,7 @@ import type { JobCursor } from "./views.ts";
 export class Variants {
   readonly #shared: Shared;
   readonly #board: PoolBoard;
-  readonly #view: PoolsView;
+  readonly #view: { -readonly [key in keyof VariantsView]: VariantsView[key] };
   readonly #job: JobCursor;
   /** By pool: the variants of its task, its own among them; null where there is no choice. */
   readonly #siblings: readonly (readonly number[] | null)[];
@@ -19,7 +19,11 @@ export class Variants {
     const { system } = shared;
     this.#shared = shared;
     this.#board = board;
-    this.#view = new PoolsView(board);
+    this.#view = {
+      nowUs: 0,
+      readyOf: (pool) => board.pools[pool].upCount,
+      loadOf: (pool) => board.loadOf(pool),
+    };
     this.#job = board.jobCursor();
     const groups = system.pipelines.flatMap(({ tasks }) => tasks.map(({ variants }) => variants));
     this.#siblings = system.pools.map(
@@ -98,23 +102,5 @@ export class Variants {
   fed(request: number, pool: number, loss: number, nowUs: number): void {
     const first = this.#firsts[pool];
     this.#board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
-  }
-}
-
-/** The pools of variants, at an instant. */
-class PoolsView implements VariantsView {
-  nowUs = 0;
-  declare private readonly board: PoolBoard;
-
-  constructor(board: PoolBoard) {
-    this.board = board;
-  }
-
-  readyOf(pool: number): number {
-    return this.board.pools[pool].upCount;
-  }
-
-  loadOf(pool: number): ReturnType<VariantsView["loadOf"]> {
-    return this.board.loadOf(pool);
   }
 }

@@ -168,10 +168,9 @@ export function sharedLoads(
     if (contention === null) return [];
     return [{ name: `node ${name}`, speed: bestSpeed(contention, here.size), replicas: here }];
   });
-  const serving = [...shared, ...joined(system, shared), ...hosts].map((station) => ({
-    ratio: work(system, station, jobsPerUs, (pool) => leastUs(system, pool, batches[pool])),
-    station: station.name,
-  }));
+  const serving = [...shared, ...joined(system, shared), ...hosts].map((station) =>
+    loadOf(system, station, jobsPerUs, (pool) => leastUs(system, pool, batches[pool])),
+  );
   return [
     ...serving,
     ...resourceLoads(system, onNode, jobsPerUs, batches),
@@ -196,9 +195,8 @@ function resourceLoads(
         : pools[pool].demand[r] * leastUs(system, pool, batches[pool]);
     const load = (name: string, speed: number, where: ReadonlySet<number>): OfferedLoad[] => {
       if (!pools.some(({ demand }) => demand[r] > 0) || !Number.isFinite(speed)) return [];
-      const station = `${resource} of ${name}`;
-      const ratio = work(system, { name: station, speed, replicas: where }, jobsPerUs, each);
-      return [{ ratio, station }];
+      const station = { name: `${resource} of ${name}`, speed, replicas: where };
+      return [loadOf(system, station, jobsPerUs, each)];
     };
     const total = nodes.reduce((sum, { resources }) => sum + resources[r], 0);
     return [
@@ -231,12 +229,9 @@ function links(
       ["outputBytes", "back"],
     ] as const;
     return directions.map(([bytes, way]) => {
-      const station = `the link of ${name} ${way}`;
       const each = (pool: number): number => usPerByte * (tasks[pool]?.[bytes] ?? 0);
-      return {
-        ratio: work(system, { name: station, speed: 1, replicas }, jobsPerUs, each),
-        station,
-      };
+      const station = { name: `the link of ${name} ${way}`, speed: 1, replicas };
+      return loadOf(system, station, jobsPerUs, each);
     });
   });
 }
@@ -254,9 +249,8 @@ function loaders(
   });
   if (loadUs.every((us) => us === 0)) return [];
   return [...onSlot].map(([slot, replicas]) => {
-    const station = `loads of ${system.devices[slot].name}`;
-    const each = (pool: number): number => loadUs[pool] / batches[pool];
-    return { ratio: work(system, { name: station, speed: 1, replicas }, jobsPerUs, each), station };
+    const station = { name: `loads of ${system.devices[slot].name}`, speed: 1, replicas };
+    return loadOf(system, station, jobsPerUs, (pool) => loadUs[pool] / batches[pool]);
   });
 }
 
@@ -300,18 +294,19 @@ function joined(system: System, slots: readonly Shared[]): Shared[] {
   return groups;
 }
 
-function work(
+function loadOf(
   { pools }: System,
-  { speed, replicas }: Shared,
+  { name, speed, replicas }: Shared,
   jobsPerUs: Float64Array,
   timeUs: (pool: number) => number,
-): number {
-  return pools.reduce((sum, { first, count }, pool) => {
+): OfferedLoad {
+  const ratio = pools.reduce((sum, { first, count }, pool) => {
     const wholly = Array.from({ length: count }, (_, i) => first + i).every((id) =>
       replicas.has(id),
     );
     return wholly && count > 0 ? sum + (jobsPerUs[pool] * timeUs(pool)) / speed : sum;
   }, 0);
+  return { ratio, station: name };
 }
 
 /** Time of a job alone on the quickest of its replicas, in the best batch. */

@@ -21,13 +21,12 @@ import {
   readSync,
   renameSync,
   rmSync,
-  writeSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { assert, Fault } from "../../core/fault.ts";
 import type { Sample } from "../../core/scenario/axes.ts";
-import { AtomicFile, makeFolder, writeJson } from "../atomic-file.ts";
+import { AtomicFile, makeFolder, writeAll, writeJson } from "../atomic-file.ts";
 import { STORE_FILE, type StoreKey } from "../result-store.ts";
 
 /** Everything that a sweep's results depend on, besides the files that its scenario names. */
@@ -206,7 +205,7 @@ export class ShardFolder {
     for (const line of lines) {
       const bytes = Buffer.from(`${line}\n`);
       hash.update(bytes);
-      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+      writeAll(descriptor, bytes);
     }
     fsyncSync(descriptor);
     closeSync(descriptor);
