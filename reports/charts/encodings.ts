@@ -82,7 +82,9 @@ export function withoutScheduler(key: string): string {
 
 /** The x encoding for field "x": a numeric parameter's own value. */
 export function xEncoding(axis: SweepAxis): Encoding {
-  const ticks = axis.levels.length <= MOST_TICKS ? { values: axis.levels.map(Number) } : {};
+  const values = axis.levels.map(Number);
+  // As they are: 3 replicas, not 3.0; 14.96 requests a second, not 15.
+  const ticks = values.length <= MOST_TICKS ? { values, format: ".4~g" } : {};
   return {
     x: {
       field: "x",

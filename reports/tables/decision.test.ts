@@ -19,6 +19,15 @@ function judged(
   return { ...rest, configurations: configurations.map((one) => ({ ...one, ...state(one) })) };
 }
 
+test("a single run has no interval, also where its half width is 0", () => {
+  const { configurations, ...rest } = singleDocument();
+  const [{ metrics, ...one }] = configurations;
+  const { latencyP99Ms } = metrics;
+  const flat = { ...metrics, latencyP99Ms: { mean: latencyP99Ms?.mean ?? 0, halfWidth95: 0 } };
+  const document = { ...rest, configurations: [{ ...one, metrics: flat }] };
+  expect(fact(decisionsOf(document, undefined)[0], "latency")).toMatch(/^p99 latency [\d.]+ ms$/);
+});
+
 describe("the decision for each load", () => {
   const [light, middle] = decisionsOf(sweepDocument(), undefined);
 

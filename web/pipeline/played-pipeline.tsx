@@ -119,9 +119,9 @@ function Player({ played: { graph, film }, isNarrow, name }: PlayerProps) {
       </p>
       <DrawnGraph sheet={`${name} ${isNarrow}`} nodes={nodes} edges={edges} />
       <p className="muted small">
-        The first {REQUESTS} requests of the scenario's first pipeline, as `tandem simulate` runs
-        them. A dot is a request: above it waits, in a frame a replica serves it. Utilisation is of
-        the last {(film.windowMs / 1000).toPrecision(2)} s.
+        The first {REQUESTS} requests of the scenario's first pipeline, as{" "}
+        <code>tandem simulate</code> runs them. A dot is a request: above it waits, in a frame a
+        replica serves it. Utilisation is of the last {(film.windowMs / 1000).toPrecision(2)} s.
       </p>
     </>
   );

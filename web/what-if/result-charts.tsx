@@ -118,6 +118,9 @@ function pointsOf(measured: readonly MeasuredPoint[], metric: string): readonly 
 /** Nearly full, latencies rise without bound: beyond this share of capacity they may leave the chart. */
 const NEARLY_FULL = 0.9;
 
+/** Beyond so many times the goal, latencies would press all others flat. */
+const MOST_GOALS = 5;
+
 /** The largest latency worth its room: the goal, and what each configuration gives before it is full. */
 function latencyTop(
   readings: readonly Reading[],
@@ -135,8 +138,9 @@ function latencyTop(
       .map((load) => highEnd(curve, load, metric));
   });
   const lightest = Math.max(...readings.map(({ curve }) => highEnd(curve, loads[0], quantile)), 0);
-  const top = Math.max(...tops, lightest, goalMs);
-  return top === 0 ? 1 : 1.15 * top;
+  const top = 1.15 * Math.max(...tops, lightest, goalMs);
+  if (top === 0) return 1;
+  return goalMs === 0 ? top : Math.min(top, Math.max(MOST_GOALS * goalMs, 1.15 * lightest));
 }
 
 function highEnd(curve: CurveState | undefined, load: number, metric: string): number {

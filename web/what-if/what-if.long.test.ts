@@ -268,7 +268,7 @@ async function reportHtml(file: string): Promise<string> {
 <html lang="en"><head><meta charset="utf-8"><title>A report</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<style>${colours}</style>
+<style>${colours} body { background: var(--paper) }</style>
 </head><body><main><h1>A report</h1>
 <div id="what-if"></div>
 <script type="application/json" id="what-if-scenario">${json}</script>
