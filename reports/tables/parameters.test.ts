@@ -71,6 +71,9 @@ test("JSON text is shown without its punctuation, broken JSON as it is", () => {
   expect(parameterText('{"routing":"random","batching":{"policy":"size","maxBatch":8}}')).toBe(
     "random, (size, maxBatch 8)",
   );
+  expect(
+    parameterText('[{"name":"gpu","count":2,"devices":{"a":4}},{"name":"cpu","count":1}]'),
+  ).toBe("2 × gpu (devices (a 4)), 1 × cpu");
   expect(parameterText("{oops")).toBe("{oops");
 });
 

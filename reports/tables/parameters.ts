@@ -63,9 +63,15 @@ function parameterName(
 /** The slots of a composed scheduler: a policy's name tells its slot, so the slot's is left out. */
 const SLOTS = /^(admission|selection|routing|ordering|batching|scaling|placement|policy)$/;
 
+/** Nodes begin with what tells them apart: "2 × gpu (devices (gpu 4), costPerHour 2.5)". */
 function flattened(value: unknown): string {
   if (Array.isArray(value)) return value.map(flattened).join(", ");
   if (typeof value !== "object" || value === null) return String(value);
+  if ("name" in value && "count" in value) {
+    const { name, count, ...rest } = value;
+    const more = flattened(rest);
+    return `${count} × ${name}${more === "" ? "" : ` (${more})`}`;
+  }
   const entries = Object.entries(value).map(([key, inner]) => {
     const text = flattened(inner);
     const name = SLOTS.test(key) && typeof inner !== "number" ? "" : `${key} `;
