@@ -188,7 +188,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
   test("finds the gateway again after it was killed", async () => {
     const { pid } = deployment.gateway;
     process.kill(pid, "SIGKILL");
-    await page.getByText(/Lost tandem-gateway/).waitFor(PATIENCE);
+    // It may be back before the page asks again, and be missed by nobody.
     expect(await eventually(() => deployment.gateway.pid !== pid, PATIENCE.timeout)).toBe(true);
     await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
     expect(await sendAtOnce(page, 4)).toMatchObject({ Answers: "4 of 4" });

@@ -220,7 +220,6 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     ];
     const { code, stderr } = tandem(...words);
     other.kill();
-    for (const pid of lab.pids("b").slice(1)) process.kill(pid);
     expect(code).toBe(4);
     expect(stderr).toMatch(/worker 2 on b failed: cannot listen on 0.0.0.0:9400: .*EADDRINUSE/);
     expect(await eventually(isClean)).toBe(true);

@@ -172,13 +172,14 @@ export class SshLab {
     this.#startSshd(this.#machine(name));
   }
 
-  /** Its processes, sshd included. */
+  /** Its processes, the oldest first: sshd. Numbers of processes begin again, so they do not tell. */
   pids(name: string): readonly number[] {
     const { namespace } = this.#machine(name);
     return execFileSync("ip", ["netns", "pids", namespace], { encoding: "utf8" })
       .split("\n")
       .filter((line) => line !== "")
-      .map(Number);
+      .map(Number)
+      .sort((a, b) => startOf(a) - startOf(b));
   }
 
   /** Its processes of Node, by their command lines. */
@@ -315,4 +316,14 @@ ip link del ${bridge} 2>/dev/null`;
   });
   child.unref();
   return child;
+}
+
+/** When a process started, in ticks since boot: field 22 of its stat line (proc(5)); the latest where it has ended. */
+function startOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  } catch {
+    return Number.MAX_SAFE_INTEGER;
+  }
 }
