@@ -36,7 +36,7 @@ export function importedProfile(times: ForeignTimes, from: ImportedFrom): Profil
         // At least one call was measured; how many, few files say.
         samples: samples ?? 1,
         meanUs,
-        // Of independent times; 0 where their number or spread is not known.
+        // The half width takes the times as independent; it is 0 where their number or spread is not known.
         halfWidth95Us: spread.kind === "samples" ? estimate(spread.us).halfWidth95 : 0,
         quantilesUs,
       };

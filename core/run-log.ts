@@ -16,7 +16,7 @@ const COMMANDS = {
   end: "request outcome nowUs",
   /** The label −1: no answer. */
   vote: "request ensemble label confidenceMillionths",
-  // Of controllers.
+  // Controllers give these.
   assign: "job replica",
   drop: "job",
   move: "job pool",
@@ -62,7 +62,7 @@ const EVENTS = {
   feed: "request pool lossMillionths nowUs",
 } as const;
 
-/** Of real runs, for the record only; `served` comes before its batch's `finish`. */
+/** Real runs add these for the record only; `served` comes before its batch's `finish`. */
 const NOTES = { served: "replica nowUs serviceUs hopUs" } as const;
 
 const KINDS = { ...COMMANDS, ...EVENTS, ...NOTES };

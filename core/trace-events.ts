@@ -95,7 +95,7 @@ function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
   for (const { jobs } of batches) for (const span of jobs) yield* arrow(run, span, place, flow++);
 }
 
-/** Of a run: runs in one file have numbers of their own. */
+/** Each run in a file has its own range of so many flow numbers. */
 const MOST_FLOWS = 2 ** 32;
 
 /** From the batch that a job waited for to its own. Both ends lie inside their slices. */

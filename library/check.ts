@@ -6,7 +6,7 @@ import { checkOwn, configurationsOf } from "./own-scheduler.ts";
 import { inventoryFor, type Scenario, schedulerChecks } from "./scenario.ts";
 
 export interface Checked {
-  /** Of the sweep, or so many of its points as were looked at. */
+  /** Counts the configurations of the sweep, or the points that were checked. */
   readonly configurations: number;
   /** Whether the sweep has a range without a step, of which some points were looked at. */
   readonly isSampled: boolean;

@@ -80,7 +80,7 @@ export async function load(
 }
 
 export interface EndpointOptions extends Pick<ScenarioOptions, "overridesAs"> {
-  /** Of the model, and of the scenario. Default: endpoint. */
+  /** Names the model and the scenario. Default: endpoint. */
   readonly name?: string | undefined;
   /** Stands for the scenario's file in issues. Default: (workload). */
   readonly file?: string;

@@ -64,7 +64,7 @@ export function observeLog(
 export interface Trace {
   /** The configuration that it is of. */
   readonly id: string;
-  /** Of the sweep or the validation. */
+  /** The sweep or the validation has this many. */
   readonly configurations: number;
   /** Set where the run was cut. */
   readonly note?: string;

@@ -46,7 +46,7 @@ export interface ShardJobsOptions extends ShardedOptions {
 export interface ShardEstimate {
   readonly configurations: number;
   readonly shards: number;
-  /** Of one shard, on one thread of this machine. */
+  /** A shard takes this long on one thread of this machine. */
   readonly secondsEach: number;
   /** Set where shards would spend much of their time on starting: so many would do. */
   readonly fewer?: number;

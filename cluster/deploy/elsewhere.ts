@@ -74,7 +74,7 @@ export async function openElsewhere(
   return { machines, workerCertificates: given ?? own, close };
 }
 
-/** Of an authority from which nobody else gets a certificate. */
+/** Makes an authority of its own for these certificates, and drops its key. */
 async function makeCertificates(folder: string, hosts: readonly string[]): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const days = CERTIFICATE_DAYS;

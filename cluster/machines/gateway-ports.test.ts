@@ -34,7 +34,7 @@ afterAll(() => {
   echo.close();
 });
 
-/** What comes back for what is sent, up to the end. */
+/** Sends bytes, and returns the answer up to its end. */
 async function answered(port: number, sent: Buffer): Promise<Buffer> {
   const socket: Socket = connect(port, "127.0.0.1");
   const pieces: Buffer[] = [];
