@@ -35,8 +35,9 @@ test("a serving factor is measured over simulated time at the pace that the host
   expect(factor({ a: 1.25, b: 1.25 }, 1.5)).toBeCloseTo(1.2, 9);
   expect(factor({ a: 0.8, b: 0.8 }, 1.5)).toBeCloseTo(1.875, 9);
   expect(factor({ a: 1, b: 1 }, 1.1, 1.4), "the slower task of a model counts").toBeCloseTo(1.4, 9);
-  expect(factor({ a: 2, b: 2 }, 1.5), "serving speeds no model up").toBe(1);
-  expect(factor({}, Number.NaN), "a task that never ran tells nothing").toBe(1);
+  expect(factor({ a: 2, b: 2 }, 1.5), "serving may speed a model up").toBeCloseTo(0.75, 9);
+  expect(factor({}, Number.NaN), "a task that never ran tells nothing").toBeUndefined();
+  expect(factor({}, 0.9, Number.NaN), "nor does it count beside one that ran").toBeCloseTo(0.9, 9);
 });
 
 // Four bursts and two deployments.
@@ -63,6 +64,7 @@ test.runIf(IS_LONG)("a host that drifts gets one more pilot, and no third", asyn
   expect(again).toEqual([
     "the host ran models 30% slower than at calibration (limit 5.0%): calibrate again",
   ]);
-  expect(pilot.deviceProfiles.m.here.servingFactor).toBe(1);
+  // A no-op takes far less than the millisecond of its profile.
+  expect(pilot.deviceProfiles.m.here.servingFactor).toBeLessThan(0.5);
   expect(pilot.overheadProfile.gateway.arrivalUs).toBeGreaterThan(0);
 });

@@ -120,7 +120,7 @@ function profileLines(
   name: string,
   { batches, load, servingFactor = 1 }: Calibration["profiles"][string],
 ): string[] {
-  const serving = servingFactor > 1 ? `, ${servingFactor.toFixed(2)} × its time alone` : "";
+  const serving = servingFactor === 1 ? "" : `, ${servingFactor.toFixed(2)} × its time alone`;
   const times = batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
     const mean = (meanUs / 1000).toFixed(2);
     const half = (halfWidth95Us / 1000).toFixed(2);

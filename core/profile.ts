@@ -28,7 +28,7 @@ export const profileSchema = z.strictObject({
     .strictObject({ ms: z.number().nonnegative(), memoryMb: z.number().nonnegative() })
     .optional(),
   /** Time in a serving pipeline over time alone, from a pilot run; the times below include it. */
-  servingFactor: z.number().min(1).optional(),
+  servingFactor: z.number().positive().optional(),
   /** Mean time alone of each input, in the order in which calibration sends them. */
   inputMeansUs: z.array(z.number().positive()).optional(),
   batches: z
