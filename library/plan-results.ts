@@ -307,4 +307,5 @@ const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
   colocation: "without choosing which replicas share a machine",
   sharing: "without more than one replica a slot",
   scaling: "without more machines that scaling switches off for longer",
+  variants: "without leaving a variant out",
 };

@@ -207,6 +207,46 @@ describe("a plan chooses which task runs on which kind of node", () => {
   });
 });
 
+describe("a plan takes no bound for true that does not hold", () => {
+  test("where a task has variants that share its jobs", () => {
+    // The accurate one alone could not do them.
+    const [{ best, notSearched }] = plansOf(`
+name: variants
+pipelines: { p: { slo: { latencyMs: 300, percentile: 90 }, tasks: { t: { variants: [large, small] } } } }
+models:
+  large: { accuracy: 0.9, service: { distribution: deterministic, meanMs: 100 } }
+  small: { accuracy: 0.8, service: { distribution: deterministic, meanMs: 20 } }
+cluster: { replicas: { t@large: 1, t@small: 1 } }
+scheduler: { selection: infaas }
+workload: { arrivals: poisson, ratePerS: 15, requests: 1500, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`);
+    expect(best?.replicas).toEqual({ "t@large": 1, "t@small": 1 });
+    expect(notSearched).toEqual(["variants"]);
+  });
+
+  test("where joins go on without a predecessor that is late", () => {
+    const text = (scheduler: string): string => `
+name: join
+pipelines:
+  p:
+    slo: { latencyMs: 300, percentile: 90 }
+    tasks: { quick: { model: q }, slow: { model: s }, both: { model: q, after: [quick, slow] } }
+models:
+  q: { service: { distribution: deterministic, meanMs: 10 } }
+  s: { service: { distribution: deterministic, meanMs: 500 } }
+cluster: { replicas: { quick: 1, slow: 1, both: 1 } }
+scheduler: ${scheduler}
+workload: { arrivals: poisson, ratePerS: 5, requests: 1500, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`;
+    const [{ best }] = plansOf(text("{ controller: { policy: join-deadline, share: 0.5 } }"));
+    expect(best?.replicas).toEqual({ quick: 1, slow: 3, both: 1 });
+    const [{ explored }] = plansOf(text("fifo"));
+    expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
+  });
+});
+
 /** Each batch takes one of the two CPUs of its machine. */
 const withDemand = (text: string): string =>
   text
