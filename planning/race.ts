@@ -106,7 +106,7 @@ class Race {
       for (let start = 0; start < runners.length && failed < MOST_FAILED; start += HEAT) {
         let pilots = yield* this.#pilots(runners.slice(start, start + HEAT));
         while (pilots.length > 0 && failed < MOST_FAILED) {
-          const { finalists, untried } = yield* this.#heat(pilots);
+          const { finalists, untried } = yield* this.#heat(pilots, failed === 0);
           let order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
           while (order.length > 0 && failed < MOST_FAILED) {
             const [{ contender }, ...others] = order;
@@ -223,7 +223,9 @@ class Race {
           continue;
         }
         ruledOut[reason]++;
-        if (this.#ruledOut !== null && load >= this.#ruledOut.load) continue;
+        // Too slow without a wait: batches, which spread the load, are no help.
+        const isNearer = this.#ruledOut === null || load < this.#ruledOut.load;
+        if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
         this.#ruledOut = { contender: contenderOf(alternative, shape), load };
       }
       return true;
@@ -233,10 +235,10 @@ class Race {
   }
 
   /**
-   * Rounds of twice as many replications for half as many; the finalists. Where enough of the first
-   * ones are comfortable after one replication, the others are left untried.
+   * Rounds of twice as many replications for half as many; the finalists. `hasty`: where enough of the
+   * first ones are comfortable after one replication, the others are left untried.
    */
-  *#heat(pilots: readonly Pilot[]): Generator<undefined, Heat> {
+  *#heat(pilots: readonly Pilot[], hasty: boolean): Generator<undefined, Heat> {
     const { laboratory, goals } = this.#problem;
     // Scaling makes costs differ, so none may go before costs are known.
     const scales = pilots.some(({ contender }) => contender.alternative.scales);
@@ -248,7 +250,8 @@ class Race {
       const tried = { contender, trial: laboratory.start(contender.document, goals) };
       yield* laboratory.extend(tried.trial, 1);
       field.push(tried);
-      if (!scales && scoreOfTried(tried) >= COMFORTABLE && ++comfortable === FINALISTS) {
+      const isComfortable = hasty && !scales && scoreOfTried(tried) >= COMFORTABLE;
+      if (isComfortable && ++comfortable === FINALISTS) {
         return { finalists: field, untried: pilots.slice(field.length) };
       }
     }
