@@ -143,8 +143,10 @@ class Race {
         (one) => one.contender.alternative === alternative,
       );
       const [pilot] = yield* this.#pilots(runners.slice(0, left));
-      const tried = pilot === undefined ? null : yield* this.#inShort(pilot.contender);
-      if (tried !== null && scoreOfTried(tried) >= 0) return [tried];
+      if (pilot !== undefined && pilot.score >= 0) {
+        const tried = yield* this.#inShort(pilot.contender);
+        if (scoreOfTried(tried) >= 0) return [tried];
+      }
       left -= runners.length;
       if (left <= 0) break;
     }
