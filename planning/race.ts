@@ -242,9 +242,8 @@ class Race {
    */
   *#heat(pilots: readonly Pilot[], hasty: boolean): Generator<undefined, Heat> {
     const { laboratory, goals } = this.#problem;
-    // Scaling makes costs differ, so none may go before costs are known.
-    const scales = pilots.some(({ contender }) => contender.alternative.scales);
-    const fit = scales ? pilots : half(pilots, 2 * FINALISTS);
+    const mayStop = !pilots.some(({ contender }) => contender.alternative.scales);
+    const fit = half(pilots, 2 * FINALISTS);
     const all = Math.max(2, pilots[0].contender.document.run.replications);
     let field: Tried[] = [];
     let comfortable = 0;
@@ -252,7 +251,7 @@ class Race {
       const tried = { contender, trial: laboratory.start(contender.document, goals) };
       yield* laboratory.extend(tried.trial, 1);
       field.push(tried);
-      const isComfortable = hasty && !scales && scoreOfTried(tried) >= COMFORTABLE;
+      const isComfortable = hasty && mayStop && scoreOfTried(tried) >= COMFORTABLE;
       if (isComfortable && ++comfortable === FINALISTS) {
         return { finalists: field, untried: pilots.slice(field.length) };
       }
@@ -263,11 +262,11 @@ class Race {
         .sort((a, b) =>
           byTiedScore([scoreOfTried(a), a.contender], [scoreOfTried(b), b.contender]),
         );
-      if (count === all || field.length === 0) return { finalists: field, untried: [] };
-      if (!scales) {
-        if (scoreOfTried(field[0]) >= COMFORTABLE) return { finalists: field, untried: [] };
-        field = half(field, FINALISTS);
+      const isOver = count === all || field.length === 0;
+      if (isOver || (mayStop && scoreOfTried(field[0]) >= COMFORTABLE)) {
+        return { finalists: field, untried: [] };
       }
+      field = half(field, FINALISTS);
       count = Math.min(2 * count, all);
       for (const { trial } of field) yield* laboratory.extend(trial, count);
     }
@@ -321,9 +320,14 @@ class Race {
   }
 }
 
-/** The first half, but no fewer than `least`. */
-function half<T>(all: readonly T[], least: number): T[] {
-  return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
+/**
+ * The first half, but no fewer than `least`, and all whose replicas come and go: their costs are not
+ * known yet.
+ */
+function half<T extends { readonly contender: Contender }>(all: readonly T[], least: number): T[] {
+  const steady = all.filter(({ contender }) => !contender.alternative.scales);
+  const kept = new Set(steady.slice(0, Math.max(least, Math.ceil(steady.length / 2))));
+  return all.filter((one) => one.contender.alternative.scales || kept.has(one));
 }
 
 /** The cheapest first; of equal ones, the best: the simplest has failed. */
