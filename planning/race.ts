@@ -24,6 +24,7 @@ import {
   costOfTried,
   type Level,
   levelsOf,
+  nearer,
   nothingExplored,
   type Problem,
   ranked,
@@ -155,29 +156,23 @@ class Race {
 
   /** The best of the least loaded and of the best pilot, which a short pilot alone tells badly. */
   *#lost(): Generator<undefined, Search> {
-    const hopeful = [...(this.#nearest === null ? [] : [this.#nearest]), ...this.#leastLoaded];
-    const tried: Tried[] = [];
-    for (const { contender } of hopeful) tried.push(yield* this.#inShort(contender));
-    if (tried.length === 0 && this.#ruledOut !== null) {
-      tried.push(yield* this.#inShort(this.#ruledOut.contender));
+    const hopeful: Runner[] = [
+      ...(this.#nearest === null ? [] : [this.#nearest]),
+      ...this.#leastLoaded,
+    ];
+    if (hopeful.length === 0 && this.#ruledOut !== null) hopeful.push(this.#ruledOut);
+    let nearest: Tried | null = null;
+    for (const { contender } of hopeful) {
+      nearest = nearer(nearest, yield* this.#inShort(contender));
     }
-    const [nearest = null] = tried.sort((a, b) => scoreOfTried(b) - scoreOfTried(a));
     return this.#told(null, [], nearest);
-  }
-
-  #noteNearest(pilot: Pilot): void {
-    if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
   }
 
   #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
     return {
-      best,
-      runnersUp,
-      nearest,
-      alike: [...new Set(alike)],
-      isComplete: this.#isComplete,
-      explored: this.#explored,
+      ...{ best, runnersUp, nearest, alike: [...new Set(alike)] },
+      ...{ isComplete: this.#isComplete, explored: this.#explored },
     };
   }
 
@@ -294,7 +289,7 @@ class Race {
       const run = laboratory.pilot(contender.document);
       yield;
       const pilot = { ...runner, score: scoreOf(goals, [run]) };
-      this.#noteNearest(pilot);
+      if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
       if (isHopeless(goals, [run])) {
         yield* probes.failed(rows);
         continue;
@@ -337,12 +332,8 @@ function bestFirst(tried: readonly Tried[]): Tried[] {
   );
 }
 
-function rankOf({ contender }: Runner): number {
-  return contender.alternative.rank;
-}
-
 function byLoad(a: Runner, b: Runner): number {
-  return a.load - b.load || rankOf(a) - rankOf(b);
+  return a.load - b.load || a.contender.alternative.rank - b.contender.alternative.rank;
 }
 
 /** The simpler scheduler first, of those that are comfortable or close. */
