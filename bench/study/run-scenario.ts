@@ -1,13 +1,13 @@
 /** One scenario of the study through the command line, as its users run it; a finished one is not run again. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { stringify } from "yaml";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import type { Sections } from "./field.ts";
 
-export const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
+const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
 
 /**
  * Writes `<folder>/scenario.yaml` and simulates it into the folder: what its store has is kept. Rejects
@@ -28,11 +28,10 @@ export async function runScenario(
 
 /** Rejects with the last lines of the command's errors. */
 export async function tandem(args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [TANDEM, ...args], { stdio: ["ignore", "ignore", "pipe"] });
-  let errors = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    errors = (errors + chunk.toString()).slice(-2000);
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`tandem ${args.join(" ")} ended with ${code}\n${errors}`);
+  try {
+    await promisify(execFile)(process.execPath, [TANDEM, ...args], { maxBuffer: 2 ** 28 });
+  } catch (error) {
+    const { code, stderr } = error as { readonly code: number; readonly stderr: string };
+    throw new Error(`tandem ${args.join(" ")} ended with ${code}\n${stderr.slice(-2000)}`);
+  }
 }
