@@ -30,6 +30,11 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
   const written = writeProfiles(loaded, calibration);
   const document = { schema: "tandem/calibration@1", written, ...calibration };
   print(args.json, document, calibrationText(loaded, calibration, written));
+  if (calibration.doubts.length > 0) {
+    process.stderr.write(
+      `tandem: warning: the times may not hold: ${calibration.doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
+    );
+  }
   return calibration;
 }
 
