@@ -4,7 +4,6 @@
  * in place of the pipeline was found to lose 0.4 ms a message.
  */
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { hostLine } from "../cluster/worker/host-line.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
@@ -14,7 +13,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { messageCosts } from "./message-costs.ts";
+import { measuredHere, messageCosts } from "./message-costs.ts";
 import { singleRun } from "./real-runs.ts";
 
 interface ReplayPilotInput {
@@ -94,12 +93,8 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
   const { documents, inputs, contents, signal, inventory } = input;
   const { document, timeScale } = pilotOf(input);
   const carried = contents(SEED);
-  const where = inventory === undefined ? {} : { inventory };
-  const pilot = () =>
-    singleRun(
-      { document, inputs, timeScale, signal, ...where, backend: "replay", seed: SEED },
-      () => carried,
-    );
+  const options = { document, inputs, timeScale, signal, inventory, seed: SEED };
+  const pilot = () => singleRun({ ...options, backend: "replay" }, () => carried);
   let run = await pilot();
   for (let pilots = 1; pilots < MOST_PILOTS && !run.health.healthy; pilots++) run = await pilot();
   const { overheads, health } = run;
@@ -109,15 +104,12 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
   const replicas = documents.map((one) => compileSystem(one, inputs).replicas.length);
   const overheadProfile: OverheadProfile = {
     schema: "tandem/overhead@1",
-    provenance: {
-      kind: "measured",
-      model: "the pipeline on replayed times",
-      modelFiles: [],
-      device: "none",
-      host: hostLine(),
-      runtime: `Node ${process.versions.node}`,
-      date: input.date,
-    },
+    provenance: measuredHere(
+      "the pipeline on replayed times",
+      `Node ${process.versions.node}`,
+      "none",
+      input.date,
+    ),
     ...messageCosts(overheads),
     contention: new Array<number>(Math.max(...replicas)).fill(1),
   };
