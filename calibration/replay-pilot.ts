@@ -4,7 +4,6 @@
  * in place of the pipeline was found to lose 0.4 ms a message.
  */
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { hostLine } from "../cluster/worker/host-line.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
@@ -15,7 +14,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
-import { messageCosts } from "./message-costs.ts";
+import { measuredHere, messageCosts } from "./message-costs.ts";
 import { singleRun } from "./real-runs.ts";
 
 interface ReplayPilotInput {
@@ -97,12 +96,8 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
   const { document, timeScale } = pilotOf(input);
   const seed = replicationSeed(document.run.seed, REPLICATION);
   const carried = contents(seed);
-  const where = inventory === undefined ? {} : { inventory };
-  const pilot = () =>
-    singleRun(
-      { document, inputs, timeScale, signal, ...where, backend: "replay", seed },
-      () => carried,
-    );
+  const options = { document, inputs, timeScale, signal, inventory, seed };
+  const pilot = () => singleRun({ ...options, backend: "replay" }, () => carried);
   let run = await pilot();
   for (let pilots = 1; pilots < MOST_PILOTS && !run.health.healthy; pilots++) run = await pilot();
   const { overheads, summary, health } = run;
@@ -115,15 +110,12 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
   const costs = messageCosts(overheads);
   const overheadProfile: OverheadProfile = {
     schema: "tandem/overhead@1",
-    provenance: {
-      kind: "measured",
-      model: "the pipeline on replayed times",
-      modelFiles: [],
-      device: "none",
-      host: hostLine(),
-      runtime: `Node ${process.versions.node}`,
-      date: input.date,
-    },
+    provenance: measuredHere(
+      "the pipeline on replayed times",
+      `Node ${process.versions.node}`,
+      "none",
+      input.date,
+    ),
     ...costs,
     workerRoundTripUs: costs.workerRoundTripUs.map((us) => Math.round(us + lateUs)),
     contention: new Array<number>(Math.max(...replicas)).fill(1),
