@@ -1,8 +1,13 @@
 /** Hardware in use: each task's replicas; added, removed and changed while requests go on. */
 import { useCallback, useEffect, useState } from "react";
 import { Button, Dialog, DialogTrigger, Heading, Popover } from "react-aria-components";
-import type { GatewayStatus, ReplicaStatus } from "../../library/browser.ts";
-import type { ControlledReplica, Deployed, ReplicaBatching } from "../shared/api.ts";
+import type {
+  ControlledReplica,
+  GatewayStatus,
+  ReplicaBatching,
+  ReplicaStatus,
+} from "../../library/browser.ts";
+import type { Deployed } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import { type Client, messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
