@@ -98,7 +98,7 @@ function TaskReplicas(props: TaskReplicasProps) {
       <div className="scroll">
         <table>
           <Head
-            columns={["Replica", "Node", "State", "Busy", "Batch"]}
+            columns={["Replica", ...(nodes.length > 1 ? ["Node"] : []), "State", "Busy", "Batch"]}
             numeric={["Busy"]}
             hidden="Remove"
           />
@@ -109,6 +109,7 @@ function TaskReplicas(props: TaskReplicasProps) {
                 live={one}
                 own={replicas?.find(({ name }) => name === one.name)}
                 isLast={live.length < 2}
+                hasNodes={nodes.length > 1}
                 {...{ client, busy, change }}
               />
             ))}
@@ -149,15 +150,17 @@ interface ReplicaRowProps extends Pick<TaskReplicasProps, "client" | "busy" | "c
   readonly own: ControlledReplica | undefined;
   /** A task keeps one replica. */
   readonly isLast: boolean;
+  /** More than one node, so that it matters. */
+  readonly hasNodes: boolean;
 }
 
-function ReplicaRow({ live, own, isLast, client, busy, change }: ReplicaRowProps) {
+function ReplicaRow({ live, own, isLast, hasNodes, client, busy, change }: ReplicaRowProps) {
   const { name, node, state, utilizationRatio, losses } = live;
   const path = `/v1/replicas/${encodeURIComponent(name)}`;
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td>{node}</td>
+      {hasNodes && <td>{node}</td>}
       <td className={state === "up" ? "good" : "bad"}>
         {state}
         {losses > 0 && <span className="muted"> (lost {losses} ×)</span>}

@@ -97,7 +97,8 @@ function seriesOf(
     name,
     color,
     ...(dash === undefined ? {} : { dash }),
-    isThin: dash !== undefined,
+    // A pin that equals the present one leaves its edges to see.
+    isThin: dash !== undefined || id !== "now",
     means: estimates.map((one) => one?.mean ?? null),
     halfWidths: estimates.map((one) => one?.halfWidth95 ?? null),
   };

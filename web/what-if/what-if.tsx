@@ -137,7 +137,7 @@ function Results(props: ResultsProps) {
       {failure === null ? null : <Refusal failure={failure} />}
       <p className="wi-verdict">{verdict}</p>
       {/* Read out once it is precise: figures change with each run. */}
-      <p className="wi-hidden" role="status">
+      <p className="hidden" role="status">
         {present?.isWhole === true ? verdict : ""}
       </p>
       <Scale
@@ -301,7 +301,12 @@ function Refusal({ failure }: { readonly failure: Failure }) {
       <ul>
         {issues.map((issue) => (
           <li key={`${issue.path} ${issue.message}`}>
-            <code>{issue.path}</code>: {issue.message}
+            {issue.path !== "" && (
+              <>
+                <code>{issue.path}</code>:{" "}
+              </>
+            )}
+            {issue.message}
             {issue.hint === undefined ? null : <> — {issue.hint}</>}
           </li>
         ))}
