@@ -20,6 +20,7 @@ import type {
   StartWindow,
 } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { RunLog } from "../../core/run-log.ts";
@@ -40,7 +41,6 @@ import {
   type StartedBatch,
   startedBatch,
 } from "./batch.ts";
-import type { ReplicaBatching } from "./control-record.ts";
 import { RunDraws } from "./draws.ts";
 import { EnsembleAnswers } from "./ensemble-answers.ts";
 import { FeedbackBook } from "./feedback-book.ts";
