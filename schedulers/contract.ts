@@ -17,6 +17,7 @@ import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
+import { Failures } from "./own-failures.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
 export class BrokenRule extends Error {}
@@ -391,8 +392,8 @@ export class CheckingDriver implements Driver {
 
   /** Whether a controller beyond scaling decides on the pool's batches. */
   #isSteered(pool: number): boolean {
-    const { controllers = [] } = this.scheduler;
-    return controllers.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
+    const deciding = this.scheduler.controllers?.filter((one) => !(one instanceof Failures)) ?? [];
+    return deciding.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
   }
 
   /** Whether joins may start before all that they need has run. */

@@ -26,7 +26,7 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
-import { isOwnFailure } from "../../schedulers/own-guard.ts";
+import { isOwnFailure } from "../../schedulers/own-failures.ts";
 import { logSink, RecorderSink, type RunSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
