@@ -213,6 +213,20 @@ test.each([
   },
 );
 
+test("an order that fails at a later call is named, with its line", async () => {
+  const text = `export default ({ definePolicy }) => ({
+    ordering: definePolicy({
+      name: "late",
+      create: () => {
+        let calls = 0;
+        return { kind: "keyed", key: ({ deadlineUs }) => (++calls > 30 ? boo() : -deadlineUs) };
+      },
+    }),
+  });`;
+  const stderr = await refused("simulate", ...withFile("order.mjs", text));
+  expect(stderr).toContain('ordering policy "late", in key: ReferenceError: boo is not defined');
+});
+
 test("a controller of a task that there is not stops before anything is written", async () => {
   const text = policy.replace("tasks.map((_, task) => task)", "[7]");
   expect(await refused("simulate", ...withFile("lost.mjs", text))).toContain(

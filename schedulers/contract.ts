@@ -86,10 +86,13 @@ export class CheckingDriver implements Driver {
   /** Tells each step in a line; null: nobody asks. */
   story: string[] | null = null;
   #begun = false;
+  /** Of a scheduler of the user. */
+  readonly #failures: Failures | undefined;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
     this.system = system;
     this.scheduler = scheduler;
+    this.#failures = scheduler.controllers?.find((one) => one instanceof Failures);
     this.dispatcher = new Dispatcher(system, scheduler, this, log);
   }
 
@@ -392,7 +395,7 @@ export class CheckingDriver implements Driver {
 
   /** Whether a controller beyond scaling decides on the pool's batches. */
   #isSteered(pool: number): boolean {
-    const deciding = this.scheduler.controllers?.filter((one) => !(one instanceof Failures)) ?? [];
+    const deciding = this.scheduler.controllers?.filter((one) => one !== this.#failures) ?? [];
     return deciding.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
   }
 
@@ -485,10 +488,13 @@ export class CheckingDriver implements Driver {
       return ordering.key(this.#viewOf(job, request));
     };
     const last = Math.max(...jobs.map(rank));
-    for (const job of this.#queuedJobs()) {
-      if (requests.state[job] !== queue || jobs.includes(job)) continue;
-      ok(rank(job) >= last, `the order is ${ordering.kind}`);
-    }
+    const others = [...this.#queuedJobs()].filter(
+      (job) => requests.state[job] === queue && !jobs.includes(job),
+    );
+    const isNext = others.every((job) => rank(job) >= last);
+    // An order that fails is none: the failure is the message.
+    this.#failures?.decide();
+    ok(isNext, `the order is ${ordering.kind}`);
   }
 
   #viewOf(job: number, request: number): JobView {
