@@ -219,7 +219,7 @@ test("an order that fails at a later call is named, with its line", async () => 
       name: "late",
       create: () => {
         let calls = 0;
-        return { kind: "keyed", key: ({ deadlineUs }) => (++calls > 30 ? boo() : -deadlineUs) };
+        return { kind: "keyed", key: ({ deadlineUs }) => (++calls > 300 ? boo() : deadlineUs) };
       },
     }),
   });`;
