@@ -110,7 +110,7 @@ async function watchedRun(
   const watch = watchHost(deployment.id);
   try {
     const run = await measuredRun(deployment, {
-      ...{ document, inputs, seed, contents, timeScale, signal },
+      ...{ document, inputs, seed, contents, signal },
       onProgress: ({ ended }) => plan.onProgress?.(ended),
     });
     const host = await watch.stop();
