@@ -19,10 +19,10 @@ const specification: WorkerSpecification = {
   ...{ replicas: [0], host: "127.0.0.1", port: 0 },
 };
 
-const start = () =>
+const start = (command: readonly string[] = SHELL) =>
   startChild<WorkerReady>({
     ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000 },
-    elsewhere: { command: SHELL, leaseMs: 30_000 },
+    elsewhere: { command, leaseMs: 30_000 },
   });
 
 test("a worker elsewhere gets its specification, reports, serves, and ends when asked to", async () => {
@@ -32,6 +32,14 @@ test("a worker elsewhere gets its specification, reports, serves, and ends when 
   client.close();
   await worker.stop();
   expect(await worker.exited).toMatchObject({ code: 0, signal: null });
+});
+
+test("it has ended with its command, though a child of that holds its output", async () => {
+  const command = ["sh", "-c", `sleep 20 & exec "$0" "$@"`, ...SHELL];
+  const worker = await start(command);
+  const before = performance.now();
+  await worker.kill();
+  expect(performance.now() - before).toBeLessThan(15_000);
 });
 
 test("it ends when its channel does", async () => {
