@@ -303,18 +303,25 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     await eventually(() => lab.jobs().length === 0);
   });
 
-  test("takes the job that it is started in", async () => {
-    const node = process.execPath;
-    const command = `up() { ${node} ${TANDEM} "$@"; }; up cluster up scenario.yaml --on slurm.yaml --backend replay && squeue -h && up cluster down`;
+  test("takes the job that it is started in, and ends with it", async () => {
     const machines = ["--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=2", "--gres=gpu:1"];
-    const said = spawnSync("salloc", [...machines, "sh", "-c", command], {
-      cwd: workplace.folder,
-      encoding: "utf8",
-    });
-    expect(said.stdout, said.stderr).toMatch(/first-2 on n\d/);
-    const [, after] = said.stdout.split("next:");
-    expect(after.match(/n\[/g), said.stdout).toHaveLength(1);
-    expect(lab.jobs()).toEqual([]);
+    spawnSync("salloc", ["--no-shell", ...machines]);
+    const [job] = lab.jobs();
+    process.env.SLURM_JOB_ID = job;
+    process.env.SLURM_JOB_NODELIST = lab.says("squeue", "-h", "-o", "%N");
+    const { code, stdout, stderr } = await up("slurm.yaml");
+    delete process.env.SLURM_JOB_ID;
+    delete process.env.SLURM_JOB_NODELIST;
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/first-2 on n\d/);
+    expect(lab.jobs()).toEqual([job]);
+    const { state } = await status();
+    lab.says("scancel", job);
+    await eventually(async () => (await tandem("cluster", "status")).stdout.includes("no cluster"));
+    await eventually(() => processesOf(state.id).length === 0 && lab.clients().length === 0);
+    expect(workplace.read(".tandem/supervisor.log")).toContain(
+      `Slurm job ${job} has ended: the deployment ends`,
+    );
   });
 
   test("says how many machines that job lacks", () => {
