@@ -44,15 +44,17 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
-/** `target` comes from `traceTarget`; `append` writes to a target that is a file. */
+/** `target` comes from `traceTarget`; `append`, if given, takes lines of OTLP JSON in its place. */
 export function openTracing(
   service: string,
   target: string,
   logger: Logger,
-  append: (text: string) => void | Promise<void> = (text) => appendFile(target, text),
+  append?: (text: string) => void,
 ): Tracing {
   const exporter = new LoggedExporter(
-    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : new FileExporter(append),
+    append === undefined && target.startsWith("http")
+      ? new OTLPTraceExporter({ url: target })
+      : new LineExporter(append ?? ((text) => appendFile(target, text))),
     new Seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
   );
   const processor = new BatchSpanProcessor({
@@ -113,7 +115,7 @@ class LoggedExporter implements SpanExporter {
 }
 
 /** Writes a line of OTLP JSON for each lot, as a collector's file receiver reads it. */
-class FileExporter implements SpanExporter {
+class LineExporter implements SpanExporter {
   readonly #append: (text: string) => void | Promise<void>;
   #last: Promise<void> = Promise.resolve();
 
