@@ -275,7 +275,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     await eventually(() => lab.jobs().length === 0);
   });
 
-  test("calibrates and validates models where they run, on no more machines than they need", async () => {
+  test("calibrates models where they run, on no more machines than they need", async () => {
     // One machine of four is another's: none is left beside the three of the scenario.
     lab.says("sbatch", "--nodes=1", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1000");
     const others = lab.jobs();
@@ -283,20 +283,12 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const models = join(import.meta.dirname, "../scenarios/models");
     cpSync(models, join(workplace.folder, "models"), { recursive: true });
     const on = ["measured.yaml", "--on", "slurm.yaml", "--json"];
-    const bounds = ["--precision", "0.5", "--max-seconds", "3"];
+    const bounds = ["--precision", "0.5", "--max-seconds", "1"];
     const calibrated = await tandem("calibrate", ...on, ...bounds);
     expect(calibrated.code, calibrated.stderr).toBe(0);
     const { deviceProfiles, overheadProfile } = JSON.parse(calibrated.stdout);
     expect(Object.keys(deviceProfiles.m)).toEqual(["gpu", "core"]);
     expect(Object.keys(overheadProfile.links)).toEqual(["gpu-1", "gpu-2", "cpu"]);
-    expect(lab.jobs()).toEqual(others);
-
-    const validated = await tandem("validate", ...on, "--backend", "onnx", "--repeats", "3");
-    // A busy machine gives no verdict, or a wrong one.
-    expect([0, 3], validated.stderr).toContain(validated.code);
-    const { notes, configurations } = JSON.parse(validated.stdout);
-    expect(notes.join()).toContain("no clocks had to agree");
-    expect(configurations[0].measured.metrics.latencyMeanMs.mean).toBeGreaterThan(0);
     expect(lab.jobs()).toEqual(others);
     expect(lab.clients()).toEqual([]);
     lab.says("scancel", ...others);

@@ -250,6 +250,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     );
     const direct = { machines, reach: "direct", ports: [9500, 9501] };
     const inventory = lab.inventory("gateway.yaml", { ...direct, gateway: "a", leaseS: 6 });
+    rmSync(join(folder, "day.csv"), { force: true });
     const files = ["--record", "day.csv", "--trace", "spans.json"];
     const { gateway, supervisorPid } = up(inventory, "replay", files);
     expect(gateway.machine).toBe("a");
@@ -267,10 +268,13 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(lines("day.csv")[1]).toMatch(/^\d+\.\d+,p,\d+,completed,/);
     // So are the spans, also of the workers on machines, as parts of the same traces.
     const spans = () => lines("spans.json").flatMap((line) => spansIn(JSON.parse(line)));
-    const of = (service: string) => spans().filter((span) => span.service === service);
-    expect(await eventually(() => of("tandem-worker").length >= 200)).toBe(true);
-    const traces = new Set(of("tandem-gateway").map(({ traceId }) => traceId));
-    expect(of("tandem-worker").every(({ traceId }) => traces.has(traceId))).toBe(true);
+    const tracesOf = (service: string) =>
+      spans().flatMap((span) => (span.service === service ? [span.traceId] : []));
+    const areWhole = (): boolean => {
+      const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
+      return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
+    };
+    expect(await eventually(areWhole)).toBe(true);
 
     process.kill(first, "SIGKILL");
     expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);
