@@ -21,17 +21,10 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   const explored = nothingExplored();
   const confirmations = new Confirmations(problem, explored);
   let nearest: Tried | null = null;
-  const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => {
-    explored.requests = laboratory.requests;
-    return {
-      best,
-      runnersUp,
-      nearest: best === null ? nearest : null,
-      isComplete,
-      explored,
-      alike: [],
-    };
-  };
+  const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => ({
+    ...{ best, runnersUp, isComplete, explored },
+    ...{ nearest: best === null ? nearest : null, alike: [] },
+  });
   for (const level of levelsOf(alternatives)) {
     const contenders: Contender[] = [];
     for (const { choice, machines } of level) {
@@ -50,10 +43,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
       if (explored.simulated >= mostTrials) return told(null, [], false);
       explored.simulated++;
       const trial = laboratory.start(contender.document, goals);
-      for (let n = 1; n <= Math.max(2, trial.document.run.replications); n++) {
-        laboratory.extend(trial, n);
-        yield;
-      }
+      yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
       const tried = { contender, trial };
       if (nearest === null || scoreOfTried(tried) > scoreOfTried(nearest)) nearest = tried;
       if (scoreOfTried(tried) >= 0) meeting.push(tried);
@@ -61,7 +51,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
     const order = ranked(meeting);
     for (const [i, { contender }] of order.entries()) {
       const confirmed = yield* confirmations.of(contender);
-      if (confirmed.meets) return told(confirmed, order.toSpliced(i, 1), true);
+      if (confirmed.meets) return told(confirmed, order.slice(i + 1), true);
     }
   }
   return told(null, [], true);
