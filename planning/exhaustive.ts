@@ -15,7 +15,7 @@ import {
   type Tried,
 } from "./contenders.ts";
 
-/** Yields after each replication. */
+/** Yields as its laboratory does. */
 export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   const { goals, laboratory, alternatives, mostTrials } = problem;
   const explored = nothingExplored();
@@ -49,11 +49,8 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
     for (const contender of contenders) {
       if (explored.simulated >= mostTrials) return told(null, [], false);
       explored.simulated++;
-      const trial = laboratory.start(contender.document, goals);
-      for (let n = 1; n <= Math.max(2, trial.document.run.replications); n++) {
-        laboratory.extend(trial, n);
-        yield;
-      }
+      const trial = yield* laboratory.start(contender.document, goals);
+      yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
       const tried = { contender, trial };
       if (nearest === null || scoreOfTried(tried) > scoreOfTried(nearest)) nearest = tried;
       if (scoreOfTried(tried) >= 0) meeting.push(tried);

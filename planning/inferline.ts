@@ -41,7 +41,7 @@ interface Part {
 
 type State = readonly Part[];
 
-/** Yields after each trial. */
+/** Yields as its laboratory does. */
 export function* inferline(problem: Problem): Generator<undefined, Search> {
   const explored = nothingExplored();
   const found: (readonly Tried[])[] = [];
@@ -237,9 +237,8 @@ class Descent {
       if (this.isCutOff) return null;
       this.#explored.combinations++;
       this.#explored.simulated++;
-      const { meets, ...trial } = laboratory.tryOut(contender.document, goals);
+      const { meets, ...trial } = yield* laboratory.tryOut(contender.document, goals);
       known = { contender, trial, meets };
-      yield;
       this.#known.set(key, known);
       if (!meets && (this.best === null || scoreOfTried(known) > scoreOfTried(this.best))) {
         this.best = known;

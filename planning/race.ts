@@ -32,7 +32,7 @@ import {
 } from "./contenders.ts";
 import { onlyKindOf, Probes } from "./probes.ts";
 import type { Machines, Row, Shape } from "./space.ts";
-import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
+import { FIRST_REPLICATIONS, isHopeless, scoreOf } from "./trial.ts";
 
 /** Beyond so many combinations, those with an overloaded task are left out uncounted. */
 const MOST_COUNTED = 1_000_000;
@@ -54,7 +54,7 @@ const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
 const MOST_NEAREST = 4;
 
-/** Yields after each pilot and each replication. */
+/** Yields as its laboratory does, and on each price. */
 export function* race(problem: Problem): Generator<undefined, Search> {
   return yield* new Race(problem).run();
 }
@@ -91,6 +91,7 @@ class Race {
   *run(): Generator<undefined, Search> {
     const levels = levelsOf(this.#problem.alternatives);
     for (const level of levels) {
+      yield;
       const runners = this.#runnersOn(level);
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)
@@ -123,7 +124,8 @@ class Race {
   ): Generator<undefined, readonly Tried[]> {
     if (others.length > 0) {
       const shown = others.slice(0, MOST_RUNNERS_UP);
-      for (const { trial } of shown) yield* this.#extend(trial, FIRST_REPLICATIONS);
+      for (const { trial } of shown)
+        yield* this.#problem.laboratory.extend(trial, FIRST_REPLICATIONS);
       return shown;
     }
     let left = MOST_FOR_RUNNER_UP;
@@ -172,16 +174,9 @@ class Race {
 
   *#inShort(contender: Contender): Generator<undefined, Tried> {
     const { laboratory, goals } = this.#problem;
-    const trial = laboratory.start(contender.document, goals);
-    yield* this.#extend(trial, FIRST_REPLICATIONS);
+    const trial = yield* laboratory.start(contender.document, goals);
+    yield* laboratory.extend(trial, FIRST_REPLICATIONS);
     return { contender, trial };
-  }
-
-  *#extend(trial: Trial, count: number): Generator<undefined, void> {
-    for (let n = trial.runs.length + 1; n <= count; n++) {
-      this.#problem.laboratory.extend(trial, n);
-      yield;
-    }
   }
 
   /** The contenders of one price that no bound rules out, the least loaded first. */
@@ -241,13 +236,14 @@ class Race {
     const fit = pilots.some(({ contender }) => contender.alternative.scales)
       ? pilots
       : half(pilots, 2 * FINALISTS);
-    let field: Tried[] = fit.map(({ contender }) => {
-      return { contender, trial: laboratory.start(contender.document, goals) };
-    });
+    let field: Tried[] = [];
+    for (const { contender } of fit) {
+      field.push({ contender, trial: yield* laboratory.start(contender.document, goals) });
+    }
     if (field.length === 0) return [];
     const all = Math.max(2, field[0].trial.document.run.replications);
     for (let count = 1; ; count = Math.min(2 * count, all)) {
-      for (const { trial } of field) yield* this.#extend(trial, count);
+      for (const { trial } of field) yield* laboratory.extend(trial, count);
       field = field
         .filter(({ trial }) => !isHopeless(goals, trial.runs))
         .sort((a, b) =>
@@ -280,8 +276,7 @@ class Race {
         break;
       }
       this.#explored.simulated++;
-      const run = laboratory.pilot(contender.document);
-      yield;
+      const run = yield* laboratory.pilot(contender.document);
       const pilot = { ...runner, score: scoreOf(goals, [run]) };
       this.#noteNearest(pilot);
       if (isHopeless(goals, [run])) {

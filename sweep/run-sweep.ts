@@ -4,6 +4,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
 import { Fault } from "../core/fault.ts";
@@ -29,7 +30,7 @@ export interface SweepRun {
   readonly beforeStored?: (index: number) => Promise<void>;
   /** Called at first, and whenever a configuration is stored, with how many are, and which it is. */
   readonly onProgress?: (finished: number, index?: number) => void;
-  /** Once aborted, no new work is started. */
+  /** Once aborted, work ends within a second; configurations that are stored by then are kept. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,16 +52,40 @@ interface Begun {
 
 /** Fills the store with the record of every configuration asked for; not of all after an abort. */
 export async function runSweep(run: SweepRun): Promise<void> {
-  const { plan, threads, store, aloneMs = 0 } = run;
+  const { plan, threads, store, signal, aloneMs = 0 } = run;
   run.onProgress?.(store.finished);
-  const alone = threads > 1 && aloneMs > 0 ? await workAlone(run, aloneMs) : null;
-  if (alone === "done") return;
-  const runner = await sweepRunner(plan, threads);
   try {
-    if (alone !== null) await keep(run, alone.index, await inParts(runner, alone, threads));
-    await workTogether(run, runner);
+    const alone = threads > 1 && aloneMs > 0 ? await workAlone(run, aloneMs) : null;
+    if (alone === "done") return;
+    const runner = await sweepRunner(plan, threads, signal);
+    try {
+      if (alone !== null) await keep(run, alone.index, await inParts(runner, alone, threads));
+      await workTogether(run, runner);
+    } finally {
+      await runner.close();
+    }
+  } catch (error) {
+    // After an abort, work that was cut short fails.
+    if (signal?.aborted !== true) throw error;
+  }
+}
+
+/** Works step by step, so that an abort is heard: it rejects with the signal's reason. */
+export async function inTurns<S, T>(
+  steps: Generator<S, T, void>,
+  signal: AbortSignal | undefined,
+  onStep?: (step: S) => void,
+): Promise<T> {
+  try {
+    for (;;) {
+      await turn();
+      signal?.throwIfAborted();
+      const { done, value } = steps.next();
+      if (done === true) return value;
+      onStep?.(value);
+    }
   } finally {
-    await runner.close();
+    steps.return(undefined as T);
   }
 }
 
@@ -68,7 +93,7 @@ async function workTogether(run: SweepRun, runner: SweepRunner): Promise<void> {
   const { threads, signal } = run;
   const open = openIn(run, runner.work.count);
   if (threads <= 1 || open.length >= LEAST_PER_THREAD * threads) {
-    await runner.whole(open, (index, line) => keep(run, index, line), signal);
+    await runner.whole(open, (index, line) => keep(run, index, line));
     return;
   }
   // Two lanes a thread keep every thread busy while results are gathered.
@@ -97,7 +122,7 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
 
 /** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */
 async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
-  const { work, part } = await sweepRunner(run.plan, 1);
+  const { work, part } = await sweepRunner(run.plan, 1, run.signal);
   const open = openIn(run, work.count);
   const start = performance.now();
   let replications = 0;
@@ -105,7 +130,6 @@ async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
     const parts: Part[] = [];
     let wanted = work.replications(index);
     while (parts.length < wanted) {
-      if (run.signal?.aborted === true) return "done";
       const spent = performance.now() - start;
       const left = wanted * (open.length - place) - parts.length;
       if (spent > ms && (spent / replications) * left > ms) return { index, parts, wanted };
@@ -145,43 +169,42 @@ type Keep = (index: number, line: string) => Promise<void>;
 interface SweepRunner {
   readonly work: ConfigurationWork;
   /** Runs whole configurations, and has each kept, one after the other; until all are, or the abort. */
-  whole(open: readonly number[], keep: Keep, signal?: AbortSignal): Promise<void>;
+  whole(open: readonly number[], keep: Keep): Promise<void>;
   /** Replications first .. end − 1 of one configuration. */
   part(index: number, first: number, end: number): Promise<Part>;
   close(): Promise<void>;
 }
 
 /** Results do not depend on `threads`. One thread means the caller's own. */
-async function sweepRunner(plan: SweepPlan, threads: number): Promise<SweepRunner> {
-  return threads <= 1 ? onThisThread(plan) : onThreads(plan, threads);
+async function sweepRunner(
+  plan: SweepPlan,
+  threads: number,
+  signal: AbortSignal | undefined,
+): Promise<SweepRunner> {
+  return threads <= 1 ? onThisThread(plan, signal) : onThreads(plan, threads, signal);
 }
 
-function onThisThread(plan: SweepPlan): SweepRunner {
+function onThisThread(plan: SweepPlan, signal: AbortSignal | undefined): SweepRunner {
   const work = new ConfigurationWork(plan);
-  const part = async (index: number, first: number, end: number): Promise<Part> => {
-    // Lets signals and the progress bar have their turn.
-    await new Promise((resolve) => setImmediate(resolve));
-    return work.part(index, first, end);
-  };
   return {
     work,
-    part,
-    whole: async (open, keep, signal) => {
-      for (const index of open) {
-        if (signal?.aborted === true) return;
-        const parts: Part[] = [];
-        let wanted = work.replications(index);
-        for (let r = 0; r < wanted; wanted = work.wanted(index, parts)) {
-          for (; r < wanted; r++) parts.push(await part(index, r, r + 1));
-        }
-        await keep(index, recordLine(work.record(index, parts)));
-      }
+    part: (...range) => inTurns(work.part(...range), signal),
+    whole: async (open, keep) => {
+      for (const index of open)
+        await keep(index, recordLine(await inTurns(work.whole(index), signal)));
     },
     close: async () => undefined,
   };
 }
 
-async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner> {
+/** From an abort to the end of threads: small configurations at work come to their ends. */
+const LAST_WORK_MS = 400;
+
+async function onThreads(
+  plan: SweepPlan,
+  threads: number,
+  signal: AbortSignal | undefined,
+): Promise<SweepRunner> {
   const { Piscina } = await import("piscina");
   const pool: Piscina = new Piscina({
     filename: workerFile(),
@@ -190,11 +213,16 @@ async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner>
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
     workerData: plainPlan(plan),
   });
+  const end = (): void => void setTimeout(() => pool.destroy(), LAST_WORK_MS).unref();
+  signal?.addEventListener("abort", end, { once: true });
   return {
     work: new ConfigurationWork(plan),
-    whole: (open, keep, signal) => handOut(pool, threads, open, keep, signal),
+    whole: (open, keep) => handOut(pool, threads, open, keep, signal),
     part: async (...range) => answerOf<Part>(await pool.run(range, { name: "part" })),
-    close: () => pool.destroy(),
+    close: () => {
+      signal?.removeEventListener("abort", end);
+      return pool.destroy();
+    },
   };
 }
 
