@@ -92,7 +92,8 @@ test("the page says where replicas run and which machines nobody is billed for",
 test("every chart has a name and a description, every table a caption", async () => {
   const html = await validated();
   const svgs = html.match(/<svg [^>]*>/g) ?? [];
-  expect(svgs.length).toBe(8);
+  // Each wide and narrow.
+  expect(svgs.length).toBe(16);
   for (const svg of svgs) {
     const [, title] = svg.match(/aria-labelledby="([^"]+)"/) ?? [];
     const [, description] = svg.match(/aria-describedby="([^"]+)"/) ?? [];
