@@ -1,6 +1,5 @@
 /** `tandem cluster …`: the real deployment of this working directory, and its certificates and tokens. */
 import { hostname } from "node:os";
-import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { Fault } from "../core/fault.ts";
 import {
   type ClusterEnd,
@@ -140,8 +139,7 @@ export interface CertsArguments {
 export async function certs(args: CertsArguments): Promise<void> {
   const { directory, days, force, newCa, json } = args;
   const hosts = args.host.flatMap((list) => list.split(",")).map((host) => host.trim());
-  const { writeCertificates } = await import("../cluster/security/certificate-files.ts");
-  const written = await writeCertificates(directory, { hosts, days, force, newAuthority: newCa });
+  const written = await cluster.certs(directory, { hosts, days, force, newAuthority: newCa });
   if (json) {
     process.stdout.write(`${JSON.stringify(written)}\n`);
     return;
@@ -159,15 +157,14 @@ export async function certs(args: CertsArguments): Promise<void> {
 }
 
 export interface TokenArguments {
-  readonly role: Role;
+  readonly role: "infer" | "admin";
   readonly name: string;
   readonly file?: string;
   readonly json: boolean;
 }
 
-export function token(args: TokenArguments): void {
-  const made = createToken(args.role, args.name);
-  if (args.file !== undefined) appendToken(args.file, made.line);
+export async function token(args: TokenArguments): Promise<void> {
+  const made = await cluster.token(args.role, args.name, args.file);
   if (args.json) {
     process.stdout.write(`${JSON.stringify({ ...made, file: args.file ?? null })}\n`);
     return;
