@@ -18,6 +18,14 @@ import {
   collectInputs,
   contentsFor,
 } from "./contents.ts";
+import {
+  type HostSample,
+  loadReasons,
+  othersShare,
+  percent,
+  sampleHost,
+  stealShare,
+} from "./host.ts";
 import { measureLinks } from "./measure-links.ts";
 import {
   type BusyWorker,
@@ -60,7 +68,12 @@ export interface Calibration {
   readonly overheadProfile: OverheadProfile;
   /** Measured share of requests for which each conditional task ran, by `pipeline/task`. */
   readonly branchShares: Readonly<Record<string, number>>;
+  /** Why the times may not hold; empty: nothing spoke against them. */
+  readonly doubts: readonly string[];
 }
+
+/** Half width of a mean's 95% interval, as a share of it: the usual tolerance of a judgement. */
+const UNSURE = 0.05;
 
 const CONTENTION_ROUNDS = 3;
 const CONTENTION_SECONDS = 0.7;
@@ -78,6 +91,7 @@ export async function calibrate(
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
+  const before = sampleHost();
   const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
@@ -124,7 +138,9 @@ export async function calibrate(
     };
     const shares = branchShares(document, collected);
     const found = { deviceProfiles, overheadProfile, branchShares: shares };
-    if (!hasPilot) return calibration(found, inventory);
+    if (!hasPilot) {
+      return calibration({ ...found, doubts: doubtsOf(deviceProfiles, before) }, inventory);
+    }
     onStep("a pilot run of the real pipeline");
     const pace = [...workers].map(([model, worker]) => ({
       ...{ model, worker, profile: Object.values(deviceProfiles[model])[0] },
@@ -135,7 +151,8 @@ export async function calibrate(
     const pilot = await runPilot({
       ...{ document, ...found, contents, folder, inventory, maxSeconds, pace, onAgain },
     });
-    return calibration({ ...pilot, branchShares: shares }, inventory);
+    const doubts = doubtsOf(pilot.deviceProfiles, before);
+    return calibration({ ...pilot, branchShares: shares, doubts }, inventory);
   } finally {
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
     await stopAll(extra);
@@ -159,6 +176,29 @@ function calibration(
     Object.entries(deviceProfiles).map(([model, byDevice]) => [model, Object.values(byDevice)[0]]),
   );
   return { profiles, ...rest, ...(inventory === undefined ? {} : { deviceProfiles }) };
+}
+
+/** Of this machine's load since `before`, and of means that are known too roughly. */
+export function doubtsOf(
+  deviceProfiles: Required<Calibration>["deviceProfiles"],
+  before: HostSample | null,
+): string[] {
+  const after = sampleHost();
+  const load =
+    before === null || after === null
+      ? []
+      : loadReasons(othersShare(before, after), stealShare(before, after));
+  const unsure = Object.entries(deviceProfiles).flatMap(([model, byDevice]) =>
+    Object.values(byDevice).flatMap(({ batches }) =>
+      batches
+        .filter(({ meanUs, halfWidth95Us }) => halfWidth95Us > UNSURE * meanUs)
+        .map(
+          ({ batch, meanUs, halfWidth95Us }) =>
+            `${model}, batch ${batch}, is known to ±${percent(halfWidth95Us / meanUs)} only`,
+        ),
+    ),
+  );
+  return [...load, ...unsure];
 }
 
 async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {

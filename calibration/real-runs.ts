@@ -68,7 +68,7 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
         return { healthy, unhealthy, bursts, cutShort: "the budget was spent" };
       }
       const replication = healthy.length;
-      const run = await unlessAborted(signal, watchedRun(plan, deployment, replication));
+      const run = await unlessAborted(signal, repeatedRun(plan, deployment, replication));
       const real: RealRun = { ...run, replication };
       (run.health.healthy ? healthy : unhealthy).push(real);
       plan.onRun?.(real, healthy.length);
@@ -89,16 +89,15 @@ export async function singleRun(
   contents: (pipeline: string) => readonly RequestContents[],
 ): Promise<MeasuredRun> {
   const deployment = await startDeployment(options);
-  const { document, inputs, seed, signal } = options;
+  const { document, inputs, seed, signal, timeScale = 1 } = options;
   try {
-    return await measuredRun(deployment, { document, inputs, seed, signal, contents });
+    return await watchedRun(deployment, { document, inputs, seed, signal, contents }, timeScale);
   } finally {
     await deployment.stop();
   }
 }
 
-/** A run, with an eye on what else the host does. */
-async function watchedRun(
+function repeatedRun(
   plan: RealRunPlan,
   deployment: Deployment,
   replication: number,
@@ -107,12 +106,20 @@ async function watchedRun(
   const seed = replicationSeed(document.run.seed, replication);
   const carried = plan.contents(seed);
   const contents = () => carried;
+  const onProgress = ({ ended }: { readonly ended: number }) => plan.onProgress?.(ended);
+  const options = { document, inputs, seed, contents, timeScale, signal, onProgress };
+  return watchedRun(deployment, options, timeScale);
+}
+
+/** A run, with an eye on what else the host does. */
+async function watchedRun(
+  deployment: Deployment,
+  options: Parameters<typeof measuredRun>[1],
+  timeScale: number,
+): Promise<MeasuredRun> {
   const watch = watchHost(deployment.id);
   try {
-    const run = await measuredRun(deployment, {
-      ...{ document, inputs, seed, contents, timeScale, signal },
-      onProgress: ({ ended }) => plan.onProgress?.(ended),
-    });
+    const run = await measuredRun(deployment, options);
     const host = await watch.stop();
     const latencyMs = (run.summary.metrics.latencyMeanMs ?? Number.NaN) * timeScale;
     return { ...run, health: runHealth(run.health, host, latencyMs) };

@@ -33,8 +33,11 @@ interface ReplayPilotInput {
   readonly signal?: AbortSignal | undefined;
 }
 
-const WARMUP_SECONDS = 1;
-const MEASURED_SECONDS = 4;
+/** A gateway that has just started costs more: its code is compiled while it runs. */
+const WARMUP_SECONDS = 2;
+const MEASURED_SECONDS = 8;
+/** A host that other programs use makes messages dear, and predictions too long. */
+const MOST_PILOTS = 2;
 /** All in all, with the start of the deployment and its end. */
 export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
 /**
@@ -59,8 +62,10 @@ export async function withMessageCosts(
   input: ReplayPilotInput,
 ): Promise<{ readonly inputs: SimulationInputs; readonly note: string }> {
   try {
-    const overheadProfile = await replayPilot(input);
-    return { inputs: { ...input.inputs, overheadProfile }, note: pilotNote(overheadProfile) };
+    const { overheadProfile, reasons } = await replayPilot(input);
+    const doubt = reasons.length === 0 ? "" : `; they may be too high: ${reasons.join("; ")}`;
+    const note = `${pilotNote(overheadProfile)}${doubt}`;
+    return { inputs: { ...input.inputs, overheadProfile }, note };
   } catch (error) {
     if (!(error instanceof Fault) || error.code === "interrupted") throw error;
     const note = `network and gateway are predicted as 0, so latencies too low: no overhead profile, and the pilot that stands for one failed: ${error.message}`;
@@ -81,20 +86,28 @@ function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadPr
  * Contention is not measured: replayed times have none. Throws Fault("cluster-failure") when the
  * deployment does not play along, Fault("unhealthy") when no request was answered.
  */
-async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
+async function replayPilot(input: ReplayPilotInput): Promise<{
+  readonly overheadProfile: OverheadProfile;
+  /** Why the host was not fit to be measured on, in the last pilot. */
+  readonly reasons: readonly string[];
+}> {
   const { documents, inputs, contents, signal, inventory } = input;
   const { document, timeScale } = pilotOf(input);
   const carried = contents(SEED);
   const where = inventory === undefined ? {} : { inventory };
-  const { overheads } = await singleRun(
-    { document, inputs, timeScale, signal, ...where, backend: "replay", seed: SEED },
-    () => carried,
-  );
+  const pilot = () =>
+    singleRun(
+      { document, inputs, timeScale, signal, ...where, backend: "replay", seed: SEED },
+      () => carried,
+    );
+  let run = await pilot();
+  for (let pilots = 1; pilots < MOST_PILOTS && !run.health.healthy; pilots++) run = await pilot();
+  const { overheads, health } = run;
   if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
     throw new Fault("unhealthy", "no request of the pilot on replayed times was answered");
   }
   const replicas = documents.map((one) => compileSystem(one, inputs).replicas.length);
-  return {
+  const overheadProfile: OverheadProfile = {
     schema: "tandem/overhead@1",
     provenance: {
       kind: "measured",
@@ -108,6 +121,7 @@ async function replayPilot(input: ReplayPilotInput): Promise<OverheadProfile> {
     ...messageCosts(overheads),
     contention: new Array<number>(Math.max(...replicas)).fill(1),
   };
+  return { overheadProfile, reasons: health.reasons };
 }
 
 /**

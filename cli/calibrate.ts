@@ -37,6 +37,11 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
     const document = { schema: "tandem/calibration@1", written, ...calibration };
     process.stdout.write(`${JSON.stringify(document)}\n`);
   } else process.stdout.write(`${calibrationText(loaded, calibration, written)}\n`);
+  if (calibration.doubts.length > 0) {
+    process.stderr.write(
+      `tandem: warning: the times may not hold: ${calibration.doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
+    );
+  }
   return calibration;
 }
 
