@@ -198,7 +198,7 @@ function onThisThread(plan: SweepPlan, signal: AbortSignal | undefined): SweepRu
 }
 
 /** From an abort to the end of threads: small configurations at work come to their ends. */
-const LAST_WORK_MS = 400;
+const LAST_WORK_MS = 200;
 
 async function onThreads(
   plan: SweepPlan,
