@@ -11,8 +11,8 @@ import {
   type ScenarioDocument,
 } from "../library/index.ts";
 import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
-import { columns } from "./command-line.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { columns, print } from "./command-line.ts";
+import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments, ClusterUpOptions {
   readonly json: boolean;
@@ -123,10 +123,6 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
   ].join("\n");
 }
 
-function print(json: boolean, document: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text}\n`);
-}
-
 export interface CertsArguments {
   readonly directory: string;
   readonly host: readonly string[];
@@ -138,22 +134,17 @@ export interface CertsArguments {
 
 export async function certs(args: CertsArguments): Promise<void> {
   const { directory, days, force, newCa, json } = args;
-  const hosts = args.host.flatMap((list) => list.split(",")).map((host) => host.trim());
+  const hosts = args.host.flatMap(listed);
   const written = await cluster.certs(directory, { hosts, days, force, newAuthority: newCa });
-  if (json) {
-    process.stdout.write(`${JSON.stringify(written)}\n`);
-    return;
-  }
   const authority =
     written.authority === "new" ? "a new authority" : "the authority that was there";
-  process.stdout.write(
-    `${[
-      `wrote ${written.files.join(", ")} to ${written.directory}`,
-      `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
-      "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
-      `next: npx tandem cluster up SCENARIO --certs ${directory}`,
-    ].join("\n")}\n`,
-  );
+  const lines = [
+    `wrote ${written.files.join(", ")} to ${written.directory}`,
+    `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
+    "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
+    `next: npx tandem cluster up SCENARIO --certs ${directory}`,
+  ];
+  print(json, written, lines.join("\n"));
 }
 
 export interface TokenArguments {
@@ -165,12 +156,9 @@ export interface TokenArguments {
 
 export async function token(args: TokenArguments): Promise<void> {
   const made = await cluster.token(args.role, args.name, args.file);
-  if (args.json) {
-    process.stdout.write(`${JSON.stringify({ ...made, file: args.file ?? null })}\n`);
-    return;
-  }
   // The token alone on stdout, so that a script can take it.
-  process.stdout.write(`${made.token}\n`);
+  print(args.json, { ...made, file: args.file ?? null }, made.token);
+  if (args.json) return;
   process.stderr.write(
     args.file === undefined
       ? `its line for the tokens file: ${made.line}\n`

@@ -2,13 +2,11 @@
 import { Fault } from "../core/fault.ts";
 import { doctor as examine, type Finding } from "../library/index.ts";
 import { type Cell, tableText } from "../reports/tables/table.ts";
-import { columns } from "./command-line.ts";
+import { columns, print } from "./command-line.ts";
 
 export async function doctor({ json }: { readonly json: boolean }): Promise<void> {
   const checks = await examine();
-  const document = { schema: "tandem/doctor@1", checks };
-  const text = () => doctorText(checks, columns());
-  process.stdout.write(`${json ? JSON.stringify(document) : text()}\n`);
+  print(json, { schema: "tandem/doctor@1", checks }, doctorText(checks, columns()));
   requireEssential(checks);
 }
 

@@ -15,23 +15,16 @@ import {
   type Tried,
 } from "./contenders.ts";
 
-/** Yields as its laboratory does. */
+/** Yields after each replication. */
 export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   const { goals, laboratory, alternatives, mostTrials } = problem;
   const explored = nothingExplored();
   const confirmations = new Confirmations(problem, explored);
   let nearest: Tried | null = null;
-  const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => {
-    explored.requests = laboratory.requests;
-    return {
-      best,
-      runnersUp,
-      nearest: best === null ? nearest : null,
-      isComplete,
-      explored,
-      alike: [],
-    };
-  };
+  const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => ({
+    ...{ best, runnersUp, isComplete, explored },
+    ...{ nearest: best === null ? nearest : null, alike: [] },
+  });
   for (const level of levelsOf(alternatives)) {
     const contenders: Contender[] = [];
     for (const { choice, machines } of level) {
@@ -58,7 +51,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
     const order = ranked(meeting);
     for (const [i, { contender }] of order.entries()) {
       const confirmed = yield* confirmations.of(contender);
-      if (confirmed.meets) return told(confirmed, order.toSpliced(i, 1), true);
+      if (confirmed.meets) return told(confirmed, order.slice(i + 1), true);
     }
   }
   return told(null, [], true);

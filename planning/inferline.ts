@@ -41,7 +41,7 @@ interface Part {
 
 type State = readonly Part[];
 
-/** Yields as its laboratory does. */
+/** Yields after each replication. */
 export function* inferline(problem: Problem): Generator<undefined, Search> {
   const explored = nothingExplored();
   const found: (readonly Tried[])[] = [];
@@ -69,7 +69,6 @@ export function* inferline(problem: Problem): Generator<undefined, Search> {
     }
     if (winner !== null) break;
   }
-  explored.requests = problem.laboratory.requests;
   const runnersUp = order.filter(({ contender: { alternative } }) => {
     return alternative.rank !== winner?.contender.alternative.rank;
   });

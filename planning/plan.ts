@@ -130,6 +130,7 @@ export function* makePlans(
     for (; next.done !== true; next = steps.next()) {
       yield { ...step, requests: problem.laboratory.requests };
     }
+    next.value.explored.requests = problem.laboratory.requests;
     plans.push(planOf(combinations[0], problem, next.value, inputs, isBatchSpaceCut));
   }
   return plans;

@@ -31,10 +31,7 @@ function loaded({ text }: PlanningProblem) {
 
 function planOf(problem: PlanningProblem, planner: PlannerName): Plan {
   const options = { planner, mostReplicas: 64, mostTrials: 1e9, schedulers: problem.schedulers };
-  const steps = makePlans(loaded(problem), NO_INPUTS, options);
-  let next = steps.next();
-  while (next.done !== true) next = steps.next();
-  return next.value[0];
+  return finished(makePlans(loaded(problem), NO_INPUTS, options))[0];
 }
 
 /** Replicas of each task on each node, all ways that leave none without. */
@@ -108,8 +105,8 @@ function oracle(problem: PlanningProblem): {
   const hopeful = candidates.filter(({ score }) => score >= 0);
   hopeful.sort((a, b) => a.cost - b.cost || b.score - a.score);
   for (const { cost, document: one } of hopeful) {
-    const { meets } = finished(laboratory.confirm(one, goals, ORACLE_ERROR));
-    if (meets) return { cost, requests, count: candidates.length };
+    if (finished(laboratory.confirm(one, goals, ORACLE_ERROR)).meets)
+      return { cost, requests, count: candidates.length };
   }
   return { cost: null, requests, count: candidates.length };
 }

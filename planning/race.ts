@@ -21,6 +21,7 @@ import {
   Confirmations,
   type Contender,
   contenderOf,
+  costOfTried,
   type Level,
   levelsOf,
   nothingExplored,
@@ -31,7 +32,7 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { onlyKindOf, Probes } from "./probes.ts";
-import type { Machines, Row, Shape } from "./space.ts";
+import type { Machines, Row } from "./space.ts";
 import { FIRST_REPLICATIONS, isHopeless, scoreOf } from "./trial.ts";
 
 /** Beyond so many combinations, those with an overloaded task are left out uncounted. */
@@ -54,7 +55,7 @@ const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
 const MOST_NEAREST = 4;
 
-/** Yields as its laboratory does, and on each price. */
+/** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
   return yield* new Race(problem).run();
 }
@@ -67,6 +68,12 @@ interface Runner {
 
 interface Pilot extends Runner {
   readonly score: number;
+}
+
+interface Heat {
+  readonly finalists: readonly Tried[];
+  /** Pilots that may follow where the finalists are not confirmed. */
+  readonly untried: readonly Pilot[];
 }
 
 class Race {
@@ -91,25 +98,27 @@ class Race {
   *run(): Generator<undefined, Search> {
     const levels = levelsOf(this.#problem.alternatives);
     for (const level of levels) {
-      yield;
       const runners = this.#runnersOn(level);
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)
         .slice(0, MOST_NEAREST);
-      const inReserve: Tried[] = [];
       let failed = 0;
       for (let start = 0; start < runners.length && failed < MOST_FAILED; start += HEAT) {
-        const finalists = yield* this.#heat(runners.slice(start, start + HEAT));
-        const order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
-        for (const [i, { contender }] of order.entries()) {
-          const confirmed = yield* this.#confirmations.of(contender);
-          if (confirmed.meets) {
-            const others = [...order.toSpliced(i, 1), ...inReserve];
-            return this.#told(confirmed, yield* this.#runnersUp(confirmed, others, levels), null);
+        let pilots = yield* this.#pilots(runners.slice(start, start + HEAT));
+        while (pilots.length > 0 && failed < MOST_FAILED) {
+          const { finalists, untried } = yield* this.#heat(pilots, failed === 0);
+          let order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
+          while (order.length > 0 && failed < MOST_FAILED) {
+            const [{ contender }, ...others] = order;
+            const confirmed = yield* this.#confirmations.of(contender);
+            if (confirmed.meets) {
+              return this.#told(confirmed, yield* this.#runnersUp(confirmed, others, levels), null);
+            }
+            failed++;
+            order = bestFirst(others);
           }
-          if (++failed === MOST_FAILED) break;
+          pilots = untried;
         }
-        inReserve.push(...order);
       }
       if (!this.#isComplete) break;
     }
@@ -134,8 +143,10 @@ class Race {
         (one) => one.contender.alternative === alternative,
       );
       const [pilot] = yield* this.#pilots(runners.slice(0, left));
-      const tried = pilot === undefined ? null : yield* this.#inShort(pilot.contender);
-      if (tried !== null && scoreOfTried(tried) >= 0) return [tried];
+      if (pilot !== undefined && pilot.score >= 0) {
+        const tried = yield* this.#inShort(pilot.contender);
+        if (scoreOfTried(tried) >= 0) return [tried];
+      }
       left -= runners.length;
       if (left <= 0) break;
     }
@@ -159,8 +170,6 @@ class Race {
   }
 
   #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
-    const explored = this.#explored;
-    explored.requests = this.#problem.laboratory.requests;
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
     return {
       best,
@@ -168,7 +177,7 @@ class Race {
       nearest,
       alike: [...new Set(alike)],
       isComplete: this.#isComplete,
-      explored,
+      explored: this.#explored,
     };
   }
 
@@ -193,7 +202,8 @@ class Race {
     const runners: Runner[] = [];
     const isLarge = this.#explored.combinations > MOST_COUNTED;
     const isUseful = (task: number, row: Row): boolean =>
-      !isLarge || alternatives.some((one) => utilisationOf(one, task, row, !one.isOpen) < 1);
+      !isLarge ||
+      alternatives.some((one) => one.proceeds || utilisationOf(one, task, row, !one.isOpen) < 1);
     const visit = (rows: readonly Row[]): boolean => {
       if (space.isRepeated(rows)) return true;
       if (this.#explored.combinations > MOST_COMBINATIONS) this.#isComplete = false;
@@ -204,18 +214,21 @@ class Race {
         return true;
       }
       const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
-      if (bounds.servesTooSlowly(rows)) {
-        ruledOut.serviceTime += alternatives.length;
-        this.#noteRuledOut(alternatives[0], shape);
-        return true;
-      }
+      const isSlow = bounds.servesTooSlowly(rows);
       for (const alternative of alternatives) {
+        const { isOpen, proceeds } = alternative;
         const load = loadOf(alternative, rows);
-        const least = alternative.isOpen ? load : loadOf(alternative, rows, true);
-        if (least >= 1) {
-          ruledOut.utilisation++;
-          this.#noteRuledOut(alternative, shape);
-        } else runners.push({ contender: contenderOf(alternative, shape), load });
+        const isOverloaded = (): boolean => (isOpen ? load : loadOf(alternative, rows, true)) >= 1;
+        const reason = isSlow ? "serviceTime" : isOverloaded() ? "utilisation" : null;
+        if (reason === null || proceeds) {
+          runners.push({ contender: contenderOf(alternative, shape), load });
+          continue;
+        }
+        ruledOut[reason]++;
+        // Too slow without a wait: batches, which spread the load, are no help.
+        const isNearer = this.#ruledOut === null || load < this.#ruledOut.load;
+        if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
+        this.#ruledOut = { contender: contenderOf(alternative, shape), load };
       }
       return true;
     };
@@ -223,37 +236,40 @@ class Race {
     return runners;
   }
 
-  #noteRuledOut(alternative: Alternative, shape: Shape): void {
-    const load = loadOf(alternative, shape.rows);
-    if (this.#ruledOut !== null && load >= this.#ruledOut.load) return;
-    this.#ruledOut = { contender: contenderOf(alternative, shape), load };
-  }
-
-  /** Pilots, then rounds of twice as many replications for half as many; the finalists. */
-  *#heat(runners: readonly Runner[]): Generator<undefined, readonly Tried[]> {
+  /**
+   * Rounds of twice as many replications for half as many; the finalists. `hasty`: where enough of the
+   * first ones are comfortable after one replication, the others are left untried.
+   */
+  *#heat(pilots: readonly Pilot[], hasty: boolean): Generator<undefined, Heat> {
     const { laboratory, goals } = this.#problem;
-    const pilots = yield* this.#pilots(runners);
-    const fit = pilots.some(({ contender }) => contender.alternative.scales)
-      ? pilots
-      : half(pilots, 2 * FINALISTS);
+    // Scaling makes costs differ, so none may go before costs are known.
+    const scales = pilots.some(({ contender }) => contender.alternative.scales);
+    const fit = scales ? pilots : half(pilots, 2 * FINALISTS);
+    const all = Math.max(2, pilots[0].contender.document.run.replications);
     let field: Tried[] = [];
+    let comfortable = 0;
     for (const { contender } of fit) {
-      field.push({ contender, trial: yield* laboratory.start(contender.document, goals) });
+      const tried = { contender, trial: yield* laboratory.start(contender.document, goals) };
+      yield* laboratory.extend(tried.trial, 1);
+      field.push(tried);
+      const isComfortable = hasty && !scales && scoreOfTried(tried) >= COMFORTABLE;
+      if (isComfortable && ++comfortable === FINALISTS) {
+        return { finalists: field, untried: pilots.slice(field.length) };
+      }
     }
-    if (field.length === 0) return [];
-    const all = Math.max(2, field[0].trial.document.run.replications);
-    for (let count = 1; ; count = Math.min(2 * count, all)) {
-      for (const { trial } of field) yield* laboratory.extend(trial, count);
+    for (let count = 1; ; ) {
       field = field
         .filter(({ trial }) => !isHopeless(goals, trial.runs))
         .sort((a, b) =>
           byTiedScore([scoreOfTried(a), a.contender], [scoreOfTried(b), b.contender]),
         );
-      if (count === all || field.length === 0) return field;
-      // Scaling makes costs differ, so none may go before costs are known.
-      if (field.some(({ contender }) => contender.alternative.scales)) continue;
-      if (scoreOfTried(field[0]) >= COMFORTABLE) return field;
-      field = half(field, FINALISTS);
+      if (count === all || field.length === 0) return { finalists: field, untried: [] };
+      if (!scales) {
+        if (scoreOfTried(field[0]) >= COMFORTABLE) return { finalists: field, untried: [] };
+        field = half(field, FINALISTS);
+      }
+      count = Math.min(2 * count, all);
+      for (const { trial } of field) yield* laboratory.extend(trial, count);
     }
   }
 
@@ -307,6 +323,13 @@ class Race {
 /** The first half, but no fewer than `least`. */
 function half<T>(all: readonly T[], least: number): T[] {
   return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
+}
+
+/** The cheapest first; of equal ones, the best: the simplest has failed. */
+function bestFirst(tried: readonly Tried[]): Tried[] {
+  return [...tried].sort(
+    (a, b) => costOfTried(a) - costOfTried(b) || scoreOfTried(b) - scoreOfTried(a),
+  );
 }
 
 function rankOf({ contender }: Runner): number {

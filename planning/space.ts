@@ -73,7 +73,7 @@ export class Space {
 
   /** Throws Fault("limit-exceeded") for more choices of machines than can be listed. */
   constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
-    const { models, pipelines, cluster } = document;
+    const { models, cluster } = document;
     const { nodes } = cluster;
     const tasks = tasksToPlace(document);
     const priced = (nodes ?? []).some(({ costPerHour }) => costPerHour > 0);
@@ -103,14 +103,13 @@ export class Space {
     this.examples = Array.from({ length: this.kinds }, (_, kind) => {
       return this.#banks.find((bank) => bank.kind === kind) as Bank;
     });
-    this.runsOn = this.tasks.map((name, i) => {
-      const task = Object.values(pipelines).find(({ tasks: all }) => name in all)?.tasks[name];
-      const profile = models[task?.model ?? ""]?.profile;
+    this.runsOn = tasks.map(({ model }, i) => {
+      const { profile } = models[model.name];
       return this.examples.map(({ node, device }, kind) => {
         const hasTimes = typeof profile !== "object" || device in profile;
         return (
           hasTimes &&
-          canHold(groups[node].resources, tasks[i].model.demand) &&
+          canHold(groups[node].resources, model.demand) &&
           this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= sizes[i])
         );
       });

@@ -22,8 +22,8 @@ function confirmed(
 ) {
   const document = mm1(latencyMs, percentile, ...more);
   const laboratory = new Laboratory(NO_INPUTS);
-  const steps = laboratory.confirm(document, goalsOf(document), error);
-  return { ...finished(steps), requests: laboratory.requests };
+  const found = finished(laboratory.confirm(document, goalsOf(document), error));
+  return { ...found, requests: laboratory.requests };
 }
 
 const ERROR = 0.05;

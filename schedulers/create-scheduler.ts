@@ -98,13 +98,15 @@ function blindTo(demanding: readonly PoolSystem[], scheduler: string): Fault {
   return new Fault("invalid-input", message, { hint, issues });
 }
 
-interface Traits {
+export interface Traits {
   /** Whether no part of it refuses or drops requests: rules alone, and none for that. */
   readonly servesAll: boolean;
   /** Whether some part orders and releases replicas. */
   readonly scales: boolean;
   /** Whether one places models on device slots. */
   readonly placesModels: boolean;
+  /** Whether joins may go on without some predecessor. */
+  readonly proceeds: boolean;
 }
 
 /** Throws Fault as `createScheduler` does. */
@@ -121,6 +123,7 @@ export function traitsOf(
       controllers.every((one) => one.pools.length === 0),
     scales: controllers.some(({ scales }) => scales.length > 0),
     placesModels: controllers.some(({ placesModels }) => placesModels === true),
+    proceeds: controllers.some(({ proceeds }) => proceeds === true),
   };
 }
 

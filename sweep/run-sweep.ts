@@ -52,18 +52,13 @@ interface Begun {
 
 /** Fills the store with the record of every configuration asked for; not of all after an abort. */
 export async function runSweep(run: SweepRun): Promise<void> {
-  const { plan, threads, store, signal, aloneMs = 0 } = run;
+  const { threads, store, signal, aloneMs = 0 } = run;
   run.onProgress?.(store.finished);
+  const work = new ConfigurationWork(run.plan);
+  const alone = threads > 1 ? aloneMs : Number.POSITIVE_INFINITY;
   try {
-    const alone = threads > 1 && aloneMs > 0 ? await workAlone(run, aloneMs) : null;
-    if (alone === "done") return;
-    const runner = await sweepRunner(plan, threads, signal);
-    try {
-      if (alone !== null) await keep(run, alone.index, await inParts(runner, alone, threads));
-      await workTogether(run, runner);
-    } finally {
-      await runner.close();
-    }
+    const begun = alone > 0 ? await workAlone(run, work, alone) : null;
+    if (begun !== "done") await workOnThreads(run, work, begun);
   } catch (error) {
     // After an abort, work that was cut short fails.
     if (signal?.aborted !== true) throw error;
@@ -89,18 +84,37 @@ export async function inTurns<S, T>(
   }
 }
 
-async function workTogether(run: SweepRun, runner: SweepRunner): Promise<void> {
-  const { threads, signal } = run;
-  const open = openIn(run, runner.work.count);
-  if (threads <= 1 || open.length >= LEAST_PER_THREAD * threads) {
-    await runner.whole(open, (index, line) => keep(run, index, line));
-    return;
+/** From an abort to the end of threads: small configurations at work come to their ends. */
+const LAST_WORK_MS = 200;
+
+async function workOnThreads(
+  run: SweepRun,
+  work: ConfigurationWork,
+  begun: Begun | null,
+): Promise<void> {
+  const { plan, threads, signal } = run;
+  const pool = await openPool(plan, threads);
+  const end = (): void => void setTimeout(() => pool.destroy(), LAST_WORK_MS).unref();
+  signal?.addEventListener("abort", end, { once: true });
+  try {
+    if (begun !== null) await keep(run, begun.index, await inParts(pool, work, begun, threads));
+    await workTogether(run, work, pool);
+  } finally {
+    signal?.removeEventListener("abort", end);
+    await pool.destroy();
   }
+}
+
+async function workTogether(run: SweepRun, work: ConfigurationWork, pool: Piscina): Promise<void> {
+  const { threads, signal } = run;
+  const open = openIn(run, work.count);
+  if (open.length >= LEAST_PER_THREAD * threads) return handOut(pool, open, run);
   // Two lanes a thread keep every thread busy while results are gathered.
   const lane = async (): Promise<void> => {
     for (let index = open.shift(); index !== undefined; index = open.shift()) {
       if (signal?.aborted === true) return;
-      await keep(run, index, await inParts(runner, toBegin(runner, index), threads));
+      const begun = { index, parts: [], wanted: work.replications(index) };
+      await keep(run, index, await inParts(pool, work, begun, threads));
     }
   };
   await Promise.all(Array.from({ length: 2 * threads }, lane));
@@ -114,6 +128,7 @@ function openIn({ store, range }: SweepRun, count: number): number[] {
   return open;
 }
 
+/** Keeps the record of one configuration, a line. */
 async function keep({ store, ...run }: SweepRun, index: number, line: string): Promise<void> {
   await run.beforeStored?.(index);
   store.add(index, line);
@@ -121,8 +136,11 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
 }
 
 /** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */
-async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
-  const { work, part } = await sweepRunner(run.plan, 1, run.signal);
+async function workAlone(
+  run: SweepRun,
+  work: ConfigurationWork,
+  ms: number,
+): Promise<Begun | "done"> {
   const open = openIn(run, work.count);
   const start = performance.now();
   let replications = 0;
@@ -133,7 +151,8 @@ async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
       const spent = performance.now() - start;
       const left = wanted * (open.length - place) - parts.length;
       if (spent > ms && (spent / replications) * left > ms) return { index, parts, wanted };
-      parts.push(await part(index, parts.length, parts.length + 1));
+      const steps = work.part(index, parts.length, parts.length + 1);
+      parts.push(await inTurns(steps, run.signal));
       replications++;
       if (parts.length === wanted) wanted = work.wanted(index, parts);
     }
@@ -142,88 +161,39 @@ async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
   return "done";
 }
 
-function toBegin({ work }: SweepRunner, index: number): Begun {
-  return { index, parts: [], wanted: work.replications(index) };
-}
-
 /** The rest of one configuration's replications, spread over all threads. */
-async function inParts(runner: SweepRunner, begun: Begun, threads: number): Promise<string> {
+async function inParts(
+  pool: Piscina,
+  work: ConfigurationWork,
+  begun: Begun,
+  threads: number,
+): Promise<string> {
   const { index } = begun;
   const parts: Part[] = [...begun.parts];
   let { wanted } = begun;
-  for (let have = parts.length; have < wanted; wanted = runner.work.wanted(index, parts)) {
+  for (let have = parts.length; have < wanted; wanted = work.wanted(index, parts)) {
     const size = Math.ceil((wanted - have) / threads);
-    const round: Promise<Part>[] = [];
+    const round: Promise<Answer<Part>>[] = [];
     for (let first = have; first < wanted; first += size) {
-      round.push(runner.part(index, first, Math.min(wanted, first + size)));
+      const range = [index, first, Math.min(wanted, first + size)];
+      round.push(pool.run(range, { name: "part" }));
     }
-    parts.push(...(await Promise.all(round)));
+    parts.push(...(await Promise.all(round)).map(answerOf));
     have = wanted;
   }
-  return recordLine(runner.work.record(index, parts));
+  return recordLine(work.record(index, parts));
 }
 
-/** Keeps the record of one configuration, a line. */
-type Keep = (index: number, line: string) => Promise<void>;
-
-interface SweepRunner {
-  readonly work: ConfigurationWork;
-  /** Runs whole configurations, and has each kept, one after the other; until all are, or the abort. */
-  whole(open: readonly number[], keep: Keep): Promise<void>;
-  /** Replications first .. end − 1 of one configuration. */
-  part(index: number, first: number, end: number): Promise<Part>;
-  close(): Promise<void>;
-}
-
-/** Results do not depend on `threads`. One thread means the caller's own. */
-async function sweepRunner(
-  plan: SweepPlan,
-  threads: number,
-  signal: AbortSignal | undefined,
-): Promise<SweepRunner> {
-  return threads <= 1 ? onThisThread(plan, signal) : onThreads(plan, threads, signal);
-}
-
-function onThisThread(plan: SweepPlan, signal: AbortSignal | undefined): SweepRunner {
-  const work = new ConfigurationWork(plan);
-  return {
-    work,
-    part: (...range) => inTurns(work.part(...range), signal),
-    whole: async (open, keep) => {
-      for (const index of open)
-        await keep(index, recordLine(await inTurns(work.whole(index), signal)));
-    },
-    close: async () => undefined,
-  };
-}
-
-/** From an abort to the end of threads: small configurations at work come to their ends. */
-const LAST_WORK_MS = 200;
-
-async function onThreads(
-  plan: SweepPlan,
-  threads: number,
-  signal: AbortSignal | undefined,
-): Promise<SweepRunner> {
+/** Results do not depend on the number of threads. */
+async function openPool(plan: SweepPlan, threads: number): Promise<Piscina> {
   const { Piscina } = await import("piscina");
-  const pool: Piscina = new Piscina({
+  return new Piscina({
     filename: workerFile(),
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
     workerData: plainPlan(plan),
   });
-  const end = (): void => void setTimeout(() => pool.destroy(), LAST_WORK_MS).unref();
-  signal?.addEventListener("abort", end, { once: true });
-  return {
-    work: new ConfigurationWork(plan),
-    whole: (open, keep) => handOut(pool, threads, open, keep, signal),
-    part: async (...range) => answerOf<Part>(await pool.run(range, { name: "part" })),
-    close: () => {
-      signal?.removeEventListener("abort", end);
-      return pool.destroy();
-    },
-  };
 }
 
 /** Threads load the schedulers of the user by themselves, from their texts. */
@@ -245,23 +215,16 @@ const LARGEST_GROUP = 64;
 const GROUPS_PER_THREAD = 4;
 
 /** Lanes hand out groups; each waits until its results are kept, so that few wait in memory. */
-async function handOut(
-  pool: Piscina,
-  threads: number,
-  configurations: readonly number[],
-  keep: Keep,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const lanes = GROUPS_PER_THREAD * threads;
-  const open = [...configurations];
+async function handOut(pool: Piscina, open: number[], run: SweepRun): Promise<void> {
+  const lanes = GROUPS_PER_THREAD * run.threads;
   let size = 1;
   let ended = false;
   let turn = Promise.resolve();
   const keepAll = async (group: readonly number[], lines: readonly string[]): Promise<void> => {
-    for (const [i, index] of group.entries()) await keep(index, lines[i]);
+    for (const [i, index] of group.entries()) await keep(run, index, lines[i]);
   };
   const lane = async (): Promise<void> => {
-    while (open.length > 0 && !ended && signal?.aborted !== true) {
+    while (open.length > 0 && !ended && run.signal?.aborted !== true) {
       // Fewer towards the end, so that all threads end together.
       const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
       const { lines, ms } = answerOf<Done>(await pool.run(group, { name: "group" }));

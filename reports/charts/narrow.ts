@@ -15,10 +15,10 @@ const NAME = { size: 10, most: 110, line: 12 } as const;
 const LEGEND = { size: 11, most: NARROW_PX - 20, symbol: 34 } as const;
 const MOST_CHARACTERS = 56;
 
+const BELOW = { direction: "vertical", anchor: "start" };
 const NARROW_CONFIG = {
-  ...CONFIG,
   title: { ...CONFIG.title, fontSize: 14, subtitleFontSize: 11 },
-  legend: { ...CONFIG.legend, titleOrient: "top" },
+  legend: { ...CONFIG.legend, titleOrient: "top", layout: { top: BELOW, bottom: BELOW } },
 };
 
 /** The parts of specifications that have a width. */
@@ -48,8 +48,9 @@ interface Channel {
 export function narrowed(spec: TopLevelSpec): TopLevelSpec {
   const { text, subtitle } = spec.title as { text: string; subtitle: string };
   const lines = (long: string) => wrapped(long, MOST_CHARACTERS).split("\n");
+  const config = { ...spec.config, ...NARROW_CONFIG };
   const title = { text: lines(text), subtitle: lines(subtitle) };
-  return { ...narrowPart(spec as Part), title, config: NARROW_CONFIG } as TopLevelSpec;
+  return { ...narrowPart(spec as Part), title, config } as TopLevelSpec;
 }
 
 function narrowPart(part: Part, most = 1): Part {
