@@ -16,7 +16,7 @@ export async function makeWeb(root) {
     base: "./",
     publicDir: false,
     logLevel: "warn",
-    plugins: [react(), plugin],
+    plugins: [react(), plugin, preloadPage()],
     build: {
       outDir: join(root, "dist/web"),
       emptyOutDir: true,
@@ -32,6 +32,8 @@ export async function makeWeb(root) {
     worker: { format: "es", plugins: () => [plugin] },
   });
   writeFileSync(join(root, "dist/web/assets/browser.js"), simulator);
+  // As a server without anything to measure: gateways and proxies answer for themselves.
+  writeFileSync(join(root, "dist/web/app.json"), '{"kind":"files","server":null}\n');
 }
 
 /** The digest is in the address, so that browsers may keep the file for ever. */
@@ -79,4 +81,20 @@ function wholeZod() {
     });
   };
   return { name: "whole-zod", setup };
+}
+
+/** The page's code, which the entry imports once it has started the simulator's thread, comes beside the entry. */
+function preloadPage() {
+  const transformIndexHtml = (_, { bundle }) => {
+    const page = Object.values(bundle).find(({ facadeModuleId }) =>
+      facadeModuleId?.endsWith("/app/page.tsx"),
+    );
+    const parts = page.imports.filter((file) => bundle[file]?.isEntry === false);
+    return [page.fileName, ...parts].map((file) => ({
+      tag: "link",
+      attrs: { rel: "modulepreload", href: `./${file}` },
+      injectTo: "head",
+    }));
+  };
+  return { name: "preload-page", enforce: "post", transformIndexHtml };
 }

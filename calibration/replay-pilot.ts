@@ -11,7 +11,7 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
+import { meanOf, sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { measuredHere, messageCosts } from "./message-costs.ts";
@@ -128,15 +128,14 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
  * is late to wake on a host that has other work, 0.1 to 0.25 ms a batch on two cores.
  */
 export function latenessUs(measured: RunSummary["tasks"], simulated: RunSummary["tasks"]): number {
-  let us = 0;
-  let jobs = 0;
-  for (const [name, task] of Object.entries(measured)) {
-    const excessMs = task.serviceMeanMs - (simulated[name]?.serviceMeanMs ?? Number.NaN);
-    if (!Number.isFinite(excessMs)) continue;
-    us += 1000 * excessMs * task.jobs;
-    jobs += task.jobs;
-  }
-  return Math.max(0, us / Math.max(1, jobs));
+  const tasks = Object.entries(measured).filter(([, { jobs }]) => jobs > 0);
+  const excessMs = tasks.map(([name, { serviceMeanMs, jobs }]) => {
+    return jobs * (serviceMeanMs - (simulated[name].serviceMeanMs || serviceMeanMs));
+  });
+  return Math.max(
+    0,
+    (1000 * sumOf(excessMs)) / Math.max(1, sumOf(tasks.map(([, one]) => one.jobs))),
+  );
 }
 
 /**

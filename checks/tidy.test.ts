@@ -150,7 +150,7 @@ const ENTRY_POINTS = [
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
   "checks/evaluate/main.ts",
-  "web/app/main.tsx",
+  "web/app/main.ts",
   "web/what-if/simulation-worker.ts",
   "web/what-if/standalone.tsx",
   "web/what-if/embedded.ts",

@@ -1,13 +1,12 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
-import type { GatewayStatus } from "../core/gateway-status.ts";
+import type { ControlledReplica, GatewayStatus } from "../core/gateway-status.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
-import type { ReplicaStatus } from "./run/replica-control.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;
@@ -40,7 +39,7 @@ async function control(method: string, path: string, body?: object, of = deploym
 
 async function names(): Promise<string[]> {
   const { value } = await control("GET", "");
-  return value.replicas.map(({ name }: ReplicaStatus) => name);
+  return value.replicas.map(({ name }: ControlledReplica) => name);
 }
 
 /** Whether the replica gets work to do, in the end. */
@@ -142,7 +141,7 @@ async function restartGateway(): Promise<void> {
   const isBack = async (): Promise<boolean> => {
     if (deployment.gateway.pid === pid) return false;
     const { value } = await control("GET", "");
-    return value.replicas.every(({ state }: ReplicaStatus) => state === "up");
+    return value.replicas.every(({ state }: ControlledReplica) => state === "up");
   };
   expect(await eventually(isBack)).toBe(true);
 }

@@ -1,4 +1,4 @@
-/** The answer to `GET /status`, for the command, the web app and programs. */
+/** The answers to `GET /status` and `GET /v1/replicas`, for the command, the web app and programs. */
 import { z } from "zod";
 
 const count = z.int();
@@ -59,3 +59,31 @@ export const gatewayStatusSchema = z
 export type GatewayStatus = z.output<typeof gatewayStatusSchema>;
 export type ReplicaStatus = GatewayStatus["replicas"][number];
 export type PipelineStatus = GatewayStatus["pipelines"][number];
+
+/** The batching of one replica, in place of its task's. */
+export const batchingSchema = z.strictObject({
+  maxBatch: z.int().min(1).max(4096).describe("jobs that run together at most"),
+  waitMs: z
+    .number()
+    .min(0)
+    .max(60_000)
+    .describe("how long a batch that is not full waits for more, from its first job"),
+});
+
+export type ReplicaBatching = z.output<typeof batchingSchema>;
+
+/** A `draining` replica finishes its batch and takes no other; the gateway connects again to one that is `down`. */
+export const replicaSchema = z
+  .strictObject({
+    name: z.string(),
+    task: z.string(),
+    node: z.string().nullable(),
+    address: z.string(),
+    state: z.enum(["starting", "up", "draining", "down"]),
+    batch: batchingSchema.nullable().describe("null: as the scheduler says"),
+    load: z.int().describe("jobs that wait at it or run on it"),
+    losses: z.int().describe("how often it was lost"),
+  })
+  .describe("done");
+
+export type ControlledReplica = z.output<typeof replicaSchema>;

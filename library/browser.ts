@@ -18,7 +18,13 @@ import { servingCapacity } from "../sim/configuration-load.ts";
 import { ConfigurationRuns } from "./configuration-runs.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
-export type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
+export type {
+  ControlledReplica,
+  GatewayStatus,
+  PipelineStatus,
+  ReplicaBatching,
+  ReplicaStatus,
+} from "../core/gateway-status.ts";
 export type { AnsweredRequest, MeasurementLine } from "../core/measurement-line.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
@@ -32,11 +38,8 @@ export {
   scenarioSource,
   scenarioText,
 } from "./scenario-source.ts";
-export {
-  type SchedulerForm,
-  type SchedulerParameter,
-  schedulerForms,
-} from "./scheduler-forms.ts";
+export { type SchedulerForm, schedulerForms } from "./scheduler-forms.ts";
+export type { SchedulerParameter } from "./scheduler-parameters.ts";
 
 export interface ReadOptions {
   /** Name of the scenario in messages; default: scenario.yaml. */

@@ -90,7 +90,7 @@ export interface Search {
   readonly best: Tried | null;
   /** Others that came next, on the requests of the search. */
   readonly runnersUp: readonly Tried[];
-  /** Without a solution, the one that came nearest. */
+  /** The one that came nearest, of use without a solution. */
   readonly nearest: Tried | null;
   /** Schedulers that serve request for request as the best one does. */
   readonly alike: readonly Alternative[];
@@ -277,6 +277,11 @@ export function ranked(tried: readonly Tried[]): readonly Tried[] {
 
 export function scoreOfTried({ trial }: Tried): number {
   return scoreOf(trial.goals, trial.runs);
+}
+
+/** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
+export function nearer(a: Tried | null, b: Tried): Tried {
+  return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
 }
 
 /**

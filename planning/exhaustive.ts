@@ -7,6 +7,7 @@ import {
   type Contender,
   contenderOf,
   levelsOf,
+  nearer,
   nothingExplored,
   type Problem,
   ranked,
@@ -21,10 +22,9 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   const explored = nothingExplored();
   const confirmations = new Confirmations(problem, explored);
   let nearest: Tried | null = null;
-  const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => ({
-    ...{ best, runnersUp, isComplete, explored },
-    ...{ nearest: best === null ? nearest : null, alike: [] },
-  });
+  const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => {
+    return { best, runnersUp, nearest, isComplete, explored, alike: [] };
+  };
   for (const level of levelsOf(alternatives)) {
     const contenders: Contender[] = [];
     for (const { choice, machines } of level) {
@@ -45,7 +45,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
       const trial = yield* laboratory.start(contender.document, goals);
       yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
       const tried = { contender, trial };
-      if (nearest === null || scoreOfTried(tried) > scoreOfTried(nearest)) nearest = tried;
+      nearest = nearer(nearest, tried);
       if (scoreOfTried(tried) >= 0) meeting.push(tried);
     }
     const order = ranked(meeting);

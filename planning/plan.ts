@@ -153,7 +153,7 @@ function planOf(
     ...{ parameters: load, goals, unit: choice.space.unit, explored },
     best: best === null ? null : answerOf(best),
     runnersUp: runnersUp.map(answerOf),
-    nearest: nearest === null ? null : answerOf(nearest),
+    nearest: best !== null || nearest === null ? null : answerOf(nearest),
     alike: alike.map(({ document: one }) => one.scheduler),
     notSearched: [
       ...(isComplete ? [] : ["trials" as const]),

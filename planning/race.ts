@@ -24,6 +24,7 @@ import {
   costOfTried,
   type Level,
   levelsOf,
+  nearer,
   nothingExplored,
   type Problem,
   ranked,
@@ -155,29 +156,23 @@ class Race {
 
   /** The best of the least loaded and of the best pilot, which a short pilot alone tells badly. */
   *#lost(): Generator<undefined, Search> {
-    const hopeful = [...(this.#nearest === null ? [] : [this.#nearest]), ...this.#leastLoaded];
-    const tried: Tried[] = [];
-    for (const { contender } of hopeful) tried.push(yield* this.#inShort(contender));
-    if (tried.length === 0 && this.#ruledOut !== null) {
-      tried.push(yield* this.#inShort(this.#ruledOut.contender));
+    const hopeful: Runner[] = [
+      ...(this.#nearest === null ? [] : [this.#nearest]),
+      ...this.#leastLoaded,
+    ];
+    if (hopeful.length === 0 && this.#ruledOut !== null) hopeful.push(this.#ruledOut);
+    let nearest: Tried | null = null;
+    for (const { contender } of hopeful) {
+      nearest = nearer(nearest, yield* this.#inShort(contender));
     }
-    const [nearest = null] = tried.sort((a, b) => scoreOfTried(b) - scoreOfTried(a));
     return this.#told(null, [], nearest);
-  }
-
-  #noteNearest(pilot: Pilot): void {
-    if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
   }
 
   #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
     return {
-      best,
-      runnersUp,
-      nearest,
-      alike: [...new Set(alike)],
-      isComplete: this.#isComplete,
-      explored: this.#explored,
+      ...{ best, runnersUp, nearest, alike: [...new Set(alike)] },
+      ...{ isComplete: this.#isComplete, explored: this.#explored },
     };
   }
 
@@ -242,9 +237,8 @@ class Race {
    */
   *#heat(pilots: readonly Pilot[], hasty: boolean): Generator<undefined, Heat> {
     const { laboratory, goals } = this.#problem;
-    // Scaling makes costs differ, so none may go before costs are known.
-    const scales = pilots.some(({ contender }) => contender.alternative.scales);
-    const fit = scales ? pilots : half(pilots, 2 * FINALISTS);
+    const mayStop = !pilots.some(({ contender }) => contender.alternative.scales);
+    const fit = half(pilots, 2 * FINALISTS);
     const all = Math.max(2, pilots[0].contender.document.run.replications);
     let field: Tried[] = [];
     let comfortable = 0;
@@ -252,7 +246,7 @@ class Race {
       const tried = { contender, trial: yield* laboratory.start(contender.document, goals) };
       yield* laboratory.extend(tried.trial, 1);
       field.push(tried);
-      const isComfortable = hasty && !scales && scoreOfTried(tried) >= COMFORTABLE;
+      const isComfortable = hasty && mayStop && scoreOfTried(tried) >= COMFORTABLE;
       if (isComfortable && ++comfortable === FINALISTS) {
         return { finalists: field, untried: pilots.slice(field.length) };
       }
@@ -263,11 +257,11 @@ class Race {
         .sort((a, b) =>
           byTiedScore([scoreOfTried(a), a.contender], [scoreOfTried(b), b.contender]),
         );
-      if (count === all || field.length === 0) return { finalists: field, untried: [] };
-      if (!scales) {
-        if (scoreOfTried(field[0]) >= COMFORTABLE) return { finalists: field, untried: [] };
-        field = half(field, FINALISTS);
+      const isOver = count === all || field.length === 0;
+      if (isOver || (mayStop && scoreOfTried(field[0]) >= COMFORTABLE)) {
+        return { finalists: field, untried: [] };
       }
+      field = half(field, FINALISTS);
       count = Math.min(2 * count, all);
       for (const { trial } of field) yield* laboratory.extend(trial, count);
     }
@@ -294,7 +288,7 @@ class Race {
       this.#explored.simulated++;
       const run = yield* laboratory.pilot(contender.document);
       const pilot = { ...runner, score: scoreOf(goals, [run]) };
-      this.#noteNearest(pilot);
+      if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
       if (isHopeless(goals, [run])) {
         yield* probes.failed(rows);
         continue;
@@ -320,9 +314,14 @@ class Race {
   }
 }
 
-/** The first half, but no fewer than `least`. */
-function half<T>(all: readonly T[], least: number): T[] {
-  return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
+/**
+ * The first half, but no fewer than `least`, and all whose replicas come and go: their costs are not
+ * known yet.
+ */
+function half<T extends { readonly contender: Contender }>(all: readonly T[], least: number): T[] {
+  const steady = all.filter(({ contender }) => !contender.alternative.scales);
+  const kept = new Set(steady.slice(0, Math.max(least, Math.ceil(steady.length / 2))));
+  return all.filter((one) => one.contender.alternative.scales || kept.has(one));
 }
 
 /** The cheapest first; of equal ones, the best: the simplest has failed. */
@@ -332,12 +331,8 @@ function bestFirst(tried: readonly Tried[]): Tried[] {
   );
 }
 
-function rankOf({ contender }: Runner): number {
-  return contender.alternative.rank;
-}
-
 function byLoad(a: Runner, b: Runner): number {
-  return a.load - b.load || rankOf(a) - rankOf(b);
+  return a.load - b.load || a.contender.alternative.rank - b.contender.alternative.rank;
 }
 
 /** The simpler scheduler first, of those that are comfortable or close. */

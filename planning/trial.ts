@@ -35,9 +35,7 @@ const PILOT_SHARE = 1 / 4;
 const FEWEST_PILOT_REQUESTS = 200;
 
 /** Arrivals of which a part is like the whole. */
-const STATIONARY: ReadonlySet<string> = new Set([
-  ...["poisson", "deterministic", "gamma", "weibull", "mmpp"],
-]);
+const STATIONARY = new Set<string>(["poisson", "deterministic", "gamma", "weibull", "mmpp"]);
 
 /** Runs trials, and counts what it simulates. Yields in the midst of replications and after each. */
 export class Laboratory {
@@ -222,14 +220,10 @@ function shortened(document: ScenarioDocument): ScenarioDocument {
   if (!STATIONARY.has(workload.arrivals) || !("durationS" in workload || "requests" in workload)) {
     return document;
   }
-  const { durationS, requests, warmupS } = workload as {
-    durationS?: number;
-    requests?: number;
-    warmupS: number;
-  };
+  const { durationS, requests } = workload as { durationS?: number; requests?: number };
   const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * PILOT_SHARE));
   const span = {
-    warmupS: warmupS * PILOT_SHARE,
+    warmupS: Number(workload.warmupS) * PILOT_SHARE,
     ...(durationS === undefined ? {} : { durationS: durationS * PILOT_SHARE }),
     ...(requests === undefined ? {} : { requests: Math.min(requests, part) }),
   };

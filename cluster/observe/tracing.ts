@@ -103,13 +103,14 @@ function fileExporter(append: (text: string) => void | Promise<void>): SpanExpor
     export: (spans, done) => {
       const json = JsonTraceSerializer.serializeRequest(spans) ?? new Uint8Array(0);
       const line = `${Buffer.from(json).toString()}\n`;
-      last = last.then(() => append(line));
-      last.then(
-        () => done({ code: ExportResultCode.SUCCESS }),
-        (error: Error) => done({ code: ExportResultCode.FAILED, error }),
-      );
+      last = last
+        .then(() => append(line))
+        .then(
+          () => done({ code: ExportResultCode.SUCCESS }),
+          (error: Error) => done({ code: ExportResultCode.FAILED, error }),
+        );
     },
-    shutdown: () => last.catch(() => undefined),
+    shutdown: () => last,
   };
 }
 

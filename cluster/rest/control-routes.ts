@@ -2,15 +2,10 @@
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import { gatewayStatusSchema } from "../../core/gateway-status.ts";
+import { gatewayStatusSchema, replicaSchema } from "../../core/gateway-status.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { Gateway } from "../run/gateway.ts";
-import {
-  changeSchema,
-  newReplicaSchema,
-  type ReplicaControl,
-  replicaSchema,
-} from "../run/replica-control.ts";
+import { changeSchema, newReplicaSchema, type ReplicaControl } from "../run/replica-control.ts";
 import { runRequestSchema } from "../run/run-request.ts";
 import { checkSchedulerOf } from "../run/run-schedulers.ts";
 import { LIMITS } from "../security/limits.ts";

@@ -3,20 +3,8 @@
  * A file keeps them for a gateway that is started again.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { z } from "zod";
+import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import { replaceFile } from "../security/certificate-files.ts";
-
-/** The batching of one replica, in place of its task's. */
-export const batchingSchema = z.strictObject({
-  maxBatch: z.int().min(1).max(4096).describe("jobs that run together at most"),
-  waitMs: z
-    .number()
-    .min(0)
-    .max(60_000)
-    .describe("how long a batch that is not full waits for more, from its first job"),
-});
-
-export type ReplicaBatching = z.output<typeof batchingSchema>;
 
 interface Controls {
   /** By the replica's name. */

@@ -20,13 +20,14 @@ import type {
   StartWindow,
 } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
-import { isOwnFailure } from "../../schedulers/own-guard.ts";
+import { isOwnFailure } from "../../schedulers/own-failures.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
@@ -40,7 +41,6 @@ import {
   type StartedBatch,
   startedBatch,
 } from "./batch.ts";
-import type { ReplicaBatching } from "./control-record.ts";
 import { RunDraws } from "./draws.ts";
 import { EnsembleAnswers } from "./ensemble-answers.ts";
 import { FeedbackBook } from "./feedback-book.ts";
@@ -229,6 +229,7 @@ export class GatewayRun implements Driver {
     else this.#links.of(replica).stopBatch();
     this.#batches[replica] = null;
     this.#freeUs[replica] = nowUs;
+    if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     for (const sink of this.#sinks) sink.wasted?.(batch, "it was pre-empted", nowUs);
     return true;
   }
@@ -575,8 +576,9 @@ export class GatewayRun implements Driver {
   /** The replica's batch is over; a replica that is released or drains leaves. */
   #freed(replica: number, how: "finish" | "fail" | "miss", nowUs: number): void {
     this.#freeUs[replica] = nowUs;
-    this.#dispatcher[how](replica, nowUs);
+    // Before the dispatcher, which may order it again.
     if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
+    this.#dispatcher[how](replica, nowUs);
     if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }
 

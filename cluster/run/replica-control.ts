@@ -1,9 +1,9 @@
 /** Lists, adds, changes, removes and resets replicas while requests are in flight. */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
+import { batchingSchema, type ControlledReplica } from "../../core/gateway-status.ts";
 import { onParentMessage, reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/monotonic.ts";
-import { batchingSchema } from "./control-record.ts";
 import type { Gateway } from "./gateway.ts";
 
 const UP_TIMEOUT_MS = 60_000;
@@ -30,23 +30,8 @@ export const changeSchema = batchingSchema
   })
   .meta({ examples: [{ maxBatch: 8, waitMs: 20 }] });
 
-/** A `draining` replica finishes its batch and takes no other; the gateway connects again to one that is `down`. */
-export const replicaSchema = z
-  .strictObject({
-    name: z.string(),
-    task: z.string(),
-    node: z.string().nullable(),
-    address: z.string(),
-    state: z.enum(["starting", "up", "draining", "down"]),
-    batch: batchingSchema.nullable().describe("null: as the scheduler says"),
-    load: z.int().describe("jobs that wait at it or run on it"),
-    losses: z.int().describe("how often it was lost"),
-  })
-  .describe("done");
-
 type NewReplica = z.output<typeof newReplicaSchema>;
 type BatchingChange = z.output<typeof changeSchema>;
-export type ReplicaStatus = z.output<typeof replicaSchema>;
 
 /** Gateway to parent. */
 export interface WorkerQuestion {
@@ -77,13 +62,13 @@ export class ReplicaControl {
     this.#host = host;
   }
 
-  async list(): Promise<readonly ReplicaStatus[]> {
+  async list(): Promise<readonly ControlledReplica[]> {
     const { system } = this.#gateway;
     return [...system.replicas.keys()].filter((replica) => this.#is(replica)).map(this.#status);
   }
 
   /** Resolves when the replica takes jobs. */
-  async add({ task, node, batch, address }: NewReplica): Promise<ReplicaStatus> {
+  async add({ task, node, batch, address }: NewReplica): Promise<ControlledReplica> {
     const replica = this.#room(task, node);
     this.#check(replica, batch ?? {});
     this.#starting.add(replica);
@@ -105,7 +90,7 @@ export class ReplicaControl {
     return this.#status(replica);
   }
 
-  async change(name: string, change: BatchingChange): Promise<ReplicaStatus> {
+  async change(name: string, change: BatchingChange): Promise<ControlledReplica> {
     const replica = this.#named(name);
     this.#check(replica, change);
     const own = this.#gateway.batchingOf(replica);
@@ -125,7 +110,7 @@ export class ReplicaControl {
   }
 
   /** Starts a fresh process and model, with the scheduler's batching. */
-  async reset(name: string): Promise<ReplicaStatus> {
+  async reset(name: string): Promise<ControlledReplica> {
     const replica = this.#named(name);
     await this.#leave(replica, true);
     this.#gateway.setBatching(replica, null);
@@ -177,7 +162,7 @@ export class ReplicaControl {
     });
   }
 
-  readonly #status = (replica: number): ReplicaStatus => {
+  readonly #status = (replica: number): ControlledReplica => {
     const { system, links, run } = this.#gateway;
     const { name, pool, node } = system.replicas[replica];
     const link = links.get(replica);

@@ -1,22 +1,24 @@
 /** The server's address and token, and whether it answers. */
 import { type FormEvent, useEffect, useState } from "react";
 import { Button } from "react-aria-components";
-import { connection, useConnection } from "../shared/connection.ts";
+import { connection, ownServer, useConnection } from "../shared/connection.ts";
 import { TextEntry } from "../shared/entries.tsx";
 import { useUrlState } from "../shared/url-state.ts";
 
 /** The page's own server is the one to measure, unless the address names another. */
 export function ServerBar() {
   const [given, setUrl] = useUrlState("server", "");
-  const [own, setOwn] = useState("");
+  const [own, setOwn] = useState<string | null>(null);
   const [token, setToken] = useState("");
-  const url = given === "" ? own : given;
+  const url = given === "" ? (own ?? "") : given;
   const { state, problem, server, wantsToken, deployed } = useConnection();
   const [address, setAddress] = useState(url);
   const [secret, setSecret] = useState("");
-  useEffect(() => void ownServer().then(setOwn), []);
+  useEffect(() => void ownServer.then(setOwn), []);
   useEffect(() => setAddress(url), [url]);
-  useEffect(() => connection.open(url, token === "" ? null : token), [url, token]);
+  useEffect(() => {
+    if (own !== null) connection.open(url, token === "" ? null : token);
+  }, [url, own, token]);
   const connect = (event: FormEvent): void => {
     event.preventDefault();
     const text = address.trim();
@@ -41,21 +43,8 @@ export function ServerBar() {
   );
 }
 
-/** The page's own address where a gateway or `tandem web` serves it; "" for plain static files. */
-async function ownServer(): Promise<string> {
-  if (!location.protocol.startsWith("http")) return "";
-  try {
-    const base = new URL(".", location.href).href.replace(/\/$/, "");
-    const answer = await fetch(`${base}/app.json`);
-    const { kind, server } = (await answer.json()) as { kind: string; server: string | null };
-    return kind === "gateway" || server !== null ? base : "";
-  } catch {
-    return "";
-  }
-}
-
 function stateText(state: string, name = "the server"): string {
   if (state === "connected") return `Connected to ${name}`;
   if (state === "lost") return `Lost ${name}; trying again`;
-  return state === "connecting" ? "Connecting …" : "Give a server's address";
+  return state === "idle" ? "Give a server's address" : "Connecting …";
 }

@@ -1,6 +1,6 @@
 /**
- * The code of each tab, which loads when the tab opens, or the pointer comes near it. The page imports this
- * file first: the tab that its address asks for loads while the page's own code runs.
+ * The code of each tab, which loads when the tab opens, or the pointer comes near it. The tab that the
+ * page's address asks for loads beside the page's own code.
  */
 import { simulatorThread } from "../what-if/thread.ts";
 

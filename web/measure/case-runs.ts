@@ -49,7 +49,7 @@ export async function runCases(cases: readonly TestCase[], runs: CaseRuns): Prom
     });
   } finally {
     onStep("Giving the deployment its replicas back …");
-    await setReplicas(client, before, new AbortController().signal);
+    await setReplicas(client, before);
     onStep("");
   }
   signal.throwIfAborted();
@@ -86,11 +86,11 @@ async function countsOf(client: Client): Promise<Counts> {
 export async function setReplicas(
   client: Client,
   counts: Counts,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<void> {
   for (const [task, count] of Object.entries(counts)) {
     for (;;) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       const { replicas } = await client.json<{ replicas: { name: string; task: string }[] }>(
         "/v1/replicas",
       );

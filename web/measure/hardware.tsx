@@ -1,8 +1,13 @@
 /** Hardware in use: each task's replicas; added, removed and changed while requests go on. */
 import { useCallback, useEffect, useState } from "react";
 import { Button, Dialog, DialogTrigger, Heading, Popover } from "react-aria-components";
-import type { GatewayStatus, ReplicaStatus } from "../../library/browser.ts";
-import type { ControlledReplica, Deployed, ReplicaBatching } from "../shared/api.ts";
+import type {
+  ControlledReplica,
+  GatewayStatus,
+  ReplicaBatching,
+  ReplicaStatus,
+} from "../../library/browser.ts";
+import type { Deployed } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import { type Client, messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
@@ -93,7 +98,7 @@ function TaskReplicas(props: TaskReplicasProps) {
       <div className="scroll">
         <table>
           <Head
-            columns={["Replica", "Node", "State", "Busy", "Batch"]}
+            columns={["Replica", ...(nodes.length > 1 ? ["Node"] : []), "State", "Busy", "Batch"]}
             numeric={["Busy"]}
             hidden="Remove"
           />
@@ -104,6 +109,7 @@ function TaskReplicas(props: TaskReplicasProps) {
                 live={one}
                 own={replicas?.find(({ name }) => name === one.name)}
                 isLast={live.length < 2}
+                hasNodes={nodes.length > 1}
                 {...{ client, busy, change }}
               />
             ))}
@@ -144,15 +150,17 @@ interface ReplicaRowProps extends Pick<TaskReplicasProps, "client" | "busy" | "c
   readonly own: ControlledReplica | undefined;
   /** A task keeps one replica. */
   readonly isLast: boolean;
+  /** More than one node, so that it matters. */
+  readonly hasNodes: boolean;
 }
 
-function ReplicaRow({ live, own, isLast, client, busy, change }: ReplicaRowProps) {
+function ReplicaRow({ live, own, isLast, hasNodes, client, busy, change }: ReplicaRowProps) {
   const { name, node, state, utilizationRatio, losses } = live;
   const path = `/v1/replicas/${encodeURIComponent(name)}`;
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td>{node}</td>
+      {hasNodes && <td>{node}</td>}
       <td className={state === "up" ? "good" : "bad"}>
         {state}
         {losses > 0 && <span className="muted"> (lost {losses} ×)</span>}

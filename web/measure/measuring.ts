@@ -1,5 +1,5 @@
 /** One measurement: requests sent by the server or its proxy, answers read as they come from one stream. */
-import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
+import type { AnsweredRequest, GatewayStatus, MeasurementLine } from "../../library/browser.ts";
 import type { SchedulerDocument } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
 import { Store } from "../shared/store.ts";
@@ -131,6 +131,19 @@ export async function inOpenQueue<Result>(
   try {
     return await work();
   } finally {
+    await untilIdle(client);
     await start(true).catch(() => undefined);
+  }
+}
+
+const LONGEST_WAIT_MS = 60_000;
+
+/** Requests that were given up still run to their end at the server, and a run starts without any. */
+async function untilIdle(client: Client): Promise<void> {
+  const untilMs = performance.now() + LONGEST_WAIT_MS;
+  while (performance.now() < untilMs) {
+    const { pipelines } = await client.json<GatewayStatus>("/status");
+    if (pipelines.every(({ inFlight }) => inFlight === 0)) return;
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }

@@ -1,12 +1,13 @@
 /** The deployment's scheduler: any that the server lists, with its parameters. */
 import { useEffect, useState } from "react";
-import { Button, Disclosure, DisclosurePanel, Heading, Switch } from "react-aria-components";
-import type { Catalogue, JsonSchema, JsonSchemas, PolicyEntry } from "../../library/browser.ts";
+import { Button, Disclosure, DisclosurePanel, Heading } from "react-aria-components";
+import type { Catalogue, PolicyEntry } from "../../library/browser.ts";
+import { policyParameters } from "../../library/scheduler-parameters.ts";
 import type { SchedulerDocument } from "../shared/api.ts";
 import { Choice } from "../shared/choice.tsx";
 import { messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
-import { NumberEntry, TextEntry } from "../shared/entries.tsx";
+import { ParameterEntry } from "../shared/parameter-entry.tsx";
 import {
   chosenPolicies,
   type Draft,
@@ -111,79 +112,26 @@ interface PolicyProps extends DraftProps {
 }
 
 function PolicyParameters({ policy, draft, setDraft, catalogue }: PolicyProps) {
-  const { decision, name, parameters } = policy;
-  const entries = Object.entries((parameters.properties ?? {}) as JsonSchemas);
-  if (entries.length === 0) return null;
   const given = parametersOf(draft, catalogue, policy);
+  const parameters = policyParameters(policy, given);
+  if (parameters.length === 0) return null;
   return (
     <fieldset className="parameters">
       <legend>
-        {decision}: {name}
+        {policy.decision}: {policy.name}
       </legend>
-      {entries.map(([parameter, schema]) => (
+      {parameters.map((parameter) => (
         <ParameterEntry
-          key={parameter}
-          {...{ parameter, schema }}
-          value={given[parameter] ?? schema.default}
+          key={parameter.name}
+          parameter={parameter}
+          value={parameter.value}
           onChange={(value) =>
-            setDraft(withParameters(draft, policy, { ...given, [parameter]: value }))
+            setDraft(withParameters(draft, policy, { ...given, [parameter.name]: value }))
           }
         />
       ))}
     </fieldset>
   );
-}
-
-interface ParameterEntryProps {
-  readonly parameter: string;
-  readonly schema: JsonSchema;
-  readonly value: unknown;
-  readonly onChange: (value: unknown) => void;
-}
-
-function ParameterEntry({ parameter, schema, value, onChange }: ParameterEntryProps) {
-  const { type, description = "", enum: values, minimum = 0, maximum } = schema;
-  if (values !== undefined) {
-    const options = values.map(String).map((id) => ({ id, name: id }));
-    return <Choice label={parameter} value={String(value)} options={options} onChange={onChange} />;
-  }
-  if (type === "boolean") {
-    return (
-      <Switch className="switch" isSelected={value === true} onChange={onChange}>
-        <span className="track" aria-hidden="true" />
-        {parameter}: {description}
-      </Switch>
-    );
-  }
-  if (type === "number" || type === "integer") {
-    return (
-      <NumberEntry
-        label={parameter}
-        about={description}
-        value={typeof value === "number" ? value : minimum}
-        onChange={onChange}
-        least={minimum}
-        most={maximum}
-        {...(type === "integer" ? { step: 1 } : {})}
-      />
-    );
-  }
-  return (
-    <TextEntry
-      label={`${parameter}: ${description} (JSON)`}
-      value={typeof value === "string" ? value : JSON.stringify(value ?? null)}
-      onChange={(text) => onChange(parsed(text))}
-    />
-  );
-}
-
-/** While it is being typed it may be no JSON yet. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 function Composition({ draft, setDraft, catalogue }: DraftProps) {

@@ -12,6 +12,7 @@ import {
   Position,
 } from "@xyflow/react";
 import { percent } from "../shared/format.ts";
+import { seriesColour } from "../shared/parts.tsx";
 import type { TaskEdge, TaskPlace } from "./graph.ts";
 import type { Move, TaskFrame } from "./played-frame.ts";
 
@@ -137,7 +138,8 @@ function servedText(name: string, requests: readonly number[]): string {
 }
 
 function Dot({ request }: { readonly request: number }) {
-  return <span className={`dot series-${(request % 6) + 1}`} title={`request ${request + 1}`} />;
+  const style = { background: `var(${seriesColour(request)})` };
+  return <span className="dot" style={style} title={`request ${request + 1}`} />;
 }
 
 export function Share({ data, markerEnd, ...ends }: EdgeProps<ShareEdge>) {
@@ -155,7 +157,7 @@ export function Share({ data, markerEnd, ...ends }: EdgeProps<ShareEdge>) {
           r={6}
           className="moving"
           style={{
-            fill: `var(--series-${(request % 6) + 1})`,
+            fill: `var(${seriesColour(request)})`,
             offsetPath: `path("${path}")`,
             offsetDistance: `${progress * 100}%`,
           }}

@@ -20,18 +20,6 @@ export interface ModelMetadata {
   readonly inputs: readonly TensorMetadata[];
 }
 
-export interface ReplicaBatching {
-  readonly maxBatch: number;
-  readonly waitMs: number;
-}
-
-/** `GET /v1/replicas`; its state is in the status. */
-export interface ControlledReplica {
-  readonly name: string;
-  readonly task: string;
-  readonly batch: ReplicaBatching | null;
-}
-
 /** `GET /v1/scenario`. */
 export interface Deployed extends Pick<KeptScenario, "document" | "profiles" | "overheadProfile"> {
   /** How many replicas each task can have. */

@@ -6,9 +6,11 @@ import type { GatewayStatus } from "../../library/browser.ts";
 import type { Deployed, ServerMetadata } from "./api.ts";
 import { Client, messageOf, ServerError } from "./client.ts";
 import { Store, useStore } from "./store.ts";
+import { readUrlState } from "./url-state.ts";
 
 export interface Snapshot {
-  readonly state: "idle" | "connecting" | "connected" | "lost";
+  /** `looking`: whether the page's own server is one to measure. */
+  readonly state: "looking" | "idle" | "connecting" | "connected" | "lost";
   /** Why it is not connected, or what the server refuses. */
   readonly problem: string | null;
   readonly client: Client;
@@ -40,9 +42,9 @@ const SLOW_POLL_MS = 4000;
 const KEPT = 300;
 
 class Connection {
-  readonly store = new Store<Snapshot>(blank(new Client("", null)));
+  readonly store = new Store<Snapshot>({ ...blank(new Client("", null)), state: "looking" });
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #url = "";
+  #url: string | null = null;
   #token: string | null = null;
   /** Answers for an earlier server or token are ignored. */
   #round = 0;
@@ -107,8 +109,22 @@ class Connection {
   }
 }
 
-/** The one connection of the page, for all its parts. */
+/** The page's own address where a gateway or `tandem web` serves it; "" for plain static files. */
+export const ownServer: Promise<string> = (async () => {
+  if (!location.protocol.startsWith("http")) return "";
+  try {
+    const base = new URL(".", location.href).href.replace(/\/$/, "");
+    const answer = await fetch(`${base}/app.json`);
+    const { kind, server } = (await answer.json()) as { kind: string; server: string | null };
+    return kind === "gateway" || server !== null ? base : "";
+  } catch {
+    return "";
+  }
+})();
+
+/** The one connection of the page, for all its parts. It opens before the page is drawn. */
 export const connection = new Connection();
+void ownServer.then((own) => connection.open(readUrlState("server") ?? own, null));
 
 export function useConnection(): Snapshot {
   return useStore(connection.store);

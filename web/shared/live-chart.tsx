@@ -1,6 +1,7 @@
 /** A chart on a canvas that follows its data: lines over time, or points. */
 import { useMemo, useRef } from "react";
 import type uPlot from "uplot";
+import { seriesColour } from "./parts.tsx";
 import { axisOf, type ColorOf, drawGoal, usePlot } from "./use-plot.ts";
 
 export interface Series {
@@ -23,8 +24,6 @@ export interface LiveChartProps {
   readonly goal?: number | undefined;
 }
 
-/** Okabe and Ito, as in the reports; the first is lighter on dark paper. */
-const SERIES_COLOURS = 6;
 const HEIGHT = 190;
 
 export function LiveChart(props: LiveChartProps) {
@@ -50,7 +49,7 @@ export function LiveChart(props: LiveChartProps) {
         <span className="legend" aria-hidden="true">
           {series.map(({ name }, i) => (
             <span key={name} className="key">
-              <span className={`swatch series-${(i % SERIES_COLOURS) + 1}`} />
+              <span className="swatch" style={{ background: `var(${seriesColour(i)})` }} />
               {name}
             </span>
           ))}
@@ -91,7 +90,7 @@ function optionsOf(
     series: [
       {},
       ...series.map(({ name: label }, i): uPlot.Series => {
-        const stroke = color(`--series-${(i % SERIES_COLOURS) + 1}`);
+        const stroke = color(seriesColour(i));
         return isPoints
           ? { label, stroke, paths: () => null, points: { show: true, size: 6, fill: stroke } }
           : { label, stroke, width: 2, points: { show: false } };

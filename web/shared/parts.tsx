@@ -37,3 +37,8 @@ export function Head({ columns, numeric = [], hidden }: HeadProps) {
     </thead>
   );
 }
+
+/** The name of the i-th of six colours that are told apart: Okabe and Ito's, as in the reports. */
+export function seriesColour(i: number): string {
+  return `--series-${(i % 6) + 1}`;
+}

@@ -44,7 +44,7 @@ export function axisOf(color: ColorOf): uPlot.Axis {
   return { stroke: color("--muted"), grid: lines, ticks: lines, font, labelFont: font };
 }
 
-/** A dashed horizontal line; its name stands at its right end, where it has one. */
+/** A dashed horizontal line; its name stands at its left end, where latencies are low. */
 export function drawGoal(plot: uPlot, value: number, color: string, name = ""): void {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
@@ -59,10 +59,9 @@ export function drawGoal(plot: uPlot, value: number, color: string, name = ""): 
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.font = `${12 * ratio}px sans-serif`;
-  ctx.textAlign = "right";
   const isHigh = y - bbox.top < 20 * ratio;
   ctx.textBaseline = isHigh ? "top" : "bottom";
-  ctx.fillText(name, bbox.left + bbox.width - 6 * ratio, y + (isHigh ? 4 : -4) * ratio);
+  ctx.fillText(name, bbox.left + 6 * ratio, y + (isHigh ? 4 : -4) * ratio);
   ctx.restore();
 }
 

@@ -47,7 +47,9 @@ test.skipIf(!hasChromium)(
       .first()
       .waitFor(PATIENCE);
     for (let i = 0; i < 40; i++) await infer(http, i % 2 === 0 ? "vehicles" : "people");
-    await page.getByText(/measured on the cluster: \d+ points/).waitFor(PATIENCE);
+    await page
+      .getByText(/measured on the cluster as it runs now \(.*detect 2 .*\): \d+ points/)
+      .waitFor(PATIENCE);
     const { all, pipelines } = (await json(`${http}/status`)) as GatewayStatus;
     const sum = pipelines.reduce((total, { completedPerS }) => total + completedPerS, 0);
     expect(all.completedPerS).toBeCloseTo(sum);
@@ -62,9 +64,13 @@ test.skipIf(!hasChromium)(
     const { replicas } = (await json(`${http}/v1/replicas`)) as { replicas: { task: string }[] };
     expect(replicas.filter(({ task }) => task === "detect")).toHaveLength(3);
 
+    await page.getByLabel("policy").selectOption("random");
     await page.getByRole("slider", { name: "detect" }).press("End");
     await page.getByRole("button", { name: "Send to cluster" }).click();
-    await page.getByText(/^Not sent: /).waitFor(PATIENCE);
+    await page.getByText(/^Not sent: the cluster has room for 4 of detect, not /).waitFor(PATIENCE);
+    expect(await json(`${http}/v1/scheduler`), "nothing was changed").toMatchObject({
+      scheduler: "round-robin",
+    });
     expect(problems.filter((text) => !/status of 4\d\d/.test(text))).toEqual([]);
     await page.close();
   },

@@ -1,6 +1,7 @@
 /** The controls of a configuration: each shows the value in force, and changes one choice. */
-import type { SchedulerForm, SchedulerParameter } from "../../library/browser.ts";
+import type { SchedulerForm } from "../../library/browser.ts";
 import { NumberEntry, SelectEntry } from "../shared/entries.tsx";
+import { ParameterEntry } from "../shared/parameter-entry.tsx";
 import { Scale, tidy } from "../shared/scale.tsx";
 import type { Batch, Choices } from "./choices.ts";
 import type { Description } from "./messages.ts";
@@ -176,7 +177,7 @@ function Parameters({ parameters, choices, set }: ParametersProps) {
       set({ parameters: { ...choices.parameters, [decision]: given } });
     };
     return (
-      <Parameter
+      <ParameterEntry
         key={`${decision}.${name}`}
         parameter={parameter}
         value={own?.[name] ?? parameter.value}
@@ -190,39 +191,6 @@ function Parameters({ parameters, choices, set }: ParametersProps) {
 function valuesOf(parameters: SchedulerForm["parameters"], decision: string): object {
   const own = parameters.filter((one) => one.decision === decision && one.value !== undefined);
   return Object.fromEntries(own.map(({ name, value }) => [name, value]));
-}
-
-interface ParameterProps {
-  readonly parameter: SchedulerParameter;
-  readonly value: unknown;
-  readonly onChange: (value: unknown) => void;
-}
-
-function Parameter({ parameter, value, onChange }: ParameterProps) {
-  const { name, unit, kind, minimum, maximum, values = [], description } = parameter;
-  if (kind === "number" || kind === "whole number") {
-    return (
-      <NumberEntry
-        label={unit === "" ? name : `${name} (${unit})`}
-        about={description}
-        value={typeof value === "number" ? value : Number.NaN}
-        least={minimum}
-        most={maximum}
-        {...(kind === "whole number" ? { step: 1 } : {})}
-        onChange={onChange}
-      />
-    );
-  }
-  const options = kind === "switch" ? ["true", "false"] : values;
-  return (
-    <SelectEntry
-      label={name}
-      value={String(value ?? "")}
-      options={options.map((option) => [option, option])}
-      onChange={(text) => onChange(kind === "switch" ? text === "true" : text)}
-      about={description}
-    />
-  );
 }
 
 /** A twentieth of a value, as 1, 2 or 5 times a power of ten. */

@@ -93,7 +93,8 @@ export class CurveStore {
         this.#send();
         break;
       case "schedulers":
-        this.state.setSoon({ schedulers: message.schedulers });
+        // The controls take long to make: the frame with the first curve comes before.
+        requestAnimationFrame(() => this.state.setSoon({ schedulers: message.schedulers }));
         break;
       case "refused":
         this.state.setSoon({ refusal: message.failure });

@@ -11,14 +11,8 @@ import type { Batch, Choices, Effort, LoadAxis } from "./choices.ts";
 /** The scenario as its controls need it. */
 export interface Description {
   readonly name: string;
-  readonly about: string;
-  readonly digest: string;
   readonly seed: number;
   readonly axis: LoadAxis;
-  /** Whether the axis has more than one point. */
-  readonly isScalable: boolean;
-  /** Requests per second at which the busiest station never rests; null: not known beforehand. */
-  readonly capacityPerS: number | null;
   readonly replicas: Readonly<Record<string, number>>;
   readonly machines: readonly Machine[];
   readonly goals: readonly Goal[];

@@ -46,7 +46,12 @@ export function Readings({ readings, load, loadText }: ReadingsProps) {
   const results = readings.map(({ curve }) => curve?.points.get(load));
   const columns = usedColumns(results);
   return (
-    <Table caption={`At ${loadText}, with 95% intervals`} first="Configuration" columns={columns}>
+    <Table
+      caption={`At ${loadText}, with 95% intervals`}
+      first="Configuration"
+      columns={columns}
+      {...(readings.length > 1 ? { hidden: "Take or remove" } : {})}
+    >
       {readings.map(({ id, name, color, onTake, onRemove }, i) => (
         <tr key={id}>
           <th scope="row">
@@ -54,14 +59,18 @@ export function Readings({ readings, load, loadText }: ReadingsProps) {
             {name}
           </th>
           <Cells columns={columns} result={results[i]} />
-          {onTake === undefined || onRemove === undefined ? null : (
+          {readings.length > 1 && (
             <td className="wi-row-actions">
-              <Button aria-label={`Take ${name}`} onPress={onTake}>
-                Take
-              </Button>
-              <Button aria-label={`Remove ${name}`} onPress={onRemove}>
-                Remove
-              </Button>
+              {onTake !== undefined && (
+                <Button aria-label={`Take ${name}`} onPress={onTake}>
+                  Take
+                </Button>
+              )}
+              {onRemove !== undefined && (
+                <Button aria-label={`Remove ${name}`} onPress={onRemove}>
+                  Remove
+                </Button>
+              )}
             </td>
           )}
         </tr>
@@ -114,16 +123,18 @@ interface TableProps {
   readonly caption: string;
   readonly first: string;
   readonly columns: readonly Column[];
+  /** As of `Head`. */
+  readonly hidden?: string;
   readonly children: ReactNode;
 }
 
-function Table({ caption, first, columns, children }: TableProps) {
+function Table({ caption, first, columns, children, ...of }: TableProps) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls takes the keyboard
     <section className="wi-scroll" aria-label={caption} tabIndex={0}>
       <table>
         <caption>{caption}</caption>
-        <Head columns={[first, ...columns.map(({ title }) => title), "runs"]} />
+        <Head columns={[first, ...columns.map(({ title }) => title), "runs"]} {...of} />
         <tbody>{children}</tbody>
       </table>
     </section>

@@ -1,18 +1,12 @@
 /** Latency and goal attainment over load: the present configuration in full, pins by one figure. */
 import { figures, milliseconds, precisePercent } from "../shared/format.ts";
 import type { Choices } from "./choices.ts";
+import type { Measured, MeasuredPoint } from "./cluster.ts";
 import { type ChartPoint, type ChartSeries, CurveChart } from "./curve-chart.tsx";
 import type { CurveState } from "./curve-store.ts";
 import type { Description } from "./messages.ts";
 import { estimateOf, type Reading } from "./readings.tsx";
 import { QUANTILES, type Quantile } from "./shared-state.ts";
-
-/** Metrics of a real run at one load, in the units of the axis. */
-export interface MeasuredPoint {
-  readonly load: number;
-  /** By metric, as results name them: `latencyP99Ms`, `sloAttainmentRatio`. */
-  readonly metrics: Readonly<Record<string, number | null>>;
-}
 
 export interface ResultChartsProps {
   readonly description: Description;
@@ -22,7 +16,7 @@ export interface ResultChartsProps {
   readonly loads: readonly number[];
   readonly load: number;
   readonly quantile: Quantile;
-  readonly measured: readonly MeasuredPoint[];
+  readonly measured: Measured | undefined;
   readonly onPick: (load: number) => void;
 }
 
@@ -42,7 +36,7 @@ export function ResultCharts(props: ResultChartsProps) {
   ];
   const { goals, axis } = description;
   // A cluster tells its rate of answers, not its clients.
-  const measured = axis.kind === "rate" ? props.measured : [];
+  const measured = (axis.kind === "rate" ? props.measured?.points : undefined) ?? [];
   const second = goals.length > 0 ? "sloAttainmentRatio" : "utilizationRatio";
   const shares = readings.map((reading) => seriesOf(reading, loads, second, reading.name));
   const [goal] = goals;
@@ -82,7 +76,8 @@ export function ResultCharts(props: ResultChartsProps) {
       </div>
       {measured.length === 0 ? null : (
         <p className="wi-note">
-          ○ measured on the cluster: {measured.length} points, each over its last seconds
+          ○ measured on the cluster as it runs now ({props.measured?.configuration}):{" "}
+          {measured.length} points, each over its last seconds
         </p>
       )}
     </>
@@ -102,7 +97,8 @@ function seriesOf(
     name,
     color,
     ...(dash === undefined ? {} : { dash }),
-    isThin: dash !== undefined,
+    // A pin that equals the present one leaves its edges to see.
+    isThin: dash !== undefined || id !== "now",
     means: estimates.map((one) => one?.mean ?? null),
     halfWidths: estimates.map((one) => one?.halfWidth95 ?? null),
   };

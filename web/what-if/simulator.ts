@@ -124,7 +124,7 @@ export class Simulator {
       const { workload } = whole.document;
       const base = readScenario(text, { file, files, overrides: { workload } });
       this.#opened = { source: { file, files, text }, base, axis: loadAxisOf(base.document) };
-      this.#post({ kind: "opened", description: describe(base, whole.digest) });
+      this.#post({ kind: "opened", description: describe(base) });
       const { seed } = base.document.run;
       if (first !== undefined) this.#draw(first.curves, { seed, ...first.effort });
     } catch (error) {
@@ -277,9 +277,8 @@ function textFor({ text }: ScenarioSource, { document }: LoadedScenario, choices
   return moves ? scenarioText(text, { "cluster.placement": undefined }) : text;
 }
 
-function describe(base: LoadedScenario, digest: string): Description {
-  const { document } = base;
-  const { name, description = "", pipelines, cluster, scheduler, run } = document;
+function describe({ document }: LoadedScenario): Description {
+  const { name, pipelines, cluster, scheduler, run } = document;
   const batching = typeof scheduler === "string" ? undefined : scheduler.batching;
   const { maxBatch, waitMs } = (typeof batching === "object" ? batching : {}) as {
     readonly maxBatch?: number;
@@ -287,12 +286,8 @@ function describe(base: LoadedScenario, digest: string): Description {
   };
   return {
     name,
-    about: description,
-    digest,
     seed: run.seed,
     axis: loadAxisOf(document),
-    isScalable: isScalable(document),
-    capacityPerS: capacityOf(base)?.perS ?? null,
     replicas: cluster.replicas,
     machines: cluster.nodes ?? [],
     goals: Object.entries(pipelines).flatMap(([pipeline, { slo }]) =>

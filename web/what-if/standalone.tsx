@@ -5,17 +5,17 @@
 import { createRoot } from "react-dom/client";
 import type { KeptScenario } from "../../library/browser.ts";
 import { readUrlState, writeUrlState } from "../shared/url-state.ts";
-import { WhatIf } from "./what-if.tsx";
+import { openCurves, WhatIf } from "./what-if.tsx";
 
 const KEY = "what-if";
 
 /** Shows it in an element of the page. */
 export function mountWhatIf(place: Element, source: KeptScenario, thread: Worker): void {
+  const initialState = readUrlState(KEY) ?? "";
   createRoot(place).render(
     <WhatIf
-      thread={thread}
-      source={source}
-      initialState={readUrlState(KEY) ?? ""}
+      store={openCurves(thread, source, initialState)}
+      initialState={initialState}
       onState={(state) => writeUrlState(KEY, state === "" ? null : state)}
     />,
   );

@@ -1,33 +1,58 @@
 /** The app's tab: a scenario to start from, and the simulator on it. */
-import { useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { Button, FileTrigger } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
-import { connection, useConnection } from "../shared/connection.ts";
+import { connection, type Snapshot, useConnection } from "../shared/connection.ts";
 import { SelectEntry } from "../shared/entries.tsx";
-import { useUrlState } from "../shared/url-state.ts";
+import { readUrlState, useUrlState } from "../shared/url-state.ts";
 import { type ClusterChange, measuredOf, sendToCluster } from "./cluster.ts";
+import type { CurveStore } from "./curve-store.ts";
 import { OF_CLUSTER, scenarioNames, scenarioOf } from "./examples.ts";
 import { simulatorThread } from "./thread.ts";
-import { WhatIf } from "./what-if.tsx";
+import { openCurves, WhatIf, type WhatIfProps } from "./what-if.tsx";
 
 const OWN_FILE = "your file";
 
+/** Null: not before it is known whether the page has a cluster, whose scenario it is then. */
+function nameOf(given: string | null, names: readonly string[], of: Snapshot): string | null {
+  if (given !== null && names.includes(given)) return given;
+  const { state, problem } = of;
+  return state === "looking" || (state === "connecting" && problem === null) ? null : names[0];
+}
+
+/** The curves of the page's address, which start before the page is drawn. */
+let early: { readonly source: object; readonly store: CurveStore } | null = null;
+const unsubscribe = connection.store.subscribe(startEarly);
+startEarly();
+
+function startEarly(): void {
+  const now = connection.store.snapshot();
+  const name = nameOf(readUrlState("scenario"), scenarioNames(now.deployed), now);
+  if (name === null) return;
+  unsubscribe();
+  const source = scenarioOf(name, now.deployed);
+  if (source === null || readUrlState("tab") !== "what-if") return;
+  early = { source, store: openCurves(simulatorThread(), source, readUrlState("what-if") ?? "") };
+}
+
 export function WhatIfTab() {
-  const { deployed, client, samples } = useConnection();
+  const connected = useConnection();
+  const { deployed, client, samples } = connected;
   const measured = useMemo(() => measuredOf(samples), [samples]);
   const [own, setOwn] = useState<ScenarioSource | null>(null);
   const names = [...scenarioNames(deployed), ...(own === null ? [] : [OWN_FILE])];
-  const [given, setName] = useUrlState("scenario", names[0]);
+  const [given, setName] = useUrlState("scenario", "");
   const [state, setState] = useUrlState("what-if", "");
-  const name = names.includes(given) ? given : names[0];
+  const name = nameOf(given, names, connected);
+  if (name === null) return <p role="status">Connecting …</p>;
   const source = name === OWN_FILE ? own : scenarioOf(name, deployed);
   const choose = (next: string): void => {
     setState("");
     setName(next);
   };
-  const isConnected = name === OF_CLUSTER;
+  const room = name === OF_CLUSTER ? deployed?.room : undefined;
   const send = async (change: ClusterChange): Promise<void> => {
-    await sendToCluster(client, change);
+    await sendToCluster(client, room ?? {}, change);
     connection.refresh();
   };
   return (
@@ -42,17 +67,30 @@ export function WhatIfTab() {
         }}
       />
       {source === null ? null : (
-        <WhatIf
+        <Opened
           key={keyOfSource(name, source)}
-          thread={simulatorThread()}
           source={source}
           initialState={state}
           onState={setState}
-          {...(isConnected ? { measured, onSendToCluster: send } : {})}
+          {...(room !== undefined ? { measured, onSendToCluster: send } : {})}
         />
       )}
     </>
   );
+}
+
+interface OpenedProps extends Omit<WhatIfProps, "store"> {
+  readonly source: ScenarioSource | KeptScenario;
+}
+
+function Opened({ source, ...rest }: OpenedProps) {
+  const [store] = useState(() => {
+    const started = early?.source === source ? early.store : null;
+    if (started !== null) early = null;
+    return started ?? openCurves(simulatorThread(), source, rest.initialState);
+  });
+  useEffect(() => () => store.close(), [store]);
+  return <WhatIf store={store} {...rest} />;
 }
 
 interface ScenarioBarProps {

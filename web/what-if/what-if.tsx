@@ -2,17 +2,18 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Button, Disclosure, DisclosurePanel } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import { messageOf } from "../shared/client.ts";
 import { SelectEntry } from "../shared/entries.tsx";
 import { Scale } from "../shared/scale.tsx";
 import { useStore } from "../shared/store.ts";
 import { type Choices, type Effort, loadText } from "./choices.ts";
-import type { ClusterChange } from "./cluster.ts";
+import type { ClusterChange, Measured } from "./cluster.ts";
 import { Controls } from "./controls.tsx";
 import { type CurveState, CurveStore, type Snapshot } from "./curve-store.ts";
 import { differenceText } from "./difference-text.ts";
 import type { CurveRequest, Description, Failure } from "./messages.ts";
 import { PointsTable, type Reading, Readings } from "./readings.tsx";
-import { type MeasuredPoint, ResultCharts } from "./result-charts.tsx";
+import { ResultCharts } from "./result-charts.tsx";
 import {
   FEW_REQUESTS,
   FIRST_STATE,
@@ -27,14 +28,12 @@ import { verdictOf } from "./verdict.ts";
 import "./what-if.css";
 
 export interface WhatIfProps {
-  /** The simulator's (`simulation-worker.ts`). */
-  readonly thread: Worker;
-  readonly source: ScenarioSource | KeptScenario;
+  /** From `openCurves`, with the same state. */
+  readonly store: CurveStore;
   /** A state as `onState` gives it. */
-  readonly initialState?: string;
-  readonly onState?: (state: string) => void;
-  /** Measured on a cluster that runs the present configuration. */
-  readonly measured?: readonly MeasuredPoint[];
+  readonly initialState: string;
+  readonly onState: (state: string) => void;
+  readonly measured?: Measured;
   /** Without it, no cluster is connected. Rejects with the reason for the user. */
   readonly onSendToCluster?: (change: ClusterChange) => Promise<void>;
 }
@@ -43,37 +42,32 @@ export interface WhatIfProps {
 const REPLICATIONS = 10;
 const COLORS = ["--wi-pin-1", "--wi-pin-2", "--wi-pin-3", "--wi-pin-4"];
 
+/** Starts the curves of a state as `onState` gives it. `thread` runs `simulation-worker.ts`. */
+export function openCurves(
+  thread: Worker,
+  source: ScenarioSource | KeptScenario,
+  state: string,
+): CurveStore {
+  const { choices, pins, requests } = stateOf(state);
+  const effort = { requests, replications: REPLICATIONS };
+  return new CurveStore(thread, source, { curves: curvesOf([choices, ...pins]), effort });
+}
+
 export function WhatIf(props: WhatIfProps) {
-  const { source, thread } = props;
-  const [store, setStore] = useState<CurveStore | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the state that it starts from is the first one
-  useEffect(() => {
-    const { choices, pins, requests } = stateOf(props.initialState ?? "");
-    const effort = { requests, replications: REPLICATIONS };
-    const first = { curves: curvesOf([choices, ...pins]), effort };
-    const made = new CurveStore(thread, source, first);
-    setStore(made);
-    return () => made.close();
-  }, [source, thread]);
+  const snapshot = useStore(props.store.state);
+  const { description, refusal } = snapshot;
+  if (refusal === null && description === null) return <p role="status">Reading the scenario …</p>;
   return (
-    <div className="what-if">{store === null ? null : <Opening {...props} store={store} />}</div>
+    <div className="what-if">
+      {refusal !== null && <Refusal failure={refusal} />}
+      {refusal === null && description !== null && (
+        <Bench {...props} {...{ snapshot, description }} />
+      )}
+    </div>
   );
 }
 
-interface OpeningProps extends WhatIfProps {
-  readonly store: CurveStore;
-}
-
-function Opening(props: OpeningProps) {
-  const { store } = props;
-  const snapshot = useStore(store.state);
-  const { description, refusal } = snapshot;
-  if (refusal !== null) return <Refusal failure={refusal} />;
-  if (description === null) return <p role="status">Reading the scenario …</p>;
-  return <Bench {...props} snapshot={snapshot} description={description} />;
-}
-
-interface BenchProps extends OpeningProps {
+interface BenchProps extends WhatIfProps {
   readonly snapshot: Snapshot;
   readonly description: Description;
 }
@@ -81,7 +75,7 @@ interface BenchProps extends OpeningProps {
 function Bench(props: BenchProps) {
   const { store, description, onState } = props;
   const { schedulers } = props.snapshot;
-  const [state, setState] = useState<WhatIfState>(() => stateOf(props.initialState ?? ""));
+  const [state, setState] = useState<WhatIfState>(() => stateOf(props.initialState));
   const { choices, pins, requests } = state;
   const effort: Effort = useMemo(
     () => ({ seed: description.seed, requests, replications: REPLICATIONS }),
@@ -90,7 +84,7 @@ function Bench(props: BenchProps) {
   useEffect(() => {
     store.draw(curvesOf([choices, ...pins]), effort);
   }, [store, choices, pins, effort]);
-  useEffect(() => onState?.(stateText(state)), [state, onState]);
+  useEffect(() => onState(stateText(state)), [state, onState]);
   const set = (change: Partial<WhatIfState>): void => setState({ ...state, ...change });
   return (
     <div className="wi-bench">
@@ -118,7 +112,7 @@ interface ResultsProps extends BenchProps, StateProps {
 }
 
 function Results(props: ResultsProps) {
-  const { snapshot, description, measured = [], state, set } = props;
+  const { snapshot, description, measured, state, set } = props;
   const { loads, curves } = snapshot;
   const { choices, pins } = state;
   const present = usePresent(snapshot, keyOf(choices));
@@ -143,7 +137,7 @@ function Results(props: ResultsProps) {
       {failure === null ? null : <Refusal failure={failure} />}
       <p className="wi-verdict">{verdict}</p>
       {/* Read out once it is precise: figures change with each run. */}
-      <p className="wi-hidden" role="status">
+      <p className="hidden" role="status">
         {present?.isWhole === true ? verdict : ""}
       </p>
       <Scale
@@ -236,7 +230,7 @@ function Precision({ state, set }: StateProps) {
 
 function Actions({ state, set, store, effort, description, ...props }: ResultsProps) {
   const { choices, pins } = state;
-  const { onSendToCluster, onState } = props;
+  const { onSendToCluster } = props;
   const [said, setSaid] = useState("");
   const isPinned = pins.some((pin) => keyOf(pin) === keyOf(choices));
   const download = async (): Promise<void> => {
@@ -251,13 +245,12 @@ function Actions({ state, set, store, effort, description, ...props }: ResultsPr
   const send = async (): Promise<void> => {
     setSaid("Sending …");
     const replicas = { ...description.replicas, ...choices.replicas };
-    const sent = onSendToCluster?.({ replicas, choices });
-    setSaid(
-      await (sent ?? Promise.resolve()).then(
-        () => "The cluster has this configuration now.",
-        (error: unknown) => `Not sent: ${error instanceof Error ? error.message : String(error)}`,
-      ),
-    );
+    try {
+      await onSendToCluster?.({ replicas, choices });
+      setSaid("The cluster has this configuration now.");
+    } catch (error) {
+      setSaid(`Not sent: ${messageOf(error)}`);
+    }
   };
   return (
     <div className="wi-actions">
@@ -274,9 +267,7 @@ function Actions({ state, set, store, effort, description, ...props }: ResultsPr
         Reset
       </Button>
       <Button onPress={download}>Download scenario</Button>
-      {onState === undefined || navigator.clipboard === undefined ? null : (
-        <Button onPress={copy}>Copy link</Button>
-      )}
+      {navigator.clipboard === undefined ? null : <Button onPress={copy}>Copy link</Button>}
       {onSendToCluster === undefined ? null : <Button onPress={send}>Send to cluster</Button>}
       <span role="status">{said}</span>
     </div>
@@ -310,7 +301,12 @@ function Refusal({ failure }: { readonly failure: Failure }) {
       <ul>
         {issues.map((issue) => (
           <li key={`${issue.path} ${issue.message}`}>
-            <code>{issue.path}</code>: {issue.message}
+            {issue.path !== "" && (
+              <>
+                <code>{issue.path}</code>:{" "}
+              </>
+            )}
+            {issue.message}
             {issue.hint === undefined ? null : <> — {issue.hint}</>}
           </li>
         ))}

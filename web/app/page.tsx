@@ -1,10 +1,6 @@
-/** Where the page starts. */
-import "./tabs.ts";
+/** Draws the page. */
 import { createRoot } from "react-dom/client";
-import "../shared/colours.css";
 import { App } from "./app.tsx";
-import "./style.css";
-import "../shared/controls.css";
 import { applyTheme } from "./theme.tsx";
 
 applyTheme();
