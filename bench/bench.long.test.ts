@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
-import { tryToRun } from "./measure/fresh-process.ts";
 import type { PartResult } from "./measure/part.ts";
+import { tryToRun } from "./measure/programs.ts";
 
 const RUN = fileURLToPath(new URL("../dist/bench/run.js", import.meta.url));
 

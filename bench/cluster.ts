@@ -130,24 +130,19 @@ async function measure(
   const worker = caller(workers[0].address);
   const cluster = caller(gateway.grpc);
   const echo = caller(echoAddress);
-  const rate = (
-    send: Send,
-    name: string,
-    atOnce: number,
-    pids: readonly number[],
-    payload = SMALL,
-  ): Promise<Rate> => rateOf(() => send(name, payload), atOnce, seconds, pids);
-  const own = (send: Send, name: string, atOnce: number, payload = SMALL) =>
-    rate(send, name, atOnce, serverPids, payload);
-  const bare = (send: Send, atOnce: number, payload = SMALL) =>
-    rate(send, "echo", atOnce, [echoPid], payload);
+  const own = (send: Send, name: string, atOnce: number, payload = SMALL): Promise<Rate> =>
+    rateOf(() => send(name, payload), atOnce, seconds, serverPids);
+  const bare = (send: Send, atOnce: number, payload = SMALL): Promise<Rate> =>
+    rateOf(() => send("echo", payload), atOnce, seconds, [echoPid]);
+  const warm = (send: () => Promise<void>, atOnce: number): Promise<Rate> =>
+    rateOf(send, atOnce, Math.min(2, seconds), []);
   // Once through all of it, so that each figure is of warm code.
-  const warmed = [cluster, echo].flatMap(({ unary, oneStream }) => [unary, oneStream]);
-  for (const send of warmed) {
-    await rateOf(() => send("two"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
+  for (const { unary, oneStream } of [cluster, echo]) {
+    await warm(() => unary("two"), STREAMED_AT_ONCE);
+    await warm(() => oneStream("two"), STREAMED_AT_ONCE);
   }
-  await rateOf(() => worker.unary(workers[0].replica), UNARY_AT_ONCE, Math.min(2, seconds), []);
-  await rateOf(() => cluster.oneStream("batched"), STREAMED_AT_ONCE, Math.min(2, seconds), []);
+  await warm(() => worker.unary(workers[0].replica), UNARY_AT_ONCE);
+  await warm(() => cluster.oneStream("batched"), STREAMED_AT_ONCE);
   const result = {
     workerAlone: await latencyOf(() => worker.unary(workers[0].replica), seconds),
     throughGateway: await latencyOf(() => cluster.unary("one"), seconds),
@@ -165,13 +160,7 @@ async function measure(
   return result;
 }
 
-interface BenchCaller {
-  readonly unary: Send;
-  readonly oneStream: Send;
-  readonly close: () => void;
-}
-
-function caller(address: string): BenchCaller {
+function caller(address: string) {
   const client = new InferenceClient(address);
   const stream = new InferStream(client, { ended: () => undefined });
   const message = (modelName: string, { tensor, raw }: Payload): ModelInferRequest => ({
@@ -179,20 +168,19 @@ function caller(address: string): BenchCaller {
     inputs: [tensor],
     rawInputContents: [raw],
   });
-  return {
-    unary: async (name, payload = SMALL) => void (await client.inferAsync(message(name, payload))),
-    oneStream: (name, payload = SMALL) => answered(stream, message(name, payload)),
-    close: () => {
-      stream.close();
-      client.close();
-    },
+  const unary: Send = async (name, payload = SMALL) => {
+    await client.inferAsync(message(name, payload));
   };
-}
-
-function answered(stream: InferStream, request: ModelInferRequest): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.send({ ...request, id: "" }, (error) => (error === null ? resolve() : reject(error)));
-  });
+  const oneStream: Send = (name, payload = SMALL) =>
+    new Promise((resolve, reject) => {
+      const request = { ...message(name, payload), id: "" };
+      stream.send(request, (error) => (error === null ? resolve() : reject(error)));
+    });
+  const close = (): void => {
+    stream.close();
+    client.close();
+  };
+  return { unary, oneStream, close };
 }
 
 type ClusterFigures = Awaited<ReturnType<typeof measure>> & { readonly rayServe: RayServe };

@@ -37,45 +37,41 @@ interface Peer {
   /** Closed loop. */
   readonly closed: (url: string, seconds: number) => readonly string[];
   /** At a rate, where it has one. */
-  readonly rated: ((url: string, seconds: number) => readonly string[]) | null;
-  readonly read: (stdout: string) => Found;
+  readonly rated?: (url: string, seconds: number) => readonly string[];
+  /** Where its output has a figure. */
+  readonly figures: Readonly<Partial<Record<keyof Found, RegExp>>>;
 }
 
 const c = String(CLIENTS);
+const EACH_PER_S = String(RATE_PER_S / CLIENTS);
 const PEERS: readonly Peer[] = [
   {
     name: "wrk",
     closed: (url, s) => ["-t1", `-c${c}`, `-d${s}s`, "--latency", url],
-    rated: null,
-    read: (text) => ({
-      perS: Number(found(text, /Requests\/sec:\s+([\d.]+)/)),
-      p50Ms: milliseconds(found(text, /50%\s+(\S+)/)),
-      p90Ms: milliseconds(found(text, /90%\s+(\S+)/)),
-      p99Ms: milliseconds(found(text, /99%\s+(\S+)/)),
-    }),
+    figures: {
+      perS: /Requests\/sec:\s+([\d.]+)/,
+      p50Ms: /50%\s+(\S+)/,
+      p90Ms: /90%\s+(\S+)/,
+      p99Ms: /99%\s+(\S+)/,
+    },
   },
   {
     name: "hey",
     closed: (url, s) => ["-c", c, "-z", `${s}s`, url],
-    rated: (url, s) => ["-c", c, "-q", String(RATE_PER_S / CLIENTS), "-z", `${s}s`, url],
-    read: (text) => ({
-      perS: Number(found(text, /Requests\/sec:\s+([\d.]+)/)),
-      p50Ms: milliseconds(found(text, /50% in ([\d.]+) secs/), "s"),
-      p90Ms: milliseconds(found(text, /90% in ([\d.]+) secs/), "s"),
-      p99Ms: milliseconds(found(text, /99% in ([\d.]+) secs/), "s"),
-    }),
+    rated: (url, s) => ["-c", c, "-q", EACH_PER_S, "-z", `${s}s`, url],
+    figures: {
+      perS: /Requests\/sec:\s+([\d.]+)/,
+      p50Ms: /50% in ([\d.]+ s)ecs/,
+      p90Ms: /90% in ([\d.]+ s)ecs/,
+      p99Ms: /99% in ([\d.]+ s)ecs/,
+    },
   },
   {
     name: "h2load",
     closed: (url, s) => ["--h1", "-c", c, "-t1", "-D", String(s), url],
-    rated: (url, s) => [
-      ...["--h1", "-c", c, "-t1", "--rps", String(RATE_PER_S / CLIENTS), "-D", String(s), url],
-    ],
+    rated: (url, s) => ["--h1", "-c", c, "-t1", "--rps", EACH_PER_S, "-D", String(s), url],
     // It reports the mean and the spread, no quantiles.
-    read: (text) => ({
-      perS: Number(found(text, /finished in .*?, ([\d.]+) req\/s/)),
-      ...{ p50Ms: null, p90Ms: null, p99Ms: null },
-    }),
+    figures: { perS: /finished in .*?, ([\d.]+) req\/s/ },
   },
 ];
 
@@ -130,8 +126,7 @@ async function ended(server: ChildProcess): Promise<void> {
 
 async function own(url: string, workload: object): Promise<Found> {
   const parsed = workloadSchema.parse(workload);
-  const access = NO_ACCESS;
-  const how = { method: "GET", connections: 256, access };
+  const how = { method: "GET", connections: 256, access: NO_ACCESS };
   const result = await runLoad({
     target: { kind: "http", endpoints: [{ url, headers: {}, bodies: [] }], ...how },
     pipelines: [{ name: "endpoint", share: 1 }],
@@ -140,9 +135,8 @@ async function own(url: string, workload: object): Promise<Found> {
     warmUp: true,
   });
   const { throughputPerS, latencyP50Ms, latencyP90Ms, latencyP99Ms } = loadReport(result, parsed);
-  return {
-    ...{ perS: throughputPerS, p50Ms: latencyP50Ms, p90Ms: latencyP90Ms, p99Ms: latencyP99Ms },
-  };
+  const [p50Ms, p90Ms, p99Ms] = [latencyP50Ms, latencyP90Ms, latencyP99Ms];
+  return { perS: throughputPerS, p50Ms, p90Ms, p99Ms };
 }
 
 /** The findings of each peer, or the reason why it has none. */
@@ -155,37 +149,39 @@ function peers(
       if (options === null) return [peer.name, "has no rate"];
       const { status, stdout, error } = spawnSync(peer.name, options, { encoding: "utf8" });
       if (error !== undefined) return [peer.name, "is not installed"];
-      return [peer.name, status === 0 ? peer.read(stdout) : `ended with ${status}`];
+      return [peer.name, status === 0 ? found(peer, stdout) : `ended with ${status}`];
     }),
   );
 }
 
-function found(text: string, pattern: RegExp): string {
-  return pattern.exec(text)?.[1] ?? "";
+function found({ figures }: Peer, text: string): Found {
+  const of = (name: keyof Found): string => figures[name]?.exec(text)?.[1] ?? "";
+  const [p50Ms, p90Ms, p99Ms] = (["p50Ms", "p90Ms", "p99Ms"] as const).map((name) =>
+    milliseconds(of(name)),
+  );
+  return { perS: Number(of("perS")), p50Ms, p90Ms, p99Ms };
 }
 
-/** "1.23ms", "456us" and "1.2s"; or a number of the given unit. Null for anything else. */
-function milliseconds(text: string, unit?: string): number | null {
-  const [, number, own] = /^([\d.]+)(us|ms|s)?$/.exec(text) ?? [];
-  const factor = { us: 0.001, ms: 1, s: 1000 }[unit ?? own ?? ""];
-  return number === undefined || factor === undefined ? null : Number(number) * factor;
+/** "1.23ms", "456us" and "1.2 s". Null for anything else. */
+function milliseconds(text: string): number | null {
+  const [, number, unit = ""] = /^([\d.]+) ?(us|ms|s)$/.exec(text) ?? [];
+  const factor = { us: 0.001, ms: 1, s: 1000 }[unit];
+  return factor === undefined ? null : Number(number) * factor;
 }
 
 type Table = Readonly<Record<string, Found | string>>;
 
-function text({
-  cores,
-  load,
-  closed,
-  rated,
-}: Record<"cores" | "load", number> & Record<"closed" | "rated", Table>): string {
+type Result = Record<"cores" | "load", number> & Record<"closed" | "rated", Table>;
+
+function text({ cores, load, closed, rated }: Result): string {
+  const slow = `takes ${USUAL_MS} ms, one time in ${RARE_EVERY} ${RARE_MS} ms`;
   return [
     `${cores} cores, load ${load.toFixed(1)}; ratios are ours over the peer's, in this run`,
     "",
     `closed loop, ${CLIENTS} clients, an endpoint that answers at once`,
     ...rows(closed),
     "",
-    `${RATE_PER_S} requests a second, an endpoint that takes ${USUAL_MS} ms, one time in ${RARE_EVERY} ${RARE_MS} ms`,
+    `${RATE_PER_S} requests a second, an endpoint that ${slow}`,
     ...rows(rated),
     "",
   ].join("\n");
@@ -193,19 +189,19 @@ function text({
 
 function rows(table: Table): readonly string[] {
   const ours = table.tandem as Found;
+  const ms = (value: number | null): string =>
+    (value === null ? "—" : `${value.toFixed(2)} ms`).padStart(9);
   return Object.entries(table).map(([name, result]) => {
-    if (typeof result === "string") return `  ${name.padEnd(8)} ${result}: left out`;
-    const ms = (value: number | null): string => (value === null ? "—" : `${value.toFixed(2)} ms`);
-    const ratio = (a: number | null, b: number | null): string =>
-      a === null || b === null ? "—" : (a / b).toFixed(2);
+    const head = `  ${name.padEnd(8)}`;
+    if (typeof result === "string") return `${head} ${result}: left out`;
     const { perS, p50Ms, p90Ms, p99Ms } = result;
-    const own = `${perS.toFixed(0).padStart(7)}/s  p50 ${ms(p50Ms).padStart(9)}  p90 ${ms(p90Ms).padStart(9)}  p99 ${ms(p99Ms).padStart(9)}`;
-    if (name === "tandem") return `  ${name.padEnd(8)} ${own}`;
-    const ratios = [
-      `rate × ${ratio(ours.perS, perS)}`,
-      `p50 × ${ratio(ours.p50Ms, p50Ms)}`,
-      `p99 × ${ratio(ours.p99Ms, p99Ms)}`,
-    ];
-    return `  ${name.padEnd(8)} ${own}  ${ratios.join(", ")}`;
+    const own = `${head} ${perS.toFixed(0).padStart(7)}/s  p50 ${ms(p50Ms)}  p90 ${ms(p90Ms)}  p99 ${ms(p99Ms)}`;
+    if (name === "tandem") return own;
+    const ratios = (["perS", "p50Ms", "p99Ms"] as const).map((figure) => {
+      const [a, b] = [ours[figure], result[figure]];
+      const shown = figure === "perS" ? "rate" : figure.replace("Ms", "");
+      return `${shown} × ${a === null || b === null ? "—" : (a / b).toFixed(2)}`;
+    });
+    return `${own}  ${ratios.join(", ")}`;
   });
 }

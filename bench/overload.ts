@@ -25,19 +25,8 @@ const REQUESTS = [payloadRequest(Buffer.from("small"))];
 /** Loads, as shares of the capacity, at which the peak is looked for. */
 const LOADS = [0.8, 0.95, 1.1, OVERLOAD];
 
-interface Point {
-  readonly load: number;
-  readonly offeredPerS: number;
-  readonly goodPerS: number;
-  readonly refusedRatio: number;
-  readonly refusedP50Ms: number | null;
-  readonly refusedP99Ms: number | null;
-  readonly latencyP99Ms: number | null;
-  readonly other: number;
-}
-
-/** Heads, and digits after the point. */
-const COLUMNS: Readonly<Record<keyof Point, readonly [string, number]>> = {
+/** Heads of a point's figures, and digits after the point. */
+const COLUMNS = {
   load: ["load", 2],
   offeredPerS: ["offered/s", 0],
   goodPerS: ["good/s", 1],
@@ -46,7 +35,9 @@ const COLUMNS: Readonly<Record<keyof Point, readonly [string, number]>> = {
   refusedP99Ms: ["ref p99 ms", 1],
   latencyP99Ms: ["p99 ms", 0],
   other: ["other", 0],
-};
+} as const;
+
+type Point = Readonly<Record<keyof typeof COLUMNS, number>>;
 
 const words = process.argv.slice(2);
 const seconds = words.includes("--quick") ? 5 : 15;
@@ -62,14 +53,9 @@ try {
   const hint = await retryHint(deployment);
   const peak = Math.max(...points.map(({ goodPerS }) => goodPerS));
   const kept = (points.at(-1)?.goodPerS ?? 0) / peak;
-  const document = { schema: "tandem/bench-overload@1", cores: availableParallelism() };
   const result = {
-    ...document,
-    load: loadavg()[0],
-    capacityPerS: CAPACITY_PER_S,
-    points,
-    kept,
-    hint,
+    ...{ schema: "tandem/bench-overload@1", cores: availableParallelism(), load: loadavg()[0] },
+    ...{ capacityPerS: CAPACITY_PER_S, points, kept, hint },
   };
   process.stdout.write(words.includes("--json") ? `${JSON.stringify(result)}\n` : text(result));
 } finally {
@@ -96,11 +82,8 @@ async function measure({ gateway }: Deployment, load: number): Promise<Point> {
   const ratePerS = load * CAPACITY_PER_S;
   const result = await runLoad({
     target: {
-      kind: "grpc",
-      address: gateway.grpc,
-      streamed: true,
-      requests: [REQUESTS],
-      access: NO_ACCESS,
+      ...{ kind: "grpc", address: gateway.grpc, streamed: true },
+      ...{ requests: [REQUESTS], access: NO_ACCESS },
     },
     pipelines: [{ name: "two", share: 1 }],
     workload: scenario({ arrivals: "poisson", ratePerS, durationS: seconds }).workload,
@@ -139,8 +122,9 @@ async function retryHint({ gateway }: Deployment): Promise<string> {
   return (await Promise.all(asked)).find((found) => found !== null) ?? "nobody was refused";
 }
 
-function quantile(values: Float64Array, q: number): number | null {
-  return values.length === 0 ? null : selectQuantile(values, q);
+/** NaN, which JSON has as null, of none. */
+function quantile(values: Float64Array, q: number): number {
+  return values.length === 0 ? Number.NaN : selectQuantile(values, q);
 }
 
 interface Result {
@@ -152,13 +136,15 @@ interface Result {
 }
 
 function text({ cores, load, points, kept, hint }: Result): string {
-  const columns = Object.entries(COLUMNS) as [keyof Point, readonly [string, number]][];
-  const line = (cellOf: (key: keyof Point, head: string, digits: number) => string): string =>
-    columns.map(([key, [head, digits]]) => cellOf(key, head, digits).padStart(12)).join("");
+  const names = Object.keys(COLUMNS) as (keyof Point)[];
+  const line = (cellOf: (name: keyof Point) => string): string =>
+    names.map((name) => cellOf(name).padStart(12)).join("");
+  const figure = (value: number, digits: number): string =>
+    Number.isNaN(value) ? "-" : value.toFixed(digits);
   return [
     `capacity ${CAPACITY_PER_S}/s, goal ${GOAL_MS} ms, ${cores} cores, load ${load.toFixed(1)}`,
-    line((_key, head) => head),
-    ...points.map((point) => line((key, _head, digits) => point[key]?.toFixed(digits) ?? "-")),
+    line((name) => COLUMNS[name][0]),
+    ...points.map((point) => line((name) => figure(point[name], COLUMNS[name][1]))),
     `at ${OVERLOAD} x the capacity ${(100 * kept).toFixed(1)} % of the peak's goodput are left (asked: 90 %), refusals within 50 ms asked`,
     `hint to a refused client: ${hint}`,
     "",

@@ -1,10 +1,14 @@
 /** Ray Serve with the same two tasks, as a peer of the real cluster: started, driven, ended. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { type Latency, latencyOf, type Rate, rateOf, withDescendants } from "./cluster-load.ts";
-import { tryToRun } from "./measure/fresh-process.ts";
+import { tryToRun } from "./measure/programs.ts";
 
 export interface RayFigures {
   readonly version: string;
@@ -78,35 +82,30 @@ async function untilServed(send: () => Promise<void>): Promise<void> {
       return;
     } catch (error) {
       if (Date.now() > giveUpAt) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
     }
   }
 }
 
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const timer = setTimeout(() => reject(new Error("it did not start in time")), START_MS);
-    const settle = (then: () => void): void => {
-      clearTimeout(timer);
-      then();
-    };
-    child.stdout?.setEncoding("utf8").on("data", (more: string) => {
-      text += more;
-      if (text.includes("\n")) settle(() => resolve(text.split("\n")[0]));
-    });
-    child.once("error", (error) => settle(() => reject(error)));
-    child.once("exit", (code) => settle(() => reject(new Error(`it ended with ${code}`))));
+async function firstLine(child: ChildProcess): Promise<string> {
+  const ended = once(child, "exit").then(([code]): never => {
+    throw new Error(`it ended with ${code}`);
   });
+  const late = sleep(START_MS, undefined, { ref: false }).then((): never => {
+    throw new Error("it did not start in time");
+  });
+  const lines = createInterface({ input: child.stdout as Readable });
+  const [line] = await Promise.race([once(lines, "line"), ended, late]);
+  return line as string;
 }
 
 /** In order; whatever of it is left is killed. */
 async function end(child: ChildProcess): Promise<void> {
   const all = child.pid === undefined ? [] : withDescendants(child.pid);
-  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const exited = once(child, "exit");
   child.stdin?.end();
   if (child.exitCode === null && child.signalCode === null) {
-    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, END_MS).unref())]);
+    await Promise.race([exited, sleep(END_MS, undefined, { ref: false })]);
   }
   for (const pid of all) {
     try {
@@ -118,12 +117,9 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    ports.push((server.address() as { port: number }).port);
-  }
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
   for (const server of servers) server.close();
   return ports;
 }

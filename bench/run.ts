@@ -10,7 +10,7 @@ import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import yargs from "yargs";
 import { type BenchOptions, type Part, type PartResult, partText } from "./measure/part.ts";
-import { PEERS } from "./measure/peer-programs.ts";
+import { PEERS } from "./measure/programs.ts";
 import { WORKLOAD_NAMES } from "./measure/reference-workloads.ts";
 import { peers, replicas } from "./parts/peers.ts";
 import { sweep } from "./parts/sweep.ts";

@@ -1,11 +1,11 @@
 // Makes dist/web: the web app as static files, for a server at any path, and among them the package's entry
 // for browsers (assets/browser.js), which the page and its worker import.
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import react from "@vitejs/plugin-react";
+import { build as bundle } from "esbuild";
 import { build } from "vite";
-import { browserModule } from "./make-browser.mjs";
 
 export async function makeWeb(root) {
   const simulator = await browserModule(root);
@@ -43,6 +43,44 @@ function sharedSimulator(digest) {
       ? { id: `./browser.js?${digest}`, external: true }
       : undefined;
   return { name: "shared-simulator", enforce: "pre", resolveId };
+}
+
+/** What a browser bundle of the simulator needs, for other builds that hold it as well. */
+export const BROWSER_OPTIONS = {
+  bundle: true,
+  platform: "browser",
+  target: "es2022",
+  charset: "utf8",
+  minify: true,
+  legalComments: "eof",
+  logLevel: "warning",
+  plugins: [wholeZod()],
+};
+
+/** The entry `tandem-serving/browser` with all that it needs, as one module for any browser. */
+async function browserModule(root) {
+  const { outputFiles } = await bundle({
+    ...BROWSER_OPTIONS,
+    entryPoints: [join(root, "library/browser.ts")],
+    format: "esm",
+    write: false,
+  });
+  return outputFiles[0].text;
+}
+
+/** zod's `z` is an object of everything, 40 languages included; as a namespace, unused parts fall away. */
+function wholeZod() {
+  const setup = ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      if (!text.includes('import { z } from "zod"')) return undefined;
+      return {
+        contents: text.replace('import { z } from "zod"', 'import * as z from "zod"'),
+        loader: "ts",
+      };
+    });
+  };
+  return { name: "whole-zod", setup };
 }
 
 /** The page's code, which the entry imports once it has started the simulator's thread, comes beside the entry. */

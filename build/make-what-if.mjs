@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { BROWSER_OPTIONS } from "./make-browser.mjs";
+import { BROWSER_OPTIONS } from "./make-web.mjs";
 
 export async function makeWhatIf(root) {
   const folder = join(root, "web/what-if");

@@ -5,7 +5,6 @@
  *   batch size → contention between busy workers → links and gateway (no-op) → both under load (pilot)
  *   → profiles with provenance
  */
-import { hostLine } from "../cluster/worker/host-line.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
@@ -35,7 +34,7 @@ import {
   type ServiceTarget,
 } from "./measure-service.ts";
 import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
+import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./message-costs.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 import { measureOverheads, runPilot } from "./pilot.ts";
 
@@ -131,7 +130,7 @@ export async function calibrate(
     }
     const overheadProfile: OverheadProfile = {
       schema: "tandem/overhead@1",
-      provenance: provenance("gateway, RPC and a no-op task", "Node", options),
+      provenance: measuredHere("gateway, RPC and a no-op task", "Node", DEVICE, options.date),
       ...overheads,
       contention,
       ...(noOps.size === 0 ? {} : { links }),
@@ -328,7 +327,7 @@ function profileOf(
   return {
     schema: "tandem/profile@1",
     provenance: {
-      ...provenance(model.name, `${runtime}, ${provider}`, options),
+      ...measuredHere(model.name, `${runtime}, ${provider}`, DEVICE, options.date),
       ...place,
       modelFiles: files.map((file) => ({ ...file })),
       source,
@@ -345,21 +344,7 @@ function profileOf(
   };
 }
 
-function provenance(
-  model: string,
-  runtime: string,
-  { date }: CalibrationOptions,
-): Profile["provenance"] {
-  return {
-    kind: "measured",
-    model,
-    modelFiles: [],
-    device: "cpu, one thread",
-    host: hostLine(),
-    runtime,
-    date,
-  };
-}
+const DEVICE = "cpu, one thread";
 
 function branchShares(
   document: ScenarioDocument,

@@ -4,14 +4,13 @@
  * pipeline, they give real inputs for every task, as in production, and the share of each branch. A
  * run sends each content where the draws say that a request takes its branches.
  */
-import { readFileSync } from "node:fs";
 import { isPayload, pipelineInputs } from "../cluster/front/pipeline-tensors.ts";
 import {
   type DataTensor,
   payloadRequest,
   randomTensors,
   rawRequest,
-  requestsOfJson,
+  requestsOfFile,
 } from "../cluster/load/tensor-inputs.ts";
 import { asOwn } from "../cluster/protocol/batch-form.ts";
 import type {
@@ -52,7 +51,7 @@ export async function contentsFor(
 ): Promise<ContentsByPipeline> {
   const metadata = new Map<string, ModelMetadata>();
   for (const [model, worker] of workers) metadata.set(model, await worker.describe());
-  const given = source.inputs === undefined ? null : tensorsOfFile(source.inputs);
+  const given = source.inputs === undefined ? null : requestsOfFile(source.inputs);
   let pictures: readonly Uint8Array[] | null = null;
   const contents: Record<string, readonly RequestContents[]> = {};
   for (const [name, pipeline] of Object.entries(document.pipelines)) {
@@ -95,16 +94,6 @@ function randomSets(
   seed: string,
 ): readonly (readonly DataTensor[])[] {
   return Array.from({ length: RANDOM }, (_, i) => randomTensors(inputs, `${seed}/${i}`));
-}
-
-function tensorsOfFile(path: string): readonly (readonly DataTensor[])[] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new Fault("not-found", `cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
-  return requestsOfJson(text, path);
 }
 
 function together(one: RequestContents, other: RequestContents): RequestContents {

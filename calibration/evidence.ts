@@ -4,8 +4,8 @@
  */
 
 import { givenWarmupS } from "../core/arrivals/extent.ts";
-import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Judgement } from "./judge.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
@@ -30,10 +30,7 @@ export interface RunEvidence extends MessageCosts {
   readonly queueWaitMeanMs: number;
 }
 
-export interface ConfigurationEvidence {
-  readonly id: string;
-  readonly parameters: Readonly<Record<string, Parameter>>;
-  readonly document: ScenarioDocument;
+export interface ConfigurationEvidence extends Configuration {
   readonly backend: PredictionPlan["backend"];
   readonly timeScale: number;
   readonly runs: readonly RunEvidence[];

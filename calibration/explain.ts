@@ -16,11 +16,11 @@ import type { OverheadProfile } from "../core/profile.ts";
 import type { RunEstimate, Verdict } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import { type RelativeError, relativeError } from "../core/statistics/equivalence.ts";
-import { estimate } from "../core/statistics/estimate.ts";
+import { estimate, meanOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./evidence.ts";
-import { LEAST_RUNS } from "./judge.ts";
+import { LEAST_RUNS, signedPercent } from "./judge.ts";
 import { predict } from "./predict.ts";
 
 export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
@@ -231,10 +231,6 @@ function figuresOf(
   ];
 }
 
-function meanOf(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 const CAUSES: Readonly<Record<Part, string>> = {
   service: "what models took, and what that does to queues",
   network: "the ways between client, gateway and workers",
@@ -257,8 +253,8 @@ function sentenceOf(
   parts: Readonly<Record<Part, RunEstimate>>,
   figures: readonly (Figure & { readonly part: Part })[],
 ): string {
-  const percent = (ratio: number): string => `${signed(100 * ratio, 1)}%`;
-  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${percent(error?.mean ?? Number.NaN)})`;
+  const share = signedPercent(error?.mean ?? Number.NaN);
+  const gap = `predicted − measured is ${signed(gapMs.mean)} ms (${share})`;
   if (gapMs.halfWidth95 === null) {
     return `${gap} in one run: whether that is more than chance is not known.`;
   }
@@ -267,7 +263,7 @@ function sentenceOf(
     const range =
       interval === null
         ? ""
-        : ` (90% interval: ${percent(interval.low)} to ${percent(interval.high)})`;
+        : ` (90% interval: ${signedPercent(interval.low)} to ${signedPercent(interval.high)})`;
     return `${gap}, within what the real runs differ by themselves${range}: these runs show no gap to explain.`;
   }
   const [largest] = [...PARTS].sort((a, b) => Math.abs(parts[b].mean) - Math.abs(parts[a].mean));
@@ -330,6 +326,6 @@ function difference({ predicted, measured }: Figure): number {
   return Math.abs(predicted.mean - measured.mean);
 }
 
-function signed(value: number, digits = 2): string {
-  return `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(digits)}`;
+function signed(value: number): string {
+  return `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`;
 }

@@ -68,6 +68,8 @@ describe("perf_analyzer's JSON", () => {
     const silent = { timestamp: 5, response_timestamps: [] };
     const broken = JSON.stringify({ experiments: [{ experiment, requests: [silent] }] });
     expect(issuesOf(broken)[0].path).toBe("experiments.requests.0");
+    expect(issuesOf('{"experiments": 5}')).toMatchObject([{ path: "experiments", file: "f" }]);
+    expect(issuesOf('{"experiments": [null]}')).toMatchObject([{ path: "experiments.0" }]);
   });
 });
 

@@ -7,9 +7,11 @@
  * Nexus (profiles of its `profiler`), and CSV with columns named by the caller.
  */
 
+import { z } from "zod";
 import { Fault, type Issue } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/issues.ts";
 import { csvCells } from "../core/scenario/trace.ts";
+import { describeZodIssues } from "../core/scenario/zod-issues.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
 
 export const FOREIGN_FORMATS = [
@@ -236,30 +238,31 @@ function percentileColumns(
     .sort(([a], [b]) => a - b);
 }
 
-interface Export {
-  readonly experiments?: readonly {
-    readonly experiment?: { readonly mode?: string; readonly value?: number };
-    readonly requests?: readonly {
-      readonly timestamp?: number;
-      readonly response_timestamps?: readonly number[];
-    }[];
-  }[];
-}
+const exportSchema = z.object({
+  experiments: z.array(
+    z.object({
+      experiment: z.object({ mode: z.string(), value: z.number() }),
+      requests: z.array(
+        z.object({ timestamp: z.number(), response_timestamps: z.array(z.number()) }),
+      ),
+    }),
+  ),
+});
 
 /** Latencies as clients saw them at concurrency 1, nanoseconds in the file. */
 function perfAnalyzerJson({ file, text, batch: asked }: ForeignReading): ForeignTimes {
   const batch = asked ?? 1;
-  const document = parsedExport(file, text);
-  const alone = document.experiments?.find(
-    ({ experiment }) => experiment?.mode === "concurrency" && experiment.value === 1,
+  const { experiments } = parsedExport(file, text);
+  const alone = experiments.find(
+    ({ experiment: { mode, value } }) => mode === "concurrency" && value === 1,
   );
   if (alone === undefined) {
     const message = "no experiment has mode concurrency and value 1: at others requests wait";
     throw refused(file, [{ path: "experiments", message, line: 1 }]);
   }
   const issues: Issue[] = [];
-  const us = (alone.requests ?? []).flatMap(({ timestamp, response_timestamps: ends }, i) => {
-    const tookNs = Number(ends?.[ends.length - 1]) - Number(timestamp);
+  const us = alone.requests.flatMap(({ timestamp, response_timestamps: ends }, i) => {
+    const tookNs = Number(ends.at(-1)) - timestamp;
     if (tookNs > 0) return [tookNs / 1000];
     const path = `experiments.requests.${i}`;
     issues.push({ path, message: "expected a response after its request" });
@@ -278,14 +281,19 @@ function perfAnalyzerJson({ file, text, batch: asked }: ForeignReading): Foreign
   };
 }
 
-function parsedExport(file: string, text: string): Export {
+function parsedExport(file: string, text: string): z.infer<typeof exportSchema> {
+  let document: unknown;
   try {
-    return JSON.parse(text) as Export;
+    document = JSON.parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `no JSON, perhaps cut off: ${reason}`;
     throw refused(file, [{ path: "", message, line: text.split("\n").length }]);
   }
+  const { success, data, error } = exportSchema.safeParse(document);
+  if (success) return data;
+  const issues = describeZodIssues(error.issues, document, exportSchema, []);
+  throw refused(file, issues.slice(0, MAX_ISSUES));
 }
 
 const THROUGHPUT = "Throughput (infer/sec)";
@@ -362,46 +370,50 @@ function loadGen({ file, text }: ForeignReading, lines: readonly string[]): Fore
 }
 
 function summaryFigures(lines: readonly string[]): Map<string, string> {
-  const names: Readonly<Record<string, string>> = {
+  const entries = lines.flatMap((line) => {
+    const queries = /^\s*\* (Processed at least) \d+ queries \((\d+)\)/.exec(line);
+    const [, name, value] = queries ?? /^(.+?)\s*:\s*(.+?)\s*$/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, value] as const];
+  });
+  const names = {
     Scenario: "scenario",
     "SUT name": "sut",
     "Mean latency (ns)": "mean",
+    "Processed at least": "count",
   };
-  const found = new Map<string, string>();
-  for (const line of lines) {
-    const queries = /^\s*\* Processed at least \d+ queries \((\d+)\)/.exec(line)?.[1];
-    if (queries !== undefined) found.set("count", queries);
-    const [, name, value] = /^(.+?)\s*:\s*(.+?)\s*$/.exec(line) ?? [];
-    if (name === undefined) continue;
-    const share = /^(\d+\.\d+) percentile latency \(ns\)$/.exec(name)?.[1];
-    const known = share ?? names[name];
-    if (known !== undefined) found.set(known, value);
-  }
-  return found;
+  return figuresOf(entries, names, /^(\d+\.\d+) percentile latency \(ns\)$/);
 }
 
 function detailFigures(file: string, lines: readonly string[]): Map<string, string> {
-  const names: Readonly<Record<string, string>> = {
+  const entries = lines.flatMap((line, i) => {
+    if (!line.startsWith(":::MLLOG ")) return [];
+    try {
+      const { key, value } = JSON.parse(line.slice(":::MLLOG ".length));
+      return [[String(key), value] as const];
+    } catch {
+      throw refused(file, [{ path: "", message: "a log entry is cut off", line: i + 1 }]);
+    }
+  });
+  const names = {
     effective_scenario: "scenario",
     sut_name: "sut",
     result_mean_latency_ns: "mean",
     result_query_count: "count",
   };
-  const found = new Map<string, string>();
-  for (const [i, line] of lines.entries()) {
-    if (!line.startsWith(":::MLLOG ")) continue;
-    let entry: { readonly key?: string; readonly value?: unknown };
-    try {
-      entry = JSON.parse(line.slice(":::MLLOG ".length));
-    } catch {
-      throw refused(file, [{ path: "", message: "a log entry is cut off", line: i + 1 }]);
-    }
-    const { key = "", value } = entry;
-    const share = /^result_(\d+\.\d+)_percentile_latency_ns$/.exec(key)?.[1];
-    const known = share ?? names[key];
-    if (known !== undefined) found.set(known, String(value));
-  }
-  return found;
+  return figuresOf(entries, names, /^result_(\d+\.\d+)_percentile_latency_ns$/);
+}
+
+/** The entries that have a name here, and the percentiles by their number. */
+function figuresOf(
+  entries: readonly (readonly [string, unknown])[],
+  names: Readonly<Record<string, string>>,
+  percentile: RegExp,
+): Map<string, string> {
+  const found = entries.flatMap(([name, value]): [string, string][] => {
+    const known = percentile.exec(name)?.[1] ?? names[name];
+    return known === undefined ? [] : [[known, String(value)]];
+  });
+  return new Map(found);
 }
 
 const NEXUS_HEADER = ["batch", "latency(us)", "std(us)"];

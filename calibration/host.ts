@@ -49,14 +49,8 @@ export async function probeHost({ seconds }: { readonly seconds: number }): Prom
   const watches = Array.from({ length: threads }, () => watchStalls(true));
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const stalls = stallsTogether(await Promise.all(watches.map((watch) => watch.stop())));
-  const after = sampleHost();
-  const told = before !== null && after !== null;
-  return hostFitness(
-    seconds,
-    told ? stealShare(before, after) : null,
-    told ? othersShare(before, after) : null,
-    stalls,
-  );
+  const { stealRatio, othersRatio } = hostShares(before, sampleHost());
+  return hostFitness(seconds, stealRatio, othersRatio, stalls);
 }
 
 export function hostFitness(
@@ -212,6 +206,15 @@ export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "st
     .slice(1)
     .map(Number);
   return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
+}
+
+/** Shares of the host's processors that others used and that its hypervisor took; null: the system does not tell. */
+export function hostShares(
+  before: HostSample | null,
+  after: HostSample | null,
+): Pick<HostProbe, "othersRatio" | "stealRatio"> {
+  if (before === null || after === null) return { othersRatio: null, stealRatio: null };
+  return { othersRatio: othersShare(before, after), stealRatio: stealShare(before, after) };
 }
 
 /** Share of the host's processors that others used between two samples, 0..1. */

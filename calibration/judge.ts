@@ -87,7 +87,7 @@ function judgementOf(
   const reason =
     interval90 === null
       ? "the runs differ too much to bound the error"
-      : `the error may be ${percent(interval90.low)} to ${percent(interval90.high)}, across the tolerance of ±${Number((100 * tolerance).toPrecision(4))}%`;
+      : `the error may be ${signedPercent(interval90.low)} to ${signedPercent(interval90.high)}, across the tolerance of ±${Number((100 * tolerance).toPrecision(4))}%`;
   return { verdict, interval90, reason, settledBy: settledBy(found, tolerance, by) };
 }
 
@@ -121,6 +121,7 @@ function overall(verdicts: readonly Verdict[]): Verdict {
   return agrees ? "agrees" : "cannot tell";
 }
 
-function percent(ratio: number): string {
+/** As +1.5% or −1.5%. */
+export function signedPercent(ratio: number): string {
   return `${ratio < 0 ? "−" : "+"}${Math.abs(100 * ratio).toFixed(1)}%`;
 }

@@ -4,6 +4,7 @@
  * own, so it is subtracted here. Both must be of the same run.
  */
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
+import { hostLine } from "../cluster/worker/host-line.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 
 export type MessageCosts = Pick<
@@ -26,6 +27,16 @@ export function messageCosts({
 function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
   const rest = roundTripsUs.map((us) => Math.max(0, us - gatewayUs));
   return equalShareMeans(rest, MAX_QUANTILES);
+}
+
+/** Of a measurement on this machine. */
+export function measuredHere(
+  model: string,
+  runtime: string,
+  device: string,
+  date: string,
+): OverheadProfile["provenance"] {
+  return { kind: "measured", model, modelFiles: [], device, host: hostLine(), runtime, date };
 }
 
 /** Most quantiles that a profile keeps for one batch size. */

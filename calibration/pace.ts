@@ -9,6 +9,7 @@ import type { Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
+import { percent } from "./host.ts";
 import { callOnce, pauseAfter, type ServiceTarget } from "./measure-service.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 
@@ -169,8 +170,4 @@ function reasonOf(paces: readonly PaceBurst[string][], tolerance: number): strin
 /** Bursts as one; of a single one its own interval. */
 function together(paces: readonly PaceBurst[string][]): PaceBurst[string] {
   return paces.length === 1 ? paces[0] : estimate(paces.map(({ mean }) => mean));
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
 }

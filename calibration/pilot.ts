@@ -7,7 +7,6 @@
  *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
  */
 
-import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -83,15 +82,20 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
   const meter = new PaceMeter(input.pace);
   for (let pilots = 1; ; pilots++) {
     const before = await meter.measure();
-    const { summary, overheads } = await servedRun(document, inputs, input.contents, inventory);
+    const { summary, overheads } = await singleRun(
+      { document, inputs, backend: "real", seed: SEED, inventory },
+      (pipeline) => input.contents[pipeline],
+    );
     const found = paceFinding([before, await meter.measure()], document, profiles, MOST_DRIFT);
     if (pilots < MOST_PILOTS && found !== null && found.reason !== null) {
       onAgain?.(found.reason);
       continue;
     }
     const factors = servingFactors(document, inputs, summary.tasks, found?.pace ?? {});
-    const serving = (model: string, profile: Profile) =>
-      servingProfile(profile, factors[model] ?? 1);
+    const serving = (model: string, profile: Profile): Profile => {
+      const servingFactor = factors[model] ?? 1;
+      return { ...scaledProfile(profile, servingFactor), servingFactor };
+    };
     const costs = onNearestLink(messageCosts(overheads), overheadProfile.links, document, inputs);
     return {
       deviceProfiles: Object.fromEntries(
@@ -124,17 +128,6 @@ function onNearestLink(
 
 function profileName(model: string, device: string): string {
   return `${model} on ${device}`;
-}
-
-async function servedRun(
-  document: ScenarioDocument,
-  inputs: SimulationInputs,
-  contents: ContentsByPipeline,
-  inventory: LoadedInventory | undefined,
-): Promise<MeasuredRun> {
-  const where = inventory === undefined ? {} : { inventory };
-  const options = { document, inputs, backend: "real", seed: SEED, ...where } as const;
-  return singleRun(options, (pipeline) => contents[pipeline]);
 }
 
 /** One replica of each task, measured branch shares, and whole rounds through the contents. */
@@ -255,10 +248,6 @@ export function servingFactors(
   return factors;
 }
 
-function servingProfile(profile: Profile, servingFactor: number): Profile {
-  return { ...scaledProfile(profile, servingFactor), servingFactor };
-}
-
 const RATE_PER_S = 40;
 const WARMUP_S = 1;
 
@@ -297,8 +286,7 @@ export async function measureOverheads(
   );
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
-  const inventory = where === undefined ? {} : { inventory: where.inventory };
-  const options = { document, inputs, backend: "onnx", seed, ...inventory } as const;
+  const options = { document, inputs, backend: "onnx", seed, inventory: where?.inventory } as const;
   const { overheads } = await singleRun(options, () => payloads);
   if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
     throw new Fault("unhealthy", "no request of the overhead measurement was answered");

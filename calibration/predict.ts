@@ -37,8 +37,7 @@ export function predict(
   factors: Readonly<Record<string, number>> = {},
 ): Prediction {
   const { backend } = plan;
-  const document = scaledServices(plan.document, factors);
-  const inputs = scaledProfiles(document, predictionInputs(plan), factors);
+  const { document, inputs } = scaled(plan.document, predictionInputs(plan), factors);
   const seed = replicationSeed(document.run.seed, replication);
   const draws = backend === "replay" ? 1 : WORK_DRAWS;
   const runs = Array.from({ length: draws }, (_, draw) =>
@@ -80,40 +79,30 @@ function predictionInputs(plan: PredictionPlan): SimulationInputs {
   };
 }
 
-/** Profiles with every time of a task's model multiplied by the task's factor. */
-function scaledProfiles(
+/**
+ * The document and inputs with every time of a task's model multiplied by the task's factor; an assumed
+ * time by that of the first task that runs the model.
+ */
+function scaled(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   factors: Readonly<Record<string, number>>,
-): SimulationInputs {
-  const profiles: Record<string, Profile> = { ...inputs.profiles };
-  for (const pipeline of Object.values(document.pipelines)) {
-    for (const { pool: task, model } of poolsOf(pipeline.tasks)) {
-      const { profile } = document.models[model];
-      const paths = typeof profile === "string" ? [profile] : Object.values(profile ?? {});
-      for (const path of paths)
-        profiles[path] = scaledProfile(inputs.profiles[path], factors[task] ?? 1);
-    }
-  }
-  return { ...inputs, profiles };
-}
-
-/** Models with an assumed service time, multiplied by the factor of the first task that runs each. */
-function scaledServices(
-  document: ScenarioDocument,
-  factors: Readonly<Record<string, number>>,
-): ScenarioDocument {
+): { readonly document: ScenarioDocument; readonly inputs: SimulationInputs } {
   const models = { ...document.models };
-  const done = new Set<string>();
-  for (const pipeline of Object.values(document.pipelines)) {
-    for (const { pool: task, model } of poolsOf(pipeline.tasks)) {
-      const { service } = models[model];
-      if (service === undefined || done.has(model)) continue;
-      done.add(model);
-      models[model] = { ...models[model], service: scaledService(service, factors[task] ?? 1) };
+  const profiles: Record<string, Profile> = { ...inputs.profiles };
+  for (const { tasks } of Object.values(document.pipelines)) {
+    for (const { pool: task, model } of poolsOf(tasks)) {
+      const given = document.models[model];
+      const { service, profile } = given;
+      const factor = factors[task] ?? 1;
+      if (service !== undefined && models[model] === given) {
+        models[model] = { ...given, service: scaledService(service, factor) };
+      }
+      const paths = typeof profile === "string" ? [profile] : Object.values(profile ?? {});
+      for (const path of paths) profiles[path] = scaledProfile(inputs.profiles[path], factor);
     }
   }
-  return { ...document, models };
+  return { document: { ...document, models }, inputs: { ...inputs, profiles } };
 }
 
 /** Figure by figure; all runs served the same requests. */

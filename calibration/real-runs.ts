@@ -57,9 +57,8 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
     bursts.push(await unlessAborted(signal, plan.pace.measure()));
   };
   const seed = replicationSeed(document.run.seed, 0);
-  const options = { document, inputs, backend, seed, timeScale, signal };
-  const where = inventory === undefined ? {} : { inventory };
-  const deployment = await startDeployment({ ...options, ...where });
+  const options = { document, inputs, backend, seed, timeScale, signal, inventory };
+  const deployment = await startDeployment(options);
   try {
     await measurePace();
     while (healthy.length < repeats && unhealthy.length < repeats) {

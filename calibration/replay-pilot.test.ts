@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { pilotOf, withMessageCosts } from "./replay-pilot.ts";
+import { latenessUs, pilotOf, withMessageCosts } from "./replay-pilot.ts";
 
 const inputs = { profiles: {}, traces: {} };
 
@@ -53,6 +53,20 @@ test("a pilot of held chains leaves room for all tasks in a row", () => {
   const { timeScale } = pilotOf({ documents: [held], inputs, timeScale: 1 });
   // 40/s of two tasks of 100 ms in a row, at a quarter of the time of one chain.
   expect(timeScale * 40 * 0.2).toBeCloseTo(0.25, 6);
+});
+
+test("replicas are late by what they waited longer than the same jobs take in the simulator", () => {
+  const simulated = {
+    a: { serviceMeanMs: 10, jobs: 100 },
+    b: { serviceMeanMs: 20, jobs: 50 },
+    idle: { serviceMeanMs: Number.NaN, jobs: 0 },
+  };
+  const waits = (a: number, b: number) => ({
+    ...{ a: { serviceMeanMs: a, jobs: 100 }, b: { serviceMeanMs: b, jobs: 50 } },
+    idle: { serviceMeanMs: Number.NaN, jobs: 0 },
+  });
+  expect(latenessUs(waits(10.3, 20.15), simulated)).toBeCloseTo(250, 6);
+  expect(latenessUs(waits(9.9, 20), simulated)).toBe(0);
 });
 
 test("without a pilot the note says what is missing, and predictions go on as they are", async () => {

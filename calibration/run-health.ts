@@ -5,15 +5,13 @@
  */
 import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
-import { loadReasons, othersShare, percent, sampleHost, stealShare } from "./host.ts";
+import { type HostProbe, hostShares, loadReasons, percent, sampleHost } from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
 
 /** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
 const MAX_STALL_SHARE_OF_LATENCY = 0.01;
 
-export interface HostDuringRun {
-  readonly othersRatio: number | null;
-  readonly stealRatio: number | null;
+export interface HostDuringRun extends Pick<HostProbe, "othersRatio" | "stealRatio"> {
   readonly stalls: Stalls;
 }
 
@@ -30,13 +28,8 @@ export function watchHost(deployment: string): RunWatch {
   return {
     close: watch.close,
     stop: async () => {
-      const after = sampleHost(deployment);
-      const told = before !== null && after !== null;
-      return {
-        othersRatio: told ? othersShare(before, after) : null,
-        stealRatio: told ? stealShare(before, after) : null,
-        stalls: await watch.stop(),
-      };
+      const shares = hostShares(before, sampleHost(deployment));
+      return { ...shares, stalls: await watch.stop() };
     },
   };
 }

@@ -5,8 +5,7 @@
 
 import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { aggregate } from "../core/metrics/summary.ts";
+import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import { replayLog } from "../core/replay.ts";
 import type {
@@ -24,7 +23,7 @@ import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
-import { type JudgedRun, judge } from "./judge.ts";
+import { type JudgedRun, judge, signedPercent } from "./judge.ts";
 import { paceFinding } from "./pace.ts";
 import { type Prediction, predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, realRuns } from "./real-runs.ts";
@@ -51,7 +50,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const predictionPlan = { ...plan, document };
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
-  const { notes: predictionNotes, ...predicted } = aggregated(predictions);
+  const { notes: predictionNotes, ...predicted } = aggregate(predictions.map((one) => one.summary));
   const least = Math.min(...Object.values(plan.tolerance));
   const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
   const health = withReason(overallHealth(all, repeats), pace?.reason ?? null);
@@ -115,10 +114,6 @@ function overRuns<T extends Readonly<Record<string, Estimate>>>(
   return Object.fromEntries(entries);
 }
 
-function aggregated(predictions: readonly Prediction[]): ReturnType<typeof aggregate> {
-  return aggregate(predictions.map((prediction) => prediction.summary));
-}
-
 /** A real run's log must replay to the same decisions; says where it does not. */
 function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): string[] {
   const { document } = plan.configuration;
@@ -151,9 +146,7 @@ function serviceNote(
   const informed = runs.map(({ replication }) => predict(predictionPlan, replication, factors));
   const { error } = judge(judgedRuns(informed, runs), { ...judgedBy(plan), unfit: null });
   const times = Object.entries(factors).map(([task, factor]) => `${task} ${factor.toFixed(2)}`);
-  const errors = Object.entries(error).map(
-    ([name, value]) => `${name} ${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}%`,
-  );
+  const errors = Object.entries(error).map(([name, value]) => `${name} ${signedPercent(value)}`);
   return (
     `models took ${times.join(", ")} × their predicted service time in these runs; ` +
     `predicted with the times they took, the errors are ${errors.join(", ")}`

@@ -8,6 +8,7 @@ import {
 } from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
+import { print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
 import { progress } from "./progress.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
@@ -18,25 +19,17 @@ export interface CalibrateArguments extends ScenarioArguments, CalibrateOptions 
 
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
   const loaded = await loadScenario(args, { requireTimes: false });
-  let shown = progress("measure", { total: 1 });
+  const shown = progress("precise enough");
   const calibration = await untilInterrupted((signal) =>
     measured(loaded, {
       ...{ ...args, signal },
       onNote: (step) => process.stderr.write(`calibrate: ${step}\n`),
-      onProgress: ({ done, total }) => {
-        if (done === 0) {
-          shown.stop();
-          shown = progress("precise enough", { total });
-        }
-        shown.update(done);
-      },
-    }).finally(() => shown.stop()),
+      onProgress: shown.onProgress,
+    }).finally(shown.stop),
   );
   const written = writeProfiles(loaded, calibration);
-  if (args.json) {
-    const document = { schema: "tandem/calibration@1", written, ...calibration };
-    process.stdout.write(`${JSON.stringify(document)}\n`);
-  } else process.stdout.write(`${calibrationText(loaded, calibration, written)}\n`);
+  const document = { schema: "tandem/calibration@1", written, ...calibration };
+  print(args.json, document, calibrationText(loaded, calibration, written));
   if (calibration.doubts.length > 0) {
     process.stderr.write(
       `tandem: warning: the times may not hold: ${calibration.doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,

@@ -1,8 +1,10 @@
 /** The state of a cluster as tables of pipelines and replicas, as wide as the terminal; once or live. */
 
+import { setTimeout } from "node:timers/promises";
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { type ClusterState, type ClusterStatus, cluster } from "../library/index.ts";
 import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
+import { endingSignal } from "./failure.ts";
 
 /** A narrow terminal loses the last columns first. */
 const REPLICA_COLUMNS = [
@@ -116,36 +118,21 @@ export async function watchStatus(
   tokenFile: string | undefined,
   stdout: NodeJS.WriteStream = process.stdout,
 ): Promise<ClusterStatus | null> {
-  let stopped = false;
-  let wake: () => void = () => undefined;
-  const stop = (): void => {
-    stopped = true;
-    wake();
-  };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
-  stdout.on("resize", () => wake());
+  const { signal, off } = endingSignal();
   stdout.write(OTHER_SCREEN);
   let text = "";
   let status: ClusterStatus | null = null;
   try {
-    while (!stopped) {
+    while (!signal.aborted) {
       status = await cluster.status({ tokenFile });
       text = statusText(status, stdout.columns ?? DEFAULT_COLUMNS);
       stdout.write(screen(`${text}\n\nCtrl-C ends this`, stdout.rows ?? Number.POSITIVE_INFINITY));
       if (status === null) break;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, EVERY_MS);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      await setTimeout(EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     stdout.write(`${FIRST_SCREEN}${text}\n`);
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    off();
   }
   return status;
 }

@@ -12,8 +12,8 @@ import {
   type ScenarioDocument,
 } from "../library/index.ts";
 import { gatewayPlace, statusText, watchStatus } from "./cluster-status.ts";
-import { columns } from "./command-line.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { columns, print } from "./command-line.ts";
+import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ClusterUpArguments extends ScenarioArguments, ClusterUpOptions {
   readonly json: boolean;
@@ -124,10 +124,6 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
   ].join("\n");
 }
 
-function print(json: boolean, document: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text}\n`);
-}
-
 export interface CertsArguments {
   readonly directory: string;
   readonly host: readonly string[];
@@ -139,23 +135,18 @@ export interface CertsArguments {
 
 export async function certs(args: CertsArguments): Promise<void> {
   const { directory, days, force, newCa, json } = args;
-  const hosts = args.host.flatMap((list) => list.split(",")).map((host) => host.trim());
+  const hosts = args.host.flatMap(listed);
   const { writeCertificates } = await import("../cluster/security/certificate-files.ts");
   const written = await writeCertificates(directory, { hosts, days, force, newAuthority: newCa });
-  if (json) {
-    process.stdout.write(`${JSON.stringify(written)}\n`);
-    return;
-  }
   const authority =
     written.authority === "new" ? "a new authority" : "the authority that was there";
-  process.stdout.write(
-    `${[
-      `wrote ${written.files.join(", ")} to ${written.directory}`,
-      `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
-      "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
-      `next: npx tandem cluster up SCENARIO --certs ${directory}`,
-    ].join("\n")}\n`,
-  );
+  const lines = [
+    `wrote ${written.files.join(", ")} to ${written.directory}`,
+    `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
+    "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
+    `next: npx tandem cluster up SCENARIO --certs ${directory}`,
+  ];
+  print(json, written, lines.join("\n"));
 }
 
 export interface TokenArguments {
@@ -168,12 +159,9 @@ export interface TokenArguments {
 export function token(args: TokenArguments): void {
   const made = createToken(args.role, args.name);
   if (args.file !== undefined) appendToken(args.file, made.line);
-  if (args.json) {
-    process.stdout.write(`${JSON.stringify({ ...made, file: args.file ?? null })}\n`);
-    return;
-  }
   // The token alone on stdout, so that a script can take it.
-  process.stdout.write(`${made.token}\n`);
+  print(args.json, { ...made, file: args.file ?? null }, made.token);
+  if (args.json) return;
   process.stderr.write(
     args.file === undefined
       ? `its line for the tokens file: ${made.line}\n`

@@ -12,6 +12,11 @@ export function columns(): number {
   return process.stdout.columns ?? MOST_COLUMNS;
 }
 
+/** Prints a command's answer: with `--json` one document, else its text. */
+export function print(json: boolean, document: unknown, text: string): void {
+  process.stdout.write(`${json ? JSON.stringify(document) : text}\n`);
+}
+
 export interface Command {
   /** Name and arguments, as `simulate <scenario>`; in brackets what may be left out. */
   readonly usage: string;

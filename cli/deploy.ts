@@ -38,8 +38,9 @@ import { repeatCommand } from "../library/index.ts";
 import { tryOutOwn } from "../library/own-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { print } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 interface DeployArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -96,7 +97,7 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
   const configuration = configurationOf(loaded, args, rendered.workers);
   const written = writeFiles(directory, { [file]: rendered.text, "tandem.json": configuration });
   const certificates = await writeCertificates(join(directory, "certs"), {
-    hosts: [...rendered.hosts, ...listed(args.gatewayName), ...localName(args.host)],
+    hosts: [...rendered.hosts, ...args.gatewayName.flatMap(listed), ...localName(args.host)],
     ...{ days: CERTIFICATE_DAYS, force: true, newAuthority: false },
   });
   giveAway(certificates.directory, certificates.files, options.user);
@@ -137,7 +138,7 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   }
   const directory = resolve(args.out ?? `${labelOf(options.scenario)}-kubernetes`);
   const names = kubernetesNames(options.scenario);
-  const hosts = [...podHosts(names, workers, namespace), ...listed(args.gatewayName)];
+  const hosts = [...podHosts(names, workers, namespace), ...args.gatewayName.flatMap(listed)];
   const written = writeFiles(directory, {
     ...manifestFiles(manifests),
     "secrets.sh": secretsScript(names, args, hosts),
@@ -167,7 +168,7 @@ async function planned(args: DeployArguments) {
   const plan = planContainers(loaded.document, {
     ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },
     ...{ cpus: args.cpus ?? null, memoryGiB: args.memory },
-    ...{ gatewayMemoryGiB: args.gatewayMemory, gpuKinds: listed(args.gpu) },
+    ...{ gatewayMemoryGiB: args.gatewayMemory, gpuKinds: args.gpu.flatMap(listed) },
   });
   return { loaded, plan };
 }
@@ -267,10 +268,6 @@ function localName(host: string): readonly string[] {
   return host === "0.0.0.0" || host === "::" ? [] : [host];
 }
 
-function listed(given: readonly string[]): readonly string[] {
-  return given.flatMap((list) => list.split(",")).map((word) => word.trim());
-}
-
 function imagesOf({ image, tag = VERSION }: DeployArguments, roles: readonly string[]) {
   return roles.map((role) => `${image}-${role}:${tag}`);
 }
@@ -354,5 +351,5 @@ function report(
   lines: readonly string[],
 ): void {
   if (!json) for (const note of document.notes) printWarning(note);
-  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${lines.join("\n")}\n`);
+  print(json, document, lines.join("\n"));
 }

@@ -11,13 +11,11 @@ import { probeHost } from "../calibration/host.ts";
 import { Fault } from "../core/fault.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { type Cell, tableText } from "../reports/tables/table.ts";
-import { columns } from "./command-line.ts";
+import { columns, print } from "./command-line.ts";
 
 export async function doctor({ json }: { readonly json: boolean }): Promise<void> {
   const checks = await examine();
-  const document = { schema: "tandem/doctor@1", checks };
-  const text = () => doctorText(checks, columns());
-  process.stdout.write(`${json ? JSON.stringify(document) : text()}\n`);
+  print(json, { schema: "tandem/doctor@1", checks }, doctorText(checks, columns()));
   requireEssential(checks);
 }
 

@@ -2,7 +2,7 @@
 import { type Explanation, explain as explained, trace as traced } from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
 import { tableText, wrapped } from "../reports/tables/table.ts";
-import { columns } from "./command-line.ts";
+import { columns, print } from "./command-line.ts";
 
 export interface ExplainArguments {
   /** The folder of `validate --out`. */
@@ -18,13 +18,9 @@ export async function explain({ directory, json, trace }: ExplainArguments): Pro
     await traced(directory, trace);
     process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
   }
-  if (json) {
-    const document = { schema: "tandem/explanation@1", configurations: explanations };
-    process.stdout.write(`${JSON.stringify(document)}\n`);
-    return;
-  }
-  const width = columns();
-  process.stdout.write(explanations.map((one) => `${explanationText(one, width)}\n`).join("\n"));
+  const document = { schema: "tandem/explanation@1", configurations: explanations };
+  const texts = explanations.map((one) => explanationText(one, columns()));
+  print(json, document, texts.join("\n\n"));
 }
 
 function explanationText(explanation: Explanation, width: number): string {

@@ -31,6 +31,15 @@ function issueLine({ file, line, path, message, hint }: Issue): string {
   return `${where}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
+/** Aborted by the first Ctrl-C or SIGTERM, with its name as the reason; `off` stops to listen. */
+export function endingSignal(): { readonly signal: AbortSignal; readonly off: () => void } {
+  const controller = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => controller.abort(name);
+  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
+  const off = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  return { signal: controller.signal, off };
+}
+
 /**
  * Runs work under a signal that Ctrl-C and SIGTERM abort: the first asks to stop, the second stops at once.
  * Work that an abort has ended is Fault("interrupted"), which ends in what `kept` tells unless the work's own does.

@@ -24,7 +24,7 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
     "schedulers/catalogue.ts",
     "schedulers/json-schema.ts",
   ],
-  "to write files": ["sweep/atomic-file.ts", "core/scenario/template.ts"],
+  "to write files": ["sweep/atomic-file.ts"],
   "to start and end": ["core/fault.ts", "build/"],
 };
 

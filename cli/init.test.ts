@@ -10,7 +10,7 @@ import { scenario as read } from "../library/index.ts";
 import { init } from "./init.ts";
 import { loadScenario } from "./scenario-file.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem init "));
+const folder = mkdtempSync(join(tmpdir(), "tandem $& init "));
 afterAll(() => rmSync(folder, { recursive: true }));
 init({ directory: folder, json: false });
 const scenario = join(folder, "scenario.yaml");

@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
-import { scenarioTemplate } from "../core/scenario/template.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
+import { print } from "./command-line.ts";
 
 export interface InitArguments {
   readonly directory: string;
@@ -23,6 +23,7 @@ export function init(args: InitArguments): void {
 
 const POLICY = "fair-queue.mjs";
 const POLICY_TEST = "fair-queue.test.mjs";
+const EXAMPLE = "../scenarios/own-scheduler";
 
 function initPolicy({ directory, json }: InitArguments): void {
   const names = { policy: POLICY, test: POLICY_TEST, scenario: "scenario.yaml" };
@@ -34,10 +35,13 @@ function initPolicy({ directory, json }: InitArguments): void {
   }
   const jsonSchema = writeSchema(directory);
   const library = packaged("library/index.js");
-  const test = templateOf(POLICY_TEST).replace('"tandem-library"', JSON.stringify(library.href));
-  writeAtomically(paths.policy, templateOf(POLICY));
-  writeAtomically(paths.test, test);
-  writeAtomically(paths.scenario, POLICY_SCENARIO);
+  const test = textOf(EXAMPLE, POLICY_TEST);
+  writeAtomically(paths.policy, textOf(EXAMPLE, POLICY));
+  writeAtomically(
+    paths.test,
+    test.replace('"tandem-library"', () => JSON.stringify(library.href)),
+  );
+  writeAtomically(paths.scenario, textOf("templates", "fair-queue.yaml"));
   const types = fileURLToPath(packaged("types/library/index.d.ts"));
   const compilerOptions = { checkJs: true, strict: true, module: "nodenext" };
   writeJson(paths.types, {
@@ -52,11 +56,12 @@ function initPolicy({ directory, json }: InitArguments): void {
   ];
   const document = { schema: "tandem/init@1", ...paths, jsonSchema };
   const text = [paths.policy, paths.test, paths.scenario, ...next.map((line) => `next: ${line}`)];
-  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text.join("\n")}\n`);
+  print(json, document, text.join("\n"));
 }
 
-function templateOf(name: string): string {
-  return readFileSync(new URL(`../scenarios/own-scheduler/${name}`, import.meta.url), "utf8");
+/** A data file that the build puts beside the compiled code, too. */
+function textOf(folder: string, name: string): string {
+  return readFileSync(new URL(`${folder}/${name}`, import.meta.url), "utf8");
 }
 
 /** A compiled file of this package: in dist/ when this runs from source. */
@@ -65,41 +70,22 @@ function packaged(path: string): URL {
   return existsSync(beside) ? beside : new URL(`../dist/${path}`, import.meta.url);
 }
 
-const POLICY_SCENARIO = `# yaml-language-server: $schema=scenario.schema.json
-# Two pipelines share one task. fair-queue.mjs gives gold three quarters of it while both wait.
-name: fair-queue
-pipelines:
-  gold:
-    tasks: { answer: { model: answerer } }
-    share: 0.5
-    priority: 1 # of the preset "priority"
-    slo: { latencyMs: 100, percentile: 95 }
-  free: { tasks: { answer: { model: answerer } }, share: 0.5 }
-models:
-  answerer: { service: { distribution: exponential, meanMs: 10 } }
-cluster:
-  replicas: { answer: 2 }
-scheduler:
-  file: ./fair-queue.mjs
-  parameters: { weights: { gold: 3 } }
-workload: { arrivals: poisson, ratePerS: 180, requests: 20000 }
-run: { seed: 1, replications: 5 }
-# Against the built-in ones, at growing load.
-sweep:
-  scheduler: [fifo, priority, { file: ./fair-queue.mjs, parameters: { weights: { gold: 3 } } }]
-  workload.ratePerS: [100, 140, 180]
-`;
-
 function initScenario({ directory, json }: InitArguments): void {
   const path = join(directory, "scenario.yaml");
   if (existsSync(path)) {
     throw new Fault("usage", `${path} is there already`, { hint: "name another folder" });
   }
   const jsonSchema = writeSchema(directory);
-  writeAtomically(path, scenarioTemplate(shellWord(dirname(path))));
+  // The commands in its comments are for the folder that it is in.
+  const folder = shellWord(dirname(path));
+  const text = textOf("templates", "scenario.yaml");
+  writeAtomically(
+    path,
+    text.replaceAll("my-pipeline/", () => `${folder}/`),
+  );
   const document = { schema: "tandem/init@1", scenario: path, jsonSchema };
   const next = `npx tandem simulate ${shellWord(path)}`;
-  process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${path}\nnext: ${next}\n`);
+  print(json, document, `${path}\nnext: ${next}`);
 }
 
 /**

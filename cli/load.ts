@@ -18,9 +18,10 @@ import {
   load as sent,
 } from "../library/index.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
+import { print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
 import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
-import { type Course, type Progress, progress } from "./progress.ts";
+import { type Course, progress } from "./progress.ts";
 import { assignedBy, loadScenario, NAMED, type ScenarioArguments } from "./scenario-file.ts";
 
 type WorkloadDocument = ScenarioDocument["workload"];
@@ -38,14 +39,10 @@ export async function load(args: LoadArguments): Promise<void> {
   const { errors, ...report } = measurement;
   const { seed } = loaded.document.run;
   const command = repeatCommand("load", args.scenario, { seed, set: args.set, ...optionsOf(args) });
-  if (args.json) {
-    const { capacity } = loaded;
-    const head = { schema: "tandem/load@1", url: args.url, seed, command, capacity };
-    process.stdout.write(`${JSON.stringify({ ...head, ...report, errors })}\n`);
-  } else {
-    const lines = [loadReportText(report), capacityText(loaded.capacity)];
-    process.stdout.write(`${lines.filter((line) => line !== "").join("\n")}\n`);
-  }
+  const { capacity } = loaded;
+  const head = { schema: "tandem/load@1", url: args.url, seed, command, capacity };
+  const lines = [loadReportText(report), capacityText(capacity)].filter((line) => line !== "");
+  print(args.json, { ...head, ...report, errors }, lines.join("\n"));
   if (errors.length > 0) {
     throw new Fault("cluster-failure", `requests failed; the first: ${errors[0]}`);
   }
@@ -59,24 +56,19 @@ export async function load(args: LoadArguments): Promise<void> {
 function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasurement> {
   const { workload } = loaded.document;
   const isBySeconds = workload.arrivals === "closed" && workload.requests === undefined;
-  let shown: Progress | undefined;
+  const shown = progress(isBySeconds ? "load, seconds" : "load", timeOf(workload));
   return untilInterrupted((signal) =>
     sent(loaded, {
-      ...{ ...args, streamed: args.stream, signal },
-      onProgress: ({ done, total }) => {
-        const label = isBySeconds ? "load, seconds" : "load";
-        shown ??= progress(label, { total, ...courseOf(workload) });
-        shown.update(done);
-      },
-    }).finally(() => shown?.stop()),
+      ...{ ...args, streamed: args.stream, signal, onProgress: shown.onProgress },
+    }).finally(shown.stop),
   );
 }
 
 /** Where the rate changes, the pace so far does not tell how long the rest takes. */
-function courseOf(workload: WorkloadDocument): Pick<Course, "timeOf"> {
-  if (workload.arrivals !== "ramp" && workload.arrivals !== "diurnal") return {};
+function timeOf(workload: WorkloadDocument): Course["timeOf"] {
+  if (workload.arrivals !== "ramp" && workload.arrivals !== "diurnal") return undefined;
   const { durationS = Number.POSITIVE_INFINITY } = workload;
-  return { timeOf: (done) => Math.min(durationS, changingTimeOf(workload)(done) / 1e6) };
+  return (done) => Math.min(durationS, changingTimeOf(workload)(done) / 1e6);
 }
 
 /** The given options besides the scenario's. */

@@ -192,6 +192,8 @@ describe("a file that is no scheduler", () => {
 test.each([
   ["starts a job twice", "act.start(replica, [next, next])", "start(0, ["],
   ["names a replica that there is not", "act.start(77, [next])", "there is no replica 77"],
+  ["pre-empts unannounced", "act.preempt(replica)", "must have `preempts: true`"],
+  ["scales unannounced", "act.setReplicas(pool, 1)", "answer is not in the controller's `scales`"],
   ["throws", "view.nothing()", "TypeError: view.nothing is not a function (line"],
 ])(
   "a decision that %s stops a sweep on threads before anything is written",
@@ -210,6 +212,27 @@ test.each([
     expect(existsSync(join(folder, "no"))).toBe(false);
   },
 );
+
+test("an order that fails at a later call is named, with its line", async () => {
+  const text = `export default ({ definePolicy }) => ({
+    ordering: definePolicy({
+      name: "late",
+      create: () => {
+        let calls = 0;
+        return { kind: "keyed", key: ({ deadlineUs }) => (++calls > 300 ? boo() : deadlineUs) };
+      },
+    }),
+  });`;
+  const stderr = await refused("simulate", ...withFile("order.mjs", text));
+  expect(stderr).toContain('ordering policy "late", in key: ReferenceError: boo is not defined');
+});
+
+test("a controller of a task that there is not stops before anything is written", async () => {
+  const text = policy.replace("tasks.map((_, task) => task)", "[7]");
+  expect(await refused("simulate", ...withFile("lost.mjs", text))).toContain(
+    "pools is no list of pools, 0 to 0",
+  );
+});
 
 test("a rule that answers with an unknown replica stops before anything is written", async () => {
   const routing = "{ kind: 'immediate', needs: 'nothing', route: () => 77 }";

@@ -13,7 +13,7 @@ import {
 } from "../library/index.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import { PRESETS } from "../schedulers/registry.ts";
-import { columns } from "./command-line.ts";
+import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
 import { progress } from "./progress.ts";
 import {
@@ -51,8 +51,7 @@ export async function plan(args: PlanArguments): Promise<void> {
     }).finally(shown.stop),
   );
   const simulated = (points: readonly object[]) => simulateCommand(args, seed, points);
-  const text = json ? JSON.stringify(document) : planText(document, columns(), simulated);
-  process.stdout.write(`${text}\n`);
+  print(json, document, planText(document, columns(), simulated));
   if (out !== undefined && running !== null && !json) {
     const [path, folder] = [join(out, "plan.yaml"), out].map(shellWord);
     const next = `npx tandem validate ${path} --out ${folder}; npx tandem report ${folder}`;
@@ -84,18 +83,17 @@ function simulateCommand(
 const FIRST_PAUSE_MS = 5000;
 
 function planProgress() {
-  let shown: ReturnType<typeof progress> | undefined;
+  const shown = progress("plan");
   let pauseMs = FIRST_PAUSE_MS;
   let sayAtMs = performance.now() + pauseMs;
-  const update = ({ done, total, requests }: PlanProgress): void => {
-    shown ??= progress("plan", { total });
-    shown.update(done);
+  const update = (step: PlanProgress): void => {
+    shown.onProgress(step);
     if (performance.now() < sayAtMs) return;
     sayAtMs += pauseMs;
     pauseMs *= 2;
-    shown.say(`plan: ${formatNumber(requests / 1e6)} million requests simulated`);
+    shown.say(`plan: ${formatNumber(step.requests / 1e6)} million requests simulated`);
   };
-  return { update, stop: () => shown?.stop() };
+  return { update, stop: shown.stop };
 }
 
 function presets(text: string): readonly string[] {

@@ -1,11 +1,18 @@
 /** Progress on stderr: a bar with an estimate of what is left on a terminal, else sparse lines. */
 import { SingleBar } from "cli-progress";
 
+/** A library's callback for its steps, and what ends their display. */
 export interface Progress {
-  update(done: number): void;
+  /** With the first step the display begins: what it counts as done was done before. */
+  readonly onProgress: (step: Step) => void;
   /** A line of its own, above a bar. */
-  say(line: string): void;
-  stop(): void;
+  readonly say: (line: string) => void;
+  readonly stop: () => void;
+}
+
+interface Step {
+  readonly done: number;
+  readonly total: number;
 }
 
 export interface Course {
@@ -13,22 +20,24 @@ export interface Course {
   /** Done before: they say nothing of how long the rest takes. */
   readonly already?: number;
   /** When so many are done, in any unit of time; default: each takes as long. */
-  readonly timeOf?: (done: number) => number;
+  readonly timeOf?: ((done: number) => number) | undefined;
 }
 
-export function progress(label: string, course: Course): Progress {
-  const { total } = course;
-  const left = estimate(course);
-  return process.stderr.isTTY === true ? bar(label, total, left) : lines(label, total, left);
+export function progress(label: string, timeOf?: Course["timeOf"]): Progress {
+  const left = estimate(timeOf);
+  return process.stderr.isTTY === true ? bar(label, left) : lines(label, left);
 }
 
-type Left = (done: number) => string;
+type Left = (step: Step) => string;
 
 /** Time left as text; empty while it is unknown. */
-function estimate(course: Course): Left {
-  const startMs = performance.now();
-  return (done) => {
-    const seconds = secondsLeft(course, done, (performance.now() - startMs) / 1000);
+function estimate(timeOf: Course["timeOf"]): Left {
+  let first: { readonly ms: number; readonly already: number } | undefined;
+  return ({ done, total }) => {
+    const nowMs = performance.now();
+    first ??= { ms: nowMs, already: done };
+    const course = { total, already: first.already, timeOf };
+    const seconds = secondsLeft(course, done, (nowMs - first.ms) / 1000);
     return seconds === null ? "" : ` · left ${duration(seconds)}`;
   };
 }
@@ -49,30 +58,36 @@ export function duration(seconds: number): string {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-function bar(label: string, total: number, left: Left): Progress {
+function bar(label: string, left: Left): Progress {
   const single = new SingleBar({
     format: `${label} [{bar}] {value}/{total} · {duration_formatted}{left}`,
     stream: process.stderr,
     hideCursor: false,
     clearOnComplete: true,
   });
-  single.start(total, 0, { left: "" });
+  let isStarted = false;
   return {
-    update: (done) => single.update(done, { left: left(done) }),
+    onProgress: (step) => {
+      if (!isStarted) single.start(step.total, 0, { left: "" });
+      isStarted = true;
+      single.setTotal(step.total);
+      single.update(step.done, { left: left(step) });
+    },
     say: (line) => void process.stderr.write(`\r\x1b[K${line}\n`),
     stop: () => single.stop(),
   };
 }
 
 /** A line each tenth of the way, and none for work of one step. */
-function lines(label: string, total: number, left: Left): Progress {
+function lines(label: string, left: Left): Progress {
   let told = 0;
   return {
-    update: (done) => {
-      const tenth = Math.floor((10 * done) / total);
-      if (tenth <= told || total === 1) return;
+    onProgress: (step) => {
+      const rest = left(step);
+      const tenth = Math.floor((10 * step.done) / step.total);
+      if (tenth <= told || step.total === 1) return;
       told = tenth;
-      process.stderr.write(`${label}: ${done}/${total}${left(done)}\n`);
+      process.stderr.write(`${label}: ${step.done}/${step.total}${rest}\n`);
     },
     say: (line) => void process.stderr.write(`${line}\n`),
     stop: () => undefined,

@@ -1,5 +1,6 @@
 /** `tandem report`: charts and tables of a results folder as one HTML file. */
 import { report as write } from "../library/index.ts";
+import { print } from "./command-line.ts";
 
 export interface ReportArguments {
   readonly directory: string;
@@ -8,6 +9,5 @@ export interface ReportArguments {
 
 export async function report({ directory, json }: ReportArguments): Promise<void> {
   const files = await write(directory);
-  const document = { schema: "tandem/report@1", ...files };
-  process.stdout.write(`${json ? JSON.stringify(document) : files.html}\n`);
+  print(json, { schema: "tandem/report@1", ...files }, files.html);
 }

@@ -11,7 +11,7 @@ import {
   explainPreset,
 } from "../schedulers/catalogue.ts";
 import { partAbout } from "../schedulers/json-schema.ts";
-import { MOST_COLUMNS } from "./command-line.ts";
+import { MOST_COLUMNS, print } from "./command-line.ts";
 
 export interface SchedulersArguments {
   readonly name?: string;
@@ -20,8 +20,7 @@ export interface SchedulersArguments {
 
 export function schedulers({ name, json }: SchedulersArguments): void {
   const found = name === undefined ? catalogue() : catalogueOf(name);
-  const text = name === undefined ? listText(found) : fullText(found);
-  process.stdout.write(json ? `${JSON.stringify(found)}\n` : text);
+  print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());
 }
 
 function listText({ presets, policies }: Catalogue): string {

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { type ServeOptions, serve } from "../cluster/containers/serve.ts";
 import { PORTS } from "../cluster/containers/service-configuration.ts";
+import { endingSignal } from "./failure.ts";
 
 export interface ServeArguments {
   readonly role: ServeOptions["role"];
@@ -19,13 +20,10 @@ export interface ServeArguments {
 /** Resolves once SIGTERM or SIGINT has ended it in order. */
 export async function serveCommand(args: ServeArguments): Promise<void> {
   const { role, config, name = hostname(), host, certs, tokens, healthPort, readyFile } = args;
-  const ending = new AbortController();
-  const end = (): void => ending.abort();
-  process.once("SIGTERM", end);
-  process.once("SIGINT", end);
+  const { signal, off } = endingSignal();
   try {
     await serve({
-      ...{ role, config, name, host, signal: ending.signal },
+      ...{ role, config, name, host, signal },
       port: args.port ?? (role === "gateway" ? PORTS.http : PORTS.worker),
       certificates: certs === undefined ? null : resolve(certs),
       tokens: tokens === undefined ? null : resolve(tokens),
@@ -34,7 +32,6 @@ export async function serveCommand(args: ServeArguments): Promise<void> {
       onEvent: (line) => process.stderr.write(`${line}\n`),
     });
   } finally {
-    process.off("SIGTERM", end);
-    process.off("SIGINT", end);
+    off();
   }
 }

@@ -5,10 +5,11 @@ import { shellWord } from "../core/shell-word.ts";
 import { type ShardEstimate, type SubmittedJob, shards as sharded } from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
 import { parseList } from "../sweep/shards/shard-plan.ts";
+import { print } from "./command-line.ts";
 import { printWarning, untilInterrupted } from "./failure.ts";
-import { gather } from "./gather.ts";
 import { duration, type Progress, progress } from "./progress.ts";
 import { askedSweep, type SimulateArguments } from "./simulate.ts";
+import { gather } from "./sweep.ts";
 
 export interface ShardArguments extends SimulateArguments {
   /** `i/N`, or `N` where the environment has the index. */
@@ -38,8 +39,7 @@ export async function simulateShard(args: ShardArguments): Promise<void> {
   );
   const count = plural(record.end - record.first, "configuration");
   const took = `${record.seconds.toFixed(1)} s on ${record.host}`;
-  const text = `shard ${shard} of ${shards}: ${count} in ${took}`;
-  process.stdout.write(`${args.json ? JSON.stringify(record) : text}\n`);
+  print(args.json, record, `shard ${shard} of ${shards}: ${count} in ${took}`);
 }
 
 /** Submits what is missing, waits for it, and gathers it; or only submits it. */
@@ -60,18 +60,10 @@ export async function sweepOn(args: SweepOnArguments): Promise<void> {
 
 function withProgress<T>(
   label: string,
-  work: (watch: {
-    signal: AbortSignal;
-    onProgress(progress: { done: number; total: number }): void;
-  }) => Promise<T>,
+  work: (watch: Pick<Progress, "onProgress"> & { readonly signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  let shown: Progress | undefined;
-  const onProgress = ({ done, total }: { done: number; total: number }): void => {
-    shown ??= progress(label, { total, already: done });
-    shown.update(done);
-  };
-  const working = (signal: AbortSignal): Promise<T> =>
-    work({ signal, onProgress }).finally(() => shown?.stop());
+  const { onProgress, stop } = progress(label);
+  const working = (signal: AbortSignal): Promise<T> => work({ signal, onProgress }).finally(stop);
   return untilInterrupted(working, () => ": finished shards are kept");
 }
 
@@ -125,14 +117,11 @@ function tellEstimate(
 }
 
 function tellDetached(out: string, jobs: readonly SubmittedJob[], json: boolean): void {
-  if (json) {
-    const document = { schema: "tandem/sweep-jobs@1", directory: resolve(out), jobs };
-    process.stdout.write(`${JSON.stringify(document)}\n`);
-    return;
-  }
   const word = shellWord(relative(process.cwd(), out) || out);
   const ids = jobs.map(({ id }) => id).join(", ");
-  process.stdout.write(
-    `submitted: ${ids}\nhow far: tandem sweep status ${word} · end it: tandem sweep cancel ${word} · results: tandem gather ${word}\n`,
+  print(
+    json,
+    { schema: "tandem/sweep-jobs@1", directory: resolve(out), jobs },
+    `submitted: ${ids}\nhow far: tandem sweep status ${word} · end it: tandem sweep cancel ${word} · results: tandem gather ${word}`,
   );
 }

@@ -28,7 +28,7 @@ import {
 } from "../reports/tables/terminal-text.ts";
 import { columns } from "./command-line.ts";
 import { printWarning, untilInterrupted } from "./failure.ts";
-import { type Progress, progress } from "./progress.ts";
+import { progress } from "./progress.ts";
 import {
   loadScenario,
   marginOf,
@@ -88,7 +88,7 @@ export async function sweepAnd<T>(
   options: SweepOptions,
   use: (swept: Swept) => T | Promise<T>,
 ): Promise<T> {
-  let shown: Progress | undefined;
+  const shown = progress("simulate");
   let kept = "";
   return untilInterrupted(
     (signal) =>
@@ -96,17 +96,16 @@ export async function sweepAnd<T>(
         loaded,
         {
           ...{ ...options, signal, onNote: printWarning },
-          onProgress: ({ done, total }) => {
-            kept = `: ${done} of ${plural(total, "configuration")} kept`;
-            shown ??= progress("simulate", { total, already: done });
-            shown.update(done);
+          onProgress: (step) => {
+            kept = `: ${step.done} of ${plural(step.total, "configuration")} kept`;
+            shown.onProgress(step);
           },
         },
         (swept) => {
-          shown?.stop();
+          shown.stop();
           return use(swept);
         },
-      ).finally(() => shown?.stop()),
+      ).finally(shown.stop),
     () => kept,
     "the same command goes on from there",
   );

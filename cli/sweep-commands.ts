@@ -11,7 +11,7 @@ export const GATHER: Command = {
   positionals: FOLDER,
   options: JSON_OPTION,
   examples: [["gather out/s", "then query, report and compare out/s as ever"]],
-  run: async (args) => (await import("./gather.ts")).gather(args),
+  run: async (args) => (await import("./sweep.ts")).gather(args),
 };
 
 export const SWEEP: Command = {

@@ -1,18 +1,25 @@
-/** `tandem sweep status` and `tandem sweep cancel`: a sweep in shards, seen from any shell. */
+/** `tandem gather`, `tandem sweep status` and `tandem sweep cancel`: a sweep in shards, seen from any shell. */
 import { shellWord } from "../core/shell-word.ts";
 import { failureText, type SweepStatus, shards as sharded } from "../library/index.ts";
 import { plural } from "../reports/tables/format.ts";
+import { print } from "./command-line.ts";
 import { duration } from "./progress.ts";
+import { printResults, sweepAnd } from "./simulate.ts";
 
 interface SweepArguments {
   readonly directory: string;
   readonly json: boolean;
 }
 
+/** The shards as the results of `tandem simulate --out`, to the byte. Rejects with Fault("unavailable") while some are missing. */
+export async function gather({ directory, json }: SweepArguments): Promise<void> {
+  const { loaded, options } = await sharded.gather(directory);
+  await sweepAnd(loaded, options, (swept) => printResults(swept, { json, out: directory }));
+}
+
 export async function sweepStatus({ directory, json }: SweepArguments): Promise<void> {
   const status = await sharded.status(directory);
-  const text = json ? JSON.stringify(status, null, 1) : statusLines(status, directory).join("\n");
-  process.stdout.write(`${text}\n`);
+  print(json, status, statusLines(status, directory).join("\n"));
 }
 
 /** Ends the jobs; the shards that are finished stay. */
@@ -20,10 +27,9 @@ export async function sweepCancel({ directory, json }: SweepArguments): Promise<
   const { running, waiting, finished, shards } = await sharded.cancel(directory);
   const cancelled = running + waiting;
   const ended = cancelled === 0 ? "nothing was running" : "cancelled";
-  const text = json
-    ? JSON.stringify({ cancelled, finished, shards })
-    : `${ended}; ${finished} of ${plural(shards, "shard")} kept: the command that started it goes on from there`;
-  process.stdout.write(`${text}\n`);
+  const kept = `${finished} of ${plural(shards, "shard")} kept`;
+  const text = `${ended}; ${kept}: the command that started it goes on from there`;
+  print(json, { cancelled, finished, shards }, text);
 }
 
 const MOST_FAILURES = 5;

@@ -15,9 +15,9 @@ import { placementLines } from "../reports/tables/result-tables.ts";
 import { wrapped } from "../reports/tables/table.ts";
 import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
 import { doubts } from "../reports/tables/validation-tables.ts";
-import { columns } from "./command-line.ts";
+import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
-import { duration, type Progress, progress } from "./progress.ts";
+import { duration, progress } from "./progress.ts";
 import { loadScenario, refuseEmpty, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface ValidateArguments
@@ -49,7 +49,7 @@ export async function validate(args: ValidateArguments): Promise<void> {
     () => " before any run had ended: nothing is kept",
   );
   const { document, interrupted, wanted } = validation;
-  process.stdout.write(`${json ? JSON.stringify(document) : tablesText(document, out)}\n`);
+  print(json, document, tablesText(document, out));
   if (interrupted) throw interruption(validation, out);
   const outcome = outcomeOf(document, { wanted, strict, json });
   if (outcome instanceof Fault) throw outcome;
@@ -57,16 +57,12 @@ export async function validate(args: ValidateArguments): Promise<void> {
 }
 
 function validationProgress() {
-  let shown: Progress | undefined;
-  return {
-    onStart: (start: ValidationStart): void => {
-      process.stderr.write(announcement(start));
-      shown = progress("validate, seconds", { total: Math.ceil(start.seconds) });
-    },
-    onProgress: ({ done }: { done: number }): void => shown?.update(done),
-    onNote: (line: string): void => shown?.say(line),
-    stop: (): void => shown?.stop(),
+  const { onProgress, say: onNote, stop } = progress("validate, seconds");
+  const onStart = (start: ValidationStart): void => {
+    process.stderr.write(announcement(start));
+    onProgress({ done: 0, total: Math.ceil(start.seconds) });
   };
+  return { onStart, onProgress, onNote, stop };
 }
 
 /** "validate: 2 configurations × 3 runs of 60 s on replay: about 7 min with start-up; …" */

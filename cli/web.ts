@@ -1,9 +1,12 @@
 /** `tandem web`: the web app on this machine, before any server that it is to measure. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { getJson } from "../cluster/protocol/http-client.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { Fault } from "../core/fault.ts";
+import { print } from "./command-line.ts";
+import { endingSignal } from "./failure.ts";
 
 interface WebArguments {
   readonly url?: string;
@@ -24,17 +27,13 @@ export async function web(args: WebArguments): Promise<void> {
   const page = `http://127.0.0.1:${server.port}/`;
   const document = { schema: "tandem/web@1", page, server: url };
   const serving = url === null ? "" : `, before ${url}`;
-  process.stdout.write(
-    args.json
-      ? `${JSON.stringify(document)}\n`
-      : `the web app is at ${page}${serving}; Ctrl-C ends it\n`,
-  );
+  print(args.json, document, `the web app is at ${page}${serving}; Ctrl-C ends it`);
   if (url !== null) await warnIfSilent(url);
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, resolve);
-  });
+  const { signal, off } = endingSignal();
+  await once(signal, "abort");
+  off();
   await server.close();
-  if (signal === "SIGINT") throw new Fault("interrupted", "interrupted");
+  if (signal.reason === "SIGINT") throw new Fault("interrupted", "interrupted");
 }
 
 function checkedUrl(text: string): string {

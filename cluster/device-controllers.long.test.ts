@@ -1,8 +1,11 @@
 /** Controllers of devices on a real cluster with replay workers: the same decisions, nothing lost. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { compileSystem } from "../core/compile.ts";
 import { type LogEntry, RunLog } from "../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 
@@ -36,6 +39,8 @@ const document = (scheduler: string): ScenarioDocument =>
     workload: { arrivals: "poisson", ratePerS: 60, requests: 120 },
     scheduler,
   });
+
+const folder = temporaryFolder("devices");
 
 function onDevices(sections: Readonly<Record<string, unknown>>): ScenarioDocument {
   return scenarioSchema.parse({ ...document("fifo"), ...sections });
@@ -84,12 +89,18 @@ it("Clockwork's batches that come too late for their window wait again, and none
     models: { a: { service }, b: { service }, c: { service } },
     scheduler: { controller: { policy: "clockwork", slackMs: 0, aheadMs: 500, measurements: 1 } },
   });
-  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
+  const trace = join(folder, "trace.jsonl");
+  let misses = 0;
+  await withDeployment({ document: scenario, backend: "replay", trace }, async (deployment) => {
     const { outcomes, log } = await run(deployment, scenario);
     expect(outcomes.completed).toBe(120);
-    expect(ofKind(log, "miss").length).toBeGreaterThan(0);
+    misses = ofKind(log, "miss").length;
+    expect(misses).toBeGreaterThan(0);
     expect(divergence(scenario, log)).toBeNull();
   });
+  // Each span of such a batch has ended.
+  const ended = readFileSync(trace, "utf8").split("its start window passed").length - 1;
+  expect(ended).toBeGreaterThanOrEqual(misses);
 });
 
 it("loads by command take a replayed model's time, and its batches wait for them", async () => {

@@ -1,6 +1,6 @@
 /** `tandem/provenance@1`: where the files of a results folder come from, and the inputs that made them. */
-import type { OverheadProfile, Profile } from "./profile.ts";
 import type { Sample } from "./scenario/axes.ts";
+import type { DataFiles, LoadedScenario } from "./scenario/files.ts";
 import type { ScenarioDocument } from "./scenario/schema.ts";
 
 export const PROVENANCE_FILE = "provenance.json";
@@ -19,18 +19,8 @@ export interface Origin {
   readonly commit?: string;
 }
 
-/** The data files that the scenario names, by path as written in it. */
-export interface ProvenanceInputs {
-  readonly profiles: Readonly<Record<string, Profile>>;
-  readonly overheadProfile?: OverheadProfile;
-  /** Arrival times, µs. Long traces are left out: see `omitted`. */
-  readonly traces: Readonly<Record<string, readonly number[]>>;
-  readonly traceSizes?: Readonly<Record<string, readonly number[]>>;
-  /** Texts of the user's schedulers. */
-  readonly schedulerFiles?: Readonly<Record<string, string>>;
-  /** Contents of section files that the sweep names. */
-  readonly sectionFiles: Readonly<Record<string, unknown>>;
-}
+/** The data files that the scenario names, by path as written in it. Long traces are left out: see `omitted`. */
+export type ProvenanceInputs = DataFiles & Pick<LoadedScenario, "sectionFiles">;
 
 export interface ProvenanceDocument {
   readonly schema: "tandem/provenance@1";

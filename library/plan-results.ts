@@ -259,7 +259,9 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
     return [
       `nothing that was ${tried} keeps the goal (the shares above are of the nearest miss)`,
       [explored, ...leftOut].join("; "),
-      "allow more by --max-replicas, or more machines; or a request takes longer without any wait",
+      isTooSlow(entry.explored)
+        ? "a request takes longer without any wait, on the fastest devices that there are: give it a longer goal, faster devices or faster models"
+        : "allow more by --max-replicas, or more machines; or give it a longer goal",
     ];
   }
   const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
@@ -274,6 +276,11 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
     [explored, ...claim, ...leftOut].join("; "),
   ];
+}
+
+/** Whether services alone ruled out every shape that leaves no slot free. */
+function isTooSlow({ combinations, ruledOut: { serviceTime, spareSlot } }: Explored): boolean {
+  return serviceTime > 0 && serviceTime + spareSlot === combinations;
 }
 
 function namesOf(schedulers: readonly unknown[]): string {
@@ -307,4 +314,5 @@ const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
   colocation: "without choosing which replicas share a machine",
   sharing: "without more than one replica a slot",
   scaling: "without more machines that scaling switches off for longer",
+  variants: "without leaving a variant out",
 };

@@ -93,7 +93,7 @@ function write(document: Document, path: string, value: unknown): void {
     return;
   }
   const result = setPath(document.toJS() as Record<string, unknown>, path, value);
-  if (result.kind === "issue") throw new Fault("invalid-input", result.issue.message);
+  if ("issue" in result) throw new Fault("invalid-input", result.issue.message);
   const steps = result.path;
   // Where a name has to grow into a mapping, its section is written anew.
   const isOpen = steps.every((_, i) => {

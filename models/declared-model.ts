@@ -74,22 +74,15 @@ async function declaredModel(
         maxRows,
       );
       let next = 0;
-      return prepared.map((job): TaskOutput | Error => {
-        if (job instanceof Error) return job;
+      return settle(prepared, async (job): Promise<TaskOutput> => {
+        if (job instanceof Error) throw job;
         const outputs = results[next++]!;
-        return outputs instanceof Error ? outputs : attempt(() => finish(outputs, job.placement));
+        if (outputs instanceof Error) throw outputs;
+        return finish(outputs, job.placement);
       });
     },
     close: () => engine.close(),
   };
-}
-
-function attempt(work: () => TaskOutput): TaskOutput | Error {
-  try {
-    return work();
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
 }
 
 function pictureFeeds(
@@ -108,7 +101,7 @@ function pictureFeeds(
   }
   const steps = imageSteps(preprocess, spec);
   return async (job) => {
-    const { tensor, placement } = await steps.prepare(job);
+    const { tensor, placement } = await steps(job);
     return { feeds: [tensor], placement };
   };
 }

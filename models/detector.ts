@@ -1,9 +1,7 @@
 /** Object detection: SSD-MobileNetV2 trained on COCO, in the steps that any ONNX file may declare. */
-import type { Declaration } from "./declared-model.ts";
-import { openDeclaredModel } from "./declared-model.ts";
+import { type Declaration, openDeclaredModel } from "./declared-model.ts";
 import { DETECTOR_PACKAGE } from "./model-packages.ts";
-import type { SessionOptions } from "./session.ts";
-import { openEngine } from "./session.ts";
+import { openEngine, type SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import type { TaskModel } from "./task-model.ts";
 import { DETECTOR_SIDE } from "./tfjs-to-onnx.ts";

@@ -19,11 +19,6 @@ type Resize = NonNullable<PreprocessStep["resize"]>;
 type Normalise = NonNullable<PreprocessStep["normalise"]>;
 type Layout = NonNullable<PreprocessStep["layout"]>;
 
-/** A model's way from a payload to one row of its input. */
-interface ImageSteps {
-  prepare(input: TaskInput): Promise<PreparedImage>;
-}
-
 interface Plan {
   readonly channels: 1 | 3;
   readonly isBlueFirst: boolean;
@@ -38,7 +33,10 @@ interface Plan {
  * The steps for an input. Sizes, layout and channels that no step names are the input's own.
  * Throws Fault("invalid-input") when they do not fit it.
  */
-export function imageSteps(steps: readonly PreprocessStep[], spec: TensorSpec): ImageSteps {
+export function imageSteps(
+  steps: readonly PreprocessStep[],
+  spec: TensorSpec,
+): (input: TaskInput) => Promise<PreparedImage> {
   const step = Object.assign({}, ...steps) as PreprocessStep;
   const channels = step.decode === "grey" ? 1 : 3;
   const layout = step.layout ?? layoutOf(spec, channels);
@@ -46,19 +44,13 @@ export function imageSteps(steps: readonly PreprocessStep[], spec: TensorSpec): 
     channels,
     isBlueFirst: step.decode === "bgr",
     cropTo: step.cropTo,
-    resize: step.resize && { ...sizeOf(spec, layout), ...definedOf(step.resize) },
+    resize: step.resize && { ...sizeOf(spec, layout), ...step.resize },
     normalise: step.normalise ?? { scale: 1, mean: 0, deviation: 1 },
     layout,
     spec,
   };
   checkFit(plan);
-  return { prepare: (input) => prepare(plan, input) };
-}
-
-function definedOf(resize: Resize): Resize {
-  return Object.fromEntries(
-    Object.entries(resize).filter(([, value]) => value !== undefined),
-  ) as Resize;
+  return (input) => prepare(plan, input);
 }
 
 function layoutOf({ name, shape }: TensorSpec, channels: number): Layout {
@@ -110,7 +102,7 @@ async function prepare(plan: Plan, input: TaskInput): Promise<PreparedImage> {
   const opened = await openImage(input.payload);
   const { width, height } = opened;
   const whole: Box = [0, 0, width, height];
-  const region = plan.cropTo === undefined ? whole : cropBox(plan.cropTo, input, whole);
+  const region = cropBox(plan.cropTo, input, whole);
   const [x0, y0, x1, y1] = region;
   const size = { width: x1 - x0, height: y1 - y0 };
   let { image } = opened;
@@ -131,12 +123,9 @@ async function prepare(plan: Plan, input: TaskInput): Promise<PreparedImage> {
 }
 
 /** The likeliest object's box with its margin, in whole pixels. */
-function cropBox(
-  { labels, margin }: NonNullable<PreprocessStep["cropTo"]>,
-  { upstream }: TaskInput,
-  whole: Box,
-): Box {
-  return bestObject(upstream, new Set(labels), margin, whole) ?? whole;
+function cropBox(cropTo: PreprocessStep["cropTo"], { upstream }: TaskInput, whole: Box): Box {
+  if (cropTo === undefined) return whole;
+  return bestObject(upstream, new Set(cropTo.labels), cropTo.margin, whole) ?? whole;
 }
 
 interface Target {
@@ -187,21 +176,15 @@ function resized(resize: Resize | undefined, from: { width: number; height: numb
 function laidOut(plan: Plan, pixels: Uint8Array, width: number, height: number): Tensor {
   const { channels, isBlueFirst, layout, normalise, spec } = plan;
   const shape = layout === "nchw" ? [1, channels, height, width] : [1, height, width, channels];
-  const order = channelOrder(channels, isBlueFirst);
+  // Which of the decoded channels is the input's n-th.
+  const order = channels === 1 ? [0] : isBlueFirst ? [2, 1, 0] : [0, 1, 2];
   const tables = valueTables(normalise, channels);
-  const { name } = spec;
   const datatype = spec.datatype as "FP32" | "FP16" | "UINT8";
   const data = new ARRAYS[datatype](pixels.length);
   const values =
     datatype === "FP16" ? tables.map((table) => Uint16Array.from(table, numberToHalf)) : tables;
   arrange(pixels, data, order, layout, values);
-  return { name, datatype, shape, raw: new Uint8Array(data.buffer) };
-}
-
-/** Which of the decoded channels is the input's n-th. */
-function channelOrder(channels: number, isBlueFirst: boolean): readonly number[] {
-  if (channels === 1) return [0];
-  return isBlueFirst ? [2, 1, 0] : [0, 1, 2];
+  return { name: spec.name, datatype, shape, raw: new Uint8Array(data.buffer) };
 }
 
 /** The normalised value of each of the 256 pixel values, by channel of the input. */

@@ -25,7 +25,7 @@ async function prepared(
   const spec = { name: "x", datatype, shape };
   const parsed = steps.map((step) => preprocessStep.parse(step));
   const payload = await twoPixels();
-  const { tensor } = await imageSteps(parsed, spec).prepare({ payload, upstream: {} });
+  const { tensor } = await imageSteps(parsed, spec)({ payload, upstream: {} });
   expect(tensor.datatype).toBe(datatype);
   return [...floatsOf(tensor)];
 }

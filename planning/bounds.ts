@@ -64,8 +64,10 @@ export class ServiceBounds {
       return 1 - (goals.find(({ pipeline }) => pipeline === name)?.share ?? 0);
     });
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
-    const isPlain = this.system.pipelines.every(waitsForAll);
-    this.#variates = isSized || !isPlain ? null : variatesOf(this.system, document.run.seed);
+    this.#variates =
+      isSized || !this.system.pipelines.every(isPlain)
+        ? null
+        : variatesOf(this.system, document.run.seed);
   }
 
   /** Jobs per second that one replica does at most, in batches up to `maxBatch`. */
@@ -143,9 +145,11 @@ function isMachineOf(machine: string, node: string): boolean {
   return machine === node || /^-\d+$/.test(machine.slice(node.length));
 }
 
-function waitsForAll({ tasks }: PipelineSystem): boolean {
+/** Each task waits for all before it, and is always of the same pool. */
+function isPlain({ tasks }: PipelineSystem): boolean {
   return tasks.every(
-    ({ needed, predecessors }) => needed === Number.POSITIVE_INFINITY || predecessors.length < 2,
+    ({ needed, predecessors, variants }) =>
+      variants.length === 1 && (needed === Number.POSITIVE_INFINITY || predecessors.length < 2),
   );
 }
 
@@ -159,7 +163,7 @@ function jobsPerS(
   const traceUs = workload.arrivals === "trace" ? (traces[workload.file] ?? null) : null;
   const ratePerS = offeredRatePerS(workload, traceUs);
   const ratios = pipelines.map(visitRatios);
-  const reaches = pipelines.every(waitsForAll) && !ratios.includes(null);
+  const reaches = pipelines.every(isPlain) && !ratios.includes(null);
   if (ratePerS === undefined || !reaches) return null;
   const jobs = pools.map(() => 0);
   for (const [p, pipeline] of pipelines.entries()) {

@@ -7,7 +7,7 @@ import type { Parameter } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
-import { maxBatchOf, traitsOf } from "../schedulers/create-scheduler.ts";
+import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
@@ -18,7 +18,7 @@ import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.t
 export type Parameters = Readonly<Record<string, Parameter>>;
 
 /** One scheduler, on one of the swept choices. */
-export interface Alternative {
+export interface Alternative extends Omit<Traits, "servesAll"> {
   readonly document: ScenarioDocument;
   /** Values of the swept choices. */
   readonly parameters: Parameters;
@@ -29,10 +29,6 @@ export interface Alternative {
   readonly rank: number;
   /** Whether all requests are served, so that a station that is offered more than it can do misses. */
   readonly isOpen: boolean;
-  /** Whether replicas come and go, so that machines are billed by their time. */
-  readonly scales: boolean;
-  /** Whether it chooses by itself which of the models of a slot are there. */
-  readonly placesModels: boolean;
 }
 
 /** One of the swept choices besides the scheduler: the same space and bounds for all schedulers. */
@@ -94,7 +90,7 @@ export interface Search {
   readonly best: Tried | null;
   /** Others that came next, on the requests of the search. */
   readonly runnersUp: readonly Tried[];
-  /** Without a solution, the one that came nearest. */
+  /** The one that came nearest, of use without a solution. */
   readonly nearest: Tried | null;
   /** Schedulers that serve request for request as the best one does. */
   readonly alike: readonly Alternative[];
@@ -201,36 +197,29 @@ export function contenderOf(alternative: Alternative, shape: Shape): Contender {
   };
 }
 
-/** Faults of nodes and distances of zones that the cluster does without. */
+/** Without faults of nodes and distances of zones that the cluster lacks. */
 function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
-  const { nodes, network, gateway } = document.cluster;
-  const { faults } = document;
+  const { cluster, faults } = document;
+  const { nodes, network, gateway } = cluster;
   if (nodes === undefined) return document;
-  const names = new Set(nodes.map(({ name }) => name));
-  const zones = new Set([gateway?.zone, ...nodes.map(({ zone }) => zone)]);
-  const isHere = ({ node }: { readonly node?: string | undefined }): boolean =>
-    node === undefined || names.has(node);
-  const between = network?.zones?.filter((one) => one.between.every((zone) => zones.has(zone)));
-  const { zones: _, ...links } = network ?? {};
-  const near = {
-    ...links,
-    ...(between === undefined || between.length === 0 ? {} : { zones: between }),
-  };
-  return {
-    ...document,
-    ...(network === undefined
-      ? {}
-      : { cluster: { ...document.cluster, network: near as typeof network } }),
-    ...(faults === undefined
-      ? {}
-      : {
-          faults: {
-            ...faults,
-            random: faults.random.filter(isHere),
-            scheduled: faults.scheduled.filter(isHere),
-          },
-        }),
-  };
+  const present: { -readonly [K in keyof ScenarioDocument]: ScenarioDocument[K] } = { ...document };
+  if (faults !== undefined) {
+    const names = new Set(nodes.map(({ name }) => name));
+    const isHere = ({ node }: { readonly node?: string | undefined }): boolean =>
+      node === undefined || names.has(node);
+    const [random, scheduled] = [faults.random.filter(isHere), faults.scheduled.filter(isHere)];
+    present.faults = { ...faults, random, scheduled };
+  }
+  if (network?.zones !== undefined) {
+    const { zones, ...links } = network;
+    const here = new Set([gateway?.zone, ...nodes.map(({ zone }) => zone)]);
+    const between = zones.filter((one) => one.between.every((zone) => here.has(zone)));
+    present.cluster = {
+      ...cluster,
+      network: between.length === 0 ? links : { ...links, zones: between },
+    };
+  }
+  return present;
 }
 
 /** Machines of one price, of all choices. */
@@ -288,6 +277,11 @@ export function ranked(tried: readonly Tried[]): readonly Tried[] {
 
 export function scoreOfTried({ trial }: Tried): number {
   return scoreOf(trial.goals, trial.runs);
+}
+
+/** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
+export function nearer(a: Tried | null, b: Tried): Tried {
+  return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
 }
 
 /**

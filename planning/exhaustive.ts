@@ -7,6 +7,7 @@ import {
   type Contender,
   contenderOf,
   levelsOf,
+  nearer,
   nothingExplored,
   type Problem,
   ranked,
@@ -22,15 +23,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   const confirmations = new Confirmations(problem, explored);
   let nearest: Tried | null = null;
   const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => {
-    explored.requests = laboratory.requests;
-    return {
-      best,
-      runnersUp,
-      nearest: best === null ? nearest : null,
-      isComplete,
-      explored,
-      alike: [],
-    };
+    return { best, runnersUp, nearest, isComplete, explored, alike: [] };
   };
   for (const level of levelsOf(alternatives)) {
     const contenders: Contender[] = [];
@@ -50,18 +43,15 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
       if (explored.simulated >= mostTrials) return told(null, [], false);
       explored.simulated++;
       const trial = laboratory.start(contender.document, goals);
-      for (let n = 1; n <= Math.max(2, trial.document.run.replications); n++) {
-        laboratory.extend(trial, n);
-        yield;
-      }
+      yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
       const tried = { contender, trial };
-      if (nearest === null || scoreOfTried(tried) > scoreOfTried(nearest)) nearest = tried;
+      nearest = nearer(nearest, tried);
       if (scoreOfTried(tried) >= 0) meeting.push(tried);
     }
     const order = ranked(meeting);
     for (const [i, { contender }] of order.entries()) {
       const confirmed = yield* confirmations.of(contender);
-      if (confirmed.meets) return told(confirmed, order.toSpliced(i, 1), true);
+      if (confirmed.meets) return told(confirmed, order.slice(i + 1), true);
     }
   }
   return told(null, [], true);

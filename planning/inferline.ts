@@ -23,11 +23,11 @@ import {
   contenderOf,
   type Explored,
   LARGEST_BATCH,
+  nearer,
   nothingExplored,
   type Problem,
   ranked,
   type Search,
-  scoreOfTried,
   type Tried,
 } from "./contenders.ts";
 import type { Row, Shape } from "./space.ts";
@@ -41,7 +41,7 @@ interface Part {
 
 type State = readonly Part[];
 
-/** Yields after each trial. */
+/** Yields after each replication. */
 export function* inferline(problem: Problem): Generator<undefined, Search> {
   const explored = nothingExplored();
   const found: (readonly Tried[])[] = [];
@@ -52,31 +52,22 @@ export function* inferline(problem: Problem): Generator<undefined, Search> {
     const path = yield* climb.run();
     if (path.length > 0) found.push(path);
     isComplete &&= !climb.isCutOff;
-    const { best } = climb;
-    if (best !== null && (nearest === null || scoreOfTried(best) > scoreOfTried(nearest))) {
-      nearest = best;
-    }
+    if (climb.best !== null) nearest = nearer(nearest, climb.best);
   }
   const confirmations = new Confirmations(problem, explored);
   const ends = found.map((path) => path[path.length - 1]);
   const order = ranked(ends);
   let winner: Tried | null = null;
-  for (const end of order) {
-    const path = found[ends.indexOf(end)];
-    for (let i = path.length - 1; i >= 0 && winner === null; i--) {
-      const confirmed = yield* confirmations.of(path[i].contender);
-      if (confirmed.meets) winner = confirmed;
-    }
-    if (winner !== null) break;
+  for (const { contender } of order.flatMap((end) => found[ends.indexOf(end)].toReversed())) {
+    const confirmed = yield* confirmations.of(contender);
+    if (!confirmed.meets) continue;
+    winner = confirmed;
+    break;
   }
-  explored.requests = problem.laboratory.requests;
   const runnersUp = order.filter(({ contender: { alternative } }) => {
     return alternative.rank !== winner?.contender.alternative.rank;
   });
-  return {
-    ...{ best: winner, runnersUp, nearest: winner === null ? nearest : null },
-    ...{ isComplete, explored, alike: [] },
-  };
+  return { best: winner, runnersUp, nearest, isComplete, explored, alike: [] };
 }
 
 /** From the start of one scheduler down to its end. */
@@ -237,13 +228,10 @@ class Descent {
       if (this.isCutOff) return null;
       this.#explored.combinations++;
       this.#explored.simulated++;
-      const { meets, ...trial } = laboratory.tryOut(contender.document, goals);
+      const { meets, ...trial } = yield* laboratory.tryOut(contender.document, goals);
       known = { contender, trial, meets };
-      yield;
       this.#known.set(key, known);
-      if (!meets && (this.best === null || scoreOfTried(known) > scoreOfTried(this.best))) {
-        this.best = known;
-      }
+      if (!meets) this.best = nearer(this.best, known);
     }
     return known?.meets ? known : null;
   }

@@ -9,8 +9,9 @@ import type { SimulationInputs } from "../sim/replication.ts";
  * - `colocation`: other choices of which replicas share a machine, where they slow each other down, take each other's resources or fail together
  * - `sharing`: more than one replica on a shared slot
  * - `scaling`: more machines, of which scaling switches more off
+ * - `variants`: no replica of some variant
  */
-export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling";
+export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling" | "variants";
 
 /**
  * Besides `trials` and `batches`. `scales`: whether the plan's replicas come and go; `hasCheaper`: whether
@@ -31,10 +32,12 @@ export function notSearched(
     slowEachOther(cluster, inputs) ||
     shareResources(document) ||
     (nodes.length > 0 && (nodesFail || network?.links === "fair"));
+  const hasVariants = tasksToPlace(document).some(({ name, task }) => name !== task);
   return [
     ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),
     ...(hasCheaper && shares ? ["sharing" as const] : []),
     ...(scales ? ["scaling" as const] : []),
+    ...(hasCheaper && hasVariants ? ["variants" as const] : []),
   ];
 }
 

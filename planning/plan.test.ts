@@ -207,6 +207,95 @@ describe("a plan chooses which task runs on which kind of node", () => {
   });
 });
 
+describe("a plan takes no bound for true that does not hold", () => {
+  test("where a task has variants that share its jobs", () => {
+    // The accurate one alone could not do them.
+    const [{ best, notSearched }] = plansOf(`
+name: variants
+pipelines: { p: { slo: { latencyMs: 300, percentile: 90 }, tasks: { t: { variants: [large, small] } } } }
+models:
+  large: { accuracy: 0.9, service: { distribution: deterministic, meanMs: 100 } }
+  small: { accuracy: 0.8, service: { distribution: deterministic, meanMs: 20 } }
+cluster: { replicas: { t@large: 1, t@small: 1 } }
+scheduler: { selection: infaas }
+workload: { arrivals: poisson, ratePerS: 15, requests: 1500, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`);
+    expect(best?.replicas).toEqual({ "t@large": 1, "t@small": 1 });
+    expect(notSearched).toEqual(["variants"]);
+  });
+
+  test("where joins go on without a predecessor that is late", () => {
+    const text = (scheduler: string): string => `
+name: join
+pipelines:
+  p:
+    slo: { latencyMs: 300, percentile: 90 }
+    tasks: { quick: { model: q }, slow: { model: s }, both: { model: q, after: [quick, slow] } }
+models:
+  q: { service: { distribution: deterministic, meanMs: 10 } }
+  s: { service: { distribution: deterministic, meanMs: 500 } }
+cluster: { replicas: { quick: 1, slow: 1, both: 1 } }
+scheduler: ${scheduler}
+workload: { arrivals: poisson, ratePerS: 5, requests: 1500, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`;
+    const [{ best }] = plansOf(text("{ controller: { policy: join-deadline, share: 0.5 } }"));
+    expect(best?.replicas).toEqual({ quick: 1, slow: 3, both: 1 });
+    const [{ explored }] = plansOf(text("fifo"));
+    expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
+  });
+});
+
+describe("a race asks fresh requests", () => {
+  test("as soon as two contenders are comfortable, and leaves the others of their price alone", () => {
+    const [{ best, explored }] = plansOf(
+      `
+name: comfortable
+pipelines: { p: { slo: { latencyMs: 90, percentile: 90 }, tasks: { a: { model: a } } } }
+models: { a: { service: { distribution: gamma, meanMs: 6, cv: 0.86, batch: { marginal: 0.5, max: 2 } } } }
+cluster:
+  nodes: [{ name: fast, count: 4, devices: { gpu: { slots: 3 } }, costPerHour: 1.01 }]
+  replicas: { a: 1 }
+workload: { arrivals: poisson, ratePerS: 179.66, requests: 600 }
+run: { seed: 109565, replications: 4 }
+`,
+      { schedulers: ["join-shortest-queue", "round-robin", "least-expected-work", "batching"] },
+    );
+    expect(best?.cost).toBe(1.01);
+    // Six pilots of 200, one replication of two, two more of the runner-up, and the confirmation.
+    expect(explored).toMatchObject({ simulated: 6, requests: 6 * 200 + 4 * 600 + 4 * 600 });
+  });
+
+  test("about the best contender once they refused the simplest", () => {
+    const [{ best, explored, runnersUp }] = plansOf(
+      `
+name: refused
+pipelines:
+  p0:
+    slo: { latencyMs: 300, percentile: 80 }
+    tasks: { a: { model: a }, b: { model: b }, c: { model: c, after: [a, b], join: first } }
+models:
+  a: { service: { distribution: deterministic, meanMs: 51, batch: { marginal: 0.5, max: 2 } } }
+  b: { service: { distribution: exponential, meanMs: 5, batch: { marginal: 0.5, max: 4 } } }
+  c: { service: { distribution: exponential, meanMs: 4, batch: { marginal: 0.2, max: 4 } } }
+cluster:
+  nodes:
+    - { name: fast, count: 4, devices: { gpu: { slots: 1 } }, costPerHour: 2.13 }
+    - { name: slow, count: 4, devices: { cpu: { slots: 1, speed: 0.15 } }, costPerHour: 0.94 }
+  replicas: { a: 1, b: 1, c: 1 }
+workload: { arrivals: gamma, cv: 1.3, ratePerS: 24.32, requests: 600, warmupS: 3 }
+run: { seed: 397394, replications: 4 }
+`,
+      { schedulers: ["fifo", "power-of-two", "least-slack"] },
+    );
+    expect(best?.cost).toBe(2.82);
+    expect(explored.confirmations).toBe(2);
+    const names = runnersUp.map(({ scheduler }) => JSON.stringify(scheduler));
+    expect(names).not.toContain(JSON.stringify("fifo"));
+  });
+});
+
 /** Each batch takes one of the two CPUs of its machine. */
 const withDemand = (text: string): string =>
   text

@@ -130,6 +130,7 @@ export function* makePlans(
     for (; next.done !== true; next = steps.next()) {
       yield { ...step, requests: problem.laboratory.requests };
     }
+    next.value.explored.requests = problem.laboratory.requests;
     plans.push(planOf(combinations[0], problem, next.value, inputs, isBatchSpaceCut));
   }
   return plans;
@@ -152,7 +153,7 @@ function planOf(
     ...{ parameters: load, goals, unit: choice.space.unit, explored },
     best: best === null ? null : answerOf(best),
     runnersUp: runnersUp.map(answerOf),
-    nearest: nearest === null ? null : answerOf(nearest),
+    nearest: best !== null || nearest === null ? null : answerOf(nearest),
     alike: alike.map(({ document: one }) => one.scheduler),
     notSearched: [
       ...(isComplete ? [] : ["trials" as const]),

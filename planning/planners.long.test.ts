@@ -30,10 +30,13 @@ function loaded({ text }: PlanningProblem) {
 
 function planOf(problem: PlanningProblem, planner: PlannerName): Plan {
   const options = { planner, mostReplicas: 64, mostTrials: 1e9, schedulers: problem.schedulers };
-  const steps = makePlans(loaded(problem), NO_INPUTS, options);
+  return resultOf(makePlans(loaded(problem), NO_INPUTS, options))[0];
+}
+
+function resultOf<T>(steps: Generator<unknown, T>): T {
   let next = steps.next();
   while (next.done !== true) next = steps.next();
-  return next.value[0];
+  return next.value;
 }
 
 /** Replicas of each task on each node, all ways that leave none without. */
@@ -98,7 +101,7 @@ function oracle(problem: PlanningProblem): {
     for (const scheduler of schedulers) {
       const one = { ...document, cluster, scheduler };
       const trial = laboratory.start(one, goals);
-      laboratory.extend(trial, document.run.replications);
+      resultOf(laboratory.extend(trial, document.run.replications));
       const { costPerHour } = compileSystem(one, NO_INPUTS);
       candidates.push({ cost: costPerHour, score: scoreOf(goals, trial.runs), document: one });
     }
@@ -107,10 +110,8 @@ function oracle(problem: PlanningProblem): {
   const hopeful = candidates.filter(({ score }) => score >= 0);
   hopeful.sort((a, b) => a.cost - b.cost || b.score - a.score);
   for (const { cost, document: one } of hopeful) {
-    const steps = laboratory.confirm(one, goals, ORACLE_ERROR);
-    let next = steps.next();
-    while (next.done !== true) next = steps.next();
-    if (next.value.meets) return { cost, requests, count: candidates.length };
+    if (resultOf(laboratory.confirm(one, goals, ORACLE_ERROR)).meets)
+      return { cost, requests, count: candidates.length };
   }
   return { cost: null, requests, count: candidates.length };
 }
@@ -122,7 +123,7 @@ function isRefuted({ best, goals }: Plan): boolean {
   const seed = best.document.run.seed + 10_000;
   const document = { ...best.document, run: { ...best.document.run, seed } };
   const trial = laboratory.start(document, goals);
-  laboratory.extend(trial, LONG_REPLICATIONS);
+  resultOf(laboratory.extend(trial, LONG_REPLICATIONS));
   return goals.some((goal) => {
     const { low, mean } = outlook(goal, trial.runs, FAMILY_ERROR / PROBLEMS);
     // The interval is as wide upwards as downwards.

@@ -21,8 +21,10 @@ import {
   Confirmations,
   type Contender,
   contenderOf,
+  costOfTried,
   type Level,
   levelsOf,
+  nearer,
   nothingExplored,
   type Problem,
   ranked,
@@ -31,8 +33,8 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { onlyKindOf, Probes } from "./probes.ts";
-import type { Machines, Row, Shape } from "./space.ts";
-import { FIRST_REPLICATIONS, isHopeless, scoreOf, type Trial } from "./trial.ts";
+import type { Machines, Row } from "./space.ts";
+import { FIRST_REPLICATIONS, isHopeless, scoreOf } from "./trial.ts";
 
 /** Beyond so many combinations, those with an overloaded task are left out uncounted. */
 const MOST_COUNTED = 1_000_000;
@@ -69,6 +71,12 @@ interface Pilot extends Runner {
   readonly score: number;
 }
 
+interface Heat {
+  readonly finalists: readonly Tried[];
+  /** Pilots that may follow where the finalists are not confirmed. */
+  readonly untried: readonly Pilot[];
+}
+
 class Race {
   readonly #problem: Problem;
   readonly #explored = nothingExplored();
@@ -95,20 +103,23 @@ class Race {
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)
         .slice(0, MOST_NEAREST);
-      const inReserve: Tried[] = [];
       let failed = 0;
       for (let start = 0; start < runners.length && failed < MOST_FAILED; start += HEAT) {
-        const finalists = yield* this.#heat(runners.slice(start, start + HEAT));
-        const order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
-        for (const [i, { contender }] of order.entries()) {
-          const confirmed = yield* this.#confirmations.of(contender);
-          if (confirmed.meets) {
-            const others = [...order.toSpliced(i, 1), ...inReserve];
-            return this.#told(confirmed, yield* this.#runnersUp(confirmed, others, levels), null);
+        let pilots = yield* this.#pilots(runners.slice(start, start + HEAT));
+        while (pilots.length > 0 && failed < MOST_FAILED) {
+          const { finalists, untried } = yield* this.#heat(pilots, failed === 0);
+          let order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
+          while (order.length > 0 && failed < MOST_FAILED) {
+            const [{ contender }, ...others] = order;
+            const confirmed = yield* this.#confirmations.of(contender);
+            if (confirmed.meets) {
+              return this.#told(confirmed, yield* this.#runnersUp(confirmed, others, levels), null);
+            }
+            failed++;
+            order = bestFirst(others);
           }
-          if (++failed === MOST_FAILED) break;
+          pilots = untried;
         }
-        inReserve.push(...order);
       }
       if (!this.#isComplete) break;
     }
@@ -123,7 +134,8 @@ class Race {
   ): Generator<undefined, readonly Tried[]> {
     if (others.length > 0) {
       const shown = others.slice(0, MOST_RUNNERS_UP);
-      for (const { trial } of shown) yield* this.#extend(trial, FIRST_REPLICATIONS);
+      for (const { trial } of shown)
+        yield* this.#problem.laboratory.extend(trial, FIRST_REPLICATIONS);
       return shown;
     }
     let left = MOST_FOR_RUNNER_UP;
@@ -132,8 +144,10 @@ class Race {
         (one) => one.contender.alternative === alternative,
       );
       const [pilot] = yield* this.#pilots(runners.slice(0, left));
-      const tried = pilot === undefined ? null : yield* this.#inShort(pilot.contender);
-      if (tried !== null && scoreOfTried(tried) >= 0) return [tried];
+      if (pilot !== undefined && pilot.score >= 0) {
+        const tried = yield* this.#inShort(pilot.contender);
+        if (scoreOfTried(tried) >= 0) return [tried];
+      }
       left -= runners.length;
       if (left <= 0) break;
     }
@@ -142,46 +156,31 @@ class Race {
 
   /** The best of the least loaded and of the best pilot, which a short pilot alone tells badly. */
   *#lost(): Generator<undefined, Search> {
-    const hopeful = [...(this.#nearest === null ? [] : [this.#nearest]), ...this.#leastLoaded];
-    const tried: Tried[] = [];
-    for (const { contender } of hopeful) tried.push(yield* this.#inShort(contender));
-    if (tried.length === 0 && this.#ruledOut !== null) {
-      tried.push(yield* this.#inShort(this.#ruledOut.contender));
+    const hopeful: Runner[] = [
+      ...(this.#nearest === null ? [] : [this.#nearest]),
+      ...this.#leastLoaded,
+    ];
+    if (hopeful.length === 0 && this.#ruledOut !== null) hopeful.push(this.#ruledOut);
+    let nearest: Tried | null = null;
+    for (const { contender } of hopeful) {
+      nearest = nearer(nearest, yield* this.#inShort(contender));
     }
-    const [nearest = null] = tried.sort((a, b) => scoreOfTried(b) - scoreOfTried(a));
     return this.#told(null, [], nearest);
   }
 
-  #noteNearest(pilot: Pilot): void {
-    if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
-  }
-
   #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
-    const explored = this.#explored;
-    explored.requests = this.#problem.laboratory.requests;
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
     return {
-      best,
-      runnersUp,
-      nearest,
-      alike: [...new Set(alike)],
-      isComplete: this.#isComplete,
-      explored,
+      ...{ best, runnersUp, nearest, alike: [...new Set(alike)] },
+      ...{ isComplete: this.#isComplete, explored: this.#explored },
     };
   }
 
   *#inShort(contender: Contender): Generator<undefined, Tried> {
     const { laboratory, goals } = this.#problem;
     const trial = laboratory.start(contender.document, goals);
-    yield* this.#extend(trial, FIRST_REPLICATIONS);
+    yield* laboratory.extend(trial, FIRST_REPLICATIONS);
     return { contender, trial };
-  }
-
-  *#extend(trial: Trial, count: number): Generator<undefined, void> {
-    for (let n = trial.runs.length + 1; n <= count; n++) {
-      this.#problem.laboratory.extend(trial, n);
-      yield;
-    }
   }
 
   /** The contenders of one price that no bound rules out, the least loaded first. */
@@ -198,7 +197,8 @@ class Race {
     const runners: Runner[] = [];
     const isLarge = this.#explored.combinations > MOST_COUNTED;
     const isUseful = (task: number, row: Row): boolean =>
-      !isLarge || alternatives.some((one) => utilisationOf(one, task, row, !one.isOpen) < 1);
+      !isLarge ||
+      alternatives.some((one) => one.proceeds || utilisationOf(one, task, row, !one.isOpen) < 1);
     const visit = (rows: readonly Row[]): boolean => {
       if (space.isRepeated(rows)) return true;
       if (this.#explored.combinations > MOST_COMBINATIONS) this.#isComplete = false;
@@ -209,18 +209,21 @@ class Race {
         return true;
       }
       const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
-      if (bounds.servesTooSlowly(rows)) {
-        ruledOut.serviceTime += alternatives.length;
-        this.#noteRuledOut(alternatives[0], shape);
-        return true;
-      }
+      const isSlow = bounds.servesTooSlowly(rows);
       for (const alternative of alternatives) {
+        const { isOpen, proceeds } = alternative;
         const load = loadOf(alternative, rows);
-        const least = alternative.isOpen ? load : loadOf(alternative, rows, true);
-        if (least >= 1) {
-          ruledOut.utilisation++;
-          this.#noteRuledOut(alternative, shape);
-        } else runners.push({ contender: contenderOf(alternative, shape), load });
+        const isOverloaded = (): boolean => (isOpen ? load : loadOf(alternative, rows, true)) >= 1;
+        const reason = isSlow ? "serviceTime" : isOverloaded() ? "utilisation" : null;
+        if (reason === null || proceeds) {
+          runners.push({ contender: contenderOf(alternative, shape), load });
+          continue;
+        }
+        ruledOut[reason]++;
+        // Too slow without a wait: batches, which spread the load, are no help.
+        const isNearer = this.#ruledOut === null || load < this.#ruledOut.load;
+        if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
+        this.#ruledOut = { contender: contenderOf(alternative, shape), load };
       }
       return true;
     };
@@ -228,36 +231,39 @@ class Race {
     return runners;
   }
 
-  #noteRuledOut(alternative: Alternative, shape: Shape): void {
-    const load = loadOf(alternative, shape.rows);
-    if (this.#ruledOut !== null && load >= this.#ruledOut.load) return;
-    this.#ruledOut = { contender: contenderOf(alternative, shape), load };
-  }
-
-  /** Pilots, then rounds of twice as many replications for half as many; the finalists. */
-  *#heat(runners: readonly Runner[]): Generator<undefined, readonly Tried[]> {
+  /**
+   * Rounds of twice as many replications for half as many; the finalists. `hasty`: where enough of the
+   * first ones are comfortable after one replication, the others are left untried.
+   */
+  *#heat(pilots: readonly Pilot[], hasty: boolean): Generator<undefined, Heat> {
     const { laboratory, goals } = this.#problem;
-    const pilots = yield* this.#pilots(runners);
-    const fit = pilots.some(({ contender }) => contender.alternative.scales)
-      ? pilots
-      : half(pilots, 2 * FINALISTS);
-    let field: Tried[] = fit.map(({ contender }) => {
-      return { contender, trial: laboratory.start(contender.document, goals) };
-    });
-    if (field.length === 0) return [];
-    const all = Math.max(2, field[0].trial.document.run.replications);
-    for (let count = 1; ; count = Math.min(2 * count, all)) {
-      for (const { trial } of field) yield* this.#extend(trial, count);
+    const mayStop = !pilots.some(({ contender }) => contender.alternative.scales);
+    const fit = half(pilots, 2 * FINALISTS);
+    const all = Math.max(2, pilots[0].contender.document.run.replications);
+    let field: Tried[] = [];
+    let comfortable = 0;
+    for (const { contender } of fit) {
+      const tried = { contender, trial: laboratory.start(contender.document, goals) };
+      yield* laboratory.extend(tried.trial, 1);
+      field.push(tried);
+      const isComfortable = hasty && mayStop && scoreOfTried(tried) >= COMFORTABLE;
+      if (isComfortable && ++comfortable === FINALISTS) {
+        return { finalists: field, untried: pilots.slice(field.length) };
+      }
+    }
+    for (let count = 1; ; ) {
       field = field
         .filter(({ trial }) => !isHopeless(goals, trial.runs))
         .sort((a, b) =>
           byTiedScore([scoreOfTried(a), a.contender], [scoreOfTried(b), b.contender]),
         );
-      if (count === all || field.length === 0) return field;
-      // Scaling makes costs differ, so none may go before costs are known.
-      if (field.some(({ contender }) => contender.alternative.scales)) continue;
-      if (scoreOfTried(field[0]) >= COMFORTABLE) return field;
+      const isOver = count === all || field.length === 0;
+      if (isOver || (mayStop && scoreOfTried(field[0]) >= COMFORTABLE)) {
+        return { finalists: field, untried: [] };
+      }
       field = half(field, FINALISTS);
+      count = Math.min(2 * count, all);
+      for (const { trial } of field) yield* laboratory.extend(trial, count);
     }
   }
 
@@ -283,7 +289,7 @@ class Race {
       const run = laboratory.pilot(contender.document);
       yield;
       const pilot = { ...runner, score: scoreOf(goals, [run]) };
-      this.#noteNearest(pilot);
+      if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
       if (isHopeless(goals, [run])) {
         yield* probes.failed(rows);
         continue;
@@ -309,17 +315,25 @@ class Race {
   }
 }
 
-/** The first half, but no fewer than `least`. */
-function half<T>(all: readonly T[], least: number): T[] {
-  return all.slice(0, Math.max(least, Math.ceil(all.length / 2)));
+/**
+ * The first half, but no fewer than `least`, and all whose replicas come and go: their costs are not
+ * known yet.
+ */
+function half<T extends { readonly contender: Contender }>(all: readonly T[], least: number): T[] {
+  const steady = all.filter(({ contender }) => !contender.alternative.scales);
+  const kept = new Set(steady.slice(0, Math.max(least, Math.ceil(steady.length / 2))));
+  return all.filter((one) => one.contender.alternative.scales || kept.has(one));
 }
 
-function rankOf({ contender }: Runner): number {
-  return contender.alternative.rank;
+/** The cheapest first; of equal ones, the best: the simplest has failed. */
+function bestFirst(tried: readonly Tried[]): Tried[] {
+  return [...tried].sort(
+    (a, b) => costOfTried(a) - costOfTried(b) || scoreOfTried(b) - scoreOfTried(a),
+  );
 }
 
 function byLoad(a: Runner, b: Runner): number {
-  return a.load - b.load || rankOf(a) - rankOf(b);
+  return a.load - b.load || a.contender.alternative.rank - b.contender.alternative.rank;
 }
 
 /** The simpler scheduler first, of those that are comfortable or close. */

@@ -73,7 +73,7 @@ export class Space {
 
   /** Throws Fault("limit-exceeded") for more choices of machines than can be listed. */
   constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
-    const { models, pipelines, cluster } = document;
+    const { models, cluster } = document;
     const { nodes } = cluster;
     const tasks = tasksToPlace(document);
     const priced = (nodes ?? []).some(({ costPerHour }) => costPerHour > 0);
@@ -103,14 +103,13 @@ export class Space {
     this.examples = Array.from({ length: this.kinds }, (_, kind) => {
       return this.#banks.find((bank) => bank.kind === kind) as Bank;
     });
-    this.runsOn = this.tasks.map((name, i) => {
-      const task = Object.values(pipelines).find(({ tasks: all }) => name in all)?.tasks[name];
-      const profile = models[task?.model ?? ""]?.profile;
+    this.runsOn = tasks.map(({ model }, i) => {
+      const { profile } = models[model.name];
       return this.examples.map(({ node, device }, kind) => {
         const hasTimes = typeof profile !== "object" || device in profile;
         return (
           hasTimes &&
-          canHold(groups[node].resources, tasks[i].model.demand) &&
+          canHold(groups[node].resources, model.demand) &&
           this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= sizes[i])
         );
       });
@@ -176,7 +175,7 @@ export class Space {
 
   /** Slots by kind that these machines have left. */
   spare({ counts }: Machines, rows: readonly Row[]): readonly number[] {
-    return this.#slotsOf(counts).map((slots, kind) => slots - columnSum(rows, kind));
+    return this.#slotsOf(counts).map((slots, kind) => slots - sumOf(rows.map((row) => row[kind])));
   }
 
   /** The cheapest machines with room for the replicas; null where there are none. */
@@ -288,10 +287,7 @@ export class Space {
     const nodes = this.#document.cluster.nodes as readonly NodeDocument[];
     const free = this.#banks.map(({ slots, node }) => slots * counts[node]);
     const most = (bank: number): number => free[bank] / counts[this.#banks[bank].node];
-    const entries = new Map<
-      string,
-      { task: string; node: string; device: string; replicas: number }
-    >();
+    const placed = rows.map(() => this.#banks.map(() => 0));
     const largestFirst = [...rows.keys()].sort((a, b) => sizesMb[b] - sizesMb[a]);
     for (const i of largestFirst) {
       for (const [kind, replicas] of rows[i].entries()) {
@@ -302,16 +298,18 @@ export class Space {
             .filter((id) => this.#banks[id].memoryMb >= sizesMb[i])
             .reduce((best, id) => (most(id) > most(best) ? id : best));
           free[bank]--;
-          const { node, device } = this.#banks[bank];
-          const entry = { task: this.tasks[i], node: nodes[node].name, device, replicas: 0 };
-          const key = `${i}/${bank}`;
-          const known = entries.get(key) ?? entry;
-          known.replicas++;
-          entries.set(key, known);
+          placed[i][bank]++;
         }
       }
     }
-    return [...entries.values()];
+    return largestFirst.flatMap((i) =>
+      this.#banks.flatMap(({ node, device }, bank) => {
+        const replicas = placed[i][bank];
+        return replicas === 0
+          ? []
+          : [{ task: this.tasks[i], node: nodes[node].name, device, replicas }];
+      }),
+    );
   }
 }
 
@@ -388,8 +386,4 @@ function withoutLimits(devices: NodeDocument["devices"]): NodeDocument["devices"
     return [kind, rest];
   });
   return Object.fromEntries(entries);
-}
-
-function columnSum(rows: readonly Row[], kind: number): number {
-  return rows.reduce((total, row) => total + row[kind], 0);
 }

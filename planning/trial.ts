@@ -35,9 +35,7 @@ const PILOT_SHARE = 1 / 4;
 const FEWEST_PILOT_REQUESTS = 200;
 
 /** Arrivals of which a part is like the whole. */
-const STATIONARY: ReadonlySet<string> = new Set([
-  ...["poisson", "deterministic", "gamma", "weibull", "mmpp"],
-]);
+const STATIONARY = new Set<string>(["poisson", "deterministic", "gamma", "weibull", "mmpp"]);
 
 /** Runs trials, and counts what it simulates. */
 export class Laboratory {
@@ -54,19 +52,24 @@ export class Laboratory {
     return this.#run(shortened(withoutDetection(document)), 0);
   }
 
-  /** Brings a trial to `count` replications; `fresh` ones are of other requests. */
-  extend({ document, runs }: Trial, count: number, fresh = false): void {
-    for (let i = runs.length; i < count; i++)
+  /** Brings a trial to `count` replications; `fresh` ones are of other requests. Yields after each. */
+  *extend({ document, runs }: Trial, count: number, fresh = false): Generator<undefined, void> {
+    for (let i = runs.length; i < count; i++) {
       runs.push(this.#run(document, i + (fresh ? FRESH : 0)));
+      yield;
+    }
   }
 
   /** Replications until it is clear whether the goals are met, at most `run.replications`, or 3. */
-  tryOut(document: ScenarioDocument, goals: readonly Goal[]): Trial & { readonly meets: boolean } {
+  *tryOut(
+    document: ScenarioDocument,
+    goals: readonly Goal[],
+  ): Generator<undefined, Trial & { readonly meets: boolean }> {
     const trial = this.start(document, goals);
     const most = Math.max(FIRST_REPLICATIONS, document.run.replications);
     let state: SloState = "unclear";
     for (let n = FIRST_REPLICATIONS; n <= most && state === "unclear"; n++) {
-      this.extend(trial, n);
+      yield* this.extend(trial, n);
       state = this.stateOf(trial);
     }
     return { ...trial, meets: state === "meets" };
@@ -94,10 +97,7 @@ export class Laboratory {
     const trial = this.start(scenario, goals);
     const first = Math.max(FIRST_REPLICATIONS, trial.document.run.replications);
     for (const { times, part } of LOOKS) {
-      for (let n = trial.runs.length + 1; n <= times * first; n++) {
-        this.extend(trial, n, true);
-        yield;
-      }
+      yield* this.extend(trial, times * first, true);
       const outlooks = goals.map((goal) => outlook(goal, trial.runs, part * error));
       const isAbove = (limit: (one: Outlook) => number): boolean =>
         outlooks.every((one, i) => limit(one) >= goals[i].share);
@@ -221,14 +221,10 @@ function shortened(document: ScenarioDocument): ScenarioDocument {
   if (!STATIONARY.has(workload.arrivals) || !("durationS" in workload || "requests" in workload)) {
     return document;
   }
-  const { durationS, requests, warmupS } = workload as {
-    durationS?: number;
-    requests?: number;
-    warmupS: number;
-  };
+  const { durationS, requests } = workload as { durationS?: number; requests?: number };
   const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * PILOT_SHARE));
   const span = {
-    warmupS: warmupS * PILOT_SHARE,
+    warmupS: Number(workload.warmupS) * PILOT_SHARE,
     ...(durationS === undefined ? {} : { durationS: durationS * PILOT_SHARE }),
     ...(requests === undefined ? {} : { requests: Math.min(requests, part) }),
   };

@@ -86,6 +86,9 @@ describe("an explanation", () => {
     expect(Object.fromEntries(explainPolicy(policy))["Parameter waitMs"]).toBe(
       "longest wait of a batch's oldest job, in ms (a number from 0; default 20)",
     );
+    const told = all.flatMap(([, points]) => points.map(([, text]) => text)).join("\n");
+    expect(told).toContain("(default {})");
+    expect(told).not.toMatch(/\[object|default \)/);
   });
 });
 

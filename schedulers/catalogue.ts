@@ -125,7 +125,8 @@ function takes({ type, enum: values, minimum, exclusiveMinimum, maximum }: JsonS
 
 function defaultOf({ default: usual }: JsonSchema, isRequired: boolean): string[] {
   if (isRequired) return ["to be given"];
-  return usual === undefined ? [] : [`default ${usual}`];
+  if (usual === undefined) return [];
+  return [`default ${typeof usual === "object" ? inOneLine(usual) : usual}`];
 }
 
 function inOneLine(value: unknown): string {

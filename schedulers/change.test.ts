@@ -1,6 +1,8 @@
 /** Schedulers and batching that change while work is under way: nothing is lost, and all replays. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { z } from "zod";
+import type { ClusterView, Controls } from "../core/dispatch/controller.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Driver, Outcome } from "../core/dispatch/driver.ts";
 import { replayLog } from "../core/replay.ts";
@@ -9,6 +11,8 @@ import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
+import { isOwnFailure } from "./own-failures.ts";
+import { NO_OWN, type OwnComposition, type OwnSchedulers, ownScheduler } from "./own-scheduler.ts";
 
 const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };
 const stepped = (first: number, then: number) => ({
@@ -73,8 +77,11 @@ class Cluster implements Driver {
   ended = 0;
   #nowUs = 0;
 
-  constructor(system: System, first: SchedulerDocument) {
+  readonly #own: OwnSchedulers;
+
+  constructor(system: System, first: SchedulerDocument, own: OwnSchedulers = NO_OWN) {
     this.#system = system;
+    this.#own = own;
     this.dispatcher = new Dispatcher(system, this.#made(first), this, this.log);
     for (const replica of system.replicas.keys()) this.#join(replica);
     this.dispatcher.begin(0);
@@ -104,8 +111,24 @@ class Cluster implements Driver {
     return true;
   }
 
-  step({ kind, pick }: Step): void {
+  step(step: Step): void {
     this.#nowUs++;
+    this.#turn(() => this.#happen(step));
+  }
+
+  /** As in the gateway: a scheduler of the user that fails leaves its place to fifo. */
+  #turn(event: () => void): void {
+    try {
+      event();
+      this.dispatcher.decide(this.#nowUs);
+    } catch (error) {
+      if (!isOwnFailure(error)) throw error;
+      this.#use("fifo");
+      this.dispatcher.decide(this.#nowUs);
+    }
+  }
+
+  #happen({ kind, pick }: Step): void {
     const { dispatcher } = this;
     const replica = pick % this.#system.replicas.length;
     const busy = [...this.#busy];
@@ -118,18 +141,17 @@ class Cluster implements Driver {
     else if (kind === "join") this.#join(replica);
     else if (kind === "batching") this.#batching(replica, Math.floor(pick / 5) % 5, pick);
     else if (kind === "scheduler") this.#use(SCHEDULERS[pick % SCHEDULERS.length]);
-    this.dispatcher.decide(this.#nowUs);
   }
 
   /** Everything comes up, and runs to its end. */
   settle(): void {
-    for (const replica of this.#system.replicas.keys()) this.#join(replica);
-    this.dispatcher.decide(this.#nowUs);
-    this.#pass(1);
+    this.#turn(() => {
+      for (const replica of this.#system.replicas.keys()) this.#join(replica);
+    });
+    this.#turn(() => this.#pass(1));
     for (let i = 0; i < 5000 && (this.dispatcher.inSystem > 0 || this.#busy.size > 0); i++) {
-      this.#pass(1_000_000);
-      for (const replica of [...this.#busy]) this.#finish(replica);
-      this.dispatcher.decide(this.#nowUs);
+      this.#turn(() => this.#pass(1_000_000));
+      for (const replica of [...this.#busy]) this.#turn(() => this.#finish(replica));
     }
   }
 
@@ -139,7 +161,7 @@ class Cluster implements Driver {
   }
 
   #made(document: SchedulerDocument) {
-    const scheduler = createScheduler(document, this.#system, "1");
+    const scheduler = createScheduler(document, this.#system, "1", this.#own);
     this.#poolLimit = scheduler.pools[0].batching.maxBatch;
     return scheduler;
   }
@@ -233,3 +255,66 @@ test("a scheduler that scales releases what it does not need when it takes over"
   cluster.step({ kind: "time", pick: 1 });
   expect(system.replicas.every((_, replica) => cluster.dispatcher.isUp(replica))).toBe(true);
 });
+
+const FILE = "./own.mjs";
+const GROUP = { kind: "group", maxBatch: 3, size: () => 1, dueUs: () => 1e9 };
+const HEARS = { ...{ pools: [], scales: [] }, timers: 0 };
+type Fail = () => undefined;
+
+/** By the place that fails: a composition that calls `fail` there, and serves all else. */
+const FAILING: Readonly<Record<string, (fail: Fail) => Readonly<Record<string, unknown>>>> = {
+  "admission, admit": (fail) => ({
+    admission: { dropsLate: false, admit: () => fail() === undefined },
+  }),
+  "ordering, key": (fail) => ({ ordering: { kind: "keyed", key: () => fail() ?? 0 } }),
+  "ordering, taken": (fail) => ({ ordering: { kind: "keyed", key: () => 0, taken: fail } }),
+  "batching, size": (fail) => ({ batching: { ...GROUP, size: () => fail() ?? 1 } }),
+  "batching, ended": (fail) => ({ batching: { ...GROUP, ended: fail } }),
+  shedding: (fail) => ({ shedding: () => fail() !== undefined }),
+  "controller, waits": (fail) => ({ controller: { ...HEARS, waits: fail } }),
+  "controller, finished": (fail) => ({ controller: { ...HEARS, finished: fail } }),
+  "controller, decide": (fail) => ({
+    controller: {
+      ...{ ...HEARS, pools: [0, 1] },
+      decide: (view: ClusterView, act: Controls) => {
+        for (const [replica, { pool }] of system.replicas.entries()) {
+          const isIdle = view.isUp(replica) && view.running(replica) === 0;
+          if (isIdle && view.queue(pool).length > 0) act.startNext(replica, 1);
+          fail();
+        }
+      },
+    },
+  }),
+};
+
+test.each(Object.entries(FAILING))(
+  "a scheduler of the user that fails in %s leaves nothing behind",
+  (_, policiesOf) => {
+    const calm = steps.map((run) => run.filter(({ kind }) => kind !== "scheduler"));
+    let failures = 0;
+    fc.assert(
+      fc.property(fc.nat(30), calm, (after, todo) => {
+        let calls = 0;
+        const fail: Fail = () => {
+          if (calls++ < after) return undefined;
+          failures++;
+          throw new Error("boo");
+        };
+        const made = ownScheduler(FILE, () => {
+          const entries = Object.entries(policiesOf(fail)).map(([decision, policy]) => [
+            decision,
+            { name: "failing", parameters: z.strictObject({}), create: () => policy },
+          ]);
+          return Object.fromEntries(entries) as OwnComposition;
+        });
+        const cluster = new Cluster(system, { file: FILE }, new Map([[FILE, made]]));
+        for (const step of todo) cluster.step(step);
+        cluster.settle();
+        expect(cluster.ended).toBe(cluster.arrivals);
+        expect(cluster.dispatcher.inSystem).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+    expect(failures).toBeGreaterThan(0);
+  },
+);

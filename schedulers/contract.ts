@@ -17,6 +17,7 @@ import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
+import { Failures } from "./own-failures.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
 export class BrokenRule extends Error {}
@@ -85,10 +86,13 @@ export class CheckingDriver implements Driver {
   /** Tells each step in a line; null: nobody asks. */
   story: string[] | null = null;
   #begun = false;
+  /** Of a scheduler of the user. */
+  readonly #failures: Failures | undefined;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
     this.system = system;
     this.scheduler = scheduler;
+    this.#failures = scheduler.controllers?.find((one) => one instanceof Failures);
     this.dispatcher = new Dispatcher(system, scheduler, this, log);
   }
 
@@ -391,8 +395,8 @@ export class CheckingDriver implements Driver {
 
   /** Whether a controller beyond scaling decides on the pool's batches. */
   #isSteered(pool: number): boolean {
-    const { controllers = [] } = this.scheduler;
-    return controllers.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
+    const deciding = this.scheduler.controllers?.filter((one) => one !== this.#failures) ?? [];
+    return deciding.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
   }
 
   /** Whether joins may start before all that they need has run. */
@@ -484,10 +488,13 @@ export class CheckingDriver implements Driver {
       return ordering.key(this.#viewOf(job, request));
     };
     const last = Math.max(...jobs.map(rank));
-    for (const job of this.#queuedJobs()) {
-      if (requests.state[job] !== queue || jobs.includes(job)) continue;
-      ok(rank(job) >= last, `the order is ${ordering.kind}`);
-    }
+    const others = [...this.#queuedJobs()].filter(
+      (job) => requests.state[job] === queue && !jobs.includes(job),
+    );
+    const isNext = others.every((job) => rank(job) >= last);
+    // An order that fails is none: the failure is the message.
+    this.#failures?.decide();
+    ok(isNext, `the order is ${ordering.kind}`);
   }
 
   #viewOf(job: number, request: number): JobView {

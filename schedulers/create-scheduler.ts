@@ -8,6 +8,7 @@ import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { PoolSystem, System } from "../core/system.ts";
 import { Autoscaler } from "./controllers/autoscaler.ts";
+import type { Failures } from "./own-failures.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parametersFor } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import type {
@@ -31,7 +32,7 @@ export function createScheduler(
   seed: string,
   own: OwnSchedulers = NO_OWN,
 ): Scheduler {
-  const { registry, base } = resolve(document, own);
+  const { registry, base, failures } = resolve(document, own);
   const { policies } = registry;
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
   const chosen = system.pools.map(({ name, task }) =>
@@ -80,6 +81,7 @@ export function createScheduler(
     admission: create(policies.admission, base.admission, context),
     pools,
     controllers: [
+      ...(failures === undefined ? [] : [failures]),
       ...(scales ? [new Autoscaler(system, pools)] : []),
       ...(controller === undefined ? [] : [controller]),
     ],
@@ -98,13 +100,15 @@ function blindTo(demanding: readonly PoolSystem[], scheduler: string): Fault {
   return new Fault("invalid-input", message, { hint, issues });
 }
 
-interface Traits {
+export interface Traits {
   /** Whether no part of it refuses or drops requests: rules alone, and none for that. */
   readonly servesAll: boolean;
   /** Whether some part orders and releases replicas. */
   readonly scales: boolean;
   /** Whether one places models on device slots. */
   readonly placesModels: boolean;
+  /** Whether joins may go on without some predecessor. */
+  readonly proceeds: boolean;
 }
 
 /** Throws Fault as `createScheduler` does. */
@@ -121,6 +125,7 @@ export function traitsOf(
       controllers.every((one) => one.pools.length === 0),
     scales: controllers.some(({ scales }) => scales.length > 0),
     placesModels: controllers.some(({ placesModels }) => placesModels === true),
+    proceeds: controllers.some(({ proceeds }) => proceeds === true),
   };
 }
 
@@ -161,11 +166,15 @@ export function maxBatchOf(
   return create(registry.policies.batching, batching, context).maxBatch;
 }
 
+interface Resolved {
+  readonly registry: Registry;
+  readonly base: Composition;
+  /** Of a scheduler of the user. */
+  readonly failures?: Failures;
+}
+
 /** A document's composition, and the registry of its names. */
-export function resolve(
-  document: SchedulerDocument,
-  own: OwnSchedulers,
-): { readonly registry: Registry; readonly base: Composition } {
+export function resolve(document: SchedulerDocument, own: OwnSchedulers): Resolved {
   if (typeof document === "string") {
     return { registry: BUILT_IN, base: compose({ preset: document }, null, BUILT_IN) };
   }
@@ -173,7 +182,7 @@ export function resolve(
   if (file === undefined) return { registry: BUILT_IN, base: compose(document, null, BUILT_IN) };
   const found = own.get(file);
   assert(found?.kind === "sound", `the scheduler file ${file} is loaded and sound`);
-  const { registry, preset, definitions } = found;
+  const { registry, preset, definitions, failures } = found;
   const base = compose({ ...document, preset: document.preset ?? preset }, null, registry);
   const entries = DECISIONS.map((decision): [Decision, PolicyChoice] => {
     const choice = base[decision];
@@ -184,7 +193,7 @@ export function resolve(
     if (inFile === undefined) return [decision, choice];
     return [decision, { policy, ...parametersFor(inFile, parameters), ...given }];
   });
-  return { registry, base: Object.fromEntries(entries) as Composition };
+  return { registry, base: Object.fromEntries(entries) as Composition, failures };
 }
 
 function compose(

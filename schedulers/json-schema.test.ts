@@ -9,7 +9,7 @@ import { Fault } from "../core/fault.ts";
 import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
-import { SCENARIO_TEMPLATE } from "../core/scenario/template.ts";
+import { SCENARIO_TEMPLATE } from "../core/scenario/template.test-support.ts";
 import { checkScheduler } from "./check-scheduler.ts";
 import { publishedSchema } from "./json-schema.ts";
 

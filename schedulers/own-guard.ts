@@ -2,7 +2,7 @@
  * Guards around the policies of a user's file: what they throw, and answers that make no sense, become
  * a Fault that names the policy and the line. Built-in policies are tested instead, and have no guards.
  */
-import type { ClusterView, Controller, Controls, JobView } from "../core/dispatch/controller.ts";
+import type { Controller, JobView } from "../core/dispatch/controller.ts";
 import type {
   Admission,
   Batching,
@@ -12,14 +12,25 @@ import type {
   Scaling,
   Selection,
   Shedding,
+  VariantsView,
 } from "../core/dispatch/policies.ts";
-import { Fault } from "../core/fault.ts";
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
+import type { System } from "../core/system.ts";
+import { guardController } from "./own-controller-guard.ts";
+import {
+  called,
+  type Failures,
+  type Guarded,
+  hearing,
+  isWhole,
+  must,
+  shown,
+  spared,
+} from "./own-failures.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
 
-/** The policy in messages: `mine: ordering policy "longest-first"`. */
-interface Guarded {
-  readonly label: string;
+interface Context {
+  readonly system: System | null;
 }
 
 /** The same definition, whose policies are guarded. */
@@ -27,60 +38,22 @@ export function guarded(
   decision: Decision,
   definition: AnyDefinition,
   file: string,
+  failures: Failures,
 ): AnyDefinition {
   const kind = decision === "controller" ? "controller" : `${decision} policy`;
-  const own: Guarded = { label: `${file}: ${kind} "${definition.name}"` };
-  const create = definition.create as (parameters: unknown, context: unknown) => unknown;
+  const own: Guarded = { label: `${file}: ${kind} "${definition.name}"`, failures };
+  const create = definition.create as (parameters: unknown, context: Context) => unknown;
   return {
     ...definition,
-    create: (parameters: unknown, context: unknown) => {
+    create: (parameters: unknown, context: Context) => {
       const made = called(own, "create", () => create(parameters, context));
-      return guardOf(own, decision, made);
+      return guardOf(own, decision, made, context.system);
     },
   };
 }
 
-/** Runs code of the user. */
-function called<T>(own: Guarded, method: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof Fault) throw error;
-    const fault = new Fault("invalid-input", `${own.label}, in ${method}: ${thrown(error)}`, {
-      hint: "`tandem check SCENARIO` plays it and prints the steps that lead there",
-      cause: error,
-    });
-    FAILURES.add(fault);
-    throw fault;
-  }
-}
-
-const FAILURES = new WeakSet<object>();
-
-/** Whether code of the user failed, and not ours. */
-export function isOwnFailure(error: unknown): boolean {
-  return typeof error === "object" && error !== null && FAILURES.has(error);
-}
-
-/** The message, and the line of the file. Its frames have a `data:` address, for it was imported as text. */
-export function thrown(error: unknown): string {
-  const { stack = "" } = error instanceof Error ? error : {};
-  const [, line] = /data:text\/javascript\S*?:(\d+)(?::\d+)?\)?$/m.exec(stack) ?? [];
-  return line === undefined ? messageOf(error) : `${messageOf(error)} (line ${line})`;
-}
-
-/** Without the words of our assertions. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const text = error.message.replace(/^assertion failed: /, "").replace(/data:text\/\S*/g, "it");
-  return error.name === "Error" ? text : `${error.name}: ${text}`;
-}
-
-function must(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new Error(message);
-}
-
-function guardOf(own: Guarded, decision: Decision, made: unknown): unknown {
+/** `system` is null only where a batching rule is asked for its largest batch. */
+function guardOf(own: Guarded, decision: Decision, made: unknown, system: System | null): unknown {
   const isOptional = decision === "shedding" || decision === "scaling" || decision === "controller";
   if (made === undefined && isOptional) return undefined;
   const isRule = decision !== "shedding";
@@ -107,28 +80,8 @@ function guardOf(own: Guarded, decision: Decision, made: unknown): unknown {
     case "scaling":
       return guardScaling(own, made as Scaling);
     case "controller":
-      return guardController(own, made as Controller);
+      return guardController(own, made as Controller, system as System);
   }
-}
-
-/** Methods that a rule may lack, each with the check of its answer; null: nobody reads that. */
-function optional<Rule extends object>(
-  own: Guarded,
-  rule: Rule,
-  checks: { readonly [Name in keyof Rule]?: ((answer: never, ...args: never[]) => void) | null },
-): Partial<Rule> {
-  const methods = rule as Record<string, (...args: unknown[]) => unknown>;
-  const entries = Object.entries(checks).flatMap(([name, check]) => {
-    if (methods[name] === undefined) return [];
-    const method = (...args: unknown[]): unknown =>
-      called(own, name, () => {
-        const answer = methods[name](...args);
-        (check as ((...all: unknown[]) => void) | null)?.(answer, ...args);
-        return answer;
-      });
-    return [[name, method]];
-  });
-  return Object.fromEntries(entries) as Partial<Rule>;
 }
 
 function guardAdmission(own: Guarded, rule: Admission): Admission {
@@ -136,7 +89,7 @@ function guardAdmission(own: Guarded, rule: Admission): Admission {
     dropsLate: rule.dropsLate === true,
     ...(rule.ceiling === undefined ? {} : { ceiling: rule.ceiling }),
     admit: (inSystem) =>
-      called(own, "admit", () => {
+      spared(own, "admit", true, () => {
         const answer = rule.admit(inSystem);
         must(typeof answer === "boolean", `${shown(answer)} is neither true nor false`);
         return answer;
@@ -179,12 +132,12 @@ function guardOrdering(own: Guarded, rule: Ordering): Ordering {
   return {
     kind: "keyed",
     key: (job) =>
-      called(own, "key", () => {
+      spared(own, "key", 0, () => {
         const key = rule.key(job);
         must(typeof key === "number" && !Number.isNaN(key), `${shown(key)} is no number`);
         return key;
       }),
-    ...optional(own, rule, { taken: null, left: null }),
+    ...hearing(own, rule, ["taken", "left"]),
   };
 }
 
@@ -216,35 +169,48 @@ function guardBatching(own: Guarded, rule: Batching): Batching {
         must(dueUs > askedUs, `${shown(dueUs)} µs is not later than now, ${askedUs} µs`);
         return dueUs;
       }),
-    ...optional(own, rule, { ended: null }),
+    ...hearing(own, rule, ["ended"]),
   };
 }
 
 function guardSelection(own: Guarded, rule: Selection): Selection {
+  const { ask, shares } = rule;
+  const served = (among: readonly number[], view: VariantsView): number =>
+    among.find((pool) => view.readyOf(pool) > 0) ?? among[0];
   return {
     choose: (job, among, view) =>
-      called(own, "choose", () => {
+      spared(own, "choose", served(among, view), () => {
         const pool = rule.choose(job, among, view);
         must(among.includes(pool), `${shown(pool)} is no pool of the task: ${among.join(", ")}`);
         return pool;
       }),
-    ...optional(own, rule, {
-      ask: (asked: readonly number[], _job: JobView, among: readonly number[]) => {
-        const isRight = asked.length > 0 && asked.every((pool) => among.includes(pool));
-        must(isRight, `${shown(asked)} are no pools of the task: ${among.join(", ")}`);
-      },
-      shares: (weights: readonly number[], asked: readonly number[]) => {
-        const isRight = weights.length === asked.length && weights.every((each) => each >= 0);
-        must(isRight, `${shown(weights)} are no ${asked.length} weights from 0`);
-      },
-      fed: null,
+    ...(ask && {
+      ask: (job: JobView, among: readonly number[], view: VariantsView) =>
+        spared(own, "ask", [served(among, view)], () => {
+          const asked = ask.call(rule, job, among, view);
+          const isRight = asked.length > 0 && asked.every((pool) => among.includes(pool));
+          must(isRight, `${shown(asked)} are no pools of the task: ${among.join(", ")}`);
+          return asked;
+        }),
     }),
+    ...(shares && {
+      shares: (asked: readonly number[]) => {
+        const equal = asked.map(() => 1 / asked.length);
+        return spared(own, "shares", equal, () => {
+          const weights = shares.call(rule, asked);
+          const isRight = weights.length === asked.length && weights.every((each) => each >= 0);
+          must(isRight, `${shown(weights)} are no ${asked.length} weights from 0`);
+          return weights;
+        });
+      },
+    }),
+    ...hearing(own, rule, ["fed"]),
   };
 }
 
 function guardShedding(own: Guarded, rule: Shedding): Shedding {
   return (job, replica, size, nowUs) =>
-    called(own, "the rule", () => rule(job, replica, size, nowUs) === true);
+    spared(own, "the rule", false, () => rule(job, replica, size, nowUs) === true);
 }
 
 function guardScaling(own: Guarded, rule: Scaling): Scaling {
@@ -263,134 +229,4 @@ function guardScaling(own: Guarded, rule: Scaling): Scaling {
         return wanted;
       }),
   };
-}
-
-const HEARS = ["waits", "arrived", "queued", "finished", "ended", "changed", "residency", "fed"];
-const FLAGS = [
-  "preempts",
-  "loads",
-  "windows",
-  "proceeds",
-  "imputes",
-  "heedsResources",
-  "placesModels",
-] as const;
-const DECIDES = ["begin", "woken", "decide", "settled"];
-
-/** Methods that it lacks stay absent, for nobody calls them; only `decide` is there always. */
-function guardController(own: Guarded, controller: Controller): Controller {
-  const { pools = [], scales = [], timers = 0 } = controller;
-  called(own, "create", () => {
-    must(
-      Array.isArray(pools) && Array.isArray(scales),
-      "pools and scales are lists of pool numbers",
-    );
-    must(isWhole(timers, 0), `timers is ${shown(timers)}, not a whole number from 0`);
-  });
-  const methods = controller as unknown as Record<string, (...args: unknown[]) => unknown>;
-  const present = (names: readonly string[]): string[] =>
-    names.filter((name) => typeof methods[name] === "function");
-  // An event is told to all before anything fails, so that another scheduler can take over.
-  let failure: unknown = null;
-  const hears = present(HEARS).map((name) => [
-    name,
-    (...args: unknown[]) => {
-      try {
-        return called(own, name, () => methods[name].apply(controller, args));
-      } catch (error) {
-        failure ??= error;
-        return undefined;
-      }
-    },
-  ]);
-  let checked: { readonly act: Controls; readonly by: Controls } | null = null;
-  const decides = [...new Set([...present(DECIDES), "decide"])].map((name) => [
-    name,
-    (...args: unknown[]) => {
-      if (failure !== null) throw failure;
-      if (typeof methods[name] !== "function") return undefined;
-      const act = args.at(-1) as Controls;
-      // `settled` gives no commands, and its last argument is the view.
-      if (name === "settled") return called(own, name, () => methods[name].apply(controller, args));
-      const view = args.at(-2) as ClusterView;
-      if (checked?.act !== act) checked = { act, by: checkedControls(act, view, timers) };
-      const { by } = checked;
-      return called(own, name, () => methods[name].apply(controller, [...args.slice(0, -1), by]));
-    },
-  ]);
-  return {
-    ...{ pools, scales, timers },
-    ...Object.fromEntries(FLAGS.flatMap((name) => (controller[name] ? [[name, true]] : []))),
-    ...Object.fromEntries([...hears, ...decides]),
-  };
-}
-
-/** Numbers that a command names, so that an unknown one is called that. */
-const NAMES: Readonly<
-  Record<Exclude<keyof Controls, "wakeAt" | "hasWindows">, readonly (Numbered | null)[]>
-> = {
-  start: ["replica"],
-  startNext: ["replica"],
-  assign: [null, "replica"],
-  drop: [],
-  move: [null, "pool"],
-  proceed: [],
-  enter: [],
-  preempt: ["replica"],
-  setBatch: ["replica"],
-  setReplicas: ["pool"],
-  order: ["replica"],
-  release: ["replica"],
-  load: [null, "model"],
-  evict: [null, "model"],
-};
-
-type Numbered = "replica" | "pool" | "model";
-
-function checkedControls(act: Controls, view: ClusterView, timers: number): Controls {
-  const { replicas, pools, models } = view.system;
-  const counts = { replica: replicas.length, pool: pools.length, model: models.length };
-  const commands = act as unknown as Record<string, (...args: unknown[]) => unknown>;
-  const checked = Object.entries(NAMES).map(([command, names]) => [
-    command,
-    (...args: unknown[]) => {
-      names.forEach((kind, i) => {
-        if (kind === null) return;
-        const known = isWhole(args[i], 0) && (args[i] as number) < counts[kind];
-        const range = `${kind}s are numbered 0 to ${counts[kind] - 1}`;
-        must(known, `${command}(): there is no ${kind} ${shown(args[i])}; ${range}`);
-      });
-      try {
-        return commands[command].apply(act, args);
-      } catch (error) {
-        if (error instanceof Fault) throw error;
-        throw new Error(`${command}(${args.map(shown).join(", ")}): ${messageOf(error)}`, {
-          cause: error,
-        });
-      }
-    },
-  ]);
-  return {
-    ...(Object.fromEntries(checked) as unknown as Omit<Controls, "wakeAt">),
-    hasWindows: act.hasWindows,
-    wakeAt: (timer, atUs) => {
-      must(
-        isWhole(timer, 0) && timer < timers,
-        `wakeAt(): there is no timer ${shown(timer)} of ${timers}`,
-      );
-      must(
-        atUs > view.nowUs,
-        `wakeAt(): ${shown(atUs)} µs is not later than now, ${view.nowUs} µs`,
-      );
-      act.wakeAt(timer, atUs);
-    },
-  };
-}
-
-function isWhole(value: unknown, least: number): boolean {
-  return Number.isInteger(value) && (value as number) >= least;
-}
-
-function shown(value: unknown): string {
-  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
 }

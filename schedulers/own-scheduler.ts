@@ -16,7 +16,8 @@ import type {
   Shedding,
 } from "../core/dispatch/policies.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import { guarded, thrown } from "./own-guard.ts";
+import { Failures, thrown } from "./own-failures.ts";
+import { guarded } from "./own-guard.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import {
   type AnyDefinition,
@@ -92,6 +93,8 @@ export interface SoundScheduler {
   readonly preset: string;
   /** Those of the file, which take the scenario's `parameters`. */
   readonly definitions: readonly AnyDefinition[];
+  /** Those of its policies, in the run under way. */
+  readonly failures: Failures;
 }
 
 export interface BrokenScheduler {
@@ -197,6 +200,7 @@ function isDefinition(choice: object): choice is AnyDefinition {
 /** Policies inside compositions go into the list of their decision, and stay there by name. */
 function collect(file: string, pack: OwnPack): SoundScheduler | string {
   const own: Record<string, AnyDefinition[]> = {};
+  const failures = new Failures();
   for (const decision of DECISIONS) {
     const choices = Object.values(pack.presets).map(({ composition }) => composition[decision]);
     const inside = choices.filter((choice) => typeof choice === "object" && isDefinition(choice));
@@ -212,7 +216,7 @@ function collect(file: string, pack: OwnPack): SoundScheduler | string {
     const names = own[decision].map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice !== undefined) return `has two ${decision} policies "${twice}"`;
-    own[decision] = own[decision].map((one) => guarded(decision, one, baseName(file)));
+    own[decision] = own[decision].map((one) => guarded(decision, one, baseName(file), failures));
   }
   const presets: Record<string, Preset> = {};
   for (const [name, { summary = "", composition }] of Object.entries(pack.presets)) {
@@ -231,6 +235,7 @@ function collect(file: string, pack: OwnPack): SoundScheduler | string {
     registry: { policies, presets: { ...BUILT_IN.presets, ...presets } },
     preset: Object.keys(presets)[0],
     definitions: DECISIONS.flatMap((decision) => own[decision]),
+    failures,
   };
 }
 

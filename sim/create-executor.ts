@@ -7,15 +7,12 @@ import { hasMessageTerms, StagedExecutor } from "./executors/staged-executor.ts"
 import { hasDeviceTerms } from "./stations/device-stations.ts";
 import { type ExecutedRun, isUnsteady, UnsteadyExecutor } from "./unsteady/unsteady-executor.ts";
 
-/** The end of each chain: where requests enter, and where batches run. */
-export interface ChainEnds {
+/** The end of each chain: where requests enter, and where batches run. `cluster`: what controllers change. */
+export function createExecutor(run: ExecutedRun): {
   readonly entrance: Entrance;
   readonly executor: Executor;
-  /** Null where no controller changes the cluster. */
   readonly cluster: ClusterDriver | null;
-}
-
-export function createExecutor(run: ExecutedRun): ChainEnds {
+} {
   const { dispatcher, scheduler, recorder, seed } = run;
   const { system } = dispatcher;
   const hasWindows = scheduler.controllers?.some(({ windows }) => windows === true) ?? false;
@@ -29,5 +26,5 @@ export function createExecutor(run: ExecutedRun): ChainEnds {
   const finishes = new WinnerTree(system.replicas.length);
   const inner = staged ?? new DirectExecutor(dispatcher, recorder, finishes);
   const unsteady = new UnsteadyExecutor(run, inner);
-  return { entrance, executor: unsteady, cluster: unsteady };
+  return { entrance, executor: unsteady, cluster: unsteady.cluster };
 }

@@ -205,6 +205,9 @@ class LogAudit {
       case "holds":
         if (c === 1) this.#queue(a, b);
         return;
+      case "select":
+        this.#select(Math.floor(a / this.#stride), a % this.#stride, b);
+        return;
       case "start":
         rule(b === this.#nowUs, "a start is of this instant");
         rule(this.#deciding, "work starts only in a decision");
@@ -255,6 +258,20 @@ class LogAudit {
     open.queued.set(task, { pool, enteredUs: fromUs, fromUs, order: this.#queuedJobs++ });
     this.#waiting[pool]++;
     this.#queueAreaUs[pool] += this.#nowUs - fromUs;
+  }
+
+  /** A job goes to a variant's pool: its whole wait is that one's. */
+  #select(request: number, task: number, pool: number): void {
+    const open = this.#at(request);
+    const queued = open.queued.get(task);
+    if (queued === undefined) throw broken("only a queued job goes to a variant");
+    const { variants } = this.#system.pipelines[open.pipeline].tasks[task];
+    rule(variants.includes(pool), "a job goes to a variant of its task");
+    for (const [id, sign] of [[queued.pool, -1] as const, [pool, 1] as const]) {
+      this.#waiting[id] += sign;
+      this.#queueAreaUs[id] += sign * (this.#nowUs - queued.fromUs);
+    }
+    open.queued.set(task, { ...queued, pool });
   }
 
   #start(replica: number, jobs: readonly number[]): void {

@@ -126,33 +126,29 @@ async function select(
   tables: readonly string[],
 ): Promise<Omit<QueryResult, "partial">> {
   const { JsonDuckDBValueConverter, StatementType } = await import("@duckdb/node-api");
-  const statements = await extract(connection, sql, tables);
+  const done = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      throw refused(error, tables);
+    });
+  const statements = await done(connection.extractStatements(sql));
   if (statements.count !== 1) {
     throw new Fault("usage", `expected one SQL statement, got ${statements.count}`);
   }
-  const statement = await statements.prepare(0).catch((error: unknown) => {
-    throw refused(error, tables);
-  });
+  const statement = await done(statements.prepare(0));
   if (statement.statementType !== StatementType.SELECT) {
     throw new Fault("usage", "results can be read only: expected a SELECT", {
       hint: "`describe configurations` shows the columns of a table",
     });
   }
-  const result = await statement.stream().catch((error: unknown) => {
-    throw refused(error, tables);
-  });
+  const result = await done(statement.stream());
   const types = result.columnTypes().map(String);
   const whole = types.map((type) => /^U?(BIG|HUGE)INT$/.test(type));
   async function* blocks(): AsyncGenerator<readonly (readonly Cell[])[]> {
-    try {
-      for (;;) {
-        const chunk = await result.fetchChunk();
-        if (chunk === null || chunk.rowCount === 0) return;
-        const rows = chunk.convertRows(JsonDuckDBValueConverter);
-        yield rows.map((row) => row.map((value, i) => cellOf(value, whole[i])));
-      }
-    } catch (error) {
-      throw refused(error, tables);
+    for (;;) {
+      const chunk = await done(result.fetchChunk());
+      if (chunk === null || chunk.rowCount === 0) return;
+      const rows = chunk.convertRows(JsonDuckDBValueConverter);
+      yield rows.map((row) => row.map((value, i) => cellOf(value, whole[i])));
     }
   }
   return {
@@ -163,14 +159,6 @@ async function select(
 }
 
 const NUMERIC = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|UINTEGER|DOUBLE|FLOAT|DECIMAL\(.*)$/;
-
-async function extract(connection: DuckDBConnection, sql: string, tables: readonly string[]) {
-  try {
-    return await connection.extractStatements(sql);
-  } catch (error) {
-    throw refused(error, tables);
-  }
-}
 
 /** Lists and maps as JSON text; whole numbers of 64 bits as numbers where that is exact. */
 function cellOf(value: unknown, whole: boolean): Cell {

@@ -53,29 +53,29 @@ interface Begun {
 export async function runSweep(run: SweepRun): Promise<void> {
   const { plan, threads, store, aloneMs = 0 } = run;
   run.onProgress?.(store.finished);
-  const alone = threads > 1 && aloneMs > 0 ? await workAlone(run, aloneMs) : null;
-  if (alone === "done") return;
-  const runner = await sweepRunner(plan, threads);
+  const work = new ConfigurationWork(plan);
+  const alone = threads > 1 ? aloneMs : Number.POSITIVE_INFINITY;
+  const begun = alone > 0 ? await workAlone(run, work, alone) : null;
+  if (begun === "done") return;
+  const pool = await openPool(plan, threads);
   try {
-    if (alone !== null) await keep(run, alone.index, await inParts(runner, alone, threads));
-    await workTogether(run, runner);
+    if (begun !== null) await keep(run, begun.index, await inParts(pool, work, begun, threads));
+    await workTogether(run, work, pool);
   } finally {
-    await runner.close();
+    await pool.destroy();
   }
 }
 
-async function workTogether(run: SweepRun, runner: SweepRunner): Promise<void> {
+async function workTogether(run: SweepRun, work: ConfigurationWork, pool: Piscina): Promise<void> {
   const { threads, signal } = run;
-  const open = openIn(run, runner.work.count);
-  if (threads <= 1 || open.length >= LEAST_PER_THREAD * threads) {
-    await runner.whole(open, (index, line) => keep(run, index, line), signal);
-    return;
-  }
+  const open = openIn(run, work.count);
+  if (open.length >= LEAST_PER_THREAD * threads) return handOut(pool, open, run);
   // Two lanes a thread keep every thread busy while results are gathered.
   const lane = async (): Promise<void> => {
     for (let index = open.shift(); index !== undefined; index = open.shift()) {
       if (signal?.aborted === true) return;
-      await keep(run, index, await inParts(runner, toBegin(runner, index), threads));
+      const begun = { index, parts: [], wanted: work.replications(index) };
+      await keep(run, index, await inParts(pool, work, begun, threads));
     }
   };
   await Promise.all(Array.from({ length: 2 * threads }, lane));
@@ -89,6 +89,7 @@ function openIn({ store, range }: SweepRun, count: number): number[] {
   return open;
 }
 
+/** Keeps the record of one configuration, a line. */
 async function keep({ store, ...run }: SweepRun, index: number, line: string): Promise<void> {
   await run.beforeStored?.(index);
   store.add(index, line);
@@ -96,8 +97,11 @@ async function keep({ store, ...run }: SweepRun, index: number, line: string): P
 }
 
 /** Ends with the begun configuration once `ms` are over and, at the pace so far, as much is left. */
-async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
-  const { work, part } = await sweepRunner(run.plan, 1);
+async function workAlone(
+  run: SweepRun,
+  work: ConfigurationWork,
+  ms: number,
+): Promise<Begun | "done"> {
   const open = openIn(run, work.count);
   const start = performance.now();
   let replications = 0;
@@ -109,7 +113,9 @@ async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
       const spent = performance.now() - start;
       const left = wanted * (open.length - place) - parts.length;
       if (spent > ms && (spent / replications) * left > ms) return { index, parts, wanted };
-      parts.push(await part(index, parts.length, parts.length + 1));
+      // Lets signals and the progress bar have their turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      parts.push(work.part(index, parts.length, parts.length + 1));
       replications++;
       if (parts.length === wanted) wanted = work.wanted(index, parts);
     }
@@ -118,84 +124,39 @@ async function workAlone(run: SweepRun, ms: number): Promise<Begun | "done"> {
   return "done";
 }
 
-function toBegin({ work }: SweepRunner, index: number): Begun {
-  return { index, parts: [], wanted: work.replications(index) };
-}
-
 /** The rest of one configuration's replications, spread over all threads. */
-async function inParts(runner: SweepRunner, begun: Begun, threads: number): Promise<string> {
+async function inParts(
+  pool: Piscina,
+  work: ConfigurationWork,
+  begun: Begun,
+  threads: number,
+): Promise<string> {
   const { index } = begun;
   const parts: Part[] = [...begun.parts];
   let { wanted } = begun;
-  for (let have = parts.length; have < wanted; wanted = runner.work.wanted(index, parts)) {
+  for (let have = parts.length; have < wanted; wanted = work.wanted(index, parts)) {
     const size = Math.ceil((wanted - have) / threads);
-    const round: Promise<Part>[] = [];
+    const round: Promise<Answer<Part>>[] = [];
     for (let first = have; first < wanted; first += size) {
-      round.push(runner.part(index, first, Math.min(wanted, first + size)));
+      const range = [index, first, Math.min(wanted, first + size)];
+      round.push(pool.run(range, { name: "part" }));
     }
-    parts.push(...(await Promise.all(round)));
+    parts.push(...(await Promise.all(round)).map(answerOf));
     have = wanted;
   }
-  return recordLine(runner.work.record(index, parts));
+  return recordLine(work.record(index, parts));
 }
 
-/** Keeps the record of one configuration, a line. */
-type Keep = (index: number, line: string) => Promise<void>;
-
-interface SweepRunner {
-  readonly work: ConfigurationWork;
-  /** Runs whole configurations, and has each kept, one after the other; until all are, or the abort. */
-  whole(open: readonly number[], keep: Keep, signal?: AbortSignal): Promise<void>;
-  /** Replications first .. end − 1 of one configuration. */
-  part(index: number, first: number, end: number): Promise<Part>;
-  close(): Promise<void>;
-}
-
-/** Results do not depend on `threads`. One thread means the caller's own. */
-async function sweepRunner(plan: SweepPlan, threads: number): Promise<SweepRunner> {
-  return threads <= 1 ? onThisThread(plan) : onThreads(plan, threads);
-}
-
-function onThisThread(plan: SweepPlan): SweepRunner {
-  const work = new ConfigurationWork(plan);
-  const part = async (index: number, first: number, end: number): Promise<Part> => {
-    // Lets signals and the progress bar have their turn.
-    await new Promise((resolve) => setImmediate(resolve));
-    return work.part(index, first, end);
-  };
-  return {
-    work,
-    part,
-    whole: async (open, keep, signal) => {
-      for (const index of open) {
-        if (signal?.aborted === true) return;
-        const parts: Part[] = [];
-        let wanted = work.replications(index);
-        for (let r = 0; r < wanted; wanted = work.wanted(index, parts)) {
-          for (; r < wanted; r++) parts.push(await part(index, r, r + 1));
-        }
-        await keep(index, recordLine(work.record(index, parts)));
-      }
-    },
-    close: async () => undefined,
-  };
-}
-
-async function onThreads(plan: SweepPlan, threads: number): Promise<SweepRunner> {
+/** Results do not depend on the number of threads. */
+async function openPool(plan: SweepPlan, threads: number): Promise<Piscina> {
   const { Piscina } = await import("piscina");
-  const pool: Piscina = new Piscina({
+  return new Piscina({
     filename: workerFile(),
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
     workerData: plainPlan(plan),
   });
-  return {
-    work: new ConfigurationWork(plan),
-    whole: (open, keep, signal) => handOut(pool, threads, open, keep, signal),
-    part: async (...range) => answerOf<Part>(await pool.run(range, { name: "part" })),
-    close: () => pool.destroy(),
-  };
 }
 
 /** Threads load the schedulers of the user by themselves, from their texts. */
@@ -217,23 +178,16 @@ const LARGEST_GROUP = 64;
 const GROUPS_PER_THREAD = 4;
 
 /** Lanes hand out groups; each waits until its results are kept, so that few wait in memory. */
-async function handOut(
-  pool: Piscina,
-  threads: number,
-  configurations: readonly number[],
-  keep: Keep,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const lanes = GROUPS_PER_THREAD * threads;
-  const open = [...configurations];
+async function handOut(pool: Piscina, open: number[], run: SweepRun): Promise<void> {
+  const lanes = GROUPS_PER_THREAD * run.threads;
   let size = 1;
   let ended = false;
   let turn = Promise.resolve();
   const keepAll = async (group: readonly number[], lines: readonly string[]): Promise<void> => {
-    for (const [i, index] of group.entries()) await keep(index, lines[i]);
+    for (const [i, index] of group.entries()) await keep(run, index, lines[i]);
   };
   const lane = async (): Promise<void> => {
-    while (open.length > 0 && !ended && signal?.aborted !== true) {
+    while (open.length > 0 && !ended && run.signal?.aborted !== true) {
       // Fewer towards the end, so that all threads end together.
       const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
       const { lines, ms } = answerOf<Done>(await pool.run(group, { name: "group" }));

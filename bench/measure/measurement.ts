@@ -1,4 +1,4 @@
-import { meanOf, studentT } from "../../core/statistics/estimate.ts";
+import { meanOf, studentT, sumOf } from "../../core/statistics/estimate.ts";
 
 /** One line of JSON about one simulation, printed by every measured program. */
 export interface Measurement {
@@ -13,7 +13,8 @@ export interface Measurement {
   readonly p99Ms: number;
 }
 
-const FIELDS = ["events", "seconds", "cpuSeconds", "meanMs", "p50Ms", "p99Ms"] as const;
+export const LATENCIES = ["meanMs", "p50Ms", "p99Ms"] as const;
+const FIELDS = ["events", "seconds", "cpuSeconds", ...LATENCIES] as const;
 
 /** Throws if `text` is not a measurement with a positive number in every field. */
 export function parseMeasurement(text: string): Measurement {
@@ -38,12 +39,9 @@ export interface Spread {
 
 /** The median of an even number is the lower of the two in the middle; `values` is not empty. */
 export function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  return {
-    median: sorted[(sorted.length - 1) >> 1],
-    least: sorted[0],
-    most: sorted[sorted.length - 1],
-  };
+  const sorted = values.toSorted((a, b) => a - b);
+  const median = sorted[(sorted.length - 1) >> 1];
+  return { median, least: sorted[0], most: sorted[sorted.length - 1] };
 }
 
 /** `0.32 (0.30 to 0.33)`. */
@@ -61,13 +59,7 @@ export function inTurn<First, Second>(
 }
 
 /** The latencies of a run, in ms. */
-export interface Latencies {
-  readonly meanMs: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
-const METRICS = ["meanMs", "p50Ms", "p99Ms"] as const;
+export type Latencies = Pick<Measurement, "meanMs" | "p50Ms" | "p99Ms">;
 
 /** Each side of each test; a whole bench makes about a hundred two-sided ones. */
 const TAIL = 1e-4;
@@ -81,7 +73,7 @@ export function disagreement(
   ours: readonly Latencies[],
   theirs: readonly Latencies[],
 ): string | null {
-  const found = METRICS.flatMap((metric) => {
+  const found = LATENCIES.flatMap((metric) => {
     const a = sample(ours.map((run) => run[metric]));
     const b = sample(theirs.map((run) => run[metric]));
     const error = Math.sqrt(a.errorSquared + b.errorSquared);
@@ -99,13 +91,9 @@ export function disagreement(
   return found.length === 0 ? null : found.join("; ");
 }
 
-function sample(values: readonly number[]): {
-  readonly mean: number;
-  readonly errorSquared: number;
-  readonly freedom: number;
-} {
+function sample(values: readonly number[]) {
   const mean = meanOf(values);
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const squares = sumOf(values.map((value) => (value - mean) ** 2));
   const freedom = values.length - 1;
   return { mean, errorSquared: squares / freedom / values.length, freedom };
 }

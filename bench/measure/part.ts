@@ -22,6 +22,22 @@ export interface Target {
   readonly met: boolean;
 }
 
+type Bound = { readonly least: number } | { readonly most: number };
+
+/** What was asked of a number; `digits` are those of what was found. */
+export function target(
+  what: string,
+  value: number,
+  bound: Bound,
+  digits: number,
+  unit = "",
+): Target {
+  const found = `${value.toFixed(digits)}${unit}`;
+  return "least" in bound
+    ? { what, asked: `at least ${bound.least}${unit}`, found, met: value >= bound.least }
+    : { what, asked: `at most ${bound.most}${unit}`, found, met: value <= bound.most };
+}
+
 export interface PartResult {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];

@@ -30,21 +30,14 @@ export function branchRequests(requests: number): string {
  * `fifo@4096`.
  */
 export function workloadDocument(name: string, requests: number, seed: number): ScenarioDocument {
-  switch (name) {
-    case "A":
-      return pool("fifo", 1, requests, seed);
-    case "B":
-      return pool("fifo", 16, requests, seed);
-    case "C":
-      return branch(requests, seed);
-    case "J":
-      return pool("join-shortest-queue", 16, requests, seed);
-    default: {
-      const [scheduler, replicas] = name.split("@");
-      return pool(scheduler, Number(replicas), requests, seed);
-    }
-  }
+  if (name === "C") return branch(requests, seed);
+  const [scheduler, replicas] = (POOLS[name] ?? name).split("@");
+  return pool(scheduler, Number(replicas), requests, seed);
 }
+
+const POOLS: Readonly<Record<string, string>> = {
+  ...{ A: "fifo@1", B: "fifo@16", J: "join-shortest-queue@16" },
+};
 
 function pool(
   scheduler: string,

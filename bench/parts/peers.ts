@@ -1,9 +1,9 @@
 /** Events per second on the reference workloads beside other programs, and in pools of many replicas. */
-import { measureEngine } from "../measure/fresh-process.ts";
 import {
   disagreement,
   eventsPerCpuS,
   inTurn,
+  LATENCIES,
   type Measurement,
   type Spread,
   shown,
@@ -14,37 +14,35 @@ import {
   type Part,
   type PartResult,
   requestsAt,
-  type Target,
+  target,
 } from "../measure/part.ts";
-import { PEERS, type Preparation } from "../measure/peer-programs.ts";
+import { measureEngine, PEERS } from "../measure/programs.ts";
 import { WORKLOADS, type WorkloadName } from "../measure/reference-workloads.ts";
 
 const REQUESTS = 2_000_000;
-const HEAD = ["workload", "program", "M events/s", "tandem / it", "mean, p50, p99 in ms"];
+/** Bounds on workload C: events per second, in millions, and by those of each peer. */
+const LEAST_MILLIONS = 8;
+const LEAST_BY_PEER: Readonly<Record<string, number>> = { "c++": 0.6, simpy: 30 };
 
 type Pair = readonly [ours: Measurement, theirs: Measurement];
-type Ready = Preparation & { readonly kind: "ready" };
-
-interface Competitor {
-  readonly name: string;
-  readonly share: number;
-  readonly preparation: Ready;
-}
-
-interface Comparison {
-  readonly eventsPerS: Spread;
-  /** Ours by theirs, pair by pair; a string says why there is none. */
-  readonly ratio: Spread | string;
-}
+type Prepared = Exclude<ReturnType<(typeof PEERS)[number]["prepare"]>, string>;
+type Competitor = Omit<(typeof PEERS)[number], "prepare"> & Prepared;
 
 export const peers: Part = {
   name: "peers",
   about: "events per second of processor time, in turn with each peer; ratios pair by pair",
   run(options) {
-    const { competitors, skipped } = prepareAll(options);
+    const competitors: Competitor[] = [];
+    const skipped: string[] = [];
+    for (const { name, share, prepare } of PEERS) {
+      if (!options.peers.includes(name)) continue;
+      const prepared = prepare(options);
+      if (typeof prepared === "string") skipped.push(prepared);
+      else competitors.push({ name, share, ...prepared });
+    }
     const results = options.workloads.map((workload) => onWorkload(workload, competitors, options));
     return {
-      head: HEAD,
+      head: ["workload", "program", "M events/s", "tandem / it", "mean, p50, p99 in ms"],
       rows: results.flatMap(({ rows }) => rows),
       targets: results.flatMap(({ targets }) => targets),
       skipped,
@@ -52,123 +50,60 @@ export const peers: Part = {
   },
 };
 
-function prepareAll(options: BenchOptions): {
-  readonly competitors: readonly Competitor[];
-  readonly skipped: readonly string[];
-} {
-  const chosen = PEERS.filter(({ name }) => options.peers.includes(name));
-  const competitors: Competitor[] = [];
-  const skipped: string[] = [];
-  for (const { name, share, prepare } of chosen) {
-    const preparation = prepare(options);
-    if (preparation.kind === "ready") competitors.push({ name, share, preparation });
-    else skipped.push(preparation.message);
-  }
-  return { competitors, skipped };
-}
-
 function onWorkload(
   workload: WorkloadName,
   competitors: readonly Competitor[],
   options: BenchOptions,
 ): Pick<PartResult, "rows" | "targets"> {
   const requests = requestsAt(options, REQUESTS);
-  const ours: Measurement[] = [];
-  const comparisons = new Map<string, Comparison>();
-  const rows: (readonly string[])[] = [];
-  for (const { name, share, preparation } of competitors) {
-    const pairs = inTurn(
-      options.rounds,
-      (seed) => measureEngine(workload, requests, seed),
-      (seed) => preparation.measure(workload, requestsAt(options, REQUESTS * share), seed),
-    );
-    const comparison = compare(pairs);
-    comparisons.set(name, comparison);
-    ours.push(...pairs.map(([measurement]) => measurement));
-    rows.push(peerRow(`${name} (${preparation.about})`, comparison, pairs));
-  }
-  if (ours.length === 0) {
-    for (let seed = 1; seed <= options.rounds; seed++) {
-      ours.push(measureEngine(workload, requests, seed));
-    }
-  }
-  const own = spreadOf(ours.map(eventsPerCpuS));
-  const first = [
-    `${workload}: ${WORKLOADS[workload]}`,
-    "tandem",
-    inMillions(own),
-    "",
-    figures(ours),
-  ];
-  return {
-    rows: [first, ...rows],
-    targets: workload === "C" ? targets(own, comparisons) : [],
-  };
-}
-
-/** Refuses a ratio where the two programs do not simulate the same. */
-export function compare(pairs: readonly Pair[]): Comparison {
-  const ours = pairs.map(([measurement]) => measurement);
-  const theirs = pairs.map(([, measurement]) => measurement);
-  const differ = disagreement(ours, theirs);
-  return {
-    eventsPerS: spreadOf(theirs.map(eventsPerCpuS)),
-    ratio:
-      differ === null
-        ? spreadOf(pairs.map(([a, b]) => eventsPerCpuS(a) / eventsPerCpuS(b)))
-        : `no ratio, results differ: ${differ}`,
-  };
-}
-
-function peerRow(
-  program: string,
-  { eventsPerS, ratio }: Comparison,
-  pairs: readonly Pair[],
-): string[] {
-  return [
-    "",
-    program,
-    inMillions(eventsPerS),
-    typeof ratio === "string" ? ratio : shown(ratio),
-    figures(pairs.map(([, measurement]) => measurement)),
-  ];
-}
-
-function inMillions({ median, least, most }: Spread): string {
-  return shown({ median: median / 1e6, least: least / 1e6, most: most / 1e6 });
-}
-
-function figures(runs: readonly Measurement[]): string {
-  const each = (["meanMs", "p50Ms", "p99Ms"] as const).map((metric) =>
-    spreadOf(runs.map((run) => run[metric])).median.toFixed(1),
-  );
-  return each.join(", ");
-}
-
-/** The bounds on workload C. */
-function targets(own: Spread, comparisons: ReadonlyMap<string, Comparison>): Target[] {
-  const asked: [peer: string, least: number][] = [
-    ["c++", 0.6],
-    ["simpy", 30],
-  ];
-  return [
-    {
-      what: "C, events per second",
-      asked: "at least 8 M",
-      found: `${(own.median / 1e6).toFixed(2)} M`,
-      met: own.median >= 8e6,
-    },
-    ...asked.flatMap(([peer, least]) => {
-      const ratio = comparisons.get(peer)?.ratio;
-      if (ratio === undefined || typeof ratio === "string") return [];
-      return {
-        what: `C, tandem / ${peer}`,
-        asked: `at least ${least}`,
-        found: ratio.median.toFixed(2),
-        met: ratio.median >= least,
-      };
+  const own = (seed: number): Measurement => measureEngine(workload, requests, seed);
+  const compared = competitors.map(({ name, about, share, measure }) => {
+    const fewer = requestsAt(options, REQUESTS * share);
+    const pairs = inTurn(options.rounds, own, (seed) => measure(workload, fewer, seed));
+    return { name, about, pairs, ratio: compare(pairs) };
+  });
+  const ours =
+    compared.length > 0
+      ? compared.flatMap(({ pairs }) => pairs.map(([measurement]) => measurement))
+      : Array.from({ length: options.rounds }, (_, round) => own(round + 1));
+  const rows = [
+    [`${workload}: ${WORKLOADS[workload]}`, "tandem", rate(ours), "", figures(ours)],
+    ...compared.map(({ name, about, pairs, ratio }) => {
+      const theirs = pairs.map(([, measurement]) => measurement);
+      const compares = typeof ratio === "string" ? ratio : shown(ratio);
+      return ["", `${name} (${about})`, rate(theirs), compares, figures(theirs)];
     }),
   ];
+  if (workload !== "C") return { rows, targets: [] };
+  const targets = [
+    target("C, events per second", millions(ours).median, { least: LEAST_MILLIONS }, 2, " M"),
+    ...compared.flatMap(({ name, ratio }) => {
+      if (typeof ratio === "string") return [];
+      return target(`C, tandem / ${name}`, ratio.median, { least: LEAST_BY_PEER[name] }, 2);
+    }),
+  ];
+  return { rows, targets };
+}
+
+/** Events per second, ours by theirs, pair by pair; a text where the two do not simulate the same. */
+export function compare(pairs: readonly Pair[]): Spread | string {
+  const differ = disagreement(
+    pairs.map(([ours]) => ours),
+    pairs.map(([, theirs]) => theirs),
+  );
+  return differ === null
+    ? spreadOf(pairs.map(([ours, theirs]) => eventsPerCpuS(ours) / eventsPerCpuS(theirs)))
+    : `no ratio, results differ: ${differ}`;
+}
+
+const millions = (runs: readonly Measurement[]): Spread =>
+  spreadOf(runs.map((run) => eventsPerCpuS(run) / 1e6));
+const rate = (runs: readonly Measurement[]): string => shown(millions(runs));
+
+function figures(runs: readonly Measurement[]): string {
+  return LATENCIES.map((name) => spreadOf(runs.map((run) => run[name])).median.toFixed(1)).join(
+    ", ",
+  );
 }
 
 const SCHEDULERS = ["fifo", "join-shortest-queue", "power-of-two"];
@@ -188,27 +123,18 @@ export const replicas: Part = {
         (seed) => nanoseconds(measureEngine(`${scheduler}@16`, requests, seed)),
         (seed) => nanoseconds(measureEngine(`${scheduler}@4096`, requests, seed)),
       );
+      const ratio = spreadOf(pairs.map(([few, many]) => many / few));
+      const [few, many] = [0, 1].map((side) => shown(spreadOf(pairs.map((pair) => pair[side])), 0));
+      const what = `${scheduler}, cost per event at 4096 replicas by that at 16`;
       return {
-        scheduler,
-        few: spreadOf(pairs.map(([few]) => few)),
-        many: spreadOf(pairs.map(([, many]) => many)),
-        ratio: spreadOf(pairs.map(([few, many]) => many / few)),
+        row: [scheduler, few, many, shown(ratio)],
+        target: target(what, ratio.median, { most: MOST }, 2),
       };
     });
     return {
       head: ["scheduler", "ns per event, 16 replicas", "4096 replicas", "ratio"],
-      rows: results.map(({ scheduler, few, many, ratio }) => [
-        scheduler,
-        shown(few, 0),
-        shown(many, 0),
-        shown(ratio),
-      ]),
-      targets: results.map(({ scheduler, ratio }) => ({
-        what: `${scheduler}, cost per event at 4096 replicas by that at 16`,
-        asked: `at most ${MOST}`,
-        found: ratio.median.toFixed(2),
-        met: ratio.median <= MOST,
-      })),
+      rows: results.map(({ row }) => row),
+      targets: results.map((result) => result.target),
       skipped: [],
     };
   },

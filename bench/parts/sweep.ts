@@ -2,9 +2,9 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { runToEnd, tandemCommand, tandemSimulate } from "../measure/fresh-process.ts";
-import { type Spread, shown, spreadOf } from "../measure/measurement.ts";
-import { type Part, requestsAt } from "../measure/part.ts";
+import { shown, spreadOf } from "../measure/measurement.ts";
+import { type Part, requestsAt, target } from "../measure/part.ts";
+import { runToEnd, tandemSimulate } from "../measure/programs.ts";
 
 /** At full scale, 10,000 configurations of 2 × 3000 requests. */
 const REQUESTS = 3000;
@@ -39,34 +39,31 @@ export const sweep: Part = {
   name: "sweep",
   about: "whole process of `tandem simulate --out` over a grid of M/M/c under join-shortest-queue",
   run(options) {
+    const { scratch } = options;
     const requests = requestsAt(options, REQUESTS);
     const rates = RATES.slice(0, Math.max(2, Math.round(RATES.length * options.scale)));
     const file = (name: string, of: readonly number[]): string => {
-      const path = join(options.scratch, `${name}.yaml`);
+      const path = join(scratch, `${name}.yaml`);
       writeFileSync(path, scenario(requests, of));
       return path;
     };
     const whole = file("sweep", rates);
-    const halves = [0, 1].map((half) =>
-      file(
-        `half-${half}`,
-        rates.filter((_, i) => i % 2 === half),
-      ),
-    );
-    const words = (path: string, workers: number): string[] => {
-      const out = mkdtempSync(join(options.scratch, "sweep-"));
-      return [path, "--workers", String(workers), "--out", out, "--json"];
+    const halves = [0, 1].map((half) => {
+      const own = rates.filter((_, i) => i % 2 === half);
+      return file(`half-${half}`, own);
+    });
+    const command = (path: string, workers: number): readonly string[] => {
+      const out = mkdtempSync(join(scratch, "sweep-"));
+      return tandemSimulate([path, "--workers", String(workers), "--out", out, "--json"]);
     };
-    const seconds = (workers: number): number =>
-      tandemSimulate(words(whole, workers), options.scratch).seconds;
     const rounds = Array.from(
       { length: Math.min(options.rounds, MOST_ROUNDS) },
       (): Round => ({
-        one: seconds(1),
-        two: seconds(2),
+        one: runToEnd(command(whole, 1), scratch).seconds,
+        two: runToEnd(command(whole, 2), scratch).seconds,
         halves: atOnce(
-          halves.map((half) => words(half, 1)),
-          options.scratch,
+          halves.map((half) => command(half, 1)),
+          scratch,
         ),
       }),
     );
@@ -75,45 +72,32 @@ export const sweep: Part = {
 };
 
 /** Seconds until all of these have ended, started together. */
-function atOnce(commands: readonly string[][], folder: string): number {
-  const quoted = commands.map((words) => {
-    const { program, arguments: given } = tandemCommand(words);
-    return [program, ...given].map((word) => `'${word}'`).join(" ");
+function atOnce(commands: readonly (readonly string[])[], folder: string): number {
+  const lines = commands.map((words) => {
+    const quoted = words.map((word) => `'${word}'`).join(" ");
+    return `${quoted} > /dev/null &`;
   });
-  const script = `${quoted.map((line) => `${line} > /dev/null &`).join("\n")}\nwait`;
-  return runToEnd({ program: "/bin/sh", arguments: ["-c", script], folder }).seconds;
+  return runToEnd(["/bin/sh", "-c", `${lines.join("\n")}\nwait`], folder).seconds;
 }
 
 function report(rounds: readonly Round[], configurations: number, requests: number) {
-  const rate = (of: (round: Round) => number): string =>
+  const perS = (of: (round: Round) => number): string =>
     shown(spreadOf(rounds.map((round) => configurations / of(round))), 0);
-  const ratio: Spread = spreadOf(rounds.map(({ one, two }) => one / two));
-  const ceiling: Spread = spreadOf(rounds.map(({ one, halves }) => one / halves));
+  const ratio = spreadOf(rounds.map(({ one, two }) => one / two));
+  const ceiling = spreadOf(rounds.map(({ one, halves }) => one / halves));
+  const on = `on ${availableParallelism()} cores (two processes: ${ceiling.median.toFixed(2)})`;
   return {
     head: [
       "configurations × replications × requests",
-      "per second, 1 thread",
-      "2 threads",
-      "ratio",
-      "of two processes with half each",
+      ...["per second, 1 thread", "2 threads", "ratio", "of two processes with half each"],
     ],
     rows: [
       [
         `${configurations} × ${REPLICATIONS} × ${requests.toLocaleString("en")}`,
-        rate(({ one }) => one),
-        rate(({ two }) => two),
-        shown(ratio),
-        shown(ceiling),
+        ...[perS(({ one }) => one), perS(({ two }) => two), shown(ratio), shown(ceiling)],
       ],
     ],
-    targets: [
-      {
-        what: `sweep, two threads by one, on ${availableParallelism()} cores (two processes: ${ceiling.median.toFixed(2)})`,
-        asked: `at least ${LEAST}`,
-        found: ratio.median.toFixed(2),
-        met: ratio.median >= LEAST,
-      },
-    ],
+    targets: [target(`sweep, two threads by one, ${on}`, ratio.median, { least: LEAST }, 2)],
     skipped: [],
   };
 }

@@ -3,47 +3,51 @@
  * memory.
  */
 import type { ResultsDocument } from "../../core/results.ts";
-import { runToEnd, tandemSimulate } from "../measure/fresh-process.ts";
 import { disagreement, inTurn, type Latencies, shown, spreadOf } from "../measure/measurement.ts";
-import { type Part, type PartResult, requestsAt } from "../measure/part.ts";
-import { PEERS } from "../measure/peer-programs.ts";
+import { type Part, type PartResult, requestsAt, target } from "../measure/part.ts";
+import { PEERS, runToEnd, tandemSimulate } from "../measure/programs.ts";
 import { BRANCH_SCENARIO, branchRequests } from "../measure/reference-workloads.ts";
 
 const REQUESTS = 300_000;
 const LEAST = 10;
-const HEAD = ["requests", "tandem, s", "SimPy, s", "SimPy / tandem"];
 
 interface Whole extends Latencies {
   /** From the command to the prompt, by the clock on the wall. */
   readonly seconds: number;
 }
 
+/** One replication of workload C. */
+function branch(requests: number, ...more: readonly string[]): readonly string[] {
+  const set = ["--set", branchRequests(requests)];
+  return [BRANCH_SCENARIO, "--replications", "1", "--json", ...set, ...more];
+}
+
+const inWords = (requests: number): string => requests.toLocaleString("en");
+
 export const wholeProcess: Part = {
   name: "whole-process",
   about: "whole processes on workload C, one replication, in turn, by the clock",
   run(options) {
-    const simpy = PEERS.find(({ name }) => name === "simpy");
-    const preparation = simpy!.prepare(options);
-    if (preparation.kind === "skipped") {
-      return { head: HEAD, rows: [], targets: [], skipped: [preparation.message] };
-    }
+    const head = ["requests", "tandem, s", "SimPy, s", "SimPy / tandem"];
+    const simpy = PEERS.find(({ name }) => name === "simpy")!.prepare(options);
+    if (typeof simpy === "string") return { head, rows: [], targets: [], skipped: [simpy] };
     const requests = requestsAt(options, REQUESTS);
     const pairs = inTurn(
       options.rounds,
       (seed) => tandemWhole(requests, seed, options.scratch),
       (seed) => {
         const from = performance.now();
-        const measured = preparation.measure("C", requests, seed);
+        const measured = simpy.measure("C", requests, seed);
         return { ...measured, seconds: (performance.now() - from) / 1000 };
       },
     );
-    return compareWhole(requests, pairs);
+    return { head, ...compareWhole(requests, pairs), skipped: [] };
   },
 };
 
 function tandemWhole(requests: number, seed: number, folder: string): Whole {
-  const given = [BRANCH_SCENARIO, "--replications", "1", "--seed", String(seed), "--json"];
-  const { seconds, stdout } = tandemSimulate([...given, "--set", branchRequests(requests)], folder);
+  const command = tandemSimulate(branch(requests, "--seed", String(seed)));
+  const { seconds, stdout } = runToEnd(command, folder);
   const { metrics } = (JSON.parse(stdout) as ResultsDocument).configurations[0];
   return {
     seconds,
@@ -53,24 +57,22 @@ function tandemWhole(requests: number, seed: number, folder: string): Whole {
   };
 }
 
-function compareWhole(requests: number, pairs: readonly (readonly [Whole, Whole])[]): PartResult {
+function compareWhole(
+  requests: number,
+  pairs: readonly (readonly [Whole, Whole])[],
+): Pick<PartResult, "rows" | "targets"> {
   const ours = pairs.map(([whole]) => whole);
   const theirs = pairs.map(([, whole]) => whole);
   const differ = disagreement(ours, theirs);
   const ratio = spreadOf(pairs.map(([a, b]) => b.seconds / a.seconds));
   const row = [
-    requests.toLocaleString("en"),
-    shown(spreadOf(ours.map(({ seconds }) => seconds))),
-    shown(spreadOf(theirs.map(({ seconds }) => seconds))),
+    inWords(requests),
+    ...[ours, theirs].map((runs) => shown(spreadOf(runs.map(({ seconds }) => seconds)))),
     differ === null ? shown(ratio, 1) : `no ratio, results differ: ${differ}`,
   ];
-  const target = {
-    what: `whole process at ${requests.toLocaleString("en")} requests, SimPy / tandem`,
-    asked: `at least ${LEAST}`,
-    found: ratio.median.toFixed(1),
-    met: ratio.median >= LEAST,
-  };
-  return { head: HEAD, rows: [row], targets: differ === null ? [target] : [], skipped: [] };
+  const what = `whole process at ${inWords(requests)} requests, SimPy / tandem`;
+  const targets = differ === null ? [target(what, ratio.median, { least: LEAST }, 1)] : [];
+  return { rows: [row], targets };
 }
 
 const SHORT_REQUESTS = 10_000;
@@ -81,27 +83,20 @@ export const start: Part = {
   about: "whole process of `tandem simulate --json` on workload C, one replication, and node alone",
   run(options) {
     const requests = requestsAt(options, SHORT_REQUESTS);
-    const given = [BRANCH_SCENARIO, "--replications", "1", "--json"];
-    const command = [...given, "--set", branchRequests(requests)];
+    const command = tandemSimulate(branch(requests));
     const pairs = inTurn(
       2 * options.rounds,
-      () => tandemSimulate(command, options.scratch).seconds * 1000,
-      () => runToEnd({ program: process.execPath, arguments: ["-e", "0"] }).seconds * 1000,
+      () => runToEnd(command, options.scratch).seconds * 1000,
+      () => runToEnd([process.execPath, "-e", "0"]).seconds * 1000,
     );
-    const spread = spreadOf(pairs.map(([ms]) => ms));
+    const whole = spreadOf(pairs.map(([ms]) => ms));
     const alone = spreadOf(pairs.map(([, ms]) => ms));
     const ratio = spreadOf(pairs.map(([ms, bare]) => ms / bare));
+    const what = `whole process at ${inWords(requests)} requests`;
     return {
       head: ["requests", "milliseconds by the clock", "node alone", "ratio"],
-      rows: [[requests.toLocaleString("en"), shown(spread, 0), shown(alone, 0), shown(ratio, 1)]],
-      targets: [
-        {
-          what: `whole process at ${requests.toLocaleString("en")} requests`,
-          asked: `at most ${MOST_MS} ms`,
-          found: `${spread.median.toFixed(0)} ms`,
-          met: spread.median <= MOST_MS,
-        },
-      ],
+      rows: [[inWords(requests), shown(whole, 0), shown(alone, 0), shown(ratio, 1)]],
+      targets: [target(what, whole.median, { most: MOST_MS }, 0, " ms")],
       skipped: [],
     };
   },
@@ -117,30 +112,18 @@ export const memory: Part = {
     const reporter = new URL("../usage-report.js", import.meta.url).href;
     const results = MEMORY_REQUESTS.map((full) => {
       const requests = requestsAt(options, full);
-      const given = [BRANCH_SCENARIO, "--replications", "1", "--json"];
-      const { side, seconds } = tandemSimulate(
-        [...given, "--set", branchRequests(requests)],
-        options.scratch,
-        ["--import", reporter],
-      );
+      const command = tandemSimulate(branch(requests), ["--import", reporter]);
+      const { side, seconds } = runToEnd(command, options.scratch);
       return { requests, mib: Number(side), seconds };
     });
-    const last = results[results.length - 1];
+    const { requests: most, mib: mostMib } = results[results.length - 1];
+    const what = `peak memory at ${inWords(most)} requests`;
     return {
       head: ["requests", "peak memory, MiB", "seconds"],
       rows: results.map(({ requests, mib, seconds }) => [
-        requests.toLocaleString("en"),
-        mib.toFixed(0),
-        seconds.toFixed(2),
+        ...[inWords(requests), mib.toFixed(0), seconds.toFixed(2)],
       ]),
-      targets: [
-        {
-          what: `peak memory at ${last.requests.toLocaleString("en")} requests`,
-          asked: `at most ${MOST_MIB} MiB`,
-          found: `${last.mib.toFixed(0)} MiB`,
-          met: last.mib <= MOST_MIB,
-        },
-      ],
+      targets: [target(what, mostMib, { most: MOST_MIB }, 0, " MiB")],
       skipped: [],
     };
   },

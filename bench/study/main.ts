@@ -3,16 +3,21 @@
  *
  * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { stringify } from "yaml";
 import yargs from "yargs";
+import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import { claimDocument, Runs } from "./claim.ts";
 import { CLAIMS } from "./claims/claims.ts";
-import { CELLS, type Effort, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
+import { CELLS, type Effort, fieldScenario, PIPELINES, type Sections, SHAPES } from "./field.ts";
 import { attainedAndRight, judgeCells } from "./map.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
-import { runScenario, tandem } from "./run-scenario.ts";
+
+const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
 
 const { out, threads, quick, only, page, reports } = await yargs(process.argv.slice(2))
   .scriptName("npm run study:schedulers --")
@@ -96,4 +101,31 @@ async function compareAll(): Promise<void> {
   const file = page ?? join(out, "scheduler-study.md");
   writeFileSync(file, text);
   say(`${file} is written`);
+}
+
+/**
+ * Writes `<folder>/scenario.yaml` and simulates it into the folder: what its store has is kept. Rejects
+ * when the command fails. The configurations are in the order of the sweep.
+ */
+async function runScenario(
+  folder: string,
+  document: Sections,
+  threads: number,
+): Promise<readonly ConfigurationResult[]> {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, "scenario.yaml");
+  writeFileSync(file, stringify(document, { aliasDuplicateObjects: false }));
+  await tandem(["simulate", file, "--out", folder, "--workers", `${threads}`, "--yes"]);
+  const results = readFileSync(join(folder, "results.json"), "utf8");
+  return (JSON.parse(results) as ResultsDocument).configurations;
+}
+
+/** Rejects with the last lines of the command's errors. */
+async function tandem(args: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(process.execPath, [TANDEM, ...args], { maxBuffer: 2 ** 28 });
+  } catch (error) {
+    const { code, stderr } = error as { readonly code: number; readonly stderr: string };
+    throw new Error(`tandem ${args.join(" ")} ended with ${code}\n${stderr.slice(-2000)}`);
+  }
 }

@@ -4,7 +4,7 @@ import { sumOf } from "../../core/statistics/estimate.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import type { Claim, Figure } from "./claim.ts";
 import { ARMS, type Cell, type Effort, type FieldScenario, SHAPES } from "./field.ts";
-import { type CellResult, MARGIN, standings, worstLoss } from "./map.ts";
+import { type CellResult, MARGIN, type Standing, standings, worstLoss } from "./map.ts";
 
 export interface ClaimFindings {
   readonly claim: Claim;
@@ -53,7 +53,7 @@ export function studyPage(findings: Findings): string {
     `not shown to be worse than another by more than ${percent(MARGIN)} of the best (multiple comparisons with the best, at 95% for all schedulers`,
     "of a cell at once). **Behind**: mean distance to the highest share, in points. **Cost**: of the devices in use, over that of all.",
     "",
-    ...standingsTable(field),
+    ...standingsTable(standings(field), true),
     "",
     "### The map",
     "",
@@ -117,15 +117,13 @@ function setting(scenarios: readonly FieldScenario[], effort: Effort): string[] 
   ];
 }
 
-function standingsTable(field: readonly CellResult[]): string[] {
+function standingsTable(all: readonly Standing[], withCost: boolean): string[] {
+  const cost = (text: string): readonly string[] => (withCost ? [text] : []);
   return table([
-    ["scheduler", "cells", "among the best", "behind", "cost"],
-    ...standings(field).map(({ arm, cells, best, behind, costShare }) => [
-      `\`${arm.name}\``,
-      `${cells}`,
-      `${best}`,
-      (100 * behind).toFixed(1),
-      percent(costShare),
+    ["scheduler", "cells", "among the best", "behind", ...cost("cost")],
+    ...all.map(({ arm, cells, best, behind, costShare }) => [
+      ...[`\`${arm.name}\``, `${cells}`, `${best}`, (100 * behind).toFixed(1)],
+      ...cost(percent(costShare)),
     ]),
   ]);
 }
@@ -189,17 +187,7 @@ function accuracySection(right: readonly CellResult[]): string[] {
       return [
         `${own[0].scenario.name}, the ten best:`,
         "",
-        ...table([
-          ["scheduler", "cells", "among the best", "behind"],
-          ...standings(own)
-            .slice(0, 10)
-            .map(({ arm, cells, best, behind }) => [
-              `\`${arm.name}\``,
-              `${cells}`,
-              `${best}`,
-              (100 * behind).toFixed(1),
-            ]),
-        ]),
+        ...standingsTable(standings(own).slice(0, 10), false),
         "",
       ];
     }),

@@ -8,7 +8,7 @@ import { openTaskModel } from "../../models/registry.ts";
 import { loadImages, type NamedImage } from "../../models/scenes.ts";
 import type { TaskOutput } from "../../models/task-model.ts";
 
-export interface EvaluatedImage {
+interface EvaluatedImage {
   readonly file: string;
   readonly truth: string;
   /** Whether the detector found a vehicle. */
@@ -17,17 +17,7 @@ export interface EvaluatedImage {
   readonly read: Readonly<Record<number, string>>;
 }
 
-export interface SideScore {
-  readonly side: number;
-  readonly exact: number;
-  readonly withinOneEdit: number;
-}
-
-export interface Evaluation {
-  readonly images: readonly EvaluatedImage[];
-  readonly vehicles: number;
-  readonly sides: readonly SideScore[];
-}
+export type Evaluation = Awaited<ReturnType<typeof evaluate>>;
 
 const VEHICLES = ["car", "truck", "bus", "motorcycle"];
 
@@ -40,7 +30,7 @@ export async function evaluate(
   dir: string,
   sides: readonly number[],
   onImage: (done: number, total: number) => void = () => undefined,
-): Promise<Evaluation> {
+) {
   const labelled = await labelledImages(dir);
   const detector = await openTaskModel("ssd-mobilenet-v2");
   const readers = await Promise.all(sides.map((side) => openTaskModel("plate-reader", { side })));
@@ -65,7 +55,7 @@ export async function evaluate(
   };
 }
 
-function scores(images: readonly EvaluatedImage[], sides: readonly number[]): SideScore[] {
+function scores(images: readonly EvaluatedImage[], sides: readonly number[]) {
   return sides.map((side) => {
     const edits = images.map(({ truth, read }) => editDistance(truth, read[side] ?? ""));
     const exact = edits.filter((distance) => distance === 0).length;

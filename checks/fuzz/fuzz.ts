@@ -11,7 +11,7 @@ import fc from "fast-check";
 import { createToken } from "../../cluster/security/access.ts";
 import { framed, MESSAGE } from "./arbitraries.ts";
 import { type Block, blocks } from "./blocks.ts";
-import { GrpcSender, type Outcome, sendHttp } from "./send.ts";
+import { type Outcome, Sender } from "./send.ts";
 import { ECHO, type FuzzTarget, footprint, startTarget } from "./target.ts";
 
 export interface FuzzOptions {
@@ -21,25 +21,7 @@ export interface FuzzOptions {
   readonly onEvent?: (line: string) => void;
 }
 
-export interface BlockResult {
-  readonly name: string;
-  readonly cases: number;
-  /** How often each answer was given. */
-  readonly answers: Readonly<Record<string, number>>;
-  /** The failure with the smallest case found; null: none. */
-  readonly failure: string | null;
-}
-
-export interface FuzzResult {
-  readonly cases: number;
-  readonly seed: number;
-  readonly seconds: number;
-  readonly blocks: readonly BlockResult[];
-  /** Failures of the whole run: ended processes, leaks; empty: none. */
-  readonly failures: readonly string[];
-  readonly rssMib: { readonly before: number; readonly after: number } | null;
-  readonly files: { readonly before: number; readonly after: number } | null;
-}
+export type FuzzResult = Awaited<ReturnType<typeof fuzz>>;
 
 const AT_ONCE = 16;
 /** A gateway may have grown by so much after all of it: its heap is let grow before it is swept. */
@@ -56,7 +38,7 @@ const SERVERS_FAULT: ReadonlySet<number> = new Set([
 ]);
 
 /** Throws Fault("cluster-failure") when the deployment does not start. */
-export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
+export async function fuzz(options: FuzzOptions) {
   const directory = mkdtempSync(join(tmpdir(), "tandem-fuzz-"));
   const { token, line } = createToken("infer", "fuzz");
   const tokens = join(directory, "tokens.txt");
@@ -73,24 +55,26 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   }
 }
 
-async function run(target: FuzzTarget, options: FuzzOptions): Promise<FuzzResult> {
+async function run(target: FuzzTarget, options: FuzzOptions) {
   const { cases, seed, onEvent } = options;
   const startMs = performance.now();
   const { pid } = target.deployment.gateway;
+  const all = await blocks(target.token);
   // Warm, so that what is loaded once is no leak.
-  for (const block of await blocks()) {
+  for (const block of all) {
     if (block.atOnce === undefined) await runBlock(target, block, AT_ONCE * 4, seed - 1);
   }
   await sleep(SETTLE_MS);
   const before = footprint(pid);
-  const results: BlockResult[] = [];
-  for (const block of await blocks()) {
+  const results: Awaited<ReturnType<typeof runBlock>>[] = [];
+  for (const block of all) {
     const result = await runBlock(target, block, Math.ceil(cases * block.share), seed);
     results.push(result);
     onEvent?.(`${result.name}: ${result.cases} cases, ${result.failure ?? "as it should be"}`);
   }
   await sleep(SETTLE_MS);
   const after = footprint(pid);
+  /** Failures of the whole run: ended processes, leaks. */
   const failures = target.deployment.crashes.map(
     ({ name, code, signal, stderrTail }) => `${name} ended (${signal ?? code}): ${stderrTail}`,
   );
@@ -109,61 +93,52 @@ async function run(target: FuzzTarget, options: FuzzOptions): Promise<FuzzResult
 }
 
 /** Cases are sent sixteen at a time; one that fails is shrunk by itself. */
-async function runBlock(
-  target: FuzzTarget,
-  block: Block,
-  cases: number,
-  seed: number,
-): Promise<BlockResult> {
-  const opened = block.open(target);
-  const { atOnce = AT_ONCE } = block;
+async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: number) {
+  const sender = new Sender(target);
+  const { atOnce = AT_ONCE, closing = false } = block;
+  /** How often each answer was given. */
   const answers: Record<string, number> = {};
   let sent = 0;
-  const list = fc.array(opened.property, {
-    minLength: Math.min(cases, atOnce),
-    maxLength: atOnce,
-    size: "max",
+  const list = fc.array(block.cases, {
+    ...{ minLength: Math.min(cases, atOnce), maxLength: atOnce, size: "max" },
   });
   const property = fc.asyncProperty(list, async (given) => {
     const wrong = await Promise.all(
       given.map(async (one) => {
         sent++;
-        const outcome = await opened.send(one as never);
+        const outcome = await sender.send(one);
         answers[labelOf(outcome)] = (answers[labelOf(outcome)] ?? 0) + 1;
-        return problemOf(outcome, block.closing);
+        return problemOf(outcome, closing);
       }),
     );
     const [first] = wrong.filter((problem) => problem !== null);
     if (first !== undefined) throw new Error(first);
   });
+  /** The failure with the smallest case found; null: none. */
   let failure: string | null = null;
   for (let part = 0; sent < cases && failure === null; part++) {
     const numRuns = Math.ceil((cases - sent) / atOnce);
-    const given = {
-      seed: seed + part,
-      numRuns,
-      endOnFailure: false,
-      interruptAfterTimeLimit: 900_000,
-    };
-    const details = await fc.check(property, given);
+    const given = { seed: seed + part, numRuns, endOnFailure: false };
+    const details = await fc.check(property, { ...given, interruptAfterTimeLimit: 900_000 });
     if (details.failed) failure = fc.defaultReportMessage(details)?.slice(0, 2000) ?? "failed";
   }
-  opened.close();
+  sender.close();
   failure ??= await validAnswers(target);
   return { name: block.name, cases: sent, answers, failure };
 }
 
 /** A valid request on each side still gets its answer; otherwise what it got. */
 async function validAnswers(target: FuzzTarget): Promise<string | null> {
-  const sender = new GrpcSender(target);
-  const byGrpc = await sender.send({ path: INFER, headers: {}, data: framed(MESSAGE) });
-  sender.close();
-  const byRest = await sendHttp(target.rest, {
-    method: "POST",
+  const sender = new Sender(target);
+  const data = framed(MESSAGE);
+  const byGrpc = await sender.send({ kind: "grpc", path: INFER, headers: {}, data });
+  const byRest = await sender.send({
+    ...{ kind: "http", method: "POST" },
     path: `/v2/models/${ECHO}/infer`,
     headers: { authorization: `Bearer ${target.token}`, "content-type": "image/png" },
     body: Buffer.from("x"),
   });
+  sender.close();
   const { gateway, crashes } = target.deployment;
   if (crashes.length > 0) return `${crashes[0].name} ended: ${crashes[0].stderrTail}`;
   const fine = byGrpc.kind === "grpc" && byGrpc.code === 0 && labelOf(byRest) === "HTTP 200";

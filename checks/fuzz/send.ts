@@ -14,81 +14,75 @@ export type Outcome =
 const BOUND_MS = 20_000;
 const KEPT = 400;
 
-/** Bytes as they are, to either port. With `ends` the client then says that no more will come. */
-export function sendRaw(
-  to: FuzzTarget["rest"],
-  bytes: Uint8Array,
-  ends: boolean,
-): Promise<Outcome> {
-  return new Promise((resolve) => {
-    let text = "";
-    const socket = connect(to.port, to.host);
-    const settle = (outcome: Outcome): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(outcome);
+export type Case =
+  /** Bytes as they are; the client then says that no more will come. */
+  | {
+      readonly kind: "raw";
+      readonly to: "rest" | "grpc" | "worker";
+      readonly bytes: Uint8Array;
+    }
+  /** A well-formed HTTP request of whatever content, on a connection of its own. */
+  | {
+      readonly kind: "http";
+      readonly method: string;
+      readonly path: string;
+      readonly headers: Headers;
+      readonly body: Uint8Array;
+    }
+  | {
+      readonly kind: "grpc";
+      readonly path: string;
+      readonly headers: Headers;
+      /** The bytes after the headers: messages with their five-byte prefix, or any bytes. */
+      readonly data: Uint8Array;
     };
-    const timer = setTimeout(() => settle({ kind: "hang" }), BOUND_MS);
-    socket.on("data", (chunk) => {
-      if (text.length < KEPT) text += chunk.toString("latin1");
-    });
-    socket.on("error", () => undefined);
-    socket.on("close", () => {
-      const [, status] = /^HTTP\/1\.1 (\d+)/.exec(text) ?? [];
-      settle(
-        status === undefined ? { kind: "closed" } : { kind: "http", status: Number(status), text },
-      );
-    });
-    if (ends) socket.end(bytes);
-    else socket.write(bytes);
-  });
-}
 
-export interface HttpCase {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
+type Headers = Readonly<Record<string, string>>;
 
-/** A well-formed HTTP request of whatever content, on a connection of its own. */
-export function sendHttp(to: FuzzTarget["rest"], { method, path, headers, body }: HttpCase) {
-  const lines = Object.entries({
-    host: `${to.host}:${to.port}`,
-    connection: "close",
-    "content-length": String(body.length),
-    ...headers,
-  }).map(([name, value]) => `${name}: ${value}`);
-  const head = `${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
-  return sendRaw(to, Buffer.concat([Buffer.from(head, "latin1"), body]), false);
-}
-
-export interface GrpcCase {
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** The bytes after the headers: messages with their five-byte prefix, or any bytes. */
-  readonly data: Uint8Array;
-}
-
-/** One HTTP/2 connection, opened again when a case has ended it. */
-export class GrpcSender {
-  readonly #to: FuzzTarget["grpc"];
-  readonly #token: string;
+export class Sender {
+  readonly #target: FuzzTarget;
+  /** One HTTP/2 connection, opened again when a case has ended it. */
   #session: ClientHttp2Session | null = null;
 
-  constructor({ grpc, token }: FuzzTarget) {
-    this.#to = grpc;
-    this.#token = token;
+  constructor(target: FuzzTarget) {
+    this.#target = target;
   }
 
-  send({ path, headers, data }: GrpcCase): Promise<Outcome> {
+  send(given: Case): Promise<Outcome> {
+    switch (given.kind) {
+      case "raw":
+        return exchange(this.#target[given.to], given.bytes, true);
+      case "http":
+        return this.#request(given);
+      case "grpc":
+        return this.#call(given);
+    }
+  }
+
+  close(): void {
+    this.#session?.destroy();
+  }
+
+  #request({ method, path, headers, body }: Extract<Case, { kind: "http" }>): Promise<Outcome> {
+    const { rest } = this.#target;
+    const lines = Object.entries({
+      host: `${rest.host}:${rest.port}`,
+      connection: "close",
+      "content-length": String(body.length),
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}`);
+    const head = `${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
+    return exchange(rest, Buffer.concat([Buffer.from(head, "latin1"), body]), false);
+  }
+
+  #call({ path, headers, data }: Extract<Case, { kind: "grpc" }>): Promise<Outcome> {
     return new Promise((resolve) => {
       const stream = this.#open().request({
         ":method": "POST",
         ":path": path,
         "content-type": "application/grpc",
         te: "trailers",
-        authorization: `Bearer ${this.#token}`,
+        authorization: `Bearer ${this.#target.token}`,
         ...headers,
       });
       let outcome: Outcome = { kind: "closed" };
@@ -115,15 +109,38 @@ export class GrpcSender {
     });
   }
 
-  close(): void {
-    this.#session?.destroy();
-  }
-
   #open(): ClientHttp2Session {
     if (this.#session === null || this.#session.closed || this.#session.destroyed) {
-      this.#session = connectHttp2(`http://${this.#to.host}:${this.#to.port}`);
+      const { host, port } = this.#target.grpc;
+      this.#session = connectHttp2(`http://${host}:${port}`);
       this.#session.on("error", () => undefined);
     }
     return this.#session;
   }
+}
+
+/** Bytes to a port, and what comes back until the connection closes. `ends`: no more will come. */
+function exchange(to: FuzzTarget["rest"], bytes: Uint8Array, ends: boolean): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect(to.port, to.host);
+    const settle = (outcome: Outcome): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(outcome);
+    };
+    const timer = setTimeout(() => settle({ kind: "hang" }), BOUND_MS);
+    socket.on("data", (chunk) => {
+      if (text.length < KEPT) text += chunk.toString("latin1");
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      const [, status] = /^HTTP\/1\.1 (\d+)/.exec(text) ?? [];
+      settle(
+        status === undefined ? { kind: "closed" } : { kind: "http", status: Number(status), text },
+      );
+    });
+    if (ends) socket.end(bytes);
+    else socket.write(bytes);
+  });
 }

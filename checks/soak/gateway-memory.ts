@@ -14,16 +14,6 @@ interface Sample {
   readonly mib: number;
 }
 
-export interface MemoryGrowth {
-  /** The longest life of a gateway process in this run, with its warm-up, s. */
-  readonly lifeS: number;
-  readonly warmUpS: number;
-  /** Medians over the first and the last quarter after warm-up. */
-  readonly beforeMib: number;
-  readonly afterMib: number;
-  readonly growthRatio: number;
-}
-
 export class GatewayMemory {
   readonly #samples: Sample[] = [];
 
@@ -32,8 +22,8 @@ export class GatewayMemory {
     if (mib > 0) this.#samples.push({ pid, atS, mib });
   }
 
-  /** Null where no life was long enough, or the system does not tell. */
-  growth(): MemoryGrowth | null {
+  /** Of the longest life of a gateway; null where none was long enough, or the system does not tell. */
+  growth() {
     const lives = new Map<number, Sample[]>();
     for (const sample of this.#samples) {
       const life = lives.get(sample.pid) ?? [];
@@ -51,7 +41,12 @@ export class GatewayMemory {
     const quarter = Math.ceil(warm.length / 4);
     const beforeMib = median(warm.slice(0, quarter));
     const afterMib = median(warm.slice(-quarter));
-    return { lifeS, warmUpS, beforeMib, afterMib, growthRatio: afterMib / beforeMib - 1 };
+    return {
+      /** The life of this gateway process, with its warm-up, s. */
+      ...{ lifeS, warmUpS },
+      /** Medians over the first and the last quarter after warm-up. */
+      ...{ beforeMib, afterMib, growthRatio: afterMib / beforeMib - 1 },
+    };
   }
 }
 

@@ -1,8 +1,7 @@
 /** `npm run soak`: a deployment under load and under faults, and what came of it. */
 import { availableParallelism } from "node:os";
 import yargs from "yargs";
-import { FAULTS } from "./faults.ts";
-import type { FaultEnd, FaultRecord } from "./recovery.ts";
+import { FAULTS, type FaultEnd, type FaultRecord } from "./recovery.ts";
 import { type SoakOptions, type SoakResult, soak } from "./soak.ts";
 
 const FAILED = 4;
@@ -122,36 +121,21 @@ function soakText(result: SoakResult): string {
 function summaryRow(kind: string, all: readonly FaultRecord[]): string[][] {
   const faults = all.filter((fault) => fault.kind === kind);
   if (faults.length === 0) return [];
-  const known = (pick: (fault: FaultRecord) => number | null): number[] =>
-    faults.flatMap((fault) => pick(fault) ?? []).sort((a, b) => a - b);
-  const noticed = known(({ noticedMs }) => noticedMs);
-  const back = known(({ backMs }) => backMs);
-  const felt = known(({ feltMs }) => feltMs);
+  const known = (time: "noticedMs" | "backMs" | "feltMs"): number[] =>
+    faults.flatMap((fault) => fault[time] ?? []).sort((a, b) => a - b);
+  const [noticed, back, felt] = [known("noticedMs"), known("backMs"), known("feltMs")];
   const median = (values: readonly number[]): number | null =>
     values[Math.floor(values.length / 2)] ?? null;
-  return [
-    [
-      kind,
-      String(faults.length),
-      ...ENDS.map((end) => String(faults.filter((fault) => fault.end === end).length)),
-      seconds(median(noticed)),
-      seconds(median(back)),
-      seconds(back.at(-1) ?? null),
-      seconds(felt.at(-1) ?? null),
-    ],
-  ];
+  const times = [median(noticed), median(back), back.at(-1) ?? null, felt.at(-1) ?? null];
+  const ends = ENDS.map((end) => String(faults.filter((fault) => fault.end === end).length));
+  return [[kind, String(faults.length), ...ends, ...times.map(seconds)]];
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i].length)));
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i]))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => cell.padEnd(widths[i])).join("  ");
+  return [head, ...rows].map((row) => line(row).trimEnd()).join("\n");
 }
 
 function seconds(ms: number | null): string {

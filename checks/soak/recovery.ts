@@ -3,7 +3,9 @@
  * and for how long clients felt it. Calls felt a fault when they were answered late and were sent
  * shortly before it or in the second after it.
  */
-import type { FaultKind } from "./faults.ts";
+export const FAULTS = ["kill", "stop", "slow", "memory", "cut", "restart"] as const;
+
+export type FaultKind = (typeof FAULTS)[number];
 
 /** Silence takes the gateway 1.2 to 2 s, and a late batch 1 s: what it has not noticed by then it does not. */
 const NOTICED_WITHIN_MS = 2500;

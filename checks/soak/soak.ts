@@ -16,13 +16,12 @@ import { InferenceClient } from "../../cluster/protocol/client.ts";
 import type { ServiceBounds } from "../../cluster/run/specification.ts";
 import { writeCertificates } from "../../cluster/security/certificate-files.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { FaultInjector } from "./fault-injector.ts";
-import type { FaultKind } from "./faults.ts";
+import { FaultInjector } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
-import { GatewayMemory, type MemoryGrowth } from "./gateway-memory.ts";
+import { GatewayMemory } from "./gateway-memory.ts";
 import { NetworkCells } from "./network-cells.ts";
 import { PersistentClient } from "./persistent-client.ts";
-import type { AnsweredCall, FaultRecord } from "./recovery.ts";
+import type { AnsweredCall, FaultKind } from "./recovery.ts";
 
 export interface SoakOptions {
   readonly seconds: number;
@@ -34,37 +33,7 @@ export interface SoakOptions {
   readonly onEvent?: (line: string) => void;
 }
 
-export interface SoakResult {
-  readonly seconds: number;
-  readonly workers: number;
-  readonly calls: number;
-  readonly callsPerS: number;
-  /** Calls given up by their client whose last word from the gateway was a refusal: too much load. */
-  readonly refused: number;
-  /** Calls given up without such a word, or with an error that trying again does not help. */
-  readonly lost: number;
-  /** The last words to both, the most frequent first. */
-  readonly reasons: readonly string[];
-  /** Second answers to one message, and answers that differ from an earlier one of their key. */
-  readonly answeredTwice: number;
-  /** Answers that belong to another request, or to none. */
-  readonly wrong: number;
-  /** Calls that took more than one attempt. */
-  readonly triedAgain: number;
-  /** Keys asked again after their answer. */
-  readonly askedAgain: number;
-  readonly latencyP50Ms: number;
-  readonly latencyP99Ms: number;
-  readonly latencyMaxMs: number;
-  readonly faults: readonly FaultRecord[];
-  /** Replicas that were not up again at the end. */
-  readonly notBack: readonly string[];
-  /** Kinds that cannot be had here, and why. */
-  readonly skipped: readonly string[];
-  readonly gatewayLives: number;
-  /** Null when no gateway lived long enough to tell. */
-  readonly memory: MemoryGrowth | null;
-}
+export type SoakResult = Awaited<ReturnType<typeof soak>>;
 
 const HOLD_MS = 4;
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 2 };
@@ -82,7 +51,7 @@ const SURELY_KEPT_MS = 60_000;
 const LARGEST_PAYLOAD = 4096;
 
 /** Throws Fault("cluster-failure") when the deployment does not start. */
-export async function soak(options: SoakOptions): Promise<SoakResult> {
+export async function soak(options: SoakOptions) {
   const { workers, kinds, seed, onEvent } = options;
   const missing = kinds.includes("cut") ? NetworkCells.missing() : null;
   const cells = kinds.includes("cut") && missing === null ? new NetworkCells(workers) : null;
@@ -113,6 +82,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
         deployment,
         new FaultInjector(deployment, cells, possible, seed),
       );
+      // Kinds that cannot be had here, and why.
       return { ...(await run.result()), skipped: missing === null ? [] : [missing] };
     } finally {
       await deployment.stop();
@@ -144,16 +114,24 @@ class SoakRun {
   readonly #random: RandomStream;
   readonly #memory = new GatewayMemory();
   readonly #calls: AnsweredCall[] = [];
-  readonly #reasons = new Reasons();
+  /** Why calls were given up, by what is the same in many messages. */
+  readonly #reasons = new Map<string, number>();
   readonly #startMs = performance.now();
   readonly #lives = new Set<number>();
-  #sent = 0;
-  #refused = 0;
-  #lost = 0;
-  #wrong = 0;
+  readonly #counts = {
+    calls: 0,
+    /** Calls given up by their client whose last word from the gateway was a refusal: too much load. */
+    refused: 0,
+    /** Calls given up without such a word, or with an error that trying again does not help. */
+    lost: 0,
+    /** Answers that belong to another request, or to none. */
+    wrong: 0,
+    /** Calls that took more than one attempt. */
+    triedAgain: 0,
+    /** Keys asked again after their answer. */
+    askedAgain: 0,
+  };
   #differing = 0;
-  #triedAgain = 0;
-  #askedAgain = 0;
   #over = false;
   /** As of the last look. */
   #down: readonly string[] = [];
@@ -167,7 +145,7 @@ class SoakRun {
     this.#random = new RandomStream(options.seed, "soak/load");
   }
 
-  async result(): Promise<Omit<SoakResult, "skipped">> {
+  async result() {
     const looking = this.#lookOn();
     const faults = this.#injector.run(this.#options.seconds * 1000, () => this.#now());
     try {
@@ -200,30 +178,32 @@ class SoakRun {
   }
 
   async #call(i: number): Promise<void> {
+    const counts = this.#counts;
     const key = `${this.#options.seed}/${i}`;
     const size = Math.floor(this.#random.uniform() * LARGEST_PAYLOAD);
     const askAgain = this.#random.uniform() < ASK_AGAIN_SHARE;
     const againMs = this.#random.uniform() * ASK_AGAIN_MS;
     const payload = Buffer.alloc(key.length + size, `${key} `);
     const sentMs = this.#now();
-    this.#sent++;
+    counts.calls++;
     const { text, error, refused, attempts } = await this.#client.call(key, payload);
-    if (attempts > 1) this.#triedAgain++;
+    if (attempts > 1) counts.triedAgain++;
     if (text === null) {
-      if (refused) this.#refused++;
-      else this.#lost++;
-      this.#reasons.add(error);
+      if (refused) counts.refused++;
+      else counts.lost++;
+      const kind = error.replaceAll(/\d+(\.\d+)?/g, "n");
+      this.#reasons.set(kind, (this.#reasons.get(kind) ?? 0) + 1);
       return;
     }
     this.#calls.push({ sentMs, endedMs: this.#now() });
-    if (!isAnswerTo(payload, text)) this.#wrong++;
+    if (!isAnswerTo(payload, text)) counts.wrong++;
     if (!askAgain) return;
     const { pid } = this.#deployment.gateway;
     await sleep(againMs);
-    this.#askedAgain++;
+    counts.askedAgain++;
     const again = await this.#client.call(key, payload);
     if (again.text === null) return;
-    if (!isAnswerTo(payload, again.text)) this.#wrong++;
+    if (!isAnswerTo(payload, again.text)) counts.wrong++;
     // A gateway that was started again computes the answer again.
     const kept = this.#deployment.gateway.pid === pid && this.#now() - sentMs < SURELY_KEPT_MS;
     if (kept && again.text !== text) this.#differing++;
@@ -249,30 +229,30 @@ class SoakRun {
     }
   }
 
-  #summary(): Omit<SoakResult, "skipped"> {
+  #summary() {
     const { recovery } = this.#injector;
     recovery.feel(this.#calls);
     const seconds = this.#now() / 1000;
     const latencies = Float64Array.from(this.#calls, (call) => call.endedMs - call.sentMs).sort();
+    const reasons = [...this.#reasons].sort(([, a], [, b]) => b - a);
     const quantile = (q: number): number => latencies[Math.floor(q * (latencies.length - 1))] ?? 0;
     return {
       seconds,
       workers: this.#options.workers,
-      calls: this.#sent,
-      callsPerS: this.#sent / this.#options.seconds,
-      refused: this.#refused,
-      lost: this.#lost,
-      reasons: this.#reasons.list,
+      ...this.#counts,
+      callsPerS: this.#counts.calls / this.#options.seconds,
+      /** The last words to calls given up, the most frequent first. */
+      reasons: reasons.slice(0, MOST_REASONS).map(([kind, count]) => `${count} x ${kind}`),
+      /** Second answers to one message, and answers that differ from an earlier one of their key. */
       answeredTwice: this.#client.surplus + this.#differing,
-      wrong: this.#wrong,
-      triedAgain: this.#triedAgain,
-      askedAgain: this.#askedAgain,
       latencyP50Ms: quantile(0.5),
       latencyP99Ms: quantile(0.99),
       latencyMaxMs: quantile(1),
       faults: recovery.faults,
+      /** Replicas that were not up again at the end. */
       notBack: this.#down,
       gatewayLives: this.#lives.size,
+      /** Null when no gateway lived long enough to tell. */
       memory: this.#memory.growth(),
     };
   }
@@ -291,23 +271,5 @@ async function statesOf(http: string): Promise<ReadonlyMap<string, string> | nul
     return new Map(replicas.map(({ name, state }) => [name, state]));
   } catch {
     return null;
-  }
-}
-
-/** Why calls were given up, by what is the same in many messages. */
-class Reasons {
-  readonly #counts = new Map<string, number>();
-
-  add(message: string): void {
-    const kind = message.replaceAll(/\d+(\.\d+)?/g, "n");
-    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
-  }
-
-  /** The most frequent first. */
-  get list(): readonly string[] {
-    return [...this.#counts]
-      .sort(([, a], [, b]) => b - a)
-      .slice(0, MOST_REASONS)
-      .map(([kind, count]) => `${count} x ${kind}`);
   }
 }

@@ -6,11 +6,11 @@ import { isAbsolute, normalize } from "node:path";
 import type { Issue } from "../../core/fault.ts";
 import { type Placement, placeReplicas, tasksToPlace } from "../../core/placement.ts";
 import { checkBackend } from "../../core/scenario/check-run.ts";
+import { fileEntries, needsStore } from "../../core/scenario/implementation-kinds.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ModelDocument, ScenarioDocument } from "../../core/scenario/schema.ts";
-import { fileEntries, needsStore } from "../../models/model-files.ts";
 
 export interface PlanOptions {
   readonly backend: BackendName;

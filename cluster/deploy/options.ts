@@ -36,7 +36,7 @@ export interface DeploymentOptions {
   /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
   /** Where the scenario's nodes are; checked against the document. Default: here. */
-  readonly inventory?: LoadedInventory;
+  readonly inventory?: LoadedInventory | undefined;
   /** Folder of log files; default: no logs. */
   readonly directory?: string;
   /** Folder of prepared models; default: the model store's folder. */

@@ -3,7 +3,6 @@ import { Fault } from "../../core/fault.ts";
 import {
   bytesMetadata,
   type HostedModel,
-  type HostedModels,
   ModelCounts,
   type ModelState,
   modelNamed,
@@ -22,7 +21,7 @@ export const GATEWAY_METADATA = {
 
 export class PipelineModels {
   readonly gateway: Gateway;
-  readonly byName: HostedModels & ReadonlyMap<string, PipelineModel>;
+  readonly byName: ReadonlyMap<string, PipelineModel>;
 
   constructor(gateway: Gateway) {
     this.gateway = gateway;
@@ -42,7 +41,7 @@ export class PipelineModels {
 
   /** Throws Fault("not-found"). Without a version, the only one. */
   named(name: string, version?: string): PipelineModel {
-    return modelNamed(this.byName, name, version) as PipelineModel;
+    return modelNamed(this.byName, name, version);
   }
 }
 

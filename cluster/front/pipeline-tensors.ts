@@ -54,12 +54,6 @@ function notGiven(inputs: Tensors, given: Tensors): Tensors {
   return inputs.length === 1 && given.length === 1 ? [] : missing;
 }
 
-interface Outputs {
-  readonly outputs: readonly WireTensor[];
-  /** By output. */
-  readonly raw: readonly Uint8Array[];
-}
-
 /**
  * The outputs that a request asks for. Default: the last tasks' tensors, and JSON where one of them has
  * none; the JSON output has one element for each of `answers`. Throws Fault("invalid-input") for unknown
@@ -70,7 +64,7 @@ export function outputsOf(
   tasks: readonly TaskSystem[],
   answers: readonly Answer[],
   messages: BatchMessages,
-): Outputs {
+): { outputs: readonly WireTensor[]; raw: readonly Uint8Array[] } {
   const json = () => {
     const texts = answers.map((answer) => Buffer.from(messages.answerText(answer)));
     return bytesTensor(OUTPUT, texts);

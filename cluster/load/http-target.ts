@@ -1,4 +1,5 @@
 /** Any HTTP endpoint: the protocol's REST routes, or a server that answers a body. */
+import { once } from "node:events";
 import { connect } from "node:net";
 import { Agent, type Dispatcher } from "undici";
 import type { Outcome } from "../../core/dispatch/driver.ts";
@@ -45,24 +46,23 @@ export class HttpTarget implements LoadTarget {
   }
 
   /** Only opens a connection: a request would be beyond the workload. */
-  connect(): Promise<void> {
+  async connect(): Promise<void> {
     const { hostname, port, protocol, origin } = new URL(String(this.#options[0].origin));
     const host = hostname.replace(/^\[|\]$/g, "");
-    return new Promise((resolve, reject) => {
-      const socket = connect(Number(port) || (protocol === "https:" ? 443 : 80), host);
-      const fail = (cause: Error): void => {
-        socket.destroy();
-        const message = `${origin} does not answer: ${cause.message}`;
-        const hint = "is a server up there?";
-        reject(new Fault("cluster-failure", message, { hint, cause }));
-      };
-      socket.setTimeout(CONNECT_TIMEOUT_MS, () => fail(new Error("no connection in time")));
-      socket.once("error", fail);
-      socket.once("connect", () => {
-        socket.destroy();
-        resolve();
+    const socket = connect(Number(port) || (protocol === "https:" ? 443 : 80), host);
+    try {
+      await once(socket, "connect", { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+    } catch (error) {
+      const { name, message } = error as Error;
+      const why = name === "AbortError" ? "no connection in time" : message;
+      const hint = "is a server up there?";
+      throw new Fault("cluster-failure", `${origin} does not answer: ${why}`, {
+        hint,
+        cause: error,
       });
-    });
+    } finally {
+      socket.destroy();
+    }
   }
 
   send({ request, pipeline }: LoadCall, answer: (answer: LoadAnswer) => void): () => void {

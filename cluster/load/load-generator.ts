@@ -85,14 +85,26 @@ export class LoadGenerator {
     const startedAt = new Date(Date.now() + (startUs - monotonicUs()) / 1000).toISOString();
     this.#startUs = startUs;
     this.#delay.enable();
-    const meter = new RunMeter(startUs);
+    const cpu = process.cpuUsage();
+    const loop = performance.eventLoopUtilization();
     await new Promise<void>((resolve, reject) => {
       this.#done = resolve;
       this.#fail = reject;
       this.#pump();
     });
     this.#delay.disable();
-    return this.#result(startedAt, meter);
+    const { user, system } = process.cpuUsage(cpu);
+    return {
+      requests: this.sent,
+      ...resized(this.#records.columns, this.sent),
+      statuses: Object.fromEntries(this.#statuses),
+      errors: this.#errors,
+      eventLoopDelayP99Ms: Math.max(0, this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
+      cpuRatio: (user + system) / Math.max(1, monotonicUs() - startUs),
+      loopBusyRatio: performance.eventLoopUtilization(loop).utilization,
+      closed: this.#source.closed,
+      startedAt,
+    };
   }
 
   /** Sends no further request; `run` resolves when those that are sent have ended. */
@@ -190,39 +202,6 @@ export class LoadGenerator {
 
   #dueUs(intendedUs: number): number {
     return this.#startUs + intendedUs * this.#specification.timeScale;
-  }
-
-  #result(startedAt: string, meter: RunMeter): LoadResult {
-    return {
-      requests: this.sent,
-      ...resized(this.#records.columns, this.sent),
-      statuses: Object.fromEntries(this.#statuses),
-      errors: this.#errors,
-      eventLoopDelayP99Ms: Math.max(0, this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
-      ...meter.read(),
-      closed: this.#source.closed,
-      startedAt,
-    };
-  }
-}
-
-/** Measures the run's cost in this process. */
-class RunMeter {
-  readonly #startUs: number;
-  readonly #cpu = process.cpuUsage();
-  readonly #loop = performance.eventLoopUtilization();
-
-  constructor(startUs: number) {
-    this.#startUs = startUs;
-  }
-
-  read(): Pick<LoadResult, "cpuRatio" | "loopBusyRatio"> {
-    const wallUs = Math.max(1, monotonicUs() - this.#startUs);
-    const own = process.cpuUsage(this.#cpu);
-    return {
-      cpuRatio: (own.user + own.system) / wallUs,
-      loopBusyRatio: performance.eventLoopUtilization(this.#loop).utilization,
-    };
   }
 }
 

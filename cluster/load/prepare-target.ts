@@ -5,7 +5,6 @@
  *   http(s)://host:port                the protocol's REST route of a model
  *   http(s)://host:port/any/path       that address as it is, with a body or without
  */
-import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { GATEWAY_NAME, tandemForm } from "../protocol/hosted-models.ts";
@@ -15,10 +14,11 @@ import type { ClientAccess } from "../security/client-access.ts";
 import type { TargetSpecification } from "./specification.ts";
 import {
   type DataTensor,
+  fileBytes,
   payloadRequest,
   randomTensors,
   rawRequest,
-  requestsOfJson,
+  requestsOfFile,
 } from "./tensor-inputs.ts";
 
 export interface TargetOptions {
@@ -162,7 +162,7 @@ async function contentsFor(
   metadata: (model: string) => Promise<ModelMetadata>,
 ): Promise<readonly Contents[]> {
   if (file !== undefined) {
-    const tensors = requestsOfJson(fileBytes(file).toString("utf8"), file);
+    const tensors = requestsOfFile(file);
     return models.map(() => ({ pictures: null, tensors }));
   }
   const contents: Contents[] = [];
@@ -175,12 +175,4 @@ async function contentsFor(
     } else contents.push({ pictures: null, tensors: [randomTensors(found.inputs, seed)] });
   }
   return contents;
-}
-
-function fileBytes(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new Fault("not-found", `cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -1,4 +1,5 @@
 /** Tensors for requests: from a file in the protocol's JSON, or at random in a model's shapes. */
+import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { checkedCount, encodeBytes } from "../../models/tensor.ts";
@@ -27,6 +28,20 @@ const WHOLE_BELOW = 128;
 const HINT = {
   hint: '{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 1]}]}',
 };
+
+/** As `requestsOfJson`. Throws Fault("not-found"), too, where the file cannot be read. */
+export function requestsOfFile(path: string): readonly (readonly DataTensor[])[] {
+  return requestsOfJson(fileBytes(path).toString(), path);
+}
+
+/** Throws Fault("not-found"). */
+export function fileBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new Fault("not-found", `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
 
 /**
  * The requests of a JSON file: one `{"inputs": [{name, datatype, shape, data}]}`, or a list of them.

@@ -5,7 +5,7 @@
  */
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { rankOf } from "../../core/statistics/estimate.ts";
-import type { System } from "../../core/system.ts";
+import type { ReplicaSystem, System } from "../../core/system.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 
@@ -57,11 +57,10 @@ export class Recent {
     this.#next = (this.#next + 1) % KEPT;
   }
 
-  /** Quantiles of the kept values since an instant; null where there is none. */
-  quantilesSince(sinceUs: number, shares: readonly number[]): number[] | null {
+  /** Quantiles of the kept values since an instant; nulls where there is none. */
+  quantilesSince(sinceUs: number, shares: readonly number[]): (number | null)[] {
     const values = this.#values.filter((_, i) => this.#atUs[i] >= sinceUs).sort();
-    if (values.length === 0) return null;
-    return shares.map((share) => values[rankOf(share, values.length)]);
+    return shares.map((share) => values[rankOf(share, values.length)] ?? null);
   }
 }
 
@@ -95,53 +94,59 @@ export class WindowSum {
   }
 }
 
-interface PipelineCounts {
-  readonly name: string;
-  /** By index into `OUTCOMES`. */
-  readonly outcomes: Float64Array;
-  inFlight: number;
-  /** From taking a request to its answer, s; completed requests only. */
-  readonly duration: Histogram;
-  readonly recent: Recent;
-  /** Requests with and without a result in the last seconds. */
-  readonly completedLately: WindowSum;
-  readonly failedLately: WindowSum;
+function pipelineCounts(name: string) {
+  return {
+    name,
+    /** By index into `OUTCOMES`. */
+    outcomes: new Float64Array(OUTCOMES.length),
+    inFlight: 0,
+    /** From taking a request to its answer, s; completed requests only. */
+    duration: new Histogram(SECONDS),
+    recent: new Recent(),
+    /** Requests with and without a result in the last seconds. */
+    completedLately: new WindowSum(),
+    failedLately: new WindowSum(),
+  };
 }
 
-interface TaskCounts {
-  readonly name: string;
-  /** From a job being ready to the start of its batch, s; by job. */
-  readonly queue: Histogram;
-  /** Part of the queue time in which the replica was free and waited for more jobs, s; by job. */
-  readonly batchWait: Histogram;
-  /** Measured by the worker, s; by batch. */
-  readonly compute: Histogram;
-  /** Gateway to worker and back, without the service, s; by batch. */
-  readonly rpc: Histogram;
-  readonly batchSize: Histogram;
-  wasted: number;
+function taskCounts(name: string) {
+  return {
+    name,
+    /** From a job being ready to the start of its batch, s; by job. */
+    queue: new Histogram(SECONDS),
+    /** Part of the queue time in which the replica was free and waited for more jobs, s; by job. */
+    batchWait: new Histogram(SECONDS),
+    /** Measured by the worker, s; by batch. */
+    compute: new Histogram(SECONDS),
+    /** Gateway to worker and back, without the service, s; by batch. */
+    rpc: new Histogram(SECONDS),
+    batchSize: new Histogram(BATCH_SIZES),
+    wasted: 0,
+  };
 }
 
-interface ReplicaCounts {
-  readonly name: string;
-  readonly task: string;
-  readonly node: string;
-  batches: number;
-  jobs: number;
-  busyS: number;
-  /** Jobs that the replica runs now. */
-  inFlight: number;
-  readonly recent: Recent;
-  /** In the last seconds. */
-  readonly batchesLately: WindowSum;
-  readonly jobsLately: WindowSum;
-  readonly busyLately: WindowSum;
+function replicaCounts({ pools, nodes }: System, { name, pool, node }: ReplicaSystem) {
+  return {
+    name,
+    task: pools[pool].name,
+    node: nodes[node]?.name ?? "",
+    batches: 0,
+    jobs: 0,
+    busyS: 0,
+    /** Jobs that the replica runs now. */
+    inFlight: 0,
+    recent: new Recent(),
+    /** In the last seconds. */
+    batchesLately: new WindowSum(),
+    jobsLately: new WindowSum(),
+    busyLately: new WindowSum(),
+  };
 }
 
 export class GatewayCounts implements RunSink {
-  readonly pipelines: readonly PipelineCounts[];
-  readonly tasks: readonly TaskCounts[];
-  readonly replicas: readonly ReplicaCounts[];
+  readonly pipelines: readonly ReturnType<typeof pipelineCounts>[];
+  readonly tasks: readonly ReturnType<typeof taskCounts>[];
+  readonly replicas: readonly ReturnType<typeof replicaCounts>[];
   /** Latencies of all pipelines' completed requests, ms. */
   readonly recent = new Recent();
   readonly #poolOf: readonly number[];
@@ -150,37 +155,9 @@ export class GatewayCounts implements RunSink {
   constructor(system: System, timeScale: number) {
     this.#timeScale = timeScale;
     this.#poolOf = system.replicas.map(({ pool }) => pool);
-    this.pipelines = system.pipelines.map(({ name }) => ({
-      name,
-      outcomes: new Float64Array(OUTCOMES.length),
-      inFlight: 0,
-      duration: new Histogram(SECONDS),
-      recent: new Recent(),
-      completedLately: new WindowSum(),
-      failedLately: new WindowSum(),
-    }));
-    this.tasks = system.pools.map(({ name }) => ({
-      name,
-      queue: new Histogram(SECONDS),
-      batchWait: new Histogram(SECONDS),
-      compute: new Histogram(SECONDS),
-      rpc: new Histogram(SECONDS),
-      batchSize: new Histogram(BATCH_SIZES),
-      wasted: 0,
-    }));
-    this.replicas = system.replicas.map(({ name, pool, node }) => ({
-      name,
-      task: system.pools[pool].name,
-      node: system.nodes[node]?.name ?? "",
-      batches: 0,
-      jobs: 0,
-      busyS: 0,
-      inFlight: 0,
-      recent: new Recent(),
-      batchesLately: new WindowSum(),
-      jobsLately: new WindowSum(),
-      busyLately: new WindowSum(),
-    }));
+    this.pipelines = system.pipelines.map(({ name }) => pipelineCounts(name));
+    this.tasks = system.pools.map(({ name }) => taskCounts(name));
+    this.replicas = system.replicas.map((replica) => replicaCounts(system, replica));
   }
 
   taken({ pipeline }: RunningRequest): void {
@@ -220,8 +197,12 @@ export class GatewayCounts implements RunSink {
     own.busyLately.add(serviceUs / 1e6, atUs);
   }
 
-  wasted({ replica }: RunningBatch): void {
-    this.tasks[this.#poolOf[replica]].wasted++;
+  wasted(batch: RunningBatch): void {
+    this.tasks[this.#poolOf[batch.replica]].wasted++;
+    this.missed(batch);
+  }
+
+  missed({ replica }: RunningBatch): void {
     this.replicas[replica].inFlight = 0;
   }
 

@@ -37,33 +37,27 @@ export function createLogger(name: string, level = process.env.LOG_LEVEL): Logge
   return logger;
 }
 
-/** Reports a frequent event at most once in an interval, with its count since the last report. */
-export class Seldom {
-  readonly #everyMs: number;
-  readonly #say: (count: number, fields: object) => void;
-  #count = 0;
-  #fields: object = {};
-  #timer: NodeJS.Timeout | null = null;
+/** Takes the fields of an event that may be frequent. */
+export type Seldom = (fields: object) => void;
 
-  constructor(say: (count: number, fields: object) => void, everyMs = 1000) {
-    this.#say = say;
-    this.#everyMs = everyMs;
-  }
-
-  /** Reports the first event at once; a later report has the fields of the latest event. */
-  note(fields: object): void {
-    this.#count++;
-    this.#fields = fields;
-    if (this.#timer !== null) return;
-    this.#flush();
-  }
-
-  #flush(): void {
-    this.#timer = null;
-    if (this.#count === 0) return;
-    this.#say(this.#count, this.#fields);
-    this.#count = 0;
-    this.#timer = setTimeout(() => this.#flush(), this.#everyMs);
-    this.#timer.unref();
-  }
+/**
+ * Reports an event at most once in an interval, with its count since the last report: the first at once;
+ * a later report has the fields of the latest event.
+ */
+export function seldom(say: (count: number, fields: object) => void, everyMs = 1000): Seldom {
+  let count = 0;
+  let latest: object = {};
+  let timer: NodeJS.Timeout | null = null;
+  const flush = (): void => {
+    timer = null;
+    if (count === 0) return;
+    say(count, latest);
+    count = 0;
+    timer = setTimeout(flush, everyMs).unref();
+  };
+  return (fields) => {
+    count++;
+    latest = fields;
+    if (timer === null) flush();
+  };
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { eventually } from "../deployment.test-support.ts";
 import { traceTarget } from "./open-tracing.ts";
+import { openTracing } from "./tracing.ts";
 
 describe("where traces go", () => {
   it("is nowhere by default", () => {
@@ -22,4 +24,22 @@ describe("where traces go", () => {
     expect(() => traceTarget("ftp://mine:2")).toThrow(/cannot be sent to ftp/);
     expect(() => traceTarget("")).toThrow(/--trace/);
   });
+});
+
+it("a lot of spans that could not be written does not hold up the next", async () => {
+  const written: string[] = [];
+  let failed = 0;
+  const append = (text: string): void => {
+    if (failed++ === 0) throw new Error("the disk is full");
+    written.push(text);
+  };
+  const tell = (): void => undefined;
+  const logger = { debug: tell, info: tell, warn: tell, error: tell, isLevelEnabled: () => false };
+  const { tracer, close } = openTracing("test", "spans.jsonl", logger, append);
+  // A full lot leaves at once.
+  for (let i = 0; i < 2048; i++) tracer.startSpan("first").end();
+  expect(await eventually(() => failed === 1)).toBe(true);
+  tracer.startSpan("second").end();
+  await close();
+  expect(written.join("")).toContain("second");
 });

@@ -1,7 +1,7 @@
 /** The gateway's log: replicas that join or are lost, runs, and requests without a result. */
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import { type Logger, Seldom } from "./logger.ts";
+import { type Logger, type Seldom, seldom } from "./logger.ts";
 import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 
 export class OperatorLog implements RunSink {
@@ -17,12 +17,12 @@ export class OperatorLog implements RunSink {
     this.#logger = logger;
     this.#system = system;
     this.#detailed = logger.isLevelEnabled("debug");
-    const seldom = (message: string): Seldom =>
-      new Seldom((count, latest) => logger.warn({ count, ...latest }, message));
-    this.#refused = seldom("requests refused");
-    this.#dropped = seldom("requests dropped: their latency goals had passed");
-    this.#failed = seldom("requests failed");
-    this.#wasted = seldom("batches failed");
+    const warns = (message: string): Seldom =>
+      seldom((count, latest) => logger.warn({ count, ...latest }, message));
+    this.#refused = warns("requests refused");
+    this.#dropped = warns("requests dropped: their latency goals had passed");
+    this.#failed = warns("requests failed");
+    this.#wasted = warns("batches failed");
   }
 
   replicaChanged(replica: number, up: boolean, reason: string): void {
@@ -38,7 +38,7 @@ export class OperatorLog implements RunSink {
 
   /** The gateway refused a request before a run took it. */
   turnedAway(reason: string): void {
-    this.#refused.note({ reason });
+    this.#refused({ reason });
   }
 
   schedulerFailed(reason: string): void {
@@ -55,15 +55,15 @@ export class OperatorLog implements RunSink {
       this.#logger.debug({ ...this.#fieldsOf(request), outcome, latencyMs }, "request ended");
     }
     if (outcome === "completed" || outcome === "cancelled") return;
-    if (outcome === "refused") this.#refused.note(this.#fieldsOf(request));
-    else if (outcome === "dropped") this.#dropped.note(this.#fieldsOf(request));
-    else this.#failed.note({ ...this.#fieldsOf(request), error: request.error?.message });
+    if (outcome === "refused") this.#refused(this.#fieldsOf(request));
+    else if (outcome === "dropped") this.#dropped(this.#fieldsOf(request));
+    else this.#failed({ ...this.#fieldsOf(request), error: request.error?.message });
   }
 
   wasted({ replica, requests }: RunningBatch, reason: string): void {
     const { name } = this.#system.replicas[replica];
     const requestIds = requests.flatMap(({ context }) => context.requestId ?? []);
-    this.#wasted.note({ replica: name, size: requests.length, reason, requestIds });
+    this.#wasted({ replica: name, size: requests.length, reason, requestIds });
   }
 
   served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchTimes): void {

@@ -4,6 +4,7 @@
  * suffixes (seconds, `_total`). The first scrape loads the library. Workers have no metrics port: the
  * gateway asks them for figures of their processes.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import type { GatewayCounts, Histogram } from "./gateway-counts.ts";
 import type { GatewayState } from "./status.ts";
@@ -23,11 +24,8 @@ interface Family {
   }[];
 }
 
-interface WorkerFigures {
-  /** The worker's address. */
-  readonly worker: string;
-  readonly figures: Readonly<Record<string, number>>;
-}
+/** By the worker's address. */
+type WorkerFigures = ReadonlyMap<string, Readonly<Record<string, number>>>;
 
 /** A worker that tells figures of its process, such as its memory. */
 interface FigureSource {
@@ -58,7 +56,7 @@ export async function exposition(
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
-  let present: readonly WorkerFigures[] = [];
+  let present: WorkerFigures = new Map();
   const families = [
     ...requestFamilies(counts, state),
     ...replicaFamilies(counts, state),
@@ -82,17 +80,20 @@ export async function exposition(
   };
 }
 
-function counter(name: string, help: string, samples: () => readonly Sample[]): Family {
-  return { name, help, type: "counter", values: () => samples().map(labelled) };
-}
+type Samples = () => readonly Sample[];
 
-function gauge(name: string, help: string, samples: () => readonly Sample[]): Family {
-  return { name, help, type: "gauge", values: () => samples().map(labelled) };
-}
-
-function labelled([labels, value]: Sample) {
-  return { labels, value };
-}
+const familyOf =
+  (type: "counter" | "gauge") =>
+  (name: string, help: string, samples: Samples): Family => {
+    return {
+      name,
+      help,
+      type,
+      values: () => samples().map(([labels, value]) => ({ labels, value })),
+    };
+  };
+const counter = familyOf("counter");
+const gauge = familyOf("gauge");
 
 function requestFamilies(
   { pipelines, tasks }: GatewayCounts,
@@ -220,9 +221,9 @@ function histogram(
 }
 
 /** The gateway's process_* metrics, for each worker. */
-function workerFamilies(present: () => readonly WorkerFigures[]): readonly Family[] {
+function workerFamilies(present: () => WorkerFigures): readonly Family[] {
   const samples = (name: string) => () =>
-    present().flatMap(({ worker, figures }): Sample[] =>
+    [...present()].flatMap(([worker, figures]): Sample[] =>
       name in figures ? [[{ worker }, figures[name]]] : [],
     );
   const named = (of: typeof counter, name: string, help: string): Family =>
@@ -236,23 +237,14 @@ function workerFamilies(present: () => readonly WorkerFigures[]): readonly Famil
 }
 
 /** Figures of each worker that is up and answers in time. */
-async function workerFigures(
-  links: readonly (FigureSource | null)[],
-): Promise<readonly WorkerFigures[]> {
+async function workerFigures(links: readonly (FigureSource | null)[]): Promise<WorkerFigures> {
   const byAddress = new Map(links.flatMap((link) => (link?.up ? [[link.address, link]] : [])));
   const answers = await Promise.all(
-    [...byAddress.values()].map(async (link) => {
-      const figures = await inTime(link.figures()).catch(() => null);
-      return figures === null ? [] : [{ worker: link.address, figures }];
+    [...byAddress].map(async ([address, link]) => {
+      const late = sleep(PATIENCE_MS, null, { ref: false });
+      const figures = await Promise.race([link.figures(), late]).catch(() => null);
+      return figures === null ? [] : [[address, figures] as const];
     }),
   );
-  return answers.flat();
-}
-
-function inTime<T>(promise: Promise<T>): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), PATIENCE_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return new Map(answers.flat());
 }

@@ -60,57 +60,45 @@ export interface RunSink {
   served?(batch: RunningBatch, times: BatchTimes, nowUs: number): void;
   /** A batch failed on its replica, or was lost with it. */
   wasted?(batch: RunningBatch, reason: string, nowUs: number): void;
+  /** A batch's start window passed before it could start: its jobs wait again. */
+  missed?(batch: RunningBatch, nowUs: number): void;
   /** A request ended; the run answers it next. `goalUs` is its latency goal, or Infinity. */
   ended?(request: RunningRequest, outcome: Outcome, nowUs: number, goalUs: number): void;
 }
 
 /** A run's metrics, by the recorder that the simulator feeds too. */
-export class RecorderSink implements RunSink {
-  readonly #recorder: RunRecorder;
-  readonly #timeScale: number;
-
-  constructor(recorder: RunRecorder, timeScale: number) {
-    this.#recorder = recorder;
-    this.#timeScale = timeScale;
-  }
-
-  taken(_request: RunningRequest, nowUs: number): void {
-    this.#recorder.arrived(nowUs);
-  }
-
-  started({ replica, requests, queuedUs }: RunningBatch, nowUs: number): void {
-    const { pool } = this.#recorder.system.replicas[replica];
-    requests.forEach(({ arrivedUs }, i) => {
-      this.#recorder.jobStarted(pool, arrivedUs, nowUs - queuedUs[i]);
-    });
-  }
-
-  /** Places the service in the middle of the round trip. */
-  served(batch: RunningBatch, { serviceUs, hopUs }: BatchTimes, nowUs: number): void {
-    const recorder = this.#recorder;
-    const { replica, requests } = batch;
-    const scale = this.#timeScale;
-    const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / scale));
-    const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / scale));
-    recorder.batchRan(recorder.system.replicas[replica].pool, startUs, endUs, requests.length);
-    if (!recorder.wantsBars) return;
-    const numbers = requests.map((request) => request.index ?? -1);
-    recorder.drewBar(replica, startUs, endUs, numbers);
-  }
-
-  wasted({ replica, startUs }: RunningBatch, _reason: string, nowUs: number): void {
-    this.#recorder.batchLost(this.#recorder.system.replicas[replica].pool, startUs, nowUs);
-  }
-
-  ended(request: RunningRequest, outcome: Outcome, nowUs: number, goalUs: number): void {
-    const { serial, index, pipeline, arrivedUs } = request;
-    const latencyUs = nowUs - arrivedUs;
-    const number = index ?? serial;
-    this.#recorder.ended(number, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
-    if (outcome !== "completed") return;
-    const { accuracy, made } = request;
-    this.#recorder.answers?.completed(pipeline, arrivedUs, accuracy, made);
-  }
+export function recorderSink(recorder: RunRecorder, timeScale: number): RunSink {
+  const poolOf = (replica: number): number => recorder.system.replicas[replica].pool;
+  return {
+    taken: (_request, nowUs) => recorder.arrived(nowUs),
+    started: ({ replica, requests, queuedUs }, nowUs) => {
+      const pool = poolOf(replica);
+      requests.forEach(({ arrivedUs }, i) => {
+        recorder.jobStarted(pool, arrivedUs, nowUs - queuedUs[i]);
+      });
+    },
+    /** Places the service in the middle of the round trip. */
+    served: (batch, { serviceUs, hopUs }, nowUs) => {
+      const { replica, requests } = batch;
+      const endUs = Math.round(Math.max(batch.startUs, nowUs - hopUs / 2 / timeScale));
+      const startUs = Math.round(Math.max(batch.startUs, endUs - serviceUs / timeScale));
+      recorder.batchRan(poolOf(replica), startUs, endUs, requests.length);
+      if (!recorder.wantsBars) return;
+      const numbers = requests.map((request) => request.index ?? -1);
+      recorder.drewBar(replica, startUs, endUs, numbers);
+    },
+    wasted: ({ replica, startUs }, _reason, nowUs) =>
+      recorder.batchLost(poolOf(replica), startUs, nowUs),
+    ended: (request, outcome, nowUs, goalUs) => {
+      const { serial, index, pipeline, arrivedUs, accuracy, made } = request;
+      const number = index ?? serial;
+      const latencyUs = nowUs - arrivedUs;
+      recorder.ended(number, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+      if (outcome === "completed") {
+        recorder.answers?.completed(pipeline, arrivedUs, accuracy, made);
+      }
+    },
+  };
 }
 
 /** Adds to the dispatcher's log the times of each batch, which explanations need and no decision reads. */

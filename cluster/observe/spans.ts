@@ -101,19 +101,15 @@ export class TraceSink implements RunSink {
   }
 
   served(batch: RunningBatch, { serviceUs }: BatchTimes, nowUs: number): void {
-    for (const { task, rpc } of this.#take(batch)) {
-      rpc.setAttribute("tandem.service_us", Math.round(serviceUs));
-      rpc.end(this.#time(nowUs));
-      task.end(this.#time(nowUs));
-    }
+    this.#end(batch, nowUs, (rpc) => rpc.setAttribute("tandem.service_us", Math.round(serviceUs)));
   }
 
-  wasted(batch: RunningBatch, reason: string, nowUs: number): void {
-    for (const { task, rpc } of this.#take(batch)) {
-      rpc.setStatus({ code: SpanStatusCode.ERROR, message: reason });
-      rpc.end(this.#time(nowUs));
-      task.end(this.#time(nowUs));
-    }
+  missed(batch: RunningBatch, nowUs: number): void {
+    this.wasted(batch, "its start window passed", nowUs);
+  }
+
+  wasted(batch: RunningBatch, message: string, nowUs: number): void {
+    this.#end(batch, nowUs, (rpc) => rpc.setStatus({ code: SpanStatusCode.ERROR, message }));
   }
 
   ended(request: RunningRequest, outcome: Outcome, nowUs: number): void {
@@ -127,10 +123,14 @@ export class TraceSink implements RunSink {
     root?.end(this.#time(nowUs));
   }
 
-  #take(batch: RunningBatch): readonly JobSpans[] {
-    const spans = this.#jobs.get(batch) ?? [];
+  #end(batch: RunningBatch, nowUs: number, mark: (rpc: Span) => void): void {
+    for (const span of this.#jobs.get(batch) ?? []) {
+      if (span === null) continue;
+      mark(span.rpc);
+      span.rpc.end(this.#time(nowUs));
+      span.task.end(this.#time(nowUs));
+    }
     this.#jobs.delete(batch);
-    return spans.filter((span) => span !== null);
   }
 
   #child(

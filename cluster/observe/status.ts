@@ -32,8 +32,7 @@ export function gatewayStatus(
   const completed = OUTCOMES.indexOf("completed");
   const queues = replicaQueues(counts, state);
   const { recent, pipelines } = counts;
-  const [allP50, allP95, allP99] =
-    recent.quantilesSince(sinceUs, [0.5, 0.95, 0.99]) ?? NO_QUANTILES;
+  const [allP50, allP95, allP99] = recent.quantilesSince(sinceUs, [0.5, 0.95, 0.99]);
   return {
     atMs: nowUs / 1000,
     scheduler,
@@ -41,7 +40,7 @@ export function gatewayStatus(
     replicas: counts.replicas.flatMap((replica, i) => {
       if (!state.replicas[i].there) return [];
       const { name, task, node, inFlight, batches, jobs, busyS } = replica;
-      const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
+      const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]);
       const lately = replica.batchesLately.total(nowUs, WINDOW_S);
       const status: ReplicaStatus = {
         ...{ name, task, node, inFlight, queue: queues[i], batches, jobs, busyS },
@@ -64,7 +63,7 @@ export function gatewayStatus(
     },
     pipelines: pipelines.map((pipeline) => {
       const { name, inFlight, outcomes, recent } = pipeline;
-      const [p50, p99] = recent.quantilesSince(sinceUs, [0.5, 0.99]) ?? [null, null];
+      const [p50, p99] = recent.quantilesSince(sinceUs, [0.5, 0.99]);
       const failures = OUTCOMES.flatMap((reason, i) =>
         i === completed || outcomes[i] === 0 ? [] : [[reason, outcomes[i]] as const],
       );
@@ -79,8 +78,6 @@ export function gatewayStatus(
     }),
   };
 }
-
-const NO_QUANTILES = [null, null, null] as const;
 
 function perS(sums: readonly WindowSum[], nowUs: number): number {
   return sums.reduce((total, sum) => total + sum.total(nowUs, WINDOW_S), 0) / WINDOW_S;

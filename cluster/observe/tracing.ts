@@ -8,12 +8,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import {
-  type ExportResult,
-  ExportResultCode,
-  parseTraceParent,
-  TraceState,
-} from "@opentelemetry/core";
+import { ExportResultCode, parseTraceParent, TraceState } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
@@ -22,14 +17,13 @@ import {
   AlwaysOnSampler,
   BatchSpanProcessor,
   ParentBasedSampler,
-  type ReadableSpan,
   type Sampler,
   type SpanExporter,
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import { monotonicUs } from "../time/monotonic.ts";
-import { type Logger, Seldom } from "./logger.ts";
+import { type Logger, type Seldom, seldom } from "./logger.ts";
 
 /** Most spans that wait for the exporter; it drops further spans. */
 const MAX_WAITING = 65_536;
@@ -51,9 +45,9 @@ export function openTracing(
   logger: Logger,
   append: (text: string) => void | Promise<void> = (text) => appendFile(target, text),
 ): Tracing {
-  const exporter = new LoggedExporter(
-    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : new FileExporter(append),
-    new Seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
+  const exporter = logged(
+    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : fileExporter(append),
+    seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
   );
   const processor = new BatchSpanProcessor({
     exporter,
@@ -89,51 +83,35 @@ function samplerOf(name = "parentbased_always_on", argument = "1"): Sampler {
 }
 
 /** Logs failed exports. */
-class LoggedExporter implements SpanExporter {
-  readonly #exporter: SpanExporter;
-  readonly #failures: Seldom;
-
-  constructor(exporter: SpanExporter, failures: Seldom) {
-    this.#exporter = exporter;
-    this.#failures = failures;
-  }
-
-  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
-    this.#exporter.export(spans, (result) => {
-      if (result.code !== ExportResultCode.SUCCESS) {
-        this.#failures.note({ spans: spans.length, error: result.error?.message });
-      }
-      done(result);
-    });
-  }
-
-  shutdown(): Promise<void> {
-    return this.#exporter.shutdown();
-  }
+function logged(exporter: SpanExporter, failures: Seldom): SpanExporter {
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        if (result.code !== ExportResultCode.SUCCESS) {
+          failures({ spans: spans.length, error: result.error?.message });
+        }
+        done(result);
+      }),
+    shutdown: () => exporter.shutdown(),
+  };
 }
 
 /** Writes a line of OTLP JSON for each lot, as a collector's file receiver reads it. */
-class FileExporter implements SpanExporter {
-  readonly #append: (text: string) => void | Promise<void>;
-  #last: Promise<void> = Promise.resolve();
-
-  constructor(append: (text: string) => void | Promise<void>) {
-    this.#append = append;
-  }
-
-  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
-    const json = JsonTraceSerializer.serializeRequest(spans) ?? new Uint8Array(0);
-    const line = `${Buffer.from(json).toString()}\n`;
-    this.#last = this.#last.then(() => this.#append(line));
-    this.#last.then(
-      () => done({ code: ExportResultCode.SUCCESS }),
-      (error: Error) => done({ code: ExportResultCode.FAILED, error }),
-    );
-  }
-
-  async shutdown(): Promise<void> {
-    await this.#last.catch(() => undefined);
-  }
+function fileExporter(append: (text: string) => void | Promise<void>): SpanExporter {
+  let last: Promise<void> = Promise.resolve();
+  return {
+    export: (spans, done) => {
+      const json = JsonTraceSerializer.serializeRequest(spans) ?? new Uint8Array(0);
+      const line = `${Buffer.from(json).toString()}\n`;
+      last = last
+        .then(() => append(line))
+        .then(
+          () => done({ code: ExportResultCode.SUCCESS }),
+          (error: Error) => done({ code: ExportResultCode.FAILED, error }),
+        );
+    },
+    shutdown: () => last,
+  };
 }
 
 /** The context that a W3C `traceparent` names; none where it is absent or malformed. */

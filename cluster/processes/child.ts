@@ -135,10 +135,14 @@ function readiness<Ready>(
 
 function keepTail(
   { child, onOutput }: Link,
-  { logFile, echo = false }: ChildOptions,
+  { name, logFile, echo = false }: ChildOptions,
 ): () => string {
   let tail = "";
   const file = logFile === undefined ? null : createWriteStream(logFile, { flags: "a" });
+  // A full disk must not end the parent, and all its children with it.
+  file?.on("error", ({ message }) => {
+    process.stderr.write(`the output of ${name} is not kept: ${message}\n`);
+  });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     tail = (tail + text).slice(-STDERR_TAIL);
     file?.write(text);

@@ -19,17 +19,23 @@ const specification: WorkerSpecification = {
   ...{ replicas: [0], host: "127.0.0.1", port: 0 },
 };
 
-const start = () =>
+const start = (more: { readonly logFile?: string } = {}) =>
   startChild<WorkerReady>({
-    ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000 },
+    ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000, ...more },
     elsewhere: { command: SHELL, leaseMs: 30_000 },
   });
 
 test("a worker elsewhere gets its specification, reports, serves, and ends when asked to", async () => {
   const worker = await start();
   const client = new InferenceClient(`127.0.0.1:${worker.ready.port}`);
-  expect(await client.serverReady()).toEqual({ ready: true });
+  expect(await client.ask("ServerReady", {})).toEqual({ ready: true });
   client.close();
+  await worker.stop();
+  expect(await worker.exited).toMatchObject({ code: 0, signal: null });
+});
+
+test("it serves on where its output cannot be kept", async () => {
+  const worker = await start({ logFile: "/no/such/folder/worker.log" });
   await worker.stop();
   expect(await worker.exited).toMatchObject({ code: 0, signal: null });
 });

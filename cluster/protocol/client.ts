@@ -22,7 +22,6 @@ import {
   type ControlKind,
   controlMessage,
   type ModelConfig,
-  type ModelIndex,
   type ModelInferRequest,
   type ModelInferResponse,
   type ModelMetadata,
@@ -106,31 +105,23 @@ export class InferenceClient {
   }
 
   serverLive(): Promise<{ readonly live?: boolean }> {
-    return this.#ask("ServerLive", {});
-  }
-
-  serverReady(): Promise<{ readonly ready?: boolean }> {
-    return this.#ask("ServerReady", {});
+    return this.ask("ServerLive", {});
   }
 
   modelReady(model: ModelName): Promise<{ readonly ready?: boolean }> {
-    return this.#ask("ModelReady", model);
+    return this.ask("ModelReady", model);
   }
 
   serverMetadata(): Promise<ServerMetadata> {
-    return this.#ask("ServerMetadata", {});
+    return this.ask("ServerMetadata", {});
   }
 
   modelMetadata(model: ModelName): Promise<ModelMetadata> {
-    return this.#ask("ModelMetadata", model);
+    return this.ask("ModelMetadata", model);
   }
 
   modelConfig(model: ModelName): Promise<{ readonly config?: ModelConfig }> {
-    return this.#ask("ModelConfig", model);
-  }
-
-  repositoryIndex(): Promise<{ readonly models?: readonly ModelIndex[] }> {
-    return this.#ask("RepositoryIndex", {});
+    return this.ask("ModelConfig", model);
   }
 
   /** Resolves when the model is ready; `task` is a task of a pipeline. */
@@ -145,7 +136,7 @@ export class InferenceClient {
 
   /** Like `infer`. Rejects with a Fault. */
   inferAsync(request: ModelInferRequest, options: CallOptions = {}): Promise<ModelInferResponse> {
-    return this.#ask("ModelInfer", request, options);
+    return this.ask("ModelInfer", request, options);
   }
 
   close(): void {
@@ -155,16 +146,17 @@ export class InferenceClient {
   #control(name: string, modelName: string, task: string | undefined): Promise<object> {
     const parameters = task === undefined ? {} : { task: { stringParam: task } };
     const request: RepositoryModel = { modelName, parameters };
-    return this.#ask(name, request, { deadline: Date.now() + LOAD_MS });
+    return this.ask(name, request, { deadline: Date.now() + LOAD_MS });
   }
 
-  #ask<Request extends object, Response>(
+  /** A call of any method, by its name. Rejects with a Fault. */
+  ask<Response>(
     name: string,
-    request: Request,
+    request: object,
     options: CallOptions = { deadline: Date.now() + 30_000 },
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      this.#unary<Request, Response>(name, request, options, (error, value) => {
+      this.#unary<object, Response>(name, request, options, (error, value) => {
         if (error !== null) reject(faultOf(error, `${name} at ${this.address}`));
         else resolve(value as Response);
       });

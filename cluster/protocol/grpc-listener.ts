@@ -4,6 +4,7 @@
  *
  *   TCP ─> count ─> TLS, role ─> HTTP/2 (grpc-js)
  */
+import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import {
   createServer as createTlsServer,
@@ -20,14 +21,6 @@ import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import type { GrpcAccess, PeerRoles } from "./grpc-guard.ts";
 
-export interface GrpcListener {
-  readonly port: number;
-  /** Takes no new connections; the gRPC server closes the open ones. */
-  close(): void;
-  /** Ends the open connections. */
-  cut(): void;
-}
-
 /**
  * `peers` gets each connection. Throws Fault("usage") for an unsafe address, Fault("cluster-failure")
  * for a port in use.
@@ -37,7 +30,7 @@ export async function listenGrpc(
   { host, port }: { readonly host: string; readonly port: number },
   { files, onlyRole, held }: GrpcAccess,
   peers: PeerRoles,
-): Promise<GrpcListener> {
+) {
   const { identity } = files;
   await requireSafeBinding(host, identity !== null);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
@@ -66,22 +59,26 @@ export async function listenGrpc(
   if (identity !== null) files.rotateIn(server as TlsServer);
   server.maxConnections = LIMITS.connections;
   await listen(server, host, port);
+  // A connection that cannot be accepted must not end the process.
+  server.on("error", () => undefined);
   return {
     port: (server.address() as AddressInfo).port,
+    /** Takes no new connections; the gRPC server closes the open ones. */
     close: () => server.close(),
-    cut: () => {
+    /** Ends the open connections. */
+    cut: (): void => {
       for (const socket of sockets) socket.destroy();
     },
   };
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => {
-      reject(new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${error.message}`));
-    });
-    server.listen(port, host, resolve);
-  });
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`);
+  }
 }
 
 interface MessageDescriptor {

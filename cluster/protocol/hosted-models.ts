@@ -53,11 +53,11 @@ export interface ModelControl {
 export type HostedModels = ReadonlyMap<string, HostedModel>;
 
 /** Throws Fault("not-found") for an unknown model or version. */
-export function modelNamed(
-  models: HostedModels,
+export function modelNamed<Model extends HostedModel>(
+  models: ReadonlyMap<string, Model>,
   name: string | undefined,
-  version: string | undefined,
-): HostedModel {
+  version?: string,
+): Model {
   const model = models.get(name ?? "");
   if (model === undefined) {
     const known = [...models.keys()].join(", ");

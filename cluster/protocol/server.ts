@@ -220,16 +220,21 @@ type InferServerStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferR
 
 /** Answers each request of a stream when it is done; the stream ends after the last answer. */
 function serveStream(handlers: InferenceHandlers, stream: InferServerStream): void {
-  const open = new Set<StreamedCall>();
+  /** By request without an answer: the listener for its cancellation. */
+  const open = new Map<ModelInferRequest, Parameters<InferCall["onCancelled"]>[0]>();
   let ended = false;
   const cancel = (id?: string, preempted = false): void => {
-    for (const call of open) if (id === undefined || call.request.id === id) call.cancel(preempted);
+    for (const [request, cancelled] of open) {
+      if (id === undefined || request.id === id) cancelled(preempted);
+    }
   };
   const take = (request: ModelInferRequest): void => {
-    const call = new StreamedCall(request);
-    open.add(call);
-    guarded(handlers, call, (error, value) => {
-      open.delete(call);
+    open.set(request, () => undefined);
+    const onCancelled: InferCall["onCancelled"] = (listener) => {
+      if (open.has(request)) open.set(request, listener);
+    };
+    guarded(handlers, { request, deadlineMs: deadlineOf(request), onCancelled }, (error, value) => {
+      open.delete(request);
       const answer =
         error === null ? lastAnswer(value as ModelInferResponse) : answerOfError(request, error);
       if (!stream.destroyed) stream.write(answer);
@@ -254,25 +259,6 @@ function serveStream(handlers: InferenceHandlers, stream: InferServerStream): vo
   });
   // "cancelled" follows each error.
   stream.on("error", () => undefined);
-}
-
-class StreamedCall implements InferCall {
-  readonly request: ModelInferRequest;
-  readonly deadlineMs: number | undefined;
-  #cancelled: ((preempted: boolean) => void) | null = null;
-
-  constructor(request: ModelInferRequest) {
-    this.request = request;
-    this.deadlineMs = deadlineOf(request);
-  }
-
-  onCancelled(listener: (preempted: boolean) => void): void {
-    this.#cancelled = listener;
-  }
-
-  cancel(preempted: boolean): void {
-    this.#cancelled?.(preempted);
-  }
 }
 
 /** Answers with an error that the handlers throw. */

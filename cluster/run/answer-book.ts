@@ -41,16 +41,11 @@ export interface NewKey {
 }
 
 /** The running request of a key, with all callers that wait for its answer. */
-class SharedRequest {
+interface SharedRequest {
   readonly fingerprint: string;
   readonly callers: Set<Caller>;
   /** Gives up the request. */
-  cancel: () => void = () => undefined;
-
-  constructor(fingerprint: string, first: Caller) {
-    this.fingerprint = fingerprint;
-    this.callers = new Set([first]);
-  }
+  cancel: () => void;
 }
 
 export class AnswerBook {
@@ -106,7 +101,8 @@ export class AnswerBook {
     start: (answer: (given: Answer) => void) => () => void,
   ): Ticket {
     const caller = new Caller(submission);
-    const shared = new SharedRequest(fingerprint, caller);
+    const callers = new Set([caller]);
+    const shared: SharedRequest = { fingerprint, callers, cancel: () => undefined };
     this.#running.set(key, shared);
     try {
       shared.cancel = start((given) => this.#answered(key, shared, given));

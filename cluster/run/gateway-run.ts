@@ -27,8 +27,8 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
-import { isOwnFailure } from "../../schedulers/own-guard.ts";
-import { logSink, RecorderSink, type RunSink } from "../observe/run-sink.ts";
+import { isOwnFailure } from "../../schedulers/own-failures.ts";
+import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
@@ -136,7 +136,7 @@ export class GatewayRun implements Driver {
     this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     this.#sinks = [
-      new RecorderSink(this.recorder, options.timeScale),
+      recorderSink(this.recorder, options.timeScale),
       ...(options.log === null ? [] : [logSink(options.log, options.timeScale)]),
       ...options.sinks,
       ...(options.trace === null ? [] : [options.trace]),
@@ -229,6 +229,7 @@ export class GatewayRun implements Driver {
     else this.#links.of(replica).stopBatch();
     this.#batches[replica] = null;
     this.#freeUs[replica] = nowUs;
+    if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     for (const sink of this.#sinks) sink.wasted?.(batch, "it was pre-empted", nowUs);
     return true;
   }
@@ -495,8 +496,7 @@ export class GatewayRun implements Driver {
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
       else if (window !== null && failure.code === status.ABORTED) this.#missed(batch);
-      else if (SAME_AGAIN.has(failure.code)) this.#failed(batch, failure.message, monotonicUs());
-      else this.#tryElsewhere(batch, failure.message, monotonicUs());
+      else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
     });
     this.#costs.add("dispatch", monotonicUs() - sentUs);
   }
@@ -505,7 +505,7 @@ export class GatewayRun implements Driver {
     const backUs = monotonicUs();
     const result = batchResult(response, batch.requests.length);
     if (result instanceof Error) {
-      this.#failed(batch, result.message, backUs);
+      this.#failed(batch, result.message, true, backUs);
       return;
     }
     const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
@@ -529,40 +529,30 @@ export class GatewayRun implements Driver {
     );
   }
 
-  /** The whole batch failed, as it would on every replica. */
-  #failed(batch: StartedBatch, message: string, backUs: number): void {
+  /** The whole batch failed on a replica that is up: another may run it, unless it fails on every one. */
+  #failed(batch: StartedBatch, message: string, everywhere: boolean, backUs = monotonicUs()): void {
+    const error = { code: "cluster-failure", message } as const;
     this.#turn(
       "completion",
       (nowUs) => {
         for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
         batch.requests.forEach((request, i) => {
-          if (isImputed(batch, i)) return;
-          this.#failRequest(request, { code: "cluster-failure", message }, nowUs);
+          if (!everywhere) request.error = error;
+          else if (!isImputed(batch, i)) this.#failRequest(request, error, nowUs);
         });
-        this.#freed(batch.replica, "finish", nowUs);
+        if (!everywhere) this.#spendRetries(batch, nowUs);
+        this.#freed(batch.replica, everywhere ? "finish" : "fail", nowUs);
       },
       backUs,
     );
   }
 
   /** The batch's start window passed on its worker before its device was free. */
-  #missed({ replica }: StartedBatch): void {
-    this.#turn("completion", (nowUs) => this.#freed(replica, "miss", nowUs));
-  }
-
-  /** The batch failed on a replica that is up; another may run it. */
-  #tryElsewhere(batch: StartedBatch, message: string, backUs: number): void {
-    const { replica, requests } = batch;
-    this.#turn(
-      "completion",
-      (nowUs) => {
-        for (const sink of this.#sinks) sink.wasted?.(batch, message, nowUs);
-        for (const request of requests) request.error = { code: "cluster-failure", message };
-        this.#spendRetries(batch, nowUs);
-        this.#freed(replica, "fail", nowUs);
-      },
-      backUs,
-    );
+  #missed(batch: StartedBatch): void {
+    this.#turn("completion", (nowUs) => {
+      for (const sink of this.#sinks) sink.missed?.(batch, nowUs);
+      this.#freed(batch.replica, "miss", nowUs);
+    });
   }
 
   /** Lost jobs run again while the budget lasts; the requests of others end. */
@@ -586,8 +576,9 @@ export class GatewayRun implements Driver {
   /** The replica's batch is over; a replica that is released or drains leaves. */
   #freed(replica: number, how: "finish" | "fail" | "miss", nowUs: number): void {
     this.#freeUs[replica] = nowUs;
-    this.#dispatcher[how](replica, nowUs);
+    // Before the dispatcher, which may order it again.
     if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
+    this.#dispatcher[how](replica, nowUs);
     if (this.#links.of(replica).draining) this.#dispatcher.lose(replica, nowUs);
   }
 

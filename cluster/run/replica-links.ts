@@ -55,6 +55,8 @@ class ReplicaLink {
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
+  /** Of commands without an answer. */
+  readonly #commands = new Set<(isDone: boolean) => void>();
   /** Rings when the batch is late. */
   #limit: NodeJS.Timeout | undefined;
   #retired = false;
@@ -107,10 +109,16 @@ class ReplicaLink {
     clearTimeout(this.#limit);
   }
 
-  /** Loads its model onto its device or takes it off; `done` says whether that was done. */
+  /** Loads its model onto its device or takes it off; calls `done` once, with whether that was done. */
   command(kind: "load" | "evict", done: (isDone: boolean) => void): void {
-    if (this.#stream === null) done(false);
-    else this.#stream.command(kind, this.name, (error) => done(error === null));
+    if (this.#stream === null) {
+      done(false);
+      return;
+    }
+    this.#commands.add(done);
+    this.#stream.command(kind, this.name, (error) => {
+      if (this.#commands.delete(done)) done(error === null);
+    });
   }
 
   /** Inputs and outputs of its model. Rejects with a Fault while the worker does not answer. */
@@ -227,7 +235,7 @@ class ReplicaLink {
     this.#down(reason);
   }
 
-  /** Leaves watch, stream and batch, and ignores their late events. */
+  /** Leaves watch, stream and batch, and ignores their late events; commands under way have failed. */
   #letGo(): void {
     const { id } = this.#batch ?? {};
     this.#batch = null;
@@ -241,6 +249,8 @@ class ReplicaLink {
     const watch = this.#watch;
     this.#watch = null;
     watch?.cancel();
+    for (const done of this.#commands) done(false);
+    this.#commands.clear();
   }
 
   #down(reason: string): void {

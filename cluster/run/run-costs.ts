@@ -3,17 +3,8 @@ import { performance } from "node:perf_hooks";
 
 export type MessageKind = "arrival" | "dispatch" | "completion";
 
-export interface GatewayCosts {
-  /** Busy time of the event loop per message, µs, wall clock; 0 where there was none. */
-  readonly arrivalUs: number;
-  readonly dispatchUs: number;
-  readonly completionUs: number;
-  /** The part of an arrival or a completion before its handler runs: reading and decoding, µs. */
-  readonly receiveUs: number;
-  readonly arrivals: number;
-  readonly dispatches: number;
-  readonly completions: number;
-}
+/** Times are the wall clock's, µs; 0 where there was no such message. */
+export type GatewayCosts = Readonly<ReturnType<RunCosts["summary"]>>;
 
 /**
  * Handlers are timed one by one. The rest of the loop's busy time is reading frames and decoding:
@@ -29,7 +20,7 @@ export class RunCosts {
     this.#counts[kind]++;
   }
 
-  summary(): GatewayCosts {
+  summary() {
     const activeUs = performance.eventLoopUtilization(this.#loop).active * 1000;
     const { arrival, dispatch, completion } = this.#handlerUs;
     const received = this.#counts.arrival + this.#counts.completion;
@@ -38,9 +29,11 @@ export class RunCosts {
     const mean = (kind: MessageKind): number =>
       this.#counts[kind] === 0 ? 0 : this.#handlerUs[kind] / this.#counts[kind];
     return {
+      // Busy time of the event loop per message.
       arrivalUs: receiveUs + mean("arrival"),
       dispatchUs: mean("dispatch"),
       completionUs: receiveUs + mean("completion"),
+      // The part of an arrival or a completion before its handler runs: reading and decoding.
       receiveUs,
       arrivals: this.#counts.arrival,
       dispatches: this.#counts.dispatch,

@@ -4,23 +4,20 @@
  * simulator draws it. Worker processes run on meanwhile.
  */
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
-import { Sampler } from "../../core/random/sampler.ts";
+import { ProvisioningDelays } from "../../core/provisioning-delays.ts";
 import type { System } from "../../core/system.ts";
 import type { WakeTimers } from "./run-clock.ts";
 
 export class ScaledReplicas {
-  readonly #system: System;
-  readonly #seed: string;
   /** Rings when a replica that was ordered is up. */
   readonly #readiness: WakeTimers;
   readonly #meter: ReplicaMeter | null;
   /** Released, or ordered and not up yet. */
   readonly #off = new Set<number>();
-  readonly #delays = new Map<number, Sampler>();
+  readonly #delays: ProvisioningDelays;
 
   constructor(system: System, seed: string, readiness: WakeTimers, meter: ReplicaMeter | null) {
-    this.#system = system;
-    this.#seed = seed;
+    this.#delays = new ProvisioningDelays(system, seed);
     this.#readiness = readiness;
     this.#meter = meter;
   }
@@ -32,7 +29,7 @@ export class ScaledReplicas {
 
   order(replica: number, nowUs: number): void {
     this.#meter?.paid(replica, true, nowUs);
-    this.#readiness.set(replica, nowUs + this.#delayUs(replica));
+    this.#readiness.set(replica, nowUs + this.#delays.nextUs(replica));
   }
 
   /** A replica that was ordered is up. */
@@ -50,13 +47,5 @@ export class ScaledReplicas {
   left(replica: number, nowUs: number): void {
     this.#meter?.ready(replica, false, nowUs);
     this.#meter?.paid(replica, false, nowUs);
-  }
-
-  #delayUs(replica: number): number {
-    const { replicas, provisioning } = this.#system;
-    const name = `scaling/${replicas[replica].name}`;
-    const delays = this.#delays.get(replica) ?? new Sampler(provisioning.shape, this.#seed, name);
-    this.#delays.set(replica, delays);
-    return Math.round(provisioning.meanUs * delays.next());
   }
 }

@@ -6,7 +6,7 @@ import { Fault } from "../../core/fault.ts";
 import type { KeyPair } from "./certificates.ts";
 import { CERTIFICATE_ROLES, type CertificateRole, type TlsIdentity } from "./tls.ts";
 
-export interface CertificateFolderOptions {
+interface CertificateFolderOptions {
   /** Names and addresses of the gateway, besides loopback. */
   readonly hosts: readonly string[];
   readonly days: number;
@@ -14,14 +14,6 @@ export interface CertificateFolderOptions {
   readonly force: boolean;
   /** With `force`: replace the authority too. */
   readonly newAuthority: boolean;
-}
-
-export interface WrittenCertificates {
-  readonly directory: string;
-  readonly files: readonly string[];
-  readonly hosts: readonly string[];
-  readonly authority: "new" | "kept";
-  readonly expiresAt: string;
 }
 
 const AUTHORITY = "ca";
@@ -36,10 +28,7 @@ const HOST_NAME =
  * Writes authority and certificates; only their owner can read keys, and each file is replaced whole.
  * Throws Fault("usage") for impossible options, and for existing files without `force`.
  */
-export async function writeCertificates(
-  directory: string,
-  options: CertificateFolderOptions,
-): Promise<WrittenCertificates> {
+export async function writeCertificates(directory: string, options: CertificateFolderOptions) {
   check(options);
   const folder = resolve(directory);
   const there = CERTIFICATE_ROLES.flatMap((role) => [`${role}.crt`, `${role}.key`]).filter((file) =>
@@ -68,7 +57,7 @@ export async function writeCertificates(
     directory: folder,
     files: files.flatMap(([name, pair]) => writePair(folder, name, pair)),
     hosts,
-    authority: kept === null ? "new" : "kept",
+    authority: kept === null ? ("new" as const) : ("kept" as const),
     expiresAt: new Date(Date.now() + options.days * 86_400_000).toISOString().slice(0, 10),
   };
 }

@@ -54,30 +54,23 @@ export interface Backend {
 }
 
 export async function runJobs(opened: TaskModel, jobs: readonly Job[]): Promise<BatchResult> {
-  const inputs = jobs.map((job) => new JobInput(job));
   const startUs = monotonicUs();
-  const results = await opened.run(inputs);
+  const results = await opened.run(jobs.map(inputOf));
   const serviceUs = monotonicUs() - startUs;
   return { outputs: results.map(resultOf), serviceUs };
 }
 
 /** Parses the outputs of earlier tasks only for a model that asks for them. */
-class JobInput implements TaskInput {
-  readonly payload: Uint8Array;
-  readonly tensors: readonly Tensor[];
-  readonly #job: Job;
-  #upstream: TaskInput["upstream"] | null = null;
-
-  constructor(job: Job) {
-    this.payload = job.payload;
-    this.tensors = job.tensors;
-    this.#job = job;
-  }
-
-  get upstream(): TaskInput["upstream"] {
-    this.#upstream ??= upstreamOf(this.#job);
-    return this.#upstream;
-  }
+function inputOf(job: Job): TaskInput {
+  let upstream: TaskInput["upstream"] | undefined;
+  return {
+    payload: job.payload,
+    tensors: job.tensors,
+    get upstream() {
+      upstream ??= upstreamOf(job);
+      return upstream;
+    },
+  };
 }
 
 function upstreamOf({ upstream, upstreamTensors }: Job): TaskInput["upstream"] {

@@ -173,3 +173,17 @@ test("a model leaves its device and comes back by command, while its replica sta
   expect((await infer(replica))[0]).toBeNull();
   expect(states).toEqual(["LOADING", "READY"]);
 });
+
+test("a model that leaves its device finishes its batches first, and takes no more", async () => {
+  const { backend, release, closed } = gatedBackend();
+  const { replica } = hosted(async () => backend);
+  await replica.load();
+  const running = infer(replica);
+  const evicted = infer(replica, controlMessage("evict", "detect-1", "1"));
+  const late = infer(replica);
+  release();
+  expect((await running)[0]).toBeNull();
+  expect((await late)[0]).toMatchObject({ details: /taken off its device/ });
+  expect((await evicted)[0]).toBeNull();
+  expect(closed()).toBe(true);
+});

@@ -286,15 +286,15 @@ export class HostedReplica implements HostedModel {
     const { id = "" } = request;
     try {
       await this.#afterOthers(async () => {
-        await this.#last;
         const backend = this.#backend;
-        if (control === "load") {
-          if (backend?.load !== undefined) await backend.load();
-          else if (backend === null) this.#backend = await this.#options.open(this.#onState);
-        } else if (backend !== null && backend.load === undefined) {
-          this.#backend = null;
-          await backend.close();
-        }
+        const leaves = control === "evict" && backend !== null && backend.load === undefined;
+        // Batches that come from now on are refused.
+        if (leaves) this.#backend = null;
+        await this.#last;
+        if (leaves) await backend.close();
+        else if (control === "evict") return;
+        else if (backend?.load !== undefined) await backend.load();
+        else if (backend === null) this.#backend = await this.#options.open(this.#onState);
       });
       answer(null, { modelName: this.name, modelVersion: "1", id, outputs: [] });
     } catch (error) {

@@ -83,13 +83,12 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
       ready: () => replicas.every((replica) => replica.ready()),
       models: hosted,
       control: {
-        load: async (name) => (modelNamed(hosted, name, "") as HostedReplica).load(),
-        unload: async (name) => (modelNamed(hosted, name, "") as HostedReplica).unload(),
+        load: async (name) => modelNamed(hosted, name).load(),
+        unload: async (name) => modelNamed(hosted, name).unload(),
       },
       infer: (call: InferCall, answer: InferAnswer) => {
         const { modelName, modelVersion } = call.request;
-        const replica = modelNamed(hosted, modelName, modelVersion) as HostedReplica;
-        replica.infer(call, answer);
+        modelNamed(hosted, modelName, modelVersion).infer(call, answer);
       },
     },
     {

@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { InferenceClient } from "../protocol/client.ts";
@@ -99,13 +100,13 @@ export class ServedCommand {
       while (!(await isReady(client, model))) {
         if (this.#how !== null) {
           // The last output may still be unread.
-          await new Promise((resolve) => setImmediate(resolve));
+          await setImmediate();
           throw this.#failure(`ended with ${this.#how}`);
         }
         if (performance.now() - startedAt > readyWithinS * 1000) {
           throw this.#failure(`had no ready model ${model} within ${readyWithinS} s`);
         }
-        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        await sleep(POLL_MS);
       }
     } finally {
       client.close();
@@ -229,15 +230,10 @@ async function isReady(client: InferenceClient, model: string): Promise<boolean>
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, HOST, () => {
-      const address = server.address();
-      server.close(() =>
-        resolve(typeof address === "object" && address !== null ? address.port : 0),
-      );
-    });
-  });
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, HOST);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  return port;
 }

@@ -6,7 +6,7 @@ import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import { changingTimeOf, circle, mmppTimeOf, RescaledPoisson } from "./changing-rate.ts";
 import { ClosedLoop, QueryStream } from "./closed-loop.ts";
 import { extentOf } from "./extent.ts";
-import { AtLeast, Renewal, Trace } from "./open-loop.ts";
+import { atLeast, Renewal, Trace } from "./open-loop.ts";
 import type { ArrivalSource } from "./source.ts";
 
 /** `traceUs` are the arrival instants of a trace workload, ascending, from 0. */
@@ -51,7 +51,7 @@ export function arrivalSource(
     case "mlperf-server": {
       const { ratePerS, minQueries, minDurationS } = workload;
       const queries = new Renewal({ kind: "exponential" }, ratePerS, seed, extent);
-      return new AtLeast(queries, minQueries, minDurationS * 1e6);
+      return atLeast(queries, minQueries, minDurationS * 1e6);
     }
     case "closed": {
       const { clients, thinkMs } = workload;

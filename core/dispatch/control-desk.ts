@@ -3,6 +3,7 @@ import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
 import type {
+  BatchEnd,
   ClusterView,
   Controller,
   Controls,
@@ -99,8 +100,18 @@ export class ControlDesk implements ClusterView, Controls {
     });
   }
 
-  /** A replica has left that was released under a scheduler before, and nobody scales its pool now. */
-  wantBack(replica: number, nowUs: number): void {
+  /**
+   * A batch is over, however it ended. A released replica leaves with it; one that was released under
+   * a scheduler before is ordered again where nobody scales its pool now.
+   */
+  batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
+    this.#notices.finished(replica, size, fate, nowUs);
+    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
+  }
+
+  /** A released replica has nothing to run any more. */
+  left(replica: number, nowUs: number): void {
+    this.#notices.left(replica, nowUs);
     if (this.#notices.scalerOf(this.#board.poolOf[replica]) >= 0) return;
     this.nowUs = nowUs;
     this.order(replica);
@@ -199,7 +210,8 @@ export class ControlDesk implements ClusterView, Controls {
 
   start(replica: number, jobs: readonly number[], window?: StartWindow): void {
     this.#checkStart(replica, jobs.length);
-    for (const job of jobs) this.#take(job, replica);
+    this.#checkJobs(jobs, replica);
+    for (const job of jobs) this.#board.withdraw(job, this.nowUs);
     this.#limit(replica, window);
     this.#decisions.startJobs(replica, jobs, this.nowUs);
   }
@@ -217,8 +229,9 @@ export class ControlDesk implements ClusterView, Controls {
   assign(job: number, replica: number): void {
     this.#checkPlacement(replica);
     assert(this.isUp(replica), "a job goes to a replica that is up");
+    this.#checkJobs([job], replica);
     this.#log?.add("assign", job, replica);
-    this.#take(job, replica);
+    this.#board.withdraw(job, this.nowUs);
     this.#board.place(job, replica, this.nowUs);
   }
 
@@ -231,6 +244,10 @@ export class ControlDesk implements ClusterView, Controls {
 
   move(job: number, pool: number): void {
     assert(this.isWaiting(job), "only a job that waits moves");
+    const table = this.#requests;
+    const { tasks } = this.system.pipelines[table.pipeline[table.requestOf(job)]];
+    const { variants } = tasks[table.taskOf(job)];
+    assert(variants.includes(pool), "a job moves to a variant of its task");
     this.#log?.add("move", job, pool);
     this.#board.leftUnserved(job, this.#board.withdraw(job, this.nowUs));
     this.#board.enqueue(job, pool);
@@ -253,7 +270,7 @@ export class ControlDesk implements ClusterView, Controls {
     this.#log?.add("abort", replica, gone ? 1 : 0);
     if (!gone) return false;
     this.#board.freed(replica, this.nowUs);
-    this.#notices.finished(replica, jobs.length, "preempted", this.nowUs);
+    this.batchEnded(replica, jobs.length, "preempted", this.nowUs);
     const pool = this.#board.poolOf[replica];
     for (const job of jobs) this.#flow.waitAgain(job, pool, this.nowUs);
     return true;
@@ -282,11 +299,14 @@ export class ControlDesk implements ClusterView, Controls {
     assert(placer !== undefined, "a controller places jobs of its own pools only");
   }
 
-  /** Takes a job of a replica's pool out of its queue. */
-  #take(job: number, replica: number): void {
-    assert(this.isWaiting(job), "only a job that waits is placed");
-    const pool = this.#board.withdraw(job, this.nowUs);
-    assert(pool === this.#board.poolOf[replica], "a job goes to a replica of its pool");
+  /** Before any is taken out of its queue: none is lost where a controller of the user is wrong. */
+  #checkJobs(jobs: readonly number[], replica: number): void {
+    const pool = this.#board.poolOf[replica];
+    for (const job of jobs) {
+      assert(this.isWaiting(job), "only a job that waits is placed");
+      assert(this.#board.waitsIn(job) === pool, "a job goes to a replica of its pool");
+    }
+    assert(new Set(jobs).size === jobs.length, "a job is placed once");
   }
 
   // --- replicas and memory --------------------------------------------------------------------

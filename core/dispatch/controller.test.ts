@@ -5,12 +5,13 @@ import { replayLog } from "../replay.ts";
 import { RunLog } from "../run-log.ts";
 import { scenarioSchema } from "../scenario/schema.ts";
 import type { System } from "../system.ts";
-import type { Controller } from "./controller.ts";
+import type { Controller, Controls } from "./controller.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
 import type { Batching, Scheduler } from "./policies.ts";
 
 const m = { model: "m" };
+const SERVICE = { distribution: "deterministic", meanMs: 1, batch: { max: 4 } };
 
 interface Setup {
   readonly tasks?: Readonly<Record<string, unknown>>;
@@ -24,7 +25,7 @@ interface Setup {
 /** Writes down the commands, in words: `start 0: 1.a`, and replays the log at the end. */
 class Bench implements Driver {
   readonly system: System;
-  readonly dispatcher: Dispatcher;
+  dispatcher: Dispatcher;
   readonly lines: string[] = [];
   readonly log = new RunLog();
   readonly cluster: NonNullable<Driver["cluster"]>;
@@ -40,7 +41,9 @@ class Bench implements Driver {
         name: "bench",
         pipelines: { p: { tasks: tasks ?? { a: m } } },
         models: {
-          m: { service: { distribution: "deterministic", meanMs: 1, batch: { max: 4 } } },
+          m: { service: SERVICE },
+          better: { service: SERVICE, accuracy: 0.9 },
+          worse: { service: SERVICE, accuracy: 0.8 },
         },
         cluster: { replicas: replicas ?? { a: 2 } },
         workload: { arrivals: "burst", requests: 1 },
@@ -54,13 +57,13 @@ class Bench implements Driver {
       load: (slot, model) => this.lines.push(`load ${model} on ${slot}`),
       evict: (slot, model) => this.lines.push(`evict ${model} from ${slot}`),
     };
-    this.dispatcher = new Dispatcher(this.system, this.#scheduler(), this, this.log);
+    this.dispatcher = new Dispatcher(this.system, this.scheduler(), this, this.log);
     for (const replica of this.system.replicas.keys()) this.dispatcher.join(replica, 0);
     this.dispatcher.begin(0);
     this.dispatcher.decide(0);
   }
 
-  #scheduler(): Scheduler {
+  scheduler(): Scheduler {
     const pools = this.system.pools.map(() => ({
       routing: { kind: "central", idle: "longest-idle" } as const,
       ordering: { kind: "fifo" } as const,
@@ -113,7 +116,7 @@ class Bench implements Driver {
 
   /** The commands so far; the log of the run replays to the same. */
   said(): string[] {
-    expect(replayLog(this.system, this.#scheduler(), this.log).divergence).toBeNull();
+    expect(replayLog(this.system, this.scheduler(), this.log).divergence).toBeNull();
     return this.lines.splice(0);
   }
 
@@ -186,15 +189,57 @@ describe("a controller that places jobs", () => {
     expect(stubborn.finish(0).said()).toEqual(["end 0 completed", "start 0: 1.a 2.a 3.a"]);
   });
 
-  test("moves a job to another pool", () => {
+  test("moves a job to another variant of its task, and nowhere else", () => {
+    const tasks = { a: { variants: ["better", "worse"] }, b: { model: "m", after: ["a"] } };
+    const setup = { tasks, replicas: { "a@better": 1, "a@worse": 1, b: 1 } };
+    const movingTo = (pool: number) => () =>
+      placing({
+        decide: (view, act) => {
+          for (const job of view.jobsIn(0)) act.move(job, pool);
+        },
+      });
+    const bench = new Bench(movingTo(1), setup).arrive(1);
+    expect(bench.said()).toEqual(["start 1: 0.a"]);
+    expect(bench.finish(1).said()).toEqual(["start 2: 0.b"]);
+    expect(() => new Bench(movingTo(2), setup).arrive(1)).toThrow(/variant of its task/);
+  });
+
+  test.each<[string, (job: number, act: Controls) => void, RegExp]>([
+    ["starts a job twice", (job, act) => act.start(0, [job, job]), /once/],
+    ["starts a job of another pool", (job, act) => act.start(1, [job]), /of its pool/],
+    ["assigns a job to another pool", (job, act) => act.assign(job, 1), /of its pool/],
+    ["starts one that does not wait", (job, act) => act.start(0, [job, 77]), /waits/],
+  ])("that %s fails, and its job waits on", (_, nonsense, message) => {
     const tasks = { a: m, b: { model: "m", after: ["a"] } };
     const decide: Controller["decide"] = (view, act) => {
-      for (const job of view.jobsIn(0)) act.move(job, 1);
+      for (const job of view.jobsIn(0)) nonsense(job, act);
     };
-    const setup = { tasks, replicas: { a: 1, b: 1 } };
-    const bench = new Bench(() => placing({ decide }), setup).arrive(1);
-    expect(bench.said()).toEqual(["start 1: 0.a"]);
-    expect(bench.finish(1).said()).toEqual(["start 1: 0.b"]);
+    const make = () => placing({ decide, pools: [0, 1] });
+    const bench = new Bench(make, { tasks, replicas: { a: 1, b: 1 } });
+    expect(() => bench.arrive(1)).toThrow(message);
+    expect(bench.dispatcher.waiting(0)[0]).toBe(1);
+  });
+
+  test("hears a released replica leave with the batch that it takes off it", () => {
+    const heard: string[] = [];
+    const decide: Controller["decide"] = (view, act) => {
+      if (view.queue(0).length === 0) return;
+      if (view.standing(0) === "ordered" && view.running(0) === 0) act.startNext(0, 1);
+      else if (view.standing(0) === "ordered") act.release(0);
+      else if (view.running(0) > 0) act.preempt(0);
+      else if (view.running(1) === 0) act.startNext(1, 4);
+    };
+    const make = () =>
+      placing({
+        ...{ decide, scales: [0], preempts: true },
+        changed: (replica, state) => heard.push(`${replica} ${state}`),
+      });
+    const bench = new Bench(make).arrive(1);
+    heard.length = 0;
+    bench.arrive(1);
+    expect(heard).toEqual(["0 down", "0 left"]);
+    expect(bench.said()).toEqual(["start 0: 0.a", "release 0", "start 1: 0.a 1.a"]);
+    expect(bench.dispatcher.standing(0)).toBe("off");
   });
 });
 
@@ -217,6 +262,21 @@ describe("a controller beside the rules", () => {
     const bench = new Bench(make).arrive(2);
     expect(bench.said()).toEqual(["start 0: 0.a"]);
     expect(bench.finish(0).said()).toEqual(["end 0 completed", "start 1: 1.a"]);
+  });
+
+  test("leaves nobody at its gate when another scheduler takes over", () => {
+    const make = (): Controller => ({ ...IDLE, waits: () => true });
+    const bench = new Bench(make).arrive(3);
+    expect(bench.said()).toEqual([]);
+    const { system, log } = bench;
+    const rules = { ...bench.scheduler(), controllers: [] };
+    const next = new Dispatcher(system, rules, bench, log, bench.dispatcher);
+    next.takeOver(bench.dispatcher, 0, 20);
+    bench.dispatcher = next;
+    next.decide(20);
+    expect(bench.lines.splice(0)).toEqual(["start 0: 0.a", "start 1: 1.a"]);
+    expect(bench.finish(0).lines).toEqual(["end 0 completed", "start 0: 2.a"]);
+    expect(replayLog(system, bench.scheduler(), log, [rules]).divergence).toBeNull();
   });
 
   test.each([

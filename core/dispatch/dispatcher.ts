@@ -133,6 +133,7 @@ export class Dispatcher {
     this.notices?.takeOver(before.notices, (replica) => before.isUp(replica), nowUs);
     if (this.choices.any) this.board.letChoose();
     this.board.takeOver(before.board, nowUs);
+    this.flow.enterGated(nowUs);
     this.desk?.takeOver(nowUs);
   }
 
@@ -226,7 +227,7 @@ export class Dispatcher {
   /** A batch has run that others hear of, or whose answers are scored; some may have been imputed meanwhile. */
   private ranWatched(replica: number, at: number, end: number, nowUs: number): void {
     const { accuracies, flow } = this;
-    if (this.notices !== null) this.batchEnded(replica, end - at, "ran", nowUs);
+    this.desk?.batchEnded(replica, end - at, "ran", nowUs);
     for (let i = at; i < end; i++) {
       const job = this.batchJobs[i];
       if (flow.stragglers.endedForNobody(job)) continue;
@@ -239,17 +240,6 @@ export class Dispatcher {
   private score(job: number, accuracy: number, nowUs: number): void {
     if (this.hasEnsembles && this.flow.stragglers.answered(job, nowUs)) return;
     this.requests.accuracy[this.requests.requestOf(job)] *= accuracy;
-  }
-
-  private batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
-    this.notices?.finished(replica, size, fate, nowUs);
-    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
-  }
-
-  /** A released replica has nothing to run any more. */
-  private left(replica: number, nowUs: number): void {
-    this.notices?.left(replica, nowUs);
-    this.desk?.wantBack(replica, nowUs);
   }
 
   /** The batch on a replica has failed, and the replica goes on: its jobs are tried again, boundedly. */
@@ -273,7 +263,7 @@ export class Dispatcher {
     const jobs = this.board.batches.jobsOn(replica).slice();
     assert(jobs.length > 0, "the replica has a batch");
     this.board.freed(replica, nowUs);
-    if (this.notices !== null) this.batchEnded(replica, jobs.length, fate, nowUs);
+    this.desk?.batchEnded(replica, jobs.length, fate, nowUs);
     return jobs;
   }
 
@@ -306,7 +296,7 @@ export class Dispatcher {
     if (!isIdle) this.notices?.finished(replica, jobs.length, "lost", nowUs);
     for (const job of jobs) this.flow.lost(job, this.poolOf[replica], nowUs);
     if (this.isUp(replica)) this.leave(replica, isIdle, nowUs);
-    if (this.standing(replica) === "leaving") this.left(replica, nowUs);
+    if (this.standing(replica) === "leaving") this.desk?.left(replica, nowUs);
     this.notices?.lost(replica);
   }
 

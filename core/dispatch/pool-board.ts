@@ -164,14 +164,19 @@ export class PoolBoard {
     if (this.kinds[pool] !== CENTRAL_SINGLE || this.idle.countOf(pool) > 0) this.mark(pool);
   }
 
+  /** The pool that a waiting job waits in. */
+  waitsIn(job: number): number {
+    const queue = this.requests.state[job];
+    return queue < this.pools.length ? queue : this.poolOf[queue - this.pools.length];
+  }
+
   /** Takes a waiting job out of its queue; its pool. */
   withdraw(job: number, nowUs: number): number {
     const queue = this.requests.state[job];
+    const pool = this.waitsIn(job);
     this.queues.remove(queue, job);
-    let pool = queue;
     if (queue >= this.pools.length) {
       const replica = queue - this.pools.length;
-      pool = this.poolOf[replica];
       this.pools[pool].loadChanged(replica, -1, nowUs);
       this.touch(replica);
     }

@@ -120,6 +120,15 @@ export class RequestFlow {
     }
   }
 
+  /** Lets in all that wait at the gate of a scheduler before: open, and none of their jobs waits or runs. */
+  enterGated(nowUs: number): void {
+    const table = this.requests;
+    const gated = Array.from(table.openJobs.keys())
+      .filter((request) => table.isOpen(request) && table.openJobs[request] === 0)
+      .sort((a, b) => table.serial[a] - table.serial[b]);
+    for (const request of gated) this.enterWaiting(request, nowUs);
+  }
+
   private goalUs(request: number): number {
     const goalUs = this.driver.goalUs(request);
     this.log?.add("goal", request, goalUs);

@@ -121,7 +121,7 @@ export class RequestTable {
     this.inputSize = grown(this.inputSize, new Float64Array(capacity).fill(Number.NaN));
     this.openSinks = grown(this.openSinks, new Int32Array(capacity));
     this.openJobs = grown(this.openJobs, new Int32Array(capacity));
-    this.state = grown(this.state, new Int32Array(jobs));
+    this.state = grown(this.state, new Int32Array(jobs).fill(JOB.cancelled));
     this.pending = grown(this.pending, new Int32Array(jobs));
     this.ran = grown(this.ran, new Int32Array(jobs));
     this.attempts = grown(this.attempts, new Uint8Array(jobs));

@@ -1,6 +1,6 @@
 /** The metrics of a run, each by its formula, and of several runs: means with 95% intervals. */
 import { shortDigest } from "../digest.ts";
-import type { ByMetric, Estimate, IntervalMethod, LatencyCurve, Metrics } from "../results.ts";
+import type { ByMetric, Estimate, LatencyCurve, Metrics } from "../results.ts";
 import { estimate } from "../statistics/estimate.ts";
 import { type Growth, growthOf } from "./in-system.ts";
 import type { LatencyStore } from "./latency-store.ts";
@@ -216,22 +216,8 @@ function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
 }
 
-interface Aggregate {
-  readonly replications: number;
-  readonly requests: number;
-  readonly metrics: Metrics;
-  readonly tasks: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
-  /** Only where there are several. */
-  readonly pipelines?: Readonly<Record<string, Readonly<Record<string, Estimate>>>>;
-  readonly digest: string;
-  /** Set for a single run: how its intervals were found. */
-  readonly intervals?: ByMetric<IntervalMethod>;
-  readonly latencyCurve?: LatencyCurve;
-  readonly notes: readonly string[];
-}
-
 /** `summaries` are of one configuration, at least one, in order of replication. */
-export function aggregate(summaries: readonly RunSummary[]): Aggregate {
+export function aggregate(summaries: readonly RunSummary[]) {
   const pipelines = estimatesByName(summaries.map((summary) => summary.pipelines));
   const intervals = summaries.length === 1 ? summaries[0].intervals : undefined;
   const metrics: Metrics = estimates(summaries.map((summary) => summary.metrics));
@@ -240,8 +226,10 @@ export function aggregate(summaries: readonly RunSummary[]): Aggregate {
     replications: summaries.length,
     requests: summaries.reduce((sum, summary) => sum + summary.requests, 0),
     metrics: intervals === undefined ? metrics : withIntervals(metrics, intervals),
+    // Of a single run: how its intervals were found.
     ...(intervals === undefined ? {} : { intervals: intervals.methods }),
     tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
+    // Only where there are several.
     ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
     digest: shortDigest(summaries.map((summary) => summary.digest)),
     ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),

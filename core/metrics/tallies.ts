@@ -6,25 +6,16 @@ import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { System } from "../system.ts";
 import { LatencyStore } from "./latency-store.ts";
 
-interface PoolSums {
-  /** Jobs whose requests arrived in the window, and their total wait. */
-  readonly waitUs: number;
-  readonly jobs: number;
-  /** Batches that started in the window or after it. */
-  readonly batches: number;
-  readonly batchedJobs: number;
-  readonly serviceUs: number;
-  /** Busy time of replicas within the window. */
-  readonly busyUs: number;
-}
-
 class Sums {
+  /** Jobs whose requests arrived in the window, and their total wait. */
   waitUs = DOUBLE_ZERO;
   jobs = 0;
+  /** Batches that started in the window or after it. */
   batches = 0;
   /** Jobs that were not the first of their batch: most batches have none. */
   companions = 0;
   serviceUs = DOUBLE_ZERO;
+  /** Busy time of replicas within the window. */
   busyUs = DOUBLE_ZERO;
 }
 
@@ -51,17 +42,17 @@ export class PoolTally {
     if (size > 1) sums.companions += size - 1;
   }
 
-  of(pool: number): PoolSums {
+  of(pool: number) {
     return totalOf([this.pools[pool]]);
   }
 
   /** Over all pools. */
-  total(): PoolSums {
+  total() {
     return totalOf(this.pools);
   }
 }
 
-function totalOf(pools: readonly Sums[]): PoolSums {
+function totalOf(pools: readonly Sums[]) {
   const sum = (of: (sums: Sums) => number): number => pools.reduce((all, one) => all + of(one), 0);
   return {
     waitUs: sum(({ waitUs }) => waitUs),

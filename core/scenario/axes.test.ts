@@ -4,7 +4,7 @@ import { type AxisSize, SAMPLE_METHODS, type Sample, samplePoints } from "./axes
 import { issuesOf, readerOf } from "./issues.test-support.ts";
 import { parseScenario } from "./parse.ts";
 import { checkedSweep } from "./sweep.ts";
-import { SCENARIO_TEMPLATE } from "./template.ts";
+import { SCENARIO_TEMPLATE } from "./template.test-support.ts";
 
 const list = (size: number): AxisSize => ({ size, continuous: false });
 const range = (size: number): AxisSize => ({ size, continuous: true });

@@ -3,7 +3,7 @@ import type { Issue } from "../fault.ts";
 import { tasksToPlace } from "../placement.ts";
 import type { Profile } from "../profile.ts";
 import { resolvePath } from "./files.ts";
-import { IMPLEMENTATION_KINDS, isKnownLabels } from "./implementation-kinds.ts";
+import { fileEntries, IMPLEMENTATION_KINDS } from "./implementation-kinds.ts";
 import { didYouMean, issueAt, noSuch } from "./issues.ts";
 import type {
   ImplementationDocument,
@@ -226,7 +226,7 @@ export function checkImplementations(
   return Object.entries(models).flatMap(([name, { implementation }]) => {
     if (implementation === undefined) return [];
     const at = `models.${name}.implementation`;
-    const missing = filesOf(implementation)
+    const missing = fileEntries(implementation)
       .filter(([, written]) => exists?.(resolvePath(scenarioFile, written)) === false)
       .map(([path, written]) => {
         const found = resolvePath(scenarioFile, written);
@@ -334,28 +334,4 @@ function checkPostprocess(at: string, implementation: ImplementationDocument): I
 function oneKey(path: string, known: readonly string[], keys: readonly string[]): Issue {
   const got = keys.length === 0 ? "none" : keys.join(" and ");
   return issueAt(path, `a step has one key, of ${known.join(", ")}; got ${got}`);
-}
-
-/** Paths of the files that an implementation names, each with its place in it. */
-function filesOf(implementation: ImplementationDocument): readonly (readonly [string, string])[] {
-  const { onnx, external, postprocess = [] } = implementation;
-  const files: [string, string][] = onnx === undefined ? [] : [["onnx", onnx]];
-  for (const key of ["ca", "certificate", "key"] as const) {
-    const file = external?.tls?.[key];
-    if (file !== undefined) files.push([`external.tls.${key}`, file]);
-  }
-  const tokenFile = external?.token?.file;
-  if (tokenFile !== undefined) files.push(["external.token.file", tokenFile]);
-  postprocess.forEach(({ ssd, yolo, ctc, topK }, i) => {
-    const at = `postprocess.${i}`;
-    if (ctc !== undefined) files.push([`${at}.ctc.characters`, ctc.characters]);
-    if (ssd !== undefined) files.push([`${at}.ssd.anchors`, ssd.anchors]);
-    for (const [key, step] of Object.entries({ ssd, yolo, topK })) {
-      const labels = step?.labels;
-      if (typeof labels === "string" && !isKnownLabels(labels)) {
-        files.push([`${at}.${key}.labels`, labels]);
-      }
-    }
-  });
-  return files;
 }

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { unreachable } from "../fault.ts";
 import { gridSchema, pointSchema, rangeSchema } from "./schema/run.ts";
 import { schedulerSchema } from "./schema/scheduler.ts";
 import { scenarioSchema } from "./schema.ts";
@@ -83,25 +82,20 @@ interface Node {
   readonly pointer: string;
 }
 
-/** A node below another: at a key, in a list, or at a name of the user's own. */
+/** A node below another. */
 interface Child extends Node {
-  readonly step:
-    | { readonly kind: "key"; readonly key: string }
-    | { readonly kind: "index" | "name" };
+  /** The key that leads to it, or the regular expression of an index or of a name of the user's own. */
+  readonly word: string;
+  readonly isKey: boolean;
 }
 
-interface Path {
-  /** Regular expression of the path. */
-  readonly whole: string;
-  /** Regular expression of the path where more follows. */
-  readonly start: string;
-  /** The path as typed; undefined where it has a name or an index. */
-  readonly literal: string | undefined;
-}
+const INDEX = "\\d+";
+const NAME = ".+";
 
-/** A path, and each schema that it leads to, once. */
+/** Each schema that a path leads to, once. */
 interface Place {
-  readonly path: Path;
+  /** Whether the path is of keys alone. */
+  readonly isFixed: boolean;
   readonly nodes: Node[];
 }
 
@@ -112,23 +106,25 @@ interface Place {
  */
 function pathSchemas(sections: JsonSchemas, definitions: JsonSchemas): PathSchemas {
   const found = new Map<string, Place>();
-  const collect = (node: Node, above: Path | undefined): void => {
+  const collect = (node: Node, before: string, isFixedSoFar: boolean): void => {
     for (const child of childrenOf(node, definitions)) {
-      const path = pathTo(child, above, definitions);
-      const place = found.get(path.whole) ?? { path, nodes: [] };
-      found.set(path.whole, place);
+      const isFixed = isFixedSoFar && child.isKey;
+      const last = child.word === NAME ? lastName(childrenOf(child, definitions)) : child.word;
+      const path = before + last;
+      const place = found.get(path) ?? { isFixed, nodes: [] };
+      found.set(path, place);
       const content = JSON.stringify(child.schema);
       if (place.nodes.some(({ schema }) => JSON.stringify(schema) === content)) continue;
       place.nodes.push(child);
-      collect(child, path);
+      collect(child, `${before}${child.word}\\.`, isFixed);
     }
   };
-  collect({ schema: { properties: sections }, pointer: "#" }, undefined);
+  collect({ schema: { properties: sections }, pointer: "#" }, "", true);
   const properties: Record<string, JsonSchema> = {};
   const patternProperties: Record<string, JsonSchema> = {};
-  for (const { path, nodes } of found.values()) {
-    if (path.literal === undefined) patternProperties[`^${path.whole}$`] = eitherOf(nodes);
-    else properties[path.literal] = eitherOf(nodes);
+  for (const [path, { isFixed, nodes }] of found) {
+    if (isFixed) properties[path.replaceAll("\\.", ".")] = eitherOf(nodes);
+    else patternProperties[`^${path}$`] = eitherOf(nodes);
   }
   return { properties, patternProperties };
 }
@@ -140,9 +136,14 @@ function eitherOf(nodes: readonly Node[]): JsonSchema {
 
 function childrenOf({ schema, pointer }: Node, definitions: JsonSchemas): Child[] {
   const children: Child[] = [];
-  const add = (at: string, found: z.core.JSONSchema._JSONSchema, step: Child["step"]): void => {
+  const add = (
+    at: string,
+    found: z.core.JSONSchema._JSONSchema,
+    word: string,
+    isKey = false,
+  ): void => {
     if (typeof found !== "object") return;
-    children.push({ schema: found, pointer: `${pointer}/${at}`, step });
+    children.push({ schema: found, pointer: `${pointer}/${at}`, word, isKey });
   };
   for (const kind of ["anyOf", "oneOf"] as const) {
     for (const [i, option] of (schema[kind] ?? []).entries()) {
@@ -155,36 +156,15 @@ function childrenOf({ schema, pointer }: Node, definitions: JsonSchemas): Child[
     children.push(...childrenOf({ schema: definition, pointer: schema.$ref ?? "" }, definitions));
   }
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    add(`properties/${key}`, property, { kind: "key", key });
+    add(`properties/${key}`, property, key, true);
   }
   for (const [i, item] of (schema.prefixItems ?? []).entries()) {
-    add(`prefixItems/${i}`, item, { kind: "key", key: String(i) });
+    add(`prefixItems/${i}`, item, String(i), true);
   }
   const { additionalProperties = false, items = false } = schema;
-  add("additionalProperties", additionalProperties, { kind: "name" });
-  if (!Array.isArray(items)) add("items", items, { kind: "index" });
+  add("additionalProperties", additionalProperties, NAME);
+  if (!Array.isArray(items)) add("items", items, INDEX);
   return children;
-}
-
-function pathTo(child: Child, above: Path | undefined, definitions: JsonSchemas): Path {
-  const { step } = child;
-  const start = above === undefined ? "" : `${above.start}\\.`;
-  switch (step.kind) {
-    case "key": {
-      const whole = start + step.key;
-      if (above === undefined) return { whole, start: whole, literal: step.key };
-      const { literal } = above;
-      return { whole, start: whole, literal: literal && `${literal}.${step.key}` };
-    }
-    case "index":
-      return { whole: `${start}\\d+`, start: `${start}\\d+`, literal: undefined };
-    case "name": {
-      const whole = start + lastName(childrenOf(child, definitions));
-      return { whole, start: `${start}.+`, literal: undefined };
-    }
-    default:
-      return unreachable(step);
-  }
 }
 
 /**
@@ -192,7 +172,7 @@ function pathTo(child: Child, above: Path | undefined, definitions: JsonSchemas)
  * mistyped key: `models.a.service.meenMs` is no model called `a.service.meenMs`.
  */
 function lastName(entries: readonly Child[]): string {
-  const keys = entries.flatMap(({ step }) => (step.kind === "key" ? [step.key] : []));
-  if (keys.length === 0) return ".+";
+  const keys = entries.filter(({ isKey }) => isKey).map(({ word }) => word);
+  if (keys.length === 0) return NAME;
   return `[^.]+(\\.(?!(${[...new Set(keys)].join("|")})(\\.|$))[^.]+)*`;
 }

@@ -13,7 +13,7 @@ import {
 } from "./issues.test-support.ts";
 import { parseScenario, parseSetOption } from "./parse.ts";
 import { DECISIONS } from "./schema/scheduler.ts";
-import { SCENARIO_TEMPLATE } from "./template.ts";
+import { SCENARIO_TEMPLATE } from "./template.test-support.ts";
 
 type Load = (text: string, files?: Files, overrides?: Record<string, unknown>) => LoadedScenario;
 

@@ -190,7 +190,7 @@ function otherDocument({ kind, machines, schema, pipelines }: Draft["raw"]): Iss
 /** Sets a value by its path; the values that it replaces lose their positions. */
 function override(draft: Draft, path: string, value: unknown): void {
   const result = setPath(draft.raw, path, value);
-  if (result.kind === "issue") {
+  if ("issue" in result) {
     draft.issues.push({ ...result.issue, file: draft.overridesAs });
     return;
   }
@@ -275,8 +275,9 @@ function readSwept(draft: Draft, sections: Sections, failed: ReadonlySet<string>
       if (checked.has(path)) continue;
       checked.add(path);
       const result = setPath(sections, path, value);
-      const refused = result.kind === "issue" && !failed.has(sectionOf(path));
-      if (refused) draft.issues.push({ ...result.issue, path: from });
+      if ("issue" in result && !failed.has(sectionOf(path))) {
+        draft.issues.push({ ...result.issue, path: from });
+      }
     }
     const rich = entries.filter(
       ({ value }) => typeof value === "string" || (typeof value === "object" && value !== null),

@@ -6,7 +6,7 @@ import { Fault } from "../fault.ts";
 import { expandSweep } from "./expand-sweep.test-support.ts";
 import { parseScenario } from "./parse.ts";
 import { expandValidation } from "./sweep.ts";
-import { SCENARIO_TEMPLATE } from "./template.ts";
+import { SCENARIO_TEMPLATE } from "./template.test-support.ts";
 
 const FOLDER = join(import.meta.dirname, "../../scenarios");
 const SCHEMA = join(FOLDER, "scenario.schema.json");

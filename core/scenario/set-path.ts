@@ -1,5 +1,5 @@
 /** Values set at dotted paths of a scenario, by `--set` and by sweeps; unchanged parts are shared. */
-import { type Issue, unreachable } from "../fault.ts";
+import type { Issue } from "../fault.ts";
 import type { Assignment } from "./axes.ts";
 import type { SectionFiles } from "./files.ts";
 import { didYouMean, issueAt, type Path } from "./issues.ts";
@@ -9,8 +9,8 @@ import { isSectionFile, parseSection, SECTIONS, type SectionName } from "./secti
 import { shown } from "./zod-issues.ts";
 
 type SetResult =
-  | { readonly kind: "set"; readonly root: Readonly<Record<string, unknown>>; readonly path: Path }
-  | { readonly kind: "issue"; readonly issue: Issue };
+  | { readonly root: Readonly<Record<string, unknown>>; readonly path: Path }
+  | { readonly issue: Issue };
 
 /** Mappings whose keys the user chose: a missing entry is a mistake, not something to create. */
 const NAMED = new Set(["pipelines", "tasks", "models"]);
@@ -30,15 +30,15 @@ export function setPath(
   value: unknown,
 ): SetResult {
   const words = text.split(".");
-  if (words.some((word) => word === "")) return refuse(text, `"${text}" is not a path like a.b.c`);
+  if (words.includes("")) return { issue: issueAt(text, `"${text}" is not a path like a.b.c`) };
   const first = words[0]!;
   if (!SECTIONS.has(first)) {
-    return refuse(text, `unknown path "${text}"`, didYouMean(first, SECTIONS));
+    return { issue: issueAt(text, `unknown path "${text}"`, didYouMean(first, SECTIONS)) };
   }
   const steps: (string | number)[] = [];
   const result = setIn(root, words, steps, value, text);
-  if ("issue" in result) return { kind: "issue", issue: result.issue };
-  return { kind: "set", root: result.node as Record<string, unknown>, path: steps };
+  if ("issue" in result) return result;
+  return { root: result.node as Record<string, unknown>, path: steps };
 }
 
 type Step = { readonly node: unknown } | { readonly issue: Issue };
@@ -133,10 +133,6 @@ function withEntry(
   return copy;
 }
 
-function refuse(path: string, message: string, hint?: string): SetResult {
-  return { kind: "issue", issue: issueAt(path, message, hint) };
-}
-
 /** One section as a configuration sees it; `value` is undefined when there are issues. */
 export interface Variant {
   readonly value: unknown;
@@ -179,16 +175,8 @@ export function makeVariant(
   for (const { path, value } of widestFirst) {
     const inFile = isSectionFile(path, value) && Object.hasOwn(sectionFiles, value);
     const result = setPath(root, path, inFile ? sectionFiles[value] : value);
-    switch (result.kind) {
-      case "set":
-        root = result.root;
-        break;
-      case "issue":
-        issues.push(result.issue);
-        break;
-      default:
-        unreachable(result);
-    }
+    if ("issue" in result) issues.push(result.issue);
+    else root = result.root;
   }
   return issues.length > 0 ? { value: undefined, issues } : parseSection(section, root[section]);
 }

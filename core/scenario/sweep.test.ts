@@ -6,7 +6,7 @@ import { shortLabels } from "./parameter-columns.ts";
 import { parseScenario } from "./parse.ts";
 import { scenarioSchema } from "./schema.ts";
 import { expandValidation, type SweepOptions } from "./sweep.ts";
-import { SCENARIO_TEMPLATE } from "./template.ts";
+import { SCENARIO_TEMPLATE } from "./template.test-support.ts";
 
 const BASE = SCENARIO_TEMPLATE.replace(/^# Every combination[\s\S]*/m, "").replace(
   "gpu: 4",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Fault } from "../fault.ts";
 import { parseScenario } from "./parse.ts";
-import { SCENARIO_TEMPLATE } from "./template.ts";
+import { SCENARIO_TEMPLATE } from "./template.test-support.ts";
 import { parseTimeUs, readTrace } from "./trace.ts";
 
 describe("traces of arrivals", () => {

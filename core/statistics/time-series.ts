@@ -63,13 +63,6 @@ function lag1Autocorrelation(values: readonly number[]): number {
 const GROUP = 5;
 const FEWEST_GROUPS = 10;
 
-interface Truncation {
-  /** Values to leave out at the start: a multiple of 5. */
-  readonly values: number;
-  /** False: the best place to cut is the bound itself, so the run is too short. */
-  readonly settled: boolean;
-}
-
 /**
  * The end of the initial transient: the truncation after which the remaining mean is known best.
  *
@@ -80,9 +73,12 @@ interface Truncation {
  * Sources: White, "An effective truncation heuristic for bias reduction in simulation output",
  * Simulation 69(6), 1997; Franklin & White, "Stationarity tests and MSER-5", Winter Simulation
  * Conference, 2008.
- * Null for fewer than 50 values.
+ * `values` of the result is how many to leave out at the start, a multiple of 5; not `settled`: the best
+ * place to cut is the bound itself, so the run is too short. Null for fewer than 50 values.
  */
-export function mser5(values: ArrayLike<number>): Truncation | null {
+export function mser5(
+  values: ArrayLike<number>,
+): { readonly values: number; readonly settled: boolean } | null {
   const groups = Math.floor(values.length / GROUP);
   if (groups < FEWEST_GROUPS) return null;
   const half = Math.floor(groups / 2);

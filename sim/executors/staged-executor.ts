@@ -12,7 +12,7 @@ import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import { deviceStations } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
-import { Delay, FairLinks } from "../stations/network-stations.ts";
+import { delay, fairLinks } from "../stations/network-stations.ts";
 import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
 import type { StartWindows } from "../stations/start-windows.ts";
 import { Route, type Station } from "../stations/station.ts";
@@ -129,14 +129,14 @@ class Messages {
     this.#outputUs = new Float64Array(replicas);
     const [leaves, half] = [this.#leavesUs, this.#halfTripUs];
     const [input, output] = [this.#inputUs, this.#outputUs];
-    const trip = new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r]));
+    const trip = delay(slots, (r, nowUs) => nowUs + Math.round(half[r]));
     if (system.overheads.sharedLinks) {
-      const leave = new Delay(slots, (r) => Math.round(leaves[r]));
-      this.outward = [leave, new FairLinks(system, input, slots), trip];
-      this.homeward = [new FairLinks(system, output, slots), trip];
+      const leave = delay(slots, (r) => Math.round(leaves[r]));
+      this.outward = [leave, fairLinks(system, input, slots), trip];
+      this.homeward = [fairLinks(system, output, slots), trip];
     } else {
-      this.outward = [new Delay(slots, (r) => Math.round(leaves[r] + half[r] + input[r]))];
-      this.homeward = [new Delay(slots, (r, nowUs) => nowUs + Math.round(half[r] + output[r]))];
+      this.outward = [delay(slots, (r) => Math.round(leaves[r] + half[r] + input[r]))];
+      this.homeward = [delay(slots, (r, nowUs) => nowUs + Math.round(half[r] + output[r]))];
     }
   }
 

@@ -19,22 +19,18 @@ export function hasDeviceTerms(system: System): boolean {
   );
 }
 
-export interface DeviceStations {
-  readonly stations: readonly Station[];
-  /** Null where no model is loaded. Loads by command are due at slots after the replicas', one a device. */
-  readonly memory: ModelMemory | null;
-  /** Null where no batch has a start window. */
-  readonly windows: StartWindows | null;
-}
-
-/** `aloneUs` holds the time that each replica's batch takes alone. */
+/**
+ * The stations, the memory (null where no model is loaded; loads by command are due at slots after the
+ * replicas', one a device), and the start windows (null where no batch has one). `aloneUs` holds the time
+ * that each replica's batch takes alone.
+ */
 export function deviceStations(
   batches: Batches,
   recorder: RunRecorder,
   aloneUs: Float64Array,
   slots: WinnerTree,
   hasWindows: boolean,
-): DeviceStations {
+) {
   const { system } = batches;
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
@@ -61,9 +57,7 @@ class Service implements Station {
   /** Time of the batch on each replica, alone, µs. */
   readonly #aloneUs: Float64Array;
   readonly #startedUs: Float64Array;
-  readonly #nodeOf: readonly number[];
   readonly #processorOf: readonly Processor[];
-  readonly #contention: readonly (readonly number[] | null)[];
   /** Processors of each node. */
   readonly #processors: readonly (readonly Processor[])[];
 
@@ -82,12 +76,10 @@ class Service implements Station {
     this.#memory = memory;
     this.#aloneUs = aloneUs;
     this.#startedUs = new Float64Array(system.replicas.length);
-    this.#nodeOf = system.replicas.map((replica) => replica.node);
-    this.#contention = system.nodes.map((node) => node.contention);
     this.#processorOf = processorsOf(system, slots);
     const processors: Set<Processor>[] = system.nodes.map(() => new Set());
     this.#processorOf.forEach((processor, replica) => {
-      processors[this.#nodeOf[replica]].add(processor);
+      processors[system.replicas[replica].node].add(processor);
     });
     this.#processors = processors.map((each) => [...each]);
   }
@@ -125,8 +117,9 @@ class Service implements Station {
   }
 
   #rate(replica: number, nowUs: number): void {
-    const node = this.#nodeOf[replica];
-    const curve = this.#contention[node];
+    const { nodes, replicas } = this.#batches.system;
+    const { node } = replicas[replica];
+    const curve = nodes[node].contention;
     if (curve === null) {
       this.#processorOf[replica].rate(1, nowUs);
       return;

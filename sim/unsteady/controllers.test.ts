@@ -4,18 +4,19 @@ import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../../core/compile.ts";
 import type { Controller } from "../../core/dispatch/controller.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { replayLog } from "../../core/replay.ts";
 import { type LogEntry, RunLog } from "../../core/run-log.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "../scenario.test-support.ts";
 import { Simulation } from "../simulation.ts";
 
-/** Requests at given instants under one controller; the log, which replays. */
-function logOf(
+/** Requests at given instants under one controller; its log replays. */
+function runOf(
   arrivalsMs: readonly number[],
   sections: Readonly<Record<string, unknown>>,
   make: () => Controller,
-): readonly LogEntry[] {
+): { readonly entries: readonly LogEntry[]; readonly recorder: RunRecorder } {
   const workload = { arrivals: "trace", file: "times.csv", column: "t" };
   const document = scenarioOf({ workload, ...sections });
   const system = compileSystem(document, NO_INPUTS);
@@ -35,8 +36,10 @@ function logOf(
   expect(stopped).toBeNull();
   expect(recorder.outcomes.completed).toBe(arrivalsMs.length);
   expect(replayLog(system, scheduler(), log).divergence).toBeNull();
-  return log.entries;
+  return { entries: log.entries, recorder };
 }
+
+const logOf = (...args: Parameters<typeof runOf>): readonly LogEntry[] => runOf(...args).entries;
 
 const of = (entries: readonly LogEntry[], ...kinds: readonly LogEntry[0][]) =>
   entries.filter(([kind]) => kinds.includes(kind));
@@ -55,6 +58,25 @@ test("a pre-empted batch ends at once, and its job runs anew with those that cam
     [6000, 3],
   ]);
   expect(of(entries, "finish").map(([, , nowUs]) => nowUs)).toEqual([16_000]);
+});
+
+test("a released replica that is pre-empted leaves, and is paid for no longer", () => {
+  const make = (): Controller => ({
+    ...{ pools: [0], scales: [0], timers: 0, preempts: true },
+    decide: (view, act) => {
+      if (view.queue(0).length === 0) return;
+      if (view.standing(0) === "ordered" && view.running(0) === 0) act.startNext(0, 1);
+      else if (view.standing(0) === "ordered") act.release(0);
+      else if (view.standing(0) === "leaving") act.preempt(0);
+      else if (view.running(1) === 0) act.startNext(1, 1);
+    },
+  });
+  const nodes = [{ name: "n", count: 2, costPerHour: 1, devices: { d: 1 } }];
+  const cluster = { nodes, replicas: { serve: 2 } };
+  const sections = { models: { server: fixedService(100) }, cluster };
+  const { recorder } = runOf([0, 4, 100], sections, make);
+  // One of two machines for 4 of the 100 ms until the last arrival, the other all the time.
+  expect(recorder.replicas?.costPerHour()).toBeCloseTo(1 + 4 / 100, 9);
 });
 
 test("a model is loaded by command before its first request, and evicted after it", () => {

@@ -135,6 +135,7 @@ export class ReplicaFleet implements Disturbance {
     if (batch === BATCH.running && !this.#executor.abort(replica, nowUs)) return false;
     if (batch !== BATCH.running && batch !== BATCH.unsent) return false;
     this.#batch[replica] = BATCH.none;
+    if (this.#enlisted[replica] === 0) this.#forget(replica, nowUs);
     return true;
   }
 

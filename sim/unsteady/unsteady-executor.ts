@@ -1,11 +1,11 @@
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { ClusterDriver, StartWindow } from "../../core/dispatch/driver.ts";
+import type { ClusterDriver } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { Sampler } from "../../core/random/sampler.ts";
+import { ProvisioningDelays } from "../../core/provisioning-delays.ts";
 import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import type { Executor, SteadyExecutor } from "../executors/executor.ts";
@@ -32,13 +32,13 @@ export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler):
   return faults !== null || acts;
 }
 
-export class UnsteadyExecutor implements Executor, ClusterDriver {
+export class UnsteadyExecutor implements Executor {
+  readonly cluster: ClusterDriver;
   readonly #recorder: RunRecorder;
   readonly #arrivals: ArrivalSource;
   readonly #fleet: ReplicaFleet;
   readonly #disturbances: readonly Disturbance[];
   readonly #inner: SteadyExecutor;
-  readonly #scaling: ScalingDriver;
 
   /** `inner` is the executor of a steady cluster. */
   constructor(
@@ -50,14 +50,23 @@ export class UnsteadyExecutor implements Executor, ClusterDriver {
     recorder.replicas = meter;
     this.#recorder = recorder;
     this.#arrivals = arrivals;
-    this.#fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
+    const fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
+    this.#fleet = fleet;
     this.#inner = inner;
-    this.#scaling = new ScalingDriver(dispatcher.system, this.#fleet, meter, seed);
+    const scaling = new ScalingDriver(dispatcher.system, fleet, meter, seed);
+    this.cluster = {
+      order: (replica, nowUs) => scaling.order(replica, nowUs),
+      release: (replica, nowUs) => scaling.release(replica, nowUs),
+      abort: (replica, nowUs) => fleet.abort(replica, nowUs),
+      load: (slot, model, nowUs) => inner.memory?.load(slot, model, nowUs),
+      evict: (slot, model, nowUs) => inner.memory?.evict(slot, model, nowUs),
+      window: (replica, window) => inner.windows?.set(replica, window),
+    };
     const loads = scheduler.controllers?.some((one) => one.loads === true) ?? false;
     this.#disturbances = [
-      this.#fleet,
-      ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, this.#fleet, meter, seed)]),
-      this.#scaling,
+      fleet,
+      ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, fleet, meter, seed)]),
+      scaling,
       ...(loads && inner.memory !== null ? [memoryReports(dispatcher, inner.memory)] : []),
     ];
   }
@@ -94,30 +103,6 @@ export class UnsteadyExecutor implements Executor, ClusterDriver {
     for (const disturbance of this.#disturbances) disturbance.settle(nowUs);
     this.#inner.settle(nowUs);
   }
-
-  order(replica: number, nowUs: number): void {
-    this.#scaling.order(replica, nowUs);
-  }
-
-  release(replica: number, nowUs: number): void {
-    this.#scaling.release(replica, nowUs);
-  }
-
-  abort(replica: number, nowUs: number): boolean {
-    return this.#fleet.abort(replica, nowUs);
-  }
-
-  load(slot: number, model: number, nowUs: number): void {
-    this.#inner.memory?.load(slot, model, nowUs);
-  }
-
-  evict(slot: number, model: number, nowUs: number): void {
-    this.#inner.memory?.evict(slot, model, nowUs);
-  }
-
-  window(replica: number, window: StartWindow): void {
-    this.#inner.windows?.set(replica, window);
-  }
 }
 
 /** Tells the dispatcher of loads and evictions, at the end of their instant. */
@@ -142,18 +127,14 @@ function memoryReports(dispatcher: Dispatcher, memory: ModelMemory): Disturbance
 class ScalingDriver implements Disturbance {
   readonly #fleet: ReplicaFleet;
   readonly #meter: ReplicaMeter;
-  readonly #system: System;
-  readonly #seed: string;
-  /** One stream of delays for each replica that was ever ordered. */
-  readonly #delays = new Map<number, Sampler>();
+  readonly #delays: ProvisioningDelays;
   /** When each replica that was ordered is up. */
   readonly #ready: WinnerTree;
 
   constructor(system: System, fleet: ReplicaFleet, meter: ReplicaMeter, seed: string) {
-    this.#system = system;
+    this.#delays = new ProvisioningDelays(system, seed);
     this.#fleet = fleet;
     this.#meter = meter;
-    this.#seed = seed;
     this.#ready = new WinnerTree(system.replicas.length);
   }
 
@@ -171,16 +152,7 @@ class ScalingDriver implements Disturbance {
 
   order(replica: number, nowUs: number): void {
     this.#meter.paid(replica, true, nowUs);
-    this.#ready.set(replica, nowUs + this.#delayUs(replica));
-  }
-
-  #delayUs(replica: number): number {
-    const { replicas, provisioning } = this.#system;
-    const known = this.#delays.get(replica);
-    const { name } = replicas[replica];
-    const delays = known ?? new Sampler(provisioning.shape, this.#seed, `scaling/${name}`);
-    this.#delays.set(replica, delays);
-    return Math.round(provisioning.meanUs * delays.next());
+    this.#ready.set(replica, nowUs + this.#delays.nextUs(replica));
   }
 
   release(replica: number, nowUs: number): void {

@@ -9,7 +9,7 @@ import {
   waitsByPriority,
 } from "./disciplines.ts";
 import { birthDeath, erlangB, erlangC, lossMMcK, waitMDc, waitMMc } from "./many-servers.ts";
-import { convolution, latencyForkJoin2, meanValueAnalysis, orderStatistic } from "./networks.ts";
+import { latencyForkJoin2, meanValueAnalysis, orderStatistic, type Station } from "./networks.ts";
 import {
   busyAtArrivalGM1,
   constantGap,
@@ -36,6 +36,31 @@ function latencyBatchesAtMost(rate: number, perJob: number, fixed: number): numb
     (1 + 2 * rate * fixed + (1 - rate * fixed) / (1 + load));
   const second = (1.5 * fixed) / (1 - load) + ((perJob / 2) * (load + 2)) / (1 - load * load);
   return Math.min(first, second);
+}
+
+/**
+ * A closed network by convolution. Source: Buzen, "Computational algorithms for closed queueing networks
+ * with exponential servers", CACM 16(9), 1973.
+ */
+function convolution(clients: number, think: number, stations: readonly Station[]) {
+  const weights = (demand: number, servers: number): number[] => {
+    const result = [1];
+    for (let n = 1; n <= clients; n++) result.push((result[n - 1] * demand) / Math.min(n, servers));
+    return result;
+  };
+  const places = [
+    weights(think, Number.POSITIVE_INFINITY),
+    ...stations.map(({ mean, visits, servers }) => weights(mean * visits, servers)),
+  ];
+  const constants = places.reduce((left, right) =>
+    left.map((_, n) => {
+      let sum = 0;
+      for (let k = 0; k <= n; k++) sum += left[k] * right[n - k];
+      return sum;
+    }),
+  );
+  const throughput = constants[clients - 1] / constants[clients];
+  return { throughput, latency: clients / throughput - think };
 }
 
 describe("one server", () => {

@@ -56,32 +56,6 @@ export function meanValueAnalysis(
 }
 
 /**
- * The same network by convolution, to check one against the other.
- * Source: Buzen, "Computational algorithms for closed queueing networks with exponential servers",
- * CACM 16(9), 1973.
- */
-export function convolution(clients: number, think: number, stations: readonly Station[]): Closed {
-  const weights = (demand: number, servers: number): number[] => {
-    const result = [1];
-    for (let n = 1; n <= clients; n++) result.push((result[n - 1] * demand) / Math.min(n, servers));
-    return result;
-  };
-  const places = [
-    weights(think, Number.POSITIVE_INFINITY),
-    ...stations.map(({ mean, visits, servers }) => weights(mean * visits, servers)),
-  ];
-  const constants = places.reduce((left, right) =>
-    left.map((_, n) => {
-      let sum = 0;
-      for (let k = 0; k <= n; k++) sum += left[k] * right[n - k];
-      return sum;
-    }),
-  );
-  const throughput = constants[clients - 1] / constants[clients];
-  return { throughput, latency: clients / throughput - think };
-}
-
-/**
  * Mean latency of a fork into two M/M/1 queues of the same speed, joined by the last.
  * Source: Flatto & Hahn, SIAM J. Applied Mathematics 44, 1984; in this form in Nelson & Tantawi,
  * IEEE Transactions on Computers 37(6), 1988.

@@ -16,7 +16,7 @@ import {
 } from "./common.ts";
 import { implementationSchema } from "./implementation.ts";
 
-const batchScaling = z
+const batch = z
   .strictObject({
     marginal: nonNegative
       .default(1)
@@ -25,35 +25,28 @@ const batchScaling = z
       ),
     max: count.default(64).describe("largest batch the model takes"),
   })
-  .describe("how an assumed service time grows with the batch");
+  .describe("how an assumed service time grows with the batch")
+  .optional();
 
 export const serviceSchema = z.discriminatedUnion("distribution", [
-  z.strictObject({
-    distribution: z.literal("deterministic"),
-    meanMs,
-    batch: batchScaling.optional(),
-  }),
-  z.strictObject({
-    distribution: z.literal("exponential"),
-    meanMs,
-    batch: batchScaling.optional(),
-  }),
+  z.strictObject({ distribution: z.literal("deterministic"), meanMs, batch }),
+  z.strictObject({ distribution: z.literal("exponential"), meanMs, batch }),
   z.strictObject({
     distribution: z.literal("lognormal"),
     meanMs,
     cv: nonNegative.max(MOST_CV).describe("coefficient of variation: standard deviation / mean"),
-    batch: batchScaling.optional(),
+    batch,
   }),
   z.strictObject({
     distribution: z.literal("gamma"),
     meanMs,
     cv: positive.min(0.01).max(MOST_CV),
-    batch: batchScaling.optional(),
+    batch,
   }),
   z.strictObject({
     distribution: z.literal("empirical"),
     samplesMs: z.array(nonNegative.max(1e9)).min(1).describe("drawn from with equal probability"),
-    batch: batchScaling.optional(),
+    batch,
   }),
 ]);
 

@@ -1,0 +1,66 @@
+/**
+ * The contract, short, of the whole registry on real workers: one of them is killed meanwhile and comes
+ * back, every request ends once, no job is served twice, and the log replays to the same decisions.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { RunLog } from "../core/run-log.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { PRESETS } from "../schedulers/registry.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { eventually, NO_INPUTS, twoTasks } from "./deployment.test-support.ts";
+import { statusOf } from "./faults.test-support.ts";
+import { divergence, run } from "./measured-run.test-support.ts";
+
+const REQUESTS = 40;
+const KILLED_AFTER = 15;
+
+/** A goal that a busy machine keeps too; a slot for each replica, which any of them may host. */
+const documentOf = (scheduler: SchedulerDocument) => {
+  const { pipelines } = twoTasks();
+  return twoTasks({
+    pipelines: { vehicles: { ...pipelines.vehicles, slo: { latencyMs: 12_000 } } },
+    cluster: {
+      nodes: [{ name: "host", devices: { gpu: { slots: 3, shared: true } } }],
+      replicas: { detect: 2, plate: 1 },
+    },
+    workload: { arrivals: "poisson", ratePerS: 50, requests: REQUESTS },
+    scheduler,
+  });
+};
+
+let deployment: Deployment;
+beforeAll(async () => {
+  const options = { document: documentOf("fifo"), inputs: NO_INPUTS, seed: "test" };
+  deployment = await startDeployment({ ...options, backend: "replay", replicasPerWorker: 1 });
+});
+afterAll(() => deployment.stop());
+
+const isWhole = (): Promise<boolean> =>
+  eventually(async () => {
+    const { replicas } = await statusOf(deployment);
+    return replicas.every(({ state }) => state === "up");
+  });
+
+const WEIGHTED = { policy: "weighted-fair", weights: { vehicles: 2 } };
+
+it.each<SchedulerDocument>([...Object.keys(PRESETS), { ordering: WEIGHTED }])(
+  "%j keeps it",
+  async (scheduler) => {
+    const document = documentOf(scheduler);
+    expect(await isWhole()).toBe(true);
+    const { length: crashes } = deployment.crashes;
+    let isStruck = false;
+    const { outcomes, log, gantt } = await run(deployment, document, ({ sent }) => {
+      if (isStruck || sent < KILLED_AFTER) return;
+      isStruck = true;
+      process.kill(deployment.workers[0].pid, "SIGKILL");
+    });
+    expect(await eventually(() => deployment.crashes.length > crashes)).toBe(true);
+    expect(outcomes.completed).toBe(REQUESTS);
+    const served = gantt.flatMap((bar) => bar.requests.map((n) => `${bar.task}/${n}`));
+    expect(new Set(served).size).toBe(served.length);
+    expect(served.filter((job) => job.startsWith("detect/"))).toHaveLength(REQUESTS);
+    expect(RunLog.parse(log).entries.filter(([kind]) => kind === "lose")).not.toEqual([]);
+    expect(divergence(document, log)).toBeNull();
+  },
+);
