@@ -34,6 +34,7 @@ const OF_ONE_COMMAND: Readonly<Record<string, readonly string[]>> = {
     "cluster/containers/",
     "cluster/security/",
     "library/own-scheduler.ts",
+    "library/scenario.ts",
     "sim/replication.ts",
   ],
 };
