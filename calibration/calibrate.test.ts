@@ -16,6 +16,7 @@ test("a mean that is known too roughly is a doubt about the calibration", () => 
       },
       batches: [{ batch: 1, samples: 22, meanUs: 1000, halfWidth95Us, quantilesUs: [1000] }],
     });
+  const untold = { othersRatio: null, hinderedRatio: null, stealRatio: null };
   const profiles = { sure: { cpu: profile(40) }, rough: { cpu: profile(40), gpu: profile(150) } };
-  expect(doubtsOf(profiles, null)).toEqual(["rough, batch 1, is known to ±15% only"]);
+  expect(doubtsOf(profiles, untold)).toEqual(["rough, batch 1, is known to ±15% only"]);
 });

@@ -17,14 +17,7 @@ import {
   collectInputs,
   contentsFor,
 } from "./contents.ts";
-import {
-  type HostSample,
-  loadReasons,
-  othersShare,
-  percent,
-  sampleHost,
-  stealShare,
-} from "./host.ts";
+import { type HostLoad, LoadMeter, loadReasons, percent, sampleHost } from "./host.ts";
 import { measureLinks } from "./measure-links.ts";
 import {
   type BusyWorker,
@@ -90,7 +83,7 @@ export async function calibrate(
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
-  const before = sampleHost();
+  const meter = new LoadMeter(sampleHost);
   const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
@@ -138,7 +131,7 @@ export async function calibrate(
     const shares = branchShares(document, collected);
     const found = { deviceProfiles, overheadProfile, branchShares: shares };
     if (!hasPilot) {
-      return calibration({ ...found, doubts: doubtsOf(deviceProfiles, before) }, inventory);
+      return calibration({ ...found, doubts: doubtsOf(deviceProfiles, meter.look()) }, inventory);
     }
     onStep("a pilot run of the real pipeline");
     const pace = [...workers].map(([model, worker]) => ({
@@ -150,7 +143,7 @@ export async function calibrate(
     const pilot = await runPilot({
       ...{ document, ...found, contents, folder, inventory, maxSeconds, pace, onAgain },
     });
-    const doubts = doubtsOf(pilot.deviceProfiles, before);
+    const doubts = doubtsOf(pilot.deviceProfiles, meter.look());
     return calibration({ ...pilot, branchShares: shares, doubts }, inventory);
   } finally {
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
@@ -177,16 +170,11 @@ function calibration(
   return { profiles, ...rest, ...(inventory === undefined ? {} : { deviceProfiles }) };
 }
 
-/** Of this machine's load since `before`, and of means that are known too roughly. */
+/** Of this machine's load meanwhile, and of means that are known too roughly. */
 export function doubtsOf(
   deviceProfiles: Required<Calibration>["deviceProfiles"],
-  before: HostSample | null,
+  load: HostLoad,
 ): string[] {
-  const after = sampleHost();
-  const load =
-    before === null || after === null
-      ? []
-      : loadReasons(othersShare(before, after), stealShare(before, after));
   const unsure = Object.entries(deviceProfiles).flatMap(([model, byDevice]) =>
     Object.values(byDevice).flatMap(({ batches }) =>
       batches
@@ -197,7 +185,7 @@ export function doubtsOf(
         ),
     ),
   );
-  return [...load, ...unsure];
+  return [...loadReasons(load), ...unsure];
 }
 
 async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {

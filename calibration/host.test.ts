@@ -6,12 +6,15 @@ import { eventually } from "../cluster/deployment.test-support.ts";
 import { NO_STALLS } from "../cluster/time/stall-watch.ts";
 import { needs } from "../core/needs.test-support.ts";
 import {
+  type HostLoad,
   type HostSample,
+  hinderedShare,
   hostFitness,
-  othersShare,
+  LoadMeter,
   probeHost,
   processorTicks,
   sampleHost,
+  sharesBetween,
   stealShare,
 } from "./host.ts";
 
@@ -24,21 +27,41 @@ const stalls = (count: number, eachMs: number) => ({
   squaredMs2: count * eachMs ** 2,
 });
 
+const load = (othersRatio: number, hinderedRatio: number, stealRatio = 0): HostLoad => ({
+  ...{ othersRatio, hinderedRatio, stealRatio },
+});
+
 test("each thing that keeps processors from a run is named with its share and limit", () => {
-  expect(hostFitness(3, 0.001, 0.05, stalls(2, 15)).reasons).toEqual([]);
-  expect(hostFitness(3, 0.031, 0.05, NO_STALLS).reasons).toEqual([
+  expect(hostFitness(3, load(0.05, 0.02, 0.001), stalls(2, 15)).reasons).toEqual([]);
+  expect(hostFitness(3, load(0.05, 0.02, 0.031), NO_STALLS).reasons).toEqual([
     "the hypervisor took 3.1% of the processors (limit 1.0%)",
   ]);
-  expect(hostFitness(3, 0, 0.25, NO_STALLS).reasons).toEqual([
-    "other programs used 25% of the host's processors (limit 10%)",
+  expect(hostFitness(3, load(0.25, 0.21), NO_STALLS).reasons).toEqual([
+    "other programs used 25% of the host's processors, and left a run without a free one for 21% of the time (limit 3.0%)",
   ]);
-  const stalled = hostFitness(3, 0, 0, stalls(12, 15));
+  const stalled = hostFitness(3, load(0, 0), stalls(12, 15));
   expect(stalled.reasons).toEqual(["stalls of up to 15 ms took 3.0% of the time (limit 1.0%)"]);
   expect(stalled.stalls).toEqual({ longestMs: 15, ratio: 0.03, perS: 2 });
 });
 
+test("others hinder a run as they fill the processors that it leaves", () => {
+  // Both of two are taken with chance 0.4², by the run alone with 0.3².
+  expect(hinderedShare(0.3, 0.1, 2)).toBeCloseTo(0.07, 10);
+  expect(hinderedShare(0.3, 0.1, 1)).toBeCloseTo(0.1, 10);
+  expect(hinderedShare(0.3, 0.1, 16)).toBeLessThan(1e-6);
+  expect(hinderedShare(0.9, 0.2, 2)).toBeCloseTo(1 - 0.81, 10);
+  // Daemons of an idle machine, beside a run that takes much of it; and a helper's work of a fifth of a processor.
+  const isFit = (own: number, others: number): boolean => {
+    const hindered = hinderedShare(own, others, 2);
+    return hostFitness(3, load(others, hindered), NO_STALLS).reasons.length === 0;
+  };
+  expect([isFit(0.2, 0.02), isFit(0.6, 0.02), isFit(0.6, 0.01)]).toEqual([true, true, true]);
+  expect([isFit(0.2, 0.1), isFit(0.3, 0.1), isFit(0.5, 0.05)]).toEqual([false, false, false]);
+});
+
 test("a system that tells less is fit by what it tells, and says what it does not", () => {
-  const { reasons, unknown } = hostFitness(3, null, null, { ...NO_STALLS, knowsWaits: false });
+  const silent = { othersRatio: null, hinderedRatio: null, stealRatio: null };
+  const { reasons, unknown } = hostFitness(3, silent, { ...NO_STALLS, knowsWaits: false });
   expect(reasons).toEqual([]);
   expect(unknown).toHaveLength(3);
 });
@@ -71,9 +94,10 @@ function told(deployment?: string): HostSample {
 
 test("what own processes used is not the others'", () => {
   const before = sample(1000, 100, 0);
-  expect(othersShare(before, sample(1200, 300, 1000))).toBe(0);
-  const half = 1 / availableParallelism();
-  expect(othersShare(before, sample(1200, 200, 1000))).toBeCloseTo(half, 10);
+  expect(sharesBetween(before, sample(1200, 300, 1000)).others).toBe(0);
+  const half = sharesBetween(before, sample(1200, 200, 1000));
+  expect(half.others).toBeCloseTo(1 / availableParallelism(), 10);
+  expect(half.own).toBeCloseTo(1 / availableParallelism(), 10);
 });
 
 test("a process that has ended counts by its parent, once", () => {
@@ -87,7 +111,28 @@ test("a process that has ended counts by its parent, once", () => {
   const before = { ...sample(1000, 0, 0), own: new Set([1, 2]), processes: processes(100, 40) };
   const after = { ...sample(1100, 0, 1000), processes: processes(190, null) };
   // 90 of the parent, of which the child had 40 before.
-  expect(othersShare(before, after) * availableParallelism()).toBeCloseTo(0.5, 10);
+  expect(sharesBetween(before, after).others * availableParallelism()).toBeCloseTo(0.5, 10);
+});
+
+test("a burst of others hinders a run more than the same work spread out", () => {
+  const all = availableParallelism();
+  /** Ticks of all processors and of the run at each second. */
+  const hindered = (...seconds: readonly (readonly [busy: number, own: number])[]): HostLoad => {
+    const samples = seconds.map(([busy, own], i) => sample(busy * all, own * all, i * 1000));
+    const meter = new LoadMeter(() => samples.shift() ?? null);
+    return seconds
+      .slice(1)
+      .map(() => meter.look())
+      .at(-1) as HostLoad;
+  };
+  const even = hindered([0, 0], [40, 30], [80, 60]);
+  const burst = hindered([0, 0], [30, 30], [80, 60]);
+  expect(even.othersRatio).toBeCloseTo(0.1, 10);
+  expect(even.hinderedRatio).toBeCloseTo(hinderedShare(0.3, 0.1, all), 10);
+  expect(burst.othersRatio).toBeCloseTo(0.1, 10);
+  expect(burst.hinderedRatio).toBeCloseTo(hinderedShare(0.3, 0.2, all) / 2, 10);
+  expect(hindered([0, 0], [100, 100]).hinderedRatio).toBe(0);
+  expect(new LoadMeter(() => null).look().othersRatio).toBeNull();
 });
 
 test("time that the hypervisor took is no other program's", () => {
@@ -95,7 +140,7 @@ test("time that the hypervisor took is no other program's", () => {
   expect(processorTicks(stat)).toEqual({ busyTicks: 163, stolenTicks: 80 });
   expect(processorTicks("cpu  100 20 30 4000 50 6 7").stolenTicks).toBeNull();
   const [before, after] = [sample(1000, 100, 0, 5), sample(1200, 300, 1000, 8)];
-  expect(othersShare(before, after)).toBe(0);
+  expect(sharesBetween(before, after).others).toBe(0);
   expect(stealShare(before, after)).toBeCloseTo(0.03 / availableParallelism(), 10);
   expect(stealShare(sample(0, 0, 0, null), after)).toBeNull();
 });
@@ -119,7 +164,10 @@ describe.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))("on a real host"
     const [strangeAfter, watchedAfter] = [told(), told(deployment)];
     process.kill(pid);
     const hostS = ((strangeAfter.atMs - strange.atMs) / 1000) * availableParallelism();
-    return [othersShare(strange, strangeAfter) * hostS, othersShare(watched, watchedAfter) * hostS];
+    return [
+      sharesBetween(strange, strangeAfter).others * hostS,
+      sharesBetween(watched, watchedAfter).others * hostS,
+    ];
   }
 
   test("a busy stranger is seen; a process of the deployment is not, wherever it was started", async () => {

@@ -8,10 +8,12 @@ import { availableParallelism } from "node:os";
 import { type Stalls, stallsTogether, watchStalls } from "../cluster/time/stall-watch.ts";
 
 /**
- * Share of the host's processors that other programs may use. Beyond it a run's own processes wait
- * for them often enough to move a mean by some percent.
+ * Share of the time in which other programs may leave a run without a free processor (`hinderedShare`). The daemons
+ * of an idle machine use 1 to 2%, which hinders a run on half of two processors for 2%.
  */
-const MAX_OTHERS_SHARE = 0.1;
+const MAX_HINDERED_SHARE = 0.03;
+/** Share of the processors that a run uses, before there is one. */
+const USUAL_OWN_SHARE = 0.3;
 /**
  * Share of the processors that the hypervisor may take. It lengthens service times in proportion, and
  * comes in pieces of milliseconds, so tails feel it more; a fifth of the usual tolerance of 5%. A
@@ -45,20 +47,21 @@ export interface HostProbe {
 /** Keeps up to `MOST_THREADS` processors busy for so long: 3 s tell a steal of 1%. */
 export async function probeHost({ seconds }: { readonly seconds: number }): Promise<HostProbe> {
   const threads = Math.min(MOST_THREADS, availableParallelism());
-  const before = sampleHost();
+  const meter = new LoadMeter(sampleHost);
   const watches = Array.from({ length: threads }, () => watchStalls(true));
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const stalls = stallsTogether(await Promise.all(watches.map((watch) => watch.stop())));
-  const { stealRatio, othersRatio } = hostShares(before, sampleHost());
-  return hostFitness(seconds, stealRatio, othersRatio, stalls);
+  const load = meter.look();
+  const { othersRatio } = load;
+  const hinderedRatio =
+    othersRatio === null
+      ? null
+      : hinderedShare(USUAL_OWN_SHARE, othersRatio, availableParallelism());
+  return hostFitness(seconds, { ...load, hinderedRatio }, stalls);
 }
 
-export function hostFitness(
-  seconds: number,
-  stealRatio: number | null,
-  othersRatio: number | null,
-  stalls: Stalls,
-): HostProbe {
+export function hostFitness(seconds: number, load: HostLoad, stalls: Stalls): HostProbe {
+  const { stealRatio, othersRatio } = load;
   const ratio = stalls.seconds === 0 ? 0 : stalls.totalMs / 1000 / stalls.seconds;
   const perS = stalls.seconds === 0 ? 0 : stalls.count / stalls.seconds;
   const { longestMs } = stalls;
@@ -69,7 +72,7 @@ export function hostFitness(
     othersRatio,
     stalls: { longestMs, ratio, perS },
     reasons: [
-      ...loadReasons(othersRatio, stealRatio),
+      ...loadReasons(load),
       ...(stalled
         ? [
             `stalls of up to ${longestMs.toFixed(0)} ms took ${percent(ratio)} of the time (limit ${percent(MAX_STALL_SHARE)})`,
@@ -86,12 +89,22 @@ export function hostFitness(
   };
 }
 
+/** What a host did besides a run; null: this system does not tell. */
+export interface HostLoad {
+  /** Share of the processors that other programs used. */
+  readonly othersRatio: number | null;
+  /** Share of the time in which they left the run without a free processor. */
+  readonly hinderedRatio: number | null;
+  /** Share of the processors that the hypervisor took. */
+  readonly stealRatio: number | null;
+}
+
 /** Reasons why the host's load makes a probe or a run unfit. */
-export function loadReasons(othersRatio: number | null, stealRatio: number | null): string[] {
+export function loadReasons({ othersRatio, hinderedRatio, stealRatio }: HostLoad): string[] {
   const reasons: string[] = [];
-  if ((othersRatio ?? 0) > MAX_OTHERS_SHARE) {
+  if ((hinderedRatio ?? 0) > MAX_HINDERED_SHARE) {
     reasons.push(
-      `other programs used ${percent(othersRatio ?? 0)} of the host's processors (limit ${percent(MAX_OTHERS_SHARE)})`,
+      `other programs used ${percent(othersRatio ?? 0)} of the host's processors, and left a run without a free one for ${percent(hinderedRatio ?? 0)} of the time (limit ${percent(MAX_HINDERED_SHARE)})`,
     );
   }
   if ((stealRatio ?? 0) > MAX_STEAL_SHARE) {
@@ -100,6 +113,15 @@ export function loadReasons(othersRatio: number | null, stealRatio: number | nul
     );
   }
   return reasons;
+}
+
+/**
+ * Chance that a thread finds all processors taken, and not all of them by its own run: each is taken by the run or by
+ * others with these chances, independently. So few others matter on a machine that is nearly full or small, and
+ * many do not on one with idle processors.
+ */
+export function hinderedShare(own: number, others: number, processors: number): number {
+  return Math.min(1, own + others) ** processors - own ** processors;
 }
 
 export function percent(share: number): string {
@@ -208,20 +230,49 @@ export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "st
   return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
 }
 
-/** Shares of the host's processors that others used and that its hypervisor took; null: the system does not tell. */
-export function hostShares(
-  before: HostSample | null,
-  after: HostSample | null,
-): Pick<HostProbe, "othersRatio" | "stealRatio"> {
-  if (before === null || after === null) return { othersRatio: null, stealRatio: null };
-  return { othersRatio: othersShare(before, after), stealRatio: stealShare(before, after) };
+/**
+ * The load from its start to each look. Others' work comes in bursts, which hinder a run more than the same work spread
+ * out, so look every few seconds.
+ */
+export class LoadMeter {
+  readonly #sample: () => HostSample | null;
+  readonly #first: HostSample | null;
+  #last: HostSample | null;
+  #othersS = 0;
+  #hinderedS = 0;
+
+  constructor(sample: () => HostSample | null) {
+    this.#sample = sample;
+    this.#first = sample();
+    this.#last = this.#first;
+  }
+
+  look(): HostLoad {
+    const [first, last] = [this.#first, this.#last];
+    const now = this.#sample();
+    if (first === null || last === null || now === null) {
+      return { othersRatio: null, hinderedRatio: null, stealRatio: null };
+    }
+    this.#last = now;
+    const { own, others } = sharesBetween(last, now);
+    const seconds = processorSeconds(last, now);
+    this.#othersS += others * seconds;
+    this.#hinderedS += hinderedShare(own, others, availableParallelism()) * seconds;
+    const allS = processorSeconds(first, now);
+    return {
+      othersRatio: this.#othersS / allS,
+      hinderedRatio: this.#hinderedS / allS,
+      stealRatio: stealShare(first, now),
+    };
+  }
 }
 
-/** Share of the host's processors that others used between two samples, 0..1. */
-export function othersShare(before: HostSample, after: HostSample): number {
-  const busy = after.busyTicks - before.busyTicks;
-  const own = ownTicks(before, after);
-  return Math.max(0, busy - own) / TICKS_PER_S / processorSeconds(before, after);
+/** Shares of the host's processors that own processes and others used between two samples, 0..1. */
+export function sharesBetween(before: HostSample, after: HostSample) {
+  const seconds = processorSeconds(before, after);
+  const busyS = (after.busyTicks - before.busyTicks) / TICKS_PER_S;
+  const ownS = Math.max(0, ownTicks(before, after)) / TICKS_PER_S;
+  return { own: Math.min(1, ownS / seconds), others: Math.max(0, busyS - ownS) / seconds };
 }
 
 /** A process that has ended since is a part of its parent's ticks, with all of its life. */

@@ -106,7 +106,7 @@ function repeatedRun(
   const carried = plan.contents(seed);
   const contents = () => carried;
   const onProgress = ({ ended }: { readonly ended: number }) => plan.onProgress?.(ended);
-  const options = { document, inputs, seed, contents, timeScale, signal, onProgress };
+  const options = { document, inputs, seed, contents, signal, onProgress };
   return watchedRun(deployment, options, timeScale);
 }
 

@@ -18,7 +18,11 @@ const fit: HealthSummary = {
   eventLoopDelayP99Ms: 1,
   reasons: [],
 };
-const quiet: HostDuringRun = { othersRatio: 0.02, stealRatio: 0.001, stalls: NO_STALLS };
+const quiet: HostDuringRun = {
+  ...{ othersRatio: 0.02, hinderedRatio: 0.01, stealRatio: 0.001 },
+  stalls: NO_STALLS,
+};
+const others = [{ usedRatio: 0.02, hinderedRatio: 0.01 }];
 
 /** In a run of 20 s. */
 function stalls(count: number, eachMs: number): Stalls {
@@ -34,15 +38,20 @@ function stalls(count: number, eachMs: number): Stalls {
 
 test("a quiet host leaves a run fit, and its figures are kept", () => {
   const health = runHealth(fit, { ...quiet, stalls: stalls(2, 5) }, 20);
-  expect(health).toEqual({ ...fit, stealRatio: 0.001, stalls: { longestMs: 5, ratio: 0.0005 } });
+  expect(health).toEqual({
+    ...{ ...fit, others, stealRatio: 0.001 },
+    stalls: { longestMs: 5, ratio: 0.0005 },
+  });
 });
 
 test("the hypervisor has a limit of its own, apart from other programs", () => {
-  const stolen = runHealth(fit, { ...quiet, othersRatio: 0.08, stealRatio: 0.031 }, 20);
+  const stolen = runHealth(fit, { ...quiet, stealRatio: 0.031 }, 20);
   expect(stolen.healthy).toBe(false);
   expect(stolen.reasons).toEqual(["the hypervisor took 3.1% of the processors (limit 1.0%)"]);
-  const busy = runHealth(fit, { ...quiet, othersRatio: 0.12, stealRatio: 0.005 }, 20);
-  expect(busy.reasons).toEqual(["other programs used 12% of the host's processors (limit 10%)"]);
+  const busy = runHealth(fit, { ...quiet, othersRatio: 0.08, hinderedRatio: 0.055 }, 20);
+  expect(busy.reasons).toEqual([
+    "other programs used 8.0% of the host's processors, and left a run without a free one for 5.5% of the time (limit 3.0%)",
+  ]);
 });
 
 test("stalls count by what they add to the run's own latencies", () => {
@@ -59,7 +68,8 @@ test("stalls count by what they add to the run's own latencies", () => {
 });
 
 test("a system that cannot tell stalls from waits does not judge by them", () => {
-  const host = { othersRatio: null, stealRatio: null, stalls: stalls(100, 15) };
+  const nothing = { othersRatio: null, hinderedRatio: null, stealRatio: null };
+  const host = { ...nothing, stalls: stalls(100, 15) };
   const told = runHealth(fit, { ...host, stalls: { ...host.stalls, knowsWaits: false } }, 20);
   expect(told).toEqual({ ...fit, stalls: { longestMs: 15, ratio: 0.075 } });
 });
@@ -88,6 +98,14 @@ describe("runs that were set aside", () => {
     expect(setAside).toEqual(["late", "stalls"]);
     expect(overallHealth(runs(5, "late"), 5).reasons[0]).toMatch(/^1 run was set aside/);
     expect(overallHealth(runs(5), 5)).toEqual(fit);
+    const watched = [0.01, 0.02].map((usedRatio) => ({
+      health: { ...fit, others: [{ usedRatio, hinderedRatio: usedRatio }] },
+    }));
+    const { others: ofEach } = overallHealth(
+      { healthy: [...watched, watched[0]], unhealthy: [] },
+      3,
+    );
+    expect(ofEach?.map(({ usedRatio }) => usedRatio)).toEqual([0.01, 0.02, 0.01]);
   });
 
   test("give the same reason as the verdict if too few runs are left", () => {

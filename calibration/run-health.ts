@@ -5,13 +5,16 @@
  */
 import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
-import { type HostProbe, hostShares, loadReasons, percent, sampleHost } from "./host.ts";
+import { type HostLoad, LoadMeter, loadReasons, percent, sampleHost } from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
 
 /** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
 const MAX_STALL_SHARE_OF_LATENCY = 0.01;
 
-export interface HostDuringRun extends Pick<HostProbe, "othersRatio" | "stealRatio"> {
+/** Looks at the host's load are so far apart: each costs some milliseconds of a processor. */
+const LOOK_MS = 5000;
+
+export interface HostDuringRun extends HostLoad {
   readonly stalls: Stalls;
 }
 
@@ -24,12 +27,17 @@ interface RunWatch {
 /** `deployment` is the id of the run's own. */
 export function watchHost(deployment: string): RunWatch {
   const watch = watchStalls();
-  const before = sampleHost(deployment);
+  const meter = new LoadMeter(() => sampleHost(deployment));
+  const looks = setInterval(() => meter.look(), LOOK_MS);
   return {
-    close: watch.close,
+    close: () => {
+      clearInterval(looks);
+      watch.close();
+    },
     stop: async () => {
-      const shares = hostShares(before, sampleHost(deployment));
-      return { ...shares, stalls: await watch.stop() };
+      clearInterval(looks);
+      const load = meter.look();
+      return { ...load, stalls: await watch.stop() };
     },
   };
 }
@@ -37,17 +45,16 @@ export function watchHost(deployment: string): RunWatch {
 /** `latencyMs` is the run's mean, of the wall clock; NaN without any. */
 export function runHealth(
   health: HealthSummary,
-  { othersRatio, stealRatio, stalls }: HostDuringRun,
+  { stalls, ...load }: HostDuringRun,
   latencyMs: number,
 ): HealthSummary {
-  const reasons = [
-    ...health.reasons,
-    ...loadReasons(othersRatio, stealRatio),
-    ...stallReasons(stalls, latencyMs),
-  ];
+  const { othersRatio, hinderedRatio, stealRatio } = load;
+  const reasons = [...health.reasons, ...loadReasons(load), ...stallReasons(stalls, latencyMs)];
+  const told = othersRatio !== null && hinderedRatio !== null;
   return {
     ...health,
     healthy: reasons.length === 0,
+    ...(told ? { others: [{ usedRatio: othersRatio, hinderedRatio }] } : {}),
     ...(stealRatio === null ? {} : { stealRatio }),
     stalls: { longestMs: stalls.longestMs, ratio: ratioOf(stalls) },
     reasons,
@@ -88,11 +95,13 @@ export function overallHealth(runs: EndedRuns, wanted: number): HealthSummary {
   const isFit = healthy.length >= LEAST_RUNS;
   const kept = (isFit ? healthy : [...healthy, ...unhealthy]).map(({ health }) => health);
   const worst = (value: (health: HealthSummary) => number): number => Math.max(...kept.map(value));
+  const others = kept.flatMap((health) => health.others ?? []);
   return {
     healthy: isFit || unhealthy.length === 0,
     lateArrivalRatio: worst((health) => health.lateArrivalRatio),
     latenessP99Ms: worst((health) => health.latenessP99Ms),
     eventLoopDelayP99Ms: worst((health) => health.eventLoopDelayP99Ms),
+    ...(others.length === 0 ? {} : { others }),
     ...worstStalls(kept),
     ...setAside(runs, wanted),
   };

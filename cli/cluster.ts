@@ -1,6 +1,5 @@
 /** `tandem cluster …`: the real deployment of this working directory, and its certificates and tokens. */
 import { hostname } from "node:os";
-import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { Fault } from "../core/fault.ts";
 import {
   type ClusterEnd,
@@ -136,8 +135,7 @@ export interface CertsArguments {
 export async function certs(args: CertsArguments): Promise<void> {
   const { directory, days, force, newCa, json } = args;
   const hosts = args.host.flatMap(listed);
-  const { writeCertificates } = await import("../cluster/security/certificate-files.ts");
-  const written = await writeCertificates(directory, { hosts, days, force, newAuthority: newCa });
+  const written = await cluster.certs(directory, { hosts, days, force, newAuthority: newCa });
   const authority =
     written.authority === "new" ? "a new authority" : "the authority that was there";
   const lines = [
@@ -150,15 +148,14 @@ export async function certs(args: CertsArguments): Promise<void> {
 }
 
 export interface TokenArguments {
-  readonly role: Role;
+  readonly role: "infer" | "admin";
   readonly name: string;
   readonly file?: string;
   readonly json: boolean;
 }
 
-export function token(args: TokenArguments): void {
-  const made = createToken(args.role, args.name);
-  if (args.file !== undefined) appendToken(args.file, made.line);
+export async function token(args: TokenArguments): Promise<void> {
+  const made = await cluster.token(args.role, args.name, args.file);
   // The token alone on stdout, so that a script can take it.
   print(args.json, { ...made, file: args.file ?? null }, made.token);
   if (args.json) return;

@@ -1,17 +1,10 @@
-/** The demo's choices for the machine at hand, without a run. */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+/** The demo's refusals, without a run. */
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
-import { aroundRunSeconds } from "../calibration/validation-effort.ts";
-import { profileSchema } from "../core/profile.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
-import { servingCapacity } from "../sim/configuration-load.ts";
-import { calibratedChanges, changedText, demo, lengthChanges, roundedUp } from "./demo.ts";
+import { demo } from "./demo.ts";
 
-const SHIPPED = readFileSync(join(import.meta.dirname, "../scenarios/image-analysis.yaml"), "utf8");
 const folder = temporaryFolder("demo");
 
 describe("pictures that cannot be used", () => {
@@ -31,133 +24,5 @@ describe("pictures that cannot be used", () => {
     const ended = demo({ images, out });
     await expect(ended).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     expect(existsSync(out)).toBe(false);
-  });
-});
-
-const provenance = {
-  kind: "imported",
-  model: "m",
-  device: "d",
-  host: "h",
-  runtime: "r",
-  date: "x",
-};
-
-/** Quantiles of a batch of 1, on a machine that takes `factor` as long. */
-function profile(factor: number, quantilesMs: readonly number[]) {
-  const quantilesUs = quantilesMs.map((ms) => ms * 1000 * factor);
-  const meanUs = quantilesUs.reduce((sum, us) => sum + us, 0) / quantilesUs.length;
-  const batch = { batch: 1, samples: 100, meanUs, halfWidth95Us: 0, quantilesUs };
-  return { schema: "tandem/profile@1", provenance, batches: [batch] };
-}
-
-const DETECTOR = [30, 33, 34, 35, 37, 41];
-const READER = [30, 35, 40, 45, 50, 70];
-
-/** The shipped scenario on a machine where all takes `factor` as long, its models as given. */
-function loadedOn(factor: number, detectorMs = DETECTOR, readerMs = READER, text = SHIPPED) {
-  const overheads = {
-    schema: "tandem/overhead@1",
-    provenance,
-    clientRoundTripUs: [400, 500, 700],
-    workerRoundTripUs: [250, 300, 450],
-    gateway: { arrivalUs: 60, dispatchUs: 80, completionUs: 50 },
-    contention: [1, 1.1, 1.6],
-  };
-  const files: Readonly<Record<string, unknown>> = {
-    "profiles/detector.json": profile(factor, detectorMs),
-    "profiles/plate-reader.json": profile(factor, readerMs),
-    "profiles/overheads.json": overheads,
-  };
-  const options = { capacityOf: servingCapacity, requireTimes: true };
-  return parseScenario(text, "s.yaml", (path) => JSON.stringify(files[path]), {}, options);
-}
-
-describe("the demo's scenario", () => {
-  const calibration = {
-    profiles: {
-      detector: profileSchema.parse(profile(2, DETECTOR)),
-      "plate-reader": profileSchema.parse(profile(2, READER)),
-    },
-    branchShares: { "image-analysis/plate": 0.55 },
-  };
-
-  test("has measured shares, and a goal of three times the times, rounded up", () => {
-    // 70 + 90 ms.
-    expect(calibratedChanges(loadedOn(1).document, calibration)).toEqual([
-      [["pipelines", "image-analysis", "tasks", "plate", "when", "probability"], 0.55],
-      [["pipelines", "image-analysis", "slo", "latencyMs"], 500],
-    ]);
-  });
-
-  test.each([
-    [231, 250],
-    [84.2, 85],
-    [250, 250],
-    [1120, 1500],
-    [0.31, 0.35],
-  ])("rounds %d up to %d", (value, rounded) => expect(roundedUp(value)).toBe(rounded));
-
-  test("is the shipped one but for what was changed, comments and all", () => {
-    const changes = calibratedChanges(loadedOn(1).document, calibration);
-    const gone = [["validation", "points", 1], undefined] as const;
-    const text = changedText(SHIPPED, ["", "why"], [...changes, gone]);
-    const added = text.split("\n").filter((line) => !SHIPPED.includes(line));
-    expect(added.map((line) => line.trim())).toEqual([
-      "# why",
-      "slo: { latencyMs: 500, percentile: 95 }",
-      "when: { contains: car, probability: 0.55 },",
-    ]);
-    const document = parse(SHIPPED);
-    document.pipelines["image-analysis"].slo.latencyMs = 500;
-    document.pipelines["image-analysis"].tasks.plate.when.probability = 0.55;
-    document.validation.points.pop();
-    expect(parse(text)).toEqual(document);
-  });
-
-  test("loads every machine alike", () => {
-    const [quick, slow] = [loadedOn(1), loadedOn(2.3)];
-    const ratio = (quick.capacity?.perS ?? 0) / (slow.capacity?.perS ?? 1);
-    expect(ratio).toBeGreaterThan(2.2);
-    expect(ratio).toBeLessThan(2.3);
-    const shares = (capacity = quick.capacity) =>
-      capacity?.shares.map(({ ofCapacity }) => ofCapacity);
-    expect(shares()).toEqual([0.3, 0.5, 0.7]);
-    expect(shares(slow.capacity)).toEqual(shares());
-  });
-
-  describe("runs for real", () => {
-    const MOST_S = 70;
-    const runsOf = (changes: ReturnType<typeof lengthChanges>) => {
-      const { validation } = parse(changedText(SHIPPED, [], changes));
-      const { repeats, points } = validation as {
-        repeats: number;
-        points: Readonly<Record<string, number>>[];
-      };
-      const eachS = points.map(
-        (point) => (point["workload.durationS"] ?? 0) + aroundRunSeconds("onnx"),
-      );
-      return { repeats, points: points.length, seconds: repeats * eachS.reduce((a, b) => a + b) };
-    };
-
-    test.each([
-      ...(IS_LONG ? ([["here", 1]] as const) : []),
-      ["on a machine half as fast", 2.3],
-      ["on one ten times as slow", 10],
-    ] as const)("as long as it takes, %s within its bound", (_, factor) => {
-      const { repeats, points, seconds } = runsOf(lengthChanges(loadedOn(factor), MOST_S));
-      expect(points).toBe(1);
-      expect(repeats).toBeGreaterThanOrEqual(3);
-      expect(seconds).toBeLessThanOrEqual(MOST_S);
-      expect(seconds).toBeGreaterThan(MOST_S / 2);
-    });
-
-    test("shorter, and of both configurations, where times hardly vary", () => {
-      const text = SHIPPED.replace("probability: 0.6", "probability: 1");
-      const steady = loadedOn(1, [35, 35.1], [45, 45.1], text);
-      const { repeats, points, seconds } = runsOf(lengthChanges(steady, MOST_S));
-      expect([repeats, points]).toEqual([3, 2]);
-      expect(seconds).toBeLessThan(MOST_S);
-    });
   });
 });

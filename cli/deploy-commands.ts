@@ -52,7 +52,8 @@ const kubernetes: Command = {
   options: {
     ...COMMON,
     out: text("folder for manifests, kustomization and secrets.sh; default: print manifests"),
-    namespace: text("of every object; default: that of kubectl's context"),
+    on: text("inventory of kind kubernetes: its namespace, and selector and GPUs of each node"),
+    namespace: text("of every object; default: the inventory's, or that of kubectl's context"),
     claim: text("PersistentVolumeClaim with the folders scenario and models"),
     "gpu-resource": text("extended resource of one GPU", { default: "nvidia.com/gpu" }),
     "shared-gpus": flag("that resource is a share of a GPU: replicas of one slot may share it"),

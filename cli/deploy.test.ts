@@ -251,6 +251,26 @@ describe("deploy kubernetes", () => {
     expect(named("Service", "traffic-lab-detect-gpu").spec?.clusterIP).toBe("None");
   });
 
+  test("takes namespace, selectors and GPUs of an inventory", async () => {
+    const nodes = "{ gpu: { selector: { accelerator: a100 }, gpus: nvidia.com/mig-1g.5gb } }";
+    writeFileSync(join(folder, "k8s.yaml"), `kind: kubernetes\nnamespace: lab\nnodes: ${nodes}\n`);
+    writeFileSync(join(folder, "here.yaml"), "kind: local\n");
+    const words = ["deploy", "kubernetes", "lab.yaml", "--claim", "files", "--json", "--out"];
+    const ended = await tandem(...words, "on", "--on", "k8s.yaml");
+    expect(ended.code, ended.stderr).toBe(0);
+    const [detect, other] = parseAllDocuments(read("on/workers.yaml"))
+      .map((document) => document.toJSON() as Manifest)
+      .filter(({ kind }) => kind === "StatefulSet") as Kinds["StatefulSet"][];
+    expect(detect.metadata?.namespace).toBe("lab");
+    const pod = detect.spec?.template.spec;
+    expect(pod?.nodeSelector).toEqual({ accelerator: "a100" });
+    expect(pod?.containers[0].resources?.limits).toHaveProperty(["nvidia.com/mig-1g.5gb"], "1");
+    expect(other.spec?.template.spec?.nodeSelector).toEqual({ "tandem/node": "box" });
+    expect(read("on/secrets.sh")).toContain("--namespace lab");
+    const wrong = await tandem(...words, "none", "--on", "here.yaml");
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("of kind local")]);
+  });
+
   test("gives each worker its GPU, cores, probes on gRPC health, and nothing to write on", () => {
     const [gpu, box] = ["traffic-lab-detect-gpu", "traffic-lab-read-box"].map(podOf);
     expect(gpu.containers[0].resources?.limits).toMatchObject({ "nvidia.com/gpu": "1", cpu: "1" });

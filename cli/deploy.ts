@@ -36,6 +36,7 @@ import type { BackendName } from "../core/scenario/schema/run.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { repeatCommand } from "../library/index.ts";
 import { tryOutOwn } from "../library/own-scheduler.ts";
+import { inventoryFor } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { print } from "./command-line.ts";
@@ -65,6 +66,7 @@ export interface ComposeArguments extends DeployArguments {
 }
 
 export interface KubernetesArguments extends DeployArguments {
+  readonly on?: string;
   readonly namespace?: string;
   readonly claim?: string;
   readonly gpuResource: string;
@@ -119,11 +121,12 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
 
 export async function deployKubernetes(args: KubernetesArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
-  const { namespace = null, claim = null, tokens } = args;
+  const inventory = inventoryOf(args.on, loaded);
+  const { claim = null, tokens, namespace = inventory?.namespace ?? null } = args;
   if (namespace !== null) checkNamespace(namespace);
   const options: KubernetesOptions = {
     ...{ scenario: loaded.document.name, image: args.image, tag: args.tag ?? VERSION },
-    ...{ namespace, claim, tokens: tokens !== undefined },
+    ...{ namespace, claim, tokens: tokens !== undefined, nodes: inventory?.nodes ?? {} },
     ...{ gpuResource: args.gpuResource, sharedGpus: args.sharedGpus, nodeLabel: args.nodeLabel },
   };
   const sets = workerSets(plan, options);
@@ -141,7 +144,7 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   const hosts = [...podHosts(names, workers, namespace), ...args.gatewayName.flatMap(listed)];
   const written = writeFiles(directory, {
     ...manifestFiles(manifests),
-    "secrets.sh": secretsScript(names, args, hosts),
+    "secrets.sh": secretsScript(names, options, args.tokens, hosts),
   });
   const images = imagesOf(args, ["gateway", "worker"]);
   const document = {
@@ -149,9 +152,8 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
     ...{ files: written, workers, images, notes: plan.notes },
   };
   const here = shellWord(relative(process.cwd(), directory) || ".");
-  const labels = kindsOfNodes(plan).map(
-    (kind) => `label:  kubectl label node NODE ${args.nodeLabel}=${kind}`,
-  );
+  const unnamed = kindsOfNodes(plan).filter((kind) => options.nodes[kind]?.selector === undefined);
+  const labels = unnamed.map((kind) => `label:  kubectl label node NODE ${args.nodeLabel}=${kind}`);
   report(args, document, [
     `wrote ${written.join(", ")} to ${directory}: a gateway and ${workers.length} workers`,
     ...buildLines(args, ["gateway", "worker"]),
@@ -159,6 +161,16 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
     ...labels,
     `start:  sh ${join(here, "secrets.sh")} && kubectl apply -k ${here}`,
   ]);
+}
+
+/** Throws Fault("usage") for an inventory of another kind. */
+function inventoryOf(file: string | undefined, { document }: ReadyScenario) {
+  if (file === undefined) return undefined;
+  const { inventory } = inventoryFor(file, [document]);
+  if (inventory.kind === "kubernetes") return inventory;
+  throw new Fault("usage", `${file} is of kind ${inventory.kind}, and this needs kubernetes`, {
+    hint: "`tandem cluster up --on` takes the other kinds",
+  });
 }
 
 async function planned(args: DeployArguments) {
@@ -313,10 +325,11 @@ function manifestFiles(manifests: readonly Manifest[]): Readonly<Record<string, 
 /** Certificates and Secrets; values go from files to the cluster, through no log and no argument. */
 function secretsScript(
   names: KubernetesNames,
-  { namespace, tokens }: KubernetesArguments,
+  { namespace }: KubernetesOptions,
+  tokens: string | undefined,
   hosts: readonly string[],
 ): string {
-  const inSpace = namespace === undefined ? "" : ` --namespace ${shellWord(namespace)}`;
+  const inSpace = namespace === null ? "" : ` --namespace ${shellWord(namespace)}`;
   const secret = (name: string, ...files: readonly string[]): string =>
     `kubectl create secret generic ${name}${inSpace} --dry-run=client -o yaml \\\n  ${files
       .map((file) => `--from-file=${file}`)

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { doctorText, examine, nodeFinding, requireEssential } from "./doctor.ts";
+import { doctor as examine, nodeFinding } from "../library/doctor.ts";
+import { doctorText, requireEssential } from "./doctor.ts";
 
 test.each([
   ["v18.20.8", "missing"],

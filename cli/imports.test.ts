@@ -30,18 +30,12 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
 
 /** Commands that no program calls: they serve, look at the machine, or write files for other tools. */
 const OF_ONE_COMMAND: Readonly<Record<string, readonly string[]>> = {
-  "cli/cluster.ts": ["cluster/security/"],
-  // Fits its own scenario to the machine.
-  "cli/demo.ts": ["calibration/", "core/", "library/", "models/", "reports/", "schedulers/"],
   "cli/deploy.ts": [
     "cluster/containers/",
     "cluster/security/",
     "library/own-scheduler.ts",
     "sim/replication.ts",
   ],
-  "cli/doctor.ts": ["calibration/host.ts", "models/session.ts"],
-  "cli/serve.ts": ["cluster/containers/"],
-  "cli/web.ts": ["cluster/protocol/http-client.ts", "cluster/web/"],
 };
 
 const ROOT = join(import.meta.dirname, "..");

@@ -60,7 +60,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("over SSH", () => {
   test(
     "calibrate times each model on each kind of device, and the links of the nodes",
     async () => {
-      const bounds = ["--precision", "0.5", "--max-seconds", "5"];
+      const bounds = ["--precision", "0.5", "--max-seconds", "1"];
       const words = ["calibrate", "s.yaml", "--on", inventory, ...bounds];
       const { code, stdout, stderr } = await tandemHere(folder, words);
       expect(code, stderr).toBe(0);

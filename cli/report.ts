@@ -1,5 +1,5 @@
 /** `tandem report`: charts and tables of a results folder as one HTML file. */
-import { report as write } from "../library/index.ts";
+import { type ReportFiles, report as write } from "../library/index.ts";
 import { print } from "./command-line.ts";
 
 export interface ReportArguments {
@@ -7,7 +7,8 @@ export interface ReportArguments {
   readonly json: boolean;
 }
 
-export async function report({ directory, json }: ReportArguments): Promise<void> {
+export async function report({ directory, json }: ReportArguments): Promise<ReportFiles> {
   const files = await write(directory);
   print(json, { schema: "tandem/report@1", ...files }, files.html);
+  return files;
 }

@@ -257,6 +257,11 @@ export interface HealthSummary {
   readonly lateArrivalRatio: number;
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
+  /**
+   * Of each run: share of the processors that other programs used, and of the time in which they left the run without
+   * a free one; absent: the system does not tell.
+   */
+  readonly others?: readonly { readonly usedRatio: number; readonly hinderedRatio: number }[];
   /** Share of the processors that the hypervisor took; absent: the system does not tell. */
   readonly stealRatio?: number;
   /** Pauses beyond 2 ms that no thread's load explains, and their share of the time; absent: not watched. */

@@ -1,6 +1,8 @@
 /** `cluster`: the real deployment of a working directory. */
 import { appendFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { resolve } from "node:path";
+import type { ServeOptions } from "../cluster/containers/serve.ts";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import {
   addReplica,
@@ -15,6 +17,7 @@ import {
 } from "../cluster/deploy/state.ts";
 import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
+import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -128,6 +131,46 @@ export async function clusterRemove(
 /** Stops it; null where none was up. */
 export async function clusterOff({ directory }: ClusterFolder = {}): Promise<ClusterEnd | null> {
   return clusterDown(directory);
+}
+
+export interface ClusterServeOptions
+  extends Pick<ServeOptions, "role" | "config" | "signal">,
+    Partial<Pick<ServeOptions, "name" | "host" | "port">> {
+  /** Folder of certificates. Default: none, and loopback only. */
+  readonly certs?: string | undefined;
+  /** File of `tandem cluster token`. Default: none. */
+  readonly tokens?: string | undefined;
+  /** For gRPC health checks, without TLS. Default: none. */
+  readonly healthPort?: number | undefined;
+  /** File that is touched each second while it serves. Default: none. */
+  readonly readyFile?: string | undefined;
+  readonly onNote?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Runs one gateway or worker of `tandem deploy`, as containers start it, until `signal` is aborted. Rejects with
+ * Fault("cluster-failure") when its process ends by itself.
+ */
+export async function clusterServe(options: ClusterServeOptions): Promise<void> {
+  const { serve } = await import("../cluster/containers/serve.ts");
+  const { PORTS } = await import("../cluster/containers/service-configuration.ts");
+  const { role, config, signal, certs, tokens, healthPort, readyFile, onNote } = options;
+  const { name = hostname(), host = "127.0.0.1" } = options;
+  const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;
+  await serve({
+    ...{ role, config, name, host, port, signal },
+    certificates: certs === undefined ? null : resolve(certs),
+    tokens: tokens === undefined ? null : resolve(tokens),
+    ...{ healthPort: healthPort ?? null, readyFile: readyFile ?? null },
+    onEvent: (line) => onNote?.(line),
+  });
+}
+
+/** A new bearer token, whose text is kept nowhere; `file` gets its hash. */
+export async function clusterToken(role: Role, name: string, file?: string) {
+  const made = createToken(role, name);
+  if (file !== undefined) appendToken(file, made.line);
+  return made;
 }
 
 const LAST_PORT = 65_535;

@@ -9,8 +9,8 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { Configuration, Sweep } from "../core/scenario/sweep.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { openReplication } from "../sim/replication.ts";
+import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
+import { replicationSteps } from "../sim/replication.ts";
 import {
   configurationResult,
   type Kept,
@@ -29,7 +29,7 @@ export class ConfigurationRuns {
   readonly #kept: Kept;
   readonly #summaries: RunSummary[] = [];
   #wanted: number;
-  #ready: ReturnType<typeof withWarmUp> | undefined;
+  #ready: WarmedUp | undefined;
   #load: Part["load"] = null;
 
   /** `scenario` has passed `checkedSweep`. */
@@ -57,18 +57,22 @@ export class ConfigurationRuns {
 
   /** Runs one more replication: gives undefined after each stretch, then the result so far. */
   *next(): Generator<ConfigurationResult | undefined, void, void> {
-    this.#ready ??= withWarmUp(this.#configuration.document, this.#scenario);
+    this.#ready ??= yield* withWarmUp(this.#configuration.document, this.#scenario);
     const { document } = this.#ready;
     const { replications } = this;
     // Alone, the first run needs intervals of its own; with others, `aggregate` takes theirs.
     const isAlone = replications === 0 && isSpanned(document.workload);
-    const run = openReplication(document, this.#scenario, replications, {
-      curve: true,
-      ...(isAlone ? { latencySink: new OneRunSeries() } : {}),
-    });
-    while (!run.advance(EVENTS_A_STRETCH)) yield undefined;
+    const options = { curve: true, ...(isAlone ? { latencySink: new OneRunSeries() } : {}) };
+    const steps = replicationSteps(
+      document,
+      this.#scenario,
+      replications,
+      options,
+      EVENTS_A_STRETCH,
+    );
+    const { summary } = yield* steps;
     if (replications === 0) this.#load = configurationLoad(document, this.#scenario);
-    this.#summaries.push(run.result().summary);
+    this.#summaries.push(summary);
     if (this.isWhole) this.#wanted = wantedReplications(document, this.#parts());
     yield configurationResult(this.#configuration, this.#parts(), this.#kept);
   }

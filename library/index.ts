@@ -24,6 +24,7 @@ import type { Swept } from "./results-gathering.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 import type { ShardedOptions } from "./shards.ts";
 import type { SweepOptions } from "./sweep.ts";
+import type { WebOptions, WebServer } from "./web.ts";
 
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
@@ -61,9 +62,11 @@ export type {
   ClusterAccess,
   ClusterAddOptions,
   ClusterFolder,
+  ClusterServeOptions,
   ClusterUpOptions,
 } from "./cluster.ts";
 export type { ResultsComparison } from "./compare.ts";
+export type { Finding } from "./doctor.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";
 export type { ImportedTimes, ImportOptions } from "./import-times.ts";
 export type { EndpointOptions, LoadMeasurement, LoadOptions, Workload } from "./load.ts";
@@ -88,6 +91,7 @@ export type { ShardEstimate, ShardJobsOptions } from "./shard-jobs.ts";
 export type { ShardedOptions, ShardOptions, SweepStatus } from "./shards.ts";
 export type { SweepOptions } from "./sweep.ts";
 export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
+export type { WebOptions, WebServer } from "./web.ts";
 
 /**
  * Finds everything that can be wrong with a scenario, without a run of it.
@@ -164,6 +168,24 @@ export const calibrate = inNode("calibrate");
 export const importTimes = inNode("importTimes");
 
 /**
+ * Makes the built-in models ready on this machine.
+ * @function
+ */
+export const prepareModels = inNode("prepareModels");
+
+/**
+ * Fits a scenario file's goal, branches and real runs to a calibrated machine.
+ * @function
+ */
+export const fitToMachine = inNode("fitToMachine");
+
+/**
+ * Says why this machine is not fit to be measured on.
+ * @function
+ */
+export const hostWarnings = inNode("hostWarnings");
+
+/**
  * Runs chosen configurations of a scenario on real processes, and judges their predictions.
  * @function
  */
@@ -231,7 +253,24 @@ export const cluster = {
   remove: inNode("clusterRemove"),
   /** Stops it; null where none was up. */
   down: inNode("clusterDown"),
+  /** Writes an authority, and certificates of the gateway, its workers and its callers. */
+  certs: inNode("clusterCerts"),
+  /** Makes a bearer token, and adds its hash to a file. */
+  token: inNode("clusterToken"),
+  /** Runs one gateway or worker of `tandem deploy` in the foreground, as containers start it. */
+  serve: inNode("clusterServe"),
 };
+
+/** Serves the web app on this machine, before any server that it is to measure. In Node itself alone. */
+export async function web(options: WebOptions): Promise<WebServer> {
+  return (await import("./web.ts")).web(options);
+}
+
+/**
+ * Looks for the parts that this machine has, and names the way to get the others.
+ * @function
+ */
+export const doctor = inNode("doctor");
 
 /** A rule of your own: admission, routing, ordering, batching, shedding or scaling. `docs/your-own-scheduler.md`. */
 export const definePolicy: OwnTools["definePolicy"] = OWN_TOOLS.definePolicy;

@@ -12,6 +12,7 @@ import {
   plan,
   play,
   query,
+  type Scenario,
   scenario,
   simulate,
   sweep,
@@ -103,6 +104,23 @@ describe("simulate and sweep", () => {
     expect(await query(options.directory, "select count(*) as n from configurations")).toEqual([
       { n: 4 },
     ]);
+  });
+
+  test.each([
+    ["simulate", (loaded: Scenario, signal: AbortSignal) => simulate(loaded, { signal })],
+    ["sweep", (loaded: Scenario, signal: AbortSignal) => sweep(loaded, { threads: 1, signal })],
+    [
+      "sweep on threads",
+      (loaded: Scenario, signal: AbortSignal) => sweep(loaded, { threads: 2, signal }),
+    ],
+    ["plan", (loaded: Scenario, signal: AbortSignal) => plan(loaded, { signal })],
+  ])("%s: a replication of hours is cut short", async (_, call) => {
+    const hours = { "workload.requests": 1e9, "workload.warmupS": "auto" };
+    const loaded = await scenario(DOCUMENT, hours);
+    const reason = new Error("enough");
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(reason), 300);
+    await expect(call(loaded, stop.signal)).rejects.toBe(reason);
   });
 
   test("are async iterables too: progress, then the result; a loop that ends early ends the call", async () => {

@@ -6,6 +6,7 @@ import type { NotSearched } from "../planning/not-searched.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
 import { formatEstimate, formatNumber, plural } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
+import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
 import { type Cell, tableText, wrapped } from "../reports/tables/table.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
@@ -219,17 +220,10 @@ function row(what: string, answer: AnswerDocument): readonly Cell[] {
     { text: name.filter((text) => text !== "").join(", ") },
     { text: formatNumber(cost, 4), numeric: true },
     { text: countsText(replicas) },
-    { text: countsText(machines) },
+    { text: countsText(machines ?? {}) },
     { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
     { text: each((goal) => formatEstimate(goal.latencyP99Ms ?? undefined)), numeric: true },
   ];
-}
-
-function countsText(counts: Readonly<Record<string, number>> | null): string {
-  return Object.entries(counts ?? {})
-    .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(", ");
 }
 
 /** The answer in one sentence. */

@@ -1,12 +1,12 @@
 /** `plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { makePlans, PLANNERS, type Plan, type PlannerName } from "../planning/plan.ts";
+import { makePlans, PLANNERS, type PlannerName } from "../planning/plan.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
+import { inTurns } from "../sweep/run-sweep.ts";
 import type { Progress, Watch } from "./follow.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
@@ -57,7 +57,10 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   atLeastOne({ maxReplicas, maxTrials });
   tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   const options = { planner, schedulers, mostReplicas: maxReplicas, mostTrials: maxTrials };
-  const plans = await worked(makePlans(loaded, inputsOf(loaded), options), settings);
+  const steps = makePlans(loaded, inputsOf(loaded), options);
+  const plans = await inTurns(steps, settings.signal, ({ done, of: total, requests }) =>
+    settings.onProgress?.({ done, total, requests }),
+  );
   const { document, digest, capacity } = loaded;
   const names = schedulers.join(",") || "none";
   const command =
@@ -71,21 +74,6 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const planned = { document: planDocument(header, plans), scenario: plannedScenario(plans) };
   if (directory !== undefined) await writeFolder(loaded, planned, directory, settings.signal);
   return planned;
-}
-
-/** Works replication by replication, so that an abort is heard: it rejects with the signal's reason. */
-async function worked(
-  steps: ReturnType<typeof makePlans>,
-  { onProgress, signal }: PlanSettings,
-): Promise<readonly Plan[]> {
-  for (;;) {
-    const { done: isDone, value } = steps.next();
-    if (isDone === true) return value;
-    const { done, of: total, requests } = value;
-    onProgress?.({ done, total, requests });
-    await turn();
-    signal?.throwIfAborted();
-  }
 }
 
 /** The plan, a scenario that runs it, and the results of simulating that. */

@@ -13,7 +13,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { finished, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import { readEvidence, readLog } from "./explain.ts";
 import { inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
@@ -34,7 +34,7 @@ export function observeReplication(
   inputs: SimulationInputs,
   replication: number,
 ): ObservedReplication {
-  const { document } = withWarmUp(given, inputs);
+  const { document } = finished(withWarmUp(given, inputs));
   const log = new RunLog();
   const { events } = runReplication(document, inputs, replication, {
     log,

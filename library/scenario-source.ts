@@ -4,6 +4,7 @@ import { Fault } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { setPath } from "../core/scenario/set-path.ts";
+import { csvCell } from "../core/scenario/trace.ts";
 
 export interface ScenarioSource {
   /** Name of the scenario's file. */
@@ -65,11 +66,7 @@ function traceText(
     const time = String((us / 1e6) * PER_S[unit]);
     return sizes === undefined ? time : `${time},${sizes[i]}`;
   });
-  return [names.map(quoted).join(","), ...rows].join("\n");
-}
-
-function quoted(name: string): string {
-  return /[",]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+  return [names.map(csvCell).join(","), ...rows].join("\n");
 }
 
 /**

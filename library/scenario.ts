@@ -21,13 +21,14 @@ import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
+import { csvCell } from "../core/scenario/trace.ts";
 import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_OWN, type OwnSchedulers, ownScheduler } from "../schedulers/own-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { openDatabase } from "../sweep/parquet.ts";
+import { identifier, literal, openDatabase } from "../sweep/parquet.ts";
 import { type ProgramScheduler, programScheduler } from "./program-scheduler.ts";
 
 /** Values by path, as from `--set`: `{ "workload.ratePerS": 40 }`. */
@@ -280,15 +281,17 @@ function isParquet(path: string): boolean {
 export async function parquetText(path: string, columns: readonly string[]): Promise<string> {
   const connection = await openDatabase();
   try {
-    const table = `read_parquet('${path.replaceAll("'", "''")}')`;
+    const table = `read_parquet(${literal(path)})`;
     const described = await connection.runAndReadAll(`describe select * from ${table}`);
     const types = new Map(
       described.getRowsJson().map(([name, type]): [string, string] => [String(name), String(type)]),
     );
-    if (!columns.every((column) => types.has(column))) return [...types.keys()].map(cell).join(",");
+    if (!columns.every((column) => types.has(column)))
+      return [...types.keys()].map(csvCell).join(",");
     const selected = columns.map((column) => asText(column, types.get(column) ?? "")).join(", ");
     const query = `select ${selected} from ${table} limit ${MAX_ROWS}`;
     const rows = (await connection.runAndReadAll(query)).getRowsJson();
+    const cell = (value: unknown) => csvCell(String(value).replaceAll(/[\r\n]/g, " "));
     return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\n");
   } finally {
     connection.closeSync();
@@ -296,13 +299,8 @@ export async function parquetText(path: string, columns: readonly string[]): Pro
 }
 
 function asText(column: string, type: string): string {
-  const name = `"${column.replaceAll('"', '""')}"`;
+  const name = identifier(column);
   return type.startsWith("TIMESTAMP")
     ? `strftime(cast(${name} as timestamp), '%Y-%m-%d %H:%M:%S.%f')`
     : `cast(${name} as varchar)`;
-}
-
-function cell(value: unknown): string {
-  const text = String(value).replaceAll(/[\r\n]/g, " ");
-  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -71,7 +71,7 @@ export async function runShards(
   const settings = engineSettings(options.on);
   const prepared = prepareSweep(loaded, options);
   const folder = new ShardFolder(options.directory);
-  const shards = shardsOf(options, prepared, folder);
+  const shards = await shardsOf(options, prepared, folder);
   const manifest = agreed(folder, loaded, options, prepared, shards);
   const command = shardCommand(loaded, options, folder, manifest);
   const sharded = { folder, manifest, settings, command };
@@ -95,16 +95,16 @@ function engineSettings(file: string): EngineSettings {
 const SHARD_SECONDS = 30;
 
 /** As asked, by the manifest that is there, or by an estimate. */
-function shardsOf(
-  { shards, shardSeconds = SHARD_SECONDS, onEstimate }: ShardJobsOptions,
+async function shardsOf(
+  { shards, shardSeconds = SHARD_SECONDS, onEstimate, signal }: ShardJobsOptions,
   { plan, sweep: { count, at } }: PreparedSweep,
   folder: ShardFolder,
-): number {
+): Promise<number> {
   if (shards === undefined && folder.hasManifest) return folder.manifest().starts.length - 1;
   if (!(shardSeconds > 0)) {
     throw new Fault("usage", `--shard-seconds must be above 0, got ${shardSeconds}`);
   }
-  const seconds = estimatedSeconds(plan, expectedWork({ count, at }));
+  const seconds = await estimatedSeconds(plan, expectedWork({ count, at }), signal);
   const enough = shardsFor(seconds, shardSeconds, count);
   const number = shards ?? enough;
   const secondsEach = seconds / number;

@@ -1,7 +1,6 @@
 /** `simulate` and `sweep`: one configuration on this thread, or all of them on as many as pay. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
@@ -15,7 +14,7 @@ import { ConfigurationWork, type SweepPlan } from "../sweep/configuration-work.t
 import { MemoryStore, type RecordStore, recordAt, recordsOf } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
-import { runSweep } from "../sweep/run-sweep.ts";
+import { inTurns, runSweep } from "../sweep/run-sweep.ts";
 import { expectedEvents } from "../sweep/shards/shard-plan.ts";
 import type { Watch } from "./follow.ts";
 import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
@@ -42,10 +41,7 @@ export async function simulate(
   const parts: Part[] = [];
   let total = work.replications(0);
   while (parts.length < total) {
-    // Lets an abort be heard.
-    await turn();
-    signal?.throwIfAborted();
-    parts.push(work.part(0, parts.length, parts.length + 1));
+    parts.push(await inTurns(work.part(0, parts.length, parts.length + 1), signal));
     if (parts.length === total) total = work.wanted(0, parts);
     onProgress?.({ done: parts.length, total });
   }

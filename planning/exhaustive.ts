@@ -42,7 +42,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
     for (const contender of contenders) {
       if (explored.simulated >= mostTrials) return told(null, [], false);
       explored.simulated++;
-      const trial = laboratory.start(contender.document, goals);
+      const trial = yield* laboratory.start(contender.document, goals);
       yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
       const tried = { contender, trial };
       nearest = nearer(nearest, tried);

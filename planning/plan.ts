@@ -106,7 +106,7 @@ interface Swept {
 }
 
 /**
- * Yields after each replication. Throws Fault("invalid-input") for a scenario without goals, with a
+ * Yields every some hundredths of a second. Throws Fault("invalid-input") for a scenario without goals, with a
  * placement of its own or with faults of single machines, and as `checkedSweep` and `Space` do.
  */
 export function* makePlans(

@@ -11,6 +11,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { goalsOf } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { finished } from "../sim/replication.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { alternativeOf, choiceOf, withBatches } from "./contenders.ts";
 import { makePlans, type Plan, type PlannerName } from "./plan.ts";
@@ -30,13 +31,7 @@ function loaded({ text }: PlanningProblem) {
 
 function planOf(problem: PlanningProblem, planner: PlannerName): Plan {
   const options = { planner, mostReplicas: 64, mostTrials: 1e9, schedulers: problem.schedulers };
-  return resultOf(makePlans(loaded(problem), NO_INPUTS, options))[0];
-}
-
-function resultOf<T>(steps: Generator<unknown, T>): T {
-  let next = steps.next();
-  while (next.done !== true) next = steps.next();
-  return next.value;
+  return finished(makePlans(loaded(problem), NO_INPUTS, options))[0];
 }
 
 /** Replicas of each task on each node, all ways that leave none without. */
@@ -100,8 +95,8 @@ function oracle(problem: PlanningProblem): {
     if (checkMemory({ ...document, cluster }).length > 0) continue;
     for (const scheduler of schedulers) {
       const one = { ...document, cluster, scheduler };
-      const trial = laboratory.start(one, goals);
-      resultOf(laboratory.extend(trial, document.run.replications));
+      const trial = finished(laboratory.start(one, goals));
+      finished(laboratory.extend(trial, document.run.replications));
       const { costPerHour } = compileSystem(one, NO_INPUTS);
       candidates.push({ cost: costPerHour, score: scoreOf(goals, trial.runs), document: one });
     }
@@ -110,7 +105,7 @@ function oracle(problem: PlanningProblem): {
   const hopeful = candidates.filter(({ score }) => score >= 0);
   hopeful.sort((a, b) => a.cost - b.cost || b.score - a.score);
   for (const { cost, document: one } of hopeful) {
-    if (resultOf(laboratory.confirm(one, goals, ORACLE_ERROR)).meets)
+    if (finished(laboratory.confirm(one, goals, ORACLE_ERROR)).meets)
       return { cost, requests, count: candidates.length };
   }
   return { cost: null, requests, count: candidates.length };
@@ -122,8 +117,8 @@ function isRefuted({ best, goals }: Plan): boolean {
   const laboratory = new Laboratory(NO_INPUTS);
   const seed = best.document.run.seed + 10_000;
   const document = { ...best.document, run: { ...best.document.run, seed } };
-  const trial = laboratory.start(document, goals);
-  resultOf(laboratory.extend(trial, LONG_REPLICATIONS));
+  const trial = finished(laboratory.start(document, goals));
+  finished(laboratory.extend(trial, LONG_REPLICATIONS));
   return goals.some((goal) => {
     const { low, mean } = outlook(goal, trial.runs, FAMILY_ERROR / PROBLEMS);
     // The interval is as wide upwards as downwards.

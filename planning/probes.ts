@@ -45,8 +45,7 @@ export class Probes {
     if (task === undefined) return;
     const relaxed = rows.map((row, other) => (other === task ? row : this.#most(other)));
     const cluster = choice.space.relaxedClusterOf(relaxed);
-    const run = laboratory.pilot({ ...document, cluster });
-    yield;
+    const run = yield* laboratory.pilot({ ...document, cluster });
     const mayDo = !isHopeless(goals, [run]);
     this.#known.set(keyOf(task, rows[task]), mayDo);
     const kind = onlyKindOf(rows[task]);

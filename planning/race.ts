@@ -178,7 +178,7 @@ class Race {
 
   *#inShort(contender: Contender): Generator<undefined, Tried> {
     const { laboratory, goals } = this.#problem;
-    const trial = laboratory.start(contender.document, goals);
+    const trial = yield* laboratory.start(contender.document, goals);
     yield* laboratory.extend(trial, FIRST_REPLICATIONS);
     return { contender, trial };
   }
@@ -243,7 +243,7 @@ class Race {
     let field: Tried[] = [];
     let comfortable = 0;
     for (const { contender } of fit) {
-      const tried = { contender, trial: laboratory.start(contender.document, goals) };
+      const tried = { contender, trial: yield* laboratory.start(contender.document, goals) };
       yield* laboratory.extend(tried.trial, 1);
       field.push(tried);
       const isComfortable = hasty && mayStop && scoreOfTried(tried) >= COMFORTABLE;
@@ -286,8 +286,7 @@ class Race {
         break;
       }
       this.#explored.simulated++;
-      const run = laboratory.pilot(contender.document);
-      yield;
+      const run = yield* laboratory.pilot(contender.document);
       const pilot = { ...runner, score: scoreOf(goals, [run]) };
       if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
       if (isHopeless(goals, [run])) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
+import { finished } from "../sim/replication.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { Laboratory, outlook } from "./trial.ts";
 
@@ -21,14 +22,8 @@ function confirmed(
 ) {
   const document = mm1(latencyMs, percentile, ...more);
   const laboratory = new Laboratory(NO_INPUTS);
-  const found = resultOf(laboratory.confirm(document, goalsOf(document), error));
+  const found = finished(laboratory.confirm(document, goalsOf(document), error));
   return { ...found, requests: laboratory.requests };
-}
-
-function resultOf<T>(steps: Generator<undefined, T>): T {
-  let next = steps.next();
-  while (next.done !== true) next = steps.next();
-  return next.value;
 }
 
 const ERROR = 0.05;
@@ -75,8 +70,8 @@ describe("a confirmation", () => {
   test("takes requests that no trial has seen", () => {
     const document = mm1(150, 95);
     const laboratory = new Laboratory(NO_INPUTS);
-    const trial = laboratory.start(document, goalsOf(document));
-    resultOf(laboratory.extend(trial, 8));
+    const trial = finished(laboratory.start(document, goalsOf(document)));
+    finished(laboratory.extend(trial, 8));
     const digests = new Set(trial.runs.map(({ digest }) => digest));
     expect(confirmed(150, 95).runs.filter(({ digest }) => digests.has(digest))).toEqual([]);
   });
@@ -124,9 +119,9 @@ test("a trial asks for as many requests as tell, and takes no late one in a few 
     run: { seed: 1, replications: 10 },
   });
   const laboratory = new Laboratory(NO_INPUTS);
-  const { meets, runs } = resultOf(laboratory.tryOut(document, goalsOf(document)));
+  const { meets, runs } = finished(laboratory.tryOut(document, goalsOf(document)));
   // Wilson's interval takes 381 requests.
   expect({ meets, count: runs.length }).toEqual({ meets: true, count: 8 });
   const few = { ...document, run: { ...document.run, replications: 7 } };
-  expect(resultOf(laboratory.tryOut(few, goalsOf(few))).meets).toBe(false);
+  expect(finished(laboratory.tryOut(few, goalsOf(few))).meets).toBe(false);
 });

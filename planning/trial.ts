@@ -10,7 +10,7 @@ import { judgeStability } from "../core/stability/judge-stability.ts";
 import { estimate, studentT } from "../core/statistics/estimate.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 
 export interface Kept {
   readonly pipeline: string;
@@ -37,7 +37,7 @@ const FEWEST_PILOT_REQUESTS = 200;
 /** Arrivals of which a part is like the whole. */
 const STATIONARY = new Set<string>(["poisson", "deterministic", "gamma", "weibull", "mmpp"]);
 
-/** Runs trials, and counts what it simulates. */
+/** Runs trials, and counts what it simulates. Yields in the midst of replications and after each. */
 export class Laboratory {
   /** Simulated so far, warm-up included. */
   requests = 0;
@@ -48,16 +48,14 @@ export class Laboratory {
   }
 
   /** The start of the first replication, on an empty system: a cluster that fails here fails. */
-  pilot(document: ScenarioDocument): RunSummary {
+  pilot(document: ScenarioDocument): Generator<undefined, RunSummary> {
     return this.#run(shortened(withoutDetection(document)), 0);
   }
 
-  /** Brings a trial to `count` replications; `fresh` ones are of other requests. Yields after each. */
+  /** Brings a trial to `count` replications; `fresh` ones are of other requests. */
   *extend({ document, runs }: Trial, count: number, fresh = false): Generator<undefined, void> {
-    for (let i = runs.length; i < count; i++) {
-      runs.push(this.#run(document, i + (fresh ? FRESH : 0)));
-      yield;
-    }
+    for (let i = runs.length; i < count; i++)
+      runs.push(yield* this.#run(document, i + (fresh ? FRESH : 0)));
   }
 
   /** Replications until it is clear whether the goals are met, at most `run.replications`, or 3. */
@@ -65,7 +63,7 @@ export class Laboratory {
     document: ScenarioDocument,
     goals: readonly Goal[],
   ): Generator<undefined, Trial & { readonly meets: boolean }> {
-    const trial = this.start(document, goals);
+    const trial = yield* this.start(document, goals);
     const most = Math.max(FIRST_REPLICATIONS, document.run.replications);
     let state: SloState = "unclear";
     for (let n = FIRST_REPLICATIONS; n <= most && state === "unclear"; n++) {
@@ -76,8 +74,8 @@ export class Laboratory {
   }
 
   /** Without replications yet; the end of a warm-up that is to be found is. */
-  start(scenario: ScenarioDocument, goals: readonly Goal[]): Trial {
-    const { document } = withWarmUp(scenario, this.#inputs);
+  *start(scenario: ScenarioDocument, goals: readonly Goal[]): Generator<undefined, Trial> {
+    const { document } = yield* withWarmUp(scenario, this.#inputs);
     return { document, goals, runs: [] };
   }
 
@@ -94,7 +92,7 @@ export class Laboratory {
     goals: readonly Goal[],
     error: number,
   ): Generator<undefined, Trial & { readonly meets: boolean }> {
-    const trial = this.start(scenario, goals);
+    const trial = yield* this.start(scenario, goals);
     const first = Math.max(FIRST_REPLICATIONS, trial.document.run.replications);
     for (const { times, part } of LOOKS) {
       yield* this.extend(trial, times * first, true);
@@ -116,9 +114,10 @@ export class Laboratory {
     return judgeStability(document.workload, load, runs).stability;
   }
 
-  #run(document: ScenarioDocument, replication: number): RunSummary {
-    const { summary } = runReplication(document, this.#inputs, replication);
+  *#run(document: ScenarioDocument, replication: number): Generator<undefined, RunSummary> {
+    const { summary } = yield* replicationSteps(document, this.#inputs, replication);
     this.requests += summary.requests;
+    yield;
     return summary;
   }
 }

@@ -116,6 +116,26 @@ describe.skipIf(!hasChromium)("a report in a browser", () => {
     WAIT_MS,
   );
 
+  test(
+    "each chart has a form for a phone: all of it, in letters as large as they were drawn",
+    async () => {
+      writeFileSync(join(folder, "validation.json"), JSON.stringify(validationDocument(9)));
+      const { page } = await opened(await written(sweepDocument()), 390);
+      const drawn = await page.locator(".chart svg:visible").evaluateAll((all) =>
+        all.map((one) => {
+          const { left, right, width } = one.getBoundingClientRect();
+          const scale = width / Number(one.getAttribute("viewBox")?.split(" ")[2]);
+          return { name: one.closest("figure")?.id, isInside: left >= 0 && right <= 390, scale };
+        }),
+      );
+      expect(drawn.length).toBeGreaterThan(6);
+      expect(drawn.filter(({ isInside, scale }) => !isInside || scale < 0.85)).toEqual([]);
+      await page.close();
+      rmSync(join(folder, "validation.json"));
+    },
+    WAIT_MS,
+  );
+
   test.each(["light", "dark"] as const)(
     "axe finds no violation on a %s page",
     async (scheme) => {

@@ -160,21 +160,13 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-/** Validations of schema `tandem/results@1` have verdicts that ignore their own intervals. */
-function refuseOldVerdicts(value: unknown, file: string): void {
-  if (typeof value !== "object" || value === null) return;
-  if (!("schema" in value && "kind" in value)) return;
-  const { schema, kind } = value;
-  if (schema !== RESULTS || kind !== "validation") return;
-  const hint = "validate again with `tandem validate SCENARIO --out DIR`, or remove the file";
-  throw new Fault(
-    "invalid-input",
-    `${file} is of an earlier version (${RESULTS}, expected ${VALIDATION}): its verdicts do not count their uncertainty`,
-    { hint },
-  );
-}
-
 function checked(schema: z.ZodType, name: string, value: unknown, file: string): unknown {
+  const hint = `write it with \`tandem ${name === RESULTS ? "simulate" : "validate"} SCENARIO --out DIR\` of this version`;
+  const found = (value as { readonly schema?: unknown } | null)?.schema;
+  if (typeof found === "string" && found !== name) {
+    const message = `${file} is of another version or kind: ${found}, expected ${name}`;
+    throw new Fault("invalid-input", message, { hint });
+  }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issues: Issue[] = parsed.error.issues
@@ -184,10 +176,7 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
   throw new Fault(
     "invalid-input",
     `${file} is no ${name} document: ${first?.path}: ${first?.message}`,
-    {
-      hint: `write it with \`tandem ${name === RESULTS ? "simulate" : "validate"} SCENARIO --out DIR\` of this version`,
-      issues,
-    },
+    { hint, issues },
   );
 }
 
@@ -217,7 +206,6 @@ export async function readDocuments(directory: string): Promise<ReadDocuments> {
   }
   const validationFile = join(directory, "validation.json");
   const second = await readJson(validationFile);
-  refuseOldVerdicts(second, validationFile);
   const parsed = checked(results, RESULTS, json, file) as ResultsDocument;
   const made = provenance.safeParse(await readJson(join(directory, PROVENANCE_FILE))).data;
   const isTheirs = made?.digest === parsed.scenario.digest;

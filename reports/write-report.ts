@@ -9,6 +9,7 @@ import { pageHtml } from "./html/page.ts";
 import type { WhatIfScenario } from "./html/what-if.ts";
 import { type ReadDocuments, readDocuments } from "./read-documents.ts";
 import { renderPng, renderSvg } from "./render-chart.ts";
+import { headlines } from "./tables/headlines.ts";
 
 export interface ReportOptions {
   /** The page's title; the scenario's name when absent. */
@@ -25,7 +26,7 @@ export interface ReportOptions {
   readonly scenario?: WhatIfScenario;
 }
 
-/** Where everything was written, and what the chart library found strange (nothing, normally). */
+/** Where everything was written, the answers in sentences, and what the chart library found strange (nothing, normally). */
 export interface ReportFiles {
   readonly html: string;
   readonly charts: readonly {
@@ -34,6 +35,7 @@ export interface ReportFiles {
     readonly svg: string;
     readonly png: string | undefined;
   }[];
+  readonly headlines: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -73,14 +75,11 @@ export async function writeReport(
     await writeAtomically(spec, `${JSON.stringify(chart.spec, null, 2)}\n`);
     await writeAtomically(svg, rendered.svg);
     if (png !== undefined) await writeAtomically(png, renderPng(rendered.svg));
-    const narrow = chart.narrow && (await renderSvg(chart.narrow));
-    drawn.push({ ...chart, svg: rendered.svg, narrowSvg: narrow?.svg });
+    const narrow = await renderSvg(chart.narrow);
+    drawn.push({ ...chart, svg: rendered.svg, narrowSvg: narrow.svg });
     charts.push({ name: chart.name, spec, svg, png });
-    warnings.push(
-      ...[...rendered.warnings, ...(narrow?.warnings ?? [])].map(
-        (warning) => `${chart.name}: ${warning}`,
-      ),
-    );
+    const said = [...rendered.warnings, ...narrow.warnings];
+    warnings.push(...said.map((warning) => `${chart.name}: ${warning}`));
   }
   const html = join(directory, "report.html");
   const title = options.title ?? results.scenario.name;
@@ -91,5 +90,6 @@ export async function writeReport(
       ? undefined
       : { asset: options.whatIf, scenario };
   await writeAtomically(html, pageHtml({ ...documents, title, charts: drawn, whatIf }));
-  return { html, charts, warnings };
+  const answers = headlines(results, documents.validation).map(({ text }) => text);
+  return { html, charts, headlines: answers, warnings };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { detectWarmUp } from "./detect-warm-up.ts";
-import { runReplication } from "./replication.ts";
+import { finished, runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
 
 /** All 200 clients come at once: the first takes 10 ms, the last 2 s, and later ones 1.9 s each. */
@@ -12,7 +12,7 @@ const ALL_AT_ONCE = scenarioOf({
 
 describe("a warm-up left to be found", () => {
   test("takes in the rush at the start of a closed loop, and leaves most of the run", () => {
-    const { seconds, settled } = detectWarmUp(ALL_AT_ONCE, NO_INPUTS);
+    const { seconds, settled } = finished(detectWarmUp(ALL_AT_ONCE, NO_INPUTS));
     expect(settled).toBe(true);
     expect(seconds).toBeGreaterThan(0);
     expect(seconds).toBeLessThan(5);
@@ -23,19 +23,19 @@ describe("a warm-up left to be found", () => {
     };
     expect(meanMs(seconds)).toBe(1900);
     expect(meanMs(0)).toBeLessThan(1890);
-    expect(detectWarmUp(ALL_AT_ONCE, NO_INPUTS)).toEqual({ seconds, settled });
+    expect(finished(detectWarmUp(ALL_AT_ONCE, NO_INPUTS))).toEqual({ seconds, settled });
   });
 
   test("is short where nothing has to warm up", () => {
     const workload = { arrivals: "poisson", ratePerS: 20, durationS: 400, warmupS: "auto" };
-    const { seconds, settled } = detectWarmUp(scenarioOf({ workload }), NO_INPUTS);
+    const { seconds, settled } = finished(detectWarmUp(scenarioOf({ workload }), NO_INPUTS));
     expect(settled).toBe(true);
     expect(seconds).toBeLessThan(80);
   });
 
   test("does not settle in overload", () => {
     const workload = { arrivals: "poisson", ratePerS: 200, requests: 5000, warmupS: "auto" };
-    expect(detectWarmUp(scenarioOf({ workload }), NO_INPUTS).settled).toBe(false);
+    expect(finished(detectWarmUp(scenarioOf({ workload }), NO_INPUTS)).settled).toBe(false);
   });
 
   test("must be found before anything runs with it", () => {

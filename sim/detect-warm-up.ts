@@ -7,7 +7,7 @@ import { isSpanned } from "../core/arrivals/extent.ts";
 import { type Batches, BatchSeries } from "../core/metrics/one-run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { mser5 } from "../core/statistics/time-series.ts";
-import { runReplication, type SimulationInputs } from "./replication.ts";
+import { replicationSteps, type SimulationInputs } from "./replication.ts";
 
 export interface WarmUp {
   /** To the arrival of the last request that is left out. */
@@ -19,18 +19,22 @@ export interface WarmUp {
 const MOST_PILOTS = 5;
 
 /** Pilots are the first replications, at most five; results are made of them again, from its end on. */
-export function detectWarmUp(document: ScenarioDocument, inputs: SimulationInputs): WarmUp {
+export function* detectWarmUp(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): Generator<undefined, WarmUp, void> {
   if (!isSpanned(document.workload)) return { seconds: 0, settled: true };
   const workload = { ...document.workload, warmupS: 0 };
   const count = Math.min(MOST_PILOTS, document.run.replications);
-  const pilots = Array.from({ length: count }, (_, replication) => {
+  const pilots: Batches[] = [];
+  for (let replication = 0; replication < count; replication++) {
     const series = new BatchSeries();
     const latencySink = {
       add: (latencyUs: number, nowUs: number) => series.add(latencyUs, nowUs - latencyUs),
     };
-    runReplication({ ...document, workload }, inputs, replication, { latencySink });
-    return series.batches();
-  });
+    yield* replicationSteps({ ...document, workload }, inputs, replication, { latencySink });
+    pilots.push(series.batches());
+  }
   const { means, endsUs } = averaged(pilots);
   const cut = mser5(means);
   if (cut === null) return { seconds: 0, settled: false };
@@ -39,13 +43,19 @@ export function detectWarmUp(document: ScenarioDocument, inputs: SimulationInput
   return { seconds, settled: cut.settled };
 }
 
+/** A scenario whose warm-up is known, and what was found where it was to be found. */
+export interface WarmedUp {
+  readonly document: ScenarioDocument;
+  readonly warmUp?: WarmUp;
+}
+
 /** A scenario whose warm-up is to be found, with the one that was; else the scenario as it is. */
-export function withWarmUp(
+export function* withWarmUp(
   document: ScenarioDocument,
   inputs: SimulationInputs,
-): { readonly document: ScenarioDocument; readonly warmUp?: WarmUp } {
+): Generator<undefined, WarmedUp, void> {
   if (document.workload.warmupS !== "auto") return { document };
-  const warmUp = detectWarmUp(document, inputs);
+  const warmUp = yield* detectWarmUp(document, inputs);
   const workload = { ...document.workload, warmupS: warmUp.seconds };
   return { document: { ...document, workload } as ScenarioDocument, warmUp };
 }

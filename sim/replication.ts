@@ -1,4 +1,4 @@
-/** One replication of one configuration: document in, metrics out. Synchronous and pure. */
+/** One replication of one configuration: document in, metrics out, at once or in steps. Pure. */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { QueryStream } from "../core/arrivals/closed-loop.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
@@ -43,31 +43,36 @@ export function replicationSeed(seed: number, replication: number): string {
   return `${seed}/${replication}`;
 }
 
-/** A replication that goes on as far as its caller asks. */
-export interface OpenReplication {
-  /** Goes on for `events` events and a few more; whether the run has ended. */
-  advance(events: number): boolean;
-  /** Call it once, after the end. */
-  result(): ReplicationResult;
-}
-
 export function runReplication(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
   options: ReplicationOptions = {},
 ): ReplicationResult {
-  const run = openReplication(document, inputs, replication, options);
-  run.advance(Number.POSITIVE_INFINITY);
-  return run.result();
+  return finished(
+    replicationSteps(document, inputs, replication, options, Number.POSITIVE_INFINITY),
+  );
 }
 
-export function openReplication(
+/** The result of steps between which there is nothing to do. */
+export function finished<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** Some hundredths of a second. */
+const EVENTS_A_STEP = 100_000;
+
+/** The same in steps of about so many events. */
+export function* replicationSteps(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
   options: ReplicationOptions = {},
-): OpenReplication {
+  eventsAStep = EVENTS_A_STEP,
+): Generator<undefined, ReplicationResult, void> {
   const { workload, run } = document;
   const seed = replicationSeed(run.seed, replication);
   const system = compileSystem(document, inputs);
@@ -83,24 +88,22 @@ export function openReplication(
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),
   });
-  const result = (): ReplicationResult => {
-    const { recorder, events, stopped } = simulation.output();
-    requests?.flush();
-    const summary = summarize(recorder, { curve });
-    const notes = [...summary.notes];
-    if (stopped !== null) notes.push(stopNote(stopped, events));
-    const { ceiling } = scheduler.admission;
-    if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
-    const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
-    const reported = mlperfMetrics(workload, summary.metrics, queries);
-    const metrics = Object.assign({}, summary.metrics, reported);
-    return {
-      summary: Object.assign({}, summary, { metrics, notes }),
-      gantt: recorder.bars,
-      events,
-    };
+  while (!simulation.advance(eventsAStep)) yield;
+  const { recorder, events, stopped } = simulation.output();
+  requests?.flush();
+  const summary = summarize(recorder, { curve });
+  const notes = [...summary.notes];
+  if (stopped !== null) notes.push(stopNote(stopped, events));
+  const { ceiling } = scheduler.admission;
+  if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
+  const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
+  const reported = mlperfMetrics(workload, summary.metrics, queries);
+  const metrics = Object.assign({}, summary.metrics, reported);
+  return {
+    summary: Object.assign({}, summary, { metrics, notes }),
+    gantt: recorder.bars,
+    events,
   };
-  return { advance: (events) => simulation.advance(events), result };
 }
 
 function ceilingNote(requests: number): string {

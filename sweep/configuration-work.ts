@@ -10,8 +10,8 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
+import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 import { prepareCompiler } from "./compiler-settings.ts";
 import {
   configurationResult,
@@ -46,7 +46,7 @@ export class ConfigurationWork {
   readonly #kept: Kept;
   #current = -1;
   #configuration: Configuration | undefined;
-  #readied: ReturnType<typeof withWarmUp> | undefined;
+  #readied: WarmedUp | undefined;
 
   constructor({ loaded, sample, requestsIn }: SweepPlan) {
     this.#requestsIn = requestsIn;
@@ -73,35 +73,38 @@ export class ConfigurationWork {
     return wantedReplications(this.#at(index).document, parts);
   }
 
-  /** Replications first .. end − 1. */
-  part(index: number, first: number, end: number): Part {
-    const { document, warmUp } = this.#ready(index);
+  /** Replications first .. end − 1, in short steps. */
+  *part(index: number, first: number, end: number): Generator<undefined, Part, void> {
+    const { document, warmUp } = yield* this.#ready(index);
     const lonely = this.replications(index) === 1 && isSpanned(document.workload);
     const curve = this.count <= DETAILED_CONFIGURATIONS;
     const spool = this.#requestsIn && new RequestSpool(spoolFile(this.#requestsIn, index, first));
     const summaries: RunSummary[] = [];
     let gantt: readonly GanttBar[] = [];
-    for (let replication = first; replication < end; replication++) {
-      const ganttBars = index === 0 && replication === 0 ? GANTT_BARS : 0;
-      const requests = spool ? spool.rowsOf(replication) : null;
-      const alone = lonely ? { latencySink: new OneRunSeries() } : {};
-      const options = { curve, ganttBars, requests, ...alone };
-      prepareCompiler(document.workload);
-      const result = runReplication(document, this.#loaded, replication, options);
-      summaries.push(result.summary);
-      if (replication === 0) gantt = result.gantt;
+    try {
+      for (let replication = first; replication < end; replication++) {
+        const ganttBars = index === 0 && replication === 0 ? GANTT_BARS : 0;
+        const requests = spool ? spool.rowsOf(replication) : null;
+        const alone = lonely ? { latencySink: new OneRunSeries() } : {};
+        const options = { curve, ganttBars, requests, ...alone };
+        prepareCompiler(document.workload);
+        const result = yield* replicationSteps(document, this.#loaded, replication, options);
+        summaries.push(result.summary);
+        if (replication === 0) gantt = result.gantt;
+      }
+    } finally {
+      if (spool) spool.close();
     }
-    if (spool) spool.close();
     const load = first === 0 ? configurationLoad(document, this.#loaded) : null;
     return { summaries, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
-  /** A configuration from beginning to end. */
-  whole(index: number): SweepRecord {
+  /** A configuration from beginning to end, in short steps. */
+  *whole(index: number): Generator<undefined, SweepRecord, void> {
     const parts: Part[] = [];
     let wanted = this.replications(index);
     for (let have = 0; have < wanted; wanted = this.wanted(index, parts)) {
-      parts.push(this.part(index, have, wanted));
+      parts.push(yield* this.part(index, have, wanted));
       have = wanted;
     }
     return this.record(index, parts);
@@ -114,9 +117,9 @@ export class ConfigurationWork {
   }
 
   /** With its warm-up found, which only a thread that runs it needs. */
-  #ready(index: number): ReturnType<typeof withWarmUp> {
+  *#ready(index: number): Generator<undefined, WarmedUp, void> {
     const { document } = this.#at(index);
-    this.#readied ??= withWarmUp(document, this.#loaded);
+    this.#readied ??= yield* withWarmUp(document, this.#loaded);
     return this.#readied;
   }
 

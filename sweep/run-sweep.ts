@@ -4,6 +4,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
 import { Fault } from "../core/fault.ts";
@@ -29,7 +30,7 @@ export interface SweepRun {
   readonly beforeStored?: (index: number) => Promise<void>;
   /** Called at first, and whenever a configuration is stored, with how many are, and which it is. */
   readonly onProgress?: (finished: number, index?: number) => void;
-  /** Once aborted, no new work is started. */
+  /** Once aborted, work ends within a second; configurations that are stored by then are kept. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,17 +52,55 @@ interface Begun {
 
 /** Fills the store with the record of every configuration asked for; not of all after an abort. */
 export async function runSweep(run: SweepRun): Promise<void> {
-  const { plan, threads, store, aloneMs = 0 } = run;
+  const { threads, store, signal, aloneMs = 0 } = run;
   run.onProgress?.(store.finished);
-  const work = new ConfigurationWork(plan);
+  const work = new ConfigurationWork(run.plan);
   const alone = threads > 1 ? aloneMs : Number.POSITIVE_INFINITY;
-  const begun = alone > 0 ? await workAlone(run, work, alone) : null;
-  if (begun === "done") return;
+  try {
+    const begun = alone > 0 ? await workAlone(run, work, alone) : null;
+    if (begun !== "done") await workOnThreads(run, work, begun);
+  } catch (error) {
+    // After an abort, work that was cut short fails.
+    if (signal?.aborted !== true) throw error;
+  }
+}
+
+/** Works step by step, so that an abort is heard: it rejects with the signal's reason. */
+export async function inTurns<S, T>(
+  steps: Generator<S, T, void>,
+  signal: AbortSignal | undefined,
+  onStep?: (step: S) => void,
+): Promise<T> {
+  try {
+    for (;;) {
+      await turn();
+      signal?.throwIfAborted();
+      const { done, value } = steps.next();
+      if (done === true) return value;
+      onStep?.(value);
+    }
+  } finally {
+    steps.return(undefined as T);
+  }
+}
+
+/** From an abort to the end of threads: small configurations at work come to their ends. */
+const LAST_WORK_MS = 200;
+
+async function workOnThreads(
+  run: SweepRun,
+  work: ConfigurationWork,
+  begun: Begun | null,
+): Promise<void> {
+  const { plan, threads, signal } = run;
   const pool = await openPool(plan, threads);
+  const end = (): void => void setTimeout(() => pool.destroy(), LAST_WORK_MS).unref();
+  signal?.addEventListener("abort", end, { once: true });
   try {
     if (begun !== null) await keep(run, begun.index, await inParts(pool, work, begun, threads));
     await workTogether(run, work, pool);
   } finally {
+    signal?.removeEventListener("abort", end);
     await pool.destroy();
   }
 }
@@ -109,13 +148,11 @@ async function workAlone(
     const parts: Part[] = [];
     let wanted = work.replications(index);
     while (parts.length < wanted) {
-      if (run.signal?.aborted === true) return "done";
       const spent = performance.now() - start;
       const left = wanted * (open.length - place) - parts.length;
       if (spent > ms && (spent / replications) * left > ms) return { index, parts, wanted };
-      // Lets signals and the progress bar have their turn.
-      await new Promise((resolve) => setImmediate(resolve));
-      parts.push(work.part(index, parts.length, parts.length + 1));
+      const steps = work.part(index, parts.length, parts.length + 1);
+      parts.push(await inTurns(steps, run.signal));
       replications++;
       if (parts.length === wanted) wanted = work.wanted(index, parts);
     }

@@ -3,6 +3,7 @@ import { workerData } from "node:worker_threads";
 import { importTexts } from "../build/import-text.ts";
 import { Fault } from "../core/fault.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import { finished } from "../sim/replication.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { recordLine } from "./record.ts";
@@ -42,7 +43,7 @@ async function answer<T>(run: (work: ConfigurationWork) => T): Promise<Answer<T>
 export function group(indices: readonly number[]): Promise<Answer<Done>> {
   return answer((work) => {
     const start = performance.now();
-    const lines = indices.map((index) => recordLine(work.whole(index)));
+    const lines = indices.map((index) => recordLine(finished(work.whole(index))));
     return { lines, ms: performance.now() - start };
   });
 }
@@ -51,5 +52,5 @@ export function group(indices: readonly number[]): Promise<Answer<Done>> {
 export function part([index, first, end]: readonly [number, number, number]): Promise<
   Answer<Part>
 > {
-  return answer((work) => work.part(index, first, end));
+  return answer((work) => finished(work.part(index, first, end)));
 }

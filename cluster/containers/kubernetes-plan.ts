@@ -3,6 +3,7 @@
  * know; and everything of the plan that Kubernetes cannot run.
  */
 import type { Issue } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
 import { type ContainerPlan, labelOf, labelsOf, type PlannedWorker } from "./container-plan.ts";
 import { type ContainerWorker, PORTS } from "./service-configuration.ts";
@@ -13,13 +14,15 @@ export interface KubernetesOptions {
   readonly tag: string;
   /** Null: the one of the user's context. */
   readonly namespace: string | null;
-  /** The extended resource of one GPU. */
+  /** The inventory's, by the scenario's kind of node. */
+  readonly nodes: NonNullable<InventoryOf<"kubernetes">["nodes"]>;
+  /** The extended resource of one GPU, unless its node names another. */
   readonly gpuResource: string;
   /** Whether a device plugin hands out one GPU several times. */
   readonly sharedGpus: boolean;
   /** PersistentVolumeClaim with the folders `models` and `scenario`; null: none. */
   readonly claim: string | null;
-  /** Label of nodes whose value is the scenario's kind of node. */
+  /** Label of nodes whose value is the scenario's kind of node, unless that has a selector. */
   readonly nodeLabel: string;
   readonly tokens: boolean;
 }

@@ -105,7 +105,9 @@ function gatewayDeployment(one: Rendering): Manifest {
   const { names, options, plan } = one;
   const labels = { ...applicationLabels(names), ...component("gateway") };
   const container = {
-    ...containerOf(one, "gateway", { cpus: 1, memoryGiB: plan.gatewayMemoryGiB, gpu: null }),
+    ...containerOf(one, "gateway", {
+      ...{ cpus: 1, memoryGiB: plan.gatewayMemoryGiB, gpu: null, nodeKind: null },
+    }),
     args: [...commonArguments(), ...(options.tokens ? ["--tokens", `${TOKENS}/tokens.txt`] : [])],
     ports: [
       { name: "grpc", containerPort: PORTS.grpc },
@@ -170,7 +172,9 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
       ? []
       : [{ name: "files", persistentVolumeClaim: { claimName: options.claim, readOnly: true } }]),
   ];
-  const selector = worker.nodeKind === null ? {} : { [options.nodeLabel]: worker.nodeKind };
+  const { nodeKind } = worker;
+  const labelled = nodeKind === null ? {} : { [options.nodeLabel]: nodeKind };
+  const { selector = labelled } = options.nodes[nodeKind ?? ""] ?? {};
   return object(one, "apps/v1 StatefulSet", name, component("worker"), {
     spec: {
       serviceName: name,
@@ -210,12 +214,18 @@ function podTemplate(
 function containerOf(
   { options }: Rendering,
   role: string,
-  { cpus, memoryGiB, gpu }: Pick<PlannedWorker, "cpus" | "memoryGiB" | "gpu">,
+  {
+    cpus,
+    memoryGiB,
+    gpu,
+    nodeKind,
+  }: Pick<PlannedWorker, "cpus" | "memoryGiB" | "gpu" | "nodeKind">,
 ) {
+  const resource = options.nodes[nodeKind ?? ""]?.gpus ?? options.gpuResource;
   const amounts = {
     cpu: String(cpus),
     memory: `${Math.round(memoryGiB * 1024)}Mi`,
-    ...(gpu === null ? {} : { [options.gpuResource]: "1" }),
+    ...(gpu === null ? {} : { [resource]: "1" }),
   };
   const probe = (service: string) => ({ grpc: { port: PORTS.health, service } });
   return {

@@ -1,6 +1,6 @@
 /** The machines of a deployment that are not this one, and what lets gateway and workers trust each other. */
 import { X509Certificate } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -11,6 +11,7 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { prepareModels } from "../../models/store.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
 import { closeMachines, openMachines } from "../machines/open-machines.ts";
+import type { FileText } from "../processes/child-side.ts";
 import { readIdentity, writeCertificates } from "../security/certificate-files.ts";
 import type { DeploymentOptions } from "./options.ts";
 
@@ -113,4 +114,30 @@ async function modelFiles(
     files,
     store: stored ? (await prepareModels(options)).dir : null,
   };
+}
+
+/** Takes the text of a process elsewhere to its file here; spans for an endpoint are sent as OTLP/HTTP does. */
+export async function takeText(
+  { onEvent, ...targets }: Pick<DeploymentOptions, FileText["appendTo"] | "onEvent">,
+  { appendTo, text }: FileText,
+): Promise<void> {
+  const target = targets[appendTo];
+  if (target === undefined) return;
+  try {
+    if (target.startsWith("http")) await post(target, text);
+    else appendFileSync(target, text);
+  } catch (error) {
+    onEvent?.(`${target} was not written to: ${(error as Error).message}`);
+  }
+}
+
+async function post(url: string, body: string): Promise<void> {
+  const { OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS } = process.env;
+  const { parseKeyPairsIntoRecord } = await import("@opentelemetry/core");
+  const headers = {
+    "content-type": "application/json",
+    ...parseKeyPairsIntoRecord(OTEL_EXPORTER_OTLP_TRACES_HEADERS ?? OTEL_EXPORTER_OTLP_HEADERS),
+  };
+  const { status } = await fetch(url, { method: "POST", headers, body });
+  if (status >= 300) throw new Error(`status ${status}`);
 }

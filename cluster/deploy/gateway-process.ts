@@ -1,18 +1,19 @@
 /** Starts the gateway's process, keeps it alive on the same ports, and stops it. */
-import { appendFileSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { GatewayPorts, type Ports } from "../machines/gateway-ports.ts";
 import type { Machine } from "../machines/machine.ts";
 import type { Speaking } from "../processes/bounded-wait.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
+import type { FileText } from "../processes/child-side.ts";
 import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
-import type { FileText, GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
 import { readIdentity } from "../security/certificate-files.ts";
 import { securityPaths } from "../security/security-files.ts";
-import { type Elsewhere, OWN_CERTIFICATES } from "./elsewhere.ts";
+import { type Elsewhere, OWN_CERTIFICATES, takeText } from "./elsewhere.ts";
 import { type DeploymentOptions, plainInputs } from "./options.ts";
 import type { WorkerPool } from "./worker-pool.ts";
 
@@ -131,17 +132,7 @@ export class GatewayProcess implements Speaking {
   }
 
   #hear(message: WorkerQuestion | FileText): void {
-    if (!("appendTo" in message)) {
-      void this.#answer(message);
-      return;
-    }
-    const file = this.#options[message.appendTo];
-    if (file === undefined) return;
-    try {
-      appendFileSync(file, message.text);
-    } catch (error) {
-      this.#options.onEvent?.(`${file} was not written to: ${(error as Error).message}`);
-    }
+    void ("appendTo" in message ? takeText(this.#options, message) : this.#answer(message));
   }
 
   /** Starts and stops workers for the gateway, and replies with the result. */

@@ -37,8 +37,6 @@ interface MeasuredRunOptions {
   readonly seed: string;
   /** By the name of a pipeline; its request i carries entry i mod n. */
   readonly contents: (pipeline: string) => readonly RequestContents[];
-  /** Must be the deployment's. */
-  readonly timeScale?: number;
   /** How long gateway or load generator may be silent. Default: a minute. */
   readonly silenceMs?: number;
   readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
@@ -83,9 +81,6 @@ export async function measuredRun(
 ): Promise<MeasuredRun> {
   const { document, inputs, seed } = options;
   const { timeScale } = deployment;
-  if (options.timeScale !== undefined && options.timeScale !== timeScale) {
-    throw new Fault("usage", `the deployment runs at time scale ${timeScale}`);
-  }
   const { workload } = document;
   const system = compileSystem(document, inputs);
   const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
@@ -113,9 +108,8 @@ export async function measuredRun(
     ...(traceUs === undefined ? {} : { traceUs }),
     seed,
     timeScale,
-    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
-    ...{ needs: [deployment.gatewayProcess], signal: options.signal },
+    ...{ onProgress: options.onProgress, silenceMs: options.silenceMs, signal: options.signal },
+    ...{ needs: [deployment.gatewayProcess], gone: endOf(deployment) },
     warmUp: true,
     prepare: async () => void (await awaitIdle(http)),
     beforeStart: (startAtMonotonicNs) =>
@@ -154,6 +148,15 @@ export async function measuredRun(
     outcomes: outcomeCounts(load),
     load,
   };
+}
+
+/** Rejects when gateway or machines have ended for good. */
+function endOf({ gatewayLost }: Deployment): Promise<never> {
+  const end = gatewayLost.then(({ name }): never => {
+    throw new Fault("cluster-failure", `the deployment is gone: ${name}`);
+  });
+  end.catch(() => undefined);
+  return end;
 }
 
 /** A scheduler of the user is code, which no request carries: the deployment has it from its start. */

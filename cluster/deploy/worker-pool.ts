@@ -12,9 +12,11 @@ import {
   specificationOn,
 } from "../machines/machine.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
+import type { FileText } from "../processes/child-side.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
+import { takeText } from "./elsewhere.ts";
 import {
   type DeploymentOptions,
   deployedSystem,
@@ -297,6 +299,7 @@ class Worker {
       signal,
       ...(directory === undefined ? {} : { logFile: join(directory, `${name}.log`) }),
       ...(command === undefined ? {} : { elsewhere: { command, leaseMs } }),
+      onProgress: (message) => void takeText(this.#options, message as FileText),
       ...(this.#place.command === undefined ? {} : { command: this.#place.command }),
     };
   }
@@ -307,6 +310,7 @@ class Worker {
     const shared = {
       ...{ document, backend, seed, timeScale, replicas: this.replicas },
       spareReplicas: this.#options.spareReplicas ?? 0,
+      ...(trace === undefined ? {} : { trace }),
     };
     if (this.#machine !== null) {
       const own = resolve(workerCertificates as string);
@@ -318,7 +322,6 @@ class Worker {
       inputs: plainInputs(inputs),
       host: this.#place.host,
       port: this.#port,
-      ...(trace === undefined ? {} : { trace }),
       ...(workerCertificates === undefined ? {} : { certificates: resolve(workerCertificates) }),
       ...(cacheDir === undefined ? {} : { cacheDir }),
     };

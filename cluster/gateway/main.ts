@@ -6,12 +6,12 @@ import { serveGrpc } from "../front/grpc-frontend.ts";
 import { PipelineModels } from "../front/pipeline-models.ts";
 import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
-import { reportProgress, runChild } from "../processes/child-side.ts";
+import { runChild, toParent } from "../processes/child-side.ts";
 import { gatewayAccess } from "../protocol/grpc-guard.ts";
 import { serveHttp } from "../rest/http-server.ts";
 import { Gateway } from "../run/gateway.ts";
 import { ReplicaControl, WorkerHost } from "../run/replica-control.ts";
-import type { FileText, GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
 import { IncomingBytes } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
@@ -23,10 +23,6 @@ import { SecurityFiles } from "../security/security-files.ts";
  */
 const THREAD_HEAP = ["--min-semi-space-size=1", "--max-semi-space-size=1"];
 for (const flag of THREAD_HEAP) setFlagsFromString(flag);
-
-/** Appends to a file of the parent's machine. */
-const toParent = (file: FileText["appendTo"]) => (text: string) =>
-  reportProgress({ appendTo: file, text } satisfies FileText);
 
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, origins, grpcPort, httpPort, elsewhere } = specification;

@@ -11,7 +11,9 @@ export interface LoadOptions extends Pick<LoadSpecification, Given> {
   readonly traceUs?: readonly number[];
   /** Wall-clock time over the scenario's time; default 1. */
   readonly timeScale?: number;
-  readonly onProgress?: (count: { readonly sent: number; readonly ended: number }) => void;
+  readonly onProgress?:
+    | ((count: { readonly sent: number; readonly ended: number }) => void)
+    | undefined;
   /** Whether the generator sends unmeasured requests before it is ready. Default false. */
   readonly warmUp?: boolean;
   /** Called when the generator is ready. */
@@ -21,8 +23,10 @@ export interface LoadOptions extends Pick<LoadSpecification, Given> {
   readonly logFile?: string;
   /** Further processes that the run depends on. */
   readonly needs?: readonly Speaking[];
+  /** Rejects when the target is gone for good. */
+  readonly gone?: Promise<never>;
   /** How long a process may be silent. Default: a minute. */
-  readonly silenceMs?: number;
+  readonly silenceMs?: number | undefined;
   /** Aborted, it ends the generator. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -78,7 +82,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
         hint: stderrTail,
       });
     });
-    const ends = Promise.race([outcome, died, watch.fallen]);
+    const ends = Promise.race([outcome, died, watch.fallen, ...[options.gone ?? []].flat()]);
     return await unlessAborted(options.signal, ends);
   } catch (error) {
     // It may be stopped by a signal.

@@ -10,6 +10,7 @@
 import { appendFileSync, existsSync, statSync } from "node:fs";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import { Fault } from "../../core/fault.ts";
+import { csvCell } from "../../core/scenario/trace.ts";
 import type { System } from "../../core/system.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { RunningRequest, RunSink } from "./run-sink.ts";
@@ -67,7 +68,7 @@ export class ArrivalRecord {
   ) {
     this.#file = file;
     this.#append = append;
-    this.#names = system.pipelines.map(({ name }) => csvText(name));
+    this.#names = system.pipelines.map(({ name }) => csvCell(name));
     this.#failed = failed;
     this.#flushes = setInterval(() => this.flush(), FLUSH_MS).unref();
   }
@@ -129,9 +130,4 @@ export class ArrivalRecord {
     const name = this.#names[pipeline];
     return `${this.#lastS.toFixed(6)},${name},${bytes},${end?.outcome ?? ""},${latency}\n`;
   }
-}
-
-/** A field by RFC 4180. */
-function csvText(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

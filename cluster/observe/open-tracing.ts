@@ -21,7 +21,7 @@ export interface WorkerTracing {
   close(): Promise<void>;
 }
 
-/** `target` comes from `traceTarget`; null: off. `append` writes a file that is on another machine. */
+/** `target` comes from `traceTarget`; null: off. `append` takes the spans to the machine that reaches the target. */
 export async function gatewayTracing(
   target: string | null,
   logger: Logger,
@@ -37,11 +37,12 @@ export async function gatewayTracing(
 export async function workerTracing(
   target: string | null,
   logger: Logger,
+  append?: (text: string) => void,
 ): Promise<WorkerTracing | null> {
   if (target === null) return null;
   const { openTracing } = await import("./tracing.ts");
   const { computeSpans } = await import("./spans.ts");
-  const tracing = openTracing("tandem-worker", target, logger);
+  const tracing = openTracing("tandem-worker", target, logger, append);
   return { computed: computeSpans(tracing), close: tracing.close };
 }
 

@@ -38,15 +38,17 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
-/** `target` comes from `traceTarget`; `append` writes to a target that is a file. */
+/** `target` comes from `traceTarget`; `append`, if given, takes lines of OTLP JSON in its place. */
 export function openTracing(
   service: string,
   target: string,
   logger: Logger,
-  append: (text: string) => void | Promise<void> = (text) => appendFile(target, text),
+  append?: (text: string) => void,
 ): Tracing {
   const exporter = logged(
-    target.startsWith("http") ? new OTLPTraceExporter({ url: target }) : fileExporter(append),
+    append === undefined && target.startsWith("http")
+      ? new OTLPTraceExporter({ url: target })
+      : lineExporter(append ?? ((text) => appendFile(target, text))),
     seldom((lots, latest) => logger.warn({ target, lots, ...latest }, "traces not sent")),
   );
   const processor = new BatchSpanProcessor({
@@ -97,7 +99,7 @@ function logged(exporter: SpanExporter, failures: Seldom): SpanExporter {
 }
 
 /** Writes a line of OTLP JSON for each lot, as a collector's file receiver reads it. */
-function fileExporter(append: (text: string) => void | Promise<void>): SpanExporter {
+function lineExporter(append: (text: string) => void | Promise<void>): SpanExporter {
   let last: Promise<void> = Promise.resolve();
   return {
     export: (spans, done) => {

@@ -40,8 +40,12 @@ function readProc(pid: string, file: string): string {
   }
 }
 
-/** A run whose process `pidOf` stands still after some requests, and which process that was. */
-async function stoppedRun(deployment: Deployment, pidOf: () => number) {
+/** A run whose process `pidOf` gets a signal after some requests, and which process that was. */
+async function stoppedRun(
+  deployment: Deployment,
+  pidOf: () => number,
+  signal: "SIGSTOP" | "SIGKILL" = "SIGSTOP",
+) {
   let pid = 0;
   const running: Promise<MeasuredRun> = measuredRun(deployment, {
     ...{ document: twoTasks({ workload: WORKLOAD }), inputs: NO_INPUTS, seed: "1/0" },
@@ -49,7 +53,7 @@ async function stoppedRun(deployment: Deployment, pidOf: () => number) {
     onProgress: ({ sent }) => {
       if (pid !== 0 || sent < 20) return;
       pid = pidOf();
-      process.kill(pid, "SIGSTOP");
+      process.kill(pid, signal);
     },
   });
   return { fault: await faultOf(running), pid };
@@ -86,6 +90,15 @@ describe("a measured run", () => {
       expect(fault.code).toBe("cluster-failure");
       expect(fault.message).toBe(`the gateway (pid ${pid}) has said nothing for 5 s`);
       expect(fault.hint).toMatch(/run it again/);
+    });
+  });
+
+  it("ends with an error when the gateway, or its machine, is gone for good", async () => {
+    const once = { document: twoTasks(), backend: "replay", restart: false } as const;
+    await withDeployment(once, async (deployment) => {
+      const { fault } = await stoppedRun(deployment, () => deployment.gateway.pid, "SIGKILL");
+      expect(fault.code).toBe("cluster-failure");
+      expect(fault.message).toBe("the deployment is gone: gateway");
     });
   });
 

@@ -166,6 +166,16 @@ export function onParentMessage(listener: (message: unknown) => void): void {
   channel().onMessage(listener);
 }
 
+/** Progress of a child elsewhere: text for the parent's file or endpoint. */
+export interface FileText {
+  readonly appendTo: "record" | "trace";
+  readonly text: string;
+}
+
+/** Writes to a file of the parent's machine. */
+export const toParent = (file: FileText["appendTo"]) => (text: string) =>
+  reportProgress({ appendTo: file, text } satisfies FileText);
+
 export function reportProgress(value: unknown): void {
   report({ kind: "progress", value });
 }

@@ -53,6 +53,7 @@ export interface ChildOptions extends HereOptions {
 }
 
 const STDERR_TAIL = 4000;
+const LAST_WORDS_MS = 1000;
 /** Longer than a child's own limit (`child-side.ts`). */
 const GRACE_MS = 12_000;
 
@@ -63,8 +64,13 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     options.elsewhere === undefined ? linkHere(options) : linkElsewhere(options.elsewhere);
   const { child } = link;
   const tail = keepTail(link, options);
-  // The last messages of a child elsewhere may come after its command's exit.
+  // The last messages of a child elsewhere may come after its command's exit, whose own children may hold the pipes.
   const end = options.elsewhere === undefined ? "exit" : "close";
+  if (end === "close") {
+    child.once("exit", () => {
+      setTimeout(() => [child.stdout, child.stderr].map((pipe) => pipe?.destroy()), LAST_WORDS_MS);
+    });
+  }
   const exited = new Promise<ChildExit>((resolve) => {
     child.once(end, (code, signal) => resolve({ name, code, signal, stderrTail: tail() }));
   });

@@ -6,7 +6,7 @@ import { NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts
 import { InferenceClient } from "../protocol/client.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
 import { encodeMessage } from "./channel.ts";
-import { startChild } from "./child.ts";
+import { type ChildOptions, startChild } from "./child.ts";
 import { entryPoint } from "./link.ts";
 
 const WORKER = fileURLToPath(entryPoint("worker/main"));
@@ -19,10 +19,10 @@ const specification: WorkerSpecification = {
   ...{ replicas: [0], host: "127.0.0.1", port: 0 },
 };
 
-const start = (more: { readonly logFile?: string } = {}) =>
+const start = (more: Pick<ChildOptions, "logFile" | "elsewhere"> = {}) =>
   startChild<WorkerReady>({
-    ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000, ...more },
-    elsewhere: { command: SHELL, leaseMs: 30_000 },
+    ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000 },
+    ...{ elsewhere: { command: SHELL, leaseMs: 30_000 }, ...more },
   });
 
 test("a worker elsewhere gets its specification, reports, serves, and ends when asked to", async () => {
@@ -32,6 +32,14 @@ test("a worker elsewhere gets its specification, reports, serves, and ends when 
   client.close();
   await worker.stop();
   expect(await worker.exited).toMatchObject({ code: 0, signal: null });
+});
+
+test("it has ended with its command, though a child of that holds its output", async () => {
+  const command = ["sh", "-c", `sleep 20 & exec "$0" "$@"`, ...SHELL];
+  const worker = await start({ elsewhere: { command, leaseMs: 30_000 } });
+  const before = performance.now();
+  await worker.kill();
+  expect(performance.now() - before).toBeLessThan(15_000);
 });
 
 test("it serves on where its output cannot be kept", async () => {

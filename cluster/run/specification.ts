@@ -99,12 +99,6 @@ export interface GatewaySpecification {
   readonly trace: string | null;
 }
 
-/** A gateway elsewhere to its parent, which appends the text to its own file. */
-export interface FileText {
-  readonly appendTo: "record" | "trace";
-  readonly text: string;
-}
-
 export interface GatewayReady {
   readonly grpcPort: number;
   readonly httpPort: number;

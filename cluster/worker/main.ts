@@ -3,7 +3,7 @@ import { compileSystem } from "../../core/compile.ts";
 import { withSpareReplicas } from "../../core/system.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
-import { runChild } from "../processes/child-side.ts";
+import { runChild, toParent } from "../processes/child-side.ts";
 import { workerAccess } from "../protocol/grpc-guard.ts";
 import { modelNamed } from "../protocol/hosted-models.ts";
 import {
@@ -58,7 +58,8 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   );
   const timer = new PreciseTimer();
   const logger = createLogger("worker");
-  const tracing = await workerTracing(specification.trace ?? null, logger);
+  const append = specification.identity === undefined ? undefined : toParent("trace");
+  const tracing = await workerTracing(specification.trace ?? null, logger, append);
   const hosted = new Map<string, HostedReplica>();
   /** By the system's number. */
   const slots = new Map<number, DeviceSlot>();

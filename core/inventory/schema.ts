@@ -160,10 +160,7 @@ const kubernetes = z.strictObject({
       name,
       z.strictObject({
         selector: z.record(z.string(), z.string()).optional().describe("labels of its machines"),
-        gpus: z
-          .string()
-          .default("nvidia.com/gpu")
-          .describe("resource that one slot of a GPU takes"),
+        gpus: word.optional().describe("resource of one GPU; default: nvidia.com/gpu"),
       }),
     )
     .optional()

@@ -168,6 +168,11 @@ export function csvCells(line: string): string[] {
   );
 }
 
+/** Such a cell, quoted where it has to be (RFC 4180). */
+export function csvCell(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 /** Date, then perhaps hour and minute, then perhaps second; then perhaps a time zone. */
 const ISO = new RegExp(
   String.raw`^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?)?` +

@@ -12,13 +12,13 @@ import {
   sweepAxes,
 } from "../tables/parameters.ts";
 import { keysOf, type Layer, SILENT, spread, spreadAround, titled } from "./encodings.ts";
+import { NARROW_PX } from "./narrow.ts";
 import { INK, panelHeader, textWidth } from "./theme.ts";
 
 const MOST_SHAPES = 40;
-const MOST_SCHEDULERS = 8;
-const MOST_LOADS = 24;
 /** Cells in all: the page is to stay small. */
-const MOST_CELLS = 2400;
+const WIDE = { cells: 2000, loads: 24, schedulers: 8 } as const;
+const NARROW = { cells: 600, loads: 10, schedulers: 4 } as const;
 /** Wide enough for "100". */
 const LABELLED_PX = 26;
 
@@ -151,14 +151,18 @@ function layers(
 }
 
 /** Undefined unless a numeric load is swept, beside a shape or a scheduler, in a scenario with a goal. */
-export function attainmentMap(document: ResultsDocument): TopLevelSpec | undefined {
+export function attainmentMap(
+  document: ResultsDocument,
+  isNarrow = false,
+): TopLevelSpec | undefined {
   const roles = rolesOf(document);
   if (roles === undefined) return undefined;
   const cells = cellsOf(document, roles);
-  const loads = spread(roles.load.levels.map(Number), MOST_LOADS);
+  const most = isNarrow ? NARROW : WIDE;
+  const loads = spread(roles.load.levels.map(Number), most.loads);
   const all = [...new Set(cells.map((cell) => cell.scheduler))];
-  const schedulers = spread(all, MOST_SCHEDULERS);
-  const fitting = Math.floor(MOST_CELLS / Math.max(1, loads.length * schedulers.length));
+  const schedulers = spread(all, most.schedulers);
+  const fitting = Math.floor(most.cells / Math.max(1, loads.length * schedulers.length));
   const shapes = shapesShown(cells, Math.max(4, Math.min(MOST_SHAPES, fitting)));
   if (shapes.length * schedulers.length < 2 || loads.length < 2) return undefined;
   const rows = cells.filter(
@@ -167,7 +171,7 @@ export function attainmentMap(document: ResultsDocument): TopLevelSpec | undefin
   );
   const labels = Math.max(...shapes.map((name) => Math.min(420, textWidth(name, 11))));
   const columns = Math.min(schedulers.length, 4);
-  const width = Math.max(90, (1040 - labels - 30 * columns) / columns);
+  const width = isNarrow ? NARROW_PX - 80 : Math.max(90, (1040 - labels - 30 * columns) / columns);
   const step = Math.min(96, width / loads.length);
   const goal = document.slo === undefined ? "the goal" : goalText(document.slo);
   const shapeCount = new Set(cells.map((cell) => cell.shape)).size;

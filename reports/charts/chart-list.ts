@@ -9,8 +9,9 @@ import { costPer1000 } from "./cost-per-1000.ts";
 import { type KeyOf, keysOf } from "./encodings.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
-import { latencyQuantiles, latencyRanking } from "./latency-quantiles.ts";
+import { latencyQuantiles } from "./latency-quantiles.ts";
 import { loadResponse } from "./load-response.ts";
+import { narrowed } from "./narrow.ts";
 import { pipelineGraph } from "./pipeline-graph.ts";
 import { predictedMeasured } from "./predicted-measured.ts";
 import { predictionError } from "./prediction-error.ts";
@@ -24,7 +25,7 @@ export interface Chart {
   readonly section: "evidence" | "bottleneck" | "time" | "validation" | "inputs";
   readonly spec: TopLevelSpec;
   /** In place of it where the page is narrow. */
-  readonly narrow?: TopLevelSpec;
+  readonly narrow: TopLevelSpec;
 }
 
 /** Everything that charts are drawn from. */
@@ -38,37 +39,46 @@ export interface ChartSources {
 
 /** The charts that these documents have data for. */
 export function chartsOf(sources: ChartSources): readonly Chart[] {
-  const { results, validation, provenance, details = [] } = sources;
+  const narrow = drawnCharts(sources, true);
+  return Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>
+    Object.entries(charts).flatMap(([name, spec]): Chart[] => {
+      const other = narrow[section as Section][name];
+      if (spec === undefined || other === undefined) return [];
+      return [{ name, section: section as Section, spec, narrow: narrowed(other) }];
+    }),
+  );
+}
+
+type Section = Chart["section"];
+
+function drawnCharts(
+  { results, validation, provenance, details = [] }: ChartSources,
+  isNarrow: boolean,
+): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
   const simulated = details.find(({ side }) => side === "simulated");
   const one = results.configurations.find(({ id }) => id === simulated?.id);
-  const graph = pipelineGraph(provenance?.scenario, one ?? results.configurations[0], simulated);
-  const sections: Readonly<Record<Chart["section"], Readonly<Record<string, Drawn>>>> = {
+  const shown = one ?? results.configurations[0];
+  const timelines = details.map((detail) => [
+    `timeline-${detail.side}`,
+    timeline(detail, results.slo),
+  ]);
+  return {
     evidence: {
-      "attainment-map": attainmentMap(results),
-      "cost-front": costFront(results),
-      "latency-quantiles": latencyQuantiles(results),
+      "attainment-map": attainmentMap(results, isNarrow),
+      "cost-front": costFront(results, isNarrow),
+      "latency-quantiles": latencyQuantiles(results, isNarrow),
       "latency-cdf": latencyCdf(results, validation),
-      "load-response": loadResponse(results),
+      "load-response": loadResponse(results, isNarrow),
       "cost-per-1000": costPer1000(results),
     },
-    bottleneck: { pipeline: graph, "slowest-requests": slowestRequests(details) },
-    time: {
-      ...Object.fromEntries(
-        details.map((detail) => [`timeline-${detail.side}`, timeline(detail, results.slo)]),
-      ),
-      gantt: gantt(results, validation),
+    bottleneck: {
+      pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
+      "slowest-requests": slowestRequests(details),
     },
+    time: { ...Object.fromEntries(timelines), gantt: gantt(results, validation, isNarrow) },
     inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, details) },
     validation: validation === undefined ? {} : validationCharts(validation, keysOf(results)),
   };
-  const narrow = latencyRanking(results, true);
-  return Object.entries(sections).flatMap(([section, charts]) =>
-    Object.entries(charts).flatMap(([name, spec]): Chart[] => {
-      if (spec === undefined) return [];
-      const chart = { name, section: section as Chart["section"], spec };
-      return [name === "latency-quantiles" && narrow ? { ...chart, narrow } : chart];
-    }),
-  );
 }
 
 type Drawn = TopLevelSpec | undefined;

@@ -39,9 +39,9 @@ import {
 } from "./encodings.ts";
 import { clampedAxis, INK, panelWidth, positiveAxis } from "./theme.ts";
 
-const MOST_PANELS = 9;
-/** In a panel. */
-const MOST_POINTS = 120;
+/** Panels, and points in each. */
+const WIDE = { panels: 9, points: 90 } as const;
+const NARROW = { panels: 4, points: 40 } as const;
 
 interface Row {
   readonly cost: number;
@@ -108,6 +108,7 @@ function rowsOf(
   cost: CostAxis,
   name: MetricName,
   colour: SweepAxis | undefined,
+  most: { readonly panels: number; readonly points: number },
 ): readonly Row[] {
   const axes = sweepAxes(document);
   const keyOf = keysOf(document);
@@ -145,18 +146,18 @@ function rowsOf(
   });
   return spread(
     panels.filter((rows) => rows.length > 0),
-    MOST_PANELS,
-  ).flatMap((rows) => shown(marked(rows)));
+    most.panels,
+  ).flatMap((rows) => shown(marked(rows), most.points));
 }
 
 /** Of many, the front, the cheapest, and some that stand for the rest. */
-function shown(rows: readonly Row[]): readonly Row[] {
-  if (rows.length <= MOST_POINTS) return rows;
+function shown(rows: readonly Row[], most: number): readonly Row[] {
+  if (rows.length <= most) return rows;
   const kept = rows.filter((row) => row.front || row.cheapest);
   const rest = rows
     .filter((row) => !row.front && !row.cheapest)
     .toSorted((a, b) => a.cost - b.cost || a.latencyMs - b.latencyMs);
-  return [...kept.slice(0, MOST_POINTS), ...spread(rest, Math.max(1, MOST_POINTS - kept.length))];
+  return [...kept.slice(0, most), ...spread(rest, Math.max(1, most - kept.length))];
 }
 
 function isOverloaded(rows: readonly Row[]): boolean {
@@ -214,14 +215,14 @@ function layers(
 }
 
 /** Undefined unless at least two configurations have a cost and a latency. */
-export function costFront(document: ResultsDocument): TopLevelSpec | undefined {
+export function costFront(document: ResultsDocument, isNarrow = false): TopLevelSpec | undefined {
   const cost = costAxis(document);
   const name = latencyMetric(document);
   const axes = sweepAxes(document);
   const colour = pickColour(
     axes.filter((axis) => axis.kind !== "load" && axis.kind !== "replicas"),
   );
-  const rows = rowsOf(document, cost, name, colour);
+  const rows = rowsOf(document, cost, name, colour, isNarrow ? NARROW : WIDE);
   if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;
   const panels = [...new Set(rows.map((row) => row.panel))];
   const columns = Math.min(panels.length, 3);

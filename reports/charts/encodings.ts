@@ -238,6 +238,9 @@ export function points(encoding: Encoding, size = 45, filled = true): Layer {
   };
 }
 
+/** A goal's line, or another limit's. */
+export const DASHED = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
+
 /** The dashed line at the latency goal, from rows with a `sloMs`; no layer when none has one. */
 export function sloRule(
   rows: readonly { readonly sloMs: number | null }[],
@@ -248,7 +251,7 @@ export function sloRule(
   return [
     {
       transform: [{ filter: "datum.sloMs !== null" }],
-      mark: { type: "rule", strokeDash: [5, 4], color: INK, aria: false },
+      mark: { type: "rule", ...DASHED },
       encoding: { [channel]: { ...position, field: "sloMs", aggregate: "min" } },
     },
   ];

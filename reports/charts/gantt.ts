@@ -10,11 +10,14 @@ import type {
 import { formatNumber, plural } from "../tables/format.ts";
 import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
 import { byName, type Layer, titled } from "./encodings.ts";
+import { NARROW_PX } from "./narrow.ts";
 import { PALETTE, PAPER } from "./theme.ts";
 
 const MOST_BARS = 90;
 const MOST_REPLICAS = 32;
 const WIDTH = 920;
+/** Wide enough for a number. */
+const LABELLED_PX = 20;
 /** Unlike INK and PAPER these stay as they are on a dark page, as the bars do. */
 const ON_LIGHT = "#000000";
 const ON_DARK = "#fefefe";
@@ -49,13 +52,16 @@ function choose(
   return { label, sides: [{ name: "predicted", bars: simulated.gantt }] };
 }
 
-/** The window that shows at most `MOST_BARS` bars on every side, from the earliest start. */
-function windowOf(sides: readonly Side[]): { fromMs: number; toMs: number; whole: boolean } {
+/** The window that shows at most `most` bars on every side, from the earliest start. */
+function windowOf(
+  sides: readonly Side[],
+  most: number,
+): { fromMs: number; toMs: number; whole: boolean } {
   const fromMs = Math.min(...sides.flatMap((side) => side.bars.map((bar) => bar.startMs)));
   const lastMs = Math.max(...sides.flatMap((side) => side.bars.map((bar) => bar.endMs)));
   const ends = sides.map((side) => {
     const starts = side.bars.map((bar) => bar.startMs).sort((a, b) => a - b);
-    return starts[MOST_BARS] ?? lastMs;
+    return starts[most] ?? lastMs;
   });
   const toMs = Math.max(Math.min(...ends), fromMs + 1);
   return { fromMs, toMs, whole: toMs >= lastMs };
@@ -77,7 +83,9 @@ function rowsOf(
   tasks: readonly string[],
   fromMs: number,
   toMs: number,
+  width: number,
 ) {
+  const labelledMs = (LABELLED_PX / width) * (toMs - fromMs);
   return sides.flatMap((side) =>
     side.bars
       .filter((bar) => bar.startMs < toMs && replicas.includes(bar.replica))
@@ -89,7 +97,7 @@ function rowsOf(
         endMs: Math.min(bar.endMs, toMs),
         batch: bar.batch,
         ink: inkOn(tasks.indexOf(bar.task)),
-        wide: (Math.min(bar.endMs, toMs) - bar.startMs) / (toMs - fromMs) > 0.022,
+        wide: Math.min(bar.endMs, toMs) - bar.startMs > labelledMs,
         tip:
           `${bar.replica}; ${bar.task}, batch of ${bar.batch}; ` +
           `${formatNumber(bar.startMs, 5)} to ${formatNumber(bar.endMs, 5)} ms; ` +
@@ -139,16 +147,18 @@ function layers(replicas: readonly string[], tasks: readonly string[], span: num
 export function gantt(
   document: ResultsDocument,
   validation?: ValidationDocument,
+  isNarrow = false,
 ): TopLevelSpec | undefined {
   const chosen = choose(document, validation);
   if (chosen === undefined) return undefined;
   const { label, sides } = chosen;
-  const { fromMs, toMs, whole } = windowOf(sides);
+  const width = isNarrow ? NARROW_PX : WIDTH;
+  const { fromMs, toMs, whole } = windowOf(sides, Math.ceil((MOST_BARS * width) / WIDTH));
   const names = new Set(sides.flatMap((side) => side.bars.map((bar) => bar.replica)));
   const all = [...names].sort(naturally);
   const replicas = all.slice(0, MOST_REPLICAS);
   const tasks = [...new Set(sides.flatMap((side) => side.bars.map((bar) => bar.task)))].sort();
-  const rows = rowsOf(sides, replicas, tasks, fromMs, toMs);
+  const rows = rowsOf(sides, replicas, tasks, fromMs, toMs, width);
   const cut = all.length > replicas.length ? `; ${replicas.length} of ${all.length} replicas` : "";
   const span = whole ? "the whole run" : `the first ${formatNumber(toMs - fromMs)} ms`;
   return {
@@ -166,7 +176,7 @@ export function gantt(
       },
     },
     spec: {
-      width: WIDTH,
+      width,
       height: { step: 22 },
       layer: layers(replicas, tasks, [fromMs, toMs]),
     },

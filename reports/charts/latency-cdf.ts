@@ -13,6 +13,7 @@ import { choicesOf, sloNote } from "../tables/goals.ts";
 import { configurationLabel, grouped, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
 import {
   byName,
+  DASHED,
   keysOf,
   type Layer,
   mergedEqual,
@@ -20,7 +21,7 @@ import {
   spread,
   titled,
 } from "./encodings.ts";
-import { INK, isInReach, type PositiveAxis, panelWidth, positiveAxis, scaleType } from "./theme.ts";
+import { isInReach, type PositiveAxis, panelWidth, positiveAxis, scaleType } from "./theme.ts";
 
 const MOST_LINES = 6;
 const MOST_PANELS = 12;
@@ -71,11 +72,10 @@ function merged(rows: readonly Row[]): readonly Row[] {
 
 function goalLayers(goal: SloGoal | undefined, x: PositiveAxis, top: number): readonly Layer[] {
   if (goal === undefined || goal.latencyMs > top) return [];
-  const dashed = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
   return [
-    { mark: { type: "rule", ...dashed }, encoding: { x: { ...x, datum: goal.latencyMs } } },
+    { mark: { type: "rule", ...DASHED }, encoding: { x: { ...x, datum: goal.latencyMs } } },
     {
-      mark: { type: "rule", ...dashed, opacity: 0.5 },
+      mark: { type: "rule", ...DASHED, opacity: 0.5 },
       encoding: { y: { datum: goal.percentile } },
     },
   ];

@@ -20,6 +20,7 @@ import {
   unstableNote,
 } from "./encodings.ts";
 import { type MetricRow, metricLines, metricRows } from "./metric-lines.ts";
+import { NARROW_PX } from "./narrow.ts";
 import { INK, MUTED, PALETTE, positiveAxis, SHAPES, wrapText } from "./theme.ts";
 
 const SHOWN: readonly (readonly [MetricName, string])[] = [
@@ -97,7 +98,6 @@ function namesAbove(order: readonly string[], width: number, step: number): Nami
 
 /** From the points of a row to its lower edge. */
 const NARROW_POINTS = 10;
-const NARROW_WIDTH = 320;
 const LINE = 13;
 
 function rankingLayers(rows: readonly QuantileRow[], { y, names }: Naming): Layer[] {
@@ -131,15 +131,8 @@ function rankingLayers(rows: readonly QuantileRow[], { y, names }: Naming): Laye
   ];
 }
 
-/**
- * One row per configuration, best first; at most sixty. Undefined when no latency is reported, and where a
- * number is swept: `latencyQuantiles` has lines then.
- */
-export function latencyRanking(
-  document: ResultsDocument,
-  isNarrow = false,
-): TopLevelSpec | undefined {
-  if (rolesOf(document).x !== undefined) return undefined;
+/** One row per configuration, best first; at most sixty. */
+function latencyRanking(document: ResultsDocument, isNarrow: boolean): TopLevelSpec | undefined {
   const axes = sweepAxes(document);
   const all = quantileRows(document);
   if (all.length === 0) return undefined;
@@ -149,14 +142,14 @@ export function latencyRanking(
   const cut = order.length > kept.length ? `; best ${kept.length} of ${order.length}` : "";
   const title = axes.length === 0 ? "Latency quantiles" : "Configurations ranked by latency";
   const subtitle = `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}${cut}`;
-  const lines = Math.max(...kept.map((label) => wrapText(label, 11, NARROW_WIDTH).length));
+  const lines = Math.max(...kept.map((label) => wrapText(label, 11, NARROW_PX).length));
   const step = isNarrow ? 2 * NARROW_POINTS + LINE * lines : 22;
-  const naming = isNarrow ? namesAbove(kept, NARROW_WIDTH, step) : namesBeside(kept);
+  const naming = isNarrow ? namesAbove(kept, NARROW_PX, step) : namesBeside(kept);
   return {
-    ...titled(title, isNarrow ? wrapText(subtitle, 12, NARROW_WIDTH) : subtitle),
+    ...titled(title, subtitle),
     description: `Latency quantiles of ${plural(kept.length, "configuration")}, lowest first.`,
     data: { values: rows },
-    width: isNarrow ? NARROW_WIDTH : 700,
+    width: 700,
     height: { step },
     layer: rankingLayers(rows, naming),
   };
@@ -177,14 +170,18 @@ function rolesOf(document: ResultsDocument): Roles {
  * Latency quantiles with 95% confidence intervals. Falls back to a ranking where nothing numeric is
  * swept. Undefined when no latency is reported.
  */
-export function latencyQuantiles(document: ResultsDocument): TopLevelSpec | undefined {
+export function latencyQuantiles(
+  document: ResultsDocument,
+  isNarrow = false,
+): TopLevelSpec | undefined {
   const roles = rolesOf(document);
   const { x } = roles;
-  if (x === undefined) return latencyRanking(document);
+  if (x === undefined) return latencyRanking(document, isNarrow);
   return metricLines(document, {
     title: "Latency quantiles",
     subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}`,
     metrics: shownQuantiles(document).map(([name]) => name),
     roles: { ...roles, x },
+    isNarrow,
   });
 }

@@ -8,7 +8,10 @@ import { metricLines } from "./metric-lines.ts";
 const SHOWN: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
 
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
-export function loadResponse(document: ResultsDocument): TopLevelSpec | undefined {
+export function loadResponse(
+  document: ResultsDocument,
+  isNarrow = false,
+): TopLevelSpec | undefined {
   const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
   if (load === undefined) return undefined;
   const roles = { ...chooseRoles(document, load.path), x: load };
@@ -18,6 +21,6 @@ export function loadResponse(document: ResultsDocument): TopLevelSpec | undefine
   return metricLines(document, {
     title: `${names.charAt(0).toUpperCase()}${names.slice(1)} against load`,
     subtitle: `mean over replications with 95% confidence interval${dashed}`,
-    ...{ metrics, roles },
+    ...{ metrics, roles, isNarrow },
   });
 }

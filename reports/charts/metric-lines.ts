@@ -13,6 +13,7 @@ import {
   sweepAxes,
 } from "../tables/parameters.ts";
 import {
+  DASHED,
   type Encoding,
   endsOf,
   errorBars,
@@ -31,7 +32,7 @@ import {
   withoutLoad,
   xEncoding,
 } from "./encodings.ts";
-import { clampedAxis, INK, type PositiveAxis, panelWidth, positiveAxis } from "./theme.ts";
+import { clampedAxis, type PositiveAxis, panelWidth, positiveAxis } from "./theme.ts";
 
 const MOST_PANELS = 8;
 const MOST_COLUMNS = 4;
@@ -91,13 +92,17 @@ interface Lines {
   readonly subtitle: string;
   readonly metrics: readonly MetricName[];
   readonly roles: Roles & { readonly x: SweepAxis };
+  /** For a narrow page: fewer panels. */
+  readonly isNarrow: boolean;
 }
 
 /** Points of a chart: the page is to stay small. */
 const MOST_POINTS = 1200;
+const MOST_NARROW_POINTS = 400;
 
-function mostPanels({ metrics, roles: { x, colour } }: Lines): number {
+function mostPanels({ metrics, roles: { x, colour }, isNarrow }: Lines): number {
   const each = metrics.length * x.levels.length * (colour?.levels.length ?? 1);
+  if (isNarrow) return Math.max(1, Math.min(MOST_COLUMNS, Math.floor(MOST_NARROW_POINTS / each)));
   return Math.max(MOST_COLUMNS, Math.min(MOST_PANELS, Math.floor(MOST_POINTS / each)));
 }
 
@@ -170,9 +175,8 @@ function layers(
 ): Layer[] {
   const at: Encoding = { ...xEncoding(x), ...color, y: { ...y, field: "shown" } };
   const plain: Encoding = { ...xEncoding(x), y: { ...y, field: "shown" } };
-  const dashed = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
   const offered: Layer = {
-    mark: { type: "line", ...dashed },
+    mark: { type: "line", ...DASHED },
     encoding: { ...xEncoding(x), y: { ...y, field: "offered", aggregate: "min" } },
   };
   return [

@@ -9,6 +9,8 @@ import { CONFIG, INK, MUTED, SCHEMA } from "./theme.ts";
 
 const BOX = { width: 190, height: 66 } as const;
 const GAP = { x: 60, y: 22 } as const;
+/** On a narrow page the pipeline runs downwards. */
+const NARROW = { gap: { x: 16, y: 34 }, inRow: 2, width: 345 } as const;
 /** Above each pipeline of several stands its name. */
 const HEADING = 26;
 const MOST_WIDTH = 1000;
@@ -31,8 +33,8 @@ interface Box {
   readonly y: number;
 }
 
-/** Layers by the longest way from an entry; a layer's tasks below each other, centred. */
-export function placeTasks(tasks: Tasks): readonly Box[] {
+/** Layers by the longest way from an entry; a layer's tasks below each other, centred. Narrow: layers below each other. */
+export function placeTasks(tasks: Tasks, isNarrow: boolean): readonly Box[] {
   const layerOf = new Map<string, number>();
   const depth = (name: string): number => {
     const known = layerOf.get(name);
@@ -48,15 +50,22 @@ export function placeTasks(tasks: Tasks): readonly Box[] {
     const layer = depth(name);
     layers[layer] = [...(layers[layer] ?? []), name];
   }
-  const tallest = Math.max(...layers.map((layer) => layer.length));
-  const step = BOX.height + GAP.y;
-  return layers.flatMap((layer, i) =>
-    layer.map((task, k) => ({
-      task,
-      x: i * (BOX.width + GAP.x),
-      y: (k + (tallest - layer.length) / 2) * step,
-    })),
+  const { inRow, gap } = NARROW;
+  const rows = isNarrow ? layers.flatMap((layer) => chunks(layer, inRow)) : layers;
+  const most = Math.max(...rows.map((row) => row.length));
+  return rows.flatMap((row, i) =>
+    row.map((task, k) => {
+      const beside = k + (most - row.length) / 2;
+      return isNarrow
+        ? { task, x: beside * (BOX.width + gap.x), y: i * (BOX.height + gap.y) }
+        : { task, x: i * (BOX.width + GAP.x), y: beside * (BOX.height + GAP.y) };
+    }),
   );
+}
+
+function chunks<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
+  const starts = Array.from({ length: Math.ceil(all.length / size) }, (_, i) => i * size);
+  return starts.map((start) => all.slice(start, start + size));
 }
 
 /** A task's own figure, or the largest of its variants'. */
@@ -103,18 +112,21 @@ function edgeRows(
   tasks: Tasks,
   boxes: readonly Box[],
   part: (task: string) => TailPart | undefined,
+  isNarrow: boolean,
 ) {
   const byTask = new Map(boxes.map((box) => [box.task, box]));
+  const [right, down] = isNarrow ? [0.5, 1] : [1, 0.5];
   return Object.entries(tasks).flatMap(([name, { after = [], when }]) =>
     after.flatMap((before) => {
       const [from, to] = [byTask.get(before), byTask.get(name)];
       if (from === undefined || to === undefined) return [];
       const probability = when?.probability;
+      const start = { x: from.x + right * BOX.width, y: from.y + down * BOX.height };
+      const end = { x2: to.x + (1 - right) * BOX.width, y2: to.y + (1 - down) * BOX.height };
       return {
-        ...{ x: from.x + BOX.width, y: from.y + BOX.height / 2 },
-        ...{ x2: to.x, y2: to.y + BOX.height / 2 },
-        middle: (from.x + BOX.width + to.x) / 2,
-        labelY: (from.y + to.y) / 2 + BOX.height / 2 - 8,
+        ...{ ...start, ...end },
+        middle: (start.x + end.x2) / 2 + (isNarrow ? 24 : 0),
+        labelY: (start.y + end.y2) / 2 - (isNarrow ? 0 : 8),
         label: probability === undefined ? "" : `${formatNumber(100 * probability)} %`,
         weight: 1 + 3 * (part(name)?.onPathRatio ?? 0),
       };
@@ -193,6 +205,7 @@ export function pipelineGraph(
   scenario: ScenarioDocument | undefined,
   one: ConfigurationResult | undefined,
   detail: RunDetail | undefined,
+  isNarrow = false,
 ): TopLevelSpec | undefined {
   if (scenario === undefined || one === undefined) return undefined;
   const pipelines = Object.entries(scenario.pipelines);
@@ -204,16 +217,16 @@ export function pipelineGraph(
       top += HEADING;
     }
     const from = top;
-    const placed = placeTasks(tasks).map((box) => ({ ...box, y: box.y + from }));
+    const placed = placeTasks(tasks, isNarrow).map((box) => ({ ...box, y: box.y + from }));
     const part = (task: string) =>
       detail?.tail.parts.find((own) => own.pipeline === name && own.task === task);
     boxes.push(...placed.map((box) => boxRow(box, one, part(box.task), detail?.tail.meanMs ?? 0)));
-    edges.push(...edgeRows(tasks, placed, part));
+    edges.push(...edgeRows(tasks, placed, part, isNarrow));
     right = Math.max(right, ...placed.map(({ x }) => x + BOX.width));
     top = Math.max(...placed.map(({ y }) => y + BOX.height)) + GAP.y;
   }
   const extent = { x: right, y: top - GAP.y };
-  const zoom = Math.min(1, MOST_WIDTH / extent.x);
+  const zoom = Math.min(1, (isNarrow ? NARROW.width : MOST_WIDTH) / extent.x);
   const subtitle =
     detail === undefined
       ? "colour: utilisation of its replicas"

@@ -2,8 +2,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { SloGoal } from "../../core/results.ts";
 import type { RunDetail, RunSeries } from "../../core/run-detail.ts";
-import { byName, type Layer, titled } from "./encodings.ts";
-import { INK, MUTED, positiveAxis } from "./theme.ts";
+import { byName, DASHED, type Layer, titled } from "./encodings.ts";
+import { MUTED, positiveAxis } from "./theme.ts";
 
 const WIDTH = 880;
 const MOST_POOLS = 8;
@@ -98,7 +98,7 @@ function panelSpec(detail: RunDetail, panel: Panel, isLast: boolean) {
     ...(near
       ? [
           {
-            mark: { type: "rule" as const, strokeDash: [5, 4], color: INK, aria: false },
+            mark: { type: "rule" as const, ...DASHED },
             encoding: { y: { ...y, datum: limit } },
           },
         ]

@@ -5,7 +5,7 @@ import { escapeHtml } from "./escape.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;
-  readonly narrowSvg?: string | undefined;
+  readonly narrowSvg: string;
 }
 
 /** The chart's own title and alternative text, from its specification. */
@@ -24,7 +24,10 @@ function inlineSvg(svg: string, name: string, title: string, description: string
     .replace(/ (role|aria-[\w]+)="[^"]*"/g, "");
   const inner = svg
     .slice(start)
-    .replace(/( id="|url\(#)(clip\d+)(?=["')])/g, (_, before, id) => `${before}${name}-${id}`);
+    .replace(/( id="|url\(#)(clip\d+)(?=["')])/g, (_, before, id) => `${before}${name}-${id}`)
+    // Marks are most of a large page.
+    .replaceAll(' role="graphics-symbol"', ' role="img"')
+    .replaceAll(' opacity="1"', "");
   return (
     `${opening} role="img" aria-labelledby="${titleId}" aria-describedby="${descId}">` +
     `<title id="${titleId}">${escapeHtml(title)}</title>` +
@@ -49,10 +52,8 @@ function figure(chart: DrawnChart): string {
   const name = escapeHtml(chart.name);
   return [
     `<figure class="chart" id="${name}"><h3 class="hidden">${escapeHtml(title)}</h3>`,
-    chart.narrowSvg === undefined
-      ? `<div class="scroll">${inlineSvg(chart.svg, chart.name, title, description)}</div>`
-      : `<div class="scroll wide">${inlineSvg(chart.svg, chart.name, title, description)}</div>
-<div class="narrow">${inlineSvg(chart.narrowSvg, `${chart.name}-narrow`, title, description)}</div>`,
+    `<div class="wide">${inlineSvg(chart.svg, chart.name, title, description)}</div>`,
+    `<div class="narrow">${inlineSvg(chart.narrowSvg, `${chart.name}-narrow`, title, description)}</div>`,
     `<figcaption>${escapeHtml(description)} ${specLink(chart)}</figcaption></figure>`,
   ].join("\n");
 }

@@ -31,7 +31,7 @@ p{margin:6px 0;max-width:80ch}li,p{overflow-wrap:anywhere}
 .facts .good{border-color:var(--good)}.facts .bad{border-color:var(--bad)}
 .facts .warn{border-color:var(--warn)}.facts li{color:var(--ink);font-weight:normal}
 .chart{margin:26px 0;break-inside:avoid}
-.chart svg{display:block;max-width:100%;height:auto}
+.chart svg{display:block;max-width:100%;height:auto;margin:14px 0}
 .chart svg text{font-family:system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-serif}
 .chart svg [aria-roledescription=point]:hover{stroke-width:5}
 figcaption{color:var(--muted);font-size:13px}
@@ -96,12 +96,12 @@ ${DARK_SVG}
 }`;
 
 const SMALL_AND_PRINT = `
-@media screen and (max-width:760px){.chart .scroll svg{max-width:none;width:max(100%,700px)}
+@media screen and (max-width:760px){
 main{padding:16px 14px 40px}dl{grid-template-columns:1fr;gap:0}dl dd{margin-bottom:8px}
 .card{padding:10px 14px}.card .answer{font-size:18px;margin-bottom:6px}
 .card dl{grid-template-columns:88px 1fr;gap:2px 8px;font-size:13px}.card dl dd{margin:0}
 .card summary{display:block;font-size:13px}
-.wide{display:none}.narrow{display:block;margin:14px 0 26px}.chart .narrow svg{max-width:100%}}
+.wide{display:none}.narrow{display:block}.narrow svg{width:100%;max-width:520px}}
 @media print{
 @page{size:A4 landscape;margin:12mm}
 body{font-size:11px}main{max-width:none;padding:0}

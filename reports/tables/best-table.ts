@@ -124,8 +124,9 @@ function tieKey(
   document: ResultsDocument,
 ): string {
   const name = sloMetric(document.slo) ?? "latencyP99Ms";
-  const state = isUnstable(one) ? "unstable" : (one.slo ?? "");
-  const alike = own.filter((each) => (isUnstable(each) ? "unstable" : (each.slo ?? "")) === state);
+  const stateOf = (each: ConfigurationResult) => (isUnstable(each) ? "unstable" : (each.slo ?? ""));
+  const state = stateOf(one);
+  const alike = own.filter((each) => stateOf(each) === state);
   const of = (each: ConfigurationResult) => each.metrics[name] ?? { mean: 0, halfWidth95: 0 };
   const best = alike.toSorted((a, b) => of(a).mean - of(b).mean)[0];
   const apart = of(one).mean - of(best).mean;

@@ -105,7 +105,7 @@ export function rankingTable(document: RankedDocument): Table | undefined {
   const first = groups[0]?.comparisons;
   if (first === undefined) return undefined;
   const nameOf = memberNames(document);
-  const metrics = [...new Set((document.comparisons ?? []).map(({ metric }) => metric))];
+  const metrics = metricsOf(document);
   const over = axes.filter((axis) => first[0].over.includes(axis.path));
   const heading = over.map((axis) => axis.title).join(" · ");
   const single = groups.every(({ where }) => where === "");

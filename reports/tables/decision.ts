@@ -32,7 +32,7 @@ import {
 } from "./goals.ts";
 import { axisText, configurationLabel, levelKey, type SweepAxis, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
-import { BACKENDS, judgedMetrics } from "./validation-tables.ts";
+import { BACKENDS, judgedMetrics, VERDICT_STATES } from "./validation-tables.ts";
 
 export type Fact = readonly [name: string, text: string, state?: "good" | "bad" | "warn"];
 
@@ -330,14 +330,13 @@ export function trust(
   }
   const axes = sweepAxes(document);
   const own = all.find((one) => isSame(one, chosen, axes));
-  if (own !== undefined) return ["validated", ownVerdict(own, validation), STATES[own.verdict]];
+  if (own !== undefined)
+    return ["validated", ownVerdict(own, validation), VERDICT_STATES[own.verdict]];
   const agree = all.filter(({ verdict }) => verdict === "agrees").length;
   const disagree = all.filter(({ verdict }) => verdict === "disagrees").length;
   const text = `not this one; of ${plural(all.length, "other configuration")} ${agree} agree with the prediction, ${disagree} disagree`;
   return ["validated", text, disagree > 0 ? "bad" : "warn"];
 }
-
-const STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
 
 function isSame(
   one: ValidationResult,

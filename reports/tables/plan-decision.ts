@@ -168,7 +168,8 @@ function parametersText(parameters: Readonly<Record<string, Parameter>>): string
     .join(", ");
 }
 
-function countsText(counts: Readonly<Record<string, number>>): string {
+/** "detect 3, plate 2". */
+export function countsText(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .filter(([, count]) => count > 0)
     .map(([name, count]) => `${name} ${count}`)

@@ -27,13 +27,15 @@ const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   misses: { text: "misses", value: 1, state: "bad" },
 };
 
+const UNSTABLE: Cell = { text: "unstable", value: 0, state: "bad" };
+
 export function sloCell(one: ConfigurationResult): Cell {
-  if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
+  if (isUnstable(one)) return UNSTABLE;
   return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
 }
 
 function stateCell(one: ConfigurationResult): Cell {
-  if (isUnstable(one)) return { text: "unstable", value: 0, state: "bad" };
+  if (isUnstable(one)) return UNSTABLE;
   return { text: one.stability ?? "unknown", value: 1 };
 }
 

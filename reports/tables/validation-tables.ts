@@ -102,11 +102,14 @@ function settlingText({ settledBy }: MetricJudgement): readonly string[] {
     : [`${ways.join(", or ")} would settle it`];
 }
 
-const STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
+/** A state that styling shows. */
+export const VERDICT_STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
 
 /** A verdict in words; colour only repeats it. */
 function verdictCell(verdict: Verdict | undefined): Cell {
-  return verdict === undefined ? { text: "not judged" } : { text: verdict, state: STATES[verdict] };
+  return verdict === undefined
+    ? { text: "not judged" }
+    : { text: verdict, state: VERDICT_STATES[verdict] };
 }
 
 function spreadText(result: ValidationResult, name: MetricName): string {

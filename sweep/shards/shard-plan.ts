@@ -5,7 +5,7 @@ import { Fault } from "../../core/fault.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { Sweep } from "../../core/scenario/sweep.ts";
 import { ConfigurationWork, type SweepPlan } from "../configuration-work.ts";
-import type { ConfigurationRange } from "../run-sweep.ts";
+import { type ConfigurationRange, inTurns } from "../run-sweep.ts";
 
 /** A replication's fixed cost, as events: compiling the document and summing up. */
 const FIXED_EVENTS = 2000;
@@ -51,10 +51,11 @@ const WARM_UP_MS = 300;
 const MEASURED_MS = 700;
 
 /** Seconds that one thread of this machine needs for the whole sweep, from a second or more of trial. */
-export function estimatedSeconds(
+export async function estimatedSeconds(
   { requestsIn: _, ...plan }: SweepPlan,
   work: readonly number[],
-): number {
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const trial = new ConfigurationWork(plan);
   // Sweeps often go from light to heavy.
   const places = [work.length >> 1, 0, work.length - 1];
@@ -64,7 +65,7 @@ export function estimatedSeconds(
   let done = 0;
   for (let turn = 0; ; turn++) {
     const index = places[turn % places.length];
-    trial.part(index, 0, 1);
+    await inTurns(trial.part(index, 0, 1), signal);
     done += work[index] / trial.replications(index);
     const now = performance.now();
     const warm = measuredFrom > start;

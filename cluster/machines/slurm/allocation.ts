@@ -31,8 +31,10 @@ export interface AllocatedGroup {
 export interface Allocation {
   readonly job: string;
   readonly groups: ReadonlyMap<string, AllocatedGroup>;
-  /** Resolves when the job of this process ends unasked, with what happened. */
+  /** Resolves when the job ends unasked, with what happened. */
   readonly gone: Promise<string>;
+  /** Called before each step: the end of a job of somebody else's shows only when it is asked for. */
+  look(): void;
   /** Gives the machines back; every step ends. Nothing for a job that was there before. */
   close(): Promise<void>;
 }
@@ -136,7 +138,7 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
     }
     tell(job, groups, onEvent);
     const gone = ended.then(() => (closed ? NEVER_GONE : `Slurm job ${job} has ended`));
-    return { job, groups, gone, close };
+    return { job, groups, gone, close, look: () => undefined };
   } catch (error) {
     await close();
     throw error;
@@ -164,7 +166,34 @@ async function enclosing(
     groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
   }
   tell(job, groups, onEvent);
-  return { job, groups, gone: NEVER_GONE, close: async () => undefined };
+  return { job, groups, ...watched(job), close: async () => undefined };
+}
+
+function watched(job: string): Pick<Allocation, "gone" | "look"> {
+  let asking = false;
+  let look = (): void => undefined;
+  const gone = new Promise<string>((resolve) => {
+    look = () => {
+      if (asking) return;
+      asking = true;
+      hasEnded(job).then(
+        (ended) => {
+          asking = false;
+          if (ended) resolve(`Slurm job ${job} has ended`);
+        },
+        () => undefined,
+      );
+    };
+  });
+  return { gone, look };
+}
+
+/** False where Slurm does not answer. */
+async function hasEnded(job: string): Promise<boolean> {
+  const command = ["squeue", "--noheader", "--format=%T", `--jobs=${job}`];
+  const { stdout, stderr, code } = await runTool(command, { missing: SLURM_MISSING });
+  if (code !== 0) return /Invalid job id/i.test(stderr);
+  return stdout.split("\n").every((state) => state === "" || state === "COMPLETING");
 }
 
 function numbered({ numbers }: MachinesNeeded, hosts: readonly string[]) {

@@ -35,7 +35,8 @@ export const SLURM: MachineKind = {
         const host = group.hosts.get(number) as string;
         const address = await addressOf(host);
         const hasGateway = node === gatewayNode && i === 0;
-        const shared = { host, address, group, deployment, models, gpus, hasGateway };
+        const { look } = allocation;
+        const shared = { host, address, group, look, deployment, models, gpus, hasGateway };
         machines.set(`${node} ${number}`, new SlurmMachine(shared));
       }
     }

@@ -10,6 +10,7 @@ const machine = new SlurmMachine({
     host: "n1",
     address: "10.0.0.2",
     group,
+    look: () => undefined,
     deployment: "d1",
     models,
     gpus: 2,

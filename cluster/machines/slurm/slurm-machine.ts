@@ -13,6 +13,8 @@ export interface SlurmMachineOptions {
   /** Address by which other machines reach it. */
   readonly address: string;
   readonly group: Omit<AllocatedGroup, "hosts">;
+  /** Of the allocation. */
+  readonly look: () => void;
   readonly deployment: string;
   readonly models: ModelFiles | null;
   /** GPUs that its workers choose from. */
@@ -119,7 +121,8 @@ export class SlurmMachine implements Machine {
     words: readonly string[],
     options: readonly string[] = [],
   ): readonly string[] {
-    const { host, group } = this.#options;
+    const { host, group, look } = this.#options;
+    look();
     return [
       ...["srun", ...group.options, "--overlap", "--nodes=1", "--ntasks=1", "--mem=0"],
       ...[`--cpus-per-task=${group.cpus}`, `--nodelist=${host}`, `--job-name=tandem-${name}`],

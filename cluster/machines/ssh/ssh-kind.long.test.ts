@@ -81,6 +81,24 @@ async function load(url: string, work?: () => void): Promise<unknown> {
   return Object.fromEntries(Object.entries(outcomes).filter(([, count]) => count > 0));
 }
 
+interface Spans {
+  readonly resourceSpans: readonly {
+    readonly resource: {
+      readonly attributes: readonly { key: string; value: { stringValue: string } }[];
+    };
+    readonly scopeSpans: readonly { readonly spans: readonly { readonly traceId: string }[] }[];
+  }[];
+}
+
+/** Spans of OTLP JSON, each with the service that it is from. */
+function spansIn({ resourceSpans }: Spans) {
+  return resourceSpans.flatMap(({ resource, scopeSpans }) => {
+    const service = resource.attributes.find(({ key }) => key === "service.name")?.value
+      .stringValue;
+    return scopeSpans.flatMap(({ spans }) => spans.map(({ traceId }) => ({ service, traceId })));
+  });
+}
+
 const workers = (): readonly number[] => lab.names.flatMap((name) => lab.workers(name));
 const isClean = (): boolean => workers().length === 0 && lab.clients().length === 0;
 
@@ -232,6 +250,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     );
     const direct = { machines, reach: "direct", ports: [9500, 9501] };
     const inventory = lab.inventory("gateway.yaml", { ...direct, gateway: "a", leaseS: 6 });
+    rmSync(join(folder, "day.csv"), { force: true });
     const files = ["--record", "day.csv", "--trace", "spans.json"];
     const { gateway, supervisorPid } = up(inventory, "replay", files);
     expect(gateway.machine).toBe("a");
@@ -247,8 +266,15 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     const lines = (file: string) => readFileSync(join(folder, file), "utf8").trim().split("\n");
     expect(await eventually(() => lines("day.csv").length === 201)).toBe(true);
     expect(lines("day.csv")[1]).toMatch(/^\d+\.\d+,p,\d+,completed,/);
-    expect(await eventually(() => lines("spans.json").length > 0)).toBe(true);
-    expect(JSON.parse(lines("spans.json")[0]).resourceSpans).toHaveLength(1);
+    // So are the spans, also of the workers on machines, as parts of the same traces.
+    const spans = () => lines("spans.json").flatMap((line) => spansIn(JSON.parse(line)));
+    const tracesOf = (service: string) =>
+      spans().flatMap((span) => (span.service === service ? [span.traceId] : []));
+    const areWhole = (): boolean => {
+      const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
+      return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
+    };
+    expect(await eventually(areWhole)).toBe(true);
 
     process.kill(first, "SIGKILL");
     expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);

@@ -1,0 +1,60 @@
+/** `web`: the web app on this machine, before any server that it is to measure. */
+import { join } from "node:path";
+import { getJson } from "../cluster/protocol/http-client.ts";
+import { serveWeb } from "../cluster/web/web-server.ts";
+import { Fault } from "../core/fault.ts";
+import { contentOf } from "./scenario.ts";
+
+export interface WebOptions {
+  /** The server to measure. Default: the page can only call servers that let it. */
+  readonly url?: string | undefined;
+  /** 0: any free one. */
+  readonly port: number;
+  /** File of certificates (PEM) to trust. */
+  readonly ca?: string | undefined;
+  /** Folder of `tandem cluster certs`. */
+  readonly certs?: string | undefined;
+}
+
+export interface WebServer {
+  /** Address of the page. */
+  readonly page: string;
+  /** Address of the server behind it; null without one. */
+  readonly server: string | null;
+  /** Why that server does not answer; null where it does. */
+  readonly silence: Promise<string | null>;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the web app on loopback until it is closed. Rejects with Fault("usage") for a bad address or port,
+ * Fault("not-found") for a file that cannot be read, Fault("cluster-failure") for a port in use.
+ */
+export async function web({ port, ca, certs, ...options }: WebOptions): Promise<WebServer> {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Fault("usage", `--port: expected 0 to 65535, got ${port}`);
+  }
+  const url = options.url === undefined ? null : checkedUrl(options.url);
+  const file = ca ?? (certs === undefined ? undefined : join(certs, "ca.crt"));
+  const authority = file === undefined ? null : contentOf(file, file).toString();
+  const server = await serveWeb({ url, port, ca: authority });
+  const page = `http://127.0.0.1:${server.port}/`;
+  return { page, server: url, silence: silenceOf(url), close: () => server.close() };
+}
+
+function checkedUrl(text: string): string {
+  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  const isAddress = URL.canParse(url) && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
+  if (isAddress && new URL(url).search === "") return url.replace(/\/$/, "");
+  throw new Fault("usage", `--url: expected http(s)://host:port, got ${text}`, {
+    hint: "`tandem cluster status` shows the REST address of a cluster that is up",
+  });
+}
+
+async function silenceOf(url: string | null): Promise<string | null> {
+  if (url === null) return null;
+  return getJson(`${url}/v2`).then(
+    () => null,
+    (error: unknown) => (error as Error).message,
+  );
+}
