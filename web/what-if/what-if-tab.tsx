@@ -4,9 +4,8 @@ import { Button, FileTrigger } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { connection, type Snapshot, useConnection } from "../shared/connection.ts";
 import { SelectEntry } from "../shared/entries.tsx";
-import { readUrlState, useUrlState } from "../shared/url-state.ts";
+import { useUrlState } from "../shared/url-state.ts";
 import { type ClusterChange, measuredOf, sendToCluster } from "./cluster.ts";
-import type { CurveStore } from "./curve-store.ts";
 import { OF_CLUSTER, scenarioNames, scenarioOf } from "./examples.ts";
 import { simulatorThread } from "./thread.ts";
 import { openCurves, WhatIf, type WhatIfProps } from "./what-if.tsx";
@@ -18,21 +17,6 @@ function nameOf(given: string | null, names: readonly string[], of: Snapshot): s
   if (given !== null && names.includes(given)) return given;
   const { state, problem } = of;
   return state === "looking" || (state === "connecting" && problem === null) ? null : names[0];
-}
-
-/** The curves of the page's address, which start before the page is drawn. */
-let early: { readonly source: object; readonly store: CurveStore } | null = null;
-const unsubscribe = connection.store.subscribe(startEarly);
-startEarly();
-
-function startEarly(): void {
-  const now = connection.store.snapshot();
-  const name = nameOf(readUrlState("scenario"), scenarioNames(now.deployed), now);
-  if (name === null) return;
-  unsubscribe();
-  const source = scenarioOf(name, now.deployed);
-  if (source === null || readUrlState("tab") !== "what-if") return;
-  early = { source, store: openCurves(simulatorThread(), source, readUrlState("what-if") ?? "") };
 }
 
 export function WhatIfTab() {
@@ -84,11 +68,7 @@ interface OpenedProps extends Omit<WhatIfProps, "store"> {
 }
 
 function Opened({ source, ...rest }: OpenedProps) {
-  const [store] = useState(() => {
-    const started = early?.source === source ? early.store : null;
-    if (started !== null) early = null;
-    return started ?? openCurves(simulatorThread(), source, rest.initialState);
-  });
+  const [store] = useState(() => openCurves(simulatorThread(), source, rest.initialState));
   useEffect(() => () => store.close(), [store]);
   return <WhatIf store={store} {...rest} />;
 }
