@@ -5,13 +5,13 @@
  */
 import { expect, test } from "vitest";
 import { compileSystem } from "../core/compile.ts";
+import { finished } from "../core/finished.ts";
 import { checkMemory } from "../core/scenario/check-cluster.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { goalsOf } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { finished } from "../sim/replication.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { alternativeOf, choiceOf, withBatches } from "./contenders.ts";
 import { makePlans, type Plan, type PlannerName } from "./plan.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { finished } from "../core/finished.ts";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
-import { finished } from "../sim/replication.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { Laboratory, outlook } from "./trial.ts";
 

@@ -3,6 +3,7 @@ import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { QueryStream } from "../core/arrivals/closed-loop.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
+import { finished } from "../core/finished.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
 import type { RequestRows } from "../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
@@ -52,14 +53,6 @@ export function runReplication(
   return finished(
     replicationSteps(document, inputs, replication, options, Number.POSITIVE_INFINITY),
   );
-}
-
-/** The result of steps between which there is nothing to do. */
-export function finished<T>(steps: Generator<unknown, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-  }
 }
 
 /** Some hundredths of a second. */

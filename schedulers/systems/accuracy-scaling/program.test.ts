@@ -1,8 +1,9 @@
 /** The program's plan against exhaustive search, and against values by hand. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { finished } from "../../../core/finished.ts";
 import { cases } from "../../../core/test-form.test-support.ts";
-import { type Counts, type Program, type ProgramTask, solve } from "./program.ts";
+import { type Counts, type Program, type ProgramTask, solving } from "./program.ts";
 
 const NODES = 1_000_000;
 
@@ -107,7 +108,7 @@ test("the optimum is that of exhaustive search, and infeasible is infeasible", (
   fc.assert(
     fc.property(programs, (program) => {
       const best = exhaustive(program);
-      const found = solve(program, NODES);
+      const found = finished(solving(program, NODES));
       if (best === null) expect(found).toBeNull();
       else expect(planValue(program, found as Counts)).toBeCloseTo(best, 9);
     }),
@@ -134,7 +135,7 @@ describe("by hand", () => {
     [160, [[0, 4]], 0.6],
   ])("a demand of %d on four devices", (demandPerS, counts, value) => {
     const program = alone(demandPerS, 4);
-    expect(solve(program, NODES)).toEqual(counts);
+    expect(finished(solving(program, NODES))).toEqual(counts);
     expect(planValue(program, counts)).toBeCloseTo(value, 12);
   });
 
@@ -148,13 +149,13 @@ describe("by hand", () => {
       tasks: [{ demandPerS: 40, options }],
       room: [room],
     });
-    expect(solve(program(5), NODES)).toEqual([[1, 1]]);
-    expect(solve(program(4), NODES)).toEqual([[0, 1]]);
-    expect(solve(program(1), NODES)).toBeNull();
+    expect(finished(solving(program(5), NODES))).toEqual([[1, 1]]);
+    expect(finished(solving(program(4), NODES))).toEqual([[0, 1]]);
+    expect(finished(solving(program(1), NODES))).toBeNull();
   });
 
   test("more than the devices can do has no plan", () => {
-    expect(solve(alone(161, 4), NODES)).toBeNull();
+    expect(finished(solving(alone(161, 4), NODES))).toBeNull();
   });
 
   test("in a chain the best answers of both tasks are the same requests'", () => {
@@ -173,7 +174,7 @@ describe("by hand", () => {
         [1, 1],
       ]),
     ).toBeCloseTo((0.81 + 0.25) / 2, 12);
-    expect(solve(program, NODES)).toEqual([
+    expect(finished(solving(program, NODES))).toEqual([
       [2, 0],
       [2, 0],
     ]);
@@ -186,11 +187,13 @@ describe("by hand", () => {
     }));
     const visits = tasks.map((_, task) => ({ task, ratio: 1 }));
     const program = { tasks, pipelines: [{ weight: 1, visits }], devices: 16, room: [] };
-    const best = solve(program, NODES) as Counts;
-    expect(solve(program, 20_000)).toEqual(best);
-    const hasty = solve(program, 500) as Counts;
-    expect(solve(program, 500)).toEqual(hasty);
+    const best = finished(solving(program, NODES)) as Counts;
+    expect(finished(solving(program, 20_000))).toEqual(best);
+    const hasty = finished(solving(program, 500)) as Counts;
+    expect(finished(solving(program, 500))).toEqual(hasty);
     expect(planValue(program, hasty)).toBeLessThan(planValue(program, best) as number);
-    expect(solve(program, 3)).toBeNull();
+    expect(finished(solving(program, 3))).toBeNull();
+    const pauses = [...solving(program, 1000)];
+    expect(pauses.length, "a gateway does its other work meanwhile").toBe(4);
   });
 });

@@ -12,8 +12,8 @@
  * A_i is a step function of a request's rank u, and the expectation an integral over u. r_i is the
  * share of the pipeline's requests that visit the task.
  *
- * Solved exactly by branch and bound, depth first. A bound on nodes, never on time, ends it: the same
- * input gives the same plan on every machine. A solver of linear programs (`highs`) would need the
+ * Solved exactly by branch and bound, depth first, with pauses in which a gateway does its other work. A
+ * bound on nodes, never on time, ends it: the same input gives the same plan on every machine. A solver of linear programs (`highs`) would need the
  * product replaced by an approximation, and a promise to load it, which no decision here may wait for.
  */
 export interface Option {
@@ -48,12 +48,14 @@ export interface Program {
 export type Counts = readonly (readonly number[])[];
 
 const TINY = 1e-9;
+/** Nodes from one pause to the next: 1 to 3 ms. */
+const NODES_A_STEP = 250;
 
 /** A step function on the ranks 0..1: accuracies, the highest first, each for a share. */
 type Steps = readonly { readonly share: number; readonly accuracy: number }[];
 
 /** The best plan; null where the demand cannot be served, or none was found within the bound on nodes. */
-export function solve(program: Program, mostNodes: number): Counts | null {
+export function* solving(program: Program, mostNodes: number): Generator<undefined, Counts | null> {
   const { tasks, devices } = program;
   let { room } = program;
   const counts = tasks.map(({ options }) => options.map(() => 0));
@@ -66,8 +68,9 @@ export function solve(program: Program, mostNodes: number): Counts | null {
   let value = Number.NEGATIVE_INFINITY;
   let nodes = 0;
 
-  const visit = (task: number, option: number, left: number, rest: number): void => {
+  function* visit(task: number, option: number, left: number, rest: number): Generator<undefined> {
     if (nodes++ >= mostNodes) return;
+    if (nodes % NODES_A_STEP === 0) yield;
     if (task === tasks.length) {
       const found = expected(program, whole);
       if (found <= value + TINY) return;
@@ -80,7 +83,7 @@ export function solve(program: Program, mostNodes: number): Counts | null {
     const isDone = rest <= TINY * demandPerS && served;
     if (isDone || option === options.length) {
       if (!isDone || left < needed[task + 1]) return;
-      visit(task + 1, 0, left, tasks[task + 1]?.demandPerS ?? 0);
+      yield* visit(task + 1, 0, left, tasks[task + 1]?.demandPerS ?? 0);
       return;
     }
     if (left < leastDevices(rest, options.slice(option)) + needed[task + 1]) return;
@@ -93,15 +96,15 @@ export function solve(program: Program, mostNodes: number): Counts | null {
       room = roomBefore.map((amount, r) => amount - count * demand[r]);
       whole[task] = stepsOf(tasks[task], counts[task], option + 1);
       if (whole[task].length > 0 && expected(program, whole) > value + TINY) {
-        visit(task, option + 1, left - count, Math.max(0, rest - count * perS));
+        yield* visit(task, option + 1, left - count, Math.max(0, rest - count * perS));
       }
     }
     counts[task][option] = 0;
     whole[task] = before;
     room = roomBefore;
-  };
+  }
 
-  visit(0, 0, devices, tasks[0]?.demandPerS ?? 0);
+  yield* visit(0, 0, devices, tasks[0]?.demandPerS ?? 0);
   return best;
 }
 

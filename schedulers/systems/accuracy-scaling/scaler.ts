@@ -1,10 +1,11 @@
 /**
- * The controller of accuracy scaling: estimates the demand at each epoch, solves the program, and
- * after the time that a solver takes orders and releases replicas as the plan says.
+ * The controller of accuracy scaling: estimates the demand at each epoch, solves the program step by step,
+ * and after the time that a solver takes orders and releases replicas as the plan says.
  */
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { Fault } from "../../../core/fault.ts";
+import { finished } from "../../../core/finished.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
@@ -18,7 +19,7 @@ import {
   type Program,
   type ProgramTask,
   roomLeft,
-  solve,
+  solving,
 } from "./program.ts";
 
 /** An epoch has time for its plan. */
@@ -33,7 +34,9 @@ export const parametersOf = (usual: {
       .describe("time from a plan to the next, in s; the first comes after 1 s at the latest"),
     solveMs: nonNegative(1e9)
       .default(usual.solveMs)
-      .describe("time that a solver takes: a plan takes effect so much after its epoch, in ms"),
+      .describe(
+        "time that a solver takes: a plan takes effect so much after its epoch, or once it is found, in ms",
+      ),
     newest: positive(1)
       .default(0.5)
       .describe("weight of the newest epoch in the moving average of the demand"),
@@ -64,6 +67,9 @@ type Parameters = z.infer<ReturnType<typeof parametersOf>>;
 
 const EPOCH = 0;
 const PLAN = 1;
+const STEP = 2;
+/** From one step of a search to the next: the gateway serves meanwhile. */
+const STEP_US = 5000;
 /** The first epoch is short: nothing is known of the demand before it ends. */
 const FIRST_EPOCH_US = 1_000_000;
 const us = (s: number): number => Math.round(s * 1e6);
@@ -86,7 +92,7 @@ export function accuracyScaler(
 class AccuracyScaler implements Controller {
   readonly pools = [];
   readonly scales: readonly number[];
-  readonly timers = 2;
+  readonly timers = 3;
   readonly #system: System;
   readonly #parameters: Parameters;
   readonly #saves: boolean;
@@ -100,6 +106,10 @@ class AccuracyScaler implements Controller {
   /** Start of the epoch. */
   #sinceUs = 0;
   #plan: Counts = [];
+  /** The search for the next plan; null: there is none under way. */
+  #search: Generator<undefined, Counts> | null = null;
+  /** When it may take effect. */
+  #dueUs = 0;
   readonly #wanted = new Set<number>();
 
   constructor(system: System, parameters: Parameters, saves: boolean) {
@@ -132,7 +142,7 @@ class AccuracyScaler implements Controller {
   }
 
   begin(view: ClusterView, act: Controls): void {
-    this.#plan = this.#solved();
+    this.#plan = finished(this.#solving());
     this.#choose();
     this.#reconcile(view, act);
     this.#sinceUs = view.nowUs;
@@ -145,15 +155,31 @@ class AccuracyScaler implements Controller {
 
   woken(timer: number, view: ClusterView, act: Controls): void {
     const { epochS, solveMs } = this.#parameters;
+    const { nowUs } = view;
     if (timer === PLAN) {
       this.#choose();
       this.#reconcile(view, act);
+    } else if (timer === STEP) this.#searchOn(nowUs, act);
+    else {
+      act.wakeAt(EPOCH, nowUs + us(epochS));
+      // A search that outlasts its epoch goes on: begun anew, it might never end.
+      if (this.#search !== null) return;
+      this.#estimate(nowUs);
+      this.#search = this.#solving();
+      this.#dueUs = nowUs + us(solveMs / 1000);
+      this.#searchOn(nowUs, act);
+    }
+  }
+
+  #searchOn(nowUs: number, act: Controls): void {
+    const step = this.#search?.next();
+    if (step?.done !== true) {
+      act.wakeAt(STEP, nowUs + STEP_US);
       return;
     }
-    this.#estimate(view.nowUs);
-    this.#plan = this.#solved();
-    act.wakeAt(PLAN, view.nowUs + us(solveMs / 1000));
-    act.wakeAt(EPOCH, view.nowUs + us(epochS));
+    this.#search = null;
+    this.#plan = step.value;
+    act.wakeAt(PLAN, Math.max(nowUs + 1, this.#dueUs));
   }
 
   decide(view: ClusterView, act: Controls): void {
@@ -175,12 +201,12 @@ class AccuracyScaler implements Controller {
   }
 
   /** The plan for the demand, or for the largest share of it that can be served. */
-  #solved(): Counts {
+  *#solving(): Generator<undefined, Counts> {
     const { mostNodes } = this.#parameters;
     for (let factor = 1; factor < MOST_FACTOR; factor += factor > 1.5 ? 0.1 * factor : 0.05) {
       const program = this.#program(factor);
       const frugal = this.#saves ? mostAccurateOnly(program) : null;
-      const counts = frugal ?? solve(program, mostNodes);
+      const counts = frugal ?? (yield* solving(program, mostNodes));
       if (counts === null) continue;
       return frugal ?? withSurplus(program, counts);
     }
