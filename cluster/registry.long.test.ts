@@ -2,7 +2,7 @@
  * The contract, short, of the whole registry on real workers: one of them is killed meanwhile and comes
  * back, every request ends once, no job is served twice, and the log replays to the same decisions.
  */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunLog } from "../core/run-log.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { PRESETS } from "../schedulers/registry.ts";
@@ -28,24 +28,27 @@ const documentOf = (scheduler: SchedulerDocument) => {
   });
 };
 
-let deployment: Deployment;
-beforeAll(async () => {
-  const options = { document: documentOf("fifo"), inputs: NO_INPUTS, seed: "test" };
-  deployment = await startDeployment({ ...options, backend: "replay", replicasPerWorker: 1 });
-});
-afterAll(() => deployment.stop());
-
-const isWhole = (): Promise<boolean> =>
-  eventually(async () => {
-    const { replicas } = await statusOf(deployment);
-    return replicas.every(({ state }) => state === "up");
-  });
-
 const WEIGHTED = { policy: "weighted-fair", weights: { vehicles: 2 } };
+const SCHEDULERS: readonly SchedulerDocument[] = [...Object.keys(PRESETS), { ordering: WEIGHTED }];
+/** A worker that dies young twenty times in a row is given up, so each part has workers of its own. */
+const DEATHS = 12;
+const PARTS = Array.from({ length: Math.ceil(SCHEDULERS.length / DEATHS) }, (_, i) => i * DEATHS);
 
-it.each<SchedulerDocument>([...Object.keys(PRESETS), { ordering: WEIGHTED }])(
-  "%j keeps it",
-  async (scheduler) => {
+describe.each(PARTS)("the registry from number %i on", (from) => {
+  let deployment: Deployment;
+  beforeAll(async () => {
+    const options = { document: documentOf("fifo"), inputs: NO_INPUTS, seed: "test" };
+    deployment = await startDeployment({ ...options, backend: "replay", replicasPerWorker: 1 });
+  });
+  afterAll(() => deployment.stop());
+
+  const isWhole = (): Promise<boolean> =>
+    eventually(async () => {
+      const { replicas } = await statusOf(deployment);
+      return replicas.every(({ state }) => state === "up");
+    });
+
+  it.each(SCHEDULERS.slice(from, from + DEATHS))("%j keeps it", async (scheduler) => {
     const document = documentOf(scheduler);
     expect(await isWhole()).toBe(true);
     const { length: crashes } = deployment.crashes;
@@ -62,5 +65,5 @@ it.each<SchedulerDocument>([...Object.keys(PRESETS), { ordering: WEIGHTED }])(
     expect(served.filter((job) => job.startsWith("detect/"))).toHaveLength(REQUESTS);
     expect(RunLog.parse(log).entries.filter(([kind]) => kind === "lose")).not.toEqual([]);
     expect(divergence(document, log)).toBeNull();
-  },
-);
+  });
+});
