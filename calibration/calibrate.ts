@@ -170,7 +170,7 @@ function calibration(
   return { profiles, ...rest, ...(inventory === undefined ? {} : { deviceProfiles }) };
 }
 
-/** Of this machine's load meanwhile, and of means that are known too roughly. */
+/** Names what speaks against the times: this machine's load meanwhile, and means that are known too roughly. */
 export function doubtsOf(
   deviceProfiles: Required<Calibration>["deviceProfiles"],
   load: HostLoad,

@@ -89,7 +89,7 @@ export function hostFitness(seconds: number, load: HostLoad, stalls: Stalls): Ho
   };
 }
 
-/** What a host did besides a run; null: this system does not tell. */
+/** The load of a host beside a run; a figure is null where the system does not report it. */
 export interface HostLoad {
   /** Share of the processors that other programs used. */
   readonly othersRatio: number | null;

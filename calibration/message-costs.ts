@@ -29,7 +29,7 @@ function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
   return equalShareMeans(rest, MAX_QUANTILES);
 }
 
-/** Of a measurement on this machine. */
+/** The provenance of a measurement on this machine. */
 export function measuredHere(
   model: string,
   runtime: string,

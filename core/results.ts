@@ -258,8 +258,8 @@ export interface HealthSummary {
   readonly latenessP99Ms: number;
   readonly eventLoopDelayP99Ms: number;
   /**
-   * Of each run: share of the processors that other programs used, and of the time in which they left the run without
-   * a free one; absent: the system does not tell.
+   * By run: the share of the processors that other programs used, and the share of the time in which they left the run
+   * without a free one. It is absent where the system does not report them.
    */
   readonly others?: readonly { readonly usedRatio: number; readonly hinderedRatio: number }[];
   /** Share of the processors that the hypervisor took; absent: the system does not tell. */

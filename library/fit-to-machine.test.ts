@@ -8,6 +8,7 @@ import { profileSchema } from "../core/profile.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
+import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import { calibratedChanges, changedText, lengthChanges, roundedUp } from "./fit-to-machine.ts";
 
 const SHIPPED = readFileSync(join(import.meta.dirname, "../scenarios/image-analysis.yaml"), "utf8");
@@ -34,18 +35,10 @@ const READER = [30, 35, 40, 45, 50, 70];
 
 /** The shipped scenario on a machine where all takes `factor` as long, its models as given. */
 function loadedOn(factor: number, detectorMs = DETECTOR, readerMs = READER, text = SHIPPED) {
-  const overheads = {
-    schema: "tandem/overhead@1",
-    provenance,
-    clientRoundTripUs: [400, 500, 700],
-    workerRoundTripUs: [250, 300, 450],
-    gateway: { arrivalUs: 60, dispatchUs: 80, completionUs: 50 },
-    contention: [1, 1.1, 1.6],
-  };
   const files: Readonly<Record<string, unknown>> = {
     "profiles/detector.json": profile(factor, detectorMs),
     "profiles/plate-reader.json": profile(factor, readerMs),
-    "profiles/overheads.json": overheads,
+    "profiles/overheads.json": calibratedFiles["overheads.json"],
   };
   const options = { capacityOf: servingCapacity, requireTimes: true };
   return parseScenario(text, "s.yaml", (path) => JSON.stringify(files[path]), {}, options);

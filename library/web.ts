@@ -8,7 +8,7 @@ import { contentOf } from "./scenario.ts";
 export interface WebOptions {
   /** The server to measure. Default: the page can only call servers that let it. */
   readonly url?: string | undefined;
-  /** 0: any free one. */
+  /** Port on loopback; with 0 the system picks a free one. */
   readonly port: number;
   /** File of certificates (PEM) to trust. */
   readonly ca?: string | undefined;

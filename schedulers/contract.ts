@@ -86,7 +86,7 @@ export class CheckingDriver implements Driver {
   /** Tells each step in a line; null: nobody asks. */
   story: string[] | null = null;
   #begun = false;
-  /** Of a scheduler of the user. */
+  /** Failures of the user's code; undefined for a built-in scheduler. */
   readonly #failures: Failures | undefined;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {

@@ -169,7 +169,7 @@ export function maxBatchOf(
 interface Resolved {
   readonly registry: Registry;
   readonly base: Composition;
-  /** Of a scheduler of the user. */
+  /** Failures of the user's code; undefined for a built-in scheduler. */
   readonly failures?: Failures;
 }
 

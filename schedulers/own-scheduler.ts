@@ -93,7 +93,7 @@ export interface SoundScheduler {
   readonly preset: string;
   /** Those of the file, which take the scenario's `parameters`. */
   readonly definitions: readonly AnyDefinition[];
-  /** Those of its policies, in the run under way. */
+  /** Collects failures of its policies in the run under way. */
   readonly failures: Failures;
 }
 

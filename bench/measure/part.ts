@@ -24,7 +24,7 @@ export interface Target {
 
 type Bound = { readonly least: number } | { readonly most: number };
 
-/** What was asked of a number; `digits` are those of what was found. */
+/** States the target of a number, and whether the number meets it; `digits` round the number. */
 export function target(
   what: string,
   value: number,

@@ -22,7 +22,7 @@ export class GatewayMemory {
     if (mib > 0) this.#samples.push({ pid, atS, mib });
   }
 
-  /** Of the longest life of a gateway; null where none was long enough, or the system does not tell. */
+  /** Measures the longest life of a gateway; null where none was long enough, or the system does not report memory. */
   growth() {
     const lives = new Map<number, Sample[]>();
     for (const sample of this.#samples) {

@@ -55,7 +55,7 @@ class ReplicaLink {
   #retryMs = FIRST_RETRY_MS;
   #retry: NodeJS.Timeout | undefined;
   #batch: SentBatch | null = null;
-  /** Of commands without an answer. */
+  /** Callbacks of commands that wait for an answer. */
   readonly #commands = new Set<(isDone: boolean) => void>();
   /** Rings when the batch is late. */
   #limit: NodeJS.Timeout | undefined;

@@ -226,7 +226,7 @@ export function aggregate(summaries: readonly RunSummary[]) {
     replications: summaries.length,
     requests: summaries.reduce((sum, summary) => sum + summary.requests, 0),
     metrics: intervals === undefined ? metrics : withIntervals(metrics, intervals),
-    // Of a single run: how its intervals were found.
+    // A single run says how its intervals were found.
     ...(intervals === undefined ? {} : { intervals: intervals.methods }),
     tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
     // Only where there are several.

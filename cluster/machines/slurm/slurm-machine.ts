@@ -13,7 +13,7 @@ export interface SlurmMachineOptions {
   /** Address by which other machines reach it. */
   readonly address: string;
   readonly group: Omit<AllocatedGroup, "hosts">;
-  /** Of the allocation. */
+  /** Asks at once whether the allocation still runs. */
   readonly look: () => void;
   readonly deployment: string;
   readonly models: ModelFiles | null;
