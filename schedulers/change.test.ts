@@ -348,15 +348,3 @@ test("a log of a failure that does not come again, or earlier, differs there", (
   expect(replayed(3, 1)).toMatchObject({ replayed: '["failed",2]' });
   expect(replayed(99, 3)).toMatchObject({ replayed: '["failed",4]' });
 });
-
-test("runs of one loaded file that go on side by side keep their failures apart", () => {
-  const own = failingAfter(1, FAILING["ordering, key"]);
-  const [failing, sound] = [0, 1].map(() => {
-    const scheduler = createScheduler({ file: FILE }, system, "1", own);
-    return new Dispatcher(system, scheduler, new Cluster(system, "fifo"));
-  });
-  for (let i = 0; i < 2; i++) failing.arrive(failing.requests.reserve(), 0, 1, 1);
-  sound.arrive(sound.requests.reserve(), 0, 1, 1);
-  expect(() => sound.decide(1)).not.toThrow();
-  expect(() => failing.decide(1)).toThrow("boo");
-});
