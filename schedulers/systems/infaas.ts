@@ -8,14 +8,14 @@ import type {
 } from "../../core/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
-import { mostPerS } from "../rules/batch-times.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../rules/parameters.ts";
 import {
   defineController,
   definePolicy,
   type SelectionContext,
 } from "../rules/policy-definition.ts";
-import { goalSharesUs } from "../rules/ways.ts";
+import { leastBy, mostAccurateOf } from "../rules/selection.ts";
+import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
 import { batchLimits, modelsOf } from "./devices/device-slots.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
@@ -41,9 +41,7 @@ const selection = definePolicy({
   }),
   create: ({ tolerance, fastest }, { system, pools }: SelectionContext): Selection => {
     const budgets = goalSharesUs(system, 1);
-    const aloneUs = system.pools.map(({ first, count }) =>
-      count === 0 ? Number.POSITIVE_INFINITY : system.replicas[first].service.meanUs[1],
-    );
+    const alone = aloneUs(system);
     const perUs = system.pools.map(({ count }, pool) =>
       count === 0 ? 0 : throughputPerS(system, pools, pool) / 1e6,
     );
@@ -51,25 +49,18 @@ const selection = definePolicy({
       choose: ({ deadlineUs }, among, view) => {
         const candidates = among
           .filter((pool) => view.readyOf(pool) > 0)
-          .sort((a, b) => aloneUs[a] - aloneUs[b])
+          .sort((a, b) => alone[a] - alone[b])
           .slice(0, fastest);
-        let best = -1;
-        let soonest = among[0];
-        let leastUs = Number.POSITIVE_INFINITY;
-        for (const pool of candidates) {
+        const expectedUs = (pool: number): number => {
           const { waiting, running } = view.loadOf(pool);
-          const waitUs = (waiting + running) / (view.readyOf(pool) * perUs[pool]);
-          const expectedUs = waitUs + aloneUs[pool];
-          if (expectedUs < leastUs) {
-            leastUs = expectedUs;
-            soonest = pool;
-          }
+          return (waiting + running) / (view.readyOf(pool) * perUs[pool]) + alone[pool];
+        };
+        const isInTime = (pool: number): boolean => {
           const leftUs = Math.min(deadlineUs - view.nowUs, budgets[pool]);
-          if (expectedUs > (1 + tolerance) * leftUs) continue;
-          const accuracy = system.pools[pool].accuracy ?? 0;
-          if (best < 0 || accuracy > (system.pools[best].accuracy ?? 0)) best = pool;
-        }
-        return best < 0 ? soonest : best;
+          return expectedUs(pool) <= (1 + tolerance) * leftUs;
+        };
+        const accurate = mostAccurateOf(system, candidates.filter(isInTime));
+        return accurate ?? leastBy(candidates, expectedUs) ?? among[0];
       },
     };
   },

@@ -9,6 +9,7 @@ import type {
 import type { PoolPolicies, PoolView } from "../../../core/dispatch/policies.ts";
 import type { System } from "../../../core/system.ts";
 import { defineController } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/selection.ts";
 import { placeablePools } from "../devices/device-slots.ts";
 
 /** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
@@ -40,29 +41,16 @@ class PlacedPool implements PoolView {
   }
 
   leastLoaded(): number {
-    return least(this.up, (replica) => this.load(replica));
+    return leastBy(this.up, (replica) => this.load(replica)) as number;
   }
 
   soonestFree(): number {
     const view = this.#view;
-    return least(
+    return leastBy(
       this.up,
       (replica) => view.freeUs(replica) + this.waiting(replica) * view.expectedUs(replica, 1),
-    );
+    ) as number;
   }
-}
-
-/** The first of those with the least cost. */
-function least(replicas: readonly number[], costOf: (replica: number) => number): number {
-  let best = replicas[0];
-  let cost = Number.POSITIVE_INFINITY;
-  for (const replica of replicas) {
-    const own = costOf(replica);
-    if (own >= cost) continue;
-    best = replica;
-    cost = own;
-  }
-  return best;
 }
 
 class WorkStealing implements Controller {
@@ -99,7 +87,7 @@ class WorkStealing implements Controller {
 function steal(pool: PlacedPool, thief: number, view: ClusterView, act: Controls): void {
   const busy = pool.up.filter((replica) => view.running(replica) > 0 && pool.waiting(replica) > 0);
   if (busy.length === 0) return;
-  const victim = least(busy, (replica) => -pool.waiting(replica));
+  const victim = leastBy(busy, (replica) => -pool.waiting(replica)) as number;
   act.assign(view.queueAt(victim).next.job, thief);
 }
 
@@ -113,7 +101,6 @@ export const workStealing = defineController({
   failsWhen: "Moving a job costs more than its wait: the model moves it for nothing.",
   source:
     "Blumofe & Leiserson, J. ACM 46(5), 1999; Eager, Lazowska & Zahorjan, Performance Evaluation 6, 1986 (receiver-initiated).",
-  parameters: z.strictObject({}),
   create: (_, { system, pools }) => new WorkStealing(system, pools),
 });
 
@@ -152,8 +139,8 @@ class Locality implements Controller {
   #choose(pool: PlacedPool, node: number | undefined): number {
     const idlest = pool.leastLoaded();
     const near = pool.up.filter((replica) => this.#system.replicas[replica].node === node);
-    if (near.length === 0) return idlest;
-    const own = least(near, (replica) => pool.load(replica));
+    const own = leastBy(near, (replica) => pool.load(replica));
+    if (own === undefined) return idlest;
     return pool.load(own) <= pool.load(idlest) + this.#extraJobs ? own : idlest;
   }
 }
