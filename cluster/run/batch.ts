@@ -11,7 +11,6 @@ import {
   jobResults,
   type TensorsByTask,
 } from "../protocol/batch-form.ts";
-import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
 import type { StreamRequest } from "../protocol/client.ts";
 import {
   DEADLINE_PARAMETER,
@@ -19,6 +18,7 @@ import {
   type ModelInferResponse,
   type StartTimes,
   startParameters,
+  TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
 import type { JobOutput } from "../worker/backend.ts";
 import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
@@ -27,9 +27,7 @@ const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 /** A batch that the dispatcher started. */
-export interface StartedBatch extends RunningBatch<LiveRequest> {
-  readonly jobs: readonly number[];
-}
+export type StartedBatch = RunningBatch<LiveRequest>;
 
 /** The batch that the dispatcher holds for a replica; `live` gives the request of a slot. */
 export function startedBatch(
@@ -44,7 +42,6 @@ export function startedBatch(
   const jobs = Array.from(batchJobs.slice(first, first + batchSize[replica]));
   return {
     replica,
-    jobs,
     requests: jobs.map((job) => live[table.requestOf(job)] as LiveRequest),
     tasks: jobs.map((job) => table.taskOf(job)),
     queuedUs: jobs.map((job) => table.waitsSinceUs[job]),
