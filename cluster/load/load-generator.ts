@@ -3,21 +3,24 @@
  * latency counts from the due time, which avoids coordinated omission (Tene, "How NOT to measure
  * latency", 2013).
  */
+
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
+import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { grown } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
+import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
-import { type Caller, callerOf } from "./patient-calls.ts";
 import {
   inDigits,
   LOAD_BOUNDS,
   type LoadAnswer,
   type LoadBounds,
+  type LoadCall,
   type LoadResult,
   type LoadSpecification,
   type LoadTarget,
@@ -305,4 +308,67 @@ export async function warmUp(
       gainedAt = performance.now();
     }
   }
+}
+
+/** Called with the last attempt's answer. */
+type CallEnded = (last: LoadAnswer, attempts: number) => void;
+
+/** Sends a request, and retries it. */
+export type Caller = (call: LoadCall, ended: CallEnded) => void;
+
+/** Maximum of Node's timers. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+interface CallerOptions {
+  readonly client: ClientDocument | undefined;
+  readonly seed: string;
+  readonly timeScale: number;
+  readonly timer: PreciseTimer;
+  /** Called with every attempt's answer. */
+  readonly onAttempt: (answer: LoadAnswer) => void;
+}
+
+export function callerOf(
+  target: LoadTarget,
+  { client, seed, timeScale, timer, onAttempt }: CallerOptions,
+): Caller {
+  if (client === undefined) {
+    return (call, ended) => {
+      target.send(call, (answer) => {
+        onAttempt(answer);
+        ended(answer, 1);
+      });
+    };
+  }
+  const policy = new RetryPolicy(client, seed);
+  const timeoutMs = Math.min(client.timeoutMs * timeScale, LONGEST_MS);
+  const timedOut: LoadAnswer = {
+    outcome: "cancelled",
+    status: "no answer in time",
+    error: `no answer within ${client.timeoutMs} ms`,
+  };
+
+  function attempt(call: LoadCall, retry: number, draws: Float64Array, ended: CallEnded): void {
+    let open = true;
+    const settle = (answer: LoadAnswer): void => {
+      if (!open) return;
+      open = false;
+      clearTimeout(timeout);
+      onAttempt(answer);
+      const pauseUs = answer.outcome === "completed" ? null : policy.pauseUs(retry, draws);
+      if (pauseUs === null) ended(answer, retry + 1);
+      else {
+        const atUs = monotonicUs() + pauseUs * timeScale;
+        timer.set(atUs, () => attempt(call, retry + 1, draws, ended));
+      }
+    };
+    const timeout = setTimeout(() => {
+      if (!open) return;
+      settle(timedOut);
+      if (client?.cancels) giveUp();
+    }, timeoutMs);
+    const giveUp = target.send(call, settle);
+  }
+
+  return (call, ended) => attempt(call, 0, policy.arrived(), ended);
 }

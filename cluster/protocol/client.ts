@@ -18,17 +18,15 @@ import {
   NO_ACCESS,
   nameOptions,
 } from "../security/client-access.ts";
+import type { ModelConfig, ModelMetadata, ServerMetadata } from "./descriptions.ts";
 import {
   type ControlKind,
   controlMessage,
-  type ModelConfig,
   type ModelInferRequest,
   type ModelInferResponse,
-  type ModelMetadata,
   type ModelName,
   type ModelStreamInferResponse,
   type RepositoryModel,
-  type ServerMetadata,
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { errorOfAnswer, faultOf, streamEndedError } from "./status.ts";
@@ -144,8 +142,8 @@ export class InferenceClient {
   }
 
   #control(name: string, modelName: string, task: string | undefined): Promise<object> {
-    const parameters = task === undefined ? {} : { task: { stringParam: task } };
-    const request: RepositoryModel = { modelName, parameters };
+    const parameters = task === undefined ? {} : { task: { string_param: task } };
+    const request: RepositoryModel = { model_name: modelName, parameters };
     return this.ask(name, request, { deadline: Date.now() + LOAD_MS });
   }
 

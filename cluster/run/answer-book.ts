@@ -7,9 +7,9 @@
  * or that a gateway before a crash had answered: each caller still gets one answer.
  */
 import { Fault } from "../../core/fault.ts";
-import { Caller } from "./caller.ts";
 import {
   type Answer,
+  Caller,
   contentsHash,
   detachedRequest,
   ownResult,

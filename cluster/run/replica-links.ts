@@ -7,7 +7,8 @@ import type {
   InferStream,
   StreamRequest,
 } from "../protocol/client.ts";
-import type { ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
+import type { ModelMetadata } from "../protocol/descriptions.ts";
+import type { ModelInferResponse } from "../protocol/messages.ts";
 import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
@@ -136,7 +137,9 @@ class ReplicaLink {
   async figures(): Promise<Readonly<Record<string, number>>> {
     const { config } = await this.#connection.client.modelConfig({ name: this.name });
     const entries = Object.entries(config?.parameters ?? {});
-    return Object.fromEntries(entries.map(([key, { stringValue }]) => [key, Number(stringValue)]));
+    return Object.fromEntries(
+      entries.map(([key, { string_value }]) => [key, Number(string_value)]),
+    );
   }
 
   async unloadModel(): Promise<void> {
