@@ -16,68 +16,56 @@ interface Due {
   readonly pipeline: number;
 }
 
-class JoinDeadline implements Controller {
-  readonly pools = [];
-  readonly scales = [];
-  readonly timers = 1;
-  readonly proceeds = true;
-  readonly imputes: boolean;
-  readonly #share: number;
-  /** By pipeline: one member of each ensemble, and the tasks that join several. */
-  readonly #joins: readonly (readonly number[])[];
+/** By pipeline: one member of each ensemble, and the tasks that join several. */
+function joinsOf({ pipelines }: System): readonly (readonly number[])[] {
+  return pipelines.map(({ tasks, ensembles }) => [
+    ...ensembles.map(({ members }) => members[0]),
+    ...tasks.flatMap(({ predecessors, ensemble }, task) =>
+      predecessors.length > 1 && ensemble < 0 ? [task] : [],
+    ),
+  ]);
+}
+
+function proceeding(system: System, share: number, imputes: boolean): Controller {
+  const joins = joinsOf(system);
   /** Requests with joins that have arrived since the last decision, and their pipelines. */
-  readonly #fresh = new Map<number, number>();
+  const fresh = new Map<number, number>();
   /** By request. A slot is used again, so an entry of the queue counts only if it is here. */
-  readonly #open = new Map<number, Due>();
-  readonly #queue = new EventHeap<Due>();
-
-  constructor({ pipelines }: System, share: number, imputes: boolean) {
-    this.#share = share;
-    this.imputes = imputes;
-    this.#joins = pipelines.map(({ tasks, ensembles }) => [
-      ...ensembles.map(({ members }) => members[0]),
-      ...tasks.flatMap(({ predecessors, ensemble }, task) =>
-        predecessors.length > 1 && ensemble < 0 ? [task] : [],
-      ),
-    ]);
-  }
-
-  arrived(request: number, pipeline: number): void {
-    if (this.#joins[pipeline].length > 0) this.#fresh.set(request, pipeline);
-  }
-
-  ended(request: number): void {
-    this.#fresh.delete(request);
-    this.#open.delete(request);
-  }
-
-  woken(_timer: number, view: ClusterView, act: Controls): void {
-    this.decide(view, act);
-  }
-
-  decide(view: ClusterView, act: Controls): void {
-    for (const [request, pipeline] of this.#fresh) this.#enqueue(request, pipeline, view);
-    this.#fresh.clear();
-    for (;;) {
-      const due = this.#queue.first;
-      const isOpen = due !== undefined && this.#open.get(due.request) === due;
-      if (due === undefined || (isOpen && due.atUs > view.nowUs)) break;
-      this.#queue.take();
-      if (!isOpen) continue;
-      this.#open.delete(due.request);
-      for (const task of this.#joins[due.pipeline]) act.proceed(due.request, task, this.imputes);
-    }
-    act.wakeAt(0, this.#queue.nextUs);
-  }
-
-  #enqueue(request: number, pipeline: number, view: ClusterView): void {
+  const open = new Map<number, Due>();
+  const queue = new EventHeap<Due>();
+  const enqueue = (request: number, pipeline: number, view: ClusterView): void => {
     const { arrivedUs, deadlineUs } = view.job(view.jobOf(request, 0));
     if (!Number.isFinite(deadlineUs)) return;
-    const atUs = Math.ceil(arrivedUs + this.#share * (deadlineUs - arrivedUs));
+    const atUs = Math.ceil(arrivedUs + share * (deadlineUs - arrivedUs));
     const due = { atUs, request, pipeline };
-    this.#open.set(request, due);
-    this.#queue.add(due);
-  }
+    open.set(request, due);
+    queue.add(due);
+  };
+  const decide = (view: ClusterView, act: Controls): void => {
+    for (const [request, pipeline] of fresh) enqueue(request, pipeline, view);
+    fresh.clear();
+    for (;;) {
+      const due = queue.first;
+      const isOpen = due !== undefined && open.get(due.request) === due;
+      if (due === undefined || (isOpen && due.atUs > view.nowUs)) break;
+      queue.take();
+      if (!isOpen) continue;
+      open.delete(due.request);
+      for (const task of joins[due.pipeline]) act.proceed(due.request, task, imputes);
+    }
+    act.wakeAt(0, queue.nextUs);
+  };
+  return {
+    ...{ pools: [], scales: [], timers: 1, proceeds: true, imputes, decide },
+    woken: (_timer, view, act) => decide(view, act),
+    arrived(request, pipeline) {
+      if (joins[pipeline].length > 0) fresh.set(request, pipeline);
+    },
+    ended(request) {
+      fresh.delete(request);
+      open.delete(request);
+    },
+  };
 }
 
 export const joinDeadline = defineController({
@@ -102,8 +90,7 @@ export const joinDeadline = defineController({
       .default("imputed")
       .describe("whether a straggler's answer is replaced by one like its model's recent answers"),
   }),
-  create: ({ share, missing }, { system }) =>
-    new JoinDeadline(system, share, missing === "imputed"),
+  create: ({ share, missing }, { system }) => proceeding(system, share, missing === "imputed"),
 });
 
 export const clipper: SystemPack = {
