@@ -143,7 +143,7 @@ export class Gateway {
    * admission policy.
    */
   submit(submission: Submission): Ticket {
-    const { pipeline, index, idempotencyKey: key, deadlineMs } = submission;
+    const { pipeline, idempotencyKey: key, deadlineMs } = submission;
     const run = this.#run;
     try {
       // unavailable
@@ -152,30 +152,31 @@ export class Gateway {
       if (run.options.boundQueue) this.outages.check(pipeline);
       // deadline-exceeded
       checkDeadline(deadlineMs);
-      // invalid-input, or the answer of another request with the key
-      const known = key === undefined ? null : this.#answers.join(key, submission);
-      if (known !== null && "cancel" in known) return known;
-      // A request of several callers has no deadline: each of them has its own.
-      const work = known === null ? submission : { ...submission, deadlineMs: undefined };
-      // invalid-input
-      run.draws.check(index);
-      const choice = run.schedulers.choiceOf(work, run.options.timeScale);
-      // overloaded
-      run.room.checkHeld(work, run.inSystem);
-      run.room.checkQueue(work, run.inSystem);
-      if (known === null) {
+      if (key === undefined) {
         const caller = new Caller(submission);
-        const request = run.take(submission, choice, caller.answer);
-        return caller.waits(() => run.cancel(request));
+        return caller.waits(this.#take(submission, caller.answer));
       }
-      return this.#answers.run(known, submission, (answer) => {
-        const request = run.take(work, choice, answer);
-        return () => run.cancel(request);
-      });
+      // invalid-input, or the answer of another request with the key. A request of several callers has no
+      // deadline: each of them has its own.
+      const work = { ...submission, deadlineMs: undefined };
+      return this.#answers.ask(key, submission, (answer) => this.#take(work, answer));
     } catch (error) {
       if (error instanceof Fault) this.#refused(submission, error);
       throw error;
     }
+  }
+
+  /** The last checks, and the request's start; returns a function that gives it up. */
+  #take(work: Submission, answer: Submission["answer"]): () => void {
+    const run = this.#run;
+    // invalid-input
+    run.draws.check(work.index);
+    const choice = run.schedulers.choiceOf(work, run.options.timeScale);
+    // overloaded
+    run.room.checkHeld(work, run.inSystem);
+    run.room.checkQueue(work, run.inSystem);
+    const request = run.take(work, choice, answer);
+    return () => run.cancel(request);
   }
 
   #checkOpen(): void {
