@@ -53,7 +53,7 @@ describe("the gateway", () => {
   }
 
   it("speaks the Open Inference Protocol: a pipeline is a model", async () => {
-    expect(await client.serverLive()).toEqual({ live: true });
+    expect(await client.ask("ServerLive", {})).toEqual({ live: true });
     expect(await client.ask("ServerReady", {})).toEqual({ ready: true });
     expect(await client.serverMetadata()).toMatchObject({ name: "tandem-gateway" });
     expect(await client.modelReady({ name: "vehicles" })).toEqual({ ready: true });

@@ -18,7 +18,7 @@ import {
   NO_ACCESS,
   nameOptions,
 } from "../security/client-access.ts";
-import type { ModelConfig, ModelMetadata, ServerMetadata } from "./descriptions.ts";
+import type { ModelMetadata, ServerMetadata } from "./descriptions.ts";
 import {
   type ControlKind,
   controlMessage,
@@ -102,10 +102,6 @@ export class InferenceClient {
     );
   }
 
-  serverLive(): Promise<{ readonly live?: boolean }> {
-    return this.ask("ServerLive", {});
-  }
-
   modelReady(model: ModelName): Promise<{ readonly ready?: boolean }> {
     return this.ask("ModelReady", model);
   }
@@ -116,10 +112,6 @@ export class InferenceClient {
 
   modelMetadata(model: ModelName): Promise<ModelMetadata> {
     return this.ask("ModelMetadata", model);
-  }
-
-  modelConfig(model: ModelName): Promise<{ readonly config?: ModelConfig }> {
-    return this.ask("ModelConfig", model);
   }
 
   /** Resolves when the model is ready; `task` is a task of a pipeline. */
