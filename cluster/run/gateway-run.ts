@@ -59,7 +59,7 @@ import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
 import type { RunSettings } from "./run-request.ts";
 import { type MessageKind, RunCosts } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { ScaledReplicas } from "./scaled-replicas.ts";
+import { type ScaledReplicas, scaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -163,7 +163,7 @@ export class GatewayRun implements Driver {
       this.#scaled.isReady(replica);
       if (this.#links.get(replica)?.up === true) this.join(replica);
     });
-    this.#scaled = new ScaledReplicas(system, options.seed, this.#readiness, this.#meter);
+    this.#scaled = scaledReplicas(system, options.seed, this.#readiness, this.#meter);
     this.cluster = {
       order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
       release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),

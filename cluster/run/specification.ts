@@ -28,7 +28,7 @@ export interface ServiceBounds {
   /** Jobs that may run again, besides a share of all finished jobs; see `RetryBudget`. */
   readonly retryTokens: number;
   readonly retryTokenRatio: number;
-  /** For how long requests wait for a task without a replica; see `TaskOutages`. */
+  /** For how long requests wait for a task without a replica; see `taskOutages`. */
   readonly outageMs: number;
   /** For how long an ending gateway finishes its requests. */
   readonly drainMs: number;
