@@ -27,7 +27,7 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
-import { isOwnFailure } from "../../schedulers/own-failures.ts";
+import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
@@ -459,6 +459,7 @@ export class GatewayRun implements Driver {
   #fallBack(error: unknown, nowUs: number): void {
     if (!isOwnFailure(error)) throw error;
     this.options.onFailedScheduler?.((error as Error).message);
+    this.options.log?.add("failed", nowUs);
     this.#replace("fifo", nowUs);
     this.#dispatcher.decide(nowUs);
   }
