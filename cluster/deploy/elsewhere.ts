@@ -2,7 +2,6 @@
 import { X509Certificate } from "node:crypto";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
@@ -12,6 +11,7 @@ import { prepareModels } from "../../models/store.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
 import { closeMachines, openMachines } from "../machines/open-machines.ts";
 import type { FileText } from "../processes/child-side.ts";
+import { ownFolder } from "../processes/own-folder.ts";
 import { readIdentity, writeCertificates } from "../security/certificate-files.ts";
 import type { DeploymentOptions } from "./options.ts";
 
@@ -60,7 +60,7 @@ export async function openElsewhere(
     models: backend === "replay" ? null : await modelFiles(document, options),
   });
   const given = options.workerCertificates ?? options.certificates;
-  const own = join(resolve(options.directory ?? tmpdir()), `${OWN_CERTIFICATES}${deployment}`);
+  const own = join(resolve(options.directory ?? ownFolder()), `${OWN_CERTIFICATES}${deployment}`);
   const close = async (): Promise<void> => {
     await closeMachines(machines);
     rmSync(own, { recursive: true, force: true });

@@ -5,8 +5,8 @@ import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { GatewayProgram, Machine, RemoteWorker } from "../machine.ts";
-import { ENTRIES, MANIFEST, type Shipment, writeArchive } from "../shipment.ts";
+import { ENTRIES, type GatewayProgram, type Machine, type RemoteWorker } from "../machine.ts";
+import { MANIFEST, type Shipment, writeArchive } from "../shipment.ts";
 import {
   factsOf,
   type MachineFacts,
@@ -90,12 +90,12 @@ export class SshMachine implements Machine {
     return this.#run([
       ...(slot.gpu === undefined ? [] : ["env", `CUDA_VISIBLE_DEVICES=${slot.gpu}`]),
       ...(cores === undefined ? [] : ["taskset", "-c", cores]),
-      ...[...this.#node, posix.join(this.#place(this.#options.program), ENTRIES.worker)],
+      ...[...this.#node, this.#entry(this.#options.program, "worker")],
     ]);
   }
 
   gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
-    const entry = posix.join(this.#place(this.#options.gateway as Shipment), ENTRIES[program]);
+    const entry = this.#entry(this.#options.gateway as Shipment, program);
     return this.#run([...this.#node, ...nodeOptions, entry]);
   }
 
@@ -168,6 +168,10 @@ export class SshMachine implements Machine {
 
   #place({ digest }: Shipment): string {
     return posix.join(this.#folder(), digest);
+  }
+
+  #entry(shipment: Shipment, program: keyof typeof ENTRIES): string {
+    return posix.join(this.#place(shipment), `cluster/${ENTRIES[program]}.js`);
   }
 
   async #probe(): Promise<MachineFacts> {
