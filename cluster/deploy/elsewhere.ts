@@ -19,23 +19,10 @@ import type { DeploymentOptions } from "./options.ts";
 export const OWN_CERTIFICATES = "tandem-workers-";
 const CERTIFICATE_DAYS = 365;
 
-/** The parts of a deployment's options that say where it runs and what goes there. */
-export type ElsewhereOptions = Pick<
-  DeploymentOptions,
-  | "document"
-  | "inputs"
-  | "inventory"
-  | "backend"
-  | "certificates"
-  | "workerCertificates"
-  | "directory"
-  | "cacheDir"
-  | "signal"
-  | "onEvent"
-> & {
+export interface ElsewhereOptions extends Omit<DeploymentOptions, "seed"> {
   /** Default: those of the document's replicas. */
   readonly places?: readonly ReplicaPlace[];
-};
+}
 
 export interface Elsewhere {
   readonly machines: Machines;
@@ -108,12 +95,8 @@ async function modelFiles(
   const files = filesOf(implementations);
   const stored = needsStore(implementations);
   if (files.length === 0 && !stored) return null;
-  const options = cacheDir === undefined ? {} : { cacheDir };
-  return {
-    folder: inputs.folder ?? process.cwd(),
-    files,
-    store: stored ? (await prepareModels(options)).dir : null,
-  };
+  const store = stored ? (await prepareModels({ cacheDir })).dir : null;
+  return { folder: inputs.folder ?? process.cwd(), files, store };
 }
 
 /** Takes the text of a process elsewhere to its file here; spans for an endpoint are sent as OTLP/HTTP does. */

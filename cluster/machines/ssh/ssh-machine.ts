@@ -189,17 +189,12 @@ export class SshMachine implements Machine {
     if (!system.startsWith("Linux ")) {
       throw this.#fault(`it runs ${system}; workers run on Linux`);
     }
-    const oldest = OLDEST_NODE.join(".");
-    if (node === "") {
-      throw this.#fault(`there is no Node.js; it needs ${oldest} or later`, {
-        hint: "install it there, or give `node: PATH` for the machine in the inventory",
-      });
-    }
     const [major, minor] = nodeVersion.split(".").map(Number);
     if (!(major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]))) {
       const version = nodeVersion === "" ? "does not run" : `is version ${nodeVersion}`;
-      throw this.#fault(`its Node.js ${node} ${version}; it needs ${oldest} or later`, {
-        hint: "install a later one, or give `node: PATH` for the machine in the inventory",
+      const found = node === "" ? "there is no Node.js" : `its Node.js ${node} ${version}`;
+      throw this.#fault(`${found}; it needs ${OLDEST_NODE.join(".")} or later`, {
+        hint: "install one there, or give `node: PATH` for the machine in the inventory",
       });
     }
     const cores = [this.#own.cores, ...this.#options.slots.map((slot) => slot.cores)];
