@@ -63,19 +63,7 @@ const HEALTH_POLL_MS = 30;
 export async function startDeployment(given: DeploymentOptions): Promise<Deployment> {
   const trace = given.trace ?? traceTarget(undefined);
   const { timeScale = 1, backend } = given;
-  if (timeScale !== 1 && backend !== "replay") {
-    throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
-      hint: "real models take the time they take",
-    });
-  }
-  const { host = LOOPBACK, inventory } = given;
-  const { gateway: elsewhereOn } = { gateway: undefined, ...inventory?.inventory };
-  if (host !== LOOPBACK && elsewhereOn !== undefined) {
-    throw new Fault("usage", "--host needs a gateway here, and the inventory has it elsewhere", {
-      hint: "leave it out, or take `gateway` out of the inventory",
-    });
-  }
-  await requireSafeBinding(host, given.certificates !== undefined);
+  await refuseUnfit(given);
   // Reports wrong files before any process starts.
   const files = new SecurityFiles(securityPaths(given), "gateway");
   files.close();
@@ -136,6 +124,23 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
       onEvent("deployment stopped");
     },
   };
+}
+
+/** Throws Fault("usage") for options that exclude each other. */
+async function refuseUnfit(options: DeploymentOptions): Promise<void> {
+  const { timeScale = 1, backend, host = LOOPBACK, certificates, inventory } = options;
+  if (timeScale !== 1 && backend !== "replay") {
+    throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
+      hint: "real models take the time they take",
+    });
+  }
+  const { gateway: elsewhereOn } = { gateway: undefined, ...inventory?.inventory };
+  if (host !== LOOPBACK && elsewhereOn !== undefined) {
+    throw new Fault("usage", "--host needs a gateway here, and the inventory has it elsewhere", {
+      hint: "leave it out, or take `gateway` out of the inventory",
+    });
+  }
+  await requireSafeBinding(host, certificates !== undefined);
 }
 
 async function awaitReady(
