@@ -4,7 +4,7 @@ import { type Machine, type RemoteWorker, specificationOn } from "../cluster/mac
 import { type Child, startChild } from "../cluster/processes/child.ts";
 import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/batch-form.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
-import type { ModelMetadata } from "../cluster/protocol/messages.ts";
+import type { ModelMetadata } from "../cluster/protocol/descriptions.ts";
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type { HostedModelInfo } from "../cluster/worker/hosted-replica.ts";

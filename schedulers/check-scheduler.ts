@@ -68,20 +68,16 @@ function checkOwn(
   own: OwnSchedulers,
 ): Issue[] {
   const { file = "", parameters = {} } = document;
-  const { registry, base } = resolve(document, own);
-  const found = own.get(file);
-  const definitions: readonly AnyDefinition[] = found?.kind === "sound" ? found.definitions : [];
-  const used = DECISIONS.flatMap((decision) => {
+  const { registry, base, own: inFile } = resolve(document, own);
+  const used = DECISIONS.map((decision) => {
     const choice = base[decision];
     const policy = typeof choice === "string" ? choice : choice.policy;
-    const all: readonly AnyDefinition[] = registry.policies[decision];
-    const one = all.find(({ name }) => name === policy);
-    return [{ decision, choice, one }];
+    const one = inFile?.definitions[decision].find(({ name }) => name === policy);
+    return { decision, choice, one };
   });
-  const inFile = used.flatMap(({ one }) =>
-    one !== undefined && definitions.includes(one) ? [one] : [],
+  const names = used.flatMap(({ one }) =>
+    one === undefined ? [] : [parameterNames(one.parameters)],
   );
-  const names = inFile.map((one) => parameterNames(one.parameters));
   const known = names.flatMap((list) => list ?? []);
   const issues: Issue[] = names.includes(null)
     ? []
@@ -93,8 +89,7 @@ function checkOwn(
           hint: known.length === 0 ? "it has none" : suggestion(name, known),
         }));
   for (const { decision, choice, one } of used) {
-    const isOwn = one !== undefined && definitions.includes(one);
-    if (document[decision] !== undefined && !isOwn) continue;
+    if (document[decision] !== undefined && one === undefined) continue;
     issues.push(...checkChoice(decision, choice, `${path}.parameters`, registry, undefined));
   }
   return issues;

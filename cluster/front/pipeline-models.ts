@@ -1,5 +1,6 @@
 /** The gateway's pipelines as models of the protocol. */
 import { Fault } from "../../core/fault.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import {
   bytesMetadata,
   type HostedModel,
@@ -7,7 +8,6 @@ import {
   type ModelState,
   modelNamed,
 } from "../protocol/hosted-models.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import { EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "../run/gateway.ts";
 import type { ReplicaLoad } from "../run/model-repository.ts";

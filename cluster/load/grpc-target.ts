@@ -36,7 +36,7 @@ export class GrpcTarget implements LoadTarget {
   }
 
   async connect(): Promise<void> {
-    await this.#client.serverLive();
+    await this.#client.ask("ServerLive", {});
   }
 
   send({ request, pipeline, intendedUs }: LoadCall, answer: (answer: LoadAnswer) => void) {

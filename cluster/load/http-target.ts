@@ -65,80 +65,42 @@ export class HttpTarget implements LoadTarget {
     }
   }
 
-  send({ request, pipeline }: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
+  send(call: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
+    const aborter = new AbortController();
+    void this.#answerTo(call, aborter.signal).then(answer);
+    return () => aborter.abort();
+  }
+
+  /** Keeps the beginning of an error, and a body within `keepBytes`. */
+  async #answerTo({ request, pipeline }: LoadCall, signal: AbortSignal): Promise<LoadAnswer> {
     const bodies = this.#bodies[pipeline];
     const body = bodies.length === 0 ? null : bodies[request % bodies.length];
-    const exchange = new Exchange(answer, this.#keepBytes);
-    const { origin, path, method, headers } = this.#options[pipeline];
-    this.#agent.dispatch({ origin, path, method, headers, body }, exchange);
-    return () => exchange.abort();
+    try {
+      const answer = await this.#agent.request({ ...this.#options[pipeline], body, signal });
+      const success = isSuccess(answer.statusCode);
+      const most = success ? this.#keepBytes : ERROR_BYTES;
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+        if (bytes < most) chunks.push(chunk);
+        bytes += chunk.length;
+      }
+      const text = Buffer.concat(chunks).toString();
+      const status = success ? "OK" : `HTTP ${answer.statusCode}`;
+      return {
+        ...{ outcome: outcomeOf(answer.statusCode), status },
+        error: success ? null : `${status}: ${text.slice(0, ERROR_BYTES)}`,
+        ...(success && bytes <= most ? { body: text } : {}),
+      };
+    } catch (error) {
+      const { code, name, message } = error as NodeJS.ErrnoException;
+      const outcome = signal.aborted ? "cancelled" : "failed";
+      return { outcome, status: code ?? name, error: message };
+    }
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy();
-  }
-}
-
-/** One request and its answer; keeps the beginning of an error, and a body within `keepBytes`. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #answer: (answer: LoadAnswer) => void;
-  #controller: Dispatcher.DispatchController | null = null;
-  #aborted = false;
-  #status = 0;
-  #text = "";
-  readonly #keepBytes: number;
-  readonly #chunks: Buffer[] = [];
-  #bytes = 0;
-
-  constructor(answer: (answer: LoadAnswer) => void, keepBytes: number) {
-    this.#answer = answer;
-    this.#keepBytes = keepBytes;
-  }
-
-  abort(): void {
-    this.#aborted = true;
-    this.#controller?.abort(new Error("given up"));
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#aborted) this.abort();
-  }
-
-  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number): void {
-    this.#status = statusCode;
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (isSuccess(this.#status)) {
-      this.#bytes += chunk.length;
-      if (this.#bytes <= this.#keepBytes) this.#chunks.push(chunk);
-      return;
-    }
-    if (this.#text.length >= ERROR_BYTES) return;
-    this.#text = (this.#text + chunk.toString()).slice(0, ERROR_BYTES);
-  }
-
-  onResponseEnd(): void {
-    const status = `HTTP ${this.#status}`;
-    const success = isSuccess(this.#status);
-    this.#answer({
-      outcome: outcomeOf(this.#status),
-      status: success ? "OK" : status,
-      error: success ? null : `${status}: ${this.#text}`,
-      ...(success && this.#bytes <= this.#keepBytes
-        ? { body: Buffer.concat(this.#chunks).toString() }
-        : {}),
-    });
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const { code, message } = error as NodeJS.ErrnoException;
-    this.#answer({
-      outcome: this.#aborted ? "cancelled" : "failed",
-      status: code ?? error.name,
-      error: message,
-    });
   }
 }
 

@@ -27,7 +27,7 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
-import { isOwnFailure } from "../../schedulers/own-failures.ts";
+import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
@@ -56,8 +56,8 @@ import { RecentAnswers } from "./recent-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import { Room } from "./room.ts";
 import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
-import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunSettings } from "./run-request.ts";
+import { type MessageKind, RunCosts } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import { ScaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -148,20 +148,18 @@ export class GatewayRun implements Driver {
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
       ...{ isReplay: options.backend === "replay", live },
-      drawn: (slot, task) =>
-        this.draws.label(live(slot).pipeline, task, slot * this.#dispatcher.requests.stride + task),
+      drawn: (slot, task) => this.draws.label(live(slot), task),
     });
     this.#feedback = new FeedbackBook(system);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#heedImputed(options.scheduler);
-    this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
+    this.#timers = new WakeTimers(alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = this.#replicaMeter();
-    const replicas = system.replicas.length;
-    this.#readiness = new WakeTimers(replicas, alarms, this.#clock, (replica) => {
+    this.#readiness = new WakeTimers(alarms, this.#clock, (replica) => {
       this.#scaled.isReady(replica);
       if (this.#links.get(replica)?.up === true) this.join(replica);
     });
@@ -266,7 +264,7 @@ export class GatewayRun implements Driver {
     const { pipeline } = submission;
     const slot = this.#dispatcher.requests.reserve();
     if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
-    const goalUs = this.draws.take(submission, slot, this.#dispatcher.requests);
+    const { goalUs } = this.draws.take(submission, slot);
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
@@ -461,6 +459,7 @@ export class GatewayRun implements Driver {
   #fallBack(error: unknown, nowUs: number): void {
     if (!isOwnFailure(error)) throw error;
     this.options.onFailedScheduler?.((error as Error).message);
+    this.options.log?.add("failed", nowUs);
     this.#replace("fifo", nowUs);
     this.#dispatcher.decide(nowUs);
   }
@@ -479,7 +478,7 @@ export class GatewayRun implements Driver {
     const sentUs = monotonicUs();
     const { replica, requests } = batch;
     const { name, pool, service } = this.options.system.replicas[replica];
-    const variate = this.draws.variate(batch.jobs[0], pool);
+    const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
     const window = this.#windows.get(replica) ?? null;
     this.#windows.delete(replica);
     const message = this.messages.request(name, requests, batch.tasks, variate, {

@@ -1,10 +1,11 @@
-/** The start of a run and its report: the bodies of POST and GET /run. */
+/** The start of a run, its costs, and its report: the bodies of POST and GET /run. */
+
+import { performance } from "node:perf_hooks";
 import { z } from "zod";
 import type { RunSummary } from "../../core/metrics/summary.ts";
 import type { GanttBar } from "../../core/results.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import type { GatewayCosts } from "./run-costs.ts";
 
 export const runRequestSchema = z.strictObject({
   seed: z.string().describe("of all that is drawn for the run's requests"),
@@ -46,4 +47,45 @@ export interface RunReport {
   readonly replicas: readonly { name: string; up: boolean; losses: number }[];
   /** Schedulers besides the run's first, by their numbers in the log. */
   readonly otherSchedulers: readonly SchedulerDocument[];
+}
+
+export type MessageKind = "arrival" | "dispatch" | "completion";
+
+/** Times are the wall clock's, µs; 0 where there was no such message. */
+export type GatewayCosts = Readonly<ReturnType<RunCosts["summary"]>>;
+
+/**
+ * Handlers are timed one by one. The rest of the loop's busy time is reading frames and decoding:
+ * each message received, an arrival or a completion, gets an equal share of it.
+ */
+export class RunCosts {
+  readonly #handlerUs = { arrival: 0, dispatch: 0, completion: 0 };
+  readonly #counts = { arrival: 0, dispatch: 0, completion: 0 };
+  readonly #loop = performance.eventLoopUtilization();
+
+  add(kind: MessageKind, handlerUs: number): void {
+    this.#handlerUs[kind] += handlerUs;
+    this.#counts[kind]++;
+  }
+
+  summary() {
+    const activeUs = performance.eventLoopUtilization(this.#loop).active * 1000;
+    const { arrival, dispatch, completion } = this.#handlerUs;
+    const received = this.#counts.arrival + this.#counts.completion;
+    const outsideUs = Math.max(0, activeUs - arrival - dispatch - completion);
+    const receiveUs = received === 0 ? 0 : outsideUs / received;
+    const mean = (kind: MessageKind): number =>
+      this.#counts[kind] === 0 ? 0 : this.#handlerUs[kind] / this.#counts[kind];
+    return {
+      // Busy time of the event loop per message.
+      arrivalUs: receiveUs + mean("arrival"),
+      dispatchUs: mean("dispatch"),
+      completionUs: receiveUs + mean("completion"),
+      // The part of an arrival or a completion before its handler runs: reading and decoding.
+      receiveUs,
+      arrivals: this.#counts.arrival,
+      dispatches: this.#counts.dispatch,
+      completions: this.#counts.completion,
+    };
+  }
 }

@@ -17,10 +17,9 @@ import type {
 } from "../../../core/dispatch/controller.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import type { PipelineSystem, System } from "../../../core/system.ts";
-import { batchWithin, mostPerS } from "../../rules/batch-times.ts";
 import { intervalS, positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
-import { visitsPerRequest, waysThrough } from "../../rules/ways.ts";
+import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import {
   batchLimits,
