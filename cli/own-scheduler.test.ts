@@ -236,7 +236,7 @@ test("an order that fails at a later call is named, with its line", async () => 
 test("nothing real starts where nobody could take over from it", async () => {
   const held = ["--set", "pipelines.gold.discipline=pipeline-held", "--set", "sweep={}"];
   const pipelines = ["--set", "pipelines.free.tasks={b: {model: answerer}}"];
-  const words = [...held, ...pipelines, "--set", "cluster.replicas.b=1"];
+  const words = [...held, ...pipelines, "--set", "cluster.replicas.b=1", "--backend", "replay"];
   const { code, stderr } = await here("cluster", "up", "scenario.yaml", ...words);
   expect([code, stderr]).toEqual([2, expect.stringContaining("as gold is pipeline-held")]);
 });
