@@ -83,11 +83,11 @@ function wholeZod() {
   return { name: "whole-zod", setup };
 }
 
-/** The page's code, which the entry imports once it has started the simulator's thread, comes beside the entry. */
+/** The page's code, which the entry imports, comes beside the entry. */
 function preloadPage() {
   const transformIndexHtml = (_, { bundle }) => {
     const page = Object.values(bundle).find(({ facadeModuleId }) =>
-      facadeModuleId?.endsWith("/app/page.tsx"),
+      facadeModuleId?.endsWith("/app/app.tsx"),
     );
     const parts = page.imports.filter((file) => bundle[file]?.isEntry === false);
     return [page.fileName, ...parts].map((file) => ({

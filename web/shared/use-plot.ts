@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import "./plot.css";
 
 /** A colour of the style sheet, such as `--line`, as a canvas takes it: without `light-dark()`. */
 export type ColorOf = (name: string) => string;
