@@ -149,21 +149,15 @@ function isSpanned({ arrivals }: Workload): boolean {
   return arrivals !== "burst" && !arrivals.startsWith("mlperf-");
 }
 
-/**
- * All values that choices and effort give a scenario without a sweep, by path as for `--set`; `loads`
- * become the points of a sweep.
- */
+/** All values that choices and effort give a scenario without a sweep, by path as for `--set`. */
 export function overridesOf(
   { document, traces }: Pick<LoadedScenario, "document" | "traces">,
   choices: Choices,
-  loads: readonly number[],
   effort: Effort,
 ): Overrides {
-  const axis = loadAxisOf(document);
   return {
     run: { seed: effort.seed, replications: effort.replications },
     workload: workloadOf(document.workload, effort, traces),
-    sweep: { points: loads.map((load) => pointAt(document, axis, load, effort)) },
     ...(choices.scheduler === undefined ? {} : { scheduler: choices.scheduler }),
     ...policiesOf(choices),
     ...clusterOf(document, choices),
