@@ -22,7 +22,15 @@ import { type DrawnChart, figures } from "./figure-html.ts";
 import { SCRIPT } from "./page-script.ts";
 import { STYLE } from "./page-style.ts";
 import { folded, tableHtml } from "./table-html.ts";
-import { WHAT_IF_POLICY, type WhatIf, whatIfHtml } from "./what-if.ts";
+
+/** The scenario that the What-if asset starts from; its data files are inside. */
+export type WhatIfScenario = Pick<ProvenanceDocument, "scenario" | "digest" | "inputs">;
+
+interface WhatIf {
+  /** HTML; its script mounts itself into `#what-if`, and reads the scenario beside it. */
+  readonly asset: string;
+  readonly scenario: WhatIfScenario;
+}
 
 export interface PageContent {
   readonly title: string;
@@ -151,10 +159,18 @@ function origin({ results, validation, plan, provenance }: PageContent): string 
   return `<dl>${items.join("\n")}</dl>`;
 }
 
-/** Forbids the browser to load anything, also by text from a document. */
+/** Forbids the browser to load anything, also by text from a document. The worker of What if is a blob. */
 function policyOf({ whatIf }: PageContent): string {
-  const scripts = whatIf === undefined ? "script-src 'unsafe-inline'" : WHAT_IF_POLICY;
-  return `default-src 'none'; style-src 'unsafe-inline'; ${scripts}`;
+  const worker = whatIf === undefined ? "" : "; worker-src blob:";
+  return `default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'${worker}`;
+}
+
+/** Text of the scenario cannot end its element. */
+function whatIfHtml({ asset, scenario: { scenario, digest, inputs } }: WhatIf): string {
+  const json = JSON.stringify({ scenario, digest, inputs }).replaceAll("<", "\\u003c");
+  return `<div id="what-if"></div>
+<script type="application/json" id="what-if-scenario">${json}</script>
+${asset}`;
 }
 
 function sectionsOf(content: PageContent): readonly Section[] {

@@ -28,9 +28,8 @@ import {
   replicas,
   shareText,
   sloMetric,
-  worstAttained,
 } from "./goals.ts";
-import { axisText, configurationLabel, levelKey, type SweepAxis, sweepAxes } from "./parameters.ts";
+import { axisText, configurationLabel, isSameAt, type SweepAxis, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 import { BACKENDS, judgedMetrics, VERDICT_STATES } from "./validation-tables.ts";
 
@@ -280,15 +279,11 @@ function headroomText(chosen: ConfigurationResult, document: ResultsDocument): s
   const [load] = loads;
   const bound = boundText(chosen);
   if (load === undefined || loads.length > 1) return bound;
-  const others = axes.filter((axis) => axis !== load);
+  const others = axes.filter((axis) => axis !== load).map(({ path }) => path);
   const at = (one: ConfigurationResult) => Number(one.parameters[load.path]);
   const heavier = document.configurations
     .filter((one) => at(one) > at(chosen))
-    .filter((one) =>
-      others.every(
-        ({ path }) => levelKey(one.parameters[path]) === levelKey(chosen.parameters[path]),
-      ),
-    )
+    .filter((one) => isSameAt(others, one, chosen))
     .toSorted((a, b) => at(a) - at(b));
   const failing = heavier.findIndex((one) => one.slo !== "meets");
   const borne = failing < 0 ? heavier : heavier.slice(0, failing);
@@ -304,7 +299,7 @@ function headroomText(chosen: ConfigurationResult, document: ResultsDocument): s
 
 function failsText(one: ConfigurationResult, document: ResultsDocument): string {
   if (isUnstable(one)) return "is overloaded";
-  const attained = worstAttained(one, document);
+  const [attained] = attainedBy(one, document);
   const verb = one.slo === "unclear" ? "may miss it" : "misses it";
   if (attained === undefined) return verb;
   const percent = formatEstimate(attained.share, 100);
@@ -328,24 +323,14 @@ export function trust(
   if (validation === undefined || all.length === 0) {
     return ["validated", "no: `tandem validate` runs it for real and compares", "warn"];
   }
-  const axes = sweepAxes(document);
-  const own = all.find((one) => isSame(one, chosen, axes));
+  const swept = sweepAxes(document).map(({ path }) => path);
+  const own = all.find((one) => isSameAt(swept, one, chosen));
   if (own !== undefined)
     return ["validated", ownVerdict(own, validation), VERDICT_STATES[own.verdict]];
   const agree = all.filter(({ verdict }) => verdict === "agrees").length;
   const disagree = all.filter(({ verdict }) => verdict === "disagrees").length;
   const text = `not this one; of ${plural(all.length, "other configuration")} ${agree} agree with the prediction, ${disagree} disagree`;
   return ["validated", text, disagree > 0 ? "bad" : "warn"];
-}
-
-function isSame(
-  one: ValidationResult,
-  chosen: ConfigurationResult,
-  axes: readonly SweepAxis[],
-): boolean {
-  return axes.every(
-    ({ path }) => levelKey(one.parameters[path]) === levelKey(chosen.parameters[path]),
-  );
 }
 
 function ownVerdict(one: ValidationResult, validation: ValidationDocument): string {

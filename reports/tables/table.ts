@@ -25,7 +25,7 @@ export interface Table {
 }
 
 const GAP = "  ";
-export const LEAST_WIDTH = 40;
+const LEAST_WIDTH = 40;
 export const DEFAULT_WIDTH = 100;
 const LEAST_TEXT = 12;
 const LEAST_COLUMN = 4;
@@ -33,8 +33,8 @@ const LEAST_COLUMN = 4;
 /** Any table as text, no line longer than `width` characters. */
 export function tableText(table: Table, width = DEFAULT_WIDTH): string {
   const { headings, rows } = aligned(table);
-  const widths = fitted({ ...table, rows }, Math.max(width, LEAST_WIDTH));
   const numeric = headings.map((_, i) => rows.some((row) => row[i]?.numeric === true));
+  const widths = fitted({ ...table, rows }, numeric, Math.max(width, LEAST_WIDTH));
   const bold = headings.map(() => "bold" as const);
   const head = block(headings, widths, numeric, "bottom", bold);
   const rule = widths.map((w) => "─".repeat(w)).join(GAP);
@@ -44,7 +44,7 @@ export function tableText(table: Table, width = DEFAULT_WIDTH): string {
       widths,
       numeric,
       "top",
-      row.map(styleOf),
+      row.map(({ state }) => state && STYLES[state]),
     ),
   );
   return [...head, rule, ...body].join("\n");
@@ -85,10 +85,9 @@ export function total(widths: readonly number[]): number {
  * Narrows the widest text columns until a line fits: first only as far as their longest word
  * allows, then any text column, then every column.
  */
-function fitted(table: Table, width: number): number[] {
+function fitted(table: Table, numeric: readonly boolean[], width: number): number[] {
   const widths = columnWidths(table);
   const texts = (i: number) => table.rows.map((row) => row[i]?.text ?? "");
-  const numeric = table.headings.map((_, i) => table.rows.some((row) => row[i]?.numeric === true));
   const whole = table.headings.map((_, i) => longest(texts(i).flatMap((text) => text.split(" "))));
   const floors: readonly ((i: number) => number)[] = [
     (i) => (numeric[i] ? Number.POSITIVE_INFINITY : Math.max(LEAST_TEXT, whole[i] ?? 0)),
@@ -106,14 +105,10 @@ function fitted(table: Table, width: number): number[] {
   return widths;
 }
 
-type Style = "bold" | "green" | "red" | "yellow" | undefined;
-
 /** Colour repeats what the text says. */
 const STYLES = { good: "green", bad: "red", warn: "yellow" } as const;
 
-function styleOf({ state }: Cell): Style {
-  return state === undefined ? undefined : STYLES[state];
-}
+type Style = "bold" | (typeof STYLES)[keyof typeof STYLES] | undefined;
 
 function line(
   texts: readonly string[],
