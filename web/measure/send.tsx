@@ -43,7 +43,8 @@ export interface SendProps {
 function useSending(measuring: Measuring, model: string, load: Load, contents: string) {
   const { client, measures, deployed } = useConnection();
   const [files, setFiles] = useState<readonly Picture[]>([]);
-  const [isOpenQueue, setOpenQueue] = useState(false);
+  const [queue, setQueue] = useUrlState("queue", "bounded");
+  const isOpenQueue = queue === "open";
   const [problem, setProblem] = useState<string | null>(null);
   const scenario = (deployed?.document.workload as Workload | undefined) ?? null;
   const start = async (): Promise<void> => {
@@ -71,6 +72,7 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
       setProblem(messageOf(error));
     }
   };
+  const setOpenQueue = (isOpen: boolean): void => setQueue(isOpen ? "open" : "bounded");
   return { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick };
 }
 
@@ -145,7 +147,12 @@ function What({ models, model, setModel, contents, setContents }: WhatProps) {
           onChange={setModel}
         />
       ) : (
-        <TextEntry label="Model" value={model} onChange={setModel} />
+        <TextEntry
+          label="Model"
+          value={model}
+          onChange={setModel}
+          about="The server lists none: write its name."
+        />
       )}
       <Choice label="What to send" value={contents} options={CONTENTS} onChange={setContents} />
     </div>
