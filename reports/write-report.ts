@@ -7,7 +7,8 @@ import { chartsOf } from "./charts/chart-list.ts";
 import type { DrawnChart } from "./html/figure-html.ts";
 import { pageHtml, type WhatIfScenario } from "./html/page.ts";
 import { type ReadDocuments, readDocuments } from "./read-documents.ts";
-import { renderPng, renderSvg } from "./render-chart.ts";
+import { renderSvg } from "./render-chart.ts";
+import { renderPng } from "./render-png.ts";
 import { headlines } from "./tables/headlines.ts";
 
 export interface ReportOptions {

@@ -7,7 +7,8 @@ import {
   sweepDocument,
   validationDocument,
 } from "../documents.test-support.ts";
-import { renderPng, renderSvg } from "../render-chart.ts";
+import { renderSvg } from "../render-chart.ts";
+import { renderPng } from "../render-png.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost-front.ts";

@@ -1,7 +1,7 @@
 /** The best of a sweep: a short ranking for each load, with ties in one row. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import { filterKey, filtersOf } from "./filters.ts";
-import { figureCell, formatCount, isUnstable, metricTitle } from "./format.ts";
+import { formatCount, isUnstable, metricTitle } from "./format.ts";
 import {
   attainedBy,
   choicesOf,
@@ -21,7 +21,7 @@ import {
   sweepAxes,
 } from "./parameters.ts";
 import { sloCell } from "./result-tables.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, figureCell, type Table } from "./table.ts";
 
 const BEST = 10;
 const MOST_LOADS = 30;

@@ -15,6 +15,7 @@ import {
   plural,
 } from "./format.ts";
 import {
+  type Attained,
   attainedBy,
   attainedText,
   type Choice,
@@ -194,16 +195,22 @@ function miss(choice: Choice, document: ResultsDocument): Decision {
     answer: `none is shown to meet the goal; nearest: ${name}`,
     state: "bad",
     chosen: one,
-    facts: [...facts(one, choice, document), ["would help", helpText(one)]],
+    facts: [...facts(one, choice, document), ["would help", helpText(one, nearest.attained)]],
   };
 }
 
 /** Below this utilisation of the busiest task, queues are not to blame. */
 const IDLE = 0.4;
 
-function helpText(one: ConfigurationResult): string {
+function helpText(one: ConfigurationResult, { goal, pipeline }: Attained): string {
   if (one.slo === "unclear") {
     return "its interval holds the goal: more replications or longer runs tell whether it meets it";
+  }
+  const { latencyMeanMs, queueWaitMeanMs } = one.metrics;
+  const serviceMs = (latencyMeanMs?.mean ?? 0) - (queueWaitMeanMs?.mean ?? Infinity);
+  if (pipeline === undefined && serviceMs > goal.latencyMs) {
+    const mean = formatNumber(serviceMs);
+    return `a request takes ${mean} ms on average without its waits, so more replicas do not: a faster model or device`;
   }
   const busiest = busiestTask(one);
   if (busiest === undefined) return "more replicas, or a faster device";

@@ -9,17 +9,17 @@ import {
 } from "../../core/results.ts";
 import { filterKey, filtersOf } from "./filters.ts";
 import {
-  figureCell,
   formatCount,
   formatNumber,
   isUnstable,
   metricTitle,
   plural,
   UNSTABLE_LEGEND,
+  wrapped,
 } from "./format.ts";
 import { goalText } from "./goals.ts";
 import { configurationLabel, grouped, loadText, type Swept, sweepAxes } from "./parameters.ts";
-import { type Cell, type Table, wrapped } from "./table.ts";
+import { type Cell, figureCell, type Table } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   meets: { text: "meets", value: 3, state: "good" },

@@ -18,20 +18,13 @@ import {
   tieLegend,
   winnersTable,
 } from "./comparison-tables.ts";
-import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK } from "./format.ts";
+import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
 import { choicesOf, choiceTable } from "./goals.ts";
 import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
 import { capacityText } from "./parameters.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
-import {
-  aligned,
-  columnWidths,
-  DEFAULT_WIDTH,
-  type Table,
-  tableText,
-  total,
-  wrapped,
-} from "./table.ts";
+import type { Table } from "./table.ts";
+import { aligned, columnWidths, DEFAULT_WIDTH, tableText, total } from "./table-text.ts";
 import {
   BACKENDS,
   comparisonTable,
