@@ -13,11 +13,8 @@ import {
   requestsOfFile,
 } from "../cluster/load/tensor-inputs.ts";
 import { asOwn } from "../cluster/protocol/batch-form.ts";
-import type {
-  ModelMetadata,
-  RequestContents,
-  TensorMetadata,
-} from "../cluster/protocol/messages.ts";
+import type { ModelMetadata, TensorMetadata } from "../cluster/protocol/descriptions.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";

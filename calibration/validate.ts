@@ -7,7 +7,7 @@ import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
-import { replayLog } from "../core/replay.ts";
+import { type ReplayResult, replayLog } from "../core/replay.ts";
 import type {
   Estimate,
   HealthSummary,
@@ -58,12 +58,16 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     ...measuredSide(runs, backend, health),
     ...(pace === null ? {} : { pace: pace.pace }),
   };
-  const unfit = unfitness(all, repeats) ?? pace?.reason ?? null;
+  const replays = runs.map((run) => replayed(plan, run));
+  const failure = replays.map((one) => one.failure).find((one) => one !== null);
+  const failed =
+    failure === undefined ? null : `fifo took over from a scheduler that failed: ${failure}`;
+  const unfit = failed ?? unfitness(all, repeats) ?? pace?.reason ?? null;
   const judgement = judge(judgedRuns(predictions, runs), { ...judgedBy(plan), unfit });
   const notes = [
     ...predictionNotes,
     ...(unfit === null ? cutNote(all, repeats) : []),
-    ...runs.flatMap((run) => replayNotes(plan, run)),
+    ...replays.flatMap(replayNotes),
     ...(pace === null ? [] : [pace.note]),
     ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
@@ -114,13 +118,17 @@ function overRuns<T extends Readonly<Record<string, Estimate>>>(
   return Object.fromEntries(entries);
 }
 
-/** A real run's log must replay to the same decisions; says where it does not. */
-function replayNotes(plan: ValidationPlan, { replication, log }: RealRun): string[] {
+/** A real run's log must replay to the same decisions, also those of fifo after a scheduler that failed. */
+function replayed(plan: ValidationPlan, { replication, log }: RealRun): ReplayResult {
   const { document } = plan.configuration;
   const system = compileSystem(document, plan.inputs);
   const seed = replicationSeed(document.run.seed, replication);
   const scheduler = createScheduler(document.scheduler, system, seed, plan.inputs.own);
-  const { divergence } = replayLog(system, scheduler, RunLog.parse(log));
+  const fifo = createScheduler("fifo", system, seed);
+  return replayLog(system, scheduler, RunLog.parse(log), [fifo]);
+}
+
+function replayNotes({ divergence }: ReplayResult): string[] {
   if (divergence === null) return [];
   const { at, logged, replayed } = divergence;
   return [`decision replay differs at entry ${at}: logged ${logged}, replayed ${replayed}`];

@@ -14,6 +14,7 @@ const MAX_FILE_LINES = 700;
 const APPROVED_LONG: Readonly<Record<string, string>> = {
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
+  "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
   "cluster/run/gateway-run.ts": "a kernel: the wall-clock driver of the dispatcher",
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };

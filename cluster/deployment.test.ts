@@ -43,15 +43,16 @@ describe("a deployment", () => {
     try {
       const { tensor, raw } = bytesTensor("payload", [new Uint8Array(8)]);
       const request = { modelName: worker.replica, inputs: [tensor], rawInputContents: [raw] };
-      await client.serverLive();
+      await client.ask("ServerLive", {});
       const running = client.inferAsync(request);
       // Its answer comes after what was sent before it.
-      await client.serverLive();
+      await client.ask("ServerLive", {});
       process.kill(worker.pid, "SIGTERM");
       const answer = await running;
       expect(answer.parameters?.service_us?.doubleParam).toBeGreaterThanOrEqual(400_000);
       expect(await eventually(() => !isRunning(worker.pid))).toBe(true);
-      expect(await deployment.crashed).toMatchObject({ code: 0, signal: null });
+      expect(await eventually(() => deployment.crashes.length > 0)).toBe(true);
+      expect(deployment.crashes).toMatchObject([{ code: 0, signal: null }]);
     } finally {
       client.close();
       await deployment.stop();

@@ -6,7 +6,7 @@ import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import type { ModelIndex } from "./protocol/messages.ts";
+import type { ModelIndex } from "./protocol/descriptions.ts";
 
 const folder = temporaryFolder("repository");
 let deployment: Deployment;

@@ -80,6 +80,14 @@ test("where it fails, fifo takes over, and every request is answered", async () 
   try {
     const run = await measuredRun(deployment, { document: shorter, inputs, seed: "7/0", contents });
     expect(run.outcomes).toMatchObject({ completed: 160, failed: 0 });
+    const own = await importTexts(inputs.schedulerFiles, ownScheduler);
+    const system = compileSystem(shorter, inputs);
+    const [first, fifo] = [shorter.scheduler, "fifo"].map((one) =>
+      createScheduler(one, system, "7/0", own),
+    );
+    const { divergence, failure } = replayLog(system, first, RunLog.parse(run.log), [fifo]);
+    expect(divergence).toBeNull();
+    expect(failure).toMatch(/controller "fair-queue", in decide: late \(line \d+\)/);
     const { value } = await getJson(`${deployment.gateway.http}/v1/scheduler`);
     expect(value).toEqual({ scheduler: "fifo" });
     expect(deployment.crashes).toEqual([]);

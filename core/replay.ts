@@ -4,6 +4,7 @@ import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
 import { NO_LABEL } from "./dispatch/ensembles.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
 import { SIZE_UNITS } from "./dispatch/request-flow.ts";
+import { Fault } from "./fault.ts";
 import { isCommand, isNote, type LogEntry, type LogKind, RunLog } from "./run-log.ts";
 import type { System } from "./system.ts";
 
@@ -17,6 +18,8 @@ export interface ReplayResult {
     readonly logged: string;
     readonly replayed: string;
   } | null;
+  /** Why the user's scheduler failed in the run; null where it did not. */
+  readonly failure: string | null;
 }
 
 /** `scheduler`, and `others` that the run used later, must be fresh and made with the run's seed. */
@@ -60,24 +63,37 @@ export function replayLog(
   };
   let dispatcher = new Dispatcher(system, scheduler, driver, replayed);
   const bound = Math.max(64, 2 * logged.entries.length);
+  let failure: string | null = null;
   for (let at = 0; at < logged.entries.length; at++) {
     const entry = logged.entries[at];
     if (!isPossible(dispatcher, entry, bound, others)) {
       const impossible = { at, logged: JSON.stringify(entry), replayed: "no such event here" };
-      return { commands: 0, divergence: impossible };
+      return { commands: 0, divergence: impossible, failure };
     }
     const [kind, number, nowUs] = entry;
     if (kind === "reschedule") {
       const next = new Dispatcher(system, others[number], driver, replayed, dispatcher);
       next.takeOver(dispatcher, number, nowUs);
       dispatcher = next;
-    } else feed(dispatcher, entry, others);
+    } else {
+      try {
+        feed(dispatcher, entry, others);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        failure = error.message;
+        replayed.add("failed", entry[entry.length - 1] as number);
+        // Events up to the log's failure are those of a scheduler that failed later, or never.
+        at = logged.entries.findIndex(([kind], i) => i > at && kind === "failed");
+        if (at < 0) break;
+      }
+    }
   }
   const decided = logged.entries.filter(([kind]) => !isNote(kind));
   const { commands, divergence } = compare(decided, replayed.entries);
-  if (divergence === null) return { commands, divergence };
+  if (divergence === null) return { commands, divergence, failure };
   const at = logged.entries.indexOf(decided[divergence.at]);
-  return { commands, divergence: { ...divergence, at: at < 0 ? logged.entries.length : at } };
+  const shown = { ...divergence, at: at < 0 ? logged.entries.length : at };
+  return { commands, divergence: shown, failure };
 }
 
 /** Whether an event can happen now; of a log that is as it was written, all can. */
@@ -159,7 +175,10 @@ function feed(
   dispatcher.choose(request, choice, scheduler);
 }
 
-function compare(logged: readonly LogEntry[], replayed: readonly LogEntry[]): ReplayResult {
+function compare(
+  logged: readonly LogEntry[],
+  replayed: readonly LogEntry[],
+): Omit<ReplayResult, "failure"> {
   const length = Math.max(logged.length, replayed.length);
   for (let at = 0; at < length; at++) {
     const a = JSON.stringify(logged[at] ?? null);

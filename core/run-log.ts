@@ -54,6 +54,8 @@ const EVENTS = {
   /** `scheduler` counts those that the run has used besides its first; −1: none. */
   reschedule: "scheduler nowUs",
   choose: "request hasPriority priority goalUs scheduler",
+  /** The user's scheduler threw in the event before, or at its end; a `reschedule` follows. */
+  failed: "nowUs",
   // For controllers only.
   begin: "nowUs",
   /** The window of its batch. */

@@ -13,7 +13,7 @@ import type { Goal } from "../core/slo.ts";
 import { offeredRatePerS } from "../core/stability/judge-stability.ts";
 import { visitRatios } from "../core/stability/offered-load.ts";
 import type { PipelineSystem, System } from "../core/system.ts";
-import { mostPerS } from "../schedulers/rules/batch-times.ts";
+import { mostPerS } from "../schedulers/rules/ways.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Row, Space } from "./space.ts";
 

@@ -11,7 +11,7 @@ import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
-import { isOwnFailure } from "./own-failures.ts";
+import { isOwnFailure } from "./own-guard.ts";
 import { NO_OWN, type OwnComposition, type OwnSchedulers, ownScheduler } from "./own-scheduler.ts";
 
 const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };
@@ -123,6 +123,7 @@ class Cluster implements Driver {
       this.dispatcher.decide(this.#nowUs);
     } catch (error) {
       if (!isOwnFailure(error)) throw error;
+      this.log.add("failed", this.#nowUs);
       this.#use("fifo");
       this.dispatcher.decide(this.#nowUs);
     }
@@ -288,33 +289,62 @@ const FAILING: Readonly<Record<string, (fail: Fail) => Readonly<Record<string, u
 };
 
 test.each(Object.entries(FAILING))(
-  "a scheduler of the user that fails in %s leaves nothing behind",
+  "a scheduler of the user that fails in %s leaves nothing behind, and its log replays",
   (_, policiesOf) => {
     const calm = steps.map((run) => run.filter(({ kind }) => kind !== "scheduler"));
     let failures = 0;
     fc.assert(
       fc.property(fc.nat(30), calm, (after, todo) => {
-        let calls = 0;
-        const fail: Fail = () => {
-          if (calls++ < after) return undefined;
-          failures++;
-          throw new Error("boo");
-        };
-        const made = ownScheduler(FILE, () => {
-          const entries = Object.entries(policiesOf(fail)).map(([decision, policy]) => [
-            decision,
-            { name: "failing", parameters: z.strictObject({}), create: () => policy },
-          ]);
-          return Object.fromEntries(entries) as OwnComposition;
-        });
-        const cluster = new Cluster(system, { file: FILE }, new Map([[FILE, made]]));
+        const own = failingAfter(after, policiesOf);
+        const cluster = new Cluster(system, { file: FILE }, own);
         for (const step of todo) cluster.step(step);
         cluster.settle();
         expect(cluster.ended).toBe(cluster.arrivals);
         expect(cluster.dispatcher.inSystem).toBe(0);
+        const made = (document: SchedulerDocument) => createScheduler(document, system, "1", own);
+        const logged = RunLog.parse(cluster.log.toJsonLines());
+        const others = cluster.used.map(made);
+        const { divergence, failure } = replayLog(system, made({ file: FILE }), logged, others);
+        expect(divergence).toBeNull();
+        expect(failure !== null).toBe(cluster.used.length > 0);
+        failures += cluster.used.length;
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
     expect(failures).toBeGreaterThan(0);
   },
 );
+
+/** A file whose policies each fail at their call of that number, in every run anew. */
+function failingAfter(after: number, policiesOf: (typeof FAILING)[string]): OwnSchedulers {
+  const decisions = Object.keys(policiesOf(() => undefined));
+  const entries = decisions.map((decision) => {
+    const create = () => {
+      let calls = 0;
+      const fail: Fail = () => {
+        if (calls++ >= after) throw new Error("boo");
+      };
+      return policiesOf(fail)[decision];
+    };
+    return [decision, { name: "failing", parameters: z.strictObject({}), create }];
+  });
+  const made = ownScheduler(FILE, () => Object.fromEntries(entries) as OwnComposition);
+  return new Map([[FILE, made]]);
+}
+
+test("a log of a failure that does not come again, or earlier, differs there", () => {
+  const ordering = FAILING["ordering, key"];
+  const arrivals = Array.from({ length: 8 }, () => ({ kind: "arrive", pick: 0 }) as const);
+  const replayed = (failsAt: number, replaysAt: number) => {
+    const cluster = new Cluster(system, { file: FILE }, failingAfter(failsAt, ordering));
+    for (const step of arrivals) cluster.step(step);
+    const other = failingAfter(replaysAt, ordering);
+    const scheduler = createScheduler({ file: FILE }, system, "1", other);
+    const fifo = createScheduler("fifo", system, "1");
+    return replayLog(system, scheduler, cluster.log, [fifo]).divergence;
+  };
+  expect(replayed(3, 3)).toBeNull();
+  expect(replayed(3, 99)).toMatchObject({ logged: '["failed",4]' });
+  expect(replayed(3, 1)).toMatchObject({ replayed: '["failed",2]' });
+  expect(replayed(99, 3)).toMatchObject({ replayed: '["failed",4]' });
+});

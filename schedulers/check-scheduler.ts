@@ -3,7 +3,7 @@ import type { Issue } from "../core/fault.ts";
 import { editDistance, nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import { describeZodIssues } from "../core/scenario/zod-issues.ts";
+import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
 import { type CompositionDocument, mergedChoice, resolve } from "./create-scheduler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parameterNames } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
@@ -68,20 +68,16 @@ function checkOwn(
   own: OwnSchedulers,
 ): Issue[] {
   const { file = "", parameters = {} } = document;
-  const { registry, base } = resolve(document, own);
-  const found = own.get(file);
-  const definitions: readonly AnyDefinition[] = found?.kind === "sound" ? found.definitions : [];
-  const used = DECISIONS.flatMap((decision) => {
+  const { registry, base, own: inFile } = resolve(document, own);
+  const used = DECISIONS.map((decision) => {
     const choice = base[decision];
     const policy = typeof choice === "string" ? choice : choice.policy;
-    const all: readonly AnyDefinition[] = registry.policies[decision];
-    const one = all.find(({ name }) => name === policy);
-    return [{ decision, choice, one }];
+    const one = inFile?.definitions[decision].find(({ name }) => name === policy);
+    return { decision, choice, one };
   });
-  const inFile = used.flatMap(({ one }) =>
-    one !== undefined && definitions.includes(one) ? [one] : [],
+  const names = used.flatMap(({ one }) =>
+    one === undefined ? [] : [parameterNames(one.parameters)],
   );
-  const names = inFile.map((one) => parameterNames(one.parameters));
   const known = names.flatMap((list) => list ?? []);
   const issues: Issue[] = names.includes(null)
     ? []
@@ -93,8 +89,7 @@ function checkOwn(
           hint: known.length === 0 ? "it has none" : suggestion(name, known),
         }));
   for (const { decision, choice, one } of used) {
-    const isOwn = one !== undefined && definitions.includes(one);
-    if (document[decision] !== undefined && !isOwn) continue;
+    if (document[decision] !== undefined && one === undefined) continue;
     issues.push(...checkChoice(decision, choice, `${path}.parameters`, registry, undefined));
   }
   return issues;
@@ -141,7 +136,7 @@ function checkChoice(
     const message = `unknown ${decision} policy "${policy}"`;
     return [{ path, message, hint: suggestion(policy, known) }];
   }
-  const parsed = found.parameters.safeParse(parameters);
+  const parsed = found.parameters.safeParse(parameters, DETAILED);
   if (parsed.success) {
     return Object.entries(found.pipelinesIn?.(parsed.data) ?? {}).flatMap(([at, name]) => {
       if (pipelines === undefined || pipelines.includes(name)) return [];
@@ -149,7 +144,7 @@ function checkChoice(
       return [{ path: `${path}.${at}`, message, hint: suggestion(name, pipelines) }];
     });
   }
-  const issues = describeZodIssues(parsed.error.issues, parameters, found.parameters, []);
+  const issues = describeZodIssues(parsed.error.issues, []);
   return issues.map((issue) => ({
     ...issue,
     path: [path, issue.path].filter((part) => part !== "").join("."),

@@ -17,7 +17,7 @@ import { JOB } from "../core/dispatch/request-table.ts";
 import type { RunLog } from "../core/run-log.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
-import { Failures } from "./own-failures.ts";
+import { Failures } from "./own-guard.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
 export class BrokenRule extends Error {}

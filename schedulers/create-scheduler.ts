@@ -8,15 +8,18 @@ import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { PoolSystem, System } from "../core/system.ts";
 import { Autoscaler } from "./controllers/autoscaler.ts";
-import type { Failures } from "./own-failures.ts";
-import { NO_OWN, nameOf, type OwnSchedulers, parametersFor } from "./own-scheduler.ts";
+import { Failures, guarded } from "./own-guard.ts";
+import {
+  baseName,
+  NO_OWN,
+  nameOf,
+  type OwnDefinitions,
+  type OwnSchedulers,
+  parametersFor,
+} from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
-import type {
-  BatchingContext,
-  PolicyContext,
-  PolicyDefinition,
-} from "./rules/policy-definition.ts";
-import type { Composition, PolicyChoice } from "./systems/system-pack.ts";
+import type { AnyDefinition, BatchingContext, PolicyContext } from "./rules/policy-definition.ts";
+import type { Composition, Policies, PolicyChoice } from "./systems/system-pack.ts";
 
 export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;
@@ -32,8 +35,9 @@ export function createScheduler(
   seed: string,
   own: OwnSchedulers = NO_OWN,
 ): Scheduler {
-  const { registry, base, failures } = resolve(document, own);
-  const { policies } = registry;
+  const resolved = resolve(document, own);
+  const { registry, base } = resolved;
+  const { create, failures } = makerOf(resolved);
   const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
   const chosen = system.pools.map(({ name, task }) =>
     compose(perTask[name] ?? perTask[task] ?? {}, base, registry),
@@ -43,11 +47,11 @@ export function createScheduler(
     const rng = (): RandomStream => new RandomStream(seed, `policy/${pool.name}`);
     const context: PolicyContext = { rng, maxBatch: pool.maxBatch, system, pool: id };
     return {
-      routing: create(policies.routing, composition.routing, context),
-      ordering: create(policies.ordering, composition.ordering, context),
-      batching: create(policies.batching, composition.batching, context),
-      shedding: create(policies.shedding, composition.shedding, context),
-      scaling: create(policies.scaling, composition.scaling, context),
+      routing: create("routing", composition.routing, context),
+      ordering: create("ordering", composition.ordering, context),
+      batching: create("batching", composition.batching, context),
+      shedding: create("shedding", composition.shedding, context),
+      scaling: create("scaling", composition.scaling, context),
     };
   });
   const firsts = system.pipelines.flatMap(({ tasks, ensembles }) => [
@@ -59,7 +63,7 @@ export function createScheduler(
     const { task } = system.pools[id];
     const rng = (): RandomStream => new RandomStream(seed, `selection/${task}`);
     const context = { system, pools: rules, rng };
-    return { ...rule, selection: create(policies.selection, chosen[id].selection, context) };
+    return { ...rule, selection: create("selection", chosen[id].selection, context) };
   });
   const context: PolicyContext = {
     rng: () => new RandomStream(seed, "policy"),
@@ -68,7 +72,7 @@ export function createScheduler(
     pool: -1,
   };
   const scales = pools.some(({ scaling }) => scaling !== undefined);
-  const controller = create(policies.controller, base.controller, {
+  const controller = create("controller", base.controller, {
     system,
     pools,
     rng: () => new RandomStream(seed, "controller"),
@@ -78,10 +82,10 @@ export function createScheduler(
   if (demanding.length > 0) throw blindTo(demanding, schedulerName(document));
   return {
     name: schedulerName(document),
-    admission: create(policies.admission, base.admission, context),
+    admission: create("admission", base.admission, context),
     pools,
     controllers: [
-      ...(failures === undefined ? [] : [failures]),
+      ...failures,
       ...(scales ? [new Autoscaler(system, pools)] : []),
       ...(controller === undefined ? [] : [controller]),
     ],
@@ -151,26 +155,26 @@ export function maxBatchOf(
   task = pool,
   own: OwnSchedulers = NO_OWN,
 ): number {
-  const { registry, base } = resolve(document, own);
+  const resolved = resolve(document, own);
   const perTask =
     typeof document === "string"
       ? undefined
       : (document.perTask?.[pool] ?? document.perTask?.[task]);
-  const { batching } = compose(perTask ?? {}, base, registry);
+  const { batching } = compose(perTask ?? {}, resolved.base, resolved.registry);
   const context: BatchingContext = {
     rng: () => new RandomStream("0", "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
     system: null,
     pool: -1,
   };
-  return create(registry.policies.batching, batching, context).maxBatch;
+  return makerOf(resolved).create("batching", batching, context).maxBatch;
 }
 
 interface Resolved {
   readonly registry: Registry;
   readonly base: Composition;
-  /** Failures of the user's code; undefined for a built-in scheduler. */
-  readonly failures?: Failures;
+  /** The user's file; undefined for a built-in scheduler. */
+  readonly own?: { readonly file: string; readonly definitions: OwnDefinitions };
 }
 
 /** A document's composition, and the registry of its names. */
@@ -182,18 +186,17 @@ export function resolve(document: SchedulerDocument, own: OwnSchedulers): Resolv
   if (file === undefined) return { registry: BUILT_IN, base: compose(document, null, BUILT_IN) };
   const found = own.get(file);
   assert(found?.kind === "sound", `the scheduler file ${file} is loaded and sound`);
-  const { registry, preset, definitions, failures } = found;
+  const { registry, preset, own: definitions } = found;
   const base = compose({ ...document, preset: document.preset ?? preset }, null, registry);
   const entries = DECISIONS.map((decision): [Decision, PolicyChoice] => {
     const choice = base[decision];
     const { policy, ...given } = typeof choice === "string" ? { policy: choice } : choice;
-    const inFile = definitions.find(
-      (one) => one.name === policy && registry.policies[decision].includes(one as never),
-    );
+    const inFile = definitions[decision].find(({ name }) => name === policy);
     if (inFile === undefined) return [decision, choice];
     return [decision, { policy, ...parametersFor(inFile, parameters), ...given }];
   });
-  return { registry, base: Object.fromEntries(entries) as Composition, failures };
+  const composition = Object.fromEntries(entries) as Composition;
+  return { registry, base: composition, own: { file: baseName(file), definitions } };
 }
 
 function compose(
@@ -221,13 +224,24 @@ export function mergedChoice(base: PolicyChoice, choice: PolicyChoice): PolicyCh
   return base.policy === choice.policy ? { ...base, ...choice } : choice;
 }
 
-function create<Policy, Context>(
-  definitions: readonly PolicyDefinition<Policy, Context>[],
-  choice: PolicyChoice,
-  context: Context,
-): Policy {
-  const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
-  const found = definitions.find((definition) => definition.name === policy);
-  if (found === undefined) throw new Error(`unchecked policy ${policy}`);
-  return found.create(parameters, context);
+type Create<D extends Decision> = Policies[D][number]["create"];
+
+/** Makes the policies of one scheduler; those of the user have guards, and `failures` hears of theirs. */
+function makerOf({ registry, own }: Resolved) {
+  const failures = own === undefined ? [] : [new Failures()];
+  const create = <D extends Decision>(
+    decision: D,
+    choice: PolicyChoice,
+    context: Parameters<Create<D>>[1],
+  ): ReturnType<Create<D>> => {
+    const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
+    const all: readonly AnyDefinition[] = registry.policies[decision];
+    const found = all.find(({ name }) => name === policy);
+    assert(found !== undefined, `the ${decision} policy ${policy} has been checked`);
+    const made = own?.definitions[decision].includes(found)
+      ? guarded(decision, found, parameters, context, { file: own.file, failures: failures[0] })
+      : found.create(parameters, context as never);
+    return made as ReturnType<Create<D>>;
+  };
+  return { create, failures };
 }

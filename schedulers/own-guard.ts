@@ -1,8 +1,13 @@
 /**
  * Guards around the policies of a user's file: what they throw, and answers that make no sense, become
  * a Fault that names the policy and the line. Built-in policies are tested instead, and have no guards.
+ *
+ *   called   fails at once: nothing is half-way where its rule is asked
+ *   spared   in the middle of an event, which goes on with a harmless answer; its instant ends with the
+ *            failure (`Failures`), so that no job is lost half-way and another scheduler can take over
  */
-import type { Controller, JobView } from "../core/dispatch/controller.ts";
+import type { ClusterView, Controller, Controls, JobView } from "../core/dispatch/controller.ts";
+import type { StartWindow } from "../core/dispatch/driver.ts";
 import type {
   Admission,
   Batching,
@@ -14,75 +19,144 @@ import type {
   Shedding,
   VariantsView,
 } from "../core/dispatch/policies.ts";
+import { Fault } from "../core/fault.ts";
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import type { System } from "../core/system.ts";
-import { guardController } from "./own-controller-guard.ts";
-import {
-  called,
-  type Failures,
-  type Guarded,
-  hearing,
-  isWhole,
-  must,
-  shown,
-  spared,
-} from "./own-failures.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
 
-interface Context {
-  readonly system: System | null;
-}
+/** Keeps the first failure of one scheduler in the middle of an event, until nothing is half-way. */
+export class Failures implements Controller {
+  readonly pools = [];
+  readonly scales = [];
+  readonly timers = 0;
+  #first: unknown = null;
 
-/** The same definition, whose policies are guarded. */
-export function guarded(
-  decision: Decision,
-  definition: AnyDefinition,
-  file: string,
-  failures: Failures,
-): AnyDefinition {
-  const kind = decision === "controller" ? "controller" : `${decision} policy`;
-  const own: Guarded = { label: `${file}: ${kind} "${definition.name}"`, failures };
-  const create = definition.create as (parameters: unknown, context: Context) => unknown;
-  return {
-    ...definition,
-    create: (parameters: unknown, context: Context) => {
-      const made = called(own, "create", () => create(parameters, context));
-      return guardOf(own, decision, made, context.system);
-    },
-  };
-}
+  note(failure: unknown): void {
+    this.#first ??= failure;
+  }
 
-/** `system` is null only where a batching rule is asked for its largest batch. */
-function guardOf(own: Guarded, decision: Decision, made: unknown, system: System | null): unknown {
-  const isOptional = decision === "shedding" || decision === "scaling" || decision === "controller";
-  if (made === undefined && isOptional) return undefined;
-  const isRule = decision !== "shedding";
-  called(own, "create", () => {
-    const expected = isRule ? "an object" : "a function";
-    must(
-      isRule ? typeof made === "object" && made !== null : typeof made === "function",
-      `it returned ${made === null ? "null" : typeof made}, not ${expected}`,
-    );
-  });
-  switch (decision) {
-    case "admission":
-      return guardAdmission(own, made as Admission);
-    case "routing":
-      return guardRouting(own, made as Routing);
-    case "ordering":
-      return guardOrdering(own, made as Ordering);
-    case "batching":
-      return guardBatching(own, made as Batching);
-    case "selection":
-      return guardSelection(own, made as Selection);
-    case "shedding":
-      return guardShedding(own, made as Shedding);
-    case "scaling":
-      return guardScaling(own, made as Scaling);
-    case "controller":
-      return guardController(own, made as Controller, system as System);
+  decide(): void {
+    if (this.#first !== null) throw this.#first;
+  }
+
+  settled(): void {
+    this.decide();
   }
 }
+
+interface Guarded {
+  /** The policy in messages: `mine.mjs: ordering policy "longest-first"`. */
+  readonly label: string;
+  readonly failures: Failures;
+}
+
+/** A policy of the user's `file`, guarded. Throws Fault("invalid-input") where its `create` fails. */
+export function guarded(
+  decision: Decision,
+  { name, create }: AnyDefinition,
+  parameters: unknown,
+  context: { readonly system: System | null },
+  { file, failures }: { readonly file: string; readonly failures: Failures },
+): unknown {
+  const kind = decision === "controller" ? "controller" : `${decision} policy`;
+  const own: Guarded = { label: `${file}: ${kind} "${name}"`, failures };
+  const made = called(own, "create", () => create(parameters, context as never));
+  const isOptional = decision === "shedding" || decision === "scaling" || decision === "controller";
+  if (made === undefined && isOptional) return undefined;
+  called(own, "create", () => {
+    const got = made === null ? "null" : typeof made;
+    const expected = decision === "shedding" ? "function" : "object";
+    must(got === expected, `it returned ${got}, not ${expected}`);
+  });
+  return GUARDS[decision](own, made as never, context.system as System);
+}
+
+// --- calls of the user's code -------------------------------------------------------------------
+
+const OWN_FAILURES = new WeakSet<object>();
+
+/** Whether code of the user failed, and not ours. */
+export function isOwnFailure(error: unknown): boolean {
+  return typeof error === "object" && error !== null && OWN_FAILURES.has(error);
+}
+
+function called<T>(own: Guarded, method: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    const fault = new Fault("invalid-input", `${own.label}, in ${method}: ${thrown(error)}`, {
+      hint: "`tandem check SCENARIO` plays it and prints the steps that lead there",
+      cause: error,
+    });
+    OWN_FAILURES.add(fault);
+    throw fault;
+  }
+}
+
+function spared<T>(own: Guarded, method: string, otherwise: T, run: () => T): T {
+  try {
+    return called(own, method, run);
+  } catch (failure) {
+    own.failures.note(failure);
+    return otherwise;
+  }
+}
+
+/** Those methods of a rule that are there, and only hear. */
+function hearing<Rule extends object>(
+  own: Guarded,
+  rule: Rule,
+  names: readonly (keyof Rule & string)[],
+): Partial<Rule> {
+  const methods = rule as Record<string, (...args: unknown[]) => unknown>;
+  const entries = names
+    .filter((name) => methods[name] !== undefined)
+    .map((name) => [
+      name,
+      (...args: unknown[]) => spared(own, name, undefined, () => methods[name](...args)),
+    ]);
+  return Object.fromEntries(entries) as Partial<Rule>;
+}
+
+/** The message, and the line of the file. Its frames have a `data:` address, for it was imported as text. */
+export function thrown(error: unknown): string {
+  const { stack = "" } = error instanceof Error ? error : {};
+  const [, line] = /data:text\/javascript\S*?:(\d+)(?::\d+)?\)?$/m.exec(stack) ?? [];
+  return line === undefined ? messageOf(error) : `${messageOf(error)} (line ${line})`;
+}
+
+/** Without the words of our assertions. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.message
+    .replace(/^assertion failed: /, "")
+    .replace(/["']?data:text\/[^\s"']*["']?/g, "the file");
+  return error.name === "Error" ? text : `${error.name}: ${text}`;
+}
+
+function must(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}
+
+function oneOf(name: string, value: unknown, allowed: readonly string[]): void {
+  const isKnown = allowed.includes(value as string);
+  must(isKnown, `${name} is ${shown(value)}, not ${allowed.map(shown).join(" or ")}`);
+}
+
+function wholeFrom(least: number, name: string, value: unknown): void {
+  must(isWhole(value, least), `${name} is ${shown(value)}, not a whole number from ${least}`);
+}
+
+function isWhole(value: unknown, least: number): boolean {
+  return Number.isInteger(value) && (value as number) >= least;
+}
+
+function shown(value: unknown): string {
+  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+}
+
+// --- rules --------------------------------------------------------------------------------------
 
 function guardAdmission(own: Guarded, rule: Admission): Admission {
   return {
@@ -98,13 +172,19 @@ function guardAdmission(own: Guarded, rule: Admission): Admission {
 }
 
 function guardRouting(own: Guarded, rule: Routing): Routing {
-  if (rule.kind === "central") return { kind: "central", idle: rule.idle ?? "longest-idle" };
+  if (rule.kind === "central") {
+    const { idle = "longest-idle" } = rule;
+    called(own, "create", () => oneOf("idle", idle, ["longest-idle", "most-recent"]));
+    return { kind: "central", idle };
+  }
+  const { needs = "nothing" } = rule;
   called(own, "create", () => {
-    must(rule.kind === "immediate", `kind is ${shown(rule.kind)}, not "central" or "immediate"`);
+    oneOf("kind", rule.kind, ["immediate", "central"]);
+    oneOf("needs", needs, ["nothing", "length", "work"]);
   });
   return {
     kind: "immediate",
-    needs: rule.needs ?? "nothing",
+    needs,
     ...(rule.holds === undefined ? {} : { holds: rule.holds }),
     route: (pool, job) =>
       called(own, "route", () => {
@@ -127,7 +207,7 @@ function isUp(pool: PoolView, replica: number): boolean {
 function guardOrdering(own: Guarded, rule: Ordering): Ordering {
   if (rule.kind === "fifo" || rule.kind === "lifo") return rule;
   called(own, "create", () => {
-    must(rule.kind === "keyed", `kind is ${shown(rule.kind)}, not "keyed", "fifo" or "lifo"`);
+    oneOf("kind", rule.kind, ["keyed", "fifo", "lifo"]);
   });
   return {
     kind: "keyed",
@@ -144,11 +224,8 @@ function guardOrdering(own: Guarded, rule: Ordering): Ordering {
 function guardBatching(own: Guarded, rule: Batching): Batching {
   if (rule.kind === "single") return { kind: "single", maxBatch: 1 };
   called(own, "create", () => {
-    must(rule.kind === "group", `kind is ${shown(rule.kind)}, not "single" or "group"`);
-    must(
-      isWhole(rule.maxBatch, 1),
-      `maxBatch is ${shown(rule.maxBatch)}, not a whole number from 1`,
-    );
+    oneOf("kind", rule.kind, ["group", "single"]);
+    wholeFrom(1, "maxBatch", rule.maxBatch);
   });
   let askedUs = 0;
   return {
@@ -165,7 +242,7 @@ function guardBatching(own: Guarded, rule: Batching): Batching {
       }),
     dueUs: (queue, replica) =>
       called(own, "dueUs", () => {
-        const dueUs = rule.dueUs(queue, replica);
+        const dueUs = Math.ceil(rule.dueUs(queue, replica));
         must(dueUs > askedUs, `${shown(dueUs)} µs is not later than now, ${askedUs} µs`);
         return dueUs;
       }),
@@ -215,10 +292,12 @@ function guardShedding(own: Guarded, rule: Shedding): Shedding {
 
 function guardScaling(own: Guarded, rule: Scaling): Scaling {
   called(own, "create", () => {
-    for (const name of ["intervalUs", "min", "max", "start", "downWindowUs"] as const) {
+    wholeFrom(1, "intervalUs", rule.intervalUs);
+    wholeFrom(0, "min", rule.min);
+    wholeFrom(0, "start", rule.start);
+    for (const name of ["max", "downWindowUs"] as const) {
       must(rule[name] >= 0, `${name} is ${shown(rule[name])}, not a number from 0`);
     }
-    must(rule.intervalUs >= 1, `intervalUs is ${rule.intervalUs}, not from 1`);
   });
   return {
     ...rule,
@@ -230,3 +309,145 @@ function guardScaling(own: Guarded, rule: Scaling): Scaling {
       }),
   };
 }
+
+// --- controllers ---------------------------------------------------------------------------------
+
+const HEARS = [
+  ...(["waits", "arrived", "queued", "finished", "ended"] as const),
+  ...(["changed", "residency", "fed", "settled"] as const),
+];
+const FLAGS = [
+  "preempts",
+  "loads",
+  "windows",
+  "proceeds",
+  "imputes",
+  "heedsResources",
+  "placesModels",
+] as const;
+const DECIDES = ["begin", "woken", "decide"];
+
+/** Methods that it lacks stay absent, for nobody calls them. */
+function guardController(own: Guarded, controller: Controller, system: System): Controller {
+  const { pools = [], scales = [], timers = 0 } = controller;
+  called(own, "create", () => {
+    const last = system.pools.length - 1;
+    for (const [name, list] of Object.entries({ pools, scales })) {
+      const isKnown = Array.isArray(list) && list.every((pool) => isWhole(pool, 0) && pool <= last);
+      must(isKnown, `${name} is no list of pools, 0 to ${last}`);
+    }
+    wholeFrom(0, "timers", timers);
+  });
+  const methods = controller as unknown as Record<string, (...args: unknown[]) => unknown>;
+  let checked: Controls | null = null;
+  const decides = DECIDES.filter((name) => typeof methods[name] === "function").map((name) => [
+    name,
+    (...args: unknown[]) => {
+      const [view, act] = args.slice(-2) as [ClusterView, Controls];
+      checked ??= checkedControls(act, view, controller);
+      const given = [...args.slice(0, -1), checked];
+      return called(own, name, () => methods[name].apply(controller, given));
+    },
+  ]);
+  return {
+    ...{ pools, scales, timers },
+    ...Object.fromEntries(FLAGS.flatMap((name) => (controller[name] ? [[name, true]] : []))),
+    ...hearing(own, controller, HEARS),
+    ...Object.fromEntries(decides),
+  };
+}
+
+/** Numbers that a command names, so that an unknown one is called that. */
+const NAMES: Readonly<
+  Record<Exclude<keyof Controls, "wakeAt" | "hasWindows">, readonly (Numbered | null)[]>
+> = {
+  start: ["replica"],
+  startNext: ["replica"],
+  assign: [null, "replica"],
+  drop: [],
+  move: [null, "pool"],
+  proceed: [],
+  enter: [],
+  preempt: ["replica"],
+  setBatch: ["replica"],
+  setReplicas: ["pool"],
+  order: ["replica"],
+  release: ["replica"],
+  load: ["slot", "model"],
+  evict: ["slot", "model"],
+};
+
+type Numbered = "replica" | "pool" | "slot" | "model";
+
+/** Without its promise the driver is not prepared for a command. */
+const NEEDS: Readonly<Record<string, (typeof FLAGS)[number]>> = {
+  ...{ preempt: "preempts", load: "loads", evict: "loads", proceed: "proceeds" },
+};
+
+function checkedControls(act: Controls, view: ClusterView, controller: Controller): Controls {
+  const { timers = 0, scales = [] } = controller;
+  const { replicas, pools, models, devices } = view.system;
+  const counts = {
+    ...{ replica: replicas.length, pool: pools.length },
+    ...{ slot: devices.length, model: models.length },
+  };
+  const commands = act as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const checked = Object.entries(NAMES).map(([command, names]) => [
+    command,
+    (...args: unknown[]) => {
+      names.forEach((kind, i) => {
+        if (kind === null) return;
+        const known = isWhole(args[i], 0) && (args[i] as number) < counts[kind];
+        const range = `${kind}s are numbered 0 to ${counts[kind] - 1}`;
+        must(known, `${command}(): there is no ${kind} ${shown(args[i])}; ${range}`);
+      });
+      const window = command.startsWith("start") ? (args[2] as StartWindow | undefined) : undefined;
+      for (const each of [...args, ...Object.values(window ?? {})].flat()) {
+        const isNumber = typeof each !== "number" || Number.isInteger(each);
+        must(isNumber, `${command}(): ${shown(each)} is no whole number`);
+      }
+      const flag = window === undefined ? NEEDS[command] : "windows";
+      const promised = flag === undefined || controller[flag] === true;
+      must(promised, `${command}(): the controller must have \`${flag}: true\``);
+      if (["setReplicas", "order", "release"].includes(command)) {
+        const [one, count = 0] = args as number[];
+        const pool = command === "setReplicas" ? one : replicas[one].pool;
+        const { name } = pools[pool];
+        must(scales.includes(pool), `${command}(): ${name} is not in the controller's \`scales\``);
+        must(count >= 0, `${command}(): ${shown(count)} is no number of replicas`);
+      }
+      try {
+        return commands[command].apply(act, args);
+      } catch (error) {
+        if (error instanceof Fault) throw error;
+        throw new Error(`${command}(${args.map(shown).join(", ")}): ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+    },
+  ]);
+  return {
+    ...(Object.fromEntries(checked) as unknown as Omit<Controls, "wakeAt">),
+    hasWindows: act.hasWindows,
+    wakeAt: (timer, atUs) => {
+      const isKnown = isWhole(timer, 0) && timer < timers;
+      must(isKnown, `wakeAt(): there is no timer ${shown(timer)} of ${timers}`);
+      const isLater = atUs > view.nowUs;
+      must(isLater, `wakeAt(): ${shown(atUs)} µs is not later than now, ${view.nowUs} µs`);
+      act.wakeAt(timer, Math.ceil(atUs));
+    },
+  };
+}
+
+type Guard = (own: Guarded, made: never, system: System) => unknown;
+
+const GUARDS: Readonly<Record<Decision, Guard>> = {
+  admission: guardAdmission,
+  routing: guardRouting,
+  ordering: guardOrdering,
+  batching: guardBatching,
+  selection: guardSelection,
+  shedding: guardShedding,
+  scaling: guardScaling,
+  controller: guardController,
+};

@@ -16,8 +16,7 @@ import type {
   Shedding,
 } from "../core/dispatch/policies.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import { Failures, thrown } from "./own-failures.ts";
-import { guarded } from "./own-guard.ts";
+import { thrown } from "./own-guard.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import {
   type AnyDefinition,
@@ -93,11 +92,11 @@ export interface SoundScheduler {
   readonly registry: Registry;
   /** Used where the scenario names none. */
   readonly preset: string;
-  /** Those of the file, which take the scenario's `parameters`. */
-  readonly definitions: readonly AnyDefinition[];
-  /** Collects failures of its policies in the run under way. */
-  readonly failures: Failures;
+  /** Those of the file, which take the scenario's `parameters`. Each scheduler's policies get guards anew. */
+  readonly own: OwnDefinitions;
 }
+
+export type OwnDefinitions = Readonly<Record<Decision, readonly AnyDefinition[]>>;
 
 export interface BrokenScheduler {
   readonly kind: "broken";
@@ -151,7 +150,7 @@ export function ownScheduler(file: string, exported: unknown): OwnScheduler {
   }
   const pack = packOf(nameOf(file), made);
   if (typeof pack === "string") return broken(pack);
-  const collected = collect(file, pack);
+  const collected = collect(pack);
   return typeof collected === "string" ? broken(collected) : collected;
 }
 
@@ -165,7 +164,7 @@ export function nameOf(file: string): string {
   return baseName(file).replace(/\.m?js$/, "");
 }
 
-function baseName(file: string): string {
+export function baseName(file: string): string {
   return file.slice(file.lastIndexOf("/") + 1);
 }
 
@@ -200,9 +199,8 @@ function isDefinition(choice: object): choice is AnyDefinition {
 }
 
 /** Policies inside compositions go into the list of their decision, and stay there by name. */
-function collect(file: string, pack: OwnPack): SoundScheduler | string {
-  const own: Record<string, AnyDefinition[]> = {};
-  const failures = new Failures();
+function collect(pack: OwnPack): SoundScheduler | string {
+  const own = {} as Record<Decision, readonly AnyDefinition[]>;
   for (const decision of DECISIONS) {
     const choices = Object.values(pack.presets).map(({ composition }) => composition[decision]);
     const inside = choices.filter((choice) => typeof choice === "object" && isDefinition(choice));
@@ -218,7 +216,6 @@ function collect(file: string, pack: OwnPack): SoundScheduler | string {
     const names = own[decision].map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice !== undefined) return `has two ${decision} policies "${twice}"`;
-    own[decision] = own[decision].map((one) => guarded(decision, one, baseName(file), failures));
   }
   const presets: Record<string, Preset> = {};
   for (const [name, { summary = "", composition }] of Object.entries(pack.presets)) {
@@ -236,8 +233,7 @@ function collect(file: string, pack: OwnPack): SoundScheduler | string {
     kind: "sound",
     registry: { policies, presets: { ...BUILT_IN.presets, ...presets } },
     preset: Object.keys(presets)[0],
-    definitions: DECISIONS.flatMap((decision) => own[decision]),
-    failures,
+    own,
   };
 }
 

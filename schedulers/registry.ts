@@ -1,6 +1,6 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
-import { none as noController } from "./controllers/none.ts";
+import { none as noController } from "./controllers/autoscaler.ts";
 import { all, bounded, dropLate } from "./rules/admission.ts";
 import { none, preferredSizes, sizeOrTimeout } from "./rules/batching.ts";
 import { edf, fifo, lifo, priority } from "./rules/ordering.ts";

@@ -20,8 +20,7 @@ import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";
 import { getJson, getText, postJson } from "../protocol/http-client.ts";
 import type { RequestContents } from "../protocol/messages.ts";
-import type { GatewayCosts } from "../run/run-costs.ts";
-import type { RunReport, RunRequest } from "../run/run-request.ts";
+import type { GatewayCosts, RunReport, RunRequest } from "../run/run-request.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import type { Deployment } from "./deployment.ts";
 

@@ -5,8 +5,8 @@ import type { Fault } from "../../core/fault.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
+import { FOREIGN_SERVICE } from "../protocol/foreign-service.test-support.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
-import { REFLECTED_SERVICE } from "../protocol/service.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
 import type { RunReport } from "../run/run-request.ts";
@@ -53,7 +53,7 @@ describe("the gateway", () => {
   }
 
   it("speaks the Open Inference Protocol: a pipeline is a model", async () => {
-    expect(await client.serverLive()).toEqual({ live: true });
+    expect(await client.ask("ServerLive", {})).toEqual({ live: true });
     expect(await client.ask("ServerReady", {})).toEqual({ ready: true });
     expect(await client.serverMetadata()).toMatchObject({ name: "tandem-gateway" });
     expect(await client.modelReady({ name: "vehicles" })).toEqual({ ready: true });
@@ -173,7 +173,7 @@ describe("the gateway", () => {
 
   it("marks the last answer of each request for other clients, also of an error", async () => {
     const foreign = new Client(deployment.gateway.grpc, credentials.createInsecure());
-    const { path, requestSerialize, responseDeserialize } = REFLECTED_SERVICE.ModelStreamInfer;
+    const { path, requestSerialize, responseDeserialize } = FOREIGN_SERVICE.ModelStreamInfer;
     const stream = foreign.makeBidiStreamRequest<ModelInferRequest, ModelStreamInferResponse>(
       path,
       requestSerialize,

@@ -4,9 +4,9 @@
  */
 import { Fault, unreachable } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { callContext } from "../protocol/call-context.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
 import {
+  callContext,
   DEADLINE_PARAMETER,
   type Header,
   type InferParameter,

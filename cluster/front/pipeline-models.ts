@@ -1,20 +1,21 @@
 /** The gateway's pipelines as models of the protocol. */
 import { Fault } from "../../core/fault.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import {
   bytesMetadata,
+  GATEWAY_NAME,
   type HostedModel,
   ModelCounts,
   type ModelState,
   modelNamed,
 } from "../protocol/hosted-models.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/messages.ts";
 import { EXTENSIONS } from "../protocol/server.ts";
 import type { Gateway } from "../run/gateway.ts";
 import type { ReplicaLoad } from "../run/model-repository.ts";
 import { OUTPUT, outputName, pipelineInputs, tensorsOf } from "./pipeline-tensors.ts";
 
 export const GATEWAY_METADATA = {
-  name: "tandem-gateway",
+  name: GATEWAY_NAME,
   version: "1",
   extensions: ["binary_tensor_data", ...EXTENSIONS],
 };

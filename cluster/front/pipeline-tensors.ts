@@ -2,13 +2,9 @@
 import { Fault } from "../../core/fault.ts";
 import type { TaskSystem } from "../../core/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import { bytesMetadata } from "../protocol/hosted-models.ts";
-import type {
-  ModelInferRequest,
-  ModelMetadata,
-  TensorMetadata,
-  Tensor as WireTensor,
-} from "../protocol/messages.ts";
+import type { ModelInferRequest, Tensor as WireTensor } from "../protocol/messages.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
 import { type BatchMessages, tasksBefore } from "../run/batch.ts";
 import type { Answer } from "../run/live-request.ts";

@@ -3,21 +3,23 @@
  * latency counts from the due time, which avoids coordinated omission (Tene, "How NOT to measure
  * latency", 2013).
  */
+
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
+import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
-import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
-import { grown } from "../../core/dispatch/request-table.ts";
+import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { Fault } from "../../core/fault.ts";
 import { PipelineChoice } from "../../core/request-draws.ts";
+import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
-import { type Caller, callerOf } from "./patient-calls.ts";
 import {
   inDigits,
   LOAD_BOUNDS,
   type LoadAnswer,
   type LoadBounds,
+  type LoadCall,
   type LoadResult,
   type LoadSpecification,
   type LoadTarget,
@@ -28,6 +30,16 @@ const MAX_ERRORS = 10;
 /** A generator that is behind handles answers after this many requests. */
 const MOST_A_TURN = 1000;
 
+const TIMES = ["intendedUs", "latencyUs", "endedUs", "sentLateUs", "clientRoundTripUs"] as const;
+const CODES = ["outcome", "attempts", "pipeline"] as const;
+
+type Times = (typeof TIMES)[number];
+type Codes = (typeof CODES)[number];
+
+function listsOf<Name extends string>(names: readonly Name[]): Record<Name, number[]> {
+  return Object.fromEntries(names.map((name) => [name, []])) as never;
+}
+
 export class LoadGenerator {
   readonly #specification: LoadSpecification;
   readonly #timer: PreciseTimer;
@@ -35,7 +47,9 @@ export class LoadGenerator {
   readonly #source: ArrivalSource;
   readonly #choice: PipelineChoice;
   readonly #call: Caller;
-  readonly #records = new RequestRecords();
+  /** By request. */
+  readonly #times = listsOf<Times>(TIMES);
+  readonly #codes = listsOf<Codes>(CODES);
   readonly #statuses = new Map<string, number>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #errors: string[] = [];
@@ -70,7 +84,7 @@ export class LoadGenerator {
   }
 
   get sent(): number {
-    return this.#records.count;
+    return this.#times.intendedUs.length;
   }
 
   get ended(): number {
@@ -96,7 +110,10 @@ export class LoadGenerator {
     const { user, system } = process.cpuUsage(cpu);
     return {
       requests: this.sent,
-      ...resized(this.#records.columns, this.sent),
+      ...(Object.fromEntries([
+        ...TIMES.map((name) => [name, Float64Array.from(this.#times[name])]),
+        ...CODES.map((name) => [name, Uint8Array.from(this.#codes[name])]),
+      ]) as Record<Times, Float64Array> & Record<Codes, Uint8Array>),
       statuses: Object.fromEntries(this.#statuses),
       errors: this.#errors,
       eventLoopDelayP99Ms: Math.max(0, this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
@@ -148,7 +165,7 @@ export class LoadGenerator {
           hint: "the target is far slower than the load: give a lower rate, or a shorter --timeout",
         }),
       );
-    } else if (this.#records.count === requests) {
+    } else if (this.sent === requests) {
       this.#fail(
         new Fault("limit-exceeded", `a run has at most ${inDigits(requests)} requests`, {
           hint: "give a shorter --duration, or a --count",
@@ -173,7 +190,14 @@ export class LoadGenerator {
   #send(intendedUs: number): void {
     const pipeline = this.#choice.next();
     const sentUs = monotonicUs();
-    const request = this.#records.add(pipeline, intendedUs, sentUs - this.#dueUs(intendedUs));
+    const request = this.sent;
+    const { intendedUs: dueUs, sentLateUs, endedUs, latencyUs, clientRoundTripUs } = this.#times;
+    dueUs.push(intendedUs);
+    sentLateUs.push(sentUs - this.#dueUs(intendedUs));
+    endedUs.push(0);
+    latencyUs.push(Number.NaN);
+    clientRoundTripUs.push(Number.NaN);
+    for (const name of CODES) this.#codes[name].push(name === "pipeline" ? pipeline : 0);
     this.#outstanding++;
     this.#call({ request, pipeline, intendedUs }, (answer, attempts) => {
       this.#ended(request, sentUs, answer, attempts);
@@ -183,11 +207,12 @@ export class LoadGenerator {
   #ended(request: number, sentUs: number, answer: LoadAnswer, attempts: number): void {
     const nowUs = monotonicUs();
     const endedUs = (nowUs - this.#startUs) / this.#specification.timeScale;
-    const records = this.#records;
+    const { latencyUs, intendedUs, clientRoundTripUs } = this.#times;
     this.#outstanding--;
-    records.end(request, answer.outcome, endedUs, attempts);
+    this.#times.endedUs[request] = endedUs;
+    this.#codes.attempts[request] = attempts;
+    this.#codes.outcome[request] = OUTCOMES.indexOf(answer.outcome);
     if (answer.outcome === "completed") {
-      const { latencyUs, intendedUs, clientRoundTripUs } = records.columns;
       latencyUs[request] = nowUs - this.#dueUs(intendedUs[request]);
       // Several attempts: the remaining time includes pauses.
       if (attempts === 1 && answer.residenceUs !== undefined) {
@@ -202,53 +227,6 @@ export class LoadGenerator {
 
   #dueUs(intendedUs: number): number {
     return this.#startUs + intendedUs * this.#specification.timeScale;
-  }
-}
-
-const TIMES = ["intendedUs", "latencyUs", "endedUs", "sentLateUs", "clientRoundTripUs"] as const;
-const CODES = ["outcome", "attempts", "pipeline"] as const;
-
-/** By request. */
-type Columns = Record<(typeof TIMES)[number], Float64Array> &
-  Record<(typeof CODES)[number], Uint8Array>;
-
-/** Copies of columns, longer or shorter. */
-function resized(columns: Columns, size: number): Columns {
-  const copies = [
-    ...TIMES.map((name) => [name, grown(columns[name].subarray(0, size), new Float64Array(size))]),
-    ...CODES.map((name) => [name, grown(columns[name].subarray(0, size), new Uint8Array(size))]),
-  ];
-  return Object.fromEntries(copies) as Columns;
-}
-
-class RequestRecords {
-  count = 0;
-  columns = resized(
-    Object.fromEntries([
-      ...TIMES.map((name) => [name, new Float64Array()]),
-      ...CODES.map((name) => [name, new Uint8Array()]),
-    ]) as Columns,
-    1024,
-  );
-
-  /** Adds a request that is being sent; returns its number. */
-  add(pipeline: number, intendedUs: number, sentLateUs: number): number {
-    const request = this.count++;
-    const { length } = this.columns.intendedUs;
-    if (request === length) this.columns = resized(this.columns, length * 2);
-    const { columns } = this;
-    columns.intendedUs[request] = intendedUs;
-    columns.sentLateUs[request] = sentLateUs;
-    columns.latencyUs[request] = Number.NaN;
-    columns.clientRoundTripUs[request] = Number.NaN;
-    columns.pipeline[request] = pipeline;
-    return request;
-  }
-
-  end(request: number, outcome: Outcome, endedUs: number, attempts: number): void {
-    this.columns.attempts[request] = attempts;
-    this.columns.outcome[request] = OUTCOMES.indexOf(outcome);
-    this.columns.endedUs[request] = endedUs;
   }
 }
 
@@ -305,4 +283,67 @@ export async function warmUp(
       gainedAt = performance.now();
     }
   }
+}
+
+/** Called with the last attempt's answer. */
+type CallEnded = (last: LoadAnswer, attempts: number) => void;
+
+/** Sends a request, and retries it. */
+export type Caller = (call: LoadCall, ended: CallEnded) => void;
+
+/** Maximum of Node's timers. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+interface CallerOptions {
+  readonly client: ClientDocument | undefined;
+  readonly seed: string;
+  readonly timeScale: number;
+  readonly timer: PreciseTimer;
+  /** Called with every attempt's answer. */
+  readonly onAttempt: (answer: LoadAnswer) => void;
+}
+
+export function callerOf(
+  target: LoadTarget,
+  { client, seed, timeScale, timer, onAttempt }: CallerOptions,
+): Caller {
+  if (client === undefined) {
+    return (call, ended) => {
+      target.send(call, (answer) => {
+        onAttempt(answer);
+        ended(answer, 1);
+      });
+    };
+  }
+  const policy = new RetryPolicy(client, seed);
+  const timeoutMs = Math.min(client.timeoutMs * timeScale, LONGEST_MS);
+  const timedOut: LoadAnswer = {
+    outcome: "cancelled",
+    status: "no answer in time",
+    error: `no answer within ${client.timeoutMs} ms`,
+  };
+
+  function attempt(call: LoadCall, retry: number, draws: Float64Array, ended: CallEnded): void {
+    let open = true;
+    const settle = (answer: LoadAnswer): void => {
+      if (!open) return;
+      open = false;
+      clearTimeout(timeout);
+      onAttempt(answer);
+      const pauseUs = answer.outcome === "completed" ? null : policy.pauseUs(retry, draws);
+      if (pauseUs === null) ended(answer, retry + 1);
+      else {
+        const atUs = monotonicUs() + pauseUs * timeScale;
+        timer.set(atUs, () => attempt(call, retry + 1, draws, ended));
+      }
+    };
+    const timeout = setTimeout(() => {
+      if (!open) return;
+      settle(timedOut);
+      if (client?.cancels) giveUp();
+    }, timeoutMs);
+    const giveUp = target.send(call, settle);
+  }
+
+  return (call, ended) => attempt(call, 0, policy.arrived(), ended);
 }

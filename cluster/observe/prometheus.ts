@@ -6,8 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { GatewayCounts, Histogram } from "./gateway-counts.ts";
-import type { GatewayState } from "./status.ts";
+import type { GatewayCounts, GatewayState, Histogram } from "./gateway-counts.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];

@@ -7,7 +7,7 @@ import type { AnswerSummary } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { RunLog } from "../../core/run-log.ts";
-import type { CallContext } from "../protocol/call-context.ts";
+import type { CallContext } from "../protocol/messages.ts";
 
 /** A request that the gateway has taken. All instants are µs of the scenario's time since the run's start. */
 export interface RunningRequest {

@@ -18,17 +18,15 @@ import {
   NO_ACCESS,
   nameOptions,
 } from "../security/client-access.ts";
+import type { ModelMetadata, ServerMetadata } from "./descriptions.ts";
 import {
   type ControlKind,
   controlMessage,
-  type ModelConfig,
   type ModelInferRequest,
   type ModelInferResponse,
-  type ModelMetadata,
   type ModelName,
   type ModelStreamInferResponse,
   type RepositoryModel,
-  type ServerMetadata,
 } from "./messages.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { errorOfAnswer, faultOf, streamEndedError } from "./status.ts";
@@ -104,10 +102,6 @@ export class InferenceClient {
     );
   }
 
-  serverLive(): Promise<{ readonly live?: boolean }> {
-    return this.ask("ServerLive", {});
-  }
-
   modelReady(model: ModelName): Promise<{ readonly ready?: boolean }> {
     return this.ask("ModelReady", model);
   }
@@ -118,10 +112,6 @@ export class InferenceClient {
 
   modelMetadata(model: ModelName): Promise<ModelMetadata> {
     return this.ask("ModelMetadata", model);
-  }
-
-  modelConfig(model: ModelName): Promise<{ readonly config?: ModelConfig }> {
-    return this.ask("ModelConfig", model);
   }
 
   /** Resolves when the model is ready; `task` is a task of a pipeline. */
@@ -144,8 +134,8 @@ export class InferenceClient {
   }
 
   #control(name: string, modelName: string, task: string | undefined): Promise<object> {
-    const parameters = task === undefined ? {} : { task: { stringParam: task } };
-    const request: RepositoryModel = { modelName, parameters };
+    const parameters = task === undefined ? {} : { task: { string_param: task } };
+    const request: RepositoryModel = { model_name: modelName, parameters };
     return this.ask(name, request, { deadline: Date.now() + LOAD_MS });
   }
 

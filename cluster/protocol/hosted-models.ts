@@ -1,17 +1,15 @@
 /** The models of a server, their statistics, and the protocol's messages about them. */
 import { Fault } from "../../core/fault.ts";
 import type {
-  BatchStatistics,
   ConfigTensor,
-  InferPhase,
   ModelConfig,
   ModelIndex,
   ModelMetadata,
-  ModelName,
   ModelStatistics,
   StatisticDuration,
   TensorMetadata,
-} from "./messages.ts";
+} from "./descriptions.ts";
+import type { ModelName } from "./messages.ts";
 
 /** In the words of the protocol's repository index. */
 export type ModelStateName = "UNAVAILABLE" | "LOADING" | "READY" | "UNLOADING";
@@ -93,14 +91,14 @@ export function modelConfig(model: HostedModel): ModelConfig {
     platform,
     backend: "tandem",
     // The shapes include the batch dimension.
-    maxBatchSize: 0,
+    max_batch_size: 0,
     input: inputs.map(configTensor),
     output: outputs.map(configTensor),
     parameters: {
-      ...(cost ? { load_ms: { stringValue: cost.loadMs.toFixed(1) } } : {}),
-      ...Object.fromEntries(figures.map(([key, value]) => [key, { stringValue: String(value) }])),
+      ...(cost ? { load_ms: { string_value: cost.loadMs.toFixed(1) } } : {}),
+      ...Object.fromEntries(figures.map(([key, value]) => [key, { string_value: String(value) }])),
     },
-    modelTransactionPolicy: { decoupled: false },
+    model_transaction_policy: { decoupled: false },
   };
 }
 
@@ -113,7 +111,7 @@ export function modelStatistics(
     name === undefined || name === "" ? [...models.values()] : [modelNamed(models, name, version)];
   return wanted.map(({ counts, metadata, cost }) => ({
     ...counts.report(metadata.name, metadata.versions[0]),
-    ...(cost ? { memoryUsage: [{ type: "CPU", id: 0, byteSize: cost.memoryBytes }] } : {}),
+    ...(cost ? { memory_usage: [{ type: "CPU", id: 0, byte_size: cost.memoryBytes }] } : {}),
   }));
 }
 
@@ -135,7 +133,7 @@ export function stateOf(model: HostedModel): ModelState {
 }
 
 function configTensor({ name, datatype, shape }: TensorMetadata): ConfigTensor {
-  return { name, dataType: `TYPE_${datatype === "BYTES" ? "STRING" : datatype}`, dims: shape };
+  return { name, data_type: `TYPE_${datatype === "BYTES" ? "STRING" : datatype}`, dims: shape };
 }
 
 /** Metadata of BYTES tensors of any length. */
@@ -208,36 +206,29 @@ export class ModelCounts {
   }
 
   report(name: string, version: string): ModelStatistics {
-    const inferenceStats: Record<InferPhase, StatisticDuration> = {
-      success: this.#success.report(),
-      fail: this.#fail.report(),
-      queue: this.#queue.report(),
-      ...compute(this.#compute),
-      cacheHit: NONE,
-      cacheMiss: NONE,
-    };
     return {
       name,
       version,
-      lastInference: this.#lastMs,
-      inferenceCount: this.#inferences,
-      executionCount: this.#success.count,
-      inferenceStats,
-      batchStats: [...this.#bySize]
+      last_inference: this.#lastMs,
+      inference_count: this.#inferences,
+      execution_count: this.#success.count,
+      inference_stats: {
+        success: this.#success.report(),
+        fail: this.#fail.report(),
+        queue: this.#queue.report(),
+        ...compute(this.#compute),
+        ...{ cache_hit: NONE, cache_miss: NONE },
+      },
+      batch_stats: [...this.#bySize]
         .sort(([a], [b]) => a - b)
-        .map(([batchSize, duration]) => ({
-          batchSize,
-          ...compute(duration),
-        })),
+        .map(([size, duration]) => ({ batch_size: size, ...compute(duration) })),
     };
   }
 }
 
 /** Pre- and post-processing are steps of the model, so they are part of its compute time. */
-function compute(
-  duration: Duration,
-): Pick<BatchStatistics, "computeInput" | "computeInfer" | "computeOutput"> {
-  const computeInfer = duration.report();
-  const nothing = { count: computeInfer.count, ns: 0 };
-  return { computeInput: nothing, computeInfer, computeOutput: nothing };
+function compute(duration: Duration) {
+  const infer = duration.report();
+  const nothing = { count: infer.count, ns: 0 };
+  return { compute_input: nothing, compute_infer: infer, compute_output: nothing };
 }

@@ -2,11 +2,11 @@ import type { ServiceDefinition } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cases } from "../../core/test-form.test-support.ts";
+import { FOREIGN_SERVICE as reflected } from "./foreign-service.test-support.ts";
 import type { InferParameter, ModelInferRequest, ModelInferResponse } from "./messages.ts";
-import { INFERENCE_SERVICE, REFLECTED_SERVICE } from "./service.ts";
+import { INFERENCE_SERVICE } from "./service.ts";
 
 const { ModelInfer, ModelStreamInfer } = INFERENCE_SERVICE;
-const reflected = REFLECTED_SERVICE;
 
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 8 }),

@@ -11,7 +11,6 @@ import protobuf from "protobufjs";
 import { encodeBytes } from "../../models/tensor.ts";
 import { LIMITS } from "../security/limits.ts";
 import type {
-  InferParameter,
   ModelInferRequest,
   ModelInferResponse,
   ModelStreamInferResponse,
@@ -23,21 +22,15 @@ import { DATATYPE_BYTES, elementCheck, encodeNumbers, type NumericElements } fro
 /** The Open Inference Protocol over gRPC, as this system serves it. */
 export const PROTOCOL_FILE = fileURLToPath(new URL("../proto/inference.proto", import.meta.url));
 
-/** A 64-bit integer as protobufjs reads it. */
-type Int64 = number | Long;
-
-/** Two's complement. */
+/** A 64-bit integer as protobufjs reads it: two's complement. */
 interface Long {
   readonly low: number;
   readonly high: number;
-  toNumber(): number;
 }
 
+/** A tensor as protobufjs reads it. */
 interface ReadTensor {
-  readonly name: string;
   readonly datatype: string;
-  readonly shape: readonly Int64[];
-  readonly parameters: Readonly<Record<string, ReadParameter>>;
   readonly contents: TypedContents | null;
 }
 
@@ -53,32 +46,11 @@ interface TypedContents {
   readonly bytesContents: readonly Uint8Array[];
 }
 
-interface ReadParameter extends Omit<InferParameter, "int64Param" | "uint64Param"> {
-  readonly int64Param?: Int64;
-  readonly uint64Param?: Int64;
-}
-
-interface ReadHead {
-  readonly modelName: string;
-  readonly modelVersion: string;
-  readonly id: string;
-  readonly parameters: Readonly<Record<string, ReadParameter>>;
-}
-
-interface ReadRequest extends ReadHead {
+/** A message as protobufjs reads it: typed contents keep all bits here alone. */
+interface Read {
   readonly inputs: readonly ReadTensor[];
-  readonly outputs: readonly Pick<ReadTensor, "name" | "parameters">[];
-  readonly rawInputContents: Uint8Array[];
-}
-
-interface ReadResponse extends ReadHead {
   readonly outputs: readonly ReadTensor[];
-  readonly rawOutputContents: Uint8Array[];
-}
-
-interface ReadAnswer {
-  readonly errorMessage: string;
-  readonly inferResponse: ReadResponse | null;
+  readonly inferResponse: Read | null;
 }
 
 const ROOT = protobuf.loadSync(PROTOCOL_FILE);
@@ -105,80 +77,70 @@ function encoder<T extends object>(type: protobuf.Type): (message: T) => Buffer 
   return (message) => type.encode(message).finish() as Buffer;
 }
 
-function decoder<Read, T>(type: protobuf.Type, plain: (read: Read) => T): (bytes: Uint8Array) => T {
+/** `plain` gets the message with numbers for 64-bit integers, and as it was read. */
+function decoder<T>(
+  type: protobuf.Type,
+  plain: (message: T, read: Read) => T,
+): (bytes: Uint8Array) => T {
   const layout = layoutOf(type);
   return (bytes) => {
     try {
       checkParts(layout, bytes);
-      return plain(type.decode(bytes) as unknown as Read);
+      const read = type.decode(bytes);
+      const message = type.toObject(read, { longs: Number, defaults: true });
+      return plain(message as T, read as unknown as Read);
     } catch (error) {
       throw new Error(`malformed message: ${(error as Error).message}`);
     }
   };
 }
 
-function request(read: ReadRequest): ModelInferRequest {
-  const { inputs, outputs, rawInputContents } = read;
-  atMost("tensors", Math.max(inputs.length, outputs.length, rawInputContents.length), TENSORS);
+function request(message: ModelInferRequest, read: Read): ModelInferRequest {
+  const { inputs, outputs = [], rawInputContents = [] } = message;
+  checkHead(message, inputs.length, outputs.length, rawInputContents.length);
   return {
-    ...head(read),
+    ...message,
     inputs: inputs.map(tensor),
     outputs: outputs.map(({ name, parameters }) => ({ name, ...given(parameters) })),
-    rawInputContents: withTyped(inputs, rawInputContents),
+    rawInputContents: withTyped(read.inputs, rawInputContents),
   };
 }
 
-function response(read: ReadResponse): ModelInferResponse {
-  const { outputs, rawOutputContents } = read;
-  atMost("tensors", Math.max(outputs.length, rawOutputContents.length), TENSORS);
+function response(message: ModelInferResponse, read: Read): ModelInferResponse {
+  const { outputs, rawOutputContents = [] } = message;
+  checkHead(message, outputs.length, rawOutputContents.length);
   return {
-    ...head(read),
+    ...message,
     outputs: outputs.map(tensor),
-    rawOutputContents: withTyped(outputs, rawOutputContents),
+    rawOutputContents: withTyped(read.outputs, rawOutputContents),
   };
 }
 
-function answer({ errorMessage, inferResponse }: ReadAnswer): ModelStreamInferResponse {
-  return { errorMessage, inferResponse: inferResponse === null ? null : response(inferResponse) };
+function answer(message: ModelStreamInferResponse, read: Read): ModelStreamInferResponse {
+  const { inferResponse } = message;
+  if (!inferResponse || read.inferResponse === null) return message;
+  return { ...message, inferResponse: response(inferResponse, read.inferResponse) };
 }
 
-function head({ modelName, modelVersion, id, parameters }: ReadHead) {
+type Head = Pick<ModelInferRequest, "modelName" | "id" | "parameters">;
+
+function checkHead({ modelName, id = "", parameters }: Head, ...counts: readonly number[]): void {
+  atMost("tensors", Math.max(...counts), TENSORS);
   atMost("characters in a name", Math.max(modelName.length, id.length), CHARACTERS);
-  return { modelName, modelVersion, id, parameters: parametersOf(parameters) };
+  given(parameters);
 }
 
-function tensor({ name, datatype, shape, parameters }: ReadTensor): Tensor {
+function tensor({ name, datatype, shape, parameters }: Tensor): Tensor {
   atMost("dimensions", shape.length, LIMITS.rank);
-  return { name, datatype, shape: shape.map(numberOf), ...given(parameters) };
+  return { name, datatype, shape, ...given(parameters) };
 }
 
-/** Leaves `parameters` out where there are none: tensors seldom have any. */
-function given(parameters: ReadHead["parameters"]): { readonly parameters?: Parameters } {
-  for (const _ in parameters) return { parameters: parametersOf(parameters) };
-  return {};
-}
-
-function parametersOf(read: ReadHead["parameters"]): Parameters {
-  const parameters: Record<string, InferParameter> = {};
-  const names = Object.keys(read);
+/** Checks parameters; leaves them out where there are none: tensors seldom have any. */
+function given(parameters: Parameters = {}): { readonly parameters?: Parameters } {
+  const names = Object.keys(parameters);
   atMost("parameters", names.length, LIMITS.parameters);
-  for (const name of names) {
-    atMost("characters in a name", name.length, CHARACTERS);
-    if (name !== "__proto__") parameters[name] = parameterOf(read[name]);
-  }
-  return parameters;
-}
-
-/** The last field that was sent counts; fields that were not sent are only in the prototype. */
-function parameterOf(read: ReadParameter): InferParameter {
-  const field = Object.keys(read).at(-1) as keyof ReadParameter | undefined;
-  if (field === undefined) return {};
-  const value = read[field];
-  return { [field]: typeof value === "object" ? value.toNumber() : value };
-}
-
-function numberOf(value: Int64): number {
-  return typeof value === "number" ? value : value.toNumber();
+  for (const name of names) atMost("characters in a name", name.length, CHARACTERS);
+  return names.length === 0 ? {} : { parameters };
 }
 
 function atMost(parts: string, count: number, most: number): void {
@@ -189,7 +151,10 @@ function atMost(parts: string, count: number, most: number): void {
  * Raw contents, with one entry for each tensor if any tensor has typed contents. A message with both
  * kinds gets too many entries, and its handler refuses it.
  */
-function withTyped(tensors: readonly ReadTensor[], raw: Uint8Array[]): Uint8Array[] {
+function withTyped(
+  tensors: readonly ReadTensor[],
+  raw: readonly Uint8Array[],
+): readonly Uint8Array[] {
   if (tensors.every(({ contents }) => contents === null)) return raw;
   return [...raw, ...tensors.map(({ datatype, contents }) => rawOf(datatype, contents))];
 }

@@ -2,6 +2,7 @@
  * Messages of the Open Inference Protocol v2 (`proto/inference.proto`) as plain objects, and the
  * parameters and headers of requests that this system gives a meaning.
  */
+import { randomUUID } from "node:crypto";
 
 /** Parameter of a request: how long its caller waits for the answer, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
@@ -94,92 +95,8 @@ export interface ModelName {
 
 /** The request of RepositoryModelLoad and RepositoryModelUnload. */
 export interface RepositoryModel {
-  readonly modelName?: string;
-  readonly parameters?: Readonly<Record<string, { readonly stringParam?: string }>>;
-}
-
-export interface ServerMetadata {
-  readonly name: string;
-  readonly version: string;
-  readonly extensions: readonly string[];
-}
-
-export interface TensorMetadata {
-  readonly name: string;
-  readonly datatype: string;
-  readonly shape: readonly number[];
-}
-
-export interface ModelMetadata {
-  readonly name: string;
-  readonly versions: readonly string[];
-  readonly platform: string;
-  readonly inputs: readonly TensorMetadata[];
-  readonly outputs: readonly TensorMetadata[];
-}
-
-/** A number of requests and their total time. */
-export interface StatisticDuration {
-  readonly count: number;
-  readonly ns: number;
-}
-
-export interface ModelStatistics {
-  readonly name: string;
-  readonly version: string;
-  /** Milliseconds since the epoch; 0: none yet. */
-  readonly lastInference: number;
-  readonly inferenceCount: number;
-  readonly executionCount: number;
-  readonly inferenceStats: Readonly<Record<InferPhase, StatisticDuration>>;
-  readonly batchStats: readonly BatchStatistics[];
-  /** Memory of the loaded model. */
-  readonly memoryUsage?: readonly {
-    readonly type: string;
-    readonly id: number;
-    readonly byteSize: number;
-  }[];
-}
-
-export type InferPhase =
-  | "success"
-  | "fail"
-  | "queue"
-  | "computeInput"
-  | "computeInfer"
-  | "computeOutput"
-  | "cacheHit"
-  | "cacheMiss";
-
-export interface BatchStatistics {
-  readonly batchSize: number;
-  readonly computeInput: StatisticDuration;
-  readonly computeInfer: StatisticDuration;
-  readonly computeOutput: StatisticDuration;
-}
-
-export interface ModelConfig {
-  readonly name: string;
-  readonly platform: string;
-  readonly backend: string;
-  readonly maxBatchSize: number;
-  readonly input: readonly ConfigTensor[];
-  readonly output: readonly ConfigTensor[];
-  readonly parameters: Readonly<Record<string, { readonly stringValue: string }>>;
-  readonly modelTransactionPolicy: { readonly decoupled: boolean };
-}
-
-export interface ConfigTensor {
-  readonly name: string;
-  readonly dataType: string;
-  readonly dims: readonly number[];
-}
-
-export interface ModelIndex {
-  readonly name: string;
-  readonly version: string;
-  readonly state: string;
-  readonly reason: string;
+  readonly model_name?: string;
+  readonly parameters?: Readonly<Record<string, { readonly string_param?: string }>>;
 }
 
 export function controlMessage(
@@ -222,4 +139,43 @@ export function deadlineOf({ parameters }: ModelInferRequest): number | undefine
 
 function numberOf(given: InferParameter | undefined): number | undefined {
   return given?.int64Param ?? given?.uint64Param ?? given?.doubleParam;
+}
+
+const TRACESTATE = "tracestate";
+/** Parameter of a batch: the spans of its jobs, in order, separated by commas. */
+export const TRACEPARENTS_PARAMETER = "traceparents";
+
+export interface CallContext {
+  /** The caller's name for the request (`x-request-id`, or the protocol's id). */
+  readonly requestId?: string;
+  /** W3C trace context: the caller's span. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
+const NO_HEADERS: Header = () => undefined;
+const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
+const LONGEST_STATE = 512;
+
+/** `given` where headers and logs can hold it; else `other`, or a new id. */
+export function requestIdOf(given: string | undefined, other?: string): string {
+  return given !== undefined && REQUEST_ID.test(given) ? given : (other ?? randomUUID());
+}
+
+/** `id` is the protocol's; a header goes before it. */
+export function callContext(
+  id: string | undefined,
+  parameters: Parameters,
+  header: Header = NO_HEADERS,
+): CallContext {
+  const requestId = header(REQUEST_ID_HEADER) ?? id;
+  const traceparent = parameters[TRACEPARENT]?.stringParam ?? header(TRACEPARENT);
+  const tracestate = parameters[TRACESTATE]?.stringParam ?? header(TRACESTATE);
+  const context: { -readonly [Key in keyof CallContext]: CallContext[Key] } = {};
+  if (requestId !== undefined && REQUEST_ID.test(requestId)) context.requestId = requestId;
+  if (traceparent !== undefined) context.traceparent = traceparent;
+  if (tracestate !== undefined && tracestate.length <= LONGEST_STATE) {
+    context.tracestate = tracestate;
+  }
+  return context;
 }

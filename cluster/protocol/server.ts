@@ -11,6 +11,13 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
 import { CLIENT_TIMES } from "../security/limits.ts";
+import type {
+  ModelConfig,
+  ModelIndex,
+  ModelMetadata,
+  ModelStatistics,
+  ServerMetadata,
+} from "./descriptions.ts";
 import { type GrpcAccess, grpcGuard, PeerRoles } from "./grpc-guard.ts";
 import { addReflection, listenGrpc } from "./grpc-listener.ts";
 import {
@@ -27,17 +34,12 @@ import {
   controlOf,
   deadlineOf,
   type Header,
-  type ModelConfig,
-  type ModelIndex,
   type ModelInferRequest,
   type ModelInferResponse,
-  type ModelMetadata,
   type ModelName,
-  type ModelStatistics,
   type ModelStreamInferResponse,
   REQUEST_ID_HEADER,
   type RepositoryModel,
-  type ServerMetadata,
   TRACEPARENT,
 } from "./messages.ts";
 import { BATCH_CHANNEL, CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS } from "./service.ts";
@@ -141,22 +143,14 @@ function implementation(handlers: InferenceHandlers): UntypedServiceImplementati
     ModelConfig: unary<ModelName, { config: ModelConfig }>(async ({ name, version }) => ({
       config: modelConfig(await learnedModel(models, name, version)),
     })),
-    ModelStatistics: unary<ModelName, { modelStats: readonly ModelStatistics[] }>((asked) => ({
-      modelStats: modelStatistics(models, asked),
+    ModelStatistics: unary<ModelName, { model_stats: readonly ModelStatistics[] }>((asked) => ({
+      model_stats: modelStatistics(models, asked),
     })),
     RepositoryIndex: unary<{ ready?: boolean }, { models: readonly ModelIndex[] }>(
       ({ ready = false }) => ({ models: modelIndex(models, ready) }),
     ),
-    RepositoryModelLoad: unary<RepositoryModel, object>(async ({ modelName = "", parameters }) => {
-      await control.load(modelName, parameters?.task?.stringParam);
-      return {};
-    }),
-    RepositoryModelUnload: unary<RepositoryModel, object>(
-      async ({ modelName = "", parameters }) => {
-        await control.unload(modelName, parameters?.task?.stringParam);
-        return {};
-      },
-    ),
+    RepositoryModelLoad: changing((model, task) => control.load(model, task)),
+    RepositoryModelUnload: changing((model, task) => control.unload(model, task)),
     ModelInfer: (
       call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
       answer: sendUnaryData<ModelInferResponse>,
@@ -214,6 +208,14 @@ function unary<Request, Response>(handle: (request: Request) => Response | Promi
       answer(statusOf(error));
     }
   };
+}
+
+/** Loads or unloads a model, or that of one task. */
+function changing(change: (model: string, task: string | undefined) => Promise<unknown>) {
+  return unary<RepositoryModel, object>(async ({ model_name = "", parameters }) => {
+    await change(model_name, parameters?.task?.string_param);
+    return {};
+  });
 }
 
 type InferServerStream = ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>;

@@ -6,7 +6,7 @@ import {
   type ServiceClientConstructor,
   type ServiceDefinition,
 } from "@grpc/grpc-js";
-import { loadSync, type Options } from "@grpc/proto-loader";
+import { loadSync } from "@grpc/proto-loader";
 import { LIMITS } from "../security/limits.ts";
 import {
   decodeInferRequest,
@@ -56,30 +56,21 @@ export const LIMITED_CALLERS: ChannelOptions = {
   "grpc.keepalive_timeout_ms": LIMITS.keepaliveAnswerMs,
 };
 
-/** How proto-loader reads messages. */
-const PROTOCOL_OPTIONS: Options = {
-  longs: Number,
-  enums: String,
-  defaults: false,
-  arrays: true,
-  objects: true,
-};
-
-/** With proto-loader's codec, against which the tests compare ours. */
-export const REFLECTED_SERVICE: ServiceDefinition = reflected();
+/** By proto-loader, with the names of the .proto file, which REST has too. */
+const REFLECTED: ServiceDefinition = reflected();
 
 /** inference.GRPCInferenceService, for servers. */
 export const INFERENCE_SERVICE: ServiceDefinition = {
-  ...REFLECTED_SERVICE,
+  ...REFLECTED,
   ModelInfer: {
-    ...REFLECTED_SERVICE.ModelInfer,
+    ...REFLECTED.ModelInfer,
     requestSerialize: encodeInferRequest,
     requestDeserialize: decodeInferRequest,
     responseSerialize: encodeInferResponse,
     responseDeserialize: decodeInferResponse,
   },
   ModelStreamInfer: {
-    ...REFLECTED_SERVICE.ModelStreamInfer,
+    ...REFLECTED.ModelStreamInfer,
     requestSerialize: encodeInferRequest,
     requestDeserialize: decodeInferRequest,
     responseSerialize: encodeStreamResponse,
@@ -88,7 +79,10 @@ export const INFERENCE_SERVICE: ServiceDefinition = {
 };
 
 function reflected(): ServiceDefinition {
-  const definition = loadSync(PROTOCOL_FILE, PROTOCOL_OPTIONS);
+  const definition = loadSync(PROTOCOL_FILE, {
+    ...{ keepCase: true, longs: Number, enums: String },
+    ...{ arrays: true, objects: true },
+  });
   const { GRPCInferenceService } = (loadPackageDefinition(definition) as GrpcObject)
     .inference as Record<string, ServiceClientConstructor>;
   return GRPCInferenceService.service;

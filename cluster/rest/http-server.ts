@@ -12,8 +12,7 @@ import type { TLSSocket } from "node:tls";
 import fastify from "fastify";
 import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
-import { requestIdOf } from "../protocol/call-context.ts";
-import { REQUEST_ID_HEADER } from "../protocol/messages.ts";
+import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
 import { isOpen, type RequiredRole, refusal } from "../security/access.ts";
 import { isLoopback, requireSafeBinding } from "../security/bind-address.ts";
@@ -24,10 +23,10 @@ import { until } from "../time/monotonic.ts";
 import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes, addDescriptionRoutes } from "./control-routes.ts";
 import { notFound, sendError } from "./errors.ts";
-import { GatewayTarget } from "./gateway-target.ts";
+import { gatewayTarget } from "./gateway-target.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
-import { addMeasureRoutes } from "./measure-routes.ts";
 import type { Measurement } from "./measurement.ts";
+import { addMeasureRoutes } from "./measurement.ts";
 import { addModelRoutes } from "./model-routes.ts";
 import { type App, addOpenApi, validatorCompiler } from "./route.ts";
 
@@ -62,7 +61,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
     addControlRoutes(scope, models.gateway, control);
     addDescriptionRoutes(scope, models.gateway);
     const target = async ({ model, payloads }: Measurement) =>
-      new GatewayTarget(models, model, payloads);
+      gatewayTarget(models, model, payloads);
     addMeasureRoutes(scope, { target, timedBy: "the gateway, without HTTP" });
   });
   let answering = 0;

@@ -7,12 +7,12 @@ import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { OUTPUT } from "../front/pipeline-tensors.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
-import { requestIdOf } from "../protocol/call-context.ts";
 import {
   deadlineOf,
   type ModelInferRequest,
   type ModelInferResponse,
   REQUEST_ID_HEADER,
+  requestIdOf,
   TRACEPARENT,
 } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";

@@ -2,6 +2,7 @@
  * A measurement for the web app: a workload sent from here, each answer a line of the one response.
  * A browser opens six connections to a server, so its own calls would wait in the browser.
  */
+
 import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
 import { expectedRequests } from "../../core/arrivals/extent.ts";
@@ -12,7 +13,8 @@ import { LoadGenerator } from "../load/load-generator.ts";
 import type { LoadAnswer, LoadTarget } from "../load/specification.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import { PreciseTimer } from "../time/precise-timer.ts";
+import { type App, contentOf, describer } from "./route.ts";
 
 /** Of one measurement: a page shows no more. */
 const BOUNDS = { ratePerS: 5000, requests: 100_000, waiting: 4096 } as const;
@@ -134,4 +136,76 @@ function checkWorkload(workload: Measurement["workload"]): void {
   throw new Fault("invalid-input", message, {
     hint: "give a shorter duration; `tandem load` sends more",
   });
+}
+
+export interface MeasureOptions {
+  /** `token`: the caller's bearer token. */
+  readonly target: (measurement: Measurement, token: string | null) => Promise<LoadTarget>;
+  /** Where the times are taken, in words. */
+  readonly timedBy: string;
+}
+
+const SCENES = 8;
+
+const scenesSchema = z
+  .strictObject({
+    scenes: z.array(
+      z.strictObject({
+        png: z.string().describe("base64"),
+        car: z.boolean(),
+        plate: z.string().nullable().describe("null: there is no car"),
+      }),
+    ),
+  })
+  .describe("drawn street scenes, always the same");
+
+type Scenes = z.output<typeof scenesSchema>;
+
+/** The scope takes JSON (`takeJson`). */
+export function addMeasureRoutes(app: App, { target, timedBy }: MeasureOptions): void {
+  const describe = describer("infer", "measure");
+  let timer: PreciseTimer | null = null;
+  app.addHook("onClose", async () => timer?.close());
+  const lines = contentOf(
+    { "application/jsonl": z.string() },
+    "a line for each answer, as it comes",
+  );
+  app.post(
+    "/v1/measure",
+    describe("measure", "Send a workload from here, and stream the answers", lines, {
+      description:
+        "Lines of JSON: `start`, `answer` with its times and its JSON, `beat` each second, and `end` " +
+        "or `error`. Closing the connection stops it.",
+      body: measurementSchema,
+    }),
+    async ({ body, headers }, reply) => {
+      const measurement = body as Measurement;
+      const [, token = null] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? [];
+      const to = await target(measurement, token);
+      await to.connect();
+      timer ??= new PreciseTimer();
+      const stream = measure(measurement, to, { timer, timedBy, onEnd: () => void to.close() });
+      return reply.type("application/jsonl").header("cache-control", "no-store").send(stream);
+    },
+  );
+  let scenes: Promise<Scenes> | null = null;
+  app.get(
+    "/v1/scenes",
+    describe("getScenes", "Pictures to send, with what is in them", scenesSchema),
+    () => {
+      scenes ??= drawnScenes();
+      return scenes;
+    },
+  );
+}
+
+async function drawnScenes(): Promise<Scenes> {
+  // Few callers ask for pictures, and the drawing library takes a while to load.
+  const { drawScenes } = await import("../../models/scenes.ts");
+  const drawn = await drawScenes({ count: SCENES, carShare: 0.75, seed: "web" });
+  const scenes = drawn.map(({ png, truth }) => ({
+    png: Buffer.from(png).toString("base64"),
+    ...truth,
+  }));
+  return { scenes };
 }

@@ -3,6 +3,13 @@ import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import { GATEWAY_METADATA, type PipelineModels } from "../front/pipeline-models.ts";
 import {
+  configSchema,
+  indexSchema,
+  modelSchema,
+  serverSchema,
+  statisticsSchema,
+} from "../protocol/descriptions.ts";
+import {
   learnedModel,
   modelConfig,
   modelIndex,
@@ -32,7 +39,7 @@ export function addModelRoutes(app: App, models: PipelineModels): void {
 }
 
 function addServerRoutes(app: App, { gateway, byName }: PipelineModels): void {
-  const server = describePublic("getServer", "What this server is", serverSchema);
+  const server = describePublic("getServer", "What this server is", ownServerSchema);
   const deployment = gateway.specification.id;
   app.get("/v2", server, () => ({ ...GATEWAY_METADATA, deployment }));
   const live = describePublic("getLive", "Whether it runs", z.strictObject({ live: z.boolean() }));
@@ -44,7 +51,7 @@ function addServerRoutes(app: App, { gateway, byName }: PipelineModels): void {
   );
   const statistics = "Counts and times of every pipeline";
   app.get("/v2/models/stats", describe("getAllStatistics", statistics, statisticsSchema), () => ({
-    model_stats: snakeCase(modelStatistics(byName, {})),
+    model_stats: modelStatistics(byName, {}),
   }));
 }
 
@@ -67,14 +74,14 @@ function addRoutesOf(
   app.get(
     `${path}/config`,
     describe(`getModelConfig${suffix}`, config, configSchema, { params }),
-    async (request) => snakeCase(modelConfig(await learned(request.params))),
+    async (request) => modelConfig(await learned(request.params)),
   );
   const statistics = "Counts and times of a pipeline";
   app.get(
     `${path}/stats`,
     describe(`getModelStatistics${suffix}`, statistics, statisticsSchema, { params }),
     ({ params: { model: name, ...version } }) => ({
-      model_stats: snakeCase(modelStatistics(byName, { name, ...version })),
+      model_stats: modelStatistics(byName, { name, ...version }),
     }),
   );
   const ready = yesOrNo(z.object({ name: z.string(), ready: z.boolean() }));
@@ -129,85 +136,8 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
   }
 }
 
-/** The protocol's messages in JSON: fields in snake case. */
-function snakeCase(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(snakeCase);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).map(([key, inner]) => [
-    key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    snakeCase(inner),
-  ]);
-  return Object.fromEntries(entries);
-}
-
-const serverSchema = z.strictObject({
-  name: z.string(),
-  version: z.string(),
-  extensions: z.array(z.string()),
+const ownServerSchema = serverSchema.extend({
   deployment: z.string().describe("tells one deployment from another"),
-});
-
-const tensors = z.array(
-  z.strictObject({
-    name: z.string(),
-    datatype: z.string(),
-    shape: z.array(z.int()).describe("-1: any size"),
-  }),
-);
-
-const modelSchema = z.strictObject({
-  name: z.string(),
-  versions: z.array(z.string()),
-  platform: z.string(),
-  inputs: tensors,
-  outputs: tensors,
-});
-
-const configTensors = z.array(
-  z.strictObject({ name: z.string(), data_type: z.string(), dims: z.array(z.int()) }),
-);
-
-const configSchema = z.strictObject({
-  name: z.string(),
-  platform: z.string(),
-  backend: z.string(),
-  max_batch_size: z.int(),
-  input: configTensors,
-  output: configTensors,
-  parameters: z.record(z.string(), z.unknown()),
-  model_transaction_policy: z.strictObject({ decoupled: z.boolean() }),
-});
-
-const duration = z.strictObject({ count: z.int(), ns: z.int() });
-
-const statisticsSchema = z.strictObject({
-  model_stats: z.array(
-    z.strictObject({
-      name: z.string(),
-      version: z.string(),
-      last_inference: z.int().describe("milliseconds since the epoch"),
-      inference_count: z.int(),
-      execution_count: z.int(),
-      inference_stats: z.strictObject({
-        success: duration,
-        fail: duration,
-        queue: duration,
-        compute_input: duration,
-        compute_infer: duration,
-        compute_output: duration,
-        cache_hit: duration,
-        cache_miss: duration,
-      }),
-      batch_stats: z.array(
-        z.strictObject({
-          batch_size: z.int(),
-          compute_input: duration,
-          compute_infer: duration,
-          compute_output: duration,
-        }),
-      ),
-    }),
-  ),
 });
 
 const indexRequestSchema = z
@@ -235,12 +165,3 @@ const controlSchema = z
       .describe("what each replica's load took"),
   })
   .describe("done");
-
-const indexSchema = z.array(
-  z.strictObject({
-    name: z.string(),
-    version: z.string(),
-    state: z.string(),
-    reason: z.string(),
-  }),
-);

@@ -7,7 +7,6 @@ import {
   type Answer,
   detachedRequest,
   ownResult,
-  type Submission,
   type TaskResult,
   type Ticket,
 } from "./live-request.ts";
@@ -18,17 +17,6 @@ const TIMING = { queuedUs: 0, startUs: 0, endUs: 1, serviceUs: 1, replica: "r", 
 function floats(...values: readonly number[]): Tensor {
   const raw = new Uint8Array(Float32Array.from(values).buffer);
   return { name: "x", datatype: "FP32", shape: [values.length], raw };
-}
-
-/** Joins a key's request, or starts one, as the gateway does. */
-function submit(
-  book: AnswerBook,
-  key: string,
-  submission: Submission,
-  start: (answer: Submission["answer"]) => () => void,
-): Ticket {
-  const known = book.join(key, submission);
-  return "cancel" in known ? known : book.run(known, submission, start);
 }
 
 /** Answers at once with its input; counts the requests that ran. */
@@ -45,7 +33,7 @@ class Echo {
       const payload = Buffer.from(text);
       const answer = ({ request }: Answer): void => resolve(request.results[0] as TaskResult);
       const call = { pipeline: 0, payload, tensors, index: null, intendedUs: null, answer };
-      submit(this.book, key, call, (given) => {
+      this.book.ask(key, call, (given) => {
         this.ran++;
         const result = { text: JSON.stringify(text), tensors, labels: [], timing: TIMING };
         const request = { ...detachedRequest(call), results: [result] };
@@ -114,7 +102,7 @@ describe("answers by idempotency key", () => {
       answer: () => undefined,
     };
     const ask = (): Ticket =>
-      submit(book, "k", call, () => {
+      book.ask("k", call, () => {
         started++;
         return () => givenUp++;
       });
@@ -136,7 +124,7 @@ describe("answers by idempotency key", () => {
     const fail = (): never => {
       throw new Error("no room");
     };
-    expect(() => submit(echo.book, "k", call, fail)).toThrow("no room");
+    expect(() => echo.book.ask("k", call, fail)).toThrow("no room");
     expect(await echo.ask("k", "a")).toMatchObject({ text: '"a"' });
   });
 

@@ -7,9 +7,9 @@
  * or that a gateway before a crash had answered: each caller still gets one answer.
  */
 import { Fault } from "../../core/fault.ts";
-import { Caller } from "./caller.ts";
 import {
   type Answer,
+  Caller,
   contentsHash,
   detachedRequest,
   ownResult,
@@ -32,12 +32,6 @@ interface KeptAnswer {
   /** `performance.now()` at the answer. */
   readonly atMs: number;
   readonly bytes: number;
-}
-
-/** A key that has neither an answer nor a running request. */
-export interface NewKey {
-  readonly key: string;
-  readonly fingerprint: string;
 }
 
 /** The running request of a key, with all callers that wait for its answer. */
@@ -65,10 +59,15 @@ export class AnswerBook {
   }
 
   /**
-   * The ticket of a caller whose key has an answer or a running request, or the new key, with which
-   * the caller calls `run`. Throws Fault("invalid-input") for a malformed key, or one of another request.
+   * The ticket of a caller: it gets its key's answer, joins the key's running request, or runs the request.
+   * `start` starts it with a function for its answer, and returns a function that gives it up; its errors are
+   * rethrown. Throws Fault("invalid-input") for a malformed key, or one of another request.
    */
-  join(key: string, submission: Submission): Ticket | NewKey {
+  ask(
+    key: string,
+    submission: Submission,
+    start: (answer: (given: Answer) => void) => () => void,
+  ): Ticket {
     if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
@@ -83,24 +82,12 @@ export class AnswerBook {
         hint: "use a new key for each request, and the same only to try the same request again",
       });
     }
+    const caller = new Caller(submission);
     if (running !== undefined) {
-      const caller = new Caller(submission);
       running.callers.add(caller);
       return this.#wait(key, running, caller);
     }
-    return kept === undefined ? { key, fingerprint } : answerAgain(submission, kept);
-  }
-
-  /**
-   * Runs the request of a new key. `start` starts it with a function for its answer, and returns a
-   * function that gives it up. Rethrows errors of `start`.
-   */
-  run(
-    { key, fingerprint }: NewKey,
-    submission: Submission,
-    start: (answer: (given: Answer) => void) => () => void,
-  ): Ticket {
-    const caller = new Caller(submission);
+    if (kept !== undefined) return answerAgain(submission, kept, caller);
     const callers = new Set([caller]);
     const shared: SharedRequest = { fingerprint, callers, cancel: () => undefined };
     this.#running.set(key, shared);
@@ -157,8 +144,7 @@ function bytesOf(result: TaskResult | null): number {
 }
 
 /** Answers after this turn, like every answer. */
-function answerAgain(submission: Submission, kept: KeptAnswer): Ticket {
-  const caller = new Caller(submission);
+function answerAgain(submission: Submission, kept: KeptAnswer, caller: Caller): Ticket {
   setImmediate(() => {
     const { index, arrivedUs, endedUs, results } = kept;
     const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };

@@ -11,7 +11,6 @@ import {
   jobResults,
   type TensorsByTask,
 } from "../protocol/batch-form.ts";
-import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
 import type { StreamRequest } from "../protocol/client.ts";
 import {
   DEADLINE_PARAMETER,
@@ -19,17 +18,16 @@ import {
   type ModelInferResponse,
   type StartTimes,
   startParameters,
+  TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
 import type { JobOutput } from "../worker/backend.ts";
-import type { Answer, LiveRequest, RequestError, TaskTiming } from "./live-request.ts";
+import type { Answer, LiveRequest, RequestError, TaskResult, TaskTiming } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 /** A batch that the dispatcher started. */
-export interface StartedBatch extends RunningBatch<LiveRequest> {
-  readonly jobs: readonly number[];
-}
+export type StartedBatch = RunningBatch<LiveRequest>;
 
 /** The batch that the dispatcher holds for a replica; `live` gives the request of a slot. */
 export function startedBatch(
@@ -44,7 +42,6 @@ export function startedBatch(
   const jobs = Array.from(batchJobs.slice(first, first + batchSize[replica]));
   return {
     replica,
-    jobs,
     requests: jobs.map((job) => live[table.requestOf(job)] as LiveRequest),
     tasks: jobs.map((job) => table.taskOf(job)),
     queuedUs: jobs.map((job) => table.waitsSinceUs[job]),
@@ -128,20 +125,15 @@ export class BatchMessages {
   /** JSON of the outputs of a request's tasks, with their times. */
   answerText({ request, outcome, endedUs }: Answer): string {
     const { name, keys } = this.#texts[request.pipeline];
-    let timings = "";
-    let outputs = "";
-    for (let i = 0; i < keys.length; i++) {
-      const result = request.results[i] ?? null;
-      if (result === null) continue;
-      outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
-      if (result.timing.replica === "") continue;
-      timings += (timings === "" ? keys[i] : `,${keys[i]}`) + timingText(result.timing);
-    }
-    const { index, arrivedUs } = request;
+    const { index, arrivedUs, results } = request;
+    const tasks = [...keys.keys()];
+    const outputs = this.#members(request, tasks, ({ text }) => text);
+    const ran = tasks.filter((task) => (results[task]?.timing.replica ?? "") !== "");
+    const timings = this.#members(request, ran, ({ timing }) => JSON.stringify(timing));
     return (
       `{"pipeline":${name},"index":${index},"outcome":"${outcome}",` +
-      `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":{${timings}}},` +
-      `"outputs":{${outputs}}}`
+      `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":${timings}},` +
+      `"outputs":${outputs}}`
     );
   }
 
@@ -168,23 +160,24 @@ export class BatchMessages {
   }
 
   /** Leaves out parallel tasks, whose results may or may not be there yet. */
-  #outputsBefore({ pipeline, results }: LiveRequest, task: number): Buffer {
-    const { keys } = this.#texts[pipeline];
-    let outputs = "";
-    for (const i of this.#before[pipeline][task]) {
-      const result = results[i];
-      if (result !== null) outputs += (outputs === "" ? keys[i] : `,${keys[i]}`) + result.text;
-    }
-    return outputs === "" ? NO_OUTPUTS : Buffer.from(`{${outputs}}`);
+  #outputsBefore(request: LiveRequest, task: number): Buffer {
+    const before = this.#before[request.pipeline][task];
+    return Buffer.from(this.#members(request, before, ({ text }) => text));
   }
-}
 
-/** Written by hand: `JSON.stringify` for two timings takes as long as the rest of a small answer. */
-function timingText({ queuedUs, startUs, endUs, serviceUs, replica, batch }: TaskTiming): string {
-  return (
-    `{"queuedUs":${queuedUs},"startUs":${startUs},"endUs":${endUs},"serviceUs":${serviceUs},` +
-    `"replica":${JSON.stringify(replica)},"batch":${batch}}`
-  );
+  /** JSON of a text for each of these tasks and ensembles that has a result. */
+  #members(
+    { pipeline, results }: LiveRequest,
+    tasks: readonly number[],
+    textOf: (result: TaskResult) => string,
+  ): string {
+    const { keys } = this.#texts[pipeline];
+    const members = tasks.flatMap((task) => {
+      const result = results[task] ?? null;
+      return result === null ? [] : [keys[task] + textOf(result)];
+    });
+    return `{${members.join()}}`;
+  }
 }
 
 function hasTensors({ tensors, results }: LiveRequest): boolean {
@@ -231,26 +224,15 @@ export function keepOutputs(
       replica,
       batch: requests.length,
     };
-    const error = keepOutput(requests[i], tasks[i], outputs[i], timing);
-    if (error !== null) errors.push([requests[i], error]);
+    const { tensors } = outputs[i];
+    const text = asBuffer(outputs[i].text).toString();
+    const parsed = parseOutput(text);
+    if ("error" in parsed) {
+      const code = parsed.code as RequestError["code"];
+      errors.push([requests[i], { code, message: parsed.error }]);
+    } else requests[i].results[tasks[i]] = { text, tensors, labels: parsed.labels, timing };
   }
   return errors;
-}
-
-function keepOutput(
-  request: LiveRequest,
-  task: number,
-  output: JobResult,
-  timing: TaskTiming,
-): RequestError | null {
-  const { text: bytes, tensors } = output;
-  const text = asBuffer(bytes).toString();
-  const parsed = parseOutput(text);
-  if ("error" in parsed) {
-    return { code: parsed.code as RequestError["code"], message: parsed.error };
-  }
-  request.results[task] = { text, tensors, labels: parsed.labels, timing };
-  return null;
 }
 
 export function parseOutput(text: string): JobOutput {

@@ -4,7 +4,7 @@ import { compileSystem } from "../../core/compile.ts";
 import { RequestDraws } from "../../core/request-draws.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { DrawBook } from "./draws.ts";
+import { RunDraws } from "./draws.ts";
 
 const deadlineMs = { distribution: "lognormal", mean: 40, cv: 0.5 };
 const document = twoTasks();
@@ -30,16 +30,15 @@ function drawnInOrder(count: number): Drawn[] {
   });
 }
 
-function taken(book: DrawBook, index: number | null): Drawn {
-  const flags = new Uint8Array(system.stride);
-  const variates = new Float64Array(system.stride);
-  const keys = new Int32Array(system.stride);
-  const [numbers, wrongs] = [new Float64Array(system.stride), new Float64Array(system.stride)];
-  const goalUs = book.take(index, 0, 0, { flags, variates, keys, numbers, wrongs });
+const runDraws = (triedAgain = false): RunDraws =>
+  new RunDraws({ system, backend: "replay", seed: "seed", triedAgain });
+
+function taken(draws: RunDraws, index: number | null): Drawn {
+  const { flags, variates, goalUs } = draws.take({ index, pipeline: 0 }, 0);
   return { flags: [...flags], variates: [...variates], goalUs };
 }
 
-describe("DrawBook", () => {
+describe("RunDraws", () => {
   it("gives request n the simulator's draws, in any order of requests", () => {
     const expected = drawnInOrder(12);
     const orders = fc.shuffledSubarray(
@@ -48,34 +47,34 @@ describe("DrawBook", () => {
     );
     fc.assert(
       fc.property(orders, (order) => {
-        const book = new DrawBook(system, "seed");
-        for (const index of order) expect(taken(book, index)).toEqual(expected[index]);
+        const draws = runDraws();
+        for (const index of order) expect(taken(draws, index)).toEqual(expected[index]);
       }),
     );
   });
 
   it("draws the same after requests without a number, and after a number used twice", () => {
     const expected = drawnInOrder(3);
-    const book = new DrawBook(system, "seed");
-    taken(book, null);
-    expect(taken(book, 0)).toEqual(expected[0]);
-    taken(book, 0);
-    taken(book, null);
-    expect(taken(book, 1)).toEqual(expected[1]);
-    expect(taken(book, 2)).toEqual(expected[2]);
+    const draws = runDraws();
+    taken(draws, null);
+    expect(taken(draws, 0)).toEqual(expected[0]);
+    taken(draws, 0);
+    taken(draws, null);
+    expect(taken(draws, 1)).toEqual(expected[1]);
+    expect(taken(draws, 2)).toEqual(expected[2]);
   });
 
   it("gives a request that is tried again the same draws each time", () => {
     const expected = drawnInOrder(3);
-    const book = new DrawBook(system, "seed", true);
-    for (const index of [2, 0, 2, 1, 0, 2]) expect(taken(book, index)).toEqual(expected[index]);
+    const draws = runDraws(true);
+    for (const index of [2, 0, 2, 1, 0, 2]) expect(taken(draws, index)).toEqual(expected[index]);
   });
 
   it("refuses numbers out of range", () => {
-    const book = new DrawBook(system, "seed");
-    expect(() => book.check(-1)).toThrow(/out of range/);
-    expect(() => book.check(1e9)).toThrow(/out of range/);
-    expect(() => book.check(0.5)).toThrow(/out of range/);
-    expect(() => book.check(null)).not.toThrow();
+    const draws = runDraws();
+    expect(() => draws.check(-1)).toThrow(/out of range/);
+    expect(() => draws.check(1e9)).toThrow(/out of range/);
+    expect(() => draws.check(0.5)).toThrow(/out of range/);
+    expect(() => draws.check(null)).not.toThrow();
   });
 });

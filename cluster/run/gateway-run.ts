@@ -27,7 +27,7 @@ import type { RunLog } from "../../core/run-log.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
-import { isOwnFailure } from "../../schedulers/own-failures.ts";
+import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/spans.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
@@ -56,10 +56,10 @@ import { RecentAnswers } from "./recent-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import { Room } from "./room.ts";
 import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
-import { type MessageKind, RunCosts } from "./run-costs.ts";
 import type { RunSettings } from "./run-request.ts";
+import { type MessageKind, RunCosts } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { ScaledReplicas } from "./scaled-replicas.ts";
+import { type ScaledReplicas, scaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -123,7 +123,7 @@ export class GatewayRun implements Driver {
   readonly #scaled: ScaledReplicas;
   readonly #readiness: WakeTimers;
   readonly cluster: ClusterDriver;
-  readonly #retries: RetryBudget;
+  readonly #retries: ReturnType<typeof retryBudget>;
   #costs = new RunCosts();
   #warm = false;
   #closed = false;
@@ -133,7 +133,7 @@ export class GatewayRun implements Driver {
     this.options = options;
     this.#links = links;
     this.room = new Room(options, options.scheduler);
-    this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
+    this.#retries = retryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     this.#sinks = [
       recorderSink(this.recorder, options.timeScale),
@@ -148,24 +148,22 @@ export class GatewayRun implements Driver {
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
       ...{ isReplay: options.backend === "replay", live },
-      drawn: (slot, task) =>
-        this.draws.label(live(slot).pipeline, task, slot * this.#dispatcher.requests.stride + task),
+      drawn: (slot, task) => this.draws.label(live(slot), task),
     });
     this.#feedback = new FeedbackBook(system);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#heedImputed(options.scheduler);
-    this.#timers = new WakeTimers(this.#dispatcher.timerCount, alarms, this.#clock, (timer) => {
+    this.#timers = new WakeTimers(alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = this.#replicaMeter();
-    const replicas = system.replicas.length;
-    this.#readiness = new WakeTimers(replicas, alarms, this.#clock, (replica) => {
+    this.#readiness = new WakeTimers(alarms, this.#clock, (replica) => {
       this.#scaled.isReady(replica);
       if (this.#links.get(replica)?.up === true) this.join(replica);
     });
-    this.#scaled = new ScaledReplicas(system, options.seed, this.#readiness, this.#meter);
+    this.#scaled = scaledReplicas(system, options.seed, this.#readiness, this.#meter);
     this.cluster = {
       order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
       release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),
@@ -266,7 +264,7 @@ export class GatewayRun implements Driver {
     const { pipeline } = submission;
     const slot = this.#dispatcher.requests.reserve();
     if (choice !== null) this.#dispatcher.choose(slot, choice, choice.scheduler);
-    const goalUs = this.draws.take(submission, slot, this.#dispatcher.requests);
+    const { goalUs } = this.draws.take(submission, slot);
     let taken: LiveRequest | undefined;
     this.#turn("arrival", (nowUs, takenAtUs) => {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
@@ -461,6 +459,7 @@ export class GatewayRun implements Driver {
   #fallBack(error: unknown, nowUs: number): void {
     if (!isOwnFailure(error)) throw error;
     this.options.onFailedScheduler?.((error as Error).message);
+    this.options.log?.add("failed", nowUs);
     this.#replace("fifo", nowUs);
     this.#dispatcher.decide(nowUs);
   }
@@ -479,7 +478,7 @@ export class GatewayRun implements Driver {
     const sentUs = monotonicUs();
     const { replica, requests } = batch;
     const { name, pool, service } = this.options.system.replicas[replica];
-    const variate = this.draws.variate(batch.jobs[0], pool);
+    const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
     const window = this.#windows.get(replica) ?? null;
     this.#windows.delete(replica);
     const message = this.messages.request(name, requests, batch.tasks, variate, {
@@ -620,28 +619,19 @@ function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number):
 /**
  * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load. A
  * retry takes one token of a bucket, a finished job gives a part back, and at half of the bucket no job
- * runs again. Source: gRPC's retry throttling (gRFC A6).
+ * runs again. `givenBack` is that part. Source: gRPC's retry throttling (gRFC A6).
  */
-class RetryBudget {
-  readonly #most: number;
-  readonly #givenBack: number;
-  #tokens: number;
-
-  /** `givenBack` is the part of a token that a finished job gives. */
-  constructor(most: number, givenBack: number) {
-    this.#most = most;
-    this.#givenBack = givenBack;
-    this.#tokens = most;
-  }
-
-  /** Whether a job may run again; takes its token. */
-  take(): boolean {
-    if (this.#tokens <= this.#most / 2) return false;
-    this.#tokens--;
-    return true;
-  }
-
-  finished(jobs: number): void {
-    this.#tokens = Math.min(this.#most, this.#tokens + jobs * this.#givenBack);
-  }
+function retryBudget(most: number, givenBack: number) {
+  let tokens = most;
+  return {
+    /** Whether a job may run again; takes its token. */
+    take(): boolean {
+      if (tokens <= most / 2) return false;
+      tokens--;
+      return true;
+    },
+    finished(jobs: number): void {
+      tokens = Math.min(most, tokens + jobs * givenBack);
+    },
+  };
 }

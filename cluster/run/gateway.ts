@@ -10,29 +10,27 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
-import { ArrivalRecord } from "../observe/arrival-record.ts";
-import { GatewayCounts } from "../observe/gateway-counts.ts";
+import { type ArrivalRecord, arrivalRecord } from "../observe/arrival-record.ts";
+import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
 import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
-import { OperatorLog } from "../observe/operator-log.ts";
+import { type OperatorLog, operatorLog } from "../observe/operator-log.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
-import { type GatewayState, gatewayStatus } from "../observe/status.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelMetadata } from "../protocol/messages.ts";
+import type { ModelMetadata } from "../protocol/descriptions.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { AnswerBook } from "./answer-book.ts";
-import { Caller } from "./caller.ts";
 import { ControlRecord } from "./control-record.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import { heldBytesOf, type Submission, type Ticket } from "./live-request.ts";
+import { Caller, heldBytesOf, type Submission, type Ticket } from "./live-request.ts";
 import { ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
-import { TaskOutages } from "./task-outages.ts";
+import { type TaskOutages, taskOutages } from "./task-outages.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -94,9 +92,9 @@ export class Gateway {
     this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
-    this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
+    this.#operatorLog = logger === null ? null : operatorLog(logger, this.system);
     const warn = (message: string): void => void logger?.warn({}, message);
-    this.#record = file === null ? null : new ArrivalRecord(file, this.system, warn, appendRecord);
+    this.#record = file === null ? null : arrivalRecord(file, this.system, warn, appendRecord);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
@@ -106,7 +104,7 @@ export class Gateway {
     const { system, links, counts, controls } = this;
     const { drainMs, outageMs } = this.bounds;
     this.models = new ModelRepository({ system, links, counts, controls, drainMs });
-    this.outages = new TaskOutages(system, links, outageMs);
+    this.outages = taskOutages(system, links, outageMs);
     this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
     this.#delay.enable();
     const lasting = runRequestSchema.parse({ seed, boundQueue: true });
@@ -145,7 +143,7 @@ export class Gateway {
    * admission policy.
    */
   submit(submission: Submission): Ticket {
-    const { pipeline, index, idempotencyKey: key, deadlineMs } = submission;
+    const { pipeline, idempotencyKey: key, deadlineMs } = submission;
     const run = this.#run;
     try {
       // unavailable
@@ -154,30 +152,31 @@ export class Gateway {
       if (run.options.boundQueue) this.outages.check(pipeline);
       // deadline-exceeded
       checkDeadline(deadlineMs);
-      // invalid-input, or the answer of another request with the key
-      const known = key === undefined ? null : this.#answers.join(key, submission);
-      if (known !== null && "cancel" in known) return known;
-      // A request of several callers has no deadline: each of them has its own.
-      const work = known === null ? submission : { ...submission, deadlineMs: undefined };
-      // invalid-input
-      run.draws.check(index);
-      const choice = run.schedulers.choiceOf(work, run.options.timeScale);
-      // overloaded
-      run.room.checkHeld(work, run.inSystem);
-      run.room.checkQueue(work, run.inSystem);
-      if (known === null) {
+      if (key === undefined) {
         const caller = new Caller(submission);
-        const request = run.take(submission, choice, caller.answer);
-        return caller.waits(() => run.cancel(request));
+        return caller.waits(this.#take(submission, caller.answer));
       }
-      return this.#answers.run(known, submission, (answer) => {
-        const request = run.take(work, choice, answer);
-        return () => run.cancel(request);
-      });
+      // invalid-input, or the answer of another request with the key. A request of several callers has no
+      // deadline: each of them has its own.
+      const work = { ...submission, deadlineMs: undefined };
+      return this.#answers.ask(key, submission, (answer) => this.#take(work, answer));
     } catch (error) {
       if (error instanceof Fault) this.#refused(submission, error);
       throw error;
     }
+  }
+
+  /** The last checks, and the request's start; returns a function that gives it up. */
+  #take(work: Submission, answer: Submission["answer"]): () => void {
+    const run = this.#run;
+    // invalid-input
+    run.draws.check(work.index);
+    const choice = run.schedulers.choiceOf(work, run.options.timeScale);
+    // overloaded
+    run.room.checkHeld(work, run.inSystem);
+    run.room.checkQueue(work, run.inSystem);
+    const request = run.take(work, choice, answer);
+    return () => run.cancel(request);
   }
 
   #checkOpen(): void {

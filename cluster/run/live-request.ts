@@ -1,11 +1,12 @@
 /** A request on its way through the gateway: submitted, taken, answered. */
+
 import { createHash } from "node:crypto";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { FaultCode } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
-import type { CallContext } from "../protocol/call-context.ts";
+import type { CallContext } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 
 /** A request before the gateway takes it. */
@@ -174,4 +175,60 @@ export function detachedRequest(submission: Submission): LiveRequest {
     answer: submission.answer,
     results: 0,
   });
+}
+
+/** Timers of the event loop cannot count longer waits, so such a deadline is none. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+export class Caller implements Ticket {
+  readonly #submission: Submission;
+  #leave: () => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #open = true;
+
+  constructor(submission: Submission) {
+    this.#submission = submission;
+  }
+
+  /** Ignores the answer of a caller that waits no longer. */
+  readonly answer = (given: Answer): void => {
+    if (this.#close()) this.#submission.answer(given);
+  };
+
+  /** Starts the deadline. `leave` gives up the caller's share of the work. */
+  waits(leave: () => void): this {
+    if (!this.#open) return this;
+    this.#leave = leave;
+    const { deadlineMs = Number.POSITIVE_INFINITY } = this.#submission;
+    if (deadlineMs <= LONGEST_MS) {
+      this.#timer = setTimeout(() => this.#expire(deadlineMs), deadlineMs);
+    }
+    return this;
+  }
+
+  /** The run may still answer the cancelled request, within this call. */
+  cancel(): void {
+    if (this.#open) this.#leave();
+    this.#close();
+  }
+
+  #expire(deadlineMs: number): void {
+    if (!this.#close()) return;
+    this.#leave();
+    const message = `no answer within the ${Math.round(deadlineMs)} ms that its client waits`;
+    this.#submission.answer({
+      outcome: "cancelled",
+      error: { code: "deadline-exceeded", message },
+      request: detachedRequest(this.#submission),
+      endedUs: 0,
+    });
+  }
+
+  /** False when it was closed already. */
+  #close(): boolean {
+    const wasOpen = this.#open;
+    this.#open = false;
+    clearTimeout(this.#timer);
+    return wasOpen;
+  }
 }

@@ -7,7 +7,8 @@ import type {
   InferStream,
   StreamRequest,
 } from "../protocol/client.ts";
-import type { ModelInferResponse, ModelMetadata } from "../protocol/messages.ts";
+import type { ModelConfig, ModelMetadata } from "../protocol/descriptions.ts";
+import type { ModelInferResponse } from "../protocol/messages.ts";
 import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
@@ -134,9 +135,13 @@ class ReplicaLink {
 
   /** Figures of the model and of the worker's process, by name. Rejects with a Fault. */
   async figures(): Promise<Readonly<Record<string, number>>> {
-    const { config } = await this.#connection.client.modelConfig({ name: this.name });
+    const { client } = this.#connection;
+    const asked = { name: this.name };
+    const { config } = await client.ask<{ readonly config?: ModelConfig }>("ModelConfig", asked);
     const entries = Object.entries(config?.parameters ?? {});
-    return Object.fromEntries(entries.map(([key, { stringValue }]) => [key, Number(stringValue)]));
+    return Object.fromEntries(
+      entries.map(([key, { string_value }]) => [key, Number(string_value)]),
+    );
   }
 
   async unloadModel(): Promise<void> {

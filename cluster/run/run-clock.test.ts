@@ -24,7 +24,7 @@ describe("WakeTimers", () => {
   it("wakes once at the last time set, and not after a reset to Infinity", async () => {
     const clock = new RunClock(monotonicUs(), 1);
     const woken: [number, number][] = [];
-    const timers = new WakeTimers(4, alarms, clock, (timer) => {
+    const timers = new WakeTimers(alarms, clock, (timer) => {
       woken.push([timer, clock.tick(monotonicUs())]);
     });
     timers.set(0, 30_000);
@@ -45,7 +45,7 @@ describe("WakeTimers", () => {
 
   it("is silent once closed", async () => {
     const clock = new RunClock(monotonicUs(), 1);
-    const timers = new WakeTimers(1, alarms, clock, () => expect.unreachable());
+    const timers = new WakeTimers(alarms, clock, () => expect.unreachable());
     timers.set(0, 5000);
     timers.close();
     await alarms.until(clock.wallUs(15_000));

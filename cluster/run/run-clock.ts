@@ -1,5 +1,4 @@
 /** A run's time on the wall clock: the instants of its events, and its timers. */
-import { grown } from "../../core/dispatch/request-table.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 
 /**
@@ -37,69 +36,37 @@ export function plausible(intendedUs: number | null, nowUs: number): number {
   return known ? Math.max(0, Math.round(intendedUs)) : nowUs;
 }
 
-const NEVER = Number.POSITIVE_INFINITY;
-
-/**
- * The dispatcher's timers on the wall clock. A timer that moves to a later time keeps its alarm, which
- * is set again for the rest when it rings: a timer never fires early, and a busy batch queue does not set
- * an alarm per job.
- */
+/** The dispatcher's timers on the wall clock; none fires early. */
 export class WakeTimers {
   readonly #alarms: PreciseTimer;
   readonly #clock: RunClock;
   readonly #wake: (timer: number) => void;
-  #dueUs: Float64Array;
-  #armedUs: Float64Array;
-  #alarmIds: Int32Array;
+  /** By timer that is set: its alarm, and when it rings. */
+  readonly #set = new Map<number, { readonly id: number; readonly atUs: number }>();
 
   /** `wake` is called once per due timer, never from within `set`. */
-  constructor(count: number, alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
+  constructor(alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
     this.#alarms = alarms;
     this.#clock = clock;
     this.#wake = wake;
-    this.#dueUs = new Float64Array(count).fill(NEVER);
-    this.#armedUs = new Float64Array(count).fill(NEVER);
-    this.#alarmIds = new Int32Array(count);
   }
 
   /** Replaces the timer's time; Infinity: none. */
   set(timer: number, atUs: number): void {
-    if (timer >= this.#dueUs.length) this.#grow(timer + 1);
-    this.#dueUs[timer] = atUs;
-    if (atUs < this.#armedUs[timer]) this.#arm(timer, atUs);
+    const before = this.#set.get(timer);
+    if (before?.atUs === atUs) return;
+    if (before !== undefined) this.#alarms.cancel(before.id);
+    this.#set.delete(timer);
+    if (atUs === Number.POSITIVE_INFINITY) return;
+    const id = this.#alarms.set(this.#clock.wallUs(atUs), () => {
+      this.#set.delete(timer);
+      this.#wake(timer);
+    });
+    this.#set.set(timer, { id, atUs });
   }
 
   close(): void {
-    for (let timer = 0; timer < this.#dueUs.length; timer++) {
-      if (this.#armedUs[timer] !== NEVER) this.#alarms.cancel(this.#alarmIds[timer]);
-      this.#dueUs[timer] = NEVER;
-      this.#armedUs[timer] = NEVER;
-    }
-  }
-
-  /** Another scheduler's controllers may have more timers. */
-  #grow(count: number): void {
-    const from = this.#dueUs.length;
-    this.#dueUs = grown(this.#dueUs, new Float64Array(count).fill(NEVER, from));
-    this.#armedUs = grown(this.#armedUs, new Float64Array(count).fill(NEVER, from));
-    this.#alarmIds = grown(this.#alarmIds, new Int32Array(count));
-  }
-
-  #arm(timer: number, atUs: number): void {
-    if (this.#armedUs[timer] !== NEVER) this.#alarms.cancel(this.#alarmIds[timer]);
-    this.#armedUs[timer] = atUs;
-    this.#alarmIds[timer] = this.#alarms.set(this.#clock.wallUs(atUs), () => this.#ring(timer));
-  }
-
-  #ring(timer: number): void {
-    const rangUs = this.#armedUs[timer];
-    this.#armedUs[timer] = NEVER;
-    const dueUs = this.#dueUs[timer];
-    if (dueUs > rangUs) {
-      if (dueUs !== NEVER) this.#arm(timer, dueUs);
-      return;
-    }
-    this.#dueUs[timer] = NEVER;
-    this.#wake(timer);
+    for (const { id } of this.#set.values()) this.#alarms.cancel(id);
+    this.#set.clear();
   }
 }

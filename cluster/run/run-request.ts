@@ -1,10 +1,11 @@
-/** The start of a run and its report: the bodies of POST and GET /run. */
+/** The start of a run, its costs, and its report: the bodies of POST and GET /run. */
+
+import { performance } from "node:perf_hooks";
 import { z } from "zod";
 import type { RunSummary } from "../../core/metrics/summary.ts";
 import type { GanttBar } from "../../core/results.ts";
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import type { GatewayCosts } from "./run-costs.ts";
 
 export const runRequestSchema = z.strictObject({
   seed: z.string().describe("of all that is drawn for the run's requests"),
@@ -28,22 +29,69 @@ export type RunRequest = Readonly<z.input<typeof runRequestSchema>>;
 /** A request with its defaults. */
 export type RunSettings = Readonly<z.output<typeof runRequestSchema>>;
 
-interface EventLoopDelay {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
+/** A schema that documents parts of a type. */
+const partsOf = <T>(schema: z.ZodType) => schema as z.ZodType<T>;
 
-export interface RunReport {
-  readonly idle: boolean;
-  readonly inSystem: number;
-  readonly summary: RunSummary;
-  readonly eventLoopDelay: EventLoopDelay;
-  readonly costs: GatewayCosts;
-  readonly gantt: readonly GanttBar[];
-  /** Gateway to worker and back without the service, wall-clock µs. */
-  readonly workerRoundTripUs: readonly number[];
-  readonly replicas: readonly { name: string; up: boolean; losses: number }[];
-  /** Schedulers besides the run's first, by their numbers in the log. */
-  readonly otherSchedulers: readonly SchedulerDocument[];
+/** How a run goes so far. */
+export const runReportSchema = z
+  .looseObject({
+    idle: z.boolean(),
+    inSystem: z.int(),
+    summary: partsOf<RunSummary>(z.looseObject({ requests: z.int() })),
+    eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
+    costs: partsOf<GatewayCosts>(
+      z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
+    ),
+    gantt: partsOf<readonly GanttBar[]>(z.array(z.looseObject({}))),
+    workerRoundTripUs: z
+      .array(z.number())
+      .describe("gateway to worker and back without the service, wall-clock µs"),
+    otherSchedulers: partsOf<readonly SchedulerDocument[]>(z.array(z.unknown())).describe(
+      "schedulers besides the run's first, by their numbers in the log",
+    ),
+    replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
+  })
+  .describe("so far");
+
+export type RunReport = Readonly<z.output<typeof runReportSchema>>;
+
+export type MessageKind = "arrival" | "dispatch" | "completion";
+
+/** Times are the wall clock's, µs; 0 where there was no such message. */
+export type GatewayCosts = Readonly<ReturnType<RunCosts["summary"]>>;
+
+/**
+ * Handlers are timed one by one. The rest of the loop's busy time is reading frames and decoding:
+ * each message received, an arrival or a completion, gets an equal share of it.
+ */
+export class RunCosts {
+  readonly #handlerUs = { arrival: 0, dispatch: 0, completion: 0 };
+  readonly #counts = { arrival: 0, dispatch: 0, completion: 0 };
+  readonly #loop = performance.eventLoopUtilization();
+
+  add(kind: MessageKind, handlerUs: number): void {
+    this.#handlerUs[kind] += handlerUs;
+    this.#counts[kind]++;
+  }
+
+  summary() {
+    const activeUs = performance.eventLoopUtilization(this.#loop).active * 1000;
+    const { arrival, dispatch, completion } = this.#handlerUs;
+    const received = this.#counts.arrival + this.#counts.completion;
+    const outsideUs = Math.max(0, activeUs - arrival - dispatch - completion);
+    const receiveUs = received === 0 ? 0 : outsideUs / received;
+    const mean = (kind: MessageKind): number =>
+      this.#counts[kind] === 0 ? 0 : this.#handlerUs[kind] / this.#counts[kind];
+    return {
+      // Busy time of the event loop per message.
+      arrivalUs: receiveUs + mean("arrival"),
+      dispatchUs: mean("dispatch"),
+      completionUs: receiveUs + mean("completion"),
+      // The part of an arrival or a completion before its handler runs: reading and decoding.
+      receiveUs,
+      arrivals: this.#counts.arrival,
+      dispatches: this.#counts.dispatch,
+      completions: this.#counts.completion,
+    };
+  }
 }

@@ -181,7 +181,7 @@ describe("a deployment with certificates and tokens", () => {
     await expect(getJson(`http://127.0.0.1:${port}/v2`)).rejects.toThrow("does not answer");
     await expect(getJson(deployment.gateway.http)).rejects.toThrow("does not answer");
     const plain = new InferenceClient(deployment.gateway.grpc);
-    await expect(plain.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
+    await expect(plain.ask("ServerLive", {})).rejects.toMatchObject({ code: "cluster-failure" });
     plain.close();
   });
 
@@ -190,10 +190,10 @@ describe("a deployment with certificates and tokens", () => {
     async (role) => {
       const [{ address }] = deployment.workers;
       const client = new InferenceClient(address, { tls: tlsOf(role, "worker"), token: null });
-      await expect(client.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
+      await expect(client.ask("ServerLive", {})).rejects.toMatchObject({ code: "cluster-failure" });
       client.close();
       const plain = new InferenceClient(address);
-      await expect(plain.serverLive()).rejects.toMatchObject({ code: "cluster-failure" });
+      await expect(plain.ask("ServerLive", {})).rejects.toMatchObject({ code: "cluster-failure" });
       plain.close();
       expect(await opensStream(address, { tls: tlsOf(role, "worker"), token: null })).toBe(false);
       expect(await opensStream(address, NO_ACCESS)).toBe(false);

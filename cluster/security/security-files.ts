@@ -39,15 +39,20 @@ export function securityPaths(given: {
 
 const LOOK_MS = 2000;
 
+/** A server's own certificate (null: no TLS), and who may call it. */
+interface Credentials {
+  readonly identity: TlsIdentity | null;
+  readonly rules: AccessRules;
+}
+
 export class SecurityFiles {
-  #identity: TlsIdentity | null;
-  #rules: AccessRules;
   readonly #paths: SecurityPaths;
   readonly #role: CertificateRole;
   readonly #given: GivenSecurity;
   readonly #timer: NodeJS.Timeout;
   readonly #servers: (TlsServer | HttpsServer)[] = [];
   #seen: string;
+  #present: Credentials;
 
   /** Throws Fault("invalid-input") when something cannot be read. */
   constructor(
@@ -59,19 +64,17 @@ export class SecurityFiles {
     this.#paths = paths;
     this.#role = role;
     this.#seen = this.#stamp();
-    this.#identity = this.#readIdentity();
-    this.#rules = this.#readRules();
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
-    this.#timer.unref();
+    this.#present = this.#read();
+    this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   /** Null: no TLS. */
   get identity(): TlsIdentity | null {
-    return this.#identity;
+    return this.#present.identity;
   }
 
   get rules(): AccessRules {
-    return this.#rules;
+    return this.#present.rules;
   }
 
   /** Serves new connections with rotated certificates. */
@@ -86,44 +89,37 @@ export class SecurityFiles {
   #look(): void {
     const stamp = this.#stamp();
     if (stamp === this.#seen) return;
+    this.#seen = stamp;
     try {
-      const identity = this.#readIdentity();
-      const rules = this.#readRules();
-      if (identity !== null && identity.cert !== this.#identity?.cert) {
-        for (const server of this.#servers) server.setSecureContext(contextOf(identity));
+      const next = this.#read();
+      if (next.identity !== null && next.identity.cert !== this.identity?.cert) {
+        for (const server of this.#servers) server.setSecureContext(contextOf(next.identity));
       }
-      this.#identity = identity;
-      this.#rules = rules;
+      this.#present = next;
     } catch (error) {
       // Half-rotated or mistyped files: the old ones stay valid.
       process.stderr.write(`certificates or tokens not taken: ${(error as Error).message}\n`);
     }
-    this.#seen = stamp;
   }
 
   #stamp(): string {
     const { certificates, tokens } = this.#paths;
-    const files = [
-      ...(certificates === null
-        ? []
-        : ["ca.crt", `${this.#role}.crt`, `${this.#role}.key`].map((f) => join(certificates, f))),
-      ...(tokens === null ? [] : [tokens]),
-    ];
-    return files.map((file) => modified(file)).join();
+    const names = ["ca.crt", `${this.#role}.crt`, `${this.#role}.key`];
+    const files = certificates === null ? [] : names.map((name) => join(certificates, name));
+    return [...files, ...[tokens ?? []].flat()].map(modified).join();
   }
 
-  #readIdentity(): TlsIdentity | null {
-    const { certificates } = this.#paths;
-    return certificates === null ? this.#given.identity : readIdentity(certificates, this.#role);
-  }
-
-  #readRules(): AccessRules {
-    const { tokens } = this.#paths;
-    const { tokens: text } = this.#given;
+  #read(): Credentials {
+    const { certificates, tokens } = this.#paths;
+    const { identity: own, tokens: text } = this.#given;
+    const identity = certificates === null ? own : readIdentity(certificates, this.#role);
     const given = text === null ? null : parseTokens(text, "the tokens file");
     return {
-      tokens: tokens === null ? given : readTokens(tokens),
-      certificates: this.#identity !== null,
+      identity,
+      rules: {
+        tokens: tokens === null ? given : readTokens(tokens),
+        certificates: identity !== null,
+      },
     };
   }
 }

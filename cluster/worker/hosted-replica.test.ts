@@ -77,10 +77,10 @@ test("a model shows its state while it loads, serves, drains and unloads", async
   await replica.load();
   expect(modelIndex(models, true)).toMatchObject([{ state: "READY", reason: "" }]);
   const { load_ms: loadMs, ...process } = modelConfig(replica).parameters;
-  expect(loadMs).toEqual({ stringValue: "12.3" });
-  expect(Number(process.process_cpu_seconds_total.stringValue)).toBeGreaterThan(0);
-  const [{ memoryUsage }] = modelStatistics(models, {});
-  expect(memoryUsage).toEqual([{ type: "CPU", id: 0, byteSize: 5_000_000 }]);
+  expect(loadMs).toEqual({ string_value: "12.3" });
+  expect(Number(process.process_cpu_seconds_total.string_value)).toBeGreaterThan(0);
+  const [{ memory_usage: memory }] = modelStatistics(models, {});
+  expect(memory).toEqual([{ type: "CPU", id: 0, byte_size: 5_000_000 }]);
   const running = infer(replica);
   const unloaded = replica.unload();
   const [late] = await infer(replica);

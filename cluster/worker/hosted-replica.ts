@@ -6,7 +6,7 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import { TRACEPARENTS_PARAMETER } from "../protocol/call-context.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import {
   bytesMetadata,
   type HostedModel,
@@ -17,9 +17,8 @@ import {
 import {
   controlOf,
   type ModelInferRequest,
-  type ModelMetadata,
   startTimesOf,
-  type TensorMetadata,
+  TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";

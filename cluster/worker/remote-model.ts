@@ -6,12 +6,8 @@ import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../mo
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
 import { asOwn, batchContents, jobResults } from "../protocol/batch-form.ts";
 import type { InferenceClient } from "../protocol/client.ts";
-import type {
-  ModelInferRequest,
-  ModelInferResponse,
-  ModelMetadata,
-  TensorMetadata,
-} from "../protocol/messages.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import { bytesTensor, outputText, rawTensor } from "../protocol/tensors.ts";
 import type { JobOutput } from "./backend.ts";
 

@@ -259,6 +259,8 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   enter(request: number): void {
+    const isGated = this.#requests.isOpen(request) && this.#requests.openJobs[request] === 0;
+    assert(isGated, "only a request at the gate is let in");
     this.#log?.add("enter", request);
     this.#flow.enterWaiting(request, this.nowUs);
   }

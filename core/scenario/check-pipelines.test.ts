@@ -101,6 +101,14 @@ const WRONG: readonly Spoilt[] = [
     "tasks: {}",
   ],
   [
+    "a pipeline of more tasks than are looked at pair by pair",
+    "  q:\n    tasks:\n      c: { model: n }",
+    `  q:\n    tasks: { ${Array.from({ length: 1001 }, (_, i) => `t${i}: { model: n, after: [t${i + 1}] }`).join(", ")} }`,
+    "pipelines.q.tasks",
+    /expected at most 1000 tasks, of which there are 1001/,
+    "tasks: {",
+  ],
+  [
     "a model that is not there",
     "a: { model: m }",
     "a: { model: mm }",

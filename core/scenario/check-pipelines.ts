@@ -67,12 +67,13 @@ function checkTask(at: string, name: string, task: TaskDocument, tasks: Tasks): 
       issues.push(issueAt(`${at}.cache`, message, hint));
     }
   }
-  const later = task.cache === undefined ? new Set<string>() : descendants(tasks, name);
+  const later = task.cache === undefined ? new Set<string>() : reachedFrom(tasks, [name]);
+  later.delete(name);
   task.cache?.skips.forEach((skipped, index) => {
     const path = `${at}.cache.skips.${index}`;
     if (!Object.hasOwn(tasks, skipped)) {
       issues.push(noSuch("task", path, skipped, Object.keys(tasks)));
-    } else if (!later.has(skipped) || skipped === name) {
+    } else if (!later.has(skipped)) {
       const message = `a hit cannot skip "${skipped}": it does not come after "${name}"`;
       issues.push(issueAt(path, message, didYouMean(skipped, later)));
     }
@@ -206,19 +207,25 @@ function cycles(tasks: Tasks): readonly (readonly string[])[] {
   return found;
 }
 
-/** All tasks that come after `task`, directly or not. */
-function descendants(tasks: Tasks, task: string): ReadonlySet<string> {
+/** `from`, and all tasks after them, directly or not, on ways of tasks for which `passes` holds. */
+function reachedFrom(
+  tasks: Tasks,
+  from: readonly string[],
+  passes: (task: string) => boolean = () => true,
+): Set<string> {
   const followers = new Map<string, string[]>();
   for (const name of Object.keys(tasks)) {
     for (const before of predecessors(tasks, name)) {
-      followers.set(before, [...(followers.get(before) ?? []), name]);
+      const known = followers.get(before);
+      if (known === undefined) followers.set(before, [name]);
+      else known.push(name);
     }
   }
-  const reached = new Set<string>();
-  const open = [task];
+  const open = from.filter(passes);
+  const reached = new Set(open);
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
     for (const next of followers.get(name) ?? []) {
-      if (reached.has(next)) continue;
+      if (reached.has(next) || !passes(next)) continue;
       reached.add(next);
       open.push(next);
     }
@@ -228,16 +235,6 @@ function descendants(tasks: Tasks, task: string): ReadonlySet<string> {
 
 /** Tasks that some request can reach: not behind a `when` of probability 0 on every way. */
 export function reachable(tasks: Tasks): ReadonlySet<string> {
-  const reached = new Set<string>();
-  for (let grew = true; grew; ) {
-    grew = false;
-    for (const [name, task] of Object.entries(tasks)) {
-      if (reached.has(name) || task.when?.probability === 0) continue;
-      const before = predecessors(tasks, name);
-      if (before.length > 0 && !before.some((task) => reached.has(task))) continue;
-      reached.add(name);
-      grew = true;
-    }
-  }
-  return reached;
+  const entries = Object.keys(tasks).filter((name) => predecessors(tasks, name).length === 0);
+  return reachedFrom(tasks, entries, (name) => tasks[name]!.when?.probability !== 0);
 }

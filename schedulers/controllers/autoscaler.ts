@@ -6,6 +6,7 @@ import type { ClusterView, Controller, Controls } from "../../core/dispatch/cont
 import { isHeld } from "../../core/dispatch/held-chains.ts";
 import type { PoolPolicies, Scaling } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
+import { defineController } from "../rules/policy-definition.ts";
 
 /** A pool that scales. */
 interface ScaledPool {
@@ -102,3 +103,13 @@ function integrate(scaled: ScaledPool, nowUs: number): void {
   scaled.jobsUs += (waiting + running) * spanUs;
   scaled.observedUs = nowUs;
 }
+
+export const none = defineController({
+  name: "none",
+  summary: "rules alone decide",
+  idea: "No controller: each decision is made by its rule.",
+  reads: "Nothing.",
+  failsWhen: "A decision needs memory of its own, or several pools at once.",
+  source: "None needed.",
+  create: () => undefined,
+});

@@ -35,7 +35,6 @@ export const all = definePolicy({
   reads: "Requests in the system.",
   failsWhen: "The cluster is overloaded: all requests wait.",
   source: "None needed.",
-  parameters: z.strictObject({}),
   create: (): Admission => new AtMost(CEILING, false),
 });
 

@@ -22,7 +22,6 @@ export const none = definePolicy({
   reads: "Nothing.",
   failsWhen: "The device would do several jobs in nearly the time of one.",
   source: "The first scheduler of the 2020 report that this project grew from.",
-  parameters: z.strictObject({}),
   create: (): Batching => ({ kind: "single", maxBatch: 1 }),
 });
 

@@ -1,9 +1,6 @@
 /** The job that is served next. */
-import { z } from "zod";
 import type { Ordering } from "../../core/dispatch/policies.ts";
 import { definePolicy } from "./policy-definition.ts";
-
-const none = z.strictObject({});
 
 export const fifo = definePolicy({
   name: "fifo",
@@ -12,7 +9,6 @@ export const fifo = definePolicy({
   reads: "The order of entry.",
   failsWhen: "Urgent requests wait behind patient ones.",
   source: "Kleinrock, Queueing Systems I, 1975.",
-  parameters: none,
   create: (): Ordering => ({ kind: "fifo" }),
 });
 
@@ -23,7 +19,6 @@ export const lifo = definePolicy({
   reads: "The order of entry.",
   failsWhen: "Fairness matters: old requests starve.",
   source: "Kleinrock, Queueing Systems I, 1975.",
-  parameters: none,
   create: (): Ordering => ({ kind: "lifo" }),
 });
 
@@ -34,7 +29,6 @@ export const edf = definePolicy({
   reads: "Deadlines: arrival plus the request's own time, or the pipeline's latency goal.",
   failsWhen: "The pool is overloaded: it serves requests that are about to be late anyway.",
   source: "Liu & Layland, J. ACM 20(1), 1973.",
-  parameters: none,
   create: (): Ordering => ({ kind: "keyed", key: ({ deadlineUs }) => deadlineUs }),
 });
 
@@ -45,6 +39,5 @@ export const priority = definePolicy({
   reads: "Priorities of pipelines, and the order of entry.",
   failsWhen: "The important ones alone can fill the pool: the others starve.",
   source: "Cobham, Operations Research 2(1), 1954.",
-  parameters: none,
   create: (): Ordering => ({ kind: "keyed", key: ({ priority: level }) => -level }),
 });

@@ -3,7 +3,7 @@
  * is made. A rule with state (a counter, a random stream) gets a fresh one for each pool.
  */
 
-import type { z } from "zod";
+import { z } from "zod";
 import type { Controller } from "../../core/dispatch/controller.ts";
 import type { PoolPolicies } from "../../core/dispatch/policies.ts";
 import type { RandomStream } from "../../core/random/stream.ts";
@@ -66,23 +66,31 @@ export interface PolicyDefinition<Policy, Context = PolicyContext>
 /** A definition of any decision, in words and parameters. */
 export type AnyDefinition = PolicyDefinition<unknown, never>;
 
-interface TypedPolicy<Schema extends z.ZodType, Policy, Context> extends PolicyDescription<Schema> {
+const NO_PARAMETERS = z.strictObject({});
+
+interface TypedPolicy<Schema extends z.ZodType, Policy, Context>
+  extends Omit<PolicyDescription<Schema>, "parameters"> {
+  /** Default: none. */
+  readonly parameters?: Schema;
   create(parameters: z.infer<Schema>, context: Context): Policy;
 }
 
 /** Ties a schema to its constructor, so that `create` gets parsed parameters. */
-export function definePolicy<Schema extends z.ZodType, Policy, Context = PolicyContext>(
-  definition: TypedPolicy<Schema, Policy, Context>,
-): PolicyDefinition<Policy, Context> {
-  const { parameters } = definition;
+export function definePolicy<
+  Policy,
+  Schema extends z.ZodType = typeof NO_PARAMETERS,
+  Context = PolicyContext,
+>(definition: TypedPolicy<Schema, Policy, Context>): PolicyDefinition<Policy, Context> {
+  const parameters = definition.parameters ?? NO_PARAMETERS;
   return {
     ...definition,
-    create: (raw, context) => definition.create(parameters.parse(raw), context),
+    parameters,
+    create: (raw, context) => definition.create(parameters.parse(raw) as z.infer<Schema>, context),
   };
 }
 
 /** The same for a controller, which decides for the whole system. */
-export function defineController<Schema extends z.ZodType>(
+export function defineController<Schema extends z.ZodType = typeof NO_PARAMETERS>(
   definition: TypedPolicy<Schema, Controller | undefined, ControllerContext>,
 ): PolicyDefinition<Controller | undefined, ControllerContext> {
   return definePolicy(definition);

@@ -27,7 +27,6 @@ export const roundRobin = definePolicy({
   reads: "Which replicas are up.",
   failsWhen: "Service times vary: a job queues behind a long one while other replicas idle.",
   source: "The default of most load balancers.",
-  parameters: z.strictObject({}),
   create: (): Routing => {
     let turn = -1;
     return {
@@ -49,7 +48,6 @@ export const random = definePolicy({
   failsWhen:
     "Load is high: jobs queue at one replica while others idle. It is the baseline that others must beat.",
   source: "Mitzenmacher, IEEE TPDS 12(10), 2001, section 1.",
-  parameters: z.strictObject({}),
   create: (_, context): Routing => {
     const rng = context.rng();
     return {
@@ -60,6 +58,19 @@ export const random = definePolicy({
   },
 });
 
+/** Rules without state are made once, so that every run of a sweep calls the same function. */
+const SHORTEST_QUEUE: Routing = {
+  kind: "immediate",
+  needs: "length",
+  route: (pool) => pool.leastLoaded(),
+};
+
+const LEAST_WORK: Routing = {
+  kind: "immediate",
+  needs: "work",
+  route: (pool) => pool.soonestFree(),
+};
+
 export const joinShortestQueue = definePolicy({
   name: "join-shortest-queue",
   summary: "the replica with the fewest jobs",
@@ -67,12 +78,7 @@ export const joinShortestQueue = definePolicy({
   reads: "The number of jobs at each replica, through an index.",
   failsWhen: "Replicas or jobs differ much in time: jobs are counted, not weighed.",
   source: "Winston, J. Appl. Prob. 14, 1977 (optimal for exponential times).",
-  parameters: z.strictObject({}),
-  create: (): Routing => ({
-    kind: "immediate",
-    needs: "length",
-    route: (pool) => pool.leastLoaded(),
-  }),
+  create: () => SHORTEST_QUEUE,
 });
 
 export const powerOfTwo = definePolicy({
@@ -144,10 +150,5 @@ export const leastExpectedWork = definePolicy({
   failsWhen: "Times vary so much that their mean says little, or profiles are wrong.",
   source:
     "Least work left: Harchol-Balter, Performance Modeling and Design of Computer Systems, 2013, chapter 24.",
-  parameters: z.strictObject({}),
-  create: (): Routing => ({
-    kind: "immediate",
-    needs: "work",
-    route: (pool) => pool.soonestFree(),
-  }),
+  create: () => LEAST_WORK,
 });

@@ -47,7 +47,6 @@ export const fixed = definePolicy({
   reads: "Nothing.",
   failsWhen: "Load changes: the peak is paid for all day, or the peak is not served.",
   source: "None needed.",
-  parameters: z.strictObject({}),
   create: () => undefined,
 });
 

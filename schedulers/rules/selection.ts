@@ -1,7 +1,25 @@
 /** Which variant of its task serves a job. */
-import { z } from "zod";
 import type { Selection } from "../../core/dispatch/policies.ts";
+import type { System } from "../../core/system.ts";
 import { definePolicy, type SelectionContext } from "./policy-definition.ts";
+
+/** The first of those with the least cost; undefined of none. */
+export function leastBy<T>(all: readonly T[], costOf: (one: T) => number): T | undefined {
+  let best = all[0];
+  let cost = Number.POSITIVE_INFINITY;
+  for (const one of all) {
+    const own = costOf(one);
+    if (own >= cost) continue;
+    best = one;
+    cost = own;
+  }
+  return best;
+}
+
+/** The most accurate of some pools, the first among equals; undefined of none. */
+export function mostAccurateOf({ pools }: System, among: readonly number[]): number | undefined {
+  return leastBy(among, (pool) => -(pools[pool].accuracy ?? 0));
+}
 
 export const mostAccurate = definePolicy({
   name: "most-accurate",
@@ -10,23 +28,15 @@ export const mostAccurate = definePolicy({
   reads: "Accuracies, idle replicas and queue lengths of the task's variants.",
   failsWhen: "Batches gain much: it fills the accurate variant with small ones.",
   source: "None needed.",
-  parameters: z.strictObject({}),
-  create: (_, { system, pools }: SelectionContext): Selection => {
-    const accuracyOf = (pool: number): number => system.pools[pool].accuracy ?? 0;
-    return {
-      choose: (_job, among, view) => {
-        let best = -1;
-        for (const pool of among) {
-          const { busy, waiting } = view.loadOf(pool);
-          const { maxBatch } = pools[pool].batching;
-          const room =
-            (view.readyOf(pool) - busy) * Math.min(maxBatch, system.pools[pool].maxBatch);
-          if (waiting >= room) continue;
-          if (best < 0 || accuracyOf(pool) > accuracyOf(best)) best = pool;
-        }
-        if (best >= 0) return best;
-        return among.find((pool) => view.readyOf(pool) > 0) ?? among[0];
-      },
-    };
-  },
+  create: (_, { system, pools }: SelectionContext): Selection => ({
+    choose: (_job, among, view) => {
+      const hasRoom = (pool: number): boolean => {
+        const { busy, waiting } = view.loadOf(pool);
+        const batch = Math.min(pools[pool].batching.maxBatch, system.pools[pool].maxBatch);
+        return waiting < (view.readyOf(pool) - busy) * batch;
+      };
+      const chosen = mostAccurateOf(system, among.filter(hasRoom));
+      return chosen ?? among.find((pool) => view.readyOf(pool) > 0) ?? among[0];
+    },
+  }),
 });

@@ -11,7 +11,6 @@ export const never = definePolicy({
   reads: "Nothing.",
   failsWhen: "Answers that come too late are worth nothing, and take the time of others.",
   source: "None needed.",
-  parameters: z.strictObject({}),
   create: (): Shedding | undefined => undefined,
 });
 
@@ -22,7 +21,6 @@ export const expectedLate = definePolicy({
   reads: "Deadlines, and expected service times.",
   failsWhen: "Expectations are wrong, or a late answer is still worth something.",
   source: "Shen et al., Nexus, SOSP 2019, section 6.3 (early drop).",
-  parameters: z.strictObject({}),
   create:
     (_, { system: { replicas } }): Shedding | undefined =>
     ({ deadlineUs }, replica, size, nowUs) =>

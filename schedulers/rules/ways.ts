@@ -1,4 +1,7 @@
-/** Ways through a pipeline: visits of its tasks, and the part of its latency goal that each may take. */
+/**
+ * Expected times: ways through a pipeline, the part of its latency goal that each task may take, and the
+ * batches that fit a part.
+ */
 import { visitRatios } from "../../core/stability/offered-load.ts";
 import type { System, TaskSystem } from "../../core/system.ts";
 
@@ -61,4 +64,51 @@ export function visitsPerRequest({ pools, pipelines }: System): readonly number[
     }
   }
   return visits;
+}
+
+/** By pool: time of one job alone on its first replica, µs; Infinity where it has none. */
+export function aloneUs({ pools, replicas }: System): readonly number[] {
+  return pools.map(({ first, count }) =>
+    count === 0 ? Number.POSITIVE_INFINITY : replicas[first].service.meanUs[1],
+  );
+}
+
+/**
+ * The largest batch of up to `most` jobs that takes no longer than a budget; 0: none does. `batchUs` are times by
+ * size; index 0 is unused.
+ */
+export function batchWithin(batchUs: ArrayLike<number>, most: number, budgetUs: number): number {
+  let batch = most;
+  while (batch > 0 && batchUs[batch] > budgetUs) batch--;
+  return batch;
+}
+
+/** Jobs per second of one replica in the best batches of up to `most` jobs. */
+export function mostPerS(batchUs: ArrayLike<number>, most: number): number {
+  let best = 0;
+  for (let batch = 1; batch <= most; batch++) {
+    best = Math.max(best, (batch * 1e6) / Math.max(1, batchUs[batch]));
+  }
+  return best;
+}
+
+/** By pipeline and task: the budgets of the longest way before it, µs. */
+export function startsUs(system: System, budgets: Float64Array): readonly Float64Array[] {
+  return system.pipelines.map(({ tasks }) => {
+    const own = tasks.map(({ pool }) => budgets[pool]);
+    return waysThrough(tasks, own).before;
+  });
+}
+
+/** The largest batch of a pool whose expected time is within a budget; 0 where one job exceeds it. */
+export function batchOf({ pools, replicas }: System, pool: number, budgetUs: number): number {
+  const { first, maxBatch } = pools[pool];
+  return batchWithin(replicas[first].service.meanUs, maxBatch, budgetUs);
+}
+
+/** Jobs per µs of one replica in batches within a budget; 0 where one alone exceeds it. */
+export function perUsWithin(system: System, pool: number, budgetUs: number): number {
+  const batch = batchOf(system, pool, budgetUs);
+  const { meanUs } = system.replicas[system.pools[pool].first].service;
+  return batch === 0 ? 0 : batch / meanUs[batch];
 }

@@ -7,12 +7,11 @@ import { z } from "zod";
 import type { JobView } from "../../core/dispatch/controller.ts";
 import type { Batching, Ordering } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
-import { batchWithin } from "../rules/batch-times.ts";
 import { startsAll } from "../rules/batching.ts";
 import { ExpectedWork } from "../rules/expected-work.ts";
 import { batchSize } from "../rules/parameters.ts";
 import { type BatchingContext, definePolicy } from "../rules/policy-definition.ts";
-import { waysThrough } from "../rules/ways.ts";
+import { batchWithin, waysThrough } from "../rules/ways.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
 /**
@@ -53,7 +52,6 @@ const slackOrder = definePolicy({
   failsWhen:
     "The pool is overloaded: it serves jobs that are about to be late anyway. Requests without a deadline come last.",
   source: "Kannan et al., GrandSLAm, EuroSys 2019, sections 4 and 5 (reconstructed).",
-  parameters: z.strictObject({}),
   create: (_, { system }): Ordering => {
     const spent = sharesSpent(system);
     return { kind: "keyed", key: (job) => dueUs(spent, job) };

@@ -1,21 +1,16 @@
 /** INFaaS: requests choose variants by latency; variants are scaled or upgraded by a loop. */
 import { z } from "zod";
-import type {
-  BatchEnd,
-  ClusterView,
-  Controller,
-  Controls,
-} from "../../core/dispatch/controller.ts";
+import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
-import { mostPerS } from "../rules/batch-times.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../rules/parameters.ts";
 import {
   defineController,
   definePolicy,
   type SelectionContext,
 } from "../rules/policy-definition.ts";
-import { goalSharesUs } from "../rules/ways.ts";
+import { leastBy, mostAccurateOf } from "../rules/selection.ts";
+import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
 import { batchLimits, modelsOf } from "./devices/device-slots.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
@@ -41,9 +36,7 @@ const selection = definePolicy({
   }),
   create: ({ tolerance, fastest }, { system, pools }: SelectionContext): Selection => {
     const budgets = goalSharesUs(system, 1);
-    const aloneUs = system.pools.map(({ first, count }) =>
-      count === 0 ? Number.POSITIVE_INFINITY : system.replicas[first].service.meanUs[1],
-    );
+    const alone = aloneUs(system);
     const perUs = system.pools.map(({ count }, pool) =>
       count === 0 ? 0 : throughputPerS(system, pools, pool) / 1e6,
     );
@@ -51,25 +44,18 @@ const selection = definePolicy({
       choose: ({ deadlineUs }, among, view) => {
         const candidates = among
           .filter((pool) => view.readyOf(pool) > 0)
-          .sort((a, b) => aloneUs[a] - aloneUs[b])
+          .sort((a, b) => alone[a] - alone[b])
           .slice(0, fastest);
-        let best = -1;
-        let soonest = among[0];
-        let leastUs = Number.POSITIVE_INFINITY;
-        for (const pool of candidates) {
+        const expectedUs = (pool: number): number => {
           const { waiting, running } = view.loadOf(pool);
-          const waitUs = (waiting + running) / (view.readyOf(pool) * perUs[pool]);
-          const expectedUs = waitUs + aloneUs[pool];
-          if (expectedUs < leastUs) {
-            leastUs = expectedUs;
-            soonest = pool;
-          }
+          return (waiting + running) / (view.readyOf(pool) * perUs[pool]) + alone[pool];
+        };
+        const isInTime = (pool: number): boolean => {
           const leftUs = Math.min(deadlineUs - view.nowUs, budgets[pool]);
-          if (expectedUs > (1 + tolerance) * leftUs) continue;
-          const accuracy = system.pools[pool].accuracy ?? 0;
-          if (best < 0 || accuracy > (system.pools[best].accuracy ?? 0)) best = pool;
-        }
-        return best < 0 ? soonest : best;
+          return expectedUs(pool) <= (1 + tolerance) * leftUs;
+        };
+        const accurate = mostAccurateOf(system, candidates.filter(isInTime));
+        return accurate ?? leastBy(candidates, expectedUs) ?? among[0];
       },
     };
   },
@@ -116,89 +102,87 @@ const scalerParameters = z.strictObject({
 
 type Settings = z.infer<typeof scalerParameters>;
 
-class InfaasScaler implements Controller {
-  readonly pools = [];
-  readonly scales: readonly number[];
-  readonly timers = 1;
-  readonly #settings: Settings;
-  readonly #intervalUs: number;
-  readonly #watched: readonly Watched[];
-  readonly #byPool = new Map<number, Watched>();
-
-  constructor(system: System, policies: readonly PoolPolicies[], settings: Settings) {
-    this.#settings = settings;
-    this.#intervalUs = Math.round(settings.intervalS * 1e6);
-    const groups = system.pipelines.flatMap(({ held, tasks }) =>
-      held ? [] : tasks.map(({ variants }) => variants),
-    );
-    const modelOf = modelsOf(system);
-    for (const group of groups) {
-      for (const pool of group) {
-        if (this.#byPool.has(pool) || system.pools[pool].count === 0) continue;
-        const { loadUs } = system.models[modelOf[pool]];
-        this.#byPool.set(pool, {
-          ...{ pool, perS: throughputPerS(system, policies, pool) },
-          startUs: Math.max(1, loadUs + system.provisioning.meanUs),
-          ...{ fastest: null, finished: 0, jobs: 0, calm: 0 },
-        });
-      }
-      const members = group.flatMap((pool) => this.#byPool.get(pool) ?? []);
-      for (const one of members) {
-        one.fastest = members.reduce((a, b) => (b.perS > a.perS ? b : a));
-      }
+/** The variants that are scaled, each with the fastest of its task. */
+function watchedOf(system: System, policies: readonly PoolPolicies[]): readonly Watched[] {
+  const byPool = new Map<number, Watched>();
+  const modelOf = modelsOf(system);
+  const groups = system.pipelines.flatMap(({ held, tasks }) =>
+    held ? [] : tasks.map(({ variants }) => variants),
+  );
+  for (const group of groups) {
+    for (const pool of group) {
+      if (byPool.has(pool) || system.pools[pool].count === 0) continue;
+      const { loadUs } = system.models[modelOf[pool]];
+      byPool.set(pool, {
+        ...{ pool, perS: throughputPerS(system, policies, pool) },
+        startUs: Math.max(1, loadUs + system.provisioning.meanUs),
+        ...{ fastest: null, finished: 0, jobs: 0, calm: 0 },
+      });
     }
-    this.#watched = [...this.#byPool.values()];
-    this.scales = this.#watched.map(({ pool }) => pool);
+    const members = group.flatMap((pool) => byPool.get(pool) ?? []);
+    for (const one of members) one.fastest = leastBy(members, ({ perS }) => -perS) ?? null;
   }
+  return [...byPool.values()];
+}
 
-  begin(view: ClusterView, act: Controls): void {
-    for (const { pool } of this.#watched) act.setReplicas(pool, this.#settings.start);
-    act.wakeAt(0, view.nowUs + this.#intervalUs);
-  }
-
-  finished({ pool, size, fate }: BatchEnd): void {
-    const watched = this.#byPool.get(pool);
-    if (watched !== undefined && fate === "ran") watched.finished += size;
-  }
-
-  woken(_timer: number, view: ClusterView, act: Controls): void {
-    for (const watched of this.#watched) this.#check(watched, view, act);
-    act.wakeAt(0, view.nowUs + this.#intervalUs);
-  }
-
-  #check(watched: Watched, view: ClusterView, act: Controls): void {
-    const { headroom, downChecks } = this.#settings;
-    const { pool, perS } = watched;
+function scaler(system: System, policies: readonly PoolPolicies[], settings: Settings): Controller {
+  const { headroom, downChecks, start } = settings;
+  const intervalUs = Math.round(settings.intervalS * 1e6);
+  const watched = watchedOf(system, policies);
+  const byPool = new Map(watched.map((one) => [one.pool, one]));
+  const check = (one: Watched, view: ClusterView, act: Controls): void => {
+    const { pool, perS } = one;
     const { waiting, running } = view.loadOf(pool);
-    const came = watched.finished + waiting + running - watched.jobs;
-    const qps = (Math.max(0, came) / this.#intervalUs) * 1e6;
-    watched.finished = 0;
-    watched.jobs = waiting + running;
+    const came = one.finished + waiting + running - one.jobs;
+    const qps = (Math.max(0, came) / intervalUs) * 1e6;
+    one.finished = 0;
+    one.jobs = waiting + running;
     const replicas = view.orderedOf(pool);
     const more = replicasToAdd(qps, replicas, perS, headroom);
-    watched.calm = more === 0 && qps <= (replicas - 1) * perS ? watched.calm + 1 : 0;
-    if (more > 0) this.#grow(watched, more, qps, view, act);
-    else if (watched.calm >= downChecks && replicas > 1) {
-      watched.calm = 0;
+    one.calm = more === 0 && qps <= (replicas - 1) * perS ? one.calm + 1 : 0;
+    if (more > 0) grow(one, more, qps, settings, view, act);
+    else if (one.calm >= downChecks && replicas > 1) {
+      one.calm = 0;
       act.setReplicas(pool, replicas - 1);
     }
-  }
+  };
+  return {
+    ...{ pools: [], scales: watched.map(({ pool }) => pool), timers: 1 },
+    begin(view, act) {
+      for (const { pool } of watched) act.setReplicas(pool, start);
+      act.wakeAt(0, view.nowUs + intervalUs);
+    },
+    finished({ pool, size, fate }) {
+      const one = byPool.get(pool);
+      if (one !== undefined && fate === "ran") one.finished += size;
+    },
+    woken(_timer, view, act) {
+      for (const one of watched) check(one, view, act);
+      act.wakeAt(0, view.nowUs + intervalUs);
+    },
+  };
+}
 
-  /** More replicas of the variant, or of the fastest where those start much sooner. */
-  #grow(watched: Watched, more: number, qps: number, view: ClusterView, act: Controls): void {
-    const { headroom, upgradeAbove } = this.#settings;
-    const { pool, perS, startUs } = watched;
-    const replicas = view.orderedOf(pool);
-    const room = view.system.pools[pool].count - replicas;
-    const fastest = watched.fastest as Watched;
-    const lacking = qps - replicas * perS * headroom;
-    const faster = Math.ceil(lacking / fastest.perS);
-    const isCheaper = more * startUs > upgradeAbove * faster * fastest.startUs;
-    if (fastest !== watched && (isCheaper || room === 0)) {
-      fastest.calm = 0;
-      act.setReplicas(fastest.pool, view.orderedOf(fastest.pool) + faster);
-    } else act.setReplicas(pool, replicas + Math.min(room, more));
-  }
+/** More replicas of the variant, or of the fastest where those start much sooner. */
+function grow(
+  watched: Watched,
+  more: number,
+  qps: number,
+  { headroom, upgradeAbove }: Settings,
+  view: ClusterView,
+  act: Controls,
+): void {
+  const { pool, perS, startUs } = watched;
+  const replicas = view.orderedOf(pool);
+  const room = view.system.pools[pool].count - replicas;
+  const fastest = watched.fastest as Watched;
+  const lacking = qps - replicas * perS * headroom;
+  const faster = Math.ceil(lacking / fastest.perS);
+  const isCheaper = more * startUs > upgradeAbove * faster * fastest.startUs;
+  if (fastest !== watched && (isCheaper || room === 0)) {
+    fastest.calm = 0;
+    act.setReplicas(fastest.pool, view.orderedOf(fastest.pool) + faster);
+  } else act.setReplicas(pool, replicas + Math.min(room, more));
 }
 
 const controller = defineController({
@@ -212,7 +196,7 @@ const controller = defineController({
   parameters: scalerParameters,
   create: (settings, { system, pools }) => {
     if (system.pipelines.every(({ held }) => held)) return undefined;
-    return new InfaasScaler(system, pools, settings);
+    return scaler(system, pools, settings);
   },
 });
 

@@ -186,6 +186,9 @@ export const taskSchema = z.strictObject({
   outputBytes: amount.default(0).describe("bytes of each job's result, to the gateway"),
 });
 
+/** Some checks, and compilation, look at every pair of tasks. */
+const MOST_TASKS = 1000;
+
 export const pipelineSchema = z.strictObject({
   slo: z
     .strictObject({
@@ -208,5 +211,13 @@ export const pipelineSchema = z.strictObject({
     .default("per-task")
     .describe("per-task: each job waits for a replica; pipeline-held: one request holds a chain"),
   share: weight.default(1).describe("weight of this pipeline among the arrivals"),
-  tasks: z.record(name, taskSchema).describe("equal names in two pipelines share replicas"),
+  tasks: z
+    .record(name, taskSchema)
+    .check(({ value, issues }) => {
+      const count = Object.keys(value).length;
+      if (count <= MOST_TASKS) return;
+      const message = `at most ${MOST_TASKS} tasks, of which there are ${count}`;
+      issues.push({ code: "custom", message, input: value, path: [] });
+    })
+    .describe("equal names in two pipelines share replicas"),
 });

@@ -10,8 +10,7 @@ import { visitRatios } from "../../../core/stability/offered-load.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../../rules/parameters.ts";
-import { goalSharesUs } from "../../rules/ways.ts";
-import { perUsWithin } from "./budgets.ts";
+import { goalSharesUs, perUsWithin } from "../../rules/ways.ts";
 import {
   type Counts,
   countWithin,

@@ -10,7 +10,7 @@ import { checkScheduler } from "../../check-scheduler.ts";
 import { CheckingDriver } from "../../contract.ts";
 import { documentOf, systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
-import { balking } from "./balking.ts";
+import { balking } from "./classics.ts";
 
 const model = { model: "model" };
 const ONE = { p: { tasks: { a: model } } };

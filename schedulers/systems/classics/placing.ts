@@ -6,9 +6,9 @@ import type {
   Controls,
   JobView,
 } from "../../../core/dispatch/controller.ts";
-import type { PoolPolicies, PoolView } from "../../../core/dispatch/policies.ts";
-import type { System } from "../../../core/system.ts";
+import type { PoolView } from "../../../core/dispatch/policies.ts";
 import { defineController } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/selection.ts";
 import { placeablePools } from "../devices/device-slots.ts";
 
 /** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
@@ -40,58 +40,15 @@ class PlacedPool implements PoolView {
   }
 
   leastLoaded(): number {
-    return least(this.up, (replica) => this.load(replica));
+    return leastBy(this.up, (replica) => this.load(replica)) as number;
   }
 
   soonestFree(): number {
     const view = this.#view;
-    return least(
+    return leastBy(
       this.up,
       (replica) => view.freeUs(replica) + this.waiting(replica) * view.expectedUs(replica, 1),
-    );
-  }
-}
-
-/** The first of those with the least cost. */
-function least(replicas: readonly number[], costOf: (replica: number) => number): number {
-  let best = replicas[0];
-  let cost = Number.POSITIVE_INFINITY;
-  for (const replica of replicas) {
-    const own = costOf(replica);
-    if (own >= cost) continue;
-    best = replica;
-    cost = own;
-  }
-  return best;
-}
-
-class WorkStealing implements Controller {
-  readonly pools: readonly number[];
-  readonly scales = [];
-  readonly timers = 0;
-  readonly #policies: readonly PoolPolicies[];
-  /** By pool: the place of the next replica in turn. */
-  readonly #turns: Int32Array;
-
-  constructor(system: System, policies: readonly PoolPolicies[]) {
-    this.pools = placeablePools(system);
-    this.#policies = policies;
-    this.#turns = new Int32Array(system.pools.length);
-  }
-
-  decide(view: ClusterView, act: Controls): void {
-    for (const id of this.pools) {
-      const pool = new PlacedPool(view, id);
-      if (pool.upCount === 0) continue;
-      for (const job of view.jobsIn(id)) act.assign(job, this.#route(id, pool, view.job(job)));
-      for (const thief of pool.up) if (pool.load(thief) === 0) steal(pool, thief, view, act);
-    }
-  }
-
-  #route(id: number, pool: PlacedPool, job: JobView): number {
-    const { routing } = this.#policies[id];
-    if (routing.kind === "immediate") return routing.route(pool, job);
-    return pool.upAt(this.#turns[id]++ % pool.upCount);
+    ) as number;
   }
 }
 
@@ -99,7 +56,7 @@ class WorkStealing implements Controller {
 function steal(pool: PlacedPool, thief: number, view: ClusterView, act: Controls): void {
   const busy = pool.up.filter((replica) => view.running(replica) > 0 && pool.waiting(replica) > 0);
   if (busy.length === 0) return;
-  const victim = least(busy, (replica) => -pool.waiting(replica));
+  const victim = leastBy(busy, (replica) => -pool.waiting(replica)) as number;
   act.assign(view.queueAt(victim).next.job, thief);
 }
 
@@ -113,50 +70,28 @@ export const workStealing = defineController({
   failsWhen: "Moving a job costs more than its wait: the model moves it for nothing.",
   source:
     "Blumofe & Leiserson, J. ACM 46(5), 1999; Eager, Lazowska & Zahorjan, Performance Evaluation 6, 1986 (receiver-initiated).",
-  parameters: z.strictObject({}),
-  create: (_, { system, pools }) => new WorkStealing(system, pools),
+  create: (_, { system, pools: policies }): Controller => {
+    const pools = placeablePools(system);
+    /** By pool: the place of the next replica in turn. */
+    const turns = new Int32Array(system.pools.length);
+    const route = (id: number, pool: PlacedPool, job: JobView): number => {
+      const { routing } = policies[id];
+      if (routing.kind === "immediate") return routing.route(pool, job);
+      return pool.upAt(turns[id]++ % pool.upCount);
+    };
+    return {
+      ...{ pools, scales: [], timers: 0 },
+      decide(view, act) {
+        for (const id of pools) {
+          const pool = new PlacedPool(view, id);
+          if (pool.upCount === 0) continue;
+          for (const job of view.jobsIn(id)) act.assign(job, route(id, pool, view.job(job)));
+          for (const thief of pool.up) if (pool.load(thief) === 0) steal(pool, thief, view, act);
+        }
+      },
+    };
+  },
 });
-
-class Locality implements Controller {
-  readonly pools: readonly number[];
-  readonly scales = [];
-  readonly timers = 0;
-  readonly #system: System;
-  readonly #extraJobs: number;
-  /** By request: the node that got its last job. */
-  readonly #nodes = new Map<number, number>();
-
-  constructor(system: System, extraJobs: number) {
-    this.#system = system;
-    this.pools = placeablePools(system);
-    this.#extraJobs = extraJobs;
-  }
-
-  ended(request: number): void {
-    this.#nodes.delete(request);
-  }
-
-  decide(view: ClusterView, act: Controls): void {
-    for (const id of this.pools) {
-      const pool = new PlacedPool(view, id);
-      if (pool.upCount === 0) continue;
-      for (const job of view.jobsIn(id)) {
-        const { request } = view.job(job);
-        const replica = this.#choose(pool, this.#nodes.get(request));
-        act.assign(job, replica);
-        this.#nodes.set(request, this.#system.replicas[replica].node);
-      }
-    }
-  }
-
-  #choose(pool: PlacedPool, node: number | undefined): number {
-    const idlest = pool.leastLoaded();
-    const near = pool.up.filter((replica) => this.#system.replicas[replica].node === node);
-    if (near.length === 0) return idlest;
-    const own = least(near, (replica) => pool.load(replica));
-    return pool.load(own) <= pool.load(idlest) + this.#extraJobs ? own : idlest;
-  }
-}
 
 export const locality = defineController({
   name: "locality",
@@ -177,5 +112,32 @@ export const locality = defineController({
       .default(1)
       .describe("jobs that the near replica may have more than the least loaded one"),
   }),
-  create: ({ extraJobs }, { system }) => new Locality(system, extraJobs),
+  create: ({ extraJobs }, { system }): Controller => {
+    const pools = placeablePools(system);
+    /** By request: the node that got its last job. */
+    const nodes = new Map<number, number>();
+    const choose = (pool: PlacedPool, node: number | undefined): number => {
+      const idlest = pool.leastLoaded();
+      const near = pool.up.filter((replica) => system.replicas[replica].node === node);
+      const own = leastBy(near, (replica) => pool.load(replica));
+      if (own === undefined) return idlest;
+      return pool.load(own) <= pool.load(idlest) + extraJobs ? own : idlest;
+    };
+    return {
+      ...{ pools, scales: [], timers: 0 },
+      ended: (request) => void nodes.delete(request),
+      decide(view, act) {
+        for (const id of pools) {
+          const pool = new PlacedPool(view, id);
+          if (pool.upCount === 0) continue;
+          for (const job of view.jobsIn(id)) {
+            const { request } = view.job(job);
+            const replica = choose(pool, nodes.get(request));
+            act.assign(job, replica);
+            nodes.set(request, system.replicas[replica].node);
+          }
+        }
+      },
+    };
+  },
 });

@@ -11,7 +11,7 @@
  *
  * Source: Shen et al., Nexus, SOSP 2019, section 6.1 and algorithm 1; uwsampl/nexus for the bounds.
  */
-import { batchWithin } from "../../rules/batch-times.ts";
+import { batchWithin } from "../../rules/ways.ts";
 
 export interface Session {
   readonly ratePerS: number;
