@@ -147,7 +147,8 @@ describe("a file that is no scheduler", () => {
   test.each([
     ["throws", 'throw new Error("boo");', "bad.mjs cannot be loaded: boo (line 1)"],
     ["is no JavaScript", "export default (", "bad.mjs is no JavaScript: SyntaxError"],
-    ["imports another file", "import './fair-queue.mjs';", "packages of Node (`node:…`) alone"],
+    ["imports another file", "import './fair-queue.mjs';", '"./fair-queue.mjs" from the file: '],
+    ["imports a package", "import 'lodash';", "packages of Node (`node:…`) alone"],
     ["exports no function", "export default 3;", "bad.mjs exports no function by default"],
     ["throws when called", "\nexport default ({ z }) => z.nothing();", "(line 2)"],
     [
@@ -177,6 +178,11 @@ describe("a file that is no scheduler", () => {
     const stderr = await refused("simulate", "--set", "scheduler.file=./none.mjs");
     expect(stderr).toContain("1 issue\n");
     expect(stderr).toContain("cannot read the file none.mjs");
+  });
+
+  test("or is of another kind, is called that", async () => {
+    const stderr = await refused("simulate", "--set", "scheduler.file=./mine.ts");
+    expect(stderr).toContain('expected a file of JavaScript, `.mjs` or `.js`, got "./mine.ts"');
   });
 
   test("gets parameters that it has not, or bad ones", async () => {

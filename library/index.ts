@@ -29,7 +29,10 @@ import type { WebOptions, WebServer } from "./web.ts";
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
 export type {
+  ClusterAccess,
+  ClusterAddOptions,
   ClusterEnd,
+  ClusterFolder,
   ClusterReplica,
   ClusterState,
   ClusterStatus,
@@ -58,13 +61,7 @@ export type { Cell, QueryResult } from "../sweep/query.ts";
 export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
 export type { CalibrateOptions } from "./calibrate.ts";
 export type { Checked } from "./check.ts";
-export type {
-  ClusterAccess,
-  ClusterAddOptions,
-  ClusterFolder,
-  ClusterServeOptions,
-  ClusterUpOptions,
-} from "./cluster.ts";
+export type { ClusterServeOptions, ClusterUpOptions } from "./cluster.ts";
 export type { ResultsComparison } from "./compare.ts";
 export type { Finding } from "./doctor.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";

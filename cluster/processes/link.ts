@@ -59,7 +59,7 @@ export interface HereOptions {
   readonly entry: "gateway/main" | "load/main" | "worker/main";
   readonly nodeOptions?: readonly string[];
   /** A command in front of node's own; it must become node, as `env` does. Default: none. */
-  readonly command?: readonly string[];
+  readonly command?: readonly string[] | undefined;
 }
 
 export interface Link {
