@@ -158,7 +158,10 @@ export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Out
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
   const freedom = runs.length - 1;
   const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
-  if (freedom === 0) return { mean, low: mean - clustered, high: mean + clustered };
+  if (freedom === 0) {
+    const low = mean === 1 ? error ** (CLUSTERED / requests) : mean - clustered;
+    return { mean, low, high: mean + clustered };
+  }
   const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
   const width = Math.max(ofRuns, independent);
   const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
