@@ -1,5 +1,6 @@
 /** Plans with resources of machines, and with schedulers that place models on shared slots. */
 import { describe, expect, test } from "vitest";
+import { finished } from "../core/finished.ts";
 import { checkMemory, checkResources, checkSlots } from "../core/scenario/check-cluster.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -12,9 +13,7 @@ const loaded = (text: string) => parseScenario(text, "s.yaml", () => "", {}, { c
 function planOf(text: string, options: Partial<PlanOptions> = {}): Plan {
   const usual = { planner: "race", mostReplicas: 8, mostTrials: 1000, schedulers: [] } as const;
   const steps = makePlans(loaded(text), NO_INPUTS, { ...usual, ...options });
-  let next = steps.next();
-  while (next.done !== true) next = steps.next();
-  return next.value[0];
+  return finished(steps)[0];
 }
 
 function expectSound({ best }: Plan): void {

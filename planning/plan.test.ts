@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { finished } from "../core/finished.ts";
 import { issuesOf } from "../core/scenario/issues.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
@@ -16,9 +17,7 @@ function load(text: string) {
 
 function plansOf(text: string, options: Partial<PlanOptions> = {}): readonly Plan[] {
   const steps = makePlans(load(text), NO_INPUTS, { ...FIFO_ALONE, ...options });
-  let next = steps.next();
-  while (next.done !== true) next = steps.next();
-  return next.value;
+  return finished(steps);
 }
 
 function queue(ratePerS: number, more = ""): string {

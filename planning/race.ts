@@ -73,7 +73,7 @@ class Race {
   readonly #probes = new Map<Alternative, Probes>();
   /** Schedulers that treated every request as a simpler one did, by that one. */
   readonly #alike = new Map<Alternative, readonly Alternative[]>();
-  #nearest: (Runner & { readonly pilotScore: number }) | null = null;
+  #nearest: Entrant | null = null;
   /** The least loaded of all runners, in case that none keeps the goals. */
   #leastLoaded: readonly Runner[] = [];
 
@@ -107,12 +107,9 @@ class Race {
     const field: Entrant[] = [];
     let order: readonly Finalist[] = [];
     let start = 0;
-    for (
-      ;
-      start < runners.length && !(order.length > 0 && isComfortable(order[0]));
-      start += HEAT
-    ) {
+    while (start < runners.length && !(order.length > 0 && isComfortable(order[0]))) {
       const heat = yield* this.#pilots(runners.slice(start, start + HEAT));
+      start += HEAT;
       field.push(...heat);
       order = ranked([...order, ...(yield* this.#raced(heat))]);
     }
@@ -304,16 +301,8 @@ function half<T extends { readonly contender: Contender }>(all: readonly T[], le
 
 /** The best first, by all that is known of each. */
 function inOrder(entrants: readonly Entrant[]): Entrant[] {
-  const scores = new Map(
-    entrants.map((one) => {
-      const score = one.trial === null ? one.pilotScore : scoreOfTried(one as Tried);
-      return [one, tiedScore(score)];
-    }),
-  );
-  const scoreOfEntrant = (one: Entrant): number => scores.get(one) as number;
-  return [...entrants].sort(
-    (a, b) =>
-      scoreOfEntrant(b) - scoreOfEntrant(a) ||
-      a.contender.alternative.rank - b.contender.alternative.rank,
-  );
+  const scoreNow = (one: Entrant): number =>
+    tiedScore(one.trial === null ? one.pilotScore : scoreOfTried(one as Finalist));
+  const rank = (one: Entrant): number => one.contender.alternative.rank;
+  return [...entrants].sort((a, b) => scoreNow(b) - scoreNow(a) || rank(a) - rank(b));
 }
