@@ -1,9 +1,6 @@
 /** The web app before servers that are not a gateway on its own origin. */
 
-import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { extname, join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
@@ -11,7 +8,14 @@ import { NO_INPUTS, twoTasks } from "../cluster/deployment.test-support.ts";
 import type { HttpServer } from "../cluster/rest/http-server.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
-import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
+import {
+  axeViolations,
+  listening,
+  openPage,
+  PATIENCE,
+  sendAtOnce,
+  serveFiles,
+} from "./page.test-support.ts";
 
 const TOKEN = "kserve-token";
 
@@ -48,11 +52,6 @@ beforeAll(async () => {
   if (hasChromium) browser = await launchChromium();
 });
 afterAll(() => browser?.close());
-
-async function listening(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 describe.skipIf(!hasChromium)("`tandem web` before a server without control", () => {
   const foreign = foreignServer();
@@ -108,33 +107,13 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   });
 });
 
-const TYPES: Readonly<Record<string, string>> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".svg": "image/svg+xml",
-};
-
 describe.skipIf(!hasChromium)("the app as static files of another server", () => {
-  const folder = join(import.meta.dirname, "../dist/web");
-  const files = createServer((request, response) => {
-    const path = (request.url ?? "/")
-      .replace(/\?.*$/, "")
-      .replace(/^\/some\/path\//, "/")
-      .replace(/^\/$/, "/index.html");
-    try {
-      const bytes = readFileSync(join(folder, path));
-      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/plain" });
-      response.end(bytes);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
+  let files: Server;
   let origin: string;
   let deployment: Deployment;
 
   beforeAll(async () => {
-    origin = await listening(files);
+    ({ server: files, origin } = await serveFiles());
     const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "web", spareReplicas: 1 };
     deployment = await startDeployment({ ...options, backend: "replay", origins: [origin] });
   });

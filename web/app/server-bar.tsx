@@ -7,18 +7,15 @@ import { useUrlState } from "../shared/url-state.ts";
 
 /** The page's own server is the one to measure, unless the address names another. */
 export function ServerBar() {
-  const [given, setUrl] = useUrlState("server", "");
-  const [own, setOwn] = useState<string | null>(null);
+  const [url, setUrl] = useUrlState("server", "");
   const [token, setToken] = useState("");
-  const url = given === "" ? (own ?? "") : given;
-  const { state, problem, server, wantsToken, deployed } = useConnection();
-  const [address, setAddress] = useState(url);
+  const { state, problem, client, server, wantsToken, deployed } = useConnection();
+  const [address, setAddress] = useState(client.url);
   const [secret, setSecret] = useState("");
-  useEffect(() => void ownServer.then(setOwn), []);
-  useEffect(() => setAddress(url), [url]);
+  useEffect(() => setAddress(client.url), [client]);
   useEffect(() => {
-    if (own !== null) connection.open(url, token === "" ? null : token);
-  }, [url, own, token]);
+    void ownServer.then((own) => connection.open(url || own, token === "" ? null : token));
+  }, [url, token]);
   const connect = (event: FormEvent): void => {
     event.preventDefault();
     const text = address.trim();

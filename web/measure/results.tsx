@@ -1,7 +1,7 @@
 /** Results: each request's answer, picture and time, and the whole in figures. */
 import { useMemo, useState } from "react";
 import { Button } from "react-aria-components";
-import { Choice } from "../shared/choice.tsx";
+import { SelectEntry } from "../shared/entries.tsx";
 import { figures, mean, milliseconds, quantile } from "../shared/format.ts";
 import { LiveChart } from "../shared/live-chart.tsx";
 import { Head, Problem } from "../shared/parts.tsx";
@@ -59,7 +59,7 @@ export function Results({ measured }: { readonly measured: Measured }) {
           </p>
           <ResponseTimes answers={answers} />
           <div className="row">
-            <Choice label="Show" value={filter} options={FILTERS} onChange={setFilter} />
+            <SelectEntry label="Show" value={filter} options={FILTERS} onChange={setFilter} />
           </div>
           <AnswerTable rows={picked.slice(0, shown)} />
           {picked.length > shown && (
