@@ -147,7 +147,8 @@ describe("a file that is no scheduler", () => {
   test.each([
     ["throws", 'throw new Error("boo");', "bad.mjs cannot be loaded: boo (line 1)"],
     ["is no JavaScript", "export default (", "bad.mjs is no JavaScript: SyntaxError"],
-    ["imports another file", "import './fair-queue.mjs';", "packages of Node (`node:…`) alone"],
+    ["imports another file", "import './fair-queue.mjs';", '"./fair-queue.mjs" from the file: '],
+    ["imports a package", "import 'lodash';", "packages of Node (`node:…`) alone"],
     ["exports no function", "export default 3;", "bad.mjs exports no function by default"],
     ["throws when called", "\nexport default ({ z }) => z.nothing();", "(line 2)"],
     [
@@ -177,6 +178,11 @@ describe("a file that is no scheduler", () => {
     const stderr = await refused("simulate", "--set", "scheduler.file=./none.mjs");
     expect(stderr).toContain("1 issue\n");
     expect(stderr).toContain("cannot read the file none.mjs");
+  });
+
+  test("or is of another kind, is called that", async () => {
+    const stderr = await refused("simulate", "--set", "scheduler.file=./mine.ts");
+    expect(stderr).toContain('expected a file of JavaScript, `.mjs` or `.js`, got "./mine.ts"');
   });
 
   test("gets parameters that it has not, or bad ones", async () => {
@@ -260,19 +266,15 @@ test("nonsense that comes late stops a thread with the same words", async () => 
   expect(stderr).toMatch(/late\.mjs: controller "fair-queue", in decide: late \(line \d+\)/);
 });
 
-test("a plan takes it as a candidate", async () => {
-  const small = [
-    ...SHORT.slice(0, 4),
-    "--replications",
-    "2",
-    "--schedulers",
-    "fifo",
-    "--max-replicas",
-    "4",
-  ];
-  const { code, stdout, stderr } = await here("plan", "scenario.yaml", "--json", ...small);
+test("a plan takes it as a candidate, and names it from the plan's own folder", async () => {
+  const small = [...SHORT.slice(0, 4), "--replications", "2", "--max-replicas", "4"];
+  const options = [...small, "--schedulers", "none", "--out", "planned"];
+  const { code, stdout, stderr } = await here("plan", "scenario.yaml", "--json", ...options);
   expect(code, stderr).toBe(0);
   expect(stdout).toContain("fair-queue.mjs");
+  const planned = readFileSync(join(folder, "planned", "plan.yaml"), "utf8");
+  expect(planned).toContain("file: ../fair-queue.mjs");
+  rmSync(join(folder, "planned"), { recursive: true });
 });
 
 test("a request over REST cannot bring one", async () => {

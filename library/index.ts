@@ -123,7 +123,7 @@ export async function sweepThen<T>(
 /** A sweep cut into shards, which any machines run that see its folder. */
 export const shards = {
   /**
-   * Runs the shards that are missing on the engine of an inventory: processes here, or jobs of Slurm or Kubernetes.
+   * Runs the shards that are missing on the engine of an inventory: threads here, or jobs of Slurm or Kubernetes.
    * Waits for them, unless it is to detach, and gives the jobs. Progress counts shards.
    */
   start: inNode("runShards"),

@@ -129,7 +129,9 @@ export function thrown(error: unknown): string {
 /** Without the words of our assertions. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const text = error.message.replace(/^assertion failed: /, "").replace(/data:text\/\S*/g, "it");
+  const text = error.message
+    .replace(/^assertion failed: /, "")
+    .replace(/["']?data:text\/[^\s"']*["']?/g, "the file");
   return error.name === "Error" ? text : `${error.name}: ${text}`;
 }
 

@@ -74,6 +74,10 @@ test("JSON text is shown without its punctuation, broken JSON as it is", () => {
   expect(
     parameterText('[{"name":"gpu","count":2,"devices":{"a":4}},{"name":"cpu","count":1}]'),
   ).toBe("2 × gpu (devices (a 4)), 1 × cpu");
+  expect(parameterText('{"file":"./a.mjs","parameters":{"weights":{"gold":3}}}')).toBe(
+    "./a.mjs (weights (gold 3))",
+  );
+  expect(parameterText('{"file":"./a.mjs"}')).toBe("./a.mjs");
   expect(parameterText("{oops")).toBe("{oops");
 });
 

@@ -63,14 +63,20 @@ function parameterName(
 /** The slots of a composed scheduler: a policy's name tells its slot, so the slot's is left out. */
 const SLOTS = /^(admission|selection|routing|ordering|batching|scaling|placement|policy)$/;
 
-/** Nodes begin with what tells them apart: "2 × gpu (devices (gpu 4), costPerHour 2.5)". */
+/**
+ * Nodes and files begin with what tells them apart: "2 × gpu (devices (gpu 4), costPerHour 2.5)",
+ * "./fair-queue.mjs (weights (gold 3))".
+ */
 function flattened(value: unknown): string {
   if (Array.isArray(value)) return value.map(flattened).join(", ");
   if (typeof value !== "object" || value === null) return String(value);
   if ("name" in value && "count" in value) {
     const { name, count, ...rest } = value;
-    const more = flattened(rest);
-    return `${count} × ${name}${more === "" ? "" : ` (${more})`}`;
+    return withMore(`${count} × ${name}`, rest);
+  }
+  if ("file" in value) {
+    const { file, parameters, ...rest } = value as { file: unknown; parameters?: object };
+    return withMore(String(file), { ...parameters, ...rest });
   }
   const entries = Object.entries(value).map(([key, inner]) => {
     const text = flattened(inner);
@@ -78,6 +84,11 @@ function flattened(value: unknown): string {
     return typeof inner === "object" && inner !== null ? `${name}(${text})` : `${name}${text}`;
   });
   return entries.join(", ");
+}
+
+function withMore(first: string, rest: object): string {
+  const more = flattened(rest);
+  return more === "" ? first : `${first} (${more})`;
 }
 
 /** A parameter's value for people: numbers to five digits, JSON text without its punctuation. */

@@ -28,7 +28,7 @@ export const compositionSchema = z.strictObject({
 export const fileSchedulerSchema = compositionSchema.extend({
   file: z
     .string()
-    .regex(/\.m?js$/, "expected a file of JavaScript, `.mjs` or `.js`")
+    .regex(/\.m?js$/, "a file of JavaScript, `.mjs` or `.js`")
     .optional()
     .describe("your own scheduler: a file that exports it (docs/your-own-scheduler.md)"),
   parameters: z
