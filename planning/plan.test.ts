@@ -350,6 +350,34 @@ run: { seed: 257, replications: 5 }
   });
 });
 
+test.runIf(IS_LONG)("a race names no runner-up that misses after some more replications", () => {
+  const [{ best, runnersUp }] = plansOf(
+    `
+name: four
+pipelines:
+  p:
+    slo: { latencyMs: 400, percentile: 99 }
+    tasks: { a: { model: a }, b: { model: b, after: [a] }, c: { model: c, after: [a] }, e: { model: e, after: [b, c] } }
+models:
+  a: { service: { distribution: gamma, meanMs: 12, cv: 0.4 } }
+  b: { service: { distribution: lognormal, meanMs: 40, cv: 0.5 } }
+  c: { service: { distribution: exponential, meanMs: 20 } }
+  e: { service: { distribution: gamma, meanMs: 8, cv: 0.3 } }
+cluster:
+  nodes:
+    - { name: fast, count: 6, devices: { gpu: { slots: 2 } }, costPerHour: 2.5 }
+    - { name: slow, count: 6, devices: { cpu: { slots: 1, speed: 0.4 } }, costPerHour: 0.5 }
+  replicas: { a: 1, b: 1, c: 1, e: 1 }
+workload: { arrivals: poisson, ratePerS: 40, requests: 2000, warmupS: 5 }
+run: { seed: 1, replications: 6 }
+`,
+    { schedulers: ["fifo", "join-shortest-queue", "random", "power-of-two", "edf"] },
+  );
+  expect(best?.cost).toBe(6);
+  const shares = runnersUp.map(({ kept }) => kept[0].attainment.mean);
+  expect(shares.filter((share) => share < 0.99)).toEqual([]);
+});
+
 /** Each batch takes one of the two CPUs of its machine. */
 const withDemand = (text: string): string =>
   text

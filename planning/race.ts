@@ -139,7 +139,7 @@ class Race {
       const shown = others.slice(0, MOST_RUNNERS_UP);
       for (const { trial } of shown)
         yield* this.#problem.laboratory.extend(trial, FIRST_REPLICATIONS);
-      return shown;
+      return shown.filter((one) => scoreOfTried(one) >= 0);
     }
     let left = MOST_FOR_RUNNER_UP;
     for (const level of levels) {
