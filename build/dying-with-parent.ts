@@ -4,11 +4,11 @@ import { spawnSync } from "node:child_process";
 let works: boolean | undefined;
 
 /**
- * A command under which the kernel sends the child a signal when its parent dies (Linux only; elsewhere
+ * A command under which the kernel kills the child when its parent dies (Linux only; elsewhere
  * nothing): a child that is stopped at that moment could not end by itself.
  */
-export function dyingWithParent(signal: "KILL" | "TERM"): readonly string[] {
-  const command = ["setpriv", "--pdeathsig", signal];
+export function dyingWithParent(): readonly string[] {
+  const command = ["setpriv", "--pdeathsig", "KILL"];
   works ??= spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" }).status === 0;
   return works ? command : [];
 }

@@ -11,7 +11,7 @@ import { z } from "zod";
 import { Fault, type Issue } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/issues.ts";
 import { csvCells } from "../core/scenario/trace.ts";
-import { describeZodIssues } from "../core/scenario/zod-issues.ts";
+import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
 
 export const FOREIGN_FORMATS = [
@@ -290,9 +290,9 @@ function parsedExport(file: string, text: string): z.infer<typeof exportSchema> 
     const message = `no JSON, perhaps cut off: ${reason}`;
     throw refused(file, [{ path: "", message, line: text.split("\n").length }]);
   }
-  const { success, data, error } = exportSchema.safeParse(document);
+  const { success, data, error } = exportSchema.safeParse(document, DETAILED);
   if (success) return data;
-  const issues = describeZodIssues(error.issues, document, exportSchema, []);
+  const issues = describeZodIssues(error.issues, []);
   throw refused(file, issues.slice(0, MAX_ISSUES));
 }
 

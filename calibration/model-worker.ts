@@ -84,19 +84,22 @@ export class ModelWorker {
     signal?: AbortSignal,
     elsewhere: MachinePlace | null = null,
   ): Promise<ModelWorker> {
+    const { folder: own, ...place } =
+      elsewhere === null
+        ? { host: "127.0.0.1", port: 0, folder }
+        : specificationOn(elsewhere.machine, elsewhere.worker, elsewhere.certificates);
     const specification: WorkerSpecification = {
-      document: singleTask(document),
+      ...{ document: singleTask(document), inputs: { profiles: {}, folder: own }, ...place },
       ...{ backend: "real", seed: "calibration", timeScale: 1, replicas: [0] },
-      ...placeSpecification(folder, elsewhere),
     };
-    const where = elsewhere === null ? "" : ` on ${elsewhere.machine.name}`;
+    const command = elsewhere?.machine.command(elsewhere.worker);
     const child = await startChild<WorkerReady>({
-      name: `worker of ${model}${where}`,
+      name: `worker of ${model}${elsewhere === null ? "" : ` on ${elsewhere.machine.name}`}`,
       entry: "worker/main",
       specification,
       readyTimeoutMs: READY_TIMEOUT_MS,
       signal,
-      ...(elsewhere === null ? {} : { elsewhere: commandOf(elsewhere) }),
+      elsewhere: command && { command, leaseMs: elsewhere?.leaseMs ?? 0 },
     });
     try {
       const { port } = child.ready;
@@ -142,19 +145,6 @@ export class ModelWorker {
     await this.#child.stop();
     await this.#elsewhere?.machine.release(this.#elsewhere.worker);
   }
-}
-
-function placeSpecification(folder: string | undefined, elsewhere: MachinePlace | null) {
-  if (elsewhere === null) {
-    return { inputs: { profiles: {}, folder }, host: "127.0.0.1", port: 0 };
-  }
-  const { machine, worker, certificates } = elsewhere;
-  const { folder: own, ...place } = specificationOn(machine, worker, certificates);
-  return { inputs: { profiles: {}, folder: own }, ...place };
-}
-
-function commandOf({ machine, worker, leaseMs }: MachinePlace) {
-  return { command: machine.command(worker), leaseMs };
 }
 
 const TASK = "measured";

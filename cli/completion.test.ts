@@ -5,14 +5,21 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { needs } from "../core/needs.test-support.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { tandemHere } from "./tandem-here.test-support.ts";
 
 const TANDEM = join(import.meta.dirname, "../dist/cli/tandem.js");
 const scratch = temporaryFolder("completion");
+/** The scripts ask the `tandem` on the path. */
+const bin = temporaryFolder("completion-bin");
+writeFileSync(join(bin, "tandem"), `#!/bin/sh\nexec "${process.execPath}" "${TANDEM}" "$@"\n`, {
+  mode: 0o755,
+});
+const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
 for (const name of ["cars.yaml", "cats.yml", "notes.txt"]) writeFileSync(join(scratch, name), "");
 mkdirSync(join(scratch, "cardboard"));
 
 function run(command: string, ...words: readonly string[]): string {
-  const { stdout, stderr } = spawnSync(command, words, { encoding: "utf8", cwd: scratch });
+  const { stdout, stderr } = spawnSync(command, words, { encoding: "utf8", cwd: scratch, env });
   expect(stderr).toBe("");
   return stdout;
 }
@@ -26,7 +33,7 @@ function scriptOf(shell: string): string {
   return script;
 }
 
-/** Lines up to the cursor, and the candidates that all shells have then. */
+/** Lines up to the cursor, and the candidates then. */
 const CASES: Readonly<Record<string, readonly string[]>> = {
   "tandem sim": ["simulate"],
   "tandem cluster ": ["add", "certs", "down", "remove", "serve", "status", "token", "up"],
@@ -36,6 +43,9 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   "tandem completion ": ["bash", "fish", "zsh"],
 };
 const PRESET = "tandem simulate s.yaml --set scheduler=power";
+const FILES = "tandem simulate ca";
+const FOUND = ["cardboard", "cars.yaml", "cats.yml"];
+const ANY_FILE = "tandem simulate s.yaml --out ca";
 
 /** The output of a program for each line, between two empty lines. */
 function byLine(lines: readonly string[], stdout: string): Record<string, string[]> {
@@ -45,47 +55,53 @@ function byLine(lines: readonly string[], stdout: string): Record<string, string
   return Object.fromEntries(lines.map((line, i) => [line, (blocks[i] ?? []).sort()]));
 }
 
-test.skipIf(!isHere("bash"))("bash completes commands, options, values and scenario files", () => {
-  const files = "tandem simulate ca";
-  const anyFile = "tandem simulate s.yaml --out ca";
-  const lines = [...Object.keys(CASES), PRESET, files, anyFile];
+test.each(Object.entries({ ...CASES, [PRESET]: ["power-of-two"], [FILES]: FOUND, [ANY_FILE]: [] }))(
+  "the candidates of %j",
+  async (line, expected) => {
+    const { stdout } = await tandemHere(scratch, ["--complete", line]);
+    expect(stdout.split("\n").filter(Boolean).sort()).toEqual(expected);
+  },
+);
+
+/** Each starts a process by itself. */
+const LINES = ["tandem sim", PRESET];
+
+test.skipIf(!isHere("bash"))("bash asks for them", () => {
   const program = `source ${scriptOf("bash")}
     for line; do
-      # Bash itself splits a line at "=" too.
-      read -ra COMP_WORDS <<< "\${line//=/ = }"
-      [[ $line != *" " ]] || COMP_WORDS+=("")
-      COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+      COMP_LINE=$line COMP_POINT=\${#line}
       _tandem
       printf '%s\\n' "\${COMPREPLY[@]}" ===
     done`;
-  expect(byLine(lines, run("bash", "--norc", "-c", program, "bash", ...lines))).toEqual({
-    ...CASES,
+  expect(
+    byLine([...LINES, FILES], run("bash", "--norc", "-c", program, "bash", ...LINES, FILES)),
+  ).toEqual({
+    "tandem sim": ["simulate"],
     [PRESET]: ["power-of-two"],
-    [files]: ["cardboard", "cars.yaml", "cats.yml"],
-    // None: bash then completes file names by itself.
-    [anyFile]: [],
+    [FILES]: FOUND,
   });
 });
 
-test.skipIf(!isHere("zsh"))("zsh has the same candidates before it picks by what is typed", () => {
-  const lines = Object.keys(CASES);
-  const program = `compdef() { }
+test.skipIf(!isHere("zsh"))("zsh asks for them", () => {
+  const program = `compdef() { }; compset() { }; _files() { }
+    compadd() { print -l -- "\${@:3}" }
     source ${scriptOf("zsh")}
     for line; do
-      words=("\${(@s: :)line}")
-      _tandem_command "\${words[@]:1:-1}"
-      _tandem_words "$command" "\${words[-2]}" "\${words[-1]}" | grep -e "^\${words[-1]}"
+      words=("\${(@s: :)line}") CURRENT=\${#words}
+      _tandem
       echo "==="
     done`;
-  expect(byLine(lines, run("zsh", "-f", "-c", program, "zsh", ...lines))).toEqual(CASES);
+  expect(byLine(LINES, run("zsh", "-f", "-c", program, "zsh", ...LINES))).toEqual({
+    "tandem sim": ["simulate"],
+    [PRESET]: ["power-of-two"],
+  });
 });
 
-test.skipIf(!isHere("fish"))("fish has them too", () => {
-  const lines = [...Object.keys(CASES), PRESET];
+test.skipIf(!isHere("fish"))("fish asks for them", () => {
   const program = `source ${scriptOf("fish")}
     for line in $argv; complete -C $line | string replace -r '\\t.*' ''; echo ===; end`;
-  expect(byLine(lines, run("fish", "--no-config", "-c", program, ...lines))).toEqual({
-    ...CASES,
+  expect(byLine(LINES, run("fish", "--no-config", "-c", program, ...LINES))).toEqual({
+    "tandem sim": ["simulate"],
     [PRESET]: ["scheduler=power-of-two"],
   });
 });

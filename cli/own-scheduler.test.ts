@@ -274,19 +274,15 @@ test("nonsense that comes late stops a thread with the same words", async () => 
   expect(stderr).toMatch(/late\.mjs: controller "fair-queue", in decide: late \(line \d+\)/);
 });
 
-test("a plan takes it as a candidate", async () => {
-  const small = [
-    ...SHORT.slice(0, 4),
-    "--replications",
-    "2",
-    "--schedulers",
-    "fifo",
-    "--max-replicas",
-    "4",
-  ];
-  const { code, stdout, stderr } = await here("plan", "scenario.yaml", "--json", ...small);
+test("a plan takes it as a candidate, and names it from the plan's own folder", async () => {
+  const small = [...SHORT.slice(0, 4), "--replications", "2", "--max-replicas", "4"];
+  const options = [...small, "--schedulers", "none", "--out", "planned"];
+  const { code, stdout, stderr } = await here("plan", "scenario.yaml", "--json", ...options);
   expect(code, stderr).toBe(0);
   expect(stdout).toContain("fair-queue.mjs");
+  const planned = readFileSync(join(folder, "planned", "plan.yaml"), "utf8");
+  expect(planned).toContain("file: ../fair-queue.mjs");
+  rmSync(join(folder, "planned"), { recursive: true });
 });
 
 test("a request over REST cannot bring one", async () => {

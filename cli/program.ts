@@ -20,7 +20,6 @@ import {
   SET,
   text,
 } from "./command-line.ts";
-import type { Shell } from "./completion.ts";
 import { DEPLOY } from "./deploy-commands.ts";
 import { printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
@@ -356,10 +355,8 @@ const completion: Command = {
     ["completion zsh > ~/.zfunc/_tandem", "with ~/.zfunc in $fpath"],
     ["completion fish > ~/.config/fish/completions/tandem.fish", "fish reads it at once"],
   ],
-  run: async ({ shell }: { shell: Shell }) => {
-    const { completionScript } = await import("./completion.ts");
-    process.stdout.write(completionScript(program, shell));
-  },
+  run: async ({ shell }: { shell: "bash" | "zsh" | "fish" }) =>
+    process.stdout.write((await import("./completion.ts")).COMPLETION_SCRIPTS[shell]),
 };
 
 const doctor: Command = {
@@ -389,7 +386,9 @@ const program: Program = {
 /** Runs the command that `words` ask for, prints its failure if it has one, and gives the exit code. */
 export async function tandem(words: readonly string[]): Promise<number> {
   try {
-    await runProgram(program, words);
+    if (words[0] === "--complete") {
+      (await import("./completion.ts")).printCandidates(program, words[1] ?? "");
+    } else await runProgram(program, words);
     return 0;
   } catch (error) {
     printFailure(error);

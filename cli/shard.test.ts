@@ -133,6 +133,18 @@ test("shards leave a record each, and only a whole sweep is gathered", async () 
   expect(left.filter((name) => !/^\d\.jsonl?$/.test(name))).toEqual([]);
 });
 
+test("an inventory of this machine runs what is missing, and gathers", async () => {
+  writeFileSync(join(folder, "local.yaml"), "kind: local\nthrottle: 1\n");
+  const words = ["simulate", "s.yaml", "--out", "here", "--on", "local.yaml", "--shards", "3"];
+  const detached = await tandem(...words, "--detach");
+  expect([detached.code, detached.stderr]).toEqual([2, expect.stringContaining("no queue")]);
+  expect((await tandem("simulate", "s.yaml", "--out", "here", "--shard", "1/3")).code).toBe(0);
+  const { code, stderr } = await tandem(...words);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toContain("shards: 3/3");
+  expect(bytesOf("here")).toEqual(bytesOf("plain"));
+});
+
 describe("a shard is refused", () => {
   test("in a folder of another sweep, and leaves a note that is no reason to try again", async () => {
     await tandem("simulate", "s.yaml", "--out", "other", "--shard", "0/2");

@@ -47,9 +47,8 @@ function statusLines(status: SweepStatus, directory: string): readonly string[] 
 }
 
 function workText({ engine, running, waiting }: SweepStatus): string {
-  if (engine === null) return "started shard by shard";
-  if (engine !== "local") return `${engine}: ${running} running, ${waiting} waiting`;
-  return running > 0 ? "running on this machine" : "nothing runs on this machine";
+  if (engine === null) return "run without a queue";
+  return `${engine}: ${running} running, ${waiting} waiting`;
 }
 
 function nextStep({ shards, finished, gathered, ...left }: SweepStatus, folder: string): string {

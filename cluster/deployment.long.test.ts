@@ -64,9 +64,9 @@ describe("a deployment", () => {
       expect(pids.every(isRunning)).toBe(true);
       process.kill(state.supervisorPid, "SIGKILL");
       expect(await eventually(() => !pids.some(isRunning))).toBe(true);
-      expect((await clusterStatus(directory))?.alive).toBe(false);
+      expect((await clusterStatus({ directory }))?.alive).toBe(false);
     } finally {
-      await clusterDown(directory);
+      await clusterDown({ directory });
       rmSync(directory, { recursive: true, force: true });
     }
   });
@@ -77,17 +77,17 @@ describe("a deployment", () => {
     try {
       const state = await clusterUp(options, directory);
       await expect(clusterUp(options, directory)).rejects.toMatchObject({ code: "usage" });
-      const status = await clusterStatus(directory);
+      const status = await clusterStatus({ directory });
       expect(status?.alive).toBe(true);
       expect(status?.report?.replicas).toEqual([{ name: "only-1", up: true, losses: 0 }]);
       const pids = [state.supervisorPid, state.gateway.pid, ...state.workers.map((w) => w.pid)];
       expect(pids.every(isRunning)).toBe(true);
-      expect((await clusterDown(directory))?.state.id).toBe(state.id);
+      expect((await clusterDown({ directory }))?.state.id).toBe(state.id);
       expect(await eventually(() => !pids.some(isRunning))).toBe(true);
-      expect(await clusterStatus(directory)).toBeNull();
-      expect(await clusterDown(directory)).toBeNull();
+      expect(await clusterStatus({ directory })).toBeNull();
+      expect(await clusterDown({ directory })).toBeNull();
     } finally {
-      await clusterDown(directory);
+      await clusterDown({ directory });
       rmSync(directory, { recursive: true, force: true });
     }
   });

@@ -136,7 +136,7 @@ describe("a deployment of two tasks", () => {
     expect(RunLog.parse(log).entries.some(([kind]) => kind === "lose")).toBe(true);
     expect(divergence(document, log)).toBeNull();
     expect(health.healthy).toBe(false);
-    expect((await deployment.crashed).signal).toBe("SIGKILL");
+    expect(deployment.crashes[0].signal).toBe("SIGKILL");
     const back = await eventually(async () => {
       const report = await fetch(`${deployment.gateway.http}/v2/health/ready`);
       return report.status === 200;

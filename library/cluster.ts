@@ -4,17 +4,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import type { ServeOptions } from "../cluster/containers/serve.ts";
 import { plainInputs } from "../cluster/deploy/options.ts";
-import {
-  addReplica,
-  type ClusterEnd,
-  type ClusterReplica,
-  type ClusterState,
-  type ClusterStatus,
-  clusterDown,
-  clusterStatus,
-  clusterUp,
-  removeReplica,
-} from "../cluster/deploy/state.ts";
+import { type ClusterFolder, type ClusterState, clusterUp } from "../cluster/deploy/state.ts";
 import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
@@ -26,12 +16,6 @@ import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { tryOutForReal } from "./own-scheduler.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
 import { inputsOf, inventoryFor, requireBackend, type Scenario } from "./scenario.ts";
-
-/** A deployment belongs to a folder, whose `.tandem/` holds its state and its logs. */
-export interface ClusterFolder {
-  /** Default: the current folder. */
-  readonly directory?: string | undefined;
-}
 
 export interface ClusterUpOptions extends ClusterFolder {
   /** Real models, or replayed times. Default: replay. */
@@ -54,16 +38,6 @@ export interface ClusterUpOptions extends ClusterFolder {
   readonly trace?: string | undefined;
   /** Origins of web pages that may call it, as https://app.example.org. Default: its own. */
   readonly origins?: readonly string[] | undefined;
-}
-
-export interface ClusterAccess extends ClusterFolder {
-  /** File with a bearer token. */
-  readonly tokenFile?: string | undefined;
-}
-
-export interface ClusterAddOptions extends ClusterAccess {
-  /** Node of the scenario. Default: one with room. */
-  readonly node?: string | undefined;
 }
 
 /**
@@ -102,35 +76,6 @@ export async function clusterOn(
     },
     directory,
   );
-}
-
-/** Null where none was started in the folder. */
-export async function clusterNow({
-  directory,
-  tokenFile,
-}: ClusterAccess = {}): Promise<ClusterStatus | null> {
-  return clusterStatus(directory, tokenFile);
-}
-
-/** Adds a replica to a task; resolves once it takes jobs. Throws the gateway's refusal. */
-export async function clusterAdd(
-  task: string,
-  { node, directory, tokenFile }: ClusterAddOptions = {},
-): Promise<ClusterReplica> {
-  return addReplica({ task, ...(node === undefined ? {} : { node }) }, directory, tokenFile);
-}
-
-/** Removes a replica once its batch has ended. Throws the gateway's refusal. */
-export async function clusterRemove(
-  replica: string,
-  { directory, tokenFile }: ClusterAccess = {},
-): Promise<void> {
-  await removeReplica(replica, directory, tokenFile);
-}
-
-/** Stops it; null where none was up. */
-export async function clusterOff({ directory }: ClusterFolder = {}): Promise<ClusterEnd | null> {
-  return clusterDown(directory);
 }
 
 export interface ClusterServeOptions

@@ -29,7 +29,10 @@ import type { WebOptions, WebServer } from "./web.ts";
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
 export type {
+  ClusterAccess,
+  ClusterAddOptions,
   ClusterEnd,
+  ClusterFolder,
   ClusterReplica,
   ClusterState,
   ClusterStatus,
@@ -58,13 +61,7 @@ export type { Cell, QueryResult } from "../sweep/query.ts";
 export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
 export type { CalibrateOptions } from "./calibrate.ts";
 export type { Checked } from "./check.ts";
-export type {
-  ClusterAccess,
-  ClusterAddOptions,
-  ClusterFolder,
-  ClusterServeOptions,
-  ClusterUpOptions,
-} from "./cluster.ts";
+export type { ClusterServeOptions, ClusterUpOptions } from "./cluster.ts";
 export type { ResultsComparison } from "./compare.ts";
 export type { Finding } from "./doctor.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";
@@ -126,7 +123,7 @@ export async function sweepThen<T>(
 /** A sweep cut into shards, which any machines run that see its folder. */
 export const shards = {
   /**
-   * Runs the shards that are missing on the engine of an inventory: processes here, or jobs of Slurm or Kubernetes.
+   * Runs the shards that are missing on the engine of an inventory: threads here, or jobs of Slurm or Kubernetes.
    * Waits for them, unless it is to detach, and gives the jobs. Progress counts shards.
    */
   start: inNode("runShards"),

@@ -1,16 +1,18 @@
 /** `plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
-import { join } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { stringify } from "yaml";
 import { Fault } from "../core/fault.ts";
+import { isPoints } from "../core/scenario/axes.ts";
+import { fileEntries } from "../core/scenario/implementation-kinds.ts";
 import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { makePlans, PLANNERS, type PlannerName } from "../planning/plan.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
-import { writeJson } from "../sweep/atomic-file.ts";
+import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
 import type { Progress, Watch } from "./follow.ts";
 import { tryOutOwn } from "./own-scheduler.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
-import { writePlannedScenario } from "./planned-scenario.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
 import { sweep } from "./sweep.ts";
@@ -86,7 +88,9 @@ async function writeFolder(
   const file = join(directory, PLAN_FILE);
   if (planned === null) writeJson(file, document);
   else {
-    const path = writePlannedScenario(planned, loaded.file, directory, document.command);
+    const path = join(directory, "plan.yaml");
+    const moved = stringify(movedTo(directory, planned, loaded.file), { lineWidth: 100 });
+    writeAtomically(path, `# Planned by: ${document.command}\n${moved}`);
     const running = await scenario(path);
     writeJson(file, { ...document, planned: running.digest });
     await sweep(running, { directory, allowLarge: true, signal });
@@ -108,4 +112,35 @@ function atLeastOne(bounds: Readonly<Record<string, number>>): void {
     if (Number.isInteger(bound) && bound >= 1) continue;
     throw new Fault("usage", `${name} is a whole number of at least 1, got ${bound}`);
   }
+}
+
+/** The document of a file as it stands in a folder, from where it names its data files. */
+function movedTo(directory: string, document: ScenarioDocument, file: string): ScenarioDocument {
+  const copy = structuredClone(document);
+  const move = (holder: unknown, key: string): void => {
+    if (typeof holder !== "object" || holder === null) return;
+    const path = (holder as Record<string, unknown>)[key];
+    if (typeof path !== "string" || isAbsolute(path)) return;
+    const moved = relative(resolve(directory), resolve(dirname(file), path));
+    Object.assign(holder, { [key]: moved });
+  };
+  for (const model of Object.values(copy.models)) {
+    const { profile = {}, implementation } = model;
+    move(model, "profile");
+    if (typeof profile === "object") for (const kind of Object.keys(profile)) move(profile, kind);
+    if (implementation === undefined) continue;
+    for (const [place] of fileEntries(implementation)) {
+      const keys = place.split(".");
+      const last = keys.pop() as string;
+      const inner = (at: unknown, key: string) => (at as Record<string, unknown>)[key];
+      move(keys.reduce<unknown>(inner, implementation), last);
+    }
+  }
+  move(copy.cluster, "overheadProfile");
+  if (copy.workload.arrivals === "trace") move(copy.workload, "file");
+  move(copy.scheduler, "file");
+  const { sweep } = copy;
+  if (sweep !== undefined && isPoints(sweep))
+    for (const { scheduler } of sweep.points) move(scheduler, "file");
+  return copy;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Fault } from "../core/fault.ts";
-import { refuseOverload } from "./refuse-overload.ts";
+import { refuseOverload } from "./load.ts";
 import { readScenario } from "./scenario.ts";
 
 async function issuesOf(workload: object, timeScale = 1): Promise<string[]> {

@@ -1,6 +1,7 @@
 /** The results document of a sweep: its head, and its configurations, written one by one while it goes on. */
-
+import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { buildKey } from "../build/version.ts";
 import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
@@ -17,7 +18,7 @@ import { goalsShown } from "../core/slo.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import { ParquetWriter } from "../sweep/parquet.ts";
+import { writeParquet } from "../sweep/parquet.ts";
 import { type RecordStore, recordAt } from "../sweep/record.ts";
 import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
 import { asNotes, simulationNotes } from "./provenance.ts";
@@ -80,7 +81,8 @@ export interface ResultsPlace {
 interface Files {
   readonly text: ResultsText;
   readonly json: AtomicFile;
-  readonly parquet: ParquetWriter | null;
+  /** All records in the order of the sweep, for the Parquet files to be made of. */
+  readonly records: AtomicFile;
 }
 
 /**
@@ -92,28 +94,19 @@ export class ResultsGathering {
   readonly #count: number;
   readonly #place: ResultsPlace | null;
   readonly #compared: Compared[] = [];
-  #files: Files | null = null;
+  readonly #files: Files | null;
   #next = 0;
-  #turn: Promise<void> | null = null;
-  #failure: { readonly error: unknown } | null = null;
-  #closed = false;
 
   constructor(store: RecordStore, count: number, place: ResultsPlace | null) {
     this.#store = store;
     this.#count = count;
     this.#place = place;
+    this.#files = place === null ? null : openFiles(place);
   }
 
-  /** Takes finished configurations while others run; `finish` throws its failures. */
+  /** Takes some finished configurations while others run. */
   advance(): void {
-    if (this.#turn !== null || this.#failure !== null) return;
-    this.#turn = this.#takeAll()
-      .catch((error: unknown) => {
-        this.#failure = { error };
-      })
-      .finally(() => {
-        this.#turn = null;
-      });
+    for (let taken = 0; taken < AT_A_TIME && this.#isReady; taken++) this.#take(this.#next++);
   }
 
   /** Call it when all are finished: writes the rest, and compares configurations over some paths. */
@@ -121,65 +114,61 @@ export class ResultsGathering {
     over: readonly string[] | undefined,
     margin: number | undefined,
   ): Promise<readonly Comparison[]> {
-    await this.#turn;
-    this.advance();
-    await this.#turn;
-    if (this.#failure !== null) throw this.#failure.error;
+    while (this.#isReady) {
+      this.advance();
+      await setImmediate();
+    }
     const paths = new Set(this.#compared.flatMap(({ parameters }) => Object.keys(parameters)));
     const comparisons = compareConfigurations(
       this.#compared,
       over ?? comparedPaths([...paths]),
       margin,
     );
-    if (this.#files === null) return comparisons;
-    const { text, json, parquet } = this.#files;
+    if (this.#files === null || this.#place === null) return comparisons;
+    const { text, json, records } = this.#files;
     json.write(text.end(comparisons));
     json.keep();
-    await parquet?.finish();
+    records.keep();
+    await parquetOf(this.#place);
     return comparisons;
   }
 
   /** Removes files that are not whole. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#turn;
+  close(): void {
     this.#files?.json.close();
-    this.#files?.parquet?.close();
+    this.#files?.records.close();
   }
 
-  async #takeAll(): Promise<void> {
-    if (this.#place !== null) this.#files ??= await openFiles(this.#place);
-    while (!this.#closed && this.#next < this.#count && this.#store.has(this.#next)) {
-      const record = recordAt(this.#store, this.#next++);
-      if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(record.result));
-      if (this.#files !== null) {
-        this.#files.json.write(this.#files.text.configuration(record.result));
-        await this.#files.parquet?.add(record);
-      }
-      if (this.#next % AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
+  get #isReady(): boolean {
+    return this.#next < this.#count && this.#store.has(this.#next);
+  }
+
+  #take(index: number): void {
+    const { result } = recordAt(this.#store, index);
+    if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(result));
+    this.#files?.json.write(this.#files.text.configuration(result));
+    this.#files?.records.write(`${this.#store.line(index)}\n`);
   }
 }
 
-async function openFiles({ header, ...place }: ResultsPlace): Promise<Files> {
+const RECORDS_FILE = "records.jsonl";
+
+function openFiles({ header, directory }: ResultsPlace): Files {
   const text = new ResultsText();
-  const parquet = await openParquet(place);
-  const json = new AtomicFile(join(place.directory, RESULTS_FILE));
+  const json = new AtomicFile(join(directory, RESULTS_FILE));
   json.write(text.start(header));
-  return { text, json, parquet };
+  return { text, json, records: new AtomicFile(join(directory, RECORDS_FILE)) };
 }
 
-async function openParquet({
-  directory,
-  parameters,
-  onWarning,
-}: Omit<ResultsPlace, "header">): Promise<ParquetWriter | null> {
+async function parquetOf({ directory, parameters, onWarning }: ResultsPlace): Promise<void> {
+  const records = join(directory, RECORDS_FILE);
   try {
-    return await ParquetWriter.open(directory, parameters);
+    await writeParquet(directory, records, parameters);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     onWarning(`no Parquet files: ${error.message}`);
-    return null;
+  } finally {
+    rmSync(records);
   }
 }
 

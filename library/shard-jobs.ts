@@ -1,6 +1,5 @@
-/** The shards of a sweep on the engine that an inventory names: processes here, or the queue of a cluster. */
-import { spawn } from "node:child_process";
-import { existsSync, openSync } from "node:fs";
+/** The shards of a sweep where an inventory says: here, or in the queue of a cluster. */
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
@@ -10,21 +9,14 @@ import { makeFolder } from "../sweep/atomic-file.ts";
 import type { Engine, ShardCommand, SubmittedJob } from "../sweep/engines/engine.ts";
 import {
   type EngineSettings,
-  ownJob,
-  queueOf,
+  engineOf,
   readJobs,
   tasksLeft,
   writeJobs,
 } from "../sweep/engines/job-list.ts";
-import { runLocally } from "../sweep/engines/local.ts";
+import { runShard } from "../sweep/shards/run-shard.ts";
 import { type Manifest, ShardFolder } from "../sweep/shards/shard-folder.ts";
-import {
-  chunksOf,
-  estimatedSeconds,
-  expectedWork,
-  listText,
-  shardsFor,
-} from "../sweep/shards/shard-plan.ts";
+import { chunksOf, estimatedSeconds, expectedWork, shardsFor } from "../sweep/shards/shard-plan.ts";
 import { assignments, optionWords } from "./provenance.ts";
 import { inventoryFor, type Scenario } from "./scenario.ts";
 import { agreed, requireAll, type ShardedOptions } from "./shards.ts";
@@ -52,44 +44,62 @@ export interface ShardEstimate {
   readonly fewer?: number;
 }
 
-/** A sweep in the hands of an engine. */
+/** A sweep that is cut. */
 interface Sharded {
   readonly folder: ShardFolder;
   readonly manifest: Manifest;
-  readonly settings: EngineSettings;
-  readonly command: ShardCommand;
 }
 
 /**
- * Submits the shards that are missing, and waits for them unless it is told to detach: then gives the jobs.
- * Progress counts shards. Rejects with Fault("interrupted") after an abort, where jobs of a queue go on.
+ * Submits the shards that are missing, and waits for them unless it is told to detach: then gives the jobs. On this
+ * machine it runs them one after the other, on threads. Progress counts shards. Rejects with Fault("interrupted")
+ * after an abort, where jobs of a queue go on.
  */
 export async function runShards(
   loaded: Scenario,
   options: ShardJobsOptions,
 ): Promise<readonly SubmittedJob[]> {
-  const settings = engineSettings(options.on);
+  const { inventory } = inventoryFor(options.on, []);
+  if (inventory.kind === "ssh" || inventory.kind === "docker") {
+    throw new Fault("usage", `${options.on}: no sweep runs on kind ${inventory.kind}`, {
+      hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
+    });
+  }
+  if (inventory.kind === "local" && options.detach === true) {
+    throw new Fault("usage", `${options.on}: kind local has no queue that goes on by itself`, {
+      hint: "leave out --detach, and start the command as your shell starts work in the background",
+    });
+  }
   const prepared = prepareSweep(loaded, options);
   const folder = new ShardFolder(options.directory);
   const shards = await shardsOf(options, prepared, folder);
-  const manifest = agreed(folder, loaded, options, prepared, shards);
-  const command = shardCommand(loaded, options, folder, manifest);
-  const sharded = { folder, manifest, settings, command };
-  const engine = queueOf(settings);
-  const jobs = await (engine === null
-    ? onThisMachine(options, sharded)
-    : onQueue(options, sharded, engine));
-  if (options.detach !== true) requireAll(folder, manifest);
+  const sharded = { folder, manifest: agreed(folder, loaded, options, prepared, shards) };
+  if (inventory.kind === "local") {
+    await runHere(options, sharded, prepared, inventory.throttle ?? availableParallelism());
+    return [];
+  }
+  const command = shardCommand(loaded, options, folder, sharded.manifest);
+  const jobs = await onQueue(options, sharded, inventory, command);
+  if (options.detach !== true) requireAll(folder, sharded.manifest);
   return jobs;
 }
 
-/** Throws as `inventoryFor`, and Fault("usage") for a kind of machines that has no queue. */
-function engineSettings(file: string): EngineSettings {
-  const { inventory } = inventoryFor(file, []);
-  if (inventory.kind !== "ssh" && inventory.kind !== "docker") return inventory;
-  throw new Fault("usage", `${file}: no sweep runs on kind ${inventory.kind}`, {
-    hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
-  });
+async function runHere(
+  options: ShardJobsOptions,
+  sharded: Sharded,
+  { plan }: PreparedSweep,
+  most: number,
+): Promise<void> {
+  const { signal = new AbortController().signal, threads = most } = options;
+  try {
+    look(options, sharded);
+    for (const shard of sharded.folder.missing(sharded.manifest)) {
+      await runShard({ ...sharded, shard, plan, threads, signal });
+      look(options, sharded);
+    }
+  } catch (error) {
+    throw signal.aborted ? interrupted(sharded, "the same command goes on from there") : error;
+  }
 }
 
 const SHARD_SECONDS = 30;
@@ -143,63 +153,14 @@ function commandFile(): string {
     : fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 }
 
-async function onThisMachine(
-  options: ShardJobsOptions,
-  sharded: Sharded,
-): Promise<readonly SubmittedJob[]> {
-  const { folder, manifest, settings, command } = sharded;
-  const jobs = readJobs(folder);
-  if (jobs?.engine.kind === "local" && (await tasksLeft(jobs)).running > 0) {
-    throw new Fault("usage", `another process runs the shards of ${folder.directory}`, {
-      hint: `\`tandem sweep status ${shellWord(folder.directory)}\` shows how far it is`,
-    });
-  }
-  if (options.detach) return detached(options, folder, command);
-  const missing = folder.missing(manifest);
-  const own = [ownJob(listText(missing))];
-  writeJobs(folder, settings, own);
-  folder.removeAttempts();
-  folder.forgetFailures(missing);
-  const { signal = new AbortController().signal } = options;
-  look(options, sharded);
-  await runLocally({
-    ...{ command, shards: missing, signal },
-    processes: settings.throttle ?? availableParallelism(),
-    onEnd: () => look(options, sharded),
-  });
-  if (signal.aborted) throw interrupted(sharded, "the same command goes on from there");
-  return own;
-}
-
-/** Starts the same command in a process that goes on when this shell ends. */
-async function detached(
-  { on, shardSeconds }: ShardJobsOptions,
-  folder: ShardFolder,
-  { program: [node, file], options }: ShardCommand,
-): Promise<readonly SubmittedJob[]> {
-  makeFolder(folder.path("logs"));
-  const log = openSync(folder.path("logs", "local.log"), "a");
-  const words = [file, ...options, ...optionWords({ on, shardSeconds })];
-  const child = spawn(node, words, { detached: true, stdio: ["ignore", log, log] });
-  const ended = new Promise<boolean>((resolve) => child.once("exit", () => resolve(true)));
-  const mine = (): boolean =>
-    readJobs(folder)?.jobs.some(({ id }) => id.includes(`:${child.pid}:`)) === true;
-  while (!mine()) {
-    if (await Promise.race([ended, pause(50)])) {
-      const hint = `its last words are in ${folder.path("logs", "local.log")}`;
-      throw new Fault("cluster-failure", "the sweep's process ended at once", { hint });
-    }
-  }
-  child.unref();
-  return readJobs(folder)?.jobs ?? [];
-}
-
 async function onQueue(
   options: ShardJobsOptions,
   sharded: Sharded,
-  engine: Engine,
+  settings: EngineSettings,
+  command: ShardCommand,
 ): Promise<readonly SubmittedJob[]> {
-  const { folder, settings } = sharded;
+  const { folder } = sharded;
+  const engine = engineOf(settings);
   const before = readJobs(folder);
   const left = before === undefined ? { running: 0, waiting: 0 } : await tasksLeft(before);
   let jobs = before?.jobs ?? [];
@@ -209,7 +170,7 @@ async function onQueue(
     folder.removeAttempts();
     makeFolder(folder.path("logs"));
     writeJobs(folder, settings, []);
-    jobs = await submitMissing(options, sharded, engine);
+    jobs = await submitMissing(options, sharded, settings, command);
   }
   if (options.detach !== true) await waitFor(options, sharded, engine, jobs);
   return jobs;
@@ -218,9 +179,11 @@ async function onQueue(
 /** Array by array; a limit on submitted tasks may leave the last ones for later. */
 async function submitMissing(
   { onNote }: ShardJobsOptions,
-  { folder, manifest, settings, command }: Sharded,
-  engine: Engine,
+  { folder, manifest }: Sharded,
+  settings: EngineSettings,
+  command: ShardCommand,
 ): Promise<readonly SubmittedJob[]> {
+  const engine = engineOf(settings);
   const missing = folder.missing(manifest);
   folder.forgetFailures(missing);
   const jobs: SubmittedJob[] = [];

@@ -118,7 +118,7 @@ export async function sweepThen<T>(
     const configurations = { [Symbol.iterator]: () => resultsOf(store, count) };
     return await use({ ...header, comparisons, count, configurations });
   } finally {
-    await gathering.close();
+    gathering.close();
     if (store instanceof ResultStore) store.close();
   }
 }

@@ -47,10 +47,10 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { checkHost, HOST_CHECK_S } from "./check-host.ts";
 import type { Watch } from "./follow.ts";
+import { refuseOverload } from "./load.ts";
 import { tryOutForReal } from "./own-scheduler.ts";
 import { refuseInProgram } from "./program-scheduler.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
-import { refuseOverload } from "./refuse-overload.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
 import {
   inputsOf,

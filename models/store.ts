@@ -52,7 +52,7 @@ export interface StoreProgress {
 
 export interface StoreOptions {
   /** Folder of the store; default `$TANDEM_CACHE/models`, else `~/.cache/tandem/models`. */
-  readonly cacheDir?: string;
+  readonly cacheDir?: string | undefined;
   readonly onProgress?: (progress: StoreProgress) => void;
   /** Environment to read TANDEM_CACHE and npm's settings from; default the process's. */
   readonly env?: NodeJS.ProcessEnv;

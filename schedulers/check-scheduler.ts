@@ -3,7 +3,7 @@ import type { Issue } from "../core/fault.ts";
 import { editDistance, nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import { describeZodIssues } from "../core/scenario/zod-issues.ts";
+import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
 import { type CompositionDocument, mergedChoice, resolve } from "./create-scheduler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parameterNames } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
@@ -136,7 +136,7 @@ function checkChoice(
     const message = `unknown ${decision} policy "${policy}"`;
     return [{ path, message, hint: suggestion(policy, known) }];
   }
-  const parsed = found.parameters.safeParse(parameters);
+  const parsed = found.parameters.safeParse(parameters, DETAILED);
   if (parsed.success) {
     return Object.entries(found.pipelinesIn?.(parsed.data) ?? {}).flatMap(([at, name]) => {
       if (pipelines === undefined || pipelines.includes(name)) return [];
@@ -144,7 +144,7 @@ function checkChoice(
       return [{ path: `${path}.${at}`, message, hint: suggestion(name, pipelines) }];
     });
   }
-  const issues = describeZodIssues(parsed.error.issues, parameters, found.parameters, []);
+  const issues = describeZodIssues(parsed.error.issues, []);
   const none = parameterNames(found.parameters)?.length === 0 ? { hint: "it has none" } : {};
   return issues.map((issue) => ({
     ...none,

@@ -102,9 +102,9 @@ describe("a sweep that is killed", () => {
 
   if (IS_LONG) {
     test("at the moment a file is written, ends as if it never was", async () => {
-      const tables = ["configurations.parquet.0.part", "metrics.parquet"];
+      const tables = ["configurations.parquet.part", "metrics.parquet"];
       const files = ["configurations.jsonl.part", "results.json.part", ...tables];
-      for (const file of [...files, "replications.parquet.0.part"]) {
+      for (const file of [...files, "replications.parquet.part"]) {
         let wasKilled = false;
         for (let runs = 0; !wasKilled && runs < MOST_RUNS; runs++) {
           wasKilled = await killed("files", "2", (kill, folder) => {

@@ -4,15 +4,15 @@ import { join, resolve } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../core/fault.ts";
 import {
-  FilledTables,
   literal,
   openDatabase,
   parquetFile,
+  recordsIn,
   SUMMARY_TABLES,
   summaryTables,
 } from "./parquet.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
-import { readStore, STORE_FILE } from "./result-store.ts";
+import { readKey, STORE_FILE } from "./result-store.ts";
 
 export type Cell = string | number | boolean | null;
 
@@ -78,14 +78,20 @@ async function createTables(
     await connection.run(`set allowed_directories = [${literal(requests)}]`);
     tables.push("requests");
   }
-  if (partial) await fillFromStore(connection, join(folder, STORE_FILE));
-  else {
+  const store = join(folder, STORE_FILE);
+  if (partial) {
+    // A configuration that ran again for its requests has two equal records.
+    const records = `(select distinct on (configuration) * from ${recordsIn(store)})`;
+    const selects = summaryTables(records, readKey(store)?.parameters ?? []);
+    for (const table of SUMMARY_TABLES)
+      await createView(connection, table, `(${selects[table]})`, store);
+  } else {
     for (const [i, table] of SUMMARY_TABLES.entries()) {
-      const from = `read_parquet(${literal(files[i])})`;
-      await createView(connection, table, from, files[i]);
+      await createView(connection, table, `read_parquet(${literal(files[i])})`, files[i]);
     }
-    await connection.run(`set allowed_paths = [${files.map(literal).join(", ")}]`);
   }
+  const allowed = (partial ? [store] : files).map(literal);
+  await connection.run(`set allowed_paths = [${allowed.join(", ")}]`);
   await connection.run("set enable_external_access = false");
   await connection.run("set lock_configuration = true");
   return tables;
@@ -111,13 +117,6 @@ async function createView(
 
 function hasRequestFiles(folder: string): boolean {
   return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".parquet"));
-}
-
-async function fillFromStore(connection: DuckDBConnection, path: string): Promise<void> {
-  const { key, records } = readStore(path);
-  const tables = await FilledTables.create(connection, summaryTables(key?.parameters ?? []));
-  for (const record of records) tables.add(record);
-  tables.flush();
 }
 
 async function select(

@@ -20,7 +20,7 @@ import { assert } from "../core/fault.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import { makeFolder, writeAll } from "./atomic-file.ts";
 import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
-import { parseRecord, type RecordStore, type SweepRecord } from "./record.ts";
+import { parseRecord, type RecordStore } from "./record.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
 
 /**
@@ -180,28 +180,9 @@ function moveAside(directory: string, found: Found, key: StoreKey): string {
   return `${directory} has ${kept} of another ${different.join(" and ")}: moved to ${aside}`;
 }
 
-/** The key of a store that need not be finished, and its records, one at a time in memory. */
-export function readStore(path: string): {
-  readonly key: StoreKey | undefined;
-  readonly records: Iterable<SweepRecord>;
-} {
-  return { key: survey(path).key, records: recordsIn(path) };
-}
-
-function* recordsIn(path: string): Generator<SweepRecord> {
-  const descriptor = openSync(path, "r");
-  const seen = new Set<number>();
-  try {
-    for (const { text } of linesOf(descriptor)) {
-      const record = parseRecord(text);
-      // A configuration that ran again for its requests has two equal records.
-      if (record === undefined || seen.has(record.index)) continue;
-      seen.add(record.index);
-      yield record;
-    }
-  } finally {
-    closeSync(descriptor);
-  }
+/** The key of a store that need not be finished; undefined where it has none. */
+export function readKey(path: string): StoreKey | undefined {
+  return survey(path).key;
 }
 
 const CHUNK_BYTES = 1 << 20;

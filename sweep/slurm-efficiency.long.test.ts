@@ -51,14 +51,22 @@ test.skipIf(!needs("TANDEM_MEASURE=sweep", isAsked) || !hasSlurm())(
       const replications = Math.ceil((TRIAL_REPLICATIONS * SHARD_S) / trialS);
       const sweep = { "workload.ratePerS": { from: 100, to: 100 + SHARDS - 1, step: 1 } };
       write("sweep.yaml", stringify({ ...SCENARIO, run: { seed: 1, replications }, sweep }));
-      write("processes.yaml", `kind: local\nthrottle: ${NODES}\n`);
       write("slurm.yaml", "kind: slurm\npartition: p\n");
       const cut = ["--shards", String(SHARDS)];
       const took: Record<string, number> = {};
-      for (const name of ["processes", "slurm"]) {
-        took[name] = await seconds("sweep.yaml", "--on", `${name}.yaml`, ...cut, "--out", name);
+      const shards = Array.from({ length: SHARDS }, (_, i) => i);
+      const lane = async (): Promise<void> => {
+        for (let i = shards.shift(); i !== undefined; i = shards.shift())
+          await seconds("sweep.yaml", "--shard", `${i}/${SHARDS}`, "--out", "processes");
+      };
+      const startMs = performance.now();
+      await Promise.all(Array.from({ length: NODES }, lane));
+      took.processes = (performance.now() - startMs) / 1000;
+      expect((await workplace.start(["gather", "processes"]).exit).code).toBe(0);
+      took.slurm = await seconds("sweep.yaml", "--on", "slurm.yaml", ...cut, "--out", "slurm");
+      for (const [name, s] of Object.entries(took)) {
         const own = shardSeconds(join(workplace.folder, name, "shards"));
-        console.log(`${name}: ${took[name].toFixed(1)} s; shards of ${own.join(", ")} s`);
+        console.log(`${name}: ${s.toFixed(1)} s; shards of ${own.join(", ")} s`);
       }
       console.log(`efficiency: ${(took.processes / took.slurm).toFixed(3)}`);
       expect(workplace.read("slurm/results.json")).toBe(workplace.read("processes/results.json"));

@@ -59,6 +59,11 @@ export interface ContainerPlan {
   readonly notes: readonly string[];
 }
 
+interface RealModel {
+  readonly name: string;
+  readonly implementation: ImplementationDocument;
+}
+
 export function planContainers(document: ScenarioDocument, options: PlanOptions): ContainerPlan {
   const { backend } = options;
   const real = backend !== "replay";
@@ -141,16 +146,14 @@ function groupReplicas(
   gpuNumbers: ReadonlyMap<number, number>,
 ): readonly PlannedWorker[] {
   const models = modelsOfPools(document);
-  const counts = new Map<string, number>();
   const onSlot = new Map<number, number>();
   for (const { slot } of placement.replicas) onSlot.set(slot, (onSlot.get(slot) ?? 0) + 1);
   const workers: (PlannedWorker & { readonly replicas: string[] })[] = [];
   const open = new Map<string, (typeof workers)[number]>();
   for (const { name: pool } of tasksToPlace(document)) {
     const members = placement.replicas.filter(({ task }) => task === pool);
-    for (const { node, device, slot } of members) {
-      const number = (counts.get(pool) ?? 0) + 1;
-      counts.set(pool, number);
+    for (const [i, { node, device, slot }] of members.entries()) {
+      const replica = `${pool}-${i + 1}`;
       const gpu = gpuNumbers.get(slot) ?? null;
       // A worker takes the batches of a replayed slot in turn, so replicas of one slot stay together.
       const isOneSlot = options.backend === "replay" && (onSlot.get(slot) ?? 0) > 1;
@@ -158,12 +161,12 @@ function groupReplicas(
       const there = open.get(place);
       const most = isOneSlot ? Number.POSITIVE_INFINITY : options.replicasPerWorker;
       if (there !== undefined && there.replicas.length < most) {
-        there.replicas.push(`${pool}-${number}`);
+        there.replicas.push(replica);
         continue;
       }
       const model = models.get(pool);
       const worker = {
-        ...{ pool, device, gpu, replicas: [`${pool}-${number}`] },
+        ...{ pool, device, gpu, replicas: [replica] },
         nodeKind: document.cluster.nodes === undefined ? null : placement.nodes[node].group,
         machine: placement.nodes[node].name,
         sharesGpu: false,
@@ -176,12 +179,10 @@ function groupReplicas(
     }
   }
   const placeOf = ({ machine, gpu }: PlannedWorker): string => `${machine}/${gpu}`;
-  const crowds = new Map<string, number>();
-  for (const one of workers) crowds.set(placeOf(one), (crowds.get(placeOf(one)) ?? 0) + 1);
-  return workers.map((worker) => ({
-    ...worker,
-    sharesGpu: worker.gpu !== null && (crowds.get(placeOf(worker)) ?? 0) > 1,
-  }));
+  return workers.map((worker) => {
+    const onGpu = workers.filter((one) => placeOf(one) === placeOf(worker));
+    return { ...worker, sharesGpu: worker.gpu !== null && onGpu.length > 1 };
+  });
 }
 
 function modelsOfPools(document: ScenarioDocument): ReadonlyMap<string, ModelDocument> {
@@ -195,13 +196,7 @@ function environmentOf(model: ModelDocument | undefined, backend: BackendName): 
   return name === undefined || backend === "replay" ? [] : [name];
 }
 
-function fileIssues({
-  name,
-  implementation,
-}: {
-  readonly name: string;
-  readonly implementation: ImplementationDocument;
-}): Issue[] {
+function fileIssues({ name, implementation }: RealModel): Issue[] {
   return fileEntries(implementation)
     .filter(([, path]) => isAbsolute(path) || normalize(path).startsWith(".."))
     .map(([at, path]) =>

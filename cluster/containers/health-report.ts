@@ -4,6 +4,7 @@
  * 0.15 s of processor time, and that of a worker with one core is a late batch.
  */
 import { closeSync, openSync, rmSync, utimesSync } from "node:fs";
+import { promisify } from "node:util";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { Fault } from "../../core/fault.ts";
@@ -32,37 +33,31 @@ const CHANNEL = {
 
 export class HealthReport {
   readonly #health = new HealthImplementation({ "": "NOT_SERVING", [LIVE_SERVICE]: "SERVING" });
-  readonly #server: Server | null;
+  readonly #server = new Server(CHANNEL);
   readonly #file: string | null;
-  /** The port that answers health checks; null: none. */
-  readonly port: number | null;
 
-  private constructor(server: Server | null, port: number | null, file: string | null) {
-    this.#server = server;
+  private constructor(file: string | null) {
     this.#file = file;
-    this.port = port;
-    if (server !== null) this.#health.addToServer(server);
   }
 
   /** Not serving yet. Rejects with Fault("cluster-failure") when the port is taken. */
   static async open({ host, healthPort, readyFile }: HealthPlace): Promise<HealthReport> {
     if (readyFile !== null) rmSync(readyFile, { force: true });
-    if (healthPort === null) return new HealthReport(null, null, readyFile);
-    const server = new Server(CHANNEL);
-    const port = await new Promise<number>((resolve, reject) => {
-      const insecure = ServerCredentials.createInsecure();
-      server.bindAsync(authority(host, healthPort), insecure, (error, bound) => {
-        if (error === null) return resolve(bound);
-        const hint = "choose another --health-port, or leave it out";
-        reject(
-          new Fault("cluster-failure", `no health checks on port ${healthPort}: ${error.message}`, {
-            hint,
-            cause: error,
-          }),
-        );
-      });
-    });
-    return new HealthReport(server, port, readyFile);
+    const report = new HealthReport(readyFile);
+    if (healthPort !== null) await report.#listen(host, healthPort);
+    return report;
+  }
+
+  async #listen(host: string, port: number): Promise<void> {
+    this.#health.addToServer(this.#server);
+    const bind = promisify(this.#server.bindAsync.bind(this.#server));
+    try {
+      await bind(authority(host, port), ServerCredentials.createInsecure());
+    } catch (cause) {
+      const message = `no health checks on port ${port}: ${(cause as Error).message}`;
+      const hint = "choose another --health-port, or leave it out";
+      throw new Fault("cluster-failure", message, { hint, cause });
+    }
   }
 
   set({ live, serves }: HealthState): void {
@@ -74,7 +69,7 @@ export class HealthReport {
   }
 
   close(): void {
-    this.#server?.forceShutdown();
+    this.#server.forceShutdown();
     if (this.#file !== null) rmSync(this.#file, { force: true });
   }
 }

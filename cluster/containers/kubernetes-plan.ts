@@ -33,21 +33,11 @@ export interface WorkerSet {
   readonly workers: readonly PlannedWorker[];
 }
 
-/** Names that everything else refers to. */
-export interface KubernetesNames {
-  readonly application: string;
-  readonly gateway: string;
-  readonly configuration: string;
-  readonly gatewaySecret: string;
-  readonly workerSecret: string;
-  readonly tokensSecret: string;
-  readonly modelTokensSecret: string;
-}
-
 /** Longest file that a ConfigMap takes, bytes. */
 const LARGEST_CONFIGURATION = 1_000_000;
 
-export function kubernetesNames(scenario: string): KubernetesNames {
+/** Names that everything else refers to. */
+export function kubernetesNames(scenario: string) {
   const application = labelOf(scenario);
   return {
     application,
@@ -59,6 +49,8 @@ export function kubernetesNames(scenario: string): KubernetesNames {
     modelTokensSecret: `${application}-model-tokens`,
   };
 }
+
+export type KubernetesNames = ReturnType<typeof kubernetesNames>;
 
 /** Workers by task, kind of node and device: what one template can describe. */
 export function workerSets(plan: ContainerPlan, { scenario }: KubernetesOptions): WorkerSet[] {

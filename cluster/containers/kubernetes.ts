@@ -39,13 +39,7 @@ export function kubernetesManifests(
   const digest = createHash("sha256").update(configuration).digest("hex").slice(0, 16);
   const one: Rendering = { plan, options, names, digest };
   return [
-    object(
-      one,
-      "v1 ConfigMap",
-      names.configuration,
-      {},
-      { data: { "tandem.json": configuration } },
-    ),
+    object(one, "v1 ConfigMap", names.configuration, { data: { "tandem.json": configuration } }),
     gatewayService(one),
     gatewayDeployment(one),
     ...sets.flatMap((set) => [headlessService(one, set), statefulSet(one, set)]),
@@ -62,13 +56,13 @@ interface Rendering {
   readonly digest: string;
 }
 
-/** `type` is its API version and kind. */
+/** `type` is its API version and kind; `role` labels it as a part of the application. */
 function object(
   { options, names }: Rendering,
   type: string,
   name: string,
-  labels: object,
   content: object,
+  role?: string,
 ): Manifest {
   const [apiVersion, kind] = type.split(" ");
   return {
@@ -77,7 +71,7 @@ function object(
     metadata: {
       name,
       ...(options.namespace === null ? {} : { namespace: options.namespace }),
-      labels: { ...applicationLabels(names), ...labels },
+      labels: { ...applicationLabels(names), ...(role === undefined ? {} : component(role)) },
     },
     ...content,
   };
@@ -90,20 +84,19 @@ function applicationLabels({ application }: KubernetesNames) {
 const component = (role: string) => ({ "app.kubernetes.io/component": role });
 
 function gatewayService(one: Rendering): Manifest {
-  return object(one, "v1 Service", one.names.gateway, component("gateway"), {
-    spec: {
-      selector: { ...applicationLabels(one.names), ...component("gateway") },
-      ports: [
-        { name: "grpc", port: PORTS.grpc, targetPort: "grpc" },
-        { name: "https", port: PORTS.http, targetPort: "https" },
-      ],
-    },
-  });
+  const spec = {
+    selector: selectorOf(one, "gateway"),
+    ports: [
+      { name: "grpc", port: PORTS.grpc, targetPort: "grpc" },
+      { name: "https", port: PORTS.http, targetPort: "https" },
+    ],
+  };
+  return object(one, "v1 Service", one.names.gateway, { spec }, "gateway");
 }
 
 function gatewayDeployment(one: Rendering): Manifest {
   const { names, options, plan } = one;
-  const labels = { ...applicationLabels(names), ...component("gateway") };
+  const labels = selectorOf(one, "gateway");
   const container = {
     ...containerOf(one, "gateway", {
       ...{ cpus: 1, memoryGiB: plan.gatewayMemoryGiB, gpu: null, nodeKind: null },
@@ -119,40 +112,36 @@ function gatewayDeployment(one: Rendering): Manifest {
       ...(options.tokens ? [{ name: "tokens", mountPath: TOKENS, readOnly: true }] : []),
     ],
   };
-  return object(one, "apps/v1 Deployment", names.gateway, component("gateway"), {
-    spec: {
-      // One gateway decides: a second one beside it would schedule onto the same replicas.
-      replicas: 1,
-      strategy: { type: "Recreate" },
-      selector: { matchLabels: labels },
-      template: podTemplate(one, labels, container, [
-        ...commonVolumes(one, names.gatewaySecret),
-        ...(options.tokens ? [secretVolume("tokens", names.tokensSecret)] : []),
-      ]),
-    },
-  });
+  const spec = {
+    // One gateway decides: a second one beside it would schedule onto the same replicas.
+    replicas: 1,
+    strategy: { type: "Recreate" },
+    selector: { matchLabels: labels },
+    template: podTemplate(one, labels, container, [
+      ...commonVolumes(one, names.gatewaySecret),
+      ...(options.tokens ? [secretVolume("tokens", names.tokensSecret)] : []),
+    ]),
+  };
+  return object(one, "apps/v1 Deployment", names.gateway, { spec }, "gateway");
 }
 
 function headlessService(one: Rendering, { name }: WorkerSet): Manifest {
-  return object(one, "v1 Service", name, component("worker"), {
-    spec: {
-      clusterIP: "None",
-      // The gateway watches health by itself, and may look for a worker while it loads its model.
-      publishNotReadyAddresses: true,
-      selector: { ...applicationLabels(one.names), "tandem/workers": name },
-      ports: [{ name: "grpc", port: PORTS.worker, targetPort: "grpc" }],
-    },
-  });
+  const spec = {
+    clusterIP: "None",
+    // The gateway watches health by itself, and may look for a worker while it loads its model.
+    publishNotReadyAddresses: true,
+    selector: { ...applicationLabels(one.names), "tandem/workers": name },
+    ports: [{ name: "grpc", port: PORTS.worker, targetPort: "grpc" }],
+  };
+  return object(one, "v1 Service", name, { spec }, "worker");
 }
 
 function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   const { names, options, plan } = one;
   const [worker] = workers;
   const labels = {
-    ...applicationLabels(names),
-    ...component("worker"),
-    "tandem/workers": name,
-    "tandem/task": labelOf(worker.pool),
+    ...selectorOf(one, "worker"),
+    ...{ "tandem/workers": name, "tandem/task": labelOf(worker.pool) },
   };
   const container = {
     ...containerOf(one, "worker", worker),
@@ -175,15 +164,14 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   const { nodeKind } = worker;
   const labelled = nodeKind === null ? {} : { [options.nodeLabel]: nodeKind };
   const { selector = labelled } = options.nodes[nodeKind ?? ""] ?? {};
-  return object(one, "apps/v1 StatefulSet", name, component("worker"), {
-    spec: {
-      serviceName: name,
-      replicas: workers.length,
-      podManagementPolicy: "Parallel",
-      selector: { matchLabels: { ...applicationLabels(names), "tandem/workers": name } },
-      template: podTemplate(one, labels, container, volumes, selector),
-    },
-  });
+  const spec = {
+    serviceName: name,
+    replicas: workers.length,
+    podManagementPolicy: "Parallel",
+    selector: { matchLabels: { ...applicationLabels(names), "tandem/workers": name } },
+    template: podTemplate(one, labels, container, volumes, selector),
+  };
+  return object(one, "apps/v1 StatefulSet", name, { spec }, "worker");
 }
 
 function podTemplate(
@@ -286,43 +274,30 @@ function tokenVariable({ modelTokensSecret }: KubernetesNames, key: string) {
 /** Workers hear the gateway only. A kubelet's probes come from the pod's node, which is always let in. */
 function workerPolicy(one: Rendering): Manifest {
   const from = { podSelector: { matchLabels: selectorOf(one, "gateway") } };
-  return object(
-    one,
-    "networking.k8s.io/v1 NetworkPolicy",
-    `${one.names.application}-workers`,
-    {},
-    {
-      spec: {
-        podSelector: { matchLabels: selectorOf(one, "worker") },
-        policyTypes: ["Ingress", "Egress"],
-        ingress: [{ from: [from], ports: [{ protocol: "TCP", port: PORTS.worker }] }],
-        // An empty rule allows everything: models on other servers may be anywhere.
-        egress: one.plan.callsOut ? [{}] : [],
-      },
-    },
-  );
+  return policy(one, `${one.names.application}-workers`, "worker", {
+    ingress: [{ from: [from], ports: [tcp(PORTS.worker)] }],
+    // An empty rule allows everything: models on other servers may be anywhere.
+    egress: one.plan.callsOut ? [{}] : [],
+  });
 }
 
 function gatewayPolicy(one: Rendering): Manifest {
   const to = { podSelector: { matchLabels: selectorOf(one, "worker") } };
-  const tcp = (port: number) => ({ protocol: "TCP", port });
-  return object(
-    one,
-    "networking.k8s.io/v1 NetworkPolicy",
-    one.names.gateway,
-    {},
-    {
-      spec: {
-        podSelector: { matchLabels: selectorOf(one, "gateway") },
-        policyTypes: ["Ingress", "Egress"],
-        ingress: [{ ports: [tcp(PORTS.grpc), tcp(PORTS.http)] }],
-        egress: [
-          { to: [to], ports: [tcp(PORTS.worker)] },
-          { ports: [{ protocol: "UDP", port: 53 }, tcp(53)] },
-        ],
-      },
-    },
-  );
+  return policy(one, one.names.gateway, "gateway", {
+    ingress: [{ ports: [tcp(PORTS.grpc), tcp(PORTS.http)] }],
+    egress: [
+      { to: [to], ports: [tcp(PORTS.worker)] },
+      { ports: [{ protocol: "UDP", port: 53 }, tcp(53)] },
+    ],
+  });
+}
+
+const tcp = (port: number) => ({ protocol: "TCP", port });
+
+function policy(one: Rendering, name: string, role: string, rules: object): Manifest {
+  const podSelector = { matchLabels: selectorOf(one, role) };
+  const spec = { podSelector, policyTypes: ["Ingress", "Egress"], ...rules };
+  return object(one, "networking.k8s.io/v1 NetworkPolicy", name, { spec });
 }
 
 function selectorOf({ names }: Rendering, role: string) {

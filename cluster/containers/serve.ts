@@ -3,13 +3,13 @@
  * configuration file, ends on SIGTERM or with its process, and says whether it is healthy.
  */
 import { randomUUID } from "node:crypto";
-import { Fault, unreachable } from "../../core/fault.ts";
+import { once } from "node:events";
+import { Fault } from "../../core/fault.ts";
 import { type Child, type ChildOptions, startChild } from "../processes/child.ts";
 import { getJson } from "../protocol/http-client.ts";
 import { authority, reachableHost, requireSafeBinding } from "../security/bind-address.ts";
 import { type ClientAccess, healthAccess } from "../security/client-access.ts";
 import { SecurityFiles } from "../security/security-files.ts";
-import type { CertificateRole } from "../security/tls.ts";
 import { HealthReport } from "./health-report.ts";
 import {
   gatewaySpecification,
@@ -18,10 +18,8 @@ import {
   workerSpecification,
 } from "./service-configuration.ts";
 
-export const SERVICE_ROLES = ["gateway", "worker"] as const;
-
 export interface ServeOptions extends ServicePlace {
-  readonly role: (typeof SERVICE_ROLES)[number];
+  readonly role: "gateway" | "worker";
   /** File that `tandem deploy` wrote. */
   readonly config: string;
   /** Which worker of the configuration this is. */
@@ -51,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const child = childOf(options);
   await requireSafeBinding(host, certificates !== null);
   // Reports wrong files before any process starts.
-  const files = new SecurityFiles({ certificates, tokens }, role as CertificateRole);
+  const files = new SecurityFiles({ certificates, tokens }, role);
   files.close();
   const report = await HealthReport.open(options);
   try {
@@ -63,10 +61,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     onEvent(`${child.name} ready, pid ${process.pid}`);
     const access = healthAccess(files.identity);
     const looks = watch(process, report, role === "worker" ? null : healthUrl(options), access);
-    const asked = new Promise<null>((resolve) => {
-      signal.addEventListener("abort", () => resolve(null));
-      if (signal.aborted) resolve(null);
-    });
+    const asked = signal.aborted ? null : once(signal, "abort").then(() => null);
     const exit = await Promise.race([process.exited, asked]);
     clearInterval(looks);
     report.set({ live: exit === null, serves: false });
@@ -88,21 +83,17 @@ function childOf(options: ServeOptions): ChildOptions {
   const { role, name, signal } = options;
   const configuration = readConfiguration(options.config);
   const common = { signal, echo: true };
-  switch (role) {
-    case "gateway":
-      return {
-        ...{ ...common, name: role, entry: "gateway/main", readyTimeoutMs: GATEWAY_READY_MS },
-        specification: gatewaySpecification(configuration, options, randomUUID()),
-      };
-    case "worker":
-      return {
-        ...{ ...common, name: `worker ${name}`, entry: "worker/main" },
-        readyTimeoutMs: WORKER_READY_MS,
-        specification: workerSpecification(configuration, options, name),
-      };
-    default:
-      return unreachable(role);
+  if (role === "gateway") {
+    return {
+      ...{ ...common, name: role, entry: "gateway/main", readyTimeoutMs: GATEWAY_READY_MS },
+      specification: gatewaySpecification(configuration, options, randomUUID()),
+    };
   }
+  return {
+    ...{ ...common, name: `worker ${name}`, entry: "worker/main" },
+    readyTimeoutMs: WORKER_READY_MS,
+    specification: workerSpecification(configuration, options, name),
+  };
 }
 
 function healthUrl({ host, port, certificates }: ServeOptions): string {

@@ -9,7 +9,7 @@ import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { BACKENDS } from "../../core/scenario/schema/run.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
-import type { GatewaySpecification, ReplicaAddress } from "../run/specification.ts";
+import type { GatewaySpecification } from "../run/specification.ts";
 import type { WorkerSpecification } from "../worker/main.ts";
 
 const SCHEMA = "tandem/service@1";
@@ -79,20 +79,17 @@ export function gatewaySpecification(
   { certificates, tokens, host, port }: ServicePlace,
   id: string,
 ): GatewaySpecification {
-  const { document, inputs, backend, seed } = configuration;
+  const { document, inputs, backend, seed, workers } = configuration;
+  const numberOf = numbering(configuration);
+  const replicas = workers.flatMap(({ replicas: names, address }) =>
+    names.map((name) => ({ replica: numberOf(name), address })),
+  );
   return {
     ...{ id, document, inputs, backend, seed, timeScale: 1, host },
-    grpcPort: port + 1,
-    httpPort: port,
-    security: { certificates, tokens },
+    ...{ httpPort: port, grpcPort: port + 1, origins: [], security: { certificates, tokens } },
     workerCertificates: certificates,
-    replicas: addressesOf(configuration),
-    spareReplicas: 0,
-    bounds: {},
-    controlFile: null,
-    trace: null,
-    record: null,
-    origins: [],
+    replicas: replicas.sort((a, b) => a.replica - b.replica),
+    ...{ spareReplicas: 0, bounds: {}, controlFile: null, trace: null, record: null },
   };
 }
 
@@ -109,32 +106,21 @@ export function workerSpecification(
       hint: `give --name with one of ${workers.map((one) => one.name).join(", ")}`,
     });
   }
-  const numbers = replicaNumbers(configuration);
   return {
     ...{ document, inputs, backend, seed, timeScale: 1, host, port },
-    replicas: worker.replicas.map((replica) => numberOf(numbers, replica)),
-    ...(certificates === null ? {} : { certificates }),
+    replicas: worker.replicas.map(numbering(configuration)),
+    certificates: certificates ?? undefined,
   };
 }
 
-function addressesOf(configuration: ServiceConfiguration): readonly ReplicaAddress[] {
-  const numbers = replicaNumbers(configuration);
-  return configuration.workers
-    .flatMap(({ replicas, address }) =>
-      replicas.map((replica) => ({ replica: numberOf(numbers, replica), address })),
-    )
-    .sort((a, b) => a.replica - b.replica);
-}
-
-function replicaNumbers({ document, inputs }: ServiceConfiguration): ReadonlyMap<string, number> {
+/** Finds the number of a replica. Throws Fault("invalid-input") for one that the scenario lacks. */
+function numbering({ document, inputs }: ServiceConfiguration): (replica: string) => number {
   const { replicas } = compileSystem(document, inputs);
-  return new Map(replicas.map(({ name }, number) => [name, number]));
-}
-
-function numberOf(numbers: ReadonlyMap<string, number>, replica: string): number {
-  const number = numbers.get(replica);
-  if (number !== undefined) return number;
-  throw new Fault("invalid-input", `the scenario has no replica ${JSON.stringify(replica)}`, {
-    hint: "write the configuration again with `tandem deploy`",
-  });
+  return (replica) => {
+    const number = replicas.findIndex(({ name }) => name === replica);
+    if (number >= 0) return number;
+    throw new Fault("invalid-input", `the scenario has no replica ${JSON.stringify(replica)}`, {
+      hint: "write the configuration again with `tandem deploy`",
+    });
+  };
 }

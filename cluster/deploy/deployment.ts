@@ -44,8 +44,6 @@ export interface Deployment {
   readonly gatewayProcess: Speaking;
   /** At this moment: a restarted worker has a new pid. */
   readonly workers: readonly DeployedWorker[];
-  /** Resolves with the first process that crashes. */
-  readonly crashed: Promise<ChildExit>;
   /** Resolves when the gateway, or all machines of an inventory, have ended for good. */
   readonly gatewayLost: Promise<ChildExit>;
   /** Processes that have crashed. */
@@ -65,19 +63,7 @@ const HEALTH_POLL_MS = 30;
 export async function startDeployment(given: DeploymentOptions): Promise<Deployment> {
   const trace = given.trace ?? traceTarget(undefined);
   const { timeScale = 1, backend } = given;
-  if (timeScale !== 1 && backend !== "replay") {
-    throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
-      hint: "real models take the time they take",
-    });
-  }
-  const { host = LOOPBACK, inventory } = given;
-  const { gateway: elsewhereOn } = { gateway: undefined, ...inventory?.inventory };
-  if (host !== LOOPBACK && elsewhereOn !== undefined) {
-    throw new Fault("usage", "--host needs a gateway here, and the inventory has it elsewhere", {
-      hint: "leave it out, or take `gateway` out of the inventory",
-    });
-  }
-  await requireSafeBinding(host, given.certificates !== undefined);
+  await refuseUnfit(given);
   // Reports wrong files before any process starts.
   const files = new SecurityFiles(securityPaths(given), "gateway");
   files.close();
@@ -89,11 +75,15 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
     ...(trace === null ? {} : { trace }),
     ...(elsewhere === null ? {} : { workerCertificates: elsewhere.workerCertificates }),
   };
-  const crashes = new Crashes();
-  const workers = new WorkerPool(options, elsewhere?.machines ?? null, crashes.add);
-  const gateway = new GatewayProcess(options, id, { workers, elsewhere }, crashes.add);
+  const crashes: ChildExit[] = [];
+  let stopping = false;
+  const crashed = (exit: ChildExit): void => {
+    if (!stopping) crashes.push(exit);
+  };
+  const workers = new WorkerPool(options, elsewhere?.machines ?? null, crashed);
+  const gateway = new GatewayProcess(options, id, { workers, elsewhere }, crashed);
   const stop = async (): Promise<void> => {
-    crashes.stopping = true;
+    stopping = true;
     await gateway.stop();
     await workers.stop();
     await elsewhere?.close();
@@ -107,53 +97,19 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
     await stop();
     throw error;
   }
+  const { onEvent = () => undefined } = options;
   const gone = elsewhere?.machines.gone.then((name): ChildExit => {
-    options.onEvent?.(`${name}: the deployment ends`);
+    onEvent(`${name}: the deployment ends`);
     return { name, code: null, signal: null, stderrTail: "" };
   });
-  return deployed(options, workers, gateway, { crashes, stop, gone: gone ?? gateway.lost });
-}
-
-class Crashes {
-  readonly list: ChildExit[] = [];
-  readonly first: Promise<ChildExit>;
-  stopping = false;
-  #report: (exit: ChildExit) => void = () => undefined;
-
-  constructor() {
-    this.first = new Promise((resolve) => {
-      this.#report = resolve;
-    });
-  }
-
-  readonly add = (exit: ChildExit): void => {
-    if (this.stopping) return;
-    this.list.push(exit);
-    this.#report(exit);
-  };
-}
-
-function deployed(
-  options: DeploymentOptions,
-  workers: WorkerPool,
-  gateway: GatewayProcess,
-  {
-    crashes,
-    stop,
-    gone,
-  }: { crashes: Crashes; stop: () => Promise<void>; gone: Promise<ChildExit> },
-): Deployment {
   const names = deployedSystem(options).replicas.map(({ name }) => name);
   const { grpc, http } = gateway.addresses;
-  options.onEvent?.(`gateway ready: grpc ${grpc}, rest ${http}`);
+  onEvent(`gateway ready: grpc ${grpc}, rest ${http}`);
   return {
-    id: gateway.id,
-    timeScale: options.timeScale ?? 1,
-    backend: options.backend,
+    ...{ id, timeScale, backend, crashes, gatewayProcess: gateway },
     get gateway() {
       return { grpc, http, pid: gateway.pid, machine: gateway.machine };
     },
-    gatewayProcess: gateway,
     get workers() {
       return workers.addresses.map(({ replica, address }) => ({
         replica: names[replica],
@@ -162,22 +118,41 @@ function deployed(
         address,
       }));
     },
-    crashed: crashes.first,
-    gatewayLost: Promise.race([gateway.lost, gone]),
-    crashes: crashes.list,
+    gatewayLost: gone === undefined ? gateway.lost : Promise.race([gateway.lost, gone]),
     stop: async () => {
       await stop();
-      options.onEvent?.("deployment stopped");
+      onEvent("deployment stopped");
     },
   };
 }
 
-async function awaitReady(http: string, access: ClientAccess, crashes: Crashes): Promise<void> {
+/** Throws Fault("usage") for options that exclude each other. */
+async function refuseUnfit(options: DeploymentOptions): Promise<void> {
+  const { timeScale = 1, backend, host = LOOPBACK, certificates, inventory } = options;
+  if (timeScale !== 1 && backend !== "replay") {
+    throw new Fault("usage", `time scale ${timeScale} needs the replay backend`, {
+      hint: "real models take the time they take",
+    });
+  }
+  const { gateway: elsewhereOn } = { gateway: undefined, ...inventory?.inventory };
+  if (host !== LOOPBACK && elsewhereOn !== undefined) {
+    throw new Fault("usage", "--host needs a gateway here, and the inventory has it elsewhere", {
+      hint: "leave it out, or take `gateway` out of the inventory",
+    });
+  }
+  await requireSafeBinding(host, certificates !== undefined);
+}
+
+async function awaitReady(
+  http: string,
+  access: ClientAccess,
+  crashes: readonly ChildExit[],
+): Promise<void> {
   const giveUpAt = Date.now() + HEALTH_TIMEOUT_MS;
   for (;;) {
     const { status } = await getJson(`${http}/v2/health/ready`, access);
     if (status === 200) return;
-    const [crash] = crashes.list;
+    const [crash] = crashes;
     if (crash !== undefined) {
       throw new Fault("cluster-failure", `${crash.name} ended while the deployment started`, {
         hint: crash.stderrTail,

@@ -2,7 +2,6 @@
 import { X509Certificate } from "node:crypto";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
@@ -12,6 +11,7 @@ import { prepareModels } from "../../models/store.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
 import { closeMachines, openMachines } from "../machines/open-machines.ts";
 import type { FileText } from "../processes/child-side.ts";
+import { ownFolder } from "../processes/own-folder.ts";
 import { readIdentity, writeCertificates } from "../security/certificate-files.ts";
 import type { DeploymentOptions } from "./options.ts";
 
@@ -19,23 +19,10 @@ import type { DeploymentOptions } from "./options.ts";
 export const OWN_CERTIFICATES = "tandem-workers-";
 const CERTIFICATE_DAYS = 365;
 
-/** The parts of a deployment's options that say where it runs and what goes there. */
-export type ElsewhereOptions = Pick<
-  DeploymentOptions,
-  | "document"
-  | "inputs"
-  | "inventory"
-  | "backend"
-  | "certificates"
-  | "workerCertificates"
-  | "directory"
-  | "cacheDir"
-  | "signal"
-  | "onEvent"
-> & {
+export interface ElsewhereOptions extends Omit<DeploymentOptions, "seed"> {
   /** Default: those of the document's replicas. */
   readonly places?: readonly ReplicaPlace[];
-};
+}
 
 export interface Elsewhere {
   readonly machines: Machines;
@@ -60,7 +47,7 @@ export async function openElsewhere(
     models: backend === "replay" ? null : await modelFiles(document, options),
   });
   const given = options.workerCertificates ?? options.certificates;
-  const own = join(resolve(options.directory ?? tmpdir()), `${OWN_CERTIFICATES}${deployment}`);
+  const own = join(resolve(options.directory ?? ownFolder()), `${OWN_CERTIFICATES}${deployment}`);
   const close = async (): Promise<void> => {
     await closeMachines(machines);
     rmSync(own, { recursive: true, force: true });
@@ -108,12 +95,8 @@ async function modelFiles(
   const files = filesOf(implementations);
   const stored = needsStore(implementations);
   if (files.length === 0 && !stored) return null;
-  const options = cacheDir === undefined ? {} : { cacheDir };
-  return {
-    folder: inputs.folder ?? process.cwd(),
-    files,
-    store: stored ? (await prepareModels(options)).dir : null,
-  };
+  const store = stored ? (await prepareModels({ cacheDir })).dir : null;
+  return { folder: inputs.folder ?? process.cwd(), files, store };
 }
 
 /** Takes the text of a process elsewhere to its file here; spans for an endpoint are sent as OTLP/HTTP does. */

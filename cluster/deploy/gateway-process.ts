@@ -1,12 +1,12 @@
 /** Starts the gateway's process, keeps it alive on the same ports, and stops it. */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { GatewayPorts, type Ports } from "../machines/gateway-ports.ts";
 import type { Machine } from "../machines/machine.ts";
 import type { Speaking } from "../processes/bounded-wait.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
+import { ownFolder } from "../processes/own-folder.ts";
 import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
@@ -61,25 +61,23 @@ export class GatewayProcess implements Speaking {
     crashed: (exit: ChildExit) => void,
   ) {
     this.id = id;
-    const { host = "127.0.0.1", basePort, directory = tmpdir(), restart = true } = options;
+    const { host = "127.0.0.1", basePort, directory = ownFolder(), restart = true } = options;
     this.#options = options;
     this.#workers = workers;
     this.#elsewhere = elsewhere;
     this.#host = host;
     this.#here = { http: basePort ?? 0, grpc: basePort === undefined ? 0 : basePort + 1 };
-    this.#own = this.#machine === null ? this.#here : { http: 0, grpc: 0 };
+    const machine = this.#machine;
+    this.#own = machine === null ? this.#here : { http: 0, grpc: 0 };
     this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
     const onEvent = (line: string): void => options.onEvent?.(line);
-    const machine = this.#machine;
-    this.#ports =
-      machine === null
-        ? null
-        : new GatewayPorts(() => machine.gatewayCommand("forward", []), onEvent);
+    const forward = (): readonly string[] => machine?.gatewayCommand("forward", []) ?? [];
+    this.#ports = machine === null ? null : new GatewayPorts(forward, onEvent);
     this.#kept = new KeptChild<GatewayReady>({
       name: "gateway",
       options: () => this.#child(),
       restart,
-      patient: this.#machine !== null,
+      patient: machine !== null,
       onReady: async ({ ready: { grpcPort: grpc, httpPort: http } }) => {
         this.#own = { grpc, http };
         this.#here = (await this.#ports?.lead(this.#own, this.#here)) ?? this.#own;
@@ -153,50 +151,26 @@ export class GatewayProcess implements Speaking {
     const command = this.#machine?.gatewayCommand("gateway", STEADY_HEAP);
     const leaseMs = this.#elsewhere?.machines.leaseMs ?? 0;
     return {
-      name: "gateway",
-      entry: "gateway/main",
-      specification: this.#specification(),
-      readyTimeoutMs: READY_TIMEOUT_MS,
-      signal,
-      nodeOptions: STEADY_HEAP,
-      ...(command === undefined ? {} : { elsewhere: { command, leaseMs } }),
+      ...{ name: "gateway", entry: "gateway/main", specification: this.#specification() },
+      ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal, nodeOptions: STEADY_HEAP },
+      elsewhere: command && { command, leaseMs },
       onProgress: (message) => this.#hear(message as WorkerQuestion | FileText),
-      ...(directory === undefined ? {} : { logFile: join(directory, "gateway.log") }),
+      logFile: directory && join(directory, "gateway.log"),
     };
   }
 
   #specification(): GatewaySpecification {
-    const {
-      document,
-      inputs,
-      backend,
-      seed,
-      timeScale = 1,
-      bounds = {},
-      trace = null,
-      record = null,
-      certificates,
-      workerCertificates = certificates,
-    } = this.#options;
+    const { document, backend, seed, timeScale = 1, bounds = {}, origins = [] } = this.#options;
+    const { certificates, workerCertificates = certificates } = this.#options;
+    const { trace = null, record = null, spareReplicas = 0 } = this.#options;
     return {
-      id: this.id,
-      document,
-      inputs: plainInputs(inputs),
-      backend,
-      seed,
-      timeScale,
-      host: this.#host,
-      grpcPort: this.#own.grpc,
-      httpPort: this.#own.http,
+      ...{ id: this.id, document, inputs: plainInputs(this.#options.inputs), backend, seed },
+      ...{ timeScale, bounds, origins, spareReplicas, trace, record },
+      ...{ host: this.#host, grpcPort: this.#own.grpc, httpPort: this.#own.http },
       security: securityPaths(this.#options),
-      origins: this.#options.origins ?? [],
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
       replicas: this.#workers.addresses,
-      spareReplicas: this.#options.spareReplicas ?? 0,
-      bounds,
       controlFile: this.#controlFile,
-      trace,
-      record,
       ...(this.#machine === null ? {} : this.#withoutFiles()),
     };
   }

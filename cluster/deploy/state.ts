@@ -15,6 +15,7 @@ import type { Leftovers } from "../machines/machine.ts";
 import { machineLeftovers } from "../machines/open-machines.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
+import { lives } from "../processes/own-folder.ts";
 import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";
 import type { RunReport } from "../run/run-request.ts";
 import { gatewayClientAccess } from "../security/client-access.ts";
@@ -50,6 +51,22 @@ export interface ClusterStatus {
   readonly leftovers: Leftovers | null;
 }
 
+/** A deployment belongs to a folder, whose `.tandem/` holds its state and its logs. */
+export interface ClusterFolder {
+  /** Default: the current folder. */
+  readonly directory?: string | undefined;
+}
+
+export interface ClusterAccess extends ClusterFolder {
+  /** File with a bearer token. Default: the deployment's own certificates are shown, if it has some. */
+  readonly tokenFile?: string | undefined;
+}
+
+export interface ClusterAddOptions extends ClusterAccess {
+  /** Node of the scenario. Default: one with room. */
+  readonly node?: string | undefined;
+}
+
 type Failed = Extract<ChildMessage<never>, { readonly kind: "failed" }>;
 
 export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
@@ -75,7 +92,7 @@ export async function clusterUp(
   mkdirSync(folder, { recursive: true });
   const unlock = lockStart(folder);
   try {
-    const running = await clusterStatus(directory);
+    const running = await clusterStatus({ directory });
     if (running !== null && (running.alive || isSupervisor(running.state.supervisorPid))) {
       throw new Fault("usage", `a cluster is already up (${running.state.scenario})`, {
         hint: "stop it with `tandem cluster down`",
@@ -103,7 +120,7 @@ async function startSupervisor(
   const state = await new Promise<ClusterState>((settle, reject) => {
     const fail = (message: string, more: Partial<Failed> = {}): void => {
       const { code = "cluster-failure", hint, issues = [] } = more;
-      reject(new Fault(code, message, { issues, ...(hint === undefined ? {} : { hint }) }));
+      reject(new Fault(code, message, { issues, hint }));
     };
     supervisor.once("error", (error) => fail(`the supervisor did not start: ${error.message}`));
     supervisor.once("exit", (code, signal) => fail(`the supervisor ended with ${signal ?? code}`));
@@ -120,14 +137,11 @@ async function startSupervisor(
   return state;
 }
 
-/**
- * The deployment of a working directory; null without a state file. The caller asks with its certificates
- * or with the token in a file.
- */
-export async function clusterStatus(
+/** The deployment of a folder; null where none was started. */
+export async function clusterStatus({
   directory = process.cwd(),
-  tokenFile: string | null = null,
-): Promise<ClusterStatus | null> {
+  tokenFile,
+}: ClusterAccess = {}): Promise<ClusterStatus | null> {
   const state = readState(directory);
   if (state === null) return null;
   const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
@@ -163,33 +177,28 @@ export interface ClusterReplica {
 }
 
 /**
- * Adds a replica to a task of the deployment of a working directory; resolves once it takes jobs. Throws
- * Fault("not-found") where none is up, and the gateway's own refusal.
+ * Adds a replica to a task of a folder's deployment; resolves once it takes jobs. Throws Fault("not-found") where
+ * none is up, and the gateway's own refusal.
  */
-export async function addReplica(
-  asked: { readonly task: string; readonly node?: string },
-  directory = process.cwd(),
-  tokenFile: string | null = null,
+export async function clusterAdd(
+  task: string,
+  { node: wanted, ...at }: ClusterAddOptions = {},
 ): Promise<ClusterReplica> {
-  const { url, access } = replicasOf(directory, tokenFile);
-  const { status, value } = await postJson(url, asked, access);
+  const { url, access } = replicasOf(at);
+  const { status, value } = await postJson(url, { task, node: wanted }, access);
   if (status !== 201) throw refusal(value);
-  const { name, task, node, address } = value as unknown as ClusterReplica;
+  const { name, node, address } = value as unknown as ClusterReplica;
   return { name, task, node, address };
 }
 
-/** Removes a replica once its batch has ended. Throws as `addReplica` does. */
-export async function removeReplica(
-  name: string,
-  directory = process.cwd(),
-  tokenFile: string | null = null,
-): Promise<void> {
-  const { url, access } = replicasOf(directory, tokenFile);
+/** Removes a replica once its batch has ended. Throws as `clusterAdd` does. */
+export async function clusterRemove(name: string, at: ClusterAccess = {}): Promise<void> {
+  const { url, access } = replicasOf(at);
   const { status, text } = await deleteAt(`${url}/${encodeURIComponent(name)}`, access);
   if (status !== 204) throw refusal(JSON.parse(text));
 }
 
-function replicasOf(directory: string, tokenFile: string | null) {
+function replicasOf({ directory = process.cwd(), tokenFile }: ClusterAccess) {
   const state = readState(directory);
   if (state === null) {
     throw new Fault("not-found", "no cluster is up in this folder", {
@@ -203,7 +212,7 @@ function replicasOf(directory: string, tokenFile: string | null) {
 function refusal(answer: Readonly<Record<string, unknown>>): Fault {
   const { error, hint } = answer as { readonly error?: string; readonly hint?: string };
   const message = error ?? JSON.stringify(answer);
-  return new Fault("invalid-input", message, hint === undefined ? {} : { hint });
+  return new Fault("invalid-input", message, { hint });
 }
 
 export interface ClusterEnd {
@@ -216,10 +225,12 @@ export interface ClusterEnd {
 }
 
 /**
- * Stops the deployment of a working directory, also one whose processes here are gone; null when none was up.
+ * Stops the deployment of a folder, also one whose processes here are gone; null when none was up.
  * The state file stays while a machine cannot be asked, so that a later call asks again.
  */
-export async function clusterDown(directory = process.cwd()): Promise<ClusterEnd | null> {
+export async function clusterDown({
+  directory = process.cwd(),
+}: ClusterFolder = {}): Promise<ClusterEnd | null> {
   const state = readState(directory);
   if (state === null) return null;
   const { supervisorPid: pid } = state;
@@ -294,13 +305,4 @@ function lockStart(folder: string): () => void {
     writeFileSync(file, String(process.pid));
   }
   return () => rmSync(file, { force: true });
-}
-
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -133,9 +133,9 @@ export class WorkerPool {
 
   /** `port` 0: any free port, which the worker keeps when it starts again. */
   #make(group: WorkerGroup, port: number): Worker {
-    const shape = { ...group, index: this.#started++, port };
-    const options = { ...this.#options, leaseMs: this.#machines?.leaseMs ?? 0 };
-    const worker = new Worker(options, shape, this.#crashed);
+    const leaseMs = this.#machines?.leaseMs ?? 0;
+    const shape = { ...group, index: this.#started++, port, leaseMs };
+    const worker = new Worker(this.#options, shape, this.#crashed);
     this.#workers.add(worker);
     for (const replica of group.replicas) this.#hosts.set(replica, worker);
     return worker;
@@ -214,31 +214,26 @@ function placesOf(options: DeploymentOptions): readonly ReplicaPlace[] {
 
 interface WorkerShape extends WorkerGroup {
   readonly index: number;
+  /** Of a worker here; 0: any free one. */
   readonly port: number;
-}
-
-interface WorkerOptions extends DeploymentOptions {
+  /** Of a worker elsewhere. */
   readonly leaseMs: number;
 }
 
 class Worker {
-  readonly replicas: readonly number[];
-  readonly #options: WorkerOptions;
+  /** As the gateway reaches it; empty until it is ready. */
+  address = "";
+  readonly #options: DeploymentOptions;
+  readonly #shape: WorkerShape;
   readonly #place: WorkerPlace;
-  readonly #machine: Machine | null;
   readonly #remote: RemoteWorker;
   readonly #kept: KeptChild<WorkerReady>;
   #port: number;
-  #address = "";
 
-  constructor(
-    options: WorkerOptions,
-    { replicas, machine, slot, index, port }: WorkerShape,
-    crashed: (exit: ChildExit) => void,
-  ) {
+  constructor(options: DeploymentOptions, shape: WorkerShape, crashed: (exit: ChildExit) => void) {
+    const { machine, slot, index, port } = shape;
     this.#options = options;
-    this.replicas = replicas;
-    this.#machine = machine;
+    this.#shape = shape;
     this.#remote = { name: `worker-${index + 1}`, slot };
     this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
     this.#port = port;
@@ -260,13 +255,9 @@ class Worker {
     return this.#kept.pid;
   }
 
-  get address(): string {
-    return this.#address;
-  }
-
   /** Null: this one. */
   get machine(): string | null {
-    return this.#machine?.name ?? null;
+    return this.#shape.machine?.name ?? null;
   }
 
   start(): Promise<void> {
@@ -275,55 +266,43 @@ class Worker {
 
   async stop(): Promise<void> {
     await this.#kept.stop();
-    await this.#machine?.release(this.#remote);
+    await this.#shape.machine?.release(this.#remote);
   }
 
   async #reach(port: number): Promise<void> {
-    if (this.#machine !== null) {
-      this.#address = await this.#machine.reach(this.#remote, port);
-      return;
-    }
     this.#port = port;
-    this.#address = authority(this.#place.host, port);
+    const address = await this.#shape.machine?.reach(this.#remote, port);
+    this.address = address ?? authority(this.#place.host, port);
   }
 
   #child(): ChildOptions {
-    const { directory, signal, leaseMs } = this.#options;
+    const { directory, signal } = this.#options;
     const { name } = this.#remote;
-    const command = this.#machine?.command(this.#remote);
+    const { machine, leaseMs } = this.#shape;
     return {
-      name,
-      entry: "worker/main",
-      specification: this.#specification(),
-      readyTimeoutMs: READY_TIMEOUT_MS,
-      signal,
-      ...(directory === undefined ? {} : { logFile: join(directory, `${name}.log`) }),
-      ...(command === undefined ? {} : { elsewhere: { command, leaseMs } }),
+      ...{ name, entry: "worker/main", specification: this.#specification() },
+      ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal },
+      logFile: directory && join(directory, `${name}.log`),
+      elsewhere: machine === null ? undefined : { command: machine.command(this.#remote), leaseMs },
       onProgress: (message) => void takeText(this.#options, message as FileText),
-      ...(this.#place.command === undefined ? {} : { command: this.#place.command }),
+      command: this.#place.command,
     };
   }
 
   #specification(): WorkerSpecification {
-    const { document, inputs, backend, seed, timeScale = 1 } = this.#options;
-    const { cacheDir, trace, certificates, workerCertificates = certificates } = this.#options;
-    const shared = {
-      ...{ document, backend, seed, timeScale, replicas: this.replicas },
-      spareReplicas: this.#options.spareReplicas ?? 0,
-      ...(trace === undefined ? {} : { trace }),
-    };
-    if (this.#machine !== null) {
+    const { document, backend, seed, timeScale = 1, spareReplicas = 0, trace } = this.#options;
+    const { cacheDir, certificates, workerCertificates = certificates } = this.#options;
+    const { machine, replicas } = this.#shape;
+    const shared = { document, backend, seed, timeScale, spareReplicas, replicas, trace };
+    const inputs = plainInputs(this.#options.inputs);
+    if (machine !== null) {
       const own = resolve(workerCertificates as string);
-      const { folder, ...place } = specificationOn(this.#machine, this.#remote, own);
-      return { ...shared, inputs: { ...plainInputs(inputs), folder }, ...place };
+      const { folder, ...place } = specificationOn(machine, this.#remote, own);
+      return { ...shared, inputs: { ...inputs, folder }, ...place };
     }
     return {
-      ...shared,
-      inputs: plainInputs(inputs),
-      host: this.#place.host,
-      port: this.#port,
-      ...(workerCertificates === undefined ? {} : { certificates: resolve(workerCertificates) }),
-      ...(cacheDir === undefined ? {} : { cacheDir }),
+      ...{ ...shared, inputs, cacheDir, host: this.#place.host, port: this.#port },
+      certificates: workerCertificates && resolve(workerCertificates),
     };
   }
 }

@@ -3,6 +3,7 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import {
   bytesMetadata,
+  GATEWAY_NAME,
   type HostedModel,
   ModelCounts,
   type ModelState,
@@ -14,7 +15,7 @@ import type { ReplicaLoad } from "../run/model-repository.ts";
 import { OUTPUT, outputName, pipelineInputs, tensorsOf } from "./pipeline-tensors.ts";
 
 export const GATEWAY_METADATA = {
-  name: "tandem-gateway",
+  name: GATEWAY_NAME,
   version: "1",
   extensions: ["binary_tensor_data", ...EXTENSIONS],
 };

@@ -2,16 +2,10 @@
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
-import type {
-  ModelInferRequest,
-  ModelInferResponse,
-  Parameters,
-  RequestContents,
-} from "../protocol/messages.ts";
+import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import type {
   LoadAnswer,
-  LoadCall,
   LoadSpecification,
   LoadTarget,
   TargetSpecification,
@@ -19,53 +13,41 @@ import type {
 
 type GrpcSpecification = Extract<TargetSpecification, { kind: "grpc" }>;
 
-export class GrpcTarget implements LoadTarget {
-  readonly #client: InferenceClient;
-  readonly #streamed: boolean;
-  #stream: InferStream | null = null;
-  readonly #requests: readonly (readonly RequestContents[])[];
-  readonly #models: readonly string[];
-  readonly #numbered: boolean;
-
-  constructor(target: GrpcSpecification, { pipelines, numbered }: LoadSpecification) {
-    this.#client = new InferenceClient(target.address, target.access);
-    this.#streamed = target.streamed === true;
-    this.#models = pipelines.map(({ name }) => name);
-    this.#requests = target.requests;
-    this.#numbered = numbered;
-  }
-
-  async connect(): Promise<void> {
-    await this.#client.ask("ServerLive", {});
-  }
-
-  send({ request, pipeline, intendedUs }: LoadCall, answer: (answer: LoadAnswer) => void) {
-    const requests = this.#requests[pipeline];
-    const message: ModelInferRequest = {
-      modelName: this.#models[pipeline],
-      ...(this.#numbered ? { parameters: numbers(request, intendedUs) } : {}),
-      ...requests[request % requests.length],
-    };
-    const answered = (error: ServiceError | null, response?: ModelInferResponse): void =>
-      answer(error === null ? completed(response) : failed(error));
-    if (!this.#streamed) {
-      const call = this.#client.infer(message, {}, answered);
-      return () => call.cancel();
-    }
-    this.#stream ??= new InferStream(this.#client, {
-      ended: () => {
-        this.#stream = null;
-      },
-    });
-    const stream = this.#stream;
-    const id = stream.send({ ...message, id: "" }, answered);
-    return () => stream.cancel(message.modelName, id);
-  }
-
-  async close(): Promise<void> {
-    this.#stream?.close();
-    this.#client.close();
-  }
+export function grpcTarget(
+  { address, access, streamed, requests }: GrpcSpecification,
+  { pipelines, numbered }: LoadSpecification,
+): LoadTarget {
+  const client = new InferenceClient(address, access);
+  let stream: InferStream | null = null;
+  return {
+    connect: () => client.ask("ServerLive", {}),
+    send({ request, pipeline, intendedUs }, answer) {
+      const own = requests[pipeline];
+      const message: ModelInferRequest = {
+        modelName: pipelines[pipeline].name,
+        ...(numbered ? { parameters: numbers(request, intendedUs) } : {}),
+        ...own[request % own.length],
+      };
+      const answered = (error: ServiceError | null, response?: ModelInferResponse): void =>
+        answer(error === null ? completed(response) : failed(error));
+      if (!streamed) {
+        const call = client.infer(message, {}, answered);
+        return () => call.cancel();
+      }
+      stream ??= new InferStream(client, {
+        ended: () => {
+          stream = null;
+        },
+      });
+      const present = stream;
+      const id = present.send({ ...message, id: "" }, answered);
+      return () => present.cancel(message.modelName, id);
+    },
+    async close() {
+      stream?.close();
+      client.close();
+    },
+  };
 }
 
 function numbers(request: number, intendedUs: number): Parameters {

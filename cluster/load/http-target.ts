@@ -12,73 +12,36 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Characters of an error's answer in the message. */
 const ERROR_BYTES = 300;
 
-export class HttpTarget implements LoadTarget {
-  readonly #agent: Agent;
-  readonly #options: readonly Required<
-    Pick<Dispatcher.DispatchOptions, "origin" | "path" | "method" | "headers">
-  >[];
-  readonly #bodies: readonly (readonly Uint8Array[])[];
-  readonly #keepBytes: number;
-
-  /** `keepBytes`: the most that an answer's body may have to be kept. */
-  constructor({ endpoints, method, connections, access }: HttpSpecification, keepBytes = 0) {
-    const { tls, token } = access;
-    this.#agent = new Agent({
-      connections,
-      pipelining: 1,
-      // The client of the workload decides how long to wait.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...(tls?.ca ? { ca: tls.ca } : {}), ...tls?.pair },
-    });
-    const shown = token === null ? {} : { authorization: `Bearer ${token}` };
-    this.#options = endpoints.map(({ url, headers }) => {
-      const { origin, pathname, search } = new URL(url);
-      return {
-        origin,
-        path: `${pathname}${search}`,
-        method: method as Dispatcher.HttpMethod,
-        headers: { ...headers, ...shown },
-      };
-    });
-    this.#bodies = endpoints.map(({ bodies }) => bodies);
-    this.#keepBytes = keepBytes;
-  }
-
-  /** Only opens a connection: a request would be beyond the workload. */
-  async connect(): Promise<void> {
-    const { hostname, port, protocol, origin } = new URL(String(this.#options[0].origin));
-    const host = hostname.replace(/^\[|\]$/g, "");
-    const socket = connect(Number(port) || (protocol === "https:" ? 443 : 80), host);
-    try {
-      await once(socket, "connect", { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
-    } catch (error) {
-      const { name, message } = error as Error;
-      const why = name === "AbortError" ? "no connection in time" : message;
-      const hint = "is a server up there?";
-      throw new Fault("cluster-failure", `${origin} does not answer: ${why}`, {
-        hint,
-        cause: error,
-      });
-    } finally {
-      socket.destroy();
-    }
-  }
-
-  send(call: LoadCall, answer: (answer: LoadAnswer) => void): () => void {
-    const aborter = new AbortController();
-    void this.#answerTo(call, aborter.signal).then(answer);
-    return () => aborter.abort();
-  }
-
+/** `keepBytes`: the most that an answer's body may have to be kept. */
+export function httpTarget(
+  { endpoints, method, connections, access: { tls, token } }: HttpSpecification,
+  keepBytes = 0,
+): LoadTarget {
+  const agent = new Agent({
+    connections,
+    pipelining: 1,
+    // The client of the workload decides how long to wait.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(tls?.ca ? { ca: tls.ca } : {}), ...tls?.pair },
+  });
+  const shown = token === null ? {} : { authorization: `Bearer ${token}` };
+  const options = endpoints.map(({ url, headers }) => ({
+    ...addressOf(url),
+    method: method as Dispatcher.HttpMethod,
+    headers: { ...headers, ...shown },
+  }));
   /** Keeps the beginning of an error, and a body within `keepBytes`. */
-  async #answerTo({ request, pipeline }: LoadCall, signal: AbortSignal): Promise<LoadAnswer> {
-    const bodies = this.#bodies[pipeline];
+  const answerTo = async (
+    { request, pipeline }: LoadCall,
+    signal: AbortSignal,
+  ): Promise<LoadAnswer> => {
+    const { bodies } = endpoints[pipeline];
     const body = bodies.length === 0 ? null : bodies[request % bodies.length];
     try {
-      const answer = await this.#agent.request({ ...this.#options[pipeline], body, signal });
+      const answer = await agent.request({ ...options[pipeline], body, signal });
       const success = isSuccess(answer.statusCode);
-      const most = success ? this.#keepBytes : ERROR_BYTES;
+      const most = success ? keepBytes : ERROR_BYTES;
       const chunks: Buffer[] = [];
       let bytes = 0;
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -97,10 +60,39 @@ export class HttpTarget implements LoadTarget {
       const outcome = signal.aborted ? "cancelled" : "failed";
       return { outcome, status: code ?? name, error: message };
     }
-  }
+  };
+  return {
+    connect: () => tryConnection(new URL(endpoints[0].url)),
+    send(call, answer) {
+      const aborter = new AbortController();
+      void answerTo(call, aborter.signal).then(answer);
+      return () => aborter.abort();
+    },
+    close: () => agent.destroy(),
+  };
+}
 
-  async close(): Promise<void> {
-    await this.#agent.destroy();
+function addressOf(url: string): { readonly origin: string; readonly path: string } {
+  const { origin, pathname, search } = new URL(url);
+  return { origin, path: `${pathname}${search}` };
+}
+
+/** Only opens a connection: a request would be beyond the workload. */
+async function tryConnection({ hostname, port, protocol, origin }: URL): Promise<void> {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const socket = connect(Number(port) || (protocol === "https:" ? 443 : 80), host);
+  try {
+    await once(socket, "connect", { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+  } catch (error) {
+    const { name, message } = error as Error;
+    const why = name === "AbortError" ? "no connection in time" : message;
+    const hint = "is a server up there?";
+    throw new Fault("cluster-failure", `${origin} does not answer: ${why}`, {
+      hint,
+      cause: error,
+    });
+  } finally {
+    socket.destroy();
   }
 }
 

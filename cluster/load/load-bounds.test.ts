@@ -6,7 +6,7 @@ import { NO_ACCESS } from "../security/client-access.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { parsed, withEndpoint } from "./http-endpoint.test-support.ts";
-import { HttpTarget } from "./http-target.ts";
+import { httpTarget } from "./http-target.ts";
 import { LoadGenerator, warmUp } from "./load-generator.ts";
 import {
   LOAD_BOUNDS,
@@ -107,7 +107,7 @@ test("the warm-up gives a target up that does not answer, and closes its connect
     },
     async (url) => {
       const endpoints = [{ url, headers: {}, bodies: [] }];
-      const target = new HttpTarget({
+      const target = httpTarget({
         ...({ kind: "http", endpoints, method: "GET" } as const),
         ...{ connections: 4, access: NO_ACCESS },
       });

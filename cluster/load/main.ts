@@ -36,8 +36,8 @@ async function openTarget(specification: LoadSpecification): Promise<LoadTarget>
   const { target } = specification;
   switch (target.kind) {
     case "grpc":
-      return new (await import("./grpc-target.ts")).GrpcTarget(target, specification);
+      return (await import("./grpc-target.ts")).grpcTarget(target, specification);
     case "http":
-      return new (await import("./http-target.ts")).HttpTarget(target);
+      return (await import("./http-target.ts")).httpTarget(target);
   }
 }

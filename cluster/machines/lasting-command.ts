@@ -45,7 +45,7 @@ export class LastingCommand {
     former?.kill();
     if (this.#closed) return;
     const { command, onStart } = this.#options;
-    const [program, ...words] = [...dyingWithParent("KILL"), ...command()];
+    const [program, ...words] = [...dyingWithParent(), ...command()];
     // A session of its own: the terminal's Ctrl-C is not for it, and it cannot ask for a password.
     const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
     this.#child = child;

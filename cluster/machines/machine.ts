@@ -110,6 +110,13 @@ export interface RemoteWorker {
 /** The gateway itself, with `--stdio`; or what connects ports here to its own (`gateway-ports.ts`). */
 export type GatewayProgram = "gateway" | "forward";
 
+/** Their compiled files and the worker's, relative to `cluster/`, without extension. */
+export const ENTRIES = {
+  worker: "worker/main",
+  gateway: "gateway/main",
+  forward: "machines/forward",
+} as const;
+
 /** For machines that stay. */
 export const NEVER_GONE = new Promise<never>(() => undefined);
 
@@ -176,9 +183,6 @@ export function listedMachines(
 /** The parts of a worker's specification that its machine decides; `certificates` is a folder here. */
 export function specificationOn(machine: Machine, worker: RemoteWorker, certificates: string) {
   const { folder, store } = machine.paths;
-  return {
-    ...machine.listen(worker),
-    ...{ folder, identity: readIdentity(certificates, "worker") },
-    ...(store === undefined ? {} : { cacheDir: store }),
-  };
+  const identity = readIdentity(certificates, "worker");
+  return { ...machine.listen(worker), folder, identity, cacheDir: store };
 }

@@ -29,7 +29,7 @@ export async function runTool(
   command: readonly string[],
   { missing, feed = "", timeoutMs = 0, signal }: ToolOptions,
 ): Promise<ToolOutput> {
-  const wrapper = dyingWithParent("KILL");
+  const wrapper = dyingWithParent();
   const [program, ...words] = [...wrapper, ...command];
   const child = spawn(program, words, {
     ...{ stdio: ["pipe", "pipe", "pipe"], detached: true, timeout: timeoutMs },

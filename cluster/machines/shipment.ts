@@ -13,10 +13,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
+import { ownFolder } from "../processes/own-folder.ts";
 import type { ModelFiles } from "./machine.ts";
 
 /** Names the files with their sums, at the root of what is sent. */
@@ -51,12 +51,6 @@ function builtFolder(name: string): string {
   return fileURLToPath(new URL(`${here.endsWith(".ts") ? "../../dist" : "../.."}/${name}/`, here));
 }
 
-/** Entries of processes in a program's folder, as `build/make-cluster-bundle.mjs` names them. */
-export const ENTRIES = {
-  worker: "cluster/worker/main.js",
-  gateway: "cluster/gateway/main.js",
-  forward: "cluster/machines/forward.js",
-} as const;
 /** Packages with native parts, which run graphs and read pictures. */
 const NATIVE_PACKAGES = ["onnxruntime-node", "sharp"];
 
@@ -176,7 +170,7 @@ export async function writeArchive(
   { files, manifest }: Shipment,
   output: NodeJS.WritableStream,
 ): Promise<void> {
-  const stage = mkdtempSync(join(tmpdir(), "tandem-shipment-"));
+  const stage = mkdtempSync(join(ownFolder(), "shipment-"));
   try {
     for (const [path, from] of files) {
       mkdirSync(dirname(join(stage, path)), { recursive: true });

@@ -5,7 +5,7 @@ import { compileSystem } from "../../core/compile.ts";
 import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import { ArrivalRecord, startRecord } from "./arrival-record.ts";
+import { arrivalRecord, startRecord } from "./arrival-record.ts";
 import type { RunningRequest } from "./run-sink.ts";
 
 const folder = temporaryFolder("record");
@@ -17,7 +17,7 @@ test("rows come in order of arrival, each with its end, over restarts and runs",
   const file = join(folder, "day.csv");
   const system = compileSystem(noOp(), NO_INPUTS);
   startRecord(file);
-  const record = new ArrivalRecord(file, system, (message) => expect.fail(message));
+  const record = arrivalRecord(file, system, (message) => expect.fail(message));
   const sink = record.sink({ startUs: monotonicUs(), timeScale: 1 });
   const [slow, quick, open] = [request(1000), request(2500), request(3000)];
   for (const one of [slow, quick, open]) sink.taken?.(one, one.arrivedUs);
@@ -28,7 +28,7 @@ test("rows come in order of arrival, each with its end, over restarts and runs",
   sink.ended?.(slow, "dropped", 9000, Number.POSITIVE_INFINITY);
   record.close();
   startRecord(file);
-  const again = new ArrivalRecord(file, system, (message) => expect.fail(message));
+  const again = arrivalRecord(file, system, (message) => expect.fail(message));
   const next = again.sink({ startUs: monotonicUs() + 10_000, timeScale: 1 });
   const last = request(0);
   next.taken?.(last, 0);

@@ -45,89 +45,76 @@ export function startRecord(file: string): void {
   }
 }
 
-export class ArrivalRecord {
-  readonly #file: string;
-  readonly #names: readonly string[];
-  readonly #rows: Row[] = [];
-  readonly #open = new Map<RunningRequest, Row>();
-  readonly #failed: (message: string) => void;
-  readonly #append: (text: string) => void;
-  readonly #flushes: NodeJS.Timeout;
-  #isBroken = false;
+export type ArrivalRecord = ReturnType<typeof arrivalRecord>;
+
+/** Calls `failed` once if the file cannot be written; the gateway goes on. `append` writes one that is elsewhere. */
+export function arrivalRecord(
+  file: string,
+  { pipelines }: System,
+  failed: (message: string) => void,
+  append = (text: string): void => appendFileSync(file, text),
+) {
+  const names = pipelines.map(({ name }) => csvCell(name));
+  const rows: Row[] = [];
+  const open = new Map<RunningRequest, Row>();
+  let isBroken = false;
   /** The trace's time of the present instant, s. */
-  #nowS = (): number => Date.now() / 1000;
+  let nowS = (): number => Date.now() / 1000;
   /** Of the last row written: a trace does not run backwards. */
-  #lastS = 0;
-
-  /** Calls `failed` once if the file cannot be written; the gateway goes on. `append` writes one that is elsewhere. */
-  constructor(
-    file: string,
-    system: System,
-    failed: (message: string) => void,
-    append = (text: string): void => appendFileSync(file, text),
-  ) {
-    this.#file = file;
-    this.#append = append;
-    this.#names = system.pipelines.map(({ name }) => csvCell(name));
-    this.#failed = failed;
-    this.#flushes = setInterval(() => this.flush(), FLUSH_MS).unref();
-  }
-
-  /** The sink of one run, whose time 0 is at `startUs` of `monotonicUs`. */
-  sink({ startUs, timeScale }: RunTime): RunSink {
-    const startS = Date.now() / 1000 - (monotonicUs() - startUs) / 1e6;
-    this.#nowS = () => startS + (monotonicUs() - startUs) / timeScale / 1e6;
-    return {
-      taken: (request) => {
-        const { arrivedUs, pipeline, bytes } = request;
-        const row: Row = { arrivedS: startS + arrivedUs / 1e6, pipeline, bytes, end: null };
-        this.#open.set(request, row);
-        this.#rows.push(row);
-      },
-      ended: (request, outcome, nowUs) => {
-        const row = this.#open.get(request);
-        if (row !== undefined) row.end = { outcome, latencyMs: (nowUs - request.arrivedUs) / 1000 };
-        this.#open.delete(request);
-      },
-    };
-  }
-
-  /** The gateway refused a request before it took it. */
-  turnedAway(pipeline: number, bytes: number): void {
-    const end = { outcome: "refused", latencyMs: null } as const;
-    this.#rows.push({ arrivedS: this.#nowS(), pipeline, bytes, end });
-  }
-
-  /** Writes all rows up to the first whose request has not ended. */
-  flush(): void {
-    const surplus = this.#rows.length - MOST_WAITING;
-    const ended = this.#rows.findIndex(({ end }, i) => end === null && i >= surplus);
-    this.#write(ended < 0 ? this.#rows.length : ended);
-  }
-
-  /** Writes everything; the outcome of requests that have not ended stays empty. */
-  close(): void {
-    clearInterval(this.#flushes);
-    this.#write(this.#rows.length);
-  }
-
-  #write(count: number): void {
-    if (count === 0) return;
-    // Clients may say when they meant to send, so that arrivals are not quite in order.
-    const rows = this.#rows.splice(0, count).sort((a, b) => a.arrivedS - b.arrivedS);
-    if (this.#isBroken) return;
-    try {
-      this.#append(rows.map((row) => this.#line(row)).join(""));
-    } catch (error) {
-      this.#isBroken = true;
-      this.#failed(`requests are recorded in ${this.#file} no longer: ${(error as Error).message}`);
-    }
-  }
-
-  #line({ arrivedS, pipeline, bytes, end }: Row): string {
-    this.#lastS = Math.max(this.#lastS, arrivedS);
+  let lastS = 0;
+  const lineOf = ({ arrivedS, pipeline, bytes, end }: Row): string => {
+    lastS = Math.max(lastS, arrivedS);
     const latency = end?.latencyMs == null ? "" : end.latencyMs.toFixed(3);
-    const name = this.#names[pipeline];
-    return `${this.#lastS.toFixed(6)},${name},${bytes},${end?.outcome ?? ""},${latency}\n`;
-  }
+    return `${lastS.toFixed(6)},${names[pipeline]},${bytes},${end?.outcome ?? ""},${latency}\n`;
+  };
+  const write = (count: number): void => {
+    // Clients may say when they meant to send, so that arrivals are not quite in order.
+    const next = rows.splice(0, count).sort((a, b) => a.arrivedS - b.arrivedS);
+    if (isBroken || count === 0) return;
+    try {
+      append(next.map(lineOf).join(""));
+    } catch (error) {
+      isBroken = true;
+      failed(`requests are recorded in ${file} no longer: ${(error as Error).message}`);
+    }
+  };
+  /** Writes all rows up to the first whose request has not ended. */
+  const flush = (): void => {
+    const surplus = rows.length - MOST_WAITING;
+    const ended = rows.findIndex(({ end }, i) => end === null && i >= surplus);
+    write(ended < 0 ? rows.length : ended);
+  };
+  const flushes = setInterval(flush, FLUSH_MS).unref();
+  return {
+    flush,
+    /** The sink of one run, whose time 0 is at `startUs` of `monotonicUs`. */
+    sink({ startUs, timeScale }: RunTime): RunSink {
+      const startS = Date.now() / 1000 - (monotonicUs() - startUs) / 1e6;
+      nowS = () => startS + (monotonicUs() - startUs) / timeScale / 1e6;
+      return {
+        taken: (request) => {
+          const { arrivedUs, pipeline, bytes } = request;
+          const row: Row = { arrivedS: startS + arrivedUs / 1e6, pipeline, bytes, end: null };
+          open.set(request, row);
+          rows.push(row);
+        },
+        ended: (request, outcome, nowUs) => {
+          const row = open.get(request);
+          if (row !== undefined)
+            row.end = { outcome, latencyMs: (nowUs - request.arrivedUs) / 1000 };
+          open.delete(request);
+        },
+      };
+    },
+    /** The gateway refused a request before it took it. */
+    turnedAway(pipeline: number, bytes: number): void {
+      const end = { outcome: "refused", latencyMs: null } as const;
+      rows.push({ arrivedS: nowS(), pipeline, bytes, end });
+    },
+    /** Writes everything; the outcome of requests that have not ended stays empty. */
+    close(): void {
+      clearInterval(flushes);
+      write(rows.length);
+    },
+  };
 }

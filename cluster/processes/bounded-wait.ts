@@ -10,16 +10,16 @@ export async function unlessAborted<T>(
   work: Promise<T>,
 ): Promise<T> {
   if (signal === undefined) return work;
-  let abandon: () => void = () => undefined;
+  const over = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
-    abandon = () => reject(new Fault("interrupted", "interrupted"));
+    const abandon = (): void => reject(new Fault("interrupted", "interrupted"));
+    signal.addEventListener("abort", abandon, { signal: over.signal });
+    if (signal.aborted) abandon();
   });
-  signal.addEventListener("abort", abandon);
-  if (signal.aborted) abandon();
   try {
     return await Promise.race([work, aborted]);
   } finally {
-    signal.removeEventListener("abort", abandon);
+    over.abort();
   }
 }
 

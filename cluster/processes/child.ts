@@ -44,7 +44,7 @@ export interface ChildOptions extends HereOptions {
   /** A child elsewhere, which takes the place of `entry`, `nodeOptions` and `command`. */
   readonly elsewhere?: ElsewhereOptions | undefined;
   /** File to which stdout and stderr are appended. */
-  readonly logFile?: string;
+  readonly logFile?: string | undefined;
   /** Whether its output goes on to this process's own. Default: no. */
   readonly echo?: boolean;
   readonly onProgress?: (value: unknown) => void;

@@ -59,7 +59,7 @@ export interface HereOptions {
   readonly entry: "gateway/main" | "load/main" | "worker/main";
   readonly nodeOptions?: readonly string[];
   /** A command in front of node's own; it must become node, as `env` does. Default: none. */
-  readonly command?: readonly string[];
+  readonly command?: readonly string[] | undefined;
 }
 
 export interface Link {
@@ -74,7 +74,7 @@ export interface Link {
 
 export function linkHere(options: HereOptions): Link {
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent("KILL"), ...(options.command ?? []), process.execPath],
+    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
     ...[...nodeFlags(process.versions.node), ...(options.nodeOptions ?? [])],
   ];
   const child = fork(bundledProcess(options.entry), [], {
@@ -96,7 +96,7 @@ const BEAT_MS = 1000;
 
 /** Sends a sign of life each second, and ends a command that sends none back for the lease. */
 export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
-  const [program, ...words] = [...dyingWithParent("KILL"), ...command];
+  const [program, ...words] = [...dyingWithParent(), ...command];
   // A session of its own: the terminal's Ctrl-C is not for it, and it cannot ask for a password.
   const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
   const messages: ((message: unknown) => void)[] = [];

@@ -56,25 +56,20 @@ export function retryAfterS(afterMs: number): number {
   return Math.max(1, Math.ceil(afterMs / 1000));
 }
 
-/** google.rpc.Status { code = 1, message = 2, details = 3: [Any { type_url = 1, value = 2 }] }. */
+/** Source: google/rpc/status.proto and error_details.proto. */
+const { root: DETAILS } = protobuf.parse(`syntax = "proto3";
+  message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
+  message Any { string typeUrl = 1; bytes value = 2; }
+  message RetryInfo { Duration retryDelay = 1; }
+  message Duration { int64 seconds = 1; int32 nanos = 2; }`);
+
+/** A google.rpc.Status with its RetryInfo. */
 function statusDetails(code: number, message: string, afterMs: number): Buffer {
   const seconds = Math.floor(afterMs / 1000);
-  const nanos = Math.round((afterMs % 1000) * 1e6);
-  const writer = protobuf.Writer.create();
-  writer.uint32(tag(1, VARINT)).int32(code).uint32(tag(2, LENGTH)).string(message);
-  writer.uint32(tag(3, LENGTH)).fork();
-  writer.uint32(tag(1, LENGTH)).string(RETRY_INFO);
-  // RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }
-  writer.uint32(tag(2, LENGTH)).fork().uint32(tag(1, LENGTH)).fork();
-  writer.uint32(tag(1, VARINT)).int64(seconds).uint32(tag(2, VARINT)).int32(nanos);
-  return writer.ldelim().ldelim().ldelim().finish() as Buffer;
-}
-
-const VARINT = 0;
-const LENGTH = 2;
-
-function tag(field: number, wireType: number): number {
-  return (field << 3) | wireType;
+  const retryDelay = { seconds, nanos: Math.round((afterMs % 1000) * 1e6) };
+  const value = DETAILS.lookupType("RetryInfo").encode({ retryDelay }).finish();
+  const details = [{ typeUrl: RETRY_INFO, value }];
+  return DETAILS.lookupType("Status").encode({ code, message, details }).finish() as Buffer;
 }
 
 /** The value of a trailer of a failed call, or null. */

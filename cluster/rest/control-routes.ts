@@ -6,7 +6,7 @@ import { gatewayStatusSchema, replicaSchema } from "../../core/gateway-status.ts
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { Gateway } from "../run/gateway.ts";
 import { changeSchema, newReplicaSchema, type ReplicaControl } from "../run/replica-control.ts";
-import { runRequestSchema } from "../run/run-request.ts";
+import { runReportSchema, runRequestSchema } from "../run/run-request.ts";
 import { checkSchedulerOf } from "../run/run-schedulers.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
@@ -65,20 +65,6 @@ function addRunRoutes(app: App, gateway: Gateway): void {
     },
   );
 }
-
-const runReportSchema = z
-  .looseObject({
-    idle: z.boolean(),
-    inSystem: z.int(),
-    summary: z.looseObject({ requests: z.int() }),
-    eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
-    costs: z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
-    gantt: z.array(z.looseObject({})),
-    workerRoundTripUs: z.array(z.number()),
-    otherSchedulers: z.array(z.unknown()),
-    replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
-  })
-  .describe("so far");
 
 function addSchedulerRoutes(app: App, gateway: Gateway): void {
   const describe = describer("admin", "scheduler");

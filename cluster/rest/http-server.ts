@@ -23,7 +23,7 @@ import { until } from "../time/monotonic.ts";
 import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes, addDescriptionRoutes } from "./control-routes.ts";
 import { notFound, sendError } from "./errors.ts";
-import { GatewayTarget } from "./gateway-target.ts";
+import { gatewayTarget } from "./gateway-target.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
 import type { Measurement } from "./measurement.ts";
 import { addMeasureRoutes } from "./measurement.ts";
@@ -61,7 +61,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
     addControlRoutes(scope, models.gateway, control);
     addDescriptionRoutes(scope, models.gateway);
     const target = async ({ model, payloads }: Measurement) =>
-      new GatewayTarget(models, model, payloads);
+      gatewayTarget(models, model, payloads);
     addMeasureRoutes(scope, { target, timedBy: "the gateway, without HTTP" });
   });
   let answering = 0;

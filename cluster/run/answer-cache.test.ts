@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { JOB } from "../../core/dispatch/request-table.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { AnswerCache } from "./answer-cache.ts";
+import { answerCache } from "./answer-cache.ts";
 import type { TaskResult } from "./live-request.ts";
 
 const document = twoTasks({
@@ -36,7 +36,7 @@ const answered = (text: string) => ({
 const RAN = new Int32Array(4).fill(JOB.ran);
 
 test("gives a hit the results of the tasks that it skips, without their times", () => {
-  const cache = new AnswerCache(system, false);
+  const cache = answerCache(system, false);
   const first = answered("x");
   expect(cache.lookUp(request("x"), 0, 0)).toBe(false);
   cache.keep(first, 0, 0, RAN, 0);
@@ -50,7 +50,7 @@ test("gives a hit the results of the tasks that it skips, without their times", 
 });
 
 test("keeps no answer that lacks a straggler's part", () => {
-  const cache = new AnswerCache(system, false);
+  const cache = answerCache(system, false);
   cache.keep(answered("x"), 0, 0, Int32Array.of(JOB.ran, JOB.running, JOB.waiting, JOB.ran), 0);
   expect(cache.lookUp(request("x"), 0, 0)).toBe(false);
   cache.keep(answered("x"), 0, 0, Int32Array.of(JOB.ran, JOB.skipped, JOB.skipped, JOB.ran), 0);
@@ -58,7 +58,7 @@ test("keeps no answer that lacks a straggler's part", () => {
 });
 
 test("goes by the drawn contents where measured times are replayed", () => {
-  const cache = new AnswerCache(system, true);
+  const cache = answerCache(system, true);
   cache.keep(answered("x"), 0, 7, RAN, 0);
   expect(cache.lookUp(request("x"), 0, 8)).toBe(false);
   expect(cache.lookUp(request("other"), 0, 7)).toBe(true);

@@ -6,7 +6,7 @@ import { Fault } from "../../core/fault.ts";
 import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
-import { AnswerCache } from "./answer-cache.ts";
+import { type AnswerCache, answerCache } from "./answer-cache.ts";
 import type { LiveRequest, Submission } from "./live-request.ts";
 
 /** How far ahead of the highest number so far a request's number may be. */
@@ -81,7 +81,7 @@ export class RunDraws {
   constructor(options: DrawOptions) {
     const { system, backend, seed } = options;
     this.#options = options;
-    this.#cache = new AnswerCache(system, backend === "replay");
+    this.#cache = answerCache(system, backend === "replay");
     this.#numbered = new DrawSeries(system, seed);
     this.#others = new DrawSeries(system, `${seed}/unnumbered`);
   }

@@ -22,12 +22,7 @@ export interface AnsweredTask {
 
 interface KeptAnswer {
   readonly requestId: string;
-  readonly pipeline: number;
-  readonly slot: number;
-  /** By task: the replica that ran it. */
-  readonly replicas: readonly (string | undefined)[];
-  /** By task: those of its answer. */
-  readonly labels: readonly (readonly string[])[];
+  readonly ran: readonly AnsweredTask[];
 }
 
 export class FeedbackBook {
@@ -47,9 +42,13 @@ export class FeedbackBook {
   /** A request was completed. Nobody judges imputed answers: no replica gave them. */
   keep({ context: { requestId }, pipeline, slot, results }: Answered): void {
     if (requestId === undefined) return;
-    const replicas = results.map((result) => result?.timing.replica);
-    const labels = results.map((result) => result?.labels ?? []);
-    this.#answers[this.#next] = { requestId, pipeline, slot, replicas, labels };
+    const { tasks } = this.#system.pipelines[pipeline];
+    const ran = results.flatMap((result, task): AnsweredTask[] => {
+      const pool = this.#poolOf.get(result?.timing.replica ?? "");
+      if (result === null || pool === undefined) return [];
+      return [{ slot, task: tasks[task].name, pool, labels: result.labels }];
+    });
+    this.#answers[this.#next] = { requestId, ran };
     this.#next = (this.#next + 1) % this.#most;
   }
 
@@ -61,7 +60,7 @@ export class FeedbackBook {
       const hint = `give the answer's x-request-id; the newest ${this.#most} answers of the present run are known`;
       throw new Fault("not-found", message, { hint });
     }
-    const ran = answers.flatMap((answer) => this.#ranIn(answer));
+    const ran = answers.flatMap((answer) => answer.ran);
     // An ensemble's name stands for all its members, `task@model`.
     const found = ran.filter(
       (each) => task === undefined || each.task === task || each.task.startsWith(`${task}@`),
@@ -70,16 +69,6 @@ export class FeedbackBook {
     const message = `the request did not run ${task === undefined ? "any task" : `the task ${JSON.stringify(task)}`}`;
     const names = [...new Set(ran.map((each) => each.task))].join(", ");
     throw new Fault("invalid-input", message, names === "" ? {} : { hint: `it ran ${names}` });
-  }
-
-  #ranIn({ pipeline, slot, replicas, labels }: KeptAnswer): readonly AnsweredTask[] {
-    const { tasks } = this.#system.pipelines[pipeline];
-    return replicas.flatMap((replica, task): AnsweredTask[] => {
-      const pool = replica === undefined ? undefined : this.#poolOf.get(replica);
-      return pool === undefined
-        ? []
-        : [{ slot, task: tasks[task].name, pool, labels: labels[task] }];
-    });
   }
 }
 

@@ -59,7 +59,7 @@ import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
 import type { RunSettings } from "./run-request.ts";
 import { type MessageKind, RunCosts } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { ScaledReplicas } from "./scaled-replicas.ts";
+import { type ScaledReplicas, scaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -123,7 +123,7 @@ export class GatewayRun implements Driver {
   readonly #scaled: ScaledReplicas;
   readonly #readiness: WakeTimers;
   readonly cluster: ClusterDriver;
-  readonly #retries: RetryBudget;
+  readonly #retries: ReturnType<typeof retryBudget>;
   #costs = new RunCosts();
   #warm = false;
   #closed = false;
@@ -133,7 +133,7 @@ export class GatewayRun implements Driver {
     this.options = options;
     this.#links = links;
     this.room = new Room(options, options.scheduler);
-    this.#retries = new RetryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
+    this.#retries = retryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     this.#sinks = [
       recorderSink(this.recorder, options.timeScale),
@@ -163,7 +163,7 @@ export class GatewayRun implements Driver {
       this.#scaled.isReady(replica);
       if (this.#links.get(replica)?.up === true) this.join(replica);
     });
-    this.#scaled = new ScaledReplicas(system, options.seed, this.#readiness, this.#meter);
+    this.#scaled = scaledReplicas(system, options.seed, this.#readiness, this.#meter);
     this.cluster = {
       order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
       release: (replica, nowUs) => this.#scaled.release(replica, this.isBusy(replica), nowUs),
@@ -619,28 +619,19 @@ function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number):
 /**
  * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load. A
  * retry takes one token of a bucket, a finished job gives a part back, and at half of the bucket no job
- * runs again. Source: gRPC's retry throttling (gRFC A6).
+ * runs again. `givenBack` is that part. Source: gRPC's retry throttling (gRFC A6).
  */
-class RetryBudget {
-  readonly #most: number;
-  readonly #givenBack: number;
-  #tokens: number;
-
-  /** `givenBack` is the part of a token that a finished job gives. */
-  constructor(most: number, givenBack: number) {
-    this.#most = most;
-    this.#givenBack = givenBack;
-    this.#tokens = most;
-  }
-
-  /** Whether a job may run again; takes its token. */
-  take(): boolean {
-    if (this.#tokens <= this.#most / 2) return false;
-    this.#tokens--;
-    return true;
-  }
-
-  finished(jobs: number): void {
-    this.#tokens = Math.min(this.#most, this.#tokens + jobs * this.#givenBack);
-  }
+function retryBudget(most: number, givenBack: number) {
+  let tokens = most;
+  return {
+    /** Whether a job may run again; takes its token. */
+    take(): boolean {
+      if (tokens <= most / 2) return false;
+      tokens--;
+      return true;
+    },
+    finished(jobs: number): void {
+      tokens = Math.min(most, tokens + jobs * givenBack);
+    },
+  };
 }

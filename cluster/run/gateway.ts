@@ -10,11 +10,11 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
-import { ArrivalRecord } from "../observe/arrival-record.ts";
+import { type ArrivalRecord, arrivalRecord } from "../observe/arrival-record.ts";
 import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
 import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
-import { OperatorLog } from "../observe/operator-log.ts";
+import { type OperatorLog, operatorLog } from "../observe/operator-log.ts";
 import { type Exposition, exposition } from "../observe/prometheus.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/descriptions.ts";
@@ -30,7 +30,7 @@ import { ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
-import { TaskOutages } from "./task-outages.ts";
+import { type TaskOutages, taskOutages } from "./task-outages.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -92,9 +92,9 @@ export class Gateway {
     this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
-    this.#operatorLog = logger === null ? null : new OperatorLog(logger, this.system);
+    this.#operatorLog = logger === null ? null : operatorLog(logger, this.system);
     const warn = (message: string): void => void logger?.warn({}, message);
-    this.#record = file === null ? null : new ArrivalRecord(file, this.system, warn, appendRecord);
+    this.#record = file === null ? null : arrivalRecord(file, this.system, warn, appendRecord);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
@@ -104,7 +104,7 @@ export class Gateway {
     const { system, links, counts, controls } = this;
     const { drainMs, outageMs } = this.bounds;
     this.models = new ModelRepository({ system, links, counts, controls, drainMs });
-    this.outages = new TaskOutages(system, links, outageMs);
+    this.outages = taskOutages(system, links, outageMs);
     this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
     this.#delay.enable();
     const lasting = runRequestSchema.parse({ seed, boundQueue: true });

@@ -72,7 +72,8 @@ export class ModelRepository {
   unload(pipeline: number, task?: string): Promise<readonly ReplicaLoad[]> {
     return this.#afterOthers(async () => {
       const pools = this.#poolsOf(pipeline, task);
-      const own = task === undefined ? pools.filter((pool) => this.#usersOf([pool]) === 1) : pools;
+      const own =
+        task === undefined ? pools.filter((pool) => this.#usersOf([pool]).length === 1) : pools;
       if (own.length > 0) return this.#unload(own);
       throw new Fault("invalid-input", "other pipelines use all of its models", {
         hint: "name the task whose model is to be unloaded for all of them",
@@ -104,14 +105,10 @@ export class ModelRepository {
   }
 
   async #unload(pools: readonly number[]): Promise<readonly ReplicaLoad[]> {
-    const { counts, drainMs, system } = this.#parts;
+    const { counts, drainMs } = this.#parts;
     const before = pools.map((pool) => this.#states.get(pool));
     this.#become(pools, "UNLOADING", "what it has is answered first");
-    const users = counts.pipelines.filter((_, pipeline) =>
-      system.pipelines[pipeline].tasks.some(({ variants }) =>
-        variants.some((pool) => pools.includes(pool)),
-      ),
-    );
+    const users = this.#usersOf(pools).map((pipeline) => counts.pipelines[pipeline]);
     await until(() => users.every(({ inFlight }) => inFlight === 0), drainMs);
     const links = this.#linksOf(pools);
     try {
@@ -146,11 +143,11 @@ export class ModelRepository {
     });
   }
 
-  #usersOf(pools: readonly number[]): number {
-    const { pipelines } = this.#parts.system;
-    return pipelines.filter(({ tasks }) =>
-      tasks.some(({ variants }) => variants.some((pool) => pools.includes(pool))),
-    ).length;
+  /** The pipelines that use one of the pools. */
+  #usersOf(pools: readonly number[]): readonly number[] {
+    return this.#parts.system.pipelines.flatMap(({ tasks }, pipeline) =>
+      tasks.some(({ variants }) => variants.some((pool) => pools.includes(pool))) ? [pipeline] : [],
+    );
   }
 
   #linksOf(pools: readonly number[]) {

@@ -52,12 +52,12 @@ export interface WorkerReply {
 /** Methods reject with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
 export class ReplicaControl {
   readonly #gateway: Gateway;
-  readonly #host: WorkerHost;
+  readonly #host: ReturnType<typeof workerHost>;
   /** Replicas whose process is being started, and those that leave. */
   readonly #starting = new Set<number>();
   readonly #leaving = new Set<number>();
 
-  constructor(gateway: Gateway, host: WorkerHost) {
+  constructor(gateway: Gateway, host: ReturnType<typeof workerHost>) {
     this.#gateway = gateway;
     this.#host = host;
   }
@@ -224,39 +224,28 @@ export class ReplicaControl {
  * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
  * remembers them for a gateway that is started again.
  */
-export class WorkerHost {
-  readonly #waiting = new Map<number, (reply: WorkerReply) => void>();
-  #questions = 0;
-
-  constructor() {
-    onParentMessage((message) => {
-      const reply = message as WorkerReply;
-      this.#waiting.get(reply.question)?.(reply);
-      this.#waiting.delete(reply.question);
-    });
-  }
-
-  /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
-  start(replica: number): Promise<string> {
-    return this.#ask({ what: "start", replica });
-  }
-
-  async stop(replica: number): Promise<void> {
-    await this.#ask({ what: "stop", replica });
-  }
-
-  async attach(replica: number, address: string): Promise<void> {
-    await this.#ask({ what: "attach", replica, address });
-  }
-
-  #ask(asked: Omit<WorkerQuestion, "question">): Promise<string> {
-    const question = ++this.#questions;
+export function workerHost() {
+  const waiting = new Map<number, (reply: WorkerReply) => void>();
+  let questions = 0;
+  onParentMessage((message) => {
+    const reply = message as WorkerReply;
+    waiting.get(reply.question)?.(reply);
+    waiting.delete(reply.question);
+  });
+  const ask = (asked: Omit<WorkerQuestion, "question">): Promise<string> => {
+    const question = ++questions;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(question, ({ address, error }) => {
+      waiting.set(question, ({ address, error }) => {
         if (error === undefined) resolve(address ?? "");
         else reject(new Fault("cluster-failure", error));
       });
       reportProgress({ question, ...asked } satisfies WorkerQuestion);
     });
-  }
+  };
+  return {
+    /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
+    start: (replica: number) => ask({ what: "start", replica }),
+    stop: (replica: number) => ask({ what: "stop", replica }),
+    attach: (replica: number, address: string) => ask({ what: "attach", replica, address }),
+  };
 }

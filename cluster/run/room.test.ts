@@ -8,7 +8,7 @@ import { PreciseTimer } from "../time/precise-timer.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { ReplicaLinks } from "./replica-links.ts";
-import { longestUsefulMs, QueueBound } from "./room.ts";
+import { longestUsefulMs, queueBound } from "./room.ts";
 import { DEFAULT_BOUNDS } from "./specification.ts";
 
 const alarms = new PreciseTimer();
@@ -99,11 +99,11 @@ const service = (meanMs: number) => ({
 });
 
 /** Two replicas of 10 ms each: 200 a second. */
-function bound(maxQueueMs: number, meanMs = 10, timeScale = 1): QueueBound {
+function bound(maxQueueMs: number, meanMs = 10, timeScale = 1): ReturnType<typeof queueBound> {
   const document = noOp(service(meanMs));
   const system = compileSystem(document, NO_INPUTS);
   const scheduler = createScheduler("fifo", system, "1");
-  return new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs: 0 });
+  return queueBound(system, scheduler, { maxQueueMs, timeScale, nowMs: 0 });
 }
 
 const FOREVER = Number.POSITIVE_INFINITY;

@@ -5,6 +5,7 @@
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import { offeredLoad } from "../../core/stability/offered-load.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import type { System } from "../../core/system.ts";
 import { heldBytesOf, type LiveRequest, type Submission } from "./live-request.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -24,7 +25,7 @@ interface RoomOptions {
 export class Room {
   readonly #options: RoomOptions;
   /** Null: queues may be of any length in time. */
-  #queue: QueueBound | null;
+  #queue: ReturnType<typeof queueBound> | null;
   #heldBytes = 0;
 
   constructor(options: RoomOptions, scheduler: Scheduler) {
@@ -62,12 +63,12 @@ export class Room {
     if (completed) this.#queue?.completed(inSystem, performance.now());
   }
 
-  #boundOf(scheduler: Scheduler): QueueBound | null {
+  #boundOf(scheduler: Scheduler): ReturnType<typeof queueBound> | null {
     const { ownSystem: system, timeScale, bounds, boundQueue } = this.#options;
     if (!boundQueue || bounds.maxQueueMs === null) return null;
     const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
     const nowMs = performance.now();
-    return new QueueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
+    return queueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
   }
 }
 
@@ -90,66 +91,55 @@ const LEAST_RETRY_MS = 100;
  *   expected wait = requests in the system / requests that the cluster completes in a second
  *
  * The rate starts with the traffic equations of the scenario. Each window in which the cluster was busy
- * corrects it by measurement.
+ * corrects it by measurement. All times in ms are the wall clock's.
  */
-export class QueueBound {
-  readonly #maxQueueMs: number;
-  readonly #least: number;
-  #perMs: number;
-  #windowStartMs: number;
-  #ended = 0;
-  #fewest = Number.POSITIVE_INFINITY;
-
-  /** All times in ms are the wall clock's. */
-  constructor(
-    system: System,
-    scheduler: Scheduler,
-    { maxQueueMs, timeScale, nowMs }: { maxQueueMs: number; timeScale: number; nowMs: number },
-  ) {
-    this.#maxQueueMs = maxQueueMs;
-    this.#windowStartMs = nowMs;
-    const load = offeredLoad(system, scheduler, 1);
-    this.#perMs = load === null || load.ratio === 0 ? 0 : 1 / load.ratio / 1000 / timeScale;
-    const slots = system.pools.map(
-      ({ count, maxBatch }, pool) =>
-        count * Math.min(maxBatch, scheduler.pools[pool].batching.maxBatch),
-    );
-    this.#least = BATCHES_EACH * slots.reduce((sum, jobs) => sum + jobs, 0);
-  }
-
-  /**
-   * How long a client with `patienceMs` should wait before it tries again, ms; null when there is room for
-   * its request.
-   */
-  refusal(inSystem: number, patienceMs: number, nowMs: number): number | null {
-    this.#look(inSystem, nowMs);
-    if (inSystem < this.#least || this.#perMs === 0) return null;
-    const waitMs = inSystem / this.#perMs;
-    const longestMs = Math.min(this.#maxQueueMs, patienceMs);
-    if (waitMs <= longestMs) return null;
-    return Math.max(LEAST_RETRY_MS, waitMs - longestMs / 2);
-  }
-
-  completed(inSystem: number, nowMs: number): void {
-    this.#ended++;
-    this.#look(inSystem, nowMs);
-  }
-
+export function queueBound(
+  system: System,
+  scheduler: Scheduler,
+  { maxQueueMs, timeScale, nowMs }: { maxQueueMs: number; timeScale: number; nowMs: number },
+) {
+  const load = offeredLoad(system, scheduler, 1);
+  let perMs = load === null || load.ratio === 0 ? 0 : 1 / load.ratio / 1000 / timeScale;
+  const slots = system.pools.map(
+    ({ count, maxBatch }, pool) =>
+      count * Math.min(maxBatch, scheduler.pools[pool].batching.maxBatch),
+  );
+  const least = BATCHES_EACH * sumOf(slots);
+  let windowStartMs = nowMs;
+  let ended = 0;
+  let fewest = Number.POSITIVE_INFINITY;
   /** A window in which the cluster was always busy shows its capacity. */
-  #look(inSystem: number, nowMs: number): void {
-    if (inSystem < this.#fewest) this.#fewest = inSystem;
-    const spanMs = nowMs - this.#windowStartMs;
+  const look = (inSystem: number, atMs: number): void => {
+    if (inSystem < fewest) fewest = inSystem;
+    const spanMs = atMs - windowStartMs;
     if (spanMs < WINDOW_MS) return;
-    if (this.#fewest >= this.#least && this.#ended > 0) {
-      const seen = this.#ended / spanMs;
+    if (fewest >= least && ended > 0) {
+      const seen = ended / spanMs;
       // A lower rate counts in full at once: the queue is too long already.
-      const fewer = this.#perMs === 0 || seen < this.#perMs;
-      this.#perMs = fewer ? seen : (1 - NEWEST) * this.#perMs + NEWEST * seen;
+      const fewer = perMs === 0 || seen < perMs;
+      perMs = fewer ? seen : (1 - NEWEST) * perMs + NEWEST * seen;
     }
-    this.#windowStartMs = nowMs;
-    this.#ended = 0;
-    this.#fewest = inSystem;
-  }
+    windowStartMs = atMs;
+    ended = 0;
+    fewest = inSystem;
+  };
+  return {
+    /**
+     * How long a client with `patienceMs` should wait before it tries again, ms; null when there is room for
+     * its request.
+     */
+    refusal(inSystem: number, patienceMs: number, atMs: number): number | null {
+      look(inSystem, atMs);
+      if (inSystem < least || perMs === 0) return null;
+      const waitMs = inSystem / perMs;
+      const longestMs = Math.min(maxQueueMs, patienceMs);
+      return waitMs <= longestMs ? null : Math.max(LEAST_RETRY_MS, waitMs - longestMs / 2);
+    },
+    completed(inSystem: number, atMs: number): void {
+      ended++;
+      look(inSystem, atMs);
+    },
+  };
 }
 
 /** The tightest latency goal bounds the useful wait; wall-clock ms. */

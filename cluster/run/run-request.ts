@@ -29,25 +29,31 @@ export type RunRequest = Readonly<z.input<typeof runRequestSchema>>;
 /** A request with its defaults. */
 export type RunSettings = Readonly<z.output<typeof runRequestSchema>>;
 
-interface EventLoopDelay {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
+/** A schema that documents parts of a type. */
+const partsOf = <T>(schema: z.ZodType) => schema as z.ZodType<T>;
 
-export interface RunReport {
-  readonly idle: boolean;
-  readonly inSystem: number;
-  readonly summary: RunSummary;
-  readonly eventLoopDelay: EventLoopDelay;
-  readonly costs: GatewayCosts;
-  readonly gantt: readonly GanttBar[];
-  /** Gateway to worker and back without the service, wall-clock µs. */
-  readonly workerRoundTripUs: readonly number[];
-  readonly replicas: readonly { name: string; up: boolean; losses: number }[];
-  /** Schedulers besides the run's first, by their numbers in the log. */
-  readonly otherSchedulers: readonly SchedulerDocument[];
-}
+/** How a run goes so far. */
+export const runReportSchema = z
+  .looseObject({
+    idle: z.boolean(),
+    inSystem: z.int(),
+    summary: partsOf<RunSummary>(z.looseObject({ requests: z.int() })),
+    eventLoopDelay: z.strictObject({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number() }),
+    costs: partsOf<GatewayCosts>(
+      z.looseObject({ arrivals: z.int(), dispatches: z.int(), completions: z.int() }),
+    ),
+    gantt: partsOf<readonly GanttBar[]>(z.array(z.looseObject({}))),
+    workerRoundTripUs: z
+      .array(z.number())
+      .describe("gateway to worker and back without the service, wall-clock µs"),
+    otherSchedulers: partsOf<readonly SchedulerDocument[]>(z.array(z.unknown())).describe(
+      "schedulers besides the run's first, by their numbers in the log",
+    ),
+    replicas: z.array(z.looseObject({ name: z.string(), up: z.boolean(), losses: z.int() })),
+  })
+  .describe("so far");
+
+export type RunReport = Readonly<z.output<typeof runReportSchema>>;
 
 export type MessageKind = "arrival" | "dispatch" | "completion";
 

@@ -20,15 +20,15 @@ export interface ServiceBounds {
   /** Requests and payload bytes; the gateway refuses more before it asks the scheduler. */
   readonly maxInSystem: number;
   readonly maxHeldBytes: number;
-  /** Longest queue, in time, unless a latency goal is tighter; null: no bound. See `QueueBound`. */
+  /** Longest queue, in time, unless a latency goal is tighter; null: no bound. See `queueBound`. */
   readonly maxQueueMs: number | null;
   /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
   readonly batchTimeoutMs: number;
   readonly batchTimeoutFactor: number;
-  /** Jobs that may run again, besides a share of all finished jobs; see `RetryBudget`. */
+  /** Jobs that may run again, besides a share of all finished jobs; see `retryBudget`. */
   readonly retryTokens: number;
   readonly retryTokenRatio: number;
-  /** For how long requests wait for a task without a replica; see `TaskOutages`. */
+  /** For how long requests wait for a task without a replica; see `taskOutages`. */
   readonly outageMs: number;
   /** For how long an ending gateway finishes its requests. */
   readonly drainMs: number;

@@ -10,74 +10,51 @@ import type { ReplicaLinks } from "./replica-links.ts";
 
 const RETRY_AFTER_MS = 1000;
 
-export class TaskOutages {
-  readonly #system: System;
-  readonly #links: ReplicaLinks;
-  readonly #outageMs: number;
+export type TaskOutages = ReturnType<typeof taskOutages>;
+
+export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, outageMs: number) {
   /** By pool: since when none of its replicas has been up; null: one is. */
-  readonly #sinceMs: (number | null)[];
-  /** By pipeline and task: the pools that can serve it. */
-  readonly #tasks: readonly (readonly (readonly number[])[])[];
-
-  constructor(system: System, links: ReplicaLinks, outageMs: number) {
-    this.#system = system;
-    this.#links = links;
-    this.#outageMs = outageMs;
-    this.#sinceMs = system.pools.map(() => null);
-    this.#tasks = system.pipelines.map(({ tasks }) => tasks.map(({ variants }) => variants));
-  }
-
-  /** Looks at the replicas; returns the pools that have had none for `outageMs`. Call it regularly. */
-  look(): readonly number[] {
-    const nowMs = performance.now();
-    this.#sinceMs.forEach((sinceMs, pool) => {
-      this.#sinceMs[pool] = this.#isUp(pool) ? null : (sinceMs ?? nowMs);
-    });
-    return [...this.#sinceMs.keys()].filter((pool) => this.#isLasting(pool));
-  }
-
-  /** Whether each task of a pipeline has a replica that is up. */
-  isServed(pipeline: number): boolean {
-    return this.#tasks[pipeline].every((pools) => pools.some((pool) => this.#isUp(pool)));
-  }
-
-  /** Throws Fault("unavailable") when a task of the pipeline has had no replica for `outageMs`. */
-  check(pipeline: number): void {
-    const out = this.#tasks[pipeline].find((pools) =>
-      pools.every((pool) => this.#isLasting(pool) && !this.#isUp(pool)),
-    );
-    if (out === undefined) return;
-    const { message, retryAfterMs } = this.errorOf(out[0]);
-    const hint = "try again once one is up";
-    throw new Fault("unavailable", message, { hint, retryAfterMs });
-  }
-
-  /** Whether a request still needs a pool that is out, and no other variant of its task is there. */
-  needs({ pipeline, results }: LiveRequest, pool: number): boolean {
-    return this.#tasks[pipeline].some(
-      (pools, task) =>
-        pools.includes(pool) &&
-        results[task] === null &&
-        pools.every((one) => this.#isLasting(one)),
-    );
-  }
-
-  errorOf(pool: number): RequestError & { readonly retryAfterMs: number } {
-    const { task: name } = this.#system.pools[pool];
-    const message = `no replica of ${name} has been up for ${this.#outageMs / 1000} s`;
+  const sinceMs = pools.map((): number | null => null);
+  const isUp = (pool: number): boolean => {
+    const { first, count } = pools[pool];
+    return links.all.slice(first, first + count).some((link) => link?.up === true);
+  };
+  const isLasting = (pool: number): boolean => {
+    const since = sinceMs[pool];
+    return since !== null && performance.now() - since >= outageMs;
+  };
+  const errorOf = (pool: number): RequestError & { readonly retryAfterMs: number } => {
+    const message = `no replica of ${pools[pool].task} has been up for ${outageMs / 1000} s`;
     return { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS };
-  }
-
-  #isLasting(pool: number): boolean {
-    const sinceMs = this.#sinceMs[pool];
-    return sinceMs !== null && performance.now() - sinceMs >= this.#outageMs;
-  }
-
-  #isUp(pool: number): boolean {
-    const { first, count } = this.#system.pools[pool];
-    for (let replica = first; replica < first + count; replica++) {
-      if (this.#links.get(replica)?.up === true) return true;
-    }
-    return false;
-  }
+  };
+  return {
+    errorOf,
+    /** Looks at the replicas; returns the pools that have had none for `outageMs`. Call it regularly. */
+    look(): readonly number[] {
+      const nowMs = performance.now();
+      for (const [pool, since] of sinceMs.entries()) {
+        sinceMs[pool] = isUp(pool) ? null : (since ?? nowMs);
+      }
+      return [...sinceMs.keys()].filter(isLasting);
+    },
+    /** Whether each task of a pipeline has a replica that is up. */
+    isServed: (pipeline: number): boolean =>
+      pipelines[pipeline].tasks.every(({ variants }) => variants.some(isUp)),
+    /** Throws Fault("unavailable") when a task of the pipeline has had no replica for `outageMs`. */
+    check(pipeline: number): void {
+      const out = pipelines[pipeline].tasks.find(({ variants }) =>
+        variants.every((pool) => isLasting(pool) && !isUp(pool)),
+      );
+      if (out === undefined) return;
+      const { message, retryAfterMs } = errorOf(out.variants[0]);
+      const hint = "try again once one is up";
+      throw new Fault("unavailable", message, { hint, retryAfterMs });
+    },
+    /** Whether a request still needs a pool that is out, and no other variant of its task is there. */
+    needs: ({ pipeline, results }: LiveRequest, pool: number): boolean =>
+      pipelines[pipeline].tasks.some(
+        ({ variants }, task) =>
+          variants.includes(pool) && results[task] === null && variants.every(isLasting),
+      ),
+  };
 }

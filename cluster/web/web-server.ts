@@ -10,7 +10,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as ask, type Dispatcher } from "undici";
 import { Fault } from "../../core/fault.ts";
 import { encodeBytes } from "../../models/tensor.ts";
-import { HttpTarget } from "../load/http-target.ts";
+import { httpTarget } from "../load/http-target.ts";
 import { prepareTarget, restModel } from "../load/prepare-target.ts";
 import type { LoadTarget } from "../load/specification.ts";
 import { addAppRoutes } from "../rest/app-files.ts";
@@ -147,9 +147,9 @@ async function openTarget(
   if (prepared.kind !== "http") throw new Fault("usage", `${url} is no address of HTTP`);
   const [endpoint] = prepared.endpoints;
   const isTensors = endpoint.headers["content-type"] === "application/json";
-  if (payloads.length === 0 || !isTensors) return new HttpTarget(prepared, KEPT_BYTES);
+  if (payloads.length === 0 || !isTensors) return httpTarget(prepared, KEPT_BYTES);
   const own = { ...endpoint, ...(await bytesBodies(url, model, payloads, access)) };
-  return new HttpTarget({ ...prepared, endpoints: [own] }, KEPT_BYTES);
+  return httpTarget({ ...prepared, endpoints: [own] }, KEPT_BYTES);
 }
 
 /** Payloads behind JSON (the binary extension), for a model whose only input is of bytes. */

@@ -30,11 +30,11 @@ export interface WorkerSpecification extends BackendSettings {
   /** 0: any free port. */
   readonly port: number;
   /** Folder of certificates; without one: no TLS, and loopback only. */
-  readonly certificates?: string;
+  readonly certificates?: string | undefined;
   /** In place of the folder, for a worker on another machine. */
   readonly identity?: TlsIdentity;
   /** Target of traces (`observe/trace-target.ts`); default: none. */
-  readonly trace?: string;
+  readonly trace?: string | undefined;
 }
 
 export interface WorkerReady {

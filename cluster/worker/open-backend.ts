@@ -30,7 +30,7 @@ export interface BackendSettings {
   /** Factor of replayed times. */
   readonly timeScale: number;
   /** Folder of prepared models; default: the model store's own. */
-  readonly cacheDir?: string;
+  readonly cacheDir?: string | undefined;
 }
 
 const PLATFORMS = {

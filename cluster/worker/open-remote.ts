@@ -48,7 +48,8 @@ export async function openCommand(
   changed: Changed,
 ): Promise<OpenedModel> {
   const command = implementation.command as NonNullable<typeof implementation.command>;
-  const served = await ServedCommand.start(command, folder, changed);
+  const served = new ServedCommand(command, folder, changed);
+  await served.start();
   const client = new InferenceClient(served.address);
   const close = async (): Promise<void> => {
     client.close();

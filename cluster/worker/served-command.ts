@@ -24,8 +24,8 @@ const STDERR_TAIL = 2000;
 export class ServedCommand {
   readonly #settings: Settings;
   readonly #folder: string;
-  readonly #port: number;
   readonly #changed: (state: ModelState) => void;
+  #port = 0;
   #pid = 0;
   #process: ChildProcess | null = null;
   /** How the process ended; null while it runs. */
@@ -37,34 +37,24 @@ export class ServedCommand {
   #restart: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  private constructor(
-    settings: Settings,
-    folder: string,
-    port: number,
-    changed: (state: ModelState) => void,
-  ) {
+  constructor(settings: Settings, folder: string, changed: (state: ModelState) => void) {
     this.#settings = settings;
     this.#folder = folder;
-    this.#port = port;
     this.#changed = changed;
   }
 
   /** Resolves once the model is ready. Rejects with Fault("cluster-failure") and the last output. */
-  static async start(
-    settings: Settings,
-    folder: string,
-    changed: (state: ModelState) => void,
-  ): Promise<ServedCommand> {
-    const command = new ServedCommand(settings, folder, await freePort(), changed);
+  async start(): Promise<void> {
+    this.#port = await freePort();
     try {
-      await command.#start();
+      await this.#start();
     } catch (error) {
-      await command.stop();
+      await this.stop();
       throw error;
     }
-    return command;
   }
 
+  /** Known once it has started. */
   get address(): string {
     return `${HOST}:${this.#port}`;
   }

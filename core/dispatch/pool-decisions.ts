@@ -159,7 +159,6 @@ export class PoolDecisions {
     const queues = this.queues;
     while (pool.touchedCount > 0) {
       const replica = pool.touched[--pool.touchedCount];
-      const maxBatch = pool.maxBatchOf(replica);
       const queue = this.board.queueOf(replica);
       this.board.isTouched[replica] = 0;
       let dueUs = Number.POSITIVE_INFINITY;
@@ -168,13 +167,13 @@ export class PoolDecisions {
         if (!this.fits(replica)) break;
         if (batching !== null) {
           const view = this.queue.at(queue);
-          size = batching.size(view, replica, nowUs);
+          size = Math.min(batching.size(view, replica, nowUs), pool.maxBatchOf(replica));
           if (size === 0) {
             dueUs = batching.dueUs(view, replica);
             break;
           }
         }
-        this.fill(id, replica, queue, Math.min(size, maxBatch), nowUs);
+        this.fill(id, replica, queue, size, nowUs);
       }
       if (batching !== null) this.board.setTimer(queue, dueUs);
     }

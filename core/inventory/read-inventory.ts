@@ -5,7 +5,7 @@ import { didYouMean, invalidInput, issueAt, noSuch, type Positions } from "../sc
 import type { Parts } from "../scenario/schema.ts";
 import { isMapping } from "../scenario/set-path.ts";
 import { readYaml } from "../scenario/yaml-source.ts";
-import { describeZodIssues, shown } from "../scenario/zod-issues.ts";
+import { DETAILED, describeZodIssues, shown } from "../scenario/zod-issues.ts";
 import { type Inventory, inventorySchema } from "./schema.ts";
 
 /** Plain data: may be cloned. */
@@ -25,9 +25,9 @@ export function readInventory(text: string, file: string): LoadedInventory {
     const message = `expected a mapping (key: value), got ${shown(value)}`;
     throw invalidInput(file, [{ ...issueAt("", message, hint), file, line: 1 }]);
   }
-  const result = inventorySchema.safeParse(value);
+  const result = inventorySchema.safeParse(value, DETAILED);
   if (!result.success) {
-    const found = describeZodIssues(result.error.issues, value, inventorySchema, []);
+    const found = describeZodIssues(result.error.issues, []);
     // Names are checked all the same, so that every issue comes at once.
     throw invalidInput(file, [...found, ...nameIssues(value)], positions);
   }

@@ -56,7 +56,7 @@ const throttle = z.int().positive().max(1e6).optional();
 
 const local = z.strictObject({
   kind: z.literal("local").describe("processes of this machine"),
-  throttle: throttle.describe("processes of a sweep at once; default: one for each processor"),
+  throttle: throttle.describe("threads of a sweep in shards; default: one for each processor"),
 });
 
 const ssh = z.strictObject({

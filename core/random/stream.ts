@@ -22,9 +22,11 @@ interface Layers {
   readonly scale: Float64Array;
   /** Bits of a draw that choose from `scale`: with the sign or without. */
   readonly mask: number;
+  readonly density: (x: number) => number;
   /** Density at each edge. */
-  readonly density: Float64Array;
-  readonly tail: number;
+  readonly heights: Float64Array;
+  /** Draws beyond the base layer's edge; positive. */
+  readonly drawTail: (stream: RandomStream) => number;
 }
 
 function buildLayers(
@@ -33,6 +35,7 @@ function buildLayers(
   mask: number,
   density: (x: number) => number,
   inverse: (y: number) => number,
+  drawTail: (stream: RandomStream) => number,
 ): Layers {
   const edge = new Float64Array(LAYERS + 1);
   edge[0] = area / density(tail);
@@ -43,23 +46,34 @@ function buildLayers(
     { length: 2 * LAYERS },
     (_, i) => (i < LAYERS ? UNIT : -UNIT) * edge[i % LAYERS],
   );
-  return { edge, scale, mask, density: edge.map(density), tail };
+  return { edge, scale, mask, density, heights: edge.map(density), drawTail };
 }
 
+const EXPONENTIAL_TAIL = 7.69711747013105;
 const EXPONENTIAL = buildLayers(
-  7.69711747013105,
+  EXPONENTIAL_TAIL,
   3.949659822581572e-3,
   LAYERS - 1,
   (x) => Math.exp(-x),
   (y) => -Math.log(y),
+  (stream) => EXPONENTIAL_TAIL - Math.log(1 - stream.uniform()),
 );
 
+const NORMAL_TAIL = 3.6541528853610088;
 const NORMAL = buildLayers(
-  3.6541528853610088,
+  NORMAL_TAIL,
   4.92867323399e-3,
   2 * LAYERS - 1,
   (x) => Math.exp(-0.5 * x * x),
   (y) => Math.sqrt(-2 * Math.log(y)),
+  // Marsaglia's method.
+  (stream) => {
+    for (;;) {
+      const x = -Math.log(1 - stream.uniform()) / NORMAL_TAIL;
+      const y = -Math.log(1 - stream.uniform());
+      if (y + y > x * x) return NORMAL_TAIL + x;
+    }
+  },
 );
 
 /**
@@ -119,16 +133,16 @@ export class RandomStream {
 
   /** Exponential numbers of mean 1. */
   fillExponential(block: Float64Array): void {
-    this.fill(block, EXPONENTIAL, exponentialBeside);
+    this.fill(block, EXPONENTIAL);
   }
 
   /** Standard normal numbers. */
   fillNormal(block: Float64Array): void {
-    this.fill(block, NORMAL, normalBeside);
+    this.fill(block, NORMAL);
   }
 
   /** The fast path steps the generator as `next` does; three draws in a hundred need `beside`. */
-  private fill(block: Float64Array, layers: Layers, beside: Beside): void {
+  private fill(block: Float64Array, layers: Layers): void {
     const { edge, scale, mask } = layers;
     const { state } = this;
     let a = state[0];
@@ -156,7 +170,7 @@ export class RandomStream {
       state[1] = b;
       state[2] = c;
       state[3] = d;
-      block[i] = beside(this, layer, Math.abs(x), (bits & LAYERS) === 0 ? 1 : -1);
+      block[i] = this.beside(layers, layer, x);
       a = state[0];
       b = state[1];
       c = state[2];
@@ -167,52 +181,20 @@ export class RandomStream {
     state[2] = c;
     state[3] = d;
   }
-}
 
-/** Finishes a draw that fell outside the part of its layer that is accepted at once. */
-type Beside = (stream: RandomStream, layer: number, x: number, sign: number) => number;
-
-function exponentialBeside(stream: RandomStream, firstLayer: number, firstX: number): number {
-  const { edge, density, tail } = EXPONENTIAL;
-  let layer = firstLayer;
-  let x = firstX;
-  for (;;) {
-    if (layer === 0) return tail - Math.log(1 - stream.uniform());
-    const y = density[layer] + stream.uniform() * (density[layer + 1] - density[layer]);
-    if (y < Math.exp(-x)) return x;
-    layer = stream.next() & (LAYERS - 1);
-    x = stream.next() * UNIT * edge[layer];
-    if (x < edge[layer + 1]) return x;
-  }
-}
-
-function normalBeside(
-  stream: RandomStream,
-  firstLayer: number,
-  firstX: number,
-  firstSign: number,
-): number {
-  const { edge, density } = NORMAL;
-  let layer = firstLayer;
-  let x = firstX;
-  let sign = firstSign;
-  for (;;) {
-    if (layer === 0) return sign * normalTail(stream);
-    const y = density[layer] + stream.uniform() * (density[layer + 1] - density[layer]);
-    if (y < Math.exp(-0.5 * x * x)) return sign * x;
-    const bits = stream.next();
-    layer = bits & (LAYERS - 1);
-    sign = (bits & LAYERS) === 0 ? 1 : -1;
-    x = stream.next() * UNIT * edge[layer];
-    if (x < edge[layer + 1]) return sign * x;
-  }
-}
-
-/** Marsaglia's method for the tail beyond the base layer's edge. */
-function normalTail(stream: RandomStream): number {
-  for (;;) {
-    const x = -Math.log(1 - stream.uniform()) / NORMAL.tail;
-    const y = -Math.log(1 - stream.uniform());
-    if (y + y > x * x) return NORMAL.tail + x;
+  /** Finishes a draw that fell outside the part of its layer that is accepted at once. */
+  private beside(layers: Layers, firstLayer: number, firstX: number): number {
+    const { edge, scale, mask, density, heights, drawTail } = layers;
+    let layer = firstLayer;
+    let x = firstX;
+    for (;;) {
+      if (layer === 0) return Math.sign(x) * drawTail(this);
+      const y = heights[layer] + this.uniform() * (heights[layer + 1] - heights[layer]);
+      if (y < density(x)) return x;
+      const bits = this.next();
+      layer = bits & (LAYERS - 1);
+      x = this.next() * scale[bits & mask];
+      if (Math.abs(x) < edge[layer + 1]) return x;
+    }
   }
 }

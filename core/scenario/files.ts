@@ -13,7 +13,7 @@ import type { ScenarioDocument } from "./schema.ts";
 import type { Sections } from "./sections.ts";
 import { readTrace, type TraceColumns } from "./trace.ts";
 import { readYaml } from "./yaml-source.ts";
-import { describeZodIssues } from "./zod-issues.ts";
+import { DETAILED, describeZodIssues } from "./zod-issues.ts";
 
 /**
  * Gives a file's text; throws when there is none. It is the only way from core to the disk. For a file that
@@ -209,7 +209,7 @@ function readJson<T>(
   schema: z.ZodType<T>,
 ): { readonly value?: T; readonly issues: readonly Issue[] } {
   const value = parsedJson(text);
-  const result = value === undefined ? undefined : schema.safeParse(value);
+  const result = value === undefined ? undefined : schema.safeParse(value, DETAILED);
   if (result?.success === true) return { value: result.data, issues: [] };
   // Only a bad file is read a second time, by the slower reader that knows lines.
   const source = readYaml(text, file, [at]);
@@ -218,7 +218,7 @@ function readJson<T>(
     const message = `${file} is not valid JSON`;
     return { issues: [{ ...issueAt(at, message, "run `tandem calibrate` again"), file, line }] };
   }
-  const issues = describeZodIssues(result.error.issues, value, schema, [at]);
+  const issues = describeZodIssues(result.error.issues, [at]);
   return { issues: issues.map((issue) => placed(issue, source.positions)) };
 }
 

@@ -5,11 +5,11 @@ import { formatPath, nearest, type Path } from "./issues.ts";
 import { type ScenarioDocument, scenarioSchema } from "./schema.ts";
 import {
   asKey,
-  child,
+  DETAILED,
   describeZodIssues,
   enteredBranch,
+  inputOf,
   knownKeys,
-  valueAt,
 } from "./zod-issues.ts";
 
 export type SectionName = keyof typeof scenarioSchema.shape;
@@ -38,13 +38,9 @@ interface ParsedSection {
 
 /** One section parsed by its schema, defaults filled in. */
 export function parseSection(section: SectionName, raw: unknown): ParsedSection {
-  const schema: z.core.$ZodType = scenarioSchema.shape[section];
-  const result = scenarioSchema.shape[section].safeParse(raw);
+  const result = scenarioSchema.shape[section].safeParse(raw, DETAILED);
   if (result.success) return { value: result.data, issues: [] };
-  return {
-    value: undefined,
-    issues: describeZodIssues(result.error.issues, raw, schema, [section]),
-  };
+  return { value: undefined, issues: describeZodIssues(result.error.issues, [section]) };
 }
 
 type ZodIssue = z.core.$ZodIssue;
@@ -62,7 +58,6 @@ export interface Mended {
 const MOST_ROUNDS = 10;
 
 interface Mending {
-  readonly schema: z.core.$ZodType;
   readonly base: Path;
   readonly madeUp: Set<string>;
   readonly renamed: Map<string, string>;
@@ -75,10 +70,10 @@ interface Mending {
  */
 export function mendSection(section: SectionName, raw: unknown): Mended | null {
   const schema = scenarioSchema.shape[section];
-  const mending: Mending = { schema, base: [section], madeUp: new Set(), renamed: new Map() };
+  const mending: Mending = { base: [section], madeUp: new Set(), renamed: new Map() };
   const root: unknown = structuredClone(raw);
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const result = schema.safeParse(root);
+    const result = schema.safeParse(root, DETAILED);
     if (result.success) {
       return { value: result.data, madeUp: [...mending.madeUp], renamed: mending.renamed };
     }
@@ -96,15 +91,15 @@ function entered(issue: ZodIssue): ZodIssue[] {
 /** False where an issue cannot be mended. Keys first: a missing value may have a mistyped key. */
 function mendAll(root: unknown, issues: readonly ZodIssue[], mending: Mending): boolean {
   const strange = issues.filter((issue) => issue.code === "unrecognized_keys");
-  for (const { path, keys } of strange) {
-    for (const key of keys) mendKey(root, path, key, mending);
+  for (const issue of strange) {
+    for (const key of issue.keys) mendKey(root, issue, key, mending);
   }
   return strange.length > 0 || issues.every((issue) => mendValue(root, issue, mending));
 }
 
 function mendValue(root: unknown, issue: ZodIssue, mending: Mending): boolean {
   if (issue.path.length === 0) return false;
-  const replacement = replacementFor(issue, valueAt(root, issue.path));
+  const replacement = replacementFor(issue, inputOf(issue));
   if (replacement === undefined) return false;
   setAt(root, issue.path, replacement);
   mending.madeUp.add(formatPath([...mending.base, ...issue.path.map(asKey)]));
@@ -112,15 +107,20 @@ function mendValue(root: unknown, issue: ZodIssue, mending: Mending): boolean {
 }
 
 /** Renames a key to the absent known key that it resembles, else drops it. */
-function mendKey(root: unknown, at: readonly PropertyKey[], key: string, mending: Mending): void {
-  const mapping = valueAt(root, at) as Record<string, unknown>;
+function mendKey(
+  root: unknown,
+  issue: z.core.$ZodIssueUnrecognizedKeys,
+  key: string,
+  mending: Mending,
+): void {
+  const mapping = mappingAt(root, issue.path);
   const value = mapping[key];
   delete mapping[key];
-  const absent = knownKeys(mending.schema, root, at).filter((known) => !(known in mapping));
+  const absent = knownKeys(issue).filter((known) => !(known in mapping));
   const meant = nearest(key, absent);
   if (meant === undefined) return;
   mapping[meant] = value;
-  const path = [...mending.base, ...at.map(asKey)];
+  const path = [...mending.base, ...issue.path.map(asKey)];
   mending.renamed.set(formatPath([...path, meant]), formatPath([...path, key]));
 }
 
@@ -177,6 +177,10 @@ function numberIn(value: unknown): number {
 }
 
 function setAt(root: unknown, path: readonly PropertyKey[], value: unknown): void {
-  const mapping = path.slice(0, -1).reduce<unknown>(child, root) as Record<PropertyKey, unknown>;
-  mapping[path.at(-1) as PropertyKey] = value;
+  mappingAt(root, path.slice(0, -1))[path.at(-1) as PropertyKey] = value;
+}
+
+function mappingAt(root: unknown, path: readonly PropertyKey[]): Record<PropertyKey, unknown> {
+  const inside = (at: unknown, key: PropertyKey) => (at as Record<PropertyKey, unknown>)[key];
+  return path.reduce(inside, root) as Record<PropertyKey, unknown>;
 }

@@ -195,23 +195,14 @@ export function parseTimeUs(text: string, usPerUnit = US_PER.s): number | undefi
     .slice(1, 6)
     .map((digits) => Number(digits ?? 0)) as [number, number, number, number, number];
   const second = Number(match[6] ?? 0);
-  const days = daysFromEpoch(year, month + 1, 1) - daysFromEpoch(year, month, 1);
-  const validDay = month >= 1 && month <= 12 && day >= 1 && day <= days;
-  if (!validDay || hour > 23 || minute > 59 || second >= 61) return undefined;
+  // The constructor takes years below 100 as 1900 and more.
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  const isDate = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  if (!isDate || hour > 23 || minute > 59 || second >= 61) return undefined;
   const zone = (match[7] === "-" ? -1 : 1) * (Number(match[8] ?? 0) * 60 + Number(match[9] ?? 0));
-  const minutes = (daysFromEpoch(year, month, day) * 24 + hour) * 60 + minute - zone;
+  const minutes = date.getTime() / 60_000 + hour * 60 + minute - zone;
   return minutes * 60e6 + second * 1e6;
-}
-
-/** Days since 1970-01-01 in the Gregorian calendar. Source: Hinnant, "chrono-compatible dates". */
-function daysFromEpoch(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const yearOfEra = y - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra =
-    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 719_468;
 }
 
 const US_PER: Readonly<Record<TimeUnit, number>> = { s: 1e6, ms: 1e3, us: 1, ns: 1e-3 };

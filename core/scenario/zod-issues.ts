@@ -5,23 +5,34 @@ import { didYouMean, formatPath, issueAt, type Path } from "./issues.ts";
 
 type ZodIssue = z.core.$ZodIssue;
 
-interface Context {
-  /** The value that was parsed, and its schema; both for hints. */
-  readonly root: unknown;
-  readonly schema: z.core.$ZodType;
-  /** The path of `root` in the scenario. */
-  readonly base: Path;
+/** For `safeParse`: an issue then holds the value it is about, and as the message for unknown keys those that are known. */
+export const DETAILED: z.core.ParseContext<ZodIssue> = {
+  reportInput: true,
+  error: ({ code, inst }) =>
+    code === "unrecognized_keys" && inst instanceof z.ZodObject
+      ? Object.keys(inst.shape).join("\n")
+      : undefined,
+};
+
+/** The keys that a mapping with an unknown key may have. */
+export function knownKeys({ message }: z.core.$ZodIssueUnrecognizedKeys): readonly string[] {
+  return message.split("\n");
 }
 
-/** The issues of one failed parse of `root` by `schema`; their paths start with `base`. */
-export function describeZodIssues(
-  issues: readonly ZodIssue[],
-  root: unknown,
-  schema: z.core.$ZodType,
-  base: Path,
-): Issue[] {
-  const context: Context = { root, schema, base };
-  return strictest(issues).flatMap((issue) => describe(issue, context));
+/** The value that an issue is about. Refinements and discriminators report the mapping around it. */
+export function inputOf(issue: ZodIssue): unknown {
+  const { code, input, path } = issue;
+  const key = path.at(-1) ?? "";
+  const isMapping = typeof input === "object" && input !== null;
+  const isAround =
+    (code === "custom" && isMapping && Object.hasOwn(input, key)) ||
+    (code === "invalid_union" && "options" in issue);
+  return isAround ? (input as Record<PropertyKey, unknown>)[key] : input;
+}
+
+/** The issues of one failed parse with `DETAILED`; their paths start with `base`. */
+export function describeZodIssues(issues: readonly ZodIssue[], base: Path): Issue[] {
+  return strictest(issues).flatMap((issue) => describe(issue, base));
 }
 
 /** Keeps only the strictest of several lower bounds of one value. */
@@ -41,14 +52,14 @@ function strictest(issues: readonly ZodIssue[]): ZodIssue[] {
   return [...others, ...least.values()];
 }
 
-function describe(issue: ZodIssue, context: Context): Issue[] {
-  const value = valueAt(context.root, issue.path);
-  const path = [...context.base, ...issue.path.map(asKey)];
+function describe(issue: ZodIssue, base: Path): Issue[] {
+  const value = inputOf(issue);
+  const path = [...base, ...issue.path.map(asKey)];
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownKey(key, path, issue.path, context));
+      return issue.keys.map((key) => unknownKey(key, path, knownKeys(issue)));
     case "invalid_union":
-      return describeUnion(issue, value, path, context);
+      return describeUnion(issue, value, path, base);
     case "invalid_key":
       return [issueAt(path, `not a valid name: expected ${reason(issue.issues[0])}`)];
     case "invalid_type":
@@ -63,14 +74,7 @@ function describe(issue: ZodIssue, context: Context): Issue[] {
   }
 }
 
-/** The issue for an unknown key; `relative` is the path of its mapping in the schema. */
-function unknownKey(
-  key: string,
-  path: Path,
-  relative: readonly PropertyKey[],
-  context: Context,
-): Issue {
-  const known = knownKeys(context.schema, context.root, relative);
+function unknownKey(key: string, path: Path, known: readonly string[]): Issue {
   const where = path.length === 0 ? "" : ` in ${formatPath(path)}`;
   return issueAt([...path, key], `unknown key "${key}"${where}`, didYouMean(key, known));
 }
@@ -79,7 +83,7 @@ function describeUnion(
   issue: z.core.$ZodIssueInvalidUnion,
   value: unknown,
   path: Path,
-  context: Context,
+  base: Path,
 ): Issue[] {
   const options = (issue as { options?: unknown }).options;
   if (Array.isArray(options)) {
@@ -87,7 +91,7 @@ function describeUnion(
     return [wrong(path, oneOf(texts), value, meant(value, texts))];
   }
   const entered = enteredBranch(issue);
-  if (entered !== undefined) return entered.flatMap((inner) => describe(inner, context));
+  if (entered !== undefined) return entered.flatMap((inner) => describe(inner, base));
   const words = issue.errors.flat().flatMap((inner) => {
     if (inner.code === "invalid_value") return inner.values.map(String);
     if (inner.code !== "invalid_type") return [];
@@ -211,67 +215,6 @@ function unit(path: Path): string {
   return found === undefined ? "" : ` (${found[1]})`;
 }
 
-/** The value at a path; undefined where there is none. */
-export function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => child(value, key), root);
-}
-
 export function asKey(key: PropertyKey): string | number {
   return typeof key === "number" ? key : String(key);
-}
-
-type Schema = z.core.$ZodType;
-
-/** The keys that a mapping at `path` may have, given the value around it (unions are resolved). */
-export function knownKeys(
-  schema: Schema,
-  value: unknown,
-  path: readonly PropertyKey[],
-): readonly string[] {
-  let schemas = alternatives(schema, value);
-  let current = value;
-  for (const key of path) {
-    current = child(current, key);
-    schemas = schemas.flatMap((option) => {
-      const next = step(option, key);
-      return next === undefined ? [] : alternatives(next, current);
-    });
-  }
-  const keys = schemas.flatMap((option) =>
-    option instanceof z.ZodObject ? Object.keys(option.shape) : [],
-  );
-  return [...new Set(keys)];
-}
-
-/** The value at one key of a mapping or list, undefined when there is none. */
-export function child(value: unknown, key: PropertyKey): unknown {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-  return (value as Record<PropertyKey, unknown>)[key];
-}
-
-function step(schema: Schema, key: PropertyKey): Schema | undefined {
-  if (schema instanceof z.ZodObject) return schema.shape[String(key)];
-  if (schema instanceof z.ZodRecord) return schema.def.valueType;
-  if (schema instanceof z.ZodArray) return schema.def.element;
-  return undefined;
-}
-
-function alternatives(schema: Schema, value: unknown): readonly Schema[] {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
-    return alternatives(schema.def.innerType, value);
-  }
-  if (!(schema instanceof z.ZodUnion)) return [schema];
-  const options = schema.def.options.flatMap((option) => alternatives(option, value));
-  const chosen = options.filter((option) => literalsMatch(option, value));
-  return chosen.length > 0 ? chosen : options;
-}
-
-/** True when every literal field (a discriminator) that the value gives has the right value. */
-function literalsMatch(option: Schema, value: unknown): boolean {
-  if (!(option instanceof z.ZodObject)) return false;
-  return Object.entries(option.shape).every(([key, field]) => {
-    const given = child(value, key);
-    const literal = field instanceof z.ZodLiteral;
-    return !literal || given === undefined || field.values.has(given as z.core.util.Literal);
-  });
 }

@@ -58,6 +58,19 @@ export const random = definePolicy({
   },
 });
 
+/** Rules without state are made once, so that every run of a sweep calls the same function. */
+const SHORTEST_QUEUE: Routing = {
+  kind: "immediate",
+  needs: "length",
+  route: (pool) => pool.leastLoaded(),
+};
+
+const LEAST_WORK: Routing = {
+  kind: "immediate",
+  needs: "work",
+  route: (pool) => pool.soonestFree(),
+};
+
 export const joinShortestQueue = definePolicy({
   name: "join-shortest-queue",
   summary: "the replica with the fewest jobs",
@@ -65,11 +78,7 @@ export const joinShortestQueue = definePolicy({
   reads: "The number of jobs at each replica, through an index.",
   failsWhen: "Replicas or jobs differ much in time: jobs are counted, not weighed.",
   source: "Winston, J. Appl. Prob. 14, 1977 (optimal for exponential times).",
-  create: (): Routing => ({
-    kind: "immediate",
-    needs: "length",
-    route: (pool) => pool.leastLoaded(),
-  }),
+  create: () => SHORTEST_QUEUE,
 });
 
 export const powerOfTwo = definePolicy({
@@ -141,9 +150,5 @@ export const leastExpectedWork = definePolicy({
   failsWhen: "Times vary so much that their mean says little, or profiles are wrong.",
   source:
     "Least work left: Harchol-Balter, Performance Modeling and Design of Computer Systems, 2013, chapter 24.",
-  create: (): Routing => ({
-    kind: "immediate",
-    needs: "work",
-    route: (pool) => pool.soonestFree(),
-  }),
+  create: () => LEAST_WORK,
 });

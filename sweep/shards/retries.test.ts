@@ -1,10 +1,10 @@
-/** Which ends of a shard's process are tried again: the same for processes and for a shell's script. */
+/** Which ends of a shard's process are tried again by a shell's script. */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
-import { isRetried, MOST_RETRIES, NEVER_RETRIED, retryingLines } from "./retries.ts";
+import { MOST_RETRIES, NEVER_RETRIED, retryingLines } from "./retries.ts";
 
 const folder = temporaryFolder("retries");
 
@@ -22,14 +22,9 @@ test.each([0, 1, 2, 3, 4, 5, 126, 127, 128, 129, 130, 137, 139, 143, 255])(
   "exit code %i",
   (code) => {
     const retried = [4, 129, 130, 137, 139, 143, 255].includes(code);
-    expect(isRetried(code, null)).toBe(retried);
     expect(runs(code)).toEqual({ status: code, times: retried ? 1 + MOST_RETRIES : 1 });
   },
 );
-
-test("a signal is retried", () => {
-  expect(isRetried(null, "SIGKILL")).toBe(true);
-});
 
 test("an engine's own restarts count", () => {
   expect(runs(4, { SLURM_RESTART_COUNT: "2" }).times).toBe(2);
@@ -37,5 +32,5 @@ test("an engine's own restarts count", () => {
 });
 
 test("a bug, bad input and a verdict are never retried", () => {
-  expect(NEVER_RETRIED.map((code) => isRetried(code, null))).toEqual([false, false, false]);
+  expect(NEVER_RETRIED.map((code) => runs(code).times)).toEqual([1, 1, 1]);
 });

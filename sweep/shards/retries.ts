@@ -3,23 +3,17 @@
  * input (2) and a verdict (3) would come again.
  */
 const RETRIED_CODES: readonly number[] = [4, 130];
-/** A shell's exit code for a signal is 128 and its number. */
-const SIGNALS_FROM = 129;
 
 /** For Kubernetes, which asks for the codes. */
 export const NEVER_RETRIED: readonly number[] = [1, 2, 3];
 export const MOST_RETRIES = 3;
-
-export function isRetried(code: number | null, signal: NodeJS.Signals | null): boolean {
-  if (signal !== null || code === null) return true;
-  return RETRIED_CODES.includes(code) || code >= SIGNALS_FROM;
-}
 
 /**
  * Lines of a POSIX shell that run `command`, again while that pays, and exit with its code. Retries count
  * from the value of the variable `already`, which may be unset. After a SIGTERM nothing is tried again.
  */
 export function retryingLines(command: string, already: string): readonly string[] {
+  // A shell's exit code for a signal is 128 and its number.
   const retried = [...RETRIED_CODES.map(String), "129", "1[3-9][0-9]", "2[0-9][0-9]"].join("|");
   return [
     `tries=$((${already} + 0))`,

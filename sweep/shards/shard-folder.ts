@@ -18,7 +18,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
 } from "node:fs";
@@ -95,7 +94,6 @@ export function failureText({ exit, message, hint, host }: ShardFailure): string
 const MANIFEST = "manifest.json";
 const SHARDS = "shards";
 const ATTEMPT = ".attempt-";
-const CHUNK_BYTES = 1 << 20;
 
 export class ShardFolder {
   readonly directory: string;
@@ -247,14 +245,9 @@ export class ShardFolder {
 
   #copyLines({ shard, digest, host }: ShardRecord, store: AtomicFile): void {
     const path = this.#shard(`${shard}.jsonl`);
-    const hash = createHash("sha256");
-    if (existsSync(path)) {
-      for (const chunk of chunksOfFile(path)) {
-        hash.update(chunk);
-        store.write(chunk);
-      }
-    }
-    if (hash.digest("hex") === digest) return;
+    const lines = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+    store.write(lines);
+    if (createHash("sha256").update(lines).digest("hex") === digest) return;
     throw new Fault("unavailable", `${path} is not the file that ${host} wrote`, {
       hint: `remove ${this.#shard(`${shard}.json`)} and start the sweep again: it runs only what is missing`,
     });
@@ -282,20 +275,6 @@ export class ShardFolder {
     const beside = this.#shard(`${name}.${attemptName()}`);
     writeJson(beside, document);
     renameSync(beside, this.#shard(name));
-  }
-}
-
-/** A file's bytes, a chunk at a time; each is good until the next. */
-function* chunksOfFile(path: string): Generator<Uint8Array> {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  const descriptor = openSync(path, "r");
-  try {
-    for (let size = 1; size > 0; ) {
-      size = readSync(descriptor, chunk, 0, CHUNK_BYTES, null);
-      yield chunk.subarray(0, size);
-    }
-  } finally {
-    closeSync(descriptor);
   }
 }
 

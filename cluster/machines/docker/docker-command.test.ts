@@ -7,8 +7,7 @@ import { DOCKER } from "./docker-kind.ts";
 
 const CONTAINER = {
   ...{ name: "tandem-1-worker-1-1", deployment: "id-1", image: "tandem-worker:1", network: "host" },
-  ...{ nodeVersion: "22.1.0", nodeOptions: [], publish: undefined },
-  ...{ cores: undefined, memoryMb: undefined, mounts: {}, program: "worker" as const },
+  ...{ nodeVersion: "22.1.0", program: "worker" as const },
   process: { name: "worker-1", slot: {} },
 };
 

@@ -2,7 +2,7 @@
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
-import type { RemoteWorker } from "../machine.ts";
+import { ENTRIES, type RemoteWorker } from "../machine.ts";
 
 export type DockerInventory = InventoryOf<"docker">;
 export type DockerMachineDocument = DockerInventory["machines"][string];
@@ -12,12 +12,8 @@ const DEPLOYMENT = "tandem.deployment";
 export const CONTAINER_PATHS = { folder: "/scenario", store: "/models/models" } as const;
 /** The worker's port where it does not share the machine's network. */
 export const CONTAINER_PORT = 9000;
-/** Programs in an image. */
-export const PROGRAMS = {
-  worker: "/app/dist/cluster/worker/main.js",
-  gateway: "/app/dist/cluster/gateway/main.js",
-  forward: "/app/dist/cluster/machines/forward.js",
-} as const;
+/** Where an image has the compiled code. */
+export const CODE = "/app/dist/cluster";
 
 /** `docker`, for the daemon of a machine; without a name of its own, the environment's. */
 export function dockerWords({ docker }: DockerMachineDocument): readonly string[] {
@@ -47,21 +43,21 @@ export interface ProcessContainer {
   readonly image: string;
   /** Version of the image's Node, and options for it besides ours. */
   readonly nodeVersion: string;
-  readonly nodeOptions: readonly string[];
+  readonly nodeOptions?: readonly string[];
   /** Of `docker run --network`. */
   readonly network: string;
-  /** Address and port (empty: any) where the machine has the worker's port; undefined: nowhere. */
-  readonly publish: string | undefined;
-  readonly cores: string | undefined;
-  readonly memoryMb: number | undefined;
+  /** Address and port (empty: any) where the machine has the worker's port. Default: nowhere. */
+  readonly publish?: string | undefined;
+  readonly cores?: string | undefined;
+  readonly memoryMb?: number | undefined;
   /** Folders of this machine by their place in the container. */
-  readonly mounts: Readonly<Record<string, string>>;
+  readonly mounts?: Readonly<Record<string, string>>;
 }
 
 /** The container ends with its standard input, and is removed when it ends. */
 export function runWords(container: ProcessContainer): readonly string[] {
-  const { process, cores, publish, memoryMb, mounts, deployment } = container;
-  const nodeOptions = [...nodeFlags(container.nodeVersion), ...container.nodeOptions];
+  const { process, cores, publish, memoryMb, mounts = {}, deployment } = container;
+  const nodeOptions = [...nodeFlags(container.nodeVersion), ...(container.nodeOptions ?? [])];
   const { gpu } = process.slot;
   return [
     ...["run", "--rm", "--interactive", "--init", "--pull", "never", "--name", container.name],
@@ -77,7 +73,7 @@ export function runWords(container: ProcessContainer): readonly string[] {
     ...(gpu === undefined ? [] : ["--gpus", `device=${gpu}`]),
     ...Object.entries(mounts).flatMap(([to, from]) => ["--volume", `${from}:${to}:ro`]),
     ...["--entrypoint", "node", container.image, ...nodeOptions],
-    ...[PROGRAMS[container.program], "--stdio", `--deployment=${deployment}`],
+    ...[`${CODE}/${ENTRIES[container.program]}.js`, "--stdio", `--deployment=${deployment}`],
   ];
 }
 

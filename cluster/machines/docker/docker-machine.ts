@@ -4,22 +4,25 @@ import { Fault } from "../../../core/fault.ts";
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { GatewayProgram, Machine, ModelFiles, RemoteWorker } from "../machine.ts";
 import {
+  ENTRIES,
+  type GatewayProgram,
+  type Machine,
+  type ModelFiles,
+  type RemoteWorker,
+} from "../machine.ts";
+import {
+  CODE,
   CONTAINER_PATHS,
   CONTAINER_PORT,
   type DockerInventory,
   dockerWords,
-  PROGRAMS,
   type ProcessContainer,
   runWords,
   workerImage,
 } from "./docker-command.ts";
 import { programDigest } from "./program-digest.ts";
 import { type DockerHost, removeContainers, runDocker } from "./run-docker.ts";
-
-/** Where an image has this module's neighbour. */
-const PROGRAM = "/app/dist/cluster/machines/docker/program-digest.js";
 
 export interface DockerMachineOptions {
   readonly name: string;
@@ -33,10 +36,9 @@ export interface DockerMachineOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** What the daemon and the image say of themselves. */
+/** The daemon's processors, and the version of the image's Node. */
 interface DockerFacts {
   readonly processors: number;
-  readonly runtimes: readonly string[];
   readonly nodeVersion: string;
 }
 
@@ -86,7 +88,7 @@ export class DockerMachine implements Machine {
     this.#checkPlace(Number(processors), runtimes);
     await runDocker(this.#host, ["image", "inspect", "--format", "{{.Id}}", this.#image], signal);
     const nodeVersion = await this.#checkProgram();
-    this.#facts = { processors: Number(processors), runtimes, nodeVersion };
+    this.#facts = { processors: Number(processors), nodeVersion };
   }
 
   listen({ name }: RemoteWorker): { readonly host: string; readonly port: number } {
@@ -99,36 +101,37 @@ export class DockerMachine implements Machine {
     const { models } = this.#options;
     const { cores, memoryMb } = this.#own;
     const published = `${this.#address}:${this.#ports.get(worker.name) ?? ""}`;
-    return this.#run(worker, {
-      ...{ program: "worker", nodeOptions: [], memoryMb, cores: worker.slot.cores ?? cores },
+    return this.#run({
+      ...{ program: "worker", process: worker, memoryMb, cores: worker.slot.cores ?? cores },
       publish: this.#sharesNetwork ? undefined : published,
       mounts: models === null ? {} : mountsOf(models),
     });
   }
 
   gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
-    if (program === "forward") {
-      const container = this.#containers.get(GATEWAY.name) ?? "";
-      return [...this.#host.docker, "exec", "--interactive", container, "node", PROGRAMS.forward];
-    }
-    const anywhere = { memoryMb: undefined, cores: undefined, publish: undefined, mounts: {} };
-    return this.#run(GATEWAY, { program, nodeOptions, ...anywhere });
+    if (program === "gateway") return this.#run({ program, process: GATEWAY, nodeOptions });
+    const container = this.#containers.get(GATEWAY.name) ?? "";
+    const words = ["exec", "--interactive", container, "node", `${CODE}/${ENTRIES.forward}.js`];
+    return [...this.#host.docker, ...words];
   }
 
   #run(
-    process: RemoteWorker,
-    settings: Pick<
-      ProcessContainer,
-      "program" | "nodeOptions" | "cores" | "memoryMb" | "publish" | "mounts"
-    >,
+    given: Omit<ProcessContainer, "name" | "deployment" | "image" | "network" | "nodeVersion">,
   ): readonly string[] {
     const { deployment, inventory } = this.#options;
+    const { name: process } = given.process;
     // A name is free again only once its container is removed, which takes a moment.
-    const name = `tandem-${deployment.slice(0, 8)}-${process.name}-${++this.#starts}`;
-    this.#containers.set(process.name, name);
+    const name = `tandem-${deployment.slice(0, 8)}-${process}-${++this.#starts}`;
+    this.#containers.set(process, name);
+    const { network } = inventory;
+    const { nodeVersion } = this.#known;
     const words = runWords({
-      ...{ ...settings, name, deployment, process, image: this.#image, network: inventory.network },
-      nodeVersion: this.#known.nodeVersion,
+      ...given,
+      name,
+      deployment,
+      network,
+      nodeVersion,
+      image: this.#image,
     });
     return [...this.#host.docker, ...words];
   }
@@ -216,7 +219,7 @@ export class DockerMachine implements Machine {
 
   /** The image's Node. Rejects where its program is another than this one, which would not understand it. */
   async #checkProgram(): Promise<string> {
-    const script = `import { programDigest } from ${JSON.stringify(PROGRAM)};
+    const script = `import { programDigest } from "${CODE}/machines/docker/program-digest.js";
       console.log(process.versions.node + " " + programDigest())`;
     const node = ["--entrypoint", "node", this.#image, "--input-type=module", "-e", script];
     const run = ["run", "--rm", "--pull", "never", "--network", "none", ...node];

@@ -18,7 +18,7 @@ export interface MachinesNeeded {
   readonly processes: number;
 }
 
-/** The machines of one node of the scenario. */
+/** Those machines, given. */
 export interface AllocatedGroup {
   /** Names of Slurm's nodes, by the machines' numbers. */
   readonly hosts: ReadonlyMap<number, string>;
@@ -69,7 +69,7 @@ export async function openAllocation(options: AllocationOptions): Promise<Alloca
 function hasAll({ groups }: Allocation, { inventory, needed }: AllocationOptions): boolean {
   return needed.every((one) => {
     const { hosts, cpus } = groups.get(one.node) ?? { hosts: new Map(), cpus: 0 };
-    return cpus >= cpusOf({ inventory }, one) && one.numbers.every((number) => hosts.has(number));
+    return cpus >= cpusOf(inventory, one) && one.numbers.every((number) => hosts.has(number));
   });
 }
 
@@ -98,21 +98,11 @@ kill $watch 2>/dev/null
 exit $code`;
 
 async function allocate(options: AllocationOptions): Promise<Allocation> {
-  const { name, needed, onEvent, signal } = options;
+  const { inventory, name, needed, onEvent, signal } = options;
   const parts = needed.map((one) => requestWords(options, one));
   const joined = parts.flatMap((words, i) => (i === 0 ? words : [":", ...words]));
-  const words = [
-    "-c",
-    WATCH,
-    "sh",
-    name,
-    "salloc",
-    "--kill-command=TERM",
-    ...joined,
-    "sh",
-    "-c",
-    HOLDER,
-  ];
+  const watched = ["-c", WATCH, "sh", name, "salloc", "--kill-command=TERM"];
+  const words = [...watched, ...joined, "sh", "-c", HOLDER];
   // A session of its own: the terminal's Ctrl-C is not for it.
   const holder = spawn("sh", words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
   let closed = false;
@@ -132,7 +122,7 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
       const list = variables.get(`SLURM_JOB_NODELIST${isAlone ? "" : `_HET_GROUP_${i}`}`) as string;
       const component = isAlone ? [] : [`--het-group=${i}`];
       groups.set(one.node, {
-        ...{ hosts: numbered(one, await hostsIn(list)), cpus: cpusOf(options, one) },
+        ...{ hosts: numbered(one, await hostsIn(list)), cpus: cpusOf(inventory, one) },
         options: [`--jobid=${job}`, ...component],
       });
     }
@@ -162,7 +152,7 @@ async function enclosing(
   const groups = new Map<string, AllocatedGroup>();
   for (const one of needed) {
     const own = numbered(one, hosts.splice(0, one.numbers.length));
-    const cpus = cpusOf({ inventory }, one);
+    const cpus = cpusOf(inventory, one);
     groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
   }
   tell(job, groups, onEvent);
@@ -215,8 +205,9 @@ function requestWords(
   { inventory, name }: AllocationOptions,
   needed: MachinesNeeded,
 ): readonly string[] {
-  const { partition = inventory.partition, constraint, gres } = nodeOf(inventory, needed);
-  const cpus = cpusOf({ inventory }, needed);
+  const own = inventory.nodes?.[needed.node] ?? {};
+  const { partition = inventory.partition, constraint, gres } = own;
+  const cpus = cpusOf(inventory, needed);
   return [
     // A machine that dies takes its own steps only.
     ...[`--job-name=${name}`, "--no-kill", `--nodes=${needed.numbers.length}`],
@@ -227,15 +218,8 @@ function requestWords(
   ];
 }
 
-function cpusOf(
-  { inventory }: Pick<AllocationOptions, "inventory">,
-  needed: MachinesNeeded,
-): number {
-  return nodeOf(inventory, needed).cpus ?? needed.processes;
-}
-
-function nodeOf({ nodes = {} }: SlurmInventory, { node }: MachinesNeeded) {
-  return nodes[node] ?? {};
+function cpusOf({ nodes }: SlurmInventory, { node, processes }: MachinesNeeded): number {
+  return nodes?.[node]?.cpus ?? processes;
 }
 
 /** A shell's exit code for a command that is not there. */

@@ -4,7 +4,13 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../../core/fault.ts";
 import { entryPoint, nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { GatewayProgram, Machine, ModelFiles, RemoteWorker } from "../machine.ts";
+import {
+  ENTRIES,
+  type GatewayProgram,
+  type Machine,
+  type ModelFiles,
+  type RemoteWorker,
+} from "../machine.ts";
 import { type AllocatedGroup, slurmSays } from "./allocation.ts";
 
 export interface SlurmMachineOptions {
@@ -130,8 +136,6 @@ export class SlurmMachine implements Machine {
     ];
   }
 }
-
-const ENTRIES = { worker: "worker/main", gateway: "gateway/main", forward: "machines/forward" };
 
 function fileOf(program: keyof typeof ENTRIES): string {
   return fileURLToPath(entryPoint(ENTRIES[program]));

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { coresIn, readInventory } from "../../../core/inventory/read-inventory.ts";
+import { shellWord } from "../../../core/shell-word.ts";
 import {
   factsOf,
   leftoverPids,
@@ -15,13 +16,7 @@ import {
   wrongFilesOf,
 } from "./remote-script.ts";
 import { sshFault } from "./run-remote.ts";
-import {
-  quoted,
-  remoteCommand,
-  type SshInventory,
-  sshWords,
-  tunnelCommand,
-} from "./ssh-command.ts";
+import { remoteCommand, type SshInventory, sshWords, tunnelCommand } from "./ssh-command.ts";
 
 function words(text: string): readonly string[] {
   const { inventory, file } = readInventory(`kind: ssh\n${text}`, "/lab/i.yaml");
@@ -58,7 +53,7 @@ describe("ssh is called", () => {
     const unit = fc.constantFrom(..."ab'\"\\$`!*?[](){}<>|&;#~% \t\nä漢");
     // One shell for all: to start one takes longer than many words.
     const given = fc.sample(fc.string({ unit }), { numRuns: 200, seed: 1 });
-    const script = `printf '%s\\0' ${given.map(quoted).join(" ")}`;
+    const script = `printf '%s\\0' ${given.map(shellWord).join(" ")}`;
     const { stdout } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
     expect(stdout.split("\0").slice(0, -1)).toEqual(given);
   });

@@ -1,6 +1,7 @@
 /** Command lines of the OpenSSH client: its options, and words that a login shell leaves as they are. */
 import { dirname, resolve } from "node:path";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
+import { shellWord } from "../../../core/shell-word.ts";
 
 export type SshInventory = InventoryOf<"ssh">;
 type SshMachine = SshInventory["machines"][string];
@@ -39,13 +40,13 @@ export function addressOf({ machines }: SshInventory, name: string): string {
   return address ?? host;
 }
 
-/** A command there. Its words reach it as they are, whatever the login shell is. */
+/** A command there. Its words reach it as they are; csh and fish read them alike but for line breaks and `!`. */
 export function remoteCommand(
   ssh: readonly string[],
   host: string,
   words: readonly string[],
 ): readonly string[] {
-  return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(quoted).join(" ")];
+  return [...ssh, "-o", "ClearAllForwardings=yes", host, words.map(shellWord).join(" ")];
 }
 
 /**
@@ -64,10 +65,4 @@ export function tunnelCommand(
     ...["-o", "ExitOnForwardFailure=no", "-o", "StreamLocalBindUnlink=yes"],
     ...["-L", `${socket}:127.0.0.1:${port}`, host, "exec cat"],
   ];
-}
-
-/** A word for a POSIX shell; csh and fish read it alike unless it holds a line break or `!`. */
-export function quoted(word: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,8 +1,8 @@
 /** Kind `ssh`: machines of a lab behind the OpenSSH client of this one. Start here. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../../../core/fault.ts";
+import { ownFolder } from "../../processes/own-folder.ts";
 import { askEach, listedMachines, type MachineContext, type MachineKind } from "../machine.ts";
 import { gatewayShipment, modelShipment, workerShipment } from "../shipment.ts";
 import { leftoverPids, leftoverScript } from "./remote-script.ts";
@@ -17,8 +17,7 @@ export const SSH: MachineKind = {
     const native = backend !== "replay";
     const program = workerShipment(native);
     const models = context.models === null ? null : modelShipment(context.models);
-    // Short: the path of a socket has at most 107 characters.
-    const sockets = mkdtempSync(join(tmpdir(), "tandem-"));
+    const sockets = mkdtempSync(join(ownFolder(), "s"));
     const shared = { inventory, deployment, program, native, models, onEvent, signal };
     const { working, ...listed } = listedMachines(
       inventory,

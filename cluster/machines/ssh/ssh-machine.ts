@@ -5,8 +5,8 @@ import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
-import type { GatewayProgram, Machine, RemoteWorker } from "../machine.ts";
-import { ENTRIES, MANIFEST, type Shipment, writeArchive } from "../shipment.ts";
+import { ENTRIES, type GatewayProgram, type Machine, type RemoteWorker } from "../machine.ts";
+import { MANIFEST, type Shipment, writeArchive } from "../shipment.ts";
 import {
   factsOf,
   type MachineFacts,
@@ -90,12 +90,12 @@ export class SshMachine implements Machine {
     return this.#run([
       ...(slot.gpu === undefined ? [] : ["env", `CUDA_VISIBLE_DEVICES=${slot.gpu}`]),
       ...(cores === undefined ? [] : ["taskset", "-c", cores]),
-      ...[...this.#node, posix.join(this.#place(this.#options.program), ENTRIES.worker)],
+      ...[...this.#node, this.#entry(this.#options.program, "worker")],
     ]);
   }
 
   gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
-    const entry = posix.join(this.#place(this.#options.gateway as Shipment), ENTRIES[program]);
+    const entry = this.#entry(this.#options.gateway as Shipment, program);
     return this.#run([...this.#node, ...nodeOptions, entry]);
   }
 
@@ -170,6 +170,10 @@ export class SshMachine implements Machine {
     return posix.join(this.#folder(), digest);
   }
 
+  #entry(shipment: Shipment, program: keyof typeof ENTRIES): string {
+    return posix.join(this.#place(shipment), `cluster/${ENTRIES[program]}.js`);
+  }
+
   async #probe(): Promise<MachineFacts> {
     const { remote, inventory, signal } = this.#options;
     const words = ["sh", "-s", "-", this.#own.node ?? "", inventory.cache];
@@ -185,17 +189,12 @@ export class SshMachine implements Machine {
     if (!system.startsWith("Linux ")) {
       throw this.#fault(`it runs ${system}; workers run on Linux`);
     }
-    const oldest = OLDEST_NODE.join(".");
-    if (node === "") {
-      throw this.#fault(`there is no Node.js; it needs ${oldest} or later`, {
-        hint: "install it there, or give `node: PATH` for the machine in the inventory",
-      });
-    }
     const [major, minor] = nodeVersion.split(".").map(Number);
     if (!(major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]))) {
       const version = nodeVersion === "" ? "does not run" : `is version ${nodeVersion}`;
-      throw this.#fault(`its Node.js ${node} ${version}; it needs ${oldest} or later`, {
-        hint: "install a later one, or give `node: PATH` for the machine in the inventory",
+      const found = node === "" ? "there is no Node.js" : `its Node.js ${node} ${version}`;
+      throw this.#fault(`${found}; it needs ${OLDEST_NODE.join(".")} or later`, {
+        hint: "install one there, or give `node: PATH` for the machine in the inventory",
       });
     }
     const cores = [this.#own.cores, ...this.#options.slots.map((slot) => slot.cores)];

@@ -16,6 +16,7 @@ import type {
 import type { System } from "../../../core/system.ts";
 import { positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/selection.ts";
 import { goalSharesUs, waysThrough } from "../../rules/ways.ts";
 import {
   batchLimits,
@@ -220,15 +221,12 @@ export class AlpaServe implements Controller {
   /** To the device with the fewest jobs, of those that serve its model and are up. */
   #dispatch(view: ClusterView, entry: Entry): void {
     if (!entry.waits || !view.isWaiting(entry.job)) return;
-    let best: Device | null = null;
-    let fewest = Number.POSITIVE_INFINITY;
-    for (const device of this.#devices) {
-      const own = device.members.get(entry.pool);
-      if (!device.placed.includes(entry.pool) || !own?.some((id) => view.isUp(id))) continue;
-      const jobs = device.waiting + runningOn(view, device);
-      if (jobs < fewest) [best, fewest] = [device, jobs];
-    }
-    if (best === null) {
+    const serving = this.#devices.filter(
+      ({ members, placed }) =>
+        placed.includes(entry.pool) && members.get(entry.pool)?.some((id) => view.isUp(id)),
+    );
+    const best = leastBy(serving, (device) => device.waiting + runningOn(view, device));
+    if (best === undefined) {
       this.#homeless.push(entry);
       return;
     }

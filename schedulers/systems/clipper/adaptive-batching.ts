@@ -1,7 +1,7 @@
 /** Batches that grow until their latency meets its objective: each replica finds its own limit. */
 import { z } from "zod";
-import type { BatchEnd, QueueView } from "../../../core/dispatch/controller.ts";
 import type { GroupBatching } from "../../../core/dispatch/policies.ts";
+import { selectQuantile } from "../../../core/statistics/estimate.ts";
 import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
 import { type BatchingContext, definePolicy } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
@@ -87,7 +87,7 @@ export class QuantileRegression implements BatchLimit {
     }
     if (this.#line === null) return null;
     const { slopeUs } = this.#line;
-    const levelUs = quantileOf(Float64Array.from(this.#latenciesUs), this.#quantile);
+    const levelUs = selectQuantile(Float64Array.from(this.#latenciesUs), this.#quantile);
     return { slopeUs, interceptUs: levelUs - slopeUs * size };
   }
 
@@ -119,7 +119,7 @@ export function fitQuantile(
   const residuals = new Float64Array(sizes.length);
   const at = (slopeUs: number): Line & { readonly loss: number } => {
     for (let i = 0; i < sizes.length; i++) residuals[i] = latenciesUs[i] - slopeUs * sizes[i];
-    const interceptUs = quantileOf(residuals, quantile);
+    const interceptUs = selectQuantile(residuals, quantile);
     let loss = 0;
     for (let i = 0; i < residuals.length; i++) {
       const off = residuals[i] - interceptUs;
@@ -143,48 +143,6 @@ export function fitQuantile(
     }
   }
   return left.loss <= right.loss ? left : right;
-}
-
-/** The smallest value that at least that share of the values does not exceed. Sorts them. */
-function quantileOf(values: Float64Array, quantile: number): number {
-  values.sort();
-  return values[Math.max(0, Math.ceil(quantile * values.length) - 1)];
-}
-
-/** A replica's batch starts when it is as large as its limit, or after a wait. */
-class AdaptiveBatching implements GroupBatching {
-  readonly kind = "group";
-  readonly perReplica = true;
-  readonly maxBatch: number;
-  readonly #waitUs: number;
-  readonly #create: () => BatchLimit;
-  readonly #limits = new Map<number, BatchLimit>();
-
-  constructor(maxBatch: number, waitUs: number, create: () => BatchLimit) {
-    this.maxBatch = maxBatch;
-    this.#waitUs = waitUs;
-    this.#create = create;
-  }
-
-  size(queue: QueueView, replica: number, nowUs: number): number {
-    const limit = this.#limits.get(replica)?.limit ?? 1;
-    if (queue.length >= limit) return limit;
-    return nowUs >= this.dueUs(queue) ? queue.length : 0;
-  }
-
-  dueUs({ oldestUs }: QueueView): number {
-    return oldestUs + this.#waitUs;
-  }
-
-  ended({ replica, size, startedUs, nowUs, fate }: BatchEnd): void {
-    if (fate !== "ran") return;
-    let limit = this.#limits.get(replica);
-    if (limit === undefined) {
-      limit = this.#create();
-      this.#limits.set(replica, limit);
-    }
-    limit.observed(size, nowUs - startedUs);
-  }
 }
 
 export const adaptive = definePolicy({
@@ -238,8 +196,24 @@ export const adaptive = definePolicy({
     const shareUs = system === null ? Number.POSITIVE_INFINITY : goalSharesUs(system)[pool];
     const sloUs = sloMs === undefined ? shareUs : sloMs * 1000;
     const bounds: LimitBounds = { sloUs, maxBatch, additive, backOff };
-    return new AdaptiveBatching(maxBatch, Math.round(waitMs * 1000), () =>
-      estimator === "aimd" ? new Aimd(bounds) : new QuantileRegression(bounds, quantile),
-    );
+    const create = (): BatchLimit =>
+      estimator === "aimd" ? new Aimd(bounds) : new QuantileRegression(bounds, quantile);
+    const limits = new Map<number, BatchLimit>();
+    const waitUs = Math.round(waitMs * 1000);
+    return {
+      ...{ kind: "group", perReplica: true, maxBatch },
+      size({ length, oldestUs }, replica, nowUs) {
+        const limit = limits.get(replica)?.limit ?? 1;
+        if (length >= limit) return limit;
+        return nowUs >= oldestUs + waitUs ? length : 0;
+      },
+      dueUs: ({ oldestUs }) => oldestUs + waitUs,
+      ended({ replica, size, startedUs, nowUs, fate }) {
+        if (fate !== "ran") return;
+        const limit = limits.get(replica) ?? create();
+        limits.set(replica, limit);
+        limit.observed(size, nowUs - startedUs);
+      },
+    };
   },
 });

@@ -20,6 +20,7 @@ import type { StartWindow } from "../../../core/dispatch/driver.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
 import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/selection.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
 import { ModelResidency } from "./model-residency.ts";
@@ -182,7 +183,7 @@ export class Clockwork implements Controller {
     for (;;) {
       const freeUs = this.#freeUs(view, device);
       const best = this.#bestStrategy(view, device, freeUs);
-      if (best === null) return Number.POSITIVE_INFINITY;
+      if (best === undefined) return Number.POSITIVE_INFINITY;
       if (device.inFlight.length > 0 && freeUs > view.nowUs + this.#aheadUs) {
         const [{ sentUs, estimateUs }] = device.inFlight;
         // Where the first action is overdue, only its end tells when the device is free.
@@ -210,18 +211,15 @@ export class Clockwork implements Controller {
     return { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
   }
 
-  #bestStrategy(view: ClusterView, device: Device, freeUs: number): Strategy | null {
-    let best: Strategy | null = null;
-    for (const [pool, replicas] of device.members) {
-      if (view.queue(pool).length === 0 || !this.#memory.isResident(device.slot, pool)) continue;
+  /** Without deadlines, that of the first pool of the system's order. */
+  #bestStrategy(view: ClusterView, device: Device, freeUs: number): Strategy | undefined {
+    const strategies = [...device.members].flatMap(([pool, replicas]) => {
+      if (view.queue(pool).length === 0 || !this.#memory.isResident(device.slot, pool)) return [];
       const replica = idleOf(view, replicas);
-      if (replica === undefined) continue;
-      const strategy = this.#strategy(view, device, pool, replica, freeUs);
-      if (strategy === null) continue;
-      // Without deadlines, the first pool of the system's order.
-      if (best === null || strategy.startByUs < best.startByUs) best = strategy;
-    }
-    return best;
+      if (replica === undefined) return [];
+      return this.#strategy(view, device, pool, replica, freeUs) ?? [];
+    });
+    return leastBy(strategies, ({ startByUs }) => startByUs);
   }
 
   /** The largest batch that makes the earliest deadline; null when none does on this device. */
@@ -254,10 +252,8 @@ export class Clockwork implements Controller {
     size: number,
   ): number {
     const sinceUs = view.nowUs - this.#given.forgetS * 1e6;
-    let most = 0;
-    for (const { atUs, tookUs } of this.#measured.get(`${slot}/${pool}/${size}`) ?? []) {
-      if (atUs >= sinceUs) most = Math.max(most, tookUs);
-    }
+    const times = this.#measured.get(`${slot}/${pool}/${size}`) ?? [];
+    const most = Math.max(0, ...times.map(({ atUs, tookUs }) => (atUs < sinceUs ? 0 : tookUs)));
     return most > 0 ? most : view.expectedUs(replica, size);
   }
 

@@ -19,6 +19,7 @@ import { visitRatios } from "../../../core/stability/offered-load.ts";
 import type { PipelineSystem, System } from "../../../core/system.ts";
 import { intervalS, positive } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/selection.ts";
 import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import {
@@ -195,8 +196,8 @@ export class DutyCycles implements Controller {
   #coverAll(): void {
     for (const pool of this.pools) {
       const hosts = this.#devices.filter(({ members }) => members.has(pool));
-      if (hosts.length === 0 || hosts.some(({ batches }) => batches.has(pool))) continue;
-      const [least] = hosts.sort((a, b) => a.batches.size - b.batches.size);
+      const least = leastBy(hosts, ({ batches }) => batches.size);
+      if (least === undefined || hosts.some(({ batches }) => batches.has(pool))) continue;
       least.batches.set(pool, this.#fullBatch(least, pool));
     }
   }

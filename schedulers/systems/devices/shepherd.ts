@@ -19,6 +19,7 @@ import type {
   JobView,
 } from "../../../core/dispatch/controller.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/selection.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import {
   batchLimits,
@@ -33,7 +34,6 @@ const NONE = -1;
 
 /** The batch that could start on a device. */
 interface Candidate {
-  readonly pool: number;
   readonly replica: number;
   readonly size: number;
 }
@@ -79,7 +79,7 @@ export class Flex implements Controller {
     for (const device of this.#devices) {
       if (runningOn(view, device) !== undefined) continue;
       const best = this.#largest(view, device, [...device.members.keys()]);
-      if (best !== null) act.startNext(best.replica, best.size);
+      if (best !== undefined) act.startNext(best.replica, best.size);
     }
     for (const pool of this.#fresh) {
       this.#fresh.delete(pool);
@@ -90,19 +90,16 @@ export class Flex implements Controller {
 
   /** Puts the best batch of a pool in the place of the running one that it exceeds most. */
   #preemptFor(pool: number, view: ClusterView, act: Controls): void {
-    let best: { device: Device; current: number; next: Candidate; ratio: number } | null = null;
-    for (const device of this.#devices) {
+    const larger = this.#devices.flatMap((device) => {
       const current = runningOn(view, device);
-      if (current === undefined || device.fixed !== NONE || !device.members.has(pool)) continue;
+      if (current === undefined || device.fixed !== NONE || !device.members.has(pool)) return [];
       const { pool: currentPool } = view.system.replicas[current];
       const next = this.#largest(view, device, [...new Set([pool, currentPool])]);
-      if (next === null) continue;
-      const ratio = next.size / view.running(current);
-      if (ratio >= this.#factor && ratio > (best?.ratio ?? 0)) {
-        best = { device, current, next, ratio };
-      }
-    }
-    if (best === null) return;
+      const ratio = (next?.size ?? 0) / view.running(current);
+      return next === undefined || ratio < this.#factor ? [] : [{ device, current, next, ratio }];
+    });
+    const best = leastBy(larger, ({ ratio }) => -ratio);
+    if (best === undefined) return;
     const { device, current, next } = best;
     if (act.preempt(current)) act.startNext(next.replica, next.size);
     else device.fixed = current;
@@ -111,17 +108,16 @@ export class Flex implements Controller {
   }
 
   /** The largest feasible batch of these pools on a device, that of the first pool among equals. */
-  #largest(view: ClusterView, device: Device, pools: readonly number[]): Candidate | null {
+  #largest(view: ClusterView, device: Device, pools: readonly number[]): Candidate | undefined {
     const current = runningOn(view, device);
-    let best: Candidate | null = null;
-    for (const pool of pools) {
+    const candidates = pools.flatMap((pool): Candidate[] => {
       const isCurrent = current !== undefined && view.system.replicas[current].pool === pool;
       const replica = isCurrent ? current : idleOf(view, device.members.get(pool) ?? []);
-      if (replica === undefined || !view.isUp(replica)) continue;
+      if (replica === undefined || !view.isUp(replica)) return [];
       const size = this.#feasible(view, pool, replica, isCurrent ? view.jobsOn(current) : []);
-      if (size > (best?.size ?? 0)) best = { pool, replica, size };
-    }
-    return best;
+      return size === 0 ? [] : [{ replica, size }];
+    });
+    return leastBy(candidates, ({ size }) => -size);
   }
 
   /** The most jobs, earliest deadlines first, that end by the earliest; `more` count besides the queue. */
@@ -150,11 +146,8 @@ export class Flex implements Controller {
 /** The least time that a job of a pool takes alone. */
 function soonestUs({ system }: ClusterView, pool: number): number {
   const { first, count } = system.pools[pool];
-  let least = Number.POSITIVE_INFINITY;
-  for (let replica = first; replica < first + count; replica++) {
-    least = Math.min(least, system.replicas[replica].service.meanUs[1]);
-  }
-  return count === 0 ? 0 : least;
+  const members = system.replicas.slice(first, first + count);
+  return count === 0 ? 0 : Math.min(...members.map(({ service }) => service.meanUs[1]));
 }
 
 /** Drops the jobs that would be late if they started at once. */
