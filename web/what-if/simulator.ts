@@ -21,6 +21,7 @@ import {
   pointAt,
 } from "./choices.ts";
 import type {
+  CurvePoint,
   CurveRequest,
   Description,
   FirstCurves,
@@ -72,6 +73,9 @@ interface Part {
 /** Where parts run. */
 export type Connect = (hear: (message: FromRunner) => void) => (message: ToRunner) => void;
 
+/** Points are shown together, so often at the most; a first curve that is whole at once. */
+const SHOW_MS = 60;
+
 /** Made once, after the first points. */
 let forms: ReturnType<typeof schedulerForms> | undefined;
 
@@ -86,6 +90,9 @@ export class Simulator {
   readonly #parts = new Map<number, Part>();
   /** Keys of curves that have all their points. */
   readonly #whole = new Set<string>();
+  /** Points that the page has not heard of. */
+  #points: CurvePoint[] = [];
+  #shownMs = 0;
   #nextId = 0;
   #hasTold = false;
 
@@ -144,6 +151,7 @@ export class Simulator {
   }
 
   #stop(isOver: (key: string) => boolean): void {
+    this.#points = this.#points.filter(({ key }) => !isOver(key));
     for (const [id, { key, stop }] of this.#parts) {
       if (!isOver(key)) continue;
       this.#parts.delete(id);
@@ -232,9 +240,13 @@ export class Simulator {
     if (part === undefined) return;
     const { key, loads } = part;
     if (message.kind === "point") {
+      const wasFirst = this.#isFirstRound();
       part.points++;
-      this.#post({ kind: "point", key, load: loads[message.index], result: message.result });
+      this.#points.push({ key, load: loads[message.index], result: message.result });
+      const isThere = wasFirst && !this.#isFirstRound();
+      if (isThere || performance.now() - this.#shownMs > SHOW_MS) this.#show();
     } else {
+      this.#show();
       this.#parts.delete(message.id);
       const { failure } = message;
       if (failure !== null) this.#stop((one) => one === key);
@@ -246,9 +258,20 @@ export class Simulator {
     this.#tellSchedulers();
   }
 
+  /** A page draws slower than points come, and needs the core that the second thread has. */
+  #show(): void {
+    this.#shownMs = performance.now();
+    if (this.#points.length > 0) this.#post({ kind: "points", points: this.#points });
+    this.#points = [];
+  }
+
+  /** Whether a curve has loads without a point. */
+  #isFirstRound(): boolean {
+    return [...this.#parts.values()].some(({ points, loads }) => points < loads.length);
+  }
+
   #tellSchedulers(): void {
-    if (this.#hasTold) return;
-    if ([...this.#parts.values()].some(({ points, loads }) => points < loads.length)) return;
+    if (this.#hasTold || this.#isFirstRound()) return;
     this.#hasTold = true;
     forms ??= schedulerForms();
     this.#post({ kind: "schedulers", schedulers: forms });
