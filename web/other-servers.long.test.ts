@@ -32,9 +32,14 @@ function foreignServer(): Server {
         return reply(200, { name: "kserve", version: "1", extensions: [] });
       if (request.headers.authorization !== `Bearer ${TOKEN}`) return reply(401, { error: "who?" });
       const input = { name: "x", datatype: "FP32", shape: [-1, 4] };
-      if (request.url === "/v2/models/iris") {
-        return reply(200, { name: "iris", platform: "sklearn", inputs: [input], outputs: [] });
+      if (/^\/v2\/models\/\w+$/.test(request.url ?? "")) {
+        return reply(200, { name: "any", platform: "sklearn", inputs: [input], outputs: [] });
       }
+      if (request.url === "/v2/models/cut/infer") {
+        return response.end('{"outputs": [{"na');
+      }
+      if (request.url === "/v2/models/full/infer") return reply(500, { error: "out of memory" });
+      if (request.url === "/v2/models/mute/infer") return;
       if (request.url !== "/v2/models/iris/infer") return reply(404, { error: "not here" });
       const output = { name: "class", datatype: "INT64", shape: [1], data: [2] };
       reply(200, { model_name: "iris", outputs: [output] });
@@ -64,6 +69,10 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   test("asks for a token, hides control, and measures by tensors", async () => {
     const { page, problems } = await openPage(browser, `http://127.0.0.1:${web.port}`);
     await page.getByText("it asks for a token").waitFor(PATIENCE);
+    await page.getByRole("textbox", { name: "Token" }).fill("another");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("it does not take this token").waitFor(PATIENCE);
+    expect(page.url()).not.toContain("server=");
     await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
     await page.getByRole("button", { name: "Connect" }).click();
     await page.getByText("no control of it").waitFor(PATIENCE);
@@ -72,6 +81,23 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
     await page.getByRole("textbox", { name: "Model" }).fill("iris");
     expect(await sendAtOnce(page, 30)).toMatchObject({ Answers: "30 of 30" });
     expect(await page.getByTestId("answer").first().textContent()).toContain("iris");
+    for (const [model, why] of [
+      ["cut", 'the answer has no outputs: {"outputs": [{"na'],
+      ["full", "HTTP 500"],
+    ] as const) {
+      await page.getByRole("textbox", { name: "Model" }).fill(model);
+      expect(await sendAtOnce(page, 3)).toMatchObject({ Answers: "0 of 3" });
+      expect(await page.getByTestId("answer").first().textContent()).toContain(why);
+    }
+    // Answers that never come are counted as sent, and given up by Stop.
+    await page.getByRole("textbox", { name: "Model" }).fill("mute");
+    await page.getByRole("textbox", { name: "Requests at once (n)" }).fill("4");
+    await page.keyboard.press("Tab");
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await page.getByTestId("figure-Answers").getByText("0 of 4").waitFor(PATIENCE);
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await page.getByText("Stopped: requests under way were given up").waitFor(PATIENCE);
+    expect(await page.getByTestId("figure-Answers").textContent()).toBe("0 of 4");
     expect(page.url()).not.toContain(TOKEN);
     expect(await page.evaluate("JSON.stringify(localStorage)")).not.toContain(TOKEN);
     expect(await axeViolations(page)).toEqual([]);

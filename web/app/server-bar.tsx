@@ -16,10 +16,12 @@ export function ServerBar() {
   useEffect(() => {
     void ownServer.then((own) => connection.open(url || own, token === "" ? null : token));
   }, [url, token]);
-  const connect = (event: FormEvent): void => {
+  const connect = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const text = address.trim();
-    setUrl(text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`);
+    const asked = text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`;
+    // The page's own server needs no place in a link.
+    setUrl(asked === (await ownServer) ? "" : asked);
     setToken(secret.trim());
   };
   return (
@@ -33,7 +35,9 @@ export function ServerBar() {
         <span className={`dot ${state}`} aria-hidden="true" />
         {stateText(state, server?.name)}
         {state === "connected" && deployed === null && !wantsToken && " · no control of it"}
-        {wantsToken && <strong> · it asks for a token</strong>}
+        {wantsToken && (
+          <strong> · {token === "" ? "it asks for a token" : "it does not take this token"}</strong>
+        )}
         {problem !== null && <span className="bad"> · {problem}</span>}
       </p>
     </form>

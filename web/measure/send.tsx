@@ -34,7 +34,8 @@ export interface SendProps {
 function useSending(measuring: Measuring, model: string, load: Load, contents: string) {
   const { client, measures, deployed } = useConnection();
   const [files, setFiles] = useState<readonly Picture[]>([]);
-  const [isOpenQueue, setOpenQueue] = useState(false);
+  const [queue, setQueue] = useUrlState("queue", "bounded");
+  const isOpenQueue = queue === "open";
   const [problem, setProblem] = useState<string | null>(null);
   const scenario = (deployed?.document.workload as Workload | undefined) ?? null;
   const start = async (): Promise<void> => {
@@ -62,6 +63,7 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
       setProblem(messageOf(error));
     }
   };
+  const setOpenQueue = (isOpen: boolean): void => setQueue(isOpen ? "open" : "bounded");
   return { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick };
 }
 
@@ -135,7 +137,12 @@ function What({ models, model, setModel, contents, setContents }: WhatProps) {
       {models.length > 0 ? (
         <SelectEntry label="Model" value={model} options={models} onChange={setModel} />
       ) : (
-        <TextEntry label="Model" value={model} onChange={setModel} />
+        <TextEntry
+          label="Model"
+          value={model}
+          onChange={setModel}
+          about="The server lists none: write its name."
+        />
       )}
       <SelectEntry
         label="What to send"

@@ -58,14 +58,20 @@ interface TextEntryProps {
   readonly onChange: (value: string) => void;
   readonly type?: "text" | "password";
   readonly inputMode?: "url" | "text";
+  readonly about?: string;
 }
 
 export function TextEntry({ label, value, onChange, ...of }: TextEntryProps) {
-  const { type = "text", inputMode = "text" } = of;
+  const { type = "text", inputMode = "text", about } = of;
   return (
     <TextField className="field" value={value} onChange={onChange} type={type} autoComplete="off">
       <Label>{label}</Label>
       <Input className="react-aria-Input" inputMode={inputMode} spellCheck="false" />
+      {about !== undefined && (
+        <Text slot="description" className="about">
+          {about}
+        </Text>
+      )}
     </TextField>
   );
 }
