@@ -49,12 +49,12 @@ import { checkHost, HOST_CHECK_S } from "./check-host.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
 import { tryOutForReal } from "./own-scheduler.ts";
-import { refuseInProgram } from "./program-scheduler.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
 import {
   inputsOf,
   inventoryFor,
+  refuseInProgram,
   requireBackend,
   type Scenario,
   schedulerChecks,

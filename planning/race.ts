@@ -41,13 +41,15 @@ import { FIRST_REPLICATIONS, reachOf, scoreOf, type Trial } from "./trial.ts";
 const HEAT = 32;
 /** Finalists of a heat that get to the last round. */
 const FINALISTS = 2;
+/** Contenders that are compared with all replications after a refusal. */
+const MOST_COMPARED = 4;
 /** Confirmations that may fail on one price. */
 const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
 /** Further contenders that a runner-up is looked for among. */
 const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
-const MOST_NEAREST = 4;
+const MOST_NEAREST = 2;
 
 /** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
@@ -114,7 +116,10 @@ class Race {
       field.push(...heat);
       order = ranked([...order, ...(yield* this.#raced(heat))]);
     }
-    if (order.length > 0 && scoreOfTried(order[0]) < 0) order = yield* this.#compared(order, 2);
+    // Which more replications may show to keep the goals.
+    if (order.length > 0 && scoreOfTried(order[0]) < 0) {
+      order = yield* this.#compared(order.slice(0, FINALISTS), 2);
+    }
     for (let refusals = 0; refusals < MOST_REFUSALS; refusals++) {
       const [first, ...others] = order.filter((one) => scoreOfTried(one) >= 0);
       if (first === undefined) return null;
@@ -212,7 +217,7 @@ class Race {
     times: number,
   ): Generator<undefined, readonly Finalist[]> {
     const most = times * this.#replications;
-    let field: readonly Entrant[] = inOrder(entrants).slice(0, HEAT);
+    let field: readonly Entrant[] = inOrder(entrants).slice(0, MOST_COMPARED);
     for (let count = 1; ; count = Math.min(2 * count, most)) {
       const raced: Finalist[] = [];
       for (const entrant of field) raced.push(yield* this.#extended(entrant, count));

@@ -104,7 +104,7 @@ describe("limits of a share", () => {
     expect(wide).toBeLessThan(narrow);
   });
 
-  test("leave room on both sides of one run, and of two that agree", () => {
+  test("leave room on both sides of one run, and below two that agree", () => {
     for (const shares of [[0.98], [0.98, 0.9801]]) {
       const { low, high } = outlook(goal, runs(shares, 500), 0.025);
       expect(low).toBeLessThan(0.95);

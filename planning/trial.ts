@@ -147,8 +147,8 @@ const FEW_SIGMAS = 3;
 /**
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
  * independent requests would have it; without any late request the lower limit is error^(1/requests),
- * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One or two runs say
- * little of their spread, so their limits take late requests to come in clusters.
+ * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One run says nothing of the spread of runs,
+ * so its limits take late requests to come in clusters; so does the lower limit of two.
  */
 export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Outlook {
   const { estimate: found } = attainmentOf(goal, runs);
@@ -157,13 +157,12 @@ export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Out
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
   const freedom = runs.length - 1;
-  if (freedom < 2) {
-    const width = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
-    return { mean, low: mean - width, high: mean + width };
-  }
+  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
+  if (freedom === 0) return { mean, low: mean - clustered, high: mean + clustered };
   const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
   const width = Math.max(ofRuns, independent);
-  const low = mean === 1 ? error ** (1 / requests) : mean - studentT(freedom, error) * width;
+  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
+  const low = mean === 1 ? error ** (1 / requests) : mean - below;
   return { mean, low, high: mean + studentT(freedom, HOPELESS) * width };
 }
 

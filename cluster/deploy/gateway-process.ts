@@ -6,7 +6,6 @@ import type { Machine } from "../machines/machine.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
-import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
@@ -103,7 +102,7 @@ export class GatewayProcess {
   async stop(): Promise<void> {
     await this.process.stop();
     this.#ports?.close();
-    ControlRecord.remove(this.#controlFile);
+    rmSync(this.#controlFile, { force: true });
   }
 
   get #machine(): Machine | null {

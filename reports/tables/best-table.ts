@@ -98,16 +98,11 @@ function metricNames(document: ResultsDocument) {
   ) as (keyof ConfigurationResult["metrics"])[];
 }
 
-/** Axes of the cluster and of all else but load and scheduler. */
-function shapeAxes(document: ResultsDocument): readonly SweepAxis[] {
-  return sweepAxes(document).filter(({ kind }) => kind !== "load" && kind !== "scheduler");
-}
-
 function tiedGroups(
   members: readonly ConfigurationResult[],
   document: ResultsDocument,
 ): readonly Tied[] {
-  const axes = shapeAxes(document);
+  const axes = sweepAxes(document).filter(({ kind }) => kind !== "load" && kind !== "scheduler");
   const simplest = members.toSorted(bySimplicity(document));
   const shapes = grouped(simplest, (one) =>
     axes.map((axis) => axisText(axis, one.parameters)).join("|"),

@@ -169,7 +169,7 @@ export function comparisonSentences(document: RankedDocument, most: number): rea
 /** An alternative over all comparisons of a metric that it is in. */
 type Tally = ReturnType<typeof talliesOf>[number];
 
-/** Comparisons of one metric, one a group. */
+/** One a group. */
 function comparisonsOf(groups: readonly Group[], metric: MetricName): readonly Comparison[] {
   return groups.flatMap(({ comparisons }) => comparisons.filter((one) => one.metric === metric));
 }

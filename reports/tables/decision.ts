@@ -107,14 +107,18 @@ function facts(
     costText(one),
     ...(per1000 === undefined ? [] : [`${formatNumber(per1000.mean)} per 1,000 requests`]),
   ];
-  const all: readonly Fact[] = [
+  return told([
     ["replicas", replicasText(one)],
     ["runs on", where],
     ["cost", cost.filter((text) => text !== "").join(", ")],
     ["latency", latency],
     ["within the goal", attained.map((own) => shareText(one, own)).join("; ")],
-  ];
-  return all.filter(([, text]) => text !== "");
+  ]);
+}
+
+/** The facts that say something. */
+export function told(facts: readonly Fact[]): readonly Fact[] {
+  return facts.filter(([, text]) => text !== "");
 }
 
 /** "detect 3, plate 2": the mean under scaling. */

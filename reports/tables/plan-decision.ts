@@ -1,7 +1,7 @@
 /** A plan's answer for each load, in the form of the other decisions. */
 import { z } from "zod";
 import type { Parameter, ResultsDocument, ValidationDocument } from "../../core/results.ts";
-import { boundText, type Decision, type Fact, trust } from "./decision.ts";
+import { boundText, type Decision, type Fact, told, trust } from "./decision.ts";
 import { counts, estimate, parameter, placement } from "./figures.ts";
 import { formatEstimate, formatNumber, plural } from "./format.ts";
 import { axisText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
@@ -63,7 +63,7 @@ export function planDecisions(
     const { best, runnersUp, alike, proven, unit } = entry;
     const [second] = runnersUp;
     const bound = chosen === undefined ? "" : boundText(chosen);
-    const all: readonly Fact[] = [
+    const facts = told([
       ...answerFacts(best, entry),
       ["same by another name", alike.map(schedulerText).join("; ")],
       ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
@@ -75,12 +75,12 @@ export function planDecisions(
       ],
       ["runner-up", second === undefined ? "" : answerText(second, unit)],
       ["more load", bound],
-    ];
+    ]);
     return {
       load,
       answer: `${nameOf(best)}: ${countsText(best.replicas)}`,
       state: "good",
-      facts: all.filter(([, text]) => text !== ""),
+      facts,
       chosen,
     };
   });
@@ -116,14 +116,13 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
     return `${whose}${formatEstimate(latencyP99Ms ?? undefined)} ms`;
   });
   const fresh = plural(replications, "fresh replication");
-  const all: readonly Fact[] = [
+  return told([
     ["replicas", countsText(replicas)],
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
     ["latency", `p99 latency ${p99.join(", ")}`],
     ["within the goal", `${within.join("; ")}, on ${fresh}`],
-  ];
-  return all.filter(([, text]) => text !== "");
+  ]);
 }
 
 function nameOf({ scheduler, parameters }: PlanAnswer): string {

@@ -34,11 +34,6 @@ export function sloCell(one: ConfigurationResult): Cell {
   return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
 }
 
-function stateCell(one: ConfigurationResult): Cell {
-  if (isUnstable(one)) return UNSTABLE;
-  return { text: one.stability ?? "unknown", value: 1 };
-}
-
 /** On a page they are shown when asked for. */
 const MINOR = [
   ...["latencyP90Ms", "latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "goodputPerS"],
@@ -64,7 +59,9 @@ export function configurationTable(document: ResultsDocument): Table {
           return { text, numeric, ...(numeric && { value }) };
         })),
     ...(judged ? [sloCell(one)] : []),
-    ...(unstable && !judged ? [stateCell(one)] : []),
+    ...(unstable && !judged
+      ? [isUnstable(one) ? UNSTABLE : { text: one.stability ?? "unknown", value: 1 }]
+      : []),
     ...names.map((name) => figureCell(one, name, one.metrics[name])),
     { text: formatCount(one.requests), value: one.requests, numeric: true },
     { text: String(one.replications), value: one.replications, numeric: true },
@@ -172,19 +169,15 @@ export function placementText(placement: Placement): string {
     .join("; ");
 }
 
-function shapesText({ shapes }: Group): string {
-  const [first, ...others] = shapes;
-  return others.length === 0 ? first : `${first} and ${others.length} more`;
-}
-
 /** A line for each distinct placement, and a warning about idle machines. */
 export function placementLines(document: Placed, width: number): readonly string[] {
   const groups = groupsOf(document);
-  const lines = groups.slice(0, MOST_LINES).map((group) => {
-    const idle = idleCost(group.placement);
-    const whose = groups.length === 1 ? TITLE : shapesText(group);
+  const lines = groups.slice(0, MOST_LINES).map(({ shapes: [first, ...others], placement }) => {
+    const idle = idleCost(placement);
+    const more = others.length === 0 ? "" : ` and ${others.length} more`;
+    const whose = groups.length === 1 ? TITLE : `${first}${more}`;
     const beside = idle === 0 ? "" : `; idle ${formatNumber(idle)} per hour`;
-    return `${whose}: ${placementText(group.placement)}${beside}`;
+    return `${whose}: ${placementText(placement)}${beside}`;
   });
   const more = groups.length - lines.length;
   const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);

@@ -16,12 +16,12 @@ export function ServerBar() {
   useEffect(() => {
     void ownServer.then((own) => connection.open(url || own, token === "" ? null : token));
   }, [url, token]);
-  const connect = (event: FormEvent): void => {
+  const connect = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const text = address.trim();
     const asked = text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`;
     // The page's own server needs no place in a link.
-    setUrl(asked === own ? "" : asked);
+    setUrl(asked === (await ownServer) ? "" : asked);
     setToken(secret.trim());
   };
   return (
