@@ -35,7 +35,7 @@ import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { repeatCommand } from "../library/index.ts";
-import { tryOutOwn } from "../library/own-scheduler.ts";
+import { tryOutForReal } from "../library/own-scheduler.ts";
 import { inventoryFor } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
@@ -175,7 +175,7 @@ function inventoryOf(file: string | undefined, { document }: ReadyScenario) {
 
 async function planned(args: DeployArguments) {
   const loaded = await loadScenario(args);
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
+  tryOutForReal(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   checkAmounts(args);
   const plan = planContainers(loaded.document, {
     ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },

@@ -13,7 +13,7 @@ import { Fault, requireWhole } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
+import { tryOutForReal } from "./own-scheduler.ts";
 import {
   inputsOf,
   inventoryFor,
@@ -58,7 +58,7 @@ export async function clusterOn(
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document }]);
+  tryOutForReal(loaded, [{ id: "base", parameters: {}, document }]);
   const inventory = inventoryFor(on, [document]);
   const trace = traceTarget(options.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);

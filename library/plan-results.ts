@@ -4,11 +4,12 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/not-searched.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
-import { formatEstimate, formatNumber, plural } from "../reports/tables/format.ts";
+import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
-import { type Cell, tableText, wrapped } from "../reports/tables/table.ts";
+import type { Cell } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {

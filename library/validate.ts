@@ -48,7 +48,7 @@ import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { checkHost, HOST_CHECK_S } from "./check-host.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
+import { tryOutForReal } from "./own-scheduler.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
 import {
@@ -212,7 +212,7 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
     ...schedulerChecks(loaded.own),
     requireTimes: true,
   });
-  tryOutOwn(loaded, configurations);
+  tryOutForReal(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
   const inventory = inventoryFor(options.on, documents);
   refuseUnreal(loaded, documents);

@@ -497,10 +497,9 @@ export class Simulation implements Driver, ClientHost {
 
   /** A window without length (a burst) stays open until the last end. */
   private closeWindow(nowUs: number): void {
-    const recorder = this.recorder;
-    if (recorder.closedUs === NEVER && nowUs > recorder.warmupUs) {
-      if (nowUs !== NEVER) recorder.closeWindow(nowUs);
-    }
+    const { recorder } = this;
+    const isOpen = recorder.closedUs === NEVER && nowUs > recorder.warmupUs;
+    if (isOpen && nowUs !== NEVER) recorder.closeWindow(nowUs);
   }
 }
 

@@ -7,7 +7,6 @@ import type { Speaking } from "../processes/bounded-wait.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
-import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
@@ -122,7 +121,7 @@ export class GatewayProcess implements Speaking {
   async stop(): Promise<void> {
     await this.#kept.stop();
     this.#ports?.close();
-    ControlRecord.remove(this.#controlFile);
+    rmSync(this.#controlFile, { force: true });
   }
 
   get #machine(): Machine | null {

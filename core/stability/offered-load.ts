@@ -14,7 +14,7 @@
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import { speedShare } from "../fault-causes.ts";
-import type { PipelineSystem, ReplicaSystem, Sharing, System } from "../system.ts";
+import type { PipelineSystem, ReplicaSystem, Sharing, System, TaskSystem } from "../system.ts";
 import { slowdownOf } from "../system.ts";
 
 export interface OfferedLoad {
@@ -93,19 +93,27 @@ function jobsPerUsOf(system: System, replica: ReplicaSystem, maxBatch: number): 
 }
 
 function cycleUs(system: System, replica: ReplicaSystem, batch: number): number {
-  const { overheads, pipelines, nodes, models, pools } = system;
+  const { overheads, nodes } = system;
   const { workerRoundTripUs, dispatchUs, completionUs } = overheads;
   const { usPerByte, zoneRoundTripUs } = nodes[replica.node];
   const tripsUs = workerRoundTripUs.reduce((sum, us) => sum + us, 0);
   const tripUs = tripsUs / Math.max(1, workerRoundTripUs.length);
-  const task = pipelines
-    .flatMap(({ tasks }) => tasks)
-    .find(({ variants }) => variants.includes(replica.pool));
+  const task = taskOf(system, replica.pool);
   const bytes = (task?.payloadBytes ?? 0) + (task?.outputBytes ?? 0);
   const wayUs = tripUs + zoneRoundTripUs + usPerByte * bytes * batch;
-  const model = models.find(({ name }) => name === pools[replica.pool].model);
-  const loadUs = model?.residency === "per-call" ? model.loadUs : 0;
-  return loadUs + replica.service.meanUs[batch] + wayUs + dispatchUs + completionUs;
+  const serviceUs = replica.service.meanUs[batch];
+  return callLoadUs(system, replica.pool) + serviceUs + wayUs + dispatchUs + completionUs;
+}
+
+/** Undefined for a pool of no task. */
+function taskOf({ pipelines }: System, pool: number): TaskSystem | undefined {
+  return pipelines.flatMap(({ tasks }) => tasks).find(({ variants }) => variants.includes(pool));
+}
+
+/** Time of the load before each batch; 0 where models stay. */
+function callLoadUs({ models, pools }: System, pool: number): number {
+  const model = models.find(({ name }) => name === pools[pool].model);
+  return model?.residency === "per-call" ? model.loadUs : 0;
 }
 
 function gatewayLoad(
@@ -217,11 +225,7 @@ function links(
   jobsPerUs: Float64Array,
 ): OfferedLoad[] {
   if (!system.overheads.sharedLinks) return [];
-  const tasks = system.pools.map((_, id) =>
-    system.pipelines
-      .flatMap((pipeline) => pipeline.tasks)
-      .find(({ variants }) => variants.includes(id)),
-  );
+  const tasks = system.pools.map((_, id) => taskOf(system, id));
   return [...onNode].flatMap(([node, replicas]) => {
     const { name, usPerByte } = system.nodes[node];
     const directions = [
@@ -243,10 +247,7 @@ function loaders(
   jobsPerUs: Float64Array,
   batches: readonly number[],
 ): OfferedLoad[] {
-  const loadUs = system.pools.map(({ model }) => {
-    const found = system.models.find(({ name }) => name === model);
-    return found?.residency === "per-call" ? found.loadUs : 0;
-  });
+  const loadUs = system.pools.map((_, id) => callLoadUs(system, id));
   if (loadUs.every((us) => us === 0)) return [];
   return [...onSlot].map(([slot, replicas]) => {
     const station = { name: `loads of ${system.devices[slot].name}`, speed: 1, replicas };

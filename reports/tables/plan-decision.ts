@@ -1,15 +1,10 @@
 /** A plan's answer for each load, in the form of the other decisions. */
 import { z } from "zod";
-import type {
-  ConfigurationResult,
-  Parameter,
-  ResultsDocument,
-  ValidationDocument,
-} from "../../core/results.ts";
+import type { Parameter, ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { boundText, type Decision, type Fact, trust } from "./decision.ts";
 import { counts, estimate, parameter, placement } from "./figures.ts";
 import { formatEstimate, formatNumber, plural } from "./format.ts";
-import { axisText, levelKey, parameterText, sweepAxes } from "./parameters.ts";
+import { axisText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
 const answer = z.looseObject({
@@ -62,8 +57,9 @@ export function planDecisions(
 ): readonly Decision[] {
   return plans.map((entry) => {
     const load = loadText(entry.parameters, results);
-    const chosen = results.configurations.find((one) => isOf(one, entry, plans.length));
     if (entry.best === null) return unsolved(entry, load);
+    const paths = plans.length === 1 ? [] : Object.keys(entry.parameters);
+    const chosen = results.configurations.find((one) => isSameAt(paths, one, entry));
     const { best, runnersUp, alike, proven, unit } = entry;
     const [second] = runnersUp;
     const bound = chosen === undefined ? "" : boundText(chosen);
@@ -88,14 +84,6 @@ export function planDecisions(
       chosen,
     };
   });
-}
-
-/** Of several loads, the configuration of this one. */
-function isOf(one: ConfigurationResult, { parameters, best }: PlanEntry, plans: number): boolean {
-  if (best === null) return false;
-  const keys = Object.keys(parameters);
-  if (plans === 1) return true;
-  return keys.every((path) => levelKey(one.parameters[path]) === levelKey(parameters[path]));
 }
 
 function unsolved(entry: PlanEntry, load: string): Decision {

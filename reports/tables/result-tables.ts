@@ -9,17 +9,17 @@ import {
 } from "../../core/results.ts";
 import { filterKey, filtersOf } from "./filters.ts";
 import {
-  figureCell,
   formatCount,
   formatNumber,
   isUnstable,
   metricTitle,
   plural,
   UNSTABLE_LEGEND,
+  wrapped,
 } from "./format.ts";
 import { goalText } from "./goals.ts";
-import { configurationLabel, loadText, type Swept, sweepAxes } from "./parameters.ts";
-import { type Cell, type Table, wrapped } from "./table.ts";
+import { configurationLabel, grouped, loadText, type Swept, sweepAxes } from "./parameters.ts";
+import { type Cell, figureCell, type Table } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   meets: { text: "meets", value: 3, state: "good" },
@@ -121,9 +121,10 @@ function partsOf(
   return kind === "task" ? tasks : pipelines;
 }
 
+/** Configurations whose replicas run in the same places. */
 interface Group {
-  /** Labels of its configurations by their swept clusters, each once. */
-  readonly shapes: ReadonlySet<string>;
+  /** Labels of their swept clusters, each once. */
+  readonly shapes: readonly string[];
   readonly placement: Placement;
 }
 
@@ -143,15 +144,14 @@ function groupsOf(document: Placed): readonly Group[] {
   const axes = sweepAxes(document);
   const ofCluster = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
   const shown = ofCluster.length > 0 ? ofCluster : axes;
-  const groups = new Map<string, { shapes: Set<string>; placement: Placement }>();
-  for (const one of document.configurations) {
-    if (one.placement === undefined) continue;
-    const key = JSON.stringify(one.placement);
-    const group = groups.get(key) ?? { shapes: new Set(), placement: one.placement };
-    group.shapes.add(configurationLabel(one, shown));
-    groups.set(key, group);
-  }
-  return [...groups.values()];
+  const placed = document.configurations.flatMap((one) =>
+    one.placement === undefined ? [] : { one, placement: one.placement },
+  );
+  const groups = grouped(placed, ({ placement }) => JSON.stringify(placement));
+  return [...groups.values()].map((own) => ({
+    shapes: [...new Set(own.map(({ one }) => configurationLabel(one, shown)))],
+    placement: own[0].placement,
+  }));
 }
 
 function idleCost(placement: Placement): number {
@@ -208,7 +208,7 @@ export function placementTable(document: Placed): Table | undefined {
     rows: groups.map((group) => {
       const idle = idleCost(group.placement);
       return [
-        { text: groups.length === 1 ? "all" : [...group.shapes].join("; ") },
+        { text: groups.length === 1 ? "all" : group.shapes.join("; ") },
         ...kinds.map((kind) => {
           const node = group.placement[kind];
           return { text: node === undefined ? "—" : nodeText(node) };

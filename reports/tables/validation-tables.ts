@@ -8,7 +8,6 @@ import {
   type Verdict,
 } from "../../core/results.ts";
 import {
-  estimateCell,
   formatError,
   formatInterval,
   formatNumber,
@@ -17,7 +16,7 @@ import {
   plural,
 } from "./format.ts";
 import { configurationLabel, sweepAxes } from "./parameters.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, estimateCell, type Table } from "./table.ts";
 
 interface Lettered {
   /** A, B, …, Z, AA, …: short enough to stand beside a point. */

@@ -104,15 +104,9 @@ export class ModelMemory implements Station {
     const memory = this.#memories[this.#system.replicas[replica].slot];
     this.#meter.loaded(replica, this.#cameUs[replica], nowUs);
     if (memory.loading !== replica) return true;
-    memory.loading = NONE;
-    const model = this.#modelOf[replica];
-    const copy = memory.copies.get(model);
-    if (copy !== undefined) {
-      copy.loaded = true;
-      copy.users++;
-      this.#report(memory, model, "resident");
-    }
-    this.#serve(memory, nowUs);
+    const copy = memory.copies.get(this.#modelOf[replica]);
+    if (copy !== undefined) copy.users++;
+    this.loaded(memory.slot, nowUs);
     return true;
   }
 
@@ -127,7 +121,7 @@ export class ModelMemory implements Station {
     this.#serve(memory, nowUs);
   }
 
-  /** A load by command is over. */
+  /** The load on a slot is over. */
   loaded(slot: number, nowUs: number): void {
     const memory = this.#memories[slot];
     const model = this.#modelFor(memory.loading);

@@ -1,6 +1,8 @@
 /** Kind `ssh` for real: three machines behind sshd, every port but 22 closed. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -97,6 +99,14 @@ function spansIn({ resourceSpans }: Spans) {
       .stringValue;
     return scopeSpans.flatMap(({ spans }) => spans.map(({ traceId }) => ({ service, traceId })));
   });
+}
+
+/** Whether every worker's span is part of a trace of the gateway's, for all of the scenario's requests. */
+function areWhole(spans: ReturnType<typeof spansIn>): boolean {
+  const tracesOf = (name: string) =>
+    spans.flatMap(({ service, traceId }) => (service === name ? [traceId] : []));
+  const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
+  return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
 }
 
 const workers = (): readonly number[] => lab.names.flatMap((name) => lab.workers(name));
@@ -268,13 +278,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(lines("day.csv")[1]).toMatch(/^\d+\.\d+,p,\d+,completed,/);
     // So are the spans, also of the workers on machines, as parts of the same traces.
     const spans = () => lines("spans.json").flatMap((line) => spansIn(JSON.parse(line)));
-    const tracesOf = (service: string) =>
-      spans().flatMap((span) => (span.service === service ? [span.traceId] : []));
-    const areWhole = (): boolean => {
-      const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
-      return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
-    };
-    expect(await eventually(areWhole)).toBe(true);
+    expect(await eventually(() => areWhole(spans()))).toBe(true);
 
     process.kill(first, "SIGKILL");
     expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);
@@ -285,6 +289,25 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(await eventually(isClean)).toBe(true);
     expect(isRunning(supervisorPid)).toBe(false);
     expect(lines("day.csv")).toHaveLength(401);
+  });
+
+  test("spans of workers elsewhere are posted to a collector that only this machine reaches", async () => {
+    const spans: ReturnType<typeof spansIn> = [];
+    const collector = createServer(async (request, response) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      expect([request.method, request.url]).toEqual(["POST", "/v1/traces"]);
+      spans.push(...spansIn(JSON.parse(Buffer.concat(chunks).toString())));
+      response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    });
+    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+    const { port } = collector.address() as AddressInfo;
+    const inventory = lab.inventory("traced.yaml");
+    const { gateway } = up(inventory, "replay", ["--trace", `http://127.0.0.1:${port}`]);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+    expect(await eventually(() => areWhole(spans))).toBe(true);
+    collector.closeAllConnections();
+    collector.close();
   });
 
   test("certificates that do not name the machines are refused at once", () => {
