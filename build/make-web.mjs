@@ -83,14 +83,18 @@ function wholeZod() {
   return { name: "whole-zod", setup };
 }
 
-/** The page's code, which the entry imports once it has started the simulator's thread, comes beside the entry. */
+/** The page's code, which the entry imports, comes beside the entry. */
 function preloadPage() {
   const transformIndexHtml = (_, { bundle }) => {
     const page = Object.values(bundle).find(({ facadeModuleId }) =>
-      facadeModuleId?.endsWith("/app/page.tsx"),
+      facadeModuleId?.endsWith("/app/app.tsx"),
     );
-    const parts = page.imports.filter((file) => bundle[file]?.isEntry === false);
-    return [page.fileName, ...parts].map((file) => ({
+    // A set also holds what is added while it is gone through: the imports of imports.
+    const files = new Set([page.fileName]);
+    for (const file of files) {
+      for (const next of bundle[file].imports) if (bundle[next]?.isEntry === false) files.add(next);
+    }
+    return [...files].map((file) => ({
       tag: "link",
       attrs: { rel: "modulepreload", href: `./${file}` },
       injectTo: "head",

@@ -123,7 +123,12 @@ test("programs import it, with types that hold", () => {
     import * as tandem from "tandem-serving";
     import { readScenario, simulateAll } from "tandem-serving/browser";
     import { charts, svg } from "tandem-serving/vega";
-    const { Fault, scenario, simulate, sweep } = tandem;
+    const { definePolicy, Fault, scenario, simulate, sweep } = tandem;
+    const latest = definePolicy({
+      name: "latest",
+      create: () => ({ kind: "keyed", key: ({ deadlineUs }) => -deadlineUs }),
+    });
+    const own: string = (await simulate(await scenario("queue.yaml", { scheduler: { ordering: latest } }))).digest;
     const loaded = await scenario("queue.yaml", { "workload.ratePerS": 30 });
     const { id, metrics, digest } = await simulate(loaded);
     const mean: number | undefined = metrics.latencyMeanMs?.mean;
@@ -137,7 +142,7 @@ test("programs import it, with types that hold", () => {
     const text = await (await import("node:fs/promises")).readFile("queue.yaml", "utf8");
     const [alike] = await simulateAll(readScenario(text, { overrides: { "workload.ratePerS": 30 } }));
     const inBrowser = alike.digest === digest;
-    console.log(JSON.stringify({ id, mean, issues, same, drawn, inBrowser, exported: Object.keys(tandem) }));
+    console.log(JSON.stringify({ id, own, mean, issues, same, drawn, inBrowser, exported: Object.keys(tandem) }));
   `;
   written("queue.yaml", QUEUE);
   written("use.mts", source);

@@ -43,13 +43,13 @@ export function nextStep(
   return `next: ${repeatCommand("load", scenario, { url: gateway.grpc, set, certs, duration })}`;
 }
 
-export interface ClusterStatusArguments extends ClusterArguments {
-  /** Default: on a terminal. */
-  readonly watch?: boolean;
-}
-
-/** Throws Fault("cluster-failure") when the gateway of a cluster that is up does not answer. */
-export async function clusterStatusCommand(args: ClusterStatusArguments): Promise<void> {
+/**
+ * `watch` is the default on a terminal. Throws Fault("cluster-failure") when the gateway of a cluster that is up does
+ * not answer.
+ */
+export async function clusterStatusCommand(
+  args: ClusterArguments & { readonly watch?: boolean },
+): Promise<void> {
   const { json, tokenFile, watch = process.stdout.isTTY === true && !json } = args;
   const status = watch ? await watchStatus(tokenFile) : await cluster.status({ tokenFile });
   if (!watch) print(json, status, statusText(status, columns()));
@@ -70,24 +70,21 @@ function leftoverLines({ leftovers }: ClusterStatus): readonly string[] {
   return [...leftovers.found.map((line) => `still there: ${line}`), ...leftovers.unknown];
 }
 
-export interface ClusterAddArguments extends ClusterArguments {
-  readonly task: string;
-  readonly node?: string;
-}
-
-export async function clusterAddCommand(args: ClusterAddArguments): Promise<void> {
-  const { task, node, json, tokenFile } = args;
-  const added = await cluster.add(task, { node, tokenFile });
+export async function clusterAddCommand({
+  json,
+  task,
+  ...at
+}: ClusterArguments & { readonly task: string; readonly node?: string }): Promise<void> {
+  const added = await cluster.add(task, at);
   print(json, added, `${added.name} is up at ${added.address}`);
 }
 
-export interface ClusterRemoveArguments extends ClusterArguments {
-  readonly replica: string;
-}
-
-export async function clusterRemoveCommand(args: ClusterRemoveArguments): Promise<void> {
-  const { replica, json, tokenFile } = args;
-  await cluster.remove(replica, { tokenFile });
+export async function clusterRemoveCommand({
+  json,
+  replica,
+  ...at
+}: ClusterArguments & { readonly replica: string }): Promise<void> {
+  await cluster.remove(replica, at);
   print(json, { name: replica }, `${replica} is gone; its last batch ran to its end`);
 }
 

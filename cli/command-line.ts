@@ -6,10 +6,12 @@ import { Fault } from "../core/fault.ts";
 import { nearest } from "../core/scenario/issues.ts";
 
 export const MOST_COLUMNS = 100;
+/** Narrower terminals break lines themselves. */
+const LEAST_COLUMNS = 40;
 
 /** How wide a table may be. */
 export function columns(): number {
-  return process.stdout.columns ?? MOST_COLUMNS;
+  return Math.max(LEAST_COLUMNS, process.stdout.columns ?? MOST_COLUMNS);
 }
 
 /** Prints a command's answer: with `--json` one document, else its text. */

@@ -30,12 +30,12 @@ import {
   configurationText,
 } from "../cluster/containers/service-configuration.ts";
 import { writeCertificates } from "../cluster/security/certificate-files.ts";
-import { Fault, type Issue } from "../core/fault.ts";
+import { Fault, type Issue, requireWhole } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { repeatCommand } from "../library/index.ts";
-import { tryOutOwn } from "../library/own-scheduler.ts";
+import { tryOutForReal } from "../library/own-scheduler.ts";
 import { inventoryFor } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
@@ -82,7 +82,7 @@ const CERTIFICATE_DAYS = 365;
 
 export async function deployCompose(args: ComposeArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
-  checkPort(args.port);
+  requireWhole("--port is", args.port, [1, 65_534], "REST takes it, gRPC the next");
   const { directory, file } = composePlace(args, loaded.document.name);
   const scenario = resolve(args.scenario);
   const options: ComposeOptions = {
@@ -175,7 +175,7 @@ function inventoryOf(file: string | undefined, { document }: ReadyScenario) {
 
 async function planned(args: DeployArguments) {
   const loaded = await loadScenario(args);
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
+  tryOutForReal(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   checkAmounts(args);
   const plan = planContainers(loaded.document, {
     ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },
@@ -197,13 +197,6 @@ function checkAmounts(args: DeployArguments): void {
       .map(([option, amount]) => `--${option} is a number above 0, got ${amount}`),
   ];
   if (wrong.length > 0) throw new Fault("usage", wrong.join("; "));
-}
-
-function checkPort(port: number): void {
-  if (Number.isInteger(port) && port >= 1 && port < 65_535) return;
-  throw new Fault("usage", `--port is a whole number from 1 to 65534, got ${port}`, {
-    hint: "REST takes it, gRPC the next",
-  });
 }
 
 /** A label of RFC 1123, as Kubernetes asks. Throws Fault("usage"). */

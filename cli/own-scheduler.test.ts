@@ -233,6 +233,14 @@ test("an order that fails at a later call is named, with its line", async () => 
   expect(stderr).toContain('ordering policy "late", in key: ReferenceError: boo is not defined');
 });
 
+test("nothing real starts where nobody could take over from it", async () => {
+  const held = ["--set", "pipelines.gold.discipline=pipeline-held", "--set", "sweep={}"];
+  const pipelines = ["--set", "pipelines.free.tasks={b: {model: answerer}}"];
+  const words = [...held, ...pipelines, "--set", "cluster.replicas.b=1", "--backend", "replay"];
+  const { code, stderr } = await here("cluster", "up", "scenario.yaml", ...words);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("as gold is pipeline-held")]);
+});
+
 test("a controller of a task that there is not stops before anything is written", async () => {
   const text = policy.replace("tasks.map((_, task) => task)", "[7]");
   expect(await refused("simulate", ...withFile("lost.mjs", text))).toContain(

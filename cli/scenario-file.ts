@@ -1,5 +1,5 @@
 /** Reads a scenario file with the command line's overrides. */
-import { Fault } from "../core/fault.ts";
+import { Fault, requireWhole } from "../core/fault.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
 import { type Overrides, type Scenario, scenario } from "../library/index.ts";
 
@@ -86,9 +86,9 @@ export function listed(text: string): readonly string[] {
 /** Options by name that count something, each from 1. Throws Fault("usage"). */
 export function requireCounts(given: Readonly<Record<string, number | undefined>>): void {
   for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
     const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new Fault("usage", `--${option} must be a whole number of at least 1, got ${value}`);
+    if (value !== undefined)
+      requireWhole(`--${option} must be`, value, [1, Number.POSITIVE_INFINITY]);
   }
 }
 

@@ -1,7 +1,7 @@
 /** `tandem schedulers`: presets and policies, all in a line each or one in full. */
 
 import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
-import { wrapped } from "../reports/tables/table.ts";
+import { wrapped } from "../reports/tables/format.ts";
 import {
   type Catalogue,
   catalogue,

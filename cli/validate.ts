@@ -10,9 +10,8 @@ import {
   type ValidationStart,
   validate as validated,
 } from "../library/index.ts";
-import { formatNumber, metricLabel, plural } from "../reports/tables/format.ts";
+import { formatNumber, metricLabel, plural, wrapped } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
-import { wrapped } from "../reports/tables/table.ts";
 import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
 import { doubts } from "../reports/tables/validation-tables.ts";
 import { columns, print } from "./command-line.ts";

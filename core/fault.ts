@@ -91,3 +91,16 @@ export function unreachable(value: never): never {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`);
 }
+
+/** Throws Fault("usage") unless the value, by its name in a message, is a whole number within bounds. */
+export function requireWhole(
+  name: string,
+  value: number,
+  [least, most]: readonly [number, number],
+  hint?: string,
+): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  const bounds =
+    most === Number.POSITIVE_INFINITY ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw new Fault("usage", `${name} a whole number ${bounds}, got ${value}`, { hint });
+}

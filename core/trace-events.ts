@@ -1,7 +1,7 @@
 /**
  * An observed run in the JSON trace event format, which ui.perfetto.dev and chrome://tracing open: a
  * process for each node, a track for each replica with its batches, arrows from batch to batch along each
- * request, an asynchronous track of requests and their waits, and counters of waiting jobs.
+ * request, asynchronous tracks of requests and of waits, and counters of waiting jobs.
  * Source: "Trace Event Format", Google, https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  */
 import type { JobSpan, ObservedRun } from "./observed-run.ts";
@@ -16,8 +16,10 @@ export interface TraceEvent {
   readonly dur?: number;
   readonly pid: number;
   readonly tid: number;
-  /** A whole number for flows: Perfetto drops others. */
-  readonly id?: string | number;
+  /** Of a flow, a whole number: Perfetto drops others. */
+  readonly id?: number;
+  /** Of an asynchronous event, within its process: Perfetto draws no others there. */
+  readonly id2?: { readonly local: string };
   /** "e": a flow ends in the slice around it. */
   readonly bp?: "e";
   readonly s?: "t";
@@ -115,29 +117,34 @@ function* arrow(run: ObservedRun, span: JobSpan, place: Place, id: number): Gene
   };
 }
 
+/**
+ * Perfetto has a track for each name of asynchronous events, so names do not tell requests apart. A wait has its own id:
+ * waits of parallel tasks overlap, and events of one id must nest.
+ */
 function* requestEvents(run: ObservedRun, { firstPid }: Place): Generator<TraceEvent> {
   const { system, requests, endUs } = run;
   for (const { serial, pipeline, arrivedUs, endUs: ended, outcome, spans } of requests) {
-    const { name, tasks } = system.pipelines[pipeline];
-    const id = `${firstPid}.${serial}`;
-    const at = { cat: "request", pid: firstPid, tid: 0, id };
+    const { name, tasks, sloUs: goalUs } = system.pipelines[pipeline];
+    const at = { cat: "request", pid: firstPid, tid: 0 };
     const toUs = Number.isFinite(ended) ? ended : Math.max(endUs, arrivedUs);
-    const goalUs = system.pipelines[pipeline].sloUs;
+    const whole = { ...at, name, id2: { local: String(serial) } };
     yield {
-      ...{ ...at, name: `${name} ${serial}`, ph: "b", ts: arrivedUs },
+      ...{ ...whole, ph: "b", ts: arrivedUs },
       args: {
+        request: serial,
         outcome: outcome ?? "unfinished",
         latencyMs: (toUs - arrivedUs) / 1000,
         ...(Number.isFinite(goalUs) ? { withinGoal: toUs - arrivedUs <= goalUs } : {}),
       },
     };
-    for (const { task, readyUs, batch } of spans) {
+    yield { ...whole, ph: "e", ts: toUs };
+    for (const [i, { task, readyUs, batch }] of spans.entries()) {
       if (batch.startUs <= readyUs || batch.startUs > toUs) continue;
-      const wait = { ...at, name: `wait for ${tasks[task].name}` };
-      yield { ...wait, ph: "b", ts: readyUs };
+      const id2 = { local: `${serial}.${i}` };
+      const wait = { ...at, name: `wait for ${tasks[task].name}`, id2 };
+      yield { ...wait, ph: "b", ts: readyUs, args: { request: serial } };
       yield { ...wait, ph: "e", ts: batch.startUs };
     }
-    yield { ...at, name: `${name} ${serial}`, ph: "e", ts: toUs };
   }
 }
 

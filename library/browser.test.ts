@@ -157,3 +157,11 @@ test("the code of docs/what-if.md runs as it stands", async () => {
     [2, true],
   ]);
 });
+
+test("the entry of charts needs no Node either, so that a page draws them", async () => {
+  const { build } = await import("esbuild");
+  const options = { bundle: true, platform: "browser", format: "esm", write: false } as const;
+  const entryPoints = [join(import.meta.dirname, "vega.ts")];
+  const { outputFiles } = await build({ ...options, entryPoints, logLevel: "silent" });
+  expect(outputFiles[0].text).toContain("latency");
+});

@@ -52,11 +52,8 @@ export {
   scenarioSource,
   scenarioText,
 } from "./scenario-source.ts";
-export {
-  type SchedulerForm,
-  type SchedulerParameter,
-  schedulerForms,
-} from "./scheduler-parameters.ts";
+export { type SchedulerForm, schedulerForms } from "./scheduler-forms.ts";
+export type { SchedulerParameter } from "./scheduler-parameters.ts";
 
 export interface ReadOptions {
   /** Name of the scenario in messages; default: scenario.yaml. */

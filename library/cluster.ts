@@ -9,13 +9,18 @@ import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault, requireWhole } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
-import { refuseInProgram } from "./program-scheduler.ts";
-import { inputsOf, inventoryFor, requireBackend, type Scenario } from "./scenario.ts";
+import { tryOutForReal } from "./own-scheduler.ts";
+import {
+  inputsOf,
+  inventoryFor,
+  refuseInProgram,
+  requireBackend,
+  type Scenario,
+} from "./scenario.ts";
 
 export interface ClusterUpOptions extends ClusterFolder {
   /** Real models, or replayed times. Default: replay. */
@@ -53,12 +58,12 @@ export async function clusterOn(
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document }]);
+  tryOutForReal(loaded, [{ id: "base", parameters: {}, document }]);
   const inventory = inventoryFor(on, [document]);
   const trace = traceTarget(options.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
   if (port !== undefined) checkPort(port, compileSystem(document, loaded).replicas.length);
-  checkSpare(spare);
+  requireWhole("spare replicas are", spare, [0, MOST_SPARE]);
   checkOrigins(origins);
   if (record !== undefined) startRecord(resolve(record));
   const seed = replicationSeed(document.run.seed, 0);
@@ -123,19 +128,8 @@ const MOST_SPARE = 1000;
 
 /** REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage"). */
 function checkPort(port: number, workers: number): void {
-  const most = LAST_PORT - 1 - workers;
-  if (Number.isInteger(port) && port >= 1 && port <= most) return;
-  throw new Fault("usage", `the port is a whole number from 1 to ${most}, got ${port}`, {
-    hint: `REST takes it, gRPC the next, and ${workers} workers those after; without, any that are free`,
-  });
-}
-
-function checkSpare(spare: number): void {
-  if (Number.isInteger(spare) && spare >= 0 && spare <= MOST_SPARE) return;
-  throw new Fault(
-    "usage",
-    `spare replicas are a whole number from 0 to ${MOST_SPARE}, got ${spare}`,
-  );
+  const hint = `REST takes it, gRPC the next, and ${workers} workers those after; without, any that are free`;
+  requireWhole("the port is", port, [1, LAST_PORT - 1 - workers], hint);
 }
 
 /** Throws Fault("usage") where a file for traces cannot be written. */

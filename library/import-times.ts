@@ -8,7 +8,7 @@ import {
   readForeignTimes,
 } from "../calibration/foreign-times.ts";
 import { importedProfile } from "../calibration/imported-profile.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault, requireWhole } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import { contentOf } from "./scenario.ts";
 
@@ -42,10 +42,7 @@ export async function importTimes(
   options: ImportOptions = {},
 ): Promise<ImportedTimes> {
   const { model, device, format, batch, csv } = options;
-  if (batch !== undefined && !(Number.isInteger(batch) && batch > 0 && batch <= MOST_BATCH)) {
-    const expected = `expected a whole number from 1 to ${MOST_BATCH.toLocaleString("en-US")}`;
-    throw new Fault("usage", `--batch: ${expected}, got ${batch}`);
-  }
+  if (batch !== undefined) requireWhole("--batch is", batch, [1, MOST_BATCH]);
   const bytes = contentOf(file, file, "give the file that the tool wrote");
   const times = readForeignTimes({ file, text: bytes.toString(), format, batch, csv });
   const sha256 = createHash("sha256").update(bytes).digest("hex");

@@ -10,8 +10,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Fault, type FaultCode, type Issue } from "../core/fault.ts";
-import { refuseInProgram } from "./program-scheduler.ts";
-import type { Scenario } from "./scenario.ts";
+import { refuseInProgram, type Scenario } from "./scenario.ts";
 import { WORK, type Work, type WorkName } from "./work.ts";
 
 /** Messages to the process of Node. */

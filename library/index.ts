@@ -57,7 +57,7 @@ export type {
 } from "../schedulers/own-scheduler.ts";
 export type { Verdict } from "../schedulers/play.ts";
 export type { SubmittedJob } from "../sweep/engines/engine.ts";
-export type { Cell, QueryResult } from "../sweep/query.ts";
+export type { Cell, QueryResult, Row } from "../sweep/query.ts";
 export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
 export type { CalibrateOptions } from "./calibrate.ts";
 export type { Checked } from "./check.ts";
@@ -74,7 +74,6 @@ export type {
 } from "./plan.ts";
 export { type PlanDocument, planText } from "./plan-results.ts";
 export { repeatCommand } from "./provenance.ts";
-export type { Row } from "./query.ts";
 export { resultsText, type Swept } from "./results-gathering.ts";
 export type { Trace } from "./run-trace.ts";
 export {

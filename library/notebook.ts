@@ -9,7 +9,8 @@
  * @module notebook
  */
 import type { TopLevelSpec } from "vega-lite";
-import { renderPng, renderSvg } from "../reports/render-chart.ts";
+import { renderSvg } from "../reports/render-chart.ts";
+import { renderPng } from "../reports/render-png.ts";
 
 /** Contents by media type: a front end shows the richest that it knows. */
 type MediaBundle = Readonly<Record<string, unknown>>;

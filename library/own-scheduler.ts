@@ -37,6 +37,24 @@ export function tryOutOwn(loaded: ReadyScenario, configurations: Iterable<Config
   playAll(loaded, configurations, "calm", TRY_OUT_MS);
 }
 
+/** The same before a real run, where fifo takes over from a scheduler that fails. */
+export function tryOutForReal(
+  loaded: ReadyScenario,
+  configurations: readonly Configuration[],
+): void {
+  for (const { document } of configurations) {
+    const own = fileOf(document.scheduler);
+    const pipelines = Object.entries(document.pipelines);
+    const held = pipelines.find(([, { discipline }]) => discipline === "pipeline-held");
+    if (own === undefined || held === undefined) continue;
+    const message = `${loaded.file}: ${own} can only be simulated, as ${held[0]} is pipeline-held`;
+    throw new Fault("invalid-input", message, {
+      hint: "where it fails, no other takes over requests that hold chains: set `discipline: per-task`",
+    });
+  }
+  tryOutOwn(loaded, configurations);
+}
+
 function playAll(
   loaded: ReadyScenario,
   configurations: Iterable<Configuration>,

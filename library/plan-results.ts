@@ -1,14 +1,15 @@
 /** `tandem/plan@2`: what a plan found, as a document, as text, and as a scenario. */
-import type { Estimate, LoadCapacity, Placement } from "../core/results.ts";
+import type { Estimate, LoadCapacity } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/not-searched.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
-import { formatEstimate, formatNumber, plural } from "../reports/tables/format.ts";
+import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
-import { type Cell, tableText, wrapped } from "../reports/tables/table.ts";
+import type { Cell } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {
@@ -30,15 +31,8 @@ interface KeptGoal {
   readonly latencyP99Ms: Estimate | null;
 }
 
-interface AnswerDocument {
+interface AnswerDocument extends Omit<Answer, "document" | "kept" | "scheduler"> {
   readonly scheduler: unknown;
-  readonly parameters: Parameters;
-  readonly cost: number;
-  readonly replicas: Readonly<Record<string, number>>;
-  readonly machines: Readonly<Record<string, number>> | null;
-  /** Where the replicas run, among all machines that there are; null without nodes. */
-  readonly placement: Placement | null;
-  readonly replications: number;
   /** By pipeline. */
   readonly kept: Readonly<Record<string, KeptGoal>>;
   /** As a point of a sweep, with its load. */

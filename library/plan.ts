@@ -1,7 +1,7 @@
 /** `plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
-import { Fault } from "../core/fault.ts";
+import { Fault, requireWhole } from "../core/fault.ts";
 import { isPoints } from "../core/scenario/axes.ts";
 import { fileEntries } from "../core/scenario/implementation-kinds.ts";
 import { nearest } from "../core/scenario/issues.ts";
@@ -56,7 +56,8 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const { maxReplicas = 64, maxTrials = 100_000, directory } = settings;
   known("planner", [planner], Object.keys(PLANNERS));
   known("preset", schedulers, Object.keys(PRESETS));
-  atLeastOne({ maxReplicas, maxTrials });
+  for (const [name, bound] of Object.entries({ maxReplicas, maxTrials }))
+    requireWhole(`${name} is`, bound, [1, Number.POSITIVE_INFINITY]);
   tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
   const options = { planner, schedulers, mostReplicas: maxReplicas, mostTrials: maxTrials };
   const steps = makePlans(loaded, inputsOf(loaded), options);
@@ -105,13 +106,6 @@ function known(kind: string, named: readonly string[], all: readonly string[]): 
   const meant = near === undefined ? "" : `did you mean "${near}"? `;
   const hint = `${meant}there are ${all.join(", ")}`;
   throw new Fault("usage", `there is no ${kind} "${unknown}"`, { hint });
-}
-
-function atLeastOne(bounds: Readonly<Record<string, number>>): void {
-  for (const [name, bound] of Object.entries(bounds)) {
-    if (Number.isInteger(bound) && bound >= 1) continue;
-    throw new Fault("usage", `${name} is a whole number of at least 1, got ${bound}`);
-  }
 }
 
 /** The document of a file as it stands in a folder, from where it names its data files. */

@@ -8,7 +8,7 @@ import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep } from "../core/scenario/sweep.ts";
-import type { WhatIfScenario } from "../reports/html/what-if.ts";
+import type { WhatIfScenario } from "../reports/html/page.ts";
 import { type ReadDocuments, readDocuments } from "../reports/read-documents.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { importTexts } from "../build/import-text.ts";
+import { shortDigest } from "../core/digest.ts";
 import { Fault } from "../core/fault.ts";
 import {
   checkInventory,
@@ -24,12 +25,19 @@ import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schem
 import { csvCell } from "../core/scenario/trace.ts";
 import { checkFit } from "../schedulers/check-fit.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { NO_OWN, type OwnSchedulers, ownScheduler } from "../schedulers/own-scheduler.ts";
+import {
+  NO_OWN,
+  type OwnComposition,
+  type OwnPack,
+  type OwnScheduler,
+  type OwnSchedulerFile,
+  type OwnSchedulers,
+  ownScheduler,
+} from "../schedulers/own-scheduler.ts";
 import { servingCapacity } from "../sim/configuration-load.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { identifier, literal, openDatabase } from "../sweep/parquet.ts";
-import { type ProgramScheduler, programScheduler } from "./program-scheduler.ts";
 
 /** Values by path, as from `--set`: `{ "workload.ratePerS": 40 }`. */
 export type Overrides = Readonly<Record<string, unknown>>;
@@ -176,17 +184,19 @@ async function readingTwice<T>(
 ): Promise<T> {
   const texts = new Map<string, string | Error>();
   const wanted = new Map<string, readonly string[]>();
-  const schedulers = new SchedulerTexts((path) =>
-    program !== null && path.endsWith(program.file) ? program.text : open(path),
-  );
+  const schedulers: Record<string, string> = {};
   const read: ReadFile = (path, columns = []) => {
-    if (!isParquet(path)) return schedulers.read(path);
+    if (!isParquet(path)) {
+      const text = program !== null && path.endsWith(program.file) ? program.text : open(path);
+      if (/\.m?js$/.test(path)) schedulers[path] = text;
+      return text;
+    }
     const known = texts.get(path);
     if (typeof known === "string") return known;
     wanted.set(path, columns);
     throw known ?? new Error("not read yet");
   };
-  const isWhole = (): boolean => wanted.size === 0 && !schedulers.some;
+  const isWhole = (): boolean => wanted.size === 0 && Object.keys(schedulers).length === 0;
   try {
     const parsed = parse(read, NO_OWN);
     if (isWhole()) return parsed;
@@ -196,37 +206,15 @@ async function readingTwice<T>(
   for (const [path, columns] of wanted) {
     texts.set(path, await parquetText(path, columns).catch(firstLine));
   }
-  const files = await schedulers.load(scenario);
+  if (Object.keys(schedulers).length === 0) return parse(read, NO_OWN);
+  const byPath = await importTexts(schedulers, ownScheduler);
   const own = program?.composition;
-  return parse(
-    read,
-    own === undefined ? files : { get: (file) => (file === program?.file ? own : files.get(file)) },
-  );
-}
-
-/** Reads, and keeps the texts of scheduler files by path. */
-class SchedulerTexts {
-  readonly read: ReadFile;
-  readonly #texts: Record<string, string> = {};
-
-  constructor(readFile: ReadFile) {
-    this.read = (path, columns) => {
-      const text = readFile(path, columns);
-      if (/\.m?js$/.test(path)) this.#texts[path] = text;
-      return text;
-    };
-  }
-
-  get some(): boolean {
-    return Object.keys(this.#texts).length > 0;
-  }
-
-  /** Looked up by path as written in the scenario file. */
-  async load(scenario: string): Promise<OwnSchedulers> {
-    if (!this.some) return NO_OWN;
-    const byPath = await importTexts(this.#texts, ownScheduler);
-    return { get: (written) => byPath.get(resolvePath(scenario, written)) };
-  }
+  return parse(read, {
+    get: (written) =>
+      own !== undefined && written === program?.file
+        ? own
+        : byPath.get(resolvePath(scenario, written)),
+  });
 }
 
 /** Below it DuckDB repeats the query. */
@@ -303,4 +291,56 @@ function asText(column: string, type: string): string {
   return type.startsWith("TIMESTAMP")
     ? `strftime(cast(${name} as timestamp), '%Y-%m-%d %H:%M:%S.%f')`
     : `cast(${name} as varchar)`;
+}
+
+/** Stands for a file in a scenario's document. */
+interface ProgramScheduler {
+  readonly file: string;
+  /** Part of the scenario's digest; of a function, the module that other threads and processes import. */
+  readonly text: string;
+  /** Set where objects of this program make it up, which no text can carry. */
+  readonly composition?: OwnScheduler;
+}
+
+/** Null where the value is a preset, a composition of names or a file: plain data. */
+function programScheduler(value: unknown): ProgramScheduler | null {
+  if (typeof value === "function") {
+    const text = `export default ${sourceOf(value as OwnSchedulerFile)};\n`;
+    return { file: fileFor(text), text };
+  }
+  if (!hasFunctions(value)) return null;
+  // Schemas of parameters refer to themselves.
+  const text = JSON.stringify(value, (key, part) =>
+    key === "parameters" ? undefined : typeof part === "function" ? String(part) : part,
+  );
+  const file = fileFor(text);
+  const exported: OwnSchedulerFile = () => value as OwnComposition | OwnPack;
+  return { file, text, composition: ownScheduler(file, exported) };
+}
+
+/** Named by its text, so that two schedulers of one program are two. */
+function fileFor(text: string): string {
+  return `program-${shortDigest([text])}.mjs`;
+}
+
+function sourceOf(made: OwnSchedulerFile): string {
+  const text = String(made);
+  if (/^(async\s+)?(function\b|\(|[\w$]+\s*=>)/.test(text)) return text;
+  throw new Fault("usage", "the scheduler is a method or native code: its text is no expression", {
+    hint: "write it as an arrow function: `({ definePolicy, z }) => ({ ordering: definePolicy({ … }) })`",
+  });
+}
+
+function hasFunctions(value: unknown): boolean {
+  if (typeof value === "function") return true;
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).some(hasFunctions);
+}
+
+/** Throws Fault("usage"): a process gets the text of a function or a file. `doing`: "runs a cluster". */
+export function refuseInProgram({ inProgram }: { readonly inProgram?: true }, doing: string): void {
+  if (inProgram !== true) return;
+  throw new Fault("usage", `the scheduler is an object of this program, but ${doing}`, {
+    hint: "give `scheduler` a function of `{ definePolicy, defineController, z }`, whose text goes along, or a file",
+  });
 }

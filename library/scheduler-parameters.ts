@@ -1,7 +1,7 @@
-/** Schedulers as forms: each preset with the parameters of its policies, from their JSON Schemas. */
+/** The parameters of a scheduling policy as entries of a form, from its JSON Schema: with kind, unit and bounds. */
 import type { JsonSchemas } from "../core/scenario/json-schema.ts";
-import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import { catalogue, type PolicyEntry } from "../schedulers/catalogue.ts";
+import type { Decision } from "../core/scenario/schema/scheduler.ts";
+import type { PolicyEntry } from "../schedulers/catalogue.ts";
 
 export interface SchedulerParameter {
   /** The policy that reads it, and the decision which that policy makes. */
@@ -56,25 +56,4 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
 
 function unitOf(name: string): string {
   return UNITS.find(([ending]) => ending.test(name))?.[1] ?? "";
-}
-
-export interface SchedulerForm {
-  /** A preset: the `scheduler` of a scenario. */
-  readonly name: string;
-  readonly summary: string;
-  readonly parameters: readonly SchedulerParameter[];
-}
-
-/** Every registered preset, the simplest first. */
-export function schedulerForms(): readonly SchedulerForm[] {
-  const { presets, policies } = catalogue();
-  return presets.map(({ name, summary, composition }) => {
-    const parameters = DECISIONS.flatMap((decision) => {
-      const choice = composition[decision];
-      const { policy, ...given } = typeof choice === "string" ? { policy: choice } : choice;
-      const found = policies.find((one) => one.decision === decision && one.name === policy);
-      return found === undefined ? [] : policyParameters(found, given);
-    });
-    return { name, summary, parameters };
-  });
 }

@@ -48,13 +48,13 @@ import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { checkHost, HOST_CHECK_S } from "./check-host.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
-import { tryOutOwn } from "./own-scheduler.ts";
-import { refuseInProgram } from "./program-scheduler.ts";
+import { tryOutForReal } from "./own-scheduler.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
 import {
   inputsOf,
   inventoryFor,
+  refuseInProgram,
   requireBackend,
   type Scenario,
   schedulerChecks,
@@ -212,7 +212,7 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
     ...schedulerChecks(loaded.own),
     requireTimes: true,
   });
-  tryOutOwn(loaded, configurations);
+  tryOutForReal(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
   const inventory = inventoryFor(options.on, documents);
   refuseUnreal(loaded, documents);

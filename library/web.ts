@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { getJson } from "../cluster/protocol/http-client.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault, requireWhole } from "../core/fault.ts";
 import { contentOf } from "./scenario.ts";
 
 export interface WebOptions {
@@ -31,9 +31,7 @@ export interface WebServer {
  * Fault("not-found") for a file that cannot be read, Fault("cluster-failure") for a port in use.
  */
 export async function web({ port, ca, certs, ...options }: WebOptions): Promise<WebServer> {
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new Fault("usage", `--port: expected 0 to 65535, got ${port}`);
-  }
+  requireWhole("--port is", port, [0, 65_535]);
   const url = options.url === undefined ? null : checkedUrl(options.url);
   const file = ca ?? (certs === undefined ? undefined : join(certs, "ca.crt"));
   const authority = file === undefined ? null : contentOf(file, file).toString();

@@ -3,6 +3,7 @@
  * Field numbers are those of onnx.proto3. Source:
  * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
  */
+import protobuf from "protobufjs";
 
 /** A number alone is a float attribute; integers are given as a bigint or as an array. */
 type OnnxAttribute = number | bigint | string | readonly number[];
@@ -38,93 +39,60 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValue[];
 }
 
+/** The fields of the messages that are written, by their numbers. */
+const PROTO = protobuf
+  .parse(`syntax = "proto3";
+  message Model { int64 irVersion = 1; string producerName = 2; Graph graph = 7; repeated Opset opsetImport = 8; }
+  message Opset { string domain = 1; int64 version = 2; }
+  message Graph { repeated Node node = 1; string name = 2; repeated Tensor initializer = 5;
+    repeated Value input = 11; repeated Value output = 12; }
+  message Node { repeated string input = 1; repeated string output = 2; string name = 3; string opType = 4;
+    repeated Attribute attribute = 5; }
+  message Attribute { string name = 1; float f = 2; int64 i = 3; bytes s = 4; repeated int64 ints = 8; int32 type = 20; }
+  message Tensor { repeated int64 dims = 1; int32 dataType = 2; string name = 8; bytes rawData = 9; }
+  message Value { string name = 1; Type type = 2; }
+  message Type { TensorType tensorType = 1; }
+  message TensorType { int32 elemType = 1; Shape shape = 2; }
+  message Shape { repeated Dimension dim = 1; }
+  message Dimension { int64 dimValue = 1; string dimParam = 2; }`)
+  .root.resolveAll();
+
 const IR_VERSION = 8;
 const OPSET_VERSION = 13;
-const TYPE_FLOAT = 1;
-const TYPE_INT64 = 7;
+const FLOAT = 1;
+const INT64 = 7;
 
-type Chunks = readonly Uint8Array[];
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = BigInt.asUintN(64, BigInt(value));
-  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  bytes.push(Number(rest));
-  return Uint8Array.from(bytes);
+function attributeOf([name, value]: readonly [string, OnnxAttribute]): object {
+  if (typeof value === "number") return { name, f: value, type: 1 };
+  if (typeof value === "bigint") return { name, i: Number(value), type: 2 };
+  if (typeof value === "string") return { name, s: Buffer.from(value), type: 3 };
+  return { name, ints: value, type: 7 };
 }
 
-function integer(field: number, value: number): Chunks {
-  return [varint(field << 3), varint(value)];
-}
-
-function float(field: number, value: number): Chunks {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return [varint((field << 3) | 5), bytes];
-}
-
-function bytes(field: number, ...chunks: Chunks): Chunks {
-  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  return [varint((field << 3) | 2), varint(length), ...chunks];
-}
-
-function text(field: number, value: string): Chunks {
-  return bytes(field, new TextEncoder().encode(value));
-}
-
-function attributeProto(name: string, value: OnnxAttribute): Chunks {
-  const head = text(1, name);
-  if (typeof value === "number") return [...head, ...float(2, value), ...integer(20, 1)];
-  if (typeof value === "bigint") return [...head, ...integer(3, Number(value)), ...integer(20, 2)];
-  if (typeof value === "string") return [...head, ...text(4, value), ...integer(20, 3)];
-  return [...head, ...bytes(8, ...value.map(varint)), ...integer(20, 7)];
-}
-
-function nodeProto(node: OnnxNode): Chunks {
-  return [
-    ...node.inputs.flatMap((name) => text(1, name)),
-    ...text(2, node.output),
-    ...text(3, node.output),
-    ...text(4, node.op),
-    ...Object.entries(node.attributes ?? {}).flatMap(([name, value]) =>
-      bytes(5, ...attributeProto(name, value)),
-    ),
-  ];
-}
-
-function tensorProto(tensor: OnnxTensor): Chunks {
-  const { data } = tensor;
-  return [
-    ...bytes(1, ...tensor.shape.map(varint)),
-    ...integer(2, data instanceof Float32Array ? TYPE_FLOAT : TYPE_INT64),
-    ...text(8, tensor.name),
-    ...bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
-  ];
-}
-
-function valueProto(value: OnnxValue): Chunks {
-  const dimensions = value.shape.flatMap((size) =>
-    bytes(1, ...(typeof size === "number" ? integer(1, size) : text(2, size))),
+function valueOfGraph({ name, datatype, shape }: OnnxValue): object {
+  const dim = shape.map((size) =>
+    typeof size === "number" ? { dimValue: size } : { dimParam: size },
   );
-  const elements = value.datatype === "INT64" ? TYPE_INT64 : TYPE_FLOAT;
-  const tensorType = [...integer(1, elements), ...bytes(2, ...dimensions)];
-  return [...text(1, value.name), ...bytes(2, ...bytes(1, ...tensorType))];
+  const elemType = datatype === "INT64" ? INT64 : FLOAT;
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }
 
 /** Encodes a graph as a complete ONNX file (IR 8, opset 13); assumes a little-endian machine. */
-export function writeOnnx(graph: OnnxGraph): Uint8Array {
-  const graphProto = [
-    ...graph.nodes.flatMap((node) => bytes(1, ...nodeProto(node))),
-    ...text(2, graph.name),
-    ...graph.constants.flatMap((tensor) => bytes(5, ...tensorProto(tensor))),
-    ...graph.inputs.flatMap((value) => bytes(11, ...valueProto(value))),
-    ...graph.outputs.flatMap((value) => bytes(12, ...valueProto(value))),
-  ];
-  const opset = [...text(1, ""), ...integer(2, OPSET_VERSION)];
-  return Buffer.concat([
-    ...integer(1, IR_VERSION),
-    ...text(2, "tandem"),
-    ...bytes(7, ...graphProto),
-    ...bytes(8, ...opset),
-  ]);
+export function writeOnnx({ name, nodes, constants, inputs, outputs }: OnnxGraph): Uint8Array {
+  const graph = {
+    name,
+    node: nodes.map(({ op, inputs: input, output, attributes = {} }) => ({
+      ...{ input, output: [output], name: output, opType: op },
+      attribute: Object.entries(attributes).map(attributeOf),
+    })),
+    initializer: constants.map(({ name, shape, data }) => ({
+      ...{ name, dims: shape, dataType: data instanceof Float32Array ? FLOAT : INT64 },
+      rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    })),
+    input: inputs.map(valueOfGraph),
+    output: outputs.map(valueOfGraph),
+  };
+  const opsetImport = [{ domain: "", version: OPSET_VERSION }];
+  const model = { irVersion: IR_VERSION, producerName: "tandem", graph, opsetImport };
+  return PROTO.lookupType("Model").encode(model).finish();
 }

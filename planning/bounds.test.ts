@@ -49,6 +49,16 @@ describe("utilisation", () => {
     expect(two.usefulBatches(1, 2)).toEqual([1, 2]);
   });
 
+  test("is that of each kind where machines have names and devices alike", () => {
+    const node = (name: string, speed: number) => {
+      return { name, count: 2, devices: { cpu: { slots: 1, speed } } };
+    };
+    const cluster = { nodes: [node("n1", 1), node("n2", 0.5)], replicas: { a: 1 } };
+    const one = boundsOf({ a: { model: "m" } }, { latencyMs: 100 }, { cluster });
+    expect([one.meanMs(0, 0), one.meanMs(0, 1)]).toEqual([10, 20]);
+    expect(one.utilisation(0, [0, 1], 1)).toBeCloseTo(3, 9);
+  });
+
   test("is not known of arrivals that follow from the answers", () => {
     const workload = { arrivals: "closed", clients: 5, requests: 100 };
     const one = boundsOf({ a: { model: "m" } }, { latencyMs: 100 }, { workload });

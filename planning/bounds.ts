@@ -8,6 +8,7 @@
  */
 import { compileSystem } from "../core/compile.ts";
 import { Sampler } from "../core/random/sampler.ts";
+import { isNumbered } from "../core/scenario/check-cluster.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
 import { offeredRatePerS } from "../core/stability/judge-stability.ts";
@@ -51,7 +52,9 @@ export class ServiceBounds {
     const isOn = (replica: number, kind: number): boolean => {
       const { node, device } = space.examples[kind];
       const at = replicas[replica];
-      return kinds === 1 || (at.device === device && isMachineOf(nodes[at.node].name, names[node]));
+      const [machine, group] = [nodes[at.node].name, names[node]];
+      const isThere = machine === group || isNumbered(machine, group, Number.POSITIVE_INFINITY);
+      return kinds === 1 || (at.device === device && isThere);
     };
     this.#replicas = pools.map(({ first, count }, t) =>
       runsOn[t].map((runs, kind) => {
@@ -139,10 +142,6 @@ export class ServiceBounds {
     }
     return this.#replicas[task][best];
   }
-}
-
-function isMachineOf(machine: string, node: string): boolean {
-  return machine === node || /^-\d+$/.test(machine.slice(node.length));
 }
 
 /** Each task waits for all before it, and is always of the same pool. */

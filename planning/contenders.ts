@@ -13,7 +13,14 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
 import { shareResources, slowEachOther } from "./not-searched.ts";
 import type { Machines, Shape, Space } from "./space.ts";
-import { costOf, type Laboratory, outlook, scoreOf, type Trial } from "./trial.ts";
+import {
+  assuredOf,
+  costOf,
+  FIRST_REPLICATIONS,
+  type Laboratory,
+  scoreOf,
+  type Trial,
+} from "./trial.ts";
 
 export type Parameters = Readonly<Record<string, Parameter>>;
 
@@ -248,25 +255,27 @@ export function costOfTried({ contender, trial }: Tried): number {
 /** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
 const FAMILY_ERROR = 0.025;
 
-/**
- * Tried contenders, the cheapest first; of equal ones, those first that keep not clearly less than
- * the best, and of these the simplest.
- */
-export function ranked(tried: readonly Tried[]): readonly Tried[] {
-  const least = tried.map(({ trial: { goals, runs } }) => {
-    const outlooks = goals.map((goal) => outlook(goal, runs, FAMILY_ERROR));
-    const { mean, high } = outlooks.reduce((a, b) => (b.mean < a.mean ? b : a));
-    return { mean, width: high - mean };
-  });
-  const keys = tried.map((one, i) => {
-    const cost = costOfTried(one);
-    const surely = least.map(({ mean, width }, j) =>
-      costOfTried(tried[j]) === cost ? mean - width : 0,
-    );
-    const { mean, width } = least[i];
-    const isWorse = mean + width < Math.max(...surely);
-    const { rank } = one.contender.alternative;
-    return [cost, Number(isWorse), isWorse ? -mean : rank, -scoreOfTried(one)];
+/** Scores this close are ties: then the simpler scheduler comes first. */
+const TIE = 0.1;
+/** A score from which on more tells little. */
+export const COMFORTABLE = 0.3;
+
+export function tiedScore(score: number): number {
+  return Math.round(Math.min(score, COMFORTABLE) / TIE);
+}
+
+/** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
+export function isComfortable({ trial: { document, goals, runs } }: Tried): boolean {
+  const hasSeenFaults =
+    runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
+  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(goals, runs) >= 0;
+}
+
+/** The cheapest first; of equal ones the best; of those that are comfortable or close, the simplest. */
+export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
+  const keys = tried.map((one) => {
+    const score = scoreOfTried(one);
+    return [costOfTried(one), -tiedScore(score), one.contender.alternative.rank, -score];
   });
   const order = [...tried.keys()].sort((a, b) => {
     const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);

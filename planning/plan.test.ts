@@ -296,6 +296,61 @@ run: { seed: 397394, replications: 4 }
   });
 });
 
+describe("a race compares all of one price", () => {
+  test.runIf(IS_LONG)("in all heats, before it asks about one that is not comfortable", () => {
+    const [{ best, explored }] = plansOf(
+      `
+name: heats
+pipelines:
+  p:
+    slo: { latencyMs: 523, percentile: 90 }
+    tasks: { a: { model: a }, b: { model: b, after: [a] }, c: { model: c, after: [a, b] } }
+models:
+  a: { service: { distribution: lognormal, meanMs: 39, cv: 0.85 } }
+  b: { service: { distribution: deterministic, meanMs: 40 } }
+  c: { service: { distribution: exponential, meanMs: 7 } }
+cluster:
+  nodes:
+    - { name: n0, count: 1, devices: { gpu: { slots: 2 } }, costPerHour: 3.73 }
+    - { name: n1, count: 2, devices: { cpu: { slots: 1, speed: 0.4 } }, costPerHour: 0.92 }
+    - { name: n2, count: 2, devices: { gpu: { slots: 1, speed: 0.5 } }, costPerHour: 1.14 }
+  replicas: { a: 1, b: 1, c: 1 }
+workload: { arrivals: gamma, cv: 1.85, ratePerS: 23.03, requests: 1000, warmupS: 5 }
+run: { seed: 162, replications: 5 }
+`,
+      { schedulers: ["fifo", "random", "srpt"] },
+    );
+    expect(best?.cost).toBe(6.71);
+    expect(explored.confirmations).toBe(1);
+  });
+
+  test("once more after a refusal, those too that halving left behind", () => {
+    const [{ best, explored }] = plansOf(
+      `
+name: again
+pipelines:
+  p:
+    slo: { latencyMs: 196, percentile: 80 }
+    tasks: { a: { model: a }, b: { model: b, after: [a], when: { probability: 0.56 } } }
+models:
+  a: { service: { distribution: lognormal, meanMs: 29, cv: 0.41 }, memoryMb: 3000 }
+  b: { service: { distribution: exponential, meanMs: 60, batch: { marginal: 0.2, max: 4 } }, memoryMb: 6000 }
+cluster:
+  nodes:
+    - { name: n0, count: 2, devices: { gpu: { slots: 1, memoryMb: 8000 } }, costPerHour: 2.86 }
+    - { name: n1, count: 2, devices: { cpu: { slots: 1, speed: 0.4, memoryMb: 6000 } }, costPerHour: 1.13 }
+    - { name: n2, count: 4, devices: { cpu: { slots: 1, speed: 0.8, memoryMb: 6000 } }, costPerHour: 1.82 }
+  replicas: { a: 1, b: 1 }
+workload: { arrivals: gamma, cv: 1.5, ratePerS: 29.77, requests: 600 }
+run: { seed: 257, replications: 5 }
+`,
+      { schedulers: ["fifo", "join-shortest-queue", "edf"] },
+    );
+    expect(best?.cost).toBe(7.28);
+    expect(explored.confirmations).toBe(2);
+  });
+});
+
 /** Each batch takes one of the two CPUs of its machine. */
 const withDemand = (text: string): string =>
   text

@@ -5,7 +5,7 @@
  */
 import type { Alternative, Problem } from "./contenders.ts";
 import type { Row } from "./space.ts";
-import { isHopeless } from "./trial.ts";
+import { reachOf } from "./trial.ts";
 
 /** Pilots that failed before tasks are probed. */
 const PATIENCE = 2;
@@ -46,7 +46,7 @@ export class Probes {
     const relaxed = rows.map((row, other) => (other === task ? row : this.#most(other)));
     const cluster = choice.space.relaxedClusterOf(relaxed);
     const run = yield* laboratory.pilot({ ...document, cluster });
-    const mayDo = !isHopeless(goals, [run]);
+    const mayDo = reachOf(goals, [run]) >= 0;
     this.#known.set(keyOf(task, rows[task]), mayDo);
     const kind = onlyKindOf(rows[task]);
     if (mayDo || kind === null) return;

@@ -6,23 +6,23 @@
  *   2. A pilot of each: the start of the first replication. Those that are far from the goals are
  *      out, and so are schedulers that treat every request as a simpler one does. A task whose replicas
  *      miss even where all other tasks have as many as there may be is out with all its contenders.
- *   3. Successive halving: the better half gets twice as many replications. All get the same requests
- *      (common random numbers), so few replications tell them apart.
- *   4. The first that fresh requests confirm is the answer. Nothing that costs more was simulated.
+ *   3. Successive halving, in heats: the better half gets twice as many replications. All get the same
+ *      requests (common random numbers), so few replications tell them apart. No further heat starts once
+ *      the best is comfortable.
+ *   4. The best is confirmed on fresh requests. Each refusal leaves the next confirmation less error, so
+ *      after one all others of the price are compared on all replications, as far as they may be the best.
+ *      The first that is confirmed is the answer. Nothing that costs more was simulated.
  *
  * Steps 1 (free slots) and 2 (tasks) take it that more replicas of a kind do no harm.
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
-import { sumOf } from "../core/statistics/estimate.ts";
 import {
   type Alternative,
-  type Choice,
+  COMFORTABLE,
   Confirmations,
   type Contender,
-  contenderOf,
-  costOfTried,
-  type Level,
+  isComfortable,
   levelsOf,
   nearer,
   nothingExplored,
@@ -31,99 +31,105 @@ import {
   type Search,
   scoreOfTried,
   type Tried,
+  tiedScore,
 } from "./contenders.ts";
-import { onlyKindOf, Probes } from "./probes.ts";
-import type { Machines, Row } from "./space.ts";
-import { FIRST_REPLICATIONS, isHopeless, scoreOf } from "./trial.ts";
+import { Probes } from "./probes.ts";
+import { byLoad, type Runner, Runners } from "./runners.ts";
+import { FIRST_REPLICATIONS, reachOf, scoreOf, type Trial } from "./trial.ts";
 
-/** Beyond so many combinations, those with an overloaded task are left out uncounted. */
-const MOST_COUNTED = 1_000_000;
-/** Combinations to look at: about a minute. */
-const MOST_COMBINATIONS = 30_000_000;
 /** Contenders that race together; of one price there may be many more. */
 const HEAT = 32;
 /** Finalists of a heat that get to the last round. */
 const FINALISTS = 2;
+/** Contenders that are compared with all replications after a refusal. */
+const MOST_COMPARED = 4;
 /** Confirmations that may fail on one price. */
-const MOST_FAILED = 3;
-/** Scores this close are ties: then the simpler scheduler goes on. */
-const TIE = 0.1;
-/** A score at which fresh requests are asked at once: more of the old ones would tell little. */
-const COMFORTABLE = 0.3;
+const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
 /** Further contenders that a runner-up is looked for among. */
 const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
-const MOST_NEAREST = 4;
+const MOST_NEAREST = 2;
 
 /** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
   return yield* new Race(problem).run();
 }
 
-interface Runner {
-  readonly contender: Contender;
-  /** Utilisation of the busiest task. */
-  readonly load: number;
+/** A runner whose pilot may keep the goals. */
+interface Entrant extends Runner {
+  readonly pilotScore: number;
+  /** Null until it races. */
+  trial: Trial | null;
 }
 
-interface Pilot extends Runner {
-  readonly score: number;
-}
-
-interface Heat {
-  readonly finalists: readonly Tried[];
-  /** Pilots that may follow where the finalists are not confirmed. */
-  readonly untried: readonly Pilot[];
-}
+type Finalist = Entrant & Tried;
 
 class Race {
   readonly #problem: Problem;
   readonly #explored = nothingExplored();
   readonly #confirmations: Confirmations;
+  readonly #runners: Runners;
   readonly #probes = new Map<Alternative, Probes>();
   /** Schedulers that treated every request as a simpler one did, by that one. */
   readonly #alike = new Map<Alternative, readonly Alternative[]>();
-  #nearest: Pilot | null = null;
+  #nearest: (Runner & { readonly pilotScore: number }) | null = null;
   /** The least loaded of all runners, in case that none keeps the goals. */
   #leastLoaded: readonly Runner[] = [];
-  /** The least loaded contender that a bound ruled out. */
-  #ruledOut: Runner | null = null;
-  #isComplete = true;
 
   constructor(problem: Problem) {
     this.#problem = problem;
     this.#confirmations = new Confirmations(problem, this.#explored);
+    this.#runners = new Runners(problem, this.#explored);
   }
 
   *run(): Generator<undefined, Search> {
     const levels = levelsOf(this.#problem.alternatives);
     for (const level of levels) {
-      const runners = this.#runnersOn(level);
+      const runners = this.#runners.on(level);
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)
         .slice(0, MOST_NEAREST);
-      let failed = 0;
-      for (let start = 0; start < runners.length && failed < MOST_FAILED; start += HEAT) {
-        let pilots = yield* this.#pilots(runners.slice(start, start + HEAT));
-        while (pilots.length > 0 && failed < MOST_FAILED) {
-          const { finalists, untried } = yield* this.#heat(pilots, failed === 0);
-          let order = ranked(finalists).filter((one) => scoreOfTried(one) >= 0);
-          while (order.length > 0 && failed < MOST_FAILED) {
-            const [{ contender }, ...others] = order;
-            const confirmed = yield* this.#confirmations.of(contender);
-            if (confirmed.meets) {
-              return this.#told(confirmed, yield* this.#runnersUp(confirmed, others, levels), null);
-            }
-            failed++;
-            order = bestFirst(others);
-          }
-          pilots = untried;
-        }
+      const won = yield* this.#winnerOf(runners);
+      if (won !== null) {
+        const runnersUp = yield* this.#runnersUp(won.best, won.others, levels);
+        return this.#told(won.best, runnersUp, null);
       }
-      if (!this.#isComplete) break;
+      if (!this.#runners.isComplete) break;
     }
     return yield* this.#lost();
+  }
+
+  /** The first that fresh requests confirm, and those that came next to it. */
+  *#winnerOf(
+    runners: readonly Runner[],
+  ): Generator<undefined, { readonly best: Tried; readonly others: readonly Tried[] } | null> {
+    const field: Entrant[] = [];
+    let order: readonly Finalist[] = [];
+    let start = 0;
+    for (
+      ;
+      start < runners.length && !(order.length > 0 && isComfortable(order[0]));
+      start += HEAT
+    ) {
+      const heat = yield* this.#pilots(runners.slice(start, start + HEAT));
+      field.push(...heat);
+      order = ranked([...order, ...(yield* this.#raced(heat))]);
+    }
+    // Which more replications may show to keep the goals.
+    if (order.length > 0 && scoreOfTried(order[0]) < 0) {
+      order = yield* this.#compared(order.slice(0, FINALISTS), 2);
+    }
+    for (let refusals = 0; refusals < MOST_REFUSALS; refusals++) {
+      const [first, ...others] = order.filter((one) => scoreOfTried(one) >= 0);
+      if (first === undefined) return null;
+      const confirmed = yield* this.#confirmations.of(first.contender);
+      if (confirmed.meets) return { best: confirmed, others };
+      field.splice(field.indexOf(first), 1);
+      if (refusals === 0) field.push(...(yield* this.#pilots(runners.slice(start))));
+      order = yield* this.#compared(field, 1);
+    }
+    return null;
   }
 
   /** Others of the same price, or else the next price at which the same scheduler keeps the goals. */
@@ -140,11 +146,11 @@ class Race {
     }
     let left = MOST_FOR_RUNNER_UP;
     for (const level of levels) {
-      const runners = this.#runnersOn(level).filter(
-        (one) => one.contender.alternative === alternative,
-      );
+      const runners = this.#runners
+        .on(level)
+        .filter((one) => one.contender.alternative === alternative);
       const [pilot] = yield* this.#pilots(runners.slice(0, left));
-      if (pilot !== undefined && pilot.score >= 0) {
+      if (pilot !== undefined && pilot.pilotScore >= 0) {
         const tried = yield* this.#inShort(pilot.contender);
         if (scoreOfTried(tried) >= 0) return [tried];
       }
@@ -160,7 +166,8 @@ class Race {
       ...(this.#nearest === null ? [] : [this.#nearest]),
       ...this.#leastLoaded,
     ];
-    if (hopeful.length === 0 && this.#ruledOut !== null) hopeful.push(this.#ruledOut);
+    const { nearestRuledOut } = this.#runners;
+    if (hopeful.length === 0 && nearestRuledOut !== null) hopeful.push(nearestRuledOut);
     let nearest: Tried | null = null;
     for (const { contender } of hopeful) {
       nearest = nearer(nearest, yield* this.#inShort(contender));
@@ -172,7 +179,7 @@ class Race {
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
     return {
       ...{ best, runnersUp, nearest, alike: [...new Set(alike)] },
-      ...{ isComplete: this.#isComplete, explored: this.#explored },
+      ...{ isComplete: this.#runners.isComplete, explored: this.#explored },
     };
   }
 
@@ -183,96 +190,66 @@ class Race {
     return { contender, trial };
   }
 
-  /** The contenders of one price that no bound rules out, the least loaded first. */
-  #runnersOn(level: Level): readonly Runner[] {
-    return level
-      .flatMap(({ choice, machines }) => this.#runnersOnMachines(choice, machines))
-      .sort(byLoad);
-  }
-
-  #runnersOnMachines(choice: Choice, machines: Machines): readonly Runner[] {
-    const { space, bounds } = choice;
-    const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
-    const { ruledOut } = this.#explored;
-    const runners: Runner[] = [];
-    const isLarge = this.#explored.combinations > MOST_COUNTED;
-    const isUseful = (task: number, row: Row): boolean =>
-      !isLarge ||
-      alternatives.some((one) => one.proceeds || utilisationOf(one, task, row, !one.isOpen) < 1);
-    const visit = (rows: readonly Row[]): boolean => {
-      if (space.isRepeated(rows)) return true;
-      if (this.#explored.combinations > MOST_COMBINATIONS) this.#isComplete = false;
-      if (!this.#isComplete) return false;
-      this.#explored.combinations += alternatives.length;
-      if (leavesSlot(choice, machines, rows)) {
-        ruledOut.spareSlot += alternatives.length;
-        return true;
+  /** Rounds of twice as many replications for half as many, until the best is comfortable; the finalists. */
+  *#raced(entrants: readonly Entrant[]): Generator<undefined, readonly Finalist[]> {
+    const mayStop = !entrants.some(({ contender }) => contender.alternative.scales);
+    let field = half(entrants, 2 * FINALISTS);
+    for (let count = 1; field.length > 0; count = Math.min(2 * count, this.#replications)) {
+      const raced: Finalist[] = [];
+      let comfortable = 0;
+      for (const entrant of field) {
+        const finalist = yield* this.#extended(entrant, count);
+        if (this.#reaches(finalist, 0)) raced.push(finalist);
+        if (mayStop && isComfortable(finalist) && ++comfortable === FINALISTS) break;
       }
-      const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
-      const isSlow = bounds.servesTooSlowly(rows);
-      for (const alternative of alternatives) {
-        const { isOpen, proceeds } = alternative;
-        const load = loadOf(alternative, rows);
-        const isOverloaded = (): boolean => (isOpen ? load : loadOf(alternative, rows, true)) >= 1;
-        const reason = isSlow ? "serviceTime" : isOverloaded() ? "utilisation" : null;
-        if (reason === null || proceeds) {
-          runners.push({ contender: contenderOf(alternative, shape), load });
-          continue;
-        }
-        ruledOut[reason]++;
-        // Too slow without a wait: batches, which spread the load, are no help.
-        const isNearer = this.#ruledOut === null || load < this.#ruledOut.load;
-        if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
-        this.#ruledOut = { contender: contenderOf(alternative, shape), load };
-      }
-      return true;
-    };
-    space.shapesOn(machines, visit, isUseful);
-    return runners;
+      if (comfortable > 0 || count === this.#replications) return raced;
+      field = half(inOrder(raced), FINALISTS);
+    }
+    return [];
   }
 
   /**
-   * Rounds of twice as many replications for half as many; the finalists. `hasty`: where enough of the
-   * first ones are comfortable after one replication, the others are left untried.
+   * In order, each with `times` run.replications, or as many as it takes to see that it does not reach the
+   * best.
    */
-  *#heat(pilots: readonly Pilot[], hasty: boolean): Generator<undefined, Heat> {
-    const { laboratory, goals } = this.#problem;
-    const mayStop = !pilots.some(({ contender }) => contender.alternative.scales);
-    const fit = half(pilots, 2 * FINALISTS);
-    const all = Math.max(2, pilots[0].contender.document.run.replications);
-    let field: Tried[] = [];
-    let comfortable = 0;
-    for (const { contender } of fit) {
-      const tried = { contender, trial: yield* laboratory.start(contender.document, goals) };
-      yield* laboratory.extend(tried.trial, 1);
-      field.push(tried);
-      const isComfortable = hasty && mayStop && scoreOfTried(tried) >= COMFORTABLE;
-      if (isComfortable && ++comfortable === FINALISTS) {
-        return { finalists: field, untried: pilots.slice(field.length) };
-      }
-    }
-    for (let count = 1; ; ) {
-      field = field
-        .filter(({ trial }) => !isHopeless(goals, trial.runs))
-        .sort((a, b) =>
-          byTiedScore([scoreOfTried(a), a.contender], [scoreOfTried(b), b.contender]),
-        );
-      const isOver = count === all || field.length === 0;
-      if (isOver || (mayStop && scoreOfTried(field[0]) >= COMFORTABLE)) {
-        return { finalists: field, untried: [] };
-      }
-      field = half(field, FINALISTS);
-      count = Math.min(2 * count, all);
-      for (const { trial } of field) yield* laboratory.extend(trial, count);
+  *#compared(
+    entrants: readonly Entrant[],
+    times: number,
+  ): Generator<undefined, readonly Finalist[]> {
+    const most = times * this.#replications;
+    let field: readonly Entrant[] = inOrder(entrants).slice(0, MOST_COMPARED);
+    for (let count = 1; ; count = Math.min(2 * count, most)) {
+      const raced: Finalist[] = [];
+      for (const entrant of field) raced.push(yield* this.#extended(entrant, count));
+      const best = Math.max(...raced.map(scoreOfTried));
+      const least = Math.max(0, Math.min(best, COMFORTABLE));
+      const left = raced.filter((one) => this.#reaches(one, least));
+      if (count === most || left.length === 0) return ranked(left);
+      field = left;
     }
   }
 
+  get #replications(): number {
+    return Math.max(2, this.#problem.alternatives[0].document.run.replications);
+  }
+
+  *#extended(entrant: Entrant, count: number): Generator<undefined, Finalist> {
+    const { laboratory, goals } = this.#problem;
+    entrant.trial ??= yield* laboratory.start(entrant.contender.document, goals);
+    yield* laboratory.extend(entrant.trial, count);
+    return entrant as Finalist;
+  }
+
+  #reaches({ trial }: Finalist, score: number): boolean {
+    return reachOf(this.#problem.goals, trial.runs) >= score;
+  }
+
   /** Those whose pilots may yet keep the goals, the best first. */
-  *#pilots(runners: readonly Runner[]): Generator<undefined, readonly Pilot[]> {
+  *#pilots(runners: readonly Runner[]): Generator<undefined, readonly Entrant[]> {
     const { laboratory, goals, mostTrials } = this.#problem;
     const { ruledOut } = this.#explored;
     const seen = new Map<string, Alternative>();
-    const pilots: Pilot[] = [];
+    const entrants: Entrant[] = [];
     for (const runner of runners) {
       const { contender } = runner;
       const { rows } = contender.shape;
@@ -282,14 +259,16 @@ class Race {
         continue;
       }
       if (this.#explored.simulated >= mostTrials) {
-        this.#isComplete = false;
+        this.#runners.isComplete = false;
         break;
       }
       this.#explored.simulated++;
       const run = yield* laboratory.pilot(contender.document);
-      const pilot = { ...runner, score: scoreOf(goals, [run]) };
-      if (this.#nearest === null || pilot.score > this.#nearest.score) this.#nearest = pilot;
-      if (isHopeless(goals, [run])) {
+      const entrant: Entrant = { ...runner, pilotScore: scoreOf(goals, [run]), trial: null };
+      if (this.#nearest === null || entrant.pilotScore > this.#nearest.pilotScore) {
+        this.#nearest = entrant;
+      }
+      if (reachOf(goals, [run]) < 0) {
         yield* probes.failed(rows);
         continue;
       }
@@ -297,14 +276,13 @@ class Race {
       const simpler = seen.get(key);
       if (simpler === undefined) {
         seen.set(key, contender.alternative);
-        pilots.push(pilot);
+        entrants.push(entrant);
         continue;
       }
       ruledOut.same++;
       this.#alike.set(simpler, [...(this.#alike.get(simpler) ?? []), contender.alternative]);
     }
-    pilots.sort((a, b) => byTiedScore([a.score, a.contender], [b.score, b.contender]));
-    return pilots;
+    return inOrder(entrants);
   }
 
   #probesOf(alternative: Alternative): Probes {
@@ -324,53 +302,18 @@ function half<T extends { readonly contender: Contender }>(all: readonly T[], le
   return all.filter((one) => one.contender.alternative.scales || kept.has(one));
 }
 
-/** The cheapest first; of equal ones, the best: the simplest has failed. */
-function bestFirst(tried: readonly Tried[]): Tried[] {
-  return [...tried].sort(
-    (a, b) => costOfTried(a) - costOfTried(b) || scoreOfTried(b) - scoreOfTried(a),
+/** The best first, by all that is known of each. */
+function inOrder(entrants: readonly Entrant[]): Entrant[] {
+  const scores = new Map(
+    entrants.map((one) => {
+      const score = one.trial === null ? one.pilotScore : scoreOfTried(one as Tried);
+      return [one, tiedScore(score)];
+    }),
   );
-}
-
-function byLoad(a: Runner, b: Runner): number {
-  return a.load - b.load || a.contender.alternative.rank - b.contender.alternative.rank;
-}
-
-/** The simpler scheduler first, of those that are comfortable or close. */
-function byTiedScore(
-  [first, a]: readonly [score: number, Runner["contender"]],
-  [second, b]: readonly [score: number, Runner["contender"]],
-): number {
-  const [x, y] = [first, second].map((score) => Math.round(Math.min(score, COMFORTABLE) / TIE));
-  return y - x || a.alternative.rank - b.alternative.rank;
-}
-
-/** `least`: by the jobs alone that the goals need. */
-function utilisationOf(
-  { choice, batches }: Alternative,
-  task: number,
-  row: Row,
-  least = false,
-): number {
-  return choice.bounds.utilisation(task, row, batches[task], least);
-}
-
-function loadOf(alternative: Alternative, rows: readonly Row[], least = false): number {
-  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row, least)));
-}
-
-/** Whether a free slot is of the only kind that some task has, and the task may have one more. */
-function leavesSlot(
-  { space, slowsDown }: Choice,
-  machines: Machines,
-  rows: readonly Row[],
-): boolean {
-  if (slowsDown) return false;
-  const { high } = space.bounds;
-  const spare = space.spare(machines, rows);
-  return rows.some((row, task) => {
-    const kind = onlyKindOf(row);
-    if (kind === null || spare[kind] === 0 || sumOf(row) === high[task]) return false;
-    const more = rows.with(task, row.with(kind, row[kind] + 1));
-    return space.fits(machines.counts, more);
-  });
+  const scoreOfEntrant = (one: Entrant): number => scores.get(one) as number;
+  return [...entrants].sort(
+    (a, b) =>
+      scoreOfEntrant(b) - scoreOfEntrant(a) ||
+      a.contender.alternative.rank - b.contender.alternative.rank,
+  );
 }

@@ -104,10 +104,12 @@ describe("limits of a share", () => {
     expect(wide).toBeLessThan(narrow);
   });
 
-  test("say nothing below of one run, and leave room above it", () => {
-    const { low, high } = outlook(goal, runs([0.98], 500), 0.025);
-    expect(low).toBe(0);
-    expect(high).toBeGreaterThan(0.99);
+  test("leave room on both sides of one run, and below two that agree", () => {
+    for (const shares of [[0.98], [0.98, 0.9801]]) {
+      const { low, high } = outlook(goal, runs(shares, 500), 0.025);
+      expect(low).toBeLessThan(0.95);
+      expect(high).toBeGreaterThan(0.99);
+    }
   });
 });
 

@@ -147,8 +147,8 @@ const FEW_SIGMAS = 3;
 /**
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
  * independent requests would have it; without any late request the lower limit is error^(1/requests),
- * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One run says nothing of the spread
- * of runs, so its upper limit takes late requests to come in clusters.
+ * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One run says nothing of the spread of runs,
+ * so its limits take late requests to come in clusters; so does the lower limit of two.
  */
 export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Outlook {
   const { estimate: found } = attainmentOf(goal, runs);
@@ -157,12 +157,12 @@ export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Out
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
   const freedom = runs.length - 1;
-  if (freedom === 0) {
-    return { mean, low: 0, high: mean + FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent };
-  }
+  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
+  if (freedom === 0) return { mean, low: mean - clustered, high: mean + clustered };
   const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
   const width = Math.max(ofRuns, independent);
-  const low = mean === 1 ? error ** (1 / requests) : mean - studentT(freedom, error) * width;
+  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
+  const low = mean === 1 ? error ** (1 / requests) : mean - below;
   return { mean, low, high: mean + studentT(freedom, HOPELESS) * width };
 }
 
@@ -175,16 +175,21 @@ function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
 
 /** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
 export function scoreOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
-  const scores = goals.map((goal) => {
-    const { mean } = attainmentOf(goal, runs).estimate;
-    return Number.isNaN(mean) ? -1 / (1 - goal.share) : (mean - goal.share) / (1 - goal.share);
-  });
-  return Math.min(...scores);
+  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).mean);
 }
 
-/** Whether more replications would hardly show that all goals are met. */
-export function isHopeless(goals: readonly Goal[], runs: readonly RunSummary[]): boolean {
-  return goals.some((goal) => outlook(goal, runs, 0.5).high < goal.share);
+/** The score that more replications would hardly exceed; below 0: they would hardly show that all goals are met. */
+export function reachOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
+  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).high);
+}
+
+/** The score that more replications would hardly fall below. */
+export function assuredOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
+  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).low);
+}
+
+function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): number {
+  return Math.min(...goals.map((goal) => (shareOf(goal) - goal.share) / (1 - goal.share)));
 }
 
 export function keptOf({ goals, runs }: Pick<Trial, "goals" | "runs">): readonly Kept[] {

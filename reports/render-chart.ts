@@ -1,15 +1,9 @@
-/** Vega-Lite to SVG without a browser, and SVG to PNG with fonts that travel with the package. */
+/** Vega-Lite to SVG, without a browser and in one. */
 
-import { createRequire } from "node:module";
-import { Resvg } from "@resvg/resvg-js";
 import type { LoggerInterface } from "vega";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { textWidth } from "./charts/theme.ts";
-
-const PNG_ZOOM = 2;
-const require = createRequire(import.meta.url);
-const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"];
 
 /** A logger that keeps what vega would print, so that a library never writes to the console. */
 function keeper(warnings: string[]): LoggerInterface {
@@ -84,14 +78,4 @@ export async function renderSvg(
   } finally {
     view.finalize();
   }
-}
-
-/** The SVG as PNG at twice its size; text is drawn with DejaVu Sans whatever the system has. */
-export function renderPng(svg: string): Uint8Array {
-  const fontFiles = FONT_FILES.map((file) => require.resolve(`dejavu-fonts-ttf/ttf/${file}`));
-  const resvg = new Resvg(svg, {
-    font: { fontFiles, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" },
-    fitTo: { mode: "zoom", value: PNG_ZOOM },
-  });
-  return resvg.render().asPng();
 }

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { RunDetail } from "../core/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
 import type { DrawnChart } from "./html/figure-html.ts";
-import { pageHtml } from "./html/page.ts";
-import type { WhatIfScenario } from "./html/what-if.ts";
+import { pageHtml, type WhatIfScenario } from "./html/page.ts";
 import { type ReadDocuments, readDocuments } from "./read-documents.ts";
-import { renderPng, renderSvg } from "./render-chart.ts";
+import { renderSvg } from "./render-chart.ts";
+import { renderPng } from "./render-png.ts";
 import { headlines } from "./tables/headlines.ts";
 
 export interface ReportOptions {

@@ -41,10 +41,12 @@ export interface OwnDefinition<Schema extends z.ZodType, Policy, Context> {
   create(parameters: z.infer<Schema>, context: Context): Policy;
 }
 
+type Rule = Admission | Routing | Ordering | Batching | Shedding | Scaling | undefined;
+
 /** The argument of the function that the file exports. */
 export interface OwnTools {
   /** A rule: admission, routing, ordering, batching, shedding or scaling. */
-  definePolicy<Policy, Schema extends z.ZodType = z.ZodType<Record<string, never>>>(
+  definePolicy<Policy extends Rule, Schema extends z.ZodType = z.ZodType<Record<string, never>>>(
     definition: OwnDefinition<Schema, Policy, BatchingContext>,
   ): PolicyDefinition<Policy, BatchingContext>;
   /** Hears events and gives commands (`Controller`). */

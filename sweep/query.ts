@@ -30,6 +30,26 @@ export interface QueryResult {
   close(): void;
 }
 
+export type Row = Readonly<Record<string, Cell>>;
+
+/**
+ * The rows of one SELECT over a folder of `sweep`; without SQL, all tables and columns. Throws
+ * Fault("not-found") for a folder without results, Fault("usage") for SQL that fails.
+ */
+export async function query(directory: string, sql?: string): Promise<readonly Row[]> {
+  const { columns, blocks, close } = await openQuery(directory, sql);
+  try {
+    const rows: Row[] = [];
+    for await (const block of blocks) {
+      for (const row of block)
+        rows.push(Object.fromEntries(columns.map(({ name }, i) => [name, row[i]])));
+    }
+    return rows;
+  } finally {
+    close();
+  }
+}
+
 /** The tables that there are, a row for each column. */
 const SCHEMA_SQL = `select table_name as "table", column_name as "column", data_type as "type"
   from duckdb_columns() where not internal order by table_name, column_index`;

@@ -13,12 +13,11 @@ import {
   openSync,
   readSync,
   renameSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../core/fault.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
-import { makeFolder, writeAll } from "./atomic-file.ts";
+import { makeFolder, writeAll, writeAtomically } from "./atomic-file.ts";
 import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
 import { parseRecord, type RecordStore } from "./record.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
@@ -73,7 +72,7 @@ export class ResultStore implements RecordStore {
       same || found === undefined || found.lines === 0
         ? undefined
         : moveAside(directory, found, key);
-    if (!same) startFile(path, key);
+    if (!same) writeAtomically(path, `${JSON.stringify(key)}\n`);
     const store = new ResultStore(openSync(path, "r+"), count, setAside);
     store.#load();
     return store;
@@ -132,16 +131,6 @@ export class ResultStore implements RecordStore {
     this.#starts[index] = start;
     this.#lengths[index] = length;
   }
-}
-
-/** Written beside its place: a kill at this point leaves no store without its key. */
-function startFile(path: string, key: StoreKey): void {
-  const beside = `${path}.part`;
-  const descriptor = openSync(beside, "w");
-  writeSync(descriptor, `${JSON.stringify(key)}\n`);
-  fsyncSync(descriptor);
-  closeSync(descriptor);
-  renameSync(beside, path);
 }
 
 /** The key of a store, undefined when it has none, and how many whole lines come after it. */

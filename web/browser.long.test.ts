@@ -101,11 +101,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
 
   test("swaps the scheduler, with a parameter", async () => {
     const card = page.getByRole("region", { name: "Scheduler" });
-    await card
-      .getByRole("button", { name: /Scheduler/ })
-      .first()
-      .click();
-    await page.getByRole("option", { name: "batching", exact: true }).click();
+    await card.getByLabel("Scheduler", { exact: true }).first().selectOption("batching");
     await card.getByRole("textbox", { name: "maxBatch" }).fill("3");
     await page.keyboard.press("Tab");
     await card.getByRole("button", { name: "Use this scheduler" }).click();
@@ -143,7 +139,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page
       .getByTestId("figure-Answers")
-      .getByText(/^[1-9]\d* of (?!50$)/)
+      .getByText(/^[1-9]\d* of 200$/)
       .waitFor(PATIENCE);
     const bounded = page.waitForResponse((one) => one.url().endsWith("/run"), PATIENCE);
     await page.getByRole("button", { name: "Stop", exact: true }).first().click();
@@ -166,8 +162,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     const url = `${deployment.gateway.http}/#tab=pipeline&view=run`;
     const { page: own, problems: wrong } = await openPage(browser, url);
     await own.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
-    await own.getByRole("button", { name: "Scenario" }).click();
-    await own.getByRole("option", { name: "the cluster's scenario" }).click();
+    await own.getByLabel("Scenario").selectOption("the cluster's scenario");
     const told = own.getByTestId("last-event").filter({ hasText: /nothing has happened/ });
     await told.waitFor(PATIENCE);
     await own.getByRole("button", { name: "Step", exact: true }).click();

@@ -1,9 +1,6 @@
 /** The web app before servers that are not a gateway on its own origin. */
 
-import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { extname, join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
@@ -11,7 +8,14 @@ import { NO_INPUTS, twoTasks } from "../cluster/deployment.test-support.ts";
 import type { HttpServer } from "../cluster/rest/http-server.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
-import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
+import {
+  axeViolations,
+  listening,
+  openPage,
+  PATIENCE,
+  sendAtOnce,
+  serveFiles,
+} from "./page.test-support.ts";
 
 const TOKEN = "kserve-token";
 
@@ -28,9 +32,14 @@ function foreignServer(): Server {
         return reply(200, { name: "kserve", version: "1", extensions: [] });
       if (request.headers.authorization !== `Bearer ${TOKEN}`) return reply(401, { error: "who?" });
       const input = { name: "x", datatype: "FP32", shape: [-1, 4] };
-      if (request.url === "/v2/models/iris") {
-        return reply(200, { name: "iris", platform: "sklearn", inputs: [input], outputs: [] });
+      if (/^\/v2\/models\/\w+$/.test(request.url ?? "")) {
+        return reply(200, { name: "any", platform: "sklearn", inputs: [input], outputs: [] });
       }
+      if (request.url === "/v2/models/cut/infer") {
+        return response.end('{"outputs": [{"na');
+      }
+      if (request.url === "/v2/models/full/infer") return reply(500, { error: "out of memory" });
+      if (request.url === "/v2/models/mute/infer") return;
       if (request.url !== "/v2/models/iris/infer") return reply(404, { error: "not here" });
       const output = { name: "class", datatype: "INT64", shape: [1], data: [2] };
       reply(200, { model_name: "iris", outputs: [output] });
@@ -43,11 +52,6 @@ beforeAll(async () => {
   if (hasChromium) browser = await launchChromium();
 });
 afterAll(() => browser?.close());
-
-async function listening(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 describe.skipIf(!hasChromium)("`tandem web` before a server without control", () => {
   const foreign = foreignServer();
@@ -65,6 +69,10 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   test("asks for a token, hides control, and measures by tensors", async () => {
     const { page, problems } = await openPage(browser, `http://127.0.0.1:${web.port}`);
     await page.getByText("it asks for a token").waitFor(PATIENCE);
+    await page.getByRole("textbox", { name: "Token" }).fill("another");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("it does not take this token").waitFor(PATIENCE);
+    expect(page.url()).not.toContain("server=");
     await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
     await page.getByRole("button", { name: "Connect" }).click();
     await page.getByText("no control of it").waitFor(PATIENCE);
@@ -73,6 +81,23 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
     await page.getByRole("textbox", { name: "Model" }).fill("iris");
     expect(await sendAtOnce(page, 30)).toMatchObject({ Answers: "30 of 30" });
     expect(await page.getByTestId("answer").first().textContent()).toContain("iris");
+    for (const [model, why] of [
+      ["cut", 'the answer has no outputs: {"outputs": [{"na'],
+      ["full", "HTTP 500"],
+    ] as const) {
+      await page.getByRole("textbox", { name: "Model" }).fill(model);
+      expect(await sendAtOnce(page, 3)).toMatchObject({ Answers: "0 of 3" });
+      expect(await page.getByTestId("answer").first().textContent()).toContain(why);
+    }
+    // Answers that never come are counted as sent, and given up by Stop.
+    await page.getByRole("textbox", { name: "Model" }).fill("mute");
+    await page.getByRole("textbox", { name: "Requests at once (n)" }).fill("4");
+    await page.keyboard.press("Tab");
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await page.getByTestId("figure-Answers").getByText("0 of 4").waitFor(PATIENCE);
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await page.getByText("Stopped: requests under way were given up").waitFor(PATIENCE);
+    expect(await page.getByTestId("figure-Answers").textContent()).toBe("0 of 4");
     expect(page.url()).not.toContain(TOKEN);
     expect(await page.evaluate("JSON.stringify(localStorage)")).not.toContain(TOKEN);
     expect(await axeViolations(page)).toEqual([]);
@@ -82,33 +107,13 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   });
 });
 
-const TYPES: Readonly<Record<string, string>> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".svg": "image/svg+xml",
-};
-
 describe.skipIf(!hasChromium)("the app as static files of another server", () => {
-  const folder = join(import.meta.dirname, "../dist/web");
-  const files = createServer((request, response) => {
-    const path = (request.url ?? "/")
-      .replace(/\?.*$/, "")
-      .replace(/^\/some\/path\//, "/")
-      .replace(/^\/$/, "/index.html");
-    try {
-      const bytes = readFileSync(join(folder, path));
-      response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/plain" });
-      response.end(bytes);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
+  let files: Server;
   let origin: string;
   let deployment: Deployment;
 
   beforeAll(async () => {
-    origin = await listening(files);
+    ({ server: files, origin } = await serveFiles());
     const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "web", spareReplicas: 1 };
     deployment = await startDeployment({ ...options, backend: "replay", origins: [origin] });
   });

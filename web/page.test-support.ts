@@ -1,6 +1,9 @@
-/** A page of the web app in Chromium, that remembers what went wrong in it. */
+/** The built web app on a server of files, and its pages in Chromium, which remember what went wrong in them. */
 import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { extname, join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -15,6 +18,8 @@ export interface OpenedPage {
   readonly page: Page;
   /** Errors and warnings of the console, and uncaught ones. */
   readonly problems: string[];
+  /** Addresses. */
+  readonly requests: string[];
 }
 
 export async function openPage(
@@ -30,18 +35,22 @@ export async function openPage(
     if (/error|warning/.test(message.type())) problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(error.message));
+  const requests: string[] = [];
+  page.on("request", (request) => requests.push(request.url()));
   await page.goto(url);
-  return { page, problems };
+  return { page, problems, requests };
 }
 
-/** What axe finds, each in one line. */
+/** What axe finds, each in one line; targets of less than 24 px are findings, too. */
 export async function axeViolations(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   return page.evaluate(async () => {
     const { axe } = globalThis as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+      axe: {
+        run(of: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+      };
     };
-    const { violations } = await axe.run();
+    const { violations } = await axe.run({ rules: { "target-size": { enabled: true } } });
     return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
   });
 }
@@ -64,4 +73,35 @@ export async function sendAtOnce(
     ((await tile.textContent()) ?? "").trim(),
   ]);
   return Object.fromEntries(await Promise.all(entries)) as Readonly<Record<string, string>>;
+}
+
+const DIST = join(import.meta.dirname, "../dist/web");
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
+
+/** Serves the built app at `/` and at `/some/path/`, as any server of files would. */
+export async function serveFiles(
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly server: Server; readonly origin: string }> {
+  const server = createServer(({ url = "/" }, answer) => {
+    const [path] = url.replace(/^\/some\/path\//, "/").split("?");
+    const name = path === "/" ? "index.html" : path.slice(1);
+    try {
+      const body = readFileSync(join(DIST, name));
+      answer.writeHead(200, { "content-type": TYPES[extname(name)] ?? "text/plain", ...headers });
+      answer.end(body);
+    } catch {
+      answer.writeHead(404).end();
+    }
+  });
+  return { server, origin: await listening(server) };
+}
+
+export async function listening(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

@@ -90,7 +90,7 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   };
   try {
     await workers.start();
-    await gateway.start();
+    await gateway.process.start();
     const ready = awaitReady(gateway.addresses.http, healthAccess(files.identity), crashes);
     await unlessAborted(options.signal, ready);
   } catch (error) {
@@ -106,9 +106,9 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   const { grpc, http } = gateway.addresses;
   onEvent(`gateway ready: grpc ${grpc}, rest ${http}`);
   return {
-    ...{ id, timeScale, backend, crashes, gatewayProcess: gateway },
+    ...{ id, timeScale, backend, crashes, gatewayProcess: gateway.process },
     get gateway() {
-      return { grpc, http, pid: gateway.pid, machine: gateway.machine };
+      return { grpc, http, pid: gateway.process.pid, machine: gateway.machine };
     },
     get workers() {
       return workers.addresses.map(({ replica, address }) => ({
@@ -118,7 +118,7 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
         address,
       }));
     },
-    gatewayLost: gone === undefined ? gateway.lost : Promise.race([gateway.lost, gone]),
+    gatewayLost: Promise.race([gateway.process.lost, ...(gone === undefined ? [] : [gone])]),
     stop: async () => {
       await stop();
       onEvent("deployment stopped");

@@ -3,11 +3,9 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GatewayPorts, type Ports } from "../machines/gateway-ports.ts";
 import type { Machine } from "../machines/machine.ts";
-import type { Speaking } from "../processes/bounded-wait.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
-import { ControlRecord } from "../run/control-record.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { authority, reachableHost } from "../security/bind-address.ts";
@@ -39,13 +37,12 @@ export function removeLeftovers(folder: string): void {
   }
 }
 
-export class GatewayProcess implements Speaking {
-  readonly name = "gateway";
+export class GatewayProcess {
   readonly id: string;
   readonly #options: DeploymentOptions;
   readonly #workers: WorkerPool;
   readonly #elsewhere: Elsewhere | null;
-  readonly #kept: KeptChild<GatewayReady>;
+  readonly process: KeptChild<GatewayReady>;
   readonly #host: string;
   readonly #controlFile: string;
   /** On its machine, and here: the same where it runs here. */
@@ -73,7 +70,7 @@ export class GatewayProcess implements Speaking {
     const onEvent = (line: string): void => options.onEvent?.(line);
     const forward = (): readonly string[] => machine?.gatewayCommand("forward", []) ?? [];
     this.#ports = machine === null ? null : new GatewayPorts(forward, onEvent);
-    this.#kept = new KeptChild<GatewayReady>({
+    this.process = new KeptChild<GatewayReady>({
       name: "gateway",
       options: () => this.#child(),
       restart,
@@ -87,17 +84,9 @@ export class GatewayProcess implements Speaking {
     });
   }
 
-  get pid(): number {
-    return this.#kept.pid;
-  }
-
   /** Null: this one. */
   get machine(): string | null {
     return this.#machine?.name ?? null;
-  }
-
-  get heard(): number {
-    return this.#kept.heard;
   }
 
   /** Known, and constant, once it has started. */
@@ -110,19 +99,10 @@ export class GatewayProcess implements Speaking {
     };
   }
 
-  /** Resolves when it has ended for good. */
-  get lost(): Promise<ChildExit> {
-    return this.#kept.lost;
-  }
-
-  start(): Promise<void> {
-    return this.#kept.start();
-  }
-
   async stop(): Promise<void> {
-    await this.#kept.stop();
+    await this.process.stop();
     this.#ports?.close();
-    ControlRecord.remove(this.#controlFile);
+    rmSync(this.#controlFile, { force: true });
   }
 
   get #machine(): Machine | null {
@@ -139,10 +119,10 @@ export class GatewayProcess implements Speaking {
       if (what === "attach") this.#workers.attach(replica, address);
       else if (what === "stop") await this.#workers.remove(replica);
       const started = what === "start" ? await this.#workers.add(replica) : address;
-      this.#kept.send({ question, address: started } satisfies WorkerReply);
+      this.process.send({ question, address: started } satisfies WorkerReply);
     } catch (error) {
       const message = (error as Error).message;
-      this.#kept.send({ question, error: message } satisfies WorkerReply);
+      this.process.send({ question, error: message } satisfies WorkerReply);
     }
   }
 

@@ -77,7 +77,7 @@ export class WorkerPool {
     const waiting = [...this.#workers];
     const starter = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        await next.start();
+        await next.process.start();
       }
     };
     try {
@@ -95,7 +95,7 @@ export class WorkerPool {
 
   /** 0 for a replica of another server. */
   pidOf(replica: number): number {
-    return this.#hosts.get(replica)?.pid ?? 0;
+    return this.#hosts.get(replica)?.process.pid ?? 0;
   }
 
   /** Starts a process for one more replica; resolves with its address. */
@@ -104,7 +104,7 @@ export class WorkerPool {
     const { machine, slot } = place ?? { machine: null, slot: {} };
     const worker = this.#make({ replicas: [replica], machine, slot }, 0);
     try {
-      await worker.start();
+      await worker.process.start();
     } catch (error) {
       await this.remove(replica);
       throw error;
@@ -227,7 +227,8 @@ class Worker {
   readonly #shape: WorkerShape;
   readonly #place: WorkerPlace;
   readonly #remote: RemoteWorker;
-  readonly #kept: KeptChild<WorkerReady>;
+  /** For a worker elsewhere, the command that runs it. */
+  readonly process: KeptChild<WorkerReady>;
   #port: number;
 
   constructor(options: DeploymentOptions, shape: WorkerShape, crashed: (exit: ChildExit) => void) {
@@ -239,7 +240,7 @@ class Worker {
     this.#port = port;
     const { restart = true, onEvent } = options;
     const name = `worker ${index + 1}`;
-    this.#kept = new KeptChild<WorkerReady>({
+    this.process = new KeptChild<WorkerReady>({
       name: machine === null ? name : `${name} on ${machine.name}`,
       options: () => this.#child(),
       restart,
@@ -250,22 +251,13 @@ class Worker {
     });
   }
 
-  /** Of the process here: for a worker elsewhere, of the command that runs it. */
-  get pid(): number {
-    return this.#kept.pid;
-  }
-
   /** Null: this one. */
   get machine(): string | null {
     return this.#shape.machine?.name ?? null;
   }
 
-  start(): Promise<void> {
-    return this.#kept.start();
-  }
-
   async stop(): Promise<void> {
-    await this.#kept.stop();
+    await this.process.stop();
     await this.#shape.machine?.release(this.#remote);
   }
 

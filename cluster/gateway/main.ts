@@ -10,7 +10,7 @@ import { runChild, toParent } from "../processes/child-side.ts";
 import { gatewayAccess } from "../protocol/grpc-guard.ts";
 import { serveHttp } from "../rest/http-server.ts";
 import { Gateway } from "../run/gateway.ts";
-import { ReplicaControl, workerHost } from "../run/replica-control.ts";
+import { ReplicaControl } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
 import { IncomingBytes } from "../security/limits.ts";
@@ -38,8 +38,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
     ...{ tracing, logger, own, appendRecord: appendTo?.("record") },
   });
   const models = new PipelineModels(gateway);
-  const control =
-    specification.spareReplicas === 0 ? null : new ReplicaControl(gateway, workerHost());
+  const control = specification.spareReplicas === 0 ? null : new ReplicaControl(gateway);
   const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
   const held = { times, incoming: new IncomingBytes(maxIncomingBytes) };
   const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));

@@ -303,7 +303,7 @@ interface CallerOptions {
   readonly onAttempt: (answer: LoadAnswer) => void;
 }
 
-export function callerOf(
+function callerOf(
   target: LoadTarget,
   { client, seed, timeScale, timer, onAttempt }: CallerOptions,
 ): Caller {

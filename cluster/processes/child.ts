@@ -4,6 +4,7 @@
  */
 import { createWriteStream } from "node:fs";
 import { Fault } from "../../core/fault.ts";
+import type { Speaking } from "./bounded-wait.ts";
 import type { ChildMessage } from "./child-side.ts";
 import {
   type ElsewhereOptions,
@@ -195,7 +196,7 @@ export interface KeptChildOptions<Ready> {
  * A child that is restarted when it ends unasked, after a pause that grows while it dies young, and
  * given up after many such deaths in a row, unless it is patient.
  */
-export class KeptChild<Ready> {
+export class KeptChild<Ready> implements Speaking {
   /** Resolves with the last exit when the child is given up. */
   readonly lost: Promise<ChildExit>;
   readonly #options: KeptChildOptions<Ready>;
@@ -211,6 +212,10 @@ export class KeptChild<Ready> {
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
+  }
+
+  get name(): string {
+    return this.#options.name;
   }
 
   /** 0 before the first start. */

@@ -2,7 +2,7 @@
  * The settings of operators while a gateway runs: batching of replicas, and tasks with unloaded models.
  * A file keeps them for a gateway that is started again.
  */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import { replaceFile } from "../security/certificate-files.ts";
 
@@ -45,10 +45,6 @@ export class ControlRecord {
 
   setUnloaded(unloaded: readonly string[]): void {
     this.#keep({ ...this.#controls, unloaded });
-  }
-
-  static remove(file: string): void {
-    rmSync(file, { force: true });
   }
 
   #keep(controls: Controls): void {

@@ -52,14 +52,13 @@ export interface WorkerReply {
 /** Methods reject with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
 export class ReplicaControl {
   readonly #gateway: Gateway;
-  readonly #host: ReturnType<typeof workerHost>;
+  readonly #host = workerHost();
   /** Replicas whose process is being started, and those that leave. */
   readonly #starting = new Set<number>();
   readonly #leaving = new Set<number>();
 
-  constructor(gateway: Gateway, host: ReturnType<typeof workerHost>) {
+  constructor(gateway: Gateway) {
     this.#gateway = gateway;
-    this.#host = host;
   }
 
   async list(): Promise<readonly ControlledReplica[]> {
@@ -224,7 +223,7 @@ export class ReplicaControl {
  * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
  * remembers them for a gateway that is started again.
  */
-export function workerHost() {
+function workerHost() {
   const waiting = new Map<number, (reply: WorkerReply) => void>();
   let questions = 0;
   onParentMessage((message) => {

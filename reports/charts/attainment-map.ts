@@ -2,7 +2,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
-import { choicesOf, costAxis, goalText, worstAttained } from "../tables/goals.ts";
+import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
 import {
   axisText,
   configurationLabel,
@@ -62,7 +62,7 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
   const chosen = new Set(choicesOf(document).flatMap(({ best }) => best));
   const cost = costAxis(document);
   return document.configurations.flatMap((one) => {
-    const attained = worstAttained(one, document);
+    const [attained] = attainedBy(one, document);
     if (attained === undefined) return [];
     const { share, goal } = attained;
     const percent = figureText(one, "sloAttainmentRatio", share);

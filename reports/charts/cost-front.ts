@@ -1,7 +1,7 @@
 /** Cost against latency: price or replicas against p99, with the Pareto front of each load. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { figureText, formatNumber, isEstimate, metricLabel, plural } from "../tables/format.ts";
+import { formatNumber, metricLabel, plural } from "../tables/format.ts";
 import {
   type Choice,
   type CostAxis,
@@ -11,25 +11,16 @@ import {
   sloMetric,
   sloNote,
 } from "../tables/goals.ts";
+import { parameterText, pickColour, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
 import {
-  configurationLabel,
-  parameterText,
-  pickColour,
-  type SweepAxis,
-  sweepAxes,
-} from "../tables/parameters.ts";
-import {
-  colourEncoding,
   type Encoding,
-  endsOf,
   errorBars,
   goalToShow,
-  keysOf,
   type Layer,
   panelFacet,
   points,
   SILENT,
-  shapeEncoding,
+  seriesEncoding,
   sloRule,
   spread,
   titled,
@@ -37,44 +28,30 @@ import {
   unstableNote,
   withoutScheduler,
 } from "./encodings.ts";
+import { metricRows } from "./metric-lines.ts";
 import { clampedAxis, INK, panelWidth, positiveAxis } from "./theme.ts";
 
 /** Panels, and points in each. */
 const WIDE = { panels: 9, points: 90 } as const;
 const NARROW = { panels: 4, points: 40 } as const;
 
-interface Row {
-  readonly cost: number;
-  readonly latencyMs: number;
-  readonly lowMs: number;
-  readonly highMs: number;
-  readonly sloMs: number | null;
-  readonly colour: string;
-  readonly panel: string;
-  readonly meets: boolean;
-  readonly steady: boolean;
-  readonly front: boolean;
-  readonly cheapest: boolean;
-  readonly key: string;
-  readonly tip: string;
-}
+type Row = ReturnType<typeof panelRows>[number];
 
 interface CostPoint {
   readonly cost: number;
-  readonly latencyMs: number;
+  /** A latency. */
+  readonly value: number;
 }
 
 /** The non-dominated points, cheapest first; of equal points the first one is kept. */
 export function paretoFront<T extends CostPoint>(points: readonly T[]): readonly T[] {
-  const byCost = points.toSorted((a, b) => a.cost - b.cost || a.latencyMs - b.latencyMs);
-  const front: T[] = [];
+  const byCost = points.toSorted((a, b) => a.cost - b.cost || a.value - b.value);
   let best = Number.POSITIVE_INFINITY;
-  for (const point of byCost) {
-    if (point.latencyMs >= best) continue;
-    front.push(point);
-    best = point.latencyMs;
-  }
-  return front;
+  return byCost.filter(({ value }) => {
+    const isBetter = value < best;
+    best = Math.min(best, value);
+    return isBetter;
+  });
 }
 
 /** The goal's own quantile, else p99, else whatever high quantile is reported. */
@@ -87,12 +64,6 @@ function latencyMetric(document: ResultsDocument): MetricName {
   return known ?? "latencyP99Ms";
 }
 
-/** Marks the front of one load. */
-function marked(rows: readonly Row[]): readonly Row[] {
-  const front = new Set(paretoFront(rows.filter((row) => row.steady)));
-  return rows.map((row) => ({ ...row, front: front.has(row) }));
-}
-
 /** A panel's heading names its load and the choice. */
 function headingOf(choice: Choice, document: ResultsDocument): string {
   const judged = choice.members.some((one) => one.slo !== undefined);
@@ -103,51 +74,30 @@ function headingOf(choice: Choice, document: ResultsDocument): string {
   return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
 }
 
-function rowsOf(
+/** The configurations of one load, with its front marked. */
+function panelRows(
+  choice: Choice,
   document: ResultsDocument,
   cost: CostAxis,
   name: MetricName,
   colour: SweepAxis | undefined,
-  most: { readonly panels: number; readonly points: number },
-): readonly Row[] {
-  const axes = sweepAxes(document);
-  const keyOf = keysOf(document);
-  const panels = choicesOf(document).map((choice) => {
-    const panel = headingOf(choice, document);
-    const best = new Set(choice.best);
-    return choice.members.flatMap((one): Row[] => {
-      const [price, latency] = [cost.of(one), one.metrics[name]];
-      if (price === undefined || latency === undefined || !Number.isFinite(latency.mean)) return [];
-      const steady = isEstimate(one, name);
-      const { low, high } = endsOf(steady ? latency : { ...latency, halfWidth95: 0 });
-      const state = one.slo === undefined ? "" : `; SLO: ${one.slo}`;
-      const row: Row = {
-        cost: price,
-        latencyMs: latency.mean,
-        lowMs: low,
-        highMs: high,
-        sloMs:
-          document.slo !== undefined && sloMetric(document.slo) === name
-            ? document.slo.latencyMs
-            : null,
-        colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
-        panel,
-        meets: one.slo === "meets",
-        steady,
-        front: false,
-        cheapest: best.has(one),
-        key: keyOf(one.parameters),
-        tip:
-          `${configurationLabel(one, axes)}; ${cost.title}: ${formatNumber(price)}; ` +
-          `${metricLabel(name).text}: ${figureText(one, name, latency)} ms${steady ? "" : " (unstable)"}${state}`,
-      };
-      return [row];
-    });
-  });
-  return spread(
-    panels.filter((rows) => rows.length > 0),
-    most.panels,
-  ).flatMap((rows) => shown(marked(rows), most.points));
+) {
+  const panel = headingOf(choice, document);
+  const priced = choice.members.filter((one) => cost.of(one) !== undefined);
+  const rows = metricRows(document, priced, [name], (one) => ({
+    panel,
+    cost: cost.of(one) ?? 0,
+    colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+    cheapest: choice.best.includes(one),
+    slo: one.slo,
+  }));
+  const front = new Set<object>(paretoFront(rows.filter((row) => row.steady)));
+  return rows.map((row) => ({
+    ...row,
+    front: front.has(row),
+    tip: `${row.tip}; ${cost.title}: ${formatNumber(row.cost)}${row.slo === undefined ? "" : `; SLO: ${row.slo}`}`,
+    lineKey: withoutScheduler(row.key),
+  }));
 }
 
 /** Of many, the front, the cheapest, and some that stand for the rest. */
@@ -156,12 +106,8 @@ function shown(rows: readonly Row[], most: number): readonly Row[] {
   const kept = rows.filter((row) => row.front || row.cheapest);
   const rest = rows
     .filter((row) => !row.front && !row.cheapest)
-    .toSorted((a, b) => a.cost - b.cost || a.latencyMs - b.latencyMs);
+    .toSorted((a, b) => a.cost - b.cost || a.value - b.value);
   return [...kept.slice(0, most), ...spread(rest, Math.max(1, most - kept.length))];
-}
-
-function isOverloaded(rows: readonly Row[]): boolean {
-  return rows.some((row) => row.steady) && rows.some((row) => !row.steady);
 }
 
 function layers(
@@ -171,11 +117,12 @@ function layers(
   colour: SweepAxis | undefined,
 ): Layer[] {
   const steady = rows.filter((row) => row.steady);
-  const values = (steady.length === 0 ? rows : steady).flatMap((row) => [row.lowMs, row.highMs]);
+  const values = (steady.length === 0 ? rows : steady).flatMap((row) => [row.low, row.high]);
   const goal = goalToShow(rows, values);
   const all = [...values, ...goal];
   const text = metricLabel(name).text;
-  const axis = isOverloaded(rows) ? clampedAxis(all, text, "ms") : positiveAxis(all, text, "ms");
+  const isClamped = steady.length > 0 && steady.length < rows.length;
+  const axis = (isClamped ? clampedAxis : positiveAxis)(all, text, "ms");
   const { type, title, scale, axis: ticks } = axis;
   const y = { type, title, axis: ticks, scale: { ...scale, clamp: true } };
   const x: Encoding = {
@@ -187,8 +134,10 @@ function layers(
       axis: { tickCount: 5, ...(cost.title === "replicas" && { format: "d", tickMinStep: 1 }) },
     },
   };
-  const hue = colourEncoding(colour);
-  const at = { ...x, y: { ...y, field: "latencyMs" } };
+  const levels = colour?.levels.map(parameterText) ?? [""];
+  const names = levels.map((level, i) => ({ name: level, level: i }));
+  const { color, shape } = seriesEncoding({ names }, colour?.title ?? null);
+  const at = { ...x, y: { ...y, field: "value" } };
   const ring: Layer = {
     transform: [{ filter: "datum.cheapest" }],
     mark: { type: "point", size: 260, strokeWidth: 1.8, color: INK, ...SILENT },
@@ -207,8 +156,8 @@ function layers(
       },
       encoding: at,
     },
-    errorBars({ ...x, ...hue, y: { ...y, field: "lowMs" }, y2: { field: "highMs" } }),
-    points({ ...at, ...hue, ...shapeEncoding(colour) }, 60, false),
+    errorBars({ ...x, ...color, y: { ...y, field: "low" }, y2: { field: "high" } }),
+    points({ ...at, ...color, ...shape }, 60, false),
     ...unstableCrosses(rows, at),
     ...(rows.some((row) => row.cheapest) ? [ring] : []),
   ];
@@ -222,7 +171,12 @@ export function costFront(document: ResultsDocument, isNarrow = false): TopLevel
   const colour = pickColour(
     axes.filter((axis) => axis.kind !== "load" && axis.kind !== "replicas"),
   );
-  const rows = rowsOf(document, cost, name, colour, isNarrow ? NARROW : WIDE);
+  const most = isNarrow ? NARROW : WIDE;
+  const loads = choicesOf(document).map((choice) =>
+    panelRows(choice, document, cost, name, colour),
+  );
+  const drawn = loads.filter((rows) => rows.length > 0);
+  const rows = spread(drawn, most.panels).flatMap((panel) => shown(panel, most.points));
   if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;
   const panels = [...new Set(rows.map((row) => row.panel))];
   const columns = Math.min(panels.length, 3);
@@ -236,7 +190,7 @@ export function costFront(document: ResultsDocument, isNarrow = false): TopLevel
     description:
       `${metricLabel(name).text} against ${cost.title}, ${plural(rows.length, "configuration")}; ` +
       `${rows.filter((row) => row.front).length} are on a Pareto front.`,
-    data: { values: rows.map((row) => ({ ...row, lineKey: withoutScheduler(row.key) })) },
+    data: { values: rows },
     facet: panelFacet(panels, width),
     columns,
     // A shared axis would stand below the places of a last row that have no panel.

@@ -27,21 +27,7 @@ import { positiveAxis } from "./theme.ts";
 
 const MOST_LINES = 8;
 
-interface Row {
-  readonly x: number;
-  readonly cost: number;
-  readonly line: string;
-  readonly meets: string;
-  readonly key: string;
-  readonly tip: string;
-}
-
-/** The best of one shape and load: schedulers cost the same, and differ in whether they meet the goal. */
-function bestOf(ones: readonly ConfigurationResult[]): ConfigurationResult {
-  return ones.find((one) => one.slo === "meets") ?? ones[0];
-}
-
-function rowsOf(document: ResultsDocument, load: SweepAxis): readonly Row[] {
+function rowsOf(document: ResultsDocument, load: SweepAxis) {
   const axes = sweepAxes(document);
   const shape = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
   const keyOf = keysOf(document);
@@ -56,8 +42,9 @@ function rowsOf(document: ResultsDocument, load: SweepAxis): readonly Row[] {
     shown,
     (one) => `${lineOf(one)}|${parameterText(one.parameters[load.path])}`,
   );
-  return [...groups.values()].map((ones): Row => {
-    const one = bestOf(ones);
+  return [...groups.values()].map((ones) => {
+    // Schedulers cost the same, and differ in whether they meet the goal.
+    const one = ones.find(({ slo }) => slo === "meets") ?? ones[0];
     const estimate = one.metrics.costPer1000Requests;
     const meets = one.slo === "meets";
     const text = figureText(one, "costPer1000Requests", estimate);

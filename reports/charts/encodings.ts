@@ -4,7 +4,7 @@ import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
 import type { RunEstimate } from "../../core/results.ts";
 import { filterKey, filtersOf } from "../tables/filters.ts";
-import { grouped, parameterText, type SweepAxis, type Swept } from "../tables/parameters.ts";
+import { grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
@@ -206,18 +206,6 @@ export function seriesEncoding(
       title,
     );
   return { color: { color: ranged(PALETTE) }, shape: { shape: ranged(SHAPES) } };
-}
-
-/** Colour by the levels of `axis`, in their order; field "colour". */
-export function colourEncoding(axis: SweepAxis | undefined): Encoding {
-  if (axis === undefined) return { color: { value: PALETTE[0] } };
-  return { color: byName("colour", axis.levels.map(parameterText), PALETTE, axis.title) };
-}
-
-/** Shape by the same levels, so that colour is never the only sign. */
-export function shapeEncoding(axis: SweepAxis | undefined): Encoding {
-  if (axis === undefined) return {};
-  return { shape: byName("colour", axis.levels.map(parameterText), SHAPES, axis.title) };
 }
 
 /**

@@ -1,12 +1,7 @@
 /** A Gantt chart of replicas: a bar for each batch, predicted above measured. */
 
 import type { TopLevelSpec } from "vega-lite";
-import type {
-  ConfigurationResult,
-  GanttBar,
-  ResultsDocument,
-  ValidationDocument,
-} from "../../core/results.ts";
+import type { GanttBar, ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { formatNumber, plural } from "../tables/format.ts";
 import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
 import { byName, type Layer, titled } from "./encodings.ts";
@@ -27,29 +22,21 @@ interface Side {
   readonly bars: readonly GanttBar[];
 }
 
-interface Chosen {
-  readonly label: string;
-  readonly sides: readonly Side[];
-}
-
-function choose(
-  document: ResultsDocument,
-  validation: ValidationDocument | undefined,
-): Chosen | undefined {
-  const measured = validation?.configurations.find((one) => one.measured.gantt?.length);
-  if (measured !== undefined) {
-    const sides = [
-      { name: "predicted", bars: measured.gantt ?? [] },
-      { name: "measured", bars: measured.measured.gantt ?? [] },
-    ];
-    const label = configurationLabel(measured, sweepAxes(validation ?? document));
-    return { label, sides: sides.filter((side) => side.bars.length > 0) };
-  }
-  const has = (one: ConfigurationResult) => one.gantt?.length;
-  const simulated = document.configurations.find(has) ?? validation?.configurations.find(has);
-  if (simulated?.gantt === undefined) return undefined;
-  const label = configurationLabel(simulated, sweepAxes(document));
-  return { label, sides: [{ name: "predicted", bars: simulated.gantt }] };
+/** A validated configuration if any has bars, else a simulated one; no sides without bars. */
+function choose(document: ResultsDocument, validation: ValidationDocument | undefined) {
+  const validated = validation?.configurations ?? [];
+  const measured = validated.find((one) => one.measured.gantt?.length);
+  const all = [...document.configurations, ...validated];
+  const one = measured ?? all.find(({ gantt }) => gantt?.length);
+  const swept = measured === undefined ? document : (validation ?? document);
+  const sides: readonly Side[] = [
+    { name: "predicted", bars: one?.gantt ?? [] },
+    { name: "measured", bars: measured?.measured.gantt ?? [] },
+  ];
+  return {
+    label: one === undefined ? "" : configurationLabel(one, sweepAxes(swept)),
+    sides: sides.filter(({ bars }) => bars.length > 0),
+  };
 }
 
 /** The window that shows at most `most` bars on every side, from the earliest start. */
@@ -65,10 +52,6 @@ function windowOf(
   });
   const toMs = Math.max(Math.min(...ends), fromMs + 1);
   return { fromMs, toMs, whole: toMs >= lastMs };
-}
-
-function naturally(a: string, b: string): number {
-  return a.localeCompare(b, "en", { numeric: true });
 }
 
 /** Text colour on a bar of the given palette entry: dark on the light ones. */
@@ -149,13 +132,12 @@ export function gantt(
   validation?: ValidationDocument,
   isNarrow = false,
 ): TopLevelSpec | undefined {
-  const chosen = choose(document, validation);
-  if (chosen === undefined) return undefined;
-  const { label, sides } = chosen;
+  const { label, sides } = choose(document, validation);
+  if (sides.length === 0) return undefined;
   const width = isNarrow ? NARROW_PX : WIDTH;
   const { fromMs, toMs, whole } = windowOf(sides, Math.ceil((MOST_BARS * width) / WIDTH));
   const names = new Set(sides.flatMap((side) => side.bars.map((bar) => bar.replica)));
-  const all = [...names].sort(naturally);
+  const all = [...names].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const replicas = all.slice(0, MOST_REPLICAS);
   const tasks = [...new Set(sides.flatMap((side) => side.bars.map((bar) => bar.task)))].sort();
   const rows = rowsOf(sides, replicas, tasks, fromMs, toMs, width);

@@ -7,7 +7,7 @@ import { positiveAxis, scaleType } from "./theme.ts";
 
 const point = fc.record({
   cost: fc.integer({ min: 0, max: 20 }),
-  latencyMs: fc.integer({ min: 1, max: 20 }),
+  value: fc.integer({ min: 1, max: 20 }),
 });
 
 test("the front is exactly the points that no other beats, one per place", () => {
@@ -16,13 +16,10 @@ test("the front is exactly the points that no other beats, one per place", () =>
       const front = paretoFront(points);
       const beaten = (a: (typeof points)[number]) =>
         points.some(
-          (b) =>
-            b.cost <= a.cost &&
-            b.latencyMs <= a.latencyMs &&
-            (b.cost < a.cost || b.latencyMs < a.latencyMs),
+          (b) => b.cost <= a.cost && b.value <= a.value && (b.cost < a.cost || b.value < a.value),
         );
       const places = (list: readonly (typeof points)[number][]) =>
-        new Set(list.map((one) => `${one.cost}/${one.latencyMs}`));
+        new Set(list.map((one) => `${one.cost}/${one.value}`));
       expect(places(front)).toEqual(places(points.filter((one) => !beaten(one))));
       expect(places(front).size).toBe(front.length);
     }),

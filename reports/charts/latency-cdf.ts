@@ -38,13 +38,11 @@ function curveRows(
   curve: LatencyCurve | undefined,
   of: Pick<Row, "line" | "panel" | "key">,
 ): readonly Row[] {
-  if (curve === undefined) return [];
-  return curve.latencyMs.flatMap((latencyMs, i) => {
-    const share = curve.share[i];
-    if (share === undefined || !Number.isFinite(latencyMs) || latencyMs <= 0) return [];
-    const percent = share * 100;
-    return [{ latencyMs, percent, ...of }];
-  });
+  return (curve?.latencyMs ?? []).flatMap((latencyMs, i) =>
+    Number.isFinite(latencyMs) && latencyMs > 0
+      ? { latencyMs, percent: (curve?.share[i] ?? 0) * 100, ...of }
+      : [],
+  );
 }
 
 /** The lowest percent is always fast, so that only a large ratio calls for a logarithm. */

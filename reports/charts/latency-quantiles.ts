@@ -19,7 +19,7 @@ import {
   unstableCrosses,
   unstableNote,
 } from "./encodings.ts";
-import { type MetricRow, metricLines, metricRows } from "./metric-lines.ts";
+import { metricLines, metricRows } from "./metric-lines.ts";
 import { NARROW_PX } from "./narrow.ts";
 import { INK, MUTED, PALETTE, positiveAxis, SHAPES, wrapText } from "./theme.ts";
 
@@ -30,10 +30,7 @@ const SHOWN: readonly (readonly [MetricName, string])[] = [
   ["latencyP99Ms", "p99"],
 ];
 
-interface QuantileRow extends MetricRow {
-  readonly quantile: string;
-  readonly label: string;
-}
+type QuantileRow = ReturnType<typeof quantileRows>[number];
 
 /** p50, p95 and p99; p90 only when the latency goal is about it. */
 function shownQuantiles(document: ResultsDocument): readonly (readonly [MetricName, string])[] {
@@ -45,7 +42,7 @@ function shownQuantiles(document: ResultsDocument): readonly (readonly [MetricNa
   );
 }
 
-function quantileRows(document: ResultsDocument): readonly QuantileRow[] {
+function quantileRows(document: ResultsDocument) {
   const axes = sweepAxes(document);
   const quantiles = new Map(shownQuantiles(document));
   return metricRows(document, document.configurations, [...quantiles.keys()], (one, metric) => ({

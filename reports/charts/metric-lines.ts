@@ -38,7 +38,7 @@ const MOST_PANELS = 8;
 const MOST_COLUMNS = 4;
 
 /** A metric of a configuration, in its shown unit. */
-export interface MetricRow {
+interface MetricRow {
   readonly metric: MetricName;
   readonly value: number;
   readonly low: number;
@@ -50,13 +50,7 @@ export interface MetricRow {
   readonly tip: string;
 }
 
-interface LineRow extends MetricRow {
-  readonly x: number;
-  /** The offered rate, where x is one: served requests cannot exceed it. */
-  readonly offered: number | null;
-  readonly colour: string;
-  readonly panel: string;
-}
+type LineRow = ReturnType<typeof rowsOf>[number];
 
 /** A row for each of the metrics that a configuration has, with what `more` adds to it. */
 export function metricRows<More extends object>(
@@ -122,12 +116,13 @@ function rowsOf(
   { metrics, roles: { x, colour } }: Lines,
   panelOf: (one: ConfigurationResult) => string,
   kept: readonly string[],
-): readonly LineRow[] {
+) {
   const ordered = document.configurations
     .filter((one) => kept.includes(panelOf(one)))
     .toSorted(byAxes([x]));
   return metricRows(document, ordered, metrics, (one, metric) => {
     const at = Number(one.parameters[x.path]);
+    // Served requests cannot exceed the offered rate.
     const isRate = metric === "throughputPerS" && x.path === "workload.ratePerS";
     return {
       ...{ x: at, offered: isRate ? at : null, panel: panelOf(one) },

@@ -1,6 +1,6 @@
 /** Specifications for a narrow page: panels below each other, long names in lines, legends that fit. */
 import type { TopLevelSpec } from "vega-lite";
-import { wrapped } from "../tables/table.ts";
+import { wrapped } from "../tables/format.ts";
 import { CONFIG, panelHeader, textWidth, wrapText } from "./theme.ts";
 
 /** A panel, without its axis. */

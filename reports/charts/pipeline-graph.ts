@@ -4,8 +4,8 @@ import type { ConfigurationResult } from "../../core/results.ts";
 import type { RunDetail, TailPart } from "../../core/run-detail.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { formatNumber } from "../tables/format.ts";
-import type { Encoding, Layer } from "./encodings.ts";
-import { CONFIG, INK, MUTED, SCHEMA } from "./theme.ts";
+import { type Encoding, KEY_MARK, type Layer, titled } from "./encodings.ts";
+import { CONFIG, INK, MUTED } from "./theme.ts";
 
 const BOX = { width: 190, height: 66 } as const;
 const GAP = { x: 60, y: 22 } as const;
@@ -24,6 +24,7 @@ const FILLS = [
   [Number.POSITIVE_INFINITY, "#b35806", "#fefefe"],
 ] as const;
 const UNKNOWN = ["#e8eaed", "#000000"] as const;
+const NAME = { fontSize: 13, fontWeight: "bold" } as const;
 
 type Tasks = ScenarioDocument["pipelines"][string]["tasks"];
 
@@ -104,7 +105,7 @@ function boxRow(
     ...{ nameY: y + 18, busyY: y + 36, shareY: y + 53 },
     ...{ fill, ink, name: `${task}${count}`, busy, share },
     tip: `${task}${count}; ${busy}${detail}`,
-    key: "¦",
+    key: KEY_MARK,
   };
 }
 
@@ -134,53 +135,38 @@ function edgeRows(
   );
 }
 
-function layersOf(extent: { x: number; y: number }): {
-  at: (field: string) => object;
-  down: (field: string) => object;
-} {
-  const shared = { type: "quantitative" as const, axis: null };
-  return {
-    at: (field) => ({ ...shared, field, scale: { domain: [0, extent.x], nice: false } }),
-    down: (field) => ({
-      ...shared,
-      field,
-      scale: { domain: [extent.y, 0], nice: false, reverse: false },
-    }),
-  };
-}
-
 function drawn(
-  boxes: readonly object[],
-  edges: readonly object[],
+  boxes: object[],
+  edges: object[],
   headings: readonly object[],
   extent: { x: number; y: number },
 ): Layer[] {
-  const { at, down } = layersOf(extent);
+  const scaled = (domain: number[]) => (field: string) => ({
+    ...{ type: "quantitative", axis: null, field },
+    scale: { domain, nice: false, reverse: false },
+  });
+  const [at, down] = [scaled([0, extent.x]), scaled([extent.y, 0])];
+  const corners = { x: at("x"), y: down("y"), x2: { field: "x2" }, y2: { field: "y2" } };
   const text = (x: string, y: string, field: string, ink: object, bold = false): Layer => ({
-    data: { values: [...boxes] },
-    mark: {
-      type: "text",
-      fontSize: bold ? 13 : 11,
-      ...(bold && { fontWeight: "bold" }),
-      aria: false,
-    },
+    data: { values: boxes },
+    mark: { type: "text", aria: false, ...(bold ? NAME : { fontSize: 11 }) },
     encoding: { x: at(x), y: down(y), text: { field }, color: ink } as Encoding,
   });
   const ink = { field: "ink", type: "nominal", scale: null };
   return [
     {
-      data: { values: [...edges] },
+      data: { values: edges },
       mark: { type: "rule", color: MUTED, aria: false },
       encoding: {
-        ...{ x: at("x"), y: down("y"), x2: { field: "x2" }, y2: { field: "y2" } },
+        ...corners,
         strokeWidth: { field: "weight", type: "quantitative", scale: null },
       } as Encoding,
     },
     {
-      data: { values: [...boxes] },
+      data: { values: boxes },
       mark: { type: "rect", cornerRadius: 6, description: { expr: "datum.tip + datum.key" } },
       encoding: {
-        ...{ x: at("x"), y: down("y"), x2: { field: "x2" }, y2: { field: "y2" } },
+        ...corners,
         color: { field: "fill", type: "nominal", scale: null },
         tooltip: { field: "tip" },
       } as Encoding,
@@ -191,11 +177,7 @@ function drawn(
     {
       data: { values: [...edges, ...headings] },
       mark: { type: "text", fontSize: 11, color: INK, aria: false },
-      encoding: {
-        x: at("middle"),
-        y: down("labelY"),
-        text: { field: "label" },
-      } as Encoding,
+      encoding: { x: at("middle"), y: down("labelY"), text: { field: "label" } } as Encoding,
     },
   ];
 }
@@ -232,9 +214,8 @@ export function pipelineGraph(
       ? "colour: utilisation of its replicas"
       : "colour: utilisation of its replicas; thick: on the critical path of the slowest 1 % of requests";
   return {
-    $schema: SCHEMA,
+    ...titled("Busy tasks and the critical path", `${subtitle}; of ${one.id}`),
     config: { ...CONFIG, view: { stroke: null } },
-    title: { text: "Busy tasks and the critical path", subtitle: `${subtitle}; of ${one.id}` },
     description: `The pipeline of ${Object.keys(one.tasks).length} tasks with their utilisation.`,
     width: Math.round(extent.x * zoom),
     height: Math.round(extent.y),

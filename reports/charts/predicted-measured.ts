@@ -13,6 +13,7 @@ import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
 import {
   type Encoding,
   endsOf,
+  errorBars,
   KEY_MARK,
   type KeyOf,
   type Layer,
@@ -67,21 +68,9 @@ const BAND_POINTS = 24;
 /** Beyond this many configurations only those that do not agree get a letter. */
 const MOST_LETTERS = 16;
 
-interface Row {
-  readonly letter: string;
-  /** Whether the verdict is other than `agrees`. */
-  readonly stray: boolean;
-  readonly measured: number;
-  readonly measuredLow: number;
-  readonly measuredHigh: number;
-  readonly predicted: number;
-  readonly predictedLow: number;
-  readonly predictedHigh: number;
-  readonly key: string;
-  readonly tip: string;
-}
+type Row = ReturnType<typeof rowsOf>[number];
 
-function rowsOf(document: ValidationDocument, name: MetricName, keyOf: KeyOf): readonly Row[] {
+function rowsOf(document: ValidationDocument, name: MetricName, keyOf: KeyOf) {
   const { scale, unit, text } = metricLabel(name);
   return lettered(document).flatMap(({ letter, label, result }) => {
     const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
@@ -106,13 +95,9 @@ function rowsOf(document: ValidationDocument, name: MetricName, keyOf: KeyOf): r
   });
 }
 
-interface Extent {
-  readonly low: number;
-  readonly high: number;
-  readonly type: "log" | "linear";
-}
+type Extent = ReturnType<typeof extentOf>;
 
-function extentOf(rows: readonly Row[]): Extent {
+function extentOf(rows: readonly Row[]) {
   const values = rows.flatMap((row) => [
     row.measuredLow,
     row.measuredHigh,
@@ -156,15 +141,7 @@ function bandRows({ low, high, type }: Extent, tolerance: number) {
   });
 }
 
-interface PanelAxis {
-  readonly type: "quantitative";
-  readonly title: string;
-  readonly scale: { type: "log" | "linear"; domain: number[]; nice: false };
-  readonly axis: { tickCount: number; labelBound: true };
-}
-
-function layers(x: PanelAxis, y: PanelAxis, band: readonly object[], hue: string): Layer[] {
-  const values = [...band];
+function layers(x: object, y: object, values: object[], hue: string): Layer[] {
   const color: Encoding = { color: { value: hue } };
   const at: Encoding = { x: { ...x, field: "measured" }, y: { ...y, field: "predicted" } };
   const letterAt: Encoding = { x: { ...x, field: "letterX" }, y: { ...y, field: "letterY" } };
@@ -184,24 +161,14 @@ function layers(x: PanelAxis, y: PanelAxis, band: readonly object[], hue: string
       mark: { type: "rule", color: MUTED, strokeWidth: 0.6, ...SILENT },
       encoding: { ...at, x2: { field: "letterX" }, y2: { field: "letterY" } },
     },
-    {
-      mark: { type: "rule", strokeWidth: 1.5, ...SILENT },
-      encoding: {
-        ...color,
-        x: { ...x, field: "measuredLow" },
-        x2: { field: "measuredHigh" },
-        y: { ...y, field: "predicted" },
-      },
-    },
-    {
-      mark: { type: "rule", strokeWidth: 1.5, ...SILENT },
-      encoding: {
-        ...color,
-        x: { ...x, field: "measured" },
-        y: { ...y, field: "predictedLow" },
-        y2: { field: "predictedHigh" },
-      },
-    },
+    errorBars({
+      ...{ ...at, ...color },
+      ...{ x: { ...x, field: "measuredLow" }, x2: { field: "measuredHigh" } },
+    }),
+    errorBars({
+      ...{ ...at, ...color },
+      ...{ y: { ...y, field: "predictedLow" }, y2: { field: "predictedHigh" } },
+    }),
     points({ ...at, ...color }, 55),
     {
       mark: { type: "text", fontSize: 11, fontWeight: "bold", color: INK, ...SILENT },
@@ -224,7 +191,7 @@ function panel(
   const { unit, text } = metricLabel(name);
   const log = extent.type === "log" ? "log" : "";
   const units = [unit, log].filter((part) => part !== "").join(", ");
-  const axis = (title: string): PanelAxis => ({
+  const axis = (title: string) => ({
     type: "quantitative",
     title: units === "" ? title : `${title} (${units})`,
     scale: { type: extent.type, domain: [extent.low, extent.high], nice: false },

@@ -12,6 +12,7 @@ import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
 import {
   byName,
   type Encoding,
+  errorBars,
   KEY_MARK,
   type KeyOf,
   type Layer,
@@ -87,10 +88,7 @@ export function predictionError(
       mark: { type: "rule", color: MUTED, strokeWidth: 1, aria: false },
       encoding: { x: { ...x, datum: 0 } },
     },
-    {
-      mark: { type: "rule", strokeWidth: 1.5, ...SILENT },
-      encoding: { ...y, color, x: { ...x, field: "low" }, x2: { field: "high" } },
-    },
+    errorBars({ ...y, color, x: { ...x, field: "low" }, x2: { field: "high" } }),
     points({ ...y, color, shape, x: { ...x, field: "percent" } }, 60),
   ];
   return {

@@ -7,7 +7,7 @@ import type { TopLevelSpec } from "vega-lite";
 import type { Profile } from "../../core/profile.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
 import { formatNumber } from "../tables/format.ts";
-import { type Layer, panelFacet, points, titled } from "./encodings.ts";
+import { KEY_MARK, type Layer, panelFacet, points, titled } from "./encodings.ts";
 import { MUTED, PALETTE, panelWidth } from "./theme.ts";
 
 /** Exported, but absent from the types. */
@@ -17,14 +17,6 @@ const { quantileLogNormal } = vega as unknown as {
 
 const MOST_PANELS = 12;
 const MOST_POINTS = 50;
-
-interface Row {
-  readonly panel: string;
-  readonly x: number;
-  readonly y: number;
-  readonly key: string;
-  readonly tip: string;
-}
 
 interface Pair {
   readonly panel: string;
@@ -64,15 +56,15 @@ function profilePairs(profiles: Readonly<Record<string, Profile>>): readonly Pai
   });
 }
 
-function rowsOf({ panel, names, x, y }: Pair): readonly Row[] {
+function rowsOf({ panel, names, x, y }: Pair) {
   const step = Math.max(1, y.length / MOST_POINTS);
   const count = Math.min(y.length, MOST_POINTS);
-  return Array.from({ length: count }, (_, i): Row => {
+  return Array.from({ length: count }, (_, i) => {
     const at = Math.min(y.length - 1, Math.floor((i + 0.5) * step));
     const share = (100 * (at + 0.5)) / y.length;
     const text = (value: number) => `${formatNumber(value, 4)} ms`;
     return {
-      ...{ panel, x: x[at], y: y[at], key: "¦" },
+      ...{ panel, x: x[at], y: y[at], key: KEY_MARK },
       tip: `${panel}; ${formatNumber(share)} % quantile; ${names[0]}: ${text(x[at])}; ${names[1]}: ${text(y[at])}`,
     };
   });

@@ -2,7 +2,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { RunDetail } from "../../core/run-detail.ts";
 import { formatCount, formatNumber } from "../tables/format.ts";
-import { byName, titled } from "./encodings.ts";
+import { byName, KEY_MARK, titled } from "./encodings.ts";
 import { MUTED } from "./theme.ts";
 
 const WAITING = "waiting";
@@ -21,7 +21,7 @@ function partsOf({ tail, side }: RunDetail) {
     .filter(({ ms }) => ms > 0)
     .map(({ part, kind, ms }, order) => ({
       ...{ side, part, kind, ms, order },
-      key: "¦",
+      key: KEY_MARK,
       tip: `${part}, ${kind}; ${formatNumber(ms)} ms of ${formatNumber(tail.meanMs)} ms; ${formatNumber((100 * ms) / tail.meanMs)} %; ${side}`,
     }));
 }

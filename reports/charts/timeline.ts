@@ -2,20 +2,14 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { SloGoal } from "../../core/results.ts";
 import type { RunDetail, RunSeries } from "../../core/run-detail.ts";
-import { byName, DASHED, type Layer, titled } from "./encodings.ts";
+import { byName, DASHED, KEY_MARK, type Layer, titled } from "./encodings.ts";
 import { MUTED, positiveAxis } from "./theme.ts";
 
 const WIDTH = 880;
 const MOST_POOLS = 8;
 const MOST_MARKS = 60;
 
-interface Row {
-  readonly s: number;
-  readonly value: number | null;
-  readonly line: string;
-}
-
-function rowsOf(series: RunSeries, lines: Readonly<Record<string, readonly number[]>>): Row[] {
+function rowsOf(series: RunSeries, lines: Panel["lines"]) {
   return Object.entries(lines).flatMap(([line, values]) =>
     values.map((value, i) => ({
       s: Number((((i + 0.5) * series.widthMs) / 1000).toPrecision(6)),
@@ -54,73 +48,51 @@ function panelsOf({ series, changes }: RunDetail, goal: SloGoal | undefined): re
   ];
 }
 
-function panelSpec(detail: RunDetail, panel: Panel, isLast: boolean) {
-  const rows = rowsOf(detail.series, panel.lines);
-  const names = Object.keys(panel.lines);
+function panelSpec({ series, changes }: RunDetail, panel: Panel, isLast: boolean) {
+  const { title, lines, limit, interpolate = "linear" } = panel;
+  const rows = rowsOf(series, lines);
   const values = rows.flatMap(({ value }) => (value === null || value <= 0 ? [] : [value]));
-  const isLatency = panel.title.startsWith("latency");
-  const axis = positiveAxis(values.length === 0 ? [1] : values, "", "");
-  const limit = panel.limit;
-  const near = limit !== undefined && values.length > 0 && limit <= 2.5 * Math.max(...values);
+  const { scale } = positiveAxis(values.length === 0 ? [1] : values, "", "");
+  const isLog = title.startsWith("latency") && scale.type === "log";
+  const isNear = limit !== undefined && limit <= 2.5 * Math.max(0, ...values);
   const y = {
-    type: "quantitative" as const,
-    title: panel.title,
-    scale: isLatency && axis.scale.type === "log" ? { ...axis.scale, clamp: true } : { zero: true },
-    axis: { tickCount: 4 },
+    ...{ type: "quantitative" as const, title, axis: { tickCount: 4 } },
+    scale: isLog ? { ...scale, clamp: true } : { zero: true },
   };
-  const endS = (detail.series.widthMs * detail.series.latencyP50Ms.length) / 1000;
   const x = {
     type: "quantitative" as const,
     title: isLast ? "time from the start of the run (s)" : null,
-    scale: { domain: [0, endS], nice: false },
+    scale: { domain: [0, (series.widthMs * series.latencyP50Ms.length) / 1000], nice: false },
     axis: { tickCount: 10, labels: isLast },
   };
-  const marks = detail.changes.slice(0, MOST_MARKS).map(({ atMs, text }) => ({
+  const marks = changes.slice(0, MOST_MARKS).map(({ atMs, text }) => ({
     s: atMs / 1000,
     tip: `${text}; at ${(atMs / 1000).toFixed(2)} s`,
-    key: "¦",
+    key: KEY_MARK,
   }));
-  const layer: Layer[] = [
-    ...(marks.length === 0
-      ? []
-      : [
-          {
-            data: { values: marks },
-            mark: {
-              type: "rule" as const,
-              color: MUTED,
-              strokeDash: [2, 3],
-              description: { expr: "datum.tip + datum.key" },
-            },
-            encoding: { x: { ...x, field: "s" } },
-          },
-        ]),
-    ...(near
-      ? [
-          {
-            mark: { type: "rule" as const, ...DASHED },
-            encoding: { y: { ...y, datum: limit } },
-          },
-        ]
-      : []),
-    {
-      data: { values: rows },
-      mark: {
-        type: "line",
-        strokeWidth: 1.5,
-        interpolate: panel.interpolate ?? "linear",
-        aria: false,
-      },
-      encoding: {
-        x: { ...x, field: "s" },
-        y: { ...y, field: "value" },
-        color: {
-          ...byName("line", names),
-          legend: { orient: "right", direction: "vertical", labelLimit: 170 },
-        },
+  const description = { expr: "datum.tip + datum.key" };
+  const changed: Layer = {
+    data: { values: marks },
+    mark: { type: "rule", color: MUTED, strokeDash: [2, 3], description },
+    encoding: { x: { ...x, field: "s" } },
+  };
+  const goal: Layer = {
+    mark: { type: "rule", ...DASHED },
+    encoding: { y: { ...y, datum: limit ?? 0 } },
+  };
+  const line: Layer = {
+    data: { values: rows },
+    mark: { type: "line", strokeWidth: 1.5, interpolate, aria: false },
+    encoding: {
+      x: { ...x, field: "s" },
+      y: { ...y, field: "value" },
+      color: {
+        ...byName("line", Object.keys(lines)),
+        legend: { orient: "right", direction: "vertical", labelLimit: 170 },
       },
     },
-  ];
+  };
+  const layer = [...(marks.length === 0 ? [] : [changed]), ...(isNear ? [goal] : []), line];
   return { width: WIDTH - 40, height: 110, layer };
 }
 

@@ -1,10 +1,6 @@
 /** The report as one HTML file: the decision, the evidence, how far it is proven, and where it came from. */
 import type { ProvenanceDocument } from "../../core/provenance.ts";
-import type {
-  ConfigurationResult,
-  ResultsDocument,
-  ValidationDocument,
-} from "../../core/results.ts";
+import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { bestTable, MANY_CONFIGURATIONS } from "../tables/best-table.ts";
 import { rankingSummary, rankingTable, winnersTable } from "../tables/comparison-tables.ts";
 import { type Decision, decisionsOf } from "../tables/decision.ts";
@@ -22,7 +18,15 @@ import { type DrawnChart, figures } from "./figure-html.ts";
 import { SCRIPT } from "./page-script.ts";
 import { STYLE } from "./page-style.ts";
 import { folded, tableHtml } from "./table-html.ts";
-import { WHAT_IF_POLICY, type WhatIf, whatIfHtml } from "./what-if.ts";
+
+/** The scenario that the What-if asset starts from; its data files are inside. */
+export type WhatIfScenario = Pick<ProvenanceDocument, "scenario" | "digest" | "inputs">;
+
+interface WhatIf {
+  /** HTML; its script mounts itself into `#what-if`, and reads the scenario beside it. */
+  readonly asset: string;
+  readonly scenario: WhatIfScenario;
+}
 
 export interface PageContent {
   readonly title: string;
@@ -57,14 +61,12 @@ function overview({ results, validation }: PageContent): string {
 function evidence(content: PageContent): string {
   const { results, charts } = content;
   const many = results.configurations.length > MANY_CONFIGURATIONS;
-  const best = many ? bestTable(results) : undefined;
   return [
     overview(content),
-    best === undefined ? "" : tableHtml(best),
+    many ? tableHtml(bestTable(results)) : "",
     figures(charts, "evidence"),
-    ...[rankingSummary(results), winnersTable(results)].map((table) =>
-      table === undefined ? "" : tableHtml(table),
-    ),
+    tableHtml(rankingSummary(results)),
+    tableHtml(winnersTable(results)),
   ].join("\n");
 }
 
@@ -85,23 +87,22 @@ function tables(content: PageContent): string {
   const few = results.configurations.length <= MANY_CONFIGURATIONS;
   const all = configurationTable(results);
   const chosen = decisions(content).find((one) => one.chosen !== undefined)?.chosen;
-  const card: ConfigurationResult = chosen ?? results.configurations[0];
-  const placed = placementTable(results);
   return [
     few ? tableHtml(all) : folded("All configurations", all),
-    placed === undefined ? "" : shortOrFolded("Where replicas run", placed),
+    shortOrFolded("Where replicas run", placementTable(results)),
     folded("Per pipeline", partTable(results, "pipeline")),
     folded("Per task", partTable(results, "task")),
     folded("Each comparison", rankingTable(results)),
-    tableHtml(plasterTable(card, provenance)),
+    tableHtml(plasterTable(chosen ?? results.configurations[0], provenance)),
     notes(results),
   ].join("\n");
 }
 
 const SHORT = 12;
 
-function shortOrFolded(heading: string, table: Table): string {
-  return table.rows.length <= SHORT ? tableHtml(table) : folded(heading, table);
+function shortOrFolded(heading: string, table: Table | undefined): string {
+  const isShort = (table?.rows.length ?? 0) <= SHORT;
+  return isShort ? tableHtml(table) : folded(heading, table);
 }
 
 const MOST_WHOSE = 3;
@@ -151,10 +152,18 @@ function origin({ results, validation, plan, provenance }: PageContent): string 
   return `<dl>${items.join("\n")}</dl>`;
 }
 
-/** Forbids the browser to load anything, also by text from a document. */
+/** Forbids the browser to load anything, also by text from a document. The worker of What if is a blob. */
 function policyOf({ whatIf }: PageContent): string {
-  const scripts = whatIf === undefined ? "script-src 'unsafe-inline'" : WHAT_IF_POLICY;
-  return `default-src 'none'; style-src 'unsafe-inline'; ${scripts}`;
+  const worker = whatIf === undefined ? "" : "; worker-src blob:";
+  return `default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'${worker}`;
+}
+
+/** Text of the scenario cannot end its element. */
+function whatIfHtml({ asset, scenario: { scenario, digest, inputs } }: WhatIf): string {
+  const json = JSON.stringify({ scenario, digest, inputs }).replaceAll("<", "\\u003c");
+  return `<div id="what-if"></div>
+<script type="application/json" id="what-if-scenario">${json}</script>
+${asset}`;
 }
 
 function sectionsOf(content: PageContent): readonly Section[] {

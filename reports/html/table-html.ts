@@ -26,7 +26,9 @@ function cut(table: Table): string {
   return `${table.caption}; the first ${formatCount(MOST_ROWS)} of ${formatCount(length)} rows: results.json and \`tandem query\` have all`;
 }
 
-export function tableHtml(table: Table): string {
+/** Empty for no table. */
+export function tableHtml(table: Table | undefined): string {
+  if (table === undefined) return "";
   const numeric = table.headings.map((_, i) => table.rows.some((row) => row[i]?.numeric));
   const minor = table.headings.flatMap((heading, i) =>
     table.minor?.includes(heading) ? [i + 1] : [],

@@ -1,8 +1,9 @@
 /** The best of a sweep: a short ranking for each load, with ties in one row. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import { filterKey, filtersOf } from "./filters.ts";
-import { figureCell, formatCount, isUnstable, metricTitle } from "./format.ts";
+import { formatCount, isUnstable, metricTitle } from "./format.ts";
 import {
+  attainedBy,
   choicesOf,
   costText,
   either,
@@ -10,7 +11,6 @@ import {
   price,
   replicas,
   sloMetric,
-  worstAttained,
 } from "./goals.ts";
 import {
   axisText,
@@ -21,7 +21,7 @@ import {
   sweepAxes,
 } from "./parameters.ts";
 import { sloCell } from "./result-tables.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, figureCell, type Table } from "./table.ts";
 
 const BEST = 10;
 const MOST_LOADS = 30;
@@ -98,16 +98,11 @@ function metricNames(document: ResultsDocument) {
   ) as (keyof ConfigurationResult["metrics"])[];
 }
 
-/** Axes of the cluster and of all else but load and scheduler. */
-function shapeAxes(document: ResultsDocument): readonly SweepAxis[] {
-  return sweepAxes(document).filter(({ kind }) => kind !== "load" && kind !== "scheduler");
-}
-
 function tiedGroups(
   members: readonly ConfigurationResult[],
   document: ResultsDocument,
 ): readonly Tied[] {
-  const axes = shapeAxes(document);
+  const axes = sweepAxes(document).filter(({ kind }) => kind !== "load" && kind !== "scheduler");
   const simplest = members.toSorted(bySimplicity(document));
   const shapes = grouped(simplest, (one) =>
     axes.map((axis) => axisText(axis, one.parameters)).join("|"),
@@ -152,7 +147,7 @@ function byMerit(document: ResultsDocument): (a: Tied, b: Tied) => number {
   const count = ([one]: Tied) => replicas(one)?.mean ?? 0;
   const latency = ([one]: Tied) => one.metrics[name]?.mean ?? Number.POSITIVE_INFINITY;
   const margin = ([one]: Tied) => {
-    const attained = worstAttained(one, document);
+    const [attained] = attainedBy(one, document);
     return attained === undefined ? 0 : marginOf(attained);
   };
   return (a, b) =>

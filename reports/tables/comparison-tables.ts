@@ -167,22 +167,15 @@ export function comparisonSentences(document: RankedDocument, most: number): rea
 }
 
 /** An alternative over all comparisons of a metric that it is in. */
-interface Tally {
-  readonly name: string;
-  readonly best: number;
-  readonly tied: number;
-  readonly worse: number;
-  /** Median distance to the best mean, relative to it. */
-  readonly distance: number;
-}
+type Tally = ReturnType<typeof talliesOf>[number];
 
-/** Comparisons of one metric, one a group. */
+/** One a group. */
 function comparisonsOf(groups: readonly Group[], metric: MetricName): readonly Comparison[] {
   return groups.flatMap(({ comparisons }) => comparisons.filter((one) => one.metric === metric));
 }
 
-/** The simplest first. */
-function talliesOf(comparisons: readonly Comparison[], document: RankedDocument): readonly Tally[] {
+/** The simplest first. `distance`: the median distance to the best mean, relative to it. */
+function talliesOf(comparisons: readonly Comparison[], document: RankedDocument) {
   const nameOf = memberNames(document);
   const byId = new Map(document.configurations.map((one) => [one.id, one.parameters]));
   const all = comparisons.flatMap((comparison) => {
@@ -196,7 +189,7 @@ function talliesOf(comparisons: readonly Comparison[], document: RankedDocument)
     }));
   });
   const simplest = all.toSorted(bySimplicity(document));
-  return [...grouped(simplest, ({ name }) => name)].map(([name, own]): Tally => {
+  return [...grouped(simplest, ({ name }) => name)].map(([name, own]) => {
     const count = (wanted: string) => own.filter(({ verdict }) => verdict === wanted).length;
     const distance = median(own.map((one) => one.distance));
     const [best, tied] = [count("best"), count("not distinguishable")];

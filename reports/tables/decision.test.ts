@@ -85,6 +85,17 @@ describe("where nothing meets the goal", () => {
       tasks: { detect: { utilizationRatio: { mean: 0.1, halfWidth95: 0 } } },
     }));
     expect(fact(decisionsOf(idle, undefined)[0], "would help")).toContain("service itself");
+    const slow = judged(({ metrics }) => ({
+      slo: "misses",
+      metrics: {
+        ...metrics,
+        latencyMeanMs: { mean: 9000, halfWidth95: 1 },
+        queueWaitMeanMs: { mean: 1000, halfWidth95: 1 },
+      },
+    }));
+    expect(fact(decisionsOf(slow, undefined)[0], "would help")).toMatch(
+      /^a request takes 8,000 ms on average without its waits, so more replicas do not/,
+    );
     const open = judged(() => ({ slo: "unclear" }));
     expect(fact(decisionsOf(open, undefined)[0], "would help")).toContain("longer runs");
   });

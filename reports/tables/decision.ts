@@ -15,6 +15,7 @@ import {
   plural,
 } from "./format.ts";
 import {
+  type Attained,
   attainedBy,
   attainedText,
   type Choice,
@@ -28,9 +29,8 @@ import {
   replicas,
   shareText,
   sloMetric,
-  worstAttained,
 } from "./goals.ts";
-import { axisText, configurationLabel, levelKey, type SweepAxis, sweepAxes } from "./parameters.ts";
+import { axisText, configurationLabel, isSameAt, type SweepAxis, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 import { BACKENDS, judgedMetrics, VERDICT_STATES } from "./validation-tables.ts";
 
@@ -107,14 +107,18 @@ function facts(
     costText(one),
     ...(per1000 === undefined ? [] : [`${formatNumber(per1000.mean)} per 1,000 requests`]),
   ];
-  const all: readonly Fact[] = [
+  return told([
     ["replicas", replicasText(one)],
     ["runs on", where],
     ["cost", cost.filter((text) => text !== "").join(", ")],
     ["latency", latency],
     ["within the goal", attained.map((own) => shareText(one, own)).join("; ")],
-  ];
-  return all.filter(([, text]) => text !== "");
+  ]);
+}
+
+/** The facts that say something. */
+export function told(facts: readonly Fact[]): readonly Fact[] {
+  return facts.filter(([, text]) => text !== "");
 }
 
 /** "detect 3, plate 2": the mean under scaling. */
@@ -195,16 +199,22 @@ function miss(choice: Choice, document: ResultsDocument): Decision {
     answer: `none is shown to meet the goal; nearest: ${name}`,
     state: "bad",
     chosen: one,
-    facts: [...facts(one, choice, document), ["would help", helpText(one)]],
+    facts: [...facts(one, choice, document), ["would help", helpText(one, nearest.attained)]],
   };
 }
 
 /** Below this utilisation of the busiest task, queues are not to blame. */
 const IDLE = 0.4;
 
-function helpText(one: ConfigurationResult): string {
+function helpText(one: ConfigurationResult, { goal, pipeline }: Attained): string {
   if (one.slo === "unclear") {
     return "its interval holds the goal: more replications or longer runs tell whether it meets it";
+  }
+  const { latencyMeanMs, queueWaitMeanMs } = one.metrics;
+  const serviceMs = (latencyMeanMs?.mean ?? 0) - (queueWaitMeanMs?.mean ?? Infinity);
+  if (pipeline === undefined && serviceMs > goal.latencyMs) {
+    const mean = formatNumber(serviceMs);
+    return `a request takes ${mean} ms on average without its waits, so more replicas do not: a faster model or device`;
   }
   const busiest = busiestTask(one);
   if (busiest === undefined) return "more replicas, or a faster device";
@@ -280,15 +290,11 @@ function headroomText(chosen: ConfigurationResult, document: ResultsDocument): s
   const [load] = loads;
   const bound = boundText(chosen);
   if (load === undefined || loads.length > 1) return bound;
-  const others = axes.filter((axis) => axis !== load);
+  const others = axes.filter((axis) => axis !== load).map(({ path }) => path);
   const at = (one: ConfigurationResult) => Number(one.parameters[load.path]);
   const heavier = document.configurations
     .filter((one) => at(one) > at(chosen))
-    .filter((one) =>
-      others.every(
-        ({ path }) => levelKey(one.parameters[path]) === levelKey(chosen.parameters[path]),
-      ),
-    )
+    .filter((one) => isSameAt(others, one, chosen))
     .toSorted((a, b) => at(a) - at(b));
   const failing = heavier.findIndex((one) => one.slo !== "meets");
   const borne = failing < 0 ? heavier : heavier.slice(0, failing);
@@ -304,7 +310,7 @@ function headroomText(chosen: ConfigurationResult, document: ResultsDocument): s
 
 function failsText(one: ConfigurationResult, document: ResultsDocument): string {
   if (isUnstable(one)) return "is overloaded";
-  const attained = worstAttained(one, document);
+  const [attained] = attainedBy(one, document);
   const verb = one.slo === "unclear" ? "may miss it" : "misses it";
   if (attained === undefined) return verb;
   const percent = formatEstimate(attained.share, 100);
@@ -328,24 +334,14 @@ export function trust(
   if (validation === undefined || all.length === 0) {
     return ["validated", "no: `tandem validate` runs it for real and compares", "warn"];
   }
-  const axes = sweepAxes(document);
-  const own = all.find((one) => isSame(one, chosen, axes));
+  const swept = sweepAxes(document).map(({ path }) => path);
+  const own = all.find((one) => isSameAt(swept, one, chosen));
   if (own !== undefined)
     return ["validated", ownVerdict(own, validation), VERDICT_STATES[own.verdict]];
   const agree = all.filter(({ verdict }) => verdict === "agrees").length;
   const disagree = all.filter(({ verdict }) => verdict === "disagrees").length;
   const text = `not this one; of ${plural(all.length, "other configuration")} ${agree} agree with the prediction, ${disagree} disagree`;
   return ["validated", text, disagree > 0 ? "bad" : "warn"];
-}
-
-function isSame(
-  one: ValidationResult,
-  chosen: ConfigurationResult,
-  axes: readonly SweepAxis[],
-): boolean {
-  return axes.every(
-    ({ path }) => levelKey(one.parameters[path]) === levelKey(chosen.parameters[path]),
-  );
 }
 
 function ownVerdict(one: ValidationResult, validation: ValidationDocument): string {

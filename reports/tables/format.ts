@@ -1,6 +1,5 @@
 /** Numbers and metrics as people read them: names, units, and significant digits by uncertainty. */
 import type { ConfigurationResult, Estimate, MetricName, RunEstimate } from "../../core/results.ts";
-import type { Cell } from "./table.ts";
 
 const MISSING = "—";
 
@@ -79,6 +78,19 @@ export function formatCount(value: number): string {
 /** "1 request", "2 requests". */
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
+}
+
+/** In lines of at most `width`, broken between words. */
+export function wrapped(text: string, width: number): string {
+  const lines: string[] = [];
+  let current = "";
+  for (const word of text.split(" ")) {
+    if (current !== "" && current.length + 1 + word.length > width) {
+      lines.push(current);
+      current = word;
+    } else current = current === "" ? word : `${current} ${word}`;
+  }
+  return [...lines, current].join("\n");
 }
 
 interface MetricLabel {
@@ -199,22 +211,4 @@ export function figureText(
     return formatEstimate(estimate, scale);
   }
   return formatEstimate({ ...estimate, halfWidth95: Number.NaN }, scale);
-}
-
-/** A metric's cell in its shown unit, which the heading names. */
-export function estimateCell(name: string, estimate: RunEstimate | undefined): Cell {
-  const { scale } = metricLabel(name);
-  const value = estimate === undefined ? undefined : estimate.mean * scale;
-  return { text: formatEstimate(estimate, scale), value, numeric: true };
-}
-
-/** The cell of one configuration's metric, marked where it estimates nothing. */
-export function figureCell(
-  one: ConfigurationResult,
-  name: string,
-  estimate: Estimate | undefined,
-): Cell {
-  const warn = estimate !== undefined && !isEstimate(one, name);
-  const text = figureText(one, name, estimate);
-  return { ...estimateCell(name, estimate), text, ...(warn && { state: "warn" }) };
 }

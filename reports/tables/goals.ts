@@ -72,14 +72,6 @@ export function attainedBy(
   return attained.toSorted((a, b) => marginOf(a) - marginOf(b));
 }
 
-/** The attainment of the goal that is missed most, or met least; undefined without goals. */
-export function worstAttained(
-  one: ConfigurationResult,
-  document: Pick<ResultsDocument, "slo" | "slos">,
-): Attained | undefined {
-  return attainedBy(one, document)[0];
-}
-
 /** By how much the goal is met: below 0 where it is missed. */
 export function marginOf({ goal, share }: Attained): number {
   return share.mean - goal.percentile / 100;
@@ -93,7 +85,7 @@ export function nearestOf(
   const all = members
     .filter((one) => !isUnstable(one))
     .flatMap((one) => {
-      const attained = worstAttained(one, document);
+      const [attained] = attainedBy(one, document);
       return attained === undefined ? [] : [{ one, attained }];
     });
   const simplest = bySimplicity(document);

@@ -109,6 +109,15 @@ export function levelKey(value: Parameter | undefined): string {
   return JSON.stringify(value ?? null);
 }
 
+/** Whether two configurations have the same values there. */
+export function isSameAt(
+  paths: readonly string[],
+  a: Pick<ConfigurationResult, "parameters">,
+  b: Pick<ConfigurationResult, "parameters">,
+): boolean {
+  return paths.every((path) => levelKey(a.parameters[path]) === levelKey(b.parameters[path]));
+}
+
 /** Only the parameters with more than one value, in order of first appearance. */
 export function sweepAxes({ configurations, parameterKinds }: Swept): readonly SweepAxis[] {
   const paths = new Set(configurations.flatMap((one) => Object.keys(one.parameters)));

@@ -1,15 +1,10 @@
 /** A plan's answer for each load, in the form of the other decisions. */
 import { z } from "zod";
-import type {
-  ConfigurationResult,
-  Parameter,
-  ResultsDocument,
-  ValidationDocument,
-} from "../../core/results.ts";
-import { boundText, type Decision, type Fact, trust } from "./decision.ts";
+import type { Parameter, ResultsDocument, ValidationDocument } from "../../core/results.ts";
+import { boundText, type Decision, type Fact, told, trust } from "./decision.ts";
 import { counts, estimate, parameter, placement } from "./figures.ts";
 import { formatEstimate, formatNumber, plural } from "./format.ts";
-import { axisText, levelKey, parameterText, sweepAxes } from "./parameters.ts";
+import { axisText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
 const answer = z.looseObject({
@@ -62,12 +57,13 @@ export function planDecisions(
 ): readonly Decision[] {
   return plans.map((entry) => {
     const load = loadText(entry.parameters, results);
-    const chosen = results.configurations.find((one) => isOf(one, entry, plans.length));
     if (entry.best === null) return unsolved(entry, load);
+    const paths = plans.length === 1 ? [] : Object.keys(entry.parameters);
+    const chosen = results.configurations.find((one) => isSameAt(paths, one, entry));
     const { best, runnersUp, alike, proven, unit } = entry;
     const [second] = runnersUp;
     const bound = chosen === undefined ? "" : boundText(chosen);
-    const all: readonly Fact[] = [
+    const facts = told([
       ...answerFacts(best, entry),
       ["same by another name", alike.map(schedulerText).join("; ")],
       ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
@@ -79,23 +75,15 @@ export function planDecisions(
       ],
       ["runner-up", second === undefined ? "" : answerText(second, unit)],
       ["more load", bound],
-    ];
+    ]);
     return {
       load,
       answer: `${nameOf(best)}: ${countsText(best.replicas)}`,
       state: "good",
-      facts: all.filter(([, text]) => text !== ""),
+      facts,
       chosen,
     };
   });
-}
-
-/** Of several loads, the configuration of this one. */
-function isOf(one: ConfigurationResult, { parameters, best }: PlanEntry, plans: number): boolean {
-  if (best === null) return false;
-  const keys = Object.keys(parameters);
-  if (plans === 1) return true;
-  return keys.every((path) => levelKey(one.parameters[path]) === levelKey(parameters[path]));
 }
 
 function unsolved(entry: PlanEntry, load: string): Decision {
@@ -128,14 +116,13 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
     return `${whose}${formatEstimate(latencyP99Ms ?? undefined)} ms`;
   });
   const fresh = plural(replications, "fresh replication");
-  const all: readonly Fact[] = [
+  return told([
     ["replicas", countsText(replicas)],
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
     ["latency", `p99 latency ${p99.join(", ")}`],
     ["within the goal", `${within.join("; ")}, on ${fresh}`],
-  ];
-  return all.filter(([, text]) => text !== "");
+  ]);
 }
 
 function nameOf({ scheduler, parameters }: PlanAnswer): string {

@@ -9,17 +9,17 @@ import {
 } from "../../core/results.ts";
 import { filterKey, filtersOf } from "./filters.ts";
 import {
-  figureCell,
   formatCount,
   formatNumber,
   isUnstable,
   metricTitle,
   plural,
   UNSTABLE_LEGEND,
+  wrapped,
 } from "./format.ts";
 import { goalText } from "./goals.ts";
-import { configurationLabel, loadText, type Swept, sweepAxes } from "./parameters.ts";
-import { type Cell, type Table, wrapped } from "./table.ts";
+import { configurationLabel, grouped, loadText, type Swept, sweepAxes } from "./parameters.ts";
+import { type Cell, figureCell, type Table } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   meets: { text: "meets", value: 3, state: "good" },
@@ -32,11 +32,6 @@ const UNSTABLE: Cell = { text: "unstable", value: 0, state: "bad" };
 export function sloCell(one: ConfigurationResult): Cell {
   if (isUnstable(one)) return UNSTABLE;
   return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
-}
-
-function stateCell(one: ConfigurationResult): Cell {
-  if (isUnstable(one)) return UNSTABLE;
-  return { text: one.stability ?? "unknown", value: 1 };
 }
 
 /** On a page they are shown when asked for. */
@@ -64,7 +59,9 @@ export function configurationTable(document: ResultsDocument): Table {
           return { text, numeric, ...(numeric && { value }) };
         })),
     ...(judged ? [sloCell(one)] : []),
-    ...(unstable && !judged ? [stateCell(one)] : []),
+    ...(unstable && !judged
+      ? [isUnstable(one) ? UNSTABLE : { text: one.stability ?? "unknown", value: 1 }]
+      : []),
     ...names.map((name) => figureCell(one, name, one.metrics[name])),
     { text: formatCount(one.requests), value: one.requests, numeric: true },
     { text: String(one.replications), value: one.replications, numeric: true },
@@ -121,9 +118,10 @@ function partsOf(
   return kind === "task" ? tasks : pipelines;
 }
 
+/** Configurations whose replicas run in the same places. */
 interface Group {
-  /** Labels of its configurations by their swept clusters, each once. */
-  readonly shapes: ReadonlySet<string>;
+  /** Labels of their swept clusters, each once. */
+  readonly shapes: readonly string[];
   readonly placement: Placement;
 }
 
@@ -143,15 +141,14 @@ function groupsOf(document: Placed): readonly Group[] {
   const axes = sweepAxes(document);
   const ofCluster = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
   const shown = ofCluster.length > 0 ? ofCluster : axes;
-  const groups = new Map<string, { shapes: Set<string>; placement: Placement }>();
-  for (const one of document.configurations) {
-    if (one.placement === undefined) continue;
-    const key = JSON.stringify(one.placement);
-    const group = groups.get(key) ?? { shapes: new Set(), placement: one.placement };
-    group.shapes.add(configurationLabel(one, shown));
-    groups.set(key, group);
-  }
-  return [...groups.values()];
+  const placed = document.configurations.flatMap((one) =>
+    one.placement === undefined ? [] : { one, placement: one.placement },
+  );
+  const groups = grouped(placed, ({ placement }) => JSON.stringify(placement));
+  return [...groups.values()].map((own) => ({
+    shapes: [...new Set(own.map(({ one }) => configurationLabel(one, shown)))],
+    placement: own[0].placement,
+  }));
 }
 
 function idleCost(placement: Placement): number {
@@ -172,19 +169,15 @@ export function placementText(placement: Placement): string {
     .join("; ");
 }
 
-function shapesText({ shapes }: Group): string {
-  const [first, ...others] = shapes;
-  return others.length === 0 ? first : `${first} and ${others.length} more`;
-}
-
 /** A line for each distinct placement, and a warning about idle machines. */
 export function placementLines(document: Placed, width: number): readonly string[] {
   const groups = groupsOf(document);
-  const lines = groups.slice(0, MOST_LINES).map((group) => {
-    const idle = idleCost(group.placement);
-    const whose = groups.length === 1 ? TITLE : shapesText(group);
+  const lines = groups.slice(0, MOST_LINES).map(({ shapes: [first, ...others], placement }) => {
+    const idle = idleCost(placement);
+    const more = others.length === 0 ? "" : ` and ${others.length} more`;
+    const whose = groups.length === 1 ? TITLE : `${first}${more}`;
     const beside = idle === 0 ? "" : `; idle ${formatNumber(idle)} per hour`;
-    return `${whose}: ${placementText(group.placement)}${beside}`;
+    return `${whose}: ${placementText(placement)}${beside}`;
   });
   const more = groups.length - lines.length;
   const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);
@@ -208,7 +201,7 @@ export function placementTable(document: Placed): Table | undefined {
     rows: groups.map((group) => {
       const idle = idleCost(group.placement);
       return [
-        { text: groups.length === 1 ? "all" : [...group.shapes].join("; ") },
+        { text: groups.length === 1 ? "all" : group.shapes.join("; ") },
         ...kinds.map((kind) => {
           const node = group.placement[kind];
           return { text: node === undefined ? "—" : nodeText(node) };

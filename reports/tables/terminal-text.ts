@@ -18,21 +18,13 @@ import {
   tieLegend,
   winnersTable,
 } from "./comparison-tables.ts";
-import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK } from "./format.ts";
+import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
 import { choicesOf, choiceTable } from "./goals.ts";
 import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
 import { capacityText } from "./parameters.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
-import {
-  aligned,
-  columnWidths,
-  DEFAULT_WIDTH,
-  LEAST_WIDTH,
-  type Table,
-  tableText,
-  total,
-  wrapped,
-} from "./table.ts";
+import type { Table } from "./table.ts";
+import { aligned, columnWidths, DEFAULT_WIDTH, tableText, total } from "./table-text.ts";
 import {
   BACKENDS,
   comparisonTable,
@@ -107,7 +99,7 @@ export function documentNotesText(
   { notes = [] }: Pick<ResultsDocument, "notes">,
   width = DEFAULT_WIDTH,
 ): readonly string[] {
-  return notes.map((note) => wrapped(`note: ${note}`, Math.max(width, LEAST_WIDTH)));
+  return notes.map((note) => wrapped(`note: ${note}`, width));
 }
 
 /** Notes on some of the configurations, each once. */
@@ -122,7 +114,7 @@ export function notesText(
   const lines = [...all].slice(0, MOST_NOTES).map(([note, ids]) => {
     const more = ids.length > 1 ? ` and ${ids.length - 1} more` : "";
     const whose = configurations.length === 1 ? "" : ` (${ids[0]}${more})`;
-    const text = wrapped(`note: ${note}${whose}`, Math.max(width, LEAST_WIDTH));
+    const text = wrapped(`note: ${note}${whose}`, width);
     return text.replace(/^note:/, styleText("yellow", "note:"));
   });
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
@@ -130,33 +122,31 @@ export function notesText(
 
 /** How many meet the goal, and the cheapest of them at each load. */
 export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
-  const limit = Math.max(width, LEAST_WIDTH);
-  const lines = goalHeadlines(document).map(({ text }) => wrapped(text, limit));
+  const lines = goalHeadlines(document).map(({ text }) => wrapped(text, width));
   const many = lines.length > 0 && choicesOf(document).length > MOST_LOADS;
-  const table = many ? ["", ...cutTable(choiceTable(document), limit)] : [];
+  const table = many ? ["", ...cutTable(choiceTable(document), width)] : [];
   return lines.length === 0 ? [] : ["", ...lines, ...table];
 }
 
 /** Which compared setting is best, with what is noise; no lines when nothing is compared. */
 export function rankingText(document: RankedDocument, width = DEFAULT_WIDTH): readonly string[] {
-  const limit = Math.max(width, LEAST_WIDTH);
   const details = rankingTable(document);
   if (details === undefined) return [];
   const summary = rankingSummary(document);
   if (summary === undefined || details.rows.length <= MOST_DETAILS) {
     return [
       "",
-      ...cutTable(withoutRepeats(details), limit),
-      wrapped(rankingLegend(document), limit),
+      ...cutTable(withoutRepeats(details), width),
+      wrapped(rankingLegend(document), width),
       "",
     ];
   }
   const winners = winnersTable(document);
   return [
     "",
-    ...cutTable(withoutRepeats(summary), limit),
-    wrapped(`difference from the best mean, relative to it; ${tieLegend(document)}`, limit),
-    ...(winners === undefined ? [] : ["", ...cutTable(winners, limit)]),
+    ...cutTable(withoutRepeats(summary), width),
+    wrapped(`difference from the best mean, relative to it; ${tieLegend(document)}`, width),
+    ...(winners === undefined ? [] : ["", ...cutTable(winners, width)]),
     "",
   ];
 }
@@ -169,8 +159,7 @@ function cutTable(table: Table, width: number): readonly string[] {
 
 /** All simulated configurations; what does not fit is named below the table. */
 export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): string {
-  const limit = Math.max(width, LEAST_WIDTH);
-  const { table, dropped } = narrowed(configurationTable(document), limit);
+  const { table, dropped } = narrowed(configurationTable(document), width);
   const known = table.rows.some((row) => row.some((cell) => cell.text.includes("±")));
   const legend = [
     known ? "± half width of the 95% confidence interval" : "",
@@ -180,7 +169,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
     capacityText(document.capacity),
   ].filter((text) => text !== "");
-  return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
+  return [tableText(table, width), ...legend.map((text) => wrapped(text, width))].join("\n");
 }
 
 /** Many configurations are shown by the ten best of each load; few, all. */
@@ -188,23 +177,20 @@ export function configurationsText(document: ResultsDocument, width = DEFAULT_WI
   const best =
     document.configurations.length > MANY_CONFIGURATIONS ? bestTable(document, true) : undefined;
   if (best === undefined) return resultsTable(document, width);
-  const limit = Math.max(width, LEAST_WIDTH);
-  const { table } = narrowed(withoutRepeats(best), limit);
+  const { table } = narrowed(withoutRepeats(best), width);
   const legend = [best.caption, capacityText(document.capacity)].filter((text) => text !== "");
-  return [tableText(table, limit), ...legend.map((text) => wrapped(text, limit))].join("\n");
+  return [tableText(table, width), ...legend.map((text) => wrapped(text, width))].join("\n");
 }
 
 /** Each pipeline's share of a configuration; no lines where there is one pipeline, or many configurations. */
 export function pipelinesText(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
   const table = partTable(document, "pipeline");
   if (table === undefined || document.configurations.length > MOST_DETAILS) return [];
-  const limit = Math.max(width, LEAST_WIDTH);
-  return ["", ...cutTable(withoutRepeats(narrowed(table, limit).table), limit)];
+  return ["", ...cutTable(withoutRepeats(narrowed(table, width).table), width)];
 }
 
 /** All comparisons, then verdicts with backend and health, then one line over all. */
 export function validationTable(document: ValidationDocument, width = DEFAULT_WIDTH): string {
-  const limit = Math.max(width, LEAST_WIDTH);
   const shown = ["configuration", "verdict", "backend", "health"];
   let health = healthTable(document);
   for (const heading of health.headings.filter((name) => !shown.includes(name))) {
@@ -212,7 +198,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
   }
   let comparison = comparisonTable(document);
   for (const heading of ["single runs, from to", "90% interval", "tolerance"]) {
-    if (total(columnWidths(comparison)) <= limit) break;
+    if (total(columnWidths(comparison)) <= width) break;
     comparison = without(comparison, comparison.headings.indexOf(heading));
   }
   const doubtful = doubts(document);
@@ -225,14 +211,14 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
   const replayed = lettered(document).filter((one) => one.result.measured.backend === "replay");
   const letters = replayed.map((one) => one.letter).join(", ");
   return [
-    tableText(withoutRepeats(comparison), limit),
+    tableText(withoutRepeats(comparison), width),
     "",
-    tableText(health, limit),
+    tableText(health, width),
     "",
-    ...[...doubtful, ...reasons].map((text) => wrapped(text, limit)),
-    ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, limit)]),
+    ...[...doubtful, ...reasons].map((text) => wrapped(text, width)),
+    ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, width)]),
     ...[capacityText(document.capacity), verdictSummary(document)]
       .filter((text) => text !== "")
-      .map((text) => wrapped(text, limit)),
+      .map((text) => wrapped(text, width)),
   ].join("\n");
 }

@@ -8,7 +8,6 @@ import {
   type Verdict,
 } from "../../core/results.ts";
 import {
-  estimateCell,
   formatError,
   formatInterval,
   formatNumber,
@@ -17,7 +16,7 @@ import {
   plural,
 } from "./format.ts";
 import { configurationLabel, sweepAxes } from "./parameters.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, estimateCell, type Table } from "./table.ts";
 
 interface Lettered {
   /** A, B, …, Z, AA, …: short enough to stand beside a point. */
@@ -167,20 +166,15 @@ export function comparisonTable(document: ValidationDocument): Table {
 export function healthTable(document: ValidationDocument): Table {
   const rows = lettered(document).map(({ letter, label, result }): Cell[] => {
     const { health, backend, repeats } = result.measured;
-    const late = health.lateArrivalRatio * 100;
     return [
       { text: `${letter}: ${label}` },
       verdictCell(result.verdict),
       { text: `${backend}: ${BACKENDS[backend]}` },
       { text: String(repeats), value: repeats, numeric: true },
       health.healthy ? { text: "healthy", state: "good" } : { text: "unhealthy", state: "warn" },
-      { text: formatNumber(late), value: late, numeric: true },
-      { text: formatNumber(health.latenessP99Ms), value: health.latenessP99Ms, numeric: true },
-      {
-        text: formatNumber(health.eventLoopDelayP99Ms),
-        value: health.eventLoopDelayP99Ms,
-        numeric: true,
-      },
+      ...[health.lateArrivalRatio * 100, health.latenessP99Ms, health.eventLoopDelayP99Ms].map(
+        (value): Cell => ({ text: formatNumber(value), value, numeric: true }),
+      ),
       { text: health.reasons.join("; ") || "none" },
     ];
   });

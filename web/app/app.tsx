@@ -1,10 +1,11 @@
 /** The page: a header with the server, and one tab for each question. */
 import { lazy, Suspense } from "react";
 import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
+import { createRoot } from "react-dom/client";
 import { useUrlState } from "../shared/url-state.ts";
 import { ServerBar } from "./server-bar.tsx";
 import { LOADERS } from "./tabs.ts";
-import { ThemeChoice } from "./theme.tsx";
+import { applyTheme, ThemeChoice } from "./theme.tsx";
 
 const TABS = [
   { id: "measure", title: "Measure", Content: lazy(LOADERS.measure) },
@@ -12,7 +13,7 @@ const TABS = [
   { id: "pipeline", title: "Pipeline", Content: lazy(LOADERS.pipeline) },
 ] as const;
 
-export function App() {
+function App() {
   const [tab, setTab] = useUrlState("tab", TABS[0].id);
   const selected = TABS.some(({ id }) => id === tab) ? tab : TABS[0].id;
   return (
@@ -41,3 +42,12 @@ export function App() {
     </Tabs>
   );
 }
+
+applyTheme();
+const place = document.querySelector("#app") as HTMLElement;
+createRoot(place, {
+  onUncaughtError: (error) => {
+    place.textContent = `The page failed: ${String(error)}. Reload it; report it if it fails again.`;
+    console.error(error);
+  },
+}).render(<App />);

@@ -4,4 +4,4 @@ import "../shared/colours.css";
 import "./style.css";
 import "../shared/controls.css";
 
-void import("./page.tsx");
+void import("./app.tsx");

@@ -7,22 +7,21 @@ import { useUrlState } from "../shared/url-state.ts";
 
 /** The page's own server is the one to measure, unless the address names another. */
 export function ServerBar() {
-  const [given, setUrl] = useUrlState("server", "");
-  const [own, setOwn] = useState<string | null>(null);
+  const [url, setUrl] = useUrlState("server", "");
   const [token, setToken] = useState("");
-  const url = given === "" ? (own ?? "") : given;
-  const { state, problem, server, wantsToken, deployed } = useConnection();
-  const [address, setAddress] = useState(url);
+  const { state, problem, client, server, wantsToken, deployed } = useConnection();
+  const [address, setAddress] = useState(client.url);
   const [secret, setSecret] = useState("");
-  useEffect(() => void ownServer.then(setOwn), []);
-  useEffect(() => setAddress(url), [url]);
+  useEffect(() => setAddress(client.url), [client]);
   useEffect(() => {
-    if (own !== null) connection.open(url, token === "" ? null : token);
-  }, [url, own, token]);
-  const connect = (event: FormEvent): void => {
+    void ownServer.then((own) => connection.open(url || own, token === "" ? null : token));
+  }, [url, token]);
+  const connect = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const text = address.trim();
-    setUrl(text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`);
+    const asked = text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`;
+    // The page's own server needs no place in a link.
+    setUrl(asked === (await ownServer) ? "" : asked);
     setToken(secret.trim());
   };
   return (
@@ -36,7 +35,9 @@ export function ServerBar() {
         <span className={`dot ${state}`} aria-hidden="true" />
         {stateText(state, server?.name)}
         {state === "connected" && deployed === null && !wantsToken && " · no control of it"}
-        {wantsToken && <strong> · it asks for a token</strong>}
+        {wantsToken && (
+          <strong> · {token === "" ? "it asks for a token" : "it does not take this token"}</strong>
+        )}
         {problem !== null && <span className="bad"> · {problem}</span>}
       </p>
     </form>

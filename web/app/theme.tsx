@@ -1,30 +1,30 @@
 /** Light, dark, or as the system says; kept in this browser. */
 import { useState } from "react";
-import { Choice } from "../shared/choice.tsx";
+import { SelectEntry } from "../shared/entries.tsx";
 
 const KEY = "tandem-theme";
 const THEMES = [
   { id: "system", name: "System" },
   { id: "light", name: "Light" },
   { id: "dark", name: "Dark" },
-] as const;
+];
 
-type Theme = (typeof THEMES)[number]["id"];
+const kept = (): string => localStorage.getItem(KEY) ?? "system";
 
-export function applyTheme(theme: string = localStorage.getItem(KEY) ?? "system"): void {
-  document.documentElement.dataset.theme = theme;
+export function applyTheme(): void {
+  document.documentElement.dataset.theme = kept();
 }
 
 export function ThemeChoice() {
-  const [theme, setTheme] = useState(localStorage.getItem(KEY) ?? "system");
+  const [theme, setTheme] = useState(kept);
   const choose = (next: string): void => {
-    localStorage.setItem(KEY, next satisfies string as Theme);
+    localStorage.setItem(KEY, next);
     setTheme(next);
-    applyTheme(next);
+    applyTheme();
   };
   return (
     <div className="theme">
-      <Choice label="Colours" value={theme} options={THEMES} onChange={choose} />
+      <SelectEntry label="Colours" value={theme} options={THEMES} onChange={choose} />
     </div>
   );
 }

@@ -21,6 +21,8 @@ export interface Found {
   readonly plates: readonly string[];
   readonly boxes: readonly Box[];
   readonly tasks: readonly TaskTimes[];
+  /** False where no model looked at the picture: replayed times have no values. */
+  readonly isSeen: boolean;
 }
 
 interface OurAnswer {
@@ -37,12 +39,13 @@ interface OurAnswer {
   };
 }
 
-const RAW_CHARACTERS = 160;
+export const RAW_CHARACTERS = 160;
 
 export function foundIn(body: string | undefined): Found {
   const answer = ourAnswer(body);
   if (answer === null) {
-    return { text: (body ?? "").slice(0, RAW_CHARACTERS), plates: [], boxes: [], tasks: [] };
+    const text = (body ?? "").slice(0, RAW_CHARACTERS);
+    return { text, plates: [], boxes: [], tasks: [], isSeen: false };
   }
   const boxes: Box[] = [];
   const plates: string[] = [];
@@ -63,7 +66,17 @@ export function foundIn(body: string | undefined): Found {
     queuedMs: (times.startUs - times.queuedUs) / 1000,
     serviceMs: times.serviceUs / 1000,
   }));
-  return { text: parts.join(" · "), plates, boxes, tasks };
+  const isSeen = Object.values(answer.outputs ?? {}).some(({ value }) => value != null);
+  return { text: parts.join(" · "), plates, boxes, tasks, isSeen };
+}
+
+/** Whether it is an answer of the protocol: a server may call anything a success. */
+export function hasOutputs(body: string): boolean {
+  try {
+    return (JSON.parse(body) as OurAnswer | null)?.outputs instanceof Object;
+  } catch {
+    return false;
+  }
 }
 
 /** The gateway's JSON is the text in the protocol's `output`; in a stream it comes bare. */
@@ -107,7 +120,7 @@ function valueText(value: unknown): string {
 
 /** Whether the answer agrees with what the picture is known to show; null where nothing is known. */
 export function isTrue(found: Found, picture: Picture | null): boolean | null {
-  if (picture === null || picture.truth === null || found.tasks.length === 0) return null;
+  if (picture === null || picture.truth === null || !found.isSeen) return null;
   const { plate } = picture.truth;
   if (plate === null) return found.plates.every((read) => read === "");
   return found.plates.some((read) => read.replaceAll(" ", "") === plate);

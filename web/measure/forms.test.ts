@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
 import { quantile } from "../shared/format.ts";
-import { foundIn, isTrue } from "./answer.ts";
+import { foundIn, hasOutputs, isTrue } from "./answer.ts";
 import { casesOf } from "./case-runs.ts";
 import {
   chosenPolicies,
@@ -86,10 +86,20 @@ test("an answer is read: labels, boxes, times, and whether it is true", () => {
   expect(isTrue(found, picture("9ZZ9999"))).toBe(false);
   expect(isTrue(found, picture(null))).toBe(false);
   expect(isTrue(found, null)).toBeNull();
+  const replayed = JSON.stringify({ outputs: { detect: { labels: [], value: null } } });
+  expect(isTrue(foundIn(replayed), picture("2AB1234"))).toBeNull();
   const wrapped = JSON.stringify({ outputs: [{ name: "output", data: [BODY] }] });
   expect(foundIn(wrapped)).toEqual(found);
   const foreign = JSON.stringify({ model_name: "m", outputs: [{ name: "y", data: [1] }] });
   expect(foundIn(foreign)).toMatchObject({ text: foreign, boxes: [], tasks: [] });
+});
+
+test("an answer of the protocol has outputs, of a server or of this one", () => {
+  expect(hasOutputs(BODY)).toBe(true);
+  expect(hasOutputs('{"model_name":"m","outputs":[{"name":"y","data":[1]}]}')).toBe(true);
+  for (const body of ["", "null", '{"outputs": [{"na', "<html></html>", '{"hello":"world"}']) {
+    expect(hasOutputs(body)).toBe(false);
+  }
 });
 
 test("the four cases are the report's; a quantile is a value that occurred", () => {

@@ -8,10 +8,9 @@ import type {
   ReplicaStatus,
 } from "../../library/browser.ts";
 import type { Deployed } from "../shared/api.ts";
-import { Choice } from "../shared/choice.tsx";
 import { type Client, messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
-import { NumberEntry } from "../shared/entries.tsx";
+import { NumberEntry, SelectEntry } from "../shared/entries.tsx";
 import { percent } from "../shared/format.ts";
 import { Head, Problem } from "../shared/parts.tsx";
 import { replicasOf, tasksOf } from "../shared/tasks.ts";
@@ -119,7 +118,7 @@ function TaskReplicas(props: TaskReplicasProps) {
       {replicas !== null && (
         <div className="row end">
           {nodes.length > 1 && (
-            <Choice
+            <SelectEntry
               label={`Node of a new ${task}`}
               value={node}
               options={nodes}
@@ -197,7 +196,7 @@ function nodesOf({ document }: Deployed) {
   const names = (document.cluster.nodes ?? []).flatMap(({ name, count = 1 }) =>
     count === 1 ? [name] : Array.from({ length: count }, (_, i) => `${name}-${i + 1}`),
   );
-  return names.length > 1 ? [ANY_NODE, ...names.map((name) => ({ id: name, name }))] : [];
+  return names.length > 1 ? [ANY_NODE, ...names] : [];
 }
 
 interface BatchChoiceProps {

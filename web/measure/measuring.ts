@@ -3,6 +3,7 @@ import type { AnsweredRequest, GatewayStatus, MeasurementLine } from "../../libr
 import type { SchedulerDocument } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
 import { Store } from "../shared/store.ts";
+import { hasOutputs, RAW_CHARACTERS } from "./answer.ts";
 import { measureInPage } from "./measure-in-page.ts";
 import type { Picture } from "./pictures.ts";
 import type { Request } from "./workload.ts";
@@ -63,7 +64,8 @@ export class Measuring {
         return { timedBy: line.timedBy };
       case "answer": {
         const picture = line.payload === null ? null : (pictures[line.payload] ?? null);
-        this.#answers.push({ ...line, latencyMs: line.endedMs - line.dueMs, picture });
+        const latencyMs = line.endedMs - line.dueMs;
+        this.#answers.push({ ...line, ...wrongBody(line), latencyMs, picture });
         return {};
       }
       case "error": {
@@ -86,6 +88,12 @@ export class Measuring {
   };
 }
 
+function wrongBody({ outcome, body }: AnsweredRequest) {
+  if (outcome !== "completed" || body === undefined || hasOutputs(body)) return {};
+  const error = `the answer has no outputs: ${body.slice(0, RAW_CHARACTERS)}`;
+  return { outcome: "failed", error };
+}
+
 /** Reads the answers of `POST /v1/measure`, line by line. Rejects where the connection breaks. */
 async function stream(
   client: Client,
@@ -102,7 +110,9 @@ async function stream(
   let rest = "";
   let over = false;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error: Error) => {
+      throw signal.aborted ? error : new Error(BROKEN);
+    });
     if (done) break;
     const lines = (rest + value).split("\n");
     rest = lines.pop() ?? "";
@@ -112,8 +122,10 @@ async function stream(
       take(line);
     }
   }
-  if (!over) throw new Error("the server ended before the measurement did");
+  if (!over) throw new Error(BROKEN);
 }
+
+const BROKEN = "the server went away before the measurement ended: the answers that came are below";
 
 /**
  * A gateway refuses requests that would wait longer than the latency goal allows. A run around `work` has
@@ -131,8 +143,9 @@ export async function inOpenQueue<Result>(
   try {
     return await work();
   } finally {
-    await untilIdle(client);
-    await start(true).catch(() => undefined);
+    await untilIdle(client)
+      .then(() => start(true))
+      .catch(() => undefined);
   }
 }
 

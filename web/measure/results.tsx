@@ -1,7 +1,7 @@
 /** Results: each request's answer, picture and time, and the whole in figures. */
 import { useMemo, useState } from "react";
 import { Button } from "react-aria-components";
-import { Choice } from "../shared/choice.tsx";
+import { SelectEntry } from "../shared/entries.tsx";
 import { figures, mean, milliseconds, quantile } from "../shared/format.ts";
 import { LiveChart } from "../shared/live-chart.tsx";
 import { Head, Problem } from "../shared/parts.tsx";
@@ -50,7 +50,7 @@ export function Results({ measured }: { readonly measured: Measured }) {
         <p className="muted">Start to send requests: each answer shows here as it comes.</p>
       ) : (
         <>
-          <Figures all={all} />
+          <Figures all={all} sent={measured.sent} />
           <Problem text={problem} />
           <p className="muted small">
             A response time counts from when a request was due to its answer.{" "}
@@ -59,7 +59,7 @@ export function Results({ measured }: { readonly measured: Measured }) {
           </p>
           <ResponseTimes answers={answers} />
           <div className="row">
-            <Choice label="Show" value={filter} options={FILTERS} onChange={setFilter} />
+            <SelectEntry label="Show" value={filter} options={FILTERS} onChange={setFilter} />
           </div>
           <AnswerTable rows={picked.slice(0, shown)} />
           {picked.length > shown && (
@@ -80,18 +80,19 @@ function chosen(all: readonly Row[], filter: string): readonly Row[] {
   return [...all].reverse();
 }
 
-function Figures({ all }: { readonly all: readonly Row[] }) {
+interface FiguresProps {
+  readonly all: readonly Row[];
+  readonly sent: number;
+}
+
+function Figures({ all, sent }: FiguresProps) {
   const completed = all.filter(({ answer }) => answer.outcome === "completed");
   const latencies = completed.map(({ answer }) => answer.latencyMs).sort((a, b) => a - b);
   const lastMs = Math.max(0, ...completed.map(({ answer }) => answer.endedMs));
   const known = completed.filter(({ truth }) => truth !== null);
   const right = known.filter(({ truth }) => truth).length;
   const tiles: readonly (readonly [label: string, value: string, tone?: string])[] = [
-    [
-      "Answers",
-      `${completed.length} of ${all.length}`,
-      completed.length === all.length ? "" : "bad",
-    ],
+    ["Answers", `${completed.length} of ${sent}`, completed.length === all.length ? "" : "bad"],
     ["Mean", milliseconds(mean(latencies))],
     ["Median", milliseconds(quantile(latencies, 0.5))],
     ["95th percentile", milliseconds(quantile(latencies, 0.95))],

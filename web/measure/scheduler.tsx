@@ -1,12 +1,12 @@
 /** The deployment's scheduler: any that the server lists, with its parameters. */
 import { useEffect, useState } from "react";
-import { Button, Disclosure, DisclosurePanel, Heading } from "react-aria-components";
+import { Button } from "react-aria-components";
 import type { Catalogue, PolicyEntry } from "../../library/browser.ts";
 import { policyParameters } from "../../library/scheduler-parameters.ts";
 import type { SchedulerDocument } from "../shared/api.ts";
-import { Choice } from "../shared/choice.tsx";
 import { messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
+import { SelectEntry } from "../shared/entries.tsx";
 import { ParameterEntry } from "../shared/parameter-entry.tsx";
 import {
   chosenPolicies,
@@ -57,38 +57,25 @@ export function Scheduler() {
   const { status } = useConnection();
   const { catalogue, draft, setDraft, busy, told, apply } = useSchedulers();
   if (catalogue === null) return null;
-  const preset = catalogue.presets.find(({ name }) => name === draft.preset);
-  const presets = catalogue.presets.map(({ name, summary }) => ({
-    id: name,
-    name,
-    about: summary,
-  }));
   return (
     <section className="card" aria-labelledby="scheduler">
       <h2 id="scheduler">Scheduler</h2>
       <p className="small">
         In use: <strong data-testid="scheduler-in-use">{status?.scheduler}</strong>
       </p>
-      <Choice
+      <SelectEntry
         label="Scheduler"
         value={draft.preset}
-        options={presets}
+        options={catalogue.presets.map(optionOf)}
         onChange={(name) => setDraft({ preset: name, policies: {}, parameters: {} })}
       />
-      <p className="muted small">{preset?.summary}</p>
       {chosenPolicies(draft, catalogue).map((policy) => (
         <PolicyParameters key={policy.decision} {...{ policy, draft, setDraft, catalogue }} />
       ))}
-      <Disclosure className="disclosure">
-        <Heading>
-          <Button slot="trigger" className="button quiet">
-            Compose your own ▾
-          </Button>
-        </Heading>
-        <DisclosurePanel>
-          <Composition {...{ draft, setDraft, catalogue }} />
-        </DisclosurePanel>
-      </Disclosure>
+      <details>
+        <summary>Compose your own</summary>
+        <Composition {...{ draft, setDraft, catalogue }} />
+      </details>
       <div className="row">
         <Button className="button primary" isDisabled={busy} onPress={apply}>
           Use this scheduler
@@ -99,6 +86,10 @@ export function Scheduler() {
       </div>
     </section>
   );
+}
+
+function optionOf({ name, summary }: Pick<PolicyEntry, "name" | "summary">) {
+  return { id: name, name, about: summary };
 }
 
 interface DraftProps {
@@ -142,13 +133,13 @@ function Composition({ draft, setDraft, catalogue }: DraftProps) {
   return (
     <div className="grid-2">
       {decisions.map((decision) => (
-        <Choice
+        <SelectEntry
           key={decision}
           label={decision}
           value={chosen.get(decision) ?? ""}
           options={catalogue.policies
             .filter((policy) => policy.decision === decision)
-            .map(({ name, summary }) => ({ id: name, name, about: summary }))}
+            .map(optionOf)}
           onChange={(name) => setDraft(withPolicy(draft, decision, name))}
         />
       ))}

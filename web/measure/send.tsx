@@ -1,18 +1,9 @@
 /** Send requests: what, how many, how; start and stop. */
 import { useState } from "react";
-import {
-  Button,
-  DropZone,
-  FileTrigger,
-  Label,
-  ProgressBar,
-  Switch,
-  Text,
-} from "react-aria-components";
-import { Choice } from "../shared/choice.tsx";
+import { Button, DropZone, FileTrigger, Text } from "react-aria-components";
 import { messageOf } from "../shared/client.ts";
 import { useConnection } from "../shared/connection.ts";
-import { NumberEntry, TextEntry } from "../shared/entries.tsx";
+import { NumberEntry, SelectEntry, TextEntry } from "../shared/entries.tsx";
 import { figures } from "../shared/format.ts";
 import { Problem } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/url-state.ts";
@@ -43,7 +34,8 @@ export interface SendProps {
 function useSending(measuring: Measuring, model: string, load: Load, contents: string) {
   const { client, measures, deployed } = useConnection();
   const [files, setFiles] = useState<readonly Picture[]>([]);
-  const [isOpenQueue, setOpenQueue] = useState(false);
+  const [queue, setQueue] = useUrlState("queue", "bounded");
+  const isOpenQueue = queue === "open";
   const [problem, setProblem] = useState<string | null>(null);
   const scenario = (deployed?.document.workload as Workload | undefined) ?? null;
   const start = async (): Promise<void> => {
@@ -71,6 +63,7 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
       setProblem(messageOf(error));
     }
   };
+  const setOpenQueue = (isOpen: boolean): void => setQueue(isOpen ? "open" : "bounded");
   return { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick };
 }
 
@@ -88,7 +81,7 @@ export function Send({ measuring, measured }: SendProps) {
       <h2 id="send">Send requests</h2>
       <What {...{ models, model, setModel, contents, setContents }} />
       {contents === "files" && <Files files={files} onPick={pick} />}
-      <Choice
+      <SelectEntry
         label="How"
         value={load.shape}
         options={SHAPES.filter(({ id }) => id !== "scenario" || scenario !== null)}
@@ -99,10 +92,14 @@ export function Send({ measuring, measured }: SendProps) {
         <pre className="small">{JSON.stringify(scenario, null, 1)}</pre>
       )}
       {deployed !== null && (
-        <Switch className="switch" isSelected={isOpenQueue} onChange={setOpenQueue}>
-          <span className="track" aria-hidden="true" />
+        <label className="switch">
+          <input
+            type="checkbox"
+            checked={isOpenQueue}
+            onChange={({ target }) => setOpenQueue(target.checked)}
+          />
           Take every request, however long the queue: starts a run of its own
-        </Switch>
+        </label>
       )}
       <div className="row">
         <Button
@@ -138,16 +135,21 @@ function What({ models, model, setModel, contents, setContents }: WhatProps) {
   return (
     <div className="grid-2">
       {models.length > 0 ? (
-        <Choice
+        <SelectEntry label="Model" value={model} options={models} onChange={setModel} />
+      ) : (
+        <TextEntry
           label="Model"
           value={model}
-          options={models.map((name) => ({ id: name, name }))}
           onChange={setModel}
+          about="The server lists none: write its name."
         />
-      ) : (
-        <TextEntry label="Model" value={model} onChange={setModel} />
       )}
-      <Choice label="What to send" value={contents} options={CONTENTS} onChange={setContents} />
+      <SelectEntry
+        label="What to send"
+        value={contents}
+        options={CONTENTS}
+        onChange={setContents}
+      />
     </div>
   );
 }
@@ -238,22 +240,10 @@ interface ProgressProps {
 }
 
 function Progress({ measured: { answers, sent }, expected }: ProgressProps) {
-  const told = `${answers.length} answers of ${Math.max(sent, answers.length)} sent`;
   return (
-    <ProgressBar
-      className="progress"
-      value={answers.length}
-      maxValue={Math.max(1, expected ?? sent)}
-      valueLabel={told}
-    >
-      {({ percentage, valueText }) => (
-        <>
-          <Label>{valueText}</Label>
-          <div className="bar">
-            <div className="fill" style={{ width: `${percentage ?? 0}%` }} />
-          </div>
-        </>
-      )}
-    </ProgressBar>
+    <label className="progress">
+      {answers.length} answers of {Math.max(sent, answers.length)} sent
+      <progress value={answers.length} max={Math.max(1, expected ?? sent)} />
+    </label>
   );
 }

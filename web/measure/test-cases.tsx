@@ -50,8 +50,8 @@ function useCases(measuring: Measuring, n: number) {
 export function TestCases({ measuring }: { readonly measuring: Measuring }) {
   const { deployed, status } = useConnection();
   const most = Math.min(...Object.values(deployed?.room ?? { none: 0 }));
-  const [asked, setN] = useState(10);
-  const n = Math.min(asked, most - (most % 2));
+  const [asked, setAsked] = useUrlState("cases", "10");
+  const n = Math.min(even(Number(asked) || 10), most - (most % 2));
   const { results, step, problem, run, stop } = useCases(measuring, n);
   if (deployed === null || status === null) return null;
   return (
@@ -66,7 +66,7 @@ export function TestCases({ measuring }: { readonly measuring: Measuring }) {
         <NumberEntry
           label="Requests (n)"
           value={n}
-          onChange={(value) => setN(Math.max(2, value - (value % 2)))}
+          onChange={(value) => setAsked(String(even(value)))}
           least={2}
           most={Math.max(2, most)}
           step={2}
@@ -90,6 +90,10 @@ export function TestCases({ measuring }: { readonly measuring: Measuring }) {
       {results.length > 0 && <CaseTable n={n} results={results} />}
     </section>
   );
+}
+
+function even(value: number): number {
+  return Math.max(2, value - (value % 2));
 }
 
 interface CaseTableProps {

@@ -1,12 +1,13 @@
 /** The pipelines of a running deployment: utilisation, queues and branch shares, once a second. */
 import { useMemo } from "react";
-import { Choice } from "../shared/choice.tsx";
-import { useConnection } from "../shared/connection.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
+import { type Sample, useConnection } from "../shared/connection.ts";
+import { SelectEntry } from "../shared/entries.tsx";
 import { figures, milliseconds, percent } from "../shared/format.ts";
+import { meanOf, queueOf, replicasOf } from "../shared/tasks.ts";
 import { useUrlState } from "../shared/url-state.ts";
 import { DrawnGraph, useIsNarrow } from "./drawn-graph.tsx";
 import { graphOf, type PipelineGraph } from "./graph.ts";
-import { type LiveTask, liveTask } from "./live-tasks.ts";
 import { type ShareEdge, shareEdge, type TaskNode, taskNode } from "./task-box.tsx";
 
 /** Below this a bottleneck limits nothing. */
@@ -41,12 +42,7 @@ export function LivePipeline() {
     <section className="card" aria-labelledby="pipeline">
       <h2 id="pipeline">Pipeline {name}</h2>
       {names.length > 1 && (
-        <Choice
-          label="Pipeline"
-          value={name}
-          options={names.map((id) => ({ id, name: id }))}
-          onChange={setAsked}
-        />
+        <SelectEntry label="Pipeline" value={name} options={names} onChange={setAsked} />
       )}
       <p>
         {figures(summary?.completedPerS ?? 0)} answers a second, {summary?.inFlight ?? 0} requests
@@ -103,4 +99,39 @@ function linesOf({ up, replicas, queue, inFlight, jobsPerS, ...of }: LiveTask) {
 function bottleneckOf(live: ReadonlyMap<string, LiveTask>): string | null {
   const [busiest] = [...live].sort(([, a], [, b]) => b.utilizationRatio - a.utilizationRatio);
   return busiest !== undefined && busiest[1].utilizationRatio >= BUSY ? busiest[0] : null;
+}
+
+/** Seconds over which rates are counted. */
+const WINDOW_S = 10;
+
+type LiveTask = ReturnType<typeof liveTask>;
+
+function liveTask(samples: readonly Sample[], status: GatewayStatus, task: string) {
+  const own = replicasOf(status, task);
+  const up = own.filter(({ state }) => state === "up");
+  return {
+    up: up.length,
+    replicas: own.length,
+    /** Mean of the replicas that are up, 0 to 1. */
+    utilizationRatio: meanOf(up.map(({ utilizationRatio }) => utilizationRatio)) ?? 0,
+    queue: queueOf(status, task),
+    inFlight: own.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    serviceP50Ms: meanOf(up.map(({ serviceP50Ms }) => serviceP50Ms)),
+    batchSizeMean: meanOf(up.map(({ batchSizeMean }) => batchSizeMean)),
+    jobsPerS: jobsPerS(samples, task),
+  };
+}
+
+/** In the window of the samples; null while there is one sample only. */
+function jobsPerS(samples: readonly Sample[], task: string): number | null {
+  const last = samples.at(-1);
+  const first = samples.find(({ atS }) => atS >= (last?.atS ?? 0) - WINDOW_S);
+  if (last === undefined || first === undefined || first === last) return null;
+  const seconds = (last.status.atMs - first.status.atMs) / 1000;
+  // A replica that is gone takes its count along.
+  return Math.max(0, jobsOf(last.status, task) - jobsOf(first.status, task)) / seconds;
+}
+
+function jobsOf(status: GatewayStatus, task: string): number {
+  return replicasOf(status, task).reduce((sum, { jobs }) => sum + jobs, 0);
 }

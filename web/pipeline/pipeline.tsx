@@ -1,7 +1,7 @@
 /** The tab Pipeline: the deployment's, live, or a simulated run that is played. */
 import { lazy, Suspense } from "react";
-import { Choice } from "../shared/choice.tsx";
 import { useConnection } from "../shared/connection.ts";
+import { SelectEntry } from "../shared/entries.tsx";
 import { useUrlState } from "../shared/url-state.ts";
 import { LivePipeline } from "./live-pipeline.tsx";
 
@@ -21,7 +21,7 @@ export function Pipeline() {
   return (
     <div className="column">
       <div className="card row">
-        <Choice label="Show" value={view} options={VIEWS} onChange={setView} />
+        <SelectEntry label="Show" value={view} options={VIEWS} onChange={setView} />
         {view === "live" && status === null && (
           <span className="muted">A simulated run needs no server.</span>
         )}

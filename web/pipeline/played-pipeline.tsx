@@ -9,8 +9,8 @@ import {
   type ScenarioSource,
   scenarioSource,
 } from "../../library/browser.ts";
-import { Choice } from "../shared/choice.tsx";
 import { useConnection } from "../shared/connection.ts";
+import { SelectEntry } from "../shared/entries.tsx";
 import { Problem } from "../shared/parts.tsx";
 import { Scale } from "../shared/scale.tsx";
 import { useUrlState } from "../shared/url-state.ts";
@@ -48,10 +48,10 @@ export function PlayedPipeline() {
   return (
     <section className="card" aria-labelledby="played">
       <h2 id="played">A simulated run</h2>
-      <Choice
+      <SelectEntry
         label="Scenario"
         value={name}
-        options={scenarioNames(deployed).map((id) => ({ id, name: id }))}
+        options={scenarioNames(deployed)}
         onChange={setName}
       />
       <Problem text={problem} />
@@ -103,7 +103,7 @@ function Player({ played: { graph, film }, isNarrow, name }: PlayerProps) {
         <Button className="button" onPress={() => step(1)}>
           Step
         </Button>
-        <Choice label="Speed" value={speed} options={SPEEDS} onChange={setSpeed} />
+        <SelectEntry label="Speed" value={speed} options={SPEEDS} onChange={setSpeed} />
         <Scale
           label="Time of the run"
           value={atMs}

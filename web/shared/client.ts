@@ -46,19 +46,15 @@ export class Client {
   async call(path: string, { method = "GET", body, signal }: Call = {}): Promise<Response> {
     const isBytes = body instanceof Uint8Array;
     const type = isBytes ? "application/octet-stream" : "application/json";
+    const headers = {
+      ...(body === undefined ? {} : { "content-type": type }),
+      ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+    };
+    const sent = isBytes ? (body as BodyInit) : (JSON.stringify(body) ?? null);
     let answer: Response;
     try {
-      answer = await fetch(`${this.url}${path}`, {
-        method,
-        headers: {
-          ...(body === undefined ? {} : { "content-type": type }),
-          ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
-        },
-        ...(body === undefined
-          ? {}
-          : { body: isBytes ? (body as BodyInit) : JSON.stringify(body) }),
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const init = { method, headers, body: sent, signal: signal ?? null };
+      answer = await fetch(`${this.url}${path}`, init);
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new ServerError(0, `${this.url} does not answer`, REACH_HINT);

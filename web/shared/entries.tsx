@@ -58,29 +58,47 @@ interface TextEntryProps {
   readonly onChange: (value: string) => void;
   readonly type?: "text" | "password";
   readonly inputMode?: "url" | "text";
+  readonly about?: string;
 }
 
 export function TextEntry({ label, value, onChange, ...of }: TextEntryProps) {
-  const { type = "text", inputMode = "text" } = of;
+  const { type = "text", inputMode = "text", about } = of;
   return (
     <TextField className="field" value={value} onChange={onChange} type={type} autoComplete="off">
       <Label>{label}</Label>
       <Input className="react-aria-Input" inputMode={inputMode} spellCheck="false" />
+      {about !== undefined && (
+        <Text slot="description" className="about">
+          {about}
+        </Text>
+      )}
     </TextField>
   );
+}
+
+interface Option {
+  readonly id: string;
+  readonly name: string;
+  /** A line below the list while this option is chosen. */
+  readonly about?: string;
 }
 
 interface SelectEntryProps {
   readonly label: string;
   readonly value: string;
-  readonly options: readonly (readonly [value: string, text: string])[];
-  readonly onChange: (value: string) => void;
+  /** A text is its own id and name. */
+  readonly options: readonly (string | Option)[];
+  readonly onChange: (id: string) => void;
   readonly about?: string;
 }
 
-/** The browser's own list, which needs no room outside of its place. */
-export function SelectEntry({ label, value, options, onChange, about }: SelectEntryProps) {
+/** The browser's own list: it is as each device shows lists, and needs no code. */
+export function SelectEntry({ label, value, options: given, onChange, ...of }: SelectEntryProps) {
   const id = useId();
+  const options = given.map(
+    (one): Option => (typeof one === "string" ? { id: one, name: one } : one),
+  );
+  const about = of.about ?? options.find((one) => one.id === value)?.about;
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
@@ -90,9 +108,9 @@ export function SelectEntry({ label, value, options, onChange, about }: SelectEn
         onChange={({ target }) => onChange(target.value)}
         {...(about === undefined ? {} : { "aria-describedby": `${id}-about` })}
       >
-        {options.map(([key, text]) => (
+        {options.map(({ id: key, name }) => (
           <option key={key} value={key}>
-            {text}
+            {name}
           </option>
         ))}
       </select>

@@ -1,7 +1,7 @@
 /** A chart on a canvas that follows its data: lines over time, or points. */
 import { useMemo, useRef } from "react";
 import type uPlot from "uplot";
-import { seriesColour } from "./parts.tsx";
+import { Legend, seriesColour } from "./parts.tsx";
 import { axisOf, type ColorOf, drawGoal, usePlot } from "./use-plot.ts";
 
 export interface Series {
@@ -46,14 +46,7 @@ export function LiveChart(props: LiveChartProps) {
     <figure className="chart">
       <figcaption>
         {title} ({unit})
-        <span className="legend" aria-hidden="true">
-          {series.map(({ name }, i) => (
-            <span key={name} className="key">
-              <span className="swatch" style={{ background: `var(${seriesColour(i)})` }} />
-              {name}
-            </span>
-          ))}
-        </span>
+        <Legend series={series.map(({ name }, i) => ({ name, color: seriesColour(i) }))} />
       </figcaption>
       <div ref={place} role="img" aria-label={`${title} in ${unit}; at last ${told.join("; ")}`} />
     </figure>

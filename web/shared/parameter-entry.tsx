@@ -25,18 +25,16 @@ export function ParameterEntry({ parameter, value, onChange }: ParameterEntryPro
         />
       );
     case "switch":
-    case "choice": {
-      const options = kind === "switch" ? ["true", "false"] : values;
+    case "choice":
       return (
         <SelectEntry
           label={name}
           about={description}
           value={String(value ?? "")}
-          options={options.map((option) => [option, option])}
+          options={kind === "switch" ? ["true", "false"] : values}
           onChange={(text) => onChange(kind === "switch" ? text === "true" : text)}
         />
       );
-    }
     case "other":
       return (
         <TextEntry

@@ -38,6 +38,35 @@ export function Head({ columns, numeric = [], hidden }: HeadProps) {
   );
 }
 
+interface LegendProps {
+  readonly series: readonly {
+    readonly name: string;
+    /** A colour of the style sheet, such as `--accent`. */
+    readonly color: string;
+    readonly dash?: readonly number[];
+  }[];
+}
+
+export function Legend({ series }: LegendProps) {
+  return (
+    <ul className="legend">
+      {series.map(({ name, color, dash }) => (
+        <li key={name}>
+          <svg width="22" height="8" aria-hidden="true">
+            <path
+              d="M1 4H21"
+              stroke={`var(${color})`}
+              strokeWidth="2.5"
+              strokeDasharray={dash?.join(" ")}
+            />
+          </svg>
+          {name}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** The name of the i-th of six colours that are told apart: Okabe and Ito's, as in the reports. */
 export function seriesColour(i: number): string {
   return `--series-${(i % 6) + 1}`;

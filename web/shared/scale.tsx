@@ -1,5 +1,5 @@
 /** A slider with its label and its value. */
-import { Label, Slider, SliderOutput, SliderThumb, SliderTrack } from "react-aria-components";
+import { useId } from "react";
 import "./scale.css";
 
 export interface ScaleProps {
@@ -15,22 +15,23 @@ export interface ScaleProps {
 }
 
 export function Scale({ label, unit = "", value, least, most, step, ...rest }: ScaleProps) {
-  const { shown = `${value}${unit === "×" ? "" : " "}${unit}`, onChange } = rest;
+  const { shown = `${value}${unit === "×" ? "" : " "}${unit}`.trim(), onChange } = rest;
+  const id = useId();
   return (
-    <Slider
-      className="scale"
-      value={value}
-      minValue={Math.min(least, value)}
-      maxValue={Math.max(most, value)}
-      step={step}
-      onChange={(next) => onChange(tidy(next as number))}
-    >
-      <Label>{label}</Label>
-      <SliderOutput>{() => shown}</SliderOutput>
-      <SliderTrack className="rail">
-        <SliderThumb className="knob" />
-      </SliderTrack>
-    </Slider>
+    <div className="scale">
+      <label htmlFor={id}>{label}</label>
+      <output htmlFor={id}>{shown}</output>
+      <input
+        id={id}
+        type="range"
+        min={Math.min(least, value)}
+        max={Math.max(most, value)}
+        step={step}
+        value={value}
+        aria-valuetext={shown}
+        onChange={({ target }) => onChange(tidy(target.valueAsNumber))}
+      />
+    </div>
   );
 }
 

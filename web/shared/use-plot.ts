@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import "./plot.css";
 
 /** A colour of the style sheet, such as `--line`, as a canvas takes it: without `light-dark()`. */
 export type ColorOf = (name: string) => string;
@@ -59,6 +60,7 @@ export function drawGoal(plot: uPlot, value: number, color: string, name = ""): 
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.font = `${12 * ratio}px sans-serif`;
+  ctx.textAlign = "left";
   const isHigh = y - bbox.top < 20 * ratio;
   ctx.textBaseline = isHigh ? "top" : "bottom";
   ctx.fillText(name, bbox.left + 6 * ratio, y + (isHigh ? 4 : -4) * ratio);

@@ -149,21 +149,15 @@ function isSpanned({ arrivals }: Workload): boolean {
   return arrivals !== "burst" && !arrivals.startsWith("mlperf-");
 }
 
-/**
- * All values that choices and effort give a scenario without a sweep, by path as for `--set`; `loads`
- * become the points of a sweep.
- */
+/** All values that choices and effort give a scenario without a sweep, by path as for `--set`. */
 export function overridesOf(
   { document, traces }: Pick<LoadedScenario, "document" | "traces">,
   choices: Choices,
-  loads: readonly number[],
   effort: Effort,
 ): Overrides {
-  const axis = loadAxisOf(document);
   return {
     run: { seed: effort.seed, replications: effort.replications },
     workload: workloadOf(document.workload, effort, traces),
-    sweep: { points: loads.map((load) => pointAt(document, axis, load, effort)) },
     ...(choices.scheduler === undefined ? {} : { scheduler: choices.scheduler }),
     ...policiesOf(choices),
     ...clusterOf(document, choices),
@@ -200,33 +194,30 @@ export function policiesOf({ parameters, batch }: Choices): Overrides {
 
 function clusterOf({ cluster }: ScenarioDocument, choices: Choices): Overrides {
   const { replicas, machines = {}, costPerHour = {}, serviceScale = 1 } = choices;
-  const { nodes, replicas: own } = cluster;
-  const total = Object.values({ ...own, ...replicas }).reduce((sum, count) => sum + count, 0);
+  const counts = byKey(replicas, (task) => `cluster.replicas.${task}`);
+  const { nodes } = cluster;
+  const isOther = nodes !== undefined && (choices.machines ?? choices.costPerHour) !== undefined;
+  if (serviceScale === 1 && !isOther) return counts;
+  const total = Object.values({ ...cluster.replicas, ...replicas }).reduce((sum, n) => sum + n, 0);
   // As the simulator does without nodes: one machine with a slot for each replica.
-  const alone = { name: "node", devices: { slot: { slots: Math.max(1, total) } } };
-  const slow = (nodes ?? [alone]).map(({ devices }) =>
-    Object.fromEntries(
-      Object.entries(devices).map(([kind, device]) => {
-        const whole = typeof device === "number" ? { slots: device } : device;
-        const speed = "speed" in whole ? whole.speed : 1;
-        return [kind, { ...whole, speed: rounded(speed / serviceScale) }];
-      }),
-    ),
-  );
-  const ofNodes = (nodes ?? []).flatMap(({ name }, i) => [
-    ...(machines[name] === undefined ? [] : [[`cluster.nodes.${i}.count`, machines[name]]]),
-    ...(costPerHour[name] === undefined
-      ? []
-      : [[`cluster.nodes.${i}.costPerHour`, costPerHour[name]]]),
-    ...(serviceScale === 1 ? [] : [[`cluster.nodes.${i}.devices`, slow[i]]]),
-  ]);
-  return {
-    ...(nodes === undefined && serviceScale !== 1
-      ? { "cluster.nodes": [{ ...alone, devices: slow[0] }] }
-      : {}),
-    ...byKey(replicas, (task) => `cluster.replicas.${task}`),
-    ...Object.fromEntries(ofNodes),
-  };
+  const devices = { slot: { slots: Math.max(1, total) } };
+  const alone = { name: "node", count: 1, costPerHour: 0, devices };
+  const changed = (nodes ?? [alone]).map((node) => ({
+    ...node,
+    count: machines[node.name] ?? node.count,
+    costPerHour: costPerHour[node.name] ?? node.costPerHour,
+    devices: serviceScale === 1 ? node.devices : slowed(node.devices, serviceScale),
+  }));
+  return { ...counts, "cluster.nodes": changed };
+}
+
+function slowed(devices: Readonly<Record<string, number | object>>, serviceScale: number) {
+  const entries = Object.entries(devices).map(([kind, device]) => {
+    const whole = typeof device === "number" ? { slots: device } : device;
+    const { speed = 1 } = whole as { readonly speed?: number };
+    return [kind, { ...whole, speed: rounded(speed / serviceScale) }];
+  });
+  return Object.fromEntries(entries);
 }
 
 function byKey(

@@ -113,10 +113,12 @@ function SchedulerControls(props: SchedulerControlsProps) {
       <SelectEntry
         label="policy"
         value={choices.scheduler ?? ""}
-        options={[["", usual], ...schedulers.map(({ name }) => [name, name] as const)]}
+        options={[
+          { id: "", name: usual },
+          ...schedulers.map(({ name, summary }) => ({ id: name, name, about: summary })),
+        ]}
         onChange={choose}
       />
-      {form === undefined ? null : <p className="wi-note">{form.summary}</p>}
       <Parameters parameters={own} choices={choices} set={set} />
       {hasOwnBatches ? null : (
         <Scale

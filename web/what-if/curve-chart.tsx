@@ -1,6 +1,7 @@
 /** Curves over load with their 95% intervals as bands, on a canvas: a redraw takes a millisecond. */
 import { useMemo, useRef, useState } from "react";
 import type uPlot from "uplot";
+import { Legend } from "../shared/parts.tsx";
 import { axisOf, type ColorOf, drawGoal, usePlot } from "../shared/use-plot.ts";
 
 export interface ChartSeries {
@@ -70,30 +71,6 @@ export function CurveChart(props: CurveChartProps) {
         {readingText(props, hovered ?? loads.indexOf(props.load))}
       </p>
     </figure>
-  );
-}
-
-function Legend({ series }: { readonly series: readonly ChartSeries[] }) {
-  return (
-    <ul className="wi-legend">
-      {series.map(({ id, name, color, dash }) => (
-        <li key={id}>
-          <svg width="22" height="8" aria-hidden="true">
-            <title>{name}</title>
-            <line
-              x1="1"
-              x2="21"
-              y1="4"
-              y2="4"
-              stroke={`var(${color})`}
-              strokeWidth="2.5"
-              strokeDasharray={dash?.join(" ")}
-            />
-          </svg>
-          {name}
-        </li>
-      ))}
-    </ul>
   );
 }
 

@@ -11,11 +11,10 @@ const TEXTS = import.meta.glob<string>(
   { query: "?raw", import: "default", eager: true },
 );
 
-const nameOf = (path: string): string => path.replace(/^.*\//, "").replace(/\.yaml$/, "");
 const EXAMPLES: ReadonlyMap<string, ScenarioSource> = new Map(
   Object.entries(TEXTS).map(([path, text]) => {
-    const name = nameOf(path);
-    return [name, { file: `${name}.yaml`, text, files: {} }];
+    const file = path.replace(/^.*\//, "");
+    return [file.replace(/\.yaml$/, ""), { file, text, files: {} }];
   }),
 );
 /** A pipeline of two branches that most questions suit. */

@@ -28,6 +28,8 @@ interface Column {
   readonly title: string;
   readonly metric: string;
   readonly show: (value: number) => string;
+  /** The rule: where all have it, the column is left out. */
+  readonly usual?: number;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -36,8 +38,8 @@ const COLUMNS: readonly Column[] = [
   { title: "p99", metric: "latencyP99Ms", show: milliseconds },
   { title: "within goal", metric: "sloAttainmentRatio", show: precisePercent },
   { title: "busy", metric: "utilizationRatio", show: precisePercent },
-  { title: "dropped", metric: "dropRatio", show: precisePercent },
-  { title: "batch", metric: "batchSizeMean", show: figures },
+  { title: "dropped", metric: "dropRatio", show: precisePercent, usual: 0 },
+  { title: "batch", metric: "batchSizeMean", show: figures, usual: 1 },
   { title: "cost / h", metric: "costPerHour", show: figures },
   { title: "cost / 1,000", metric: "costPer1000Requests", show: figures },
 ];
@@ -103,14 +105,10 @@ export function PointsTable({ loads, curve, loadTitle }: PointsTableProps) {
 }
 
 function usedColumns(results: readonly (PointResult | undefined)[]): readonly Column[] {
-  return COLUMNS.filter(({ metric }) =>
+  return COLUMNS.filter(({ metric, usual }) =>
     results.some((result) => {
-      const estimate = estimateOf(result, metric);
-      if (estimate === undefined) return false;
-      // Nothing dropped and no batches are the rule.
-      return metric === "dropRatio" || metric === "batchSizeMean"
-        ? estimate.mean !== (metric === "dropRatio" ? 0 : 1)
-        : true;
+      const mean = estimateOf(result, metric)?.mean;
+      return mean !== undefined && mean !== usual;
     }),
   );
 }

@@ -6,8 +6,9 @@ import { type ConfigurationResult, readScenario, simulateAll } from "../../libra
 import { type Choices, gridOf } from "./choices.ts";
 import { differenceText } from "./difference-text.ts";
 import type { CurveRequest, Description, FromSimulator } from "./messages.ts";
+import { Runner } from "./runner.ts";
 import { FIRST_STATE, stateOf, stateText } from "./shared-state.ts";
-import { Simulator } from "./simulator.ts";
+import { type Connect, Simulator } from "./simulator.ts";
 
 const SCENARIOS = join(import.meta.dirname, "../../scenarios");
 const EFFORT = { seed: 3, requests: 200, replications: 2 };
@@ -32,6 +33,10 @@ class Session {
 
   all<Kind extends FromSimulator["kind"]>(kind: Kind): Extract<FromSimulator, { kind: Kind }>[] {
     return this.said.filter((message) => message.kind === kind) as never;
+  }
+
+  join(connect: Connect): void {
+    this.#simulator.join(connect);
   }
 
   draw(curves: readonly CurveRequest[]): void {
@@ -88,6 +93,28 @@ test("curves have the results of the scenario that is written for them", async (
     );
   }
   expect(session.all("failed")).toEqual([]);
+});
+
+test("a curve is the same with a second runner, which takes every other load", async () => {
+  const draw = async (session: Session) => {
+    session.draw([{ key: "a", choices: { scheduler: "random" } }]);
+    await session.until(() => session.all("finished").length === 1);
+    return [...session.points("a")].sort(([a], [b]) => a - b);
+  };
+  const alone = await draw(new Session("queueing/branch.yaml"));
+  const session = new Session("queueing/branch.yaml");
+  let taken = 0;
+  session.join((hear) => {
+    const runner = new Runner((message) => {
+      if (message.kind === "point") taken++;
+      hear(message);
+    });
+    return (message) => runner.take(message);
+  });
+  const both = await draw(session);
+  const plain = ([load, { id: _, ...rest }]: (typeof alone)[number]) => [load, rest];
+  expect(both.map(plain)).toEqual(alone.map(plain));
+  expect(taken).toBe(EFFORT.replications * Math.floor(alone.length / 2));
 });
 
 test("curves that come with the scenario start at once, and go on where the page asks for them", async () => {

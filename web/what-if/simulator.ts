@@ -1,16 +1,13 @@
-/** The simulator behind the page: opens a scenario, and draws several curves breadth first. */
+/** The simulator behind the page: opens a scenario, and has several curves drawn by one runner or more. */
 import {
   capacityOf,
-  Fault,
   type KeptScenario,
   type LoadedScenario,
   readScenario,
   type ScenarioSource,
-  type SimulationStep,
   scenarioSource,
   scenarioText,
   schedulerForms,
-  simulate,
   simulateAll,
 } from "../../library/browser.ts";
 import {
@@ -21,16 +18,16 @@ import {
   type LoadAxis,
   loadAxisOf,
   overridesOf,
+  pointAt,
 } from "./choices.ts";
 import type {
   CurveRequest,
   Description,
-  Failure,
   FirstCurves,
   FromSimulator,
-  PointResult,
   ToSimulator,
 } from "./messages.ts";
+import { type FromRunner, failureOf, Runner, type ToRunner } from "./runner.ts";
 
 const SMALL = {
   name: "warm-up",
@@ -47,17 +44,6 @@ export async function warmUp(signal: AbortSignal): Promise<void> {
   await simulateAll(readScenario(JSON.stringify(SMALL)), { signal });
 }
 
-/** A curve that is being drawn. */
-interface Curve {
-  readonly key: string;
-  /** In the order in which they run. */
-  readonly loads: readonly number[];
-  readonly steps: AsyncGenerator<SimulationStep, void, void>;
-  readonly stop: () => void;
-  /** Steps so far. */
-  done: number;
-}
-
 interface Opened {
   /** Without the sweep and the validation of the user's text. */
   readonly source: ScenarioSource;
@@ -65,33 +51,55 @@ interface Opened {
   readonly axis: LoadAxis;
 }
 
-interface Reading {
+/** A configuration that can be simulated. */
+interface Sound {
   readonly key: string;
-  readonly loads: readonly number[];
-  readonly effort: Effort;
   readonly scenario: LoadedScenario;
+  /** Null where the traffic equations do not reach. */
+  readonly capacityPerS: number | null;
 }
+
+/** A part of a curve that is being drawn. */
+interface Part {
+  readonly key: string;
+  /** In the order in which they run. */
+  readonly loads: readonly number[];
+  readonly stop: () => void;
+  /** Points so far. */
+  points: number;
+}
+
+/** Where parts run. */
+export type Connect = (hear: (message: FromRunner) => void) => (message: ToRunner) => void;
 
 /** Made once, after the first points. */
 let forms: ReturnType<typeof schedulerForms> | undefined;
 
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
+  readonly #runners: ((message: ToRunner) => void)[] = [];
   #opened: Opened | null = null;
   #loads: readonly number[] = [];
   #effort = "";
-  #curves: Curve[] = [];
+  /** By key; those of the last request that are sound. */
+  #sound = new Map<string, Sound>();
+  readonly #parts = new Map<number, Part>();
   /** Keys of curves that have all their points. */
   readonly #whole = new Set<string>();
-  /** By key; null where the traffic equations do not reach. */
-  readonly #capacities = new Map<string, number | null>();
-  /** The scenario that was read last. */
-  #latest: Reading | null = null;
-  #isRunning = false;
+  #nextId = 0;
   #hasTold = false;
 
   constructor(post: (message: FromSimulator) => void) {
     this.#post = post;
+    this.join((hear) => {
+      const own = new Runner(hear);
+      return (message) => own.take(message);
+    });
+  }
+
+  /** Curves that start from now on are shared with one more runner. */
+  join(connect: Connect): void {
+    this.#runners.push(connect((message) => this.#hear(message)));
   }
 
   take(message: ToSimulator): void {
@@ -111,158 +119,140 @@ export class Simulator {
   }
 
   #open(given: ScenarioSource | KeptScenario, first: FirstCurves | undefined): void {
-    this.#forget();
-    this.#capacities.clear();
-    this.#loads = [];
-    this.#latest = null;
     try {
       const source = "text" in given ? given : scenarioSource(given);
       const { file, files } = source;
       const whole = readScenario(source.text, { file, files });
-      const text = scenarioText(source.text, { sweep: undefined, validation: undefined });
-      // Shares of capacity are of the smallest shape of the sweep.
-      const { workload } = whole.document;
-      const base = readScenario(text, { file, files, overrides: { workload } });
-      this.#opened = { source: { file, files, text }, base, axis: loadAxisOf(base.document) };
-      this.#post({ kind: "opened", description: describe(base) });
-      const { seed } = base.document.run;
-      if (first !== undefined) this.#draw(first.curves, { seed, ...first.effort });
+      const { workload, sweep, validation, run } = whole.document;
+      this.#opened = { source, base: whole, axis: loadAxisOf(whole.document) };
+      if (sweep !== undefined || validation !== undefined) {
+        const text = scenarioText(source.text, { sweep: undefined, validation: undefined });
+        // Shares of capacity are of the smallest shape of the sweep.
+        const base = readScenario(text, { file, files, overrides: { workload } });
+        this.#opened = { source: { file, files, text }, base, axis: loadAxisOf(base.document) };
+      }
+      this.#post({ kind: "opened", description: describe(this.#opened.base) });
+      if (first !== undefined) this.#draw(first.curves, { seed: run.seed, ...first.effort });
     } catch (error) {
       this.#post({ kind: "refused", failure: failureOf(error) });
     }
   }
 
   #forget(): void {
-    for (const { stop } of this.#curves) stop();
-    this.#curves = [];
+    this.#stop(() => true);
     this.#whole.clear();
   }
 
+  #stop(isOver: (key: string) => boolean): void {
+    for (const [id, { key, stop }] of this.#parts) {
+      if (!isOver(key)) continue;
+      this.#parts.delete(id);
+      stop();
+    }
+  }
+
   #draw(wanted: readonly CurveRequest[], effort: Effort): void {
-    const sound = wanted.filter(({ key, choices }) => this.#measure(key, choices, effort));
-    // Where nothing can be drawn, the axis stays.
-    const loads = sound.length === 0 ? this.#loads : this.#loadsFor(sound);
     const { seed, requests, replications } = effort;
     const asked = String([seed, requests, replications]);
+    if (asked !== this.#effort) this.#sound.clear();
+    const sound = wanted.flatMap((request) => this.#prepare(request, effort));
+    this.#sound = new Map(sound.map((one) => [one.key, one]));
+    // Where nothing can be drawn, the axis stays.
+    const loads = sound.length === 0 ? this.#loads : this.#loadsFor(sound);
     if (String(loads) !== String(this.#loads) || asked !== this.#effort) {
       this.#forget();
       this.#loads = loads;
       this.#effort = asked;
       this.#post({ kind: "loads", loads });
     }
-    const keys = new Set(sound.map(({ key }) => key));
-    for (const { key, stop } of this.#curves) if (!keys.has(key)) stop();
-    for (const key of this.#whole) if (!keys.has(key)) this.#whole.delete(key);
-    this.#curves = sound.flatMap((request) => {
-      const running = this.#curves.find(({ key }) => key === request.key);
-      if (running !== undefined) return [running];
-      return this.#whole.has(request.key) ? [] : this.#start(request, effort);
-    });
+    this.#stop((key) => !this.#sound.has(key));
+    for (const key of this.#whole) if (!this.#sound.has(key)) this.#whole.delete(key);
+    const running = new Set([...this.#parts.values()].map(({ key }) => key));
+    for (const one of sound) {
+      if (!running.has(one.key) && !this.#whole.has(one.key)) this.#start(one, effort);
+    }
     this.#post({ kind: "taken" });
-    if (!this.#isRunning) void this.#run();
-  }
-
-  /** Finds a configuration's capacity; false, and a message, where it is not sound. */
-  #measure(key: string, choices: Choices, effort: Effort): boolean {
-    if (this.#capacities.has(key)) return true;
-    const { axis, base } = this.#opened as Opened;
-    if (Object.values(choices).every((one) => one === undefined)) {
-      // The scenario as it is has been read.
-      this.#capacities.set(key, capacityOf(base)?.perS ?? null);
-      return true;
-    }
-    try {
-      // Most changes leave the axis where it is: then the curve starts from this reading.
-      const loads = this.#loads.length > 0 ? this.#loads : [axis.base];
-      const scenario = this.#read(choices, coarseFirst(loads), effort);
-      this.#capacities.set(key, capacityOf(scenario)?.perS ?? null);
-      this.#latest = { key, loads, effort, scenario };
-      return true;
-    } catch (error) {
-      this.#post({ kind: "failed", key, failure: failureOf(error) });
-      return false;
-    }
-  }
-
-  /** From light load to a little above the largest capacity. */
-  #loadsFor(curves: readonly CurveRequest[]): readonly number[] {
-    const { base, axis } = this.#opened as Opened;
-    if (!isScalable(base.document)) return [axis.base];
-    const own = this.#capacities;
-    const capacities = curves.map(({ key }) => own.get(key) ?? 0);
-    const known = axis.kind === "rate" ? Math.max(...capacities, 0) : 0;
-    return gridOf(axis, known);
   }
 
   /** None, and a message, where the configuration is not sound. */
-  #start({ key, choices }: CurveRequest, effort: Effort): readonly Curve[] {
-    const loads = coarseFirst(this.#loads);
-    const control = new AbortController();
-    const latest = this.#latest;
-    const isRead = latest?.key === key && latest.loads === this.#loads && latest.effort === effort;
+  #prepare({ key, choices }: CurveRequest, effort: Effort): readonly Sound[] {
+    const known = this.#sound.get(key);
+    if (known !== undefined) return [known];
+    const { base, source } = this.#opened as Opened;
+    const { file, files } = source;
     try {
-      const scenario = isRead ? latest.scenario : this.#read(choices, loads, effort);
-      const steps = simulate(scenario, { signal: control.signal });
-      this.#post({ kind: "started", key, capacityPerS: this.#capacities.get(key) ?? null });
-      return [{ key, loads, steps, stop: () => control.abort(), done: 0 }];
+      const overrides = overridesOf(base, choices, effort);
+      const text = textFor(source, base, choices);
+      const scenario = readScenario(text, { file, files, overrides });
+      return [{ key, scenario, capacityPerS: capacityOf(scenario)?.perS ?? null }];
     } catch (error) {
       this.#post({ kind: "failed", key, failure: failureOf(error) });
       return [];
     }
   }
 
-  #read(choices: Choices, loads: readonly number[], effort: Effort): LoadedScenario {
-    const { base, source } = this.#opened as Opened;
-    const { file, files } = source;
-    const overrides = overridesOf(base, choices, loads, effort);
-    return readScenario(textFor(source, base, choices), { file, files, overrides });
+  /** From light load to a little above the largest capacity. */
+  #loadsFor(sound: readonly Sound[]): readonly number[] {
+    const { base, axis } = this.#opened as Opened;
+    if (!isScalable(base.document)) return [axis.base];
+    const capacities = sound.map(({ capacityPerS }) => capacityPerS ?? 0);
+    return gridOf(axis, axis.kind === "rate" ? Math.max(...capacities) : 0);
+  }
+
+  /** Each runner has its share of light and heavy loads. */
+  #start({ key, scenario, capacityPerS }: Sound, effort: Effort): void {
+    const all = coarseFirst(this.#loads);
+    this.#post({ kind: "started", key, capacityPerS });
+    const runners = this.#runners.slice(0, all.length);
+    for (const [place, runner] of runners.entries()) {
+      const loads = all.filter((_, i) => i % runners.length === place);
+      const id = this.#nextId++;
+      const stop = () => runner({ kind: "stop", id });
+      this.#parts.set(id, { key, loads, stop, points: 0 });
+      const sweep = this.#sweepOf(loads, effort);
+      const document = { ...scenario.document, sweep };
+      runner({ kind: "start", id, scenario: { ...scenario, document } });
+    }
+  }
+
+  #sweepOf(loads: readonly number[], effort: Effort) {
+    const { base, axis } = this.#opened as Opened;
+    return { points: loads.map((load) => pointAt(base.document, axis, load, effort)) };
   }
 
   #write(choices: Choices, effort: Effort): void {
     const { base, source } = this.#opened as Opened;
-    const overrides = overridesOf(base, choices, this.#loads, effort);
-    const text = scenarioText(textFor(source, base, choices), overrides);
-    this.#post({ kind: "written", text });
+    const values = overridesOf(base, choices, effort);
+    const overrides = { ...values, sweep: this.#sweepOf(this.#loads, effort) };
+    this.#post({ kind: "written", text: scenarioText(textFor(source, base, choices), overrides) });
   }
 
-  /** Each step goes to the curve that has had the fewest; among equals, to the first. */
-  async #run(): Promise<void> {
-    this.#isRunning = true;
-    while (this.#curves.length > 0) {
-      const curve = this.#curves.reduce((least, one) => (one.done < least.done ? one : least));
-      if (curve.done >= curve.loads.length) this.#tellSchedulers();
-      curve.done++;
-      try {
-        const { value, done } = await curve.steps.next();
-        if (done === true) this.#end(curve, { kind: "finished", key: curve.key });
-        else if (this.#curves.includes(curve)) this.#post(pointOf(curve, value));
-      } catch (error) {
-        this.#end(curve, { kind: "failed", key: curve.key, failure: failureOf(error) });
+  #hear(message: FromRunner): void {
+    const part = this.#parts.get(message.id);
+    if (part === undefined) return;
+    const { key, loads } = part;
+    if (message.kind === "point") {
+      part.points++;
+      this.#post({ kind: "point", key, load: loads[message.index], result: message.result });
+    } else {
+      this.#parts.delete(message.id);
+      const { failure } = message;
+      if (failure !== null) this.#stop((one) => one === key);
+      if (![...this.#parts.values()].some((one) => one.key === key)) {
+        this.#whole.add(key);
+        this.#post(failure === null ? { kind: "finished", key } : { kind: "failed", key, failure });
       }
     }
     this.#tellSchedulers();
-    this.#isRunning = false;
   }
 
   #tellSchedulers(): void {
     if (this.#hasTold) return;
+    if ([...this.#parts.values()].some(({ points, loads }) => points < loads.length)) return;
     this.#hasTold = true;
     forms ??= schedulerForms();
     this.#post({ kind: "schedulers", schedulers: forms });
   }
-
-  /** Says nothing of a curve that was stopped. */
-  #end(curve: Curve, message: FromSimulator): void {
-    if (!this.#curves.includes(curve)) return;
-    this.#whole.add(curve.key);
-    this.#curves = this.#curves.filter((one) => one !== curve);
-    this.#post(message);
-  }
-}
-
-function pointOf({ key, loads }: Curve, { index, result }: SimulationStep): FromSimulator {
-  const { latencyCurve: _, ...kept }: PointResult & { latencyCurve?: unknown } = result;
-  return { kind: "point", key, load: loads[index], result: kept };
 }
 
 /** Every fourth load, then those halfway, then the others: the curve's form shows early. */
@@ -296,10 +286,4 @@ function describe({ document }: LoadedScenario): Description {
     scheduler: typeof scheduler === "string" ? scheduler : "as in the scenario",
     batch: maxBatch === undefined ? null : { maxBatch, waitMs: waitMs ?? 0 },
   };
-}
-
-function failureOf(error: unknown): Failure {
-  if (!(error instanceof Fault)) return { message: String(error), issues: [] };
-  const { message, hint, issues = [] } = error;
-  return { message, ...(hint === undefined ? {} : { hint }), issues };
 }

@@ -84,12 +84,7 @@ function ScenarioBar({ name, names, onChoose, onOpen }: ScenarioBarProps) {
   return (
     <div className="what-if wi-actions">
       <div className="wi-scenario">
-        <SelectEntry
-          label="Scenario"
-          value={name}
-          options={names.map((one) => [one, one])}
-          onChange={onChoose}
-        />
+        <SelectEntry label="Scenario" value={name} options={names} onChange={onChoose} />
       </div>
       <FileTrigger
         allowsMultiple

@@ -1,10 +1,8 @@
 /** "What if" in Chromium: as a report embeds it, from `file://`, and as a tab of the app. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -13,14 +11,22 @@ import type { ResultsDocument } from "../../core/results.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
 import { whatIfAsset } from "../../library/report.ts";
+import {
+  axeViolations,
+  type OpenedPage,
+  openPage,
+  PATIENCE,
+  serveFiles,
+} from "../page.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** The policy of reports. */
 const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:";
-const PATIENCE = { timeout: 60_000 };
+/** It lets the app run its own scripts only. */
+const APP_POLICY =
+  "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-what-if-"));
 const report = join(folder, "report.html");
@@ -28,13 +34,14 @@ const report = join(folder, "report.html");
 const full = join(folder, "full.html");
 let browser: Browser;
 let app: Server;
+let origin: string;
 
 beforeAll(async () => {
   if (!hasChromium) return;
   writeFileSync(report, await reportHtml(SCENARIO));
   writeFileSync(full, await reportHtml(join(ROOT, "scenarios/autoscaling.yaml")));
   browser = await launchChromium();
-  app = await serveApp();
+  ({ server: app, origin } = await serveFiles({ "content-security-policy": APP_POLICY }));
 });
 
 afterAll(async () => {
@@ -55,7 +62,7 @@ inChromium(
     expect(requests.filter((url) => !/^(file|blob):/.test(url))).toEqual([]);
     expect(problems).toEqual([]);
     expect(await page.locator("canvas").count()).toBe(2);
-    await page.context().close();
+    await page.close();
   },
 );
 
@@ -65,7 +72,7 @@ inChromium("figures equal the command's, to the digit, for the scenario to downl
   await page.getByLabel("policy").selectOption("join-shortest-queue");
   await press(page, "service times", "ArrowLeft", 4);
   await press(page, "largest batch", "ArrowRight", 2);
-  await page.getByRole("button", { name: "All points as a table" }).click();
+  await page.getByText("All points as a table").click();
   await whole(page);
   const waiting = page.waitForEvent("download");
   await page.getByRole("button", { name: "Download scenario" }).click();
@@ -89,7 +96,7 @@ inChromium("figures equal the command's, to the digit, for the scenario to downl
   expect(shown.map(({ metrics, ...rest }) => ({ ...rest, ...metrics }))).toEqual(expected);
   expect(expected.length).toBeGreaterThan(10);
   expect(expected[0].replications).toBe(10);
-  await page.context().close();
+  await page.close();
 });
 
 inChromium("a link shows what its sender saw: choices, pins and the load", async () => {
@@ -103,12 +110,12 @@ inChromium("a link shows what its sender saw: choices, pins and the load", async
   const figures = () => page.locator(".wi-scroll").first().textContent();
   const before = await figures();
   const url = page.url();
-  await page.context().close();
+  await page.close();
   const { page: other } = await opened(url);
   await whole(other);
   await expect.poll(() => other.locator(".wi-scroll").first().textContent(), PATIENCE).toBe(before);
   expect(before).toContain("as in the scenario");
-  await other.context().close();
+  await other.close();
 });
 
 inChromium("four pins at most, each taken and removed by keyboard", async () => {
@@ -125,7 +132,7 @@ inChromium("four pins at most, each taken and removed by keyboard", async () => 
   await expect.poll(() => page.getByLabel("policy").inputValue()).toBe("random");
   await page.getByRole("button", { name: "Remove edf" }).press("Enter");
   await expect.poll(() => page.getByRole("button", { name: /^Remove / }).count()).toBe(3);
-  await page.context().close();
+  await page.close();
 });
 
 inChromium("a configuration that cannot be says why, and the way back works", async () => {
@@ -135,7 +142,7 @@ inChromium("a configuration that cannot be says why, and the way back works", as
   await expect.poll(() => page.getByRole("alert").textContent(), PATIENCE).toMatch(/slot/);
   await page.getByRole("button", { name: "Reset" }).click();
   await expect.poll(() => page.getByRole("alert").count(), PATIENCE).toBe(0);
-  await page.context().close();
+  await page.close();
 });
 
 inChromium.each([
@@ -147,24 +154,15 @@ inChromium.each([
   const { page } = await opened(pathToFileURL(report).href, { colorScheme, width });
   await firstCurve(page);
   await page.getByRole("button", { name: "Pin to compare" }).click();
-  await page.getByRole("button", { name: "All points as a table" }).click();
-  await page.addScriptTag({ path: AXE });
-  const violations = await page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    };
-    const found = (await axe.run()).violations;
-    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
-  });
-  expect(violations).toEqual([]);
+  await page.getByText("All points as a table").click();
+  expect(await axeViolations(page)).toEqual([]);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth);
   expect(wide).toBeLessThanOrEqual(width);
-  await page.context().close();
+  await page.close();
 });
 
 inChromium("the app's tab simulates in a module worker, under the app's policy", async () => {
-  const { port } = app.address() as AddressInfo;
-  const { page, problems } = await opened(`http://127.0.0.1:${port}/#tab=what-if`);
+  const { page, problems } = await opened(`${origin}/#tab=what-if`);
   await firstCurve(page);
   await page.getByLabel("Scenario").selectOption("branch");
   await expect.poll(() => page.getByRole("slider").count(), PATIENCE).toBeGreaterThan(3);
@@ -173,31 +171,14 @@ inChromium("the app's tab simulates in a module worker, under the app's policy",
     .toMatch(/^At 6.4 requests per s/);
   expect(await page.locator(".wi-verdict").textContent()).toContain("p99");
   expect(problems).toEqual([]);
-  await page.context().close();
+  await page.close();
 });
 
-interface Opened {
-  readonly page: Page;
-  /** Console messages and uncaught errors. */
-  readonly problems: string[];
-  readonly requests: string[];
-}
-
-async function opened(
+function opened(
   url: string,
   { colorScheme = "light" as "light" | "dark", width = 1280 } = {},
-): Promise<Opened> {
-  const viewport = { width, height: 900 };
-  const context = await browser.newContext({ colorScheme, viewport });
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE.timeout);
-  const problems: string[] = [];
-  const requests: string[] = [];
-  page.on("console", (message) => problems.push(message.text()));
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on("request", (request) => requests.push(request.url()));
-  await page.goto(url);
-  return { page, problems, requests };
+): Promise<OpenedPage> {
+  return openPage(browser, url, { width, height: 900 }, colorScheme);
 }
 
 /** Waits until each load has a point. */
@@ -273,33 +254,4 @@ async function reportHtml(file: string): Promise<string> {
 <div id="what-if"></div>
 <script type="application/json" id="what-if-scenario">${json}</script>
 ${whatIfAsset()}</main></body></html>`;
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".svg": "image/svg+xml",
-};
-
-/** The built app as static files, with a policy that lets it run its own scripts only. */
-async function serveApp(): Promise<Server> {
-  const server = createServer(({ url = "/" }, answer) => {
-    const [path] = url.split("?");
-    const name = path === "/" ? "index.html" : path.slice(1).replaceAll("..", "");
-    try {
-      const body = readFileSync(join(ROOT, "dist/web", name));
-      const policy =
-        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
-      answer.writeHead(200, {
-        "content-type": TYPES[extname(name)] ?? "application/octet-stream",
-        "content-security-policy": policy,
-      });
-      answer.end(body);
-    } catch {
-      answer.writeHead(204).end();
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
 }

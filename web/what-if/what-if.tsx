@@ -1,6 +1,6 @@
 /** "What if": a scenario under other loads, shapes and schedulers, simulated while one looks. */
 import { useEffect, useMemo, useRef, useState } from "react";
-import { Button, Disclosure, DisclosurePanel } from "react-aria-components";
+import { Button } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { messageOf } from "../shared/client.ts";
 import { SelectEntry } from "../shared/entries.tsx";
@@ -115,6 +115,7 @@ function Results(props: ResultsProps) {
   const { snapshot, description, measured, state, set } = props;
   const { loads, curves } = snapshot;
   const { choices, pins } = state;
+  const [isOpen, setOpen] = useState(false);
   const present = usePresent(snapshot, keyOf(choices));
   const failure = curves.get(keyOf(choices))?.failure ?? null;
   const { axis } = description;
@@ -156,12 +157,10 @@ function Results(props: ResultsProps) {
       />
       <Actions {...props} />
       <Readings readings={readings} load={load} loadText={shownLoad} />
-      <Disclosure className="wi-more">
-        <Button slot="trigger">All points as a table</Button>
-        <DisclosurePanel>
-          <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />
-        </DisclosurePanel>
-      </Disclosure>
+      <details className="wi-more" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+        <summary>All points as a table</summary>
+        {isOpen && <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />}
+      </details>
       <Progress curve={present} loads={loads.length} />
     </div>
   );
@@ -202,11 +201,11 @@ interface StateProps {
 
 /** Of `WhatIfState.requests`, as text. */
 const EXTENTS = [
-  [String(FEW_REQUESTS), "5,000"],
-  [String(4 * FEW_REQUESTS), "20,000"],
-  [String(20 * FEW_REQUESTS), "100,000"],
-  ["null", "as the scenario says"],
-] as const;
+  { id: String(FEW_REQUESTS), name: "5,000" },
+  { id: String(4 * FEW_REQUESTS), name: "20,000" },
+  { id: String(20 * FEW_REQUESTS), name: "100,000" },
+  { id: "null", name: "as the scenario says" },
+];
 
 function Precision({ state, set }: StateProps) {
   return (
@@ -221,7 +220,7 @@ function Precision({ state, set }: StateProps) {
       <SelectEntry
         label="compare by"
         value={state.quantile}
-        options={QUANTILES.map(({ id, name }) => [id, name])}
+        options={QUANTILES}
         onChange={(quantile) => set({ quantile: quantile as Quantile })}
       />
     </fieldset>

@@ -60,12 +60,12 @@ say end
 
 /** Null where the script did not run to its end. */
 export function factsOf(output: string): MachineFacts | null {
-  const said = new Map<string, string[]>();
+  const said = new Map<string, string>();
   for (const line of output.split("\n")) {
     const [, key, value] = /^tandem: (\w+) ?(.*)$/.exec(line.trim()) ?? [];
-    if (key !== undefined) said.set(key, [...(said.get(key) ?? []), value]);
+    if (key !== undefined && !said.has(key)) said.set(key, value.trim());
   }
-  const one = (key: string): string => said.get(key)?.[0]?.trim() ?? "";
+  const one = (key: string): string => said.get(key) ?? "";
   if (!said.has("end")) return null;
   return {
     system: one("system"),

@@ -1,12 +1,15 @@
 /** Kind `ssh` for real: three machines behind sshd, every port but 22 closed. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { GatewayStatus } from "../../../core/gateway-status.ts";
 import { needs } from "../../../core/needs.test-support.ts";
-import type { ClusterState, ClusterStatus } from "../../deploy/state.ts";
+import type { ClusterState } from "../../deploy/state.ts";
 import { eventually, isRunning } from "../../deployment.test-support.ts";
 import { SshLab } from "./ssh-lab.test-support.ts";
 
@@ -16,7 +19,7 @@ name: small
 pipelines: { p: { tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: deterministic, meanMs: 5 }, implementation: { name: no-op } } }
 cluster: { replicas: { serve: 3 } }
-workload: { arrivals: poisson, ratePerS: 40, requests: 200 }
+workload: { arrivals: poisson, ratePerS: 80, requests: 200 }
 `;
 /** On a busy machine. */
 const PATIENCE_MS = 600_000;
@@ -47,24 +50,30 @@ function tandem(...words: readonly string[]) {
   return { code, stdout, stderr };
 }
 
+/** Where the gateway of the deployment that is up answers REST. */
+let rest = "";
+
 function up(inventory: string, backend = "replay", more: readonly string[] = []): ClusterState {
   const words = ["cluster", "up", "s.yaml", "--on", inventory, "--json", "--backend", backend];
   words.push(...more);
   const { code, stdout, stderr } = tandem(...words);
   expect(code, stderr).toBe(0);
-  return JSON.parse(stdout) as ClusterState;
-}
-
-function status(): ClusterStatus {
-  return JSON.parse(tandem("cluster", "status", "--json").stdout) as ClusterStatus;
+  const state = JSON.parse(stdout) as ClusterState;
+  rest = state.gateway.http;
+  return state;
 }
 
 /** States of the replicas, in order; none while the gateway does not answer. */
-function states(): readonly string[] {
-  return (status().now?.replicas ?? []).map(({ state }) => state);
+async function states(): Promise<readonly string[]> {
+  try {
+    const { replicas } = (await (await fetch(`${rest}/status`)).json()) as GatewayStatus;
+    return replicas.map(({ state }) => state);
+  } catch {
+    return [];
+  }
 }
 
-const ALL_UP = ["up", "up", "up"];
+const areUp = async (): Promise<boolean> => (await states()).join() === "up,up,up";
 
 /** Counts of outcomes that there were, after the scenario's requests, with `work` meanwhile. */
 async function load(url: string, work?: () => void): Promise<unknown> {
@@ -75,7 +84,7 @@ async function load(url: string, work?: () => void): Promise<unknown> {
     stdout += text;
   });
   const ended = new Promise((resolve) => child.once("close", resolve));
-  if (work !== undefined) setTimeout(work, 2500);
+  if (work !== undefined) setTimeout(work, 2000);
   await ended;
   const { outcomes } = JSON.parse(stdout) as { outcomes: Readonly<Record<string, number>> };
   return Object.fromEntries(Object.entries(outcomes).filter(([, count]) => count > 0));
@@ -99,6 +108,14 @@ function spansIn({ resourceSpans }: Spans) {
   });
 }
 
+/** Whether every worker's span is part of a trace of the gateway's, for all of the scenario's requests. */
+function areWhole(spans: ReturnType<typeof spansIn>): boolean {
+  const tracesOf = (name: string) =>
+    spans.flatMap(({ service, traceId }) => (service === name ? [traceId] : []));
+  const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
+  return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
+}
+
 const workers = (): readonly number[] => lab.names.flatMap((name) => lab.workers(name));
 const isClean = (): boolean => workers().length === 0 && lab.clients().length === 0;
 
@@ -109,15 +126,15 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       const inventory = lab.inventory("inventory.yaml", { leaseS: 6, aliveIntervalS: 1 });
       const { gateway, workers: placed } = up(inventory);
       expect(placed.map(({ machine }) => machine)).toEqual(["a", "b", "c"]);
-      expect(states()).toEqual(ALL_UP);
+      expect(await areUp()).toBe(true);
       expect(tandem("cluster", "status", "--no-watch").stdout).toMatch(/serve-2 .* on b/);
       expect(await load(gateway.grpc)).toEqual({ completed: 200 });
 
       // Its processes die, in the middle of requests: they are tried elsewhere.
       expect(await load(gateway.grpc, () => lab.crash("b"))).toEqual({ completed: 200 });
-      expect(await eventually(() => states()[1] === "down")).toBe(true);
+      expect(await eventually(async () => (await states())[1] === "down")).toBe(true);
       lab.boot("b");
-      expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+      expect(await eventually(areUp, 60_000)).toBe(true);
 
       // Only the tunnel is cut: the worker stays.
       const [worker] = lab.workers("a");
@@ -129,14 +146,14 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       expect(
         await eventually(() => lab.clients("worker-1").length === 1 && !isRunning(tunnels[0])),
       ).toBe(true);
-      expect(await eventually(() => states().join() === ALL_UP.join())).toBe(true);
+      expect(await eventually(areUp)).toBe(true);
       expect(lab.workers("a")).toEqual([worker]);
 
       // The network is cut: the gateway goes on without the machine, whose worker ends by its lease.
       expect(await load(gateway.grpc, () => lab.cut("c"))).toEqual({ completed: 200 });
       expect(await eventually(() => lab.workers("c").length === 0, 60_000)).toBe(true);
       lab.heal("c");
-      expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+      expect(await eventually(areUp, 60_000)).toBe(true);
       expect(await load(gateway.grpc)).toEqual({ completed: 200 });
 
       expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
@@ -268,23 +285,36 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(lines("day.csv")[1]).toMatch(/^\d+\.\d+,p,\d+,completed,/);
     // So are the spans, also of the workers on machines, as parts of the same traces.
     const spans = () => lines("spans.json").flatMap((line) => spansIn(JSON.parse(line)));
-    const tracesOf = (service: string) =>
-      spans().flatMap((span) => (span.service === service ? [span.traceId] : []));
-    const areWhole = (): boolean => {
-      const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
-      return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
-    };
-    expect(await eventually(areWhole)).toBe(true);
+    expect(await eventually(() => areWhole(spans()))).toBe(true);
 
     process.kill(first, "SIGKILL");
     expect(await eventually(() => pids().length === 1 && pids()[0] !== first, 60_000)).toBe(true);
-    expect(await eventually(() => states().join() === ALL_UP.join(), 60_000)).toBe(true);
+    expect(await eventually(areUp, 60_000)).toBe(true);
     expect(await load(gateway.grpc)).toEqual({ completed: 200 });
 
     expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
     expect(await eventually(isClean)).toBe(true);
     expect(isRunning(supervisorPid)).toBe(false);
     expect(lines("day.csv")).toHaveLength(401);
+  });
+
+  test("spans of workers elsewhere are posted to a collector that only this machine reaches", async () => {
+    const spans: ReturnType<typeof spansIn> = [];
+    const collector = createServer(async (request, response) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      expect([request.method, request.url]).toEqual(["POST", "/v1/traces"]);
+      spans.push(...spansIn(JSON.parse(Buffer.concat(chunks).toString())));
+      response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    });
+    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+    const { port } = collector.address() as AddressInfo;
+    const inventory = lab.inventory("traced.yaml");
+    const { gateway } = up(inventory, "replay", ["--trace", `http://127.0.0.1:${port}`]);
+    expect(await load(gateway.grpc)).toEqual({ completed: 200 });
+    expect(await eventually(() => areWhole(spans))).toBe(true);
+    collector.closeAllConnections();
+    collector.close();
   });
 
   test("certificates that do not name the machines are refused at once", () => {

@@ -26,7 +26,7 @@ const maxBatch = batchSize
   .default(64)
   .describe("the most jobs of a batch; the model's own maximum holds too");
 
-export const mostAccurateFirst = definePolicy({
+const mostAccurateFirst = definePolicy({
   name: "most-accurate-first",
   summary: "the most accurate variant with capacity left in the task's share of the goal",
   idea: "The most accurate variant that serves what waits and runs there within the task's share of the latency goal; where none does, the one that is expected to be done first. A job that comes late to a later task goes to the most accurate variant that makes up for it.",
@@ -84,7 +84,7 @@ function largestOf(
   return Math.max(1, Math.min(limit, batchOf(system, pool, budgetUs)));
 }
 
-export const withinBudget = definePolicy({
+const withinBudget = definePolicy({
   name: "within-budget",
   summary: "what waits, as far as its service fits the task's share of the goal",
   idea: "Start at once with the jobs that wait, up to the largest batch whose expected time is within the task's share of the latency goal.",
@@ -97,7 +97,7 @@ export const withinBudget = definePolicy({
     startsAll(largestOf(context, maxBatch, shareOfGoal)),
 });
 
-export const proteusBatching = definePolicy({
+const proteusBatching = definePolicy({
   name: "proteus",
   summary: "wait for one more job as long as the first would still be in time with it",
   idea: "With q jobs that wait, wait for another until T_exp(1) − T_proc(q + 1): then the first job would still be served in time with one more. At that instant start the q jobs. Idle replicas wait, so it is not work-conserving.",

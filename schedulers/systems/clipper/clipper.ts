@@ -68,7 +68,7 @@ function proceeding(system: System, share: number, imputes: boolean): Controller
   };
 }
 
-export const joinDeadline = defineController({
+const joinDeadline = defineController({
   name: "join-deadline",
   summary: "joins go on without stragglers when the request's time is up",
   idea:

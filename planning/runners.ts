@@ -1,0 +1,119 @@
+/** The contenders that race: combinations that no bound rules out before anything is simulated. */
+import { sumOf } from "../core/statistics/estimate.ts";
+import {
+  type Alternative,
+  type Choice,
+  type Contender,
+  contenderOf,
+  type Explored,
+  type Level,
+  type Problem,
+} from "./contenders.ts";
+import { onlyKindOf } from "./probes.ts";
+import type { Machines, Row } from "./space.ts";
+
+/** Beyond so many combinations, those with an overloaded task are left out uncounted. */
+const MOST_COUNTED = 1_000_000;
+/** Combinations to look at: about a minute. */
+const MOST_COMBINATIONS = 30_000_000;
+export interface Runner {
+  readonly contender: Contender;
+  /** Utilisation of the busiest task. */
+  readonly load: number;
+}
+
+/** Lists runners, and counts in `explored` what it rules out. */
+export class Runners {
+  /** False once there were more combinations than can be looked at, or others left some untried. */
+  isComplete = true;
+  /** The least loaded contender that a bound ruled out. */
+  nearestRuledOut: Runner | null = null;
+  readonly #problem: Problem;
+  readonly #explored: Explored;
+
+  constructor(problem: Problem, explored: Explored) {
+    this.#problem = problem;
+    this.#explored = explored;
+  }
+
+  /** The contenders of one price that no bound rules out, the least loaded first. */
+  on(level: Level): readonly Runner[] {
+    return level.flatMap(({ choice, machines }) => this.#onMachines(choice, machines)).sort(byLoad);
+  }
+
+  #onMachines(choice: Choice, machines: Machines): readonly Runner[] {
+    const { space, bounds } = choice;
+    const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
+    const { ruledOut } = this.#explored;
+    const runners: Runner[] = [];
+    const isLarge = this.#explored.combinations > MOST_COUNTED;
+    const isUseful = (task: number, row: Row): boolean =>
+      !isLarge ||
+      alternatives.some((one) => one.proceeds || utilisationOf(one, task, row, !one.isOpen) < 1);
+    const visit = (rows: readonly Row[]): boolean => {
+      if (space.isRepeated(rows)) return true;
+      if (this.#explored.combinations > MOST_COMBINATIONS) this.isComplete = false;
+      if (!this.isComplete) return false;
+      this.#explored.combinations += alternatives.length;
+      if (leavesSlot(choice, machines, rows)) {
+        ruledOut.spareSlot += alternatives.length;
+        return true;
+      }
+      const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
+      const isSlow = bounds.servesTooSlowly(rows);
+      for (const alternative of alternatives) {
+        const { isOpen, proceeds } = alternative;
+        const load = loadOf(alternative, rows);
+        const isOverloaded = (): boolean => (isOpen ? load : loadOf(alternative, rows, true)) >= 1;
+        const reason = isSlow ? "serviceTime" : isOverloaded() ? "utilisation" : null;
+        if (reason === null || proceeds) {
+          runners.push({ contender: contenderOf(alternative, shape), load });
+          continue;
+        }
+        ruledOut[reason]++;
+        // Too slow without a wait: batches, which spread the load, are no help.
+        const isNearer = this.nearestRuledOut === null || load < this.nearestRuledOut.load;
+        if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
+        this.nearestRuledOut = { contender: contenderOf(alternative, shape), load };
+      }
+      return true;
+    };
+    space.shapesOn(machines, visit, isUseful);
+    return runners;
+  }
+}
+
+export function byLoad(a: Runner, b: Runner): number {
+  return a.load - b.load || a.contender.alternative.rank - b.contender.alternative.rank;
+}
+
+/** `least`: by the jobs alone that the goals need. */
+function utilisationOf(
+  { choice, batches }: Alternative,
+  task: number,
+  row: Row,
+  least = false,
+): number {
+  return choice.bounds.utilisation(task, row, batches[task], least);
+}
+
+function loadOf(alternative: Alternative, rows: readonly Row[], least = false): number {
+  return Math.max(...rows.map((row, task) => utilisationOf(alternative, task, row, least)));
+}
+
+/** Whether a free slot is of the only kind that some task has, and the task may have one more. */
+function leavesSlot(
+  { space, slowsDown }: Choice,
+  machines: Machines,
+  rows: readonly Row[],
+): boolean {
+  if (slowsDown) return false;
+  const { high } = space.bounds;
+  const spare = space.spare(machines, rows);
+  return rows.some((row, task) => {
+    const kind = onlyKindOf(row);
+    if (kind === null || spare[kind] === 0 || sumOf(row) === high[task]) return false;
+    const more = rows.with(task, row.with(kind, row[kind] + 1));
+    return space.fits(machines.counts, more);
+  });
+}
