@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
-import { loadHealth, loadReport, loadReportText, outcomeCounts } from "./load-report.ts";
+import {
+  type LoadReport,
+  loadHealth,
+  loadReport,
+  loadReportText,
+  outcomeCounts,
+} from "./load-report.ts";
 import type { LoadResult } from "./specification.ts";
 
 function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): LoadResult {
@@ -68,7 +74,9 @@ describe("loadHealth", () => {
 });
 
 describe("loadReport", () => {
-  const workload = workloadSchema.parse({ arrivals: "poisson", ratePerS: 1, requests: 4 });
+  const workload = { arrivals: "poisson", ratePerS: 1, requests: 4, warmupS: 0.5 };
+  const reportOf = (given: LoadResult): LoadReport =>
+    loadReport(given, workloadSchema.parse(workload));
 
   it("says how soon requests were refused, of those after the warm-up", () => {
     const given = {
@@ -78,13 +86,13 @@ describe("loadReport", () => {
       latencyUs: Float64Array.of(Number.NaN, Number.NaN, 5000, Number.NaN),
     };
     for (const refused of [0, 1, 3]) given.outcome[refused] = OUTCOMES.indexOf("refused");
-    const report = loadReport(given, { ...workload, warmupS: 0.5 });
+    const report = reportOf(given);
     expect(report.refusals).toEqual({ p50Ms: 2, p99Ms: 4 });
     expect(loadReportText(report)).toContain("refused within p50 2.00 ms, p99 4.00 ms");
   });
 
   it("says nothing of refusals where there are none", () => {
-    const report = loadReport(result([0], 5000), workload);
+    const report = reportOf(result([0], 5000));
     expect(report.refusals).toBeNull();
     expect(loadReportText(report)).not.toContain("refused");
   });
