@@ -131,7 +131,6 @@ const ENTRY_POINTS = [
   "bench/run.ts",
   "bench/study/main.ts",
   "bench/cluster.ts",
-  "bench/overload.ts",
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",
