@@ -110,6 +110,7 @@ const CIRCLES_LEFT: readonly string[] = [];
 
 /** Tests of a layer may use tools of the checks, and compare a page with the commands. */
 const TEST_LAYERS: Readonly<Record<string, readonly string[]>> = {
+  calibration: ["build"],
   cluster: ["checks"],
   reports: ["library"],
   web: ["cli", "cluster", "core", "schedulers", "sweep"],
@@ -130,7 +131,6 @@ const ENTRY_POINTS = [
   "bench/run.ts",
   "bench/study/main.ts",
   "bench/cluster.ts",
-  "bench/overload.ts",
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",

@@ -25,7 +25,7 @@ async function checkScenario(args: CheckArguments): Promise<void> {
   const played = Object.entries(plays);
   const { digest, document } = loaded;
   const found = {
-    ...{ valid: true, issues: [], ...(args.on !== undefined && { notes }) },
+    ...{ valid: true, issues: [], ...((args.on !== undefined || notes.length > 0) && { notes }) },
     ...{ name: document.name, digest, configurations, ...(played.length > 0 && { plays }) },
   };
   const some = isSampled ? `looked at ${configurations}` : `${configurations}`;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hasFreeMessages, originNotes } from "./input-notes.ts";
+import { goalNotes, hasFreeMessages, originNotes } from "./input-notes.ts";
 import { profileSchema } from "./profile.ts";
 import { scenarioSchema } from "./scenario/schema.ts";
 
@@ -74,4 +74,44 @@ test("messages are free where the cluster says nothing of them", () => {
   expect(given({ network: { rttMs: 0 } })).toBe(false);
   expect(given({ gateway: { arrivalUs: 100 } })).toBe(false);
   expect(given({ overheadProfile: "overheads.json" })).toBe(false);
+});
+
+describe("goalNotes", () => {
+  const service = (meanMs: number) => ({ service: { distribution: "exponential", meanMs } });
+  const notesOf = (latencyMs: number, more: object = {}) =>
+    goalNotes(
+      scenarioSchema.parse({
+        name: "goal",
+        pipelines: {
+          p: {
+            slo: { latencyMs },
+            tasks: {
+              a: { variants: ["slow", "fast"] },
+              b: { model: "slow", after: ["a"] },
+              c: { model: "slow", after: ["b"], when: { probability: 0.5 } },
+              d: { model: "slow", after: ["c"] },
+            },
+          },
+        },
+        models: { slow: service(20), fast: service(5) },
+        cluster: { replicas: { "a@slow": 1, "a@fast": 1, b: 1, c: 1, d: 1 } },
+        workload: { arrivals: "burst", requests: 1 },
+        ...more,
+      }),
+      { profiles: {} },
+    );
+
+  test("names a goal shorter than the tasks that every request runs, on their fastest variants", () => {
+    expect(notesOf(25)).toEqual([]);
+    expect(notesOf(24)).toEqual([
+      expect.stringMatching(
+        /^p: its goal of 24 ms is shorter .* without any wait, 25 ms: raise slo/,
+      ),
+    ]);
+  });
+
+  test("says nothing where the sweep changes it", () => {
+    expect(notesOf(1, { sweep: { "pipelines.p.slo.latencyMs": [1, 100] } })).toEqual([]);
+    expect(notesOf(1, { sweep: { scheduler: ["fifo", "edf"] } })).toHaveLength(1);
+  });
 });

@@ -1,10 +1,12 @@
 /**
- * Notes on the inputs of a prediction: costs that the scenario leaves out, and profiles measured on
- * another machine or of another model.
+ * Notes on the inputs of a prediction: costs that the scenario leaves out, goals that cannot be kept, and
+ * profiles measured on another machine or of another model.
  */
+import { compileSystem, type MeasuredInputs } from "./compile.ts";
 import type { Profile } from "./profile.ts";
 import { parameterColumns } from "./scenario/parameter-columns.ts";
-import type { Parts } from "./scenario/schema.ts";
+import type { Parts, ScenarioDocument } from "./scenario/schema.ts";
+import type { PipelineSystem } from "./system.ts";
 
 /** Whether a scenario gives no cost of messages: then they take no time in a simulation. */
 export function hasFreeMessages({ cluster, sweep }: Parts<"cluster" | "sweep">): boolean {
@@ -21,6 +23,52 @@ export const FREE_MESSAGES_NOTE =
   "network and gateway take no time: the scenario gives neither cluster.network, cluster.gateway nor " +
   "cluster.overheadProfile; to measure them, name a file as the last: `tandem calibrate` writes it beside " +
   "real models, and `tandem validate S --out DIR` writes one without any, DIR/overheads.json";
+
+/**
+ * One note for each pipeline whose goal is shorter than its tasks take on average, each on its fastest
+ * replica and without a wait. None where the sweep changes what that depends on.
+ */
+export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): string[] {
+  const swept = parameterColumns(document.sweep);
+  if (swept.some(({ path }) => /^(pipelines|models|cluster)\b/.test(path))) return [];
+  const { pipelines, pools, replicas } = compileSystem(document, inputs);
+  return pipelines.flatMap(({ name, sloUs, tasks }) => {
+    const meanUs = leastMeanUs(tasks, (pool) => {
+      const { first, count } = pools[pool];
+      const own = replicas.slice(first, first + count);
+      return Math.min(...own.map(({ service }) => service.meanUs[1]));
+    });
+    if (meanUs <= sloUs) return [];
+    const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);
+    return [
+      `${name}: its goal of ${goal} is shorter than its tasks take on average without any wait, ${mean}: ` +
+        "raise slo.latencyMs, or take faster models or devices",
+    ];
+  });
+}
+
+/** Mean time of the longest way through tasks that every request runs. */
+function leastMeanUs(tasks: PipelineSystem["tasks"], serviceUs: (pool: number) => number): number {
+  interface End {
+    readonly us: number;
+    readonly isSure: boolean;
+  }
+  const ends = new Map<number, End>();
+  const endOf = (task: number): End => {
+    const { predecessors, variants, needed, whenProbability, skippedBy } = tasks[task];
+    const known = ends.get(task);
+    if (known !== undefined) return known;
+    const before = predecessors.map(endOf);
+    const times = before.map(({ us }) => us);
+    const startUs = Number.isFinite(needed) ? Math.min(...times) : Math.max(0, ...times);
+    const isBegun = before.length === 0 || before.some(({ isSure }) => isSure);
+    const isSure = isBegun && whenProbability === 1 && skippedBy.length === 0;
+    const end = { us: startUs + (isSure ? Math.min(...variants.map(serviceUs)) : 0), isSure };
+    ends.set(task, end);
+    return end;
+  };
+  return Math.max(...tasks.map((_, task) => endOf(task).us));
+}
 
 type Provenance = Profile["provenance"];
 

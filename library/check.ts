@@ -1,6 +1,8 @@
 /** `check`: everything that can be wrong with a scenario, without a run of it. */
+import { goalNotes } from "../core/input-notes.ts";
 import { unusedMachines } from "../core/inventory/read-inventory.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
+import { haveTimes } from "../core/scenario/check-models.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
 import { checkOwn, configurationsOf } from "./own-scheduler.ts";
 import { inventoryFor, type Scenario, schedulerChecks } from "./scenario.ts";
@@ -10,7 +12,7 @@ export interface Checked {
   readonly configurations: number;
   /** Whether the sweep has a range without a step, of which some points were looked at. */
   readonly isSampled: boolean;
-  /** A sentence for each machine of the inventory that nothing runs on. */
+  /** A sentence for each goal that cannot be kept, and each machine of the inventory that nothing runs on. */
   readonly notes: readonly string[];
   /** Random runs by scheduler file of one's own. */
   readonly plays: Readonly<Record<string, number>>;
@@ -31,11 +33,11 @@ export async function check(
   const isSampled = continuousPaths(document.sweep).length > 0;
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
-  let notes: readonly string[] = [];
+  let notes = haveTimes(document, loaded.profiles) ? goalNotes(document, loaded) : [];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
     const documents = [document, ...real.map((one) => one.document)];
-    notes = unusedMachines(inventoryFor(options.on, documents), documents);
+    notes = [...notes, ...unusedMachines(inventoryFor(options.on, documents), documents)];
   }
   const plays = Object.fromEntries(checkOwn(loaded, configurationsOf(sweep)));
   return { configurations: sweep.count, isSampled, notes, plays };

@@ -9,6 +9,7 @@ import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import {
   FREE_MESSAGES_NOTE,
+  goalNotes,
   hasFreeMessages,
   type ModelAtHand,
   originNotes,
@@ -71,6 +72,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   const { document, profiles } = loaded;
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
+    ...goalNotes(document, loaded),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];
 }

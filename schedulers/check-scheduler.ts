@@ -145,7 +145,9 @@ function checkChoice(
     });
   }
   const issues = describeZodIssues(parsed.error.issues, []);
+  const none = parameterNames(found.parameters)?.length === 0 ? { hint: "it has none" } : {};
   return issues.map((issue) => ({
+    ...none,
     ...issue,
     path: [path, issue.path].filter((part) => part !== "").join("."),
     message: `${policy}: ${issue.message}`,

@@ -205,6 +205,17 @@ describe("a scheduler section", () => {
     expect(message).toBe("size-or-timeout: expected a number from 1, got 0");
   });
 
+  test("says that a policy has no parameters at all", () => {
+    const ordering = { policy: "edf", weight: 3 };
+    expect(checkScheduler({ ordering }, "scheduler")).toEqual([
+      {
+        path: "scheduler.ordering.weight",
+        message: 'edf: unknown key "weight"',
+        hint: "it has none",
+      },
+    ]);
+  });
+
   test("needs the parameters that have no defaults", () => {
     expect(checkScheduler({ admission: "bounded" }, "scheduler")).toHaveLength(1);
   });

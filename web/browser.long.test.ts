@@ -114,7 +114,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
 
   test("sends 50 pictures, and shows 50 answers that are true", async () => {
     // Else the gateway refuses what would wait for longer than five seconds.
-    await page.getByText("Take every request").click();
+    await page.getByRole("checkbox", { name: "Take every request" }).check();
     const figures = await sendAtOnce(page, 50);
     expect(figures).toMatchObject({ Answers: "50 of 50", True: "50 of 50" });
     await page.getByRole("button", { name: "Details of request 50" }).click();
@@ -239,7 +239,7 @@ describe.skipIf(!hasChromium)("`tandem web` before a gateway", () => {
   test("controls it, and measures it over HTTP", async () => {
     const { page, problems } = await openPage(browser, url);
     await page.getByRole("heading", { name: "Hardware in use" }).waitFor(PATIENCE);
-    await page.getByText("Take every request").click();
+    await page.getByRole("checkbox", { name: "Take every request" }).check();
     expect(await sendAtOnce(page, 12)).toMatchObject({ Answers: "12 of 12", True: "12 of 12" });
     await page.getByText("a connection of its own").waitFor(PATIENCE);
     expect(problems).toEqual([]);

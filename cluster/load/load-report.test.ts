@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { loadHealth, outcomeCounts } from "./load-report.ts";
+import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import {
+  type LoadReport,
+  loadHealth,
+  loadReport,
+  loadReportText,
+  outcomeCounts,
+} from "./load-report.ts";
 import type { LoadResult } from "./specification.ts";
 
 function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): LoadResult {
@@ -63,6 +70,31 @@ describe("loadHealth", () => {
 
   it("accepts a run without requests", () => {
     expect(loadHealth(result([], 0))).toMatchObject({ healthy: true, lateArrivalRatio: 0 });
+  });
+});
+
+describe("loadReport", () => {
+  const workload = { arrivals: "poisson", ratePerS: 1, requests: 4, warmupS: 0.5 };
+  const reportOf = (given: LoadResult): LoadReport =>
+    loadReport(given, workloadSchema.parse(workload));
+
+  it("says how soon requests were refused, of those after the warm-up", () => {
+    const given = {
+      ...result([0, 0, 0, 0], 5000),
+      intendedUs: Float64Array.of(0, 1e6, 2e6, 3e6),
+      endedUs: Float64Array.of(9000, 1_002_000, 2_005_000, 3_004_000),
+      latencyUs: Float64Array.of(Number.NaN, Number.NaN, 5000, Number.NaN),
+    };
+    for (const refused of [0, 1, 3]) given.outcome[refused] = OUTCOMES.indexOf("refused");
+    const report = reportOf(given);
+    expect(report.refusals).toEqual({ p50Ms: 2, p99Ms: 4 });
+    expect(loadReportText(report)).toContain("refused within p50 2.00 ms, p99 4.00 ms");
+  });
+
+  it("says nothing of refusals where there are none", () => {
+    const report = reportOf(result([0], 5000));
+    expect(report.refusals).toBeNull();
+    expect(loadReportText(report)).not.toContain("refused");
   });
 });
 

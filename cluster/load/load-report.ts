@@ -29,6 +29,8 @@ export interface LoadReport {
   readonly latencyP99Ms: number | null;
   readonly latencyMaxMs: number | null;
   readonly percentiles: readonly { readonly percentile: number; readonly latencyMs: number }[];
+  /** From due to refused, the answers' way included; null where none was refused. */
+  readonly refusals: { readonly p50Ms: number; readonly p99Ms: number } | null;
   /** From due to sent. */
   readonly lateness: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
   /** Metrics of an MLPerf scenario; empty for other workloads. */
@@ -51,13 +53,16 @@ export function loadReport(
   workload: WorkloadDocument,
   timeScale = 1,
 ): LoadReport {
-  const { requests, intendedUs, endedUs, latencyUs, attempts, sentLateUs } = result;
+  const { requests, intendedUs, endedUs, latencyUs, attempts, sentLateUs, outcome } = result;
   const warmupUs = givenWarmupS(workload) * 1e6;
   const latencies = new LatencyStore();
+  const refusals = new LatencyStore();
   let lastUs = warmupUs;
   for (let i = 0; i < requests; i++) {
     lastUs = Math.max(lastUs, endedUs[i]);
-    if (intendedUs[i] >= warmupUs && !Number.isNaN(latencyUs[i])) latencies.add(latencyUs[i]);
+    if (intendedUs[i] < warmupUs) continue;
+    if (!Number.isNaN(latencyUs[i])) latencies.add(latencyUs[i]);
+    if (OUTCOMES[outcome[i]] === "refused") refusals.add((endedUs[i] - intendedUs[i]) * timeScale);
   }
   const durationS = ((lastUs - warmupUs) * timeScale) / 1e6;
   const health = loadHealth(result);
@@ -81,6 +86,7 @@ export function loadReport(
     latencyP99Ms: at(99),
     latencyMaxMs: at(100),
     percentiles,
+    refusals: refusalsOf(refusals),
     lateness: { p50Ms: lateMs(0.5), p99Ms: lateMs(0.99), maxMs: lateMs(1) },
     mlperf: mlperfFigures(result, workload, at(99), outcomes),
     mlperfRules: rulesOf(result, workload, latencies, durationS),
@@ -97,6 +103,12 @@ function percentilesOf(latencies: LatencyStore): LoadReport["percentiles"] {
   if (latencies.count === 0) return [];
   const values = latencies.quantilesUs(PERCENTILES.map((percentile) => percentile / 100));
   return PERCENTILES.map((percentile, i) => ({ percentile, latencyMs: values[i] / 1000 }));
+}
+
+function refusalsOf(refusals: LatencyStore): LoadReport["refusals"] {
+  if (refusals.count === 0) return null;
+  const [p50, p99] = refusals.quantilesUs([0.5, 0.99]);
+  return { p50Ms: p50 / 1000, p99Ms: p99 / 1000 };
 }
 
 function mlperfFigures(
@@ -167,7 +179,7 @@ function rulesText(rules: MlperfRules | null): readonly string[] {
 
 /** The report on a terminal. */
 export function loadReportText(report: LoadReport): string {
-  const { requests, outcomes, statuses, health } = report;
+  const { requests, outcomes, statuses, refusals, health } = report;
   const ms = (value: number | null): string => (value === null ? "—" : `${value.toFixed(2)} ms`);
   const listed = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
@@ -189,6 +201,9 @@ export function loadReportText(report: LoadReport): string {
   return [
     `${requests} ${requests === 1 ? "request" : "requests"}: ${listed(outcomes)}${retried}`,
     `answers: ${listed(statuses)}`,
+    ...(refusals === null
+      ? []
+      : [`refused within p50 ${ms(refusals.p50Ms)}, p99 ${ms(refusals.p99Ms)}`]),
     `${report.throughputPerS.toFixed(1)} completed a second over ${report.durationS.toFixed(1)} s`,
     `latency from the intended arrival, mean ${ms(report.latencyMeanMs)}`,
     ...percentiles,

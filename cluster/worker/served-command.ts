@@ -102,7 +102,7 @@ export class ServedCommand {
       client.close();
     }
     this.#readyAt = performance.now();
-    if (this.#how !== null) this.#ended();
+    if (this.#how !== null) this.#again();
   }
 
   #spawn(): void {
@@ -133,19 +133,15 @@ export class ServedCommand {
       endGroup(pid, "SIGKILL");
       dismiss?.();
       this.#how = signal ?? `exit code ${code}`;
-      if (this.#readyAt !== null) this.#ended();
+      if (this.#readyAt !== null) this.#again();
     });
   }
 
-  /** Restarts a command that was ready. */
-  #ended(): void {
-    if (this.#stopped) return;
-    const livedMs = performance.now() - (this.#readyAt ?? 0);
-    if (livedMs > HEALTHY_MS) this.#pauseMs = FIRST_PAUSE_MS;
-    this.#again();
-  }
-
+  /** Restarts a command that was ready, also where it does not become ready again. */
   #again(): void {
+    if (this.#stopped) return;
+    const readyAt = this.#readyAt ?? Number.POSITIVE_INFINITY;
+    if (performance.now() - readyAt > HEALTHY_MS) this.#pauseMs = FIRST_PAUSE_MS;
     this.#readyAt = null;
     const reason = this.#failure(`ended with ${this.#how}`).message;
     this.#changed({ state: "UNAVAILABLE", reason });
@@ -156,7 +152,7 @@ export class ServedCommand {
         if (this.#readyAt !== null) this.#changed({ state: "READY", reason: "" });
       } catch {
         await this.#end();
-        if (!this.#stopped) this.#again();
+        this.#again();
       }
     }, this.#pauseMs);
     this.#pauseMs = Math.min(LAST_PAUSE_MS, 2 * this.#pauseMs);

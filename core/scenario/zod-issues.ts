@@ -16,7 +16,7 @@ export const DETAILED: z.core.ParseContext<ZodIssue> = {
 
 /** The keys that a mapping with an unknown key may have. */
 export function knownKeys({ message }: z.core.$ZodIssueUnrecognizedKeys): readonly string[] {
-  return message.split("\n");
+  return message === "" ? [] : message.split("\n");
 }
 
 /** The value that an issue is about. Refinements and discriminators report the mapping around it. */

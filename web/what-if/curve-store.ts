@@ -109,12 +109,12 @@ export class CurveStore {
       case "started":
         this.#change(message.key, { ...EMPTY, capacityPerS: message.capacityPerS });
         break;
-      case "point": {
-        const { points } = this.state.snapshot().curves.get(message.key) ?? EMPTY;
-        const { load, result } = message;
-        this.#change(message.key, { points: new Map(points).set(load, result) });
+      case "points":
+        for (const { key, load, result } of message.points) {
+          const { points } = this.state.snapshot().curves.get(key) ?? EMPTY;
+          this.#change(key, { points: new Map(points).set(load, result) });
+        }
         break;
-      }
       case "finished":
         this.#change(message.key, { isWhole: true });
         break;

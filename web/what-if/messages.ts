@@ -37,6 +37,12 @@ export interface Goal {
 /** A result without its curve over shares of requests. */
 export type PointResult = Omit<ConfigurationResult, "latencyCurve">;
 
+export interface CurvePoint {
+  readonly key: string;
+  readonly load: number;
+  readonly result: PointResult;
+}
+
 export interface CurveRequest {
   /** Names the curve in answers; one key, one set of choices. */
   readonly key: string;
@@ -80,12 +86,7 @@ export type FromSimulator =
   | { readonly kind: "taken" }
   /** A curve starts, anew or for the first time. */
   | { readonly kind: "started"; readonly key: string; readonly capacityPerS: number | null }
-  | {
-      readonly kind: "point";
-      readonly key: string;
-      readonly load: number;
-      readonly result: PointResult;
-    }
+  | { readonly kind: "points"; readonly points: readonly CurvePoint[] }
   | { readonly kind: "finished"; readonly key: string }
   | { readonly kind: "failed"; readonly key: string; readonly failure: Failure }
   | { readonly kind: "written"; readonly text: string };

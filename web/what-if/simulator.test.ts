@@ -5,10 +5,9 @@ import { expect, test } from "vitest";
 import { type ConfigurationResult, readScenario, simulateAll } from "../../library/browser.ts";
 import { type Choices, gridOf } from "./choices.ts";
 import { differenceText } from "./difference-text.ts";
-import type { CurveRequest, Description, FromSimulator } from "./messages.ts";
-import { Runner } from "./runner.ts";
+import type { CurvePoint, CurveRequest, Description, FromSimulator } from "./messages.ts";
 import { FIRST_STATE, stateOf, stateText } from "./shared-state.ts";
-import { type Connect, Simulator } from "./simulator.ts";
+import { Simulator } from "./simulator.ts";
 
 const SCENARIOS = join(import.meta.dirname, "../../scenarios");
 const EFFORT = { seed: 3, requests: 200, replications: 2 };
@@ -35,10 +34,6 @@ class Session {
     return this.said.filter((message) => message.kind === kind) as never;
   }
 
-  join(connect: Connect): void {
-    this.#simulator.join(connect);
-  }
-
   draw(curves: readonly CurveRequest[]): void {
     this.#simulator.take({ kind: "draw", curves, effort: EFFORT });
   }
@@ -56,9 +51,13 @@ class Session {
     }
   }
 
+  shown(): readonly CurvePoint[] {
+    return this.all("points").flatMap(({ points }) => points);
+  }
+
   /** The last result of each load. */
   points(key: string): ReadonlyMap<number, ConfigurationResult> {
-    const own = this.all("point").filter((point) => point.key === key);
+    const own = this.shown().filter((point) => point.key === key);
     return new Map(own.map(({ load, result }) => [load, result]));
   }
 }
@@ -95,28 +94,6 @@ test("curves have the results of the scenario that is written for them", async (
   expect(session.all("failed")).toEqual([]);
 });
 
-test("a curve is the same with a second runner, which takes every other load", async () => {
-  const draw = async (session: Session) => {
-    session.draw([{ key: "a", choices: { scheduler: "random" } }]);
-    await session.until(() => session.all("finished").length === 1);
-    return [...session.points("a")].sort(([a], [b]) => a - b);
-  };
-  const alone = await draw(new Session("queueing/branch.yaml"));
-  const session = new Session("queueing/branch.yaml");
-  let taken = 0;
-  session.join((hear) => {
-    const runner = new Runner((message) => {
-      if (message.kind === "point") taken++;
-      hear(message);
-    });
-    return (message) => runner.take(message);
-  });
-  const both = await draw(session);
-  const plain = ([load, { id: _, ...rest }]: (typeof alone)[number]) => [load, rest];
-  expect(both.map(plain)).toEqual(alone.map(plain));
-  expect(taken).toBe(EFFORT.replications * Math.floor(alone.length / 2));
-});
-
 test("curves that come with the scenario start at once, and go on where the page asks for them", async () => {
   const said: FromSimulator[] = [];
   const simulator = new Simulator((message) => said.push(message));
@@ -129,7 +106,7 @@ test("curves that come with the scenario start at once, and go on where the page
   const { seed } = description;
   simulator.take({ kind: "draw", curves, effort: { ...effort, seed } });
   while (!said.some(({ kind }) => kind === "finished")) await new Promise(setImmediate);
-  expect(said.map(({ kind }) => kind).filter((kind) => kind !== "point")).toEqual([
+  expect(said.map(({ kind }) => kind).filter((kind) => kind !== "points")).toEqual([
     ...["opened", "loads", "started", "taken", "taken", "schedulers", "finished"],
   ]);
 });
@@ -141,7 +118,7 @@ test("points come breadth first: each curve has its first points before one is p
     { key: "b", choices: { scheduler: "random" } },
   ]);
   await session.until(() => session.all("finished").length === 2);
-  const order = session.all("point").map(({ key, result }) => [key, result.replications]);
+  const order = session.shown().map(({ key, result }) => [key, result.replications]);
   const { length } = session.all("loads")[0].loads;
   const firsts = order.slice(0, 2 * length);
   expect(firsts.every(([, replications]) => replications === 1)).toBe(true);
@@ -152,11 +129,11 @@ test("a curve that is no longer wanted stops, and one that goes on is not drawn 
   const session = new Session("queueing/branch.yaml");
   const kept = { key: "kept", choices: {} };
   session.draw([{ key: "dropped", choices: { scheduler: "random" } }, kept]);
-  await session.until(() => session.all("point").length > 3);
+  await session.until(() => session.shown().length > 3);
   session.draw([kept]);
-  const before = session.all("point").filter(({ key }) => key === "dropped").length;
+  const before = session.shown().filter(({ key }) => key === "dropped").length;
   await session.until(() => session.all("finished").length === 1);
-  expect(session.all("point").filter(({ key }) => key === "dropped").length).toBe(before);
+  expect(session.shown().filter(({ key }) => key === "dropped").length).toBe(before);
   expect(session.all("started").map(({ key }) => key)).toEqual(["dropped", "kept"]);
 });
 

@@ -1,4 +1,4 @@
-/** The simulator behind the page: opens a scenario, and has several curves drawn by one runner or more. */
+/** The simulator behind the page: opens a scenario, and draws several curves breadth first. */
 import {
   capacityOf,
   type KeptScenario,
@@ -21,13 +21,14 @@ import {
   pointAt,
 } from "./choices.ts";
 import type {
+  CurvePoint,
   CurveRequest,
   Description,
   FirstCurves,
   FromSimulator,
   ToSimulator,
 } from "./messages.ts";
-import { type FromRunner, failureOf, Runner, type ToRunner } from "./runner.ts";
+import { type FromRunner, failureOf, Runner } from "./runner.ts";
 
 const SMALL = {
   name: "warm-up",
@@ -59,47 +60,38 @@ interface Sound {
   readonly capacityPerS: number | null;
 }
 
-/** A part of a curve that is being drawn. */
-interface Part {
-  readonly key: string;
+/** A curve that is being drawn. */
+interface Curve {
   /** In the order in which they run. */
   readonly loads: readonly number[];
-  readonly stop: () => void;
   /** Points so far. */
   points: number;
 }
 
-/** Where parts run. */
-export type Connect = (hear: (message: FromRunner) => void) => (message: ToRunner) => void;
+/** Points are shown together, so often at the most; a first curve that is whole at once. */
+const SHOW_MS = 60;
 
 /** Made once, after the first points. */
 let forms: ReturnType<typeof schedulerForms> | undefined;
 
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
-  readonly #runners: ((message: ToRunner) => void)[] = [];
+  readonly #runner = new Runner((message) => this.#hear(message));
   #opened: Opened | null = null;
   #loads: readonly number[] = [];
   #effort = "";
   /** By key; those of the last request that are sound. */
   #sound = new Map<string, Sound>();
-  readonly #parts = new Map<number, Part>();
+  readonly #curves = new Map<string, Curve>();
   /** Keys of curves that have all their points. */
   readonly #whole = new Set<string>();
-  #nextId = 0;
+  /** Points that the page has not heard of. */
+  #points: CurvePoint[] = [];
+  #shownMs = 0;
   #hasTold = false;
 
   constructor(post: (message: FromSimulator) => void) {
     this.#post = post;
-    this.join((hear) => {
-      const own = new Runner(hear);
-      return (message) => own.take(message);
-    });
-  }
-
-  /** Curves that start from now on are shared with one more runner. */
-  join(connect: Connect): void {
-    this.#runners.push(connect((message) => this.#hear(message)));
   }
 
   take(message: ToSimulator): void {
@@ -144,10 +136,11 @@ export class Simulator {
   }
 
   #stop(isOver: (key: string) => boolean): void {
-    for (const [id, { key, stop }] of this.#parts) {
+    this.#points = this.#points.filter(({ key }) => !isOver(key));
+    for (const key of this.#curves.keys()) {
       if (!isOver(key)) continue;
-      this.#parts.delete(id);
-      stop();
+      this.#curves.delete(key);
+      this.#runner.stop(key);
     }
   }
 
@@ -167,9 +160,8 @@ export class Simulator {
     }
     this.#stop((key) => !this.#sound.has(key));
     for (const key of this.#whole) if (!this.#sound.has(key)) this.#whole.delete(key);
-    const running = new Set([...this.#parts.values()].map(({ key }) => key));
     for (const one of sound) {
-      if (!running.has(one.key) && !this.#whole.has(one.key)) this.#start(one, effort);
+      if (!this.#curves.has(one.key) && !this.#whole.has(one.key)) this.#start(one, effort);
     }
     this.#post({ kind: "taken" });
   }
@@ -199,20 +191,12 @@ export class Simulator {
     return gridOf(axis, axis.kind === "rate" ? Math.max(...capacities) : 0);
   }
 
-  /** Each runner has its share of light and heavy loads. */
   #start({ key, scenario, capacityPerS }: Sound, effort: Effort): void {
-    const all = coarseFirst(this.#loads);
+    const loads = coarseFirst(this.#loads);
     this.#post({ kind: "started", key, capacityPerS });
-    const runners = this.#runners.slice(0, all.length);
-    for (const [place, runner] of runners.entries()) {
-      const loads = all.filter((_, i) => i % runners.length === place);
-      const id = this.#nextId++;
-      const stop = () => runner({ kind: "stop", id });
-      this.#parts.set(id, { key, loads, stop, points: 0 });
-      const sweep = this.#sweepOf(loads, effort);
-      const document = { ...scenario.document, sweep };
-      runner({ kind: "start", id, scenario: { ...scenario, document } });
-    }
+    this.#curves.set(key, { loads, points: 0 });
+    const document = { ...scenario.document, sweep: this.#sweepOf(loads, effort) };
+    this.#runner.start(key, { ...scenario, document });
   }
 
   #sweepOf(loads: readonly number[], effort: Effort) {
@@ -228,27 +212,39 @@ export class Simulator {
   }
 
   #hear(message: FromRunner): void {
-    const part = this.#parts.get(message.id);
-    if (part === undefined) return;
-    const { key, loads } = part;
+    const { key } = message;
+    const curve = this.#curves.get(key);
+    if (curve === undefined) return;
     if (message.kind === "point") {
-      part.points++;
-      this.#post({ kind: "point", key, load: loads[message.index], result: message.result });
+      const wasFirst = this.#isFirstRound();
+      curve.points++;
+      this.#points.push({ key, load: curve.loads[message.index], result: message.result });
+      const isThere = wasFirst && !this.#isFirstRound();
+      if (isThere || performance.now() - this.#shownMs > SHOW_MS) this.#show();
     } else {
-      this.#parts.delete(message.id);
+      this.#show();
+      this.#curves.delete(key);
+      this.#whole.add(key);
       const { failure } = message;
-      if (failure !== null) this.#stop((one) => one === key);
-      if (![...this.#parts.values()].some((one) => one.key === key)) {
-        this.#whole.add(key);
-        this.#post(failure === null ? { kind: "finished", key } : { kind: "failed", key, failure });
-      }
+      this.#post(failure === null ? { kind: "finished", key } : { kind: "failed", key, failure });
     }
     this.#tellSchedulers();
   }
 
+  /** A page draws slower than points come. */
+  #show(): void {
+    this.#shownMs = performance.now();
+    if (this.#points.length > 0) this.#post({ kind: "points", points: this.#points });
+    this.#points = [];
+  }
+
+  /** Whether a curve has loads without a point. */
+  #isFirstRound(): boolean {
+    return [...this.#curves.values()].some(({ points, loads }) => points < loads.length);
+  }
+
   #tellSchedulers(): void {
-    if (this.#hasTold) return;
-    if ([...this.#parts.values()].some(({ points, loads }) => points < loads.length)) return;
+    if (this.#hasTold || this.#isFirstRound()) return;
     this.#hasTold = true;
     forms ??= schedulerForms();
     this.#post({ kind: "schedulers", schedulers: forms });

@@ -1,10 +1,10 @@
 /** A validation of a scheduler of the user's own that fails in real runs alone. */
 import { expect, test } from "vitest";
 import { importTexts } from "../build/import-text.ts";
+import { validateConfiguration } from "../calibration/validate.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { validateConfiguration } from "./validate.ts";
 
 /** In the simulator a batch takes its expected time exactly; in the gateway never. */
 const TEXT = `export default ({ defineController }) => ({
