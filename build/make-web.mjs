@@ -45,7 +45,7 @@ function sharedSimulator(digest) {
   return { name: "shared-simulator", enforce: "pre", resolveId };
 }
 
-/** What a browser bundle of the simulator needs, for other builds that hold it as well. */
+/** Options of a browser bundle of the simulator, for other builds that hold it as well. */
 export const BROWSER_OPTIONS = {
   bundle: true,
   platform: "browser",

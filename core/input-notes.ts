@@ -76,7 +76,7 @@ type Provenance = Profile["provenance"];
 export interface ModelAtHand {
   readonly modelFiles: Provenance["modelFiles"];
   readonly runtime: string;
-  /** Of its worker. Default: this machine's. */
+  /** The host of its worker. Default: this machine. */
   readonly host?: string;
 }
 

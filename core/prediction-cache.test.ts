@@ -55,7 +55,7 @@ describe("CLOCK", () => {
   });
 });
 
-/** Of FIFO, and of replacement at random: a content is held for p T / (1 + p T) of the time. */
+/** Hit ratio of FIFO, and of replacement at random: a content is held for p T / (1 + p T) of the time. */
 function fifoHitRatio({ entries, keys, zipf }: ContentTerms): number {
   const weights = Array.from({ length: keys }, (_, i) => (i + 1) ** -zipf);
   const sum = weights.reduce((all, weight) => all + weight, 0);

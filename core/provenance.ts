@@ -9,7 +9,7 @@ export const PROVENANCE_FILE = "provenance.json";
 export interface Origin {
   /** Repeats it. */
   readonly command: string;
-  /** Of the program, with a digest of its code. */
+  /** Version of the program, with a digest of its code. */
   readonly version: string;
   /** ISO 8601, in UTC. */
   readonly date: string;
@@ -26,7 +26,7 @@ export interface ProvenanceDocument {
   readonly schema: "tandem/provenance@1";
   /** By the file's name: results.json, validation.json, plan.json. */
   readonly made: Readonly<Record<string, Origin>>;
-  /** Of results.json, with all overrides. */
+  /** The scenario of results.json, with all overrides. */
   readonly scenario: ScenarioDocument;
   readonly digest: string;
   /** Set where the results are of a sample of the sweep. */

@@ -39,7 +39,7 @@ export interface RunSeries {
 
 export interface RunDetail {
   readonly side: "simulated" | "measured";
-  /** Of the configuration. */
+  /** The configuration's id. */
   readonly id: string;
   readonly requests: number;
   /** Set where the run was cut. */

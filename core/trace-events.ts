@@ -16,9 +16,9 @@ export interface TraceEvent {
   readonly dur?: number;
   readonly pid: number;
   readonly tid: number;
-  /** Of a flow, a whole number: Perfetto drops others. */
+  /** A flow's id, a whole number: Perfetto drops others. */
   readonly id?: number;
-  /** Of an asynchronous event, within its process: Perfetto draws no others there. */
+  /** An asynchronous event's id within its process: Perfetto draws no others there. */
   readonly id2?: { readonly local: string };
   /** "e": a flow ends in the slice around it. */
   readonly bp?: "e";

@@ -40,7 +40,7 @@ export interface LoadTarget {
   readonly method?: string | undefined;
   /** By Triton's streams; default: only to our own gateway. */
   readonly streamed?: boolean | undefined;
-  /** Of HTTP, at most. Default: 1024. */
+  /** HTTP connections, at most. Default: 1024. */
   readonly connections?: number | undefined;
   /** Send unmeasured requests before, until they get no faster. Default: false. */
   readonly warmUp?: boolean | undefined;

@@ -28,7 +28,7 @@ export interface PlanSettings extends Omit<Watch, "onProgress"> {
   readonly planner?: PlannerName | undefined;
   /** Presets to try beside the scenario's scheduler. Default: the textbook's. */
   readonly schedulers?: readonly string[] | undefined;
-  /** Of each task, at most. Default: 64. */
+  /** Replicas of each task, at most. Default: 64. */
   readonly maxReplicas?: number | undefined;
   /** Combinations to simulate, at most. Default: 100,000. */
   readonly maxTrials?: number | undefined;

@@ -5,7 +5,7 @@ import { RunLog } from "../core/run-log.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { runReplication } from "../sim/replication.ts";
 
-/** Of the first replication of the scenario as it stands, without its sweep. Times are of the run's start. */
+/** The first replication of the scenario as it stands, without its sweep. Times count from the run's start. */
 export interface PlayedRun {
   readonly replicas: readonly { readonly name: string; readonly task: string }[];
   /** In order of arrival; bars name requests by their place here. */

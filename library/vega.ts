@@ -145,7 +145,7 @@ function pointsOf(rows: Rows, { x, y, series, halfWidth }: LinesOptions): readon
   });
 }
 
-/** Of the vertical axis, with all intervals in it. */
+/** Domain of the vertical axis, with all intervals in it. */
 function domainOf(values: readonly Point[], { rule, yScale }: LinesOptions): readonly number[] {
   const heights = [...values.flatMap(({ y: at, high }) => [at, high]), rule?.y ?? Number.NaN];
   const known = heights.filter(

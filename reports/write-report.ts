@@ -22,7 +22,7 @@ export interface ReportOptions {
   readonly details?: readonly RunDetail[];
   /** The prebuilt What-if asset (script or HTML); the page has it where the folder has a scenario. */
   readonly whatIf?: string;
-  /** What the asset starts from; default: the whole scenario in the folder's provenance.json. */
+  /** The scenario that the asset starts from; default: the whole scenario in the folder's provenance.json. */
   readonly scenario?: WhatIfScenario;
 }
 

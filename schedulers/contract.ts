@@ -473,7 +473,7 @@ export class CheckingDriver implements Driver {
     });
   }
 
-  /** What is started comes before all that stays behind in the same queue. */
+  /** Requires that started jobs come before all that stay behind in the same queue. */
   #checkOrder(pool: number, replica: number, jobs: readonly number[]): void {
     const { requests } = this.dispatcher;
     const { ordering, routing } = this.#policies(pool);

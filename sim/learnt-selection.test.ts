@@ -56,7 +56,7 @@ describe("regret in the simulator", () => {
   });
 });
 
-/** Of each answered request: the variant that served it, and its loss. */
+/** The variant that served each answered request, and its loss. */
 function judged(document: ReturnType<typeof scenario>) {
   const log = new RunLog();
   runReplication(document, NO_INPUTS, 0, { log });

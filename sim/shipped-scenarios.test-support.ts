@@ -51,7 +51,7 @@ function profile(...quantilesMs: number[]): unknown {
   return { schema: "tandem/profile@1", provenance, batches };
 }
 
-/** What `calibrate` would write, by file name. */
+/** Profiles as `calibrate` would write them, by file name. */
 export const calibratedFiles: Readonly<Record<string, unknown>> = {
   "detector.json": profile(70, 75, 80, 95),
   "plate-reader.json": profile(35, 40, 45, 60),

@@ -130,7 +130,7 @@ describe.skipIf(!hasSlurm())("on Slurm", () => {
     rmSync(join(workplace.folder, "bad"), { recursive: true });
   });
 
-  /** Of shards that run in a folder. */
+  /** Processes of shards that run in a folder. */
   function processesOf(out: string): readonly number[] {
     const folder = join(workplace.folder, out);
     return readdirSync("/proc")

@@ -41,7 +41,7 @@ export async function openPage(
   return { page, problems, requests };
 }
 
-/** What axe finds, each in one line; targets of less than 24 px are findings, too. */
+/** Findings of axe, each in one line; targets of less than 24 px are findings, too. */
 export async function axeViolations(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   return page.evaluate(async () => {

@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const BASE = "tandem-test-base";
 const START_MS = 60_000;
 
-/** What of `node:20-bookworm-slim` the Dockerfile uses: Node, npm, a shell, and tools of the shell. */
+/** The parts of `node:20-bookworm-slim` that the Dockerfile uses: Node, npm, a shell, and tools of the shell. */
 const BASE_SCRIPT = `
 set -eu
 root=$1

@@ -52,7 +52,7 @@ interface Rendering {
   readonly plan: ContainerPlan;
   readonly options: KubernetesOptions;
   readonly names: KubernetesNames;
-  /** Of the configuration: pods start again when it changes. */
+  /** Digest of the configuration: pods start again when it changes. */
   readonly digest: string;
 }
 

@@ -22,7 +22,7 @@ interface DeployedWorker {
   readonly replica: string;
   /** Name of its machine in the inventory; null: this one. */
   readonly machine: string | null;
-  /** Of its process here: of the command that runs it, if it is elsewhere. */
+  /** The process here; the command that runs it, if it is elsewhere. */
   readonly pid: number;
   readonly address: string;
 }

@@ -220,7 +220,7 @@ export interface ClusterEnd {
   readonly state: ClusterState;
   /** Whether its processes here ran until now. */
   readonly ran: boolean;
-  /** What other machines still had of it then, ended by now. */
+  /** Processes and files that other machines still had then; ended by now. */
   readonly leftovers: Leftovers;
 }
 

@@ -214,9 +214,9 @@ function placesOf(options: DeploymentOptions): readonly ReplicaPlace[] {
 
 interface WorkerShape extends WorkerGroup {
   readonly index: number;
-  /** Of a worker here; 0: any free one. */
+  /** The port of a worker here; 0 means any free port. */
   readonly port: number;
-  /** Of a worker elsewhere. */
+  /** The lease of a worker elsewhere. */
   readonly leaseMs: number;
 }
 

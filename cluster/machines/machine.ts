@@ -23,7 +23,7 @@ export interface MachineKind {
   /** Finds or allocates the machines. Rejects with a Fault that names the next step. */
   open(context: MachineContext): Promise<Machines>;
   /**
-   * What a deployment has left on its machines, from any shell, also after this machine was restarted. With
+   * Finds what a deployment has left on its machines, from any shell, also after this machine was restarted. With
    * `end` it is ended.
    */
   leftovers(context: DeployedContext, end: boolean): Promise<Leftovers>;

@@ -1,4 +1,4 @@
-/** What a machine needs to run workers, as files with one digest: the same files are sent to a machine once. */
+/** The files that a machine needs to run workers, with one digest: a machine gets the same files once. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {

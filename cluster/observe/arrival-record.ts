@@ -60,7 +60,7 @@ export function arrivalRecord(
   let isBroken = false;
   /** The trace's time of the present instant, s. */
   let nowS = (): number => Date.now() / 1000;
-  /** Of the last row written: a trace does not run backwards. */
+  /** Time of the last row written: a trace does not run backwards. */
   let lastS = 0;
   const lineOf = ({ arrivedS, pipeline, bytes, end }: Row): string => {
     lastS = Math.max(lastS, arrivedS);

@@ -1,6 +1,6 @@
 /**
- * What servers tell about themselves and their models: the protocol's answers but inferences, over gRPC
- * and REST alike. One schema is the type and the OpenAPI document's; `proto/inference.proto` has the wire.
+ * Descriptions that servers give of themselves and their models: all answers of the protocol but inferences,
+ * over gRPC and REST alike. One schema is the type and the OpenAPI document's; `proto/inference.proto` has the wire.
  */
 import { z } from "zod";
 

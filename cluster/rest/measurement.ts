@@ -16,7 +16,7 @@ import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { type App, contentOf, describer } from "./route.ts";
 
-/** Of one measurement: a page shows no more. */
+/** Bounds of one measurement: a page shows no more. */
 const BOUNDS = { ratePerS: 5000, requests: 100_000, waiting: 4096 } as const;
 const MAX_PAYLOADS = 64;
 /** A line tells that the measurement goes on. */

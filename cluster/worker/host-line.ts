@@ -1,4 +1,4 @@
-/** What a measurement was made on, for the provenance of profiles. */
+/** The host of a measurement in one line, for the provenance of profiles. */
 import { execFile } from "node:child_process";
 import { cpus, release, totalmem, type } from "node:os";
 import { promisify } from "node:util";

@@ -24,7 +24,7 @@ export class Batches {
     return this.jobs.subarray(at, at + this.size[replica]);
   }
 
-  /** What runs on a replica; only where there is room. */
+  /** Puts the jobs that run on a replica; only where there is room. */
   put(replica: number, jobs: Int32Array): void {
     this.jobs.set(jobs, this.at[replica]);
     this.size[replica] = jobs.length;

@@ -125,7 +125,7 @@ class Bench implements Driver {
     this.dispatcher.decide(this.nowUs);
   }
 
-  /** What was commanded since the last call. */
+  /** The commands since the last call. */
   said(): string[] {
     return this.lines.splice(0);
   }

@@ -138,7 +138,7 @@ export class Dispatcher {
   }
 
   /**
-   * What a request asks for itself, told between `requests.reserve()` and `arrive`, and forgotten
+   * Sets the terms of one request, between `requests.reserve()` and `arrive`; they are forgotten
    * with the request. `scheduler` is for the log.
    */
   choose(request: number, choice: RequestChoice, scheduler: number): void {

@@ -29,7 +29,7 @@ class Queue {
   oldest = 0;
   newest = 0;
   length = 0;
-  /** Of a queue by key. */
+  /** The heap of a queue by key. */
   readonly heap: number[] = [];
   /** Null: nobody hears what is taken. */
   readonly keyed: KeyedOrder | null;

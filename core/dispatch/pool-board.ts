@@ -30,7 +30,7 @@ export class PoolBoard {
   declare readonly batches: Batches;
   declare private readonly batchSize: Int32Array;
   declare readonly queues: JobQueues;
-  /** Of the pools whose replicas share a queue. */
+  /** Idle replicas of the pools whose replicas share a queue. */
   declare readonly idle: IdleReplicas;
   declare readonly pools: readonly Pool[];
   /** By pool: see `POOL_KIND`. */

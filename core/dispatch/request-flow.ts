@@ -298,7 +298,7 @@ export class RequestFlow {
     this.releaseIfDone(request);
   }
 
-  /** What waits of a request need not run; what runs goes on, for nobody. */
+  /** Drops the waiting jobs of a request; its running jobs go on, for nobody. */
   private cancelQueued(request: number, nowUs: number): void {
     const table = this.requests;
     const base = request << table.shift;

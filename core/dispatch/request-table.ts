@@ -48,7 +48,7 @@ export class RequestTable {
 
   /** Jobs: the number of the queue that holds it (0 or more), else one of `JOB`. */
   state = new Int32Array(0);
-  /** Of a job with several predecessors: those that have not ended, and those that ran. */
+  /** Predecessors of a job with several: those that have not ended, and those that ran. */
   pending = new Int32Array(0);
   ran = new Int32Array(0);
   /** Replicas that the job was lost with. */

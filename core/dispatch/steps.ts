@@ -1,5 +1,5 @@
 /**
- * What the hot path asks of pipelines and their tasks, one object each: an object's field is one
+ * Facts about pipelines and their tasks for the hot path, one object each: an object's field is one
  * load, a typed array's element six.
  */
 // Hot path: see docs/hot-path.md
@@ -7,7 +7,7 @@ import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
 import type { RequestTable } from "./request-table.ts";
 
-/** What a pipeline's requests have in common. */
+/** Facts that a pipeline's requests have in common. */
 class Course {
   /** Tasks without successors; all tasks; and those with several predecessors. */
   readonly sinks: number = 0;

@@ -28,7 +28,7 @@ const gateway = name
   .optional()
   .describe("machine of the gateway; ports of this machine lead to it; default: this one");
 
-/** What every machine may say about itself, whatever reaches it. */
+/** Keys of every machine, whatever reaches it. */
 const machine = {
   cores: cores.optional().describe("cores of every worker, e.g. 0-15; default: all"),
   devices: z

@@ -165,7 +165,7 @@ interface Panel {
   readonly spec: { readonly layer: { readonly encoding: Record<string, { scale?: object }> }[] };
 }
 
-/** Of charts with a row of panels for each metric. */
+/** Panels of charts with a row of them for each metric. */
 function panelsOf(spec: unknown): Panel[] {
   return (spec as { vconcat: Panel[] }).vconcat;
 }

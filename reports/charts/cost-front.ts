@@ -100,7 +100,7 @@ function panelRows(
   }));
 }
 
-/** Of many, the front, the cheapest, and some that stand for the rest. */
+/** All rows; where they are many, the front, the cheapest, and some that stand for the rest. */
 function shown(rows: readonly Row[], most: number): readonly Row[] {
   if (rows.length <= most) return rows;
   const kept = rows.filter((row) => row.front || row.cheapest);

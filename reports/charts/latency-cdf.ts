@@ -146,7 +146,7 @@ function lineLabel(one: ConfigurationResult, axes: readonly SweepAxis[]): string
   return isUnstable(one) ? `${label} (unstable)` : label;
 }
 
-/** Of many, those of the decision, then some that stand for the rest; overloaded ones last. */
+/** All curves; where they are many, those of the decision, then some that stand for the rest; overloaded ones last. */
 function kept(document: ResultsDocument): readonly ConfigurationResult[] {
   const drawn = document.configurations.filter((one) => one.latencyCurve);
   const stable = drawn.filter((one) => !isUnstable(one));

@@ -58,7 +58,7 @@ describe("the slack of a stage", () => {
     ordering.kind === "keyed" ? ordering.key(job) / 1000 : Number.NaN;
 
   test("ends at its cumulative share of the goal: what earlier stages left is carried over", () => {
-    // Of 160 ms, a has 20 and b 40. A request that left a after 5 ms has 55 ms for b.
+    // a has 20 of 160 ms, and b 40. A request that left a after 5 ms has 55 ms for b.
     expect(keyMs(jobAt(1, 100, 160))).toBe(160);
   });
 

@@ -1,4 +1,4 @@
-/** What engines are given: a script for Slurm, a Job for Kubernetes. */
+/** Jobs for engines: a script for Slurm, a Job for Kubernetes. */
 import { describe, expect, test } from "vitest";
 import { chunksOf } from "../shards/shard-plan.ts";
 import type { ShardCommand } from "./engine.ts";

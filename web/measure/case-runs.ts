@@ -8,7 +8,7 @@ import type { Picture } from "./pictures.ts";
 export interface TestCase {
   readonly name: string;
   readonly requests: number;
-  /** Of each task. */
+  /** Replicas of each task. */
   readonly replicas: number;
 }
 

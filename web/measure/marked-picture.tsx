@@ -10,7 +10,7 @@ interface MarkedPictureProps {
   readonly isSmall?: boolean;
 }
 
-/** Of text over the picture's shorter side. */
+/** Height of text over the picture's shorter side. */
 const TEXT_SHARE = 1 / 24;
 
 export function MarkedPicture({ picture, boxes, isSmall = false }: MarkedPictureProps) {

@@ -123,7 +123,7 @@ export function frameOf(film: Film, task: string, atMs: number): TaskFrame {
 /** A request on its way along an edge, drawn for a moment: in the model it takes no time. */
 export interface Move {
   readonly request: number;
-  /** Of the way, 0 to 1. */
+  /** Share of the way, 0 to 1. */
   readonly progress: number;
 }
 
@@ -147,7 +147,7 @@ export function instantBeside(film: Film, atMs: number, direction: 1 | -1): numb
   return instants.findLast((instant) => instant < atMs) ?? 0;
 }
 
-/** What happened at the last instant up to `atMs`. */
+/** The last event up to `atMs`, as text. */
 export function lastEvent({ instants, texts }: Film, atMs: number): string {
   const at = instants.findLast((instant) => instant <= atMs);
   if (at === undefined) return "nothing has happened yet";

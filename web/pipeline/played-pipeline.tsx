@@ -23,7 +23,7 @@ import { shareEdge, taskNode } from "./task-box.tsx";
 const REQUESTS = 200;
 /** Branches that join: the most to see. */
 const EXAMPLE = "stock-prediction";
-/** Of a box: what is written in it, and a line for each of its replicas. */
+/** Heights of a box: its text, and a line for each of its replicas. */
 const TEXT_HEIGHT = 132;
 const LINE_HEIGHT = 22;
 const MOST_LINES = 7;

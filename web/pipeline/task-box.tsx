@@ -26,7 +26,7 @@ export interface TaskFigures {
   readonly isNarrow: boolean;
   /** The task that limits the pipeline. */
   readonly isBottleneck: boolean;
-  /** Of a played run: requests that wait, and each replica's batch. */
+  /** Requests that wait in a played run, and each replica's batch. */
   readonly played?: Pick<TaskFrame, "waiting" | "replicas">;
 }
 

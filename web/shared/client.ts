@@ -77,7 +77,7 @@ async function errorOf(answer: Response): Promise<ServerError> {
   }
 }
 
-/** What went wrong, and what to do, as one text. */
+/** The problem, and what to do about it, as one text. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message } = error;

@@ -36,7 +36,7 @@ export interface Sample {
 }
 
 const POLL_MS = 1000;
-/** Of a server without a status. */
+/** Time between polls of a server without a status. */
 const SLOW_POLL_MS = 4000;
 /** Samples that charts show: five minutes. */
 const KEPT = 300;

@@ -71,7 +71,7 @@ function optionsOf(
       y: {
         range: (_, __, most) => {
           const { yMost = 0, goal = 0 } = latest.current;
-          // Of zeros alone, the axis is 0 to 1.
+          // The axis is 0 to 1 where all is zero.
           return [0, Math.max(yMost, goal * 1.05, (most ?? 0) * 1.08) || 1];
         },
       },

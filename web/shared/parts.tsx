@@ -1,6 +1,6 @@
 /** Small parts that several panels have. */
 
-/** What went wrong; nothing where all is well. */
+/** The problem; nothing where all is well. */
 export function Problem({ text }: { readonly text: string | null }) {
   if (text === null) return null;
   return (

@@ -38,7 +38,7 @@ export function usePlot({ form, height, options, data }: Plotted) {
   return place;
 }
 
-/** What the axes of all plots have. */
+/** Options that the axes of all plots have. */
 export function axisOf(color: ColorOf): uPlot.Axis {
   const lines = { stroke: color("--line"), width: 1 };
   const font = "12px system-ui, sans-serif";

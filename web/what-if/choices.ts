@@ -1,4 +1,4 @@
-/** What a user may change about a scenario, and the values that this gives it. */
+/** Choices that a user has about a scenario, and the values that they give it. */
 import type { LoadedScenario, ScenarioDocument } from "../../library/browser.ts";
 
 /** Jobs that start together, and how long the first of them waits for the others. */

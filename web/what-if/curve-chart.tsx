@@ -31,7 +31,7 @@ export interface CurveChartProps {
   readonly series: readonly ChartSeries[];
   readonly range: readonly [least: number, most: number];
   readonly format: (value: number) => string;
-  /** Of the vertical axis, whose title has the unit. */
+  /** Texts of the vertical axis, whose title has the unit. */
   readonly formatTick: (value: number) => string;
   /** A horizontal line with its name. */
   readonly goal?: { readonly value: number; readonly name: string } | undefined;

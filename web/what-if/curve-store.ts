@@ -1,4 +1,4 @@
-/** What the page knows of its curves: the latest answers of the simulator's thread, for React. */
+/** The page's curves: the latest answers of the simulator's thread, for React. */
 import type { KeptScenario, ScenarioSource, SchedulerForm } from "../../library/browser.ts";
 import { Store } from "../shared/store.ts";
 import type { Choices, Effort } from "./choices.ts";

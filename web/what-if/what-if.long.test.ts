@@ -30,7 +30,7 @@ const APP_POLICY =
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-what-if-"));
 const report = join(folder, "report.html");
-/** Of a scenario without a free slot. */
+/** The page of a scenario without a free slot. */
 const full = join(folder, "full.html");
 let browser: Browser;
 let app: Server;

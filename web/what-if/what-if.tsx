@@ -199,7 +199,7 @@ interface StateProps {
   readonly set: (change: Partial<WhatIfState>) => void;
 }
 
-/** Of `WhatIfState.requests`, as text. */
+/** Choices of `WhatIfState.requests`, as text. */
 const EXTENTS = [
   { id: String(FEW_REQUESTS), name: "5,000" },
   { id: String(4 * FEW_REQUESTS), name: "20,000" },

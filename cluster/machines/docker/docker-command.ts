@@ -44,7 +44,7 @@ export interface ProcessContainer {
   /** Version of the image's Node, and options for it besides ours. */
   readonly nodeVersion: string;
   readonly nodeOptions?: readonly string[];
-  /** Of `docker run --network`. */
+  /** The value of `docker run --network`. */
   readonly network: string;
   /** Address and port (empty: any) where the machine has the worker's port. Default: nowhere. */
   readonly publish?: string | undefined;

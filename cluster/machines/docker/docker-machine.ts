@@ -29,7 +29,7 @@ export interface DockerMachineOptions {
   readonly inventory: DockerInventory;
   readonly deployment: string;
   readonly models: ModelFiles | null;
-  /** Of this program, and of images without a tag. */
+  /** The version of this program, and the tag of images without one. */
   readonly version: string;
   /** Slots that replicas will take. */
   readonly slots: readonly SlotPlace[];

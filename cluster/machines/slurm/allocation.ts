@@ -41,7 +41,7 @@ export interface Allocation {
 
 export interface AllocationOptions {
   readonly inventory: SlurmInventory;
-  /** Of the job, so that it is found again. */
+  /** The job's name, by which it is found again. */
   readonly name: string;
   readonly needed: readonly MachinesNeeded[];
   readonly onEvent: (line: string) => void;

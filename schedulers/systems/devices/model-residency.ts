@@ -28,7 +28,7 @@ interface Store extends SlotReplicas {
   blockedUs: number;
 }
 
-/** What the controller knows about its queues and devices. */
+/** Figures of the controller about its queues and devices. */
 interface Demands {
   /** Device time that waiting jobs of a pool ask for, per time until they are due. */
   demandOf(pool: number): number;

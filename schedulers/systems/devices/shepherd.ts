@@ -103,7 +103,7 @@ export class Flex implements Controller {
     const { device, current, next } = best;
     if (act.preempt(current)) act.startNext(next.replica, next.size);
     else device.fixed = current;
-    // What is left of the pool may exceed another device's batch.
+    // The pool's other jobs may exceed another device's batch.
     this.#fresh.add(pool);
   }
 

@@ -5,7 +5,7 @@ import { type Amounts, DominantShares } from "./dominant-shares.ts";
 
 interface FillingClient {
   readonly name: string;
-  /** Of each of its tasks. */
+  /** Demand of each of its tasks. */
   readonly demand: Amounts;
   readonly weight?: number;
   /** Default: as many as there is room for. */

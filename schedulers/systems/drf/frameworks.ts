@@ -191,7 +191,7 @@ export class Frameworks {
     if (state === "up") this.#idle[this.#system.replicas[replica].pool].add(replica);
   }
 
-  /** What runs already counts: this scheduler may take over from another. */
+  /** Counts running batches too: this scheduler may take over from another. */
   begin(view: ClusterView): void {
     for (const replica of this.#members.flat()) {
       if (view.running(replica) === 0) {
@@ -210,7 +210,7 @@ export class Frameworks {
     return this.#demands[replica];
   }
 
-  /** What no batch has taken on a node. O(replicas of the node) where replicas are the resource. */
+  /** Amounts that no batch has taken on a node. O(replicas of the node) where replicas are the resource. */
   freeOn(node: number, view: ClusterView): number[] {
     if (this.#resources.length > 0) return this.#resources.map((r) => view.freeOf(node, r));
     const free = this.#kinds.map(() => 0);

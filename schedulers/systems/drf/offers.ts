@@ -6,7 +6,7 @@
  *   a pipeline's answer           ─> start what fits in the offer; decline the rest: a filter
  *   an offer without an answer    ─> rescinded after the timeout
  *
- * What is offered counts as allocated until it is answered or rescinded. A filter keeps offers of no
+ * An offer counts as allocated until it is answered or rescinded. A filter keeps offers of no
  * more than was declined from a pipeline for a while.
  */
 import { z } from "zod";
