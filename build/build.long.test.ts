@@ -37,13 +37,13 @@ test("a fresh dist is left alone; a changed source is never missed, whatever its
   const source = join(copy, "core/fault.ts");
   const { atime, mtime } = statSync(source);
   const text = readFileSync(source, "utf8");
-  writeFileSync(source, text.replace("unreachable: ", "unreachablE: "));
+  writeFileSync(source, text.replace("assertion failed: ", "assertion faileD: "));
   utimesSync(source, atime, mtime);
   const left = join(copy, "dist/core/of-a-source-that-is-gone.js");
   writeFileSync(left, "");
   expect(build()).toMatch(/^tandem: building .*\n$/);
   for (const output of ["dist/core/fault.js", "dist/build/main.cjs"]) {
-    expect(readFileSync(join(copy, output), "utf8"), output).toContain("unreachablE: ");
+    expect(readFileSync(join(copy, output), "utf8"), output).toContain("assertion faileD: ");
   }
   expect(existsSync(left)).toBe(false);
   expect(build()).toBe("");

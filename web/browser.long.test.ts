@@ -141,7 +141,10 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
       .getByTestId("figure-Answers")
       .getByText(/^[1-9]\d* of 200$/)
       .waitFor(PATIENCE);
-    const bounded = page.waitForResponse((one) => one.url().endsWith("/run"), PATIENCE);
+    const bounded = page.waitForResponse(
+      (one) => one.url().endsWith("/run") && one.request().method() === "POST",
+      PATIENCE,
+    );
     await page.getByRole("button", { name: "Stop", exact: true }).first().click();
     expect((await bounded).status()).toBe(200);
     await page.getByText("Stopped: requests under way were given up").waitFor(PATIENCE);

@@ -1,5 +1,5 @@
 /** One measurement: requests sent by the server or its proxy, answers read as they come from one stream. */
-import type { AnsweredRequest, GatewayStatus, MeasurementLine } from "../../library/browser.ts";
+import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
 import type { SchedulerDocument } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
 import { Store } from "../shared/store.ts";
@@ -155,8 +155,8 @@ const LONGEST_WAIT_MS = 60_000;
 async function untilIdle(client: Client): Promise<void> {
   const untilMs = performance.now() + LONGEST_WAIT_MS;
   while (performance.now() < untilMs) {
-    const { pipelines } = await client.json<GatewayStatus>("/status");
-    if (pipelines.every(({ inFlight }) => inFlight === 0)) return;
+    const { idle } = await client.json<{ readonly idle: boolean }>("/run");
+    if (idle) return;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
