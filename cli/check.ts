@@ -2,6 +2,7 @@
 import { styleText } from "node:util";
 import { Fault, type Issue } from "../core/fault.ts";
 import { check as checked } from "../library/index.ts";
+import { plural } from "../reports/tables/format.ts";
 import { print } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
@@ -33,7 +34,7 @@ async function checkScenario(args: CheckArguments): Promise<void> {
   const lines = [
     `${args.scenario}: ${styleText("green", "sound")}; ${count}; digest ${digest}`,
     ...notes,
-    ...played.map(([file, runs]) => `${file}: keeps the contract in ${runs} random runs`),
+    ...played.map(([file, runs]) => `${file}: keeps the contract in ${plural(runs, "random run")}`),
   ];
   print(args.json, { ...HEAD, ...found }, lines.join("\n"));
 }
