@@ -243,7 +243,7 @@ function peaks(workload: WorkloadDocument): Peak[] {
   }
 }
 
-/** Where it says how many requests there are. */
+/** The path of the key that gives the number of requests. */
 function lengthOf(workload: WorkloadDocument): string {
   if ("requests" in workload && workload.requests !== undefined) return "workload.requests";
   if (!("minQueries" in workload)) return "workload.durationS";

@@ -83,7 +83,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
 };
 
-/** Serves the built app at `/` and at `/some/path/`, as any server of files would. */
+/** Serves the built app as static files, at `/` and at `/some/path/`. */
 export async function serveFiles(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly server: Server; readonly origin: string }> {

@@ -17,7 +17,7 @@ export type ServerMetadata = Fixed<z.output<typeof serverSchema>>;
 const tensor = z.strictObject({
   name: z.string(),
   datatype: z.string(),
-  shape: z.array(z.int()).describe("-1: any size"),
+  shape: z.array(z.int()).describe("a dimension of any size is -1"),
 });
 export type TensorMetadata = Fixed<z.output<typeof tensor>>;
 

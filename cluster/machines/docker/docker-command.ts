@@ -46,7 +46,7 @@ export interface ProcessContainer {
   readonly nodeOptions?: readonly string[];
   /** The value of `docker run --network`. */
   readonly network: string;
-  /** Address and port (empty: any) where the machine has the worker's port. Default: nowhere. */
+  /** Address and port on the machine that lead to the worker's port; an empty port means a free one. Default: nowhere. */
   readonly publish?: string | undefined;
   readonly cores?: string | undefined;
   readonly memoryMb?: number | undefined;
