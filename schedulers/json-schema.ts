@@ -39,11 +39,33 @@ export function publishedSchema(): JsonSchema {
           },
         },
       },
-      // With a `file` presets and policies may be the user's own, so that all names are possible.
-      { ...parametersSchema({ parameters: fileSchedulerSchema }), required: ["file"] },
+      ownSchema(),
     ],
     $defs: { preset: { anyOf: presets }, ...Object.fromEntries(choices) },
   });
+}
+
+/** With a `file` presets and policies may be the user's own, so that all names are possible. */
+function ownSchema(): JsonSchema {
+  const { file, parameters, perTask } = fileSchedulerSchema.shape;
+  const choice = { anyOf: [{ type: "string" }, { type: "object" }] };
+  const decisions = DECISIONS.map((part) => [part, { ...choice, description: partAbout(part) }]);
+  return {
+    type: "object",
+    properties: {
+      file: { type: "string", description: file.description },
+      parameters: {
+        type: "object",
+        additionalProperties: {},
+        description: parameters.description,
+      },
+      preset: { type: "string", description: partAbout("preset") },
+      perTask: { type: "object", description: perTask.description },
+      ...Object.fromEntries(decisions),
+    },
+    required: ["file"],
+    additionalProperties: false,
+  };
 }
 
 export function parametersSchema({ parameters }: Pick<AnyDefinition, "parameters">): JsonSchema {
