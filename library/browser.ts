@@ -30,6 +30,7 @@ import {
   type Part,
   wantedReplications,
 } from "../sweep/configuration-result.ts";
+import { requireScenario } from "./scenario-source.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
@@ -113,6 +114,7 @@ export async function* simulate(
   scenario: LoadedScenario,
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
+  requireScenario(scenario, "`readScenario(text)`");
   const sweep = checkedSweep(scenario, { checkScheduler, checkFit });
   const { count } = sweep;
   const pause = pauses(signal);
