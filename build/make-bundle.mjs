@@ -68,7 +68,7 @@ async function commandsElsewhere(root) {
     onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
       const name = /^\.\/(.+)\.ts$/.exec(path)[1];
       const from = relative(root, importer);
-      const isAsked = from === join("cli", "program.ts") || from === join("library", "work.ts");
+      const isAsked = from === join("cli", "program.ts") || from === join("library", "in-node.ts");
       const isElsewhere = isAsked && UNBUNDLED_COMMANDS.includes(name);
       if (kind !== "dynamic-import" || !isElsewhere) return undefined;
       return { path: `../${dirname(from)}/${name}.js`, external: true };

@@ -33,7 +33,7 @@ const OF_ONE_COMMAND: Readonly<Record<string, readonly string[]>> = {
   "cli/deploy.ts": [
     "cluster/containers/",
     "cluster/security/",
-    "library/own-scheduler.ts",
+    "library/check.ts",
     "library/scenario.ts",
     "sim/replication.ts",
   ],

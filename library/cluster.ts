@@ -13,7 +13,7 @@ import { Fault, requireWhole } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { tryOutForReal } from "./own-scheduler.ts";
+import { tryOutForReal } from "./check.ts";
 import {
   inputsOf,
   inventoryFor,

@@ -13,8 +13,7 @@ import { type ReadDocuments, readDocuments } from "../reports/read-documents.ts"
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { readEvidence, withOwn } from "./explain.ts";
-import { observeLog, observeReplication } from "./run-trace.ts";
+import { observeLog, observeReplication, readEvidence, withOwn } from "./explain.ts";
 
 /**
  * Writes the report of a folder of `sweep` or `validate`: one HTML page, each chart as Vega-Lite, SVG and PNG. It simulates one run of the decision's

@@ -45,10 +45,10 @@ import { goalsShown } from "../core/slo.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
-import { checkHost, HOST_CHECK_S } from "./check-host.ts";
+import { checkHost, HOST_CHECK_S } from "./calibrate.ts";
+import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
-import { tryOutForReal } from "./own-scheduler.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
 import {
