@@ -33,7 +33,7 @@ export async function calibrate(
   loaded: Scenario,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs } = options;
+  const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs, on } = options;
   if (!(precision > 0 && precision < 1)) {
     throw new Fault("usage", `the precision is a share such as 0.02, got ${precision}`);
   }
@@ -44,7 +44,7 @@ export async function calibrate(
     });
   }
   options.signal?.throwIfAborted();
-  const inventory = inventoryFor(options.on, [document]);
+  const inventory = on === undefined ? undefined : inventoryFor(on, [document]);
   return measure(document, {
     ...{ source: { images, inputs }, folder: inputsOf(loaded).folder, own, inventory },
     ...{ precision, maxSeconds, maxPilotSeconds, contentionLevels: CONTENTION_LEVELS },
