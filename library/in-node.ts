@@ -140,21 +140,15 @@ function tagged(part: unknown): unknown {
 }
 
 function untagged(part: unknown): unknown {
-  if (typeof part !== "object" || part === null || !(TAG in part)) return part;
-  const kind = part[TAG];
-  if (kind === "map")
-    return new Map((part as unknown as { entries: [unknown, unknown][] }).entries);
-  if (kind === "function" || kind === "signal") return new Placeholder(kind);
+  const kind = tagOf(part);
+  if (kind === undefined || kind === "function" || kind === "signal") return part;
+  if (kind === "map") return new Map((part as { entries: [unknown, unknown][] }).entries);
   return Number(kind);
 }
 
-/** Stands for a value that only the other program has. */
-export class Placeholder {
-  readonly kind: "function" | "signal";
-
-  constructor(kind: "function" | "signal") {
-    this.kind = kind;
-  }
+/** "function" and "signal" stand for values that only the other program has. */
+export function tagOf(part: unknown): unknown {
+  return typeof part === "object" && part !== null ? (part as { [TAG]?: unknown })[TAG] : undefined;
 }
 
 /** The functions of the library that need Node, by name; each is loaded when it is called. */
