@@ -18,7 +18,7 @@ export async function makeBundle(root) {
   const outfile = join(root, "dist/build/main.cjs");
   rmSync(`${outfile}.compiled`, { force: true });
   await build({
-    entryPoints: [join(root, "cli/run.ts")],
+    entryPoints: [join(root, "cli/program.ts")],
     outfile,
     bundle: true,
     format: "cjs",
@@ -62,7 +62,7 @@ function ownPlace(root) {
 
 /** Commands that are not in the bundle are never asked of it, nor is their work in the library. */
 async function commandsElsewhere(root) {
-  const list = pathToFileURL(join(root, "dist/cli/unbundled-commands.js")).href;
+  const list = pathToFileURL(join(root, "dist/build/load-bundle.js")).href;
   const { UNBUNDLED_COMMANDS } = await import(list);
   const setup = ({ onResolve }) => {
     onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
