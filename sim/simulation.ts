@@ -32,11 +32,11 @@ import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { SizeSource } from "../core/service.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
-import { createExecutor } from "./create-executor.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SimulatedFeedback } from "./simulated-feedback.ts";
 import { SizedInputs } from "./sized-inputs.ts";
+import { createExecutor } from "./unsteady/create-executor.ts";
 
 export interface SimulationInput {
   readonly system: System;
