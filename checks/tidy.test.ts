@@ -134,7 +134,6 @@ const ENTRY_POINTS = [
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",
-  "theory/coverage.ts",
   "library/index.ts",
   "library/vega.ts",
   "library/notebook.ts",
