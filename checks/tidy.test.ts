@@ -101,7 +101,6 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   schedulers: ["rules", "controllers", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
-  theory: ["formulas", "cases", "."],
   bench: ["measure", "peers", "parts", "study", "."],
 };
 
