@@ -162,7 +162,7 @@ async function onQueue(
   const { folder } = sharded;
   const engine = engineOf(settings);
   const before = readJobs(folder);
-  const left = before === undefined ? { running: 0, waiting: 0 } : await tasksLeft(before);
+  const left = await tasksLeft(before);
   let jobs = before?.jobs ?? [];
   if (left.running + left.waiting > 0) {
     options.onNote?.("jobs of this sweep are there already: nothing is submitted twice");

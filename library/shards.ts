@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { exitCodeOf, Fault, known } from "../core/fault.ts";
 import { plural } from "../reports/tables/format.ts";
-import { cancelJobs, type JobList, readJobs, tasksLeft } from "../sweep/engines/job-list.ts";
+import { engineOf, type JobList, readJobs, tasksLeft } from "../sweep/engines/job-list.ts";
 import { runShard } from "../sweep/shards/run-shard.ts";
 import {
   failureText,
@@ -139,7 +139,7 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
   const folder = new ShardFolder(directory);
   const { starts, configurations } = folder.manifest();
   const list = readJobs(folder);
-  const left = list === undefined ? { running: 0, waiting: 0 } : await tasksLeft(list);
+  const left = await tasksLeft(list);
   const finished = [...folder.finished()];
   const ranges = finished.map((shard) => rangeOf(starts, shard));
   const failures = folder.failures();
@@ -159,7 +159,7 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
 /** Ends the jobs of a sweep; the shards that are finished stay. Gives its state before. */
 export async function cancelShards(directory: string): Promise<SweepStatus> {
   const status = await shardsStatus(directory);
-  const jobs = readJobs(new ShardFolder(directory));
-  if (jobs !== undefined) await cancelJobs(jobs);
+  const list = readJobs(new ShardFolder(directory));
+  if (list !== undefined) await engineOf(list.engine).cancel(list.jobs);
   return status;
 }
