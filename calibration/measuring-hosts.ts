@@ -12,7 +12,7 @@ import {
 import { tasksToPlace } from "../core/placement.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import { ModelWorker } from "./model-worker.ts";
+import { type ModelWorker, startModelWorker } from "./model-worker.ts";
 
 export interface MeasuringHosts {
   /** Kinds of device that a model is measured on; the first stands for it where one is enough. */
@@ -68,7 +68,7 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   ) => {
     const { machine, slot } = machines.at(place);
     const worker = { name: `model-${++started}`, slot };
-    return ModelWorker.start(model, given, folder, signal, {
+    return startModelWorker(model, given, folder, signal, {
       ...{ machine, worker, leaseMs, certificates },
     });
   };
@@ -127,7 +127,7 @@ function hostsHere(document: ScenarioDocument, folder: string | undefined): Meas
   return {
     devicesOf: () => [HERE],
     machineOf: () => HERE,
-    start: (model, _, signal) => ModelWorker.start(model, document.models[model], folder, signal),
+    start: (model, _, signal) => startModelWorker(model, document.models[model], folder, signal),
     startNoOps: async () => new Map(),
     close: async () => undefined,
   };

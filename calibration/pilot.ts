@@ -20,7 +20,7 @@ import { meanOf } from "../core/statistics/estimate.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
-import { type PaceFinding, PaceMeter, type PaceTarget, paceFinding } from "./pace.ts";
+import { type PaceFinding, type PaceTarget, paceFinding, paceMeter } from "./pace.ts";
 import { scaledProfile } from "./predict.ts";
 import { singleRun } from "./real-runs.ts";
 
@@ -79,14 +79,14 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
     ),
   );
   const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile, folder };
-  const meter = new PaceMeter(input.pace);
+  const measurePace = paceMeter(input.pace);
   for (let pilots = 1; ; pilots++) {
-    const before = await meter.measure();
+    const before = await measurePace();
     const { summary, overheads } = await singleRun(
       { document, inputs, backend: "real", seed: SEED, inventory },
       (pipeline) => input.contents[pipeline],
     );
-    const found = paceFinding([before, await meter.measure()], document, profiles, MOST_DRIFT);
+    const found = paceFinding([before, await measurePace()], document, profiles, MOST_DRIFT);
     if (pilots < MOST_PILOTS && found !== null && found.reason !== null) {
       onAgain?.(found.reason);
       continue;
