@@ -268,10 +268,7 @@ interface RunningWorkers {
   readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
 }
 
-/**
- * Workers in the order of the tasks, again and again, up to the level wanted. On machines of an inventory, those
- * of the first model's machine.
- */
+/** Workers in the order of the tasks, again and again, up to the level wanted; all on the first model's machine. */
 async function contentionOf(
   document: ScenarioDocument,
   hosts: MeasuringHosts,

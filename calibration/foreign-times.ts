@@ -481,10 +481,7 @@ function plainCsv(
   };
 }
 
-/**
- * By batch size, each once and whole. A time that is a thousand times another per job is a mixture
- * of units, as no batch is a thousand times as slow as its neighbour's.
- */
+/** By batch size, each once. Times per job that differ a thousandfold between sizes are a mixture of units. */
 function ascending(file: string, batches: readonly ForeignBatch[]): readonly ForeignBatch[] {
   const sorted = [...batches].sort((a, b) => a.batch - b.batch);
   const issues = sorted.flatMap(({ batch, meanUs }, i): Issue[] => {

@@ -122,10 +122,7 @@ export function percent(share: number): string {
 export interface HostSample {
   /** Busy time of all processors since boot, without what was stolen, ticks. */
   readonly busyTicks: number;
-  /**
-   * Ticks in which the hypervisor gave a wanted processor to others; null: the kernel does not count
-   * them.
-   */
+  /** Ticks in which the hypervisor gave a wanted processor to others; null: not counted. */
   readonly stolenTicks: number | null;
   readonly processes: ReadonlyMap<number, HostProcess>;
   /** Those of this program and of its deployment. */
@@ -220,10 +217,7 @@ export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "st
   return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
 }
 
-/**
- * The load from its start to each look. Others' work comes in bursts, which hinder a run more than the same work spread
- * out, so look every few seconds.
- */
+/** The load from now to each call. Call it every few seconds, as bursts of others hinder a run more than even work. */
 export function loadMeter(sample: () => HostSample | null): () => HostLoad {
   const first = sample();
   let last = first;

@@ -95,10 +95,7 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   };
 }
 
-/**
- * Takes machines that have to be waited for, enough for the places and for every document that is to run there, one
- * after the other. Returns how to give them back.
- */
+/** Waits for machines, enough for the places and for each document in turn. Returns how to give them back. */
 export async function holdFor(
   places: readonly (readonly ReplicaPlace[])[],
   documents: readonly ScenarioDocument[],
@@ -133,10 +130,7 @@ function hostsHere(document: ScenarioDocument, folder: string | undefined): Meas
   };
 }
 
-/**
- * A place for each kind of device, and one on each machine of the nodes. Without nodes: that of each replica,
- * on one kind of device.
- */
+/** A place for each kind of device and machine of the nodes; without nodes that of each replica, on one kind of device. */
 function measuringPlaces(
   { cluster, ...rest }: ScenarioDocument,
   { inventory }: LoadedInventory,

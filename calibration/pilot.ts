@@ -56,10 +56,7 @@ const MOST_PER_S = 40;
 const SIMULATIONS = 40;
 /** A host that drifts during both is likely to drift on. */
 const MOST_PILOTS = 2;
-/**
- * Drift of the models' own times, beyond which the effects of serving and of the host are not
- * separable.
- */
+/** Beyond this drift of the models' own times the effects of serving and of the host are not separable. */
 const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
@@ -183,10 +180,7 @@ function pilotDocument({
   };
 }
 
-/**
- * Requests for whole rounds through `contents`, at most `most` but one round; a part of a round of
- * many contents.
- */
+/** Requests for whole rounds through `contents`, at most `most` but one round; a part of a round of many contents. */
 export function wholeRounds(contents: number, most = Number.POSITIVE_INFINITY): number {
   if (contents >= REQUESTS) return REQUESTS;
   const rounds = Math.min(Math.ceil(REQUESTS / contents), Math.floor(most / contents));

@@ -1,7 +1,4 @@
-/**
- * One configuration, simulated and run for real: the same document, arrivals, draws and scheduler
- * code on both sides, the real one repeated.
- */
+/** Simulates a configuration and runs it for real, repeatedly, with the same arrivals, draws and scheduler code. */
 
 import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";

@@ -1,7 +1,4 @@
-/**
- * Opens a model's implementation as a scenario declares it: a built-in model with its parameters, or an
- * ONNX file. Start here to use or to add one.
- */
+/** Opens a model's implementation: a built-in model with its parameters, or an ONNX file. Start here to use or add one. */
 
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
@@ -139,11 +136,7 @@ type TaskModelName = keyof typeof TASK_MODELS;
 
 const TASK_MODEL_NAMES = Object.keys(TASK_MODELS) as readonly TaskModelName[];
 
-/**
- * Opens a model by name; the first time, its weights are fetched.
- * Throws Fault("invalid-input") for a name or parameter that is unknown or out of range, and what
- * `prepareModels` throws.
- */
+/** Fetches the weights the first time. Throws Fault("invalid-input") for an unknown name or a parameter out of range. */
 export async function openTaskModel(
   name: TaskModelName | (string & {}),
   parameters: ModelParameters = {},
@@ -216,10 +209,7 @@ export interface ImplementationOptions extends OpenOptions {
   readonly folder: string;
 }
 
-/**
- * Opens what runs in this process.
- * Throws Fault("invalid-input") for other kinds, and what the model's opening throws.
- */
+/** Opens a model in this process. Throws Fault("invalid-input") for other kinds, and what the model's opening throws. */
 export async function openImplementation(
   implementation: ImplementationDocument,
   options: ImplementationOptions,

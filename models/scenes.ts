@@ -39,10 +39,7 @@ const CANVAS = { width: 640, height: 480 } as const;
 const LETTERS = "ABCEHJKLMNPRSTUVXYZ";
 const DIGITS = "0123456789";
 
-/**
- * Draws street scenes, a share of them with a sedan that carries a number plate on its flank.
- * The same options give the same bytes on the same version of resvg.
- */
+/** Draws street scenes, a share of them with a sedan and its number plate. The same options give the same bytes. */
 export async function drawScenes(options: SceneOptions): Promise<readonly Scene[]> {
   const { count, carShare, seed, width = CANVAS.width, height = CANVAS.height } = options;
   const scenes: Scene[] = [];

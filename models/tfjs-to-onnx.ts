@@ -264,10 +264,7 @@ class Conversion {
   }
 }
 
-/**
- * [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become
- * [inner,spatial].
- */
+/** [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become [inner,spatial]. */
 function transposed(
   data: Float32Array,
   rows: number,

@@ -133,10 +133,7 @@ function coincide<R>(
   );
 }
 
-/**
- * Lines that coincide in a panel become one line with all their names. `pointOf`: a row's place, its
- * value apart; `levels`: names of lines in order.
- */
+/** Lines that coincide in a panel become one with all names. `pointOf`: place and value; `levels`: names in order. */
 export function mergedSeries<R extends SeriesRow>(
   rows: readonly R[],
   levels: readonly string[],
@@ -208,10 +205,7 @@ export function seriesEncoding(
   return { color: { color: ranged(PALETTE) }, shape: { shape: ranged(SHAPES) } };
 }
 
-/**
- * Points that carry a tooltip and a description, both from field "tip"; "key" is for filters. Hollow ones stay legible
- * where several have the same place.
- */
+/** Points with the field "tip" as tooltip and description, and "key" for filters. Hollow ones stay legible on each other. */
 export function points(encoding: Encoding, size = 45, filled = true): Layer {
   return {
     mark: {

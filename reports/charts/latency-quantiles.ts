@@ -1,7 +1,4 @@
-/**
- * Latency quantiles over a swept number, a row of panels for each quantile; a
- * ranking of all configurations where nothing numeric is swept.
- */
+/** Latency quantiles over a swept number, a row of panels for each; a ranking where nothing numeric is swept. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { plural } from "../tables/format.ts";
@@ -163,10 +160,7 @@ function rolesOf(document: ResultsDocument): Roles {
   return chooseRoles(document, load?.path);
 }
 
-/**
- * Latency quantiles with 95% confidence intervals. Falls back to a ranking where nothing numeric is
- * swept. Undefined when no latency is reported.
- */
+/** Latency quantiles with 95% confidence intervals; undefined when no latency is reported. */
 export function latencyQuantiles(
   document: ResultsDocument,
   isNarrow = false,

@@ -32,10 +32,7 @@ type Tied = readonly ConfigurationResult[];
 /** Larger sweeps are shown by their best. */
 export const MANY_CONFIGURATIONS = 40;
 
-/**
- * The ten best of each load; undefined for an empty document. `short` is for a terminal: one line a row, so
- * that ties are counted, not named.
- */
+/** The ten best of each load; undefined for an empty document. `short`: one line a row, ties counted but not named. */
 export function bestTable(document: ResultsDocument, short = false): Table | undefined {
   const choices = choicesOf(document).slice(0, MOST_LOADS);
   const filters = filtersOf(document);

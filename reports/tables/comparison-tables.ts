@@ -1,7 +1,4 @@
-/**
- * Rankings of configurations that differ only in the compared parameters, each comparison and their
- * sums.
- */
+/** Rankings of configurations that differ only in the compared parameters, each comparison and their sums. */
 import type {
   Comparison,
   ConfigurationResult,
@@ -146,10 +143,7 @@ function sentence(
   return `${text}: ${lead} has ${amount} ${less ? "less" : "more"} than ${other}`;
 }
 
-/**
- * "p99 latency: power-of-two is 3.1 ± 0.4 ms faster than fifo": what is in the lead against each other,
- * where that takes at most `most` sentences.
- */
+/** "p99 latency: a is 3.1 ± 0.4 ms faster than b" for each leader, where that takes at most `most` sentences. */
 export function comparisonSentences(document: RankedDocument, most: number): readonly string[] {
   const axes = sweepAxes(document);
   const nameOf = memberNames(document);

@@ -175,10 +175,7 @@ export interface Choice {
   readonly load: string;
   /** All configurations of this load. */
   readonly members: readonly ConfigurationResult[];
-  /**
-   * The configurations that meet the goal at the least cost, without those shown to be worse than
-   * another of them; the simplest first. Empty where none meets it.
-   */
+  /** Those that meet the goal at the least cost and are not shown to be worse than another, the simplest first. */
   readonly best: readonly ConfigurationResult[];
 }
 

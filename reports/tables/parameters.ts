@@ -63,10 +63,7 @@ function parameterName(
 /** The slots of a composed scheduler: a policy's name tells its slot, so the slot's is left out. */
 const SLOTS = /^(admission|selection|routing|ordering|batching|scaling|placement|policy)$/;
 
-/**
- * Nodes and files begin with what tells them apart: "2 × gpu (devices (gpu 4), costPerHour 2.5)",
- * "./fair-queue.mjs (weights (gold 3))".
- */
+/** Nodes and files begin with what tells them apart: "2 × gpu (devices (gpu 4))", "./fair-queue.mjs (weights (gold 3))". */
 function flattened(value: unknown): string {
   if (Array.isArray(value)) return value.map(flattened).join(", ");
   if (typeof value !== "object" || value === null) return String(value);
@@ -246,9 +243,7 @@ export function bySimplicity({
   return (a, b) => rank(a) - rank(b);
 }
 
-/**
- * A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter.
- */
+/** A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter. */
 export function loadText(
   path: string,
   value: Parameter | undefined,

@@ -80,10 +80,7 @@ export function configurationTable(document: ResultsDocument): Table {
   };
 }
 
-/**
- * One row per configuration and task, or pipeline; undefined when no metric of one is reported. There are
- * metrics of pipelines where there are several.
- */
+/** One row per configuration and task, or pipeline of several; undefined when no metric of one is reported. */
 export function partTable(document: ResultsDocument, kind: "task" | "pipeline"): Table | undefined {
   const axes = sweepAxes(document);
   const filters = filtersOf(document);

@@ -50,10 +50,7 @@ export function total(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
 }
 
-/**
- * Narrows the widest text columns until a line fits: first only as far as their longest word
- * allows, then any text column, then every column.
- */
+/** Narrows the widest text columns to their longest word, then any text column, then every column, until a line fits. */
 function fitted(table: Table, numeric: readonly boolean[], width: number): number[] {
   const widths = columnWidths(table);
   const texts = (i: number) => table.rows.map((row) => row[i]?.text ?? "");
