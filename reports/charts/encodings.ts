@@ -3,8 +3,7 @@ import type { TopLevelSpec } from "vega-lite";
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
 import type { RunEstimate } from "../../core/results.ts";
-import { filterKey, filtersOf } from "../tables/filters.ts";
-import { grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
+import { filterKey, filtersOf, grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;

@@ -6,6 +6,7 @@ import { choicesOf, sloMetric } from "../tables/goals.ts";
 import {
   axisText,
   byAxes,
+  chooseRoles,
   configurationLabel,
   parameterText,
   type Roles,
@@ -247,4 +248,27 @@ export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSp
       .filter((metric) => found.some((row) => row.metric === metric))
       .map((metric) => metricPanels(metric, series, lines, panels)),
   };
+}
+
+/** Over the swept load. */
+const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
+
+/** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
+export function loadResponse(
+  document: ResultsDocument,
+  isNarrow = false,
+): TopLevelSpec | undefined {
+  const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
+  if (load === undefined) return undefined;
+  const roles = { ...chooseRoles(document, load.path), x: load };
+  const metrics = RESPONSE.filter((name) =>
+    document.configurations.some((one) => one.metrics[name]),
+  );
+  const names = metrics.map((name) => metricLabel(name).text).join(" and ");
+  const dashed = load.path === "workload.ratePerS" ? "; dashed: offered rate" : "";
+  return metricLines(document, {
+    title: `${names.charAt(0).toUpperCase()}${names.slice(1)} against load`,
+    subtitle: `mean over replications with 95% confidence interval${dashed}`,
+    ...{ metrics, roles, isNarrow },
+  });
 }

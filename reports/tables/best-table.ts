@@ -1,6 +1,5 @@
 /** The best of a sweep: a short ranking for each load, with ties in one row. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { filterKey, filtersOf } from "./filters.ts";
 import { formatCount, isUnstable, metricTitle } from "./format.ts";
 import {
   attainedBy,
@@ -15,6 +14,8 @@ import {
 import {
   axisText,
   bySimplicity,
+  filterKey,
+  filtersOf,
   grouped,
   parameterText,
   type SweepAxis,

@@ -7,7 +7,6 @@ import {
   type ResultsDocument,
   type SloState,
 } from "../../core/results.ts";
-import { filterKey, filtersOf } from "./filters.ts";
 import {
   formatCount,
   formatNumber,
@@ -18,7 +17,15 @@ import {
   wrapped,
 } from "./format.ts";
 import { goalText } from "./goals.ts";
-import { configurationLabel, grouped, loadText, type Swept, sweepAxes } from "./parameters.ts";
+import {
+  configurationLabel,
+  filterKey,
+  filtersOf,
+  grouped,
+  loadText,
+  type Swept,
+  sweepAxes,
+} from "./parameters.ts";
 import { type Cell, figureCell, type Table } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {

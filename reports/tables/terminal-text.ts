@@ -23,8 +23,7 @@ import { choicesOf, choiceTable } from "./goals.ts";
 import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
 import { capacityText } from "./parameters.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
-import type { Table } from "./table.ts";
-import { aligned, columnWidths, DEFAULT_WIDTH, tableText, total } from "./table-text.ts";
+import { aligned, columnWidths, DEFAULT_WIDTH, type Table, tableText, total } from "./table.ts";
 import {
   BACKENDS,
   comparisonTable,
