@@ -29,7 +29,7 @@ import {
 import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./message-costs.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
-import { measureOverheads, runPilot } from "./pilot.ts";
+import { measureOverheads, type PilotInput, type PilotResult, runPilot } from "./pilot.ts";
 
 interface CalibrationOptions {
   readonly source: ContentsSource;
@@ -129,20 +129,8 @@ export async function calibrate(
       ...(noOps.size === 0 ? {} : { links }),
     };
     const branchShares = sharesOf(document, collected);
-    let found: Awaited<ReturnType<typeof runPilot>> = { deviceProfiles, overheadProfile };
-    if (hasPilot) {
-      onStep("a pilot run of the real pipeline");
-      const pace = [...workers].map(([model, worker]) => ({
-        ...{ model, worker, profile: Object.values(deviceProfiles[model])[0] },
-        inputs: inputs.get(model) ?? [],
-      }));
-      const onAgain = (reason: string) => onStep(`${reason}; the pilot run again`);
-      const { maxPilotSeconds: maxSeconds } = options;
-      found = await runPilot({
-        ...{ document, ...found, branchShares, contents, folder, inventory, maxSeconds },
-        ...{ pace, onAgain },
-      });
-    }
+    const known = { deviceProfiles, overheadProfile, document, branchShares, contents };
+    const found = hasPilot ? await underLoad(known, { workers, inputs }, options) : known;
     const ofFirst = Object.entries(found.deviceProfiles).map(([model, byDevice]) => [
       model,
       Object.values(byDevice)[0],
@@ -159,6 +147,21 @@ export async function calibrate(
     await stopAll(extra);
     await hosts.close();
   }
+}
+
+/** Profiles and overheads as a pilot run of the real pipeline finds them. */
+function underLoad(
+  known: Omit<PilotInput, "pace" | "folder">,
+  { workers, inputs }: Pick<RunningWorkers, "workers" | "inputs">,
+  { folder, inventory, maxPilotSeconds: maxSeconds, onStep }: CalibrationOptions,
+): Promise<PilotResult> {
+  onStep?.("a pilot run of the real pipeline");
+  const pace = [...workers].map(([model, worker]) => ({
+    ...{ model, worker, profile: Object.values(known.deviceProfiles[model])[0] },
+    inputs: inputs.get(model) ?? [],
+  }));
+  const onAgain = (reason: string) => onStep?.(`${reason}; the pilot run again`);
+  return runPilot({ ...known, folder, inventory, maxSeconds, pace, onAgain });
 }
 
 /** A model on a kind of device of a machine. */

@@ -26,7 +26,7 @@ import { singleRun } from "./real-runs.ts";
 
 type DeviceProfiles = Readonly<Record<string, Readonly<Record<string, Profile>>>>;
 
-interface PilotInput {
+export interface PilotInput {
   readonly document: ScenarioDocument;
   /** By model name and kind of device; of one kind, it stands for all. */
   readonly deviceProfiles: DeviceProfiles;
@@ -60,7 +60,7 @@ const MOST_PILOTS = 2;
 const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
-interface PilotResult {
+export interface PilotResult {
   /** As given: times as they are in a serving pipeline. */
   readonly deviceProfiles: DeviceProfiles;
   /** As messages are under load. */

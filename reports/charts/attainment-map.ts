@@ -4,7 +4,7 @@ import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts
 import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
 import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
 import {
-  axisText,
+  axesText,
   configurationLabel,
   grouped,
   parameterText,
@@ -70,7 +70,7 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
     return {
       load: Number(one.parameters[load.path]),
       scheduler: scheduler === undefined ? "" : parameterText(one.parameters[scheduler.path]),
-      shape: shape.map((axis) => axisText(axis, one.parameters)).join(" · ") || "the cluster",
+      shape: axesText(shape, one.parameters) || "the cluster",
       cost: cost.of(one) ?? 0,
       percent: Math.floor(share.mean * 100),
       state,

@@ -4,7 +4,7 @@ import type { ConfigurationResult, MetricName, ResultsDocument } from "../../cor
 import { figureText, isEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric } from "../tables/goals.ts";
 import {
-  axisText,
+  axesText,
   byAxes,
   chooseRoles,
   configurationLabel,
@@ -221,8 +221,7 @@ function metricPanels(
 /** Undefined where no configuration has any of the metrics. */
 export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSpec | undefined {
   const { roles, metrics, title, subtitle } = lines;
-  const panelOf = (one: ConfigurationResult) =>
-    roles.facets.map((axis) => axisText(axis, one.parameters)).join(", ");
+  const panelOf = (one: ConfigurationResult) => axesText(roles.facets, one.parameters, ", ");
   const { all, kept } = panelsShown(document, panelOf, mostPanels(lines));
   const found = rowsOf(document, lines, panelOf, kept);
   if (found.length === 0) return undefined;

@@ -1,5 +1,5 @@
 /** Tables as HTML: in a frame that scrolls, sorted by a click, cut where they are long. */
-import { formatCount } from "../tables/format.ts";
+import { formatCount, joined } from "../tables/format.ts";
 import type { Cell, Table } from "../tables/table.ts";
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -28,8 +28,7 @@ const TALL_ROWS = 30;
 
 function cellHtml(cell: Cell, first: boolean): string {
   const long = cell.text.length > LONG ? "long" : "";
-  const names = [cell.numeric ? "number" : "", cell.state ?? "", long];
-  const classes = names.filter((name) => name !== "").join(" ");
+  const classes = joined([cell.numeric ? "number" : "", cell.state, long], " ");
   const style = classes === "" ? "" : ` class="${classes}"`;
   const sort =
     cell.value === undefined || !Number.isFinite(cell.value) ? "" : ` data-value="${cell.value}"`;

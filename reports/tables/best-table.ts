@@ -12,6 +12,7 @@ import {
   sloMetric,
 } from "./goals.ts";
 import {
+  axesText,
   axisText,
   bySimplicity,
   filterKey,
@@ -102,9 +103,7 @@ function tiedGroups(
 ): readonly Tied[] {
   const axes = sweepAxes(document).filter(({ kind }) => kind !== "load" && kind !== "scheduler");
   const simplest = members.toSorted(bySimplicity(document));
-  const shapes = grouped(simplest, (one) =>
-    axes.map((axis) => axisText(axis, one.parameters)).join("|"),
-  );
+  const shapes = grouped(simplest, (one) => axesText(axes, one.parameters));
   return [...shapes.values()].flatMap((own) => [
     ...grouped(own, (one) => tieKey(one, own, document)).values(),
   ]);

@@ -80,6 +80,11 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
 }
 
+/** The texts that say something, with the separator between them. */
+export function joined(texts: readonly (string | undefined)[], separator: string): string {
+  return texts.filter((text) => text !== undefined && text !== "").join(separator);
+}
+
 /** In lines of at most `width`, broken between words. */
 export function wrapped(text: string, width: number): string {
   const lines: string[] = [];

@@ -194,13 +194,21 @@ export function axisText(axis: SweepAxis, parameters: ConfigurationResult["param
   return `${axis.name} ${text}${between}${axis.unit}`;
 }
 
+/** All of the parameters with their names, in one text. */
+export function axesText(
+  axes: readonly SweepAxis[],
+  parameters: ConfigurationResult["parameters"],
+  separator = " · ",
+): string {
+  return axes.map((axis) => axisText(axis, parameters)).join(separator);
+}
+
 /** A configuration by its varying parameters only; its id when nothing varies. */
 export function configurationLabel(
-  configuration: ConfigurationResult,
+  { id, parameters }: Pick<ConfigurationResult, "id" | "parameters">,
   axes: readonly SweepAxis[],
 ): string {
-  if (axes.length === 0) return configuration.id;
-  return axes.map((axis) => axisText(axis, configuration.parameters)).join(" · ");
+  return axesText(axes, parameters) || id;
 }
 
 /** Orders configurations by the given axes, first axis slowest. */
