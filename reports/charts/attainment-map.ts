@@ -11,7 +11,15 @@ import {
   type SweepAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
-import { keysOf, type Layer, SILENT, spread, spreadAround, titled } from "./encodings.ts";
+import {
+  keysOf,
+  type Layer,
+  namesAxis,
+  SILENT,
+  spread,
+  spreadAround,
+  titled,
+} from "./encodings.ts";
 import { NARROW_PX } from "./narrow.ts";
 import { INK, panelHeader, textWidth } from "./theme.ts";
 
@@ -112,14 +120,7 @@ function layers(
     title: load.title,
     axis: { labelAngle: 0, labelOverlap: true },
   };
-  const y = {
-    field: "shape",
-    type: "nominal" as const,
-    sort: [...shapes],
-    title: null,
-    axis: { labelLimit: 420, labelOverlap: false, labelColor: INK },
-  };
-  const at = { x, y };
+  const at = { x, y: namesAxis("shape", shapes, false) };
   const scale = { domain: STATES.map(([name]) => name), range: STATES.map(([, fill]) => fill) };
   return [
     {
@@ -169,7 +170,7 @@ export function attainmentMap(
     ({ load, scheduler, shape }) =>
       loads.includes(load) && schedulers.includes(scheduler) && shapes.includes(shape),
   );
-  const labels = Math.max(...shapes.map((name) => Math.min(420, textWidth(name, 11))));
+  const labels = Math.max(...shapes.map((name) => Math.min(460, textWidth(name, 11))));
   const columns = Math.min(schedulers.length, 4);
   const width = isNarrow ? NARROW_PX - 80 : Math.max(90, (1040 - labels - 30 * columns) / columns);
   const step = Math.min(96, width / loads.length);

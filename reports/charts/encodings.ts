@@ -36,6 +36,12 @@ export function byName(
   return { field, type: "nominal" as const, title, scale: { domain: [...names], range } };
 }
 
+/** Rows by the names in a field, in their order. */
+export function namesAxis(field: string, names: readonly string[], grid = true) {
+  const axis = { grid, labelLimit: 460, labelColor: INK, labelOverlap: false, domain: false };
+  return { field, type: "nominal" as const, title: null, sort: [...names], axis };
+}
+
 /** A mean with the ends of its interval; the lower one stays positive, for logarithmic axes. */
 export function endsOf({ mean, halfWidth95 }: RunEstimate): { low: number; high: number } {
   const half = halfWidth95 !== null && Number.isFinite(halfWidth95) ? halfWidth95 : 0;
