@@ -1,60 +1,55 @@
 /** The answers to `GET /status` and `GET /v1/replicas`, for the command, the web app and programs. */
 import { z } from "zod";
+import { between, mapping, wholeBetween } from "./scenario/schema/common.ts";
 
 const count = z.int();
 const perS = z.number().describe("in the window");
 const ms = z.number().nullable().describe("in the window; null without any");
 
-export const gatewayStatusSchema = z
-  .strictObject({
-    atMs: z.number().describe("by the gateway's monotonic clock: differences give rates"),
-    scheduler: z.string(),
-    windowS: z
-      .number()
-      .describe("rates, quantiles and utilisation are of the last so many seconds"),
-    replicas: z.array(
-      z.strictObject({
-        name: z.string(),
-        task: z.string(),
-        node: z.string(),
-        state: z.enum(["up", "draining", "down"]),
-        inFlight: count,
-        queue: count.nullable().describe("null: the task has one queue for all its replicas"),
-        batches: count.describe("since the gateway's start"),
-        jobs: count,
-        busyS: z.number(),
-        losses: count,
-        utilizationRatio: z.number().describe("share of the window in which it computed"),
-        batchSizeMean: z.number().nullable(),
-        serviceP50Ms: ms,
-        serviceP99Ms: ms,
-      }),
-    ),
-    tasks: z.array(
-      z.strictObject({ name: z.string(), queue: count.describe("jobs in its shared queue") }),
-    ),
-    pipelines: z.array(
-      z.strictObject({
-        name: z.string(),
-        inFlight: count,
-        completed: count.describe("since the gateway's start"),
-        failures: z.record(z.string(), count).describe("requests without a result, by reason"),
-        completedPerS: perS,
-        failedPerS: perS,
-        latencyP50Ms: ms,
-        latencyP99Ms: ms,
-      }),
-    ),
-    all: z
-      .strictObject({
-        completedPerS: perS,
-        latencyP50Ms: ms,
-        latencyP95Ms: ms,
-        latencyP99Ms: ms,
-      })
-      .describe("all pipelines together"),
-  })
-  .describe("now");
+export const gatewayStatusSchema = mapping("now", {
+  atMs: z.number().describe("by the gateway's monotonic clock: differences give rates"),
+  scheduler: z.string(),
+  windowS: z.number().describe("rates, quantiles and utilisation are of the last so many seconds"),
+  replicas: z.array(
+    z.strictObject({
+      name: z.string(),
+      task: z.string(),
+      node: z.string(),
+      state: z.enum(["up", "draining", "down"]),
+      inFlight: count,
+      queue: count.nullable().describe("null: the task has one queue for all its replicas"),
+      batches: count.describe("since the gateway's start"),
+      jobs: count,
+      busyS: z.number(),
+      losses: count,
+      utilizationRatio: z.number().describe("share of the window in which it computed"),
+      batchSizeMean: z.number().nullable(),
+      serviceP50Ms: ms,
+      serviceP99Ms: ms,
+    }),
+  ),
+  tasks: z.array(
+    z.strictObject({ name: z.string(), queue: count.describe("jobs in its shared queue") }),
+  ),
+  pipelines: z.array(
+    z.strictObject({
+      name: z.string(),
+      inFlight: count,
+      completed: count.describe("since the gateway's start"),
+      failures: z.record(z.string(), count).describe("requests without a result, by reason"),
+      completedPerS: perS,
+      failedPerS: perS,
+      latencyP50Ms: ms,
+      latencyP99Ms: ms,
+    }),
+  ),
+  all: mapping("all pipelines together", {
+    completedPerS: perS,
+    latencyP50Ms: ms,
+    latencyP95Ms: ms,
+    latencyP99Ms: ms,
+  }),
+});
 
 export type GatewayStatus = z.output<typeof gatewayStatusSchema>;
 export type ReplicaStatus = GatewayStatus["replicas"][number];
@@ -62,28 +57,24 @@ export type PipelineStatus = GatewayStatus["pipelines"][number];
 
 /** The batching of one replica, in place of its task's. */
 export const batchingSchema = z.strictObject({
-  maxBatch: z.int().min(1).max(4096).describe("jobs that run together at most"),
-  waitMs: z
-    .number()
-    .min(0)
-    .max(60_000)
-    .describe("how long a batch that is not full waits for more, from its first job"),
+  maxBatch: wholeBetween(1, 4096).describe("jobs that run together at most"),
+  waitMs: between(0, 60_000).describe(
+    "how long a batch that is not full waits for more, from its first job",
+  ),
 });
 
 export type ReplicaBatching = z.output<typeof batchingSchema>;
 
 /** A `draining` replica finishes its batch and takes no other; the gateway connects again to one that is `down`. */
-export const replicaSchema = z
-  .strictObject({
-    name: z.string(),
-    task: z.string(),
-    node: z.string().nullable(),
-    address: z.string(),
-    state: z.enum(["starting", "up", "draining", "down"]),
-    batch: batchingSchema.nullable().describe("null: as the scheduler says"),
-    load: z.int().describe("jobs that wait at it or run on it"),
-    losses: z.int().describe("how often it was lost"),
-  })
-  .describe("done");
+export const replicaSchema = mapping("done", {
+  name: z.string(),
+  task: z.string(),
+  node: z.string().nullable(),
+  address: z.string(),
+  state: z.enum(["starting", "up", "draining", "down"]),
+  batch: batchingSchema.nullable().describe("null: as the scheduler says"),
+  load: z.int().describe("jobs that wait at it or run on it"),
+  losses: z.int().describe("how often it was lost"),
+});
 
 export type ControlledReplica = z.output<typeof replicaSchema>;
