@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { logFile } from "../calibration/evidence.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { type ObservedRun, observeRun } from "../core/observed-run.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { Sample } from "../core/scenario/axes.ts";

@@ -1,7 +1,7 @@
 /** The sweep of a scenario as assignments of values to paths: the whole grid, or a sample of it. */
-import { Fault, type Issue } from "../fault.ts";
+import { Fault } from "../fault.ts";
 import { RandomStream } from "../random/stream.ts";
-import { issueAt } from "./issues.ts";
+import { type Issues, issueAt } from "./issues.ts";
 import type { Parts, ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
@@ -157,24 +157,24 @@ export function representatives(sweep: Sweep | undefined): readonly Assignment[]
 }
 
 /** Sweeps that give no configuration. */
-export function checkSweep({ sweep }: Parts<"sweep">): Issue[] {
-  if (sweep === undefined) return [];
+export function* checkSweep({ sweep }: Parts<"sweep">): Issues {
+  if (sweep === undefined) return;
   if (isPoints(sweep)) {
-    return sweep.points.flatMap((point, index) =>
-      Object.keys(point).length > 0
-        ? []
-        : [issueAt(`sweep.points.${index}`, "an empty point: expected `path: value`")],
-    );
+    for (const [index, point] of sweep.points.entries()) {
+      if (Object.keys(point).length > 0) continue;
+      yield issueAt(`sweep.points.${index}`, "an empty point: expected `path: value`");
+    }
+    return;
   }
   const axes = axesOf(sweep);
   if (axes.length === 0) {
-    return [issueAt("sweep", "an empty sweep: expected `path: [values]`", "or drop the section")];
+    yield issueAt("sweep", "an empty sweep: expected `path: [values]`", "or drop the section");
   }
-  return axes.flatMap(([path, axis]) => {
-    if (isList(axis) || axis.to >= axis.from) return [];
+  for (const [path, axis] of axes) {
+    if (isList(axis) || axis.to >= axis.from) continue;
     const message = `expected \`to\` from ${axis.from} up, got ${axis.to}`;
-    return [issueAt(`sweep.${path}.to`, message, "a range runs upwards from `from`")];
-  });
+    yield issueAt(`sweep.${path}.to`, message, "a range runs upwards from `from`");
+  }
 }
 
 export const SAMPLE_METHODS = ["latin-hypercube", "random"] as const;

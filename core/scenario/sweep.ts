@@ -288,7 +288,7 @@ function checked(
     const key = `${index} ${check.reads.map((section) => keys.get(section) ?? "").join("|")}`;
     const run = () => {
       document ??= { ...loaded.document, ...sections };
-      return check.run(document, context);
+      return [...check.run(document, context)];
     };
     issues.push(...memo(known, key, run));
   }
