@@ -2,7 +2,7 @@
 import type { Issue } from "../fault.ts";
 import { tasksToPlace } from "../placement.ts";
 import type { Profile } from "../profile.ts";
-import { resolvePath } from "./files.ts";
+import { profilesOf, resolvePath } from "./files.ts";
 import { fileEntries, IMPLEMENTATION_KINDS } from "./implementation-kinds.ts";
 import { didYouMean, type Issues, issueAt, noSuch } from "./issues.ts";
 import type { ImplementationDocument } from "./schema/implementation.ts";
@@ -107,13 +107,6 @@ function* checkLoad(at: string, { loadMs, profile }: ModelDocument, profiles: Pr
   } else if (Object.hasOwn(profiles, profile) && profiles[profile].load === undefined) {
     yield issueAt(at, `${profile} has no measured load`, hint);
   }
-}
-
-/** The profile files of a model, each with its path in the model and the path as written. */
-function profilesOf(model: ModelDocument): readonly (readonly [string, string])[] {
-  if (model.profile === undefined) return [];
-  if (typeof model.profile === "string") return [["profile", model.profile]];
-  return Object.entries(model.profile).map(([kind, path]) => [`profile.${kind}`, path]);
 }
 
 function* checkProfile(at: string, { batches }: Profile, written: string): Issues {
