@@ -1,4 +1,4 @@
-/** The answers to `GET /status` and `GET /v1/replicas`, for the command, the web app and programs. */
+/** Answers of the REST routes that only this gateway has, for the command, the web app and programs. */
 import { z } from "zod";
 import { between, mapping, wholeBetween } from "./scenario/schema/common.ts";
 
@@ -6,6 +6,7 @@ const count = z.int();
 const perS = z.number().describe("in the window");
 const ms = z.number().nullable().describe("in the window; null without any");
 
+/** The answer to `GET /status`. */
 export const gatewayStatusSchema = mapping("now", {
   atMs: z.number().describe("by the gateway's monotonic clock: differences give rates"),
   scheduler: z.string(),
@@ -65,7 +66,7 @@ export const batchingSchema = z.strictObject({
 
 export type ReplicaBatching = z.output<typeof batchingSchema>;
 
-/** A `draining` replica finishes its batch and takes no other; the gateway connects again to one that is `down`. */
+/** An answer to `GET /v1/replicas`. A `draining` replica finishes its batch and takes no other; the gateway connects again to one that is `down`. */
 export const replicaSchema = mapping("done", {
   name: z.string(),
   task: z.string(),
@@ -78,3 +79,29 @@ export const replicaSchema = mapping("done", {
 });
 
 export type ControlledReplica = z.output<typeof replicaSchema>;
+
+/** The answer to `POST /v1/measure`: a line of JSON for each request, as it ends. */
+
+import type { Outcome } from "./dispatch/driver.ts";
+
+export type MeasurementLine =
+  | { readonly kind: "start"; readonly timedBy: string }
+  | { readonly kind: "beat"; readonly sent: number; readonly ended: number }
+  | ({ readonly kind: "answer" } & AnsweredRequest)
+  | { readonly kind: "end"; readonly sent: number; readonly delayP99Ms: number }
+  | { readonly kind: "error"; readonly error: string; readonly hint?: string };
+
+export interface AnsweredRequest {
+  readonly request: number;
+  /** Number of its payload; null without payloads. */
+  readonly payload: number | null;
+  /** Since the workload's time 0: when it was due, when it was sent, when it ended. */
+  readonly dueMs: number;
+  readonly sentMs: number;
+  readonly endedMs: number;
+  /** "timed out": the sender gave it up. */
+  readonly outcome: Outcome | "timed out";
+  readonly error?: string;
+  /** The answer's JSON; absent for a failure, or an answer that is too large to show. */
+  readonly body?: string;
+}

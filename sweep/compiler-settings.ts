@@ -6,7 +6,7 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { knownRequests } from "../core/arrivals/extent.ts";
-import { interruptBudget, MORE_INLINING } from "../core/interrupt-budget.ts";
+import { interruptBudget, MORE_INLINING } from "../core/hot-path.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 
 interface Settings {
