@@ -11,7 +11,7 @@ import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { Fault } from "../../core/fault.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
-import { RequestDraws } from "../../core/request-draws.ts";
+import { RequestDraws } from "../../core/draws.ts";
 import type { GanttBar, HealthSummary, MetricName } from "../../core/results.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";

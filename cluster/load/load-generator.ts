@@ -10,7 +10,7 @@ import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { Fault } from "../../core/fault.ts";
-import { PipelineChoice } from "../../core/request-draws.ts";
+import { PipelineChoice } from "../../core/draws.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";

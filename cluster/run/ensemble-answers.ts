@@ -2,9 +2,10 @@
  * Labels of the answers of ensembles' members, by number, and the answers that their votes give. Replayed
  * answers have drawn labels, the same as in the simulator; real ones those that the models give.
  */
-import { RIGHT } from "../../core/answer-draws.ts";
+
 import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
+import { RIGHT } from "../../core/draws.ts";
 import type { EnsembleSystem } from "../../core/system.ts";
 import { parseOutput } from "./batch.ts";
 import { type LiveRequest, type TaskResult, unservedAt } from "./live-request.ts";

@@ -1,5 +1,5 @@
+import { ProvisioningDelays } from "../../core/draws.ts";
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
-import { ProvisioningDelays } from "../../core/provisioning-delays.ts";
 import type { System } from "../../core/system.ts";
 import type { WakeTimers } from "./run-clock.ts";
 
