@@ -19,7 +19,7 @@ import {
 } from "../protocol/messages.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
-import type { Answer, RequestError, Submission, Ticket } from "../run/live-request.ts";
+import type { Answer, Submission, Ticket } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
@@ -313,17 +313,13 @@ function answerError({ outcome, error }: Answer): Fault | null {
     case "dropped":
       return new Fault("deadline-exceeded", "dropped: its latency goal had passed while it waited");
     case "failed":
-      return error === null
-        ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
-        : faultOf(error);
+      return (
+        error ??
+        new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
+      );
     case "cancelled":
-      if (error !== null) return faultOf(error);
-      return new Fault("interrupted", "the request was cancelled");
+      return error ?? new Fault("interrupted", "the request was cancelled");
     default:
       return unreachable(outcome);
   }
-}
-
-function faultOf({ code, message, ...options }: RequestError): Fault {
-  return new Fault(code, message, options);
 }

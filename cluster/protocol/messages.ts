@@ -3,6 +3,7 @@
  * parameters and headers of requests that this system gives a meaning.
  */
 import { randomUUID } from "node:crypto";
+import type { StartWindow } from "../../core/dispatch/driver.ts";
 
 /** Parameter of a request: how long its caller waits for the answer, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
@@ -20,12 +21,6 @@ const START_BEFORE_PARAMETER = "start_before_us";
 const CONTROLS = ["cancel", "preempt", "load", "evict"] as const;
 
 export type ControlKind = (typeof CONTROLS)[number];
-
-/** When a worker may start a batch, µs from its receipt. */
-export interface StartTimes {
-  readonly earliestUs: number;
-  readonly latestUs: number;
-}
 
 /** Header of a call: the caller's id of it. */
 export const REQUEST_ID_HEADER = "x-request-id";
@@ -113,7 +108,7 @@ export function controlOf({ parameters, inputs }: ModelInferRequest): ControlKin
   return CONTROLS.find((kind) => parameters[kind]?.boolParam === true) ?? null;
 }
 
-export function startParameters({ earliestUs, latestUs }: StartTimes): Parameters {
+export function startParameters({ earliestUs, latestUs }: StartWindow): Parameters {
   return {
     [START_AFTER_PARAMETER]: { doubleParam: earliestUs },
     [START_BEFORE_PARAMETER]: { doubleParam: latestUs },
@@ -121,7 +116,7 @@ export function startParameters({ earliestUs, latestUs }: StartTimes): Parameter
 }
 
 /** Null: the batch may start at any time. */
-export function startTimesOf({ parameters }: ModelInferRequest): StartTimes | null {
+export function startTimesOf({ parameters }: ModelInferRequest): StartWindow | null {
   const latestUs = numberOf(parameters?.[START_BEFORE_PARAMETER]);
   if (latestUs === undefined) return null;
   return { earliestUs: numberOf(parameters?.[START_AFTER_PARAMETER]) ?? 0, latestUs };

@@ -2,7 +2,7 @@
  * The gateway's REST side as a server:
  *
  *   connection, headers ─> route ─> role ─> body ─> schemas ─> handler ─> answer
- *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (errors.ts)
+ *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (route.ts)
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
@@ -21,14 +21,11 @@ import type { SecurityFiles } from "../security/security-files.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
 import { addAppRoutes } from "./app-files.ts";
-import { addControlRoutes, addDescriptionRoutes } from "./control-routes.ts";
-import { notFound, sendError } from "./errors.ts";
-import { gatewayTarget } from "./gateway-target.ts";
+import { addControlRoutes } from "./control-routes.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
-import type { Measurement } from "./measurement.ts";
-import { addMeasureRoutes } from "./measurement.ts";
+import { addMeasureRoutes, gatewayMeasuring } from "./measurement.ts";
 import { addModelRoutes } from "./model-routes.ts";
-import { type App, addOpenApi, validatorCompiler } from "./route.ts";
+import { type App, addOpenApi, notFound, sendError, validatorCompiler } from "./route.ts";
 
 /** Answers under way may still take so long when the server ends. */
 const LAST_ANSWERS_MS = 2000;
@@ -59,10 +56,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
   app.register(async (scope: App) => addModelRoutes(scope, models));
   app.register(async (scope: App) => {
     addControlRoutes(scope, models.gateway, control);
-    addDescriptionRoutes(scope, models.gateway);
-    const target = async ({ model, payloads }: Measurement) =>
-      gatewayTarget(models, model, payloads);
-    addMeasureRoutes(scope, { target, timedBy: "the gateway, without HTTP" });
+    addMeasureRoutes(scope, gatewayMeasuring(models));
   });
   let answering = 0;
   app.server.on("request", (_, response) => {

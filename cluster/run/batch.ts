@@ -1,5 +1,7 @@
 /** A batch from the dispatcher to its message, and from the worker's message to its requests' results. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { StartWindow } from "../../core/dispatch/driver.ts";
+import { Fault, type FaultCode } from "../../core/fault.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System, TaskSystem } from "../../core/system.ts";
 import { asBuffer, type Tensor } from "../../models/tensor.ts";
@@ -16,12 +18,11 @@ import {
   DEADLINE_PARAMETER,
   type InferParameter,
   type ModelInferResponse,
-  type StartTimes,
   startParameters,
   TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
 import type { JobOutput } from "../worker/backend.ts";
-import type { Answer, LiveRequest, RequestError, TaskResult, TaskTiming } from "./live-request.ts";
+import type { Answer, LiveRequest, TaskResult, TaskTiming } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
@@ -54,7 +55,7 @@ interface BatchExtras {
   /** How long its most patient client waits; Infinity: without a limit. */
   readonly waitedForMs: number;
   /** In the wall clock's time; null: it may start at any time. */
-  readonly window: StartTimes | null;
+  readonly window: StartWindow | null;
   /** By job: its span; null in a run without traces. */
   readonly traceparents: readonly string[] | null;
 }
@@ -211,9 +212,9 @@ export function keepOutputs(
   outputs: readonly JobResult[],
   { serviceUs }: BatchTimes,
   { replica, nowUs }: { readonly replica: string; readonly nowUs: number },
-): readonly [LiveRequest, RequestError][] {
+): readonly [LiveRequest, Fault][] {
   const { requests, tasks, queuedUs, startUs } = batch;
-  const errors: [LiveRequest, RequestError][] = [];
+  const errors: [LiveRequest, Fault][] = [];
   for (let i = 0; i < requests.length; i++) {
     if (isImputed(batch, i)) continue;
     const timing: TaskTiming = {
@@ -228,8 +229,7 @@ export function keepOutputs(
     const text = asBuffer(outputs[i].text).toString();
     const parsed = parseOutput(text);
     if ("error" in parsed) {
-      const code = parsed.code as RequestError["code"];
-      errors.push([requests[i], { code, message: parsed.error }]);
+      errors.push([requests[i], new Fault(parsed.code as FaultCode, parsed.error)]);
     } else requests[i].results[tasks[i]] = { text, tensors, labels: parsed.labels, timing };
   }
   return errors;

@@ -1,13 +1,20 @@
-/** A run's draws: by request number, and by slot while a request is in the system. */
+/** A run's draws, by request number and by slot, and the caches by content that they decide. */
 import { AnswerDraws } from "../../core/answer-draws.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
 import { JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
-import { Fault } from "../../core/fault.ts";
+import { assert, Fault } from "../../core/fault.ts";
+import { type ContentCache, contentCaches, isWhole } from "../../core/prediction-cache.ts";
 import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
-import { type AnswerCache, answerCache } from "./answer-cache.ts";
-import type { LiveRequest, Submission } from "./live-request.ts";
+import {
+  contentsHash,
+  type LiveRequest,
+  ownResult,
+  type Submission,
+  type TaskResult,
+  unservedAt,
+} from "./live-request.ts";
 
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
@@ -76,7 +83,7 @@ export class RunDraws {
   #drawn = 0;
   /** By slot, which the dispatcher uses again. */
   readonly #taken: Draws[] = [];
-  readonly #cache: AnswerCache;
+  readonly #cache: ReturnType<typeof answerCache>;
 
   constructor(options: DrawOptions) {
     const { system, backend, seed } = options;
@@ -169,4 +176,50 @@ export class RunDraws {
       this.#cache.keep(request, task, keys[task], state, request.slot * stride);
     }
   }
+}
+
+type Content = number | string;
+type Kept = readonly (readonly [task: number, result: TaskResult | null])[];
+type Cached = Pick<LiveRequest, "pipeline" | "payload" | "tensors" | "results">;
+
+/**
+ * Results of tasks by the content of their requests, for caches by content: a hit gives a request the
+ * results of the tasks that it skips. A replay of measured times has no contents of its own: there the
+ * drawn ones of the simulator count, so that both hit alike.
+ */
+export function answerCache(system: System, isReplay: boolean) {
+  const caches = contentCaches<Content, Kept>(system);
+  const hashes = new WeakMap<Cached, string>();
+  const at = ({ pipeline }: Cached, cache: number): ContentCache<Content, Kept> => {
+    const found = caches[pipeline][cache];
+    assert(found !== null, "only a cache by content is looked into");
+    return found;
+  };
+  const contentOf = (request: Cached, drawn: number): Content => {
+    if (isReplay) return drawn;
+    const hash = hashes.get(request) ?? contentsHash(request);
+    hashes.set(request, hash);
+    return hash;
+  };
+  return {
+    /** Whether the answer is there; then the request gets its results. `drawn` is its drawn content. */
+    lookUp(request: Cached, cache: number, drawn: number): boolean {
+      const kept = at(request, cache).answers.get(contentOf(request, drawn));
+      for (const [task, result] of kept ?? []) request.results[task] = result;
+      return kept !== undefined;
+    },
+    /** Keeps the results of a completed request, whose jobs are in these states from `base`. */
+    keep(request: Cached, cache: number, drawn: number, state: Int32Array, base: number): void {
+      const { answers, skipped } = at(request, cache);
+      if (!isWhole(state, base, skipped)) return;
+      const kept = skipped.map((task) => {
+        const result = request.results[task] ?? null;
+        if (result === null) return [task, null] as const;
+        // A replica ran it for another request: no time of this one.
+        const timing = { ...unservedAt(0), replica: result.timing.replica };
+        return [task, { ...ownResult(result), timing }] as const;
+      });
+      answers.set(contentOf(request, drawn), kept);
+    },
+  };
 }

@@ -20,6 +20,7 @@ import type {
   StartWindow,
 } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { Fault } from "../../core/fault.ts";
 import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
@@ -42,24 +43,20 @@ import {
   startedBatch,
 } from "./batch.ts";
 import { RunDraws } from "./draws.ts";
-import { EnsembleAnswers } from "./ensemble-answers.ts";
 import { FeedbackBook } from "./feedback-book.ts";
 import {
   type Answer,
   type LiveRequest,
   liveRequest,
   longestWaitMs,
-  type RequestError,
   type Submission,
 } from "./live-request.ts";
-import { RecentAnswers } from "./recent-answers.ts";
+import { EnsembleAnswers, RecentAnswers } from "./made-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import { Room } from "./room.ts";
-import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
-import type { RunSettings } from "./run-request.ts";
-import { type MessageKind, RunCosts } from "./run-request.ts";
+import { plausible, RunClock, scaledReplicas, WakeTimers } from "./run-clock.ts";
+import { type MessageKind, RunCosts, type RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { type ScaledReplicas, scaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -120,7 +117,7 @@ export class GatewayRun implements Driver {
   /** Null where no answer is imputed. */
   #recent: RecentAnswers | null = null;
   readonly #meter: ReplicaMeter | null;
-  readonly #scaled: ScaledReplicas;
+  readonly #scaled: ReturnType<typeof scaledReplicas>;
   readonly #readiness: WakeTimers;
   readonly cluster: ClusterDriver;
   readonly #retries: ReturnType<typeof retryBudget>;
@@ -309,7 +306,7 @@ export class GatewayRun implements Driver {
   }
 
   /** Ends all requests for which `which` holds with an error. */
-  fail(which: (request: LiveRequest) => boolean, error: RequestError): void {
+  fail(which: (request: LiveRequest) => boolean, error: Fault): void {
     this.#turn(null, (nowUs) => {
       for (const one of [...this.#live])
         if (one && which(one)) this.#failRequest(one, error, nowUs);
@@ -530,7 +527,7 @@ export class GatewayRun implements Driver {
 
   /** The whole batch failed on a replica that is up: another may run it, unless it fails on every one. */
   #failed(batch: StartedBatch, message: string, everywhere: boolean, backUs = monotonicUs()): void {
-    const error = { code: "cluster-failure", message } as const;
+    const error = new Fault("cluster-failure", message);
     this.#turn(
       "completion",
       (nowUs) => {
@@ -560,13 +557,13 @@ export class GatewayRun implements Driver {
       if (this.#live[request.slot] !== request || isImputed(batch, i)) continue;
       if (this.#retries.take()) continue;
       const message = "its replica was lost, and too much work is being done again already";
-      const error = { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS } as const;
+      const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_MS });
       this.#failRequest(request, error, nowUs);
     }
   }
 
   /** Ends a request before its task finishes, so that it gets no further tasks. */
-  #failRequest(request: LiveRequest, error: RequestError, nowUs: number): void {
+  #failRequest(request: LiveRequest, error: Fault, nowUs: number): void {
     if (this.#live[request.slot] !== request) return;
     request.error = error;
     this.#dispatcher.cancel(request.slot, "failed", nowUs);

@@ -23,10 +23,9 @@ import type { ClientAccess } from "../security/client-access.ts";
 import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { AnswerBook } from "./answer-book.ts";
-import { ControlRecord } from "./control-record.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import { Caller, heldBytesOf, type Submission, type Ticket } from "./live-request.ts";
-import { ModelRepository } from "./model-repository.ts";
+import { ControlRecord, ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
@@ -213,11 +212,9 @@ export class Gateway {
     this.#operatorLog?.draining(run.inSystem);
     await until(() => run.idle, this.bounds.drainMs);
     if (run.inSystem === 0) return;
-    run.fail(() => true, {
-      code: "unavailable",
-      message: "this gateway was shut down before the request was answered",
-      retryAfterMs: RETRY_AFTER_DRAIN_MS,
-    });
+    const message = "this gateway was shut down before the request was answered";
+    const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_DRAIN_MS });
+    run.fail(() => true, error);
     await sleep(LAST_ANSWERS_MS);
   }
 

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { FaultCode } from "../../core/fault.ts";
+import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext } from "../protocol/messages.ts";
@@ -53,15 +53,9 @@ export interface TaskResult {
   readonly timing: TaskTiming;
 }
 
-export interface RequestError {
-  readonly code: FaultCode;
-  readonly message: string;
-  readonly retryAfterMs?: number;
-}
-
 export interface Answer {
   readonly outcome: Outcome;
-  readonly error: RequestError | null;
+  readonly error: Fault | null;
   readonly request: LiveRequest;
   readonly endedUs: number;
 }
@@ -127,7 +121,7 @@ export interface LiveRequest extends RunningRequest {
   made: AnswerSummary;
   /** By task, and then by ensemble; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
-  error: RequestError | null;
+  error: Fault | null;
   readonly answer: (answer: Answer) => void;
 }
 
@@ -218,7 +212,7 @@ export class Caller implements Ticket {
     const message = `no answer within the ${Math.round(deadlineMs)} ms that its client waits`;
     this.#submission.answer({
       outcome: "cancelled",
-      error: { code: "deadline-exceeded", message },
+      error: new Fault("deadline-exceeded", message),
       request: detachedRequest(this.#submission),
       endedUs: 0,
     });

@@ -1,18 +1,20 @@
-/** The gateway's links to all replicas. */
+/** The gateway's links to all replicas, over one connection to each worker. */
 import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
 import { assert } from "../../core/fault.ts";
-import type {
-  HealthStatus,
-  InferenceClient,
+import {
+  type HealthStatus,
+  type InferenceClient,
   InferStream,
-  StreamRequest,
+  type StreamRequest,
 } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/descriptions.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
-import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
+const TICK_MS = 1000;
+/** Counts ticks, not time, so that a stalled gateway does not give up its workers. */
+const CONNECTING_TICKS = 3;
 
 /** Why a batch failed on a replica that is up. */
 interface BatchFailure {
@@ -62,19 +64,11 @@ class ReplicaLink {
   #limit: NodeJS.Timeout | undefined;
   #retired = false;
   #closed = false;
-  readonly #sender = {
-    opened: (): void => this.#joined(),
-    lost: (reason: string): void => {
-      if (this.#watch !== null) this.#lost(reason);
-    },
-  };
-
   /** The link never calls `changed` from within `send`. */
   constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
     this.name = name;
     this.#connection = connection;
     this.#changed = changed;
-    connection.attach(this.#sender);
     this.#open();
   }
 
@@ -157,11 +151,11 @@ class ReplicaLink {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#connection.detach(this.#sender);
     this.#letGo();
   }
 
   #open(): void {
+    this.#connection.enter(this);
     const watch = this.#connection.client.watchHealth(this.name);
     this.#watch = watch;
     watch.on("data", ({ status: health }: HealthStatus) => {
@@ -170,10 +164,10 @@ class ReplicaLink {
       else this.#drained();
     });
     watch.on("error", (error) => {
-      if (this.#watch === watch) this.#lost(`its health watch failed: ${error.message}`);
+      if (this.#watch === watch) this.lost(`its health watch failed: ${error.message}`);
     });
     watch.on("end", () => {
-      if (this.#watch === watch) this.#lost("its health watch ended");
+      if (this.#watch === watch) this.lost("its health watch ended");
     });
   }
 
@@ -181,7 +175,7 @@ class ReplicaLink {
   #joined(): void {
     if (this.#retired) return;
     this.draining = false;
-    this.#stream ??= this.#connection.enter(this.#sender);
+    this.#stream ??= this.#connection.stream();
     if (!this.#stream.isOpen || this.up || this.#batch?.late === true) return;
     this.#retryMs = FIRST_RETRY_MS;
     this.up = true;
@@ -192,24 +186,24 @@ class ReplicaLink {
     if (this.#batch !== batch) return;
     if (error?.code === status.UNAVAILABLE) {
       // The health watch has not reported it yet.
-      this.#lost(error.details || SHUTS_DOWN);
+      this.lost(error.details || SHUTS_DOWN);
       return;
     }
     clearTimeout(this.#limit);
     this.#batch = null;
     if (batch.late) {
-      if (this.draining) this.#lost(SHUTS_DOWN);
+      if (this.draining) this.lost(SHUTS_DOWN);
       else this.#joined();
       return;
     }
     batch.answer(error, response as ModelInferResponse);
-    if (this.draining && this.#batch === null) this.#lost(SHUTS_DOWN);
+    if (this.draining && this.#batch === null) this.lost(SHUTS_DOWN);
   }
 
   /** A replica that shuts down finishes its batch first: then it is lost without harm. */
   #drained(): void {
     this.draining = true;
-    if (this.#batch === null) this.#lost(SHUTS_DOWN);
+    if (this.#batch === null) this.lost(SHUTS_DOWN);
   }
 
   #setLimit(ms: number): void {
@@ -222,7 +216,7 @@ class ReplicaLink {
     if (batch === null) return;
     const reason = `a batch got no answer within ${Math.round(batch.timeoutMs)} ms`;
     if (batch.late) {
-      this.#lost(reason);
+      this.lost(reason);
       return;
     }
     batch.late = true;
@@ -231,7 +225,18 @@ class ReplicaLink {
     this.#down(reason);
   }
 
-  #lost(reason: string): void {
+  /** The worker's stream of batches has opened. */
+  opened(): void {
+    if (this.#stream !== null) this.#joined();
+  }
+
+  /** No answer will come for anything sent on the worker's stream of batches. */
+  ended(reason: string): void {
+    if (this.#stream !== null) this.lost(reason);
+  }
+
+  /** Gives up watch and stream, and opens both again after a while. */
+  lost(reason: string): void {
     this.#letGo();
     if (this.#closed) return;
     clearTimeout(this.#retry);
@@ -250,7 +255,7 @@ class ReplicaLink {
       this.#stream?.forget(id);
     }
     this.#stream = null;
-    this.#connection.leave(this.#sender);
+    this.#connection.leave(this);
     const watch = this.#watch;
     this.#watch = null;
     watch?.cancel();
@@ -263,6 +268,79 @@ class ReplicaLink {
     this.up = false;
     this.losses++;
     this.#changed(false, reason);
+  }
+}
+
+/**
+ * The gateway's connection to one worker, shared by the links to its replicas: one gRPC channel, and
+ * on it one stream of batches. HTTP/2 keepalive finds a dead worker or a cut network: then the stream
+ * and the health watches fail, and the channel connects again. grpc-js waits without a limit for the
+ * answer to a new connection, so a channel that is connecting for too long is replaced by another.
+ */
+class WorkerConnection {
+  readonly address: string;
+  readonly #connect: (address: string) => InferenceClient;
+  /** Those that watch the health of their replicas. */
+  readonly #links = new Set<ReplicaLink>();
+  readonly #ticks = setInterval(() => this.#tick(), TICK_MS).unref();
+  #client: InferenceClient;
+  #stream: InferStream | null = null;
+  #connectingTicks = 0;
+
+  constructor(address: string, connect: (address: string) => InferenceClient) {
+    this.address = address;
+    this.#connect = connect;
+    this.#client = connect(address);
+  }
+
+  /** Changes when the channel is replaced. */
+  get client(): InferenceClient {
+    return this.#client;
+  }
+
+  enter(link: ReplicaLink): void {
+    this.#links.add(link);
+  }
+
+  /** The stream of batches, which ends when the last link leaves. */
+  stream(): InferStream {
+    this.#stream ??= new InferStream(this.#client, {
+      opened: () => {
+        for (const link of [...this.#links]) link.opened();
+      },
+      ended: ({ details, message }) => {
+        this.#stream = null;
+        const reason = `its stream of batches ended: ${details || message}`;
+        for (const link of [...this.#links]) link.ended(reason);
+      },
+    });
+    return this.#stream;
+  }
+
+  leave(link: ReplicaLink): void {
+    this.#links.delete(link);
+    if (this.#links.size === 0) this.#closeStream();
+  }
+
+  close(): void {
+    clearInterval(this.#ticks);
+    this.#closeStream();
+    this.#client.close();
+  }
+
+  #tick(): void {
+    this.#connectingTicks = this.#client.isConnecting ? this.#connectingTicks + 1 : 0;
+    if (this.#connectingTicks < CONNECTING_TICKS) return;
+    this.#connectingTicks = 0;
+    this.#closeStream();
+    this.#client.close();
+    this.#client = this.#connect(this.address);
+    for (const link of [...this.#links]) link.lost("its worker does not answer");
+  }
+
+  #closeStream(): void {
+    this.#stream?.close();
+    this.#stream = null;
   }
 }
 
