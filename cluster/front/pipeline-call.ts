@@ -12,14 +12,13 @@ import {
   type InferParameter,
   type ModelInferRequest,
   type ModelInferResponse,
-  type Parameters,
   TIMEOUT_PARAMETER,
   TRACEPARENT,
   type Tensor as WireTensor,
 } from "../protocol/messages.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
-import type { Answer, Submission, Ticket } from "../run/live-request.ts";
+import type { Answer, Caller, Submission } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
@@ -30,22 +29,16 @@ const MAX_ELEMENTS = 1024;
 const NO_PAYLOAD = new Uint8Array(0);
 const PAYLOAD_HINT = { hint: "send the input tensor payload, datatype BYTES, shape [n]" };
 
-interface ParameterKind {
-  readonly name: string;
-  readonly forms: readonly (keyof InferParameter)[];
-}
+const WHOLE = ["int64Param", "uint64Param"] as const;
 
-const TEXT: ParameterKind = { name: "a text", forms: ["stringParam"] };
-const WHOLE: ParameterKind = { name: "a whole number", forms: ["int64Param", "uint64Param"] };
-const NUMBER: ParameterKind = { name: "a number", forms: [...WHOLE.forms, "doubleParam"] };
-
-const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
-  [DEADLINE_PARAMETER, NUMBER],
-  [TIMEOUT_PARAMETER, WHOLE],
-  ["priority", WHOLE],
-  ["scheduler", TEXT],
-  ["idempotency_key", TEXT],
-]);
+/** By parameter: its kind in words, and the fields that may hold it. */
+const PARAMETER_KINDS: Readonly<Record<string, readonly [string, ...(keyof InferParameter)[]]>> = {
+  [DEADLINE_PARAMETER]: ["a number", ...WHOLE, "doubleParam"],
+  [TIMEOUT_PARAMETER]: ["a whole number", ...WHOLE],
+  priority: ["a whole number", ...WHOLE],
+  scheduler: ["a text", "stringParam"],
+  idempotency_key: ["a text", "stringParam"],
+};
 
 /** Parameters of inputs and of requested outputs that ask for a missing extension. */
 const MISSING: readonly (readonly [parameter: string, what: string])[] = [
@@ -79,8 +72,8 @@ export function callPipeline(
   answer: PipelineAnswer,
 ): () => void {
   const model = models.named(message.modelName, message.modelVersion);
-  checkTensors(message);
-  checkExtensions(message);
+  checkTensors("input", message.inputs);
+  checkTensors("output", message.outputs ?? []);
   const contents = contentsOf(message);
   const options = optionsOf(message, model.pipeline, deadlineMs, header);
   if (contents.length > 1 && (options.index !== null || options.idempotencyKey !== undefined)) {
@@ -116,21 +109,6 @@ function afterLearning(
   return () => cancel();
 }
 
-/** A Fault of `respond`, such as an unknown output, is the caller's error. */
-function outcomeOf(
-  given: Answer,
-  respond: () => ModelInferResponse,
-): { error: Fault | null; response: ModelInferResponse | null } {
-  const error = answerError(given);
-  if (error !== null) return { error, response: null };
-  try {
-    return { error, response: respond() };
-  } catch (thrown) {
-    if (thrown instanceof Fault) return { error: thrown, response: null };
-    throw thrown;
-  }
-}
-
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function submitAll(
   { gateway }: PipelineModels,
@@ -141,18 +119,24 @@ function submitAll(
   answer: PipelineAnswer,
 ): () => void {
   const answers: Answer[] = [];
-  const tickets: Ticket[] = [];
+  const callers: Caller[] = [];
   let waiting = contents.length;
   let done = false;
   const cancel = (): void => {
-    for (const ticket of tickets) ticket.cancel();
+    for (const caller of callers) caller.cancel();
   };
   const ended = (i: number, given: Answer): void => {
     answers[i] = given;
     const isLast = --waiting === 0 && !done;
-    const { error, response } = isLast
-      ? outcomeOf(given, () => responseOf(gateway, message, answers))
-      : { error: answerError(given), response: null };
+    let error = answerError(given);
+    let response: ModelInferResponse | null = null;
+    try {
+      if (isLast && error === null) response = responseOf(gateway, message, answers);
+    } catch (thrown) {
+      // The caller's, such as an unknown output.
+      if (!(thrown instanceof Fault)) throw thrown;
+      error = thrown;
+    }
     count(counts, given, error, gateway.specification.timeScale);
     if (done || (error === null && !isLast)) return;
     done = true;
@@ -160,11 +144,9 @@ function submitAll(
     answer(error, response, given.outcome);
   };
   try {
-    contents.forEach((own, i) => {
-      tickets.push(
-        gateway.submit({ ...options, ...own, answer: (given: Answer) => ended(i, given) }),
-      );
-    });
+    for (const [i, own] of contents.entries()) {
+      callers.push(gateway.submit({ ...options, ...own, answer: (given) => ended(i, given) }));
+    }
   } catch (error) {
     done = true;
     cancel();
@@ -192,24 +174,19 @@ function optionsOf(
   };
 }
 
-function checkTensors({ inputs, outputs = [] }: ModelInferRequest): void {
-  const most = Math.max(inputs.length, outputs.length);
-  if (most <= LIMITS.tensors) return;
-  throw new Fault("limit-exceeded", `${most} tensors are more than ${LIMITS.tensors}`);
-}
-
 /** Throws Fault("invalid-input") for extensions of Triton that this server lacks: ignoring one would give a wrong answer. */
-function checkExtensions({ inputs, outputs = [] }: ModelInferRequest): void {
-  for (const { name, parameters } of inputs)
-    if (parameters) checkExtension(`input ${name}`, parameters);
-  for (const { name, parameters } of outputs)
-    if (parameters) checkExtension(`output ${name}`, parameters);
-}
-
-function checkExtension(where: string, parameters: Parameters): void {
-  for (const [parameter, what] of MISSING) {
-    if (parameters[parameter] === undefined) continue;
-    throw new Fault("invalid-input", `${where} asks for ${what}, which there is none of here`, {
+function checkTensors(
+  kind: "input" | "output",
+  tensors: readonly Pick<WireTensor, "name" | "parameters">[],
+): void {
+  if (tensors.length > LIMITS.tensors) {
+    throw new Fault("limit-exceeded", `${tensors.length} tensors are more than ${LIMITS.tensors}`);
+  }
+  for (const { name, parameters } of tensors) {
+    const missing = MISSING.find(([parameter]) => parameters?.[parameter] !== undefined);
+    if (missing === undefined) continue;
+    const message = `${kind} ${name} asks for ${missing[1]}, which there is none of here`;
+    throw new Fault("invalid-input", message, {
       hint: "ServerMetadata lists the extensions; tensors travel in the message, as raw contents",
     });
   }
@@ -221,9 +198,9 @@ function checkParameter(name: string, given: InferParameter): void {
     const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
     throw new Fault("invalid-input", what);
   }
-  const kind = PARAMETER_KINDS.get(name);
-  if (kind === undefined || kind.forms.some((form) => given[form] !== undefined)) return;
-  throw new Fault("invalid-input", `parameter ${name} is not ${kind.name}`);
+  const [kind, ...forms] = PARAMETER_KINDS[name] ?? [];
+  if (kind === undefined || forms.some((form) => given[form] !== undefined)) return;
+  throw new Fault("invalid-input", `parameter ${name} is not ${kind}`);
 }
 
 /** Each element of a payload, or one request of tensors, with or without a payload of one element. */

@@ -14,7 +14,7 @@ import { csvCell } from "../../core/scenario/trace.ts";
 import type { System } from "../../core/system.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { RunningRequest, RunSink } from "./run-sink.ts";
-import type { RunTime } from "./spans.ts";
+import type { RunTime } from "./tracing.ts";
 
 const HEADER = "arrived_s,pipeline,bytes,outcome,latency_ms\n";
 const FLUSH_MS = 1000;
@@ -35,13 +35,9 @@ export function startRecord(file: string): void {
     const isNew = !existsSync(file) || statSync(file).size === 0;
     appendFileSync(file, isNew ? HEADER : "");
   } catch (error) {
-    throw new Fault(
-      "usage",
-      `requests cannot be recorded in ${file}: ${(error as Error).message}`,
-      {
-        hint: "give a file in a folder that exists and can be written to",
-      },
-    );
+    const message = `requests cannot be recorded in ${file}: ${(error as Error).message}`;
+    const hint = "give a file in a folder that exists and can be written to";
+    throw new Fault("usage", message, { hint });
   }
 }
 

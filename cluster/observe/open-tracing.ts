@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
 import type { Logger } from "./logger.ts";
-import type { ComputedBatch, RunTime, TraceSink } from "./spans.ts";
+import type { ComputedBatch, RunTime, TraceSink } from "./tracing.ts";
 
 /** A gateway makes a sink for each run. */
 export interface GatewayTracing {
@@ -28,10 +28,9 @@ export async function gatewayTracing(
   append?: (text: string) => void,
 ): Promise<GatewayTracing | null> {
   if (target === null) return null;
-  const { openTracing } = await import("./tracing.ts");
-  const { TraceSink: Sink } = await import("./spans.ts");
-  const tracing = openTracing("tandem-gateway", target, logger, append);
-  return { sink: (system, time) => new Sink(tracing, system, time), close: tracing.close };
+  const { openTracing, TraceSink: Sink } = await import("./tracing.ts");
+  const { tracer, close } = openTracing("tandem-gateway", target, logger, append);
+  return { sink: (system, time) => new Sink(tracer, system, time), close };
 }
 
 export async function workerTracing(
@@ -40,10 +39,9 @@ export async function workerTracing(
   append?: (text: string) => void,
 ): Promise<WorkerTracing | null> {
   if (target === null) return null;
-  const { openTracing } = await import("./tracing.ts");
-  const { computeSpans } = await import("./spans.ts");
-  const tracing = openTracing("tandem-worker", target, logger, append);
-  return { computed: computeSpans(tracing), close: tracing.close };
+  const { computeSpans, openTracing } = await import("./tracing.ts");
+  const { tracer, close } = openTracing("tandem-worker", target, logger, append);
+  return { computed: computeSpans(tracer), close };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -15,7 +15,6 @@ import {
   ownResult,
   type Submission,
   type TaskResult,
-  type Ticket,
 } from "./live-request.ts";
 import type { KeyBounds } from "./specification.ts";
 
@@ -59,7 +58,7 @@ export class AnswerBook {
   }
 
   /**
-   * The ticket of a caller: it gets its key's answer, joins the key's running request, or runs the request.
+   * The caller of a submission: it gets its key's answer, joins the key's running request, or runs the request.
    * `start` starts it with a function for its answer, and returns a function that gives it up; its errors are
    * rethrown. Throws Fault("invalid-input") for a malformed key, or one of another request.
    */
@@ -67,7 +66,7 @@ export class AnswerBook {
     key: string,
     submission: Submission,
     start: (answer: (given: Answer) => void) => () => void,
-  ): Ticket {
+  ): Caller {
     if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
@@ -144,7 +143,7 @@ function bytesOf(result: TaskResult | null): number {
 }
 
 /** Answers after this turn, like every answer. */
-function answerAgain(submission: Submission, kept: KeptAnswer, caller: Caller): Ticket {
+function answerAgain(submission: Submission, kept: KeptAnswer, caller: Caller): Caller {
   setImmediate(() => {
     const { index, arrivedUs, endedUs, results } = kept;
     const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };

@@ -92,11 +92,10 @@ export class BatchMessages {
     this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
   }
 
-  /** `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. */
+  /** `variate` is that of the batch's first job. */
   request(
     replica: string,
-    requests: readonly LiveRequest[],
-    tasks: readonly number[],
+    { requests, tasks }: StartedBatch,
     variate: number,
     { waitedForMs, window, traceparents }: BatchExtras,
   ): StreamRequest {
@@ -111,7 +110,9 @@ export class BatchMessages {
       real && requests.some(hasTensors)
         ? requests.map((request, job) => this.#tensorsFor(request, tasks[job]))
         : null;
-    const parameters: Record<string, InferParameter> = real ? {} : this.#replayed(variate);
+    // Always of one shape: another shape in a warm-up slows the compiled code in the run after it.
+    const replayed = { variate: { doubleParam: variate }, warm_up: { boolParam: this.#warmUp } };
+    const parameters: Record<string, InferParameter> = real ? {} : replayed;
     if (waitedForMs < Number.POSITIVE_INFINITY) {
       parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
     }
@@ -136,11 +137,6 @@ export class BatchMessages {
       `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":${timings}},` +
       `"outputs":${outputs}}`
     );
-  }
-
-  /** Always of one shape: another shape in a warm-up slows the compiled code in the run after it. */
-  #replayed(variate: number): Record<string, InferParameter> {
-    return { variate: { doubleParam: variate }, warm_up: { boolParam: this.#warmUp } };
   }
 
   #fill({ pipeline }: LiveRequest, task: number): Buffer {

@@ -10,7 +10,6 @@
  * no command calls back into the dispatcher.
  */
 import { status } from "@grpc/grpc-js";
-import type { Residency } from "../../core/dispatch/controller.ts";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type {
   ClusterDriver,
@@ -30,7 +29,7 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
-import type { TraceSink } from "../observe/spans.ts";
+import type { TraceSink } from "../observe/tracing.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
@@ -43,7 +42,7 @@ import {
   startedBatch,
 } from "./batch.ts";
 import { RunDraws } from "./draws.ts";
-import { FeedbackBook } from "./feedback-book.ts";
+import { feedbackBook } from "./feedback-book.ts";
 import {
   type Answer,
   type LiveRequest,
@@ -113,7 +112,7 @@ export class GatewayRun implements Driver {
   /** By replica: the start window of its next batch. */
   readonly #windows = new Map<number, StartWindow>();
   readonly #ends: Answer[] = [];
-  readonly #feedback: FeedbackBook;
+  readonly #feedback: ReturnType<typeof feedbackBook>;
   /** Null where no answer is imputed. */
   #recent: RecentAnswers | null = null;
   readonly #meter: ReplicaMeter | null;
@@ -121,7 +120,8 @@ export class GatewayRun implements Driver {
   readonly #readiness: WakeTimers;
   readonly cluster: ClusterDriver;
   readonly #retries: ReturnType<typeof retryBudget>;
-  #costs = new RunCosts();
+  /** Since the end of warm-up. */
+  costs = new RunCosts();
   #warm = false;
   #closed = false;
 
@@ -147,7 +147,7 @@ export class GatewayRun implements Driver {
       ...{ isReplay: options.backend === "replay", live },
       drawn: (slot, task) => this.draws.label(live(slot), task),
     });
-    this.#feedback = new FeedbackBook(system);
+    this.#feedback = feedbackBook(system);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
@@ -158,7 +158,7 @@ export class GatewayRun implements Driver {
     this.#meter = this.#replicaMeter();
     this.#readiness = new WakeTimers(alarms, this.#clock, (replica) => {
       this.#scaled.isReady(replica);
-      if (this.#links.get(replica)?.up === true) this.join(replica);
+      if (this.#links.all[replica]?.up === true) this.join(replica);
     });
     this.#scaled = scaledReplicas(system, options.seed, this.#readiness, this.#meter);
     this.cluster = {
@@ -196,23 +196,12 @@ export class GatewayRun implements Driver {
       (_, replica) =>
         replicas[replica].slot === slot && pools[replicas[replica].pool].model === name,
     );
-    let left = links.length;
-    let isDone = true;
-    for (const link of links) {
-      const answered = (done: boolean): void => {
-        isDone &&= done;
-        if (--left > 0) return;
-        const state = kind === "load" && isDone ? "resident" : "absent";
-        queueMicrotask(() => this.#tellResidency(slot, model, state));
-      };
-      if (link === null) answered(false);
-      else link.command(kind, answered);
-    }
-  }
-
-  #tellResidency(slot: number, model: number, state: Residency): void {
-    if (this.#closed) return;
-    this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+    if (links.length === 0) return;
+    void Promise.all(links.map((link) => link?.command(kind) ?? false)).then((done) => {
+      if (this.#closed) return;
+      const state = kind === "load" && done.every(Boolean) ? "resident" : "absent";
+      this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+    });
   }
 
   /** Replayed batches can be stopped; a real model's run cannot. */
@@ -227,11 +216,6 @@ export class GatewayRun implements Driver {
     if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     for (const sink of this.#sinks) sink.wasted?.(batch, "it was pre-empted", nowUs);
     return true;
-  }
-
-  /** Since the end of warm-up. */
-  get costs(): RunCosts {
-    return this.#costs;
   }
 
   /** Requests without an answer. */
@@ -267,9 +251,8 @@ export class GatewayRun implements Driver {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
       const { tasks, ensembles } = this.options.system.pipelines[pipeline];
       const results = tasks.length + ensembles.length;
-      taken = liveRequest(submission, {
-        ...{ slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, results },
-      });
+      const taking = { slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, results };
+      taken = liveRequest(submission, taking);
       for (const sink of this.#sinks) sink.taken?.(taken, nowUs);
       this.room.entered(taken);
       this.#live[slot] = taken;
@@ -399,12 +382,8 @@ export class GatewayRun implements Driver {
   voted(slot: number, ensemble: number, vote: CountedVote, nowUs: number): void {
     const request = this.#live[slot] as LiveRequest;
     const { tasks, ensembles } = this.options.system.pipelines[request.pipeline];
-    request.results[tasks.length + ensemble] = this.labels.answer(
-      request,
-      ensembles[ensemble],
-      vote,
-      nowUs,
-    );
+    const answer = this.labels.answer(request, ensembles[ensemble], vote, nowUs);
+    request.results[tasks.length + ensemble] = answer;
   }
 
   imputed(slot: number, task: number, pool: number, nowUs: number): void {
@@ -435,7 +414,7 @@ export class GatewayRun implements Driver {
     const nowUs = this.#clock.tick(sinceUs);
     if (!this.#warm && nowUs >= this.options.warmupUs) {
       this.#warm = true;
-      this.#costs = new RunCosts();
+      this.costs = new RunCosts();
     }
     const { closeUs = Number.POSITIVE_INFINITY } = this.options;
     if (nowUs >= closeUs) this.#closeWindow(closeUs);
@@ -449,7 +428,7 @@ export class GatewayRun implements Driver {
     if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
     const sentUs = monotonicUs();
     if (this.#ends.length > 0) for (const end of this.#ends.splice(0)) end.request.answer(end);
-    if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+    if (kind !== null) this.costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
   }
 
   /** A scheduler of the user that fails leaves its place to fifo, with all that waits and runs. */
@@ -478,15 +457,15 @@ export class GatewayRun implements Driver {
     const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
     const window = this.#windows.get(replica) ?? null;
     this.#windows.delete(replica);
-    const message = this.messages.request(name, requests, batch.tasks, variate, {
-      window: window === null ? null : scaledWindow(window, this.options.timeScale),
+    const { timeScale, trace, bounds } = this.options;
+    const message = this.messages.request(name, batch, variate, {
+      window: window === null ? null : scaledWindow(window, timeScale),
       waitedForMs: longestWaitMs(requests, sentUs),
-      traceparents: this.options.trace?.traceparents(batch) ?? null,
+      traceparents: trace?.traceparents(batch) ?? null,
     });
-    const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
-    const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
-    const windowMs = ((window?.latestUs ?? 0) * this.options.timeScale) / 1000;
-    const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs + windowMs;
+    const expectedMs = (service.meanUs[requests.length] * timeScale) / 1000;
+    const windowMs = ((window?.latestUs ?? 0) * timeScale) / 1000;
+    const timeoutMs = bounds.batchTimeoutMs + bounds.batchTimeoutFactor * expectedMs + windowMs;
     this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
@@ -494,7 +473,7 @@ export class GatewayRun implements Driver {
       else if (window !== null && failure.code === status.ABORTED) this.#missed(batch);
       else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
     });
-    this.#costs.add("dispatch", monotonicUs() - sentUs);
+    this.costs.add("dispatch", monotonicUs() - sentUs);
   }
 
   #answered(batch: StartedBatch, response: ModelInferResponse, sentUs: number): void {

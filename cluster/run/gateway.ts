@@ -24,7 +24,7 @@ import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import { Caller, heldBytesOf, type Submission, type Ticket } from "./live-request.ts";
+import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
 import { ControlRecord, ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
@@ -141,7 +141,7 @@ export class Gateway {
    * once. The last check stands in the dispatcher, and the simulator has it too: the scheduler's
    * admission policy.
    */
-  submit(submission: Submission): Ticket {
+  submit(submission: Submission): Caller {
     const { pipeline, idempotencyKey: key, deadlineMs } = submission;
     const run = this.#run;
     try {
@@ -149,8 +149,9 @@ export class Gateway {
       this.#checkOpen();
       this.models.check(pipeline);
       if (run.options.boundQueue) this.outages.check(pipeline);
-      // deadline-exceeded
-      checkDeadline(deadlineMs);
+      if (deadlineMs !== undefined && deadlineMs <= 0) {
+        throw new Fault("deadline-exceeded", "its deadline had passed before it came");
+      }
       if (key === undefined) {
         const caller = new Caller(submission);
         return caller.waits(this.#take(submission, caller.answer));
@@ -242,7 +243,7 @@ export class Gateway {
 
   /** The replica finishes its batch and takes no other, for good. */
   retire(replica: number): void {
-    this.links.get(replica)?.retire();
+    this.links.all[replica]?.retire();
     this.#run.drain(replica);
   }
 
@@ -383,12 +384,6 @@ export class Gateway {
     }
     return run;
   }
-}
-
-/** Throws Fault("deadline-exceeded") for a deadline that has passed. */
-function checkDeadline(deadlineMs: number | undefined): void {
-  if (deadlineMs === undefined || deadlineMs > 0) return;
-  throw new Fault("deadline-exceeded", "its deadline had passed before it came");
 }
 
 function textOf(scheduler: SchedulerDocument): string {

@@ -60,12 +60,6 @@ export interface Answer {
   readonly endedUs: number;
 }
 
-export interface Ticket {
-  /** The client waits no longer. Does nothing after the answer. */
-  cancel(): void;
-}
-
-const NO_CONTEXT: CallContext = {};
 const NO_TENSORS: readonly Tensor[] = [];
 
 type Contents = Pick<Submission, "payload" | "tensors">;
@@ -143,7 +137,7 @@ type Taking = Pick<
 
 /** A request that a run takes. */
 export function liveRequest(submission: Submission, { results, ...taking }: Taking): LiveRequest {
-  const { pipeline, index, payload, tensors = NO_TENSORS, context = NO_CONTEXT } = submission;
+  const { pipeline, index, payload, tensors = NO_TENSORS, context = {} } = submission;
   const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
   return {
     ...{ ...taking, pipeline, index, payload, tensors, context },
@@ -174,7 +168,8 @@ export function detachedRequest(submission: Submission): LiveRequest {
 /** Timers of the event loop cannot count longer waits, so such a deadline is none. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-export class Caller implements Ticket {
+/** A submission until its answer, or until its client waits no longer. */
+export class Caller {
   readonly #submission: Submission;
   #leave: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -200,7 +195,7 @@ export class Caller implements Ticket {
     return this;
   }
 
-  /** The run may still answer the cancelled request, within this call. */
+  /** Ends the wait; does nothing after the answer. The run may still answer, within this call. */
   cancel(): void {
     if (this.#open) this.#leave();
     this.#close();

@@ -16,13 +16,8 @@ const TICK_MS = 1000;
 /** Counts ticks, not time, so that a stalled gateway does not give up its workers. */
 const CONNECTING_TICKS = 3;
 
-/** Why a batch failed on a replica that is up. */
-interface BatchFailure {
-  readonly code: number;
-  readonly message: string;
-}
-
-type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
+/** `failure`: why a batch failed on a replica that is up. */
+type BatchAnswer = (failure: ServiceError | null, response: ModelInferResponse) => void;
 
 interface SentBatch {
   /** On the stream. */
@@ -83,7 +78,7 @@ class ReplicaLink {
   send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
     const stream = this.#stream;
     assert(stream !== null, "a batch goes to a replica that is up");
-    this.#setLimit(timeoutMs);
+    this.#limit = setTimeout(() => this.#overdue(), timeoutMs);
     const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
     this.#batch = batch;
     batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
@@ -104,15 +99,16 @@ class ReplicaLink {
     clearTimeout(this.#limit);
   }
 
-  /** Loads its model onto its device or takes it off; calls `done` once, with whether that was done. */
-  command(kind: "load" | "evict", done: (isDone: boolean) => void): void {
-    if (this.#stream === null) {
-      done(false);
-      return;
-    }
-    this.#commands.add(done);
-    this.#stream.command(kind, this.name, (error) => {
-      if (this.#commands.delete(done)) done(error === null);
+  /** Loads its model onto its device or takes it off; resolves with whether that was done. */
+  command(kind: "load" | "evict"): Promise<boolean> {
+    const stream = this.#stream;
+    if (stream === null) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#commands.add(resolve);
+      stream.command(kind, this.name, (error) => {
+        this.#commands.delete(resolve);
+        resolve(error === null);
+      });
     });
   }
 
@@ -130,12 +126,11 @@ class ReplicaLink {
   /** Figures of the model and of the worker's process, by name. Rejects with a Fault. */
   async figures(): Promise<Readonly<Record<string, number>>> {
     const { client } = this.#connection;
-    const asked = { name: this.name };
-    const { config } = await client.ask<{ readonly config?: ModelConfig }>("ModelConfig", asked);
+    const { config } = await client.ask<{ readonly config?: ModelConfig }>("ModelConfig", {
+      name: this.name,
+    });
     const entries = Object.entries(config?.parameters ?? {});
-    return Object.fromEntries(
-      entries.map(([key, { string_value }]) => [key, Number(string_value)]),
-    );
+    return Object.fromEntries(entries.map(([key, value]) => [key, Number(value.string_value)]));
   }
 
   async unloadModel(): Promise<void> {
@@ -206,10 +201,6 @@ class ReplicaLink {
     if (this.#batch === null) this.lost(SHUTS_DOWN);
   }
 
-  #setLimit(ms: number): void {
-    this.#limit = setTimeout(() => this.#overdue(), ms);
-  }
-
   /** The replica is lost until it answers; after the same time again, so are its streams. */
   #overdue(): void {
     const batch = this.#batch;
@@ -220,7 +211,7 @@ class ReplicaLink {
       return;
     }
     batch.late = true;
-    this.#setLimit(batch.timeoutMs);
+    this.#limit = setTimeout(() => this.#overdue(), batch.timeoutMs);
     this.cancelBatch();
     this.#down(reason);
   }
@@ -345,8 +336,9 @@ class WorkerConnection {
 }
 
 export class ReplicaLinks {
+  /** By replica; null where there is none. */
+  readonly all: (ReplicaLink | null)[];
   readonly #connect: (address: string) => InferenceClient;
-  readonly #links: (ReplicaLink | null)[];
   /** Replicas that were added, or have no model now: `ready` waits for them only once they have been up. */
   readonly #later = new Set<number>();
   /** By the worker's address. */
@@ -354,36 +346,26 @@ export class ReplicaLinks {
 
   constructor(replicas: number, connect: (address: string) => InferenceClient) {
     this.#connect = connect;
-    this.#links = new Array<ReplicaLink | null>(replicas).fill(null);
-  }
-
-  /** Null where there is no replica. */
-  get(replica: number): ReplicaLink | null {
-    return this.#links[replica];
+    this.all = new Array<ReplicaLink | null>(replicas).fill(null);
   }
 
   of(replica: number): ReplicaLink {
-    const link = this.#links[replica];
+    const link = this.all[replica];
     assert(link !== null, "a batch goes to a replica that there is");
     return link;
   }
 
-  /** By replica. */
-  get all(): readonly (ReplicaLink | null)[] {
-    return this.#links;
-  }
-
   /** Whether every expected replica is up. */
   get ready(): boolean {
-    return this.#links.every((link, replica) => {
+    return this.all.every((link, replica) => {
       if (link?.up === true) this.#later.delete(replica);
       return link === null || link.up || this.#later.has(replica);
     });
   }
 
   attach(replica: number, name: string, address: string, changed: LinkChanged): void {
-    assert(this.#links[replica] === null, "a replica has one link");
-    this.#links[replica] = new ReplicaLink(name, this.#connectionTo(address), changed);
+    assert(this.all[replica] === null, "a replica has one link");
+    this.all[replica] = new ReplicaLink(name, this.#connectionTo(address), changed);
   }
 
   /** `ready` ignores the replica until it has been up. */
@@ -392,18 +374,18 @@ export class ReplicaLinks {
   }
 
   detach(replica: number): void {
-    const link = this.#links[replica];
+    const link = this.all[replica];
     if (link === null) return;
     link.close();
-    this.#links[replica] = null;
+    this.all[replica] = null;
     this.#later.delete(replica);
-    if (this.#links.some((other) => other?.address === link.address)) return;
+    if (this.all.some((other) => other?.address === link.address)) return;
     this.#connections.get(link.address)?.close();
     this.#connections.delete(link.address);
   }
 
   close(): void {
-    for (const link of this.#links) link?.close();
+    for (const link of this.all) link?.close();
     for (const connection of this.#connections.values()) connection.close();
   }
 

@@ -25,17 +25,21 @@ interface RoomOptions {
 export class Room {
   readonly #options: RoomOptions;
   /** Null: queues may be of any length in time. */
-  #queue: ReturnType<typeof queueBound> | null;
+  #queue: ReturnType<typeof queueBound> | null = null;
   #heldBytes = 0;
 
   constructor(options: RoomOptions, scheduler: Scheduler) {
     this.#options = options;
-    this.#queue = this.#boundOf(scheduler);
+    this.reschedule(scheduler);
   }
 
   /** Restarts the estimate of the rate for another scheduler. */
   reschedule(scheduler: Scheduler): void {
-    this.#queue = this.#boundOf(scheduler);
+    const { ownSystem: system, timeScale, bounds, boundQueue } = this.#options;
+    if (!boundQueue || bounds.maxQueueMs === null) return;
+    const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
+    const nowMs = performance.now();
+    this.#queue = queueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
   }
 
   /** Throws Fault("overloaded") when the gateway holds too many requests or bytes. */
@@ -61,14 +65,6 @@ export class Room {
   left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
     this.#heldBytes -= bytes;
     if (completed) this.#queue?.completed(inSystem, performance.now());
-  }
-
-  #boundOf(scheduler: Scheduler): ReturnType<typeof queueBound> | null {
-    const { ownSystem: system, timeScale, bounds, boundQueue } = this.#options;
-    if (!boundQueue || bounds.maxQueueMs === null) return null;
-    const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
-    const nowMs = performance.now();
-    return queueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
   }
 }
 
@@ -142,11 +138,8 @@ export function queueBound(
   };
 }
 
-/** The tightest latency goal bounds the useful wait; wall-clock ms. */
+/** Half of the tightest latency goal, which leaves the rest to the work and to chance; wall-clock ms. */
 export function longestUsefulMs(system: System, timeScale: number, otherwiseMs: number): number {
   const goalsMs = system.pipelines.map(({ sloUs }) => (sloUs * timeScale) / 1000);
-  return Math.min(otherwiseMs, ...goalsMs.map((ms) => USEFUL_SHARE * ms));
+  return Math.min(otherwiseMs, ...goalsMs.map((ms) => ms / 2));
 }
-
-/** Leaves the rest of the goal to the work and to chance. */
-const USEFUL_SHARE = 0.5;
