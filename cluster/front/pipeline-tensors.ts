@@ -78,7 +78,7 @@ export function outputsOf(
   });
   const given = asked.length > 0 ? chosen : [...(complete ? [] : [json()]), ...tensors];
   return {
-    outputs: given.map(({ raw: _, ...tensor }) => tensor),
+    outputs: given.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
     raw: given.map(({ raw }) => raw),
   };
 }

@@ -116,10 +116,8 @@ export function grpcGuard(
     const listener: ServerListener = {};
     if (!isOpen(rules())) {
       listener.onReceiveMetadata = (metadata, next) => {
-        const refused = refusal(rules(), roleOf(method.path), {
-          authorization: metadata.get("authorization")[0]?.toString() ?? null,
-          certificate,
-        });
+        const authorization = metadata.get("authorization")[0]?.toString() ?? null;
+        const refused = refusal(rules(), roleOf(method.path), { authorization, certificate });
         if (refused === null) next(metadata);
         else call.sendStatus(asStatus(refused));
       };
@@ -198,23 +196,24 @@ function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
   return stream;
 }
 
+const CALLERS_FAULT =
+  /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
+const MALFORMED = "the message is malformed, or has more parts than allowed";
+
 /**
  * grpc-js reports errors of the caller as INTERNAL, which here means a bug. It sends such a status by
  * this method of its innermost call, past every interceptor.
  */
 function mendStatuses(call: ServerInterceptingCallInterface): void {
   const send = call.sendStatus.bind(call);
-  call.sendStatus = (given) => send(mended(given));
-}
-
-const CALLERS_FAULT =
-  /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
-const MALFORMED = "the message is malformed, or has more parts than allowed";
-
-function mended(given: Status): Status {
-  if (given.code !== status.INTERNAL || !CALLERS_FAULT.test(given.details ?? "")) return given;
-  const details = (given.details ?? "").replace("Error deserializing request", MALFORMED);
-  return asStatus(new Fault("invalid-input", details));
+  call.sendStatus = (given) => {
+    const { code, details = "" } = given;
+    if (code !== status.INTERNAL || !CALLERS_FAULT.test(details)) send(given);
+    else {
+      const message = details.replace("Error deserializing request", MALFORMED);
+      send(asStatus(new Fault("invalid-input", message)));
+    }
+  };
 }
 
 function asStatus(fault: Fault): Status {

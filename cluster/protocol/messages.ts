@@ -49,11 +49,6 @@ export interface Tensor {
   readonly parameters?: Parameters | undefined;
 }
 
-export interface RequestedOutput {
-  readonly name: string;
-  readonly parameters?: Parameters | undefined;
-}
-
 export interface ModelInferRequest {
   readonly modelName: string;
   readonly modelVersion?: string | undefined;
@@ -61,7 +56,7 @@ export interface ModelInferRequest {
   readonly parameters?: Parameters | undefined;
   readonly inputs: readonly Tensor[];
   /** Default: all. */
-  readonly outputs?: readonly RequestedOutput[] | undefined;
+  readonly outputs?: readonly Pick<Tensor, "name" | "parameters">[] | undefined;
   readonly rawInputContents?: readonly Uint8Array[] | undefined;
 }
 

@@ -316,12 +316,9 @@ export class Gateway {
   }
 
   state(): GatewayState {
-    const { system } = this;
     return {
-      inSystem: this.#run.inSystem,
-      waiting: system.pools.map((_, pool) => this.#run.waiting(pool)),
-      replicas: this.links.all.map((link, replica) => ({
-        name: system.replicas[replica].name,
+      waiting: this.system.pools.map((_, pool) => this.#run.waiting(pool)),
+      replicas: this.links.all.map((link) => ({
         state: link?.up === true ? (link.draining ? "draining" : "up") : "down",
         losses: link?.losses ?? 0,
         there: link !== null,
