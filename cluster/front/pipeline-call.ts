@@ -109,6 +109,27 @@ function afterLearning(
   return () => cancel();
 }
 
+/** Field by field, as in `liveRequest`. */
+function submissionOf(
+  options: CallOptions,
+  { payload, tensors }: Contents,
+  answer: Submission["answer"],
+): Submission {
+  return {
+    pipeline: options.pipeline,
+    payload,
+    tensors,
+    index: options.index,
+    intendedUs: options.intendedUs,
+    priority: options.priority,
+    scheduler: options.scheduler,
+    deadlineMs: options.deadlineMs,
+    idempotencyKey: options.idempotencyKey,
+    context: options.context,
+    answer,
+  };
+}
+
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function submitAll(
   { gateway }: PipelineModels,
@@ -145,7 +166,7 @@ function submitAll(
   };
   try {
     for (const [i, own] of contents.entries()) {
-      callers.push(gateway.submit({ ...options, ...own, answer: (given) => ended(i, given) }));
+      callers.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
     }
   } catch (error) {
     done = true;
