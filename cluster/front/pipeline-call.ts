@@ -1,7 +1,4 @@
-/**
- * One inference request of the protocol, by gRPC or REST, and its answer. Each element of its payload is
- * a request of its own to the dispatcher.
- */
+/** An inference request, by gRPC or REST. Each element of its payload is a request to the dispatcher. */
 import { Fault, unreachable } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
@@ -63,8 +60,8 @@ export type PipelineAnswer = (
 ) => void;
 
 /**
- * Submits the request to the gateway; `answer` is called once. Returns a function that cancels it, for a
- * caller that goes away before its `deadlineMs`. Throws a Fault when the gateway refuses the request.
+ * `answer` is called once. Returns a function that cancels the request, for a caller that goes away.
+ * Throws a Fault when the gateway refuses the request.
  */
 export function callPipeline(
   models: PipelineModels,

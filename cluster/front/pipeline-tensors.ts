@@ -20,10 +20,7 @@ export function isPayload({ name, datatype }: TensorMetadata): boolean {
   return name === PAYLOAD && datatype === "BYTES";
 }
 
-/**
- * Inputs of the first tasks, and inputs of other tasks that no earlier task gives. `models` has the
- * metadata of each task, as far as known.
- */
+/** Inputs that no earlier task gives. `models` has the metadata of each task, as far as known. */
 export function pipelineInputs(
   tasks: readonly Pick<TaskSystem, "predecessors">[],
   models: readonly (ModelMetadata | undefined)[],
@@ -51,9 +48,8 @@ function notGiven(inputs: Tensors, given: Tensors): Tensors {
 }
 
 /**
- * The outputs that a request asks for. Default: the last tasks' tensors, and JSON where one of them has
- * none; the JSON output has one element for each of `answers`. Throws Fault("invalid-input") for unknown
- * names.
+ * The outputs that a request asks for; default: the last tasks' tensors, and JSON where one has none, with
+ * an element for each of `answers`. Throws Fault("invalid-input") for unknown names.
  */
 export function outputsOf(
   { outputs: asked = [] }: ModelInferRequest,

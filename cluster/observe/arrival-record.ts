@@ -1,11 +1,9 @@
 /**
- * Writes the requests that a gateway gets as a trace, which `workload: { arrivals: trace }` plays under
- * another scheduler: a CSV file with a line for each request, in order of arrival.
+ * Records a gateway's requests in order of arrival, as a trace that `workload: { arrivals: trace }` plays:
  *
  *   arrived_s,pipeline,bytes,outcome,latency_ms
  *
- * `arrived_s` counts seconds since 1970 in the scenario's pace, `bytes` the request's contents. A gateway that
- * was started again goes on in the same file.
+ * `arrived_s` counts seconds since 1970 in the scenario's pace. A restarted gateway goes on in the same file.
  */
 import { appendFileSync, existsSync, statSync } from "node:fs";
 import type { Outcome } from "../../core/dispatch/driver.ts";

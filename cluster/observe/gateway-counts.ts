@@ -1,7 +1,6 @@
 /**
- * The gateway's counts over its life, across runs: a sink of every run, which `/metrics` and `/status`
- * read. Counts lie in typed arrays: adding a value takes some nanoseconds, makes no garbage, and memory
- * stays constant. Times are wall-clock times.
+ * The gateway's counts across runs, for `/metrics` and `/status`, in wall-clock times. Typed arrays keep adding
+ * cheap and memory constant.
  */
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import type { GatewayStatus, ReplicaStatus } from "../../core/gateway-status.ts";

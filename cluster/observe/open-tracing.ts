@@ -1,7 +1,6 @@
 /**
- * Where a process's traces go, if anywhere: to an OTLP/HTTP endpoint, or to a file that gets a line of
- * OTLP JSON for each lot of spans. Traces are off by default; an option or OpenTelemetry's variables turn
- * them on. Only then does this file load OpenTelemetry.
+ * Where traces go: an OTLP/HTTP endpoint, or a file with a line of OTLP JSON for each lot of spans; off by
+ * default. Only then does this file load OpenTelemetry.
  */
 import { resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";

@@ -1,8 +1,6 @@
 /**
- * `/metrics` in Prometheus' text format, made from the gateway's counts at each scrape. Names and
- * meanings follow Triton's `nv_inference_*` where there is one, with Prometheus' rules for units and
- * suffixes (seconds, `_total`). The first scrape loads the library. Workers have no metrics port: the
- * gateway asks them for figures of their processes.
+ * `/metrics`, made from the gateway's counts at each scrape. Names and meanings follow Triton's
+ * `nv_inference_*`. Workers have no metrics port: the gateway asks them for figures of their processes.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";

@@ -16,10 +16,7 @@ export interface JobResult {
   readonly tensors: readonly ModelTensor[];
 }
 
-/**
- * The inputs of a batch, by job: its payload, and JSON of the outputs of earlier tasks. `tensors` is null
- * where no job has any.
- */
+/** By job; `upstream` is JSON of the outputs of earlier tasks. `tensors` is null where no job has any. */
 export function batchContents(
   payloads: readonly Uint8Array[],
   upstream: readonly Uint8Array[],
@@ -86,10 +83,7 @@ function wireTensors(jobs: readonly TensorsByTask[]): WireTensors {
   return { tensors, raw };
 }
 
-/**
- * The reverse of `wireTensors` for `count` jobs; ignores tensors of other names. Null where no job
- * has any. Throws Fault("invalid-input") for malformed tensors.
- */
+/** Reverses `wireTensors`; null where no job has any. Throws Fault("invalid-input") for malformed tensors. */
 export function jobTensors(
   tensors: readonly Tensor[],
   raw: readonly Uint8Array[],

@@ -1,7 +1,4 @@
-/**
- * Checks every gRPC call before its handler, whatever its service: the caller's role, limits on time
- * and size, and the status of a refusal by grpc-js itself.
- */
+/** Checks every gRPC call before its handler: role, time and size; and mends statuses of grpc-js itself. */
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -75,10 +72,7 @@ export class PeerRoles {
     this.#firstCallMs = firstCallMs;
   }
 
-  /**
-   * Adds a connection until it closes. Closes a connection without a call in `firstCallMs`: HTTP/2
-   * itself does not always end a connection whose frames are malformed.
-   */
+  /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
   add(socket: Socket): void {
     const key = `${socket.remoteAddress} ${socket.remotePort}`;
     const peer: Peer = { role: peerRole(socket as TLSSocket), called: false };
@@ -168,8 +162,8 @@ function limitReceiving(
 }
 
 /**
- * Cuts a call off whose caller does not read: no answer left for `writeMs` while one waits. A timeout
- * of the HTTP/2 stream would not do, because Node restarts it whenever the session sends anything.
+ * Cuts off a caller that does not read: no answer left for `writeMs` while one waits. Node restarts the
+ * timeout of an HTTP/2 stream whenever its session sends anything.
  */
 function limitSending(writeMs: number, call: ServerInterceptingCallInterface): void {
   const stream = streamOf(call);
@@ -200,10 +194,7 @@ const CALLERS_FAULT =
   /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
 const MALFORMED = "the message is malformed, or has more parts than allowed";
 
-/**
- * grpc-js reports errors of the caller as INTERNAL, which here means a bug. It sends such a status by
- * this method of its innermost call, past every interceptor.
- */
+/** grpc-js reports callers' errors as INTERNAL, by this method of its innermost call, past interceptors. */
 function mendStatuses(call: ServerInterceptingCallInterface): void {
   const send = call.sendStatus.bind(call);
   call.sendStatus = (given) => {

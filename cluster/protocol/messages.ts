@@ -1,7 +1,4 @@
-/**
- * Messages of the Open Inference Protocol v2 (`proto/inference.proto`) as plain objects, and the
- * parameters and headers of requests that this system gives a meaning.
- */
+/** Messages of `proto/inference.proto` as plain objects, and parameters and headers with a meaning here. */
 import { randomUUID } from "node:crypto";
 import type { StartWindow } from "../../core/dispatch/driver.ts";
 
@@ -13,10 +10,9 @@ export const TIMEOUT_PARAMETER = "timeout";
 const START_AFTER_PARAMETER = "start_after_us";
 const START_BEFORE_PARAMETER = "start_before_us";
 /**
- * Parameters of a message without inputs on a stream. `cancel`: nobody wants the request of the same
- * id any more; its answer is CANCELLED, unless it has begun. `preempt`: so is one that has begun, if
- * its model can be stopped. `load`, `evict`: the model goes into the memory of its device, or leaves it,
- * while its replica stays up; the answer comes when that is done.
+ * Parameters of a message without inputs on a stream. `cancel`: nobody wants the request of this id; its
+ * answer is CANCELLED, unless it has begun. `preempt` stops a batch that has begun, if its model can be
+ * stopped. `load`, `evict`: the model goes into its device's memory or leaves it; answered when done.
  */
 const CONTROLS = ["cancel", "preempt", "load", "evict"] as const;
 
@@ -122,9 +118,8 @@ export function deadlineOf({ parameters }: ModelInferRequest): number | undefine
   if (parameters === undefined) return undefined;
   const deadlineMs = numberOf(parameters[DEADLINE_PARAMETER]);
   const timeoutUs = numberOf(parameters[TIMEOUT_PARAMETER]) ?? 0;
-  return timeoutUs === 0
-    ? deadlineMs
-    : Math.min(timeoutUs / 1000, deadlineMs ?? Number.POSITIVE_INFINITY);
+  if (timeoutUs === 0) return deadlineMs;
+  return Math.min(timeoutUs / 1000, deadlineMs ?? Number.POSITIVE_INFINITY);
 }
 
 function numberOf(given: InferParameter | undefined): number | undefined {
@@ -137,10 +132,10 @@ export const TRACEPARENTS_PARAMETER = "traceparents";
 
 export interface CallContext {
   /** The caller's name for the request (`x-request-id`, or the protocol's id). */
-  readonly requestId?: string;
+  readonly requestId?: string | undefined;
   /** W3C trace context: the caller's span. */
-  readonly traceparent?: string;
-  readonly tracestate?: string;
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
 }
 
 const NO_HEADERS: Header = () => undefined;
@@ -158,14 +153,11 @@ export function callContext(
   parameters: Parameters,
   header: Header = NO_HEADERS,
 ): CallContext {
-  const requestId = header(REQUEST_ID_HEADER) ?? id;
-  const traceparent = parameters[TRACEPARENT]?.stringParam ?? header(TRACEPARENT);
-  const tracestate = parameters[TRACESTATE]?.stringParam ?? header(TRACESTATE);
-  const context: { -readonly [Key in keyof CallContext]: CallContext[Key] } = {};
-  if (requestId !== undefined && REQUEST_ID.test(requestId)) context.requestId = requestId;
-  if (traceparent !== undefined) context.traceparent = traceparent;
-  if (tracestate !== undefined && tracestate.length <= LONGEST_STATE) {
-    context.tracestate = tracestate;
-  }
-  return context;
+  const requestId = header(REQUEST_ID_HEADER) ?? id ?? "";
+  const tracestate = parameters[TRACESTATE]?.stringParam ?? header(TRACESTATE) ?? "";
+  return {
+    requestId: REQUEST_ID.test(requestId) ? requestId : undefined,
+    traceparent: parameters[TRACEPARENT]?.stringParam ?? header(TRACEPARENT),
+    tracestate: tracestate.length <= LONGEST_STATE ? tracestate || undefined : undefined,
+  };
 }

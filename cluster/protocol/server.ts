@@ -57,10 +57,7 @@ export interface InferCall {
   readonly header?: Header;
   /** How long the caller waits from now, ms; undefined: no limit. */
   readonly deadlineMs: number | undefined;
-  /**
-   * Calls `listener` when the caller is gone, gave the request up, or its deadline passed; with true
-   * when it wants the request stopped even where it has begun.
-   */
+  /** The caller gave the request up, or its deadline passed; `preempted`: it is to be stopped if begun. */
   onCancelled(listener: (preempted: boolean) => void): void;
 }
 

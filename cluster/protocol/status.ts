@@ -1,7 +1,4 @@
-/**
- * Faults as gRPC statuses with trailers, and back. On a stream, a failed request's answer carries its
- * status and trailers as parameters.
- */
+/** Faults as gRPC statuses with trailers, which a failed request on a stream has as parameters; and back. */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";

@@ -25,10 +25,7 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/**
- * The page runs its own scripts only, calls any server that its user names, and shows pictures that its
- * user picked. React Aria writes style elements, so styles may stand in the page.
- */
+/** The page calls any server that its user names. React Aria writes style elements. */
 const HEADERS = {
   "content-security-policy": [
     "default-src 'none'",

@@ -249,10 +249,7 @@ function refuseForeignPage({ headers }: IncomingMessage, tls: boolean): void {
   });
 }
 
-/**
- * Refuses DNS rebinding: a page whose own name resolves to a loopback address counts as of the same
- * origin, but the Host header still has that name.
- */
+/** Refuses DNS rebinding: a page whose name resolves to loopback is of this origin, but names its own host. */
 function refuseForeignHost({ headers }: IncomingMessage, host: string): void {
   const header = headers.host ?? "";
   const bracketed = /^\[([^\]]*)\](:\d*)?$/.exec(header);

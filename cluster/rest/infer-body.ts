@@ -1,7 +1,6 @@
 /**
- * Inference over HTTP: the protocol's JSON with its binary extension (tensors behind the JSON, whose
- * length is in a header). Whole numbers beyond 2^53 are bigints. NaN and infinities become null in
- * JSON; the binary extension carries them.
+ * The protocol's JSON, and its binary extension: tensors behind the JSON, whose length is in a header. Whole
+ * numbers beyond 2^53 are bigints. JSON has null for NaN and infinities, which the extension carries.
  */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
@@ -150,10 +149,7 @@ function checkCounts(json: unknown): void {
   }
 }
 
-/**
- * The answer's JSON and the tensors behind it. Throws Fault("limit-exceeded") for outputs that are
- * too large for JSON: nobody else is served while they become text.
- */
+/** Throws Fault("limit-exceeded") for outputs too large for JSON: it would hold up all other requests. */
 export function encodeAnswer(
   response: ModelInferResponse,
   isBinary: InferBody["isBinary"],
@@ -211,9 +207,8 @@ const IN_JSON = DATATYPES.filter((datatype) => !/^(FP|BF)16$/.test(datatype));
 const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
 
 /**
- * Raw contents of a tensor's JSON data, nested or flat. Texts of a BYTES tensor are decoded where
- * the tensor's parameter content_type is base64 or the text is a picture in base64.
- * Throws Fault("invalid-input") when the data do not fit datatype and shape.
+ * Raw contents of JSON data, nested or flat. Texts of BYTES are decoded where content_type says base64, or
+ * where they are pictures in base64. Throws Fault("invalid-input") for data that do not fit.
  */
 function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
   const values = data.some(Array.isArray) ? data.flat(Number.POSITIVE_INFINITY) : data;

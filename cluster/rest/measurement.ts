@@ -52,10 +52,7 @@ interface MeasuredBy {
   readonly onEnd?: () => void;
 }
 
-/**
- * The lines of a measurement, as JSON. It ends early when the stream is destroyed, as when the caller goes away.
- * Throws Fault("invalid-input") for a workload that this server does not send.
- */
+/** Lines of JSON. Destroying the stream ends the measurement. Throws Fault("invalid-input"). */
 export function measure(
   { model, workload, payloads, seed }: Measurement,
   target: LoadTarget,

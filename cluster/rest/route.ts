@@ -65,10 +65,7 @@ interface Details {
   readonly "x-body-optional"?: true;
 }
 
-/**
- * Gives options to routes that require `role`. OpenAPI has a route as the operation `id`; `answer`
- * is the schema of its answer with status 200, or of several by status.
- */
+/** Options of routes that require `role`; `answer` is the schema of status 200, or of several by status. */
 export function describer(role: RequiredRole, tag: string) {
   return <More extends Details = Record<never, never>>(
     id: string,
@@ -93,10 +90,7 @@ export function contentOf(
   return { description, content: Object.fromEntries(content) };
 }
 
-/**
- * Checks bodies, queries and headers. Path parameters only describe: an unknown name is "not found".
- * Handlers parse bodies of several content types themselves.
- */
+/** Path parameters only describe: an unknown name is "not found". Handlers parse bodies of several types. */
 export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
   schema,
   httpPart,

@@ -1,10 +1,6 @@
 /**
- * Answers by idempotency key. A key's first request runs; further callers with the key wait for the same
- * answer, or get it later from a bounded table in memory. The table keeps results only: a request that
- * failed may be tried again with its key.
- *
- * Inference has no side effects, so the gateway computes a key again whose answer the table has dropped,
- * or that a gateway before a crash had answered: each caller still gets one answer.
+ * Answers by idempotency key: callers with one key share one run, or get its result later from a bounded
+ * table in memory. Inference has no side effects, so a result that is no longer there is computed again.
  */
 import { Fault } from "../../core/fault.ts";
 import {
@@ -58,9 +54,8 @@ export class AnswerBook {
   }
 
   /**
-   * The caller of a submission: it gets its key's answer, joins the key's running request, or runs the request.
-   * `start` starts it with a function for its answer, and returns a function that gives it up; its errors are
-   * rethrown. Throws Fault("invalid-input") for a malformed key, or one of another request.
+   * `start` runs the request with a function for its answer, and returns a function that gives it up; its
+   * errors are rethrown. Throws Fault("invalid-input") for a malformed key, or one of another request.
    */
   ask(
     key: string,

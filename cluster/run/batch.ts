@@ -181,20 +181,10 @@ function hasTensors({ tensors, results }: LiveRequest): boolean {
   return tensors.length > 0 || results.some((result) => (result?.tensors.length ?? 0) > 0);
 }
 
-/**
- * The outputs of a batch of `count`, and the service time that the worker measured in µs; an Error
- * when the worker's answer is malformed.
- */
-export function batchResult(
-  response: ModelInferResponse,
-  count: number,
-): { outputs: readonly JobResult[]; serviceUs: number } | Error {
-  try {
-    const serviceUs = response.parameters?.service_us?.doubleParam ?? 0;
-    return { outputs: jobResults(response, count), serviceUs };
-  } catch (error) {
-    return error as Error;
-  }
+/** The outputs of a batch of `count`, and its time on the worker, µs. Throws a Fault for a malformed answer. */
+export function batchResult(response: ModelInferResponse, count: number) {
+  const serviceUs = response.parameters?.service_us?.doubleParam ?? 0;
+  return { outputs: jobResults(response, count), serviceUs };
 }
 
 /** Whether the answer of a batch's job was imputed meanwhile: nobody waits for its own. */
@@ -235,10 +225,8 @@ export function parseOutput(text: string): JobOutput {
   try {
     return JSON.parse(text) as JobOutput;
   } catch {
-    return {
-      error: `a worker answered what is no JSON: ${text.slice(0, 80)}`,
-      code: "cluster-failure",
-    };
+    const error = `a worker answered what is no JSON: ${text.slice(0, 80)}`;
+    return { error, code: "cluster-failure" };
   }
 }
 

@@ -70,10 +70,7 @@ interface DrawOptions {
   readonly triedAgain: boolean;
 }
 
-/**
- * The draws of requests by number, made in the order of the numbers, in whatever order requests reach
- * the gateway. So request n is the same as in the simulator.
- */
+/** Draws requests in the order of their numbers, so that request n is the same as in the simulator. */
 export class RunDraws {
   readonly #options: DrawOptions;
   readonly #numbered: DrawSeries;
@@ -103,10 +100,7 @@ export class RunDraws {
     }
   }
 
-  /**
-   * Draws for a request in a slot. A request without a number, or with the number of an earlier request or
-   * of another pipeline's, gets draws of a separate stream.
-   */
+  /** A request without a number of its own and its pipeline gets draws of a separate stream. */
   take({ index, pipeline }: Pick<Submission, "index" | "pipeline">, slot: number): Draws {
     const own = index === null ? undefined : this.#numberedAt(index);
     const draws = own?.pipeline === pipeline ? own : this.#others.next(pipeline);
@@ -183,9 +177,8 @@ type Kept = readonly (readonly [task: number, result: TaskResult | null])[];
 type Cached = Pick<LiveRequest, "pipeline" | "payload" | "tensors" | "results">;
 
 /**
- * Results of tasks by the content of their requests, for caches by content: a hit gives a request the
- * results of the tasks that it skips. A replay of measured times has no contents of its own: there the
- * drawn ones of the simulator count, so that both hit alike.
+ * Results of tasks by the content of their requests: a hit gives a request the results of the tasks that it
+ * skips. A replay has no contents: there the drawn ones count, so that it hits as the simulator does.
  */
 export function answerCache(system: System, isReplay: boolean) {
   const caches = contentCaches<Content, Kept>(system);

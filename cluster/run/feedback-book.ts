@@ -1,7 +1,4 @@
-/**
- * Requests that were answered lately, by the caller's name for them (`x-request-id`), so that feedback
- * finds the pools whose models gave the answer.
- */
+/** Requests answered lately, by `x-request-id`: feedback finds the pools whose models gave the answer. */
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
 import type { LiveRequest, TaskResult } from "./live-request.ts";

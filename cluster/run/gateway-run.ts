@@ -233,10 +233,7 @@ export class GatewayRun implements Driver {
     return this.inSystem === 0 && this.#batches.every((batch) => batch === null);
   }
 
-  /**
-   * Takes a request that passed every check of `Gateway.submit`; `answer` is called exactly once. The
-   * scheduler's admission policy may still refuse it.
-   */
+  /** `answer` is called exactly once. The scheduler's admission policy may still refuse the request. */
   take(
     submission: Submission,
     choice: NumberedChoice | null,
@@ -273,9 +270,8 @@ export class GatewayRun implements Driver {
   }
 
   /**
-   * Tells the scheduler how wrong an answer was, 0..1, for one task or for all that ran; their names. A
-   * right label makes those wrong that did not give it.
-   * Throws Fault("not-found") or Fault("invalid-input").
+   * Tells the scheduler how wrong an answer was, 0..1, or the right label; for one task or for all that ran.
+   * Returns their names. Throws Fault("not-found") or Fault("invalid-input").
    */
   feed(requestId: string, task: string | undefined, truth: number | string): readonly string[] {
     const tasks = this.#feedback.find(requestId, task);
@@ -478,9 +474,11 @@ export class GatewayRun implements Driver {
 
   #answered(batch: StartedBatch, response: ModelInferResponse, sentUs: number): void {
     const backUs = monotonicUs();
-    const result = batchResult(response, batch.requests.length);
-    if (result instanceof Error) {
-      this.#failed(batch, result.message, true, backUs);
+    let result: ReturnType<typeof batchResult>;
+    try {
+      result = batchResult(response, batch.requests.length);
+    } catch (error) {
+      this.#failed(batch, (error as Error).message, true, backUs);
       return;
     }
     const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
@@ -593,9 +591,8 @@ function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number):
 }
 
 /**
- * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load. A
- * retry takes one token of a bucket, a finished job gives a part back, and at half of the bucket no job
- * runs again. `givenBack` is that part. Source: gRPC's retry throttling (gRFC A6).
+ * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load.
+ * Source: gRPC's retry throttling (gRFC A6).
  */
 function retryBudget(most: number, givenBack: number) {
   let tokens = most;

@@ -137,9 +137,8 @@ export class Gateway {
   }
 
   /**
-   * Throws the Fault of the first check that refuses a request; else the request is answered exactly
-   * once. The last check stands in the dispatcher, and the simulator has it too: the scheduler's
-   * admission policy.
+   * Throws the Fault of the first check that refuses a request; else it is answered exactly once. The last
+   * check, the scheduler's admission policy, stands in the dispatcher.
    */
   submit(submission: Submission): Caller {
     const { pipeline, idempotencyKey: key, deadlineMs } = submission;

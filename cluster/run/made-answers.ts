@@ -18,10 +18,7 @@ interface Source {
   readonly drawn: (slot: number, task: number) => number;
 }
 
-/**
- * Labels of the answers of ensembles' members, by number. Replayed answers have drawn labels, the same as
- * in the simulator; real ones those that the models give.
- */
+/** Labels of members' answers, by number: drawn as in the simulator for a replay, else the models' own. */
 export class EnsembleAnswers implements AnswerLabels {
   readonly truth: number | null;
   readonly #source: Source;
@@ -85,10 +82,7 @@ interface Recent {
   tensors: readonly Tensor[];
 }
 
-/**
- * Recent answers of each pool's model. The mean of their numbers, else the most frequent of them, stands in
- * place of a straggler's.
- */
+/** Recent answers of each model: their mean, else the most frequent, stands in place of a straggler's. */
 export class RecentAnswers {
   readonly #byPool = new Map<number, Recent>();
 
@@ -120,10 +114,7 @@ export class RecentAnswers {
   }
 }
 
-/**
- * The mean of numbers; of arrays of one length, and of objects with the same keys, element by
- * element; of anything else the most frequent. Undefined of none.
- */
+/** The mean of numbers, also within arrays and objects of one form; else the most frequent value. */
 export function meanOf(values: readonly unknown[]): unknown {
   if (values.length === 0) return undefined;
   if (values.every((value) => typeof value === "number")) {

@@ -108,7 +108,7 @@ export class ModelRepository {
 
   async #unload(pools: readonly number[]): Promise<readonly ReplicaLoad[]> {
     const { counts, drainMs } = this.#parts;
-    const before = pools.map((pool) => this.#states.get(pool));
+    const before = [...this.#states];
     this.#become(pools, "UNLOADING", "what it has is answered first");
     const users = this.#usersOf(pools).map((pipeline) => counts.pipelines[pipeline]);
     await until(() => users.every(({ inFlight }) => inFlight === 0), drainMs);
@@ -116,11 +116,8 @@ export class ModelRepository {
     try {
       await Promise.all(links.map((link) => link.unloadModel()));
     } catch (error) {
-      pools.forEach((pool, i) => {
-        const was = before[i];
-        if (was === undefined) this.#states.delete(pool);
-        else this.#states.set(pool, was);
-      });
+      this.#states.clear();
+      for (const [pool, state] of before) this.#states.set(pool, state);
       throw error;
     }
     await until(() => links.every(({ up }) => !up), DOWN_TIMEOUT_MS);
@@ -182,10 +179,7 @@ interface Controls {
   readonly unloaded: readonly string[];
 }
 
-/**
- * The settings of operators while a gateway runs: batching of replicas, and tasks with unloaded models.
- * A file keeps them for a gateway that is started again.
- */
+/** Batching of replicas and unloaded tasks, which a file keeps for a gateway that is started again. */
 export class ControlRecord {
   readonly #file: string | null;
   #controls: Controls = { batching: {}, unloaded: [] };

@@ -219,10 +219,7 @@ export class ReplicaControl {
   }
 }
 
-/**
- * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
- * remembers them for a gateway that is started again.
- */
+/** Worker processes belong to the deployment: a gateway asks its parent to start and stop them. */
 function workerHost() {
   const waiting = new Map<number, (reply: WorkerReply) => void>();
   let questions = 0;

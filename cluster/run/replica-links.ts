@@ -34,10 +34,9 @@ const SHUTS_DOWN = "it shuts down";
 type LinkChanged = (up: boolean, reason: string) => void;
 
 /**
- * The link to one replica: its worker's stream of batches, and a health watch. The replica is up while
- * the watch says SERVING and the stream is open. When either fails, the replica is lost, and the link
- * opens both again until it is back. A replica whose batch is late is lost too, but keeps its watch: it is
- * back once it has answered, and the link drops the late answer.
+ * A replica is up while its health watch says SERVING and its worker's stream of batches is open. When either
+ * fails, the replica is lost, and the link opens both again until it is back. A replica whose batch is late
+ * is lost too, but keeps its watch: it is back once it has answered, and the link drops the late answer.
  */
 class ReplicaLink {
   readonly name: string;
@@ -71,10 +70,7 @@ class ReplicaLink {
     return this.#connection.address;
   }
 
-  /**
-   * Runs a batch on a replica that is up and has none. When the replica is lost meanwhile, the link calls
-   * `changed` and not `answer`.
-   */
+  /** For a replica that is up and has no batch. If it is lost meanwhile, `changed` is called, not `answer`. */
   send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
     const stream = this.#stream;
     assert(stream !== null, "a batch goes to a replica that is up");
@@ -263,10 +259,9 @@ class ReplicaLink {
 }
 
 /**
- * The gateway's connection to one worker, shared by the links to its replicas: one gRPC channel, and
- * on it one stream of batches. HTTP/2 keepalive finds a dead worker or a cut network: then the stream
- * and the health watches fail, and the channel connects again. grpc-js waits without a limit for the
- * answer to a new connection, so a channel that is connecting for too long is replaced by another.
+ * The connection to one worker, shared by the links to its replicas: one gRPC channel with one stream of
+ * batches. HTTP/2 keepalive finds a dead worker. grpc-js waits without a limit for the answer to a new
+ * connection, so a channel that is connecting for too long is replaced.
  */
 class WorkerConnection {
   readonly address: string;

@@ -1,7 +1,4 @@
-/**
- * The room for requests in a gateway, bounded in requests, in bytes and in time. Each check runs before
- * the gateway takes a request, so overload costs little and requests in the system keep their goals.
- */
+/** Bounds of the requests in a gateway: in number, in bytes and in time. */
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import { offeredLoad } from "../../core/stability/offered-load.ts";
@@ -81,13 +78,11 @@ const BATCHES_EACH = 3;
 const LEAST_RETRY_MS = 100;
 
 /**
- * Bounds the queue in time: long queues help no client, and at five times the capacity every answer would
- * come too late.
+ * Bounds the queue in time, as an answer that comes too late helps no client (times in wall-clock ms):
  *
  *   expected wait = requests in the system / requests that the cluster completes in a second
  *
- * The rate starts with the traffic equations of the scenario. Each window in which the cluster was busy
- * corrects it by measurement. All times in ms are the wall clock's.
+ * The rate starts with the scenario's traffic equations; each busy window corrects it by measurement.
  */
 export function queueBound(
   system: System,
@@ -120,10 +115,7 @@ export function queueBound(
     fewest = inSystem;
   };
   return {
-    /**
-     * How long a client with `patienceMs` should wait before it tries again, ms; null when there is room for
-     * its request.
-     */
+    /** After how many ms a client with `patienceMs` should try again; null when there is room for its request. */
     refusal(inSystem: number, patienceMs: number, atMs: number): number | null {
       look(inSystem, atMs);
       if (inSystem < least || perMs === 0) return null;

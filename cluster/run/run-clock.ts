@@ -5,9 +5,8 @@ import type { System } from "../../core/system.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 
 /**
- * A run's clock: whole microseconds of the scenario's time since the run's start, strictly
- * increasing, so each event has an instant of its own. With a time scale of 0.1 the scenario's time
- * passes ten times faster than the wall clock's, and so do batching waits and latency goals.
+ * Whole microseconds of the scenario's time since the run's start, strictly increasing, so that each event
+ * has an instant of its own. With a time scale of 0.1 it passes ten times faster than the wall clock's.
  */
 export class RunClock {
   /** `monotonicUs` at the run's start; may lie ahead, then the clock creeps until it is reached. */
@@ -75,9 +74,8 @@ export class WakeTimers {
 }
 
 /**
- * Carries out the orders of scaling among the replicas that a deployment has: one that is released
- * takes no batch, one that is ordered serves again after the provisioning delay, drawn as the
- * simulator draws it. Worker processes run on meanwhile. `readiness` rings when an ordered one is up.
+ * Scaling among the replicas that a deployment has, whose processes run on: a released one takes no batch,
+ * and an ordered one serves again after a delay drawn as in the simulator, when `readiness` rings.
  */
 export function scaledReplicas(
   system: System,

@@ -1,7 +1,4 @@
-/**
- * Tasks without a replica. Their requests wait for a replica that comes back; after `outageMs` the
- * gateway answers them with an error, and refuses further requests.
- */
+/** Tasks without a replica: after `outageMs` their requests fail, and further ones are refused. */
 import { performance } from "node:perf_hooks";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";

@@ -1,7 +1,6 @@
 /**
- * The decision behind REST routes and gRPC methods: may this caller use them? Roles come from client
- * certificates and bearer tokens. A tokens file has one line for each token: its role, its SHA-256, and
- * a name. The file needs no tokens: a hash reveals nothing of 256 random bits.
+ * Who may use which routes and methods: roles come from client certificates and bearer tokens. A line of the
+ * tokens file is a role, the token's SHA-256, and a name.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { appendFileSync, readFileSync } from "node:fs";
@@ -37,10 +36,7 @@ export function isOpen(rules: AccessRules): boolean {
   return rules.tokens === null && !rules.certificates;
 }
 
-/**
- * Null for an allowed caller; else Fault("unauthenticated") without valid credentials, or
- * Fault("forbidden") for a lesser role. An unknown token is refused even beside a valid certificate.
- */
+/** Null for an allowed caller. An unknown token is refused even beside a valid certificate. */
 export function refusal(
   rules: AccessRules,
   required: RequiredRole,

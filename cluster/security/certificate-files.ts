@@ -23,10 +23,7 @@ const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
-/**
- * Writes authority and certificates; only their owner can read keys, and each file is replaced whole.
- * Throws Fault("usage") for impossible options, and for existing files without `force`.
- */
+/** Only their owner can read keys, and each file is replaced whole. Throws Fault("usage"). */
 export async function writeCertificates(directory: string, options: CertificateFolderOptions) {
   check(options);
   const folder = resolve(directory);

@@ -35,10 +35,7 @@ export function workerClientAccess(certificates: string | TlsIdentity | null): C
   return { tls: clientTls(identity, "worker"), token: null };
 }
 
-/**
- * For a caller of the gateway, with a folder of certificates, a file with a token, both or neither.
- * Throws Fault("invalid-input") when one cannot be read.
- */
+/** For a caller of the gateway. Throws Fault("invalid-input") for files that cannot be read. */
 export function gatewayClientAccess(
   certificates: string | null,
   role: "client" | "admin",

@@ -92,10 +92,7 @@ export interface Share {
   giveBack(): void;
 }
 
-/**
- * Counts the received bytes of incomplete requests, over REST and gRPC together: each request has a
- * limit of its own, but a thousand callers may send large ones at once.
- */
+/** Received bytes of incomplete requests, over REST and gRPC: a thousand callers may send at once. */
 export class IncomingBytes {
   readonly #most: number;
   #bytes = 0;

@@ -1,6 +1,6 @@
 /**
- * A server's certificates and tokens as they are on disk now. A rotation needs no restart: this class
- * checks the files every other second, and keeps the last good ones while new ones are unreadable.
+ * A server's certificates and tokens as on disk now, so that a rotation needs no restart. While new files
+ * are unreadable, the last good ones stay.
  */
 import { statSync } from "node:fs";
 import type { Server as HttpsServer } from "node:https";

@@ -1,9 +1,7 @@
 /**
- * Short stalls of this machine: a hypervisor (or a suspended machine) takes a processor away, so that
- * no thread of ours can run. A thread reads the clock every 5 ms and records each jump beyond
- * `LEAST_US`, less the time for which it waited for a processor by the kernel's account: such a wait is
- * due to load, not to the machine. Cost: 2% of one processor on a crowded virtual machine of two, 1%
- * on a free one.
+ * Stalls of this machine, in which a hypervisor takes a processor away. A thread reads the clock every 5 ms and
+ * records each jump beyond `LEAST_US`, less its wait for a processor by the kernel's account, which is due to
+ * load. Cost: 1 to 2% of a processor.
  */
 import { openSync, readSync } from "node:fs";
 import { parentPort, Worker, workerData } from "node:worker_threads";
@@ -124,8 +122,8 @@ function recordStalls({ stop, spin }: WatchThread): void {
 }
 
 /**
- * Reads for how long this thread has waited for a processor that other threads had; null where the
- * kernel does not tell. Source: second figure of schedstat, ns (Linux: Documentation/scheduler/sched-stats).
+ * Time for which this thread waited for a processor, µs; null where the kernel does not tell.
+ * Source: second figure of schedstat, ns (Linux: Documentation/scheduler/sched-stats).
  */
 function queueWaits(): (() => number) | null {
   try {

@@ -1,10 +1,6 @@
 /**
- * The server of `tandem web`: the web app at `/`, and everything else passed on to another server. So
- * the app measures servers that send no CORS headers: Triton, KServe, a gateway elsewhere.
- *
- *   page ─> /, /assets         the app's files
- *        ─> /v1/measure        a workload, sent from here
- *        ─> any other path     the same path of the server
+ * The server of `tandem web`: the web app, and everything else passed on to another server, so that the app
+ * measures servers that send no CORS headers, such as Triton and KServe.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as ask, type Dispatcher } from "undici";
