@@ -58,42 +58,34 @@ export function roleOfMethod(path: string): RequiredRole {
   return INFER.has(path) ? "infer" : "admin";
 }
 
-interface Peer {
-  readonly role: CertificateRole | null;
-  called: boolean;
-}
+export type PeerRoles = ReturnType<typeof peerRoles>;
 
 /** The open connections of a gRPC server: reading a certificate for each call would be slow. */
-export class PeerRoles {
-  readonly #peers = new Map<string, Peer>();
-  readonly #firstCallMs: number;
-
-  constructor(firstCallMs: number) {
-    this.#firstCallMs = firstCallMs;
-  }
-
-  /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
-  add(socket: Socket): void {
-    const key = `${socket.remoteAddress} ${socket.remotePort}`;
-    const peer: Peer = { role: peerRole(socket as TLSSocket), called: false };
-    this.#peers.set(key, peer);
-    const timer = setTimeout(() => {
-      if (!peer.called) socket.destroy();
-    }, this.#firstCallMs).unref();
-    socket.once("close", () => {
-      clearTimeout(timer);
-      if (this.#peers.get(key) === peer) this.#peers.delete(key);
-    });
-  }
-
-  /** The role of a call's connection. */
-  caller(call: ServerInterceptingCallInterface): CertificateRole | null {
-    const { remoteAddress, remotePort } = call.getConnectionInfo();
-    const peer = this.#peers.get(`${remoteAddress} ${remotePort}`);
-    if (peer === undefined) return null;
-    peer.called = true;
-    return peer.role;
-  }
+export function peerRoles(firstCallMs: number) {
+  const peers = new Map<string, { readonly role: CertificateRole | null; called: boolean }>();
+  return {
+    /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
+    add(socket: Socket): void {
+      const key = `${socket.remoteAddress} ${socket.remotePort}`;
+      const peer = { role: peerRole(socket as TLSSocket), called: false };
+      peers.set(key, peer);
+      const timer = setTimeout(() => {
+        if (!peer.called) socket.destroy();
+      }, firstCallMs).unref();
+      socket.once("close", () => {
+        clearTimeout(timer);
+        if (peers.get(key) === peer) peers.delete(key);
+      });
+    },
+    /** The role of a call's connection. */
+    caller(call: ServerInterceptingCallInterface): CertificateRole | null {
+      const { remoteAddress, remotePort } = call.getConnectionInfo();
+      const peer = peers.get(`${remoteAddress} ${remotePort}`);
+      if (peer === undefined) return null;
+      peer.called = true;
+      return peer.role;
+    },
+  };
 }
 
 type MethodDefinition = Parameters<ServerInterceptor>[0];

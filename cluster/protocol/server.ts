@@ -11,14 +11,8 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
 import { CLIENT_TIMES } from "../security/limits.ts";
-import type {
-  ModelConfig,
-  ModelIndex,
-  ModelMetadata,
-  ModelStatistics,
-  ServerMetadata,
-} from "./descriptions.ts";
-import { type GrpcAccess, grpcGuard, PeerRoles } from "./grpc-guard.ts";
+import type { ServerMetadata } from "./descriptions.ts";
+import { type GrpcAccess, grpcGuard, peerRoles } from "./grpc-guard.ts";
 import { addReflection, listenGrpc } from "./grpc-listener.ts";
 import {
   type HostedModels,
@@ -91,7 +85,7 @@ export async function serveInference(
   options: ServerOptions,
 ): Promise<InferenceServer> {
   const { access } = options;
-  const peers = new PeerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
+  const peers = peerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
   const server = new Server({
     ...CHANNEL_OPTIONS,
     ...(access.held === null ? BATCH_CHANNEL : LIMITED_CALLERS),
@@ -125,56 +119,48 @@ export async function serveInference(
   };
 }
 
+type UnaryInfer = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
+
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {
   const { models, control } = handlers;
   return {
-    ServerLive: unary<object, object>(() => ({ live: true })),
-    ServerReady: unary<object, object>(() => ({ ready: handlers.ready() })),
-    ServerMetadata: unary<object, ServerMetadata>(() => handlers.metadata),
-    ModelReady: unary<ModelName, object>(({ name, version }) => ({
+    ServerLive: unary(() => ({ live: true })),
+    ServerReady: unary(() => ({ ready: handlers.ready() })),
+    ServerMetadata: unary(() => handlers.metadata),
+    ModelReady: unary(({ name, version }: ModelName) => ({
       ready: modelNamed(models, name, version).ready(),
     })),
-    ModelMetadata: unary<ModelName, ModelMetadata>(
-      async ({ name, version }) => (await learnedModel(models, name, version)).metadata,
+    ModelMetadata: unary(
+      async ({ name, version }: ModelName) => (await learnedModel(models, name, version)).metadata,
     ),
-    ModelConfig: unary<ModelName, { config: ModelConfig }>(async ({ name, version }) => ({
+    ModelConfig: unary(async ({ name, version }: ModelName) => ({
       config: modelConfig(await learnedModel(models, name, version)),
     })),
-    ModelStatistics: unary<ModelName, { model_stats: readonly ModelStatistics[] }>((asked) => ({
-      model_stats: modelStatistics(models, asked),
+    ModelStatistics: unary((asked: ModelName) => ({ model_stats: modelStatistics(models, asked) })),
+    RepositoryIndex: unary(({ ready = false }: { ready?: boolean }) => ({
+      models: modelIndex(models, ready),
     })),
-    RepositoryIndex: unary<{ ready?: boolean }, { models: readonly ModelIndex[] }>(
-      ({ ready = false }) => ({ models: modelIndex(models, ready) }),
-    ),
     RepositoryModelLoad: changing((model, task) => control.load(model, task)),
     RepositoryModelUnload: changing((model, task) => control.unload(model, task)),
-    ModelInfer: (
-      call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
-      answer: sendUnaryData<ModelInferResponse>,
-    ) => {
-      const onCancelled: InferCall["onCancelled"] = (listener) =>
-        void call.on("cancelled", () => listener(false));
-      const deadlineMs = remainingMs(call);
+    ModelInfer: (call: UnaryInfer, answer: sendUnaryData<ModelInferResponse>) => {
       const header: Header = (name) => call.metadata.get(name)[0]?.toString();
-      guarded(
-        handlers,
-        { request: call.request, header, deadlineMs, onCancelled },
-        (error, value) => {
-          giveContext(call, header, value);
-          answer(error, value);
-        },
-      );
+      const given: InferCall = {
+        request: call.request,
+        header,
+        deadlineMs: remainingMs(call),
+        onCancelled: (listener) => void call.on("cancelled", () => listener(false)),
+      };
+      guarded(handlers, given, (error, value) => {
+        giveContext(call, header, value);
+        answer(error, value);
+      });
     },
     ModelStreamInfer: (stream: InferServerStream) => serveStream(handlers, stream),
   };
 }
 
 /** Sends the call's id and span as initial metadata. */
-function giveContext(
-  call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
-  header: Header,
-  value: ModelInferResponse | undefined,
-): void {
+function giveContext(call: UnaryInfer, header: Header, value?: ModelInferResponse): void {
   const requestId = header(REQUEST_ID_HEADER);
   const traceparent = value?.parameters?.[TRACEPARENT]?.stringParam;
   if (requestId === undefined && traceparent === undefined) return;
@@ -185,9 +171,7 @@ function giveContext(
 }
 
 /** The shorter of gRPC's deadline and the request's parameters, ms. */
-function remainingMs(
-  call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
-): number | undefined {
+function remainingMs(call: UnaryInfer): number | undefined {
   const deadlineMs = Number(call.getDeadline()) - Date.now();
   const asked = deadlineOf(call.request);
   if (!Number.isFinite(deadlineMs)) return asked;
@@ -209,7 +193,7 @@ function unary<Request, Response>(handle: (request: Request) => Response | Promi
 
 /** Loads or unloads a model, or that of one task. */
 function changing(change: (model: string, task: string | undefined) => Promise<unknown>) {
-  return unary<RepositoryModel, object>(async ({ model_name = "", parameters }) => {
+  return unary(async ({ model_name = "", parameters }: RepositoryModel) => {
     await change(model_name, parameters?.task?.string_param);
     return {};
   });

@@ -60,121 +60,114 @@ interface BatchExtras {
   readonly traceparents: readonly string[] | null;
 }
 
+export type BatchMessages = ReturnType<typeof batchMessages>;
+
 /** Builds a run's messages. Replayed jobs carry as many bytes as the scenario says. */
-export class BatchMessages {
-  readonly #system: System;
-  readonly #backend: BackendName;
-  readonly #warmUp: boolean;
-  readonly #filler: Buffer;
-  /** By pipeline: its name as JSON, and the names of its tasks, then of its ensembles, as keys of members. */
-  readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
-  /** By pipeline and task. */
-  readonly #before: readonly (readonly (readonly number[])[])[];
+export function batchMessages(system: System, backend: BackendName, warmUp: boolean) {
+  const real = backend !== "replay";
+  const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
+  const filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
+  /** By pipeline: the names of its tasks, then of its ensembles, as keys of members. */
+  const keys = system.pipelines.map(({ tasks, ensembles }) =>
+    [...tasks, ...ensembles].map(({ name }) => `${JSON.stringify(name)}:`),
+  );
+  const before = system.pipelines.map(inputsByTask);
 
-  constructor(system: System, backend: BackendName, warmUp: boolean) {
-    this.#system = system;
-    this.#warmUp = warmUp;
-    this.#backend = backend;
-    this.#texts = system.pipelines.map(({ name, tasks, ensembles }) => ({
-      name: JSON.stringify(name),
-      keys: [...tasks, ...ensembles].map((one) => `${JSON.stringify(one.name)}:`),
-    }));
-    // An ensemble's answer replaces those of its members.
-    this.#before = system.pipelines.map(({ tasks }) =>
-      tasks.map((_, task) => {
-        const before = tasksBefore(tasks, task).map((one) => {
-          return tasks[one].ensemble < 0 ? one : tasks.length + tasks[one].ensemble;
-        });
-        return [...new Set(before)];
-      }),
+  return {
+    /** `variate` is that of the batch's first job. */
+    request(
+      replica: string,
+      { requests, tasks }: StartedBatch,
+      variate: number,
+      { waitedForMs, window, traceparents }: BatchExtras,
+    ): StreamRequest {
+      const payloads = requests.map(({ payload, pipeline }, i) =>
+        real
+          ? payload
+          : filler.subarray(0, system.pipelines[pipeline].tasks[tasks[i]].payloadBytes),
+      );
+      // Without parallel tasks, whose results may or may not be there yet.
+      const outputs = requests.map((request, i) =>
+        real
+          ? Buffer.from(members(request, keys, before[request.pipeline][tasks[i]], textOf))
+          : NO_OUTPUTS,
+      );
+      const tensors =
+        real && requests.some(hasTensors)
+          ? requests.map((request, i) =>
+              tensorsFor(request, system, before[request.pipeline][tasks[i]]),
+            )
+          : null;
+      // Always of one shape: another shape in a warm-up slows the compiled code in the run after it.
+      const replayed = { variate: { doubleParam: variate }, warm_up: { boolParam: warmUp } };
+      const parameters: Record<string, InferParameter> = real ? {} : replayed;
+      if (waitedForMs < Number.POSITIVE_INFINITY) {
+        parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
+      }
+      if (window !== null) Object.assign(parameters, startParameters(window));
+      if (traceparents !== null) {
+        parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
+      }
+      const { inputs, rawInputContents } = batchContents(payloads, outputs, tensors);
+      return { modelName: replica, id: "", parameters, inputs, rawInputContents };
+    },
+
+    /** JSON of the outputs of a request's tasks, with their times. */
+    answerText({ request, outcome, endedUs }: Answer): string {
+      const { pipeline, index, arrivedUs, results } = request;
+      const tasks = [...keys[pipeline].keys()];
+      const ran = tasks.filter((task) => (results[task]?.timing.replica ?? "") !== "");
+      const timings = members(request, keys, ran, ({ timing }) => JSON.stringify(timing));
+      return (
+        `{"pipeline":${JSON.stringify(system.pipelines[pipeline].name)},"index":${index},` +
+        `"outcome":"${outcome}",` +
+        `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":${timings}},` +
+        `"outputs":${members(request, keys, tasks, textOf)}}`
+      );
+    },
+  };
+}
+
+/** By task: the tasks and ensembles before it. An ensemble's answer replaces those of its members. */
+function inputsByTask({ tasks }: System["pipelines"][number]): readonly (readonly number[])[] {
+  return tasks.map((_, task) => {
+    const before = tasksBefore(tasks, task).map((one) =>
+      tasks[one].ensemble < 0 ? one : tasks.length + tasks[one].ensemble,
     );
-    const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
-    this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
-  }
+    return [...new Set(before)];
+  });
+}
 
-  /** `variate` is that of the batch's first job. */
-  request(
-    replica: string,
-    { requests, tasks }: StartedBatch,
-    variate: number,
-    { waitedForMs, window, traceparents }: BatchExtras,
-  ): StreamRequest {
-    const real = this.#backend !== "replay";
-    const payloads: Uint8Array[] = [];
-    const outputs: Uint8Array[] = [];
-    for (let i = 0; i < requests.length; i++) {
-      payloads.push(real ? requests[i].payload : this.#fill(requests[i], tasks[i]));
-      outputs.push(real ? this.#outputsBefore(requests[i], tasks[i]) : NO_OUTPUTS);
-    }
-    const tensors =
-      real && requests.some(hasTensors)
-        ? requests.map((request, job) => this.#tensorsFor(request, tasks[job]))
-        : null;
-    // Always of one shape: another shape in a warm-up slows the compiled code in the run after it.
-    const replayed = { variate: { doubleParam: variate }, warm_up: { boolParam: this.#warmUp } };
-    const parameters: Record<string, InferParameter> = real ? {} : replayed;
-    if (waitedForMs < Number.POSITIVE_INFINITY) {
-      parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
-    }
-    if (window !== null) Object.assign(parameters, startParameters(window));
-    if (traceparents !== null) {
-      parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
-    }
-    const { inputs, rawInputContents } = batchContents(payloads, outputs, tensors);
-    return { modelName: replica, id: "", parameters, inputs, rawInputContents };
-  }
+const textOf = ({ text }: TaskResult): string => text;
 
-  /** JSON of the outputs of a request's tasks, with their times. */
-  answerText({ request, outcome, endedUs }: Answer): string {
-    const { name, keys } = this.#texts[request.pipeline];
-    const { index, arrivedUs, results } = request;
-    const tasks = [...keys.keys()];
-    const outputs = this.#members(request, tasks, ({ text }) => text);
-    const ran = tasks.filter((task) => (results[task]?.timing.replica ?? "") !== "");
-    const timings = this.#members(request, ran, ({ timing }) => JSON.stringify(timing));
-    return (
-      `{"pipeline":${name},"index":${index},"outcome":"${outcome}",` +
-      `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":${timings}},` +
-      `"outputs":${outputs}}`
-    );
-  }
+/** JSON of a text for each of these tasks and ensembles that has a result. */
+function members(
+  { pipeline, results }: LiveRequest,
+  keys: readonly (readonly string[])[],
+  tasks: readonly number[],
+  text: (result: TaskResult) => string,
+): string {
+  const found = tasks.flatMap((task) => {
+    const result = results[task] ?? null;
+    return result === null ? [] : [keys[pipeline][task] + text(result)];
+  });
+  return `{${found.join()}}`;
+}
 
-  #fill({ pipeline }: LiveRequest, task: number): Buffer {
-    const { payloadBytes } = this.#system.pipelines[pipeline].tasks[task];
-    return this.#filler.subarray(0, payloadBytes);
+/** The request's own tensors, and those of the tasks and ensembles before. */
+function tensorsFor(
+  { pipeline, tensors, results }: LiveRequest,
+  { pipelines }: System,
+  before: readonly number[],
+): TensorsByTask {
+  const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
+  const { tasks, ensembles } = pipelines[pipeline];
+  for (const one of before) {
+    const given = results[one]?.tensors ?? [];
+    const { name } = tasks[one] ?? ensembles[one - tasks.length];
+    if (given.length > 0) byTask[name] = given;
   }
-
-  /** The request's own tensors, and those of the tasks before this one. */
-  #tensorsFor({ pipeline, tensors, results }: LiveRequest, task: number): TensorsByTask {
-    const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
-    for (const before of this.#before[pipeline][task]) {
-      const given = results[before]?.tensors ?? [];
-      const { tasks, ensembles } = this.#system.pipelines[pipeline];
-      const { name } = tasks[before] ?? ensembles[before - tasks.length];
-      if (given.length > 0) byTask[name] = given;
-    }
-    return byTask;
-  }
-
-  /** Leaves out parallel tasks, whose results may or may not be there yet. */
-  #outputsBefore(request: LiveRequest, task: number): Buffer {
-    const before = this.#before[request.pipeline][task];
-    return Buffer.from(this.#members(request, before, ({ text }) => text));
-  }
-
-  /** JSON of a text for each of these tasks and ensembles that has a result. */
-  #members(
-    { pipeline, results }: LiveRequest,
-    tasks: readonly number[],
-    textOf: (result: TaskResult) => string,
-  ): string {
-    const { keys } = this.#texts[pipeline];
-    const members = tasks.flatMap((task) => {
-      const result = results[task] ?? null;
-      return result === null ? [] : [keys[task] + textOf(result)];
-    });
-    return `{${members.join()}}`;
-  }
+  return byTask;
 }
 
 function hasTensors({ tensors, results }: LiveRequest): boolean {

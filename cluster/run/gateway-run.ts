@@ -34,7 +34,8 @@ import type { ModelInferResponse } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 import {
-  BatchMessages,
+  type BatchMessages,
+  batchMessages,
   batchResult,
   isImputed,
   keepOutputs,
@@ -52,8 +53,8 @@ import {
 } from "./live-request.ts";
 import { EnsembleAnswers, RecentAnswers } from "./made-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
-import { Room } from "./room.ts";
-import { plausible, RunClock, scaledReplicas, WakeTimers } from "./run-clock.ts";
+import { type Room, roomOf } from "./room.ts";
+import { plausible, RunClock, scaledReplicas, type WakeTimers, wakeTimers } from "./run-clock.ts";
 import { type MessageKind, RunCosts, type RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -83,7 +84,7 @@ interface RunOptions extends Omit<RunSettings, "scheduler" | "log" | "startAtMon
   /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
   readonly maxSamples?: number | undefined;
   readonly log: RunLog | null;
-  readonly sinks: readonly RunSink[];
+  readonly sinks: readonly (RunSink | null)[];
   /** Also a sink; it gives the spans that workers continue. Null: no traces. */
   readonly trace: TraceSink | null;
   readonly bounds: ServiceBounds;
@@ -129,17 +130,18 @@ export class GatewayRun implements Driver {
     const { system, warmupUs, maxBars, maxSamples } = options;
     this.options = options;
     this.#links = links;
-    this.room = new Room(options, options.scheduler);
+    this.room = roomOf(options, options.scheduler);
     this.#retries = retryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
+    const { log, timeScale, trace } = options;
     this.#sinks = [
-      recorderSink(this.recorder, options.timeScale),
-      ...(options.log === null ? [] : [logSink(options.log, options.timeScale)]),
+      recorderSink(this.recorder, timeScale),
+      log === null ? null : logSink(log, timeScale),
       ...options.sinks,
-      ...(options.trace === null ? [] : [options.trace]),
-    ];
+      trace,
+    ].filter((sink) => sink !== null);
     this.#freeUs = new Float64Array(system.replicas.length);
-    this.messages = new BatchMessages(system, options.backend, options.warmUp);
+    this.messages = batchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
@@ -152,11 +154,11 @@ export class GatewayRun implements Driver {
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#heedImputed(options.scheduler);
-    this.#timers = new WakeTimers(alarms, this.#clock, (timer) => {
+    this.#timers = wakeTimers(alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = this.#replicaMeter();
-    this.#readiness = new WakeTimers(alarms, this.#clock, (replica) => {
+    this.#readiness = wakeTimers(alarms, this.#clock, (replica) => {
       this.#scaled.isReady(replica);
       if (this.#links.all[replica]?.up === true) this.join(replica);
     });

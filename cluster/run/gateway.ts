@@ -363,11 +363,7 @@ export class Gateway {
         ...{ backend, timeScale, startUs, maxSamples },
         maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
         log: log ? new RunLog() : null,
-        sinks: [
-          this.counts,
-          ...(this.#operatorLog === null ? [] : [this.#operatorLog]),
-          ...(this.#record === null ? [] : [this.#record.sink({ startUs, timeScale })]),
-        ],
+        sinks: [this.counts, this.#operatorLog, this.#record?.sink({ startUs, timeScale }) ?? null],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         bounds: this.bounds,
       },

@@ -19,50 +19,43 @@ interface RoomOptions {
   readonly boundQueue: boolean;
 }
 
-export class Room {
-  readonly #options: RoomOptions;
-  /** Null: queues may be of any length in time. */
-  #queue: ReturnType<typeof queueBound> | null = null;
-  #heldBytes = 0;
+export type Room = ReturnType<typeof roomOf>;
 
-  constructor(options: RoomOptions, scheduler: Scheduler) {
-    this.#options = options;
-    this.reschedule(scheduler);
-  }
-
-  /** Restarts the estimate of the rate for another scheduler. */
-  reschedule(scheduler: Scheduler): void {
-    const { ownSystem: system, timeScale, bounds, boundQueue } = this.#options;
-    if (!boundQueue || bounds.maxQueueMs === null) return;
+export function roomOf(options: RoomOptions, scheduler: Scheduler) {
+  const { ownSystem: system, timeScale, bounds, boundQueue } = options;
+  let heldBytes = 0;
+  const boundOf = (by: Scheduler): ReturnType<typeof queueBound> | null => {
+    if (!boundQueue || bounds.maxQueueMs === null) return null;
     const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
-    const nowMs = performance.now();
-    this.#queue = queueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
-  }
-
-  /** Throws Fault("overloaded") when the gateway holds too many requests or bytes. */
-  checkHeld(submission: Submission, inSystem: number): void {
-    const { maxInSystem, maxHeldBytes } = this.#options.bounds;
-    const bytes = this.#heldBytes + heldBytesOf(submission);
-    if (inSystem < maxInSystem && bytes <= maxHeldBytes) return;
-    throw refusal(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_FULL_MS);
-  }
-
-  /** Throws Fault("overloaded") when the queue takes longer than the bound, or than the client waits. */
-  checkQueue({ deadlineMs = Number.POSITIVE_INFINITY }: Submission, inSystem: number): void {
-    const awayMs = this.#queue?.refusal(inSystem, deadlineMs, performance.now()) ?? null;
-    if (awayMs === null) return;
-    throw refusal(`${inSystem} requests are before it, which takes too long`, awayMs);
-  }
-
-  /** Call `left` once for each request that entered. */
-  entered({ bytes }: LiveRequest): void {
-    this.#heldBytes += bytes;
-  }
-
-  left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
-    this.#heldBytes -= bytes;
-    if (completed) this.#queue?.completed(inSystem, performance.now());
-  }
+    return queueBound(system, by, { maxQueueMs, timeScale, nowMs: performance.now() });
+  };
+  let queue = boundOf(scheduler);
+  return {
+    /** Restarts the estimate of the rate for another scheduler. */
+    reschedule(next: Scheduler): void {
+      queue = boundOf(next);
+    },
+    /** Throws Fault("overloaded") when the gateway holds too many requests or bytes. */
+    checkHeld(submission: Submission, inSystem: number): void {
+      const bytes = heldBytes + heldBytesOf(submission);
+      if (inSystem < bounds.maxInSystem && bytes <= bounds.maxHeldBytes) return;
+      throw refusal(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_FULL_MS);
+    },
+    /** Throws Fault("overloaded") when the queue takes longer than the bound, or than the client waits. */
+    checkQueue({ deadlineMs = Number.POSITIVE_INFINITY }: Submission, inSystem: number): void {
+      const awayMs = queue?.refusal(inSystem, deadlineMs, performance.now()) ?? null;
+      if (awayMs === null) return;
+      throw refusal(`${inSystem} requests are before it, which takes too long`, awayMs);
+    },
+    /** Call `left` once for each request that entered. */
+    entered({ bytes }: LiveRequest): void {
+      heldBytes += bytes;
+    },
+    left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
+      heldBytes -= bytes;
+      if (completed) queue?.completed(inSystem, performance.now());
+    },
+  };
 }
 
 function refusal(why: string, retryAfterMs: number): Fault {

@@ -38,39 +38,34 @@ export function plausible(intendedUs: number | null, nowUs: number): number {
   return known ? Math.max(0, Math.round(intendedUs)) : nowUs;
 }
 
-/** The dispatcher's timers on the wall clock; none fires early. */
-export class WakeTimers {
-  readonly #alarms: PreciseTimer;
-  readonly #clock: RunClock;
-  readonly #wake: (timer: number) => void;
+export type WakeTimers = ReturnType<typeof wakeTimers>;
+
+/**
+ * The dispatcher's timers on the wall clock; none fires early. `wake` is called once per due timer, never
+ * from within `set`.
+ */
+export function wakeTimers(alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
   /** By timer that is set: its alarm, and when it rings. */
-  readonly #set = new Map<number, { readonly id: number; readonly atUs: number }>();
-
-  /** `wake` is called once per due timer, never from within `set`. */
-  constructor(alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
-    this.#alarms = alarms;
-    this.#clock = clock;
-    this.#wake = wake;
-  }
-
-  /** Replaces the timer's time; Infinity: none. */
-  set(timer: number, atUs: number): void {
-    const before = this.#set.get(timer);
-    if (before?.atUs === atUs) return;
-    if (before !== undefined) this.#alarms.cancel(before.id);
-    this.#set.delete(timer);
-    if (atUs === Number.POSITIVE_INFINITY) return;
-    const id = this.#alarms.set(this.#clock.wallUs(atUs), () => {
-      this.#set.delete(timer);
-      this.#wake(timer);
-    });
-    this.#set.set(timer, { id, atUs });
-  }
-
-  close(): void {
-    for (const { id } of this.#set.values()) this.#alarms.cancel(id);
-    this.#set.clear();
-  }
+  const alarmOf = new Map<number, { readonly id: number; readonly atUs: number }>();
+  return {
+    /** Replaces the timer's time; Infinity: none. */
+    set(timer: number, atUs: number): void {
+      const before = alarmOf.get(timer);
+      if (before?.atUs === atUs) return;
+      if (before !== undefined) alarms.cancel(before.id);
+      alarmOf.delete(timer);
+      if (atUs === Number.POSITIVE_INFINITY) return;
+      const id = alarms.set(clock.wallUs(atUs), () => {
+        alarmOf.delete(timer);
+        wake(timer);
+      });
+      alarmOf.set(timer, { id, atUs });
+    },
+    close(): void {
+      for (const { id } of alarmOf.values()) alarms.cancel(id);
+      alarmOf.clear();
+    },
+  };
 }
 
 /**
