@@ -12,7 +12,7 @@ import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { isPayload, OUTPUT } from "../front/pipeline-tensors.ts";
 import { LoadGenerator } from "../load/load-generator.ts";
-import type { LoadTarget } from "../load/specification.ts";
+import type { LoadAnswer, LoadTarget } from "../load/specification.ts";
 import { payloadRequest, randomTensors, rawRequest } from "../load/tensor-inputs.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";
@@ -61,7 +61,7 @@ export function measure(
   checkWorkload(workload);
   const lines = new PassThrough();
   const write = (line: MeasurementLine): void => {
-    if (!lines.destroyed) lines.write(`${JSON.stringify(line)}\n`);
+    if (lines.writable) lines.write(`${JSON.stringify(line)}\n`);
   };
   const startUs = monotonicUs() + LEAD_US;
   const sinceStartMs = (): number => (monotonicUs() - startUs) / 1000;
@@ -73,19 +73,22 @@ export function measure(
       const { request, intendedUs } = call;
       const sentMs = sinceStartMs();
       let isOpen = true;
+      let isLate = false;
       let giveUp = (): void => undefined;
       giveUp = target.send(call, (answer) => {
         isOpen = false;
         open.delete(giveUp);
         const payload = payloads.length === 0 ? null : request % payloads.length;
         const times = { dueMs: intendedUs / 1000, sentMs, endedMs: sinceStartMs() };
-        const { outcome, body } = answer;
-        const error = answer.error?.slice(0, LIMITS.errorLength);
-        write({ kind: "answer", request, payload, ...times, outcome, error, body });
+        const line = isLate ? timedOut(workload) : told(answer);
+        write({ kind: "answer", request, payload, ...times, ...line });
         ended(answer);
       });
       if (isOpen) open.add(giveUp);
-      return giveUp;
+      return () => {
+        isLate = true;
+        giveUp();
+      };
     },
   };
   const specification = {
@@ -118,6 +121,16 @@ export function measure(
     })
     .finally(end);
   return lines;
+}
+
+/** An answer that the workload's client did not wait for. */
+function timedOut({ client }: Measurement["workload"]) {
+  const limitS = (client?.timeoutMs ?? 0) / 1000;
+  return { outcome: "timed out", error: `no answer within ${limitS} s` } as const;
+}
+
+function told({ outcome, error, body }: LoadAnswer) {
+  return { outcome, error: error?.slice(0, LIMITS.errorLength), body };
 }
 
 function checkWorkload(workload: Measurement["workload"]): void {
