@@ -6,37 +6,30 @@ import { resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
 import type { Logger } from "./logger.ts";
-import type { ComputedBatch, RunTime, TraceSink } from "./tracing.ts";
+import type { RunTime, TraceSink } from "./tracing.ts";
 
-/** A gateway makes a sink for each run. */
-export interface GatewayTracing {
-  sink(system: System, time: RunTime): TraceSink;
-  /** Sends the spans that wait. */
-  close(): Promise<void>;
-}
-
-export interface WorkerTracing {
-  computed(batch: ComputedBatch): void;
-  close(): Promise<void>;
-}
+export type GatewayTracing = NonNullable<Awaited<ReturnType<typeof gatewayTracing>>>;
+export type WorkerTracing = NonNullable<Awaited<ReturnType<typeof workerTracing>>>;
 
 /** `target` comes from `traceTarget`; null: off. `append` takes the spans to the machine that reaches the target. */
 export async function gatewayTracing(
   target: string | null,
   logger: Logger,
   append?: (text: string) => void,
-): Promise<GatewayTracing | null> {
+) {
   if (target === null) return null;
   const { openTracing, TraceSink: Sink } = await import("./tracing.ts");
   const { tracer, close } = openTracing("tandem-gateway", target, logger, append);
-  return { sink: (system, time) => new Sink(tracer, system, time), close };
+  /** Of a run. */
+  const sink = (system: System, time: RunTime): TraceSink => new Sink(tracer, system, time);
+  return { sink, close };
 }
 
 export async function workerTracing(
   target: string | null,
   logger: Logger,
   append?: (text: string) => void,
-): Promise<WorkerTracing | null> {
+) {
   if (target === null) return null;
   const { computeSpans, openTracing } = await import("./tracing.ts");
   const { tracer, close } = openTracing("tandem-worker", target, logger, append);

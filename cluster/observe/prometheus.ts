@@ -33,11 +33,6 @@ interface FigureSource {
   figures(): Promise<Readonly<Record<string, number>>>;
 }
 
-export interface Exposition {
-  readonly contentType: string;
-  text(): Promise<string>;
-}
-
 /** The library's gauges whose names end like a counter's; another metric has the same value. */
 const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
 /** A scrape leaves out a worker that takes longer. */
@@ -48,7 +43,7 @@ export async function exposition(
   counts: GatewayCounts,
   state: () => GatewayState,
   workers: () => readonly (FigureSource | null)[],
-): Promise<Exposition> {
+) {
   // The only name of a CommonJS package in a bundle of ES modules is the default.
   const { Registry, collectDefaultMetrics } = (await import("prom-client")).default;
   const registry = new Registry();

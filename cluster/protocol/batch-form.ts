@@ -63,13 +63,8 @@ const OWN = "";
 /** job:task:name; the task is empty for the request's own tensors. */
 const JOB_TENSOR = /^(\d+):([^:]*):(.*)$/s;
 
-interface WireTensors {
-  readonly tensors: readonly Tensor[];
-  readonly raw: readonly Uint8Array[];
-}
-
 /** Each job keeps its own tensors, so that nothing is copied and the shapes of jobs may differ. */
-function wireTensors(jobs: readonly TensorsByTask[]): WireTensors {
+function wireTensors(jobs: readonly TensorsByTask[]) {
   const tensors: Tensor[] = [];
   const raw: Uint8Array[] = [];
   jobs.forEach((byTask, job) => {

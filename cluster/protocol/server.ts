@@ -57,7 +57,7 @@ export interface InferCall {
 
 export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
 
-export interface InferenceHandlers {
+interface InferenceHandlers {
   readonly metadata: ServerMetadata;
   ready(): boolean;
   readonly models: HostedModels;
@@ -65,14 +65,9 @@ export interface InferenceHandlers {
   infer(call: InferCall, answer: InferAnswer): void;
 }
 
-export interface InferenceServer {
-  readonly port: number;
-  readonly health: HealthImplementation;
-  /** Lets running calls end, then closes. */
-  close(): Promise<void>;
-}
+export type InferenceServer = Awaited<ReturnType<typeof serveInference>>;
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly host: string;
   readonly port: number;
   /** Names for health checks, besides "" and the protocol's service. */
@@ -80,10 +75,7 @@ export interface ServerOptions {
   readonly access: GrpcAccess;
 }
 
-export async function serveInference(
-  handlers: InferenceHandlers,
-  options: ServerOptions,
-): Promise<InferenceServer> {
+export async function serveInference(handlers: InferenceHandlers, options: ServerOptions) {
   const { access } = options;
   const peers = peerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
   const server = new Server({
@@ -102,7 +94,8 @@ export async function serveInference(
   return {
     port: listener.port,
     health,
-    close: async () => {
+    /** Lets running calls end, then closes. */
+    close: async (): Promise<void> => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
       listener.close();
       // An answer's status leaves one turn after it, and HTTP/2 of Node 22 and later does not wait.

@@ -42,15 +42,10 @@ const HEADERS = {
   "referrer-policy": "no-referrer",
 };
 
-interface AppFile {
-  readonly plain: Buffer;
-  readonly packed: Buffer;
-}
-
-let files: Promise<ReadonlyMap<string, AppFile>> | null = null;
+let files: ReturnType<typeof readAll> | null = null;
 
 /** How the page reaches what it measures: `server` is an address that is not the page's own. */
-export interface AppServer {
+interface AppServer {
   readonly kind: "gateway" | "proxy";
   readonly server: string | null;
 }
@@ -88,7 +83,7 @@ async function send(request: FastifyRequest, reply: FastifyReply, name: string):
 }
 
 /** By name; empty before the app is built. No part of a request becomes a path. */
-async function readAll(): Promise<ReadonlyMap<string, AppFile>> {
+async function readAll() {
   const assets = await readdir(new URL("assets/", FOLDER)).catch(() => null);
   const names = assets === null ? [] : ["index.html", ...assets.map((name) => `assets/${name}`)];
   const read = names.map(async (name) => {

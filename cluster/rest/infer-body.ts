@@ -7,7 +7,6 @@ import { Fault } from "../../core/fault.ts";
 import { checkedCount, encodeBytes, type NumericDatatype, numbersOf } from "../../models/tensor.ts";
 import type {
   InferParameter,
-  ModelInferRequest,
   ModelInferResponse,
   Parameters,
   Tensor,
@@ -79,19 +78,14 @@ export const inferResponseSchema = z.strictObject({
   ),
 });
 
-/** A request, and the form of its answer. */
-export interface InferBody {
-  readonly message: ModelInferRequest;
-  /** Whether the caller wants an output behind the JSON. */
-  isBinary(name: string): boolean;
-}
+export type InferBody = ReturnType<typeof parseInfer>;
 
 /** Throws Fault("invalid-input") when the body is not the protocol's. */
 export function parseInfer(
   { model, version = "" }: ModelName,
   body: Buffer,
   jsonLength = body.length,
-): InferBody {
+) {
   if (jsonLength > body.length) {
     const message = `${JSON_LENGTH_HEADER} is ${jsonLength}, the body ${body.length}`;
     throw new Fault("invalid-input", message);
@@ -136,7 +130,8 @@ export function parseInfer(
       }),
       rawInputContents,
     },
-    isBinary: (name) => (own.get(name) ?? all) === true,
+    /** Whether the caller wants an output behind the JSON. */
+    isBinary: (name: string): boolean => (own.get(name) ?? all) === true,
   };
 }
 

@@ -12,7 +12,7 @@ import {
   type Submission,
   type TaskResult,
 } from "./live-request.ts";
-import type { KeyBounds } from "./specification.ts";
+import type { ServiceBounds } from "./specification.ts";
 
 const MAX_KEY_LENGTH = 255;
 /** Size of an entry without its contents. */
@@ -38,13 +38,13 @@ interface SharedRequest {
 }
 
 export class AnswerBook {
-  readonly #bounds: KeyBounds;
+  readonly #bounds: ServiceBounds["keys"];
   readonly #running = new Map<string, SharedRequest>();
   /** The oldest first. */
   readonly #kept = new Map<string, KeptAnswer>();
   #keptBytes = 0;
 
-  constructor(bounds: KeyBounds) {
+  constructor(bounds: ServiceBounds["keys"]) {
     this.#bounds = bounds;
   }
 

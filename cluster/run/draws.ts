@@ -19,19 +19,7 @@ import {
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
-/** A request's draws, by task, of which each has `width` variates. */
-interface Draws {
-  readonly pipeline: number;
-  readonly flags: Uint8Array;
-  readonly variates: Float64Array;
-  /** Contents, by the tasks that are caches. */
-  readonly keys: Int32Array;
-  /** Variates of the answers of ensembles' members. */
-  readonly numbers: Float64Array;
-  readonly wrongs: Float64Array;
-  /** From its arrival to its deadline, µs. */
-  readonly goalUs: number;
-}
+type Draws = ReturnType<DrawSeries["next"]>;
 
 /** One series of requests' draws, with those of ensembles' answers. */
 class DrawSeries {
@@ -47,18 +35,26 @@ class DrawSeries {
     this.#stride = system.stride;
   }
 
-  next(pipeline = this.requests.pipeline()): Draws {
+  /** A request's draws by task, of which each has `width` variates. */
+  next(pipeline = this.requests.pipeline()) {
     const { requests } = this;
-    const flags = new Uint8Array(this.#stride);
-    const variates = new Float64Array(this.#stride * requests.width);
-    const keys = new Int32Array(this.#stride);
-    const numbers = new Float64Array(this.#stride);
-    const wrongs = new Float64Array(this.#stride);
-    requests.draw(pipeline, 0, flags, variates);
-    if (requests.hasKeys) requests.drawKeys(pipeline, 0, keys);
-    this.answers?.draw(pipeline, 0, numbers, wrongs);
-    const goalUs = requests.goalUs(pipeline);
-    return { pipeline, flags, variates, keys, numbers, wrongs, goalUs };
+    const draws = {
+      pipeline,
+      flags: new Uint8Array(this.#stride),
+      variates: new Float64Array(this.#stride * requests.width),
+      /** Contents, by the tasks that are caches. */
+      keys: new Int32Array(this.#stride),
+      /** Variates of the answers of ensembles' members. */
+      numbers: new Float64Array(this.#stride),
+      wrongs: new Float64Array(this.#stride),
+      /** From its arrival to its deadline, µs. */
+      goalUs: 0,
+    };
+    requests.draw(pipeline, 0, draws.flags, draws.variates);
+    if (requests.hasKeys) requests.drawKeys(pipeline, 0, draws.keys);
+    this.answers?.draw(pipeline, 0, draws.numbers, draws.wrongs);
+    draws.goalUs = requests.goalUs(pipeline);
+    return draws;
   }
 }
 

@@ -15,7 +15,7 @@ import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gate
 import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { type OperatorLog, operatorLog } from "../observe/operator-log.ts";
-import { type Exposition, exposition } from "../observe/prometheus.ts";
+import { exposition } from "../observe/prometheus.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/descriptions.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
@@ -74,7 +74,7 @@ export class Gateway {
   #run: GatewayRun;
   #draining = false;
   #scheduler: SchedulerDocument = "fifo";
-  #exposition: Promise<Exposition> | null = null;
+  #exposition: ReturnType<typeof exposition> | null = null;
 
   /** `workerAccess` gives the credentials of a new connection to a worker. */
   constructor(
@@ -301,7 +301,7 @@ export class Gateway {
   }
 
   /** The answer to `/metrics`. */
-  metrics(): Promise<Exposition> {
+  metrics(): ReturnType<typeof exposition> {
     this.#exposition ??= exposition(
       this.counts,
       () => this.state(),
