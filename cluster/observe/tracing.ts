@@ -15,6 +15,7 @@ import { appendFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Context,
+  defaultTextMapGetter,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -25,7 +26,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import { ExportResultCode, parseTraceParent, TraceState } from "@opentelemetry/core";
+import { ExportResultCode, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
@@ -289,12 +290,11 @@ export function computeSpans(tracer: Tracer): (batch: ComputedBatch) => void {
   };
 }
 
+const PROPAGATOR = new W3CTraceContextPropagator();
+
 /** The context that a W3C `traceparent` names; none where it is absent or malformed. */
 function contextOf(traceparent: string | undefined, tracestate?: string): Context {
-  const parent = traceparent === undefined ? null : parseTraceParent(traceparent);
-  if (parent === null) return ROOT_CONTEXT;
-  const state = tracestate === undefined ? {} : { traceState: new TraceState(tracestate) };
-  return trace.setSpanContext(ROOT_CONTEXT, { ...parent, ...state, isRemote: true });
+  return PROPAGATOR.extract(ROOT_CONTEXT, { traceparent, tracestate }, defaultTextMapGetter);
 }
 
 function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
