@@ -10,7 +10,7 @@ import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { createToken } from "../../cluster/security/access.ts";
 import { framed, MESSAGE } from "./arbitraries.ts";
-import { type Block, blocks } from "./blocks.ts";
+import { AT_ONCE, type Block, blocks } from "./blocks.ts";
 import { type Outcome, Sender } from "./send.ts";
 import { ECHO, type FuzzTarget, footprint, startTarget } from "./target.ts";
 
@@ -23,7 +23,6 @@ export interface FuzzOptions {
 
 export type FuzzResult = Awaited<ReturnType<typeof fuzz>>;
 
-const AT_ONCE = 16;
 /** A gateway may have grown by so much after all of it: its heap is let grow before it is swept. */
 const GROWTH_MIB = 192;
 const FILES_LEFT = 8;

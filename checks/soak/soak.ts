@@ -13,15 +13,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import type { DeploymentOptions } from "../../cluster/deploy/options.ts";
 import { InferenceClient } from "../../cluster/protocol/client.ts";
-import type { ServiceBounds } from "../../cluster/run/specification.ts";
+import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
 import { writeCertificates } from "../../cluster/security/certificate-files.ts";
+import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { FaultInjector } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
-import { GatewayMemory } from "./gateway-memory.ts";
 import { NetworkCells } from "./network-cells.ts";
 import { PersistentClient } from "./persistent-client.ts";
-import type { AnsweredCall, FaultKind } from "./recovery.ts";
+import type { FaultKind } from "./recovery.ts";
 
 export interface SoakOptions {
   readonly seconds: number;
@@ -77,11 +77,8 @@ export async function soak(options: SoakOptions) {
     });
     try {
       const possible = kinds.filter((kind) => kind !== "cut" || cells !== null);
-      const run = new SoakRun(
-        options,
-        deployment,
-        new FaultInjector(deployment, cells, possible, seed),
-      );
+      const injector = new FaultInjector(deployment, cells, possible, seed);
+      const run = new SoakRun(options, deployment, injector);
       // Kinds that cannot be had here, and why.
       return { ...(await run.result()), skipped: missing === null ? [] : [missing] };
     } finally {
@@ -112,12 +109,12 @@ class SoakRun {
   readonly #injector: FaultInjector;
   readonly #client: PersistentClient;
   readonly #random: RandomStream;
-  readonly #memory = new GatewayMemory();
-  readonly #calls: AnsweredCall[] = [];
+  readonly #memory: MemorySample[] = [];
+  /** Of the answered calls. */
+  readonly #latenciesMs: number[] = [];
   /** Why calls were given up, by what is the same in many messages. */
   readonly #reasons = new Map<string, number>();
   readonly #startMs = performance.now();
-  readonly #lives = new Set<number>();
   readonly #counts = {
     calls: 0,
     /** Calls given up by their client whose last word from the gateway was a refusal: too much load. */
@@ -195,7 +192,7 @@ class SoakRun {
       this.#reasons.set(kind, (this.#reasons.get(kind) ?? 0) + 1);
       return;
     }
-    this.#calls.push({ sentMs, endedMs: this.#now() });
+    this.#latenciesMs.push(this.#now() - sentMs);
     if (!isAnswerTo(payload, text)) counts.wrong++;
     if (!askAgain) return;
     const { pid } = this.#deployment.gateway;
@@ -220,8 +217,8 @@ class SoakRun {
   async #lookOn(): Promise<void> {
     for (let i = 0; !this.#over; i++) {
       const { http, pid } = this.#deployment.gateway;
-      this.#lives.add(pid);
-      if (i % 10 === 0) this.#memory.sample(pid, this.#now() / 1000);
+      const mib = i % 10 === 0 ? residentBytes(pid) / 2 ** 20 : 0;
+      if (mib > 0) this.#memory.push({ pid, atS: this.#now() / 1000, mib });
       const states = await statesOf(http);
       this.#injector.recovery.look(states, this.#now());
       this.#down = notUp(states);
@@ -231,9 +228,8 @@ class SoakRun {
 
   #summary() {
     const { recovery } = this.#injector;
-    recovery.feel(this.#calls);
     const seconds = this.#now() / 1000;
-    const latencies = Float64Array.from(this.#calls, (call) => call.endedMs - call.sentMs).sort();
+    const latencies = Float64Array.from(this.#latenciesMs).sort();
     const reasons = [...this.#reasons].sort(([, a], [, b]) => b - a);
     const quantile = (q: number): number => latencies[Math.floor(q * (latencies.length - 1))] ?? 0;
     return {
@@ -251,11 +247,49 @@ class SoakRun {
       faults: recovery.faults,
       /** Replicas that were not up again at the end. */
       notBack: this.#down,
-      gatewayLives: this.#lives.size,
       /** Null when no gateway lived long enough to tell. */
-      memory: this.#memory.growth(),
+      memory: growthOf(this.#memory),
     };
   }
+}
+
+/** Share of the longest life that is warm-up, and its least duration: until then the table of answers fills. */
+const WARM_UP_SHARE = 0.3;
+const LEAST_WARM_UP_S = DEFAULT_BOUNDS.keys.keepMs / 1000;
+/** Shorter lives, without their warm-up, say nothing about growth. */
+const LEAST_JUDGED_S = 60;
+
+interface MemorySample {
+  readonly pid: number;
+  readonly atS: number;
+  readonly mib: number;
+}
+
+/** Measures the longest life of a gateway; null where none was long enough, or the system does not report memory. */
+function growthOf(samples: readonly MemorySample[]) {
+  const length = (life: readonly MemorySample[]): number =>
+    (life.at(-1)?.atS ?? 0) - (life[0]?.atS ?? 0);
+  const pids = [...new Set(samples.map(({ pid }) => pid))];
+  const lives = pids.map((own) => samples.filter(({ pid }) => pid === own));
+  const [life = []] = lives.sort((a, b) => length(b) - length(a));
+  const lifeS = length(life);
+  const warmUpS = Math.max(LEAST_WARM_UP_S, WARM_UP_SHARE * lifeS);
+  if (lifeS - warmUpS < LEAST_JUDGED_S) return null;
+  const warm = life.filter(({ atS }) => atS >= life[0].atS + warmUpS);
+  const quarter = Math.ceil(warm.length / 4);
+  const beforeMib = median(warm.slice(0, quarter));
+  const afterMib = median(warm.slice(-quarter));
+  return {
+    /** The life of this gateway process, with its warm-up, s. */
+    ...{ lifeS, warmUpS },
+    /** Medians over the first and the last quarter after warm-up. */
+    ...{ beforeMib, afterMib, growthRatio: afterMib / beforeMib - 1 },
+  };
+}
+
+function median(samples: readonly MemorySample[]): number {
+  const sorted = samples.map(({ mib }) => mib).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
 }
 
 function notUp(states: ReadonlyMap<string, string> | null): readonly string[] {
