@@ -275,7 +275,10 @@ class Worker {
       ...{ name, entry: "worker/main", specification: this.#specification() },
       ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal },
       logFile: directory && join(directory, `${name}.log`),
-      elsewhere: machine === null ? undefined : { command: machine.command(this.#remote), leaseMs },
+      elsewhere:
+        machine === null
+          ? undefined
+          : { command: machine.command("worker", this.#remote), leaseMs },
       onProgress: (message) => void takeText(this.#options, message as FileText),
       command: this.#place.command,
     };

@@ -107,15 +107,17 @@ export interface RemoteWorker {
   readonly slot: SlotPlace;
 }
 
-/** The gateway itself, with `--stdio`; or what connects ports here to its own (`gateway-ports.ts`). */
-export type GatewayProgram = "gateway" | "forward";
-
-/** Their compiled files and the worker's, relative to `cluster/`, without extension. */
+/** Compiled files of the programs for machines, relative to `cluster/`; `forward` is the end of `gateway-ports.ts`. */
 export const ENTRIES = {
   worker: "worker/main",
   gateway: "gateway/main",
   forward: "machines/forward",
 } as const;
+
+export type Program = keyof typeof ENTRIES;
+
+/** The gateway, and the program that forwards ports to it, as a process on its machine. */
+export const GATEWAY: RemoteWorker = { name: "gateway", slot: {} };
 
 /** For machines that stay. */
 export const NEVER_GONE = new Promise<never>(() => undefined);
@@ -134,10 +136,12 @@ export interface Machine {
   prepare(): Promise<void>;
   /** Where the worker shall listen; port 0: any free one. Asked before each start. */
   listen(worker: RemoteWorker): { readonly host: string; readonly port: number };
-  /** The command, here, that runs the worker there with `--stdio`. */
-  command(worker: RemoteWorker): readonly string[];
-  /** The command, here, that runs a program of the gateway there; asked of the gateway's machine only. */
-  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[];
+  /** The command, here, that runs a program there with `--stdio`. Only the gateway's machine has the gateway's. */
+  command(
+    program: Program,
+    process: RemoteWorker,
+    nodeOptions?: readonly string[],
+  ): readonly string[];
   /**
    * The address (host:port, or unix:path) at which the gateway reaches the worker that listens on `port`. Asked
    * after each start, it stays the same.
