@@ -16,6 +16,8 @@ const SCHEMA = "tandem/service@1";
 
 /** Ports inside the containers. */
 export const PORTS = { http: 8000, grpc: 8001, worker: 9000, health: 9090 } as const;
+/** Name of the health service for "the process lives"; "" is "it serves". */
+export const LIVE_SERVICE = "live";
 
 const workerSchema = z.strictObject({
   /** Also the container's host name. */
