@@ -149,7 +149,7 @@ export class GatewayProcess {
       ...{ host: this.#host, grpcPort: this.#own.grpc, httpPort: this.#own.http },
       security: securityPaths(this.#options),
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
-      replicas: this.#workers.addresses,
+      replicas: this.#workers.served.map(({ replica, address }) => ({ replica, address })),
       controlFile: this.#controlFile,
       ...(this.#machine === null ? {} : this.#withoutFiles()),
     };
