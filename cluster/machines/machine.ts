@@ -119,7 +119,6 @@ export type Program = keyof typeof ENTRIES;
 /** The gateway, and the program that forwards ports to it, as a process on its machine. */
 export const GATEWAY: RemoteWorker = { name: "gateway", slot: {} };
 
-/** For machines that stay. */
 export const NEVER_GONE = new Promise<never>(() => undefined);
 
 export interface Machine {
@@ -149,7 +148,6 @@ export interface Machine {
   reach(worker: RemoteWorker, port: number): Promise<string>;
   /** The worker has ended for good. */
   release(worker: RemoteWorker): Promise<void>;
-  /** Ends tunnels and the like. */
   close(): Promise<void>;
 }
 
@@ -172,7 +170,6 @@ export function listedMachines(
   );
   return {
     all: [...byName.values()],
-    /** Names of those that have workers. */
     working,
     at: (place: ReplicaPlace) => ({
       machine: byName.get(nameOf(place)) as Machine,

@@ -49,14 +49,12 @@ export async function closeMachines(machines: Machines): Promise<void> {
   await machines.close();
 }
 
-/** See `MachineKind.hold`. */
 export async function holdMachines(context: HoldContext): Promise<() => Promise<void>> {
   const { inventory } = context.loaded;
   const kind = inventory.kind === "local" ? null : await kindOf(inventory);
   return (await kind?.hold?.(context)) ?? (async () => undefined);
 }
 
-/** See `MachineKind.leftovers`. */
 export async function machineLeftovers(context: DeployedContext, end: boolean): Promise<Leftovers> {
   if (context.loaded.inventory.kind === "local") return { found: [], unknown: [] };
   return (await kindOf(context.loaded.inventory)).leftovers(context, end);

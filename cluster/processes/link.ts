@@ -1,12 +1,9 @@
 /** A child process and its channel: forked here, or a command whose other end is elsewhere. */
 import { type ChildProcess, fork, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/interrupt-budget.ts";
-import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
+import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
 import type { ChildMessage } from "./child-side.ts";
 
 export interface ElsewhereOptions {
@@ -50,22 +47,6 @@ export function entryPoint(name: string): URL {
   // Tests run the sources, whose compiled files lie under dist/.
   const folder = here.endsWith(".ts") ? new URL("../../dist/cluster/", here) : new URL("../", here);
   return new URL(`${name}.js`, folder);
-}
-
-/** Folders of dist/ that a worker loads code from. */
-const WORKER_FOLDERS = ["build", "cluster", "core", "models", "schedulers"];
-
-/** Tells one build of the worker's program from another: 16 hex digits over the names and contents of its code. */
-export function programDigest(): string {
-  const dist = fileURLToPath(new URL("../../", entryPoint("worker/main")));
-  const hash = createHash("sha256");
-  for (const folder of WORKER_FOLDERS) {
-    const paths = readdirSync(join(dist, folder), { recursive: true, encoding: "utf8" });
-    for (const path of paths.filter((name) => name.endsWith(".js")).sort()) {
-      hash.update(`${folder}/${path}\n`).update(readFileSync(join(dist, folder, path)));
-    }
-  }
-  return hash.digest("hex").slice(0, 16);
 }
 
 /** A process in the bundle (`build/make-cluster-bundle.mjs`). */
@@ -121,7 +102,7 @@ export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
   const messages: ((message: unknown) => void)[] = [];
   const outputs: ((text: string) => void)[] = [];
   let silentBeats = 0;
-  const reader = new MessageReader({
+  const reader = messageReader({
     message: (message) => {
       silentBeats = 0;
       for (const listener of messages) listener(message);
@@ -130,7 +111,7 @@ export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
       for (const listener of outputs) listener(text);
     },
   });
-  child.stdout.setEncoding("utf8").on("data", (text: string) => reader.read(text));
+  child.stdout.setEncoding("utf8").on("data", reader);
   child.stdin.on("error", () => undefined);
   const write = (message: ParentMessage, sent: (error: Error | null) => void = () => undefined) => {
     child.stdin.write(encodeMessage(message), (error) => sent(error ?? null));

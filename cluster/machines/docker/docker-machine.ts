@@ -4,7 +4,6 @@ import { VERSION } from "../../../build/version.ts";
 import { Fault } from "../../../core/fault.ts";
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
-import { programDigest } from "../../processes/link.ts";
 import { authority } from "../../security/bind-address.ts";
 import {
   askEach,
@@ -16,6 +15,7 @@ import {
   type Program,
   type RemoteWorker,
 } from "../machine.ts";
+import { workerShipment } from "../shipment.ts";
 import {
   CODE,
   CONTAINER_PATHS,
@@ -219,14 +219,14 @@ class DockerMachine implements Machine {
 
   /** Reads the image's Node. Rejects where its program is another than this one, which would not understand it. */
   async #checkProgram(): Promise<void> {
-    const script = `import { programDigest } from "${CODE}/processes/link.js";
-      console.log(process.versions.node + " " + programDigest())`;
+    const script = `import { workerShipment } from "${CODE}/machines/shipment.js";
+      console.log(process.versions.node + " " + workerShipment(false).digest)`;
     const node = ["--entrypoint", "node", this.#image, "--input-type=module", "-e", script];
     const run = ["run", "--rm", "--pull", "never", "--network", "none", ...node];
     const said = await runDocker(this.#host, run, this.#options.signal);
     const [nodeVersion, program] = said.trim().split(" ");
     this.#nodeVersion = nodeVersion;
-    const own = programDigest();
+    const own = workerShipment(false).digest;
     if (program === own) return;
     throw this.#fault(
       `the program in ${this.#image} is another than this one`,

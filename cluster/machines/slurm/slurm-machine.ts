@@ -135,12 +135,10 @@ async function addressOf(host: string): Promise<string> {
 }
 
 interface SlurmMachineOptions {
-  /** Slurm's name of it. */
   readonly host: string;
   /** Address by which other machines reach it. */
   readonly address: string;
   readonly group: Omit<AllocatedGroup, "hosts">;
-  /** Asks at once whether the allocation still runs. */
   readonly look: () => void;
   readonly deployment: string;
   readonly models: ModelFiles | null;
@@ -156,7 +154,6 @@ const CHOOSE_GPU =
 const PROBE =
   'for file in "$@"; do [ -r "$file" ] || echo "missing $file"; done; echo "gpus $CUDA_VISIBLE_DEVICES"';
 
-/** A machine of an allocation: each process on it is a step. */
 export class SlurmMachine implements Machine {
   readonly #options: SlurmMachineOptions;
   readonly #ports = new Map<string, number>();
