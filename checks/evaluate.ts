@@ -71,7 +71,6 @@ async function labelledImages(dir: string) {
   });
 }
 
-/** Plates by file; empty without a table. */
 function labelTable(path: string): ReadonlyMap<string, string> {
   if (!existsSync(path)) return new Map();
   const [head, ...rows] = linesOf(path).map((row) =>

@@ -25,7 +25,6 @@ import { ECHO, PICTURE } from "./target.ts";
 
 export interface Block {
   readonly name: string;
-  /** Share of all cases. */
   readonly share: number;
   readonly cases: fc.Arbitrary<Case>;
   /** Whether a connection may be closed without an answer; default: no. */
@@ -88,7 +87,6 @@ function grpcBlocks(): readonly Block[] {
   ];
 }
 
-/** Calls with odd metadata, deadlines, encodings and content types. */
 function oddMetadata(): fc.Arbitrary<Case> {
   const name = fc.constantFrom(
     ...["grpc-timeout", "grpc-encoding", "authorization", "content-type", "traceparent"],
@@ -122,7 +120,6 @@ async function images(): Promise<readonly Uint8Array[]> {
   return Promise.all(formats.map((format) => sharp({ create }).toFormat(format).toBuffer()));
 }
 
-/** A PNG that says it is huge. */
 function bomb(width: number, height: number, png: Uint8Array): Uint8Array {
   const copy = Buffer.from(png);
   copy.writeUInt32BE(width, 16);
@@ -149,7 +146,6 @@ function oddHeaders(): fc.Arbitrary<Readonly<Record<string, string>>> {
 
 function restBlocks(token: string, pictures: readonly Uint8Array[]): readonly Block[] {
   const bearer = { authorization: `Bearer ${token}` };
-  /** Posts to a pipeline. */
   const posted = (
     path: fc.Arbitrary<string>,
     type: fc.Arbitrary<string>,

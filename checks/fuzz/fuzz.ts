@@ -95,7 +95,6 @@ async function run(target: FuzzTarget, options: FuzzOptions) {
 async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: number) {
   const sender = new Sender(target);
   const { atOnce = AT_ONCE, closing = false } = block;
-  /** How often each answer was given. */
   const answers: Record<string, number> = {};
   let sent = 0;
   const list = fc.array(block.cases, {
@@ -113,7 +112,6 @@ async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: n
     const [first] = wrong.filter((problem) => problem !== null);
     if (first !== undefined) throw new Error(first);
   });
-  /** The failure with the smallest case found; null: none. */
   let failure: string | null = null;
   for (let part = 0; sent < cases && failure === null; part++) {
     const numRuns = Math.ceil((cases - sent) / atOnce);

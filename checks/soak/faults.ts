@@ -12,12 +12,10 @@ const SLOW_STANDS_MS = 280;
 /** A process that is short of memory has this long to need some. */
 const ABORT_AFTER_MS = 500;
 
-/** It is gone at once, without a word. */
 export function kill(pid: number): void {
   signal(pid, "SIGKILL");
 }
 
-/** It is asked to end. */
 export function terminate(pid: number): void {
   signal(pid, "SIGTERM");
 }
@@ -44,7 +42,6 @@ export async function exhaustMemory(pid: number): Promise<void> {
   signal(pid, "SIGABRT");
 }
 
-/** No packet of it arrives. */
 async function cut(cells: NetworkCells, cell: number, forMs: number): Promise<void> {
   cells.cut(cell);
   await sleep(forMs);
@@ -76,7 +73,6 @@ export class FaultInjector {
   readonly #cells: NetworkCells | null;
   readonly #kinds: readonly FaultKind[];
   readonly #random: RandomStream;
-  /** Workers to which something is being done. */
   readonly #suffering = new Set<number>();
   readonly #under: Promise<void>[] = [];
 

@@ -54,7 +54,6 @@ const document = { schema: "tandem/soak@1", machine, ...result, failures };
 process.stdout.write(given.json ? `${JSON.stringify(document)}\n` : soakText(result));
 process.exitCode = failures.length === 0 ? 0 : FAILED;
 
-/** One line for each thing that must not be. */
 function failuresOf(result: SoakResult): readonly string[] {
   const { refused, lost, answeredTwice, wrong, memory, reasons, notBack } = result;
   const growth = memory?.growthRatio ?? 0;

@@ -40,7 +40,6 @@ const FINAL: ReadonlySet<number> = new Set([
   status.FAILED_PRECONDITION,
 ]);
 
-/** The outcome of an attempt. */
 interface Outcome {
   /** The output's text; null when there is none. */
   readonly text: string | null;

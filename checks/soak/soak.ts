@@ -26,7 +26,6 @@ import type { FaultKind } from "./recovery.ts";
 export interface SoakOptions {
   readonly seconds: number;
   readonly ratePerS: number;
-  /** Worker processes, with a replica each. */
   readonly workers: number;
   readonly seed: string;
   readonly kinds: readonly FaultKind[];
@@ -110,7 +109,6 @@ class SoakRun {
   readonly #client: PersistentClient;
   readonly #random: RandomStream;
   readonly #memory: MemorySample[] = [];
-  /** Of the answered calls. */
   readonly #latenciesMs: number[] = [];
   /** Why calls were given up, by what is the same in many messages. */
   readonly #reasons = new Map<string, number>();
@@ -123,14 +121,11 @@ class SoakRun {
     lost: 0,
     /** Answers that belong to another request, or to none. */
     wrong: 0,
-    /** Calls that took more than one attempt. */
     triedAgain: 0,
-    /** Keys asked again after their answer. */
     askedAgain: 0,
   };
   #differing = 0;
   #over = false;
-  /** As of the last look. */
   #down: readonly string[] = [];
 
   constructor(options: SoakOptions, deployment: Deployment, injector: FaultInjector) {
@@ -161,7 +156,6 @@ class SoakRun {
     return performance.now() - this.#startMs;
   }
 
-  /** Sends each call at its due time, and waits until every one has ended. */
   async #load(): Promise<void> {
     const { seconds, ratePerS } = this.#options;
     const calls: Promise<void>[] = [];
@@ -213,7 +207,6 @@ class SoakRun {
     while (this.#down.length > 0 && this.#now() < giveUpMs);
   }
 
-  /** The gateway's report of its replicas, and its memory. */
   async #lookOn(): Promise<void> {
     for (let i = 0; !this.#over; i++) {
       const { http, pid } = this.#deployment.gateway;
@@ -245,7 +238,6 @@ class SoakRun {
       latencyP99Ms: quantile(0.99),
       latencyMaxMs: quantile(1),
       faults: recovery.faults,
-      /** Replicas that were not up again at the end. */
       notBack: this.#down,
       /** Null when no gateway lived long enough to tell. */
       memory: growthOf(this.#memory),

@@ -24,9 +24,7 @@ import {
 
 export interface ServeOptions extends ServicePlace {
   readonly role: "gateway" | "worker";
-  /** File that `tandem deploy` wrote. */
   readonly config: string;
-  /** Which worker of the configuration this is. */
   readonly name: string;
   /** Where to answer gRPC health checks, without TLS; null: nowhere. */
   readonly healthPort: number | null;

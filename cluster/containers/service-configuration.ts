@@ -22,7 +22,6 @@ export const LIVE_SERVICE = "live";
 const workerSchema = z.strictObject({
   /** Also the container's host name. */
   name: z.string().min(1),
-  /** Names of the replicas that it hosts. */
   replicas: z.array(z.string()).min(1).readonly(),
   /** As the gateway reaches it. */
   address: z.string().regex(/^[^\s:]+:\d{1,5}$/, "host:port"),

@@ -37,9 +37,7 @@ export interface Deployment {
   readonly workers: readonly (Omit<ServedReplica, "replica"> & { readonly replica: string })[];
   /** Resolves when the gateway, or all machines of an inventory, have ended for good. */
   readonly gatewayLost: Promise<ChildExit>;
-  /** Processes that have crashed. */
   readonly crashes: readonly ChildExit[];
-  /** Ends every process and waits for it. */
   stop(): Promise<void>;
 }
 

@@ -50,7 +50,6 @@ export interface DeploymentOptions {
   readonly placeWorker?: (worker: number) => WorkerPlace;
   /** How many replicas can be added to each task while it runs. Default 0. */
   readonly spareReplicas?: number;
-  /** Whether a process that dies starts again. Default true. */
   readonly restart?: boolean;
   /** Bounds of the gateway that differ from the default. */
   readonly bounds?: Partial<ServiceBounds>;
@@ -59,11 +58,9 @@ export interface DeploymentOptions {
   /** Target of traces (`observe/open-tracing.ts`). Default: as the environment says, or none. */
   readonly trace?: string;
   readonly onEvent?: (line: string) => void;
-  /** Aborts the start. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The system of a deployment, with room for the replicas that can be added. */
 export function deployedSystem({ document, inputs, spareReplicas = 0 }: DeploymentOptions): System {
   return withSpareReplicas(compileSystem(document, inputs), spareReplicas);
 }

@@ -37,7 +37,6 @@ export interface ServedReplica extends ReplicaAddress {
   readonly pid: number;
 }
 
-/** Where a worker runs, and the replicas that it hosts. */
 interface WorkerGroup {
   readonly replicas: readonly number[];
   /** Null: this machine. */
@@ -111,7 +110,6 @@ export class WorkerPool {
     return worker.address;
   }
 
-  /** Adds a replica that another server serves. */
   attach(replica: number, address: string): void {
     this.#attached.set(replica, address);
   }
@@ -208,7 +206,6 @@ interface WorkerShape extends WorkerGroup {
   readonly index: number;
   /** The port of a worker here; 0 means any free port. */
   readonly port: number;
-  /** The lease of a worker elsewhere. */
   readonly leaseMs: number;
 }
 

@@ -150,7 +150,6 @@ function accessOver(isTls: boolean, { tls, token }: ClientAccess): ClientAccess 
   return { tls: isTls ? (tls ?? { ca: null, pair: null, server: null }) : null, token };
 }
 
-/** Contents of requests to a model: pictures, or tensors. */
 interface Contents {
   readonly pictures: readonly Uint8Array[] | null;
   readonly tensors: readonly (readonly DataTensor[])[];
