@@ -11,15 +11,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
-import type { DeploymentOptions } from "../../cluster/deploy/options.ts";
 import { InferenceClient } from "../../cluster/protocol/client.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
-import { writeCertificates } from "../../cluster/security/certificate-files.ts";
 import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { FaultInjector } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
-import { NetworkCells } from "./network-cells.ts";
+import { NetworkCuts } from "./network-cuts.ts";
 import { PersistentClient } from "./persistent-client.ts";
 import type { FaultKind } from "./recovery.ts";
 
@@ -52,8 +50,8 @@ const LARGEST_PAYLOAD = 4096;
 /** Throws Fault("cluster-failure") when the deployment does not start. */
 export async function soak(options: SoakOptions) {
   const { workers, kinds, seed, onEvent } = options;
-  const missing = kinds.includes("cut") ? NetworkCells.missing() : null;
-  const cells = kinds.includes("cut") && missing === null ? new NetworkCells(workers) : null;
+  const missing = kinds.includes("cut") ? NetworkCuts.missing() : null;
+  const cuts = kinds.includes("cut") && missing === null ? new NetworkCuts() : null;
   const directory = mkdtempSync(join(tmpdir(), "tandem-soak-"));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   process.once("exit", remove);
@@ -71,12 +69,11 @@ export async function soak(options: SoakOptions) {
       replicasPerWorker: 1,
       bounds: BOUNDS,
       directory,
-      ...(cells === null ? {} : await isolated(cells, directory)),
       ...(onEvent === undefined ? {} : { onEvent }),
     });
     try {
-      const possible = kinds.filter((kind) => kind !== "cut" || cells !== null);
-      const injector = new FaultInjector(deployment, cells, possible, seed);
+      const possible = kinds.filter((kind) => kind !== "cut" || cuts !== null);
+      const injector = new FaultInjector(deployment, cuts, possible, seed);
       const run = new SoakRun(options, deployment, injector);
       // Kinds that cannot be had here, and why.
       return { ...(await run.result()), skipped: missing === null ? [] : [missing] };
@@ -84,22 +81,10 @@ export async function soak(options: SoakOptions) {
       await deployment.stop();
     }
   } finally {
-    cells?.close();
+    cuts?.close();
     remove();
     process.off("exit", remove);
   }
-}
-
-/** Workers that are reached by a network are reached by mutual TLS. */
-export async function isolated(
-  cells: NetworkCells,
-  directory: string,
-): Promise<Pick<DeploymentOptions, "placeWorker" | "workerCertificates">> {
-  const hosts = cells.places.map(({ host }) => host);
-  const { directory: workerCertificates } = await writeCertificates(join(directory, "certs"), {
-    ...{ hosts, days: 1, force: false, newAuthority: false },
-  });
-  return { placeWorker: (worker) => cells.places[worker], workerCertificates };
 }
 
 class SoakRun {

@@ -6,14 +6,6 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import type { ServiceBounds } from "../run/specification.ts";
 
-/** Where a worker process runs, and the command that starts it. */
-export interface WorkerPlace {
-  /** The address on which it listens. */
-  readonly host: string;
-  /** A command before node's, such as one that enters a network namespace. */
-  readonly command?: readonly string[];
-}
-
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;
   readonly inputs: MeasuredInputs;
@@ -46,8 +38,6 @@ export interface DeploymentOptions {
    * processes to one per core, and to 16.
    */
   readonly replicasPerWorker?: number;
-  /** Where each worker process of this machine runs, by its number from 0. Default: on 127.0.0.1. */
-  readonly placeWorker?: (worker: number) => WorkerPlace;
   /** How many replicas can be added to each task while it runs. Default 0. */
   readonly spareReplicas?: number;
   readonly restart?: boolean;

@@ -17,18 +17,14 @@ import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
 import { takeText } from "./elsewhere.ts";
-import {
-  type DeploymentOptions,
-  deployedSystem,
-  plainInputs,
-  type WorkerPlace,
-} from "./options.ts";
+import { type DeploymentOptions, deployedSystem, plainInputs } from "./options.ts";
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;
 /** Of one machine, and never more than its cores: replayed replicas only wait, and more would only add switches. */
 const MOST_REPLAY_PROCESSES = 16;
 const STARTS_AT_ONCE = 4;
+const LOOPBACK = "127.0.0.1";
 
 export interface ServedReplica extends ReplicaAddress {
   /** Name of its machine in the inventory; null: this one, or that of another server. */
@@ -214,7 +210,6 @@ class Worker {
   address = "";
   readonly #options: DeploymentOptions;
   readonly #shape: WorkerShape;
-  readonly #place: WorkerPlace;
   readonly #remote: RemoteWorker;
   /** For a worker elsewhere, the command that runs it. */
   readonly process: KeptChild<WorkerReady>;
@@ -225,7 +220,6 @@ class Worker {
     this.#options = options;
     this.#shape = shape;
     this.#remote = { name: `worker-${index + 1}`, slot };
-    this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
     this.#port = port;
     const { restart = true, onEvent } = options;
     const name = `worker ${index + 1}`;
@@ -253,7 +247,7 @@ class Worker {
   async #reach(port: number): Promise<void> {
     this.#port = port;
     const address = await this.#shape.machine?.reach(this.#remote, port);
-    this.address = address ?? authority(this.#place.host, port);
+    this.address = address ?? authority(LOOPBACK, port);
   }
 
   #child(): ChildOptions {
@@ -269,7 +263,6 @@ class Worker {
           ? undefined
           : { command: machine.command("worker", this.#remote), leaseMs },
       onProgress: (message) => void takeText(this.#options, message as FileText),
-      command: this.#place.command,
     };
   }
 
@@ -285,7 +278,7 @@ class Worker {
       return { ...shared, inputs: { ...inputs, folder }, ...place };
     }
     return {
-      ...{ ...shared, inputs, cacheDir, host: this.#place.host, port: this.#port },
+      ...{ ...shared, inputs, cacheDir, host: LOOPBACK, port: this.#port },
       certificates: workerCertificates && resolve(workerCertificates),
     };
   }

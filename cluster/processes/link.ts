@@ -58,8 +58,6 @@ export interface HereOptions {
   /** Entry file relative to `cluster/`, without extension. */
   readonly entry: "gateway/main" | "load/main" | "worker/main";
   readonly nodeOptions?: readonly string[];
-  /** A command in front of node's own; it must become node, as `env` does. Default: none. */
-  readonly command?: readonly string[] | undefined;
 }
 
 export interface Link {
@@ -74,7 +72,7 @@ export interface Link {
 
 export function linkHere(options: HereOptions): Link {
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
+    ...[...dyingWithParent(), process.execPath],
     ...[...nodeFlags(process.versions.node), ...(options.nodeOptions ?? [])],
   ];
   const child = fork(bundledProcess(options.entry), [], {
