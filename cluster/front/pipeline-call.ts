@@ -131,6 +131,27 @@ function outcomeOf(
   }
 }
 
+/** Field by field, as in `liveRequest`. */
+function submissionOf(
+  options: CallOptions,
+  { payload, tensors }: Contents,
+  answer: Submission["answer"],
+): Submission {
+  return {
+    pipeline: options.pipeline,
+    payload,
+    tensors,
+    index: options.index,
+    intendedUs: options.intendedUs,
+    priority: options.priority,
+    scheduler: options.scheduler,
+    deadlineMs: options.deadlineMs,
+    idempotencyKey: options.idempotencyKey,
+    context: options.context,
+    answer,
+  };
+}
+
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function submitAll(
   { gateway }: PipelineModels,
@@ -161,9 +182,7 @@ function submitAll(
   };
   try {
     contents.forEach((own, i) => {
-      tickets.push(
-        gateway.submit({ ...options, ...own, answer: (given: Answer) => ended(i, given) }),
-      );
+      tickets.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
     });
   } catch (error) {
     done = true;

@@ -96,21 +96,28 @@ function decoder<T>(
 }
 
 function request(message: ModelInferRequest, read: Read): ModelInferRequest {
+  const { modelName, modelVersion, id, parameters } = message;
   const { inputs, outputs = [], rawInputContents = [] } = message;
   checkHead(message, inputs.length, outputs.length, rawInputContents.length);
   return {
-    ...message,
+    modelName,
+    modelVersion,
+    id,
+    parameters,
     inputs: inputs.map(tensor),
-    outputs: outputs.map(({ name, parameters }) => ({ name, ...given(parameters) })),
+    outputs: outputs.map(({ name, parameters }) => ({ name, parameters: given(parameters) })),
     rawInputContents: withTyped(read.inputs, rawInputContents),
   };
 }
 
 function response(message: ModelInferResponse, read: Read): ModelInferResponse {
-  const { outputs, rawOutputContents = [] } = message;
+  const { modelName, modelVersion, id, parameters, outputs, rawOutputContents = [] } = message;
   checkHead(message, outputs.length, rawOutputContents.length);
   return {
-    ...message,
+    modelName,
+    modelVersion,
+    id,
+    parameters,
     outputs: outputs.map(tensor),
     rawOutputContents: withTyped(read.outputs, rawOutputContents),
   };
@@ -119,7 +126,8 @@ function response(message: ModelInferResponse, read: Read): ModelInferResponse {
 function answer(message: ModelStreamInferResponse, read: Read): ModelStreamInferResponse {
   const { inferResponse } = message;
   if (!inferResponse || read.inferResponse === null) return message;
-  return { ...message, inferResponse: response(inferResponse, read.inferResponse) };
+  const { errorMessage } = message;
+  return { errorMessage, inferResponse: response(inferResponse, read.inferResponse) };
 }
 
 type Head = Pick<ModelInferRequest, "modelName" | "id" | "parameters">;
@@ -132,15 +140,15 @@ function checkHead({ modelName, id = "", parameters }: Head, ...counts: readonly
 
 function tensor({ name, datatype, shape, parameters }: Tensor): Tensor {
   atMost("dimensions", shape.length, LIMITS.rank);
-  return { name, datatype, shape, ...given(parameters) };
+  return { name, datatype, shape, parameters: given(parameters) };
 }
 
 /** Checks parameters; leaves them out where there are none: tensors seldom have any. */
-function given(parameters: Parameters = {}): { readonly parameters?: Parameters } {
+function given(parameters: Parameters = {}): Parameters | undefined {
   const names = Object.keys(parameters);
   atMost("parameters", names.length, LIMITS.parameters);
   for (const name of names) atMost("characters in a name", name.length, CHARACTERS);
-  return names.length === 0 ? {} : { parameters };
+  return names.length === 0 ? undefined : parameters;
 }
 
 function atMost(parts: string, count: number, most: number): void {

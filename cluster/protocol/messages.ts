@@ -62,7 +62,7 @@ export interface RequestedOutput {
 export interface ModelInferRequest {
   readonly modelName: string;
   readonly modelVersion?: string | undefined;
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly parameters?: Parameters | undefined;
   readonly inputs: readonly Tensor[];
   /** Default: all. */
@@ -75,16 +75,16 @@ export type RequestContents = Omit<ModelInferRequest, "modelName">;
 
 export interface ModelInferResponse {
   readonly modelName: string;
-  readonly modelVersion?: string;
-  readonly id?: string;
-  readonly parameters?: Parameters;
+  readonly modelVersion?: string | undefined;
+  readonly id?: string | undefined;
+  readonly parameters?: Parameters | undefined;
   readonly outputs: readonly Tensor[];
-  readonly rawOutputContents?: readonly Uint8Array[];
+  readonly rawOutputContents?: readonly Uint8Array[] | undefined;
 }
 
 export interface ModelStreamInferResponse {
   /** Absent or empty unless the request failed. */
-  readonly errorMessage?: string;
+  readonly errorMessage?: string | undefined;
   readonly inferResponse?: ModelInferResponse | null;
 }
 

@@ -118,8 +118,8 @@ export class BatchMessages {
     if (traceparents !== null) {
       parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
     }
-    const contents = batchContents(payloads, outputs, tensors);
-    return { modelName: replica, id: "", parameters, ...contents };
+    const { inputs, rawInputContents } = batchContents(payloads, outputs, tensors);
+    return { modelName: replica, id: "", parameters, inputs, rawInputContents };
   }
 
   /** JSON of the outputs of a request's tasks, with their times. */

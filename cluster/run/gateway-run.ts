@@ -270,9 +270,8 @@ export class GatewayRun implements Driver {
       const arrivedUs = plausible(submission.intendedUs, nowUs);
       const { tasks, ensembles } = this.options.system.pipelines[pipeline];
       const results = tasks.length + ensembles.length;
-      taken = liveRequest(submission, {
-        ...{ slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, results },
-      });
+      const taking = { slot, arrivedUs, goalUs, takenAtUs, takenUs: nowUs, answer, results };
+      taken = liveRequest(submission, taking);
       for (const sink of this.#sinks) sink.taken?.(taken, nowUs);
       this.room.entered(taken);
       this.#live[slot] = taken;

@@ -1,7 +1,12 @@
 /** Batches from protocol messages, and results to messages. */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import { jobTensors, resultContents, type TensorsByTask } from "../protocol/batch-form.ts";
+import {
+  type JobResult,
+  jobTensors,
+  resultContents,
+  type TensorsByTask,
+} from "../protocol/batch-form.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
@@ -60,20 +65,23 @@ export function answerOf(
   { outputs, serviceUs }: BatchResult,
   backend: Backend,
 ): ModelInferResponse {
-  const answer = {
+  const isAlone = isPlain(request, backend) && backend.outputs !== null;
+  const contents = isAlone ? onlyResult(outputs[0]) : resultContents(outputs);
+  return {
     modelName: name,
     modelVersion: "1",
     id: request.id ?? "",
     // To the nanosecond, the clock's resolution.
     parameters: { service_us: { doubleParam: Math.round(serviceUs * 1000) / 1000 } },
+    outputs: contents.outputs,
+    rawOutputContents: contents.rawOutputContents,
   };
-  if (!isPlain(request, backend) || backend.outputs === null) {
-    return { ...answer, ...resultContents(outputs) };
-  }
-  const [{ text, tensors }] = outputs;
+}
+
+/** A plain request's outputs: the model's own tensors. */
+function onlyResult({ text, tensors }: JobResult): ReturnType<typeof resultContents> {
   if (tensors.length === 0) throw failureOf(text);
   return {
-    ...answer,
     outputs: tensors.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
     rawOutputContents: tensors.map(({ raw }) => raw),
   };
