@@ -18,9 +18,9 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
+import { RequestDraws, WHEN_HOLDS } from "../core/draws.ts";
 import { Fault } from "../core/fault.ts";
 import { variantsOf } from "../core/placement.ts";
-import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import { drawScenes, loadImages } from "../models/scenes.ts";
@@ -135,11 +135,7 @@ export interface KnownContents {
   readonly ran: ReadonlySet<string>;
 }
 
-/**
- * The contents of requests 0 .. count − 1; `known` by pipeline name, none of them empty. The draws
- * give the branches of request n; its contents have taken the same branches, so that prediction and
- * reality serve the same mix.
- */
+/** Contents of requests 0 .. count − 1 that have taken the branches which the draws give to each. `known` is by pipeline. */
 export function matchContents(
   system: System,
   seed: string,

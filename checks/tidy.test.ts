@@ -101,7 +101,6 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   schedulers: ["rules", "controllers", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
-  theory: ["formulas", "cases", "."],
   bench: ["measure", "peers", "parts", "study", "."],
 };
 
@@ -134,7 +133,6 @@ const ENTRY_POINTS = [
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",
-  "theory/coverage.ts",
   "library/index.ts",
   "library/vega.ts",
   "library/notebook.ts",
@@ -149,7 +147,7 @@ const ENTRY_POINTS = [
   "cluster/worker/main.ts",
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
-  "checks/evaluate/main.ts",
+  "checks/evaluate.ts",
   "web/app/main.ts",
   "web/what-if/simulation-worker.ts",
   "web/what-if/standalone.tsx",

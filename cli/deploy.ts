@@ -15,16 +15,17 @@ import {
   labelOf,
   planContainers,
 } from "../cluster/containers/container-plan.ts";
-import { kubernetesManifests, type Manifest } from "../cluster/containers/kubernetes.ts";
 import {
   type KubernetesNames,
   type KubernetesOptions,
   kubernetesIssues,
+  kubernetesManifests,
   kubernetesNames,
+  type Manifest,
   podHosts,
   podWorkers,
   workerSets,
-} from "../cluster/containers/kubernetes-plan.ts";
+} from "../cluster/containers/kubernetes.ts";
 import {
   type ContainerWorker,
   configurationText,
@@ -34,8 +35,8 @@ import { Fault, type Issue, requireWhole } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { shellWord } from "../core/shell-word.ts";
+import { tryOutForReal } from "../library/check.ts";
 import { repeatCommand } from "../library/index.ts";
-import { tryOutForReal } from "../library/own-scheduler.ts";
 import { inventoryFor } from "../library/scenario.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
