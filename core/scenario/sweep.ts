@@ -10,7 +10,7 @@ import {
   type Assignment,
   assignmentAt,
   assignmentOf,
-  axisSizes,
+  axesOf,
   continuousPaths,
   countConfigurations,
   representatives,
@@ -112,7 +112,7 @@ function assignmentsOf(
     const hint = "give it a `sweep` of paths and values";
     throw new Fault("usage", `--sample: ${file} sweeps nothing`, { hint });
   }
-  const points = samplePoints(axisSizes(sweep), sample, run.seed);
+  const points = samplePoints(axesOf(sweep), sample, run.seed);
   return { count: points.length, at: (index) => assignmentOf(sweep, points[index]) };
 }
 
