@@ -89,7 +89,7 @@ export type MeasurementLine =
   | { readonly kind: "beat"; readonly sent: number; readonly ended: number }
   | ({ readonly kind: "answer" } & AnsweredRequest)
   | { readonly kind: "end"; readonly sent: number; readonly delayP99Ms: number }
-  | { readonly kind: "error"; readonly error: string; readonly hint?: string };
+  | { readonly kind: "error"; readonly error: string; readonly hint?: string | undefined };
 
 export interface AnsweredRequest {
   readonly request: number;
@@ -101,7 +101,7 @@ export interface AnsweredRequest {
   readonly endedMs: number;
   /** "timed out": the sender gave it up. */
   readonly outcome: Outcome | "timed out";
-  readonly error?: string;
+  readonly error?: string | undefined;
   /** The answer's JSON; absent for a failure, or an answer that is too large to show. */
-  readonly body?: string;
+  readonly body?: string | undefined;
 }

@@ -46,9 +46,13 @@ export function* traceEvents(run: ObservedRun, place: Place): Generator<TraceEve
   yield* waitingCounters(run, place);
 }
 
-/** The track of a replica; track 0 of a process is for its counters and instants. */
-function trackOf({ system }: ObservedRun, replica: number, { firstPid }: Place) {
-  return { pid: firstPid + 1 + system.replicas[replica].node, tid: replica + 1 };
+/**
+ * The track of a replica. Track 0 of a process is for its counters and instants. No track has the number of a process:
+ * Perfetto takes that one for the process's main thread, and draws it before the others.
+ */
+function trackOf(run: ObservedRun, replica: number, { firstPid }: Place) {
+  const { node } = run.system.replicas[replica];
+  return { pid: firstPid + 1 + node, tid: firstPid + tracePids(run) + replica };
 }
 
 function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
