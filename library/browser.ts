@@ -19,9 +19,8 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { type Configuration, checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
-import { configurationLoad, servingCapacity } from "../sim/configuration-load.ts";
 import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
-import { replicationSteps } from "../sim/replication.ts";
+import { configurationLoad, replicationSteps, servingCapacity } from "../sim/replication.ts";
 import {
   configurationResult,
   type Kept,

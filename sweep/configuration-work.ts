@@ -12,9 +12,8 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { FIRST_ROUND } from "../core/statistics/sequential.ts";
-import { configurationLoad } from "../sim/configuration-load.ts";
 import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
-import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
+import { configurationLoad, replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 import {
   configurationResult,
   type Kept,

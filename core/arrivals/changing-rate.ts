@@ -6,7 +6,7 @@
 import { Sampler } from "../random/sampler.ts";
 import { RandomStream } from "../random/stream.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { ArrivalSource, Extent } from "./sources.ts";
 
 /** The instant, µs, at which the expected number of arrivals is `expected`; Infinity if it never is. */
 type TimeOf = (expected: number) => number;
