@@ -7,15 +7,14 @@ import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
-import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
-import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
 import { configurationLoad, replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 import {
   configurationResult,
+  firstReplications,
   type Kept,
   keptReplications,
   type Part,
@@ -61,12 +60,8 @@ export class ConfigurationWork {
     return this.#sweep.count;
   }
 
-  /** Replications of the first round; of all, unless the scenario says until when to go on. */
   replications(index: number): number {
-    const { run } = this.#at(index).document;
-    const rule = stoppingRule(run);
-    if (rule === null) return run.replications;
-    return Math.min(Math.max(run.replications, FIRST_ROUND), rule.maxReplications);
+    return firstReplications(this.#at(index).document.run);
   }
 
   /** The number of replications to run after `parts`; their own number when that is enough. */
