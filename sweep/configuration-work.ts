@@ -137,12 +137,8 @@ interface Settings {
 }
 
 /**
- * V8's flags for long runs. Its optimising compiler inlines short callees until the bytecode of a
- * function with its callees reaches a limit, which bounds compile time in programs with much code.
- * A simulation spends its time in a few functions. Their callees must not be compiled long before
- * them: the code inlined by then counts again for the caller.
- * In order. V8 takes stored code only with the settings that it was made under, so short programs change
- * none.
+ * V8's flags for long runs, in order; docs/hot-path.md has their worth. V8 takes stored code only with the
+ * settings that it was made under, so short programs change none.
  */
 const SETTINGS: readonly Settings[] = [
   { from: 100_000, options: interruptBudget(500_000, process.versions.node) },

@@ -250,13 +250,11 @@ export class QueryStream implements ArrivalSource {
   readonly horizonUs = NEVER;
   /** Latencies of queries, from the sending to the answer of the last sample, µs. */
   readonly latencies = new LatencyStore();
-  readonly #extent: QueryExtent;
   #sentUs = 0;
   #unsent: number;
   #unanswered: number;
 
-  constructor(extent: QueryExtent) {
-    this.#extent = extent;
+  constructor(private readonly extent: QueryExtent) {
     this.#unsent = extent.samplesPerQuery;
     this.#unanswered = extent.samplesPerQuery;
   }
@@ -276,7 +274,7 @@ export class QueryStream implements ArrivalSource {
   requestEnded(nowUs: number): void {
     if (--this.#unanswered > 0) return;
     this.latencies.add(nowUs - this.#sentUs);
-    const { samplesPerQuery, minQueries, minDurationUs } = this.#extent;
+    const { samplesPerQuery, minQueries, minDurationUs } = this.extent;
     if (this.latencies.count >= minQueries && nowUs >= minDurationUs) return;
     this.#sentUs = nowUs;
     this.#unsent = samplesPerQuery;

@@ -14,19 +14,13 @@ import type { ByMetric, Estimate, IntervalMethod, MetricName } from "../results.
 import { type BatchMeans, batchMeans } from "../statistics/time-series.ts";
 import { Buckets } from "./latency-store.ts";
 import type { LatencySink } from "./recorder.ts";
+import { PERCENTILES } from "./tallies.ts";
 
 export interface OneRunIntervals {
   readonly halfWidths: ByMetric<number>;
   readonly methods: ByMetric<IntervalMethod>;
   readonly notes: readonly string[];
 }
-
-const QUANTILES: readonly (readonly [MetricName, number])[] = [
-  ["latencyP50Ms", 0.5],
-  ["latencyP90Ms", 0.9],
-  ["latencyP95Ms", 0.95],
-  ["latencyP99Ms", 0.99],
-];
 
 /** `inSystem` are means over equal stretches of the window; `metrics` the run's figures. */
 export function oneRunIntervals(
@@ -41,7 +35,7 @@ export function oneRunIntervals(
   if (latency !== null) halfWidths.latencyMeanMs = latency.halfWidth95 / 1000;
   if (inside !== null) halfWidths.inSystemMean = inside.halfWidth95;
   for (const name of Object.keys(halfWidths) as MetricName[]) methods[name] = "batch means";
-  for (const [name, share] of QUANTILES) {
+  for (const [name, share] of Object.entries(PERCENTILES) as [MetricName, number][]) {
     const value = metrics[name];
     const half = value === undefined ? null : quantileHalfWidth(series.sections, share, value);
     if (half === null) continue;

@@ -178,7 +178,7 @@ export class ModelMemory implements Station {
   /** Starts the next load if the last is over, and lets go on whose model is there. */
   #serve(memory: Memory, nowUs: number): void {
     const { models } = this.system;
-    const next = memory.waiting.find((replica) => !this.#isLoaded(memory, replica));
+    const next = memory.waiting.find((place) => !memory.copies.get(this.#modelFor(place))?.loaded);
     memory.blocked = false;
     if (memory.loading === NONE && next !== undefined) {
       const model = this.#modelFor(next);
@@ -205,10 +205,6 @@ export class ModelMemory implements Station {
       this.slots.set(replica, nowUs);
       return false;
     });
-  }
-
-  #isLoaded(memory: Memory, replica: number): boolean {
-    return memory.copies.get(this.#modelFor(replica))?.loaded === true;
   }
 
   /** The model of a place in the line. */
