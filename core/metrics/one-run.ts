@@ -1,14 +1,6 @@
 /**
- * Confidence intervals of a single run: of means by batch means, of quantiles by order
- * statistics. A quantile's interval reaches from one rank to another of all latencies:
- *
- *   ranks n (p ± h), h = t(0.975, k − 1) × standard deviation over k stretches of the share of
- *   latencies below the quantile / √k, at least the binomial 1.96 × √(p (1 − p) / n)
- *
- * The binomial alone is for independent latencies; those of a queue follow each other, which h
- * takes from their spread over time. Sources: David & Nagaraja, Order Statistics, 3rd ed., 2003,
- * section 7.1; Heidelberger & Lewis, "Quantile estimation in dependent sequences", Operations
- * Research 32(1), 1984.
+ * Confidence intervals of a single run: of means by batch means, of quantiles by order statistics whose
+ * ranks are widened by the spread over time. docs/statistics.md has formulas and sources.
  */
 import type { ByMetric, Estimate, IntervalMethod, MetricName } from "../results.ts";
 import { type BatchMeans, batchMeans } from "../statistics/time-series.ts";
