@@ -43,16 +43,9 @@ export function hasLoads({ models }: System): boolean {
   return models.some(({ residency, loadUs }) => residency !== "always" && loadUs > 0);
 }
 
-/** A change in a device's memory. */
-export interface MemoryReport {
-  readonly slot: number;
-  readonly model: number;
-  readonly state: Residency;
-}
-
 export class ModelMemory implements Station {
   /** Changes that controllers have not heard of; kept only while `reporting`. */
-  readonly reports: MemoryReport[] = [];
+  readonly reports: { slot: number; model: number; state: Residency }[] = [];
   reporting = false;
   readonly #modelOf: readonly number[];
   readonly #memories: readonly Memory[];
