@@ -26,6 +26,7 @@ import {
   type Part,
   wantedReplications,
 } from "../sweep/configuration-result.ts";
+import { requireScenario } from "./scenario-source.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
@@ -109,6 +110,7 @@ export async function* simulate(
   scenario: LoadedScenario,
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
+  requireScenario(scenario, "`readScenario(text)`");
   const sweep = checkedSweep(scenario, { checkScheduler, checkFit });
   const pause = pauses(signal);
   let open = [...Array(sweep.count).keys()].map((index) => stepsOf(scenario, sweep, index));
