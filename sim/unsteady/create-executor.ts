@@ -3,9 +3,9 @@ import type { ArrivalSource } from "../../core/arrivals/sources.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { ClusterDriver } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { ProvisioningDelays } from "../../core/draws.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { ProvisioningDelays } from "../../core/provisioning-delays.ts";
 import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import {
