@@ -17,9 +17,8 @@ import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
-import { configurationLoad, servingCapacity } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { replicationSteps } from "../sim/replication.ts";
+import { configurationLoad, replicationSteps, servingCapacity } from "../sim/replication.ts";
 import {
   configurationResult,
   firstReplications,

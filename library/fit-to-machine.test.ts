@@ -7,7 +7,7 @@ import { aroundRunSeconds } from "../calibration/validation-effort.ts";
 import { profileSchema } from "../core/profile.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
-import { servingCapacity } from "../sim/configuration-load.ts";
+import { servingCapacity } from "../sim/replication.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import { calibratedChanges, changedText, lengthChanges, roundedUp } from "./fit-to-machine.ts";
 

@@ -29,8 +29,7 @@ import {
   type OwnSchedulers,
   ownScheduler,
 } from "../schedulers/own-scheduler.ts";
-import { servingCapacity } from "../sim/configuration-load.ts";
-import type { SimulationInputs } from "../sim/replication.ts";
+import { type SimulationInputs, servingCapacity } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { identifier, literal, openDatabase } from "../sweep/parquet.ts";
 
