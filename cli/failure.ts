@@ -62,8 +62,7 @@ export async function untilInterrupted<T>(
   } catch (error) {
     const isSaid = error instanceof Fault && error.code === "interrupted";
     if (!controller.signal.aborted || isSaid) throw error;
-    const more = hint === undefined ? {} : { hint };
-    throw new Fault("interrupted", `interrupted${kept()}`, more);
+    throw new Fault("interrupted", `interrupted${kept()}`, { hint });
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
