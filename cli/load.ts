@@ -17,9 +17,8 @@ import {
 } from "../library/index.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { print } from "./command-line.ts";
-import { untilInterrupted } from "./failure.ts";
 import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
-import { progress } from "./progress.ts";
+import { watched } from "./progress.ts";
 import { assignedBy, loadScenario, NAMED, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
@@ -52,11 +51,8 @@ export async function load(args: LoadArguments): Promise<void> {
 function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasurement> {
   const { workload } = loaded.document;
   const isBySeconds = workload.arrivals === "closed" && workload.requests === undefined;
-  const shown = progress(isBySeconds ? "load, seconds" : "load");
-  return untilInterrupted((signal) =>
-    sent(loaded, {
-      ...{ ...args, streamed: args.stream, signal, onProgress: shown.onProgress },
-    }).finally(shown.stop),
+  return watched(isBySeconds ? "load, seconds" : "load", (watch) =>
+    sent(loaded, { ...args, ...watch, streamed: args.stream }),
   );
 }
 

@@ -1,5 +1,6 @@
 /** Progress on stderr: a bar with an estimate of what is left on a terminal, else sparse lines. */
 import { SingleBar } from "cli-progress";
+import { untilInterrupted } from "./failure.ts";
 
 /** A library's callback for its steps, and what ends their display. */
 export interface Progress {
@@ -19,6 +20,16 @@ export interface Course {
   readonly total: number;
   /** Done before: they say nothing of how long the rest takes. */
   readonly already?: number;
+}
+
+/** Runs work with a display of its progress until Ctrl-C. `kept` as for `untilInterrupted`. */
+export function watched<T>(
+  label: string,
+  work: (watch: Pick<Progress, "onProgress"> & { readonly signal: AbortSignal }) => Promise<T>,
+  kept?: () => string,
+): Promise<T> {
+  const { onProgress, stop } = progress(label);
+  return untilInterrupted((signal) => work({ signal, onProgress }).finally(stop), kept);
 }
 
 export function progress(label: string): Progress {

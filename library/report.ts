@@ -7,7 +7,6 @@ import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { openSweep } from "../core/scenario/sweep.ts";
-import type { WhatIfScenario } from "../reports/html/page.ts";
 import { type ReadDocuments, readDocuments } from "../reports/read-documents.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
@@ -50,17 +49,11 @@ interface Source {
 }
 
 /**
- * The runs that a report looks into: one replication of the decision's configuration, simulated again with
- * a log, and a real run of it where the folder has one.
+ * The runs that a report looks into: one replication of the decision's configuration, simulated again with a log, and a
+ * real run of it where the folder has one; and that configuration, for What if to start from. Empty where the folder
+ * does not say enough.
  */
-interface Inspected {
-  /** Empty where the folder does not say enough. */
-  readonly details: readonly RunDetail[];
-  /** The decision's configuration, for What if to start from. */
-  readonly scenario?: WhatIfScenario;
-}
-
-async function inspect(directory: string, documents: ReadDocuments): Promise<Inspected> {
+async function inspect(directory: string, documents: ReadDocuments) {
   const { results, validation } = documents;
   const decisions = decisionsOf(results, validation);
   const met = decisions.filter(({ state, chosen }) => state !== "bad" && chosen !== undefined);
@@ -73,9 +66,7 @@ async function inspect(directory: string, documents: ReadDocuments): Promise<Ins
   const isWhole = provenance !== undefined && provenance.omitted === undefined;
   return {
     details: [simulated, measured].filter((one) => one !== undefined),
-    ...(isWhole && source !== undefined
-      ? { scenario: { ...provenance, scenario: source.document } }
-      : {}),
+    ...(isWhole && source && { scenario: { ...provenance, scenario: source.document } }),
   };
 }
 
