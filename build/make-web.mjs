@@ -21,8 +21,8 @@ export async function makeWeb(root) {
     build: {
       outDir: join(root, "dist/web"),
       emptyOutDir: true,
-      // All of these have `light-dark()` and module workers.
-      target: ["chrome123", "firefox120", "safari17.5"],
+      // All of these have `light-dark()`, module workers and `AbortSignal.any`.
+      target: ["chrome123", "firefox124", "safari17.5"],
       reportCompressedSize: false,
       // The simulator's thread is most of the build, and is said to be slow each time.
       rolldownOptions: { checks: { pluginTimings: false } },

@@ -58,8 +58,8 @@ test("a note of several configurations stands once, with the letters of all", ()
 
 describe("a host that is not fit", () => {
   const probe = {
-    ...{ seconds: 3, stealRatio: 0.03, othersRatio: null },
-    stalls: { longestMs: 0, ratio: 0, perS: 0 },
+    ...{ stealRatio: 0.03, othersRatio: null },
+    longestStallMs: 15,
     reasons: ["the hypervisor took 3.0% of the processors (limit 1.0%)"],
     unknown: [],
   };

@@ -1,5 +1,7 @@
 /** The answer to `POST /v1/measure`: a line of JSON for each request, as it ends. */
 
+import type { Outcome } from "./dispatch/driver.ts";
+
 export type MeasurementLine =
   | { readonly kind: "start"; readonly timedBy: string }
   | { readonly kind: "beat"; readonly sent: number; readonly ended: number }
@@ -15,8 +17,8 @@ export interface AnsweredRequest {
   readonly dueMs: number;
   readonly sentMs: number;
   readonly endedMs: number;
-  /** "completed", or why not. */
-  readonly outcome: string;
+  /** "timed out": the sender gave it up. */
+  readonly outcome: Outcome | "timed out";
   readonly error?: string;
   /** The answer's JSON; absent for a failure, or an answer that is too large to show. */
   readonly body?: string;

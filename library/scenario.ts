@@ -19,8 +19,7 @@ import { parseScenario } from "../core/scenario/parse.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
 import { csvCell } from "../core/scenario/trace.ts";
-import { checkFit } from "../schedulers/check-fit.ts";
-import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import {
   NO_OWN,
   type OwnComposition,

@@ -9,9 +9,8 @@ import { shellWord } from "../core/shell-word.ts";
 import { plural } from "../reports/tables/format.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import type { Engine, ShardCommand, SubmittedJob, TasksLeft } from "../sweep/engines/engine.ts";
+import type { Engine, ShardCommand, SubmittedJob } from "../sweep/engines/engine.ts";
 import {
-  cancelJobs,
   type EngineSettings,
   engineOf,
   type JobList,
@@ -163,7 +162,7 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
   const folder = new ShardFolder(directory);
   const { starts, configurations } = folder.manifest();
   const list = readJobs(folder);
-  const left = await leftOf(list);
+  const left = await tasksLeft(list);
   const finished = [...folder.finished()];
   const ranges = finished.map((shard) => rangeOf(starts, shard));
   const failures = folder.failures();
@@ -180,15 +179,11 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
   };
 }
 
-async function leftOf(list: JobList | undefined): Promise<TasksLeft> {
-  return list === undefined ? { running: 0, waiting: 0 } : tasksLeft(list);
-}
-
 /** Ends the jobs of a sweep; the shards that are finished stay. Gives its state before. */
 export async function cancelShards(directory: string): Promise<SweepStatus> {
   const status = await shardsStatus(directory);
-  const jobs = readJobs(new ShardFolder(directory));
-  if (jobs !== undefined) await cancelJobs(jobs);
+  const list = readJobs(new ShardFolder(directory));
+  if (list !== undefined) await engineOf(list.engine).cancel(list.jobs);
   return status;
 }
 
@@ -327,7 +322,7 @@ async function submitMissing(
   command: ShardCommand,
 ): Promise<readonly SubmittedJob[]> {
   const before = readJobs(folder);
-  const { running, waiting } = await leftOf(before);
+  const { running, waiting } = await tasksLeft(before);
   if (before !== undefined && running + waiting > 0) {
     onNote?.("jobs of this sweep are there already: nothing is submitted twice");
     return before.jobs;

@@ -18,8 +18,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsOf } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
-import { checkFit } from "../schedulers/check-fit.ts";
-import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,

@@ -7,7 +7,7 @@ import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import { parametersSchema } from "./json-schema.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
-import type { Composition } from "./systems/system-pack.ts";
+import { type Composition, chosen } from "./systems/system-pack.ts";
 
 export interface PresetEntry {
   readonly name: string;
@@ -65,8 +65,7 @@ function isPart({ decision, name }: PolicyEntry, { composition }: PresetEntry): 
   const plain = PRESETS.fifo.composition;
   const own = DECISIONS.filter((each) => composition[each] !== plain[each]);
   const parts: readonly Decision[] = own.length > 0 ? own : ["routing", "ordering"];
-  const choice = composition[decision];
-  return parts.includes(decision) && name === (typeof choice === "string" ? choice : choice.policy);
+  return parts.includes(decision) && name === chosen(composition[decision]).policy;
 }
 
 /** Labelled lines, which explain one entry. */

@@ -3,8 +3,7 @@ import { expect, test } from "vitest";
 import { issuesOf } from "../core/scenario/issues.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
-import { checkFit } from "./check-fit.ts";
-import { checkScheduler } from "./check-scheduler.ts";
+import { checkFit, checkScheduler } from "./check-scheduler.ts";
 
 const BASE = `name: fit
 pipelines:

@@ -1,14 +1,21 @@
-/** Checks a scenario's `scheduler` section for unknown names and bad parameters. */
-import type { Issue } from "../core/fault.ts";
+/** Checks a scenario's `scheduler` section: unknown names, bad parameters, a system that it does not take. */
+import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
+import { Fault, type Issue } from "../core/fault.ts";
+import { haveTimes } from "../core/scenario/check-models.ts";
 import { editDistance, nearest } from "../core/scenario/issues.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
 import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
-import { type CompositionDocument, mergedChoice, resolve } from "./create-scheduler.ts";
+import {
+  type CompositionDocument,
+  createScheduler,
+  mergedChoice,
+  resolve,
+} from "./create-scheduler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parameterNames } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
-import type { PolicyChoice } from "./systems/system-pack.ts";
+import { chosen, type PolicyChoice } from "./systems/system-pack.ts";
 
 /**
  * Every issue with a scheduler section: unknown presets and policies, bad parameters, a bad file. A file
@@ -71,7 +78,7 @@ function checkOwn(
   const { registry, base, own: inFile } = resolve(document, own);
   const used = DECISIONS.map((decision) => {
     const choice = base[decision];
-    const policy = typeof choice === "string" ? choice : choice.policy;
+    const { policy } = chosen(choice);
     const one = inFile?.definitions[decision].find(({ name }) => name === policy);
     return { decision, choice, one };
   });
@@ -128,7 +135,7 @@ function checkChoice(
   { policies }: Registry,
   pipelines: readonly string[] | undefined,
 ): Issue[] {
-  const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
+  const { policy, parameters } = chosen(choice);
   const definitions: readonly AnyDefinition[] = policies[decision];
   const found = definitions.find((definition) => definition.name === policy);
   if (found === undefined) {
@@ -152,6 +159,26 @@ function checkChoice(
     path: [path, issue.path].filter((part) => part !== "").join("."),
     message: `${policy}: ${issue.message}`,
   }));
+}
+
+/**
+ * The issues for which `createScheduler` refuses the system; the document is sound otherwise. Only
+ * controllers refuse, and a file's own are played. A model without times yet leaves nothing to check.
+ */
+export function checkFit(document: ScenarioDocument, inputs: MeasuredInputs): readonly Issue[] {
+  const { scheduler } = document;
+  if (typeof scheduler === "object" && scheduler.file !== undefined) return [];
+  if (resolve(scheduler, NO_OWN).base.controller === "none") return [];
+  if (!haveTimes(document, inputs.profiles)) return [];
+  try {
+    createScheduler(scheduler, compileSystem(document, inputs), "0");
+    return [];
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const { issues, message, hint } = error;
+    if (issues.length > 0) return issues;
+    return [{ path: "scheduler", message, ...(hint === undefined ? {} : { hint }) }];
+  }
 }
 
 /** Longer lists are no help on one line. */

@@ -19,7 +19,12 @@ import {
 } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
 import type { AnyDefinition, BatchingContext, PolicyContext } from "./rules/policy-definition.ts";
-import type { Composition, Policies, PolicyChoice } from "./systems/system-pack.ts";
+import {
+  type Composition,
+  chosen,
+  type Policies,
+  type PolicyChoice,
+} from "./systems/system-pack.ts";
 
 export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;
@@ -138,8 +143,7 @@ export function schedulerName(document: SchedulerDocument): string {
   if (typeof document === "string") return document;
   const parts = DECISIONS.flatMap((decision) => {
     const choice = document[decision];
-    if (choice === undefined) return [];
-    return [typeof choice === "string" ? choice : choice.policy];
+    return choice === undefined ? [] : [chosen(choice).policy];
   });
   const { file } = document;
   const own = file === undefined ? [] : [nameOf(file)];
@@ -153,21 +157,26 @@ export function maxBatchOf(
   document: SchedulerDocument,
   pool: string,
   task = pool,
-  own: OwnSchedulers = NO_OWN,
+  files: OwnSchedulers = NO_OWN,
 ): number {
-  const resolved = resolve(document, own);
-  const perTask =
-    typeof document === "string"
-      ? undefined
-      : (document.perTask?.[pool] ?? document.perTask?.[task]);
-  const { batching } = compose(perTask ?? {}, resolved.base, resolved.registry);
+  const resolved = resolve(document, files);
+  const perTask = typeof document === "string" ? {} : (document.perTask ?? {});
+  const own = perTask[pool] ?? perTask[task] ?? {};
+  const { batching } = compose(own, resolved.base, resolved.registry);
+  const { policy, parameters } = chosen(batching);
+  const builtIn = BUILT_IN.policies.batching.find(({ name }) => name === policy);
+  if (builtIn !== undefined) {
+    // Only the rule `none` has no such parameter.
+    const { maxBatch = 1 } = builtIn.parameters.parse(parameters) as { maxBatch?: number };
+    return maxBatch;
+  }
   const context: BatchingContext = {
     rng: () => new RandomStream("0", "policy"),
     maxBatch: Number.POSITIVE_INFINITY,
     system: null,
     pool: -1,
   };
-  return makerOf(resolved).create("batching", batching, context).maxBatch;
+  return makerOf(resolved).create("batching", batching, context as PolicyContext).maxBatch;
 }
 
 interface Resolved {
@@ -190,7 +199,7 @@ export function resolve(document: SchedulerDocument, own: OwnSchedulers): Resolv
   const base = compose({ ...document, preset: document.preset ?? preset }, null, registry);
   const entries = DECISIONS.map((decision): [Decision, PolicyChoice] => {
     const choice = base[decision];
-    const { policy, ...given } = typeof choice === "string" ? { policy: choice } : choice;
+    const { policy, parameters: given } = chosen(choice);
     const inFile = definitions[decision].find(({ name }) => name === policy);
     if (inFile === undefined) return [decision, choice];
     return [decision, { policy, ...parametersFor(inFile, parameters), ...given }];
@@ -234,7 +243,7 @@ function makerOf({ registry, own }: Resolved) {
     choice: PolicyChoice,
     context: Parameters<Create<D>>[1],
   ): ReturnType<Create<D>> => {
-    const { policy, ...parameters } = typeof choice === "string" ? { policy: choice } : choice;
+    const { policy, parameters } = chosen(choice);
     const all: readonly AnyDefinition[] = registry.policies[decision];
     const found = all.find(({ name }) => name === policy);
     assert(found !== undefined, `the ${decision} policy ${policy} has been checked`);

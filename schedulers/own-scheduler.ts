@@ -25,21 +25,14 @@ import {
   definePolicy,
   type PolicyDefinition,
   type SelectionContext,
+  type TypedPolicy,
 } from "./rules/policy-definition.ts";
 import { PLAIN, type Policies, type PolicyChoice, type Preset } from "./systems/system-pack.ts";
 
 /** A policy in the user's file: only `name` and `create` must be there. */
-export interface OwnDefinition<Schema extends z.ZodType, Policy, Context> {
-  readonly name: string;
-  readonly summary?: string;
-  readonly idea?: string;
-  readonly reads?: string;
-  readonly failsWhen?: string;
-  readonly source?: string;
-  /** Default: none. `z.strictObject({…})` with defaults. */
-  readonly parameters?: Schema;
-  create(parameters: z.infer<Schema>, context: Context): Policy;
-}
+export interface OwnDefinition<Schema extends z.ZodType, Policy, Context>
+  extends Partial<Omit<TypedPolicy<Schema, Policy, Context>, "name" | "create" | "pipelinesIn">>,
+    Pick<TypedPolicy<Schema, Policy, Context>, "name" | "create"> {}
 
 type Rule = Admission | Routing | Ordering | Batching | Shedding | Scaling | undefined;
 

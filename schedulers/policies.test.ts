@@ -227,6 +227,15 @@ describe("a scheduler section", () => {
     expect(schedulerName({ preset: "batching", ordering: "edf" })).toBe("batching + edf");
   });
 
+  test.each(POLICIES.batching.map(({ name }) => name))("knows the largest batch of %s", (name) => {
+    const small = { policy: name, ...(name === "none" ? {} : { maxBatch: 5 }) };
+    const system = systemOf(documentOf({ pipelines, replicas: { a: 2 } }));
+    for (const batching of [name, small]) {
+      const { maxBatch } = createScheduler({ batching }, system, "1").pools[0].batching;
+      expect(maxBatchOf({ batching }, "a")).toBe(maxBatch);
+    }
+  });
+
   test("keeps a preset's parameters of a policy that it names again, except by its name alone", () => {
     const resolved = (batching: Record<string, unknown> | string, perTask = {}) =>
       resolve({ preset: "seed-batching", batching, perTask } as SchedulerDocument, NO_OWN).base

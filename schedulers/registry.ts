@@ -26,13 +26,10 @@ import { drf } from "./systems/drf/drf.ts";
 import { grandslam } from "./systems/grandslam.ts";
 import { infaas } from "./systems/infaas.ts";
 import { inferline } from "./systems/inferline.ts";
-import { kubernetesHpa } from "./systems/kubernetes-hpa.ts";
-import { rayServe } from "./systems/ray-serve.ts";
-import { seedProject } from "./systems/seed-project.ts";
+import { seedProject, servers } from "./systems/servers.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
-import { triton } from "./systems/triton.ts";
 
-/** Each in a file of its own; a new one is one more line here. */
+/** A new one is one more line here. */
 const SYSTEMS: readonly SystemPack[] = [
   seedProject,
   infaas,
@@ -41,9 +38,7 @@ const SYSTEMS: readonly SystemPack[] = [
   drf,
   classics,
   grandslam,
-  kubernetesHpa,
-  rayServe,
-  triton,
+  servers,
   inferline,
   clockwork,
   shepherd,

@@ -1,7 +1,7 @@
 /** The web app before servers that are not a gateway on its own origin. */
 
 import { createServer, type Server } from "node:http";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../cluster/deployment.test-support.ts";
@@ -19,15 +19,23 @@ import {
 
 const TOKEN = "kserve-token";
 
-/** A server of the protocol as KServe's: no repository, no control, no CORS; it asks for a token. */
-function foreignServer(): Server {
+/** Headers that let pages of any origin call a server. */
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-headers": "*, authorization",
+};
+
+/** A server of the protocol as KServe's: no repository, no control, no CORS by itself; it asks for a token. */
+function foreignServer(headers: Readonly<Record<string, string>> = {}): Server {
   return createServer((request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const reply = (status: number, value: object): void => {
       response.writeHead(status, { "content-type": "application/json" });
       response.end(JSON.stringify(value));
     };
     request.resume();
     request.on("end", () => {
+      if (request.method === "OPTIONS") return response.end();
       if (request.url === "/v2")
         return reply(200, { name: "kserve", version: "1", extensions: [] });
       if (request.headers.authorization !== `Bearer ${TOKEN}`) return reply(401, { error: "who?" });
@@ -89,8 +97,13 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
       expect(await sendAtOnce(page, 3)).toMatchObject({ Answers: "0 of 3" });
       expect(await page.getByTestId("answer").first().textContent()).toContain(why);
     }
-    // Answers that never come are counted as sent, and given up by Stop.
+    // Answers that never come are given up after the limit, and counted apart.
     await page.getByRole("textbox", { name: "Model" }).fill("mute");
+    await limitTo(page, 1);
+    expect(await sendAtOnce(page, 3)).toMatchObject({ Answers: "0 of 3", "Timed out": "3" });
+    expect(await page.getByTestId("answer").first().textContent()).toContain(LATE);
+    // Within the limit they are counted as sent, and given up by Stop.
+    await limitTo(page, 600);
     await page.getByRole("textbox", { name: "Requests at once (n)" }).fill("4");
     await page.keyboard.press("Tab");
     await page.getByRole("button", { name: "Start", exact: true }).click();
@@ -107,6 +120,13 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   });
 });
 
+const LATE = "no answer within 1 s";
+
+async function limitTo(page: Page, limitS: number): Promise<void> {
+  await page.getByRole("textbox", { name: "Give a request up after, s" }).fill(String(limitS));
+  await page.keyboard.press("Tab");
+}
+
 describe.skipIf(!hasChromium)("the app as static files of another server", () => {
   let files: Server;
   let origin: string;
@@ -121,6 +141,24 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
     await deployment?.stop();
     files.closeAllConnections();
     files.close();
+  });
+
+  test("sends by itself to a server without a proxy, and gives up what never comes", async () => {
+    const foreign = foreignServer(CORS);
+    const server = encodeURIComponent(await listening(foreign));
+    const { page } = await openPage(browser, `${origin}/#server=${server}&send=none&model=iris`);
+    await page.getByText("it asks for a token").waitFor(PATIENCE);
+    await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByText("no control of it").waitFor(PATIENCE);
+    expect(await sendAtOnce(page, 8)).toMatchObject({ Answers: "8 of 8" });
+    await page.getByRole("textbox", { name: "Model" }).fill("mute");
+    await limitTo(page, 1);
+    expect(await sendAtOnce(page, 7)).toMatchObject({ Answers: "0 of 7", "Timed out": "7" });
+    expect(await page.getByTestId("answer").first().textContent()).toContain(LATE);
+    await page.close();
+    foreign.closeAllConnections();
+    foreign.close();
   });
 
   test("connects to a gateway that allows its origin, controls and measures it", async () => {

@@ -1,16 +1,45 @@
 /**
- * A claim of a paper or of a project's documentation, rebuilt: one scenario whose configurations (arms)
- * differ in whole sections, and figures made of their samples.
+ * Claims of papers and of projects' documentation, rebuilt. Each is data (`claims/*.yaml`): a scenario,
+ * arms that differ in whole sections or single paths, and figures made of their samples.
  */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
 import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
-import { estimate } from "../../core/statistics/estimate.ts";
-import type { Sections } from "./field.ts";
+import { estimate, sumOf } from "../../core/statistics/estimate.ts";
 
-export interface Figure {
+export type Sections = Readonly<Record<string, unknown>>;
+
+/**
+ * Arms of one axis. A list: an arm for each value of the path that is its key, by the value's name.
+ * Sections: one arm of that name.
+ */
+type Axis = Readonly<Record<string, Sections | readonly (string | number)[]>>;
+
+/** A figure in the file: exactly one of the kinds, arms by name. A range of loads ends in `/LOAD`. */
+interface FigureEntry {
   readonly about: string;
-  readonly value: Estimate;
-  /** Behind the number: "×", " s", " points". */
-  readonly unit: string;
+  /** A metric, or `tasks.TASK.FIGURE`. */
+  readonly of?: MetricName;
+  readonly scale?: number;
+  readonly unit?: string;
+  readonly mean?: string;
+  readonly percent?: string;
+  /** The first arm by the second, or the distances of both to `from`. */
+  readonly ratio?: readonly [string, string];
+  readonly from?: number;
+  /** The difference of two shares. */
+  readonly points?: readonly [string, string];
+  /** Requests outside the goal, of the first arm by the second. */
+  readonly misses?: readonly [string, string];
+  /** Late answers, of all answers. */
+  readonly late?: string;
+  /** A pipeline's answers, of those of both. */
+  readonly answers?: { readonly arm: string; readonly of: string; readonly beside: string };
+  /** The largest load with such a share in time, by that of the best of others: `{best}` in `about`. */
+  readonly capacity?: string;
+  readonly over?: readonly string[];
+  readonly share?: number;
 }
 
 export interface Claim {
@@ -20,132 +49,211 @@ export interface Claim {
   /** Paper and section. */
   readonly source: string;
   readonly rebuilt: string;
-  readonly base: Sections;
-  /** By name: sections in place of the base's. */
-  readonly arms: Readonly<Record<string, Sections>>;
-  readonly metrics: readonly MetricName[];
-  figures(runs: Runs): readonly Figure[];
+  readonly scenario: Sections;
+  /** One axis, or several, of which every combination is an arm: `a/b`. */
+  readonly arms: Axis | readonly Axis[];
+  readonly figures: readonly FigureEntry[];
   /** Why our figure differs from the claim, or that it does not. */
   readonly difference: string;
 }
 
-/** The scenario of a claim. */
+export interface Figure {
+  readonly about: string;
+  readonly value: Estimate;
+  /** Behind the number: "×", " s", " points". */
+  readonly unit: string;
+}
+
+/** Every rebuilt claim, in the order of the page. */
+export const CLAIMS: readonly Claim[] = ["resources", "batches", "answers", "scaling", "orders"]
+  .map((file) =>
+    readFileSync(fileURLToPath(new URL(`claims/${file}.yaml`, import.meta.url)), "utf8"),
+  )
+  .flatMap((text) =>
+    Object.entries(parse(text, { merge: true }) as Record<string, Omit<Claim, "name">>).flatMap(
+      ([name, claim]) => ("claim" in claim ? [{ name, ...claim }] : []),
+    ),
+  );
+
+/** By name: sections and values in place of the scenario's. */
+export function armsOf({ arms }: Pick<Claim, "arms">): Readonly<Record<string, Sections>> {
+  const axes = Array.isArray(arms) ? (arms as readonly Axis[]) : [arms as Axis];
+  const byAxis = axes.map((axis) =>
+    Object.entries(axis).flatMap(([name, own]): (readonly [string, Sections])[] =>
+      Array.isArray(own)
+        ? own.map((value: string | number) => [`${value}`, { [name]: value }])
+        : [[name, own as Sections]],
+    ),
+  );
+  const all = byAxis.reduce((before, axis) =>
+    before.flatMap(([name, sections]) =>
+      axis.map(([next, more]) => [`${name}/${next}`, { ...sections, ...more }] as const),
+    ),
+  );
+  return Object.fromEntries(all);
+}
+
+/** The scenario of a claim, swept over its arms. */
 export function claimDocument(claim: Claim, replications: number): Sections {
-  const { name, base, arms, metrics } = claim;
+  const { name, scenario, figures } = claim;
+  const metrics = [...new Set(figures.flatMap(metricsOf))];
+  const compare = metrics.length > 0 ? { compare: { metrics } } : {};
+  const arms = Object.values(armsOf(claim));
+  const usual: Sections = { scheduler: "fifo", ...scenario };
+  // Every point of a sweep names the same paths.
+  const paths = [...new Set(arms.flatMap((sections) => Object.keys(sections)))];
+  const points = arms.map((own) =>
+    Object.fromEntries(paths.map((path) => [path, own[path] ?? at(usual, path)])),
+  );
   return {
-    ...{ name, cluster: { replicas: { serve: 1 } }, scheduler: "fifo", ...base },
-    run: { seed: 1, replications, maxDrainS: 600, compare: { metrics } },
-    sweep: { points: Object.values(arms).map((sections) => withEvery(sections, base, arms)) },
+    ...{ name, cluster: { replicas: { serve: 1 } }, ...expanded(usual) },
+    run: { seed: 1, replications, maxDrainS: 600, ...compare },
+    sweep: { points: points.map(expanded) },
   };
 }
 
-/** Every point of a sweep names the same paths. */
-function withEvery(own: Sections, base: Sections, arms: Claim["arms"]): Sections {
-  const paths = [...new Set(Object.values(arms).flatMap((sections) => Object.keys(sections)))];
-  const usual = { scheduler: "fifo", ...base } as Sections;
-  return Object.fromEntries(paths.map((path) => [path, own[path] ?? usual[path]]));
+function at(sections: Sections, path: string): unknown {
+  return path.split(".").reduce<unknown>((found, key) => (found as Sections)[key], sections);
 }
 
-/** The results of a claim's arms. */
-export class Runs {
+/** `linear: [slope, fixed, max]` of a model: a batch of b, max at most, takes slope × b + fixed ms. */
+function expanded(sections: Sections): Sections {
+  const replaced = JSON.stringify(sections, (_key, value) => {
+    if (value?.linear === undefined) return value;
+    const [slopeMs, fixedMs, max] = value.linear as readonly number[];
+    const batch = { marginal: slopeMs / (slopeMs + fixedMs), max };
+    const service = { distribution: "deterministic", meanMs: slopeMs + fixedMs, batch };
+    return { service, residency: "always" };
+  });
+  return JSON.parse(replaced) as Sections;
+}
+
+function metricsOf({ of, misses, late, capacity }: FigureEntry): readonly MetricName[] {
+  if (misses !== undefined || capacity !== undefined) return ["sloAttainmentRatio"];
+  if (late !== undefined) return ["sloAttainmentRatio", "dropRatio"];
+  return of === undefined || of.startsWith("tasks.") ? [] : [of];
+}
+
+/** The figures of a claim; `configurations` are those of its arms, in order. */
+export function figuresOf(
+  claim: Pick<Claim, "arms" | "figures">,
+  configurations: readonly ConfigurationResult[],
+): readonly Figure[] {
+  const runs = new Runs(Object.keys(armsOf(claim)), configurations);
+  return claim.figures.map((figure) => runs.figure(figure));
+}
+
+class Runs {
   readonly #byArm: ReadonlyMap<string, ConfigurationResult>;
 
-  constructor(arms: Claim["arms"], configurations: readonly ConfigurationResult[]) {
-    this.#byArm = new Map(Object.keys(arms).map((arm, i) => [arm, configurations[i]]));
+  constructor(arms: readonly string[], configurations: readonly ConfigurationResult[]) {
+    this.#byArm = new Map(arms.map((arm, i) => [arm, configurations[i]]));
   }
 
-  of(arm: string): ConfigurationResult {
+  figure(entry: FigureEntry): Figure {
+    const { about, of = "sloAttainmentRatio", scale = 1, unit = "" } = entry;
+    const { mean, percent, ratio, points, misses, late, answers, capacity } = entry;
+    if (mean !== undefined) return { about, unit, value: this.#mean(mean, of, scale) };
+    if (percent !== undefined) return { about, unit: "%", value: this.#mean(percent, of, 100) };
+    if (late !== undefined) return { about, unit: "%", value: this.#late(late) };
+    if (answers !== undefined) return { about, unit: "%", value: this.#answers(answers) };
+    if (capacity !== undefined) return this.#capacity(entry, capacity);
+    if (points !== undefined) {
+      const value = this.#pairs(points, of, (a, b) => (a - b) * 100);
+      return { about, unit: " points", value };
+    }
+    const value =
+      misses === undefined
+        ? this.#ratio(ratio as [string, string], of, entry.from)
+        : this.#misses(misses);
+    return { about, unit: "×", value };
+  }
+
+  #of(arm: string): ConfigurationResult {
     const found = this.#byArm.get(arm);
     if (found === undefined) throw new Error(`there is no arm ${arm}`);
     return found;
   }
 
   /** By replication; those of two arms are pairs that met the same requests. */
-  samples(arm: string, metric: MetricName): readonly number[] {
-    const found = this.of(arm).samples?.[metric];
+  #samples(arm: string, metric: MetricName): readonly number[] {
+    const found = this.#of(arm).samples?.[metric];
     if (found === undefined) throw new Error(`${arm} has no samples of ${metric}`);
     return found;
   }
 
-  mean(about: string, unit: string, arm: string, metric: MetricName, scale = 1): Figure {
-    return { about, unit, value: estimate(this.samples(arm, metric).map((one) => one * scale)) };
+  #mean(arm: string, of: MetricName, scale: number): Estimate {
+    const [, task, figure] = of.split(".");
+    if (task === undefined) return estimate(this.#samples(arm, of).map((one) => one * scale));
+    const { mean, halfWidth95 } = this.#of(arm).tasks[task][figure as MetricName];
+    return { mean: mean * scale, halfWidth95: halfWidth95 * scale };
   }
 
-  /** The ratio of one arm's values to another's. */
-  ratio(about: string, arm: string, other: string, metric: MetricName): Figure {
-    return { about, unit: "×", value: this.#pairs(arm, other, metric, (a, b) => a / b) };
+  #ratio(arms: readonly [string, string], of: MetricName, from?: number): Estimate {
+    if (from === undefined) return this.#pairs(arms, of, (a, b) => a / b);
+    return this.#pairs(arms, of, (a, b) => (from - a) / (from - b));
   }
 
-  percent(about: string, arm: string, metric: MetricName): Figure {
-    return this.mean(about, "%", arm, metric, 100);
+  #pairs(
+    [arm, other]: readonly [string, string],
+    metric: MetricName,
+    of: (a: number, b: number) => number,
+  ): Estimate {
+    const others = this.#samples(other, metric);
+    return estimate(this.#samples(arm, metric).map((value, i) => of(value, others[i])));
   }
 
-  /** The difference of two shares. */
-  points(about: string, arm: string, other: string, metric: MetricName): Figure {
-    const value = this.#pairs(arm, other, metric, (a, b) => (a - b) * 100);
-    return { about, unit: " points", value };
+  /** Half of one request counts where an arm misses none. */
+  #misses(arms: readonly [string, string]): Estimate {
+    const { requests, replications } = this.#of(arms[1]);
+    const least = 0.5 / (requests / replications);
+    const missed = (attained: number): number => Math.max(least, 1 - attained);
+    return this.#pairs(arms, "sloAttainmentRatio", (a, b) => missed(a) / missed(b));
   }
 
-  /** Requests outside the goal, of one arm over another's; the half of one request where there is none. */
-  missRatio(about: string, arm: string, other: string): Figure {
-    const least = 0.5 / (this.of(arm).requests / this.of(arm).replications);
-    const misses = (attained: number): number => Math.max(least, 1 - attained);
-    const value = this.#pairs(arm, other, "sloAttainmentRatio", (a, b) => misses(a) / misses(b));
-    return { about, unit: "×", value };
+  #late(arm: string): Estimate {
+    const dropped = this.#samples(arm, "dropRatio");
+    const late = this.#samples(arm, "sloAttainmentRatio").map(
+      (attained, i) => (100 * (1 - dropped[i] - attained)) / (1 - dropped[i]),
+    );
+    return estimate(late.map((share) => Math.max(0, Math.round(share * 1e9) / 1e9)));
   }
 
-  /** Answered requests of one pipeline. */
-  answers(arm: string, pipeline: string): Estimate {
-    const { requests, timeoutRatio } = this.of(arm).pipelines?.[pipeline] ?? {};
-    return {
-      mean: requests.mean * (1 - timeoutRatio.mean),
-      halfWidth95: requests.mean * timeoutRatio.halfWidth95,
-    };
+  #answers({ arm, of, beside }: NonNullable<FigureEntry["answers"]>): Estimate {
+    const [own, other] = [of, beside].map((pipeline) => {
+      const { requests, timeoutRatio } = this.#of(arm).pipelines?.[pipeline] ?? {};
+      return {
+        mean: requests.mean * (1 - timeoutRatio.mean),
+        halfWidth95: requests.mean * timeoutRatio.halfWidth95,
+      };
+    });
+    const all = own.mean + other.mean;
+    // The delta method, with the worst dependence.
+    const width = own.halfWidth95 * other.mean + other.halfWidth95 * own.mean;
+    return { mean: (100 * own.mean) / all, halfWidth95: (100 * width) / all ** 2 };
   }
 
-  /** The largest of the loads, ascending, at which so large a share is within the goal, by replication. */
-  capacity(arms: readonly (readonly [arm: string, load: number])[], share: number): number[] {
-    const [[first]] = arms;
-    return this.samples(first, "sloAttainmentRatio").map((_, replication) =>
+  #capacity({ about, over = [], share = 1 }: FigureEntry, arm: string): Figure {
+    const others = over.map((name) => ({ name, capacity: this.#capacityOf(name, share) }));
+    const best = others.reduce((a, b) => (sumOf(b.capacity) > sumOf(a.capacity) ? b : a));
+    const ratios = this.#capacityOf(arm, share).map((load, i) => load / best.capacity[i]);
+    const name = best.name.slice(best.name.lastIndexOf("/") + 1);
+    return { about: about.replace("{best}", name), unit: "×", value: estimate(ratios) };
+  }
+
+  /** By replication, the largest of an arm's loads at which so large a share is within the goal. */
+  #capacityOf(arm: string, share: number): readonly number[] {
+    const loads = [...this.#byArm.keys()].filter((name) => name.startsWith(`${arm}/`));
+    const [first] = loads;
+    return this.#samples(first, "sloAttainmentRatio").map((_, replication) =>
       Math.max(
         0,
-        ...arms.flatMap(([arm, load]) =>
-          this.samples(arm, "sloAttainmentRatio")[replication] >= share ? [load] : [],
+        ...loads.flatMap((name) =>
+          this.#samples(name, "sloAttainmentRatio")[replication] >= share
+            ? [Number(name.slice(arm.length + 1))]
+            : [],
         ),
       ),
     );
   }
-
-  #pairs(
-    arm: string,
-    other: string,
-    metric: MetricName,
-    of: (a: number, b: number) => number,
-  ): Estimate {
-    const others = this.samples(other, metric);
-    return estimate(this.samples(arm, metric).map((value, i) => of(value, others[i])));
-  }
 }
-
-export const ratioOf = (a: readonly number[], b: readonly number[]): Estimate =>
-  estimate(a.map((value, i) => value / b[i]));
-
-/** An arm for each preset. */
-export const schedulers = (...presets: readonly string[]): Claim["arms"] =>
-  Object.fromEntries(presets.map((scheduler) => [scheduler, { scheduler }]));
-
-/** A model whose time is always the same. */
-export const fixed = (meanMs: number, more: Sections = {}): Sections => ({
-  service: { distribution: "deterministic", meanMs, batch: { marginal: 1, max: 1 } },
-  ...more,
-});
-
-/** A batch of b takes slope × b + fixed ms. */
-export const linear = (slopeMs: number, fixedMs: number, max: number): Sections => ({
-  service: {
-    distribution: "deterministic",
-    meanMs: slopeMs + fixedMs,
-    batch: { marginal: slopeMs / (slopeMs + fixedMs), max },
-  },
-  residency: "always",
-});

@@ -2,15 +2,16 @@
  * The field: every preset on the same pipelines, shapes, loads and goals. Service times are assumed, as no
  * set of measured ones is public for all three pipelines.
  */
-
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { type SchedulerDocument, scenarioSchema } from "../../core/scenario/schema.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
-
-export type Sections = Readonly<Record<string, unknown>>;
+import type { Sections } from "./claim.ts";
 
 /** A scheduler in the field. */
 export interface Arm {
@@ -34,17 +35,12 @@ export const ARMS: readonly Arm[] = [
   ...BASELINES,
 ];
 
-const model = (meanMs: number, accuracy?: number): Sections => ({
-  service: { distribution: "lognormal", meanMs, cv: 0.15, batch: { marginal: 0.3, max: 32 } },
-  residency: "always",
-  ...(accuracy === undefined ? {} : { accuracy }),
-});
-
 interface Pipelines {
   readonly name: string;
   readonly about: string;
   readonly pipelines: Readonly<Record<string, Sections>>;
-  readonly models: Readonly<Record<string, Sections>>;
+  /** Mean time of one job, ms, and accuracy. */
+  readonly models: Readonly<Record<string, readonly [meanMs: number, accuracy?: number]>>;
   /** Devices of each pool where every replica has its own. */
   readonly devices: Readonly<Record<string, number>>;
   /** Requests per s that these devices can do one by one. */
@@ -53,98 +49,15 @@ interface Pipelines {
   readonly goalsMs: Readonly<Record<string, readonly [number, number]>>;
 }
 
-const IMAGE: Pipelines = {
-  name: "image",
-  about:
-    "detect objects with a small or a large model (accuracy 0.82 and 0.95), then read the plates of the 60% with a car",
-  pipelines: {
-    image: {
-      tasks: {
-        detect: { variants: ["small", "large"] },
-        plate: { model: "reader", after: ["detect"], when: { probability: 0.6 } },
-      },
-    },
-  },
-  models: { small: model(50, 0.82), large: model(150, 0.95), reader: model(75) },
-  devices: { "detect@small": 2, "detect@large": 3, plate: 3 },
-  capacityPerS: 60,
-  goalsMs: { image: [500, 1000] },
-};
+export const PIPELINES = parse(
+  readFileSync(fileURLToPath(new URL("field.yaml", import.meta.url)), "utf8"),
+) as readonly Pipelines[];
 
-const after = (...tasks: string[]): Sections => ({ after: tasks });
-
-const STOCK: Pipelines = {
-  name: "stock",
-  about:
-    "the eleven tasks of the stock prediction: two sources, a cache that 40% hit, five models beside one another, their ensemble",
-  pipelines: {
-    stock: {
-      tasks: {
-        prices: { model: "prices" },
-        mentions: { model: "mentions" },
-        sentiment: { model: "sentiment", ...after("mentions") },
-        cache: {
-          ...{ model: "quick", ...after("prices", "sentiment") },
-          cache: {
-            hitRatio: 0.4,
-            skips: ["trend", "linear", "forest", "recurrent", "transformer"],
-          },
-        },
-        ...Object.fromEntries(
-          ["trend", "linear", "forest", "recurrent", "transformer"].map((name) => [
-            name,
-            { model: name, ...after("cache") },
-          ]),
-        ),
-        ensemble: {
-          model: "ensemble",
-          ...after("trend", "linear", "forest", "recurrent", "transformer"),
-        },
-        answer: { model: "quick", ...after("cache", "ensemble") },
-      },
-    },
-  },
-  models: {
-    ...{ prices: model(80), mentions: model(120), sentiment: model(40), quick: model(5) },
-    ...{ trend: model(60), linear: model(90), forest: model(120), recurrent: model(150) },
-    ...{ transformer: model(300), ensemble: model(10) },
-  },
-  devices: {
-    ...{ prices: 1, mentions: 1, sentiment: 1, cache: 1, trend: 1, linear: 1, forest: 1 },
-    ...{ recurrent: 1, transformer: 2, ensemble: 1, answer: 1 },
-  },
-  capacityPerS: 8.3,
-  goalsMs: { stock: [1000, 2000] },
-};
-
-const SHARED_TASK: Pipelines = {
-  name: "two",
-  about:
-    "alerts (detect, identify) and an archive (detect, caption, index) that share the detector, as many of either",
-  pipelines: {
-    alerts: {
-      tasks: {
-        detect: { model: "detector" },
-        identify: { model: "identifier", after: ["detect"] },
-      },
-    },
-    archive: {
-      tasks: {
-        detect: { model: "detector" },
-        caption: { model: "captioner", after: ["detect"] },
-        index: { model: "indexer", after: ["caption"] },
-      },
-    },
-  },
-  models: {
-    ...{ detector: model(40), identifier: model(30), captioner: model(80), indexer: model(20) },
-  },
-  devices: { detect: 3, identify: 1, caption: 3, index: 1 },
-  capacityPerS: 66,
-  goalsMs: { alerts: [200, 400], archive: [500, 1000] },
-};
-
-export const PIPELINES: readonly Pipelines[] = [IMAGE, STOCK, SHARED_TASK];
+const modelOf = ([meanMs, accuracy]: readonly [number, number?]): Sections => ({
+  service: { distribution: "lognormal", meanMs, cv: 0.15, batch: { marginal: 0.3, max: 32 } },
+  residency: "always",
+  ...(accuracy === undefined ? {} : { accuracy }),
+});
 
 export const SHAPES = ["own", "shared"] as const;
 export type Shape = (typeof SHAPES)[number];
@@ -223,7 +136,9 @@ export function fieldScenario(
         { slo: { latencyMs: goalOf(pipeline, "tight"), percentile: 99 }, ...sections },
       ]),
     ),
-    models: pipelines.models,
+    models: Object.fromEntries(
+      Object.entries(pipelines.models).map(([name, one]) => [name, modelOf(one)]),
+    ),
     cluster: clusterOf(pipelines, shape),
     scheduler: "fifo",
     workload,
@@ -255,7 +170,7 @@ export function fieldScenario(
 }
 
 function hasAccuracy({ models }: Pipelines): boolean {
-  return Object.values(models).some(({ accuracy }) => accuracy !== undefined);
+  return Object.values(models).some(([, accuracy]) => accuracy !== undefined);
 }
 
 /** Why a scheduler does not take a scenario; null where it does. */

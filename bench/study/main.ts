@@ -11,9 +11,8 @@ import { promisify } from "node:util";
 import { stringify } from "yaml";
 import yargs from "yargs";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { claimDocument, Runs } from "./claim.ts";
-import { CLAIMS } from "./claims/claims.ts";
-import { CELLS, type Effort, fieldScenario, PIPELINES, type Sections, SHAPES } from "./field.ts";
+import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
+import { CELLS, type Effort, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
 import { attainedAndRight, judgeCells } from "./map.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 
@@ -68,7 +67,7 @@ const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick ||
 for (const claim of chosen) {
   const document = claimDocument(claim, effort.replications);
   const found = await runScenario(join(out, "claims", claim.name), document, threads);
-  claims.push({ claim, figures: claim.figures(new Runs(claim.arms, found)) });
+  claims.push({ claim, figures: figuresOf(claim, found) });
   say(`claim ${claim.name}`);
 }
 

@@ -5,17 +5,8 @@ import { parseScenario } from "../../core/scenario/parse.ts";
 import { checkedSweep } from "../../core/scenario/sweep.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
-import { type Claim, claimDocument, Runs } from "./claim.ts";
-import { CLAIMS } from "./claims/claims.ts";
-import {
-  ARMS,
-  CELLS,
-  type FieldScenario,
-  fieldScenario,
-  PIPELINES,
-  type Sections,
-  SHAPES,
-} from "./field.ts";
+import { armsOf, CLAIMS, type Claim, claimDocument, figuresOf, type Sections } from "./claim.ts";
+import { ARMS, CELLS, type FieldScenario, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
 import { attainedAndRight, judgeCells, standings, worstLoss } from "./map.ts";
 import { studyPage } from "./page.ts";
 
@@ -34,6 +25,15 @@ function configurations(document: Sections): number {
   return sweep.count;
 }
 
+const result = (attained: readonly number[], more: object = {}): ConfigurationResult =>
+  ({
+    ...{ id: "x", parameters: {}, replications: attained.length, requests: 100 * attained.length },
+    metrics: { costPerHour: { mean: 8, halfWidth95: 0 } },
+    samples: { sloAttainmentRatio: attained, ...more },
+  }) as unknown as ConfigurationResult;
+
+const anything = (value: object): object => new Proxy({}, { get: () => value });
+
 describe("claims", () => {
   test("are there for every preset beyond the textbook's, each in a folder of its own", () => {
     const named = CLAIMS.map(({ name }) => name).filter((name) => name in PRESETS);
@@ -45,39 +45,68 @@ describe("claims", () => {
   test.each(CLAIMS.map((claim): [string, Claim] => [claim.name, claim]))(
     "of %s are scenarios without an issue, that name their source",
     (_, claim) => {
-      expect(configurations(claimDocument(claim, 2))).toBe(Object.keys(claim.arms).length);
+      expect(configurations(claimDocument(claim, 2))).toBe(Object.keys(armsOf(claim)).length);
       expect(claim.source.length).toBeGreaterThan(10);
       expect(claim.difference).toMatch(/\.$/);
     },
   );
-});
 
-const result = (attained: readonly number[], more: object = {}): ConfigurationResult =>
-  ({
-    ...{ id: "x", parameters: {}, replications: attained.length, requests: 100 * attained.length },
-    metrics: { costPerHour: { mean: 8, halfWidth95: 0 } },
-    samples: { sloAttainmentRatio: attained, ...more },
-  }) as unknown as ConfigurationResult;
+  test.each(CLAIMS.map((claim): [string, Claim] => [claim.name, claim]))(
+    "of %s have figures of arms and metrics that there are",
+    (_, claim) => {
+      const { run } = claimDocument(claim, 2) as { run: { compare?: { metrics: string[] } } };
+      const one = { mean: 0.5, halfWidth95: 0.1 };
+      const found = Object.keys(armsOf(claim)).map((id) => ({
+        ...result([]),
+        ...{ id, replications: 2, requests: 100 },
+        samples: Object.fromEntries(run.compare?.metrics.map((name) => [name, [0.5, 0.75]]) ?? []),
+        tasks: anything({ throughputPerS: one, replicasMean: one }),
+        pipelines: anything({ requests: one, timeoutRatio: one }),
+      }));
+      const figures = figuresOf(claim, found as unknown as ConfigurationResult[]);
+      expect(figures.length).toBeGreaterThan(0);
+      for (const { about, value } of figures)
+        expect(`${about} ${value.mean}`).not.toMatch(/[{}]|undef/);
+    },
+  );
+
+  test("of the M/G/1 state its mean waits by Pollaczek and Khinchine, and by Cobham", () => {
+    const rate = 0.07 / 4;
+    const times = [2, 6, 6, 30];
+    const load = (some: readonly number[]): number => rate * some.reduce((sum, t) => sum + t, 0);
+    const wait = (own: number): number =>
+      1 /
+      (1 - load(times.filter((time) => time < own))) /
+      (1 - load(times.filter((time) => time <= own)));
+    const shortest = times.reduce((sum, time) => sum + wait(time), 0) / times.length;
+    const ratio = shortest * (1 - load(times));
+    expect(CLAIMS.find(({ name }) => name === "sjf")?.claim).toContain(ratio.toFixed(3));
+  });
+});
 
 describe("figures", () => {
   const arms = { a: {}, b: {} };
-  const runs = new Runs(arms, [result([0.9, 0.8, 0.9]), result([0.6, 0.4, 0.45])]);
+  const runs = [result([0.9, 0.8, 0.9]), result([0.6, 0.4, 0.45])];
+  const figure = (entry: object, found = runs, own: Claim["arms"] = arms): number =>
+    figuresOf({ arms: own, figures: [{ about: "x", ...entry }] }, found)[0].value.mean;
 
   test("pair replications", () => {
-    const metric = "sloAttainmentRatio";
-    expect(runs.ratio("x", "a", "b", metric).value.mean).toBeCloseTo((1.5 + 2 + 2) / 3, 12);
-    expect(runs.points("x", "a", "b", metric).value.mean).toBeCloseTo(38.333, 2);
+    const of = "sloAttainmentRatio";
+    expect(figure({ ratio: ["a", "b"], of })).toBeCloseTo((1.5 + 2 + 2) / 3, 12);
+    expect(figure({ points: ["a", "b"], of })).toBeCloseTo(38.333, 2);
   });
 
   test("count half a request where none misses", () => {
-    const perfect = new Runs(arms, [result([0.9, 0.9]), result([1, 1])]);
-    expect(perfect.missRatio("x", "a", "b").value.mean).toBeCloseTo(0.1 / 0.005, 9);
+    const perfect = [result([0.9, 0.9]), result([1, 1])];
+    expect(figure({ misses: ["a", "b"] }, perfect)).toBeCloseTo(0.1 / 0.005, 9);
   });
 
   test("take the largest load that keeps the share, in each replication", () => {
-    const at = [["b", 10] as const, ["a", 20] as const];
-    expect(runs.capacity(at, 0.85)).toEqual([20, 0, 20]);
-    expect(runs.capacity(at, 0.45)).toEqual([20, 20, 20]);
+    const loads = [{ own: {}, other: {} }, { "workload.ratePerS": [10, 20] }];
+    const found = [result([0.9, 0.9]), result([0.9, 0.4]), ...[1, 2].map(() => result([0.6, 0.6]))];
+    const capacity = { capacity: "own", over: ["other"] };
+    expect(figure({ ...capacity, share: 0.5 }, found, loads)).toBe((20 / 20 + 10 / 20) / 2);
+    expect(figure({ ...capacity, over: ["own"], share: 0.3 }, found, loads)).toBe(1);
   });
 });
 

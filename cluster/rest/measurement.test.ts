@@ -85,6 +85,21 @@ it("a caller that goes away ends it: requests under way are given up, no other i
   expect(target.sent).toHaveLength(4);
 });
 
+it.each([
+  ["at the target, too", true],
+  ["here alone, with `cancels: false`", false],
+])("a request without an answer is given up after the client's timeout: %s", async (_, cancels) => {
+  const target = new EchoTarget(false);
+  const client = { timeoutMs: 30, cancels };
+  const lines = await linesOf(started({ arrivals: "burst", requests: 3, client }, target));
+  const answers = lines.filter(({ kind }) => kind === "answer");
+  expect(answers).toHaveLength(cancels ? 3 : 0);
+  for (const answer of answers) {
+    expect(answer).toMatchObject({ outcome: "timed out", error: "no answer within 0.03 s" });
+  }
+  expect(lines.at(-1)).toMatchObject({ kind: "end", sent: 3 });
+});
+
 it("more than a page can show is refused, with the way out", () => {
   const refused = (workload: object) => () => started(workload, new EchoTarget());
   const long = { arrivals: "poisson", ratePerS: 4000, durationS: 60 };

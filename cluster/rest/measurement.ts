@@ -59,7 +59,7 @@ export function measure(
   checkWorkload(workload);
   const lines = new PassThrough();
   const write = (line: MeasurementLine): void => {
-    if (!lines.destroyed) lines.write(`${JSON.stringify(line)}\n`);
+    if (lines.writable) lines.write(`${JSON.stringify(line)}\n`);
   };
   const startUs = monotonicUs() + LEAD_US;
   const sinceStartMs = (): number => (monotonicUs() - startUs) / 1000;
@@ -71,17 +71,22 @@ export function measure(
       const { request, intendedUs } = call;
       const sentMs = sinceStartMs();
       let isOpen = true;
+      let isLate = false;
       let giveUp = (): void => undefined;
       giveUp = target.send(call, (answer) => {
         isOpen = false;
         open.delete(giveUp);
         const payload = payloads.length === 0 ? null : request % payloads.length;
         const times = { dueMs: intendedUs / 1000, sentMs, endedMs: sinceStartMs() };
-        write({ kind: "answer", request, payload, ...times, ...told(answer) });
+        const line = isLate ? timedOut(workload) : told(answer);
+        write({ kind: "answer", request, payload, ...times, ...line });
         ended(answer);
       });
       if (isOpen) open.add(giveUp);
-      return giveUp;
+      return () => {
+        isLate = true;
+        giveUp();
+      };
     },
   };
   const specification = {
@@ -114,6 +119,12 @@ export function measure(
     })
     .finally(end);
   return lines;
+}
+
+/** An answer that the workload's client did not wait for. */
+function timedOut({ client }: Measurement["workload"]) {
+  const limitS = (client?.timeoutMs ?? 0) / 1000;
+  return { outcome: "timed out", error: `no answer within ${limitS} s` } as const;
 }
 
 function told({ outcome, error, body }: LoadAnswer) {

@@ -1,8 +1,7 @@
 /** Which requests are taken, and which are dropped late. */
 import { z } from "zod";
 import type { Admission } from "../../core/dispatch/policies.ts";
-import { positiveInt } from "./parameters.ts";
-import { definePolicy } from "./policy-definition.ts";
+import { definePolicy, positiveInt } from "./policy-definition.ts";
 
 /** No queue is without bound: past this many requests in the system the next is refused. */
 const CEILING = 1_000_000;

@@ -2,8 +2,7 @@
 import { z } from "zod";
 import type { Batching, GroupBatching } from "../../core/dispatch/policies.ts";
 import { sizeOrTimeout as sizeOrTimeoutBatching } from "../../core/dispatch/size-or-timeout.ts";
-import { batchSize, nonNegative } from "./parameters.ts";
-import { definePolicy } from "./policy-definition.ts";
+import { batchSize, definePolicy, nonNegative } from "./policy-definition.ts";
 
 /** Starts what waits at once, up to `maxBatch` jobs. */
 export function startsAll(maxBatch: number): GroupBatching {

@@ -68,7 +68,8 @@ export type AnyDefinition = PolicyDefinition<unknown, never>;
 
 const NO_PARAMETERS = z.strictObject({});
 
-interface TypedPolicy<Schema extends z.ZodType, Policy, Context>
+/** A definition whose `create` gets parsed parameters. */
+export interface TypedPolicy<Schema extends z.ZodType, Policy, Context>
   extends Omit<PolicyDescription<Schema>, "parameters"> {
   /** Default: none. */
   readonly parameters?: Schema;
@@ -100,3 +101,20 @@ export function defineController<Schema extends z.ZodType = typeof NO_PARAMETERS
 export function namedWeights(weights: Readonly<Record<string, number>>): Record<string, string> {
   return Object.fromEntries(Object.keys(weights).map((name) => [`weights.${name}`, name]));
 }
+
+// --- numbers that policies take as parameters: upper bounds keep sums of times and counts finite ---
+
+/** Above 0. */
+export const positive = (most = 1e6) => z.number().positive().max(most);
+
+/** From 0. */
+export const nonNegative = (most = 1e6) => z.number().nonnegative().max(most);
+
+/** A whole number from 1. */
+export const positiveInt = (most: number) => z.int().positive().max(most);
+
+/** Time between two askings, in s. */
+export const intervalS = z.number().min(0.001).max(1e6);
+
+/** Jobs in a batch. */
+export const batchSize = z.int().min(1).max(1024);

@@ -1,8 +1,7 @@
 /** Which replica takes a job. */
 import { z } from "zod";
 import type { Routing } from "../../core/dispatch/policies.ts";
-import { positiveInt } from "./parameters.ts";
-import { definePolicy } from "./policy-definition.ts";
+import { definePolicy, positiveInt } from "./policy-definition.ts";
 
 export const central = definePolicy({
   name: "central",

@@ -2,8 +2,7 @@
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
 import { meanOf } from "../../core/statistics/estimate.ts";
-import { nonNegative, positive, positiveInt } from "./parameters.ts";
-import { definePolicy } from "./policy-definition.ts";
+import { definePolicy, nonNegative, positive, positiveInt } from "./policy-definition.ts";
 
 const replicas = z.int().nonnegative().max(100_000);
 const seconds = nonNegative();

@@ -1,8 +1,7 @@
 /** Which jobs are dropped instead of started. */
 import { z } from "zod";
 import type { Shedding } from "../../core/dispatch/policies.ts";
-import { nonNegative } from "./parameters.ts";
-import { definePolicy } from "./policy-definition.ts";
+import { definePolicy, nonNegative } from "./policy-definition.ts";
 
 export const never = definePolicy({
   name: "never",

@@ -7,10 +7,8 @@ import { z } from "zod";
 import type { JobView } from "../../core/dispatch/controller.ts";
 import type { Batching, Ordering } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
-import { startsAll } from "../rules/batching.ts";
 import { ExpectedWork } from "../rules/expected-work.ts";
-import { batchSize } from "../rules/parameters.ts";
-import { type BatchingContext, definePolicy } from "../rules/policy-definition.ts";
+import { batchSize, definePolicy } from "../rules/policy-definition.ts";
 import { batchWithin, waysThrough } from "../rules/ways.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
@@ -73,9 +71,8 @@ const slackBatching = definePolicy({
       .default(64)
       .describe("jobs in a batch at most; the model's own maximum holds too"),
   }),
-  create: ({ maxBatch }, { system, pool, ...context }: BatchingContext): Batching => {
+  create: ({ maxBatch }, { system, pool, ...context }): Batching => {
     const most = Math.min(maxBatch, context.maxBatch);
-    if (system === null) return startsAll(most);
     const spent = sharesSpent(system);
     const { first, count } = system.pools[pool];
     const replicas = system.replicas.slice(first, first + count);

@@ -3,10 +3,13 @@ import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
-import { intervalS, nonNegative, positive, positiveInt } from "../rules/parameters.ts";
 import {
   defineController,
   definePolicy,
+  intervalS,
+  nonNegative,
+  positive,
+  positiveInt,
   type SelectionContext,
 } from "../rules/policy-definition.ts";
 import { leastBy, mostAccurateOf } from "../rules/selection.ts";

@@ -17,8 +17,13 @@ import type { ClusterView, Controller, Controls } from "../../core/dispatch/cont
 import { isHeld } from "../../core/dispatch/held-chains.ts";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
-import { intervalS, nonNegative, positive, positiveInt } from "../rules/parameters.ts";
-import { defineController } from "../rules/policy-definition.ts";
+import {
+  defineController,
+  intervalS,
+  nonNegative,
+  positive,
+  positiveInt,
+} from "../rules/policy-definition.ts";
 import { visitsPerRequest, waysThrough } from "../rules/ways.ts";
 import { batchLimits } from "./devices/device-slots.ts";
 import { preset, type SystemPack } from "./system-pack.ts";

@@ -11,7 +11,6 @@ import type {
 } from "../../core/dispatch/policies.ts";
 import type { Decision } from "../../core/scenario/schema/scheduler.ts";
 import type {
-  BatchingContext,
   ControllerContext,
   PolicyDefinition,
   SelectionContext,
@@ -22,7 +21,7 @@ export interface Policies {
   readonly routing: readonly PolicyDefinition<Routing>[];
   readonly selection: readonly PolicyDefinition<Selection, SelectionContext>[];
   readonly ordering: readonly PolicyDefinition<Ordering>[];
-  readonly batching: readonly PolicyDefinition<Batching, BatchingContext>[];
+  readonly batching: readonly PolicyDefinition<Batching>[];
   readonly shedding: readonly PolicyDefinition<Shedding | undefined>[];
   readonly scaling: readonly PolicyDefinition<Scaling | undefined>[];
   readonly controller: readonly PolicyDefinition<Controller | undefined, ControllerContext>[];
@@ -32,6 +31,16 @@ export interface Policies {
 export type PolicyChoice =
   | string
   | { readonly policy: string; readonly [parameter: string]: unknown };
+
+/** The name and the parameters that are given with it. */
+export function chosen(choice: PolicyChoice): {
+  readonly policy: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+} {
+  if (typeof choice === "string") return { policy: choice, parameters: {} };
+  const { policy, ...parameters } = choice;
+  return { policy, parameters };
+}
 
 export type Composition = Readonly<Record<Decision, PolicyChoice>>;
 

@@ -28,7 +28,14 @@ test("a trace is not sent from a page", () => {
   const scenario = { ...USUAL, shape: "scenario" } as const;
   expect(workloadOf(scenario, { arrivals: "trace", file: "t.csv" })).toBeNull();
   const closed = { arrivals: "closed", clients: 2 };
-  expect(workloadOf(scenario, closed)).toBe(closed);
+  expect(workloadOf(scenario, closed)).toEqual({ ...closed, client: { timeoutMs: 60_000 } });
+});
+
+test("requests are given up after the form's limit, unless the scenario's clients have their own", () => {
+  const load = { ...USUAL, limitS: 0.5 };
+  expect(workloadOf(load, null)?.client).toEqual({ timeoutMs: 500 });
+  const own = { arrivals: "closed", clients: 2, client: { timeoutMs: 7 } };
+  expect(workloadOf({ ...load, shape: "scenario" }, own)).toEqual(own);
 });
 
 const KNOWN = catalogue();

@@ -2,12 +2,18 @@
  * Measures from the page itself, for a server without `POST /v1/measure`. A browser opens six HTTP/1.1
  * connections to a server, so no more than six requests are in flight and the page says so.
  */
-import type { MeasurementLine } from "../../library/browser.ts";
+import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
 import type { ModelMetadata } from "../shared/api.ts";
-import { type Client, messageOf } from "../shared/client.ts";
+import { type Call, type Client, isLate, messageOf } from "../shared/client.ts";
 import type { Request } from "./workload.ts";
 
 const AT_ONCE = 6;
+
+interface PageWorkload {
+  readonly requests?: number;
+  readonly clients?: number;
+  readonly client?: { readonly timeoutMs: number };
+}
 
 export async function measureInPage(
   client: Client,
@@ -15,7 +21,7 @@ export async function measureInPage(
   signal: AbortSignal,
   take: (line: MeasurementLine) => void,
 ): Promise<void> {
-  const { requests, clients = AT_ONCE } = workload as { requests?: number; clients?: number };
+  const { requests, clients = AT_ONCE, client: own } = workload as PageWorkload;
   if (requests === undefined) {
     throw new Error(
       "this page sends only all at once, or a closed loop: a browser's timers are not exact. " +
@@ -23,7 +29,8 @@ export async function measureInPage(
     );
   }
   const path = `/v2/models/${encodeURIComponent(model)}`;
-  const metadata = await client.json<ModelMetadata>(path, { signal });
+  const limits = { signal, ...(own === undefined ? {} : { limitMs: own.timeoutMs }) };
+  const metadata = await client.json<ModelMetadata>(path, limits);
   const bodies = bodiesOf(
     metadata,
     pictures.map(({ data }) => data),
@@ -40,7 +47,7 @@ export async function measureInPage(
       const request = sent++;
       const payload = pictures.length === 0 ? null : request % pictures.length;
       const sentMs = performance.now() - startMs;
-      const told = await ask(client, `${path}/infer`, bodies[request % bodies.length], signal);
+      const told = await ask(client, `${path}/infer`, bodies[request % bodies.length], limits);
       const endedMs = performance.now() - startMs;
       take({ kind: "answer", request, payload, dueMs: sentMs, sentMs, endedMs, ...told });
     }
@@ -50,11 +57,16 @@ export async function measureInPage(
   take({ kind: "end", sent, delayP99Ms: 0 });
 }
 
-async function ask(client: Client, path: string, body: unknown, signal: AbortSignal) {
+type Told = Pick<AnsweredRequest, "outcome" | "error" | "body">;
+
+async function ask(client: Client, path: string, body: unknown, limits: Call): Promise<Told> {
   try {
-    const answer = await client.call(path, { method: "POST", body, signal });
+    const answer = await client.call(path, { method: "POST", body, ...limits });
     return { outcome: "completed", body: await answer.text() };
   } catch (error) {
+    if (isLate(error)) {
+      return { outcome: "timed out", error: `no answer within ${(limits.limitMs ?? 0) / 1000} s` };
+    }
     return { outcome: "failed", error: messageOf(error) };
   }
 }

@@ -88,7 +88,7 @@ export class Measuring {
   };
 }
 
-function wrongBody({ outcome, body }: AnsweredRequest) {
+function wrongBody({ outcome, body }: AnsweredRequest): Partial<AnsweredRequest> {
   if (outcome !== "completed" || body === undefined || hasOutputs(body)) return {};
   const error = `the answer has no outputs: ${body.slice(0, RAW_CHARACTERS)}`;
   return { outcome: "failed", error };

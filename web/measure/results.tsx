@@ -90,6 +90,7 @@ function Figures({ all, sent }: FiguresProps) {
   const latencies = completed.map(({ answer }) => answer.latencyMs).sort((a, b) => a - b);
   const lastMs = Math.max(0, ...completed.map(({ answer }) => answer.endedMs));
   const known = completed.filter(({ truth }) => truth !== null);
+  const late = all.filter(({ answer }) => answer.outcome === "timed out").length;
   const right = known.filter(({ truth }) => truth).length;
   const tiles: readonly (readonly [label: string, value: string, tone?: string])[] = [
     ["Answers", `${completed.length} of ${sent}`, completed.length === all.length ? "" : "bad"],
@@ -99,6 +100,7 @@ function Figures({ all, sent }: FiguresProps) {
     ["99th percentile", milliseconds(quantile(latencies, 0.99))],
     ["All answered after", milliseconds(completed.length === 0 ? null : lastMs)],
     ["Answers a second", lastMs === 0 ? "–" : figures((completed.length / lastMs) * 1000)],
+    ...(late === 0 ? [] : ([["Timed out", String(late), "bad"]] as const)),
     ...(known.length === 0
       ? []
       : ([

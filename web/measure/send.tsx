@@ -87,7 +87,10 @@ export function Send({ measuring, measured }: SendProps) {
         options={SHAPES.filter(({ id }) => id !== "scenario" || scenario !== null)}
         onChange={(shape) => setLoad({ ...load, shape: shape as Shape })}
       />
-      <Numbers {...{ load, setLoad }} />
+      <Numbers
+        {...{ load, setLoad }}
+        hasOwnLimit={load.shape === "scenario" && scenario?.client !== undefined}
+      />
       {load.shape === "scenario" && (
         <pre className="small">{JSON.stringify(scenario, null, 1)}</pre>
       )}
@@ -169,9 +172,11 @@ function useLoad(): readonly [Load, (load: Load) => void] {
 interface NumbersProps {
   readonly load: Load;
   readonly setLoad: (load: Load) => void;
+  /** The scenario's clients give up by themselves. */
+  readonly hasOwnLimit: boolean;
 }
 
-function Numbers({ load, setLoad }: NumbersProps) {
+function Numbers({ load, setLoad, hasOwnLimit }: NumbersProps) {
   const { shape } = load;
   const entry = (key: keyof Load, label: string, most: number, least = 1) => (
     <NumberEntry
@@ -196,6 +201,7 @@ function Numbers({ load, setLoad }: NumbersProps) {
         entry("toRatePerS", "To, requests a second", 5000, 0.1),
       ]}
       {(shape === "poisson" || shape === "ramp") && entry("durationS", "Duration, s", 3600)}
+      {!hasOwnLimit && entry("limitS", "Give a request up after, s", 3600, 0.1)}
     </div>
   );
 }

@@ -27,6 +27,8 @@ export interface Load {
   readonly ratePerS: number;
   readonly toRatePerS: number;
   readonly durationS: number;
+  /** A request without an answer is given up after this. */
+  readonly limitS: number;
 }
 
 export type Workload = Readonly<Record<string, unknown>> & { readonly arrivals: string };
@@ -39,10 +41,19 @@ export interface Request {
 
 export const USUAL: Load = {
   ...{ shape: "burst", n: 10, clients: 4, ratePerS: 5, toRatePerS: 20, durationS: 20 },
+  limitS: 60,
 };
 
-/** Null where there is no scenario, or its workload is a file of arrivals. */
+/**
+ * Null where there is no scenario, or its workload is a file of arrivals. A scenario whose clients give up by
+ * themselves keeps them.
+ */
 export function workloadOf(load: Load, scenario: Workload | null): Workload | null {
+  const arrivals = arrivalsOf(load, scenario);
+  return arrivals === null ? null : { client: { timeoutMs: load.limitS * 1000 }, ...arrivals };
+}
+
+function arrivalsOf(load: Load, scenario: Workload | null): Workload | null {
   const { shape, n, clients, ratePerS, toRatePerS, durationS } = load;
   switch (shape) {
     case "burst":

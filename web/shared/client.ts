@@ -18,6 +18,8 @@ export interface Call {
   readonly method?: string;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** Without a whole answer until then, the call fails: `isLate`. */
+  readonly limitMs?: number;
 }
 
 export class Client {
@@ -43,7 +45,8 @@ export class Client {
   }
 
   /** A successful answer. Rejects with a ServerError for every other. */
-  async call(path: string, { method = "GET", body, signal }: Call = {}): Promise<Response> {
+  async call(path: string, call: Call = {}): Promise<Response> {
+    const { method = "GET", body } = call;
     const isBytes = body instanceof Uint8Array;
     const type = isBytes ? "application/octet-stream" : "application/json";
     const headers = {
@@ -53,15 +56,25 @@ export class Client {
     const sent = isBytes ? (body as BodyInit) : (JSON.stringify(body) ?? null);
     let answer: Response;
     try {
-      const init = { method, headers, body: sent, signal: signal ?? null };
+      const init = { method, headers, body: sent, signal: signalOf(call) };
       answer = await fetch(`${this.url}${path}`, init);
     } catch (error) {
-      if (signal?.aborted) throw error;
+      if (call.signal?.aborted || isLate(error)) throw error;
       throw new ServerError(0, `${this.url} does not answer`, REACH_HINT);
     }
     if (answer.ok) return answer;
     throw await errorOf(answer);
   }
+}
+
+function signalOf({ signal, limitMs }: Call): AbortSignal {
+  const limit = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
+  return AbortSignal.any([signal, limit].filter((one) => one !== undefined));
+}
+
+/** Whether a call was ended by its time limit. */
+export function isLate(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
 }
 
 const REACH_HINT =
@@ -80,6 +93,7 @@ async function errorOf(answer: Response): Promise<ServerError> {
 /** The problem, and what to do about it, as one text. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (isLate(error)) return "the server takes calls but does not answer them in time";
   const { message } = error;
   const hint = error instanceof ServerError ? error.hint : undefined;
   return hint === undefined ? message : `${message}. ${hint}`;

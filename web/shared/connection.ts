@@ -38,6 +38,8 @@ export interface Sample {
 const POLL_MS = 1000;
 /** Time between polls of a server without a status. */
 const SLOW_POLL_MS = 4000;
+/** A server that takes a call and says nothing is lost after this. */
+const LIMIT_MS = 30_000;
 /** Samples that charts show: five minutes. */
 const KEPT = 300;
 
@@ -82,7 +84,7 @@ class Connection {
     const { client, server, deployed, samples } = this.store.snapshot();
     try {
       const [status, now] = await Promise.all([
-        deployed === null ? null : client.json<GatewayStatus>("/status"),
+        deployed === null ? null : client.json<GatewayStatus>("/status", { limitMs: LIMIT_MS }),
         serverOf(client),
       ]);
       if (round !== this.#round) return;
@@ -140,10 +142,10 @@ function blank(client: Client): Snapshot {
 /** KServe answers at `/v2`, Triton too; some servers only say that they live. */
 async function serverOf(client: Client): Promise<ServerMetadata> {
   try {
-    return await client.json<ServerMetadata>("/v2");
+    return await client.json<ServerMetadata>("/v2", { limitMs: LIMIT_MS });
   } catch (error) {
     if (!(error instanceof ServerError) || error.status !== 404) throw error;
-    await client.call("/v2/health/live");
+    await client.call("/v2/health/live", { limitMs: LIMIT_MS });
     return { name: "a server of the Open Inference Protocol" };
   }
 }
@@ -155,7 +157,7 @@ async function offersOf(client: Client): Promise<Offers> {
   /** Null: it is not there, or not for us. */
   const asked = async <Answer>(path: string, call = {}): Promise<Answer | null> => {
     try {
-      return await client.json<Answer>(path, call);
+      return await client.json<Answer>(path, { ...call, limitMs: LIMIT_MS });
     } catch (error) {
       const { status = 0 } = error as ServerError;
       if (status === 0 || status >= 500) throw error;

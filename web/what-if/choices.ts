@@ -97,6 +97,20 @@ export function gridOf({ kind, base }: LoadAxis, capacityPerS: number): readonly
   return [...new Set(all)].sort((a, b) => a - b);
 }
 
+/**
+ * The loads that show a curve's form: every third of the ascending `loads`, both ends, the scenario's own, and
+ * the last one below the capacity, where the curve bends.
+ */
+export function outlineOf(
+  loads: readonly number[],
+  { kind, base }: LoadAxis,
+  capacityPerS: number | null,
+): readonly number[] {
+  const bend = kind === "rate" ? loads.findLast((load) => load < (capacityPerS ?? 0)) : undefined;
+  const last = loads.length - 1;
+  return loads.filter((load, i) => i % 3 === 0 || i === last || load === base || load === bend);
+}
+
 /** Share of a point's requests that arrive before the measured window. */
 const WARM_UP = 0.1;
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ConfigurationResult, readScenario, simulateAll } from "../../library/browser.ts";
-import { type Choices, gridOf } from "./choices.ts";
+import { type Choices, gridOf, outlineOf } from "./choices.ts";
 import { differenceText } from "./difference-text.ts";
 import type { CurvePoint, CurveRequest, Description, FromSimulator } from "./messages.ts";
 import { FIRST_STATE, stateOf, stateText } from "./shared-state.ts";
@@ -123,6 +123,25 @@ test("points come breadth first: each curve has its first points before one is p
   const firsts = order.slice(0, 2 * length);
   expect(firsts.every(([, replications]) => replications === 1)).toBe(true);
   expect(order.slice(0, 4).map(([key]) => key)).toEqual(["a", "b", "a", "b"]);
+});
+
+test("a curve's form comes first and together: its ends, its bend and the scenario's own load", async () => {
+  const session = new Session("queueing/mmc.yaml");
+  session.draw([{ key: "a", choices: {} }]);
+  await session.until(() => session.all("finished").length === 1);
+  const [{ loads }] = session.all("loads");
+  const [{ capacityPerS }] = session.all("started");
+  const { axis } = session.description;
+  const outline = outlineOf(loads, axis, capacityPerS);
+  const bend = loads.filter((load) => load < (capacityPerS ?? 0)).at(-1);
+  expect(outline).toEqual(expect.arrayContaining([loads[0], loads.at(-1), axis.base, bend]));
+  expect(outline.length).toBeLessThan(0.6 * loads.length);
+  const shown = session.shown().map(({ load }) => load);
+  expect(shown.slice(0, outline.length)).toEqual(outline);
+  expect(new Set(shown.slice(0, loads.length))).toEqual(new Set(loads));
+  const sizes = session.all("points").map(({ points }) => points.length);
+  const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size));
+  expect(ends, "the last point of the form is shown at once").toContain(outline.length);
 });
 
 test("a curve that is no longer wanted stops, and one that goes on is not drawn anew", async () => {

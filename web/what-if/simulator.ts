@@ -17,6 +17,7 @@ import {
   isScalable,
   type LoadAxis,
   loadAxisOf,
+  outlineOf,
   overridesOf,
   pointAt,
 } from "./choices.ts";
@@ -64,6 +65,8 @@ interface Sound {
 interface Curve {
   /** In the order in which they run. */
   readonly loads: readonly number[];
+  /** The first so many loads draw the curve's form. */
+  readonly outline: number;
   /** Points so far. */
   points: number;
 }
@@ -192,9 +195,10 @@ export class Simulator {
   }
 
   #start({ key, scenario, capacityPerS }: Sound, effort: Effort): void {
-    const loads = coarseFirst(this.#loads);
+    const outline = outlineOf(this.#loads, (this.#opened as Opened).axis, capacityPerS);
+    const loads = [...new Set([...outline, ...this.#loads])];
     this.#post({ kind: "started", key, capacityPerS });
-    this.#curves.set(key, { loads, points: 0 });
+    this.#curves.set(key, { loads, outline: outline.length, points: 0 });
     const document = { ...scenario.document, sweep: this.#sweepOf(loads, effort) };
     this.#runner.start(key, { ...scenario, document });
   }
@@ -216,10 +220,10 @@ export class Simulator {
     const curve = this.#curves.get(key);
     if (curve === undefined) return;
     if (message.kind === "point") {
-      const wasFirst = this.#isFirstRound();
+      const wasOutlined = this.#isOutlined();
       curve.points++;
       this.#points.push({ key, load: curve.loads[message.index], result: message.result });
-      const isThere = wasFirst && !this.#isFirstRound();
+      const isThere = !wasOutlined && this.#isOutlined();
       if (isThere || performance.now() - this.#shownMs > SHOW_MS) this.#show();
     } else {
       this.#show();
@@ -238,23 +242,17 @@ export class Simulator {
     this.#points = [];
   }
 
-  /** Whether a curve has loads without a point. */
-  #isFirstRound(): boolean {
-    return [...this.#curves.values()].some(({ points, loads }) => points < loads.length);
+  /** Whether the form of every curve is there. */
+  #isOutlined(): boolean {
+    return [...this.#curves.values()].every(({ points, outline }) => points >= outline);
   }
 
   #tellSchedulers(): void {
-    if (this.#hasTold || this.#isFirstRound()) return;
+    if (this.#hasTold || !this.#isOutlined()) return;
     this.#hasTold = true;
     forms ??= schedulerForms();
     this.#post({ kind: "schedulers", schedulers: forms });
   }
-}
-
-/** Every fourth load, then those halfway, then the others: the curve's form shows early. */
-function coarseFirst(loads: readonly number[]): readonly number[] {
-  const rank = (i: number): number => (i % 4 === 0 ? 0 : i % 4 === 2 ? 1 : 2);
-  return [0, 1, 2].flatMap((round) => loads.filter((_, i) => rank(i) === round));
 }
 
 /** Replicas that are placed by hand are placed anew when their numbers change. */

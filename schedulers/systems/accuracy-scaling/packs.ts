@@ -4,11 +4,11 @@ import { z } from "zod";
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../core/dispatch/policies.ts";
 import { startsAll } from "../../rules/batching.ts";
-import { batchSize } from "../../rules/parameters.ts";
 import {
-  type BatchingContext,
+  batchSize,
   defineController,
   definePolicy,
+  type PolicyContext,
   type SelectionContext,
 } from "../../rules/policy-definition.ts";
 import { leastBy, mostAccurateOf } from "../../rules/selection.ts";
@@ -74,12 +74,12 @@ const mostAccurateFirst = definePolicy({
 
 /** The largest batch whose expected time is within the task's share of the goal; at least 1. */
 function largestOf(
-  { system, pool, maxBatch }: BatchingContext,
+  { system, pool, maxBatch }: PolicyContext,
   given: number,
   shareOfGoal: number,
 ): number {
   const limit = Math.min(given, maxBatch);
-  if (system === null || system.pools[pool].count === 0) return limit;
+  if (system.pools[pool].count === 0) return limit;
   const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
   return Math.max(1, Math.min(limit, batchOf(system, pool, budgetUs)));
 }
@@ -93,7 +93,7 @@ const withinBudget = definePolicy({
     "A wait for a fuller batch would serve more. Replicas differ in speed: the first of the task stands for all.",
   source: "Ahmad et al., Loki, HPDC 2024, whose program chooses the batch (reconstructed).",
   parameters: z.strictObject({ shareOfGoal, maxBatch }),
-  create: ({ shareOfGoal, maxBatch }, context: BatchingContext): Batching =>
+  create: ({ shareOfGoal, maxBatch }, context): Batching =>
     startsAll(largestOf(context, maxBatch, shareOfGoal)),
 });
 
@@ -107,11 +107,10 @@ const proteusBatching = definePolicy({
     "Service takes longer than expected, or jobs have no deadline: they start at once then. Replicas differ in speed: the largest batch is that of the task's first.",
   source: "Ahmad et al., Proteus, ASPLOS 2024 (adaptive batching).",
   parameters: z.strictObject({ shareOfGoal, maxBatch }),
-  create: ({ shareOfGoal, maxBatch }, context: BatchingContext): Batching => {
+  create: ({ shareOfGoal, maxBatch }, context): Batching => {
     const { system, pool } = context;
-    const fits = largestOf(context, maxBatch, shareOfGoal);
-    if (system === null || system.pools[pool].count === 0) return startsAll(fits);
     const { replicas } = system;
+    const fits = largestOf(context, maxBatch, shareOfGoal);
     const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
     const expiresUs = ({ deadlineUs, enteredUs }: JobView): number =>
       Math.min(deadlineUs, enteredUs + budgetUs / shareOfGoal);

@@ -9,7 +9,7 @@ import { finished } from "../../../core/finished.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
-import { intervalS, nonNegative, positive, positiveInt } from "../../rules/parameters.ts";
+import { intervalS, nonNegative, positive, positiveInt } from "../../rules/policy-definition.ts";
 import { goalSharesUs, perUsWithin } from "../../rules/ways.ts";
 import {
   type Counts,

@@ -14,8 +14,11 @@ import type {
   JobView,
 } from "../../../core/dispatch/controller.ts";
 import type { System } from "../../../core/system.ts";
-import { positive } from "../../rules/parameters.ts";
-import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import {
+  type ControllerContext,
+  defineController,
+  positive,
+} from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/selection.ts";
 import { goalSharesUs, waysThrough } from "../../rules/ways.ts";
 import {

@@ -7,8 +7,7 @@ import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Admission, Ordering, Routing } from "../../../core/dispatch/policies.ts";
 import type { System } from "../../../core/system.ts";
 import { ExpectedWork } from "../../rules/expected-work.ts";
-import { positive } from "../../rules/parameters.ts";
-import { definePolicy, namedWeights } from "../../rules/policy-definition.ts";
+import { definePolicy, namedWeights, positive } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { locality, workStealing } from "./placing.ts";
 

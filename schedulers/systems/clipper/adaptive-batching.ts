@@ -2,8 +2,7 @@
 import { z } from "zod";
 import type { GroupBatching } from "../../../core/dispatch/policies.ts";
 import { selectQuantile } from "../../../core/statistics/estimate.ts";
-import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
-import { type BatchingContext, definePolicy } from "../../rules/policy-definition.ts";
+import { batchSize, definePolicy, nonNegative, positive } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
 
 /** The largest batch for one replica, by the latencies of its batches so far. */
@@ -190,11 +189,10 @@ export const adaptive = definePolicy({
   }),
   create: (
     { estimator, sloMs, additive, backOff, quantile, waitMs, ...given },
-    { system, pool, ...context }: BatchingContext,
+    { system, pool, ...context },
   ): GroupBatching => {
     const maxBatch = Math.min(given.maxBatch, context.maxBatch);
-    const shareUs = system === null ? Number.POSITIVE_INFINITY : goalSharesUs(system)[pool];
-    const sloUs = sloMs === undefined ? shareUs : sloMs * 1000;
+    const sloUs = sloMs === undefined ? goalSharesUs(system)[pool] : sloMs * 1000;
     const bounds: LimitBounds = { sloUs, maxBatch, additive, backOff };
     const create = (): BatchLimit =>
       estimator === "aimd" ? new Aimd(bounds) : new QuantileRegression(bounds, quantile);

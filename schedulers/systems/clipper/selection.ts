@@ -11,8 +11,7 @@ import { z } from "zod";
 import type { Selection, VariantsView } from "../../../core/dispatch/policies.ts";
 import { exponentiate } from "../../../core/random/elementary-functions.ts";
 import type { RandomStream } from "../../../core/random/stream.ts";
-import { positive } from "../../rules/parameters.ts";
-import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
+import { definePolicy, positive, type SelectionContext } from "../../rules/policy-definition.ts";
 
 /** Arms are small whole numbers. */
 export interface Selector {

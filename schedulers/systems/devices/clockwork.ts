@@ -18,8 +18,13 @@ import type {
 } from "../../../core/dispatch/controller.ts";
 import type { StartWindow } from "../../../core/dispatch/driver.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
-import { batchSize, nonNegative, positive } from "../../rules/parameters.ts";
-import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import {
+  batchSize,
+  type ControllerContext,
+  defineController,
+  nonNegative,
+  positive,
+} from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/selection.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";

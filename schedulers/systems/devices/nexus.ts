@@ -17,8 +17,12 @@ import type {
 } from "../../../core/dispatch/controller.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import type { PipelineSystem, System } from "../../../core/system.ts";
-import { intervalS, positive } from "../../rules/parameters.ts";
-import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import {
+  type ControllerContext,
+  defineController,
+  intervalS,
+  positive,
+} from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/selection.ts";
 import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { preset, type SystemPack } from "../system-pack.ts";

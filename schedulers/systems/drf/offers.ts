@@ -12,7 +12,7 @@
 import { z } from "zod";
 import type { ClusterView, Controls, JobView } from "../../../core/dispatch/controller.ts";
 import type { RandomStream } from "../../../core/random/stream.ts";
-import { nonNegative } from "../../rules/parameters.ts";
+import { nonNegative } from "../../rules/policy-definition.ts";
 import type { Amounts } from "./dominant-shares.ts";
 import type { Frameworks } from "./frameworks.ts";
 

@@ -1,13 +1,11 @@
 /**
- * Ray Serve: requests go to the less loaded of two replicas, each of which takes no more than
- * max_ongoing_requests, and replicas follow the ongoing requests. In Ray a replica serves its
- * requests side by side; here it serves them one batch at a time, and the others wait at it.
+ * Serving systems in use, most of whose parts are rules: Kubernetes' autoscaler, Ray Serve, Triton; and
+ * the schedulers of the 2020 report that this project grew from.
  */
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
 import { meanOf } from "../../core/statistics/estimate.ts";
-import { nonNegative, positive } from "../rules/parameters.ts";
-import { definePolicy } from "../rules/policy-definition.ts";
+import { definePolicy, nonNegative, positive } from "../rules/policy-definition.ts";
 import { boundsOf, scalingBounds } from "../rules/scaling.ts";
 import { preset, type SystemPack } from "./system-pack.ts";
 
@@ -83,12 +81,47 @@ function wantedReplicas(
   return isStuck ? ready - 1 : Math.max(0, wanted);
 }
 
-export const rayServe: SystemPack = {
+/** Kept for comparison only. */
+export const seedProject: SystemPack = {
+  presets: {
+    "seed-idle-queue": preset(
+      "the seed project's first: longest idle instance, FIFO, no batching",
+      { routing: { policy: "central", idle: "longest-idle" } },
+    ),
+    "seed-batching": preset("the seed project's second: stack of idle workers, batches, 1 s tick", {
+      routing: { policy: "central", idle: "most-recent" },
+      batching: { policy: "size-or-timeout", maxBatch: 3, waitMs: 2000, tickMs: 1000 },
+    }),
+  },
+};
+
+export const servers: SystemPack = {
   policies: { scaling: [ongoingRequests] },
   presets: {
+    // HorizontalPodAutoscaler (autoscaling/v2) with its documented defaults: up by 100% or 4 pods in 15 s,
+    // whichever is more.
+    "kubernetes-hpa": preset(
+      "one central queue, replicas by utilisation as Kubernetes' autoscaler orders them",
+      {
+        scaling: {
+          policy: "target-utilization",
+          ...{ target: 0.7, tolerance: 0.1, upReplicas: 4, upPercent: 100, upPeriodS: 15 },
+          ...{ intervalS: 15, downWindowS: 300 },
+        },
+      },
+    ),
+    // The cap is max_ongoing_requests. In Ray a replica serves its requests side by side; here it serves
+    // them one batch at a time, and the others wait at it.
     "ray-serve": preset(
       "the less loaded of two replicas, at most 5 requests at each, replicas by ongoing requests",
       { routing: { policy: "power-of-two", cap: 5 }, scaling: "ongoing-requests" },
     ),
+    // Triton's level 1 is the greatest priority here, and an instance group is the replicas of a task. The
+    // timeout action DELAY and max_queue_size are not here.
+    triton: preset("one central queue by priority, preferred batch sizes, timeouts in the queue", {
+      ordering: "priority",
+      batching: "preferred-sizes",
+      shedding: "queue-timeout",
+    }),
   },
 };
