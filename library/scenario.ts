@@ -120,8 +120,7 @@ export function contentOf(path: string, what: string, hint?: string): Buffer {
     return readFileSync(path);
   } catch (cause) {
     const [reason] = (cause as Error).message.split(", ");
-    const more = hint === undefined ? { cause } : { hint, cause };
-    throw new Fault("not-found", `cannot read ${what}: ${reason}`, more);
+    throw new Fault("not-found", `cannot read ${what}: ${reason}`, { hint, cause });
   }
 }
 
