@@ -6,6 +6,8 @@ import type { RunEstimate } from "../../core/results.ts";
 import { filterKey, filtersOf, grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
+/** A chart's specification; undefined where the documents have no data for it. */
+export type Drawn = TopLevelSpec | undefined;
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
 export type Encoding = NonNullable<UnitSpec<Field>["encoding"]>;
 
