@@ -14,10 +14,8 @@ export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
 /** From a point of the model's input to the picture's: (x − offset) / scale + origin. */
 export interface Placement {
-  /** Size of the whole picture, in pixels. */
   readonly width: number;
   readonly height: number;
-  /** Size of the model's input, in pixels. */
   readonly inputWidth: number;
   readonly inputHeight: number;
   readonly scale: readonly [x: number, y: number];

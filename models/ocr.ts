@@ -15,12 +15,10 @@ export interface Ocr {
   readonly provenance: ModelProvenance;
   /** Lines of text in pixels of `image`, which is scaled so that its longer side is `side`. */
   locate(image: RgbImage, side: number): Promise<readonly TextRegion[]>;
-  /** Reads one line. */
   read(image: RgbImage, line: TurnedRectangle): Promise<CtcText>;
   close(): Promise<void>;
 }
 
-/** Height of a line at the recogniser's input, in pixels. */
 const LINE_HEIGHT = 48;
 /** Lines are padded to this width at least, as in training. */
 const MIN_LINE_WIDTH = 160;
@@ -108,14 +106,12 @@ function bluePlanes(image: RgbImage, width: number, tables: readonly Float32Arra
 }
 
 interface TextRegion {
-  /** In pixels of the probability map. */
   readonly rectangle: TurnedRectangle;
   /** Mean probability over the region's pixels, from 0 to 1. */
   readonly score: number;
 }
 
 interface TextRegionOptions {
-  /** Pixels above it belong to text. */
   readonly minProbability: number;
   /** Regions below this mean probability are dropped. */
   readonly minScore: number;

@@ -14,7 +14,6 @@ import type { SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import { settle, type TaskInput, type TaskModel, type TaskOutput } from "./task-model.ts";
 
-/** `value` of the plate reader's output. */
 export interface PlateValue {
   /** Capitals and digits without spaces; null when no plate was found. */
   readonly plate: string | null;

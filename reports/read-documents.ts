@@ -180,7 +180,6 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
   );
 }
 
-/** The documents of a results folder. */
 export interface ReadDocuments {
   readonly results: ResultsDocument;
   readonly validation: ValidationDocument | undefined;

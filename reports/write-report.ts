@@ -13,7 +13,6 @@ import { renderSvg } from "./render-chart.ts";
 import { headlines } from "./tables/headlines.ts";
 
 export interface ReportOptions {
-  /** The page's title; the scenario's name when absent. */
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
   readonly png?: boolean;

@@ -27,7 +27,6 @@ const MOST_SHAPES = 40;
 /** Cells in all: the page is to stay small. */
 const WIDE = { cells: 2000, loads: 24, schedulers: 8 } as const;
 const NARROW = { cells: 600, loads: 10, schedulers: 4 } as const;
-/** Wide enough for "100". */
 const LABELLED_PX = 26;
 
 /** States in order, with a fill and the ink on it: no colours that a dark page changes. */

@@ -16,7 +16,6 @@ import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
 import { predictedMeasured, predictionError } from "./validation.ts";
 
 export interface Chart {
-  /** File name without ending. */
   readonly name: string;
   readonly section: "evidence" | "bottleneck" | "time" | "validation" | "inputs";
   readonly spec: TopLevelSpec;
@@ -24,16 +23,13 @@ export interface Chart {
   readonly narrow: TopLevelSpec;
 }
 
-/** Everything that charts are drawn from. */
 export interface ChartSources {
   readonly results: ResultsDocument;
   readonly validation?: ValidationDocument | undefined;
   readonly provenance?: ProvenanceDocument | undefined;
-  /** Runs that were looked into, simulated and measured. */
   readonly details?: readonly RunDetail[];
 }
 
-/** The charts that these documents have data for. */
 export function chartsOf(sources: ChartSources): readonly Chart[] {
   const narrow = drawnCharts(sources, true);
   return Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>

@@ -52,7 +52,6 @@ type FrontRow = ReturnType<typeof panelRows>[number];
 
 interface CostPoint {
   readonly cost: number;
-  /** A latency. */
   readonly value: number;
 }
 
@@ -77,7 +76,6 @@ function latencyMetric(document: ResultsDocument): MetricName {
   return known ?? "latencyP99Ms";
 }
 
-/** A panel's heading names its load and the choice. */
 function headingOf(choice: Choice): string {
   const judged = choice.members.some((one) => one.slo !== undefined);
   const best =
@@ -87,7 +85,6 @@ function headingOf(choice: Choice): string {
   return joined([choice.load, judged ? best : ""], "\n");
 }
 
-/** The configurations of one load, with its front marked. */
 function panelRows(
   choice: Choice,
   cost: CostAxis,

@@ -11,7 +11,6 @@ export type Drawn = TopLevelSpec | undefined;
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
 export type Encoding = NonNullable<UnitSpec<Field>["encoding"]>;
 
-/** The beginning of every specification. */
 export function titled(
   text: string,
   subtitle: string | string[],
@@ -68,7 +67,6 @@ export const KEY_MARK = "¦";
 /** The description of marks that say nothing themselves: points beside them do. Filters find them. */
 export const SILENT = { description: { expr: "datum.key" } } as const;
 
-/** The key of a configuration's marks. */
 export type KeyOf = (parameters: Swept["configurations"][number]["parameters"]) => string;
 
 /** Keys by the filters of a document. */

@@ -10,7 +10,6 @@ import { PALETTE, PAPER } from "./theme.ts";
 const MOST_BARS = 90;
 const MOST_REPLICAS = 32;
 const WIDTH = 920;
-/** Wide enough for a number. */
 const LABELLED_PX = 20;
 /** Unlike INK and PAPER these stay as they are on a dark page, as the bars do. */
 const ON_LIGHT = "#000000";

@@ -61,7 +61,6 @@ function latencyAxis(rows: readonly Row[], goal: SloGoal | undefined): PositiveA
   return { type: "quantitative", title: "latency (ms)", scale, axis: { tickCount: 8 } };
 }
 
-/** Lines of a panel that are equal are one. */
 function merged(rows: readonly Row[]): readonly Row[] {
   return [...grouped(rows, (row) => row.panel).values()].flatMap((panel) =>
     mergedEqual(panel, (row) => row.latencyMs),

@@ -38,7 +38,6 @@ import { clampedAxis, type PositiveAxis, panelWidth, positiveAxis } from "./them
 const MOST_PANELS = 8;
 const MOST_COLUMNS = 4;
 
-/** A metric of a configuration, in its shown unit. */
 interface MetricRow {
   readonly metric: MetricName;
   readonly value: number;
@@ -87,7 +86,6 @@ interface Lines {
   readonly subtitle: string;
   readonly metrics: readonly MetricName[];
   readonly roles: Roles & { readonly x: SweepAxis };
-  /** For a narrow page: fewer panels. */
   readonly isNarrow: boolean;
 }
 
@@ -249,7 +247,6 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
   };
 }
 
-/** Over the swept load. */
 const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
 
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */

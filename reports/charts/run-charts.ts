@@ -227,7 +227,6 @@ function runPairs(details: readonly RunDetail[]): readonly Pair[] {
   });
 }
 
-/** Pairs of the smallest batch. */
 function profilePairs(profiles: Readonly<Record<string, Profile>>): readonly Pair[] {
   return Object.values(profiles).flatMap(({ batches, provenance }): Pair[] => {
     const [first] = batches.toSorted((a, b) => a.batch - b.batch);

@@ -48,7 +48,6 @@ function decisions({ results, validation, plan }: PageContent): readonly Decisio
   return decisionsOf(results, validation);
 }
 
-/** The facts about all configurations together. */
 function overview({ results, validation }: PageContent): string {
   const facts = headlines(results, validation).map(
     ({ text, state }) =>

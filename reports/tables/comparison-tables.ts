@@ -130,7 +130,6 @@ export function rankingTable(document: RankedDocument): Table | undefined {
   };
 }
 
-/** How the one in the lead and another stand to each other, in the words of the ranking. */
 function sentence(
   { metric, members }: Comparison,
   difference: Difference,
@@ -169,7 +168,6 @@ export function comparisonSentences(document: RankedDocument, most: number): rea
 /** An alternative over all comparisons of a metric that it is in. */
 type Tally = ReturnType<typeof talliesOf>[number];
 
-/** One a group. */
 function comparisonsOf(groups: readonly Group[], metric: MetricName): readonly Comparison[] {
   return groups.flatMap(({ comparisons }) => comparisons.filter((one) => one.metric === metric));
 }

@@ -9,7 +9,6 @@ export const figure = z
 export const estimate = z.object({ mean: figure, halfWidth95: figure });
 export const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 export const counts = z.record(z.string(), z.number());
-/** By kind of node. */
 export const placement = z.record(
   z.string(),
   z.object({

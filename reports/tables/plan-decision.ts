@@ -14,7 +14,6 @@ const answer = z.looseObject({
   replicas: counts,
   placement: placement.nullable(),
   replications: z.number(),
-  /** By pipeline. */
   kept: z.record(
     z.string(),
     z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
@@ -35,7 +34,6 @@ const entry = z.looseObject({
   alike: z.array(z.unknown()),
   proven: z.boolean(),
 });
-/** The part of a plan that a report shows. */
 export const planSchema = z.looseObject({
   schema: z.literal("tandem/plan@2"),
   /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
@@ -49,7 +47,6 @@ type PlanAnswer = z.output<typeof answer>;
 type PlanEntry = z.output<typeof entry>;
 export type PlanView = z.output<typeof planSchema>;
 
-/** One for each load that was planned. */
 export function planDecisions(
   { plans }: PlanView,
   results: ResultsDocument,

@@ -7,7 +7,6 @@ import type { ConfigurationResult, Estimate, MetricName } from "../../core/resul
 import { figureText, formatNumber, metricLabel } from "./format.ts";
 import type { Cell, Table } from "./table.ts";
 
-/** The PLASTER card of one configuration. */
 export function plasterTable(
   one: ConfigurationResult,
   provenance: ProvenanceDocument | undefined,

@@ -41,7 +41,6 @@ export function sloCell(one: ConfigurationResult): Cell {
   return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
 }
 
-/** On a page they are shown when asked for. */
 const MINOR = [
   ...["latencyP90Ms", "latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "goodputPerS"],
   ...["queueWaitMeanMs", "dropRatio", "timeoutRatio", "unfinishedRatio", "attemptsPerRequest"],
@@ -133,10 +132,8 @@ const IDLE_LEGEND = "machines that host no replica are not billed; idle is what 
 
 const TITLE = "where replicas run";
 
-/** On the terminal, at most. */
 const MOST_LINES = 8;
 
-/** Results as far as placements are shown. */
 interface Placed extends Swept {
   readonly configurations: readonly ConfigurationResult[];
 }

@@ -17,7 +17,7 @@ export interface Table {
   readonly headings: readonly string[];
   /** The first cell of a row is its heading. */
   readonly rows: readonly (readonly Cell[])[];
-  /** The filter key of each row (`filters.ts`). */
+  /** The filter key of each row (`filtersOf`). */
   readonly keys?: readonly string[];
   /** Headings of columns that a page hides until they are asked for. */
   readonly minor?: readonly string[];
@@ -106,7 +106,6 @@ function fitted(table: Table, numeric: readonly boolean[], width: number): numbe
   return widths;
 }
 
-/** Colour repeats what the text says. */
 const STYLES = { good: "green", bad: "red", warn: "yellow" } as const;
 
 type Style = "bold" | (typeof STYLES)[keyof typeof STYLES] | undefined;

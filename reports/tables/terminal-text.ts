@@ -86,10 +86,8 @@ function withoutRepeats(table: Table): Table {
 
 /** Comparisons of more configurations are summed up on a terminal. */
 const MOST_DETAILS = 12;
-/** At most so many rows of a ranking. */
 const MOST_ROWS = 24;
 
-/** Notes on the terminal, at most. */
 const MOST_NOTES = 6;
 
 /** Notes about all configurations of a document. */

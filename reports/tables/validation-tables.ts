@@ -101,7 +101,6 @@ function settlingText({ settledBy }: MetricJudgement): readonly string[] {
     : [`${ways.join(", or ")} would settle it`];
 }
 
-/** A state that styling shows. */
 export const VERDICT_STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
 
 /** A verdict in words; colour only repeats it. */
