@@ -4,10 +4,11 @@ import type { ResultsDocument, ValidationDocument } from "../../core/results.ts"
 import { bestTable, MANY_CONFIGURATIONS } from "../tables/best-table.ts";
 import { rankingSummary, rankingTable, winnersTable } from "../tables/comparison-tables.ts";
 import { type Decision, decisionsOf } from "../tables/decision.ts";
+import type { PlanView } from "../tables/documents.ts";
 import { plural } from "../tables/format.ts";
 import { headlines } from "../tables/headlines.ts";
 import { capacityText } from "../tables/parameters.ts";
-import { type PlanView, planDecisions } from "../tables/plan-decision.ts";
+import { planDecisions } from "../tables/plan-decision.ts";
 import { plasterTable } from "../tables/plaster.ts";
 import { configurationTable, partTable, placementTable } from "../tables/result-tables.ts";
 import type { Table } from "../tables/table.ts";
