@@ -3,6 +3,7 @@ import {
   type ConfigurationResult,
   METRICS,
   type NodePlacement,
+  type Parameter,
   type Placement,
   type ResultsDocument,
   type SloState,
@@ -26,7 +27,7 @@ import {
   type Swept,
   sweepAxes,
 } from "./parameters.ts";
-import { type Cell, figureCell, type Table } from "./table.ts";
+import { type Cell, type Column, figureCell, numberCell, type Table, tableOf } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   meets: { text: "meets", value: 3, state: "good" },
@@ -49,68 +50,62 @@ const MINOR = [
 
 /** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
 export function configurationTable(document: ResultsDocument): Table {
+  const { slo, configurations } = document;
   const axes = sweepAxes(document);
-  const names = METRICS.filter((name) => document.configurations.some((one) => one.metrics[name]));
-  const { slo } = document;
-  const judged = slo !== undefined || document.configurations.some((one) => one.slo !== undefined);
-  const unstable = document.configurations.some(isUnstable);
-  const swept = axes.length === 0 ? ["configuration"] : axes.map((axis) => axis.title);
-  const rows = document.configurations.map((one) => [
-    ...(axes.length === 0
-      ? [{ text: one.id }]
-      : axes.map((axis) => {
-          const value = one.parameters[axis.path];
-          const numeric = typeof value === "number";
-          const text = loadText(axis.path, value, document.capacity);
-          return { text, numeric, ...(numeric && { value }) };
-        })),
-    ...(judged ? [sloCell(one)] : []),
-    ...(unstable && !judged
-      ? [isUnstable(one) ? UNSTABLE : { text: one.stability ?? "unknown", value: 1 }]
-      : []),
-    ...names.map((name) => figureCell(one, name, one.metrics[name])),
-    { text: formatCount(one.requests), value: one.requests, numeric: true },
-    { text: String(one.replications), value: one.replications, numeric: true },
-  ]);
   const filters = filtersOf(document);
-  const goal = judged ? [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`] : [];
-  const state = unstable && !judged ? ["state"] : [];
+  const names = METRICS.filter((name) => configurations.some((one) => one.metrics[name]));
+  const judged = slo !== undefined || configurations.some((one) => one.slo !== undefined);
+  const unstable = configurations.some(isUnstable);
+  const parameterCell = (path: string, value: Parameter): Cell => {
+    const text = loadText(path, value, document.capacity);
+    return typeof value === "number" ? numberCell(text, value) : { text };
+  };
+  const columns: readonly (Column<ConfigurationResult> | false)[] = [
+    axes.length === 0 && ["configuration", ({ id }) => ({ text: id })],
+    ...axes.map(({ title, path }): Column<ConfigurationResult> => {
+      return [title, ({ parameters }) => parameterCell(path, parameters[path])];
+    }),
+    judged && [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`, sloCell],
+    unstable && !judged && ["state", stateCell],
+    ...names.map((name): Column<ConfigurationResult> => {
+      return [metricTitle(name), (one) => figureCell(one, name, one.metrics[name])];
+    }),
+    ["requests", ({ requests }) => numberCell(formatCount(requests), requests)],
+    ["replications", ({ replications }) => numberCell(String(replications), replications)],
+  ];
+  const caption =
+    `${plural(configurations.length, "simulated configuration")}; ` +
+    `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`;
   return {
-    caption:
-      `${plural(document.configurations.length, "simulated configuration")}; ` +
-      `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`,
-    headings: [...swept, ...goal, ...state, ...names.map(metricTitle), "requests", "replications"],
-    rows,
-    keys: document.configurations.map((one) => filterKey(filters, one.parameters)),
+    ...tableOf(caption, configurations, columns),
+    keys: configurations.map((one) => filterKey(filters, one.parameters)),
     minor: [...MINOR.map(metricTitle), "requests", "replications"],
   };
+}
+
+function stateCell(one: ConfigurationResult): Cell {
+  return isUnstable(one) ? UNSTABLE : { text: one.stability ?? "unknown", value: 1 };
 }
 
 /** One row per configuration and task, or pipeline of several; undefined when no metric of one is reported. */
 export function partTable(document: ResultsDocument, kind: "task" | "pipeline"): Table | undefined {
   const axes = sweepAxes(document);
   const filters = filtersOf(document);
-  const names = new Set<string>();
-  for (const one of document.configurations) {
-    for (const metrics of Object.values(partsOf(one, kind))) {
-      for (const name of Object.keys(metrics)) names.add(name);
-    }
-  }
-  if (names.size === 0) return undefined;
-  const rows = document.configurations.flatMap((one) =>
-    Object.entries(partsOf(one, kind)).map(([part, metrics]) => [
-      { text: configurationLabel(one, axes) },
-      { text: part },
-      ...[...names].map((name) => figureCell(one, name, metrics[name])),
-    ]),
+  const parts = document.configurations.flatMap((one) =>
+    Object.entries(partsOf(one, kind)).map(([part, metrics]) => ({ one, part, metrics })),
   );
+  const names = [...new Set(parts.flatMap(({ metrics }) => Object.keys(metrics)))];
+  if (names.length === 0) return undefined;
+  const caption = `Per ${kind}; mean over replications ± half width of the 95% confidence interval`;
   return {
-    caption: `Per ${kind}; mean over replications ± half width of the 95% confidence interval`,
-    headings: ["configuration", kind, ...[...names].map(metricTitle)],
-    rows,
-    keys: document.configurations.flatMap((one) =>
-      Object.keys(partsOf(one, kind)).map(() => filterKey(filters, one.parameters)),
-    ),
+    ...tableOf(caption, parts, [
+      ["configuration", ({ one }) => ({ text: configurationLabel(one, axes) })],
+      [kind, ({ part }) => ({ text: part })],
+      ...names.map((name): Column<(typeof parts)[number]> => {
+        return [metricTitle(name), ({ one, metrics }) => figureCell(one, name, metrics[name])];
+      }),
+    ]),
+    keys: parts.map(({ one }) => filterKey(filters, one.parameters)),
   };
 }
 
@@ -196,19 +191,16 @@ export function placementTable(document: Placed): Table | undefined {
   if (groups.length === 0) return undefined;
   const kinds = [...new Set(groups.flatMap(({ placement }) => Object.keys(placement)))];
   const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);
-  return {
-    caption: `Where replicas run${isIdle ? `; ${IDLE_LEGEND}` : ""}`,
-    headings: ["configurations", ...kinds, ...(isIdle ? ["idle, per hour"] : [])],
-    rows: groups.map((group) => {
-      const idle = idleCost(group.placement);
-      return [
-        { text: groups.length === 1 ? "all" : group.shapes.join("; ") },
-        ...kinds.map((kind) => {
-          const node = group.placement[kind];
-          return { text: node === undefined ? "—" : nodeText(node) };
-        }),
-        ...(isIdle ? [{ text: formatNumber(idle), value: idle, numeric: true }] : []),
-      ];
+  return tableOf(`Where replicas run${isIdle ? `; ${IDLE_LEGEND}` : ""}`, groups, [
+    ["configurations", ({ shapes }) => ({ text: groups.length === 1 ? "all" : shapes.join("; ") })],
+    ...kinds.map((kind): Column<Group> => {
+      const text = (node: NodePlacement | undefined) => (node === undefined ? "—" : nodeText(node));
+      return [kind, ({ placement }) => ({ text: text(placement[kind]) })];
     }),
-  };
+    isIdle && ["idle, per hour", ({ placement }) => idleCell(idleCost(placement))],
+  ]);
+}
+
+function idleCell(idle: number): Cell {
+  return numberCell(formatNumber(idle), idle);
 }
