@@ -234,6 +234,15 @@ export function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<st
   return groups;
 }
 
+/** Notes on some of the configurations, each once, with the ids of these. */
+export function notesOf(
+  configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
+): ReadonlyMap<string, readonly string[]> {
+  const all = configurations.flatMap(({ id, notes = [] }) => notes.map((note) => ({ note, id })));
+  const groups = [...grouped(all, ({ note }) => note)];
+  return new Map(groups.map(([note, own]) => [note, own.map(({ id }) => id)]));
+}
+
 /** Orders equals for people: named schedulers from the simplest on, then compositions. */
 export function bySimplicity({
   simplestFirst = [],
