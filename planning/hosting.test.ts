@@ -1,6 +1,6 @@
 /** Plans with resources of machines, and with schedulers that place models on shared slots. */
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { checkMemory, checkResources, checkSlots } from "../core/scenario/check-cluster.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -16,9 +16,8 @@ function planOf(text: string, options: Partial<PlanOptions> = {}): Plan {
   return finished(steps)[0];
 }
 
-function expectSound({ best }: Plan): void {
-  const document = best?.document;
-  if (document === undefined) expect.fail("no plan");
+function expectSound({ planned: document }: Plan): void {
+  if (document === null) expect.fail("no plan");
   expect([...checkSlots(document), ...checkMemory(document), ...checkResources(document)]).toEqual(
     [],
   );

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { compileSystem } from "../core/compile.ts";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { checkMemory } from "../core/scenario/check-cluster.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -92,7 +92,7 @@ function oracle(problem: PlanningProblem): {
       tasks.map((task, t) => [task, rows[t].reduce((sum, count) => sum + count, 0)]),
     );
     const cluster = { ...document.cluster, nodes: machines, placement, replicas };
-    if (checkMemory({ ...document, cluster }).length > 0) continue;
+    if ([...checkMemory({ ...document, cluster })].length > 0) continue;
     for (const scheduler of schedulers) {
       const one = { ...document, cluster, scheduler };
       const trial = finished(laboratory.start(one, goals));
@@ -112,11 +112,12 @@ function oracle(problem: PlanningProblem): {
 }
 
 /** Whether a long run of requests that no planner saw shows that some goal is missed. */
-function isRefuted({ best, goals }: Plan): boolean {
-  if (best === null) return false;
+function isRefuted({ planned }: Plan): boolean {
+  if (planned === null) return false;
+  const goals = goalsOf(planned);
   const laboratory = new Laboratory(NO_INPUTS);
-  const seed = best.document.run.seed + 10_000;
-  const document = { ...best.document, run: { ...best.document.run, seed } };
+  const seed = planned.run.seed + 10_000;
+  const document = { ...planned, run: { ...planned.run, seed } };
   const trial = finished(laboratory.start(document, goals));
   finished(laboratory.extend(trial, LONG_REPLICATIONS));
   return goals.some((goal) => {
