@@ -35,10 +35,8 @@ interface CalibrationOptions {
   readonly source: ContentsSource;
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
-  /** Where models run. Default: here. */
   readonly inventory?: LoadedInventory | undefined;
   readonly precision: number;
-  /** The scheduler files of the document, loaded. */
   readonly own?: OwnSchedulers | undefined;
   /** Bound on the measurement of service times, seconds in all. */
   readonly maxSeconds: number;
@@ -149,7 +147,6 @@ export async function calibrate(
   }
 }
 
-/** Profiles and overheads as a pilot run of the real pipeline finds them. */
 function underLoad(
   known: Omit<PilotInput, "pace" | "folder">,
   { workers, inputs }: Pick<RunningWorkers, "workers" | "inputs">,
@@ -164,7 +161,6 @@ function underLoad(
   return runPilot({ ...known, folder, inventory, maxSeconds, pace, onAgain });
 }
 
-/** A model on a kind of device of a machine. */
 interface MeasuredModel {
   readonly model: string;
   readonly device: string;
@@ -195,7 +191,6 @@ async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
   workers.clear();
 }
 
-/** The inputs that each model's tasks received, by model name. */
 export function inputsByModel(
   document: ScenarioDocument,
   collected: CollectedInputs,
@@ -241,7 +236,6 @@ async function measureModels(
   return samples;
 }
 
-/** The largest batch that the scenario's scheduler may send to a model. */
 function largestBatch(
   document: ScenarioDocument,
   model: string,
@@ -256,7 +250,6 @@ function largestBatch(
   );
 }
 
-/** 1, 2, 4, ... and the largest itself. */
 function batchSizes(largest: number): number[] {
   const sizes: number[] = [];
   for (let size = 1; size < largest; size *= 2) sizes.push(size);

@@ -129,7 +129,6 @@ function carShare(document: ScenarioDocument): number {
   return 0.5;
 }
 
-/** One request's contents, and the tasks that ran on them. */
 export interface KnownContents {
   readonly contents: RequestContents;
   readonly ran: ReadonlySet<string>;
@@ -168,7 +167,6 @@ function conditional(tasks: System["pipelines"][number]["tasks"]): readonly stri
   return tasks.filter((task) => task.whenContains !== null).map((task) => task.name);
 }
 
-/** Contents by the conditional tasks that ran on them. */
 function groupByBranches(
   known: readonly KnownContents[],
   tasks: readonly string[],
@@ -182,7 +180,6 @@ function groupByBranches(
 }
 
 export interface CollectedInputs {
-  /** Inputs of each task, by task name. */
   readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
   /** Tasks that ran for each of a pipeline's contents: ran[pipeline][i] holds task names. */
   readonly ran: Readonly<Record<string, readonly ReadonlySet<string>[]>>;

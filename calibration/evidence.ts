@@ -19,11 +19,8 @@ export function logFile(configuration: number, run: number): string {
 /** Times in ms are the scenario's; those in µs are the wall clock's. */
 export interface RunEvidence extends MessageCosts {
   readonly replication: number;
-  /** From the intended arrival to the answer at the client. */
   readonly latencyMeanMs: number;
-  /** How late its requests were sent, on average. */
   readonly latenessMeanMs: number;
-  /** All waits of a request in queues, on average. */
   readonly queueWaitMeanMs: number;
 }
 

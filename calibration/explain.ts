@@ -26,7 +26,6 @@ import { predict } from "./predict.ts";
 export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
 type Part = (typeof PARTS)[number];
 
-/** A figure that the real runs and the prediction both have. */
 interface Figure {
   readonly what: string;
   readonly unit: "ms" | "µs";
@@ -181,7 +180,6 @@ function servicesOf(system: System, text: string, warmupS: number): Record<strin
   );
 }
 
-/** How much longer models took than predicted. */
 function factorsOf(
   { tasks }: RunSummary,
   services: Readonly<Record<string, number>>,

@@ -45,7 +45,6 @@ export interface ForeignTimes {
   /** As the file names them; null where it does not. */
   readonly model: string | null;
   readonly device: string | null;
-  /** By ascending batch size. */
   readonly batches: readonly ForeignBatch[];
   /** Facts about the measurement that the user should know. */
   readonly notes: readonly string[];
@@ -218,7 +217,6 @@ function perfAnalyzerCsv(reading: ForeignReading, lines: readonly string[]): For
   };
 }
 
-/** The note on the batch size of a file that does not tell it. */
 function assumedBatch(asked: number | undefined): readonly string[] {
   return asked === undefined ? ["batch size 1 is assumed: --batch gives another"] : [];
 }
@@ -383,7 +381,6 @@ const LOADGEN_NAMES: Readonly<Record<string, string>> = {
 const LOADGEN_PERCENTILE =
   /^(?:result_)?(\d+\.\d+)(?: percentile latency \(ns\)|_percentile_latency_ns)$/;
 
-/** By the names here; percentiles by their number. */
 function loadGenFigures(file: string, lines: readonly string[]): Map<string, string> {
   const entries = lines.flatMap((line, i): [string, string][] => {
     const [name, value] = line.startsWith(":::MLLOG ")

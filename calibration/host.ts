@@ -23,7 +23,6 @@ const MAX_STEAL_SHARE = 0.01;
 /** Share of the time that stalls may take before a run, whose latencies are not known yet; as above. */
 const MAX_STALL_SHARE = 0.01;
 
-/** Threads that the probe keeps busy, at most. */
 const MOST_THREADS = 4;
 
 export interface HostProbe {
@@ -34,7 +33,6 @@ export interface HostProbe {
   readonly longestStallMs: number;
   /** Why the host is not fit; empty: it is. */
   readonly reasons: readonly string[];
-  /** Sentences on figures that this system does not report. */
   readonly unknown: readonly string[];
 }
 
@@ -76,15 +74,12 @@ export function hostFitness(load: HostLoad, stalls: Stalls): HostProbe {
 
 /** The load of a host beside a run; a figure is null where the system does not report it. */
 export interface HostLoad {
-  /** Share of the processors that other programs used. */
   readonly othersRatio: number | null;
   /** Share of the time in which they left the run without a free processor. */
   readonly hinderedRatio: number | null;
-  /** Share of the processors that the hypervisor took. */
   readonly stealRatio: number | null;
 }
 
-/** Reasons why the host's load makes a probe or a run unfit. */
 export function loadReasons({ othersRatio, hinderedRatio, stealRatio }: HostLoad): string[] {
   const reasons: string[] = [];
   if ((hinderedRatio ?? 0) > MAX_HINDERED_SHARE) {
@@ -109,7 +104,6 @@ export function hinderedShare(own: number, others: number, processors: number): 
   return Math.min(1, own + others) ** processors - own ** processors;
 }
 
-/** Share of the time that stalls took. */
 export function stalledShare({ seconds, totalMs }: Stalls): number {
   return seconds === 0 ? 0 : totalMs / 1000 / seconds;
 }

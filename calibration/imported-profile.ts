@@ -9,7 +9,6 @@ export interface ImportedFrom {
   readonly device: string;
   /** Name of the file, and its SHA-256. */
   readonly source: string;
-  /** ISO date of the import. */
   readonly date: string;
 }
 

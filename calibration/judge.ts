@@ -20,7 +20,6 @@ export interface JudgedRun {
 }
 
 export interface JudgedBy {
-  /** Tolerated relative error by metric. */
   readonly tolerance: Readonly<Record<string, number>>;
   /** Why the runs are not fit to be judged by, whatever their figures; null where they are. */
   readonly unfit: string | null;
@@ -52,7 +51,6 @@ export function judge(runs: readonly JudgedRun[], by: JudgedBy): Judgement {
   };
 }
 
-/** Or why there is none. */
 function errorOf(runs: readonly JudgedRun[], name: MetricName): RelativeError | string {
   const sides = (["predicted", "measured"] as const).map((side) => ({
     side,
@@ -118,7 +116,6 @@ function overall(verdicts: readonly Verdict[]): Verdict {
   return agrees ? "agrees" : "cannot tell";
 }
 
-/** As +1.5% or −1.5%. */
 export function signedPercent(ratio: number): string {
   return `${ratio < 0 ? "−" : "+"}${Math.abs(100 * ratio).toFixed(1)}%`;
 }

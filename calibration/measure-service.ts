@@ -39,7 +39,6 @@ const MIN_SAMPLES = 30;
 /** Spread over this many rounds through the inputs, so that a passing slow spell is averaged out. */
 const MIN_PER_INPUT = 4;
 
-/** Samples of each target, in the targets' order. */
 export async function measureService(
   targets: readonly ServiceTarget[],
   options: MeasureOptions,
@@ -105,7 +104,6 @@ export async function callOnce(
  * Source: stratified sampling, Cochran, Sampling Techniques, 1977, section 5.3.
  */
 export class StratifiedSamples {
-  /** In the order they were taken. */
   readonly all: number[] = [];
   readonly #byInput = new Map<number, number[]>();
 
@@ -116,7 +114,6 @@ export class StratifiedSamples {
     else own.push(value);
   }
 
-  /** The fewest samples of any input so far. */
   leastPerInput(): number {
     return Math.min(...[...this.#byInput.values()].map((stratum) => stratum.length));
   }

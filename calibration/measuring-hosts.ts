@@ -28,7 +28,6 @@ export interface MeasuringHosts {
 
 interface HostsOptions {
   readonly document: ScenarioDocument;
-  /** Where the paths of models start; default: the current folder. */
   readonly folder: string | undefined;
   readonly inventory: LoadedInventory | undefined;
   /** Everything that is to run on the machines afterwards. Default: the document. */
@@ -107,7 +106,6 @@ export async function holdFor(
   return holdMachines({ loaded, deployment: randomUUID(), all, onEvent, signal });
 }
 
-/** Models are called from here. */
 function withoutGateway(loaded: LoadedInventory): LoadedInventory {
   const { inventory } = loaded;
   return "gateway" in inventory

@@ -29,7 +29,6 @@ function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
   return equalShareMeans(rest, MAX_QUANTILES);
 }
 
-/** The provenance of a measurement on this machine. */
 export function measuredHere(
   model: string,
   runtime: string,

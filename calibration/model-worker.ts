@@ -18,7 +18,6 @@ export interface JobInput {
   readonly tensors: TensorsByTask;
 }
 
-/** The worker's answer to one job, and its tensors. */
 export interface WorkerOutput {
   readonly told: JobOutput;
   readonly tensors: readonly Tensor[];
@@ -41,7 +40,6 @@ export interface MachinePlace {
 
 const READY_TIMEOUT_MS = 120_000;
 
-/** A real model in a worker process. */
 export type ModelWorker = Awaited<ReturnType<typeof startModelWorker>>;
 
 /**
@@ -83,7 +81,6 @@ export async function startModelWorker(
     place: { host, device },
     /** The loaded model, with the time and memory of its load. */
     loaded: models[0],
-    /** The model's inputs and outputs. */
     describe: () => client.modelMetadata({ name: REPLICA }),
     call: (batch: readonly JobInput[]) => call(client, model, batch),
     stop: async () => {

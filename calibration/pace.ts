@@ -112,7 +112,6 @@ export function paceFinding(
 interface WeightedTask {
   readonly task: string;
   readonly model: string;
-  /** Work that a request brings to it. */
   readonly weight: number;
 }
 

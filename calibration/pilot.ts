@@ -30,20 +30,16 @@ export interface PilotInput {
   readonly document: ScenarioDocument;
   /** By model name and kind of device; of one kind, it stands for all. */
   readonly deviceProfiles: DeviceProfiles;
-  /** As measured with a no-op. */
   readonly overheadProfile: OverheadProfile;
   /** Measured share of requests for which a conditional task ran, by `pipeline/task`. */
   readonly branchShares: Readonly<Record<string, number>>;
   readonly contents: ContentsByPipeline;
-  /** Where the paths of models start. */
   readonly folder: string | undefined;
-  /** Where the workers run; undefined: here. */
   readonly inventory?: LoadedInventory | undefined;
   /** Fewer requests are sent where they take longer, but one round through the contents is. */
   readonly maxSeconds?: number | undefined;
   /** Every model, to be called alone before and after the pilot. */
   readonly pace: readonly PaceTarget[];
-  /** Called with the reason when the pilot is run again. */
   readonly onAgain?: (reason: string) => void;
 }
 

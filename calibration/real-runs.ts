@@ -16,13 +16,11 @@ import { runHealth, watchHost } from "./run-health.ts";
 
 export interface RealRunPlan extends PredictionPlan {
   readonly repeats: number;
-  /** Where the workers run. Default: here. */
   readonly inventory?: LoadedInventory | undefined;
   /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Measures the host's pace before the first run and after each. */
   readonly pace?: () => Promise<PaceBurst>;
-  /** Called after each real run, healthy or not. */
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
   /** Called during a run with how many of its requests have ended. */
   readonly onProgress?: (ended: number) => void;
@@ -33,7 +31,6 @@ export interface RealRunPlan extends PredictionPlan {
 }
 
 export interface RealRun extends MeasuredRun {
-  /** The replication whose arrivals and draws it had. */
   readonly replication: number;
 }
 
@@ -110,7 +107,6 @@ function repeatedRun(
   return watchedRun(deployment, options, timeScale);
 }
 
-/** A run, with an eye on what else the host does. */
 async function watchedRun(
   deployment: Deployment,
   options: Parameters<typeof measuredRun>[1],

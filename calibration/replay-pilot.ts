@@ -25,11 +25,8 @@ interface ReplayPilotInput {
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Wall-clock time over the scenario's time, in the runs to be predicted. */
   readonly timeScale: number;
-  /** Where the workers run. Default: here. */
   readonly inventory?: LoadedInventory | undefined;
-  /** Today, ISO 8601. */
   readonly date: string;
-  /** Aborted, it ends the pilot, which then rejects. */
   readonly signal?: AbortSignal | undefined;
 }
 

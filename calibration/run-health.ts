@@ -27,7 +27,6 @@ export interface HostDuringRun extends HostLoad {
 
 interface RunWatch {
   stop(): Promise<HostDuringRun>;
-  /** Ends the watch without findings. */
   close(): void;
 }
 
@@ -125,7 +124,6 @@ function setAside(runs: EndedRuns, wanted: number): Pick<HealthSummary, "reasons
   };
 }
 
-/** The worst of several runs. */
 export function worstStalls(
   healths: readonly HealthSummary[],
 ): Pick<HealthSummary, "stealRatio" | "stalls"> {

@@ -27,7 +27,6 @@ import { cutNote, overallHealth, unfitness } from "./run-health.ts";
 
 interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
-  /** Tolerated relative error by metric. */
   readonly tolerance: Readonly<Record<string, number>>;
 }
 
@@ -35,7 +34,6 @@ export interface ValidatedConfiguration {
   readonly result: ValidationResult;
   /** Decision logs of the real runs that count. */
   readonly logs: readonly string[];
-  /** The other inputs of `tandem explain`. */
   readonly evidence: ConfigurationEvidence;
 }
 

@@ -135,9 +135,7 @@ export function shortened(document: ScenarioDocument, share: number): ScenarioDo
 
 interface RunLength {
   readonly repeats: number;
-  /** Length of a run's measured window. */
   readonly windowS: number;
-  /** All runs with what is around each. */
   readonly seconds: number;
   /** Half width of the 90% interval over the tolerance, for the metric where it is largest. */
   readonly share: number;
@@ -146,7 +144,6 @@ interface RunLength {
 interface LengthBounds {
   /** Warm-up, and what else passes around the window of each run. */
   readonly aroundS: number;
-  /** Bound on all runs together. */
   readonly mostS: number;
 }
 

@@ -2,7 +2,7 @@
 import { compareResults, DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
-import { readDocuments } from "../reports/read-documents.ts";
+import { readDocuments } from "../reports/tables/documents.ts";
 
 export type ResultsComparison = ReturnType<typeof compareResults>;
 

@@ -19,7 +19,6 @@ export type Declaration = Pick<
   "preprocess" | "postprocess" | "input" | "batching" | "maxRows"
 >;
 
-/** One job, ready for the engine. */
 interface Prepared {
   readonly feeds: Feeds;
   readonly placement: Placement | null;

@@ -51,7 +51,6 @@ function upright(angle: number): number {
   return angle - quarter * Math.floor((angle + quarter / 2) / quarter);
 }
 
-/** The rectangle around the points whose width runs along `angle`. */
 export function boundsAt(points: readonly Point[], angle: number): TurnedRectangle {
   const cos = Math.cos(angle);
   const sin = Math.sin(angle);
@@ -87,7 +86,6 @@ export function boundingBox(rectangle: TurnedRectangle): readonly [number, numbe
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
-/** The rectangle, moved. */
 export function shifted(rectangle: TurnedRectangle, dx: number, dy: number): TurnedRectangle {
   const [x, y] = rectangle.centre;
   return { ...rectangle, centre: [x + dx, y + dy] };

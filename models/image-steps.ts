@@ -57,7 +57,6 @@ function layoutOf({ name, shape }: TensorSpec, channels: number): Layout {
   );
 }
 
-/** Width and height that the input fixes. */
 function sizeOf({ shape }: TensorSpec, layout: Layout): Partial<Resize> {
   const [height, width] = layout === "nchw" ? shape.slice(2) : shape.slice(1);
   return {

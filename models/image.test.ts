@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { cropImage, decodeImage } from "./image.ts";
+import { decodeImage, scaledPart, wholePixels } from "./image.ts";
 
 const red = { create: { width: 6, height: 4, channels: 3, background: "#ff0000" } } as const;
 
@@ -35,12 +35,10 @@ test("an image of too many pixels is refused before it is decoded", async () => 
   await expect(decodeImage(huge)).rejects.toMatchObject({ code: "limit-exceeded" });
 });
 
-test("a crop is clipped to the image and never empty", () => {
+test("a part is clipped to the image and never empty", async () => {
   const image = { width: 2, height: 2, rgb: Uint8Array.from({ length: 12 }, (_, i) => i) };
-  expect(cropImage(image, [1, -5, 9, 9])).toEqual({
-    width: 1,
-    height: 2,
-    rgb: Uint8Array.of(3, 4, 5, 9, 10, 11),
-  });
-  expect(cropImage(image, [5, 5, 1, 1])).toMatchObject({ width: 1, height: 1 });
+  const right = wholePixels(image, [1, -5, 9, 9]);
+  expect(right).toEqual([1, 0, 2, 2]);
+  expect([...(await scaledPart(image, right, 1, 2)).rgb]).toEqual([3, 4, 5, 9, 10, 11]);
+  expect(wholePixels(image, [5, 5, 1, 1])).toEqual([1, 1, 2, 2]);
 });

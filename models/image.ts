@@ -14,10 +14,8 @@ export type Box = readonly [x0: number, y0: number, x1: number, y1: number];
 
 /** From a point of the model's input to the picture's: (x − offset) / scale + origin. */
 export interface Placement {
-  /** Size of the whole picture, in pixels. */
   readonly width: number;
   readonly height: number;
-  /** Size of the model's input, in pixels. */
   readonly inputWidth: number;
   readonly inputHeight: number;
   readonly scale: readonly [x: number, y: number];
@@ -103,28 +101,24 @@ function unreadable(payload: Uint8Array, cause: unknown): Fault {
   );
 }
 
-/** Cuts out whole pixels; the box is first clipped to the image. At least one pixel is left. */
-export function cropImage(image: RgbImage, box: Box): RgbImage {
-  const x0 = clamp(Math.floor(box[0]), 0, image.width - 1);
-  const y0 = clamp(Math.floor(box[1]), 0, image.height - 1);
-  const width = clamp(Math.ceil(box[2]), x0 + 1, image.width) - x0;
-  const height = clamp(Math.ceil(box[3]), y0 + 1, image.height) - y0;
-  const rgb = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    const from = ((y0 + y) * image.width + x0) * 3;
-    rgb.set(image.rgb.subarray(from, from + width * 3), y * width * 3);
-  }
-  return { width, height, rgb };
+/** Whole pixels of the image around a box: at least one. */
+export function wholePixels({ width, height }: RgbImage, box: Box): Box {
+  const x0 = clamp(Math.floor(box[0]), 0, width - 1);
+  const y0 = clamp(Math.floor(box[1]), 0, height - 1);
+  const [x1, y1] = [Math.ceil(box[2]), Math.ceil(box[3])];
+  return [x0, y0, clamp(x1, x0 + 1, width), clamp(y1, y0 + 1, height)];
 }
 
-/** Scales without keeping the aspect, with antialiasing. */
-export async function resizeImage(
+/** The whole pixels of a box, scaled without keeping the aspect, with antialiasing. */
+export async function scaledPart(
   image: RgbImage,
+  [left, top, right, bottom]: Box,
   width: number,
   height: number,
 ): Promise<RgbImage> {
   const raw = { width: image.width, height: image.height, channels: 3 as const };
   const rgb = await sharp(image.rgb, { raw })
+    .extract({ left, top, width: right - left, height: bottom - top })
     .resize(width, height, { fit: "fill", kernel: "cubic" })
     .raw()
     .toBuffer();

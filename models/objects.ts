@@ -4,7 +4,6 @@ import { type Box, clamp, type Placement } from "./image.ts";
 import type { TaskInput, TaskOutput } from "./task-model.ts";
 
 interface DetectedObject {
-  /** A class name of the model. */
   readonly label: string;
   /** From 0 to 1. */
   readonly score: number;
@@ -56,7 +55,6 @@ interface SsdOptions {
   readonly minScore: number;
   /** Scales of the trained codes, of centre and size. */
   readonly variances: readonly [centre: number, size: number];
-  /** Whether class 0 is the background. */
   readonly background: boolean;
 }
 

@@ -1,8 +1,15 @@
 /** PP-OCRv4's two networks: the first finds lines of text, the second reads them. */
 import { readFile } from "node:fs/promises";
 import type { Engine } from "./engine.ts";
-import { corners, grow, type Point, smallestRectangle, type TurnedRectangle } from "./geometry.ts";
-import { type RgbImage, resizeImage } from "./image.ts";
+import {
+  corners,
+  grow,
+  type Point,
+  shifted,
+  smallestRectangle,
+  type TurnedRectangle,
+} from "./geometry.ts";
+import { type Box, type RgbImage, scaledPart, wholePixels } from "./image.ts";
 import { valueTables } from "./image-steps.ts";
 import { type CtcText, decodeCtc } from "./output-steps.ts";
 import { openEngine, type SessionOptions } from "./session.ts";
@@ -13,14 +20,12 @@ import { floatsOf, floatTensor } from "./tensor.ts";
 export interface Ocr {
   /** Provenance of the first of its two graphs. */
   readonly provenance: ModelProvenance;
-  /** Lines of text in pixels of `image`, which is scaled so that its longer side is `side`. */
-  locate(image: RgbImage, side: number): Promise<readonly TextRegion[]>;
-  /** Reads one line. */
+  /** Lines of text in a part of the image, which is scaled so that its longer side is `side`; in the image's pixels. */
+  locate(image: RgbImage, part: Box, side: number): Promise<readonly TurnedRectangle[]>;
   read(image: RgbImage, line: TurnedRectangle): Promise<CtcText>;
   close(): Promise<void>;
 }
 
-/** Height of a line at the recogniser's input, in pixels. */
 const LINE_HEIGHT = 48;
 /** Lines are padded to this width at least, as in training. */
 const MIN_LINE_WIDTH = 160;
@@ -49,18 +54,19 @@ export async function openOcr(
   const characters = [...keys.replace(/\r?\n$/, "").split(/\r?\n/), " "];
   return {
     provenance: detection.provenance,
-    async locate(image, side) {
-      const scale = side / Math.max(image.width, image.height);
-      const width = toGrid(image.width * scale);
-      const height = toGrid(image.height * scale);
-      const small = await resizeImage(image, width, height);
+    async locate(image, part, side) {
+      const box = wholePixels(image, part);
+      const [left, top, right, bottom] = box;
+      const scale = side / Math.max(right - left, bottom - top);
+      const width = toGrid((right - left) * scale);
+      const height = toGrid((bottom - top) * scale);
+      const small = await scaledPart(image, box, width, height);
       const input = bluePlanes(small, width, IMAGENET);
       const map = await infer(detection, input, [1, 3, height, width]);
-      const regions = textRegions(map, width, REGIONS);
-      return regions.map(({ rectangle, score }) => ({
-        rectangle: stretched(rectangle, image.width / width, image.height / height),
-        score,
-      }));
+      return textRegions(map, width, REGIONS).map((rectangle) => {
+        const onPart = stretched(rectangle, (right - left) / width, (bottom - top) / height);
+        return shifted(onPart, left, top);
+      });
     },
     async read(image, line) {
       const cut = cutLine(image, line, LINE_HEIGHT);
@@ -107,15 +113,7 @@ function bluePlanes(image: RgbImage, width: number, tables: readonly Float32Arra
   return planes;
 }
 
-interface TextRegion {
-  /** In pixels of the probability map. */
-  readonly rectangle: TurnedRectangle;
-  /** Mean probability over the region's pixels, from 0 to 1. */
-  readonly score: number;
-}
-
 interface TextRegionOptions {
-  /** Pixels above it belong to text. */
   readonly minProbability: number;
   /** Regions below this mean probability are dropped. */
   readonly minScore: number;
@@ -136,15 +134,15 @@ export function textRegions(
   map: Float32Array,
   width: number,
   options: TextRegionOptions,
-): readonly TextRegion[] {
+): readonly TurnedRectangle[] {
   const seen = new Uint8Array(map.length);
-  const regions: TextRegion[] = [];
+  const regions: TurnedRectangle[] = [];
   for (let start = 0; start < map.length; start++) {
     if (seen[start] === 1 || map[start]! <= options.minProbability) continue;
     const pixels = connected(map, width, start, options.minProbability, seen);
     const score = pixels.reduce((sum, pixel) => sum + map[pixel]!, 0) / pixels.length;
     if (pixels.length < MIN_PIXELS || score < options.minScore) continue;
-    regions.push({ rectangle: around(pixels, width, options.growth), score });
+    regions.push(around(pixels, width, options.growth));
   }
   return regions;
 }

@@ -25,7 +25,6 @@ export interface OnnxTensor {
 /** An input or output of the graph; a string in `shape` is a symbolic dimension. */
 interface OnnxValue {
   readonly name: string;
-  /** Default: FP32. */
   readonly datatype?: "FP32" | "INT64";
   readonly shape: readonly (number | string)[];
 }

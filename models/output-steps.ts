@@ -18,7 +18,6 @@ import {
   type TensorSpec,
 } from "./tensor.ts";
 
-/** One job's outputs after some of the steps. */
 interface State {
   readonly tensors: readonly Tensor[];
   /** Null for a job without a picture. */
@@ -292,7 +291,6 @@ function topClasses(
 /** JSON has only name, datatype and shape of tensors with more elements. */
 const MAX_TOLD = 1000;
 
-/** A tensor in JSON. */
 interface ToldTensor {
   readonly name: string;
   readonly datatype: string;

@@ -16,11 +16,10 @@ test("a plate is searched on the vehicle, its parts and the picture, then closer
   const ocr: Ocr = {
     provenance: { name: "", files: [], source: "", license: "", runtime: "", provider: "" },
     close: async () => undefined,
-    locate: async ({ width, height }, side) => {
-      looks.push(`${width}x${height} at ${side}`);
-      if (side === 192)
-        return [{ rectangle: { ...at(25), centre: [80, 25], width: 90 }, score: 1 }];
-      return width === 640 ? [{ rectangle: at(50), score: 1 }] : [];
+    locate: async (_, [left, top, right, bottom], side) => {
+      looks.push(`${right - left}x${bottom - top} at ${side}`);
+      if (side === 192) return [{ ...at(50), width: 90 }];
+      return right - left === 640 ? [at(50)] : [];
     },
     read: async (_, { width, height }) =>
       width < 80 ? ctc("U5341", 0.95) : ctc("5AU5341", height < 20 ? 0.99 : 0.9),

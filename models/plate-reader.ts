@@ -4,8 +4,8 @@
  * hold in any country.
  */
 
-import { boundingBox, boundsAt, corners, grow, shifted, type TurnedRectangle } from "./geometry.ts";
-import { type Box, clamp, cropImage, decodeImage, type RgbImage } from "./image.ts";
+import { boundingBox, boundsAt, corners, grow, type TurnedRectangle } from "./geometry.ts";
+import { type Box, decodeImage, type RgbImage } from "./image.ts";
 import { OCR_PACKAGE } from "./model-packages.ts";
 import { bestObject } from "./objects.ts";
 import { type Ocr, openOcr } from "./ocr.ts";
@@ -14,7 +14,6 @@ import type { SessionOptions } from "./session.ts";
 import type { PreparedModels } from "./store.ts";
 import { settle, type TaskInput, type TaskModel, type TaskOutput } from "./task-model.ts";
 
-/** `value` of the plate reader's output. */
 export interface PlateValue {
   /** Capitals and digits without spaces; null when no plate was found. */
   readonly plate: string | null;
@@ -177,11 +176,7 @@ async function linesIn(
   view: Box,
   side: number,
 ): Promise<readonly TurnedRectangle[]> {
-  const left = clamp(Math.floor(view[0]), 0, image.width - 1);
-  const top = clamp(Math.floor(view[1]), 0, image.height - 1);
-  const regions = await ocr.locate(cropImage(image, view), side);
-  const lines = regions.map(({ rectangle }) => shifted(rectangle, left, top));
-  return plateCandidates(lines, MAX_LINES);
+  return plateCandidates(await ocr.locate(image, view, side), MAX_LINES);
 }
 
 function around(line: TurnedRectangle): Box {

@@ -13,7 +13,6 @@ import { DETECTOR_PACKAGE } from "./model-packages.ts";
 import type { SessionOptions } from "./session.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 
-/** Values as a scenario file gives them. */
 type ModelParameters = Readonly<Record<string, number | string>>;
 
 interface OpenOptions {

@@ -27,7 +27,6 @@ export type ModelFileName = (typeof FILE_NAMES)[number];
 
 export interface ModelFile {
   readonly name: ModelFileName;
-  /** Absolute. */
   readonly path: string;
   readonly sha256: string;
 }
@@ -36,13 +35,11 @@ export interface PreparedModels {
   /** Absolute path of the folder that holds the files. */
   readonly dir: string;
   readonly files: Readonly<Record<ModelFileName, ModelFile>>;
-  /** Whether anything had to be fetched. */
   readonly fetched: boolean;
 }
 
 export interface StoreProgress {
   readonly step: "fetch" | "convert" | "write";
-  /** The package or model the step is about. */
   readonly subject: string;
 }
 

@@ -93,7 +93,6 @@ export function floatTensor(name: string, shape: readonly number[], data: Float3
   return { name, datatype: "FP32", shape, raw };
 }
 
-/** Bytes of the widest elements. */
 const ALIGNMENT = 8;
 
 /** Raw contents as their datatype's array, without a copy where they are aligned. */
@@ -173,7 +172,6 @@ function skipElements(raw: Uint8Array, at: number, count: number): number {
   return next;
 }
 
-/** Whether two tensors can be stacked. */
 export function isStackable(a: Tensor, b: Tensor): boolean {
   return (
     a.name === b.name &&
@@ -238,13 +236,11 @@ function malformed(what: string): Fault {
   return new Fault("invalid-input", `the raw contents of a BYTES tensor ${what}`);
 }
 
-/** The same bytes, with a buffer's methods. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   if (Buffer.isBuffer(bytes)) return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Strings as elements of a BYTES tensor, in UTF-8. */
 export function encodeStrings(strings: readonly string[]): Uint8Array {
   return encodeBytes(strings.map((text) => Buffer.from(text)));
 }

@@ -34,7 +34,6 @@ interface TfGraph {
   readonly constants: ReadonlyMap<string, TfConstant>;
 }
 
-/** The contents of `model.json`. */
 export interface TfModelJson {
   readonly modelTopology: { readonly node: readonly TfNode[] };
   readonly weightsManifest: readonly {

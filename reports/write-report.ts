@@ -8,12 +8,11 @@ import type { RunDetail } from "../core/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
 import type { DrawnChart } from "./html/figure-html.ts";
 import { pageHtml, type WhatIfScenario } from "./html/page.ts";
-import { type ReadDocuments, readDocuments } from "./read-documents.ts";
 import { renderSvg } from "./render-chart.ts";
+import { type ReadDocuments, readDocuments } from "./tables/documents.ts";
 import { headlines } from "./tables/headlines.ts";
 
 export interface ReportOptions {
-  /** The page's title; the scenario's name when absent. */
   readonly title?: string;
   /** Whether to write PNG files as well; true when absent. */
   readonly png?: boolean;

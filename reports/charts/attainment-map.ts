@@ -1,5 +1,4 @@
 /** A heat map for large sweeps: the share within the goal, shape by load, a panel for each scheduler. */
-import type { TopLevelSpec } from "vega-lite";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
 import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
@@ -12,6 +11,7 @@ import {
   sweepAxes,
 } from "../tables/parameters.ts";
 import {
+  type Drawn,
   keysOf,
   type Layer,
   namesAxis,
@@ -27,7 +27,6 @@ const MOST_SHAPES = 40;
 /** Cells in all: the page is to stay small. */
 const WIDE = { cells: 2000, loads: 24, schedulers: 8 } as const;
 const NARROW = { cells: 600, loads: 10, schedulers: 4 } as const;
-/** Wide enough for "100". */
 const LABELLED_PX = 26;
 
 /** States in order, with a fill and the ink on it: no colours that a dark page changes. */
@@ -152,10 +151,7 @@ function layers(
 }
 
 /** Undefined unless a numeric load is swept, beside a shape or a scheduler, in a scenario with a goal. */
-export function attainmentMap(
-  document: ResultsDocument,
-  isNarrow = false,
-): TopLevelSpec | undefined {
+export function attainmentMap(document: ResultsDocument, isNarrow = false): Drawn {
   const roles = rolesOf(document);
   if (roles === undefined) return undefined;
   const cells = cellsOf(document, roles);

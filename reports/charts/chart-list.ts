@@ -4,23 +4,18 @@ import type { ProvenanceDocument } from "../../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
 import { attainmentMap } from "./attainment-map.ts";
-import { costFront } from "./cost-front.ts";
-import { costPer1000 } from "./cost-per-1000.ts";
-import { type KeyOf, keysOf } from "./encodings.ts";
+import { costFront, costPer1000 } from "./cost.ts";
+import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
 import { latencyQuantiles } from "./latency-quantiles.ts";
 import { loadResponse } from "./metric-lines.ts";
 import { narrowed } from "./narrow.ts";
 import { pipelineGraph } from "./pipeline-graph.ts";
-import { predictedMeasured } from "./predicted-measured.ts";
-import { predictionError } from "./prediction-error.ts";
-import { serviceFit } from "./service-fit.ts";
-import { slowestRequests } from "./slowest-requests.ts";
-import { timeline } from "./timeline.ts";
+import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
+import { predictedMeasured, predictionError } from "./validation.ts";
 
 export interface Chart {
-  /** File name without ending. */
   readonly name: string;
   readonly section: "evidence" | "bottleneck" | "time" | "validation" | "inputs";
   readonly spec: TopLevelSpec;
@@ -28,16 +23,13 @@ export interface Chart {
   readonly narrow: TopLevelSpec;
 }
 
-/** Everything that charts are drawn from. */
 export interface ChartSources {
   readonly results: ResultsDocument;
   readonly validation?: ValidationDocument | undefined;
   readonly provenance?: ProvenanceDocument | undefined;
-  /** Runs that were looked into, simulated and measured. */
   readonly details?: readonly RunDetail[];
 }
 
-/** The charts that these documents have data for. */
 export function chartsOf(sources: ChartSources): readonly Chart[] {
   const narrow = drawnCharts(sources, true);
   return Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>
@@ -80,8 +72,6 @@ function drawnCharts(
     validation: validation === undefined ? {} : validationCharts(validation, keysOf(results)),
   };
 }
-
-type Drawn = TopLevelSpec | undefined;
 
 function validationCharts(validation: ValidationDocument, keyOf: KeyOf) {
   return {

@@ -11,12 +11,12 @@ import { renderSvg } from "../render-chart.ts";
 import { renderPng } from "../write-report.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
-import { costFront } from "./cost-front.ts";
+import { costFront } from "./cost.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
 import { latencyQuantiles } from "./latency-quantiles.ts";
 import { loadResponse } from "./metric-lines.ts";
-import { predictionError } from "./prediction-error.ts";
+import { predictionError } from "./validation.ts";
 
 const first = sweepDocument().configurations[0] as ConfigurationResult;
 

@@ -6,10 +6,11 @@ import type { RunEstimate } from "../../core/results.ts";
 import { filterKey, filtersOf, grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
+/** A chart's specification; undefined where the documents have no data for it. */
+export type Drawn = TopLevelSpec | undefined;
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
 export type Encoding = NonNullable<UnitSpec<Field>["encoding"]>;
 
-/** The beginning of every specification. */
 export function titled(
   text: string,
   subtitle: string | string[],
@@ -66,7 +67,6 @@ export const KEY_MARK = "¦";
 /** The description of marks that say nothing themselves: points beside them do. Filters find them. */
 export const SILENT = { description: { expr: "datum.key" } } as const;
 
-/** The key of a configuration's marks. */
 export type KeyOf = (parameters: Swept["configurations"][number]["parameters"]) => string;
 
 /** Keys by the filters of a document. */

@@ -1,17 +1,15 @@
 /** A Gantt chart of replicas: a bar for each batch, predicted above measured. */
 
-import type { TopLevelSpec } from "vega-lite";
 import type { GanttBar, ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { formatNumber, plural } from "../tables/format.ts";
 import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
-import { byName, type Layer, titled } from "./encodings.ts";
+import { byName, type Drawn, type Layer, titled } from "./encodings.ts";
 import { NARROW_PX } from "./narrow.ts";
 import { PALETTE, PAPER } from "./theme.ts";
 
 const MOST_BARS = 90;
 const MOST_REPLICAS = 32;
 const WIDTH = 920;
-/** Wide enough for a number. */
 const LABELLED_PX = 20;
 /** Unlike INK and PAPER these stay as they are on a dark page, as the bars do. */
 const ON_LIGHT = "#000000";
@@ -131,7 +129,7 @@ export function gantt(
   document: ResultsDocument,
   validation?: ValidationDocument,
   isNarrow = false,
-): TopLevelSpec | undefined {
+): Drawn {
   const { label, sides } = choose(document, validation);
   if (sides.length === 0) return undefined;
   const width = isNarrow ? NARROW_PX : WIDTH;

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { paretoFront } from "./cost-front.ts";
+import { paretoFront } from "./cost.ts";
 import { spread } from "./encodings.ts";
-import { placeLetters } from "./predicted-measured.ts";
 import { positiveAxis, scaleType } from "./theme.ts";
+import { placeLetters } from "./validation.ts";
 
 const point = fc.record({
   cost: fc.integer({ min: 0, max: 20 }),

@@ -1,6 +1,5 @@
 /** Latency distributions: predicted over measured where validated, else simulated ones together. */
 
-import type { TopLevelSpec } from "vega-lite";
 import type {
   ConfigurationResult,
   LatencyCurve,
@@ -14,6 +13,7 @@ import { configurationLabel, grouped, type SweepAxis, sweepAxes } from "../table
 import {
   byName,
   DASHED,
+  type Drawn,
   keysOf,
   type Layer,
   mergedEqual,
@@ -61,7 +61,6 @@ function latencyAxis(rows: readonly Row[], goal: SloGoal | undefined): PositiveA
   return { type: "quantitative", title: "latency (ms)", scale, axis: { tickCount: 8 } };
 }
 
-/** Lines of a panel that are equal are one. */
 function merged(rows: readonly Row[]): readonly Row[] {
   return [...grouped(rows, (row) => row.panel).values()].flatMap((panel) =>
     mergedEqual(panel, (row) => row.latencyMs),
@@ -82,7 +81,7 @@ function goalLayers(goal: SloGoal | undefined, x: PositiveAxis, top: number): re
 function specOf(
   given: readonly Row[],
   { title, subtitle, goal }: { title: string; subtitle: string; goal: SloGoal | undefined },
-): TopLevelSpec | undefined {
+): Drawn {
   if (given.length === 0) return undefined;
   const rows = merged(given);
   const lines = [...new Set(rows.map((row) => row.line))];
@@ -162,10 +161,7 @@ function kept(document: ResultsDocument): readonly ConfigurationResult[] {
 }
 
 /** A panel for each of at most twelve validated configurations; else at most six simulated ones in one panel. */
-export function latencyCdf(
-  document: ResultsDocument,
-  validation?: ValidationDocument,
-): TopLevelSpec | undefined {
+export function latencyCdf(document: ResultsDocument, validation?: ValidationDocument): Drawn {
   const title = "Latency distribution";
   const keyOf = keysOf(document);
   const both = validation?.configurations.filter((one) => one.measured.latencyCurve) ?? [];

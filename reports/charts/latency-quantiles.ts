@@ -1,11 +1,11 @@
 /** Latency quantiles over a swept number, a row of panels for each; a ranking where nothing numeric is swept. */
-import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { plural } from "../tables/format.ts";
 import { sloMetric, sloNote } from "../tables/goals.ts";
 import { chooseRoles, configurationLabel, type Roles, sweepAxes } from "../tables/parameters.ts";
 import {
   byName,
+  type Drawn,
   errorBars,
   goalToShow,
   type Layer,
@@ -89,7 +89,7 @@ function rankingLayers(rows: readonly QuantileRow[], order: readonly string[]): 
 }
 
 /** One row per configuration, best first; at most sixty. */
-function latencyRanking(document: ResultsDocument): TopLevelSpec | undefined {
+function latencyRanking(document: ResultsDocument): Drawn {
   const axes = sweepAxes(document);
   const all = quantileRows(document);
   if (all.length === 0) return undefined;
@@ -121,10 +121,7 @@ function rolesOf(document: ResultsDocument): Roles {
 }
 
 /** Latency quantiles with 95% confidence intervals; undefined when no latency is reported. */
-export function latencyQuantiles(
-  document: ResultsDocument,
-  isNarrow = false,
-): TopLevelSpec | undefined {
+export function latencyQuantiles(document: ResultsDocument, isNarrow = false): Drawn {
   const roles = rolesOf(document);
   const { x } = roles;
   if (x === undefined) return latencyRanking(document);

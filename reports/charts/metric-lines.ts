@@ -1,5 +1,4 @@
 /** Metrics over a swept number: a row of panels for each metric, a line for each level of colour. */
-import type { TopLevelSpec } from "vega-lite";
 import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
 import { figureText, isEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric } from "../tables/goals.ts";
@@ -15,6 +14,7 @@ import {
 } from "../tables/parameters.ts";
 import {
   DASHED,
+  type Drawn,
   type Encoding,
   endsOf,
   errorBars,
@@ -38,7 +38,6 @@ import { clampedAxis, type PositiveAxis, panelWidth, positiveAxis } from "./them
 const MOST_PANELS = 8;
 const MOST_COLUMNS = 4;
 
-/** A metric of a configuration, in its shown unit. */
 interface MetricRow {
   readonly metric: MetricName;
   readonly value: number;
@@ -87,7 +86,6 @@ interface Lines {
   readonly subtitle: string;
   readonly metrics: readonly MetricName[];
   readonly roles: Roles & { readonly x: SweepAxis };
-  /** For a narrow page: fewer panels. */
   readonly isNarrow: boolean;
 }
 
@@ -219,7 +217,7 @@ function metricPanels(
 }
 
 /** Undefined where no configuration has any of the metrics. */
-export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSpec | undefined {
+export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
   const { roles, metrics, title, subtitle } = lines;
   const panelOf = (one: ConfigurationResult) => axesText(roles.facets, one.parameters, ", ");
   const { all, kept } = panelsShown(document, panelOf, mostPanels(lines));
@@ -249,14 +247,10 @@ export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSp
   };
 }
 
-/** Over the swept load. */
 const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
 
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
-export function loadResponse(
-  document: ResultsDocument,
-  isNarrow = false,
-): TopLevelSpec | undefined {
+export function loadResponse(document: ResultsDocument, isNarrow = false): Drawn {
   const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
   if (load === undefined) return undefined;
   const roles = { ...chooseRoles(document, load.path), x: load };

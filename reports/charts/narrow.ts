@@ -7,7 +7,6 @@ import { CONFIG, panelHeader, textWidth, wrapText } from "./theme.ts";
 export const NARROW_PX = 290;
 /** With an axis, or without one. */
 const MOST_PX = 345;
-/** Small panels, side by side. */
 const MOST_COLUMNS = 2;
 const BETWEEN_PX = 15;
 const MOST_TICKS = 5;
@@ -77,7 +76,6 @@ function narrowPart(part: Part, most = 1): Part {
   };
 }
 
-/** Names of rows stand in lines beside the panel. */
 function namesOf({ type, sort, axis }: Channel): readonly string[] {
   return type === "nominal" && axis?.labels !== false && Array.isArray(sort) ? sort : [];
 }

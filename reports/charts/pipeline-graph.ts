@@ -1,10 +1,9 @@
 /** The pipeline drawn: tasks as boxes with their utilisation and their share of the slowest requests. */
-import type { TopLevelSpec } from "vega-lite";
 import type { ConfigurationResult } from "../../core/results.ts";
 import type { RunDetail, TailPart } from "../../core/run-detail.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { formatNumber } from "../tables/format.ts";
-import { type Encoding, KEY_MARK, type Layer, titled } from "./encodings.ts";
+import { type Drawn, type Encoding, KEY_MARK, type Layer, titled } from "./encodings.ts";
 import { CONFIG, INK, MUTED } from "./theme.ts";
 
 const BOX = { width: 190, height: 66 } as const;
@@ -188,7 +187,7 @@ export function pipelineGraph(
   one: ConfigurationResult | undefined,
   detail: RunDetail | undefined,
   isNarrow = false,
-): TopLevelSpec | undefined {
+): Drawn {
   if (scenario === undefined || one === undefined) return undefined;
   const pipelines = Object.entries(scenario.pipelines);
   const [boxes, edges, headings]: [object[], object[], object[]] = [[], [], []];

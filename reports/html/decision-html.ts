@@ -38,7 +38,6 @@ function card({ load, answer, state, facts }: Decision, key: string): string {
   ].join("\n");
 }
 
-/** A row for each load, with the facts as columns. */
 function decisionTable(decisions: readonly Decision[], keys: readonly string[]): Table {
   const names = [...new Set(decisions.flatMap(({ facts }) => facts.map(([name]) => name)))];
   return {

@@ -4,12 +4,17 @@ import type { ResultsDocument, ValidationDocument } from "../../core/results.ts"
 import { bestTable, MANY_CONFIGURATIONS } from "../tables/best-table.ts";
 import { rankingSummary, rankingTable, winnersTable } from "../tables/comparison-tables.ts";
 import { type Decision, decisionsOf } from "../tables/decision.ts";
+import type { PlanView } from "../tables/documents.ts";
 import { plural } from "../tables/format.ts";
 import { headlines } from "../tables/headlines.ts";
-import { capacityText } from "../tables/parameters.ts";
-import { type PlanView, planDecisions } from "../tables/plan-decision.ts";
-import { plasterTable } from "../tables/plaster.ts";
-import { configurationTable, partTable, placementTable } from "../tables/result-tables.ts";
+import { capacityText, notesOf } from "../tables/parameters.ts";
+import { planDecisions } from "../tables/plan-decision.ts";
+import {
+  configurationTable,
+  partTable,
+  placementTable,
+  plasterTable,
+} from "../tables/result-tables.ts";
 import type { Table } from "../tables/table.ts";
 import { comparisonTable, healthTable, verdictSummary } from "../tables/validation-tables.ts";
 import { decisionHtml, filtersHtml } from "./decision-html.ts";
@@ -48,7 +53,6 @@ function decisions({ results, validation, plan }: PageContent): readonly Decisio
   return decisionsOf(results, validation);
 }
 
-/** The facts about all configurations together. */
 function overview({ results, validation }: PageContent): string {
   const facts = headlines(results, validation).map(
     ({ text, state }) =>
@@ -107,10 +111,7 @@ function shortOrFolded(heading: string, table: Table | undefined): string {
 const MOST_WHOSE = 3;
 
 function notes(results: Pick<ResultsDocument, "notes" | "configurations">): string {
-  const all = new Map<string, string[]>();
-  for (const one of results.configurations) {
-    for (const note of one.notes ?? []) all.set(note, [...(all.get(note) ?? []), one.id]);
-  }
+  const all = notesOf(results.configurations);
   const general = (results.notes ?? []).map((note) => `<li>${textHtml(note)}</li>`);
   if (all.size + general.length === 0) return "";
   const items = [...all].map(([note, ids]) => {

@@ -20,7 +20,6 @@ export function textHtml(text: string): string {
   return escapeHtml(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
 }
 
-/** Longer texts may break into lines. */
 const LONG = 38;
 /** The page is to stay small: of longer tables it has the first rows. */
 const MOST_ROWS = 300;

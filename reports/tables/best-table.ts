@@ -23,7 +23,7 @@ import {
   sweepAxes,
 } from "./parameters.ts";
 import { sloCell } from "./result-tables.ts";
-import { type Cell, figureCell, type Table } from "./table.ts";
+import { type Cell, type Column, figureCell, numberCell, type Table, tableOf } from "./table.ts";
 
 const BEST = 10;
 const MOST_LOADS = 30;
@@ -42,47 +42,35 @@ export function bestTable(document: ResultsDocument, short = false): Table | und
   const judged = document.configurations.some((one) => one.slo !== undefined);
   const loads = sweepAxes(document).filter(({ kind }) => kind === "load");
   const loadAxis = loads.length === 1 ? loads[0] : undefined;
-  const rows: (readonly Cell[])[] = [];
-  const keys: string[] = [];
-  for (const { load, members } of choices) {
-    const groups = tiedGroups(members, document).toSorted(byMerit(document));
-    for (const [i, tied] of groups.slice(0, BEST).entries()) {
-      const [one] = tied;
-      rows.push([
-        {
-          text:
-            loadAxis === undefined ? load || "all" : parameterText(one.parameters[loadAxis.path]),
-        },
-        ...(short ? [] : [{ text: String(i + 1), value: i + 1, numeric: true }]),
-        { text: tiedName(tied, document, short) },
-        ...(judged ? [sloCell(one)] : []),
-        {
-          text: short ? costText(one).replace(/ replicas?/, "") : costText(one),
-          value: price(one)?.mean ?? replicas(one)?.mean,
-        },
-        ...names.map((name) => figureCell(one, name, one.metrics[name])),
-      ]);
-      keys.push(
-        [...new Set(tied.flatMap((each) => filterKey(filters, each.parameters).split(" ")))].join(
-          " ",
-        ),
-      );
-    }
-  }
+  const rows = choices.flatMap(({ load, members }) =>
+    tiedGroups(members, document)
+      .toSorted(byMerit(document))
+      .slice(0, BEST)
+      .map((tied, i) => ({ load, tied, one: tied[0], rank: i + 1 })),
+  );
   if (rows.length === 0) return undefined;
+  const loadOf = ({ load, one: { parameters } }: (typeof rows)[number]) =>
+    loadAxis === undefined ? load || "all" : parameterText(parameters[loadAxis.path]);
+  const costCell = (one: ConfigurationResult): Cell => {
+    const text = short ? costText(one).replace(/ replicas?/, "") : costText(one);
+    return { text, value: price(one)?.mean ?? replicas(one)?.mean };
+  };
+  const keysOf = (tied: Tied) =>
+    tied.flatMap((each) => filterKey(filters, each.parameters).split(" "));
   const all = formatCount(document.configurations.length);
+  const caption = `The ${BEST} best of each load, of ${all} configurations; the cheapest that meets the goal first; tied ones share a row${short ? ", +3: and three more" : ""}`;
   return {
-    caption: `The ${BEST} best of each load, of ${all} configurations; the cheapest that meets the goal first; tied ones share a row${short ? ", +3: and three more" : ""}`,
-    headings: [
-      loadAxis?.title ?? "load",
-      ...(short ? [] : ["rank"]),
-      "configuration",
-      ...(judged ? ["SLO"] : []),
-      short ? "replicas, cost" : "cost",
-      ...names.map(metricTitle),
-    ],
-    rows,
-    keys,
+    ...tableOf(caption, rows, [
+      [loadAxis?.title ?? "load", (row) => ({ text: loadOf(row) })],
+      !short && ["rank", ({ rank }) => numberCell(String(rank), rank)],
+      ["configuration", ({ tied }) => ({ text: tiedName(tied, document, short) })],
+      judged && ["SLO", ({ one }) => sloCell(one)],
+      [short ? "replicas, cost" : "cost", ({ one }) => costCell(one)],
+      ...names.map((name): Column<(typeof rows)[number]> => {
+        return [metricTitle(name), ({ one }) => figureCell(one, name, one.metrics[name])];
+      }),
+    ]),
+    keys: rows.map(({ tied }) => [...new Set(keysOf(tied))].join(" ")),
   };
 }
 

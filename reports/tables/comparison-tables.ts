@@ -23,7 +23,7 @@ import {
   type SweepAxis,
   sweepAxes,
 } from "./parameters.ts";
-import type { Cell, Table } from "./table.ts";
+import { type Cell, type Column, numberCell, type Table, tableOf } from "./table.ts";
 
 /** The part of a results document that rankings read. */
 export interface RankedDocument {
@@ -67,9 +67,11 @@ const VERDICTS = {
 } as const;
 
 /** "best", "+0.1 ± 0.3 tied" or "+3.1 ± 0.4": the distance to the one in the lead. */
-function standingCell(comparison: Comparison, id: string, lead: string): Cell {
-  const member = comparison.members.find((one) => one.id === id);
-  if (member === undefined) return { text: "—" };
+function standingCell(comparisons: readonly Comparison[], metric: MetricName, id: string): Cell {
+  const comparison = comparisons.find((one) => one.metric === metric);
+  const member = comparison?.members.find((one) => one.id === id);
+  if (comparison === undefined || member === undefined) return { text: "—" };
+  const lead = leaderOf(comparison);
   const { text, state } = VERDICTS[member.verdict];
   const difference = comparison.differences.find(({ a, b }) => a === lead && b === id);
   const { scale } = metricLabel(comparison.metric);
@@ -108,29 +110,20 @@ export function rankingTable(document: RankedDocument): Table | undefined {
   const first = groups[0]?.comparisons;
   if (first === undefined) return undefined;
   const nameOf = memberNames(document);
-  const metrics = metricsOf(document);
   const over = axes.filter((axis) => first[0].over.includes(axis.path));
   const heading = over.map((axis) => axis.title).join(" · ");
-  const single = groups.every(({ where }) => where === "");
-  const rows = groups.flatMap(({ where, comparisons }) =>
-    comparisons[0].members.map(({ id }): Cell[] => [
-      ...(single ? [] : [{ text: where }]),
-      { text: nameOf(comparisons[0], id) },
-      ...metrics.map((metric) => {
-        const comparison = comparisons.find((one) => one.metric === metric);
-        if (comparison === undefined) return { text: "—" };
-        return standingCell(comparison, id, leaderOf(comparison));
-      }),
-    ]),
+  const members = groups.flatMap(({ where, comparisons }) =>
+    comparisons[0].members.map(({ id }) => ({ where, comparisons, id })),
   );
-  return {
-    caption: `Which is best; ${rankingLegend(document)}`,
-    headings: [...(single ? [] : ["where"]), heading, ...metrics.map(metricTitle)],
-    rows,
-  };
+  return tableOf(`Which is best; ${rankingLegend(document)}`, members, [
+    groups.some(({ where }) => where !== "") && ["where", ({ where }) => ({ text: where })],
+    [heading, ({ comparisons: [one], id }) => ({ text: nameOf(one, id) })],
+    ...metricsOf(document).map((metric): Column<(typeof members)[number]> => {
+      return [metricTitle(metric), ({ comparisons, id }) => standingCell(comparisons, metric, id)];
+    }),
+  ]);
 }
 
-/** How the one in the lead and another stand to each other, in the words of the ranking. */
 function sentence(
   { metric, members }: Comparison,
   difference: Difference,
@@ -169,7 +162,6 @@ export function comparisonSentences(document: RankedDocument, most: number): rea
 /** An alternative over all comparisons of a metric that it is in. */
 type Tally = ReturnType<typeof talliesOf>[number];
 
-/** One a group. */
 function comparisonsOf(groups: readonly Group[], metric: MetricName): readonly Comparison[] {
   return groups.flatMap(({ comparisons }) => comparisons.filter((one) => one.metric === metric));
 }
@@ -229,21 +221,19 @@ export function rankingSummary(document: RankedDocument): Table | undefined {
   if (groups.length < 2) return undefined;
   const { over } = groups[0].comparisons[0];
   const heading = axes.flatMap(({ path, title }) => (over.includes(path) ? title : []));
-  const count = (value: number): Cell => ({ text: String(value), value, numeric: true });
-  return {
-    caption: `How often each is best, tied or worse; ${tieLegend(document)}`,
-    headings: ["metric", heading.join(" · "), "best", "tied", "worse", "median difference"],
-    rows: metricsOf(document).flatMap((metric) =>
-      talliesOf(comparisonsOf(groups, metric), document)
-        .toSorted(byMerit(document))
-        .map(({ name, best, tied, worse, distance }): Cell[] => [
-          { text: metricLabel(metric).text },
-          { text: name },
-          ...[best, tied, worse].map(count),
-          { text: distanceText(distance), value: distance, numeric: true },
-        ]),
-    ),
-  };
+  const tallies = metricsOf(document).flatMap((metric) =>
+    talliesOf(comparisonsOf(groups, metric), document)
+      .toSorted(byMerit(document))
+      .map((tally) => ({ metric, ...tally })),
+  );
+  return tableOf(`How often each is best, tied or worse; ${tieLegend(document)}`, tallies, [
+    ["metric", ({ metric }) => ({ text: metricLabel(metric).text })],
+    [heading.join(" · "), ({ name }) => ({ text: name })],
+    ...(["best", "tied", "worse"] as const).map((verdict): Column<Tally> => {
+      return [verdict, ({ [verdict]: count }) => numberCell(String(count), count)];
+    }),
+    ["median difference", ({ distance }) => numberCell(distanceText(distance), distance)],
+  ]);
 }
 
 /** Per load the alternatives that are most often best or tied; undefined unless a load is swept. */

@@ -88,7 +88,6 @@ function tieText(ties: readonly string[]): string {
   return `${joined([...ties.slice(0, MOST_TIES), more], "; ")}: as good as can be told`;
 }
 
-/** Replicas, place, cost, latency and attainment. */
 function facts(one: ConfigurationResult, choice: Choice): readonly Fact[] {
   const attained = attainedBy(one, choice.document);
   const per1000 = one.metrics.costPer1000Requests;
@@ -103,7 +102,6 @@ function facts(one: ConfigurationResult, choice: Choice): readonly Fact[] {
   ]);
 }
 
-/** The facts that say something. */
 export function told(facts: readonly Fact[]): readonly Fact[] {
   return facts.filter(([, text]) => text !== "");
 }
@@ -192,7 +190,6 @@ function helpText(one: ConfigurationResult, { goal, pipeline }: Attained): strin
     : `${busy}: more replicas of it, larger batches, or a faster device`;
 }
 
-/** The task whose replicas work most. */
 function busiestTask({
   tasks,
 }: Pick<ConfigurationResult, "tasks">): { task: string; utilisation: number } | undefined {
@@ -203,7 +200,6 @@ function busiestTask({
     .toSorted((a, b) => b.utilisation - a.utilisation)[0];
 }
 
-/** Price first, then replicas. */
 function costOrder(a: ConfigurationResult, b: ConfigurationResult): number {
   const of = (one: ConfigurationResult, figure: typeof price) => figure(one)?.mean ?? 0;
   const [byPrice, byCount] = [of(a, price) - of(b, price), of(a, replicas) - of(b, replicas)];

@@ -44,10 +44,8 @@ export function sloNote(slo: SloGoal | undefined): string {
 
 /** How far a configuration attains one goal. */
 export interface Attained {
-  /** Where there are several. */
   readonly pipeline?: string;
   readonly goal: SloGoal;
-  /** Share of requests within the goal. */
   readonly share: Estimate;
   /** The quantile that the goal bounds, where it is reported. */
   readonly quantile: Estimate | undefined;
@@ -171,7 +169,6 @@ export interface Choice {
   readonly axes: readonly SweepAxis[];
   /** "arrival rate 20/s"; empty where no load is swept. */
   readonly load: string;
-  /** All configurations of this load. */
   readonly members: readonly ConfigurationResult[];
   /** Those that meet the goal at the least cost and are not shown to be worse than another, the simplest first. */
   readonly best: readonly ConfigurationResult[];

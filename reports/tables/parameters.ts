@@ -38,7 +38,6 @@ export interface Roles {
 }
 
 const MOST_COLOURS = 8;
-/** Endings of names in scenarios. */
 const UNITS = { PerS: "/s", Ms: "ms", S: "s", Ratio: "ratio", Gbps: "Gb/s" } as const;
 
 /** "cluster.replicas.detect" is "detect replicas", "workload.ratePerS" "arrival rate" in "/s". */
@@ -106,7 +105,6 @@ export function levelKey(value: Parameter | undefined): string {
   return JSON.stringify(value ?? null);
 }
 
-/** Whether two configurations have the same values there. */
 export function isSameAt(
   paths: readonly string[],
   a: Pick<ConfigurationResult, "parameters">,
@@ -226,7 +224,6 @@ export function byAxes(
   };
 }
 
-/** In order of first appearance. */
 export function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const one of all) {
@@ -235,6 +232,15 @@ export function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<st
     else group.push(one);
   }
   return groups;
+}
+
+/** Notes on some of the configurations, each once, with the ids of these. */
+export function notesOf(
+  configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
+): ReadonlyMap<string, readonly string[]> {
+  const all = configurations.flatMap(({ id, notes = [] }) => notes.map((note) => ({ note, id })));
+  const groups = [...grouped(all, ({ note }) => note)];
+  return new Map(groups.map(([note, own]) => [note, own.map(({ id }) => id)]));
 }
 
 /** Orders equals for people: named schedulers from the simplest on, then compositions. */
@@ -315,7 +321,6 @@ export function filterKey(
     .join(" ");
 }
 
-/** The choices of a filter: its name, and its levels in words. */
 export function filterChoices({ axis }: Filter): {
   readonly name: string;
   readonly levels: readonly string[];

@@ -1,55 +1,11 @@
 /** A plan's answer for each load, in the form of the other decisions. */
-import { z } from "zod";
 import type { Parameter, ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { boundText, type Decision, type Fact, told, trust } from "./decision.ts";
-import { counts, estimate, parameter, placement } from "./figures.ts";
+import type { PlanAnswer, PlanEntry, PlanView } from "./documents.ts";
 import { formatEstimate, formatNumber, joined, plural } from "./format.ts";
 import { axesText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
-const answer = z.looseObject({
-  scheduler: z.unknown(),
-  parameters: z.record(z.string(), parameter),
-  cost: z.number(),
-  replicas: counts,
-  placement: placement.nullable(),
-  replications: z.number(),
-  /** By pipeline. */
-  kept: z.record(
-    z.string(),
-    z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
-  ),
-});
-const goal = z.looseObject({
-  pipeline: z.string(),
-  latencyMs: z.number(),
-  percentile: z.number(),
-});
-const entry = z.looseObject({
-  parameters: z.record(z.string(), parameter),
-  goals: z.array(goal),
-  unit: z.string(),
-  best: answer.nullable(),
-  runnersUp: z.array(answer),
-  nearest: answer.nullable(),
-  alike: z.array(z.unknown()),
-  proven: z.boolean(),
-});
-/** The part of a plan that a report shows. */
-export const planSchema = z.looseObject({
-  schema: z.literal("tandem/plan@2"),
-  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
-  planned: z.string().optional(),
-  command: z.string(),
-  headlines: z.array(z.string()),
-  plans: z.array(entry),
-});
-
-type PlanAnswer = z.output<typeof answer>;
-type PlanEntry = z.output<typeof entry>;
-export type PlanView = z.output<typeof planSchema>;
-
-/** One for each load that was planned. */
 export function planDecisions(
   { plans }: PlanView,
   results: ResultsDocument,

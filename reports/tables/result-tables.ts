@@ -1,16 +1,22 @@
 /** Tables of configurations, tasks and placements as text cells, for the page and for the terminal. */
+import type { ProvenanceDocument } from "../../core/provenance.ts";
 import {
   type ConfigurationResult,
+  type Estimate,
   METRICS,
+  type MetricName,
   type NodePlacement,
+  type Parameter,
   type Placement,
   type ResultsDocument,
   type SloState,
 } from "../../core/results.ts";
 import {
+  figureText,
   formatCount,
   formatNumber,
   isUnstable,
+  metricLabel,
   metricTitle,
   plural,
   UNSTABLE_LEGEND,
@@ -26,7 +32,7 @@ import {
   type Swept,
   sweepAxes,
 } from "./parameters.ts";
-import { type Cell, figureCell, type Table } from "./table.ts";
+import { type Cell, type Column, figureCell, numberCell, type Table, tableOf } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   meets: { text: "meets", value: 3, state: "good" },
@@ -41,7 +47,6 @@ export function sloCell(one: ConfigurationResult): Cell {
   return one.slo === undefined ? { text: "unknown", value: 0 } : SLO_CELLS[one.slo];
 }
 
-/** On a page they are shown when asked for. */
 const MINOR = [
   ...["latencyP90Ms", "latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "goodputPerS"],
   ...["queueWaitMeanMs", "dropRatio", "timeoutRatio", "unfinishedRatio", "attemptsPerRequest"],
@@ -50,68 +55,62 @@ const MINOR = [
 
 /** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
 export function configurationTable(document: ResultsDocument): Table {
+  const { slo, configurations } = document;
   const axes = sweepAxes(document);
-  const names = METRICS.filter((name) => document.configurations.some((one) => one.metrics[name]));
-  const { slo } = document;
-  const judged = slo !== undefined || document.configurations.some((one) => one.slo !== undefined);
-  const unstable = document.configurations.some(isUnstable);
-  const swept = axes.length === 0 ? ["configuration"] : axes.map((axis) => axis.title);
-  const rows = document.configurations.map((one) => [
-    ...(axes.length === 0
-      ? [{ text: one.id }]
-      : axes.map((axis) => {
-          const value = one.parameters[axis.path];
-          const numeric = typeof value === "number";
-          const text = loadText(axis.path, value, document.capacity);
-          return { text, numeric, ...(numeric && { value }) };
-        })),
-    ...(judged ? [sloCell(one)] : []),
-    ...(unstable && !judged
-      ? [isUnstable(one) ? UNSTABLE : { text: one.stability ?? "unknown", value: 1 }]
-      : []),
-    ...names.map((name) => figureCell(one, name, one.metrics[name])),
-    { text: formatCount(one.requests), value: one.requests, numeric: true },
-    { text: String(one.replications), value: one.replications, numeric: true },
-  ]);
   const filters = filtersOf(document);
-  const goal = judged ? [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`] : [];
-  const state = unstable && !judged ? ["state"] : [];
+  const names = METRICS.filter((name) => configurations.some((one) => one.metrics[name]));
+  const judged = slo !== undefined || configurations.some((one) => one.slo !== undefined);
+  const unstable = configurations.some(isUnstable);
+  const parameterCell = (path: string, value: Parameter): Cell => {
+    const text = loadText(path, value, document.capacity);
+    return typeof value === "number" ? numberCell(text, value) : { text };
+  };
+  const columns: readonly (Column<ConfigurationResult> | false)[] = [
+    axes.length === 0 && ["configuration", ({ id }) => ({ text: id })],
+    ...axes.map(({ title, path }): Column<ConfigurationResult> => {
+      return [title, ({ parameters }) => parameterCell(path, parameters[path])];
+    }),
+    judged && [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`, sloCell],
+    unstable && !judged && ["state", stateCell],
+    ...names.map((name): Column<ConfigurationResult> => {
+      return [metricTitle(name), (one) => figureCell(one, name, one.metrics[name])];
+    }),
+    ["requests", ({ requests }) => numberCell(formatCount(requests), requests)],
+    ["replications", ({ replications }) => numberCell(String(replications), replications)],
+  ];
+  const caption =
+    `${plural(configurations.length, "simulated configuration")}; ` +
+    `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`;
   return {
-    caption:
-      `${plural(document.configurations.length, "simulated configuration")}; ` +
-      `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`,
-    headings: [...swept, ...goal, ...state, ...names.map(metricTitle), "requests", "replications"],
-    rows,
-    keys: document.configurations.map((one) => filterKey(filters, one.parameters)),
+    ...tableOf(caption, configurations, columns),
+    keys: configurations.map((one) => filterKey(filters, one.parameters)),
     minor: [...MINOR.map(metricTitle), "requests", "replications"],
   };
+}
+
+function stateCell(one: ConfigurationResult): Cell {
+  return isUnstable(one) ? UNSTABLE : { text: one.stability ?? "unknown", value: 1 };
 }
 
 /** One row per configuration and task, or pipeline of several; undefined when no metric of one is reported. */
 export function partTable(document: ResultsDocument, kind: "task" | "pipeline"): Table | undefined {
   const axes = sweepAxes(document);
   const filters = filtersOf(document);
-  const names = new Set<string>();
-  for (const one of document.configurations) {
-    for (const metrics of Object.values(partsOf(one, kind))) {
-      for (const name of Object.keys(metrics)) names.add(name);
-    }
-  }
-  if (names.size === 0) return undefined;
-  const rows = document.configurations.flatMap((one) =>
-    Object.entries(partsOf(one, kind)).map(([part, metrics]) => [
-      { text: configurationLabel(one, axes) },
-      { text: part },
-      ...[...names].map((name) => figureCell(one, name, metrics[name])),
-    ]),
+  const parts = document.configurations.flatMap((one) =>
+    Object.entries(partsOf(one, kind)).map(([part, metrics]) => ({ one, part, metrics })),
   );
+  const names = [...new Set(parts.flatMap(({ metrics }) => Object.keys(metrics)))];
+  if (names.length === 0) return undefined;
+  const caption = `Per ${kind}; mean over replications ± half width of the 95% confidence interval`;
   return {
-    caption: `Per ${kind}; mean over replications ± half width of the 95% confidence interval`,
-    headings: ["configuration", kind, ...[...names].map(metricTitle)],
-    rows,
-    keys: document.configurations.flatMap((one) =>
-      Object.keys(partsOf(one, kind)).map(() => filterKey(filters, one.parameters)),
-    ),
+    ...tableOf(caption, parts, [
+      ["configuration", ({ one }) => ({ text: configurationLabel(one, axes) })],
+      [kind, ({ part }) => ({ text: part })],
+      ...names.map((name): Column<(typeof parts)[number]> => {
+        return [metricTitle(name), ({ one, metrics }) => figureCell(one, name, metrics[name])];
+      }),
+    ]),
+    keys: parts.map(({ one }) => filterKey(filters, one.parameters)),
   };
 }
 
@@ -133,10 +132,8 @@ const IDLE_LEGEND = "machines that host no replica are not billed; idle is what 
 
 const TITLE = "where replicas run";
 
-/** On the terminal, at most. */
 const MOST_LINES = 8;
 
-/** Results as far as placements are shown. */
 interface Placed extends Swept {
   readonly configurations: readonly ConfigurationResult[];
 }
@@ -199,19 +196,79 @@ export function placementTable(document: Placed): Table | undefined {
   if (groups.length === 0) return undefined;
   const kinds = [...new Set(groups.flatMap(({ placement }) => Object.keys(placement)))];
   const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);
-  return {
-    caption: `Where replicas run${isIdle ? `; ${IDLE_LEGEND}` : ""}`,
-    headings: ["configurations", ...kinds, ...(isIdle ? ["idle, per hour"] : [])],
-    rows: groups.map((group) => {
-      const idle = idleCost(group.placement);
-      return [
-        { text: groups.length === 1 ? "all" : group.shapes.join("; ") },
-        ...kinds.map((kind) => {
-          const node = group.placement[kind];
-          return { text: node === undefined ? "—" : nodeText(node) };
-        }),
-        ...(isIdle ? [{ text: formatNumber(idle), value: idle, numeric: true }] : []),
-      ];
+  return tableOf(`Where replicas run${isIdle ? `; ${IDLE_LEGEND}` : ""}`, groups, [
+    ["configurations", ({ shapes }) => ({ text: groups.length === 1 ? "all" : shapes.join("; ") })],
+    ...kinds.map((kind): Column<Group> => {
+      const text = (node: NodePlacement | undefined) => (node === undefined ? "—" : nodeText(node));
+      return [kind, ({ placement }) => ({ text: text(placement[kind]) })];
     }),
+    isIdle && ["idle, per hour", ({ placement }) => idleCell(idleCost(placement))],
+  ]);
+}
+
+function idleCell(idle: number): Cell {
+  return numberCell(formatNumber(idle), idle);
+}
+
+/**
+ * The PLASTER card: the seven measures of an inference service, and which of them these results hold.
+ * Source: TIRIAS Research, "PLASTER: A Framework for Deep Learning Performance", 2018.
+ */
+export function plasterTable(
+  one: ConfigurationResult,
+  provenance: ProvenanceDocument | undefined,
+): Table {
+  const rows: readonly (readonly [name: string, value: string | undefined, how: string])[] = [
+    [
+      "Programmability",
+      undefined,
+      "not a number: models are named in a scenario, and run on ONNX Runtime, in a command, or on another server",
+    ],
+    ["Latency", figures(one, ["latencyMeanMs", "latencyP99Ms"]), "from arrival to answer"],
+    [
+      "Accuracy",
+      figures(one, ["accuracyMean"]),
+      "of the models' answers, as the scenario gives it",
+    ],
+    ["Size of model", sizes(provenance), "growth of memory when calibration loaded it"],
+    [
+      "Throughput",
+      figures(one, ["throughputPerS", "goodputPerS"]),
+      "answers, and answers within the goal",
+    ],
+    [
+      "Energy efficiency",
+      figures(one, ["energyJoulesPerRequest"]),
+      "by the power that the scenario gives its devices",
+    ],
+    ["Rate of learning", undefined, "training is outside of this program"],
+  ];
+  return {
+    caption: `PLASTER, of ${one.id}`,
+    headings: ["measure", "value", "how it is known here"],
+    rows: rows.map(([name, value, how]): Cell[] => [
+      { text: name },
+      value === undefined ? { text: "not measured", state: "warn" } : { text: value },
+      { text: how },
+    ]),
   };
+}
+
+function figures(one: ConfigurationResult, names: readonly MetricName[]): string | undefined {
+  const known = names.flatMap((name) => {
+    const estimate: Estimate | undefined = one.metrics[name];
+    const { text, unit } = metricLabel(name);
+    return estimate === undefined
+      ? []
+      : `${text} ${figureText(one, name, estimate)} ${unit}`.trim();
+  });
+  return known.length === 0 ? undefined : known.join(", ");
+}
+
+function sizes(provenance: ProvenanceDocument | undefined): string | undefined {
+  const known = Object.values(provenance?.inputs.profiles ?? {}).flatMap(
+    ({ load, provenance: of }) =>
+      load === undefined ? [] : `${of.model} ${formatNumber(load.memoryMb)} MB`,
+  );
+  return known.length === 0 ? undefined : known.join(", ");
 }

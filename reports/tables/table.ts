@@ -17,17 +17,38 @@ export interface Table {
   readonly headings: readonly string[];
   /** The first cell of a row is its heading. */
   readonly rows: readonly (readonly Cell[])[];
-  /** The filter key of each row (`filters.ts`). */
+  /** The filter key of each row (`filtersOf`). */
   readonly keys?: readonly string[];
   /** Headings of columns that a page hides until they are asked for. */
   readonly minor?: readonly string[];
+}
+
+/** The heading of a column, and its cell for the subject of a row. */
+export type Column<R> = readonly [heading: string, cell: (row: R) => Cell];
+
+/** A table by its columns; those that are false are left out. */
+export function tableOf<R>(
+  caption: string,
+  subjects: readonly R[],
+  columns: readonly (Column<R> | false)[],
+): Table {
+  const shown = columns.filter((column) => column !== false);
+  return {
+    caption,
+    headings: shown.map(([heading]) => heading),
+    rows: subjects.map((subject) => shown.map(([, cell]) => cell(subject))),
+  };
+}
+
+export function numberCell(text: string, value?: number): Cell {
+  return { text, value, numeric: true };
 }
 
 /** A metric's cell in its shown unit, which the heading names. */
 export function estimateCell(name: string, estimate: RunEstimate | undefined): Cell {
   const { scale } = metricLabel(name);
   const value = estimate === undefined ? undefined : estimate.mean * scale;
-  return { text: formatEstimate(estimate, scale), value, numeric: true };
+  return numberCell(formatEstimate(estimate, scale), value);
 }
 
 /** The cell of one configuration's metric, marked where it estimates nothing. */
@@ -106,7 +127,6 @@ function fitted(table: Table, numeric: readonly boolean[], width: number): numbe
   return widths;
 }
 
-/** Colour repeats what the text says. */
 const STYLES = { good: "green", bad: "red", warn: "yellow" } as const;
 
 type Style = "bold" | (typeof STYLES)[keyof typeof STYLES] | undefined;

@@ -20,7 +20,7 @@ import {
 } from "./comparison-tables.ts";
 import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
 import { goalHeadlines } from "./headlines.ts";
-import { capacityText } from "./parameters.ts";
+import { capacityText, notesOf } from "./parameters.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
 import { aligned, columnWidths, DEFAULT_WIDTH, type Table, tableText, total } from "./table.ts";
 import {
@@ -86,10 +86,8 @@ function withoutRepeats(table: Table): Table {
 
 /** Comparisons of more configurations are summed up on a terminal. */
 const MOST_DETAILS = 12;
-/** At most so many rows of a ranking. */
 const MOST_ROWS = 24;
 
-/** Notes on the terminal, at most. */
 const MOST_NOTES = 6;
 
 /** Notes about all configurations of a document. */
@@ -105,10 +103,7 @@ export function notesText(
   configurations: readonly Pick<ConfigurationResult, "id" | "notes">[],
   width = DEFAULT_WIDTH,
 ): readonly string[] {
-  const all = new Map<string, string[]>();
-  for (const { id, notes = [] } of configurations) {
-    for (const note of notes) all.set(note, [...(all.get(note) ?? []), id]);
-  }
+  const all = notesOf(configurations);
   const lines = [...all].slice(0, MOST_NOTES).map(([note, ids]) => {
     const more = ids.length > 1 ? ` and ${ids.length - 1} more` : "";
     const whose = configurations.length === 1 ? "" : ` (${ids[0]}${more})`;

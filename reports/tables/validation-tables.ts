@@ -16,7 +16,7 @@ import {
   plural,
 } from "./format.ts";
 import { configurationLabel, sweepAxes } from "./parameters.ts";
-import { type Cell, estimateCell, type Table } from "./table.ts";
+import { type Cell, estimateCell, numberCell, type Table, tableOf } from "./table.ts";
 
 interface Lettered {
   /** A, B, …, Z, AA, …: short enough to stand beside a point. */
@@ -101,7 +101,6 @@ function settlingText({ settledBy }: MetricJudgement): readonly string[] {
     : [`${ways.join(", or ")} would settle it`];
 }
 
-/** A state that styling shows. */
 export const VERDICT_STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
 
 /** A verdict in words; colour only repeats it. */
@@ -120,77 +119,55 @@ function spreadText(result: ValidationResult, name: MetricName): string {
 
 /** One row per validated configuration and judged metric. */
 export function comparisonTable(document: ValidationDocument): Table {
-  const rows = lettered(document).flatMap(({ letter, label, result }) =>
-    judgedMetrics(document).flatMap((name): Cell[][] => {
+  const judged = lettered(document).flatMap(({ letter, label, result }) =>
+    judgedMetrics(document).flatMap((name) => {
       const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
       const judgement = result.judgements[name];
       if (predicted === undefined && measured === undefined && judgement === undefined) return [];
-      const [error, tolerance] = [result.error[name], result.tolerance[name]];
-      const limit = tolerance === undefined ? "—" : `±${formatNumber(tolerance * 100)} %`;
-      return [
-        [
-          { text: `${letter}: ${label}` },
-          { text: metricTitle(name) },
-          estimateCell(name, predicted),
-          estimateCell(name, measured),
-          { text: spreadText(result, name), numeric: true },
-          { text: formatError(error), value: error, numeric: true },
-          { text: formatInterval(judgement?.interval90), numeric: true },
-          { text: limit, value: tolerance, numeric: true },
-          verdictCell(judgement?.verdict),
-        ],
-      ];
+      return { whose: `${letter}: ${label}`, result, name, predicted, measured, judgement };
     }),
   );
-  return {
-    caption:
-      "Predicted against measured; ± is the half width of the 95% confidence interval, over " +
-      "replications (predicted) and repeat runs (measured). A metric agrees where its error's 90% " +
-      "interval lies within the tolerance, and disagrees where it lies outside",
-    headings: [
-      "configuration",
-      "metric",
-      "predicted",
-      "measured",
-      "single runs, from to",
-      "error",
-      "90% interval",
-      "tolerance",
-      "judgement",
-    ],
-    rows,
-  };
+  const caption =
+    "Predicted against measured; ± is the half width of the 95% confidence interval, over " +
+    "replications (predicted) and repeat runs (measured). A metric agrees where its error's 90% " +
+    "interval lies within the tolerance, and disagrees where it lies outside";
+  return tableOf(caption, judged, [
+    ["configuration", ({ whose }) => ({ text: whose })],
+    ["metric", ({ name }) => ({ text: metricTitle(name) })],
+    ["predicted", ({ name, predicted }) => estimateCell(name, predicted)],
+    ["measured", ({ name, measured }) => estimateCell(name, measured)],
+    ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
+    ["error", ({ result: { error }, name }) => numberCell(formatError(error[name]), error[name])],
+    ["90% interval", ({ judgement }) => numberCell(formatInterval(judgement?.interval90))],
+    ["tolerance", ({ result: { tolerance }, name }) => toleranceCell(tolerance[name])],
+    ["judgement", ({ judgement }) => verdictCell(judgement?.verdict)],
+  ]);
+}
+
+function toleranceCell(tolerance: number | undefined): Cell {
+  return numberCell(
+    tolerance === undefined ? "—" : `±${formatNumber(tolerance * 100)} %`,
+    tolerance,
+  );
 }
 
 /** One row per validated configuration: verdict, backend, and how fit the measuring was. */
 export function healthTable(document: ValidationDocument): Table {
-  const rows = lettered(document).map(({ letter, label, result }): Cell[] => {
-    const { health, backend, repeats } = result.measured;
-    return [
-      { text: `${letter}: ${label}` },
-      verdictCell(result.verdict),
-      { text: `${backend}: ${BACKENDS[backend]}` },
-      { text: String(repeats), value: repeats, numeric: true },
-      health.healthy ? { text: "healthy", state: "good" } : { text: "unhealthy", state: "warn" },
-      ...[health.lateArrivalRatio * 100, health.latenessP99Ms, health.eventLoopDelayP99Ms].map(
-        (value): Cell => ({ text: formatNumber(value), value, numeric: true }),
-      ),
-      { text: health.reasons.join("; ") || "none" },
-    ];
-  });
-  return {
-    caption: "Verdicts, and whether load generator and host were fit to be judged",
-    headings: [
-      "configuration",
-      "verdict",
-      "backend",
-      "runs",
-      "health",
-      "late arrivals (%)",
-      "lateness p99 (ms)",
-      "event loop delay p99 (ms)",
-      "reasons",
-    ],
-    rows,
-  };
+  const figure = (value: number) => numberCell(formatNumber(value), value);
+  const caption = "Verdicts, and whether load generator and host were fit to be judged";
+  const rows = lettered(document).map((one) => ({ ...one, ...one.result.measured }));
+  return tableOf(caption, rows, [
+    ["configuration", ({ letter, label }) => ({ text: `${letter}: ${label}` })],
+    ["verdict", ({ result }) => verdictCell(result.verdict)],
+    ["backend", ({ backend }) => ({ text: `${backend}: ${BACKENDS[backend]}` })],
+    ["runs", ({ repeats }) => numberCell(String(repeats), repeats)],
+    ["health", ({ health }) => (health.healthy ? HEALTHY : UNHEALTHY)],
+    ["late arrivals (%)", ({ health }) => figure(health.lateArrivalRatio * 100)],
+    ["lateness p99 (ms)", ({ health }) => figure(health.latenessP99Ms)],
+    ["event loop delay p99 (ms)", ({ health }) => figure(health.eventLoopDelayP99Ms)],
+    ["reasons", ({ health }) => ({ text: health.reasons.join("; ") || "none" })],
+  ]);
 }
+
+const HEALTHY: Cell = { text: "healthy", state: "good" };
+const UNHEALTHY: Cell = { text: "unhealthy", state: "warn" };

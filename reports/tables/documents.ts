@@ -1,17 +1,32 @@
-/** Reads result files and refuses, with every issue at once, what a report could not draw. */
+/** The documents of a results folder: read, and refused with every issue where a report could not draw them. */
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { Fault, type Issue } from "../core/fault.ts";
-import { PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
-import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
-import { BACKENDS } from "../core/scenario/schema/run.ts";
-import { estimate, figure, parameter, placement } from "./tables/figures.ts";
-import { type PlanView, planSchema } from "./tables/plan-decision.ts";
+import { Fault, type Issue } from "../../core/fault.ts";
+import { PROVENANCE_FILE, type ProvenanceDocument } from "../../core/provenance.ts";
+import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
+import { BACKENDS } from "../../core/scenario/schema/run.ts";
 
 const MOST_ISSUES = 20;
 
+/** JSON has no NaN or infinity: writers put null, which is read as "not known". */
+const figure = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? Number.NaN);
+const estimate = z.object({ mean: figure, halfWidth95: figure });
+const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const counts = z.record(z.string(), z.number());
+const placement = z.record(
+  z.string(),
+  z.object({
+    machinesUsed: z.number(),
+    machines: z.number(),
+    idleCostPerHour: z.number(),
+    replicas: counts,
+  }),
+);
 const metrics = z.record(z.string(), estimate);
 const curve = z
   .object({ share: z.array(z.number()), latencyMs: z.array(figure) })
@@ -143,6 +158,41 @@ const provenance = z.looseObject({
   digest: z.string(),
   inputs: z.looseObject({ profiles: z.record(z.string(), z.unknown()) }),
 });
+const planAnswer = z.looseObject({
+  scheduler: z.unknown(),
+  parameters: z.record(z.string(), parameter),
+  cost: z.number(),
+  replicas: counts,
+  placement: placement.nullable(),
+  replications: z.number(),
+  kept: z.record(
+    z.string(),
+    z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
+  ),
+});
+const planEntry = z.looseObject({
+  parameters: z.record(z.string(), parameter),
+  goals: z.array(goal.extend({ pipeline: z.string() })),
+  unit: z.string(),
+  best: planAnswer.nullable(),
+  runnersUp: z.array(planAnswer),
+  nearest: planAnswer.nullable(),
+  alike: z.array(z.unknown()),
+  proven: z.boolean(),
+});
+const planSchema = z.looseObject({
+  schema: z.literal("tandem/plan@2"),
+  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
+  planned: z.string().optional(),
+  command: z.string(),
+  headlines: z.array(z.string()),
+  plans: z.array(planEntry),
+});
+
+export type PlanAnswer = z.output<typeof planAnswer>;
+export type PlanEntry = z.output<typeof planEntry>;
+export type PlanView = z.output<typeof planSchema>;
+
 async function readJson(file: string): Promise<unknown> {
   let text: string;
   try {
@@ -180,7 +230,6 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
   );
 }
 
-/** The documents of a results folder. */
 export interface ReadDocuments {
   readonly results: ResultsDocument;
   readonly validation: ValidationDocument | undefined;

@@ -1,7 +1,6 @@
-/** Cost against latency: price or replicas against p99, with the Pareto front of each load. */
-import type { TopLevelSpec } from "vega-lite";
-import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { formatNumber, joined, metricLabel, plural } from "../tables/format.ts";
+/** Cost: against latency with the Pareto front of each load, and of 1,000 requests over the load. */
+import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
+import { figureText, formatNumber, joined, metricLabel, plural } from "../tables/format.ts";
 import {
   type Choice,
   type CostAxis,
@@ -11,22 +10,36 @@ import {
   sloMetric,
   sloNote,
 } from "../tables/goals.ts";
-import { parameterText, pickColour, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
 import {
+  axesText,
+  configurationLabel,
+  grouped,
+  parameterText,
+  pickColour,
+  type SweepAxis,
+  sweepAxes,
+} from "../tables/parameters.ts";
+import {
+  byName,
+  type Drawn,
   type Encoding,
   errorBars,
   goalToShow,
+  keysOf,
   type Layer,
+  mergedEqual,
   panelFacet,
   points,
   SILENT,
   seriesEncoding,
   sloRule,
   spread,
+  spreadAround,
   titled,
   unstableCrosses,
   unstableNote,
   withoutScheduler,
+  xEncoding,
 } from "./encodings.ts";
 import { metricRows } from "./metric-lines.ts";
 import { clampedAxis, INK, panelWidth, positiveAxis } from "./theme.ts";
@@ -35,11 +48,10 @@ import { clampedAxis, INK, panelWidth, positiveAxis } from "./theme.ts";
 const WIDE = { panels: 9, points: 90 } as const;
 const NARROW = { panels: 4, points: 40 } as const;
 
-type Row = ReturnType<typeof panelRows>[number];
+type FrontRow = ReturnType<typeof panelRows>[number];
 
 interface CostPoint {
   readonly cost: number;
-  /** A latency. */
   readonly value: number;
 }
 
@@ -64,7 +76,6 @@ function latencyMetric(document: ResultsDocument): MetricName {
   return known ?? "latencyP99Ms";
 }
 
-/** A panel's heading names its load and the choice. */
 function headingOf(choice: Choice): string {
   const judged = choice.members.some((one) => one.slo !== undefined);
   const best =
@@ -74,7 +85,6 @@ function headingOf(choice: Choice): string {
   return joined([choice.load, judged ? best : ""], "\n");
 }
 
-/** The configurations of one load, with its front marked. */
 function panelRows(
   choice: Choice,
   cost: CostAxis,
@@ -100,7 +110,7 @@ function panelRows(
 }
 
 /** All rows; where they are many, the front, the cheapest, and some that stand for the rest. */
-function shown(rows: readonly Row[], most: number): readonly Row[] {
+function shown(rows: readonly FrontRow[], most: number): readonly FrontRow[] {
   if (rows.length <= most) return rows;
   const kept = rows.filter((row) => row.front || row.cheapest);
   const rest = rows
@@ -110,7 +120,7 @@ function shown(rows: readonly Row[], most: number): readonly Row[] {
 }
 
 function layers(
-  rows: readonly Row[],
+  rows: readonly FrontRow[],
   cost: CostAxis,
   name: MetricName,
   colour: SweepAxis | undefined,
@@ -163,7 +173,7 @@ function layers(
 }
 
 /** Undefined unless at least two configurations have a cost and a latency. */
-export function costFront(document: ResultsDocument, isNarrow = false): TopLevelSpec | undefined {
+export function costFront(document: ResultsDocument, isNarrow = false): Drawn {
   const cost = costAxis(document);
   const name = latencyMetric(document);
   const axes = sweepAxes(document);
@@ -193,5 +203,84 @@ export function costFront(document: ResultsDocument, isNarrow = false): TopLevel
     // A shared axis would stand below the places of a last row that have no panel.
     resolve: { axis: { x: "independent" } },
     spec: { width, height: 240, layer: layers(rows, cost, name, colour) },
+  };
+}
+
+const MOST_LINES = 8;
+
+function pricedRows(document: ResultsDocument, load: SweepAxis) {
+  const axes = sweepAxes(document);
+  const shape = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
+  const keyOf = keysOf(document);
+  const lineOf = (one: ConfigurationResult) => axesText(shape, one.parameters) || "the cluster";
+  const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(lineOf)));
+  const known = document.configurations.filter((one) => one.metrics.costPer1000Requests);
+  const lines = [...new Set(known.map(lineOf))];
+  const kept = spreadAround(lines, (line) => chosen.has(line), MOST_LINES);
+  const shown = known.filter((one) => kept.includes(lineOf(one)));
+  const groups = grouped(
+    shown,
+    (one) => `${lineOf(one)}|${parameterText(one.parameters[load.path])}`,
+  );
+  return [...groups.values()].map((ones) => {
+    // Schedulers cost the same, and differ in whether they meet the goal.
+    const one = ones.find(({ slo }) => slo === "meets") ?? ones[0];
+    const estimate = one.metrics.costPer1000Requests;
+    const meets = one.slo === "meets";
+    const text = figureText(one, "costPer1000Requests", estimate);
+    return {
+      x: Number(one.parameters[load.path]),
+      cost: estimate?.mean ?? Number.NaN,
+      line: lineOf(one),
+      meets: meets ? "meets the goal" : "does not",
+      key: withoutScheduler(keyOf(one.parameters)),
+      tip: `${configurationLabel(one, axes)}; ${text} per 1,000 requests; ${meets ? "meets the goal" : "does not meet the goal"}`,
+    };
+  });
+}
+
+/** Undefined unless machines have prices and a numeric load is swept. */
+export function costPer1000(document: ResultsDocument): Drawn {
+  const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
+  if (load === undefined) return undefined;
+  const rows = mergedEqual(
+    pricedRows(document, load).toSorted((a, b) => a.x - b.x),
+    ({ x, cost, meets }) => [x, formatNumber(cost, 4), meets],
+  );
+  if (rows.length < 2) return undefined;
+  const lines = [...new Set(rows.map((row) => row.line))];
+  const y = positiveAxis(
+    rows.map((row) => row.cost),
+    "",
+    "",
+  );
+  const at: Encoding = {
+    ...xEncoding(load),
+    y: { ...y, title: "cost per 1,000 requests", field: "cost" },
+    color: {
+      ...byName("line", lines),
+      legend: { orient: "bottom", direction: "vertical", columns: 2, labelLimit: 460 },
+    },
+  };
+  const layer: Layer[] = [
+    { mark: { type: "line", strokeWidth: 1.5, aria: false }, encoding: at },
+    points(
+      {
+        ...at,
+        shape: byName("meets", ["meets the goal", "does not"], ["circle", "cross"]),
+      },
+      60,
+    ),
+  ];
+  return {
+    ...titled(
+      "Cost per 1,000 requests",
+      "of answered requests, by shape; crosses: the goal is not shown to be met",
+    ),
+    description: `Cost per 1,000 requests by ${load.title} of ${plural(lines.length, "shape")}.`,
+    data: { values: [...rows] },
+    width: 920,
+    height: 240,
+    layer,
   };
 }
