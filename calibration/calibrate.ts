@@ -18,7 +18,6 @@ import {
   contentsFor,
 } from "./contents.ts";
 import { type HostLoad, loadMeter, loadReasons, percent, sampleHost } from "./host.ts";
-import { measureLinks } from "./measure-links.ts";
 import {
   type BusyWorker,
   measureContention,
@@ -27,7 +26,7 @@ import {
   type ServiceTarget,
 } from "./measure-service.ts";
 import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
-import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./message-costs.ts";
+import { equalShareMeans, MAX_QUANTILES, measuredHere, measureLinks } from "./message-costs.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 import { measureOverheads, type PilotInput, type PilotResult, runPilot } from "./pilot.ts";
 

@@ -25,13 +25,8 @@ export interface HostDuringRun extends HostLoad {
   readonly stalls: Stalls;
 }
 
-interface RunWatch {
-  stop(): Promise<HostDuringRun>;
-  close(): void;
-}
-
 /** `deployment` is the id of the run's own. */
-export function watchHost(deployment: string): RunWatch {
+export function watchHost(deployment: string) {
   const watch = watchStalls();
   const look = loadMeter(() => sampleHost(deployment));
   const looks = setInterval(look, LOOK_MS);
@@ -40,7 +35,7 @@ export function watchHost(deployment: string): RunWatch {
       clearInterval(looks);
       watch.close();
     },
-    stop: async () => {
+    stop: async (): Promise<HostDuringRun> => {
       clearInterval(looks);
       const load = look();
       return { ...load, stalls: await watch.stop() };

@@ -133,14 +133,6 @@ export function shortened(document: ScenarioDocument, share: number): ScenarioDo
   };
 }
 
-interface RunLength {
-  readonly repeats: number;
-  readonly windowS: number;
-  readonly seconds: number;
-  /** Half width of the 90% interval over the tolerance, for the metric where it is largest. */
-  readonly share: number;
-}
-
 interface LengthBounds {
   /** Warm-up, and what else passes around the window of each run. */
   readonly aroundS: number;
@@ -191,13 +183,14 @@ export function deviationIn1S(
 }
 
 /** The shortest runs that reach the aim; the most telling within the bound where none do. */
-export function runLength(deviation: number, { aroundS, mostS }: LengthBounds): RunLength {
+export function runLength(deviation: number, { aroundS, mostS }: LengthBounds) {
   const all = Array.from({ length: MOST_RUNS - LEAST_RUNS + 1 }, (_, i) => {
     const repeats = LEAST_RUNS + i;
     const t = studentT(repeats - 1, 0.05);
     const longestS = Math.max(LEAST_WINDOW_S, mostS / repeats - aroundS);
     const wantedS = Math.ceil(((t * deviation) / AIM) ** 2 / repeats);
     const windowS = Math.floor(Math.min(longestS, Math.max(LEAST_WINDOW_S, wantedS)));
+    // Half width of the 90% interval over the tolerance.
     const share = (t * deviation) / Math.sqrt(repeats * windowS);
     return { repeats, windowS, seconds: repeats * (windowS + aroundS), share };
   });

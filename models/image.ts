@@ -32,15 +32,8 @@ const FORMATS: ReadonlySet<string> = new Set(["png", "jpeg", "webp"]);
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** An encoded image, not decoded yet: upright as its EXIF says; the size is the upright one. */
-interface OpenImage {
-  readonly image: Sharp;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** PNG, JPEG or WebP; throws Fault("invalid-input") for other data and Fault("limit-exceeded") above MAX_PIXELS. */
-export async function openImage(payload: Uint8Array): Promise<OpenImage> {
+/** PNG, JPEG or WebP, upright and not decoded yet; throws Fault("invalid-input") for other data and Fault("limit-exceeded") above MAX_PIXELS. */
+export async function openImage(payload: Uint8Array) {
   const { width, height } = await imageSize(payload);
   const image = sharp(payload, { limitInputPixels: MAX_PIXELS }).autoOrient();
   return { image, width, height };

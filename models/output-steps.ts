@@ -270,18 +270,13 @@ export function decodeCtc(
   return { text, probabilities };
 }
 
-interface ScoredClass {
-  readonly label: string;
-  readonly score: number;
-}
-
 /** At most `k` classes of at least `minScore`, best first; a class without a name is its number. */
 function topClasses(
   scores: Float32Array,
   labels: readonly string[] | undefined,
   k: number,
   minScore: number,
-): readonly ScoredClass[] {
+) {
   return Array.from(scores, (score, i) => ({ label: labels?.[i] ?? String(i), score }))
     .filter(({ score }) => score >= minScore)
     .sort((a, b) => b.score - a.score)
@@ -291,18 +286,11 @@ function topClasses(
 /** JSON has only name, datatype and shape of tensors with more elements. */
 const MAX_TOLD = 1000;
 
-interface ToldTensor {
-  readonly name: string;
-  readonly datatype: string;
-  readonly shape: readonly number[];
-  readonly data?: readonly (number | string)[];
-}
-
 function tensorsOutput(tensors: readonly Tensor[]): TaskOutput {
   return { labels: [], value: { tensors: tensors.map(told) }, tensors };
 }
 
-function told(tensor: Tensor): ToldTensor {
+function told(tensor: Tensor) {
   const { name, datatype, shape } = tensor;
   if (elementCount(shape) > MAX_TOLD) return { name, datatype, shape };
   return { name, datatype, shape, data: elementsOf(tensor) };

@@ -18,13 +18,6 @@ import {
 import { configurationLabel, sweepAxes } from "./parameters.ts";
 import { type Cell, estimateCell, numberCell, type Table, tableOf } from "./table.ts";
 
-interface Lettered {
-  /** A, B, …, Z, AA, …: short enough to stand beside a point. */
-  readonly letter: string;
-  readonly label: string;
-  readonly result: ValidationResult;
-}
-
 export const BACKENDS: Readonly<Record<ValidationResult["measured"]["backend"], string>> = {
   onnx: "models ran on ONNX Runtime",
   external: "models ran on servers outside this deployment",
@@ -33,13 +26,14 @@ export const BACKENDS: Readonly<Record<ValidationResult["measured"]["backend"], 
   replay: "measured times replayed, no GPU/model ran",
 };
 
+/** A, B, …, Z, AA, …: short enough to stand beside a point. */
 function letterOf(index: number): string {
   const last = String.fromCharCode(65 + (index % 26));
   return index < 26 ? last : letterOf(Math.floor(index / 26) - 1) + last;
 }
 
 /** Every validated configuration with its letter and label, in document order. */
-export function lettered(document: ValidationDocument): readonly Lettered[] {
+export function lettered(document: ValidationDocument) {
   const axes = sweepAxes(document);
   return document.configurations.map((result, index) => ({
     letter: letterOf(index),
