@@ -1,6 +1,10 @@
-/** An inference request, by gRPC or REST. Each element of its payload is a request to the dispatcher. */
+/**
+ * Inference requests, by gRPC or REST, and the gateway's gRPC server. Each element of a request's payload
+ * is a request of its own to the dispatcher.
+ */
 import { Fault, unreachable } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import type { GrpcAccess } from "../protocol/grpc-guard.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
 import {
   callContext,
@@ -13,12 +17,14 @@ import {
   TRACEPARENT,
   type Tensor as WireTensor,
 } from "../protocol/messages.ts";
+import { type InferAnswer, type InferCall, serveInference } from "../protocol/server.ts";
+import { statusOf } from "../protocol/status.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
 import type { Answer, Caller, Submission } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
+import { GATEWAY_METADATA, type PipelineModel, type PipelineModels } from "./pipeline-models.ts";
 import { isPayload, outputsOf, PAYLOAD } from "./pipeline-tensors.ts";
 
 /** Elements of one request's payload. */
@@ -29,13 +35,14 @@ const PAYLOAD_HINT = { hint: "send the input tensor payload, datatype BYTES, sha
 const WHOLE = ["int64Param", "uint64Param"] as const;
 
 /** By parameter: its kind in words, and the fields that may hold it. */
-const PARAMETER_KINDS: Readonly<Record<string, readonly [string, ...(keyof InferParameter)[]]>> = {
-  [DEADLINE_PARAMETER]: ["a number", ...WHOLE, "doubleParam"],
-  [TIMEOUT_PARAMETER]: ["a whole number", ...WHOLE],
-  priority: ["a whole number", ...WHOLE],
-  scheduler: ["a text", "stringParam"],
-  idempotency_key: ["a text", "stringParam"],
-};
+const PARAMETER_KINDS: ReadonlyMap<string, readonly [string, ...(keyof InferParameter)[]]> =
+  new Map([
+    [DEADLINE_PARAMETER, ["a number", ...WHOLE, "doubleParam"]],
+    [TIMEOUT_PARAMETER, ["a whole number", ...WHOLE]],
+    ["priority", ["a whole number", ...WHOLE]],
+    ["scheduler", ["a text", "stringParam"]],
+    ["idempotency_key", ["a text", "stringParam"]],
+  ]);
 
 /** Parameters of inputs and of requested outputs that ask for a missing extension. */
 const MISSING: readonly (readonly [parameter: string, what: string])[] = [
@@ -216,7 +223,7 @@ function checkParameter(name: string, given: InferParameter): void {
     const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
     throw new Fault("invalid-input", what);
   }
-  const [kind, ...forms] = PARAMETER_KINDS[name] ?? [];
+  const [kind, ...forms] = PARAMETER_KINDS.get(name) ?? [];
   if (kind === undefined || forms.some((form) => given[form] !== undefined)) return;
   throw new Fault("invalid-input", `parameter ${name} is not ${kind}`);
 }
@@ -317,4 +324,44 @@ function answerError({ outcome, error }: Answer): Fault | null {
     default:
       return unreachable(outcome);
   }
+}
+
+const HEALTH_LOOK_MS = 250;
+
+/** A pipeline is a model to its callers. */
+export async function serveGrpc(
+  models: PipelineModels,
+  host: string,
+  port: number,
+  access: GrpcAccess,
+) {
+  const { gateway, byName } = models;
+  const handlers = {
+    metadata: GATEWAY_METADATA,
+    ready: () => gateway.ready,
+    models: byName,
+    control: models,
+    infer: (call: InferCall, answer: InferAnswer) => {
+      const cancel = callPipeline(models, call, (error, response, outcome) => {
+        if (response !== null) answer(null, response);
+        else answer(statusOf(error, outcome));
+      });
+      // Also called when the caller's deadline passes.
+      call.onCancelled(cancel);
+    },
+  };
+  const server = await serveInference(handlers, {
+    ...{ host, port, services: [...byName.keys()], access },
+  });
+  // Tells health watches whether each pipeline can infer.
+  const reported = new Map<string, boolean>();
+  const look = (): void => {
+    for (const [name, { serves }] of byName) {
+      if (reported.get(name) === serves) continue;
+      reported.set(name, serves);
+      server.health.setStatus(name, serves ? "SERVING" : "NOT_SERVING");
+    }
+  };
+  setInterval(look, HEALTH_LOOK_MS).unref();
+  return server;
 }

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { importTexts } from "../../build/import-text.ts";
 import { ownScheduler } from "../../schedulers/own-scheduler.ts";
-import { serveGrpc } from "../front/grpc-frontend.ts";
+import { serveGrpc } from "../front/pipeline-call.ts";
 import { PipelineModels } from "../front/pipeline-models.ts";
 import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
