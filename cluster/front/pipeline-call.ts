@@ -51,7 +51,6 @@ const MISSING: readonly (readonly [parameter: string, what: string])[] = [
 ];
 
 type Contents = Pick<Submission, "payload" | "tensors">;
-type CallOptions = Omit<Submission, "answer" | keyof Contents>;
 
 interface PipelineCall {
   readonly request: ModelInferRequest;
@@ -80,7 +79,7 @@ export function callPipeline(
   checkTensors("output", message.outputs ?? []);
   const contents = contentsOf(message);
   const options = optionsOf(message, model.pipeline, deadlineMs, header);
-  if (contents.length > 1 && (options.index !== null || options.idempotencyKey !== undefined)) {
+  if (contents.length > 1 && options.isForOne) {
     throw new Fault("invalid-input", "a request with an index or a key carries one payload");
   }
   const [{ tensors }] = contents;
@@ -113,34 +112,13 @@ function afterLearning(
   return () => cancel();
 }
 
-/** Field by field, as in `liveRequest`. */
-function submissionOf(
-  options: CallOptions,
-  { payload, tensors }: Contents,
-  answer: Submission["answer"],
-): Submission {
-  return {
-    pipeline: options.pipeline,
-    payload,
-    tensors,
-    index: options.index,
-    intendedUs: options.intendedUs,
-    priority: options.priority,
-    scheduler: options.scheduler,
-    deadlineMs: options.deadlineMs,
-    idempotencyKey: options.idempotencyKey,
-    context: options.context,
-    answer,
-  };
-}
-
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function submitAll(
   { gateway }: PipelineModels,
   counts: ModelCounts,
   message: ModelInferRequest,
   contents: readonly Contents[],
-  options: CallOptions,
+  { submission }: ReturnType<typeof optionsOf>,
   answer: PipelineAnswer,
 ): () => void {
   const answers: Answer[] = [];
@@ -170,7 +148,7 @@ function submitAll(
   };
   try {
     for (const [i, own] of contents.entries()) {
-      callers.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
+      callers.push(gateway.submit(submission(own, (given) => ended(i, given))));
     }
   } catch (error) {
     done = true;
@@ -180,22 +158,36 @@ function submitAll(
   return cancel;
 }
 
+/** Makes the submissions of a request's elements. Throws Fault("invalid-input"). */
 function optionsOf(
   { id, parameters = {} }: ModelInferRequest,
   pipeline: number,
   deadlineMs: number | undefined,
   header: Header | undefined,
-): CallOptions {
+) {
   for (const name in parameters) checkParameter(name, parameters[name]);
+  const index = parameters.index?.int64Param ?? null;
+  const intendedUs = parameters.intended_us?.int64Param ?? null;
+  const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
+  const scheduler = parameters.scheduler?.stringParam;
+  const idempotencyKey = parameters.idempotency_key?.stringParam;
+  const context = callContext(id, parameters, header);
   return {
-    pipeline,
-    index: parameters.index?.int64Param ?? null,
-    intendedUs: parameters.intended_us?.int64Param ?? null,
-    priority: parameters.priority?.int64Param ?? parameters.priority?.uint64Param,
-    scheduler: parameters.scheduler?.stringParam,
-    deadlineMs,
-    idempotencyKey: parameters.idempotency_key?.stringParam,
-    context: callContext(id, parameters, header),
+    isForOne: index !== null || idempotencyKey !== undefined,
+    /** Field by field, as in `liveRequest`. */
+    submission: ({ payload, tensors }: Contents, answer: Submission["answer"]): Submission => ({
+      pipeline,
+      payload,
+      tensors,
+      index,
+      intendedUs,
+      priority,
+      scheduler,
+      deadlineMs,
+      idempotencyKey,
+      context,
+      answer,
+    }),
   };
 }
 

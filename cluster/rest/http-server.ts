@@ -164,7 +164,7 @@ const EXPOSED_HEADERS = [REQUEST_ID_HEADER, JSON_LENGTH_HEADER, "retry-after"].j
 function addBounds(app: App, { incoming, times }: CallerBounds): void {
   app.decorateRequest("share");
   app.addHook("onRequest", (request, reply, done) => {
-    request.share = incoming.share();
+    request.share = incoming();
     reply.raw.once("close", request.share.giveBack);
     if (request.raw.rawHeaders.length > 2 * LIMITS.headers) {
       throw new Fault("limit-exceeded", `more than ${LIMITS.headers} headers`);

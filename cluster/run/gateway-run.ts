@@ -54,7 +54,14 @@ import {
 import { EnsembleAnswers, RecentAnswers } from "./made-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import { type Room, roomOf } from "./room.ts";
-import { plausible, RunClock, scaledReplicas, type WakeTimers, wakeTimers } from "./run-clock.ts";
+import {
+  plausible,
+  type RunClock,
+  runClock,
+  scaledReplicas,
+  type WakeTimers,
+  wakeTimers,
+} from "./run-clock.ts";
 import { type MessageKind, RunCosts, type RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -142,7 +149,7 @@ export class GatewayRun implements Driver {
     ].filter((sink) => sink !== null);
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = batchMessages(system, options.backend, options.warmUp);
-    this.#clock = new RunClock(options.startUs, options.timeScale);
+    this.#clock = runClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
