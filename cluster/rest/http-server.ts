@@ -37,12 +37,16 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-export interface AppOptions extends Callers {
+interface AppOptions {
+  /** The server's address. */
+  readonly host: string;
+  /** Origins of other servers' pages that may call it. */
+  readonly origins: readonly string[];
   readonly security: SecurityFiles;
   readonly held: CallerBounds;
 }
 
-export interface HttpOptions extends AppOptions {
+interface HttpOptions extends AppOptions {
   /** 0: any free port. */
   readonly port: number;
   /** Null: replicas cannot be controlled. */
@@ -93,7 +97,8 @@ export async function listen(
 }
 
 /** A server without routes, which does not listen yet. Every route that it gets names its role. */
-export function createApp({ host, origins, security, held }: AppOptions): App {
+export function createApp(options: AppOptions): App {
+  const { origins, security, held } = options;
   const { identity } = security;
   const bounds = {
     headersTimeout: held.times.headersMs,
@@ -129,7 +134,7 @@ export function createApp({ host, origins, security, held }: AppOptions): App {
     const role = route.config?.role;
     if (role === undefined) throw new Error(`the route ${route.url} names no role`);
     const checkRole: typeof route.onRequest = ({ raw }, _reply, done) => {
-      checkAccess(security, { host, origins }, role, raw);
+      checkAccess(options, role, raw);
       done();
     };
     route.onRequest = [checkRole, ...[route.onRequest ?? []].flat()];
@@ -190,18 +195,9 @@ function addBounds(app: App, { incoming, times }: CallerBounds): void {
   });
 }
 
-/** Where a server is called. */
-interface Callers {
-  /** The server's address. */
-  readonly host: string;
-  /** Origins of other servers' pages that may call it. */
-  readonly origins: readonly string[];
-}
-
 /** Throws a Fault unless the sender of the request may use routes of this role. */
 function checkAccess(
-  { identity, rules }: SecurityFiles,
-  { host, origins }: Callers,
+  { host, origins, security: { identity, rules } }: AppOptions,
   required: RequiredRole,
   request: IncomingMessage,
 ): void {
