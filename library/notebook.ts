@@ -10,7 +10,7 @@
  */
 import type { TopLevelSpec } from "vega-lite";
 import { renderSvg } from "../reports/render-chart.ts";
-import { renderPng } from "../reports/render-png.ts";
+import { renderPng } from "../reports/write-report.ts";
 
 /** Contents by media type: a front end shows the richest that it knows. */
 type MediaBundle = Readonly<Record<string, unknown>>;
