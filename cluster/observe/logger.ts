@@ -1,15 +1,15 @@
 /** Logs as lines of JSON, by pino and `LOG_LEVEL`; frequent events once a second, with a count. */
-import { destination, type Level, levels, pino, stdTimeFunctions } from "pino";
+import {
+  destination,
+  type Level,
+  levels,
+  type Logger as PinoLogger,
+  pino,
+  stdTimeFunctions,
+} from "pino";
 import { LOG_FD } from "../processes/child-side.ts";
 
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-  /** Whether lines of a level are written. */
-  isLevelEnabled(level: string): boolean;
-}
+export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error" | "isLevelEnabled">;
 
 const DEFAULT_LEVEL = "info";
 
