@@ -12,9 +12,8 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
 import { type ArrivalRecord, arrivalRecord } from "../observe/arrival-record.ts";
 import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
-import type { Logger } from "../observe/logger.ts";
+import { type Logger, type OperatorLog, operatorLog } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
-import { type OperatorLog, operatorLog } from "../observe/operator-log.ts";
 import { exposition } from "../observe/prometheus.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/descriptions.ts";
@@ -27,9 +26,9 @@ import { GatewayRun } from "./gateway-run.ts";
 import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
 import { ControlRecord, ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
+import { type TaskOutages, taskOutages } from "./room.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
-import { type TaskOutages, taskOutages } from "./task-outages.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
