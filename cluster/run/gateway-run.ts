@@ -460,22 +460,27 @@ export class GatewayRun implements Driver {
     const { replica, requests } = batch;
     const { name, pool, service } = this.options.system.replicas[replica];
     const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
-    const window = this.#windows.get(replica) ?? null;
-    this.#windows.delete(replica);
     const { timeScale, trace, bounds } = this.options;
+    const planned = this.#windows.get(replica);
+    this.#windows.delete(replica);
+    // In the wall clock's time.
+    const window = planned && {
+      earliestUs: planned.earliestUs * timeScale,
+      latestUs: planned.latestUs * timeScale,
+    };
     const message = this.messages.request(name, batch, variate, {
-      window: window === null ? null : scaledWindow(window, timeScale),
+      window: window ?? null,
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: trace?.traceparents(batch) ?? null,
     });
     const expectedMs = (service.meanUs[requests.length] * timeScale) / 1000;
-    const windowMs = ((window?.latestUs ?? 0) * timeScale) / 1000;
+    const windowMs = (window?.latestUs ?? 0) / 1000;
     const timeoutMs = bounds.batchTimeoutMs + bounds.batchTimeoutFactor * expectedMs + windowMs;
     this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
-      else if (window !== null && failure.code === status.ABORTED) this.#missed(batch);
+      else if (window !== undefined && failure.code === status.ABORTED) this.#missed(batch);
       else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
     });
     this.costs.add("dispatch", monotonicUs() - sentUs);
@@ -592,11 +597,6 @@ export class GatewayRun implements Driver {
       recorder.closeWindow(nowUs);
     }
   }
-}
-
-/** In the wall clock's time. */
-function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number): StartWindow {
-  return { earliestUs: earliestUs * timeScale, latestUs: latestUs * timeScale };
 }
 
 /**
