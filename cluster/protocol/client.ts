@@ -20,6 +20,7 @@ import {
   nameOptions,
 } from "../security/client-access.ts";
 import type { ModelMetadata, ServerMetadata } from "./descriptions.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./infer-codec.ts";
 import {
   type ControlKind,
   controlMessage,
@@ -29,7 +30,6 @@ import {
   type ModelStreamInferResponse,
   type RepositoryModel,
 } from "./messages.ts";
-import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { errorOfAnswer, faultOf, streamEndedError } from "./status.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;

@@ -17,7 +17,7 @@ import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { exposition } from "../observe/prometheus.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/descriptions.ts";
-import { BATCH_CHANNEL } from "../protocol/service.ts";
+import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
