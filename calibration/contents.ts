@@ -20,7 +20,7 @@ import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../core/fault.ts";
 import { variantsOf } from "../core/placement.ts";
-import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
+import { RequestDraws, WHEN_HOLDS } from "../core/draws.ts";
 import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { System } from "../core/system.ts";
 import { drawScenes, loadImages } from "../models/scenes.ts";

@@ -27,16 +27,18 @@ import {
   type Part,
   wantedReplications,
 } from "../sweep/configuration-result.ts";
+import { requireScenario } from "./scenario-source.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
+  AnsweredRequest,
   ControlledReplica,
   GatewayStatus,
+  MeasurementLine,
   PipelineStatus,
   ReplicaBatching,
   ReplicaStatus,
 } from "../core/gateway-status.ts";
-export type { AnsweredRequest, MeasurementLine } from "../core/measurement-line.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
 export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
@@ -110,6 +112,7 @@ export async function* simulate(
   scenario: LoadedScenario,
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
+  requireScenario(scenario, "`readScenario(text)`");
   const sweep = checkedSweep(scenario, { checkScheduler, checkFit });
   const pause = pauses(signal);
   let open = [...Array(sweep.count).keys()].map((index) => stepsOf(scenario, sweep, index));

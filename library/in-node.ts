@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 import { refuseInProgram, type Scenario } from "./scenario.ts";
+import { requireScenario } from "./scenario-source.ts";
 
 /** Messages to the process of Node. */
 export type ToNode =
@@ -36,7 +37,17 @@ export function inNode<Name extends WorkName>(name: Name): Work<Name> {
   return ((...args: unknown[]) => called(name, args)) as Work<Name>;
 }
 
+/** Functions whose first argument is a scenario. */
+const OF_SCENARIO: ReadonlySet<WorkName> = new Set<WorkName>([
+  ...(["calibrate", "check", "clusterUp", "plan", "runOneShard", "runShards"] as const),
+  ...(["simulate", "sweep", "validate"] as const),
+]);
+
 async function called(name: WorkName, args: readonly unknown[]): Promise<unknown> {
+  const [first] = args;
+  // Also takes a workload.
+  const isForLoad = name === "load" && typeof first !== "object";
+  if (isForLoad || OF_SCENARIO.has(name)) requireScenario(first, "`await scenario(file)`");
   const { signal } = optionsOf(args);
   signal?.throwIfAborted();
   try {

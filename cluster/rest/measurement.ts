@@ -6,7 +6,7 @@ import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
 import { expectedRequests } from "../../core/arrivals/extent.ts";
 import { Fault } from "../../core/fault.ts";
-import type { MeasurementLine } from "../../core/measurement-line.ts";
+import type { MeasurementLine } from "../../core/gateway-status.ts";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";

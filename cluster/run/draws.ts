@@ -1,10 +1,16 @@
 /** A run's draws, by request number and by slot, and the caches by content that they decide. */
-import { AnswerDraws } from "../../core/answer-draws.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
 import { JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
+import {
+  AnswerDraws,
+  CACHE_HIT,
+  KEYED,
+  LOOKED_UP,
+  RequestDraws,
+  WHEN_HOLDS,
+} from "../../core/draws.ts";
 import { assert, Fault } from "../../core/fault.ts";
 import { type ContentCache, contentCaches, isWhole } from "../../core/prediction-cache.ts";
-import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
 import {

@@ -2,9 +2,9 @@
  * Answers that no replica gave: an ensemble's, from the votes of its members, and the answer in place of
  * a straggler's. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
-import { RIGHT } from "../../core/answer-draws.ts";
 import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
+import { RIGHT } from "../../core/draws.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import type { EnsembleSystem } from "../../core/system.ts";
 import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";

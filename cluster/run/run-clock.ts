@@ -1,6 +1,7 @@
 /** A run's time on the wall clock: the instants of its events, its timers, and the delays of scaling. */
+
+import { ProvisioningDelays } from "../../core/draws.ts";
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
-import { ProvisioningDelays } from "../../core/provisioning-delays.ts";
 import type { System } from "../../core/system.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 
