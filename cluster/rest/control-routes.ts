@@ -19,8 +19,8 @@ export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaCon
   addSchedulerRoutes(app, gateway);
   addFeedbackRoute(app, gateway);
   addObserveRoutes(app, gateway);
-  addDescriptionRoutes(app, gateway);
   if (control !== null) addReplicaRoutes(app, control);
+  addDescriptionRoutes(app, gateway);
 }
 
 /** Bodies of the scope's routes are JSON; a route whose schema has none ignores its body. */
