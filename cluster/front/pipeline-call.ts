@@ -1,6 +1,10 @@
-/** An inference request, by gRPC or REST. Each element of its payload is a request to the dispatcher. */
+/**
+ * Inference requests, by gRPC or REST, and the gateway's gRPC server. Each element of a request's payload
+ * is a request of its own to the dispatcher.
+ */
 import { Fault, unreachable } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import type { GrpcAccess } from "../protocol/grpc-guard.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
 import {
   callContext,
@@ -13,12 +17,14 @@ import {
   TRACEPARENT,
   type Tensor as WireTensor,
 } from "../protocol/messages.ts";
+import { type InferAnswer, type InferCall, serveInference } from "../protocol/server.ts";
+import { statusOf } from "../protocol/status.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
 import type { Answer, Caller, Submission } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
-import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
+import { GATEWAY_METADATA, type PipelineModel, type PipelineModels } from "./pipeline-models.ts";
 import { isPayload, outputsOf, PAYLOAD } from "./pipeline-tensors.ts";
 
 /** Elements of one request's payload. */
@@ -29,13 +35,14 @@ const PAYLOAD_HINT = { hint: "send the input tensor payload, datatype BYTES, sha
 const WHOLE = ["int64Param", "uint64Param"] as const;
 
 /** By parameter: its kind in words, and the fields that may hold it. */
-const PARAMETER_KINDS: Readonly<Record<string, readonly [string, ...(keyof InferParameter)[]]>> = {
-  [DEADLINE_PARAMETER]: ["a number", ...WHOLE, "doubleParam"],
-  [TIMEOUT_PARAMETER]: ["a whole number", ...WHOLE],
-  priority: ["a whole number", ...WHOLE],
-  scheduler: ["a text", "stringParam"],
-  idempotency_key: ["a text", "stringParam"],
-};
+const PARAMETER_KINDS: ReadonlyMap<string, readonly [string, ...(keyof InferParameter)[]]> =
+  new Map([
+    [DEADLINE_PARAMETER, ["a number", ...WHOLE, "doubleParam"]],
+    [TIMEOUT_PARAMETER, ["a whole number", ...WHOLE]],
+    ["priority", ["a whole number", ...WHOLE]],
+    ["scheduler", ["a text", "stringParam"]],
+    ["idempotency_key", ["a text", "stringParam"]],
+  ]);
 
 /** Parameters of inputs and of requested outputs that ask for a missing extension. */
 const MISSING: readonly (readonly [parameter: string, what: string])[] = [
@@ -44,7 +51,6 @@ const MISSING: readonly (readonly [parameter: string, what: string])[] = [
 ];
 
 type Contents = Pick<Submission, "payload" | "tensors">;
-type CallOptions = Omit<Submission, "answer" | keyof Contents>;
 
 interface PipelineCall {
   readonly request: ModelInferRequest;
@@ -73,7 +79,7 @@ export function callPipeline(
   checkTensors("output", message.outputs ?? []);
   const contents = contentsOf(message);
   const options = optionsOf(message, model.pipeline, deadlineMs, header);
-  if (contents.length > 1 && (options.index !== null || options.idempotencyKey !== undefined)) {
+  if (contents.length > 1 && options.isForOne) {
     throw new Fault("invalid-input", "a request with an index or a key carries one payload");
   }
   const [{ tensors }] = contents;
@@ -106,34 +112,13 @@ function afterLearning(
   return () => cancel();
 }
 
-/** Field by field, as in `liveRequest`. */
-function submissionOf(
-  options: CallOptions,
-  { payload, tensors }: Contents,
-  answer: Submission["answer"],
-): Submission {
-  return {
-    pipeline: options.pipeline,
-    payload,
-    tensors,
-    index: options.index,
-    intendedUs: options.intendedUs,
-    priority: options.priority,
-    scheduler: options.scheduler,
-    deadlineMs: options.deadlineMs,
-    idempotencyKey: options.idempotencyKey,
-    context: options.context,
-    answer,
-  };
-}
-
 /** Answers with the last element; the first failure cancels the other elements and is the answer. */
 function submitAll(
   { gateway }: PipelineModels,
   counts: ModelCounts,
   message: ModelInferRequest,
   contents: readonly Contents[],
-  options: CallOptions,
+  { submission }: ReturnType<typeof optionsOf>,
   answer: PipelineAnswer,
 ): () => void {
   const answers: Answer[] = [];
@@ -163,7 +148,7 @@ function submitAll(
   };
   try {
     for (const [i, own] of contents.entries()) {
-      callers.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
+      callers.push(gateway.submit(submission(own, (given) => ended(i, given))));
     }
   } catch (error) {
     done = true;
@@ -173,22 +158,36 @@ function submitAll(
   return cancel;
 }
 
+/** Makes the submissions of a request's elements. Throws Fault("invalid-input"). */
 function optionsOf(
   { id, parameters = {} }: ModelInferRequest,
   pipeline: number,
   deadlineMs: number | undefined,
   header: Header | undefined,
-): CallOptions {
+) {
   for (const name in parameters) checkParameter(name, parameters[name]);
+  const index = parameters.index?.int64Param ?? null;
+  const intendedUs = parameters.intended_us?.int64Param ?? null;
+  const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
+  const scheduler = parameters.scheduler?.stringParam;
+  const idempotencyKey = parameters.idempotency_key?.stringParam;
+  const context = callContext(id, parameters, header);
   return {
-    pipeline,
-    index: parameters.index?.int64Param ?? null,
-    intendedUs: parameters.intended_us?.int64Param ?? null,
-    priority: parameters.priority?.int64Param ?? parameters.priority?.uint64Param,
-    scheduler: parameters.scheduler?.stringParam,
-    deadlineMs,
-    idempotencyKey: parameters.idempotency_key?.stringParam,
-    context: callContext(id, parameters, header),
+    isForOne: index !== null || idempotencyKey !== undefined,
+    /** Field by field, as in `liveRequest`. */
+    submission: ({ payload, tensors }: Contents, answer: Submission["answer"]): Submission => ({
+      pipeline,
+      payload,
+      tensors,
+      index,
+      intendedUs,
+      priority,
+      scheduler,
+      deadlineMs,
+      idempotencyKey,
+      context,
+      answer,
+    }),
   };
 }
 
@@ -216,7 +215,7 @@ function checkParameter(name: string, given: InferParameter): void {
     const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
     throw new Fault("invalid-input", what);
   }
-  const [kind, ...forms] = PARAMETER_KINDS[name] ?? [];
+  const [kind, ...forms] = PARAMETER_KINDS.get(name) ?? [];
   if (kind === undefined || forms.some((form) => given[form] !== undefined)) return;
   throw new Fault("invalid-input", `parameter ${name} is not ${kind}`);
 }
@@ -317,4 +316,44 @@ function answerError({ outcome, error }: Answer): Fault | null {
     default:
       return unreachable(outcome);
   }
+}
+
+const HEALTH_LOOK_MS = 250;
+
+/** A pipeline is a model to its callers. */
+export async function serveGrpc(
+  models: PipelineModels,
+  host: string,
+  port: number,
+  access: GrpcAccess,
+) {
+  const { gateway, byName } = models;
+  const handlers = {
+    metadata: GATEWAY_METADATA,
+    ready: () => gateway.ready,
+    models: byName,
+    control: models,
+    infer: (call: InferCall, answer: InferAnswer) => {
+      const cancel = callPipeline(models, call, (error, response, outcome) => {
+        if (response !== null) answer(null, response);
+        else answer(statusOf(error, outcome));
+      });
+      // Also called when the caller's deadline passes.
+      call.onCancelled(cancel);
+    },
+  };
+  const server = await serveInference(handlers, {
+    ...{ host, port, services: [...byName.keys()], access },
+  });
+  // Tells health watches whether each pipeline can infer.
+  const reported = new Map<string, boolean>();
+  const look = (): void => {
+    for (const [name, { serves }] of byName) {
+      if (reported.get(name) === serves) continue;
+      reported.set(name, serves);
+      server.health.setStatus(name, serves ? "SERVING" : "NOT_SERVING");
+    }
+  };
+  setInterval(look, HEALTH_LOOK_MS).unref();
+  return server;
 }

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { importTexts } from "../../build/import-text.ts";
 import { ownScheduler } from "../../schedulers/own-scheduler.ts";
-import { serveGrpc } from "../front/grpc-frontend.ts";
+import { serveGrpc } from "../front/pipeline-call.ts";
 import { PipelineModels } from "../front/pipeline-models.ts";
 import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
@@ -13,7 +13,7 @@ import { Gateway } from "../run/gateway.ts";
 import { ReplicaControl } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
 import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
-import { IncomingBytes } from "../security/limits.ts";
+import { incomingShares } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 
 /**
@@ -40,7 +40,7 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const models = new PipelineModels(gateway);
   const control = specification.spareReplicas === 0 ? null : new ReplicaControl(gateway);
   const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
-  const held = { times, incoming: new IncomingBytes(maxIncomingBytes) };
+  const held = { times, incoming: incomingShares(maxIncomingBytes) };
   const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));
   const http = await serveHttp(models, { host, origins, port: httpPort, control, security, held });
   const scenario = specification.document.name;

@@ -12,7 +12,7 @@ import { measuredRun } from "../deploy/measured-run.ts";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { INFERENCE_SERVICE } from "../protocol/service.ts";
+import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
 import { traceTarget } from "./open-tracing.ts";
 

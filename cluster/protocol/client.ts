@@ -1,5 +1,6 @@
 /** A client of one server of the protocol: calls, and many requests on one stream. */
 import {
+  type CallOptions,
   type ChannelOptions,
   Client,
   type ClientDuplexStream,
@@ -19,6 +20,7 @@ import {
   nameOptions,
 } from "../security/client-access.ts";
 import type { ModelMetadata, ServerMetadata } from "./descriptions.ts";
+import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./infer-codec.ts";
 import {
   type ControlKind,
   controlMessage,
@@ -28,15 +30,9 @@ import {
   type ModelStreamInferResponse,
   type RepositoryModel,
 } from "./messages.ts";
-import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./service.ts";
 import { errorOfAnswer, faultOf, streamEndedError } from "./status.ts";
 
 export type Answer<T> = (error: ServiceError | null, value?: T) => void;
-
-export interface CallOptions {
-  /** Milliseconds since the epoch, or none. */
-  readonly deadline?: number;
-}
 
 export type InferStreamCall = ClientDuplexStream<ModelInferRequest, ModelStreamInferResponse>;
 

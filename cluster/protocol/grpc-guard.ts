@@ -128,7 +128,7 @@ function limitReceiving(
     const message = `nothing was received for ${limitMs / 1000} s`;
     call.sendStatus(asStatus(new Fault("deadline-exceeded", message)));
   }, limitMs).unref();
-  const share = incoming.share();
+  const share = incoming();
   const stream = streamOf(call);
   stream.on("data", (bytes: Uint8Array) => {
     try {

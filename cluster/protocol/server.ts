@@ -23,7 +23,13 @@ import {
   modelNamed,
   modelStatistics,
 } from "./hosted-models.ts";
-import { PROTOCOL_FILE } from "./infer-codec.ts";
+import {
+  BATCH_CHANNEL,
+  CHANNEL_OPTIONS,
+  INFERENCE_SERVICE,
+  LIMITED_CALLERS,
+  PROTOCOL_FILE,
+} from "./infer-codec.ts";
 import {
   controlOf,
   deadlineOf,
@@ -36,7 +42,6 @@ import {
   type RepositoryModel,
   TRACEPARENT,
 } from "./messages.ts";
-import { BATCH_CHANNEL, CHANNEL_OPTIONS, INFERENCE_SERVICE, LIMITED_CALLERS } from "./service.ts";
 import { answerOfError, lastAnswer, statusOf } from "./status.ts";
 
 const LAST_STATUS_MS = 20;

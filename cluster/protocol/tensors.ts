@@ -37,16 +37,14 @@ function numericArray(datatype: NumericDatatype | "BF16", elements: NumericEleme
       return (ARRAYS[datatype] as BigInt64ArrayConstructor).from(elements, BigInt);
     case "FP16":
       return Uint16Array.from(elements, (one) => numberToHalf(Number(one)));
-    case "BF16":
-      return upperHalves(Float32Array.from(elements, Number));
+    case "BF16": {
+      // The floats without the lower half of their bits.
+      const bits = new Uint32Array(Float32Array.from(elements, Number).buffer);
+      return Uint16Array.from(bits, (each) => each >>> 16);
+    }
     default:
       return (ARRAYS[datatype] as Float64ArrayConstructor).from(elements, Number);
   }
-}
-
-/** The floats without the lower half of their bits. */
-function upperHalves(floats: Float32Array): Uint16Array {
-  return Uint16Array.from(new Uint32Array(floats.buffer), (bits) => bits >>> 16);
 }
 
 /** The check of a numeric datatype's elements, as JSON has them; BOOL takes 0 and 1, too. */
@@ -64,21 +62,14 @@ export function elementCheck(datatype: string): (element: unknown) => boolean {
 /** The elements of a BYTES tensor, at most so many that a message may have; throws like `bytesElements`. */
 export function decodeBytes(raw: Uint8Array, count: number): readonly Buffer[] {
   if (count <= LIMITS.bytesElements) return bytesElements(raw, count);
-  throw new Fault(
-    "invalid-input",
-    `a BYTES tensor has a shape of more than ${LIMITS.bytesElements} elements`,
-  );
+  const message = `a BYTES tensor has a shape of more than ${LIMITS.bytesElements} elements`;
+  throw new Fault("invalid-input", message);
 }
 
 /** A BYTES tensor of one dimension with its raw contents. */
-export function bytesTensor(
-  name: string,
-  elements: readonly Uint8Array[],
-): { tensor: Tensor; raw: Buffer } {
-  return {
-    tensor: { name, datatype: "BYTES", shape: [elements.length] },
-    raw: encodeBytes(elements),
-  };
+export function bytesTensor(name: string, elements: readonly Uint8Array[]) {
+  const tensor: Tensor = { name, datatype: "BYTES", shape: [elements.length] };
+  return { tensor, raw: encodeBytes(elements) };
 }
 
 /** Row-major; null without such a tensor. Throws Fault("invalid-input") for one that is malformed. */
@@ -94,10 +85,8 @@ export function elementsOf(
     throw new Fault("invalid-input", `tensor ${name} has datatype ${tensor.datatype}, not BYTES`);
   }
   if (raw.length !== tensors.length) {
-    throw new Fault(
-      "invalid-input",
-      `${raw.length} raw contents for ${tensors.length} tensors: one is due for each`,
-    );
+    const message = `${raw.length} raw contents for ${tensors.length} tensors: one is due for each`;
+    throw new Fault("invalid-input", message);
   }
   return decodeBytes(raw[at], checkedCount(tensor));
 }

@@ -62,7 +62,10 @@ export function addAppRoutes(app: App, server: AppServer): void {
 }
 
 async function send(request: FastifyRequest, reply: FastifyReply, name: string): Promise<Buffer> {
-  files ??= readAll();
+  files ??= readAll().catch((error) => {
+    files = null;
+    throw error;
+  });
   const file = (await files).get(name);
   if (file === undefined) {
     if ((await files).size === 0) files = null;

@@ -19,8 +19,8 @@ export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaCon
   addSchedulerRoutes(app, gateway);
   addFeedbackRoute(app, gateway);
   addObserveRoutes(app, gateway);
-  addDescriptionRoutes(app, gateway);
   if (control !== null) addReplicaRoutes(app, control);
+  addDescriptionRoutes(app, gateway);
 }
 
 /** Bodies of the scope's routes are JSON; a route whose schema has none ignores its body. */
@@ -57,7 +57,7 @@ function addRunRoutes(app: App, gateway: Gateway): void {
     "/run/log",
     describe("getRunLog", "The run's log, one JSON array a line, if it keeps one", lines),
     (_, reply) => {
-      const { log } = gateway;
+      const { log } = gateway.run.options;
       if (log === null) {
         const hint = 'start it with {"log": true}';
         throw new Fault("not-found", "this run keeps no log", { hint });

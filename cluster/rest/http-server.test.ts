@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { afterEach, expect, it, test } from "vitest";
 import { z } from "zod";
 import { OPEN } from "../security/access.ts";
-import { CLIENT_TIMES, IncomingBytes } from "../security/limits.ts";
+import { CLIENT_TIMES, incomingShares } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { createApp } from "./http-server.ts";
@@ -13,7 +13,7 @@ import { onGone } from "./infer-routes.ts";
 import { type App, describer, securityOf, securitySchemes } from "./route.ts";
 
 const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
-const held = { incoming: new IncomingBytes(1e6), times: CLIENT_TIMES };
+const held = { incoming: incomingShares(1e6), times: CLIENT_TIMES };
 const ORIGINS = ["https://app.example.org"];
 let app: App;
 afterEach(() => app?.close());

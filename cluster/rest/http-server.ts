@@ -4,12 +4,12 @@
  *   connection, headers ─> route ─> role ─> body ─> schemas ─> handler ─> answer
  *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (route.ts)
  */
-import type { IncomingMessage } from "node:http";
-import type { Server as HttpsServer } from "node:https";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import fastify, { type FastifyServerOptions } from "fastify";
+import fastify from "fastify";
 import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
@@ -29,20 +29,22 @@ import { type App, addOpenApi, notFound, sendError, validatorCompiler } from "./
 
 /** Answers under way may still take so long when the server ends. */
 const LAST_ANSWERS_MS = 2000;
-/** An idle connection stays open for so long. */
-const KEEP_ALIVE_MS = 5000;
 
 export interface HttpServer {
   readonly port: number;
   close(): Promise<void>;
 }
 
-export interface AppOptions extends Callers {
+interface AppOptions {
+  /** The server's address. */
+  readonly host: string;
+  /** Origins of other servers' pages that may call it. */
+  readonly origins: readonly string[];
   readonly security: SecurityFiles;
   readonly held: CallerBounds;
 }
 
-export interface HttpOptions extends AppOptions {
+interface HttpOptions extends AppOptions {
   /** 0: any free port. */
   readonly port: number;
   /** Null: replicas cannot be controlled. */
@@ -93,19 +95,10 @@ export async function listen(
 }
 
 /** A server without routes, which does not listen yet. Every route that it gets names its role. */
-export function createApp({ host, origins, security, held }: AppOptions): App {
-  const { identity } = security;
-  const bounds = {
-    headersTimeout: held.times.headersMs,
-    connectionsCheckingInterval: held.times.checkMs,
-    maxHeaderSize: LIMITS.headerBytes,
-  };
-  const app = fastify({
-    http: bounds,
-    // A client without a certificate may connect: the routes decide.
-    https: identity && { ...bounds, ...serverTls(identity, false, held.times) },
-    requestTimeout: held.times.requestMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+export function createApp(options: AppOptions): App {
+  const { origins, held } = options;
+  const app: App = fastify({
+    serverFactory: (listener) => createBoundedServer(listener, options),
     forceCloseConnections: true,
     genReqId: ({ headers }) => requestIdOf(headers[REQUEST_ID_HEADER]?.toString()),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: LIMITS.headerBytes },
@@ -113,11 +106,7 @@ export function createApp({ host, origins, security, held }: AppOptions): App {
       reply.header(REQUEST_ID_HEADER, request.id);
       sendError(error, request, reply);
     },
-  } as FastifyServerOptions) as App;
-  if (identity !== null) security.rotateIn(app.server as HttpsServer);
-  // Node drops headers beyond this number silently: one more shows that there are too many.
-  app.server.maxHeadersCount = LIMITS.headers + 1;
-  app.server.maxConnections = LIMITS.connections;
+  });
   app.removeAllContentTypeParsers();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(() => JSON.stringify);
@@ -129,7 +118,7 @@ export function createApp({ host, origins, security, held }: AppOptions): App {
     const role = route.config?.role;
     if (role === undefined) throw new Error(`the route ${route.url} names no role`);
     const checkRole: typeof route.onRequest = ({ raw }, _reply, done) => {
-      checkAccess(security, { host, origins }, role, raw);
+      checkAccess(options, role, raw);
       done();
     };
     route.onRequest = [checkRole, ...[route.onRequest ?? []].flat()];
@@ -137,6 +126,29 @@ export function createApp({ host, origins, security, held }: AppOptions): App {
   });
   app.setNotFoundHandler((request, reply) => notFound(methods, request, reply));
   return app;
+}
+
+/** A client without a certificate may connect: the routes decide. */
+function createBoundedServer(
+  listener: RequestListener,
+  { security, held: { times } }: AppOptions,
+): Server {
+  const { identity } = security;
+  const bounds = {
+    headersTimeout: times.headersMs,
+    requestTimeout: times.requestMs,
+    connectionsCheckingInterval: times.checkMs,
+    maxHeaderSize: LIMITS.headerBytes,
+  };
+  const server =
+    identity === null
+      ? createServer(bounds, listener)
+      : createHttpsServer({ ...bounds, ...serverTls(identity, false, times) }, listener);
+  if (server instanceof HttpsServer) security.rotateIn(server);
+  // Node drops headers beyond this number silently: one more shows that there are too many.
+  server.maxHeadersCount = LIMITS.headers + 1;
+  server.maxConnections = LIMITS.connections;
+  return server;
 }
 
 /** Lets pages of the allowed origins read answers, and answers what their browsers ask before (CORS). */
@@ -164,7 +176,7 @@ const EXPOSED_HEADERS = [REQUEST_ID_HEADER, JSON_LENGTH_HEADER, "retry-after"].j
 function addBounds(app: App, { incoming, times }: CallerBounds): void {
   app.decorateRequest("share");
   app.addHook("onRequest", (request, reply, done) => {
-    request.share = incoming.share();
+    request.share = incoming();
     reply.raw.once("close", request.share.giveBack);
     if (request.raw.rawHeaders.length > 2 * LIMITS.headers) {
       throw new Fault("limit-exceeded", `more than ${LIMITS.headers} headers`);
@@ -190,18 +202,9 @@ function addBounds(app: App, { incoming, times }: CallerBounds): void {
   });
 }
 
-/** Where a server is called. */
-interface Callers {
-  /** The server's address. */
-  readonly host: string;
-  /** Origins of other servers' pages that may call it. */
-  readonly origins: readonly string[];
-}
-
 /** Throws a Fault unless the sender of the request may use routes of this role. */
 function checkAccess(
-  { identity, rules }: SecurityFiles,
-  { host, origins }: Callers,
+  { host, origins, security: { identity, rules } }: AppOptions,
   required: RequiredRole,
   request: IncomingMessage,
 ): void {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import { checkedCount, encodeBytes, type NumericDatatype, numbersOf } from "../../models/tensor.ts";
 import type {
   InferParameter,
@@ -150,14 +151,14 @@ export function encodeAnswer(
   isBinary: InferBody["isBinary"],
 ): { readonly json: string; readonly behind: readonly Uint8Array[] } {
   const { rawOutputContents = [] } = response;
-  const ownBytes = ({ name }: Tensor, i: number): number =>
-    isBinary(name) ? 0 : rawOutputContents[i].length;
-  const bytes = response.outputs.map(ownBytes).reduce((sum, length) => sum + length, 0);
+  const bytes = sumOf(
+    response.outputs.map(({ name }, i) => (isBinary(name) ? 0 : rawOutputContents[i].length)),
+  );
   if (bytes > LIMITS.jsonBytes) {
     const message = `the outputs have ${bytes} bytes; as JSON they may have ${LIMITS.jsonBytes}`;
-    const hint =
-      "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs";
-    throw new Fault("limit-exceeded", message, { hint });
+    throw new Fault("limit-exceeded", message, {
+      hint: "ask for them behind the JSON, by the parameter binary_data_output, or for fewer outputs",
+    });
   }
   const behind: Uint8Array[] = [];
   let hasWide = false;
@@ -177,12 +178,8 @@ export function encodeAnswer(
 }
 
 /** The fields of an answer besides its outputs. */
-export function headOf({ modelName, modelVersion, id = "" }: ModelInferResponse): object {
-  return {
-    model_name: modelName,
-    model_version: modelVersion,
-    ...(id === "" ? {} : { id }),
-  };
+export function headOf({ modelName, modelVersion, id }: ModelInferResponse): object {
+  return { model_name: modelName, model_version: modelVersion, id: id || undefined };
 }
 
 /** A whole number is an int64, as Triton reads it. */
@@ -210,10 +207,8 @@ function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
   const count = checkedCount(tensor);
   const { name, datatype } = tensor;
   if (values.length !== count) {
-    throw new Fault(
-      "invalid-input",
-      `tensor ${name} has ${values.length} elements where its shape says ${count}`,
-    );
+    const message = `tensor ${name} has ${values.length} elements where its shape says ${count}`;
+    throw new Fault("invalid-input", message);
   }
   if (datatype === "BYTES") return encodeBytes(values.map((value) => bytesOf(tensor, value)));
   if (!IN_JSON.includes(datatype)) {

@@ -25,43 +25,39 @@ import {
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
-type Draws = ReturnType<DrawSeries["next"]>;
+type Draws = ReturnType<ReturnType<typeof drawSeries>["next"]>;
 
 /** One series of requests' draws, with those of ensembles' answers. */
-class DrawSeries {
-  readonly requests: RequestDraws;
-  /** Null where no ensemble votes. */
-  readonly answers: AnswerDraws | null;
-  readonly #stride: number;
-
-  constructor(system: System, seed: string) {
-    this.requests = new RequestDraws(system, seed);
-    const votes = system.pipelines.some(({ ensembles }) => ensembles.length > 0);
-    this.answers = votes ? new AnswerDraws(system, seed) : null;
-    this.#stride = system.stride;
-  }
-
-  /** A request's draws by task, of which each has `width` variates. */
-  next(pipeline = this.requests.pipeline()) {
-    const { requests } = this;
-    const draws = {
-      pipeline,
-      flags: new Uint8Array(this.#stride),
-      variates: new Float64Array(this.#stride * requests.width),
-      /** Contents, by the tasks that are caches. */
-      keys: new Int32Array(this.#stride),
-      /** Variates of the answers of ensembles' members. */
-      numbers: new Float64Array(this.#stride),
-      wrongs: new Float64Array(this.#stride),
-      /** From its arrival to its deadline, µs. */
-      goalUs: 0,
-    };
-    requests.draw(pipeline, 0, draws.flags, draws.variates);
-    if (requests.hasKeys) requests.drawKeys(pipeline, 0, draws.keys);
-    this.answers?.draw(pipeline, 0, draws.numbers, draws.wrongs);
-    draws.goalUs = requests.goalUs(pipeline);
-    return draws;
-  }
+function drawSeries(system: System, seed: string) {
+  const { stride, pipelines } = system;
+  const requests = new RequestDraws(system, seed);
+  const votes = pipelines.some(({ ensembles }) => ensembles.length > 0);
+  const answers = votes ? new AnswerDraws(system, seed) : null;
+  return {
+    requests,
+    /** Null where no ensemble votes. */
+    answers,
+    /** A request's draws by task, of which each has `width` variates. */
+    next(pipeline = requests.pipeline()) {
+      const draws = {
+        pipeline,
+        flags: new Uint8Array(stride),
+        variates: new Float64Array(stride * requests.width),
+        /** Contents, by the tasks that are caches. */
+        keys: new Int32Array(stride),
+        /** Variates of the answers of ensembles' members. */
+        numbers: new Float64Array(stride),
+        wrongs: new Float64Array(stride),
+        /** From its arrival to its deadline, µs. */
+        goalUs: 0,
+      };
+      requests.draw(pipeline, 0, draws.flags, draws.variates);
+      if (requests.hasKeys) requests.drawKeys(pipeline, 0, draws.keys);
+      answers?.draw(pipeline, 0, draws.numbers, draws.wrongs);
+      draws.goalUs = requests.goalUs(pipeline);
+      return draws;
+    },
+  };
 }
 
 interface DrawOptions {
@@ -75,8 +71,8 @@ interface DrawOptions {
 /** Draws requests in the order of their numbers, so that request n is the same as in the simulator. */
 export class RunDraws {
   readonly #options: DrawOptions;
-  readonly #numbered: DrawSeries;
-  readonly #others: DrawSeries;
+  readonly #numbered: ReturnType<typeof drawSeries>;
+  readonly #others: ReturnType<typeof drawSeries>;
   /** Drawn and not yet used; with `triedAgain`, also the latest used. */
   readonly #waiting = new Map<number, Draws>();
   #drawn = 0;
@@ -88,8 +84,8 @@ export class RunDraws {
     const { system, backend, seed } = options;
     this.#options = options;
     this.#cache = answerCache(system, backend === "replay");
-    this.#numbered = new DrawSeries(system, seed);
-    this.#others = new DrawSeries(system, `${seed}/unnumbered`);
+    this.#numbered = drawSeries(system, seed);
+    this.#others = drawSeries(system, `${seed}/unnumbered`);
   }
 
   /** Throws Fault("invalid-input") for a number that cannot be one of this run. */

@@ -54,7 +54,14 @@ import {
 import { EnsembleAnswers, RecentAnswers } from "./made-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import { type Room, roomOf } from "./room.ts";
-import { plausible, RunClock, scaledReplicas, type WakeTimers, wakeTimers } from "./run-clock.ts";
+import {
+  plausible,
+  type RunClock,
+  runClock,
+  scaledReplicas,
+  type WakeTimers,
+  wakeTimers,
+} from "./run-clock.ts";
 import { type MessageKind, RunCosts, type RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -142,7 +149,7 @@ export class GatewayRun implements Driver {
     ].filter((sink) => sink !== null);
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = batchMessages(system, options.backend, options.warmUp);
-    this.#clock = new RunClock(options.startUs, options.timeScale);
+    this.#clock = runClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
@@ -453,22 +460,27 @@ export class GatewayRun implements Driver {
     const { replica, requests } = batch;
     const { name, pool, service } = this.options.system.replicas[replica];
     const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
-    const window = this.#windows.get(replica) ?? null;
-    this.#windows.delete(replica);
     const { timeScale, trace, bounds } = this.options;
+    const planned = this.#windows.get(replica);
+    this.#windows.delete(replica);
+    // In the wall clock's time.
+    const window = planned && {
+      earliestUs: planned.earliestUs * timeScale,
+      latestUs: planned.latestUs * timeScale,
+    };
     const message = this.messages.request(name, batch, variate, {
-      window: window === null ? null : scaledWindow(window, timeScale),
+      window: window ?? null,
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: trace?.traceparents(batch) ?? null,
     });
     const expectedMs = (service.meanUs[requests.length] * timeScale) / 1000;
-    const windowMs = ((window?.latestUs ?? 0) * timeScale) / 1000;
+    const windowMs = (window?.latestUs ?? 0) / 1000;
     const timeoutMs = bounds.batchTimeoutMs + bounds.batchTimeoutFactor * expectedMs + windowMs;
     this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
-      else if (window !== null && failure.code === status.ABORTED) this.#missed(batch);
+      else if (window !== undefined && failure.code === status.ABORTED) this.#missed(batch);
       else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
     });
     this.costs.add("dispatch", monotonicUs() - sentUs);
@@ -585,11 +597,6 @@ export class GatewayRun implements Driver {
       recorder.closeWindow(nowUs);
     }
   }
-}
-
-/** In the wall clock's time. */
-function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number): StartWindow {
-  return { earliestUs: earliestUs * timeScale, latestUs: latestUs * timeScale };
 }
 
 /**

@@ -12,13 +12,12 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
 import { type ArrivalRecord, arrivalRecord } from "../observe/arrival-record.ts";
 import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
-import type { Logger } from "../observe/logger.ts";
+import { type Logger, type OperatorLog, operatorLog } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
-import { type OperatorLog, operatorLog } from "../observe/operator-log.ts";
 import { exposition } from "../observe/prometheus.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/descriptions.ts";
-import { BATCH_CHANNEL } from "../protocol/service.ts";
+import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
@@ -27,9 +26,9 @@ import { GatewayRun } from "./gateway-run.ts";
 import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
 import { ControlRecord, ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
+import { type TaskOutages, taskOutages } from "./room.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
-import { type TaskOutages, taskOutages } from "./task-outages.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -61,6 +60,8 @@ export class Gateway {
   readonly controls: ControlRecord;
   readonly models: ModelRepository;
   readonly outages: TaskOutages;
+  run: GatewayRun;
+  scheduler: SchedulerDocument = "fifo";
   readonly #alarms = new PreciseTimer();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
@@ -71,9 +72,7 @@ export class Gateway {
   /** Without room for replicas that are added. */
   readonly #ownSystem: System;
   readonly #own: OwnSchedulers;
-  #run: GatewayRun;
   #draining = false;
-  #scheduler: SchedulerDocument = "fifo";
   #exposition: ReturnType<typeof exposition> | null = null;
 
   /** `workerAccess` gives the credentials of a new connection to a worker. */
@@ -107,15 +106,7 @@ export class Gateway {
     this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
     this.#delay.enable();
     const lasting = runRequestSchema.parse({ seed, boundQueue: true });
-    this.#run = this.#newRun(lasting, LASTING_SAMPLES);
-  }
-
-  get run(): GatewayRun {
-    return this.#run;
-  }
-
-  get log(): RunLog | null {
-    return this.#run.options.log;
+    this.run = this.#newRun(lasting, LASTING_SAMPLES);
   }
 
   /** Whether the gateway takes requests and every replica is up. */
@@ -142,7 +133,7 @@ export class Gateway {
    */
   submit(submission: Submission): Caller {
     const { pipeline, idempotencyKey: key, deadlineMs } = submission;
-    const run = this.#run;
+    const run = this.run;
     try {
       // unavailable
       this.#checkOpen();
@@ -167,7 +158,7 @@ export class Gateway {
 
   /** The last checks, and the request's start; returns a function that gives it up. */
   #take(work: Submission, answer: Submission["answer"]): () => void {
-    const run = this.#run;
+    const run = this.run;
     // invalid-input
     run.draws.check(work.index);
     const choice = run.schedulers.choiceOf(work, run.options.timeScale);
@@ -198,7 +189,7 @@ export class Gateway {
   /** Answers requests that wait for a task without a replica. A measuring run waits as its scenario says. */
   #failOutages(): void {
     const pools = this.outages.look();
-    const run = this.#run;
+    const run = this.run;
     if (!run.options.boundQueue || run.inSystem === 0) return;
     for (const pool of pools) {
       run.fail((request) => this.outages.needs(request, pool), this.outages.errorOf(pool));
@@ -208,7 +199,7 @@ export class Gateway {
   /** Takes no more requests; resolves when all are answered, with an error where time is too short. */
   async drain(): Promise<void> {
     this.#draining = true;
-    const run = this.#run;
+    const run = this.run;
     this.#operatorLog?.draining(run.inSystem);
     await until(() => run.idle, this.bounds.drainMs);
     if (run.inSystem === 0) return;
@@ -218,14 +209,10 @@ export class Gateway {
     await sleep(LAST_ANSWERS_MS);
   }
 
-  get scheduler(): SchedulerDocument {
-    return this.#scheduler;
-  }
-
   /** Another scheduler for the present run, while requests are in flight. Throws a Fault. */
   reschedule(scheduler: SchedulerDocument): void {
-    this.#run.reschedule(scheduler);
-    this.#scheduler = scheduler;
+    this.run.reschedule(scheduler);
+    this.scheduler = scheduler;
   }
 
   /** Adds a replica, served at `address`; it gets work once it is up. */
@@ -236,14 +223,14 @@ export class Gateway {
 
   /** Removes a replica; others run its batch again. */
   detach(replica: number): void {
-    this.#run.lose(replica);
+    this.run.lose(replica);
     this.links.detach(replica);
   }
 
   /** The replica finishes its batch and takes no other, for good. */
   retire(replica: number): void {
     this.links.all[replica]?.retire();
-    this.#run.drain(replica);
+    this.run.drain(replica);
   }
 
   /** The operator's batching of a replica; null: as the scheduler says. */
@@ -254,32 +241,32 @@ export class Gateway {
   /** Null: as the scheduler says. Holds for later runs too. */
   setBatching(replica: number, batching: ReplicaBatching | null): void {
     this.controls.setBatching(this.system.replicas[replica].name, batching);
-    this.#run.setBatching(replica, batching);
+    this.run.setBatching(replica, batching);
   }
 
   /** The largest batch that the scheduler gives a replica. */
   maxBatchOf(replica: number): number {
     const { pool } = this.system.replicas[replica];
-    const { batching } = this.#run.schedulers.present.pools[pool];
+    const { batching } = this.run.schedulers.present.pools[pool];
     return Math.min(this.system.pools[pool].maxBatch, batching.maxBatch);
   }
 
   /** Starts a new run. Throws Fault("overloaded") unless the gateway is idle. */
   reset(request: RunSettings): void {
-    if (!this.#run.idle) {
+    if (!this.run.idle) {
       throw new Fault(
         "overloaded",
-        `a run cannot start while ${this.#run.inSystem} requests are in the system`,
+        `a run cannot start while ${this.run.inSystem} requests are in the system`,
         { hint: "wait until GET /run says idle" },
       );
     }
-    this.#run.close();
-    this.#run = this.#newRun(request);
+    this.run.close();
+    this.run = this.#newRun(request);
     this.#delay.reset();
   }
 
   report(): RunReport {
-    const run = this.#run;
+    const run = this.run;
     const delayMs = (ns: number): number => Math.max(0, ns / 1e6 - DELAY_RESOLUTION_MS);
     return {
       idle: run.idle,
@@ -311,12 +298,12 @@ export class Gateway {
   }
 
   status(): GatewayStatus {
-    return gatewayStatus(this.counts, this.state(), textOf(this.#scheduler));
+    return gatewayStatus(this.counts, this.state(), textOf(this.scheduler));
   }
 
   state(): GatewayState {
     return {
-      waiting: this.system.pools.map((_, pool) => this.#run.waiting(pool)),
+      waiting: this.system.pools.map((_, pool) => this.run.waiting(pool)),
       replicas: this.links.all.map((link) => ({
         state: link?.up === true ? (link.draining ? "draining" : "up") : "down",
         losses: link?.losses ?? 0,
@@ -327,7 +314,7 @@ export class Gateway {
 
   async close(): Promise<void> {
     clearInterval(this.#looks);
-    this.#run.close();
+    this.run.close();
     this.#record?.close();
     this.#delay.disable();
     this.links.close();
@@ -338,8 +325,8 @@ export class Gateway {
     const { name } = this.system.replicas[replica];
     this.links.attach(replica, name, address, (up, reason) => {
       this.#operatorLog?.replicaChanged(replica, up, reason);
-      if (up) this.#run.join(replica);
-      else this.#run.lose(replica);
+      if (up) this.run.join(replica);
+      else this.run.lose(replica);
     });
   }
 
@@ -348,7 +335,7 @@ export class Gateway {
     const { scheduler = document.scheduler, log, startAtMonotonicNs, ...settings } = request;
     const startUs = startAtMonotonicNs === undefined ? monotonicUs() : startAtMonotonicNs / 1000;
     const { seed } = settings;
-    this.#scheduler = scheduler;
+    this.scheduler = scheduler;
     this.#operatorLog?.runStarted(seed, textOf(scheduler));
     const run = new GatewayRun(
       {
@@ -357,7 +344,7 @@ export class Gateway {
         ownSystem: this.#ownSystem,
         scheduler: createScheduler(scheduler, this.system, seed, this.#own),
         onFailedScheduler: (message) => {
-          this.#scheduler = "fifo";
+          this.scheduler = "fifo";
           this.#operatorLog?.schedulerFailed(message);
         },
         ...{ backend, timeScale, startUs, maxSamples },

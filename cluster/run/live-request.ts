@@ -75,12 +75,7 @@ export function contentsHash(
   { payload, tensors = NO_TENSORS }: Contents,
   ...more: readonly unknown[]
 ): string {
-  const heads = tensors.map(({ name, datatype, shape, raw }) => [
-    name,
-    datatype,
-    shape,
-    raw.length,
-  ]);
+  const heads = tensors.map((each) => [each.name, each.datatype, each.shape, each.raw.length]);
   const hash = createHash("sha256");
   hash.update(`${JSON.stringify([...more, payload.length, heads])}\n`).update(payload);
   for (const { raw } of tensors) hash.update(raw);
@@ -122,8 +117,7 @@ export interface LiveRequest extends RunningRequest {
 
 /** How long the most patient client of a batch waits from now, ms; Infinity: without a deadline. */
 export function longestWaitMs(requests: readonly LiveRequest[], nowUs: number): number {
-  let untilUs = 0;
-  for (const { expiresAtUs } of requests) untilUs = Math.max(untilUs, expiresAtUs);
+  const untilUs = Math.max(0, ...requests.map(({ expiresAtUs }) => expiresAtUs));
   return (untilUs - nowUs) / 1000;
 }
 

@@ -2,10 +2,10 @@
  * Answers that no replica gave: an ensemble's, from the votes of its members, and the answer in place of
  * a straggler's. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
-
 import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
 import { RIGHT } from "../../core/draws.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import type { EnsembleSystem } from "../../core/system.ts";
 import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";
 import type { JobResult } from "../protocol/batch-form.ts";
@@ -89,11 +89,8 @@ export class RecentAnswers {
 
   /** The answers of a batch that ran. */
   add(pool: number, results: readonly JobResult[]): void {
-    let recent = this.#byPool.get(pool);
-    if (recent === undefined) {
-      recent = { texts: [], tensors: [] };
-      this.#byPool.set(pool, recent);
-    }
+    const recent = this.#byPool.get(pool) ?? { texts: [], tensors: [] };
+    this.#byPool.set(pool, recent);
     for (const { text, tensors } of results) {
       const output = parseOutput(asBuffer(text).toString());
       if ("error" in output) continue;
@@ -118,41 +115,30 @@ export class RecentAnswers {
 /** The mean of numbers, also within arrays and objects of one form; else the most frequent value. */
 export function meanOf(values: readonly unknown[]): unknown {
   if (values.length === 0) return undefined;
-  if (values.every((value) => typeof value === "number")) {
-    return values.reduce((sum, value) => sum + value, 0) / values.length;
-  }
+  if (values.every((value) => typeof value === "number")) return sumOf(values) / values.length;
   const [first] = values;
-  if (Array.isArray(first)) {
-    const isAlike = (value: unknown): boolean =>
-      Array.isArray(value) && value.length === first.length;
-    if (!values.every(isAlike)) return mostFrequent(values);
-    return first.map((_, i) => meanOf((values as unknown[][]).map((value) => value[i])));
-  }
-  if (!isMapping(first)) return mostFrequent(values);
-  const keys = Object.keys(first);
+  const formOf = (value: unknown): string =>
+    JSON.stringify([Array.isArray(value), Object.keys(Object(value))]);
   const isAlike = (value: unknown): boolean =>
-    isMapping(value) && Object.keys(value).join("\n") === keys.join("\n");
+    typeof value === "object" && value !== null && formOf(value) === formOf(first);
   if (!values.every(isAlike)) return mostFrequent(values);
-  const mappings = values as Record<string, unknown>[];
-  return Object.fromEntries(keys.map((key) => [key, meanOf(mappings.map((each) => each[key]))]));
+  const alike = values as readonly Readonly<Record<string, unknown>>[];
+  const means = Object.keys(Object(first)).map((key) => [
+    key,
+    meanOf(alike.map((value) => value[key])),
+  ]);
+  return Array.isArray(first) ? means.map(([, mean]) => mean) : Object.fromEntries(means);
 }
 
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The most frequent value; the first to come wins a tie. */
+/** The most frequent JSON value; the first to come wins a tie. */
 function mostFrequent<T>(values: readonly T[]): T | undefined {
-  const counts = new Map<string, { readonly value: T; count: number }>();
+  const counts = new Map<string, number>();
   for (const value of values) {
     const key = JSON.stringify(value);
-    const known = counts.get(key);
-    if (known === undefined) counts.set(key, { value, count: 1 });
-    else known.count++;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  let best: { readonly value: T; readonly count: number } | undefined;
-  for (const each of counts.values()) if (each.count > (best?.count ?? 0)) best = each;
-  return best?.value;
+  const most = Math.max(...counts.values());
+  return values.find((value) => counts.get(JSON.stringify(value)) === most);
 }
 
 /** Moves a mean of floats towards a tensor by `weight`; of other kinds or shapes, the tensor itself. */

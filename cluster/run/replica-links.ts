@@ -58,6 +58,7 @@ class ReplicaLink {
   #limit: NodeJS.Timeout | undefined;
   #retired = false;
   #closed = false;
+
   /** The link never calls `changed` from within `send`. */
   constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
     this.name = name;

@@ -1,14 +1,16 @@
-/** Bounds of the requests in a gateway: in number, in bytes and in time. */
+/** Reasons to refuse requests: bounds in number, in bytes and in time, and tasks without a replica. */
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import { offeredLoad } from "../../core/stability/offered-load.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import type { System } from "../../core/system.ts";
 import { heldBytesOf, type LiveRequest, type Submission } from "./live-request.ts";
+import type { ReplicaLinks } from "./replica-links.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 /** A full gateway cannot tell when it has room again. */
 const RETRY_AFTER_FULL_MS = 1000;
+const RETRY_AFTER_OUTAGE_MS = 1000;
 
 interface RoomOptions {
   /** The system without room for replicas that can be added. */
@@ -127,4 +129,52 @@ export function queueBound(
 export function longestUsefulMs(system: System, timeScale: number, otherwiseMs: number): number {
   const goalsMs = system.pipelines.map(({ sloUs }) => (sloUs * timeScale) / 1000);
   return Math.min(otherwiseMs, ...goalsMs.map((ms) => ms / 2));
+}
+
+export type TaskOutages = ReturnType<typeof taskOutages>;
+
+/** After `outageMs` without a replica, a task's requests fail, and further ones are refused. */
+export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, outageMs: number) {
+  /** By pool: since when none of its replicas has been up; null: one is. */
+  const sinceMs = pools.map((): number | null => null);
+  const isUp = (pool: number): boolean => {
+    const { first, count } = pools[pool];
+    return links.all.slice(first, first + count).some((link) => link?.up === true);
+  };
+  const isLasting = (pool: number): boolean => {
+    const since = sinceMs[pool];
+    return since !== null && performance.now() - since >= outageMs;
+  };
+  const errorOf = (pool: number): Fault => {
+    const message = `no replica of ${pools[pool].task} has been up for ${outageMs / 1000} s`;
+    const hint = "try again once one is up";
+    return new Fault("unavailable", message, { hint, retryAfterMs: RETRY_AFTER_OUTAGE_MS });
+  };
+  return {
+    errorOf,
+    /** Looks at the replicas; returns the pools that have had none for `outageMs`. Call it regularly. */
+    look(): readonly number[] {
+      const nowMs = performance.now();
+      for (const [pool, since] of sinceMs.entries()) {
+        sinceMs[pool] = isUp(pool) ? null : (since ?? nowMs);
+      }
+      return [...sinceMs.keys()].filter(isLasting);
+    },
+    /** Whether each task of a pipeline has a replica that is up. */
+    isServed: (pipeline: number): boolean =>
+      pipelines[pipeline].tasks.every(({ variants }) => variants.some(isUp)),
+    /** Throws Fault("unavailable") when a task of the pipeline has had no replica for `outageMs`. */
+    check(pipeline: number): void {
+      const out = pipelines[pipeline].tasks.find(({ variants }) =>
+        variants.every((pool) => isLasting(pool) && !isUp(pool)),
+      );
+      if (out !== undefined) throw errorOf(out.variants[0]);
+    },
+    /** Whether a request still needs a pool that is out, and no other variant of its task is there. */
+    needs: ({ pipeline, results }: LiveRequest, pool: number): boolean =>
+      pipelines[pipeline].tasks.some(
+        ({ variants }, task) =>
+          variants.includes(pool) && results[task] === null && variants.every(isLasting),
+      ),
+  };
 }

@@ -1,17 +1,17 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
-import { RunClock, wakeTimers } from "./run-clock.ts";
+import { runClock, wakeTimers } from "./run-clock.ts";
 
 describe("RunClock", () => {
   it("gives each event an instant of its own, also before the run's start", () => {
-    const clock = new RunClock(1_000_000, 1);
+    const clock = runClock(1_000_000, 1);
     const seen = [999_000, 999_500, 1_000_000, 1_000_100, 1_000_100.9].map((us) => clock.tick(us));
     expect(seen).toEqual([1, 2, 3, 100, 101]);
   });
 
   it("runs ten times faster than the wall clock at time scale 0.1", () => {
-    const clock = new RunClock(500, 0.1);
+    const clock = runClock(500, 0.1);
     expect(clock.tick(1500)).toBe(10_000);
     expect(clock.wallUs(10_000)).toBe(1500);
   });
@@ -22,7 +22,7 @@ describe("WakeTimers", () => {
   afterAll(() => alarms.close());
 
   it("wakes once at the last time set, and not after a reset to Infinity", async () => {
-    const clock = new RunClock(monotonicUs(), 1);
+    const clock = runClock(monotonicUs(), 1);
     const woken: [number, number][] = [];
     const timers = wakeTimers(alarms, clock, (timer) => {
       woken.push([timer, clock.tick(monotonicUs())]);
@@ -44,7 +44,7 @@ describe("WakeTimers", () => {
   });
 
   it("is silent once closed", async () => {
-    const clock = new RunClock(monotonicUs(), 1);
+    const clock = runClock(monotonicUs(), 1);
     const timers = wakeTimers(alarms, clock, () => expect.unreachable());
     timers.set(0, 5000);
     timers.close();

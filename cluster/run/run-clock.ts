@@ -9,29 +9,21 @@ import type { PreciseTimer } from "../time/precise-timer.ts";
  * Whole microseconds of the scenario's time since the run's start, strictly increasing, so that each event
  * has an instant of its own. With a time scale of 0.1 it passes ten times faster than the wall clock's.
  */
-export class RunClock {
-  /** `monotonicUs` at the run's start; may lie ahead, then the clock creeps until it is reached. */
-  readonly startUs: number;
-  readonly timeScale: number;
-  #last = 0;
-
-  constructor(startUs: number, timeScale: number) {
-    this.startUs = startUs;
-    this.timeScale = timeScale;
-  }
-
-  /** The instant of a new event that the wall clock saw at `wallUs` (of `monotonicUs`). */
-  tick(wallUs: number): number {
-    const elapsed = Math.floor((wallUs - this.startUs) / this.timeScale);
-    this.#last = Math.max(elapsed, this.#last + 1);
-    return this.#last;
-  }
-
-  /** When the wall clock reaches a scenario's instant, in µs of `monotonicUs`. */
-  wallUs(atUs: number): number {
-    return this.startUs + atUs * this.timeScale;
-  }
+export function runClock(startUs: number, timeScale: number) {
+  let last = 0;
+  return {
+    /** The instant of a new event that the wall clock saw at `wallUs` (of `monotonicUs`). */
+    tick(wallUs: number): number {
+      // The start may lie ahead: then the clock creeps until it is reached.
+      last = Math.max(Math.floor((wallUs - startUs) / timeScale), last + 1);
+      return last;
+    },
+    /** When the wall clock reaches a scenario's instant, in µs of `monotonicUs`. */
+    wallUs: (atUs: number): number => startUs + atUs * timeScale,
+  };
 }
+
+export type RunClock = ReturnType<typeof runClock>;
 
 /** The intended time that a client gives, unless it lies ahead or 10 minutes back. */
 export function plausible(intendedUs: number | null, nowUs: number): number {

@@ -71,7 +71,8 @@ export type ClientTimes = Readonly<typeof CLIENT_TIMES>;
 /** The limits of one server, for all its callers. */
 export interface CallerBounds {
   readonly times: ClientTimes;
-  readonly incoming: IncomingBytes;
+  /** A new request's share of the bytes that are being received. */
+  readonly incoming: () => Share;
 }
 
 const RETRY_AFTER_MS = 1000;
@@ -84,35 +85,28 @@ export interface Share {
   giveBack(): void;
 }
 
-/** Received bytes of incomplete requests, over REST and gRPC: a thousand callers may send at once. */
-export class IncomingBytes {
-  readonly #most: number;
-  #bytes = 0;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  share(): Share {
+/**
+ * Shares of the bytes of incomplete requests, of `most` over REST and gRPC together: a thousand callers may
+ * send at once.
+ */
+export function incomingShares(most: number): () => Share {
+  let bytes = 0;
+  return () => {
     let own = 0;
     return {
-      take: (bytes) => {
-        if (this.#bytes + bytes > this.#most) {
-          const message = `requests of ${this.#bytes} bytes are being received already`;
+      take(more) {
+        if (bytes + more > most) {
+          const message = `requests of ${bytes} bytes are being received already`;
           const hint = "try again, or send smaller ones";
           throw new Fault("overloaded", message, { hint, retryAfterMs: RETRY_AFTER_MS });
         }
-        own += bytes;
-        this.#bytes += bytes;
+        own += more;
+        bytes += more;
       },
-      giveBack: () => {
-        this.#bytes -= own;
+      giveBack() {
+        bytes -= own;
         own = 0;
       },
     };
-  }
+  };
 }

@@ -13,7 +13,7 @@ import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import { roleOfMethod } from "../protocol/grpc-guard.ts";
 import { getJson, postJson } from "../protocol/http-client.ts";
-import { INFERENCE_SERVICE } from "../protocol/service.ts";
+import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
 import { createToken, type RequiredRole } from "./access.ts";
 import { readAuthority, readIdentity, writeCertificates } from "./certificate-files.ts";

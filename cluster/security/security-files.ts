@@ -59,7 +59,7 @@ export class SecurityFiles {
     this.#paths = paths;
     this.#role = role;
     this.#seen = this.#stamp();
-    this.#read();
+    ({ identity: this.#identity, rules: this.#rules } = this.#read());
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
@@ -86,10 +86,12 @@ export class SecurityFiles {
     if (stamp === this.#seen) return;
     this.#seen = stamp;
     try {
-      const before = this.#identity?.cert;
-      this.#read();
-      if (this.#identity === null || this.#identity.cert === before) return;
-      for (const server of this.#servers) server.setSecureContext(contextOf(this.#identity));
+      const { identity, rules } = this.#read();
+      if (identity !== null && identity.cert !== this.#identity?.cert) {
+        for (const server of this.#servers) server.setSecureContext(contextOf(identity));
+      }
+      this.#identity = identity;
+      this.#rules = rules;
     } catch (error) {
       // Half-rotated or mistyped files: the old ones stay valid.
       process.stderr.write(`certificates or tokens not taken: ${(error as Error).message}\n`);
@@ -103,14 +105,13 @@ export class SecurityFiles {
     return [...files, tokens ?? []].flat().map(modified).join();
   }
 
-  #read(): void {
+  #read() {
     const { certificates, tokens } = this.#paths;
     const { identity: own, tokens: text } = this.#given;
     const identity = certificates === null ? own : readIdentity(certificates, this.#role);
     const given = text === null ? null : parseTokens(text, "the tokens file");
     const known = tokens === null ? given : readTokens(tokens);
-    this.#identity = identity;
-    this.#rules = { tokens: known, certificates: identity !== null };
+    return { identity, rules: { tokens: known, certificates: identity !== null } };
   }
 }
 

@@ -5,7 +5,6 @@
  */
 import { openSync, readSync } from "node:fs";
 import { parentPort, Worker, workerData } from "node:worker_threads";
-import { sumOf } from "../../core/statistics/estimate.ts";
 import { entryPoint } from "../processes/link.ts";
 import { monotonicUs } from "./monotonic.ts";
 
@@ -69,7 +68,7 @@ export function watchStalls(spin = false) {
 /** Sums over watches that ran at once; `longestMs` is the maximum. */
 export function stallsTogether(all: readonly Stalls[]): Stalls {
   const sum = (field: "seconds" | "count" | "totalMs" | "squaredMs2"): number =>
-    sumOf(all.map((one) => one[field]));
+    all.reduce((total, one) => total + one[field], 0);
   return {
     ...{ seconds: sum("seconds"), count: sum("count") },
     longestMs: Math.max(0, ...all.map(({ longestMs }) => longestMs)),

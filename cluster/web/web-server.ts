@@ -16,7 +16,7 @@ import { JSON_LENGTH_HEADER } from "../rest/infer-body.ts";
 import { addMeasureRoutes, type Measurement, type MeasureOptions } from "../rest/measurement.ts";
 import type { App } from "../rest/route.ts";
 import type { ClientAccess } from "../security/client-access.ts";
-import { CLIENT_TIMES, IncomingBytes, LIMITS } from "../security/limits.ts";
+import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 
 const HOST = "127.0.0.1";
@@ -44,7 +44,7 @@ export interface WebOptions {
 /** Listens on loopback. Rejects with Fault("cluster-failure") for a port in use. */
 export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServer> {
   const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
-  const held = { incoming: new IncomingBytes(LIMITS.incomingBytes), times: CLIENT_TIMES };
+  const held = { incoming: incomingShares(LIMITS.incomingBytes), times: CLIENT_TIMES };
   const app = createApp({ host: HOST, origins: [], security, held });
   const agent = new Agent({
     headersTimeout: 0,
