@@ -41,7 +41,7 @@ import {
   runRemote,
   type SshInventory,
 } from "./ssh-command.ts";
-import { Tunnel } from "./tunnel.ts";
+import { openTunnel, type Tunnel } from "./tunnel.ts";
 
 export const SSH: MachineKind = {
   async open(context) {
@@ -174,7 +174,7 @@ class SshMachine implements Machine {
       return authority(isOpen ? addressOf(inventory, this.name) : "127.0.0.1", port);
     }
     const socket = `${sockets}${name}`;
-    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, socket, onEvent);
+    const tunnel = this.#tunnels.get(name) ?? openTunnel(remote, socket, onEvent);
     this.#tunnels.set(name, tunnel);
     await tunnel.lead(port, 2000 * inventory.connectTimeoutS);
     return `unix:${socket}`;
