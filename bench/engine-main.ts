@@ -5,7 +5,7 @@
  *   node engine-main.js WORKLOAD REQUESTS SEED      prints one `Measurement`
  */
 import { runReplication } from "../sim/replication.ts";
-import { prepareCompiler } from "../sweep/compiler-settings.ts";
+import { prepareCompiler } from "../sweep/configuration-work.ts";
 import type { Measurement } from "./measure/measurement.ts";
 import { workloadDocument } from "./measure/reference-workloads.ts";
 

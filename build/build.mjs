@@ -79,9 +79,8 @@ async function build() {
   await makeBundle(root);
   const { makeClusterBundle } = await import("./make-cluster-bundle.mjs");
   await makeClusterBundle(root);
-  const { makeWhatIf } = await import("./make-what-if.mjs");
+  const { makeWeb, makeWhatIf } = await import("./make-web.mjs");
   await makeWhatIf(root);
-  const { makeWeb } = await import("./make-web.mjs");
   await makeWeb(root);
   writeFileSync(stamp, sources);
   return 0;

@@ -8,6 +8,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
 
+/** Commands that draw charts: their packages have a top-level await, which no bundle can hold. */
+export const UNBUNDLED_COMMANDS: readonly string[] = ["demo", "report"];
+
 export interface Bundle {
   readonly file: string;
   readonly script: Script;

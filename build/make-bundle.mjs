@@ -18,7 +18,7 @@ export async function makeBundle(root) {
   const outfile = join(root, "dist/build/main.cjs");
   rmSync(`${outfile}.compiled`, { force: true });
   await build({
-    entryPoints: [join(root, "cli/run.ts")],
+    entryPoints: [join(root, "cli/program.ts")],
     outfile,
     bundle: true,
     format: "cjs",
@@ -62,13 +62,13 @@ function ownPlace(root) {
 
 /** Commands that are not in the bundle are never asked of it, nor is their work in the library. */
 async function commandsElsewhere(root) {
-  const list = pathToFileURL(join(root, "dist/cli/unbundled-commands.js")).href;
+  const list = pathToFileURL(join(root, "dist/build/load-bundle.js")).href;
   const { UNBUNDLED_COMMANDS } = await import(list);
   const setup = ({ onResolve }) => {
     onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
       const name = /^\.\/(.+)\.ts$/.exec(path)[1];
       const from = relative(root, importer);
-      const isAsked = from === join("cli", "program.ts") || from === join("library", "work.ts");
+      const isAsked = from === join("cli", "program.ts") || from === join("library", "in-node.ts");
       const isElsewhere = isAsked && UNBUNDLED_COMMANDS.includes(name);
       if (kind !== "dynamic-import" || !isElsewhere) return undefined;
       return { path: `../${dirname(from)}/${name}.js`, external: true };

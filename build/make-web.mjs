@@ -1,8 +1,9 @@
 // Makes dist/web: the web app as static files, for a server at any path, and among them the package's entry
-// for browsers (assets/browser.js), which the page and its worker import.
+// for browsers (assets/browser.js), which the page and its worker import; and dist/what-if.html, which reports embed.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { build as bundle } from "esbuild";
 import { build } from "vite";
@@ -45,8 +46,8 @@ function sharedSimulator(digest) {
   return { name: "shared-simulator", enforce: "pre", resolveId };
 }
 
-/** Options of a browser bundle of the simulator, for other builds that hold it as well. */
-export const BROWSER_OPTIONS = {
+/** Options of a browser bundle of the simulator. */
+const BROWSER_OPTIONS = {
   bundle: true,
   platform: "browser",
   target: "es2022",
@@ -101,4 +102,37 @@ function preloadPage() {
     }));
   };
   return { name: "preload-page", enforce: "post", transformIndexHtml };
+}
+
+/** The page's code and the simulator's, packed. */
+export async function makeWhatIf(root) {
+  const folder = join(root, "web/what-if");
+  const start =
+    'import { mountWhatIf } from "./standalone.tsx"; window.tandemWhatIf = mountWhatIf;';
+  const [page, worker, loader] = await Promise.all([
+    pageBundle({ stdin: { contents: start, resolveDir: folder, loader: "ts" } }),
+    pageBundle({ entryPoints: [join(folder, "simulation-worker.ts")] }),
+    pageBundle({ entryPoints: [join(folder, "embedded.ts")] }),
+  ]);
+  const parts = { page: page.js, worker: worker.js, style: page.css };
+  const packed = gzipSync(JSON.stringify(parts), { level: 9 }).toString("base64");
+  const html = [
+    `<script type="application/octet-stream" id="what-if-code">${packed}</script>`,
+    `<script>${loader.js.replaceAll("</script", "<\\/script")}</script>\n`,
+  ];
+  writeFileSync(join(root, "dist/what-if.html"), html.join("\n"));
+}
+
+async function pageBundle(entry) {
+  const { outputFiles } = await bundle({
+    ...BROWSER_OPTIONS,
+    ...entry,
+    outdir: "/",
+    format: "iife",
+    jsx: "automatic",
+    define: { "process.env.NODE_ENV": '"production"' },
+    write: false,
+  });
+  const textOf = (ending) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? "";
+  return { js: textOf(".js"), css: textOf(".css") };
 }

@@ -17,7 +17,7 @@ import {
   collectInputs,
   contentsFor,
 } from "./contents.ts";
-import { type HostLoad, LoadMeter, loadReasons, percent, sampleHost } from "./host.ts";
+import { type HostLoad, loadMeter, loadReasons, percent, sampleHost } from "./host.ts";
 import { measureLinks } from "./measure-links.ts";
 import {
   type BusyWorker,
@@ -29,7 +29,7 @@ import {
 import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./message-costs.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
-import { measureOverheads, runPilot } from "./pilot.ts";
+import { measureOverheads, type PilotInput, type PilotResult, runPilot } from "./pilot.ts";
 
 interface CalibrationOptions {
   readonly source: ContentsSource;
@@ -83,7 +83,7 @@ export async function calibrate(
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
-  const meter = new LoadMeter(sampleHost);
+  const look = loadMeter(sampleHost);
   const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
@@ -128,28 +128,40 @@ export async function calibrate(
       contention,
       ...(noOps.size === 0 ? {} : { links }),
     };
-    const shares = branchShares(document, collected);
-    const found = { deviceProfiles, overheadProfile, branchShares: shares };
-    if (!hasPilot) {
-      return calibration({ ...found, doubts: doubtsOf(deviceProfiles, meter.look()) }, inventory);
-    }
-    onStep("a pilot run of the real pipeline");
-    const pace = [...workers].map(([model, worker]) => ({
-      ...{ model, worker, profile: Object.values(deviceProfiles[model])[0] },
-      inputs: inputs.get(model) ?? [],
-    }));
-    const onAgain = (reason: string) => onStep(`${reason}; the pilot run again`);
-    const { maxPilotSeconds: maxSeconds } = options;
-    const pilot = await runPilot({
-      ...{ document, ...found, contents, folder, inventory, maxSeconds, pace, onAgain },
-    });
-    const doubts = doubtsOf(pilot.deviceProfiles, meter.look());
-    return calibration({ ...pilot, branchShares: shares, doubts }, inventory);
+    const branchShares = sharesOf(document, collected);
+    const known = { deviceProfiles, overheadProfile, document, branchShares, contents };
+    const found = hasPilot ? await underLoad(known, { workers, inputs }, options) : known;
+    const ofFirst = Object.entries(found.deviceProfiles).map(([model, byDevice]) => [
+      model,
+      Object.values(byDevice)[0],
+    ]);
+    return {
+      profiles: Object.fromEntries(ofFirst),
+      ...(inventory === undefined ? {} : { deviceProfiles: found.deviceProfiles }),
+      overheadProfile: found.overheadProfile,
+      branchShares,
+      doubts: doubtsOf(found.deviceProfiles, look()),
+    };
   } finally {
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
     await stopAll(extra);
     await hosts.close();
   }
+}
+
+/** Profiles and overheads as a pilot run of the real pipeline finds them. */
+function underLoad(
+  known: Omit<PilotInput, "pace" | "folder">,
+  { workers, inputs }: Pick<RunningWorkers, "workers" | "inputs">,
+  { folder, inventory, maxPilotSeconds: maxSeconds, onStep }: CalibrationOptions,
+): Promise<PilotResult> {
+  onStep?.("a pilot run of the real pipeline");
+  const pace = [...workers].map(([model, worker]) => ({
+    ...{ model, worker, profile: Object.values(known.deviceProfiles[model])[0] },
+    inputs: inputs.get(model) ?? [],
+  }));
+  const onAgain = (reason: string) => onStep?.(`${reason}; the pilot run again`);
+  return runPilot({ ...known, folder, inventory, maxSeconds, pace, onAgain });
 }
 
 /** A model on a kind of device of a machine. */
@@ -158,16 +170,6 @@ interface MeasuredModel {
   readonly device: string;
   readonly machine: string;
   readonly worker: ModelWorker;
-}
-
-function calibration(
-  { deviceProfiles, ...rest }: Required<Omit<Calibration, "profiles">>,
-  inventory: LoadedInventory | undefined,
-): Calibration {
-  const profiles = Object.fromEntries(
-    Object.entries(deviceProfiles).map(([model, byDevice]) => [model, Object.values(byDevice)[0]]),
-  );
-  return { profiles, ...rest, ...(inventory === undefined ? {} : { deviceProfiles }) };
 }
 
 /** Names what speaks against the times: this machine's load meanwhile, and means that are known too roughly. */
@@ -269,10 +271,7 @@ interface RunningWorkers {
   readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
 }
 
-/**
- * Workers in the order of the tasks, again and again, up to the level wanted. On machines of an inventory, those
- * of the first model's machine.
- */
+/** Workers in the order of the tasks, again and again, up to the level wanted; all on the first model's machine. */
 async function contentionOf(
   document: ScenarioDocument,
   hosts: MeasuringHosts,
@@ -334,7 +333,7 @@ function profileOf(
 
 const DEVICE = "cpu, one thread";
 
-function branchShares(
+function sharesOf(
   document: ScenarioDocument,
   { ran }: CollectedInputs,
 ): Readonly<Record<string, number>> {

@@ -135,11 +135,7 @@ export interface KnownContents {
   readonly ran: ReadonlySet<string>;
 }
 
-/**
- * The contents of requests 0 .. count − 1; `known` by pipeline name, none of them empty. The draws
- * give the branches of request n; its contents have taken the same branches, so that prediction and
- * reality serve the same mix.
- */
+/** Contents of requests 0 .. count − 1 that have taken the branches which the draws give to each. `known` is by pipeline. */
 export function matchContents(
   system: System,
   seed: string,

@@ -1,7 +1,4 @@
-/**
- * The evidence that a validation keeps for `tandem explain`, besides run logs: the client's
- * latencies, the costs of messages, and the inputs of the prediction.
- */
+/** Evidence for `tandem explain` besides run logs: client's latencies, costs of messages, inputs of the prediction. */
 
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";

@@ -160,10 +160,7 @@ const NO_OVERHEADS: OverheadProfile = {
   contention: [1],
 };
 
-/**
- * Mean service time of each task's batches that began after the warm-up, ms, from the log's notes. A
- * batch was served in the middle of its round trip, as the metrics have it.
- */
+/** Mean service time by task, ms, of batches that began after the warm-up, in the middle of their round trip. */
 function servicesOf(system: System, text: string, warmupS: number): Record<string, number> {
   const sums = system.pools.map(() => ({ us: 0, batches: 0 }));
   const startedUs = new Float64Array(system.replicas.length);

@@ -337,8 +337,8 @@ function requireOne(table: TableReader, rows: readonly Row[], columns: readonly 
 }
 
 /** Summary (`Mean latency (ns) : 1`) or detail log (`:::MLLOG {"key": …}`): figures by the summary's names. */
-function loadGen({ file, text }: ForeignReading, lines: readonly string[]): ForeignTimes {
-  const figures = text.includes(":::MLLOG") ? detailFigures(file, lines) : summaryFigures(lines);
+function loadGen({ file }: ForeignReading, lines: readonly string[]): ForeignTimes {
+  const figures = loadGenFigures(file, lines);
   const scenario = figures.get("scenario");
   const end = lines.length;
   if (scenario !== "SingleStream") {
@@ -369,60 +369,52 @@ function loadGen({ file, text }: ForeignReading, lines: readonly string[]): Fore
   };
 }
 
-function summaryFigures(lines: readonly string[]): Map<string, string> {
-  const entries = lines.flatMap((line) => {
-    const queries = /^\s*\* (Processed at least) \d+ queries \((\d+)\)/.exec(line);
-    const [, name, value] = queries ?? /^(.+?)\s*:\s*(.+?)\s*$/.exec(line) ?? [];
-    return name === undefined ? [] : [[name, value] as const];
+/** Names in the summary and in the detail log, and what they are here. */
+const LOADGEN_NAMES: Readonly<Record<string, string>> = {
+  Scenario: "scenario",
+  "SUT name": "sut",
+  "Mean latency (ns)": "mean",
+  "Processed at least": "count",
+  effective_scenario: "scenario",
+  sut_name: "sut",
+  result_mean_latency_ns: "mean",
+  result_query_count: "count",
+};
+const LOADGEN_PERCENTILE =
+  /^(?:result_)?(\d+\.\d+)(?: percentile latency \(ns\)|_percentile_latency_ns)$/;
+
+/** By the names here; percentiles by their number. */
+function loadGenFigures(file: string, lines: readonly string[]): Map<string, string> {
+  const entries = lines.flatMap((line, i): [string, string][] => {
+    const [name, value] = line.startsWith(":::MLLOG ")
+      ? loggedEntry(file, line.slice(":::MLLOG ".length), i + 1)
+      : summaryEntry(line);
+    const known = LOADGEN_PERCENTILE.exec(name)?.[1] ?? LOADGEN_NAMES[name];
+    return known === undefined ? [] : [[known, value]];
   });
-  const names = {
-    Scenario: "scenario",
-    "SUT name": "sut",
-    "Mean latency (ns)": "mean",
-    "Processed at least": "count",
-  };
-  return figuresOf(entries, names, /^(\d+\.\d+) percentile latency \(ns\)$/);
+  return new Map(entries);
 }
 
-function detailFigures(file: string, lines: readonly string[]): Map<string, string> {
-  const entries = lines.flatMap((line, i) => {
-    if (!line.startsWith(":::MLLOG ")) return [];
-    try {
-      const { key, value } = JSON.parse(line.slice(":::MLLOG ".length));
-      return [[String(key), value] as const];
-    } catch {
-      throw refused(file, [{ path: "", message: "a log entry is cut off", line: i + 1 }]);
-    }
-  });
-  const names = {
-    effective_scenario: "scenario",
-    sut_name: "sut",
-    result_mean_latency_ns: "mean",
-    result_query_count: "count",
-  };
-  return figuresOf(entries, names, /^result_(\d+\.\d+)_percentile_latency_ns$/);
+function summaryEntry(line: string): readonly [string, string] {
+  const queries = /^\s*\* (Processed at least) \d+ queries \((\d+)\)/.exec(line);
+  const [, name = "", value = ""] = queries ?? /^(.+?)\s*:\s*(.+?)\s*$/.exec(line) ?? [];
+  return [name, value];
 }
 
-/** The entries that have a name here, and the percentiles by their number. */
-function figuresOf(
-  entries: readonly (readonly [string, unknown])[],
-  names: Readonly<Record<string, string>>,
-  percentile: RegExp,
-): Map<string, string> {
-  const found = entries.flatMap(([name, value]): [string, string][] => {
-    const known = percentile.exec(name)?.[1] ?? names[name];
-    return known === undefined ? [] : [[known, String(value)]];
-  });
-  return new Map(found);
+function loggedEntry(file: string, json: string, line: number): readonly [string, string] {
+  try {
+    const { key, value } = JSON.parse(json);
+    return [String(key), String(value)];
+  } catch {
+    throw refused(file, [{ path: "", message: "a log entry is cut off", line }]);
+  }
 }
-
-const NEXUS_HEADER = ["batch", "latency(us)", "std(us)"];
 
 function nexus({ file }: ForeignReading, lines: readonly string[]): ForeignTimes {
   const at = lines.indexOf("Forward latency") + 1;
   const after = lines.findIndex((line, i) => i > at && !/^\d/.test(line));
   const table = new TableReader(file, lines.slice(0, after < 0 ? lines.length : after), at);
-  table.requireColumns(NEXUS_HEADER);
+  table.requireColumns(["batch", "latency(us)", "std(us)"]);
   if (!lines.some((line) => line.startsWith("Postprocess latency"))) {
     table.complain(
       lines.length,
@@ -489,10 +481,7 @@ function plainCsv(
   };
 }
 
-/**
- * By batch size, each once and whole. A time that is a thousand times another per job is a mixture
- * of units, as no batch is a thousand times as slow as its neighbour's.
- */
+/** By batch size, each once. Times per job that differ a thousandfold between sizes are a mixture of units. */
 function ascending(file: string, batches: readonly ForeignBatch[]): readonly ForeignBatch[] {
   const sorted = [...batches].sort((a, b) => a.batch - b.batch);
   const issues = sorted.flatMap(({ batch, meanUs }, i): Issue[] => {

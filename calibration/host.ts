@@ -27,17 +27,11 @@ const MAX_STALL_SHARE = 0.01;
 const MOST_THREADS = 4;
 
 export interface HostProbe {
-  readonly seconds: number;
   /** Share of the processors that the hypervisor took; null: this system does not tell. */
   readonly stealRatio: number | null;
   /** Share of the processors that other programs used; null: this system does not tell. */
   readonly othersRatio: number | null;
-  readonly stalls: {
-    readonly longestMs: number;
-    /** Share of the time. */
-    readonly ratio: number;
-    readonly perS: number;
-  };
+  readonly longestStallMs: number;
   /** Why the host is not fit; empty: it is. */
   readonly reasons: readonly string[];
   /** Sentences on figures that this system does not report. */
@@ -47,38 +41,29 @@ export interface HostProbe {
 /** Keeps up to `MOST_THREADS` processors busy for so long: 3 s tell a steal of 1%. */
 export async function probeHost({ seconds }: { readonly seconds: number }): Promise<HostProbe> {
   const threads = Math.min(MOST_THREADS, availableParallelism());
-  const meter = new LoadMeter(sampleHost);
+  const look = loadMeter(sampleHost);
   const watches = Array.from({ length: threads }, () => watchStalls(true));
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const stalls = stallsTogether(await Promise.all(watches.map((watch) => watch.stop())));
-  const load = meter.look();
+  const load = look();
   const { othersRatio } = load;
   const hinderedRatio =
     othersRatio === null
       ? null
       : hinderedShare(USUAL_OWN_SHARE, othersRatio, availableParallelism());
-  return hostFitness(seconds, { ...load, hinderedRatio }, stalls);
+  return hostFitness({ ...load, hinderedRatio }, stalls);
 }
 
-export function hostFitness(seconds: number, load: HostLoad, stalls: Stalls): HostProbe {
+export function hostFitness(load: HostLoad, stalls: Stalls): HostProbe {
   const { stealRatio, othersRatio } = load;
-  const ratio = stalls.seconds === 0 ? 0 : stalls.totalMs / 1000 / stalls.seconds;
-  const perS = stalls.seconds === 0 ? 0 : stalls.count / stalls.seconds;
   const { longestMs } = stalls;
-  const stalled = ratio > MAX_STALL_SHARE;
+  const ratio = stalledShare(stalls);
+  const stalled = `stalls of up to ${longestMs.toFixed(0)} ms took ${percent(ratio)} of the time (limit ${percent(MAX_STALL_SHARE)})`;
   return {
-    seconds,
     stealRatio,
     othersRatio,
-    stalls: { longestMs, ratio, perS },
-    reasons: [
-      ...loadReasons(load),
-      ...(stalled
-        ? [
-            `stalls of up to ${longestMs.toFixed(0)} ms took ${percent(ratio)} of the time (limit ${percent(MAX_STALL_SHARE)})`,
-          ]
-        : []),
-    ],
+    longestStallMs: longestMs,
+    reasons: [...loadReasons(load), ...(ratio > MAX_STALL_SHARE ? [stalled] : [])],
     unknown: [
       ...(stealRatio === null ? ["this system does not tell what its hypervisor takes"] : []),
       ...(othersRatio === null ? ["this system does not tell what other programs use"] : []),
@@ -124,6 +109,11 @@ export function hinderedShare(own: number, others: number, processors: number): 
   return Math.min(1, own + others) ** processors - own ** processors;
 }
 
+/** Share of the time that stalls took. */
+export function stalledShare({ seconds, totalMs }: Stalls): number {
+  return seconds === 0 ? 0 : totalMs / 1000 / seconds;
+}
+
 export function percent(share: number): string {
   return `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
 }
@@ -132,10 +122,7 @@ export function percent(share: number): string {
 export interface HostSample {
   /** Busy time of all processors since boot, without what was stolen, ticks. */
   readonly busyTicks: number;
-  /**
-   * Ticks in which the hypervisor gave a wanted processor to others; null: the kernel does not count
-   * them.
-   */
+  /** Ticks in which the hypervisor gave a wanted processor to others; null: not counted. */
   readonly stolenTicks: number | null;
   readonly processes: ReadonlyMap<number, HostProcess>;
   /** Those of this program and of its deployment. */
@@ -230,41 +217,28 @@ export function processorTicks(stat: string): Pick<HostSample, "busyTicks" | "st
   return { busyTicks: user + nice + system + irq + softirq, stolenTicks: steal ?? null };
 }
 
-/**
- * The load from its start to each look. Others' work comes in bursts, which hinder a run more than the same work spread
- * out, so look every few seconds.
- */
-export class LoadMeter {
-  readonly #sample: () => HostSample | null;
-  readonly #first: HostSample | null;
-  #last: HostSample | null;
-  #othersS = 0;
-  #hinderedS = 0;
-
-  constructor(sample: () => HostSample | null) {
-    this.#sample = sample;
-    this.#first = sample();
-    this.#last = this.#first;
-  }
-
-  look(): HostLoad {
-    const [first, last] = [this.#first, this.#last];
-    const now = this.#sample();
+/** The load from now to each call. Call it every few seconds, as bursts of others hinder a run more than even work. */
+export function loadMeter(sample: () => HostSample | null): () => HostLoad {
+  const first = sample();
+  let last = first;
+  let [othersS, hinderedS] = [0, 0];
+  return () => {
+    const now = sample();
     if (first === null || last === null || now === null) {
       return { othersRatio: null, hinderedRatio: null, stealRatio: null };
     }
-    this.#last = now;
     const { own, others } = sharesBetween(last, now);
     const seconds = processorSeconds(last, now);
-    this.#othersS += others * seconds;
-    this.#hinderedS += hinderedShare(own, others, availableParallelism()) * seconds;
+    last = now;
+    othersS += others * seconds;
+    hinderedS += hinderedShare(own, others, availableParallelism()) * seconds;
     const allS = processorSeconds(first, now);
     return {
-      othersRatio: this.#othersS / allS,
-      hinderedRatio: this.#hinderedS / allS,
+      othersRatio: othersS / allS,
+      hinderedRatio: hinderedS / allS,
       stealRatio: stealShare(first, now),
     };
-  }
+  };
 }
 
 /** Shares of the host's processors that own processes and others used between two samples, 0..1. */

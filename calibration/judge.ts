@@ -1,7 +1,4 @@
-/**
- * Predicted against measured: each judged metric's error, the interval of it, and whether that lies
- * within the tolerance. docs/statistics.md, "Verdicts", says why it is so.
- */
+/** Each judged metric's error with its interval, against the tolerance (docs/statistics.md, "Verdicts"). */
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { MetricJudgement, MetricName, ValidationResult, Verdict } from "../core/results.ts";
 import {

@@ -12,7 +12,7 @@ import {
 import { tasksToPlace } from "../core/placement.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import { ModelWorker } from "./model-worker.ts";
+import { type ModelWorker, startModelWorker } from "./model-worker.ts";
 
 export interface MeasuringHosts {
   /** Kinds of device that a model is measured on; the first stands for it where one is enough. */
@@ -68,7 +68,7 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   ) => {
     const { machine, slot } = machines.at(place);
     const worker = { name: `model-${++started}`, slot };
-    return ModelWorker.start(model, given, folder, signal, {
+    return startModelWorker(model, given, folder, signal, {
       ...{ machine, worker, leaseMs, certificates },
     });
   };
@@ -95,10 +95,7 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   };
 }
 
-/**
- * Takes machines that have to be waited for, enough for the places and for every document that is to run there, one
- * after the other. Returns how to give them back.
- */
+/** Waits for machines, enough for the places and for each document in turn. Returns how to give them back. */
 export async function holdFor(
   places: readonly (readonly ReplicaPlace[])[],
   documents: readonly ScenarioDocument[],
@@ -127,16 +124,13 @@ function hostsHere(document: ScenarioDocument, folder: string | undefined): Meas
   return {
     devicesOf: () => [HERE],
     machineOf: () => HERE,
-    start: (model, _, signal) => ModelWorker.start(model, document.models[model], folder, signal),
+    start: (model, _, signal) => startModelWorker(model, document.models[model], folder, signal),
     startNoOps: async () => new Map(),
     close: async () => undefined,
   };
 }
 
-/**
- * A place for each kind of device, and one on each machine of the nodes. Without nodes: that of each replica,
- * on one kind of device.
- */
+/** A place for each kind of device and machine of the nodes; without nodes that of each replica, on one kind of device. */
 function measuringPlaces(
   { cluster, ...rest }: ScenarioDocument,
   { inventory }: LoadedInventory,

@@ -42,10 +42,7 @@ export function measuredHere(
 /** Most quantiles that a profile keeps for one batch size. */
 export const MAX_QUANTILES = 200;
 
-/**
- * At most `count` ascending values, each the mean of an equal share of the sorted samples: their
- * mean is the samples' mean, whatever the count. All samples are kept when they are few.
- */
+/** At most `count` ascending values, each the mean of an equal share of the sorted samples; all samples if they are few. */
 export function equalShareMeans(samples: readonly number[], count: number): number[] {
   const sorted = [...samples].sort((a, b) => a - b);
   if (sorted.length <= count) return sorted.map(Math.round);

@@ -1,13 +1,11 @@
 /** A real model in a worker process of its own, called as the gateway calls it. */
 
 import { type Machine, type RemoteWorker, specificationOn } from "../cluster/machines/machine.ts";
-import { type Child, startChild } from "../cluster/processes/child.ts";
+import { startChild } from "../cluster/processes/child.ts";
 import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/batch-form.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
-import type { ModelMetadata } from "../cluster/protocol/descriptions.ts";
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
-import type { HostedModelInfo } from "../cluster/worker/hosted-replica.ts";
 import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";
 import { Fault } from "../core/fault.ts";
 import { type ModelDocument, scenarioSchema } from "../core/scenario/schema.ts";
@@ -43,108 +41,87 @@ export interface MachinePlace {
 
 const READY_TIMEOUT_MS = 120_000;
 
-export class ModelWorker {
-  readonly model: string;
-  readonly #child: Child<WorkerReady>;
-  readonly #client: InferenceClient;
+/** A real model in a worker process. */
+export type ModelWorker = Awaited<ReturnType<typeof startModelWorker>>;
 
-  readonly #elsewhere: MachinePlace | null;
-
-  private constructor(
-    model: string,
-    child: Child<WorkerReady>,
-    client: InferenceClient,
-    elsewhere: MachinePlace | null,
-  ) {
-    this.model = model;
-    this.#child = child;
-    this.#client = client;
-    this.#elsewhere = elsewhere;
-  }
-
-  /** The host and the device that it runs on, for provenance. */
-  get place(): Pick<WorkerReady, "host" | "device"> {
-    const { host, device } = this.#child.ready;
-    return { host, device };
-  }
-
-  /** The loaded model, with the time and memory of its load. */
-  get loaded(): HostedModelInfo {
-    return this.#child.ready.models[0];
-  }
-
-  /**
-   * `folder` is where paths in the model start; `elsewhere` a machine to run it on, in place of this one.
-   * Throws Fault("cluster-failure") with the process's last words.
-   */
-  static async start(
-    model: string,
-    document: ModelDocument,
-    folder: string | undefined,
-    signal?: AbortSignal,
-    elsewhere: MachinePlace | null = null,
-  ): Promise<ModelWorker> {
-    const { folder: own, ...place } =
-      elsewhere === null
-        ? { host: "127.0.0.1", port: 0, folder }
-        : specificationOn(elsewhere.machine, elsewhere.worker, elsewhere.certificates);
-    const specification: WorkerSpecification = {
-      ...{ document: singleTask(document), inputs: { profiles: {}, folder: own }, ...place },
-      ...{ backend: "real", seed: "calibration", timeScale: 1, replicas: [0] },
-    };
-    const command = elsewhere?.machine.command("worker", elsewhere.worker);
-    const child = await startChild<WorkerReady>({
-      name: `worker of ${model}${elsewhere === null ? "" : ` on ${elsewhere.machine.name}`}`,
-      entry: "worker/main",
-      specification,
-      readyTimeoutMs: READY_TIMEOUT_MS,
-      signal,
-      elsewhere: command && { command, leaseMs: elsewhere?.leaseMs ?? 0 },
-    });
-    try {
-      const { port } = child.ready;
-      const address =
-        elsewhere === null
-          ? `127.0.0.1:${port}`
-          : await elsewhere.machine.reach(elsewhere.worker, port);
-      const access = workerClientAccess(elsewhere?.certificates ?? null);
-      return new ModelWorker(model, child, new InferenceClient(address, access), elsewhere);
-    } catch (error) {
+/**
+ * `folder` is where paths in the model start; `elsewhere` a machine to run it on, in place of this one.
+ * Throws Fault("cluster-failure") with the process's last words.
+ */
+export async function startModelWorker(
+  model: string,
+  document: ModelDocument,
+  folder: string | undefined,
+  signal?: AbortSignal,
+  elsewhere: MachinePlace | null = null,
+) {
+  const { folder: own, ...place } =
+    elsewhere === null
+      ? { host: "127.0.0.1", port: 0, folder }
+      : specificationOn(elsewhere.machine, elsewhere.worker, elsewhere.certificates);
+  const specification: WorkerSpecification = {
+    ...{ document: singleTask(document), inputs: { profiles: {}, folder: own }, ...place },
+    ...{ backend: "real", seed: "calibration", timeScale: 1, replicas: [0] },
+  };
+  const command = elsewhere?.machine.command("worker", elsewhere.worker);
+  const child = await startChild<WorkerReady>({
+    name: `worker of ${model}${elsewhere === null ? "" : ` on ${elsewhere.machine.name}`}`,
+    entry: "worker/main",
+    specification,
+    readyTimeoutMs: READY_TIMEOUT_MS,
+    signal,
+    elsewhere: command && { command, leaseMs: elsewhere?.leaseMs ?? 0 },
+  });
+  const { host, device, port, models } = child.ready;
+  const client = await clientOf(port, elsewhere).catch(async (error: unknown) => {
+    await child.stop();
+    throw error;
+  });
+  return {
+    model,
+    /** The host and the device that it runs on, for provenance. */
+    place: { host, device },
+    /** The loaded model, with the time and memory of its load. */
+    loaded: models[0],
+    /** The model's inputs and outputs. */
+    describe: () => client.modelMetadata({ name: REPLICA }),
+    call: (batch: readonly JobInput[]) => call(client, model, batch),
+    stop: async () => {
+      client.close();
       await child.stop();
-      throw error;
-    }
-  }
+      await elsewhere?.machine.release(elsewhere.worker);
+    },
+  };
+}
 
-  /** The model's inputs and outputs. */
-  describe(): Promise<ModelMetadata> {
-    return this.#client.modelMetadata({ name: REPLICA });
-  }
+async function clientOf(port: number, elsewhere: MachinePlace | null): Promise<InferenceClient> {
+  if (elsewhere === null) return new InferenceClient(`127.0.0.1:${port}`);
+  const address = await elsewhere.machine.reach(elsewhere.worker, port);
+  return new InferenceClient(address, workerClientAccess(elsewhere.certificates));
+}
 
-  async call(batch: readonly JobInput[]): Promise<ModelCall> {
-    const response = await this.#client.inferAsync({
-      modelName: REPLICA,
-      ...batchContents(
-        batch.map((job) => job.payload),
-        batch.map((job) => Buffer.from(job.upstream)),
-        batch.map(({ tensors }) => tensors),
-      ),
-    });
-    const serviceUs = response.parameters?.service_us?.doubleParam;
-    if (serviceUs === undefined) {
-      throw new Fault("cluster-failure", `the worker of ${this.model} gave an incomplete answer`);
-    }
-    const outputs = jobResults(response, batch.length).map(({ text, tensors }) => ({
-      told: JSON.parse(Buffer.from(text).toString()) as JobOutput,
-      tensors,
-    }));
-    return { outputs, serviceUs };
+async function call(
+  client: InferenceClient,
+  model: string,
+  batch: readonly JobInput[],
+): Promise<ModelCall> {
+  const response = await client.inferAsync({
+    modelName: REPLICA,
+    ...batchContents(
+      batch.map((job) => job.payload),
+      batch.map((job) => Buffer.from(job.upstream)),
+      batch.map(({ tensors }) => tensors),
+    ),
+  });
+  const serviceUs = response.parameters?.service_us?.doubleParam;
+  if (serviceUs === undefined) {
+    throw new Fault("cluster-failure", `the worker of ${model} gave an incomplete answer`);
   }
-
-  async stop(): Promise<void> {
-    this.#client.close();
-    await this.#child.stop();
-    await this.#elsewhere?.machine.release(this.#elsewhere.worker);
-  }
+  const outputs = jobResults(response, batch.length).map(({ text, tensors }) => ({
+    told: JSON.parse(Buffer.from(text).toString()) as JobOutput,
+    tensors,
+  }));
+  return { outputs, serviceUs };
 }
 
 const TASK = "measured";

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
-import { type JobInput, ModelWorker } from "./model-worker.ts";
-import { PaceMeter } from "./pace.ts";
+import { type JobInput, type ModelWorker, startModelWorker } from "./model-worker.ts";
+import { paceMeter } from "./pace.ts";
 
 let worker: ModelWorker;
 beforeAll(async () => {
   const document = modelSchema.parse({ profile: "p.json", implementation: { name: "no-op" } });
-  worker = await ModelWorker.start("no-op", document, undefined);
+  worker = await startModelWorker("no-op", document, undefined);
 });
 afterAll(() => worker.stop());
 
@@ -30,7 +30,7 @@ function profile(meanUs: number, inputMeansUs?: readonly number[]) {
 test("a burst compares a model's calls with those of its own inputs at calibration", async () => {
   const pace = async (given: ReturnType<typeof profile>) => {
     const target = { model: "no-op", worker, inputs: [input, input], profile: given };
-    return (await new PaceMeter([target]).measure())["no-op"].mean;
+    return (await paceMeter([target])())["no-op"].mean;
   };
   // A call of some µs, against hours, against half of hours, and against a thousandth of a µs.
   expect(await pace(profile(1e10))).toBeLessThan(0.01);
@@ -40,5 +40,5 @@ test("a burst compares a model's calls with those of its own inputs at calibrati
 
 test("models without inputs have no pace", async () => {
   const target = { model: "no-op", worker, inputs: [], profile: profile(1) };
-  expect(await new PaceMeter([target]).measure()).toEqual({});
+  expect(await paceMeter([target])()).toEqual({});
 });

@@ -48,32 +48,27 @@ export function profilePath({ profile }: ModelDocument): string | undefined {
   return typeof profile === "string" ? profile : Object.values(profile ?? {})[0];
 }
 
-export class PaceMeter {
-  readonly #targets: readonly PaceTarget[];
-  readonly #pauses = new RandomStream("validation", "pauses");
-  /** Continues from burst to burst, so that all inputs have their turn. */
-  #round = 0;
-
-  constructor(targets: readonly PaceTarget[]) {
-    this.#targets = targets.filter(({ inputs }) => inputs.length > 0);
-  }
-
-  async measure(): Promise<PaceBurst> {
-    const ratios = new Map<string, number[]>(this.#targets.map(({ model }) => [model, []]));
+/** Measures a burst at each call; inputs have their turn from burst to burst. */
+export function paceMeter(all: readonly PaceTarget[]): () => Promise<PaceBurst> {
+  const targets = all.filter(({ inputs }) => inputs.length > 0);
+  const pauses = new RandomStream("validation", "pauses");
+  let round = 0;
+  return async () => {
+    const ratios = new Map<string, number[]>(targets.map(({ model }) => [model, []]));
     // Caches hold what ran before.
-    for (const target of this.#targets) await callOnce({ ...target, batch: 1 }, this.#round);
+    for (const target of targets) await callOnce({ ...target, batch: 1 }, round);
     const endMs = performance.now() + PACE_SECONDS * 1000;
     for (let calls = 0; calls < LEAST_CALLS || performance.now() < endMs; calls++) {
-      for (const target of this.#targets) {
-        const us = await callOnce({ ...target, batch: 1 }, this.#round);
-        ratios.get(target.model)?.push(us / calibratedUs(target, this.#round));
-        await pauseAfter(us, this.#pauses);
+      for (const target of targets) {
+        const us = await callOnce({ ...target, batch: 1 }, round);
+        ratios.get(target.model)?.push(us / calibratedUs(target, round));
+        await pauseAfter(us, pauses);
       }
-      this.#round++;
-      if (this.#targets.length === 0) break;
+      round++;
+      if (targets.length === 0) break;
     }
     return Object.fromEntries([...ratios].map(([model, values]) => [model, estimate(values)]));
-  }
+  };
 }
 
 /** Alone, without the factor of serving. Of the input itself, if calibration had the same set. */

@@ -20,13 +20,13 @@ import { meanOf } from "../core/statistics/estimate.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
-import { type PaceFinding, PaceMeter, type PaceTarget, paceFinding } from "./pace.ts";
+import { type PaceFinding, type PaceTarget, paceFinding, paceMeter } from "./pace.ts";
 import { scaledProfile } from "./predict.ts";
 import { singleRun } from "./real-runs.ts";
 
 type DeviceProfiles = Readonly<Record<string, Readonly<Record<string, Profile>>>>;
 
-interface PilotInput {
+export interface PilotInput {
   readonly document: ScenarioDocument;
   /** By model name and kind of device; of one kind, it stands for all. */
   readonly deviceProfiles: DeviceProfiles;
@@ -56,14 +56,11 @@ const MOST_PER_S = 40;
 const SIMULATIONS = 40;
 /** A host that drifts during both is likely to drift on. */
 const MOST_PILOTS = 2;
-/**
- * Drift of the models' own times, beyond which the effects of serving and of the host are not
- * separable.
- */
+/** Beyond this drift of the models' own times the effects of serving and of the host are not separable. */
 const MOST_DRIFT = 0.05;
 const SEED = "calibration/pilot";
 
-interface PilotResult {
+export interface PilotResult {
   /** As given: times as they are in a serving pipeline. */
   readonly deviceProfiles: DeviceProfiles;
   /** As messages are under load. */
@@ -79,14 +76,14 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
     ),
   );
   const inputs: SimulationInputs = { profiles, traces: {}, overheadProfile, folder };
-  const meter = new PaceMeter(input.pace);
+  const measurePace = paceMeter(input.pace);
   for (let pilots = 1; ; pilots++) {
-    const before = await meter.measure();
+    const before = await measurePace();
     const { summary, overheads } = await singleRun(
       { document, inputs, backend: "real", seed: SEED, inventory },
       (pipeline) => input.contents[pipeline],
     );
-    const found = paceFinding([before, await meter.measure()], document, profiles, MOST_DRIFT);
+    const found = paceFinding([before, await measurePace()], document, profiles, MOST_DRIFT);
     if (pilots < MOST_PILOTS && found !== null && found.reason !== null) {
       onAgain?.(found.reason);
       continue;
@@ -183,10 +180,7 @@ function pilotDocument({
   };
 }
 
-/**
- * Requests for whole rounds through `contents`, at most `most` but one round; a part of a round of
- * many contents.
- */
+/** Requests for whole rounds through `contents`, at most `most` but one round; a part of a round of many contents. */
 export function wholeRounds(contents: number, most = Number.POSITIVE_INFINITY): number {
   if (contents >= REQUESTS) return REQUESTS;
   const rounds = Math.min(Math.ceil(REQUESTS / contents), Math.floor(most / contents));

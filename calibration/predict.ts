@@ -79,10 +79,7 @@ function predictionInputs(plan: PredictionPlan): SimulationInputs {
   };
 }
 
-/**
- * The document and inputs with every time of a task's model multiplied by the task's factor; an assumed
- * time by that of the first task that runs the model.
- */
+/** Multiplies the times of each task's model by the task's factor; an assumed time by that of the model's first task. */
 function scaled(
   document: ScenarioDocument,
   inputs: SimulationInputs,

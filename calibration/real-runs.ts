@@ -10,7 +10,7 @@ import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import type { PaceBurst, PaceMeter } from "./pace.ts";
+import type { PaceBurst } from "./pace.ts";
 import type { PredictionPlan } from "./predict.ts";
 import { runHealth, watchHost } from "./run-health.ts";
 
@@ -21,7 +21,7 @@ export interface RealRunPlan extends PredictionPlan {
   /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Measures the host's pace before the first run and after each. */
-  readonly pace?: PaceMeter;
+  readonly pace?: () => Promise<PaceBurst>;
   /** Called after each real run, healthy or not. */
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
   /** Called during a run with how many of its requests have ended. */
@@ -54,7 +54,7 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const bursts: PaceBurst[] = [];
   const measurePace = async (): Promise<void> => {
     if (plan.pace === undefined) return;
-    bursts.push(await unlessAborted(signal, plan.pace.measure()));
+    bursts.push(await unlessAborted(signal, plan.pace()));
   };
   const seed = replicationSeed(document.run.seed, 0);
   const options = { document, inputs, backend, seed, timeScale, signal, inventory };

@@ -40,10 +40,7 @@ const MEASURED_SECONDS = 8;
 const MOST_PILOTS = 2;
 /** All in all, with the start of the deployment and its end. */
 export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
-/**
- * Requests a second of the wall clock: enough to measure by, and no more than a gateway bears beside
- * other work.
- */
+/** Requests a second of the wall clock: enough to measure by, and no more than a busy gateway bears. */
 const LEAST_PER_S = 40;
 const MOST_PER_S = 200;
 /** Aimed-at utilization of the busiest pool: times are replayed faster until it has room for the rate. */
@@ -83,10 +80,7 @@ function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadPr
   );
 }
 
-/**
- * Contention is not measured: replayed times have none. Throws Fault("cluster-failure") when the
- * deployment does not play along, Fault("unhealthy") when no request was answered.
- */
+/** Throws Fault("cluster-failure") when the deployment fails, Fault("unhealthy") when no request was answered. */
 async function replayPilot(input: ReplayPilotInput): Promise<{
   readonly overheadProfile: OverheadProfile;
   /** Why the host was not fit to be measured on, in the last pilot. */
@@ -138,10 +132,7 @@ export function latenessUs(measured: RunSummary["tasks"], simulated: RunSummary[
   );
 }
 
-/**
- * The first document's pipelines and cluster under a load that they bear, and how fast times are
- * replayed.
- */
+/** The first document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
 export function pilotOf({
   documents: [first],
   inputs,
@@ -170,10 +161,7 @@ export function pilotOf({
   };
 }
 
-/**
- * Requests a second that every pool and chain can serve, whatever the branches: each task runs at most
- * once.
- */
+/** Requests a second that every pool and chain can serve, whatever the branches: each task runs at most once. */
 function leastPerS({ pools, replicas, pipelines }: System): number {
   const perS = pools.map(({ first, count }) =>
     replicas

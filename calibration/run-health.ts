@@ -5,7 +5,14 @@
  */
 import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../core/results.ts";
-import { type HostLoad, LoadMeter, loadReasons, percent, sampleHost } from "./host.ts";
+import {
+  type HostLoad,
+  loadMeter,
+  loadReasons,
+  percent,
+  sampleHost,
+  stalledShare,
+} from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
 
 /** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
@@ -27,8 +34,8 @@ interface RunWatch {
 /** `deployment` is the id of the run's own. */
 export function watchHost(deployment: string): RunWatch {
   const watch = watchStalls();
-  const meter = new LoadMeter(() => sampleHost(deployment));
-  const looks = setInterval(() => meter.look(), LOOK_MS);
+  const look = loadMeter(() => sampleHost(deployment));
+  const looks = setInterval(look, LOOK_MS);
   return {
     close: () => {
       clearInterval(looks);
@@ -36,7 +43,7 @@ export function watchHost(deployment: string): RunWatch {
     },
     stop: async () => {
       clearInterval(looks);
-      const load = meter.look();
+      const load = look();
       return { ...load, stalls: await watch.stop() };
     },
   };
@@ -56,7 +63,7 @@ export function runHealth(
     healthy: reasons.length === 0,
     ...(told ? { others: [{ usedRatio: othersRatio, hinderedRatio }] } : {}),
     ...(stealRatio === null ? {} : { stealRatio }),
-    stalls: { longestMs: stalls.longestMs, ratio: ratioOf(stalls) },
+    stalls: { longestMs: stalls.longestMs, ratio: stalledShare(stalls) },
     reasons,
   };
 }
@@ -143,7 +150,7 @@ function stallReasons(stalls: Stalls, latencyMs: number): string[] {
   const added = addedLatencyShare(stalls, latencyMs);
   if (added <= MAX_STALL_SHARE_OF_LATENCY) return [];
   return [
-    `stalls of up to ${stalls.longestMs.toFixed(0)} ms took ${percent(ratioOf(stalls))} of the run, ` +
+    `stalls of up to ${stalls.longestMs.toFixed(0)} ms took ${percent(stalledShare(stalls))} of the run, ` +
       `which adds ${percent(added)} to a mean latency of ${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms ` +
       `(limit ${percent(MAX_STALL_SHARE_OF_LATENCY)})`,
   ];
@@ -158,8 +165,4 @@ function addedLatencyShare({ seconds, totalMs, squaredMs2 }: Stalls, latencyMs: 
   if (seconds === 0) return 0;
   const residualMs2 = latencyMs > 0 ? squaredMs2 / (2 * latencyMs) : 0;
   return (totalMs + residualMs2) / (seconds * 1000);
-}
-
-function ratioOf({ seconds, totalMs }: Stalls): number {
-  return seconds === 0 ? 0 : totalMs / 1000 / seconds;
 }

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { floatsOf } from "../models/tensor.ts";
 import { collectInputs, contentsFor } from "./contents.ts";
-import { ModelWorker } from "./model-worker.ts";
+import { type ModelWorker, startModelWorker } from "./model-worker.ts";
 
 const folder = temporaryFolder("tensors");
 const file = join(folder, "given.json");
@@ -27,7 +27,7 @@ beforeAll(async () => {
   });
   writeFileSync(file, JSON.stringify([row(1), row(-1)]));
   for (const [name, model] of Object.entries(document.models)) {
-    workers.set(name, await ModelWorker.start(name, model, folder));
+    workers.set(name, await startModelWorker(name, model, folder));
   }
 });
 afterAll(async () => {

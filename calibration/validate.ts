@@ -1,7 +1,4 @@
-/**
- * One configuration, simulated and run for real: the same document, arrivals, draws and scheduler
- * code on both sides, the real one repeated.
- */
+/** Simulates a configuration and runs it for real, repeatedly, with the same arrivals, draws and scheduler code. */
 
 import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -14,7 +11,6 @@ import type {
   MeasuredSide,
   MetricName,
   RunEstimate,
-  TaskMetrics,
   ValidationResult,
 } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
@@ -23,9 +19,9 @@ import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
-import { type JudgedRun, judge, signedPercent } from "./judge.ts";
+import { judge } from "./judge.ts";
 import { paceFinding } from "./pace.ts";
-import { type Prediction, predict } from "./predict.ts";
+import { predict } from "./predict.ts";
 import { type RealRun, type RealRunPlan, realRuns } from "./real-runs.ts";
 import { cutNote, overallHealth, unfitness } from "./run-health.ts";
 
@@ -63,13 +59,18 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const failed =
     failure === undefined ? null : `fifo took over from a scheduler that failed: ${failure}`;
   const unfit = failed ?? unfitness(all, repeats) ?? pace?.reason ?? null;
-  const judgement = judge(judgedRuns(predictions, runs), { ...judgedBy(plan), unfit });
+  const { workload } = document;
+  const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
+  const judged = runs.map(({ summary }, i) => ({
+    predicted: predictions[i].summary.metrics,
+    measured: summary.metrics,
+  }));
+  const judgement = judge(judged, { tolerance: plan.tolerance, unfit, runSeconds, warmupS });
   const notes = [
     ...predictionNotes,
     ...(unfit === null ? cutNote(all, repeats) : []),
     ...replays.flatMap(replayNotes),
     ...(pace === null ? [] : [pace.note]),
-    ...(backend === "replay" ? [] : [serviceNote(plan, runs, predicted.tasks, measured)]),
   ];
   const result: ValidationResult = {
     id,
@@ -91,19 +92,6 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
-}
-
-function judgedBy({ tolerance, configuration }: ValidationPlan) {
-  const { workload } = configuration.document;
-  const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
-  return { tolerance, runSeconds, warmupS };
-}
-
-function judgedRuns(predictions: readonly Prediction[], runs: readonly RealRun[]): JudgedRun[] {
-  return runs.map(({ summary }, i) => ({
-    predicted: predictions[i].summary.metrics,
-    measured: summary.metrics,
-  }));
 }
 
 /** Without half widths for a single run, and for repeats of one replication. */
@@ -132,33 +120,6 @@ function replayNotes({ divergence }: ReplayResult): string[] {
   if (divergence === null) return [];
   const { at, logged, replayed } = divergence;
   return [`decision replay differs at entry ${at}: logged ${logged}, replayed ${replayed}`];
-}
-
-/**
- * The part of service times in the error: the models' times in these runs over the predicted ones,
- * and the errors of a prediction that uses the real times.
- */
-function serviceNote(
-  plan: ValidationPlan,
-  runs: readonly RealRun[],
-  predicted: Readonly<Record<string, TaskMetrics>>,
-  measured: MeasuredSide,
-): string {
-  const factors = Object.fromEntries(
-    Object.entries(measured.tasks).map(([task, { serviceMeanMs }]) => {
-      const factor = serviceMeanMs.mean / predicted[task].serviceMeanMs.mean;
-      return [task, Number.isFinite(factor) && factor > 0 ? factor : 1];
-    }),
-  );
-  const predictionPlan = { ...plan, document: plan.configuration.document };
-  const informed = runs.map(({ replication }) => predict(predictionPlan, replication, factors));
-  const { error } = judge(judgedRuns(informed, runs), { ...judgedBy(plan), unfit: null });
-  const times = Object.entries(factors).map(([task, factor]) => `${task} ${factor.toFixed(2)}`);
-  const errors = Object.entries(error).map(([name, value]) => `${name} ${signedPercent(value)}`);
-  return (
-    `models took ${times.join(", ")} × their predicted service time in these runs; ` +
-    `predicted with the times they took, the errors are ${errors.join(", ")}`
-  );
 }
 
 /** A host that drifted makes no run unfit, but all of them together. */

@@ -1,7 +1,4 @@
-/**
- * How long a validation takes, known before it starts; and fewer or shorter runs where that is more
- * than a budget. A run's length is what the simulator predicts for it.
- */
+/** Forecasts how long a validation takes, by simulation, and fits it into a budget by fewer or shorter runs. */
 import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
 import { assert, Fault } from "../core/fault.ts";
 import type { MetricName } from "../core/results.ts";

@@ -101,7 +101,6 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   schedulers: ["rules", "controllers", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
-  theory: ["formulas", "cases", "."],
   bench: ["measure", "peers", "parts", "study", "."],
 };
 
@@ -134,7 +133,6 @@ const ENTRY_POINTS = [
   "bench/engine-main.ts",
   "bench/usage-report.ts",
   "theory/run.ts",
-  "theory/coverage.ts",
   "library/index.ts",
   "library/vega.ts",
   "library/notebook.ts",

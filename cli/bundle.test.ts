@@ -3,10 +3,10 @@ import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { UNBUNDLED_COMMANDS } from "../build/load-bundle.ts";
 import { withSourcePlaces } from "../build/source-places.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
-import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SCENARIO = join(ROOT, "scenarios/queueing/mm1.yaml");

@@ -33,7 +33,7 @@ const OF_ONE_COMMAND: Readonly<Record<string, readonly string[]>> = {
   "cli/deploy.ts": [
     "cluster/containers/",
     "cluster/security/",
-    "library/own-scheduler.ts",
+    "library/check.ts",
     "library/scenario.ts",
     "sim/replication.ts",
   ],
@@ -65,7 +65,7 @@ test("commands import the library's entry, and what they parse, print and start 
     })
     .map(({ file, module }) => `${file} imports ${module}`);
   // The bundle holds the code of threads, too.
-  expect(wrong).toEqual(["cli/run.ts imports sweep/simulation-thread.ts"]);
+  expect(wrong).toEqual(["cli/program.ts imports sweep/simulation-thread.ts"]);
 });
 
 test("nothing is approved that no command imports", () => {

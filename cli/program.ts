@@ -1,10 +1,13 @@
-/** The commands, as data. Each command's work is loaded only when it is called. */
+/**
+ * The commands, as data. Each command's work is loaded only when it is called. The bundle holds this file with all
+ * that it loads, and the work of simulation threads.
+ */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { VERSION } from "../build/version.ts";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { exitCodeOf } from "../core/fault.ts";
-import { BACKENDS, CLUSTER } from "./cluster-commands.ts";
+import { BACKENDS, CLUSTER, DEPLOY } from "./cluster-commands.ts";
 import {
   type Command,
   flag,
@@ -20,12 +23,9 @@ import {
   SET,
   text,
 } from "./command-line.ts";
-import { DEPLOY } from "./deploy-commands.ts";
 import { printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
-import type { ShardArguments, SweepOnArguments } from "./shard.ts";
-import type { SimulateArguments } from "./simulate.ts";
-import { GATHER, SWEEP } from "./sweep-commands.ts";
+import { GATHER, SIMULATE, SWEEP } from "./sweep-commands.ts";
 
 const directory = (describe: string) =>
   ({ directory: { type: "string", demandOption: true, describe } }) as const;
@@ -110,54 +110,6 @@ const importTimes: Command = {
     ["import my.csv --columns time=ms,batch=n --unit ms --model m --device gpu", "any CSV file"],
   ],
   run: async (args) => (await import("./import.ts")).importTimes(args),
-};
-
-const simulate: Command = {
-  usage: "simulate <scenario>",
-  about: "simulate all configurations × replications",
-  positionals: SCENARIO,
-  options: {
-    ...SET,
-    ...JSON_OPTION,
-    ...SEED,
-    out: text("folder for results (results.json)"),
-    replications: number("replications of each configuration"),
-    until: text("add replications until half widths are below so much of the mean, as 2%"),
-    "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
-    "max-replications": number("bound for --until; default 1000"),
-    compare: text("rank by these swept paths; default: the scheduler's"),
-    margin: text("differences up to this share of the best mean are ties; default: 1%"),
-    workers: number("threads; default: as many as pay"),
-    sample: {
-      type: "string",
-      nargs: 2,
-      describe: "latin-hypercube N or random N: draw N configurations of the sweep",
-    },
-    requests: flag("keep a row for each request too (needs --out)"),
-    trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
-    yes: flag("run a sweep of more than 10,000 configurations"),
-    on: text("inventory: run the sweep in shards there (needs --out)"),
-    shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
-    "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
-    detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
-    shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
-    "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
-  },
-  examples: [
-    ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
-    ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
-    ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
-    ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
-    ["simulate s.yaml --on slurm.yaml --out out/s", "as a job array; then results as ever"],
-    ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
-  ],
-  run: async (args: { readonly on?: string; readonly shard?: string }) => {
-    if (args.shard !== undefined) {
-      await (await import("./shard.ts")).simulateShard(args as ShardArguments);
-    } else if (args.on !== undefined) {
-      await (await import("./shard.ts")).sweepOn(args as SweepOnArguments);
-    } else await (await import("./simulate.ts")).simulate(args as SimulateArguments);
-  },
 };
 
 const schedulers: Command = {
@@ -330,7 +282,7 @@ const web: Command = {
     ["web --url 127.0.0.1:8000", "a gateway, which serves the app at / as well"],
     ["web --url http://triton:8000 --port 9000", "any server of the Open Inference Protocol"],
   ],
-  run: async (args) => (await import("./web.ts")).web(args),
+  run: async (args) => (await import("./serve.ts")).web(args),
 };
 
 const demo: Command = {
@@ -377,7 +329,7 @@ const program: Program = {
     ["simulate --help", "options and examples of a command"],
   ],
   commands: [
-    ...[init, check, calibrate, importTimes, simulate, query, compare, plan, validate],
+    ...[init, check, calibrate, importTimes, SIMULATE, query, compare, plan, validate],
     ...[GATHER, SWEEP, CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers],
     ...[completion, doctor],
   ],
@@ -394,4 +346,21 @@ export async function tandem(words: readonly string[]): Promise<number> {
     printFailure(error);
     return exitCodeOf(error);
   }
+}
+
+/** Loaded when a thread starts: a command needs none of it before. */
+export const simulationThread = () => import("../sweep/simulation-thread.ts");
+
+/** Runs this process's command line. */
+export function run(): void {
+  // The reader of the output has closed it (`| head`, `2>&1 | head`): no error.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exit(0);
+    });
+  }
+  tandem(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });
 }

@@ -1,5 +1,13 @@
-/** `tandem cluster serve`: one gateway or worker in the foreground, as containers start it. */
-import { type ClusterServeOptions, cluster } from "../library/index.ts";
+/** Servers in the foreground: `tandem cluster serve`, as containers start it, and `tandem web`. */
+import { once } from "node:events";
+import { Fault } from "../core/fault.ts";
+import {
+  type ClusterServeOptions,
+  cluster,
+  web as serve,
+  type WebOptions,
+} from "../library/index.ts";
+import { print } from "./command-line.ts";
 import { endingSignal } from "./failure.ts";
 
 export type ServeArguments = Omit<ClusterServeOptions, "signal" | "onNote">;
@@ -13,4 +21,19 @@ export async function serveCommand(args: ServeArguments): Promise<void> {
   } finally {
     off();
   }
+}
+
+/** Serves the web app until a signal ends it. */
+export async function web({ json, ...options }: WebOptions & { json: boolean }): Promise<void> {
+  const { page, server, silence, close } = await serve(options);
+  const serving = server === null ? "" : `, before ${server}`;
+  const document = { schema: "tandem/web@1", page, server };
+  print(json, document, `the web app is at ${page}${serving}; Ctrl-C ends it`);
+  const why = await silence;
+  if (why !== null) process.stderr.write(`note: ${why}; the page connects when it is up\n`);
+  const { signal, off } = endingSignal();
+  await once(signal, "abort");
+  off();
+  await close();
+  if (signal.reason === "SIGINT") throw new Fault("interrupted", "interrupted");
 }

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
-/** Where the command starts: `run.ts`, from its bundle where that was made and holds the command. */
-import { loadBundle } from "../build/load-bundle.ts";
-import { UNBUNDLED_COMMANDS } from "./unbundled-commands.ts";
+/** Where the command starts: `program.ts`, from its bundle where that was made and holds the command. */
+import { loadBundle, UNBUNDLED_COMMANDS } from "../build/load-bundle.ts";
 
-type Main = typeof import("./run.ts");
+type Main = typeof import("./program.ts");
 
 // grpc-js names servers by their addresses, which Node deprecates (DEP0123): no user can mend that.
 const printers = process.listeners("warning");
@@ -12,4 +11,4 @@ process.removeAllListeners("warning").on("warning", (warning: NodeJS.ErrnoExcept
 });
 const elsewhere = process.argv.slice(2).some((word) => UNBUNDLED_COMMANDS.includes(word));
 const main = elsewhere ? undefined : (loadBundle()?.exports as Main | undefined);
-(main ?? (await import("./run.ts"))).run();
+(main ?? (await import("./program.ts"))).run();

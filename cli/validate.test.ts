@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { exitCodeOf, Fault } from "../core/fault.ts";
 import type { ValidationDocument, Verdict } from "../core/results.ts";
-import { hostLines } from "../library/check-host.ts";
+import { hostLines } from "../library/calibrate.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { notesByLetter, outcomeOf, secondsOf } from "./validate.ts";
 
@@ -58,8 +58,8 @@ test("a note of several configurations stands once, with the letters of all", ()
 
 describe("a host that is not fit", () => {
   const probe = {
-    ...{ seconds: 3, stealRatio: 0.03, othersRatio: null },
-    stalls: { longestMs: 0, ratio: 0, perS: 0 },
+    ...{ stealRatio: 0.03, othersRatio: null },
+    longestStallMs: 15,
     reasons: ["the hypervisor took 3.0% of the processors (limit 1.0%)"],
     unknown: [],
   };

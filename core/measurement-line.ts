@@ -1,7 +1,7 @@
-/** The answer to `POST /v1/measure`: a line of JSON for each request, as it ends. */
-
+/** The form of a measurement, between the web app and those who send for it. */
 import type { Outcome } from "./dispatch/driver.ts";
 
+/** The answer to `POST /v1/measure`: a line of JSON for each request, as it ends. */
 export type MeasurementLine =
   | { readonly kind: "start"; readonly timedBy: string }
   | { readonly kind: "beat"; readonly sent: number; readonly ended: number }

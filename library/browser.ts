@@ -12,23 +12,22 @@ import { comparedMetrics } from "../core/compare.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { ConfigurationResult } from "../core/results.ts";
-import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { type Configuration, checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
-import { FIRST_ROUND } from "../core/statistics/sequential.ts";
+import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import { configurationLoad, servingCapacity } from "../sim/configuration-load.ts";
-import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
+import { withWarmUp } from "../sim/detect-warm-up.ts";
 import { replicationSteps } from "../sim/replication.ts";
 import {
   configurationResult,
-  type Kept,
+  firstReplications,
   keptReplications,
   type Part,
   wantedReplications,
 } from "../sweep/configuration-result.ts";
+import { requireScenario } from "./scenario-source.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
@@ -112,22 +111,22 @@ export async function* simulate(
   scenario: LoadedScenario,
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
+  requireScenario(scenario, "`readScenario(text)`");
   const sweep = checkedSweep(scenario, { checkScheduler, checkFit });
-  const { count } = sweep;
   const pause = pauses(signal);
-  const indices = [...Array(count).keys()];
-  let open = indices.map((index) => new ConfigurationRuns(scenario, sweep, index));
+  let open = [...Array(sweep.count).keys()].map((index) => stepsOf(scenario, sweep, index));
   while (open.length > 0) {
-    for (const runs of open) {
-      const { index } = runs;
-      for (const finished of runs.next()) {
+    const left: typeof open = [];
+    for (const steps of open) {
+      let step: SimulationStep | undefined;
+      while (step === undefined) {
+        step = steps.next().value ?? undefined;
         await pause();
-        if (finished === undefined) continue;
-        const { replications, isWhole } = runs;
-        yield { index, count, replications, isWhole, result: finished };
       }
+      yield step;
+      if (!step.isWhole) left.push(steps);
     }
-    open = open.filter(({ isWhole }) => !isWhole);
+    open = left;
   }
 }
 
@@ -188,65 +187,36 @@ function nextTask(): Promise<void> {
 /** Events between two pauses: some milliseconds. */
 const EVENTS_A_STRETCH = 5000;
 
-/** One configuration of a sweep, replication by replication, each in short stretches. */
-class ConfigurationRuns {
-  readonly index: number;
-  readonly #scenario: LoadedScenario;
-  readonly #configuration: Configuration;
-  readonly #kept: Kept;
-  readonly #summaries: RunSummary[] = [];
-  #wanted: number;
-  #ready: WarmedUp | undefined;
-  #load: Part["load"] = null;
-
-  /** `scenario` has passed `checkedSweep`. */
-  constructor(scenario: LoadedScenario, sweep: Sweep, index: number) {
-    this.index = index;
-    this.#scenario = scenario;
-    this.#configuration = sweep.at(index);
-    const metrics = comparedMetrics(scenario.document.run);
-    this.#kept = { metrics, replications: keptReplications(sweep.count, metrics.length) };
-    const { run } = this.#configuration.document;
-    const rule = stoppingRule(run);
-    this.#wanted =
-      rule === null
-        ? run.replications
-        : Math.min(Math.max(run.replications, FIRST_ROUND), rule.maxReplications);
-  }
-
-  get replications(): number {
-    return this.#summaries.length;
-  }
-
-  get isWhole(): boolean {
-    return this.replications >= this.#wanted;
-  }
-
-  /** Runs one more replication: gives undefined after each stretch, then the result so far. */
-  *next(): Generator<ConfigurationResult | undefined, void, void> {
-    this.#ready ??= yield* withWarmUp(this.#configuration.document, this.#scenario);
-    const { document } = this.#ready;
-    const { replications } = this;
+/**
+ * One configuration of a sweep that has passed `checkedSweep`: gives undefined after each stretch, and a step after
+ * each replication.
+ */
+function* stepsOf(
+  scenario: LoadedScenario,
+  sweep: Sweep,
+  index: number,
+): Generator<SimulationStep | undefined, void, void> {
+  const { count } = sweep;
+  const configuration = sweep.at(index);
+  const metrics = comparedMetrics(scenario.document.run);
+  const kept = { metrics, replications: keptReplications(count, metrics.length) };
+  const { document, warmUp } = yield* withWarmUp(configuration.document, scenario);
+  const summaries: RunSummary[] = [];
+  const part: Part = {
+    ...{ summaries, gantt: [], load: configurationLoad(document, scenario) },
+    ...(warmUp === undefined ? {} : { warmUp }),
+  };
+  let wanted = firstReplications(document.run);
+  for (let isWhole = false; !isWhole; ) {
     // Alone, the first run needs intervals of its own; with others, `aggregate` takes theirs.
-    const isAlone = replications === 0 && isSpanned(document.workload);
+    const isAlone = summaries.length === 0 && isSpanned(document.workload);
     const options = { curve: true, ...(isAlone ? { latencySink: new OneRunSeries() } : {}) };
-    const steps = replicationSteps(
-      document,
-      this.#scenario,
-      replications,
-      options,
-      EVENTS_A_STRETCH,
-    );
-    const { summary } = yield* steps;
-    if (replications === 0) this.#load = configurationLoad(document, this.#scenario);
-    this.#summaries.push(summary);
-    if (this.isWhole) this.#wanted = wantedReplications(document, this.#parts());
-    yield configurationResult(this.#configuration, this.#parts(), this.#kept);
-  }
-
-  #parts(): readonly [Part] {
-    const { warmUp } = this.#ready ?? {};
-    const more = warmUp === undefined ? {} : { warmUp };
-    return [{ summaries: this.#summaries, gantt: [], load: this.#load, ...more }];
+    const { length } = summaries;
+    const run = replicationSteps(document, scenario, length, options, EVENTS_A_STRETCH);
+    summaries.push((yield* run).summary);
+    if (summaries.length >= wanted) wanted = wantedReplications(document, [part]);
+    isWhole = summaries.length >= wanted;
+    const result = configurationResult(configuration, [part], kept);
+    yield { index, count, replications: summaries.length, isWhole, result };
   }
 }

@@ -1,7 +1,12 @@
 /** `calibrate`: the times of real models and of messages, measured on this machine. */
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
+import { type HostProbe, probeHost } from "../calibration/host.ts";
+import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import { Fault } from "../core/fault.ts";
+import { loadImages } from "../models/scenes.ts";
+import { loadOnnxRuntime } from "../models/session.ts";
+import { prepareModels as fetched } from "../models/store.ts";
 import type { Watch } from "./follow.ts";
 import { inputsOf, inventoryFor, type Scenario } from "./scenario.ts";
 
@@ -28,7 +33,7 @@ export async function calibrate(
   loaded: Scenario,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs } = options;
+  const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs, on } = options;
   if (!(precision > 0 && precision < 1)) {
     throw new Fault("usage", `the precision is a share such as 0.02, got ${precision}`);
   }
@@ -39,7 +44,7 @@ export async function calibrate(
     });
   }
   options.signal?.throwIfAborted();
-  const inventory = inventoryFor(options.on, [document]);
+  const inventory = on === undefined ? undefined : inventoryFor(on, [document]);
   return measure(document, {
     ...{ source: { images, inputs }, folder: inputsOf(loaded).folder, own, inventory },
     ...{ precision, maxSeconds, maxPilotSeconds, contentionLevels: CONTENTION_LEVELS },
@@ -53,4 +58,41 @@ export async function calibrate(
       options.signal?.throwIfAborted();
     },
   });
+}
+
+/** Long enough to see a steal of 1%. */
+export const HOST_CHECK_S = 3;
+
+const WAY_OUT =
+  "stop other programs or take another machine; until then runs may be set aside, and verdicts be `cannot tell`";
+
+/** Throws Fault("unhealthy") if it is not fit and `strict`; else lines to print, none if it is fit. */
+export async function checkHost(strict: boolean, signal: AbortSignal): Promise<readonly string[]> {
+  return hostLines(await unlessAborted(signal, probeHost({ seconds: HOST_CHECK_S })), strict);
+}
+
+/** Why this host is not fit to be measured on; empty where it is. Watches it for three seconds. */
+export async function hostWarnings({ signal }: Pick<Watch, "signal"> = {}) {
+  return checkHost(false, signal ?? new AbortController().signal);
+}
+
+export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): readonly string[] {
+  if (reasons.length === 0) return unknown;
+  const message = `this host is not fit to be measured on: ${reasons.join("; ")}`;
+  if (strict) throw new Fault("unhealthy", message, { hint: `${WAY_OUT}; or leave out --strict` });
+  return [`tandem: warning: ${message}`, `  ${WAY_OUT}`, ...unknown];
+}
+
+/**
+ * Loads ONNX Runtime, reads the photographs of the folder `images`, and fetches the weights of the built-in models where
+ * they are not at hand. Rejects with Fault("not-found") or Fault("invalid-input") for pictures that cannot be read,
+ * before it fetches anything.
+ */
+export async function prepareModels({
+  images,
+  onNote,
+}: Pick<Watch, "onNote"> & { readonly images?: string | undefined } = {}): Promise<void> {
+  await loadOnnxRuntime();
+  if (images !== undefined) await loadImages(images);
+  await fetched({ onProgress: ({ step, subject }) => onNote?.(`${step} ${subject}`) });
 }

@@ -1,10 +1,18 @@
-/** `check`: everything that can be wrong with a scenario, without a run of it. */
+/**
+ * `check`: everything that can be wrong with a scenario, without a run of it. Schedulers of the user are played on
+ * the scenario's system; other commands do that for a short while before anything starts.
+ */
+import { compileSystem } from "../core/compile.ts";
+import { Fault } from "../core/fault.ts";
 import { goalNotes } from "../core/input-notes.ts";
 import { unusedMachines } from "../core/inventory/read-inventory.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { haveTimes } from "../core/scenario/check-models.ts";
-import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
-import { checkOwn, configurationsOf } from "./own-scheduler.ts";
+import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { type Configuration, checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
+import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { inventoryFor, type Scenario, schedulerChecks } from "./scenario.ts";
 
 export interface Checked {
@@ -41,4 +49,114 @@ export async function check(
   }
   const plays = Object.fromEntries(checkOwn(loaded, configurationsOf(sweep)));
   return { configurations: sweep.count, isSampled, notes, plays };
+}
+
+/** At most so many configurations are looked at for schedulers that differ. */
+const MOST_LOOKED_AT = 200;
+const MOST_PLAYS = 300;
+const MOST_TOLD = 30;
+const CHECK_MS = 2500;
+const TRY_OUT_MS = 250;
+
+/** A configuration, and the scheduler file that it names. */
+interface Played {
+  readonly file: string;
+  readonly configuration: Configuration;
+}
+
+/** Random runs by scheduler file; throws Fault("invalid-input") with the rule that one breaks. */
+export function checkOwn(
+  loaded: ReadyScenario,
+  configurations: Iterable<Configuration>,
+): ReadonlyMap<string, number> {
+  return playAll(loaded, configurations, "rough", CHECK_MS);
+}
+
+/**
+ * A short look under load alone, so that a scheduler that throws or decides nonsense stops a command
+ * before it has written or started anything. It may do as it likes under faults that do not come.
+ */
+export function tryOutOwn(loaded: ReadyScenario, configurations: Iterable<Configuration>): void {
+  playAll(loaded, configurations, "calm", TRY_OUT_MS);
+}
+
+/** The same before a real run, where fifo takes over from a scheduler that fails. */
+export function tryOutForReal(
+  loaded: ReadyScenario,
+  configurations: readonly Configuration[],
+): void {
+  for (const { document } of configurations) {
+    const own = fileOf(document.scheduler);
+    const pipelines = Object.entries(document.pipelines);
+    const held = pipelines.find(([, { discipline }]) => discipline === "pipeline-held");
+    if (own === undefined || held === undefined) continue;
+    const message = `${loaded.file}: ${own} can only be simulated, as ${held[0]} is pipeline-held`;
+    throw new Fault("invalid-input", message, {
+      hint: "where it fails, no other takes over requests that hold chains: set `discipline: per-task`",
+    });
+  }
+  tryOutOwn(loaded, configurations);
+}
+
+function playAll(
+  loaded: ReadyScenario,
+  configurations: Iterable<Configuration>,
+  weather: Weather,
+  ms: number,
+): ReadonlyMap<string, number> {
+  const plays = new Map<string, number>();
+  // Models that are still to be calibrated have no times to play with.
+  if (loaded.own === undefined || !haveTimes(loaded.document, loaded.profiles)) return plays;
+  const played = distinct(configurations);
+  for (const one of played) {
+    const { document } = one.configuration;
+    const system = compileSystem(document, loaded);
+    const make = () => createScheduler(document.scheduler, system, "1", loaded.own);
+    const endMs = performance.now() + ms / played.length;
+    let number = 0;
+    do {
+      const verdict = playOnce(system, make, number++, weather);
+      if (verdict !== null) throw refusal(loaded.file, one, verdict);
+    } while (number < MOST_PLAYS && performance.now() < endMs);
+    plays.set(one.file, (plays.get(one.file) ?? 0) + number);
+  }
+  return plays;
+}
+
+/** Configurations whose scheduler is one of the user's, the first with each. */
+function distinct(configurations: Iterable<Configuration>): readonly Played[] {
+  const found = new Map<string, Played>();
+  let looked = 0;
+  for (const configuration of configurations) {
+    if (++looked > MOST_LOOKED_AT) break;
+    const file = fileOf(configuration.document.scheduler);
+    const key = JSON.stringify(configuration.document.scheduler);
+    if (file !== undefined && !found.has(key)) found.set(key, { file, configuration });
+  }
+  return [...found.values()];
+}
+
+function fileOf(scheduler: SchedulerDocument): string | undefined {
+  return typeof scheduler === "string" ? undefined : scheduler.file;
+}
+
+function refusal(
+  scenario: string,
+  { file, configuration }: Played,
+  { rule, steps }: Verdict,
+): Fault {
+  const at = configuration.id === "base" ? "" : ` in ${configuration.id}`;
+  const told = steps.map((line, i) => `    ${i + 1}. ${line}`).slice(-MOST_TOLD);
+  const story = told.length === 0 ? "" : `\n  steps that lead there:\n${told.join("\n")}`;
+  return new Fault("invalid-input", `${file} breaks a rule${at}: ${rule}${story}`, {
+    hint: `change it, then \`tandem check ${scenario}\`; docs/your-own-scheduler.md lists the rules`,
+  });
+}
+
+/** Configurations of a sweep, made one by one. */
+export function* configurationsOf(sweep: {
+  readonly count: number;
+  at(index: number): Configuration;
+}): Generator<Configuration> {
+  for (let index = 0; index < sweep.count; index++) yield sweep.at(index);
 }

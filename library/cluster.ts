@@ -13,7 +13,7 @@ import { Fault, requireWhole } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { tryOutForReal } from "./own-scheduler.ts";
+import { tryOutForReal } from "./check.ts";
 import {
   inputsOf,
   inventoryFor,
@@ -59,7 +59,7 @@ export async function clusterOn(
   requireBackend(loaded, backend);
   const { document } = loaded;
   tryOutForReal(loaded, [{ id: "base", parameters: {}, document }]);
-  const inventory = inventoryFor(on, [document]);
+  const inventory = on === undefined ? undefined : inventoryFor(on, [document]);
   const trace = traceTarget(options.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
   if (port !== undefined) checkPort(port, compileSystem(document, loaded).replicas.length);
@@ -70,8 +70,7 @@ export async function clusterOn(
   return clusterUp(
     {
       ...{ document, inputs: plainInputs(inputsOf(loaded)), backend, seed, spareReplicas: spare },
-      origins,
-      ...(inventory === undefined ? {} : { inventory }),
+      ...{ origins, inventory },
       ...(port === undefined ? {} : { basePort: port }),
       ...(host === undefined ? {} : { host }),
       ...(certs === undefined ? {} : { certificates: resolve(certs) }),

@@ -144,12 +144,12 @@ async function timers(): Promise<Finding> {
 }
 
 async function quietness(): Promise<Finding> {
-  const { reasons, unknown, stealRatio, othersRatio, stalls } = await probeHost({
+  const { reasons, unknown, stealRatio, othersRatio, longestStallMs } = await probeHost({
     seconds: PROBE_S,
   });
   const share = (ratio: number | null): string =>
     ratio === null ? "unknown" : `${(100 * ratio).toFixed(1)}%`;
-  const figures = `steal ${share(stealRatio)}, other programs ${share(othersRatio)}, longest stall ${stalls.longestMs.toFixed(0)} ms`;
+  const figures = `steal ${share(stealRatio)}, other programs ${share(othersRatio)}, longest stall ${longestStallMs.toFixed(0)} ms`;
   const finding = {
     name: "quiet host",
     found: [figures, ...reasons, ...unknown].join("; "),

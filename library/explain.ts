@@ -1,13 +1,25 @@
-/** `explain`: where the gaps of a validation come from. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+/** `explain`: where the gaps of a validation come from; `trace`: one run, simulated or real, batch by batch. */
+import { once } from "node:events";
+import { createWriteStream, existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { importTexts } from "../build/import-text.ts";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
 import { type Explanation, explainConfiguration } from "../calibration/explain.ts";
+import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
+import { finished } from "../core/finished.ts";
+import { type ObservedRun, observeRun } from "../core/observed-run.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { Sample } from "../core/scenario/axes.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkedSweep } from "../core/scenario/sweep.ts";
+import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import type { SimulationInputs } from "../sim/replication.ts";
-import { contentOf } from "./scenario.ts";
+import { withWarmUp } from "../sim/detect-warm-up.ts";
+import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { makeFolder } from "../sweep/atomic-file.ts";
+import { contentOf, inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
 import type { Validation } from "./validate.ts";
 
 /**
@@ -63,4 +75,113 @@ function evidenceIn(directory: string): EvidenceDocument {
 export function readLog(directory: string, path: string): string {
   const file = join(directory, path);
   return contentOf(file, `the run log ${file}`).toString();
+}
+
+/** A log of so many events takes a second, and 300 MB of memory. */
+const MOST_EVENTS = 300_000;
+
+export interface ObservedReplication {
+  readonly run: ObservedRun;
+  /** Set where the run was cut. */
+  readonly note?: string;
+  readonly warmupUs: number;
+}
+
+/** A replication, simulated again with a log; long ones are cut. */
+export function observeReplication(
+  given: ScenarioDocument,
+  inputs: SimulationInputs,
+  replication: number,
+): ObservedReplication {
+  const { document } = finished(withWarmUp(given, inputs));
+  const log = new RunLog();
+  const { events } = runReplication(document, inputs, replication, {
+    log,
+    maxEvents: MOST_EVENTS,
+  });
+  const warmupUs = givenWarmupS(document.workload) * 1e6;
+  const run = observeRun(log, compileSystem(document, inputs));
+  const cut = events >= MOST_EVENTS;
+  const count = run.requests.length.toLocaleString("en-US");
+  return {
+    run,
+    warmupUs,
+    ...(cut ? { note: `the first ${count} requests of the run` } : {}),
+  };
+}
+
+/** A real run, from the text of its log. */
+export function observeLog(
+  text: string,
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): ObservedRun {
+  return observeRun(RunLog.parse(text), compileSystem(document, inputs));
+}
+
+/** A trace that was written. */
+export interface Trace {
+  /** The configuration that it is of. */
+  readonly id: string;
+  /** The sweep or the validation has this many. */
+  readonly configurations: number;
+  /** Set where the run was cut. */
+  readonly note?: string;
+}
+
+/**
+ * Writes every batch and request of one run to a file that ui.perfetto.dev opens: the first replication of
+ * a scenario's first configuration, or, of the folder of a validation, the first real run beside its prediction.
+ * Nobody could read the traces of a whole sweep.
+ */
+export async function trace(
+  source: Scenario | string,
+  file: string,
+  options: { readonly sample?: Sample | undefined } = {},
+): Promise<Trace> {
+  if (typeof source !== "string") {
+    const checks = { ...schedulerChecks(source.own), allowLarge: true, ...options };
+    const { count, at } = checkedSweep(source, checks);
+    const { id, document } = at(0);
+    const { run, note } = observeReplication(document, inputsOf(source), 0);
+    await writeTrace(file, [{ name: "simulated", run }]);
+    return { id, configurations: count, ...(note === undefined ? {} : { note }) };
+  }
+  const { inputs, configurations } = await readEvidence(source);
+  const [{ id, document, runs }] = configurations;
+  const measured = observeLog(readLog(source, logFile(0, 0)), document, inputs);
+  const { run } = observeReplication(document, inputs, runs[0].replication);
+  await writeTrace(file, [
+    { name: "measured", run: measured },
+    { name: "simulated", run },
+  ]);
+  return { id, configurations: configurations.length };
+}
+
+/** Writes runs side by side into one file in the JSON trace event format. */
+async function writeTrace(
+  file: string,
+  runs: readonly { readonly name: string; readonly run: ObservedRun }[],
+): Promise<void> {
+  makeFolder(dirname(file));
+  const stream = createWriteStream(file);
+  const opened = once(stream, "open");
+  await opened;
+  const write = async (piece: string): Promise<void> => {
+    if (!stream.write(piece)) await once(stream, "drain");
+  };
+  await write('{"displayTimeUnit":"ms","traceEvents":[');
+  let separator = "\n";
+  let firstPid = 1;
+  for (const { name, run } of runs) {
+    const prefix = runs.length === 1 ? "" : `${name}: `;
+    for (const event of traceEvents(run, { prefix, firstPid })) {
+      await write(`${separator}${JSON.stringify(event)}`);
+      separator = ",\n";
+    }
+    firstPid += tracePids(run);
+  }
+  const closed = once(stream, "close");
+  stream.end("\n]}\n");
+  await closed;
 }

@@ -1,4 +1,5 @@
 /** How a caller watches a long call and ends it: by functions, or by an async iterable of its progress. */
+import { ReadableStream } from "node:stream/web";
 
 export interface Progress {
   readonly done: number;
@@ -28,37 +29,25 @@ export async function* follow<T>(
   call: (watch: Required<Watch>) => Promise<T>,
 ): AsyncGenerator<Step<T>, void, void> {
   const stop = new AbortController();
-  const steps: Step<T>[] = [];
-  let wake = (): void => undefined;
-  const tell = (step: Step<T>): void => {
-    steps.push(step);
-    wake();
-  };
-  const ended = call({
-    onProgress: (progress) => tell({ kind: "progress", ...progress }),
-    onNote: (line) => tell({ kind: "note", line }),
-    signal: stop.signal,
-  }).then((result) => tell({ kind: "result", result }));
-  let isOver = false;
-  const over = ended.finally(() => {
-    isOver = true;
-    wake();
+  let ended = Promise.resolve();
+  const steps = new ReadableStream<Step<T>>({
+    start: (queue) => {
+      ended = call({
+        onProgress: (progress) => queue.enqueue({ kind: "progress", ...progress }),
+        onNote: (line) => queue.enqueue({ kind: "note", line }),
+        signal: stop.signal,
+      })
+        .then((result) => queue.enqueue({ kind: "result", result }))
+        .finally(() => queue.close());
+      // Thrown where the loop waits for it, below.
+      ended.catch(() => undefined);
+    },
   });
-  // Thrown where the loop waits for it, below.
-  over.catch(() => undefined);
   try {
-    for (;;) {
-      const step = steps.shift();
-      if (step !== undefined) yield step;
-      else if (isOver) break;
-      else
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-    }
-    await over;
+    yield* steps.values({ preventCancel: true });
+    await ended;
   } finally {
     stop.abort();
-    await over.catch(() => undefined);
+    await ended.catch(() => undefined);
   }
 }

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 import { refuseInProgram, type Scenario } from "./scenario.ts";
-import { WORK, type Work, type WorkName } from "./work.ts";
+import { requireScenario } from "./scenario-source.ts";
 
 /** Messages to the process of Node. */
 export type ToNode =
@@ -37,7 +37,17 @@ export function inNode<Name extends WorkName>(name: Name): Work<Name> {
   return ((...args: unknown[]) => called(name, args)) as Work<Name>;
 }
 
+/** Functions whose first argument is a scenario. */
+const OF_SCENARIO: ReadonlySet<WorkName> = new Set<WorkName>([
+  ...(["calibrate", "check", "clusterUp", "plan", "runOneShard", "runShards"] as const),
+  ...(["simulate", "sweep", "validate"] as const),
+]);
+
 async function called(name: WorkName, args: readonly unknown[]): Promise<unknown> {
+  const [first] = args;
+  // Also takes a workload.
+  const isForLoad = name === "load" && typeof first !== "object";
+  if (isForLoad || OF_SCENARIO.has(name)) requireScenario(first, "`await scenario(file)`");
   const { signal } = optionsOf(args);
   signal?.throwIfAborted();
   try {
@@ -141,19 +151,52 @@ function tagged(part: unknown): unknown {
 }
 
 function untagged(part: unknown): unknown {
-  if (typeof part !== "object" || part === null || !(TAG in part)) return part;
-  const kind = part[TAG];
-  if (kind === "map")
-    return new Map((part as unknown as { entries: [unknown, unknown][] }).entries);
-  if (kind === "function" || kind === "signal") return new Placeholder(kind);
+  const kind = tagOf(part);
+  if (kind === undefined || kind === "function" || kind === "signal") return part;
+  if (kind === "map") return new Map((part as { entries: [unknown, unknown][] }).entries);
   return Number(kind);
 }
 
-/** Stands for a value that only the other program has. */
-export class Placeholder {
-  readonly kind: "function" | "signal";
-
-  constructor(kind: "function" | "signal") {
-    this.kind = kind;
-  }
+/** "function" and "signal" stand for values that only the other program has. */
+export function tagOf(part: unknown): unknown {
+  return typeof part === "object" && part !== null ? (part as { [TAG]?: unknown })[TAG] : undefined;
 }
+
+/** The functions of the library that need Node, by name; each is loaded when it is called. */
+export const WORK = {
+  calibrate: async () => (await import("./calibrate.ts")).calibrate,
+  cancelShards: async () => (await import("./shards.ts")).cancelShards,
+  check: async () => (await import("./check.ts")).check,
+  clusterAdd: async () => (await import("../cluster/deploy/state.ts")).clusterAdd,
+  clusterCerts: async () =>
+    (await import("../cluster/security/certificate-files.ts")).writeCertificates,
+  clusterDown: async () => (await import("../cluster/deploy/state.ts")).clusterDown,
+  clusterRemove: async () => (await import("../cluster/deploy/state.ts")).clusterRemove,
+  clusterServe: async () => (await import("./cluster.ts")).clusterServe,
+  clusterStatus: async () => (await import("../cluster/deploy/state.ts")).clusterStatus,
+  clusterToken: async () => (await import("./cluster.ts")).clusterToken,
+  clusterUp: async () => (await import("./cluster.ts")).clusterOn,
+  compare: async () => (await import("./compare.ts")).compare,
+  doctor: async () => (await import("./doctor.ts")).doctor,
+  explain: async () => (await import("./explain.ts")).explain,
+  fitToMachine: async () => (await import("./fit-to-machine.ts")).fitToMachine,
+  hostWarnings: async () => (await import("./calibrate.ts")).hostWarnings,
+  importTimes: async () => (await import("./import-times.ts")).importTimes,
+  load: async () => (await import("./load.ts")).load,
+  plan: async () => (await import("./plan.ts")).plan,
+  prepareModels: async () => (await import("./calibrate.ts")).prepareModels,
+  query: async () => (await import("../sweep/query.ts")).query,
+  report: async () => (await import("./report.ts")).report,
+  runOneShard: async () => (await import("./shards.ts")).runOneShard,
+  runShards: async () => (await import("./shards.ts")).runShards,
+  shardsStatus: async () => (await import("./shards.ts")).shardsStatus,
+  simulate: async () => (await import("./sweep.ts")).simulate,
+  sweep: async () => (await import("./sweep.ts")).sweep,
+  trace: async () => (await import("./explain.ts")).trace,
+  validate: async () => (await import("./validate.ts")).validate,
+};
+
+export type WorkName = keyof typeof WORK;
+
+/** A function of the library. */
+export type Work<Name extends WorkName> = Awaited<ReturnType<(typeof WORK)[Name]>>;

@@ -64,6 +64,7 @@ export type { Checked } from "./check.ts";
 export type { ClusterServeOptions, ClusterUpOptions } from "./cluster.ts";
 export type { ResultsComparison } from "./compare.ts";
 export type { Finding } from "./doctor.ts";
+export type { Trace } from "./explain.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";
 export type { ImportedTimes, ImportOptions } from "./import-times.ts";
 export type { EndpointOptions, LoadMeasurement, LoadOptions, Workload } from "./load.ts";
@@ -75,7 +76,6 @@ export type {
 export { type PlanDocument, planText } from "./plan-results.ts";
 export { repeatCommand } from "./provenance.ts";
 export { resultsText, type Swept } from "./results-gathering.ts";
-export type { Trace } from "./run-trace.ts";
 export {
   type Overrides,
   type Scenario,
@@ -83,28 +83,24 @@ export {
   scenario,
   scenarioText,
 } from "./scenario.ts";
-export type { ShardEstimate, ShardJobsOptions } from "./shard-jobs.ts";
-export type { ShardedOptions, ShardOptions, SweepStatus } from "./shards.ts";
+export type {
+  ShardEstimate,
+  ShardedOptions,
+  ShardJobsOptions,
+  ShardOptions,
+  SweepStatus,
+} from "./shards.ts";
 export type { SweepOptions } from "./sweep.ts";
 export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
 export type { WebOptions, WebServer } from "./web.ts";
 
-/**
- * Finds everything that can be wrong with a scenario, without a run of it.
- * @function
- */
+/** Finds everything that can be wrong with a scenario, without a run of it. @function */
 export const check = inNode("check");
 
-/**
- * Simulates the scenario's own configuration, without its sweep.
- * @function
- */
+/** Simulates the scenario's own configuration, without its sweep. @function */
 export const simulate = inNode("simulate");
 
-/**
- * Simulates every configuration of the scenario's sweep, on threads.
- * @function
- */
+/** Simulates every configuration of the scenario's sweep, on threads. @function */
 export const sweep = inNode("sweep");
 
 /**
@@ -145,70 +141,37 @@ export const shards = {
     (await import("./shards.ts")).gatherShards(directory),
 };
 
-/**
- * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals.
- * @function
- */
+/** Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals. @function */
 export const plan = inNode("plan");
 
-/**
- * Measures the real models of a scenario and the cost of messages on this machine.
- * @function
- */
+/** Measures the real models of a scenario and the cost of messages on this machine. @function */
 export const calibrate = inNode("calibrate");
 
-/**
- * A profile from times that another tool measured.
- * @function
- */
+/** A profile from times that another tool measured. @function */
 export const importTimes = inNode("importTimes");
 
-/**
- * Makes the built-in models ready on this machine.
- * @function
- */
+/** Makes the built-in models ready on this machine. @function */
 export const prepareModels = inNode("prepareModels");
 
-/**
- * Fits a scenario file's goal, branches and real runs to a calibrated machine.
- * @function
- */
+/** Fits a scenario file's goal, branches and real runs to a calibrated machine. @function */
 export const fitToMachine = inNode("fitToMachine");
 
-/**
- * Says why this machine is not fit to be measured on.
- * @function
- */
+/** Says why this machine is not fit to be measured on. @function */
 export const hostWarnings = inNode("hostWarnings");
 
-/**
- * Runs chosen configurations of a scenario on real processes, and judges their predictions.
- * @function
- */
+/** Runs chosen configurations of a scenario on real processes, and judges their predictions. @function */
 export const validate = inNode("validate");
 
-/**
- * Says where the gap between prediction and measurement comes from.
- * @function
- */
+/** Says where the gap between prediction and measurement comes from. @function */
 export const explain = inNode("explain");
 
-/**
- * Writes every batch and request of one run to a file that ui.perfetto.dev opens.
- * @function
- */
+/** Writes every batch and request of one run to a file that ui.perfetto.dev opens. @function */
 export const trace = inNode("trace");
 
-/**
- * Paired differences of two results: did a change matter?
- * @function
- */
+/** Paired differences of two results: did a change matter? @function */
 export const compare = inNode("compare");
 
-/**
- * Sends a workload to any endpoint, and measures the answers.
- * @function
- */
+/** Sends a workload to any endpoint, and measures the answers. @function */
 export const load = inNode("load");
 
 /** A scenario whose one task stands for an endpoint, to send it a workload under other values. */
@@ -220,10 +183,7 @@ export async function endpoint(
   return (await import("./load.ts")).endpoint(workload, overrides, options);
 }
 
-/**
- * Rows of one SELECT over a folder of `sweep`; without SQL, its tables and columns.
- * @function
- */
+/** Rows of one SELECT over a folder of `sweep`; without SQL, its tables and columns. @function */
 export const query = inNode("query");
 
 /** The same for more rows than memory holds: blocks of rows, read while they are asked for. In Node itself alone. */
@@ -231,10 +191,7 @@ export async function openQuery(directory: string, sql?: string): Promise<QueryR
   return (await import("../sweep/query.ts")).openQuery(directory, sql);
 }
 
-/**
- * Writes the report of a folder of `sweep` or `validate`.
- * @function
- */
+/** Writes the report of a folder of `sweep` or `validate`. @function */
 export const report = inNode("report");
 
 /** The real deployment of a folder: a gateway, and a process for each worker. It outlives the program. */
@@ -262,10 +219,7 @@ export async function web(options: WebOptions): Promise<WebServer> {
   return (await import("./web.ts")).web(options);
 }
 
-/**
- * Looks for the parts that this machine has, and names the way to get the others.
- * @function
- */
+/** Looks for the parts that this machine has, and names the way to get the others. @function */
 export const doctor = inNode("doctor");
 
 /** A rule of your own: admission, routing, ordering, batching, shedding or scaling. `docs/your-own-scheduler.md`. */

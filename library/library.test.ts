@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
+import { simulate as simulateInBrowser } from "./browser.ts";
 import { fromLine, toLine } from "./in-node.ts";
 import {
   definePolicy,
   Fault,
   follow,
+  load,
   plan,
   play,
   query,
@@ -55,6 +57,22 @@ describe("a scenario", () => {
     const loaded = await scenario(traced, {}, { files: { "arrivals.csv": text } });
     expect((await simulate(loaded)).requests).toBe(9);
     await expect(scenario(traced)).rejects.toMatchObject({ code: "invalid-input" });
+  });
+
+  test("is asked for by functions that got its path, or a promise of it", async () => {
+    const path = "scenarios/own.yaml" as unknown as Scenario;
+    const promise = scenario(DOCUMENT) as unknown as Scenario;
+    const hint = "give `await scenario(file)`";
+    for (const refused of [simulate(path), sweep(path), plan(path), load(path, { url: "x:1" })]) {
+      const message = 'expected a scenario that was read, got "scenarios/own.yaml"';
+      await expect(refused).rejects.toMatchObject({ code: "usage", message, hint });
+    }
+    await expect(simulate(promise)).rejects.toMatchObject({
+      hint,
+      message: expect.stringMatching(/got a promise$/),
+    });
+    const steps = simulateInBrowser(DOCUMENT as never);
+    await expect(steps.next()).rejects.toMatchObject({ hint: "give `readScenario(text)`" });
   });
 
   test("is refused with all issues, which a console shows too", async () => {

@@ -150,21 +150,14 @@ async function send(loaded: LoadedScenario, sending: LoadOptions) {
 
 /** By requests, or by seconds where nobody knows how many requests there will be. */
 function counting(workload: WorkloadDocument): (ended: number) => Progress {
-  if (!isBySeconds(workload)) {
-    const total = expectedRequests(workload);
-    return (done) => ({ done, total });
+  if (workload.arrivals === "closed" && workload.requests === undefined) {
+    const { durationS = 0 } = workload;
+    const startMs = performance.now();
+    const elapsed = () => Math.floor((performance.now() - startMs) / 1000);
+    return () => ({ done: Math.min(durationS, elapsed()), total: Math.ceil(durationS) });
   }
-  const startMs = performance.now();
-  const seconds = workload.durationS;
-  const elapsed = () => Math.floor((performance.now() - startMs) / 1000);
-  return () => ({ done: Math.min(seconds, elapsed()), total: Math.ceil(seconds) });
-}
-
-function isBySeconds(
-  workload: WorkloadDocument,
-): workload is WorkloadDocument & { readonly durationS: number } {
-  const isClosed = workload.arrivals === "closed" && workload.requests === undefined;
-  return isClosed && workload.durationS !== undefined;
+  const total = expectedRequests(workload);
+  return (done) => ({ done, total });
 }
 
 /** The scenario's pipelines, or the one model that was named. */

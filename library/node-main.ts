@@ -7,8 +7,8 @@ import {
   type FaultParts,
   type FromNode,
   fromLine,
-  Placeholder,
   type ToNode,
+  tagOf,
   toLine,
   workOf,
 } from "./in-node.ts";
@@ -48,8 +48,9 @@ async function revived(value: unknown): Promise<unknown> {
 }
 
 function livingOf(name: string, part: unknown): unknown {
-  if (!(part instanceof Placeholder)) return part;
-  if (part.kind === "signal") return aborted.signal;
+  const kind = tagOf(part);
+  if (kind === "signal") return aborted.signal;
+  if (kind !== "function") return part;
   return (value: unknown) => report({ kind: "event", name, value });
 }
 

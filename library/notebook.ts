@@ -1,5 +1,5 @@
 /**
- * The package's entry `./notebook`: charts and tables in the output of a cell, in a Jupyter kernel of Deno.
+ * The package's entry `./notebook`: charts, tables and sentences in the output of a cell, in a Jupyter kernel of Deno.
  *
  * ```ts
  * import { chart, table } from "tandem-serving/notebook";
@@ -10,7 +10,7 @@
  */
 import type { TopLevelSpec } from "vega-lite";
 import { renderSvg } from "../reports/render-chart.ts";
-import { renderPng } from "../reports/render-png.ts";
+import { renderPng } from "../reports/write-report.ts";
 
 /** Contents by media type: a front end shows the richest that it knows. */
 type MediaBundle = Readonly<Record<string, unknown>>;
@@ -35,12 +35,17 @@ export async function table(rows: readonly Readonly<Record<string, unknown>>[]):
   const names = Object.keys(rows[0] ?? {});
   const numeric = (name: string) => rows.every((row) => typeof row[name] === "number");
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const text = [
+  const markdown = [
     line(names),
     line(names.map((name) => (numeric(name) ? "---:" : "---"))),
     ...rows.map((row) => line(names.map((name) => cellText(row[name])))),
   ].join("\n");
-  await show({ "text/markdown": text, "text/plain": text });
+  await show({ "text/markdown": markdown, "text/plain": markdown });
+}
+
+/** Sentences in Markdown, each a paragraph. Unlike the console's last line, they are there when the cell ends. */
+export async function text(...paragraphs: readonly string[]): Promise<void> {
+  await show({ "text/markdown": paragraphs.join("\n\n"), "text/plain": paragraphs.join("\n") });
 }
 
 /** In the cell's output; outside a kernel, as text on the console. */

@@ -1,15 +1,14 @@
 /** `tandem/plan@2`: what a plan found, as a document, as text, and as a scenario. */
-import type { Estimate, LoadCapacity } from "../core/results.ts";
+import type { LoadCapacity } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
-import type { NotSearched } from "../planning/not-searched.ts";
-import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
+import type { Explored, NotSearched, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { Answer, Plan, PlanEntry, PlannerName, Point } from "../planning/plan.ts";
+import type { Kept } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
-import type { Cell } from "../reports/tables/table.ts";
-import { tableText } from "../reports/tables/table-text.ts";
+import { type Cell, tableText } from "../reports/tables/table.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {
@@ -21,46 +20,6 @@ interface Header {
   readonly capacity?: LoadCapacity;
 }
 
-/** Values by path. */
-export type Point = Readonly<Record<string, unknown>>;
-
-/** Figures of one pipeline with a goal. */
-interface KeptGoal {
-  readonly sloAttainmentRatio: Estimate;
-  /** Null where no request came through. */
-  readonly latencyP99Ms: Estimate | null;
-}
-
-interface AnswerDocument extends Omit<Answer, "document" | "kept" | "scheduler"> {
-  readonly scheduler: unknown;
-  /** By pipeline. */
-  readonly kept: Readonly<Record<string, KeptGoal>>;
-  /** As a point of a sweep, with its load. */
-  readonly point: Point;
-}
-
-interface PlanEntry {
-  readonly parameters: Parameters;
-  readonly goals: readonly {
-    readonly pipeline: string;
-    readonly latencyMs: number;
-    readonly percentile: number;
-  }[];
-  readonly unit: string;
-  /** Confirmed on fresh requests; null without a solution. */
-  readonly best: AnswerDocument | null;
-  readonly runnersUp: readonly AnswerDocument[];
-  /** Without a solution, the one that came nearest. */
-  readonly nearest: AnswerDocument | null;
-  /** Schedulers that serve request for request as that of the best does. */
-  readonly alike: readonly unknown[];
-  readonly explored: Explored;
-  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
-  readonly proven: boolean;
-  /** Clusters left out of the search that may be cheaper. */
-  readonly notSearched: readonly NotSearched[];
-}
-
 export interface PlanDocument extends Header {
   readonly plans: readonly PlanEntry[];
   /** The answer in sentences, for a report. */
@@ -68,57 +27,8 @@ export interface PlanDocument extends Header {
 }
 
 export function planDocument(header: Header, plans: readonly Plan[]): PlanDocument {
-  const entries = plans.map((plan) => entryOf(plan, header.planner));
+  const entries = plans.map(({ planned: _, ...entry }) => entry);
   return { ...header, plans: entries, headlines: entries.map(headline) };
-}
-
-function entryOf(plan: Plan, planner: PlannerName): PlanEntry {
-  const { parameters, goals, unit, best, runnersUp, nearest, alike, explored, notSearched } = plan;
-  const documentOf = (answer: Answer): AnswerDocument => answerDocument(answer, parameters);
-  return {
-    ...{ parameters, unit, alike, explored, notSearched },
-    goals: goals.map(({ pipeline, latencyMs, share }) => ({
-      pipeline,
-      latencyMs,
-      percentile: Number((share * 100).toPrecision(12)),
-    })),
-    best: best === null ? null : documentOf(best),
-    runnersUp: runnersUp.map(documentOf),
-    nearest: nearest === null ? null : documentOf(nearest),
-    proven: planner !== "inferline" && notSearched.length === 0,
-  };
-}
-
-function answerDocument(answer: Answer, load: Parameters): AnswerDocument {
-  const { document, kept, ...facts } = answer;
-  return {
-    ...facts,
-    kept: Object.fromEntries(
-      kept.map(({ pipeline, attainment, latencyP99Ms }) => [
-        pipeline,
-        { sloAttainmentRatio: attainment, latencyP99Ms },
-      ]),
-    ),
-    point: pointOf(answer, load),
-  };
-}
-
-function pointOf({ parameters, replicas, document }: Answer, load: Parameters): Point {
-  const { nodes, placement } = document.cluster;
-  const ofCluster = Object.entries(replicas).map(([task, n]) => [`cluster.replicas.${task}`, n]);
-  return {
-    ...Object.fromEntries(Object.entries({ ...load, ...parameters }).map(sweptValue)),
-    scheduler: document.scheduler,
-    ...Object.fromEntries(ofCluster),
-    ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
-    ...(placement === undefined ? {} : { "cluster.placement": placement }),
-  };
-}
-
-/** Parameters show objects and lists as JSON. */
-function sweptValue([path, value]: readonly [string, unknown]): readonly [string, unknown] {
-  const isJson = typeof value === "string" && /^[[{]/.test(value);
-  return [path, isJson ? JSON.parse(value) : value];
 }
 
 /**
@@ -126,19 +36,16 @@ function sweptValue([path, value]: readonly [string, unknown]): readonly [string
  * of their plans. Null where there is none for any.
  */
 export function plannedScenario(plans: readonly Plan[]): ScenarioDocument | null {
-  const found = plans.flatMap(({ parameters, best }) =>
-    best === null ? [] : [{ document: best.document, point: pointOf(best, parameters) }],
-  );
-  if (found.length === 0) return null;
-  const [{ document }] = found;
+  const document = plans.find(({ planned }) => planned !== null)?.planned;
+  if (document == null) return null;
   const { validation, run } = document;
   const { points: _, ...kept } = validation ?? {};
-  const points = found.map(({ point }) => point);
+  const points = plans.flatMap(({ best }) => best?.point ?? []);
   return {
     ...document,
     run: { ...run, seed: run.seed + 1 },
     ...(validation === undefined ? {} : { validation: kept as typeof validation }),
-    ...(found.length === 1 ? {} : { sweep: { points } }),
+    ...(points.length === 1 ? {} : { sweep: { points } }),
   } as ScenarioDocument;
 }
 
@@ -203,12 +110,12 @@ function rows({ best, runnersUp, nearest }: PlanEntry): readonly (readonly Cell[
   ];
 }
 
-function row(what: string, answer: AnswerDocument): readonly Cell[] {
+function row(what: string, answer: Answer): readonly Cell[] {
   const { scheduler, parameters, cost, replicas, machines, kept } = answer;
   const { scheduler: _, ...others } = parameters;
   const name = [schedulerText(scheduler), parametersText(others)];
   const goals = Object.values(kept);
-  const each = (of: (goal: KeptGoal) => string): string => goals.map(of).join("; ");
+  const each = (of: (goal: Kept) => string): string => goals.map(of).join("; ");
   return [
     { text: what },
     { text: name.filter((text) => text !== "").join(", ") },
@@ -223,7 +130,7 @@ function row(what: string, answer: AnswerDocument): readonly Cell[] {
 /** The answer in one sentence. */
 function headline({ parameters, best, nearest, unit, runnersUp }: PlanEntry): string {
   const load = Object.keys(parameters).length === 0 ? "" : `${parametersText(parameters)}: `;
-  const costs = ({ cost }: AnswerDocument): string => `${formatNumber(cost, 4)} ${unit}`;
+  const costs = ({ cost }: Answer): string => `${formatNumber(cost, 4)} ${unit}`;
   if (best === null) {
     const near = nearest === null ? "" : `; nearest: ${schedulerText(nearest.scheduler)}`;
     return `${load}no plan keeps the goal${near}`;

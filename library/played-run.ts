@@ -1,6 +1,7 @@
 /** The beginning of one run, batch by batch, for a page that plays it. */
 import { compileSystem } from "../core/compile.ts";
-import { OUTCOMES, type Outcome } from "../core/dispatch/driver.ts";
+import type { Outcome } from "../core/dispatch/driver.ts";
+import { observeRun } from "../core/observed-run.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { runReplication } from "../sim/replication.ts";
@@ -38,31 +39,21 @@ export function playedRun(scenario: LoadedScenario, most: number): PlayedRun {
   const { document } = scenario;
   const system = compileSystem(document, scenario);
   const log = new RunLog();
-  const { gantt } = runReplication(document, scenario, 0, {
-    ...{ log, ganttBars: MOST_BATCHES, maxEvents: MOST_EVENTS },
-  });
-  const requests: { -readonly [Key in keyof PlayedRequest]: PlayedRequest[Key] }[] = [];
-  /** Slots of the request table are used again. */
-  const bySlot = new Map<number, number>();
-  for (const [kind, slot, value, atUs] of log.entries) {
-    if (kind === "arrive") {
-      bySlot.set(slot, requests.length);
-      const { name: pipeline } = system.pipelines[value];
-      requests.push({ pipeline, arrivedMs: atUs / 1000, endedMs: null, outcome: null });
-    } else if (kind === "end") {
-      const request = requests[bySlot.get(slot) ?? -1];
-      if (request !== undefined) {
-        Object.assign(request, { endedMs: atUs / 1000, outcome: OUTCOMES[value] });
-      }
-    }
-  }
+  const options = { log, ganttBars: MOST_BATCHES, maxEvents: MOST_EVENTS };
+  const { gantt } = runReplication(document, scenario, 0, options);
+  const requests = observeRun(log, system).requests.slice(0, most);
   const taskOf = (pool: string): string => pool.replace(/@.*$/, "");
   return {
     replicas: system.replicas.map(({ name, pool }) => ({
       name,
       task: taskOf(system.pools[pool].name),
     })),
-    requests: requests.slice(0, most),
+    requests: requests.map(({ pipeline, arrivedUs, endUs, outcome }) => ({
+      pipeline: system.pipelines[pipeline].name,
+      arrivedMs: arrivedUs / 1000,
+      endedMs: Number.isNaN(endUs) ? null : endUs / 1000,
+      outcome,
+    })),
     bars: gantt.flatMap(({ task, replica, startMs, endMs, requests: all }) => {
       const own = all.filter((request) => request < most);
       return own.length === 0

@@ -95,8 +95,8 @@ export function validationNotes(
 }
 
 function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {
-  if (inventory === undefined || inventory.inventory.kind === "local") return [];
-  const { kind } = inventory.inventory;
+  const kind = inventory?.inventory.kind ?? "local";
+  if (kind === "local") return [];
   return [
     `workers ran on machines of kind ${kind}: latencies are those of clients on this one, and each service time is of its worker's own monotonic clock, so no clocks had to agree`,
   ];
@@ -132,7 +132,11 @@ export function writeProvenance(
   sample?: Sample,
 ): void {
   const earlier = readProvenance(directory);
-  const origin = originOf(loaded.file, command);
+  const commit = commitOf(dirname(resolve(loaded.file)));
+  const origin: Origin = {
+    ...{ command, version: buildKey().program, date: new Date().toISOString(), host: hostLine() },
+    ...(commit === undefined ? {} : { commit }),
+  };
   const made = Object.fromEntries(files.map((file) => [file, origin]));
   const isOfResults = files.includes("results.json");
   const own: Omit<ProvenanceDocument, "made"> = {
@@ -158,15 +162,6 @@ function readProvenance(directory: string): ProvenanceDocument | undefined {
   } catch {
     return undefined;
   }
-}
-
-function originOf(scenarioFile: string, command: string): Origin {
-  const commit = commitOf(dirname(resolve(scenarioFile)));
-  const date = new Date().toISOString();
-  return {
-    ...{ command, version: buildKey().program, date, host: hostLine() },
-    ...(commit === undefined ? {} : { commit }),
-  };
 }
 
 /** Undefined outside a repository, and without git. */

@@ -3,18 +3,16 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
-import type { ProvenanceDocument } from "../core/provenance.ts";
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
+import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { type Configuration, openSweep } from "../core/scenario/sweep.ts";
+import { openSweep } from "../core/scenario/sweep.ts";
 import type { WhatIfScenario } from "../reports/html/page.ts";
 import { type ReadDocuments, readDocuments } from "../reports/read-documents.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { readEvidence, withOwn } from "./explain.ts";
-import { observeLog, observeReplication } from "./run-trace.ts";
+import { observeLog, observeReplication, readEvidence, withOwn } from "./explain.ts";
 
 /**
  * Writes the report of a folder of `sweep` or `validate`: one HTML page, each chart as Vega-Lite, SVG and PNG. It simulates one run of the decision's
@@ -82,21 +80,30 @@ async function inspect(directory: string, documents: ReadDocuments): Promise<Ins
 }
 
 function simulatedDetail({ document, inputs }: Source, id: string): RunDetail {
-  const { run, note, warmupUs } = observeReplication(document, inputs, 0);
-  const cut = note === undefined ? {} : { note };
-  return runDetail(run, { side: "simulated", id, warmupUs, ...cut });
+  const { run, ...about } = observeReplication(document, inputs, 0);
+  return runDetail(run, { side: "simulated", id, ...about });
 }
 
-/** By the folder's provenance. */
+/** By the folder's provenance; undefined where its scenario makes another sweep than the results have. */
 async function sweptSource(
-  { provenance, results }: ReadDocuments,
+  { provenance, results: { configurations } }: ReadDocuments,
   chosen: ConfigurationResult,
 ): Promise<Source | undefined> {
   if (provenance === undefined || provenance.omitted !== undefined) return undefined;
-  const configuration = configurationOf(provenance, results, chosen);
-  if (configuration === undefined) return undefined;
-  const { document } = configuration;
-  return { document, inputs: await withOwn(provenance.inputs) };
+  const { scenario, digest, inputs, sample } = provenance;
+  const { traces, traceSizes, ...files } = inputs;
+  const sweep = openSweep(
+    {
+      ...{ ...files, document: scenario, digest, file: "scenario", positions: new Map() },
+      traces: traces as Record<string, number[]>,
+      traceSizes: traceSizes as Record<string, number[]>,
+    },
+    sample,
+  );
+  const index = configurations.indexOf(chosen);
+  const configuration = index >= 0 && index < sweep.count ? sweep.at(index) : undefined;
+  if (configuration?.id !== chosen.id) return undefined;
+  return { document: configuration.document, inputs: await withOwn(inputs) };
 }
 
 /** By the evidence of a validation. */
@@ -104,26 +111,6 @@ function validatedSource(evidence: EvidenceDocument | undefined, id: string): So
   const own = evidence?.configurations.find((one) => one.id === id);
   if (evidence === undefined || own === undefined) return undefined;
   return { document: own.document, inputs: evidence.inputs };
-}
-
-/** Undefined where the scenario makes another sweep than the results have. */
-function configurationOf(
-  { scenario, digest, inputs, sample }: ProvenanceDocument,
-  { configurations }: ResultsDocument,
-  chosen: ConfigurationResult,
-): Configuration | undefined {
-  const { sectionFiles, ...files } = inputs;
-  const loaded = {
-    ...{ document: scenario, digest, file: "scenario", sectionFiles },
-    ...{ ...files, traces: files.traces as Record<string, number[]> },
-    traceSizes: files.traceSizes as Record<string, number[]>,
-    positions: new Map(),
-  };
-  const sweep = openSweep(loaded, sample);
-  const index = configurations.indexOf(chosen);
-  if (index < 0 || index >= sweep.count) return undefined;
-  const configuration = sweep.at(index);
-  return configuration.id === chosen.id ? configuration : undefined;
 }
 
 /** The evidence, where there is any for this version. */
@@ -139,10 +126,8 @@ function measuredDetail(
   { configurations, inputs }: EvidenceDocument,
   chosen: ConfigurationResult,
 ): RunDetail | undefined {
-  const index = Math.max(
-    0,
-    configurations.findIndex(({ id }) => id === chosen.id),
-  );
+  const found = configurations.findIndex(({ id }) => id === chosen.id);
+  const index = Math.max(0, found);
   const { id, document } = configurations[index];
   const log = join(directory, logFile(index, 0));
   if (!existsSync(log) || statSync(log).size > MOST_LOG_BYTES) return undefined;

@@ -47,8 +47,9 @@ export function resultsHeader(
 
 /** Then no goal is that of all configurations. */
 function sweepsGoals({ sweep }: ScenarioDocument): boolean {
-  const paths = parameterColumns(sweep).map(({ path }) => path);
-  return paths.some((path) => /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path));
+  return parameterColumns(sweep).some(({ path }) =>
+    /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path),
+  );
 }
 
 /** Everything that results depend on: a store of another key is set aside. */
@@ -78,7 +79,7 @@ export interface ResultsPlace {
   readonly onWarning: (line: string) => void;
 }
 
-interface Files {
+interface Files extends ResultsPlace {
   readonly text: ResultsText;
   readonly json: AtomicFile;
   /** All records in the order of the sweep, for the Parquet files to be made of. */
@@ -92,7 +93,6 @@ interface Files {
 export class ResultsGathering {
   readonly #store: RecordStore;
   readonly #count: number;
-  readonly #place: ResultsPlace | null;
   readonly #compared: Compared[] = [];
   readonly #files: Files | null;
   #next = 0;
@@ -100,7 +100,6 @@ export class ResultsGathering {
   constructor(store: RecordStore, count: number, place: ResultsPlace | null) {
     this.#store = store;
     this.#count = count;
-    this.#place = place;
     this.#files = place === null ? null : openFiles(place);
   }
 
@@ -124,12 +123,7 @@ export class ResultsGathering {
       over ?? comparedPaths([...paths]),
       margin,
     );
-    if (this.#files === null || this.#place === null) return comparisons;
-    const { text, json, records } = this.#files;
-    json.write(text.end(comparisons));
-    json.keep();
-    records.keep();
-    await parquetOf(this.#place);
+    if (this.#files !== null) await keep(this.#files, comparisons);
     return comparisons;
   }
 
@@ -153,22 +147,27 @@ export class ResultsGathering {
 
 const RECORDS_FILE = "records.jsonl";
 
-function openFiles({ header, directory }: ResultsPlace): Files {
+function openFiles(place: ResultsPlace): Files {
+  const { directory, header } = place;
   const text = new ResultsText();
   const json = new AtomicFile(join(directory, RESULTS_FILE));
   json.write(text.start(header));
-  return { text, json, records: new AtomicFile(join(directory, RECORDS_FILE)) };
+  return { ...place, text, json, records: new AtomicFile(join(directory, RECORDS_FILE)) };
 }
 
-async function parquetOf({ directory, parameters, onWarning }: ResultsPlace): Promise<void> {
-  const records = join(directory, RECORDS_FILE);
+async function keep(files: Files, comparisons: readonly Comparison[]): Promise<void> {
+  const { directory, parameters, text, json, records, onWarning } = files;
+  json.write(text.end(comparisons));
+  json.keep();
+  records.keep();
+  const path = join(directory, RECORDS_FILE);
   try {
-    await writeParquet(directory, records, parameters);
+    await writeParquet(directory, path, parameters);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     onWarning(`no Parquet files: ${error.message}`);
   } finally {
-    rmSync(records);
+    rmSync(path);
   }
 }
 

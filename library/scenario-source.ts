@@ -18,6 +18,18 @@ export interface ScenarioSource {
 export type KeptScenario = Pick<LoadedScenario, "document"> &
   Partial<Omit<LoadedScenario, "document" | "digest" | "positions" | "capacity">>;
 
+/** Throws Fault("usage") for a path, a promise or anything else that is no scenario, with `how` to get one. */
+export function requireScenario(given: unknown, how: string): void {
+  if (typeof given === "object" && given !== null && "document" in given) return;
+  const shown = given instanceof Promise ? "a promise" : (JSON.stringify(given) ?? String(given));
+  const got = shown.length > MOST_SHOWN ? `${shown.slice(0, MOST_SHOWN)}…` : shown;
+  throw new Fault("usage", `expected a scenario that was read, got ${got}`, {
+    hint: `give ${how}`,
+  });
+}
+
+const MOST_SHOWN = 60;
+
 /**
  * The source of a scenario that was read, with its `--set` values in the text. Read again it has the same
  * digest; a trace becomes CSV.

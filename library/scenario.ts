@@ -10,11 +10,7 @@ import { fileURLToPath } from "node:url";
 import { importTexts } from "../build/import-text.ts";
 import { shortDigest } from "../core/digest.ts";
 import { Fault } from "../core/fault.ts";
-import {
-  checkInventory,
-  type LoadedInventory,
-  readInventory,
-} from "../core/inventory/read-inventory.ts";
+import { checkInventory, readInventory } from "../core/inventory/read-inventory.ts";
 import { checkBackend } from "../core/scenario/check-run.ts";
 import type { CapacityOf } from "../core/scenario/checks.ts";
 import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
@@ -234,19 +230,10 @@ export function requireBackend(loaded: LoadedScenario, backend: BackendName): vo
 }
 
 /**
- * The inventory of a file, checked with every document that is to run on it; undefined without a file.
- * Throws Fault("not-found") for a missing file, Fault("invalid-input") with all issues.
+ * The inventory of a file, checked with every document that is to run on it. Throws Fault("not-found") for a missing
+ * file, Fault("invalid-input") with all issues.
  */
-export function inventoryFor(file: string, documents: readonly ScenarioDocument[]): LoadedInventory;
-export function inventoryFor(
-  file: string | undefined,
-  documents: readonly ScenarioDocument[],
-): LoadedInventory | undefined;
-export function inventoryFor(
-  file: string | undefined,
-  documents: readonly ScenarioDocument[],
-): LoadedInventory | undefined {
-  if (file === undefined) return undefined;
+export function inventoryFor(file: string, documents: readonly ScenarioDocument[]) {
   const hint = "it says where the scenario's nodes are; docs/deploy.md shows one for each kind";
   const loaded = readInventory(contentOf(file, `the inventory ${file}`, hint).toString(), file);
   const issues = documents.flatMap((document) => checkInventory(loaded, document));

@@ -1,9 +1,23 @@
-/** A sweep in shards: one at a time on any machine that sees its folder, counted, ended, gathered. */
+/** A sweep in shards: each on any machine that sees their folder, or all where an inventory says. */
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { exitCodeOf, Fault, known } from "../core/fault.ts";
+import { shellWord } from "../core/shell-word.ts";
 import { plural } from "../reports/tables/format.ts";
-import { cancelJobs, type JobList, readJobs, tasksLeft } from "../sweep/engines/job-list.ts";
+import { makeFolder } from "../sweep/atomic-file.ts";
+import type { SweepPlan } from "../sweep/configuration-work.ts";
+import type { Engine, ShardCommand, SubmittedJob } from "../sweep/engines/engine.ts";
+import {
+  type EngineSettings,
+  engineOf,
+  type JobList,
+  readJobs,
+  tasksLeft,
+  writeJobs,
+} from "../sweep/engines/job-list.ts";
 import { runShard } from "../sweep/shards/run-shard.ts";
 import {
   failureText,
@@ -12,9 +26,18 @@ import {
   ShardFolder,
   type ShardRecord,
 } from "../sweep/shards/shard-folder.ts";
-import { expectedWork, listText, rangeOf, shardStarts } from "../sweep/shards/shard-plan.ts";
+import {
+  chunksOf,
+  estimatedSeconds,
+  expectedWork,
+  listText,
+  rangeOf,
+  shardStarts,
+  shardsFor,
+} from "../sweep/shards/shard-plan.ts";
+import { assignments, optionWords } from "./provenance.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
-import { type Scenario, scenario } from "./scenario.ts";
+import { inventoryFor, type Scenario, scenario } from "./scenario.ts";
 import { type PreparedSweep, prepareSweep, type SweepOptions } from "./sweep.ts";
 
 /** Options of a sweep that its results depend on, and the folder that all machines see. */
@@ -139,7 +162,7 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
   const folder = new ShardFolder(directory);
   const { starts, configurations } = folder.manifest();
   const list = readJobs(folder);
-  const left = list === undefined ? { running: 0, waiting: 0 } : await tasksLeft(list);
+  const left = await tasksLeft(list);
   const finished = [...folder.finished()];
   const ranges = finished.map((shard) => rangeOf(starts, shard));
   const failures = folder.failures();
@@ -159,7 +182,213 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
 /** Ends the jobs of a sweep; the shards that are finished stay. Gives its state before. */
 export async function cancelShards(directory: string): Promise<SweepStatus> {
   const status = await shardsStatus(directory);
-  const jobs = readJobs(new ShardFolder(directory));
-  if (jobs !== undefined) await cancelJobs(jobs);
+  const list = readJobs(new ShardFolder(directory));
+  if (list !== undefined) await engineOf(list.engine).cancel(list.jobs);
   return status;
+}
+
+export interface ShardJobsOptions extends ShardedOptions {
+  /** The inventory's path. */
+  readonly on: string;
+  /** Default: as many as take `shardSeconds` each, by an estimate. */
+  readonly shards?: number | undefined;
+  /** Least time of a shard. Default: 30. */
+  readonly shardSeconds?: number | undefined;
+  /** Submit, and do not wait. Default: false. */
+  readonly detach?: boolean | undefined;
+  /** Called with the estimate of the work, before anything is submitted. */
+  readonly onEstimate?: ((estimate: ShardEstimate) => void) | undefined;
+}
+
+export interface ShardEstimate {
+  readonly configurations: number;
+  readonly shards: number;
+  /** A shard takes this long on one thread of this machine. */
+  readonly secondsEach: number;
+  /** Set where shards would spend much of their time on starting: so many would do. */
+  readonly fewer?: number;
+}
+
+/** A sweep that is cut into shards. */
+interface Sharded {
+  readonly options: ShardJobsOptions;
+  readonly folder: ShardFolder;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Submits the shards that are missing, and waits for them unless it is to detach: then gives the jobs. On this
+ * machine it runs them one after the other, on threads. Progress counts shards. Rejects with Fault("interrupted")
+ * after an abort, where jobs of a queue go on.
+ */
+export async function runShards(
+  loaded: Scenario,
+  options: ShardJobsOptions,
+): Promise<readonly SubmittedJob[]> {
+  const { on, directory, detach = false } = options;
+  const { inventory } = inventoryFor(on, []);
+  if (inventory.kind === "ssh" || inventory.kind === "docker") {
+    throw new Fault("usage", `${on}: no sweep runs on kind ${inventory.kind}`, {
+      hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
+    });
+  }
+  if (inventory.kind === "local" && detach) {
+    throw new Fault("usage", `${on}: kind local has no queue that goes on by itself`, {
+      hint: "leave out --detach, and start the command as your shell starts work in the background",
+    });
+  }
+  const prepared = prepareSweep(loaded, options);
+  const folder = new ShardFolder(directory);
+  const shards = await shardsOf(options, prepared, folder);
+  const manifest = agreed(folder, loaded, options, prepared, shards);
+  const sharded = { options, folder, manifest };
+  if (inventory.kind === "local") {
+    await runHere(sharded, prepared.plan, inventory.throttle ?? availableParallelism());
+    return [];
+  }
+  const jobs = await submitMissing(sharded, inventory, shardCommand(loaded, sharded));
+  if (detach) return jobs;
+  await waitFor(sharded, engineOf(inventory), jobs);
+  requireAll(folder, manifest);
+  return jobs;
+}
+
+async function runHere(sharded: Sharded, plan: SweepPlan, most: number): Promise<void> {
+  const { options, folder, manifest } = sharded;
+  const { signal = new AbortController().signal, threads = most } = options;
+  try {
+    look(sharded);
+    for (const shard of folder.missing(manifest)) {
+      await runShard({ folder, manifest, shard, plan, threads, signal });
+      look(sharded);
+    }
+  } catch (error) {
+    throw signal.aborted ? interrupted(sharded, "the same command goes on from there") : error;
+  }
+}
+
+/** As asked, by the manifest that is there, or by an estimate. */
+async function shardsOf(
+  { shards, shardSeconds = 30, onEstimate, signal }: ShardJobsOptions,
+  { plan, sweep: { count, at } }: PreparedSweep,
+  folder: ShardFolder,
+): Promise<number> {
+  if (shards === undefined && folder.hasManifest) return folder.manifest().starts.length - 1;
+  if (!(shardSeconds > 0)) {
+    throw new Fault("usage", `--shard-seconds must be above 0, got ${shardSeconds}`);
+  }
+  const seconds = await estimatedSeconds(plan, expectedWork({ count, at }), signal);
+  const enough = shardsFor(seconds, shardSeconds, count);
+  const number = shards ?? enough;
+  const secondsEach = seconds / number;
+  const tooMany = shards !== undefined && secondsEach < shardSeconds && number > 1;
+  const fewer = tooMany ? { fewer: enough } : {};
+  onEstimate?.({ configurations: count, shards: number, secondsEach, ...fewer });
+  return number;
+}
+
+function shardCommand(
+  { file, overrides }: Scenario,
+  { options, folder: { directory }, manifest: { key, starts } }: Sharded,
+): ShardCommand {
+  const { sample, requests, allowLarge, threads } = options;
+  const words = optionWords({
+    ...{ set: assignments(overrides), workers: threads, requests, yes: allowLarge },
+    ...{ sample: sample && [sample.method, sample.count], out: directory },
+  });
+  return {
+    program: [process.execPath, commandFile()],
+    options: ["simulate", file, ...words],
+    shards: starts.length - 1,
+    folder: process.cwd(),
+    out: directory,
+    name: `tandem-${String(key.scenario).slice(0, 8).toLowerCase()}`,
+    threads: threads ?? 1,
+  };
+}
+
+/** Compiled: in the folder of this one's, or below dist/ when this runs from source. */
+function commandFile(): string {
+  const beside = fileURLToPath(new URL("../cli/tandem.js", import.meta.url));
+  return existsSync(beside)
+    ? beside
+    : fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
+}
+
+/** Array by array; a limit on submitted tasks may leave the last ones for later. */
+async function submitMissing(
+  { options: { onNote }, folder, manifest }: Sharded,
+  settings: EngineSettings,
+  command: ShardCommand,
+): Promise<readonly SubmittedJob[]> {
+  const before = readJobs(folder);
+  const { running, waiting } = await tasksLeft(before);
+  if (before !== undefined && running + waiting > 0) {
+    onNote?.("jobs of this sweep are there already: nothing is submitted twice");
+    return before.jobs;
+  }
+  const engine = engineOf(settings);
+  const missing = folder.missing(manifest);
+  const jobs: SubmittedJob[] = [];
+  folder.removeAttempts();
+  folder.forgetFailures(missing);
+  makeFolder(folder.path("logs"));
+  writeJobs(folder, settings, jobs);
+  for (const shards of chunksOf(missing, await engine.mostTasks())) {
+    try {
+      jobs.push(await engine.submit(command, shards));
+    } catch (error) {
+      if (jobs.length === 0 || !(error instanceof Fault)) throw error;
+      onNote?.(`${error.message}: the same command submits the rest once these have ended`);
+      break;
+    }
+    writeJobs(folder, settings, jobs);
+  }
+  return jobs;
+}
+
+const LOOK_MS = 500;
+/** Questions to a queue serve all its users: they become rare. */
+const FIRST_ASKED_MS = 2000;
+const SELDOM_ASKED_MS = 30_000;
+/** A shared folder may show a file so much later than it was written. */
+const SETTLE_MS = 3000;
+
+async function waitFor(
+  sharded: Sharded,
+  engine: Engine,
+  jobs: readonly SubmittedJob[],
+): Promise<void> {
+  const { options, folder } = sharded;
+  const isAborted = (): boolean => options.signal?.aborted === true;
+  let askedAt = performance.now();
+  let interval = FIRST_ASKED_MS;
+  while (look(sharded) > 0 && !isAborted()) {
+    await setTimeout(LOOK_MS);
+    if (performance.now() - askedAt < interval) continue;
+    const { running, waiting } = await engine.left(jobs);
+    askedAt = performance.now();
+    interval = Math.min(SELDOM_ASKED_MS, interval * 1.5);
+    if (running + waiting > 0) continue;
+    await setTimeout(SETTLE_MS);
+    break;
+  }
+  if (look(sharded) === 0 || !isAborted()) return;
+  const word = shellWord(folder.directory);
+  const hint = `the jobs go on: \`tandem sweep status ${word}\`, or \`tandem sweep cancel ${word}\``;
+  throw interrupted(sharded, hint);
+}
+
+/** Reports the progress; gives how many shards are missing. */
+function look({ options, folder, manifest }: Sharded): number {
+  const total = manifest.starts.length - 1;
+  const done = folder.finished().size;
+  options.onProgress?.({ done, total });
+  return total - done;
+}
+
+function interrupted({ folder, manifest }: Sharded, hint: string): Fault {
+  const shards = plural(manifest.starts.length - 1, "shard");
+  const message = `interrupted: ${folder.finished().size} of ${shards} kept`;
+  return new Fault("interrupted", message, { hint });
 }

@@ -16,8 +16,8 @@ import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { inTurns, runSweep } from "../sweep/run-sweep.ts";
 import { expectedEvents } from "../sweep/shards/shard-plan.ts";
+import { configurationsOf, tryOutOwn } from "./check.ts";
 import type { Watch } from "./follow.ts";
-import { configurationsOf, tryOutOwn } from "./own-scheduler.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import {
   RESULTS_FILE,

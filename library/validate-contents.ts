@@ -9,7 +9,7 @@ import {
 } from "../calibration/contents.ts";
 import type { MeasuringHosts } from "../calibration/measuring-hosts.ts";
 import type { ModelWorker } from "../calibration/model-worker.ts";
-import { PaceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
+import { type PaceBurst, paceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
@@ -29,7 +29,7 @@ type Contents = (configuration: Configuration, seed: string) => readonly Request
  */
 export interface ServedSide {
   readonly contents: Contents;
-  readonly pace: PaceMeter | null;
+  readonly pace: (() => Promise<PaceBurst>) | null;
   /** By the path of their profile. */
   readonly models: Readonly<Record<string, ModelAtHand>> | null;
 }
@@ -68,7 +68,7 @@ export async function realSide(
       const system = compileSystem(own, loaded);
       return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
     },
-    pace: new PaceMeter(paceTargets(document, profiles, workers, inputs)),
+    pace: paceMeter(paceTargets(document, profiles, workers, inputs)),
     models: Object.fromEntries(
       [...workers].flatMap(([name, { loaded: model, place }]) => {
         const path = profilePath(document.models[name]);

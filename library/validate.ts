@@ -1,7 +1,7 @@
 /**
  * `validate`: chosen configurations simulated and run for real, compared and judged:
  *
- *   planned ──> Course: configurations, runs, seconds ── run ──> Validated ──> documents, and files in a folder
+ *   planned ──> Course: configurations, runs, seconds ── run ──> results ──> documents, and files in a folder
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -45,10 +45,10 @@ import { goalsShown } from "../core/slo.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
-import { checkHost, HOST_CHECK_S } from "./check-host.ts";
+import { checkHost, HOST_CHECK_S } from "./calibrate.ts";
+import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
-import { tryOutForReal } from "./own-scheduler.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
 import { RESULTS_FILE } from "./results-gathering.ts";
 import {
@@ -179,16 +179,6 @@ function writeFolder(
 
 export const VALIDATION_FILE = "validation.json";
 
-interface Validated {
-  readonly results: readonly ValidationResult[];
-  readonly evidences: readonly ConfigurationEvidence[];
-  readonly logs: readonly (readonly string[])[];
-  /** Everything that predictions were made of, with message costs that were measured here. */
-  readonly inputs: SimulationInputs;
-  /** About all configurations. */
-  readonly notes: readonly string[];
-}
-
 /** The plan of a validation, known before anything runs. */
 interface Course {
   readonly loaded: Scenario;
@@ -206,7 +196,7 @@ interface Course {
 
 function planned(loaded: Scenario, options: ValidateOptions): Course {
   const startMs = performance.now();
-  const { budgetS } = options;
+  const { budgetS, on } = options;
   const settings = settingsOf(options, loaded);
   const configurations = expandValidation(loaded, {
     ...schedulerChecks(loaded.own),
@@ -214,7 +204,7 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
   });
   tryOutForReal(loaded, configurations);
   const documents = configurations.map(({ document }) => document);
-  const inventory = inventoryFor(options.on, documents);
+  const inventory = on === undefined ? undefined : inventoryFor(on, documents);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
   const { backend, repeats, timeScale } = settings;
@@ -245,7 +235,7 @@ export function secondsBefore(loaded: LoadedScenario, backend: BackendName): num
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
-async function run(course: Course, options: ValidateOptions): Promise<Validated> {
+async function run(course: Course, options: ValidateOptions) {
   const { signal = new AbortController().signal, onNote, directory } = options;
   const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
   const { document } = loaded;
@@ -258,7 +248,9 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
   const workers = new Map<string, ModelWorker>();
   let hosts: MeasuringHosts | null = null;
   let giveBack = async (): Promise<void> => undefined;
+  /** Everything that predictions are made of, with message costs that are measured here. */
   let inputs = inputsOf(loaded);
+  /** About all configurations. */
   let notes: readonly string[] = [];
   try {
     for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
@@ -274,7 +266,12 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
     notes = validationNotes(loaded, served.models, inventory);
     if (needsPilot(loaded)) {
       onNote?.("validate: no overhead profile, so a pilot measures what messages cost here");
-      const measured = await unlessAborted(signal, messageCostsOf(course, served, signal));
+      const measuring = withMessageCosts({
+        ...{ documents: afterwards, inputs, timeScale: settings.timeScale, signal, inventory },
+        contents: (seed) => served.contents(configurations[0], seed),
+        date: new Date().toISOString(),
+      });
+      const measured = await unlessAborted(signal, measuring);
       inputs = measured.inputs;
       notes = [...notes, measured.note];
     }
@@ -287,7 +284,10 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
       results.push(withNotes(one.result, configuration.document, inputs, effort));
       evidences.push(one.evidence);
       logs.push(one.logs);
-      if (directory !== undefined) writeLogs(directory, i, one.logs);
+      if (directory !== undefined) {
+        for (const [n, log] of one.logs.entries())
+          writeAtomically(join(directory, logFile(i, n)), log);
+      }
       if (signal.aborted) break;
     }
   } catch (error) {
@@ -299,24 +299,6 @@ async function run(course: Course, options: ValidateOptions): Promise<Validated>
     await giveBack();
   }
   return { results, evidences, logs, inputs, notes };
-}
-
-function writeLogs(directory: string, configuration: number, logs: readonly string[]): void {
-  for (const [run, log] of logs.entries())
-    writeAtomically(join(directory, logFile(configuration, run)), log);
-}
-
-function messageCostsOf(
-  { loaded, settings, configurations, inventory }: Course,
-  { contents }: ServedSide,
-  signal: AbortSignal,
-) {
-  return withMessageCosts({
-    documents: configurations.map(({ document }) => document),
-    ...{ inputs: inputsOf(loaded), timeScale: settings.timeScale, signal, inventory },
-    contents: (seed) => contents(configurations[0], seed),
-    date: new Date().toISOString(),
-  });
 }
 
 function validateOne(
@@ -366,14 +348,11 @@ function withNotes(
   const real =
     overheadProfile === undefined ? cluster : { ...cluster, overheadProfile: "measured" };
   const terms = simulatedOnlyTerms({ ...document, cluster: real });
+  const measured = `runs measure ${formatNumber(100 * share)}% of the scenario's window`;
   const notes = [
     ...(result.notes ?? []),
     ...(terms.length === 0 ? [] : [`not realised by the cluster: ${terms.join(", ")}`]),
-    ...(share === 1
-      ? []
-      : [
-          `shortened by --budget: runs measure ${formatNumber(100 * share)}% of the scenario's window`,
-        ]),
+    ...(share === 1 ? [] : [`shortened by --budget: ${measured}`]),
   ];
   return notes.length === 0 ? result : { ...result, notes };
 }

@@ -54,39 +54,34 @@ const HEIGHT = 280;
 
 /** Lines end in their names where there are several. Rows without a number are left out. */
 export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
-  const { x, y, series, title, rule, yScale = "linear" } = options;
-  const { xTitle = x, yTitle = y } = options;
+  const { x, y, series, title, rule, yScale = "linear", xTitle = x, yTitle = y } = options;
   const values = pointsOf(rows, options);
   const names = [...new Set(values.map((value) => value.series))];
   const domain = domainOf(values, options);
-  const last = spreadLabels(
-    names.map((name) =>
-      values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
-    ),
-    yScale === "log" ? Math.log : (height) => height,
-    yScale === "log" ? Math.exp : (height) => height,
-    domain,
+  const ends = names.map((name) =>
+    values.filter((value) => value.series === name).reduce((a, b) => (b.x >= a.x ? b : a)),
   );
-  const color = {
-    field: "series",
-    type: "nominal" as const,
-    scale: { domain: names, range: names.map((_, i) => PALETTE[i % PALETTE.length]) },
-    legend: null,
+  const type = "quantitative" as const;
+  const vertical = {
+    type,
+    title: yTitle,
+    scale: { type: yScale, domain: [...domain], nice: false },
   };
-  const horizontal = {
-    field: "x",
-    type: "quantitative" as const,
-    title: xTitle,
-    scale: { zero: false, nice: true },
+  const encoding = {
+    x: { field: "x", type, title: xTitle, scale: { zero: false, nice: true } },
+    y: { field: "y", ...vertical },
+    color: {
+      field: "series",
+      type: "nominal" as const,
+      scale: { domain: names, range: names.map((_, i) => PALETTE[i % PALETTE.length]) },
+      legend: null,
+    },
   };
-  const scale = { type: yScale, domain: [...domain], nice: false };
-  const vertical = { field: "y", type: "quantitative" as const, title: yTitle, scale };
   const tooltip = [
     ...(series === undefined ? [] : [{ field: "series", title: series }]),
     { field: "x", title: xTitle },
     { field: "y", title: yTitle, format: ".4~g" },
   ];
-  const across = rule === undefined ? [] : ruleLayers(rule);
   return {
     $schema: SCHEMA,
     config: CONFIG,
@@ -97,24 +92,19 @@ export function lines(rows: Rows, options: LinesOptions): TopLevelSpec {
       {
         data: { values },
         mark: { type: "errorbar", ticks: true },
-        encoding: {
-          x: horizontal,
-          y: { field: "low", type: "quantitative", title: yTitle, scale },
-          y2: { field: "high" },
-          color,
-        },
+        encoding: { ...encoding, y: { field: "low", ...vertical }, y2: { field: "high" } },
       },
       {
         data: { values },
         mark: { type: "line", point: true },
-        encoding: { x: horizontal, y: vertical, color, tooltip },
+        encoding: { ...encoding, tooltip },
       },
       {
-        data: { values: last },
+        data: { values: spreadLabels(ends, yScale, domain) },
         mark: { type: "text", align: "left", dx: 8, fontSize: 11 },
-        encoding: { x: horizontal, y: vertical, text: { field: "series" }, color },
+        encoding: { ...encoding, text: { field: "series" } },
       },
-      ...across,
+      ...(rule === undefined ? [] : ruleLayers(rule)),
     ],
   };
 }
@@ -158,10 +148,11 @@ function domainOf(values: readonly Point[], { rule, yScale }: LinesOptions): rea
 /** Names of lines that end at one place are moved apart, in the order of their ends. */
 function spreadLabels(
   ends: readonly LineEnd[],
-  toScale: (y: number) => number,
-  fromScale: (at: number) => number,
+  yScale: "linear" | "log",
   domain: readonly number[],
 ): readonly LineEnd[] {
+  const toScale = (y: number): number => (yScale === "log" ? Math.log(y) : y);
+  const fromScale = (at: number): number => (yScale === "log" ? Math.exp(at) : at);
   const perPixel = (toScale(domain[1]) - toScale(domain[0])) / HEIGHT;
   const placed: LineEnd[] = [];
   for (const end of ends.toSorted((a, b) => a.y - b.y)) {
@@ -173,25 +164,10 @@ function spreadLabels(
 }
 
 function ruleLayers({ y, label }: { readonly y: number; readonly label: string }) {
-  const encoding = { y: { datum: y } };
+  const layer = { data: { values: [{}] }, encoding: { y: { datum: y } } };
+  const place = { align: "right", baseline: "bottom", x: WIDTH - 4, dy: -3 } as const;
   return [
-    {
-      data: { values: [{}] },
-      mark: { type: "rule" as const, color: MUTED, strokeDash: [4, 3] },
-      encoding,
-    },
-    {
-      data: { values: [{}] },
-      mark: {
-        type: "text" as const,
-        align: "right" as const,
-        baseline: "bottom" as const,
-        x: WIDTH - 4,
-        dy: -3,
-        color: INK,
-        text: label,
-      },
-      encoding,
-    },
+    { ...layer, mark: { type: "rule" as const, color: MUTED, strokeDash: [4, 3] } },
+    { ...layer, mark: { type: "text" as const, ...place, color: INK, text: label } },
   ];
 }

@@ -28,10 +28,7 @@ interface Prepared {
 /** More rows than any batch of the scheduler's. */
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
-/**
- * Opens a declared model; closes the engine when that fails. `folder` is where paths in steps
- * start. Throws a Fault for steps that do not fit the engine's tensors.
- */
+/** Opens a declared model, or closes the engine. `folder` is where paths start. Throws a Fault for steps that do not fit. */
 export async function openDeclaredModel(
   engine: Engine,
   declaration: Declaration,
@@ -133,10 +130,7 @@ function bytesFeed(spec: TensorSpec, inputs: number, payload: Uint8Array): Tenso
   return { name: spec.name, datatype: "BYTES", shape, raw: encodeBytes([payload]) };
 }
 
-/**
- * A file's shape without dimensions is a single number's, or one that it does not say: the engine
- * judges.
- */
+/** The engine judges a shape without dimensions: a single number's, or one that the file does not say. */
 function fitting(tensor: Tensor, { name, datatype, shape }: TensorSpec): Tensor {
   const fits =
     tensor.datatype === datatype &&

@@ -1,7 +1,4 @@
-/**
- * An engine runs a graph of tensors: ONNX Runtime here, or a server elsewhere. The steps around it
- * (`declared-model.ts`) are the same for both.
- */
+/** An engine runs a graph of tensors, here or on a server; the steps around it (`declared-model.ts`) are the same. */
 import { Fault } from "../core/fault.ts";
 import type { ModelProvenance } from "./task-model.ts";
 import type { Tensor, TensorSpec } from "./tensor.ts";
@@ -16,10 +13,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/**
- * Rows of one inference: "any" where the first dimension of every input and output is open, a
- * number where all have that size, null where the first dimension is no batch.
- */
+/** Rows of one inference: "any", or the fixed size of all first dimensions; null where the first is no batch. */
 type BatchRows = number | "any" | null;
 
 export function batchRows({ inputs, outputs }: Pick<Engine, "inputs" | "outputs">): BatchRows {
@@ -32,10 +26,7 @@ export function batchRows({ inputs, outputs }: Pick<Engine, "inputs" | "outputs"
 /** The feeds of one job; their first dimensions are the job's rows, the same in all. */
 export type Feeds = readonly Tensor[];
 
-/**
- * Throws Fault("invalid-input") for a job that would take rows of others, has none to copy, or more
- * than one inference may have.
- */
+/** Throws Fault("invalid-input") for a job without rows, with unequal ones, or with more than one inference takes. */
 export function checkRows(feeds: Feeds, rows: BatchRows, maxRows: number): void {
   if (rows === null) return;
   const [given, ...others] = feeds.map(({ shape }) => shape[0]!);
@@ -114,10 +105,7 @@ async function attempt(
   }
 }
 
-/**
- * Whether an error is what became of one inference, which would be so anywhere. Any other is the
- * whole batch's, such as a server that is not there, and tried elsewhere.
- */
+/** Whether one inference failed. Any other error is the whole batch's, such as an absent server, and is tried elsewhere. */
 export function isOfInference(error: unknown): error is Fault {
   if (!(error instanceof Fault)) return false;
   return error.code === "invalid-input" || error.code === "cluster-failure";

@@ -2,10 +2,7 @@
 
 export type Point = readonly [x: number, y: number];
 
-/**
- * A rectangle turned by `angle` radians (clockwise on screen) about its centre; width runs along
- * the angle.
- */
+/** Turned by `angle` radians, clockwise on screen, about its centre; width runs along the angle. */
 export interface TurnedRectangle {
   readonly centre: Point;
   readonly width: number;
@@ -32,10 +29,7 @@ function turn(a: Point, b: Point, c: Point): number {
   return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
 }
 
-/**
- * The rectangle of least area around the points, turned so that its angle is within ±45°, which
- * reads text that is not upright by more as if it stood on its side. At least one point.
- */
+/** The rectangle of least area around at least one point, turned so that its angle is within ±45°. */
 export function smallestRectangle(points: readonly Point[]): TurnedRectangle {
   const hull = convexHull(points);
   let best: TurnedRectangle | undefined;

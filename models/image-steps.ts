@@ -1,7 +1,4 @@
-/**
- * Declared steps from an encoded picture to a model's input: decode, cut out, resize, normalise,
- * lay out. The geometry is kept, so that found objects are given in pixels of the picture.
- */
+/** Declared steps from a picture to a model's input. They keep the geometry, so that objects get pixels of the picture. */
 import type { Sharp } from "sharp";
 import { Fault } from "../core/fault.ts";
 import type { PreprocessStep } from "../core/scenario/schema/implementation.ts";
@@ -29,10 +26,7 @@ interface Plan {
   readonly spec: TensorSpec;
 }
 
-/**
- * The steps for an input. Sizes, layout and channels that no step names are the input's own.
- * Throws Fault("invalid-input") when they do not fit it.
- */
+/** Steps for an input, which gives what no step names. Throws Fault("invalid-input") when they do not fit it. */
 export function imageSteps(
   steps: readonly PreprocessStep[],
   spec: TensorSpec,

@@ -41,20 +41,14 @@ interface OpenImage {
   readonly height: number;
 }
 
-/**
- * Opens a PNG, JPEG or WebP image.
- * Throws Fault("invalid-input") for other data and Fault("limit-exceeded") above MAX_PIXELS.
- */
+/** PNG, JPEG or WebP; throws Fault("invalid-input") for other data and Fault("limit-exceeded") above MAX_PIXELS. */
 export async function openImage(payload: Uint8Array): Promise<OpenImage> {
   const { width, height } = await imageSize(payload);
   const image = sharp(payload, { limitInputPixels: MAX_PIXELS }).autoOrient();
   return { image, width, height };
 }
 
-/**
- * Decodes what was opened and changed, to interleaved RGB or grey, 8 bits a channel, without
- * alpha. `payload` is for the message of Fault("invalid-input"), thrown when it cannot be decoded.
- */
+/** Interleaved RGB or grey, 8 bits a channel, without alpha. `payload` is for the message of Fault("invalid-input"). */
 export async function readPixels(
   image: Sharp,
   payload: Uint8Array,

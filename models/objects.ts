@@ -1,7 +1,4 @@
-/**
- * Objects: decoded from the outputs of SSD and YOLO graphs, converted to a task's answer, and read
- * from one.
- */
+/** Objects: decoded from outputs of SSD and YOLO graphs, converted to a task's answer, and read from one. */
 import { Fault } from "../core/fault.ts";
 import { type Box, clamp, type Placement } from "./image.ts";
 import type { TaskInput, TaskOutput } from "./task-model.ts";
@@ -108,10 +105,7 @@ function decodeBox(
   ];
 }
 
-/**
- * Greedy non-maximum suppression within each class, or across them: best score first, at most
- * `maxCount` kept. Ties keep the order given.
- */
+/** Greedy non-maximum suppression within each class, or across them: at most `maxCount`, the best scores first. */
 export function suppress(
   detections: readonly Detection[],
   maxOverlap: number,
@@ -142,10 +136,7 @@ export function overlap(a: Detection["box"], b: Detection["box"]): number {
 
 type YoloFormat = "auto" | "v8" | "v5" | "end-to-end";
 
-/**
- * How the values of one output row [rows, columns] are laid out. Every box has `4 + scores` values,
- * one more with an objectness.
- */
+/** Places of values in an output row [rows, columns]. A box has `4 + scores` values, one more with an objectness. */
 interface Layout {
   readonly boxes: number;
   readonly classes: number;
@@ -275,10 +266,7 @@ export function bestObject(
   return best;
 }
 
-/**
- * The objects in another task's value, which may be of any shape; what is not an object is left
- * out.
- */
+/** The objects in another task's value, which may be of any shape. */
 function objectsOf(value: unknown): readonly DetectedObject[] {
   const { objects } = (value ?? {}) as { readonly objects?: unknown };
   if (!Array.isArray(objects)) return [];

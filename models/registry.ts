@@ -1,16 +1,17 @@
-/**
- * Opens a model's implementation as a scenario declares it: a built-in model with its parameters, or an
- * ONNX file. Start here to use or to add one.
- */
+/** Opens a model's implementation: a built-in model with its parameters, or an ONNX file. Start here to use or add one. */
 
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import { didYouMean } from "../core/scenario/issues.ts";
-import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
+import {
+  type ImplementationDocument,
+  implementationSchema,
+} from "../core/scenario/schema/implementation.ts";
+import { DETECTOR_PACKAGE } from "./model-packages.ts";
 import type { SessionOptions } from "./session.ts";
-import type { TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
+import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 
 /** Values as a scenario file gives them. */
 type ModelParameters = Readonly<Record<string, number | string>>;
@@ -19,11 +20,10 @@ interface OpenOptions {
   /** Folder of the model store; see `prepareModels`. */
   readonly cacheDir?: string;
   /** Provider and threads of the graphs; default: one thread of the CPU. */
-  readonly session?: SessionOptions;
+  readonly session?: SessionOptions | undefined;
 }
 
 interface Entry {
-  readonly description: string;
   /** Accepted parameters, each with its range in words. */
   readonly parameters: Readonly<Record<string, Parameter>>;
   readonly open: (parameters: Record<string, number>, options: OpenOptions) => Promise<TaskModel>;
@@ -34,23 +34,15 @@ interface Parameter {
   readonly accepts: (value: number) => boolean;
 }
 
-/**
- * All task models by name. What a model needs is loaded when it is opened: ONNX Runtime takes its
- * time.
- */
+/** All task models by name. Each loads what it needs when it is opened: ONNX Runtime takes its time. */
 const TASK_MODELS = {
   "ssd-mobilenet-v2": {
-    description: "finds objects of the 80 COCO classes; one batch is one inference",
     parameters: {
       minScore: { expected: "a score from 0 to 1", accepts: (value) => value >= 0 && value <= 1 },
     },
-    open: async (parameters, options) => {
-      const { openDetector } = await import("./detector.ts");
-      return openDetector(await prepared(options), parameters, options.session);
-    },
+    open: openDetector,
   },
   "plate-reader": {
-    description: "reads the number plate of the best vehicle; a larger `side` reads more, slower",
     parameters: {
       side: {
         expected: "a multiple of 32 from 96 to 1280, in pixels",
@@ -62,25 +54,30 @@ const TASK_MODELS = {
       return openPlateReader(await prepared(options), parameters, options.session);
     },
   },
+  /** Answers every input at once, so that a request costs its serving alone. */
   "no-op": {
-    description: "answers at once with nothing, to measure the cost of serving alone",
     parameters: {
       inline: {
         expected: "0 or 1; 1: on its worker's own event loop, without a model's thread",
         accepts: (value) => value === 0 || value === 1,
       },
     },
-    open: async () => openNoOp(),
+    open: async () =>
+      modelOf("no-op", async (batch) => batch.map(() => ({ labels: [], value: null }))),
   },
+  /** Answers with a hash of its input, by which the sender sees that no answer is mixed up. */
   fingerprint: {
-    description: "answers with a hash of its input, to show that no answer is mixed up",
     parameters: {
       holdMs: {
         expected: "how long each batch takes, from 0 to 60000 ms",
         accepts: (value) => value >= 0 && value <= 60_000,
       },
     },
-    open: async (parameters) => openFingerprint(parameters),
+    open: async ({ holdMs = 0 }) =>
+      modelOf("fingerprint", async (batch) => {
+        if (holdMs > 0) await sleep(holdMs);
+        return batch.map((input) => ({ labels: [], value: fingerprintOf(input) }));
+      }),
   },
 } as const satisfies Record<string, Entry>;
 
@@ -89,16 +86,57 @@ async function prepared(options: OpenOptions) {
   return prepareModels(options);
 }
 
+/** A car that fills its picture, or is cut off by its edge, has seldom more than this. */
+const DEFAULT_SCORE = 0.3;
+/** Boxes of one class that overlap more are one object; the model's own setting. */
+const MAX_OVERLAP = 0.6;
+const MAX_OBJECTS = 100;
+
+/** Finds objects: SSD-MobileNetV2 trained on COCO, in the steps that any ONNX file may declare. */
+async function openDetector(
+  { minScore = DEFAULT_SCORE }: { minScore?: number },
+  options: OpenOptions,
+): Promise<TaskModel> {
+  const { dir, files } = await prepared(options);
+  const anchors = files["ssd-mobilenet-v2.anchors.f32"];
+  const { name, version, license } = DETECTOR_PACKAGE;
+  const about = { name: "ssd-mobilenet-v2", source: `npm:${name}@${version}`, license };
+  const ssd = { boxes: "boxes", scores: "scores", anchors: anchors.path, minScore };
+  const declaration = implementationSchema.parse({
+    onnx: files["ssd-mobilenet-v2.onnx"].path,
+    preprocess: [
+      { decode: "rgb" },
+      { resize: {} },
+      { normalise: { scale: 1 / 127.5, mean: 1, deviation: 1 } },
+    ],
+    postprocess: [
+      { ssd: { ...ssd, labels: "coco-91" } },
+      { suppress: { maxOverlap: MAX_OVERLAP, maxCount: MAX_OBJECTS } },
+    ],
+  });
+  return openGraph(declaration, about, { folder: dir, session: options.session }, [anchors]);
+}
+
+/** Opens an ONNX file with its declared steps, which may use `more` files. */
+async function openGraph(
+  declaration: ImplementationDocument,
+  about: Pick<ModelProvenance, "name" | "source" | "license">,
+  { folder, session }: Pick<ImplementationOptions, "folder" | "session">,
+  more: ModelProvenance["files"] = [],
+): Promise<TaskModel> {
+  const { openDeclaredModel } = await import("./declared-model.ts");
+  const { openEngine } = await import("./session.ts");
+  const engine = await openEngine(resolve(folder, declaration.onnx as string), about, session);
+  const files = [...engine.provenance.files, ...more.map(({ name, sha256 }) => ({ name, sha256 }))];
+  const provenance = { ...engine.provenance, files };
+  return openDeclaredModel({ ...engine, provenance }, declaration, folder);
+}
+
 type TaskModelName = keyof typeof TASK_MODELS;
 
-/** The known names, in the order of the table. */
 const TASK_MODEL_NAMES = Object.keys(TASK_MODELS) as readonly TaskModelName[];
 
-/**
- * Opens a model by name; the first time, its weights are fetched.
- * Throws Fault("invalid-input") for a name or parameter that is unknown or out of range, and what
- * `prepareModels` throws.
- */
+/** Fetches the weights the first time. Throws Fault("invalid-input") for an unknown name or a parameter out of range. */
 export async function openTaskModel(
   name: TaskModelName | (string & {}),
   parameters: ModelParameters = {},
@@ -143,36 +181,13 @@ function checked(
   throw new Fault("invalid-input", `model ${name}: ${text}`, { issues });
 }
 
-/** Provenance of models without weights. */
-const OWN = {
-  files: [],
-  source: "this project",
-  license: "MIT",
-  runtime: "none",
-  provider: "none",
-};
-
-/** Answers every input at once, so that a request costs its serving alone. */
-function openNoOp(): TaskModel {
+/** A model without weights. */
+function modelOf(name: string, run: TaskModel["run"]): TaskModel {
+  const origin = { source: "this project", license: "MIT", runtime: "none", provider: "none" };
   return {
-    provenance: { name: "no-op", ...OWN },
-    inputs: null,
-    outputs: null,
-    run: async (batch) => batch.map(() => ({ labels: [], value: null })),
-    close: async () => {},
-  };
-}
-
-/** Answers each input with its hash, by which the sender sees that no answer is mixed up; a batch takes `holdMs`. */
-function openFingerprint({ holdMs = 0 }: { holdMs?: number }): TaskModel {
-  return {
-    provenance: { name: "fingerprint", ...OWN },
-    inputs: null,
-    outputs: null,
-    run: async (batch) => {
-      if (holdMs > 0) await sleep(holdMs);
-      return batch.map((input) => ({ labels: [], value: fingerprintOf(input) }));
-    },
+    provenance: { name, files: [], ...origin },
+    ...{ inputs: null, outputs: null },
+    run,
     close: async () => {},
   };
 }
@@ -194,37 +209,18 @@ export interface ImplementationOptions extends OpenOptions {
   readonly folder: string;
 }
 
-/**
- * Opens what runs in this process.
- * Throws Fault("invalid-input") for other kinds, and what the model's opening throws.
- */
+/** Opens a model in this process. Throws Fault("invalid-input") for other kinds, and what the model's opening throws. */
 export async function openImplementation(
   implementation: ImplementationDocument,
   options: ImplementationOptions,
 ): Promise<TaskModel> {
   const { name, parameters, onnx, provider, threads } = implementation;
-  const { folder, cacheDir } = options;
-  if (name !== undefined) {
-    const session = { provider, threads };
-    return openTaskModel(name, parameters, {
-      session,
-      ...(cacheDir === undefined ? {} : { cacheDir }),
-    });
-  }
+  const session = { provider, threads };
+  if (name !== undefined) return openTaskModel(name, parameters, { ...options, session });
   if (onnx === undefined) {
     throw new Fault("invalid-input", "the implementation is neither a built-in model nor a file");
   }
-  const { openDeclaredModel } = await import("./declared-model.ts");
-  const { openEngine } = await import("./session.ts");
-  const path = resolve(folder, onnx);
-  const about = {
-    name: basename(onnx, ".onnx"),
-    source: `file ${onnx}`,
-    license: "the user's own",
-  };
-  return openDeclaredModel(
-    await openEngine(path, about, { provider, threads }),
-    implementation,
-    folder,
-  );
+  const source = { source: `file ${onnx}`, license: "the user's own" };
+  const about = { name: basename(onnx, ".onnx"), ...source };
+  return openGraph(implementation, about, { folder: options.folder, session });
 }

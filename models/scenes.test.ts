@@ -30,13 +30,15 @@ test("the share of cars is met exactly, in an order that depends on the seed", a
   expect(orders[0]).not.toEqual(orders[1]);
 });
 
-test("a scene has the size asked for", async () => {
+test("a scene has the size asked for, and a blue sky", async () => {
   const [scene] = await drawScenes({ count: 1, carShare: 1, seed: 1, width: 300, height: 200 });
   expect(await sharp(scene!.png).metadata()).toMatchObject({
     format: "png",
     width: 300,
     height: 200,
   });
+  const [red, , blue] = await sharp(scene!.png).raw().toBuffer();
+  expect(blue).toBeGreaterThan(red! + 20);
 });
 
 test("a folder's images come sorted by name; without any it is a fault with a hint", async () => {

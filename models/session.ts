@@ -48,11 +48,7 @@ const TYPE_OF = Object.fromEntries(
   Object.entries(DATATYPE_OF).map(([type, datatype]) => [datatype, type]),
 ) as Readonly<Record<Datatype, Ort.Tensor.Type>>;
 
-/**
- * Opens an ONNX file; takes 80 to 300 ms on the CPU, seconds on other devices.
- * Throws Fault("not-found") without the file, Fault("invalid-input") when it is no ONNX model or
- * needs what cannot be had here.
- */
+/** Takes 80 to 300 ms on the CPU. Throws Fault("not-found") without the file, Fault("invalid-input") for no ONNX model. */
 export async function openEngine(
   path: string,
   about: Pick<ModelProvenance, "name" | "source" | "license">,
@@ -174,11 +170,7 @@ async function sha256Of(path: string): Promise<string> {
 
 export type OnnxRuntime = typeof Ort;
 
-/**
- * Loads ONNX Runtime, an optional package, in about 50 ms. Throws Fault("not-found") with the way
- * out where the package is missing, as after an install that skipped it, or has nothing for this
- * platform.
- */
+/** Loads ONNX Runtime, an optional package. Throws Fault("not-found") where it is missing or does not load. */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime> {
   try {
     return await import("onnxruntime-node");

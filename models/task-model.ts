@@ -1,7 +1,4 @@
-/**
- * The seam between a real model and whatever hosts it (worker process, calibration).
- * A TaskModel is one pipeline task's whole work on a batch: decode, preprocess, infer, postprocess.
- */
+/** A task's whole work on a batch (decode, preprocess, infer, postprocess), behind one seam for whatever hosts it. */
 import type { Tensor, TensorSpec } from "./tensor.ts";
 
 export interface TaskInput {
@@ -38,10 +35,7 @@ export interface TaskModel {
   readonly inputs: readonly TensorSpec[] | null;
   /** The tensors that an answer carries; null where it carries labels and a value alone. */
   readonly outputs: readonly TensorSpec[] | null;
-  /**
-   * Runs one batch; outputs are in the order of the inputs. A bad input fails alone (its slot holds an
-   * Error).
-   */
+  /** Runs one batch; outputs are in the order of the inputs. A bad input fails alone: its slot holds an Error. */
   run(batch: readonly TaskInput[]): Promise<readonly (TaskOutput | Error)[]>;
   close(): Promise<void>;
 }

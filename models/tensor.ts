@@ -69,10 +69,7 @@ export function checkedCount({ name, shape }: Pick<Tensor, "name" | "shape">): n
 /** Bound on the product of the other sizes of a tensor without elements: models allocate by them. */
 const MAX_AROUND_NOTHING = 1024 * 1024;
 
-/**
- * The tensor, or Fault("invalid-input") when its contents are not as long as its shape says, or
- * its shape is none. Elements of BYTES are checked where they are read.
- */
+/** Throws Fault("invalid-input") for a wrong shape or length. Elements of BYTES are checked where they are read. */
 export function checkedTensor(tensor: Tensor): Tensor {
   const { name, datatype, shape, raw } = tensor;
   const count = checkedCount(tensor);
@@ -217,10 +214,7 @@ function encodedInPlace({ buffer, byteOffset, length }: Uint8Array): Buffer | nu
   return encoded.readUInt32LE(0) === length ? encoded : null;
 }
 
-/**
- * The elements of a BYTES tensor as views into `raw`, without copies.
- * Throws Fault("invalid-input") when `raw` is not exactly `count` well-formed elements.
- */
+/** Views into `raw`, no copies. Throws Fault("invalid-input") when it is not exactly `count` well-formed elements. */
 export function bytesElements(raw: Uint8Array, count: number): readonly Buffer[] {
   const bytes = asBuffer(raw);
   const elements: Buffer[] = [];

@@ -1,5 +1,6 @@
 /**
- * Converts the SSD-MobileNetV2 graph model of TensorFlow.js to ONNX.
+ * Converts the SSD-MobileNetV2 graph model of TensorFlow.js to ONNX. The archive of the graph is pinned
+ * (`model-packages.ts`), so its nodes, types and paddings are known.
  *
  * The graph is walked from its two heads back to the preprocessed image, so TensorFlow's image loop
  * and its box decoding drop out. Layout goes from NHWC to NCHW. ONNX Runtime folds scales and shifts by
@@ -7,6 +8,7 @@
  */
 import { Fault } from "../core/fault.ts";
 import { type OnnxNode, type OnnxTensor, writeOnnx } from "./onnx-writer.ts";
+import { elementCount } from "./tensor.ts";
 
 /** The part of a TensorFlow NodeDef, as JSON, that the converter reads. */
 export interface TfNode {
@@ -18,8 +20,6 @@ export interface TfNode {
 
 interface TfAttribute {
   readonly f?: number;
-  /** A string attribute is a list of character codes. */
-  readonly s?: readonly number[];
   readonly list?: { readonly i?: readonly string[] };
 }
 
@@ -47,28 +47,16 @@ export interface TfModelJson {
   }[];
 }
 
-/**
- * Pairs the topology with its weights. `weights` is all shards joined in the manifest's order.
- * Throws Fault("invalid-input") when the weights are too short or of a type other than float32 and
- * int32.
- */
+/** Pairs the topology with its weights: all shards joined in the manifest's order. */
 export function readTfGraph(model: TfModelJson, weights: Uint8Array): TfGraph {
   const constants = new Map<string, TfConstant>();
   let offset = 0;
   for (const { name, shape, dtype } of model.weightsManifest.flatMap((group) => group.weights)) {
-    if (dtype !== "float32" && dtype !== "int32") {
-      throw new Fault("invalid-input", `weight ${name} has type ${dtype}, not float32 or int32`);
-    }
-    const size = 4 * shape.reduce((product, side) => product * side, 1);
-    if (offset + size > weights.length) {
-      throw new Fault("invalid-input", `weights end at byte ${weights.length}, inside ${name}`);
-    }
-    const { buffer } = new Uint8Array(weights.subarray(offset, offset + size));
-    constants.set(name, {
-      shape,
-      data: dtype === "float32" ? new Float32Array(buffer) : new Int32Array(buffer),
-    });
-    offset += size;
+    const end = offset + 4 * elementCount(shape);
+    const { buffer } = new Uint8Array(weights.subarray(offset, end));
+    const data = dtype === "int32" ? new Int32Array(buffer) : new Float32Array(buffer);
+    constants.set(name, { shape, data });
+    offset = end;
   }
   return { nodes: new Map(model.modelTopology.node.map((node) => [node.name, node])), constants };
 }
@@ -80,16 +68,8 @@ function dataInputs(node: TfNode): readonly string[] {
     .map((name) => name.replace(/:\d+$/, ""));
 }
 
-function stringAttribute(node: TfNode, name: string): string {
-  return String.fromCharCode(...(node.attr?.[name]?.s ?? []));
-}
-
-function integersAttribute(node: TfNode, name: string): readonly number[] {
-  return (node.attr?.[name]?.list?.i ?? []).map(Number);
-}
-
 /** Side of the square input, in pixels: what the graph's own resize step asks for. */
-export const DETECTOR_SIDE = 300;
+const SIDE = 300;
 
 interface ConvertedDetector {
   /**
@@ -113,13 +93,9 @@ interface Value {
   readonly side: number;
 }
 
-/**
- * Converts the graph. Throws Fault("invalid-input") at an operation that SSD-MobileNetV2 does not
- * have.
- */
+/** Throws Fault("invalid-input") at an operation that SSD-MobileNetV2 does not have. */
 export function convertDetector(graph: TfGraph): ConvertedDetector {
-  const anchors = graph.constants.get(ANCHORS);
-  if (anchors === undefined) throw new Fault("invalid-input", `the graph has no ${ANCHORS}`);
+  const anchors = graph.constants.get(ANCHORS)!;
   const conversion = new Conversion(graph);
   const boxes = conversion.value(BOXES);
   const scores = conversion.value(SCORES);
@@ -132,7 +108,7 @@ export function convertDetector(graph: TfGraph): ConvertedDetector {
       { op: "Identity", inputs: [scores.name], output: "scores" },
     ],
     constants: conversion.constants,
-    inputs: [{ name: "image", shape: ["N", 3, DETECTOR_SIDE, DETECTOR_SIDE] }],
+    inputs: [{ name: "image", shape: ["N", 3, SIDE, SIDE] }],
     outputs: [
       { name: "boxes", shape: ["N", count, boxes.channels] },
       { name: "scores", shape: ["N", count, scores.channels] },
@@ -151,16 +127,12 @@ class Conversion {
     this.#graph = graph;
     this.#constant("six", [], new Float32Array([6]));
     this.#constant("zero", [], new Float32Array([0]));
-    this.#done.set(IMAGE, { name: "image", channels: 3, side: DETECTOR_SIDE });
+    this.#done.set(IMAGE, { name: "image", channels: 3, side: SIDE });
   }
 
   /** The converted output of a TensorFlow node, converting all it depends on first. */
   value(name: string): Value {
-    const known = this.#done.get(name);
-    if (known !== undefined) return known;
-    const node = this.#graph.nodes.get(name);
-    if (node === undefined) throw new Fault("invalid-input", `the graph has no node ${name}`);
-    const value = this.#convert(node);
+    const value = this.#done.get(name) ?? this.#convert(this.#graph.nodes.get(name)!);
     this.#done.set(name, value);
     return value;
   }
@@ -170,7 +142,7 @@ class Conversion {
     switch (node.op) {
       case "Conv2D":
       case "DepthwiseConv2dNative":
-        return this.#convolution(node, inputs);
+        return this.#convolution(node, inputs as readonly [string, string]);
       case "Mul":
       case "Add":
       case "AddN":
@@ -193,20 +165,18 @@ class Conversion {
     }
   }
 
-  #convolution(node: TfNode, inputs: readonly string[]): Value {
-    const input = this.value(inputs[0]!);
-    const { shape, data } = this.#weights(inputs[1]!);
+  /** All paddings are TensorFlow's SAME. */
+  #convolution(node: TfNode, [source, kernel]: readonly [string, string]): Value {
+    const input = this.value(source);
+    const { shape, data } = this.#weights(kernel);
     const [height, width, wide, deep] = shape as [number, number, number, number];
     const isDepthwise = node.op === "DepthwiseConv2dNative";
     const channels = isDepthwise ? wide * deep : deep;
     const weights = isDepthwise
       ? transposed(data, height * width, channels)
       : transposed(data, height * width * wide, channels, wide);
-    const stride = integersAttribute(node, "strides")[1] ?? 1;
+    const stride = Number(node.attr?.strides?.list?.i?.[1]);
     const side = Math.ceil(input.side / stride);
-    if (stringAttribute(node, "padding") !== "SAME") {
-      throw new Fault("invalid-input", `padding of ${node.name} is not SAME`);
-    }
     this.#constant(`${node.name}/w`, [channels, isDepthwise ? 1 : wide, height, width], weights);
     this.nodes.push({
       op: "Conv",
@@ -215,7 +185,7 @@ class Conversion {
       attributes: {
         kernel_shape: [height, width],
         strides: [stride, stride],
-        pads: samePadding(input.side, side, stride, height, width),
+        pads: samePadding([height, width], (side - 1) * stride - input.side),
         group: BigInt(isDepthwise ? wide : 1),
       },
     });
@@ -227,13 +197,13 @@ class Conversion {
     const constantName = inputs.find((name) => this.#graph.constants.has(name));
     const [first, ...others] = inputs.filter((name) => name !== constantName);
     const value = this.value(first!);
-    if (constantName === undefined) {
-      const operands = others.map((name) => this.value(name).name);
-      return this.#emit(node.op === "Mul" ? "Mul" : "Add", node.name, value, operands);
+    const operands = others.map((name) => this.value(name).name);
+    if (constantName !== undefined) {
+      const { data } = this.#weights(constantName);
+      this.#constant(`${node.name}/c`, [1, data.length, 1, 1], data);
+      operands.push(`${node.name}/c`);
     }
-    const { data } = this.#weights(constantName);
-    this.#constant(`${node.name}/c`, [1, data.length, 1, 1], data);
-    return this.#emit(node.op === "Mul" ? "Mul" : "Add", node.name, value, [`${node.name}/c`]);
+    return this.#emit(node.op === "Mul" ? "Mul" : "Add", node.name, value, operands);
   }
 
   #batchNorm(node: TfNode, [input, ...parameters]: readonly string[]): Value {
@@ -242,18 +212,14 @@ class Conversion {
       const { shape, data } = this.#weights(name);
       this.#constant(name, shape, data);
     }
-    const epsilon = node.attr?.epsilon?.f;
-    if (epsilon === undefined) {
-      throw new Fault("invalid-input", `${node.name} has no epsilon`);
-    }
+    const epsilon = node.attr!.epsilon!.f!;
     return this.#emit("BatchNormalization", node.name, value, parameters, { epsilon });
   }
 
   /** A head's feature map [N,a·k,side,side] → [N,side·side·a,k], anchors in TensorFlow's order. */
   #anchorRows(node: TfNode, value: Value, shapeName: string): Value {
-    const shape = this.#graph.nodes.get(shapeName);
-    const channels = this.#graph.constants.get(dataInputs(shape!).at(-1)!)?.data[0];
-    if (channels === undefined) throw new Fault("invalid-input", `shape of ${node.name} unknown`);
+    const shape = this.#graph.nodes.get(shapeName)!;
+    const channels = this.#graph.constants.get(dataInputs(shape).at(-1)!)!.data[0]!;
     this.#constant(`${node.name}/shape`, [3], new BigInt64Array([0n, -1n, BigInt(channels)]));
     this.nodes.push(
       {
@@ -293,19 +259,12 @@ class Conversion {
     this.constants.push({ name, shape, data });
   }
 
-  #weights(name: string): TfConstant & { readonly data: Float32Array } {
-    const constant = this.#graph.constants.get(name);
-    if (!(constant?.data instanceof Float32Array)) {
-      throw new Fault("invalid-input", `${name} is not a float32 constant`);
-    }
-    return { shape: constant.shape, data: constant.data };
+  #weights(name: string) {
+    return this.#graph.constants.get(name) as TfConstant & { readonly data: Float32Array };
   }
 }
 
-/**
- * [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become
- * [inner,spatial].
- */
+/** [rows,columns] → [columns,rows]; with `inner`, rows are [spatial,inner] and become [inner,spatial]. */
 function transposed(
   data: Float32Array,
   rows: number,
@@ -323,16 +282,12 @@ function transposed(
   return result;
 }
 
-/** TensorFlow's SAME padding as ONNX's [top,left,bottom,right]: the odd pixel goes after. */
-function samePadding(
-  side: number,
-  outSide: number,
-  stride: number,
-  height: number,
-  width: number,
-): readonly number[] {
-  const total = (kernel: number) => Math.max((outSide - 1) * stride + kernel - side, 0);
-  const before = (kernel: number) => Math.floor(total(kernel) / 2);
-  const after = (kernel: number) => total(kernel) - before(kernel);
-  return [before(height), before(width), after(height), after(width)];
+/**
+ * TensorFlow's SAME padding as ONNX's [top,left,bottom,right]: the odd pixel goes after. `missing` is what a
+ * kernel of no size would lack, in pixels.
+ */
+function samePadding(kernel: readonly number[], missing: number): readonly number[] {
+  const total = kernel.map((size) => Math.max(missing + size, 0));
+  const before = total.map((pixels) => Math.floor(pixels / 2));
+  return [...before, ...total.map((pixels, i) => pixels - before[i]!)];
 }

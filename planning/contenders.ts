@@ -1,17 +1,16 @@
 /**
- * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster. The
- * planners differ in which of these they simulate, and how much.
+ * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster; and what it
+ * leaves out. The planners differ in which contenders they simulate, and how much.
  */
-
+import { isShared, memoryNeed, tasksToPlace } from "../core/placement.ts";
 import type { Parameter } from "../core/results.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
-import { shareResources, slowEachOther } from "./not-searched.ts";
 import type { Machines, Shape, Space } from "./space.ts";
 import {
   assuredOf,
@@ -294,24 +293,90 @@ export function nearer(a: Tried | null, b: Tried): Tried {
 }
 
 /**
- * Confirmations on fresh requests. The i-th may err with 1 / i (i + 1) of the family's error, which
- * sums up to it however many there are (Bonferroni, with unequal shares).
+ * Replications on fresh requests, and whether they show that the goals are kept. The i-th confirmation of a
+ * search may err with 1 / i (i + 1) of the family's error, which sums up to it however many there are
+ * (Bonferroni, with unequal shares).
  */
-export class Confirmations {
-  readonly #problem: Problem;
-  readonly #explored: Explored;
+export function* confirm(
+  { laboratory, goals }: Problem,
+  explored: Explored,
+  contender: Contender,
+): Generator<undefined, Tried & { readonly meets: boolean }> {
+  const i = ++explored.confirmations;
+  const error = FAMILY_ERROR / (i * (i + 1));
+  const { meets, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
+  return { contender, trial, meets };
+}
 
-  constructor(problem: Problem, explored: Explored) {
-    this.#problem = problem;
-    this.#explored = explored;
-  }
+/**
+ * - `trials`: shapes beyond the bound on trials
+ * - `batches`: different batch sizes of the tasks
+ * - `colocation`: other choices of which replicas share a machine, where they slow each other down, take each other's resources or fail together
+ * - `sharing`: more than one replica on a shared slot
+ * - `scaling`: more machines, of which scaling switches more off
+ * - `variants`: no replica of some variant
+ */
+export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling" | "variants";
 
-  /** Its fresh replications, and whether they show that it keeps the goals. */
-  *of(contender: Contender): Generator<undefined, Tried & { readonly meets: boolean }> {
-    const { laboratory, goals } = this.#problem;
-    const i = ++this.#explored.confirmations;
-    const error = FAMILY_ERROR / (i * (i + 1));
-    const { meets, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
-    return { contender, trial, meets };
-  }
+/**
+ * Besides `trials` and `batches`. `scales`: whether the plan's replicas come and go; `hasCheaper`: whether
+ * some machines cost less than those found.
+ */
+export function notSearched(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  scales: boolean,
+  hasCheaper: boolean,
+): readonly NotSearched[] {
+  const { cluster, faults } = document;
+  const { nodes = [], network } = cluster;
+  const { random = [], scheduled = [] } = faults ?? {};
+  const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
+  const shares = nodes.some(({ devices }) => Object.values(devices).some(isShared));
+  const dependsOnNeighbours =
+    slowEachOther(cluster, inputs) ||
+    shareResources(document) ||
+    (nodes.length > 0 && (nodesFail || network?.links === "fair"));
+  const hasVariants = tasksToPlace(document).some(({ name, task }) => name !== task);
+  return [
+    ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),
+    ...(hasCheaper && shares ? ["sharing" as const] : []),
+    ...(scales ? ["scaling" as const] : []),
+    ...(hasCheaper && hasVariants ? ["variants" as const] : []),
+  ];
+}
+
+/** Whether batches on one machine take each other's resources. */
+export function shareResources({ cluster: { nodes = [] }, models }: ScenarioDocument): boolean {
+  const demanded = Object.values(models).flatMap(({ demand = {} }) => Object.keys(demand));
+  return nodes.some(({ resources = {} }) => demanded.some((name) => name in resources));
+}
+
+/** Whether replicas of one machine slow each other down. */
+export function slowEachOther(
+  { nodes = [] }: ClusterDocument,
+  { overheadProfile }: SimulationInputs,
+): boolean {
+  const curves = [overheadProfile?.contention, ...nodes.map(({ contention }) => contention)];
+  return curves.some((curve) => curve?.some((factor) => factor !== 1));
+}
+
+/**
+ * Whether every slot may host a replica of each task that its device can run: slots are shared, and their
+ * memory holds the models that are always there beside the largest other.
+ */
+export function canHostEverywhere(document: ScenarioDocument): boolean {
+  const models = tasksToPlace(document).map(({ model }) => model);
+  const { nodes = [] } = document.cluster;
+  const devices = nodes.flatMap((node) => Object.values(node.devices));
+  return (
+    devices.length > 0 &&
+    Object.values(document.pipelines).every(({ discipline }) => discipline === "per-task") &&
+    devices.every((device) => {
+      if (!isShared(device)) return false;
+      const { memoryMb = Number.POSITIVE_INFINITY } = typeof device === "number" ? {} : device;
+      const here = models.filter((model) => model.memoryMb <= memoryMb);
+      return memoryNeed(here).totalMb <= memoryMb;
+    })
+  );
 }

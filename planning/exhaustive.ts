@@ -3,8 +3,8 @@
  * combinations that cost more than one that keeps the goals: their cost is known beforehand.
  */
 import {
-  Confirmations,
   type Contender,
+  confirm,
   contenderOf,
   levelsOf,
   nearer,
@@ -20,7 +20,6 @@ import {
 export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   const { goals, laboratory, alternatives, mostTrials } = problem;
   const explored = nothingExplored();
-  const confirmations = new Confirmations(problem, explored);
   let nearest: Tried | null = null;
   const told = (best: Tried | null, runnersUp: readonly Tried[], isComplete: boolean): Search => {
     return { best, runnersUp, nearest, isComplete, explored, alike: [] };
@@ -50,7 +49,7 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
     }
     const order = ranked(meeting);
     for (const [i, { contender }] of order.entries()) {
-      const confirmed = yield* confirmations.of(contender);
+      const confirmed = yield* confirm(problem, explored, contender);
       if (confirmed.meets) return told(confirmed, order.slice(i + 1), true);
     }
   }

@@ -16,9 +16,8 @@ function planOf(text: string, options: Partial<PlanOptions> = {}): Plan {
   return finished(steps)[0];
 }
 
-function expectSound({ best }: Plan): void {
-  const document = best?.document;
-  if (document === undefined) expect.fail("no plan");
+function expectSound({ planned: document }: Plan): void {
+  if (document === null) expect.fail("no plan");
   expect([...checkSlots(document), ...checkMemory(document), ...checkResources(document)]).toEqual(
     [],
   );

@@ -18,8 +18,8 @@ import {
   type Alternative,
   alternativeOf,
   batchingScheduler,
-  Confirmations,
   type Contender,
+  confirm,
   contenderOf,
   type Explored,
   LARGEST_BATCH,
@@ -54,12 +54,11 @@ export function* inferline(problem: Problem): Generator<undefined, Search> {
     isComplete &&= !climb.isCutOff;
     if (climb.best !== null) nearest = nearer(nearest, climb.best);
   }
-  const confirmations = new Confirmations(problem, explored);
   const ends = found.map((path) => path[path.length - 1]);
   const order = ranked(ends);
   let winner: Tried | null = null;
   for (const { contender } of order.flatMap((end) => found[ends.indexOf(end)].toReversed())) {
-    const confirmed = yield* confirmations.of(contender);
+    const confirmed = yield* confirm(problem, explored, contender);
     if (!confirmed.meets) continue;
     winner = confirmed;
     break;

@@ -49,7 +49,7 @@ describe("a plan for one queue", () => {
     expect(share(least)).toBeGreaterThan(0.955);
     const [{ best }] = plansOf(queue(ratePerS));
     expect(best?.replicas).toEqual({ serve: least });
-    expect(best?.kept[0].attainment.mean).toBeCloseTo(share(least), 1);
+    expect(best?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(share(least), 1);
   });
 
   test("is none where a service alone takes too long, which is known without a search", () => {
@@ -58,14 +58,14 @@ describe("a plan for one queue", () => {
     expect(explored).toMatchObject({ simulated: 0, confirmations: 0 });
     expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
     // 1 − 1/e of exponential services are within their mean.
-    expect(nearest?.kept[0].attainment.mean).toBeCloseTo(0.632, 2);
+    expect(nearest?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(0.632, 2);
   });
 
   test("is none where too few replicas are allowed, and names the nearest miss", () => {
     const [{ best, nearest }] = plansOf(queue(42), { mostReplicas: 5 });
     expect(best).toBeNull();
     expect(nearest?.replicas).toEqual({ serve: 5 });
-    expect(nearest?.kept[0].attainment.mean).toBeCloseTo(withinMMc(5, 4.2, 10, 0.4), 1);
+    expect(nearest?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(withinMMc(5, 4.2, 10, 0.4), 1);
   });
 
   test("is made for each load that is swept, within the replicas that are swept", () => {
@@ -159,12 +159,12 @@ describe("a plan chooses which task runs on which kind of node", () => {
     ? (["race", "inferline", "exhaustive"] as const)
     : (["race", "inferline"] as const);
   test.each(planners)("by %s", (planner) => {
-    const [{ best, unit, notSearched, nearest }] = plansOf(UNLIKE, {
+    const [{ best, planned, ...plan }] = plansOf(UNLIKE, {
       planner,
       schedulers: PRESETS,
     });
     expect(best).toMatchObject({ cost: 2.6, scheduler: "fifo", machines: { gpu: 1, cpu: 1 } });
-    expect(best?.document.cluster.placement).toEqual([
+    expect(planned?.cluster.placement).toEqual([
       { task: "pre", node: "cpu", device: "cpu", replicas: 1 },
       { task: "big", node: "gpu", device: "gpu", replicas: 1 },
     ]);
@@ -172,11 +172,13 @@ describe("a plan chooses which task runs on which kind of node", () => {
       gpu: { machinesUsed: 1, machines: 4, replicas: { big: 1 } },
       cpu: { machinesUsed: 1, machines: 4, replicas: { pre: 1 } },
     });
-    expect({ unit, notSearched, nearest }).toEqual({
+    expect(plan).toMatchObject({
       unit: "per hour",
       notSearched: [],
       nearest: null,
+      proven: planner !== "inferline",
     });
+    expect(best?.point).toMatchObject({ scheduler: "fifo", "cluster.replicas.big": 1 });
   });
 
   test.runIf(IS_LONG)(
@@ -374,7 +376,7 @@ run: { seed: 1, replications: 6 }
     { schedulers: ["fifo", "join-shortest-queue", "random", "power-of-two", "edf"] },
   );
   expect(best?.cost).toBe(6);
-  const shares = runnersUp.map(({ kept }) => kept[0].attainment.mean);
+  const shares = runnersUp.map(({ kept }) => kept.p.sloAttainmentRatio.mean);
   expect(shares.filter((share) => share < 0.99)).toEqual([]);
 });
 

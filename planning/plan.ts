@@ -16,7 +16,7 @@ import type { Placement } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
-import { type Goal, goalsOf } from "../core/slo.ts";
+import { goalsOf } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
@@ -24,9 +24,12 @@ import {
   type Alternative,
   alternativeOf,
   type Choice,
+  canHostEverywhere,
   choiceOf,
   costOfTried,
   type Explored,
+  type NotSearched,
+  notSearched,
   type Parameters,
   type Problem,
   type Search,
@@ -35,7 +38,6 @@ import {
 } from "./contenders.ts";
 import { exhaustive } from "./exhaustive.ts";
 import { inferline } from "./inferline.ts";
-import { canHostEverywhere, type NotSearched, notSearched } from "./not-searched.ts";
 import { race } from "./race.ts";
 import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
 import { type Kept, keptOf, Laboratory } from "./trial.ts";
@@ -66,27 +68,44 @@ export interface Answer {
   readonly machines: Readonly<Record<string, number>> | null;
   /** Where the replicas run, among all machines that there are; null without nodes. */
   readonly placement: Placement | null;
-  readonly kept: readonly Kept[];
   readonly replications: number;
-  /** With this cluster and scheduler. */
-  readonly document: ScenarioDocument;
+  /** By pipeline with a goal. */
+  readonly kept: Readonly<Record<string, Kept>>;
+  /** As a point of a sweep, with its load. */
+  readonly point: Point;
 }
 
-export interface Plan {
+/** Values by path. */
+export type Point = Readonly<Record<string, unknown>>;
+
+/** What a plan found for one load: an entry of `tandem/plan@2`. */
+export interface PlanEntry {
   /** The load that it is for, as swept. */
   readonly parameters: Parameters;
-  readonly goals: readonly Goal[];
   readonly unit: CostUnit;
+  /** Schedulers that serve request for request as that of the best does. */
+  readonly alike: readonly ScenarioDocument["scheduler"][];
+  readonly explored: Explored;
+  /** Clusters left out of the search that may be cheaper. */
+  readonly notSearched: readonly NotSearched[];
+  readonly goals: readonly {
+    readonly pipeline: string;
+    readonly latencyMs: number;
+    readonly percentile: number;
+  }[];
   /** Keeps the goals, on requests that the search had not seen; null without a solution. */
   readonly best: Answer | null;
   /** Others that keep the goals, on the requests of the search. */
   readonly runnersUp: readonly Answer[];
   /** Without a solution, the one that came nearest. */
   readonly nearest: Answer | null;
-  /** Schedulers that serve request for request as that of the best does. */
-  readonly alike: readonly ScenarioDocument["scheduler"][];
-  readonly explored: Explored;
-  readonly notSearched: readonly NotSearched[];
+  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
+  readonly proven: boolean;
+}
+
+export interface Plan extends PlanEntry {
+  /** The scenario with the best cluster and scheduler; null without a solution. */
+  readonly planned: ScenarioDocument | null;
 }
 
 export interface Step {
@@ -95,6 +114,12 @@ export interface Step {
   readonly of: number;
   /** Simulated for the plan at hand. */
   readonly requests: number;
+}
+
+interface PlannedBy {
+  readonly planner: PlannerName;
+  readonly inputs: SimulationInputs;
+  readonly isBatchSpaceCut: boolean;
 }
 
 /** One of the swept combinations. */
@@ -124,13 +149,14 @@ export function* makePlans(
     const step = { done: plans.length, of: loads.size };
     yield { ...step, requests: 0 };
     const { problem, isBatchSpaceCut } = problemOf(loaded, combinations, inputs, options);
-    const steps = PLANNERS[options.planner](problem);
+    const { planner } = options;
+    const steps = PLANNERS[planner](problem);
     let next = steps.next();
     for (; next.done !== true; next = steps.next()) {
       yield { ...step, requests: problem.laboratory.requests };
     }
     next.value.explored.requests = problem.laboratory.requests;
-    plans.push(planOf(combinations[0], problem, next.value, inputs, isBatchSpaceCut));
+    plans.push(planOf(combinations[0], problem, next.value, { planner, inputs, isBatchSpaceCut }));
   }
   return plans;
 }
@@ -139,48 +165,72 @@ function planOf(
   { load, document }: Swept,
   { goals, alternatives }: Problem,
   search: Search,
-  inputs: SimulationInputs,
-  isBatchSpaceCut: boolean,
+  { planner, inputs, isBatchSpaceCut }: PlannedBy,
 ): Plan {
   const { best, runnersUp, nearest, alike, explored, isComplete } = search;
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
   const cheaper = alternatives.some((one) => one.choice.space.choices[0].cost < cost);
   const { scales } = best?.contender.alternative ?? alternatives[0];
-  const left = notSearched(document, inputs, scales, cheaper);
+  const left = [
+    ...(isComplete ? [] : ["trials" as const]),
+    ...(isBatchSpaceCut ? ["batches" as const] : []),
+    ...notSearched(document, inputs, scales, cheaper),
+  ];
+  const answer = (tried: Tried): Answer => answerOf(tried, load);
   return {
-    ...{ parameters: load, goals, unit: choice.space.unit, explored },
-    best: best === null ? null : answerOf(best),
-    runnersUp: runnersUp.map(answerOf),
-    nearest: best !== null || nearest === null ? null : answerOf(nearest),
+    ...{ parameters: load, unit: choice.space.unit },
     alike: alike.map(({ document: one }) => one.scheduler),
-    notSearched: [
-      ...(isComplete ? [] : ["trials" as const]),
-      ...(isBatchSpaceCut ? ["batches" as const] : []),
-      ...left,
-    ],
+    ...{ explored, notSearched: left },
+    goals: goals.map(({ pipeline, latencyMs, share }) => ({
+      ...{ pipeline, latencyMs, percentile: Number((share * 100).toPrecision(12)) },
+    })),
+    best: best === null ? null : answer(best),
+    runnersUp: runnersUp.map(answer),
+    nearest: best !== null || nearest === null ? null : answer(nearest),
+    proven: planner !== "inferline" && left.length === 0,
+    planned: best?.contender.document ?? null,
   };
 }
 
-function answerOf(tried: Tried): Answer {
-  const { contender, trial } = tried;
-  const { alternative, shape, document } = contender;
-  const { tasks } = alternative.choice.space;
+function answerOf(tried: Tried, load: Parameters): Answer {
+  const { alternative, shape, document } = tried.contender;
+  const { parameters, choice } = alternative;
   const { nodes } = alternative.document.cluster;
+  const replicas = Object.fromEntries(
+    choice.space.tasks.map((task, i) => [task, sumOf(shape.rows[i])]),
+  );
+  const machines = nodes?.map(({ name }, i) => [name, shape.machines[i]]);
   return {
-    scheduler: document.scheduler,
-    parameters: alternative.parameters,
-    cost: costOfTried(tried),
-    replicas: Object.fromEntries(tasks.map((task, i) => [task, sumOf(shape.rows[i])])),
-    machines:
-      nodes === undefined
-        ? null
-        : Object.fromEntries(nodes.map(({ name }, i) => [name, shape.machines[i]])),
+    ...{ scheduler: document.scheduler, parameters, cost: costOfTried(tried), replicas },
+    machines: machines === undefined ? null : Object.fromEntries(machines),
     placement: placementOf(alternative.document, document),
-    kept: keptOf(trial),
-    replications: trial.runs.length,
-    document,
+    replications: tried.trial.runs.length,
+    kept: keptOf(tried.trial),
+    point: pointOf({ ...load, ...parameters }, replicas, document),
   };
+}
+
+function pointOf(
+  swept: Parameters,
+  replicas: Answer["replicas"],
+  planned: ScenarioDocument,
+): Point {
+  const { nodes, placement } = planned.cluster;
+  const ofCluster = Object.entries(replicas).map(([task, n]) => [`${REPLICAS}${task}`, n]);
+  return {
+    ...Object.fromEntries(Object.entries(swept).map(sweptValue)),
+    scheduler: planned.scheduler,
+    ...Object.fromEntries(ofCluster),
+    ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
+    ...(placement === undefined ? {} : { "cluster.placement": placement }),
+  };
+}
+
+/** Parameters show objects and lists as JSON. */
+function sweptValue([path, value]: readonly [string, unknown]): readonly [string, unknown] {
+  const isJson = typeof value === "string" && /^[[{]/.test(value);
+  return [path, isJson ? JSON.parse(value) : value];
 }
 
 /** Machines that the plan leaves alone count as idle. */

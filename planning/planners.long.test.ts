@@ -112,11 +112,12 @@ function oracle(problem: PlanningProblem): {
 }
 
 /** Whether a long run of requests that no planner saw shows that some goal is missed. */
-function isRefuted({ best, goals }: Plan): boolean {
-  if (best === null) return false;
+function isRefuted({ planned }: Plan): boolean {
+  if (planned === null) return false;
+  const goals = goalsOf(planned);
   const laboratory = new Laboratory(NO_INPUTS);
-  const seed = best.document.run.seed + 10_000;
-  const document = { ...best.document, run: { ...best.document.run, seed } };
+  const seed = planned.run.seed + 10_000;
+  const document = { ...planned, run: { ...planned.run, seed } };
   const trial = finished(laboratory.start(document, goals));
   finished(laboratory.extend(trial, LONG_REPLICATIONS));
   return goals.some((goal) => {

@@ -9,7 +9,6 @@ import {
   type Level,
   type Problem,
 } from "./contenders.ts";
-import { onlyKindOf } from "./probes.ts";
 import type { Machines, Row } from "./space.ts";
 
 /** Beyond so many combinations, those with an overloaded task are left out uncounted. */
@@ -116,4 +115,10 @@ function leavesSlot(
     const more = rows.with(task, row.with(kind, row[kind] + 1));
     return space.fits(machines.counts, more);
   });
+}
+
+/** Null where replicas are of several kinds. */
+export function onlyKindOf(row: Row): number | null {
+  const kinds = [...row.keys()].filter((kind) => row[kind] > 0);
+  return kinds.length === 1 ? kinds[0] : null;
 }

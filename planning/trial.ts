@@ -12,10 +12,10 @@ import { configurationLoad } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
 import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 
+/** Figures of one pipeline with a goal. */
 export interface Kept {
-  readonly pipeline: string;
-  /** Share of requests that ended within the goal. */
-  readonly attainment: Estimate;
+  readonly sloAttainmentRatio: Estimate;
+  /** Null where a replication had none. */
   readonly latencyP99Ms: Estimate | null;
 }
 
@@ -195,12 +195,13 @@ function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): numbe
   return Math.min(...goals.map((goal) => (shareOf(goal) - goal.share) / (1 - goal.share)));
 }
 
-export function keptOf({ goals, runs }: Pick<Trial, "goals" | "runs">): readonly Kept[] {
-  return goals.map((goal) => ({
-    pipeline: goal.pipeline,
-    attainment: attainmentOf(goal, runs).estimate,
-    latencyP99Ms: latencyOf(runs, goal.pipeline),
-  }));
+/** By pipeline. */
+export function keptOf({ goals, runs }: Trial): Readonly<Record<string, Kept>> {
+  const kept = goals.map((goal) => {
+    const sloAttainmentRatio = attainmentOf(goal, runs).estimate;
+    return [goal.pipeline, { sloAttainmentRatio, latencyP99Ms: latencyOf(runs, goal.pipeline) }];
+  });
+  return Object.fromEntries(kept);
 }
 
 /** Mean cost of the machines that hosted replicas; null without prices. */
@@ -209,7 +210,7 @@ export function costOf(runs: readonly RunSummary[]): number | null {
   return mean > 0 ? mean : null;
 }
 
-/** Null where a replication has none: a pipeline has figures of its own where there are several. */
+/** A pipeline has figures of its own where there are several. */
 function latencyOf(runs: readonly RunSummary[], pipeline: string): Estimate | null {
   const values = runs.map(
     ({ pipelines, metrics }) => (pipelines[pipeline] ?? metrics).latencyP99Ms ?? Number.NaN,

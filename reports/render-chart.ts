@@ -21,10 +21,7 @@ function renumbered(svg: string): string {
   });
 }
 
-/**
- * Descriptions end with the key of filters (`KEY_MARK`): it becomes an attribute. Marks that have nothing
- * else to say are hidden from assistive technology.
- */
+/** The filter key at the end of a description becomes an attribute; screen readers skip marks without other text. */
 function withKeys(svg: string): string {
   const mark = / aria-label="([^"]*)¦([^"¦]*)" role="[^"]*" aria-roledescription="([^"]*)"/g;
   return svg.replace(mark, (_, text: string, key: string, kind: string) => {

@@ -1,14 +1,15 @@
 /** Result files to a report: one self-contained page, every chart as specification and image. */
 
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
+import { Resvg } from "@resvg/resvg-js";
 import type { RunDetail } from "../core/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
 import type { DrawnChart } from "./html/figure-html.ts";
 import { pageHtml, type WhatIfScenario } from "./html/page.ts";
 import { type ReadDocuments, readDocuments } from "./read-documents.ts";
 import { renderSvg } from "./render-chart.ts";
-import { renderPng } from "./render-png.ts";
 import { headlines } from "./tables/headlines.ts";
 
 export interface ReportOptions {
@@ -92,4 +93,18 @@ export async function writeReport(
   await writeAtomically(html, pageHtml({ ...documents, title, charts: drawn, whatIf }));
   const answers = headlines(results, documents.validation).map(({ text }) => text);
   return { html, charts, headlines: answers, warnings };
+}
+
+const PNG_ZOOM = 2;
+const require = createRequire(import.meta.url);
+const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"];
+
+/** The SVG as PNG at twice its size; text is drawn with DejaVu Sans whatever the system has. */
+export function renderPng(svg: string): Uint8Array {
+  const fontFiles = FONT_FILES.map((file) => require.resolve(`dejavu-fonts-ttf/ttf/${file}`));
+  const resvg = new Resvg(svg, {
+    font: { fontFiles, loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" },
+    fitTo: { mode: "zoom", value: PNG_ZOOM },
+  });
+  return resvg.render().asPng();
 }

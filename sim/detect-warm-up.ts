@@ -63,25 +63,18 @@ export function* withWarmUp(
 /** Batch by batch, all batches as large as the largest; as many as the shortest run has. */
 function averaged(pilots: readonly Batches[]): Omit<Batches, "size"> {
   const size = Math.max(...pilots.map((one) => one.size));
-  const alike = pilots.map((one) => joined(one, size / one.size));
-  const count = Math.min(...alike.map(({ means }) => means.length));
-  const mean = (values: (one: Omit<Batches, "size">) => Float64Array): Float64Array =>
-    Float64Array.from(
-      { length: count },
-      (_, i) => alike.reduce((sum, one) => sum + values(one)[i], 0) / alike.length,
-    );
-  return { means: mean((one) => one.means), endsUs: mean((one) => one.endsUs) };
-}
-
-function joined({ means, endsUs }: Batches, together: number): Omit<Batches, "size"> {
-  const count = Math.floor(means.length / together);
-  const meanOf = (group: number): number => {
-    let sum = 0;
-    for (let i = 0; i < together; i++) sum += means[group * together + i];
-    return sum / together;
-  };
-  return {
-    means: Float64Array.from({ length: count }, (_, group) => meanOf(group)),
-    endsUs: Float64Array.from({ length: count }, (_, g) => endsUs[(g + 1) * together - 1]),
-  };
+  const count = Math.min(...pilots.map((one) => Math.floor((one.means.length * one.size) / size)));
+  const means = new Float64Array(count);
+  const endsUs = new Float64Array(count);
+  for (const pilot of pilots) {
+    const together = size / pilot.size;
+    for (let batch = 0; batch < count; batch++) {
+      const first = batch * together;
+      const sum = pilot.means.subarray(first, first + together).reduce((all, one) => all + one, 0);
+      means[batch] += sum / together;
+      endsUs[batch] += pilot.endsUs[first + together - 1];
+    }
+  }
+  const mean = (sum: number): number => sum / pilots.length;
+  return { means: means.map(mean), endsUs: endsUs.map(mean) };
 }

@@ -182,6 +182,13 @@ test("a trace has the fields of its format; no slices of a track overlap; arrows
   expect(outside).toEqual([]);
 });
 
+test("no replica's track has the number of its process: Perfetto draws that one first", () => {
+  for (const firstPid of [1, 2, 3]) {
+    const events = [...traceEvents(crashed.run, { prefix: "", firstPid })];
+    expect(events.filter(({ pid, tid }) => pid === tid)).toEqual([]);
+  }
+});
+
 test("asynchronous events begin and end in pairs of one id, within their request; names are few", () => {
   const events = [...traceEvents(crashed.run, { prefix: "", firstPid: 1 })];
   const asynchronous = events.filter(({ ph }) => ph === "b" || ph === "e");

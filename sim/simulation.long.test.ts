@@ -4,6 +4,17 @@ import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
 
 describe("a run without end", () => {
+  test.each([
+    { arrivals: "closed", clients: [{ atS: 0, clients: 300 }], durationS: 10 },
+    { arrivals: "mlperf-multi-stream", samplesPerQuery: 20 },
+  ])("in which answers that take no time cause requests is a fault: %j", (workload) => {
+    const document = scenarioOf({
+      models: { server: { service: { distribution: "empirical", samplesMs: [0] } } },
+      workload,
+    });
+    expect(() => runReplication(document, NO_INPUTS, 0)).toThrow(/time stands still at 0 ms/);
+  });
+
   test("is not seen where a million requests come at once and take no time", () => {
     const document = scenarioOf({
       models: { server: { service: { distribution: "empirical", samplesMs: [0] } } },

@@ -32,11 +32,11 @@ import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { SizeSource } from "../core/service.ts";
 import type { System } from "../core/system.ts";
 import { WinnerTree } from "../core/winner-tree.ts";
-import { createExecutor } from "./create-executor.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SimulatedFeedback } from "./simulated-feedback.ts";
 import { SizedInputs } from "./sized-inputs.ts";
+import { createExecutor } from "./unsteady/create-executor.ts";
 
 export interface SimulationInput {
   readonly system: System;
@@ -81,7 +81,7 @@ const MAX_DRAIN_US = 86_400e6;
 const NEVER = Number.POSITIVE_INFINITY;
 const SOON = Number.NEGATIVE_INFINITY;
 const SOME = 1000;
-/** So many events at one instant end a run of whatever kind; `core/arrivals/closed-loop.ts` sees circles sooner. */
+/** So many events at one instant end a run: answers that take no time cause requests without end. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
 
 /** A run that goes on as far as its caller asks: the same run, whatever the steps. */
@@ -506,6 +506,6 @@ export class Simulation implements Driver, ClientHost {
 function standstill(nowUs: number): Fault {
   const events = MAX_EVENTS_PER_INSTANT.toLocaleString("en-US");
   return new Fault("limit-exceeded", `time stands still at ${nowUs / 1000} ms: ${events} events`, {
-    hint: "clients of a closed loop whose requests end at once need a `thinkMs` above 0",
+    hint: "requests that end at once cause others without end: give services time, or clients a pause",
   });
 }

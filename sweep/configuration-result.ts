@@ -9,7 +9,12 @@ import type { Configuration } from "../core/scenario/sweep.ts";
 import { goalsOf, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
 import type { OfferedLoad } from "../core/stability/offered-load.ts";
-import { type MetricValues, nextReplications, precisionOf } from "../core/statistics/sequential.ts";
+import {
+  FIRST_ROUND,
+  type MetricValues,
+  nextReplications,
+  precisionOf,
+} from "../core/statistics/sequential.ts";
 import type { WarmUp } from "../sim/detect-warm-up.ts";
 
 /** Some replications of one configuration, in order. */
@@ -65,6 +70,13 @@ export function configurationResult(
     ...(gantt.length > 0 ? { gantt } : {}),
     ...(all.length > 0 ? { notes: all } : {}),
   };
+}
+
+/** Replications of the first round; of all, unless the scenario says until when to go on. */
+export function firstReplications(run: ScenarioDocument["run"]): number {
+  const rule = stoppingRule(run);
+  if (rule === null) return run.replications;
+  return Math.min(Math.max(run.replications, FIRST_ROUND), rule.maxReplications);
 }
 
 /** The number of replications to run after `parts`: more only while the stopping rule asks for them. */

@@ -1,20 +1,21 @@
 /** Configurations of one sweep, run by their index: the same on any thread. */
-import { isSpanned } from "../core/arrivals/extent.ts";
+import { setFlagsFromString } from "node:v8";
+import { isSpanned, knownRequests } from "../core/arrivals/extent.ts";
 import { comparedMetrics } from "../core/compare.ts";
+import { interruptBudget, MORE_INLINING } from "../core/interrupt-budget.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
-import { stoppingRule } from "../core/scenario/check-run.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
-import { FIRST_ROUND } from "../core/statistics/sequential.ts";
 import { configurationLoad } from "../sim/configuration-load.ts";
 import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
 import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
-import { prepareCompiler } from "./compiler-settings.ts";
 import {
   configurationResult,
+  firstReplications,
   type Kept,
   keptReplications,
   type Part,
@@ -60,12 +61,8 @@ export class ConfigurationWork {
     return this.#sweep.count;
   }
 
-  /** Replications of the first round; of all, unless the scenario says until when to go on. */
   replications(index: number): number {
-    const { run } = this.#at(index).document;
-    const rule = stoppingRule(run);
-    if (rule === null) return run.replications;
-    return Math.min(Math.max(run.replications, FIRST_ROUND), rule.maxReplications);
+    return firstReplications(this.#at(index).document.run);
   }
 
   /** The number of replications to run after `parts`; their own number when that is enough. */
@@ -131,5 +128,37 @@ export class ConfigurationWork {
       this.#readied = undefined;
     }
     return this.#configuration;
+  }
+}
+
+interface Settings {
+  /** So many requests, in one run or in several, repay them. */
+  readonly from: number;
+  readonly options: readonly string[];
+}
+
+/**
+ * V8's flags for long runs. Its optimising compiler inlines short callees until the bytecode of a
+ * function with its callees reaches a limit, which bounds compile time in programs with much code.
+ * A simulation spends its time in a few functions. Their callees must not be compiled long before
+ * them: the code inlined by then counts again for the caller.
+ * In order. V8 takes stored code only with the settings that it was made under, so short programs change
+ * none.
+ */
+const SETTINGS: readonly Settings[] = [
+  { from: 100_000, options: interruptBudget(500_000, process.versions.node) },
+  { from: 1_000_000, options: MORE_INLINING },
+];
+
+/** Requests of all runs so far. */
+let requests = 0;
+let reached = 0;
+
+/** Call it before each run: it sets the flags that pay from then on, in the whole process. */
+export function prepareCompiler(workload: WorkloadDocument): void {
+  if (reached === SETTINGS.length) return;
+  requests += knownRequests(workload) ?? 0;
+  for (; requests >= (SETTINGS[reached]?.from ?? Number.POSITIVE_INFINITY); reached++) {
+    for (const option of SETTINGS[reached].options) setFlagsFromString(option);
   }
 }

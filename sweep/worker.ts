@@ -2,7 +2,7 @@
 import { loadBundle } from "../build/load-bundle.ts";
 
 type Thread = typeof import("./simulation-thread.ts");
-/** The part of the bundle (`cli/run.ts`) that is used here. */
+/** The part of the bundle (`cli/program.ts`) that is used here. */
 type Main = { simulationThread(): Promise<Thread> };
 
 const main = loadBundle()?.exports as Main | undefined;

@@ -8,9 +8,9 @@ import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { MetricName } from "../core/results.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
-import { exponential, queue } from "./cases/case.ts";
-import { latencyQuantileMM1 } from "./formulas/single-server.ts";
+import { exponential, queue } from "./case.ts";
 import { documentOf } from "./run-case.ts";
+import { latencyQuantileMM1 } from "./single-server.ts";
 
 export const FIGURES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;
 type Figure = (typeof FIGURES)[number];

@@ -1,12 +1,12 @@
 /** All cases, and docs/theory.md with their findings. No dates and no machine: same code, same page. */
 
-import { batches } from "./cases/batch-service.ts";
-import type { Family, TheoryCase } from "./cases/case.ts";
-import { classes, patience, sharing } from "./cases/disciplines.ts";
-import { losses, manyServers } from "./cases/many-servers.ts";
-import { closedNetworks, forks, networks } from "./cases/networks.ts";
-import { poissonServer, renewalArrivals } from "./cases/single-server.ts";
+import { batches } from "./batch-service.ts";
+import type { Family, TheoryCase } from "./case.ts";
+import { classes, patience, sharing } from "./disciplines.ts";
+import { losses, manyServers } from "./many-servers.ts";
+import { closedNetworks, forks, networks } from "./networks.ts";
 import type { Finding } from "./run-case.ts";
+import { poissonServer, renewalArrivals } from "./single-server.ts";
 
 export const FAMILIES: readonly Family[] = [
   poissonServer,
@@ -22,7 +22,7 @@ export const FAMILIES: readonly Family[] = [
   batches,
 ];
 
-const CASES: readonly TheoryCase[] = FAMILIES.flatMap(({ cases }) => cases);
+export const CASES: readonly TheoryCase[] = FAMILIES.flatMap(({ cases }) => cases);
 
 /** A case's seed is its number on the page: no two cases share their chance, and none is chosen. */
 export function seedOf(theory: TheoryCase): number {
@@ -32,32 +32,14 @@ export function seedOf(theory: TheoryCase): number {
 export interface CaseFindings {
   readonly theory: TheoryCase;
   readonly findings: readonly Finding[];
-  /** Start-up bias of each figure, in half-widths; null where it was not looked at. */
-  readonly startUp: readonly (number | null)[];
 }
 
-export interface FamilyFindings {
-  readonly family: Family;
-  readonly cases: readonly CaseFindings[];
-}
+const HEAD = ["case", "figure", "exact", "simulated", "± 95%", "relative", "z", "seed"];
 
-const HEAD = [
-  "case",
-  "figure",
-  "exact",
-  "simulated",
-  "± 95%",
-  "relative",
-  "z",
-  "start-up",
-  "seed",
-] as const;
-
-export function theoryPage(families: readonly FamilyFindings[], replications: number): string {
-  const all = families.flatMap(({ cases }) => cases);
+/** `cases` are in the order of the families. */
+export function theoryPage(all: readonly CaseFindings[], replications: number): string {
   const scores = all.flatMap(({ findings }) => findings.map(({ z }) => Math.abs(z)));
   const firsts = all.map(({ findings }) => findings[0].z);
-  const biases = all.flatMap(({ startUp }) => startUp).map((bias) => Math.abs(bias ?? 0));
   const widths = all
     .flatMap(({ findings }) => findings.map((f) => f.halfWidth95 / Math.abs(f.exact)))
     .sort((a, b) => a - b);
@@ -74,41 +56,26 @@ export function theoryPage(families: readonly FamilyFindings[], replications: nu
     `  Here: ${scores.length} figures of ${all.length} cases, the largest |z| is ${Math.max(...scores).toFixed(2)};`,
     `  the cases' first figures have a root mean square of ${rootMeanSquare(firsts).toFixed(2)}, where chance alone gives 1 ± ${(1 / Math.sqrt(2 * firsts.length)).toFixed(2)}.`,
     `- **relative**: half-width / exact; its median is ${percent(widths[widths.length >> 1])}.`,
-    "- **start-up**: what the empty start can still move, in half-widths: the mean over the stretch",
-    "  that follows the warm-up and is as long, minus the exact value, times its share of the window.",
-    `  An estimate, with a standard error of about 0.03 (none of quantiles: a stretch is too short). The\n  largest is ${Math.max(...biases).toFixed(2)}.`,
     "",
     `\`npm run test:long\` runs the same cases with fewer replications and asks for |z| < 3, \`npm test\` one case of each family.`,
-    ...families.flatMap(section),
+    ...FAMILIES.flatMap((family) => section(family, all)),
     "",
   ].join("\n");
 }
 
-function section({ family, cases }: FamilyFindings): string[] {
-  const rows = cases.flatMap(({ theory, findings, startUp }) =>
-    findings.map((finding, i) => {
-      const [name, figure, exact] = rowOf(theory, finding.figure);
-      return [
-        name,
-        figure,
-        exact,
-        number(finding.mean),
-        number(finding.halfWidth95),
-        percent(finding.halfWidth95 / Math.abs(finding.exact)),
-        finding.z.toFixed(2),
-        startUp[i]?.toFixed(2) ?? "",
-        `${seedOf(theory)}`,
-      ];
-    }),
+function section({ title, source, cases }: Family, all: readonly CaseFindings[]): string[] {
+  const own = all.filter(({ theory }) => cases.includes(theory));
+  const rows = own.flatMap(({ theory, findings }) =>
+    findings.map(({ figure, exact, mean, halfWidth95, z }) => [
+      ...rowOf(theory, figure),
+      number(mean),
+      number(halfWidth95),
+      percent(halfWidth95 / Math.abs(exact)),
+      z.toFixed(2),
+      `${seedOf(theory)}`,
+    ]),
   );
-  return [
-    "",
-    `## ${family.title}`,
-    "",
-    `Source: ${family.source}.`,
-    "",
-    ...table([[...HEAD], ...rows]),
-  ];
+  return ["", `## ${title}`, "", `Source: ${source}.`, "", ...table([HEAD, ...rows])];
 }
 
 /** Name, figure and exact value, as on the page. */

@@ -1,5 +1,4 @@
 /** Runs a case and says how far from theory it is. */
-import { givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
 import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
@@ -7,7 +6,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate, studentT975 } from "../core/statistics/estimate.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
-import type { TheoryCase } from "./cases/case.ts";
+import type { TheoryCase } from "./case.ts";
 
 export interface Finding {
   readonly figure: string;
@@ -19,37 +18,15 @@ export interface Finding {
 }
 
 /** Replications 0 .. count − 1 of a seed. */
-export function runCase(theory: TheoryCase, seed: number, replications: number): Finding[] {
-  const runs = replicate(documentOf(theory, seed), replications);
-  return Object.entries(theory.exact).map(([figure, exact]) => {
-    const { mean, halfWidth95, z } = compare(valuesOf(runs, figure), exact);
-    return { figure, exact, mean, halfWidth95, z };
-  });
-}
-
-/**
- * The remaining bias of the empty start: the mean over the stretch of the window that follows the
- * warm-up and is as long, minus the exact value, times the stretch's share of the window. Later
- * stretches are nearer to the steady state. Null where a run has no warm-up. Quantiles are left out:
- * over a stretch this short they have a bias of their own, and the mean speaks for them.
- */
-export function startUpBias(
-  theory: TheoryCase,
-  seed: number,
-  replications: number,
-): Finding[] | null {
+export function runCase(theory: TheoryCase, seed: number, count: number): Finding[] {
   const document = documentOf(theory, seed);
-  const { workload } = document;
-  const warmupS = givenWarmupS(workload);
-  if (warmupS === 0 || !isSpanned(workload)) return null;
-  const { durationS = 0 } = workload;
-  const short = { ...document, workload: { ...workload, durationS: 2 * warmupS } };
-  const share = warmupS / (durationS - warmupS);
-  const runs = replicate(short, replications);
-  const figures = Object.entries(theory.exact).filter(([figure]) => !/P\d+Ms$/.test(figure));
-  return figures.map(([figure, exact]) => {
-    const { mean, halfWidth95, z } = compare(valuesOf(runs, figure), exact);
-    return { figure, exact, mean: (mean - exact) * share, halfWidth95: halfWidth95 * share, z };
+  const inputs = { profiles: {}, traces: {} };
+  const runs = Array.from({ length: count }, (_, i) => runReplication(document, inputs, i).summary);
+  return Object.entries(theory.exact).map(([figure, exact]) => {
+    const { mean, halfWidth95 } = estimate(valuesOf(runs, figure));
+    const t = ((mean - exact) / halfWidth95) * studentT975(count - 1);
+    const same = halfWidth95 === 0 && Math.abs(mean - exact) < 1e-9 * Math.abs(exact);
+    return { figure, exact, mean, halfWidth95, z: same ? 0 : normalScore(t, count - 1) };
   });
 }
 
@@ -62,11 +39,6 @@ export function documentOf(theory: TheoryCase, seed: number): ScenarioDocument {
   return parseScenario(text, theory.name, readFile, {}, { checkScheduler }).document;
 }
 
-function replicate(document: ScenarioDocument, count: number): RunSummary[] {
-  const inputs = { profiles: {}, traces: {} };
-  return Array.from({ length: count }, (_, i) => runReplication(document, inputs, i).summary);
-}
-
 function valuesOf(runs: readonly RunSummary[], figure: string): number[] {
   const at = figure.lastIndexOf(".");
   const name = figure.slice(0, Math.max(0, at));
@@ -75,14 +47,6 @@ function valuesOf(runs: readonly RunSummary[], figure: string): number[] {
       at < 0 ? metrics : (tasks[name] ?? pipelines[name]);
     return found[figure.slice(at + 1)] ?? Number.NaN;
   });
-}
-
-function compare(values: readonly number[], exact: number) {
-  const { mean, halfWidth95 } = estimate(values);
-  const freedom = values.length - 1;
-  const t = ((mean - exact) / halfWidth95) * studentT975(freedom);
-  const same = halfWidth95 === 0 && Math.abs(mean - exact) < 1e-9 * Math.abs(exact);
-  return { mean, halfWidth95, z: same ? 0 : normalScore(t, freedom) };
 }
 
 /**

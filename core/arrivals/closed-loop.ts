@@ -1,5 +1,4 @@
 /** Clients that each send, wait for the answer, think, and send again; and streams of queries. */
-import { Fault } from "../fault.ts";
 import { LatencyStore } from "../metrics/latency-store.ts";
 import { WinnerTree } from "../winner-tree.ts";
 import type { ArrivalSource, Extent } from "./source.ts";
@@ -22,8 +21,6 @@ export class ClosedLoop implements ArrivalSource {
   readonly #thinkUs: number;
   readonly #due: WinnerTree;
   readonly #waiting: WinnerTree;
-  readonly #standstill: Standstill;
-  #underWay = 0;
   #left: number;
 
   /** `steps` are in order of time; before the first there are no clients. */
@@ -33,7 +30,6 @@ export class ClosedLoop implements ArrivalSource {
     this.#thinkUs = Math.round(thinkUs);
     this.#due = new WinnerTree(most);
     this.#waiting = new WinnerTree(most);
-    this.#standstill = new Standstill(most);
     for (let client = 0; client < most; client++) this.#due.set(client, this.#presentUs(client, 0));
     this.#left = limit;
     this.horizonUs = horizonUs;
@@ -50,8 +46,6 @@ export class ClosedLoop implements ArrivalSource {
   }
 
   advance(): void {
-    this.#standstill.sent(this.#due.least(), this.#underWay);
-    this.#underWay++;
     this.#left--;
     const client = this.#due.take();
     this.#waiting.set(client, -client);
@@ -59,7 +53,6 @@ export class ClosedLoop implements ArrivalSource {
 
   requestEnded(nowUs: number): void {
     if (this.#waiting.least() === Number.POSITIVE_INFINITY) return;
-    this.#underWay--;
     const client = this.#waiting.take();
     this.#due.set(client, this.#presentUs(client, nowUs + this.#thinkUs));
   }
@@ -94,14 +87,12 @@ export class QueryStream implements ArrivalSource {
   /** Latencies of queries, from the sending to the answer of the last sample, µs. */
   readonly latencies = new LatencyStore();
   readonly #extent: QueryExtent;
-  readonly #standstill: Standstill;
   #sentUs = 0;
   #unsent: number;
   #unanswered: number;
 
   constructor(extent: QueryExtent) {
     this.#extent = extent;
-    this.#standstill = new Standstill(extent.samplesPerQuery);
     this.#unsent = extent.samplesPerQuery;
     this.#unanswered = extent.samplesPerQuery;
   }
@@ -115,7 +106,6 @@ export class QueryStream implements ArrivalSource {
   }
 
   advance(): void {
-    this.#standstill.sent(this.#sentUs, this.#unanswered - this.#unsent);
     this.#unsent--;
   }
 
@@ -127,49 +117,5 @@ export class QueryStream implements ArrivalSource {
     this.#sentUs = nowUs;
     this.#unsent = samplesPerQuery;
     this.#unanswered = samplesPerQuery;
-  }
-}
-
-const WINDOW = 50_000;
-
-/**
- * Detects that time stands still: answers take no time, and each sends the next request at once. Only
- * sources that wait for answers can do that. Requests that take time hold their senders: then the least
- * number of requests under way rises while the instant lasts, until all senders are held.
- */
-class Standstill {
-  /** Requests at one instant between two checks: enough for each sender to have its turns. */
-  readonly #window: number;
-  #atUs = -1;
-  #sent = 0;
-  /** Least number under way: in this window, and in those before. */
-  #fewest = 0;
-  #fewestBefore = 0;
-
-  constructor(senders: number) {
-    this.#window = WINDOW + 2 * senders;
-  }
-
-  /** A request goes out beside `underWay` others. Throws Fault("limit-exceeded") if time stands still. */
-  sent(atUs: number, underWay: number): void {
-    if (atUs !== this.#atUs) {
-      this.#atUs = atUs;
-      this.#sent = 0;
-      this.#fewest = underWay;
-      this.#fewestBefore = Number.NEGATIVE_INFINITY;
-    }
-    this.#fewest = Math.min(this.#fewest, underWay);
-    if (++this.#sent % this.#window > 0) return;
-    if (this.#fewest <= this.#fewestBefore) throw this.#fault();
-    this.#fewestBefore = this.#fewest;
-    this.#fewest = Number.POSITIVE_INFINITY;
-  }
-
-  #fault(): Fault {
-    const sent = this.#sent.toLocaleString("en-US");
-    const message = `time stands still at ${this.#atUs / 1000} ms: ${sent} requests so far`;
-    const hint =
-      "requests that end at once cause others without end: give services time, or clients a pause";
-    return new Fault("limit-exceeded", message, { hint });
   }
 }

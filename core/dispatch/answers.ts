@@ -32,20 +32,17 @@ export interface AnswerSummary {
 export const PLAIN_ANSWERS: AnswerSummary = { imputed: 0, confidence: Number.NaN, isSure: true };
 
 export class RequestAnswers {
-  readonly #table: RequestTable;
-  /** By pool. */
-  readonly #imputedAccuracies: Float64Array;
   /** By request; the notes of an earlier request in the slot count no more. */
   readonly #notes = new Map<number, Notes>();
 
-  constructor(system: System, table: RequestTable) {
-    this.#table = table;
-    this.#imputedAccuracies = Float64Array.from(system.pools, (pool) => pool.imputedAccuracy);
-  }
+  constructor(
+    private readonly system: System,
+    private readonly table: RequestTable,
+  ) {}
 
   /** An answer of a pool is put in place of a straggler's; a member of an ensemble only has no vote. */
   imputed(request: number, pool: number, isMember: boolean): void {
-    if (!isMember) this.#table.accuracy[request] *= this.#imputedAccuracies[pool];
+    if (!isMember) this.table.accuracy[request] *= this.system.pools[pool].imputedAccuracy;
     this.#of(request).imputed++;
   }
 
@@ -57,7 +54,7 @@ export class RequestAnswers {
 
   of(request: number): AnswerSummary {
     const notes = this.#notes.get(request);
-    if (notes?.serial !== this.#table.serial[request]) return PLAIN_ANSWERS;
+    if (notes?.serial !== this.table.serial[request]) return PLAIN_ANSWERS;
     let confidence = Number.NaN;
     let isSure = true;
     for (const { vote } of Object.values(notes.ballots)) {
@@ -70,7 +67,7 @@ export class RequestAnswers {
   }
 
   #of(request: number): Notes {
-    const serial = this.#table.serial[request];
+    const serial = this.table.serial[request];
     let notes = this.#notes.get(request);
     if (notes?.serial !== serial) {
       notes = { serial, imputed: 0, ballots: [] };

@@ -29,8 +29,7 @@ import { PoolBoard } from "./pool-board.ts";
 import { PoolDecisions } from "./pool-decisions.ts";
 import { RequestFlow } from "./request-flow.ts";
 import { RequestChoices, RequestTable } from "./request-table.ts";
-import type { Shared } from "./shared.ts";
-import { Steps } from "./steps.ts";
+import { type Shared, Steps } from "./steps.ts";
 import { Variants } from "./variants.ts";
 
 /** By number in the log. */

@@ -6,8 +6,7 @@
 import type { EnsembleSystem } from "../system.ts";
 import type { CountedVote } from "./driver.ts";
 import { JOB, type RequestTable } from "./request-table.ts";
-import type { Shared } from "./shared.ts";
-import type { EnsembleStep } from "./steps.ts";
+import type { EnsembleStep, Shared } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
 /** Confidences are whole millionths, in decisions as in the log. */
@@ -33,32 +32,31 @@ export function vote(labels: readonly number[], shares: readonly number[]): Vote
 }
 
 export class Ensembles {
-  readonly #shared: Shared;
   readonly #requests: RequestTable;
-  readonly #variants: Variants;
 
-  constructor(shared: Shared, variants: Variants) {
-    this.#shared = shared;
+  constructor(
+    private readonly shared: Shared,
+    private readonly variants: Variants,
+  ) {
     this.#requests = shared.requests;
-    this.#variants = variants;
   }
 
   /** Whether a member is asked: decided for all of them when the first begins. */
   isAsked(job: number, step: EnsembleStep, nowUs: number): boolean {
-    const notes = this.#shared.answers.ballot(this.#requests.requestOf(job), step.number);
-    notes.asked ??= this.#variants.ask(job, step.pools, nowUs);
+    const notes = this.shared.answers.ballot(this.#requests.requestOf(job), step.number);
+    notes.asked ??= this.variants.ask(job, step.pools, nowUs);
     return notes.asked.includes(step.pools[step.members.indexOf(this.#requests.taskOf(job))]);
   }
 
   /** Whether the votes of a request are counted, or no member was asked yet. */
   isOver(request: number, { number }: EnsembleStep): boolean {
-    const { asked, vote } = this.#shared.answers.ballot(request, number);
+    const { asked, vote } = this.shared.answers.ballot(request, number);
     return asked === null || vote !== null;
   }
 
   /** Whether the votes are to be counted now: all asked have answered, or one has and time is up. */
   isComplete(request: number, step: EnsembleStep): boolean {
-    const ballot = this.#shared.answers.ballot(request, step.number);
+    const ballot = this.shared.answers.ballot(request, step.number);
     if (ballot.vote !== null) return false;
     const { state, shift } = this.#requests;
     const isAwaited = (task: number): boolean => {
@@ -70,7 +68,7 @@ export class Ensembles {
 
   /** Counts the votes as soon as one has come. */
   hurry(request: number, { number }: EnsembleStep): void {
-    this.#shared.answers.ballot(request, number).isHurried = true;
+    this.shared.answers.ballot(request, number).isHurried = true;
   }
 
   hasAnswer(request: number, { members }: EnsembleStep): boolean {
@@ -81,22 +79,22 @@ export class Ensembles {
   /** Counts the answers that have come, once. */
   count(request: number, step: EnsembleStep, nowUs: number): void {
     if (this.isOver(request, step)) return;
-    const ballot = this.#shared.answers.ballot(request, step.number);
+    const ballot = this.shared.answers.ballot(request, step.number);
     const { state, shift } = this.#requests;
     const asked = ballot.asked ?? [];
     const members = step.members.filter((_, i) => asked.includes(step.pools[i]));
     const labels = members.map((task) =>
       state[(request << shift) + task] === JOB.ran ? this.#labelOf(request, task) : NO_LABEL,
     );
-    const shares = this.#variants.shares(step.pools, asked);
+    const shares = this.variants.shares(step.pools, asked);
     const { label, confidence } = vote(labels, shares);
     const terms =
-      this.#shared.system.pipelines[this.#requests.pipeline[request]].ensembles[step.number];
+      this.shared.system.pipelines[this.#requests.pipeline[request]].ensembles[step.number];
     const isSure = label !== NO_LABEL && confidence >= terms.minConfidence;
     const agreeing = members.filter((_, i) => label !== NO_LABEL && labels[i] === label);
     const counted = { label, confidence, isSure, agreeing };
     ballot.vote = counted;
-    this.#shared.log?.add(
+    this.shared.log?.add(
       "vote",
       request,
       step.number,
@@ -104,12 +102,12 @@ export class Ensembles {
       Math.round(confidence * CONFIDENCE_UNITS),
     );
     this.#requests.accuracy[request] *= this.#accuracyOf(counted, terms, step);
-    this.#shared.driver.voted?.(request, step.number, counted, nowUs);
+    this.shared.driver.voted?.(request, step.number, counted, nowUs);
   }
 
   #labelOf(request: number, task: number): number {
-    const label = this.#shared.driver.labels?.of(request, task) ?? NO_LABEL;
-    this.#shared.log?.add("answer", request, task, label);
+    const label = this.shared.driver.labels?.of(request, task) ?? NO_LABEL;
+    this.shared.log?.add("answer", request, task, label);
     return label;
   }
 
@@ -120,10 +118,10 @@ export class Ensembles {
     { members, pools }: EnsembleStep,
   ): number {
     if (!isSure && fallback !== null) return fallback.accuracy;
-    const truth = this.#shared.driver.labels?.truth ?? null;
+    const truth = this.shared.driver.labels?.truth ?? null;
     if (truth !== null) return label === truth ? 1 : 0;
     const accuracies = agreeing.map(
-      (task) => this.#shared.system.pools[pools[members.indexOf(task)]].accuracy ?? 1,
+      (task) => this.shared.system.pools[pools[members.indexOf(task)]].accuracy ?? 1,
     );
     return Math.max(0, ...accuracies);
   }

@@ -7,14 +7,12 @@ import { assert } from "../fault.ts";
 import type { System } from "../system.ts";
 
 export class NodeResources {
-  readonly #system: System;
   /** By node, then by resource. */
   readonly #free: number[][];
   /** By node: its replicas whose batches demand something, in order. */
   readonly #demanding: readonly (readonly number[])[];
 
-  constructor(system: System) {
-    this.#system = system;
+  constructor(private readonly system: System) {
     this.#free = system.nodes.map(({ resources }) => [...resources]);
     const demanding: number[][] = system.nodes.map(() => []);
     system.replicas.forEach(({ node }, replica) => {
@@ -33,7 +31,7 @@ export class NodeResources {
   }
 
   fits(replica: number): boolean {
-    const free = this.#free[this.#system.replicas[replica].node];
+    const free = this.#free[this.system.replicas[replica].node];
     return this.#demandOf(replica)?.every((amount, r) => amount <= free[r]) ?? true;
   }
 
@@ -52,20 +50,20 @@ export class NodeResources {
    */
   waitingFor(replica: number): readonly number[] {
     if (this.#demandOf(replica) === null) return [];
-    const here = this.#demanding[this.#system.replicas[replica].node];
+    const here = this.#demanding[this.system.replicas[replica].node];
     const next = here.indexOf(replica) + 1;
     return [...here.slice(next), ...here.slice(0, next)];
   }
 
   #change(replica: number, sign: number): void {
-    const free = this.#free[this.#system.replicas[replica].node];
+    const free = this.#free[this.system.replicas[replica].node];
     this.#demandOf(replica)?.forEach((amount, r) => {
       free[r] += sign * amount;
     });
   }
 
   #demandOf(replica: number): readonly number[] | null {
-    const pool = this.#system.pools[this.#system.replicas[replica].pool];
+    const pool = this.system.pools[this.system.replicas[replica].pool];
     return demandsAny(pool) ? pool.demand : null;
   }
 }

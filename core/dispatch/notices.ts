@@ -2,7 +2,7 @@
 import type { System } from "../system.ts";
 import type { BatchEnd, Controller, JobView, Residency, Standing } from "./controller.ts";
 import type { Outcome } from "./driver.ts";
-import type { Batching, Scheduler } from "./policies.ts";
+import type { Scheduler } from "./policies.ts";
 
 type Ending = { -readonly [field in keyof BatchEnd]: BatchEnd[field] };
 
@@ -14,20 +14,17 @@ export class Notices {
   readonly startedUs: Float64Array;
   /** By pool: the controller that places its jobs. */
   readonly placers: readonly (Controller | undefined)[];
-  readonly controllers: readonly Controller[];
-  readonly #system: System;
-  /** By pool: hears of its batches, where the rule has state. */
-  readonly #batchings: readonly Batching[];
   readonly #retiring = new Set<number>();
   readonly #residencies = new Map<string, Residency>();
   readonly #end: Ending = {
     ...{ replica: 0, pool: 0, size: 0, startedUs: 0, nowUs: 0, expectedUs: 0, fate: "ran" },
   };
 
-  constructor(system: System, controllers: readonly Controller[], { pools }: Scheduler) {
-    this.#system = system;
-    this.#batchings = pools.map(({ batching }) => batching);
-    this.controllers = controllers;
+  constructor(
+    private readonly system: System,
+    readonly controllers: readonly Controller[],
+    private readonly scheduler: Scheduler,
+  ) {
     this.standings = system.replicas.map(() => "absent");
     this.startedUs = new Float64Array(system.replicas.length);
     this.placers = system.pools.map((_, pool) =>
@@ -79,7 +76,7 @@ export class Notices {
 
   finished(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
     const end = this.#end;
-    const { pool, service } = this.#system.replicas[replica];
+    const { pool, service } = this.system.replicas[replica];
     end.replica = replica;
     end.pool = pool;
     end.size = size;
@@ -88,7 +85,7 @@ export class Notices {
     end.expectedUs = service.meanUs[size];
     end.fate = fate;
     this.news = true;
-    const batching = this.#batchings[pool];
+    const { batching } = this.scheduler.pools[pool];
     if (batching.kind === "group") batching.ended?.(end);
     for (const one of this.controllers) one.finished?.(end);
   }
@@ -134,7 +131,7 @@ export class Notices {
   residencyOf(slot: number, model: number): Residency {
     const known = this.#residencies.get(`${slot}/${model}`);
     if (known !== undefined) return known;
-    const { residency, loadUs } = this.#system.models[model];
+    const { residency, loadUs } = this.system.models[model];
     return residency === "always" || loadUs === 0 ? "resident" : "absent";
   }
 

@@ -114,7 +114,8 @@ export class Pool implements PoolView {
       this.batching = new ReplicaBatching(usual ?? ALONE);
     }
     const batching = this.batching as ReplicaBatching;
-    batching.set(replica, own);
+    if (own === null) batching.own.delete(replica);
+    else batching.own.set(replica, own);
     if (batching.own.size === 0) this.batching = usual;
   }
 

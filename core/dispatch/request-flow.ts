@@ -11,8 +11,7 @@ import type { Notices } from "./notices.ts";
 import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
-import type { Shared } from "./shared.ts";
-import type { Step, Steps } from "./steps.ts";
+import type { Shared, Step, Steps } from "./steps.ts";
 import { Stragglers } from "./stragglers.ts";
 import type { Variants } from "./variants.ts";
 

@@ -25,34 +25,22 @@ export class ReplicaBatching implements GroupBatching {
   readonly kind = "group";
   readonly perReplica = true;
   readonly maxBatch: number;
-  readonly #pool: GroupBatching;
-  readonly #own = new Map<number, GroupBatching>();
+  /** The replicas with limits of their own. */
+  readonly own = new Map<number, GroupBatching>();
 
-  constructor(pool: GroupBatching) {
-    this.#pool = pool;
+  constructor(private readonly pool: GroupBatching) {
     this.maxBatch = pool.maxBatch;
   }
 
-  /** Null: as the pool does. */
-  set(replica: number, own: GroupBatching | null): void {
-    if (own === null) this.#own.delete(replica);
-    else this.#own.set(replica, own);
-  }
-
-  /** The replicas with limits of their own. */
-  get own(): ReadonlyMap<number, GroupBatching> {
-    return this.#own;
-  }
-
   maxBatchOf(replica: number): number {
-    return this.#own.get(replica)?.maxBatch ?? this.maxBatch;
+    return this.own.get(replica)?.maxBatch ?? this.maxBatch;
   }
 
   size(queue: QueueView, replica: number, nowUs: number): number {
-    return (this.#own.get(replica) ?? this.#pool).size(queue, replica, nowUs);
+    return (this.own.get(replica) ?? this.pool).size(queue, replica, nowUs);
   }
 
   dueUs(queue: QueueView, replica: number): number {
-    return (this.#own.get(replica) ?? this.#pool).dueUs(queue, replica);
+    return (this.own.get(replica) ?? this.pool).dueUs(queue, replica);
   }
 }

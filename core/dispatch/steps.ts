@@ -4,8 +4,13 @@
  */
 // Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
+import type { RunLog } from "../run-log.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
-import type { RequestTable } from "./request-table.ts";
+import type { RequestAnswers } from "./answers.ts";
+import type { Driver } from "./driver.ts";
+import type { Notices } from "./notices.ts";
+import type { Scheduler } from "./policies.ts";
+import type { RequestChoices, RequestTable } from "./request-table.ts";
 
 /** Facts that a pipeline's requests have in common. */
 class Course {
@@ -96,4 +101,18 @@ export class Steps {
   of(job: number, { pipeline, shift, stride }: RequestTable): Step {
     return this.at[(pipeline[job >> shift] << shift) + (job & (stride - 1))];
   }
+}
+
+/** The state and the terms that all parts of one dispatcher share. */
+export interface Shared {
+  readonly system: System;
+  readonly scheduler: Scheduler;
+  readonly requests: RequestTable;
+  readonly choices: RequestChoices;
+  readonly answers: RequestAnswers;
+  readonly steps: Steps;
+  /** Null without controllers, and rules that hear of batches. */
+  readonly notices: Notices | null;
+  readonly driver: Driver;
+  readonly log: RunLog | null;
 }

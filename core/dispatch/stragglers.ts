@@ -6,8 +6,7 @@
 import type { Ensembles } from "./ensembles.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
-import type { Shared } from "./shared.ts";
-import type { EnsembleStep, Step } from "./steps.ts";
+import type { EnsembleStep, Shared, Step } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;

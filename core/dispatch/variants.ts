@@ -2,12 +2,10 @@
 import { assert } from "../fault.ts";
 import type { VariantsView } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
-import type { Shared } from "./shared.ts";
+import type { Shared } from "./steps.ts";
 import type { JobCursor } from "./views.ts";
 
 export class Variants {
-  readonly #shared: Shared;
-  readonly #board: PoolBoard;
   readonly #view: { -readonly [key in keyof VariantsView]: VariantsView[key] };
   readonly #job: JobCursor;
   /** By pool: the variants of its task, its own among them; null where there is no choice. */
@@ -15,10 +13,11 @@ export class Variants {
   /** By pool: the first of its task's or its ensemble's. */
   readonly #firsts: readonly number[];
 
-  constructor(shared: Shared, board: PoolBoard) {
+  constructor(
+    private readonly shared: Shared,
+    private readonly board: PoolBoard,
+  ) {
     const { system } = shared;
-    this.#shared = shared;
-    this.#board = board;
     this.#view = {
       nowUs: 0,
       readyOf: (pool) => board.pools[pool].upCount,
@@ -40,44 +39,44 @@ export class Variants {
 
   /** The pool that a job goes to now, of several. */
   choose(job: number, among: readonly number[], nowUs: number): number {
-    const { selection } = this.#board.pools[among[0]].policies;
+    const { selection } = this.board.pools[among[0]].policies;
     this.#view.nowUs = nowUs;
     const pool =
       selection === undefined
         ? (among.find((one) => this.#view.readyOf(one) > 0) ?? among[0])
         : selection.choose(this.#job.at(job), among, this.#view);
     assert(among.includes(pool), "a job goes to a variant of its task");
-    this.#shared.log?.add("select", job, pool);
+    this.shared.log?.add("select", job, pool);
     return pool;
   }
 
   /** The pools of an ensemble that a request asks; `job` is one of its members'. */
   ask(job: number, among: readonly number[], nowUs: number): readonly number[] {
-    const { selection } = this.#board.pools[among[0]].policies;
+    const { selection } = this.board.pools[among[0]].policies;
     if (selection?.ask === undefined) return [this.choose(job, among, nowUs)];
     this.#view.nowUs = nowUs;
     const asked = selection.ask(this.#job.at(job), among, this.#view);
     assert(asked.length > 0 && asked.every((pool) => among.includes(pool)), "variants are asked");
-    for (const pool of asked) this.#shared.log?.add("select", job, pool);
+    for (const pool of asked) this.shared.log?.add("select", job, pool);
     return asked;
   }
 
   /** The weights of the votes of those that were asked; `among` are all of their ensemble. */
   shares(among: readonly number[], asked: readonly number[]): readonly number[] {
-    const { selection } = this.#board.pools[among[0]].policies;
+    const { selection } = this.board.pools[among[0]].policies;
     return selection?.shares?.(asked) ?? asked.map(() => 1 / asked.length);
   }
 
   /** The pool that takes a job whose replica in `pool` was lost. */
   again(job: number, pool: number, nowUs: number): number {
-    const { variants, ensemble } = this.#shared.steps.of(job, this.#shared.requests);
+    const { variants, ensemble } = this.shared.steps.of(job, this.shared.requests);
     return variants === null || ensemble !== null ? pool : this.choose(job, variants, nowUs);
   }
 
   /** The pool whose replica runs a job. */
   poolRunning(job: number): number {
-    const { pool, variants } = this.#shared.steps.of(job, this.#shared.requests);
-    const { poolOf, batches } = this.#board;
+    const { pool, variants } = this.shared.steps.of(job, this.shared.requests);
+    const { poolOf, batches } = this.board;
     if (variants === null) return pool;
     const replica = poolOf.findIndex(
       (one, id) => variants.includes(one) && batches.jobsOn(id).includes(job),
@@ -89,18 +88,18 @@ export class Variants {
   changed(pool: number, nowUs: number): void {
     const group = this.#siblings[pool];
     if (group === null || !group.some((one) => this.#view.readyOf(one) > 0)) return;
-    const { queues } = this.#board;
+    const { queues } = this.board;
     for (const one of group) {
       if (this.#view.readyOf(one) > 0) continue;
       for (const job of queues.lengthOf(one) > 0 ? queues.jobsIn(one) : []) {
-        this.#board.withdraw(job, nowUs);
-        this.#board.enqueue(job, this.choose(job, group, nowUs));
+        this.board.withdraw(job, nowUs);
+        this.board.enqueue(job, this.choose(job, group, nowUs));
       }
     }
   }
 
   fed(request: number, pool: number, loss: number, nowUs: number): void {
     const first = this.#firsts[pool];
-    this.#board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
+    this.board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
   }
 }

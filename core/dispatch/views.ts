@@ -3,8 +3,7 @@
 import type { JobView, QueueView } from "./controller.ts";
 import type { JobQueues } from "./job-queues.ts";
 import type { RequestChoices, RequestTable } from "./request-table.ts";
-import type { Shared } from "./shared.ts";
-import type { Steps } from "./steps.ts";
+import type { Shared, Steps } from "./steps.ts";
 
 export class JobCursor implements JobView {
   job = 0;

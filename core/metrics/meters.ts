@@ -14,73 +14,58 @@ interface EndingWindow extends Window {
 
 /** The number, availability and cost of replicas, in runs whose cluster changes. */
 export class ReplicaMeter {
-  readonly #window: EndingWindow;
-  readonly #poolOf: readonly number[];
+  /** By replica: whether it is to serve, can be reached, and is paid for. */
   readonly #ready: Uint8Array;
   readonly #reachable: Uint8Array;
   readonly #paid: Uint8Array;
-  /** By pool, now: replicas that should serve, and those of them that can. */
-  readonly #readyCount: Float64Array;
-  readonly #workingCount: Float64Array;
+  /** By machine: its replicas that are paid for. */
+  readonly #paidOn: Int32Array;
+  /** By pool, over the window: time of replicas that are to serve, and of those of them that can. */
   readonly #readyUs: Float64Array;
   readonly #workingUs: Float64Array;
-  readonly #nodeOf: readonly number[];
-  /** By machine: its replicas that are paid for, and its cost an hour while there is one. */
-  readonly #paidOn: Int32Array;
-  readonly #price: readonly number[];
-  /** Price of all machines with a paid replica, and its integral over the window. */
-  #pricePerHour: number;
+  /** Integral of the price of all machines with a paid replica. */
   #priceUs = 0;
   #windowUs = 0;
   #lastUs = 0;
   #recoveries = 0;
   #recoveryUs = 0;
-
-  /** By pool: retries of jobs whose replica was lost. */
-  readonly retries: Float64Array;
   /** Whether any replica came or left. */
   scaled = false;
 
-  /** Every replica starts ready and reachable. */
-  constructor(system: System, window: EndingWindow, retries: Float64Array) {
-    this.retries = retries;
-    const pools = system.pools.length;
-    this.#window = window;
-    this.#poolOf = system.replicas.map((replica) => replica.pool);
-    this.#ready = new Uint8Array(system.replicas.length).fill(1);
-    this.#reachable = new Uint8Array(system.replicas.length).fill(1);
-    this.#readyCount = Float64Array.from(system.pools, (pool) => pool.count);
-    this.#workingCount = Float64Array.from(system.pools, (pool) => pool.count);
-    this.#readyUs = new Float64Array(pools);
-    this.#workingUs = new Float64Array(pools);
-    this.#paid = new Uint8Array(system.replicas.length).fill(1);
-    this.#nodeOf = system.replicas.map((replica) => replica.node);
-    this.#paidOn = new Int32Array(system.nodes.length);
-    for (const node of this.#nodeOf) this.#paidOn[node]++;
-    this.#price = system.nodes.map((node) => node.costPerHour);
-    this.#pricePerHour = system.costPerHour;
+  /** Every replica starts ready and reachable. `retries` are by pool: of jobs whose replica was lost. */
+  constructor(
+    private readonly system: System,
+    private readonly window: EndingWindow,
+    readonly retries: Float64Array,
+  ) {
+    const { replicas, pools, nodes } = system;
+    this.#ready = new Uint8Array(replicas.length).fill(1);
+    this.#reachable = new Uint8Array(replicas.length).fill(1);
+    this.#paid = new Uint8Array(replicas.length).fill(1);
+    this.#paidOn = new Int32Array(nodes.length);
+    for (const { node } of replicas) this.#paidOn[node]++;
+    this.#readyUs = new Float64Array(pools.length);
+    this.#workingUs = new Float64Array(pools.length);
   }
 
   /** A replica crashed or is cut off, or is back. */
   reachable(replica: number, reachable: boolean, nowUs: number): void {
-    this.#set(replica, this.#ready[replica] === 1, reachable, nowUs);
+    this.#integrate(nowUs);
+    this.#reachable[replica] = reachable ? 1 : 0;
   }
 
   /** A replica has come up, or has left. */
   ready(replica: number, ready: boolean, nowUs: number): void {
-    this.#set(replica, ready, this.#reachable[replica] === 1, nowUs);
+    this.#integrate(nowUs);
+    this.#ready[replica] = ready ? 1 : 0;
   }
 
   /** A replica is paid for from its order until it has left, and with it its whole machine. */
   paid(replica: number, paid: boolean, nowUs: number): void {
     this.#integrate(nowUs);
     this.scaled = true;
-    const node = this.#nodeOf[replica];
-    const before = this.#paidOn[node];
-    this.#paidOn[node] += (paid ? 1 : 0) - this.#paid[replica];
+    this.#paidOn[this.system.replicas[replica].node] += (paid ? 1 : 0) - this.#paid[replica];
     this.#paid[replica] = paid ? 1 : 0;
-    const change = Number(this.#paidOn[node] > 0) - Number(before > 0);
-    this.#pricePerHour += change * this.#price[node];
   }
 
   /** After a fault, the system holds no more requests again than when it began. */
@@ -96,51 +81,45 @@ export class ReplicaMeter {
 
   /** Mean number of a pool's replicas that were up. */
   replicasMean(pool: number): number {
-    this.#integrateAll();
-    return this.#windowUs === 0 ? this.#readyCount[pool] : this.#readyUs[pool] / this.#windowUs;
+    this.#integrate(this.window.windowEndUs);
+    if (this.#windowUs > 0) return this.#readyUs[pool] / this.#windowUs;
+    const { first, count } = this.system.pools[pool];
+    return this.#ready.subarray(first, first + count).reduce((sum, ready) => sum + ready, 0);
   }
 
   /** Mean cost of the machines that hosted a paid replica. */
   costPerHour(): number {
-    this.#integrateAll();
-    return this.#windowUs === 0 ? this.#pricePerHour : this.#priceUs / this.#windowUs;
+    this.#integrate(this.window.windowEndUs);
+    return this.#windowUs === 0 ? this.#pricePerHour() : this.#priceUs / this.#windowUs;
   }
 
   /** Share of its replicas' time that a pool's replicas could serve; of all pools without one. */
   availabilityRatio(pool?: number): number {
-    this.#integrateAll();
+    this.#integrate(this.window.windowEndUs);
     const pools = pool === undefined ? [...this.#readyUs.keys()] : [pool];
     const sum = (areas: Float64Array): number => pools.reduce((total, id) => total + areas[id], 0);
     const ready = sum(this.#readyUs);
     return ready === 0 ? 1 : sum(this.#workingUs) / ready;
   }
 
-  #set(replica: number, ready: boolean, reachable: boolean, nowUs: number): void {
-    this.#integrate(nowUs);
-    const pool = this.#poolOf[replica];
-    this.#workingCount[pool] -= this.#ready[replica] & this.#reachable[replica];
-    this.#readyCount[pool] -= this.#ready[replica];
-    this.#ready[replica] = ready ? 1 : 0;
-    this.#reachable[replica] = reachable ? 1 : 0;
-    this.#readyCount[pool] += this.#ready[replica];
-    this.#workingCount[pool] += this.#ready[replica] & this.#reachable[replica];
-  }
-
-  /** Up to the end of the window. */
-  #integrateAll(): void {
-    this.#integrate(this.#window.windowEndUs);
+  #pricePerHour(): number {
+    return this.system.nodes.reduce(
+      (sum, { costPerHour }, node) => (this.#paidOn[node] > 0 ? sum + costPerHour : sum),
+      0,
+    );
   }
 
   #integrate(nowUs: number): void {
-    const { warmupUs, closedUs } = this.#window;
+    const { warmupUs, closedUs } = this.window;
     const spanUs = Math.min(nowUs, closedUs) - Math.max(this.#lastUs, warmupUs);
     this.#lastUs = Math.max(this.#lastUs, nowUs);
     if (spanUs <= 0) return;
     this.#windowUs += spanUs;
-    this.#priceUs += this.#pricePerHour * spanUs;
-    for (let pool = 0; pool < this.#readyUs.length; pool++) {
-      this.#readyUs[pool] += this.#readyCount[pool] * spanUs;
-      this.#workingUs[pool] += this.#workingCount[pool] * spanUs;
+    this.#priceUs += this.#pricePerHour() * spanUs;
+    for (const [replica, { pool }] of this.system.replicas.entries()) {
+      const readyUs = this.#ready[replica] * spanUs;
+      this.#readyUs[pool] += readyUs;
+      this.#workingUs[pool] += readyUs * this.#reachable[replica];
     }
   }
 }
@@ -156,14 +135,13 @@ export class DeviceMeter {
   readonly coldStarts: Float64Array;
   /** By pool: total wait of those batches, µs. */
   readonly loadUs: Float64Array;
-  readonly #system: System;
-  readonly #window: Window;
   readonly #batches: Int32Array;
   readonly #busySinceUs: Float64Array;
 
-  constructor(system: System, window: Window) {
-    this.#system = system;
-    this.#window = window;
+  constructor(
+    private readonly system: System,
+    private readonly window: Window,
+  ) {
     this.busyUs = new Float64Array(system.devices.length);
     this.#batches = new Int32Array(system.devices.length);
     this.#busySinceUs = new Float64Array(system.devices.length);
@@ -173,34 +151,34 @@ export class DeviceMeter {
 
   /** A batch starts to run on a replica. */
   started(replica: number, nowUs: number): void {
-    const { slot } = this.#system.replicas[replica];
+    const { slot } = this.system.replicas[replica];
     if (this.#batches[slot]++ === 0) this.#busySinceUs[slot] = nowUs;
   }
 
   stopped(replica: number, nowUs: number): void {
-    const { slot } = this.#system.replicas[replica];
+    const { slot } = this.system.replicas[replica];
     if (--this.#batches[slot] > 0) return;
-    const fromUs = Math.max(this.#busySinceUs[slot], this.#window.warmupUs);
-    const toUs = Math.min(nowUs, this.#window.closedUs);
+    const fromUs = Math.max(this.#busySinceUs[slot], this.window.warmupUs);
+    const toUs = Math.min(nowUs, this.window.closedUs);
     if (toUs > fromUs) this.busyUs[slot] += toUs - fromUs;
   }
 
   /** The batch on a replica waited for its model. */
   loaded(replica: number, fromUs: number, toUs: number): void {
-    if (fromUs < this.#window.warmupUs) return;
-    const { pool } = this.#system.replicas[replica];
+    if (fromUs < this.window.warmupUs) return;
+    const { pool } = this.system.replicas[replica];
     this.coldStarts[pool]++;
     this.loadUs[pool] += toUs - fromUs;
   }
 
   /** Energy of all nodes and devices over a window of this length, J; null without any power. */
   energyJoules(windowUs: number): number | null {
-    const { idleWatts, devices } = this.#system;
+    const { idleWatts, devices } = this.system;
     if (idleWatts === null) return null;
-    let joules = (idleWatts * windowUs) / 1e6;
-    for (let slot = 0; slot < devices.length; slot++) {
-      joules += (devices[slot].busyWatts * this.busyUs[slot]) / 1e6;
-    }
-    return joules;
+    const idleJoules = (idleWatts * windowUs) / 1e6;
+    return devices.reduce(
+      (joules, { busyWatts }, slot) => joules + (busyWatts * this.busyUs[slot]) / 1e6,
+      idleJoules,
+    );
   }
 }

@@ -14,8 +14,13 @@
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import { speedShare } from "../fault-causes.ts";
-import type { PipelineSystem, ReplicaSystem, Sharing, System, TaskSystem } from "../system.ts";
-import { slowdownOf } from "../system.ts";
+import {
+  type PipelineSystem,
+  type ReplicaSystem,
+  type System,
+  slowdownOf,
+  type TaskSystem,
+} from "../system.ts";
 
 export interface OfferedLoad {
   /** Load of the busiest station; at 1 and more it cannot keep up. */
@@ -143,10 +148,12 @@ function chainLoad(
   return { ratio: ((ratePerS * share) / 1e6) * (heldUs / chains), station: `chains of ${name}` };
 }
 
-interface Shared {
+/** Something that replicas share; at a speed of 1, a job of a pool takes `timeUs` of it. */
+interface Station {
   readonly name: string;
   readonly speed: number;
   readonly replicas: ReadonlySet<number>;
+  readonly timeUs: (pool: number) => number;
 }
 
 /**
@@ -164,154 +171,109 @@ export function sharedLoads(
   jobsPerUs: Float64Array,
   batches: readonly number[],
 ): OfferedLoad[] {
-  const { devices, nodes, replicas } = system;
+  const { devices, nodes, pools, replicas, overheads } = system;
+  const leastUs = pools.map((_, pool) => leastUsOf(system, pool, batches[pool]));
+  const timeUs = (pool: number): number => leastUs[pool];
   const onSlot = grouped(replicas.map(({ slot }) => slot));
-  const shared = devices.flatMap(({ name, sharing }, slot) => {
-    const here = onSlot.get(slot) ?? new Set();
-    return sharing === null ? [] : [{ name, speed: speedOf(sharing, here.size), replicas: here }];
-  });
   const onNode = grouped(replicas.map(({ node }) => node));
-  const hosts = nodes.flatMap(({ name, contention }, node) => {
-    const here = onNode.get(node) ?? new Set();
-    if (contention === null) return [];
-    return [{ name: `node ${name}`, speed: bestSpeed(contention, here.size), replicas: here }];
+  const slots = [...onSlot].flatMap(([slot, here]): Station[] => {
+    const { name, sharing } = devices[slot];
+    if (sharing === null) return [];
+    const curve = sharing.kind === "processor-sharing" ? sharing.slowdown : [1];
+    return [{ name, speed: bestSpeed(curve, here.size), replicas: here, timeUs }];
   });
-  const serving = [...shared, ...joined(system, shared), ...hosts].map((station) =>
-    loadOf(system, station, jobsPerUs, (pool) => leastUs(system, pool, batches[pool])),
+  const hosts = [...onNode].flatMap(([node, here]): Station[] => {
+    const { name, contention } = nodes[node];
+    if (contention === null) return [];
+    const speed = bestSpeed(contention, here.size);
+    return [{ name: `node ${name}`, speed, replicas: here, timeUs }];
+  });
+  // The number of loads on demand is not known beforehand.
+  const loaders = [...onSlot].map(([slot, here]): Station => {
+    const loadUs = (pool: number): number => callLoadUs(system, pool) / batches[pool];
+    return { name: `loads of ${devices[slot].name}`, speed: 1, replicas: here, timeUs: loadUs };
+  });
+  // Bytes of edges depend on what ran.
+  const links = [...onNode].flatMap(([node, here]) =>
+    (["payloadBytes", "outputBytes"] as const).map((bytes): Station => {
+      const { name, usPerByte } = nodes[node];
+      const way = bytes === "payloadBytes" ? "out" : "back";
+      const wayUs = (pool: number): number => usPerByte * (taskOf(system, pool)?.[bytes] ?? 0);
+      return { name: `the link of ${name} ${way}`, speed: 1, replicas: here, timeUs: wayUs };
+    }),
   );
-  return [
-    ...serving,
-    ...resourceLoads(system, onNode, jobsPerUs, batches),
-    ...loaders(system, onSlot, jobsPerUs, batches),
-    ...links(system, onNode, jobsPerUs),
+  const all = [
+    ...[...slots, ...joined(system, slots), ...hosts],
+    ...[...resourcesOf(system, onNode, timeUs), ...loaders],
+    ...(overheads.sharedLinks ? links : []),
   ];
+  return all.map((station) => {
+    const ratio = pools.reduce((sum, { first, count }, pool) => {
+      const own = Array.from({ length: count }, (_, i) => first + i);
+      const isThere = count > 0 && own.every((replica) => station.replicas.has(replica));
+      return isThere ? sum + (jobsPerUs[pool] * station.timeUs(pool)) / station.speed : sum;
+    }, 0);
+    return { ratio, station: station.name };
+  });
 }
 
 /** Each resource of a node, and of all nodes: demand × time over what there is. */
-function resourceLoads(
-  system: System,
+function resourcesOf(
+  { resources: names, nodes, pools, replicas }: System,
   onNode: ReadonlyMap<number, ReadonlySet<number>>,
-  jobsPerUs: Float64Array,
-  batches: readonly number[],
-): OfferedLoad[] {
-  const { nodes, pools, replicas } = system;
+  leastUs: (pool: number) => number,
+): Station[] {
   const everywhere = new Set(replicas.keys());
-  return system.resources.flatMap((resource, r) => {
-    const each = (pool: number): number =>
-      pools[pool].demand[r] === 0
-        ? 0
-        : pools[pool].demand[r] * leastUs(system, pool, batches[pool]);
-    const load = (name: string, speed: number, where: ReadonlySet<number>): OfferedLoad[] => {
-      if (!pools.some(({ demand }) => demand[r] > 0) || !Number.isFinite(speed)) return [];
-      const station = { name: `${resource} of ${name}`, speed, replicas: where };
-      return [loadOf(system, station, jobsPerUs, each)];
+  return names.flatMap((resource, r) => {
+    const timeUs = (pool: number): number => {
+      const demand = pools[pool].demand[r];
+      return demand === 0 ? 0 : demand * leastUs(pool);
     };
     const total = nodes.reduce((sum, { resources }) => sum + resources[r], 0);
-    return [
-      ...[...onNode].flatMap(([node, here]) =>
-        nodes[node].resources[r] > 0
-          ? load(`node ${nodes[node].name}`, nodes[node].resources[r], here)
-          : [],
-      ),
-      ...(nodes.length > 1 && total > 0 ? load("all nodes", total, everywhere) : []),
-    ];
+    const places = [...onNode].map(([node, here]) => ({
+      ...{ name: `node ${nodes[node].name}`, speed: nodes[node].resources[r], replicas: here },
+    }));
+    if (nodes.length > 1) places.push({ name: "all nodes", speed: total, replicas: everywhere });
+    return places
+      .filter(({ speed }) => speed > 0)
+      .map((place) => ({ ...place, name: `${resource} of ${place.name}`, timeUs }));
   });
 }
 
-/** Each direction of a link that transfers share; bytes of edges depend on what ran. */
-function links(
-  system: System,
-  onNode: ReadonlyMap<number, ReadonlySet<number>>,
-  jobsPerUs: Float64Array,
-): OfferedLoad[] {
-  if (!system.overheads.sharedLinks) return [];
-  const tasks = system.pools.map((_, id) => taskOf(system, id));
-  return [...onNode].flatMap(([node, replicas]) => {
-    const { name, usPerByte } = system.nodes[node];
-    const directions = [
-      ["payloadBytes", "out"],
-      ["outputBytes", "back"],
-    ] as const;
-    return directions.map(([bytes, way]) => {
-      const each = (pool: number): number => usPerByte * (tasks[pool]?.[bytes] ?? 0);
-      const station = { name: `the link of ${name} ${way}`, speed: 1, replicas };
-      return loadOf(system, station, jobsPerUs, each);
-    });
-  });
-}
-
-/** Slots load one model at a time; the number of loads on demand is not known beforehand. */
-function loaders(
-  system: System,
-  onSlot: ReadonlyMap<number, ReadonlySet<number>>,
-  jobsPerUs: Float64Array,
-  batches: readonly number[],
-): OfferedLoad[] {
-  const loadUs = system.pools.map((_, id) => callLoadUs(system, id));
-  if (loadUs.every((us) => us === 0)) return [];
-  return [...onSlot].map(([slot, replicas]) => {
-    const station = { name: `loads of ${system.devices[slot].name}`, speed: 1, replicas };
-    return loadOf(system, station, jobsPerUs, (pool) => loadUs[pool] / batches[pool]);
-  });
-}
-
-/** The replicas of each key. */
-function grouped(keys: readonly number[]): Map<number, Set<number>> {
-  const groups = new Map<number, Set<number>>();
-  keys.forEach((key, replica) => {
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, new Set([replica]));
-    else group.add(replica);
-  });
+/** The replicas of each key, in order of the keys. */
+function grouped(keys: readonly number[]): ReadonlyMap<number, ReadonlySet<number>> {
+  const ordered = [...new Set(keys)].sort((a, b) => a - b);
+  const groups = new Map(ordered.map((key) => [key, new Set<number>()]));
+  for (const [replica, key] of keys.entries()) groups.get(key)?.add(replica);
   return groups;
-}
-
-function speedOf(sharing: Sharing, replicas: number): number {
-  return sharing.kind === "processor-sharing" ? bestSpeed(sharing.slowdown, replicas) : 1;
 }
 
 /** The most work that up to `replicas` at once do in a µs. */
 function bestSpeed(slowdown: readonly number[], replicas: number): number {
-  let best = 0;
-  for (let n = 1; n <= replicas; n++) best = Math.max(best, n / slowdownOf(slowdown, n));
-  return best;
+  const speeds = Array.from({ length: replicas }, (_, i) => (i + 1) / slowdownOf(slowdown, i + 1));
+  return Math.max(...speeds);
 }
 
 /** Shared slots that pools have in common, each group as one. */
-function joined(system: System, slots: readonly Shared[]): Shared[] {
-  let groups: Shared[] = [...slots];
-  for (const { first, count } of system.pools) {
-    const touches = (group: Shared): boolean =>
-      Array.from({ length: count }, (_, i) => first + i).some((id) => group.replicas.has(id));
-    const met = groups.filter(touches);
+function joined({ pools }: System, slots: readonly Station[]): Station[] {
+  let groups = [...slots];
+  for (const { first, count } of pools) {
+    const own = Array.from({ length: count }, (_, i) => first + i);
+    const met = groups.filter(({ replicas }) => own.some((replica) => replicas.has(replica)));
     if (met.length < 2) continue;
     const one = {
       name: met.map(({ name }) => name).join(", "),
       speed: met.reduce((sum, { speed }) => sum + speed, 0),
       replicas: new Set(met.flatMap(({ replicas }) => [...replicas])),
+      timeUs: met[0].timeUs,
     };
     groups = [...groups.filter((group) => !met.includes(group)), one];
   }
   return groups;
 }
 
-function loadOf(
-  { pools }: System,
-  { name, speed, replicas }: Shared,
-  jobsPerUs: Float64Array,
-  timeUs: (pool: number) => number,
-): OfferedLoad {
-  const ratio = pools.reduce((sum, { first, count }, pool) => {
-    const wholly = Array.from({ length: count }, (_, i) => first + i).every((id) =>
-      replicas.has(id),
-    );
-    return wholly && count > 0 ? sum + (jobsPerUs[pool] * timeUs(pool)) / speed : sum;
-  }, 0);
-  return { ratio, station: name };
-}
-
 /** Time of a job alone on the quickest of its replicas, in the best batch. */
-function leastUs({ pools, replicas }: System, pool: number, maxBatch: number): number {
+function leastUsOf({ pools, replicas }: System, pool: number, maxBatch: number): number {
   const { first, count } = pools[pool];
   let least = Number.POSITIVE_INFINITY;
   for (const { service } of replicas.slice(first, first + count)) {

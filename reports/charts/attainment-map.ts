@@ -4,14 +4,22 @@ import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts
 import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
 import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
 import {
-  axisText,
+  axesText,
   configurationLabel,
   grouped,
   parameterText,
   type SweepAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
-import { keysOf, type Layer, SILENT, spread, spreadAround, titled } from "./encodings.ts";
+import {
+  keysOf,
+  type Layer,
+  namesAxis,
+  SILENT,
+  spread,
+  spreadAround,
+  titled,
+} from "./encodings.ts";
 import { NARROW_PX } from "./narrow.ts";
 import { INK, panelHeader, textWidth } from "./theme.ts";
 
@@ -70,7 +78,7 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
     return {
       load: Number(one.parameters[load.path]),
       scheduler: scheduler === undefined ? "" : parameterText(one.parameters[scheduler.path]),
-      shape: shape.map((axis) => axisText(axis, one.parameters)).join(" · ") || "the cluster",
+      shape: axesText(shape, one.parameters) || "the cluster",
       cost: cost.of(one) ?? 0,
       percent: Math.floor(share.mean * 100),
       state,
@@ -112,14 +120,7 @@ function layers(
     title: load.title,
     axis: { labelAngle: 0, labelOverlap: true },
   };
-  const y = {
-    field: "shape",
-    type: "nominal" as const,
-    sort: [...shapes],
-    title: null,
-    axis: { labelLimit: 420, labelOverlap: false, labelColor: INK },
-  };
-  const at = { x, y };
+  const at = { x, y: namesAxis("shape", shapes, false) };
   const scale = { domain: STATES.map(([name]) => name), range: STATES.map(([, fill]) => fill) };
   return [
     {
@@ -169,7 +170,7 @@ export function attainmentMap(
     ({ load, scheduler, shape }) =>
       loads.includes(load) && schedulers.includes(scheduler) && shapes.includes(shape),
   );
-  const labels = Math.max(...shapes.map((name) => Math.min(420, textWidth(name, 11))));
+  const labels = Math.max(...shapes.map((name) => Math.min(460, textWidth(name, 11))));
   const columns = Math.min(schedulers.length, 4);
   const width = isNarrow ? NARROW_PX - 80 : Math.max(90, (1040 - labels - 30 * columns) / columns);
   const step = Math.min(96, width / loads.length);

@@ -10,7 +10,7 @@ import { type KeyOf, keysOf } from "./encodings.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
 import { latencyQuantiles } from "./latency-quantiles.ts";
-import { loadResponse } from "./load-response.ts";
+import { loadResponse } from "./metric-lines.ts";
 import { narrowed } from "./narrow.ts";
 import { pipelineGraph } from "./pipeline-graph.ts";
 import { predictedMeasured } from "./predicted-measured.ts";

@@ -8,14 +8,14 @@ import {
   validationDocument,
 } from "../documents.test-support.ts";
 import { renderSvg } from "../render-chart.ts";
-import { renderPng } from "../render-png.ts";
+import { renderPng } from "../write-report.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost-front.ts";
 import { gantt } from "./gantt.ts";
 import { latencyCdf } from "./latency-cdf.ts";
 import { latencyQuantiles } from "./latency-quantiles.ts";
-import { loadResponse } from "./load-response.ts";
+import { loadResponse } from "./metric-lines.ts";
 import { predictionError } from "./prediction-error.ts";
 
 const first = sweepDocument().configurations[0] as ConfigurationResult;

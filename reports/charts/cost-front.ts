@@ -1,7 +1,7 @@
 /** Cost against latency: price or replicas against p99, with the Pareto front of each load. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
-import { formatNumber, metricLabel, plural } from "../tables/format.ts";
+import { formatNumber, joined, metricLabel, plural } from "../tables/format.ts";
 import {
   type Choice,
   type CostAxis,
@@ -65,26 +65,25 @@ function latencyMetric(document: ResultsDocument): MetricName {
 }
 
 /** A panel's heading names its load and the choice. */
-function headingOf(choice: Choice, document: ResultsDocument): string {
+function headingOf(choice: Choice): string {
   const judged = choice.members.some((one) => one.slo !== undefined);
   const best =
     choice.best.length === 0
       ? "none is shown to meet the SLO"
-      : `cheapest: ${choiceName(choice, sweepAxes(document), "")}`;
-  return [choice.load, ...(judged ? [best] : [])].filter((text) => text !== "").join("\n");
+      : `cheapest: ${choiceName(choice, "")}`;
+  return joined([choice.load, judged ? best : ""], "\n");
 }
 
 /** The configurations of one load, with its front marked. */
 function panelRows(
   choice: Choice,
-  document: ResultsDocument,
   cost: CostAxis,
   name: MetricName,
   colour: SweepAxis | undefined,
 ) {
-  const panel = headingOf(choice, document);
+  const panel = headingOf(choice);
   const priced = choice.members.filter((one) => cost.of(one) !== undefined);
-  const rows = metricRows(document, priced, [name], (one) => ({
+  const rows = metricRows(choice.document, priced, [name], (one) => ({
     panel,
     cost: cost.of(one) ?? 0,
     colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
@@ -172,9 +171,7 @@ export function costFront(document: ResultsDocument, isNarrow = false): TopLevel
     axes.filter((axis) => axis.kind !== "load" && axis.kind !== "replicas"),
   );
   const most = isNarrow ? NARROW : WIDE;
-  const loads = choicesOf(document).map((choice) =>
-    panelRows(choice, document, cost, name, colour),
-  );
+  const loads = choicesOf(document).map((choice) => panelRows(choice, cost, name, colour));
   const drawn = loads.filter((rows) => rows.length > 0);
   const rows = spread(drawn, most.panels).flatMap((panel) => shown(panel, most.points));
   if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;

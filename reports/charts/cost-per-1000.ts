@@ -4,7 +4,7 @@ import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts
 import { figureText, formatNumber, plural } from "../tables/format.ts";
 import { choicesOf } from "../tables/goals.ts";
 import {
-  axisText,
+  axesText,
   configurationLabel,
   grouped,
   parameterText,
@@ -31,8 +31,7 @@ function rowsOf(document: ResultsDocument, load: SweepAxis) {
   const axes = sweepAxes(document);
   const shape = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
   const keyOf = keysOf(document);
-  const lineOf = (one: ConfigurationResult) =>
-    shape.map((axis) => axisText(axis, one.parameters)).join(" · ") || "the cluster";
+  const lineOf = (one: ConfigurationResult) => axesText(shape, one.parameters) || "the cluster";
   const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(lineOf)));
   const known = document.configurations.filter((one) => one.metrics.costPer1000Requests);
   const lines = [...new Set(known.map(lineOf))];

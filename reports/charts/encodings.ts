@@ -3,8 +3,7 @@ import type { TopLevelSpec } from "vega-lite";
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
 import type { RunEstimate } from "../../core/results.ts";
-import { filterKey, filtersOf } from "../tables/filters.ts";
-import { grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
+import { filterKey, filtersOf, grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
 export type Layer = LayerSpec<Field> | UnitSpec<Field>;
@@ -35,6 +34,12 @@ export function byName(
 ) {
   const range = names.map((_, i) => values[i % values.length]);
   return { field, type: "nominal" as const, title, scale: { domain: [...names], range } };
+}
+
+/** Rows by the names in a field, in their order. */
+export function namesAxis(field: string, names: readonly string[], grid = true) {
+  const axis = { grid, labelLimit: 460, labelColor: INK, labelOverlap: false, domain: false };
+  return { field, type: "nominal" as const, title: null, sort: [...names], axis };
 }
 
 /** A mean with the ends of its interval; the lower one stays positive, for logarithmic axes. */
@@ -133,10 +138,7 @@ function coincide<R>(
   );
 }
 
-/**
- * Lines that coincide in a panel become one line with all their names. `pointOf`: a row's place, its
- * value apart; `levels`: names of lines in order.
- */
+/** Lines that coincide in a panel become one with all names. `pointOf`: place and value; `levels`: names in order. */
 export function mergedSeries<R extends SeriesRow>(
   rows: readonly R[],
   levels: readonly string[],
@@ -208,10 +210,7 @@ export function seriesEncoding(
   return { color: { color: ranged(PALETTE) }, shape: { shape: ranged(SHAPES) } };
 }
 
-/**
- * Points that carry a tooltip and a description, both from field "tip"; "key" is for filters. Hollow ones stay legible
- * where several have the same place.
- */
+/** Points with the field "tip" as tooltip and description, and "key" for filters. Hollow ones stay legible on each other. */
 export function points(encoding: Encoding, size = 45, filled = true): Layer {
   return {
     mark: {

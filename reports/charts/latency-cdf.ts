@@ -161,10 +161,7 @@ function kept(document: ResultsDocument): readonly ConfigurationResult[] {
   return [...first, ...spread(rest, MOST_LINES - first.length)];
 }
 
-/**
- * Cumulative latency distributions. With a validation: one panel per validated configuration, at
- * most twelve. Without: at most six simulated configurations in one panel, those of the decision first.
- */
+/** A panel for each of at most twelve validated configurations; else at most six simulated ones in one panel. */
 export function latencyCdf(
   document: ResultsDocument,
   validation?: ValidationDocument,

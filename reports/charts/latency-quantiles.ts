@@ -1,7 +1,4 @@
-/**
- * Latency quantiles over a swept number, a row of panels for each quantile; a
- * ranking of all configurations where nothing numeric is swept.
- */
+/** Latency quantiles over a swept number, a row of panels for each; a ranking where nothing numeric is swept. */
 import type { TopLevelSpec } from "vega-lite";
 import type { MetricName, ResultsDocument } from "../../core/results.ts";
 import { plural } from "../tables/format.ts";
@@ -9,10 +6,10 @@ import { sloMetric, sloNote } from "../tables/goals.ts";
 import { chooseRoles, configurationLabel, type Roles, sweepAxes } from "../tables/parameters.ts";
 import {
   byName,
-  type Encoding,
   errorBars,
   goalToShow,
   type Layer,
+  namesAxis,
   points,
   sloRule,
   titled,
@@ -20,8 +17,7 @@ import {
   unstableNote,
 } from "./encodings.ts";
 import { metricLines, metricRows } from "./metric-lines.ts";
-import { NARROW_PX } from "./narrow.ts";
-import { INK, MUTED, PALETTE, positiveAxis, SHAPES, wrapText } from "./theme.ts";
+import { MUTED, PALETTE, positiveAxis, SHAPES } from "./theme.ts";
 
 const SHOWN: readonly (readonly [MetricName, string])[] = [
   ["latencyP50Ms", "p50"],
@@ -61,43 +57,8 @@ function ranked(rows: readonly QuantileRow[]): string[] {
   return [...worst].sort((a, b) => a[1] - b[1]).map(([label]) => label);
 }
 
-/** The ranking's place for names: beside the panel, or above each row's points where the page is narrow. */
-interface Naming {
-  readonly y: Encoding;
-  readonly names: readonly Layer[];
-}
-
-const AXIS = { grid: true, labelOverlap: false, domain: false } as const;
-
-function namesBeside(order: readonly string[]): Naming {
-  const axis = { ...AXIS, labelLimit: 460, labelColor: INK };
-  return {
-    y: { y: { field: "label", type: "nominal", title: null, sort: [...order], axis } },
-    names: [],
-  };
-}
-
-function namesAbove(order: readonly string[], width: number, step: number): Naming {
-  const axis = { ...AXIS, labels: false, ticks: false };
-  const y = { field: "label", type: "nominal" as const, title: null, sort: [...order] };
-  const values = order.map((label) => ({ label, lines: wrapText(label, 11, width) }));
-  return {
-    y: { y: { ...y, axis, bandPosition: 1 - NARROW_POINTS / step } },
-    names: [
-      {
-        data: { values },
-        mark: { type: "text", align: "left", baseline: "top", dy: 4, color: INK, aria: false },
-        encoding: { y: { ...y, bandPosition: 0 }, x: { value: 0 }, text: { field: "lines" } },
-      },
-    ],
-  };
-}
-
-/** From the points of a row to its lower edge. */
-const NARROW_POINTS = 10;
-const LINE = 13;
-
-function rankingLayers(rows: readonly QuantileRow[], { y, names }: Naming): Layer[] {
+function rankingLayers(rows: readonly QuantileRow[], order: readonly string[]): Layer[] {
+  const y = { y: namesAxis("label", order) };
   const quantiles = [...new Set(rows.map((row) => row.quantile))];
   const values = rows.flatMap((row) => [row.low, row.high]);
   const goal = goalToShow(rows, values);
@@ -107,7 +68,6 @@ function rankingLayers(rows: readonly QuantileRow[], { y, names }: Naming): Laye
   );
   return [
     ...(goal.length > 0 ? sloRule(rows, "x", x) : []),
-    ...names,
     {
       mark: { type: "rule", strokeWidth: 1, color: MUTED, aria: false },
       encoding: {
@@ -129,7 +89,7 @@ function rankingLayers(rows: readonly QuantileRow[], { y, names }: Naming): Laye
 }
 
 /** One row per configuration, best first; at most sixty. */
-function latencyRanking(document: ResultsDocument, isNarrow: boolean): TopLevelSpec | undefined {
+function latencyRanking(document: ResultsDocument): TopLevelSpec | undefined {
   const axes = sweepAxes(document);
   const all = quantileRows(document);
   if (all.length === 0) return undefined;
@@ -139,16 +99,13 @@ function latencyRanking(document: ResultsDocument, isNarrow: boolean): TopLevelS
   const cut = order.length > kept.length ? `; best ${kept.length} of ${order.length}` : "";
   const title = axes.length === 0 ? "Latency quantiles" : "Configurations ranked by latency";
   const subtitle = `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}${cut}`;
-  const lines = Math.max(...kept.map((label) => wrapText(label, 11, NARROW_PX).length));
-  const step = isNarrow ? 2 * NARROW_POINTS + LINE * lines : 22;
-  const naming = isNarrow ? namesAbove(kept, NARROW_PX, step) : namesBeside(kept);
   return {
     ...titled(title, subtitle),
     description: `Latency quantiles of ${plural(kept.length, "configuration")}, lowest first.`,
     data: { values: rows },
     width: 700,
-    height: { step },
-    layer: rankingLayers(rows, naming),
+    height: { step: 22 },
+    layer: rankingLayers(rows, kept),
   };
 }
 
@@ -163,17 +120,14 @@ function rolesOf(document: ResultsDocument): Roles {
   return chooseRoles(document, load?.path);
 }
 
-/**
- * Latency quantiles with 95% confidence intervals. Falls back to a ranking where nothing numeric is
- * swept. Undefined when no latency is reported.
- */
+/** Latency quantiles with 95% confidence intervals; undefined when no latency is reported. */
 export function latencyQuantiles(
   document: ResultsDocument,
   isNarrow = false,
 ): TopLevelSpec | undefined {
   const roles = rolesOf(document);
   const { x } = roles;
-  if (x === undefined) return latencyRanking(document, isNarrow);
+  if (x === undefined) return latencyRanking(document);
   return metricLines(document, {
     title: "Latency quantiles",
     subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}`,

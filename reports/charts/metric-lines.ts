@@ -4,8 +4,9 @@ import type { ConfigurationResult, MetricName, ResultsDocument } from "../../cor
 import { figureText, isEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric } from "../tables/goals.ts";
 import {
-  axisText,
+  axesText,
   byAxes,
+  chooseRoles,
   configurationLabel,
   parameterText,
   type Roles,
@@ -220,8 +221,7 @@ function metricPanels(
 /** Undefined where no configuration has any of the metrics. */
 export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSpec | undefined {
   const { roles, metrics, title, subtitle } = lines;
-  const panelOf = (one: ConfigurationResult) =>
-    roles.facets.map((axis) => axisText(axis, one.parameters)).join(", ");
+  const panelOf = (one: ConfigurationResult) => axesText(roles.facets, one.parameters, ", ");
   const { all, kept } = panelsShown(document, panelOf, mostPanels(lines));
   const found = rowsOf(document, lines, panelOf, kept);
   if (found.length === 0) return undefined;
@@ -247,4 +247,27 @@ export function metricLines(document: ResultsDocument, lines: Lines): TopLevelSp
       .filter((metric) => found.some((row) => row.metric === metric))
       .map((metric) => metricPanels(metric, series, lines, panels)),
   };
+}
+
+/** Over the swept load. */
+const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
+
+/** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
+export function loadResponse(
+  document: ResultsDocument,
+  isNarrow = false,
+): TopLevelSpec | undefined {
+  const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
+  if (load === undefined) return undefined;
+  const roles = { ...chooseRoles(document, load.path), x: load };
+  const metrics = RESPONSE.filter((name) =>
+    document.configurations.some((one) => one.metrics[name]),
+  );
+  const names = metrics.map((name) => metricLabel(name).text).join(" and ");
+  const dashed = load.path === "workload.ratePerS" ? "; dashed: offered rate" : "";
+  return metricLines(document, {
+    title: `${names.charAt(0).toUpperCase()}${names.slice(1)} against load`,
+    subtitle: `mean over replications with 95% confidence interval${dashed}`,
+    ...{ metrics, roles, isNarrow },
+  });
 }

@@ -5,6 +5,7 @@ import {
   formatError,
   formatEstimate,
   formatNumber,
+  joined,
   metricLabel,
   metricTitle,
   plural,
@@ -189,8 +190,7 @@ function panel(
   const tolerances = document.configurations.flatMap((one) => one.tolerance[name] ?? []);
   const tolerance = tolerances.length === 0 ? undefined : Math.min(...tolerances);
   const { unit, text } = metricLabel(name);
-  const log = extent.type === "log" ? "log" : "";
-  const units = [unit, log].filter((part) => part !== "").join(", ");
+  const units = joined([unit, extent.type === "log" ? "log" : ""], ", ");
   const axis = (title: string) => ({
     type: "quantitative",
     title: units === "" ? title : `${title} (${units})`,

@@ -16,11 +16,12 @@ import {
   KEY_MARK,
   type KeyOf,
   type Layer,
+  namesAxis,
   points,
   SILENT,
   titled,
 } from "./encodings.ts";
-import { INK, MUTED, panelWidth, SHAPES } from "./theme.ts";
+import { MUTED, panelWidth, SHAPES } from "./theme.ts";
 
 function rowsOf(document: ValidationDocument, names: readonly MetricName[], keyOf: KeyOf) {
   return lettered(document).flatMap(({ letter, label, result }) =>
@@ -67,15 +68,7 @@ export function predictionError(
     scale: { nice: true },
     axis: { tickCount: 5 },
   };
-  const y: Encoding = {
-    y: {
-      field: "configuration",
-      type: "nominal",
-      sort: order,
-      title: null,
-      axis: { labelLimit: 420, labelColor: INK, labelOverlap: false, grid: true },
-    },
-  };
+  const y: Encoding = { y: namesAxis("configuration", order) };
   const color = { ...byName("metric", metrics), legend: null };
   const shape = { ...byName("metric", metrics, SHAPES), legend: null };
   const layer: Layer[] = [

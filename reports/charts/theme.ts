@@ -185,10 +185,7 @@ export function clampedAxis(
   return { ...axis, scale, top };
 }
 
-/**
- * Facet headings broken to the panel's width; none when the only panel has no name. Line breaks
- * in a panel's name are kept.
- */
+/** Facet headings broken to the panel's width; none when the only panel has no name. */
 export function panelHeader(panels: readonly string[], width: number) {
   if (panels.length === 1 && panels[0] === "") return { title: null, labels: false };
   const wrapped = panels.map((panel) =>

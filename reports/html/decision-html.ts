@@ -1,10 +1,9 @@
 /** The first screen: a card for each decision, and the filters that act on all below. */
 import type { ResultsDocument } from "../../core/results.ts";
 import type { Decision, Fact } from "../tables/decision.ts";
-import { filterChoices, filterKey, filtersOf } from "../tables/filters.ts";
+import { filterChoices, filterKey, filtersOf } from "../tables/parameters.ts";
 import type { Cell, Table } from "../tables/table.ts";
-import { escapeHtml, textHtml } from "./escape.ts";
-import { tableHtml } from "./table-html.ts";
+import { escapeHtml, tableHtml, textHtml } from "./table-html.ts";
 
 /** More loads get a table. */
 const MOST_CARDS = 4;

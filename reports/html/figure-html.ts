@@ -1,7 +1,7 @@
 /** Charts as figures: the SVG inline, named and described, with its specification to download. */
 import type { TopLevelSpec } from "vega-lite";
 import type { Chart } from "../charts/chart-list.ts";
-import { escapeHtml } from "./escape.ts";
+import { escapeHtml } from "./table-html.ts";
 
 export interface DrawnChart extends Chart {
   readonly svg: string;

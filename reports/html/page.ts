@@ -13,11 +13,10 @@ import { configurationTable, partTable, placementTable } from "../tables/result-
 import type { Table } from "../tables/table.ts";
 import { comparisonTable, healthTable, verdictSummary } from "../tables/validation-tables.ts";
 import { decisionHtml, filtersHtml } from "./decision-html.ts";
-import { escapeHtml, textHtml } from "./escape.ts";
 import { type DrawnChart, figures } from "./figure-html.ts";
 import { SCRIPT } from "./page-script.ts";
 import { STYLE } from "./page-style.ts";
-import { folded, tableHtml } from "./table-html.ts";
+import { escapeHtml, folded, tableHtml, textHtml } from "./table-html.ts";
 
 /** The scenario that the What-if asset starts from; its data files are inside. */
 export type WhatIfScenario = Pick<ProvenanceDocument, "scenario" | "digest" | "inputs">;

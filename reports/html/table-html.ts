@@ -1,7 +1,24 @@
 /** Tables as HTML: in a frame that scrolls, sorted by a click, cut where they are long. */
-import { formatCount } from "../tables/format.ts";
+import { formatCount, joined } from "../tables/format.ts";
 import type { Cell, Table } from "../tables/table.ts";
-import { escapeHtml } from "./escape.ts";
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Safe inside elements and inside quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}
+
+/** A sentence whose commands stand between backquotes. */
+export function textHtml(text: string): string {
+  return escapeHtml(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
+}
 
 /** Longer texts may break into lines. */
 const LONG = 38;
@@ -11,8 +28,7 @@ const TALL_ROWS = 30;
 
 function cellHtml(cell: Cell, first: boolean): string {
   const long = cell.text.length > LONG ? "long" : "";
-  const names = [cell.numeric ? "number" : "", cell.state ?? "", long];
-  const classes = names.filter((name) => name !== "").join(" ");
+  const classes = joined([cell.numeric ? "number" : "", cell.state, long], " ");
   const style = classes === "" ? "" : ` class="${classes}"`;
   const sort =
     cell.value === undefined || !Number.isFinite(cell.value) ? "" : ` data-value="${cell.value}"`;

@@ -1,6 +1,5 @@
 /** The best of a sweep: a short ranking for each load, with ties in one row. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { filterKey, filtersOf } from "./filters.ts";
 import { formatCount, isUnstable, metricTitle } from "./format.ts";
 import {
   attainedBy,
@@ -13,8 +12,11 @@ import {
   sloMetric,
 } from "./goals.ts";
 import {
+  axesText,
   axisText,
   bySimplicity,
+  filterKey,
+  filtersOf,
   grouped,
   parameterText,
   type SweepAxis,
@@ -32,10 +34,7 @@ type Tied = readonly ConfigurationResult[];
 /** Larger sweeps are shown by their best. */
 export const MANY_CONFIGURATIONS = 40;
 
-/**
- * The ten best of each load; undefined for an empty document. `short` is for a terminal: one line a row, so
- * that ties are counted, not named.
- */
+/** The ten best of each load; undefined for an empty document. `short`: one line a row, ties counted but not named. */
 export function bestTable(document: ResultsDocument, short = false): Table | undefined {
   const choices = choicesOf(document).slice(0, MOST_LOADS);
   const filters = filtersOf(document);
@@ -104,9 +103,7 @@ function tiedGroups(
 ): readonly Tied[] {
   const axes = sweepAxes(document).filter(({ kind }) => kind !== "load" && kind !== "scheduler");
   const simplest = members.toSorted(bySimplicity(document));
-  const shapes = grouped(simplest, (one) =>
-    axes.map((axis) => axisText(axis, one.parameters)).join("|"),
-  );
+  const shapes = grouped(simplest, (one) => axesText(axes, one.parameters));
   return [...shapes.values()].flatMap((own) => [
     ...grouped(own, (one) => tieKey(one, own, document)).values(),
   ]);

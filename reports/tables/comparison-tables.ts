@@ -1,7 +1,4 @@
-/**
- * Rankings of configurations that differ only in the compared parameters, each comparison and their
- * sums.
- */
+/** Rankings of configurations that differ only in the compared parameters, each comparison and their sums. */
 import type {
   Comparison,
   ConfigurationResult,
@@ -9,10 +6,17 @@ import type {
   MetricName,
   ParameterKinds,
 } from "../../core/results.ts";
-import { formatError, formatEstimate, formatNumber, metricLabel, metricTitle } from "./format.ts";
+import {
+  formatError,
+  formatEstimate,
+  formatNumber,
+  joined,
+  metricLabel,
+  metricTitle,
+} from "./format.ts";
 import { either } from "./goals.ts";
 import {
-  axisText,
+  axesText,
   bySimplicity,
   grouped,
   parameterText,
@@ -52,7 +56,7 @@ function groupsOf(document: RankedDocument, axes: readonly SweepAxis[]): readonl
   return [...groups.values()].map((comparisons) => {
     const [{ fixed }] = comparisons;
     const shown = axes.filter((axis) => axis.path in fixed);
-    return { where: shown.map((axis) => axisText(axis, fixed)).join(" · "), comparisons };
+    return { where: axesText(shown, fixed), comparisons };
   });
 }
 
@@ -77,8 +81,7 @@ function standingCell(comparison: Comparison, id: string, lead: string): Cell {
   if (difference?.mean === 0 && difference.halfWidth95 === 0) {
     return { text: `the same, ${text}`, value: member.mean };
   }
-  const words = [distance, text].filter((word) => word !== "").join(" ");
-  return { text: words, value: member.mean, ...(state && { state }) };
+  return { text: joined([distance, text], " "), value: member.mean, ...(state && { state }) };
 }
 
 /** The member with the best mean: the first of every difference with it. */
@@ -146,10 +149,7 @@ function sentence(
   return `${text}: ${lead} has ${amount} ${less ? "less" : "more"} than ${other}`;
 }
 
-/**
- * "p99 latency: power-of-two is 3.1 ± 0.4 ms faster than fifo": what is in the lead against each other,
- * where that takes at most `most` sentences.
- */
+/** "p99 latency: a is 3.1 ± 0.4 ms faster than b" for each leader, where that takes at most `most` sentences. */
 export function comparisonSentences(document: RankedDocument, most: number): readonly string[] {
   const axes = sweepAxes(document);
   const nameOf = memberNames(document);
@@ -256,9 +256,7 @@ export function winnersTable(document: RankedDocument): Table | undefined {
   );
   if (loads.length === 0 || groups.length < 2) return undefined;
   const metrics = metricsOf(document);
-  const byLoad = grouped(groups, (group) =>
-    loads.map((axis) => axisText(axis, fixed(group))).join(", "),
-  );
+  const byLoad = grouped(groups, (group) => axesText(loads, fixed(group), ", "));
   return {
     caption: `Which are best or tied at each load; ${tieLegend(document)}`,
     headings: ["best or tied at", ...metrics.map((metric) => metricLabel(metric).text)],

@@ -3,7 +3,7 @@ import type { ResultsDocument } from "../../core/results.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
 import { bestTable } from "./best-table.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
-import { filterChoices, filterKey, filtersOf } from "./filters.ts";
+import { filterChoices, filterKey, filtersOf } from "./parameters.ts";
 import { type PlanView, planDecisions } from "./plan-decision.ts";
 import { configurationsText } from "./terminal-text.ts";
 

@@ -11,6 +11,7 @@ import {
   formatEstimate,
   formatNumber,
   isUnstable,
+  joined,
   metricLabel,
   plural,
 } from "./format.ts";
@@ -30,7 +31,7 @@ import {
   shareText,
   sloMetric,
 } from "./goals.ts";
-import { axisText, configurationLabel, isSameAt, type SweepAxis, sweepAxes } from "./parameters.ts";
+import { axisText, configurationLabel, isSameAt, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 import { BACKENDS, judgedMetrics, VERDICT_STATES } from "./validation-tables.ts";
 
@@ -47,6 +48,8 @@ export interface Decision {
   readonly chosen: ConfigurationResult | undefined;
 }
 
+type Answer = Omit<Decision, "load">;
+
 /** A decision for each load, the lowest first. */
 export function decisionsOf(
   document: ResultsDocument,
@@ -54,64 +57,48 @@ export function decisionsOf(
 ): readonly Decision[] {
   const judged = document.configurations.some((one) => one.slo !== undefined);
   return choicesOf(document).map((choice) => {
-    if (!judged) return fastest(choice, document, validation);
-    if (choice.best.length === 0) return miss(choice, document);
-    return met(choice, document, validation);
+    const decide = !judged ? fastest : choice.best.length === 0 ? miss : met;
+    return { load: choice.load, ...(decide(choice, validation) ?? allUnstable(choice)) };
   });
 }
 
-function met(
-  choice: Choice,
-  document: ResultsDocument,
-  validation: ValidationDocument | undefined,
-): Decision {
+function met(choice: Choice, validation: ValidationDocument | undefined): Answer {
   const [chosen, ...ties] = choice.best;
-  const axes = sweepAxes(document);
-  const name = (one: ConfigurationResult) => choiceName({ ...choice, best: [one] }, axes);
-  const tied: Fact[] = ties.length === 0 ? [] : [["tied with it", tieText(ties, name)]];
+  const name = (one: ConfigurationResult) => choiceName({ ...choice, best: [one] });
   return {
-    load: choice.load,
     answer: name(chosen),
     state: "good",
     chosen,
-    facts: [
-      ...facts(chosen, choice, document),
-      ...tied,
-      trust(chosen, document, validation),
-      ["next cheaper", cheaperText(chosen, choice, document)],
-      ["next faster", fasterText(chosen, choice, document)],
-      ["more load", headroomText(chosen, document)],
-    ],
+    facts: told([
+      ...facts(chosen, choice),
+      ["tied with it", tieText(ties.map(name))],
+      trust(chosen, choice.document, validation),
+      ["next cheaper", cheaperText(chosen, choice)],
+      ["next faster", fasterText(chosen, choice)],
+      ["more load", headroomText(chosen, choice)],
+    ]),
   };
 }
 
 const MOST_TIES = 3;
 
-function tieText(ties: readonly ConfigurationResult[], name: (one: ConfigurationResult) => string) {
-  const shown = ties.slice(0, MOST_TIES).map(name);
-  const more = ties.length > shown.length ? [`${ties.length - shown.length} more`] : [];
-  return `${[...shown, ...more].join("; ")}: as good as can be told`;
+function tieText(ties: readonly string[]): string {
+  if (ties.length === 0) return "";
+  const more = ties.length > MOST_TIES ? `${ties.length - MOST_TIES} more` : "";
+  return `${joined([...ties.slice(0, MOST_TIES), more], "; ")}: as good as can be told`;
 }
 
 /** Replicas, place, cost, latency and attainment. */
-function facts(
-  one: ConfigurationResult,
-  choice: Choice,
-  document: ResultsDocument,
-): readonly Fact[] {
-  const attained = attainedBy(one, document);
-  const latency = choiceLatency({ ...choice, best: [one] }, document);
-  const where = one.placement === undefined ? "" : placementText(one.placement);
+function facts(one: ConfigurationResult, choice: Choice): readonly Fact[] {
+  const attained = attainedBy(one, choice.document);
   const per1000 = one.metrics.costPer1000Requests;
-  const cost = [
-    costText(one),
-    ...(per1000 === undefined ? [] : [`${formatNumber(per1000.mean)} per 1,000 requests`]),
-  ];
+  const perRequests =
+    per1000 === undefined ? "" : `${formatNumber(per1000.mean)} per 1,000 requests`;
   return told([
     ["replicas", replicasText(one)],
-    ["runs on", where],
-    ["cost", cost.filter((text) => text !== "").join(", ")],
-    ["latency", latency],
+    ["runs on", one.placement === undefined ? "" : placementText(one.placement)],
+    ["cost", joined([costText(one), perRequests], ", ")],
+    ["latency", choiceLatency({ ...choice, best: [one] })],
     ["within the goal", attained.map((own) => shareText(one, own)).join("; ")],
   ]);
 }
@@ -131,29 +118,23 @@ function replicasText({ tasks }: Pick<ConfigurationResult, "tasks">): string {
 }
 
 /** Without a goal the fastest is the answer. */
-function fastest(
-  choice: Choice,
-  document: ResultsDocument,
-  validation: ValidationDocument | undefined,
-): Decision {
+function fastest(choice: Choice, validation: ValidationDocument | undefined): Answer | undefined {
+  const { document, members, axes } = choice;
   const metric = (one: ConfigurationResult) =>
     one.metrics.latencyP99Ms?.mean ?? one.metrics.latencyMeanMs?.mean ?? Number.POSITIVE_INFINITY;
-  const stable = choice.members.filter((one) => !isUnstable(one));
+  const stable = members.filter((one) => !isUnstable(one));
   const [chosen] = stable.toSorted((a, b) => metric(a) - metric(b));
-  if (chosen === undefined) return allUnstable(choice);
-  const alone = choice.members.length === 1;
-  const name = configurationLabel(chosen, axesBesideLoad(document));
+  if (chosen === undefined) return undefined;
+  const all = plural(members.length, "configuration");
+  const hasGoal = document.slo !== undefined || document.slos !== undefined;
   return {
-    load: choice.load,
-    answer: alone
-      ? name
-      : `${name}: the fastest of ${plural(choice.members.length, "configuration")}`,
+    answer: `${configurationLabel(chosen, axes)}${members.length === 1 ? "" : `: the fastest of ${all}`}`,
     state: "warn",
     chosen,
     facts: [
-      ...facts(chosen, choice, document),
+      ...facts(chosen, choice),
       trust(chosen, document, validation),
-      ["goal", hasGoal(document) ? UNJUDGED : NO_GOAL],
+      ["goal", hasGoal ? UNJUDGED : NO_GOAL],
     ],
   };
 }
@@ -162,44 +143,30 @@ const NO_GOAL =
   "none, so nothing says which is good enough: set `slo: { latencyMs, percentile }` of the pipeline";
 const UNJUDGED = "not judged: these runs are for a validation; `tandem simulate` judges it";
 
-function hasGoal({ slo, slos }: ResultsDocument): boolean {
-  return slo !== undefined || slos !== undefined;
-}
-
-function axesBesideLoad(document: ResultsDocument): readonly SweepAxis[] {
-  return sweepAxes(document).filter(({ kind }) => kind !== "load");
-}
-
-function allUnstable({ load, members }: Choice): Decision {
+function allUnstable({ members }: Choice): Answer {
   const busiest = busiestTask(members[0]);
+  const help =
+    busiest === undefined
+      ? "more replicas or less load"
+      : `more replicas of ${busiest.task}, larger batches, or a faster device for it`;
   return {
-    load,
     answer: "none: every configuration is overloaded",
     state: "bad",
     chosen: undefined,
-    facts: [
-      [
-        "would help",
-        busiest === undefined
-          ? "more replicas or less load"
-          : `more replicas of ${busiest.task}, larger batches, or a faster device for it`,
-      ],
-    ],
+    facts: [["would help", help]],
   };
 }
 
 /** The nearest miss, and a way out. */
-function miss(choice: Choice, document: ResultsDocument): Decision {
-  const nearest = nearestOf(choice.members, document);
-  if (nearest === undefined) return allUnstable(choice);
-  const { one } = nearest;
-  const name = configurationLabel(one, axesBesideLoad(document));
+function miss(choice: Choice): Answer | undefined {
+  const nearest = nearestOf(choice.members, choice.document);
+  if (nearest === undefined) return undefined;
+  const { one, attained } = nearest;
   return {
-    load: choice.load,
-    answer: `none is shown to meet the goal; nearest: ${name}`,
+    answer: `none is shown to meet the goal; nearest: ${configurationLabel(one, choice.axes)}`,
     state: "bad",
     chosen: one,
-    facts: [...facts(one, choice, document), ["would help", helpText(one, nearest.attained)]],
+    facts: [...facts(one, choice), ["would help", helpText(one, attained)]],
   };
 }
 
@@ -244,28 +211,19 @@ function costOrder(a: ConfigurationResult, b: ConfigurationResult): number {
 }
 
 /** The best of all that cost less: by how much it misses. */
-function cheaperText(
-  chosen: ConfigurationResult,
-  { members }: Choice,
-  document: ResultsDocument,
-): string {
+function cheaperText(chosen: ConfigurationResult, { members, axes, document }: Choice): string {
   const cheaper = members.filter((one) => costOrder(one, chosen) < 0);
   if (cheaper.length === 0) return "nothing cheaper was simulated";
   const nearest = nearestOf(cheaper, document);
   const count = plural(cheaper.length, "cheaper one", "cheaper ones");
   if (nearest === undefined) return `none: all ${count} are overloaded`;
   const { one, attained } = nearest;
-  const name = configurationLabel(one, axesBesideLoad(document));
   const fails = one.slo === "unclear" ? "may or may not meet the goal" : "misses the goal";
-  return `${name} (${costText(one)}) ${fails}: ${attainedText(one, attained)}`;
+  return `${configurationLabel(one, axes)} (${costText(one)}) ${fails}: ${attainedText(one, attained)}`;
 }
 
 /** The cheapest that is faster beyond both intervals, then the fastest of these. */
-function fasterText(
-  chosen: ConfigurationResult,
-  { members }: Choice,
-  document: ResultsDocument,
-): string {
+function fasterText(chosen: ConfigurationResult, { members, axes, document }: Choice): string {
   const name = sloMetric(document.slo) ?? "latencyP99Ms";
   const own = chosen.metrics[name];
   if (own === undefined) return "not known: no such latency is reported";
@@ -279,33 +237,30 @@ function fasterText(
   );
   if (next === undefined) return "nothing that was simulated is shown to be faster";
   const { text } = metricLabel(name);
-  const label = configurationLabel(next, axesBesideLoad(document));
-  return `${label} (${costText(next)}): ${text} ${figureText(next, name, next.metrics[name])} ms`;
+  return `${configurationLabel(next, axes)} (${costText(next)}): ${text} ${figureText(next, name, next.metrics[name])} ms`;
 }
 
 /** How far the load may grow: by what was simulated, then by the busiest station. */
-function headroomText(chosen: ConfigurationResult, document: ResultsDocument): string {
-  const axes = sweepAxes(document);
-  const loads = axes.filter(({ kind, isNumeric }) => kind === "load" && isNumeric);
+function headroomText(chosen: ConfigurationResult, { axes, document }: Choice): string {
+  const loads = sweepAxes(document).filter(({ kind }) => kind === "load");
   const [load] = loads;
   const bound = boundText(chosen);
-  if (load === undefined || loads.length > 1) return bound;
-  const others = axes.filter((axis) => axis !== load).map(({ path }) => path);
+  if (loads.length !== 1 || !load.isNumeric) return bound;
+  const others = axes.map(({ path }) => path);
   const at = (one: ConfigurationResult) => Number(one.parameters[load.path]);
   const heavier = document.configurations
-    .filter((one) => at(one) > at(chosen))
-    .filter((one) => isSameAt(others, one, chosen))
+    .filter((one) => at(one) > at(chosen) && isSameAt(others, one, chosen))
     .toSorted((a, b) => at(a) - at(b));
   const failing = heavier.findIndex((one) => one.slo !== "meets");
-  const borne = failing < 0 ? heavier : heavier.slice(0, failing);
-  const fails = failing < 0 ? undefined : heavier[failing];
+  const borne = heavier.at(failing < 0 ? -1 : failing - 1);
+  const fails = heavier[failing];
   const text = (one: ConfigurationResult) => axisText(load, one.parameters);
   const parts = [
-    ...(borne.length === 0 ? [] : [`meets the goal up to ${text(borne[borne.length - 1])}`]),
-    ...(fails === undefined ? [] : [`${failsText(fails, document)} at ${text(fails)}`]),
-    ...(heavier.length === 0 ? ["no higher load was simulated"] : []),
+    borne === undefined || failing === 0 ? "" : `meets the goal up to ${text(borne)}`,
+    fails === undefined ? "" : `${failsText(fails, document)} at ${text(fails)}`,
+    heavier.length === 0 ? "no higher load was simulated" : "",
   ];
-  return [...parts, bound].filter((part) => part !== "").join("; ");
+  return joined([...parts, bound], "; ");
 }
 
 function failsText(one: ConfigurationResult, document: ResultsDocument): string {

@@ -80,6 +80,11 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
 }
 
+/** The texts that say something, with the separator between them. */
+export function joined(texts: readonly (string | undefined)[], separator: string): string {
+  return texts.filter((text) => text !== undefined && text !== "").join(separator);
+}
+
 /** In lines of at most `width`, broken between words. */
 export function wrapped(text: string, width: number): string {
   const lines: string[] = [];
@@ -180,10 +185,7 @@ export function isUnstable(one: Pick<ConfigurationResult, "stability">): boolean
   return one.stability === "unstable";
 }
 
-/**
- * Whether a metric of this configuration estimates a steady state, as far as is known. An unstable
- * configuration's queue grows on, so its latencies depend on the length of the run.
- */
+/** Whether a metric estimates a steady state. In overload latencies depend on the length of the run. */
 export function isEstimate(one: Pick<ConfigurationResult, "stability">, name: string): boolean {
   return !isUnstable(one) || SATURATES.test(name);
 }
@@ -193,10 +195,7 @@ function hasInterval(one: ConfigurationResult, name: string): boolean {
   return one.replications > 1 || Object.hasOwn(one.intervals ?? {}, name);
 }
 
-/**
- * "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "3.1*" where it estimates
- * nothing.
- */
+/** "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "3.1*" where it estimates nothing. */
 export function figureText(
   one: ConfigurationResult,
   name: string,

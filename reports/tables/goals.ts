@@ -7,16 +7,17 @@ import type {
   ResultsDocument,
   SloGoal,
 } from "../../core/results.ts";
-import { figureText, formatNumber, isUnstable, metricLabel } from "./format.ts";
+import { figureText, formatNumber, isUnstable, joined, metricLabel } from "./format.ts";
 import {
+  axesText,
   axisText,
   byAxes,
   bySimplicity,
+  configurationLabel,
   grouped,
   type SweepAxis,
   sweepAxes,
 } from "./parameters.ts";
-import type { Table } from "./table.ts";
 
 const QUANTILES: Readonly<Record<number, MetricName>> = {
   50: "latencyP50Ms",
@@ -96,12 +97,9 @@ export function nearestOf(
 
 /** "97.3 ± 0.4 % within 500 ms (99 % wanted), p99 612 ± 20 ms". */
 export function attainedText(one: ConfigurationResult, attained: Attained): string {
-  const { goal, quantile } = attained;
-  const percentile = formatNumber(goal.percentile, 4);
-  const latency =
-    quantile === undefined
-      ? ""
-      : `, p${percentile} ${figureText(one, `latencyP${percentile}Ms`, quantile)} ms`;
+  const name = `p${formatNumber(attained.goal.percentile, 4)}`;
+  const figure = figureText(one, `latency${name.toUpperCase()}Ms`, attained.quantile);
+  const latency = attained.quantile === undefined ? "" : `, ${name} ${figure} ms`;
   return `${shareText(one, attained)}${latency}`;
 }
 
@@ -133,12 +131,9 @@ export const replicas: Figure = ({ tasks }) => {
 /** "6 replicas, 13/h": all replicas, and the price where there is one. */
 export function costText(one: ConfigurationResult): string {
   const [count, charged] = [replicas(one)?.mean, price(one)?.mean];
-  return [
-    ...(count === undefined
-      ? []
-      : [`${formatNumber(count, 6)} ${count === 1 ? "replica" : "replicas"}`]),
-    ...(charged === undefined ? [] : [`${formatNumber(charged, 5)}/h`]),
-  ].join(", ");
+  const noun = count === 1 ? "replica" : "replicas";
+  const counted = count === undefined ? "" : `${formatNumber(count, 6)} ${noun}`;
+  return joined([counted, charged === undefined ? "" : `${formatNumber(charged, 5)}/h`], ", ");
 }
 
 /** Those at the least price with the fewest replicas; costs whose intervals overlap are equal. */
@@ -171,14 +166,14 @@ export function costAxis({ configurations }: ResultsDocument): CostAxis {
 }
 
 export interface Choice {
+  readonly document: ResultsDocument;
+  /** Swept parameters besides the load. */
+  readonly axes: readonly SweepAxis[];
   /** "arrival rate 20/s"; empty where no load is swept. */
   readonly load: string;
   /** All configurations of this load. */
   readonly members: readonly ConfigurationResult[];
-  /**
-   * The configurations that meet the goal at the least cost, without those shown to be worse than
-   * another of them; the simplest first. Empty where none meets it.
-   */
+  /** Those that meet the goal at the least cost and are not shown to be worse than another, the simplest first. */
   readonly best: readonly ConfigurationResult[];
 }
 
@@ -189,11 +184,15 @@ const MOST_NAMED = 4;
 
 /** A choice for each load, the lowest first. */
 export function choicesOf(document: ResultsDocument): readonly Choice[] {
-  const loads = sweepAxes(document).filter((axis) => axis.kind === "load");
+  const all = sweepAxes(document);
+  const loads = all.filter(({ kind }) => kind === "load");
+  const axes = all.filter(({ kind }) => kind !== "load");
   const groups = grouped(document.configurations.toSorted(byAxes(loads)), ({ parameters }) =>
-    loads.map((axis) => axisText(axis, parameters)).join(", "),
+    axesText(loads, parameters, ", "),
   );
-  return [...groups].map(([load, members]) => ({ load, members, best: bestOf(members, document) }));
+  return [...groups].map(([load, members]) => {
+    return { document, axes, load, members, best: bestOf(members, document) };
+  });
 }
 
 function bestOf(members: readonly ConfigurationResult[], document: ResultsDocument) {
@@ -221,31 +220,25 @@ export function either(names: readonly string[]): string {
   const shown = names.slice(0, MOST_NAMED);
   if (names.length > shown.length)
     return `${shown.join(", ")} or ${names.length - shown.length} more`;
-  return [shown.slice(0, -1).join(", "), ...shown.slice(-1)]
-    .filter((text) => text !== "")
-    .join(" or ");
+  return joined([shown.slice(0, -1).join(", "), ...shown.slice(-1)], " or ");
 }
 
 /** "fifo or edf (not distinguishable), detect replicas 2": the load apart, equals once; `tie` is the remark. */
-export function choiceName(
-  { best }: Choice,
-  axes: readonly SweepAxis[],
-  tie = " (not distinguishable)",
-): string {
-  const shown = axes.filter((axis) => axis.kind !== "load");
-  const text = (axis: SweepAxis, one: ConfigurationResult) => axisText(axis, one.parameters);
-  const equal = shown.filter((axis) =>
-    best.every((one) => text(axis, one) === text(axis, best[0])),
+export function choiceName({ best, axes }: Choice, tie = " (not distinguishable)"): string {
+  const [{ id, parameters }] = best;
+  const isEqual = (axis: SweepAxis) =>
+    best.every((one) => axisText(axis, one.parameters) === axisText(axis, parameters));
+  const common = axesText(axes.filter(isEqual), parameters, ", ");
+  if (best.length === 1) return common || id;
+  const apart = axes.filter((axis) => !isEqual(axis));
+  return joined(
+    [`${either(best.map((one) => configurationLabel(one, apart)))}${tie}`, common],
+    ", ",
   );
-  const apart = shown.filter((axis) => !equal.includes(axis));
-  const names = best.map((one) => apart.map((axis) => text(axis, one)).join(" · ") || one.id);
-  const common = equal.map((axis) => text(axis, best[0]));
-  if (best.length > 1) return [`${either(names)}${tie}`, ...common].join(", ");
-  return common.join(", ") || best[0].id;
 }
 
 /** "p99 latency 248 ± 9 ms", or "p99 latency 248 to 251 ms" of several. */
-export function choiceLatency({ best }: Choice, { slo }: ResultsDocument): string {
+export function choiceLatency({ best, document: { slo } }: Choice): string {
   const name = sloMetric(slo) ?? "latencyP99Ms";
   const all = best.flatMap((one) => one.metrics[name] ?? []);
   if (all.length === 0) return "";
@@ -253,23 +246,4 @@ export function choiceLatency({ best }: Choice, { slo }: ResultsDocument): strin
   const [low, high] = [Math.min(...means), Math.max(...means)].map((mean) => formatNumber(mean));
   const figure = low === high ? figureText(best[0], name, all[0]) : `${low} to ${high}`;
   return `${metricLabel(name).text} ${figure} ms`;
-}
-
-/** A row for each load, for more loads than sentences can list. */
-export function choiceTable(document: ResultsDocument): Table {
-  const axes = sweepAxes(document);
-  return {
-    caption: "For each load the cheapest that meets the SLO",
-    headings: ["load", "cheapest that meets the SLO", "cost", "latency"],
-    rows: choicesOf(document).map((choice) => [
-      { text: choice.load },
-      ...(choice.best.length === 0
-        ? [{ text: "none", state: "bad" as const }, { text: "—" }, { text: "—" }]
-        : [
-            { text: choiceName(choice, axes), state: "good" as const },
-            { text: costText(choice.best[0]) },
-            { text: choiceLatency(choice, document) },
-          ]),
-    ]),
-  };
 }

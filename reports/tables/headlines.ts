@@ -5,7 +5,7 @@ import type {
   ValidationDocument,
 } from "../../core/results.ts";
 import { comparisonSentences } from "./comparison-tables.ts";
-import { formatCount, formatError, isUnstable, metricLabel, plural } from "./format.ts";
+import { formatCount, formatError, isUnstable, joined, metricLabel, plural } from "./format.ts";
 import {
   attainedText,
   type Choice,
@@ -24,11 +24,11 @@ interface Headline {
   readonly state?: "good" | "bad" | "warn";
 }
 
-/** Loads beyond so many are for a table. */
-export const MOST_LOADS = 6;
+/** Loads beyond so many are for a page's table. */
+const MOST_LOADS = 6;
 
-/** How many meet the goal, then the cheapest of each load; nothing where no goal is known. */
-export function goalHeadlines(document: ResultsDocument): readonly Headline[] {
+/** How many meet the goal, then the cheapest of each of at most `most` loads; nothing where no goal is known. */
+export function goalHeadlines(document: ResultsDocument, most = MOST_LOADS): readonly Headline[] {
   const judged = document.configurations.filter((one) => one.slo !== undefined);
   if (judged.length === 0) return [];
   const count = (state: ConfigurationResult["slo"]) =>
@@ -37,40 +37,27 @@ export function goalHeadlines(document: ResultsDocument): readonly Headline[] {
   const goal = document.slo === undefined ? "" : ` (${goalText(document.slo)})`;
   const open =
     unclear === 0 ? "" : `, ${formatCount(unclear)} unclear: more replications or longer runs tell`;
+  const all = plural(judged.length, "configuration");
   if (meets === 0) {
-    const axes = sweepAxes(document);
-    const text = `none of ${plural(judged.length, "configuration")} is shown to meet the SLO${goal}`;
-    return [{ text: `${text}${open}${nearestText(judged, document, axes)}`, state: "bad" }];
+    const text = `none of ${all} is shown to meet the SLO${goal}${open}`;
+    return [{ text: `${text}${nearestText(judged, document, sweepAxes(document))}`, state: "bad" }];
   }
   const missed =
     misses === 0 ? "" : `, ${formatCount(misses)} ${misses === 1 ? "misses" : "miss"} it`;
-  const all = plural(judged.length, "configuration");
   const summary = `${formatCount(meets)} of ${all} ${meets === 1 ? "meets" : "meet"} the SLO${goal}${missed}${open}`;
-  return [{ text: summary }, ...choiceHeadlines(document)];
-}
-
-function choiceHeadlines(document: ResultsDocument): readonly Headline[] {
   const choices = choicesOf(document);
-  const isChoice = choices.some(({ members }) => members.length > 1);
-  if (!isChoice || choices.length > MOST_LOADS) return [];
-  return choices.map((choice) => choiceHeadline(choice, document));
+  const isChoice = choices.length <= most && choices.some(({ members }) => members.length > 1);
+  return [{ text: summary }, ...(isChoice ? choices.map(choiceHeadline) : [])];
 }
 
-function choiceHeadline(choice: Choice, document: ResultsDocument): Headline {
-  const axes = sweepAxes(document);
-  const where = choice.load === "" ? "" : `At ${choice.load}: `;
-  if (choice.best.length === 0) {
-    const nearest = nearestText(
-      choice.members,
-      document,
-      axes.filter(({ kind }) => kind !== "load"),
-    );
+function choiceHeadline(choice: Choice): Headline {
+  const { load, members, best, axes, document } = choice;
+  const where = load === "" ? "" : `At ${load}: `;
+  if (best.length === 0) {
+    const nearest = nearestText(members, document, axes);
     return { text: `${where}none is shown to meet the SLO${nearest}`, state: "bad" };
   }
-  const name = choiceName(choice, axes);
-  const cost = costText(choice.best[0]);
-  const latency = choiceLatency(choice, document);
-  const facts = [name, cost, latency].filter((text) => text !== "").join(", ");
+  const facts = joined([choiceName(choice), costText(best[0]), choiceLatency(choice)], ", ");
   return { text: `${where}cheapest that meets the SLO: ${facts}`, state: "good" };
 }
 
@@ -108,30 +95,35 @@ export function headlines(
   results: ResultsDocument,
   validation: ValidationDocument | undefined,
 ): readonly Headline[] {
-  const lines: Headline[] = [];
-  if (validation !== undefined && validation.configurations.length > 0) {
-    const all = validation.configurations;
-    const fine = all.every((one) => one.verdict === "agrees");
-    const wrong = all.some((one) => one.verdict === "disagrees");
-    const state = fine ? "good" : wrong ? "bad" : "warn";
-    lines.push({ text: `${verdictSummary(validation)}${worst(validation)}`, state });
-    for (const text of doubts(validation).slice(0, MOST_DOUBTS))
-      lines.push({ text, state: "warn" });
-    if (all.some((one) => one.measured.backend === "replay")) {
-      const replayed = all.filter((one) => one.measured.backend === "replay").length;
-      lines.push({
-        text: `${plural(replayed, "validated configuration")} on replay: ${BACKENDS.replay}`,
-        state: "warn",
-      });
-    }
-  }
-  const unstable = results.configurations.filter(isUnstable);
-  if (unstable.length > 0) {
-    const all = plural(results.configurations.length, "configuration");
-    const verb = unstable.length === 1 ? "is" : "are";
-    const text = `${formatCount(unstable.length)} of ${all} ${verb} unstable: overloaded, so no latency of theirs estimates a steady state`;
-    lines.push({ text, state: "warn" });
-  }
-  const compared = comparisonSentences(results, MOST_SENTENCES).map((text) => ({ text }));
-  return [...lines, ...goalHeadlines(results), ...compared];
+  const unstable = results.configurations.filter(isUnstable).length;
+  const all = plural(results.configurations.length, "configuration");
+  const verb = unstable === 1 ? "is" : "are";
+  const overload = `${formatCount(unstable)} of ${all} ${verb} unstable: overloaded, so no latency of theirs estimates a steady state`;
+  return [
+    ...(validation === undefined ? [] : trustHeadlines(validation)),
+    ...(unstable === 0 ? [] : [{ text: overload, state: "warn" as const }]),
+    ...goalHeadlines(results),
+    ...comparisonSentences(results, MOST_SENTENCES).map((text) => ({ text })),
+  ];
+}
+
+function trustHeadlines(validation: ValidationDocument): readonly Headline[] {
+  const { configurations } = validation;
+  if (configurations.length === 0) return [];
+  const fine = configurations.every((one) => one.verdict === "agrees");
+  const wrong = configurations.some((one) => one.verdict === "disagrees");
+  const replayed = configurations.filter((one) => one.measured.backend === "replay").length;
+  const warnings = [
+    ...doubts(validation).slice(0, MOST_DOUBTS),
+    ...(replayed === 0
+      ? []
+      : [`${plural(replayed, "validated configuration")} on replay: ${BACKENDS.replay}`]),
+  ];
+  return [
+    {
+      text: `${verdictSummary(validation)}${worst(validation)}`,
+      state: fine ? "good" : wrong ? "bad" : "warn",
+    },
+    ...warnings.map((text) => ({ text, state: "warn" as const })),
+  ];
 }

@@ -63,10 +63,7 @@ function parameterName(
 /** The slots of a composed scheduler: a policy's name tells its slot, so the slot's is left out. */
 const SLOTS = /^(admission|selection|routing|ordering|batching|scaling|placement|policy)$/;
 
-/**
- * Nodes and files begin with what tells them apart: "2 × gpu (devices (gpu 4), costPerHour 2.5)",
- * "./fair-queue.mjs (weights (gold 3))".
- */
+/** Nodes and files begin with what tells them apart: "2 × gpu (devices (gpu 4))", "./fair-queue.mjs (weights (gold 3))". */
 function flattened(value: unknown): string {
   if (Array.isArray(value)) return value.map(flattened).join(", ");
   if (typeof value !== "object" || value === null) return String(value);
@@ -197,13 +194,21 @@ export function axisText(axis: SweepAxis, parameters: ConfigurationResult["param
   return `${axis.name} ${text}${between}${axis.unit}`;
 }
 
+/** All of the parameters with their names, in one text. */
+export function axesText(
+  axes: readonly SweepAxis[],
+  parameters: ConfigurationResult["parameters"],
+  separator = " · ",
+): string {
+  return axes.map((axis) => axisText(axis, parameters)).join(separator);
+}
+
 /** A configuration by its varying parameters only; its id when nothing varies. */
 export function configurationLabel(
-  configuration: ConfigurationResult,
+  { id, parameters }: Pick<ConfigurationResult, "id" | "parameters">,
   axes: readonly SweepAxis[],
 ): string {
-  if (axes.length === 0) return configuration.id;
-  return axes.map((axis) => axisText(axis, configuration.parameters)).join(" · ");
+  return axesText(axes, parameters) || id;
 }
 
 /** Orders configurations by the given axes, first axis slowest. */
@@ -246,9 +251,7 @@ export function bySimplicity({
   return (a, b) => rank(a) - rank(b);
 }
 
-/**
- * A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter.
- */
+/** A rate that was given as a share of capacity shows both, as in `8.2 (60%)`; others as any parameter. */
 export function loadText(
   path: string,
   value: Parameter | undefined,
@@ -274,4 +277,49 @@ export function capacityText(capacity: LoadCapacity | undefined): string {
 
 function percent(share: number): string {
   return `${formatNumber(100 * share, 4)}%`;
+}
+
+/** Longer lists are no choice any more. */
+const MOST_LEVELS = 60;
+
+interface Filter {
+  /** First letter of its part of a key. */
+  readonly letter: "s" | "l";
+  readonly axis: SweepAxis;
+}
+
+/** A filter for the scheduler and one for the load, where either varies. */
+export function filtersOf(document: Swept): readonly Filter[] {
+  const axes = sweepAxes(document).filter(({ levels }) => levels.length <= MOST_LEVELS);
+  const scheduler =
+    axes.find(({ path }) => path === "scheduler") ?? axes.find(({ kind }) => kind === "scheduler");
+  const loads = axes.filter(({ kind }) => kind === "load");
+  const load = loads.find(({ isNumeric }) => isNumeric) ?? loads[0];
+  return [
+    ...(scheduler === undefined ? [] : [{ letter: "s" as const, axis: scheduler }]),
+    ...(load === undefined ? [] : [{ letter: "l" as const, axis: load }]),
+  ];
+}
+
+/** "s0 l2": the number of its level in each filter; of a filter whose level it lacks, nothing. */
+export function filterKey(
+  filters: readonly Filter[],
+  parameters: ConfigurationResult["parameters"],
+): string {
+  return filters
+    .flatMap(({ letter, axis }) => {
+      const key = levelKey(parameters[axis.path]);
+      const level = axis.levels.findIndex((one) => levelKey(one) === key);
+      return level < 0 ? [] : [`${letter}${level}`];
+    })
+    .join(" ");
+}
+
+/** The choices of a filter: its name, and its levels in words. */
+export function filterChoices({ axis }: Filter): {
+  readonly name: string;
+  readonly levels: readonly string[];
+} {
+  const unit = axis.unit === "" ? "" : axis.unit.startsWith("/") ? axis.unit : ` ${axis.unit}`;
+  return { name: axis.name, levels: axis.levels.map((one) => `${parameterText(one)}${unit}`) };
 }

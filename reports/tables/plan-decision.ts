@@ -3,8 +3,8 @@ import { z } from "zod";
 import type { Parameter, ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { boundText, type Decision, type Fact, told, trust } from "./decision.ts";
 import { counts, estimate, parameter, placement } from "./figures.ts";
-import { formatEstimate, formatNumber, plural } from "./format.ts";
-import { axisText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
+import { formatEstimate, formatNumber, joined, plural } from "./format.ts";
+import { axesText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
 const answer = z.looseObject({
@@ -60,21 +60,18 @@ export function planDecisions(
     if (entry.best === null) return unsolved(entry, load);
     const paths = plans.length === 1 ? [] : Object.keys(entry.parameters);
     const chosen = results.configurations.find((one) => isSameAt(paths, one, entry));
-    const { best, runnersUp, alike, proven, unit } = entry;
-    const [second] = runnersUp;
-    const bound = chosen === undefined ? "" : boundText(chosen);
+    const { best, alike, proven, unit } = entry;
+    const [second] = entry.runnersUp;
+    const cheaper = proven
+      ? "none: all that is cheaper was tried or ruled out"
+      : "not ruled out: the search was limited";
     const facts = told([
       ...answerFacts(best, entry),
       ["same by another name", alike.map(schedulerText).join("; ")],
       ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
-      [
-        "next cheaper",
-        proven
-          ? "none: all that is cheaper was tried or ruled out"
-          : "not ruled out: the search was limited",
-      ],
+      ["next cheaper", cheaper],
       ["runner-up", second === undefined ? "" : answerText(second, unit)],
-      ["more load", bound],
+      ["more load", chosen === undefined ? "" : boundText(chosen)],
     ]);
     return {
       load,
@@ -88,12 +85,10 @@ export function planDecisions(
 
 function unsolved(entry: PlanEntry, load: string): Decision {
   const { nearest, unit } = entry;
+  const near = nearest === null ? "" : `; nearest: ${answerText(nearest, unit)}`;
   return {
     load,
-    answer:
-      nearest === null
-        ? "no plan keeps the goal"
-        : `no plan keeps the goal; nearest: ${answerText(nearest, unit)}`,
+    answer: `no plan keeps the goal${near}`,
     state: "bad",
     facts: [
       ...(nearest === null ? [] : answerFacts(nearest, entry)),
@@ -127,9 +122,7 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
 
 function nameOf({ scheduler, parameters }: PlanAnswer): string {
   const { scheduler: _, ...others } = parameters;
-  return [schedulerText(scheduler), parametersText(others)]
-    .filter((text) => text !== "")
-    .join(", ");
+  return joined([schedulerText(scheduler), parametersText(others)], ", ");
 }
 
 function answerText(answer: PlanAnswer, unit: string): string {
@@ -144,9 +137,7 @@ function schedulerText(scheduler: unknown): string {
 function loadText(parameters: PlanEntry["parameters"], results: ResultsDocument): string {
   const axes = sweepAxes(results).filter(({ path }) => path in parameters);
   const known = axes.length === Object.keys(parameters).length;
-  return known
-    ? axes.map((axis) => axisText(axis, parameters)).join(", ")
-    : parametersText(parameters);
+  return known ? axesText(axes, parameters, ", ") : parametersText(parameters);
 }
 
 function parametersText(parameters: Readonly<Record<string, Parameter>>): string {

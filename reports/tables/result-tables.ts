@@ -7,7 +7,6 @@ import {
   type ResultsDocument,
   type SloState,
 } from "../../core/results.ts";
-import { filterKey, filtersOf } from "./filters.ts";
 import {
   formatCount,
   formatNumber,
@@ -18,7 +17,15 @@ import {
   wrapped,
 } from "./format.ts";
 import { goalText } from "./goals.ts";
-import { configurationLabel, grouped, loadText, type Swept, sweepAxes } from "./parameters.ts";
+import {
+  configurationLabel,
+  filterKey,
+  filtersOf,
+  grouped,
+  loadText,
+  type Swept,
+  sweepAxes,
+} from "./parameters.ts";
 import { type Cell, figureCell, type Table } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
@@ -80,10 +87,7 @@ export function configurationTable(document: ResultsDocument): Table {
   };
 }
 
-/**
- * One row per configuration and task, or pipeline; undefined when no metric of one is reported. There are
- * metrics of pipelines where there are several.
- */
+/** One row per configuration and task, or pipeline of several; undefined when no metric of one is reported. */
 export function partTable(document: ResultsDocument, kind: "task" | "pipeline"): Table | undefined {
   const axes = sweepAxes(document);
   const filters = filtersOf(document);

@@ -18,13 +18,11 @@ import {
   tieLegend,
   winnersTable,
 } from "./comparison-tables.ts";
-import { metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
-import { choicesOf, choiceTable } from "./goals.ts";
-import { goalHeadlines, MOST_LOADS } from "./headlines.ts";
+import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
+import { goalHeadlines } from "./headlines.ts";
 import { capacityText } from "./parameters.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
-import type { Table } from "./table.ts";
-import { aligned, columnWidths, DEFAULT_WIDTH, tableText, total } from "./table-text.ts";
+import { aligned, columnWidths, DEFAULT_WIDTH, type Table, tableText, total } from "./table.ts";
 import {
   BACKENDS,
   comparisonTable,
@@ -122,10 +120,8 @@ export function notesText(
 
 /** How many meet the goal, and the cheapest of them at each load. */
 export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
-  const lines = goalHeadlines(document).map(({ text }) => wrapped(text, width));
-  const many = lines.length > 0 && choicesOf(document).length > MOST_LOADS;
-  const table = many ? ["", ...cutTable(choiceTable(document), width)] : [];
-  return lines.length === 0 ? [] : ["", ...lines, ...table];
+  const lines = goalHeadlines(document, MOST_ROWS).map(({ text }) => wrapped(text, width));
+  return lines.length === 0 ? [] : ["", ...lines];
 }
 
 /** Which compared setting is best, with what is noise; no lines when nothing is compared. */
@@ -161,15 +157,14 @@ function cutTable(table: Table, width: number): readonly string[] {
 export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): string {
   const { table, dropped } = narrowed(configurationTable(document), width);
   const known = table.rows.some((row) => row.some((cell) => cell.text.includes("±")));
+  const marked = table.rows.some((row) => row.some((cell) => cell.text.endsWith(UNSTABLE_MARK)));
   const legend = [
     known ? "± half width of the 95% confidence interval" : "",
-    table.rows.some((row) => row.some((cell) => cell.text.endsWith(UNSTABLE_MARK)))
-      ? UNSTABLE_LEGEND
-      : "",
+    marked ? UNSTABLE_LEGEND : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
     capacityText(document.capacity),
-  ].filter((text) => text !== "");
-  return [tableText(table, width), ...legend.map((text) => wrapped(text, width))].join("\n");
+  ];
+  return joined([tableText(table, width), ...legend.map((text) => wrapped(text, width))], "\n");
 }
 
 /** Many configurations are shown by the ten best of each load; few, all. */
@@ -178,8 +173,8 @@ export function configurationsText(document: ResultsDocument, width = DEFAULT_WI
     document.configurations.length > MANY_CONFIGURATIONS ? bestTable(document, true) : undefined;
   if (best === undefined) return resultsTable(document, width);
   const { table } = narrowed(withoutRepeats(best), width);
-  const legend = [best.caption, capacityText(document.capacity)].filter((text) => text !== "");
-  return [tableText(table, width), ...legend.map((text) => wrapped(text, width))].join("\n");
+  const legend = [best.caption, capacityText(document.capacity)];
+  return joined([tableText(table, width), ...legend.map((text) => wrapped(text, width))], "\n");
 }
 
 /** Each pipeline's share of a configuration; no lines where there is one pipeline, or many configurations. */

@@ -6,17 +6,24 @@
  * once its gateway has taken it in.
  */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { grown } from "../../core/dispatch/request-table.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import type { Overheads, System } from "../../core/system.ts";
 import type { WinnerTree } from "../../core/winner-tree.ts";
-import { IntRing } from "../calendar/int-ring.ts";
 import type { Entrance } from "./executor.ts";
 
 const NONE = -1;
 
 /** Slots of one gateway in the calendar: its current message, and the head of its arrivals. */
 const SLOTS_EACH = 2;
+
+/** A request's way through its gateway: when it was sent, when it is there, and half the round trip. */
+interface Passage {
+  readonly gateway: number;
+  readonly pipeline: number;
+  readonly sentUs: number;
+  readonly reachesUs: number;
+  readonly halfTripUs: number;
+}
 
 class Gateway {
   /** Requests on their way to it, in order. */
@@ -29,22 +36,15 @@ class Gateway {
 }
 
 export class Gateways implements Entrance {
-  readonly #dispatcher: Dispatcher;
   readonly #overheads: Overheads;
   readonly #gateways: readonly Gateway[];
   readonly #clientTrips: RandomStream;
-  readonly #slots: WinnerTree;
-  readonly #firstSlot: number;
   /** The start value of hashes; each replication has its own, else all would share one assignment. */
   readonly #salt: number;
   #next = 0;
 
-  /** By request: gateway, pipeline, when it was sent and is there, and half the round trip. */
-  #gatewayOf = new Int32Array(0);
-  #pipelines = new Int32Array(0);
-  #sentUs = new Float64Array(0);
-  #reachesUs = new Float64Array(0);
-  #halfTripUs = new Float64Array(0);
+  /** By request. */
+  readonly #passages: Passage[] = [];
   /** Gateway of the batch on each replica. */
   readonly #batchGateway: Int32Array;
 
@@ -53,41 +53,39 @@ export class Gateways implements Entrance {
   }
 
   /** Uses the slots from `firstSlot` on. */
-  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+  constructor(
+    private readonly dispatcher: Dispatcher,
+    seed: string,
+    private readonly slots: WinnerTree,
+    private readonly firstSlot: number,
+  ) {
     const { overheads, replicas } = dispatcher.system;
-    this.#dispatcher = dispatcher;
     this.#overheads = overheads;
     this.#gateways = Array.from({ length: overheads.gateways }, () => new Gateway());
     this.#clientTrips = new RandomStream(seed, "network/client");
-    this.#slots = slots;
-    this.#firstSlot = firstSlot;
     this.#salt = new RandomStream(seed, "gateway/assignment").next();
     this.#batchGateway = new Int32Array(replicas.length);
   }
 
   /** A client sends a request. */
   arrive(request: number, pipeline: number, nowUs: number): void {
-    this.#grow();
-    const { clientRoundTripUs } = this.#overheads;
     const index = this.#assign(request);
     const gateway = this.#gateways[index];
-    const half = pick(clientRoundTripUs, this.#clientTrips) / 2;
-    gateway.lastReachesUs = Math.max(gateway.lastReachesUs, nowUs + Math.round(half));
-    this.#gatewayOf[request] = index;
-    this.#halfTripUs[request] = half;
-    this.#reachesUs[request] = gateway.lastReachesUs;
-    this.#sentUs[request] = nowUs;
-    this.#pipelines[request] = pipeline;
+    const halfTripUs = pick(this.#overheads.clientRoundTripUs, this.#clientTrips) / 2;
+    const reachesUs = Math.max(gateway.lastReachesUs, nowUs + Math.round(halfTripUs));
+    gateway.lastReachesUs = reachesUs;
+    this.#passages[request] = { gateway: index, pipeline, sentUs: nowUs, reachesUs, halfTripUs };
     gateway.underWay.push(request);
     if (gateway.underWay.length === 1) {
-      this.#slots.set(this.#slotOf(index) + 1, gateway.lastReachesUs);
+      this.slots.set(this.#slotOf(index) + 1, reachesUs);
     }
   }
 
   /** Sends the batch that the dispatcher holds for a replica; the instant at which it leaves. */
   dispatch(replica: number, nowUs: number): number {
-    const { batchJobs, batchAt, requests } = this.#dispatcher;
-    const index = this.#gatewayOf[requests.requestOf(batchJobs[batchAt[replica]])];
+    const { batchJobs, batchAt, requests } = this.dispatcher;
+    const request = requests.requestOf(batchJobs[batchAt[replica]]);
+    const index = this.#passages[request].gateway;
     const gateway = this.#gateways[index];
     this.#batchGateway[replica] = index;
     gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + this.#overheads.dispatchUs;
@@ -101,7 +99,7 @@ export class Gateways implements Entrance {
 
   /** A slot of the gateways was due; returns the replica whose result was taken in, or −1. */
   due(slot: number, nowUs: number): number {
-    const own = slot - this.#firstSlot;
+    const own = slot - this.firstSlot;
     const index = Math.floor(own / SLOTS_EACH);
     if (own % SLOTS_EACH === 0) return this.#handled(this.#gateways[index], nowUs);
     this.#reached(this.#gateways[index], slot, nowUs);
@@ -117,24 +115,24 @@ export class Gateways implements Entrance {
       const cost = gateway.messages.peek() < 0 ? arrivalUs : completionUs;
       gateway.handling = true;
       gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + cost;
-      this.#slots.set(this.#slotOf(index), Math.round(gateway.busyUntilUs));
+      this.slots.set(this.#slotOf(index), Math.round(gateway.busyUntilUs));
     }
   }
 
   /** Time of the answer's way from gateway to client, µs. */
   answerUs(request: number): number {
-    return Math.round(this.#halfTripUs[request]);
+    return Math.round(this.#passages[request].halfTripUs);
   }
 
   #slotOf(gateway: number): number {
-    return this.#firstSlot + gateway * SLOTS_EACH;
+    return this.firstSlot + gateway * SLOTS_EACH;
   }
 
   #assign(request: number): number {
     const count = this.#gateways.length;
     if (count === 1) return 0;
     if (this.#overheads.assignment === "hash") {
-      return hashed(this.#dispatcher.requests.serial[request] ^ this.#salt) % count;
+      return hashed(this.dispatcher.requests.serial[request] ^ this.#salt) % count;
     }
     this.#next = (this.#next + 1) % count;
     return this.#next;
@@ -143,8 +141,8 @@ export class Gateways implements Entrance {
   #reached(gateway: Gateway, slot: number, nowUs: number): void {
     gateway.messages.push(-1 - gateway.underWay.shift());
     if (gateway.underWay.length > 0) {
-      const next = this.#reachesUs[gateway.underWay.peek()];
-      this.#slots.set(slot, Math.max(nowUs, next));
+      const next = this.#passages[gateway.underWay.peek()].reachesUs;
+      this.slots.set(slot, Math.max(nowUs, next));
     }
   }
 
@@ -154,19 +152,9 @@ export class Gateways implements Entrance {
     const message = gateway.messages.shift();
     if (message >= 0) return message;
     const request = -1 - message;
-    const pipeline = this.#pipelines[request];
-    this.#dispatcher.arrive(request, pipeline, this.#sentUs[request], nowUs);
+    const { pipeline, sentUs } = this.#passages[request];
+    this.dispatcher.arrive(request, pipeline, sentUs, nowUs);
     return NONE;
-  }
-
-  #grow(): void {
-    const { capacity } = this.#dispatcher.requests;
-    if (this.#reachesUs.length >= capacity) return;
-    this.#gatewayOf = grown(this.#gatewayOf, new Int32Array(capacity));
-    this.#pipelines = grown(this.#pipelines, new Int32Array(capacity));
-    this.#sentUs = grown(this.#sentUs, new Float64Array(capacity));
-    this.#reachesUs = grown(this.#reachesUs, new Float64Array(capacity));
-    this.#halfTripUs = grown(this.#halfTripUs, new Float64Array(capacity));
   }
 }
 
@@ -181,4 +169,38 @@ function hashed(serial: number): number {
 /** One of equally probable times; 0 when there are none. */
 export function pick(quantiles: readonly number[], stream: RandomStream): number {
   return quantiles.length === 0 ? 0 : quantiles[stream.integer(quantiles.length)];
+}
+
+/** A growing first-in, first-out ring of integers. */
+export class IntRing {
+  length = 0;
+  #items = new Int32Array(64);
+  #head = 0;
+
+  push(item: number): void {
+    if (this.length === this.#items.length) this.#grow();
+    this.#items[(this.#head + this.length++) & (this.#items.length - 1)] = item;
+  }
+
+  /** The first item; only when length > 0. */
+  peek(): number {
+    return this.#items[this.#head];
+  }
+
+  /** Takes the first item; only when length > 0. */
+  shift(): number {
+    const item = this.#items[this.#head];
+    this.#head = (this.#head + 1) & (this.#items.length - 1);
+    this.length--;
+    return item;
+  }
+
+  #grow(): void {
+    const larger = new Int32Array(this.#items.length * 2);
+    for (let i = 0; i < this.length; i++) {
+      larger[i] = this.#items[(this.#head + i) & (this.#items.length - 1)];
+    }
+    this.#items = larger;
+    this.#head = 0;
+  }
 }

@@ -12,10 +12,9 @@ import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
 import { deviceStations } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
-import { delay, fairLinks } from "../stations/network-stations.ts";
 import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
 import type { StartWindows } from "../stations/start-windows.ts";
-import { Route, type Station } from "../stations/station.ts";
+import { delay, fairLinks, Route } from "../stations/station.ts";
 import type { SteadyExecutor } from "./executor.ts";
 import { Gateways, pick } from "./gateways.ts";
 
@@ -35,7 +34,7 @@ export function hasMessageTerms({ overheads, nodes }: System): boolean {
 
 export class StagedExecutor implements SteadyExecutor {
   /** Null where messages cost nothing. */
-  readonly messages: Messages | null;
+  readonly messages: ReturnType<typeof messagesOf> | null;
   readonly memory: ModelMemory | null;
   readonly windows: StartWindows | null;
   readonly #batches: Batches;
@@ -53,7 +52,7 @@ export class StagedExecutor implements SteadyExecutor {
     this.#batches = dispatcher;
     this.#slots = new WinnerTree(own + (hasMessages ? Gateways.slotsOf(system) : 0));
     this.#aloneUs = new Float64Array(replicas);
-    this.messages = hasMessages ? new Messages(dispatcher, seed, this.#slots, own) : null;
+    this.messages = hasMessages ? messagesOf(dispatcher, seed, this.#slots, own) : null;
     const device = deviceStations(dispatcher, recorder, this.#aloneUs, this.#slots, hasWindows);
     this.memory = device.memory;
     this.windows = device.windows;
@@ -102,52 +101,39 @@ export class StagedExecutor implements SteadyExecutor {
 }
 
 /** The messages of requests and batches: gateways, round trips, and bytes on links. */
-class Messages {
-  /** The entrance of requests; both chains pass it. */
-  readonly gateways: Gateways;
-  /** From gateway to worker. A link of one's own takes its time in one step with the way. */
-  readonly outward: readonly Station[];
-  readonly homeward: readonly Station[];
-  readonly #batches: Batches;
-  readonly #workerTrips: RandomStream;
-  /** When the batch on each replica leaves the gateway, and the time of each step, µs. */
-  readonly #leavesUs: Float64Array;
-  readonly #halfTripUs: Float64Array;
-  readonly #inputUs: Float64Array;
-  readonly #outputUs: Float64Array;
-
-  /** Gateways use the slots from `firstSlot` on. */
-  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
-    const { system } = dispatcher;
-    const replicas = system.replicas.length;
-    this.#batches = dispatcher;
-    this.#workerTrips = new RandomStream(seed, "network/worker");
-    this.gateways = new Gateways(dispatcher, seed, slots, firstSlot);
-    this.#leavesUs = new Float64Array(replicas);
-    this.#halfTripUs = new Float64Array(replicas);
-    this.#inputUs = new Float64Array(replicas);
-    this.#outputUs = new Float64Array(replicas);
-    const [leaves, half] = [this.#leavesUs, this.#halfTripUs];
-    const [input, output] = [this.#inputUs, this.#outputUs];
-    const trip = delay(slots, (r, nowUs) => nowUs + Math.round(half[r]));
-    if (system.overheads.sharedLinks) {
-      const leave = delay(slots, (r) => Math.round(leaves[r]));
-      this.outward = [leave, fairLinks(system, input, slots), trip];
-      this.homeward = [fairLinks(system, output, slots), trip];
-    } else {
-      this.outward = [delay(slots, (r) => Math.round(leaves[r] + half[r] + input[r]))];
-      this.homeward = [delay(slots, (r, nowUs) => nowUs + Math.round(half[r] + output[r]))];
-    }
-  }
-
-  /** A batch sets out to a replica. */
-  start(replica: number, nowUs: number): void {
-    const { system } = this.#batches;
-    const { usPerByte, zoneRoundTripUs } = system.nodes[system.replicas[replica].node];
-    const roundTripUs = pick(system.overheads.workerRoundTripUs, this.#workerTrips);
-    this.#leavesUs[replica] = this.gateways.dispatch(replica, nowUs);
-    this.#halfTripUs[replica] = (roundTripUs + zoneRoundTripUs) / 2;
-    this.#inputUs[replica] = usPerByte * inputBytes(this.#batches, replica);
-    this.#outputUs[replica] = usPerByte * outputBytes(this.#batches, replica);
-  }
+function messagesOf(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+  const { system } = dispatcher;
+  const gateways = new Gateways(dispatcher, seed, slots, firstSlot);
+  const workerTrips = new RandomStream(seed, "network/worker");
+  /** By replica: when its batch leaves the gateway, and the time of each step, µs. */
+  const ways = system.replicas.map(() => ({ leavesUs: 0, halfTripUs: 0, inputUs: 0, outputUs: 0 }));
+  const trip = delay(slots, (r, nowUs) => nowUs + Math.round(ways[r].halfTripUs));
+  const { sharedLinks, workerRoundTripUs } = system.overheads;
+  // A link of one's own takes its time in one step with the way.
+  const outward = sharedLinks
+    ? [
+        delay(slots, (r) => Math.round(ways[r].leavesUs)),
+        fairLinks(system, (r) => ways[r].inputUs, slots),
+        trip,
+      ]
+    : [delay(slots, (r) => Math.round(ways[r].leavesUs + ways[r].halfTripUs + ways[r].inputUs))];
+  const homeward = sharedLinks
+    ? [fairLinks(system, (r) => ways[r].outputUs, slots), trip]
+    : [delay(slots, (r, nowUs) => nowUs + Math.round(ways[r].halfTripUs + ways[r].outputUs))];
+  return {
+    /** The entrance of requests; both chains pass it. */
+    gateways,
+    outward,
+    homeward,
+    /** A batch sets out to a replica. */
+    start: (replica: number, nowUs: number): void => {
+      const { usPerByte, zoneRoundTripUs } = system.nodes[system.replicas[replica].node];
+      const way = ways[replica];
+      const roundTripUs = pick(workerRoundTripUs, workerTrips);
+      way.leavesUs = gateways.dispatch(replica, nowUs);
+      way.halfTripUs = (roundTripUs + zoneRoundTripUs) / 2;
+      way.inputUs = usPerByte * inputBytes(dispatcher, replica);
+      way.outputUs = usPerByte * outputBytes(dispatcher, replica);
+    },
+  };
 }

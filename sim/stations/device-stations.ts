@@ -49,32 +49,21 @@ export function deviceStations(
  * they share besides; work left is re-rated whenever one of them starts or stops.
  */
 class Service implements Station {
-  readonly #batches: Batches;
-  readonly #recorder: RunRecorder;
-  readonly #meter: DeviceMeter;
-  /** Holds the model of each batch that is served. */
-  readonly #memory: ModelMemory | null;
-  /** Time of the batch on each replica, alone, µs. */
-  readonly #aloneUs: Float64Array;
   readonly #startedUs: Float64Array;
   readonly #processorOf: readonly Processor[];
   /** Processors of each node. */
   readonly #processors: readonly (readonly Processor[])[];
 
+  /** `memory` holds the model of each batch that is served. */
   constructor(
-    batches: Batches,
-    recorder: RunRecorder,
-    meter: DeviceMeter,
-    memory: ModelMemory | null,
-    aloneUs: Float64Array,
+    private readonly batches: Batches,
+    private readonly recorder: RunRecorder,
+    private readonly meter: DeviceMeter,
+    private readonly memory: ModelMemory | null,
+    private readonly aloneUs: Float64Array,
     slots: WinnerTree,
   ) {
     const { system } = batches;
-    this.#batches = batches;
-    this.#recorder = recorder;
-    this.#meter = meter;
-    this.#memory = memory;
-    this.#aloneUs = aloneUs;
     this.#startedUs = new Float64Array(system.replicas.length);
     this.#processorOf = processorsOf(system, slots);
     const processors: Set<Processor>[] = system.nodes.map(() => new Set());
@@ -86,8 +75,8 @@ class Service implements Station {
 
   enter(replica: number, nowUs: number): boolean {
     this.#startedUs[replica] = nowUs;
-    this.#meter.started(replica, nowUs);
-    this.#processorOf[replica].add(replica, this.#aloneUs[replica], nowUs);
+    this.meter.started(replica, nowUs);
+    this.#processorOf[replica].add(replica, this.aloneUs[replica], nowUs);
     this.#rate(replica, nowUs);
     return false;
   }
@@ -96,7 +85,7 @@ class Service implements Station {
     const through = this.#processorOf[replica].due(replica, nowUs);
     if (through) {
       const startedUs = this.#startedUs[replica];
-      recordBatch(this.#recorder, this.#batches, replica, startedUs, nowUs);
+      recordBatch(this.recorder, this.batches, replica, startedUs, nowUs);
     }
     this.#rate(replica, nowUs);
     if (through) this.#stopped(replica, nowUs);
@@ -104,20 +93,20 @@ class Service implements Station {
   }
 
   abandon(replica: number, nowUs: number): void {
-    const { pool } = this.#batches.system.replicas[replica];
-    this.#recorder.batchLost(pool, this.#startedUs[replica], nowUs);
+    const { pool } = this.batches.system.replicas[replica];
+    this.recorder.batchLost(pool, this.#startedUs[replica], nowUs);
     this.#processorOf[replica].remove(replica, nowUs);
     this.#rate(replica, nowUs);
     this.#stopped(replica, nowUs);
   }
 
   #stopped(replica: number, nowUs: number): void {
-    this.#meter.stopped(replica, nowUs);
-    this.#memory?.release(replica, nowUs);
+    this.meter.stopped(replica, nowUs);
+    this.memory?.release(replica, nowUs);
   }
 
   #rate(replica: number, nowUs: number): void {
-    const { nodes, replicas } = this.#batches.system;
+    const { nodes, replicas } = this.batches.system;
     const { node } = replicas[replica];
     const curve = nodes[node].contention;
     if (curve === null) {

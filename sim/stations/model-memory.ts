@@ -54,18 +54,16 @@ export class ModelMemory implements Station {
   /** Changes that controllers have not heard of; kept only while `reporting`. */
   readonly reports: MemoryReport[] = [];
   reporting = false;
-  readonly #system: System;
-  readonly #meter: DeviceMeter;
-  readonly #slots: WinnerTree;
   readonly #modelOf: readonly number[];
   readonly #memories: readonly Memory[];
   readonly #cameUs: Float64Array;
 
-  constructor(system: System, meter: DeviceMeter, slots: WinnerTree) {
+  constructor(
+    private readonly system: System,
+    private readonly meter: DeviceMeter,
+    private readonly slots: WinnerTree,
+  ) {
     const { replicas, pools, models, devices } = system;
-    this.#system = system;
-    this.#meter = meter;
-    this.#slots = slots;
     this.#cameUs = new Float64Array(replicas.length);
     this.#modelOf = replicas.map(({ pool }) =>
       models.findIndex((model) => model.name === pools[pool].model),
@@ -86,9 +84,9 @@ export class ModelMemory implements Station {
 
   enter(replica: number, nowUs: number): boolean {
     const model = this.#modelOf[replica];
-    const { residency } = this.#system.models[model];
+    const { residency } = this.system.models[model];
     if (residency === "always") return true;
-    const memory = this.#memories[this.#system.replicas[replica].slot];
+    const memory = this.#memories[this.system.replicas[replica].slot];
     const copy = memory.copies.get(model);
     if (copy?.loaded && !memory.blocked) {
       copy.users++;
@@ -101,8 +99,8 @@ export class ModelMemory implements Station {
   }
 
   due(replica: number, nowUs: number): boolean {
-    const memory = this.#memories[this.#system.replicas[replica].slot];
-    this.#meter.loaded(replica, this.#cameUs[replica], nowUs);
+    const memory = this.#memories[this.system.replicas[replica].slot];
+    this.meter.loaded(replica, this.#cameUs[replica], nowUs);
     if (memory.loading !== replica) return true;
     const copy = memory.copies.get(this.#modelOf[replica]);
     if (copy !== undefined) copy.users++;
@@ -114,7 +112,7 @@ export class ModelMemory implements Station {
   load(slot: number, model: number, nowUs: number): void {
     const memory = this.#memories[slot];
     const copy = memory.copies.get(model);
-    const isThere = this.#system.models[model].residency !== "on-demand" || copy?.loaded === true;
+    const isThere = this.system.models[model].residency !== "on-demand" || copy?.loaded === true;
     if (isThere) this.#report(memory, model, "resident");
     if (isThere || copy !== undefined) return;
     memory.waiting.push(COMMANDS - model);
@@ -148,7 +146,7 @@ export class ModelMemory implements Station {
   }
 
   abandon(replica: number, nowUs: number): void {
-    const memory = this.#memories[this.#system.replicas[replica].slot];
+    const memory = this.#memories[this.system.replicas[replica].slot];
     if (memory.waiting.includes(replica)) {
       memory.waiting = memory.waiting.filter((other) => other !== replica);
     } else if (memory.loading === replica) {
@@ -164,9 +162,9 @@ export class ModelMemory implements Station {
   /** The batch on a replica is no longer served: its model may go. */
   release(replica: number, nowUs: number): void {
     const model = this.#modelOf[replica];
-    const { residency, memoryMb } = this.#system.models[model];
+    const { residency, memoryMb } = this.system.models[model];
     if (residency === "always") return;
-    const memory = this.#memories[this.#system.replicas[replica].slot];
+    const memory = this.#memories[this.system.replicas[replica].slot];
     const copy = memory.copies.get(model);
     if (copy === undefined) {
       memory.freeMb += memoryMb;
@@ -179,7 +177,7 @@ export class ModelMemory implements Station {
 
   /** Starts the next load if the last is over, and lets go on whose model is there. */
   #serve(memory: Memory, nowUs: number): void {
-    const { models } = this.#system;
+    const { models } = this.system;
     const next = memory.waiting.find((replica) => !this.#isLoaded(memory, replica));
     memory.blocked = false;
     if (memory.loading === NONE && next !== undefined) {
@@ -197,14 +195,14 @@ export class ModelMemory implements Station {
         this.#report(memory, model, "loading");
       }
       const own = this.#modelOf.length + memory.slot;
-      this.#slots.set(next > NONE ? next : own, nowUs + loadUs);
+      this.slots.set(next > NONE ? next : own, nowUs + loadUs);
     }
     memory.waiting = memory.waiting.filter((replica) => {
       const copy = memory.copies.get(this.#modelFor(replica));
       if (!copy?.loaded) return true;
       if (replica < 0) return false;
       copy.users++;
-      this.#slots.set(replica, nowUs);
+      this.slots.set(replica, nowUs);
       return false;
     });
   }
@@ -221,7 +219,7 @@ export class ModelMemory implements Station {
   /** A model goes, loaded or half loaded. */
   #drop(memory: Memory, model: number): void {
     memory.copies.delete(model);
-    memory.freeMb += this.#system.models[model].memoryMb;
+    memory.freeMb += this.system.models[model].memoryMb;
     this.#report(memory, model, "absent");
   }
 
@@ -231,7 +229,7 @@ export class ModelMemory implements Station {
 
   /** Evicts idle models until there is room; evicts none when that would not be enough. */
   #makeRoom(memory: Memory, neededMb: number): boolean {
-    const { models } = this.#system;
+    const { models } = this.system;
     const idle = [...memory.copies]
       .filter(([, copy]) => copy.loaded && copy.users === 0)
       .sort(([a, one], [b, other]) => one.lastUsedUs - other.lastUsedUs || a - b);

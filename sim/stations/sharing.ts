@@ -1,7 +1,6 @@
 /** Capacity that several batches use at once: equal shares, or turns of a quantum. */
 import { type Sharing, slowdownOf } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import { IntRing } from "../calendar/int-ring.ts";
 
 const NONE = -1;
 
@@ -28,10 +27,6 @@ export interface Processor {
  */
 export class EqualShares implements Processor {
   running = 0;
-  readonly #members: readonly number[];
-  readonly #placeOf: Int32Array;
-  readonly #slowdown: readonly number[] | null;
-  readonly #slots: WinnerTree;
   /** By place: value of the clock at which the batch is through. */
   readonly #ends: WinnerTree;
   #clockUs = 0;
@@ -42,22 +37,18 @@ export class EqualShares implements Processor {
 
   /** `slowdown` by number of running batches; null: they do not slow each other down. */
   constructor(
-    members: readonly number[],
-    placeOf: Int32Array,
-    slowdown: readonly number[] | null,
-    slots: WinnerTree,
+    private readonly members: readonly number[],
+    private readonly placeOf: Int32Array,
+    private readonly slowdown: readonly number[] | null,
+    private readonly slots: WinnerTree,
   ) {
-    this.#members = members;
-    this.#placeOf = placeOf;
-    this.#slowdown = slowdown;
-    this.#slots = slots;
     this.#ends = new WinnerTree(members.length);
   }
 
   add(replica: number, aloneUs: number, nowUs: number): void {
     this.#advance(nowUs);
     this.running++;
-    this.#ends.set(this.#placeOf[replica], this.#clockUs + aloneUs);
+    this.#ends.set(this.placeOf[replica], this.#clockUs + aloneUs);
   }
 
   due(replica: number, nowUs: number): boolean {
@@ -68,7 +59,7 @@ export class EqualShares implements Processor {
   remove(replica: number, nowUs: number): void {
     this.#advance(nowUs);
     this.running--;
-    this.#ends.set(this.#placeOf[replica], Number.POSITIVE_INFINITY);
+    this.#ends.set(this.placeOf[replica], Number.POSITIVE_INFINITY);
     if (this.#first === replica) this.#first = NONE;
     if (this.running === 0) this.#clockUs = 0;
   }
@@ -76,15 +67,15 @@ export class EqualShares implements Processor {
   rate(slowdown: number, nowUs: number): void {
     this.#advance(nowUs);
     if (this.running === 0) return;
-    const own = this.#slowdown === null ? 1 : slowdownOf(this.#slowdown, this.running);
+    const own = this.slowdown === null ? 1 : slowdownOf(this.slowdown, this.running);
     this.#currentSlowdown = own * slowdown;
     const leftUs = Math.max(0, this.#ends.least() - this.#clockUs);
-    const first = this.#members[this.#ends.winner()];
+    const first = this.members[this.#ends.winner()];
     if (this.#first !== NONE && this.#first !== first) {
-      this.#slots.set(this.#first, Number.POSITIVE_INFINITY);
+      this.slots.set(this.#first, Number.POSITIVE_INFINITY);
     }
     this.#first = first;
-    this.#slots.set(first, nowUs + Math.round(leftUs * this.#currentSlowdown));
+    this.slots.set(first, nowUs + Math.round(leftUs * this.#currentSlowdown));
   }
 
   #advance(nowUs: number): void {
@@ -100,12 +91,7 @@ export class EqualShares implements Processor {
  * one before first costs the switch.
  */
 export class TimeSlices implements Processor {
-  readonly #quantumUs: number;
-  readonly #switchUs: number;
-  readonly #slots: WinnerTree;
-  readonly #waiting = new IntRing();
-  /** By replica: work left, µs alone. */
-  readonly #leftUs: Float64Array;
+  #waiting: number[] = [];
   #current = NONE;
   #last = NONE;
   /** Start of the current turn, the switch behind it. */
@@ -115,24 +101,19 @@ export class TimeSlices implements Processor {
   #slowdown = 1;
   #throughUs = 0;
 
-  /** `leftUs` has a place for every replica and is written for those of this slot only. */
+  /** `leftUs` is by replica: work left, µs alone; it is written for those of this slot only. */
   constructor(
-    { quantumUs, switchUs }: Extract<Sharing, { kind: "time-slice" }>,
-    leftUs: Float64Array,
-    slots: WinnerTree,
-  ) {
-    this.#quantumUs = quantumUs;
-    this.#switchUs = switchUs;
-    this.#leftUs = leftUs;
-    this.#slots = slots;
-  }
+    private readonly terms: Extract<Sharing, { kind: "time-slice" }>,
+    private readonly leftUs: Float64Array,
+    private readonly slots: WinnerTree,
+  ) {}
 
   get running(): number {
     return this.#current === NONE ? 0 : 1;
   }
 
   add(replica: number, aloneUs: number, nowUs: number): void {
-    this.#leftUs[replica] = aloneUs;
+    this.leftUs[replica] = aloneUs;
     if (this.#current === NONE) this.#turnTo(replica, nowUs);
     else this.#waiting.push(replica);
   }
@@ -147,27 +128,28 @@ export class TimeSlices implements Processor {
 
   remove(replica: number, nowUs: number): void {
     if (this.#current === replica) this.#next(nowUs);
-    else this.#waiting.remove(replica);
+    else this.#waiting = this.#waiting.filter((other) => other !== replica);
   }
 
   rate(slowdown: number, nowUs: number): void {
     if (this.#current === NONE) return;
     this.#spend(nowUs);
     this.#slowdown = slowdown;
-    const leftUs = this.#leftUs[this.#current];
+    const leftUs = this.leftUs[this.#current];
     this.#throughUs = this.#ratedUs + Math.round(leftUs * slowdown);
-    this.#slots.set(this.#current, Math.min(this.#throughUs, this.#turnEndUs(nowUs)));
+    this.slots.set(this.#current, Math.min(this.#throughUs, this.#turnEndUs(nowUs)));
   }
 
   /** The turn is over. */
   #next(nowUs: number): void {
+    const next = this.#waiting.shift() ?? NONE;
     this.#current = NONE;
-    if (this.#waiting.length > 0) this.#turnTo(this.#waiting.shift(), nowUs);
+    if (next !== NONE) this.#turnTo(next, nowUs);
   }
 
   #turnTo(replica: number, nowUs: number): void {
     const other = this.#last !== NONE && this.#last !== replica;
-    this.#turnUs = nowUs + (other ? this.#switchUs : 0);
+    this.#turnUs = nowUs + (other ? this.terms.switchUs : 0);
     this.#ratedUs = this.#turnUs;
     this.#current = replica;
     this.#last = replica;
@@ -176,14 +158,15 @@ export class TimeSlices implements Processor {
   /** The next multiple of the quantum since the turn's start; Infinity while nobody waits. */
   #turnEndUs(nowUs: number): number {
     if (this.#waiting.length === 0) return Number.POSITIVE_INFINITY;
-    const quanta = Math.max(1, Math.ceil((nowUs - this.#turnUs) / this.#quantumUs));
-    return this.#turnUs + quanta * this.#quantumUs;
+    const { quantumUs } = this.terms;
+    const quanta = Math.max(1, Math.ceil((nowUs - this.#turnUs) / quantumUs));
+    return this.#turnUs + quanta * quantumUs;
   }
 
   #spend(nowUs: number): void {
     if (nowUs <= this.#ratedUs) return;
     const spentUs = (nowUs - this.#ratedUs) / this.#slowdown;
-    this.#leftUs[this.#current] = Math.max(0, this.#leftUs[this.#current] - spentUs);
+    this.leftUs[this.#current] = Math.max(0, this.leftUs[this.#current] - spentUs);
     this.#ratedUs = nowUs;
   }
 }

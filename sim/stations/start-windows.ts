@@ -12,7 +12,6 @@ const NONE = -1;
 
 export class StartWindows implements Station {
   readonly #slotOf: readonly number[];
-  readonly #slots: WinnerTree;
   /** By replica: the window of its next batch, from receipt; null: none. */
   readonly #next: (StartWindow | null)[];
   /** By replica: its batch's window, µs since the run's start. */
@@ -23,9 +22,11 @@ export class StartWindows implements Station {
   readonly #waiting: number[][];
   readonly #holder: Int32Array;
 
-  constructor({ replicas, devices }: System, slots: WinnerTree) {
+  constructor(
+    { replicas, devices }: System,
+    private readonly slots: WinnerTree,
+  ) {
     this.#slotOf = replicas.map(({ slot }) => slot);
-    this.#slots = slots;
     this.#next = replicas.map(() => null);
     this.#fromUs = new Float64Array(replicas.length);
     this.#untilUs = new Float64Array(replicas.length);
@@ -53,7 +54,7 @@ export class StartWindows implements Station {
     this.#untilUs[replica] = nowUs + window.latestUs;
     const slot = this.#slotOf[replica];
     this.#waiting[slot].push(replica);
-    this.#slots.set(replica, this.#untilUs[replica] + 1);
+    this.slots.set(replica, this.#untilUs[replica] + 1);
     this.#serve(slot, nowUs);
     return false;
   }
@@ -62,7 +63,7 @@ export class StartWindows implements Station {
     const slot = this.#slotOf[replica];
     if (this.#holder[slot] === replica) return true;
     if (nowUs <= this.#untilUs[replica]) {
-      this.#slots.set(replica, this.#untilUs[replica] + 1);
+      this.slots.set(replica, this.#untilUs[replica] + 1);
       this.#serve(slot, nowUs);
       return false;
     }
@@ -106,12 +107,12 @@ export class StartWindows implements Station {
     const first = this.#waiting[slot].find((replica) => nowUs <= this.#untilUs[replica]);
     if (first === undefined) return;
     if (nowUs < this.#fromUs[first]) {
-      this.#slots.set(first, Math.min(this.#fromUs[first], this.#untilUs[first] + 1));
+      this.slots.set(first, Math.min(this.#fromUs[first], this.#untilUs[first] + 1));
       return;
     }
     this.#leave(first);
     this.#holder[slot] = first;
-    this.#slots.set(first, nowUs);
+    this.slots.set(first, nowUs);
   }
 
   #leave(replica: number): void {

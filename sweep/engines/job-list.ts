@@ -31,14 +31,9 @@ export function writeJobs(
   writeJson(folder.path(FILE), { schema: "tandem/sweep-jobs@1", engine, jobs });
 }
 
-/** Rejects as the engine does. */
-export async function tasksLeft({ engine, jobs }: JobList): Promise<TasksLeft> {
-  return engineOf(engine).left(jobs);
-}
-
-/** Rejects as the engine does. */
-export async function cancelJobs({ engine, jobs }: JobList): Promise<void> {
-  await engineOf(engine).cancel(jobs);
+/** None where no jobs were given out. Rejects as the engine does. */
+export async function tasksLeft(list: JobList | undefined): Promise<TasksLeft> {
+  return list === undefined ? { running: 0, waiting: 0 } : engineOf(list.engine).left(list.jobs);
 }
 
 export function engineOf(settings: EngineSettings): Engine {

@@ -6,7 +6,6 @@ import { stringify } from "yaml";
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { makeFolder } from "../atomic-file.ts";
-import { MOST_RETRIES, NEVER_RETRIED } from "../shards/retries.ts";
 import { listText } from "../shards/shard-plan.ts";
 import {
   arrayOptions,
@@ -14,6 +13,8 @@ import {
   type Engine,
   type Finished,
   LONGEST_LIST,
+  MOST_RETRIES,
+  NEVER_RETRIED,
   type ShardCommand,
   type TasksLeft,
 } from "./engine.ts";

@@ -3,7 +3,6 @@ import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../core/inventory/slurm-words.ts";
 import { shellWord } from "../../core/shell-word.ts";
-import { retryingLines } from "../shards/retries.ts";
 import { listText } from "../shards/shard-plan.ts";
 import {
   arrayOptions,
@@ -11,6 +10,7 @@ import {
   type Engine,
   type Finished,
   LONGEST_LIST,
+  retryingLines,
   type ShardCommand,
   type SubmittedJob,
   type TasksLeft,

@@ -60,8 +60,8 @@ async function runInto(run: ShardRun, store: ResultStore, attempt: string): Prom
   if (wanted) moveRequests(attempt, folder.directory);
   const seconds = (performance.now() - start) / 1000;
   const { program } = manifest.key;
-  const record = { schema: "tandem/shard@1", shard, first, end, program, startedAt, seconds };
-  folder.keep({ ...record, schema: "tandem/shard@1" }, attempt, linesOf(store, first, end));
+  const record = { shard, first, end, program, startedAt, seconds };
+  folder.keep({ schema: "tandem/shard@1", ...record }, attempt, linesOf(store, first, end));
 }
 
 function* linesOf(store: ResultStore, first: number, end: number): Generator<string> {

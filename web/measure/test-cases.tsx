@@ -103,6 +103,7 @@ interface CaseTableProps {
 
 function CaseTable({ n, results }: CaseTableProps) {
   const [, ...columns] = casesOf(n);
+  const titles = columns.map(({ name, replicas }) => `${name}: ${replicas} of each`);
   const cell = (name: string) => {
     const result = results.find((one) => one.name === name);
     if (result === undefined) return "…";
@@ -122,12 +123,7 @@ function CaseTable({ n, results }: CaseTableProps) {
   return (
     <div className="scroll">
       <table data-testid="cases">
-        <Head
-          columns={[
-            "Requests (n)",
-            ...columns.map(({ name, replicas }) => `${name}: ${replicas} of each`),
-          ]}
-        />
+        <Head columns={["Requests (n)", ...titles]} numeric={titles} />
         <tbody>
           <tr>
             <th scope="row">1 (baseline)</th>

@@ -44,7 +44,7 @@ export function DrawnGraph({ sheet, nodes, edges }: DrawnGraphProps) {
         colorMode="system"
       >
         <Background gap={24} />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} orientation="horizontal" />
       </ReactFlow>
     </div>
   );

@@ -1,6 +1,6 @@
 /**
  * The script of the fragment that reports embed: unpacks the code that stands beside it, once the page
- * shows its place, and starts it. `build/make-what-if.mjs` makes the fragment.
+ * shows its place, and starts it. `build/make-web.mjs` makes the fragment.
  */
 import type { KeptScenario } from "../../library/browser.ts";
 import type { mountWhatIf } from "./standalone.tsx";

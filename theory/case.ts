@@ -3,10 +3,13 @@
  * scenario's mean service time is around 10 ms, so that whole microseconds round nothing away.
  */
 
+/** A section of a scenario as a user writes it. */
+export type Section = Readonly<Record<string, unknown>>;
+
 export interface TheoryCase {
   /** Unique among all cases. */
   readonly name: string;
-  readonly scenario: Readonly<Record<string, unknown>>;
+  readonly scenario: Section;
   /** Exact values by figure: a metric, or `name.metric` for one of a task's or a pipeline's. */
   readonly exact: Readonly<Record<string, number>>;
 }
@@ -21,11 +24,11 @@ export interface Family {
 /** Share of the measured window that a run is given to forget that it started empty. */
 const WARM_UP = 0.01;
 
-export function exponential(meanMs: number): Record<string, unknown> {
+export function exponential(meanMs: number): Section {
   return { service: { distribution: "exponential", meanMs } };
 }
 
-export function deterministic(meanMs: number): Record<string, unknown> {
+export function deterministic(meanMs: number): Section {
   return { service: { distribution: "deterministic", meanMs } };
 }
 
@@ -33,13 +36,13 @@ export function deterministic(meanMs: number): Record<string, unknown> {
 export function open(
   ratePerS: number,
   requests: number,
-  gaps: Readonly<Record<string, unknown>> = { arrivals: "poisson" },
-): Record<string, unknown> {
+  gaps: Section = { arrivals: "poisson" },
+): Section {
   return { ...gaps, ratePerS, ...span(requests / ratePerS) };
 }
 
 /** `clients` that pause for `thinkMs`, over a measured window of `seconds`. */
-export function closed(clients: number, thinkMs: number, seconds: number): Record<string, unknown> {
+export function closed(clients: number, thinkMs: number, seconds: number): Section {
   return { arrivals: "closed", clients, thinkMs, ...span(seconds) };
 }
 
@@ -51,11 +54,11 @@ export function span(seconds: number): { durationS: number; warmupS: number } {
 
 /** One pipeline of these tasks, each with its replicas. */
 export function pipelineOf(
-  tasks: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
-  models: Readonly<Record<string, unknown>>,
+  tasks: Readonly<Record<string, Section>>,
+  models: Section,
   replicas: Readonly<Record<string, number>>,
-  workload: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
+  workload: Section,
+): Section {
   return { name: "theory", pipelines: { p: { tasks } }, models, cluster: { replicas }, workload };
 }
 
@@ -67,12 +70,12 @@ export function queue({
   scheduler = "fifo",
   cluster,
 }: {
-  readonly workload: Readonly<Record<string, unknown>>;
-  readonly server?: Readonly<Record<string, unknown>>;
+  readonly workload: Section;
+  readonly server?: Section;
   readonly replicas?: number;
   readonly scheduler?: unknown;
-  readonly cluster?: Readonly<Record<string, unknown>>;
-}): Record<string, unknown> {
+  readonly cluster?: Section;
+}): Section {
   return {
     name: "queue",
     pipelines: { queue: { tasks: { serve: { model: "server" } } } },

@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
-import { MOST_RETRIES, NEVER_RETRIED, retryingLines } from "./retries.ts";
+import { MOST_RETRIES, NEVER_RETRIED, retryingLines } from "./engine.ts";
 
 const folder = temporaryFolder("retries");
 

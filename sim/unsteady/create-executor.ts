@@ -1,4 +1,4 @@
-/** An executor for a cluster that changes while it runs: lets the changes happen in between. */
+/** Chooses the executor that a run needs, and lets a cluster change while batches run. */
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { ClusterDriver } from "../../core/dispatch/driver.ts";
@@ -8,14 +8,17 @@ import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import { ProvisioningDelays } from "../../core/provisioning-delays.ts";
 import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import type { Executor, SteadyExecutor } from "../executors/executor.ts";
+import { DirectEntrance, DirectExecutor } from "../executors/direct-executor.ts";
+import type { Entrance, Executor, SteadyExecutor } from "../executors/executor.ts";
+import { hasMessageTerms, StagedExecutor } from "../executors/staged-executor.ts";
+import { hasDeviceTerms } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
 import { FaultDriver } from "./fault-driver.ts";
 import { type Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 
 const NONE = -1;
 
-export interface ExecutedRun {
+interface ExecutedRun {
   readonly dispatcher: Dispatcher;
   readonly scheduler: Scheduler;
   readonly recorder: RunRecorder;
@@ -23,8 +26,35 @@ export interface ExecutedRun {
   readonly seed: string;
 }
 
+/**
+ * The ends of both chains: where requests enter, and where batches run. Terms that cost nothing are not
+ * simulated. `cluster`: carries out what controllers change.
+ */
+export function createExecutor(run: ExecutedRun): {
+  readonly entrance: Entrance;
+  readonly executor: Executor;
+  readonly cluster: ClusterDriver | null;
+} {
+  const { dispatcher, scheduler, recorder, seed } = run;
+  const { system } = dispatcher;
+  const hasWindows = scheduler.controllers?.some(({ windows }) => windows === true) ?? false;
+  const isStaged = hasMessageTerms(system) || hasDeviceTerms(system) || hasWindows;
+  const staged = isStaged ? new StagedExecutor(dispatcher, recorder, seed, hasWindows) : null;
+  const entrance = staged?.messages?.gateways ?? new DirectEntrance(dispatcher);
+  if (!isUnsteady(system, scheduler)) {
+    const executor = staged ?? new DirectExecutor(dispatcher, recorder);
+    return { entrance, executor, cluster: null };
+  }
+  const finishes = new WinnerTree(system.replicas.length);
+  const executor = new UnsteadyExecutor(
+    run,
+    staged ?? new DirectExecutor(dispatcher, recorder, finishes),
+  );
+  return { entrance, executor, cluster: executor.cluster };
+}
+
 /** Whether the cluster of a run can change, or batches be stopped, while it goes on. */
-export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
+function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
   const acts = controllers.some(
     ({ scales, preempts, loads, windows }) =>
       scales.length > 0 || preempts === true || loads === true || windows === true,
@@ -32,31 +62,27 @@ export function isUnsteady({ faults }: System, { controllers = [] }: Scheduler):
   return faults !== null || acts;
 }
 
-export class UnsteadyExecutor implements Executor {
+/** An executor for a cluster that changes while it runs: lets the changes happen in between. */
+class UnsteadyExecutor implements Executor {
   readonly cluster: ClusterDriver;
-  readonly #recorder: RunRecorder;
-  readonly #arrivals: ArrivalSource;
   readonly #fleet: ReplicaFleet;
   readonly #disturbances: readonly Disturbance[];
-  readonly #inner: SteadyExecutor;
 
   /** `inner` is the executor of a steady cluster. */
   constructor(
-    { dispatcher, scheduler, recorder, arrivals, seed }: ExecutedRun,
-    inner: SteadyExecutor,
+    private readonly run: ExecutedRun,
+    private readonly inner: SteadyExecutor,
   ) {
+    const { dispatcher, scheduler, recorder, seed } = run;
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
     recorder.replicas = meter;
-    this.#recorder = recorder;
-    this.#arrivals = arrivals;
     const fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
     this.#fleet = fleet;
-    this.#inner = inner;
-    const scaling = new ScalingDriver(dispatcher.system, fleet, meter, seed);
+    const scaling = scalingDriver(dispatcher.system, fleet, meter, seed);
     this.cluster = {
-      order: (replica, nowUs) => scaling.order(replica, nowUs),
-      release: (replica, nowUs) => scaling.release(replica, nowUs),
+      order: scaling.order,
+      release: scaling.release,
       abort: (replica, nowUs) => fleet.abort(replica, nowUs),
       load: (slot, model, nowUs) => inner.memory?.load(slot, model, nowUs),
       evict: (slot, model, nowUs) => inner.memory?.evict(slot, model, nowUs),
@@ -73,21 +99,21 @@ export class UnsteadyExecutor implements Executor {
 
   /** The cluster goes on changing only as long as there is or will be a request to notice. */
   nextUs(): number {
-    const innerUs = this.#inner.nextUs();
+    const innerUs = this.inner.nextUs();
     let ownUs = Number.POSITIVE_INFINITY;
     for (const disturbance of this.#disturbances) ownUs = Math.min(ownUs, disturbance.nextUs());
     if (innerUs <= ownUs) return innerUs;
     const over =
       innerUs === Number.POSITIVE_INFINITY &&
-      this.#recorder.inSystem === 0 &&
-      this.#arrivals.nextUs === Number.POSITIVE_INFINITY;
+      this.run.recorder.inSystem === 0 &&
+      this.run.arrivals.nextUs === Number.POSITIVE_INFINITY;
     return over ? innerUs : ownUs;
   }
 
   /** At one instant: what finishes, is noticed, breaks or is repaired, is scaled. */
   fire(nowUs: number): number {
-    if (this.#inner.nextUs() === nowUs) {
-      const replica = this.#inner.fire(nowUs);
+    if (this.inner.nextUs() === nowUs) {
+      const replica = this.inner.fire(nowUs);
       if (replica !== NONE) this.#fleet.finish(replica, nowUs);
     } else {
       this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
@@ -101,7 +127,7 @@ export class UnsteadyExecutor implements Executor {
 
   settle(nowUs: number): void {
     for (const disturbance of this.#disturbances) disturbance.settle(nowUs);
-    this.#inner.settle(nowUs);
+    this.inner.settle(nowUs);
   }
 }
 
@@ -124,43 +150,27 @@ function memoryReports(dispatcher: Dispatcher, memory: ModelMemory): Disturbance
 }
 
 /** Carries out orders and releases in virtual time: an ordered replica is up after a drawn delay. */
-class ScalingDriver implements Disturbance {
-  readonly #fleet: ReplicaFleet;
-  readonly #meter: ReplicaMeter;
-  readonly #delays: ProvisioningDelays;
+function scalingDriver(system: System, fleet: ReplicaFleet, meter: ReplicaMeter, seed: string) {
+  const delays = new ProvisioningDelays(system, seed);
   /** When each replica that was ordered is up. */
-  readonly #ready: WinnerTree;
-
-  constructor(system: System, fleet: ReplicaFleet, meter: ReplicaMeter, seed: string) {
-    this.#delays = new ProvisioningDelays(system, seed);
-    this.#fleet = fleet;
-    this.#meter = meter;
-    this.#ready = new WinnerTree(system.replicas.length);
-  }
-
-  nextUs(): number {
-    return this.#ready.least();
-  }
-
-  fire(nowUs: number): void {
-    const replica = this.#ready.take();
-    this.#meter.ready(replica, true, nowUs);
-    this.#fleet.enlist(replica, nowUs);
-  }
-
-  settle(): void {}
-
-  order(replica: number, nowUs: number): void {
-    this.#meter.paid(replica, true, nowUs);
-    this.#ready.set(replica, nowUs + this.#delays.nextUs(replica));
-  }
-
-  release(replica: number, nowUs: number): void {
-    if (this.#ready.key[replica] === Number.POSITIVE_INFINITY) {
-      this.#fleet.dismiss(replica, nowUs);
-    } else {
-      this.#ready.set(replica, Number.POSITIVE_INFINITY);
-      this.#fleet.left(replica, nowUs);
-    }
-  }
+  const ready = new WinnerTree(system.replicas.length);
+  return {
+    nextUs: () => ready.least(),
+    fire: (nowUs: number): void => {
+      const replica = ready.take();
+      meter.ready(replica, true, nowUs);
+      fleet.enlist(replica, nowUs);
+    },
+    settle: () => undefined,
+    order: (replica: number, nowUs: number): void => {
+      meter.paid(replica, true, nowUs);
+      ready.set(replica, nowUs + delays.nextUs(replica));
+    },
+    release: (replica: number, nowUs: number): void => {
+      const isOrdered = ready.key[replica] < Number.POSITIVE_INFINITY;
+      ready.set(replica, Number.POSITIVE_INFINITY);
+      if (isOrdered) fleet.left(replica, nowUs);
+      else fleet.dismiss(replica, nowUs);
+    },
+  };
 }
