@@ -219,12 +219,12 @@ function workerOf(
   let address = "";
   const specification = (): WorkerSpecification => {
     const { document, backend, seed, timeScale = 1, spareReplicas = 0, trace } = options;
-    const { cacheDir, certificates, workerCertificates = certificates } = options;
+    const { certificates, workerCertificates = certificates } = options;
     const shared = { document, backend, seed, timeScale, spareReplicas, replicas, trace };
     const inputs = plainInputs(options.inputs);
     const own = workerCertificates && resolve(workerCertificates);
     if (machine === null) {
-      return { ...shared, inputs, cacheDir, host: LOOPBACK, port, certificates: own };
+      return { ...shared, inputs, host: LOOPBACK, port, certificates: own };
     }
     const { folder, ...place } = specificationOn(machine, remote, own as string);
     return { ...shared, inputs: { ...inputs, folder }, ...place };
