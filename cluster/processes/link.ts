@@ -2,7 +2,7 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { dyingWithParent } from "../../build/dying-with-parent.ts";
-import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/interrupt-budget.ts";
+import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/hot-path.ts";
 import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
 import type { ChildMessage } from "./child-side.ts";
 

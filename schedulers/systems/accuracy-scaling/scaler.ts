@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { Fault } from "../../../core/fault.ts";
-import { finished } from "../../../core/finished.ts";
+import { finished } from "../../../core/iterables.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
