@@ -20,7 +20,7 @@ import {
   overlongFrames,
   word,
 } from "./arbitraries.ts";
-import type { Case } from "./send.ts";
+import { type Case, httpRequest } from "./send.ts";
 import { ECHO, PICTURE } from "./target.ts";
 
 export interface Block {
@@ -46,7 +46,7 @@ function rawBlocks(): readonly Block[] {
     given: fc.Arbitrary<Uint8Array>,
     atOnce = AT_ONCE,
   ) => ({
-    cases: given.map((one) => ({ kind: "raw" as const, to, bytes: one })),
+    cases: given.map((one) => ({ kind: "raw" as const, to, bytes: one, ends: true })),
     ...{ closing: true, atOnce },
   });
   return [
@@ -151,10 +151,11 @@ function restBlocks(token: string, pictures: readonly Uint8Array[]): readonly Bl
     type: fc.Arbitrary<string>,
     body: fc.Arbitrary<Uint8Array>,
   ): fc.Arbitrary<Case> =>
-    fc.record({
-      ...{ kind: fc.constant("http"), method: fc.constant("POST"), path, body },
-      headers: type.map((text) => ({ ...bearer, "content-type": text })),
-    });
+    fc
+      .tuple(path, type, body)
+      .map(([to, text, sent]) =>
+        httpRequest("POST", to, { ...bearer, "content-type": text }, sent),
+      );
   const [png] = pictures;
   const bombs = [bomb(65_535, 65_535, png), bomb(0, 1, png), bomb(2 ** 31 - 1, 1, png)];
   const boundary = fc.oneof(
@@ -188,10 +189,9 @@ function restBlocks(token: string, pictures: readonly Uint8Array[]): readonly Bl
     {
       name: "headers and tokens",
       share: 0.07,
-      cases: fc.record({
-        ...{ kind: fc.constant("http"), method: fc.constantFrom(...HTTP_METHODS), path: paths },
-        ...{ headers: oddHeaders(), body: bytes(20) },
-      }),
+      cases: fc
+        .tuple(fc.constantFrom(...HTTP_METHODS), paths, oddHeaders(), bytes(20))
+        .map((parts) => httpRequest(...parts)),
     },
     {
       name: "pictures",

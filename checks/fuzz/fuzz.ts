@@ -11,7 +11,7 @@ import fc from "fast-check";
 import { createToken } from "../../cluster/security/access.ts";
 import { framed, MESSAGE } from "./arbitraries.ts";
 import { AT_ONCE, type Block, blocks } from "./blocks.ts";
-import { type Outcome, Sender } from "./send.ts";
+import { httpRequest, type Outcome, Sender } from "./send.ts";
 import { ECHO, type FuzzTarget, footprint, startTarget } from "./target.ts";
 
 export interface FuzzOptions {
@@ -129,12 +129,9 @@ async function validAnswers(target: FuzzTarget): Promise<string | null> {
   const sender = new Sender(target);
   const data = framed(MESSAGE);
   const byGrpc = await sender.send({ kind: "grpc", path: INFER, headers: {}, data });
-  const byRest = await sender.send({
-    ...{ kind: "http", method: "POST" },
-    path: `/v2/models/${ECHO}/infer`,
-    headers: { authorization: `Bearer ${target.token}`, "content-type": "image/png" },
-    body: Buffer.from("x"),
-  });
+  const headers = { authorization: `Bearer ${target.token}`, "content-type": "image/png" };
+  const asked = httpRequest("POST", `/v2/models/${ECHO}/infer`, headers, Buffer.from("x"));
+  const byRest = await sender.send(asked);
   sender.close();
   const { gateway, crashes } = target.deployment;
   if (crashes.length > 0) return `${crashes[0].name} ended: ${crashes[0].stderrTail}`;

@@ -15,19 +15,12 @@ const BOUND_MS = 20_000;
 const KEPT = 400;
 
 export type Case =
-  /** Bytes as they are; the client then says that no more will come. */
   | {
       readonly kind: "raw";
       readonly to: "rest" | "grpc" | "worker";
       readonly bytes: Uint8Array;
-    }
-  /** A well-formed HTTP request of whatever content, on a connection of its own. */
-  | {
-      readonly kind: "http";
-      readonly method: string;
-      readonly path: string;
-      readonly headers: Headers;
-      readonly body: Uint8Array;
+      /** Whether the client then says that no more will come. */
+      readonly ends: boolean;
     }
   | {
       readonly kind: "grpc";
@@ -38,6 +31,19 @@ export type Case =
     };
 
 type Headers = Readonly<Record<string, string>>;
+
+/** A well-formed HTTP request of whatever content, on a connection of its own. */
+export function httpRequest(
+  method: string,
+  path: string,
+  headers: Headers,
+  body: Uint8Array,
+): Case {
+  const own = { host: "127.0.0.1", connection: "close", "content-length": String(body.length) };
+  const lines = Object.entries({ ...own, ...headers }).map(([name, value]) => `${name}: ${value}`);
+  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, "latin1");
+  return { kind: "raw", to: "rest", bytes: Buffer.concat([head, body]), ends: false };
+}
 
 export class Sender {
   readonly #target: FuzzTarget;
@@ -51,9 +57,7 @@ export class Sender {
   send(given: Case): Promise<Outcome> {
     switch (given.kind) {
       case "raw":
-        return exchange(this.#target[given.to], given.bytes, true);
-      case "http":
-        return this.#request(given);
+        return exchange(this.#target[given.to], given);
       case "grpc":
         return this.#call(given);
     }
@@ -61,18 +65,6 @@ export class Sender {
 
   close(): void {
     this.#session?.destroy();
-  }
-
-  #request({ method, path, headers, body }: Extract<Case, { kind: "http" }>): Promise<Outcome> {
-    const { rest } = this.#target;
-    const lines = Object.entries({
-      host: `${rest.host}:${rest.port}`,
-      connection: "close",
-      "content-length": String(body.length),
-      ...headers,
-    }).map(([name, value]) => `${name}: ${value}`);
-    const head = `${method} ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
-    return exchange(rest, Buffer.concat([Buffer.from(head, "latin1"), body]), false);
   }
 
   #call({ path, headers, data }: Extract<Case, { kind: "grpc" }>): Promise<Outcome> {
@@ -119,8 +111,11 @@ export class Sender {
   }
 }
 
-/** Bytes to a port, and what comes back until the connection closes. `ends`: no more will come. */
-function exchange(to: FuzzTarget["rest"], bytes: Uint8Array, ends: boolean): Promise<Outcome> {
+/** Bytes to a port, and what comes back until the connection closes. */
+function exchange(
+  to: FuzzTarget["rest"],
+  { bytes, ends }: Extract<Case, { kind: "raw" }>,
+): Promise<Outcome> {
   return new Promise((resolve) => {
     let text = "";
     const socket = connect(to.port, to.host);

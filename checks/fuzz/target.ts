@@ -16,7 +16,7 @@ export interface FuzzTarget {
 }
 
 export const ECHO = "echo";
-export const ECHO_TASK = "only";
+const ECHO_TASK = "only";
 export const PICTURE = "picture";
 export const SUM = "sum";
 const SUM_FILE = "sum.onnx";

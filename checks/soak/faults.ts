@@ -66,66 +66,25 @@ const QUIET_AT_END_MS = 3000;
 /** Later the gateway lives on, so that the growth of its memory can be seen. */
 const RESTARTS_SHARE = 0.4;
 
-/** Chooses, every second, what happens to whom. */
-export class FaultInjector {
-  readonly recovery = new Recovery();
-  readonly #deployment: Deployment;
-  readonly #cuts: NetworkCuts | null;
-  readonly #kinds: readonly FaultKind[];
-  readonly #random: RandomStream;
-  readonly #suffering = new Set<number>();
-  readonly #under: Promise<void>[] = [];
+type WorkerFault = Exclude<FaultKind, "restart">;
+type DeployedWorker = Deployment["workers"][number];
 
-  constructor(
-    deployment: Deployment,
-    cuts: NetworkCuts | null,
-    kinds: readonly FaultKind[],
-    seed: string,
-  ) {
-    this.#deployment = deployment;
-    this.#cuts = cuts;
-    this.#kinds = kinds;
-    this.#random = new RandomStream(seed, "soak/faults");
-  }
+/** Chooses, every second, what happens to whom; `cuts` is null where connections cannot be cut. */
+export function faultInjector(
+  deployment: Deployment,
+  cuts: NetworkCuts | null,
+  kinds: readonly FaultKind[],
+  seed: string,
+) {
+  const recovery = new Recovery();
+  const random = new RandomStream(seed, "soak/faults");
+  const suffering = new Set<number>();
+  const under: Promise<void>[] = [];
+  const oneOf = <T>(list: readonly T[]): T | undefined =>
+    list[Math.floor(random.uniform() * list.length)];
 
-  /** Resolves when all faults have been undone. `now` gives milliseconds since the start. */
-  async run(forMs: number, now: () => number): Promise<void> {
-    for (let dueMs = EVERY_MS; dueMs < forMs - QUIET_AT_END_MS; dueMs += EVERY_MS) {
-      await sleep(Math.max(0, dueMs - now()));
-      this.#strike(now(), now() < RESTARTS_SHARE * forMs);
-    }
-    await Promise.all(this.#under);
-  }
-
-  #strike(atMs: number, mayRestart: boolean): void {
-    const kinds = this.#kinds.filter((kind) => kind !== "restart" || mayRestart);
-    const kind = this.#oneOf(kinds);
-    const { workers, gateway } = this.#deployment;
-    const free = workers.map((_, i) => i).filter((i) => !this.#suffering.has(i));
-    const worker = this.#oneOf(free);
-    const forMs = SHORTEST_MS + this.#random.uniform() * (LONGEST_MS - SHORTEST_MS);
-    const gently = this.#random.uniform() < 0.5;
-    if (kind === "restart") {
-      const target = gently ? "gateway (SIGTERM)" : "gateway (SIGKILL)";
-      this.recovery.strike({ kind, target, atMs, lastsMs: 0 });
-      if (gently) terminate(gateway.pid);
-      else kill(gateway.pid);
-      return;
-    }
-    if (kind === undefined || worker === undefined) return;
-    const { replica } = workers[worker];
-    const isInstant = kind === "kill" || kind === "memory";
-    this.recovery.strike({ kind, target: replica, atMs, lastsMs: isInstant ? 0 : forMs });
-    this.#suffering.add(worker);
-    const over = this.#apply(kind, workers[worker], forMs);
-    this.#under.push(over.finally(() => this.#suffering.delete(worker)));
-  }
-
-  async #apply(
-    kind: Exclude<FaultKind, "restart">,
-    { pid, address }: Deployment["workers"][number],
-    forMs: number,
-  ): Promise<void> {
+  async function apply(kind: WorkerFault, worker: DeployedWorker, forMs: number): Promise<void> {
+    const { pid, address } = worker;
     switch (kind) {
       case "kill":
         return kill(pid);
@@ -136,11 +95,39 @@ export class FaultInjector {
       case "memory":
         return exhaustMemory(pid);
       case "cut":
-        return cut(this.#cuts as NetworkCuts, Number(address.split(":").at(-1)), forMs);
+        return cut(cuts as NetworkCuts, Number(address.split(":").at(-1)), forMs);
     }
   }
 
-  #oneOf<T>(list: readonly T[]): T | undefined {
-    return list[Math.floor(this.#random.uniform() * list.length)];
+  function strike(atMs: number, mayRestart: boolean): void {
+    const kind = oneOf(kinds.filter((one) => one !== "restart" || mayRestart));
+    const { workers, gateway } = deployment;
+    const worker = oneOf(workers.map((_, i) => i).filter((i) => !suffering.has(i)));
+    const forMs = SHORTEST_MS + random.uniform() * (LONGEST_MS - SHORTEST_MS);
+    const gently = random.uniform() < 0.5;
+    if (kind === "restart") {
+      const target = gently ? "gateway (SIGTERM)" : "gateway (SIGKILL)";
+      recovery.strike({ kind, target, atMs, lastsMs: 0 });
+      if (gently) terminate(gateway.pid);
+      else kill(gateway.pid);
+      return;
+    }
+    if (kind === undefined || worker === undefined) return;
+    const lastsMs = kind === "kill" || kind === "memory" ? 0 : forMs;
+    recovery.strike({ kind, target: workers[worker].replica, atMs, lastsMs });
+    suffering.add(worker);
+    under.push(apply(kind, workers[worker], forMs).finally(() => suffering.delete(worker)));
   }
+
+  return {
+    recovery,
+    /** Resolves when all faults have been undone. `now` gives milliseconds since the start. */
+    async run(forMs: number, now: () => number): Promise<void> {
+      for (let dueMs = EVERY_MS; dueMs < forMs - QUIET_AT_END_MS; dueMs += EVERY_MS) {
+        await sleep(Math.max(0, dueMs - now()));
+        strike(now(), now() < RESTARTS_SHARE * forMs);
+      }
+      await Promise.all(under);
+    },
+  };
 }

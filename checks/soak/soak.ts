@@ -15,7 +15,7 @@ import { InferenceClient } from "../../cluster/protocol/client.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
 import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { FaultInjector } from "./faults.ts";
+import { faultInjector } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
 import { NetworkCuts } from "./network-cuts.ts";
 import { PersistentClient } from "./persistent-client.ts";
@@ -73,7 +73,7 @@ export async function soak(options: SoakOptions) {
     });
     try {
       const possible = kinds.filter((kind) => kind !== "cut" || cuts !== null);
-      const injector = new FaultInjector(deployment, cuts, possible, seed);
+      const injector = faultInjector(deployment, cuts, possible, seed);
       const run = new SoakRun(options, deployment, injector);
       // Kinds that cannot be had here, and why.
       return { ...(await run.result()), skipped: missing === null ? [] : [missing] };
@@ -87,10 +87,12 @@ export async function soak(options: SoakOptions) {
   }
 }
 
+type Injector = ReturnType<typeof faultInjector>;
+
 class SoakRun {
   readonly #options: SoakOptions;
   readonly #deployment: Deployment;
-  readonly #injector: FaultInjector;
+  readonly #injector: Injector;
   readonly #client: PersistentClient;
   readonly #random: RandomStream;
   readonly #memory: MemorySample[] = [];
@@ -113,7 +115,7 @@ class SoakRun {
   #over = false;
   #down: readonly string[] = [];
 
-  constructor(options: SoakOptions, deployment: Deployment, injector: FaultInjector) {
+  constructor(options: SoakOptions, deployment: Deployment, injector: Injector) {
     this.#options = options;
     this.#deployment = deployment;
     this.#injector = injector;

@@ -7,7 +7,7 @@ import { Document } from "yaml";
 import type { Issue } from "../../core/fault.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
 import { type ContainerPlan, labelsOf, type PlannedWorker } from "./container-plan.ts";
-import { type ContainerWorker, PORTS } from "./service-configuration.ts";
+import { PORTS } from "./service-configuration.ts";
 
 export interface ComposeOptions {
   /** Names of images up to their role, and their tag. */
@@ -28,14 +28,6 @@ export interface ComposeOptions {
   readonly store: string;
   /** File of hashes of tokens that callers show; null: none. */
   readonly tokens: string | null;
-}
-
-export interface ComposeFile {
-  readonly text: string;
-  /** Names of services, for certificates. */
-  readonly hosts: readonly string[];
-  readonly workers: readonly ContainerWorker[];
-  readonly notes: readonly string[];
 }
 
 const GATEWAY = "gateway";
@@ -61,7 +53,8 @@ export function composeIssues({ workers }: ContainerPlan, options: ComposeOption
   return [issueAt("cluster.replicas", message, "give more cores, --cpus, or fewer replicas")];
 }
 
-export function renderCompose(plan: ContainerPlan, options: ComposeOptions): ComposeFile {
+/** `hosts` are the names of services, for certificates. */
+export function renderCompose(plan: ContainerPlan, options: ComposeOptions) {
   const names = labelsOf(
     plan.workers.map(({ replicas }) => replicas[0]),
     [GATEWAY, LOAD],

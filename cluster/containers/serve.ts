@@ -53,7 +53,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   // Reports wrong files before any process starts.
   const files = new SecurityFiles({ certificates, tokens }, role);
   files.close();
-  const report = await HealthReport.open(options);
+  const report = await openHealth(options);
   try {
     const process = await startChild<unknown>(child).catch((error: unknown) => {
       if (signal.aborted) return null;
@@ -66,7 +66,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     const asked = signal.aborted ? null : once(signal, "abort").then(() => null);
     const exit = await Promise.race([process.exited, asked]);
     clearInterval(looks);
-    report.set({ live: exit === null, serves: false });
+    report.set(exit === null, false);
     if (exit !== null) {
       throw new Fault(
         "cluster-failure",
@@ -110,7 +110,7 @@ function healthUrl({ host, port, certificates }: ServeOptions): string {
  */
 function watch(
   child: Child<unknown>,
-  report: HealthReport,
+  report: Awaited<ReturnType<typeof openHealth>>,
   gateway: string | null,
   access: ClientAccess,
 ): NodeJS.Timeout {
@@ -128,7 +128,7 @@ function watch(
     const live = silent < SILENT_LOOKS;
     const serves = gateway === null || (await answers(hasServed ? "live" : "ready"));
     hasServed ||= serves;
-    report.set({ live, serves: live && serves });
+    report.set(live, live && serves);
   };
   void look();
   return setInterval(() => void look(), LOOK_MS);
@@ -145,48 +145,38 @@ const CHANNEL = {
  * Tells orchestrators whether a container serves: by the standard gRPC health service, which a
  * kubelet can ask, and by a file's time, which a shell can read. A probe that starts Node takes
  * 0.15 s of processor time, and that of a worker with one core is a late batch.
+ * Rejects with Fault("cluster-failure") when the port is taken.
  */
-class HealthReport {
-  readonly #health = new HealthImplementation({ "": "NOT_SERVING", [LIVE_SERVICE]: "SERVING" });
-  readonly #server = new Server(CHANNEL);
-  readonly #file: string | null;
-
-  private constructor(file: string | null) {
-    this.#file = file;
-  }
-
-  /** Not serving yet. Rejects with Fault("cluster-failure") when the port is taken. */
-  static async open({ host, healthPort, readyFile }: ServeOptions): Promise<HealthReport> {
+async function openHealth({ host, healthPort, readyFile }: ServeOptions) {
+  const health = new HealthImplementation({ "": "NOT_SERVING", [LIVE_SERVICE]: "SERVING" });
+  const server = new Server(CHANNEL);
+  const removeFile = (): void => {
     if (readyFile !== null) rmSync(readyFile, { force: true });
-    const report = new HealthReport(readyFile);
-    if (healthPort !== null) await report.#listen(host, healthPort);
-    return report;
-  }
-
-  async #listen(host: string, port: number): Promise<void> {
-    this.#health.addToServer(this.#server);
-    const bind = promisify(this.#server.bindAsync.bind(this.#server));
+  };
+  removeFile();
+  if (healthPort !== null) {
+    health.addToServer(server);
+    const bind = promisify(server.bindAsync.bind(server));
     try {
-      await bind(authority(host, port), ServerCredentials.createInsecure());
+      await bind(authority(host, healthPort), ServerCredentials.createInsecure());
     } catch (cause) {
-      const message = `no health checks on port ${port}: ${(cause as Error).message}`;
+      const message = `no health checks on port ${healthPort}: ${(cause as Error).message}`;
       const hint = "choose another --health-port, or leave it out";
       throw new Fault("cluster-failure", message, { hint, cause });
     }
   }
-
-  set({ live, serves }: { readonly live: boolean; readonly serves: boolean }): void {
-    this.#health.setStatus("", serves ? "SERVING" : "NOT_SERVING");
-    this.#health.setStatus(LIVE_SERVICE, live ? "SERVING" : "NOT_SERVING");
-    if (this.#file === null) return;
-    if (serves) touch(this.#file);
-    else rmSync(this.#file, { force: true });
-  }
-
-  close(): void {
-    this.#server.forceShutdown();
-    if (this.#file !== null) rmSync(this.#file, { force: true });
-  }
+  return {
+    set(live: boolean, serves: boolean): void {
+      health.setStatus("", serves ? "SERVING" : "NOT_SERVING");
+      health.setStatus(LIVE_SERVICE, live ? "SERVING" : "NOT_SERVING");
+      if (serves && readyFile !== null) touch(readyFile);
+      else removeFile();
+    },
+    close(): void {
+      server.forceShutdown();
+      removeFile();
+    },
+  };
 }
 
 function touch(file: string): void {

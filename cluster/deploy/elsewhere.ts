@@ -87,7 +87,7 @@ function requireNames(folder: string, hosts: readonly string[]): void {
 
 async function modelFiles(
   { models }: ScenarioDocument,
-  { inputs, cacheDir }: ElsewhereOptions,
+  { inputs }: ElsewhereOptions,
 ): Promise<ModelFiles | null> {
   const implementations = Object.values(models).flatMap(({ implementation }) =>
     implementation === undefined ? [] : [implementation],
@@ -95,7 +95,7 @@ async function modelFiles(
   const files = filesOf(implementations);
   const stored = needsStore(implementations);
   if (files.length === 0 && !stored) return null;
-  const store = stored ? (await prepareModels({ cacheDir })).dir : null;
+  const store = stored ? (await prepareModels()).dir : null;
   return { folder: inputs.folder ?? process.cwd(), files, store };
 }
 

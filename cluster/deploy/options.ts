@@ -31,8 +31,6 @@ export interface DeploymentOptions {
   readonly inventory?: LoadedInventory | undefined;
   /** Folder of log files; default: no logs. */
   readonly directory?: string;
-  /** Folder of prepared models; default: the model store's folder. */
-  readonly cacheDir?: string;
   /**
    * Replicas in one worker process. Default: 1, or with the replay backend as many as keep the
    * processes to one per core, and to 16.

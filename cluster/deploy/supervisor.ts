@@ -13,6 +13,7 @@ interface SupervisorSpecification {
   readonly directory: string;
 }
 
+const send = (message: ChildMessage<ClusterState>): void => void process.send?.(message);
 const abandoned = (): void => process.exit(1);
 process.on("disconnect", abandoned);
 process.on("SIGINT", () => undefined);
@@ -29,8 +30,12 @@ async function supervise({ options, directory }: SupervisorSpecification): Promi
   const startedAt = new Date().toISOString();
   let deployment: Deployment | null = null;
   const save = (): void => {
-    if (deployment !== null) write(file, stateOf(options, deployment, startedAt));
+    if (deployment === null) return;
+    const state = stateOf(options, deployment, startedAt);
+    writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
+    renameSync(`${file}.new`, file);
   };
+  mkdirSync(dirname(file), { recursive: true });
   deployment = await startDeployment({
     ...options,
     directory: dirname(file),
@@ -70,14 +75,4 @@ function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): Cl
     gateway: up.gateway,
     workers: up.workers,
   };
-}
-
-function write(file: string, state: ClusterState): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
-  renameSync(`${file}.new`, file);
-}
-
-function send(message: ChildMessage<ClusterState>): void {
-  process.send?.(message);
 }

@@ -68,7 +68,7 @@ export class WorkerPool {
   /** All present replicas; those that other servers serve have pid 0. */
   get served(): readonly ServedReplica[] {
     const hosted = [...this.#hosts].map(([replica, { address, machine, process }]) => {
-      return { replica, machine, pid: process.pid, address };
+      return { replica, machine, pid: process.pid, address: address() };
     });
     const attached = [...this.#attached].map(([replica, address]) => {
       return { replica, machine: null, pid: 0, address };
@@ -103,7 +103,7 @@ export class WorkerPool {
       await this.remove(replica);
       throw error;
     }
-    return worker.address;
+    return worker.address();
   }
 
   attach(replica: number, address: string): void {
@@ -128,7 +128,7 @@ export class WorkerPool {
   #make(group: WorkerGroup, port: number): Worker {
     const leaseMs = this.#machines?.leaseMs ?? 0;
     const shape = { ...group, index: this.#started++, port, leaseMs };
-    const worker = new Worker(this.#options, shape, this.#crashed);
+    const worker = workerOf(this.#options, shape, this.#crashed);
     this.#workers.add(worker);
     for (const replica of group.replicas) this.#hosts.set(replica, worker);
     return worker;
@@ -205,81 +205,57 @@ interface WorkerShape extends WorkerGroup {
   readonly leaseMs: number;
 }
 
-class Worker {
-  /** As the gateway reaches it; empty until it is ready. */
-  address = "";
-  readonly #options: DeploymentOptions;
-  readonly #shape: WorkerShape;
-  readonly #remote: RemoteWorker;
-  /** For a worker elsewhere, the command that runs it. */
-  readonly process: KeptChild<WorkerReady>;
-  #port: number;
+type Worker = ReturnType<typeof workerOf>;
 
-  constructor(options: DeploymentOptions, shape: WorkerShape, crashed: (exit: ChildExit) => void) {
-    const { machine, slot, index, port } = shape;
-    this.#options = options;
-    this.#shape = shape;
-    this.#remote = { name: `worker-${index + 1}`, slot };
-    this.#port = port;
-    const { restart = true, onEvent } = options;
-    const name = `worker ${index + 1}`;
-    this.process = new KeptChild<WorkerReady>({
-      name: machine === null ? name : `${name} on ${machine.name}`,
-      options: () => this.#child(),
-      restart,
-      patient: machine !== null,
-      onReady: ({ ready }) => this.#reach(ready.port),
-      onExit: crashed,
-      onEvent: (line) => onEvent?.(line),
-    });
-  }
-
-  /** Null: this one. */
-  get machine(): string | null {
-    return this.#shape.machine?.name ?? null;
-  }
-
-  async stop(): Promise<void> {
-    await this.process.stop();
-    await this.#shape.machine?.release(this.#remote);
-  }
-
-  async #reach(port: number): Promise<void> {
-    this.#port = port;
-    const address = await this.#shape.machine?.reach(this.#remote, port);
-    this.address = address ?? authority(LOOPBACK, port);
-  }
-
-  #child(): ChildOptions {
-    const { directory, signal } = this.#options;
-    const { name } = this.#remote;
-    const { machine, leaseMs } = this.#shape;
-    return {
-      ...{ name, entry: "worker/main", specification: this.#specification() },
-      ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal },
-      logFile: directory && join(directory, `${name}.log`),
-      elsewhere:
-        machine === null
-          ? undefined
-          : { command: machine.command("worker", this.#remote), leaseMs },
-      onProgress: (message) => void takeText(this.#options, message as FileText),
-    };
-  }
-
-  #specification(): WorkerSpecification {
-    const { document, backend, seed, timeScale = 1, spareReplicas = 0, trace } = this.#options;
-    const { cacheDir, certificates, workerCertificates = certificates } = this.#options;
-    const { machine, replicas } = this.#shape;
+function workerOf(
+  options: DeploymentOptions,
+  { machine, slot, index, leaseMs, replicas, ...shape }: WorkerShape,
+  crashed: (exit: ChildExit) => void,
+) {
+  const remote: RemoteWorker = { name: `worker-${index + 1}`, slot };
+  const { name } = remote;
+  const { directory, signal, restart = true, onEvent } = options;
+  let { port } = shape;
+  let address = "";
+  const specification = (): WorkerSpecification => {
+    const { document, backend, seed, timeScale = 1, spareReplicas = 0, trace } = options;
+    const { certificates, workerCertificates = certificates } = options;
     const shared = { document, backend, seed, timeScale, spareReplicas, replicas, trace };
-    const inputs = plainInputs(this.#options.inputs);
-    if (machine !== null) {
-      const own = resolve(workerCertificates as string);
-      const { folder, ...place } = specificationOn(machine, this.#remote, own);
-      return { ...shared, inputs: { ...inputs, folder }, ...place };
+    const inputs = plainInputs(options.inputs);
+    const own = workerCertificates && resolve(workerCertificates);
+    if (machine === null) {
+      return { ...shared, inputs, host: LOOPBACK, port, certificates: own };
     }
-    return {
-      ...{ ...shared, inputs, cacheDir, host: LOOPBACK, port: this.#port },
-      certificates: workerCertificates && resolve(workerCertificates),
-    };
-  }
+    const { folder, ...place } = specificationOn(machine, remote, own as string);
+    return { ...shared, inputs: { ...inputs, folder }, ...place };
+  };
+  const child = (): ChildOptions => ({
+    ...{ name, entry: "worker/main", specification: specification() },
+    ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal },
+    logFile: directory && join(directory, `${name}.log`),
+    elsewhere:
+      machine === null ? undefined : { command: machine.command("worker", remote), leaseMs },
+    onProgress: (message) => void takeText(options, message as FileText),
+  });
+  const process = new KeptChild<WorkerReady>({
+    name: `worker ${index + 1}${machine === null ? "" : ` on ${machine.name}`}`,
+    ...{ options: child, restart, patient: machine !== null, onExit: crashed },
+    onReady: async ({ ready }) => {
+      port = ready.port;
+      address = (await machine?.reach(remote, port)) ?? authority(LOOPBACK, port);
+    },
+    onEvent: (line) => onEvent?.(line),
+  });
+  return {
+    /** For a worker elsewhere, the command that runs it. */
+    process,
+    /** Null: this one. */
+    machine: machine?.name ?? null,
+    /** As the gateway reaches it; empty until it is ready. */
+    address: () => address,
+    async stop(): Promise<void> {
+      await process.stop();
+      await machine?.release(remote);
+    },
+  };
 }

@@ -18,7 +18,6 @@ export interface LoadOptions
   readonly prepare?: () => Promise<void>;
   /** Called next, to start the gateway's run of the requests; its time 0 lies shortly ahead. */
   readonly beforeStart?: (startAtMonotonicNs: number) => Promise<void>;
-  readonly logFile?: string;
   /** Further processes that the run depends on. */
   readonly needs?: readonly Speaking[];
   /** Rejects when the target is gone for good. */
@@ -64,7 +63,6 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     readyTimeoutMs: READY_TIMEOUT_MS,
     signal: options.signal,
     onProgress: (progress) => settle(progress as LoadProgress),
-    logFile: options.logFile,
   });
   const needed = [child, ...(options.needs ?? [])];
   const watch = watchSilence(needed, options.silenceMs ?? SILENCE_MS);

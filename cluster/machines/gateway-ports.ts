@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { Fault } from "../../core/fault.ts";
-import { LastingCommand } from "./lasting-command.ts";
+import { type LastingCommand, lastingCommand } from "./lasting-command.ts";
 
 /** First line of `forward.ts`: a login shell may write others before. */
 export const FORWARDS = "tandem: forwards\n";
@@ -39,7 +39,7 @@ export class GatewayPorts {
     const onStart = (child: ChildProcessWithoutNullStreams): void => {
       this.#session = this.#open(child).catch(() => null);
     };
-    this.#command = new LastingCommand({ name, command, onStart, onEvent });
+    this.#command = lastingCommand({ name, command, onStart, onEvent });
   }
 
   /**

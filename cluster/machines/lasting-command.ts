@@ -15,69 +15,57 @@ export interface LastingCommandOptions {
   readonly onEvent: (line: string) => void;
 }
 
-export class LastingCommand {
-  readonly #options: LastingCommandOptions;
-  #child: ChildProcessWithoutNullStreams | null = null;
-  #stderr = "";
-  #pauseMs = FIRST_PAUSE_MS;
-  #pause: NodeJS.Timeout | undefined;
-  #closed = false;
-
-  constructor(options: LastingCommandOptions) {
-    this.#options = options;
-  }
-
-  /** Whether it has been started, and has not ended. */
-  get runs(): boolean {
-    return this.#child !== null;
-  }
-
-  /** The end of what the current process wrote to stderr. */
-  get stderr(): string {
-    return this.#stderr;
-  }
+export function lastingCommand({ name, command, onStart, onEvent }: LastingCommandOptions) {
+  let current: ChildProcessWithoutNullStreams | null = null;
+  let stderr = "";
+  let pauseMs = FIRST_PAUSE_MS;
+  let pause: NodeJS.Timeout | undefined;
+  let closed = false;
 
   /** Starts it in place of the process that there is. */
-  start(): void {
-    clearTimeout(this.#pause);
-    const former = this.#child;
-    this.#child = null;
+  function start(): void {
+    clearTimeout(pause);
+    const former = current;
+    current = null;
     former?.kill();
-    if (this.#closed) return;
-    const { command, onStart } = this.#options;
+    if (closed) return;
     const [program, ...words] = [...dyingWithParent(), ...command()];
     // A session of its own: the terminal's Ctrl-C is not for it, and it cannot ask for a password.
     const child = spawn(program, words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
-    this.#child = child;
-    this.#stderr = "";
+    current = child;
+    stderr = "";
     child.stdin.on("error", () => undefined);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      if (this.#child === child) this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+      if (current === child) stderr = (stderr + text).slice(-STDERR_TAIL);
     });
-    child.once("error", () => this.#ended(child));
-    child.once("exit", () => this.#ended(child));
+    const ended = (): void => {
+      if (closed || current !== child) return;
+      current = null;
+      const said = stderr.trim().split("\n").at(-1) ?? "";
+      onEvent(`${name} ended${said === "" ? "" : `: ${said}`}; made again`);
+      pause = setTimeout(start, pauseMs);
+      pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
+    };
+    child.once("error", ended).once("exit", ended);
     onStart?.(child);
   }
 
-  /** The command does its work: the next pause is short again. */
-  works(): void {
-    this.#pauseMs = FIRST_PAUSE_MS;
-  }
-
-  close(): void {
-    this.#closed = true;
-    clearTimeout(this.#pause);
-    this.#child?.kill();
-  }
-
-  #ended(child: ChildProcessWithoutNullStreams): void {
-    if (this.#closed || this.#child !== child) return;
-    this.#child = null;
-    const said = this.#stderr.trim().split("\n").at(-1) ?? "";
-    this.#options.onEvent(
-      `${this.#options.name} ended${said === "" ? "" : `: ${said}`}; made again`,
-    );
-    this.#pause = setTimeout(() => this.start(), this.#pauseMs);
-    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * this.#pauseMs);
-  }
+  return {
+    start,
+    /** Whether it has been started, and has not ended. */
+    runs: () => current !== null,
+    /** The end of what the current process wrote to stderr. */
+    stderr: () => stderr,
+    /** The command does its work: the next pause is short again. */
+    works() {
+      pauseMs = FIRST_PAUSE_MS;
+    },
+    close() {
+      closed = true;
+      clearTimeout(pause);
+      current?.kill();
+    },
+  };
 }
+
+export type LastingCommand = ReturnType<typeof lastingCommand>;

@@ -36,11 +36,9 @@ export interface DeployedContext {
   readonly deployment: string;
 }
 
-export interface HoldContext extends DeployedContext {
+export interface HoldContext extends Omit<MachineContext, "places" | "backend" | "models"> {
   /** Places of replicas, for each of the deployments. */
   readonly all: readonly (readonly ReplicaPlace[])[];
-  readonly onEvent: (line: string) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface MachineContext extends DeployedContext {

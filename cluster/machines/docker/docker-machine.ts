@@ -10,6 +10,7 @@ import {
   ENTRIES,
   listedMachines,
   type Machine,
+  type MachineContext,
   type MachineKind,
   type ModelFiles,
   type Program,
@@ -55,14 +56,11 @@ export const DOCKER: MachineKind = {
   },
 };
 
-interface DockerMachineOptions {
+interface DockerMachineOptions extends Pick<MachineContext, "deployment" | "models" | "signal"> {
   readonly name: string;
   readonly inventory: DockerInventory;
-  readonly deployment: string;
-  readonly models: ModelFiles | null;
   /** Slots that replicas will take. */
   readonly slots: readonly SlotPlace[];
-  readonly signal: AbortSignal | undefined;
 }
 
 /** Folders of this machine by their place in a container. */

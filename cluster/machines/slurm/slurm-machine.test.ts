@@ -1,21 +1,13 @@
 /** Steps of Slurm as commands, and the GPU that each leaves to its worker. */
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { SlurmMachine } from "./slurm-machine.ts";
+import { slurmMachine } from "./slurm-machine.ts";
 
 const group = { cpus: 4, options: ["--jobid=12", "--het-group=1"] };
 const models = { folder: "/data/s", files: ["m.onnx"], store: "/data/models/abc" };
-const machine = new SlurmMachine({
-  ...{
-    host: "n1",
-    address: "10.0.0.2",
-    group,
-    look: () => undefined,
-    deployment: "d1",
-    models,
-    gpus: 2,
-    hasGateway: false,
-  },
+const machine = slurmMachine({
+  ...{ host: "n1", address: "10.0.0.2", group, look: () => undefined },
+  ...{ deployment: "d1", models, gpus: 2 },
 });
 const worker = { name: "worker-1", slot: {} };
 

@@ -9,10 +9,9 @@ import {
   askEach,
   ENTRIES,
   type Machine,
+  type MachineContext,
   type MachineKind,
-  type ModelFiles,
   type Program,
-  type RemoteWorker,
 } from "../machine.ts";
 import {
   type AllocatedGroup,
@@ -37,33 +36,32 @@ export const SLURM: MachineKind = {
     const name = jobName(deployment);
     const allocation = await openAllocation({ inventory, name, needed, onEvent, signal });
     const gatewayNode = nodeOfGateway(inventory, places);
-    const machines = new Map<string, SlurmMachine>();
+    const machines = new Map<string, Machine>();
+    const hosts: string[] = [];
+    let gateway: Machine | null = null;
     for (const { node, numbers } of needed) {
-      const group = allocation.groups.get(node) as AllocatedGroup;
-      const { gres } = inventory.nodes?.[node] ?? {};
+      const { hosts: names, ...group } = allocation.groups.get(node) as AllocatedGroup;
       for (const [i, number] of numbers.entries()) {
         const own = places.filter(isOn(node, number));
-        const gpus = usesGpus(gres) ? Math.max(0, ...own.map(({ slot }) => 1 + slot)) : 0;
-        const host = group.hosts.get(number) as string;
+        const usesGpus = hasGpus(inventory, node);
+        const gpus = usesGpus ? Math.max(0, ...own.map(({ slot }) => 1 + slot)) : 0;
+        const host = names.get(number) as string;
         const address = await addressOf(host);
-        const hasGateway = node === gatewayNode && i === 0;
         const { look } = allocation;
-        const shared = { host, address, group, look, deployment, models, gpus, hasGateway };
-        machines.set(`${node} ${number}`, new SlurmMachine(shared));
+        const machine = slurmMachine({ host, address, group, look, deployment, models, gpus });
+        hosts.push(address);
+        machines.set(`${node} ${number}`, machine);
+        if (node === gatewayNode && i === 0) gateway = machine;
       }
     }
-    const all = [...machines.values()];
     return {
-      all,
+      all: [...machines.values()],
       at: ({ node, number, slot }) => ({
         machine: machines.get(`${node} ${number}`) as Machine,
-        slot: usesGpus(inventory.nodes?.[node]?.gres) ? { gpu: String(slot) } : {},
+        slot: hasGpus(inventory, node) ? { gpu: String(slot) } : {},
       }),
-      hosts: all.map(({ address }) => address),
-      gateway: all.find(({ hasGateway }) => hasGateway) ?? null,
-      gone: allocation.gone,
+      ...{ hosts, gateway, gone: allocation.gone, close: allocation.close },
       leaseMs: inventory.leaseS * 1000,
-      close: allocation.close,
     };
   },
 
@@ -124,8 +122,8 @@ function isOn(node: string, number: number): (place: ReplicaPlace) => boolean {
   return (place) => place.node === node && place.number === number;
 }
 
-function usesGpus(gres: string | undefined): boolean {
-  return gres !== undefined && /(^|,)(gres[:/])?gpu\b/.test(gres);
+function hasGpus({ nodes }: SlurmInventory, node: string): boolean {
+  return /(^|,)(gres[:/])?gpu\b/.test(nodes?.[node]?.gres ?? "");
 }
 
 /** As other machines of the cluster reach it. */
@@ -134,17 +132,14 @@ async function addressOf(host: string): Promise<string> {
   return /\bNodeAddr=(\S+)/.exec(said)?.[1] ?? host;
 }
 
-interface SlurmMachineOptions {
+interface SlurmMachineOptions extends Pick<MachineContext, "deployment" | "models"> {
   readonly host: string;
   /** Address by which other machines reach it. */
   readonly address: string;
   readonly group: Omit<AllocatedGroup, "hosts">;
   readonly look: () => void;
-  readonly deployment: string;
-  readonly models: ModelFiles | null;
   /** GPUs that its workers choose from. */
   readonly gpus: number;
-  readonly hasGateway: boolean;
 }
 
 /** Takes its number and a command: leaves that one of the job's GPUs to the command. */
@@ -154,99 +149,63 @@ const CHOOSE_GPU =
 const PROBE =
   'for file in "$@"; do [ -r "$file" ] || echo "missing $file"; done; echo "gpus $CUDA_VISIBLE_DEVICES"';
 
-export class SlurmMachine implements Machine {
-  readonly #options: SlurmMachineOptions;
-  readonly #ports = new Map<string, number>();
-
-  constructor(options: SlurmMachineOptions) {
-    this.#options = options;
-  }
-
-  get name(): string {
-    return this.#options.host;
-  }
-
-  get address(): string {
-    return this.#options.address;
-  }
-
-  get hasGateway(): boolean {
-    return this.#options.hasGateway;
-  }
-
-  get processors(): number {
-    return this.#options.group.cpus;
-  }
-
-  /** Files have the same paths on all machines. */
-  get paths(): Machine["paths"] {
-    const { models } = this.#options;
-    if (models === null) return {};
-    const { folder, store } = models;
-    return { folder, ...(store === null ? {} : { store: dirname(store) }) };
-  }
-
-  async prepare(): Promise<void> {
-    const { models, gpus, host } = this.#options;
-    const files = [process.execPath, fileOf("worker"), ...[models?.store ?? []].flat()];
-    const said = await slurmSays(this.#step("probe", ["sh", "-c", PROBE, "sh", ...files]));
-    const missing = [...said.matchAll(/^missing (.*)$/gm)].map(([, file]) => file);
-    if (missing.length > 0) {
-      throw new Fault("cluster-failure", `${host} does not see ${missing.join(" and ")}`, {
-        hint: "install Node.js and Tandem in a folder that all machines of the partition see",
-      });
-    }
-    const [, list = ""] = /^gpus (.*)$/m.exec(said) ?? [];
-    const found = list === "" ? 0 : list.split(",").length;
-    if (found >= gpus) return;
-    throw new Fault("cluster-failure", `${host} gave ${found} of the ${gpus} GPUs`, {
-      hint: "ask for them by `gres` of the node in the inventory, e.g. gpu:2",
-    });
-  }
-
-  listen({ name }: RemoteWorker): { readonly host: string; readonly port: number } {
-    return { host: "0.0.0.0", port: this.#ports.get(name) ?? 0 };
-  }
-
-  command(program: Program, { slot }: RemoteWorker, nodeOptions: readonly string[] = []) {
-    const gpu = slot.gpu === undefined ? null : String(Number(slot.gpu) + 1);
-    // Slurm keeps output back until the end of its line; messages of the other programs are lines.
-    const options = program === "forward" ? ["--unbuffered"] : [];
-    const words = [
-      ...(gpu === null ? [] : ["sh", "-c", CHOOSE_GPU, "sh", gpu]),
-      ...[process.execPath, ...nodeFlags(process.versions.node), ...nodeOptions],
-      ...[fileOf(program), "--stdio", `--deployment=${this.#options.deployment}`],
-    ];
-    return this.#step(program, words, options);
-  }
-
-  async reach({ name }: RemoteWorker, port: number): Promise<string> {
-    this.#ports.set(name, port);
-    return authority(this.#options.address, port);
-  }
-
-  async release({ name }: RemoteWorker): Promise<void> {
-    this.#ports.delete(name);
-  }
-
-  async close(): Promise<void> {
-    this.#ports.clear();
-  }
-
+/** Files have the same paths on all machines. */
+export function slurmMachine(options: SlurmMachineOptions): Machine {
+  const { host, address, group, look, deployment, models, gpus } = options;
+  const { folder, store = null } = models ?? {};
+  const ports = new Map<string, number>();
   /** A step that shares the machine's part of the allocation with the other steps. */
-  #step(
-    name: string,
-    words: readonly string[],
-    options: readonly string[] = [],
-  ): readonly string[] {
-    const { host, group, look } = this.#options;
+  const step = (name: string, words: readonly string[]): readonly string[] => {
     look();
     return [
       ...["srun", ...group.options, "--overlap", "--nodes=1", "--ntasks=1", "--mem=0"],
       ...[`--cpus-per-task=${group.cpus}`, `--nodelist=${host}`, `--job-name=tandem-${name}`],
-      ...[...options, ...words],
+      ...words,
     ];
-  }
+  };
+  return {
+    name: host,
+    processors: group.cpus,
+    paths: {
+      ...(folder === undefined ? {} : { folder }),
+      ...(store === null ? {} : { store: dirname(store) }),
+    },
+    async prepare() {
+      const files = [process.execPath, fileOf("worker"), ...(store === null ? [] : [store])];
+      const said = await slurmSays(step("probe", ["sh", "-c", PROBE, "sh", ...files]));
+      const missing = [...said.matchAll(/^missing (.*)$/gm)].map(([, file]) => file);
+      if (missing.length > 0) {
+        throw new Fault("cluster-failure", `${host} does not see ${missing.join(" and ")}`, {
+          hint: "install Node.js and Tandem in a folder that all machines of the partition see",
+        });
+      }
+      const [, list = ""] = /^gpus (.*)$/m.exec(said) ?? [];
+      const found = list === "" ? 0 : list.split(",").length;
+      if (found >= gpus) return;
+      throw new Fault("cluster-failure", `${host} gave ${found} of the ${gpus} GPUs`, {
+        hint: "ask for them by `gres` of the node in the inventory, e.g. gpu:2",
+      });
+    },
+    listen: ({ name }) => ({ host: "0.0.0.0", port: ports.get(name) ?? 0 }),
+    command(program, { slot }, nodeOptions = []) {
+      const gpu = slot.gpu === undefined ? null : String(Number(slot.gpu) + 1);
+      return step(program, [
+        // Slurm keeps output back until the end of its line; messages of the other programs are lines.
+        ...(program === "forward" ? ["--unbuffered"] : []),
+        ...(gpu === null ? [] : ["sh", "-c", CHOOSE_GPU, "sh", gpu]),
+        ...[process.execPath, ...nodeFlags(process.versions.node), ...nodeOptions],
+        ...[fileOf(program), "--stdio", `--deployment=${deployment}`],
+      ]);
+    },
+    async reach({ name }, port) {
+      ports.set(name, port);
+      return authority(address, port);
+    },
+    async release({ name }) {
+      ports.delete(name);
+    },
+    close: async () => undefined,
+  };
 }
 
 function fileOf(program: Program): string {

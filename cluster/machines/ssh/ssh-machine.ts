@@ -12,6 +12,7 @@ import {
   ENTRIES,
   listedMachines,
   type Machine,
+  type MachineContext,
   type MachineKind,
   type Program,
   type RemoteWorker,
@@ -41,7 +42,7 @@ import {
   runRemote,
   type SshInventory,
 } from "./ssh-command.ts";
-import { Tunnel } from "./tunnel.ts";
+import { openTunnel, type Tunnel } from "./tunnel.ts";
 
 export const SSH: MachineKind = {
   async open(context) {
@@ -88,10 +89,9 @@ const OLDEST_NODE = [20, 19] as const;
 /** Files take more room than bytes. */
 const ROOM_FACTOR = 1.2;
 
-interface SshMachineOptions {
+interface SshMachineOptions extends Pick<MachineContext, "deployment" | "onEvent" | "signal"> {
   readonly remote: RemoteHost;
   readonly inventory: SshInventory;
-  readonly deployment: string;
   /** Slots that workers will have, for their checks. */
   readonly slots: readonly SlotPlace[];
   readonly program: Shipment;
@@ -102,8 +102,6 @@ interface SshMachineOptions {
   readonly models: Shipment | null;
   /** Start of the paths of the tunnels' sockets. */
   readonly sockets: string;
-  readonly onEvent: (line: string) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What it must have, what is sent to it, and how a worker on it starts and is reached. */
@@ -174,7 +172,7 @@ class SshMachine implements Machine {
       return authority(isOpen ? addressOf(inventory, this.name) : "127.0.0.1", port);
     }
     const socket = `${sockets}${name}`;
-    const tunnel = this.#tunnels.get(name) ?? new Tunnel(remote, socket, onEvent);
+    const tunnel = this.#tunnels.get(name) ?? openTunnel(remote, socket, onEvent);
     this.#tunnels.set(name, tunnel);
     await tunnel.lead(port, 2000 * inventory.connectTimeoutS);
     return `unix:${socket}`;

@@ -2,52 +2,44 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
-import { LastingCommand } from "../lasting-command.ts";
+import { lastingCommand } from "../lasting-command.ts";
 import { type RemoteHost, sshFault, tunnelCommand } from "./ssh-command.ts";
 
 const TRY_MS = 50;
 const PROBE_MS = 2000;
 
-export class Tunnel {
-  readonly #remote: RemoteHost;
-  readonly #socket: string;
-  readonly #ssh: LastingCommand;
-  #port = 0;
+export type Tunnel = ReturnType<typeof openTunnel>;
 
-  constructor(remote: RemoteHost, socket: string, onEvent: (line: string) => void) {
-    this.#remote = remote;
-    this.#socket = socket;
-    this.#ssh = new LastingCommand({
-      name: `the tunnel to ${remote.name}`,
-      command: () => tunnelCommand(remote, socket, this.#port),
-      onEvent,
-    });
-  }
-
-  /**
-   * Leads to the port. Resolves once the worker answers there: sshd takes a connection before it knows that the
-   * port is closed, or that it must not forward. Rejects with Fault("cluster-failure") when it does not within
-   * `timeoutMs`.
-   */
-  async lead(port: number, timeoutMs: number): Promise<void> {
-    if (!this.#ssh.runs || port !== this.#port) {
-      this.#port = port;
-      this.#ssh.start();
-    }
-    const giveUpAt = Date.now() + timeoutMs;
-    while (!(await speaksTls(this.#socket))) {
-      if (Date.now() > giveUpAt) {
-        throw sshFault(this.#remote, this.#ssh.stderr || "the tunnel timed out");
+export function openTunnel(remote: RemoteHost, socket: string, onEvent: (line: string) => void) {
+  let port = 0;
+  const ssh = lastingCommand({
+    name: `the tunnel to ${remote.name}`,
+    command: () => tunnelCommand(remote, socket, port),
+    onEvent,
+  });
+  return {
+    /**
+     * Leads to the port. Resolves once the worker answers there: sshd takes a connection before it knows that the
+     * port is closed, or that it must not forward. Rejects with Fault("cluster-failure") when it does not within
+     * `timeoutMs`.
+     */
+    async lead(there: number, timeoutMs: number): Promise<void> {
+      if (!ssh.runs() || there !== port) {
+        port = there;
+        ssh.start();
       }
-      await sleep(TRY_MS);
-    }
-    this.#ssh.works();
-  }
-
-  close(): void {
-    this.#ssh.close();
-    rmSync(this.#socket, { force: true });
-  }
+      const giveUpAt = Date.now() + timeoutMs;
+      while (!(await speaksTls(socket))) {
+        if (Date.now() > giveUpAt) throw sshFault(remote, ssh.stderr() || "the tunnel timed out");
+        await sleep(TRY_MS);
+      }
+      ssh.works();
+    },
+    close(): void {
+      ssh.close();
+      rmSync(socket, { force: true });
+    },
+  };
 }
 
 /** Whether a TLS server is there. The gateway checks its certificate. */
