@@ -82,8 +82,8 @@ export async function measuredRun(
   const { timeScale } = deployment;
   const { workload } = document;
   const system = compileSystem(document, inputs);
-  const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
-  const window = windowOf(document, seed, traceUs ?? null);
+  const traceUs = (workload.arrivals === "trace" && inputs.traces?.[workload.file]) || null;
+  const window = windowOf(document, seed, traceUs);
   const { http, grpc } = deployment.gateway;
   const crashesBefore = deployment.crashes.length;
   await awaitIdle(http);
@@ -104,9 +104,7 @@ export async function measuredRun(
     },
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
     workload,
-    ...(traceUs === undefined ? {} : { traceUs }),
-    seed,
-    timeScale,
+    ...{ traceUs, seed, timeScale },
     ...{ onProgress: options.onProgress, silenceMs: options.silenceMs, signal: options.signal },
     ...{ needs: [deployment.gatewayProcess], gone: endOf(deployment) },
     warmUp: true,
