@@ -1,44 +1,44 @@
-// Makes what `load-bundle.ts` loads: dist/build/main.cjs, its source map, and what V8 compiles of it.
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+// Makes what starts fast, as few scripts: Node needs longer to find and read 300 modules than a short simulation takes.
+//   dist/bundle          the command line, and the work of simulation threads
+//   dist/cluster-bundle  the processes of a cluster. `cluster/machines/shipment.ts` sends worker or gateway to other
+//                        machines, without native parts; `manifest.json` names the files of each.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+
+const OPTIONS = {
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  charset: "ascii",
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: "eof",
+  logLevel: "warning",
+};
+const REQUIRE = `import { createRequire as $require } from "node:module";
+const require = $require(import.meta.url);`;
 
 /** Packages inside: small, of JavaScript alone, and always needed. Others stay where they are. */
 const INSIDE = ["@noble/hashes", "cli-progress", "seedrandom", "yaml", "yargs", "zod"];
-/** The one module that imports what no bundle can hold, by address. */
-const IMPORTING = join("build", "import-text.ts");
 
-/** After the compiler: what is in the bundle is read from the sources, and dist/ must have the modules. */
 export async function makeBundle(root) {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const packages = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
-  const outfile = join(root, "dist/build/main.cjs");
-  rmSync(`${outfile}.compiled`, { force: true });
+  const outdir = join(root, "dist/bundle");
+  rmSync(outdir, { recursive: true, force: true });
   await build({
-    entryPoints: [join(root, "cli/program.ts")],
-    outfile,
-    bundle: true,
-    format: "cjs",
-    platform: "node",
-    target: "node20",
-    // A script in V8's hands has no import() of its own: `require` stands for it.
-    supported: { "dynamic-import": false },
-    charset: "ascii",
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: "eof",
-    sourcemap: "external",
-    sourcesContent: false,
+    ...OPTIONS,
+    entryPoints: [join(root, "cli/program.ts"), join(root, "sweep/simulation-thread.ts")],
+    outdir,
+    entryNames: "[name]",
+    chunkNames: "[name]-[hash]",
     external: packages.filter((name) => !INSIDE.includes(name)),
-    banner: { js: "(function(require,module,$here,$import){" },
-    footer: { js: "})" },
-    plugins: [ownPlace(root), await commandsElsewhere(root)],
-    logLevel: "warning",
+    banner: { js: REQUIRE },
+    plugins: [ownPlace(root)],
   });
-  compileWhatCommandsUse(root);
 }
 
 /** `import.meta.url` stays that of the module itself: whoever looks beside it finds what is there. */
@@ -46,62 +46,107 @@ function ownPlace(root) {
   const setup = ({ onLoad }) => {
     onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
       const text = readFileSync(path, "utf8");
-      const source = path.endsWith(".ts");
-      const place = relative(root, path);
-      if (place === IMPORTING) {
-        return { contents: text.replace("import(url)", "$import(url)"), loader: "ts" };
-      }
       if (!text.includes("import.meta.url")) return undefined;
-      const own = source ? `../${place.replace(/ts$/, "js")}` : `../../${place}`;
-      const contents = text.replaceAll("import.meta.url", `new URL("${own}", $here).href`);
-      return { contents, loader: source ? "ts" : "js", resolveDir: dirname(path) };
+      const place = relative(root, path);
+      const isSource = path.endsWith(".ts");
+      const own = isSource ? `../${place.replace(/ts$/, "js")}` : `../../${place}`;
+      const contents = text.replaceAll(
+        "import.meta.url",
+        `new URL("${own}", import.meta.url).href`,
+      );
+      return { contents, loader: isSource ? "ts" : "js", resolveDir: dirname(path) };
     });
   };
   return { name: "own-place", setup };
 }
 
-/** Commands that are not in the bundle are never asked of it, nor is their work in the library. */
-async function commandsElsewhere(root) {
-  const list = pathToFileURL(join(root, "dist/build/load-bundle.js")).href;
-  const { UNBUNDLED_COMMANDS } = await import(list);
-  const setup = ({ onResolve }) => {
-    onResolve({ filter: /^\.\/[\w-]+\.ts$/ }, ({ path, kind, importer }) => {
-      const name = /^\.\/(.+)\.ts$/.exec(path)[1];
-      const from = relative(root, importer);
-      const isAsked = from === join("cli", "program.ts") || from === join("library", "in-node.ts");
-      const isElsewhere = isAsked && UNBUNDLED_COMMANDS.includes(name);
-      if (kind !== "dynamic-import" || !isElsewhere) return undefined;
-      return { path: `../${dirname(from)}/${name}.js`, external: true };
-    });
-  };
-  return { name: "commands-elsewhere", setup };
+const CLUSTER_FOLDER = "dist/cluster-bundle";
+/** Entries of each process and of the threads that it starts, as files of cluster/. */
+const PROGRAMS = {
+  worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
+  gateway: ["gateway/main", "machines/forward", "time/precise-timer"],
+  load: ["load/main", "time/precise-timer"],
+};
+/** Native parts, which real models and annotated pictures need, and what no process elsewhere is asked for. */
+const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
+const ELSEWHERE = [...NATIVE, "@peculiar/x509", "reflect-metadata", "undici"];
+/** Files that packages look for beside their code. */
+const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
+
+/** Every output stands two folders below the bundle's, as in dist/. */
+const PLACE = `import { fileURLToPath as $path } from "node:url";
+const $place = (folder) => $path(new URL("../../packages/" + folder, import.meta.url));`;
+
+export async function makeClusterBundle(root) {
+  const outdir = join(root, CLUSTER_FOLDER);
+  rmSync(outdir, { recursive: true, force: true });
+  const { metafile } = await build({
+    ...OPTIONS,
+    absWorkingDir: root,
+    entryPoints: [...new Set(Object.values(PROGRAMS).flat())].map((entry) => ({
+      in: `cluster/${entry}.ts`,
+      out: `cluster/${entry}`,
+    })),
+    outdir,
+    metafile: true,
+    chunkNames: "cluster/chunks/[hash]",
+    external: ELSEWHERE,
+    banner: { js: `${REQUIRE}\n${PLACE}` },
+    plugins: [adaptedPackages(root)],
+  });
+  copy(join(root, "cluster/proto"), join(outdir, "cluster/proto"));
+  for (const folder of PROTOS) {
+    copy(join(root, "node_modules", folder), join(outdir, "packages", folder));
+  }
+  writeFileSync(join(outdir, "package.json"), '{"type":"module"}\n');
+  const data = filesBelow(outdir).filter((path) => !path.endsWith(".js"));
+  const programs = Object.entries(PROGRAMS).map(([name, entries]) => [
+    name,
+    [...data, ...loadedBy(entries, metafile.outputs)].sort(),
+  ]);
+  writeFileSync(join(outdir, "manifest.json"), `${JSON.stringify(Object.fromEntries(programs))}\n`);
 }
 
-/** Commands of which V8 keeps what they make it compile: each adds to the last. */
-function compileWhatCommandsUse(root) {
-  const scenario = (name) => join(root, "scenarios", name);
-  const workload = "workload={arrivals: poisson, ratePerS: 5, requests: 500}";
-  const short = ["--set", workload, "--replications", "2", "--workers", "1"];
-  const scratch = mkdtempSync(join(tmpdir(), "tandem-build-"));
-  const sweep = ["--set", "sweep={scheduler: [power-of-two, edf]}", "--out", scratch];
-  const runs = [
-    ["--help"],
-    ["simulate", "--help"],
-    ["check", scenario("image-analysis.yaml")],
-    ["simulate", scenario("queueing/branch.yaml"), ...short],
-    ["simulate", scenario("queueing/branch.yaml"), ...short, "--json"],
-    ["simulate", scenario("queueing/mmc.yaml"), ...short, ...sweep],
-    ["query", scratch, "select count(*) from configurations"],
-  ];
-  try {
-    for (const run of runs) keepCompiled(root, run);
-  } finally {
-    rmSync(scratch, { recursive: true });
+/** The outputs that entries import, themselves included. */
+function loadedBy(entries, outputs) {
+  const found = new Set();
+  const open = entries.map((entry) => `${CLUSTER_FOLDER}/cluster/${entry}.js`);
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (found.has(path)) continue;
+    found.add(path);
+    open.push(...outputs[path].imports.filter((one) => !one.external).map((one) => one.path));
+  }
+  return [...found].map((path) => relative(CLUSTER_FOLDER, path));
+}
+
+/** zod's messages in other languages: half of zod's size, and nobody asks for them. */
+const OTHER_LANGUAGES = /zod\/v4\/locales\/(?!index|en\.)[\w-]+\.js$/;
+
+/** Modules of CommonJS lose their folder in a bundle: it becomes one of `packages/`. Drops what is not asked for. */
+function adaptedPackages(root) {
+  const modules = join(root, "node_modules");
+  const setup = ({ onLoad }) => {
+    onLoad({ filter: /\.js$/ }, ({ path }) => {
+      if (OTHER_LANGUAGES.test(path)) return { contents: "export default null;" };
+      const text = readFileSync(path, "utf8");
+      if (!path.startsWith(modules) || !/\b__dirname\b/.test(text)) return undefined;
+      const folder = relative(modules, dirname(path)).replaceAll("\\", "/");
+      return { contents: text.replaceAll(/\b__dirname\b/g, `$place("${folder}")`), loader: "js" };
+    });
+  };
+  return { name: "adapted-packages", setup };
+}
+
+function copy(from, to) {
+  for (const path of filesBelow(from).filter((name) => name.endsWith(".proto"))) {
+    mkdirSync(dirname(join(to, path)), { recursive: true });
+    copyFileSync(join(from, path), join(to, path));
   }
 }
 
-function keepCompiled(root, given) {
-  const program = join(root, "build/keep-compiled.mjs");
-  const { status, stderr } = spawnSync(process.execPath, [program, ...given], { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${given.join(" ")}: ${stderr}`);
+function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+    .sort();
 }

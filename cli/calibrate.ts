@@ -9,8 +9,7 @@ import {
 import { plural } from "../reports/tables/format.ts";
 import { writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
-import { untilInterrupted } from "./failure.ts";
-import { progress } from "./progress.ts";
+import { watched } from "./progress.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 export interface CalibrateArguments extends ScenarioArguments, CalibrateOptions {
@@ -19,13 +18,9 @@ export interface CalibrateArguments extends ScenarioArguments, CalibrateOptions 
 
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
   const loaded = await loadScenario(args, { requireTimes: false });
-  const shown = progress("precise enough");
-  const calibration = await untilInterrupted((signal) =>
-    measured(loaded, {
-      ...{ ...args, signal },
-      onNote: (step) => process.stderr.write(`calibrate: ${step}\n`),
-      onProgress: shown.onProgress,
-    }).finally(shown.stop),
+  const onNote = (step: string): void => void process.stderr.write(`calibrate: ${step}\n`);
+  const calibration = await watched("precise enough", (watch) =>
+    measured(loaded, { ...args, ...watch, onNote }),
   );
   const written = writeProfiles(loaded, calibration);
   const document = { schema: "tandem/calibration@1", written, ...calibration };

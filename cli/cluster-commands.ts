@@ -6,6 +6,7 @@ import {
   number,
   ON,
   repeated,
+  required,
   SCENARIO,
   SET,
   text,
@@ -69,9 +70,7 @@ const status: Command = {
 const add: Command = {
   usage: "add <task>",
   about: "add a replica to what is up in this folder",
-  positionals: {
-    task: { type: "string", demandOption: true, describe: "that it runs" },
-  },
+  positionals: { task: required("that it runs") },
   options: {
     ...JSON_OPTION,
     ...TOKEN_FILE,
@@ -84,9 +83,7 @@ const add: Command = {
 const remove: Command = {
   usage: "remove <replica>",
   about: "remove a replica from what is up in this folder",
-  positionals: {
-    replica: { type: "string", demandOption: true, describe: "its name, as status shows it" },
-  },
+  positionals: { replica: required("its name, as status shows it") },
   options: { ...JSON_OPTION, ...TOKEN_FILE },
   examples: [["cluster remove detect-3", "no request is lost"]],
   run: async (args) => (await import("./cluster.ts")).clusterRemoveCommand(args),
@@ -104,9 +101,7 @@ const down: Command = {
 const certs: Command = {
   usage: "certs <directory>",
   about: "write a private authority and certificates for gateway, workers and clients",
-  positionals: {
-    directory: { type: "string", demandOption: true, describe: "where to write them" },
-  },
+  positionals: { directory: required("where to write them") },
   options: {
     ...JSON_OPTION,
     host: repeated("names and addresses of the gateway, besides localhost's"),

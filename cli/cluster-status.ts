@@ -6,15 +6,8 @@ import { type ClusterState, type ClusterStatus, cluster } from "../library/index
 import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
 import { endingSignal } from "./failure.ts";
 
-/** A narrow terminal loses the last columns first. */
-const REPLICA_COLUMNS = [
-  ...["replica", "state", "busy", "p50 ms", "p99 ms", "queue", "running"],
-  ...["batch", "losses", "pid", "node"],
-] as const;
-
-const PIPELINE_COLUMNS = [
-  ...["pipeline", "done/s", "p50 ms", "p99 ms", "failed/s", "in flight", "done", "failed"],
-] as const;
+/** A heading, and the cell below it. */
+type Column<T> = readonly [heading: string, cell: (of: T) => Cell];
 
 export function statusText(status: ClusterStatus | null, width: number): string {
   if (status === null) return "no cluster is up in this folder";
@@ -26,9 +19,9 @@ export function statusText(status: ClusterStatus | null, width: number): string 
     head,
     `scheduler ${now.scheduler}; rates and quantiles of the last ${now.windowS} s`,
     "",
-    tableOfWidth(PIPELINE_COLUMNS, now.pipelines.map(pipelineCells), width),
+    tableOfWidth(PIPELINE_COLUMNS, now.pipelines, width),
     "",
-    tableOfWidth(REPLICA_COLUMNS, now.replicas.map(replicaCells(state)), width),
+    tableOfWidth(replicaColumns(state), now.replicas, width),
     ...sharedQueues(now),
   ].join("\n");
 }
@@ -55,36 +48,39 @@ export function gatewayPlace({ machine, pid }: ClusterState["gateway"]): string 
   return machine === null ? `gateway pid ${pid}` : `gateway on ${machine}`;
 }
 
-function pipelineCells(pipeline: PipelineStatus): readonly Cell[] {
-  const { name, completedPerS, failedPerS, inFlight, completed, failures } = pipeline;
-  const failed = Object.values(failures).reduce((sum, count) => sum + count, 0);
+const PIPELINE_COLUMNS: readonly Column<PipelineStatus>[] = [
+  ["pipeline", ({ name }) => ({ text: name })],
+  ["done/s", ({ completedPerS }) => figure(completedPerS.toFixed(1))],
+  ["p50 ms", ({ latencyP50Ms }) => ms(latencyP50Ms)],
+  ["p99 ms", ({ latencyP99Ms }) => ms(latencyP99Ms)],
+  ["failed/s", ({ failedPerS }) => figure(failedPerS.toFixed(1))],
+  ["in flight", ({ inFlight }) => figure(inFlight)],
+  ["done", ({ completed }) => figure(completed)],
+  ["failed", ({ failures }) => figure(Object.values(failures).reduce((sum, n) => sum + n, 0))],
+];
+
+function replicaColumns({ workers }: ClusterState): readonly Column<ReplicaStatus>[] {
+  const places = new Map(workers.map((worker) => [worker.replica, worker]));
   return [
-    { text: name },
-    { text: completedPerS.toFixed(1), numeric: true },
-    ms(pipeline.latencyP50Ms),
-    ms(pipeline.latencyP99Ms),
-    { text: failedPerS.toFixed(1), numeric: true },
-    { text: String(inFlight), numeric: true },
-    { text: String(completed), numeric: true },
-    { text: String(failed), numeric: true },
+    ["replica", ({ name }) => ({ text: name })],
+    ["state", ({ state }) => ({ text: state })],
+    ["busy", ({ utilizationRatio }) => figure(`${(100 * utilizationRatio).toFixed(0)}%`)],
+    ["p50 ms", ({ serviceP50Ms }) => ms(serviceP50Ms)],
+    ["p99 ms", ({ serviceP99Ms }) => ms(serviceP99Ms)],
+    ["queue", ({ queue }) => figure(queue ?? "shared")],
+    ["running", ({ inFlight }) => figure(inFlight)],
+    ["batch", ({ batchSizeMean }) => figure(batchSizeMean?.toFixed(1) ?? "—")],
+    ["losses", ({ losses }) => figure(losses)],
+    ["pid", ({ name }) => figure(places.get(name)?.pid ?? "—")],
+    [
+      "node",
+      ({ name, node }) => ({ text: [node, places.get(name)?.machine ?? []].flat().join(" on ") }),
+    ],
   ];
 }
 
-function replicaCells({ workers }: ClusterState): (replica: ReplicaStatus) => readonly Cell[] {
-  const places = new Map(workers.map((worker) => [worker.replica, worker]));
-  return (replica) => [
-    { text: replica.name },
-    { text: replica.state },
-    { text: `${(100 * replica.utilizationRatio).toFixed(0)}%`, numeric: true },
-    ms(replica.serviceP50Ms),
-    ms(replica.serviceP99Ms),
-    { text: replica.queue === null ? "shared" : String(replica.queue), numeric: true },
-    { text: String(replica.inFlight), numeric: true },
-    { text: replica.batchSizeMean?.toFixed(1) ?? "—", numeric: true },
-    { text: String(replica.losses), numeric: true },
-    { text: String(places.get(replica.name)?.pid ?? "—"), numeric: true },
-    { text: [replica.node, places.get(replica.name)?.machine ?? []].flat().join(" on ") },
-  ];
+function figure(value: string | number): Cell {
+  return { text: String(value), numeric: true };
 }
 
 function sharedQueues({ tasks, replicas }: GatewayStatus): readonly string[] {
@@ -99,7 +95,7 @@ function sharedQueues({ tasks, replicas }: GatewayStatus): readonly string[] {
 }
 
 function ms(value: number | null): Cell {
-  return { text: value === null ? "—" : value.toFixed(value < 100 ? 1 : 0), numeric: true };
+  return figure(value === null ? "—" : value.toFixed(value < 100 ? 1 : 0));
 }
 
 const EVERY_MS = 1000;
@@ -145,17 +141,13 @@ function screen(text: string, rows: number): string {
 }
 
 /** A table that fits: the last columns go first, then the first column is cut. */
-function tableOfWidth(
-  headings: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  width: number,
-): string {
+function tableOfWidth<T>(all: readonly Column<T>[], items: readonly T[], width: number): string {
   const first = (count: number): Table => ({
     caption: "",
-    headings: headings.slice(0, count),
-    rows: rows.map((row) => row.slice(0, count)),
+    headings: all.slice(0, count).map(([heading]) => heading),
+    rows: items.map((item) => all.slice(0, count).map(([, cell]) => cell(item))),
   });
-  let count = headings.length;
+  let count = all.length;
   while (count > 1 && total(columnWidths(first(count))) > width) count--;
   return tableText(first(count), width);
 }

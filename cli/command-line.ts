@@ -110,21 +110,16 @@ function only(given: readonly string[], command: Command, words: string): Argv {
     },
   );
   return common(parser, words, (said) => {
-    const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(said) ?? [];
-    const [, empty] = /^Not enough arguments following: (\S+)/.exec(said) ?? [];
-    if (empty !== undefined) return usageFault(`--${empty} needs a value`, words);
-    const [, alone, other] = /^Missing dependent arguments:\s+(\S+) -> (\S+)/.exec(said) ?? [];
-    if (alone !== undefined) return usageFault(`--${alone} needs --${other}`, words);
-    const [, missing] = /^Missing required arguments?: ([^,]+)/.exec(said) ?? [];
-    if (missing !== undefined) return usageFault(`\`${words}\` needs --${missing}`, words);
+    const phrase = PHRASES.find(([pattern]) => pattern.test(said));
+    if (phrase !== undefined) {
+      return usageFault(said.replace(...phrase).replace("COMMAND", `\`${words}\``), words);
+    }
     const [, name, wrong, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(said) ?? [];
     if (name !== undefined) {
-      const what = name in options ? `--${name}` : name;
-      return usageFault(
-        `${what}: expected one of ${choices.replaceAll('"', "")}, got ${wrong}`,
-        words,
-      );
+      const one = `${name in options ? "--" : ""}${name}: expected one of`;
+      return usageFault(`${one} ${choices.replaceAll('"', "")}, got ${wrong}`, words);
     }
+    const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(said) ?? [];
     const needed = usage.split(" ").slice(1).join(" ");
     if (said.startsWith("Not enough")) return usageFault(`\`${words}\` needs ${needed}`, words);
     if (unknown === undefined) return undefined;
@@ -134,6 +129,13 @@ function only(given: readonly string[], command: Command, words: string): Argv {
     return usageFault(`there is no option ${option.split("=")[0]}`, words, near && `--${near}`);
   });
 }
+
+/** Messages of yargs, and what is said in their place. */
+const PHRASES: readonly (readonly [RegExp, string])[] = [
+  [/^Not enough arguments following: (\S+).*/s, "--$1 needs a value"],
+  [/^Missing dependent arguments:\s+(\S+) -> (\S+).*/s, "--$1 needs --$2"],
+  [/^Missing required arguments?: ([^,]+).*/s, "COMMAND needs --$1"],
+];
 
 /** `inOurWords` turns a message of yargs into a Fault with a hint, where it knows one. */
 function common(
@@ -234,9 +236,12 @@ function exampleLines(pairs: Command["examples"] = []): string {
   return `\n\nExamples:\n${lines.join("\n")}`;
 }
 
-export const SCENARIO = {
-  scenario: { type: "string", demandOption: true, describe: "scenario file (YAML)" },
-} as const;
+/** An argument that must be given. */
+export function required(describe: string) {
+  return { type: "string", demandOption: true, describe } as const;
+}
+
+export const SCENARIO = { scenario: required("scenario file (YAML)") };
 
 export const SET = { set: repeated("override a value of the scenario: path=value") };
 

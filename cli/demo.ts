@@ -1,11 +1,7 @@
 /**
- * `tandem demo`: the whole path on this machine, on real models and real processes.
- *
- *   check pictures, prepare models → look at the host → calibrate → fit the scenario to the machine
- *     → simulate the sweep → validate → report
- *
- * Everything that depends on the machine follows from its calibration: loads are shares of capacity, the goal
- * a multiple of the times, and the real runs as long as a verdict takes, within a bound.
+ * `tandem demo`: the whole path on this machine, on real models and real processes. Everything that depends on the
+ * machine follows from its calibration: loads are shares of capacity, the goal a multiple of the times, and the real
+ * runs as long as a verdict takes, within a bound.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

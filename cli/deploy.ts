@@ -176,7 +176,7 @@ function inventoryOf(file: string | undefined, { document }: ReadyScenario) {
 
 async function planned(args: DeployArguments) {
   const loaded = await loadScenario(args);
-  tryOutForReal(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
+  tryOutForReal(loaded);
   checkAmounts(args);
   const plan = planContainers(loaded.document, {
     ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },

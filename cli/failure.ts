@@ -1,6 +1,5 @@
 /** How a command ends early: failures with their text on stderr and exit code, warnings, and Ctrl-C. */
 import { styleText } from "node:util";
-import { withSourcePlaces } from "../build/source-places.ts";
 import { Fault, type Issue, known } from "../core/fault.ts";
 
 const TO_STDERR = { stream: process.stderr };
@@ -9,7 +8,7 @@ export function printFailure(thrown: unknown): void {
   const error = known(thrown);
   if (!(error instanceof Fault)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`${red("tandem: this is a bug")}\n${withSourcePlaces(text)}\n`);
+    process.stderr.write(`${red("tandem: this is a bug")}\n${text}\n`);
     return;
   }
   process.stderr.write(`${red(`tandem: ${error.message}`)}\n`);
@@ -62,8 +61,7 @@ export async function untilInterrupted<T>(
   } catch (error) {
     const isSaid = error instanceof Fault && error.code === "interrupted";
     if (!controller.signal.aborted || isSaid) throw error;
-    const more = hint === undefined ? {} : { hint };
-    throw new Fault("interrupted", `interrupted${kept()}`, more);
+    throw new Fault("interrupted", `interrupted${kept()}`, { hint });
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);

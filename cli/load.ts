@@ -2,7 +2,6 @@
 import { parseDocument } from "yaml";
 import { loadReportText } from "../cluster/load/load-report.ts";
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
-import { changingTimeOf } from "../core/arrivals/changing-rate.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import { MOST_S } from "../core/scenario/schema/common.ts";
 import { workloadSchema } from "../core/scenario/schema/workload.ts";
@@ -13,18 +12,14 @@ import {
   type Overrides,
   repeatCommand,
   type Scenario,
-  type ScenarioDocument,
   scenarioText,
   load as sent,
 } from "../library/index.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { print } from "./command-line.ts";
-import { untilInterrupted } from "./failure.ts";
 import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
-import { type Course, progress } from "./progress.ts";
+import { watched } from "./progress.ts";
 import { assignedBy, loadScenario, NAMED, type ScenarioArguments } from "./scenario-file.ts";
-
-type WorkloadDocument = ScenarioDocument["workload"];
 
 export interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
   readonly json: boolean;
@@ -56,19 +51,9 @@ export async function load(args: LoadArguments): Promise<void> {
 function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasurement> {
   const { workload } = loaded.document;
   const isBySeconds = workload.arrivals === "closed" && workload.requests === undefined;
-  const shown = progress(isBySeconds ? "load, seconds" : "load", timeOf(workload));
-  return untilInterrupted((signal) =>
-    sent(loaded, {
-      ...{ ...args, streamed: args.stream, signal, onProgress: shown.onProgress },
-    }).finally(shown.stop),
+  return watched(isBySeconds ? "load, seconds" : "load", (watch) =>
+    sent(loaded, { ...args, ...watch, streamed: args.stream }),
   );
-}
-
-/** Where the rate changes, the pace so far does not tell how long the rest takes. */
-function timeOf(workload: WorkloadDocument): Course["timeOf"] {
-  if (workload.arrivals !== "ramp" && workload.arrivals !== "diurnal") return undefined;
-  const { durationS = Number.POSITIVE_INFINITY } = workload;
-  return (done) => Math.min(durationS, changingTimeOf(workload)(done) / 1e6);
 }
 
 /** The given options besides the scenario's. */
@@ -188,7 +173,7 @@ function named(fault: Fault, { set, ...given }: Omit<WorkloadArguments, "scenari
     const own = { ...rest, file: `--${name}`, path: "" };
     return issue.message.startsWith("unknown key") ? { ...own, ...misplaced(name, given) } : own;
   });
-  return new Fault(code, message, { ...(hint === undefined ? {} : { hint }), cause, issues });
+  return new Fault(code, message, { hint, cause, issues });
 }
 
 /** An option that the kind of arrivals does not have. */

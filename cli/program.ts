@@ -1,6 +1,5 @@
 /**
- * The commands, as data. Each command's work is loaded only when it is called. The bundle holds this file with all
- * that it loads, and the work of simulation threads.
+ * The commands, as data. Each command's work is loaded only when it is called.
  */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -17,6 +16,7 @@ import {
   number,
   ON,
   type Program,
+  required,
   runProgram,
   SCENARIO,
   SEED,
@@ -27,21 +27,18 @@ import { printFailure } from "./failure.ts";
 import { LOAD_OPTIONS } from "./load-options.ts";
 import { GATHER, SIMULATE, SWEEP } from "./sweep-commands.ts";
 
-const directory = (describe: string) =>
-  ({ directory: { type: "string", demandOption: true, describe } }) as const;
-
 /** A file of a folder, as results.json, stands for the folder. */
 const folderOf = (path: string): string =>
   statSync(path, { throwIfNoEntry: false })?.isFile() ? dirname(path) : path;
 
 const results = (describe: string) => ({
-  directory: { ...directory(describe).directory, coerce: folderOf },
+  directory: { ...required(describe), coerce: folderOf },
 });
 
 const init: Command = {
   usage: "init <directory>",
   about: "write a commented scenario to start from, or a scheduler of your own",
-  positionals: directory("where to write it"),
+  positionals: { directory: required("where to write it") },
   examples: [
     ["init my-pipeline", "writes my-pipeline/scenario.yaml"],
     ["init --policy my-scheduler", "writes my-scheduler/fair-queue.mjs and its test"],
@@ -90,7 +87,7 @@ const calibrate: Command = {
 const importTimes: Command = {
   usage: "import <file>",
   about: "write a profile from times that another tool measured",
-  positionals: { file: { type: "string", demandOption: true, describe: "of the tool" } },
+  positionals: { file: required("of the tool") },
   options: {
     model: text("name of the model, where the file does not tell it"),
     device: text("kind of device that it ran on, where the file does not tell it"),
@@ -184,11 +181,9 @@ const compare: Command = {
   about: "did a change matter? paired differences of two or more results, against the first",
   positionals: {
     directories: {
-      type: "string",
+      ...required("of simulate --out, with the same seed and swept values"),
       array: true,
-      demandOption: true,
       coerce: (paths: readonly string[]) => paths.map(folderOf),
-      describe: "of simulate --out, with the same seed and swept values",
     },
   },
   options: {
@@ -347,9 +342,6 @@ export async function tandem(words: readonly string[]): Promise<number> {
     return exitCodeOf(error);
   }
 }
-
-/** Loaded when a thread starts: a command needs none of it before. */
-export const simulationThread = () => import("../sweep/simulation-thread.ts");
 
 /** Runs this process's command line. */
 export function run(): void {

@@ -1,5 +1,6 @@
 /** Progress on stderr: a bar with an estimate of what is left on a terminal, else sparse lines. */
 import { SingleBar } from "cli-progress";
+import { untilInterrupted } from "./failure.ts";
 
 /** A library's callback for its steps, and what ends their display. */
 export interface Progress {
@@ -19,34 +20,41 @@ export interface Course {
   readonly total: number;
   /** Done before: they say nothing of how long the rest takes. */
   readonly already?: number;
-  /** When so many are done, in any unit of time; default: each takes as long. */
-  readonly timeOf?: ((done: number) => number) | undefined;
 }
 
-export function progress(label: string, timeOf?: Course["timeOf"]): Progress {
-  const left = estimate(timeOf);
+/** Runs work with a display of its progress until Ctrl-C. `kept` as for `untilInterrupted`. */
+export function watched<T>(
+  label: string,
+  work: (watch: Pick<Progress, "onProgress"> & { readonly signal: AbortSignal }) => Promise<T>,
+  kept?: () => string,
+): Promise<T> {
+  const { onProgress, stop } = progress(label);
+  return untilInterrupted((signal) => work({ signal, onProgress }).finally(stop), kept);
+}
+
+export function progress(label: string): Progress {
+  const left = estimate();
   return process.stderr.isTTY === true ? bar(label, left) : lines(label, left);
 }
 
 type Left = (step: Step) => string;
 
 /** Time left as text; empty while it is unknown. */
-function estimate(timeOf: Course["timeOf"]): Left {
+function estimate(): Left {
   let first: { readonly ms: number; readonly already: number } | undefined;
   return ({ done, total }) => {
     const nowMs = performance.now();
     first ??= { ms: nowMs, already: done };
-    const course = { total, already: first.already, timeOf };
-    const seconds = secondsLeft(course, done, (nowMs - first.ms) / 1000);
+    const seconds = secondsLeft({ total, already: first.already }, done, (nowMs - first.ms) / 1000);
     return seconds === null ? "" : ` · left ${duration(seconds)}`;
   };
 }
 
 /** At the pace of the seconds so far; null while there is no pace yet, and beyond the total. */
 export function secondsLeft(course: Course, done: number, seconds: number): number | null {
-  const { total, already = 0, timeOf = (count) => count } = course;
+  const { total, already = 0 } = course;
   if (done <= already || done > total) return null;
-  return (seconds * (timeOf(total) - timeOf(done))) / (timeOf(done) - timeOf(already));
+  return (seconds * (total - done)) / (done - already);
 }
 
 export function duration(seconds: number): string {

@@ -12,8 +12,8 @@ import {
 import { plural } from "../reports/tables/format.ts";
 import { parseList } from "../sweep/shards/shard-plan.ts";
 import { print } from "./command-line.ts";
-import { printWarning, untilInterrupted } from "./failure.ts";
-import { duration, type Progress, progress } from "./progress.ts";
+import { printWarning } from "./failure.ts";
+import { duration, watched } from "./progress.ts";
 import { askedSweep, printResults, type SimulateArguments, sweepAnd } from "./simulate.ts";
 
 export interface ShardArguments extends SimulateArguments {
@@ -39,8 +39,10 @@ export async function simulateShard(args: ShardArguments): Promise<void> {
     await sharded.noteFailure(directory, shard, error);
     throw error;
   });
-  const record = await withProgress(`shard ${shard}/${shards}`, (watch) =>
-    sharded.run(loaded, { ...options, directory, shard, shards, ...watch }),
+  const record = await watched(
+    `shard ${shard}/${shards}`,
+    (watch) => sharded.run(loaded, { ...options, directory, shard, shards, ...watch }),
+    kept,
   );
   const count = plural(record.end - record.first, "configuration");
   const took = `${record.seconds.toFixed(1)} s on ${record.host}`;
@@ -52,25 +54,18 @@ export async function sweepOn(args: SweepOnArguments): Promise<void> {
   const directory = requireFolder(args);
   const { on, shards, shardSeconds, detach, json } = args;
   const { loaded, options } = await askedSweep(args);
-  const jobs = await withProgress("shards", (watch) =>
-    sharded.start(loaded, {
-      ...{ ...options, directory, on, shards, shardSeconds, detach, ...watch },
-      onNote: printWarning,
-      onEstimate: (estimate) => tellEstimate(estimate, shardSeconds),
-    }),
+  const asked = { ...options, directory, on, shards, shardSeconds, detach };
+  const onEstimate = (estimate: ShardEstimate): void => tellEstimate(estimate, shardSeconds);
+  const jobs = await watched(
+    "shards",
+    (watch) => sharded.start(loaded, { ...asked, ...watch, onNote: printWarning, onEstimate }),
+    kept,
   );
   if (detach === true) tellDetached(directory, jobs, json);
   else await gather({ directory, json });
 }
 
-function withProgress<T>(
-  label: string,
-  work: (watch: Pick<Progress, "onProgress"> & { readonly signal: AbortSignal }) => Promise<T>,
-): Promise<T> {
-  const { onProgress, stop } = progress(label);
-  const working = (signal: AbortSignal): Promise<T> => work({ signal, onProgress }).finally(stop);
-  return untilInterrupted(working, () => ": finished shards are kept");
-}
+const kept = (): string => ": finished shards are kept";
 
 /** Throws Fault("usage") without a folder. */
 function requireFolder({ out }: SimulateArguments): string {

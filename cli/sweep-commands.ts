@@ -4,6 +4,7 @@ import {
   flag,
   JSON_OPTION,
   number,
+  required,
   SCENARIO,
   SEED,
   SET,
@@ -61,9 +62,7 @@ export const SIMULATE: Command = {
   },
 };
 
-const FOLDER = {
-  directory: { type: "string", demandOption: true, describe: "of the shards' --out" },
-} as const;
+const FOLDER = { directory: required("of the shards' --out") };
 
 export const GATHER: Command = {
   usage: "gather <directory>",

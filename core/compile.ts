@@ -103,7 +103,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     pipelines,
     pools,
     provisioning: { meanUs: delayS * 1e6, shape: shapeOf(spread) },
-    ...breakable(faults, replicas, pools, placement.nodes),
+    ...breakable(faults, { replicas, pools, nodes: placement.nodes }),
     resources,
     nodes: compileNodes(cluster, placement, resources, inputs.overheadProfile),
     devices: compileDevices(placement),

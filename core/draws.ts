@@ -7,7 +7,7 @@
 // Hot path: see docs/hot-path.md
 import { NO_LABEL } from "./dispatch/ensembles.ts";
 import { listOf } from "./hot-path.ts";
-import { ContentSource } from "./prediction-cache.ts";
+import { popularity } from "./prediction-cache.ts";
 import { Sampler, ValueSampler } from "./random/sampler.ts";
 import { RandomStream } from "./random/stream.ts";
 import type { EnsembleSystem, PipelineSystem, System, TaskSystem } from "./system.ts";
@@ -29,7 +29,7 @@ interface TaskDraws {
   readonly when: Sampler | null;
   readonly cacheHitRatio: number;
   readonly cache: Sampler | null;
-  readonly content: ContentSource | null;
+  readonly content: WeightedChoice | null;
   readonly work: Sampler;
   /** Samplers for variants whose times have other distributions. */
   readonly more: readonly Sampler[];
@@ -37,17 +37,17 @@ interface TaskDraws {
   readonly bits: number;
 }
 
-/** Which pipeline each arrival is of, in order of arrival. */
-export class PipelineChoice {
-  /** Null where there is one pipeline only. */
+/** Draws indices with given probabilities. */
+export class WeightedChoice {
+  /** Null where there is one index only. */
   declare private readonly stream: RandomStream | null;
-  declare private readonly cumulativeShares: readonly number[];
+  declare private readonly cumulativeShares: Float64Array;
 
   /** `shares` add up to 1. */
-  constructor(shares: readonly number[], seed: string) {
-    this.stream = shares.length > 1 ? new RandomStream(seed, "pipeline") : null;
+  constructor(shares: ArrayLike<number>, seed: string, name: string) {
+    this.stream = shares.length > 1 ? new RandomStream(seed, name) : null;
     let sum = 0;
-    this.cumulativeShares = listOf(shares, (share) => {
+    this.cumulativeShares = Float64Array.from(shares, (share) => {
       sum += share;
       return sum;
     });
@@ -59,13 +59,19 @@ export class PipelineChoice {
 
   private chosen(stream: RandomStream): number {
     const u = stream.uniform();
-    const found = this.cumulativeShares.findIndex((share) => u < share);
-    return found < 0 ? this.cumulativeShares.length - 1 : found;
+    let low = 0;
+    let high = this.cumulativeShares.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (u < this.cumulativeShares[middle]) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }
 
 export class RequestDraws {
-  declare private readonly choice: PipelineChoice;
+  declare private readonly choice: WeightedChoice;
   declare private readonly deadlinesMs: readonly (ValueSampler | null)[];
   declare private readonly tasks: readonly (readonly TaskDraws[])[];
   /** Variates of a job, side by side: one, or one for each distribution among its task's variants. */
@@ -78,10 +84,8 @@ export class RequestDraws {
   /** `workSeed` draws the shares of work apart: other work for the same arrivals and branches. */
   constructor(system: System, seed: string, workSeed = seed) {
     const { pipelines } = system;
-    this.choice = new PipelineChoice(
-      listOf(pipelines, (pipeline) => pipeline.share),
-      seed,
-    );
+    const shares = listOf(pipelines, (pipeline) => pipeline.share);
+    this.choice = new WeightedChoice(shares, seed, "pipeline");
     this.deadlinesMs = listOf(pipelines, ({ name, deadlineMs }) =>
       deadlineMs === null ? null : new ValueSampler(deadlineMs, seed, `deadline/${name}`),
     );
@@ -187,7 +191,9 @@ function taskDraws(
     cacheHitRatio: task.cacheHitRatio,
     cache: isDrawn ? new Sampler(UNIFORM, seed, `cache/${name}`) : null,
     content:
-      cacheContent === null ? null : new ContentSource(cacheContent, seed, `content/${name}`),
+      cacheContent === null
+        ? null
+        : new WeightedChoice(popularity(cacheContent), seed, `content/${name}`),
     work: new Sampler(system.pools[task.pool].shape, workSeed, `work/${name}`),
     more: shapesOf(system.pools, task.variants)
       .slice(1)

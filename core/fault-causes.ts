@@ -42,15 +42,21 @@ interface Target {
   readonly replicas: readonly number[];
 }
 
+/** All that faults can hit. */
+interface Hardware {
+  readonly replicas: readonly ReplicaSystem[];
+  readonly pools: readonly PoolSystem[];
+  readonly nodes: readonly PlacedNode[];
+}
+
 /** Replicas with services that faults can slow, and the faults; unchanged without a `faults` section. */
 export function breakable(
   document: FaultsDocument | undefined,
-  replicas: readonly ReplicaSystem[],
-  pools: readonly PoolSystem[],
-  nodes: readonly PlacedNode[],
+  hardware: Hardware,
 ): { readonly replicas: readonly ReplicaSystem[]; readonly faults: FaultSystem | null } {
+  const { replicas } = hardware;
   if (document === undefined) return { replicas, faults: null };
-  const causes = faultCauses(document, replicas, pools, nodes);
+  const causes = faultCauses(document, hardware);
   const slowed = causes.flatMap((cause) => (cause.kind === "slow" ? cause.replicas : []));
   const slowable = new Map(
     slowed.map((replica) => {
@@ -59,68 +65,54 @@ export function breakable(
       return [replica, known ? service : new VariableService(service)];
     }),
   );
+  const { intervalMs, timeoutMs, failures } = document.detection;
+  const detection = {
+    intervalUs: Math.round(intervalMs * 1000),
+    timeoutUs: Math.round(timeoutMs * 1000),
+    failures,
+  };
   return {
     replicas: replicas.map((replica, id) => {
       const service = slowable.get(id);
       return service === undefined ? replica : { ...replica, service };
     }),
-    faults: { causes, detection: detectionOf(document), slowable },
+    faults: { causes, detection, slowable },
   };
 }
 
 /** The document has passed `check-changes.ts`. */
-function faultCauses(
-  document: FaultsDocument,
-  replicas: readonly ReplicaSystem[],
-  pools: readonly PoolSystem[],
-  nodes: readonly PlacedNode[],
-): readonly FaultCause[] {
+function faultCauses(document: FaultsDocument, hardware: Hardware): readonly FaultCause[] {
   const seen = new Map<string, number>();
-  const cause = (entry: Entry, { name, replicas: hit }: Target, timing: Timing): FaultCause => {
+  const cause = (entry: Entry, { name, replicas }: Target, timing: Timing): FaultCause => {
     const plain = `faults/${entry.kind}/${name}`;
     const count = (seen.get(plain) ?? 0) + 1;
     seen.set(plain, count);
     const { kind, factor = 1 } = entry;
-    return { kind, name: count === 1 ? plain : `${plain}/${count}`, replicas: hit, factor, timing };
+    return { kind, name: count === 1 ? plain : `${plain}/${count}`, replicas, factor, timing };
   };
   const random = document.random.flatMap((entry) => {
+    const { mtbfS, mttrS, uptime, repair } = entry;
     const timing: Timing = {
       kind: "renewal",
-      upUs: entry.mtbfS * 1e6,
-      up: shapeOf(entry.uptime),
-      downUs: entry.mttrS * 1e6,
-      down: shapeOf(entry.repair),
+      ...{ upUs: mtbfS * 1e6, up: shapeOf(uptime) },
+      ...{ downUs: mttrS * 1e6, down: shapeOf(repair) },
     };
-    return targets(entry, replicas, pools, nodes).map((target) => cause(entry, target, timing));
+    return targets(entry, hardware).map((target) => cause(entry, target, timing));
   });
   const scheduled = document.scheduled.map((entry) => {
     const { atS, forS = Number.POSITIVE_INFINITY } = entry;
-    const hit = targets(entry, replicas, pools, nodes).flatMap((target) => target.replicas);
+    const replicas = targets(entry, hardware).flatMap((target) => target.replicas);
     const name = entry.node ?? entry.task ?? (entry.replica as string);
-    const timing: Timing = {
-      kind: "once",
-      atUs: Math.round(atS * 1e6),
-      forUs: Math.round(forS * 1e6),
-    };
-    return cause(entry, { name, replicas: hit }, timing);
+    const [atUs, forUs] = [atS, forS].map((seconds) => Math.round(seconds * 1e6));
+    return cause(entry, { name, replicas }, { kind: "once", atUs, forUs });
   });
   return [...random, ...scheduled];
-}
-
-function detectionOf({ detection }: FaultsDocument): Detection {
-  return {
-    intervalUs: Math.round(detection.intervalMs * 1000),
-    timeoutUs: Math.round(detection.timeoutMs * 1000),
-    failures: detection.failures,
-  };
 }
 
 /** The units that fail independently: each machine of a node, each replica of a task. */
 function targets(
   { node, task, replica }: Entry,
-  replicas: readonly ReplicaSystem[],
-  pools: readonly PoolSystem[],
-  nodes: readonly PlacedNode[],
+  { replicas, pools, nodes }: Hardware,
 ): readonly Target[] {
   if (node !== undefined) {
     return nodes.flatMap((placed, id) => {

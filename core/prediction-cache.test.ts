@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ClockCache, ContentSource, expectedHitRatio } from "./prediction-cache.ts";
+import { WeightedChoice } from "./draws.ts";
+import { ClockCache, expectedHitRatio, popularity } from "./prediction-cache.ts";
 import type { ContentTerms } from "./system.ts";
 
 describe("CLOCK", () => {
@@ -32,7 +33,7 @@ describe("CLOCK", () => {
     { entries: 20, keys: 500, zipf: 0 },
     { entries: 50, keys: 5000, zipf: 1.2 },
   ])("hits more often than FIFO and less than LRU, by their formulas: %j", (terms) => {
-    const source = new ContentSource(terms, "1", "content");
+    const source = new WeightedChoice(popularity(terms), "1", "content");
     const cache = new ClockCache<number, true>(terms.entries);
     let hits = 0;
     for (let i = 0; i < 120_000; i++) {
@@ -74,7 +75,8 @@ function fifoHitRatio({ entries, keys, zipf }: ContentTerms): number {
 }
 
 test("contents come in proportion to their rank's power", () => {
-  const source = new ContentSource({ entries: 1, keys: 3, zipf: 1 }, "1", "content");
+  const shares = popularity({ entries: 1, keys: 3, zipf: 1 });
+  const source = new WeightedChoice(shares, "1", "content");
   const counts = [0, 0, 0];
   for (let i = 0; i < 60_000; i++) counts[source.next()]++;
   // 1, 1/2 and 1/3, of 11/6.

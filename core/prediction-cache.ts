@@ -4,7 +4,6 @@
  * Source: Crankshaw et al., Clipper, NSDI 2017, section 4.2 (prediction cache, CLOCK replacement).
  */
 import { JOB } from "./dispatch/request-table.ts";
-import { RandomStream } from "./random/stream.ts";
 import type { ContentTerms, System, TaskSystem } from "./system.ts";
 
 /**
@@ -95,33 +94,6 @@ export function isWhole(state: Int32Array, base: number, tasks: readonly number[
   return tasks.every((task) => [JOB.ran, JOB.skipped].some((end) => state[base + task] === end));
 }
 
-/** Draws contents, numbered from 0, the most popular first. */
-export class ContentSource {
-  readonly #stream: RandomStream;
-  readonly #cumulative: Float64Array;
-
-  constructor(terms: ContentTerms, seed: string, name: string) {
-    this.#stream = new RandomStream(seed, name);
-    let sum = 0;
-    this.#cumulative = popularity(terms).map((share) => {
-      sum += share;
-      return sum;
-    });
-  }
-
-  next(): number {
-    const u = this.#stream.uniform();
-    let low = 0;
-    let high = this.#cumulative.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (u < this.#cumulative[middle]) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  }
-}
-
 const BISECTIONS = 60;
 
 /**
@@ -146,7 +118,8 @@ export function expectedHitRatio(terms: ContentTerms): number {
   return shares.reduce((sum, share) => sum + share * (1 - Math.exp(-share * high)), 0);
 }
 
-function popularity({ keys, zipf }: ContentTerms): Float64Array {
+/** Probabilities of contents, the most popular first. */
+export function popularity({ keys, zipf }: ContentTerms): Float64Array {
   const weights = Float64Array.from({ length: keys }, (_, i) => Math.exp(-zipf * Math.log(i + 1)));
   const sum = weights.reduce((all, weight) => all + weight, 0);
   return weights.map((weight) => weight / sum);

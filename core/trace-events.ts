@@ -58,10 +58,9 @@ function trackOf(run: ObservedRun, replica: number, { firstPid }: Place) {
 function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
   const { system } = run;
   const { prefix, firstPid } = place;
-  const meta = (name: string, pid: number, tid: number, args: TraceEvent["args"]): TraceEvent => ({
-    ...{ name, ph: "M", ts: 0, pid, tid },
-    ...(args === undefined ? {} : { args }),
-  });
+  const meta = (name: string, pid: number, tid: number, args: TraceEvent["args"] & {}) => {
+    return { name, ph: "M", ts: 0, pid, tid, args } as const;
+  };
   yield meta("process_name", firstPid, 0, { name: `${prefix}requests` });
   yield meta("process_sort_index", firstPid, 0, { sort_index: firstPid });
   for (const [node, { name }] of system.nodes.entries()) {

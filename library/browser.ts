@@ -14,12 +14,13 @@ import type { RunSummary } from "../core/metrics/summary.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
+import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
+import { catalogue } from "../schedulers/catalogue.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
-import { configurationLoad, servingCapacity } from "../sim/configuration-load.ts";
 import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { replicationSteps } from "../sim/replication.ts";
+import { configurationLoad, replicationSteps, servingCapacity } from "../sim/replication.ts";
 import {
   configurationResult,
   firstReplications,
@@ -28,6 +29,8 @@ import {
   wantedReplications,
 } from "../sweep/configuration-result.ts";
 import { requireScenario } from "./scenario-source.ts";
+
+import { policyParameters, type SchedulerParameter } from "./scheduler-parameters.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
@@ -51,7 +54,6 @@ export {
   scenarioSource,
   scenarioText,
 } from "./scenario-source.ts";
-export { type SchedulerForm, schedulerForms } from "./scheduler-forms.ts";
 export type { SchedulerParameter } from "./scheduler-parameters.ts";
 
 export interface ReadOptions {
@@ -220,4 +222,26 @@ function* stepsOf(
     const result = configurationResult(configuration, [part], kept);
     yield { index, count, replications: summaries.length, isWhole, result };
   }
+}
+
+/** A scheduler as a form: a preset with the parameters of its policies. */
+export interface SchedulerForm {
+  /** A preset: the `scheduler` of a scenario. */
+  readonly name: string;
+  readonly summary: string;
+  readonly parameters: readonly SchedulerParameter[];
+}
+
+/** Every registered preset, the simplest first. */
+export function schedulerForms(): readonly SchedulerForm[] {
+  const { presets, policies } = catalogue();
+  return presets.map(({ name, summary, composition }) => {
+    const parameters = DECISIONS.flatMap((decision) => {
+      const choice = composition[decision];
+      const { policy, ...given } = typeof choice === "string" ? { policy: choice } : choice;
+      const found = policies.find((one) => one.decision === decision && one.name === policy);
+      return found === undefined ? [] : policyParameters(found, given);
+    });
+    return { name, summary, parameters };
+  });
 }

@@ -76,14 +76,17 @@ export function checkOwn(
  * A short look under load alone, so that a scheduler that throws or decides nonsense stops a command
  * before it has written or started anything. It may do as it likes under faults that do not come.
  */
-export function tryOutOwn(loaded: ReadyScenario, configurations: Iterable<Configuration>): void {
+export function tryOutOwn(
+  loaded: ReadyScenario,
+  configurations: Iterable<Configuration> = [ownConfiguration(loaded)],
+): void {
   playAll(loaded, configurations, "calm", TRY_OUT_MS);
 }
 
 /** The same before a real run, where fifo takes over from a scheduler that fails. */
 export function tryOutForReal(
   loaded: ReadyScenario,
-  configurations: readonly Configuration[],
+  configurations: readonly Configuration[] = [ownConfiguration(loaded)],
 ): void {
   for (const { document } of configurations) {
     const own = fileOf(document.scheduler);
@@ -96,6 +99,11 @@ export function tryOutForReal(
     });
   }
   tryOutOwn(loaded, configurations);
+}
+
+/** That of the scenario without its sweep. */
+function ownConfiguration({ document }: ReadyScenario): Configuration {
+  return { id: "base", parameters: {}, document };
 }
 
 function playAll(

@@ -58,7 +58,7 @@ export async function clusterOn(
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
-  tryOutForReal(loaded, [{ id: "base", parameters: {}, document }]);
+  tryOutForReal(loaded);
   const inventory = on === undefined ? undefined : inventoryFor(on, [document]);
   const trace = traceTarget(options.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);

@@ -1,6 +1,6 @@
 /** `fitToMachine`: a scenario's goal, branches and real runs, as the times of a machine allow. */
 import { readFileSync } from "node:fs";
-import { type Document, isNode, parseDocument, type Range } from "yaml";
+import { parseDocument } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
 import {
   AIM,
@@ -11,7 +11,6 @@ import {
   runLength,
 } from "../calibration/validation-effort.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
-import { assert } from "../core/fault.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
@@ -54,33 +53,22 @@ export async function fitToMachine(
 /** A goal is so many times the time that a request takes alone, all of its tasks included. */
 const SLO_FACTOR = 3;
 
-/** A value that is written in the scenario; undefined takes an entry, not the first, out of its list. */
+/** A value that is written in the scenario; undefined takes an entry out of its list. */
 export type Change = readonly [path: readonly (string | number)[], value: unknown];
 
-/** The text with values changed in place and lines of comment below its first; the rest is as it was. */
+/** The text with values changed and lines of comment below its first; the last changes come first. */
 export function changedText(
   text: string,
   comment: readonly string[],
   changes: readonly Change[],
 ): string {
   const document = parseDocument(text);
-  const edits = changes.map(([path, value]) => {
-    const [start, end] = rangeAt(document, path);
-    if (value !== undefined) return { start, end, text: JSON.stringify(value) };
-    const before = [...path.slice(0, -1), Number(path.at(-1)) - 1];
-    return { start: rangeAt(document, before)[1], end, text: "" };
-  });
-  const changed = edits
-    .toSorted((a, b) => b.start - a.start)
-    .reduce((now, { start, end, text: put }) => now.slice(0, start) + put + now.slice(end), text);
-  const [schema, ...rest] = changed.split("\n");
+  for (const [path, value] of changes.toReversed()) {
+    if (value === undefined) document.deleteIn(path);
+    else document.setIn(path, value);
+  }
+  const [schema, ...rest] = document.toString({ lineWidth: 100 }).split("\n");
   return [schema, ...comment.map((line) => `# ${line}`.trimEnd()), ...rest].join("\n");
-}
-
-function rangeAt(document: Document, path: readonly (string | number)[]): Range {
-  const node = document.getIn(path, true);
-  assert(isNode(node) && node.range != null, `the demo's scenario has ${path.join(".")}`);
-  return node.range;
 }
 
 /** Measured shares of branches, and a goal that the measured times allow. */

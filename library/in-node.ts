@@ -116,8 +116,7 @@ function portable(argument: unknown): unknown {
 }
 
 function faultOf({ code, message, hint, issues }: FaultParts): Error {
-  if (code === undefined) return new Error(message);
-  return new Fault(code, message, { ...(hint === undefined ? {} : { hint }), issues });
+  return code === undefined ? new Error(message) : new Fault(code, message, { hint, issues });
 }
 
 function noNode(cause: Error): Fault {

@@ -58,7 +58,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   known("preset", schedulers, Object.keys(PRESETS));
   for (const [name, bound] of Object.entries({ maxReplicas, maxTrials }))
     requireWhole(`${name} is`, bound, [1, Number.POSITIVE_INFINITY]);
-  tryOutOwn(loaded, [{ id: "base", parameters: {}, document: loaded.document }]);
+  tryOutOwn(loaded);
   const options = { planner, schedulers, mostReplicas: maxReplicas, mostTrials: maxTrials };
   const steps = makePlans(loaded, inputsOf(loaded), options);
   const plans = await inTurns(steps, settings.signal, ({ done, of: total, requests }) =>

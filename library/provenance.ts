@@ -15,13 +15,7 @@ import {
   originNotes,
 } from "../core/input-notes.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { OverheadProfile } from "../core/profile.ts";
-import {
-  type Origin,
-  PROVENANCE_FILE,
-  type ProvenanceDocument,
-  type ProvenanceInputs,
-} from "../core/provenance.ts";
+import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { shellWord } from "../core/shell-word.ts";
@@ -102,13 +96,9 @@ function machineNotes(inventory: LoadedInventory | undefined): readonly string[]
   ];
 }
 
-function overheadsByPath({
-  document,
-  overheadProfile,
-}: LoadedScenario): Readonly<Record<string, OverheadProfile>> {
-  return overheadProfile === undefined
-    ? {}
-    : { [document.cluster.overheadProfile ?? "of messages"]: overheadProfile };
+function overheadsByPath({ document, overheadProfile }: LoadedScenario) {
+  const path = document.cluster.overheadProfile ?? "of messages";
+  return overheadProfile === undefined ? {} : { [path]: overheadProfile };
 }
 
 /** A document without notes has no such field. */
@@ -139,15 +129,11 @@ export function writeProvenance(
   };
   const made = Object.fromEntries(files.map((file) => [file, origin]));
   const isOfResults = files.includes("results.json");
-  const own: Omit<ProvenanceDocument, "made"> = {
-    schema: "tandem/provenance@1",
-    scenario: loaded.document,
-    digest: loaded.digest,
-    ...(sample === undefined ? {} : { sample }),
-    ...keptInputs(loaded),
-  };
-  const document: ProvenanceDocument = {
-    ...(isOfResults || earlier === undefined ? own : earlier),
+  const about = { schema: "tandem/provenance@1", scenario: loaded.document, digest: loaded.digest };
+  const document = {
+    ...(isOfResults || earlier === undefined
+      ? { ...about, sample, ...keptInputs(loaded) }
+      : earlier),
     made: { ...earlier?.made, ...made },
   };
   writeAtomically(join(directory, PROVENANCE_FILE), `${JSON.stringify(document)}\n`);
@@ -177,24 +163,20 @@ function commitOf(folder: string): string | undefined {
   }
 }
 
-function keptInputs(loaded: LoadedScenario): {
-  inputs: ProvenanceInputs;
-  omitted?: readonly string[];
-} {
-  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles, sectionFiles } = loaded;
+function keptInputs(loaded: LoadedScenario) {
+  const {
+    profiles,
+    overheadProfile,
+    traces,
+    traceSizes = {},
+    schedulerFiles,
+    sectionFiles,
+  } = loaded;
   const names = Object.keys(traces);
   const omitted = names.filter((name) => traces[name].length > MOST_TRACE_NUMBERS);
   const kept = <T>(all: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries(Object.entries(all).filter(([name]) => !omitted.includes(name)));
-  return {
-    inputs: {
-      profiles,
-      ...(overheadProfile === undefined ? {} : { overheadProfile }),
-      traces: kept(traces),
-      ...(traceSizes === undefined ? {} : { traceSizes: kept(traceSizes) }),
-      ...(schedulerFiles === undefined ? {} : { schedulerFiles }),
-      sectionFiles,
-    },
-    ...(omitted.length === 0 ? {} : { omitted }),
-  };
+  const read = { traces: kept(traces), traceSizes: kept(traceSizes) };
+  const inputs = { profiles, overheadProfile, ...read, schedulerFiles, sectionFiles };
+  return omitted.length === 0 ? { inputs } : { inputs, omitted };
 }

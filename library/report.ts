@@ -1,13 +1,13 @@
 /** `report`: results as one HTML page, and each chart as Vega-Lite JSON, SVG and PNG. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { builtFile } from "../build/version.ts";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { openSweep } from "../core/scenario/sweep.ts";
-import type { WhatIfScenario } from "../reports/html/page.ts";
 import { type ReadDocuments, readDocuments } from "../reports/read-documents.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
@@ -25,12 +25,6 @@ export async function report(directory: string, options: ReportOptions = {}): Pr
   return writeReport(directory, { ...inspected, whatIf: whatIfAsset(), ...options, documents });
 }
 
-/** Tests run the sources, whose built parts lie under dist/. */
-const FRAGMENT = new URL(
-  import.meta.url.endsWith(".ts") ? "../dist/what-if.html" : "../what-if.html",
-  import.meta.url,
-);
-
 /**
  * The fragment, for the body of a page after its place (an element with the id `what-if`) and its scenario
  * (`application/json` in an element with the id `what-if-scenario`: `scenario`, the document, and
@@ -38,7 +32,7 @@ const FRAGMENT = new URL(
  * nothing, and needs `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`.
  */
 export function whatIfAsset(): string {
-  return readFileSync(FRAGMENT, "utf8");
+  return readFileSync(builtFile("what-if.html"), "utf8");
 }
 
 /** Longer logs are not read again. */
@@ -50,17 +44,11 @@ interface Source {
 }
 
 /**
- * The runs that a report looks into: one replication of the decision's configuration, simulated again with
- * a log, and a real run of it where the folder has one.
+ * The runs that a report looks into: one replication of the decision's configuration, simulated again with a log, and a
+ * real run of it where the folder has one; and that configuration, for What if to start from. Empty where the folder
+ * does not say enough.
  */
-interface Inspected {
-  /** Empty where the folder does not say enough. */
-  readonly details: readonly RunDetail[];
-  /** The decision's configuration, for What if to start from. */
-  readonly scenario?: WhatIfScenario;
-}
-
-async function inspect(directory: string, documents: ReadDocuments): Promise<Inspected> {
+async function inspect(directory: string, documents: ReadDocuments) {
   const { results, validation } = documents;
   const decisions = decisionsOf(results, validation);
   const met = decisions.filter(({ state, chosen }) => state !== "bad" && chosen !== undefined);
@@ -73,9 +61,7 @@ async function inspect(directory: string, documents: ReadDocuments): Promise<Ins
   const isWhole = provenance !== undefined && provenance.omitted === undefined;
   return {
     details: [simulated, measured].filter((one) => one !== undefined),
-    ...(isWhole && source !== undefined
-      ? { scenario: { ...provenance, scenario: source.document } }
-      : {}),
+    ...(isWhole && source && { scenario: { ...provenance, scenario: source.document } }),
   };
 }
 

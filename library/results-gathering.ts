@@ -1,4 +1,4 @@
-/** The results document of a sweep: its head, and its configurations, written one by one while it goes on. */
+/** The results document of a sweep: its head, and its configurations, read and written one by one. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
@@ -19,7 +19,7 @@ import { PRESETS } from "../schedulers/registry.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { writeParquet } from "../sweep/parquet.ts";
-import { type RecordStore, recordAt } from "../sweep/record.ts";
+import { type RecordStore, recordsOf } from "../sweep/record.ts";
 import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
 import { asNotes, simulationNotes } from "./provenance.ts";
 
@@ -65,110 +65,34 @@ export function sampleText(sample: Sample | undefined): string | null {
   return sample === undefined ? null : `${sample.method} ${sample.count}`;
 }
 
-export const RESULTS_FILE = "results.json";
+/** A finished sweep whose configurations are read one by one, as memory may not hold them all. */
+export interface Swept extends ResultsHeader {
+  readonly comparisons: readonly Comparison[];
+  readonly count: number;
+  /** In the order of the sweep; may be read again. */
+  readonly configurations: Iterable<ConfigurationResult>;
+}
+
 /** Comparisons hold a part of every configuration in memory: larger sweeps have none. */
 const MOST_COMPARED = 10_000;
-/** Configurations taken before other work of the event loop has its turn. */
-const AT_A_TIME = 16;
 
-/** Where results.json and the Parquet files go. */
-export interface ResultsPlace {
-  readonly directory: string;
-  readonly header: ResultsHeader;
-  readonly parameters: readonly ParameterColumn[];
-  readonly onWarning: (line: string) => void;
+/** Compares the configurations of a finished sweep over some paths. */
+export function sweptFrom(
+  store: RecordStore,
+  count: number,
+  header: ResultsHeader,
+  over: readonly string[] | undefined,
+): Swept {
+  const configurations = { [Symbol.iterator]: () => resultsOf(store, count) };
+  const compared = count <= MOST_COMPARED ? Array.from(configurations, comparedPart) : [];
+  const paths = new Set(compared.flatMap(({ parameters }) => Object.keys(parameters)));
+  const wanted = over ?? comparedPaths([...paths]);
+  const comparisons = compareConfigurations(compared, wanted, header.margin);
+  return { ...header, comparisons, count, configurations };
 }
 
-interface Files extends ResultsPlace {
-  readonly text: ResultsText;
-  readonly json: AtomicFile;
-  /** All records in the order of the sweep, for the Parquet files to be made of. */
-  readonly records: AtomicFile;
-}
-
-/**
- * Takes the configurations in the sweep's order, each once it and all before it are finished. Files
- * are whole or not there. Where DuckDB does not load there is a warning, and results.json alone.
- */
-export class ResultsGathering {
-  readonly #store: RecordStore;
-  readonly #count: number;
-  readonly #compared: Compared[] = [];
-  readonly #files: Files | null;
-  #next = 0;
-
-  constructor(store: RecordStore, count: number, place: ResultsPlace | null) {
-    this.#store = store;
-    this.#count = count;
-    this.#files = place === null ? null : openFiles(place);
-  }
-
-  /** Takes some finished configurations while others run. */
-  advance(): void {
-    for (let taken = 0; taken < AT_A_TIME && this.#isReady; taken++) this.#take(this.#next++);
-  }
-
-  /** Call it when all are finished: writes the rest, and compares configurations over some paths. */
-  async finish(
-    over: readonly string[] | undefined,
-    margin: number | undefined,
-  ): Promise<readonly Comparison[]> {
-    while (this.#isReady) {
-      this.advance();
-      await setImmediate();
-    }
-    const paths = new Set(this.#compared.flatMap(({ parameters }) => Object.keys(parameters)));
-    const comparisons = compareConfigurations(
-      this.#compared,
-      over ?? comparedPaths([...paths]),
-      margin,
-    );
-    if (this.#files !== null) await keep(this.#files, comparisons);
-    return comparisons;
-  }
-
-  /** Removes files that are not whole. */
-  close(): void {
-    this.#files?.json.close();
-    this.#files?.records.close();
-  }
-
-  get #isReady(): boolean {
-    return this.#next < this.#count && this.#store.has(this.#next);
-  }
-
-  #take(index: number): void {
-    const { result } = recordAt(this.#store, index);
-    if (this.#count <= MOST_COMPARED) this.#compared.push(comparedPart(result));
-    this.#files?.json.write(this.#files.text.configuration(result));
-    this.#files?.records.write(`${this.#store.line(index)}\n`);
-  }
-}
-
-const RECORDS_FILE = "records.jsonl";
-
-function openFiles(place: ResultsPlace): Files {
-  const { directory, header } = place;
-  const text = new ResultsText();
-  const json = new AtomicFile(join(directory, RESULTS_FILE));
-  json.write(text.start(header));
-  return { ...place, text, json, records: new AtomicFile(join(directory, RECORDS_FILE)) };
-}
-
-async function keep(files: Files, comparisons: readonly Comparison[]): Promise<void> {
-  const { directory, parameters, text, json, records, onWarning } = files;
-  json.write(text.end(comparisons));
-  json.keep();
-  records.keep();
-  const path = join(directory, RECORDS_FILE);
-  try {
-    await writeParquet(directory, path, parameters);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    onWarning(`no Parquet files: ${error.message}`);
-  } finally {
-    rmSync(path);
-  }
+function* resultsOf(store: RecordStore, count: number): Generator<ConfigurationResult, void, void> {
+  for (const { result } of recordsOf(store, count)) yield result;
 }
 
 function comparedPart({ id, parameters, metrics, samples, stability }: Compared): Compared {
@@ -182,42 +106,66 @@ function comparedPart({ id, parameters, metrics, samples, stability }: Compared)
   };
 }
 
-/** `tandem/results@1` as text, a configuration a line. */
-class ResultsText {
-  #count = 0;
+export const RESULTS_FILE = "results.json";
+const RECORDS_FILE = "records.jsonl";
+/** Pieces that are written before other work of the event loop has its turn. */
+const AT_A_TIME = 16;
 
-  start(header: ResultsHeader): string {
-    return `${JSON.stringify(header).slice(0, -1)},"configurations":[`;
-  }
-
-  configuration(result: ConfigurationResult): string {
-    const separator = this.#count++ === 0 ? "" : ",";
-    return `${separator}\n${JSON.stringify(result)}`;
-  }
-
-  end(comparisons: readonly Comparison[]): string {
-    const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
-    return `\n]${last}}\n`;
+/**
+ * Writes results.json and the Parquet files, which are whole or not there. Where DuckDB does not load there is a
+ * warning, and results.json alone.
+ */
+export async function writeResults(
+  directory: string,
+  swept: Swept,
+  store: RecordStore,
+  parameters: readonly ParameterColumn[],
+  onWarning: (line: string) => void,
+): Promise<void> {
+  await writePieces(join(directory, RESULTS_FILE), resultsText(swept));
+  const records = join(directory, RECORDS_FILE);
+  await writePieces(records, linesOf(store, swept.count));
+  try {
+    await writeParquet(directory, records, parameters);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    onWarning(`no Parquet files: ${error.message}`);
+  } finally {
+    rmSync(records);
   }
 }
 
-/** A finished sweep whose configurations are read one by one, as memory may not hold them all. */
-export interface Swept extends ResultsHeader {
-  readonly comparisons: readonly Comparison[];
-  readonly count: number;
-  /** In the order of the sweep; may be read again. */
-  readonly configurations: Iterable<ConfigurationResult>;
+async function writePieces(path: string, pieces: Iterable<string>): Promise<void> {
+  const file = new AtomicFile(path);
+  try {
+    let written = 0;
+    for (const piece of pieces) {
+      file.write(piece);
+      if (++written % AT_A_TIME === 0) await setImmediate();
+    }
+    file.keep();
+  } finally {
+    file.close();
+  }
 }
 
-/** The document of a sweep as text, piece by piece: as results.json has it, to the byte. */
+function* linesOf(store: RecordStore, count: number): Generator<string, void, void> {
+  for (let index = 0; index < count; index++) yield `${store.line(index)}\n`;
+}
+
+/** The document of a sweep as text, piece by piece, a configuration a line: as results.json has it, to the byte. */
 export function* resultsText({
   comparisons,
   count: _,
   configurations,
   ...header
 }: Swept): Generator<string, void, void> {
-  const text = new ResultsText();
-  yield text.start(header);
-  for (const result of configurations) yield text.configuration(result);
-  yield text.end(comparisons);
+  yield `${JSON.stringify(header).slice(0, -1)},"configurations":[`;
+  let separator = "\n";
+  for (const result of configurations) {
+    yield `${separator}${JSON.stringify(result)}`;
+    separator = ",\n";
+  }
+  const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
+  yield `\n]${last}}\n`;
 }

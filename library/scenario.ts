@@ -29,8 +29,7 @@ import {
   type OwnSchedulers,
   ownScheduler,
 } from "../schedulers/own-scheduler.ts";
-import { servingCapacity } from "../sim/configuration-load.ts";
-import type { SimulationInputs } from "../sim/replication.ts";
+import { type SimulationInputs, servingCapacity } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { identifier, literal, openDatabase } from "../sweep/parquet.ts";
 
@@ -121,8 +120,7 @@ export function contentOf(path: string, what: string, hint?: string): Buffer {
     return readFileSync(path);
   } catch (cause) {
     const [reason] = (cause as Error).message.split(", ");
-    const more = hint === undefined ? { cause } : { hint, cause };
-    throw new Fault("not-found", `cannot read ${what}: ${reason}`, more);
+    throw new Fault("not-found", `cannot read ${what}: ${reason}`, { hint, cause });
   }
 }
 

@@ -11,7 +11,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { Part } from "../sweep/configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "../sweep/configuration-work.ts";
-import { MemoryStore, type RecordStore, recordAt, recordsOf } from "../sweep/record.ts";
+import { MemoryStore, type RecordStore, recordAt } from "../sweep/record.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
 import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { inTurns, runSweep } from "../sweep/run-sweep.ts";
@@ -21,12 +21,13 @@ import type { Watch } from "./follow.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import {
   RESULTS_FILE,
-  ResultsGathering,
   type ResultsHeader,
   resultsHeader,
   type Swept,
   sampleText,
   storeKey,
+  sweptFrom,
+  writeResults,
 } from "./results-gathering.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
 
@@ -97,9 +98,6 @@ export async function sweepThen<T>(
   const onWarning = (line: string): void => options.onNote?.(line);
   const store = openStore(options, plan, key, count);
   if (store instanceof ResultStore && store.setAside !== undefined) onWarning(store.setAside);
-  const parameters = parameterColumns(document.sweep);
-  const place = directory === undefined ? null : { directory, header, parameters, onWarning };
-  const gathering = new ResultsGathering(store, count, place);
   try {
     const requests = await openRequests(plan, store);
     await runSweep({
@@ -108,23 +106,18 @@ export async function sweepThen<T>(
       onProgress: (done, index) => {
         if (index !== undefined) onResult?.(recordAt(store, index).result);
         onProgress?.({ done, total: count });
-        gathering.advance();
       },
     }).finally(() => requests?.close());
     if (store.finished < count) signal?.throwIfAborted();
-    const comparisons = await gathering.finish(document.run.compare?.over, header.margin);
-    if (directory !== undefined)
+    const swept = sweptFrom(store, count, header, document.run.compare?.over);
+    if (directory !== undefined) {
+      await writeResults(directory, swept, store, parameterColumns(document.sweep), onWarning);
       writeProvenance(directory, [RESULTS_FILE], loaded, header.command, plan.sample);
-    const configurations = { [Symbol.iterator]: () => resultsOf(store, count) };
-    return await use({ ...header, comparisons, count, configurations });
+    }
+    return await use(swept);
   } finally {
-    gathering.close();
     if (store instanceof ResultStore) store.close();
   }
-}
-
-function* resultsOf(store: RecordStore, count: number): Generator<ConfigurationResult, void, void> {
-  for (const { result } of recordsOf(store, count)) yield result;
 }
 
 export interface PreparedSweep {

@@ -36,8 +36,13 @@ export async function web({ port, ca, certs, ...options }: WebOptions): Promise<
   const file = ca ?? (certs === undefined ? undefined : join(certs, "ca.crt"));
   const authority = file === undefined ? null : contentOf(file, file).toString();
   const server = await serveWeb({ url, port, ca: authority });
+  const answered = url === null ? Promise.resolve() : getJson(`${url}/v2`);
+  const silence = answered.then(
+    () => null,
+    (error: Error) => error.message,
+  );
   const page = `http://127.0.0.1:${server.port}/`;
-  return { page, server: url, silence: silenceOf(url), close: () => server.close() };
+  return { page, server: url, silence, close: () => server.close() };
 }
 
 function checkedUrl(text: string): string {
@@ -47,12 +52,4 @@ function checkedUrl(text: string): string {
   throw new Fault("usage", `--url: expected http(s)://host:port, got ${text}`, {
     hint: "`tandem cluster status` shows the REST address of a cluster that is up",
   });
-}
-
-async function silenceOf(url: string | null): Promise<string | null> {
-  if (url === null) return null;
-  return getJson(`${url}/v2`).then(
-    () => null,
-    (error: unknown) => (error as Error).message,
-  );
 }

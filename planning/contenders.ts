@@ -82,13 +82,7 @@ export interface Explored {
   requests: number;
 }
 
-/**
- * - `utilisation`: a task is offered as much as its replicas can do, or more
- * - `serviceTime`: services alone take longer than the goal
- * - `spareSlot`: the same machines have a free slot for one replica more of a kind that a task has
- * - `task`: a task with these replicas misses even where all others have as many as there may be
- * - `same`: request for request the same as under a simpler scheduler
- */
+/** `library/plan-results.ts` has a sentence for each. */
 export type RuledOut = "utilisation" | "serviceTime" | "spareSlot" | "task" | "same";
 
 export interface Search {
@@ -308,14 +302,7 @@ export function* confirm(
   return { contender, trial, meets };
 }
 
-/**
- * - `trials`: shapes beyond the bound on trials
- * - `batches`: different batch sizes of the tasks
- * - `colocation`: other choices of which replicas share a machine, where they slow each other down, take each other's resources or fail together
- * - `sharing`: more than one replica on a shared slot
- * - `scaling`: more machines, of which scaling switches more off
- * - `variants`: no replica of some variant
- */
+/** Clusters that may be cheaper and are not searched; `library/plan-results.ts` has a sentence for each. */
 export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling" | "variants";
 
 /**

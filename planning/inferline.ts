@@ -1,15 +1,7 @@
 /**
- * The planner of InferLine, with the simulator as its estimator: from a pipeline that keeps the goals
- * it takes the best of three actions on one task, again and again, until no action saves anything.
- *
- *   start       every task on its fastest kind of device, batches of 1, one replica; the task with the
- *               lowest throughput gets one more until the goals are kept
- *   actions     double the largest batch; remove a replica; go to the next cheaper kind of device,
- *               with batches of 1 and replicas from one on
- *   order       the lowest cost, then the fewest replicas, then the largest batches
- *
- * Differences from the paper: a machine is billed whole here, so that removing a replica may save
- * nothing yet; and a start that finds no free slot ends without a solution.
+ * The planner of InferLine, with the simulator as its estimator: from a pipeline that keeps the goals it takes the
+ * best of three actions on one task, again and again, until no action saves anything. docs/planning.md says where it
+ * differs from the paper.
  * Source: Crankshaw et al., "InferLine: latency-aware provisioning and scaling for prediction serving
  * pipelines", SoCC 2020, section 4.3, Algorithms 1 and 2.
  */

@@ -1,19 +1,7 @@
 /**
- * The planner of this house. Machines by ascending cost; on each price, all contenders race:
- *
- *   1. Bounds rule out, before anything is simulated, shapes of which a task is offered more than it can
- *      do or serves too slowly, and shapes that leave a free slot to a task that could use it.
- *   2. A pilot of each: the start of the first replication. Those that are far from the goals are
- *      out, and so are schedulers that treat every request as a simpler one does. A task whose replicas
- *      miss even where all other tasks have as many as there may be is out with all its contenders.
- *   3. Successive halving, in heats: the better half gets twice as many replications. All get the same
- *      requests (common random numbers), so few replications tell them apart. No further heat starts once
- *      the best is comfortable.
- *   4. The best is confirmed on fresh requests. Each refusal leaves the next confirmation less error, so
- *      after one all others of the price are compared on all replications, as far as they may be the best.
- *      The first that is confirmed is the answer. Nothing that costs more was simulated.
- *
- * Steps 1 (free slots) and 2 (tasks) take it that more replicas of a kind do no harm.
+ * The planner of this house: machines by ascending cost, and on each price a race of all contenders. Bounds and pilots
+ * rule most of them out, successive halving on common random numbers finds the best, and fresh requests confirm it.
+ * docs/planning.md has the steps and what they assume.
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */

@@ -6,7 +6,7 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { servingCapacity } from "./configuration-load.ts";
+import { servingCapacity } from "./replication.ts";
 
 interface Given {
   readonly sections?: Readonly<Record<string, unknown>>;

@@ -1,15 +1,18 @@
-/** One replication of one configuration: document in, metrics out, at once or in steps. Pure. */
+/** One replication of one configuration: document in, metrics out, at once or in steps; and its load. Pure. */
 import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import { QueryStream } from "../core/arrivals/closed-loop.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { QueryStream } from "../core/arrivals/sources.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
 import { finished } from "../core/iterables.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
 import type { RequestRows } from "../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
+import type { ServingCapacity } from "../core/scenario/checks.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { sizeSource } from "../core/service.ts";
+import { offeredRatePerS } from "../core/stability/judge-stability.ts";
+import { type OfferedLoad, offeredLoad } from "../core/stability/offered-load.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import { Simulation, type SimulationInput, type SimulationOutput } from "./simulation.ts";
@@ -116,4 +119,37 @@ function stopNote(stopped: NonNullable<SimulationOutput["stopped"]>, events: num
     case "dead":
       return "some requests never ended: no replica that they need comes back";
   }
+}
+
+/** Null where the arrival rate is not given beforehand, or the traffic equations do not reach. */
+export function configurationLoad(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): OfferedLoad | null {
+  const { workload } = document;
+  const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const ratePerS = offeredRatePerS(workload, traceUs);
+  if (ratePerS === undefined) return null;
+  return loadAt(document, inputs, ratePerS);
+}
+
+/** Null where the traffic equations do not reach. */
+export function servingCapacity(
+  document: ScenarioDocument,
+  inputs: MeasuredInputs & Pick<SimulationInputs, "own">,
+): ServingCapacity | null {
+  // Every station's load is proportional to the rate.
+  const load = loadAt(document, inputs, 1);
+  return load === null ? null : { perS: 1 / load.ratio, station: load.station };
+}
+
+function loadAt(
+  document: ScenarioDocument,
+  inputs: MeasuredInputs & Pick<SimulationInputs, "own">,
+  ratePerS: number,
+): OfferedLoad | null {
+  const system = compileSystem(document, inputs);
+  const seed = replicationSeed(document.run.seed, 0);
+  const scheduler = createScheduler(document.scheduler, system, seed, inputs.own);
+  return offeredLoad(system, scheduler, ratePerS);
 }

@@ -12,7 +12,7 @@
  */
 
 import { RetryPolicy } from "../core/arrivals/retry-policy.ts";
-import type { ArrivalSource } from "../core/arrivals/source.ts";
+import type { ArrivalSource } from "../core/arrivals/sources.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Outcome } from "../core/dispatch/driver.ts";
 import { EventHeap } from "../core/event-heap.ts";

@@ -8,8 +8,7 @@ import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { servingCapacity } from "./configuration-load.ts";
-import type { SimulationInputs } from "./replication.ts";
+import { type SimulationInputs, servingCapacity } from "./replication.ts";
 
 const FOLDER = join(import.meta.dirname, "../scenarios");
 

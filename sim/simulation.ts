@@ -9,7 +9,7 @@
  */
 // Hot path: see docs/hot-path.md
 
-import type { ArrivalSource } from "../core/arrivals/source.ts";
+import type { ArrivalSource } from "../core/arrivals/sources.ts";
 import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { AnswerLabels, ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";

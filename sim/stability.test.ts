@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { judgeStability, type StabilityVerdict } from "../core/stability/judge-stability.ts";
 import type { OfferedLoad } from "../core/stability/offered-load.ts";
-import { configurationLoad } from "./configuration-load.ts";
+import { configurationLoad } from "./replication.ts";
 import { NO_INPUTS, replicate, scenarioOf } from "./scenario.test-support.ts";
 
 const poisson = (ratePerS: number, requests = 5000) => ({

@@ -4,8 +4,7 @@ import { compileSystem } from "../core/compile.ts";
 import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { servingCapacity } from "./configuration-load.ts";
-import { replicationSeed, runReplication } from "./replication.ts";
+import { replicationSeed, runReplication, servingCapacity } from "./replication.ts";
 import { fixedService, NO_INPUTS, replicate, runAt, scenarioOf } from "./scenario.test-support.ts";
 
 const MODELS = {

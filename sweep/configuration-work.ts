@@ -10,9 +10,8 @@ import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
-import { configurationLoad } from "../sim/configuration-load.ts";
 import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
-import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
+import { configurationLoad, replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 import {
   configurationResult,
   firstReplications,
@@ -41,17 +40,14 @@ const DETAILED_CONFIGURATIONS = 100;
 const GANTT_BARS = 240;
 
 export class ConfigurationWork {
-  readonly #loaded: ReadyScenario;
   readonly #sweep: Sweep;
-  readonly #requestsIn: string | undefined;
   readonly #kept: Kept;
   #current = -1;
   #configuration: Configuration | undefined;
   #readied: WarmedUp | undefined;
 
-  constructor({ loaded, sample, requestsIn }: SweepPlan) {
-    this.#requestsIn = requestsIn;
-    this.#loaded = loaded;
+  constructor(private readonly plan: SweepPlan) {
+    const { loaded, sample } = plan;
     this.#sweep = openSweep(loaded, sample);
     const metrics = comparedMetrics(loaded.document.run);
     this.#kept = { metrics, replications: keptReplications(this.count, metrics.length) };
@@ -75,7 +71,8 @@ export class ConfigurationWork {
     const { document, warmUp } = yield* this.#ready(index);
     const lonely = this.replications(index) === 1 && isSpanned(document.workload);
     const curve = this.count <= DETAILED_CONFIGURATIONS;
-    const spool = this.#requestsIn && new RequestSpool(spoolFile(this.#requestsIn, index, first));
+    const spool =
+      this.plan.requestsIn && new RequestSpool(spoolFile(this.plan.requestsIn, index, first));
     const summaries: RunSummary[] = [];
     let gantt: readonly GanttBar[] = [];
     try {
@@ -85,14 +82,14 @@ export class ConfigurationWork {
         const alone = lonely ? { latencySink: new OneRunSeries() } : {};
         const options = { curve, ganttBars, requests, ...alone };
         prepareCompiler(document.workload);
-        const result = yield* replicationSteps(document, this.#loaded, replication, options);
+        const result = yield* replicationSteps(document, this.plan.loaded, replication, options);
         summaries.push(result.summary);
         if (replication === 0) gantt = result.gantt;
       }
     } finally {
       if (spool) spool.close();
     }
-    const load = first === 0 ? configurationLoad(document, this.#loaded) : null;
+    const load = first === 0 ? configurationLoad(document, this.plan.loaded) : null;
     return { summaries, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
@@ -116,7 +113,7 @@ export class ConfigurationWork {
   /** With its warm-up found, which only a thread that runs it needs. */
   *#ready(index: number): Generator<undefined, WarmedUp, void> {
     const { document } = this.#at(index);
-    this.#readied ??= yield* withWarmUp(document, this.#loaded);
+    this.#readied ??= yield* withWarmUp(document, this.plan.loaded);
     return this.#readied;
   }
 
@@ -138,12 +135,8 @@ interface Settings {
 }
 
 /**
- * V8's flags for long runs. Its optimising compiler inlines short callees until the bytecode of a
- * function with its callees reaches a limit, which bounds compile time in programs with much code.
- * A simulation spends its time in a few functions. Their callees must not be compiled long before
- * them: the code inlined by then counts again for the caller.
- * In order. V8 takes stored code only with the settings that it was made under, so short programs change
- * none.
+ * V8's flags for long runs, in order; docs/hot-path.md has their worth. V8 takes stored code only with the
+ * settings that it was made under, so short programs change none.
  */
 const SETTINGS: readonly Settings[] = [
   { from: 100_000, options: interruptBudget(500_000, process.versions.node) },

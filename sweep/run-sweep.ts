@@ -110,14 +110,31 @@ async function workTogether(run: SweepRun, work: ConfigurationWork, pool: Piscin
   const open = openIn(run, work.count);
   if (open.length >= LEAST_PER_THREAD * threads) return handOut(pool, open, run);
   // Two lanes a thread keep every thread busy while results are gathered.
+  await inLanes(2 * threads, open, signal, async () => {
+    const index = open.shift() as number;
+    const begun = { index, parts: [], wanted: work.replications(index) };
+    await keep(run, index, await inParts(pool, work, begun, threads));
+  });
+}
+
+/** Lanes that each take a step as long as something is open; after a failure, none begins another. */
+async function inLanes(
+  lanes: number,
+  open: readonly number[],
+  signal: AbortSignal | undefined,
+  step: () => Promise<void>,
+): Promise<void> {
+  let failed = false;
   const lane = async (): Promise<void> => {
-    for (let index = open.shift(); index !== undefined; index = open.shift()) {
-      if (signal?.aborted === true) return;
-      const begun = { index, parts: [], wanted: work.replications(index) };
-      await keep(run, index, await inParts(pool, work, begun, threads));
-    }
+    while (open.length > 0 && !failed && signal?.aborted !== true) await step();
   };
-  await Promise.all(Array.from({ length: 2 * threads }, lane));
+  const started = Array.from({ length: lanes }, lane);
+  try {
+    await Promise.all(started);
+  } finally {
+    failed = true;
+    await Promise.allSettled(started);
+  }
 }
 
 /** The configurations still to run, in order. */
@@ -214,32 +231,22 @@ const LARGEST_GROUP = 64;
 /** Groups queued for each thread, so that none waits for this one. */
 const GROUPS_PER_THREAD = 4;
 
-/** Lanes hand out groups; each waits until its results are kept, so that few wait in memory. */
+/** Each lane waits until its results are kept, so that few wait in memory. */
 async function handOut(pool: Piscina, open: number[], run: SweepRun): Promise<void> {
   const lanes = GROUPS_PER_THREAD * run.threads;
   let size = 1;
-  let ended = false;
   let turn = Promise.resolve();
   const keepAll = async (group: readonly number[], lines: readonly string[]): Promise<void> => {
     for (const [i, index] of group.entries()) await keep(run, index, lines[i]);
   };
-  const lane = async (): Promise<void> => {
-    while (open.length > 0 && !ended && run.signal?.aborted !== true) {
-      // Fewer towards the end, so that all threads end together.
-      const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
-      const { lines, ms } = answerOf<Done>(await pool.run(group, { name: "group" }));
-      size = Math.min(LARGEST_GROUP, Math.max(1, Math.round((GROUP_MS * group.length) / ms)));
-      turn = turn.then(() => keepAll(group, lines));
-      await turn;
-    }
-  };
-  const started = Array.from({ length: lanes }, lane);
-  try {
-    await Promise.all(started);
-  } finally {
-    ended = true;
-    await Promise.allSettled(started);
-  }
+  await inLanes(lanes, open, run.signal, async () => {
+    // Fewer towards the end, so that all threads end together.
+    const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
+    const { lines, ms } = answerOf<Done>(await pool.run(group, { name: "group" }));
+    size = Math.min(LARGEST_GROUP, Math.max(1, Math.round((GROUP_MS * group.length) / ms)));
+    turn = turn.then(() => keepAll(group, lines));
+    await turn;
+  });
 }
 
 /** Threads need compiled code: beside this file, or in dist/ when this runs from source. */

@@ -54,12 +54,22 @@ export function span(seconds: number): { durationS: number; warmupS: number } {
 
 /** One pipeline of these tasks, each with its replicas. */
 export function pipelineOf(
-  tasks: Readonly<Record<string, Section>>,
+  tasks: Readonly<Record<string, Section & { readonly replicas: number }>>,
   models: Section,
-  replicas: Readonly<Record<string, number>>,
   workload: Section,
 ): Section {
-  return { name: "theory", pipelines: { p: { tasks } }, models, cluster: { replicas }, workload };
+  const each = Object.entries(tasks).map(([name, { replicas, ...task }]) => ({
+    name,
+    replicas,
+    task,
+  }));
+  return {
+    name: "theory",
+    pipelines: { p: { tasks: Object.fromEntries(each.map(({ name, task }) => [name, task])) } },
+    models,
+    cluster: { replicas: Object.fromEntries(each.map(({ name, replicas }) => [name, replicas])) },
+    workload,
+  };
 }
 
 /** A task `serve` on one exponential replica of mean 10 ms, with the given sections in place of these. */

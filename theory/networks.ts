@@ -11,7 +11,6 @@ import {
   open,
   pipelineOf,
   queue,
-  type Section,
   type TheoryCase,
 } from "./case.ts";
 import { waitMMc } from "./many-servers.ts";
@@ -88,13 +87,7 @@ export function orderStatistic(mean: number, n: number, k: number): number {
   return sum;
 }
 
-const ms = { fast: 8, even: 10, slow: 40 };
-
-const models = {
-  fast: exponential(ms.fast),
-  even: exponential(ms.even),
-  slow: exponential(ms.slow),
-};
+const models = { fast: exponential(8), even: exponential(10), slow: exponential(40) };
 
 const latencyMMc = (ratePerS: number, mean: number, servers: number): number =>
   mean + waitMMc(ratePerS / 1000, mean, servers);
@@ -103,12 +96,11 @@ const tandem: TheoryCase = {
   name: "three queues in a row",
   scenario: pipelineOf(
     {
-      first: { model: "even" },
-      second: { model: "fast", after: ["first"] },
-      third: { model: "slow", after: ["second"] },
+      first: { model: "even", replicas: 1 },
+      second: { model: "fast", replicas: 1, after: ["first"] },
+      third: { model: "slow", replicas: 4, after: ["second"] },
     },
     models,
-    { first: 1, second: 1, third: 4 },
     open(70, 100_000),
   ),
   exact: {
@@ -125,12 +117,11 @@ const branch: TheoryCase = {
   name: "a branch that comes together again",
   scenario: pipelineOf(
     {
-      look: { model: "even" },
-      check: { model: "slow", after: ["look"], when: { probability: 0.6 } },
-      answer: { model: "fast", after: ["look", "check"] },
+      look: { model: "even", replicas: 1 },
+      check: { model: "slow", replicas: 2, after: ["look"], when: { probability: 0.6 } },
+      answer: { model: "fast", replicas: 1, after: ["look", "check"] },
     },
     models,
-    { look: 1, check: 2, answer: 1 },
     open(60, 100_000),
   ),
   exact: {
@@ -170,31 +161,23 @@ const shared: TheoryCase = {
 };
 
 function forkJoin(load: number, requests: number): TheoryCase {
+  const one = { model: "even", replicas: 1 };
   return {
     name: `a fork into two queues at ${load}`,
-    scenario: pipelineOf(
-      { left: { model: "even" }, right: { model: "even" } },
-      models,
-      { left: 1, right: 1 },
-      open(load * 100, requests),
-    ),
+    scenario: pipelineOf({ left: one, right: one }, models, open(load * 100, requests)),
     exact: { latencyMeanMs: latencyForkJoin2(load / 10, 10) },
   };
 }
 
 /** Replicas in plenty, so that nothing queues. `end` takes 1 ms. */
 function joinOf(name: string, join: unknown, needed: number): TheoryCase {
+  const one = { model: "even", replicas: 64 };
+  const end = { model: "short", replicas: 64, after: ["a", "b", "c"], join };
   return {
     name: `the ${name} of three parallel tasks`,
     scenario: pipelineOf(
-      {
-        a: { model: "even" },
-        b: { model: "even" },
-        c: { model: "even" },
-        end: { model: "short", after: ["a", "b", "c"], join },
-      },
+      { a: one, b: one, c: one, end },
       { ...models, short: deterministic(1) },
-      { a: 64, b: 64, c: 64, end: 64 },
       open(400, 20_000),
     ),
     exact: { latencyMeanMs: orderStatistic(10, 3, needed) + 1 },
@@ -225,10 +208,7 @@ interface Place extends Station {
 }
 
 const place = (name: string, mean: number, servers = 1): Place => ({
-  name,
-  mean,
-  servers,
-  visits: 1,
+  ...{ name, mean, servers, visits: 1 },
 });
 
 function exactOf(clients: number, thinkMs: number, places: readonly Station[]) {
@@ -254,27 +234,22 @@ function row(
   seconds: number,
   places: readonly Place[],
 ): TheoryCase {
-  const tasks = places.map((station, i): [string, Section] => [
-    station.name,
-    {
-      model: station.name,
-      after: places.slice(0, i).map((earlier) => earlier.name),
-      ...(station.visits < 1 ? { when: { probability: station.visits } } : {}),
-    },
-  ]);
+  const tasks = places.map(({ name, visits, servers }, i) => {
+    const after = places.slice(0, i).map((earlier) => earlier.name);
+    const when = visits < 1 ? { when: { probability: visits } } : {};
+    return [name, { model: name, replicas: servers, after, ...when }];
+  });
   const models = places.map((station) => [station.name, exponential(station.mean)]);
-  const replicas = places.map((station) => [station.name, station.servers]);
   const { throughput, ...exact } = exactOf(clients, thinkMs, places);
-  const utilisation = places.map((station): [string, number] => [
+  const utilisation = places.map(({ visits, mean, servers, ...station }) => [
     `${station.name}.utilizationRatio`,
-    (throughput * station.visits * station.mean) / station.servers,
+    (throughput * visits * mean) / servers,
   ]);
   return {
     name: `${clients} clients, ${name}`,
     scenario: pipelineOf(
       Object.fromEntries(tasks),
       Object.fromEntries(models),
-      Object.fromEntries(replicas),
       closed(clients, thinkMs, seconds),
     ),
     exact: { ...exact, ...Object.fromEntries(utilisation) },

@@ -7,9 +7,9 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
-import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import type { ArrivalSource } from "../../core/arrivals/sources.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { PipelineChoice } from "../../core/draws.ts";
+import { WeightedChoice } from "../../core/draws.ts";
 import { Fault } from "../../core/fault.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../time/monotonic.ts";
@@ -45,7 +45,7 @@ export class LoadGenerator {
   readonly #timer: PreciseTimer;
   readonly #bounds: LoadBounds;
   readonly #source: ArrivalSource;
-  readonly #choice: PipelineChoice;
+  readonly #choice: WeightedChoice;
   readonly #call: Caller;
   readonly #times = listsOf<Times>(TIMES);
   readonly #codes = listsOf<Codes>(CODES);
@@ -71,10 +71,8 @@ export class LoadGenerator {
     this.#timer = timer;
     this.#bounds = bounds;
     this.#source = arrivalSource(workload, seed, traceUs);
-    this.#choice = new PipelineChoice(
-      pipelines.map(({ share }) => share),
-      seed,
-    );
+    const shares = pipelines.map(({ share }) => share);
+    this.#choice = new WeightedChoice(shares, seed, "pipeline");
     const onAttempt = ({ status }: LoadAnswer): void => {
       this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
     };

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { moments } from "../random/distribution-checks.test-support.ts";
 import { workloadSchema } from "../scenario/schema/workload.ts";
 import { arrivalSource } from "./arrival-source.ts";
-import type { ArrivalSource } from "./source.ts";
+import type { ArrivalSource } from "./sources.ts";
 
 const sourceOf = (workload: unknown, traceUs: number[] | null = null): ArrivalSource =>
   arrivalSource(workloadSchema.parse(workload), "1/0", traceUs);

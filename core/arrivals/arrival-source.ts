@@ -4,10 +4,8 @@
  */
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import { changingTimeOf, circle, mmppTimeOf, RescaledPoisson } from "./changing-rate.ts";
-import { ClosedLoop, QueryStream } from "./closed-loop.ts";
 import { extentOf } from "./extent.ts";
-import { atLeast, Renewal, Trace } from "./open-loop.ts";
-import type { ArrivalSource } from "./source.ts";
+import { type ArrivalSource, atLeast, ClosedLoop, QueryStream, Renewal, Trace } from "./sources.ts";
 
 /** `traceUs` are the arrival instants of a trace workload, ascending, from 0. */
 export function arrivalSource(

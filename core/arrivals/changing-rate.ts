@@ -6,7 +6,7 @@
 import { Sampler } from "../random/sampler.ts";
 import { RandomStream } from "../random/stream.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
-import type { ArrivalSource, Extent } from "./source.ts";
+import type { ArrivalSource, Extent } from "./sources.ts";
 
 /** The instant, µs, at which the expected number of arrivals is `expected`; Infinity if it never is. */
 type TimeOf = (expected: number) => number;
@@ -16,14 +16,16 @@ export class RescaledPoisson implements ArrivalSource {
   readonly horizonUs: number;
   nextUs = 0;
   readonly #gap: Sampler;
-  readonly #timeOf: TimeOf;
   #left: number;
   #expected = 0;
 
   /** `timeOf` gets rising values only, so it may keep its place. */
-  constructor(timeOf: TimeOf, seed: string, { limit, horizonUs }: Extent) {
+  constructor(
+    private readonly timeOf: TimeOf,
+    seed: string,
+    { limit, horizonUs }: Extent,
+  ) {
     this.#gap = new Sampler({ kind: "exponential" }, seed, "arrivals");
-    this.#timeOf = timeOf;
     this.#left = limit;
     this.horizonUs = horizonUs;
     this.advance();
@@ -31,7 +33,7 @@ export class RescaledPoisson implements ArrivalSource {
 
   advance(): void {
     this.#expected += this.#gap.next();
-    const at = --this.#left < 0 ? Number.POSITIVE_INFINITY : this.#timeOf(this.#expected);
+    const at = --this.#left < 0 ? Number.POSITIVE_INFINITY : this.timeOf(this.#expected);
     this.nextUs = at >= this.horizonUs ? Number.POSITIVE_INFINITY : Math.round(at);
   }
 
@@ -48,47 +50,42 @@ interface RatePoint {
 }
 
 /**
- * A rate that runs in straight lines from point to point, in order of time. The first point holds from
- * time 0 on, and the rate stays after the last.
+ * The straight pieces of a rate that runs in lines from point to point, in order of time. The first point
+ * holds from time 0 on, and the rate stays after the last. `held` is a piece's expected number of arrivals.
  */
+function piecesOf(points: readonly RatePoint[]) {
+  let startS = 0;
+  let { ratePerS } = points[0];
+  const pieces = points.map((next) => {
+    const lengthS = next.atS - startS;
+    const slope = lengthS === 0 ? 0 : (next.ratePerS - ratePerS) / lengthS;
+    const held = ((ratePerS + next.ratePerS) / 2) * lengthS;
+    const piece = { startS, lengthS, ratePerS, slope, held };
+    startS = next.atS;
+    ratePerS = next.ratePerS;
+    return piece;
+  });
+  const endless = { lengthS: Number.POSITIVE_INFINITY, slope: 0, held: Number.POSITIVE_INFINITY };
+  return [...pieces, { startS, ratePerS, ...endless }];
+}
+
 export function rampTimeOf(points: readonly RatePoint[]): TimeOf {
+  const pieces = piecesOf(points);
   let at = 0;
   let before = 0;
-  let startS = 0;
-  let ratePerS = points[0].ratePerS;
   return (expected) => {
-    for (;;) {
-      const next = points[at];
-      const lengthS = next === undefined ? Number.POSITIVE_INFINITY : next.atS - startS;
-      const slope = next === undefined || lengthS === 0 ? 0 : (next.ratePerS - ratePerS) / lengthS;
-      const held = next === undefined ? 0 : ((ratePerS + next.ratePerS) / 2) * lengthS;
-      if (next === undefined || expected <= before + held) {
-        return (startS + secondsUntil(expected - before, ratePerS, slope)) * 1e6;
-      }
-      before += held;
-      startS = next.atS;
-      ratePerS = next.ratePerS;
-      at++;
-    }
+    while (expected > before + pieces[at].held) before += pieces[at++].held;
+    const { startS, ratePerS, slope } = pieces[at];
+    return (startS + secondsUntil(expected - before, ratePerS, slope)) * 1e6;
   };
 }
 
 /** The expected number of requests until an instant. */
 export function rampRequests(points: readonly RatePoint[], seconds: number): number {
-  let expected = 0;
-  let startS = 0;
-  let { ratePerS } = points[0];
-  for (const next of points) {
-    const lengthS = next.atS - startS;
-    const heldS = Math.min(lengthS, seconds - startS);
-    if (heldS > 0) {
-      const slope = (next.ratePerS - ratePerS) / lengthS;
-      expected += (ratePerS + (slope * heldS) / 2) * heldS;
-    }
-    startS = next.atS;
-    ratePerS = next.ratePerS;
-  }
-  return expected + ratePerS * Math.max(0, seconds - startS);
+  return piecesOf(points).reduce((expected, { startS, lengthS, ratePerS, slope }) => {
+    const heldS = Math.max(0, Math.min(lengthS, seconds - startS));
+    return expected + (ratePerS + (slope * heldS) / 2) * heldS;
+  }, 0);
 }
 
 /**

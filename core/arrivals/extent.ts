@@ -8,7 +8,7 @@ import {
   mmppRatePerS,
   rampRequests,
 } from "./changing-rate.ts";
-import type { Extent } from "./source.ts";
+import type { Extent } from "./sources.ts";
 
 /** Workloads that `durationS` or `requests` ends. */
 type SpannedWorkload = Exclude<WorkloadDocument, { arrivals: "burst" | `mlperf-${string}` }>;

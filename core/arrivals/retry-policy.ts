@@ -4,12 +4,13 @@ import { RandomStream } from "../random/stream.ts";
 import type { ClientDocument } from "../scenario/schema/workload.ts";
 
 export class RetryPolicy {
-  readonly #client: ClientDocument;
   readonly #jitter: RandomStream | null;
   #tokens: number;
 
-  constructor(client: ClientDocument, seed: string) {
-    this.#client = client;
+  constructor(
+    private readonly client: ClientDocument,
+    seed: string,
+  ) {
     const random = client.jitter > 0 && client.retries > 0;
     this.#jitter = random ? new RandomStream(seed, "client/jitter") : null;
     this.#tokens = client.retryBudget?.burst ?? Number.POSITIVE_INFINITY;
@@ -17,7 +18,7 @@ export class RetryPolicy {
 
   /** The draws of a request, one for each retry, made at its arrival. */
   arrived(): Float64Array {
-    const { retries, retryBudget } = this.#client;
+    const { retries, retryBudget } = this.client;
     if (retryBudget !== undefined) {
       this.#tokens = Math.min(retryBudget.burst, this.#tokens + retryBudget.ratio);
     }
@@ -28,7 +29,7 @@ export class RetryPolicy {
 
   /** Pause before retry n (from 0), µs; null: the client gives up. Each pause takes from the budget. */
   pauseUs(retry: number, draws: Float64Array): number | null {
-    const { retries, backoffMs, backoffFactor, maxBackoffMs, jitter } = this.#client;
+    const { retries, backoffMs, backoffFactor, maxBackoffMs, jitter } = this.client;
     if (retry >= retries || this.#tokens < 1) return null;
     this.#tokens--;
     const wholeMs = Math.min(

@@ -8,6 +8,10 @@ import { readYaml } from "../scenario/yaml-source.ts";
 import { DETAILED, describeZodIssues, shown } from "../scenario/zod-issues.ts";
 import { type Inventory, inventorySchema } from "./schema.ts";
 
+/** The sections that place replicas. */
+type Placed = Parts<"cluster" | "pipelines" | "models">;
+type WithMachines = Extract<Inventory, { machines: unknown }>;
+
 /** Plain data: may be cloned. */
 export interface LoadedInventory {
   readonly inventory: Inventory;
@@ -44,20 +48,17 @@ function nameIssues({ machines, nodes, gateway }: Readonly<Record<string, unknow
     if (typeof machine !== "string" || known.includes(machine)) return [];
     return [issueAt(at, `no machine is called "${machine}"`, didYouMean(machine, known))];
   };
-  const ofNodes = Object.entries(isMapping(nodes) ? nodes : {}).flatMap(([node, given]) =>
-    [given]
-      .flat()
-      .flatMap((machine, i) =>
-        issuesOf(machine, `nodes.${node}${Array.isArray(given) ? `.${i}` : ""}`),
-      ),
-  );
+  const ofNodes = Object.entries(isMapping(nodes) ? nodes : {}).flatMap(([node, given]) => {
+    if (!Array.isArray(given)) return issuesOf(given, `nodes.${node}`);
+    return given.flatMap((machine, i) => issuesOf(machine, `nodes.${node}.${i}`));
+  });
   return [...ofNodes, ...issuesOf(gateway, "gateway")];
 }
 
 /** Issues of an inventory with a scenario; their paths are the inventory's. */
 export function checkInventory(
   { inventory }: Pick<LoadedInventory, "inventory">,
-  document: Parts<"cluster" | "pipelines" | "models">,
+  document: Placed,
 ): Issue[] {
   const wanted = document.cluster.nodes;
   const nodes: Readonly<Record<string, unknown>> =
@@ -94,10 +95,7 @@ export function checkInventory(
 export const FIRST = "first";
 
 /** The gateway's own machine must reach those of the workers: tunnels lead to this one. */
-function gatewayIssues(
-  inventory: Extract<Inventory, { machines: unknown }>,
-  document: Parts<"cluster" | "pipelines" | "models">,
-): Issue[] {
+function gatewayIssues(inventory: WithMachines, document: Placed): Issue[] {
   const { gateway } = inventory;
   if (gateway === undefined) return [];
   const used = new Set(replicaPlaces(document).map((place) => machineFor(inventory, place)));
@@ -123,7 +121,7 @@ function gatewayIssues(
  */
 export function unusedMachines(
   { inventory, file }: Pick<LoadedInventory, "inventory" | "file">,
-  documents: readonly Parts<"cluster" | "pipelines" | "models">[],
+  documents: readonly Placed[],
 ): readonly string[] {
   if (!("machines" in inventory)) return [];
   const used = new Set(
@@ -145,10 +143,7 @@ export function unusedMachines(
 }
 
 /** A machine that lists the slots of a kind of device lists at least those that the node has. */
-function deviceIssues(
-  inventory: Extract<Inventory, { machines: unknown }>,
-  { cluster }: Parts<"cluster">,
-): Issue[] {
+function deviceIssues(inventory: WithMachines, { cluster }: Placed): Issue[] {
   const issues = new Map<string, Issue>();
   for (const { name, devices } of cluster.nodes ?? []) {
     for (const machine of inventory.nodes?.[name] ?? []) {
@@ -182,9 +177,7 @@ export interface ReplicaPlace {
 }
 
 /** The places of a scenario's replicas, in the order of the compiled system's. */
-export function replicaPlaces(
-  document: Parts<"cluster" | "pipelines" | "models">,
-): readonly ReplicaPlace[] {
+export function replicaPlaces(document: Placed): readonly ReplicaPlace[] {
   const tasks = tasksToPlace(document);
   const { nodes, replicas, slots } = placeReplicas(document.cluster, tasks);
   const ordered = tasks.flatMap(({ name }) => replicas.filter(({ task }) => task === name));
@@ -205,7 +198,7 @@ export function replicaPlaces(
  * The inventory has passed `checkInventory`.
  */
 export function machineFor(
-  { machines, nodes }: Extract<Inventory, { machines: unknown }>,
+  { machines, nodes }: WithMachines,
   { replica, node, number }: ReplicaPlace,
 ): string {
   const names = Object.keys(machines);

@@ -1,32 +1,18 @@
 /**
- * Confidence intervals of a single run: of means by batch means, of quantiles by order
- * statistics. A quantile's interval reaches from one rank to another of all latencies:
- *
- *   ranks n (p ± h), h = t(0.975, k − 1) × standard deviation over k stretches of the share of
- *   latencies below the quantile / √k, at least the binomial 1.96 × √(p (1 − p) / n)
- *
- * The binomial alone is for independent latencies; those of a queue follow each other, which h
- * takes from their spread over time. Sources: David & Nagaraja, Order Statistics, 3rd ed., 2003,
- * section 7.1; Heidelberger & Lewis, "Quantile estimation in dependent sequences", Operations
- * Research 32(1), 1984.
+ * Confidence intervals of a single run: of means by batch means, of quantiles by order statistics whose
+ * ranks are widened by the spread over time. docs/statistics.md has formulas and sources.
  */
 import type { ByMetric, Estimate, IntervalMethod, MetricName } from "../results.ts";
 import { type BatchMeans, batchMeans } from "../statistics/time-series.ts";
 import { Buckets } from "./latency-store.ts";
 import type { LatencySink } from "./recorder.ts";
+import { PERCENTILES } from "./tallies.ts";
 
 export interface OneRunIntervals {
   readonly halfWidths: ByMetric<number>;
   readonly methods: ByMetric<IntervalMethod>;
   readonly notes: readonly string[];
 }
-
-const QUANTILES: readonly (readonly [MetricName, number])[] = [
-  ["latencyP50Ms", 0.5],
-  ["latencyP90Ms", 0.9],
-  ["latencyP95Ms", 0.95],
-  ["latencyP99Ms", 0.99],
-];
 
 /** `inSystem` are means over equal stretches of the window; `metrics` the run's figures. */
 export function oneRunIntervals(
@@ -41,7 +27,7 @@ export function oneRunIntervals(
   if (latency !== null) halfWidths.latencyMeanMs = latency.halfWidth95 / 1000;
   if (inside !== null) halfWidths.inSystemMean = inside.halfWidth95;
   for (const name of Object.keys(halfWidths) as MetricName[]) methods[name] = "batch means";
-  for (const [name, share] of QUANTILES) {
+  for (const [name, share] of Object.entries(PERCENTILES) as [MetricName, number][]) {
     const value = metrics[name];
     const half = value === undefined ? null : quantileHalfWidth(series.sections, share, value);
     if (half === null) continue;

@@ -239,12 +239,9 @@ export class RequestRows {
   /** Index into `OUTCOMES`. */
   readonly outcome = new Uint8Array(BLOCK_ROWS);
   count = 0;
-  readonly #onBlock: (rows: RequestRows) => void;
 
   /** `onBlock` reads the rows before it returns: they are overwritten then. */
-  constructor(onBlock: (rows: RequestRows) => void) {
-    this.#onBlock = onBlock;
-  }
+  constructor(private readonly onBlock: (rows: RequestRows) => void) {}
 
   add(
     serial: number,
@@ -263,7 +260,7 @@ export class RequestRows {
   }
 
   flush(): void {
-    if (this.count > 0) this.#onBlock(this);
+    if (this.count > 0) this.onBlock(this);
     this.count = 0;
   }
 }

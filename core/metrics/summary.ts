@@ -6,6 +6,7 @@ import { type Growth, growthOf } from "./in-system.ts";
 import type { LatencyStore } from "./latency-store.ts";
 import { type OneRunIntervals, OneRunSeries, oneRunIntervals, withIntervals } from "./one-run.ts";
 import type { RunRecorder } from "./recorder.ts";
+import { hasGoal, latencyMetrics, PERCENTILES } from "./tallies.ts";
 
 export interface RunSummary {
   /** Requests that arrived, warm-up included. */
@@ -38,7 +39,7 @@ export const CURVE_SHARES: readonly number[] = [
 export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
   const { system, latencies } = recorder;
   // Two objects spread into a literal would get a new hidden class in each run.
-  const metrics = Object.assign({}, latencyMetrics(latencies), flowMetrics(recorder));
+  const metrics = Object.assign({}, allLatencies(latencies), flowMetrics(recorder));
   const { latencySink, inSystemSeries } = recorder;
   const alone = latencySink instanceof OneRunSeries;
   return {
@@ -61,17 +62,11 @@ function countedIn({ outcomes, unfinishedInWindow }: RunRecorder): number {
   return Object.values(outcomes).reduce((sum, count) => sum + count, 0) + unfinishedInWindow;
 }
 
-function latencyMetrics(latencies: LatencyStore): ByMetric<number> {
-  if (latencies.count === 0) return {};
-  const [p50, p90, p95, p99] = latencies.quantilesUs([0.5, 0.9, 0.95, 0.99]);
-  return {
-    latencyMeanMs: latencies.sumUs / latencies.count / 1000,
-    latencyP50Ms: p50 / 1000,
-    latencyP90Ms: p90 / 1000,
-    latencyP95Ms: p95 / 1000,
-    latencyP99Ms: p99 / 1000,
-    latencyMaxMs: latencies.maxUs / 1000,
-  };
+const ALL_PERCENTILES = Object.keys(PERCENTILES) as (keyof typeof PERCENTILES)[];
+
+function allLatencies(latencies: LatencyStore): ByMetric<number> {
+  const metrics: ByMetric<number> = latencyMetrics(latencies, ALL_PERCENTILES);
+  return latencies.count === 0 ? metrics : { ...metrics, latencyMaxMs: latencies.maxUs / 1000 };
 }
 
 function histogramNote({ count }: LatencyStore): string {
@@ -128,9 +123,6 @@ function shareMetrics(recorder: RunRecorder, measured: number): ByMetric<number>
   if (measured === 0) return {};
   const { system, outcomes, pools, unfinished, unfinishedInWindow, replicas } = recorder;
   const { refused, dropped, failed, cancelled } = outcomes;
-  const hasGoal = system.pipelines.some(
-    ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
-  );
   const mayStay = replicas !== null || unfinished > 0;
   return {
     queueWaitMeanMs: pools.total().waitUs / measured / 1000,
@@ -138,7 +130,9 @@ function shareMetrics(recorder: RunRecorder, measured: number): ByMetric<number>
     timeoutRatio: cancelled / measured,
     ...(mayStay ? { unfinishedRatio: unfinishedInWindow / measured } : {}),
     ...(recorder.attempts > 0 ? { attemptsPerRequest: recorder.attempts / measured } : {}),
-    ...(hasGoal ? { sloAttainmentRatio: recorder.withinSlo / measured } : {}),
+    ...(system.pipelines.some(hasGoal)
+      ? { sloAttainmentRatio: recorder.withinSlo / measured }
+      : {}),
   };
 }
 

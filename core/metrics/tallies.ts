@@ -3,7 +3,7 @@
 import type { AnswerSummary } from "../dispatch/answers.ts";
 import type { Outcome } from "../dispatch/driver.ts";
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
-import type { System } from "../system.ts";
+import type { PipelineSystem, System } from "../system.ts";
 import { LatencyStore } from "./latency-store.ts";
 
 class Sums {
@@ -83,10 +83,7 @@ export class PipelineTally {
   /** Keeps so many latencies of each exactly; default: millions. */
   constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
     this.names = listOf(pipelines, ({ name }) => name);
-    this.hasGoal = listOf(
-      pipelines,
-      ({ sloUs, deadlineMs }) => Number.isFinite(sloUs) || deadlineMs !== null,
-    );
+    this.hasGoal = listOf(pipelines, hasGoal);
     this.warmupUs = warmupUs;
     this.tallies = listOf(pipelines, () => ({
       requests: 0,
@@ -125,7 +122,7 @@ export class PipelineTally {
     const share = (count: number): number => count / requests;
     return {
       requests,
-      ...latencyMetrics(latencies),
+      ...latencyMetrics(latencies, ["latencyP50Ms", "latencyP95Ms", "latencyP99Ms"]),
       ...(this.hasGoal[id] ? { sloAttainmentRatio: share(withinGoal) } : {}),
       dropRatio: share(lost),
       timeoutRatio: share(timedOut),
@@ -197,13 +194,31 @@ export class AnswerTally {
   }
 }
 
-function latencyMetrics(latencies: LatencyStore): Record<string, number> {
+/** Shares of the latencies that percentiles are of. */
+export const PERCENTILES = {
+  latencyP50Ms: 0.5,
+  latencyP90Ms: 0.9,
+  latencyP95Ms: 0.95,
+  latencyP99Ms: 0.99,
+} as const;
+
+/** Mean and percentiles, ms; none without latencies. */
+export function latencyMetrics(
+  latencies: LatencyStore,
+  names: readonly (keyof typeof PERCENTILES)[],
+): Record<string, number> {
   if (latencies.count === 0) return {};
-  const [p50, p95, p99] = latencies.quantilesUs([0.5, 0.95, 0.99]);
-  return {
+  const quantilesUs = latencies.quantilesUs(names.map((name) => PERCENTILES[name]));
+  const metrics: Record<string, number> = {
     latencyMeanMs: latencies.sumUs / latencies.count / 1000,
-    latencyP50Ms: p50 / 1000,
-    latencyP95Ms: p95 / 1000,
-    latencyP99Ms: p99 / 1000,
   };
+  names.forEach((name, i) => {
+    metrics[name] = quantilesUs[i] / 1000;
+  });
+  return metrics;
+}
+
+/** Whether requests of a pipeline have a time by which they should be answered. */
+export function hasGoal({ sloUs, deadlineMs }: PipelineSystem): boolean {
+  return Number.isFinite(sloUs) || deadlineMs !== null;
 }

@@ -11,12 +11,8 @@ import { RandomStream } from "./stream.ts";
 const BLOCK = 256;
 
 export type Shape =
-  | { readonly kind: "constant" }
-  | { readonly kind: "uniform" }
-  | { readonly kind: "exponential" }
-  | { readonly kind: "lognormal"; readonly cv: number }
-  | { readonly kind: "gamma"; readonly cv: number }
-  | { readonly kind: "weibull"; readonly cv: number };
+  | { readonly kind: "constant" | "uniform" | "exponential" }
+  | { readonly kind: "lognormal" | "gamma" | "weibull"; readonly cv: number };
 
 /** The shape that a scenario's distribution or constant names. */
 export function shapeOf(
@@ -33,9 +29,7 @@ export function shapeOf(
       return { kind: "constant" };
     case "empirical":
       return { kind: "uniform" };
-    case "lognormal":
-    case "gamma":
-    case "weibull":
+    default:
       return value.cv === 0 ? { kind: "constant" } : { kind: value.distribution, cv: value.cv };
   }
 }

@@ -1,17 +1,14 @@
 /** The sweep of a scenario as assignments of values to paths: the whole grid, or a sample of it. */
+import type { z } from "zod";
 import { Fault } from "../fault.ts";
 import { grouped } from "../iterables.ts";
 import { RandomStream } from "../random/stream.ts";
 import { type Issues, issueAt } from "./issues.ts";
+import type { rangeSchema } from "./schema/run.ts";
 import type { Parts, ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
-export type Range = {
-  readonly from: number;
-  readonly to: number;
-  readonly step?: number | undefined;
-};
-type Axis = readonly unknown[] | Range;
+export type Range = z.infer<typeof rangeSchema>;
 
 /** Equal steps of a range without a step of its own. */
 const CONTINUOUS_STEPS = 1_000_000;
@@ -25,17 +22,50 @@ export type Assignment = readonly {
   readonly from: string;
 }[];
 
+/** An axis by how many values it has; a continuous one stands for all between. */
+export interface AxisSize {
+  readonly size: number;
+  readonly continuous: boolean;
+}
+
+/** The values of one path of a grid; all points of a list together. */
+interface Axis extends AxisSize {
+  /** So many of its first values show all that there is: of a range, the start alone. */
+  readonly distinct: number;
+  at(index: number): Assignment;
+}
+
 export function isPoints(sweep: Sweep): sweep is { points: Record<string, unknown>[] } {
   return "points" in sweep && Array.isArray(sweep.points);
 }
 
-function axesOf(sweep: Sweep): [string, Axis][] {
-  return Object.entries(sweep) as [string, Axis][];
+function isList(values: Values): values is readonly unknown[] {
+  return Array.isArray(values);
+}
+
+type Values = readonly unknown[] | Range;
+
+/** The axes of a sweep in the order of the file; none without a sweep. */
+export function axesOf(sweep: Sweep = {}): readonly Axis[] {
+  if (isPoints(sweep)) {
+    const { points } = sweep;
+    const at = (i: number) => pointAssignment(points[i], `sweep.points.${i}`);
+    return [{ size: points.length, distinct: points.length, continuous: false, at }];
+  }
+  return Object.entries(sweep as Readonly<Record<string, Values>>).map(([path, values]): Axis => {
+    const from = `sweep.${path}`;
+    if (isList(values)) {
+      const at = (i: number) => [{ path, value: values[i], from: `${from}.${i}` }];
+      return { size: values.length, distinct: values.length, continuous: false, at };
+    }
+    const at = (i: number) => [{ path, value: valueAt(values, i), from }];
+    return { size: sizeOf(values), distinct: 1, continuous: values.step === undefined, at };
+  });
 }
 
 /** The paths that a sweep sets, in the order of the file. */
-export function sweptPaths(sweep: Sweep = {}): readonly string[] {
-  return [...new Set(isPoints(sweep) ? sweep.points.flatMap(Object.keys) : Object.keys(sweep))];
+export function sweptPaths(sweep: Sweep | undefined): readonly string[] {
+  return [...sweptValues(sweep).keys()];
 }
 
 /** Every value of each swept path, in the order of the file; of a range, its start alone. */
@@ -46,34 +76,27 @@ export function sweptValues(sweep: Sweep | undefined): ReadonlyMap<string, reado
 
 /** The number of configurations, found without making them; 1 without a sweep. */
 export function countConfigurations(sweep: Sweep | undefined): number {
-  return axisSizes(sweep ?? { points: [{}] }).reduce((product, { size }) => product * size, 1);
+  return axesOf(sweep).reduce((product, { size }) => product * size, 1);
 }
 
-function sizeOf(axis: Axis): number {
-  if (isList(axis)) return axis.length;
-  if (axis.step === undefined) return axis.to > axis.from ? CONTINUOUS_STEPS + 1 : 1;
+function sizeOf({ from, to, step }: Range): number {
+  if (step === undefined) return to > from ? CONTINUOUS_STEPS + 1 : 1;
   // The slack makes up for the division: (0.3 - 0.1) / 0.1 is 1.9999999999999998.
-  const steps = ((axis.to - axis.from) / axis.step) * (1 + 1e-12) + 1e-9;
+  const steps = ((to - from) / step) * (1 + 1e-12) + 1e-9;
   return Math.max(0, Math.floor(steps) + 1);
 }
 
-function isList(axis: Axis): axis is readonly unknown[] {
-  return Array.isArray(axis);
-}
-
 /** The value of a range at one index, rounded to the decimals of its step and start. */
-function valueAt(axis: Axis, index: number): unknown {
-  if (isList(axis)) return axis[index];
-  if (axis.step === undefined) {
-    const value = axis.from + ((axis.to - axis.from) * index) / CONTINUOUS_STEPS;
-    return Number(value.toPrecision(12));
+function valueAt({ from, to, step }: Range, index: number): number {
+  if (step === undefined) {
+    return Number((from + ((to - from) * index) / CONTINUOUS_STEPS).toPrecision(12));
   }
-  const digits = Math.min(100, Math.max(decimals(axis.from), decimals(axis.step)));
-  return Number((axis.from + index * axis.step).toFixed(digits));
+  const digits = Math.min(100, Math.max(decimals(from), decimals(step)));
+  return Number((from + index * step).toFixed(digits));
 }
 
 /** The values of a range with a step; of a long one, more than any sweep may have. */
-export function rangeValues(range: Range): readonly unknown[] {
+export function rangeValues(range: Range): readonly number[] {
   const size = Math.min(sizeOf(range), MOST_VALUES);
   return Array.from({ length: size }, (_, index) => valueAt(range, index));
 }
@@ -83,44 +106,28 @@ function decimals(value: number): number {
   return Math.max(0, (match?.[1]?.length ?? 0) - Number(match?.[2] ?? 0));
 }
 
-/** The axes that a sample draws from; the points of a sweep are one axis. */
-export function axisSizes(sweep: Sweep): readonly AxisSize[] {
-  if (isPoints(sweep)) return [{ size: sweep.points.length, continuous: false }];
-  return axesOf(sweep).map(([, axis]) => ({ size: sizeOf(axis), continuous: isContinuous(axis) }));
-}
-
-function isContinuous(axis: Axis): boolean {
-  return !isList(axis) && axis.step === undefined;
-}
-
 /** The paths of ranges without a step, which only a sample can take values from. */
 export function continuousPaths(sweep: Sweep | undefined): readonly string[] {
-  if (sweep === undefined || isPoints(sweep)) return [];
-  return axesOf(sweep).flatMap(([path, axis]) => (isContinuous(axis) ? [path] : []));
+  const ranges = axesOf(sweep).filter(({ continuous }) => continuous);
+  return ranges.flatMap((axis) => axis.at(0).map(({ path }) => path));
 }
 
 /** One configuration of a sweep: in a grid the last path of the file changes fastest. */
 export function assignmentAt(sweep: Sweep | undefined, index: number): Assignment {
-  if (sweep === undefined) return [];
-  const sizes = axisSizes(sweep);
-  const point = new Int32Array(sizes.length);
   let rest = index;
-  for (let axis = sizes.length - 1; axis >= 0; axis--) {
-    point[axis] = rest % sizes[axis].size;
-    rest = Math.floor(rest / sizes[axis].size);
-  }
-  return assignmentOf(sweep, point);
+  const parts = axesOf(sweep)
+    .toReversed()
+    .map(({ size, at }) => {
+      const part = at(rest % size);
+      rest = Math.floor(rest / size);
+      return part;
+    });
+  return parts.reverse().flat();
 }
 
 /** The configuration with the given value of each axis, by its place on that axis. */
 export function assignmentOf(sweep: Sweep, point: Int32Array): Assignment {
-  if (isPoints(sweep)) {
-    return pointAssignment(sweep.points[point[0]], `sweep.points.${point[0]}`);
-  }
-  return axesOf(sweep).map(([path, axis], i) => {
-    const from = isList(axis) ? `sweep.${path}.${point[i]}` : `sweep.${path}`;
-    return { path, value: valueAt(axis, point[i]), from };
-  });
+  return axesOf(sweep).flatMap((axis, i) => axis.at(point[i]));
 }
 
 /** A point, written at `from`, as an assignment. */
@@ -140,14 +147,12 @@ export function validationPoints({
  * a grid alone. Of a range, only its start.
  */
 export function representatives(sweep: Sweep | undefined): readonly Assignment[] {
-  if (sweep === undefined) return [];
-  if (isPoints(sweep)) {
-    return sweep.points.map((point, i) => pointAssignment(point, `sweep.points.${i}`));
-  }
-  return axesOf(sweep).flatMap(([path, axis]) => {
-    if (!isList(axis)) return [[{ path, value: axis.from, from: `sweep.${path}` }]];
-    return axis.map((value, i) => [{ path, value, from: `sweep.${path}.${i}` }]);
-  });
+  return axesOf(sweep).flatMap(shownBy);
+}
+
+/** The assignments of an axis that show all its values. */
+export function shownBy({ distinct, at }: Axis): readonly Assignment[] {
+  return Array.from({ length: distinct }, (_, i) => at(i));
 }
 
 /** Sweeps that give no configuration. */
@@ -160,13 +165,12 @@ export function* checkSweep({ sweep }: Parts<"sweep">): Issues {
     }
     return;
   }
-  const axes = axesOf(sweep);
-  if (axes.length === 0) {
+  if (Object.keys(sweep).length === 0) {
     yield issueAt("sweep", "an empty sweep: expected `path: [values]`", "or drop the section");
   }
-  for (const [path, axis] of axes) {
-    if (isList(axis) || axis.to >= axis.from) continue;
-    const message = `expected \`to\` from ${axis.from} up, got ${axis.to}`;
+  for (const [path, values] of Object.entries(sweep)) {
+    if (isList(values) || values.to >= values.from) continue;
+    const message = `expected \`to\` from ${values.from} up, got ${values.to}`;
     yield issueAt(`sweep.${path}.to`, message, "a range runs upwards from `from`");
   }
 }
@@ -180,12 +184,6 @@ export const SAMPLE_METHODS = ["latin-hypercube", "random"] as const;
 export interface Sample {
   readonly method: (typeof SAMPLE_METHODS)[number];
   readonly count: number;
-}
-
-/** An axis of a sweep, by how many values it has; a continuous one stands for all between. */
-export interface AxisSize {
-  readonly size: number;
-  readonly continuous: boolean;
 }
 
 /** Exchanges to try for two equal points before giving up. */

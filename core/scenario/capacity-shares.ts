@@ -4,15 +4,16 @@
  * configurations of one load see the same arrivals.
  */
 import type { Issue } from "../fault.ts";
-import { grouped } from "../iterables.ts";
 import type { LoadCapacity } from "../results.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import {
   type Assignment,
+  axesOf,
   isPoints,
   type Range,
   rangeValues,
   representatives,
+  shownBy,
   sweptPaths,
   validationPoints,
 } from "./axes.ts";
@@ -196,25 +197,22 @@ type Size = readonly [replicas: number, costPerHour: number];
  * the cost of a shape are sums over its tasks and nodes; a range is the smallest at its start.
  */
 function smallestAssignment(loaded: Parts): Assignment {
-  const { sweep = { points: [{}] } } = loaded.document;
+  const axes = axesOf(loaded.document.sweep);
   const known = new Map<string, Size>();
-  const sizeAt = (assignment: Assignment): Size => {
-    const own = assignment.filter(({ path }) => sectionOf(path) === "cluster");
+  const sizeAt = (parts: readonly Assignment[]): Size => {
+    const own = parts.flat().filter(({ path }) => sectionOf(path) === "cluster");
     const key = JSON.stringify(own.map(({ path, value }) => [path, value]));
     const size = known.get(key) ?? sizeOf(loaded, own);
     known.set(key, size);
     return size;
   };
-  const smallest = (all: readonly Assignment[]): Assignment =>
-    all.reduce((least, one) => (isSmaller(sizeAt(one), sizeAt(least)) ? one : least));
-  const values = representatives(sweep);
-  if (isPoints(sweep)) return smallest(values);
-  const axes = [...grouped(values.flat(), ({ path }) => path).values()];
-  const firsts = axes.map(([first]) => first);
-  return axes.reduce<Assignment>(
-    (chosen, axis, i) => smallest(axis.map((entry) => chosen.with(i, entry))),
-    firsts,
-  );
+  const chosen = axes.map((axis) => axis.at(0));
+  for (const [i, axis] of axes.entries()) {
+    for (const part of shownBy(axis)) {
+      if (isSmaller(sizeAt(chosen.with(i, part)), sizeAt(chosen))) chosen[i] = part;
+    }
+  }
+  return chosen.flat();
 }
 
 /** The size with `entries` of the cluster in place; a refused cluster is never the smallest. */

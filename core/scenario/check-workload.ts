@@ -2,7 +2,7 @@
 
 import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
 import { isSpanned, knownRequests } from "../arrivals/extent.ts";
-import { periodOf } from "../arrivals/open-loop.ts";
+import { periodOf } from "../arrivals/sources.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import { type Issues, issueAt } from "./issues.ts";
 import type { Parts, WorkloadDocument } from "./schema.ts";

@@ -33,21 +33,21 @@ export function fileEntries({
   postprocess = [],
 }: ImplementationDocument): readonly (readonly [place: string, path: string])[] {
   const { ca, certificate, key } = external?.tls ?? {};
-  const found: (readonly [string, unknown])[] = [
+  const found = new Map<string, unknown>([
     ["onnx", onnx],
-    ...Object.entries({ ca, certificate, key }).map(
-      ([k, path]) => [`external.tls.${k}`, path] as const,
-    ),
+    ["external.tls.ca", ca],
+    ["external.tls.certificate", certificate],
+    ["external.tls.key", key],
     ["external.token.file", external?.token?.file],
-    ...postprocess.flatMap(({ yolo, ssd, ctc, topK }, i) => [
-      [`postprocess.${i}.ssd.anchors`, ssd?.anchors] as const,
-      [`postprocess.${i}.ctc.characters`, ctc?.characters] as const,
-      ...Object.entries({ yolo, ssd, topK }).map(
-        ([step, given]) => [`postprocess.${i}.${step}.labels`, given?.labels] as const,
-      ),
-    ]),
-  ];
-  return found.flatMap(([place, path]) =>
+  ]);
+  for (const [i, { yolo, ssd, ctc, topK }] of postprocess.entries()) {
+    found.set(`postprocess.${i}.ssd.anchors`, ssd?.anchors);
+    found.set(`postprocess.${i}.ctc.characters`, ctc?.characters);
+    for (const [step, given] of Object.entries({ yolo, ssd, topK })) {
+      found.set(`postprocess.${i}.${step}.labels`, given?.labels);
+    }
+  }
+  return [...found].flatMap(([place, path]) =>
     typeof path === "string" && !isKnownLabels(path) ? [[place, path] as const] : [],
   );
 }

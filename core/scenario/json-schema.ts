@@ -134,37 +134,32 @@ function eitherOf(nodes: readonly Node[]): JsonSchema {
   return schemas.length === 1 ? schemas[0] : { anyOf: schemas };
 }
 
-function childrenOf({ schema, pointer }: Node, definitions: JsonSchemas): Child[] {
-  const children: Child[] = [];
-  const add = (
+function childrenOf({ schema, pointer }: Node, definitions: JsonSchemas): readonly Child[] {
+  const child = (
     at: string,
     found: z.core.JSONSchema._JSONSchema,
     word: string,
     isKey = false,
-  ): void => {
-    if (typeof found !== "object") return;
-    children.push({ schema: found, pointer: `${pointer}/${at}`, word, isKey });
+  ): readonly Child[] => {
+    if (typeof found !== "object") return [];
+    return [{ schema: found, pointer: `${pointer}/${at}`, word, isKey }];
   };
-  for (const kind of ["anyOf", "oneOf"] as const) {
-    for (const [i, option] of (schema[kind] ?? []).entries()) {
-      const node = { schema: option, pointer: `${pointer}/${kind}/${i}` };
-      children.push(...childrenOf(node, definitions));
-    }
-  }
-  const definition = definitions[schema.$ref?.replace("#/$defs/", "") ?? ""];
-  if (definition !== undefined) {
-    children.push(...childrenOf({ schema: definition, pointer: schema.$ref ?? "" }, definitions));
-  }
-  for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    add(`properties/${key}`, property, key, true);
-  }
-  for (const [i, item] of (schema.prefixItems ?? []).entries()) {
-    add(`prefixItems/${i}`, item, String(i), true);
-  }
-  const { additionalProperties = false, items = false } = schema;
-  add("additionalProperties", additionalProperties, NAME);
-  if (!Array.isArray(items)) add("items", items, INDEX);
-  return children;
+  const options = (["anyOf", "oneOf"] as const).flatMap((kind) =>
+    (schema[kind] ?? []).map((option, i) => ({
+      schema: option,
+      pointer: `${pointer}/${kind}/${i}`,
+    })),
+  );
+  const { $ref = "", properties = {}, prefixItems = [], items = false } = schema;
+  const definition = definitions[$ref.replace("#/$defs/", "")];
+  if (definition !== undefined) options.push({ schema: definition, pointer: $ref });
+  return [
+    ...options.flatMap((option) => childrenOf(option, definitions)),
+    ...Object.entries(properties).flatMap(([key, of]) => child(`properties/${key}`, of, key, true)),
+    ...prefixItems.flatMap((item, i) => child(`prefixItems/${i}`, item, String(i), true)),
+    ...child("additionalProperties", schema.additionalProperties ?? false, NAME),
+    ...(Array.isArray(items) ? [] : child("items", items, INDEX)),
+  ];
 }
 
 /**

@@ -49,14 +49,8 @@ export function configurationId(
 
 /** A swept value as results show it: objects as JSON text. */
 export function parameterOf(value: unknown): Parameter {
-  switch (typeof value) {
-    case "string":
-    case "number":
-    case "boolean":
-      return value;
-    default:
-      return value === null ? null : JSON.stringify(value);
-  }
+  const isPlain = value === null || ["string", "number", "boolean"].includes(typeof value);
+  return isPlain ? (value as Parameter) : JSON.stringify(value);
 }
 
 const LONGEST = 48;

@@ -31,63 +31,46 @@ export function setPath(
 ): SetResult {
   const words = text.split(".");
   if (words.includes("")) return { issue: issueAt(text, `"${text}" is not a path like a.b.c`) };
-  const first = words[0]!;
-  if (!SECTIONS.has(first)) {
-    return { issue: issueAt(text, `unknown path "${text}"`, didYouMean(first, SECTIONS)) };
+  if (!SECTIONS.has(words[0])) {
+    return { issue: issueAt(text, `unknown path "${text}"`, didYouMean(words[0], SECTIONS)) };
   }
-  const steps: (string | number)[] = [];
-  const result = setIn(root, words, steps, value, text);
-  if ("issue" in result) return result;
-  return { root: result.node as Record<string, unknown>, path: steps };
+  const path: (string | number)[] = [];
+  const refuse = (message: string, hint?: string): Step => {
+    return { issue: issueAt(text, `unknown path "${text}": ${message}`, hint) };
+  };
+  const setIn = (node: unknown, rest: readonly string[]): Step => {
+    if (rest.length === 0) return { node: value };
+    if (Array.isArray(node)) {
+      const index = /^\d+$/.test(rest[0]) ? Number(rest[0]) : node.length;
+      if (index >= node.length) {
+        const size = `${path.join(".")} has ${node.length} ${node.length === 1 ? "entry" : "entries"}`;
+        return refuse(`no entry ${rest[0]} in the list; ${size}`, "entries count from 0");
+      }
+      path.push(index);
+      const inner = setIn(node[index], rest.slice(1));
+      return "issue" in inner ? inner : { node: node.with(index, inner.node) };
+    }
+    const mapping = grown(node, path);
+    if (mapping === undefined) {
+      const hint = "only a mapping or a list has something inside";
+      return refuse(`${path.join(".")} is ${shown(node)}`, hint);
+    }
+    const parent = String(path.at(-1));
+    const taken = LEAVES.has(parent) ? rest.length : keyLength(mapping, rest);
+    const key = rest.slice(0, taken).join(".");
+    const isKnown = Object.hasOwn(mapping, key);
+    if (!isKnown && taken < rest.length && NAMED.has(parent)) {
+      return refuse(`there is no ${parent}.${key}`, didYouMean(key, Object.keys(mapping)));
+    }
+    path.push(key);
+    const inner = setIn(isKnown ? mapping[key] : undefined, rest.slice(taken));
+    return "issue" in inner ? inner : { node: { ...mapping, [key]: inner.node } };
+  };
+  const result = setIn(root, words);
+  return "issue" in result ? result : { root: result.node as Record<string, unknown>, path };
 }
 
 type Step = { readonly node: unknown } | { readonly issue: Issue };
-
-function setIn(
-  node: unknown,
-  words: readonly string[],
-  done: (string | number)[],
-  value: unknown,
-  text: string,
-): Step {
-  if (words.length === 0) return { node: value };
-  if (Array.isArray(node)) return setInList(node, words, done, value, text);
-  const parent = done.at(-1);
-  const mapping = grown(node, done);
-  if (mapping === undefined) {
-    const message = `unknown path "${text}": ${done.join(".")} is ${shown(node)}`;
-    return { issue: issueAt(text, message, "only a mapping or a list has something inside") };
-  }
-  const taken = LEAVES.has(String(parent)) ? words.length : keyLength(mapping, words);
-  const key = words.slice(0, taken).join(".");
-  const rest = words.slice(taken);
-  const known = Object.hasOwn(mapping, key);
-  if (!known && rest.length > 0 && NAMED.has(String(parent))) {
-    const hint = didYouMean(key, Object.keys(mapping));
-    return { issue: issueAt(text, `unknown path "${text}": there is no ${parent}.${key}`, hint) };
-  }
-  done.push(key);
-  const inner = setIn(known ? mapping[key] : undefined, rest, done, value, text);
-  return "issue" in inner ? inner : { node: { ...mapping, [key]: inner.node } };
-}
-
-function setInList(
-  list: readonly unknown[],
-  words: readonly string[],
-  done: (string | number)[],
-  value: unknown,
-  text: string,
-): Step {
-  const index = /^\d+$/.test(words[0]!) ? Number(words[0]) : -1;
-  if (index < 0 || index >= list.length) {
-    const size = `${done.join(".")} has ${list.length} ${list.length === 1 ? "entry" : "entries"}`;
-    const message = `unknown path "${text}": no entry ${words[0]} in the list; ${size}`;
-    return { issue: issueAt(text, message, "entries count from 0") };
-  }
-  done.push(index);
-  const inner = setIn(list[index], words.slice(1), done, value, text);
-  return "issue" in inner ? inner : { node: list.with(index, inner.node) };
-}
 
 /** The node as a mapping, or undefined when it is a plain value that cannot grow into one. */
 function grown(node: unknown, done: Path): Readonly<Record<string, unknown>> | undefined {

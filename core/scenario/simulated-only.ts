@@ -2,9 +2,9 @@
  * Terms of a scenario that only the simulator has. Without some a real run still means something, and its
  * result says which it did without; others it refuses.
  */
-import { Fault, type Issue } from "../fault.ts";
+import { Fault } from "../fault.ts";
 import type { LoadedScenario } from "./files.ts";
-import { issueAt, placed } from "./issues.ts";
+import { type Issues, issueAt, placed } from "./issues.ts";
 import type { ScenarioDocument } from "./schema.ts";
 
 type Term = readonly [name: string, isIn: (document: ScenarioDocument) => boolean];
@@ -51,25 +51,24 @@ export function refuseUnreal(
   loaded: LoadedScenario,
   documents: readonly ScenarioDocument[] = [loaded.document],
 ): void {
-  const found = new Map(documents.flatMap(unreal).map((issue) => [issue.path, issue]));
+  const all = documents.flatMap((document) => [...unreal(document)]);
+  const found = new Map(all.map((issue) => [issue.path, issue]));
   const issues = [...found.values()].map((issue) => placed(issue, loaded.positions));
   if (issues.length === 0) return;
   const message = `${loaded.file}: ${issues.length} of its terms can only be simulated`;
   throw new Fault("invalid-input", message, { issues });
 }
 
-function unreal({ workload, models }: ScenarioDocument): Issue[] {
-  const issues: Issue[] = [];
+function* unreal({ workload, models }: ScenarioDocument): Issues {
   if (workload.warmupS === "auto") {
     const message = "only a simulation can find its warm-up by itself";
-    issues.push(issueAt("workload.warmupS", message, "give seconds"));
+    yield issueAt("workload.warmupS", message, "give seconds");
   }
   for (const [name, { inputScaling }] of Object.entries(models)) {
     if (inputScaling === undefined) continue;
     const message = "workers do not know input sizes: a real run would leave them out";
-    issues.push(issueAt(`models.${name}.inputScaling`, message, "drop it, or only simulate"));
+    yield issueAt(`models.${name}.inputScaling`, message, "drop it, or only simulate");
   }
-  return issues;
 }
 
 function devicesOf({ nodes = [] }: ScenarioDocument["cluster"]) {

@@ -10,7 +10,7 @@ import {
   type Assignment,
   assignmentAt,
   assignmentOf,
-  axisSizes,
+  axesOf,
   continuousPaths,
   countConfigurations,
   representatives,
@@ -112,7 +112,7 @@ function assignmentsOf(
     const hint = "give it a `sweep` of paths and values";
     throw new Fault("usage", `--sample: ${file} sweeps nothing`, { hint });
   }
-  const points = samplePoints(axisSizes(sweep), sample, run.seed);
+  const points = samplePoints(axesOf(sweep), sample, run.seed);
   return { count: points.length, at: (index) => assignmentOf(sweep, points[index]) };
 }
 
@@ -222,17 +222,29 @@ function findingsOf(
   for (let index = 0; index < count; index++) {
     const assignment = at(index);
     const id = configurationId(assignment, labels);
-    const issues = checked(
-      configure(loaded, variants, assignment),
-      context,
-      options.checkFit,
-      known,
-    );
-    for (const issue of issues) collect(found, issue, id, assignment, loaded);
-    if (ids.has(id)) collect(found, twice(id, assignment), id, assignment, loaded);
+    const configured = configure(loaded, variants, assignment);
+    const issues = [...checked(configured, context, options.checkFit, known)];
+    if (ids.has(id)) issues.push(twice(id, assignment));
     ids.add(id);
+    for (const issue of issues) {
+      const key = `${issue.path} ${issue.message}`;
+      const before = found.get(key);
+      if (before !== undefined) before.count++;
+      else if (found.size < MAX_ISSUES) {
+        const position = locate(loaded.positions, writtenAt(issue.path, assignment));
+        found.set(key, { issue: { ...issue, ...position }, id, count: 1 });
+      }
+    }
   }
   return [...found.values()];
+}
+
+/** Where the value at a path is written: a swept one in the sweep, not at its path in the document. */
+function writtenAt(at: string, assignment: Assignment): string {
+  const entry =
+    assignment.find(({ path }) => isWithin(at, path)) ??
+    assignment.findLast(({ path }) => isWithin(path, at));
+  return entry?.from ?? at;
 }
 
 interface Configured {
@@ -303,28 +315,6 @@ interface Finding {
   readonly issue: Issue;
   readonly id: string;
   count: number;
-}
-
-function collect(
-  found: Map<string, Finding>,
-  issue: Issue,
-  id: string,
-  assignment: Assignment,
-  loaded: LoadedScenario,
-): void {
-  const key = `${issue.path} ${issue.message}`;
-  const before = found.get(key);
-  if (before !== undefined) {
-    before.count++;
-    return;
-  }
-  if (found.size >= MAX_ISSUES) return;
-  // A swept value is written in the sweep, not at its path in the document.
-  const entry =
-    assignment.find(({ path }) => isWithin(issue.path, path)) ??
-    assignment.findLast(({ path }) => isWithin(path, issue.path));
-  const position = locate(loaded.positions, entry?.from ?? issue.path);
-  found.set(key, { issue: { ...issue, ...position }, id, count: 1 });
 }
 
 function twice(id: string, assignment: Assignment): Issue {

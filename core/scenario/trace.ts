@@ -32,20 +32,17 @@ const CUT = "a quoted cell has no end on its line";
  * input sizes. Rows must be in order of time. At most 10 issues come back, each with its line.
  */
 export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
-  if (text.trim() === "") {
-    return refused([{ ...issueAt(AT, "the file is empty"), file, line: 1 }]);
-  }
+  if (text.trim() === "") return refused({ ...issueAt(AT, "the file is empty"), file, line: 1 });
   const lines = text.split(/\r?\n/);
-  const top = lines[0] ?? "";
-  if (isCut(top)) return refused([inRow(issueAt(AT, CUT), file, 0)]);
-  const header = csvCells(top).map((cell) => cell.trim());
+  if (isCut(lines[0])) return refused(inRow(issueAt(AT, CUT), file, 0));
+  const header = csvCells(lines[0]).map((cell) => cell.trim());
   const unknown = columnIssues(header, columns, isTable(file) ? file : "the header line");
-  if (unknown.length > 0) return refused(unknown.map((issue) => inFile(issue, file)));
+  if (unknown.length > 0) return refused(...unknown.map((issue) => inFile(issue, file)));
   if (lines.length > MAX_LINES) {
     const message = isTable(file)
       ? `a trace may have ${MAX_LINES - 1} rows`
       : `${lines.length} lines; a trace may have ${MAX_LINES}`;
-    return refused([inRow(issueAt(AT, message), file, MAX_LINES)]);
+    return refused(inRow(issueAt(AT, message), file, MAX_LINES));
   }
   const at = header.indexOf(columns.column);
   const sizeAt = columns.sizeColumn === undefined ? -1 : header.indexOf(columns.sizeColumn);
@@ -53,45 +50,37 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
   const issues: Issue[] = [];
   const times: number[] = [];
   const sizes: number[] = [];
-  let first = Number.NaN;
   let firstRow = 0;
-  let firstCell = "";
-  let latest = Number.NEGATIVE_INFINITY;
   for (let index = 1; index < lines.length && issues.length < MAX_ISSUES; index++) {
-    const line = lines[index]!;
+    const line = lines[index];
     if (line.trim() === "") continue;
+    const take = (found: number | Issue, values: number[]): void => {
+      if (typeof found === "number") values.push(found);
+      else issues.push(inRow(found, file, index));
+    };
     if (isCut(line)) {
-      issues.push(inRow(issueAt(AT, CUT), file, index));
+      take(issueAt(AT, CUT), times);
       continue;
     }
-    const row = line.includes('"') ? csvCells(line) : line.split(",");
-    const time = readTime(row[at], usPerUnit, first, latest);
-    if (typeof time === "number" && Number.isNaN(first)) {
-      first = time;
-      firstRow = index;
-      firstCell = row[at]!.trim();
-    }
-    const size = sizeAt < 0 ? 0 : readSize(row[sizeAt]);
-    for (const wrong of [time, size]) {
-      if (typeof wrong !== "number") issues.push(inRow(wrong, file, index));
-    }
-    if (typeof time === "number") {
-      latest = time;
-      times.push(time);
-    }
-    if (sizeAt >= 0 && typeof size === "number") sizes.push(size);
+    const row = cellsOf(line);
+    take(readTime(row[at], usPerUnit, times), times);
+    if (sizeAt >= 0) take(readSize(row[sizeAt]), sizes);
+    if (firstRow === 0 && times.length > 0) firstRow = index;
   }
-  if (issues.length === 0 && times.length === 0) {
-    const message = isTable(file)
-      ? `${file} has no rows`
-      : "the trace has no rows below its header";
-    issues.push(inFile(issueAt(AT, message), file));
+  const isUnsure = columns.unit === undefined && (columns.scale ?? 1) === 1 && firstRow > 0;
+  const doubt =
+    isUnsure && isNumber(cellsOf(lines[firstRow])[at].trim()) ? doubtSeconds(times) : null;
+  if (doubt !== null) return refused(inRow(issueAt(AT, ...doubt), file, firstRow));
+  if (issues.length > 0) return refused(...issues);
+  if (times.length === 0) {
+    const none = isTable(file) ? `${file} has no rows` : "the trace has no rows below its header";
+    return refused(inFile(issueAt(AT, none), file));
   }
-  const isUnsure = columns.unit === undefined && (columns.scale ?? 1) === 1;
-  const doubt = isUnsure && isNumber(firstCell) ? doubtSeconds(times) : null;
-  if (doubt !== null) return refused([inRow(issueAt(AT, ...doubt), file, firstRow)]);
-  if (issues.length > 0) return refused(issues);
-  return { arrivalsUs: times.map((time) => Math.round(time - first)), sizes, issues };
+  return { arrivalsUs: times.map((time) => Math.round(time - times[0])), sizes, issues };
+}
+
+function cellsOf(line: string): readonly string[] {
+  return line.includes('"') ? csvCells(line) : line.split(",");
 }
 
 /** Whether the trace is a Parquet file, which has no lines and no header line. */
@@ -109,7 +98,7 @@ function inFile(issue: Issue, file: string): Issue {
   return isTable(file) ? issue : { ...issue, file, line: 1 };
 }
 
-function refused(issues: readonly Issue[]): TraceReading {
+function refused(...issues: readonly Issue[]): TraceReading {
   return { arrivalsUs: [], sizes: [], issues };
 }
 
@@ -128,22 +117,22 @@ function columnIssues(
   });
 }
 
-/** Microseconds from some fixed zero, or the issue of the cell. */
+/** Microseconds from some fixed zero, or the issue of the cell; `times` are those of the rows above. */
 function readTime(
   cell: string | undefined,
   usPerUnit: number,
-  first: number,
-  latest: number,
+  times: readonly number[],
 ): number | Issue {
   const time = cell === undefined ? undefined : parseTimeUs(cell.trim(), usPerUnit);
   if (time === undefined) {
     const expected = "expected a time (a number, or an ISO date and time)";
     return issueAt(AT, `${expected}, got ${shown(cell)}`);
   }
+  const [first = time] = times;
   if (time - first > MOST_S * 1e6) {
     return issueAt(AT, `expected a time within ${MOST_S} s of the first, got ${cell}`);
   }
-  if (time >= latest) return time;
+  if (time >= (times[times.length - 1] ?? time)) return time;
   return issueAt(AT, `time runs back: ${cell} is before the row above`, "sort the rows by time");
 }
 
@@ -191,10 +180,9 @@ export function parseTimeUs(text: string, usPerUnit = US_PER.s): number | undefi
   }
   const match = ISO.exec(text);
   if (match === null) return undefined;
-  const [year, month, day, hour, minute] = match
-    .slice(1, 6)
-    .map((digits) => Number(digits ?? 0)) as [number, number, number, number, number];
-  const second = Number(match[6] ?? 0);
+  const [year, month, day, hour, minute, second] = match
+    .slice(1, 7)
+    .map((digits) => Number(digits ?? 0));
   // The constructor takes years below 100 as 1900 and more.
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);

@@ -1,16 +1,7 @@
 /**
- * The traffic equations: the load of each station over the most that it can do.
- *
- *   load of a pool = Σ pipelines (arrival rate × visit ratio) / Σ replicas (up × largest b / cycle(b))
- *   up             = share of its full speed that random faults leave a replica in the long run
- *   cycle(b)       = mean service of a batch of b + round trip + bytes + gateway cost of its messages
- *                    + its load, if per call
- *   load of the gateway = arrival rate × cost of a request's messages, batches as large as they go
- *
- * A task with variants spreads its jobs by their capacities, so that all of them are full at once.
- *
- * Source: Jackson, "Networks of waiting lines", Operations Research 5(4), 1957. Batches are taken
- * to be as large as policy and model allow, as in a long queue.
+ * The traffic equations: the load of each station over the most that it can do, with batches as large as
+ * policy and model allow, as in a long queue. A task with variants spreads its jobs by their capacities, so
+ * that all of them are full at once. docs/statistics.md has the equations and their source.
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import { speedShare } from "../fault-causes.ts";

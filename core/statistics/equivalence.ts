@@ -1,15 +1,7 @@
 /**
  * The agreement of a prediction with a measurement within a tolerance: two one-sided tests at 5%, which
- * compare the 90% interval of the relative error with the tolerance.
- *
- *   ρ = mean of predictions / mean of measurements, error = ρ − 1
- *   The interval is every ρ for which the differences pᵢ − ρ mᵢ may have mean 0 (Student's t, n − 1)
- *
- * Run i of both sides has the same arrivals and draws, so the two values of a pair depend on each
- * other: their covariance enters, and intervals are several times narrower than with both sides
- * taken as independent. Sources: Schuirmann, "A comparison of the two one-sided tests procedure and
- * the power approach", Journal of Pharmacokinetics and Biopharmaceutics 15(6), 1987; Fieller, "Some
- * problems in interval estimation", Journal of the Royal Statistical Society B 16(2), 1954.
+ * compare the 90% interval of the relative error with the tolerance. Run i of both sides has the same
+ * arrivals and draws, so the covariance of pairs enters. docs/statistics.md has formulas and sources.
  */
 import type { Verdict } from "../results.ts";
 import { meanOf, studentT } from "./estimate.ts";

@@ -1,13 +1,7 @@
 /**
  * Replications until the intervals are narrow enough, in rounds. The size of the next round follows from
- * the values so far alone, so it is the same on any number of threads.
- *
- *   next = n × max over metrics (relative half width / target)², at least 10% and at most 100% more
- *
- * Sources: Chow & Robbins, "On the asymptotic theory of fixed-width sequential confidence
- * intervals", Annals of Mathematical Statistics 36(2), 1965; Law & Kelton, Simulation Modeling and
- * Analysis, 3rd ed., 2000, section 9.4.1. Stopping once an interval happens to be narrow makes it
- * cover a little less than 95%: docs/statistics.md has measurements.
+ * the values so far alone, so it is the same on any number of threads. docs/statistics.md has the formula,
+ * its sources, and how often the intervals hold.
  */
 import type { MetricName, Precision } from "../results.ts";
 import { estimate } from "./estimate.ts";

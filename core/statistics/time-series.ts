@@ -15,16 +15,8 @@ const Z95 = 1.645;
 
 /**
  * Confidence interval of one run's mean, from means of a few long batches, which hardly depend on each
- * other.
- *
- *   half width = t(0.975, k − 1) × standard deviation of the k batch means / √k
- *
- * k is 32 to 63 unless the batch means' lag-1 autocorrelation shows that they still depend on each
- * other; then 16 to 31, then 8 to 15. Sources: Schmeiser, "Batch size effects in the analysis of simulation
- * output", Operations Research 30(3), 1982; Fishman, "Grouping observations in digital simulation",
- * Management Science 24(5), 1978.
- *
- * `means` are of equally long stretches; null for fewer than eight.
+ * other; docs/statistics.md has formula and sources. `means` are of equally long stretches; null for fewer
+ * than eight.
  */
 export function batchMeans(means: ArrayLike<number>): BatchMeans | null {
   let found: BatchMeans | null = null;
@@ -64,17 +56,10 @@ const GROUP = 5;
 const FEWEST_GROUPS = 10;
 
 /**
- * The end of the initial transient: the truncation after which the remaining mean is known best.
- *
- *   MSER(d) = Σ over i > d of (y(i) − mean of those)² / (n − d)²
- *
- * over means y of 5 consecutive values; the least MSER over the first half wins. A minimum at
- * that bound means that the run shows no steady state.
- * Sources: White, "An effective truncation heuristic for bias reduction in simulation output",
- * Simulation 69(6), 1997; Franklin & White, "Stationarity tests and MSER-5", Winter Simulation
- * Conference, 2008.
- * `values` of the result is how many to leave out at the start, a multiple of 5; not `settled`: the best
- * place to cut is the bound itself, so the run is too short. Null for fewer than 50 values.
+ * The end of the initial transient by MSER-5: the truncation, over means of 5 consecutive values, after which
+ * the remaining mean is known best; docs/statistics.md has formula and sources. `values` of the result is how
+ * many to leave out at the start, a multiple of 5; not `settled`: the best place to cut is the bound itself,
+ * half of the values, so the run is too short. Null for fewer than 50 values.
  */
 export function mser5(
   values: ArrayLike<number>,

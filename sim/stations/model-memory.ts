@@ -43,16 +43,9 @@ export function hasLoads({ models }: System): boolean {
   return models.some(({ residency, loadUs }) => residency !== "always" && loadUs > 0);
 }
 
-/** A change in a device's memory. */
-export interface MemoryReport {
-  readonly slot: number;
-  readonly model: number;
-  readonly state: Residency;
-}
-
 export class ModelMemory implements Station {
   /** Changes that controllers have not heard of; kept only while `reporting`. */
-  readonly reports: MemoryReport[] = [];
+  readonly reports: { slot: number; model: number; state: Residency }[] = [];
   reporting = false;
   readonly #modelOf: readonly number[];
   readonly #memories: readonly Memory[];
@@ -178,7 +171,7 @@ export class ModelMemory implements Station {
   /** Starts the next load if the last is over, and lets go on whose model is there. */
   #serve(memory: Memory, nowUs: number): void {
     const { models } = this.system;
-    const next = memory.waiting.find((replica) => !this.#isLoaded(memory, replica));
+    const next = memory.waiting.find((place) => !memory.copies.get(this.#modelFor(place))?.loaded);
     memory.blocked = false;
     if (memory.loading === NONE && next !== undefined) {
       const model = this.#modelFor(next);
@@ -205,10 +198,6 @@ export class ModelMemory implements Station {
       this.slots.set(replica, nowUs);
       return false;
     });
-  }
-
-  #isLoaded(memory: Memory, replica: number): boolean {
-    return memory.copies.get(this.#modelFor(replica))?.loaded === true;
   }
 
   /** The model of a place in the line. */

@@ -171,22 +171,13 @@ export class TimeSlices implements Processor {
   }
 }
 
-/** Replicas by what they share: a device slot, a node's link. */
-export interface Grouping {
-  /** Replicas of each group, ascending. */
-  readonly members: readonly (readonly number[])[];
-  readonly groupOf: Int32Array;
-  /** Place of each replica among its group's members. */
-  readonly placeOf: Int32Array;
-}
-
-/** `keys` gives the group of each replica, 0 .. groups − 1. */
-export function groupReplicas(keys: readonly number[], groups: number): Grouping {
+/**
+ * Replicas by what they share, such as a device slot or a node's link: those of each group, ascending, the
+ * group of each replica, and its place among the group's members. `keys` gives the group of each replica,
+ * 0 .. groups − 1.
+ */
+export function groupReplicas(keys: readonly number[], groups: number) {
   const members: number[][] = Array.from({ length: groups }, () => []);
-  const placeOf = new Int32Array(keys.length);
-  keys.forEach((group, replica) => {
-    placeOf[replica] = members[group].length;
-    members[group].push(replica);
-  });
+  const placeOf = Int32Array.from(keys, (group, replica) => members[group].push(replica) - 1);
   return { members, groupOf: Int32Array.from(keys), placeOf };
 }

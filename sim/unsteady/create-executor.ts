@@ -1,5 +1,5 @@
 /** Chooses the executor that a run needs, and lets a cluster change while batches run. */
-import type { ArrivalSource } from "../../core/arrivals/source.ts";
+import type { ArrivalSource } from "../../core/arrivals/sources.ts";
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { ClusterDriver } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
@@ -8,8 +8,13 @@ import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { System } from "../../core/system.ts";
 import { WinnerTree } from "../../core/winner-tree.ts";
-import { DirectEntrance, DirectExecutor } from "../executors/direct-executor.ts";
-import type { Entrance, Executor, SteadyExecutor } from "../executors/executor.ts";
+import {
+  DirectEntrance,
+  DirectExecutor,
+  type Entrance,
+  type Executor,
+  type SteadyExecutor,
+} from "../executors/executor.ts";
 import { hasMessageTerms, StagedExecutor } from "../executors/staged-executor.ts";
 import { hasDeviceTerms } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";

@@ -37,8 +37,16 @@ export function kubernetes(settings: KubernetesSettings): Engine {
     `--namespace=${namespace}`,
     ...(context === undefined ? [] : ["--context", context]),
   ];
-  const kubectl = (words: readonly string[], file?: string): Promise<Finished> =>
-    kubectlSays([...common, ...words], file);
+  const kubectl = async (words: readonly string[], file?: string): Promise<Finished> => {
+    const yourself = `or apply ${file} yourself, and \`tandem gather\` afterwards`;
+    const missing = file === undefined ? MISSING : `install kubectl, ${yourself}`;
+    const said = await ask("kubectl", [...common, ...words], { missing });
+    if (said.code === 0) return said;
+    const [message] = said.stderr.trim().split("\n").slice(-1);
+    const more = file === undefined ? "" : `; ${yourself}`;
+    const hint = `\`kubectl cluster-info\` says whether there is a cluster${more}`;
+    throw new Fault("cluster-failure", `kubectl: ${message}`, { hint });
+  };
   return {
     mostTasks: async () => LONGEST_LIST,
     submit: async (command, shards) => {
@@ -148,15 +156,4 @@ export function indexedJob(
       },
     },
   };
-}
-
-async function kubectlSays(words: readonly string[], file?: string): Promise<Finished> {
-  const yourself = `or apply ${file} yourself, and \`tandem gather\` afterwards`;
-  const missing = file === undefined ? MISSING : `install kubectl, ${yourself}`;
-  const said = await ask("kubectl", words, { missing });
-  if (said.code === 0) return said;
-  const [message] = said.stderr.trim().split("\n").slice(-1);
-  throw new Fault("cluster-failure", `kubectl: ${message}`, {
-    hint: `\`kubectl cluster-info\` says whether there is a cluster${file === undefined ? "" : `; ${yourself}`}`,
-  });
 }
