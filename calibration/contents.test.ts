@@ -3,7 +3,7 @@ import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { elementsOf } from "../cluster/protocol/tensors.ts";
 import { compileSystem } from "../core/compile.ts";
-import { RequestDraws, WHEN_HOLDS } from "../core/request-draws.ts";
+import { RequestDraws, WHEN_HOLDS } from "../core/draws.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { matchContents } from "./contents.ts";
 

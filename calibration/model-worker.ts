@@ -63,7 +63,7 @@ export async function startModelWorker(
     ...{ document: singleTask(document), inputs: { profiles: {}, folder: own }, ...place },
     ...{ backend: "real", seed: "calibration", timeScale: 1, replicas: [0] },
   };
-  const command = elsewhere?.machine.command(elsewhere.worker);
+  const command = elsewhere?.machine.command("worker", elsewhere.worker);
   const child = await startChild<WorkerReady>({
     name: `worker of ${model}${elsewhere === null ? "" : ` on ${elsewhere.machine.name}`}`,
     entry: "worker/main",

@@ -147,7 +147,7 @@ const ENTRY_POINTS = [
   "cluster/worker/main.ts",
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
-  "checks/evaluate/main.ts",
+  "checks/evaluate.ts",
   "web/app/main.ts",
   "web/what-if/simulation-worker.ts",
   "web/what-if/standalone.tsx",

@@ -15,16 +15,17 @@ import {
   labelOf,
   planContainers,
 } from "../cluster/containers/container-plan.ts";
-import { kubernetesManifests, type Manifest } from "../cluster/containers/kubernetes.ts";
 import {
   type KubernetesNames,
   type KubernetesOptions,
   kubernetesIssues,
+  kubernetesManifests,
   kubernetesNames,
+  type Manifest,
   podHosts,
   podWorkers,
   workerSets,
-} from "../cluster/containers/kubernetes-plan.ts";
+} from "../cluster/containers/kubernetes.ts";
 import {
   type ContainerWorker,
   configurationText,

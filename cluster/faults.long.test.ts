@@ -2,16 +2,12 @@
  * Faults beside those of `faults.test.ts`: processes that stand still, get no memory, are cut off, are
  * late, fail again and again, or get the signal to end.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exhaustMemory, kill, terminate } from "../checks/soak/faults.ts";
 import { isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
-import { NetworkCells } from "../checks/soak/network-cells.ts";
+import { NetworkCuts } from "../checks/soak/network-cuts.ts";
 import { PersistentClient } from "../checks/soak/persistent-client.ts";
-import { isolated } from "../checks/soak/soak.ts";
 import { needs } from "../core/needs.test-support.ts";
 import { eventually, isRunning, withWorkersStopped } from "./deployment.test-support.ts";
 import {
@@ -34,22 +30,17 @@ import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
 
 describe("a worker", () => {
-  const missing = NetworkCells.missing();
-  const cells = missing === null ? new NetworkCells(4) : null;
-  const directory = mkdtempSync(join(tmpdir(), "tandem-faults-"));
+  const missing = NetworkCuts.missing();
+  const cuts = missing === null ? new NetworkCuts() : null;
   let own: Running;
 
   beforeAll(async () => {
-    own = await start({
-      holdMs: 30,
-      ...(cells === null ? {} : await isolated(cells, directory)),
-    });
+    own = await start({ holdMs: 30 });
   });
 
   afterAll(async () => {
     await own.stop();
-    cells?.close();
-    rmSync(directory, { recursive: true, force: true });
+    cuts?.close();
   });
 
   it("that stops is noticed by its silence; other workers do its work", async () => {
@@ -78,16 +69,17 @@ describe("a worker", () => {
     await servesAgain(own, replica);
   });
 
-  it.skipIf(!needs(`the network of its own that a worker needs (${missing})`, missing === null))(
+  it.skipIf(!needs(`a firewall (${missing})`, missing === null))(
     "whose network is cut costs no answer",
     async () => {
       const { deployment } = own;
-      const [, , , { replica, pid }] = deployment.workers;
-      await strike(own, replica, () => cells?.cut(3));
+      const [, , , { replica, pid, address }] = deployment.workers;
+      const port = Number(address.split(":").at(-1));
+      await strike(own, replica, () => cuts?.cut(port));
       // The network is not mended before all is answered.
       expect(await replicaOf(deployment, replica)).toMatchObject({ state: "down" });
       expect(isRunning(pid)).toBe(true);
-      cells?.heal(3);
+      cuts?.heal(port);
       await servesAgain(own, replica);
       expect(deployment.workers[3].pid).toBe(pid);
     },

@@ -1,13 +1,14 @@
 /**
  * Comparisons of configurations that differ only in the compared parameters: the best, those that are
- * not distinguishable from it, and the differences.
+ * not distinguishable from it, and the differences; and comparisons of two results of one scenario.
  */
+import { grouped } from "./iterables.ts";
 import type {
   Comparison,
   ConfigurationResult,
-  Difference,
   MetricName,
   Parameter,
+  ResultsDocument,
 } from "./results.ts";
 import { parameterKind } from "./scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "./scenario/schema.ts";
@@ -64,14 +65,8 @@ export function compareConfigurations(
   over: readonly string[],
   margin = DEFAULT_MARGIN,
 ): readonly Comparison[] {
-  const groups = new Map<string, Compared[]>();
-  for (const one of configurations) {
-    if (one.stability === "unstable") continue;
-    const key = JSON.stringify(fixedOf(one, over));
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [one]);
-    else group.push(one);
-  }
+  const stable = configurations.filter(({ stability }) => stability !== "unstable");
+  const groups = grouped(stable, (one) => JSON.stringify(fixedOf(one, over)));
   return [...groups.values()].flatMap((group) => {
     if (group.length < 2 || group.length > MOST_MEMBERS) return [];
     const metrics = Object.keys(group[0].samples ?? {}) as MetricName[];
@@ -102,12 +97,17 @@ export function compareGroup(
     return { id: one.id, mean: one.metrics[metric]?.mean ?? Number.NaN, verdict, fromBest };
   });
   const order = members.map((_, i) => i).sort((a, b) => sign * (members[a].mean - members[b].mean));
+  const pairs = pairsOf(order).map(([a, b]) => {
+    return { of: { a: group[a].id, b: group[b].id }, a: samples[a], b: samples[b] };
+  });
   return {
     metric,
     over,
     fixed: fixedOf(group[0], over),
     members,
-    differences: differencesOf(group, samples, pairsOf(order)),
+    differences: differencesOf(pairs).map(({ of, difference }) => {
+      return { ...of, ...difference, distinguishable: difference.adjustedP < SIGNIFICANT };
+    }),
   };
 }
 
@@ -117,30 +117,34 @@ function pairsOf(order: readonly number[]): readonly (readonly [number, number])
   return firsts.flatMap((a, rank) => order.slice(rank + 1).map((b) => [a, b] as const));
 }
 
-function differencesOf(
-  group: readonly Compared[],
-  samples: readonly (readonly number[])[],
-  pairs: readonly (readonly [number, number])[],
-): readonly Difference[] {
-  const found = pairs.flatMap(([a, b]) => {
-    const difference = pairedDifference(samples[a], samples[b]);
-    return difference === null ? [] : [{ a, b, difference }];
+/** Values of two alternatives by replication, and `of` what they are. */
+interface Pair<Of> {
+  readonly of: Of;
+  readonly a: readonly number[];
+  readonly b: readonly number[];
+}
+
+/** The differences of the pairs that have any, with P values adjusted for all of them. */
+function differencesOf<Of>(pairs: readonly Pair<Of>[]) {
+  const found = pairs.flatMap(({ of, a, b }) => {
+    const difference = pairedDifference(a, b);
+    return difference === null ? [] : [{ of, difference }];
   });
   const adjusted = holmAdjusted(found.map(({ difference }) => pValue(difference)));
-  return found.map(({ a, b, difference }, i) => ({
-    a: group[a].id,
-    b: group[b].id,
-    mean: difference.mean,
-    halfWidth95: halfWidth95(difference),
-    pairs: difference.pairs,
-    adjustedP: adjusted[i],
-    distinguishable: adjusted[i] < SIGNIFICANT,
+  return found.map(({ of, difference }, i) => ({
+    of,
+    difference: {
+      mean: difference.mean,
+      halfWidth95: halfWidth95(difference),
+      pairs: difference.pairs,
+      adjustedP: adjusted[i],
+    },
   }));
 }
 
 interface Standing {
   /** "worse": than some other by more than the margin; "best": the only one that is not. */
-  readonly verdict: "best" | "not distinguishable" | "worse";
+  readonly verdict: Comparison["members"][number]["verdict"];
   /** The ends of the interval of its distance to the best of the others. */
   readonly low: number;
   readonly high: number;
@@ -287,4 +291,87 @@ export function holmAdjusted(pValues: readonly number[]): number[] {
     adjusted[i] = least;
   }
   return adjusted;
+}
+
+/** One metric of a configuration, before and after a change. */
+interface Change {
+  /** Id of the configuration. */
+  readonly id: string;
+  readonly metric: MetricName;
+  readonly before: number;
+  readonly after: number;
+  /** after − before, with its own 95% interval. */
+  readonly difference: number;
+  readonly halfWidth95: number;
+  /** Replications that both have. */
+  readonly pairs: number;
+  /** P value, adjusted for all changes of the document (Holm). */
+  readonly adjustedP: number;
+  /** "no difference shown": noise explains it, or it is within the margin. */
+  readonly verdict: "better" | "worse" | "no difference shown";
+}
+
+interface Changes {
+  readonly changes: readonly Change[];
+  /** Configurations that one of the two has alone. */
+  readonly onlyBefore: readonly string[];
+  readonly onlyAfter: readonly string[];
+}
+
+/**
+ * Did a change matter? Configurations with the same swept values are compared metric by metric.
+ * Replication i of both sides met the same requests if the seeds are the same: that is what the
+ * pairs rest on. `margin` is the share of the value before up to which a difference is none.
+ */
+export function compareResults(
+  before: ResultsDocument,
+  after: ResultsDocument,
+  margin: number,
+): Changes {
+  const [old, young] = [before, after].map(
+    ({ configurations }) => new Map(configurations.map((one) => [valuesOf(one), one])),
+  );
+  const pairs = [...old].flatMap(([values, one]) => {
+    const other = young.get(values);
+    return other === undefined ? [] : pairsByMetric(one, other);
+  });
+  return {
+    changes: differencesOf(pairs).map(({ of, difference: { mean, ...difference } }) => ({
+      ...of,
+      ...{ difference: mean, ...difference },
+      verdict: verdictOf(of, mean, difference.adjustedP, margin),
+    })),
+    onlyBefore: [...old].flatMap(([values, { id }]) => (young.has(values) ? [] : [id])),
+    onlyAfter: [...young].flatMap(([values, { id }]) => (old.has(values) ? [] : [id])),
+  };
+}
+
+function valuesOf({ parameters }: ConfigurationResult): string {
+  return JSON.stringify(Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+type Figures = Pick<Change, "id" | "metric" | "before" | "after">;
+
+function pairsByMetric(one: ConfigurationResult, other: ConfigurationResult): Pair<Figures>[] {
+  const metrics = Object.keys(one.samples ?? {}) as MetricName[];
+  return metrics.map((metric) => {
+    const [before, after] = [one, other].map(({ metrics: of }) => of[metric]?.mean ?? Number.NaN);
+    return {
+      of: { id: one.id, metric, before, after },
+      a: other.samples?.[metric] ?? [],
+      b: one.samples?.[metric] ?? [],
+    };
+  });
+}
+
+function verdictOf(
+  { metric, before }: Figures,
+  difference: number,
+  adjustedP: number,
+  margin: number,
+): Change["verdict"] {
+  if (adjustedP >= SIGNIFICANT || Math.abs(difference) <= margin * Math.abs(before)) {
+    return "no difference shown";
+  }
+  return difference > 0 === MORE_IS_BETTER.has(metric) ? "better" : "worse";
 }

@@ -60,72 +60,67 @@ export interface MeasuredInputs {
 }
 
 export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs): System {
+  const { cluster, models, workload, faults } = document;
   const tasks = tasksToPlace(document);
-  const placement = placeReplicas(document.cluster, tasks);
+  const placement = placeReplicas(cluster, tasks);
   const resources = resourceNames(document);
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
-  for (const { name: pool, task, model: loaded } of tasks) {
-    const model = loaded.name;
-    const placed = placement.replicas.filter((replica) => replica.task === pool);
-    const members = listOf(placed, (replica, i) => ({
-      name: `${pool}-${i + 1}`,
+  for (const { name, task, model } of tasks) {
+    const entry = models[model.name];
+    const placed = placement.replicas.filter((replica) => replica.task === name);
+    const members = listOf(placed, ({ node, device, slot, speed }, i) => ({
+      name: `${name}-${i + 1}`,
       pool: pools.length,
-      node: replica.node,
-      device: replica.device,
-      slot: replica.slot,
-      service: scaledService(
-        serviceOf(document.models[model], replica.device, replica.speed, inputs),
-        document,
-        model,
-        inputs,
-      ),
+      node,
+      device,
+      slot,
+      service: serviceOf(entry, device, speed, workload, inputs),
     }));
     const services = listOf(members, (member) => member.service);
     pools.push({
-      name: pool,
+      name,
       task,
-      model,
+      model: model.name,
       first: replicas.length,
       count: members.length,
       maxBatch: Math.min(...services.map((service) => service.maxBatch), 65_536),
-      demand: amountsOf(resources, document.models[model].demand ?? {}),
+      demand: amountsOf(resources, entry.demand ?? {}),
       shape: services[0]?.shape ?? { kind: "constant" },
-      inputScaling: document.models[model].inputScaling ?? null,
-      accuracy: document.models[model].accuracy ?? null,
-      imputedAccuracy: imputedAccuracyOf(document.models[model]),
+      inputScaling: entry.inputScaling ?? null,
+      accuracy: entry.accuracy ?? null,
+      // A model without an accuracy counts as right, imputed or not.
+      imputedAccuracy: entry.accuracy === undefined ? 1 : (entry.imputedAccuracy ?? 0),
     });
     replicas.push(...members);
   }
-  const totalShare = Object.values(document.pipelines).reduce((sum, p) => sum + p.share, 0);
+  const totalShare = sumOf(Object.values(document.pipelines).map(({ share }) => share));
   const pipelines = listOf(Object.entries(document.pipelines), ([name, pipeline]) =>
     compilePipeline(name, pipeline, pools, totalShare),
   );
+  const { delayS, spread } = cluster.provisioning ?? AT_ONCE;
   return {
     pipelines,
     pools,
-    provisioning: compileProvisioning(document),
-    ...breakable(document.faults, replicas, pools, placement.nodes),
+    provisioning: { meanUs: delayS * 1e6, shape: shapeOf(spread) },
+    ...breakable(faults, replicas, pools, placement.nodes),
     resources,
-    nodes: compileNodes(document.cluster, placement, resources, inputs.overheadProfile),
+    nodes: compileNodes(cluster, placement, resources, inputs.overheadProfile),
     devices: compileDevices(placement),
-    models: listOf(Object.entries(document.models), ([name, model]) => ({
+    models: listOf(Object.entries(models), ([name, model]) => ({
       name,
       memoryMb: model.memoryMb,
       loadUs: Math.round(loadMsOf(model, inputs) * 1000),
       residency: model.residency,
     })),
-    overheads: compileOverheads(document.cluster, inputs.overheadProfile),
+    overheads: compileOverheads(cluster, inputs.overheadProfile),
     idleWatts: idleWattsOf(placement),
     stride: Math.max(...pipelines.map((pipeline) => pipeline.tasks.length)),
     costPerHour: costOf(placement),
   };
 }
 
-/** A model without an accuracy counts as right, imputed or not. */
-function imputedAccuracyOf({ accuracy, imputedAccuracy = 0 }: ModelDocument): number {
-  return accuracy === undefined ? 1 : imputedAccuracy;
-}
+const AT_ONCE = { delayS: 0, spread: { distribution: "deterministic" } } as const;
 
 /** Those of the nodes first. */
 function resourceNames({ cluster, models }: ScenarioDocument): string[] {
@@ -143,7 +138,7 @@ function amountsOf(names: readonly string[], amounts: Readonly<Record<string, nu
 /** Cost of the machines that host a replica: the others need not run. */
 function costOf({ nodes, replicas }: Placement): number {
   const used = new Set(replicas.map(({ node }) => node));
-  return nodes.reduce((sum, { costPerHour }, node) => sum + (used.has(node) ? costPerHour : 0), 0);
+  return sumOf(nodes.filter((_, node) => used.has(node)).map(({ costPerHour }) => costPerHour));
 }
 
 function loadMsOf({ loadMs, profile }: ModelDocument, { profiles }: MeasuredInputs): number {
@@ -153,43 +148,37 @@ function loadMsOf({ loadMs, profile }: ModelDocument, { profiles }: MeasuredInpu
   return load.ms;
 }
 
-function compileProvisioning({ cluster }: ScenarioDocument): System["provisioning"] {
-  const { delayS, spread } = cluster.provisioning ?? {
-    delayS: 0,
-    spread: { distribution: "deterministic" } as const,
-  };
-  return { meanUs: delayS * 1e6, shape: shapeOf(spread) };
-}
-
 /** The pools' names in their order: tasks by first mention, and `task@model` for variants. */
 export function poolNames(document: ScenarioDocument): readonly string[] {
   return tasksToPlace(document).map(({ name }) => name);
 }
 
+/** Scaled by the sizes of inputs, where the model depends on them. */
 function serviceOf(
   model: ModelDocument,
   device: string,
   speed: number,
+  workload: WorkloadDocument,
   inputs: MeasuredInputs,
 ): ServiceModel {
-  if (model.service !== undefined) return assumedService(model.service, speed);
-  const path = typeof model.profile === "string" ? model.profile : model.profile?.[device];
-  const profile = path === undefined ? undefined : inputs.profiles[path];
-  assert(profile !== undefined, `a checked scenario has a profile for device ${device}`);
-  return measuredService(profile, speed);
+  const service = unscaledService(model, device, speed, inputs);
+  if (model.inputScaling === undefined) return service;
+  const sizes = traceSizesOf(workload, inputs);
+  const factors = meanFactors(model.inputScaling, workload, sizes, service.maxBatch);
+  return new VariableService(service, factors);
 }
 
-/** Scaled by the sizes of inputs, where the model depends on them. */
-function scaledService(
-  service: ServiceModel,
-  { models, workload }: ScenarioDocument,
-  model: string,
-  inputs: MeasuredInputs,
+function unscaledService(
+  { service, profile }: ModelDocument,
+  device: string,
+  speed: number,
+  { profiles }: MeasuredInputs,
 ): ServiceModel {
-  const { inputScaling } = models[model];
-  if (inputScaling === undefined) return service;
-  const sizes = traceSizesOf(workload, inputs);
-  return new VariableService(service, meanFactors(inputScaling, workload, sizes, service.maxBatch));
+  if (service !== undefined) return assumedService(service, speed);
+  const path = typeof profile === "string" ? profile : profile?.[device];
+  const measured = path === undefined ? undefined : profiles[path];
+  assert(measured !== undefined, `a checked scenario has a profile for device ${device}`);
+  return measuredService(measured, speed);
 }
 
 /** The input sizes of a workload that replays a trace with sizes; else null. */
@@ -221,24 +210,17 @@ function compilePipeline(
       ensemble,
       pool: variants[0],
       variants,
-      predecessors: listOf(entry.after.flatMap(idsOf), same),
-      successors: listOf(
-        idsWhere((other) => other.after.includes(task)),
-        same,
-      ),
+      predecessors: numbers(entry.after.flatMap(idsOf)),
+      successors: numbers(idsWhere((other) => other.after.includes(task))),
       needed,
       whenProbability: entry.when?.probability ?? 1,
       whenContains: entry.when?.contains ?? null,
       cacheHitRatio: content === null ? (entry.cache?.hitRatio ?? 0) : expectedHitRatio(content),
       cacheContent: content,
-      skippedBy: listOf(
-        idsWhere((other) => other.cache?.skips.includes(task) ?? false),
-        same,
-      ),
+      skippedBy: numbers(idsWhere((other) => other.cache?.skips.includes(task) ?? false)),
       payloadBytes: entry.payloadBytes,
-      edgeBytes: listOf(
+      edgeBytes: numbers(
         entry.after.flatMap((before) => idsOf(before).map(() => entry.edgeBytes[before] ?? 0)),
-        same,
       ),
       outputBytes: entry.outputBytes,
     };
@@ -260,7 +242,9 @@ function compilePipeline(
   };
 }
 
-const same = (value: number): number => value;
+function numbers(all: readonly number[]): number[] {
+  return listOf(all, (value) => value);
+}
 
 /** A task of a pipeline, or a member of one that is an ensemble. */
 interface Part {
@@ -305,10 +289,10 @@ function compileNodes(
 ): NodeSystem[] {
   return listOf(
     placement.nodes,
-    ({ costPerHour, name, contention, zone, resources, gbps = network?.gbps }) => {
+    ({ costPerHour, name, contention, zone = "", resources, gbps = network?.gbps }) => {
+      const ends = [zone, gateway?.zone ?? ""];
       const apart = network?.zones?.find(
-        ({ between: [a, b] }) =>
-          (a === zone && b === gateway?.zone) || (b === zone && a === gateway?.zone),
+        ({ between: [a, b] }) => a !== b && ends.includes(a) && ends.includes(b),
       );
       return {
         name,
@@ -360,37 +344,27 @@ function compileOverheads(
   { network, gateway }: ClusterDocument,
   profile: OverheadProfile | undefined,
 ): Overheads {
-  const shape = {
-    sharedLinks: network?.links === "fair",
-    gateways: gateway?.count ?? 1,
-    assignment: gateway?.assignment ?? ("round-robin" as const),
-  };
+  const { arrivalUs = 0, dispatchUs = 0, completionUs = 0 } = gateway ?? {};
+  const { count: gateways = 1, assignment = "round-robin" } = gateway ?? {};
+  const shape = { sharedLinks: network?.links === "fair", gateways, assignment };
   if (profile !== undefined) {
     const { clientRoundTripUs, workerRoundTripUs } = profile;
     return { clientRoundTripUs, workerRoundTripUs, ...profile.gateway, ...shape };
   }
-  const roundTrip = (ms: number | undefined): number[] =>
-    ms === undefined || ms === 0 ? [] : [ms * 1000];
+  const roundTrip = (ms = 0): number[] => (ms === 0 ? [] : [ms * 1000]);
   return {
     clientRoundTripUs: roundTrip(network?.clientRttMs),
     workerRoundTripUs: roundTrip(network?.rttMs),
-    arrivalUs: gateway?.arrivalUs ?? 0,
-    dispatchUs: gateway?.dispatchUs ?? 0,
-    completionUs: gateway?.completionUs ?? 0,
+    ...{ arrivalUs, dispatchUs, completionUs },
     ...shape,
   };
 }
 
 function compileSharing(sharing: SharingDocument): Sharing {
-  switch (sharing.kind) {
-    case "time-slice":
-      return {
-        kind: "time-slice",
-        quantumUs: Math.round(sharing.quantumMs * 1000),
-        switchUs: Math.round(sharing.switchUs),
-      };
-    case "processor-sharing":
-      // By default one alone runs at full speed, and several share that speed.
-      return { kind: "processor-sharing", slowdown: sharing.slowdown ?? [1] };
+  if (sharing.kind === "processor-sharing") {
+    // By default one alone runs at full speed, and several share that speed.
+    return { kind: sharing.kind, slowdown: sharing.slowdown ?? [1] };
   }
+  const { kind, quantumMs, switchUs } = sharing;
+  return { kind, quantumUs: Math.round(quantumMs * 1000), switchUs: Math.round(switchUs) };
 }

@@ -28,12 +28,13 @@ const scenario = (model: object) =>
     workload: { arrivals: "burst", requests: 1 },
   });
 
-const issuesOf = (model: object, read: Profile) =>
-  checkModels(scenario(model), {
+const issuesOf = (model: object, read: Profile) => [
+  ...checkModels(scenario(model), {
     profiles: { "m.json": read },
     requireTimes: true,
     file: "s.yaml",
-  });
+  }),
+];
 
 test("a measured load is the cold start of the model; a number is itself", () => {
   const inputs = { profiles: { "m.json": profile } };

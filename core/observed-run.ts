@@ -3,7 +3,7 @@
  * a simulated run and that of a real one give the same.
  */
 import { OUTCOMES, type Outcome } from "./dispatch/driver.ts";
-import type { LogEntry, RunLog } from "./run-log.ts";
+import { instantOf, type LogEntry, type RunLog } from "./run-log.ts";
 import type { PipelineSystem, System } from "./system.ts";
 
 /** One job's stay on a replica. */
@@ -62,90 +62,67 @@ export interface ObservedRun {
 export function observeRun(log: RunLog, system: System): ObservedRun {
   const observer = new Observer(system);
   for (const entry of log.entries) observer.read(entry);
-  return observer.run();
+  const { requests, batches, changes, endUs } = observer;
+  return { system, requests, batches, changes, endUs };
 }
 
 class Observer {
+  readonly requests: ObservedRequest[] = [];
+  readonly batches: ObservedBatch[] = [];
+  readonly changes: ReplicaChange[] = [];
+  endUs = 0;
   readonly #system: System;
   readonly #shift: number;
-  readonly #requests: ObservedRequest[] = [];
-  readonly #batches: ObservedBatch[] = [];
-  readonly #changes: ReplicaChange[] = [];
   /** By slot of the request table. */
   readonly #bySlot: ObservedRequest[] = [];
   /** By replica; undefined while it is idle. */
   readonly #running: (ObservedBatch | undefined)[] = [];
-  #nowUs = 0;
 
   constructor(system: System) {
     this.#system = system;
     this.#shift = Math.ceil(Math.log2(system.stride));
   }
 
-  run(): ObservedRun {
-    return {
-      system: this.#system,
-      requests: this.#requests,
-      batches: this.#batches,
-      changes: this.#changes,
-      endUs: this.#nowUs,
-    };
-  }
-
-  read([kind, a, b, c, d, ...rest]: LogEntry): void {
+  read(entry: LogEntry): void {
+    this.endUs = instantOf(entry) ?? this.endUs;
+    const [kind, a, b, c, d] = entry;
     switch (kind) {
       case "arrive":
-        this.#nowUs = d;
         this.#arrive(a, b, c, d);
         return;
       case "start":
-        this.#nowUs = b;
-        this.#start(
-          a,
-          b,
-          [c, d, ...rest].filter((job) => job !== undefined),
-        );
+        this.#start(a, b, entry.slice(3) as number[]);
         return;
       case "served":
         if (this.#running[a] !== undefined) this.#running[a].serviceUs = c;
         return;
       case "finish":
-        this.#endBatch(a, b, false);
-        return;
       case "fail":
       case "miss":
-        this.#endBatch(a, b, true);
+        this.#endBatch(a, kind !== "finish");
         return;
       case "abort":
-        if (b === 1) this.#endBatch(a, this.#nowUs, true);
+        if (b === 1) this.#endBatch(a, true);
         return;
       case "lose":
-        this.#endBatch(a, b, true);
-        this.#changes.push({ replica: a, atUs: b, kind });
-        return;
       case "join":
       case "drain":
-        this.#nowUs = b;
-        this.#changes.push({ replica: a, atUs: b, kind });
+        if (kind === "lose") this.#endBatch(a, true);
+        this.changes.push({ replica: a, atUs: b, kind });
         return;
       case "end":
-        this.#nowUs = c;
-        this.#end(a, OUTCOMES[b], c);
-        return;
-      case "decide":
-        this.#nowUs = a;
-        return;
-      default:
-        return;
+        if (this.#bySlot[a] !== undefined) {
+          Object.assign(this.#bySlot[a], { endUs: c, outcome: OUTCOMES[b] });
+        }
     }
   }
 
   #arrive(slot: number, pipeline: number, arrivedUs: number, seenUs: number): void {
     const request: ObservedRequest = {
-      ...{ serial: this.#requests.length, pipeline, arrivedUs, seenUs },
+      ...{ serial: this.requests.length, pipeline, arrivedUs, seenUs },
       ...{ endUs: Number.NaN, outcome: null, spans: [] },
     };
-    this.#requests.push(request);
+    this.requests.push(request);
     this.#bySlot[slot] = request;
   }
 
@@ -163,24 +140,15 @@ class Observer {
       request.spans.push(span);
       batch.jobs.push(span);
     }
-    this.#batches.push(batch);
+    this.batches.push(batch);
     this.#running[replica] = batch;
   }
 
-  #endBatch(replica: number, nowUs: number, lost: boolean): void {
-    this.#nowUs = nowUs;
+  #endBatch(replica: number, lost: boolean): void {
     const batch = this.#running[replica];
     if (batch === undefined) return;
-    batch.endUs = nowUs;
-    batch.lost = lost;
+    Object.assign(batch, { endUs: this.endUs, lost });
     this.#running[replica] = undefined;
-  }
-
-  #end(slot: number, outcome: Outcome, nowUs: number): void {
-    const request = this.#bySlot[slot];
-    if (request === undefined) return;
-    request.endUs = nowUs;
-    request.outcome = outcome;
   }
 }
 

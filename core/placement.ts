@@ -4,10 +4,11 @@
  * equal terms, of those with memory and resources for its model. An explicit placement is taken as written, before
  * the rest is spread. Within one kind of device of one machine replicas take the slots in turn.
  */
+import { grouped } from "./iterables.ts";
 import type { OverheadProfile } from "./profile.ts";
 import type { ConfigurationResult } from "./results.ts";
 import type { ClusterDocument, ModelDocument, Parts, TaskDocument } from "./scenario/schema.ts";
-import { meanOf } from "./statistics/estimate.ts";
+import { meanOf, sumOf } from "./statistics/estimate.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type DeviceDocument = Exclude<NodeDocument["devices"][string], number>;
@@ -48,8 +49,6 @@ export interface Placement {
   readonly replicas: readonly PlacedReplica[];
   /** Slots that host a replica. */
   readonly slots: readonly PlacedSlot[];
-  /** Replicas without a free slot, by task. */
-  readonly unplaced: Readonly<Record<string, number>>;
 }
 
 /** The slots of one kind of device on one machine. */
@@ -88,15 +87,14 @@ export function tasksToPlace({
   pipelines,
   models,
 }: Parts<"pipelines" | "models">): readonly TaskToPlace[] {
-  const found = new Map<string, TaskToPlace>();
-  for (const { tasks } of Object.values(pipelines)) {
-    for (const { pool: name, task, model } of poolsOf(tasks)) {
-      const { memoryMb = 0, residency = "on-demand", demand } = models[model] ?? {};
-      if (found.has(name)) continue;
-      found.set(name, { name, task, model: { name: model, memoryMb, residency, demand } });
-    }
-  }
-  return [...found.values()];
+  const pools = grouped(
+    Object.values(pipelines).flatMap(({ tasks }) => poolsOf(tasks)),
+    ({ pool }) => pool,
+  );
+  return [...pools].map(([name, [{ task, model }]]) => {
+    const { memoryMb = 0, residency = "on-demand", demand } = models[model] ?? {};
+    return { name, task, model: { name: model, memoryMb, residency, demand } };
+  });
 }
 
 /**
@@ -121,10 +119,10 @@ export function placementByNode(
   const kinds = cluster.nodes.map(({ name, count, costPerHour }) => {
     const own = replicas.filter(({ node }) => nodes[node].group === name);
     const machinesUsed = new Set(own.map(({ node }) => node)).size;
-    const byTask: Record<string, number> = {};
-    for (const { task } of own) byTask[task] = (byTask[task] ?? 0) + 1;
+    const byTask = [...grouped(own, ({ task }) => task)].map(([task, all]) => [task, all.length]);
     const idleCostPerHour = (count - machinesUsed) * costPerHour;
-    return [name, { machinesUsed, machines: count, idleCostPerHour, replicas: byTask }];
+    const counts = Object.fromEntries(byTask);
+    return [name, { machinesUsed, machines: count, idleCostPerHour, replicas: counts }];
   });
   return { placement: Object.fromEntries(kinds) };
 }
@@ -136,32 +134,30 @@ function placed(
   const { nodes, banks } = expandNodes(cluster, tasks);
   const replicas: PlacedReplica[] = [];
   const slots: PlacedSlot[] = [];
-  const unplaced: Record<string, number> = {};
   let misfits = 0;
-  const put = ({ name: task, model }: TaskToPlace, among: readonly Bank[]): void => {
-    const fitting = freest(
-      among,
-      (bank) => hasRoom(bank, model) && canHold(nodes[bank.node].resources, model.demand),
-    );
-    if (fitting === undefined) misfits++;
-    const found = fitting ?? freest(among, () => true);
-    if (found === undefined) {
-      unplaced[task] = (unplaced[task] ?? 0) + 1;
-      return;
+  const put = (count: number, { name: task, model }: TaskToPlace, among: readonly Bank[]): void => {
+    for (let i = 0; i < count; i++) {
+      const isFit = (bank: Bank) =>
+        hasRoom(bank, model) && canHold(nodes[bank.node].resources, model.demand);
+      const fitting = freest(among, isFit);
+      if (fitting === undefined) misfits++;
+      const found = fitting ?? freest(among, () => true);
+      if (found === undefined) continue;
+      const { node, kind, device, taken, models } = found;
+      const turn = device.slots - found.free--;
+      if (turn < device.slots) {
+        taken.push(slots.length);
+        models.push([]);
+        slots.push({ node, kind, number: turn + 1 });
+      }
+      models[turn % device.slots].push(model);
+      const slot = taken[turn % device.slots];
+      replicas.push({ task, node, device: kind, speed: device.speed, slot });
     }
-    const { node, kind, device, taken, models } = found;
-    const turn = device.slots - found.free--;
-    if (turn < device.slots) {
-      taken.push(slots.length);
-      models.push([]);
-      slots.push({ node, kind, number: turn + 1 });
-    }
-    models[turn % device.slots].push(model);
-    const slot = taken[turn % device.slots];
-    replicas.push({ task, node, device: kind, speed: device.speed, slot });
   };
-  const left = new Map(tasks.map(({ name }) => [name, cluster.replicas[name] ?? 0]));
-  for (const task of tasks) {
+  const left = new Map(tasks.map((task) => [task, cluster.replicas[task.name] ?? 0]));
+  for (const [task, wanted] of left) {
+    let rest = wanted;
     for (const entry of cluster.placement ?? []) {
       if (entry.task !== task.name) continue;
       const among = banks.filter(
@@ -169,15 +165,14 @@ function placed(
           (bank.group === entry.node || nodes[bank.node].name === entry.node) &&
           (entry.device === undefined || bank.kind === entry.device),
       );
-      const count = Math.min(entry.replicas, left.get(task.name) ?? 0);
-      left.set(task.name, (left.get(task.name) ?? 0) - count);
-      for (let i = 0; i < count; i++) put(task, among);
+      const count = Math.min(entry.replicas, rest);
+      rest -= count;
+      put(count, task, among);
     }
+    left.set(task, rest);
   }
-  for (const task of tasks) {
-    for (let i = left.get(task.name) ?? 0; i > 0; i--) put(task, banks);
-  }
-  return { placement: { nodes, replicas, slots, unplaced }, misfits };
+  for (const [task, rest] of left) put(rest, task, banks);
+  return { placement: { nodes, replicas, slots }, misfits };
 }
 
 /** Whether the next slot has memory for one more model. */
@@ -209,7 +204,7 @@ function expandNodes(
   cluster: ClusterDocument,
   tasks: readonly TaskToPlace[],
 ): { nodes: PlacedNode[]; banks: Bank[] } {
-  const total = tasks.reduce((sum, { name }) => sum + (cluster.replicas[name] ?? 0), 0);
+  const total = sumOf(tasks.map(({ name }) => cluster.replicas[name] ?? 0));
   const groups: readonly NodeDocument[] = cluster.nodes ?? [
     { name: "node", count: 1, devices: { slot: Math.max(1, total) }, costPerHour: 0 },
   ];

@@ -5,6 +5,7 @@ import {
   type ObservedRequest,
   type ObservedRun,
 } from "./observed-run.ts";
+import { sumOf } from "./statistics/estimate.ts";
 
 const BINS = 120;
 /** The slowest share of requests, whose latency is taken apart. */
@@ -87,63 +88,43 @@ function tailOf({ system }: ObservedRun, counted: readonly ObservedRequest[]): R
   const completed = counted
     .filter(({ outcome }) => outcome === "completed")
     .toSorted((a, b) => latencyMs(b) - latencyMs(a));
-  const count = Math.min(
-    completed.length,
-    Math.max(LEAST_TAIL, Math.ceil(TAIL * completed.length)),
-  );
-  const slowest = completed.slice(0, count);
-  const sums = new Map<
-    string,
-    { pipeline: string; task: string; wait: number; service: number; paths: number }
-  >();
-  let total = 0;
-  let known = 0;
-  for (const request of slowest) {
-    total += latencyMs(request);
-    const seen = new Set<string>();
-    for (const span of criticalPath(request)) {
-      const pipeline = system.pipelines[request.pipeline];
-      const task = pipeline.tasks[span.task].name;
-      const key = `${pipeline.name}/${task}`;
-      const sum = sums.get(key) ?? { pipeline: pipeline.name, task, wait: 0, service: 0, paths: 0 };
-      const { wait, service } = stay(span);
-      known += wait + service;
-      const onPath = seen.has(key) ? 0 : 1;
-      seen.add(key);
-      sums.set(key, {
-        ...sum,
-        wait: sum.wait + wait,
-        service: sum.service + service,
-        paths: sum.paths + onPath,
-      });
-    }
-  }
+  const wanted = Math.max(LEAST_TAIL, Math.ceil(TAIL * completed.length));
+  const slowest = completed.slice(0, wanted);
+  const count = slowest.length;
   const each = Math.max(1, count);
+  const spans = slowest.flatMap(criticalPath);
+  const parts = system.pipelines.flatMap(({ name, tasks }, pipeline) =>
+    tasks.flatMap((task, id): TailPart[] => {
+      const own = spans.filter((span) => span.task === id && span.request.pipeline === pipeline);
+      if (own.length === 0) return [];
+      const requests = new Set(own.map(({ request }) => request));
+      return [
+        {
+          ...{ pipeline: name, task: task.name },
+          waitMs: sumOf(own.map(waitMs)) / each,
+          serviceMs: sumOf(own.map(serviceMs)) / each,
+          onPathRatio: requests.size / each,
+        },
+      ];
+    }),
+  );
+  const total = sumOf(slowest.map(latencyMs));
+  const known = sumOf(spans.map((span) => waitMs(span) + serviceMs(span)));
   return {
     count,
-    fromMs: slowest.length === 0 ? 0 : latencyMs(slowest[slowest.length - 1]),
+    fromMs: count === 0 ? 0 : latencyMs(slowest[count - 1]),
     meanMs: total / each,
-    parts: inOrder([...sums.values()], system).map(({ pipeline, task, wait, service, paths }) => ({
-      ...{ pipeline, task, waitMs: wait / each, serviceMs: service / each },
-      onPathRatio: paths / each,
-    })),
+    parts,
     otherMs: Math.max(0, (total - known) / each),
   };
 }
 
-/** As the scenario names them. */
-function inOrder<T extends { readonly pipeline: string; readonly task: string }>(
-  parts: readonly T[],
-  { pipelines }: ObservedRun["system"],
-): readonly T[] {
-  const names = pipelines.flatMap(({ name, tasks }) => tasks.map((task) => `${name}/${task.name}`));
-  const place = ({ pipeline, task }: T) => names.indexOf(`${pipeline}/${task}`);
-  return parts.toSorted((a, b) => place(a) - place(b));
+function waitMs({ readyUs, batch }: JobSpan): number {
+  return (batch.startUs - readyUs) / 1000;
 }
 
-/** Milliseconds in the queue, and on the replica. */
-function stay({ readyUs, batch }: JobSpan): { wait: number; service: number } {
-  return { wait: (batch.startUs - readyUs) / 1000, service: (batch.endUs - batch.startUs) / 1000 };
+function serviceMs({ batch }: JobSpan): number {
+  return (batch.endUs - batch.startUs) / 1000;
 }
 
 function seriesOf(run: ObservedRun): RunSeries {
@@ -166,20 +147,23 @@ function seriesOf(run: ObservedRun): RunSeries {
     if (request.endUs - request.arrivedUs <= goalUs) good[at] += perS;
   }
   for (const own of latencies) own.sort((a, b) => a - b);
-  const quantile = (share: number) =>
-    latencies.map((own) =>
-      own.length === 0 ? Number.NaN : own[Math.min(own.length - 1, Math.floor(share * own.length))],
-    );
+  const quantiles = (share: number) => latencies.map((own) => quantileOf(own, share));
   return {
     widthMs: widthUs / 1000,
-    latencyP50Ms: quantile(0.5),
-    latencyP99Ms: quantile(0.99),
+    latencyP50Ms: quantiles(0.5),
+    latencyP99Ms: quantiles(0.99),
     arrivalsPerS: arrivals,
     completionsPerS: completions,
     goodputPerS: good,
     waiting: waitingOf(run, widthUs),
     up: upOf(run, widthUs),
   };
+}
+
+/** NaN where there is no value. */
+function quantileOf(ascending: readonly number[], share: number): number {
+  const at = Math.min(ascending.length - 1, Math.floor(share * ascending.length));
+  return ascending[at] ?? Number.NaN;
 }
 
 /** The mean number of waiting jobs: each adds the time that it waited within a stretch. */
@@ -247,9 +231,8 @@ function servicesOf({ system, batches }: ObservedRun, warmupUs: number) {
     system.pools.flatMap(({ name }, pool) => {
       const own = times[pool].toSorted((a, b) => a - b);
       if (own.length === 0) return [];
-      const at = (share: number) => own[Math.min(own.length - 1, Math.floor(share * own.length))];
-      const all = Array.from({ length: QUANTILES }, (_, i) => at((i + 0.5) / QUANTILES));
-      return [[name, all]];
+      const shares = Array.from({ length: QUANTILES }, (_, i) => (i + 0.5) / QUANTILES);
+      return [[name, shares.map((share) => quantileOf(own, share))]];
     }),
   );
 }

@@ -72,6 +72,17 @@ const KINDS = { ...COMMANDS, ...EVENTS, ...NOTES };
 export type LogKind = keyof typeof KINDS;
 export type LogEntry = readonly [LogKind, ...number[]];
 
+/** The place of an entry's instant among its values; 0: it has none. */
+const INSTANTS = new Map(
+  Object.entries(KINDS).map(([kind, names]) => [kind, names.split(" ").indexOf("nowUs") + 1]),
+);
+
+/** When an entry happened, µs; undefined where it does not say. */
+export function instantOf(entry: LogEntry): number | undefined {
+  const place = INSTANTS.get(entry[0]);
+  return place === 0 ? undefined : (entry[place as number] as number);
+}
+
 export class RunLog {
   readonly entries: LogEntry[] = [];
 

@@ -9,7 +9,7 @@ import { listOf } from "./hot-path.ts";
 import type { Profile } from "./profile.ts";
 import { power } from "./random/elementary-functions.ts";
 import { type Shape, shapeOf, ValueSampler } from "./random/sampler.ts";
-import type { ServiceDocument, WorkloadDocument } from "./scenario/schema.ts";
+import type { ModelDocument, ServiceDocument, WorkloadDocument } from "./scenario/schema.ts";
 
 export class ServiceModel {
   /** The distribution of the job's variate. */
@@ -102,12 +102,7 @@ function interpolate(low: readonly number[], high: readonly number[], share: num
  * and the load of a batch is the mean of its inputs' (`sum`: each does its own work) or the largest (`max`:
  * all are padded to the longest).
  */
-export interface InputScaling {
-  readonly reference: number;
-  readonly fixedShare: number;
-  readonly exponent: number;
-  readonly batch: "sum" | "max";
-}
+export type InputScaling = NonNullable<ModelDocument["inputScaling"]>;
 
 /** Sizes of a run's requests, in order of arrival. */
 export interface SizeSource {

@@ -4,6 +4,7 @@
  */
 import type { Shape } from "./random/sampler.ts";
 import type { ValueDocument } from "./scenario/schema/common.ts";
+import type { FaultsDocument, ModelDocument, TaskDocument } from "./scenario/schema.ts";
 import type { InputScaling, ServiceModel, VariableService } from "./service.ts";
 
 /** Amounts of resources are whole millionths, so that sums and differences are exact. */
@@ -98,13 +99,7 @@ export interface EnsembleSystem {
 }
 
 /** Contents of a task that is a cache by content. */
-export interface ContentTerms {
-  /** Answers that the cache holds. */
-  readonly entries: number;
-  /** Distinct contents, and how unequally popular they are: the i-th in proportion to i^−zipf. */
-  readonly keys: number;
-  readonly zipf: number;
-}
+export type ContentTerms = NonNullable<NonNullable<TaskDocument["cache"]>["content"]>;
 
 export interface PoolSystem {
   /** The task's, or `task@model` of a variant. */
@@ -169,11 +164,9 @@ export interface DeviceSystem {
   readonly busyWatts: number;
 }
 
-interface ModelSystem {
+interface ModelSystem extends Pick<ModelDocument, "memoryMb" | "residency"> {
   readonly name: string;
-  readonly memoryMb: number;
   readonly loadUs: number;
-  readonly residency: "always" | "on-demand" | "per-call";
 }
 
 /** Costs between client, gateway and worker; times in µs. */
@@ -190,8 +183,6 @@ export interface Overheads {
   readonly assignment: "round-robin" | "hash";
 }
 
-export type FaultKind = "crash" | "slow" | "partition";
-
 export interface FaultSystem {
   readonly causes: readonly FaultCause[];
   readonly detection: Detection;
@@ -200,7 +191,7 @@ export interface FaultSystem {
 }
 
 export interface FaultCause {
-  readonly kind: FaultKind;
+  readonly kind: FaultsDocument["random"][number]["kind"];
   /** Name of its random stream: `faults/<kind>/<target>`, with a number when it comes again. */
   readonly name: string;
   /** The replicas that fail together. */

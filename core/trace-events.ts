@@ -46,16 +46,13 @@ export function* traceEvents(run: ObservedRun, place: Place): Generator<TraceEve
   yield* waitingCounters(run, place);
 }
 
-function pidOf({ system }: ObservedRun, replica: number, { firstPid }: Place): number {
-  return firstPid + 1 + system.replicas[replica].node;
-}
-
 /**
- * Track 0 of a process is for its counters and instants. No track has the number of a process: Perfetto takes that one
- * for the process's main thread, and draws it before the others.
+ * The track of a replica. Track 0 of a process is for its counters and instants. No track has the number of a process:
+ * Perfetto takes that one for the process's main thread, and draws it before the others.
  */
-function tidOf(run: ObservedRun, replica: number, { firstPid }: Place): number {
-  return firstPid + tracePids(run) + replica;
+function trackOf(run: ObservedRun, replica: number, { firstPid }: Place) {
+  const { node } = run.system.replicas[replica];
+  return { pid: firstPid + 1 + node, tid: firstPid + tracePids(run) + replica };
 }
 
 function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
@@ -72,7 +69,7 @@ function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
     yield meta("process_sort_index", firstPid + 1 + node, 0, { sort_index: firstPid + 1 + node });
   }
   for (const [replica, { name, device }] of system.replicas.entries()) {
-    const [pid, tid] = [pidOf(run, replica, place), tidOf(run, replica, place)];
+    const { pid, tid } = trackOf(run, replica, place);
     yield meta("thread_name", pid, tid, { name: `${name} (${device})` });
     yield meta("thread_sort_index", pid, tid, { sort_index: tid });
   }
@@ -87,7 +84,7 @@ function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
       name: lost ? `${pool.name} (lost)` : pool.name,
       ...{ cat: "batch", ph: "X", ts: startUs },
       dur: (isOpen ? Math.max(endUs, startUs) : ended) - startUs,
-      ...{ pid: pidOf(run, replica, place), tid: tidOf(run, replica, place) },
+      ...trackOf(run, replica, place),
       args: {
         batch: jobs.length,
         requests: jobs.map(({ request }) => request.serial),
@@ -110,14 +107,8 @@ function* arrow(run: ObservedRun, span: JobSpan, place: Place, id: number): Gene
   const flow = { name: "request", cat: "request", id };
   const from = after.batch;
   const fromUs = Math.max(from.startUs, from.endUs - 1);
-  yield {
-    ...{ ...flow, ph: "s", ts: fromUs },
-    ...{ pid: pidOf(run, from.replica, place), tid: tidOf(run, from.replica, place) },
-  };
-  yield {
-    ...{ ...flow, ph: "f", bp: "e", ts: batch.startUs },
-    ...{ pid: pidOf(run, batch.replica, place), tid: tidOf(run, batch.replica, place) },
-  };
+  yield { ...flow, ph: "s", ts: fromUs, ...trackOf(run, from.replica, place) };
+  yield { ...flow, ph: "f", bp: "e", ts: batch.startUs, ...trackOf(run, batch.replica, place) };
 }
 
 /**
@@ -156,7 +147,7 @@ function* changeEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
   for (const { replica, atUs, kind } of run.changes) {
     yield {
       ...{ name: words[kind], cat: "replica", ph: "i", ts: atUs, s: "t" },
-      ...{ pid: pidOf(run, replica, place), tid: tidOf(run, replica, place) },
+      ...trackOf(run, replica, place),
     };
   }
 }

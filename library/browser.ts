@@ -31,13 +31,14 @@ import { requireScenario } from "./scenario-source.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
+  AnsweredRequest,
   ControlledReplica,
   GatewayStatus,
+  MeasurementLine,
   PipelineStatus,
   ReplicaBatching,
   ReplicaStatus,
 } from "../core/gateway-status.ts";
-export type { AnsweredRequest, MeasurementLine } from "../core/measurement-line.ts";
 export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
 export type { LoadedScenario } from "../core/scenario/files.ts";
 export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";

@@ -1,6 +1,5 @@
 /** `compare`: two results of one scenario, before and after a change. */
-import { DEFAULT_MARGIN } from "../core/compare.ts";
-import { compareResults } from "../core/compare-results.ts";
+import { compareResults, DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { readDocuments } from "../reports/read-documents.ts";

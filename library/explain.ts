@@ -8,7 +8,7 @@ import { type Explanation, explainConfiguration } from "../calibration/explain.t
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { type ObservedRun, observeRun } from "../core/observed-run.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { Sample } from "../core/scenario/axes.ts";

@@ -225,7 +225,7 @@ export function inputsOf(loaded: ReadyScenario): SimulationInputs {
 
 /** Throws Fault("invalid-input") with each model that the backend cannot run. */
 export function requireBackend(loaded: LoadedScenario, backend: BackendName): void {
-  const issues = checkBackend(loaded.document.models, backend);
+  const issues = [...checkBackend(loaded.document.models, backend)];
   if (issues.length > 0) throw invalidInput(loaded.file, issues, loaded.positions);
 }
 

@@ -1,6 +1,6 @@
 /** Plans with resources of machines, and with schedulers that place models on shared slots. */
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { checkMemory, checkResources, checkSlots } from "../core/scenario/check-cluster.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";

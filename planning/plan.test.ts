@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { issuesOf } from "../core/scenario/issues.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { compileSystem } from "../core/compile.ts";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { checkMemory } from "../core/scenario/check-cluster.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -92,7 +92,7 @@ function oracle(problem: PlanningProblem): {
       tasks.map((task, t) => [task, rows[t].reduce((sum, count) => sum + count, 0)]),
     );
     const cluster = { ...document.cluster, nodes: machines, placement, replicas };
-    if (checkMemory({ ...document, cluster }).length > 0) continue;
+    if ([...checkMemory({ ...document, cluster })].length > 0) continue;
     for (const scheduler of schedulers) {
       const one = { ...document, cluster, scheduler };
       const trial = finished(laboratory.start(one, goals));

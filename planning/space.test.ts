@@ -94,8 +94,8 @@ describe("the space of a plan", () => {
           space.shapesOn(machines, (rows) => {
             const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
             const planned = { ...document, cluster: space.clusterOf(shape) };
-            expect(checkSlots(planned)).toEqual([]);
-            expect(checkMemory(planned)).toEqual([]);
+            expect([...checkSlots(planned)]).toEqual([]);
+            expect([...checkMemory(planned)]).toEqual([]);
             expect(compileSystem(planned, NO_INPUTS).costPerHour).toBe(machines.cost);
             return true;
           });

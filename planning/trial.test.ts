@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { detectWarmUp } from "./detect-warm-up.ts";
 import { runReplication } from "./replication.ts";

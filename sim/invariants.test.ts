@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { requestsOf } from "../core/arrivals/extent.ts";
-import { RequestDraws } from "../core/request-draws.ts";
+import { RequestDraws } from "../core/draws.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { cases } from "../core/test-form.test-support.ts";

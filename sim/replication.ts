@@ -3,7 +3,7 @@ import { arrivalSource } from "../core/arrivals/arrival-source.ts";
 import { QueryStream } from "../core/arrivals/closed-loop.ts";
 import { givenWarmupS } from "../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
 import type { RequestRows } from "../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../core/metrics/summary.ts";

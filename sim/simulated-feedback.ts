@@ -1,9 +1,10 @@
 /** Drawn answers of the simulator's models: feedback for schedulers that learn, and labels for ensembles that vote. */
-import { AnswerDraws, RIGHT } from "../core/answer-draws.ts";
+
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { AnswerLabels } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
+import { AnswerDraws, RIGHT } from "../core/draws.ts";
 
 /** A model's part of an answer. */
 interface Verdict {

@@ -14,11 +14,6 @@ import { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { AnswerLabels, ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
 import type { Scheduler } from "../core/dispatch/policies.ts";
 import { grown, JOB } from "../core/dispatch/request-table.ts";
-import { Fault } from "../core/fault.ts";
-import { DOUBLE_ZERO } from "../core/hot-path.ts";
-import type { RequestRows } from "../core/metrics/recorder.ts";
-import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
-import { type ContentCache, contentCaches, isWhole } from "../core/prediction-cache.ts";
 import {
   CACHE_HIT,
   KEYED,
@@ -26,7 +21,12 @@ import {
   MAY_BE_SKIPPED,
   RequestDraws,
   WHEN_HOLDS,
-} from "../core/request-draws.ts";
+} from "../core/draws.ts";
+import { Fault } from "../core/fault.ts";
+import { DOUBLE_ZERO } from "../core/hot-path.ts";
+import type { RequestRows } from "../core/metrics/recorder.ts";
+import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
+import { type ContentCache, contentCaches, isWhole } from "../core/prediction-cache.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { SizeSource } from "../core/service.ts";

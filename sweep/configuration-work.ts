@@ -2,7 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { isSpanned, knownRequests } from "../core/arrivals/extent.ts";
 import { comparedMetrics } from "../core/compare.ts";
-import { interruptBudget, MORE_INLINING } from "../core/interrupt-budget.ts";
+import { interruptBudget, MORE_INLINING } from "../core/hot-path.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";

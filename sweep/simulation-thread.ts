@@ -2,7 +2,7 @@
 import { workerData } from "node:worker_threads";
 import { importTexts } from "../build/import-text.ts";
 import { Fault } from "../core/fault.ts";
-import { finished } from "../core/finished.ts";
+import { finished } from "../core/iterables.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";

@@ -6,6 +6,10 @@ import { bytesTensor } from "../../cluster/protocol/tensors.ts";
 import { ECHO, PICTURE, SUM } from "./target.ts";
 
 export const bytes = (maxLength: number) => fc.uint8Array({ maxLength });
+export function mostly<T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: odd });
+}
+
 export const word = fc.string({ maxLength: 24 });
 /** Without line ends, which would be other headers. */
 export const headerText = fc
@@ -134,18 +138,10 @@ const nearly = (name: string, shape: readonly number[]) =>
     off: mostly(fc.constant(0), fc.integer({ min: -8, max: 8 })),
   });
 
-function mostly<T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> {
-  return fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: odd });
-}
-
 /** Requests for a model that batches, each a little wrong or not at all. */
 export const nearlyRight = modelShape
   .chain((shape) =>
-    fc.tuple(
-      nearly("a", shape),
-      nearly("b", shape),
-      fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, nearly("b", shape)),
-    ),
+    fc.tuple(nearly("a", shape), nearly("b", shape), mostly(fc.constant(null), nearly("b", shape))),
   )
   .map(([a, b, more]) => {
     const given = more === null ? [a, b] : [a, b, more];
@@ -176,20 +172,27 @@ export function httpBytes(): fc.Arbitrary<Uint8Array> {
     `GET / HTTP/1.1\r\n${"X: y\r\n".repeat(300)}\r\n`,
     `GET /${"a".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
   ].map((text) => Buffer.from(text));
-  return fc.oneof({ weight: 9, arbitrary: mutated(valid) }, { weight: 1, arbitrary: bytes(300) });
+  return mostly(mutated(valid), bytes(300));
 }
+
+function http2Frame(length: number, type = 0, flags = 0, stream = 0): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream >>> 0, 5);
+  return head;
+}
+
+/** The preface of a connection, and empty settings. */
+const GREETING = Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), http2Frame(0, 4)]);
 
 /** Announces more than it has, or than is allowed: then the rest is waited for, for a while. */
 export function overlongFrames(): fc.Arbitrary<Uint8Array> {
-  return fc.nat({ max: 2 ** 24 - 1 }).map((length) => {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(length, 0, 3);
-    return Buffer.concat([PREFACE, SETTINGS, head]);
-  });
+  return fc
+    .nat({ max: 2 ** 24 - 1 })
+    .map((length) => Buffer.concat([GREETING, http2Frame(length)]));
 }
-
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-const SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
 
 export function http2Bytes(): fc.Arbitrary<Uint8Array> {
   const frame = fc
@@ -199,67 +202,39 @@ export function http2Bytes(): fc.Arbitrary<Uint8Array> {
       stream: fc.oneof(fc.integer({ min: 0, max: 5 }), fc.nat()),
       body: bytes(60),
     })
-    .map(({ type, flags, stream, body }) => {
-      const head = Buffer.alloc(9);
-      head.writeUIntBE(body.length, 0, 3);
-      head[3] = type;
-      head[4] = flags;
-      head.writeUInt32BE(stream >>> 0, 5);
-      return Buffer.concat([head, body]);
-    });
-  return fc
-    .record({ preface: fc.nat({ max: 9 }), frames: fc.array(frame, { maxLength: 12 }) })
-    .map(({ preface, frames }) =>
-      Buffer.concat([...(preface === 0 ? [] : [PREFACE, SETTINGS]), ...frames]),
+    .map(({ type, flags, stream, body }) =>
+      Buffer.concat([http2Frame(body.length, type, flags, stream), body]),
     );
+  return fc
+    .tuple(
+      mostly(fc.constant(GREETING), fc.constant(Buffer.of())),
+      fc.array(frame, { maxLength: 12 }),
+    )
+    .map(([greeting, frames]) => Buffer.concat([greeting, ...frames]));
 }
 
-type Change =
-  | { readonly kind: "flip"; readonly at: number; readonly bit: number }
-  | { readonly kind: "set"; readonly at: number; readonly value: number }
-  | { readonly kind: "cut"; readonly at: number }
-  | { readonly kind: "insert"; readonly at: number; readonly bytes: Uint8Array }
-  | { readonly kind: "repeat"; readonly at: number; readonly times: number };
-
-const at = fc.double({ min: 0, max: 0.999, noNaN: true });
-const change: fc.Arbitrary<Change> = fc.oneof(
-  fc.record({ kind: fc.constant("flip" as const), at, bit: fc.integer({ min: 0, max: 7 }) }),
-  fc.record({
-    kind: fc.constant("set" as const),
-    at,
-    value: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff),
-  }),
-  fc.record({ kind: fc.constant("cut" as const), at }),
-  fc.record({
-    kind: fc.constant("insert" as const),
-    at,
-    bytes: fc.uint8Array({ minLength: 1, maxLength: 24 }),
-  }),
-  fc.record({ kind: fc.constant("repeat" as const), at, times: fc.integer({ min: 2, max: 40 }) }),
-);
+const change = fc.record({
+  /** The place, as a share of the length. */
+  at: fc.double({ min: 0, max: 0.999, noNaN: true }),
+  removed: fc.oneof(fc.constantFrom(0, 1, Number.POSITIVE_INFINITY), fc.nat({ max: 64 })),
+  added: fc.oneof(
+    fc.constantFrom(0, 1, 0x7f, 0x80, 0xff).map((byte) => Buffer.of(byte)),
+    bytes(24),
+  ),
+  /** Of the 64 bytes at the place. */
+  copies: mostly(fc.constant(0), fc.nat({ max: 40 })),
+});
 
 /** One of the valid ones, changed in one to six places. */
 export function mutated(valid: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
   return fc
     .tuple(fc.constantFrom(...valid), fc.array(change, { minLength: 1, maxLength: 6 }))
-    .map(([bytes, changes]) => changes.reduce(changed, bytes));
-}
-
-function changed(bytes: Uint8Array, change: Change): Uint8Array {
-  const i = Math.floor(change.at * bytes.length);
-  switch (change.kind) {
-    case "flip":
-      return bytes.map((byte, j) => (j === i ? byte ^ (1 << change.bit) : byte));
-    case "set":
-      return bytes.map((byte, j) => (j === i ? change.value : byte));
-    case "cut":
-      return bytes.subarray(0, i);
-    case "insert":
-      return Buffer.concat([bytes.subarray(0, i), change.bytes, bytes.subarray(i)]);
-    case "repeat":
-      return Buffer.concat([
-        bytes,
-        ...Array.from({ length: change.times }, () => bytes.subarray(i, i + 64)),
-      ]);
-  }
+    .map(([given, changes]) =>
+      changes.reduce<Uint8Array>((now, { at, removed, added, copies }) => {
+        const start = Math.floor(at * now.length);
+        const copied = new Array<Uint8Array>(copies).fill(now.subarray(start, start + 64));
+        const rest = now.subarray(start + removed);
+        return Buffer.concat([now.subarray(0, start), added, ...copied, rest]);
+      }, given),
+    );
 }

@@ -13,6 +13,7 @@ import {
   lying,
   MESSAGE,
   METHODS,
+  mostly,
   mutated,
   nearlyRight,
   nested,
@@ -24,14 +25,15 @@ import { ECHO, PICTURE } from "./target.ts";
 
 export interface Block {
   readonly name: string;
-  /** Share of all cases. */
   readonly share: number;
   readonly cases: fc.Arbitrary<Case>;
   /** Whether a connection may be closed without an answer; default: no. */
   readonly closing?: boolean;
-  /** Cases under way together. More where the server takes its time to close a connection. */
+  /** Cases under way together; default `AT_ONCE`. More where the server takes its time to close a connection. */
   readonly atOnce?: number;
 }
+
+export const AT_ONCE = 16;
 
 /** For callers with a bearer token that may infer. */
 export async function blocks(token: string): Promise<readonly Block[]> {
@@ -39,23 +41,17 @@ export async function blocks(token: string): Promise<readonly Block[]> {
 }
 
 function rawBlocks(): readonly Block[] {
-  const raw = (to: "rest" | "grpc" | "worker", cases: fc.Arbitrary<Uint8Array>) => ({
-    cases: cases.map((given) => ({ kind: "raw" as const, to, bytes: given })),
-    closing: true,
+  const raw = (
+    to: "rest" | "grpc" | "worker",
+    given: fc.Arbitrary<Uint8Array>,
+    atOnce = AT_ONCE,
+  ) => ({
+    cases: given.map((one) => ({ kind: "raw" as const, to, bytes: one })),
+    ...{ closing: true, atOnce },
   });
   return [
-    {
-      name: "HTTP/2 frames on a raw socket",
-      share: 0.02,
-      ...raw("grpc", http2Bytes()),
-      atOnce: 250,
-    },
-    {
-      name: "HTTP/2 frames too long",
-      share: 0.005,
-      ...raw("grpc", overlongFrames()),
-      atOnce: 250,
-    },
+    { name: "HTTP/2 frames on a raw socket", share: 0.02, ...raw("grpc", http2Bytes(), 250) },
+    { name: "HTTP/2 frames too long", share: 0.005, ...raw("grpc", overlongFrames(), 250) },
     { name: "HTTP/1 requests on a raw socket", share: 0.12, ...raw("rest", httpBytes()) },
     { name: "HTTP/2 frames at a worker", share: 0.08, ...raw("worker", http2Bytes()) },
   ];
@@ -74,15 +70,8 @@ function grpcBlocks(): readonly Block[] {
     );
   const fields = fc.array(field, { maxLength: 8 }).map((list) => Buffer.concat(list));
   const lyingFrames = fc
-    .record({
-      message: mutated([MESSAGE]),
-      length: fc.nat(),
-      flag: fc.nat({ max: 255 }),
-      whole: fc.boolean(),
-    })
-    .map(({ message, length, flag, whole }) =>
-      framed(message, whole ? message.length : length, flag),
-    );
+    .tuple(mutated([MESSAGE]), fc.option(fc.nat()), fc.nat({ max: 255 }))
+    .map(([message, length, flag]) => framed(message, length ?? message.length, flag));
   return [
     { name: "gRPC messages, valid ones changed", share: 0.24, cases: messages(mutated([MESSAGE])) },
     { name: "gRPC messages, random fields", share: 0.1, cases: messages(fields) },
@@ -98,7 +87,6 @@ function grpcBlocks(): readonly Block[] {
   ];
 }
 
-/** Calls with odd metadata, deadlines, encodings and content types. */
 function oddMetadata(): fc.Arbitrary<Case> {
   const name = fc.constantFrom(
     ...["grpc-timeout", "grpc-encoding", "authorization", "content-type", "traceparent"],
@@ -115,28 +103,23 @@ function oddMetadata(): fc.Arbitrary<Case> {
   });
 }
 
-const INFER_PATH = `/v2/models/${ECHO}/infer`;
+const inferPath = (pipeline: string): string => `/v2/models/${pipeline}/infer`;
 const paths = fc.oneof(
   fc.constantFrom(
-    ...[INFER_PATH, `/v2/models/${ECHO}`, "/v2", "/v2/repository/index"],
+    ...[inferPath(ECHO), `/v2/models/${ECHO}`, "/v2", "/v2/repository/index"],
     ...["/run", "/status", "/v1/scheduler", "/v1/replicas", "/metrics", "/openapi.json"],
     ...["/../../etc/passwd", "/v2/models/%2e%2e%2f%00/infer", "/v2/models/__proto__", "//", "/%"],
   ),
-  word.map((text) => `/v2/models/${encodeURIComponent(text)}/infer`),
+  word.map((text) => inferPath(encodeURIComponent(text))),
 );
 const HTTP_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
 
 async function images(): Promise<readonly Uint8Array[]> {
   const create = { width: 48, height: 32, channels: 3 as const, background: "#c04020" };
-  const drawn = sharp({ create });
-  return Promise.all([
-    drawn.clone().png().toBuffer(),
-    drawn.clone().jpeg().toBuffer(),
-    drawn.clone().webp().toBuffer(),
-  ]);
+  const formats = ["png", "jpeg", "webp"] as const;
+  return Promise.all(formats.map((format) => sharp({ create }).toFormat(format).toBuffer()));
 }
 
-/** A PNG that says it is huge. */
 function bomb(width: number, height: number, png: Uint8Array): Uint8Array {
   const copy = Buffer.from(png);
   copy.writeUInt32BE(width, 16);
@@ -162,64 +145,62 @@ function oddHeaders(): fc.Arbitrary<Readonly<Record<string, string>>> {
 }
 
 function restBlocks(token: string, pictures: readonly Uint8Array[]): readonly Block[] {
-  const kind = fc.constant("http" as const);
   const bearer = { authorization: `Bearer ${token}` };
+  const posted = (
+    path: fc.Arbitrary<string>,
+    type: fc.Arbitrary<string>,
+    body: fc.Arbitrary<Uint8Array>,
+  ): fc.Arbitrary<Case> =>
+    fc.record({
+      ...{ kind: fc.constant("http"), method: fc.constant("POST"), path, body },
+      headers: type.map((text) => ({ ...bearer, "content-type": text })),
+    });
   const [png] = pictures;
   const bombs = [bomb(65_535, 65_535, png), bomb(0, 1, png), bomb(2 ** 31 - 1, 1, png)];
   const boundary = fc.oneof(
     fc.constant("x"),
     word.map((text) => text.replace(/[^\w]/g, "")),
   );
+  const json = fc.oneof(
+    mutated([JSON_REQUEST]),
+    fc.json({ maxDepth: 6 }).map((text) => Buffer.from(text)),
+    fc.integer({ min: 1, max: 5000 }).map((n) => Buffer.from("[".repeat(n))),
+  );
   return [
     {
       name: "JSON bodies",
       share: 0.1,
-      cases: fc.record({
-        kind,
-        method: fc.constantFrom("POST", "POST", "POST", "PUT"),
-        path: fc.oneof({ weight: 4, arbitrary: fc.constant(INFER_PATH) }, paths),
-        headers: fc.constant({ ...bearer, "content-type": "application/json" }),
-        body: fc.oneof(
-          mutated([JSON_REQUEST]),
-          fc.json({ maxDepth: 6 }).map((text) => Buffer.from(text)),
-          fc.integer({ min: 1, max: 5000 }).map((n) => Buffer.from("[".repeat(n))),
-        ),
-      }),
+      cases: posted(
+        mostly(fc.constant(inferPath(ECHO)), paths),
+        fc.constant("application/json"),
+        json,
+      ),
     },
     {
       name: "forms",
       share: 0.04,
-      cases: fc.record({
-        kind,
-        method: fc.constant("POST"),
-        path: fc.constantFrom(ECHO, PICTURE).map((name) => `/v2/models/${name}/infer`),
-        headers: boundary.map((text) => {
-          return { ...bearer, "content-type": `multipart/form-data; boundary=${text}` };
-        }),
-        body: mutated([form(png)]),
-      }),
+      cases: posted(
+        fc.constantFrom(ECHO, PICTURE).map(inferPath),
+        boundary.map((text) => `multipart/form-data; boundary=${text}`),
+        mutated([form(png)]),
+      ),
     },
     {
       name: "headers and tokens",
       share: 0.07,
       cases: fc.record({
-        ...{ kind, method: fc.constantFrom(...HTTP_METHODS), path: paths },
+        ...{ kind: fc.constant("http"), method: fc.constantFrom(...HTTP_METHODS), path: paths },
         ...{ headers: oddHeaders(), body: bytes(20) },
       }),
     },
     {
       name: "pictures",
       share: 0.02,
-      cases: fc.record({
-        ...{ kind, method: fc.constant("POST") },
-        path: fc.constant(`/v2/models/${PICTURE}/infer`),
-        headers: fc.constant({ ...bearer, "content-type": "image/png" }),
-        body: fc.oneof(
-          { weight: 8, arbitrary: mutated(pictures) },
-          { weight: 1, arbitrary: fc.constantFrom(...bombs) },
-          { weight: 1, arbitrary: bytes(200) },
-        ),
-      }),
+      cases: posted(
+        fc.constant(inferPath(PICTURE)),
+        fc.constant("image/png"),
+        mostly(mutated(pictures), fc.oneof(fc.constantFrom(...bombs), bytes(200))),
+      ),
     },
   ];
 }

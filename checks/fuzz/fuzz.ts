@@ -10,7 +10,7 @@ import { status } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { createToken } from "../../cluster/security/access.ts";
 import { framed, MESSAGE } from "./arbitraries.ts";
-import { type Block, blocks } from "./blocks.ts";
+import { AT_ONCE, type Block, blocks } from "./blocks.ts";
 import { type Outcome, Sender } from "./send.ts";
 import { ECHO, type FuzzTarget, footprint, startTarget } from "./target.ts";
 
@@ -23,7 +23,6 @@ export interface FuzzOptions {
 
 export type FuzzResult = Awaited<ReturnType<typeof fuzz>>;
 
-const AT_ONCE = 16;
 /** A gateway may have grown by so much after all of it: its heap is let grow before it is swept. */
 const GROWTH_MIB = 192;
 const FILES_LEFT = 8;
@@ -96,7 +95,6 @@ async function run(target: FuzzTarget, options: FuzzOptions) {
 async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: number) {
   const sender = new Sender(target);
   const { atOnce = AT_ONCE, closing = false } = block;
-  /** How often each answer was given. */
   const answers: Record<string, number> = {};
   let sent = 0;
   const list = fc.array(block.cases, {
@@ -114,7 +112,6 @@ async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: n
     const [first] = wrong.filter((problem) => problem !== null);
     if (first !== undefined) throw new Error(first);
   });
-  /** The failure with the smallest case found; null: none. */
   let failure: string | null = null;
   for (let part = 0; sent < cases && failure === null; part++) {
     const numRuns = Math.ceil((cases - sent) / atOnce);

@@ -6,14 +6,12 @@ import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 
-/** The deployment that gets all cases. */
 export interface FuzzTarget {
   readonly deployment: Deployment;
   readonly rest: { readonly host: string; readonly port: number };
   readonly grpc: { readonly host: string; readonly port: number };
   /** That of the task of `ECHO`. */
   readonly worker: { readonly host: string; readonly port: number };
-  /** Bearer token that may infer. */
   readonly token: string;
 }
 

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Deployment } from "../../cluster/deploy/deployment.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import type { NetworkCells } from "./network-cells.ts";
+import type { NetworkCuts } from "./network-cuts.ts";
 import { type FaultKind, Recovery } from "./recovery.ts";
 
 /** How long a slowed process runs and stands still in each turn: it runs for a fifteenth of the time. */
@@ -12,12 +12,10 @@ const SLOW_STANDS_MS = 280;
 /** A process that is short of memory has this long to need some. */
 const ABORT_AFTER_MS = 500;
 
-/** It is gone at once, without a word. */
 export function kill(pid: number): void {
   signal(pid, "SIGKILL");
 }
 
-/** It is asked to end. */
 export function terminate(pid: number): void {
   signal(pid, "SIGTERM");
 }
@@ -44,11 +42,10 @@ export async function exhaustMemory(pid: number): Promise<void> {
   signal(pid, "SIGABRT");
 }
 
-/** No packet of it arrives. */
-async function cut(cells: NetworkCells, cell: number, forMs: number): Promise<void> {
-  cells.cut(cell);
+async function cut(cuts: NetworkCuts, port: number, forMs: number): Promise<void> {
+  cuts.cut(port);
   await sleep(forMs);
-  cells.heal(cell);
+  cuts.heal(port);
 }
 
 /** A process that has ended meanwhile is none of our business. */
@@ -73,21 +70,20 @@ const RESTARTS_SHARE = 0.4;
 export class FaultInjector {
   readonly recovery = new Recovery();
   readonly #deployment: Deployment;
-  readonly #cells: NetworkCells | null;
+  readonly #cuts: NetworkCuts | null;
   readonly #kinds: readonly FaultKind[];
   readonly #random: RandomStream;
-  /** Workers to which something is being done. */
   readonly #suffering = new Set<number>();
   readonly #under: Promise<void>[] = [];
 
   constructor(
     deployment: Deployment,
-    cells: NetworkCells | null,
+    cuts: NetworkCuts | null,
     kinds: readonly FaultKind[],
     seed: string,
   ) {
     this.#deployment = deployment;
-    this.#cells = cells;
+    this.#cuts = cuts;
     this.#kinds = kinds;
     this.#random = new RandomStream(seed, "soak/faults");
   }
@@ -117,18 +113,17 @@ export class FaultInjector {
       return;
     }
     if (kind === undefined || worker === undefined) return;
-    const { replica, pid } = workers[worker];
+    const { replica } = workers[worker];
     const isInstant = kind === "kill" || kind === "memory";
     this.recovery.strike({ kind, target: replica, atMs, lastsMs: isInstant ? 0 : forMs });
     this.#suffering.add(worker);
-    const over = this.#apply(kind, worker, pid, forMs);
+    const over = this.#apply(kind, workers[worker], forMs);
     this.#under.push(over.finally(() => this.#suffering.delete(worker)));
   }
 
   async #apply(
     kind: Exclude<FaultKind, "restart">,
-    worker: number,
-    pid: number,
+    { pid, address }: Deployment["workers"][number],
     forMs: number,
   ): Promise<void> {
     switch (kind) {
@@ -141,7 +136,7 @@ export class FaultInjector {
       case "memory":
         return exhaustMemory(pid);
       case "cut":
-        return cut(this.#cells as NetworkCells, worker, forMs);
+        return cut(this.#cuts as NetworkCuts, Number(address.split(":").at(-1)), forMs);
     }
   }
 

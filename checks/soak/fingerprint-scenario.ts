@@ -7,7 +7,6 @@ export const PIPELINE = "twice";
 export interface FingerprintOptions {
   /** Replicas of the first task and of the second. */
   readonly replicas: readonly [number, number];
-  /** How long each batch takes. */
   readonly holdMs: number;
   readonly scheduler?: unknown;
 }

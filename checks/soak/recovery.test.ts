@@ -73,15 +73,4 @@ describe("the recovery from a fault", () => {
     expect(recovery.faults[0]).toMatchObject({ end: "unnoticed" });
     expect(recovery.faults[1]).toMatchObject({ end: "back", noticedMs: 100, backMs: 700 });
   });
-
-  it("counts as felt until the last late answer to a call of its time", () => {
-    const recovery = new Recovery();
-    recovery.strike(struck("kill", "a", 1000));
-    recovery.feel([
-      { sentMs: 900, endedMs: 1400 },
-      { sentMs: 1100, endedMs: 1200 },
-      { sentMs: 5000, endedMs: 9000 },
-    ]);
-    expect(recovery.faults[0].feltMs).toBe(400);
-  });
 });

@@ -1,18 +1,10 @@
-/**
- * The effect of each fault: when the gateway had noticed that the replica was gone, when it had it back,
- * and for how long clients felt it. Calls felt a fault when they were answered late and were sent
- * shortly before it or in the second after it.
- */
+/** The effect of each fault: when the gateway had noticed that the replica was gone, and when it had it back. */
 export const FAULTS = ["kill", "stop", "slow", "memory", "cut", "restart"] as const;
 
 export type FaultKind = (typeof FAULTS)[number];
 
 /** Silence takes the gateway 1.2 to 2 s, and a late batch 1 s: what it has not noticed by then it does not. */
 const NOTICED_WITHIN_MS = 2500;
-/** An answer later than this was held up by something. */
-const LATE_MS = 250;
-const BEFORE_MS = 250;
-const AFTER_MS = 1000;
 
 /**
  * `open`: it goes on. `unnoticed`: the target was up all the time, as when a slow one answers in
@@ -32,13 +24,6 @@ export interface FaultRecord {
   noticedMs: number | null;
   /** From the fault until it was up again. */
   backMs: number | null;
-  /** From the fault until the last call that it held up was answered; 0: nobody noticed. */
-  feltMs: number;
-}
-
-export interface AnsweredCall {
-  readonly sentMs: number;
-  readonly endedMs: number;
 }
 
 export class Recovery {
@@ -53,7 +38,7 @@ export class Recovery {
       if (earlier.noticedMs === null && (isSame || isRestart)) earlier.end = "unnoticed";
       else if (isSame) earlier.end = "overtaken";
     }
-    this.faults.push({ ...fault, end: "open", noticedMs: null, backMs: null, feltMs: 0 });
+    this.faults.push({ ...fault, end: "open", noticedMs: null, backMs: null });
   }
 
   /** Takes note of one look at the replicas' states; the gateway is gone when there are none. */
@@ -68,18 +53,6 @@ export class Recovery {
         fault.backMs = sinceMs;
         fault.end = "back";
       } else if (sinceMs > fault.lastsMs + NOTICED_WITHIN_MS) fault.end = "unnoticed";
-    }
-  }
-
-  /** Sets `feltMs` of each fault. */
-  feel(calls: readonly AnsweredCall[]): void {
-    const late = calls.filter(({ sentMs, endedMs }) => endedMs - sentMs > LATE_MS);
-    for (const fault of this.faults) {
-      const { atMs } = fault;
-      for (const { sentMs, endedMs } of late) {
-        if (endedMs < atMs || sentMs < atMs - BEFORE_MS || sentMs > atMs + AFTER_MS) continue;
-        fault.feltMs = Math.max(fault.feltMs, endedMs - atMs);
-      }
     }
   }
 }

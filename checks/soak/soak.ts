@@ -11,22 +11,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
-import type { DeploymentOptions } from "../../cluster/deploy/options.ts";
 import { InferenceClient } from "../../cluster/protocol/client.ts";
-import type { ServiceBounds } from "../../cluster/run/specification.ts";
-import { writeCertificates } from "../../cluster/security/certificate-files.ts";
+import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
+import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { FaultInjector } from "./faults.ts";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
-import { GatewayMemory } from "./gateway-memory.ts";
-import { NetworkCells } from "./network-cells.ts";
+import { NetworkCuts } from "./network-cuts.ts";
 import { PersistentClient } from "./persistent-client.ts";
-import type { AnsweredCall, FaultKind } from "./recovery.ts";
+import type { FaultKind } from "./recovery.ts";
 
 export interface SoakOptions {
   readonly seconds: number;
   readonly ratePerS: number;
-  /** Worker processes, with a replica each. */
   readonly workers: number;
   readonly seed: string;
   readonly kinds: readonly FaultKind[];
@@ -53,8 +50,8 @@ const LARGEST_PAYLOAD = 4096;
 /** Throws Fault("cluster-failure") when the deployment does not start. */
 export async function soak(options: SoakOptions) {
   const { workers, kinds, seed, onEvent } = options;
-  const missing = kinds.includes("cut") ? NetworkCells.missing() : null;
-  const cells = kinds.includes("cut") && missing === null ? new NetworkCells(workers) : null;
+  const missing = kinds.includes("cut") ? NetworkCuts.missing() : null;
+  const cuts = kinds.includes("cut") && missing === null ? new NetworkCuts() : null;
   const directory = mkdtempSync(join(tmpdir(), "tandem-soak-"));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   process.once("exit", remove);
@@ -72,38 +69,22 @@ export async function soak(options: SoakOptions) {
       replicasPerWorker: 1,
       bounds: BOUNDS,
       directory,
-      ...(cells === null ? {} : await isolated(cells, directory)),
       ...(onEvent === undefined ? {} : { onEvent }),
     });
     try {
-      const possible = kinds.filter((kind) => kind !== "cut" || cells !== null);
-      const run = new SoakRun(
-        options,
-        deployment,
-        new FaultInjector(deployment, cells, possible, seed),
-      );
+      const possible = kinds.filter((kind) => kind !== "cut" || cuts !== null);
+      const injector = new FaultInjector(deployment, cuts, possible, seed);
+      const run = new SoakRun(options, deployment, injector);
       // Kinds that cannot be had here, and why.
       return { ...(await run.result()), skipped: missing === null ? [] : [missing] };
     } finally {
       await deployment.stop();
     }
   } finally {
-    cells?.close();
+    cuts?.close();
     remove();
     process.off("exit", remove);
   }
-}
-
-/** Workers that are reached by a network are reached by mutual TLS. */
-export async function isolated(
-  cells: NetworkCells,
-  directory: string,
-): Promise<Pick<DeploymentOptions, "placeWorker" | "workerCertificates">> {
-  const hosts = cells.places.map(({ host }) => host);
-  const { directory: workerCertificates } = await writeCertificates(join(directory, "certs"), {
-    ...{ hosts, days: 1, force: false, newAuthority: false },
-  });
-  return { placeWorker: (worker) => cells.places[worker], workerCertificates };
 }
 
 class SoakRun {
@@ -112,12 +93,11 @@ class SoakRun {
   readonly #injector: FaultInjector;
   readonly #client: PersistentClient;
   readonly #random: RandomStream;
-  readonly #memory = new GatewayMemory();
-  readonly #calls: AnsweredCall[] = [];
+  readonly #memory: MemorySample[] = [];
+  readonly #latenciesMs: number[] = [];
   /** Why calls were given up, by what is the same in many messages. */
   readonly #reasons = new Map<string, number>();
   readonly #startMs = performance.now();
-  readonly #lives = new Set<number>();
   readonly #counts = {
     calls: 0,
     /** Calls given up by their client whose last word from the gateway was a refusal: too much load. */
@@ -126,14 +106,11 @@ class SoakRun {
     lost: 0,
     /** Answers that belong to another request, or to none. */
     wrong: 0,
-    /** Calls that took more than one attempt. */
     triedAgain: 0,
-    /** Keys asked again after their answer. */
     askedAgain: 0,
   };
   #differing = 0;
   #over = false;
-  /** As of the last look. */
   #down: readonly string[] = [];
 
   constructor(options: SoakOptions, deployment: Deployment, injector: FaultInjector) {
@@ -164,7 +141,6 @@ class SoakRun {
     return performance.now() - this.#startMs;
   }
 
-  /** Sends each call at its due time, and waits until every one has ended. */
   async #load(): Promise<void> {
     const { seconds, ratePerS } = this.#options;
     const calls: Promise<void>[] = [];
@@ -195,7 +171,7 @@ class SoakRun {
       this.#reasons.set(kind, (this.#reasons.get(kind) ?? 0) + 1);
       return;
     }
-    this.#calls.push({ sentMs, endedMs: this.#now() });
+    this.#latenciesMs.push(this.#now() - sentMs);
     if (!isAnswerTo(payload, text)) counts.wrong++;
     if (!askAgain) return;
     const { pid } = this.#deployment.gateway;
@@ -216,12 +192,11 @@ class SoakRun {
     while (this.#down.length > 0 && this.#now() < giveUpMs);
   }
 
-  /** The gateway's report of its replicas, and its memory. */
   async #lookOn(): Promise<void> {
     for (let i = 0; !this.#over; i++) {
       const { http, pid } = this.#deployment.gateway;
-      this.#lives.add(pid);
-      if (i % 10 === 0) this.#memory.sample(pid, this.#now() / 1000);
+      const mib = i % 10 === 0 ? residentBytes(pid) / 2 ** 20 : 0;
+      if (mib > 0) this.#memory.push({ pid, atS: this.#now() / 1000, mib });
       const states = await statesOf(http);
       this.#injector.recovery.look(states, this.#now());
       this.#down = notUp(states);
@@ -231,9 +206,8 @@ class SoakRun {
 
   #summary() {
     const { recovery } = this.#injector;
-    recovery.feel(this.#calls);
     const seconds = this.#now() / 1000;
-    const latencies = Float64Array.from(this.#calls, (call) => call.endedMs - call.sentMs).sort();
+    const latencies = Float64Array.from(this.#latenciesMs).sort();
     const reasons = [...this.#reasons].sort(([, a], [, b]) => b - a);
     const quantile = (q: number): number => latencies[Math.floor(q * (latencies.length - 1))] ?? 0;
     return {
@@ -249,13 +223,50 @@ class SoakRun {
       latencyP99Ms: quantile(0.99),
       latencyMaxMs: quantile(1),
       faults: recovery.faults,
-      /** Replicas that were not up again at the end. */
       notBack: this.#down,
-      gatewayLives: this.#lives.size,
       /** Null when no gateway lived long enough to tell. */
-      memory: this.#memory.growth(),
+      memory: growthOf(this.#memory),
     };
   }
+}
+
+/** Share of the longest life that is warm-up, and its least duration: until then the table of answers fills. */
+const WARM_UP_SHARE = 0.3;
+const LEAST_WARM_UP_S = DEFAULT_BOUNDS.keys.keepMs / 1000;
+/** Shorter lives, without their warm-up, say nothing about growth. */
+const LEAST_JUDGED_S = 60;
+
+interface MemorySample {
+  readonly pid: number;
+  readonly atS: number;
+  readonly mib: number;
+}
+
+/** Measures the longest life of a gateway; null where none was long enough, or the system does not report memory. */
+function growthOf(samples: readonly MemorySample[]) {
+  const length = (life: readonly MemorySample[]): number =>
+    (life.at(-1)?.atS ?? 0) - (life[0]?.atS ?? 0);
+  const pids = [...new Set(samples.map(({ pid }) => pid))];
+  const lives = pids.map((own) => samples.filter(({ pid }) => pid === own));
+  const [life = []] = lives.sort((a, b) => length(b) - length(a));
+  const lifeS = length(life);
+  const warmUpS = Math.max(LEAST_WARM_UP_S, WARM_UP_SHARE * lifeS);
+  if (lifeS - warmUpS < LEAST_JUDGED_S) return null;
+  const warm = life.filter(({ atS }) => atS >= life[0].atS + warmUpS);
+  const quarter = Math.ceil(warm.length / 4);
+  const beforeMib = median(warm.slice(0, quarter));
+  const afterMib = median(warm.slice(-quarter));
+  return {
+    /** The life of this gateway process, with its warm-up, s. */
+    ...{ lifeS, warmUpS },
+    /** Medians over the first and the last quarter after warm-up. */
+    ...{ beforeMib, afterMib, growthRatio: afterMib / beforeMib - 1 },
+  };
+}
+
+function median(samples: readonly MemorySample[]): number {
+  const sorted = samples.map(({ mib }) => mib).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
 }
 
 function notUp(states: ReadonlyMap<string, string> | null): readonly string[] {

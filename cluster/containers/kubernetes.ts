@@ -4,15 +4,126 @@
  * written.
  */
 import { createHash } from "node:crypto";
-import { type ContainerPlan, labelOf, type PlannedWorker } from "./container-plan.ts";
-import { LIVE_SERVICE } from "./health-report.ts";
-import {
-  type KubernetesNames,
-  type KubernetesOptions,
-  kubernetesNames,
-  type WorkerSet,
-} from "./kubernetes-plan.ts";
-import { PORTS } from "./service-configuration.ts";
+import type { Issue } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
+import { issueAt } from "../../core/scenario/issues.ts";
+import { type ContainerPlan, labelOf, labelsOf, type PlannedWorker } from "./container-plan.ts";
+import { type ContainerWorker, LIVE_SERVICE, PORTS } from "./service-configuration.ts";
+
+export interface KubernetesOptions {
+  readonly scenario: string;
+  readonly image: string;
+  readonly tag: string;
+  /** Null: the one of the user's context. */
+  readonly namespace: string | null;
+  /** The inventory's, by the scenario's kind of node. */
+  readonly nodes: NonNullable<InventoryOf<"kubernetes">["nodes"]>;
+  /** The extended resource of one GPU, unless its node names another. */
+  readonly gpuResource: string;
+  /** Whether a device plugin hands out one GPU several times. */
+  readonly sharedGpus: boolean;
+  /** PersistentVolumeClaim with the folders `models` and `scenario`; null: none. */
+  readonly claim: string | null;
+  /** Label of nodes whose value is the scenario's kind of node, unless that has a selector. */
+  readonly nodeLabel: string;
+  readonly tokens: boolean;
+}
+
+/** One StatefulSet: replicas of one task on one kind of node. */
+export interface WorkerSet {
+  readonly name: string;
+  readonly workers: readonly PlannedWorker[];
+}
+
+/** Longest file that a ConfigMap takes, bytes. */
+const LARGEST_CONFIGURATION = 1_000_000;
+
+/** Names that everything else refers to. */
+export function kubernetesNames(scenario: string) {
+  const application = labelOf(scenario);
+  return {
+    application,
+    gateway: `${application}-gateway`,
+    configuration: `${application}-scenario`,
+    gatewaySecret: `${application}-gateway-tls`,
+    workerSecret: `${application}-worker-tls`,
+    tokensSecret: `${application}-tokens`,
+    modelTokensSecret: `${application}-model-tokens`,
+  };
+}
+
+export type KubernetesNames = ReturnType<typeof kubernetesNames>;
+
+/** Workers by task, kind of node and device: what one template can describe. */
+export function workerSets(plan: ContainerPlan, { scenario }: KubernetesOptions): WorkerSet[] {
+  const groups = new Map<string, PlannedWorker[]>();
+  for (const worker of plan.workers) {
+    const key = [worker.pool, worker.nodeKind ?? "", worker.device, worker.gpu !== null].join("/");
+    groups.set(key, [...(groups.get(key) ?? []), worker]);
+  }
+  const all = [...groups.values()];
+  const application = labelOf(scenario);
+  const wanted = all.map(([{ pool, nodeKind, device }]) => {
+    const alike = all.filter(([one]) => one.pool === pool && one.nodeKind === nodeKind);
+    const parts = [application, pool, nodeKind ?? "", alike.length > 1 ? device : ""];
+    return parts.filter((part) => part !== "").join("-");
+  });
+  const names = labelsOf(wanted, [`${application}-gateway`]);
+  return all.map((workers, i) => ({ name: names[i], workers }));
+}
+
+/** The workers as the gateway reaches them: pods of a StatefulSet by their number. */
+export function podWorkers(sets: readonly WorkerSet[]): readonly ContainerWorker[] {
+  return sets.flatMap(({ name, workers }) =>
+    workers.map(({ replicas }, i) => ({
+      ...{ name: `${name}-${i}`, replicas, address: `${name}-${i}.${name}:${PORTS.worker}` },
+    })),
+  );
+}
+
+/** Names for the certificates of gateway and workers. */
+export function podHosts(
+  { gateway }: KubernetesNames,
+  workers: readonly ContainerWorker[],
+  namespace: string | null,
+): readonly string[] {
+  const spaces = ["", `.${namespace ?? "default"}`, `.${namespace ?? "default"}.svc`];
+  return [
+    ...spaces.map((space) => `${gateway}${space}`),
+    ...workers.map(({ address }) => address.split(":")[0]),
+  ];
+}
+
+/** Everything that Kubernetes cannot run of the plan. */
+export function kubernetesIssues(
+  { workers, readsFolder, readsStore }: ContainerPlan,
+  { sharedGpus, claim }: KubernetesOptions,
+  configuration: string,
+): Issue[] {
+  const crowded = workers.filter(({ sharesGpu }) => sharesGpu && !sharedGpus);
+  const names = crowded.flatMap(({ replicas }) => replicas).join(", ");
+  const shared = issueAt(
+    "cluster.nodes",
+    `${names} share GPUs, and Kubernetes gives each pod GPUs of its own`,
+    "set up time slicing or MIG in the device plugin, and name its resource: --shared-gpus --gpu-resource nvidia.com/gpu.shared",
+  );
+  const unclaimed = issueAt(
+    "models",
+    "workers read model files, and no volume holds them",
+    "put the scenario's folder and the prepared models into a PersistentVolumeClaim as `scenario` and `models`, and give --claim NAME",
+  );
+  const bytes = Buffer.byteLength(configuration);
+  const large = issueAt(
+    "models",
+    `scenario and profiles take ${bytes} bytes, and a ConfigMap holds ${LARGEST_CONFIGURATION}`,
+    "use profiles with fewer samples or batch sizes",
+  );
+  return [
+    ...(crowded.length > 0 ? [shared] : []),
+    ...((readsFolder || readsStore) && claim === null ? [unclaimed] : []),
+    ...(bytes > LARGEST_CONFIGURATION ? [large] : []),
+  ];
+}
 
 /** An object of the Kubernetes API, as it goes into a file. */
 export interface Manifest {
@@ -97,30 +208,22 @@ function gatewayService(one: Rendering): Manifest {
 function gatewayDeployment(one: Rendering): Manifest {
   const { names, options, plan } = one;
   const labels = selectorOf(one, "gateway");
-  const container = {
-    ...containerOf(one, "gateway", {
-      ...{ cpus: 1, memoryGiB: plan.gatewayMemoryGiB, gpu: null, nodeKind: null },
-    }),
-    args: [...commonArguments(), ...(options.tokens ? ["--tokens", `${TOKENS}/tokens.txt`] : [])],
-    ports: [
-      { name: "grpc", containerPort: PORTS.grpc },
-      { name: "https", containerPort: PORTS.http },
-      { name: "health", containerPort: PORTS.health },
-    ],
-    volumeMounts: [
-      ...commonMounts(),
-      ...(options.tokens ? [{ name: "tokens", mountPath: TOKENS, readOnly: true }] : []),
-    ],
-  };
   const spec = {
     // One gateway decides: a second one beside it would schedule onto the same replicas.
     replicas: 1,
     strategy: { type: "Recreate" },
     selector: { matchLabels: labels },
-    template: podTemplate(one, labels, container, [
-      ...commonVolumes(one, names.gatewaySecret),
-      ...(options.tokens ? [secretVolume("tokens", names.tokensSecret)] : []),
-    ]),
+    template: podTemplate(one, "gateway", {
+      needs: { cpus: 1, memoryGiB: plan.gatewayMemoryGiB, gpu: null, nodeKind: null },
+      ...{ labels, secret: names.gatewaySecret },
+      args: options.tokens ? ["--tokens", `${TOKENS}/tokens.txt`] : [],
+      ports: [
+        { name: "grpc", containerPort: PORTS.grpc },
+        { name: "https", containerPort: PORTS.http },
+      ],
+      mounts: options.tokens ? [{ name: "tokens", mountPath: TOKENS, readOnly: true }] : [],
+      volumes: options.tokens ? [secretVolume("tokens", names.tokensSecret)] : [],
+    }),
   };
   return object(one, "apps/v1 Deployment", names.gateway, { spec }, "gateway");
 }
@@ -138,85 +241,66 @@ function headlessService(one: Rendering, { name }: WorkerSet): Manifest {
 
 function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   const { names, options, plan } = one;
+  const { claim, nodeLabel, nodes } = options;
   const [worker] = workers;
-  const labels = {
-    ...selectorOf(one, "worker"),
-    ...{ "tandem/workers": name, "tandem/task": labelOf(worker.pool) },
-  };
-  const container = {
-    ...containerOf(one, "worker", worker),
-    args: commonArguments(),
-    ports: [
-      { name: "grpc", containerPort: PORTS.worker },
-      { name: "health", containerPort: PORTS.health },
-    ],
-    ...(worker.environment.length === 0
-      ? {}
-      : { env: worker.environment.map((key) => tokenVariable(names, key)) }),
-    volumeMounts: [...commonMounts(), ...modelMounts(plan)],
-  };
-  const volumes = [
-    ...commonVolumes(one, names.workerSecret),
-    ...(options.claim === null || modelMounts(plan).length === 0
-      ? []
-      : [{ name: "files", persistentVolumeClaim: { claimName: options.claim, readOnly: true } }]),
+  const { nodeKind, environment } = worker;
+  const labelled = nodeKind === null ? {} : { [nodeLabel]: nodeKind };
+  const mount = (mountPath: string, subPath: string) => ({
+    ...{ name: "files", mountPath, subPath, readOnly: true },
+  });
+  const mounts = [
+    ...(plan.readsFolder ? [mount("/scenario", "scenario")] : []),
+    ...(plan.readsStore ? [mount("/models/models", "models")] : []),
   ];
-  const { nodeKind } = worker;
-  const labelled = nodeKind === null ? {} : { [options.nodeLabel]: nodeKind };
-  const { selector = labelled } = options.nodes[nodeKind ?? ""] ?? {};
+  const files = { persistentVolumeClaim: { claimName: claim, readOnly: true } };
+  const own = { "tandem/workers": name };
   const spec = {
     serviceName: name,
     replicas: workers.length,
     podManagementPolicy: "Parallel",
-    selector: { matchLabels: { ...applicationLabels(names), "tandem/workers": name } },
-    template: podTemplate(one, labels, container, volumes, selector),
+    selector: { matchLabels: { ...applicationLabels(names), ...own } },
+    template: podTemplate(one, "worker", {
+      needs: worker,
+      labels: { ...selectorOf(one, "worker"), ...own, "tandem/task": labelOf(worker.pool) },
+      secret: names.workerSecret,
+      ports: [{ name: "grpc", containerPort: PORTS.worker }],
+      env: environment.map((key) => {
+        const secretKeyRef = { name: names.modelTokensSecret, key };
+        return { name: key, valueFrom: { secretKeyRef } };
+      }),
+      mounts,
+      volumes: claim === null || mounts.length === 0 ? [] : [{ name: "files", ...files }],
+      nodeSelector: nodes[nodeKind ?? ""]?.selector ?? labelled,
+    }),
   };
   return object(one, "apps/v1 StatefulSet", name, { spec }, "worker");
 }
 
-function podTemplate(
-  { digest }: Rendering,
-  labels: object,
-  container: object,
-  volumes: readonly object[],
-  nodeSelector: object = {},
-) {
-  return {
-    metadata: { labels, annotations: { "tandem/configuration": digest } },
-    spec: {
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: GRACE_S,
-      securityContext: {
-        ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER, fsGroup: USER },
-        seccompProfile: { type: "RuntimeDefault" },
-      },
-      ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
-      containers: [container],
-      volumes: [...volumes, { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } }],
-    },
-  };
+/** What a role's pod has besides the parts of every pod. */
+interface PodParts {
+  readonly needs: Pick<PlannedWorker, "cpus" | "memoryGiB" | "gpu" | "nodeKind">;
+  readonly labels: object;
+  /** With its certificates. */
+  readonly secret: string;
+  readonly args?: readonly string[];
+  readonly ports: readonly object[];
+  readonly env?: readonly object[];
+  readonly mounts: readonly object[];
+  readonly volumes: readonly object[];
+  readonly nodeSelector?: object;
 }
 
 /** Requests equal limits, so that a pod gets whole cores where the kubelet's policy is static. */
-function containerOf(
-  { options }: Rendering,
-  role: string,
-  {
-    cpus,
-    memoryGiB,
-    gpu,
-    nodeKind,
-  }: Pick<PlannedWorker, "cpus" | "memoryGiB" | "gpu" | "nodeKind">,
-) {
-  const resource = options.nodes[nodeKind ?? ""]?.gpus ?? options.gpuResource;
+function podTemplate({ names, options, digest }: Rendering, role: string, parts: PodParts) {
+  const { needs, args = [], env = [], nodeSelector = {} } = parts;
+  const resource = options.nodes[needs.nodeKind ?? ""]?.gpus ?? options.gpuResource;
   const amounts = {
-    cpu: String(cpus),
-    memory: `${Math.round(memoryGiB * 1024)}Mi`,
-    ...(gpu === null ? {} : { [resource]: "1" }),
+    cpu: String(needs.cpus),
+    memory: `${Math.round(needs.memoryGiB * 1024)}Mi`,
+    ...(needs.gpu === null ? {} : { [resource]: "1" }),
   };
   const probe = (service: string) => ({ grpc: { port: PORTS.health, service } });
-  return {
+  const container = {
     name: role,
     image: `${options.image}-${role}:${options.tag}`,
     resources: { requests: amounts, limits: amounts },
@@ -227,48 +311,44 @@ function containerOf(
     },
     readinessProbe: { ...probe(""), periodSeconds: 2 },
     livenessProbe: { ...probe(LIVE_SERVICE), periodSeconds: 10, failureThreshold: 6 },
+    args: [
+      ...["--config", `${CONFIGURATION}/tandem.json`, "--certs", CERTIFICATES],
+      ...["--health-port", String(PORTS.health), ...args],
+    ],
+    ports: [...parts.ports, { name: "health", containerPort: PORTS.health }],
+    ...(env.length === 0 ? {} : { env }),
+    volumeMounts: [
+      { name: "configuration", mountPath: CONFIGURATION, readOnly: true },
+      { name: "certs", mountPath: CERTIFICATES, readOnly: true },
+      { name: "tmp", mountPath: "/tmp" },
+      ...parts.mounts,
+    ],
   };
-}
-
-function commonArguments(): readonly string[] {
-  return [
-    ...["--config", `${CONFIGURATION}/tandem.json`, "--certs", CERTIFICATES],
-    ...["--health-port", String(PORTS.health)],
-  ];
-}
-
-function commonMounts() {
-  return [
-    { name: "configuration", mountPath: CONFIGURATION, readOnly: true },
-    { name: "certs", mountPath: CERTIFICATES, readOnly: true },
-    { name: "tmp", mountPath: "/tmp" },
-  ];
-}
-
-function commonVolumes({ names }: Rendering, secret: string) {
-  return [
-    { name: "configuration", configMap: { name: names.configuration } },
-    secretVolume("certs", secret),
-  ];
+  return {
+    metadata: { labels: parts.labels, annotations: { "tandem/configuration": digest } },
+    spec: {
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: GRACE_S,
+      securityContext: {
+        ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER, fsGroup: USER },
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+      ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
+      containers: [container],
+      volumes: [
+        { name: "configuration", configMap: { name: names.configuration } },
+        secretVolume("certs", parts.secret),
+        ...parts.volumes,
+        { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+      ],
+    },
+  };
 }
 
 function secretVolume(name: string, secretName: string) {
   // Octal 0440: of root, and readable by the pod's group.
   return { name, secret: { secretName, defaultMode: 0o440 } };
-}
-
-function modelMounts({ readsFolder, readsStore }: ContainerPlan) {
-  const mount = (mountPath: string, subPath: string) => ({
-    ...{ name: "files", mountPath, subPath, readOnly: true },
-  });
-  return [
-    ...(readsFolder ? [mount("/scenario", "scenario")] : []),
-    ...(readsStore ? [mount("/models/models", "models")] : []),
-  ];
-}
-
-function tokenVariable({ modelTokensSecret }: KubernetesNames, key: string) {
-  return { name: key, valueFrom: { secretKeyRef: { name: modelTokensSecret, key } } };
 }
 
 /** Workers hear the gateway only. A kubelet's probes come from the pod's node, which is always let in. */

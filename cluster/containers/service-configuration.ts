@@ -16,11 +16,12 @@ const SCHEMA = "tandem/service@1";
 
 /** Ports inside the containers. */
 export const PORTS = { http: 8000, grpc: 8001, worker: 9000, health: 9090 } as const;
+/** Name of the health service for "the process lives"; "" is "it serves". */
+export const LIVE_SERVICE = "live";
 
 const workerSchema = z.strictObject({
   /** Also the container's host name. */
   name: z.string().min(1),
-  /** Names of the replicas that it hosts. */
   replicas: z.array(z.string()).min(1).readonly(),
   /** As the gateway reaches it. */
   address: z.string().regex(/^[^\s:]+:\d{1,5}$/, "host:port"),

@@ -16,16 +16,7 @@ import { SecurityFiles, securityPaths } from "../security/security-files.ts";
 import { openElsewhere } from "./elsewhere.ts";
 import { GatewayProcess } from "./gateway-process.ts";
 import { type DeploymentOptions, deployedSystem } from "./options.ts";
-import { WorkerPool } from "./worker-pool.ts";
-
-interface DeployedWorker {
-  readonly replica: string;
-  /** Name of its machine in the inventory; null: this one. */
-  readonly machine: string | null;
-  /** The process here; the command that runs it, if it is elsewhere. */
-  readonly pid: number;
-  readonly address: string;
-}
+import { type ServedReplica, WorkerPool } from "./worker-pool.ts";
 
 export interface Deployment {
   /** Identifies the deployment; GET /v2 shows it. */
@@ -42,13 +33,11 @@ export interface Deployment {
   };
   /** The gateway as a process whose silence others notice. */
   readonly gatewayProcess: Speaking;
-  /** At this moment: a restarted worker has a new pid. */
-  readonly workers: readonly DeployedWorker[];
+  /** At this moment, by the replica's name: a restarted worker has a new pid. */
+  readonly workers: readonly (Omit<ServedReplica, "replica"> & { readonly replica: string })[];
   /** Resolves when the gateway, or all machines of an inventory, have ended for good. */
   readonly gatewayLost: Promise<ChildExit>;
-  /** Processes that have crashed. */
   readonly crashes: readonly ChildExit[];
-  /** Ends every process and waits for it. */
   stop(): Promise<void>;
 }
 
@@ -111,12 +100,7 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
       return { grpc, http, pid: gateway.process.pid, machine: gateway.machine };
     },
     get workers() {
-      return workers.addresses.map(({ replica, address }) => ({
-        replica: names[replica],
-        machine: workers.machineOf(replica),
-        pid: workers.pidOf(replica),
-        address,
-      }));
+      return workers.served.map((one) => ({ ...one, replica: names[one.replica] }));
     },
     gatewayLost: Promise.race([gateway.process.lost, ...(gone === undefined ? [] : [gone])]),
     stop: async () => {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GatewayPorts, type Ports } from "../machines/gateway-ports.ts";
-import type { Machine } from "../machines/machine.ts";
+import { GATEWAY, type Machine } from "../machines/machine.ts";
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
@@ -68,7 +68,7 @@ export class GatewayProcess {
     this.#own = machine === null ? this.#here : { http: 0, grpc: 0 };
     this.#controlFile = join(directory, `${CONTROLS}${this.id}.json`);
     const onEvent = (line: string): void => options.onEvent?.(line);
-    const forward = (): readonly string[] => machine?.gatewayCommand("forward", []) ?? [];
+    const forward = (): readonly string[] => machine?.command("forward", GATEWAY) ?? [];
     this.#ports = machine === null ? null : new GatewayPorts(forward, onEvent);
     this.process = new KeptChild<GatewayReady>({
       name: "gateway",
@@ -128,7 +128,7 @@ export class GatewayProcess {
 
   #child(): ChildOptions {
     const { directory, signal } = this.#options;
-    const command = this.#machine?.gatewayCommand("gateway", STEADY_HEAP);
+    const command = this.#machine?.command("gateway", GATEWAY, STEADY_HEAP);
     const leaseMs = this.#elsewhere?.machines.leaseMs ?? 0;
     return {
       ...{ name: "gateway", entry: "gateway/main", specification: this.#specification() },
@@ -149,7 +149,7 @@ export class GatewayProcess {
       ...{ host: this.#host, grpcPort: this.#own.grpc, httpPort: this.#own.http },
       security: securityPaths(this.#options),
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
-      replicas: this.#workers.addresses,
+      replicas: this.#workers.served.map(({ replica, address }) => ({ replica, address })),
       controlFile: this.#controlFile,
       ...(this.#machine === null ? {} : this.#withoutFiles()),
     };

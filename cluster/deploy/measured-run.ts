@@ -8,10 +8,10 @@ import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import { givenWarmupS, requestsOf } from "../../core/arrivals/extent.ts";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import { RequestDraws } from "../../core/draws.ts";
 import { Fault } from "../../core/fault.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
-import { RequestDraws } from "../../core/request-draws.ts";
 import type { GanttBar, HealthSummary, MetricName } from "../../core/results.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
@@ -82,8 +82,8 @@ export async function measuredRun(
   const { timeScale } = deployment;
   const { workload } = document;
   const system = compileSystem(document, inputs);
-  const traceUs = workload.arrivals === "trace" ? inputs.traces?.[workload.file] : undefined;
-  const window = windowOf(document, seed, traceUs ?? null);
+  const traceUs = (workload.arrivals === "trace" && inputs.traces?.[workload.file]) || null;
+  const window = windowOf(document, seed, traceUs);
   const { http, grpc } = deployment.gateway;
   const crashesBefore = deployment.crashes.length;
   await awaitIdle(http);
@@ -104,9 +104,7 @@ export async function measuredRun(
     },
     pipelines: system.pipelines.map(({ name, share }) => ({ name, share })),
     workload,
-    ...(traceUs === undefined ? {} : { traceUs }),
-    seed,
-    timeScale,
+    ...{ traceUs, seed, timeScale },
     ...{ onProgress: options.onProgress, silenceMs: options.silenceMs, signal: options.signal },
     ...{ needs: [deployment.gatewayProcess], gone: endOf(deployment) },
     warmUp: true,

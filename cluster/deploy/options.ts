@@ -6,14 +6,6 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import type { ServiceBounds } from "../run/specification.ts";
 
-/** Where a worker process runs, and the command that starts it. */
-export interface WorkerPlace {
-  /** The address on which it listens. */
-  readonly host: string;
-  /** A command before node's, such as one that enters a network namespace. */
-  readonly command?: readonly string[];
-}
-
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;
   readonly inputs: MeasuredInputs;
@@ -46,11 +38,8 @@ export interface DeploymentOptions {
    * processes to one per core, and to 16.
    */
   readonly replicasPerWorker?: number;
-  /** Where each worker process of this machine runs, by its number from 0. Default: on 127.0.0.1. */
-  readonly placeWorker?: (worker: number) => WorkerPlace;
   /** How many replicas can be added to each task while it runs. Default 0. */
   readonly spareReplicas?: number;
-  /** Whether a process that dies starts again. Default true. */
   readonly restart?: boolean;
   /** Bounds of the gateway that differ from the default. */
   readonly bounds?: Partial<ServiceBounds>;
@@ -59,11 +48,9 @@ export interface DeploymentOptions {
   /** Target of traces (`observe/open-tracing.ts`). Default: as the environment says, or none. */
   readonly trace?: string;
   readonly onEvent?: (line: string) => void;
-  /** Aborts the start. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The system of a deployment, with room for the replicas that can be added. */
 export function deployedSystem({ document, inputs, spareReplicas = 0 }: DeploymentOptions): System {
   return withSpareReplicas(compileSystem(document, inputs), spareReplicas);
 }

@@ -23,7 +23,6 @@ import type { Deployment } from "./deployment.ts";
 import { removeLeftovers } from "./gateway-process.ts";
 import type { DeploymentOptions } from "./options.ts";
 
-/** The contents of the state file. */
 export interface ClusterState {
   readonly id: string;
   readonly scenario: string;
@@ -45,7 +44,6 @@ export interface ClusterStatus {
   readonly alive: boolean;
   /** The gateway's report on its replicas and its run; null without the right to ask. */
   readonly report: RunReport | null;
-  /** The gateway's state at this moment. */
   readonly now: GatewayStatus | null;
   /** If the gateway is gone: what its machines still have of it. */
   readonly leftovers: Leftovers | null;
@@ -75,7 +73,6 @@ const FOLDER = ".tandem";
 const DOWN_TIMEOUT_MS = 20_000;
 const DOWN_POLL_MS = 50;
 
-/** Path of a working directory's state file. */
 export function stateFile(directory: string): string {
   return join(resolve(directory), FOLDER, "cluster.json");
 }
@@ -168,7 +165,6 @@ export async function clusterStatus({
   }
 }
 
-/** A replica of a deployment that is up. */
 export interface ClusterReplica {
   readonly name: string;
   readonly task: string;
@@ -216,7 +212,6 @@ function refusal(answer: Readonly<Record<string, unknown>>): Fault {
 }
 
 export interface ClusterEnd {
-  /** The deployment's last state. */
   readonly state: ClusterState;
   /** Whether its processes here ran until now. */
   readonly ran: boolean;

@@ -17,20 +17,22 @@ import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/bind-address.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
 import { takeText } from "./elsewhere.ts";
-import {
-  type DeploymentOptions,
-  deployedSystem,
-  plainInputs,
-  type WorkerPlace,
-} from "./options.ts";
+import { type DeploymentOptions, deployedSystem, plainInputs } from "./options.ts";
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;
-/** Replayed replicas only wait, so more processes than cores would only add switches. */
-const MAX_REPLAY_PROCESSES = Math.min(16, availableParallelism());
+/** Of one machine, and never more than its cores: replayed replicas only wait, and more would only add switches. */
+const MOST_REPLAY_PROCESSES = 16;
 const STARTS_AT_ONCE = 4;
+const LOOPBACK = "127.0.0.1";
 
-/** Where a worker runs, and the replicas that it hosts. */
+export interface ServedReplica extends ReplicaAddress {
+  /** Name of its machine in the inventory; null: this one, or that of another server. */
+  readonly machine: string | null;
+  /** The process here; the command that runs it, if it is elsewhere. */
+  readonly pid: number;
+}
+
 interface WorkerGroup {
   readonly replicas: readonly number[];
   /** Null: this machine. */
@@ -58,18 +60,20 @@ export class WorkerPool {
     this.#machines = machines;
     this.#crashed = crashed;
     const { basePort } = options;
-    const groups = machines === null ? groupsHere(options) : groupsOn(options, machines);
-    groups.forEach((group, i) => {
+    for (const [i, group] of groupsOf(options, machines).entries()) {
       this.#make(group, basePort === undefined ? 0 : basePort + 2 + i);
-    });
+    }
   }
 
-  /** All present replicas, also those that other servers serve. */
-  get addresses(): readonly ReplicaAddress[] {
-    return [
-      ...[...this.#hosts].map(([replica, { address }]) => ({ replica, address })),
-      ...[...this.#attached].map(([replica, address]) => ({ replica, address })),
-    ].sort((a, b) => a.replica - b.replica);
+  /** All present replicas; those that other servers serve have pid 0. */
+  get served(): readonly ServedReplica[] {
+    const hosted = [...this.#hosts].map(([replica, { address, machine, process }]) => {
+      return { replica, machine, pid: process.pid, address };
+    });
+    const attached = [...this.#attached].map(([replica, address]) => {
+      return { replica, machine: null, pid: 0, address };
+    });
+    return [...hosted, ...attached].sort((a, b) => a.replica - b.replica);
   }
 
   /** Stops all workers when one does not start. */
@@ -88,16 +92,6 @@ export class WorkerPool {
     }
   }
 
-  /** Null: this one, or that of another server. */
-  machineOf(replica: number): string | null {
-    return this.#hosts.get(replica)?.machine ?? null;
-  }
-
-  /** 0 for a replica of another server. */
-  pidOf(replica: number): number {
-    return this.#hosts.get(replica)?.process.pid ?? 0;
-  }
-
   /** Starts a process for one more replica; resolves with its address. */
   async add(replica: number): Promise<string> {
     const place = this.#machines?.at(placesOf(this.#options)[replica]);
@@ -112,7 +106,6 @@ export class WorkerPool {
     return worker.address;
   }
 
-  /** Adds a replica that another server serves. */
   attach(replica: number, address: string): void {
     this.#attached.set(replica, address);
   }
@@ -154,11 +147,15 @@ function present(options: DeploymentOptions): readonly number[] {
 function spread(
   options: DeploymentOptions,
   replicas: readonly number[],
-  most: number,
+  cores: number,
 ): readonly (readonly number[])[] {
-  const count = Math.ceil(replicas.length / sizeOf(options, replicas.length, most));
+  const { backend, replicasPerWorker } = options;
+  const most = backend === "replay" ? Math.min(MOST_REPLAY_PROCESSES, cores) : replicas.length;
+  const count = Math.ceil(
+    replicas.length / (replicasPerWorker ?? Math.ceil(replicas.length / most)),
+  );
   const { replicas: all } = deployedSystem(options);
-  const isWhole = options.backend === "replay" && options.replicasPerWorker === undefined;
+  const isWhole = backend === "replay" && replicasPerWorker === undefined;
   const groupOf = new Map<number, number>();
   const groups = Array.from({ length: count }, (): number[] => []);
   replicas.forEach((replica, i) => {
@@ -170,31 +167,20 @@ function spread(
   return groups.filter((group) => group.length > 0);
 }
 
-function sizeOf({ backend, replicasPerWorker }: DeploymentOptions, all: number, most: number) {
-  const needed = backend === "replay" ? Math.ceil(all / most) : 1;
-  return replicasPerWorker ?? Math.max(1, needed);
-}
-
-function groupsHere(options: DeploymentOptions): readonly WorkerGroup[] {
-  const all = present(options);
-  const groups = spread(options, all, MAX_REPLAY_PROCESSES);
-  return groups.map((replicas) => ({ replicas, machine: null, slot: {} }));
-}
-
-/** Replicas that share a process share their machine; a process of one has its device slot. */
-function groupsOn(options: DeploymentOptions, machines: Machines): readonly WorkerGroup[] {
+/** Replicas that share a process share their machine; a process of one elsewhere has its device slot. */
+function groupsOf(options: DeploymentOptions, machines: Machines | null): readonly WorkerGroup[] {
   const places = placesOf(options);
-  const byMachine = new Map<Machine, number[]>();
+  const byMachine = new Map<Machine | null, number[]>();
   for (const replica of present(options)) {
-    const { machine } = machines.at(places[replica]);
+    const machine = machines?.at(places[replica]).machine ?? null;
     byMachine.set(machine, [...(byMachine.get(machine) ?? []), replica]);
   }
   return [...byMachine].flatMap(([machine, all]) => {
-    const most = Math.min(16, machine.processors);
-    return spread(options, all, most).map((replicas) => {
-      const alone = options.backend !== "replay" && replicas.length === 1;
-      const slot = alone ? machines.at(places[replicas[0]]).slot : {};
-      return { replicas, machine, slot };
+    const cores = machine?.processors ?? availableParallelism();
+    return spread(options, all, cores).map((replicas) => {
+      const isAlone = options.backend !== "replay" && replicas.length === 1;
+      const slot = isAlone ? machines?.at(places[replicas[0]]).slot : undefined;
+      return { replicas, machine, slot: slot ?? {} };
     });
   });
 }
@@ -216,7 +202,6 @@ interface WorkerShape extends WorkerGroup {
   readonly index: number;
   /** The port of a worker here; 0 means any free port. */
   readonly port: number;
-  /** The lease of a worker elsewhere. */
   readonly leaseMs: number;
 }
 
@@ -225,7 +210,6 @@ class Worker {
   address = "";
   readonly #options: DeploymentOptions;
   readonly #shape: WorkerShape;
-  readonly #place: WorkerPlace;
   readonly #remote: RemoteWorker;
   /** For a worker elsewhere, the command that runs it. */
   readonly process: KeptChild<WorkerReady>;
@@ -236,7 +220,6 @@ class Worker {
     this.#options = options;
     this.#shape = shape;
     this.#remote = { name: `worker-${index + 1}`, slot };
-    this.#place = options.placeWorker?.(index) ?? { host: "127.0.0.1" };
     this.#port = port;
     const { restart = true, onEvent } = options;
     const name = `worker ${index + 1}`;
@@ -264,7 +247,7 @@ class Worker {
   async #reach(port: number): Promise<void> {
     this.#port = port;
     const address = await this.#shape.machine?.reach(this.#remote, port);
-    this.address = address ?? authority(this.#place.host, port);
+    this.address = address ?? authority(LOOPBACK, port);
   }
 
   #child(): ChildOptions {
@@ -275,9 +258,11 @@ class Worker {
       ...{ name, entry: "worker/main", specification: this.#specification() },
       ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal },
       logFile: directory && join(directory, `${name}.log`),
-      elsewhere: machine === null ? undefined : { command: machine.command(this.#remote), leaseMs },
+      elsewhere:
+        machine === null
+          ? undefined
+          : { command: machine.command("worker", this.#remote), leaseMs },
       onProgress: (message) => void takeText(this.#options, message as FileText),
-      command: this.#place.command,
     };
   }
 
@@ -293,7 +278,7 @@ class Worker {
       return { ...shared, inputs: { ...inputs, folder }, ...place };
     }
     return {
-      ...{ ...shared, inputs, cacheDir, host: this.#place.host, port: this.#port },
+      ...{ ...shared, inputs, cacheDir, host: LOOPBACK, port: this.#port },
       certificates: workerCertificates && resolve(workerCertificates),
     };
   }

@@ -1,7 +1,4 @@
-/**
- * One inference request of the protocol, by gRPC or REST, and its answer. Each element of its payload is
- * a request of its own to the dispatcher.
- */
+/** An inference request, by gRPC or REST. Each element of its payload is a request to the dispatcher. */
 import { Fault, unreachable } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
@@ -12,14 +9,13 @@ import {
   type InferParameter,
   type ModelInferRequest,
   type ModelInferResponse,
-  type Parameters,
   TIMEOUT_PARAMETER,
   TRACEPARENT,
   type Tensor as WireTensor,
 } from "../protocol/messages.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
-import type { Answer, RequestError, Submission, Ticket } from "../run/live-request.ts";
+import type { Answer, Caller, Submission } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PipelineModel, PipelineModels } from "./pipeline-models.ts";
@@ -30,22 +26,16 @@ const MAX_ELEMENTS = 1024;
 const NO_PAYLOAD = new Uint8Array(0);
 const PAYLOAD_HINT = { hint: "send the input tensor payload, datatype BYTES, shape [n]" };
 
-interface ParameterKind {
-  readonly name: string;
-  readonly forms: readonly (keyof InferParameter)[];
-}
+const WHOLE = ["int64Param", "uint64Param"] as const;
 
-const TEXT: ParameterKind = { name: "a text", forms: ["stringParam"] };
-const WHOLE: ParameterKind = { name: "a whole number", forms: ["int64Param", "uint64Param"] };
-const NUMBER: ParameterKind = { name: "a number", forms: [...WHOLE.forms, "doubleParam"] };
-
-const PARAMETER_KINDS: ReadonlyMap<string, ParameterKind> = new Map([
-  [DEADLINE_PARAMETER, NUMBER],
-  [TIMEOUT_PARAMETER, WHOLE],
-  ["priority", WHOLE],
-  ["scheduler", TEXT],
-  ["idempotency_key", TEXT],
-]);
+/** By parameter: its kind in words, and the fields that may hold it. */
+const PARAMETER_KINDS: Readonly<Record<string, readonly [string, ...(keyof InferParameter)[]]>> = {
+  [DEADLINE_PARAMETER]: ["a number", ...WHOLE, "doubleParam"],
+  [TIMEOUT_PARAMETER]: ["a whole number", ...WHOLE],
+  priority: ["a whole number", ...WHOLE],
+  scheduler: ["a text", "stringParam"],
+  idempotency_key: ["a text", "stringParam"],
+};
 
 /** Parameters of inputs and of requested outputs that ask for a missing extension. */
 const MISSING: readonly (readonly [parameter: string, what: string])[] = [
@@ -70,8 +60,8 @@ export type PipelineAnswer = (
 ) => void;
 
 /**
- * Submits the request to the gateway; `answer` is called once. Returns a function that cancels it, for a
- * caller that goes away before its `deadlineMs`. Throws a Fault when the gateway refuses the request.
+ * `answer` is called once. Returns a function that cancels the request, for a caller that goes away.
+ * Throws a Fault when the gateway refuses the request.
  */
 export function callPipeline(
   models: PipelineModels,
@@ -79,8 +69,8 @@ export function callPipeline(
   answer: PipelineAnswer,
 ): () => void {
   const model = models.named(message.modelName, message.modelVersion);
-  checkTensors(message);
-  checkExtensions(message);
+  checkTensors("input", message.inputs);
+  checkTensors("output", message.outputs ?? []);
   const contents = contentsOf(message);
   const options = optionsOf(message, model.pipeline, deadlineMs, header);
   if (contents.length > 1 && (options.index !== null || options.idempotencyKey !== undefined)) {
@@ -116,21 +106,6 @@ function afterLearning(
   return () => cancel();
 }
 
-/** A Fault of `respond`, such as an unknown output, is the caller's error. */
-function outcomeOf(
-  given: Answer,
-  respond: () => ModelInferResponse,
-): { error: Fault | null; response: ModelInferResponse | null } {
-  const error = answerError(given);
-  if (error !== null) return { error, response: null };
-  try {
-    return { error, response: respond() };
-  } catch (thrown) {
-    if (thrown instanceof Fault) return { error: thrown, response: null };
-    throw thrown;
-  }
-}
-
 /** Field by field, as in `liveRequest`. */
 function submissionOf(
   options: CallOptions,
@@ -162,18 +137,24 @@ function submitAll(
   answer: PipelineAnswer,
 ): () => void {
   const answers: Answer[] = [];
-  const tickets: Ticket[] = [];
+  const callers: Caller[] = [];
   let waiting = contents.length;
   let done = false;
   const cancel = (): void => {
-    for (const ticket of tickets) ticket.cancel();
+    for (const caller of callers) caller.cancel();
   };
   const ended = (i: number, given: Answer): void => {
     answers[i] = given;
     const isLast = --waiting === 0 && !done;
-    const { error, response } = isLast
-      ? outcomeOf(given, () => responseOf(gateway, message, answers))
-      : { error: answerError(given), response: null };
+    let error = answerError(given);
+    let response: ModelInferResponse | null = null;
+    try {
+      if (isLast && error === null) response = responseOf(gateway, message, answers);
+    } catch (thrown) {
+      // The caller's, such as an unknown output.
+      if (!(thrown instanceof Fault)) throw thrown;
+      error = thrown;
+    }
     count(counts, given, error, gateway.specification.timeScale);
     if (done || (error === null && !isLast)) return;
     done = true;
@@ -181,9 +162,9 @@ function submitAll(
     answer(error, response, given.outcome);
   };
   try {
-    contents.forEach((own, i) => {
-      tickets.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
-    });
+    for (const [i, own] of contents.entries()) {
+      callers.push(gateway.submit(submissionOf(options, own, (given) => ended(i, given))));
+    }
   } catch (error) {
     done = true;
     cancel();
@@ -211,24 +192,19 @@ function optionsOf(
   };
 }
 
-function checkTensors({ inputs, outputs = [] }: ModelInferRequest): void {
-  const most = Math.max(inputs.length, outputs.length);
-  if (most <= LIMITS.tensors) return;
-  throw new Fault("limit-exceeded", `${most} tensors are more than ${LIMITS.tensors}`);
-}
-
 /** Throws Fault("invalid-input") for extensions of Triton that this server lacks: ignoring one would give a wrong answer. */
-function checkExtensions({ inputs, outputs = [] }: ModelInferRequest): void {
-  for (const { name, parameters } of inputs)
-    if (parameters) checkExtension(`input ${name}`, parameters);
-  for (const { name, parameters } of outputs)
-    if (parameters) checkExtension(`output ${name}`, parameters);
-}
-
-function checkExtension(where: string, parameters: Parameters): void {
-  for (const [parameter, what] of MISSING) {
-    if (parameters[parameter] === undefined) continue;
-    throw new Fault("invalid-input", `${where} asks for ${what}, which there is none of here`, {
+function checkTensors(
+  kind: "input" | "output",
+  tensors: readonly Pick<WireTensor, "name" | "parameters">[],
+): void {
+  if (tensors.length > LIMITS.tensors) {
+    throw new Fault("limit-exceeded", `${tensors.length} tensors are more than ${LIMITS.tensors}`);
+  }
+  for (const { name, parameters } of tensors) {
+    const missing = MISSING.find(([parameter]) => parameters?.[parameter] !== undefined);
+    if (missing === undefined) continue;
+    const message = `${kind} ${name} asks for ${missing[1]}, which there is none of here`;
+    throw new Fault("invalid-input", message, {
       hint: "ServerMetadata lists the extensions; tensors travel in the message, as raw contents",
     });
   }
@@ -240,9 +216,9 @@ function checkParameter(name: string, given: InferParameter): void {
     const what = `parameter ${name} has more than ${LIMITS.nameLength} characters`;
     throw new Fault("invalid-input", what);
   }
-  const kind = PARAMETER_KINDS.get(name);
-  if (kind === undefined || kind.forms.some((form) => given[form] !== undefined)) return;
-  throw new Fault("invalid-input", `parameter ${name} is not ${kind.name}`);
+  const [kind, ...forms] = PARAMETER_KINDS[name] ?? [];
+  if (kind === undefined || forms.some((form) => given[form] !== undefined)) return;
+  throw new Fault("invalid-input", `parameter ${name} is not ${kind}`);
 }
 
 /** Each element of a payload, or one request of tensors, with or without a payload of one element. */
@@ -332,17 +308,13 @@ function answerError({ outcome, error }: Answer): Fault | null {
     case "dropped":
       return new Fault("deadline-exceeded", "dropped: its latency goal had passed while it waited");
     case "failed":
-      return error === null
-        ? new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
-        : faultOf(error);
+      return (
+        error ??
+        new Fault("cluster-failure", "the replicas that ran it were lost, one after another")
+      );
     case "cancelled":
-      if (error !== null) return faultOf(error);
-      return new Fault("interrupted", "the request was cancelled");
+      return error ?? new Fault("interrupted", "the request was cancelled");
     default:
       return unreachable(outcome);
   }
-}
-
-function faultOf({ code, message, ...options }: RequestError): Fault {
-  return new Fault(code, message, options);
 }

@@ -98,13 +98,12 @@ export class PipelineModel implements HostedModel {
     for (const { name, datatype } of tensors) {
       const input = inputs.find((some) => some.name === name);
       if (input?.datatype === datatype) continue;
-      throw new Fault(
-        "invalid-input",
+      const message =
         input === undefined
           ? `there is no input ${JSON.stringify(name)}`
-          : `input ${name} takes ${input.datatype}, got ${datatype}`,
-        { hint: `${this.#system.name} takes ${inputs.map((some) => some.name).join(", ")}` },
-      );
+          : `input ${name} takes ${input.datatype}, got ${datatype}`;
+      const hint = `${this.#system.name} takes ${inputs.map((some) => some.name).join(", ")}`;
+      throw new Fault("invalid-input", message, { hint });
     }
   }
 
@@ -124,10 +123,6 @@ export class PipelineModel implements HostedModel {
     return this.#gateway.system.pipelines[this.pipeline];
   }
 
-  #lastTasks(): readonly number[] {
-    return this.#system.tasks.flatMap(({ successors }, i) => (successors.length === 0 ? [i] : []));
-  }
-
   #inputs(): readonly TensorMetadata[] {
     if (this.#known !== null) return this.#known;
     const { tasks } = this.#system;
@@ -141,14 +136,13 @@ export class PipelineModel implements HostedModel {
 
   #outputs(): readonly TensorMetadata[] {
     const { tasks } = this.#system;
-    const last = this.#lastTasks();
-    const own = last.map((task) => {
-      const { outputs = [] } = this.#learned.get(tasks[task].pool) ?? {};
-      return tensorsOf(outputs).map((tensor) => ({
+    const last = tasks.filter(({ successors }) => successors.length === 0);
+    const own = last.map(({ name: task, pool }) =>
+      tensorsOf(this.#learned.get(pool)?.outputs).map(({ name, ...tensor }) => ({
         ...tensor,
-        name: outputName(tasks[task].name, tensor.name, last.length),
-      }));
-    });
+        name: outputName(task, name, last.length),
+      })),
+    );
     const tensors = own.flat();
     if (tensors.length > 0 && own.every(({ length }) => length > 0)) return tensors;
     return [...bytesMetadata(OUTPUT), ...tensors];

@@ -20,10 +20,7 @@ export function isPayload({ name, datatype }: TensorMetadata): boolean {
   return name === PAYLOAD && datatype === "BYTES";
 }
 
-/**
- * Inputs of the first tasks, and inputs of other tasks that no earlier task gives. `models` has the
- * metadata of each task, as far as known.
- */
+/** Inputs that no earlier task gives. `models` has the metadata of each task, as far as known. */
 export function pipelineInputs(
   tasks: readonly Pick<TaskSystem, "predecessors">[],
   models: readonly (ModelMetadata | undefined)[],
@@ -51,9 +48,8 @@ function notGiven(inputs: Tensors, given: Tensors): Tensors {
 }
 
 /**
- * The outputs that a request asks for. Default: the last tasks' tensors, and JSON where one of them has
- * none; the JSON output has one element for each of `answers`. Throws Fault("invalid-input") for unknown
- * names.
+ * The outputs that a request asks for; default: the last tasks' tensors, and JSON where one has none, with
+ * an element for each of `answers`. Throws Fault("invalid-input") for unknown names.
  */
 export function outputsOf(
   { outputs: asked = [] }: ModelInferRequest,
@@ -61,14 +57,14 @@ export function outputsOf(
   answers: readonly Answer[],
   messages: BatchMessages,
 ): { outputs: readonly WireTensor[]; raw: readonly Uint8Array[] } {
-  const json = () => {
+  const json = (): Tensor => {
     const texts = answers.map((answer) => Buffer.from(messages.answerText(answer)));
-    return bytesTensor(OUTPUT, texts);
+    const { tensor, raw } = bytesTensor(OUTPUT, texts);
+    return { ...tensor, datatype: "BYTES", raw };
   };
   const { tensors, complete } = lastTensors(tasks, answers);
-  const all = tensors.map((tensor) => ({ tensor: tensor as WireTensor, raw: tensor.raw }));
   const chosen = asked.map(({ name }) => {
-    const found = all.find(({ tensor }) => tensor.name === name);
+    const found = tensors.find((tensor) => tensor.name === name);
     if (found !== undefined) return found;
     if (name === OUTPUT) return json();
     const known = [OUTPUT, ...tensors.map((tensor) => tensor.name)].join(", ");
@@ -76,9 +72,9 @@ export function outputsOf(
       hint: `this answer has ${known}`,
     });
   });
-  const given = asked.length > 0 ? chosen : [...(complete ? [] : [json()]), ...all];
+  const given = asked.length > 0 ? chosen : [...(complete ? [] : [json()]), ...tensors];
   return {
-    outputs: given.map(({ tensor: { name, datatype, shape } }) => ({ name, datatype, shape })),
+    outputs: given.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
     raw: given.map(({ raw }) => raw),
   };
 }
@@ -95,19 +91,16 @@ function lastTensors(
 ): { tensors: readonly Tensor[]; complete: boolean } {
   if (answers.length > 1) return { tensors: [], complete: false };
   const [{ request }] = answers;
-  if (request.results.every((result) => result === null || result.tensors.length === 0)) {
-    return { tensors: [], complete: false };
-  }
-  const last = tasks.flatMap((task, i) => (task.successors.length === 0 ? [i] : []));
+  const lastTasks = tasks.filter(({ successors }) => successors.length === 0).length;
   const tensors: Tensor[] = [];
   let complete = true;
-  for (const i of last) {
-    const result = request.results[i] ?? null;
-    if (result === null) continue;
-    if (result.tensors.length === 0) complete = false;
-    for (const tensor of result.tensors) {
-      tensors.push({ ...tensor, name: outputName(tasks[i].name, tensor.name, last.length) });
+  tasks.forEach(({ name: task, successors }, i) => {
+    const own = request.results[i]?.tensors;
+    if (successors.length > 0 || own === undefined) return;
+    if (own.length === 0) complete = false;
+    for (const tensor of own) {
+      tensors.push({ ...tensor, name: outputName(task, tensor.name, lastTasks) });
     }
-  }
+  });
   return { tensors, complete: complete && tensors.length > 0 };
 }

@@ -9,7 +9,6 @@ import type { LoadAnswer, LoadCall, LoadTarget, TargetSpecification } from "./sp
 type HttpSpecification = Extract<TargetSpecification, { kind: "http" }>;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Characters of an error's answer in the message. */
 const ERROR_BYTES = 300;
 
 /** `keepBytes`: the most that an answer's body may have to be kept. */

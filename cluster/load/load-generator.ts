@@ -9,8 +9,8 @@ import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
 import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
 import type { ArrivalSource } from "../../core/arrivals/source.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import { PipelineChoice } from "../../core/draws.ts";
 import { Fault } from "../../core/fault.ts";
-import { PipelineChoice } from "../../core/request-draws.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
@@ -47,7 +47,6 @@ export class LoadGenerator {
   readonly #source: ArrivalSource;
   readonly #choice: PipelineChoice;
   readonly #call: Caller;
-  /** By request. */
   readonly #times = listsOf<Times>(TIMES);
   readonly #codes = listsOf<Codes>(CODES);
   readonly #statuses = new Map<string, number>();
@@ -130,7 +129,6 @@ export class LoadGenerator {
     this.#pump();
   }
 
-  /** Sends the due requests and sets the alarm for the next. */
   #pump(): void {
     if (this.#next !== null) return;
     const source = this.#source;
@@ -159,20 +157,21 @@ export class LoadGenerator {
   /** Whether the bounds allow one more request; if not, the run fails. */
   #hasRoom(): boolean {
     const { requests, waiting } = this.#bounds;
+    const fail = (message: string, hint: string): boolean => {
+      this.#fail(new Fault("limit-exceeded", message, { hint }));
+      return false;
+    };
     if (this.#outstanding === waiting) {
-      this.#fail(
-        new Fault("limit-exceeded", `${inDigits(waiting)} requests wait for their answers`, {
-          hint: "the target is far slower than the load: give a lower rate, or a shorter --timeout",
-        }),
+      return fail(
+        `${inDigits(waiting)} requests wait for their answers`,
+        "the target is far slower than the load: give a lower rate, or a shorter --timeout",
       );
-    } else if (this.sent === requests) {
-      this.#fail(
-        new Fault("limit-exceeded", `a run has at most ${inDigits(requests)} requests`, {
-          hint: "give a shorter --duration, or a --count",
-        }),
-      );
-    } else return true;
-    return false;
+    }
+    if (this.sent < requests) return true;
+    return fail(
+      `a run has at most ${inDigits(requests)} requests`,
+      "give a shorter --duration, or a --count",
+    );
   }
 
   #wakeAt(atUs: number): void {
@@ -288,10 +287,8 @@ export async function warmUp(
 /** Called with the last attempt's answer. */
 type CallEnded = (last: LoadAnswer, attempts: number) => void;
 
-/** Sends a request, and retries it. */
-export type Caller = (call: LoadCall, ended: CallEnded) => void;
+type Caller = (call: LoadCall, ended: CallEnded) => void;
 
-/** Maximum of Node's timers. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 interface CallerOptions {
@@ -299,7 +296,6 @@ interface CallerOptions {
   readonly seed: string;
   readonly timeScale: number;
   readonly timer: PreciseTimer;
-  /** Called with every attempt's answer. */
   readonly onAttempt: (answer: LoadAnswer) => void;
 }
 
@@ -316,11 +312,11 @@ function callerOf(
     };
   }
   const policy = new RetryPolicy(client, seed);
-  const timeoutMs = Math.min(client.timeoutMs * timeScale, LONGEST_MS);
+  const { timeoutMs, cancels } = client;
   const timedOut: LoadAnswer = {
     outcome: "cancelled",
     status: "no answer in time",
-    error: `no answer within ${client.timeoutMs} ms`,
+    error: `no answer within ${timeoutMs} ms`,
   };
 
   function attempt(call: LoadCall, retry: number, draws: Float64Array, ended: CallEnded): void {
@@ -337,11 +333,11 @@ function callerOf(
         timer.set(atUs, () => attempt(call, retry + 1, draws, ended));
       }
     };
-    const timeout = setTimeout(() => {
-      if (!open) return;
+    const expire = (): void => {
       settle(timedOut);
-      if (client?.cancels) giveUp();
-    }, timeoutMs);
+      if (cancels) giveUp();
+    };
+    const timeout = setTimeout(expire, Math.min(timeoutMs * timeScale, LONGEST_MS));
     const giveUp = target.send(call, settle);
   }
 

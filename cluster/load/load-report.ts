@@ -8,7 +8,6 @@ import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { selectQuantile } from "../../core/statistics/estimate.ts";
 import type { LoadResult } from "./specification.ts";
 
-/** Percentiles of latencies. */
 const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
 
 export interface LoadReport {
@@ -66,15 +65,19 @@ export function loadReport(
   }
   const durationS = ((lastUs - warmupUs) * timeScale) / 1e6;
   const health = loadHealth(result);
-  const percentiles = percentilesOf(latencies);
+  const quantilesMs = quantilesOf(latencies, PERCENTILES);
+  const percentiles = quantilesMs.map((latencyMs, i) => ({
+    percentile: PERCENTILES[i],
+    latencyMs,
+  }));
   const at = (wanted: number): number | null =>
     percentiles.find(({ percentile }) => percentile === wanted)?.latencyMs ?? null;
-  const outcomes = outcomeCounts(result);
+  const [refusedP50Ms, refusedP99Ms] = quantilesOf(refusals, [50, 99]);
   const lateMs = (share: number): number =>
     requests === 0 ? 0 : selectQuantile(sentLateUs.slice(), share) / 1000;
   return {
     requests,
-    outcomes,
+    outcomes: outcomeCounts(result),
     statuses: result.statuses,
     attemptsPerRequest: requests === 0 ? 0 : attempts.reduce((sum, n) => sum + n, 0) / requests,
     durationS,
@@ -86,10 +89,9 @@ export function loadReport(
     latencyP99Ms: at(99),
     latencyMaxMs: at(100),
     percentiles,
-    refusals: refusalsOf(refusals),
+    refusals: refusals.count === 0 ? null : { p50Ms: refusedP50Ms, p99Ms: refusedP99Ms },
     lateness: { p50Ms: lateMs(0.5), p99Ms: lateMs(0.99), maxMs: lateMs(1) },
-    mlperf: mlperfFigures(result, workload, at(99), outcomes),
-    mlperfRules: rulesOf(result, workload, latencies, durationS),
+    ...mlperfOf(result, workload, latencies, durationS),
     eventLoopDelayP99Ms: result.eventLoopDelayP99Ms,
     cpuRatio: result.cpuRatio,
     loopBusyRatio: result.loopBusyRatio,
@@ -99,53 +101,41 @@ export function loadReport(
   };
 }
 
-function percentilesOf(latencies: LatencyStore): LoadReport["percentiles"] {
+/** In ms; empty without latencies. */
+function quantilesOf(latencies: LatencyStore, percentiles: readonly number[]): number[] {
   if (latencies.count === 0) return [];
-  const values = latencies.quantilesUs(PERCENTILES.map((percentile) => percentile / 100));
-  return PERCENTILES.map((percentile, i) => ({ percentile, latencyMs: values[i] / 1000 }));
+  return latencies.quantilesUs(percentiles.map((one) => one / 100)).map((us) => us / 1000);
 }
 
-function refusalsOf(refusals: LatencyStore): LoadReport["refusals"] {
-  if (refusals.count === 0) return null;
-  const [p50, p99] = refusals.quantilesUs([0.5, 0.99]);
-  return { p50Ms: p50 / 1000, p99Ms: p99 / 1000 };
-}
-
-function mlperfFigures(
-  result: LoadResult,
-  workload: WorkloadDocument,
-  latencyP99Ms: number | null,
-  outcomes: Readonly<Record<string, number>>,
-): LoadReport["mlperf"] {
-  const { requests } = result;
-  if (requests === 0) return {};
-  const ratio = (...names: readonly string[]): number =>
-    names.reduce((sum, name) => sum + outcomes[name], 0) / requests;
-  const metrics = {
-    ...(latencyP99Ms === null ? {} : { latencyP99Ms }),
-    dropRatio: ratio("refused", "dropped", "failed"),
-    timeoutRatio: ratio("cancelled"),
-    makespanMs: (lastOf(result.endedUs) - result.intendedUs[0]) / 1000,
-  };
-  return mlperfMetrics(workload, metrics, queriesOf(result, workload));
-}
-
-function rulesOf(
+function mlperfOf(
   result: LoadResult,
   workload: WorkloadDocument,
   latencies: LatencyStore,
   durationS: number,
-): MlperfRules | null {
-  const bound = workload.arrivals === "mlperf-server" ? workload.latencyBoundMs : 0;
+): Pick<LoadReport, "mlperf" | "mlperfRules"> {
+  const { requests, latencyUs, endedUs, intendedUs } = result;
+  const outcomes = outcomeCounts(result);
+  const ratio = (...names: readonly string[]): number =>
+    names.reduce((sum, name) => sum + outcomes[name], 0) / requests;
+  const [latencyP99Ms] = quantilesOf(latencies, [99]);
+  const metrics = {
+    ...(latencyP99Ms === undefined ? {} : { latencyP99Ms }),
+    dropRatio: ratio("refused", "dropped", "failed"),
+    timeoutRatio: ratio("cancelled"),
+    makespanMs: (lastOf(endedUs) - intendedUs[0]) / 1000,
+  };
+  const boundMs = workload.arrivals === "mlperf-server" ? workload.latencyBoundMs : 0;
   const streamed = queriesOf(result, workload);
-  const unanswered = result.latencyUs.filter((us) => Number.isNaN(us)).length;
-  return mlperfRules(workload, {
-    queries: streamed?.count ?? result.requests,
-    unanswered,
-    durationS,
-    latencies: streamed ?? latencies,
-    over: result.latencyUs.filter((us) => us > bound * 1000).length,
-  });
+  return {
+    mlperf: requests === 0 ? {} : mlperfMetrics(workload, metrics, streamed),
+    mlperfRules: mlperfRules(workload, {
+      queries: streamed?.count ?? requests,
+      unanswered: latencyUs.filter((us) => Number.isNaN(us)).length,
+      durationS,
+      latencies: streamed ?? latencies,
+      over: latencyUs.filter((us) => us > boundMs * 1000).length,
+    }),
+  };
 }
 
 function lastOf(endedUs: Float64Array): number {
@@ -237,35 +227,33 @@ export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSum
   const { sentLateUs, requests } = result;
   const meanLatencyUs = meanOf(result.latencyUs.filter((us) => !Number.isNaN(us)));
   const limitUs = Math.max(LATE_US, LATE_SHARE_OF_LATENCY * meanLatencyUs);
-  const late = sentLateUs.filter((us) => us > limitUs).length;
-  const lateArrivalRatio = requests === 0 ? 0 : late / requests;
+  const lateArrivalRatio = sentLateUs.filter((us) => us > limitUs).length / Math.max(1, requests);
   const meanLateUs = meanOf(sentLateUs);
   const eventLoopDelayP99Ms = Math.max(result.eventLoopDelayP99Ms, gatewayDelayP99Ms);
   const delayLimitMs = Math.max(
     LOOP_DELAY_MS,
     (LOOP_DELAY_SHARE_OF_LATENCY * meanLatencyUs) / 1000,
   );
-  const reasons: string[] = [];
-  if (lateArrivalRatio > LATE_RATIO) {
-    const share = (lateArrivalRatio * 100).toFixed(1);
-    reasons.push(`${share}% of arrivals were sent more than ${ms(limitUs)} ms late`);
-  }
-  if (meanLateUs > Math.max(MEAN_LATE_US, MEAN_LATE_SHARE * meanLatencyUs)) {
-    reasons.push(
+  const percent = (share: number, digits: number): string => `${(100 * share).toFixed(digits)}%`;
+  const checks: readonly (readonly [isUnfit: boolean, reason: string])[] = [
+    [
+      lateArrivalRatio > LATE_RATIO,
+      `${percent(lateArrivalRatio, 1)} of arrivals were sent more than ${ms(limitUs)} ms late`,
+    ],
+    [
+      meanLateUs > Math.max(MEAN_LATE_US, MEAN_LATE_SHARE * meanLatencyUs),
       `arrivals were sent ${ms(meanLateUs)} ms late on average, of ${ms(meanLatencyUs)} ms latency`,
-    );
-  }
-  if (eventLoopDelayP99Ms > delayLimitMs) {
-    reasons.push(
+    ],
+    [
+      eventLoopDelayP99Ms > delayLimitMs,
       `an event loop was up to ${eventLoopDelayP99Ms.toFixed(1)} ms behind (p99): the host was busy`,
-    );
-  }
-  if (result.closed && result.loopBusyRatio > MAX_LOOP_BUSY) {
-    const share = (100 * result.loopBusyRatio).toFixed(0);
-    reasons.push(
-      `the load generator was busy ${share}% of the time: it, not the server, may be the limit`,
-    );
-  }
+    ],
+    [
+      result.closed && result.loopBusyRatio > MAX_LOOP_BUSY,
+      `the load generator was busy ${percent(result.loopBusyRatio, 0)} of the time: it, not the server, may be the limit`,
+    ],
+  ];
+  const reasons = checks.flatMap(([isUnfit, reason]) => (isUnfit ? [reason] : []));
   return {
     healthy: reasons.length === 0,
     lateArrivalRatio,
@@ -275,7 +263,6 @@ export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSum
   };
 }
 
-/** Requests by outcome. */
 export function outcomeCounts(result: LoadResult): Readonly<Record<string, number>> {
   return Object.fromEntries(
     OUTCOMES.map((outcome, i) => [outcome, result.outcome.filter((o) => o === i).length]),

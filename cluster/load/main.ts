@@ -6,6 +6,8 @@ import type { LoadGo, LoadProgress, LoadSpecification, LoadTarget } from "./spec
 
 const PROGRESS_MS = 250;
 
+const report: (progress: LoadProgress) => void = reportProgress;
+
 runChild<LoadSpecification, null>(async (specification) => {
   const target = await openTarget(specification);
   await target.connect();
@@ -26,10 +28,6 @@ runChild<LoadSpecification, null>(async (specification) => {
   });
   return { ready: null, stop: () => target.close() };
 });
-
-function report(progress: LoadProgress): void {
-  reportProgress(progress);
-}
 
 /** Loads only the packages of the target's kind. */
 async function openTarget(specification: LoadSpecification): Promise<LoadTarget> {

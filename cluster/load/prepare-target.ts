@@ -90,10 +90,7 @@ async function grpcTarget(
   try {
     const isOurs = (await client.serverMetadata()).name === GATEWAY_NAME;
     const metadata = (model: string) => client.modelMetadata({ name: model });
-    const contents = await contentsFor(options, metadata);
-    const requests = contents.map(({ pictures, tensors }) =>
-      pictures === null ? tensors.map(rawRequest) : pictures.map(payloadRequest),
-    );
+    const requests = await contentsFor(options, metadata, payloadRequest, rawRequest);
     return { kind: "grpc", address, streamed: options.streamed ?? isOurs, requests, access };
   } finally {
     client.close();
@@ -103,13 +100,16 @@ async function grpcTarget(
 async function restTarget(options: TargetOptions): Promise<TargetSpecification> {
   const { url, models, connections } = options;
   const access = accessOver(url.startsWith("https"), options.access);
-  const contents = await contentsFor(options, (model) => restModel(url, model, access));
-  const endpoints = contents.map(({ pictures, tensors }, i) => ({
+  const contents = await contentsFor(
+    options,
+    (model) => restModel(url, model, access),
+    (picture) => ({ type: "application/octet-stream", body: picture }),
+    (inputs) => ({ type: "application/json", body: Buffer.from(JSON.stringify({ inputs })) }),
+  );
+  const endpoints = contents.map((own, i) => ({
     url: `${modelPath(url, models[i])}/infer`,
-    headers: {
-      "content-type": pictures === null ? "application/json" : "application/octet-stream",
-    },
-    bodies: pictures ?? tensors.map((inputs) => Buffer.from(JSON.stringify({ inputs }))),
+    headers: { "content-type": own[0].type },
+    bodies: own.map(({ body }) => body),
   }));
   return { kind: "http", endpoints, method: "POST", connections, access };
 }
@@ -150,29 +150,25 @@ function accessOver(isTls: boolean, { tls, token }: ClientAccess): ClientAccess 
   return { tls: isTls ? (tls ?? { ca: null, pair: null, server: null }) : null, token };
 }
 
-/** Contents of requests to a model: pictures, or tensors. */
-interface Contents {
-  readonly pictures: readonly Uint8Array[] | null;
-  readonly tensors: readonly (readonly DataTensor[])[];
-}
-
 /** By model: the given tensors; pictures for a Tandem pipeline that takes payloads; else random tensors. */
-async function contentsFor(
+async function contentsFor<Content>(
   { inputs: file, images, models, seed }: TargetOptions,
   metadata: (model: string) => Promise<ModelMetadata>,
-): Promise<readonly Contents[]> {
+  ofPicture: (picture: Uint8Array) => Content,
+  ofTensors: (tensors: readonly DataTensor[]) => Content,
+): Promise<readonly (readonly Content[])[]> {
   if (file !== undefined) {
-    const tensors = requestsOfFile(file);
-    return models.map(() => ({ pictures: null, tensors }));
+    const given = requestsOfFile(file).map(ofTensors);
+    return models.map(() => given);
   }
-  const contents: Contents[] = [];
-  let pictures: readonly Uint8Array[] | null = null;
+  const contents: (readonly Content[])[] = [];
+  let pictures: readonly Content[] | null = null;
   for (const model of models) {
     const found = await metadata(model);
     if (tandemForm(found) === "gateway") {
-      pictures ??= await images();
-      contents.push({ pictures, tensors: [] });
-    } else contents.push({ pictures: null, tensors: [randomTensors(found.inputs, seed)] });
+      pictures ??= (await images()).map(ofPicture);
+      contents.push(pictures);
+    } else contents.push([ofTensors(randomTensors(found.inputs, seed))]);
   }
   return contents;
 }

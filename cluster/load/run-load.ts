@@ -1,21 +1,19 @@
 /** Sends a workload to a target from a process of its own. */
 import { Fault } from "../../core/fault.ts";
-import { SilenceWatch, type Speaking, unlessAborted } from "../processes/bounded-wait.ts";
+import { type Speaking, unlessAborted, watchSilence } from "../processes/bounded-wait.ts";
 import { startChild } from "../processes/child.ts";
 import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
 
 type Given = "target" | "pipelines" | "workload" | "seed";
+type Defaulted = "traceUs" | "timeScale" | "warmUp";
 
-export interface LoadOptions extends Pick<LoadSpecification, Given> {
-  /** Arrival instants of a trace workload, µs. */
-  readonly traceUs?: readonly number[];
-  /** Wall-clock time over the scenario's time; default 1. */
-  readonly timeScale?: number;
+/** By default, a load without a trace, in the scenario's time, and without a warm-up. */
+export interface LoadOptions
+  extends Pick<LoadSpecification, Given>,
+    Partial<Pick<LoadSpecification, Defaulted>> {
   readonly onProgress?:
     | ((count: { readonly sent: number; readonly ended: number }) => void)
     | undefined;
-  /** Whether the generator sends unmeasured requests before it is ready. Default false. */
-  readonly warmUp?: boolean;
   /** Called when the generator is ready. */
   readonly prepare?: () => Promise<void>;
   /** Called next, to start the gateway's run of the requests; its time 0 lies shortly ahead. */
@@ -54,12 +52,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     };
   });
   const { target, pipelines, workload, seed } = options;
+  const { traceUs = null, timeScale = 1, warmUp = false } = options;
   const specification: LoadSpecification = {
-    ...{ target, pipelines, workload, seed },
-    traceUs: options.traceUs ?? null,
-    timeScale: options.timeScale ?? 1,
+    ...{ target, pipelines, workload, seed, traceUs, timeScale, warmUp },
     numbered: options.beforeStart !== undefined,
-    warmUp: options.warmUp ?? false,
   };
   const child = await startChild<null>({
     name: "load generator",
@@ -68,10 +64,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     readyTimeoutMs: READY_TIMEOUT_MS,
     signal: options.signal,
     onProgress: (progress) => settle(progress as LoadProgress),
-    ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
+    logFile: options.logFile,
   });
   const needed = [child, ...(options.needs ?? [])];
-  const watch = new SilenceWatch(needed, options.silenceMs ?? SILENCE_MS);
+  const watch = watchSilence(needed, options.silenceMs ?? SILENCE_MS);
   try {
     await options.prepare?.();
     const startAtMonotonicNs = Number(process.hrtime.bigint()) + LEAD_NS;

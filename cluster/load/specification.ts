@@ -56,7 +56,6 @@ export interface LoadGo {
   readonly startAtMonotonicNs: number;
 }
 
-/** Child to parent. */
 export type LoadProgress =
   | { readonly kind: "count"; readonly sent: number; readonly ended: number }
   | { readonly kind: "result"; readonly result: LoadResult }

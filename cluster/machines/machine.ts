@@ -107,17 +107,18 @@ export interface RemoteWorker {
   readonly slot: SlotPlace;
 }
 
-/** The gateway itself, with `--stdio`; or what connects ports here to its own (`gateway-ports.ts`). */
-export type GatewayProgram = "gateway" | "forward";
-
-/** Their compiled files and the worker's, relative to `cluster/`, without extension. */
+/** Compiled files of the programs for machines, relative to `cluster/`; `forward` is the end of `gateway-ports.ts`. */
 export const ENTRIES = {
   worker: "worker/main",
   gateway: "gateway/main",
   forward: "machines/forward",
 } as const;
 
-/** For machines that stay. */
+export type Program = keyof typeof ENTRIES;
+
+/** The gateway, and the program that forwards ports to it, as a process on its machine. */
+export const GATEWAY: RemoteWorker = { name: "gateway", slot: {} };
+
 export const NEVER_GONE = new Promise<never>(() => undefined);
 
 export interface Machine {
@@ -134,10 +135,12 @@ export interface Machine {
   prepare(): Promise<void>;
   /** Where the worker shall listen; port 0: any free one. Asked before each start. */
   listen(worker: RemoteWorker): { readonly host: string; readonly port: number };
-  /** The command, here, that runs the worker there with `--stdio`. */
-  command(worker: RemoteWorker): readonly string[];
-  /** The command, here, that runs a program of the gateway there; asked of the gateway's machine only. */
-  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[];
+  /** The command, here, that runs a program there with `--stdio`. Only the gateway's machine has the gateway's. */
+  command(
+    program: Program,
+    process: RemoteWorker,
+    nodeOptions?: readonly string[],
+  ): readonly string[];
   /**
    * The address (host:port, or unix:path) at which the gateway reaches the worker that listens on `port`. Asked
    * after each start, it stays the same.
@@ -145,7 +148,6 @@ export interface Machine {
   reach(worker: RemoteWorker, port: number): Promise<string>;
   /** The worker has ended for good. */
   release(worker: RemoteWorker): Promise<void>;
-  /** Ends tunnels and the like. */
   close(): Promise<void>;
 }
 
@@ -168,7 +170,6 @@ export function listedMachines(
   );
   return {
     all: [...byName.values()],
-    /** Names of those that have workers. */
     working,
     at: (place: ReplicaPlace) => ({
       machine: byName.get(nameOf(place)) as Machine,

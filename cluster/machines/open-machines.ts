@@ -14,11 +14,11 @@ import type {
 async function kindOf({ kind }: Inventory): Promise<MachineKind> {
   switch (kind) {
     case "docker":
-      return (await import("./docker/docker-kind.ts")).DOCKER;
+      return (await import("./docker/docker-machine.ts")).DOCKER;
     case "ssh":
-      return (await import("./ssh/ssh-kind.ts")).SSH;
+      return (await import("./ssh/ssh-machine.ts")).SSH;
     case "slurm":
-      return (await import("./slurm/slurm-kind.ts")).SLURM;
+      return (await import("./slurm/slurm-machine.ts")).SLURM;
     default:
       throw new Fault("usage", `a cluster cannot be started on an inventory of kind ${kind}`, {
         hint: "its kind is local, docker, ssh or slurm here; `tandem deploy --help` says what else there is",
@@ -49,14 +49,12 @@ export async function closeMachines(machines: Machines): Promise<void> {
   await machines.close();
 }
 
-/** See `MachineKind.hold`. */
 export async function holdMachines(context: HoldContext): Promise<() => Promise<void>> {
   const { inventory } = context.loaded;
   const kind = inventory.kind === "local" ? null : await kindOf(inventory);
   return (await kind?.hold?.(context)) ?? (async () => undefined);
 }
 
-/** See `MachineKind.leftovers`. */
 export async function machineLeftovers(context: DeployedContext, end: boolean): Promise<Leftovers> {
   if (context.loaded.inventory.kind === "local") return { found: [], unknown: [] };
   return (await kindOf(context.loaded.inventory)).leftovers(context, end);

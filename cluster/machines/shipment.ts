@@ -45,7 +45,6 @@ function sumOf(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
-/** A folder of dist/. Tests run the sources, which have it too. */
 function builtFolder(name: string): string {
   const here = import.meta.url;
   return fileURLToPath(new URL(`${here.endsWith(".ts") ? "../../dist" : "../.."}/${name}/`, here));

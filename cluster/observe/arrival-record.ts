@@ -1,11 +1,9 @@
 /**
- * Writes the requests that a gateway gets as a trace, which `workload: { arrivals: trace }` plays under
- * another scheduler: a CSV file with a line for each request, in order of arrival.
+ * Records a gateway's requests in order of arrival, as a trace that `workload: { arrivals: trace }` plays:
  *
  *   arrived_s,pipeline,bytes,outcome,latency_ms
  *
- * `arrived_s` counts seconds since 1970 in the scenario's pace, `bytes` the request's contents. A gateway that
- * was started again goes on in the same file.
+ * `arrived_s` counts seconds since 1970 in the scenario's pace. A restarted gateway goes on in the same file.
  */
 import { appendFileSync, existsSync, statSync } from "node:fs";
 import type { Outcome } from "../../core/dispatch/driver.ts";
@@ -14,7 +12,7 @@ import { csvCell } from "../../core/scenario/trace.ts";
 import type { System } from "../../core/system.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { RunningRequest, RunSink } from "./run-sink.ts";
-import type { RunTime } from "./spans.ts";
+import type { RunTime } from "./tracing.ts";
 
 const HEADER = "arrived_s,pipeline,bytes,outcome,latency_ms\n";
 const FLUSH_MS = 1000;
@@ -35,13 +33,9 @@ export function startRecord(file: string): void {
     const isNew = !existsSync(file) || statSync(file).size === 0;
     appendFileSync(file, isNew ? HEADER : "");
   } catch (error) {
-    throw new Fault(
-      "usage",
-      `requests cannot be recorded in ${file}: ${(error as Error).message}`,
-      {
-        hint: "give a file in a folder that exists and can be written to",
-      },
-    );
+    const message = `requests cannot be recorded in ${file}: ${(error as Error).message}`;
+    const hint = "give a file in a folder that exists and can be written to";
+    throw new Fault("usage", message, { hint });
   }
 }
 

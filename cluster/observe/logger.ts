@@ -40,10 +40,7 @@ export function createLogger(name: string, level = process.env.LOG_LEVEL): Logge
 /** Takes the fields of an event that may be frequent. */
 export type Seldom = (fields: object) => void;
 
-/**
- * Reports an event at most once in an interval, with its count since the last report: the first at once;
- * a later report has the fields of the latest event.
- */
+/** Reports an event at once, then at most once in an interval, with its count and its latest fields. */
 export function seldom(say: (count: number, fields: object) => void, everyMs = 1000): Seldom {
   let count = 0;
   let latest: object = {};

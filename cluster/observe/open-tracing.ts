@@ -1,49 +1,39 @@
 /**
- * Where a process's traces go, if anywhere: to an OTLP/HTTP endpoint, or to a file that gets a line of
- * OTLP JSON for each lot of spans. Traces are off by default; an option or OpenTelemetry's variables turn
- * them on. Only then does this file load OpenTelemetry.
+ * Where traces go: an OTLP/HTTP endpoint, or a file with a line of OTLP JSON for each lot of spans; off by
+ * default. Only then does this file load OpenTelemetry.
  */
 import { resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
 import type { Logger } from "./logger.ts";
-import type { ComputedBatch, RunTime, TraceSink } from "./spans.ts";
+import type { RunTime, TraceSink } from "./tracing.ts";
 
-/** A gateway makes a sink for each run. */
-export interface GatewayTracing {
-  sink(system: System, time: RunTime): TraceSink;
-  /** Sends the spans that wait. */
-  close(): Promise<void>;
-}
-
-export interface WorkerTracing {
-  computed(batch: ComputedBatch): void;
-  close(): Promise<void>;
-}
+export type GatewayTracing = NonNullable<Awaited<ReturnType<typeof gatewayTracing>>>;
+export type WorkerTracing = NonNullable<Awaited<ReturnType<typeof workerTracing>>>;
 
 /** `target` comes from `traceTarget`; null: off. `append` takes the spans to the machine that reaches the target. */
 export async function gatewayTracing(
   target: string | null,
   logger: Logger,
   append?: (text: string) => void,
-): Promise<GatewayTracing | null> {
+) {
   if (target === null) return null;
-  const { openTracing } = await import("./tracing.ts");
-  const { TraceSink: Sink } = await import("./spans.ts");
-  const tracing = openTracing("tandem-gateway", target, logger, append);
-  return { sink: (system, time) => new Sink(tracing, system, time), close: tracing.close };
+  const { openTracing, TraceSink: Sink } = await import("./tracing.ts");
+  const { tracer, close } = openTracing("tandem-gateway", target, logger, append);
+  /** Of a run. */
+  const sink = (system: System, time: RunTime): TraceSink => new Sink(tracer, system, time);
+  return { sink, close };
 }
 
 export async function workerTracing(
   target: string | null,
   logger: Logger,
   append?: (text: string) => void,
-): Promise<WorkerTracing | null> {
+) {
   if (target === null) return null;
-  const { openTracing } = await import("./tracing.ts");
-  const { computeSpans } = await import("./spans.ts");
-  const tracing = openTracing("tandem-worker", target, logger, append);
-  return { computed: computeSpans(tracing), close: tracing.close };
+  const { computeSpans, openTracing } = await import("./tracing.ts");
+  const { tracer, close } = openTracing("tandem-worker", target, logger, append);
+  return { computed: computeSpans(tracer), close };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -16,11 +16,7 @@ export function operatorLog(logger: Logger, { replicas, pools, pipelines }: Syst
   const wasted = warns("batches failed");
   const fieldsOf = ({ pipeline, context }: RunningRequest): object => {
     const { requestId, traceparent } = context;
-    return {
-      pipeline: pipelines[pipeline].name,
-      ...(requestId === undefined ? {} : { requestId }),
-      ...(traceparent === undefined ? {} : { traceparent }),
-    };
+    return { pipeline: pipelines[pipeline].name, requestId, traceparent };
   };
   return {
     replicaChanged(replica: number, up: boolean, reason: string): void {

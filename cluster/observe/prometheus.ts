@@ -1,11 +1,10 @@
 /**
- * `/metrics` in Prometheus' text format, made from the gateway's counts at each scrape. Names and
- * meanings follow Triton's `nv_inference_*` where there is one, with Prometheus' rules for units and
- * suffixes (seconds, `_total`). The first scrape loads the library. Workers have no metrics port: the
- * gateway asks them for figures of their processes.
+ * `/metrics`, made from the gateway's counts at each scrape. Names and meanings follow Triton's
+ * `nv_inference_*`. Workers have no metrics port: the gateway asks them for figures of their processes.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import type { GatewayCounts, GatewayState, Histogram } from "./gateway-counts.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -34,11 +33,6 @@ interface FigureSource {
   figures(): Promise<Readonly<Record<string, number>>>;
 }
 
-export interface Exposition {
-  readonly contentType: string;
-  text(): Promise<string>;
-}
-
 /** The library's gauges whose names end like a counter's; another metric has the same value. */
 const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
 /** A scrape leaves out a worker that takes longer. */
@@ -49,7 +43,7 @@ export async function exposition(
   counts: GatewayCounts,
   state: () => GatewayState,
   workers: () => readonly (FigureSource | null)[],
-): Promise<Exposition> {
+) {
   // The only name of a CommonJS package in a bundle of ES modules is the default.
   const { Registry, collectDefaultMetrics } = (await import("prom-client")).default;
   const registry = new Registry();
@@ -79,18 +73,12 @@ export async function exposition(
   };
 }
 
-type Samples = () => readonly Sample[];
-
-const familyOf =
-  (type: "counter" | "gauge") =>
-  (name: string, help: string, samples: Samples): Family => {
-    return {
-      name,
-      help,
-      type,
-      values: () => samples().map(([labels, value]) => ({ labels, value })),
-    };
-  };
+function familyOf(type: "counter" | "gauge") {
+  return (name: string, help: string, samples: () => readonly Sample[]): Family => ({
+    ...{ name, help, type },
+    values: () => samples().map(([labels, value]) => ({ labels, value })),
+  });
+}
 const counter = familyOf("counter");
 const gauge = familyOf("gauge");
 
@@ -99,14 +87,15 @@ function requestFamilies(
   state: () => GatewayState,
 ): readonly Family[] {
   const completed = OUTCOMES.indexOf("completed");
+  const failures = OUTCOMES.filter((outcome) => outcome !== "completed");
   return [
     counter("tandem_request_success_total", "Requests answered with a result", () =>
       pipelines.map(({ name, outcomes }) => [{ pipeline: name }, outcomes[completed]]),
     ),
     counter("tandem_request_failure_total", "Requests that got no result, by reason", () =>
-      pipelines.flatMap(({ name, outcomes }) =>
-        OUTCOMES.flatMap((reason, i): Sample[] =>
-          i === completed ? [] : [[{ pipeline: name, reason }, outcomes[i]]],
+      pipelines.flatMap(({ name: pipeline, outcomes }) =>
+        failures.map(
+          (reason): Sample => [{ pipeline, reason }, outcomes[OUTCOMES.indexOf(reason)]],
         ),
       ),
     ),
@@ -114,10 +103,7 @@ function requestFamilies(
       pipelines.map(({ name, inFlight }) => [{ pipeline: name }, inFlight]),
     ),
     gauge("tandem_queue_length", "Jobs of a task that wait for a replica", () =>
-      state().waiting.map((lengths, pool) => [
-        { task: tasks[pool].name },
-        lengths.reduce((sum, length) => sum + length, 0),
-      ]),
+      state().waiting.map((lengths, pool) => [{ task: tasks[pool].name }, sumOf(lengths)]),
     ),
     counter(
       "tandem_batch_failure_total",
@@ -127,13 +113,23 @@ function requestFamilies(
   ];
 }
 
+const PER_REPLICA = [
+  [gauge, "in_flight", "Jobs in the batch that the replica runs", "inFlight"],
+  [
+    counter,
+    "busy_seconds_total",
+    "Time that the replica computed; its rate is the replica's utilisation",
+    "busyS",
+  ],
+  [counter, "execution_total", "Batches that the replica has run", "batches"],
+  [counter, "inference_total", "Jobs that the replica has run", "jobs"],
+] as const;
+
 function replicaFamilies(
   { replicas }: GatewayCounts,
   state: () => GatewayState,
 ): readonly Family[] {
   const labels = replicas.map(({ name, task }) => ({ task, replica: name }));
-  const byReplica = (value: (replica: (typeof replicas)[number]) => number) => () =>
-    replicas.map((replica, i): Sample => [labels[i], value(replica)]);
   return [
     gauge("tandem_replica_up", "1 while the gateway may send to the replica", () =>
       state().replicas.flatMap((replica, i): Sample[] =>
@@ -143,68 +139,49 @@ function replicaFamilies(
     counter("tandem_replica_losses_total", "How often the gateway lost the replica", () =>
       state().replicas.map(({ losses }, i) => [labels[i], losses]),
     ),
-    gauge(
-      "tandem_replica_in_flight",
-      "Jobs in the batch that the replica runs",
-      byReplica(({ inFlight }) => inFlight),
-    ),
-    counter(
-      "tandem_replica_busy_seconds_total",
-      "Time that the replica computed; its rate is the replica's utilisation",
-      byReplica(({ busyS }) => busyS),
-    ),
-    counter(
-      "tandem_replica_execution_total",
-      "Batches that the replica has run",
-      byReplica(({ batches }) => batches),
-    ),
-    counter(
-      "tandem_replica_inference_total",
-      "Jobs that the replica has run",
-      byReplica(({ jobs }) => jobs),
+    ...PER_REPLICA.map(([kind, name, help, field]) =>
+      kind(`tandem_replica_${name}`, help, () =>
+        replicas.map((replica, i) => [labels[i], replica[field]]),
+      ),
     ),
   ];
 }
 
+const PER_TASK = [
+  ["queue_duration_seconds", "From a job being ready to the start of its batch", "queue"],
+  [
+    "batch_wait_duration_seconds",
+    "Part of the queue's duration in which a replica was free and waited for more jobs",
+    "batchWait",
+  ],
+  ["compute_duration_seconds", "A batch's computation, measured by its worker", "compute"],
+  ["rpc_duration_seconds", "A batch's way to its worker and back, without the computation", "rpc"],
+  ["batch_size", "Jobs in a batch", "batchSize"],
+] as const;
+
 function histograms({ pipelines, tasks }: GatewayCounts): readonly Family[] {
-  const byTask = (name: string, help: string, of: (task: (typeof tasks)[number]) => Histogram) =>
-    histogram(name, help, () => tasks.map((task) => [{ task: task.name }, of(task)]));
   return [
     histogram(
       "tandem_request_duration_seconds",
       "From taking a request to its answer, of requests with a result",
-      () => pipelines.map(({ name, duration }) => [{ pipeline: name }, duration]),
+      pipelines.map(({ name, duration }) => [{ pipeline: name }, duration]),
     ),
-    byTask(
-      "tandem_queue_duration_seconds",
-      "From a job being ready to the start of its batch",
-      ({ queue }) => queue,
+    ...PER_TASK.map(([name, help, field]) =>
+      histogram(
+        `tandem_${name}`,
+        help,
+        tasks.map((task) => [{ task: task.name }, task[field]]),
+      ),
     ),
-    byTask(
-      "tandem_batch_wait_duration_seconds",
-      "Part of the queue's duration in which a replica was free and waited for more jobs",
-      ({ batchWait }) => batchWait,
-    ),
-    byTask(
-      "tandem_compute_duration_seconds",
-      "A batch's computation, measured by its worker",
-      ({ compute }) => compute,
-    ),
-    byTask(
-      "tandem_rpc_duration_seconds",
-      "A batch's way to its worker and back, without the computation",
-      ({ rpc }) => rpc,
-    ),
-    byTask("tandem_batch_size", "Jobs in a batch", ({ batchSize }) => batchSize),
   ];
 }
 
 function histogram(
   name: string,
   help: string,
-  of: () => readonly (readonly [Labels, Histogram])[],
+  all: readonly (readonly [Labels, Histogram])[],
 ): Family {
-  const series = ([labels, { bounds, counts, sum }]: readonly [Labels, Histogram]) => {
+  const series = ([labels, { bounds, counts, sum }]: (typeof all)[number]) => {
     let below = 0;
     const buckets = [...bounds, "+Inf"].map((le, i) => {
       below += counts[i];
@@ -216,23 +193,25 @@ function histogram(
       { metricName: `${name}_count`, labels, value: below },
     ];
   };
-  return { name, help, type: "histogram", values: () => of().flatMap(series) };
+  return { name, help, type: "histogram", values: () => all.flatMap(series) };
 }
 
 /** The gateway's process_* metrics, for each worker. */
+const PER_WORKER = [
+  [counter, "process_cpu_seconds_total", "Processor time of a worker"],
+  [gauge, "process_resident_memory_bytes", "Resident memory of a worker"],
+  [gauge, "process_open_fds", "Open files and sockets of a worker"],
+  [gauge, "process_start_time_seconds", "When a worker started, since the epoch"],
+] as const;
+
 function workerFamilies(present: () => WorkerFigures): readonly Family[] {
-  const samples = (name: string) => () =>
-    [...present()].flatMap(([worker, figures]): Sample[] =>
-      name in figures ? [[{ worker }, figures[name]]] : [],
-    );
-  const named = (of: typeof counter, name: string, help: string): Family =>
-    of(`tandem_worker_${name}`, help, samples(name));
-  return [
-    named(counter, "process_cpu_seconds_total", "Processor time of a worker"),
-    named(gauge, "process_resident_memory_bytes", "Resident memory of a worker"),
-    named(gauge, "process_open_fds", "Open files and sockets of a worker"),
-    named(gauge, "process_start_time_seconds", "When a worker started, since the epoch"),
-  ];
+  return PER_WORKER.map(([kind, name, help]) =>
+    kind(`tandem_worker_${name}`, help, () =>
+      [...present()].flatMap(([worker, figures]): Sample[] =>
+        name in figures ? [[{ worker }, figures[name]]] : [],
+      ),
+    ),
+  );
 }
 
 /** Figures of each worker that is up and answers in time. */

@@ -1,7 +1,6 @@
 /**
- * The one stream of events of a gateway's run. The run announces each event once, in order. Every record
- * of a run (metrics, run log, Prometheus, traces, logs) is a sink: sinks return nothing, so no record can
- * change a run.
+ * The events of a gateway's run, each announced once, in order. Every record of a run is a sink: sinks return
+ * nothing, so no record can change a run.
  */
 import type { AnswerSummary } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";

@@ -1,4 +1,5 @@
 /** Waits that end early: on Ctrl-C, or when a process that they depend on falls silent. */
+import { once } from "node:events";
 import { Fault } from "../../core/fault.ts";
 
 /**
@@ -11,13 +12,14 @@ export async function unlessAborted<T>(
 ): Promise<T> {
   if (signal === undefined) return work;
   const over = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const abandon = (): void => reject(new Fault("interrupted", "interrupted"));
-    signal.addEventListener("abort", abandon, { signal: over.signal });
-    if (signal.aborted) abandon();
+  const aborted = signal.aborted
+    ? Promise.resolve()
+    : once(signal, "abort", { signal: over.signal });
+  const interrupted = aborted.then((): never => {
+    throw new Fault("interrupted", "interrupted");
   });
   try {
-    return await Promise.race([work, aborted]);
+    return await Promise.race([work, interrupted]);
   } finally {
     over.abort();
   }
@@ -33,20 +35,15 @@ export interface Speaking {
 
 const LOOK_MS = 1000;
 
-/** Notices processes that are alive and silent: stopped by a signal, or hanging. */
-export class SilenceWatch {
-  /** Rejects with Fault("cluster-failure") once a process was silent for the bound. */
-  readonly fallen: Promise<never>;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(processes: readonly Speaking[], boundMs: number) {
-    const states = processes.map((speaking) => ({ speaking, heard: speaking.heard, looks: 0 }));
-    let reject: (fault: Fault) => void = () => undefined;
-    this.fallen = new Promise((_, rejectFallen) => {
-      reject = rejectFallen;
-    });
-    this.fallen.catch(() => undefined);
-    this.#timer = setInterval(() => {
+/**
+ * Notices processes that are alive and silent: stopped by a signal, or hanging. `fallen` rejects with
+ * Fault("cluster-failure") once a process was silent for the bound.
+ */
+export function watchSilence(processes: readonly Speaking[], boundMs: number) {
+  const states = processes.map((speaking) => ({ speaking, heard: speaking.heard, looks: 0 }));
+  let timer: NodeJS.Timeout | undefined;
+  const fallen = new Promise<never>((_, reject) => {
+    timer = setInterval(() => {
       for (const state of states) {
         const { heard, name, pid } = state.speaking;
         // The watch counts looks, not time, because its own process may have been stopped too.
@@ -59,9 +56,7 @@ export class SilenceWatch {
         reject(new Fault("cluster-failure", message, { hint }));
       }
     }, LOOK_MS);
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
+  });
+  fallen.catch(() => undefined);
+  return { fallen, stop: () => clearInterval(timer) };
 }

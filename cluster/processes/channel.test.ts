@@ -1,18 +1,18 @@
 /** The channel over standard input and output finds every message, whatever is written beside it. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeMessage, MessageReader } from "./channel.ts";
+import { encodeMessage, messageReader } from "./channel.ts";
 
 function read(pieces: readonly string[]) {
   const messages: unknown[] = [];
   let noise = "";
-  const reader = new MessageReader({
+  const reader = messageReader({
     message: (value) => void messages.push(value),
     noise: (text) => {
       noise += text;
     },
   });
-  for (const piece of pieces) reader.read(piece);
+  for (const piece of pieces) reader(piece);
   return { messages, noise };
 }
 

@@ -13,10 +13,7 @@ export type ParentMessage =
   | { readonly kind: "stop" };
 
 const SEPARATOR = "\x1e";
-const BEGIN = new RegExp(SEPARATOR);
-/** A separator also ends a message that was cut short. */
-const END = new RegExp(`[\n${SEPARATOR}]`);
-/** Characters of a message that no channel needs. */
+/** Characters of a line that no channel needs. */
 const MOST_CHARACTERS = 2 ** 28;
 
 export function encodeMessage(message: unknown): string {
@@ -26,57 +23,39 @@ export function encodeMessage(message: unknown): string {
 export interface MessageListener {
   /** A whole message. */
   message(value: unknown): void;
-  /** Text between messages, in pieces. */
+  /** Text beside messages. */
   noise(text: string): void;
 }
 
-/** Takes text in pieces and finds the messages in it. */
-export class MessageReader {
-  readonly #listener: MessageListener;
-  /** The message that has begun; null between messages. */
-  #begun: string[] | null = null;
-  #characters = 0;
-
-  constructor(listener: MessageListener) {
-    this.#listener = listener;
-  }
-
-  read(piece: string): void {
-    let rest = piece;
-    while (rest !== "") {
-      const at = rest.search(this.#begun === null ? BEGIN : END);
-      const before = at < 0 ? rest : rest.slice(0, at);
-      if (this.#begun !== null) this.#add(before);
-      else if (before !== "") this.#listener.noise(before);
-      if (at < 0) return;
-      if (this.#begun !== null) this.#end();
-      if (rest[at] === SEPARATOR) this.#begin();
-      rest = rest.slice(at + 1);
+/** Takes text in pieces and finds the messages in it, at the end of each line. */
+export function messageReader({ message, noise }: MessageListener): (piece: string) => void {
+  let line: string[] = [];
+  let characters = 0;
+  const end = (): void => {
+    const [before, ...texts] = line.join("").split(SEPARATOR);
+    if (texts.length === 0) noise(`${before}\n`);
+    else if (before !== "") noise(before);
+    for (const text of texts) {
+      let value: unknown;
+      try {
+        value = JSON.parse(text);
+      } catch {
+        // Cut short, or mixed with other text.
+        noise(`${text}\n`);
+        continue;
+      }
+      message(value);
     }
-  }
-
-  #begin(): void {
-    this.#begun = [];
-    this.#characters = 0;
-  }
-
-  #add(text: string): void {
-    this.#characters += text.length;
-    if (this.#characters > MOST_CHARACTERS) this.#begun = null;
-    else this.#begun?.push(text);
-  }
-
-  #end(): void {
-    const text = (this.#begun ?? []).join("");
-    this.#begun = null;
-    let value: unknown;
-    try {
-      value = JSON.parse(text);
-    } catch {
-      // Cut short, or mixed with other text: a separator begins the next message.
-      this.#listener.noise(`${text}\n`);
-      return;
+  };
+  return (piece) => {
+    for (const [i, text] of piece.split("\n").entries()) {
+      if (i > 0) {
+        end();
+        line = [];
+        characters = 0;
+      }
+      characters += text.length;
+      if (characters <= MOST_CHARACTERS) line.push(text);
     }
-    this.#listener.message(value);
-  }
+  };
 }

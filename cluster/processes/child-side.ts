@@ -4,7 +4,7 @@
  * input and output, for a child on another machine.
  */
 import { Fault, type FaultCode, type Issue } from "../../core/fault.ts";
-import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
+import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
 
 /** An error, for another process or thread. */
 export interface FailureMessage {
@@ -55,78 +55,60 @@ const ipc: ParentChannel = {
 const TICK_MS = 1000;
 
 /** The parent sends something each second; one that was silent for a lease is gone. */
-class StdioChannel implements ParentChannel {
-  isOpen = true;
-  readonly #listeners: ((message: unknown) => void)[] = [];
-  #gone: () => void = () => undefined;
-  #stop: () => void = () => process.exit(0);
-  #leaseMs = Number.POSITIVE_INFINITY;
-  /** Counts ticks, not time: a process that was stopped hears its parent first. */
-  #silentTicks = 0;
-
-  constructor() {
-    const reader = new MessageReader({
-      message: (message) => this.#take(message as ParentMessage),
-      noise: () => undefined,
-    });
-    process.stdin.setEncoding("utf8").on("data", (text: string) => {
-      this.#silentTicks = 0;
-      reader.read(text);
-    });
-    const end = (): void => this.#end();
-    process.stdin.on("end", end).on("error", end);
-    process.stdout.on("error", end);
-    setInterval(() => {
-      if (++this.#silentTicks * TICK_MS <= this.#leaseMs) return;
-      process.stderr.write(`nothing was heard of the parent for ${this.#leaseMs / 1000} s\n`);
-      this.#end();
-    }, TICK_MS).unref();
-  }
-
-  send(message: object, then?: () => void): void {
-    process.stdout.write(encodeMessage(message), () => then?.());
-  }
-
-  onMessage(listener: (message: unknown) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  onGone(listener: () => void): void {
-    this.#gone = listener;
-  }
-
-  onStop(listener: () => void): void {
-    this.#stop = listener;
-    process.once("SIGTERM", listener);
-  }
-
-  #take(message: ParentMessage): void {
-    switch (message.kind) {
-      case "lease":
-        this.#leaseMs = message.ms;
-        return;
-      case "alive":
-        return;
-      case "stop":
-        this.#stop();
-        return;
-      case "message":
+function stdioChannel(): ParentChannel {
+  const listeners: ((message: unknown) => void)[] = [];
+  let [isOpen, gone, stop] = [true, (): void => undefined, (): void => process.exit(0)];
+  let leaseMs = Number.POSITIVE_INFINITY;
+  // Counts ticks, not time: a process that was stopped hears its parent first.
+  let silentTicks = 0;
+  const end = (): void => {
+    isOpen = false;
+    gone();
+  };
+  const read = messageReader({
+    message(given) {
+      const message = given as ParentMessage;
+      if (message.kind === "lease") leaseMs = message.ms;
+      else if (message.kind === "stop") stop();
+      else if (message.kind === "message") {
         // A listener may add another, for later messages.
-        for (const listener of [...this.#listeners]) listener(message.value);
-    }
-  }
-
-  #end(): void {
-    this.isOpen = false;
-    this.#gone();
-  }
+        for (const listener of [...listeners]) listener(message.value);
+      }
+    },
+    noise: () => undefined,
+  });
+  process.stdin.setEncoding("utf8").on("data", (text: string) => {
+    silentTicks = 0;
+    read(text);
+  });
+  process.stdin.on("end", end).on("error", end);
+  process.stdout.on("error", end);
+  setInterval(() => {
+    if (++silentTicks * TICK_MS <= leaseMs) return;
+    process.stderr.write(`nothing was heard of the parent for ${leaseMs / 1000} s\n`);
+    end();
+  }, TICK_MS).unref();
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    send: (message, then) => void process.stdout.write(encodeMessage(message), () => then?.()),
+    onMessage: (listener) => void listeners.push(listener),
+    onGone(listener) {
+      gone = listener;
+    },
+    onStop(listener) {
+      stop = listener;
+      process.once("SIGTERM", listener);
+    },
+  };
 }
 
 let opened: ParentChannel | undefined;
 
 /** Opened once: it takes standard input for itself. */
 function channel(): ParentChannel {
-  opened ??= OVER_STDIO ? new StdioChannel() : ipc;
+  opened ??= OVER_STDIO ? stdioChannel() : ipc;
   return opened;
 }
 

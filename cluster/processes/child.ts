@@ -42,7 +42,7 @@ export interface ChildOptions extends HereOptions {
   /** Sent to the child: anything that can be cloned, or JSON for one elsewhere. */
   readonly specification: unknown;
   readonly readyTimeoutMs: number;
-  /** A child elsewhere, which takes the place of `entry`, `nodeOptions` and `command`. */
+  /** A child elsewhere, which takes the place of `entry` and `nodeOptions`. */
   readonly elsewhere?: ElsewhereOptions | undefined;
   /** File to which stdout and stderr are appended. */
   readonly logFile?: string | undefined;

@@ -2,8 +2,8 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { dyingWithParent } from "../../build/dying-with-parent.ts";
-import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/interrupt-budget.ts";
-import { encodeMessage, MessageReader, type ParentMessage } from "./channel.ts";
+import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/hot-path.ts";
+import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
 import type { ChildMessage } from "./child-side.ts";
 
 export interface ElsewhereOptions {
@@ -58,8 +58,6 @@ export interface HereOptions {
   /** Entry file relative to `cluster/`, without extension. */
   readonly entry: "gateway/main" | "load/main" | "worker/main";
   readonly nodeOptions?: readonly string[];
-  /** A command in front of node's own; it must become node, as `env` does. Default: none. */
-  readonly command?: readonly string[] | undefined;
 }
 
 export interface Link {
@@ -74,7 +72,7 @@ export interface Link {
 
 export function linkHere(options: HereOptions): Link {
   const [execPath, ...execArgv] = [
-    ...[...dyingWithParent(), ...(options.command ?? []), process.execPath],
+    ...[...dyingWithParent(), process.execPath],
     ...[...nodeFlags(process.versions.node), ...(options.nodeOptions ?? [])],
   ];
   const child = fork(bundledProcess(options.entry), [], {
@@ -102,7 +100,7 @@ export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
   const messages: ((message: unknown) => void)[] = [];
   const outputs: ((text: string) => void)[] = [];
   let silentBeats = 0;
-  const reader = new MessageReader({
+  const reader = messageReader({
     message: (message) => {
       silentBeats = 0;
       for (const listener of messages) listener(message);
@@ -111,7 +109,7 @@ export function linkElsewhere({ command, leaseMs }: ElsewhereOptions): Link {
       for (const listener of outputs) listener(text);
     },
   });
-  child.stdout.setEncoding("utf8").on("data", (text: string) => reader.read(text));
+  child.stdout.setEncoding("utf8").on("data", reader);
   child.stdin.on("error", () => undefined);
   const write = (message: ParentMessage, sent: (error: Error | null) => void = () => undefined) => {
     child.stdin.write(encodeMessage(message), (error) => sent(error ?? null));

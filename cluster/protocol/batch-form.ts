@@ -16,10 +16,7 @@ export interface JobResult {
   readonly tensors: readonly ModelTensor[];
 }
 
-/**
- * The inputs of a batch, by job: its payload, and JSON of the outputs of earlier tasks. `tensors` is null
- * where no job has any.
- */
+/** By job; `upstream` is JSON of the outputs of earlier tasks. `tensors` is null where no job has any. */
 export function batchContents(
   payloads: readonly Uint8Array[],
   upstream: readonly Uint8Array[],
@@ -66,13 +63,8 @@ const OWN = "";
 /** job:task:name; the task is empty for the request's own tensors. */
 const JOB_TENSOR = /^(\d+):([^:]*):(.*)$/s;
 
-interface WireTensors {
-  readonly tensors: readonly Tensor[];
-  readonly raw: readonly Uint8Array[];
-}
-
 /** Each job keeps its own tensors, so that nothing is copied and the shapes of jobs may differ. */
-function wireTensors(jobs: readonly TensorsByTask[]): WireTensors {
+function wireTensors(jobs: readonly TensorsByTask[]) {
   const tensors: Tensor[] = [];
   const raw: Uint8Array[] = [];
   jobs.forEach((byTask, job) => {
@@ -86,10 +78,7 @@ function wireTensors(jobs: readonly TensorsByTask[]): WireTensors {
   return { tensors, raw };
 }
 
-/**
- * The reverse of `wireTensors` for `count` jobs; ignores tensors of other names. Null where no job
- * has any. Throws Fault("invalid-input") for malformed tensors.
- */
+/** Reverses `wireTensors`; null where no job has any. Throws Fault("invalid-input") for malformed tensors. */
 export function jobTensors(
   tensors: readonly Tensor[],
   raw: readonly Uint8Array[],

@@ -1,7 +1,4 @@
-/**
- * Descriptions that servers give of themselves and their models: all answers of the protocol but inferences,
- * over gRPC and REST alike. One schema is the type and the OpenAPI document's; `proto/inference.proto` has the wire.
- */
+/** All answers of the protocol but inferences, over gRPC and REST: one schema is type and OpenAPI document. */
 import { z } from "zod";
 
 /** Deeply read-only. */

@@ -1,7 +1,4 @@
-/**
- * Checks every gRPC call before its handler, whatever its service: the caller's role, limits on time
- * and size, and the status of a refusal by grpc-js itself.
- */
+/** Checks every gRPC call before its handler: role, time and size; and mends statuses of grpc-js itself. */
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -61,45 +58,34 @@ export function roleOfMethod(path: string): RequiredRole {
   return INFER.has(path) ? "infer" : "admin";
 }
 
-interface Peer {
-  readonly role: CertificateRole | null;
-  called: boolean;
-}
+export type PeerRoles = ReturnType<typeof peerRoles>;
 
 /** The open connections of a gRPC server: reading a certificate for each call would be slow. */
-export class PeerRoles {
-  readonly #peers = new Map<string, Peer>();
-  readonly #firstCallMs: number;
-
-  constructor(firstCallMs: number) {
-    this.#firstCallMs = firstCallMs;
-  }
-
-  /**
-   * Adds a connection until it closes. Closes a connection without a call in `firstCallMs`: HTTP/2
-   * itself does not always end a connection whose frames are malformed.
-   */
-  add(socket: Socket): void {
-    const key = `${socket.remoteAddress} ${socket.remotePort}`;
-    const peer: Peer = { role: peerRole(socket as TLSSocket), called: false };
-    this.#peers.set(key, peer);
-    const timer = setTimeout(() => {
-      if (!peer.called) socket.destroy();
-    }, this.#firstCallMs).unref();
-    socket.once("close", () => {
-      clearTimeout(timer);
-      if (this.#peers.get(key) === peer) this.#peers.delete(key);
-    });
-  }
-
-  /** The role of a call's connection. */
-  caller(call: ServerInterceptingCallInterface): CertificateRole | null {
-    const { remoteAddress, remotePort } = call.getConnectionInfo();
-    const peer = this.#peers.get(`${remoteAddress} ${remotePort}`);
-    if (peer === undefined) return null;
-    peer.called = true;
-    return peer.role;
-  }
+export function peerRoles(firstCallMs: number) {
+  const peers = new Map<string, { readonly role: CertificateRole | null; called: boolean }>();
+  return {
+    /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
+    add(socket: Socket): void {
+      const key = `${socket.remoteAddress} ${socket.remotePort}`;
+      const peer = { role: peerRole(socket as TLSSocket), called: false };
+      peers.set(key, peer);
+      const timer = setTimeout(() => {
+        if (!peer.called) socket.destroy();
+      }, firstCallMs).unref();
+      socket.once("close", () => {
+        clearTimeout(timer);
+        if (peers.get(key) === peer) peers.delete(key);
+      });
+    },
+    /** The role of a call's connection. */
+    caller(call: ServerInterceptingCallInterface): CertificateRole | null {
+      const { remoteAddress, remotePort } = call.getConnectionInfo();
+      const peer = peers.get(`${remoteAddress} ${remotePort}`);
+      if (peer === undefined) return null;
+      peer.called = true;
+      return peer.role;
+    },
+  };
 }
 
 type MethodDefinition = Parameters<ServerInterceptor>[0];
@@ -116,10 +102,8 @@ export function grpcGuard(
     const listener: ServerListener = {};
     if (!isOpen(rules())) {
       listener.onReceiveMetadata = (metadata, next) => {
-        const refused = refusal(rules(), roleOf(method.path), {
-          authorization: metadata.get("authorization")[0]?.toString() ?? null,
-          certificate,
-        });
+        const authorization = metadata.get("authorization")[0]?.toString() ?? null;
+        const refused = refusal(rules(), roleOf(method.path), { authorization, certificate });
         if (refused === null) next(metadata);
         else call.sendStatus(asStatus(refused));
       };
@@ -170,8 +154,8 @@ function limitReceiving(
 }
 
 /**
- * Cuts a call off whose caller does not read: no answer left for `writeMs` while one waits. A timeout
- * of the HTTP/2 stream would not do, because Node restarts it whenever the session sends anything.
+ * Cuts off a caller that does not read: no answer left for `writeMs` while one waits. Node restarts the
+ * timeout of an HTTP/2 stream whenever its session sends anything.
  */
 function limitSending(writeMs: number, call: ServerInterceptingCallInterface): void {
   const stream = streamOf(call);
@@ -198,23 +182,21 @@ function streamOf(call: ServerInterceptingCallInterface): ServerHttp2Stream {
   return stream;
 }
 
-/**
- * grpc-js reports errors of the caller as INTERNAL, which here means a bug. It sends such a status by
- * this method of its innermost call, past every interceptor.
- */
-function mendStatuses(call: ServerInterceptingCallInterface): void {
-  const send = call.sendStatus.bind(call);
-  call.sendStatus = (given) => send(mended(given));
-}
-
 const CALLERS_FAULT =
   /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
 const MALFORMED = "the message is malformed, or has more parts than allowed";
 
-function mended(given: Status): Status {
-  if (given.code !== status.INTERNAL || !CALLERS_FAULT.test(given.details ?? "")) return given;
-  const details = (given.details ?? "").replace("Error deserializing request", MALFORMED);
-  return asStatus(new Fault("invalid-input", details));
+/** grpc-js reports callers' errors as INTERNAL, by this method of its innermost call, past interceptors. */
+function mendStatuses(call: ServerInterceptingCallInterface): void {
+  const send = call.sendStatus.bind(call);
+  call.sendStatus = (given) => {
+    const { code, details = "" } = given;
+    if (code !== status.INTERNAL || !CALLERS_FAULT.test(details)) send(given);
+    else {
+      const message = details.replace("Error deserializing request", MALFORMED);
+      send(asStatus(new Fault("invalid-input", message)));
+    }
+  };
 }
 
 function asStatus(fault: Fault): Status {

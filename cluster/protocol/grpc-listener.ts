@@ -1,6 +1,5 @@
 /**
- * The socket of a gRPC server. grpc-js can open its own, but then nothing counts or times connections,
- * or checks their role before the first call:
+ * A gRPC server's socket. With one of its own, grpc-js neither counts nor times connections:
  *
  *   TCP ─> count ─> TLS, role ─> HTTP/2 (grpc-js)
  */
@@ -21,10 +20,7 @@ import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import type { GrpcAccess, PeerRoles } from "./grpc-guard.ts";
 
-/**
- * `peers` gets each connection. Throws Fault("usage") for an unsafe address, Fault("cluster-failure")
- * for a port in use.
- */
+/** Throws Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use. */
 export async function listenGrpc(
   grpc: GrpcServer,
   { host, port }: { readonly host: string; readonly port: number },
@@ -88,9 +84,8 @@ interface MessageDescriptor {
 }
 
 /**
- * gRPC server reflection; `files` are .proto files without imports. The descriptors of protobufjs
- * differ from a compiler's: type names are relative, and entries of maps have other names. Strict
- * clients, such as those in Go, refuse them.
+ * gRPC server reflection of .proto files without imports. In protobufjs' descriptors type names are relative,
+ * and entries of maps have other names than a compiler's: strict clients, as those in Go, refuse them.
  */
 export function addReflection(server: GrpcServer, files: readonly string[]): void {
   const packages = files.map((file) => [file, { fileDescriptorProtos: [compiled(file)] }]);

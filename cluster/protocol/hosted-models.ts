@@ -58,17 +58,14 @@ export function modelNamed<Model extends HostedModel>(
 ): Model {
   const model = models.get(name ?? "");
   if (model === undefined) {
-    const known = [...models.keys()].join(", ");
-    throw new Fault("not-found", `there is no model ${JSON.stringify(name ?? "")}`, {
-      hint: `this server has ${known}`,
-    });
+    const hint = `this server has ${[...models.keys()].join(", ")}`;
+    throw new Fault("not-found", `there is no model ${JSON.stringify(name ?? "")}`, { hint });
   }
   if (version === undefined || version === "") return model;
   const { versions } = model.metadata;
   if (versions.includes(version)) return model;
-  throw new Fault("not-found", `model ${name} has no version ${JSON.stringify(version)}`, {
-    hint: `it has ${versions.join(", ")}`,
-  });
+  const hint = `it has ${versions.join(", ")}`;
+  throw new Fault("not-found", `model ${name} has no version ${JSON.stringify(version)}`, { hint });
 }
 
 /** Rejects with Fault("not-found"). */
@@ -118,11 +115,10 @@ export function modelStatistics(
 export function modelIndex(models: HostedModels, onlyReady: boolean): readonly ModelIndex[] {
   return [...models.values()]
     .filter((model) => !onlyReady || model.ready())
-    .map((model) => ({
-      name: model.metadata.name,
-      version: model.metadata.versions[0],
-      ...stateOf(model),
-    }));
+    .map((model) => {
+      const { name, versions } = model.metadata;
+      return { name, version: versions[0], ...stateOf(model) };
+    });
 }
 
 export function stateOf(model: HostedModel): ModelState {
@@ -174,8 +170,6 @@ class Duration {
   }
 }
 
-const NONE: StatisticDuration = { count: 0, ns: 0 };
-
 /** Triton's statistics of a model: counts of requests, and times by phase. */
 export class ModelCounts {
   readonly #success = new Duration();
@@ -192,11 +186,8 @@ export class ModelCounts {
     this.#compute.add(computeUs);
     this.#inferences += size;
     this.#lastMs = Date.now();
-    let own = this.#bySize.get(size);
-    if (own === undefined) {
-      own = new Duration();
-      this.#bySize.set(size, own);
-    }
+    const own = this.#bySize.get(size) ?? new Duration();
+    this.#bySize.set(size, own);
     own.add(computeUs);
   }
 
@@ -217,7 +208,7 @@ export class ModelCounts {
         fail: this.#fail.report(),
         queue: this.#queue.report(),
         ...compute(this.#compute),
-        ...{ cache_hit: NONE, cache_miss: NONE },
+        ...{ cache_hit: { count: 0, ns: 0 }, cache_miss: { count: 0, ns: 0 } },
       },
       batch_stats: [...this.#bySize]
         .sort(([a], [b]) => a - b)

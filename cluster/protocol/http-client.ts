@@ -7,11 +7,6 @@ import { type ClientAccess, httpsOptions, NO_ACCESS } from "../security/client-a
 
 const TIMEOUT_MS = 30_000;
 
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
-
 interface JsonAnswer {
   readonly status: number;
   readonly value: Record<string, unknown>;
@@ -35,7 +30,7 @@ export async function postJson(
 }
 
 /** Throws Fault("cluster-failure") when nothing answers. */
-export function deleteAt(url: string, access: ClientAccess = NO_ACCESS): Promise<Answer> {
+export function deleteAt(url: string, access: ClientAccess = NO_ACCESS) {
   return send("DELETE", url, access);
 }
 
@@ -46,7 +41,7 @@ export async function getText(url: string, access: ClientAccess = NO_ACCESS): Pr
   throw new Fault("cluster-failure", `GET ${url} was answered ${status}: ${text}`);
 }
 
-function inJson(url: string, { status, text }: Answer): JsonAnswer {
+function inJson(url: string, { status, text }: { status: number; text: string }): JsonAnswer {
   try {
     return { status, value: JSON.parse(text) as Record<string, unknown> };
   } catch (cause) {
@@ -61,7 +56,7 @@ function send(
   access: ClientAccess,
   body: string | null = null,
   timeoutMs = TIMEOUT_MS,
-): Promise<Answer> {
+): Promise<{ status: number; text: string }> {
   const headers = {
     ...(access.token === null ? {} : { authorization: `Bearer ${access.token}` }),
     ...(body === null ? {} : { "content-type": "application/json" }),

@@ -155,10 +155,7 @@ function atMost(parts: string, count: number, most: number): void {
   if (count > most) throw new Error(`more than ${most} ${parts}`);
 }
 
-/**
- * Raw contents, with one entry for each tensor if any tensor has typed contents. A message with both
- * kinds gets too many entries, and its handler refuses it.
- */
+/** One entry for each tensor if any has typed contents. With both kinds, the handler refuses the message. */
 function withTyped(
   tensors: readonly ReadTensor[],
   raw: readonly Uint8Array[],

@@ -1,8 +1,6 @@
-/**
- * Messages of the Open Inference Protocol v2 (`proto/inference.proto`) as plain objects, and the
- * parameters and headers of requests that this system gives a meaning.
- */
+/** Messages of `proto/inference.proto` as plain objects, and parameters and headers with a meaning here. */
 import { randomUUID } from "node:crypto";
+import type { StartWindow } from "../../core/dispatch/driver.ts";
 
 /** Parameter of a request: how long its caller waits for the answer, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
@@ -12,20 +10,13 @@ export const TIMEOUT_PARAMETER = "timeout";
 const START_AFTER_PARAMETER = "start_after_us";
 const START_BEFORE_PARAMETER = "start_before_us";
 /**
- * Parameters of a message without inputs on a stream. `cancel`: nobody wants the request of the same
- * id any more; its answer is CANCELLED, unless it has begun. `preempt`: so is one that has begun, if
- * its model can be stopped. `load`, `evict`: the model goes into the memory of its device, or leaves it,
- * while its replica stays up; the answer comes when that is done.
+ * Parameters of a message without inputs on a stream. `cancel`: nobody wants the request of this id; its
+ * answer is CANCELLED, unless it has begun. `preempt` stops a batch that has begun, if its model can be
+ * stopped. `load`, `evict`: the model goes into its device's memory or leaves it; answered when done.
  */
 const CONTROLS = ["cancel", "preempt", "load", "evict"] as const;
 
 export type ControlKind = (typeof CONTROLS)[number];
-
-/** When a worker may start a batch, µs from its receipt. */
-export interface StartTimes {
-  readonly earliestUs: number;
-  readonly latestUs: number;
-}
 
 /** Header of a call: the caller's id of it. */
 export const REQUEST_ID_HEADER = "x-request-id";
@@ -54,11 +45,6 @@ export interface Tensor {
   readonly parameters?: Parameters | undefined;
 }
 
-export interface RequestedOutput {
-  readonly name: string;
-  readonly parameters?: Parameters | undefined;
-}
-
 export interface ModelInferRequest {
   readonly modelName: string;
   readonly modelVersion?: string | undefined;
@@ -66,7 +52,7 @@ export interface ModelInferRequest {
   readonly parameters?: Parameters | undefined;
   readonly inputs: readonly Tensor[];
   /** Default: all. */
-  readonly outputs?: readonly RequestedOutput[] | undefined;
+  readonly outputs?: readonly Pick<Tensor, "name" | "parameters">[] | undefined;
   readonly rawInputContents?: readonly Uint8Array[] | undefined;
 }
 
@@ -113,7 +99,7 @@ export function controlOf({ parameters, inputs }: ModelInferRequest): ControlKin
   return CONTROLS.find((kind) => parameters[kind]?.boolParam === true) ?? null;
 }
 
-export function startParameters({ earliestUs, latestUs }: StartTimes): Parameters {
+export function startParameters({ earliestUs, latestUs }: StartWindow): Parameters {
   return {
     [START_AFTER_PARAMETER]: { doubleParam: earliestUs },
     [START_BEFORE_PARAMETER]: { doubleParam: latestUs },
@@ -121,7 +107,7 @@ export function startParameters({ earliestUs, latestUs }: StartTimes): Parameter
 }
 
 /** Null: the batch may start at any time. */
-export function startTimesOf({ parameters }: ModelInferRequest): StartTimes | null {
+export function startTimesOf({ parameters }: ModelInferRequest): StartWindow | null {
   const latestUs = numberOf(parameters?.[START_BEFORE_PARAMETER]);
   if (latestUs === undefined) return null;
   return { earliestUs: numberOf(parameters?.[START_AFTER_PARAMETER]) ?? 0, latestUs };
@@ -132,9 +118,8 @@ export function deadlineOf({ parameters }: ModelInferRequest): number | undefine
   if (parameters === undefined) return undefined;
   const deadlineMs = numberOf(parameters[DEADLINE_PARAMETER]);
   const timeoutUs = numberOf(parameters[TIMEOUT_PARAMETER]) ?? 0;
-  return timeoutUs === 0
-    ? deadlineMs
-    : Math.min(timeoutUs / 1000, deadlineMs ?? Number.POSITIVE_INFINITY);
+  if (timeoutUs === 0) return deadlineMs;
+  return Math.min(timeoutUs / 1000, deadlineMs ?? Number.POSITIVE_INFINITY);
 }
 
 function numberOf(given: InferParameter | undefined): number | undefined {
@@ -147,10 +132,10 @@ export const TRACEPARENTS_PARAMETER = "traceparents";
 
 export interface CallContext {
   /** The caller's name for the request (`x-request-id`, or the protocol's id). */
-  readonly requestId?: string;
+  readonly requestId?: string | undefined;
   /** W3C trace context: the caller's span. */
-  readonly traceparent?: string;
-  readonly tracestate?: string;
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
 }
 
 const NO_HEADERS: Header = () => undefined;
@@ -168,14 +153,11 @@ export function callContext(
   parameters: Parameters,
   header: Header = NO_HEADERS,
 ): CallContext {
-  const requestId = header(REQUEST_ID_HEADER) ?? id;
-  const traceparent = parameters[TRACEPARENT]?.stringParam ?? header(TRACEPARENT);
-  const tracestate = parameters[TRACESTATE]?.stringParam ?? header(TRACESTATE);
-  const context: { -readonly [Key in keyof CallContext]: CallContext[Key] } = {};
-  if (requestId !== undefined && REQUEST_ID.test(requestId)) context.requestId = requestId;
-  if (traceparent !== undefined) context.traceparent = traceparent;
-  if (tracestate !== undefined && tracestate.length <= LONGEST_STATE) {
-    context.tracestate = tracestate;
-  }
-  return context;
+  const requestId = header(REQUEST_ID_HEADER) ?? id ?? "";
+  const tracestate = parameters[TRACESTATE]?.stringParam ?? header(TRACESTATE) ?? "";
+  return {
+    requestId: REQUEST_ID.test(requestId) ? requestId : undefined,
+    traceparent: parameters[TRACEPARENT]?.stringParam ?? header(TRACEPARENT),
+    tracestate: tracestate.length <= LONGEST_STATE ? tracestate || undefined : undefined,
+  };
 }

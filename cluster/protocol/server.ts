@@ -11,14 +11,8 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
 import { CLIENT_TIMES } from "../security/limits.ts";
-import type {
-  ModelConfig,
-  ModelIndex,
-  ModelMetadata,
-  ModelStatistics,
-  ServerMetadata,
-} from "./descriptions.ts";
-import { type GrpcAccess, grpcGuard, PeerRoles } from "./grpc-guard.ts";
+import type { ServerMetadata } from "./descriptions.ts";
+import { type GrpcAccess, grpcGuard, peerRoles } from "./grpc-guard.ts";
 import { addReflection, listenGrpc } from "./grpc-listener.ts";
 import {
   type HostedModels,
@@ -57,16 +51,13 @@ export interface InferCall {
   readonly header?: Header;
   /** How long the caller waits from now, ms; undefined: no limit. */
   readonly deadlineMs: number | undefined;
-  /**
-   * Calls `listener` when the caller is gone, gave the request up, or its deadline passed; with true
-   * when it wants the request stopped even where it has begun.
-   */
+  /** The caller gave the request up, or its deadline passed; `preempted`: it is to be stopped if begun. */
   onCancelled(listener: (preempted: boolean) => void): void;
 }
 
 export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
 
-export interface InferenceHandlers {
+interface InferenceHandlers {
   readonly metadata: ServerMetadata;
   ready(): boolean;
   readonly models: HostedModels;
@@ -74,14 +65,9 @@ export interface InferenceHandlers {
   infer(call: InferCall, answer: InferAnswer): void;
 }
 
-export interface InferenceServer {
-  readonly port: number;
-  readonly health: HealthImplementation;
-  /** Lets running calls end, then closes. */
-  close(): Promise<void>;
-}
+export type InferenceServer = Awaited<ReturnType<typeof serveInference>>;
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly host: string;
   readonly port: number;
   /** Names for health checks, besides "" and the protocol's service. */
@@ -89,12 +75,9 @@ export interface ServerOptions {
   readonly access: GrpcAccess;
 }
 
-export async function serveInference(
-  handlers: InferenceHandlers,
-  options: ServerOptions,
-): Promise<InferenceServer> {
+export async function serveInference(handlers: InferenceHandlers, options: ServerOptions) {
   const { access } = options;
-  const peers = new PeerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
+  const peers = peerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
   const server = new Server({
     ...CHANNEL_OPTIONS,
     ...(access.held === null ? BATCH_CHANNEL : LIMITED_CALLERS),
@@ -111,7 +94,8 @@ export async function serveInference(
   return {
     port: listener.port,
     health,
-    close: async () => {
+    /** Lets running calls end, then closes. */
+    close: async (): Promise<void> => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
       listener.close();
       // An answer's status leaves one turn after it, and HTTP/2 of Node 22 and later does not wait.
@@ -128,56 +112,48 @@ export async function serveInference(
   };
 }
 
+type UnaryInfer = ServerUnaryCall<ModelInferRequest, ModelInferResponse>;
+
 function implementation(handlers: InferenceHandlers): UntypedServiceImplementation {
   const { models, control } = handlers;
   return {
-    ServerLive: unary<object, object>(() => ({ live: true })),
-    ServerReady: unary<object, object>(() => ({ ready: handlers.ready() })),
-    ServerMetadata: unary<object, ServerMetadata>(() => handlers.metadata),
-    ModelReady: unary<ModelName, object>(({ name, version }) => ({
+    ServerLive: unary(() => ({ live: true })),
+    ServerReady: unary(() => ({ ready: handlers.ready() })),
+    ServerMetadata: unary(() => handlers.metadata),
+    ModelReady: unary(({ name, version }: ModelName) => ({
       ready: modelNamed(models, name, version).ready(),
     })),
-    ModelMetadata: unary<ModelName, ModelMetadata>(
-      async ({ name, version }) => (await learnedModel(models, name, version)).metadata,
+    ModelMetadata: unary(
+      async ({ name, version }: ModelName) => (await learnedModel(models, name, version)).metadata,
     ),
-    ModelConfig: unary<ModelName, { config: ModelConfig }>(async ({ name, version }) => ({
+    ModelConfig: unary(async ({ name, version }: ModelName) => ({
       config: modelConfig(await learnedModel(models, name, version)),
     })),
-    ModelStatistics: unary<ModelName, { model_stats: readonly ModelStatistics[] }>((asked) => ({
-      model_stats: modelStatistics(models, asked),
+    ModelStatistics: unary((asked: ModelName) => ({ model_stats: modelStatistics(models, asked) })),
+    RepositoryIndex: unary(({ ready = false }: { ready?: boolean }) => ({
+      models: modelIndex(models, ready),
     })),
-    RepositoryIndex: unary<{ ready?: boolean }, { models: readonly ModelIndex[] }>(
-      ({ ready = false }) => ({ models: modelIndex(models, ready) }),
-    ),
     RepositoryModelLoad: changing((model, task) => control.load(model, task)),
     RepositoryModelUnload: changing((model, task) => control.unload(model, task)),
-    ModelInfer: (
-      call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
-      answer: sendUnaryData<ModelInferResponse>,
-    ) => {
-      const onCancelled: InferCall["onCancelled"] = (listener) =>
-        void call.on("cancelled", () => listener(false));
-      const deadlineMs = remainingMs(call);
+    ModelInfer: (call: UnaryInfer, answer: sendUnaryData<ModelInferResponse>) => {
       const header: Header = (name) => call.metadata.get(name)[0]?.toString();
-      guarded(
-        handlers,
-        { request: call.request, header, deadlineMs, onCancelled },
-        (error, value) => {
-          giveContext(call, header, value);
-          answer(error, value);
-        },
-      );
+      const given: InferCall = {
+        request: call.request,
+        header,
+        deadlineMs: remainingMs(call),
+        onCancelled: (listener) => void call.on("cancelled", () => listener(false)),
+      };
+      guarded(handlers, given, (error, value) => {
+        giveContext(call, header, value);
+        answer(error, value);
+      });
     },
     ModelStreamInfer: (stream: InferServerStream) => serveStream(handlers, stream),
   };
 }
 
 /** Sends the call's id and span as initial metadata. */
-function giveContext(
-  call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
-  header: Header,
-  value: ModelInferResponse | undefined,
-): void {
+function giveContext(call: UnaryInfer, header: Header, value?: ModelInferResponse): void {
   const requestId = header(REQUEST_ID_HEADER);
   const traceparent = value?.parameters?.[TRACEPARENT]?.stringParam;
   if (requestId === undefined && traceparent === undefined) return;
@@ -188,9 +164,7 @@ function giveContext(
 }
 
 /** The shorter of gRPC's deadline and the request's parameters, ms. */
-function remainingMs(
-  call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
-): number | undefined {
+function remainingMs(call: UnaryInfer): number | undefined {
   const deadlineMs = Number(call.getDeadline()) - Date.now();
   const asked = deadlineOf(call.request);
   if (!Number.isFinite(deadlineMs)) return asked;
@@ -212,7 +186,7 @@ function unary<Request, Response>(handle: (request: Request) => Response | Promi
 
 /** Loads or unloads a model, or that of one task. */
 function changing(change: (model: string, task: string | undefined) => Promise<unknown>) {
-  return unary<RepositoryModel, object>(async ({ model_name = "", parameters }) => {
+  return unary(async ({ model_name = "", parameters }: RepositoryModel) => {
     await change(model_name, parameters?.task?.string_param);
     return {};
   });

@@ -18,10 +18,7 @@ import {
   PROTOCOL_FILE,
 } from "./infer-codec.ts";
 
-/**
- * Addresses are explicit, so proxies of the environment are off. The dispatcher retries, not the
- * channel; channel statistics and the retry layer cost a tenth of a small call.
- */
+/** The dispatcher retries, not the channel; statistics and the retry layer cost a tenth of a small call. */
 export const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_receive_message_length": LIMITS.messageBytes,
   "grpc.max_send_message_length": LIMITS.messageBytes,

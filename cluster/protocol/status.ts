@@ -1,7 +1,4 @@
-/**
- * Faults as gRPC statuses with trailers, and back. On a stream, a failed request's answer carries its
- * status and trailers as parameters.
- */
+/** Faults as gRPC statuses with trailers, which a failed request on a stream has as parameters; and back. */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
 import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
@@ -19,9 +16,6 @@ const FAULT_TRAILER = "tandem-fault";
 export const OUTCOME_TRAILER = "tandem-outcome";
 /** gRPC's pushback for clients that retry by themselves (gRFC A6), ms. */
 export const PUSHBACK_TRAILER = "grpc-retry-pushback-ms";
-const RETRY_AFTER_TRAILER = "retry-after";
-const DETAILS_TRAILER = "grpc-status-details-bin";
-const RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo";
 
 /** A server's answer to an error; an error that is no Fault is a bug: INTERNAL. */
 export function statusOf(error: unknown, outcome?: string): Partial<StatusObject> {
@@ -32,23 +26,21 @@ export function statusOf(error: unknown, outcome?: string): Partial<StatusObject
     return { code: status.INTERNAL, details, metadata };
   }
   metadata.set(FAULT_TRAILER, error.code);
-  if (error.retryAfterMs !== undefined) {
-    addRetryHint(metadata, FAULTS[error.code].grpc, error.message, error.retryAfterMs);
+  const { grpc } = FAULTS[error.code];
+  const { retryAfterMs } = error;
+  if (retryAfterMs !== undefined) {
+    // In each of the forms that clients read.
+    metadata.set(PUSHBACK_TRAILER, String(Math.ceil(retryAfterMs)));
+    metadata.set("retry-after", String(retryAfterS(retryAfterMs)));
+    metadata.set("grpc-status-details-bin", statusDetails(grpc, error.message, retryAfterMs));
   }
   const details = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-  return { code: FAULTS[error.code].grpc, details: shortened(details), metadata };
+  return { code: grpc, details: shortened(details), metadata };
 }
 
 /** Short enough for a header; the conversion replaces half a surrogate pair at the end. */
 function shortened(details: string): string {
   return Buffer.from(details.slice(0, LIMITS.errorLength)).toString();
-}
-
-/** Says when a refused call may be tried again, in each of the forms that clients read. */
-function addRetryHint(metadata: Metadata, code: number, message: string, afterMs: number): void {
-  metadata.set(PUSHBACK_TRAILER, String(Math.ceil(afterMs)));
-  metadata.set(RETRY_AFTER_TRAILER, String(retryAfterS(afterMs)));
-  metadata.set(DETAILS_TRAILER, statusDetails(code, message, afterMs));
 }
 
 /** In the whole seconds of HTTP's Retry-After, at least one. */
@@ -68,7 +60,7 @@ function statusDetails(code: number, message: string, afterMs: number): Buffer {
   const seconds = Math.floor(afterMs / 1000);
   const retryDelay = { seconds, nanos: Math.round((afterMs % 1000) * 1e6) };
   const value = DETAILS.lookupType("RetryInfo").encode({ retryDelay }).finish();
-  const details = [{ typeUrl: RETRY_INFO, value }];
+  const details = [{ typeUrl: "type.googleapis.com/google.rpc.RetryInfo", value }];
   return DETAILS.lookupType("Status").encode({ code, message, details }).finish() as Buffer;
 }
 
@@ -89,8 +81,8 @@ const SPEAKS_NO_GRPC =
 /** The fault behind a failed call; `what` starts its message. */
 export function faultOf(error: ServiceError, what: string): Fault {
   const named = trailerOf(error, FAULT_TRAILER);
-  const code: FaultCode =
-    named !== null && named in FAULTS ? (named as FaultCode) : byStatus(error);
+  const byStatus = CODES[error.code] ?? "cluster-failure";
+  const code = named !== null && named in FAULTS ? (named as FaultCode) : byStatus;
   const pushback = Number(trailerOf(error, PUSHBACK_TRAILER) ?? Number.NaN);
   const [, reason] = NO_CONNECTION.exec(error.details) ?? [];
   const noConnection = reason?.startsWith("Protocol error") ? SPEAKS_NO_GRPC : IS_IT_UP;
@@ -101,23 +93,15 @@ export function faultOf(error: ServiceError, what: string): Fault {
   });
 }
 
-function byStatus(error: ServiceError): FaultCode {
-  switch (error.code) {
-    case status.INVALID_ARGUMENT:
-      return "invalid-input";
-    case status.NOT_FOUND:
-    case status.UNIMPLEMENTED:
-      return "not-found";
-    case status.RESOURCE_EXHAUSTED:
-      return "overloaded";
-    case status.DEADLINE_EXCEEDED:
-      return "deadline-exceeded";
-    case status.CANCELLED:
-      return "interrupted";
-    default:
-      return "cluster-failure";
-  }
-}
+/** Any other status is a failure of the cluster. */
+const CODES: Readonly<Record<number, FaultCode>> = {
+  [status.INVALID_ARGUMENT]: "invalid-input",
+  [status.NOT_FOUND]: "not-found",
+  [status.UNIMPLEMENTED]: "not-found",
+  [status.RESOURCE_EXHAUSTED]: "overloaded",
+  [status.DEADLINE_EXCEEDED]: "deadline-exceeded",
+  [status.CANCELLED]: "interrupted",
+};
 
 /** Parameter of a failed request's answer: the gRPC status that a call of its own would get. */
 const STATUS_PARAMETER = "grpc_status";

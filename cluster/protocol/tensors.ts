@@ -1,7 +1,4 @@
-/**
- * Tensors of the protocol: datatypes and raw contents, which are row-major and little-endian, as are the
- * typed arrays of every platform that Node runs models on.
- */
+/** Datatypes and raw contents of tensors: row-major and little-endian, as Node's typed arrays. */
 import { Fault } from "../../core/fault.ts";
 import {
   ARRAYS,
@@ -84,10 +81,7 @@ export function bytesTensor(
   };
 }
 
-/**
- * Elements of the named BYTES tensor, of whatever shape, row-major; null without such a tensor.
- * Throws Fault("invalid-input") when the tensor is malformed.
- */
+/** Row-major; null without such a tensor. Throws Fault("invalid-input") for one that is malformed. */
 export function elementsOf(
   tensors: readonly Tensor[],
   raw: readonly Uint8Array[],
@@ -108,11 +102,7 @@ export function elementsOf(
   return decodeBytes(raw[at], checkedCount(tensor));
 }
 
-/**
- * A message's tensor with its raw contents.
- * Throws Fault("invalid-input") for an unknown datatype, and for contents that are missing or whose
- * length does not match the shape.
- */
+/** Throws Fault("invalid-input") for an unknown datatype, and for contents that do not match the shape. */
 export function rawTensor(tensor: Tensor, raw: Uint8Array | undefined): ModelTensor {
   const { name, datatype, shape } = tensor;
   if (!isDatatype(datatype)) {

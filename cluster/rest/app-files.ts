@@ -25,10 +25,7 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/**
- * The page runs its own scripts only, calls any server that its user names, and shows pictures that its
- * user picked. React Aria writes style elements, so styles may stand in the page.
- */
+/** The page calls any server that its user names. React Aria writes style elements. */
 const HEADERS = {
   "content-security-policy": [
     "default-src 'none'",
@@ -45,16 +42,10 @@ const HEADERS = {
   "referrer-policy": "no-referrer",
 };
 
-interface AppFile {
-  readonly plain: Buffer;
-  readonly packed: Buffer;
-}
-
-const read = new Map<string, Promise<AppFile>>();
-let names: Promise<ReadonlySet<string>> | null = null;
+let files: ReturnType<typeof readAll> | null = null;
 
 /** How the page reaches what it measures: `server` is an address that is not the page's own. */
-export interface AppServer {
+interface AppServer {
   readonly kind: "gateway" | "proxy";
   readonly server: string | null;
 }
@@ -71,20 +62,14 @@ export function addAppRoutes(app: App, server: AppServer): void {
 }
 
 async function send(request: FastifyRequest, reply: FastifyReply, name: string): Promise<Buffer> {
-  names ??= listed();
-  if (!(await names).has(name)) {
-    names = null;
+  files ??= readAll();
+  const file = (await files).get(name);
+  if (file === undefined) {
+    if ((await files).size === 0) files = null;
     throw new Fault("not-found", `there is no ${name} in the web app`, {
       hint: "`npm run build` makes the app",
     });
   }
-  let file = read.get(name);
-  if (file === undefined) {
-    file = readPacked(name);
-    read.set(name, file);
-    file.catch(() => read.delete(name));
-  }
-  const { plain, packed } = await file;
   const isPacked = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
   reply.headers({
     ...HEADERS,
@@ -94,20 +79,16 @@ async function send(request: FastifyRequest, reply: FastifyReply, name: string):
     vary: "accept-encoding",
     ...(isPacked ? { "content-encoding": "gzip" } : {}),
   });
-  return isPacked ? packed : plain;
+  return isPacked ? file.packed : file.plain;
 }
 
-/** No part of a request becomes a path: only names of this list are read. */
-async function listed(): Promise<ReadonlySet<string>> {
-  try {
-    const assets = await readdir(new URL("assets/", FOLDER));
-    return new Set(["index.html", ...assets.map((name) => `assets/${name}`)]);
-  } catch {
-    return new Set();
-  }
-}
-
-async function readPacked(name: string): Promise<AppFile> {
-  const plain = await readFile(new URL(name, FOLDER));
-  return { plain, packed: await pack(plain) };
+/** By name; empty before the app is built. No part of a request becomes a path. */
+async function readAll() {
+  const assets = await readdir(new URL("assets/", FOLDER)).catch(() => null);
+  const names = assets === null ? [] : ["index.html", ...assets.map((name) => `assets/${name}`)];
+  const read = names.map(async (name) => {
+    const plain = await readFile(new URL(name, FOLDER));
+    return [name, { plain, packed: await pack(plain) }] as const;
+  });
+  return new Map(await Promise.all(read));
 }

@@ -5,48 +5,44 @@ import type { FastifyRequest } from "fastify";
 import { parse, stringify } from "lossless-json";
 import type { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import { LIMITS } from "../security/limits.ts";
+import { LIMITS, type Share } from "../security/limits.ts";
 
 const MAX_ISSUES = 20;
 
-/** Fields are ignored. `formFiles` bounds the bytes of all files together. */
-export const FORM_LIMITS = {
-  ...{ files: 64, fields: 128, parts: 128 },
-  fieldSize: 64 * 1024,
-  fileSize: Number.POSITIVE_INFINITY,
-} as const;
-
 /**
- * Receives the body as it is. Rejects with Fault("limit-exceeded") for more than `messageBytes`, and
- * with Fault("overloaded") when all callers together send too much; the rest is then not read.
+ * The body as it is. Rejects with Fault("limit-exceeded") for more than `messageBytes`, and with
+ * Fault("overloaded") when all callers together send too much; the rest is then not read.
  */
-export function readBody({ raw, share }: FastifyRequest): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const tooLarge = (): Fault =>
-      new Fault("limit-exceeded", `the body has more than ${LIMITS.messageBytes} bytes`);
-    if (Number(raw.headers["content-length"]) > LIMITS.messageBytes) throw tooLarge();
-    raw.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      try {
-        if (size > LIMITS.messageBytes) throw tooLarge();
-        share.take(chunk.length);
-        chunks.push(chunk);
-      } catch (fault) {
-        raw.removeAllListeners("data");
-        raw.pause();
-        chunks.length = 0;
-        share.giveBack();
-        reject(fault);
-      }
-    });
-    raw.on("end", () => {
-      share.giveBack();
-      resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks));
-    });
-    raw.on("error", reject);
-  });
+export async function readBody({ raw, share }: FastifyRequest): Promise<Buffer> {
+  try {
+    checkSize(Number(raw.headers["content-length"] ?? 0), "the body has");
+    return await receive(raw.iterator({ destroyOnReturn: false }), share, "the body has");
+  } finally {
+    share.giveBack();
+  }
+}
+
+/** Throws Fault("limit-exceeded") for more than `messageBytes`, with those `before`. */
+async function receive(
+  chunks: AsyncIterable<Buffer>,
+  share: Share,
+  subject: string,
+  before = 0,
+): Promise<Buffer> {
+  const received: Buffer[] = [];
+  let size = before;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    checkSize(size, subject);
+    share.take(chunk.length);
+    received.push(chunk);
+  }
+  return received.length === 1 ? received[0] : Buffer.concat(received);
+}
+
+function checkSize(bytes: number, subject: string): void {
+  if (bytes <= LIMITS.messageBytes) return;
+  throw new Fault("limit-exceeded", `${subject} more than ${LIMITS.messageBytes} bytes`);
 }
 
 const unpack = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
@@ -68,7 +64,7 @@ export async function unpacked(body: Buffer, encoding = "identity"): Promise<Buf
   }
 }
 
-export interface FormFile {
+interface FormFile {
   readonly name: string;
   readonly bytes: Buffer;
 }
@@ -80,19 +76,9 @@ export async function formFiles(request: FastifyRequest): Promise<readonly FormF
   try {
     for await (const part of request.parts()) {
       if (part.type === "field") continue;
-      const chunks: Buffer[] = [];
-      for await (const chunk of part.file as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > LIMITS.messageBytes) {
-          throw new Fault(
-            "limit-exceeded",
-            `the files have more than ${LIMITS.messageBytes} bytes`,
-          );
-        }
-        request.share.take(chunk.length);
-        chunks.push(chunk);
-      }
-      files.push({ name: part.filename, bytes: Buffer.concat(chunks) });
+      const bytes = await receive(part.file, request.share, "the files have", size);
+      size += bytes.length;
+      files.push({ name: part.filename, bytes });
     }
   } catch (error) {
     if (error instanceof Fault) throw error;

@@ -19,6 +19,7 @@ export function addControlRoutes(app: App, gateway: Gateway, control: ReplicaCon
   addSchedulerRoutes(app, gateway);
   addFeedbackRoute(app, gateway);
   addObserveRoutes(app, gateway);
+  addDescriptionRoutes(app, gateway);
   if (control !== null) addReplicaRoutes(app, control);
 }
 
@@ -238,7 +239,7 @@ const scenarioSchema = z
   })
   .describe("what is deployed");
 
-export function addDescriptionRoutes(app: App, gateway: Gateway): void {
+function addDescriptionRoutes(app: App, gateway: Gateway): void {
   const describe = describer("admin", "about");
   app.get(
     "/v1/schedulers",

@@ -2,36 +2,35 @@
  * The gateway's REST side as a server:
  *
  *   connection, headers ─> route ─> role ─> body ─> schemas ─> handler ─> answer
- *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (errors.ts)
+ *     bounds of limits.ts     └─ none: 404, other method: 405    └─ Fault: its status (route.ts)
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import type { IncomingMessage } from "node:http";
+import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import fastify from "fastify";
+import fastify, { type FastifyServerOptions } from "fastify";
 import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
 import { isOpen, type RequiredRole, refusal } from "../security/access.ts";
 import { isLoopback, requireSafeBinding } from "../security/bind-address.ts";
-import { type CallerBounds, type ClientTimes, LIMITS } from "../security/limits.ts";
+import { type CallerBounds, LIMITS } from "../security/limits.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import { until } from "../time/monotonic.ts";
 import { addAppRoutes } from "./app-files.ts";
-import { addControlRoutes, addDescriptionRoutes } from "./control-routes.ts";
-import { notFound, sendError } from "./errors.ts";
-import { gatewayTarget } from "./gateway-target.ts";
+import { addControlRoutes } from "./control-routes.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
-import type { Measurement } from "./measurement.ts";
-import { addMeasureRoutes } from "./measurement.ts";
+import { addMeasureRoutes, gatewayMeasuring } from "./measurement.ts";
 import { addModelRoutes } from "./model-routes.ts";
-import { type App, addOpenApi, validatorCompiler } from "./route.ts";
+import { type App, addOpenApi, notFound, sendError, validatorCompiler } from "./route.ts";
 
 /** Answers under way may still take so long when the server ends. */
 const LAST_ANSWERS_MS = 2000;
+/** An idle connection stays open for so long. */
+const KEEP_ALIVE_MS = 5000;
 
 export interface HttpServer {
   readonly port: number;
@@ -59,10 +58,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
   app.register(async (scope: App) => addModelRoutes(scope, models));
   app.register(async (scope: App) => {
     addControlRoutes(scope, models.gateway, control);
-    addDescriptionRoutes(scope, models.gateway);
-    const target = async ({ model, payloads }: Measurement) =>
-      gatewayTarget(models, model, payloads);
-    addMeasureRoutes(scope, { target, timedBy: "the gateway, without HTTP" });
+    addMeasureRoutes(scope, gatewayMeasuring(models));
   });
   let answering = 0;
   app.server.on("request", (_, response) => {
@@ -98,8 +94,18 @@ export async function listen(
 
 /** A server without routes, which does not listen yet. Every route that it gets names its role. */
 export function createApp({ host, origins, security, held }: AppOptions): App {
-  const app: App = fastify({
-    serverFactory: (listener) => createBoundedServer(listener, security, held.times),
+  const { identity } = security;
+  const bounds = {
+    headersTimeout: held.times.headersMs,
+    connectionsCheckingInterval: held.times.checkMs,
+    maxHeaderSize: LIMITS.headerBytes,
+  };
+  const app = fastify({
+    http: bounds,
+    // A client without a certificate may connect: the routes decide.
+    https: identity && { ...bounds, ...serverTls(identity, false, held.times) },
+    requestTimeout: held.times.requestMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
     genReqId: ({ headers }) => requestIdOf(headers[REQUEST_ID_HEADER]?.toString()),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: LIMITS.headerBytes },
@@ -107,7 +113,11 @@ export function createApp({ host, origins, security, held }: AppOptions): App {
       reply.header(REQUEST_ID_HEADER, request.id);
       sendError(error, request, reply);
     },
-  });
+  } as FastifyServerOptions) as App;
+  if (identity !== null) security.rotateIn(app.server as HttpsServer);
+  // Node drops headers beyond this number silently: one more shows that there are too many.
+  app.server.maxHeadersCount = LIMITS.headers + 1;
+  app.server.maxConnections = LIMITS.connections;
   app.removeAllContentTypeParsers();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(() => JSON.stringify);
@@ -127,33 +137,6 @@ export function createApp({ host, origins, security, held }: AppOptions): App {
   });
   app.setNotFoundHandler((request, reply) => notFound(methods, request, reply));
   return app;
-}
-
-/** A client without a certificate may connect: the routes decide. */
-function createBoundedServer(
-  listener: RequestListener,
-  security: SecurityFiles,
-  times: ClientTimes,
-): Server {
-  const { identity } = security;
-  const options = {
-    headersTimeout: times.headersMs,
-    requestTimeout: times.requestMs,
-    connectionsCheckingInterval: times.checkMs,
-    maxHeaderSize: LIMITS.headerBytes,
-  };
-  let server: Server;
-  if (identity === null) server = createServer(options, listener);
-  else {
-    const secure = { ...options, ...serverTls(identity, false, times) };
-    const https = createHttpsServer(secure, listener);
-    security.rotateIn(https);
-    server = https;
-  }
-  // Node drops headers beyond this number silently: one more shows that there are too many.
-  server.maxHeadersCount = LIMITS.headers + 1;
-  server.maxConnections = LIMITS.connections;
-  return server;
 }
 
 /** Lets pages of the allowed origins read answers, and answers what their browsers ask before (CORS). */
@@ -255,10 +238,7 @@ function refuseForeignPage({ headers }: IncomingMessage, tls: boolean): void {
   });
 }
 
-/**
- * Refuses DNS rebinding: a page whose own name resolves to a loopback address counts as of the same
- * origin, but the Host header still has that name.
- */
+/** Refuses DNS rebinding: a page whose name resolves to loopback is of this origin, but names its own host. */
 function refuseForeignHost({ headers }: IncomingMessage, host: string): void {
   const header = headers.host ?? "";
   const bracketed = /^\[([^\]]*)\](:\d*)?$/.exec(header);

@@ -1,14 +1,12 @@
 /**
- * Inference over HTTP: the protocol's JSON with its binary extension (tensors behind the JSON, whose
- * length is in a header). Whole numbers beyond 2^53 are bigints. NaN and infinities become null in
- * JSON; the binary extension carries them.
+ * The protocol's JSON, and its binary extension: tensors behind the JSON, whose length is in a header. Whole
+ * numbers beyond 2^53 are bigints. JSON has null for NaN and infinities, which the extension carries.
  */
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { checkedCount, encodeBytes, type NumericDatatype, numbersOf } from "../../models/tensor.ts";
 import type {
   InferParameter,
-  ModelInferRequest,
   ModelInferResponse,
   Parameters,
   Tensor,
@@ -80,19 +78,14 @@ export const inferResponseSchema = z.strictObject({
   ),
 });
 
-/** A request, and the form of its answer. */
-export interface InferBody {
-  readonly message: ModelInferRequest;
-  /** Whether the caller wants an output behind the JSON. */
-  isBinary(name: string): boolean;
-}
+export type InferBody = ReturnType<typeof parseInfer>;
 
 /** Throws Fault("invalid-input") when the body is not the protocol's. */
 export function parseInfer(
   { model, version = "" }: ModelName,
   body: Buffer,
   jsonLength = body.length,
-): InferBody {
+) {
   if (jsonLength > body.length) {
     const message = `${JSON_LENGTH_HEADER} is ${jsonLength}, the body ${body.length}`;
     throw new Fault("invalid-input", message);
@@ -137,7 +130,8 @@ export function parseInfer(
       }),
       rawInputContents,
     },
-    isBinary: (name) => (own.get(name) ?? all) === true,
+    /** Whether the caller wants an output behind the JSON. */
+    isBinary: (name: string): boolean => (own.get(name) ?? all) === true,
   };
 }
 
@@ -150,10 +144,7 @@ function checkCounts(json: unknown): void {
   }
 }
 
-/**
- * The answer's JSON and the tensors behind it. Throws Fault("limit-exceeded") for outputs that are
- * too large for JSON: nobody else is served while they become text.
- */
+/** Throws Fault("limit-exceeded") for outputs too large for JSON: it would hold up all other requests. */
 export function encodeAnswer(
   response: ModelInferResponse,
   isBinary: InferBody["isBinary"],
@@ -211,9 +202,8 @@ const IN_JSON = DATATYPES.filter((datatype) => !/^(FP|BF)16$/.test(datatype));
 const PICTURES = [/^\x89PNG/, /^\xff\xd8\xff/, /^RIFF/];
 
 /**
- * Raw contents of a tensor's JSON data, nested or flat. Texts of a BYTES tensor are decoded where
- * the tensor's parameter content_type is base64 or the text is a picture in base64.
- * Throws Fault("invalid-input") when the data do not fit datatype and shape.
+ * Raw contents of JSON data, nested or flat. Texts of BYTES are decoded where content_type says base64, or
+ * where they are pictures in base64. Throws Fault("invalid-input") for data that do not fit.
  */
 function rawOf(tensor: Tensor, data: readonly unknown[]): Uint8Array {
   const values = data.some(Array.isArray) ? data.flat(Number.POSITIVE_INFINITY) : data;

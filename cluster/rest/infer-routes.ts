@@ -17,8 +17,7 @@ import {
 } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";
 import type { PictureFormat } from "./annotate.ts";
-import { FORM_LIMITS, formFiles, readBody, unpacked } from "./bodies.ts";
-import { errorBody } from "./errors.ts";
+import { formFiles, readBody, unpacked } from "./bodies.ts";
 import {
   encodeAnswer,
   headOf,
@@ -28,10 +27,15 @@ import {
   JSON_LENGTH_HEADER,
   parseInfer,
 } from "./infer-body.ts";
-import { type App, contentOf, describer, type ModelName } from "./route.ts";
+import { type App, contentOf, describer, errorBody, type ModelName } from "./route.ts";
 
 /** Content types of bodies that are the payload itself. */
 const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
+/** Of a form; its fields are ignored. `formFiles` bounds the bytes of all files together. */
+const FORM_LIMITS = {
+  ...{ files: 64, fields: 128, parts: 128 },
+  ...{ fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY },
+};
 /** Asks for the JSON of the tasks, also where the last of them give tensors. */
 const AS_JSON = [{ name: OUTPUT }];
 const PICTURE_TYPE = /image\/(png|jpeg|webp)/;

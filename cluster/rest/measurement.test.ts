@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { afterAll, expect, it } from "vitest";
-import type { MeasurementLine } from "../../core/measurement-line.ts";
+import type { MeasurementLine } from "../../core/gateway-status.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "../load/specification.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { measure, measurementSchema } from "./measurement.ts";

@@ -2,15 +2,20 @@
  * A measurement for the web app: a workload sent from here, each answer a line of the one response.
  * A browser opens six connections to a server, so its own calls would wait in the browser.
  */
-
 import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
 import { expectedRequests } from "../../core/arrivals/extent.ts";
 import { Fault } from "../../core/fault.ts";
-import type { MeasurementLine } from "../../core/measurement-line.ts";
+import type { MeasurementLine } from "../../core/gateway-status.ts";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import { callPipeline } from "../front/pipeline-call.ts";
+import type { PipelineModels } from "../front/pipeline-models.ts";
+import { isPayload, OUTPUT } from "../front/pipeline-tensors.ts";
 import { LoadGenerator } from "../load/load-generator.ts";
 import type { LoadAnswer, LoadTarget } from "../load/specification.ts";
+import { payloadRequest, randomTensors, rawRequest } from "../load/tensor-inputs.ts";
+import type { RequestContents } from "../protocol/messages.ts";
+import { outputText } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
@@ -39,7 +44,7 @@ export const measurementSchema = z
 
 export type Measurement = z.output<typeof measurementSchema>;
 
-export interface MeasuredBy {
+interface MeasuredBy {
   readonly timer: PreciseTimer;
   /** Where the times are taken, in words. */
   readonly timedBy: string;
@@ -47,10 +52,7 @@ export interface MeasuredBy {
   readonly onEnd?: () => void;
 }
 
-/**
- * The lines of a measurement, as JSON. It ends early when the stream is destroyed, as when the caller goes away.
- * Throws Fault("invalid-input") for a workload that this server does not send.
- */
+/** Lines of JSON. Destroying the stream ends the measurement. Throws Fault("invalid-input"). */
 export function measure(
   { model, workload, payloads, seed }: Measurement,
   target: LoadTarget,
@@ -115,7 +117,7 @@ export function measure(
     .catch((error: Error) => {
       generator.stop();
       const hint = error instanceof Fault ? error.hint : undefined;
-      write({ kind: "error", error: error.message, ...(hint === undefined ? {} : { hint }) });
+      write({ kind: "error", error: error.message, hint });
     })
     .finally(end);
   return lines;
@@ -128,11 +130,7 @@ function timedOut({ client }: Measurement["workload"]) {
 }
 
 function told({ outcome, error, body }: LoadAnswer) {
-  return {
-    outcome,
-    ...(error === null ? {} : { error: error.slice(0, LIMITS.errorLength) }),
-    ...(body === undefined ? {} : { body }),
-  };
+  return { outcome, error: error?.slice(0, LIMITS.errorLength), body };
 }
 
 function checkWorkload(workload: Measurement["workload"]): void {
@@ -156,7 +154,60 @@ export interface MeasureOptions {
   readonly timedBy: string;
 }
 
-const SCENES = 8;
+/** The gateway's own pipelines, timed without HTTP: it submits their requests itself. */
+export function gatewayMeasuring(models: PipelineModels): MeasureOptions {
+  return {
+    target: async ({ model, payloads }) => gatewayTarget(models, model, payloads),
+    timedBy: "the gateway, without HTTP",
+  };
+}
+
+/** `payloads` in base64; none: tensors at random where the pipeline takes tensors. */
+function gatewayTarget(
+  models: PipelineModels,
+  modelName: string,
+  payloads: readonly string[],
+): LoadTarget {
+  let contents: readonly RequestContents[] = payloads.map((text) =>
+    payloadRequest(Buffer.from(text, "base64")),
+  );
+  // The JSON of the tasks, also where the last of them give tensors.
+  const asked = { modelName, outputs: [{ name: OUTPUT }] };
+  return {
+    /** Rejects with Fault("not-found") for an unknown model. */
+    async connect() {
+      const pipeline = models.named(modelName);
+      if (contents.length > 0) return;
+      await pipeline.learn();
+      const { inputs } = pipeline.metadata;
+      const takesPayload = inputs.length === 1 && isPayload(inputs[0]);
+      contents = [
+        takesPayload
+          ? payloadRequest(Buffer.alloc(0))
+          : rawRequest(randomTensors(inputs, "measure")),
+      ];
+    },
+    send({ request: number }, ended) {
+      const request = { ...asked, ...contents[number % contents.length] };
+      const answer: Parameters<typeof callPipeline>[2] = (error, response, outcome) => {
+        if (response !== null) {
+          ended({ outcome, status: "OK", error: null, body: outputText(response) });
+          return;
+        }
+        const message = error?.message ?? "no answer";
+        ended({ outcome, status: message, error: message });
+      };
+      try {
+        return callPipeline(models, { request, deadlineMs: undefined }, answer);
+      } catch (error) {
+        // Later, as an answer: the caller may send its next request at once.
+        setImmediate(() => answer(error as Fault, null, "refused"));
+        return () => undefined;
+      }
+    },
+    close: async () => undefined,
+  };
+}
 
 const scenesSchema = z
   .strictObject({
@@ -213,10 +264,7 @@ export function addMeasureRoutes(app: App, { target, timedBy }: MeasureOptions):
 async function drawnScenes(): Promise<Scenes> {
   // Few callers ask for pictures, and the drawing library takes a while to load.
   const { drawScenes } = await import("../../models/scenes.ts");
-  const drawn = await drawScenes({ count: SCENES, carShare: 0.75, seed: "web" });
-  const scenes = drawn.map(({ png, truth }) => ({
-    png: Buffer.from(png).toString("base64"),
-    ...truth,
-  }));
-  return { scenes };
+  const drawn = await drawScenes({ count: 8, carShare: 0.75, seed: "web" });
+  const inBase64 = (png: Uint8Array): string => Buffer.from(png).toString("base64");
+  return { scenes: drawn.map(({ png, truth }) => ({ png: inBase64(png), ...truth })) };
 }

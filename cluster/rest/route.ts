@@ -1,19 +1,22 @@
 /**
  * The form of a route: zod schemas check its requests, type its handler and describe it in the
- * OpenAPI 3.1 document, which @fastify/swagger puts together.
+ * OpenAPI 3.1 document, which @fastify/swagger puts together. And the answers to requests that fail.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import swagger, { type SwaggerTransform } from "@fastify/swagger";
 import type {
   FastifyBaseLogger,
   FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
   FastifySchemaCompiler,
   FastifyTypeProvider,
 } from "fastify";
 import { z } from "zod";
-import { FAULTS } from "../../core/fault.ts";
+import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
+import { retryAfterS } from "../protocol/status.ts";
 import { type AccessRules, isOpen, type RequiredRole } from "../security/access.ts";
-import type { Share } from "../security/limits.ts";
+import { LIMITS, type Share } from "../security/limits.ts";
 import { parsed } from "./bodies.ts";
 
 declare module "fastify" {
@@ -62,10 +65,7 @@ interface Details {
   readonly "x-body-optional"?: true;
 }
 
-/**
- * Gives options to routes that require `role`. OpenAPI has a route as the operation `id`; `answer`
- * is the schema of its answer with status 200, or of several by status.
- */
+/** Options of routes that require `role`; `answer` is the schema of status 200, or of several by status. */
 export function describer(role: RequiredRole, tag: string) {
   return <More extends Details = Record<never, never>>(
     id: string,
@@ -90,10 +90,7 @@ export function contentOf(
   return { description, content: Object.fromEntries(content) };
 }
 
-/**
- * Checks bodies, queries and headers. Path parameters only describe: an unknown name is "not found".
- * Handlers parse bodies of several content types themselves.
- */
+/** Path parameters only describe: an unknown name is "not found". Handlers parse bodies of several types. */
 export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
   schema,
   httpPart,
@@ -136,7 +133,7 @@ export function addOpenApi(app: App, rules: AccessRules): void {
       openapi: "3.1.0",
       info,
       components: {
-        schemas: { Error: jsonSchema(errorSchema, "output") },
+        schemas: { Error: documented(errorSchema, "output") },
         securitySchemes: securitySchemes(rules) as Record<string, never>,
       },
     },
@@ -168,22 +165,22 @@ interface Operation {
 function transformWith(rules: AccessRules): SwaggerTransform {
   return ({ schema, url, route }) => {
     if (schema.hide === true) return { schema, url };
-    const { params, querystring, headers, body, response, ...rest } = schema;
-    const parts = Object.entries({ params, querystring, headers, body })
-      .filter(([, part]) => part !== undefined)
-      .map(([name, part]) => [name, documented(part as Schema, "input")]);
-    const answers = Object.entries(response as Record<string, Schema>);
+    const { response, ...rest } = schema;
     const { role = "admin" } = route.config ?? {};
+    const answers = Object.entries(response as Record<string, Schema>).map(([status, answer]) => [
+      status,
+      documented(answer instanceof z.ZodType ? inJson(answer) : answer, "output"),
+    ]);
+    const error = { $ref: "#/components/schemas/Error" };
     return {
       url,
       schema: {
-        ...rest,
-        ...Object.fromEntries(parts),
+        ...documented(rest, "input"),
         response: {
-          ...Object.fromEntries(answers.map(([status, answer]) => [status, responseOf(answer)])),
+          ...Object.fromEntries(answers),
           default: {
             description: "an error",
-            content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+            content: { "application/json": { schema: error } },
           },
         },
         ...{ "x-role": role, security: securityOf(role, rules) },
@@ -192,28 +189,25 @@ function transformWith(rules: AccessRules): SwaggerTransform {
   };
 }
 
-function responseOf(answer: Schema): object {
-  const { description = "the answer" } = answer;
-  if (answer instanceof z.ZodUndefined) return { description, type: "null" };
-  const isPlain = answer instanceof z.ZodType;
-  return documented(
-    isPlain ? contentOf({ "application/json": answer }, description) : answer,
-    "output",
-  );
+/** An answer of this schema as JSON, or without a body. */
+function inJson(schema: z.ZodType): object {
+  const { description = "the answer" } = schema;
+  if (schema instanceof z.ZodUndefined) return { description, type: "null" };
+  return contentOf({ "application/json": schema }, description);
 }
 
-function documented(part: Schema, io: "input" | "output"): object {
-  if (part instanceof z.ZodType) return jsonSchema(part, io);
-  const content = Object.entries(part.content).map(([type, { schema }]) => [
-    type,
-    { schema: jsonSchema(schema, io) },
+/** `part` with JSON Schema in place of its zod schemas, at any depth. */
+function documented(part: object, io: "input" | "output"): object {
+  if (part instanceof z.ZodType) {
+    const { $schema: _dialect, ...schema } = z.toJSONSchema(part, { io });
+    return schema;
+  }
+  if (Array.isArray(part)) return part;
+  const fields = Object.entries(part).map(([name, value]) => [
+    name,
+    typeof value === "object" ? documented(value, io) : value,
   ]);
-  return { ...part, content: Object.fromEntries(content) };
-}
-
-function jsonSchema(schema: z.ZodType, io: "input" | "output"): object {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io });
-  return rest;
+  return Object.fromEntries(fields);
 }
 
 /** By name, those that are in use. */
@@ -232,11 +226,58 @@ export function securitySchemes(rules: AccessRules): Readonly<Record<string, obj
   };
 }
 
-/** Any one of these will do; an empty list asks for no credentials. */
+/** The caller needs one of these; an empty list asks for no credentials. */
 export function securityOf(
   role: RequiredRole,
   rules: AccessRules,
 ): readonly Readonly<Record<string, string[]>>[] {
   if (role === "public" || isOpen(rules)) return [];
   return Object.keys(securitySchemes(rules)).map((name) => ({ [name]: [] }));
+}
+
+/** Codes of Fastify's own errors, by status; the other statuses below 500 are "invalid-input". */
+const CODES: Readonly<Record<number, FaultCode>> = { 404: "not-found", 413: "limit-exceeded" };
+
+/** Null for a bug. */
+function asFault(error: unknown): Fault | null {
+  if (error instanceof Fault) return error;
+  const { statusCode = 500, message } = error as { statusCode?: number; message: string };
+  return statusCode >= 500 ? null : new Fault(CODES[statusCode] ?? "invalid-input", message);
+}
+
+export function errorBody(error: unknown): object {
+  const { code = "internal", hint, issues = [] } = asFault(error) ?? {};
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    error: message.slice(0, LIMITS.errorLength),
+    code,
+    hint,
+    issues: issues.length === 0 ? undefined : issues,
+  };
+}
+
+export function sendError(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
+  const { code = null, retryAfterMs } = asFault(error) ?? {};
+  const status = code === null ? 500 : FAULTS[code].http;
+  if (status === 429 || retryAfterMs !== undefined) {
+    reply.header("retry-after", retryAfterS(retryAfterMs ?? 0));
+  }
+  if (status === 401) reply.header("www-authenticate", 'Bearer realm="tandem"');
+  reply.code(status).send(errorBody(error));
+}
+
+/** 405 where the path has other methods, else 404. */
+export function notFound(
+  methods: ReadonlyMap<string, readonly string[]>,
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const [path] = url.split("?");
+  const allowed = [...methods]
+    .filter(([route]) => new RegExp(`^${route.replace(/:\w+/g, "[^/]+")}/?$`).test(path))
+    .flatMap(([, own]) => own);
+  if (allowed.length === 0) throw new Fault("not-found", `there is no ${method} ${path}`);
+  const allow = [...new Set(allowed)].join(", ");
+  const error = `${path} does not take ${method}, but ${allow}`;
+  reply.code(405).header("allow", allow).send({ error, code: "method-not-allowed" });
 }

@@ -5,10 +5,10 @@ import type { Tensor } from "../../models/tensor.ts";
 import { AnswerBook } from "./answer-book.ts";
 import {
   type Answer,
+  type Caller,
   detachedRequest,
   ownResult,
   type TaskResult,
-  type Ticket,
 } from "./live-request.ts";
 
 const BOUNDS = { keepMs: 60_000, maxKeys: 100, maxBytes: 1e6 };
@@ -101,7 +101,7 @@ describe("answers by idempotency key", () => {
       ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
       answer: () => undefined,
     };
-    const ask = (): Ticket =>
+    const ask = (): Caller =>
       book.ask("k", call, () => {
         started++;
         return () => givenUp++;

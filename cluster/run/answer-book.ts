@@ -1,10 +1,6 @@
 /**
- * Answers by idempotency key. A key's first request runs; further callers with the key wait for the same
- * answer, or get it later from a bounded table in memory. The table keeps results only: a request that
- * failed may be tried again with its key.
- *
- * Inference has no side effects, so the gateway computes a key again whose answer the table has dropped,
- * or that a gateway before a crash had answered: each caller still gets one answer.
+ * Answers by idempotency key: callers with one key share one run, or get its result later from a bounded
+ * table in memory. Inference has no side effects, so a result that is no longer there is computed again.
  */
 import { Fault } from "../../core/fault.ts";
 import {
@@ -15,9 +11,8 @@ import {
   ownResult,
   type Submission,
   type TaskResult,
-  type Ticket,
 } from "./live-request.ts";
-import type { KeyBounds } from "./specification.ts";
+import type { ServiceBounds } from "./specification.ts";
 
 const MAX_KEY_LENGTH = 255;
 /** Size of an entry without its contents. */
@@ -43,13 +38,13 @@ interface SharedRequest {
 }
 
 export class AnswerBook {
-  readonly #bounds: KeyBounds;
+  readonly #bounds: ServiceBounds["keys"];
   readonly #running = new Map<string, SharedRequest>();
   /** The oldest first. */
   readonly #kept = new Map<string, KeptAnswer>();
   #keptBytes = 0;
 
-  constructor(bounds: KeyBounds) {
+  constructor(bounds: ServiceBounds["keys"]) {
     this.#bounds = bounds;
   }
 
@@ -59,15 +54,14 @@ export class AnswerBook {
   }
 
   /**
-   * The ticket of a caller: it gets its key's answer, joins the key's running request, or runs the request.
-   * `start` starts it with a function for its answer, and returns a function that gives it up; its errors are
-   * rethrown. Throws Fault("invalid-input") for a malformed key, or one of another request.
+   * `start` runs the request with a function for its answer, and returns a function that gives it up; its
+   * errors are rethrown. Throws Fault("invalid-input") for a malformed key, or one of another request.
    */
   ask(
     key: string,
     submission: Submission,
     start: (answer: (given: Answer) => void) => () => void,
-  ): Ticket {
+  ): Caller {
     if (key.length === 0 || key.length > MAX_KEY_LENGTH) {
       throw new Fault("invalid-input", `an idempotency key has 1 to ${MAX_KEY_LENGTH} characters`);
     }
@@ -144,7 +138,7 @@ function bytesOf(result: TaskResult | null): number {
 }
 
 /** Answers after this turn, like every answer. */
-function answerAgain(submission: Submission, kept: KeptAnswer, caller: Caller): Ticket {
+function answerAgain(submission: Submission, kept: KeptAnswer, caller: Caller): Caller {
   setImmediate(() => {
     const { index, arrivedUs, endedUs, results } = kept;
     const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { JOB } from "../../core/dispatch/request-table.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { answerCache } from "./answer-cache.ts";
+import { answerCache } from "./draws.ts";
 import type { TaskResult } from "./live-request.ts";
 
 const document = twoTasks({

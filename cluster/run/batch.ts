@@ -1,5 +1,7 @@
 /** A batch from the dispatcher to its message, and from the worker's message to its requests' results. */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import type { StartWindow } from "../../core/dispatch/driver.ts";
+import { Fault, type FaultCode } from "../../core/fault.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System, TaskSystem } from "../../core/system.ts";
 import { asBuffer, type Tensor } from "../../models/tensor.ts";
@@ -16,12 +18,11 @@ import {
   DEADLINE_PARAMETER,
   type InferParameter,
   type ModelInferResponse,
-  type StartTimes,
   startParameters,
   TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
 import type { JobOutput } from "../worker/backend.ts";
-import type { Answer, LiveRequest, RequestError, TaskResult, TaskTiming } from "./live-request.ts";
+import type { Answer, LiveRequest, TaskResult, TaskTiming } from "./live-request.ts";
 
 const NO_OUTPUTS = Buffer.from("{}");
 const LARGEST_PAYLOAD_BYTES = 4 * 1024 * 1024;
@@ -54,150 +55,129 @@ interface BatchExtras {
   /** How long its most patient client waits; Infinity: without a limit. */
   readonly waitedForMs: number;
   /** In the wall clock's time; null: it may start at any time. */
-  readonly window: StartTimes | null;
+  readonly window: StartWindow | null;
   /** By job: its span; null in a run without traces. */
   readonly traceparents: readonly string[] | null;
 }
 
+export type BatchMessages = ReturnType<typeof batchMessages>;
+
 /** Builds a run's messages. Replayed jobs carry as many bytes as the scenario says. */
-export class BatchMessages {
-  readonly #system: System;
-  readonly #backend: BackendName;
-  readonly #warmUp: boolean;
-  readonly #filler: Buffer;
-  /** By pipeline: its name as JSON, and the names of its tasks, then of its ensembles, as keys of members. */
-  readonly #texts: readonly { readonly name: string; readonly keys: readonly string[] }[];
-  /** By pipeline and task. */
-  readonly #before: readonly (readonly (readonly number[])[])[];
+export function batchMessages(system: System, backend: BackendName, warmUp: boolean) {
+  const real = backend !== "replay";
+  const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
+  const filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
+  /** By pipeline: the names of its tasks, then of its ensembles, as keys of members. */
+  const keys = system.pipelines.map(({ tasks, ensembles }) =>
+    [...tasks, ...ensembles].map(({ name }) => `${JSON.stringify(name)}:`),
+  );
+  const before = system.pipelines.map(inputsByTask);
 
-  constructor(system: System, backend: BackendName, warmUp: boolean) {
-    this.#system = system;
-    this.#warmUp = warmUp;
-    this.#backend = backend;
-    this.#texts = system.pipelines.map(({ name, tasks, ensembles }) => ({
-      name: JSON.stringify(name),
-      keys: [...tasks, ...ensembles].map((one) => `${JSON.stringify(one.name)}:`),
-    }));
-    // An ensemble's answer replaces those of its members.
-    this.#before = system.pipelines.map(({ tasks }) =>
-      tasks.map((_, task) => {
-        const before = tasksBefore(tasks, task).map((one) => {
-          return tasks[one].ensemble < 0 ? one : tasks.length + tasks[one].ensemble;
-        });
-        return [...new Set(before)];
-      }),
+  return {
+    /** `variate` is that of the batch's first job. */
+    request(
+      replica: string,
+      { requests, tasks }: StartedBatch,
+      variate: number,
+      { waitedForMs, window, traceparents }: BatchExtras,
+    ): StreamRequest {
+      const payloads = requests.map(({ payload, pipeline }, i) =>
+        real
+          ? payload
+          : filler.subarray(0, system.pipelines[pipeline].tasks[tasks[i]].payloadBytes),
+      );
+      // Without parallel tasks, whose results may or may not be there yet.
+      const outputs = requests.map((request, i) =>
+        real
+          ? Buffer.from(members(request, keys, before[request.pipeline][tasks[i]], textOf))
+          : NO_OUTPUTS,
+      );
+      const tensors =
+        real && requests.some(hasTensors)
+          ? requests.map((request, i) =>
+              tensorsFor(request, system, before[request.pipeline][tasks[i]]),
+            )
+          : null;
+      // Always of one shape: another shape in a warm-up slows the compiled code in the run after it.
+      const replayed = { variate: { doubleParam: variate }, warm_up: { boolParam: warmUp } };
+      const parameters: Record<string, InferParameter> = real ? {} : replayed;
+      if (waitedForMs < Number.POSITIVE_INFINITY) {
+        parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
+      }
+      if (window !== null) Object.assign(parameters, startParameters(window));
+      if (traceparents !== null) {
+        parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
+      }
+      const { inputs, rawInputContents } = batchContents(payloads, outputs, tensors);
+      return { modelName: replica, id: "", parameters, inputs, rawInputContents };
+    },
+
+    /** JSON of the outputs of a request's tasks, with their times. */
+    answerText({ request, outcome, endedUs }: Answer): string {
+      const { pipeline, index, arrivedUs, results } = request;
+      const tasks = [...keys[pipeline].keys()];
+      const ran = tasks.filter((task) => (results[task]?.timing.replica ?? "") !== "");
+      const timings = members(request, keys, ran, ({ timing }) => JSON.stringify(timing));
+      return (
+        `{"pipeline":${JSON.stringify(system.pipelines[pipeline].name)},"index":${index},` +
+        `"outcome":"${outcome}",` +
+        `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":${timings}},` +
+        `"outputs":${members(request, keys, tasks, textOf)}}`
+      );
+    },
+  };
+}
+
+/** By task: the tasks and ensembles before it. An ensemble's answer replaces those of its members. */
+function inputsByTask({ tasks }: System["pipelines"][number]): readonly (readonly number[])[] {
+  return tasks.map((_, task) => {
+    const before = tasksBefore(tasks, task).map((one) =>
+      tasks[one].ensemble < 0 ? one : tasks.length + tasks[one].ensemble,
     );
-    const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
-    this.#filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
-  }
+    return [...new Set(before)];
+  });
+}
 
-  /** `tasks[i]` is the task of `requests[i]`; `variate` that of the batch's first job. */
-  request(
-    replica: string,
-    requests: readonly LiveRequest[],
-    tasks: readonly number[],
-    variate: number,
-    { waitedForMs, window, traceparents }: BatchExtras,
-  ): StreamRequest {
-    const real = this.#backend !== "replay";
-    const payloads: Uint8Array[] = [];
-    const outputs: Uint8Array[] = [];
-    for (let i = 0; i < requests.length; i++) {
-      payloads.push(real ? requests[i].payload : this.#fill(requests[i], tasks[i]));
-      outputs.push(real ? this.#outputsBefore(requests[i], tasks[i]) : NO_OUTPUTS);
-    }
-    const tensors =
-      real && requests.some(hasTensors)
-        ? requests.map((request, job) => this.#tensorsFor(request, tasks[job]))
-        : null;
-    const parameters: Record<string, InferParameter> = real ? {} : this.#replayed(variate);
-    if (waitedForMs < Number.POSITIVE_INFINITY) {
-      parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
-    }
-    if (window !== null) Object.assign(parameters, startParameters(window));
-    if (traceparents !== null) {
-      parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
-    }
-    const { inputs, rawInputContents } = batchContents(payloads, outputs, tensors);
-    return { modelName: replica, id: "", parameters, inputs, rawInputContents };
-  }
+const textOf = ({ text }: TaskResult): string => text;
 
-  /** JSON of the outputs of a request's tasks, with their times. */
-  answerText({ request, outcome, endedUs }: Answer): string {
-    const { name, keys } = this.#texts[request.pipeline];
-    const { index, arrivedUs, results } = request;
-    const tasks = [...keys.keys()];
-    const outputs = this.#members(request, tasks, ({ text }) => text);
-    const ran = tasks.filter((task) => (results[task]?.timing.replica ?? "") !== "");
-    const timings = this.#members(request, ran, ({ timing }) => JSON.stringify(timing));
-    return (
-      `{"pipeline":${name},"index":${index},"outcome":"${outcome}",` +
-      `"timing":{"arrivedUs":${arrivedUs},"endedUs":${endedUs},"tasks":${timings}},` +
-      `"outputs":${outputs}}`
-    );
-  }
+/** JSON of a text for each of these tasks and ensembles that has a result. */
+function members(
+  { pipeline, results }: LiveRequest,
+  keys: readonly (readonly string[])[],
+  tasks: readonly number[],
+  text: (result: TaskResult) => string,
+): string {
+  const found = tasks.flatMap((task) => {
+    const result = results[task] ?? null;
+    return result === null ? [] : [keys[pipeline][task] + text(result)];
+  });
+  return `{${found.join()}}`;
+}
 
-  /** Always of one shape: another shape in a warm-up slows the compiled code in the run after it. */
-  #replayed(variate: number): Record<string, InferParameter> {
-    return { variate: { doubleParam: variate }, warm_up: { boolParam: this.#warmUp } };
+/** The request's own tensors, and those of the tasks and ensembles before. */
+function tensorsFor(
+  { pipeline, tensors, results }: LiveRequest,
+  { pipelines }: System,
+  before: readonly number[],
+): TensorsByTask {
+  const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
+  const { tasks, ensembles } = pipelines[pipeline];
+  for (const one of before) {
+    const given = results[one]?.tensors ?? [];
+    const { name } = tasks[one] ?? ensembles[one - tasks.length];
+    if (given.length > 0) byTask[name] = given;
   }
-
-  #fill({ pipeline }: LiveRequest, task: number): Buffer {
-    const { payloadBytes } = this.#system.pipelines[pipeline].tasks[task];
-    return this.#filler.subarray(0, payloadBytes);
-  }
-
-  /** The request's own tensors, and those of the tasks before this one. */
-  #tensorsFor({ pipeline, tensors, results }: LiveRequest, task: number): TensorsByTask {
-    const byTask: Record<string, readonly Tensor[]> = { ...asOwn(tensors) };
-    for (const before of this.#before[pipeline][task]) {
-      const given = results[before]?.tensors ?? [];
-      const { tasks, ensembles } = this.#system.pipelines[pipeline];
-      const { name } = tasks[before] ?? ensembles[before - tasks.length];
-      if (given.length > 0) byTask[name] = given;
-    }
-    return byTask;
-  }
-
-  /** Leaves out parallel tasks, whose results may or may not be there yet. */
-  #outputsBefore(request: LiveRequest, task: number): Buffer {
-    const before = this.#before[request.pipeline][task];
-    return Buffer.from(this.#members(request, before, ({ text }) => text));
-  }
-
-  /** JSON of a text for each of these tasks and ensembles that has a result. */
-  #members(
-    { pipeline, results }: LiveRequest,
-    tasks: readonly number[],
-    textOf: (result: TaskResult) => string,
-  ): string {
-    const { keys } = this.#texts[pipeline];
-    const members = tasks.flatMap((task) => {
-      const result = results[task] ?? null;
-      return result === null ? [] : [keys[task] + textOf(result)];
-    });
-    return `{${members.join()}}`;
-  }
+  return byTask;
 }
 
 function hasTensors({ tensors, results }: LiveRequest): boolean {
   return tensors.length > 0 || results.some((result) => (result?.tensors.length ?? 0) > 0);
 }
 
-/**
- * The outputs of a batch of `count`, and the service time that the worker measured in µs; an Error
- * when the worker's answer is malformed.
- */
-export function batchResult(
-  response: ModelInferResponse,
-  count: number,
-): { outputs: readonly JobResult[]; serviceUs: number } | Error {
-  try {
-    const serviceUs = response.parameters?.service_us?.doubleParam ?? 0;
-    return { outputs: jobResults(response, count), serviceUs };
-  } catch (error) {
-    return error as Error;
-  }
+/** The outputs of a batch of `count`, and its time on the worker, µs. Throws a Fault for a malformed answer. */
+export function batchResult(response: ModelInferResponse, count: number) {
+  const serviceUs = response.parameters?.service_us?.doubleParam ?? 0;
+  return { outputs: jobResults(response, count), serviceUs };
 }
 
 /** Whether the answer of a batch's job was imputed meanwhile: nobody waits for its own. */
@@ -211,9 +191,9 @@ export function keepOutputs(
   outputs: readonly JobResult[],
   { serviceUs }: BatchTimes,
   { replica, nowUs }: { readonly replica: string; readonly nowUs: number },
-): readonly [LiveRequest, RequestError][] {
+): readonly [LiveRequest, Fault][] {
   const { requests, tasks, queuedUs, startUs } = batch;
-  const errors: [LiveRequest, RequestError][] = [];
+  const errors: [LiveRequest, Fault][] = [];
   for (let i = 0; i < requests.length; i++) {
     if (isImputed(batch, i)) continue;
     const timing: TaskTiming = {
@@ -228,8 +208,7 @@ export function keepOutputs(
     const text = asBuffer(outputs[i].text).toString();
     const parsed = parseOutput(text);
     if ("error" in parsed) {
-      const code = parsed.code as RequestError["code"];
-      errors.push([requests[i], { code, message: parsed.error }]);
+      errors.push([requests[i], new Fault(parsed.code as FaultCode, parsed.error)]);
     } else requests[i].results[tasks[i]] = { text, tensors, labels: parsed.labels, timing };
   }
   return errors;
@@ -239,10 +218,8 @@ export function parseOutput(text: string): JobOutput {
   try {
     return JSON.parse(text) as JobOutput;
   } catch {
-    return {
-      error: `a worker answered what is no JSON: ${text.slice(0, 80)}`,
-      code: "cluster-failure",
-    };
+    const error = `a worker answered what is no JSON: ${text.slice(0, 80)}`;
+    return { error, code: "cluster-failure" };
   }
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
-import { RequestDraws } from "../../core/request-draws.ts";
+import { RequestDraws } from "../../core/draws.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { RunDraws } from "./draws.ts";

@@ -1,30 +1,31 @@
-/** A run's draws: by request number, and by slot while a request is in the system. */
-import { AnswerDraws } from "../../core/answer-draws.ts";
+/** A run's draws, by request number and by slot, and the caches by content that they decide. */
 import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
 import { JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
-import { Fault } from "../../core/fault.ts";
-import { CACHE_HIT, KEYED, LOOKED_UP, RequestDraws, WHEN_HOLDS } from "../../core/request-draws.ts";
+import {
+  AnswerDraws,
+  CACHE_HIT,
+  KEYED,
+  LOOKED_UP,
+  RequestDraws,
+  WHEN_HOLDS,
+} from "../../core/draws.ts";
+import { assert, Fault } from "../../core/fault.ts";
+import { type ContentCache, contentCaches, isWhole } from "../../core/prediction-cache.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System } from "../../core/system.ts";
-import { type AnswerCache, answerCache } from "./answer-cache.ts";
-import type { LiveRequest, Submission } from "./live-request.ts";
+import {
+  contentsHash,
+  type LiveRequest,
+  ownResult,
+  type Submission,
+  type TaskResult,
+  unservedAt,
+} from "./live-request.ts";
 
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
-/** A request's draws, by task, of which each has `width` variates. */
-interface Draws {
-  readonly pipeline: number;
-  readonly flags: Uint8Array;
-  readonly variates: Float64Array;
-  /** Contents, by the tasks that are caches. */
-  readonly keys: Int32Array;
-  /** Variates of the answers of ensembles' members. */
-  readonly numbers: Float64Array;
-  readonly wrongs: Float64Array;
-  /** From its arrival to its deadline, µs. */
-  readonly goalUs: number;
-}
+type Draws = ReturnType<DrawSeries["next"]>;
 
 /** One series of requests' draws, with those of ensembles' answers. */
 class DrawSeries {
@@ -40,18 +41,26 @@ class DrawSeries {
     this.#stride = system.stride;
   }
 
-  next(pipeline = this.requests.pipeline()): Draws {
+  /** A request's draws by task, of which each has `width` variates. */
+  next(pipeline = this.requests.pipeline()) {
     const { requests } = this;
-    const flags = new Uint8Array(this.#stride);
-    const variates = new Float64Array(this.#stride * requests.width);
-    const keys = new Int32Array(this.#stride);
-    const numbers = new Float64Array(this.#stride);
-    const wrongs = new Float64Array(this.#stride);
-    requests.draw(pipeline, 0, flags, variates);
-    if (requests.hasKeys) requests.drawKeys(pipeline, 0, keys);
-    this.answers?.draw(pipeline, 0, numbers, wrongs);
-    const goalUs = requests.goalUs(pipeline);
-    return { pipeline, flags, variates, keys, numbers, wrongs, goalUs };
+    const draws = {
+      pipeline,
+      flags: new Uint8Array(this.#stride),
+      variates: new Float64Array(this.#stride * requests.width),
+      /** Contents, by the tasks that are caches. */
+      keys: new Int32Array(this.#stride),
+      /** Variates of the answers of ensembles' members. */
+      numbers: new Float64Array(this.#stride),
+      wrongs: new Float64Array(this.#stride),
+      /** From its arrival to its deadline, µs. */
+      goalUs: 0,
+    };
+    requests.draw(pipeline, 0, draws.flags, draws.variates);
+    if (requests.hasKeys) requests.drawKeys(pipeline, 0, draws.keys);
+    this.answers?.draw(pipeline, 0, draws.numbers, draws.wrongs);
+    draws.goalUs = requests.goalUs(pipeline);
+    return draws;
   }
 }
 
@@ -63,10 +72,7 @@ interface DrawOptions {
   readonly triedAgain: boolean;
 }
 
-/**
- * The draws of requests by number, made in the order of the numbers, in whatever order requests reach
- * the gateway. So request n is the same as in the simulator.
- */
+/** Draws requests in the order of their numbers, so that request n is the same as in the simulator. */
 export class RunDraws {
   readonly #options: DrawOptions;
   readonly #numbered: DrawSeries;
@@ -76,7 +82,7 @@ export class RunDraws {
   #drawn = 0;
   /** By slot, which the dispatcher uses again. */
   readonly #taken: Draws[] = [];
-  readonly #cache: AnswerCache;
+  readonly #cache: ReturnType<typeof answerCache>;
 
   constructor(options: DrawOptions) {
     const { system, backend, seed } = options;
@@ -96,10 +102,7 @@ export class RunDraws {
     }
   }
 
-  /**
-   * Draws for a request in a slot. A request without a number, or with the number of an earlier request or
-   * of another pipeline's, gets draws of a separate stream.
-   */
+  /** A request without a number of its own and its pipeline gets draws of a separate stream. */
   take({ index, pipeline }: Pick<Submission, "index" | "pipeline">, slot: number): Draws {
     const own = index === null ? undefined : this.#numberedAt(index);
     const draws = own?.pipeline === pipeline ? own : this.#others.next(pipeline);
@@ -169,4 +172,49 @@ export class RunDraws {
       this.#cache.keep(request, task, keys[task], state, request.slot * stride);
     }
   }
+}
+
+type Content = number | string;
+type Kept = readonly (readonly [task: number, result: TaskResult | null])[];
+type Cached = Pick<LiveRequest, "pipeline" | "payload" | "tensors" | "results">;
+
+/**
+ * Results of tasks by the content of their requests: a hit gives a request the results of the tasks that it
+ * skips. A replay has no contents: there the drawn ones count, so that it hits as the simulator does.
+ */
+export function answerCache(system: System, isReplay: boolean) {
+  const caches = contentCaches<Content, Kept>(system);
+  const hashes = new WeakMap<Cached, string>();
+  const at = ({ pipeline }: Cached, cache: number): ContentCache<Content, Kept> => {
+    const found = caches[pipeline][cache];
+    assert(found !== null, "only a cache by content is looked into");
+    return found;
+  };
+  const contentOf = (request: Cached, drawn: number): Content => {
+    if (isReplay) return drawn;
+    const hash = hashes.get(request) ?? contentsHash(request);
+    hashes.set(request, hash);
+    return hash;
+  };
+  return {
+    /** Whether the answer is there; then the request gets its results. `drawn` is its drawn content. */
+    lookUp(request: Cached, cache: number, drawn: number): boolean {
+      const kept = at(request, cache).answers.get(contentOf(request, drawn));
+      for (const [task, result] of kept ?? []) request.results[task] = result;
+      return kept !== undefined;
+    },
+    /** Keeps the results of a completed request, whose jobs are in these states from `base`. */
+    keep(request: Cached, cache: number, drawn: number, state: Int32Array, base: number): void {
+      const { answers, skipped } = at(request, cache);
+      if (!isWhole(state, base, skipped)) return;
+      const kept = skipped.map((task) => {
+        const result = request.results[task] ?? null;
+        if (result === null) return [task, null] as const;
+        // A replica ran it for another request: no time of this one.
+        const timing = { ...unservedAt(0), replica: result.timing.replica };
+        return [task, { ...ownResult(result), timing }] as const;
+      });
+      answers.set(contentOf(request, drawn), kept);
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { FeedbackBook } from "./feedback-book.ts";
+import { feedbackBook } from "./feedback-book.ts";
 
 const system = compileSystem(twoTasks(), NO_INPUTS);
 
@@ -14,7 +14,7 @@ const answered = (requestId: string | undefined, slot: number, ...replicas: (str
 });
 
 test("finds the tasks that ran, and their pools, of all answers with the id", () => {
-  const book = new FeedbackBook(system);
+  const book = feedbackBook(system);
   book.keep(answered("a", 3, "detect-2", "plate-1"));
   book.keep(answered("a", 4, "detect-1", null));
   book.keep(answered(undefined, 5, "detect-1", null));
@@ -29,14 +29,14 @@ test("finds the tasks that ran, and their pools, of all answers with the id", ()
 });
 
 test("says what is wrong: no such request, or a task that did not run", () => {
-  const book = new FeedbackBook(system);
+  const book = feedbackBook(system);
   book.keep(answered("a", 0, "detect-1", null));
   expect(() => book.find("b", undefined)).toThrow('no answered request has the id "b"');
   expect(() => book.find("a", "plate")).toThrow('the request did not run the task "plate"');
 });
 
 test("forgets the oldest answers, also of one id that never changes", () => {
-  const book = new FeedbackBook(system, 3);
+  const book = feedbackBook(system, 3);
   for (const [slot, id] of ["a", "b", "b", "b"].entries())
     book.keep(answered(id, slot, "detect-1"));
   expect(() => book.find("a", undefined)).toThrow("no answered request");

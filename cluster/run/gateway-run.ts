@@ -10,7 +10,6 @@
  * no command calls back into the dispatcher.
  */
 import { status } from "@grpc/grpc-js";
-import type { Residency } from "../../core/dispatch/controller.ts";
 import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type {
   ClusterDriver,
@@ -20,6 +19,7 @@ import type {
   StartWindow,
 } from "../../core/dispatch/driver.ts";
 import type { Scheduler } from "../../core/dispatch/policies.ts";
+import { Fault } from "../../core/fault.ts";
 import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import { ReplicaMeter } from "../../core/metrics/meters.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
@@ -29,12 +29,13 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
-import type { TraceSink } from "../observe/spans.ts";
+import type { TraceSink } from "../observe/tracing.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 import {
-  BatchMessages,
+  type BatchMessages,
+  batchMessages,
   batchResult,
   isImputed,
   keepOutputs,
@@ -42,24 +43,20 @@ import {
   startedBatch,
 } from "./batch.ts";
 import { RunDraws } from "./draws.ts";
-import { EnsembleAnswers } from "./ensemble-answers.ts";
-import { FeedbackBook } from "./feedback-book.ts";
+import { feedbackBook } from "./feedback-book.ts";
 import {
   type Answer,
   type LiveRequest,
   liveRequest,
   longestWaitMs,
-  type RequestError,
   type Submission,
 } from "./live-request.ts";
-import { RecentAnswers } from "./recent-answers.ts";
+import { EnsembleAnswers, RecentAnswers } from "./made-answers.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
-import { Room } from "./room.ts";
-import { plausible, RunClock, WakeTimers } from "./run-clock.ts";
-import type { RunSettings } from "./run-request.ts";
-import { type MessageKind, RunCosts } from "./run-request.ts";
+import { type Room, roomOf } from "./room.ts";
+import { plausible, RunClock, scaledReplicas, type WakeTimers, wakeTimers } from "./run-clock.ts";
+import { type MessageKind, RunCosts, type RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import { type ScaledReplicas, scaledReplicas } from "./scaled-replicas.ts";
 import type { ServiceBounds } from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -87,7 +84,7 @@ interface RunOptions extends Omit<RunSettings, "scheduler" | "log" | "startAtMon
   /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
   readonly maxSamples?: number | undefined;
   readonly log: RunLog | null;
-  readonly sinks: readonly RunSink[];
+  readonly sinks: readonly (RunSink | null)[];
   /** Also a sink; it gives the spans that workers continue. Null: no traces. */
   readonly trace: TraceSink | null;
   readonly bounds: ServiceBounds;
@@ -116,15 +113,16 @@ export class GatewayRun implements Driver {
   /** By replica: the start window of its next batch. */
   readonly #windows = new Map<number, StartWindow>();
   readonly #ends: Answer[] = [];
-  readonly #feedback: FeedbackBook;
+  readonly #feedback: ReturnType<typeof feedbackBook>;
   /** Null where no answer is imputed. */
   #recent: RecentAnswers | null = null;
   readonly #meter: ReplicaMeter | null;
-  readonly #scaled: ScaledReplicas;
+  readonly #scaled: ReturnType<typeof scaledReplicas>;
   readonly #readiness: WakeTimers;
   readonly cluster: ClusterDriver;
   readonly #retries: ReturnType<typeof retryBudget>;
-  #costs = new RunCosts();
+  /** Since the end of warm-up. */
+  costs = new RunCosts();
   #warm = false;
   #closed = false;
 
@@ -132,17 +130,18 @@ export class GatewayRun implements Driver {
     const { system, warmupUs, maxBars, maxSamples } = options;
     this.options = options;
     this.#links = links;
-    this.room = new Room(options, options.scheduler);
+    this.room = roomOf(options, options.scheduler);
     this.#retries = retryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
+    const { log, timeScale, trace } = options;
     this.#sinks = [
-      recorderSink(this.recorder, options.timeScale),
-      ...(options.log === null ? [] : [logSink(options.log, options.timeScale)]),
+      recorderSink(this.recorder, timeScale),
+      log === null ? null : logSink(log, timeScale),
       ...options.sinks,
-      ...(options.trace === null ? [] : [options.trace]),
-    ];
+      trace,
+    ].filter((sink) => sink !== null);
     this.#freeUs = new Float64Array(system.replicas.length);
-    this.messages = new BatchMessages(system, options.backend, options.warmUp);
+    this.messages = batchMessages(system, options.backend, options.warmUp);
     this.#clock = new RunClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
@@ -150,18 +149,18 @@ export class GatewayRun implements Driver {
       ...{ isReplay: options.backend === "replay", live },
       drawn: (slot, task) => this.draws.label(live(slot), task),
     });
-    this.#feedback = new FeedbackBook(system);
+    this.#feedback = feedbackBook(system);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#heedImputed(options.scheduler);
-    this.#timers = new WakeTimers(alarms, this.#clock, (timer) => {
+    this.#timers = wakeTimers(alarms, this.#clock, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = this.#replicaMeter();
-    this.#readiness = new WakeTimers(alarms, this.#clock, (replica) => {
+    this.#readiness = wakeTimers(alarms, this.#clock, (replica) => {
       this.#scaled.isReady(replica);
-      if (this.#links.get(replica)?.up === true) this.join(replica);
+      if (this.#links.all[replica]?.up === true) this.join(replica);
     });
     this.#scaled = scaledReplicas(system, options.seed, this.#readiness, this.#meter);
     this.cluster = {
@@ -199,23 +198,12 @@ export class GatewayRun implements Driver {
       (_, replica) =>
         replicas[replica].slot === slot && pools[replicas[replica].pool].model === name,
     );
-    let left = links.length;
-    let isDone = true;
-    for (const link of links) {
-      const answered = (done: boolean): void => {
-        isDone &&= done;
-        if (--left > 0) return;
-        const state = kind === "load" && isDone ? "resident" : "absent";
-        queueMicrotask(() => this.#tellResidency(slot, model, state));
-      };
-      if (link === null) answered(false);
-      else link.command(kind, answered);
-    }
-  }
-
-  #tellResidency(slot: number, model: number, state: Residency): void {
-    if (this.#closed) return;
-    this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+    if (links.length === 0) return;
+    void Promise.all(links.map((link) => link?.command(kind) ?? false)).then((done) => {
+      if (this.#closed) return;
+      const state = kind === "load" && done.every(Boolean) ? "resident" : "absent";
+      this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
+    });
   }
 
   /** Replayed batches can be stopped; a real model's run cannot. */
@@ -230,11 +218,6 @@ export class GatewayRun implements Driver {
     if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
     for (const sink of this.#sinks) sink.wasted?.(batch, "it was pre-empted", nowUs);
     return true;
-  }
-
-  /** Since the end of warm-up. */
-  get costs(): RunCosts {
-    return this.#costs;
   }
 
   /** Requests without an answer. */
@@ -252,10 +235,7 @@ export class GatewayRun implements Driver {
     return this.inSystem === 0 && this.#batches.every((batch) => batch === null);
   }
 
-  /**
-   * Takes a request that passed every check of `Gateway.submit`; `answer` is called exactly once. The
-   * scheduler's admission policy may still refuse it.
-   */
+  /** `answer` is called exactly once. The scheduler's admission policy may still refuse the request. */
   take(
     submission: Submission,
     choice: NumberedChoice | null,
@@ -292,9 +272,8 @@ export class GatewayRun implements Driver {
   }
 
   /**
-   * Tells the scheduler how wrong an answer was, 0..1, for one task or for all that ran; their names. A
-   * right label makes those wrong that did not give it.
-   * Throws Fault("not-found") or Fault("invalid-input").
+   * Tells the scheduler how wrong an answer was, 0..1, or the right label; for one task or for all that ran.
+   * Returns their names. Throws Fault("not-found") or Fault("invalid-input").
    */
   feed(requestId: string, task: string | undefined, truth: number | string): readonly string[] {
     const tasks = this.#feedback.find(requestId, task);
@@ -308,7 +287,7 @@ export class GatewayRun implements Driver {
   }
 
   /** Ends all requests for which `which` holds with an error. */
-  fail(which: (request: LiveRequest) => boolean, error: RequestError): void {
+  fail(which: (request: LiveRequest) => boolean, error: Fault): void {
     this.#turn(null, (nowUs) => {
       for (const one of [...this.#live])
         if (one && which(one)) this.#failRequest(one, error, nowUs);
@@ -401,12 +380,8 @@ export class GatewayRun implements Driver {
   voted(slot: number, ensemble: number, vote: CountedVote, nowUs: number): void {
     const request = this.#live[slot] as LiveRequest;
     const { tasks, ensembles } = this.options.system.pipelines[request.pipeline];
-    request.results[tasks.length + ensemble] = this.labels.answer(
-      request,
-      ensembles[ensemble],
-      vote,
-      nowUs,
-    );
+    const answer = this.labels.answer(request, ensembles[ensemble], vote, nowUs);
+    request.results[tasks.length + ensemble] = answer;
   }
 
   imputed(slot: number, task: number, pool: number, nowUs: number): void {
@@ -437,7 +412,7 @@ export class GatewayRun implements Driver {
     const nowUs = this.#clock.tick(sinceUs);
     if (!this.#warm && nowUs >= this.options.warmupUs) {
       this.#warm = true;
-      this.#costs = new RunCosts();
+      this.costs = new RunCosts();
     }
     const { closeUs = Number.POSITIVE_INFINITY } = this.options;
     if (nowUs >= closeUs) this.#closeWindow(closeUs);
@@ -451,7 +426,7 @@ export class GatewayRun implements Driver {
     if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
     const sentUs = monotonicUs();
     if (this.#ends.length > 0) for (const end of this.#ends.splice(0)) end.request.answer(end);
-    if (kind !== null) this.#costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+    if (kind !== null) this.costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
   }
 
   /** A scheduler of the user that fails leaves its place to fifo, with all that waits and runs. */
@@ -480,15 +455,15 @@ export class GatewayRun implements Driver {
     const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
     const window = this.#windows.get(replica) ?? null;
     this.#windows.delete(replica);
-    const message = this.messages.request(name, requests, batch.tasks, variate, {
-      window: window === null ? null : scaledWindow(window, this.options.timeScale),
+    const { timeScale, trace, bounds } = this.options;
+    const message = this.messages.request(name, batch, variate, {
+      window: window === null ? null : scaledWindow(window, timeScale),
       waitedForMs: longestWaitMs(requests, sentUs),
-      traceparents: this.options.trace?.traceparents(batch) ?? null,
+      traceparents: trace?.traceparents(batch) ?? null,
     });
-    const expectedMs = (service.meanUs[requests.length] * this.options.timeScale) / 1000;
-    const { batchTimeoutMs, batchTimeoutFactor } = this.options.bounds;
-    const windowMs = ((window?.latestUs ?? 0) * this.options.timeScale) / 1000;
-    const timeoutMs = batchTimeoutMs + batchTimeoutFactor * expectedMs + windowMs;
+    const expectedMs = (service.meanUs[requests.length] * timeScale) / 1000;
+    const windowMs = ((window?.latestUs ?? 0) * timeScale) / 1000;
+    const timeoutMs = bounds.batchTimeoutMs + bounds.batchTimeoutFactor * expectedMs + windowMs;
     this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
@@ -496,14 +471,16 @@ export class GatewayRun implements Driver {
       else if (window !== null && failure.code === status.ABORTED) this.#missed(batch);
       else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
     });
-    this.#costs.add("dispatch", monotonicUs() - sentUs);
+    this.costs.add("dispatch", monotonicUs() - sentUs);
   }
 
   #answered(batch: StartedBatch, response: ModelInferResponse, sentUs: number): void {
     const backUs = monotonicUs();
-    const result = batchResult(response, batch.requests.length);
-    if (result instanceof Error) {
-      this.#failed(batch, result.message, true, backUs);
+    let result: ReturnType<typeof batchResult>;
+    try {
+      result = batchResult(response, batch.requests.length);
+    } catch (error) {
+      this.#failed(batch, (error as Error).message, true, backUs);
       return;
     }
     const hopUs = Math.max(0, backUs - sentUs - result.serviceUs);
@@ -529,7 +506,7 @@ export class GatewayRun implements Driver {
 
   /** The whole batch failed on a replica that is up: another may run it, unless it fails on every one. */
   #failed(batch: StartedBatch, message: string, everywhere: boolean, backUs = monotonicUs()): void {
-    const error = { code: "cluster-failure", message } as const;
+    const error = new Fault("cluster-failure", message);
     this.#turn(
       "completion",
       (nowUs) => {
@@ -559,13 +536,13 @@ export class GatewayRun implements Driver {
       if (this.#live[request.slot] !== request || isImputed(batch, i)) continue;
       if (this.#retries.take()) continue;
       const message = "its replica was lost, and too much work is being done again already";
-      const error = { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS } as const;
+      const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_MS });
       this.#failRequest(request, error, nowUs);
     }
   }
 
   /** Ends a request before its task finishes, so that it gets no further tasks. */
-  #failRequest(request: LiveRequest, error: RequestError, nowUs: number): void {
+  #failRequest(request: LiveRequest, error: Fault, nowUs: number): void {
     if (this.#live[request.slot] !== request) return;
     request.error = error;
     this.#dispatcher.cancel(request.slot, "failed", nowUs);
@@ -616,9 +593,8 @@ function scaledWindow({ earliestUs, latestUs }: StartWindow, timeScale: number):
 }
 
 /**
- * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load. A
- * retry takes one token of a bucket, a finished job gives a part back, and at half of the bucket no job
- * runs again. `givenBack` is that part. Source: gRPC's retry throttling (gRFC A6).
+ * Bounds the share of jobs that run again: when most work is lost, retries would only add to the load.
+ * Source: gRPC's retry throttling (gRFC A6).
  */
 function retryBudget(most: number, givenBack: number) {
   let tokens = most;

@@ -15,7 +15,7 @@ import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gate
 import type { Logger } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { type OperatorLog, operatorLog } from "../observe/operator-log.ts";
-import { type Exposition, exposition } from "../observe/prometheus.ts";
+import { exposition } from "../observe/prometheus.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/descriptions.ts";
 import { BATCH_CHANNEL } from "../protocol/service.ts";
@@ -23,10 +23,9 @@ import type { ClientAccess } from "../security/client-access.ts";
 import { monotonicUs, until } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
 import { AnswerBook } from "./answer-book.ts";
-import { ControlRecord } from "./control-record.ts";
 import { GatewayRun } from "./gateway-run.ts";
-import { Caller, heldBytesOf, type Submission, type Ticket } from "./live-request.ts";
-import { ModelRepository } from "./model-repository.ts";
+import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
+import { ControlRecord, ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
 import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
@@ -75,7 +74,7 @@ export class Gateway {
   #run: GatewayRun;
   #draining = false;
   #scheduler: SchedulerDocument = "fifo";
-  #exposition: Promise<Exposition> | null = null;
+  #exposition: ReturnType<typeof exposition> | null = null;
 
   /** `workerAccess` gives the credentials of a new connection to a worker. */
   constructor(
@@ -138,11 +137,10 @@ export class Gateway {
   }
 
   /**
-   * Throws the Fault of the first check that refuses a request; else the request is answered exactly
-   * once. The last check stands in the dispatcher, and the simulator has it too: the scheduler's
-   * admission policy.
+   * Throws the Fault of the first check that refuses a request; else it is answered exactly once. The last
+   * check, the scheduler's admission policy, stands in the dispatcher.
    */
-  submit(submission: Submission): Ticket {
+  submit(submission: Submission): Caller {
     const { pipeline, idempotencyKey: key, deadlineMs } = submission;
     const run = this.#run;
     try {
@@ -150,8 +148,9 @@ export class Gateway {
       this.#checkOpen();
       this.models.check(pipeline);
       if (run.options.boundQueue) this.outages.check(pipeline);
-      // deadline-exceeded
-      checkDeadline(deadlineMs);
+      if (deadlineMs !== undefined && deadlineMs <= 0) {
+        throw new Fault("deadline-exceeded", "its deadline had passed before it came");
+      }
       if (key === undefined) {
         const caller = new Caller(submission);
         return caller.waits(this.#take(submission, caller.answer));
@@ -213,11 +212,9 @@ export class Gateway {
     this.#operatorLog?.draining(run.inSystem);
     await until(() => run.idle, this.bounds.drainMs);
     if (run.inSystem === 0) return;
-    run.fail(() => true, {
-      code: "unavailable",
-      message: "this gateway was shut down before the request was answered",
-      retryAfterMs: RETRY_AFTER_DRAIN_MS,
-    });
+    const message = "this gateway was shut down before the request was answered";
+    const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_DRAIN_MS });
+    run.fail(() => true, error);
     await sleep(LAST_ANSWERS_MS);
   }
 
@@ -245,7 +242,7 @@ export class Gateway {
 
   /** The replica finishes its batch and takes no other, for good. */
   retire(replica: number): void {
-    this.links.get(replica)?.retire();
+    this.links.all[replica]?.retire();
     this.#run.drain(replica);
   }
 
@@ -304,7 +301,7 @@ export class Gateway {
   }
 
   /** The answer to `/metrics`. */
-  metrics(): Promise<Exposition> {
+  metrics(): ReturnType<typeof exposition> {
     this.#exposition ??= exposition(
       this.counts,
       () => this.state(),
@@ -318,12 +315,9 @@ export class Gateway {
   }
 
   state(): GatewayState {
-    const { system } = this;
     return {
-      inSystem: this.#run.inSystem,
-      waiting: system.pools.map((_, pool) => this.#run.waiting(pool)),
-      replicas: this.links.all.map((link, replica) => ({
-        name: system.replicas[replica].name,
+      waiting: this.system.pools.map((_, pool) => this.#run.waiting(pool)),
+      replicas: this.links.all.map((link) => ({
         state: link?.up === true ? (link.draining ? "draining" : "up") : "down",
         losses: link?.losses ?? 0,
         there: link !== null,
@@ -369,11 +363,7 @@ export class Gateway {
         ...{ backend, timeScale, startUs, maxSamples },
         maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
         log: log ? new RunLog() : null,
-        sinks: [
-          this.counts,
-          ...(this.#operatorLog === null ? [] : [this.#operatorLog]),
-          ...(this.#record === null ? [] : [this.#record.sink({ startUs, timeScale })]),
-        ],
+        sinks: [this.counts, this.#operatorLog, this.#record?.sink({ startUs, timeScale }) ?? null],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         bounds: this.bounds,
       },
@@ -386,12 +376,6 @@ export class Gateway {
     }
     return run;
   }
-}
-
-/** Throws Fault("deadline-exceeded") for a deadline that has passed. */
-function checkDeadline(deadlineMs: number | undefined): void {
-  if (deadlineMs === undefined || deadlineMs > 0) return;
-  throw new Fault("deadline-exceeded", "its deadline had passed before it came");
 }
 
 function textOf(scheduler: SchedulerDocument): string {

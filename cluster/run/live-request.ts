@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { FaultCode } from "../../core/fault.ts";
+import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext } from "../protocol/messages.ts";
@@ -53,22 +53,11 @@ export interface TaskResult {
   readonly timing: TaskTiming;
 }
 
-export interface RequestError {
-  readonly code: FaultCode;
-  readonly message: string;
-  readonly retryAfterMs?: number;
-}
-
 export interface Answer {
   readonly outcome: Outcome;
-  readonly error: RequestError | null;
+  readonly error: Fault | null;
   readonly request: LiveRequest;
   readonly endedUs: number;
-}
-
-export interface Ticket {
-  /** The client waits no longer. Does nothing after the answer. */
-  cancel(): void;
 }
 
 const NO_CONTEXT: CallContext = {};
@@ -127,7 +116,7 @@ export interface LiveRequest extends RunningRequest {
   made: AnswerSummary;
   /** By task, and then by ensemble; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
-  error: RequestError | null;
+  error: Fault | null;
   readonly answer: (answer: Answer) => void;
 }
 
@@ -193,7 +182,8 @@ export function detachedRequest(submission: Submission): LiveRequest {
 /** Timers of the event loop cannot count longer waits, so such a deadline is none. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-export class Caller implements Ticket {
+/** A submission until its answer, or until its client waits no longer. */
+export class Caller {
   readonly #submission: Submission;
   #leave: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -219,7 +209,7 @@ export class Caller implements Ticket {
     return this;
   }
 
-  /** The run may still answer the cancelled request, within this call. */
+  /** Ends the wait; does nothing after the answer. The run may still answer, within this call. */
   cancel(): void {
     if (this.#open) this.#leave();
     this.#close();
@@ -231,7 +221,7 @@ export class Caller implements Ticket {
     const message = `no answer within the ${Math.round(deadlineMs)} ms that its client waits`;
     this.#submission.answer({
       outcome: "cancelled",
-      error: { code: "deadline-exceeded", message },
+      error: new Fault("deadline-exceeded", message),
       request: detachedRequest(this.#submission),
       endedUs: 0,
     });

@@ -6,12 +6,14 @@
  *
  * A worker that starts again loads its models; here they stay unloaded until an administrator loads them.
  */
+import { existsSync, readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
+import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import type { System } from "../../core/system.ts";
 import type { GatewayCounts } from "../observe/gateway-counts.ts";
 import type { ModelState, ModelStateName } from "../protocol/hosted-models.ts";
+import { replaceFile } from "../security/certificate-files.ts";
 import { until } from "../time/monotonic.ts";
-import type { ControlRecord } from "./control-record.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 
 /** Time of one replica's load, measured by its worker; null where it does not tell. */
@@ -106,7 +108,7 @@ export class ModelRepository {
 
   async #unload(pools: readonly number[]): Promise<readonly ReplicaLoad[]> {
     const { counts, drainMs } = this.#parts;
-    const before = pools.map((pool) => this.#states.get(pool));
+    const before = [...this.#states];
     this.#become(pools, "UNLOADING", "what it has is answered first");
     const users = this.#usersOf(pools).map((pipeline) => counts.pipelines[pipeline]);
     await until(() => users.every(({ inFlight }) => inFlight === 0), drainMs);
@@ -114,11 +116,8 @@ export class ModelRepository {
     try {
       await Promise.all(links.map((link) => link.unloadModel()));
     } catch (error) {
-      pools.forEach((pool, i) => {
-        const was = before[i];
-        if (was === undefined) this.#states.delete(pool);
-        else this.#states.set(pool, was);
-      });
+      this.#states.clear();
+      for (const [pool, state] of before) this.#states.set(pool, state);
       throw error;
     }
     await until(() => links.every(({ up }) => !up), DOWN_TIMEOUT_MS);
@@ -171,5 +170,59 @@ export class ModelRepository {
   #keep(): void {
     const { system, controls } = this.#parts;
     controls.setUnloaded([...this.#states.keys()].map((pool) => system.pools[pool].name));
+  }
+}
+
+interface Controls {
+  /** By the replica's name. */
+  readonly batching: Readonly<Record<string, ReplicaBatching>>;
+  readonly unloaded: readonly string[];
+}
+
+/** Batching of replicas and unloaded tasks, which a file keeps for a gateway that is started again. */
+export class ControlRecord {
+  readonly #file: string | null;
+  #controls: Controls = { batching: {}, unloaded: [] };
+
+  /** Null: no file. Ignores an unreadable file, with a line on stderr. */
+  constructor(file: string | null) {
+    this.#file = file;
+    if (file === null || !existsSync(file)) return;
+    try {
+      this.#controls = JSON.parse(readFileSync(file, "utf8")) as Controls;
+    } catch (error) {
+      process.stderr.write(`settings from before are lost: ${(error as Error).message}\n`);
+    }
+  }
+
+  /** Names of tasks. */
+  get unloaded(): readonly string[] {
+    return this.#controls.unloaded;
+  }
+
+  /** Null: as the scheduler says. */
+  batchingOf(replica: string): ReplicaBatching | null {
+    return this.#controls.batching[replica] ?? null;
+  }
+
+  setBatching(replica: string, own: ReplicaBatching | null): void {
+    const { [replica]: _, ...others } = this.#controls.batching;
+    const batching = own === null ? others : { ...others, [replica]: own };
+    this.#keep({ ...this.#controls, batching });
+  }
+
+  setUnloaded(unloaded: readonly string[]): void {
+    this.#keep({ ...this.#controls, unloaded });
+  }
+
+  #keep(controls: Controls): void {
+    if (JSON.stringify(controls) === JSON.stringify(this.#controls)) return;
+    this.#controls = controls;
+    if (this.#file === null) return;
+    try {
+      replaceFile(this.#file, JSON.stringify(controls));
+    } catch (error) {
+      process.stderr.write(`settings are not kept: ${(error as Error).message}\n`);
+    }
   }
 }

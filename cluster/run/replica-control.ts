@@ -143,14 +143,14 @@ export class ReplicaControl {
   /** The address may serve another replica, or none. */
   async #serves(replica: number): Promise<void> {
     try {
-      await this.#gateway.links.get(replica)?.describe();
+      await this.#gateway.links.all[replica]?.describe();
     } catch (error) {
       throw this.#notUp(replica, `: ${(error as Error).message}`);
     }
   }
 
   async #up(replica: number): Promise<void> {
-    const isUp = (): boolean => this.#gateway.links.get(replica)?.up === true;
+    const isUp = (): boolean => this.#gateway.links.all[replica]?.up === true;
     if (!(await until(isUp, UP_TIMEOUT_MS))) throw this.#notUp(replica, "");
   }
 
@@ -164,7 +164,7 @@ export class ReplicaControl {
   readonly #status = (replica: number): ControlledReplica => {
     const { system, links, run } = this.#gateway;
     const { name, pool, node } = system.replicas[replica];
-    const link = links.get(replica);
+    const link = links.all[replica];
     const up = link?.up === true ? "up" : this.#starting.has(replica) ? "starting" : "down";
     return {
       name,
@@ -179,13 +179,13 @@ export class ReplicaControl {
   };
 
   #is(replica: number): boolean {
-    return this.#gateway.links.get(replica) !== null || this.#starting.has(replica);
+    return this.#gateway.links.all[replica] !== null || this.#starting.has(replica);
   }
 
   #named(name: string): number {
     const { replicas } = this.#gateway.system;
     const found = replicas.findIndex((replica) => replica.name === name);
-    if (found >= 0 && this.#gateway.links.get(found) !== null) return found;
+    if (found >= 0 && this.#gateway.links.all[found] !== null) return found;
     throw new Fault("not-found", `there is no replica ${JSON.stringify(name)}`);
   }
 
@@ -219,10 +219,7 @@ export class ReplicaControl {
   }
 }
 
-/**
- * Worker processes belong to the deployment, so a gateway asks its parent to start and stop them. The parent
- * remembers them for a gateway that is started again.
- */
+/** Worker processes belong to the deployment: a gateway asks its parent to start and stop them. */
 function workerHost() {
   const waiting = new Map<number, (reply: WorkerReply) => void>();
   let questions = 0;

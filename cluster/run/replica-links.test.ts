@@ -37,9 +37,8 @@ test("a command to load that is under way when its replica is lost has failed", 
   links.attach(0, REPLICA, `127.0.0.1:${server.port}`, () => undefined);
   const link = links.of(0);
   expect(await eventually(() => link.up)).toBe(true);
-  const ends: boolean[] = [];
-  link.command("load", (isDone) => ends.push(isDone));
+  const done = link.command("load");
   server.health.setStatus(REPLICA, "NOT_SERVING");
   expect(await eventually(() => !link.up)).toBe(true);
-  expect(ends).toEqual([false]);
+  expect(await done).toBe(false);
 });

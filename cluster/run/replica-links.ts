@@ -1,26 +1,23 @@
-/** The gateway's links to all replicas. */
+/** The gateway's links to all replicas, over one connection to each worker. */
 import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
 import { assert } from "../../core/fault.ts";
-import type {
-  HealthStatus,
-  InferenceClient,
+import {
+  type HealthStatus,
+  type InferenceClient,
   InferStream,
-  StreamRequest,
+  type StreamRequest,
 } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/descriptions.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
-import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
+const TICK_MS = 1000;
+/** Counts ticks, not time, so that a stalled gateway does not give up its workers. */
+const CONNECTING_TICKS = 3;
 
-/** Why a batch failed on a replica that is up. */
-interface BatchFailure {
-  readonly code: number;
-  readonly message: string;
-}
-
-type BatchAnswer = (failure: BatchFailure | null, response: ModelInferResponse) => void;
+/** `failure`: why a batch failed on a replica that is up. */
+type BatchAnswer = (failure: ServiceError | null, response: ModelInferResponse) => void;
 
 interface SentBatch {
   /** On the stream. */
@@ -37,10 +34,9 @@ const SHUTS_DOWN = "it shuts down";
 type LinkChanged = (up: boolean, reason: string) => void;
 
 /**
- * The link to one replica: its worker's stream of batches, and a health watch. The replica is up while
- * the watch says SERVING and the stream is open. When either fails, the replica is lost, and the link
- * opens both again until it is back. A replica whose batch is late is lost too, but keeps its watch: it is
- * back once it has answered, and the link drops the late answer.
+ * A replica is up while its health watch says SERVING and its worker's stream of batches is open. When either
+ * fails, the replica is lost, and the link opens both again until it is back. A replica whose batch is late
+ * is lost too, but keeps its watch: it is back once it has answered, and the link drops the late answer.
  */
 class ReplicaLink {
   readonly name: string;
@@ -62,19 +58,11 @@ class ReplicaLink {
   #limit: NodeJS.Timeout | undefined;
   #retired = false;
   #closed = false;
-  readonly #sender = {
-    opened: (): void => this.#joined(),
-    lost: (reason: string): void => {
-      if (this.#watch !== null) this.#lost(reason);
-    },
-  };
-
   /** The link never calls `changed` from within `send`. */
   constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
     this.name = name;
     this.#connection = connection;
     this.#changed = changed;
-    connection.attach(this.#sender);
     this.#open();
   }
 
@@ -82,14 +70,11 @@ class ReplicaLink {
     return this.#connection.address;
   }
 
-  /**
-   * Runs a batch on a replica that is up and has none. When the replica is lost meanwhile, the link calls
-   * `changed` and not `answer`.
-   */
+  /** For a replica that is up and has no batch. If it is lost meanwhile, `changed` is called, not `answer`. */
   send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
     const stream = this.#stream;
     assert(stream !== null, "a batch goes to a replica that is up");
-    this.#setLimit(timeoutMs);
+    this.#limit = setTimeout(() => this.#overdue(), timeoutMs);
     const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
     this.#batch = batch;
     batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
@@ -110,15 +95,16 @@ class ReplicaLink {
     clearTimeout(this.#limit);
   }
 
-  /** Loads its model onto its device or takes it off; calls `done` once, with whether that was done. */
-  command(kind: "load" | "evict", done: (isDone: boolean) => void): void {
-    if (this.#stream === null) {
-      done(false);
-      return;
-    }
-    this.#commands.add(done);
-    this.#stream.command(kind, this.name, (error) => {
-      if (this.#commands.delete(done)) done(error === null);
+  /** Loads its model onto its device or takes it off; resolves with whether that was done. */
+  command(kind: "load" | "evict"): Promise<boolean> {
+    const stream = this.#stream;
+    if (stream === null) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#commands.add(resolve);
+      stream.command(kind, this.name, (error) => {
+        this.#commands.delete(resolve);
+        resolve(error === null);
+      });
     });
   }
 
@@ -136,12 +122,11 @@ class ReplicaLink {
   /** Figures of the model and of the worker's process, by name. Rejects with a Fault. */
   async figures(): Promise<Readonly<Record<string, number>>> {
     const { client } = this.#connection;
-    const asked = { name: this.name };
-    const { config } = await client.ask<{ readonly config?: ModelConfig }>("ModelConfig", asked);
+    const { config } = await client.ask<{ readonly config?: ModelConfig }>("ModelConfig", {
+      name: this.name,
+    });
     const entries = Object.entries(config?.parameters ?? {});
-    return Object.fromEntries(
-      entries.map(([key, { string_value }]) => [key, Number(string_value)]),
-    );
+    return Object.fromEntries(entries.map(([key, value]) => [key, Number(value.string_value)]));
   }
 
   async unloadModel(): Promise<void> {
@@ -157,11 +142,11 @@ class ReplicaLink {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#connection.detach(this.#sender);
     this.#letGo();
   }
 
   #open(): void {
+    this.#connection.enter(this);
     const watch = this.#connection.client.watchHealth(this.name);
     this.#watch = watch;
     watch.on("data", ({ status: health }: HealthStatus) => {
@@ -170,10 +155,10 @@ class ReplicaLink {
       else this.#drained();
     });
     watch.on("error", (error) => {
-      if (this.#watch === watch) this.#lost(`its health watch failed: ${error.message}`);
+      if (this.#watch === watch) this.lost(`its health watch failed: ${error.message}`);
     });
     watch.on("end", () => {
-      if (this.#watch === watch) this.#lost("its health watch ended");
+      if (this.#watch === watch) this.lost("its health watch ended");
     });
   }
 
@@ -181,7 +166,7 @@ class ReplicaLink {
   #joined(): void {
     if (this.#retired) return;
     this.draining = false;
-    this.#stream ??= this.#connection.enter(this.#sender);
+    this.#stream ??= this.#connection.stream();
     if (!this.#stream.isOpen || this.up || this.#batch?.late === true) return;
     this.#retryMs = FIRST_RETRY_MS;
     this.up = true;
@@ -192,28 +177,24 @@ class ReplicaLink {
     if (this.#batch !== batch) return;
     if (error?.code === status.UNAVAILABLE) {
       // The health watch has not reported it yet.
-      this.#lost(error.details || SHUTS_DOWN);
+      this.lost(error.details || SHUTS_DOWN);
       return;
     }
     clearTimeout(this.#limit);
     this.#batch = null;
     if (batch.late) {
-      if (this.draining) this.#lost(SHUTS_DOWN);
+      if (this.draining) this.lost(SHUTS_DOWN);
       else this.#joined();
       return;
     }
     batch.answer(error, response as ModelInferResponse);
-    if (this.draining && this.#batch === null) this.#lost(SHUTS_DOWN);
+    if (this.draining && this.#batch === null) this.lost(SHUTS_DOWN);
   }
 
   /** A replica that shuts down finishes its batch first: then it is lost without harm. */
   #drained(): void {
     this.draining = true;
-    if (this.#batch === null) this.#lost(SHUTS_DOWN);
-  }
-
-  #setLimit(ms: number): void {
-    this.#limit = setTimeout(() => this.#overdue(), ms);
+    if (this.#batch === null) this.lost(SHUTS_DOWN);
   }
 
   /** The replica is lost until it answers; after the same time again, so are its streams. */
@@ -222,16 +203,27 @@ class ReplicaLink {
     if (batch === null) return;
     const reason = `a batch got no answer within ${Math.round(batch.timeoutMs)} ms`;
     if (batch.late) {
-      this.#lost(reason);
+      this.lost(reason);
       return;
     }
     batch.late = true;
-    this.#setLimit(batch.timeoutMs);
+    this.#limit = setTimeout(() => this.#overdue(), batch.timeoutMs);
     this.cancelBatch();
     this.#down(reason);
   }
 
-  #lost(reason: string): void {
+  /** The worker's stream of batches has opened. */
+  opened(): void {
+    if (this.#stream !== null) this.#joined();
+  }
+
+  /** No answer will come for anything sent on the worker's stream of batches. */
+  ended(reason: string): void {
+    if (this.#stream !== null) this.lost(reason);
+  }
+
+  /** Gives up watch and stream, and opens both again after a while. */
+  lost(reason: string): void {
     this.#letGo();
     if (this.#closed) return;
     clearTimeout(this.#retry);
@@ -250,7 +242,7 @@ class ReplicaLink {
       this.#stream?.forget(id);
     }
     this.#stream = null;
-    this.#connection.leave(this.#sender);
+    this.#connection.leave(this);
     const watch = this.#watch;
     this.#watch = null;
     watch?.cancel();
@@ -266,9 +258,82 @@ class ReplicaLink {
   }
 }
 
-export class ReplicaLinks {
+/**
+ * The connection to one worker, shared by the links to its replicas: one gRPC channel with one stream of
+ * batches. HTTP/2 keepalive finds a dead worker. grpc-js waits without a limit for the answer to a new
+ * connection, so a channel that is connecting for too long is replaced.
+ */
+class WorkerConnection {
+  readonly address: string;
   readonly #connect: (address: string) => InferenceClient;
-  readonly #links: (ReplicaLink | null)[];
+  /** Those that watch the health of their replicas. */
+  readonly #links = new Set<ReplicaLink>();
+  readonly #ticks = setInterval(() => this.#tick(), TICK_MS).unref();
+  #client: InferenceClient;
+  #stream: InferStream | null = null;
+  #connectingTicks = 0;
+
+  constructor(address: string, connect: (address: string) => InferenceClient) {
+    this.address = address;
+    this.#connect = connect;
+    this.#client = connect(address);
+  }
+
+  /** Changes when the channel is replaced. */
+  get client(): InferenceClient {
+    return this.#client;
+  }
+
+  enter(link: ReplicaLink): void {
+    this.#links.add(link);
+  }
+
+  /** The stream of batches, which ends when the last link leaves. */
+  stream(): InferStream {
+    this.#stream ??= new InferStream(this.#client, {
+      opened: () => {
+        for (const link of [...this.#links]) link.opened();
+      },
+      ended: ({ details, message }) => {
+        this.#stream = null;
+        const reason = `its stream of batches ended: ${details || message}`;
+        for (const link of [...this.#links]) link.ended(reason);
+      },
+    });
+    return this.#stream;
+  }
+
+  leave(link: ReplicaLink): void {
+    this.#links.delete(link);
+    if (this.#links.size === 0) this.#closeStream();
+  }
+
+  close(): void {
+    clearInterval(this.#ticks);
+    this.#closeStream();
+    this.#client.close();
+  }
+
+  #tick(): void {
+    this.#connectingTicks = this.#client.isConnecting ? this.#connectingTicks + 1 : 0;
+    if (this.#connectingTicks < CONNECTING_TICKS) return;
+    this.#connectingTicks = 0;
+    this.#closeStream();
+    this.#client.close();
+    this.#client = this.#connect(this.address);
+    for (const link of [...this.#links]) link.lost("its worker does not answer");
+  }
+
+  #closeStream(): void {
+    this.#stream?.close();
+    this.#stream = null;
+  }
+}
+
+export class ReplicaLinks {
+  /** By replica; null where there is none. */
+  readonly all: (ReplicaLink | null)[];
+  readonly #connect: (address: string) => InferenceClient;
   /** Replicas that were added, or have no model now: `ready` waits for them only once they have been up. */
   readonly #later = new Set<number>();
   /** By the worker's address. */
@@ -276,36 +341,26 @@ export class ReplicaLinks {
 
   constructor(replicas: number, connect: (address: string) => InferenceClient) {
     this.#connect = connect;
-    this.#links = new Array<ReplicaLink | null>(replicas).fill(null);
-  }
-
-  /** Null where there is no replica. */
-  get(replica: number): ReplicaLink | null {
-    return this.#links[replica];
+    this.all = new Array<ReplicaLink | null>(replicas).fill(null);
   }
 
   of(replica: number): ReplicaLink {
-    const link = this.#links[replica];
+    const link = this.all[replica];
     assert(link !== null, "a batch goes to a replica that there is");
     return link;
   }
 
-  /** By replica. */
-  get all(): readonly (ReplicaLink | null)[] {
-    return this.#links;
-  }
-
   /** Whether every expected replica is up. */
   get ready(): boolean {
-    return this.#links.every((link, replica) => {
+    return this.all.every((link, replica) => {
       if (link?.up === true) this.#later.delete(replica);
       return link === null || link.up || this.#later.has(replica);
     });
   }
 
   attach(replica: number, name: string, address: string, changed: LinkChanged): void {
-    assert(this.#links[replica] === null, "a replica has one link");
-    this.#links[replica] = new ReplicaLink(name, this.#connectionTo(address), changed);
+    assert(this.all[replica] === null, "a replica has one link");
+    this.all[replica] = new ReplicaLink(name, this.#connectionTo(address), changed);
   }
 
   /** `ready` ignores the replica until it has been up. */
@@ -314,18 +369,18 @@ export class ReplicaLinks {
   }
 
   detach(replica: number): void {
-    const link = this.#links[replica];
+    const link = this.all[replica];
     if (link === null) return;
     link.close();
-    this.#links[replica] = null;
+    this.all[replica] = null;
     this.#later.delete(replica);
-    if (this.#links.some((other) => other?.address === link.address)) return;
+    if (this.all.some((other) => other?.address === link.address)) return;
     this.#connections.get(link.address)?.close();
     this.#connections.delete(link.address);
   }
 
   close(): void {
-    for (const link of this.#links) link?.close();
+    for (const link of this.all) link?.close();
     for (const connection of this.#connections.values()) connection.close();
   }
 

@@ -1,7 +1,4 @@
-/**
- * The room for requests in a gateway, bounded in requests, in bytes and in time. Each check runs before
- * the gateway takes a request, so overload costs little and requests in the system keep their goals.
- */
+/** Bounds of the requests in a gateway: in number, in bytes and in time. */
 import type { Scheduler } from "../../core/dispatch/policies.ts";
 import { Fault } from "../../core/fault.ts";
 import { offeredLoad } from "../../core/stability/offered-load.ts";
@@ -22,54 +19,43 @@ interface RoomOptions {
   readonly boundQueue: boolean;
 }
 
-export class Room {
-  readonly #options: RoomOptions;
-  /** Null: queues may be of any length in time. */
-  #queue: ReturnType<typeof queueBound> | null;
-  #heldBytes = 0;
+export type Room = ReturnType<typeof roomOf>;
 
-  constructor(options: RoomOptions, scheduler: Scheduler) {
-    this.#options = options;
-    this.#queue = this.#boundOf(scheduler);
-  }
-
-  /** Restarts the estimate of the rate for another scheduler. */
-  reschedule(scheduler: Scheduler): void {
-    this.#queue = this.#boundOf(scheduler);
-  }
-
-  /** Throws Fault("overloaded") when the gateway holds too many requests or bytes. */
-  checkHeld(submission: Submission, inSystem: number): void {
-    const { maxInSystem, maxHeldBytes } = this.#options.bounds;
-    const bytes = this.#heldBytes + heldBytesOf(submission);
-    if (inSystem < maxInSystem && bytes <= maxHeldBytes) return;
-    throw refusal(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_FULL_MS);
-  }
-
-  /** Throws Fault("overloaded") when the queue takes longer than the bound, or than the client waits. */
-  checkQueue({ deadlineMs = Number.POSITIVE_INFINITY }: Submission, inSystem: number): void {
-    const awayMs = this.#queue?.refusal(inSystem, deadlineMs, performance.now()) ?? null;
-    if (awayMs === null) return;
-    throw refusal(`${inSystem} requests are before it, which takes too long`, awayMs);
-  }
-
-  /** Call `left` once for each request that entered. */
-  entered({ bytes }: LiveRequest): void {
-    this.#heldBytes += bytes;
-  }
-
-  left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
-    this.#heldBytes -= bytes;
-    if (completed) this.#queue?.completed(inSystem, performance.now());
-  }
-
-  #boundOf(scheduler: Scheduler): ReturnType<typeof queueBound> | null {
-    const { ownSystem: system, timeScale, bounds, boundQueue } = this.#options;
+export function roomOf(options: RoomOptions, scheduler: Scheduler) {
+  const { ownSystem: system, timeScale, bounds, boundQueue } = options;
+  let heldBytes = 0;
+  const boundOf = (by: Scheduler): ReturnType<typeof queueBound> | null => {
     if (!boundQueue || bounds.maxQueueMs === null) return null;
     const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
-    const nowMs = performance.now();
-    return queueBound(system, scheduler, { maxQueueMs, timeScale, nowMs });
-  }
+    return queueBound(system, by, { maxQueueMs, timeScale, nowMs: performance.now() });
+  };
+  let queue = boundOf(scheduler);
+  return {
+    /** Restarts the estimate of the rate for another scheduler. */
+    reschedule(next: Scheduler): void {
+      queue = boundOf(next);
+    },
+    /** Throws Fault("overloaded") when the gateway holds too many requests or bytes. */
+    checkHeld(submission: Submission, inSystem: number): void {
+      const bytes = heldBytes + heldBytesOf(submission);
+      if (inSystem < bounds.maxInSystem && bytes <= bounds.maxHeldBytes) return;
+      throw refusal(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_FULL_MS);
+    },
+    /** Throws Fault("overloaded") when the queue takes longer than the bound, or than the client waits. */
+    checkQueue({ deadlineMs = Number.POSITIVE_INFINITY }: Submission, inSystem: number): void {
+      const awayMs = queue?.refusal(inSystem, deadlineMs, performance.now()) ?? null;
+      if (awayMs === null) return;
+      throw refusal(`${inSystem} requests are before it, which takes too long`, awayMs);
+    },
+    /** Call `left` once for each request that entered. */
+    entered({ bytes }: LiveRequest): void {
+      heldBytes += bytes;
+    },
+    left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
+      heldBytes -= bytes;
+      if (completed) queue?.completed(inSystem, performance.now());
+    },
+  };
 }
 
 function refusal(why: string, retryAfterMs: number): Fault {
@@ -85,13 +71,11 @@ const BATCHES_EACH = 3;
 const LEAST_RETRY_MS = 100;
 
 /**
- * Bounds the queue in time: long queues help no client, and at five times the capacity every answer would
- * come too late.
+ * Bounds the queue in time, as an answer that comes too late helps no client (times in wall-clock ms):
  *
  *   expected wait = requests in the system / requests that the cluster completes in a second
  *
- * The rate starts with the traffic equations of the scenario. Each window in which the cluster was busy
- * corrects it by measurement. All times in ms are the wall clock's.
+ * The rate starts with the scenario's traffic equations; each busy window corrects it by measurement.
  */
 export function queueBound(
   system: System,
@@ -124,10 +108,7 @@ export function queueBound(
     fewest = inSystem;
   };
   return {
-    /**
-     * How long a client with `patienceMs` should wait before it tries again, ms; null when there is room for
-     * its request.
-     */
+    /** After how many ms a client with `patienceMs` should try again; null when there is room for its request. */
     refusal(inSystem: number, patienceMs: number, atMs: number): number | null {
       look(inSystem, atMs);
       if (inSystem < least || perMs === 0) return null;
@@ -142,11 +123,8 @@ export function queueBound(
   };
 }
 
-/** The tightest latency goal bounds the useful wait; wall-clock ms. */
+/** Half of the tightest latency goal, which leaves the rest to the work and to chance; wall-clock ms. */
 export function longestUsefulMs(system: System, timeScale: number, otherwiseMs: number): number {
   const goalsMs = system.pipelines.map(({ sloUs }) => (sloUs * timeScale) / 1000);
-  return Math.min(otherwiseMs, ...goalsMs.map((ms) => USEFUL_SHARE * ms));
+  return Math.min(otherwiseMs, ...goalsMs.map((ms) => ms / 2));
 }
-
-/** Leaves the rest of the goal to the work and to chance. */
-const USEFUL_SHARE = 0.5;

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { monotonicUs } from "../time/monotonic.ts";
 import { PreciseTimer } from "../time/precise-timer.ts";
-import { RunClock, WakeTimers } from "./run-clock.ts";
+import { RunClock, wakeTimers } from "./run-clock.ts";
 
 describe("RunClock", () => {
   it("gives each event an instant of its own, also before the run's start", () => {
@@ -24,7 +24,7 @@ describe("WakeTimers", () => {
   it("wakes once at the last time set, and not after a reset to Infinity", async () => {
     const clock = new RunClock(monotonicUs(), 1);
     const woken: [number, number][] = [];
-    const timers = new WakeTimers(alarms, clock, (timer) => {
+    const timers = wakeTimers(alarms, clock, (timer) => {
       woken.push([timer, clock.tick(monotonicUs())]);
     });
     timers.set(0, 30_000);
@@ -45,7 +45,7 @@ describe("WakeTimers", () => {
 
   it("is silent once closed", async () => {
     const clock = new RunClock(monotonicUs(), 1);
-    const timers = new WakeTimers(alarms, clock, () => expect.unreachable());
+    const timers = wakeTimers(alarms, clock, () => expect.unreachable());
     timers.set(0, 5000);
     timers.close();
     await alarms.until(clock.wallUs(15_000));

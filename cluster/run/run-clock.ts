@@ -1,10 +1,13 @@
-/** A run's time on the wall clock: the instants of its events, and its timers. */
+/** A run's time on the wall clock: the instants of its events, its timers, and the delays of scaling. */
+
+import { ProvisioningDelays } from "../../core/draws.ts";
+import type { ReplicaMeter } from "../../core/metrics/meters.ts";
+import type { System } from "../../core/system.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 
 /**
- * A run's clock: whole microseconds of the scenario's time since the run's start, strictly
- * increasing, so each event has an instant of its own. With a time scale of 0.1 the scenario's time
- * passes ten times faster than the wall clock's, and so do batching waits and latency goals.
+ * Whole microseconds of the scenario's time since the run's start, strictly increasing, so that each event
+ * has an instant of its own. With a time scale of 0.1 it passes ten times faster than the wall clock's.
  */
 export class RunClock {
   /** `monotonicUs` at the run's start; may lie ahead, then the clock creeps until it is reached. */
@@ -36,37 +39,68 @@ export function plausible(intendedUs: number | null, nowUs: number): number {
   return known ? Math.max(0, Math.round(intendedUs)) : nowUs;
 }
 
-/** The dispatcher's timers on the wall clock; none fires early. */
-export class WakeTimers {
-  readonly #alarms: PreciseTimer;
-  readonly #clock: RunClock;
-  readonly #wake: (timer: number) => void;
+export type WakeTimers = ReturnType<typeof wakeTimers>;
+
+/**
+ * The dispatcher's timers on the wall clock; none fires early. `wake` is called once per due timer, never
+ * from within `set`.
+ */
+export function wakeTimers(alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
   /** By timer that is set: its alarm, and when it rings. */
-  readonly #set = new Map<number, { readonly id: number; readonly atUs: number }>();
+  const alarmOf = new Map<number, { readonly id: number; readonly atUs: number }>();
+  return {
+    /** Replaces the timer's time; Infinity: none. */
+    set(timer: number, atUs: number): void {
+      const before = alarmOf.get(timer);
+      if (before?.atUs === atUs) return;
+      if (before !== undefined) alarms.cancel(before.id);
+      alarmOf.delete(timer);
+      if (atUs === Number.POSITIVE_INFINITY) return;
+      const id = alarms.set(clock.wallUs(atUs), () => {
+        alarmOf.delete(timer);
+        wake(timer);
+      });
+      alarmOf.set(timer, { id, atUs });
+    },
+    close(): void {
+      for (const { id } of alarmOf.values()) alarms.cancel(id);
+      alarmOf.clear();
+    },
+  };
+}
 
-  /** `wake` is called once per due timer, never from within `set`. */
-  constructor(alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
-    this.#alarms = alarms;
-    this.#clock = clock;
-    this.#wake = wake;
-  }
-
-  /** Replaces the timer's time; Infinity: none. */
-  set(timer: number, atUs: number): void {
-    const before = this.#set.get(timer);
-    if (before?.atUs === atUs) return;
-    if (before !== undefined) this.#alarms.cancel(before.id);
-    this.#set.delete(timer);
-    if (atUs === Number.POSITIVE_INFINITY) return;
-    const id = this.#alarms.set(this.#clock.wallUs(atUs), () => {
-      this.#set.delete(timer);
-      this.#wake(timer);
-    });
-    this.#set.set(timer, { id, atUs });
-  }
-
-  close(): void {
-    for (const { id } of this.#set.values()) this.#alarms.cancel(id);
-    this.#set.clear();
-  }
+/**
+ * Scaling among the replicas that a deployment has, whose processes run on: a released one takes no batch,
+ * and an ordered one serves again after a delay drawn as in the simulator, when `readiness` rings.
+ */
+export function scaledReplicas(
+  system: System,
+  seed: string,
+  readiness: WakeTimers,
+  meter: ReplicaMeter | null,
+) {
+  /** Released, or ordered and not up yet. */
+  const off = new Set<number>();
+  const delays = new ProvisioningDelays(system, seed);
+  /** A released replica has nothing to run any more. */
+  const left = (replica: number, nowUs: number): void => {
+    meter?.ready(replica, false, nowUs);
+    meter?.paid(replica, false, nowUs);
+  };
+  return {
+    left,
+    /** Whether a replica takes no batch although its worker may be up. */
+    isOff: (replica: number): boolean => off.has(replica),
+    order(replica: number, nowUs: number): void {
+      meter?.paid(replica, true, nowUs);
+      readiness.set(replica, nowUs + delays.nextUs(replica));
+    },
+    /** A replica that was ordered is up. */
+    isReady: (replica: number): void => void off.delete(replica),
+    release(replica: number, isBusy: boolean, nowUs: number): void {
+      off.add(replica);
+      readiness.set(replica, Number.POSITIVE_INFINITY);
+      if (!isBusy) left(replica, nowUs);
+    },
+  };
 }

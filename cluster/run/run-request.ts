@@ -60,10 +60,7 @@ export type MessageKind = "arrival" | "dispatch" | "completion";
 /** Times are the wall clock's, µs; 0 where there was no such message. */
 export type GatewayCosts = Readonly<ReturnType<RunCosts["summary"]>>;
 
-/**
- * Handlers are timed one by one. The rest of the loop's busy time is reading frames and decoding:
- * each message received, an arrival or a completion, gets an equal share of it.
- */
+/** Times handlers one by one. The rest of the loop's busy time is shared by the messages received. */
 export class RunCosts {
   readonly #handlerUs = { arrival: 0, dispatch: 0, completion: 0 };
   readonly #counts = { arrival: 0, dispatch: 0, completion: 0 };

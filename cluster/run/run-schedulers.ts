@@ -10,7 +10,6 @@ import { PRESETS } from "../../schedulers/registry.ts";
 import type { Submission } from "./live-request.ts";
 
 const MAX_PRIORITY = 1e9;
-const NONE = -1;
 
 /** A request's choice, with the number of the scheduler that gives its routing; −1: none. */
 export interface NumberedChoice extends RequestChoice {
@@ -18,27 +17,18 @@ export interface NumberedChoice extends RequestChoice {
 }
 
 export class RunSchedulers {
+  present: Scheduler;
+  /** All but the run's own, by their numbers in the log: in order of first use. */
+  readonly others: SchedulerDocument[] = [];
   readonly #system: System;
   readonly #seed: string;
-  /** All but the first, by their numbers in the log: in order of first use. */
-  readonly #others: SchedulerDocument[] = [];
   /** Chosen by requests, by preset. */
   readonly #chosen = new Map<string, { readonly number: number; readonly scheduler: Scheduler }>();
-  #present: Scheduler;
 
   constructor(system: System, present: Scheduler, seed: string) {
     this.#system = system;
-    this.#present = present;
+    this.present = present;
     this.#seed = seed;
-  }
-
-  get present(): Scheduler {
-    return this.#present;
-  }
-
-  /** All but the run's own, by their numbers in the log. */
-  get others(): readonly SchedulerDocument[] {
-    return this.#others;
   }
 
   /** Replaces the present scheduler. Throws Fault("invalid-input") where none can replace it. */
@@ -50,7 +40,7 @@ export class RunSchedulers {
       });
     }
     const made = this.#make(document);
-    this.#present = made.scheduler;
+    this.present = made.scheduler;
     return made;
   }
 
@@ -58,10 +48,8 @@ export class RunSchedulers {
   choiceOf(submission: Submission, timeScale: number): NumberedChoice | null {
     const { priority, scheduler, deadlineMs } = submission;
     if (priority === undefined && scheduler === undefined && deadlineMs === undefined) return null;
-    if (
-      priority !== undefined &&
-      !(Number.isInteger(priority) && Math.abs(priority) <= MAX_PRIORITY)
-    ) {
+    const isPriority = Number.isInteger(priority ?? 0) && Math.abs(priority ?? 0) <= MAX_PRIORITY;
+    if (!isPriority) {
       throw new Fault("invalid-input", `priority is ${priority}, not a whole number up to 1e9`);
     }
     const chosen = scheduler === undefined ? null : this.#chosenBy(scheduler);
@@ -70,7 +58,7 @@ export class RunSchedulers {
       priority: priority ?? null,
       goalUs,
       routing: chosen?.scheduler.pools.map(({ routing }) => routing) ?? null,
-      scheduler: chosen?.number ?? NONE,
+      scheduler: chosen?.number ?? -1,
     };
   }
 
@@ -81,19 +69,16 @@ export class RunSchedulers {
       throw new Fault("invalid-input", `there is no scheduler ${JSON.stringify(name)}`, { hint });
     }
     const chosen = known ?? this.#make(name);
-    const central = [this.#present, chosen.scheduler].find(({ pools }) =>
+    const central = [this.present, chosen.scheduler].find(({ pools }) =>
       pools.every(({ routing }) => routing.kind === "central"),
     );
     if (central !== undefined) {
-      throw new Fault(
-        "invalid-input",
-        `${central.name} keeps one queue for all requests of a task, so none goes another way`,
-        {
-          hint:
-            "a request can choose its routing (round-robin, random, join-shortest-queue, " +
-            "power-of-two, least-expected-work) where the deployment routes on arrival",
-        },
-      );
+      const message = `${central.name} keeps one queue for all requests of a task, so none goes another way`;
+      throw new Fault("invalid-input", message, {
+        hint:
+          "a request can choose its routing (round-robin, random, join-shortest-queue, " +
+          "power-of-two, least-expected-work) where the deployment routes on arrival",
+      });
     }
     this.#chosen.set(name, chosen);
     return chosen;
@@ -101,7 +86,7 @@ export class RunSchedulers {
 
   #make(document: SchedulerDocument): { number: number; scheduler: Scheduler } {
     const scheduler = createScheduler(document, this.#system, this.#seed);
-    return { number: this.#others.push(document) - 1, scheduler };
+    return { number: this.others.push(document) - 1, scheduler };
   }
 }
 
@@ -116,11 +101,8 @@ export function checkSchedulerOf(scheduler: SchedulerDocument, system: System): 
       },
     );
   }
-  const issues: Issue[] = checkScheduler(
-    scheduler,
-    "scheduler",
-    system.pipelines.map(({ name }) => name),
-  );
+  const pipelines = system.pipelines.map(({ name }) => name);
+  const issues: Issue[] = checkScheduler(scheduler, "scheduler", pipelines);
   const tasks = new Set(system.pools.flatMap(({ task, name }) => [task, name]));
   const perTask = typeof scheduler === "string" ? {} : (scheduler.perTask ?? {});
   for (const task of Object.keys(perTask)) {

@@ -2,58 +2,37 @@
 import type { MeasuredInputs } from "../../core/compile.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { CLIENT_TIMES, type ClientTimes, LIMITS } from "../security/limits.ts";
+import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
 import type { GivenSecurity, SecurityPaths } from "../security/security-files.ts";
 import type { TlsIdentity } from "../security/tls.ts";
 
-/** Bounds of the table of answers by idempotency key, which drops the oldest first. */
-export interface KeyBounds {
-  /** For how long a key gets its answer again. */
-  readonly keepMs: number;
-  readonly maxKeys: number;
-  /** Approximate, of all answers. */
-  readonly maxBytes: number;
-}
-
-/** Most that the gateway holds, and longest that it waits. */
-export interface ServiceBounds {
-  /** Requests and payload bytes; the gateway refuses more before it asks the scheduler. */
-  readonly maxInSystem: number;
-  readonly maxHeldBytes: number;
-  /** Longest queue, in time, unless a latency goal is tighter; null: no bound. See `queueBound`. */
-  readonly maxQueueMs: number | null;
-  /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
-  readonly batchTimeoutMs: number;
-  readonly batchTimeoutFactor: number;
-  /** Jobs that may run again, besides a share of all finished jobs; see `retryBudget`. */
-  readonly retryTokens: number;
-  readonly retryTokenRatio: number;
-  /** For how long requests wait for a task without a replica; see `taskOutages`. */
-  readonly outageMs: number;
-  /** For how long an ending gateway finishes its requests. */
-  readonly drainMs: number;
-  readonly keys: KeyBounds;
-  readonly clientTimes: ClientTimes;
-  /** Bytes of all requests that arrive at the same time. */
-  readonly maxIncomingBytes: number;
-}
-
 const MIB = 1024 * 1024;
 
-export const DEFAULT_BOUNDS: ServiceBounds = {
+/** Most that a gateway holds, and longest that it waits. */
+export const DEFAULT_BOUNDS = {
+  /** Requests and payload bytes; the gateway refuses more before it asks the scheduler. */
   maxInSystem: 100_000,
   maxHeldBytes: 1024 * MIB,
-  maxQueueMs: 5000,
+  /** Longest queue, in time, unless a latency goal is tighter; null: no bound. See `queueBound`. */
+  maxQueueMs: 5000 as number | null,
+  /** A batch is late after this long and `batchTimeoutFactor` times its expected time. */
   batchTimeoutMs: 30_000,
   batchTimeoutFactor: 20,
+  /** Jobs that may run again, besides a share of all finished jobs; see `retryBudget`. */
   retryTokens: 1000,
   retryTokenRatio: 0.1,
+  /** For how long requests wait for a task without a replica; see `taskOutages`. */
   outageMs: 30_000,
+  /** For how long an ending gateway finishes its requests. */
   drainMs: 8000,
+  /** Of the table of answers by idempotency key: it drops the oldest first. Bytes are approximate. */
   keys: { keepMs: 120_000, maxKeys: 100_000, maxBytes: 64 * MIB },
   clientTimes: CLIENT_TIMES,
-  maxIncomingBytes: LIMITS.incomingBytes,
+  /** Bytes of all requests that arrive at the same time. */
+  maxIncomingBytes: LIMITS.incomingBytes as number,
 };
+
+export type ServiceBounds = Readonly<typeof DEFAULT_BOUNDS>;
 
 /** Where a replica is served. */
 export interface ReplicaAddress {

@@ -1,11 +1,8 @@
-/**
- * Tasks without a replica. Their requests wait for a replica that comes back; after `outageMs` the
- * gateway answers them with an error, and refuses further requests.
- */
+/** Tasks without a replica: after `outageMs` their requests fail, and further ones are refused. */
 import { performance } from "node:perf_hooks";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
-import type { LiveRequest, RequestError } from "./live-request.ts";
+import type { LiveRequest } from "./live-request.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 
 const RETRY_AFTER_MS = 1000;
@@ -23,9 +20,10 @@ export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, o
     const since = sinceMs[pool];
     return since !== null && performance.now() - since >= outageMs;
   };
-  const errorOf = (pool: number): RequestError & { readonly retryAfterMs: number } => {
+  const errorOf = (pool: number): Fault => {
     const message = `no replica of ${pools[pool].task} has been up for ${outageMs / 1000} s`;
-    return { code: "unavailable", message, retryAfterMs: RETRY_AFTER_MS };
+    const hint = "try again once one is up";
+    return new Fault("unavailable", message, { hint, retryAfterMs: RETRY_AFTER_MS });
   };
   return {
     errorOf,
@@ -45,10 +43,7 @@ export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, o
       const out = pipelines[pipeline].tasks.find(({ variants }) =>
         variants.every((pool) => isLasting(pool) && !isUp(pool)),
       );
-      if (out === undefined) return;
-      const { message, retryAfterMs } = errorOf(out.variants[0]);
-      const hint = "try again once one is up";
-      throw new Fault("unavailable", message, { hint, retryAfterMs });
+      if (out !== undefined) throw errorOf(out.variants[0]);
     },
     /** Whether a request still needs a pool that is out, and no other variant of its task is there. */
     needs: ({ pipeline, results }: LiveRequest, pool: number): boolean =>

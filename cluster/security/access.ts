@@ -1,7 +1,6 @@
 /**
- * The decision behind REST routes and gRPC methods: may this caller use them? Roles come from client
- * certificates and bearer tokens. A tokens file has one line for each token: its role, its SHA-256, and
- * a name. The file needs no tokens: a hash reveals nothing of 256 random bits.
+ * Who may use which routes and methods: roles come from client certificates and bearer tokens. A line of the
+ * tokens file is a role, the token's SHA-256, and a name.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { appendFileSync, readFileSync } from "node:fs";
@@ -37,10 +36,7 @@ export function isOpen(rules: AccessRules): boolean {
   return rules.tokens === null && !rules.certificates;
 }
 
-/**
- * Null for an allowed caller; else Fault("unauthenticated") without valid credentials, or
- * Fault("forbidden") for a lesser role. An unknown token is refused even beside a valid certificate.
- */
+/** Null for an allowed caller. An unknown token is refused even beside a valid certificate. */
 export function refusal(
   rules: AccessRules,
   required: RequiredRole,
@@ -56,7 +52,13 @@ export function refusal(
   const roles = [byToken, certificateRole(rules, shown.certificate)];
   if (roles.includes("admin") || roles.includes(required)) return null;
   if (roles.every((role) => role === null)) {
-    return new Fault("unauthenticated", "credentials are needed", { hint: howTo(rules) });
+    const ways = [
+      rules.tokens === null ? [] : "send `Authorization: Bearer TOKEN`",
+      rules.certificates ? "connect with a client certificate of the deployment's authority" : [],
+    ];
+    return new Fault("unauthenticated", "credentials are needed", {
+      hint: ways.flat().join(", or "),
+    });
   }
   return new Fault("forbidden", `this needs the role ${required}`, {
     hint: "`tandem cluster token --role admin` makes a token that may control the deployment",
@@ -64,8 +66,8 @@ export function refusal(
 }
 
 function tokenRole({ tokens }: AccessRules, authorization: string): Role | null {
-  const token = bearerOf(authorization);
-  if (token === null || tokens === null) return null;
+  const [, token] = /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization) ?? [];
+  if (token === undefined || tokens === null) return null;
   return findToken(tokens, token)?.role ?? null;
 }
 
@@ -75,36 +77,20 @@ function certificateRole(rules: AccessRules, role: CertificateRole | null): Role
   return role === "admin" ? "admin" : null;
 }
 
-/** The token of an Authorization header of the Bearer scheme; null for any other. */
-function bearerOf(header: string): string | null {
-  return /^Bearer +([\w.~+/-]+=*) *$/i.exec(header)?.[1] ?? null;
-}
-
-function howTo({ tokens, certificates }: AccessRules): string {
-  const ways = [
-    ...(tokens === null ? [] : ["send `Authorization: Bearer TOKEN`"]),
-    ...(certificates ? ["connect with a client certificate of the deployment's authority"] : []),
-  ];
-  return ways.join(", or ");
-}
-
-export interface TokenEntry {
+interface TokenEntry {
   readonly role: Role;
   readonly digest: Buffer;
   readonly name: string;
 }
 
-const PREFIX = "tandem_";
-const TOKEN_BYTES = 32;
 const LONGEST_TOKEN = 512;
-const LINE = /^(\S+)\s+(\S+)(?:\s+(.*))?$/;
 
 /** A new token and its line for the tokens file. Throws Fault("usage") for an invalid name. */
 export function createToken(role: Role, name: string): { token: string; line: string } {
   if (!/^[\w .@-]{0,64}$/.test(name)) {
     throw new Fault("usage", `a token's name has at most 64 letters, digits or " _.@-"`);
   }
-  const token = `${PREFIX}${randomBytes(TOKEN_BYTES).toString("base64url")}`;
+  const token = `tandem_${randomBytes(32).toString("base64url")}`;
   return { token, line: `${role} ${digestOf(token).toString("hex")} ${name}`.trim() };
 }
 
@@ -133,7 +119,7 @@ export function parseTokens(text: string, file: string): readonly TokenEntry[] {
   const entries = text.split(/\r?\n/).flatMap((raw, i): TokenEntry[] => {
     const line = raw.trim();
     if (line === "" || line.startsWith("#")) return [];
-    const [, role = "", hex = "", name = ""] = LINE.exec(line) ?? [];
+    const [, role = "", hex = "", name = ""] = /^(\S+)\s+(\S+)(?:\s+(.*))?$/.exec(line) ?? [];
     const at = { path: file, file, line: i + 1 };
     if (!ROLES.includes(role as Role)) {
       issues.push({ ...at, message: `starts with a role: ${ROLES.join(" or ")}` });
@@ -149,9 +135,7 @@ export function parseTokens(text: string, file: string): readonly TokenEntry[] {
     issues.push({ path: file, file, message: "holds no token: nobody could get in" });
   }
   if (issues.length === 0) return entries;
-  const listed = issues.map(
-    ({ line, message }) => `${line === undefined ? "" : `line ${line} `}${message}`,
-  );
+  const listed = issues.map(({ line, message }) => (line ? `line ${line} ${message}` : message));
   throw new Fault("invalid-input", `${file}: ${listed.join("; ")}`, {
     hint: "a line is: infer|admin, a space, the token's SHA-256, a space, a name",
     issues,

@@ -10,10 +10,7 @@ export function isLoopback(address: string): boolean {
   return LOOPBACK.test(address);
 }
 
-/**
- * Refuses to listen beyond loopback without TLS. A name counts as loopback if all its addresses do.
- * Throws Fault("usage"), also for a name that cannot be resolved.
- */
+/** Throws Fault("usage") beyond loopback without TLS, and for a name that cannot be resolved. */
 export async function requireSafeBinding(host: string, tls: boolean): Promise<void> {
   const addresses = isIP(host) === 0 ? await resolved(host) : [host];
   if (tls || addresses.every(isLoopback)) return;

@@ -17,17 +17,13 @@ interface CertificateFolderOptions {
 }
 
 const AUTHORITY = "ca";
-const AUTHORITY_DAYS = 3650;
 const MAX_DAYS = 3650;
 const LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1"];
-/** A DNS name (RFC 1123) of at most 253 characters. */
+/** Source: RFC 1123. */
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
-/**
- * Writes authority and certificates; only their owner can read keys, and each file is replaced whole.
- * Throws Fault("usage") for impossible options, and for existing files without `force`.
- */
+/** Only their owner can read keys, and each file is replaced whole. Throws Fault("usage"). */
 export async function writeCertificates(directory: string, options: CertificateFolderOptions) {
   check(options);
   const folder = resolve(directory);
@@ -42,7 +38,7 @@ export async function writeCertificates(directory: string, options: CertificateF
   // Every process reads certificates at its start; only this command loads the library that makes them.
   const { createAuthority, issueCertificate } = await import("./certificates.ts");
   const kept = options.newAuthority ? null : readAuthorityPair(folder);
-  const authority = kept ?? (await createAuthority(AUTHORITY_DAYS));
+  const authority = kept ?? (await createAuthority(MAX_DAYS));
   const hosts = [...new Set([...LOOPBACK_NAMES, ...options.hosts])];
   const pairs = await Promise.all(
     CERTIFICATE_ROLES.map(async (role) => {
@@ -115,11 +111,10 @@ function readAuthorityPair(folder: string): KeyPair | null {
   });
   if (certificate === null && key === null) return null;
   if (certificate === null || key === null) {
-    throw new Fault(
-      "usage",
-      `${folder} has ${key === null ? "an authority without its key" : "a key without its authority"}`,
-      { hint: "put the missing file back, or start anew with --force --new-ca" },
-    );
+    const half = key === null ? "an authority without its key" : "a key without its authority";
+    throw new Fault("usage", `${folder} has ${half}`, {
+      hint: "put the missing file back, or start anew with --force --new-ca",
+    });
   }
   return { certificate, key };
 }
@@ -130,10 +125,8 @@ function writePair(folder: string, name: string, { certificate, key }: KeyPair):
   return [`${name}.key`, `${name}.crt`];
 }
 
-const OWNER_ONLY = 0o600;
-
 /** Writes a file aside and renames it, so that readers see the old one or the new one, whole. */
-export function replaceFile(path: string, text: string, mode = OWNER_ONLY): void {
+export function replaceFile(path: string, text: string, mode = 0o600): void {
   rmSync(`${path}.new`, { force: true });
   writeFileSync(`${path}.new`, text, { mode, flag: "wx" });
   renameSync(`${path}.new`, path);

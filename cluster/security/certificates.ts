@@ -1,7 +1,4 @@
-/**
- * A private certificate authority and the certificates that it signs, one for each role. The URI name
- * holds the role, so a signature of the authority alone grants nothing.
- */
+/** A private certificate authority and the certificates that it signs; a URI name holds the role. */
 import "reflect-metadata";
 import { createPrivateKey, KeyObject, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";

@@ -35,10 +35,7 @@ export function workerClientAccess(certificates: string | TlsIdentity | null): C
   return { tls: clientTls(identity, "worker"), token: null };
 }
 
-/**
- * For a caller of the gateway, with a folder of certificates, a file with a token, both or neither.
- * Throws Fault("invalid-input") when one cannot be read.
- */
+/** For a caller of the gateway. Throws Fault("invalid-input") for files that cannot be read. */
 export function gatewayClientAccess(
   certificates: string | null,
   role: "client" | "admin",
@@ -65,10 +62,10 @@ export function clientTls({ ca, cert, key }: TlsIdentity, server: CertificateRol
 export function channelCredentials({ tls }: ClientAccess): ChannelCredentials {
   if (tls === null) return credentials.createInsecure();
   const { ca, pair, server } = tls;
-  const [key, cert] = pair === null ? [null, null] : [pair.key, pair.cert].map(asBuffer);
-  return credentials.createSsl(ca === null ? null : asBuffer(ca), key, cert, {
-    ...(server === null ? {} : { checkServerIdentity: serverHasRole(server) }),
-  });
+  const [root, key, cert] = [ca, pair?.key, pair?.cert].map((pem) =>
+    pem ? Buffer.from(pem) : null,
+  );
+  return credentials.createSsl(root, key, cert, identityCheck(server));
 }
 
 /** Channel options for a server whose certificate has another name than its address. */
@@ -85,20 +82,14 @@ export function callMetadata({ token }: ClientAccess): Metadata {
 }
 
 /** Options of `https.request`. */
-export function httpsOptions({ tls }: ClientAccess): SecureContextOptions & {
-  checkServerIdentity?: ReturnType<typeof serverHasRole>;
-} {
+export function httpsOptions({ tls }: ClientAccess): SecureContextOptions {
   if (tls === null) return {};
   const { ca, pair, server } = tls;
-  return {
-    ...(ca === null ? {} : { ca }),
-    ...pair,
-    ...(server === null ? {} : { checkServerIdentity: serverHasRole(server) }),
-  };
+  return { ...(ca === null ? {} : { ca }), ...pair, ...identityCheck(server) };
 }
 
-function asBuffer(text: string): Buffer {
-  return Buffer.from(text);
+function identityCheck(server: CertificateRole | null) {
+  return server === null ? {} : { checkServerIdentity: serverHasRole(server) };
 }
 
 function readToken(file: string): string {

@@ -52,29 +52,21 @@ export const LIMITS = {
 } as const;
 
 /** Time limits for clients. */
-export interface ClientTimes {
+export const CLIENT_TIMES = {
   /** From the connection to the end of its TLS handshake, and to its first request. */
-  readonly handshakeMs: number;
-  /** From a request's first byte to the end of its headers. */
-  readonly headersMs: number;
-  /** From a request's first byte to the end of its body. */
-  readonly requestMs: number;
-  /** Between two requests on a stream. */
-  readonly streamIdleMs: number;
-  /** For an answer to leave; the server cuts a client off that does not read. */
-  readonly writeMs: number;
-  /** Interval of the checks over HTTP/1. */
-  readonly checkMs: number;
-}
-
-export const CLIENT_TIMES: ClientTimes = {
   handshakeMs: 10_000,
+  /** From a request's first byte to the end of its headers, and of its body. */
   headersMs: 10_000,
   requestMs: 30_000,
+  /** Between two requests on a stream. */
   streamIdleMs: 10 * 60_000,
+  /** For an answer to leave; the server cuts a client off that does not read. */
   writeMs: 60_000,
+  /** Interval of the checks over HTTP/1. */
   checkMs: 1000,
 };
+
+export type ClientTimes = Readonly<typeof CLIENT_TIMES>;
 
 /** The limits of one server, for all its callers. */
 export interface CallerBounds {
@@ -92,10 +84,7 @@ export interface Share {
   giveBack(): void;
 }
 
-/**
- * Counts the received bytes of incomplete requests, over REST and gRPC together: each request has a
- * limit of its own, but a thousand callers may send large ones at once.
- */
+/** Received bytes of incomplete requests, over REST and gRPC: a thousand callers may send at once. */
 export class IncomingBytes {
   readonly #most: number;
   #bytes = 0;
@@ -112,7 +101,11 @@ export class IncomingBytes {
     let own = 0;
     return {
       take: (bytes) => {
-        if (this.#bytes + bytes > this.#most) throw this.#tooMuch();
+        if (this.#bytes + bytes > this.#most) {
+          const message = `requests of ${this.#bytes} bytes are being received already`;
+          const hint = "try again, or send smaller ones";
+          throw new Fault("overloaded", message, { hint, retryAfterMs: RETRY_AFTER_MS });
+        }
         own += bytes;
         this.#bytes += bytes;
       },
@@ -121,12 +114,5 @@ export class IncomingBytes {
         own = 0;
       },
     };
-  }
-
-  #tooMuch(): Fault {
-    return new Fault("overloaded", `requests of ${this.#bytes} bytes are being received already`, {
-      hint: "try again, or send smaller ones",
-      retryAfterMs: RETRY_AFTER_MS,
-    });
   }
 }

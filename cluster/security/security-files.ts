@@ -1,12 +1,12 @@
 /**
- * A server's certificates and tokens as they are on disk now. A rotation needs no restart: this class
- * checks the files every other second, and keeps the last good ones while new ones are unreadable.
+ * A server's certificates and tokens as on disk now, so that a rotation needs no restart. While new files
+ * are unreadable, the last good ones stay.
  */
 import { statSync } from "node:fs";
 import type { Server as HttpsServer } from "node:https";
 import { join, resolve } from "node:path";
 import type { Server as TlsServer } from "node:tls";
-import { type AccessRules, parseTokens, readTokens } from "./access.ts";
+import { type AccessRules, OPEN, parseTokens, readTokens } from "./access.ts";
 import { readIdentity } from "./certificate-files.ts";
 import { type CertificateRole, contextOf, type TlsIdentity } from "./tls.ts";
 
@@ -39,12 +39,6 @@ export function securityPaths(given: {
 
 const LOOK_MS = 2000;
 
-/** A server's own certificate (null: no TLS), and who may call it. */
-interface Credentials {
-  readonly identity: TlsIdentity | null;
-  readonly rules: AccessRules;
-}
-
 export class SecurityFiles {
   readonly #paths: SecurityPaths;
   readonly #role: CertificateRole;
@@ -52,7 +46,8 @@ export class SecurityFiles {
   readonly #timer: NodeJS.Timeout;
   readonly #servers: (TlsServer | HttpsServer)[] = [];
   #seen: string;
-  #present: Credentials;
+  #identity: TlsIdentity | null = null;
+  #rules: AccessRules = OPEN;
 
   /** Throws Fault("invalid-input") when something cannot be read. */
   constructor(
@@ -64,17 +59,17 @@ export class SecurityFiles {
     this.#paths = paths;
     this.#role = role;
     this.#seen = this.#stamp();
-    this.#present = this.#read();
+    this.#read();
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   /** Null: no TLS. */
   get identity(): TlsIdentity | null {
-    return this.#present.identity;
+    return this.#identity;
   }
 
   get rules(): AccessRules {
-    return this.#present.rules;
+    return this.#rules;
   }
 
   /** Serves new connections with rotated certificates. */
@@ -91,11 +86,10 @@ export class SecurityFiles {
     if (stamp === this.#seen) return;
     this.#seen = stamp;
     try {
-      const next = this.#read();
-      if (next.identity !== null && next.identity.cert !== this.identity?.cert) {
-        for (const server of this.#servers) server.setSecureContext(contextOf(next.identity));
-      }
-      this.#present = next;
+      const before = this.#identity?.cert;
+      this.#read();
+      if (this.#identity === null || this.#identity.cert === before) return;
+      for (const server of this.#servers) server.setSecureContext(contextOf(this.#identity));
     } catch (error) {
       // Half-rotated or mistyped files: the old ones stay valid.
       process.stderr.write(`certificates or tokens not taken: ${(error as Error).message}\n`);
@@ -106,21 +100,17 @@ export class SecurityFiles {
     const { certificates, tokens } = this.#paths;
     const names = ["ca.crt", `${this.#role}.crt`, `${this.#role}.key`];
     const files = certificates === null ? [] : names.map((name) => join(certificates, name));
-    return [...files, ...[tokens ?? []].flat()].map(modified).join();
+    return [...files, tokens ?? []].flat().map(modified).join();
   }
 
-  #read(): Credentials {
+  #read(): void {
     const { certificates, tokens } = this.#paths;
     const { identity: own, tokens: text } = this.#given;
     const identity = certificates === null ? own : readIdentity(certificates, this.#role);
     const given = text === null ? null : parseTokens(text, "the tokens file");
-    return {
-      identity,
-      rules: {
-        tokens: tokens === null ? given : readTokens(tokens),
-        certificates: identity !== null,
-      },
-    };
+    const known = tokens === null ? given : readTokens(tokens);
+    this.#identity = identity;
+    this.#rules = { tokens: known, certificates: identity !== null };
   }
 }
 

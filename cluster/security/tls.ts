@@ -24,10 +24,7 @@ export function roleUri(role: CertificateRole): string {
   return `urn:tandem:role:${role}`;
 }
 
-/**
- * The role of a certificate whose chain was verified; null without one. Node separates names by ", "
- * and quotes a name that holds a comma, so that no name can pose as another.
- */
+/** The role of a verified certificate. Node quotes names that hold a comma, so none can pose as another. */
 export function roleOf(certificate: Partial<PeerCertificate> | undefined): CertificateRole | null {
   const names = (certificate?.subjectaltname ?? "").split(", ");
   return CERTIFICATE_ROLES.find((role) => names.includes(`URI:${roleUri(role)}`)) ?? null;

@@ -1,9 +1,7 @@
 /**
- * Alarms that ring within about 0.1 ms after their time and never before it. Timers of the event loop
- * count whole milliseconds and may fire 0.8 ms early, so a thread sleeps until the next alarm and
- * rings through a message. Measured on two cores: p50 +0.07 ms and 2% of a core; `setTimeout` rings up
- * to 1 ms early, a `setImmediate` spin takes 10% of a core. All due alarms ring at once, and only the
- * next alarm wakes the thread, so a burst of alarms costs few switches.
+ * Alarms that ring within about 0.1 ms after their time, never before it. Timers of the event loop count
+ * whole milliseconds and may fire 0.8 ms early, so a thread sleeps until the next alarm and rings through a
+ * message (2% of a core; a `setImmediate` spin takes 10%).
  */
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { entryPoint } from "../processes/link.ts";

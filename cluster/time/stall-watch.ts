@@ -1,35 +1,27 @@
 /**
- * Short stalls of this machine: a hypervisor (or a suspended machine) takes a processor away, so that
- * no thread of ours can run. A thread reads the clock every 5 ms and records each jump beyond
- * `LEAST_US`, less the time for which it waited for a processor by the kernel's account: such a wait is
- * due to load, not to the machine. Cost: 2% of one processor on a crowded virtual machine of two, 1%
- * on a free one.
+ * Stalls of this machine, in which a hypervisor takes a processor away. A thread reads the clock every 5 ms and
+ * records each jump beyond `LEAST_US`, less its wait for a processor by the kernel's account, which is due to
+ * load. Cost: 1 to 2% of a processor.
  */
 import { openSync, readSync } from "node:fs";
 import { parentPort, Worker, workerData } from "node:worker_threads";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import { entryPoint } from "../processes/link.ts";
 import { monotonicUs } from "./monotonic.ts";
 
 /** Stalls of the processors that ran the watching threads. */
-export interface Stalls {
-  readonly seconds: number;
-  readonly count: number;
-  readonly longestMs: number;
-  readonly totalMs: number;
-  /** Sum of squares: a longer stall meets more requests, and delays each for longer. */
-  readonly squaredMs2: number;
-  /** Whether the kernel tells waits for a processor; else a busy machine seems to stall. */
-  readonly knowsWaits: boolean;
-}
-
-export const NO_STALLS: Stalls = {
+export const NO_STALLS = {
   seconds: 0,
   count: 0,
   longestMs: 0,
   totalMs: 0,
+  /** Sum of squares: a longer stall meets more requests, and delays each for longer. */
   squaredMs2: 0,
+  /** Whether the kernel tells waits for a processor; else a busy machine seems to stall. */
   knowsWaits: true,
 };
+
+export type Stalls = Readonly<typeof NO_STALLS>;
 
 interface WatchThread {
   readonly thread: "stall-watch";
@@ -43,14 +35,8 @@ const LEAST_US = 2000;
 /** A wake costs 50 to 120 µs of a processor. The watch sees all stalls from 7 ms on. */
 const SLEEP_MS = 5;
 
-interface StallWatch {
-  stop(): Promise<Stalls>;
-  /** Ends the watch without a result. */
-  close(): void;
-}
-
 /** `spin` keeps one processor busy: a hypervisor may take away only a busy one. */
-export function watchStalls(spin = false): StallWatch {
+export function watchStalls(spin = false) {
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const data: WatchThread = { thread: "stall-watch", stop, spin };
   const thread = new Worker(entryPoint("time/stall-watch"), {
@@ -70,8 +56,9 @@ export function watchStalls(spin = false): StallWatch {
     Atomics.notify(stop, 0);
   };
   return {
+    /** Ends the watch without a result. */
     close,
-    stop: () => {
+    stop: (): Promise<Stalls> => {
       thread.ref();
       close();
       return ended;
@@ -81,14 +68,12 @@ export function watchStalls(spin = false): StallWatch {
 
 /** Sums over watches that ran at once; `longestMs` is the maximum. */
 export function stallsTogether(all: readonly Stalls[]): Stalls {
-  const sum = (value: (one: Stalls) => number): number =>
-    all.reduce((total, one) => total + value(one), 0);
+  const sum = (field: "seconds" | "count" | "totalMs" | "squaredMs2"): number =>
+    sumOf(all.map((one) => one[field]));
   return {
-    seconds: sum(({ seconds }) => seconds),
-    count: sum(({ count }) => count),
+    ...{ seconds: sum("seconds"), count: sum("count") },
     longestMs: Math.max(0, ...all.map(({ longestMs }) => longestMs)),
-    totalMs: sum(({ totalMs }) => totalMs),
-    squaredMs2: sum(({ squaredMs2 }) => squaredMs2),
+    ...{ totalMs: sum("totalMs"), squaredMs2: sum("squaredMs2") },
     knowsWaits: all.every(({ knowsWaits }) => knowsWaits),
   };
 }
@@ -124,8 +109,8 @@ function recordStalls({ stop, spin }: WatchThread): void {
 }
 
 /**
- * Reads for how long this thread has waited for a processor that other threads had; null where the
- * kernel does not tell. Source: second figure of schedstat, ns (Linux: Documentation/scheduler/sched-stats).
+ * Time for which this thread waited for a processor, µs; null where the kernel does not tell.
+ * Source: second figure of schedstat, ns (Linux: Documentation/scheduler/sched-stats).
  */
 function queueWaits(): (() => number) | null {
   try {

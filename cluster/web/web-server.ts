@@ -1,10 +1,6 @@
 /**
- * The server of `tandem web`: the web app at `/`, and everything else passed on to another server. So
- * the app measures servers that send no CORS headers: Triton, KServe, a gateway elsewhere.
- *
- *   page ─> /, /assets         the app's files
- *        ─> /v1/measure        a workload, sent from here
- *        ─> any other path     the same path of the server
+ * The server of `tandem web`: the web app, and everything else passed on to another server, so that the app
+ * measures servers that send no CORS headers, such as Triton and KServe.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as ask, type Dispatcher } from "undici";
@@ -17,8 +13,7 @@ import { addAppRoutes } from "../rest/app-files.ts";
 import { takeJson } from "../rest/control-routes.ts";
 import { createApp, type HttpServer, listen } from "../rest/http-server.ts";
 import { JSON_LENGTH_HEADER } from "../rest/infer-body.ts";
-import type { Measurement } from "../rest/measurement.ts";
-import { addMeasureRoutes, type MeasureOptions } from "../rest/measurement.ts";
+import { addMeasureRoutes, type Measurement, type MeasureOptions } from "../rest/measurement.ts";
 import type { App } from "../rest/route.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { CLIENT_TIMES, IncomingBytes, LIMITS } from "../security/limits.ts";
@@ -123,12 +118,10 @@ function kept(headers: NodeJS.Dict<string | string[]>): Record<string, string | 
 
 /** The server itself as the target of the page's measurements. */
 function targetOver(url: string, ca: string | null): MeasureOptions {
+  const tls = ca === null ? null : { ca, pair: null, server: null };
   return {
     timedBy: "`tandem web`, each request in flight on a connection of its own",
-    target: (measurement, token) => {
-      const tls = ca === null ? null : { ca, pair: null, server: null };
-      return openTarget(url, measurement, { tls, token });
-    },
+    target: (measurement, token) => openTarget(url, measurement, { tls, token }),
   };
 }
 
@@ -163,9 +156,8 @@ async function bytesBodies(
   const [input] = inputs;
   if (inputs.length !== 1 || input.datatype !== "BYTES") {
     const takes = inputs.map(({ name, datatype }) => `${name} (${datatype})`).join(", ");
-    throw new Fault("invalid-input", `${model} takes tensors, not pictures: ${takes}`, {
-      hint: "send random tensors",
-    });
+    const message = `${model} takes tensors, not pictures: ${takes}`;
+    throw new Fault("invalid-input", message, { hint: "send random tensors" });
   }
   const shape = input.shape.map((size) => (Number(size) < 0 ? 1 : Number(size)));
   const bodies = payloads.map((payload) => {

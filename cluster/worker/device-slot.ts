@@ -3,7 +3,7 @@
  * and its window is open, and misses its start when that comes too late. Batches without a window
  * pass, as in the simulator (`sim/stations/start-windows.ts`).
  */
-import type { StartTimes } from "../protocol/messages.ts";
+import type { StartWindow } from "../../core/dispatch/driver.ts";
 import { monotonicUs } from "../time/monotonic.ts";
 import type { PreciseTimer } from "../time/precise-timer.ts";
 
@@ -33,7 +33,7 @@ export class DeviceSlot {
     this.#timer = timer;
   }
 
-  enter({ earliestUs, latestUs }: StartTimes): SlotTurn {
+  enter({ earliestUs, latestUs }: StartWindow): SlotTurn {
     const nowUs = monotonicUs();
     let begin: (inTime: boolean) => void = () => undefined;
     const begun = new Promise<boolean>((resolve) => {

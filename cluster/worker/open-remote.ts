@@ -1,14 +1,24 @@
-/** Opens models that other processes serve: another server, or a command. */
+/**
+ * Opens models that other processes serve: another server of the protocol, or a command. A model there is an engine
+ * of tensors, or in Tandem's own form.
+ */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { openDeclaredModel } from "../../models/declared-model.ts";
-import type { TaskModel } from "../../models/task-model.ts";
+import { type Engine, isOfInference } from "../../models/engine.ts";
+import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
+import { asOwn, batchContents, jobResults } from "../protocol/batch-form.ts";
 import { InferenceClient } from "../protocol/client.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import { type ModelState, tandemForm } from "../protocol/hosted-models.ts";
-import type { ClientAccess, ClientTls } from "../security/client-access.ts";
-import { type RemoteModel, remoteEngine, remoteModel, remoteTandem } from "./remote-model.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import { bytesTensor, outputText, rawTensor } from "../protocol/tensors.ts";
+import type { ClientAccess } from "../security/client-access.ts";
+import type { JobOutput } from "./backend.ts";
 import { ServedCommand } from "./served-command.ts";
 
 const WATCH_MS = 1000;
@@ -110,24 +120,25 @@ function watchServer(client: InferenceClient, model: string, changed: Changed): 
  * Fault("invalid-input") with the name of an unreadable one, never with its contents.
  */
 export function externalAccess({ tls, token }: External, folder: string): ClientAccess {
-  return {
-    tls: tls === undefined ? null : tlsOf(tls, folder),
-    token: token === undefined ? null : tokenOf(token, folder),
+  const read = (file: string, what: string): string => {
+    const path = resolve(folder, file);
+    try {
+      return readFileSync(path, "utf8");
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new Fault("invalid-input", `cannot read the ${what} ${path}: ${code}`, { cause });
+    }
   };
-}
-
-function tlsOf(
-  { ca, certificate, key, serverName }: NonNullable<External["tls"]>,
-  folder: string,
-): ClientTls {
+  const { ca, certificate, key, serverName } = tls ?? {};
+  const pair =
+    certificate === undefined || key === undefined
+      ? null
+      : { cert: read(certificate, "certificate"), key: read(key, "key") };
+  const authority = ca === undefined ? null : read(ca, "authority");
+  const named = serverName === undefined ? {} : { serverName };
   return {
-    ca: ca === undefined ? null : read(folder, ca, "authority"),
-    pair:
-      certificate === undefined || key === undefined
-        ? null
-        : { cert: read(folder, certificate, "certificate"), key: read(folder, key, "key") },
-    server: null,
-    ...(serverName === undefined ? {} : { serverName }),
+    tls: tls === undefined ? null : { ca: authority, pair, server: null, ...named },
+    token: token === undefined ? null : tokenOf(token, folder, read),
   };
 }
 
@@ -135,25 +146,155 @@ function tlsOf(
 function tokenOf(
   { file, environment = "" }: NonNullable<External["token"]>,
   folder: string,
+  read: (file: string, what: string) => string,
 ): string {
-  const from = file === undefined ? `the variable ${environment}` : resolve(folder, file);
-  const text = file === undefined ? process.env[environment] : read(folder, file, "token");
+  const text = file === undefined ? process.env[environment] : read(file, "token");
   const token = text?.trim() ?? "";
   if (/^[\x21-\x7e]+$/.test(token)) return token;
-  throw new Fault("invalid-input", `${from} holds no token`, {
-    hint:
-      file === undefined
-        ? "set it where `tandem` is started; workers inherit it"
-        : "the file holds the token alone, without the word Bearer",
+  const [from, hint] =
+    file === undefined
+      ? [`the variable ${environment}`, "set it where `tandem` is started; workers inherit it"]
+      : [resolve(folder, file), "the file holds the token alone, without the word Bearer"];
+  throw new Fault("invalid-input", `${from} holds no token`, { hint });
+}
+
+interface RemoteModel {
+  readonly client: InferenceClient;
+  readonly model: string;
+  readonly metadata: ModelMetadata;
+  readonly provenance: ModelProvenance;
+  readonly timeoutMs: number;
+}
+
+/** Rejects with a Fault without such a server or model, or while the model is not ready. */
+async function remoteModel(
+  client: InferenceClient,
+  model: string,
+  timeoutMs: number,
+): Promise<RemoteModel> {
+  const { ready } = await client.modelReady({ name: model });
+  if (ready !== true) {
+    throw new Fault("cluster-failure", `${client.address} has the model ${model}, but not ready`, {
+      hint: "load it there first",
+    });
+  }
+  const metadata = await client.modelMetadata({ name: model });
+  const server = await client.serverMetadata();
+  const provenance: ModelProvenance = {
+    name: model,
+    files: [],
+    source: `${model} at ${client.address}`,
+    license: "as its server's owner says",
+    runtime: `${server.name} ${server.version}, ${metadata.platform}`,
+    provider: "external",
+  };
+  return { client, model, metadata, provenance, timeoutMs };
+}
+
+/** Rejects with Fault("unavailable") when the server is not there, else with its own fault. */
+async function inferThere(
+  { client, timeoutMs }: RemoteModel,
+  request: ModelInferRequest,
+): Promise<ModelInferResponse> {
+  try {
+    return await client.inferAsync(request, { deadline: Date.now() + timeoutMs });
+  } catch (error) {
+    const { cause, message } = error as Fault;
+    if ((cause as ServiceError).code !== status.UNAVAILABLE) throw error;
+    throw new Fault("unavailable", message, { cause });
+  }
+}
+
+/** Throws Fault("invalid-input") for unknown datatypes. */
+function remoteEngine(remote: RemoteModel, close: () => Promise<void>): Engine {
+  const { client, model, metadata, provenance } = remote;
+  const inputs = metadata.inputs.map(specOf);
+  const outputs = metadata.outputs.map(specOf);
+  return {
+    inputs,
+    outputs,
+    provenance,
+    async run(feeds) {
+      const response = await inferThere(remote, {
+        modelName: model,
+        inputs: feeds.map(({ datatype, shape }, i) => ({ name: inputs[i].name, datatype, shape })),
+        rawInputContents: feeds.map(({ raw }) => raw),
+      });
+      const raw = response.rawOutputContents ?? [];
+      const given = response.outputs.map((tensor, i) => rawTensor(tensor, raw[i]));
+      return outputs.map(({ name }) => {
+        const found = given.find((tensor) => tensor.name === name);
+        if (found !== undefined) return found;
+        throw new Fault("cluster-failure", `${model} at ${client.address} gave no output ${name}`);
+      });
+    },
+    close,
+  };
+}
+
+function specOf({ name, datatype, shape }: TensorMetadata): TensorSpec {
+  if (isDatatype(datatype)) return { name, datatype, shape };
+  throw new Fault("invalid-input", `the tensor ${name} is ${datatype}, which is unknown here`);
+}
+
+/** A model of another Tandem: a worker takes whole batches, a gateway single requests. */
+function remoteTandem(
+  remote: RemoteModel,
+  form: "worker" | "gateway",
+  close: () => Promise<void>,
+): TaskModel {
+  return {
+    provenance: remote.provenance,
+    inputs: null,
+    outputs: null,
+    run: (batch) =>
+      form === "worker"
+        ? wholeBatch(remote, batch)
+        : Promise.all(batch.map((input) => single(remote, input))),
+    close,
+  };
+}
+
+async function wholeBatch(
+  remote: RemoteModel,
+  batch: readonly TaskInput[],
+): Promise<readonly (TaskOutput | Error)[]> {
+  const response = await inferThere(remote, {
+    modelName: remote.model,
+    ...batchContents(
+      batch.map(({ payload }) => payload),
+      batch.map(({ upstream }) => Buffer.from(upstreamJson(upstream))),
+      batch.map(({ tensors = [] }) => asOwn(tensors)),
+    ),
+  });
+  return jobResults(response, batch.length).map(({ text, tensors }): TaskOutput | Error => {
+    const output = JSON.parse(Buffer.from(text).toString()) as JobOutput;
+    if ("error" in output) return new Fault(output.code as Fault["code"], output.error);
+    return { ...output, tensors };
   });
 }
 
-function read(folder: string, file: string, what: string): string {
-  const path = resolve(folder, file);
+/** Without the tensors, which are raw contents of the message. */
+function upstreamJson(upstream: TaskInput["upstream"]): string {
+  const outputs = Object.entries(upstream);
+  return JSON.stringify(
+    Object.fromEntries(outputs.map(([task, { labels, value }]) => [task, { labels, value }])),
+  );
+}
+
+/** The output has the labels of all tasks; its value is the outputs by task. */
+async function single(remote: RemoteModel, { payload }: TaskInput): Promise<TaskOutput | Error> {
+  const { tensor, raw } = bytesTensor("payload", [payload]);
+  const outputs = [{ name: "output" }];
+  const request = { modelName: remote.model, inputs: [tensor], outputs, rawInputContents: [raw] };
   try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new Fault("invalid-input", `cannot read the ${what} ${path}: ${code}`, { cause });
+    const { outputs: byTask } = JSON.parse(outputText(await inferThere(remote, request))) as {
+      readonly outputs: Readonly<Record<string, TaskOutput>>;
+    };
+    const labels = new Set(Object.values(byTask).flatMap((output) => output.labels));
+    return { labels: [...labels], value: byTask };
+  } catch (error) {
+    if (isOfInference(error)) return error;
+    throw error;
   }
 }

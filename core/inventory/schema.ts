@@ -3,21 +3,21 @@
  * The scenario says how many replicas of what there are, on which kinds of nodes.
  */
 import { z } from "zod";
-import { name } from "../scenario/schema/common.ts";
+import { between, name, wholeBetween, wholeUpTo } from "../scenario/schema/common.ts";
 
 /** A word of a command line that no program takes for an option. */
 const word = z.string().regex(/^[^-\s'"][^\s'"]*$/, "a word without quotes, not starting with '-'");
 const cores = z
   .union([
-    z.int().nonnegative().max(65_535),
+    wholeBetween(0, 65_535),
     z.string().regex(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, "core numbers such as 0-3 or 0,2"),
   ])
   .transform(String);
 const gpu = z
-  .union([z.int().nonnegative().max(1023), word])
+  .union([wholeBetween(0, 1023), word])
   .transform(String)
   .describe("number or UUID of the GPU, as CUDA_VISIBLE_DEVICES takes it");
-const seconds = z.number().min(0.1).max(86_400);
+const seconds = between(0.1, 86_400);
 
 const slot = z.strictObject({
   gpu: gpu.optional(),
@@ -52,7 +52,7 @@ const leaseS = seconds
   .default(30)
   .describe("a worker ends when it has not heard of its gateway for so long");
 
-const throttle = z.int().positive().max(1e6).optional();
+const throttle = wholeUpTo(1e6).optional();
 
 const local = z.strictObject({
   kind: z.literal("local").describe("processes of this machine"),
@@ -67,7 +67,7 @@ const ssh = z.strictObject({
       z.strictObject({
         host: word.optional().describe("as `ssh` takes it; default: the machine's name here"),
         user: word.optional().describe("default: as the OpenSSH client is configured"),
-        port: z.int().min(1).max(65_535).optional(),
+        port: wholeBetween(1, 65_535).optional(),
         jump: word.optional().describe("hosts to go through, as of `ssh -J`"),
         node: word.optional().describe("path of Node.js there; default: found"),
         address: word
@@ -85,7 +85,7 @@ const ssh = z.strictObject({
     .default("tunnel")
     .describe("how the gateway reaches workers: through SSH, or on open ports with mutual TLS"),
   ports: z
-    .tuple([z.int().min(1).max(65_535), z.int().min(1).max(65_535)])
+    .tuple([wholeBetween(1, 65_535), wholeBetween(1, 65_535)])
     .optional()
     .describe("with `reach: direct`, first and last port of workers; default: any"),
   connectTimeoutS: seconds.default(10),
@@ -105,7 +105,7 @@ const docker = z.strictObject({
     z.strictObject({
       docker: word.optional().describe("DOCKER_HOST of the machine; default: the environment's"),
       address: word.optional().describe("where the gateway reaches it; default: 127.0.0.1"),
-      memoryMb: z.int().positive().max(1e9).optional().describe("memory of each worker"),
+      memoryMb: wholeUpTo(1e9).optional().describe("memory of each worker"),
       ...machine,
     }),
   ),
@@ -120,10 +120,7 @@ const slurmNode = z.strictObject({
   partition: word.optional().describe("default: of the allocation"),
   constraint: word.optional().describe("features that its machines must have"),
   gres: word.optional().describe("generic resources of one machine, e.g. gpu:a100:4"),
-  cpus: z
-    .int()
-    .positive()
-    .max(65_536)
+  cpus: wholeUpTo(65_536)
     .optional()
     .describe("of one machine; default: 1 per replica, and 1 for the gateway"),
 });

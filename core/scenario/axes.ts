@@ -1,7 +1,8 @@
 /** The sweep of a scenario as assignments of values to paths: the whole grid, or a sample of it. */
-import { Fault, type Issue } from "../fault.ts";
+import { Fault } from "../fault.ts";
+import { grouped } from "../iterables.ts";
 import { RandomStream } from "../random/stream.ts";
-import { issueAt } from "./issues.ts";
+import { type Issues, issueAt } from "./issues.ts";
 import type { Parts, ScenarioDocument } from "./schema.ts";
 
 type Sweep = NonNullable<ScenarioDocument["sweep"]>;
@@ -39,20 +40,13 @@ export function sweptPaths(sweep: Sweep = {}): readonly string[] {
 
 /** Every value of each swept path, in the order of the file; of a range, its start alone. */
 export function sweptValues(sweep: Sweep | undefined): ReadonlyMap<string, readonly unknown[]> {
-  const values = new Map<string, unknown[]>();
-  for (const { path, value } of representatives(sweep).flat()) {
-    const before = values.get(path);
-    if (before === undefined) values.set(path, [value]);
-    else before.push(value);
-  }
-  return values;
+  const entries = grouped(representatives(sweep).flat(), ({ path }) => path);
+  return new Map([...entries].map(([path, all]) => [path, all.map(({ value }) => value)]));
 }
 
 /** The number of configurations, found without making them; 1 without a sweep. */
 export function countConfigurations(sweep: Sweep | undefined): number {
-  if (sweep === undefined) return 1;
-  if (isPoints(sweep)) return sweep.points.length;
-  return axesOf(sweep).reduce((product, [, axis]) => product * sizeOf(axis), 1);
+  return axisSizes(sweep ?? { points: [{}] }).reduce((product, { size }) => product * size, 1);
 }
 
 function sizeOf(axis: Axis): number {
@@ -157,24 +151,24 @@ export function representatives(sweep: Sweep | undefined): readonly Assignment[]
 }
 
 /** Sweeps that give no configuration. */
-export function checkSweep({ sweep }: Parts<"sweep">): Issue[] {
-  if (sweep === undefined) return [];
+export function* checkSweep({ sweep }: Parts<"sweep">): Issues {
+  if (sweep === undefined) return;
   if (isPoints(sweep)) {
-    return sweep.points.flatMap((point, index) =>
-      Object.keys(point).length > 0
-        ? []
-        : [issueAt(`sweep.points.${index}`, "an empty point: expected `path: value`")],
-    );
+    for (const [index, point] of sweep.points.entries()) {
+      if (Object.keys(point).length > 0) continue;
+      yield issueAt(`sweep.points.${index}`, "an empty point: expected `path: value`");
+    }
+    return;
   }
   const axes = axesOf(sweep);
   if (axes.length === 0) {
-    return [issueAt("sweep", "an empty sweep: expected `path: [values]`", "or drop the section")];
+    yield issueAt("sweep", "an empty sweep: expected `path: [values]`", "or drop the section");
   }
-  return axes.flatMap(([path, axis]) => {
-    if (isList(axis) || axis.to >= axis.from) return [];
+  for (const [path, axis] of axes) {
+    if (isList(axis) || axis.to >= axis.from) continue;
     const message = `expected \`to\` from ${axis.from} up, got ${axis.to}`;
-    return [issueAt(`sweep.${path}.to`, message, "a range runs upwards from `from`")];
-  });
+    yield issueAt(`sweep.${path}.to`, message, "a range runs upwards from `from`");
+  }
 }
 
 export const SAMPLE_METHODS = ["latin-hypercube", "random"] as const;
@@ -256,6 +250,11 @@ function tellApart(points: readonly Int32Array[], stream: RandomStream): void {
     else counts.delete(key);
   };
   const isOnly = (point: Int32Array): boolean => counts.get(point.join()) === 1;
+  const exchange = (a: Int32Array, b: Int32Array, axis: number): void => {
+    for (const point of [a, b]) note(point, -1);
+    [a[axis], b[axis]] = [b[axis], a[axis]];
+    for (const point of [a, b]) note(point, 1);
+  };
   for (const point of points) note(point, 1);
   // An exchange may make a point equal to an earlier one.
   for (let round = 0; counts.size < points.length; round++) {
@@ -266,26 +265,11 @@ function tellApart(points: readonly Int32Array[], stream: RandomStream): void {
         const other = points[stream.integer(points.length)];
         const axis = stream.integer(point.length);
         const wasOnly = isOnly(other);
-        exchange(point, other, axis, note);
-        if (!isOnly(point) || (wasOnly && !isOnly(other))) exchange(point, other, axis, note);
+        exchange(point, other, axis);
+        if (!isOnly(point) || (wasOnly && !isOnly(other))) exchange(point, other, axis);
       }
     }
   }
-}
-
-function exchange(
-  a: Int32Array,
-  b: Int32Array,
-  axis: number,
-  note: (point: Int32Array, by: number) => void,
-): void {
-  note(a, -1);
-  note(b, -1);
-  const value = a[axis];
-  a[axis] = b[axis];
-  b[axis] = value;
-  note(a, 1);
-  note(b, 1);
 }
 
 function tooDense(count: number): Fault {
@@ -298,16 +282,12 @@ function shuffled(count: number, stream: RandomStream): Int32Array {
   const order = Int32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
     const j = stream.integer(i + 1);
-    const value = order[i];
-    order[i] = order[j];
-    order[j] = value;
+    [order[i], order[j]] = [order[j], order[i]];
   }
   return order;
 }
 
 function inGridOrder(a: Int32Array, b: Int32Array): number {
-  for (let axis = 0; axis < a.length; axis++) {
-    if (a[axis] !== b[axis]) return a[axis] - b[axis];
-  }
-  return 0;
+  const axis = a.findIndex((index, i) => index !== b[i]);
+  return axis < 0 ? 0 : a[axis] - b[axis];
 }

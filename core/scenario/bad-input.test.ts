@@ -353,6 +353,8 @@ describe("bad input is refused with path, line and expectation", () => {
     const issues = issuesOf(() => load("name: &a\n  inner: *a\n"));
     expect(issues[0]).toMatchObject({ line: 2 });
     expect(issues[0]?.message).toMatch(/refers to itself/);
+    const again = issuesOf(() => load("name: &a\n  first: &a x\n  inner: *a\n"));
+    expect(again.map(({ message }) => message).join()).not.toMatch(/refers to itself/);
   });
 
   test("few lines of aliases that stand for a thousand million entries are refused", () => {

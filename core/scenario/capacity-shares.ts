@@ -4,21 +4,22 @@
  * configurations of one load see the same arrivals.
  */
 import type { Issue } from "../fault.ts";
+import { grouped } from "../iterables.ts";
 import type { LoadCapacity } from "../results.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import {
   type Assignment,
-  assignmentAt,
-  assignmentOf,
-  axisSizes,
   isPoints,
   type Range,
   rangeValues,
+  representatives,
+  sweptPaths,
+  validationPoints,
 } from "./axes.ts";
 import { haveTimes } from "./check-models.ts";
 import { type CheckOptions, runChecks } from "./checks.ts";
 import type { LoadedScenario } from "./files.ts";
-import { invalidInput, issueAt, type Position, type Positions } from "./issues.ts";
+import { type Issues, invalidInput, issueAt, type Position, type Positions } from "./issues.ts";
 import { capacityShare } from "./schema/common.ts";
 import type { ClusterDocument, ScenarioDocument } from "./schema.ts";
 import { isMapping, makeVariant, sectionOf } from "./set-path.ts";
@@ -38,24 +39,21 @@ export function ratePathOf(path: string): string {
 }
 
 /** Swept rates of which a share of capacity is swept too. */
-export function checkSharesOnce({
+export function* checkSharesOnce({
   sweep = {},
   validation,
-}: Pick<Partial<ScenarioDocument>, "sweep" | "validation">): Issue[] {
-  const swept = isPoints(sweep)
-    ? sweep.points.map((point, i) => [`sweep.points.${i}`, point] as const)
-    : [["sweep", sweep] as const];
-  const points = validation?.points ?? [];
-  const validated = points.map((point, i) => [`validation.points.${i}`, point] as const);
-  return [...swept, ...validated].flatMap(([from, mapping]) =>
-    Object.keys(mapping)
-      .filter((path) => SHARE_OF_RATE.test(path) && Object.hasOwn(mapping, ratePathOf(path)))
-      .map((path) => {
-        const message = `\`${ratePathOf(path)}\` is given too: expected one of the two`;
-        const hint = "one list may hold rates and shares: [8, { ofCapacity: 0.6 }]";
-        return issueAt(`${from}.${path}`, message, hint);
-      }),
-  );
+}: Pick<Partial<ScenarioDocument>, "sweep" | "validation">): Issues {
+  const grid = sweptPaths(sweep).map((path) => ({ path, from: `sweep.${path}` }));
+  const swept = isPoints(sweep) ? representatives(sweep) : [grid];
+  for (const entries of [...swept, ...(validationPoints({ validation }) ?? [])]) {
+    const given = new Set(entries.map(({ path }) => path));
+    for (const { path, from } of entries) {
+      if (!SHARE_OF_RATE.test(path) || !given.has(ratePathOf(path))) continue;
+      const message = `\`${ratePathOf(path)}\` is given too: expected one of the two`;
+      const hint = "one list may hold rates and shares: [8, { ofCapacity: 0.6 }]";
+      yield issueAt(from, message, hint);
+    }
+  }
 }
 
 /**
@@ -192,43 +190,36 @@ function withRatePaths(positions: Positions): Positions {
 type Parts = Pick<LoadedScenario, "document" | "sectionFiles">;
 type Size = readonly [replicas: number, costPerHour: number];
 
-/** An axis with more values is a range: one of its ends is the smallest. */
-const MOST_VALUES = 10_000;
-
 /**
  * The smallest shape of a sweep: the fewest replicas, among equals the least cost per hour, among
- * equals the first in the order of the file. The axes are searched one by one, as the count and the
- * cost of a shape are sums over its tasks and nodes.
+ * equals the first in the order of the file. The axes of a grid are searched one by one, as the count and
+ * the cost of a shape are sums over its tasks and nodes; a range is the smallest at its start.
  */
 function smallestAssignment(loaded: Parts): Assignment {
-  const { sweep } = loaded.document;
-  if (sweep === undefined) return assignmentAt(sweep, 0);
-  const sizes = axisSizes(sweep);
-  const point = new Int32Array(sizes.length);
+  const { sweep = { points: [{}] } } = loaded.document;
   const known = new Map<string, Size>();
-  const sizeAt = (axis: number, index: number): Size => {
-    const all = assignmentOf(sweep, point.with(axis, index));
-    const own = all.filter(({ path }) => sectionOf(path) === "cluster");
+  const sizeAt = (assignment: Assignment): Size => {
+    const own = assignment.filter(({ path }) => sectionOf(path) === "cluster");
     const key = JSON.stringify(own.map(({ path, value }) => [path, value]));
     const size = known.get(key) ?? sizeOf(loaded, own);
     known.set(key, size);
     return size;
   };
-  for (const [axis, { size: count }] of sizes.entries()) {
-    const step = count > MOST_VALUES ? count - 1 : 1;
-    for (let index = step; index < count; index += step) {
-      if (isSmaller(sizeAt(axis, index), sizeAt(axis, point[axis]))) point[axis] = index;
-    }
-  }
-  return assignmentOf(sweep, point);
+  const smallest = (all: readonly Assignment[]): Assignment =>
+    all.reduce((least, one) => (isSmaller(sizeAt(one), sizeAt(least)) ? one : least));
+  const values = representatives(sweep);
+  if (isPoints(sweep)) return smallest(values);
+  const axes = [...grouped(values.flat(), ({ path }) => path).values()];
+  const firsts = axes.map(([first]) => first);
+  return axes.reduce<Assignment>(
+    (chosen, axis, i) => smallest(axis.map((entry) => chosen.with(i, entry))),
+    firsts,
+  );
 }
 
 /** The size with `entries` of the cluster in place; a refused cluster is never the smallest. */
 function sizeOf({ document, sectionFiles }: Parts, entries: Assignment): Size {
-  const { value, issues } =
-    entries.length === 0
-      ? { value: document.cluster, issues: [] }
-      : makeVariant(document, "cluster", entries, sectionFiles);
+  const { value, issues } = makeVariant(document, "cluster", entries, sectionFiles);
   if (issues.length > 0) return [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   const { replicas, nodes = [] } = value as ClusterDocument;
   return [

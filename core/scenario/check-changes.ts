@@ -1,120 +1,109 @@
 /** Checks of what changes the cluster during a run: faults, and the bounds of scaling policies. */
 import { expectedSeconds } from "../arrivals/extent.ts";
-import type { Issue } from "../fault.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import { isNumbered } from "./check-cluster.ts";
-import { issueAt, noSuch } from "./issues.ts";
-import type { FaultsDocument, Parts, ScenarioDocument, SchedulerDocument } from "./schema.ts";
+import { type Issues, issueAt, noSuch } from "./issues.ts";
+import type { ClusterDocument, FaultsDocument, Parts, SchedulerDocument } from "./schema.ts";
 
+type Replicas = ClusterDocument["replicas"];
 type Entry = FaultsDocument["random"][number] | FaultsDocument["scheduled"][number];
 
-export function checkFaults({ faults, cluster }: Parts<"faults" | "cluster">): Issue[] {
-  if (faults === undefined) return [];
+export function* checkFaults({ faults, cluster }: Parts<"faults" | "cluster">): Issues {
+  if (faults === undefined) return;
   const { random, scheduled } = faults;
   if (random.length + scheduled.length === 0) {
-    return [issueAt("faults", "no fault: expected an entry in `random` or `scheduled`")];
+    yield issueAt("faults", "no fault: expected an entry in `random` or `scheduled`");
   }
-  const lists = { random, scheduled };
-  return Object.entries(lists).flatMap(([list, entries]) =>
-    entries.flatMap((entry, index) => {
+  for (const [list, entries] of Object.entries({ random, scheduled })) {
+    for (const [index, entry] of entries.entries()) {
       const at = `faults.${list}.${index}`;
-      return [...checkFactor(entry, at), ...checkTarget(entry, cluster, at)];
-    }),
-  );
+      yield* checkFactor(at, entry);
+      yield* checkTarget(at, entry, cluster);
+    }
+  }
 }
 
-/** More faults take minutes, in which next to nothing is served. */
-const MOST_FAULTS = 20_000_000;
+/** More faults, or decisions, take minutes, in which next to nothing is served. */
+const MOST_EVENTS = 20_000_000;
+const EVENTS_HINT = `a run may have ${MOST_EVENTS.toLocaleString("en-US")}`;
 
 /** Only where the scenario gives the length of a run. */
-export function checkFaultRates({
+export function* checkFaultRates({
   faults,
   cluster,
   workload,
   run,
-}: Parts<"faults" | "cluster" | "workload" | "run">): Issue[] {
+}: Parts<"faults" | "cluster" | "workload" | "run">): Issues {
   const seconds = expectedSeconds(workload) + (run.maxDrainS ?? 0);
-  return (faults?.random ?? []).flatMap((entry, index) => {
+  for (const [index, entry] of (faults?.random ?? []).entries()) {
     const strikes = (seconds / (entry.mtbfS + entry.mttrS)) * targetsOf(entry, cluster);
-    if (strikes <= MOST_FAULTS) return [];
+    if (strikes <= MOST_EVENTS) continue;
     const message = `up to ${strikes.toPrecision(3)} faults a run of ${seconds} s`;
-    const hint = `a run may have ${MOST_FAULTS.toLocaleString("en-US")}`;
-    return [issueAt(`faults.random.${index}.mtbfS`, message, hint)];
-  });
+    yield issueAt(`faults.random.${index}.mtbfS`, message, EVENTS_HINT);
+  }
 }
 
 /** The number of machines or replicas that an entry names. */
-function targetsOf(
-  { node, task }: Entry,
-  { nodes, replicas }: ScenarioDocument["cluster"],
-): number {
+function targetsOf({ node, task }: Entry, { nodes, replicas }: ClusterDocument): number {
   if (task !== undefined) return sumOf(replicasOf(task, replicas).map(([, count]) => count));
   return nodes?.find(({ name }) => name === node)?.count ?? 1;
 }
 
 /** The pools of a task or of one of its variants, with their replicas. */
-function replicasOf(
-  task: string,
-  replicas: ScenarioDocument["cluster"]["replicas"],
-): readonly (readonly [string, number])[] {
+function replicasOf(task: string, replicas: Replicas): readonly (readonly [string, number])[] {
   return Object.entries(replicas).filter(([pool]) => pool === task || pool.startsWith(`${task}@`));
 }
 
-function checkFactor({ kind, factor }: Entry, at: string): Issue[] {
+function* checkFactor(at: string, { kind, factor }: Entry): Issues {
   if (kind === "slow" && factor === undefined) {
-    return [issueAt(at, "a slow-down needs its `factor`", "for example `factor: 3`")];
+    yield issueAt(at, "a slow-down needs its `factor`", "for example `factor: 3`");
+  } else if (kind !== "slow" && factor !== undefined) {
+    yield issueAt(`${at}.factor`, `only \`kind: slow\` takes a factor, not ${kind}`);
   }
-  if (kind === "slow" || factor === undefined) return [];
-  return [issueAt(`${at}.factor`, `only \`kind: slow\` takes a factor, not ${kind}`)];
 }
 
-function checkTarget(
-  { node, task, replica }: Entry,
-  cluster: ScenarioDocument["cluster"],
+function* checkTarget(
   at: string,
-): Issue[] {
+  { node, task, replica }: Entry,
+  cluster: ClusterDocument,
+): Issues {
+  const { replicas, nodes } = cluster;
   const given = [node, task, replica].filter((target) => target !== undefined).length;
   if (given !== 1) {
-    const message = `expected one of \`node\`, \`task\` and \`replica\`, got ${given}`;
-    return [issueAt(at, message)];
-  }
-  const tasks = Object.keys(cluster.replicas);
-  if (task !== undefined) {
-    const known = replicasOf(task, cluster.replicas).length > 0;
-    return known ? [] : [noSuch("task", `${at}.task`, task, tasks)];
-  }
-  if (node !== undefined) return checkNode(node, cluster.nodes, `${at}.node`);
-  return checkReplica(replica as string, cluster.replicas, `${at}.replica`);
+    yield issueAt(at, `expected one of \`node\`, \`task\` and \`replica\`, got ${given}`);
+  } else if (task !== undefined) {
+    if (replicasOf(task, replicas).length > 0) return;
+    yield noSuch("task", `${at}.task`, task, Object.keys(replicas));
+  } else if (node !== undefined) yield* checkNode(`${at}.node`, node, nodes);
+  else yield* checkReplica(`${at}.replica`, replica as string, replicas);
 }
 
-function checkNode(
-  node: string,
-  nodes: ScenarioDocument["cluster"]["nodes"],
-  path: string,
-): Issue[] {
+function* checkNode(path: string, node: string, nodes: ClusterDocument["nodes"]): Issues {
   if (nodes === undefined) {
-    const hint = "or name a `task` or a `replica`";
-    return [issueAt(path, "a fault of a node needs `cluster.nodes`", hint)];
+    yield issueAt(
+      path,
+      "a fault of a node needs `cluster.nodes`",
+      "or name a `task` or a `replica`",
+    );
+    return;
   }
-  const names = nodes.flatMap(({ name, count }) => [
-    name,
-    ...(count === 1 ? [] : Array.from({ length: count }, (_, i) => `${name}-${i + 1}`)),
-  ]);
-  if (names.includes(node)) return [];
-  return [noSuch("node", path, node, names)];
+  const names = nodes.flatMap(({ name, count }) =>
+    count === 1 ? name : [name, ...numbered(name, count)],
+  );
+  if (!names.includes(node)) yield noSuch("node", path, node, names);
 }
 
-function checkReplica(
-  replica: string,
-  replicas: ScenarioDocument["cluster"]["replicas"],
-  path: string,
-): Issue[] {
+function* checkReplica(path: string, replica: string, replicas: Replicas): Issues {
   const all = Object.entries(replicas);
-  if (all.some(([task, count]) => isNumbered(replica, task, count))) return [];
-  const hint = all
+  if (all.some(([task, count]) => isNumbered(replica, task, count))) return;
+  const known = all
     .filter(([, count]) => count > 0)
     .map(([task, count]) => (count === 1 ? `${task}-1` : `${task}-1 … ${task}-${count}`));
-  return [issueAt(path, `no replica is called "${replica}"`, `known: ${hint.join(", ")}`)];
+  yield issueAt(path, `no replica is called "${replica}"`, `known: ${known.join(", ")}`);
+}
+
+function numbered(name: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `${name}-${i + 1}`);
 }
 
 /** A scaling policy that is not `fixed`, for one task or for all that have none of their own. */
@@ -125,7 +114,7 @@ interface ScalingChoice {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
-export function scalingChoices(scheduler: SchedulerDocument): readonly ScalingChoice[] {
+function scalingChoices(scheduler: SchedulerDocument): readonly ScalingChoice[] {
   if (typeof scheduler === "string") return [];
   const choices = [
     { task: null, path: "scheduler.scaling", choice: scheduler.scaling },
@@ -143,77 +132,66 @@ export function scalingChoices(scheduler: SchedulerDocument): readonly ScalingCh
 }
 
 /** Bounds are in order and within the cluster, and no held chain loses a replica. */
-export function checkScaling({
+export function* checkScaling({
   pipelines,
   cluster,
   scheduler,
-}: Parts<"pipelines" | "cluster" | "scheduler">): Issue[] {
-  const issues: Issue[] = [];
-  const own = new Set(typeof scheduler === "string" ? [] : ownTasks(scheduler));
-  for (const { task, path, parameters } of scalingChoices(scheduler)) {
-    const tasks = Object.entries(cluster.replicas).filter(([name]) =>
+}: Parts<"pipelines" | "cluster" | "scheduler">): Issues {
+  const choices = scalingChoices(scheduler);
+  const own = new Set(ownTasks(scheduler));
+  for (const { task, path, parameters } of choices) {
+    const scaled = Object.entries(cluster.replicas).filter(([pool]) =>
       task === null
-        ? !own.has(name) && !own.has(name.split("@")[0])
-        : name === task || (name.startsWith(`${task}@`) && !own.has(name)),
+        ? !own.has(pool) && !own.has(pool.split("@")[0])
+        : pool === task || (pool.startsWith(`${task}@`) && !own.has(pool)),
     );
-    const room = Math.max(0, ...tasks.map(([, replicas]) => replicas));
-    issues.push(...checkBounds(parameters, room, task, path));
-    for (const [name, { discipline, tasks: held }] of Object.entries(pipelines)) {
+    const room = Math.max(0, ...scaled.map(([, replicas]) => replicas));
+    yield* checkBounds(path, parameters, room, task ?? "any task");
+    for (const [name, { discipline, tasks }] of Object.entries(pipelines)) {
       if (discipline !== "pipeline-held") continue;
-      if (!tasks.some(([scaled]) => Object.hasOwn(held, scaled))) continue;
+      if (!scaled.some(([pool]) => Object.hasOwn(tasks, pool))) continue;
       const message = `pipeline ${name} is pipeline-held: its chains of replicas cannot scale`;
-      issues.push(issueAt(path, message, "`discipline: per-task` can"));
+      yield issueAt(path, message, "`discipline: per-task` can");
     }
   }
-  return issues;
 }
 
-/** More decisions take minutes, in which little else may happen. */
-const MOST_DECISIONS = 20_000_000;
-
 /** Only where the scenario gives the length of a run and the interval of decisions. */
-export function checkScalingIntervals({
+export function* checkScalingIntervals({
   scheduler,
   workload,
   run,
-}: Parts<"scheduler" | "workload" | "run">): Issue[] {
+}: Parts<"scheduler" | "workload" | "run">): Issues {
   const seconds = expectedSeconds(workload) + (run.maxDrainS ?? 0);
-  return scalingChoices(scheduler).flatMap(({ path, parameters: { intervalS } }) => {
-    if (typeof intervalS !== "number" || seconds <= intervalS * MOST_DECISIONS) return [];
-    const decisions = (seconds / intervalS).toPrecision(3);
-    const message = `${decisions} decisions a run of ${seconds} s`;
-    const hint = `a run may have ${MOST_DECISIONS.toLocaleString("en-US")}`;
-    return [issueAt(`${path}.intervalS`, message, hint)];
-  });
+  for (const { path, parameters } of scalingChoices(scheduler)) {
+    const { intervalS } = parameters;
+    if (typeof intervalS !== "number" || seconds <= intervalS * MOST_EVENTS) continue;
+    const message = `${(seconds / intervalS).toPrecision(3)} decisions a run of ${seconds} s`;
+    yield issueAt(`${path}.intervalS`, message, EVENTS_HINT);
+  }
 }
 
-function ownTasks(scheduler: Exclude<SchedulerDocument, string>): readonly string[] {
-  return Object.entries(scheduler.perTask ?? {}).flatMap(([task, { scaling }]) =>
-    scaling === undefined ? [] : [task],
-  );
+/** The tasks with a scaling policy of their own, `fixed` or not. */
+function ownTasks(scheduler: SchedulerDocument): readonly string[] {
+  const { perTask = {} } = typeof scheduler === "string" ? {} : scheduler;
+  return Object.keys(perTask).filter((task) => perTask[task].scaling !== undefined);
 }
 
-function checkBounds(
+function* checkBounds(
+  path: string,
   parameters: ScalingChoice["parameters"],
   room: number,
-  task: string | null,
-  path: string,
-): Issue[] {
-  const numberAt = (key: string): number | undefined => {
+  whose: string,
+): Issues {
+  for (const key of ["min", "max", "start"]) {
     const value = parameters[key];
-    return typeof value === "number" ? value : undefined;
-  };
-  const min = numberAt("min") ?? 1;
-  const max = numberAt("max");
-  const whose = task === null ? "any task" : task;
-  const beyond = (["min", "max", "start"] as const).flatMap((key) => {
-    const value = numberAt(key);
-    if (value === undefined || value <= room) return [];
+    if (typeof value !== "number" || value <= room) continue;
     const message = `expected up to ${room}, the replicas of ${whose} in the cluster, got ${value}`;
-    return [
-      issueAt(`${path}.${key}`, message, "raise `cluster.replicas`: it is what there is room for"),
-    ];
-  });
-  if (max === undefined || min <= max) return beyond;
-  return [...beyond, issueAt(`${path}.max`, `expected at least \`min\`, ${min}, got ${max}`)];
+    const hint = "raise `cluster.replicas`: it is what there is room for";
+    yield issueAt(`${path}.${key}`, message, hint);
+  }
+  const { min, max } = parameters;
+  const least = typeof min === "number" ? min : 1;
+  if (typeof max !== "number" || least <= max) return;
+  yield issueAt(`${path}.max`, `expected at least \`min\`, ${least}, got ${max}`);
 }

@@ -15,7 +15,7 @@ function modelsOf(
 }
 
 const issuesOf = (implementation: object, exists: (path: string) => boolean = () => true) =>
-  checkImplementations({ models: modelsOf({ m: implementation }) }, "dir/s.yaml", exists).map(
+  [...checkImplementations({ models: modelsOf({ m: implementation }) }, "dir/s.yaml", exists)].map(
     ({ path, message }) => `${path.replace("models.m.implementation", "")} ${message}`,
   );
 
@@ -67,7 +67,7 @@ test("a backend is what its models are run by; `real` mixes, `replay` needs none
     ...modelsOf({ c: undefined }),
   };
   const told = (backend: Parameters<typeof checkBackend>[1]) =>
-    checkBackend(models, backend).map(({ path }) => path);
+    [...checkBackend(models, backend)].map(({ path }) => path);
   expect(told("replay")).toEqual([]);
   expect(told("real")).toEqual(["models.c"]);
   expect(told("onnx")).toEqual(["models.b.implementation", "models.c"]);

@@ -1,51 +1,48 @@
 /** Checks of the validation, of the stopping rule, and of comparisons. */
-import type { Issue } from "../fault.ts";
 import { METRICS, type MetricName } from "../results.ts";
 import { FIRST_ROUND, type StoppingRule } from "../statistics/sequential.ts";
 import { sweptPaths } from "./axes.ts";
 import { backendOf } from "./implementation-kinds.ts";
-import { didYouMean, issueAt, noSuch } from "./issues.ts";
+import { didYouMean, type Issues, issueAt, noSuch } from "./issues.ts";
 import type { BackendName } from "./schema/run.ts";
 import type { Parts, ScenarioDocument } from "./schema.ts";
 
 /** Metrics have known names, and the backend can run every model. */
-export function checkValidation({ validation, models }: Parts<"validation" | "models">): Issue[] {
-  if (validation === undefined) return [];
+export function* checkValidation({ validation, models }: Parts<"validation" | "models">): Issues {
+  if (validation === undefined) return;
   const { metrics, backend, timeScale } = validation;
-  const issues = checkMetrics(Object.keys(metrics), (_, name) => `validation.metrics.${name}`);
+  for (const name of Object.keys(metrics)) {
+    if (!isMetric(name)) yield noSuch("metric", `validation.metrics.${name}`, name, METRICS);
+  }
   if (backend !== "replay" && timeScale !== 1) {
     const message = `only the replay backend can scale times, got ${timeScale}`;
-    issues.push(issueAt("validation.timeScale", message));
+    yield issueAt("validation.timeScale", message);
   }
-  return [...issues, ...checkBackend(models, backend)];
+  yield* checkBackend(models, backend);
 }
 
-function checkMetrics(
-  names: readonly string[],
-  pathOf: (index: number, name: string) => string,
-): Issue[] {
-  return names.flatMap((name, i) =>
-    METRICS.some((metric) => metric === name)
-      ? []
-      : [noSuch("metric", pathOf(i, name), name, METRICS)],
-  );
+function isMetric(name: string): boolean {
+  return METRICS.some((metric) => metric === name);
+}
+
+function* checkMetrics(path: string, names: readonly string[] = []): Issues {
+  for (const [i, name] of names.entries()) {
+    if (!isMetric(name)) yield noSuch("metric", `${path}.${i}`, name, METRICS);
+  }
 }
 
 /** The backend can run every model; `replay` needs no implementation. */
-export function checkBackend(models: ScenarioDocument["models"], backend: BackendName): Issue[] {
-  if (backend === "replay") return [];
-  return Object.entries(models).flatMap(([name, { implementation }]) => {
+export function* checkBackend(models: ScenarioDocument["models"], backend: BackendName): Issues {
+  if (backend === "replay") return;
+  for (const [name, { implementation }] of Object.entries(models)) {
     if (implementation === undefined) {
       const message = `the ${backend} backend needs an implementation of model "${name}"`;
-      return [
-        issueAt(`models.${name}`, message, "the backend replay needs none: `--backend replay`"),
-      ];
+      yield issueAt(`models.${name}`, message, "the backend replay needs none: `--backend replay`");
+    } else if (backend !== "real" && backend !== backendOf(implementation)) {
+      const message = `backend ${backend}, but model "${name}" is run by ${backendOf(implementation)}`;
+      yield issueAt(`models.${name}.implementation`, message, "`backend: real` mixes them");
     }
-    const own = backendOf(implementation);
-    if (backend === "real" || backend === own) return [];
-    const message = `backend ${backend}, but model "${name}" is run by ${own}`;
-    return [issueAt(`models.${name}.implementation`, message, "`backend: real` mixes them")];
-  });
+  }
 }
 
 const DEFAULT_METRICS: readonly MetricName[] = ["latencyMeanMs", "latencyP99Ms"];
@@ -69,29 +66,27 @@ function shareOf(value: string | number): number {
 }
 
 /** The compared paths are swept. */
-export function checkCompared({ run, sweep }: Parts<"run" | "sweep">): Issue[] {
+export function* checkCompared({ run, sweep }: Parts<"run" | "sweep">): Issues {
   const swept = sweptPaths(sweep);
-  return (run.compare?.over ?? []).flatMap((path, i) => {
-    if (swept.includes(path)) return [];
+  for (const [i, path] of (run.compare?.over ?? []).entries()) {
+    if (swept.includes(path)) continue;
     const message = `the sweep does not vary "${path}"`;
-    return [issueAt(`run.compare.over.${i}`, message, didYouMean(path, swept))];
-  });
+    yield issueAt(`run.compare.over.${i}`, message, didYouMean(path, swept));
+  }
 }
 
 /** The target can be met or missed, and the metrics exist. */
-export function checkUntil({ run }: Parts<"run">): Issue[] {
-  const compared = run.compare?.metrics ?? [];
-  const issues = checkMetrics(compared, (i) => `run.compare.metrics.${i}`);
+export function* checkUntil({ run }: Parts<"run">): Issues {
+  yield* checkMetrics("run.compare.metrics", run.compare?.metrics);
   const rule = stoppingRule(run);
-  if (rule === null) return issues;
-  issues.push(...checkMetrics(rule.metrics, (i) => `run.until.metrics.${i}`));
+  if (rule === null) return;
+  yield* checkMetrics("run.until.metrics", rule.metrics);
   if (!(rule.target > 0 && rule.target < 1)) {
     const message = `expected a share above 0% and below 100%, got ${rule.target * 100}%`;
-    issues.push(issueAt("run.until", message, "for example `until: 2%`"));
+    yield issueAt("run.until", message, "for example `until: 2%`");
   }
   if (rule.maxReplications < FIRST_ROUND) {
     const message = `expected at least ${FIRST_ROUND}, the first round, got ${rule.maxReplications}`;
-    issues.push(issueAt("run.until.maxReplications", message));
+    yield issueAt("run.until.maxReplications", message);
   }
-  return issues;
 }

@@ -73,13 +73,13 @@ export interface CheckContext extends CheckOptions {
 interface Check {
   readonly reads: readonly SectionName[];
   /** Issues without positions. */
-  readonly run: (document: ScenarioDocument, context: CheckContext) => readonly Issue[];
+  readonly run: (document: ScenarioDocument, context: CheckContext) => Iterable<Issue>;
 }
 
 /** The type of `run` keeps a check to the sections that it names. */
 function check<Section extends SectionName>(
   reads: readonly Section[],
-  run: (parts: Parts<Section>, context: CheckContext) => readonly Issue[],
+  run: (parts: Parts<Section>, context: CheckContext) => Iterable<Issue>,
 ): Check {
   return { reads, run };
 }
@@ -132,6 +132,6 @@ export function runChecks(
 ): Issue[] {
   return CHECKS.filter((check) => check.reads.every((section) => !failed.has(section))).flatMap(
     // The sections that a check reads are there, and it reads no others.
-    (check) => check.run(sections as ScenarioDocument, context),
+    (check) => [...check.run(sections as ScenarioDocument, context)],
   );
 }

@@ -8,8 +8,8 @@ import {
   profileSchema,
 } from "../profile.ts";
 import type { LoadCapacity } from "../results.ts";
-import { issueAt, type Positions, placed } from "./issues.ts";
-import type { ScenarioDocument } from "./schema.ts";
+import { type Issues, issueAt, type Positions, placed } from "./issues.ts";
+import type { ModelDocument, ScenarioDocument } from "./schema.ts";
 import type { Sections } from "./sections.ts";
 import { readTrace, type TraceColumns } from "./trace.ts";
 import { readYaml } from "./yaml-source.ts";
@@ -79,34 +79,37 @@ export function readDataFiles(
     try {
       return readFile(resolvePath(scenarioFile, reference.written), columns);
     } catch (error) {
-      if (!reference.calibrated || requireTimes) {
-        issues.push(missing(reference, scenarioFile, error));
-      }
+      if (reference.calibrated && !requireTimes) return undefined;
+      issues.push(missing(reference, scenarioFile, error));
       return undefined;
     }
   };
-  const read = <T>(references: readonly Reference[], schema: z.ZodType<T>): [string, T][] =>
-    unique(references).flatMap((reference) => {
+  const texts = (referencesOf: (document: Sections) => readonly Reference[]) =>
+    unique(documents.flatMap(referencesOf)).flatMap((reference) => {
       const text = open(reference);
-      if (text === undefined) return [];
-      const file = resolvePath(scenarioFile, reference.written);
-      const reading = readJson(text, file, reference.at, schema);
-      issues.push(...reading.issues);
-      return reading.value === undefined ? [] : [[reference.written, reading.value]];
+      return text === undefined ? [] : [{ ...reference, text }];
     });
-  const profiles = Object.fromEntries(read(documents.flatMap(profileReferences), profileSchema));
-  const overheads = read(documents.flatMap(overheadReferences), overheadProfileSchema);
-  if (overheads.length > 1) {
-    const names = overheads.map(([written]) => written).join(", ");
+  const read = <T>(
+    referencesOf: (document: Sections) => readonly Reference[],
+    schema: z.ZodType<T>,
+  ): Record<string, T> => {
+    const found = texts(referencesOf).flatMap(({ written, at, text }) => {
+      const reading = readJson(text, resolvePath(scenarioFile, written), at, schema);
+      issues.push(...reading.issues);
+      return reading.value === undefined ? [] : [[written, reading.value] as const];
+    });
+    return Object.fromEntries(found);
+  };
+  const profiles = read(profileReferences, profileSchema);
+  const overheads = read(overheadReferences, overheadProfileSchema);
+  const [overheadProfile, ...more] = Object.values(overheads);
+  if (more.length > 0) {
+    const names = Object.keys(overheads).join(", ");
     issues.push(issueAt("cluster.overheadProfile", `one file per scenario, got ${names}`));
   }
   const { traces, traceSizes } = readTraces(documents, scenarioFile, open, issues);
-  const overheadProfile = overheads[0]?.[1];
   const schedulerFiles = Object.fromEntries(
-    unique(documents.flatMap(schedulerReferences)).flatMap((reference) => {
-      const text = open(reference);
-      return text === undefined ? [] : [[reference.written, text]];
-    }),
+    texts(schedulerReferences).map(({ written, text }) => [written, text]),
   );
   const files = {
     profiles,
@@ -123,22 +126,25 @@ function schedulerReferences({ scheduler }: Sections): Reference[] {
   return [{ written: scheduler.file, at: "scheduler.file", calibrated: false }];
 }
 
-function profileReferences(document: Sections): Reference[] {
-  return Object.entries(document.models ?? {}).flatMap(([name, model]) => {
+function profileReferences({ models = {} }: Sections): Reference[] {
+  return Object.entries(models).flatMap(([name, model]) => {
     const calibrated = model.implementation !== undefined;
-    const at = `models.${name}.profile`;
-    if (model.profile === undefined) return [];
-    if (typeof model.profile === "string") return [{ written: model.profile, at, calibrated }];
-    return Object.entries(model.profile).map(([device, written]) => ({
-      written,
-      at: `${at}.${device}`,
-      calibrated,
-    }));
+    return profilesOf(model).map(([place, written]) => {
+      return { written, at: `models.${name}.${place}`, calibrated };
+    });
   });
 }
 
-function overheadReferences(document: Sections): Reference[] {
-  const written = document.cluster?.overheadProfile;
+/** The profile files of a model: the place of each in the model, and its path as written. */
+export function profilesOf({
+  profile = {},
+}: ModelDocument): readonly (readonly [place: string, written: string])[] {
+  if (typeof profile === "string") return [["profile", profile]];
+  return Object.entries(profile).map(([kind, written]) => [`profile.${kind}`, written]);
+}
+
+function overheadReferences({ cluster }: Sections): Reference[] {
+  const written = cluster?.overheadProfile;
   const at = "cluster.overheadProfile";
   return written === undefined ? [] : [{ written, at, calibrated: true }];
 }
@@ -154,40 +160,41 @@ function readTraces(
   const traceSizes: Record<string, number[]> = {};
   for (const { workload } of documents) {
     if (workload?.arrivals !== "trace") continue;
-    const { file: written } = workload;
+    const { file: written, column, sizeColumn } = workload;
     const before = columns.get(written);
     if (before !== undefined) {
       issues.push(...otherColumns(written, before, workload));
       continue;
     }
     columns.set(written, workload);
-    const { column, sizeColumn } = workload;
-    const names = sizeColumn === undefined ? [column] : [column, sizeColumn];
+    const names = [column, sizeColumn].filter((name) => name !== undefined);
     const text = open({ written, at: "workload.file", calibrated: false }, names);
     if (text === undefined) continue;
     const reading = readTrace(text, resolvePath(scenarioFile, written), workload);
     issues.push(...reading.issues);
     if (reading.issues.length > 0) continue;
     traces[written] = reading.arrivalsUs;
-    if (workload.sizeColumn !== undefined) traceSizes[written] = reading.sizes;
+    if (sizeColumn !== undefined) traceSizes[written] = reading.sizes;
   }
   return { traces, traceSizes };
 }
 
 /** The same file may not be read by other columns. */
-function otherColumns(file: string, before: TraceColumns, now: TraceColumns): Issue[] {
-  return (["column", "unit", "sizeColumn"] as const).flatMap((key) => {
-    if (before[key] === now[key]) return [];
+function* otherColumns(file: string, before: TraceColumns, now: TraceColumns): Issues {
+  for (const key of ["column", "unit", "sizeColumn"] as const) {
+    if (before[key] === now[key]) continue;
     const message = `${file} is read by ${key} "${before[key]}" already; got "${now[key]}" too`;
-    return [issueAt(`workload.${key}`, message, "the same columns per trace file")];
-  });
+    yield issueAt(`workload.${key}`, message, "the same columns per trace file");
+  }
 }
 
+/** One reference for each file: one that must be there rather than one that `calibrate` writes. */
 function unique(references: readonly Reference[]): Reference[] {
   const byPath = new Map<string, Reference>();
   for (const reference of references) {
-    const strict = !reference.calibrated;
-    if (!byPath.has(reference.written) || strict) byPath.set(reference.written, reference);
+    if (!byPath.has(reference.written) || !reference.calibrated) {
+      byPath.set(reference.written, reference);
+    }
   }
   return [...byPath.values()];
 }

@@ -1,6 +1,9 @@
 /** Issues of a scenario: their paths, the places in files, hints, and the Fault that holds them all. */
 import { Fault, type Issue } from "../fault.ts";
 
+/** The issues of a check, found one by one. */
+export type Issues = Generator<Issue, void>;
+
 export type Path = readonly (string | number)[];
 
 /** `line` counts from 1; it is absent for a value that no file holds (a `--set` option). */

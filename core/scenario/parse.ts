@@ -8,6 +8,7 @@
 import { parse as parseYaml } from "yaml";
 import { digestOf } from "../digest.ts";
 import { Fault, type Issue } from "../fault.ts";
+import { grouped } from "../iterables.ts";
 import { representatives, validationPoints } from "./axes.ts";
 import { checkSharesOnce, ratePathOf, resolveLoads, withStandInRates } from "./capacity-shares.ts";
 import { type CheckOptions, runChecks } from "./checks.ts";
@@ -97,21 +98,18 @@ function parseSections(draft: Draft) {
   const sections: Record<string, unknown> = {};
   for (const section of SECTION_NAMES) {
     const raw = draft.raw[section];
-    const unread = draft.issues.some((issue) => issue.path === section);
-    if (unread && raw === undefined) {
+    if (raw === undefined && draft.issues.some((issue) => issue.path === section)) {
+      // Its file cannot be read.
       failed.add(section);
       continue;
     }
-    const parsed = parseSection(section, raw);
-    draft.issues.push(...parsed.issues);
-    if (parsed.issues.length === 0) {
-      if (parsed.value !== undefined) sections[section] = parsed.value;
-      continue;
-    }
-    const meant = mendSection(section, raw);
+    const { value, issues } = parseSection(section, raw);
+    draft.issues.push(...issues);
+    const meant =
+      issues.length === 0 ? { value, madeUp: [], renamed: new Map() } : mendSection(section, raw);
     if (meant === null) failed.add(section);
     else {
-      sections[section] = meant.value;
+      if (meant.value !== undefined) sections[section] = meant.value;
       mended.push(meant);
     }
   }
@@ -158,21 +156,20 @@ interface Draft {
 
 /** The scenario file as it is written. Throws Fault("invalid-input") when it is no mapping. */
 function readDraft(text: string, file: string, readFile: ReadFile, overridesAs: string): Draft {
-  const source = readYaml(text, file);
-  const positions = new Map(source.positions);
-  const issues = [...source.issues];
-  if (source.value === undefined && issues.length > 0) throw invalidInput(file, issues);
-  if (!isMapping(source.value)) {
-    const empty = source.value === null || source.value === undefined;
-    const message = empty
-      ? "the file is empty: expected a scenario"
-      : `expected a mapping (key: value), got ${shown(source.value)}`;
-    const hint = "`tandem init DIR` writes a scenario to start from";
-    throw invalidInput(file, [{ ...issueAt("", message, hint), file, line: 1 }]);
-  }
-  const other = otherDocument(source.value);
+  const { value, positions, issues } = readYaml(text, file);
+  if (value === undefined && issues.length > 0) throw invalidInput(file, issues);
+  const other = isMapping(value) ? otherDocument(value) : notMapping(value);
   if (other !== null) throw invalidInput(file, [{ ...other, file, line: 1 }]);
-  return { file, readFile, positions, issues, overridesAs, raw: source.value };
+  const raw = value as Draft["raw"];
+  return { file, readFile, positions: new Map(positions), issues: [...issues], overridesAs, raw };
+}
+
+function notMapping(value: unknown): Issue {
+  const message =
+    value === null || value === undefined
+      ? "the file is empty: expected a scenario"
+      : `expected a mapping (key: value), got ${shown(value)}`;
+  return issueAt("", message, "`tandem init DIR` writes a scenario to start from");
 }
 
 /** Says which of the other documents this is, for callers who gave the wrong file. */
@@ -279,15 +276,12 @@ function readSwept(draft: Draft, sections: Sections, failed: ReadonlySet<string>
         draft.issues.push({ ...result.issue, path: from });
       }
     }
-    const rich = entries.filter(
-      ({ value }) => typeof value === "string" || (typeof value === "object" && value !== null),
-    );
-    for (const section of new Set(rich.map(({ path }) => sectionOf(path)))) {
-      if (failed.has(section)) continue;
-      const own = entries.filter(({ path }) => sectionOf(path) === section);
+    for (const [section, own] of grouped(entries, ({ path }) => sectionOf(path))) {
+      // Numbers name no files.
+      if (failed.has(section) || own.every(({ value }) => typeof value === "number")) continue;
       // A variant reads only its own section, which parsed.
-      const variant = makeVariant(sections as ScenarioDocument, section, own, sectionFiles);
-      if (variant.value !== undefined) documents.push({ [section]: variant.value });
+      const { value } = makeVariant(sections as ScenarioDocument, section, own, sectionFiles);
+      if (value !== undefined) documents.push({ [section]: value });
     }
   }
   return { documents, sectionFiles };

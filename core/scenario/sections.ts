@@ -1,7 +1,7 @@
 /** The top-level sections of a scenario, parsed one by one: a bad one hides no other. */
 import type { z } from "zod";
 import type { Issue } from "../fault.ts";
-import { formatPath, nearest, type Path } from "./issues.ts";
+import { formatPath, nearest } from "./issues.ts";
 import { type ScenarioDocument, scenarioSchema } from "./schema.ts";
 import {
   asKey,
@@ -57,29 +57,44 @@ export interface Mended {
 /** Each round can bring to light what the last one hid. */
 const MOST_ROUNDS = 10;
 
-interface Mending {
-  readonly base: Path;
-  readonly madeUp: Set<string>;
-  readonly renamed: Map<string, string>;
-}
-
 /**
  * A section that its schema refuses, mended: mistyped keys corrected, numbers moved within their bounds,
  * other values replaced by some of the right kind. Nothing runs on it: it lets the checks of other
  * sections run, so that all issues come at once. Null where no correction is clear.
  */
 export function mendSection(section: SectionName, raw: unknown): Mended | null {
-  const schema = scenarioSchema.shape[section];
-  const mending: Mending = { base: [section], madeUp: new Set(), renamed: new Map() };
+  const madeUp = new Set<string>();
+  const renamed = new Map<string, string>();
+  const textOf = (path: Keys): string => formatPath([section, ...path.map(asKey)]);
   const root: unknown = structuredClone(raw);
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const result = schema.safeParse(root, DETAILED);
-    if (result.success) {
-      return { value: result.data, madeUp: [...mending.madeUp], renamed: mending.renamed };
+    const result = scenarioSchema.shape[section].safeParse(root, DETAILED);
+    if (result.success) return { value: result.data, madeUp: [...madeUp], renamed };
+    const issues = result.error.issues.flatMap(entered);
+    const strange = issues.filter((issue) => issue.code === "unrecognized_keys");
+    for (const { keys, path, message } of strange) {
+      for (const key of keys) {
+        const meant = renameKey(mappingAt(root, path), key, knownKeys(message));
+        if (meant !== undefined) renamed.set(textOf([...path, meant]), textOf([...path, key]));
+      }
     }
-    if (!mendAll(root, result.error.issues.flatMap(entered), mending)) return null;
+    // Keys first: a missing value may have a mistyped key.
+    for (const issue of strange.length > 0 ? [] : issues) {
+      const replacement = replacementFor(issue, inputOf(issue));
+      const key = issue.path.at(-1);
+      if (key === undefined || replacement === undefined) return null;
+      mappingAt(root, issue.path.slice(0, -1))[key] = replacement;
+      madeUp.add(textOf(issue.path));
+    }
   }
   return null;
+}
+
+type Keys = readonly PropertyKey[];
+
+function mappingAt(root: unknown, path: Keys): Record<PropertyKey, unknown> {
+  const inside = (at: unknown, key: PropertyKey) => (at as Record<PropertyKey, unknown>)[key];
+  return path.reduce(inside, root) as Record<PropertyKey, unknown>;
 }
 
 /** The issues of the branch of a union that the value belongs to. */
@@ -88,56 +103,36 @@ function entered(issue: ZodIssue): ZodIssue[] {
   return branch?.flatMap(entered) ?? [issue];
 }
 
-/** False where an issue cannot be mended. Keys first: a missing value may have a mistyped key. */
-function mendAll(root: unknown, issues: readonly ZodIssue[], mending: Mending): boolean {
-  const strange = issues.filter((issue) => issue.code === "unrecognized_keys");
-  for (const issue of strange) {
-    for (const key of issue.keys) mendKey(root, issue, key, mending);
-  }
-  return strange.length > 0 || issues.every((issue) => mendValue(root, issue, mending));
-}
-
-function mendValue(root: unknown, issue: ZodIssue, mending: Mending): boolean {
-  if (issue.path.length === 0) return false;
-  const replacement = replacementFor(issue, inputOf(issue));
-  if (replacement === undefined) return false;
-  setAt(root, issue.path, replacement);
-  mending.madeUp.add(formatPath([...mending.base, ...issue.path.map(asKey)]));
-  return true;
-}
-
-/** Renames a key to the absent known key that it resembles, else drops it. */
-function mendKey(
-  root: unknown,
-  issue: z.core.$ZodIssueUnrecognizedKeys,
+/** Renames a key to the absent known key that it resembles, which it gives; else drops it. */
+function renameKey(
+  mapping: Record<PropertyKey, unknown>,
   key: string,
-  mending: Mending,
-): void {
-  const mapping = mappingAt(root, issue.path);
-  const value = mapping[key];
+  known: readonly string[],
+): string | undefined {
+  const { [key]: value } = mapping;
   delete mapping[key];
-  const absent = knownKeys(issue).filter((known) => !(known in mapping));
+  const absent = known.filter((other) => !(other in mapping));
   const meant = nearest(key, absent);
-  if (meant === undefined) return;
-  mapping[meant] = value;
-  const path = [...mending.base, ...issue.path.map(asKey)];
-  mending.renamed.set(formatPath([...path, meant]), formatPath([...path, key]));
+  if (meant !== undefined) mapping[meant] = value;
+  return meant;
 }
 
 function replacementFor(issue: ZodIssue, value: unknown): unknown {
   switch (issue.code) {
     case "too_small":
+    case "too_big": {
       if (issue.origin === "array" || issue.origin === "string") return undefined;
-      return Number(issue.minimum) + (issue.inclusive ? 0 : 1);
-    case "too_big":
-      if (issue.origin === "array" || issue.origin === "string") return undefined;
-      return Number(issue.maximum) - (issue.inclusive ? 0 : 1);
+      const [bound, inwards] =
+        issue.code === "too_small" ? [issue.minimum, 1] : [issue.maximum, -1];
+      return Number(bound) + (issue.inclusive ? 0 : inwards);
+    }
     case "invalid_value":
       return issue.values[0];
     case "invalid_union":
       return meantOption(issue, value);
     case "invalid_type":
-      return ofKind(issue.expected, value);
+      // With an empty mapping, names in other sections would dangle.
+      return OF_KIND[issue.expected]?.(value);
     default:
       return undefined;
   }
@@ -146,41 +141,24 @@ function replacementFor(issue: ZodIssue, value: unknown): unknown {
 /** The discriminator that the value resembles; of a union without one, a value of its first kind. */
 function meantOption(issue: z.core.$ZodIssueInvalidUnion, value: unknown): unknown {
   const { options } = issue as { options?: unknown };
-  if (!Array.isArray(options)) {
-    const [inner] = issue.errors[0] ?? [];
-    return inner?.path.length === 0 ? replacementFor(inner, value) : undefined;
+  if (Array.isArray(options)) {
+    return typeof value === "string" ? nearest(value, options.map(String)) : undefined;
   }
-  return typeof value === "string" ? nearest(value, options.map(String)) : undefined;
+  const [inner] = issue.errors[0] ?? [];
+  return inner?.path.length === 0 ? replacementFor(inner, value) : undefined;
 }
 
-function ofKind(expected: string, value: unknown): unknown {
-  switch (expected) {
-    case "number":
-    case "int":
-      return numberIn(value);
-    case "string":
-      return typeof value === "number" ? String(value) : "unnamed";
-    case "boolean":
-      return false;
-    case "array":
-      return typeof value === "string" ? [value] : [];
-    default:
-      // With an empty mapping, names in other sections would dangle.
-      return undefined;
-  }
-}
+/** A value of an expected kind, made of the one that is there. */
+const OF_KIND: Readonly<Record<string, (value: unknown) => unknown>> = {
+  number: numberIn,
+  int: numberIn,
+  string: (value) => (typeof value === "number" ? String(value) : "unnamed"),
+  boolean: () => false,
+  array: (value) => (typeof value === "string" ? [value] : []),
+};
 
 /** The number that a text such as "40ms" starts with; else 1. */
 function numberIn(value: unknown): number {
   const number = Number.parseFloat(String(value));
   return Number.isFinite(number) ? Math.max(1, Math.round(number)) : 1;
-}
-
-function setAt(root: unknown, path: readonly PropertyKey[], value: unknown): void {
-  mappingAt(root, path.slice(0, -1))[path.at(-1) as PropertyKey] = value;
-}
-
-function mappingAt(root: unknown, path: readonly PropertyKey[]): Record<PropertyKey, unknown> {
-  const inside = (at: unknown, key: PropertyKey) => (at as Record<PropertyKey, unknown>)[key];
-  return path.reduce(inside, root) as Record<PropertyKey, unknown>;
 }

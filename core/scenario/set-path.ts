@@ -68,7 +68,7 @@ function setIn(
   }
   done.push(key);
   const inner = setIn(known ? mapping[key] : undefined, rest, done, value, text);
-  return "issue" in inner ? inner : { node: withEntry(mapping, key, inner.node) };
+  return "issue" in inner ? inner : { node: { ...mapping, [key]: inner.node } };
 }
 
 function setInList(
@@ -115,22 +115,6 @@ function keyLength(mapping: Readonly<Record<string, unknown>>, words: readonly s
 
 export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function withEntry(
-  mapping: Readonly<Record<string, unknown>>,
-  key: string,
-  value: unknown,
-): Record<string, unknown> {
-  const copy = { ...mapping };
-  // A plain assignment to "__proto__" would set the prototype.
-  Object.defineProperty(copy, key, {
-    value,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
-  return copy;
 }
 
 /** One section as a configuration sees it; `value` is undefined when there are issues. */

@@ -4,6 +4,7 @@
  * so the cost of a large grid is that of its axes plus a few look-ups per configuration.
  */
 import { assert, Fault, type Issue } from "../fault.ts";
+import { grouped } from "../iterables.ts";
 import type { Parameter } from "../results.ts";
 import {
   type Assignment,
@@ -146,20 +147,22 @@ export function expandValidation(
 
 function sweepOver(loaded: LoadedScenario, { count, at }: Assignments): Sweep {
   const labels = labelsOf(loaded);
-  const { sweep: _, ...base } = loaded.document;
   const variants = new Map<string, Variant>();
   return {
     count,
     at: (index) => {
       const entries = at(index);
-      const { sections, issues } = configure(loaded, variants, entries);
-      assert(issues.length === 0, `configuration ${index} was checked before it is opened`);
+      const configured = configure(loaded, variants, entries);
+      assert(
+        configured.issues.length === 0,
+        `configuration ${index} is checked before it is opened`,
+      );
+      const { sweep: _, ...document } = configured.document;
+      const parameters = entries.map(({ path, value }) => [path, parameterOf(value)]);
       return {
         id: configurationId(entries, labels),
-        parameters: Object.fromEntries(
-          entries.map(({ path, value }) => [path, parameterOf(value)]),
-        ),
-        document: { ...base, ...sections },
+        parameters: Object.fromEntries(parameters),
+        document,
       };
     },
   };
@@ -195,9 +198,8 @@ export function checkedAssignment(
   assignment: Assignment,
   options: CheckOptions,
 ): { readonly document: ScenarioDocument; readonly issues: readonly Issue[] } {
-  const { sections } = configure(loaded, new Map(), assignment);
-  const found = findingsOf(loaded, listed([assignment]), options);
-  return { document: { ...loaded.document, ...sections }, issues: found.map(asIssue) };
+  const { document } = configure(loaded, new Map(), assignment);
+  return { document, issues: findingsOf(loaded, listed([assignment]), options).map(asIssue) };
 }
 
 /** Throws Fault("invalid-input") with the issues of all assignments. */
@@ -209,60 +211,50 @@ function checkAll(loaded: LoadedScenario, assignments: Assignments, options: Swe
 function findingsOf(
   loaded: LoadedScenario,
   { count, at }: Assignments,
-  { checkFit, ...options }: SweepOptions,
+  options: SweepOptions,
 ): Finding[] {
   const context: CheckContext = { ...options, file: loaded.file, files: loaded };
   const variants = new Map<string, Variant>();
-  const checks = new Map<string, readonly Issue[]>();
+  const known = new Map<string, readonly Issue[]>();
   const labels = labelsOf(loaded);
   const found = new Map<string, Finding>();
   const ids = new Set<string>();
   for (let index = 0; index < count; index++) {
     const assignment = at(index);
     const id = configurationId(assignment, labels);
-    const configured = configure(loaded, variants, assignment);
-    const issues = [...configured.issues, ...checked(loaded, configured, context, checks)];
-    if (issues.length === 0 && checkFit !== undefined) {
-      const key = `fit ${FIT_READS.map((section) => configured.keys.get(section) ?? "").join("|")}`;
-      const document = { ...loaded.document, ...configured.sections };
-      issues.push(...memo(checks, key, () => checkFit(document, loaded)));
-    }
-    if (ids.has(id)) issues.push(twice(id, assignment));
-    ids.add(id);
+    const issues = checked(
+      configure(loaded, variants, assignment),
+      context,
+      options.checkFit,
+      known,
+    );
     for (const issue of issues) collect(found, issue, id, assignment, loaded);
+    if (ids.has(id)) collect(found, twice(id, assignment), id, assignment, loaded);
+    ids.add(id);
   }
   return [...found.values()];
 }
 
 interface Configured {
-  /** The sections that an assignment changes. */
-  readonly sections: Partial<ScenarioDocument>;
+  readonly document: ScenarioDocument;
   readonly issues: readonly Issue[];
   /** The key of its variant, by changed section. */
   readonly keys: ReadonlyMap<SectionName, string>;
-  readonly failed: ReadonlySet<string>;
+  readonly failed: ReadonlySet<SectionName>;
 }
 
 /** `variants` remembers sections by name and the values set in them. */
 function configure(
-  loaded: LoadedScenario,
+  { document, sectionFiles }: LoadedScenario,
   variants: Map<string, Variant>,
   all: Assignment,
 ): Configured {
-  const bySection = new Map<SectionName, Assignment[number][]>();
-  for (const entry of all) {
-    const section = sectionOf(entry.path);
-    const entries = bySection.get(section);
-    if (entries === undefined) bySection.set(section, [entry]);
-    else entries.push(entry);
-  }
   const keys = new Map<SectionName, string>();
   const sections: Record<string, unknown> = {};
   const issues: Issue[] = [];
-  const failed = new Set<string>();
-  for (const [section, entries] of bySection) {
+  const failed = new Set<SectionName>();
+  for (const [section, entries] of grouped(all, ({ path }) => sectionOf(path))) {
     const key = `${section} ${JSON.stringify(entries.map(({ path, value }) => [path, value]))}`;
-    const { document, sectionFiles } = loaded;
     const make = () => makeVariant(document, section, entries, sectionFiles);
     const variant = memo(variants, key, make);
     issues.push(...variant.issues);
@@ -270,29 +262,31 @@ function configure(
     sections[section] = variant.value;
     keys.set(section, key);
   }
-  return { sections, issues, keys, failed };
+  return { document: { ...document, ...sections }, issues, keys, failed };
 }
 
-/** Issues of the checks that read a changed section; `known` has them by check and variants. */
+/**
+ * Issues of a configuration: of its values, of the checks that read a changed section, and of its fit where
+ * there are no others. `known` has them by check and variants.
+ */
 function checked(
-  loaded: LoadedScenario,
-  { sections, keys, failed }: Configured,
+  { document, issues, keys, failed }: Configured,
   context: CheckContext,
+  checkFit: CheckFit | undefined,
   known: Map<string, readonly Issue[]>,
-): Issue[] {
-  const issues: Issue[] = [];
-  let document: ScenarioDocument | undefined;
-  for (const [index, check] of CHECKS.entries()) {
-    const touched = check.reads.some((section) => keys.has(section));
-    if (!touched || check.reads.some((section) => failed.has(section))) continue;
-    const key = `${index} ${check.reads.map((section) => keys.get(section) ?? "").join("|")}`;
-    const run = () => {
-      document ??= { ...loaded.document, ...sections };
-      return check.run(document, context);
-    };
-    issues.push(...memo(known, key, run));
+): readonly Issue[] {
+  const once = (name: unknown, reads: readonly SectionName[], run: () => Iterable<Issue>) => {
+    const key = `${name} ${reads.map((section) => keys.get(section) ?? "").join("|")}`;
+    return memo(known, key, () => [...run()]);
+  };
+  const found = [...issues];
+  for (const [index, { reads, run }] of CHECKS.entries()) {
+    const isTouched = reads.some((section) => keys.has(section));
+    if (!isTouched || reads.some((section) => failed.has(section))) continue;
+    found.push(...once(index, reads, () => run(document, context)));
   }
-  return issues;
+  if (found.length > 0 || checkFit === undefined) return found;
+  return once("fit", FIT_READS, () => checkFit(document, context.files));
 }
 
 function memo<T>(known: Map<string, T>, key: string, make: () => T): T {

@@ -14,8 +14,8 @@ export const DETAILED: z.core.ParseContext<ZodIssue> = {
       : undefined,
 };
 
-/** The keys that a mapping with an unknown key may have. */
-export function knownKeys({ message }: z.core.$ZodIssueUnrecognizedKeys): readonly string[] {
+/** The keys that a mapping with an unknown key may have, by the issue's message. */
+export function knownKeys(message: string): readonly string[] {
   return message === "" ? [] : message.split("\n");
 }
 
@@ -57,13 +57,13 @@ function describe(issue: ZodIssue, base: Path): Issue[] {
   const path = [...base, ...issue.path.map(asKey)];
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownKey(key, path, knownKeys(issue)));
+      return issue.keys.map((key) => unknownKey(key, path, knownKeys(issue.message)));
     case "invalid_union":
       return describeUnion(issue, value, path, base);
     case "invalid_key":
       return [issueAt(path, `not a valid name: expected ${reason(issue.issues[0])}`)];
     case "invalid_type":
-      return [wrong(path, `${expectedType(issue)}${unit(path)}`, value, numberHint(issue, value))];
+      return [wrong(path, typeName(issue) + unit(path), value, numberHint(issue, value))];
     case "too_small":
     case "too_big":
       return [wrong(path, bound(issue, path), value, percentHint(path, value))];
@@ -85,26 +85,23 @@ function describeUnion(
   path: Path,
   base: Path,
 ): Issue[] {
-  const options = (issue as { options?: unknown }).options;
-  if (Array.isArray(options)) {
-    const texts = options.map(String);
-    return [wrong(path, oneOf(texts), value, meant(value, texts))];
-  }
+  const { options } = issue as { options?: unknown };
+  if (Array.isArray(options)) return [wrong(path, oneOf(options), value, meant(value, options))];
   const entered = enteredBranch(issue);
   if (entered !== undefined) return entered.flatMap((inner) => describe(inner, base));
-  const words = issue.errors.flat().flatMap((inner) => {
-    if (inner.code === "invalid_value") return inner.values.map(String);
-    if (inner.code !== "invalid_type") return [];
-    return [`${expectedType(inner)}${inner.expected === "number" ? unit(path) : ""}`];
-  });
-  const hints = issue.errors.flat().flatMap((inner) => {
-    const hint = inner.code === "invalid_type" ? numberHint(inner, value) : undefined;
-    return hint ?? [];
-  });
-  const literals = issue.errors
-    .flat()
-    .flatMap((inner) => (inner.code === "invalid_value" ? inner.values : []));
-  return [wrong(path, [...new Set(words)].join(" or "), value, meant(value, literals) ?? hints[0])];
+  const expected = new Set<string>();
+  const literals: unknown[] = [];
+  let hint: string | undefined;
+  for (const inner of issue.errors.flat()) {
+    if (inner.code === "invalid_value") {
+      literals.push(...inner.values);
+      for (const literal of inner.values) expected.add(String(literal));
+    } else if (inner.code === "invalid_type") {
+      expected.add(typeName(inner) + (inner.expected === "number" ? unit(path) : ""));
+      hint ??= numberHint(inner, value);
+    }
+  }
+  return [wrong(path, [...expected].join(" or "), value, meant(value, literals) ?? hint)];
 }
 
 /** The issues of the union's branch that the value belongs to, if that is clear; paths from the root. */
@@ -149,13 +146,13 @@ const TYPES: Readonly<Record<string, string>> = {
   array: "a list",
 };
 
-function expectedType(issue: z.core.$ZodIssueInvalidType): string {
-  return TYPES[issue.expected] ?? issue.expected;
+function typeName({ expected }: z.core.$ZodIssueInvalidType): string {
+  return TYPES[expected] ?? expected;
 }
 
-function numberHint(issue: z.core.$ZodIssueInvalidType, value: unknown): string | undefined {
-  const number = issue.expected === "number" || issue.expected === "int";
-  if (!number || typeof value !== "string" || !/^[-+.\d]/.test(value)) return undefined;
+function numberHint({ expected }: z.core.$ZodIssueInvalidType, value: unknown): string | undefined {
+  const isNumber = expected === "number" || expected === "int";
+  if (!isNumber || typeof value !== "string" || !/^[-+.\d]/.test(value)) return undefined;
   return "write the number alone; its unit is in the key's name";
 }
 

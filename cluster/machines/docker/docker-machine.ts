@@ -1,45 +1,68 @@
-/** A machine of kind `docker`: checks daemon, image, cores and GPUs, and names and finds containers. */
+/** Kind `docker`: a container for each worker, on this machine or on another with a Docker daemon. */
 import { dirname, resolve } from "node:path";
+import { VERSION } from "../../../build/version.ts";
 import { Fault } from "../../../core/fault.ts";
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import { authority } from "../../security/bind-address.ts";
 import {
+  askEach,
   ENTRIES,
-  type GatewayProgram,
+  listedMachines,
   type Machine,
+  type MachineKind,
   type ModelFiles,
+  type Program,
   type RemoteWorker,
 } from "../machine.ts";
+import { workerShipment } from "../shipment.ts";
 import {
   CODE,
   CONTAINER_PATHS,
   CONTAINER_PORT,
+  type DockerHost,
   type DockerInventory,
   dockerWords,
-  type ProcessContainer,
+  listWords,
+  removeContainers,
+  runDocker,
   runWords,
   workerImage,
 } from "./docker-command.ts";
-import { programDigest } from "./program-digest.ts";
-import { type DockerHost, removeContainers, runDocker } from "./run-docker.ts";
 
-export interface DockerMachineOptions {
+export const DOCKER: MachineKind = {
+  async open({ loaded, deployment, places, models, signal }) {
+    const inventory = loaded.inventory as DockerInventory;
+    const shared = { inventory, deployment, models, signal };
+    const { working, ...listed } = listedMachines(
+      inventory,
+      places,
+      (name, slots) => new DockerMachine({ ...shared, name, slots }),
+    );
+    const hosts = working.flatMap((name) => inventory.machines[name].address ?? []);
+    return { ...listed, hosts, close: async () => undefined };
+  },
+
+  leftovers({ loaded, deployment }, end) {
+    const { machines } = loaded.inventory as DockerInventory;
+    return askEach(Object.keys(machines), async (name) => {
+      const host = { name, docker: dockerWords(machines[name]) };
+      const listed = (await runDocker(host, listWords(deployment))).split("\n");
+      const names = listed.filter((one) => one !== "");
+      if (end) await removeContainers(host, names);
+      return names.map((container) => `container ${container} on ${name}`);
+    });
+  },
+};
+
+interface DockerMachineOptions {
   readonly name: string;
   readonly inventory: DockerInventory;
   readonly deployment: string;
   readonly models: ModelFiles | null;
-  /** The version of this program, and the tag of images without one. */
-  readonly version: string;
   /** Slots that replicas will take. */
   readonly slots: readonly SlotPlace[];
   readonly signal: AbortSignal | undefined;
-}
-
-/** The daemon's processors, and the version of the image's Node. */
-interface DockerFacts {
-  readonly processors: number;
-  readonly nodeVersion: string;
 }
 
 /** Folders of this machine by their place in a container. */
@@ -51,28 +74,39 @@ function mountsOf({ folder, store }: ModelFiles): Readonly<Record<string, string
   };
 }
 
-const GATEWAY: RemoteWorker = { name: "gateway", slot: {} };
-
-export class DockerMachine implements Machine {
+/** Checks daemon, image, cores and GPUs, and names and finds containers. */
+class DockerMachine implements Machine {
   readonly name: string;
   readonly #options: DockerMachineOptions;
+  readonly #own: DockerInventory["machines"][string];
   readonly #host: DockerHost;
+  readonly #image: string;
+  readonly #address: string;
+  readonly #sharesNetwork: boolean;
   /** The container of each worker's latest start. */
   readonly #containers = new Map<string, string>();
   /** The port of each worker on the machine, which it keeps when it starts again. */
   readonly #ports = new Map<string, number>();
   #starts = 0;
-  #facts: DockerFacts | null = null;
+  /** The daemon's. */
+  #processors = 0;
+  /** Of the image's Node. */
+  #nodeVersion = "";
 
   constructor(options: DockerMachineOptions) {
+    const { name, inventory } = options;
+    this.name = name;
     this.#options = options;
-    this.name = options.name;
-    this.#host = { name: options.name, docker: dockerWords(this.#own) };
+    this.#own = inventory.machines[name];
+    this.#host = { name, docker: dockerWords(this.#own) };
+    this.#image = workerImage(inventory.image, VERSION);
+    this.#address = this.#own.address ?? "127.0.0.1";
+    this.#sharesNetwork = inventory.network === "host";
   }
 
   get processors(): number {
     const { cores } = this.#own;
-    return cores === undefined ? this.#known.processors : coresIn(cores).length;
+    return cores === undefined ? this.#processors : coresIn(cores).length;
   }
 
   get paths(): Machine["paths"] {
@@ -85,10 +119,10 @@ export class DockerMachine implements Machine {
     const format = "{{.NCPU}} {{range $name, $_ := .Runtimes}}{{$name}} {{end}}";
     const said = await runDocker(this.#host, ["info", "--format", format], signal);
     const [processors, ...runtimes] = said.trim().split(/\s+/);
-    this.#checkPlace(Number(processors), runtimes);
+    this.#processors = Number(processors);
+    this.#checkPlace(runtimes);
     await runDocker(this.#host, ["image", "inspect", "--format", "{{.Id}}", this.#image], signal);
-    const nodeVersion = await this.#checkProgram();
-    this.#facts = { processors: Number(processors), nodeVersion };
+    await this.#checkProgram();
   }
 
   listen({ name }: RemoteWorker): { readonly host: string; readonly port: number } {
@@ -97,56 +131,43 @@ export class DockerMachine implements Machine {
       : { host: "0.0.0.0", port: CONTAINER_PORT };
   }
 
-  command(worker: RemoteWorker): readonly string[] {
-    const { models } = this.#options;
+  command(program: Program, process: RemoteWorker, nodeOptions: readonly string[] = []) {
+    const { docker } = this.#host;
+    if (program === "forward") {
+      const container = this.#containers.get(process.name) ?? "";
+      const forward = `${CODE}/${ENTRIES.forward}.js`;
+      return [...docker, "exec", "--interactive", container, "node", forward];
+    }
+    const { deployment, models, inventory } = this.#options;
     const { cores, memoryMb } = this.#own;
-    const published = `${this.#address}:${this.#ports.get(worker.name) ?? ""}`;
-    return this.#run({
-      ...{ program: "worker", process: worker, memoryMb, cores: worker.slot.cores ?? cores },
+    // A name is free again only once its container is removed, which takes a moment.
+    const name = `tandem-${deployment.slice(0, 8)}-${process.name}-${++this.#starts}`;
+    this.#containers.set(process.name, name);
+    const published = `${this.#address}:${this.#ports.get(process.name) ?? ""}`;
+    const ofWorker = {
+      ...{ memoryMb, cores: process.slot.cores ?? cores },
       publish: this.#sharesNetwork ? undefined : published,
       mounts: models === null ? {} : mountsOf(models),
-    });
-  }
-
-  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
-    if (program === "gateway") return this.#run({ program, process: GATEWAY, nodeOptions });
-    const container = this.#containers.get(GATEWAY.name) ?? "";
-    const words = ["exec", "--interactive", container, "node", `${CODE}/${ENTRIES.forward}.js`];
-    return [...this.#host.docker, ...words];
-  }
-
-  #run(
-    given: Omit<ProcessContainer, "name" | "deployment" | "image" | "network" | "nodeVersion">,
-  ): readonly string[] {
-    const { deployment, inventory } = this.#options;
-    const { name: process } = given.process;
-    // A name is free again only once its container is removed, which takes a moment.
-    const name = `tandem-${deployment.slice(0, 8)}-${process}-${++this.#starts}`;
-    this.#containers.set(process, name);
-    const { network } = inventory;
-    const { nodeVersion } = this.#known;
+    };
     const words = runWords({
-      ...given,
-      name,
-      deployment,
-      network,
-      nodeVersion,
-      image: this.#image,
+      ...{ name, deployment, program, process, nodeOptions, network: inventory.network },
+      ...{ image: this.#image, nodeVersion: this.#nodeVersion },
+      ...(program === "worker" ? ofWorker : {}),
     });
-    return [...this.#host.docker, ...words];
+    return [...docker, ...words];
   }
 
-  async reach(worker: RemoteWorker, port: number): Promise<string> {
-    const outside = this.#sharesNetwork ? port : await this.#publishedPort(worker);
-    this.#ports.set(worker.name, outside);
+  async reach({ name }: RemoteWorker, port: number): Promise<string> {
+    const outside = this.#sharesNetwork ? port : await this.#publishedPort(name);
+    this.#ports.set(name, outside);
     return authority(this.#address, outside);
   }
 
   /** Docker removes a container that has ended, unless its daemon was gone meanwhile. */
-  async release(worker: RemoteWorker): Promise<void> {
-    const container = this.#containers.get(worker.name);
-    this.#containers.delete(worker.name);
-    this.#ports.delete(worker.name);
+  async release({ name }: RemoteWorker): Promise<void> {
+    const container = this.#containers.get(name);
+    this.#containers.delete(name);
+    this.#ports.delete(name);
     if (container === undefined) return;
     await removeContainers(this.#host, [container]).catch(() => undefined);
   }
@@ -156,83 +177,64 @@ export class DockerMachine implements Machine {
     await Promise.all(workers.map((name) => this.release({ name, slot: {} })));
   }
 
-  get #own() {
-    return this.#options.inventory.machines[this.#options.name];
-  }
-
-  get #known(): DockerFacts {
-    if (this.#facts === null) throw new Error(`${this.name} is not prepared`);
-    return this.#facts;
-  }
-
-  get #image(): string {
-    return workerImage(this.#options.inventory.image, this.#options.version);
-  }
-
-  get #address(): string {
-    return this.#own.address ?? "127.0.0.1";
-  }
-
-  get #sharesNetwork(): boolean {
-    return this.#options.inventory.network === "host";
-  }
-
-  async #publishedPort({ name }: RemoteWorker): Promise<number> {
-    const container = this.#containers.get(name) as string;
+  async #publishedPort(worker: string): Promise<number> {
+    const container = this.#containers.get(worker) as string;
     const said = await runDocker(this.#host, ["port", container, `${CONTAINER_PORT}/tcp`]);
     return Number(said.trim().split("\n")[0].split(":").at(-1));
   }
 
   #checkReach(): void {
-    const { models } = this.#options;
     const { docker, address } = this.#own;
-    const isRemote = docker !== undefined && !docker.startsWith("unix:");
-    if (isRemote && address === undefined) {
-      throw this.#fault("its workers cannot be reached", {
-        hint: "give `address:`, the machine's address for the gateway, in the inventory",
-      });
+    if (docker === undefined || docker.startsWith("unix:")) return;
+    if (address === undefined) {
+      throw this.#fault(
+        "its workers cannot be reached",
+        "give `address:`, the machine's address for the gateway, in the inventory",
+      );
     }
-    if (isRemote && models !== null) {
-      throw this.#fault("real models' files are on this machine, and its containers see its own", {
-        hint: "use kind ssh, which copies them, or the replay backend",
-      });
+    if (this.#options.models !== null) {
+      throw this.#fault(
+        "real models' files are on this machine, and its containers see its own",
+        "use kind ssh, which copies them, or the replay backend",
+      );
     }
   }
 
-  #checkPlace(processors: number, runtimes: readonly string[]): void {
+  #checkPlace(runtimes: readonly string[]): void {
     const { slots } = this.#options;
-    const wanted = [this.#own.cores, ...slots.map((slot) => slot.cores)].flatMap((one) =>
-      one === undefined ? [] : coresIn(one),
-    );
+    const lists = [this.#own.cores, ...slots.map((slot) => slot.cores)];
+    const wanted = lists.flatMap((list) => (list === undefined ? [] : coresIn(list)));
     const last = Math.max(0, ...wanted);
-    if (last >= processors) {
-      throw this.#fault(`it has no core ${last}`, {
-        hint: `it has ${processors}, from 0; see \`cores\` in the inventory`,
-      });
+    if (last >= this.#processors) {
+      const hint = `it has ${this.#processors}, from 0; see \`cores\` in the inventory`;
+      throw this.#fault(`it has no core ${last}`, hint);
     }
     if (slots.some(({ gpu }) => gpu !== undefined) && !runtimes.includes("nvidia")) {
-      throw this.#fault("its Docker gives containers no GPUs", {
-        hint: "install the NVIDIA Container Toolkit there, and run `nvidia-ctk runtime configure`",
-      });
+      throw this.#fault(
+        "its Docker gives containers no GPUs",
+        "install the NVIDIA Container Toolkit there, and run `nvidia-ctk runtime configure`",
+      );
     }
   }
 
-  /** The image's Node. Rejects where its program is another than this one, which would not understand it. */
-  async #checkProgram(): Promise<string> {
-    const script = `import { programDigest } from "${CODE}/machines/docker/program-digest.js";
-      console.log(process.versions.node + " " + programDigest())`;
+  /** Reads the image's Node. Rejects where its program is another than this one, which would not understand it. */
+  async #checkProgram(): Promise<void> {
+    const script = `import { workerShipment } from "${CODE}/machines/shipment.js";
+      console.log(process.versions.node + " " + workerShipment(false).digest)`;
     const node = ["--entrypoint", "node", this.#image, "--input-type=module", "-e", script];
     const run = ["run", "--rm", "--pull", "never", "--network", "none", ...node];
     const said = await runDocker(this.#host, run, this.#options.signal);
     const [nodeVersion, program] = said.trim().split(" ");
-    const own = programDigest();
-    if (program === own) return nodeVersion;
-    throw this.#fault(`the program in ${this.#image} is another than this one`, {
-      hint: `its digest is ${program || "unknown"}, and this one's is ${own}: build the image again`,
-    });
+    this.#nodeVersion = nodeVersion;
+    const own = workerShipment(false).digest;
+    if (program === own) return;
+    throw this.#fault(
+      `the program in ${this.#image} is another than this one`,
+      `its digest is ${program || "unknown"}, and this one's is ${own}: build the image again`,
+    );
   }
 
-  #fault(message: string, options: { readonly hint: string }): Fault {
-    return new Fault("cluster-failure", `${this.name}: ${message}`, options);
+  #fault(message: string, hint: string): Fault {
+    return new Fault("cluster-failure", `${this.name}: ${message}`, { hint });
   }
 }

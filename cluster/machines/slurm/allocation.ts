@@ -18,7 +18,6 @@ export interface MachinesNeeded {
   readonly processes: number;
 }
 
-/** Those machines, given. */
 export interface AllocatedGroup {
   /** Names of Slurm's nodes, by the machines' numbers. */
   readonly hosts: ReadonlyMap<number, string>;

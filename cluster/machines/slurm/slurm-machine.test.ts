@@ -20,7 +20,7 @@ const machine = new SlurmMachine({
 const worker = { name: "worker-1", slot: {} };
 
 test("a worker is a step on its machine that shares the allocation with others", () => {
-  const words = machine.command(worker);
+  const words = machine.command("worker", worker);
   expect(words.slice(0, words.indexOf(process.execPath))).toEqual([
     ...["srun", "--jobid=12", "--het-group=1", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0"],
     ...["--cpus-per-task=4", "--nodelist=n1", "--job-name=tandem-worker"],
@@ -33,7 +33,7 @@ test("a worker on a slot gets that one of the job's GPUs, whatever their numbers
     ["0", "4"],
     ["1", "GPU-7"],
   ]) {
-    const words = machine.command({ name: "w", slot: { gpu: slot } });
+    const words = machine.command("worker", { name: "w", slot: { gpu: slot } });
     const shell = words.slice(words.indexOf("sh"), words.indexOf(process.execPath));
     const env = { ...process.env, CUDA_VISIBLE_DEVICES: "4,GPU-7" };
     const [program, ...rest] = [...shell, "printenv", "CUDA_VISIBLE_DEVICES"];

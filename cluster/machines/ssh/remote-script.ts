@@ -17,7 +17,6 @@ export interface MachineFacts {
   readonly home: string;
   /** Free bytes where the cache is; NaN: not known. */
   readonly freeBytes: number;
-  /** Whether `taskset` is there. */
   readonly taskset: boolean;
   /** NVIDIA's GPUs; NaN: its tool is not there. */
   readonly gpus: number;

@@ -15,13 +15,10 @@ import {
   verifyScript,
   wrongFilesOf,
 } from "./remote-script.ts";
-import { sshFault } from "./run-remote.ts";
-import { remoteCommand, type SshInventory, sshWords, tunnelCommand } from "./ssh-command.ts";
+import { remoteCommand, remoteHost, sshFault, tunnelCommand } from "./ssh-command.ts";
 
 function words(text: string): readonly string[] {
-  const { inventory, file } = readInventory(`kind: ssh\n${text}`, "/lab/i.yaml");
-  const { machines } = inventory as SshInventory;
-  return sshWords(inventory as SshInventory, machines.a, file);
+  return remoteHost(readInventory(`kind: ssh\n${text}`, "/lab/i.yaml"), "a").ssh;
 }
 
 describe("ssh is called", () => {
@@ -42,10 +39,10 @@ describe("ssh is called", () => {
   });
 
   test("to run a command, without the forwards of the configuration; or to forward a socket", () => {
-    expect(remoteCommand(["ssh"], "h", ["env", "A=b c"]).slice(1)).toEqual([
+    expect(remoteCommand({ ssh: ["ssh"], host: "h" }, ["env", "A=b c"]).slice(1)).toEqual([
       ...["-o", "ClearAllForwardings=yes", "h", "env 'A=b c'"],
     ]);
-    const tunnel = tunnelCommand(["ssh"], "h", "/tmp/s", 90).join(" ");
+    const tunnel = tunnelCommand({ ssh: ["ssh"], host: "h" }, "/tmp/s", 90).join(" ");
     expect(tunnel).toMatch(/ExitOnForwardFailure=no .*-L \/tmp\/s:127.0.0.1:90 h exec cat$/);
   });
 

@@ -1,31 +1,96 @@
-/** A machine behind SSH: what it must have, what is sent to it, and how a worker on it starts and is reached. */
-import { posix } from "node:path";
+/** Kind `ssh`: machines of a lab behind the OpenSSH client of this one. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { join, posix } from "node:path";
 import { Fault } from "../../../core/fault.ts";
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
-import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
+import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
+import { ownFolder } from "../../processes/own-folder.ts";
 import { authority } from "../../security/bind-address.ts";
-import { ENTRIES, type GatewayProgram, type Machine, type RemoteWorker } from "../machine.ts";
-import { MANIFEST, type Shipment, writeArchive } from "../shipment.ts";
+import {
+  askEach,
+  ENTRIES,
+  listedMachines,
+  type Machine,
+  type MachineKind,
+  type Program,
+  type RemoteWorker,
+} from "../machine.ts";
+import {
+  gatewayShipment,
+  MANIFEST,
+  modelShipment,
+  type Shipment,
+  workerShipment,
+  writeArchive,
+} from "../shipment.ts";
 import {
   factsOf,
+  leftoverPids,
+  leftoverScript,
   type MachineFacts,
   probeScript,
   verifyScript,
   wrongFilesOf,
 } from "./remote-script.ts";
-import { type RemoteHost, runRemote } from "./run-remote.ts";
-import { addressOf, remoteCommand } from "./ssh-command.ts";
+import {
+  addressOf,
+  type RemoteHost,
+  remoteCommand,
+  remoteHost,
+  runRemote,
+  type SshInventory,
+} from "./ssh-command.ts";
 import { Tunnel } from "./tunnel.ts";
+
+export const SSH: MachineKind = {
+  async open(context) {
+    const { loaded, deployment, places, backend, onEvent, signal } = context;
+    const inventory = loaded.inventory as SshInventory;
+    const native = backend !== "replay";
+    const program = workerShipment(native);
+    const models = context.models === null ? null : modelShipment(context.models);
+    const sockets = mkdtempSync(join(ownFolder(), "s"));
+    const shared = { inventory, deployment, program, native, models, onEvent, signal };
+    const { working, ...listed } = listedMachines(
+      inventory,
+      places,
+      (name, slots, number) =>
+        new SshMachine({
+          ...{ ...shared, slots, remote: remoteHost(loaded, name) },
+          gateway: name === inventory.gateway ? gatewayShipment() : null,
+          sockets: `${join(sockets, String(number))}-`,
+        }),
+    );
+    // A tunnel's end is a socket here.
+    const reached = inventory.reach === "direct" ? working : [];
+    return {
+      ...listed,
+      hosts: reached.map((name) => addressOf(inventory, name)),
+      close: async () => rmSync(sockets, { recursive: true, force: true }),
+    };
+  },
+
+  leftovers(context, end) {
+    const { machines } = context.loaded.inventory as SshInventory;
+    return askEach(Object.keys(machines), async (name) => {
+      const words = ["sh", "-s", "-", context.deployment, end ? "end" : "look"];
+      const { stdout } = await runRemote(remoteHost(context.loaded, name), words, leftoverScript());
+      const pids = leftoverPids(stdout);
+      if (pids === null) throw new Fault("cluster-failure", `${name}: its shell ran no script`);
+      return pids.map((pid) => `a process on ${name}, pid ${pid}`);
+    });
+  },
+};
 
 /** The oldest Node.js that runs the program, as `engines` of package.json says. */
 const OLDEST_NODE = [20, 19] as const;
 /** Files take more room than bytes. */
 const ROOM_FACTOR = 1.2;
 
-export interface SshMachineOptions {
+interface SshMachineOptions {
   readonly remote: RemoteHost;
-  readonly inventory: InventoryOf<"ssh">;
+  readonly inventory: SshInventory;
   readonly deployment: string;
   /** Slots that workers will have, for their checks. */
   readonly slots: readonly SlotPlace[];
@@ -41,7 +106,8 @@ export interface SshMachineOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export class SshMachine implements Machine {
+/** What it must have, what is sent to it, and how a worker on it starts and is reached. */
+class SshMachine implements Machine {
   readonly #options: SshMachineOptions;
   readonly #tunnels = new Map<string, Tunnel>();
   /** By worker, where the gateway reaches them without a tunnel. */
@@ -85,29 +151,19 @@ export class SshMachine implements Machine {
     return { host: "0.0.0.0", port: this.#directPort(name) };
   }
 
-  command({ slot }: RemoteWorker): readonly string[] {
-    const cores = slot.cores ?? this.#own.cores;
-    return this.#run([
+  command(program: Program, { slot }: RemoteWorker, nodeOptions: readonly string[] = []) {
+    const { program: own, gateway, remote, deployment } = this.#options;
+    const { node, nodeVersion } = this.#known;
+    const shipment = program === "worker" ? own : (gateway as Shipment);
+    const cores = program === "worker" ? (slot.cores ?? this.#own.cores) : undefined;
+    return remoteCommand(remote, [
+      "exec",
       ...(slot.gpu === undefined ? [] : ["env", `CUDA_VISIBLE_DEVICES=${slot.gpu}`]),
       ...(cores === undefined ? [] : ["taskset", "-c", cores]),
-      ...[...this.#node, this.#entry(this.#options.program, "worker")],
+      ...[node, ...nodeFlags(nodeVersion), ...nodeOptions],
+      posix.join(this.#place(shipment), `cluster/${ENTRIES[program]}.js`),
+      ...["--stdio", `--deployment=${deployment}`],
     ]);
-  }
-
-  gatewayCommand(program: GatewayProgram, nodeOptions: readonly string[]): readonly string[] {
-    const entry = this.#entry(this.#options.gateway as Shipment, program);
-    return this.#run([...this.#node, ...nodeOptions, entry]);
-  }
-
-  get #node(): readonly string[] {
-    const { node, nodeVersion } = this.#known;
-    return [node, ...nodeFlags(nodeVersion)];
-  }
-
-  #run(words: readonly string[]): readonly string[] {
-    const { remote, deployment } = this.#options;
-    const end = ["--stdio", `--deployment=${deployment}`];
-    return remoteCommand(remote.ssh, remote.host, ["exec", ...words, ...end]);
   }
 
   async reach({ name }: RemoteWorker, port: number): Promise<string> {
@@ -140,7 +196,7 @@ export class SshMachine implements Machine {
     return this.#facts;
   }
 
-  get #own(): InventoryOf<"ssh">["machines"][string] {
+  get #own(): SshInventory["machines"][string] {
     return this.#options.inventory.machines[this.name];
   }
 
@@ -168,10 +224,6 @@ export class SshMachine implements Machine {
 
   #place({ digest }: Shipment): string {
     return posix.join(this.#folder(), digest);
-  }
-
-  #entry(shipment: Shipment, program: keyof typeof ENTRIES): string {
-    return posix.join(this.#place(shipment), `cluster/${ENTRIES[program]}.js`);
   }
 
   async #probe(): Promise<MachineFacts> {

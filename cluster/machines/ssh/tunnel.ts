@@ -3,8 +3,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { LastingCommand } from "../lasting-command.ts";
-import { type RemoteHost, sshFault } from "./run-remote.ts";
-import { tunnelCommand } from "./ssh-command.ts";
+import { type RemoteHost, sshFault, tunnelCommand } from "./ssh-command.ts";
 
 const TRY_MS = 50;
 const PROBE_MS = 2000;
@@ -20,7 +19,7 @@ export class Tunnel {
     this.#socket = socket;
     this.#ssh = new LastingCommand({
       name: `the tunnel to ${remote.name}`,
-      command: () => tunnelCommand(remote.ssh, remote.host, socket, this.#port),
+      command: () => tunnelCommand(remote, socket, this.#port),
       onEvent,
     });
   }

@@ -2,9 +2,11 @@
 import { z } from "zod";
 import {
   amount,
+  between,
   count,
   factor,
   MOST_S,
+  mapping,
   name,
   nonNegative,
   nonNegativeMs,
@@ -15,6 +17,8 @@ import {
   resources,
   spread,
   weight,
+  wholeBetween,
+  wholeUpTo,
 } from "./common.ts";
 
 /** The most machines, of all kinds together. */
@@ -24,11 +28,9 @@ const sharing = z
   .discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("time-slice"),
-      quantumMs: z
-        .number()
-        .min(0.001)
-        .max(MOST_S * 1000)
-        .describe("the longest turn while another replica waits"),
+      quantumMs: between(0.001, MOST_S * 1000).describe(
+        "the longest turn while another replica waits",
+      ),
       switchUs: nonNegativeUs.default(0).describe("lost whenever a turn goes to another replica"),
     }),
     z.strictObject({
@@ -42,12 +44,10 @@ const sharing = z
   ])
   .describe("how the replicas of one slot share it; any number of them may be placed on it");
 
-const power = z
-  .strictObject({
-    idleWatts: nonNegative.max(1e9).describe("drawn always"),
-    busyWatts: nonNegative.max(1e9).describe("drawn when busy, the idle watts included"),
-  })
-  .describe("electric power; gives the metric energyJoulesPerRequest");
+const power = mapping("electric power; gives the metric energyJoulesPerRequest", {
+  idleWatts: nonNegative.max(1e9).describe("drawn always"),
+  busyWatts: nonNegative.max(1e9).describe("drawn when busy, the idle watts included"),
+});
 
 const device = z.union([
   count,
@@ -63,7 +63,7 @@ const device = z.union([
 
 export const nodeSchema = z.strictObject({
   name,
-  count: z.int().positive().max(MOST_MACHINES).default(1).describe("machines of this kind"),
+  count: wholeUpTo(MOST_MACHINES).default(1).describe("machines of this kind"),
   devices: z.record(name, device).describe("slots per machine, by kind of device"),
   contention: z
     .array(factor)
@@ -112,7 +112,7 @@ const gatewaySchema = z.strictObject({
   arrivalUs: nonNegativeUs.default(0).describe("gateway CPU time to take a request"),
   dispatchUs: nonNegativeUs.default(0).describe("gateway CPU time to send a batch"),
   completionUs: nonNegativeUs.default(0).describe("gateway CPU time to take a batch's result"),
-  count: z.int().positive().max(1000).default(1).describe("gateways, each with a queue of its own"),
+  count: wholeUpTo(1000).default(1).describe("gateways, each with a queue of its own"),
   assignment: z
     .enum(["round-robin", "hash"])
     .default("round-robin")
@@ -136,7 +136,7 @@ export const clusterSchema = z.strictObject({
     .optional()
     .describe("default: one node with a slot per replica"),
   replicas: z
-    .record(poolName, z.int().nonnegative().max(100_000))
+    .record(poolName, wholeBetween(0, 100_000))
     .describe("replicas of each task; of a task with variants, of each `task@model`"),
   placement: z
     .array(
@@ -188,7 +188,7 @@ export const faultsSchema = z
         timeoutMs: nonNegativeMs
           .default(1000)
           .describe("a check without an answer fails after this"),
-        failures: z.int().positive().max(1000).default(3).describe("failed checks in a row"),
+        failures: wholeUpTo(1000).default(3).describe("failed checks in a row"),
       })
       .default({ intervalMs: 1000, timeoutMs: 1000, failures: 3 })
       .describe("when the gateway notices that a replica does not answer"),

@@ -1,6 +1,21 @@
 /** Values that every section of the scenario uses. */
 import { z } from "zod";
 
+/** A mapping of these keys and no others; `text` describes it. */
+export function mapping<Shape extends z.ZodRawShape>(text: string, shape: Shape) {
+  return z.strictObject(shape).describe(text);
+}
+
+/** The same, where it may be left out. */
+export function optionalMapping<Shape extends z.ZodRawShape>(text: string, shape: Shape) {
+  return z.strictObject(shape).optional().describe(text);
+}
+
+export const between = (least: number, most: number) => z.number().min(least).max(most);
+export const wholeBetween = (least: number, most: number) => z.int().min(least).max(most);
+/** From 1. */
+export const wholeUpTo = (most: number) => z.int().positive().max(most);
+
 /** A name may hold dots; paths (`--set`, `sweep`) take the longest name that fits. */
 export const name = z
   .string()
@@ -43,9 +58,9 @@ export const amount = nonNegative.max(1e15);
 export const MOST_CV = 50;
 /** By name, in any unit, which demands and nodes have in common. */
 export const resources = z.record(name, positive.min(1e-6).max(1e9));
-export const probability = z.number().min(0).max(1);
-export const count = z.int().positive().max(1_000_000);
-export const requests = z.int().positive().max(1_000_000_000);
+export const probability = between(0, 1);
+export const count = wholeUpTo(1_000_000);
+export const requests = wholeUpTo(1_000_000_000);
 
 /** The distribution of times around their mean. */
 export const spread = z.discriminatedUnion("distribution", [
@@ -61,7 +76,7 @@ const distribution = z.discriminatedUnion("distribution", [
   z.strictObject({
     distribution: z.enum(["lognormal", "gamma", "weibull"]),
     mean: weight,
-    cv: z.number().min(0.01).max(MOST_CV).describe("standard deviation / mean"),
+    cv: between(0.01, MOST_CV).describe("standard deviation / mean"),
   }),
   z.strictObject({
     distribution: z.literal("empirical"),

@@ -3,7 +3,15 @@
  * steps before and after its inference, in their order. A step is a mapping of one key.
  */
 import { z } from "zod";
-import { count, nonNegative, positive, probability } from "./common.ts";
+import {
+  count,
+  mapping,
+  nonNegative,
+  optionalMapping,
+  positive,
+  probability,
+  wholeBetween,
+} from "./common.ts";
 
 const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(4)]);
 
@@ -34,7 +42,7 @@ export const preprocessStep = z.strictObject({
         .enum(["stretch", "letterbox", "crop"])
         .default("stretch")
         .describe("letterbox: whole image, borders filled; crop: filled, edges cut"),
-      fill: z.int().min(0).max(255).default(114).describe("grey level of a letterbox's borders"),
+      fill: wholeBetween(0, 255).default(114).describe("grey level of a letterbox's borders"),
     })
     .optional()
     .describe("to the model's input; boxes in the answer are in pixels of the whole image again"),
@@ -52,44 +60,33 @@ export const preprocessStep = z.strictObject({
 });
 
 export const postprocessStep = z.strictObject({
-  softmax: z.strictObject({ output }).optional().describe("over the last dimension"),
-  sigmoid: z.strictObject({ output }).optional().describe("of every element"),
-  yolo: z
-    .strictObject({
-      output,
-      format: z
-        .enum(["auto", "v8", "v5", "end-to-end"])
-        .default("auto")
-        .describe(
-          "v8: [N, 4 + classes, anchors]; v5: [N, anchors, 5 + classes]; end-to-end: [N, boxes, 6]",
-        ),
-      minScore: probability.default(0.25),
-      labels: labels.default("coco"),
-    })
-    .optional()
-    .describe("boxes x, y, width, height in input pixels and class scores to objects"),
-  ssd: z
-    .strictObject({
-      boxes: z.string().describe("output with the box codes [N, anchors, 4]: ty, tx, th, tw"),
-      scores: z.string().describe("output with the class scores [N, anchors, classes]"),
-      anchors: z
-        .string()
-        .describe("file of [anchors, 4] y0, x0, y1, x1 in shares: float32 or JSON"),
-      variances: z.tuple([positive, positive]).default([0.1, 0.2]).describe("of centre and size"),
-      background: z.boolean().default(true).describe("whether class 0 is the background"),
-      minScore: probability.default(0.5),
-      labels: labels.default("coco-91"),
-    })
-    .optional()
-    .describe("box codes, class scores and anchors to objects"),
-  suppress: z
-    .strictObject({
-      maxOverlap: probability.default(0.45).describe("intersection over union of two objects"),
-      maxCount: count.max(10_000).default(300),
-      acrossClasses: z.boolean().default(false),
-    })
-    .optional()
-    .describe("non-maximum suppression of the objects so far"),
+  softmax: optionalMapping("over the last dimension", { output }),
+  sigmoid: optionalMapping("of every element", { output }),
+  yolo: optionalMapping("boxes x, y, width, height in input pixels and class scores to objects", {
+    output,
+    format: z
+      .enum(["auto", "v8", "v5", "end-to-end"])
+      .default("auto")
+      .describe(
+        "v8: [N, 4 + classes, anchors]; v5: [N, anchors, 5 + classes]; end-to-end: [N, boxes, 6]",
+      ),
+    minScore: probability.default(0.25),
+    labels: labels.default("coco"),
+  }),
+  ssd: optionalMapping("box codes, class scores and anchors to objects", {
+    boxes: z.string().describe("output with the box codes [N, anchors, 4]: ty, tx, th, tw"),
+    scores: z.string().describe("output with the class scores [N, anchors, classes]"),
+    anchors: z.string().describe("file of [anchors, 4] y0, x0, y1, x1 in shares: float32 or JSON"),
+    variances: z.tuple([positive, positive]).default([0.1, 0.2]).describe("of centre and size"),
+    background: z.boolean().default(true).describe("whether class 0 is the background"),
+    minScore: probability.default(0.5),
+    labels: labels.default("coco-91"),
+  }),
+  suppress: optionalMapping("non-maximum suppression of the objects so far", {
+    maxOverlap: probability.default(0.45).describe("intersection over union of two objects"),
+    maxCount: count.max(10_000).default(300),
+    acrossClasses: z.boolean().default(false),
+  }),
   ctc: z
     .strictObject({
       output,
@@ -101,59 +98,50 @@ export const postprocessStep = z.strictObject({
     })
     .optional()
     .describe("class probabilities [N, steps, classes] to a line of text, by the best path"),
-  topK: z
-    .strictObject({
-      output,
-      k: count.max(1000).default(5),
-      minScore: probability.default(0).describe("labels below it are not told"),
-      labels: labels.optional().describe("class names; default: the classes' numbers"),
-    })
-    .optional()
-    .describe("the best classes of [N, classes]"),
+  topK: optionalMapping("the best classes of [N, classes]", {
+    output,
+    k: count.max(1000).default(5),
+    minScore: probability.default(0).describe("labels below it are not told"),
+    labels: labels.optional().describe("class names; default: the classes' numbers"),
+  }),
 });
 
 export type PreprocessStep = z.infer<typeof preprocessStep>;
 export type PostprocessStep = z.infer<typeof postprocessStep>;
 
-const tls = z
-  .strictObject({
-    ca: z
-      .string()
-      .optional()
-      .describe("PEM file of the authority that its certificate is of; default: the system's"),
-    certificate: z.string().optional().describe("PEM file of our own certificate, with `key`"),
-    key: z.string().optional().describe("PEM file of its key"),
-    serverName: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("the name in its certificate, where that is not the address's"),
-  })
-  .describe("speak TLS; paths start at the scenario's folder");
+const tls = mapping("speak TLS; paths start at the scenario's folder", {
+  ca: z
+    .string()
+    .optional()
+    .describe("PEM file of the authority that its certificate is of; default: the system's"),
+  certificate: z.string().optional().describe("PEM file of our own certificate, with `key`"),
+  key: z.string().optional().describe("PEM file of its key"),
+  serverName: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("the name in its certificate, where that is not the address's"),
+});
 
-const token = z
-  .strictObject({
-    file: z.string().optional().describe("a file that holds the token and nothing else"),
-    environment: z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable")
-      .optional()
-      .describe("an environment variable of the workers that holds it"),
-  })
-  .describe("a bearer token to show, from one of the two: the scenario never holds it");
+const token = mapping("a bearer token to show, from one of the two: the scenario never holds it", {
+  file: z.string().optional().describe("a file that holds the token and nothing else"),
+  environment: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of an environment variable")
+    .optional()
+    .describe("an environment variable of the workers that holds it"),
+});
 
-const external = z
-  .strictObject({
-    address: z
-      .string()
-      .regex(/^[^\s/:]+:\d{1,5}$/, "host:port of its gRPC side")
-      .describe("host:port of a server that speaks the Open Inference Protocol v2 over gRPC"),
-    model: z.string().min(1).describe("the model's name there"),
-    timeoutS: positive.max(3600).default(60).describe("longest wait for one inference"),
-    tls: tls.optional(),
-    token: token.optional(),
-  })
-  .describe("a model on another server: Triton, KServe, MLServer, another Tandem");
+const external = mapping("a model on another server: Triton, KServe, MLServer, another Tandem", {
+  address: z
+    .string()
+    .regex(/^[^\s/:]+:\d{1,5}$/, "host:port of its gRPC side")
+    .describe("host:port of a server that speaks the Open Inference Protocol v2 over gRPC"),
+  model: z.string().min(1).describe("the model's name there"),
+  timeoutS: positive.max(3600).default(60).describe("longest wait for one inference"),
+  tls: tls.optional(),
+  token: token.optional(),
+});
 
 const command = z
   .strictObject({
@@ -183,7 +171,7 @@ export const implementationSchema = z
       .enum(["cpu", "cuda", "webgpu"])
       .default("cpu")
       .describe("what runs the graph of a built-in model or an ONNX file"),
-    threads: z.int().min(1).max(64).default(1).describe("threads of one inference on the CPU"),
+    threads: wholeBetween(1, 64).default(1).describe("threads of one inference on the CPU"),
     input: z.string().optional().describe("which input takes the image; default: the only one"),
     batching: z
       .enum(["auto", "none"])

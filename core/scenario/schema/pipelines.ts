@@ -2,31 +2,32 @@
 import { z } from "zod";
 import {
   amount,
+  between,
   count,
   MOST_CV,
+  mapping,
   meanMs,
   name,
   nonNegative,
+  optionalMapping,
   positive,
   positiveMs,
   probability,
   resources,
   valueSchema,
   weight,
+  wholeBetween,
 } from "./common.ts";
 import { implementationSchema } from "./implementation.ts";
 
-const batch = z
-  .strictObject({
-    marginal: nonNegative
-      .default(1)
-      .describe(
-        "time of a batch of b = time of one x (1 + marginal x (b - 1)); 1 gains nothing, 0 is free",
-      ),
-    max: count.default(64).describe("largest batch the model takes"),
-  })
-  .describe("how an assumed service time grows with the batch")
-  .optional();
+const batch = mapping("how an assumed service time grows with the batch", {
+  marginal: nonNegative
+    .default(1)
+    .describe(
+      "time of a batch of b = time of one x (1 + marginal x (b - 1)); 1 gains nothing, 0 is free",
+    ),
+  max: count.default(64).describe("largest batch the model takes"),
+}).optional();
 
 export const serviceSchema = z.discriminatedUnion("distribution", [
   z.strictObject({ distribution: z.literal("deterministic"), meanMs, batch }),
@@ -50,19 +51,17 @@ export const serviceSchema = z.discriminatedUnion("distribution", [
   }),
 ]);
 
-const inputScaling = z
-  .strictObject({
-    reference: weight.describe("input size that the model's times are for"),
-    fixedShare: probability
-      .default(0)
-      .describe("share of the time at the reference size that does not depend on the input"),
-    exponent: positive.max(4).default(1).describe("1: linear; 2: quadratic, as in attention"),
-    batch: z
-      .enum(["sum", "max"])
-      .default("sum")
-      .describe("sum: each input of a batch does its own work; max: all are padded to the largest"),
-  })
-  .describe("how times grow with the input's size; default: not at all");
+const inputScaling = mapping("how times grow with the input's size; default: not at all", {
+  reference: weight.describe("input size that the model's times are for"),
+  fixedShare: probability
+    .default(0)
+    .describe("share of the time at the reference size that does not depend on the input"),
+  exponent: positive.max(4).default(1).describe("1: linear; 2: quadratic, as in attention"),
+  batch: z
+    .enum(["sum", "max"])
+    .default("sum")
+    .describe("sum: each input of a batch does its own work; max: all are padded to the largest"),
+});
 
 export const modelSchema = z
   .strictObject({
@@ -122,10 +121,7 @@ export const taskSchema = z.strictObject({
         })
         .optional()
         .describe("the answer in place of an unsure one; default: the unsure one, marked"),
-      classes: z
-        .int()
-        .min(2)
-        .max(1_000_000)
+      classes: wholeBetween(2, 1_000_000)
         .default(10)
         .describe("labels of which wrong answers are one, for simulation"),
       sharedErrors: probability
@@ -141,43 +137,28 @@ export const taskSchema = z.strictObject({
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])
     .default("all")
     .describe("how many of `after` must have run"),
-  when: z
-    .strictObject({
-      contains: z.string().optional().describe("label that an output of `after` must contain"),
-      probability: probability.describe("share of requests for which it holds, for simulation"),
-    })
-    .optional()
-    .describe("the task runs only when this holds; else it is skipped"),
-  cache: z
-    .strictObject({
-      hitRatio: probability
-        .optional()
-        .describe("share of requests that hit, whatever they contain; or give `content`"),
-      content: z
-        .strictObject({
-          entries: z
-            .int()
-            .min(1)
-            .max(1_000_000)
-            .describe("answers that the cache holds; CLOCK replaces them"),
-          keys: z
-            .int()
-            .min(1)
-            .max(100_000)
-            .describe("distinct contents of requests, for simulation"),
-          zipf: z
-            .number()
-            .min(0)
-            .max(10)
-            .default(1)
-            .describe("popularity of the i-th content: in proportion to 1 / i^zipf"),
-        })
-        .optional()
-        .describe("answers are kept by content: a hit is a content whose answer is there"),
-      skips: z.array(name).min(1).describe("tasks after this one that a hit skips"),
-    })
-    .optional()
-    .describe("this task is a cache: a hit skips the named later tasks"),
+  when: optionalMapping("the task runs only when this holds; else it is skipped", {
+    contains: z.string().optional().describe("label that an output of `after` must contain"),
+    probability: probability.describe("share of requests for which it holds, for simulation"),
+  }),
+  cache: optionalMapping("this task is a cache: a hit skips the named later tasks", {
+    hitRatio: probability
+      .optional()
+      .describe("share of requests that hit, whatever they contain; or give `content`"),
+    content: z
+      .strictObject({
+        entries: wholeBetween(1, 1_000_000).describe(
+          "answers that the cache holds; CLOCK replaces them",
+        ),
+        keys: wholeBetween(1, 100_000).describe("distinct contents of requests, for simulation"),
+        zipf: between(0, 10)
+          .default(1)
+          .describe("popularity of the i-th content: in proportion to 1 / i^zipf"),
+      })
+      .optional()
+      .describe("answers are kept by content: a hit is a content whose answer is there"),
+    skips: z.array(name).min(1).describe("tasks after this one that a hit skips"),
+  }),
   payloadBytes: amount.default(0).describe("bytes sent to the replica with each job"),
   edgeBytes: z
     .record(name, amount)
@@ -190,13 +171,10 @@ export const taskSchema = z.strictObject({
 const MOST_TASKS = 1000;
 
 export const pipelineSchema = z.strictObject({
-  slo: z
-    .strictObject({
-      latencyMs: positiveMs.describe("latency goal of a request, from client to client"),
-      percentile: z.number().min(1).lt(100).default(99).describe("share of requests, in percent"),
-    })
-    .optional()
-    .describe("service-level objective"),
+  slo: optionalMapping("service-level objective", {
+    latencyMs: positiveMs.describe("latency goal of a request, from client to client"),
+    percentile: z.number().min(1).lt(100).default(99).describe("share of requests, in percent"),
+  }),
   deadlineMs: valueSchema
     .optional()
     .describe("of each request, from its arrival; default: the goal's latencyMs, if there is one"),

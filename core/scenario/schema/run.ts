@@ -1,6 +1,6 @@
 /** The runs of a scenario: replications, validation, sweep. */
 import { z } from "zod";
-import { positive } from "./common.ts";
+import { optionalMapping, positive, wholeBetween, wholeUpTo } from "./common.ts";
 
 const relativeHalfWidth = z
   .union([z.string().regex(/^\d+(\.\d+)?%$/, "a percentage, as 2%"), z.number()])
@@ -10,10 +10,7 @@ const metrics = z.array(z.string()).min(1).max(8);
 
 export const runSchema = z.strictObject({
   seed: z.int().nonnegative().default(1).describe("same seed, same run"),
-  replications: z
-    .int()
-    .positive()
-    .max(10_000)
+  replications: wholeUpTo(10_000)
     .default(10)
     .describe("independent repetitions behind every confidence interval"),
   maxDrainS: positive
@@ -26,23 +23,20 @@ export const runSchema = z.strictObject({
       z.strictObject({
         relativeHalfWidth,
         metrics: metrics.optional().describe("default: latencyMeanMs and latencyP99Ms"),
-        maxReplications: z.int().positive().max(10_000).optional().describe("default: 1000"),
+        maxReplications: wholeUpTo(10_000).optional().describe("default: 1000"),
       }),
     ])
     .optional()
     .describe("add replications until the intervals are so narrow; starts with `replications`"),
-  compare: z
-    .strictObject({
-      over: z
-        .array(z.string())
-        .min(1)
-        .max(20)
-        .optional()
-        .describe("swept paths; default: the scheduler, else all but the workload's"),
-      metrics: metrics.optional().describe("default: latencyMeanMs and latencyP99Ms"),
-    })
-    .optional()
-    .describe("what is ranked among configurations that differ only in `over`"),
+  compare: optionalMapping("what is ranked among configurations that differ only in `over`", {
+    over: z
+      .array(z.string())
+      .min(1)
+      .max(20)
+      .optional()
+      .describe("swept paths; default: the scheduler, else all but the workload's"),
+    metrics: metrics.optional().describe("default: latencyMeanMs and latencyP99Ms"),
+  }),
 });
 
 /** Values by path. The published JSON Schema knows the paths, and the values of each. */
@@ -63,7 +57,7 @@ export const validationSchema = z.strictObject({
     .describe(
       "replay takes service times from profiles and waits; onnx, external and process run the models; real mixes those",
     ),
-  repeats: z.int().min(3).max(100).default(3).describe("real runs of each configuration"),
+  repeats: wholeBetween(3, 100).default(3).describe("real runs of each configuration"),
   timeScale: positive.max(1).default(1).describe("replayed times are multiplied by this"),
   points: z
     .array(pointSchema)

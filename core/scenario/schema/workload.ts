@@ -1,12 +1,14 @@
 /** The workload: how requests arrive, and what clients do without an answer. */
 import { z } from "zod";
 import {
+  between,
   count,
   MOST_CV,
   MOST_S,
   nonNegative,
   nonNegativeMs,
   nonNegativeS,
+  optionalMapping,
   positive,
   positiveMs,
   positiveS,
@@ -15,28 +17,21 @@ import {
   ratePerS,
   requests,
   valueSchema,
+  wholeBetween,
 } from "./common.ts";
 
 export const clientSchema = z
   .strictObject({
     timeoutMs: positiveMs.describe("a client gives up an attempt after this"),
-    retries: z.int().nonnegative().max(20).default(0).describe("further attempts at most"),
+    retries: wholeBetween(0, 20).default(0).describe("further attempts at most"),
     backoffMs: nonNegativeMs.default(0).describe("pause before the first retry"),
-    backoffFactor: z
-      .number()
-      .min(1)
-      .max(10)
-      .default(2)
-      .describe("each later pause is so much longer"),
+    backoffFactor: between(1, 10).default(2).describe("each later pause is so much longer"),
     maxBackoffMs: positiveMs.optional().describe("no pause is longer; default: no limit"),
     jitter: probability.default(0).describe("share of each pause that is random; 1: all of it"),
-    retryBudget: z
-      .strictObject({
-        ratio: nonNegative.max(100).describe("retries that each request pays for"),
-        burst: count.default(10).describe("retries that may be saved up"),
-      })
-      .optional()
-      .describe("of all clients together; default: no limit"),
+    retryBudget: optionalMapping("of all clients together; default: no limit", {
+      ratio: nonNegative.max(100).describe("retries that each request pays for"),
+      burst: count.default(10).describe("retries that may be saved up"),
+    }),
     cancels: z
       .boolean()
       .default(true)
@@ -74,7 +69,7 @@ const span = {
     .describe("requests that arrive before this are not counted; auto: found by MSER-5"),
 };
 
-const cv = z.number().min(0.01).max(MOST_CV).describe("of the gaps: standard deviation / mean");
+const cv = between(0.01, MOST_CV).describe("of the gaps: standard deviation / mean");
 
 const rates = z
   .array(z.strictObject({ atS: nonNegativeS, ratePerS: rateFrom0PerS }))
@@ -86,7 +81,7 @@ const clients = z
   .union([
     count,
     z
-      .array(z.strictObject({ atS: nonNegativeS, clients: z.int().nonnegative().max(1_000_000) }))
+      .array(z.strictObject({ atS: nonNegativeS, clients: wholeBetween(0, 1_000_000) }))
       .min(1)
       .max(MAX_POINTS),
   ])
@@ -132,10 +127,7 @@ export const workloadSchema = z.discriminatedUnion("arrivals", [
     ratePerS: ratePerS.describe("mean over a period"),
     amplitude: probability.describe("0: constant; 1: the rate swings between 0 and twice the mean"),
     periodS: positive.min(1e-3).max(MOST_S).default(86_400),
-    phase: z
-      .number()
-      .min(0)
-      .max(1)
+    phase: between(0, 1)
       .default(0)
       .describe("where in its period the run starts; at 0 the rate is its mean and rises"),
     ...span,

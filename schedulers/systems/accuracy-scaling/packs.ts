@@ -13,8 +13,9 @@ import {
 } from "../../rules/policy-definition.ts";
 import { leastBy, mostAccurateOf } from "../../rules/selection.ts";
 import { aloneUs, batchOf, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
+import { placeablePools } from "../devices/device-slots.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
-import { accuracyScaler, parametersOf } from "./scaler.ts";
+import { AccuracyScaler, parametersOf } from "./scaler.ts";
 
 const shareOfGoal = z
   .number()
@@ -141,8 +142,9 @@ const proteusController = defineController({
     "Demand changes within an epoch, replicas take long to start, or several replicas of a variant are lost.",
   source:
     "Ahmad et al., Proteus, ASPLOS 2024 (resource management by a MILP, every 30 s). Ours is solved exactly by branch and bound within a bound on nodes, as the accuracy of a pipeline is no linear objective, and is for replicas of equal speed (reconstructed).",
-  parameters: parametersOf({ epochS: 30, solveMs: 1000, headroom: 1.05 }),
-  create: (parameters, { system }) => accuracyScaler(system, parameters, false),
+  parameters: parametersOf({ epochS: 30, solveMs: 1000 }),
+  create: (parameters, { system }) =>
+    placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, false),
 });
 
 const lokiController = defineController({
@@ -154,8 +156,9 @@ const lokiController = defineController({
     "Demand changes within an epoch, or replicas take long to start: few are on while load is low.",
   source:
     "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Batches come from a fixed split of half the goal, not from the program (reconstructed).",
-  parameters: parametersOf({ epochS: 10, solveMs: 500, headroom: 1.05 }),
-  create: (parameters, { system }) => accuracyScaler(system, parameters, true),
+  parameters: parametersOf({ epochS: 10, solveMs: 500 }),
+  create: (parameters, { system }) =>
+    placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, true),
 });
 
 export const proteus: SystemPack = {

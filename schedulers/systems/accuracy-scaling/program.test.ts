@@ -1,7 +1,7 @@
 /** The program's plan against exhaustive search, and against values by hand. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { finished } from "../../../core/finished.ts";
+import { finished } from "../../../core/iterables.ts";
 import { cases } from "../../../core/test-form.test-support.ts";
 import { type Counts, type Program, type ProgramTask, solving } from "./program.ts";
 

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { Fault } from "../../../core/fault.ts";
-import { finished } from "../../../core/finished.ts";
+import { finished } from "../../../core/iterables.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { System } from "../../../core/system.ts";
@@ -22,11 +22,7 @@ import {
 } from "./program.ts";
 
 /** An epoch has time for its plan. */
-export const parametersOf = (usual: {
-  readonly epochS: number;
-  readonly solveMs: number;
-  readonly headroom: number;
-}) =>
+export const parametersOf = (usual: { readonly epochS: number; readonly solveMs: number }) =>
   z.strictObject({
     epochS: intervalS
       .default(usual.epochS)
@@ -43,7 +39,7 @@ export const parametersOf = (usual: {
       .number()
       .min(1)
       .max(10)
-      .default(usual.headroom)
+      .default(1.05)
       .describe("the plan serves so many times the expected demand"),
     startPerS: positive(1e9)
       .default(1)
@@ -76,19 +72,10 @@ const us = (s: number): number => Math.round(s * 1e6);
 const MOST_FACTOR = 1e6;
 
 /**
- * `saves`: devices that the most accurate variants do not need stay off. Undefined where all pipelines
- * hold their chains. Throws Fault("invalid-input") for fewer device slots than tasks.
+ * `saves`: devices that the most accurate variants do not need stay off. Throws Fault("invalid-input") for
+ * fewer device slots than tasks.
  */
-export function accuracyScaler(
-  system: System,
-  parameters: Parameters,
-  saves: boolean,
-): Controller | undefined {
-  if (system.pipelines.every(({ held }) => held)) return undefined;
-  return new AccuracyScaler(system, parameters, saves);
-}
-
-class AccuracyScaler implements Controller {
+export class AccuracyScaler implements Controller {
   readonly pools = [];
   readonly scales: readonly number[];
   readonly timers = 3;

@@ -61,8 +61,6 @@ const parameters = z.strictObject({
 
 type Parameters = z.infer<typeof parameters>;
 
-/** The published default goal, which holds for requests that have none when demand is counted. */
-const USUAL_GOAL_US = 100_000;
 /** An action is on its way for so long at most. */
 const LEAST_WINDOW_US = 1000;
 
@@ -170,10 +168,7 @@ export class Clockwork implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    this.#memory.decide(view, act, {
-      demandOf: (pool) => this.#demandOf(view, pool),
-      isBusy: (slot, pool) => this.#isBusy(view, slot, pool),
-    });
+    this.#memory.decide(view, act);
     for (const pool of this.pools) this.#dropHopeless(view, act, pool);
     let wakeUs = this.#memory.wakeUs;
     for (const device of this.#devices) {
@@ -308,20 +303,6 @@ export class Clockwork implements Controller {
     const queue = view.queue(pool);
     if (queue.length === 0) return Number.POSITIVE_INFINITY;
     return queue.next.deadlineUs - this.#bufferUs + 1;
-  }
-
-  #demandOf(view: ClusterView, pool: number): number {
-    const { length } = view.queue(pool);
-    if (length === 0) return 0;
-    const replica = view.system.pools[pool].first;
-    const { deadlineUs, arrivedUs } = view.queue(pool).next;
-    const goalUs = Math.min(deadlineUs - arrivedUs, USUAL_GOAL_US);
-    return (length * view.expectedUs(replica, 1)) / Math.max(1, goalUs);
-  }
-
-  #isBusy(view: ClusterView, slot: number, pool: number): boolean {
-    const device = this.#devices.find((each) => each.slot === slot);
-    return device?.members.get(pool)?.some((replica) => view.running(replica) > 0) ?? false;
   }
 }
 

@@ -28,14 +28,8 @@ interface Store extends SlotReplicas {
   blockedUs: number;
 }
 
-/** Figures of the controller about its queues and devices. */
-interface Demands {
-  /** Device time that waiting jobs of a pool ask for, per time until they are due. */
-  demandOf(pool: number): number;
-  /** Whether a batch of the pool is on the slot. */
-  isBusy(slot: number, pool: number): boolean;
-}
-
+/** The published default goal, which holds for requests that have none when demand is counted. */
+const USUAL_GOAL_US = 100_000;
 /** Between a load that found no room and the next, at least. */
 const LEAST_PAUSE_US = 1000;
 
@@ -125,19 +119,19 @@ export class ModelResidency {
     else store.held.set(model, { loading: state === "loading", lastUsedUs: 0, served: true });
   }
 
-  decide(view: ClusterView, act: Controls, demands: Demands): void {
+  decide(view: ClusterView, act: Controls): void {
     if (!this.manages) return;
     this.wakeUs = Number.POSITIVE_INFINITY;
     for (;;) {
-      const unserved = this.#unservedDemands(demands);
-      if (!this.#stores.some((store) => this.#loadOne(view, act, store, unserved, demands))) return;
+      const unserved = this.#unservedDemands(view);
+      if (!this.#stores.some((store) => this.#loadOne(view, act, store, unserved))) return;
     }
   }
 
   /** By pool; only where it is positive. */
-  #unservedDemands(demands: Demands): Map<number, number> {
+  #unservedDemands(view: ClusterView): Map<number, number> {
     const pools = [...this.#modelOf.keys()].filter((pool) => this.#isLoadable(this.#modelOf[pool]));
-    const demand = new Map(pools.map((pool) => [pool, demands.demandOf(pool)]));
+    const demand = new Map(pools.map((pool) => [pool, demandOf(view, pool)]));
     const holders = new Map(
       pools.map((pool) => [
         pool,
@@ -171,7 +165,6 @@ export class ModelResidency {
     act: Controls,
     store: Store,
     unserved: ReadonlyMap<number, number>,
-    demands: Demands,
   ): boolean {
     if ([...store.held.values()].some(({ loading }) => loading)) return false;
     const wanted = new Map<number, number>();
@@ -188,7 +181,7 @@ export class ModelResidency {
     }
     const model = inOrder
       .map(([each]) => each)
-      .find((each) => this.#makeRoom(act, store, each, demands));
+      .find((each) => this.#makeRoom(view, act, store, each));
     if (model === undefined) return false;
     const { slot, held } = store;
     held.set(model, { loading: true, lastUsedUs: view.nowUs, served: false });
@@ -198,7 +191,7 @@ export class ModelResidency {
   }
 
   /** Evicts the models unused for longest until there is room; none when that is not enough. */
-  #makeRoom(act: Controls, store: Store, model: number, demands: Demands): boolean {
+  #makeRoom(view: ClusterView, act: Controls, store: Store, model: number): boolean {
     const memoryMb = (each: number): number => this.#system.models[each].memoryMb;
     const takenMb = [...store.held.keys()].reduce((sum, each) => sum + memoryMb(each), 0);
     let freeMb = store.roomMb - takenMb;
@@ -208,7 +201,7 @@ export class ModelResidency {
     );
     for (const [each, held] of byUse) {
       if (freeMb >= memoryMb(model)) break;
-      if (!this.#isEvictable(store, each, held, demands)) continue;
+      if (!this.#isEvictable(view, store, each, held)) continue;
       victims.push(each);
       freeMb += memoryMb(each);
     }
@@ -221,14 +214,24 @@ export class ModelResidency {
   }
 
   /** A model stays until it has served some of the jobs that it was loaded for. */
-  #isEvictable(store: Store, model: number, held: Held, demands: Demands): boolean {
+  #isEvictable(view: ClusterView, { members }: Store, model: number, held: Held): boolean {
     if (held.loading) return false;
-    const pools = [...store.members.keys()].filter((pool) => this.#modelOf[pool] === model);
-    if (pools.some((pool) => demands.isBusy(store.slot, pool))) return false;
-    return held.served || pools.every((pool) => demands.demandOf(pool) === 0);
+    const own = [...members].filter(([pool]) => this.#modelOf[pool] === model);
+    if (own.some(([, replicas]) => replicas.some((id) => view.running(id) > 0))) return false;
+    return held.served || own.every(([pool]) => demandOf(view, pool) === 0);
   }
 
   #isLoadable(model: number): boolean {
     return this.manages && this.#system.models[model].residency === "on-demand";
   }
+}
+
+/** Device time that waiting jobs of a pool ask for, per time until they are due. */
+function demandOf(view: ClusterView, pool: number): number {
+  const { length } = view.queue(pool);
+  if (length === 0) return 0;
+  const replica = view.system.pools[pool].first;
+  const { deadlineUs, arrivedUs } = view.queue(pool).next;
+  const goalUs = Math.min(deadlineUs - arrivedUs, USUAL_GOAL_US);
+  return (length * view.expectedUs(replica, 1)) / Math.max(1, goalUs);
 }

@@ -21,18 +21,17 @@ import { type Amounts, DominantShares } from "./dominant-shares.ts";
 
 interface Entry {
   readonly job: number;
+  readonly request: number;
   /** The key of the ordering; equal ones in the order in which they came. */
   readonly atUs: number;
   readonly arrivedUs: number;
 }
 
-type IsWaiting = (job: number) => boolean;
-
 /**
- * The entry of each job that is queued, over all queues: a job that comes back gets a new one, and a
- * request that ends takes its entries with it, as others will have its numbers.
+ * By request, then by job: the entry of each job that is queued, over all queues. A job that comes back gets a
+ * new one, and a request that ends takes its entries with it, as others will have its numbers.
  */
-type Entries = Map<number, Entry>;
+type Entries = Map<number, Map<number, Entry>>;
 
 /** Jobs that wait, in the order of an ordering rule. Jobs that wait no more are passed over. */
 class WaitingJobs {
@@ -46,9 +45,11 @@ class WaitingJobs {
   }
 
   push(view: JobView): void {
-    const { job, arrivedUs } = view;
-    const entry = { job, atUs: this.#keyOf(view), arrivedUs };
-    this.#latest.set(job, entry);
+    const { job, request, arrivedUs } = view;
+    const entry = { job, request, atUs: this.#keyOf(view), arrivedUs };
+    const own = this.#latest.get(request);
+    if (own === undefined) this.#latest.set(request, new Map([[job, entry]]));
+    else own.set(job, entry);
     this.#heap.add(entry);
   }
 
@@ -59,20 +60,21 @@ class WaitingJobs {
   }
 
   /** The next job that waits; undefined: none does. */
-  peek(isWaiting: IsWaiting): Entry | undefined {
+  peek(view: ClusterView): Entry | undefined {
     for (;;) {
       const { first } = this.#heap;
       if (first === undefined) return undefined;
-      if (this.#latest.get(first.job) === first && isWaiting(first.job)) return first;
+      const isLatest = this.#latest.get(first.request)?.get(first.job) === first;
+      if (isLatest && view.isWaiting(first.job)) return first;
       this.#shift(first);
     }
   }
 
   /** Takes up to `count` jobs, the next one first. */
-  take(count: number, isWaiting: IsWaiting): number[] {
+  take(count: number, view: ClusterView): number[] {
     const jobs: number[] = [];
     while (jobs.length < count) {
-      const next = this.peek(isWaiting);
+      const next = this.peek(view);
       if (next === undefined) break;
       jobs.push(next.job);
       this.#shift(next);
@@ -82,7 +84,8 @@ class WaitingJobs {
 
   #shift(first: Entry): void {
     this.#heap.take();
-    if (this.#latest.get(first.job) === first) this.#latest.delete(first.job);
+    const own = this.#latest.get(first.request);
+    if (own?.get(first.job) === first) own.delete(first.job);
   }
 }
 
@@ -105,8 +108,6 @@ export class Frameworks {
   /** By replica. */
   readonly #demands: readonly Amounts[];
   readonly #entries: Entries = new Map();
-  /** By open request: those of its jobs that were queued. */
-  readonly #jobsOf = new Map<number, number[]>();
   /** By pipeline, then by pool. */
   readonly #waiting: readonly Map<number, WaitingJobs>[];
   /** By pool: replicas that may be idle, the longest idle first; a look at the view tells. */
@@ -170,14 +171,10 @@ export class Frameworks {
 
   queued(view: JobView, pool: number): void {
     this.#waiting[view.pipeline].get(pool)?.push(view);
-    const jobs = this.#jobsOf.get(view.request);
-    if (jobs === undefined) this.#jobsOf.set(view.request, [view.job]);
-    else jobs.push(view.job);
   }
 
   ended(request: number): void {
-    for (const job of this.#jobsOf.get(request) ?? []) this.#entries.delete(job);
-    this.#jobsOf.delete(request);
+    this.#entries.delete(request);
   }
 
   finished({ replica, pool }: BatchEnd): void {
@@ -222,19 +219,14 @@ export class Frameworks {
   }
 
   hasJobs(pipeline: number, view: ClusterView): boolean {
-    for (const jobs of this.#waiting[pipeline].values()) {
-      if (jobs.peek((job) => view.isWaiting(job)) !== undefined) return true;
-    }
-    return false;
+    return [...this.#waiting[pipeline].values()].some((jobs) => jobs.peek(view) !== undefined);
   }
 
   /** Whether a job of the pipeline can start once others have ended: some replica for it is up. */
   waitsForRoom(pipeline: number, view: ClusterView): boolean {
-    for (const [pool, jobs] of this.#waiting[pipeline]) {
-      const waits = jobs.peek((job) => view.isWaiting(job)) !== undefined;
-      if (waits && view.readyOf(pool) > 0) return true;
-    }
-    return false;
+    return [...this.#waiting[pipeline]].some(
+      ([pool, jobs]) => jobs.peek(view) !== undefined && view.readyOf(pool) > 0,
+    );
   }
 
   // --- starts ---------------------------------------------------------------------------------
@@ -244,13 +236,12 @@ export class Frameworks {
    * room, the one whose next job is of the earliest request. The replica, or −1: none can start.
    */
   startNext(pipeline: number, view: ClusterView, act: Controls, allows: Allows): number {
-    const isWaiting = (job: number): boolean => view.isWaiting(job);
     for (;;) {
       let earliestUs = Number.POSITIVE_INFINITY;
       let chosen: WaitingJobs | null = null;
       let replica = NOBODY;
       for (const [pool, jobs] of this.#waiting[pipeline]) {
-        const next = jobs.peek(isWaiting);
+        const next = jobs.peek(view);
         if (next === undefined || next.arrivedUs >= earliestUs) continue;
         const found = this.#idleReplica(pool, view, allows);
         if (found === NOBODY) continue;
@@ -276,7 +267,7 @@ export class Frameworks {
     const { pool } = this.#system.replicas[replica];
     const { shedding } = this.#rules[pool];
     const most = this.#mostJobs[pool];
-    const batch = jobs.take(most, (job) => view.isWaiting(job));
+    const batch = jobs.take(most, view);
     if (shedding === undefined) return batch;
     const late = batch.filter((job) => shedding(view.job(job), replica, most, view.nowUs));
     for (const job of late) if (view.isWaiting(job)) act.drop(job);

@@ -1,12 +1,77 @@
 /**
- * Recent answers of each pool's model, and the one that stands in place of a straggler's: the mean of
- * their numbers, else the most frequent. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
+ * Answers that no replica gave: an ensemble's, from the votes of its members, and the answer in place of
+ * a straggler's. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
 
+import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
+import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
+import { RIGHT } from "../../core/draws.ts";
+import type { EnsembleSystem } from "../../core/system.ts";
 import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";
 import type { JobResult } from "../protocol/batch-form.ts";
 import { parseOutput } from "./batch.ts";
-import { type TaskResult, unservedAt } from "./live-request.ts";
+import { type LiveRequest, type TaskResult, unservedAt } from "./live-request.ts";
+
+interface Source {
+  readonly isReplay: boolean;
+  /** The request of a slot, and the drawn label of a task of it. */
+  readonly live: (slot: number) => LiveRequest;
+  readonly drawn: (slot: number, task: number) => number;
+}
+
+/** Labels of members' answers, by number: drawn as in the simulator for a replay, else the models' own. */
+export class EnsembleAnswers implements AnswerLabels {
+  readonly truth: number | null;
+  readonly #source: Source;
+  readonly #numbers = new Map<string, number>();
+
+  constructor(source: Source) {
+    this.#source = source;
+    this.truth = source.isReplay ? RIGHT : null;
+  }
+
+  of(slot: number, task: number): number {
+    const { isReplay, live, drawn } = this.#source;
+    if (isReplay) return drawn(slot, task);
+    const result = live(slot).results[task];
+    const label = result === null || result === undefined ? null : labelOf(result);
+    if (label === null) return NO_LABEL;
+    const known = this.#numbers.get(label);
+    if (known !== undefined) return known;
+    this.#numbers.set(label, this.#numbers.size);
+    return this.#numbers.size - 1;
+  }
+
+  /** The ensemble's answer: that of its first member that agrees, its fallback's, or none. */
+  answer(
+    { results }: LiveRequest,
+    { fallback }: EnsembleSystem,
+    { label, confidence, isSure, agreeing }: CountedVote,
+    nowUs: number,
+  ): TaskResult {
+    const usesFallback = !isSure && fallback !== null;
+    const given = agreeing.length === 0 || usesFallback ? null : results[agreeing[0]];
+    const own = given == null ? null : parseOutput(given.text);
+    const value = own === null || "error" in own ? null : (own.value ?? null);
+    let labels = given?.labels ?? [];
+    if (usesFallback) labels = [fallback.label];
+    else if (this.#source.isReplay && label !== NO_LABEL) labels = [`class ${label}`];
+    const text = JSON.stringify({
+      ...{ labels, value, confidence },
+      ...(isSure ? {} : { unsure: true }),
+      ...(usesFallback ? { fallback: true } : {}),
+    });
+    return { text, labels, tensors: given?.tensors ?? [], timing: unservedAt(nowUs) };
+  }
+}
+
+/** All labels of an answer together; without any, its value, if that is one. */
+function labelOf({ text, labels }: TaskResult): string | null {
+  if (labels.length > 0) return labels.join("\n");
+  const output = parseOutput(text);
+  const value = "error" in output ? null : output.value;
+  return ["string", "number", "boolean"].includes(typeof value) ? String(value) : null;
+}
 
 /** Answers of each model that count. */
 const WINDOW = 100;
@@ -18,6 +83,7 @@ interface Recent {
   tensors: readonly Tensor[];
 }
 
+/** Recent answers of each model: their mean, else the most frequent, stands in place of a straggler's. */
 export class RecentAnswers {
   readonly #byPool = new Map<number, Recent>();
 
@@ -49,10 +115,7 @@ export class RecentAnswers {
   }
 }
 
-/**
- * The mean of numbers; of arrays of one length, and of objects with the same keys, element by
- * element; of anything else the most frequent. Undefined of none.
- */
+/** The mean of numbers, also within arrays and objects of one form; else the most frequent value. */
 export function meanOf(values: readonly unknown[]): unknown {
   if (values.length === 0) return undefined;
   if (values.every((value) => typeof value === "number")) {

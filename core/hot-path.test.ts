@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { interruptBudget, optimisedAfter } from "./interrupt-budget.ts";
+import { interruptBudget, optimisedAfter } from "./hot-path.ts";
 
 test("only Node 20 is started with an option that later ones refuse", () => {
   expect(interruptBudget(500, "20.19.0")).toEqual(["--interrupt-budget=500"]);
