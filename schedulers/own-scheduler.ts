@@ -17,7 +17,7 @@ import type {
 } from "../core/dispatch/policies.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import { thrown } from "./own-guard.ts";
-import { BUILT_IN, type Registry } from "./registry.ts";
+import { BUILT_IN, type Registry, registryOf } from "./registry.ts";
 import {
   type AnyDefinition,
   type BatchingContext,
@@ -219,12 +219,9 @@ function collect(pack: OwnPack): SoundScheduler | string {
     ]);
     presets[name] = { summary, composition: { ...PLAIN, ...Object.fromEntries(entries) } };
   }
-  const policies = Object.fromEntries(
-    DECISIONS.map((decision) => [decision, [...BUILT_IN.policies[decision], ...own[decision]]]),
-  ) as unknown as Policies;
   return {
     kind: "sound",
-    registry: { policies, presets: { ...BUILT_IN.presets, ...presets } },
+    registry: registryOf([BUILT_IN, { policies: own as unknown as Policies, presets }]),
     preset: Object.keys(presets)[0],
     own,
   };

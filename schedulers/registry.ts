@@ -1,9 +1,10 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
-import type { Decision } from "../core/scenario/schema/scheduler.ts";
+import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
 import { none as noController } from "./controllers/autoscaler.ts";
 import { all, bounded, dropLate } from "./rules/admission.ts";
 import { none, preferredSizes, sizeOrTimeout } from "./rules/batching.ts";
 import { edf, fifo, lifo, priority } from "./rules/ordering.ts";
+import type { AnyDefinition } from "./rules/policy-definition.ts";
 import {
   central,
   joinShortestQueue,
@@ -29,8 +30,67 @@ import { inferline } from "./systems/inferline.ts";
 import { seedProject, servers } from "./systems/servers.ts";
 import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
-/** A new one is one more line here. */
-const SYSTEMS: readonly SystemPack[] = [
+/** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */
+export interface Registry {
+  readonly policies: Policies;
+  readonly presets: Readonly<Record<string, Preset>>;
+}
+
+/** All of some packs, in their order. */
+export function registryOf(packs: readonly SystemPack[]): Registry {
+  const policies = DECISIONS.map((decision) => [
+    decision,
+    packs.flatMap((pack): readonly AnyDefinition[] => pack.policies?.[decision] ?? []),
+  ]);
+  return {
+    policies: Object.fromEntries(policies) as Policies,
+    presets: Object.assign({}, ...packs.map(({ presets }) => presets)),
+  };
+}
+
+/** Rules of textbooks, without parameters to tune for a system; the simplest first. */
+const textbook: SystemPack = {
+  policies: {
+    admission: [all, bounded, dropLate],
+    routing: [central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
+    selection: [mostAccurate],
+    ordering: [fifo, lifo, edf, priority],
+    batching: [none, sizeOrTimeout, preferredSizes],
+    shedding: [never, expectedLate, queueTimeout],
+    scaling: [fixed, targetUtilization, concurrency, queueLength, scheduled],
+    controller: [noController],
+  },
+  presets: {
+    fifo: preset("one central queue, first in, first out", {}),
+    "round-robin": preset("replicas in turn", { routing: "round-robin" }),
+    random: preset("a replica at random", { routing: "random" }),
+    "join-shortest-queue": preset("the replica with the fewest jobs", {
+      routing: "join-shortest-queue",
+    }),
+    "power-of-two": preset("the less loaded of two distinct replicas at random", {
+      routing: "power-of-two",
+    }),
+    "least-expected-work": preset("the replica expected to be free first", {
+      routing: "least-expected-work",
+    }),
+    edf: preset("one central queue, earliest deadline first", { ordering: "edf" }),
+    priority: preset("one central queue, highest priority first", { ordering: "priority" }),
+    batching: preset("one central queue, full batches or a timeout", {
+      batching: "size-or-timeout",
+    }),
+  },
+};
+
+export const TEXTBOOK_PRESETS: readonly string[] = Object.keys(textbook.presets);
+
+/**
+ * A new one is one more line here. The simplest first: where several do equally well, plans and reports name
+ * them in this order, and compositions without a preset after them. By how much a scheduler has to know: nothing
+ * of the load (`fifo` to `random`), queue lengths (`power-of-two` draws besides), expected work, what requests ask
+ * for (`edf`, `priority`), parameters to tune (`batching`); those of the systems come last.
+ */
+export const BUILT_IN: Registry = registryOf([
+  textbook,
   seedProject,
   infaas,
   proteus,
@@ -45,65 +105,6 @@ const SYSTEMS: readonly SystemPack[] = [
   nexus,
   clipper,
   alpaserve,
-];
+]);
 
-/** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */
-export interface Registry {
-  readonly policies: Policies;
-  readonly presets: Readonly<Record<string, Preset>>;
-}
-
-/** A decision's own policies, then those of the systems. */
-function withSystems<D extends Decision>(decision: D, own: Policies[D]): Policies[D] {
-  const more = SYSTEMS.flatMap(({ policies }) => [...(policies?.[decision] ?? [])]);
-  return [...own, ...more] as unknown as Policies[D];
-}
-
-export const POLICIES: Policies = {
-  admission: withSystems("admission", [all, bounded, dropLate]),
-  routing: withSystems("routing", [
-    ...[central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
-  ]),
-  selection: withSystems("selection", [mostAccurate]),
-  ordering: withSystems("ordering", [fifo, lifo, edf, priority]),
-  batching: withSystems("batching", [none, sizeOrTimeout, preferredSizes]),
-  shedding: withSystems("shedding", [never, expectedLate, queueTimeout]),
-  scaling: withSystems("scaling", [
-    ...[fixed, targetUtilization, concurrency, queueLength, scheduled],
-  ]),
-  controller: withSystems("controller", [noController]),
-};
-
-/** Rules of textbooks, without parameters to tune for a system; the simplest first. */
-const TEXTBOOK: Readonly<Record<string, Preset>> = {
-  fifo: preset("one central queue, first in, first out", {}),
-  "round-robin": preset("replicas in turn", { routing: "round-robin" }),
-  random: preset("a replica at random", { routing: "random" }),
-  "join-shortest-queue": preset("the replica with the fewest jobs", {
-    routing: "join-shortest-queue",
-  }),
-  "power-of-two": preset("the less loaded of two distinct replicas at random", {
-    routing: "power-of-two",
-  }),
-  "least-expected-work": preset("the replica expected to be free first", {
-    routing: "least-expected-work",
-  }),
-  edf: preset("one central queue, earliest deadline first", { ordering: "edf" }),
-  priority: preset("one central queue, highest priority first", { ordering: "priority" }),
-  batching: preset("one central queue, full batches or a timeout", { batching: "size-or-timeout" }),
-};
-
-export const TEXTBOOK_PRESETS: readonly string[] = Object.keys(TEXTBOOK);
-
-/**
- * The simplest first: where several do equally well, plans and reports name them in this order, and
- * compositions without a preset after them. By how much a scheduler has to know: nothing of the load
- * (`fifo` to `random`), queue lengths (`power-of-two` draws besides), expected work, what requests ask for
- * (`edf`, `priority`), parameters to tune (`batching`); those of the systems come last.
- */
-export const PRESETS: Readonly<Record<string, Preset>> = {
-  ...TEXTBOOK,
-  ...Object.assign({}, ...SYSTEMS.map(({ presets }) => presets)),
-};
-
-export const BUILT_IN: Registry = { policies: POLICIES, presets: PRESETS };
+export const { policies: POLICIES, presets: PRESETS } = BUILT_IN;

@@ -24,22 +24,16 @@ export interface BatchingContext extends Omit<PolicyContext, "system"> {
   readonly system: System | null;
 }
 
-/** A selection decides for one task, whose variants are pools of the system. */
-export interface SelectionContext {
+export interface ControllerContext {
   readonly system: System;
-  /** Rules of each pool but selections, in the order of the system's pools. */
+  /** Rules of each pool, in the order of the system's pools; for a selection without selections. */
   readonly pools: readonly PoolPolicies[];
-  /** The task's own stream of chance, `selection/<task>`. */
+  /** The stream of chance `controller`, or a task's own, `selection/<task>`. */
   readonly rng: () => RandomStream;
 }
 
-export interface ControllerContext {
-  readonly system: System;
-  /** Rules of each pool, in the order of the system's pools. */
-  readonly pools: readonly PoolPolicies[];
-  /** The stream of chance `controller`. */
-  readonly rng: () => RandomStream;
-}
+/** A selection decides for one task, whose variants are pools of the system. */
+export type SelectionContext = ControllerContext;
 
 /** A policy in words and parameters; help, documentation and the JSON Schema come from it. */
 interface PolicyDescription<Schema extends z.ZodType> {

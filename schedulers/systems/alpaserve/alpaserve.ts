@@ -1,7 +1,5 @@
 /**
- * AlpaServe: models are placed on devices so that most requests of the recent past would have met their
- * goals. A request goes to the device with the fewest, is served in order of arrival, and is dropped
- * where it would be late.
+ * AlpaServe: models on devices so that most requests of the recent past would have met their goals.
  *
  *   requests of the last epoch ─(placement.ts)─> models of each device ─> loads and evictions
  *   job ─> queue of the shortest of its model's devices ─> batch within all of its deadlines

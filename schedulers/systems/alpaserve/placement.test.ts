@@ -31,8 +31,7 @@ const groupOf =
 function bestPartition(group: (size: number) => Group, sample: readonly Sampled[]) {
   const [apart, whole] = [1, 2].map((size) => {
     const groups = Array.from({ length: 2 / size }, () => group(size));
-    const placement = beamPlacement(groups, sample);
-    return { size, placement, ...estimate(groups, placement, sample) };
+    return { size, ...estimate(groups, beamPlacement(groups, sample), sample) };
   });
   const isWorse = whole.served < apart.served || whole.meanUs >= apart.meanUs;
   const { size, placement } = isWorse ? apart : whole;

@@ -31,7 +31,9 @@ export interface Sampled {
 /** By group: its models, ascending. */
 export type Placement = readonly (readonly number[])[];
 
+/** A placement and what it would have served. */
 export interface Estimate {
+  readonly placement: Placement;
   readonly served: number;
   /** By model. */
   readonly unserved: readonly number[];
@@ -82,7 +84,7 @@ export function estimate(
     sumUs += endUs - atUs;
   }
   const meanUs = served === 0 ? Number.POSITIVE_INFINITY : sumUs / served;
-  return { served, unserved, meanUs, busyUs };
+  return { placement, served, unserved, meanUs, busyUs };
 }
 
 /** When a request leaves each stage; a stage takes it once it has left the one before. */
@@ -119,8 +121,7 @@ const nothingOn = (groups: readonly Group[]): Placement => groups.map(() => []);
 export function greedyPlacement(groups: readonly Group[], sample: readonly Sampled[]): Placement {
   let placement = nothingOn(groups);
   for (;;) {
-    const { unserved, busyUs } = estimate(groups, placement, sample);
-    const next = nextByNeed(groups, placement, unserved, busyUs);
+    const next = nextByNeed(groups, estimate(groups, placement, sample));
     if (next === null) break;
     placement = withModel(placement, next.group, next.model);
   }
@@ -129,9 +130,7 @@ export function greedyPlacement(groups: readonly Group[], sample: readonly Sampl
 
 function nextByNeed(
   groups: readonly Group[],
-  placement: Placement,
-  unserved: readonly number[],
-  busyUs: readonly number[],
+  { placement, unserved, busyUs }: Estimate,
 ): { readonly group: number; readonly model: number } | null {
   const needy = [...unserved.keys()]
     .filter((model) => unserved[model] > 0)
@@ -172,36 +171,23 @@ export function beamPlacement(
   sample: readonly Sampled[],
   width = 3,
 ): Placement {
-  let best = scored(groups, nothingOn(groups), sample);
+  let best = estimate(groups, nothingOn(groups), sample);
   let beam = [best];
   while (beam.length > 0) {
-    const next = new Map<string, Scored>();
+    const next = new Map<string, Estimate>();
     for (const { placement } of beam) {
       for (const [i, group] of groups.entries()) {
         for (const model of group.stagesUs.keys()) {
           if (!hasRoom(group, placement[i], model)) continue;
           const grown = withModel(placement, i, model);
           const key = grown.join(";");
-          if (!next.has(key)) next.set(key, scored(groups, grown, sample));
+          if (!next.has(key)) next.set(key, estimate(groups, grown, sample));
         }
       }
     }
-    beam = [...next.values()].sort((a, b) => compare(a.estimate, b.estimate)).slice(0, width);
-    if (beam.length > 0 && compare(beam[0].estimate, best.estimate) < 0) best = beam[0];
+    beam = [...next.values()].sort(compare).slice(0, width);
+    if (beam.length > 0 && compare(beam[0], best) < 0) best = beam[0];
   }
   const full = filledUp(groups, best.placement, sample);
-  return estimate(groups, full, sample).served < best.estimate.served ? best.placement : full;
-}
-
-interface Scored {
-  readonly placement: Placement;
-  readonly estimate: Estimate;
-}
-
-function scored(
-  groups: readonly Group[],
-  placement: Placement,
-  sample: readonly Sampled[],
-): Scored {
-  return { placement, estimate: estimate(groups, placement, sample) };
+  return estimate(groups, full, sample).served < best.served ? best.placement : full;
 }

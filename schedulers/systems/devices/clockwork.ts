@@ -4,9 +4,6 @@
  *
  *   queues by model ─> per device: earliest start-by first, largest batch that makes the earliest
  *   deadline ─> action with a start window, sent up to `aheadMs` before the device is free
- *
- * Estimates are the maximum of the last measured times, so that an action that starts in its window
- * ends in time; one that cannot start in it is cancelled, and its requests wait again or are dropped.
  */
 import { z } from "zod";
 import type {

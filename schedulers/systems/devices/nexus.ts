@@ -4,9 +4,6 @@
  *   goals of pipelines ─split─> a goal for each task ─┐
  *   expected or heard rates ──────────────────────────┴─pack─> which tasks a device serves, in which
  *   batches
- *
- * A device serves its tasks in turn, one batch at a time. A batch is taken by early drop: a window of
- * the planned size slides over the queue, past every job that would be late in it.
  */
 import { z } from "zod";
 import type {
@@ -34,8 +31,7 @@ import {
   type SlotReplicas,
   slotsOf,
 } from "./device-slots.ts";
-import { splitLatency } from "./latency-split.ts";
-import { packSessions, type Session, saturatingBatch } from "./squishy-packing.ts";
+import { packSessions, type Session, saturatingBatch, splitLatency } from "./nexus-plans.ts";
 
 const parameters = z.strictObject({
   ratePerS: positive(1e9)

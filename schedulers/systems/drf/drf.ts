@@ -1,11 +1,6 @@
 /** Dominant Resource Fairness among pipelines, at once or by Mesos' offers. */
 import { z } from "zod";
-import type {
-  ClusterView,
-  Controller,
-  Controls,
-  JobView,
-} from "../../../core/dispatch/controller.ts";
+import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
 import { defineController, namedWeights } from "../../rules/policy-definition.ts";
 import { preset, type SystemPack } from "../system-pack.ts";
 import { Frameworks } from "./frameworks.ts";
@@ -14,10 +9,7 @@ import { Offers, offerParameters } from "./offers.ts";
 const EVERYWHERE = (): boolean => true;
 
 /** How resources go to pipelines. */
-interface Allocation extends Pick<Controller, "timers" | "begin" | "woken"> {
-  queued?(job: JobView): void;
-  decide(view: ClusterView, act: Controls): void;
-}
+type Allocation = Pick<Controller, "timers" | "queued" | "begin" | "woken" | "decide">;
 
 /** One level: at each event, the next job of the pipeline with the smallest dominant share. */
 function directly(frameworks: Frameworks, skips: boolean): Allocation {
@@ -41,7 +33,7 @@ function controllerOf(frameworks: Frameworks, allocation: Allocation): Controlle
     ...{ pools: frameworks.pools, scales: [], timers: allocation.timers, heedsResources: true },
     queued: (job, pool) => {
       frameworks.queued(job, pool);
-      allocation.queued?.(job);
+      allocation.queued?.(job, pool);
     },
     ended: (request) => frameworks.ended(request),
     finished: (end) => frameworks.finished(end),
@@ -51,7 +43,7 @@ function controllerOf(frameworks: Frameworks, allocation: Allocation): Controlle
       allocation.begin?.(view, act);
     },
     woken: (timer, view, act) => allocation.woken?.(timer, view, act),
-    decide: (view, act) => allocation.decide(view, act),
+    decide: (view, act) => allocation.decide?.(view, act),
   };
 }
 

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type QueryNode, splitLatency } from "./latency-split.ts";
-import { packSessions, type Session } from "./squishy-packing.ts";
+import { packSessions, type QueryNode, type Session, splitLatency } from "./nexus-plans.ts";
 
 /** Times of batches of 4, 8 and 16 in ms; others on straight lines between and beyond them. */
 function timesUs(at4: number, at8: number, at16: number): number[] {
