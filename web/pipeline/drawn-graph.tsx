@@ -19,7 +19,7 @@ import "./pipeline.css";
 import { useSyncExternalStore } from "react";
 import { percent } from "../shared/format.ts";
 import { seriesColour } from "../shared/parts.tsx";
-import type { TaskEdge, TaskPlace } from "./graph.ts";
+import { BOX, type TaskEdge, type TaskPlace } from "./graph.ts";
 import type { Move, TaskFrame } from "./played-frame.ts";
 
 const narrow = matchMedia("(max-width: 700px)");
@@ -93,12 +93,14 @@ export type ShareEdge = Edge<ShareFigures & Record<string, unknown>, "share">;
 
 /** A task as a node of the drawing; `ariaLabel` begins with its name. */
 export function taskNode(
-  { task, model, x, y }: TaskPlace,
+  { task, model, x, y, height }: TaskPlace,
   figures: Omit<TaskFigures, "title" | "model">,
   told: string,
 ): TaskNode {
   return {
     ...{ id: task, type: "task", position: { x, y }, ariaLabel: `${task}: ${told}` },
+    // A node without its size is hidden until it is measured: for as long as a run plays.
+    measured: { width: BOX.width, height },
     data: { title: task, model, ...figures },
   };
 }
