@@ -172,6 +172,8 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     const event = await own.getByTestId("last-event").textContent();
     expect(event).toMatch(/request 1 arrives; detect-1 starts request 1$/);
     await own.getByRole("button", { name: "Play" }).click();
+    await own.waitForTimeout(500);
+    expect(await own.locator(".react-flow__node").first().isVisible()).toBe(true);
     await own.getByRole("button", { name: "Pause" }).click();
     expect(await axeViolations(own)).toEqual([]);
     await shoot(own, "played-desk-light");

@@ -1,11 +1,11 @@
 /** The page: a header with the server, and one tab for each question. */
-import { lazy, Suspense } from "react";
-import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
+import { type FormEvent, lazy, Suspense, useEffect, useState } from "react";
+import { Button, Tab, TabList, TabPanel, Tabs } from "react-aria-components";
 import { createRoot } from "react-dom/client";
-import { useUrlState } from "../shared/url-state.ts";
-import { ServerBar } from "./server-bar.tsx";
+import { connection, ownServer, useConnection } from "../shared/connection.ts";
+import { SelectEntry, TextEntry } from "../shared/entries.tsx";
+import { useUrlState } from "../shared/store.ts";
 import { LOADERS } from "./tabs.ts";
-import { applyTheme, ThemeChoice } from "./theme.tsx";
 
 const TABS = [
   { id: "measure", title: "Measure", Content: lazy(LOADERS.measure) },
@@ -40,6 +40,79 @@ function App() {
         ))}
       </main>
     </Tabs>
+  );
+}
+
+/** The page's own server is the one to measure, unless the address names another. */
+function ServerBar() {
+  const [url, setUrl] = useUrlState("server", "");
+  const [token, setToken] = useState("");
+  const { state, problem, client, server, wantsToken, deployed } = useConnection();
+  const [address, setAddress] = useState(client.url);
+  const [secret, setSecret] = useState("");
+  useEffect(() => setAddress(client.url), [client]);
+  useEffect(() => {
+    void ownServer.then((own) => connection.open(url || own, token === "" ? null : token));
+  }, [url, token]);
+  const connect = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    const text = address.trim();
+    const asked = text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`;
+    // The page's own server needs no place in a link.
+    setUrl(asked === (await ownServer) ? "" : asked);
+    setToken(secret.trim());
+  };
+  return (
+    <form className="server" onSubmit={connect} aria-label="Server">
+      <TextEntry label="Server" value={address} onChange={setAddress} inputMode="url" />
+      <TextEntry label="Token" value={secret} onChange={setSecret} type="password" />
+      <Button type="submit" className="button">
+        Connect
+      </Button>
+      <p role="status" className="server-state">
+        <span className={`dot ${state}`} aria-hidden="true" />
+        {stateText(state, server?.name)}
+        {state === "connected" && deployed === null && !wantsToken && " · no control of it"}
+        {wantsToken && (
+          <strong> · {token === "" ? "it asks for a token" : "it does not take this token"}</strong>
+        )}
+        {problem !== null && <span className="bad"> · {problem}</span>}
+      </p>
+    </form>
+  );
+}
+
+function stateText(state: string, name = "the server"): string {
+  if (state === "connected") return `Connected to ${name}`;
+  if (state === "lost") return `Lost ${name}; trying again`;
+  return state === "idle" ? "Give a server's address" : "Connecting …";
+}
+
+/** Light, dark, or as the system says; kept in this browser. */
+const THEME_KEY = "tandem-theme";
+const THEMES = [
+  { id: "system", name: "System" },
+  { id: "light", name: "Light" },
+  { id: "dark", name: "Dark" },
+];
+
+const keptTheme = (): string => localStorage.getItem(THEME_KEY) ?? "system";
+
+function applyTheme(): void {
+  document.documentElement.dataset.theme = keptTheme();
+}
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState(keptTheme);
+  const choose = (next: string): void => {
+    localStorage.setItem(THEME_KEY, next);
+    setTheme(next);
+    applyTheme();
+  };
+  return (
+    <div className="theme">
+      <SelectEntry label="Colours" value={theme} options={THEMES} onChange={choose} />
+    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 /** The 2020 report's test cases (Table 5.1): n requests at once against 1, n/2 and n replicas of each task. */
 import type { GatewayStatus } from "../../library/browser.ts";
+import { replicasOf, tasksOf } from "../shared/api.ts";
 import type { Client } from "../shared/client.ts";
-import { replicasOf, tasksOf } from "../shared/tasks.ts";
 import { inOpenQueue, type Measuring } from "./measuring.ts";
 import type { Picture } from "./pictures.ts";
 

@@ -7,13 +7,12 @@ import type {
   ReplicaBatching,
   ReplicaStatus,
 } from "../../library/browser.ts";
-import type { Deployed } from "../shared/api.ts";
+import { type Deployed, replicasOf, tasksOf } from "../shared/api.ts";
 import { type Client, messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
 import { NumberEntry, SelectEntry } from "../shared/entries.tsx";
 import { percent } from "../shared/format.ts";
 import { Head, Problem } from "../shared/parts.tsx";
-import { replicasOf, tasksOf } from "../shared/tasks.ts";
 
 const ANY_NODE = { id: "", name: "Any node with room" };
 

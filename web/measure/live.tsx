@@ -1,9 +1,9 @@
 /** The server's last minutes: latency, throughput, utilisation and queues. */
 import { useMemo } from "react";
 import type { GatewayStatus } from "../../library/browser.ts";
+import { queueOf, tasksOf, utilisationOf } from "../shared/api.ts";
 import { useConnection } from "../shared/connection.ts";
 import { LiveChart, type Series } from "../shared/live-chart.tsx";
-import { queueOf, tasksOf, utilisationOf } from "../shared/tasks.ts";
 
 export function Live() {
   const { deployed, status, samples } = useConnection();
@@ -12,6 +12,10 @@ export function Live() {
   const statuses = samples.map((sample) => sample.status);
   const tasks = tasksOf(status);
   const pipelines = status.pipelines.map(({ name }) => name);
+  const over = (
+    names: readonly string[],
+    figureOf: (status: GatewayStatus, name: string) => number | null,
+  ) => names.map((name) => ({ name, values: statuses.map((one) => figureOf(one, name)) }));
   const goals = Object.values(deployed.document.pipelines).flatMap(
     ({ slo }) => slo?.latencyMs ?? [],
   );
@@ -33,31 +37,16 @@ export function Live() {
           title="Throughput"
           unit="answers a second"
           x={x}
-          series={pipelines.map((name) => ({
-            name,
-            values: statuses.map((one) => pipelineOf(one, name)?.completedPerS ?? null),
-          }))}
+          series={over(pipelines, (one, name) => pipelineOf(one, name)?.completedPerS ?? null)}
         />
         <LiveChart
           title="Utilisation"
           unit="%"
           x={x}
           yMost={100}
-          series={tasks.map((name) => ({
-            name,
-            values: statuses.map((one) => percentOf(utilisationOf(one, name))),
-          }))}
+          series={over(tasks, (one, name) => percentOf(utilisationOf(one, name)))}
         />
-        <LiveChart
-          title="Queue length"
-          unit="jobs"
-          x={x}
-          yMost={4}
-          series={tasks.map((name) => ({
-            name,
-            values: statuses.map((one) => queueOf(one, name)),
-          }))}
-        />
+        <LiveChart title="Queue length" unit="jobs" x={x} yMost={4} series={over(tasks, queueOf)} />
       </div>
     </section>
   );

@@ -6,8 +6,7 @@ import { policyParameters } from "../../library/scheduler-parameters.ts";
 import type { SchedulerDocument } from "../shared/api.ts";
 import { messageOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
-import { SelectEntry } from "../shared/entries.tsx";
-import { ParameterEntry } from "../shared/parameter-entry.tsx";
+import { ParameterEntry, SelectEntry } from "../shared/entries.tsx";
 import {
   chosenPolicies,
   type Draft,

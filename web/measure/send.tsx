@@ -6,7 +6,7 @@ import { useConnection } from "../shared/connection.ts";
 import { NumberEntry, SelectEntry, TextEntry } from "../shared/entries.tsx";
 import { figures } from "../shared/format.ts";
 import { Problem } from "../shared/parts.tsx";
-import { useUrlState } from "../shared/url-state.ts";
+import { useUrlState } from "../shared/store.ts";
 import { inOpenQueue, type Measured, type Measuring } from "./measuring.ts";
 import { drawnScenes, type Picture, pictureFiles } from "./pictures.ts";
 import {

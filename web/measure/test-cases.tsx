@@ -6,7 +6,7 @@ import { useConnection } from "../shared/connection.ts";
 import { NumberEntry } from "../shared/entries.tsx";
 import { mean, milliseconds } from "../shared/format.ts";
 import { Head, Problem } from "../shared/parts.tsx";
-import { useUrlState } from "../shared/url-state.ts";
+import { useUrlState } from "../shared/store.ts";
 import { type CaseResult, casesOf, runCases } from "./case-runs.ts";
 import type { Measuring } from "./measuring.ts";
 import { drawnScenes } from "./pictures.ts";

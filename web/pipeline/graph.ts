@@ -10,6 +10,7 @@ export interface TaskPlace {
   /** Left and top. */
   readonly x: number;
   readonly y: number;
+  readonly height: number;
 }
 
 export interface TaskEdge {
@@ -45,7 +46,7 @@ export function graphOf(
     tasks: tasks.map(([task, { model, variants = [] }]) => {
       const { x, y } = graph.node(task);
       const text = model ?? `one of ${variants.length} variants`;
-      return { task, model: text, x: x - BOX.width / 2, y: y - height / 2 };
+      return { task, model: text, x: x - BOX.width / 2, y: y - height / 2, height };
     }),
   };
 }

@@ -1,14 +1,20 @@
 /** The pipelines of a running deployment: utilisation, queues and branch shares, once a second. */
 import { useMemo } from "react";
 import type { GatewayStatus } from "../../library/browser.ts";
+import { meanOf, queueOf, replicasOf } from "../shared/api.ts";
 import { type Sample, useConnection } from "../shared/connection.ts";
 import { SelectEntry } from "../shared/entries.tsx";
 import { figures, milliseconds, percent } from "../shared/format.ts";
-import { meanOf, queueOf, replicasOf } from "../shared/tasks.ts";
-import { useUrlState } from "../shared/url-state.ts";
-import { DrawnGraph, useIsNarrow } from "./drawn-graph.tsx";
+import { useUrlState } from "../shared/store.ts";
+import {
+  DrawnGraph,
+  type ShareEdge,
+  shareEdge,
+  type TaskNode,
+  taskNode,
+  useIsNarrow,
+} from "./drawn-graph.tsx";
 import { graphOf, type PipelineGraph } from "./graph.ts";
-import { type ShareEdge, shareEdge, type TaskNode, taskNode } from "./task-box.tsx";
 
 /** Below this a bottleneck limits nothing. */
 const BUSY = 0.5;

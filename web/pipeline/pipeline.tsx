@@ -2,7 +2,7 @@
 import { lazy, Suspense } from "react";
 import { useConnection } from "../shared/connection.ts";
 import { SelectEntry } from "../shared/entries.tsx";
-import { useUrlState } from "../shared/url-state.ts";
+import { useUrlState } from "../shared/store.ts";
 import { LivePipeline } from "./live-pipeline.tsx";
 
 /** Brings the simulator along. */

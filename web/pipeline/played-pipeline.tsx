@@ -10,15 +10,13 @@ import {
   scenarioSource,
 } from "../../library/browser.ts";
 import { useConnection } from "../shared/connection.ts";
-import { SelectEntry } from "../shared/entries.tsx";
+import { Scale, SelectEntry } from "../shared/entries.tsx";
 import { Problem } from "../shared/parts.tsx";
-import { Scale } from "../shared/scale.tsx";
-import { useUrlState } from "../shared/url-state.ts";
+import { useUrlState } from "../shared/store.ts";
 import { OF_CLUSTER, scenarioNames, scenarioOf } from "../what-if/examples.ts";
-import { DrawnGraph, useIsNarrow } from "./drawn-graph.tsx";
+import { DrawnGraph, shareEdge, taskNode, useIsNarrow } from "./drawn-graph.tsx";
 import { graphOf, type PipelineGraph } from "./graph.ts";
 import { type Film, filmOf, frameOf, instantBeside, lastEvent, movesAt } from "./played-frame.ts";
-import { shareEdge, taskNode } from "./task-box.tsx";
 
 const REQUESTS = 200;
 /** Branches that join: the most to see. */

@@ -5,8 +5,7 @@
 import type { GatewayStatus } from "../../library/browser.ts";
 import type { Deployed, ServerMetadata } from "./api.ts";
 import { Client, messageOf, ServerError } from "./client.ts";
-import { Store, useStore } from "./store.ts";
-import { readUrlState } from "./url-state.ts";
+import { readUrlState, Store, useStore } from "./store.ts";
 
 export interface Snapshot {
   /** `looking`: whether the page's own server is one to measure. */

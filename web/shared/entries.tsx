@@ -1,4 +1,4 @@
-/** Labelled entries of numbers, texts and choices. */
+/** Labelled entries: numbers, texts, choices, sliders, and the parameters of schedulers. */
 import { useId } from "react";
 import {
   Button,
@@ -10,6 +10,7 @@ import {
   Text,
   TextField,
 } from "react-aria-components";
+import type { SchedulerParameter } from "../../library/browser.ts";
 import "./entries.css";
 
 interface NumberEntryProps {
@@ -121,4 +122,97 @@ export function SelectEntry({ label, value, options: given, onChange, ...of }: S
       )}
     </div>
   );
+}
+
+export interface ScaleProps {
+  readonly label: string;
+  readonly unit?: string;
+  readonly value: number;
+  readonly least: number;
+  readonly most: number;
+  readonly step: number;
+  /** In place of the value and its unit. */
+  readonly shown?: string;
+  readonly onChange: (value: number) => void;
+}
+
+/** A slider with its value. */
+export function Scale({ label, unit = "", value, least, most, step, ...rest }: ScaleProps) {
+  const { shown = `${value}${unit === "×" ? "" : " "}${unit}`.trim(), onChange } = rest;
+  const id = useId();
+  return (
+    <div className="scale">
+      <label htmlFor={id}>{label}</label>
+      <output htmlFor={id}>{shown}</output>
+      <input
+        id={id}
+        type="range"
+        min={Math.min(least, value)}
+        max={Math.max(most, value)}
+        step={step}
+        value={value}
+        aria-valuetext={shown}
+        onChange={({ target }) => onChange(tidy(target.valueAsNumber))}
+      />
+    </div>
+  );
+}
+
+/** Without the traces of binary fractions: 0.30000000000000004 is 0.3. */
+export function tidy(value: number): number {
+  return Number(value.toPrecision(12));
+}
+
+interface ParameterEntryProps {
+  readonly parameter: SchedulerParameter;
+  readonly value: unknown;
+  readonly onChange: (value: unknown) => void;
+}
+
+/** The entry of a scheduler's parameter, by its kind. */
+export function ParameterEntry({ parameter, value, onChange }: ParameterEntryProps) {
+  const { name, unit, kind, minimum, maximum, values = [], description } = parameter;
+  switch (kind) {
+    case "number":
+    case "whole number":
+      return (
+        <NumberEntry
+          label={unit === "" ? name : `${name} (${unit})`}
+          about={description}
+          value={typeof value === "number" ? value : Number.NaN}
+          least={minimum}
+          most={maximum}
+          {...(kind === "whole number" ? { step: 1 } : {})}
+          onChange={onChange}
+        />
+      );
+    case "switch":
+    case "choice":
+      return (
+        <SelectEntry
+          label={name}
+          about={description}
+          value={String(value ?? "")}
+          options={kind === "switch" ? ["true", "false"] : values}
+          onChange={(text) => onChange(kind === "switch" ? text === "true" : text)}
+        />
+      );
+    case "other":
+      return (
+        <TextEntry
+          label={`${name}: ${description} (JSON)`}
+          value={typeof value === "string" ? value : JSON.stringify(value ?? null)}
+          onChange={(text) => onChange(parsed(text))}
+        />
+      );
+  }
+}
+
+/** While it is being typed it may be no JSON yet. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

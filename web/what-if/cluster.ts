@@ -1,11 +1,10 @@
 /** "What if" beside a real cluster: its scenario, its measurements, and configurations for it. */
 import type { GatewayStatus } from "../../library/browser.ts";
 import { setReplicas } from "../measure/case-runs.ts";
-import type { Deployed, SchedulerDocument } from "../shared/api.ts";
+import { type Deployed, replicasOf, type SchedulerDocument, tasksOf } from "../shared/api.ts";
 import type { Client } from "../shared/client.ts";
 import type { Sample } from "../shared/connection.ts";
 import { mean } from "../shared/format.ts";
-import { replicasOf, tasksOf } from "../shared/tasks.ts";
 import { type Choices, policiesOf } from "./choices.ts";
 
 const MOST_POINTS = 60;

@@ -1,8 +1,6 @@
 /** The controls of a configuration: each shows the value in force, and changes one choice. */
 import type { SchedulerForm } from "../../library/browser.ts";
-import { NumberEntry, SelectEntry } from "../shared/entries.tsx";
-import { ParameterEntry } from "../shared/parameter-entry.tsx";
-import { Scale, tidy } from "../shared/scale.tsx";
+import { NumberEntry, ParameterEntry, Scale, SelectEntry, tidy } from "../shared/entries.tsx";
 import type { Batch, Choices } from "./choices.ts";
 import type { Description } from "./messages.ts";
 

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ConfigurationResult, readScenario, simulateAll } from "../../library/browser.ts";
 import { type Choices, gridOf, outlineOf } from "./choices.ts";
-import { differenceText } from "./difference-text.ts";
 import type { CurvePoint, CurveRequest, Description, FromSimulator } from "./messages.ts";
 import { FIRST_STATE, stateOf, stateText } from "./shared-state.ts";
 import { Simulator } from "./simulator.ts";
+import { differenceText } from "./verdict.ts";
 
 const SCENARIOS = join(import.meta.dirname, "../../scenarios");
 const EFFORT = { seed: 3, requests: 200, replications: 2 };

@@ -1,13 +1,16 @@
 /** The simulator behind the page: opens a scenario, and draws several curves breadth first. */
 import {
   capacityOf,
+  Fault,
   type KeptScenario,
   type LoadedScenario,
   readScenario,
   type ScenarioSource,
+  type SimulationStep,
   scenarioSource,
   scenarioText,
   schedulerForms,
+  simulate,
   simulateAll,
 } from "../../library/browser.ts";
 import {
@@ -25,11 +28,12 @@ import type {
   CurvePoint,
   CurveRequest,
   Description,
+  Failure,
   FirstCurves,
   FromSimulator,
+  PointResult,
   ToSimulator,
 } from "./messages.ts";
-import { type FromRunner, failureOf, Runner } from "./runner.ts";
 
 const SMALL = {
   name: "warm-up",
@@ -63,6 +67,8 @@ interface Sound {
 
 /** A curve that is being drawn. */
 interface Curve {
+  readonly steps: AsyncGenerator<SimulationStep, void, void>;
+  readonly abort: () => void;
   /** In the order in which they run. */
   readonly loads: readonly number[];
   /** The first so many loads draw the curve's form. */
@@ -79,13 +85,13 @@ let forms: ReturnType<typeof schedulerForms> | undefined;
 
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
-  readonly #runner = new Runner((message) => this.#hear(message));
   #opened: Opened | null = null;
   #loads: readonly number[] = [];
   #effort = "";
   /** By key; those of the last request that are sound. */
   #sound = new Map<string, Sound>();
   readonly #curves = new Map<string, Curve>();
+  #isRunning = false;
   /** Keys of curves that have all their points. */
   readonly #whole = new Set<string>();
   /** Points that the page has not heard of. */
@@ -140,10 +146,10 @@ export class Simulator {
 
   #stop(isOver: (key: string) => boolean): void {
     this.#points = this.#points.filter(({ key }) => !isOver(key));
-    for (const key of this.#curves.keys()) {
+    for (const [key, { abort }] of this.#curves) {
       if (!isOver(key)) continue;
       this.#curves.delete(key);
-      this.#runner.stop(key);
+      abort();
     }
   }
 
@@ -198,9 +204,32 @@ export class Simulator {
     const outline = outlineOf(this.#loads, (this.#opened as Opened).axis, capacityPerS);
     const loads = [...new Set([...outline, ...this.#loads])];
     this.#post({ kind: "started", key, capacityPerS });
-    this.#curves.set(key, { loads, outline: outline.length, points: 0 });
     const document = { ...scenario.document, sweep: this.#sweepOf(loads, effort) };
-    this.#runner.start(key, { ...scenario, document });
+    const control = new AbortController();
+    const steps = simulate({ ...scenario, document }, { signal: control.signal });
+    const abort = (): void => control.abort();
+    this.#curves.set(key, { steps, abort, loads, outline: outline.length, points: 0 });
+    if (!this.#isRunning) void this.#run();
+  }
+
+  /** Each step goes to the curve that has had the fewest; among equals, to the first. */
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    // The caller goes on first: it may have more curves.
+    await null;
+    while (this.#curves.size > 0) {
+      const [key, curve] = [...this.#curves].reduce((least, one) =>
+        one[1].points < least[1].points ? one : least,
+      );
+      const step = await curve.steps.next().catch(failureOf);
+      // A curve that was stopped says nothing more.
+      if (this.#curves.get(key) !== curve) continue;
+      if ("message" in step) this.#end(key, step);
+      else if (step.done === true) this.#end(key, null);
+      else this.#add(key, curve, step.value);
+      this.#tellSchedulers();
+    }
+    this.#isRunning = false;
   }
 
   #sweepOf(loads: readonly number[], effort: Effort) {
@@ -215,24 +244,20 @@ export class Simulator {
     this.#post({ kind: "written", text: scenarioText(textFor(source, base, choices), overrides) });
   }
 
-  #hear(message: FromRunner): void {
-    const { key } = message;
-    const curve = this.#curves.get(key);
-    if (curve === undefined) return;
-    if (message.kind === "point") {
-      const wasOutlined = this.#isOutlined();
-      curve.points++;
-      this.#points.push({ key, load: curve.loads[message.index], result: message.result });
-      const isThere = !wasOutlined && this.#isOutlined();
-      if (isThere || performance.now() - this.#shownMs > SHOW_MS) this.#show();
-    } else {
-      this.#show();
-      this.#curves.delete(key);
-      this.#whole.add(key);
-      const { failure } = message;
-      this.#post(failure === null ? { kind: "finished", key } : { kind: "failed", key, failure });
-    }
-    this.#tellSchedulers();
+  #add(key: string, curve: Curve, { index, result }: SimulationStep): void {
+    const wasOutlined = this.#isOutlined();
+    curve.points++;
+    const { latencyCurve: _, ...point }: PointResult & { latencyCurve?: unknown } = result;
+    this.#points.push({ key, load: curve.loads[index], result: point });
+    const isThere = !wasOutlined && this.#isOutlined();
+    if (isThere || performance.now() - this.#shownMs > SHOW_MS) this.#show();
+  }
+
+  #end(key: string, failure: Failure | null): void {
+    this.#show();
+    this.#curves.delete(key);
+    this.#whole.add(key);
+    this.#post(failure === null ? { kind: "finished", key } : { kind: "failed", key, failure });
   }
 
   /** A page draws slower than points come. */
@@ -280,4 +305,10 @@ function describe({ document }: LoadedScenario): Description {
     scheduler: typeof scheduler === "string" ? scheduler : "as in the scenario",
     batch: maxBatch === undefined ? null : { maxBatch, waitMs: waitMs ?? 0 },
   };
+}
+
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof Fault)) return { message: String(error), issues: [] };
+  const { message, hint, issues = [] } = error;
+  return { message, ...(hint === undefined ? {} : { hint }), issues };
 }

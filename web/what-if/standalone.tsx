@@ -4,7 +4,7 @@
  */
 import { createRoot } from "react-dom/client";
 import type { KeptScenario } from "../../library/browser.ts";
-import { readUrlState, writeUrlState } from "../shared/url-state.ts";
+import { readUrlState, writeUrlState } from "../shared/store.ts";
 import { openCurves, WhatIf } from "./what-if.tsx";
 
 const KEY = "what-if";

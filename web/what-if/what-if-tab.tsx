@@ -4,7 +4,7 @@ import { Button, FileTrigger } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { connection, type Snapshot, useConnection } from "../shared/connection.ts";
 import { SelectEntry } from "../shared/entries.tsx";
-import { useUrlState } from "../shared/url-state.ts";
+import { useUrlState } from "../shared/store.ts";
 import { type ClusterChange, measuredOf, sendToCluster } from "./cluster.ts";
 import { OF_CLUSTER, scenarioNames, scenarioOf } from "./examples.ts";
 import { simulatorThread } from "./thread.ts";

@@ -3,14 +3,12 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { messageOf } from "../shared/client.ts";
-import { SelectEntry } from "../shared/entries.tsx";
-import { Scale } from "../shared/scale.tsx";
+import { Scale, SelectEntry } from "../shared/entries.tsx";
 import { useStore } from "../shared/store.ts";
 import { type Choices, type Effort, loadText } from "./choices.ts";
 import type { ClusterChange, Measured } from "./cluster.ts";
 import { Controls } from "./controls.tsx";
 import { type CurveState, CurveStore, type Snapshot } from "./curve-store.ts";
-import { differenceText } from "./difference-text.ts";
 import type { CurveRequest, Description, Failure } from "./messages.ts";
 import { PointsTable, type Reading, Readings } from "./readings.tsx";
 import { ResultCharts } from "./result-charts.tsx";
@@ -24,7 +22,7 @@ import {
   stateText,
   type WhatIfState,
 } from "./shared-state.ts";
-import { verdictOf } from "./verdict.ts";
+import { differenceText, verdictOf } from "./verdict.ts";
 import "./what-if.css";
 
 export interface WhatIfProps {
