@@ -3,7 +3,8 @@
 import { setTimeout } from "node:timers/promises";
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { type ClusterState, type ClusterStatus, cluster } from "../library/index.ts";
-import { type Cell, columnWidths, type Table, tableText, total } from "../reports/tables/table.ts";
+import type { Cell, Table } from "../reports/tables/table.ts";
+import { columnWidths, tableText, total } from "../reports/tables/table-text.ts";
 import { endingSignal } from "./failure.ts";
 
 /** A heading, and the cell below it. */

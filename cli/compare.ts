@@ -9,7 +9,8 @@ import {
   metricTitle,
   plural,
 } from "../reports/tables/format.ts";
-import { type Cell, type Table, tableText } from "../reports/tables/table.ts";
+import type { Cell, Table } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { columns } from "./command-line.ts";
 import { marginOf } from "./scenario-file.ts";
 

@@ -1,7 +1,8 @@
 /** `tandem doctor`: the parts that work on this machine, as a table. */
 import { Fault } from "../core/fault.ts";
 import { doctor as examine, type Finding } from "../library/index.ts";
-import { type Cell, tableText } from "../reports/tables/table.ts";
+import type { Cell } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { columns, print } from "./command-line.ts";
 
 export async function doctor({ json }: { readonly json: boolean }): Promise<void> {

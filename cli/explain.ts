@@ -1,7 +1,7 @@
 /** `tandem explain`: where the gaps of a validation come from. */
 import { type Explanation, explain as explained, trace as traced } from "../library/index.ts";
 import { plural, wrapped } from "../reports/tables/format.ts";
-import { tableText } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { columns, print } from "./command-line.ts";
 
 export interface ExplainArguments {

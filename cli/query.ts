@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { Fault } from "../core/fault.ts";
 import { type Cell, openQuery, type QueryResult } from "../library/index.ts";
-import { tableText } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { columns } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
 

@@ -8,7 +8,8 @@ import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables
 import { capacityText } from "../reports/tables/parameters.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
-import { type Cell, tableText } from "../reports/tables/table.ts";
+import type { Cell } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {

@@ -22,7 +22,8 @@ import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } 
 import { goalHeadlines } from "./headlines.ts";
 import { capacityText, notesOf } from "./parameters.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
-import { aligned, columnWidths, DEFAULT_WIDTH, type Table, tableText, total } from "./table.ts";
+import type { Table } from "./table.ts";
+import { aligned, columnWidths, DEFAULT_WIDTH, tableText, total } from "./table-text.ts";
 import {
   BACKENDS,
   comparisonTable,
