@@ -121,6 +121,11 @@ describe("inference over HTTP", () => {
     expect(await answer.json()).toMatchObject({ error: `parameter ${error}` });
   });
 
+  it("ignores parameters that it does not know, names of every object's members too", async () => {
+    const answer = await ask({ constructor: 1, toString: "text", other: true });
+    expect(answer.status).toBe(200);
+  });
+
   it("waits no longer than Triton's timeout, in microseconds; 0 is no timeout", async () => {
     const late = await ask({ timeout: 1 });
     expect([late.status, await late.json()]).toMatchObject([504, { code: "deadline-exceeded" }]);
