@@ -117,7 +117,10 @@ async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: n
     const numRuns = Math.ceil((cases - sent) / atOnce);
     const given = { seed: seed + part, numRuns, endOnFailure: false };
     const details = await fc.check(property, { ...given, interruptAfterTimeLimit: 900_000 });
-    if (details.failed) failure = fc.defaultReportMessage(details)?.slice(0, 2000) ?? "failed";
+    // The reason first: a counterexample may be long.
+    if (details.failed) {
+      failure = `${details.errorInstance}: ${fc.defaultReportMessage(details)}`.slice(0, 2000);
+    }
   }
   sender.close();
   failure ??= await validAnswers(target);
