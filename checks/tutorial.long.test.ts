@@ -8,9 +8,9 @@ const folder = tutorialFolder();
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const VERDICT = "(agrees|disagrees|cannot tell)";
-const ESTIMATE = "[\\d,.]+ ± [\\d,.]+";
+const ESTIMATE = "[\\d,.]+ ± +[\\d,.]+";
 /** Runs that were all set aside had the same arrivals, so their one prediction has no half width. */
-const PREDICTED = "[\\d,.]+(?: ± [\\d,.]+)?";
+const PREDICTED = "[\\d,.]+(?: ± +[\\d,.]+)?";
 const PART = "[+−][\\d.]+(?: +[\\d.]+)?";
 
 const PATTERNS: Readonly<Record<string, readonly RegExp[]>> = {
