@@ -74,8 +74,9 @@ async function build() {
   const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
   writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
-  const { makeBundle, makeClusterBundle } = await import("./make-bundle.mjs");
+  const { makeBundle } = await import("./make-bundle.mjs");
   await makeBundle(root);
+  const { makeClusterBundle } = await import("./make-cluster-bundle.mjs");
   await makeClusterBundle(root);
   const { makeWeb, makeWhatIf } = await import("./make-web.mjs");
   await makeWhatIf(root);

@@ -5,16 +5,10 @@ import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
 
-/** Below dist/, where the build puts everything. */
-const isBuilt = import.meta.url.includes("/dist/");
-
-/** A file that the build makes, by its path below dist/. */
-export function builtFile(path: string): URL {
-  return new URL(`${isBuilt ? "../" : "../dist/"}${path}`, import.meta.url);
-}
-
 /** The manifest is two levels up from dist/build and one from build. */
-const manifest = require(isBuilt ? "../../package.json" : "../package.json");
+const manifest = require(
+  import.meta.url.includes("/dist/") ? "../../package.json" : "../package.json",
+);
 
 export const VERSION = (manifest as { version: string }).version;
 

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { builtFile } from "../build/version.ts";
 import { Fault } from "../core/fault.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { publishedSchema } from "../schedulers/json-schema.ts";
@@ -35,7 +34,7 @@ function initPolicy({ directory, json }: InitArguments): void {
     throw new Fault("usage", `${there} is there already`, { hint: "name another folder" });
   }
   const jsonSchema = writeSchema(directory);
-  const library = builtFile("library/index.js");
+  const library = packaged("library/index.js");
   const test = textOf(EXAMPLE, POLICY_TEST);
   writeAtomically(paths.policy, textOf(EXAMPLE, POLICY));
   writeAtomically(
@@ -43,7 +42,7 @@ function initPolicy({ directory, json }: InitArguments): void {
     test.replace('"tandem-library"', () => JSON.stringify(library.href)),
   );
   writeAtomically(paths.scenario, textOf("templates", "fair-queue.yaml"));
-  const types = fileURLToPath(builtFile("types/library/index.d.ts"));
+  const types = fileURLToPath(packaged("types/library/index.d.ts"));
   const compilerOptions = { checkJs: true, strict: true, module: "nodenext" };
   writeJson(paths.types, {
     compilerOptions: { ...compilerOptions, paths: { "tandem-serving": [types] } },
@@ -63,6 +62,12 @@ function initPolicy({ directory, json }: InitArguments): void {
 /** A data file that the build puts beside the compiled code, too. */
 function textOf(folder: string, name: string): string {
   return readFileSync(new URL(`${folder}/${name}`, import.meta.url), "utf8");
+}
+
+/** A compiled file of this package: in dist/ when this runs from source. */
+function packaged(path: string): URL {
+  const beside = new URL(`../${path}`, import.meta.url);
+  return existsSync(beside) ? beside : new URL(`../dist/${path}`, import.meta.url);
 }
 
 function initScenario({ directory, json }: InitArguments): void {

@@ -250,6 +250,20 @@ function vulkanDrivers(): readonly string[] {
   );
 }
 
+async function chromium(): Promise<Finding> {
+  const finding = { name: "Chromium", purpose: "only this project's tests of the report" };
+  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+    const found = await told(name, "--version");
+    if (found !== undefined) return { ...finding, state: "ok", found };
+  }
+  return {
+    ...finding,
+    state: "absent",
+    found: "no chromium on the path",
+    hint: "`apt install chromium`; any browser opens a report",
+  };
+}
+
 function gib(bytes: number): string {
   return `${(bytes / GIB).toFixed(1)} GiB`;
 }
@@ -298,6 +312,7 @@ const CHECKS: readonly (() => Promise<Finding>)[] = [
     "sweeps as jobs in Kubernetes: `simulate --on`; servers there, for `load` and `external`",
     "see kubernetes.io/docs/tasks/tools",
   ),
+  chromium,
 ];
 
 /** Looks at all parts; takes three to five seconds, most of them to watch the host. */

@@ -4,7 +4,6 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { builtFile } from "../build/version.ts";
 import { exitCodeOf, Fault, known } from "../core/fault.ts";
 import { shellWord } from "../core/shell-word.ts";
 import { plural } from "../reports/tables/format.ts";
@@ -298,7 +297,7 @@ function shardCommand(
     ...{ sample: sample && [sample.method, sample.count], out: directory },
   });
   return {
-    program: [process.execPath, fileURLToPath(builtFile("cli/tandem.js"))],
+    program: [process.execPath, commandFile()],
     options: ["simulate", file, ...words],
     shards: starts.length - 1,
     folder: process.cwd(),
@@ -306,6 +305,14 @@ function shardCommand(
     name: `tandem-${String(key.scenario).slice(0, 8).toLowerCase()}`,
     threads: threads ?? 1,
   };
+}
+
+/** Compiled: in the folder of this one's, or below dist/ when this runs from source. */
+function commandFile(): string {
+  const beside = fileURLToPath(new URL("../cli/tandem.js", import.meta.url));
+  return existsSync(beside)
+    ? beside
+    : fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 }
 
 /** Array by array; a limit on submitted tasks may leave the last ones for later. */

@@ -49,7 +49,7 @@ export function entryPoint(name: string): URL {
   return new URL(`${name}.js`, folder);
 }
 
-/** A process in the bundle (`build/make-bundle.mjs`). */
+/** A process in the bundle (`build/make-cluster-bundle.mjs`). */
 function bundledProcess(name: string): string {
   return fileURLToPath(new URL(`../../cluster-bundle/cluster/${name}.js`, entryPoint(name)));
 }
