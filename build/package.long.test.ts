@@ -66,7 +66,7 @@ test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.
   ]);
   expect(paths).toContain("docs/deploy.md");
   expect(packed.size).toBeLessThan(3.5e6);
-  expect(paths.length).toBeLessThan(920);
+  expect(paths.length).toBeLessThan(900);
 });
 
 test("the first commands run: init, check, simulate, query, report, doctor", () => {

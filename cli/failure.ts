@@ -1,5 +1,6 @@
 /** How a command ends early: failures with their text on stderr and exit code, warnings, and Ctrl-C. */
 import { styleText } from "node:util";
+import { withSourcePlaces } from "../build/source-places.ts";
 import { Fault, type Issue, known } from "../core/fault.ts";
 
 const TO_STDERR = { stream: process.stderr };
@@ -8,7 +9,7 @@ export function printFailure(thrown: unknown): void {
   const error = known(thrown);
   if (!(error instanceof Fault)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`${red("tandem: this is a bug")}\n${text}\n`);
+    process.stderr.write(`${red("tandem: this is a bug")}\n${withSourcePlaces(text)}\n`);
     return;
   }
   process.stderr.write(`${red(`tandem: ${error.message}`)}\n`);
