@@ -228,7 +228,8 @@ describe.skipIf(!isHere)("containers", () => {
   test("are refused before any starts, with every machine's problem", async () => {
     const other = join(folder, "other");
     mkdirSync(other);
-    const changed = "FROM tandem-worker:test\nUSER 0\nRUN echo // >>/app/dist/cluster-bundle/cluster/worker/main.js\n";
+    const changed =
+      "FROM tandem-worker:test\nUSER 0\nRUN echo // >>/app/dist/cluster-bundle/cluster/worker/main.js\n";
     writeFileSync(join(other, "Dockerfile"), changed);
     const built = docker.docker(
       "build",
