@@ -72,7 +72,7 @@ function poisson(mean: number, most: number): number[] {
   return result;
 }
 
-/** Past this many requests left behind by a batch, none of the chains here has any weight. */
+/** The chains stop here: in every case, more requests left behind by a batch have a negligible probability. */
 const ROOM = 400;
 const LARGEST = 1024;
 

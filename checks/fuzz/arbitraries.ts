@@ -221,7 +221,7 @@ const change = fc.record({
     fc.constantFrom(0, 1, 0x7f, 0x80, 0xff).map((byte) => Buffer.of(byte)),
     bytes(24),
   ),
-  /** Of the 64 bytes at the place. */
+  /** How often the 64 bytes at the place are repeated. */
   copies: mostly(fc.constant(0), fc.nat({ max: 40 })),
 });
 

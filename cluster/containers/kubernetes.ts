@@ -276,7 +276,7 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   return object(one, "apps/v1 StatefulSet", name, { spec }, "worker");
 }
 
-/** What a role's pod has besides the parts of every pod. */
+/** A role adds these parts to the template of all pods. */
 interface PodParts {
   readonly needs: Pick<PlannedWorker, "cpus" | "memoryGiB" | "gpu" | "nodeKind">;
   readonly labels: object;

@@ -21,7 +21,7 @@ import { type DeploymentOptions, deployedSystem, plainInputs } from "./options.t
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;
-/** Of one machine, and never more than its cores: replayed replicas only wait, and more would only add switches. */
+/** Bounds the processes of one machine, beside its cores: replayed replicas only wait, and more processes would only add switches. */
 const MOST_REPLAY_PROCESSES = 16;
 const STARTS_AT_ONCE = 4;
 const LOOPBACK = "127.0.0.1";

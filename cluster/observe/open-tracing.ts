@@ -20,7 +20,7 @@ export async function gatewayTracing(
   if (target === null) return null;
   const { openTracing, TraceSink: Sink } = await import("./tracing.ts");
   const { tracer, close } = openTracing("tandem-gateway", target, logger, append);
-  /** Of a run. */
+  /** Makes the sink of one run. */
   const sink = (system: System, time: RunTime): TraceSink => new Sink(tracer, system, time);
   return { sink, close };
 }

@@ -31,7 +31,7 @@ import { type App, contentOf, describer, errorBody, type ModelName } from "./rou
 
 /** Content types of bodies that are the payload itself. */
 const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
-/** Of a form; its fields are ignored. `formFiles` bounds the bytes of all files together. */
+/** A form has no more parts; the server ignores its fields. `formFiles` bounds the bytes of all files together. */
 const FORM_LIMITS = {
   ...{ files: 64, fields: 128, parts: 128 },
   ...{ fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY },

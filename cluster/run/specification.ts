@@ -25,7 +25,7 @@ export const DEFAULT_BOUNDS = {
   outageMs: 30_000,
   /** For how long an ending gateway finishes its requests. */
   drainMs: 8000,
-  /** Of the table of answers by idempotency key: it drops the oldest first. Bytes are approximate. */
+  /** The table of answers by idempotency key drops the oldest beyond these bounds. Bytes are approximate. */
   keys: { keepMs: 120_000, maxKeys: 100_000, maxBytes: 64 * MIB },
   clientTimes: CLIENT_TIMES,
   /** Bytes of all requests that arrive at the same time. */

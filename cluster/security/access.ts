@@ -1,5 +1,5 @@
 /**
- * Who may use which routes and methods: roles come from client certificates and bearer tokens. A line of the
+ * Roles decide which routes and methods a caller may use. Client certificates and bearer tokens give roles. A line of the
  * tokens file is a role, the token's SHA-256, and a name.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";

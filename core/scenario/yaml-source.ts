@@ -14,7 +14,7 @@ import { formatPath, issueAt, type Path, type Position } from "./issues.ts";
 
 export interface YamlSource {
   readonly value: unknown;
-  /** What an alias stands for has the position of the alias. */
+  /** By path. Values that an alias repeats have the position of the alias. */
   readonly positions: ReadonlyMap<string, Position>;
   readonly issues: readonly Issue[];
 }

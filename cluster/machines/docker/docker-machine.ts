@@ -88,7 +88,7 @@ class DockerMachine implements Machine {
   #starts = 0;
   /** The daemon's. */
   #processors = 0;
-  /** Of the image's Node. */
+  /** The version of Node in the image; "" before the check. */
   #nodeVersion = "";
 
   constructor(options: DockerMachineOptions) {

@@ -104,7 +104,7 @@ interface SshMachineOptions extends Pick<MachineContext, "deployment" | "onEvent
   readonly sockets: string;
 }
 
-/** What it must have, what is sent to it, and how a worker on it starts and is reached. */
+/** Checks the machine, sends it the program, starts workers there and opens ways to them. */
 class SshMachine implements Machine {
   readonly #options: SshMachineOptions;
   readonly #tunnels = new Map<string, Tunnel>();
