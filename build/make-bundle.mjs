@@ -38,6 +38,9 @@ export async function makeBundle(root) {
     plugins: [ownPlace(root), await commandsElsewhere(root)],
     logLevel: "warning",
   });
+  // esbuild leaves regular expressions as they are, and `load-bundle.ts` reads a byte as a character.
+  const [beyond] = /[^\x00-\x7f]/.exec(readFileSync(outfile, "utf8")) ?? [];
+  if (beyond !== undefined) throw new Error(`${outfile} is not ASCII: write ${beyond} as an escape`);
   compileWhatCommandsUse(root);
 }
 

@@ -90,7 +90,7 @@ function line(
 }
 
 /** "+3.1 ± 0.4 tied" in its three parts. */
-const ESTIMATE = /^(.*) ± (\S+)(.*)$/;
+const ESTIMATE = /^(.*) \u00b1 (\S+)(.*)$/;
 
 /** Pads the half widths, so that the signs of a column stand below each other. */
 export function aligned(table: Table): Table {
