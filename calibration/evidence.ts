@@ -1,6 +1,6 @@
 /** Evidence for `tandem explain` besides run logs: client's latencies, costs of messages, inputs of the prediction. */
 
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import type { SimulationInputs } from "../sim/replication.ts";

@@ -1,5 +1,5 @@
 /** Forecasts how long a validation takes, by simulation, and fits it into a budget by fewer or shorter runs. */
-import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
+import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
 import { assert, Fault } from "../core/fault.ts";
 import type { MetricName } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";

@@ -31,10 +31,10 @@ import {
   configurationText,
 } from "../cluster/containers/service-configuration.ts";
 import { writeCertificates } from "../cluster/security/certificate-files.ts";
+import { shellWord } from "../core/command-words.ts";
 import { Fault, type Issue, requireWhole } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
-import { shellWord } from "../core/shell-word.ts";
 import { tryOutForReal } from "../library/check.ts";
 import { repeatCommand } from "../library/index.ts";
 import { inventoryFor } from "../library/scenario.ts";

@@ -2,8 +2,9 @@
  * The events of a gateway's run, each announced once, in order. Every record of a run is a sink: sinks return
  * nothing, so no record can change a run.
  */
-import type { AnswerSummary } from "../../core/dispatch/answers.ts";
+
 import type { Outcome } from "../../core/dispatch/driver.ts";
+import type { AnswerSummary } from "../../core/dispatch/request-table.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { RunLog } from "../../core/run-log.ts";
 import type { CallContext } from "../protocol/messages.ts";

@@ -1,9 +1,9 @@
 /** Commands of the OpenSSH client: its options, words that a login shell leaves as they are, and its failures. */
 import { dirname, resolve } from "node:path";
+import { shellWord } from "../../../core/command-words.ts";
 import { Fault } from "../../../core/fault.ts";
 import type { LoadedInventory } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
-import { shellWord } from "../../../core/shell-word.ts";
 import {
   type KnownFailure,
   runTool,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cases } from "../../../core/test-form.test-support.ts";
-import { type Amounts, DominantShares } from "./dominant-shares.ts";
+import { type Amounts, DominantShares } from "./frameworks.ts";
 
 interface FillingClient {
   readonly name: string;

@@ -1,6 +1,7 @@
 /** Complaints of Slurm's commands, as a user gets them. */
+
 import { expect, test } from "vitest";
-import { slurmFault, slurmOptions } from "./slurm-words.ts";
+import { slurmFault, slurmOptions } from "./command-words.ts";
 
 test.each([
   [

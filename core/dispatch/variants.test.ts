@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NO_LABEL, vote } from "./ensembles.ts";
+import { NO_LABEL, vote } from "./variants.ts";
 
 test("a vote weighs the answers that have come, and trusts them by their share of all the weight", () => {
   expect(vote([7, 3, 3], [0.6, 0.2, 0.2])).toEqual({ label: 7, confidence: 0.6 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { growthOf } from "./in-system.ts";
+import { growthOf } from "./meters.ts";
 
 /** One bin a second, ten arrivals a second. */
 const growth = (numberAt: (bin: number) => number) =>

@@ -1,6 +1,11 @@
-/** Slurm's commands: the options that an inventory gives, and their complaints as faults. */
-import { Fault } from "../fault.ts";
-import type { InventoryOf } from "./schema.ts";
+/** Command lines: words for a shell; for Slurm's commands, the options of an inventory and their complaints as faults. */
+import { Fault } from "./fault.ts";
+import type { InventoryOf } from "./inventory/schema.ts";
+
+/** As a POSIX shell takes it for one word. */
+export function shellWord(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
 
 /** Options of sbatch and salloc, a word each. */
 export function slurmOptions({
