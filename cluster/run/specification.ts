@@ -77,7 +77,7 @@ export interface GatewaySpecification {
   readonly bounds: Partial<ServiceBounds>;
   /** File that keeps the settings of operators over a restart; null: none. */
   readonly controlFile: string | null;
-  /** File in which requests are recorded (`observe/arrival-record.ts`); null: none. */
+  /** File in which requests are recorded (`observe/run-sink.ts`); null: none. */
   readonly record: string | null;
   /** Where traces go (`observe/open-tracing.ts`); null: nowhere. */
   readonly trace: string | null;
