@@ -2,8 +2,8 @@
 
 import { type Machine, type RemoteWorker, specificationOn } from "../cluster/machines/machine.ts";
 import { startChild } from "../cluster/processes/child.ts";
-import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/batch-form.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
+import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/tensors.ts";
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";

@@ -30,7 +30,7 @@ import {
   type ContainerWorker,
   configurationText,
 } from "../cluster/containers/service-configuration.ts";
-import { writeCertificates } from "../cluster/security/certificate-files.ts";
+import { writeCertificates } from "../cluster/security/tls.ts";
 import { shellWord } from "../core/command-words.ts";
 import { Fault, type Issue, requireWhole } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";

@@ -12,7 +12,7 @@ import type { Machines, ModelFiles } from "../machines/machine.ts";
 import { closeMachines, openMachines } from "../machines/open-machines.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
-import { readIdentity, writeCertificates } from "../security/certificate-files.ts";
+import { readIdentity, writeCertificates } from "../security/tls.ts";
 import type { DeploymentOptions } from "./options.ts";
 
 /** Folders of certificates that a deployment makes for itself: this and its id. */

@@ -17,10 +17,9 @@ import type { System } from "../../core/system.ts";
 import { loadHealth, outcomeCounts } from "../load/load-report.ts";
 import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";
-import { getJson, getText, postJson } from "../protocol/http-client.ts";
 import type { RequestContents } from "../protocol/messages.ts";
-import type { GatewayCosts, RunReport, RunRequest } from "../run/run-request.ts";
-import { NO_ACCESS } from "../security/client-access.ts";
+import type { GatewayCosts, RunReport, RunRequest } from "../run/specification.ts";
+import { getJson, getText, NO_ACCESS, postJson } from "../security/client-access.ts";
 import type { Deployment } from "./deployment.ts";
 
 /** Measured data and traces of a scenario, by their paths as written in it. */

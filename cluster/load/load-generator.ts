@@ -11,8 +11,7 @@ import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { WeightedChoice } from "../../core/draws.ts";
 import { Fault } from "../../core/fault.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
 import {
   inDigits,
   LOAD_BOUNDS,

@@ -7,7 +7,7 @@ import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext } from "../protocol/messages.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs } from "../time/clock.ts";
 
 /** A request before the gateway takes it. */
 export interface Submission {

@@ -8,7 +8,7 @@ import { RIGHT } from "../../core/draws.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import type { EnsembleSystem } from "../../core/system.ts";
 import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";
-import type { JobResult } from "../protocol/batch-form.ts";
+import type { JobResult } from "../protocol/tensors.ts";
 import { parseOutput } from "./batch.ts";
 import { type LiveRequest, type TaskResult, unservedAt } from "./live-request.ts";
 

@@ -2,9 +2,9 @@
 import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { asBuffer, type Tensor, type TensorSpec } from "../../models/tensor.ts";
-import type { JobResult } from "../protocol/batch-form.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import type { JobResult } from "../protocol/tensors.ts";
+import { monotonicUs } from "../time/clock.ts";
 
 /** One input of a batch. */
 export interface Job {

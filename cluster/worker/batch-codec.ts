@@ -1,14 +1,15 @@
 /** Batches from protocol messages, and results to messages. */
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
 import {
+  elementsOf,
   type JobResult,
   jobTensors,
+  rawTensor,
   resultContents,
   type TensorsByTask,
-} from "../protocol/batch-form.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { elementsOf, rawTensor } from "../protocol/tensors.ts";
+} from "../protocol/tensors.ts";
 import type { Backend, Batch, BatchResult, Job, JobOutput } from "./backend.ts";
 
 /** Callers other than the gateway may leave these out. */

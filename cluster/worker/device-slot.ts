@@ -4,8 +4,7 @@
  * pass, as in the simulator (`sim/stations/device-stations.ts`).
  */
 import type { StartWindow } from "../../core/dispatch/driver.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
 
 interface Waiting {
   readonly fromUs: number;

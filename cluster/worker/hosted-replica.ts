@@ -6,13 +6,14 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
 import {
   bytesMetadata,
   type HostedModel,
   type LoadCost,
   ModelCounts,
+  type ModelMetadata,
   type ModelState,
+  type TensorMetadata,
 } from "../protocol/hosted-models.ts";
 import {
   controlOf,
@@ -22,7 +23,7 @@ import {
 } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs } from "../time/clock.ts";
 import type { Backend, Batch } from "./backend.ts";
 import { answerOf, batchOf } from "./batch-codec.ts";
 import type { DeviceSlot, SlotTurn } from "./device-slot.ts";

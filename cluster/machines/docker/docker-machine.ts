@@ -4,7 +4,7 @@ import { VERSION } from "../../../build/version.ts";
 import { Fault } from "../../../core/fault.ts";
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
-import { authority } from "../../security/bind-address.ts";
+import { authority } from "../../security/tls.ts";
 import {
   askEach,
   ENTRIES,

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "../../../core/fault.ts";
 import { FIRST, type ReplicaPlace } from "../../../core/inventory/read-inventory.ts";
 import { entryPoint, nodeFlags } from "../../processes/link.ts";
-import { authority } from "../../security/bind-address.ts";
+import { authority } from "../../security/tls.ts";
 import {
   askEach,
   ENTRIES,

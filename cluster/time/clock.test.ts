@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { monotonicUs } from "./monotonic.ts";
-import { PreciseTimer } from "./precise-timer.ts";
+import { monotonicUs, PreciseTimer } from "./clock.ts";
 
 describe("PreciseTimer", () => {
   const timer = new PreciseTimer();

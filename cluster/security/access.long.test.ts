@@ -4,9 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 import { afterAll, expect, test } from "vitest";
-import { writeCertificates } from "./certificate-files.ts";
-import { SecurityFiles } from "./security-files.ts";
-import { contextOf, type TlsIdentity } from "./tls.ts";
+import { SecurityFiles } from "./access.ts";
+import { contextOf, type TlsIdentity, writeCertificates } from "./tls.ts";
 
 const OPTIONS = { hosts: ["localhost"], days: 1, force: false, newAuthority: false };
 const root = mkdtempSync(join(tmpdir(), "tandem-rotation-"));

@@ -1,14 +1,62 @@
+/** Addresses without TLS; certificates, and what each end of a connection sees of the other's. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { needs } from "../../core/needs.test-support.ts";
-import { readIdentity, writeCertificates } from "./certificate-files.ts";
-import { CERTIFICATE_ROLES, type CertificateRole, roleOf } from "./tls.ts";
+import {
+  authority,
+  CERTIFICATE_ROLES,
+  type CertificateRole,
+  reachableHost,
+  readIdentity,
+  requireSafeBinding,
+  roleOf,
+  writeCertificates,
+} from "./tls.ts";
+
+const outside = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .filter(({ internal }) => !internal)
+  .map(({ address }) => address);
+
+describe("a server without TLS", () => {
+  it.each(["127.0.0.1", "127.8.9.10", "::1", "localhost"])("may listen on %s", async (host) => {
+    await expect(requireSafeBinding(host, false)).resolves.toBeUndefined();
+  });
+
+  it.each(["0.0.0.0", "::", "10.1.2.3", "::ffff:10.1.2.3", ...outside])(
+    "may not listen on %s, and gets a hint; with TLS it may",
+    async (host) => {
+      await expect(requireSafeBinding(host, false)).rejects.toMatchObject({
+        code: "usage",
+        hint: expect.stringContaining("tandem cluster certs"),
+      });
+      await expect(requireSafeBinding(host, true)).resolves.toBeUndefined();
+    },
+  );
+
+  it("may not listen on a name without an address", async () => {
+    // Longer than a part of a name may be: no name server is asked.
+    await expect(requireSafeBinding(`${"a".repeat(64)}.invalid`, true)).rejects.toMatchObject({
+      code: "usage",
+    });
+  });
+});
+
+describe("an address", () => {
+  it("of all interfaces becomes loopback for clients, and IPv6 gets brackets", () => {
+    expect(reachableHost("0.0.0.0")).toBe("127.0.0.1");
+    expect(reachableHost("::")).toBe("::1");
+    expect(reachableHost("10.0.0.5")).toBe("10.0.0.5");
+    expect(authority("::1", 80)).toBe("[::1]:80");
+    expect(authority("localhost", 80)).toBe("localhost:80");
+  });
+});
 
 const OPTIONS = { hosts: ["gpu1.example.org", "10.0.0.5"], days: 30, force: false } as const;
 let folder = "";

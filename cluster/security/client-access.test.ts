@@ -1,7 +1,8 @@
+/** Calls of a REST side. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { getJson } from "./http-client.ts";
+import { getJson } from "./client-access.ts";
 
 const server = createServer((request, response) => {
   response.write('{"begun": ');

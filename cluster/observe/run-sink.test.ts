@@ -4,9 +4,8 @@ import { expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import { arrivalRecord, startRecord } from "./arrival-record.ts";
-import type { RunningRequest } from "./run-sink.ts";
+import { monotonicUs } from "../time/clock.ts";
+import { arrivalRecord, type RunningRequest, startRecord } from "./run-sink.ts";
 
 const folder = temporaryFolder("record");
 
