@@ -25,10 +25,10 @@ import {
   type ServiceSamples,
   type ServiceTarget,
 } from "./measure-service.ts";
-import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
-import { equalShareMeans, MAX_QUANTILES, measuredHere, measureLinks } from "./message-costs.ts";
-import type { JobInput, ModelWorker } from "./model-worker.ts";
+import { measureLinks } from "./message-costs.ts";
+import { type JobInput, type MeasuringHosts, type ModelWorker, openHosts } from "./model-worker.ts";
 import { measureOverheads, type PilotInput, type PilotResult, runPilot } from "./pilot.ts";
+import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
 interface CalibrationOptions {
   readonly source: ContentsSource;

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { Fault } from "../../core/fault.ts";
-import { type LastingCommand, lastingCommand } from "./lasting-command.ts";
+import { type LastingCommand, lastingCommand } from "./client-command.ts";
 
 /** First line of `forward.ts`: a login shell may write others before. */
 export const FORWARDS = "tandem: forwards\n";

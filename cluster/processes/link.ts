@@ -3,8 +3,12 @@ import { type ChildProcess, fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/hot-path.ts";
-import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
-import type { ChildMessage } from "./child-side.ts";
+import {
+  type ChildMessage,
+  encodeMessage,
+  messageReader,
+  type ParentMessage,
+} from "./child-side.ts";
 
 export interface ElsewhereOptions {
   /** Runs here; its standard input and output are the child's channel. */

@@ -2,8 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { coresIn, readInventory, replicaPlaces } from "../../../core/inventory/read-inventory.ts";
 import { twoTasks } from "../../deployment.test-support.ts";
-import { dockerWords, runWords, workerImage } from "./docker-command.ts";
-import { DOCKER } from "./docker-machine.ts";
+import { DOCKER, dockerWords, runWords, workerImage } from "./docker-machine.ts";
 
 const CONTAINER = {
   ...{ name: "tandem-1-worker-1-1", deployment: "id-1", image: "tandem-worker:1", network: "host" },
