@@ -162,16 +162,13 @@ function watched(job: string): Pick<Allocation, "gone" | "look"> {
   let asking = false;
   let look = (): void => undefined;
   const gone = new Promise<string>((resolve) => {
-    look = () => {
+    look = async () => {
       if (asking) return;
       asking = true;
-      hasEnded(job).then(
-        (ended) => {
-          asking = false;
-          if (ended) resolve(`Slurm job ${job} has ended`);
-        },
-        () => undefined,
-      );
+      // Where squeue cannot be run, the next look asks again.
+      const ended = await hasEnded(job).catch(() => false);
+      asking = false;
+      if (ended) resolve(`Slurm job ${job} has ended`);
     };
   });
   return { gone, look };
