@@ -53,8 +53,8 @@ export function entryPoint(name: string): URL {
   return new URL(`${name}.js`, folder);
 }
 
-/** A process in the bundle (`build/make-cluster-bundle.mjs`). */
-function bundledProcess(name: string): string {
+/** The file of a process in the bundle (`build/make-cluster-bundle.mjs`); `name` as above. */
+export function bundledProcess(name: string): string {
   return fileURLToPath(new URL(`../../cluster-bundle/cluster/${name}.js`, entryPoint(name)));
 }
 

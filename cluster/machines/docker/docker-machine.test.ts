@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { coresIn, readInventory, replicaPlaces } from "../../../core/inventory/read-inventory.ts";
 import { twoTasks } from "../../deployment.test-support.ts";
+import { workerShipment } from "../shipment.ts";
 import { DOCKER, dockerWords, runWords, workerImage } from "./docker-machine.ts";
 
 const CONTAINER = {
@@ -23,6 +24,11 @@ describe("a worker's container", () => {
       expect(words).toContain(option);
     }
     expect(runWords(CONTAINER).slice(-2)).toEqual(["--stdio", "--deployment=id-1"]);
+  });
+
+  test("runs the program whose digest is compared with this one's", () => {
+    expect(runWords(CONTAINER)).toContain("/app/dist/cluster-bundle/cluster/worker/main.js");
+    expect([...workerShipment(false).files.keys()]).toContain("cluster/worker/main.js");
   });
 
   test("cannot write, gain rights, or fetch an image", () => {

@@ -123,7 +123,7 @@ class DockerMachine implements Machine {
     const { docker } = this.#host;
     if (program === "forward") {
       const container = this.#containers.get(process.name) ?? "";
-      const forward = `${CODE}/${ENTRIES.forward}.js`;
+      const forward = `${PROGRAMS}/${ENTRIES.forward}.js`;
       return [...docker, "exec", "--interactive", container, "node", forward];
     }
     const { deployment, models, inventory } = this.#options;
@@ -207,7 +207,7 @@ class DockerMachine implements Machine {
 
   /** Reads the image's Node. Rejects where its program is another than this one, which would not understand it. */
   async #checkProgram(): Promise<void> {
-    const script = `import { workerShipment } from "${CODE}/machines/shipment.js";
+    const script = `import { workerShipment } from "${CODE}/cluster/machines/shipment.js";
       console.log(process.versions.node + " " + workerShipment(false).digest)`;
     const node = ["--entrypoint", "node", this.#image, "--input-type=module", "-e", script];
     const run = ["run", "--rm", "--pull", "never", "--network", "none", ...node];
@@ -235,8 +235,9 @@ const DEPLOYMENT = "tandem.deployment";
 const CONTAINER_PATHS = { folder: "/scenario", store: "/models/models" } as const;
 /** The worker's port where it does not share the machine's network. */
 const CONTAINER_PORT = 9000;
-/** Where an image has the compiled code. */
-const CODE = "/app/dist/cluster";
+/** Where an image has the compiled code, and the bundle of the programs that run: `workerShipment` says its digest. */
+const CODE = "/app/dist";
+const PROGRAMS = `${CODE}/cluster-bundle/cluster`;
 
 /** `docker`, for the daemon of a machine; without a name of its own, the environment's. */
 export function dockerWords({ docker }: DockerMachineDocument): readonly string[] {
@@ -287,7 +288,7 @@ export function runWords(container: ProcessContainer): readonly string[] {
     ...(gpu === undefined ? [] : ["--gpus", `device=${gpu}`]),
     ...Object.entries(mounts).flatMap(([to, from]) => ["--volume", `${from}:${to}:ro`]),
     ...["--entrypoint", "node", container.image, ...nodeOptions],
-    ...[`${CODE}/${ENTRIES[container.program]}.js`, "--stdio", `--deployment=${deployment}`],
+    ...[`${PROGRAMS}/${ENTRIES[container.program]}.js`, "--stdio", `--deployment=${deployment}`],
   ];
 }
 
