@@ -25,7 +25,7 @@ const ROUGH = "rough, batch 1, is known to ±15% only";
 
 test("a mean that is known too roughly is a doubt about the calibration, and about its profile alone", () => {
   const untold = { othersRatio: null, hinderedRatio: null, stealRatio: null };
-  const found = withDoubts({ deviceProfiles, overheadProfile }, untold);
+  const found = withDoubts({ deviceProfiles, overheadProfile, doubts: [] }, untold);
   expect(found.doubts).toEqual([ROUGH]);
   expect(found.deviceProfiles.rough.gpu.provenance.doubts).toEqual([ROUGH]);
   expect([found.deviceProfiles.sure, found.deviceProfiles.rough.cpu]).toEqual([
@@ -35,19 +35,22 @@ test("a mean that is known too roughly is a doubt about the calibration, and abo
   expect(found.overheadProfile).toEqual(overheadProfile);
 });
 
-test("a busy host is a doubt about each profile, which stays a profile", () => {
+test("a busy host and a disturbed pilot are doubts about each profile, which stays a profile", () => {
   const busy = { othersRatio: 0.2, hinderedRatio: 0.1, stealRatio: 0.05 };
-  const found = withDoubts({ deviceProfiles, overheadProfile }, busy);
-  const [others, steal] = found.doubts;
+  const found = withDoubts({ deviceProfiles, overheadProfile, doubts: ["in the pilot"] }, busy);
+  const [others, steal, pilot] = found.doubts;
+  expect(pilot).toBe("in the pilot");
   expect(others).toContain("other programs used 20%");
   expect(steal).toContain("the hypervisor took 5.0%");
-  expect(found.doubts.slice(2)).toEqual([ROUGH]);
+  expect(found.doubts.slice(3)).toEqual([ROUGH]);
   expect(profileSchema.parse(found.deviceProfiles.sure.cpu).provenance.doubts).toEqual([
     others,
     steal,
+    pilot,
   ]);
   expect(overheadProfileSchema.parse(found.overheadProfile).provenance.doubts).toEqual([
     others,
     steal,
+    pilot,
   ]);
 });

@@ -127,7 +127,9 @@ export async function calibrate(
     };
     const branchShares = sharesOf(document, collected);
     const known = { deviceProfiles, overheadProfile, document, branchShares, contents };
-    const found = hasPilot ? await underLoad(known, { workers, inputs }, options) : known;
+    const found = hasPilot
+      ? await underLoad(known, { workers, inputs }, options)
+      : { ...known, doubts: [] };
     const { doubts, ...told } = withDoubts(found, look());
     const ofFirst = Object.entries(told.deviceProfiles).map(([model, byDevice]) => [
       model,
@@ -168,25 +170,25 @@ interface MeasuredModel {
 }
 
 /**
- * Names what speaks against the times: this machine's load meanwhile, and means that are known too roughly. Each profile
- * keeps what concerns it, for those who predict by it.
+ * Names what speaks against the times: this machine's load meanwhile, the pilot, and means that are known too roughly.
+ * Each profile keeps what concerns it, for those who predict by it.
  */
 export function withDoubts(
-  { deviceProfiles, overheadProfile }: PilotResult,
+  { deviceProfiles, overheadProfile, doubts: ofPilot }: PilotResult,
   load: HostLoad,
-): PilotResult & Pick<Calibration, "doubts"> {
-  const ofHost = loadReasons(load);
-  const doubts = [...ofHost];
+): PilotResult {
+  const ofAll = [...loadReasons(load), ...ofPilot];
+  const doubts = [...ofAll];
   const told: Record<string, Record<string, Profile>> = {};
   for (const [model, byDevice] of Object.entries(deviceProfiles)) {
     told[model] = {};
     for (const [device, profile] of Object.entries(byDevice)) {
       const unsure = unsureTimes(model, profile);
       doubts.push(...unsure);
-      told[model][device] = doubted(profile, [...ofHost, ...unsure]);
+      told[model][device] = doubted(profile, [...ofAll, ...unsure]);
     }
   }
-  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofHost), doubts };
+  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofAll), doubts };
 }
 
 function unsureTimes(model: string, { batches }: Profile): string[] {

@@ -33,7 +33,7 @@ const GANTT_BARS = 240;
 
 /**
  * The prediction of one real run: the same document, arrivals, branches and scheduler code. Replayed times are the very
- * draws of the simulator, so one simulation predicts them. What a real model takes for a request is not known beforehand,
+ * draws of the simulator, so one simulation predicts them. Nobody knows beforehand how long a real model takes for a request,
  * so the prediction is a mean over simulations that differ in the work drawn. `factors` multiply the profiled times of
  * single tasks; none by default.
  */
