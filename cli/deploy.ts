@@ -12,6 +12,8 @@ import {
 } from "../cluster/containers/compose.ts";
 import {
   type ContainerPlan,
+  type ContainerWorker,
+  configurationText,
   labelOf,
   planContainers,
 } from "../cluster/containers/container-plan.ts";
@@ -26,10 +28,6 @@ import {
   podWorkers,
   workerSets,
 } from "../cluster/containers/kubernetes.ts";
-import {
-  type ContainerWorker,
-  configurationText,
-} from "../cluster/containers/service-configuration.ts";
 import { writeCertificates } from "../cluster/security/tls.ts";
 import { shellWord } from "../core/command-words.ts";
 import { Fault, type Issue, requireWhole } from "../core/fault.ts";

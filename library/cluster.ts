@@ -102,7 +102,7 @@ export interface ClusterServeOptions
  */
 export async function clusterServe(options: ClusterServeOptions): Promise<void> {
   const { serve } = await import("../cluster/containers/serve.ts");
-  const { PORTS } = await import("../cluster/containers/service-configuration.ts");
+  const { PORTS } = await import("../cluster/containers/container-plan.ts");
   const { role, config, signal, certs, tokens, healthPort, readyFile, onNote } = options;
   const { name = hostname(), host = "127.0.0.1" } = options;
   const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;

@@ -3,8 +3,13 @@ import { once } from "node:events";
 import { createWriteStream, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { importTexts } from "../build/import-text.ts";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
-import { type Explanation, explainConfiguration } from "../calibration/explain.ts";
+import {
+  EVIDENCE_FILE,
+  type EvidenceDocument,
+  type Explanation,
+  explainConfiguration,
+  logFile,
+} from "../calibration/explain.ts";
 import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";

@@ -9,7 +9,7 @@ import {
   effortOf,
   forecastRun,
   runLength,
-} from "../calibration/validation-effort.ts";
+} from "../calibration/predict.ts";
 import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";

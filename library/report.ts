@@ -1,7 +1,7 @@
 /** `report`: results as one HTML page, and each chart as Vega-Lite JSON, SVG and PNG. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
+import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/explain.ts";
 import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";

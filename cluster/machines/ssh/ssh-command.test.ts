@@ -12,10 +12,13 @@ import {
   leftoverPids,
   leftoverScript,
   probeScript,
+  remoteCommand,
+  remoteHost,
+  sshFault,
+  tunnelCommand,
   verifyScript,
   wrongFilesOf,
-} from "./remote-script.ts";
-import { remoteCommand, remoteHost, sshFault, tunnelCommand } from "./ssh-command.ts";
+} from "./ssh-command.ts";
 
 function words(text: string): readonly string[] {
   return remoteHost(readInventory(`kind: ssh\n${text}`, "/lab/i.yaml"), "a").ssh;

@@ -1,10 +1,39 @@
-/** A profile from times that another tool measured: `tandem import`. */
-import type { Profile } from "../core/profile.ts";
+/** What profiles hold of times that were measured here, or by another tool: provenance and quantiles. */
+import { hostLine } from "../cluster/worker/host-line.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { estimate, meanOf, studentT } from "../core/statistics/estimate.ts";
 import type { ForeignTimes, Spread } from "./foreign-times.ts";
-import { equalShareMeans, MAX_QUANTILES } from "./message-costs.ts";
 
-export interface ImportedFrom {
+export function measuredHere(
+  model: string,
+  runtime: string,
+  device: string,
+  date: string,
+): OverheadProfile["provenance"] {
+  return { kind: "measured", model, modelFiles: [], device, host: hostLine(), runtime, date };
+}
+
+/** Most quantiles that a profile keeps for one batch size. */
+export const MAX_QUANTILES = 200;
+
+/** At most `count` ascending values, each the mean of an equal share of the sorted samples; all samples if they are few. */
+export function equalShareMeans(samples: readonly number[], count: number): number[] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  if (sorted.length <= count) return sorted.map(Math.round);
+  const cumulative = [0];
+  for (const value of sorted) cumulative.push(cumulative[cumulative.length - 1] + value);
+  const share = sorted.length / count;
+  // The last share may end a little beyond the last sample, by rounding.
+  const upTo = (shares: number): number => {
+    const at = Math.min(shares * share, sorted.length);
+    const whole = Math.floor(at);
+    const rest = at - whole;
+    return cumulative[whole] + (rest > 0 ? rest * sorted[whole] : 0);
+  };
+  return Array.from({ length: count }, (_, i) => Math.round((upTo(i + 1) - upTo(i)) / share));
+}
+
+interface ImportedFrom {
   readonly model: string;
   readonly device: string;
   /** Name of the file, and its SHA-256. */

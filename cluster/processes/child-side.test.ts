@@ -1,7 +1,7 @@
 /** The channel over standard input and output finds every message, whatever is written beside it. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeMessage, messageReader } from "./channel.ts";
+import { encodeMessage, messageReader } from "./child-side.ts";
 
 function read(pieces: readonly string[]) {
   const messages: unknown[] = [];

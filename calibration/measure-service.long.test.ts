@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { profileSchema } from "../core/profile.ts";
 import { modelSchema } from "../core/scenario/schema/pipelines.ts";
+import { paceMeter } from "./measure-service.ts";
 import { type JobInput, type ModelWorker, startModelWorker } from "./model-worker.ts";
-import { paceMeter } from "./pace.ts";
 
 let worker: ModelWorker;
 beforeAll(async () => {

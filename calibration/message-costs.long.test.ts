@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { overheadProfileSchema } from "../core/profile.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
+import { withMessageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
-import { withMessageCosts } from "./replay-pilot.ts";
 
 test("a pilot on replayed times gives predictions what messages cost here", async () => {
   const one = scenarioSchema.parse({

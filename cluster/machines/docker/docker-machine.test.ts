@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { coresIn, readInventory, replicaPlaces } from "../../../core/inventory/read-inventory.ts";
 import { twoTasks } from "../../deployment.test-support.ts";
-import { dockerWords, runWords, workerImage } from "./docker-command.ts";
-import { DOCKER } from "./docker-machine.ts";
+import { workerShipment } from "../shipment.ts";
+import { DOCKER, dockerWords, runWords, workerImage } from "./docker-machine.ts";
 
 const CONTAINER = {
   ...{ name: "tandem-1-worker-1-1", deployment: "id-1", image: "tandem-worker:1", network: "host" },
@@ -24,6 +24,11 @@ describe("a worker's container", () => {
       expect(words).toContain(option);
     }
     expect(runWords(CONTAINER).slice(-2)).toEqual(["--stdio", "--deployment=id-1"]);
+  });
+
+  test("runs the program whose digest is compared with this one's", () => {
+    expect(runWords(CONTAINER)).toContain("/app/dist/cluster-bundle/cluster/worker/main.js");
+    expect([...workerShipment(false).files.keys()]).toContain("cluster/worker/main.js");
   });
 
   test("cannot write, gain rights, or fetch an image", () => {

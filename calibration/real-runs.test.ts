@@ -9,7 +9,7 @@ import {
   unfitness,
   watchHost,
   worstStalls,
-} from "./run-health.ts";
+} from "./real-runs.ts";
 
 const fit: HealthSummary = {
   healthy: true,
