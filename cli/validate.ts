@@ -19,7 +19,7 @@ import { untilInterrupted } from "./failure.ts";
 import { duration, progress } from "./progress.ts";
 import { loadScenario, refuseEmpty, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface ValidateArguments
+interface ValidateArguments
   extends ScenarioArguments,
     Pick<ValidateOptions, "strict" | "repeats" | "backend" | "on" | "images" | "inputs"> {
   readonly json: boolean;

@@ -11,8 +11,8 @@ import {
   SUMMARY_TABLES,
   summaryTables,
 } from "./parquet.ts";
+import { readKey, STORE_FILE } from "./records.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
-import { readKey, STORE_FILE } from "./result-store.ts";
 
 export type Cell = string | number | boolean | null;
 

@@ -3,13 +3,13 @@ import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../core/inventory/slurm-words.ts";
 import { shellWord } from "../../core/shell-word.ts";
-import { listText } from "../shards/shard-plan.ts";
 import {
   arrayOptions,
   ask,
   type Engine,
   type Finished,
   LONGEST_LIST,
+  listText,
   retryingLines,
   type ShardCommand,
   type SubmittedJob,
