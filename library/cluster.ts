@@ -183,8 +183,9 @@ export async function web({ port, ca, certs, ...options }: WebOptions): Promise<
   const url = options.url === undefined ? null : checkedUrl(options.url);
   const file = ca ?? (certs === undefined ? undefined : join(certs, "ca.crt"));
   const authority = file === undefined ? null : contentOf(file, file).toString();
+  const tls = authority === null ? null : { ca: authority, pair: null, server: null };
   const server = await serveWeb({ url, port, ca: authority });
-  const answered = url === null ? Promise.resolve() : getJson(`${url}/v2`);
+  const answered = url === null ? Promise.resolve() : getJson(`${url}/v2`, { tls, token: null });
   const silence = answered.then(
     () => null,
     (error: Error) => error.message,
