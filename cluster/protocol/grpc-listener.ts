@@ -14,8 +14,7 @@ import { type Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import protobuf from "protobufjs";
 import descriptor from "protobufjs/ext/descriptor/index.js";
-import { Fault } from "../../core/fault.ts";
-import { requireSafeBinding } from "../security/bind-address.ts";
+import { cannotListen, requireSafeBinding } from "../security/bind-address.ts";
 import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
 import type { GrpcAccess, PeerRoles } from "./grpc-guard.ts";
@@ -72,8 +71,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   try {
     await once(server.listen(port, host), "listening");
   } catch (error) {
-    const { message } = error as Error;
-    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`);
+    throw cannotListen(host, port, error);
   }
 }
 

@@ -1,14 +1,17 @@
 /** Replies, callers and bodies that go wrong, on a real socket; and credentials in OpenAPI. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { Server } from "@grpc/grpc-js";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { afterEach, expect, it, test } from "vitest";
 import { z } from "zod";
+import { gatewayAccess, peerRoles } from "../protocol/grpc-guard.ts";
+import { listenGrpc } from "../protocol/grpc-listener.ts";
 import { OPEN } from "../security/access.ts";
 import { CLIENT_TIMES, incomingShares } from "../security/limits.ts";
 import { SecurityFiles } from "../security/security-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
-import { createApp } from "./http-server.ts";
+import { createApp, listen } from "./http-server.ts";
 import { onGone } from "./infer-routes.ts";
 import { type App, describer, securityOf, securitySchemes } from "./route.ts";
 
@@ -28,6 +31,20 @@ async function serve(
   await app.listen({ host: "127.0.0.1", port: 0 });
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/it`;
 }
+
+it("a port in use is an error with the next step, over REST and gRPC", async () => {
+  const { port } = new URL(await serve(() => ({})));
+  const taken = {
+    message: expect.stringMatching(`cannot listen on 127.0.0.1:${port}: .*EADDRINUSE`),
+    hint: expect.stringContaining("give another port"),
+  };
+  const host = "127.0.0.1";
+  const second = createApp({ host, origins: ORIGINS, security, held });
+  await expect(listen(second, host, Number(port))).rejects.toMatchObject(taken);
+  const access = gatewayAccess(security, held);
+  const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, peerRoles());
+  await expect(grpc).rejects.toMatchObject(taken);
+});
 
 it("a reply that cannot be written is an error of its own, and the next is answered", async () => {
   let calls = 0;

@@ -15,7 +15,7 @@ import type { PipelineModels } from "../front/pipeline-models.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
 import { isOpen, type RequiredRole, refusal } from "../security/access.ts";
-import { isLoopback, requireSafeBinding } from "../security/bind-address.ts";
+import { cannotListen, isLoopback, requireSafeBinding } from "../security/bind-address.ts";
 import { type CallerBounds, LIMITS } from "../security/limits.ts";
 import type { SecurityFiles } from "../security/security-files.ts";
 import { peerRole, serverTls } from "../security/tls.ts";
@@ -79,17 +79,11 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
 }
 
 /** Resolves with the port. Rejects with Fault("cluster-failure") for one in use. */
-export async function listen(
-  app: App,
-  host: string,
-  port: number,
-  hint?: { readonly hint: string },
-): Promise<number> {
+export async function listen(app: App, host: string, port: number, hint?: string): Promise<number> {
   try {
     await app.listen({ host, port });
   } catch (error) {
-    const reason = (error as Error).message;
-    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${reason}`, hint);
+    throw cannotListen(host, port, error, hint);
   }
   return (app.server.address() as AddressInfo).port;
 }

@@ -44,3 +44,17 @@ async function resolved(host: string): Promise<string[]> {
 function nameFor(host: string): string {
   return host in WILDCARDS ? "NAME-OF-THIS-MACHINE" : host;
 }
+
+/** The failure of a server that got no port, with the next step. */
+export function cannotListen(
+  host: string,
+  port: number,
+  cause: unknown,
+  hint = "give another port, or end the program that has this one",
+): Fault {
+  const { message } = cause as Error;
+  return new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`, {
+    hint,
+    cause,
+  });
+}

@@ -60,7 +60,7 @@ export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServe
     app.register(async (scope: App) => addProxy(scope, url, agent));
   }
   app.addHook("onClose", () => agent.destroy());
-  const bound = await listen(app, HOST, port, { hint: "--port 0 takes any free port" });
+  const bound = await listen(app, HOST, port, "--port 0 takes any free port");
   return { port: bound, close: () => app.close() };
 }
 
