@@ -42,7 +42,7 @@ it("a port in use is an error with the next step, over REST and gRPC", async () 
   const second = createApp({ host, origins: ORIGINS, security, held });
   await expect(listen(second, host, Number(port))).rejects.toMatchObject(taken);
   const access = gatewayAccess(security, held);
-  const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, peerRoles());
+  const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, peerRoles(1000));
   await expect(grpc).rejects.toMatchObject(taken);
 });
 
