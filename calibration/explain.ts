@@ -8,7 +8,7 @@
  *
  * The parts add up to the gap, run by run. Service times come from the run logs; a validation writes the other evidence.
  */
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { OverheadProfile } from "../core/profile.ts";

@@ -4,7 +4,7 @@
  */
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { expectedRequests, expectedSeconds } from "../core/arrivals/extent.ts";
+import { expectedRequests, expectedSeconds } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";

@@ -1,7 +1,7 @@
 /**
  * Predictions of real runs by simulation: what they measure, how long they take, and how long they must be for a verdict.
  */
-import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
+import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { assert, Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";

@@ -1,6 +1,6 @@
 /** Simulates a configuration and runs it for real, repeatedly, with the same arrivals, draws and scheduler code. */
 
-import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
+import { expectedSeconds, givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";

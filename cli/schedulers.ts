@@ -9,8 +9,8 @@ import {
   type Explanation,
   explainPolicy,
   explainPreset,
+  partAbout,
 } from "../schedulers/catalogue.ts";
-import { partAbout } from "../schedulers/json-schema.ts";
 import { MOST_COLUMNS, print } from "./command-line.ts";
 
 export interface SchedulersArguments {

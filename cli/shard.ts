@@ -1,7 +1,7 @@
 /** A sweep in shards: `tandem simulate --shard` and `--on`, `tandem gather`, `tandem sweep status` and `cancel`. */
 import { relative, resolve } from "node:path";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
-import { shellWord } from "../core/shell-word.ts";
 import {
   failureText,
   type ShardEstimate,

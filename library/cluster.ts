@@ -5,8 +5,8 @@ import { resolve } from "node:path";
 import type { ServeOptions } from "../cluster/containers/serve.ts";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import { type ClusterFolder, type ClusterState, clusterUp } from "../cluster/deploy/state.ts";
-import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
+import { startRecord } from "../cluster/observe/run-sink.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
@@ -23,7 +23,7 @@ import {
 } from "./scenario.ts";
 
 export interface ClusterUpOptions extends ClusterFolder {
-  /** Real models, or replayed times. Default: replay. */
+  /** Real models, or replayed times. Default: real. */
   readonly backend?: BackendName | undefined;
   /** REST takes it, gRPC the next, workers those after. Default: free ones. */
   readonly port?: number | undefined;
@@ -53,7 +53,7 @@ export async function clusterOn(
   loaded: ReadyScenario & Pick<Scenario, "inProgram">,
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
-  const { backend = "replay", port, spare = 0, host, certs, tokens, on, record } = options;
+  const { backend = "real", port, spare = 0, host, certs, tokens, on, record } = options;
   const { origins = [], directory } = options;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);

@@ -10,7 +10,7 @@ import {
   explainConfiguration,
   logFile,
 } from "../calibration/explain.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { finished } from "../core/iterables.ts";
@@ -21,8 +21,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { runReplication, type SimulationInputs, withWarmUp } from "../sim/replication.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import { contentOf, inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
 import type { Validation } from "./validate.ts";

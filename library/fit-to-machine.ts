@@ -10,7 +10,7 @@ import {
   forecastRun,
   runLength,
 } from "../calibration/predict.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";

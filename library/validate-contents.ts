@@ -17,8 +17,7 @@ import type { MeasuringHosts, ModelWorker } from "../calibration/model-worker.ts
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { countArrivals } from "../core/arrivals/arrival-source.ts";
-import { expectedRequests } from "../core/arrivals/extent.ts";
+import { countArrivals, expectedRequests } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { ModelAtHand } from "../core/input-notes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";

@@ -1,6 +1,6 @@
 /** `web`: the web app on this machine, before any server that it is to measure. */
 import { join } from "node:path";
-import { getJson } from "../cluster/protocol/http-client.ts";
+import { getJson } from "../cluster/security/client-access.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
 import { contentOf } from "./scenario.ts";

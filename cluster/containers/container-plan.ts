@@ -8,7 +8,7 @@ import { z } from "zod";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
 import { Fault, type Issue } from "../../core/fault.ts";
 import { type Placement, placeReplicas, tasksToPlace } from "../../core/placement.ts";
-import { checkBackend } from "../../core/scenario/check-run.ts";
+import { checkBackend } from "../../core/scenario/checks.ts";
 import { fileEntries, needsStore } from "../../core/scenario/implementation-kinds.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";

@@ -19,13 +19,11 @@ import {
 } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
-import { getJson } from "../protocol/http-client.ts";
 import type { WorkerQuestion, WorkerReply } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
-import { authority, reachableHost, requireSafeBinding } from "../security/bind-address.ts";
-import { readIdentity } from "../security/certificate-files.ts";
-import { type ClientAccess, healthAccess } from "../security/client-access.ts";
-import { SecurityFiles, securityPaths } from "../security/security-files.ts";
+import { SecurityFiles, securityPaths } from "../security/access.ts";
+import { type ClientAccess, getJson, healthAccess } from "../security/client-access.ts";
+import { authority, reachableHost, readIdentity, requireSafeBinding } from "../security/tls.ts";
 import {
   type DeploymentOptions,
   deployedSystem,

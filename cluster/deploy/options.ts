@@ -23,7 +23,7 @@ import { closeMachines, openMachines } from "../machines/open-machines.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
 import type { ServiceBounds } from "../run/specification.ts";
-import { readIdentity, writeCertificates } from "../security/certificate-files.ts";
+import { readIdentity, writeCertificates } from "../security/tls.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;

@@ -15,9 +15,8 @@ import { machineLeftovers } from "../machines/open-machines.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
 import { lives } from "../processes/own-folder.ts";
-import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";
-import type { RunReport } from "../run/run-request.ts";
-import { gatewayClientAccess } from "../security/client-access.ts";
+import type { RunReport } from "../run/specification.ts";
+import { deleteAt, gatewayClientAccess, getJson, postJson } from "../security/client-access.ts";
 import { type Deployment, removeLeftovers } from "./deployment.ts";
 import type { DeploymentOptions } from "./options.ts";
 

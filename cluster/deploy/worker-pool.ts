@@ -14,7 +14,7 @@ import {
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
-import { authority } from "../security/bind-address.ts";
+import { authority } from "../security/tls.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
 import { type DeploymentOptions, deployedSystem, plainInputs, takeText } from "./options.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "../../core/inventory/read-inventory.ts";
 import type { InventoryOf, SlotPlace } from "../../core/inventory/schema.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
-import { readIdentity } from "../security/certificate-files.ts";
+import { readIdentity } from "../security/tls.ts";
 
 /** One kind of machines; `open-machines.ts` lists them. */
 export interface MachineKind {

@@ -5,16 +5,17 @@
 import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { asBuffer, type Tensor, type TensorSpec } from "../../models/tensor.ts";
-import {
-  type JobResult,
-  jobTensors,
-  resultContents,
-  type TensorsByTask,
-} from "../protocol/batch-form.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { elementsOf, rawTensor } from "../protocol/tensors.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import {
+  elementsOf,
+  type JobResult,
+  jobTensors,
+  rawTensor,
+  resultContents,
+  type TensorsByTask,
+} from "../protocol/tensors.ts";
+import { monotonicUs } from "../time/clock.ts";
 
 /** One input of a batch. */
 export interface Job {

@@ -5,12 +5,12 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { ModelMetadata } from "../protocol/descriptions.ts";
 import {
   bytesMetadata,
   type HostedModel,
   type LoadCost,
   ModelCounts,
+  type ModelMetadata,
   type ModelState,
 } from "../protocol/hosted-models.ts";
 import {
@@ -21,7 +21,7 @@ import {
 } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs } from "../time/clock.ts";
 import { answerOf, type Backend, type Batch, batchOf } from "./backend.ts";
 import type { DeviceSlot, SlotTurn } from "./device-slot.ts";
 

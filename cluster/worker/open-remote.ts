@@ -16,12 +16,22 @@ import type {
   TaskOutput,
 } from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
-import { asOwn, batchContents, jobResults } from "../protocol/batch-form.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
-import { type ModelState, tandemForm } from "../protocol/hosted-models.ts";
+import {
+  type ModelMetadata,
+  type ModelState,
+  type TensorMetadata,
+  tandemForm,
+} from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { bytesTensor, outputText, rawTensor } from "../protocol/tensors.ts";
+import {
+  asOwn,
+  batchContents,
+  bytesTensor,
+  jobResults,
+  outputText,
+  rawTensor,
+} from "../protocol/tensors.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import type { JobOutput } from "./backend.ts";
 import { ServedCommand } from "./served-command.ts";

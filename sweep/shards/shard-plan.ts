@@ -1,6 +1,6 @@
 /** How a sweep is cut into shards: consecutive configurations, of about equal expected work. */
 
-import { expectedRequests } from "../../core/arrivals/extent.ts";
+import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
 import { Fault } from "../../core/fault.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { Sweep } from "../../core/scenario/sweep.ts";

@@ -6,7 +6,7 @@ import { Fault } from "../../../core/fault.ts";
 import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { InventoryOf, SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
-import { authority } from "../../security/bind-address.ts";
+import { authority } from "../../security/tls.ts";
 import { type KnownFailure, runTool, toolFault } from "../client-command.ts";
 import {
   askEach,

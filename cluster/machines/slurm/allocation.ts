@@ -1,8 +1,8 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/command-words.ts";
 import { Fault } from "../../../core/fault.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
-import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory/slurm-words.ts";
 import { runTool } from "../client-command.ts";
 import { NEVER_GONE } from "../machine.ts";
 

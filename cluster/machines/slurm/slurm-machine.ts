@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { Fault } from "../../../core/fault.ts";
 import { FIRST, type ReplicaPlace } from "../../../core/inventory/read-inventory.ts";
 import { bundledProcess, nodeFlags } from "../../processes/link.ts";
-import { authority } from "../../security/bind-address.ts";
+import { authority } from "../../security/tls.ts";
 import {
   askEach,
   ENTRIES,

@@ -6,7 +6,7 @@ import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { ownFolder } from "../../processes/own-folder.ts";
-import { authority } from "../../security/bind-address.ts";
+import { authority } from "../../security/tls.ts";
 import {
   askEach,
   ENTRIES,
