@@ -57,14 +57,14 @@ interface DeployArguments extends ScenarioArguments {
   readonly out?: string;
 }
 
-export interface ComposeArguments extends DeployArguments {
+interface ComposeArguments extends DeployArguments {
   readonly cores?: string;
   readonly host: string;
   readonly port: number;
   readonly user?: string;
 }
 
-export interface KubernetesArguments extends DeployArguments {
+interface KubernetesArguments extends DeployArguments {
   readonly on?: string;
   readonly namespace?: string;
   readonly claim?: string;

@@ -12,7 +12,7 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
     "core/scenario/schema/",
     "core/compare.ts",
     "schedulers/registry.ts",
-    "sweep/shards/shard-plan.ts",
+    "sweep/engines/engine.ts",
     "cluster/load/specification.ts",
     "calibration/foreign-times.ts",
   ],

@@ -24,7 +24,7 @@ import {
   type ScenarioArguments,
 } from "./scenario-file.ts";
 
-export interface PlanArguments extends ScenarioArguments {
+interface PlanArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly out?: string;
   readonly planner: NonNullable<PlanSettings["planner"]>;

@@ -54,7 +54,7 @@ import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
-import { RESULTS_FILE } from "./results-gathering.ts";
+import { RESULTS_FILE } from "./results.ts";
 import {
   inputsOf,
   inventoryFor,

@@ -25,7 +25,7 @@ import {
   type Part,
   wantedReplications,
 } from "./configuration-result.ts";
-import { runColumns, type SweepRecord } from "./record.ts";
+import { runColumns, type SweepRecord } from "./records.ts";
 import { RequestSpool, spoolFile } from "./request-files.ts";
 
 /** A scenario with the schedulers of the user that it names. */

@@ -3,13 +3,13 @@
 import { SLURM_MISSING, shellWord, slurmFault, slurmOptions } from "../../core/command-words.ts";
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
-import { listText } from "../shards/shard-plan.ts";
 import {
   arrayOptions,
   ask,
   type Engine,
   type Finished,
   LONGEST_LIST,
+  listText,
   retryingLines,
   type ShardCommand,
   type SubmittedJob,

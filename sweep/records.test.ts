@@ -10,8 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseScenario } from "../core/scenario/parse.ts";
-import { MemoryStore, recordsOf, type SweepRecord } from "./record.ts";
-import { ResultStore, type StoreKey } from "./result-store.ts";
+import { MemoryStore, ResultStore, recordsOf, type StoreKey, type SweepRecord } from "./records.ts";
 import { runSweep } from "./run-sweep.ts";
 
 const KEY: StoreKey = {

@@ -1,19 +1,70 @@
-/** `tandem cluster …` and `tandem deploy …`; each action's work is loaded only when it is called. */
+/** Commands of the real system, as data: `calibrate`, `validate`, `cluster …`, `deploy …`, `load` and `web`. */
 import {
   type Command,
   flag,
+  IMAGES,
+  INPUTS,
   JSON_OPTION,
+  LOAD_OPTIONS,
   number,
   ON,
   repeated,
   required,
   SCENARIO,
+  SEED,
   SET,
   text,
 } from "./command-line.ts";
 
 /** As in the scenario's `validation.backend`. */
-export const BACKENDS = ["real", "onnx", "external", "process", "replay"];
+const BACKENDS = ["real", "onnx", "external", "process", "replay"];
+
+export const CALIBRATE: Command = {
+  usage: "calibrate <scenario>",
+  about: "measure every task's real model, here or on machines of an inventory; write profiles",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...IMAGES,
+    ...INPUTS,
+    precision: number("go on until the mean's 95% half width is below this share of it", {
+      default: 0.02,
+    }),
+    "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
+    ...ON,
+  },
+  examples: [
+    ["calibrate s.yaml", "writes the profiles it names"],
+    ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
+  ],
+  run: async (args) => (await import("./calibrate.ts")).calibrate(args),
+};
+
+export const VALIDATE: Command = {
+  usage: "validate <scenario>",
+  about: "simulate and run chosen configurations for real, compare, judge; exit 3: one disagrees",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...SEED,
+    out: text("folder for results (validation.json)"),
+    repeats: number("real runs of each configuration, >= 3"),
+    backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
+    budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
+    ...ON,
+    strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
+    ...IMAGES,
+    ...INPUTS,
+  },
+  examples: [
+    ["validate my-pipeline/scenario.yaml --out out/v", "judge the predictions"],
+    ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
+    ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
+  ],
+  run: async (args) => (await import("./validate.ts")).validate(args),
+};
 
 const NOT_NEEDED = { scenario: { type: "string", describe: "not needed" } } as const;
 
@@ -150,7 +201,7 @@ const serve: Command = {
     ["cluster serve --role worker --config tandem.json --name detect-1", "one worker"],
     ["cluster serve --role gateway --config tandem.json --host 0.0.0.0 --certs certs", "for all"],
   ],
-  run: async (args) => (await import("./serve.ts")).serveCommand(args),
+  run: async (args) => (await import("./cluster.ts")).serve(args),
 };
 
 export const CLUSTER: Command = {
@@ -228,4 +279,40 @@ export const DEPLOY: Command = {
     ["deploy kubernetes s.yaml --out k8s", "for a Kubernetes namespace"],
   ],
   commands: [compose, kubernetes],
+};
+
+export const LOAD: Command = {
+  usage: "load [scenario]",
+  about: "drive any endpoint with a workload",
+  positionals: {
+    scenario: { type: "string", describe: "scenario file (YAML): its workload and pipelines" },
+  },
+  options: LOAD_OPTIONS,
+  examples: [
+    ["load my-pipeline/scenario.yaml --url 127.0.0.1:8001", "a cluster that is up"],
+    ["load --url http://127.0.0.1:9000/score --body x.json --rate 200", "any REST endpoint"],
+    ["load --url grpc://triton:8001 --model yolo --clients 8", "any server of the protocol"],
+    [
+      "load --url 127.0.0.1:8001 --model m --arrivals mlperf-server --rate 50 --set workload.latencyBoundMs=100",
+      "MLPerf's Server scenario",
+    ],
+  ],
+  run: async (args) => (await import("./load.ts")).load(args),
+};
+
+export const WEB: Command = {
+  usage: "web",
+  about: "serve the web app on this machine, before a server of the protocol to measure",
+  options: {
+    url: text("its REST address; default: the page calls servers that let it"),
+    port: number("of the app on loopback; 0: any free one", { default: 8080 }),
+    certs: text("of `tandem cluster certs`: trust its authority"),
+    ca: text("certificates (PEM) to trust, of a server that is not ours"),
+    ...JSON_OPTION,
+  },
+  examples: [
+    ["web --url 127.0.0.1:8000", "a gateway, which serves the app at / as well"],
+    ["web --url http://triton:8000 --port 9000", "any server of the Open Inference Protocol"],
+  ],
+  run: async (args) => (await import("./cluster.ts")).web(args),
 };

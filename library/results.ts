@@ -1,9 +1,18 @@
-/** The results document of a sweep: its head, and its configurations, read and written one by one. */
+/**
+ * Results documents: that of a sweep, whose configurations are read and written one by one; and `compare`, two of them
+ * before and after a change.
+ */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { buildKey } from "../build/version.ts";
-import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
+import {
+  type Compared,
+  compareConfigurations,
+  comparedPaths,
+  compareResults,
+  DEFAULT_MARGIN,
+} from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
@@ -19,8 +28,13 @@ import { PRESETS } from "../schedulers/registry.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import { writeParquet } from "../sweep/parquet.ts";
-import { type RecordStore, recordsOf } from "../sweep/record.ts";
-import { STORE_FORMAT, type StoreKey } from "../sweep/result-store.ts";
+import {
+  linesOf,
+  type RecordStore,
+  recordsOf,
+  STORE_FORMAT,
+  type StoreKey,
+} from "../sweep/records.ts";
 import { asNotes, simulationNotes } from "./provenance.ts";
 
 export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
@@ -124,7 +138,7 @@ export async function writeResults(
 ): Promise<void> {
   await writePieces(join(directory, RESULTS_FILE), resultsText(swept));
   const records = join(directory, RECORDS_FILE);
-  await writePieces(records, linesOf(store, swept.count));
+  await writePieces(records, linesOf(store, 0, swept.count));
   try {
     await writeParquet(directory, records, parameters);
   } catch (error) {
@@ -149,10 +163,6 @@ async function writePieces(path: string, pieces: Iterable<string>): Promise<void
   }
 }
 
-function* linesOf(store: RecordStore, count: number): Generator<string, void, void> {
-  for (let index = 0; index < count; index++) yield `${store.line(index)}\n`;
-}
-
 /** The document of a sweep as text, piece by piece, a configuration a line: as results.json has it, to the byte. */
 export function* resultsText({
   comparisons,
@@ -168,4 +178,35 @@ export function* resultsText({
   }
   const last = comparisons.length === 0 ? "" : `,"comparisons":${JSON.stringify(comparisons)}`;
   yield `\n]${last}}\n`;
+}
+
+export type ResultsComparison = ReturnType<typeof compareResults>;
+
+/**
+ * Paired differences of two results, each a document or its folder. Differences up to the share `margin` are none.
+ * Throws Fault("invalid-input") where the seeds differ, for pairs need the same requests on both sides.
+ */
+export async function compare(
+  before: string | ResultsDocument,
+  after: string | ResultsDocument,
+  options: { readonly margin?: number | undefined } = {},
+): Promise<ResultsComparison> {
+  const { margin = DEFAULT_MARGIN } = options;
+  const [one, other] = await Promise.all([before, after].map(documentOf));
+  if (one.seed === other.seed) return compareResults(one, other, margin);
+  const [first, second] = [nameOf(before), nameOf(after)];
+  throw new Fault("invalid-input", `${first} has seed ${one.seed}, ${second} seed ${other.seed}`, {
+    hint: `replications are compared in pairs: simulate again with --seed ${one.seed}`,
+  });
+}
+
+async function documentOf(results: string | ResultsDocument): Promise<ResultsDocument> {
+  if (typeof results !== "string") return results;
+  // Most programs that load this file read no results.
+  const { readDocuments } = await import("../reports/tables/documents.ts");
+  return (await readDocuments(results)).results;
+}
+
+function nameOf(results: string | ResultsDocument): string {
+  return typeof results === "string" ? results : results.scenario.name;
 }

@@ -1,7 +1,7 @@
-/** Cutting a sweep into shards, and lists of them. */
+/** Cutting a sweep into shards. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { chunksOf, listText, parseList, shardStarts, shardsFor } from "./shard-plan.ts";
+import { shardStarts, shardsFor } from "./shard-work.ts";
 
 const work = fc.array(fc.integer({ min: 1, max: 1_000_000 }), { minLength: 1, maxLength: 300 });
 
@@ -44,20 +44,4 @@ test("a shard takes at least the time asked for, and there is always one", () =>
   expect(shardsFor(3600, 30, 50)).toBe(50);
   expect(shardsFor(59, 30, 1000)).toBe(1);
   expect(shardsFor(1, 30, 1000)).toBe(1);
-});
-
-test("a list of shards is short text, and comes back from it", () => {
-  expect(listText([0, 1, 2, 7, 9, 10])).toBe("0-2,7,9-10");
-  const lists = fc
-    .uniqueArray(fc.nat(2000), { minLength: 1 })
-    .map((all) => all.sort((a, b) => a - b));
-  fc.assert(fc.property(lists, (list) => void expect(parseList(listText(list))).toEqual(list)));
-  for (const text of ["", "1,", "3-1", "a", "1-2-3", "-1"]) {
-    expect(() => parseList(text)).toThrow("is no list of shards");
-  }
-});
-
-test("arrays are chunks of at most so many tasks", () => {
-  expect(chunksOf([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]);
-  expect(chunksOf([], 2)).toEqual([]);
 });

@@ -1,11 +1,15 @@
-/** How a sweep is cut into shards: consecutive configurations, of about equal expected work. */
+/** Shards as work: a sweep is cut into ranges of about equal expected work, and one of them is run in this process. */
 
+import { rmSync } from "node:fs";
 import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
 import { Fault } from "../../core/fault.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { Sweep } from "../../core/scenario/sweep.ts";
 import { ConfigurationWork, type SweepPlan } from "../configuration-work.ts";
-import { type ConfigurationRange, inTurns } from "../run-sweep.ts";
+import { linesOf, ResultStore } from "../records.ts";
+import { moveRequests, RequestWriter } from "../request-files.ts";
+import { type ConfigurationRange, inTurns, runSweep } from "../run-sweep.ts";
+import type { Manifest, ShardFolder } from "./shard-folder.ts";
 
 /** A replication's fixed cost, as events: compiling the document and summing up. */
 const FIXED_EVENTS = 2000;
@@ -16,6 +20,12 @@ export function expectedWork({ count, at }: Sweep): readonly number[] {
     const { document } = at(index);
     return document.run.replications * (FIXED_EVENTS + expectedEvents(document));
   });
+}
+
+/** Events of one replication: an arrival and a finish for each task of its longest pipeline. */
+export function expectedEvents({ pipelines, workload }: ScenarioDocument): number {
+  const tasks = Object.values(pipelines).map((pipeline) => Object.keys(pipeline.tasks).length);
+  return expectedRequests(workload) * 2 * Math.max(...tasks);
 }
 
 /**
@@ -82,38 +92,58 @@ export function shardsFor(seconds: number, secondsEach: number, configurations: 
   return Math.min(configurations, Math.max(1, Math.floor(seconds / secondsEach)));
 }
 
-/** Whole numbers in rising order as text, as `0-4,7`. */
-export function listText(numbers: readonly number[]): string {
-  const parts: string[] = [];
-  for (let i = 0; i < numbers.length; ) {
-    let end = i;
-    while (numbers[end + 1] === numbers[end] + 1) end++;
-    parts.push(end === i ? `${numbers[i]}` : `${numbers[i]}-${numbers[end]}`);
-    i = end + 1;
+export interface ShardRun {
+  readonly folder: ShardFolder;
+  readonly manifest: Manifest;
+  readonly shard: number;
+  readonly plan: SweepPlan;
+  readonly threads: number;
+  /** Called with how many of the shard's configurations are finished. */
+  readonly onProgress?: (finished: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Nothing is done for a shard that is finished. Rejects with Fault("interrupted") after an abort. */
+export async function runShard(run: ShardRun): Promise<void> {
+  const { folder, manifest, shard } = run;
+  if (folder.finished().has(shard)) return;
+  const attempt = folder.attempt(shard);
+  const store = ResultStore.open(attempt, manifest.key, manifest.configurations);
+  try {
+    await runInto(run, store, attempt);
+  } finally {
+    store.close();
+    rmSync(attempt, { recursive: true, force: true });
   }
-  return parts.join(",");
 }
 
-/** The numbers of `listText`. Throws Fault("usage") for any other text. */
-export function parseList(text: string): readonly number[] {
-  return text.split(",").flatMap((part) => {
-    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? [];
-    if (first === undefined || Number(last) < Number(first)) {
-      throw new Fault("usage", `"${text}" is no list of shards`, { hint: "for example 0-9,12" });
-    }
-    return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
-  });
-}
-
-/** In order, `most` at a time. */
-export function chunksOf<T>(all: readonly T[], most: number): readonly (readonly T[])[] {
-  const chunks: (readonly T[])[] = [];
-  for (let from = 0; from < all.length; from += most) chunks.push(all.slice(from, from + most));
-  return chunks;
-}
-
-/** Events of one replication: an arrival and a finish for each task of its longest pipeline. */
-export function expectedEvents({ pipelines, workload }: ScenarioDocument): number {
-  const tasks = Object.values(pipelines).map((pipeline) => Object.keys(pipeline.tasks).length);
-  return expectedRequests(workload) * 2 * Math.max(...tasks);
+async function runInto(run: ShardRun, store: ResultStore, attempt: string): Promise<void> {
+  const { folder, manifest, shard, threads, signal, onProgress } = run;
+  const range = rangeOf(manifest.starts, shard);
+  const { first, end } = range;
+  const startedAt = new Date().toISOString();
+  const start = performance.now();
+  const wanted = run.plan.requestsIn !== undefined;
+  const plan = { ...run.plan, requestsIn: wanted ? attempt : undefined };
+  const pipelines = Object.keys(plan.loaded.document.pipelines);
+  const requests = wanted ? await RequestWriter.open(attempt, pipelines) : null;
+  try {
+    await runSweep({
+      ...{ plan, range, threads, store, signal },
+      ...(onProgress === undefined ? {} : { onProgress }),
+      ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
+    });
+  } finally {
+    requests?.close();
+  }
+  if (store.finished < end - first) {
+    throw new Fault("interrupted", `shard ${shard} was interrupted`, {
+      hint: "it starts again from its beginning",
+    });
+  }
+  if (wanted) moveRequests(attempt, folder.directory);
+  const seconds = (performance.now() - start) / 1000;
+  const { program } = manifest.key;
+  const record = { shard, first, end, program, startedAt, seconds };
+  folder.keep({ schema: "tandem/shard@1", ...record }, attempt, linesOf(store, first, end));
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
-import { doctorText, requireEssential } from "./doctor.ts";
+import { doctorText, requireEssential } from "./inspect.ts";
 
 test.each([
   ["v18.20.8", "missing"],

@@ -1,9 +1,6 @@
 /**
- * The planner of InferLine, with the simulator as its estimator: from a pipeline that keeps the goals it takes the
- * best of three actions on one task, again and again, until no action saves anything. docs/planning.md says where it
- * differs from the paper.
- * Source: Crankshaw et al., "InferLine: latency-aware provisioning and scaling for prediction serving
- * pipelines", SoCC 2020, section 4.3, Algorithms 1 and 2.
+ * Planners that the race is compared with, on the same contenders and the same simulator. docs/planning.md says how they
+ * do, and where InferLine's differs from the paper.
  */
 import { sumOf } from "../core/statistics/estimate.ts";
 import {
@@ -15,14 +12,66 @@ import {
   contenderOf,
   type Explored,
   LARGEST_BATCH,
+  levelsOf,
   nearer,
   nothingExplored,
   type Problem,
   ranked,
   type Search,
+  scoreOfTried,
   type Tried,
 } from "./contenders.ts";
 import type { Row, Shape } from "./space.ts";
+
+/**
+ * Simulates every combination in full, from the cheapest machines to the dearest. It leaves out only combinations that
+ * cost more than one that keeps the goals: their cost is known beforehand. Yields after each replication.
+ */
+export function* exhaustive(problem: Problem): Generator<undefined, Search> {
+  const { goals, laboratory, alternatives, mostTrials } = problem;
+  const explored = nothingExplored();
+  let nearest: Tried | null = null;
+  let isComplete = true;
+  const told = (best: Tried | null, runnersUp: readonly Tried[]): Search => {
+    return { best, runnersUp, nearest, isComplete, explored, alike: [] };
+  };
+  for (const level of levelsOf(alternatives)) {
+    const contenders: Contender[] = [];
+    for (const { choice, machines } of level) {
+      choice.space.shapesOn(machines, (rows) => {
+        if (choice.space.isRepeated(rows)) return true;
+        isComplete &&= explored.combinations + contenders.length < mostTrials;
+        if (!isComplete) return false;
+        const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
+        for (const alternative of alternatives) {
+          if (alternative.choice === choice) contenders.push(contenderOf(alternative, shape));
+        }
+        return true;
+      });
+    }
+    explored.combinations += contenders.length;
+    const meeting: Tried[] = [];
+    for (const contender of contenders) {
+      if (explored.simulated >= mostTrials) {
+        isComplete = false;
+        break;
+      }
+      explored.simulated++;
+      const trial = yield* laboratory.start(contender.document, goals);
+      yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
+      const tried = { contender, trial };
+      nearest = nearer(nearest, tried);
+      if (scoreOfTried(tried) >= 0) meeting.push(tried);
+    }
+    const order = ranked(meeting);
+    for (const [i, { contender }] of order.entries()) {
+      const confirmed = yield* confirm(problem, explored, contender);
+      if (confirmed.meets) return told(confirmed, order.slice(i + 1));
+    }
+    if (!isComplete) break;
+  }
+  return told(null, []);
+}
 
 /** One task's part. */
 interface Part {
@@ -33,7 +82,12 @@ interface Part {
 
 type State = readonly Part[];
 
-/** Yields after each replication. */
+/**
+ * From a pipeline that keeps the goals it takes the best of three actions on one task, again and again, until no action
+ * saves anything. Yields after each replication.
+ * Source: Crankshaw et al., "InferLine: latency-aware provisioning and scaling for prediction serving
+ * pipelines", SoCC 2020, section 4.3, Algorithms 1 and 2.
+ */
 export function* inferline(problem: Problem): Generator<undefined, Search> {
   const explored = nothingExplored();
   const found: (readonly Tried[])[] = [];

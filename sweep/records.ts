@@ -1,9 +1,10 @@
 /**
- * Finished configurations on disk, one JSON line each, appended as they finish. After a kill the same
- * command goes on with the configurations that have no line.
+ * The records of finished configurations, each a line of JSON that is the same on every machine, and their stores: in
+ * memory, or on disk, where the same command goes on after a kill with the configurations that have no line.
  *
  *   configurations.jsonl    first the key as a line, then a record a line, in order of finishing
  */
+
 import {
   closeSync,
   existsSync,
@@ -16,11 +17,117 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../core/fault.ts";
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { ConfigurationResult } from "../core/results.ts";
 import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
 import { makeFolder, writeAll, writeAtomically } from "./atomic-file.ts";
 import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
-import { parseRecord, type RecordStore } from "./record.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
+
+/** Each replication's figures by column, in order of replication; null where one has no figure. */
+export interface RunColumns {
+  readonly digest: readonly string[];
+  readonly requests: readonly number[];
+  readonly metrics: Columns;
+  readonly tasks: Readonly<Record<string, Columns>>;
+}
+
+type Columns = Readonly<Record<string, readonly (number | null)[]>>;
+
+export interface SweepRecord {
+  /** The configuration's place in the sweep, from 0. */
+  readonly index: number;
+  readonly result: ConfigurationResult;
+  readonly runs: RunColumns;
+}
+
+/** `summaries` are in order of replication, and not empty. */
+export function runColumns(summaries: readonly RunSummary[]): RunColumns {
+  const tasks = Object.keys(summaries[0].tasks).map((task): [string, Columns] => [
+    task,
+    columnsOf(summaries.map((summary) => summary.tasks[task])),
+  ]);
+  return {
+    digest: summaries.map((summary) => summary.digest),
+    requests: summaries.map((summary) => summary.requests),
+    metrics: columnsOf(summaries.map((summary) => summary.metrics)),
+    tasks: Object.fromEntries(tasks),
+  };
+}
+
+/** A line without its end. */
+export function recordLine(record: SweepRecord): string {
+  return JSON.stringify(record);
+}
+
+/** Undefined for a line that is not whole. */
+export function parseRecord(line: string): SweepRecord | undefined {
+  try {
+    const value = JSON.parse(line) as Partial<SweepRecord> | null;
+    const whole = Number.isInteger(value?.index) && value?.result !== undefined;
+    return whole ? (value as SweepRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function columnsOf(runs: readonly Readonly<Record<string, number>>[]): Columns {
+  const names = new Set(runs.flatMap(Object.keys));
+  const columns: Record<string, (number | null)[]> = {};
+  for (const name of names) columns[name] = runs.map((run) => run[name] ?? null);
+  return columns;
+}
+
+export interface RecordStore {
+  /** How many configurations are finished. */
+  readonly finished: number;
+  has(index: number): boolean;
+  /** Keeps the record of one configuration, as a line without its end. */
+  add(index: number, line: string): void;
+  line(index: number): string;
+}
+
+/** For sweeps that are too small to be worth a file. */
+export class MemoryStore implements RecordStore {
+  readonly #lines = new Map<number, string>();
+
+  get finished(): number {
+    return this.#lines.size;
+  }
+
+  has(index: number): boolean {
+    return this.#lines.has(index);
+  }
+
+  add(index: number, line: string): void {
+    this.#lines.set(index, line);
+  }
+
+  line(index: number): string {
+    const line = this.#lines.get(index);
+    assert(line !== undefined, `configuration ${index} is finished`);
+    return line;
+  }
+}
+
+/** The lines, with their ends, of configurations `first` .. `end` − 1, which are finished. */
+export function* linesOf(store: RecordStore, first: number, end: number): Generator<string> {
+  for (let index = first; index < end; index++) yield `${store.line(index)}\n`;
+}
+
+/** The finished ones of `count` configurations in order, one at a time in memory. */
+export function* recordsOf(store: RecordStore, count: number): Generator<SweepRecord> {
+  for (let index = 0; index < count; index++) {
+    if (store.has(index)) yield recordAt(store, index);
+  }
+}
+
+/** That of a finished configuration. */
+export function recordAt(store: RecordStore, index: number): SweepRecord {
+  const record = parseRecord(store.line(index));
+  assert(record !== undefined, `the record of configuration ${index} was whole when it was kept`);
+  return record;
+}
 
 /**
  * Results are reused only under an equal key; each field's name ends a sentence for the user.
@@ -117,7 +224,7 @@ export class ResultStore implements RecordStore {
   /** A line that is no whole record is a configuration to do again; a torn last one is cut off. */
   #load(): void {
     let first = true;
-    for (const { text, start, length } of linesOf(this.#descriptor)) {
+    for (const { text, start, length } of linesIn(this.#descriptor)) {
       this.#end = start + length + 1;
       const index = first ? undefined : parseRecord(text)?.index;
       if (index !== undefined && index < this.#starts.length) this.#keep(index, start, length);
@@ -138,7 +245,7 @@ function survey(path: string): Found {
   const descriptor = openSync(path, "r");
   let key: StoreKey | undefined;
   let lines = -1;
-  for (const { text } of linesOf(descriptor)) {
+  for (const { text } of linesIn(descriptor)) {
     if (lines++ < 0) key = parseKey(text);
   }
   closeSync(descriptor);
@@ -162,11 +269,16 @@ function moveAside(directory: string, found: Found, key: StoreKey): string {
   for (const name of OWN_FILES) {
     if (existsSync(join(directory, name))) renameSync(join(directory, name), join(aside, name));
   }
-  const different = Object.keys(key).filter(
-    (name) => JSON.stringify(found.key?.[name]) !== JSON.stringify(key[name]),
-  );
   const kept = `${found.lines} finished configuration${found.lines === 1 ? "" : "s"}`;
-  return `${directory} has ${kept} of another ${different.join(" and ")}: moved to ${aside}`;
+  const different = differentFields(found.key, key).join(" and ");
+  return `${directory} has ${kept} of another ${different}: moved to ${aside}`;
+}
+
+/** The fields of `wanted` that another key has not, or with other values. */
+export function differentFields(found: StoreKey | undefined, wanted: StoreKey): string[] {
+  return Object.keys(wanted).filter(
+    (name) => JSON.stringify(found?.[name]) !== JSON.stringify(wanted[name]),
+  );
 }
 
 /** The key of a store that need not be finished; undefined where it has none. */
@@ -184,7 +296,7 @@ interface Line {
 }
 
 /** Complete lines of a file, a chunk in memory at a time. */
-function* linesOf(descriptor: number): Generator<Line> {
+function* linesIn(descriptor: number): Generator<Line> {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let pending = Buffer.alloc(0);
   let start = 0;
