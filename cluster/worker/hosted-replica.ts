@@ -5,12 +5,12 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/hosted-models.ts";
 import {
   bytesMetadata,
   type HostedModel,
   type LoadCost,
   ModelCounts,
+  type ModelMetadata,
   type ModelState,
 } from "../protocol/hosted-models.ts";
 import {
