@@ -34,7 +34,7 @@ interface Box {
 }
 
 /** Layers by the longest way from an entry; a layer's tasks below each other, centred. Narrow: layers below each other. */
-export function placeTasks(tasks: Tasks, isNarrow: boolean): readonly Box[] {
+function placeTasks(tasks: Tasks, isNarrow: boolean): readonly Box[] {
   const layerOf = new Map<string, number>();
   const depth = (name: string): number => {
     const known = layerOf.get(name);
