@@ -109,6 +109,7 @@ interface Part {
 
 interface Facet {
   readonly sort: readonly string[];
+  readonly header?: object | undefined;
 }
 
 interface Channel {
@@ -136,8 +137,9 @@ function narrowPart(part: Part, most = 1): Part {
     const own = facet.row ?? facet.column ?? facet;
     const columns = Math.min(most, Math.ceil(own.sort.length / 2));
     const each = Math.floor((NARROW_PX - BETWEEN_PX * (columns - 1)) / columns);
-    const inner = typeof spec.width === "object" ? spec : { ...spec, width: each };
-    const header = panelHeader(own.sort, each);
+    const isStepped = typeof spec.width === "object";
+    const inner = isStepped ? spec : { ...spec, width: each };
+    const header = isStepped ? own.header : panelHeader(own.sort, each);
     return { ...part, ...{ columns }, facet: { ...own, ...{ header } }, spec: narrowPart(inner) };
   }
   const lines = Math.max(0, ...[part, ...(layer ?? [])].map(nameLines));
@@ -163,11 +165,11 @@ function nameLines({ encoding }: Part): number {
 
 function narrowChannels(encoding: Readonly<Record<string, Channel>>) {
   return Object.fromEntries(
-    Object.entries(encoding).map(([name, channel]) => [name, narrowChannel(channel)]),
+    Object.entries(encoding).map(([name, channel]) => [name, narrowChannel(name, channel)]),
   );
 }
 
-function narrowChannel(channel: Channel): Channel {
+function narrowChannel(channelName: string, channel: Channel): Channel {
   const { axis, legend, scale } = channel;
   const names = namesOf(channel);
   const shown = (scale?.domain ?? []).filter((one) => typeof one === "string");
@@ -177,10 +179,16 @@ function narrowChannel(channel: Channel): Channel {
       axis: { ...axis, tickCount: Math.min(axis.tickCount, MOST_TICKS) },
     }),
     ...(names.length > 0 && {
-      axis: { ...axis, ...inLines(names, NAME) },
+      axis: { ...axis, ...inLines(names, NAME), ...(channelName === "y" && raised(names)) },
     }),
     ...(shown.length > 0 && legend !== null && { legend: narrowLegend(shown, legend) }),
   };
+}
+
+/** Vega puts the first line of a label at its tick: the middle of the shortest ones goes there. */
+function raised(names: readonly string[]) {
+  const lines = names.map((name) => wrapText(name, NAME.size, NAME.most).length);
+  return { labelOffset: (-NAME.line * (Math.min(...lines) - 1)) / 2 };
 }
 
 function narrowLegend(

@@ -25,11 +25,11 @@ export function textWidth(text: string, size: number, bold = false): number {
   return ((total * size) / 100) * (bold ? BOLD : 1);
 }
 
-/** Breaks after "·", ",", ";" and ":" so that lines stay within `most` pixels where these allow. */
+/** Breaks after "·", ",", ";", ":" and "=", and before "(", so that lines stay within `most` pixels where these allow. */
 export function wrapText(text: string, size: number, most: number, bold = false): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const part of text.split(/(?<=[\u00b7,;:]) /)) {
+  for (const part of text.split(/(?<=[\u00b7,;:=]) | (?=\()/)) {
     const longer = line === "" ? part : `${line} ${part}`;
     if (line !== "" && textWidth(longer, size, bold) > most) {
       lines.push(line);

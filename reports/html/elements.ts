@@ -26,19 +26,22 @@ export function textHtml(text: string): string {
   return escapeHtml(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
 }
 
+/** Characters from which a cell has lines of its own width, and more of it. */
 const LONG = 38;
+const LONGER = 120;
 /** The page is to stay small: of longer tables it has the first rows. */
 const MOST_ROWS = 300;
 const TALL_ROWS = 30;
 
 function cellHtml(cell: Cell, first: boolean): string {
-  const long = cell.text.length > LONG ? "long" : "";
+  const { length } = cell.text;
+  const long = length > LONGER ? "longer" : length > LONG ? "long" : "";
   const classes = joined([cell.numeric ? "number" : "", cell.state, long], " ");
   const style = classes === "" ? "" : ` class="${classes}"`;
   const sort =
     cell.value === undefined || !Number.isFinite(cell.value) ? "" : ` data-value="${cell.value}"`;
   const tag = first ? "th" : "td";
-  return `<${tag}${first ? ' scope="row"' : ""}${style}${sort}>${escapeHtml(cell.text)}</${tag}>`;
+  return `<${tag}${first ? ' scope="row"' : ""}${style}${sort}>${textHtml(cell.text)}</${tag}>`;
 }
 
 function cut(table: Table): string {
@@ -63,12 +66,12 @@ export function tableHtml(table: Table | undefined): string {
     const filter = key === "" ? "" : ` data-k="${key}"`;
     return `<tr${filter}>${row.map((cell, i) => cellHtml(cell, i === 0)).join("")}</tr>`;
   });
-  const caption = escapeHtml(cut(table));
+  const caption = cut(table);
   const hidden = minor.length === 0 ? "" : ` data-minor="${minor.join(" ")}"`;
   const tall = table.rows.length > TALL_ROWS ? " tall" : "";
   return [
-    `<div class="scroll${tall}" tabindex="0" role="region" aria-label="${caption}">`,
-    `<table class="sortable"${hidden}><caption>${caption}</caption>`,
+    `<div class="scroll${tall}" tabindex="0" role="region" aria-label="${escapeHtml(caption)}">`,
+    `<table class="sortable"${hidden}><caption><span>${textHtml(caption)}</span></caption>`,
     `<thead><tr>${headings.join("")}</tr></thead>`,
     `<tbody>${rows.join("\n")}</tbody></table></div>`,
   ].join("\n");

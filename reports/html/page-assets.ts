@@ -40,12 +40,15 @@ figcaption a{color:var(--link)}
 .tall{max-height:640px;overflow-y:auto}
 table{border-collapse:separate;border-spacing:0;font-size:13px;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--muted);padding:0 0 6px}
+caption span{display:block;position:sticky;left:0;width:max-content;max-width:min(1138px,100vw - 40px)}
 th,td{padding:5px 10px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top;
 white-space:nowrap}
 thead th{background:var(--soft);border-bottom:2px solid var(--line);vertical-align:bottom;
-white-space:normal;min-width:78px}
-tbody th{font-weight:normal;background:var(--paper);position:sticky;left:0}
-.long{white-space:normal;min-width:180px;overflow-wrap:anywhere}
+white-space:normal;min-width:96px}
+tbody th{font-weight:normal;background:var(--paper)}
+tbody th,thead th:first-child{position:sticky;left:0}
+.tall thead th{position:sticky;top:0;z-index:1}.tall thead th:first-child{z-index:2}
+.long,.longer{white-space:normal;min-width:200px;overflow-wrap:anywhere}.longer{min-width:440px}
 .number{text-align:right}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 .warn{color:var(--warn);font-weight:600}
@@ -101,6 +104,8 @@ main{padding:16px 14px 40px}dl{grid-template-columns:1fr;gap:0}dl dd{margin-bott
 .card{padding:10px 14px}.card .answer{font-size:18px;margin-bottom:6px}
 .card dl{grid-template-columns:88px 1fr;gap:2px 8px;font-size:13px}.card dl dd{margin:0}
 .card summary{display:block;font-size:13px}
+.longer{min-width:300px}tbody th{white-space:normal;min-width:96px;max-width:40vw}
+.tall{max-height:70vh}caption span{max-width:calc(100vw - 28px)}
 .wide{display:none}.narrow{display:block}.narrow svg{width:100%;max-width:520px}}
 @media print{
 @page{size:A4 landscape;margin:12mm}

@@ -70,7 +70,7 @@ function factHtml([name, text, state]: Fact): string {
   return `<dt>${escapeHtml(name)}</dt><dd${style}>${textHtml(text)}</dd>`;
 }
 
-/** Facts that a phone folds: where it runs, and what would change the answer. */
+/** Facts that a phone folds, and a table hides at first: where it runs, and what would change the answer. */
 const FOLDED: readonly string[] = [
   ...["runs on", "tied with it", "same by another name"],
   ...["next cheaper", "next faster", "runner-up", "more load"],
@@ -109,7 +109,7 @@ function decisionTable(decisions: readonly Decision[], keys: readonly string[]):
       }),
     ]),
     keys,
-    minor: ["replicas", "runs on", "next faster"],
+    minor: ["replicas", "would help", ...FOLDED],
   };
 }
 

@@ -295,7 +295,9 @@ function ownVerdict(one: ValidationResult, validation: ValidationDocument): stri
       ? []
       : `${metricLabel(name).text} ${formatError(one.error[name])}`,
   );
-  const reason = judgedMetrics(validation).flatMap((name) => one.judgements[name]?.reason ?? [])[0];
+  const [reason] = judgedMetrics(validation).flatMap(
+    (name) => one.judgements[name]?.reason?.split(";")[0] ?? [],
+  );
   const verdict =
     one.verdict === "cannot tell"
       ? `not settled yet${reason === undefined ? "" : ` (${reason})`}`
