@@ -1,5 +1,5 @@
 /** An answer in the page's words: what each task found, where, and whether it is true. */
-import type { Picture } from "./pictures.ts";
+import type { Picture } from "./requests.ts";
 
 export interface Box {
   /** Left, top, right, bottom; pixels of the picture. */
@@ -7,7 +7,7 @@ export interface Box {
   readonly text: string;
 }
 
-export interface TaskTimes {
+interface TaskTimes {
   readonly task: string;
   readonly replica: string;
   readonly batch: number;

@@ -4,7 +4,7 @@ import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
 import { quantile } from "../shared/format.ts";
 import { foundIn, hasOutputs, isTrue } from "./answer.ts";
-import { casesOf } from "./case-runs.ts";
+import { requestsOf, SHAPES, USUAL, workloadOf } from "./requests.ts";
 import {
   chosenPolicies,
   documentOf,
@@ -12,8 +12,8 @@ import {
   parametersOf,
   withParameters,
   withPolicy,
-} from "./scheduler-draft.ts";
-import { requestsOf, SHAPES, USUAL, workloadOf } from "./workload.ts";
+} from "./scheduler.tsx";
+import { casesOf } from "./test-cases.tsx";
 
 test.each(SHAPES.filter(({ id }) => id !== "scenario").map(({ id }) => id))(
   "%s is a workload of a scenario",

@@ -1,11 +1,16 @@
 /** One measurement: requests sent by the server, its proxy or the page, and answers as they come. */
 import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
-import type { ModelMetadata, SchedulerDocument } from "../shared/api.ts";
-import { type Call, type Client, isLate, messageOf } from "../shared/client.ts";
+import {
+  type Call,
+  type Client,
+  isLate,
+  type ModelMetadata,
+  messageOf,
+  type SchedulerDocument,
+} from "../shared/client.ts";
 import { Store } from "../shared/store.ts";
 import { hasOutputs, RAW_CHARACTERS } from "./answer.ts";
-import type { Picture } from "./pictures.ts";
-import type { Request } from "./workload.ts";
+import type { Picture, Request } from "./requests.ts";
 
 export interface Answer extends AnsweredRequest {
   readonly latencyMs: number;

@@ -1,15 +1,37 @@
-/** The four test cases of the 2020 report, as one click and one table. */
+/** The four test cases of the 2020 report (Table 5.1): n requests at once against 1, n/2 and n replicas of each task. */
 import { useRef, useState } from "react";
 import { Button } from "react-aria-components";
-import { messageOf } from "../shared/client.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
+import { type Client, messageOf, replicasOf, setReplicas, tasksOf } from "../shared/client.ts";
 import { useConnection } from "../shared/connection.ts";
-import { NumberEntry } from "../shared/entries.tsx";
 import { mean, milliseconds } from "../shared/format.ts";
-import { Head, Problem } from "../shared/parts.tsx";
+import { Head, NumberEntry, Problem } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
-import { type CaseResult, casesOf, runCases } from "./case-runs.ts";
-import type { Measuring } from "./measuring.ts";
-import { drawnScenes } from "./pictures.ts";
+import { inOpenQueue, type Measuring } from "./measuring.ts";
+import { drawnScenes, type Picture } from "./requests.ts";
+
+interface TestCase {
+  readonly name: string;
+  readonly requests: number;
+  /** Replicas of each task. */
+  readonly replicas: number;
+}
+
+interface CaseResult extends TestCase {
+  /** Until all requests were answered; one for each trial. */
+  readonly makespansMs: readonly number[];
+  readonly failed: number;
+}
+
+/** n is even and at least 2. */
+export function casesOf(n: number): readonly TestCase[] {
+  return [
+    { name: "Baseline", requests: 1, replicas: 1 },
+    { name: "1 for n", requests: n, replicas: 1 },
+    { name: "n/2 for n", requests: n, replicas: n / 2 },
+    { name: "n for n (optimum)", requests: n, replicas: n },
+  ];
+}
 
 const TRIALS = 3;
 
@@ -29,7 +51,7 @@ function useCases(measuring: Measuring, n: number) {
     setStep("Starting …");
     try {
       await runCases(casesOf(n), {
-        ...{ client, measuring, model, pictures: await drawnScenes(client), trials: TRIALS },
+        ...{ client, measuring, model, pictures: await drawnScenes(client) },
         signal: control.signal,
         onStep: setStep,
         onResult: (result) =>
@@ -144,4 +166,57 @@ function CaseTable({ n, results }: CaseTableProps) {
       </table>
     </div>
   );
+}
+
+interface CaseRuns {
+  readonly client: Client;
+  readonly measuring: Measuring;
+  readonly model: string;
+  readonly pictures: readonly Picture[];
+  readonly signal: AbortSignal;
+  readonly onStep: (text: string) => void;
+  readonly onResult: (result: CaseResult) => void;
+}
+
+/** Runs the cases, and gives the deployment its replicas back. Rejects with an Error where it cannot. */
+async function runCases(cases: readonly TestCase[], runs: CaseRuns): Promise<void> {
+  const { client, signal, onStep } = runs;
+  const before = await countsOf(client);
+  try {
+    await inOpenQueue(client, async () => {
+      for (const one of cases) await runCase(one, Object.keys(before), runs);
+    });
+  } finally {
+    onStep("Giving the deployment its replicas back …");
+    await setReplicas(client, before);
+    onStep("");
+  }
+  signal.throwIfAborted();
+}
+
+async function runCase(one: TestCase, tasks: readonly string[], runs: CaseRuns): Promise<void> {
+  const { client, measuring, model, pictures, signal, onStep, onResult } = runs;
+  onStep(`${one.name}: ${one.replicas} of each task …`);
+  const counts = Object.fromEntries(tasks.map((task) => [task, one.replicas]));
+  await setReplicas(client, counts, signal);
+  const makespansMs: number[] = [];
+  let failed = 0;
+  for (let trial = 1; trial <= TRIALS; trial++) {
+    signal.throwIfAborted();
+    onStep(`${one.name}: trial ${trial} of ${TRIALS} …`);
+    const workload = { arrivals: "burst", requests: one.requests };
+    const { answers, problem } = await measuring.run(client, true, { model, workload, pictures });
+    if (problem !== null) throw new Error(problem);
+    makespansMs.push(Math.max(...answers.map(({ endedMs }) => endedMs)));
+    failed += answers.filter(({ outcome }) => outcome !== "completed").length;
+    onResult({ ...one, makespansMs: [...makespansMs], failed });
+  }
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+async function countsOf(client: Client): Promise<Counts> {
+  const status = await client.json<GatewayStatus>("/status");
+  const counts = tasksOf(status).map((task) => [task, replicasOf(status, task).length]);
+  return Object.fromEntries(counts);
 }
