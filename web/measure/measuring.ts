@@ -238,8 +238,8 @@ export async function inOpenQueue<Result>(
 
 const LONGEST_WAIT_MS = 60_000;
 
-/** Requests that were given up still run to their end at the server, and a run starts without any. */
-async function untilIdle(client: Client): Promise<void> {
+/** Requests that were given up still run to their end at the server. Waits a minute for them at most. */
+export async function untilIdle(client: Client): Promise<void> {
   const untilMs = performance.now() + LONGEST_WAIT_MS;
   while (performance.now() < untilMs) {
     const { idle } = await client.json<{ readonly idle: boolean }>("/run");
