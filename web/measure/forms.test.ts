@@ -101,6 +101,15 @@ test("an answer is read: labels, boxes, times, and whether it is true", () => {
   expect(foundIn(foreign)).toMatchObject({ text: foreign, boxes: [], tasks: [] });
 });
 
+test("an answer of another form is shown as it came", () => {
+  for (const body of [
+    ...['{"outputs":[null]}', '{"outputs":{"a":null}}', '{"outputs":[{"name":"output","data":5}]}'],
+    ...['{"outputs":[{"name":"output","data":["[]"]}]}', "null", "5", "nonsense"],
+  ]) {
+    expect(foundIn(body)).toMatchObject({ text: body, boxes: [], tasks: [], isSeen: false });
+  }
+});
+
 test("an answer of the protocol has outputs, of a server or of this one", () => {
   expect(hasOutputs(BODY)).toBe(true);
   expect(hasOutputs('{"model_name":"m","outputs":[{"name":"y","data":[1]}]}')).toBe(true);

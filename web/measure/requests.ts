@@ -1,5 +1,5 @@
 /** Requests to send: when they come, as the page's form says and a scenario writes it, and their pictures. */
-import type { Client, Scene } from "../shared/client.ts";
+import { type Client, parsedJson, type Scene } from "../shared/client.ts";
 import { useUrlState } from "../shared/store.ts";
 
 export const SHAPES = [
@@ -48,12 +48,8 @@ export const USUAL: Load = {
 /** The form's numbers live in the address. */
 export function useLoad(): readonly [Load, (load: Load) => void] {
   const [text, setText] = useUrlState("load", JSON.stringify(USUAL));
-  let load = USUAL;
-  try {
-    load = { ...USUAL, ...(JSON.parse(text) as Partial<Load>) };
-  } catch {
-    // A link that was cut short.
-  }
+  // A link may have been cut short.
+  const load = { ...USUAL, ...(parsedJson(text) as Partial<Load> | undefined) };
   return [load, (next) => setText(JSON.stringify(next))];
 }
 

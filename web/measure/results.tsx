@@ -1,6 +1,7 @@
 /** Results: each request's answer, picture and time, and the whole in figures. */
 import { useMemo, useState } from "react";
 import { Button, Dialog, Heading, Modal, ModalOverlay } from "react-aria-components";
+import { parsedJson } from "../shared/client.ts";
 import { figures, mean, milliseconds, quantile } from "../shared/format.ts";
 import { Head, Problem, SelectEntry } from "../shared/parts.tsx";
 import { LiveChart } from "../shared/plot.tsx";
@@ -306,7 +307,9 @@ function AnswerDetails({ answer, found, onClose }: AnswerDetailsProps) {
               </tbody>
             </table>
           )}
-          {body !== undefined && <pre className="raw">{pretty(body)}</pre>}
+          {body !== undefined && (
+            <pre className="raw">{JSON.stringify(parsedJson(body), null, 1) ?? body}</pre>
+          )}
           <Button className="button" slot="close">
             Close
           </Button>
@@ -314,12 +317,4 @@ function AnswerDetails({ answer, found, onClose }: AnswerDetailsProps) {
       </Modal>
     </ModalOverlay>
   );
-}
-
-function pretty(body: string): string {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 1);
-  } catch {
-    return body;
-  }
 }

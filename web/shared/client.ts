@@ -41,12 +41,9 @@ export class Client {
   async json<Answer>(path: string, call: Call = {}): Promise<Answer> {
     const answer = await this.call(path, call);
     const text = await answer.text();
-    if (text === "") return null as Answer;
-    try {
-      return JSON.parse(text) as Answer;
-    } catch {
-      throw new ServerError(answer.status, `${path} was not answered in JSON`);
-    }
+    const value = text === "" ? null : parsedJson(text);
+    if (value !== undefined) return value as Answer;
+    throw new ServerError(answer.status, `${path} was not answered in JSON`);
   }
 
   /** A successful answer. Rejects with a ServerError for every other. */
@@ -87,11 +84,19 @@ const REACH_HINT =
 
 async function errorOf(answer: Response): Promise<ServerError> {
   const text = await answer.text();
-  try {
-    const { error, hint } = JSON.parse(text) as { error?: string; hint?: string };
-    return new ServerError(answer.status, error ?? `status ${answer.status}`, hint);
-  } catch {
+  const known = parsedJson(text) as { error?: string; hint?: string } | null | undefined;
+  if (known === undefined) {
     return new ServerError(answer.status, `status ${answer.status}: ${text.slice(0, 200)}`);
+  }
+  return new ServerError(answer.status, known?.error ?? `status ${answer.status}`, known?.hint);
+}
+
+/** Undefined where the text is no JSON. */
+export function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

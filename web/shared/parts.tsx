@@ -11,6 +11,7 @@ import {
   TextField,
 } from "react-aria-components";
 import type { SchedulerParameter } from "../../library/browser.ts";
+import { parsedJson } from "./client.ts";
 import "./parts.css";
 
 /** The problem; nothing where all is well. */
@@ -274,17 +275,12 @@ export function ParameterEntry({ parameter, value, onChange }: ParameterEntryPro
         <TextEntry
           label={`${name}: ${description} (JSON)`}
           value={typeof value === "string" ? value : JSON.stringify(value ?? null)}
-          onChange={(text) => onChange(parsed(text))}
+          onChange={(text) => {
+            const typed = parsedJson(text);
+            // While it is being typed it may be no JSON yet.
+            onChange(typed === undefined ? text : typed);
+          }}
         />
       );
-  }
-}
-
-/** While it is being typed it may be no JSON yet. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
   }
 }
