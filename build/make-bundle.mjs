@@ -39,8 +39,9 @@ export async function makeBundle(root) {
     logLevel: "warning",
   });
   // esbuild leaves regular expressions as they are, and `load-bundle.ts` reads a byte as a character.
-  const [beyond] = /[^\x00-\x7f]/.exec(readFileSync(outfile, "utf8")) ?? [];
-  if (beyond !== undefined) throw new Error(`${outfile} is not ASCII: write ${beyond} as an escape`);
+  const beyond = readFileSync(outfile).findIndex((byte) => byte > 0x7f);
+  if (beyond >= 0)
+    throw new Error(`${outfile}: byte ${beyond} is not ASCII: write it as an escape`);
   compileWhatCommandsUse(root);
 }
 

@@ -127,7 +127,9 @@ export async function calibrate(
     };
     const branchShares = sharesOf(document, collected);
     const known = { deviceProfiles, overheadProfile, document, branchShares, contents };
-    const found = hasPilot ? await underLoad(known, { workers, inputs }, options) : known;
+    const found = hasPilot
+      ? await underLoad(known, { workers, inputs }, options)
+      : { ...known, doubts: [] };
     const ofFirst = Object.entries(found.deviceProfiles).map(([model, byDevice]) => [
       model,
       Object.values(byDevice)[0],
@@ -137,7 +139,7 @@ export async function calibrate(
       ...(inventory === undefined ? {} : { deviceProfiles: found.deviceProfiles }),
       overheadProfile: found.overheadProfile,
       branchShares,
-      doubts: doubtsOf(found.deviceProfiles, look()),
+      doubts: [...doubtsOf(found.deviceProfiles, look()), ...found.doubts],
     };
   } finally {
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));

@@ -71,7 +71,7 @@ export function paceMeter(all: readonly PaceTarget[]): () => Promise<PaceBurst> 
   };
 }
 
-/** Alone, without the factor of serving. Of the input itself, if calibration had the same set. */
+/** Time alone, without the factor of serving; that of the input itself, if calibration had the same set. */
 function calibratedUs({ profile, inputs }: PaceTarget, round: number): number {
   const { inputMeansUs, batches, servingFactor = 1 } = profile;
   if (inputMeansUs?.length === inputs.length) return inputMeansUs[round % inputs.length];

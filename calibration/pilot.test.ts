@@ -64,6 +64,7 @@ test.runIf(IS_LONG)("a host that drifts gets one more pilot, and no third", asyn
   expect(again).toEqual([
     "the host ran models 30% slower than at calibration (limit 5.0%): calibrate again",
   ]);
+  expect(pilot.doubts[0]).toBe(`in the pilot run: ${again[0]}`);
   // A no-op takes far less than the millisecond of its profile.
   expect(pilot.deviceProfiles.m.here.servingFactor).toBeLessThan(0.5);
   expect(pilot.overheadProfile.gateway.arrivalUs).toBeGreaterThan(0);

@@ -4,7 +4,7 @@
  * processors busy, and how much serving slows the models. Predictions of other loads, shapes and schedulers
  * start from there.
  *
- *   models alone ─> pilot ─> models alone     once more where these say that the host drifted
+ *   models alone ─> pilot ─> models alone     once more where the host drifted or other programs ran
  */
 
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
@@ -50,7 +50,7 @@ const UTILIZATION = 0.25;
 /** Tiny models are bound by the serving, which is not to be overloaded. */
 const MOST_PER_S = 40;
 const SIMULATIONS = 40;
-/** A host that drifts during both is likely to drift on. */
+/** A host that drifts or is busy during both is likely to stay so. */
 const MOST_PILOTS = 2;
 /** Beyond this drift of the models' own times the effects of serving and of the host are not separable. */
 const MOST_DRIFT = 0.05;
@@ -61,6 +61,8 @@ export interface PilotResult {
   readonly deviceProfiles: DeviceProfiles;
   /** As messages are under load. */
   readonly overheadProfile: OverheadProfile;
+  /** Why its figures may not hold. */
+  readonly doubts: readonly string[];
 }
 
 export async function runPilot(input: PilotInput): Promise<PilotResult> {
@@ -75,13 +77,14 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
   const measurePace = paceMeter(input.pace);
   for (let pilots = 1; ; pilots++) {
     const before = await measurePace();
-    const { summary, overheads } = await singleRun(
+    const { summary, overheads, health } = await singleRun(
       { document, inputs, backend: "real", seed: SEED, inventory },
       (pipeline) => input.contents[pipeline],
     );
     const found = paceFinding([before, await measurePace()], document, profiles, MOST_DRIFT);
-    if (pilots < MOST_PILOTS && found !== null && found.reason !== null) {
-      onAgain?.(found.reason);
+    const doubts = [...(found?.reason ? [found.reason] : []), ...health.reasons];
+    if (pilots < MOST_PILOTS && doubts.length > 0) {
+      onAgain?.(doubts[0]);
       continue;
     }
     const factors = servingFactors(document, inputs, summary.tasks, found?.pace ?? {});
@@ -100,6 +103,7 @@ export async function runPilot(input: PilotInput): Promise<PilotResult> {
         ]),
       ),
       overheadProfile: { ...overheadProfile, ...costs },
+      doubts: doubts.map((reason) => `in the pilot run: ${reason}`),
     };
   }
 }

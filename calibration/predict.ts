@@ -1,7 +1,7 @@
 /**
  * The prediction of one real run: the same document, arrivals, branches and scheduler code. Replayed
- * times are the very draws of the simulator, so one simulation predicts them. What a real model
- * takes for a request is not known beforehand, so the prediction is a mean over simulations that
+ * times are the very draws of the simulator, so one simulation predicts them. Nobody knows beforehand
+ * how long a real model takes for a request, so the prediction is a mean over simulations that
  * differ in the work drawn.
  */
 

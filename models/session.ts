@@ -22,7 +22,7 @@ import {
 export type Provider = "cpu" | "cuda" | "webgpu";
 
 export interface SessionOptions {
-  /** Default cpu. What the provider cannot do runs on the CPU. */
+  /** Default cpu. Operators that the provider lacks run on the CPU. */
   readonly provider?: Provider;
   /** Threads of one inference on the CPU; default 1. */
   readonly threads?: number;

@@ -78,7 +78,7 @@ export interface Answer {
 /** Values by path. */
 export type Point = Readonly<Record<string, unknown>>;
 
-/** What a plan found for one load: an entry of `tandem/plan@2`. */
+/** The result of a plan for one load: an entry of `tandem/plan@2`. */
 export interface PlanEntry {
   /** The load that it is for, as swept. */
   readonly parameters: Parameters;

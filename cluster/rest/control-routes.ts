@@ -79,8 +79,8 @@ function addSchedulerRoutes(app: App, gateway: Gateway): void {
     "/v1/scheduler",
     describe("putScheduler", "Another scheduler from now on", next, {
       description:
-        "A preset or a composition, as in a scenario. What waits is routed, ordered and batched " +
-        "anew, what runs goes on, and no request is lost. The next run starts with its own.",
+        "A preset or a composition, as in a scenario. Waiting jobs are routed, ordered and " +
+        "batched anew, running ones go on, and no request is lost. The next run starts with its own.",
       body: body.meta({ examples: [{ scheduler: "join-shortest-queue" }] }),
     }),
     ({ body: { scheduler } }) => {

@@ -144,8 +144,8 @@ function bounded(
 }
 
 /**
- * Early stopping: a run has seen enough to say that a share p of all queries is within a latency. Of n
- * independent queries each is over it with probability 1 − p, and it must be less likely than 1 − c that t or
+ * Early stopping: a run has seen enough to say that a share p of all queries is within a latency. Each
+ * of n independent queries is over it with probability 1 − p, and it must be less likely than 1 − c that t or
  * fewer of them are: P[Binomial(n, 1 − p) ≤ t] < 1 − c, with c = 0.99 and no tolerance.
  */
 const CONFIDENCE = 0.99;

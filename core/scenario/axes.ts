@@ -144,7 +144,7 @@ export function validationPoints({
 
 /**
  * Every value of a sweep at least once, without the product: points as they are, and each value of
- * a grid alone. Of a range, only its start.
+ * a grid alone. A range gives its start only.
  */
 export function representatives(sweep: Sweep | undefined): readonly Assignment[] {
   return axesOf(sweep).flatMap(shownBy);

@@ -153,7 +153,7 @@ interface Station {
  *   load = Σ pools wholly there (jobs per µs × least time of one alone) / speed
  *
  * The speed of a slot by time slices is 1; where n at once slow down by s(n), it is the largest
- * n / s(n). Of slots that have a pool in common the load is over them all; a loader's is its
+ * n / s(n). Slots that have a pool in common share the load of them all; a loader's is its
  * per-call loads. Each is a bound from below: pools that are elsewhere too may avoid a busy slot.
  * `jobsPerUs` and the largest batches are by pool.
  */

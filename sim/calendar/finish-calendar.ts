@@ -113,8 +113,8 @@ const LONGEST_CHECK = 1 << 16;
 
 /**
  * A calendar for many replicas: a ring of days, each with a short sorted list of what is due in it,
- * so that adding and taking cost the same however many there are. What lies more than a year of
- * days ahead shares a day's list with what is due this year, behind it.
+ * so that adding and taking cost the same however many there are. An entry more than a year of
+ * days ahead shares a day's list with those due this year, behind them.
  * Source: Brown, "Calendar Queues: A Fast O(1) Priority Queue Implementation", CACM 31(10), 1988.
  *
  * The length of a day follows the times: it is measured anew when adding and taking have had to

@@ -10,7 +10,7 @@ export interface ShardCommand {
   readonly options: readonly string[];
   /** Shards in all. */
   readonly shards: number;
-  /** Where it starts; absolute. */
+  /** Its working directory; absolute. */
   readonly folder: string;
   /** The sweep's folder; absolute. */
   readonly out: string;

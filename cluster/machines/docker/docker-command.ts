@@ -131,7 +131,7 @@ export async function runDocker(
 }
 
 /**
- * Resolves once none of the containers is there. One that has ended may be on its way out already, which the
+ * Resolves once none of the containers is there. Docker may be removing an ended one already, which the
  * client calls a failure. Rejects as runDocker does.
  */
 export async function removeContainers(host: DockerHost, names: readonly string[]): Promise<void> {

@@ -73,7 +73,7 @@ const joinDeadline = defineController({
   idea:
     "At a request's deadline, or a share of the time until it, each of its joins starts with the predecessors that " +
     "have run, or with the first that will. The answer of a predecessor that still waits or runs is imputed: the mean " +
-    "of its model's recent answers, or the most frequent one. What waits is then taken out of its queue. An ensemble answers with the votes that have come, or with the first that will.",
+    "of its model's recent answers, or the most frequent one. Its waiting job then leaves its queue. An ensemble answers with the votes that have come, or with the first that will.",
   reads: "Deadlines; which predecessors of a join have run.",
   failsWhen:
     "An answer without all of its own parts is worth nothing, or requests have no deadline: then nothing happens.",
