@@ -19,7 +19,7 @@ import {
   readConfiguration,
   type ServicePlace,
   workerSpecification,
-} from "./service-configuration.ts";
+} from "./container-plan.ts";
 
 export interface ServeOptions extends ServicePlace {
   readonly role: "gateway" | "worker";

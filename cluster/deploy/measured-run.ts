@@ -4,8 +4,7 @@
  * gateway's.
  */
 
-import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { givenWarmupS, requestsOf } from "../../core/arrivals/extent.ts";
+import { arrivalSource, givenWarmupS, requestsOf } from "../../core/arrivals/arrival-source.ts";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { RequestDraws } from "../../core/draws.ts";

@@ -16,8 +16,7 @@ import type { FileText } from "../processes/child-side.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
 import { authority } from "../security/tls.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
-import { takeText } from "./elsewhere.ts";
-import { type DeploymentOptions, deployedSystem, plainInputs } from "./options.ts";
+import { type DeploymentOptions, deployedSystem, plainInputs, takeText } from "./options.ts";
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;

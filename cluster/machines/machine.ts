@@ -1,6 +1,6 @@
 /**
  * The interface of every kind of machine that is not this one. A worker there is a command of this machine
- * (`ssh …`, `docker run -i …`, `srun …`) whose standard input and output are its channel (`processes/channel.ts`).
+ * (`ssh …`, `docker run -i …`, `srun …`) whose standard input and output are its channel (`processes/child-side.ts`).
  *
  *   open (allocate) ─> prepare each machine, all at once ─> command ─> ready ─> reach ─> … ─> close
  */

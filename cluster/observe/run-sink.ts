@@ -3,8 +3,8 @@
  * nothing, so no record can change a run. Here are the sinks of its metrics, its log, and the trace of its arrivals.
  */
 import { appendFileSync, existsSync, statSync } from "node:fs";
-import type { AnswerSummary } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
+import type { AnswerSummary } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { RunLog } from "../../core/run-log.ts";

@@ -4,7 +4,7 @@
  */
 import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
-import { expectedRequests } from "../../core/arrivals/extent.ts";
+import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
 import { Fault } from "../../core/fault.ts";
 import type { MeasurementLine } from "../../core/gateway-status.ts";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";

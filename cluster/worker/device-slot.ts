@@ -1,7 +1,7 @@
 /**
  * A device slot that batches with start windows take in turn: a batch waits here until the slot is free
  * and its window is open, and misses its start when that comes too late. Batches without a window
- * pass, as in the simulator (`sim/stations/start-windows.ts`).
+ * pass, as in the simulator (`sim/stations/device-stations.ts`).
  */
 import type { StartWindow } from "../../core/dispatch/driver.ts";
 import { monotonicUs, type PreciseTimer } from "../time/clock.ts";

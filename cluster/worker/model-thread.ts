@@ -24,7 +24,7 @@ export type ThreadOrder =
   | { readonly kind: "run"; readonly jobs: readonly Job[] }
   | { readonly kind: "close" };
 
-export type LoadedModel = Omit<Backend, "run" | "close">;
+type LoadedModel = Omit<Backend, "run" | "close">;
 
 export type ThreadAnswer =
   | { readonly kind: "ready"; readonly model: LoadedModel }

@@ -7,9 +7,14 @@ import { resolve } from "node:path";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { openDeclaredModel } from "../../models/declared-model.ts";
-import { type Engine, isOfInference } from "../../models/engine.ts";
-import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import { isOfInference, openDeclaredModel } from "../../models/declared-model.ts";
+import type {
+  Engine,
+  ModelProvenance,
+  TaskInput,
+  TaskModel,
+  TaskOutput,
+} from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import {
