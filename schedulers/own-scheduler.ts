@@ -23,11 +23,14 @@ import {
   type BatchingContext,
   type ControllerContext,
   definePolicy,
+  PLAIN,
+  type Policies,
+  type PolicyChoice,
   type PolicyDefinition,
+  type Preset,
   type SelectionContext,
   type TypedPolicy,
 } from "./rules/policy-definition.ts";
-import { PLAIN, type Policies, type PolicyChoice, type Preset } from "./systems/system-pack.ts";
 
 /** A policy in the user's file: only `name` and `create` must be there. */
 export interface OwnDefinition<Schema extends z.ZodType, Policy, Context>

@@ -3,14 +3,14 @@
  * progress and resumption.
  */
 
-import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
+import { builtFile } from "../build/version.ts";
 import { Fault } from "../core/fault.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
-import { type RecordStore, recordLine } from "./record.ts";
+import { type RecordStore, recordLine } from "./records.ts";
 import type { Answer, Done } from "./simulation-thread.ts";
 
 export interface SweepRun {
@@ -205,7 +205,8 @@ async function inParts(
 async function openPool(plan: SweepPlan, threads: number): Promise<Piscina> {
   const { Piscina } = await import("piscina");
   return new Piscina({
-    filename: workerFile(),
+    // Threads need compiled code.
+    filename: fileURLToPath(builtFile("sweep/worker.js")),
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
@@ -247,12 +248,4 @@ async function handOut(pool: Piscina, open: number[], run: SweepRun): Promise<vo
     turn = turn.then(() => keepAll(group, lines));
     await turn;
   });
-}
-
-/** Threads need compiled code: beside this file, or in dist/ when this runs from source. */
-function workerFile(): string {
-  const beside = fileURLToPath(new URL("./worker.js", import.meta.url));
-  return existsSync(beside)
-    ? beside
-    : fileURLToPath(new URL("../dist/sweep/worker.js", import.meta.url));
 }

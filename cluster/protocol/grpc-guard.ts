@@ -1,8 +1,21 @@
-/** Checks every gRPC call before its handler: role, time and size; and mends statuses of grpc-js itself. */
+/**
+ * The bounds of a gRPC server: of its connections, which grpc-js neither counts nor times on a socket of its own; and
+ * of every call before its handler. Mends statuses of grpc-js itself.
+ *
+ *   TCP ─> count ─> TLS, role ─> HTTP/2 (grpc-js) ─> role, time and size of the call ─> handler
+ */
+import { once } from "node:events";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type TlsOptions,
+  type Server as TlsServer,
+} from "node:tls";
+import {
+  type Server as GrpcServer,
+  ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
@@ -10,10 +23,22 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { assert, Fault } from "../../core/fault.ts";
-import { type AccessRules, isOpen, OPEN, type RequiredRole, refusal } from "../security/access.ts";
-import type { CallerBounds } from "../security/limits.ts";
-import type { SecurityFiles } from "../security/security-files.ts";
-import { type CertificateRole, peerRole } from "../security/tls.ts";
+import {
+  type AccessRules,
+  isOpen,
+  OPEN,
+  type RequiredRole,
+  refusal,
+  type SecurityFiles,
+} from "../security/access.ts";
+import { type CallerBounds, CLIENT_TIMES, LIMITS } from "../security/limits.ts";
+import {
+  type CertificateRole,
+  cannotListen,
+  peerRole,
+  requireSafeBinding,
+  serverTls,
+} from "../security/tls.ts";
 import { statusOf } from "./status.ts";
 
 /** The roles that may call each method. */
@@ -58,7 +83,7 @@ export function roleOfMethod(path: string): RequiredRole {
   return INFER.has(path) ? "infer" : "admin";
 }
 
-export type PeerRoles = ReturnType<typeof peerRoles>;
+type PeerRoles = ReturnType<typeof peerRoles>;
 
 /** The open connections of a gRPC server: reading a certificate for each call would be slow. */
 export function peerRoles(firstCallMs: number) {
@@ -86,6 +111,62 @@ export function peerRoles(firstCallMs: number) {
       return peer.role;
     },
   };
+}
+
+/** Throws Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use. */
+export async function listenGrpc(
+  grpc: GrpcServer,
+  { host, port }: { readonly host: string; readonly port: number },
+  { files, onlyRole, held }: GrpcAccess,
+  peers: PeerRoles,
+) {
+  const { identity } = files;
+  await requireSafeBinding(host, identity !== null);
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const take = (socket: Socket): void => {
+    sockets.add(socket);
+    peers.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+    injector.injectConnection(socket);
+  };
+  const server =
+    identity === null
+      ? createServer({ noDelay: true }, take)
+      : createTlsServer(
+          {
+            ...serverTls(identity, onlyRole !== null, held?.times ?? CLIENT_TIMES),
+            ALPNProtocols: ["h2"],
+            noDelay: true,
+          } as TlsOptions,
+          (socket) => {
+            if (onlyRole === null || peerRole(socket) === onlyRole) take(socket);
+            else socket.destroy();
+          },
+        );
+  if (identity !== null) files.rotateIn(server as TlsServer);
+  server.maxConnections = LIMITS.connections;
+  await listen(server, host, port);
+  // A connection that cannot be accepted must not end the process.
+  server.on("error", () => undefined);
+  return {
+    port: (server.address() as AddressInfo).port,
+    /** Takes no new connections; the gRPC server closes the open ones. */
+    close: () => server.close(),
+    /** Ends the open connections. */
+    cut: (): void => {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (error) {
+    throw cannotListen(host, port, error);
+  }
 }
 
 type MethodDefinition = Parameters<ServerInterceptor>[0];

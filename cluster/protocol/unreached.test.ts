@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
-import { getJson } from "./http-client.ts";
+import { getJson } from "../security/client-access.ts";
 import { faultOf, reasonOf } from "./status.ts";
 
 it("a server that hangs up is an error with the next step, over REST and gRPC", async () => {

@@ -14,12 +14,16 @@ import { Fault } from "../../core/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
-import { isOpen, type RequiredRole, refusal } from "../security/access.ts";
-import { cannotListen, isLoopback, requireSafeBinding } from "../security/bind-address.ts";
+import { isOpen, type RequiredRole, refusal, type SecurityFiles } from "../security/access.ts";
 import { type CallerBounds, LIMITS } from "../security/limits.ts";
-import type { SecurityFiles } from "../security/security-files.ts";
-import { peerRole, serverTls } from "../security/tls.ts";
-import { until } from "../time/monotonic.ts";
+import {
+  cannotListen,
+  isLoopback,
+  peerRole,
+  requireSafeBinding,
+  serverTls,
+} from "../security/tls.ts";
+import { until } from "../time/clock.ts";
 import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";

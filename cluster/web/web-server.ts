@@ -15,9 +15,9 @@ import { createApp, type HttpServer, listen } from "../rest/http-server.ts";
 import { JSON_LENGTH_HEADER } from "../rest/infer-body.ts";
 import { addMeasureRoutes, type Measurement, type MeasureOptions } from "../rest/measurement.ts";
 import type { App } from "../rest/route.ts";
+import { SecurityFiles } from "../security/access.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
-import { SecurityFiles } from "../security/security-files.ts";
 
 const HOST = "127.0.0.1";
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];

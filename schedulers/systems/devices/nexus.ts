@@ -19,10 +19,11 @@ import {
   defineController,
   intervalS,
   positive,
+  preset,
+  type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/selection.ts";
+import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
 import {
   batchLimits,
   idleOf,
