@@ -31,6 +31,7 @@ import {
 import { type SimulationInputs, servingCapacity } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { fileLiteral, identifier, openDatabase } from "../sweep/parquet.ts";
+import { interruptible } from "./interruptible.ts";
 
 /** Values by path, as from `--set`: `{ "workload.ratePerS": 40 }`. */
 export type Overrides = Readonly<Record<string, unknown>>;
@@ -202,6 +203,7 @@ async function readingTwice<T>(
   const byPath = await importTexts(schedulers, ownScheduler);
   const own = program?.composition;
   return parse(read, {
+    running: interruptible,
     get: (written) =>
       own !== undefined && written === program?.file
         ? own

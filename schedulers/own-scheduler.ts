@@ -103,6 +103,8 @@ export interface BrokenScheduler {
 /** By path as written in the scenario. */
 export interface OwnSchedulers {
   get(file: string): OwnScheduler | undefined;
+  /** Runs work that calls them, so that its caller can end it. Absent: it is just called. */
+  readonly running?: <T>(work: () => T) => T;
 }
 
 export const NO_OWN: OwnSchedulers = new Map();

@@ -53,9 +53,7 @@ export function runReplication(
   replication: number,
   options: ReplicationOptions = {},
 ): ReplicationResult {
-  return finished(
-    replicationSteps(document, inputs, replication, options, Number.POSITIVE_INFINITY),
-  );
+  return finished(replicationSteps(document, inputs, replication, options));
 }
 
 /** Some hundredths of a second. */
@@ -75,7 +73,8 @@ export function* replicationSteps(
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const arrivals = arrivalSource(workload, seed, traceUs);
   const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
-  const scheduler = createScheduler(document.scheduler, system, seed, inputs.own);
+  const running = inputs.own?.running ?? (<T>(work: () => T): T => work());
+  const scheduler = running(() => createScheduler(document.scheduler, system, seed, inputs.own));
   const { curve = false, requests = null, ...rest } = options;
   const simulation = new Simulation({
     ...rest,
@@ -84,7 +83,7 @@ export function* replicationSteps(
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),
   });
-  while (!simulation.advance(eventsAStep)) yield;
+  while (!running(() => simulation.advance(eventsAStep))) yield;
   const { recorder, events, stopped } = simulation.output();
   requests?.flush();
   const summary = summarize(recorder, { curve });

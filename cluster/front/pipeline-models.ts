@@ -26,6 +26,11 @@ export const GATEWAY_METADATA = {
   extensions: ["binary_tensor_data", ...EXTENSIONS],
 };
 
+/** The input of a pipeline whose first tasks take no tensors: BYTES, one request for each element. */
+export const PAYLOAD = "payload";
+/** The JSON output of a pipeline. */
+export const OUTPUT = "output";
+
 export class PipelineModels {
   readonly gateway: Gateway;
   readonly byName: ReadonlyMap<string, PipelineModel>;
@@ -154,11 +159,6 @@ export class PipelineModel implements HostedModel {
     return [...bytesMetadata(OUTPUT), ...tensors];
   }
 }
-
-/** The input of a pipeline whose first tasks take no tensors: BYTES, one request for each element. */
-export const PAYLOAD = "payload";
-/** The JSON output of a pipeline. */
-export const OUTPUT = "output";
 
 type Tensors = readonly TensorMetadata[];
 

@@ -6,7 +6,7 @@
  */
 import { once } from "node:events";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import {
   createServer as createTlsServer,
   type TLSSocket,
@@ -83,16 +83,22 @@ export function roleOfMethod(path: string): RequiredRole {
   return INFER.has(path) ? "infer" : "admin";
 }
 
-type PeerRoles = ReturnType<typeof peerRoles>;
+interface Peer {
+  readonly socket: Socket;
+  readonly role: CertificateRole | null;
+  called: boolean;
+}
+
+type Peers = ReturnType<typeof openPeers>;
 
 /** The open connections of a gRPC server: reading a certificate for each call would be slow. */
-export function peerRoles(firstCallMs: number) {
-  const peers = new Map<string, { readonly role: CertificateRole | null; called: boolean }>();
+export function openPeers(firstCallMs: number) {
+  const peers = new Map<string, Peer>();
   return {
     /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
     add(socket: Socket): void {
       const key = `${socket.remoteAddress} ${socket.remotePort}`;
-      const peer = { role: peerRole(socket as TLSSocket), called: false };
+      const peer: Peer = { socket, role: peerRole(socket as TLSSocket), called: false };
       peers.set(key, peer);
       const timer = setTimeout(() => {
         if (!peer.called) socket.destroy();
@@ -110,24 +116,28 @@ export function peerRoles(firstCallMs: number) {
       peer.called = true;
       return peer.role;
     },
+    /** Ends all connections. */
+    cut(): void {
+      for (const { socket } of peers.values()) socket.destroy();
+    },
   };
 }
 
-/** Throws Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use. */
+/**
+ * Resolves with the listening socket; closing it leaves open connections to the gRPC server. Rejects with
+ * Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use.
+ */
 export async function listenGrpc(
   grpc: GrpcServer,
   { host, port }: { readonly host: string; readonly port: number },
   { files, onlyRole, held }: GrpcAccess,
-  peers: PeerRoles,
-) {
+  peers: Peers,
+): Promise<Server> {
   const { identity } = files;
   await requireSafeBinding(host, identity !== null);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new Set<Socket>();
   const take = (socket: Socket): void => {
-    sockets.add(socket);
     peers.add(socket);
-    socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => undefined);
     injector.injectConnection(socket);
   };
@@ -147,36 +157,21 @@ export async function listenGrpc(
         );
   if (identity !== null) files.rotateIn(server as TlsServer);
   server.maxConnections = LIMITS.connections;
-  await listen(server, host, port);
-  // A connection that cannot be accepted must not end the process.
-  server.on("error", () => undefined);
-  return {
-    port: (server.address() as AddressInfo).port,
-    /** Takes no new connections; the gRPC server closes the open ones. */
-    close: () => server.close(),
-    /** Ends the open connections. */
-    cut: (): void => {
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
   try {
     await once(server.listen(port, host), "listening");
   } catch (error) {
     throw cannotListen(host, port, error);
   }
+  // A connection that cannot be accepted must not end the process.
+  server.on("error", () => undefined);
+  return server;
 }
 
 type MethodDefinition = Parameters<ServerInterceptor>[0];
 type Status = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 /** Must be a server's first interceptor. */
-export function grpcGuard(
-  { rules, roleOf, held }: GrpcAccess,
-  peers: PeerRoles,
-): ServerInterceptor {
+export function grpcGuard({ rules, roleOf, held }: GrpcAccess, peers: Peers): ServerInterceptor {
   return (method, call) => {
     mendStatuses(call);
     const certificate = peers.caller(call);

@@ -1,4 +1,5 @@
 /** The gRPC server of the gateway and of workers: the protocol, health checks and reflection. */
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   Metadata,
@@ -14,7 +15,7 @@ import { HealthImplementation, protoPath as healthProto } from "grpc-health-chec
 import protobuf from "protobufjs";
 import descriptor from "protobufjs/ext/descriptor/index.js";
 import { CLIENT_TIMES } from "../security/limits.ts";
-import { type GrpcAccess, grpcGuard, listenGrpc, peerRoles } from "./grpc-guard.ts";
+import { type GrpcAccess, grpcGuard, listenGrpc, openPeers } from "./grpc-guard.ts";
 import {
   type HostedModels,
   learnedModel,
@@ -81,7 +82,7 @@ interface ServerOptions {
 
 export async function serveInference(handlers: InferenceHandlers, options: ServerOptions) {
   const { access } = options;
-  const peers = peerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
+  const peers = openPeers((access.held?.times ?? CLIENT_TIMES).handshakeMs);
   const server = new Server({
     ...CHANNEL_OPTIONS,
     ...(access.held === null ? BATCH_CHANNEL : LIMITED_CALLERS),
@@ -94,19 +95,19 @@ export async function serveInference(handlers: InferenceHandlers, options: Serve
   );
   health.addToServer(server);
   addReflection(server, [PROTOCOL_FILE, healthProto]);
-  const listener = await listenGrpc(server, options, access, peers);
+  const socket = await listenGrpc(server, options, access, peers);
   return {
-    port: listener.port,
+    port: (socket.address() as AddressInfo).port,
     health,
     /** Lets running calls end, then closes. */
     close: async (): Promise<void> => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
-      listener.close();
+      socket.close();
       // An answer's status leaves one turn after it, and HTTP/2 of Node 22 and later does not wait.
       await sleep(LAST_STATUS_MS);
       await new Promise<void>((resolve) => {
         // Health watches never end by themselves.
-        const force = setTimeout(() => listener.cut(), 300);
+        const force = setTimeout(() => peers.cut(), 300);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();

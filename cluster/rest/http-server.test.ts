@@ -6,7 +6,7 @@ import { Server } from "@grpc/grpc-js";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { afterEach, expect, it, test } from "vitest";
 import { z } from "zod";
-import { gatewayAccess, listenGrpc, peerRoles } from "../protocol/grpc-guard.ts";
+import { gatewayAccess, listenGrpc, openPeers } from "../protocol/grpc-guard.ts";
 import { OPEN, SecurityFiles } from "../security/access.ts";
 import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
 import { readBody } from "./bodies.ts";
@@ -41,7 +41,7 @@ it("a port in use is an error with the next step, over REST and gRPC", async () 
   const second = createApp({ host, origins: ORIGINS, security, held });
   await expect(listen(second, host, Number(port))).rejects.toMatchObject(taken);
   const access = gatewayAccess(security, held);
-  const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, peerRoles(1000));
+  const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, openPeers(1000));
   await expect(grpc).rejects.toMatchObject(taken);
 });
 

@@ -97,17 +97,6 @@ export function reachableHost(host: string): string {
   return WILDCARDS[host] ?? host;
 }
 
-/** The failure of a server that got no port, with the next step. */
-export function cannotListen(
-  host: string,
-  port: number,
-  cause: unknown,
-  hint = "give another port, or end the program that has this one",
-): Fault {
-  const message = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-  return new Fault("cluster-failure", message, { hint, cause });
-}
-
 /** host:port, with the brackets that an IPv6 address needs. */
 export function authority(host: string, port: number): string {
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
@@ -127,6 +116,20 @@ async function resolved(host: string): Promise<string[]> {
 
 function nameFor(host: string): string {
   return host in WILDCARDS ? "NAME-OF-THIS-MACHINE" : host;
+}
+
+/** The failure of a server that got no port, with the next step. */
+export function cannotListen(
+  host: string,
+  port: number,
+  cause: unknown,
+  hint = "give another port, or end the program that has this one",
+): Fault {
+  const { message } = cause as Error;
+  return new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`, {
+    hint,
+    cause,
+  });
 }
 
 interface CertificateFolderOptions {

@@ -59,7 +59,10 @@ export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServe
     });
     app.register(async (scope: App) => addProxy(scope, url, agent));
   }
-  app.addHook("onClose", () => agent.destroy());
+  app.addHook("onClose", async () => {
+    security.close();
+    await agent.destroy();
+  });
   const bound = await listen(app, HOST, port, "--port 0 takes any free port");
   return { port: bound, close: () => app.close() };
 }
