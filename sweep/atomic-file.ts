@@ -54,12 +54,9 @@ export class AtomicFile {
   }
 }
 
-/** Writes all bytes, at a position of the file or where it stands: a call of the system may take only some. */
-export function writeAll(descriptor: number, bytes: Uint8Array, position?: number): void {
-  for (let at = 0; at < bytes.length; ) {
-    const there = position === undefined ? null : position + at;
-    at += writeSync(descriptor, bytes, at, bytes.length - at, there);
-  }
+/** Writes all bytes where the file stands: a call of the system may take only some. */
+export function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }
 
 export function writeAtomically(path: string, content: string): void {

@@ -10,7 +10,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseScenario } from "../core/scenario/parse.ts";
-import { MemoryStore, ResultStore, recordsOf, type StoreKey, type SweepRecord } from "./records.ts";
+import {
+  MemoryStore,
+  ResultStore,
+  recordLine,
+  recordsOf,
+  type StoreKey,
+  type SweepRecord,
+} from "./records.ts";
 import { runSweep } from "./run-sweep.ts";
 
 const KEY: StoreKey = {
@@ -131,6 +138,20 @@ describe("a sweep with a store", () => {
     await run(KEY, 2);
     appendFileSync(file(), '{"id": "torn by a full disk\n');
     expect((await run(KEY)).records).toEqual(await inMemory());
+  });
+
+  test("is right for two commands that write it at once", async () => {
+    const whole = await inMemory();
+    const [one, two] = [1, 2].map(() => ResultStore.open(folder, KEY, COUNT));
+    for (const record of whole) {
+      one.add(record.index, recordLine(record));
+      if (record.index % 2 === 0) two.add(record.index, recordLine(record));
+    }
+    two.add(0, recordLine(whole[0]));
+    for (const store of [one, two, ResultStore.open(folder, KEY, COUNT)]) {
+      expect([...recordsOf(store, COUNT)]).toEqual(whole);
+      store.close();
+    }
   });
 
   test("loses nothing when it is opened and killed at once", async () => {

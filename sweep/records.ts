@@ -8,6 +8,7 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
@@ -180,8 +181,10 @@ export class ResultStore implements RecordStore {
         ? undefined
         : moveAside(directory, found, key);
     if (!same) writeAtomically(path, `${JSON.stringify(key)}\n`);
-    const store = new ResultStore(openSync(path, "r+"), count, setAside);
-    store.#load();
+    const store = new ResultStore(openSync(path, "a+"), count, setAside);
+    store.#read();
+    // A torn last line is a configuration to do again.
+    ftruncateSync(store.#descriptor, store.#end);
     return store;
   }
 
@@ -195,9 +198,14 @@ export class ResultStore implements RecordStore {
 
   add(index: number, line: string): void {
     const bytes = Buffer.from(`${line}\n`);
-    writeAll(this.#descriptor, bytes, this.#end);
-    this.#keep(index, this.#end, bytes.length - 1);
-    this.#end += bytes.length;
+    writeAll(this.#descriptor, bytes);
+    if (fstatSync(this.#descriptor).size === this.#end + bytes.length) {
+      this.#keep(index, this.#end, bytes.length - 1);
+      this.#end += bytes.length;
+    } else {
+      // The same command runs a second time, and appends lines of its own.
+      this.#read();
+    }
   }
 
   /** Configurations that are not kept run again; their new records replace the old ones. */
@@ -221,16 +229,13 @@ export class ResultStore implements RecordStore {
     closeSync(this.#descriptor);
   }
 
-  /** A line that is no whole record is a configuration to do again; a torn last one is cut off. */
-  #load(): void {
-    let first = true;
-    for (const { text, start, length } of linesIn(this.#descriptor)) {
+  /** Takes the lines from `#end` on; one that is no whole record is a configuration to do again. */
+  #read(): void {
+    for (const { text, start, length } of linesIn(this.#descriptor, this.#end)) {
       this.#end = start + length + 1;
-      const index = first ? undefined : parseRecord(text)?.index;
+      const index = start === 0 ? undefined : parseRecord(text)?.index;
       if (index !== undefined && index < this.#starts.length) this.#keep(index, start, length);
-      first = false;
     }
-    ftruncateSync(this.#descriptor, this.#end);
   }
 
   #keep(index: number, start: number, length: number): void {
@@ -295,11 +300,10 @@ interface Line {
   readonly length: number;
 }
 
-/** Complete lines of a file, a chunk in memory at a time. */
-function* linesIn(descriptor: number): Generator<Line> {
+/** Complete lines of a file from a line's start on, a chunk in memory at a time. */
+function* linesIn(descriptor: number, start = 0): Generator<Line> {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let pending = Buffer.alloc(0);
-  let start = 0;
   for (;;) {
     const size = readSync(descriptor, chunk, 0, CHUNK_BYTES, start + pending.length);
     if (size === 0) return;
