@@ -1,6 +1,6 @@
 /** Clients that wait for their answers, one or several at a time, and what that took. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { monotonicUs } from "../cluster/time/monotonic.ts";
+import { monotonicUs } from "../cluster/time/clock.ts";
 import { selectQuantile } from "../core/statistics/estimate.ts";
 
 export interface Latency {

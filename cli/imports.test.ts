@@ -18,10 +18,10 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
   ],
   "to print: tables, and how long the rest takes": [
     "reports/tables/",
-    "core/shell-word.ts",
+    "core/command-words.ts",
     "cluster/load/load-report.ts",
     "schedulers/catalogue.ts",
-    "schedulers/json-schema.ts",
+    "schedulers/catalogue.ts",
   ],
   "to write files": ["sweep/atomic-file.ts"],
   "to start and end": ["core/fault.ts", "build/"],

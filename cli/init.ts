@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { builtFile } from "../build/version.ts";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
-import { shellWord } from "../core/shell-word.ts";
-import { publishedSchema } from "../schedulers/json-schema.ts";
+import { publishedSchema } from "../schedulers/catalogue.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
 

@@ -16,8 +16,8 @@ import {
   type Explanation,
   explainPolicy,
   explainPreset,
+  partAbout,
 } from "../schedulers/catalogue.ts";
-import { partAbout } from "../schedulers/json-schema.ts";
 import { columns, MOST_COLUMNS, print } from "./command-line.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 

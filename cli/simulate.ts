@@ -5,9 +5,9 @@
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
 import { SAMPLE_METHODS } from "../core/scenario/axes.ts";
-import { shellWord } from "../core/shell-word.ts";
 import {
   type ConfigurationResult,
   failureText,

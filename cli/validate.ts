@@ -1,7 +1,7 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
 import { join } from "node:path";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
-import { shellWord } from "../core/shell-word.ts";
 import {
   repeatCommand,
   type ValidateOptions,

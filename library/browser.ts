@@ -7,7 +7,7 @@
  *
  * The same scenario and seed give the same digests and figures as the command, to the digit.
  */
-import { isSpanned } from "../core/arrivals/extent.ts";
+import { isSpanned } from "../core/arrivals/arrival-source.ts";
 import { comparedMetrics } from "../core/compare.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { Outcome } from "../core/dispatch/driver.ts";
@@ -23,12 +23,12 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
 import {
   configurationLoad,
   replicationSteps,
   runReplication,
   servingCapacity,
+  withWarmUp,
 } from "../sim/replication.ts";
 import {
   configurationResult,

@@ -3,7 +3,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { writeCertificates } from "../cluster/security/certificate-files.ts";
+import { writeCertificates } from "../cluster/security/tls.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { web } from "./cluster.ts";
 

@@ -5,10 +5,10 @@ import { join, resolve } from "node:path";
 import type { ServeOptions } from "../cluster/containers/serve.ts";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import { type ClusterFolder, type ClusterState, clusterUp } from "../cluster/deploy/state.ts";
-import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
-import { getJson } from "../cluster/protocol/http-client.ts";
+import { startRecord } from "../cluster/observe/run-sink.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
+import { getJson } from "../cluster/security/client-access.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
@@ -26,7 +26,7 @@ import {
 } from "./scenario.ts";
 
 export interface ClusterUpOptions extends ClusterFolder {
-  /** Real models, or replayed times. Default: replay. */
+  /** Real models, or replayed times. Default: real. */
   readonly backend?: BackendName | undefined;
   /** REST takes it, gRPC the next, workers those after. Default: free ones. */
   readonly port?: number | undefined;
@@ -56,7 +56,7 @@ export async function clusterOn(
   loaded: ReadyScenario & Pick<Scenario, "inProgram">,
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
-  const { backend = "replay", port, spare = 0, host, certs, tokens, on, record } = options;
+  const { backend = "real", port, spare = 0, host, certs, tokens, on, record } = options;
   const { origins = [], directory } = options;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
@@ -105,7 +105,7 @@ export interface ClusterServeOptions
  */
 export async function clusterServe(options: ClusterServeOptions): Promise<void> {
   const { serve } = await import("../cluster/containers/serve.ts");
-  const { PORTS } = await import("../cluster/containers/service-configuration.ts");
+  const { PORTS } = await import("../cluster/containers/container-plan.ts");
   const { role, config, signal, certs, tokens, healthPort, readyFile, onNote } = options;
   const { name = hostname(), host = "127.0.0.1" } = options;
   const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;

@@ -3,9 +3,14 @@ import { createWriteStream, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { importTexts } from "../build/import-text.ts";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
-import { type Explanation, explainConfiguration } from "../calibration/explain.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import {
+  EVIDENCE_FILE,
+  type EvidenceDocument,
+  type Explanation,
+  explainConfiguration,
+  logFile,
+} from "../calibration/explain.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { finished } from "../core/iterables.ts";
@@ -16,8 +21,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { runReplication, type SimulationInputs, withWarmUp } from "../sim/replication.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import { contentOf, inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
 import type { Validation } from "./validate.ts";

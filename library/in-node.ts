@@ -167,8 +167,7 @@ export const WORK = {
   cancelShards: async () => (await import("./shards.ts")).cancelShards,
   check: async () => (await import("./check.ts")).check,
   clusterAdd: async () => (await import("../cluster/deploy/state.ts")).clusterAdd,
-  clusterCerts: async () =>
-    (await import("../cluster/security/certificate-files.ts")).writeCertificates,
+  clusterCerts: async () => (await import("../cluster/security/tls.ts")).writeCertificates,
   clusterDown: async () => (await import("../cluster/deploy/state.ts")).clusterDown,
   clusterRemove: async () => (await import("../cluster/deploy/state.ts")).clusterRemove,
   clusterServe: async () => (await import("./cluster.ts")).clusterServe,

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { builtFile } from "../build/version.ts";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/explain.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";

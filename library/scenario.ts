@@ -11,8 +11,7 @@ import { importTexts } from "../build/import-text.ts";
 import { shortDigest } from "../core/digest.ts";
 import { Fault } from "../core/fault.ts";
 import { checkInventory, readInventory } from "../core/inventory/read-inventory.ts";
-import { checkBackend } from "../core/scenario/check-run.ts";
-import type { CapacityOf } from "../core/scenario/checks.ts";
+import { type CapacityOf, checkBackend } from "../core/scenario/checks.ts";
 import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
@@ -32,6 +31,7 @@ import {
 import { type SimulationInputs, servingCapacity } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { fileLiteral, identifier, openDatabase } from "../sweep/parquet.ts";
+import { interruptible } from "./interruptible.ts";
 
 /** Values by path, as from `--set`: `{ "workload.ratePerS": 40 }`. */
 export type Overrides = Readonly<Record<string, unknown>>;
@@ -203,6 +203,7 @@ async function readingTwice<T>(
   const byPath = await importTexts(schedulers, ownScheduler);
   const own = program?.composition;
   return parse(read, {
+    running: interruptible,
     get: (written) =>
       own !== undefined && written === program?.file
         ? own

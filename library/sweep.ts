@@ -5,7 +5,7 @@ import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
-import { stoppingRule } from "../core/scenario/check-run.ts";
+import { stoppingRule } from "../core/scenario/checks.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";

@@ -60,8 +60,9 @@ export async function runSweep(run: SweepRun): Promise<void> {
     const begun = alone > 0 ? await workAlone(run, work, alone) : null;
     if (begun !== "done") await workOnThreads(run, work, begun);
   } catch (error) {
-    // After an abort, work that was cut short fails.
-    if (signal?.aborted !== true) throw error;
+    // After an abort, work that was cut short fails, with a Fault where it hung.
+    const isSaid = error instanceof Fault && error.code === "interrupted";
+    if (signal?.aborted !== true || isSaid) throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Shards as work: a sweep is cut into ranges of about equal expected work, and one of them is run in this process. */
 
 import { rmSync } from "node:fs";
-import { expectedRequests } from "../../core/arrivals/extent.ts";
+import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
 import { Fault } from "../../core/fault.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { Sweep } from "../../core/scenario/sweep.ts";
