@@ -17,8 +17,15 @@ import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "../cluster/protocol/infer-co
 import type { ModelInferRequest } from "../cluster/protocol/messages.ts";
 import { bytesTensor } from "../cluster/protocol/tensors.ts";
 import { scenarioSchema } from "../core/scenario/schema.ts";
-import { type Latency, latencyOf, type Rate, rateOf } from "./cluster-load.ts";
-import { measureRayServe, type RayFigures, type RayServe } from "./ray-serve.ts";
+import {
+  type Latency,
+  latencyOf,
+  measureRayServe,
+  type Rate,
+  type RayFigures,
+  type RayServe,
+  rateOf,
+} from "./server-load.ts";
 
 /** As many as there are calls at once, so that none waits for a replica, but for the gateway. */
 const REPLICAS = 16;

@@ -6,8 +6,8 @@
  */
 import { runReplication } from "../sim/replication.ts";
 import { prepareCompiler } from "../sweep/configuration-work.ts";
-import type { Measurement } from "./measure/measurement.ts";
-import { workloadDocument } from "./measure/reference-workloads.ts";
+import type { Measurement } from "./measure/programs.ts";
+import { workloadDocument } from "./measure/programs.ts";
 
 /** Events of a request on any of the workloads. */
 const EVENTS_EACH = 2;

@@ -3,7 +3,7 @@
  * proxy stands before a real worker and lets the connection die.
  */
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
 import type { GatewayStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";

@@ -4,10 +4,8 @@
  */
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exhaustMemory, kill, terminate } from "../checks/soak/faults.ts";
-import { isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
-import { NetworkCuts } from "../checks/soak/network-cuts.ts";
-import { PersistentClient } from "../checks/soak/persistent-client.ts";
+import { isAnswerTo, PersistentClient, PIPELINE } from "../checks/soak/client.ts";
+import { exhaustMemory, kill, NetworkCuts, terminate } from "../checks/soak/faults.ts";
 import { needs } from "../core/needs.test-support.ts";
 import { eventually, isRunning, withWorkersStopped } from "./deployment.test-support.ts";
 import {

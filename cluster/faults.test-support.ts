@@ -1,6 +1,6 @@
 /** A deployment whose answers tell what was asked, and load on it that checks each answer. */
 import { expect } from "vitest";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
 import type { GatewayStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";

@@ -1,6 +1,6 @@
 /** Batches whose message is larger than any one request's may be: they cost no replica its link. */
 import { expect, it } from "vitest";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
 import type { GatewayStatus } from "../core/gateway-status.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";

@@ -1,6 +1,6 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/fingerprint-scenario.ts";
+import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
 import type { ControlledReplica, GatewayStatus } from "../core/gateway-status.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";

@@ -37,6 +37,24 @@ function hugeDocument(): ResultsDocument {
   return { ...rest, configurations: all };
 }
 
+/** 6 schedulers, of which 5 are alike, on 2 shapes under 41 loads. */
+function manyLoads(): ResultsDocument {
+  const { configurations, ...rest } = sweepDocument();
+  const all = Array.from({ length: 41 * 12 }, (_, i) => {
+    const [scheduler, detect, load] = [i % 6, (i / 6) % 2, i / 12].map(Math.floor);
+    return {
+      ...configurations[scheduler === 5 ? 1 : 0],
+      id: `c${i}`,
+      parameters: {
+        scheduler: `scheduler-of-a-long-name-${scheduler}`,
+        "cluster.replicas.detect": detect + 1,
+        "workload.ratePerS": 2 * (load + 1),
+      },
+    };
+  });
+  return { ...rest, configurations: all };
+}
+
 describe.skipIf(!hasChromium)("a report in a browser", () => {
   let folder: string;
   let browser: Browser;
@@ -110,6 +128,34 @@ describe.skipIf(!hasChromium)("a report in a browser", () => {
         .check();
       await expect.poll(() => heading.isVisible()).toBe(true);
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
+      expect(said).toEqual([]);
+      await page.close();
+    },
+    WAIT_MS,
+  );
+
+  test(
+    "the decisions of 41 loads are short rows on a phone, and captions are read without scrolling",
+    async () => {
+      const { page, said } = await opened(await written(manyLoads()), 360);
+      await expect.poll(() => page.locator("table[data-minor] .off").count()).toBeGreaterThan(41);
+      const decisions = page.locator("#decision tbody tr");
+      expect(await decisions.count()).toBe(41);
+      const headings = await page.locator("#decision thead th:visible").allTextContents();
+      expect(headings.slice(0, 2)).toEqual(["load", "answer"]);
+      expect(headings).not.toContain("would help");
+      const heights = await decisions.evaluateAll((rows) =>
+        rows.map((row) => row.getBoundingClientRect().height),
+      );
+      expect(Math.max(...heights)).toBeLessThan(120);
+      const rights = await page
+        .locator("caption:visible > *")
+        .evaluateAll((all) => all.map((one) => one.getBoundingClientRect().right));
+      expect(rights.length).toBeGreaterThan(2);
+      expect(Math.max(...rights)).toBeLessThanOrEqual(360);
+      const texts = await page.locator(".chart .narrow svg text").allTextContents();
+      expect(texts.filter((text) => text.includes("…"))).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
       expect(said).toEqual([]);
       await page.close();
     },

@@ -23,7 +23,8 @@ function renumbered(svg: string): string {
 
 /** The filter key at the end of a description becomes an attribute; screen readers skip marks without other text. */
 function withKeys(svg: string): string {
-  const mark = / aria-label="([^"]*)¦([^"¦]*)" role="[^"]*" aria-roledescription="([^"]*)"/g;
+  const mark =
+    / aria-label="([^"]*)\u00a6([^"\u00a6]*)" role="[^"]*" aria-roledescription="([^"]*)"/g;
   return svg.replace(mark, (_, text: string, key: string, kind: string) => {
     const filter = key === "" ? "" : ` data-k="${key}"`;
     if (text === "") return ` aria-hidden="true"${filter}`;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import type { RunDetail } from "../core/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
-import type { DrawnChart } from "./html/figure-html.ts";
+import type { DrawnChart } from "./html/elements.ts";
 import { pageHtml, type WhatIfScenario } from "./html/page.ts";
 import { renderSvg } from "./render-chart.ts";
 import { type ReadDocuments, readDocuments } from "./tables/documents.ts";

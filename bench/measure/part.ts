@@ -1,7 +1,9 @@
-/** A part of the bench: something measured, with what was asked of it. */
-import type { WorkloadName } from "./reference-workloads.ts";
+/** A part of the bench: its measurements compared in turn with those of another program, and what was asked of it. */
 
-export interface BenchOptions {
+import { meanOf, studentT, sumOf } from "../../core/statistics/estimate.ts";
+import { LATENCIES, type Measurement, type PeerSetting, type WorkloadName } from "./programs.ts";
+
+export interface BenchOptions extends PeerSetting {
   /** Every number of requests is multiplied by this; targets are judged at 1 only. */
   readonly scale: number;
   /** How often each program runs; at least 2. */
@@ -9,10 +11,6 @@ export interface BenchOptions {
   readonly workloads: readonly WorkloadName[];
   /** Names of peers to compare with. */
   readonly peers: readonly string[];
-  /** The Python that SimPy is installed for. */
-  readonly python: string;
-  /** An empty folder that goes when the bench ends. */
-  readonly scratch: string;
 }
 
 export interface Target {
@@ -76,4 +74,74 @@ export function partText(part: Part, result: PartResult, scale: number): string 
     ...skipped.map((message) => `- skipped: ${message}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+export const eventsPerCpuS = ({ events, cpuSeconds }: Measurement): number => events / cpuSeconds;
+
+/** Several measurements of one figure: their median, and the range that says how steady it is. */
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** The median of an even number is the lower of the two in the middle; `values` is not empty. */
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const median = sorted[(sorted.length - 1) >> 1];
+  return { median, least: sorted[0], most: sorted[sorted.length - 1] };
+}
+
+/** `0.32 (0.30 to 0.33)`. */
+export function shown({ median, least, most }: Spread, digits = 2): string {
+  return `${median.toFixed(digits)} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
+}
+
+/** `rounds` times the first and then the second, each with the round's own seed, from 1. */
+export function inTurn<First, Second>(
+  rounds: number,
+  first: (seed: number) => First,
+  second: (seed: number) => Second,
+): (readonly [First, Second])[] {
+  return Array.from({ length: rounds }, (_, round) => [first(round + 1), second(round + 1)]);
+}
+
+/** The latencies of a run, in ms. */
+export type Latencies = Pick<Measurement, "meanMs" | "p50Ms" | "p99Ms">;
+
+/** Each side of each test; a whole bench makes about a hundred two-sided ones. */
+const TAIL = 1e-4;
+
+/**
+ * The disagreement of two programs in words; null if their results are equal but for chance. At
+ * least two runs each, with seeds of their own.
+ * Source: Welch, "The generalization of Student's problem", Biometrika 34, 1947.
+ */
+export function disagreement(
+  ours: readonly Latencies[],
+  theirs: readonly Latencies[],
+): string | null {
+  const found = LATENCIES.flatMap((metric) => {
+    const a = sample(ours.map((run) => run[metric]));
+    const b = sample(theirs.map((run) => run[metric]));
+    const error = Math.sqrt(a.errorSquared + b.errorSquared);
+    const freedom =
+      error ** 4 / (a.errorSquared ** 2 / a.freedom + b.errorSquared ** 2 / b.freedom);
+    // Closed forms are for whole degrees; fewer of them give the wider interval.
+    const limit = studentT(Math.max(1, Math.floor(freedom)), TAIL) * error;
+    const difference = Math.abs(a.mean - b.mean);
+    return difference <= limit
+      ? []
+      : [
+          `${metric} ${a.mean.toFixed(2)} against ${b.mean.toFixed(2)}, chance gives ${limit.toFixed(2)}`,
+        ];
+  });
+  return found.length === 0 ? null : found.join("; ");
+}
+
+function sample(values: readonly number[]) {
+  const mean = meanOf(values);
+  const squares = sumOf(values.map((value) => (value - mean) ** 2));
+  const freedom = values.length - 1;
+  return { mean, errorSquared: squares / freedom / values.length, freedom };
 }

@@ -1,9 +1,96 @@
-/** Programs in processes of their own, one at a time: this simulator, and the peers that it is compared with. */
+/** Programs in processes of their own, one at a time: this simulator, its peers, and the workloads that both simulate. */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Measurement, parseMeasurement } from "./measurement.ts";
-import type { BenchOptions } from "./part.ts";
+import { parse } from "yaml";
+import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+
+export const WORKLOADS = {
+  A: "M/M/1 at 0.9",
+  B: "M/M/16 at 0.9, one central queue",
+  C: "a branch between two pools of lognormal service",
+  J: "as B, join the shortest queue",
+} as const;
+
+export type WorkloadName = keyof typeof WORKLOADS;
+
+export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[];
+
+/** Workload C as a file: what a user would simulate. */
+export const BRANCH_SCENARIO = fileURLToPath(
+  new URL("../../scenarios/queueing/branch.yaml", import.meta.url),
+);
+
+/** The command line's override that gives `BRANCH_SCENARIO` so many requests. */
+export function branchRequests(requests: number): string {
+  return `workload={arrivals: poisson, ratePerS: 6.4, requests: ${requests}}`;
+}
+
+/**
+ * The document of a reference workload, or of `SCHEDULER@REPLICAS`: a pool at 0.9, such as
+ * `fifo@4096`.
+ */
+export function workloadDocument(name: string, requests: number, seed: number): ScenarioDocument {
+  if (name === "C") return branch(requests, seed);
+  const [scheduler, replicas] = (POOLS[name] ?? name).split("@");
+  return pool(scheduler, Number(replicas), requests, seed);
+}
+
+const POOLS: Readonly<Record<string, string>> = {
+  ...{ A: "fifo@1", B: "fifo@16", J: "join-shortest-queue@16" },
+};
+
+function pool(
+  scheduler: string,
+  replicas: number,
+  requests: number,
+  seed: number,
+): ScenarioDocument {
+  return scenarioSchema.parse({
+    name: "pool",
+    pipelines: { pool: { tasks: { serve: { model: "server" } } } },
+    models: { server: { service: { distribution: "exponential", meanMs: 10 } } },
+    cluster: { replicas: { serve: replicas } },
+    scheduler,
+    workload: { arrivals: "poisson", ratePerS: 90 * replicas, requests },
+    run: { seed },
+  });
+}
+
+function branch(requests: number, seed: number): ScenarioDocument {
+  const raw = parse(readFileSync(BRANCH_SCENARIO, "utf8")) as Record<string, unknown>;
+  const workload = { arrivals: "poisson", ratePerS: 6.4, requests };
+  return scenarioSchema.parse({ ...raw, workload, run: { seed } });
+}
+
+/** One line of JSON about one simulation, printed by every measured program. */
+export interface Measurement {
+  /** Arrivals and ends of service. */
+  readonly events: number;
+  /** By the clock on the wall. */
+  readonly seconds: number;
+  /** By the processor time of all the process's threads, collection of garbage included. */
+  readonly cpuSeconds: number;
+  readonly meanMs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+export const LATENCIES = ["meanMs", "p50Ms", "p99Ms"] as const;
+const FIELDS = ["events", "seconds", "cpuSeconds", ...LATENCIES] as const;
+
+/** Throws if `text` is not a measurement with a positive number in every field. */
+export function parseMeasurement(text: string): Measurement {
+  const parsed = JSON.parse(text) as Partial<Record<(typeof FIELDS)[number], unknown>>;
+  for (const field of FIELDS) {
+    const value = parsed[field];
+    if (typeof value !== "number" || !(value > 0)) {
+      throw new Error(`expected a positive number as ${field}, got ${text.trim()}`);
+    }
+  }
+  return parsed as Measurement;
+}
 
 interface Ended {
   /** From the call to the end of the process, by the clock on the wall. */
@@ -60,6 +147,14 @@ function measuring(...command: readonly string[]): Measure {
 /** A simulation by this simulator; see `engine-main.ts`. */
 export const measureEngine = measuring(process.execPath, fileHere("../engine-main.js"));
 
+/** What peers need to be made ready. */
+export interface PeerSetting {
+  /** The Python that SimPy is installed for. */
+  readonly python: string;
+  /** An empty folder that goes when the bench ends. */
+  readonly scratch: string;
+}
+
 interface ReadyPeer {
   /** Versions and flags. */
   readonly about: string;
@@ -71,7 +166,7 @@ interface Peer {
   /** How many requests it simulates for each of ours, so that a run takes seconds. */
   readonly share: number;
   /** A text for a peer that is not installed: what to do about it. */
-  prepare(options: BenchOptions): ReadyPeer | string;
+  prepare(setting: PeerSetting): ReadyPeer | string;
 }
 
 const CPP_FLAGS = ["-std=c++17", "-O3", "-march=native"];
@@ -81,7 +176,7 @@ export const PEERS: readonly Peer[] = [
   { name: "simpy", share: 0.1, prepare: findSimPy },
 ];
 
-function compileCpp({ scratch }: BenchOptions): ReadyPeer | string {
+function compileCpp({ scratch }: PeerSetting): ReadyPeer | string {
   const version = tryToRun("g++", "-dumpfullversion");
   if (version === null) return "g++ is not installed: install GCC's compiler for C++";
   const target = join(scratch, "priority-queue");
@@ -90,7 +185,7 @@ function compileCpp({ scratch }: BenchOptions): ReadyPeer | string {
   return { about, measure: measuring(target) };
 }
 
-function findSimPy({ python }: BenchOptions): ReadyPeer | string {
+function findSimPy({ python }: PeerSetting): ReadyPeer | string {
   const versions = "import sys, simpy; print(simpy.__version__, sys.version.split()[0])";
   const found = tryToRun(python, "-c", versions);
   if (found === null) {

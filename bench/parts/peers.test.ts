@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Measurement } from "../measure/measurement.ts";
+import type { Measurement } from "../measure/programs.ts";
 import { compare } from "./peers.ts";
 
 test("a ratio is refused where the results differ", () => {

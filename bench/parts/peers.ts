@@ -1,23 +1,25 @@
 /** Events per second on the reference workloads beside other programs, and in pools of many replicas. */
 import {
+  type BenchOptions,
   disagreement,
   eventsPerCpuS,
   inTurn,
-  LATENCIES,
-  type Measurement,
-  type Spread,
-  shown,
-  spreadOf,
-} from "../measure/measurement.ts";
-import {
-  type BenchOptions,
   type Part,
   type PartResult,
   requestsAt,
+  type Spread,
+  shown,
+  spreadOf,
   target,
 } from "../measure/part.ts";
-import { measureEngine, PEERS } from "../measure/programs.ts";
-import { WORKLOADS, type WorkloadName } from "../measure/reference-workloads.ts";
+import {
+  LATENCIES,
+  type Measurement,
+  measureEngine,
+  PEERS,
+  WORKLOADS,
+  type WorkloadName,
+} from "../measure/programs.ts";
 
 const REQUESTS = 2_000_000;
 /** Bounds on workload C: events per second, in millions, and by those of each peer. */

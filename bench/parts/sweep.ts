@@ -2,8 +2,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { shown, spreadOf } from "../measure/measurement.ts";
-import { type Part, requestsAt, target } from "../measure/part.ts";
+import { type Part, requestsAt, shown, spreadOf, target } from "../measure/part.ts";
 import { runToEnd, tandemSimulate } from "../measure/programs.ts";
 
 /** At full scale, 10,000 configurations of 2 × 3000 requests. */

@@ -3,10 +3,24 @@
  * memory.
  */
 import type { ResultsDocument } from "../../core/results.ts";
-import { disagreement, inTurn, type Latencies, shown, spreadOf } from "../measure/measurement.ts";
-import { type Part, type PartResult, requestsAt, target } from "../measure/part.ts";
-import { PEERS, runToEnd, tandemSimulate } from "../measure/programs.ts";
-import { BRANCH_SCENARIO, branchRequests } from "../measure/reference-workloads.ts";
+import {
+  disagreement,
+  inTurn,
+  type Latencies,
+  type Part,
+  type PartResult,
+  requestsAt,
+  shown,
+  spreadOf,
+  target,
+} from "../measure/part.ts";
+import {
+  BRANCH_SCENARIO,
+  branchRequests,
+  PEERS,
+  runToEnd,
+  tandemSimulate,
+} from "../measure/programs.ts";
 
 const REQUESTS = 300_000;
 const LEAST = 10;

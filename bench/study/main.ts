@@ -12,8 +12,15 @@ import { stringify } from "yaml";
 import yargs from "yargs";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
-import { CELLS, type Effort, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
-import { attainedAndRight, judgeCells } from "./map.ts";
+import {
+  attainedAndRight,
+  CELLS,
+  type Effort,
+  fieldScenario,
+  judgeCells,
+  PIPELINES,
+  SHAPES,
+} from "./field.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 
 const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");

@@ -3,15 +3,25 @@ import type { Estimate } from "../../core/results.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import type { Claim, Figure } from "./claim.ts";
-import { ARMS, type Cell, type Effort, type FieldScenario, SHAPES } from "./field.ts";
-import { type CellResult, MARGIN, type Standing, standings, worstLoss } from "./map.ts";
+import {
+  ARMS,
+  type Cell,
+  type CellResult,
+  type Effort,
+  type FieldScenario,
+  MARGIN,
+  SHAPES,
+  type Standing,
+  standings,
+  worstLoss,
+} from "./field.ts";
 
 export interface ClaimFindings {
   readonly claim: Claim;
   readonly figures: readonly Figure[];
 }
 
-export interface Findings {
+interface Findings {
   readonly claims: readonly ClaimFindings[];
   readonly field: readonly CellResult[];
   /** The same by requests in time and right, where models have accuracies. */

@@ -6,8 +6,18 @@ import { checkedSweep } from "../../core/scenario/sweep.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import { armsOf, CLAIMS, type Claim, claimDocument, figuresOf, type Sections } from "./claim.ts";
-import { ARMS, CELLS, type FieldScenario, fieldScenario, PIPELINES, SHAPES } from "./field.ts";
-import { attainedAndRight, judgeCells, standings, worstLoss } from "./map.ts";
+import {
+  ARMS,
+  attainedAndRight,
+  CELLS,
+  type FieldScenario,
+  fieldScenario,
+  judgeCells,
+  PIPELINES,
+  SHAPES,
+  standings,
+  worstLoss,
+} from "./field.ts";
 import { studyPage } from "./page.ts";
 
 const EFFORT = { durationS: 3, warmupS: 1, replications: 2 };

@@ -20,8 +20,7 @@ import {
   overlongFrames,
   word,
 } from "./arbitraries.ts";
-import { type Case, httpRequest } from "./send.ts";
-import { ECHO, PICTURE } from "./target.ts";
+import { type Case, ECHO, httpRequest, PICTURE } from "./target.ts";
 
 export interface Block {
   readonly name: string;

@@ -1,8 +1,16 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, it } from "vitest";
-import { fuzz } from "./fuzz.ts";
+import type { FuzzResult } from "./main.ts";
+
+const PROGRAM = join(import.meta.dirname, "../../dist/checks/fuzz/main.js");
 
 it("hostile input of every kind is answered as it should be, and leaves no trace", async () => {
-  const { blocks, failures, cases } = await fuzz({ cases: 600, seed: 42 });
+  const words = [PROGRAM, "--cases", "600", "--seed", "42", "--json"];
+  // With failures the exit code is not 0, and standard output holds them.
+  const { stdout } = await promisify(execFile)(process.execPath, words).catch((error) => error);
+  const { blocks, failures, cases }: FuzzResult = JSON.parse(stdout);
   expect(cases).toBeGreaterThan(600);
   expect(blocks.filter(({ failure }) => failure !== null)).toEqual([]);
   expect(failures).toEqual([]);

@@ -1,10 +1,12 @@
-/** Faults of a deployment's processes, each with its repair, and the choice of one every second. */
-import { spawnSync } from "node:child_process";
+/** Faults of a deployment's processes, each with its repair; the choice of one every second; and their effects. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Deployment } from "../../cluster/deploy/deployment.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import type { NetworkCuts } from "./network-cuts.ts";
-import { type FaultKind, Recovery } from "./recovery.ts";
+
+export const FAULTS = ["kill", "stop", "slow", "memory", "cut", "restart"] as const;
+
+export type FaultKind = (typeof FAULTS)[number];
 
 /** How long a slowed process runs and stands still in each turn: it runs for a fifteenth of the time. */
 const SLOW_RUNS_MS = 20;
@@ -56,6 +58,116 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended.
   }
+}
+
+let tables = 0;
+
+/**
+ * Connections that can be cut: every packet from a port of loopback is dropped, and neither side hears of it.
+ * Needs root and `nft`. The rules are removed when this process ends, however it ends.
+ */
+export class NetworkCuts {
+  readonly #table = `tandem${process.pid}x${++tables}`;
+  readonly #guard: ChildProcess;
+
+  /** Throws an Error when the system refuses the rules. */
+  constructor() {
+    nft(`table inet ${this.#table} {
+      set ports { type inet_service; }
+      chain input { type filter hook input priority 0; tcp sport @ports drop; }
+    }`);
+    // It outlives this process by a moment.
+    const script = `cat; nft delete table inet ${this.#table}`;
+    const stdio = ["pipe", "ignore", "ignore"] as const;
+    this.#guard = spawn("sh", ["-c", script], { stdio: [...stdio], detached: true });
+    this.#guard.unref();
+  }
+
+  /** Why there can be none here; null when there can. */
+  static missing(): string | null {
+    try {
+      new NetworkCuts().close();
+      return null;
+    } catch (error) {
+      return `network cuts need root and nft: ${(error as Error).message.split("\n")[0]}`;
+    }
+  }
+
+  cut(port: number): void {
+    nft(`add element inet ${this.#table} ports { ${port} }`);
+  }
+
+  heal(port: number): void {
+    nft(`delete element inet ${this.#table} ports { ${port} }`);
+  }
+
+  close(): void {
+    this.#guard.stdin?.end();
+  }
+}
+
+function nft(commands: string): void {
+  execFileSync("nft", ["-f", "-"], { input: commands, stdio: ["pipe", "ignore", "pipe"] });
+}
+
+/** Silence takes the gateway 1.2 to 2 s, and a late batch 1 s: what it has not noticed by then it does not. */
+const NOTICED_WITHIN_MS = 2500;
+
+/**
+ * `open`: it goes on. `unnoticed`: the target was up all the time, as when a slow one answers in
+ * time. `overtaken`: it was not back yet when the next fault struck the same target.
+ */
+type FaultEnd = "open" | "unnoticed" | "overtaken" | "back";
+
+export interface FaultRecord {
+  readonly kind: FaultKind;
+  readonly target: string;
+  /** Since the soak's start. */
+  readonly atMs: number;
+  /** How long the fault itself lasts; 0 where it is an instant. */
+  readonly lastsMs: number;
+  end: FaultEnd;
+  /** From the fault until the gateway called the replica down; null: it did not. */
+  noticedMs: number | null;
+  /** From the fault until it was up again. */
+  backMs: number | null;
+}
+
+/** The effect of each fault: when the gateway had noticed that the replica was gone, and when it had it back. */
+export class Recovery {
+  readonly faults: FaultRecord[] = [];
+
+  /** A target's state says something of its last fault only; a gateway's restart takes every replica down. */
+  strike(fault: Pick<FaultRecord, "kind" | "target" | "atMs" | "lastsMs">): void {
+    const isRestart = fault.kind === "restart";
+    for (const earlier of this.faults) {
+      if (earlier.end !== "open") continue;
+      const isSame = earlier.kind === "restart" ? isRestart : earlier.target === fault.target;
+      if (earlier.noticedMs === null && (isSame || isRestart)) earlier.end = "unnoticed";
+      else if (isSame) earlier.end = "overtaken";
+    }
+    this.faults.push({ ...fault, end: "open", noticedMs: null, backMs: null });
+  }
+
+  /** Takes note of one look at the replicas' states; the gateway is gone when there are none. */
+  look(states: ReadonlyMap<string, string> | null, nowMs: number): void {
+    for (const fault of this.faults) {
+      if (fault.end !== "open") continue;
+      const state = fault.kind === "restart" ? gatewayState(states) : states?.get(fault.target);
+      if (state === undefined) continue;
+      const sinceMs = nowMs - fault.atMs;
+      if (state !== "up") fault.noticedMs ??= sinceMs;
+      else if (fault.noticedMs !== null) {
+        fault.backMs = sinceMs;
+        fault.end = "back";
+      } else if (sinceMs > fault.lastsMs + NOTICED_WITHIN_MS) fault.end = "unnoticed";
+    }
+  }
+}
+
+function gatewayState(states: ReadonlyMap<string, string> | null): string {
+  if (states === null) return "down";
+  return [...states.values()].some((state) => state === "up") ? "up" : "down";
 }
 
 const EVERY_MS = 1000;

@@ -1,7 +1,7 @@
 /** `npm run soak`: a deployment under load and under faults, and what came of it. */
 import { availableParallelism } from "node:os";
 import yargs from "yargs";
-import { FAULTS, type FaultRecord } from "./recovery.ts";
+import { FAULTS, type FaultRecord } from "./faults.ts";
 import { type SoakResult, soak } from "./soak.ts";
 
 const FAILED = 4;

@@ -15,13 +15,10 @@ import { InferenceClient } from "../../cluster/protocol/client.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
 import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import { faultInjector } from "./faults.ts";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "./fingerprint-scenario.ts";
-import { NetworkCuts } from "./network-cuts.ts";
-import { PersistentClient } from "./persistent-client.ts";
-import type { FaultKind } from "./recovery.ts";
+import { fingerprintScenario, isAnswerTo, PersistentClient, PIPELINE } from "./client.ts";
+import { type FaultKind, faultInjector, NetworkCuts } from "./faults.ts";
 
-export interface SoakOptions {
+interface SoakOptions {
   readonly seconds: number;
   readonly ratePerS: number;
   readonly workers: number;

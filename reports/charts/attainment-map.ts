@@ -6,8 +6,10 @@ import {
   axesText,
   configurationLabel,
   grouped,
+  loadAxis,
   parameterText,
   type SweepAxis,
+  schedulerAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
 import {
@@ -20,8 +22,7 @@ import {
   spreadAround,
   titled,
 } from "./encodings.ts";
-import { NARROW_PX } from "./narrow.ts";
-import { INK, panelHeader, textWidth } from "./theme.ts";
+import { INK, NARROW_PX, panelHeader, textWidth } from "./theme.ts";
 
 const MOST_SHAPES = 40;
 /** Cells in all: the page is to stay small. */
@@ -56,10 +57,9 @@ interface Roles {
 
 function rolesOf(document: ResultsDocument): Roles | undefined {
   const axes = sweepAxes(document);
-  const load = axes.find(({ kind, isNumeric }) => kind === "load" && isNumeric);
+  const load = loadAxis(axes);
   if (load === undefined) return undefined;
-  const scheduler =
-    axes.find(({ path }) => path === "scheduler") ?? axes.find(({ kind }) => kind === "scheduler");
+  const scheduler = schedulerAxis(axes);
   return { load, scheduler, shape: axes.filter((axis) => axis !== load && axis !== scheduler) };
 }
 

@@ -1,18 +1,18 @@
-/** Every chart of the report, in the order of the page. Add a chart here. */
+/** Every chart of the report, in the order of the page, each for a wide page and for a narrow one. Add a chart here. */
 import type { TopLevelSpec } from "vega-lite";
 import type { ProvenanceDocument } from "../../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
+import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
 import { gantt } from "./gantt.ts";
-import { latencyCdf } from "./latency-cdf.ts";
-import { latencyQuantiles } from "./latency-quantiles.ts";
+import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
-import { narrowed } from "./narrow.ts";
 import { pipelineGraph } from "./pipeline-graph.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
+import { CONFIG, NARROW_PX, panelHeader, textWidth, wrapText } from "./theme.ts";
 import { predictedMeasured, predictionError } from "./validation.ts";
 
 export interface Chart {
@@ -23,7 +23,7 @@ export interface Chart {
   readonly narrow: TopLevelSpec;
 }
 
-export interface ChartSources {
+interface ChartSources {
   readonly results: ResultsDocument;
   readonly validation?: ValidationDocument | undefined;
   readonly provenance?: ProvenanceDocument | undefined;
@@ -77,5 +77,136 @@ function validationCharts(validation: ValidationDocument, keyOf: KeyOf) {
   return {
     "predicted-measured": predictedMeasured(validation, keyOf),
     "prediction-error": predictionError(validation, keyOf),
+  };
+}
+
+/** With an axis, or without one. */
+const MOST_PX = 345;
+const MOST_COLUMNS = 2;
+const BETWEEN_PX = 15;
+const MOST_TICKS = 5;
+const NAME = { size: 10, most: 110, line: 12 } as const;
+const LEGEND = { size: 11, most: NARROW_PX - 20, symbol: 34 } as const;
+const MOST_CHARACTERS = 56;
+
+const BELOW = { direction: "vertical", anchor: "start" };
+const NARROW_CONFIG = {
+  title: { ...CONFIG.title, fontSize: 14, subtitleFontSize: 11 },
+  legend: { ...CONFIG.legend, titleOrient: "top", layout: { top: BELOW, bottom: BELOW } },
+};
+
+/** The parts of specifications that have a width. */
+interface Part {
+  readonly vconcat?: readonly Part[];
+  readonly concat?: readonly Part[];
+  readonly layer?: readonly Part[];
+  readonly facet?: Facet & { readonly row?: Facet; readonly column?: Facet };
+  readonly spec?: Part;
+  readonly encoding?: Readonly<Record<string, Channel>>;
+  readonly width?: number | object;
+  readonly height?: number | { readonly step: number };
+}
+
+interface Facet {
+  readonly sort: readonly string[];
+  readonly header?: object | undefined;
+}
+
+interface Channel {
+  readonly type?: string;
+  readonly sort?: readonly string[];
+  readonly axis?: { readonly tickCount?: number; readonly labels?: boolean } | null;
+  readonly legend?: { readonly orient?: string } | null;
+  readonly scale?: { readonly domain?: readonly unknown[] } | null;
+}
+
+/** For a narrow page: panels below each other, long names in lines, legends that fit. */
+function narrowed(spec: TopLevelSpec): TopLevelSpec {
+  const { text, subtitle } = spec.title as { text: string; subtitle: string };
+  const lines = (long: string) => wrapped(long, MOST_CHARACTERS).split("\n");
+  const config = { ...spec.config, ...NARROW_CONFIG };
+  const title = { text: lines(text), subtitle: lines(subtitle) };
+  return { ...narrowPart(spec as Part), title, config } as TopLevelSpec;
+}
+
+function narrowPart(part: Part, most = 1): Part {
+  const { vconcat, concat, facet, spec, layer, encoding, width, height } = part;
+  if (vconcat) return { ...part, vconcat: vconcat.map((one) => narrowPart(one, MOST_COLUMNS)) };
+  if (concat) return { ...part, ...{ columns: 1 }, concat: concat.map((one) => narrowPart(one)) };
+  if (facet && spec) {
+    const own = facet.row ?? facet.column ?? facet;
+    const columns = Math.min(most, Math.ceil(own.sort.length / 2));
+    const each = Math.floor((NARROW_PX - BETWEEN_PX * (columns - 1)) / columns);
+    const isStepped = typeof spec.width === "object";
+    const inner = isStepped ? spec : { ...spec, width: each };
+    const header = isStepped ? own.header : panelHeader(own.sort, each);
+    return { ...part, ...{ columns }, facet: { ...own, ...{ header } }, spec: narrowPart(inner) };
+  }
+  const lines = Math.max(0, ...[part, ...(layer ?? [])].map(nameLines));
+  return {
+    ...part,
+    ...(typeof width === "number" && width > MOST_PX && { width: NARROW_PX }),
+    ...(typeof height === "object" && {
+      height: { step: Math.max(height.step, NAME.line * lines + 4) },
+    }),
+    ...(encoding && { encoding: narrowChannels(encoding) }),
+    ...(layer && { layer: layer.map((one) => narrowPart(one)) }),
+  };
+}
+
+function namesOf({ type, sort, axis }: Channel): readonly string[] {
+  return type === "nominal" && axis?.labels !== false && Array.isArray(sort) ? sort : [];
+}
+
+function nameLines({ encoding }: Part): number {
+  const names = encoding?.y === undefined ? [] : namesOf(encoding.y);
+  return Math.max(0, ...names.map((name) => wrapText(name, NAME.size, NAME.most).length));
+}
+
+function narrowChannels(encoding: Readonly<Record<string, Channel>>) {
+  return Object.fromEntries(
+    Object.entries(encoding).map(([name, channel]) => [name, narrowChannel(name, channel)]),
+  );
+}
+
+function narrowChannel(channelName: string, channel: Channel): Channel {
+  const { axis, legend, scale } = channel;
+  const names = namesOf(channel);
+  const shown = (scale?.domain ?? []).filter((one) => typeof one === "string");
+  return {
+    ...channel,
+    ...(axis?.tickCount && {
+      axis: { ...axis, tickCount: Math.min(axis.tickCount, MOST_TICKS) },
+    }),
+    ...(names.length > 0 && {
+      axis: { ...axis, ...inLines(names, NAME), ...(channelName === "y" && raised(names)) },
+    }),
+    ...(shown.length > 0 && legend !== null && { legend: narrowLegend(shown, legend) }),
+  };
+}
+
+/** Vega puts the first line of a label at its tick: the middle of the shortest ones goes there. */
+function raised(names: readonly string[]) {
+  const lines = names.map((name) => wrapText(name, NAME.size, NAME.most).length);
+  return { labelOffset: (-NAME.line * (Math.min(...lines) - 1)) / 2 };
+}
+
+function narrowLegend(
+  names: readonly string[],
+  { orient, ...legend }: Channel["legend"] & object = {},
+) {
+  const widest = Math.max(...names.map((name) => textWidth(name, LEGEND.size)));
+  const columns = Math.max(1, Math.floor(NARROW_PX / (widest + LEGEND.symbol)));
+  const place = orient === "bottom" ? orient : "top";
+  return { ...legend, orient: place, direction: "horizontal", columns, ...inLines(names, LEGEND) };
+}
+
+/** Labels that break where they are wider than `most`. */
+function inLines(names: readonly string[], { size, most }: { size: number; most: number }) {
+  const table = Object.fromEntries(names.map((name) => [name, wrapText(name, size, most)]));
+  return {
+    labelFontSize: size,
+    labelLimit: most,
+    labelExpr: `(${JSON.stringify(table)})[datum.value]`,
   };
 }

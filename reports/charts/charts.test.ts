@@ -13,8 +13,7 @@ import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost.ts";
 import { gantt } from "./gantt.ts";
-import { latencyCdf } from "./latency-cdf.ts";
-import { latencyQuantiles } from "./latency-quantiles.ts";
+import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
 import { predictionError } from "./validation.ts";
 

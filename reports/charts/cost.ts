@@ -14,6 +14,7 @@ import {
   axesText,
   configurationLabel,
   grouped,
+  loadAxis,
   parameterText,
   pickColour,
   type SweepAxis,
@@ -241,7 +242,7 @@ function pricedRows(document: ResultsDocument, load: SweepAxis) {
 
 /** Undefined unless machines have prices and a numeric load is swept. */
 export function costPer1000(document: ResultsDocument): Drawn {
-  const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
+  const load = loadAxis(sweepAxes(document));
   if (load === undefined) return undefined;
   const rows = mergedEqual(
     pricedRows(document, load).toSorted((a, b) => a.x - b.x),

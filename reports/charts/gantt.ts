@@ -4,8 +4,7 @@ import type { GanttBar, ResultsDocument, ValidationDocument } from "../../core/r
 import { formatNumber, plural } from "../tables/format.ts";
 import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
 import { byName, type Drawn, type Layer, titled } from "./encodings.ts";
-import { NARROW_PX } from "./narrow.ts";
-import { PALETTE, PAPER } from "./theme.ts";
+import { NARROW_PX, PALETTE, PAPER } from "./theme.ts";
 
 const MOST_BARS = 90;
 const MOST_REPLICAS = 32;

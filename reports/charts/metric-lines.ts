@@ -7,6 +7,7 @@ import {
   byAxes,
   chooseRoles,
   configurationLabel,
+  loadAxis,
   parameterText,
   type Roles,
   type SweepAxis,
@@ -251,7 +252,7 @@ const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
 
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
 export function loadResponse(document: ResultsDocument, isNarrow = false): Drawn {
-  const load = sweepAxes(document).find((axis) => axis.kind === "load" && axis.isNumeric);
+  const load = loadAxis(sweepAxes(document));
   if (load === undefined) return undefined;
   const roles = { ...chooseRoles(document, load.path), x: load };
   const metrics = RESPONSE.filter((name) =>

@@ -34,7 +34,7 @@ interface Box {
 }
 
 /** Layers by the longest way from an entry; a layer's tasks below each other, centred. Narrow: layers below each other. */
-export function placeTasks(tasks: Tasks, isNarrow: boolean): readonly Box[] {
+function placeTasks(tasks: Tasks, isNarrow: boolean): readonly Box[] {
   const layerOf = new Map<string, number>();
   const depth = (name: string): number => {
     const known = layerOf.get(name);
@@ -206,7 +206,8 @@ export function pipelineGraph(
     right = Math.max(right, ...placed.map(({ x }) => x + BOX.width));
     top = Math.max(...placed.map(({ y }) => y + BOX.height)) + GAP.y;
   }
-  const extent = { x: right, y: top - GAP.y };
+  // A narrow page shows each chart as wide as itself: a smaller one would have larger letters.
+  const extent = { x: isNarrow ? Math.max(right, NARROW.width) : right, y: top - GAP.y };
   const zoom = Math.min(1, (isNarrow ? NARROW.width : MOST_WIDTH) / extent.x);
   const subtitle =
     detail === undefined

@@ -25,11 +25,11 @@ export function textWidth(text: string, size: number, bold = false): number {
   return ((total * size) / 100) * (bold ? BOLD : 1);
 }
 
-/** Breaks after "·", ",", ";" and ":" so that lines stay within `most` pixels where these allow. */
+/** Breaks after "·", ",", ";", ":" and "=", and before "(", so that lines stay within `most` pixels where these allow. */
 export function wrapText(text: string, size: number, most: number, bold = false): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const part of text.split(/(?<=[·,;:]) /)) {
+  for (const part of text.split(/(?<=[\u00b7,;:=]) | (?=\()/)) {
     const longer = line === "" ? part : `${line} ${part}`;
     if (line !== "" && textWidth(longer, size, bold) > most) {
       lines.push(line);
@@ -194,6 +194,9 @@ export function panelHeader(panels: readonly string[], width: number) {
   const table = Object.fromEntries(panels.map((panel, i) => [panel, wrapped[i]]));
   return { title: null, labelExpr: `(${JSON.stringify(table)})[datum.value]`, labelFontSize: 12 };
 }
+
+/** Width of a panel on a narrow page, without its axis. */
+export const NARROW_PX = 290;
 
 /** Panel width so that `columns` panels fill a page's width, within `least` and `most`. */
 export function panelWidth(columns: number, least = 130, most = 960): number {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { ResultsDocument } from "../../core/results.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
-import { bestTable } from "./best-table.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
 import type { PlanView } from "./documents.ts";
 import { filterChoices, filterKey, filtersOf } from "./parameters.ts";
 import { planDecisions } from "./plan-decision.ts";
+import { bestTable } from "./rankings.ts";
 import { configurationsText } from "./terminal-text.ts";
 
 function fact(decision: Decision | undefined, name: string): string {

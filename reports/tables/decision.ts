@@ -19,17 +19,16 @@ import {
   type Attained,
   attainedBy,
   attainedText,
+  byCost,
   type Choice,
   choiceLatency,
   choiceName,
   choicesOf,
   costText,
+  latencyOf,
   marginOf,
   nearestOf,
-  price,
-  replicas,
   shareText,
-  sloMetric,
 } from "./goals.ts";
 import { axisText, configurationLabel, isSameAt, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
@@ -200,15 +199,9 @@ function busiestTask({
     .toSorted((a, b) => b.utilisation - a.utilisation)[0];
 }
 
-function costOrder(a: ConfigurationResult, b: ConfigurationResult): number {
-  const of = (one: ConfigurationResult, figure: typeof price) => figure(one)?.mean ?? 0;
-  const [byPrice, byCount] = [of(a, price) - of(b, price), of(a, replicas) - of(b, replicas)];
-  return Math.abs(byPrice) > 1e-9 * Math.abs(of(a, price)) ? byPrice : byCount;
-}
-
 /** The best of all that cost less: by how much it misses. */
 function cheaperText(chosen: ConfigurationResult, { members, axes, document }: Choice): string {
-  const cheaper = members.filter((one) => costOrder(one, chosen) < 0);
+  const cheaper = members.filter((one) => byCost(one, chosen) < 0);
   if (cheaper.length === 0) return "nothing cheaper was simulated";
   const nearest = nearestOf(cheaper, document);
   const count = plural(cheaper.length, "cheaper one", "cheaper ones");
@@ -220,7 +213,7 @@ function cheaperText(chosen: ConfigurationResult, { members, axes, document }: C
 
 /** The cheapest that is faster beyond both intervals, then the fastest of these. */
 function fasterText(chosen: ConfigurationResult, { members, axes, document }: Choice): string {
-  const name = sloMetric(document.slo) ?? "latencyP99Ms";
+  const name = latencyOf(document);
   const own = chosen.metrics[name];
   if (own === undefined) return "not known: no such latency is reported";
   const faster = members.filter((one) => {
@@ -229,7 +222,7 @@ function fasterText(chosen: ConfigurationResult, { members, axes, document }: Ch
     return other.mean + other.halfWidth95 < own.mean - own.halfWidth95;
   });
   const [next] = faster.toSorted(
-    (a, b) => costOrder(a, b) || (a.metrics[name]?.mean ?? 0) - (b.metrics[name]?.mean ?? 0),
+    (a, b) => byCost(a, b) || (a.metrics[name]?.mean ?? 0) - (b.metrics[name]?.mean ?? 0),
   );
   if (next === undefined) return "nothing that was simulated is shown to be faster";
   const { text } = metricLabel(name);
@@ -302,7 +295,9 @@ function ownVerdict(one: ValidationResult, validation: ValidationDocument): stri
       ? []
       : `${metricLabel(name).text} ${formatError(one.error[name])}`,
   );
-  const reason = judgedMetrics(validation).flatMap((name) => one.judgements[name]?.reason ?? [])[0];
+  const [reason] = judgedMetrics(validation).flatMap(
+    (name) => one.judgements[name]?.reason?.split(";")[0] ?? [],
+  );
   const verdict =
     one.verdict === "cannot tell"
       ? `not settled yet${reason === undefined ? "" : ` (${reason})`}`

@@ -85,15 +85,16 @@ export function joined(texts: readonly (string | undefined)[], separator: string
   return texts.filter((text) => text !== undefined && text !== "").join(separator);
 }
 
-/** In lines of at most `width`, broken between words. */
+/** In lines of at most `width`, broken between words; spaces at the start stay. */
 export function wrapped(text: string, width: number): string {
   const lines: string[] = [];
-  let current = "";
-  for (const word of text.split(" ")) {
-    if (current !== "" && current.length + 1 + word.length > width) {
+  const [first, ...words] = text.split(" ");
+  let current = first;
+  for (const word of words) {
+    if (current.trim() !== "" && current.length + 1 + word.length > width) {
       lines.push(current);
       current = word;
-    } else current = current === "" ? word : `${current} ${word}`;
+    } else current = `${current} ${word}`;
   }
   return [...lines, current].join("\n");
 }

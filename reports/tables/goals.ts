@@ -31,6 +31,11 @@ export function sloMetric(slo: SloGoal | undefined): MetricName | undefined {
   return slo === undefined ? undefined : QUANTILES[slo.percentile];
 }
 
+/** The latency that configurations are ordered by: the goal's own quantile, else p99. */
+export function latencyOf({ slo }: Pick<ResultsDocument, "slo">): MetricName {
+  return sloMetric(slo) ?? "latencyP99Ms";
+}
+
 /** "p99 ≤ 500 ms". */
 export function goalText({ percentile, latencyMs }: SloGoal): string {
   return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms`;
@@ -134,6 +139,13 @@ export function costText(one: ConfigurationResult): string {
   return joined([counted, charged === undefined ? "" : `${formatNumber(charged, 5)}/h`], ", ");
 }
 
+/** The cheaper first; of equal prices, the one with fewer replicas. */
+export function byCost(a: ConfigurationResult, b: ConfigurationResult): number {
+  const of = (one: ConfigurationResult, figure: Figure) => figure(one)?.mean ?? 0;
+  const [byPrice, byCount] = [of(a, price) - of(b, price), of(a, replicas) - of(b, replicas)];
+  return Math.abs(byPrice) > ROUNDING * Math.abs(of(a, price)) ? byPrice : byCount;
+}
+
 /** Those at the least price with the fewest replicas; costs whose intervals overlap are equal. */
 function leastCostly(ones: readonly ConfigurationResult[]): readonly ConfigurationResult[] {
   return leastBy(leastBy(ones, price), replicas);
@@ -235,8 +247,8 @@ export function choiceName({ best, axes }: Choice, tie = " (not distinguishable)
 }
 
 /** "p99 latency 248 ± 9 ms", or "p99 latency 248 to 251 ms" of several. */
-export function choiceLatency({ best, document: { slo } }: Choice): string {
-  const name = sloMetric(slo) ?? "latencyP99Ms";
+export function choiceLatency({ best, document }: Choice): string {
+  const name = latencyOf(document);
   const all = best.flatMap((one) => one.metrics[name] ?? []);
   if (all.length === 0) return "";
   const means = all.map(({ mean }) => mean);

@@ -4,7 +4,6 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { comparisonSentences } from "./comparison-tables.ts";
 import { formatCount, formatError, isUnstable, joined, metricLabel, plural } from "./format.ts";
 import {
   attainedText,
@@ -17,6 +16,7 @@ import {
   nearestOf,
 } from "./goals.ts";
 import { configurationLabel, type SweepAxis, sweepAxes } from "./parameters.ts";
+import { comparisonSentences } from "./rankings.ts";
 import { BACKENDS, doubts, judgedMetrics, lettered, verdictSummary } from "./validation-tables.ts";
 
 interface Headline {

@@ -101,7 +101,7 @@ export function parameterText(value: Parameter | undefined): string {
 }
 
 /** A stable key of a value, telling 1 from "1" and absent from present. */
-export function levelKey(value: Parameter | undefined): string {
+function levelKey(value: Parameter | undefined): string {
   return JSON.stringify(value ?? null);
 }
 
@@ -148,6 +148,18 @@ function determined(
     seen.set(key, value);
   }
   return true;
+}
+
+/** The numeric load that is swept, if any. */
+export function loadAxis(axes: readonly SweepAxis[]): SweepAxis | undefined {
+  return axes.find(({ kind, isNumeric }) => kind === "load" && isNumeric);
+}
+
+/** The scheduler as a whole, or a part of it that is swept by name. */
+export function schedulerAxis(axes: readonly SweepAxis[]): SweepAxis | undefined {
+  return (
+    axes.find(({ path }) => path === "scheduler") ?? axes.find(({ kind }) => kind === "scheduler")
+  );
 }
 
 /** The parameter to colour by: the scheduler, else a nominal one with few levels, else any. */
@@ -297,10 +309,8 @@ interface Filter {
 /** A filter for the scheduler and one for the load, where either varies. */
 export function filtersOf(document: Swept): readonly Filter[] {
   const axes = sweepAxes(document).filter(({ levels }) => levels.length <= MOST_LEVELS);
-  const scheduler =
-    axes.find(({ path }) => path === "scheduler") ?? axes.find(({ kind }) => kind === "scheduler");
-  const loads = axes.filter(({ kind }) => kind === "load");
-  const load = loads.find(({ isNumeric }) => isNumeric) ?? loads[0];
+  const scheduler = schedulerAxis(axes);
+  const load = loadAxis(axes) ?? axes.find(({ kind }) => kind === "load");
   return [
     ...(scheduler === undefined ? [] : [{ letter: "s" as const, axis: scheduler }]),
     ...(load === undefined ? [] : [{ letter: "l" as const, axis: load }]),

@@ -9,18 +9,19 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { bestTable, MANY_CONFIGURATIONS } from "./best-table.ts";
+import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
+import { goalHeadlines } from "./headlines.ts";
+import { capacityText, notesOf } from "./parameters.ts";
 import {
+  bestTable,
+  MANY_CONFIGURATIONS,
   type RankedDocument,
   rankingLegend,
   rankingSummary,
   rankingTable,
   tieLegend,
   winnersTable,
-} from "./comparison-tables.ts";
-import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
-import { goalHeadlines } from "./headlines.ts";
-import { capacityText, notesOf } from "./parameters.ts";
+} from "./rankings.ts";
 import { configurationTable, partTable } from "./result-tables.ts";
 import type { Table } from "./table.ts";
 import { aligned, columnWidths, DEFAULT_WIDTH, tableText, total } from "./table-text.ts";

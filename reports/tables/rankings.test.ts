@@ -3,12 +3,7 @@ import { describe, expect, test } from "vitest";
 import { compareConfigurations, comparedPaths } from "../../core/compare.ts";
 import type { ConfigurationResult, ResultsDocument, Stability } from "../../core/results.ts";
 import { sweepDocument } from "../documents.test-support.ts";
-import {
-  comparisonSentences,
-  rankingSummary,
-  rankingTable,
-  winnersTable,
-} from "./comparison-tables.ts";
+import { comparisonSentences, rankingSummary, rankingTable, winnersTable } from "./rankings.ts";
 import { configurationTable } from "./result-tables.ts";
 import { rankingText, resultsTable } from "./terminal-text.ts";
 

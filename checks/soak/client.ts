@@ -1,8 +1,5 @@
-/**
- * A client that does not give up: each call has an idempotency key and is tried again, by itself or
- * on a stream, until it is answered or too old. A late attempt is cancelled. It counts what must not
- * be: a second answer to one message, and an answer to a call that differs from another to the same call.
- */
+/** A pipeline whose answers say what was sent, and a client that calls it until it has the answer. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { payloadRequest } from "../../cluster/load/tensor-inputs.ts";
@@ -21,6 +18,51 @@ import {
   trailerOf,
 } from "../../cluster/protocol/status.ts";
 import { outputText } from "../../cluster/protocol/tensors.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+import { fingerprintOf } from "../../models/registry.ts";
+
+export const PIPELINE = "twice";
+
+interface FingerprintOptions {
+  /** Replicas of the first task and of the second. */
+  readonly replicas: readonly [number, number];
+  readonly holdMs: number;
+  readonly scheduler?: unknown;
+}
+
+/** Two tasks; see `models/fingerprint.ts`. */
+export function fingerprintScenario(options: FingerprintOptions): ScenarioDocument {
+  const { replicas, holdMs, scheduler } = options;
+  return scenarioSchema.parse({
+    name: "fingerprints",
+    pipelines: {
+      [PIPELINE]: {
+        tasks: { first: { model: "print" }, second: { model: "print", after: ["first"] } },
+      },
+    },
+    models: {
+      print: {
+        service: { distribution: "deterministic", meanMs: Math.max(1, holdMs) },
+        implementation: { name: "fingerprint", parameters: { holdMs } },
+      },
+    },
+    cluster: { replicas: { first: replicas[0], second: replicas[1] } },
+    workload: { arrivals: "burst", requests: 1 },
+    ...(scheduler === undefined ? {} : { scheduler }),
+  });
+}
+
+/** Whether an answer's text is the one for what was sent. */
+export function isAnswerTo(payload: Uint8Array, text: string): boolean {
+  const first = fingerprintOf({ payload, upstream: {} });
+  const second = fingerprintOf({ payload, upstream: { first: { labels: [], value: first } } });
+  try {
+    const { outputs } = JSON.parse(text) as { outputs: Record<string, { value: unknown }> };
+    return outputs.first.value === first && outputs.second.value === second;
+  } catch {
+    return false;
+  }
+}
 
 const STREAMS = 8;
 const FIRST_PAUSE_MS = 40;
@@ -49,7 +91,7 @@ interface Outcome {
   readonly pushbackMs: number;
 }
 
-export interface Called extends Pick<Outcome, "text" | "error"> {
+interface Called extends Pick<Outcome, "text" | "error"> {
   /** It was given up while the gateway refused it. */
   readonly refused: boolean;
   readonly attempts: number;
@@ -64,12 +106,17 @@ interface StreamedAttempt {
   readonly answer: Answer<ModelInferResponse>;
 }
 
-export interface ClientTimes {
+interface ClientTimes {
   /** An attempt without an answer for this long is cancelled and tried again. */
   readonly attemptMs: number;
   readonly giveUpMs: number;
 }
 
+/**
+ * A client that does not give up: each call has an idempotency key and is tried again, by itself or
+ * on a stream, until it is answered or too old. A late attempt is cancelled. It counts what must not
+ * be: a second answer to one message, and an answer to a call that differs from another to the same call.
+ */
 export class PersistentClient {
   /** Second answers to one message, and different answers to one call. */
   surplus = 0;

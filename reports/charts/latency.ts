@@ -1,27 +1,162 @@
-/** Latency distributions: predicted over measured where validated, else simulated ones together. */
-
+/**
+ * Latency, as quantiles over a swept number (a ranking where nothing numeric is swept), and as distributions: predicted
+ * over measured where validated, else simulated ones together.
+ */
 import type {
   ConfigurationResult,
   LatencyCurve,
+  MetricName,
   ResultsDocument,
   SloGoal,
   ValidationDocument,
 } from "../../core/results.ts";
-import { isUnstable } from "../tables/format.ts";
-import { choicesOf, sloNote } from "../tables/goals.ts";
-import { configurationLabel, grouped, type SweepAxis, sweepAxes } from "../tables/parameters.ts";
+import { isUnstable, plural } from "../tables/format.ts";
+import { choicesOf, sloMetric, sloNote } from "../tables/goals.ts";
+import {
+  chooseRoles,
+  configurationLabel,
+  grouped,
+  loadAxis,
+  type SweepAxis,
+  sweepAxes,
+} from "../tables/parameters.ts";
 import {
   byName,
   DASHED,
   type Drawn,
+  errorBars,
+  goalToShow,
   keysOf,
   type Layer,
   mergedEqual,
+  namesAxis,
   panelFacet,
+  points,
+  sloRule,
   spread,
   titled,
+  unstableCrosses,
+  unstableNote,
 } from "./encodings.ts";
-import { isInReach, type PositiveAxis, panelWidth, positiveAxis, scaleType } from "./theme.ts";
+import { metricLines, metricRows } from "./metric-lines.ts";
+import {
+  isInReach,
+  MUTED,
+  PALETTE,
+  type PositiveAxis,
+  panelWidth,
+  positiveAxis,
+  SHAPES,
+  scaleType,
+} from "./theme.ts";
+
+const SHOWN: readonly (readonly [MetricName, string])[] = [
+  ["latencyP50Ms", "p50"],
+  ["latencyP90Ms", "p90"],
+  ["latencyP95Ms", "p95"],
+  ["latencyP99Ms", "p99"],
+];
+
+type QuantileRow = ReturnType<typeof quantileRows>[number];
+
+/** p50, p95 and p99; p90 only when the latency goal is about it. */
+function shownQuantiles(document: ResultsDocument): readonly (readonly [MetricName, string])[] {
+  const goal = sloMetric(document.slo);
+  return SHOWN.filter(
+    ([name, text]) =>
+      (text !== "p90" || goal === name) &&
+      document.configurations.some((one) => one.metrics[name] !== undefined),
+  );
+}
+
+function quantileRows(document: ResultsDocument) {
+  const axes = sweepAxes(document);
+  const quantiles = new Map(shownQuantiles(document));
+  return metricRows(document, document.configurations, [...quantiles.keys()], (one, metric) => ({
+    quantile: quantiles.get(metric) ?? "",
+    label: configurationLabel(one, axes),
+  }));
+}
+
+const MOST_ROWS = 60;
+
+function ranked(rows: readonly QuantileRow[]): string[] {
+  const worst = new Map<string, number>();
+  for (const row of rows) {
+    worst.set(row.label, Math.max(worst.get(row.label) ?? 0, row.value));
+  }
+  return [...worst].sort((a, b) => a[1] - b[1]).map(([label]) => label);
+}
+
+function rankingLayers(rows: readonly QuantileRow[], order: readonly string[]): Layer[] {
+  const y = { y: namesAxis("label", order) };
+  const quantiles = [...new Set(rows.map((row) => row.quantile))];
+  const values = rows.flatMap((row) => [row.low, row.high]);
+  const goal = goalToShow(rows, values);
+  const x = positiveAxis([...values, ...goal], "latency", "ms");
+  const [color, shape] = [PALETTE, SHAPES].map((range) =>
+    byName("quantile", quantiles, range, "quantile"),
+  );
+  return [
+    ...(goal.length > 0 ? sloRule(rows, "x", x) : []),
+    {
+      mark: { type: "rule", strokeWidth: 1, color: MUTED, aria: false },
+      encoding: {
+        ...y,
+        x: { ...x, field: "value", aggregate: "min" },
+        x2: { field: "value", aggregate: "max" },
+      },
+    },
+    errorBars({
+      ...y,
+      color,
+      strokeWidth: { value: 3 },
+      x: { ...x, field: "low" },
+      x2: { field: "high" },
+    }),
+    points({ ...y, color, shape, x: { ...x, field: "value" } }),
+    ...unstableCrosses(rows, { ...y, x: { ...x, field: "value" } }),
+  ];
+}
+
+/** One row per configuration, best first; at most sixty. */
+function latencyRanking(document: ResultsDocument): Drawn {
+  const axes = sweepAxes(document);
+  const all = quantileRows(document);
+  if (all.length === 0) return undefined;
+  const order = ranked(all);
+  const kept = order.slice(0, MOST_ROWS);
+  const rows = all.filter((row) => kept.includes(row.label));
+  const cut = order.length > kept.length ? `; best ${kept.length} of ${order.length}` : "";
+  const title = axes.length === 0 ? "Latency quantiles" : "Configurations ranked by latency";
+  const subtitle = `mean over replications with 95% confidence interval${sloNote(document.slo)}${unstableNote(rows)}${cut}`;
+  return {
+    ...titled(title, subtitle),
+    description: `Latency quantiles of ${plural(kept.length, "configuration")}, lowest first.`,
+    data: { values: rows },
+    width: 700,
+    height: { step: 22 },
+    layer: rankingLayers(rows, kept),
+  };
+}
+
+/** A load of so many levels is the x of the chart; else x is the numeric parameter with most. */
+const FEW_LOADS = 3;
+
+/** Latency quantiles with 95% confidence intervals; undefined when no latency is reported. */
+export function latencyQuantiles(document: ResultsDocument, isNarrow = false): Drawn {
+  const load = loadAxis(sweepAxes(document).filter(({ levels }) => levels.length >= FEW_LOADS));
+  const roles = chooseRoles(document, load?.path);
+  const { x } = roles;
+  if (x === undefined) return latencyRanking(document);
+  return metricLines(document, {
+    title: "Latency quantiles",
+    subtitle: `mean over replications with 95% confidence interval${sloNote(document.slo)}`,
+    metrics: shownQuantiles(document).map(([name]) => name),
+    roles: { ...roles, x },
+    isNarrow,
+  });
+}
 
 const MOST_LINES = 6;
 const MOST_PANELS = 12;

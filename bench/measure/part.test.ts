@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { disagreement, type Latencies, parseMeasurement } from "./measurement.ts";
+import { disagreement, type Latencies } from "./part.ts";
+import { parseMeasurement } from "./programs.ts";
 
 test("output that is no measurement is refused whole", () => {
   expect(() => parseMeasurement('{"events":10,"seconds":1,"cpuSeconds":0}')).toThrow(

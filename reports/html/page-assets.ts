@@ -1,4 +1,4 @@
-/** The page's style sheet: light and dark, narrow and wide, screen and paper; system fonts only. */
+/** The page's style sheet and its only script. */
 import { GRID, INK, MUTED, PALETTE, PAPER } from "../charts/theme.ts";
 
 /** Chart colours that follow the page: attribute values of the SVG, overridden by style. */
@@ -40,12 +40,15 @@ figcaption a{color:var(--link)}
 .tall{max-height:640px;overflow-y:auto}
 table{border-collapse:separate;border-spacing:0;font-size:13px;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--muted);padding:0 0 6px}
+caption span{display:block;position:sticky;left:0;width:max-content;max-width:min(1138px,100vw - 40px)}
 th,td{padding:5px 10px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top;
 white-space:nowrap}
 thead th{background:var(--soft);border-bottom:2px solid var(--line);vertical-align:bottom;
-white-space:normal;min-width:78px}
-tbody th{font-weight:normal;background:var(--paper);position:sticky;left:0}
-.long{white-space:normal;min-width:180px;overflow-wrap:anywhere}
+white-space:normal;min-width:96px}
+tbody th{font-weight:normal;background:var(--paper)}
+tbody th,thead th:first-child{position:sticky;left:0}
+.tall thead th{position:sticky;top:0;z-index:1}.tall thead th:first-child{z-index:2}
+.long,.longer{white-space:normal;min-width:200px;overflow-wrap:anywhere}.longer{min-width:440px}
 .number{text-align:right}
 .good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 .warn{color:var(--warn);font-weight:600}
@@ -101,6 +104,8 @@ main{padding:16px 14px 40px}dl{grid-template-columns:1fr;gap:0}dl dd{margin-bott
 .card{padding:10px 14px}.card .answer{font-size:18px;margin-bottom:6px}
 .card dl{grid-template-columns:88px 1fr;gap:2px 8px;font-size:13px}.card dl dd{margin:0}
 .card summary{display:block;font-size:13px}
+.longer{min-width:300px}tbody th{white-space:normal;min-width:96px;max-width:40vw}
+.tall{max-height:70vh}caption span{max-width:calc(100vw - 28px)}
 .wide{display:none}.narrow{display:block}.narrow svg{width:100%;max-width:520px}}
 @media print{
 @page{size:A4 landscape;margin:12mm}
@@ -113,4 +118,96 @@ h2{break-after:avoid}.chart svg{max-height:158mm;width:auto}
 figcaption a,#tip,nav,#filters,.columns{display:none}
 }`;
 
+/** Light and dark, narrow and wide, screen and paper; system fonts only. */
 export const STYLE = `${SCREEN}${DARK}${SMALL_AND_PRINT}`;
+/** Tables sort, columns are chosen, filters act, points explain themselves. The page is whole without it. */
+export const SCRIPT = `
+"use strict";
+const filters = document.getElementById("filters");
+if (filters) {
+  filters.hidden = false;
+  const selects = [...filters.querySelectorAll("select")];
+  const keyed = [...document.querySelectorAll("[data-k]")].map((element) => [
+    element,
+    element.dataset.k.split(" "),
+  ]);
+  const apply = () => {
+    const wanted = selects.filter((one) => one.value !== "")
+      .map((one) => [one.dataset.letter, one.dataset.letter + one.value]);
+    for (const [element, parts] of keyed) {
+      const misses = ([letter, key]) =>
+        parts.some((part) => part[0] === letter) && !parts.includes(key);
+      element.classList.toggle("off", wanted.some(misses));
+    }
+  };
+  for (const select of selects) select.addEventListener("change", apply);
+  apply();
+}
+for (const table of document.querySelectorAll("table[data-minor]")) {
+  const minor = table.dataset.minor.split(" ").map(Number);
+  const bar = document.createElement("div");
+  bar.className = "columns";
+  bar.append("columns:");
+  for (const at of minor) {
+    const cells = table.querySelectorAll("tr > :nth-child(" + at + ")");
+    const show = (visible) => { for (const cell of cells) cell.classList.toggle("off", !visible); };
+    show(false);
+    const label = document.createElement("label");
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.addEventListener("change", () => show(box.checked));
+    label.append(box, " " + table.tHead.rows[0].cells[at - 1].textContent);
+    bar.append(label);
+  }
+  table.parentElement.before(bar);
+}
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const key = (row, i) => {
+    const cell = row.cells[i];
+    return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
+  };
+  [...table.tHead.rows[0].cells].forEach((heading, i) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    heading.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const up = heading.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [key(a, i), key(b, i)];
+        if (typeof x !== typeof y) return typeof x === "number" ? -1 : 1;
+        const order = typeof x === "number" ? x - y : x.localeCompare(y, "en", { numeric: true });
+        return up ? order : -order;
+      });
+      body.append(...rows);
+    });
+  });
+}
+if (matchMedia("(max-width: 760px)").matches) {
+  for (const more of document.querySelectorAll(".card details")) more.open = false;
+}
+const tip = document.createElement("div");
+tip.id = "tip";
+document.body.append(tip);
+for (const svg of document.querySelectorAll(".chart svg")) {
+  const title = svg.querySelector(":scope > title");
+  if (title) {
+    svg.removeAttribute("aria-labelledby");
+    svg.setAttribute("aria-label", title.textContent);
+    title.remove();
+  }
+  svg.addEventListener("pointermove", (event) => {
+    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar]");
+    tip.textContent = mark ? mark.getAttribute("aria-label").replaceAll("; ", "\\n") : "";
+    const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+    tip.style.left = Math.max(8, left) + "px";
+    const below = event.clientY + 16;
+    const fits = below + tip.offsetHeight < innerHeight;
+    tip.style.top = (fits ? below : event.clientY - tip.offsetHeight - 12) + "px";
+  });
+  svg.addEventListener("pointerleave", () => { tip.textContent = ""; });
+}
+`;

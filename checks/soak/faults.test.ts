@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Recovery } from "./recovery.ts";
+import { Recovery } from "./faults.ts";
 
 const up = new Map([
   ["a", "up"],
