@@ -170,6 +170,15 @@ describe("a shard is refused", () => {
     expect((await tandem("simulate", "s.yaml", "--shard", "0/2")).stderr).toContain("--out DIR");
     const many = await tandem("simulate", "s.yaml", "--out", "many", "--shard", "0/13");
     expect(many.stderr).toContain("13 shards of 12 configurations");
+    writeFileSync(join(folder, "here.yaml"), "kind: local\n");
+    for (const shards of ["0", "13"]) {
+      const on = ["simulate", "s.yaml", "--out", "on", "--on", "here.yaml", "--shards", shards];
+      const { code, stderr } = await tandem(...on);
+      expect([code, stderr.split("\n")[0]]).toEqual([
+        2,
+        `tandem: ${shards} shards of 12 configurations`,
+      ]);
+    }
   });
 });
 

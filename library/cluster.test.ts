@@ -23,3 +23,13 @@ test("the web app hears a server of our own authority answer where it is told to
   expect(await silenceOf({})).toContain("certificate");
   server.close();
 });
+
+test("the web app is before a server of HTTP alone", async () => {
+  const refused = expect.objectContaining({
+    code: "usage",
+    message: expect.stringMatching(/^--url/),
+  });
+  for (const url of ["ftp://host", "http://", "host:80?x"]) {
+    await expect(web({ url, port: 0 }).then((app) => app.close())).rejects.toEqual(refused);
+  }
+});

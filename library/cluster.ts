@@ -195,8 +195,9 @@ export async function web({ port, ca, certs, ...options }: WebOptions): Promise<
 }
 
 function checkedUrl(text: string): string {
-  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
-  const isAddress = URL.canParse(url) && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
+  const url = text.includes("://") ? text : `http://${text}`;
+  const isHttp = /^https?:/.test(url) && URL.canParse(url);
+  const isAddress = isHttp && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
   if (isAddress && new URL(url).search === "") return url.replace(/\/$/, "");
   throw new Fault("usage", `--url: expected http(s)://host:port, got ${text}`, {
     hint: "`tandem cluster status` shows the REST address of a cluster that is up",

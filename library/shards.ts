@@ -288,7 +288,10 @@ async function shardsOf(
   if (!(shardSeconds > 0)) {
     throw new Fault("usage", `--shard-seconds must be above 0, got ${shardSeconds}`);
   }
-  const seconds = await estimatedSeconds(plan, expectedWork({ count, at }), signal);
+  const work = expectedWork({ count, at });
+  // A number that there cannot be is refused before anything is estimated.
+  if (shards !== undefined) shardStarts(work, shards);
+  const seconds = await estimatedSeconds(plan, work, signal);
   const enough = shardsFor(seconds, shardSeconds, count);
   const number = shards ?? enough;
   const secondsEach = seconds / number;

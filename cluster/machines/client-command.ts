@@ -3,8 +3,8 @@
  * is started again when it ends.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { Fault } from "../../core/fault.ts";
+import { dyingWithParent } from "../processes/link.ts";
 
 export interface ToolOptions {
   /** The next step where the program is not installed. */

@@ -1,7 +1,6 @@
 /** A child process and its channel: forked here, or a command whose other end is elsewhere. */
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/hot-path.ts";
 import {
   type ChildMessage,
@@ -71,6 +70,18 @@ export interface Link {
   /** Text beside messages on standard output. */
   onOutput(listener: (text: string) => void): void;
   askToStop(): void;
+}
+
+let canDie: boolean | undefined;
+
+/**
+ * A command under which the kernel kills the child when its parent dies (Linux only; elsewhere
+ * nothing): a child that is stopped at that moment could not end by itself.
+ */
+export function dyingWithParent(): readonly string[] {
+  const command = ["setpriv", "--pdeathsig", "KILL"];
+  canDie ??= spawnSync(command[0], [...command.slice(1), "true"], { stdio: "ignore" }).status === 0;
+  return canDie ? command : [];
 }
 
 export function linkHere(options: HereOptions): Link {
