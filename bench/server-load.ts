@@ -9,7 +9,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { monotonicUs } from "../cluster/time/monotonic.ts";
+import { monotonicUs } from "../cluster/time/clock.ts";
 import { selectQuantile } from "../core/statistics/estimate.ts";
 import { tryToRun } from "./measure/programs.ts";
 

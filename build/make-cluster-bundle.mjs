@@ -8,9 +8,9 @@ import { build } from "esbuild";
 const FOLDER = "dist/cluster-bundle";
 /** Entries of each process and of the threads that it starts, as files of cluster/. */
 const PROGRAMS = {
-  worker: ["worker/main", "worker/model-thread", "time/precise-timer"],
-  gateway: ["gateway/main", "machines/forward", "time/precise-timer"],
-  load: ["load/main", "time/precise-timer"],
+  worker: ["worker/main", "worker/model-thread", "time/clock"],
+  gateway: ["gateway/main", "machines/forward", "time/clock"],
+  load: ["load/main", "time/clock"],
 };
 /** Native parts, which real models and annotated pictures need, and what no process elsewhere is asked for. */
 const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];

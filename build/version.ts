@@ -1,4 +1,4 @@
-/** The version of this build, and the key of its results. */
+/** This build: its version, the key of its results, and its files. */
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,6 +20,14 @@ export function buildKey(): { readonly program: string; readonly runtime: string
   // V8 brings its own Math functions, whose last bits may change between versions.
   const runtime = `V8 ${process.versions.v8} ${process.arch}`;
   return { program: `${VERSION} ${codeDigest()}`, runtime };
+}
+
+/** A file of the build by its path in dist/, from the sources too. */
+export function builtFile(path: string): URL {
+  return new URL(
+    import.meta.url.endsWith(".ts") ? `../dist/${path}` : `../${path}`,
+    import.meta.url,
+  );
 }
 
 /** Written by build/build.mjs beside the compiled code; there is none when running from source. */

@@ -25,10 +25,10 @@ import {
   type ServiceSamples,
   type ServiceTarget,
 } from "./measure-service.ts";
-import { type MeasuringHosts, openHosts } from "./measuring-hosts.ts";
-import { equalShareMeans, MAX_QUANTILES, measuredHere, measureLinks } from "./message-costs.ts";
-import type { JobInput, ModelWorker } from "./model-worker.ts";
+import { measureLinks } from "./message-costs.ts";
+import { type JobInput, type MeasuringHosts, type ModelWorker, openHosts } from "./model-worker.ts";
 import { measureOverheads, type PilotInput, type PilotResult, runPilot } from "./pilot.ts";
+import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
 interface CalibrationOptions {
   readonly source: ContentsSource;
@@ -130,16 +130,16 @@ export async function calibrate(
     const found = hasPilot
       ? await underLoad(known, { workers, inputs }, options)
       : { ...known, doubts: [] };
-    const ofFirst = Object.entries(found.deviceProfiles).map(([model, byDevice]) => [
+    const { doubts, ...told } = withDoubts(found, look());
+    const ofFirst = Object.entries(told.deviceProfiles).map(([model, byDevice]) => [
       model,
       Object.values(byDevice)[0],
     ]);
     return {
       profiles: Object.fromEntries(ofFirst),
-      ...(inventory === undefined ? {} : { deviceProfiles: found.deviceProfiles }),
-      overheadProfile: found.overheadProfile,
-      branchShares,
-      doubts: [...doubtsOf(found.deviceProfiles, look()), ...found.doubts],
+      ...(inventory === undefined ? {} : { deviceProfiles: told.deviceProfiles }),
+      overheadProfile: told.overheadProfile,
+      ...{ branchShares, doubts },
     };
   } finally {
     await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
@@ -169,22 +169,40 @@ interface MeasuredModel {
   readonly worker: ModelWorker;
 }
 
-/** Names what speaks against the times: this machine's load meanwhile, and means that are known too roughly. */
-export function doubtsOf(
-  deviceProfiles: Required<Calibration>["deviceProfiles"],
+/**
+ * Names what speaks against the times: this machine's load meanwhile, the pilot, and means that are known too roughly.
+ * Each profile keeps what concerns it, for those who predict by it.
+ */
+export function withDoubts(
+  { deviceProfiles, overheadProfile, doubts: ofPilot }: PilotResult,
   load: HostLoad,
-): string[] {
-  const unsure = Object.entries(deviceProfiles).flatMap(([model, byDevice]) =>
-    Object.values(byDevice).flatMap(({ batches }) =>
-      batches
-        .filter(({ meanUs, halfWidth95Us }) => halfWidth95Us > UNSURE * meanUs)
-        .map(
-          ({ batch, meanUs, halfWidth95Us }) =>
-            `${model}, batch ${batch}, is known to ±${percent(halfWidth95Us / meanUs)} only`,
-        ),
-    ),
-  );
-  return [...loadReasons(load), ...unsure];
+): PilotResult {
+  const ofAll = [...loadReasons(load), ...ofPilot];
+  const doubts = [...ofAll];
+  const told: Record<string, Record<string, Profile>> = {};
+  for (const [model, byDevice] of Object.entries(deviceProfiles)) {
+    told[model] = {};
+    for (const [device, profile] of Object.entries(byDevice)) {
+      const unsure = unsureTimes(model, profile);
+      doubts.push(...unsure);
+      told[model][device] = doubted(profile, [...ofAll, ...unsure]);
+    }
+  }
+  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofAll), doubts };
+}
+
+function unsureTimes(model: string, { batches }: Profile): string[] {
+  return batches
+    .filter(({ meanUs, halfWidth95Us }) => halfWidth95Us > UNSURE * meanUs)
+    .map(
+      ({ batch, meanUs, halfWidth95Us }) =>
+        `${model}, batch ${batch}, is known to ±${percent(halfWidth95Us / meanUs)} only`,
+    );
+}
+
+function doubted<Of extends Profile | OverheadProfile>(profile: Of, doubts: string[]): Of {
+  if (doubts.length === 0) return profile;
+  return { ...profile, provenance: { ...profile.provenance, doubts } };
 }
 
 async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {

@@ -4,7 +4,7 @@
  * pipeline, they give real inputs for every task, as in production, and the share of each branch. A
  * run sends each content where the draws say that a request takes its branches.
  */
-import { isPayload, pipelineInputs } from "../cluster/front/pipeline-tensors.ts";
+import { isPayload, pipelineInputs } from "../cluster/front/pipeline-models.ts";
 import {
   type DataTensor,
   payloadRequest,
@@ -12,10 +12,9 @@ import {
   rawRequest,
   requestsOfFile,
 } from "../cluster/load/tensor-inputs.ts";
-import { asOwn } from "../cluster/protocol/batch-form.ts";
-import type { ModelMetadata, TensorMetadata } from "../cluster/protocol/descriptions.ts";
+import type { ModelMetadata, TensorMetadata } from "../cluster/protocol/hosted-models.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
+import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { RequestDraws, WHEN_HOLDS } from "../core/draws.ts";

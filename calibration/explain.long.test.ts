@@ -2,8 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import type { ConfigurationEvidence } from "./evidence.ts";
-import { explainConfiguration, PARTS } from "./explain.ts";
+import { type ConfigurationEvidence, explainConfiguration, PARTS } from "./explain.ts";
 import { type ValidatedConfiguration, validateConfiguration } from "./validate.ts";
 
 const inputs = { profiles: {}, traces: {} };

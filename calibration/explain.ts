@@ -6,22 +6,51 @@
  *   predicted ─ service ─> ─ network ─> ─ gateway ─> ─ queueing ─> measured, had all been sent in time
  *                                                                  ─ load generator ─> measured
  *
- * The parts add up to the gap, run by run. Service times come from the run logs.
+ * The parts add up to the gap, run by run. Service times come from the run logs; a validation writes the other evidence.
  */
-
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { OverheadProfile } from "../core/profile.ts";
 import type { RunEstimate, Verdict } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
+import type { Configuration } from "../core/scenario/sweep.ts";
 import { type RelativeError, relativeError } from "../core/statistics/equivalence.ts";
 import { estimate, meanOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import type { ConfigurationEvidence, RunEvidence } from "./evidence.ts";
-import { LEAST_RUNS, signedPercent } from "./judge.ts";
-import { predict } from "./predict.ts";
+import { type Judgement, LEAST_RUNS, signedPercent } from "./judge.ts";
+import type { MessageCosts } from "./message-costs.ts";
+import { type PredictionPlan, predict } from "./predict.ts";
+
+export const EVIDENCE_FILE = "evidence.json";
+
+/** Where a run's log lies in a validation's folder; both count from 0. */
+export function logFile(configuration: number, run: number): string {
+  return `logs/${configuration + 1}-${run + 1}.jsonl`;
+}
+
+/** Times in ms are the scenario's; those in µs are the wall clock's. */
+export interface RunEvidence extends MessageCosts {
+  readonly replication: number;
+  readonly latencyMeanMs: number;
+  readonly latenessMeanMs: number;
+  readonly queueWaitMeanMs: number;
+}
+
+export interface ConfigurationEvidence extends Configuration {
+  readonly backend: PredictionPlan["backend"];
+  readonly timeScale: number;
+  readonly runs: readonly RunEvidence[];
+  /** Absent in evidence of earlier versions. */
+  readonly judgement?: Judgement;
+}
+
+export interface EvidenceDocument {
+  readonly schema: "tandem/evidence@1";
+  readonly inputs: SimulationInputs;
+  readonly configurations: readonly ConfigurationEvidence[];
+}
 
 export const PARTS = ["service", "network", "gateway", "queueing", "load generator"] as const;
 type Part = (typeof PARTS)[number];

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Fault, type Issue } from "../core/fault.ts";
 import { profileSchema } from "../core/profile.ts";
 import { type ForeignReading, readForeignTimes } from "./foreign-times.ts";
-import { importedProfile } from "./imported-profile.ts";
+import { importedProfile } from "./profiles.ts";
 
 const read = (text: string, more: Partial<ForeignReading> = {}) =>
   readForeignTimes({ file: "f", text, ...more });

@@ -32,7 +32,7 @@ export type Spread =
   | { readonly kind: "percentiles"; readonly points: readonly (readonly [number, number])[] }
   | { readonly kind: "samples"; readonly us: readonly number[] };
 
-export interface ForeignBatch {
+interface ForeignBatch {
   readonly batch: number;
   /** Null where the file does not say. */
   readonly samples: number | null;

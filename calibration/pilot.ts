@@ -19,8 +19,8 @@ import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.t
 import { meanOf } from "../core/statistics/estimate.ts";
 import { runReplication, type SimulationInputs } from "../sim/replication.ts";
 import type { ContentsByPipeline } from "./contents.ts";
+import { type PaceFinding, type PaceTarget, paceFinding, paceMeter } from "./measure-service.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
-import { type PaceFinding, type PaceTarget, paceFinding, paceMeter } from "./pace.ts";
 import { scaledProfile } from "./predict.ts";
 import { singleRun } from "./real-runs.ts";
 

@@ -1,8 +1,24 @@
-import { expect, test } from "vitest";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Fault } from "../core/fault.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import { predict } from "./predict.ts";
+import { wholeRounds } from "./pilot.ts";
+import {
+  AIM,
+  aroundRunSeconds,
+  deviationIn1S,
+  effortOf,
+  fitBudget,
+  forecastRun,
+  predict,
+  runLength,
+  runSeconds,
+  shortened,
+  startSeconds,
+} from "./predict.ts";
 
-const document: ScenarioDocument = scenarioSchema.parse({
+const sideBySide: ScenarioDocument = scenarioSchema.parse({
   name: "side-by-side",
   pipelines: { p: { tasks: { serve: { model: "m" } } } },
   models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
@@ -21,7 +37,7 @@ function latencyMs(backend: "replay" | "onnx", contention: number[]): number {
     gateway: { arrivalUs: 0, dispatchUs: 0, completionUs: 0 },
   };
   const inputs = { profiles: {}, traces: {}, overheadProfile };
-  const plan = { document, inputs, backend, timeScale: 1 };
+  const plan = { document: sideBySide, inputs, backend, timeScale: 1 };
   return predict(plan, 0).summary.metrics.latencyMeanMs ?? Number.NaN;
 }
 
@@ -29,4 +45,197 @@ test("replicas that replay their times only wait: none slows another down", () =
   expect(latencyMs("replay", [1])).toBeCloseTo(10, 9);
   expect(latencyMs("onnx", [1])).toBeCloseTo(40, 9);
   expect(latencyMs("onnx", [1, 1, 1, 1])).toBeCloseTo(10, 9);
+});
+
+function document(workload: object): ScenarioDocument {
+  return scenarioSchema.parse({
+    name: "effort",
+    pipelines: { p: { tasks: { serve: { model: "m" } } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 100 } } },
+    cluster: { replicas: { serve: 1 } },
+    workload,
+  });
+}
+
+const STEADY = { arrivals: "poisson", ratePerS: 5, durationS: 60, warmupS: 10 };
+const forecast = (workload: object, timeScale = 1) =>
+  forecastRun(document(workload), { profiles: {}, traces: {} }, timeScale);
+
+describe("a run's length", () => {
+  test("is the workload's, and the simulated time where the workload has none", () => {
+    const steady = forecast(STEADY);
+    expect(steady.seconds).toBeGreaterThanOrEqual(60);
+    expect(steady.seconds).toBeLessThan(63);
+    expect(steady.windowS).toBeCloseTo(steady.seconds - 10, 9);
+    expect(steady.requests).toBeGreaterThan(200);
+    // Ten requests of 100 ms on one replica.
+    expect(forecast({ arrivals: "burst", requests: 10 })).toEqual({
+      ...{ seconds: 1, windowS: 0, requests: 10 },
+    });
+  });
+
+  test("is scaled as the run is", () => {
+    expect(forecast(STEADY, 0.1).seconds).toBeCloseTo(forecast(STEADY).seconds / 10, 9);
+  });
+});
+
+describe("a validation's length", () => {
+  const run = { seconds: 60, windowS: 50, requests: 300 };
+  const start = startSeconds("replay");
+
+  test("is points × (start-up + repeats × run)", () => {
+    const { seconds } = effortOf([run, run], "replay", 5);
+    expect(seconds).toBe(2 * (start + 5 * (60 + aroundRunSeconds("replay"))));
+  });
+
+  test("within the budget stays as it is, however much the budget", () => {
+    expect(fitBudget([run], "replay", 5, 3600, 3)).toEqual(effortOf([run], "replay", 5));
+  });
+
+  test("has fewer runs first, at least three, and then shorter ones, within the budget", () => {
+    for (const budgetS of [70, 120, 200, 250, 300, 340]) {
+      const { repeats, share, seconds } = fitBudget([run], "replay", 5, budgetS, 3);
+      expect(seconds).toBeLessThanOrEqual(budgetS);
+      expect(repeats).toBeGreaterThanOrEqual(3);
+      expect(share < 1 && repeats > 3).toBe(false);
+      // Nothing is cut that would have fitted.
+      if (repeats < 5 && share === 1) {
+        expect(effortOf([run], "replay", repeats + 1).seconds).toBeGreaterThan(0.9 * budgetS);
+      }
+      if (share < 1) expect(seconds).toBeGreaterThan(0.9 * budgetS);
+    }
+  });
+
+  test("has a least, which a smaller budget names and which then does", () => {
+    let hint = "";
+    try {
+      fitBudget([run, run], "replay", 5, 20, 3);
+    } catch (error) {
+      expect((error as Fault).code).toBe("usage");
+      expect((error as Fault).message).toMatch(/20 s are too few for 2 configurations × 3 runs/);
+      hint = (error as Fault).hint ?? "";
+    }
+    const [, least] = /--budget (\d+)s/.exec(hint) ?? [];
+    expect(fitBudget([run, run], "replay", 5, Number(least), 3).share).toBeCloseTo(0.1, 1);
+    expect(() => fitBudget([run, run], "replay", 5, Number(least) - 3, 3)).toThrow(Fault);
+  });
+
+  test("of runs without a length of their own has only fewer runs", () => {
+    const burst = { seconds: 20, windowS: 0, requests: 10 };
+    expect(fitBudget([burst], "replay", 10, 120, 3)).toMatchObject({ share: 1, repeats: 4 });
+    expect(() => fitBudget([burst], "replay", 10, 60, 3)).toThrow(/at least \d+ s/);
+  });
+});
+
+describe("a shortened workload", () => {
+  test("keeps its warm-up and a share of the rest", () => {
+    expect(shortened(document(STEADY), 0.5).workload).toMatchObject({ durationS: 35, warmupS: 10 });
+    const counted = { arrivals: "poisson", ratePerS: 5, requests: 300, warmupS: 10 };
+    expect(shortened(document(counted), 0.5).workload).toMatchObject({ requests: 175 });
+    const closed = { arrivals: "closed", clients: 3, requests: 200 };
+    expect(shortened(document(closed), 0.25).workload).toMatchObject({ requests: 50 });
+  });
+
+  test("takes as long as was forecast", () => {
+    const half = shortened(document(STEADY), 0.5);
+    const { seconds } = forecastRun(half, { profiles: {}, traces: {} }, 1);
+    expect(seconds / runSeconds(forecast(STEADY), 0.5)).toBeCloseTo(1, 1);
+  });
+
+  test("without a length is left as it is", () => {
+    const burst = document({ arrivals: "burst", requests: 10 });
+    expect(shortened(burst, 0.5)).toBe(burst);
+    expect(shortened(document(STEADY), 1)).toEqual(document(STEADY));
+  });
+});
+
+describe("the length of real runs", () => {
+  const deviations = fc.double({ min: 0, max: 20, noNaN: true });
+  const bounds = fc.record({
+    aroundS: fc.double({ min: 0, max: 10, noNaN: true }),
+    mostS: fc.double({ min: 60, max: 600, noNaN: true }),
+  });
+
+  test("keeps to its bound, and reaches its aim or takes most of the bound", () => {
+    fc.assert(
+      fc.property(deviations, bounds, (deviation, { aroundS, mostS }) => {
+        const { repeats, windowS, seconds, share } = runLength(deviation, { aroundS, mostS });
+        expect(seconds).toBeCloseTo(repeats * (windowS + aroundS), 6);
+        expect(seconds).toBeLessThanOrEqual(mostS + 1e-9);
+        if (share > AIM) expect(seconds).toBeGreaterThan(mostS - 1 - repeats);
+      }),
+    );
+  });
+
+  test("grows with the deviation until then", () => {
+    const secondsOf = (deviation: number) =>
+      runLength(deviation, { aroundS: 5, mostS: 200 }).seconds;
+    fc.assert(
+      fc.property(deviations, deviations, (a, b) => {
+        const [less, more] = [runLength(a, { aroundS: 5, mostS: 200 }), secondsOf(Math.max(a, b))];
+        if (less.share <= AIM && a <= b) expect(more).toBeGreaterThanOrEqual(less.seconds);
+      }),
+    );
+  });
+
+  test("is the least where nothing varies", () => {
+    expect(runLength(0, { aroundS: 3, mostS: 75 })).toMatchObject({ repeats: 3, windowS: 4 });
+  });
+
+  // t of 4 runs: 2.353; (2.353 × 2 / 0.6)² / 4 = 15.4.
+  test("follows from the interval of as many runs", () => {
+    const { repeats, windowS, share } = runLength(2, { aroundS: 30, mostS: 1000 });
+    expect([repeats, windowS]).toEqual([4, 16]);
+    expect(share).toBeCloseTo((2.3534 * 2) / Math.sqrt(4 * 16), 4);
+  });
+});
+
+describe("the deviation of a pair", () => {
+  const planOf = (service: object, ofCapacity: number) => {
+    const scenario = {
+      name: "s",
+      pipelines: { p: { tasks: { a: { model: "m" } } } },
+      models: { m: { service } },
+      cluster: { replicas: { a: 1 } },
+      workload: { arrivals: "poisson", ratePerS: 20 * ofCapacity, durationS: 9, warmupS: 2 },
+    };
+    const { document } = parseScenario(JSON.stringify(scenario), "s.yaml", () => "");
+    const inputs = { profiles: {}, traces: {} };
+    return { document, inputs, backend: "onnx", timeScale: 1 } as const;
+  };
+  const exponential = { distribution: "exponential", meanMs: 50 };
+
+  test("is nothing where the work is the same in every draw", () => {
+    const same = planOf({ distribution: "deterministic", meanMs: 50 }, 0.5);
+    expect(deviationIn1S(same, { latencyMeanMs: 0.05 })).toBe(0);
+  });
+
+  test("is of the metric that is hardest to tell within its tolerance", () => {
+    const plan = planOf(exponential, 0.3);
+    const mean = deviationIn1S(plan, { latencyMeanMs: 0.05 });
+    expect(deviationIn1S(plan, { latencyMeanMs: 0.1 })).toBeCloseTo(mean / 2, 9);
+    const p95 = deviationIn1S(plan, { latencyP95Ms: 0.1 });
+    const both = deviationIn1S(plan, { latencyMeanMs: 0.05, latencyP95Ms: 0.1 });
+    expect(both).toBe(Math.max(mean, p95));
+  });
+
+  // Latencies of a nearly empty M/M/1 queue have cv 1; compared with a mean over 20 draws.
+  test("is that of a mean of independent latencies at a low load", () => {
+    const plan = planOf(exponential, 0.02);
+    const expected = Math.sqrt(1 + 1 / 20) / Math.sqrt(0.4) / 0.05;
+    const found = deviationIn1S(plan, { latencyMeanMs: 0.05 });
+    expect(found / expected).toBeGreaterThan(0.6);
+    expect(found / expected).toBeLessThan(1.5);
+  });
+});
+
+describe("a bounded pilot", () => {
+  test.each([
+    ["without a bound, whole rounds of about 192", 48, undefined, 192],
+    ["as many rounds as fit", 48, 100, 96],
+    ["one round in any case", 48, 10, 48],
+    ["many contents once in part, whatever the bound", 500, 10, 192],
+  ])("sends %s", (_, contents, most, requests) => {
+    expect(wholeRounds(contents, most)).toBe(requests);
+  });
 });

@@ -1,6 +1,6 @@
 /** Simulates a configuration and runs it for real, repeatedly, with the same arrivals, draws and scheduler code. */
 
-import { expectedSeconds, givenWarmupS } from "../core/arrivals/extent.ts";
+import { expectedSeconds, givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
@@ -15,15 +15,23 @@ import type {
 } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { type ConfigurationEvidence, runEvidence } from "./evidence.ts";
+import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge } from "./judge.ts";
-import { paceFinding } from "./pace.ts";
+import { paceFinding } from "./measure-service.ts";
+import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
-import { type RealRun, type RealRunPlan, realRuns } from "./real-runs.ts";
-import { cutNote, overallHealth, unfitness } from "./run-health.ts";
+import {
+  cutNote,
+  overallHealth,
+  type RealRun,
+  type RealRunPlan,
+  realRuns,
+  unfitness,
+} from "./real-runs.ts";
 
 interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
@@ -155,4 +163,33 @@ function spreadOf(summaries: readonly RunSummary[]): MeasuredSide["spread"] {
       return [name, { minimum: Math.min(...values), maximum: Math.max(...values) }];
     }),
   );
+}
+
+function runEvidence(
+  { replication, summary, overheads, load }: RealRun,
+  { workload }: ScenarioDocument,
+  timeScale: number,
+): RunEvidence {
+  const warmupUs = givenWarmupS(workload) * 1e6;
+  const counted = load.sentLateUs.filter(
+    (_, i) => load.intendedUs[i] >= warmupUs && !Number.isNaN(load.latencyUs[i]),
+  );
+  const lateUs = counted.reduce((sum, us) => sum + us, 0) / Math.max(1, counted.length);
+  return {
+    replication,
+    latencyMeanMs: summary.metrics.latencyMeanMs ?? Number.NaN,
+    latenessMeanMs: lateUs / timeScale / 1000,
+    queueWaitMeanMs: summary.metrics.queueWaitMeanMs ?? 0,
+    ...known(messageCosts(overheads)),
+  };
+}
+
+/** With one round trip at least of either kind. */
+function known({ clientRoundTripUs, workerRoundTripUs, gateway }: MessageCosts): MessageCosts {
+  const some = (us: number[]): number[] => (us.length === 0 ? [0] : us);
+  return {
+    clientRoundTripUs: some(clientRoundTripUs),
+    workerRoundTripUs: some(workerRoundTripUs),
+    gateway,
+  };
 }

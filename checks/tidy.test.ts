@@ -98,7 +98,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
     "containers",
     ".",
   ],
-  schedulers: ["rules", "controllers", "systems", "."],
+  schedulers: ["rules", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
   bench: ["measure", "peers", "parts", "study", "."],

@@ -3,8 +3,7 @@ import type { ClusterStatus } from "../cluster/deploy/state.ts";
 import { WindowSum } from "../cluster/observe/gateway-counts.ts";
 import type { GatewayStatus } from "../core/gateway-status.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { nextStep } from "./cluster.ts";
-import { statusText } from "./cluster-status.ts";
+import { nextStep, statusText } from "./cluster.ts";
 
 const now: GatewayStatus = {
   ...{ atMs: 1, scheduler: "join-shortest-queue", windowS: 10 },

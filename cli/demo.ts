@@ -13,11 +13,11 @@ import { calibrate } from "./calibrate.ts";
 import { printFailure, untilInterrupted } from "./failure.ts";
 import { writeSchema } from "./init.ts";
 import { duration } from "./progress.ts";
-import { report } from "./report.ts";
+import { report } from "./results.ts";
 import { askedSweep, sweepAnd } from "./simulate.ts";
 import { validate } from "./validate.ts";
 
-export interface DemoArguments {
+interface DemoArguments {
   readonly images?: string;
   readonly out: string;
 }

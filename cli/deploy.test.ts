@@ -7,7 +7,7 @@ import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.js";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { readConfiguration } from "../cluster/containers/service-configuration.ts";
+import { readConfiguration } from "../cluster/containers/container-plan.ts";
 import { needs } from "../core/needs.test-support.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";

@@ -12,6 +12,8 @@ import {
 } from "../cluster/containers/compose.ts";
 import {
   type ContainerPlan,
+  type ContainerWorker,
+  configurationText,
   labelOf,
   planContainers,
 } from "../cluster/containers/container-plan.ts";
@@ -26,15 +28,11 @@ import {
   podWorkers,
   workerSets,
 } from "../cluster/containers/kubernetes.ts";
-import {
-  type ContainerWorker,
-  configurationText,
-} from "../cluster/containers/service-configuration.ts";
-import { writeCertificates } from "../cluster/security/certificate-files.ts";
+import { writeCertificates } from "../cluster/security/tls.ts";
+import { shellWord } from "../core/command-words.ts";
 import { Fault, type Issue, requireWhole } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
-import { shellWord } from "../core/shell-word.ts";
 import { tryOutForReal } from "../library/check.ts";
 import { repeatCommand } from "../library/index.ts";
 import { inventoryFor } from "../library/scenario.ts";
@@ -59,14 +57,14 @@ interface DeployArguments extends ScenarioArguments {
   readonly out?: string;
 }
 
-export interface ComposeArguments extends DeployArguments {
+interface ComposeArguments extends DeployArguments {
   readonly cores?: string;
   readonly host: string;
   readonly port: number;
   readonly user?: string;
 }
 
-export interface KubernetesArguments extends DeployArguments {
+interface KubernetesArguments extends DeployArguments {
   readonly on?: string;
   readonly namespace?: string;
   readonly claim?: string;

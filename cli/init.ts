@@ -2,13 +2,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { builtFile } from "../build/version.ts";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
-import { shellWord } from "../core/shell-word.ts";
-import { publishedSchema } from "../schedulers/json-schema.ts";
+import { publishedSchema } from "../schedulers/catalogue.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
 
-export interface InitArguments {
+interface InitArguments {
   readonly directory: string;
   readonly json: boolean;
   /** A scheduler of one's own, with its test, in place of a scenario alone. */
@@ -34,7 +35,7 @@ function initPolicy({ directory, json }: InitArguments): void {
     throw new Fault("usage", `${there} is there already`, { hint: "name another folder" });
   }
   const jsonSchema = writeSchema(directory);
-  const library = packaged("library/index.js");
+  const library = builtFile("library/index.js");
   const test = textOf(EXAMPLE, POLICY_TEST);
   writeAtomically(paths.policy, textOf(EXAMPLE, POLICY));
   writeAtomically(
@@ -42,7 +43,7 @@ function initPolicy({ directory, json }: InitArguments): void {
     test.replace('"tandem-library"', () => JSON.stringify(library.href)),
   );
   writeAtomically(paths.scenario, textOf("templates", "fair-queue.yaml"));
-  const types = fileURLToPath(packaged("types/library/index.d.ts"));
+  const types = fileURLToPath(builtFile("types/library/index.d.ts"));
   const compilerOptions = { checkJs: true, strict: true, module: "nodenext" };
   writeJson(paths.types, {
     compilerOptions: { ...compilerOptions, paths: { "tandem-serving": [types] } },
@@ -62,12 +63,6 @@ function initPolicy({ directory, json }: InitArguments): void {
 /** A data file that the build puts beside the compiled code, too. */
 function textOf(folder: string, name: string): string {
   return readFileSync(new URL(`${folder}/${name}`, import.meta.url), "utf8");
-}
-
-/** A compiled file of this package: in dist/ when this runs from source. */
-function packaged(path: string): URL {
-  const beside = new URL(`../${path}`, import.meta.url);
-  return existsSync(beside) ? beside : new URL(`../dist/${path}`, import.meta.url);
 }
 
 function initScenario({ directory, json }: InitArguments): void {

@@ -1,4 +1,4 @@
-/** `tandem validate` in a process of its own that gets Ctrl-C once its stderr says something. */
+/** `tandem validate`, or another command, in a process of its own that gets Ctrl-C once its stderr says something. */
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,17 +30,29 @@ interface Interrupted {
   readonly afterMs: number;
 }
 
-/** Results go to `out` in the folder. `group`: the whole process group gets it, as from a terminal. */
+interface Interruption {
+  /** Default: validate. */
+  readonly command?: string;
+  readonly options?: readonly string[];
+  /** The whole process group gets it, as from a terminal. */
+  readonly group?: boolean;
+  /** From the words on stderr to the signal. */
+  readonly delayMs?: number;
+}
+
+/** Results go to `out` in the folder. */
 export function interrupted(
   folder: string,
   scenario: string,
   when: RegExp,
-  { group = false, options = [] }: { group?: boolean; options?: readonly string[] } = {},
+  { command = "validate", group = false, options = [], delayMs = 0 }: Interruption = {},
 ): Promise<Interrupted> {
   writeFileSync(join(folder, "s.yaml"), scenario);
-  const words = [TANDEM, "validate", "s.yaml", "--out", "out", ...options];
+  const words = [TANDEM, command, "s.yaml", "--out", "out", ...options];
   const child = spawn(process.execPath, words, {
     ...{ cwd: folder, detached: group },
+    // One that does not end fails its test, and does not outlive it.
+    ...{ timeout: 60_000, killSignal: "SIGKILL" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
@@ -52,8 +64,9 @@ export function interrupted(
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
     if (!Number.isNaN(signalledMs) || !when.test(stderr)) return;
-    signalledMs = performance.now();
-    process.kill(group ? -(child.pid as number) : (child.pid as number), "SIGINT");
+    signalledMs = performance.now() + delayMs;
+    const pid = child.pid as number;
+    setTimeout(() => process.kill(group ? -pid : pid, "SIGINT"), delayMs);
   });
   return new Promise((resolve) => {
     child.once("close", (code) => {

@@ -16,12 +16,11 @@ import {
   load as sent,
 } from "../library/index.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
-import { print } from "./command-line.ts";
-import { ARRIVALS, LOAD_OPTIONS } from "./load-options.ts";
+import { ARRIVALS, LOAD_OPTIONS, print } from "./command-line.ts";
 import { watched } from "./progress.ts";
 import { assignedBy, loadScenario, NAMED, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
+interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
   readonly json: boolean;
   readonly stream?: boolean;
 }

@@ -1,9 +1,9 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
 import { isWithin } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
-import { shellWord } from "../core/shell-word.ts";
 import {
   type PlanProgress,
   type PlanSettings,
@@ -24,7 +24,7 @@ import {
   type ScenarioArguments,
 } from "./scenario-file.ts";
 
-export interface PlanArguments extends ScenarioArguments {
+interface PlanArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly out?: string;
   readonly planner: NonNullable<PlanSettings["planner"]>;

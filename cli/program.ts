@@ -7,12 +7,10 @@ import { dirname } from "node:path";
 import { VERSION } from "../build/version.ts";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { exitCodeOf } from "../core/fault.ts";
-import { BACKENDS, CLUSTER, DEPLOY } from "./cluster-commands.ts";
 import {
   type Command,
   flag,
   IMAGES,
-  INPUTS,
   JSON_OPTION,
   number,
   ON,
@@ -25,8 +23,7 @@ import {
   text,
 } from "./command-line.ts";
 import { printFailure } from "./failure.ts";
-import { LOAD_OPTIONS } from "./load-options.ts";
-import { GATHER, SIMULATE, SWEEP } from "./sweep-commands.ts";
+import { CALIBRATE, CLUSTER, DEPLOY, LOAD, VALIDATE, WEB } from "./real-commands.ts";
 
 /** A file of a folder, as results.json, stands for the folder. */
 const folderOf = (path: string): string =>
@@ -60,29 +57,7 @@ const check: Command = {
     ["check my-pipeline/scenario.yaml", "is it sound?"],
     ["check s.yaml --on inventory.yaml", "and has every node of it a machine?"],
   ],
-  run: async (args) => (await import("./check.ts")).check(args),
-};
-
-const calibrate: Command = {
-  usage: "calibrate <scenario>",
-  about: "measure every task's real model, here or on machines of an inventory; write profiles",
-  positionals: SCENARIO,
-  options: {
-    ...SET,
-    ...JSON_OPTION,
-    ...IMAGES,
-    ...INPUTS,
-    precision: number("go on until the mean's 95% half width is below this share of it", {
-      default: 0.02,
-    }),
-    "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
-    ...ON,
-  },
-  examples: [
-    ["calibrate s.yaml", "writes the profiles it names"],
-    ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
-  ],
-  run: async (args) => (await import("./calibrate.ts")).calibrate(args),
+  run: async (args) => (await import("./inspect.ts")).check(args),
 };
 
 const importTimes: Command = {
@@ -107,7 +82,84 @@ const importTimes: Command = {
     ["import mlperf_log_summary.txt --model bert --out profiles/bert.json", "a SingleStream run"],
     ["import my.csv --columns time=ms,batch=n --unit ms --model m --device gpu", "any CSV file"],
   ],
-  run: async (args) => (await import("./import.ts")).importTimes(args),
+  run: async (args) => (await import("./calibrate.ts")).importTimes(args),
+};
+
+const simulate: Command = {
+  usage: "simulate <scenario>",
+  about: "simulate all configurations × replications",
+  positionals: SCENARIO,
+  options: {
+    ...SET,
+    ...JSON_OPTION,
+    ...SEED,
+    out: text("folder for results (results.json)"),
+    replications: number("replications of each configuration"),
+    until: text("add replications until half widths are below so much of the mean, as 2%"),
+    "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
+    "max-replications": number("bound for --until; default 1000"),
+    compare: text("rank by these swept paths; default: the scheduler's"),
+    margin: text("differences up to this share of the best mean are ties; default: 1%"),
+    workers: number("threads; default: as many as pay"),
+    sample: {
+      type: "string",
+      nargs: 2,
+      describe: "latin-hypercube N or random N: draw N configurations of the sweep",
+    },
+    requests: flag("keep a row for each request too (needs --out)"),
+    trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
+    yes: flag("run a sweep of more than 10,000 configurations"),
+    on: text("inventory: run the sweep in shards there (needs --out)"),
+    shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
+    "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
+    detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
+    shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
+    "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
+  },
+  examples: [
+    ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
+    ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
+    ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
+    ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
+    ["simulate s.yaml --on slurm.yaml --out out/s", "as a job array; then results as ever"],
+    ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
+  ],
+  run: async (args) => (await import("./simulate.ts")).simulate(args),
+};
+
+const SHARDS = { directory: required("of the shards' --out") };
+
+const gather: Command = {
+  usage: "gather <directory>",
+  about: "make the results of a sweep from its shards: the same as without shards",
+  positionals: SHARDS,
+  options: JSON_OPTION,
+  examples: [["gather out/s", "then query, report and compare out/s as ever"]],
+  run: async (args) => (await import("./simulate.ts")).gather(args),
+};
+
+const sweep: Command = {
+  usage: "sweep <action>",
+  about: "a sweep in shards: how far it is, and how to end it",
+  examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],
+  commands: [
+    {
+      usage: "status <directory>",
+      about: "count the shards that are finished, failed, running and waiting",
+      positionals: SHARDS,
+      options: JSON_OPTION,
+      examples: [["sweep status out/s", "from any shell that sees the folder"]],
+      run: async (args) => (await import("./simulate.ts")).sweepStatus(args),
+    },
+    {
+      usage: "cancel <directory>",
+      about: "end the jobs of a sweep; finished shards are kept",
+      positionals: SHARDS,
+      options: JSON_OPTION,
+      examples: [["sweep cancel out/s", "the command that started it goes on later"]],
+      run: async (args) => (await import("./simulate.ts")).sweepCancel(args),
+    },
+  ],
 };
 
 const schedulers: Command = {
@@ -119,7 +171,7 @@ const schedulers: Command = {
     ["schedulers", "all, a line each"],
     ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
   ],
-  run: async (args) => (await import("./schedulers.ts")).schedulers(args),
+  run: async (args) => (await import("./inspect.ts")).schedulers(args),
 };
 
 const plan: Command = {
@@ -174,7 +226,7 @@ const query: Command = {
     ],
     ["query out/s", "the tables that there are, and their columns"],
   ],
-  run: async (args) => (await import("./query.ts")).query(args),
+  run: async (args) => (await import("./results.ts")).query(args),
 };
 
 const compare: Command = {
@@ -193,32 +245,7 @@ const compare: Command = {
     all: flag("show also what did not change"),
   },
   examples: [["compare out/before out/after", "which configurations became better or worse?"]],
-  run: async (args) => (await import("./compare.ts")).compare(args),
-};
-
-const validate: Command = {
-  usage: "validate <scenario>",
-  about: "simulate and run chosen configurations for real, compare, judge; exit 3: one disagrees",
-  positionals: SCENARIO,
-  options: {
-    ...SET,
-    ...JSON_OPTION,
-    ...SEED,
-    out: text("folder for results (validation.json)"),
-    repeats: number("real runs of each configuration, >= 3"),
-    backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
-    budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
-    ...ON,
-    strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
-    ...IMAGES,
-    ...INPUTS,
-  },
-  examples: [
-    ["validate my-pipeline/scenario.yaml --out out/v", "judge the predictions"],
-    ["validate s.yaml --budget 5m --strict", "in CI: exit 0 only if everything agrees"],
-    ["validate s.yaml --on inventory.yaml", "with workers on other machines"],
-  ],
-  run: async (args) => (await import("./validate.ts")).validate(args),
+  run: async (args) => (await import("./results.ts")).compare(args),
 };
 
 const explain: Command = {
@@ -233,26 +260,7 @@ const explain: Command = {
     ["explain out/v", "each configuration's gap, in five parts that add up"],
     ["explain out/v --trace run.json", "both runs of the first configuration on a time line"],
   ],
-  run: async (args) => (await import("./explain.ts")).explain(args),
-};
-
-const load: Command = {
-  usage: "load [scenario]",
-  about: "drive any endpoint with a workload",
-  positionals: {
-    scenario: { type: "string", describe: "scenario file (YAML): its workload and pipelines" },
-  },
-  options: LOAD_OPTIONS,
-  examples: [
-    ["load my-pipeline/scenario.yaml --url 127.0.0.1:8001", "a cluster that is up"],
-    ["load --url http://127.0.0.1:9000/score --body x.json --rate 200", "any REST endpoint"],
-    ["load --url grpc://triton:8001 --model yolo --clients 8", "any server of the protocol"],
-    [
-      "load --url 127.0.0.1:8001 --model m --arrivals mlperf-server --rate 50 --set workload.latencyBoundMs=100",
-      "MLPerf's Server scenario",
-    ],
-  ],
-  run: async (args) => (await import("./load.ts")).load(args),
+  run: async (args) => (await import("./results.ts")).explain(args),
 };
 
 const report: Command = {
@@ -261,24 +269,7 @@ const report: Command = {
   positionals: results("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
   options: JSON_OPTION,
-  run: async (args) => (await import("./report.ts")).report(args),
-};
-
-const web: Command = {
-  usage: "web",
-  about: "serve the web app on this machine, before a server of the protocol to measure",
-  options: {
-    url: text("its REST address; default: the page calls servers that let it"),
-    port: number("of the app on loopback; 0: any free one", { default: 8080 }),
-    certs: text("of `tandem cluster certs`: trust its authority"),
-    ca: text("certificates (PEM) to trust, of a server that is not ours"),
-    ...JSON_OPTION,
-  },
-  examples: [
-    ["web --url 127.0.0.1:8000", "a gateway, which serves the app at / as well"],
-    ["web --url http://triton:8000 --port 9000", "any server of the Open Inference Protocol"],
-  ],
-  run: async (args) => (await import("./serve.ts")).web(args),
+  run: async (args) => (await import("./results.ts")).report(args),
 };
 
 const demo: Command = {
@@ -312,7 +303,7 @@ const doctor: Command = {
   about: "what works on this machine, what each part is for, and what to install",
   options: JSON_OPTION,
   examples: [["doctor", "takes a few seconds: it watches the host too"]],
-  run: async (args) => (await import("./doctor.ts")).doctor(args),
+  run: async (args) => (await import("./inspect.ts")).doctor(args),
 };
 
 const program: Program = {
@@ -325,8 +316,8 @@ const program: Program = {
     ["simulate --help", "options and examples of a command"],
   ],
   commands: [
-    ...[init, check, calibrate, importTimes, SIMULATE, query, compare, plan, validate],
-    ...[GATHER, SWEEP, CLUSTER, DEPLOY, load, web, explain, report, demo, schedulers],
+    ...[init, check, CALIBRATE, importTimes, simulate, query, compare, plan, VALIDATE],
+    ...[gather, sweep, CLUSTER, DEPLOY, LOAD, WEB, explain, report, demo, schedulers],
     ...[completion, doctor],
   ],
 };

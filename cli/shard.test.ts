@@ -7,10 +7,9 @@ import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
 import { agreed } from "../library/shards.ts";
 import { prepareSweep } from "../library/sweep.ts";
-import { runShard } from "../sweep/shards/run-shard.ts";
 import { ShardFolder } from "../sweep/shards/shard-folder.ts";
-import { askedShard } from "./shard.ts";
-import { askedSweep } from "./simulate.ts";
+import { runShard } from "../sweep/shards/shard-work.ts";
+import { askedShard, askedSweep } from "./simulate.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const COUNT = 12;

@@ -54,6 +54,8 @@ test("a note of several configurations stands once, with the letters of all", ()
   const [faults, power] = ["not realised: faults", "not realised: power"];
   const results = [{ notes: [faults] }, {}, { notes: [power, faults] }];
   expect(notesByLetter(results)).toEqual([`A, C: ${faults}`, `C: ${power}`]);
+  const many = Array.from({ length: 28 }, (_, i) => (i < 26 ? {} : { notes: [power] }));
+  expect(notesByLetter(many)).toEqual([`AA, AB: ${power}`]);
 });
 
 describe("a host that is not fit", () => {

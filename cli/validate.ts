@@ -1,7 +1,7 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
 import { join } from "node:path";
+import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
-import { shellWord } from "../core/shell-word.ts";
 import {
   repeatCommand,
   type ValidateOptions,
@@ -13,13 +13,13 @@ import {
 import { formatNumber, metricLabel, plural, wrapped } from "../reports/tables/format.ts";
 import { placementLines } from "../reports/tables/result-tables.ts";
 import { documentNotesText, validationTable } from "../reports/tables/terminal-text.ts";
-import { doubts } from "../reports/tables/validation-tables.ts";
+import { doubts, letterOf } from "../reports/tables/validation-tables.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
 import { duration, progress } from "./progress.ts";
 import { loadScenario, refuseEmpty, type ScenarioArguments } from "./scenario-file.ts";
 
-export interface ValidateArguments
+interface ValidateArguments
   extends ScenarioArguments,
     Pick<ValidateOptions, "strict" | "repeats" | "backend" | "on" | "images" | "inputs"> {
   readonly json: boolean;
@@ -104,8 +104,7 @@ export function notesByLetter(
 ): string[] {
   const letters = new Map<string, string[]>();
   for (const [i, { notes = [] }] of results.entries()) {
-    for (const note of notes)
-      letters.set(note, [...(letters.get(note) ?? []), String.fromCharCode(65 + i)]);
+    for (const note of notes) letters.set(note, [...(letters.get(note) ?? []), letterOf(i)]);
   }
   return [...letters].map(([note, whose]) => `${whose.join(", ")}: ${note}`);
 }

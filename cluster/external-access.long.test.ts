@@ -6,7 +6,7 @@ import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { chain, outputsOf, sendPayload } from "./backends.test-support.ts";
 import { withDeployment } from "./deployment.test-support.ts";
 import { createToken } from "./security/access.ts";
-import { writeCertificates } from "./security/certificate-files.ts";
+import { writeCertificates } from "./security/tls.ts";
 
 const folder = temporaryFolder("external");
 

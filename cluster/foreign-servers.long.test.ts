@@ -10,7 +10,7 @@ import type { Deployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { peer } from "./protocol/peers.test-support.ts";
-import { writeCertificates } from "./security/certificate-files.ts";
+import { writeCertificates } from "./security/tls.ts";
 
 const SCRIPT = new URL("protocol/peers/grpc_server.py", import.meta.url).pathname;
 const python = peer("python3", ["-c", "import tritonclient.grpc"], "grpcio with tritonclient");

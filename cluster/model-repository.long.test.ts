@@ -6,7 +6,7 @@ import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import type { ModelIndex } from "./protocol/descriptions.ts";
+import type { ModelIndex } from "./protocol/hosted-models.ts";
 
 const folder = temporaryFolder("repository");
 let deployment: Deployment;
@@ -40,7 +40,7 @@ afterAll(async () => {
 
 /** By model: its state and why. */
 async function index(): Promise<Record<string, string>> {
-  const { models = [] } = await client.ask<{ models: ModelIndex[] }>("RepositoryIndex", {});
+  const { models = [] } = await client.ask<{ models: ModelIndex }>("RepositoryIndex", {});
   return Object.fromEntries(
     models.map(({ name, state, reason }) => [name, `${state} ${reason}`.trim()]),
   );
@@ -75,7 +75,7 @@ it("an unloaded model refuses requests and frees its memory; a load reports its 
   expect((await client.ask<{ ready: boolean }>("ServerReady", {})).ready).toBe(true);
   expect(await sendPayload(deployment.gateway.grpc, "slow", "served")).toContain("held");
   const worker = new InferenceClient(deployment.workers[0].address);
-  const { models } = await worker.ask<{ models: ModelIndex[] }>("RepositoryIndex", {});
+  const { models } = await worker.ask<{ models: ModelIndex }>("RepositoryIndex", {});
   worker.close();
   expect(models).toMatchObject([{ name: "double-1", state: "UNAVAILABLE", reason: "unloaded" }]);
   const loaded = await control("p/load");

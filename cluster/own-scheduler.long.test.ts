@@ -12,7 +12,7 @@ import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { startDeployment } from "./deploy/deployment.ts";
 import { measuredRun } from "./deploy/measured-run.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
-import { getJson } from "./protocol/http-client.ts";
+import { getJson } from "./security/client-access.ts";
 
 const FILE = "./fair-queue.mjs";
 const TEXT = readFileSync(join(import.meta.dirname, "../scenarios/own-scheduler", FILE), "utf8");

@@ -5,7 +5,7 @@
  * cluster that replays measured times.
  */
 // Hot path: see docs/hot-path.md
-import { NO_LABEL } from "./dispatch/ensembles.ts";
+import { NO_LABEL } from "./dispatch/variants.ts";
 import { listOf } from "./hot-path.ts";
 import { popularity } from "./prediction-cache.ts";
 import { Sampler, ValueSampler } from "./random/sampler.ts";

@@ -41,6 +41,13 @@ describe("originNotes", () => {
     ]);
   });
 
+  test("says why calibration doubted its times", () => {
+    const doubts = ["the hypervisor took 3.0% of the processors (limit 1.0%)"];
+    expect(originNotes({ a: profile(HERE, { doubts }) }, { host: HERE })).toEqual([
+      `profile a: calibration doubted these times, so calibrate again: ${doubts[0]}`,
+    ]);
+  });
+
   test("compares model files and runtime where a model is at hand", () => {
     const same = { modelFiles: [{ name: "detector.onnx", sha256: "aa" }] };
     const runtime = "onnxruntime-node 1.20.1, cpu";

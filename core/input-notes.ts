@@ -87,7 +87,7 @@ interface AtHand {
   readonly models?: Readonly<Record<string, ModelAtHand>>;
 }
 
-/** One note for all profiles with the same differences; none for profiles measured here. */
+/** One note for all profiles with the same differences; none for profiles measured here that calibration trusts. */
 export function originNotes(
   profiles: Readonly<Record<string, { readonly provenance: Provenance }>>,
   { host, models = {} }: AtHand,
@@ -97,6 +97,7 @@ export function originNotes(
     const facts = [
       ...placeFacts(provenance, models[path]?.host ?? host),
       ...(models[path] === undefined ? [] : modelFacts(provenance, models[path])),
+      ...doubtFacts(provenance),
     ].join("; ");
     if (facts !== "") pathsOf.set(facts, [...(pathsOf.get(facts) ?? []), path]);
   }
@@ -123,6 +124,11 @@ function modelFacts({ modelFiles, runtime }: Provenance, here: ModelAtHand): str
     ...(changed.length === 0 ? [] : [`measured with another ${names} than is here`]),
     ...(runtime === here.runtime ? [] : [`measured with ${runtime}, here runs ${here.runtime}`]),
   ];
+}
+
+function doubtFacts({ doubts = [] }: Provenance): string[] {
+  if (doubts.length === 0) return [];
+  return [`calibration doubted these times, so calibrate again: ${doubts.join(", ")}`];
 }
 
 /** Another kernel on the same machine is the same host. */

@@ -18,6 +18,8 @@ const provenance = z.strictObject({
   runtime: z.string(),
   date: z.string(),
   source: z.string().optional(),
+  /** Why the times may not hold, as calibration saw it; absent: nothing spoke against them. */
+  doubts: z.array(z.string()).min(1).optional(),
 });
 
 export const profileSchema = z.strictObject({

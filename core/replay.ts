@@ -1,9 +1,9 @@
 /** Decision replay: the events of a run log through a fresh dispatcher must give its commands. */
 import { Dispatcher, LOSS_UNITS, RESIDENCIES } from "./dispatch/dispatcher.ts";
 import { type Driver, OUTCOMES } from "./dispatch/driver.ts";
-import { NO_LABEL } from "./dispatch/ensembles.ts";
 import type { Scheduler } from "./dispatch/policies.ts";
 import { SIZE_UNITS } from "./dispatch/request-flow.ts";
+import { NO_LABEL } from "./dispatch/variants.ts";
 import { Fault } from "./fault.ts";
 import { isCommand, isNote, type LogEntry, type LogKind, RunLog } from "./run-log.ts";
 import type { System } from "./system.ts";

@@ -2,10 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catalogue } from "../schedulers/catalogue.ts";
+import { runReplication } from "../sim/replication.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import {
   capacityOf,
   Fault,
+  playedRun,
   readScenario,
   type SimulationStep,
   scenarioSource,
@@ -164,4 +166,29 @@ test("the entry of charts needs no Node either, so that a page draws them", asyn
   const entryPoints = [join(import.meta.dirname, "vega.ts")];
   const { outputFiles } = await build({ ...options, entryPoints, logLevel: "silent" });
   expect(outputFiles[0].text).toContain("latency");
+});
+
+test("a run that is played has the arrivals, batches and ends of the run that the simulator made", () => {
+  const overrides = { workload: { arrivals: "poisson", ratePerS: 5, requests: 50 } };
+  const scenario = readScenario(TEXT, { overrides });
+  const { requests, bars, replicas } = playedRun(scenario, 40);
+  expect(requests).toHaveLength(40);
+  const { gantt, summary } = runReplication(scenario.document, scenario, 0, { ganttBars: 3000 });
+  const early = gantt.filter((bar) => bar.requests.some((request) => request < 40));
+  expect(bars.map(({ startMs, endMs }) => [startMs, endMs])).toEqual(
+    early.map(({ startMs, endMs }) => [startMs, endMs]),
+  );
+  for (const { task, replica, startMs, requests: own } of bars) {
+    expect(replicas).toContainEqual({ name: replica, task });
+    for (const request of own) {
+      expect(startMs).toBeGreaterThanOrEqual(requests[request].arrivedMs);
+    }
+  }
+  requests.forEach(({ endedMs, outcome }, request) => {
+    const own = bars.filter((bar) => bar.requests.includes(request));
+    expect(outcome).toBe("completed");
+    expect(endedMs).toBe(Math.max(...own.map(({ endMs }) => endMs)));
+  });
+  expect(summary.requests).toBe(50);
+  expect(playedRun(scenario, 40)).toEqual({ requests, bars, replicas });
 });

@@ -7,11 +7,15 @@
  *
  * The same scenario and seed give the same digests and figures as the command, to the digit.
  */
-import { isSpanned } from "../core/arrivals/extent.ts";
+import { isSpanned } from "../core/arrivals/arrival-source.ts";
 import { comparedMetrics } from "../core/compare.ts";
+import { compileSystem } from "../core/compile.ts";
+import type { Outcome } from "../core/dispatch/driver.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { observeRun } from "../core/observed-run.ts";
 import type { ConfigurationResult } from "../core/results.ts";
+import { RunLog } from "../core/run-log.ts";
 import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
@@ -19,8 +23,13 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { configurationLoad, replicationSteps, servingCapacity } from "../sim/replication.ts";
+import {
+  configurationLoad,
+  replicationSteps,
+  runReplication,
+  servingCapacity,
+  withWarmUp,
+} from "../sim/replication.ts";
 import {
   configurationResult,
   firstReplications,
@@ -29,7 +38,6 @@ import {
   wantedReplications,
 } from "../sweep/configuration-result.ts";
 import { requireScenario } from "./scenario-source.ts";
-
 import { policyParameters, type SchedulerParameter } from "./scheduler-parameters.ts";
 
 export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
@@ -47,7 +55,6 @@ export type { LoadedScenario } from "../core/scenario/files.ts";
 export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
 export type { Catalogue, PolicyEntry } from "../schedulers/catalogue.ts";
-export { type PlayedBatch, type PlayedRequest, type PlayedRun, playedRun } from "./played-run.ts";
 export {
   type KeptScenario,
   type ScenarioSource,
@@ -244,4 +251,61 @@ export function schedulerForms(): readonly SchedulerForm[] {
     });
     return { name, summary, parameters };
   });
+}
+
+/** The first replication of the scenario as it stands, without its sweep. Times count from the run's start. */
+export interface PlayedRun {
+  readonly replicas: readonly { readonly name: string; readonly task: string }[];
+  /** In order of arrival; bars name requests by their place here. */
+  readonly requests: readonly PlayedRequest[];
+  readonly bars: readonly PlayedBatch[];
+}
+
+export interface PlayedRequest {
+  readonly pipeline: string;
+  readonly arrivedMs: number;
+  /** Null: it had not ended when the run was cut. */
+  readonly endedMs: number | null;
+  readonly outcome: Outcome | null;
+}
+
+export interface PlayedBatch {
+  readonly task: string;
+  readonly replica: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly requests: readonly number[];
+}
+
+/** A run is cut here, some milliseconds of work. */
+const MOST_EVENTS = 30_000;
+const MOST_BATCHES = 3000;
+
+/** At most `most` requests. Deterministic. Throws Fault("invalid-input") as the simulator does. */
+export function playedRun(scenario: LoadedScenario, most: number): PlayedRun {
+  const { document } = scenario;
+  const system = compileSystem(document, scenario);
+  const log = new RunLog();
+  const options = { log, ganttBars: MOST_BATCHES, maxEvents: MOST_EVENTS };
+  const { gantt } = runReplication(document, scenario, 0, options);
+  const requests = observeRun(log, system).requests.slice(0, most);
+  const taskOf = (pool: string): string => pool.replace(/@.*$/, "");
+  return {
+    replicas: system.replicas.map(({ name, pool }) => ({
+      name,
+      task: taskOf(system.pools[pool].name),
+    })),
+    requests: requests.map(({ pipeline, arrivedUs, endUs, outcome }) => ({
+      pipeline: system.pipelines[pipeline].name,
+      arrivedMs: arrivedUs / 1000,
+      endedMs: Number.isNaN(endUs) ? null : endUs / 1000,
+      outcome,
+    })),
+    bars: gantt.flatMap(({ task, replica, startMs, endMs, requests: all }) => {
+      const own = all.filter((request) => request < most);
+      return own.length === 0
+        ? []
+        : [{ task: taskOf(task), replica, startMs, endMs, requests: own }];
+    }),
+  };
 }

@@ -2,7 +2,7 @@
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
-import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
+import { unlessAborted } from "../cluster/processes/child.ts";
 import { Fault } from "../core/fault.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";

@@ -13,6 +13,7 @@ import { type Configuration, checkedSweep, expandValidation } from "../core/scen
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
+import { interruptible } from "./interruptible.ts";
 import { inventoryFor, type Scenario, schedulerChecks } from "./scenario.ts";
 
 export interface Checked {
@@ -123,7 +124,7 @@ function playAll(
     const endMs = performance.now() + ms / played.length;
     let number = 0;
     do {
-      const verdict = playOnce(system, make, number++, weather);
+      const verdict = interruptible(() => playOnce(system, make, number++, weather));
       if (verdict !== null) throw refusal(loaded.file, one, verdict);
     } while (number < MOST_PLAYS && performance.now() < endMs);
     plays.set(one.file, (plays.get(one.file) ?? 0) + number);

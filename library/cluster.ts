@@ -1,13 +1,15 @@
-/** `cluster`: the real deployment of a working directory. */
+/** `cluster`: the real deployment of a working directory; and `web`: the web app before it, or before another server. */
 import { appendFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { ServeOptions } from "../cluster/containers/serve.ts";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import { type ClusterFolder, type ClusterState, clusterUp } from "../cluster/deploy/state.ts";
-import { startRecord } from "../cluster/observe/arrival-record.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
+import { startRecord } from "../cluster/observe/run-sink.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
+import { getJson } from "../cluster/security/client-access.ts";
+import { serveWeb } from "../cluster/web/web-server.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
@@ -15,6 +17,7 @@ import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { tryOutForReal } from "./check.ts";
 import {
+  contentOf,
   inputsOf,
   inventoryFor,
   refuseInProgram,
@@ -23,7 +26,7 @@ import {
 } from "./scenario.ts";
 
 export interface ClusterUpOptions extends ClusterFolder {
-  /** Real models, or replayed times. Default: replay. */
+  /** Real models, or replayed times. Default: real. */
   readonly backend?: BackendName | undefined;
   /** REST takes it, gRPC the next, workers those after. Default: free ones. */
   readonly port?: number | undefined;
@@ -53,7 +56,7 @@ export async function clusterOn(
   loaded: ReadyScenario & Pick<Scenario, "inProgram">,
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
-  const { backend = "replay", port, spare = 0, host, certs, tokens, on, record } = options;
+  const { backend = "real", port, spare = 0, host, certs, tokens, on, record } = options;
   const { origins = [], directory } = options;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
@@ -102,7 +105,7 @@ export interface ClusterServeOptions
  */
 export async function clusterServe(options: ClusterServeOptions): Promise<void> {
   const { serve } = await import("../cluster/containers/serve.ts");
-  const { PORTS } = await import("../cluster/containers/service-configuration.ts");
+  const { PORTS } = await import("../cluster/containers/container-plan.ts");
   const { role, config, signal, certs, tokens, healthPort, readyFile, onNote } = options;
   const { name = hostname(), host = "127.0.0.1" } = options;
   const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;
@@ -147,5 +150,55 @@ function checkOrigins(texts: readonly string[]): void {
   if (wrong === undefined) return;
   throw new Fault("usage", `an allowed origin is https://host[:port], got ${wrong}`, {
     hint: "scheme, host and port, in small letters, without a path",
+  });
+}
+
+export interface WebOptions {
+  /** The server to measure. Default: the page can only call servers that let it. */
+  readonly url?: string | undefined;
+  /** Port on loopback; with 0 the system picks a free one. */
+  readonly port: number;
+  /** File of certificates (PEM) to trust. */
+  readonly ca?: string | undefined;
+  /** Folder of `tandem cluster certs`. */
+  readonly certs?: string | undefined;
+}
+
+export interface WebServer {
+  /** Address of the page. */
+  readonly page: string;
+  /** Address of the server behind it; null without one. */
+  readonly server: string | null;
+  /** Why that server does not answer; null where it does. */
+  readonly silence: Promise<string | null>;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the web app on loopback until it is closed. Rejects with Fault("usage") for a bad address or port,
+ * Fault("not-found") for a file that cannot be read, Fault("cluster-failure") for a port in use.
+ */
+export async function web({ port, ca, certs, ...options }: WebOptions): Promise<WebServer> {
+  requireWhole("--port is", port, [0, 65_535]);
+  const url = options.url === undefined ? null : checkedUrl(options.url);
+  const file = ca ?? (certs === undefined ? undefined : join(certs, "ca.crt"));
+  const authority = file === undefined ? null : contentOf(file, file).toString();
+  const tls = authority === null ? null : { ca: authority, pair: null, server: null };
+  const server = await serveWeb({ url, port, ca: authority });
+  const answered = url === null ? Promise.resolve() : getJson(`${url}/v2`, { tls, token: null });
+  const silence = answered.then(
+    () => null,
+    (error: Error) => error.message,
+  );
+  const page = `http://127.0.0.1:${server.port}/`;
+  return { page, server: url, silence, close: () => server.close() };
+}
+
+function checkedUrl(text: string): string {
+  const url = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  const isAddress = URL.canParse(url) && /^[\w.:[\]-]+$/.test(new URL(url).hostname);
+  if (isAddress && new URL(url).search === "") return url.replace(/\/$/, "");
+  throw new Fault("usage", `--url: expected http(s)://host:port, got ${text}`, {
+    hint: "`tandem cluster status` shows the REST address of a cluster that is up",
   });
 }

@@ -1,11 +1,16 @@
 /** `explain`: where the gaps of a validation come from; `trace`: one run, simulated or real, batch by batch. */
-import { once } from "node:events";
 import { createWriteStream, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { importTexts } from "../build/import-text.ts";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
-import { type Explanation, explainConfiguration } from "../calibration/explain.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import {
+  EVIDENCE_FILE,
+  type EvidenceDocument,
+  type Explanation,
+  explainConfiguration,
+  logFile,
+} from "../calibration/explain.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { finished } from "../core/iterables.ts";
@@ -16,8 +21,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep } from "../core/scenario/sweep.ts";
 import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { runReplication, type SimulationInputs, withWarmUp } from "../sim/replication.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import { contentOf, inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
 import type { Validation } from "./validate.ts";
@@ -158,30 +162,29 @@ export async function trace(
   return { id, configurations: configurations.length };
 }
 
-/** Writes runs side by side into one file in the JSON trace event format. */
-async function writeTrace(
-  file: string,
-  runs: readonly { readonly name: string; readonly run: ObservedRun }[],
-): Promise<void> {
+interface NamedRun {
+  readonly name: string;
+  readonly run: ObservedRun;
+}
+
+/** Writes runs to a file. Rejects with the system's error where it cannot be written. */
+async function writeTrace(file: string, runs: readonly NamedRun[]): Promise<void> {
   makeFolder(dirname(file));
-  const stream = createWriteStream(file);
-  const opened = once(stream, "open");
-  await opened;
-  const write = async (piece: string): Promise<void> => {
-    if (!stream.write(piece)) await once(stream, "drain");
-  };
-  await write('{"displayTimeUnit":"ms","traceEvents":[');
+  await pipeline(tracePieces(runs), createWriteStream(file));
+}
+
+/** Runs side by side in the JSON trace event format, piece by piece. */
+function* tracePieces(runs: readonly NamedRun[]): Generator<string, void, void> {
+  yield '{"displayTimeUnit":"ms","traceEvents":[';
   let separator = "\n";
   let firstPid = 1;
   for (const { name, run } of runs) {
     const prefix = runs.length === 1 ? "" : `${name}: `;
     for (const event of traceEvents(run, { prefix, firstPid })) {
-      await write(`${separator}${JSON.stringify(event)}`);
+      yield `${separator}${JSON.stringify(event)}`;
       separator = ",\n";
     }
     firstPid += tracePids(run);
   }
-  const closed = once(stream, "close");
-  stream.end("\n]}\n");
-  await closed;
+  yield "\n]}\n";
 }

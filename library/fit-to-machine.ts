@@ -9,8 +9,8 @@ import {
   effortOf,
   forecastRun,
   runLength,
-} from "../calibration/validation-effort.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+} from "../calibration/predict.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";

@@ -7,7 +7,7 @@ import {
   type ForeignTimes,
   readForeignTimes,
 } from "../calibration/foreign-times.ts";
-import { importedProfile } from "../calibration/imported-profile.ts";
+import { importedProfile } from "../calibration/profiles.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
 import { contentOf } from "./scenario.ts";

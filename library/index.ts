@@ -18,13 +18,13 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { OWN_TOOLS, type OwnTools } from "../schedulers/own-scheduler.ts";
 import { playOnce, type Verdict } from "../schedulers/play.ts";
 import type { QueryResult } from "../sweep/query.ts";
+import type { WebOptions, WebServer } from "./cluster.ts";
 import { inNode } from "./in-node.ts";
 import type { EndpointOptions, Workload } from "./load.ts";
-import type { Swept } from "./results-gathering.ts";
+import type { Swept } from "./results.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 import type { ShardedOptions } from "./shards.ts";
 import type { SweepOptions } from "./sweep.ts";
-import type { WebOptions, WebServer } from "./web.ts";
 
 export type { Calibration } from "../calibration/calibrate.ts";
 export type { Explanation } from "../calibration/explain.ts";
@@ -61,8 +61,7 @@ export type { Cell, QueryResult, Row } from "../sweep/query.ts";
 export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
 export type { CalibrateOptions } from "./calibrate.ts";
 export type { Checked } from "./check.ts";
-export type { ClusterServeOptions, ClusterUpOptions } from "./cluster.ts";
-export type { ResultsComparison } from "./compare.ts";
+export type { ClusterServeOptions, ClusterUpOptions, WebOptions, WebServer } from "./cluster.ts";
 export type { Finding } from "./doctor.ts";
 export type { Trace } from "./explain.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";
@@ -75,7 +74,8 @@ export type {
 } from "./plan.ts";
 export { type PlanDocument, planText } from "./plan-results.ts";
 export { repeatCommand } from "./provenance.ts";
-export { resultsText, type Swept } from "./results-gathering.ts";
+export type { ResultsComparison } from "./results.ts";
+export { resultsText, type Swept } from "./results.ts";
 export {
   type Overrides,
   type Scenario,
@@ -92,7 +92,6 @@ export type {
 } from "./shards.ts";
 export type { SweepOptions } from "./sweep.ts";
 export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
-export type { WebOptions, WebServer } from "./web.ts";
 
 /** Finds everything that can be wrong with a scenario, without a run of it. @function */
 export const check = inNode("check");
@@ -216,7 +215,7 @@ export const cluster = {
 
 /** Serves the web app on this machine, before any server that it is to measure. In Node itself alone. */
 export async function web(options: WebOptions): Promise<WebServer> {
-  return (await import("./web.ts")).web(options);
+  return (await import("./cluster.ts")).web(options);
 }
 
 /** Looks for the parts that this machine has, and names the way to get the others. @function */

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { simulate as simulateInBrowser } from "./browser.ts";
 import { fromLine, toLine } from "./in-node.ts";
 import {
+  cluster,
   definePolicy,
   Fault,
   follow,
@@ -228,4 +229,10 @@ test("any document survives the way to another program and back", () => {
       expect(fromLine(toLine(sent))).toEqual({ ...sent, value: plain, map: new Map(zeros) });
     }),
   );
+});
+
+test("a cluster runs real models unless told otherwise, as the command does", async () => {
+  const directory = join(folder, "cluster");
+  const up = cluster.up(await scenario(DOCUMENT), { directory });
+  await expect(up).rejects.toMatchObject({ code: "invalid-input" });
 });

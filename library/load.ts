@@ -4,7 +4,7 @@ import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { type ClientAccess, gatewayClientAccess } from "../cluster/security/client-access.ts";
-import { expectedRequests, knownRequests } from "../core/arrivals/extent.ts";
+import { expectedRequests, knownRequests } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";

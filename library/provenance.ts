@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
+import { shellWord } from "../core/command-words.ts";
 import {
   FREE_MESSAGES_NOTE,
   goalNotes,
@@ -18,7 +19,6 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
-import { shellWord } from "../core/shell-word.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 

@@ -1,8 +1,9 @@
 /** `report`: results as one HTML page, and each chart as Vega-Lite JSON, SVG and PNG. */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/evidence.ts";
-import { givenWarmupS } from "../core/arrivals/extent.ts";
+import { builtFile } from "../build/version.ts";
+import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/explain.ts";
+import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -24,12 +25,6 @@ export async function report(directory: string, options: ReportOptions = {}): Pr
   return writeReport(directory, { ...inspected, whatIf: whatIfAsset(), ...options, documents });
 }
 
-/** Tests run the sources, whose built parts lie under dist/. */
-const FRAGMENT = new URL(
-  import.meta.url.endsWith(".ts") ? "../dist/what-if.html" : "../what-if.html",
-  import.meta.url,
-);
-
 /**
  * The fragment, for the body of a page after its place (an element with the id `what-if`) and its scenario
  * (`application/json` in an element with the id `what-if-scenario`: `scenario`, the document, and
@@ -37,7 +32,7 @@ const FRAGMENT = new URL(
  * nothing, and needs `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`.
  */
 export function whatIfAsset(): string {
-  return readFileSync(FRAGMENT, "utf8");
+  return readFileSync(builtFile("what-if.html"), "utf8");
 }
 
 /** Longer logs are not read again. */

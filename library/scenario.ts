@@ -11,8 +11,7 @@ import { importTexts } from "../build/import-text.ts";
 import { shortDigest } from "../core/digest.ts";
 import { Fault } from "../core/fault.ts";
 import { checkInventory, readInventory } from "../core/inventory/read-inventory.ts";
-import { checkBackend } from "../core/scenario/check-run.ts";
-import type { CapacityOf } from "../core/scenario/checks.ts";
+import { type CapacityOf, checkBackend } from "../core/scenario/checks.ts";
 import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
@@ -31,7 +30,8 @@ import {
 } from "../schedulers/own-scheduler.ts";
 import { type SimulationInputs, servingCapacity } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
-import { identifier, literal, openDatabase } from "../sweep/parquet.ts";
+import { fileLiteral, identifier, openDatabase } from "../sweep/parquet.ts";
+import { interruptible } from "./interruptible.ts";
 
 /** Values by path, as from `--set`: `{ "workload.ratePerS": 40 }`. */
 export type Overrides = Readonly<Record<string, unknown>>;
@@ -203,6 +203,7 @@ async function readingTwice<T>(
   const byPath = await importTexts(schedulers, ownScheduler);
   const own = program?.composition;
   return parse(read, {
+    running: interruptible,
     get: (written) =>
       own !== undefined && written === program?.file
         ? own
@@ -253,7 +254,7 @@ function isParquet(path: string): boolean {
 export async function parquetText(path: string, columns: readonly string[]): Promise<string> {
   const connection = await openDatabase();
   try {
-    const table = `read_parquet(${literal(path)})`;
+    const table = `read_parquet(${fileLiteral(path)})`;
     const described = await connection.runAndReadAll(`describe select * from ${table}`);
     const types = new Map(
       described.getRowsJson().map(([name, type]): [string, string] => [String(name), String(type)]),

@@ -4,39 +4,41 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { builtFile } from "../build/version.ts";
+import { shellWord } from "../core/command-words.ts";
 import { exitCodeOf, Fault, known } from "../core/fault.ts";
-import { shellWord } from "../core/shell-word.ts";
 import { plural } from "../reports/tables/format.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
-import type { Engine, ShardCommand, SubmittedJob } from "../sweep/engines/engine.ts";
+import {
+  chunksOf,
+  type Engine,
+  listText,
+  type ShardCommand,
+  type SubmittedJob,
+  type TasksLeft,
+} from "../sweep/engines/engine.ts";
+import { kubernetes } from "../sweep/engines/kubernetes.ts";
+import { slurm } from "../sweep/engines/slurm.ts";
 import {
   type EngineSettings,
-  engineOf,
-  type JobList,
-  readJobs,
-  tasksLeft,
-  writeJobs,
-} from "../sweep/engines/job-list.ts";
-import { runShard } from "../sweep/shards/run-shard.ts";
-import {
   failureText,
+  type JobList,
   type Manifest,
   type ShardFailure,
   ShardFolder,
   type ShardRecord,
 } from "../sweep/shards/shard-folder.ts";
 import {
-  chunksOf,
   estimatedSeconds,
   expectedWork,
-  listText,
   rangeOf,
+  runShard,
   shardStarts,
   shardsFor,
-} from "../sweep/shards/shard-plan.ts";
+} from "../sweep/shards/shard-work.ts";
 import { assignments, optionWords } from "./provenance.ts";
-import { RESULTS_FILE } from "./results-gathering.ts";
+import { RESULTS_FILE } from "./results.ts";
 import { inventoryFor, type Scenario, scenario } from "./scenario.ts";
 import { type PreparedSweep, prepareSweep, type SweepOptions } from "./sweep.ts";
 
@@ -121,7 +123,7 @@ export async function gatherShards(
 const MOST_SHOWN = 5;
 
 /** Failures that come again are the user's to put right; the rest may end by another try. */
-export function requireAll(folder: ShardFolder, manifest: Manifest): void {
+function requireAll(folder: ShardFolder, manifest: Manifest): void {
   const missing = folder.missing(manifest);
   if (missing.length === 0) return;
   const failures = folder.failures();
@@ -161,7 +163,7 @@ export interface SweepStatus {
 export async function shardsStatus(directory: string): Promise<SweepStatus> {
   const folder = new ShardFolder(directory);
   const { starts, configurations } = folder.manifest();
-  const list = readJobs(folder);
+  const list = folder.jobs();
   const left = await tasksLeft(list);
   const finished = [...folder.finished()];
   const ranges = finished.map((shard) => rangeOf(starts, shard));
@@ -179,10 +181,19 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
   };
 }
 
+/** Rejects as the engine does. */
+async function tasksLeft(list: JobList | undefined): Promise<TasksLeft> {
+  return list === undefined ? { running: 0, waiting: 0 } : engineOf(list.engine).left(list.jobs);
+}
+
+function engineOf(settings: EngineSettings): Engine {
+  return settings.kind === "slurm" ? slurm(settings) : kubernetes(settings);
+}
+
 /** Ends the jobs of a sweep; the shards that are finished stay. Gives its state before. */
 export async function cancelShards(directory: string): Promise<SweepStatus> {
   const status = await shardsStatus(directory);
-  const list = readJobs(new ShardFolder(directory));
+  const list = new ShardFolder(directory).jobs();
   if (list !== undefined) await engineOf(list.engine).cancel(list.jobs);
   return status;
 }
@@ -297,7 +308,7 @@ function shardCommand(
     ...{ sample: sample && [sample.method, sample.count], out: directory },
   });
   return {
-    program: [process.execPath, commandFile()],
+    program: [process.execPath, fileURLToPath(builtFile("cli/tandem.js"))],
     options: ["simulate", file, ...words],
     shards: starts.length - 1,
     folder: process.cwd(),
@@ -307,21 +318,13 @@ function shardCommand(
   };
 }
 
-/** Compiled: in the folder of this one's, or below dist/ when this runs from source. */
-function commandFile(): string {
-  const beside = fileURLToPath(new URL("../cli/tandem.js", import.meta.url));
-  return existsSync(beside)
-    ? beside
-    : fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
-}
-
 /** Array by array; a limit on submitted tasks may leave the last ones for later. */
 async function submitMissing(
   { options: { onNote }, folder, manifest }: Sharded,
   settings: EngineSettings,
   command: ShardCommand,
 ): Promise<readonly SubmittedJob[]> {
-  const before = readJobs(folder);
+  const before = folder.jobs();
   const { running, waiting } = await tasksLeft(before);
   if (before !== undefined && running + waiting > 0) {
     onNote?.("jobs of this sweep are there already: nothing is submitted twice");
@@ -333,7 +336,7 @@ async function submitMissing(
   folder.removeAttempts();
   folder.forgetFailures(missing);
   makeFolder(folder.path("logs"));
-  writeJobs(folder, settings, jobs);
+  folder.noteJobs(settings, jobs);
   for (const shards of chunksOf(missing, await engine.mostTasks())) {
     try {
       jobs.push(await engine.submit(command, shards));
@@ -342,7 +345,7 @@ async function submitMissing(
       onNote?.(`${error.message}: the same command submits the rest once these have ended`);
       break;
     }
-    writeJobs(folder, settings, jobs);
+    folder.noteJobs(settings, jobs);
   }
   return jobs;
 }

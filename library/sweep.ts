@@ -5,17 +5,22 @@ import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
-import { stoppingRule } from "../core/scenario/check-run.ts";
+import { stoppingRule } from "../core/scenario/checks.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import type { Part } from "../sweep/configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "../sweep/configuration-work.ts";
-import { MemoryStore, type RecordStore, recordAt } from "../sweep/record.ts";
+import {
+  MemoryStore,
+  type RecordStore,
+  ResultStore,
+  recordAt,
+  type StoreKey,
+} from "../sweep/records.ts";
 import { hasRequests, RequestWriter } from "../sweep/request-files.ts";
-import { ResultStore, type StoreKey } from "../sweep/result-store.ts";
 import { inTurns, runSweep } from "../sweep/run-sweep.ts";
-import { expectedEvents } from "../sweep/shards/shard-plan.ts";
+import { expectedEvents } from "../sweep/shards/shard-work.ts";
 import { configurationsOf, tryOutOwn } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
@@ -28,7 +33,7 @@ import {
   storeKey,
   sweptFrom,
   writeResults,
-} from "./results-gathering.ts";
+} from "./results.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
 
 /** Simulates the scenario's own configuration, without its sweep. Progress counts replications. */

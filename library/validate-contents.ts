@@ -7,14 +7,17 @@ import {
   type KnownContents,
   matchContents,
 } from "../calibration/contents.ts";
-import type { MeasuringHosts } from "../calibration/measuring-hosts.ts";
-import type { ModelWorker } from "../calibration/model-worker.ts";
-import { type PaceBurst, paceMeter, paceTargets, profilePath } from "../calibration/pace.ts";
+import {
+  type PaceBurst,
+  paceMeter,
+  paceTargets,
+  profilePath,
+} from "../calibration/measure-service.ts";
+import type { MeasuringHosts, ModelWorker } from "../calibration/model-worker.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
+import { unlessAborted } from "../cluster/processes/child.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { countArrivals } from "../core/arrivals/arrival-source.ts";
-import { expectedRequests } from "../core/arrivals/extent.ts";
+import { countArrivals, expectedRequests } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { ModelAtHand } from "../core/input-notes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";

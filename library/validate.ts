@@ -11,12 +11,14 @@ import {
   EVIDENCE_FILE,
   type EvidenceDocument,
   logFile,
-} from "../calibration/evidence.ts";
-import { holdFor, type MeasuringHosts, openHosts } from "../calibration/measuring-hosts.ts";
-import type { ModelWorker } from "../calibration/model-worker.ts";
-import type { RealRunPlan } from "../calibration/real-runs.ts";
-import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/replay-pilot.ts";
-import { validateConfiguration } from "../calibration/validate.ts";
+} from "../calibration/explain.ts";
+import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/message-costs.ts";
+import {
+  holdFor,
+  type MeasuringHosts,
+  type ModelWorker,
+  openHosts,
+} from "../calibration/model-worker.ts";
 import {
   aroundRunSeconds,
   type Effort,
@@ -27,8 +29,10 @@ import {
   runSeconds,
   shortened,
   startSeconds,
-} from "../calibration/validation-effort.ts";
-import { unlessAborted } from "../cluster/processes/bounded-wait.ts";
+} from "../calibration/predict.ts";
+import type { RealRunPlan } from "../calibration/real-runs.ts";
+import { validateConfiguration } from "../calibration/validate.ts";
+import { unlessAborted } from "../cluster/processes/child.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
@@ -50,7 +54,7 @@ import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
 import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
-import { RESULTS_FILE } from "./results-gathering.ts";
+import { RESULTS_FILE } from "./results.ts";
 import {
   inputsOf,
   inventoryFor,

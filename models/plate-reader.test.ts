@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import type { TurnedRectangle } from "./geometry.ts";
-import type { Ocr } from "./ocr.ts";
+import type { Ocr, TurnedRectangle } from "./ocr.ts";
 import type { CtcText } from "./output-steps.ts";
 import { findPlate } from "./plate-reader.ts";
 

@@ -4,14 +4,20 @@
  * hold in any country.
  */
 
-import { boundingBox, boundsAt, corners, grow, type TurnedRectangle } from "./geometry.ts";
 import { type Box, decodeImage, type RgbImage } from "./image.ts";
-import { OCR_PACKAGE } from "./model-packages.ts";
 import { bestObject } from "./objects.ts";
-import { type Ocr, openOcr } from "./ocr.ts";
+import {
+  boundingBox,
+  boundsAt,
+  corners,
+  grow,
+  type Ocr,
+  openOcr,
+  type TurnedRectangle,
+} from "./ocr.ts";
 import type { CtcText } from "./output-steps.ts";
 import type { SessionOptions } from "./session.ts";
-import type { PreparedModels } from "./store.ts";
+import { OCR_PACKAGE, type PreparedModels } from "./store.ts";
 import { settle, type TaskInput, type TaskModel, type TaskOutput } from "./task-model.ts";
 
 export interface PlateValue {
@@ -23,7 +29,7 @@ export interface PlateValue {
   readonly box: Box | null;
 }
 
-export interface PlateReaderParameters {
+interface PlateReaderParameters {
   /**
    * The vehicle is scaled so that its longer side has this many pixels before text is looked for; a
    * multiple of 32, default 320. More finds more, at a cost that grows with its square.
@@ -185,7 +191,7 @@ function around(line: TurnedRectangle): Box {
 }
 
 /** A line of text that was read, reduced to capitals and digits: plates have no others. */
-export interface ReadLine {
+interface ReadLine {
   readonly rectangle: TurnedRectangle;
   readonly text: string;
   /** Mean probability of the characters in `text`, from 0 to 1; 0 when there are none. */
@@ -217,7 +223,7 @@ export function plateLikeness({ text, confidence }: Pick<ReadLine, "text" | "con
 }
 
 /** The lines of a plate's shape, largest first. */
-export function plateCandidates(
+function plateCandidates(
   lines: readonly TurnedRectangle[],
   maxCount: number,
 ): readonly TurnedRectangle[] {
@@ -240,7 +246,7 @@ export function choosePlate(lines: readonly ReadLine[]): ReadLine | undefined {
 }
 
 /** Whether the middle of `inner` lies on `line`. */
-export function holdsMiddle(line: TurnedRectangle, inner: TurnedRectangle): boolean {
+function holdsMiddle(line: TurnedRectangle, inner: TurnedRectangle): boolean {
   const { along, across } = offset(line, inner);
   return Math.abs(along) < line.width / 2 && Math.abs(across) < line.height / 2;
 }

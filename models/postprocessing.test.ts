@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { corners, type Point, smallestRectangle } from "./geometry.ts";
 import { type Detection, decodeSsd, overlap, suppress } from "./objects.ts";
-import { cutLine, textRegions } from "./ocr.ts";
+import { corners, cutLine, type Point, smallestRectangle, textRegions } from "./ocr.ts";
 import { type CtcText, decodeCtc } from "./output-steps.ts";
 import { choosePlate, plateLikeness, plateLine, withLikelyEnds } from "./plate-reader.ts";
 

@@ -9,7 +9,6 @@ import {
   type ImplementationDocument,
   implementationSchema,
 } from "../core/scenario/schema/implementation.ts";
-import { DETECTOR_PACKAGE } from "./model-packages.ts";
 import type { SessionOptions } from "./session.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 
@@ -50,7 +49,8 @@ const TASK_MODELS = {
     },
     open: async (parameters, options) => {
       const { openPlateReader } = await import("./plate-reader.ts");
-      return openPlateReader(await prepared(options), parameters, options.session);
+      const { prepareModels } = await import("./store.ts");
+      return openPlateReader(await prepareModels(options), parameters, options.session);
     },
   },
   /** Answers every input at once, so that a request costs its serving alone. */
@@ -80,11 +80,6 @@ const TASK_MODELS = {
   },
 } as const satisfies Record<string, Entry>;
 
-async function prepared(options: OpenOptions) {
-  const { prepareModels } = await import("./store.ts");
-  return prepareModels(options);
-}
-
 /** A car that fills its picture, or is cut off by its edge, has seldom more than this. */
 const DEFAULT_SCORE = 0.3;
 /** Boxes of one class that overlap more are one object; the model's own setting. */
@@ -96,7 +91,8 @@ async function openDetector(
   { minScore = DEFAULT_SCORE }: { minScore?: number },
   options: OpenOptions,
 ): Promise<TaskModel> {
-  const { dir, files } = await prepared(options);
+  const { DETECTOR_PACKAGE, prepareModels } = await import("./store.ts");
+  const { dir, files } = await prepareModels(options);
   const anchors = files["ssd-mobilenet-v2.anchors.f32"];
   const { name, version, license } = DETECTOR_PACKAGE;
   const about = { name: "ssd-mobilenet-v2", source: `npm:${name}@${version}`, license };
@@ -203,7 +199,7 @@ export function fingerprintOf({
   return hash.digest("base64url");
 }
 
-export interface ImplementationOptions extends OpenOptions {
+interface ImplementationOptions extends OpenOptions {
   /** Where the paths in it start. */
   readonly folder: string;
 }

@@ -244,7 +244,7 @@ function drawPlate(text: string, x: number, y: number, width: number): string {
 <text x="${x}" y="${y + 8}" font-size="22" text-anchor="middle" fill="#111">${text}</text>`;
 }
 
-export interface NamedImage {
+interface NamedImage {
   /** File name without its folder. */
   readonly name: string;
   readonly bytes: Uint8Array;

@@ -6,8 +6,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type * as Ort from "onnxruntime-node";
 import { Fault } from "../core/fault.ts";
-import type { Engine } from "./engine.ts";
-import type { ModelProvenance } from "./task-model.ts";
+import type { Engine, ModelProvenance } from "./task-model.ts";
 import {
   arrayOf,
   type Datatype,
@@ -158,7 +157,7 @@ async function sha256Of(path: string): Promise<string> {
     .digest("hex");
 }
 
-export type OnnxRuntime = typeof Ort;
+type OnnxRuntime = typeof Ort;
 
 /** Loads ONNX Runtime, an optional package. Throws Fault("not-found") where it is missing or does not load. */
 export async function loadOnnxRuntime(): Promise<OnnxRuntime> {

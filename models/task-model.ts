@@ -1,4 +1,7 @@
-/** A task's whole work on a batch (decode, preprocess, infer, postprocess), behind one seam for whatever hosts it. */
+/**
+ * The two seams of real models: a task's whole work on a batch (decode, preprocess, infer, postprocess), for whatever
+ * hosts it; and an engine that runs a graph of tensors, here or on a server, between declared steps.
+ */
 import type { Tensor, TensorSpec } from "./tensor.ts";
 
 export interface TaskInput {
@@ -37,6 +40,15 @@ export interface TaskModel {
   readonly outputs: readonly TensorSpec[] | null;
   /** Runs one batch; outputs are in the order of the inputs. A bad input fails alone: its slot holds an Error. */
   run(batch: readonly TaskInput[]): Promise<readonly (TaskOutput | Error)[]>;
+  close(): Promise<void>;
+}
+
+export interface Engine {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly provenance: ModelProvenance;
+  /** One inference: a tensor for each input, in their order; gives the outputs in theirs. */
+  run(feeds: readonly Tensor[]): Promise<readonly Tensor[]>;
   close(): Promise<void>;
 }
 

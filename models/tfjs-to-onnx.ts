@@ -1,6 +1,6 @@
 /**
  * Converts the SSD-MobileNetV2 graph model of TensorFlow.js to ONNX. The archive of the graph is pinned
- * (`model-packages.ts`), so its nodes, types and paddings are known.
+ * (`store.ts`), so its nodes, types and paddings are known.
  *
  * The graph is walked from its two heads back to the preprocessed image, so TensorFlow's image loop
  * and its box decoding drop out. Layout goes from NHWC to NCHW. ONNX Runtime folds scales and shifts by

@@ -40,6 +40,21 @@ function withinMMc(servers: number, load: number, rate: number, t: number): numb
   return 1 - Math.exp(-rate * t) * (1 + (waits * (1 - Math.exp(-rate * t * spare))) / spare);
 }
 
+test("every combination is not all of them where the bound on trials cuts the last price", () => {
+  const text = queue(12)
+    .replace("latencyMs: 400", "latencyMs: 10")
+    .replace("serve: { model: m } }", "serve: { model: m }, more: { model: m, after: [serve] } }")
+    .replace(
+      "{ serve: 1 }",
+      "{ serve: 1, more: 1 }, nodes: [{ name: n, count: 1, devices: { gpu: 4 } }]",
+    )
+    .replace("requests: 20000", "requests: 200");
+  const found = (mostTrials: number) => plansOf(text, { planner: "exhaustive", mostTrials })[0];
+  expect(found(2)).toMatchObject({ best: null, proven: false, notSearched: ["trials"] });
+  expect(found(2).explored.simulated).toBe(2);
+  expect(found(100)).toMatchObject({ best: null, proven: true, notSearched: [] });
+});
+
 describe("a plan for one queue", () => {
   // Loads at which neither the number nor the one below comes near the goal of 95 %.
   test.each([[12], [42], [93]])("has the servers of M/M/c at %i requests a second", (ratePerS) => {

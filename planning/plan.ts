@@ -36,9 +36,8 @@ import {
   type Tried,
   withBatches,
 } from "./contenders.ts";
-import { exhaustive } from "./exhaustive.ts";
-import { inferline } from "./inferline.ts";
 import { race } from "./race.ts";
+import { exhaustive, inferline } from "./reference-planners.ts";
 import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
 import { type Kept, keptOf, Laboratory } from "./trial.ts";
 

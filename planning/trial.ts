@@ -8,8 +8,12 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { attainmentOf, type Goal, type SloRun, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
 import { estimate, studentT } from "../core/statistics/estimate.ts";
-import { withWarmUp } from "../sim/detect-warm-up.ts";
-import { configurationLoad, replicationSteps, type SimulationInputs } from "../sim/replication.ts";
+import {
+  configurationLoad,
+  replicationSteps,
+  type SimulationInputs,
+  withWarmUp,
+} from "../sim/replication.ts";
 
 /** Figures of one pipeline with a goal. */
 export interface Kept {

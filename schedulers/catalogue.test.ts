@@ -1,18 +1,29 @@
+/** The published schema, as an editor reads it: by a validator that is not ours. */
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { z } from "zod";
 import { Fault } from "../core/fault.ts";
-import { parseSetOption } from "../core/scenario/parse.ts";
+import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
+import { parseScenario, parseSetOption } from "../core/scenario/parse.ts";
 import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { expandValidation } from "../core/scenario/sweep.ts";
+import { SCENARIO_TEMPLATE } from "../core/scenario/template.test-support.ts";
 import {
   catalogue,
   catalogueOf,
   type Explanation,
   explainPolicy,
   explainPreset,
+  partAbout,
+  publishedSchema,
 } from "./catalogue.ts";
 import { checkScheduler } from "./check-scheduler.ts";
-import { partAbout } from "./json-schema.ts";
 import { POLICIES } from "./registry.ts";
 
 const { presets, policies } = catalogue();
@@ -153,4 +164,141 @@ ${rows.join("\n")}
 ${decisions.join("\n\n")}
 `;
   await expect(page).toMatchFileSnapshot("../docs/schedulers.md");
+});
+
+const FOLDER = join(import.meta.dirname, "../scenarios");
+const FILE = join(FOLDER, "scenario.schema.json");
+const SCENARIOS = readdirSync(FOLDER, { recursive: true, encoding: "utf8" }).filter((path) =>
+  path.endsWith(".yaml"),
+);
+
+const schema = publishedSchema();
+const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(schema);
+
+/** Where the validator finds something wrong, as `place: message`. */
+function marks(document: unknown): string[] {
+  if (validate(document)) return [];
+  return (validate.errors ?? []).map(
+    ({ instancePath, message, params }) => `${instancePath}: ${message} ${JSON.stringify(params)}`,
+  );
+}
+
+const SOUND = `
+name: cars
+pipelines: { cars: { tasks: { detect: { model: yolo.v8 }, read: { model: reader, after: [detect] } } } }
+models:
+  yolo.v8: { service: { distribution: exponential, meanMs: 10, batch: { marginal: 0.4, max: 8 } } }
+  reader: { service: { distribution: exponential, meanMs: 10 } }
+cluster:
+  nodes: [{ name: a, count: 2, devices: { gpu: 4 } }]
+  replicas: { detect: 2, read: 1 }
+workload: { arrivals: poisson, ratePerS: 20, requests: 100 }
+`;
+
+/** The parser's issues with the same text. */
+function issuesOf(text: string): unknown {
+  try {
+    const none = () => {
+      throw new Error("no file");
+    };
+    const loaded = parseScenario(text, "cars.yaml", none, {}, { checkScheduler });
+    expandSweep(loaded, { checkScheduler });
+    expandValidation(loaded, { checkScheduler });
+    return [];
+  } catch (error) {
+    if (error instanceof Fault) return error.issues;
+    throw error;
+  }
+}
+
+test("is the one in the file", async () => {
+  // After a change: `npm run docs`.
+  const text = existsSync(FILE) ? readFileSync(FILE, "utf8") : "null";
+  const same = isDeepStrictEqual(JSON.parse(text), JSON.parse(JSON.stringify(schema)));
+  await expect(same ? text : `${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(FILE);
+});
+
+describe("a validator of JSON Schema has nothing against", () => {
+  test.each(SCENARIOS)("scenarios/%s", (path) => {
+    expect(marks(parse(readFileSync(join(FOLDER, path), "utf8")))).toEqual([]);
+  });
+
+  test("what `init` writes", () => {
+    expect(marks(parse(SCENARIO_TEMPLATE))).toEqual([]);
+  });
+
+  test.each([
+    "scheduler: { preset: edf, perTask: { read: { preset: random, batching: none } } }",
+    "scheduler: { routing: { policy: power-of-two, choices: 3 }, ordering: lifo }",
+    "scheduler: { batching: { policy: size-or-timeout, maxBatch: 8, waitMs: 5 }, scaling: fixed }",
+    "scheduler: { admission: { policy: bounded, maxInSystem: 9 } }",
+    "sweep: { scheduler: [fifo, { preset: edf, routing: random }] }",
+    "sweep: { scheduler.batching: [none, { policy: size-or-timeout, waitMs: 9 }] }",
+    "sweep: { scheduler.batching.waitMs: [2], scheduler: [{ batching: size-or-timeout }] }",
+    "sweep: { scheduler.perTask.read.ordering: [lifo] }",
+    "sweep: { models.yolo.v8.service.meanMs: [5, 10] }",
+    "sweep: { models.yolo.v8: [{ service: { distribution: deterministic, meanMs: 5 } }] }",
+    "sweep: { models.reader.service.distribution: [exponential, deterministic] }",
+    "sweep: { pipelines.cars.tasks.read.when: [{ probability: 0.5 }] }",
+    "sweep: { pipelines.cars.tasks.read.join: [all, first] }",
+    "sweep: { cluster.nodes.0.devices.gpu.slots: { from: 2, to: 6, step: 2 } }",
+    "sweep: { cluster.replicas: [{ detect: 1, read: 1 }] }",
+    "sweep: { points: [{ cluster.replicas.detect: 1, workload.ratePerS: 5 }, { run.seed: 2 }] }",
+    "validation: { points: [{ cluster.replicas.read: 2 }] }",
+  ])("%s", (text) => {
+    expect(issuesOf(SOUND + text)).toEqual([]);
+    expect(marks(parse(SOUND + text))).toEqual([]);
+  });
+
+  test("sections that are files, whole or swept", () => {
+    expect(marks({ ...parse(SOUND), cluster: "cluster.yaml", scheduler: "a/b.yml" })).toEqual([]);
+    expect(marks({ ...parse(SOUND), sweep: { cluster: ["a.yaml", "b.json"] } })).toEqual([]);
+  });
+});
+
+describe("it marks, as the parser does,", () => {
+  test.each([
+    ["scheduler: fiffo", "/scheduler"],
+    ["scheduler: { preset: fiffo }", "/scheduler/preset"],
+    ["scheduler: { routing: power-of-too }", "/scheduler/routing"],
+    ["scheduler: { routing: fifo }", "/scheduler/routing"],
+    ["scheduler: { ruoting: random }", "/scheduler"],
+    ["scheduler: { routing: { policy: power-of-two, choises: 3 } }", "/scheduler/routing"],
+    [
+      "scheduler: { batching: { policy: size-or-timeout, maxBatch: 0 } }",
+      "/scheduler/batching/maxBatch",
+    ],
+    ["scheduler: { admission: { policy: bounded } }", "/scheduler/admission"],
+    ["scheduler: { perTask: { read: { admission: all } } }", "/scheduler/perTask/read"],
+    ["sweep: { scheduler: [fifo, fiffo] }", "/sweep/scheduler/1"],
+    ["sweep: { cluster.replica.detect: [1, 2] }", "/sweep"],
+    ["sweep: { models.reader.service.meenMs: [1, 2] }", "/sweep"],
+    ["sweep: { models.reader.servce.meanMs: [1, 2] }", "/sweep"],
+    ["sweep: { pipelines.cars.task.read.join: [all] }", "/sweep"],
+    ["sweep: { scheduler.batching.maxBach: [2] }", "/sweep"],
+    ["sweep: { cluster.nodes.first.count: [2] }", "/sweep"],
+    ["sweep: { workload.ratePerS: [fast] }", "/sweep/workload.ratePerS/0"],
+    ["sweep: { workload.ratePerS: 5 }", "/sweep/workload.ratePerS"],
+    ["sweep: { name: [a, b] }", "/sweep"],
+    ["sweep: { points: [{ cluster.replica.detect: 1 }] }", "/sweep/points/0"],
+    ["validation: { points: [{ cluster.replica.detect: 1 }] }", "/validation/points/0"],
+  ])("%s", (text, place) => {
+    expect(issuesOf(SOUND + text)).not.toEqual([]);
+    const found = marks(parse(SOUND + text)).filter((mark) => mark.startsWith(`${place}:`));
+    expect(found).not.toEqual([]);
+  });
+});
+
+test("no path has two patterns, so that one value cannot fail another's schema", () => {
+  const { $defs } = schema as { $defs: { point: { patternProperties: Record<string, unknown> } } };
+  const patterns = Object.keys($defs.point.patternProperties).map((text) => new RegExp(text, "u"));
+  for (const { source } of patterns) {
+    const path = source
+      .replace(/\[\^\.\]\+\(.*\)\*/g, "a-name.v1")
+      .replaceAll("\\d+", "0")
+      .replaceAll(".+", "a-name.v1")
+      .replace(/[\\^$]/g, "");
+    const fitting = patterns.filter((pattern) => pattern.test(path));
+    expect(fitting.map((pattern) => pattern.source)).toEqual([source]);
+  }
 });

@@ -14,8 +14,7 @@ import {
 } from "./create-scheduler.ts";
 import { NO_OWN, nameOf, type OwnSchedulers, parameterNames } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
-import type { AnyDefinition } from "./rules/policy-definition.ts";
-import { chosen, type PolicyChoice } from "./systems/system-pack.ts";
+import { type AnyDefinition, chosen, type PolicyChoice } from "./rules/policy-definition.ts";
 
 /**
  * Every issue with a scheduler section: unknown presets and policies, bad parameters, a bad file. A file

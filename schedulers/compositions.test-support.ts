@@ -3,7 +3,7 @@
 import type { Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { POLICIES } from "./registry.ts";
-import type { PolicyChoice } from "./systems/system-pack.ts";
+import type { PolicyChoice } from "./rules/policy-definition.ts";
 
 /** Policies whose parameters have no defaults, or whose defaults would hardly ever show. */
 const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {

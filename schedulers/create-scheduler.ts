@@ -1,13 +1,12 @@
 /** A scenario's `scheduler` section → a scheduler for one system. */
 
-import { demandsAny } from "../core/dispatch/node-resources.ts";
 import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
+import { demandsAny } from "../core/dispatch/replicas.ts";
 import { assert, Fault } from "../core/fault.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import type { PoolSystem, System } from "../core/system.ts";
-import { Autoscaler } from "./controllers/autoscaler.ts";
 import { Failures, guarded } from "./own-guard.ts";
 import {
   baseName,
@@ -18,13 +17,16 @@ import {
   parametersFor,
 } from "./own-scheduler.ts";
 import { BUILT_IN, type Registry } from "./registry.ts";
-import type { AnyDefinition, BatchingContext, PolicyContext } from "./rules/policy-definition.ts";
 import {
+  type AnyDefinition,
+  type BatchingContext,
   type Composition,
   chosen,
   type Policies,
   type PolicyChoice,
-} from "./systems/system-pack.ts";
+  type PolicyContext,
+} from "./rules/policy-definition.ts";
+import { Autoscaler } from "./rules/scaling.ts";
 
 export type CompositionDocument = {
   readonly [part in Decision | "preset"]?: PolicyChoice | undefined;

@@ -80,7 +80,19 @@ export function isOwnFailure(error: unknown): boolean {
   return typeof error === "object" && error !== null && OWN_FAILURES.has(error);
 }
 
+/** The innermost call of the user's code that has not returned. */
+let underWay: { readonly own: Guarded; readonly method: string } | null = null;
+
+/** The call that Ctrl-C has broken off, in messages; null between calls. V8 runs no `finally` of such a call. */
+export function brokenOffCall(): string | null {
+  const call = underWay;
+  underWay = null;
+  return call === null ? null : `${call.own.label}, in ${call.method}`;
+}
+
 function called<T>(own: Guarded, method: string, run: () => T): T {
+  const outer = underWay;
+  underWay = { own, method };
   try {
     return run();
   } catch (error) {
@@ -91,6 +103,8 @@ function called<T>(own: Guarded, method: string, run: () => T): T {
     });
     OWN_FAILURES.add(fault);
     throw fault;
+  } finally {
+    underWay = outer;
   }
 }
 

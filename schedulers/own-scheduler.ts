@@ -23,11 +23,14 @@ import {
   type BatchingContext,
   type ControllerContext,
   definePolicy,
+  PLAIN,
+  type Policies,
+  type PolicyChoice,
   type PolicyDefinition,
+  type Preset,
   type SelectionContext,
   type TypedPolicy,
 } from "./rules/policy-definition.ts";
-import { PLAIN, type Policies, type PolicyChoice, type Preset } from "./systems/system-pack.ts";
 
 /** A policy in the user's file: only `name` and `create` must be there. */
 export interface OwnDefinition<Schema extends z.ZodType, Policy, Context>
@@ -100,6 +103,8 @@ export interface BrokenScheduler {
 /** By path as written in the scenario. */
 export interface OwnSchedulers {
   get(file: string): OwnScheduler | undefined;
+  /** Runs work that calls them, so that its caller can end it. Absent: it is just called. */
+  readonly running?: <T>(work: () => T) => T;
 }
 
 export const NO_OWN: OwnSchedulers = new Map();

@@ -9,7 +9,7 @@ import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler, maxBatchOf, resolve, schedulerName } from "./create-scheduler.ts";
 import { NO_OWN } from "./own-scheduler.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
-import type { PolicyChoice } from "./systems/system-pack.ts";
+import type { PolicyChoice } from "./rules/policy-definition.ts";
 
 const pipelines = { p: { tasks: { a: { model: "model" } } } };
 

@@ -1,10 +1,12 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
 import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
-import { none as noController } from "./controllers/autoscaler.ts";
-import { all, bounded, dropLate } from "./rules/admission.ts";
-import { none, preferredSizes, sizeOrTimeout } from "./rules/batching.ts";
-import { edf, fifo, lifo, priority } from "./rules/ordering.ts";
-import type { AnyDefinition } from "./rules/policy-definition.ts";
+import {
+  type AnyDefinition,
+  type Policies,
+  type Preset,
+  preset,
+  type SystemPack,
+} from "./rules/policy-definition.ts";
 import {
   central,
   joinShortestQueue,
@@ -13,9 +15,30 @@ import {
   random,
   roundRobin,
 } from "./rules/routing.ts";
-import { concurrency, fixed, queueLength, scheduled, targetUtilization } from "./rules/scaling.ts";
-import { mostAccurate } from "./rules/selection.ts";
-import { expectedLate, never, queueTimeout } from "./rules/shedding.ts";
+import {
+  concurrency,
+  fixed,
+  none as noController,
+  queueLength,
+  scheduled,
+  targetUtilization,
+} from "./rules/scaling.ts";
+import {
+  all,
+  bounded,
+  dropLate,
+  edf,
+  expectedLate,
+  fifo,
+  lifo,
+  mostAccurate,
+  never,
+  none,
+  preferredSizes,
+  priority,
+  queueTimeout,
+  sizeOrTimeout,
+} from "./rules/textbook.ts";
 import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
 import { alpaserve } from "./systems/alpaserve/alpaserve.ts";
 import { classics } from "./systems/classics/classics.ts";
@@ -28,7 +51,6 @@ import { grandslam } from "./systems/grandslam.ts";
 import { infaas } from "./systems/infaas.ts";
 import { inferline } from "./systems/inferline.ts";
 import { seedProject, servers } from "./systems/servers.ts";
-import { type Policies, type Preset, preset, type SystemPack } from "./systems/system-pack.ts";
 
 /** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */
 export interface Registry {

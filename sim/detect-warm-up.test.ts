@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { finished } from "../core/iterables.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { detectWarmUp } from "./detect-warm-up.ts";
-import { runReplication } from "./replication.ts";
+import { detectWarmUp, runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
 
 /** All 200 clients come at once: the first takes 10 ms, the last 2 s, and later ones 1.9 s each. */

@@ -1,7 +1,7 @@
 /** Invariants of every run, over random scenarios, audited from the log. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { requestsOf } from "../core/arrivals/extent.ts";
+import { requestsOf } from "../core/arrivals/arrival-source.ts";
 import { RequestDraws } from "../core/draws.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";

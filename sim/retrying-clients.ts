@@ -11,12 +11,11 @@
  * attempts.
  */
 
-import { RetryPolicy } from "../core/arrivals/retry-policy.ts";
-import type { ArrivalSource } from "../core/arrivals/sources.ts";
+import { type ArrivalSource, RetryPolicy } from "../core/arrivals/sources.ts";
 import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
 import type { Outcome } from "../core/dispatch/driver.ts";
-import { EventHeap } from "../core/event-heap.ts";
 import type { RunRecorder } from "../core/metrics/recorder.ts";
+import { EventHeap } from "../core/priority-queues.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
 import type { DrawnAnswers } from "./simulated-feedback.ts";

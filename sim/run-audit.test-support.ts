@@ -4,7 +4,7 @@
  */
 
 import { expect } from "vitest";
-import { givenWarmupS, isSpanned } from "../core/arrivals/extent.ts";
+import { givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import type { GanttBar } from "../core/results.ts";

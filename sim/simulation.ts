@@ -24,18 +24,17 @@ import {
 } from "../core/draws.ts";
 import { Fault } from "../core/fault.ts";
 import { DOUBLE_ZERO } from "../core/hot-path.ts";
-import type { RequestRows } from "../core/metrics/recorder.ts";
-import { type LatencySink, RunRecorder } from "../core/metrics/recorder.ts";
+import { type LatencySink, type RequestRows, RunRecorder } from "../core/metrics/recorder.ts";
 import { type ContentCache, contentCaches, isWhole } from "../core/prediction-cache.ts";
+import { WinnerTree } from "../core/priority-queues.ts";
 import type { RunLog } from "../core/run-log.ts";
 import type { ClientDocument } from "../core/scenario/schema/workload.ts";
 import type { SizeSource } from "../core/service.ts";
 import type { System } from "../core/system.ts";
-import { WinnerTree } from "../core/winner-tree.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SimulatedFeedback } from "./simulated-feedback.ts";
-import { SizedInputs } from "./sized-inputs.ts";
+import { SizedInputs } from "./stations/running-batches.ts";
 import { createExecutor } from "./unsteady/create-executor.ts";
 
 export interface SimulationInput {

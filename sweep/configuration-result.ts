@@ -1,9 +1,9 @@
 /** The result of one configuration from its finished replications, and whether it needs more of them. */
-import { isSpanned } from "../core/arrivals/extent.ts";
+import { isSpanned } from "../core/arrivals/arrival-source.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import type { ConfigurationResult, GanttBar, MetricName, Precision } from "../core/results.ts";
-import { stoppingRule } from "../core/scenario/check-run.ts";
+import { stoppingRule } from "../core/scenario/checks.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { goalsOf, sloState } from "../core/slo.ts";
@@ -14,8 +14,8 @@ import {
   type MetricValues,
   nextReplications,
   precisionOf,
-} from "../core/statistics/sequential.ts";
-import type { WarmUp } from "../sim/detect-warm-up.ts";
+} from "../core/statistics/estimate.ts";
+import type { WarmUp } from "../sim/replication.ts";
 
 /** Some replications of one configuration, in order. */
 export interface Part {

@@ -1,6 +1,6 @@
 /** Configurations of one sweep, run by their index: the same on any thread. */
 import { setFlagsFromString } from "node:v8";
-import { isSpanned, knownRequests } from "../core/arrivals/extent.ts";
+import { isSpanned, knownRequests } from "../core/arrivals/arrival-source.ts";
 import { comparedMetrics } from "../core/compare.ts";
 import { interruptBudget, MORE_INLINING } from "../core/hot-path.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
@@ -10,8 +10,13 @@ import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
-import { type WarmedUp, withWarmUp } from "../sim/detect-warm-up.ts";
-import { configurationLoad, replicationSteps, type SimulationInputs } from "../sim/replication.ts";
+import {
+  configurationLoad,
+  replicationSteps,
+  type SimulationInputs,
+  type WarmedUp,
+  withWarmUp,
+} from "../sim/replication.ts";
 import {
   configurationResult,
   firstReplications,
@@ -20,7 +25,7 @@ import {
   type Part,
   wantedReplications,
 } from "./configuration-result.ts";
-import { runColumns, type SweepRecord } from "./record.ts";
+import { runColumns, type SweepRecord } from "./records.ts";
 import { RequestSpool, spoolFile } from "./request-files.ts";
 
 /** A scenario with the schedulers of the user that it names. */

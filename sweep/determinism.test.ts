@@ -4,7 +4,7 @@ import type { ConfigurationResult } from "../core/results.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { configurationsOf, type Exit, Workplace } from "./command-line.test-support.ts";
-import { MemoryStore, recordsOf } from "./record.ts";
+import { MemoryStore, recordsOf } from "./records.ts";
 import { runSweep } from "./run-sweep.ts";
 
 const SCENARIO = {

@@ -29,7 +29,7 @@ const RECORD = `{ index: 'INTEGER',
 
 /** The records of a file of lines, in its order, as SQL; other lines and one that is torn are passed over. */
 export function recordsIn(path: string): string {
-  const lines = `read_ndjson(${literal(path)}, columns = ${RECORD}, ignore_errors = true)`;
+  const lines = `read_ndjson(${fileLiteral(path)}, columns = ${RECORD}, ignore_errors = true)`;
   return `(select index as configuration, result.id as id, result, runs from ${lines} where index is not null)`;
 }
 
@@ -103,6 +103,11 @@ async function loadDuckDB(): Promise<typeof import("@duckdb/node-api")> {
 
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** The file of this path for DuckDB's readers, which take some characters for patterns; or those `below` it, a pattern. */
+export function fileLiteral(path: string, below = ""): string {
+  return literal(`${path.replace(/[[*?]/g, "[$&]")}${below}`);
 }
 
 export function identifier(name: string): string {

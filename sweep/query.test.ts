@@ -1,5 +1,5 @@
 /** SQL over a sweep's results: the same rows before and after it is finished, and nothing else. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../core/fault.ts";
@@ -203,6 +203,17 @@ describe("a sweep's results", () => {
     rmSync(damaged);
     expect((await rows("from metrics")).length).toBeGreaterThan(0);
     writeFileSync(damaged, good);
+  });
+
+  test.each(["out[1]", "o*"])("are those of the folder %s alone", async (name) => {
+    const own = join(workplace.folder, name);
+    cpSync(folder, own, { recursive: true });
+    const counts = "select (select count(*) from requests), (select count(*) from metrics)";
+    const all = await rows(counts);
+    expect(await rows(counts, own)).toEqual(all);
+    rmSync(join(own, "metrics.parquet"));
+    expect(await rows(counts, own), "from the store").toEqual(all);
+    rmSync(own, { recursive: true });
   });
 
   test("are not found where there are none", async () => {

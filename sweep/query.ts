@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../core/fault.ts";
 import {
+  fileLiteral,
   literal,
   openDatabase,
   parquetFile,
@@ -11,8 +12,8 @@ import {
   SUMMARY_TABLES,
   summaryTables,
 } from "./parquet.ts";
+import { readKey, STORE_FILE } from "./records.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";
-import { readKey, STORE_FILE } from "./result-store.ts";
 
 export type Cell = string | number | boolean | null;
 
@@ -89,13 +90,13 @@ async function createTables(
   folder: string,
   partial: boolean,
 ): Promise<readonly string[]> {
-  const files = SUMMARY_TABLES.map((table) => join(folder, parquetFile(table)));
+  const paths = SUMMARY_TABLES.map((table) => join(folder, parquetFile(table)));
   const requests = join(folder, REQUESTS_FOLDER);
   const tables: string[] = [...SUMMARY_TABLES];
   if (hasRequestFiles(requests)) {
-    const from = `read_parquet(${literal(join(requests, "*.parquet"))})`;
+    const from = `read_parquet(${fileLiteral(requests, "/*.parquet")})`;
     await createView(connection, "requests", from, requests);
-    await connection.run(`set allowed_directories = [${literal(requests)}]`);
+    await connection.run(`set allowed_directories = [${allowed([requests])}]`);
     tables.push("requests");
   }
   const store = join(folder, STORE_FILE);
@@ -107,14 +108,18 @@ async function createTables(
       await createView(connection, table, `(${selects[table]})`, store);
   } else {
     for (const [i, table] of SUMMARY_TABLES.entries()) {
-      await createView(connection, table, `read_parquet(${literal(files[i])})`, files[i]);
+      await createView(connection, table, `read_parquet(${fileLiteral(paths[i])})`, paths[i]);
     }
   }
-  const allowed = (partial ? [store] : files).map(literal);
-  await connection.run(`set allowed_paths = [${allowed.join(", ")}]`);
+  await connection.run(`set allowed_paths = [${allowed(partial ? [store] : paths)}]`);
   await connection.run("set enable_external_access = false");
   await connection.run("set lock_configuration = true");
   return tables;
+}
+
+/** Files as DuckDB's settings list them: by their paths, and as its readers ask for them. */
+function allowed(paths: readonly string[]): string {
+  return paths.flatMap((path) => [literal(path), fileLiteral(path)]).join(", ");
 }
 
 async function createView(

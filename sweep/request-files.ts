@@ -8,7 +8,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { OUTCOMES } from "../core/dispatch/driver.ts";
 import { RequestRows } from "../core/metrics/recorder.ts";
 import { makeFolder, writeAll } from "./atomic-file.ts";
-import { literal, openDatabase } from "./parquet.ts";
+import { fileLiteral, literal, openDatabase } from "./parquet.ts";
 
 /** Columns of a spool, which is CSV without a header: numbers alone. */
 const COLUMNS = `{ replication: 'INTEGER', serial: 'INTEGER', pipeline: 'INTEGER', arrivedUs: 'DOUBLE',
@@ -97,7 +97,7 @@ export class RequestWriter {
     const rows = `select ${index} as configuration, replication, serial,
       ${listed(this.pipelines)}[pipeline + 1] as pipeline, arrivedUs / 1000 as arrivedMs,
       latencyUs / 1000 as latencyMs, ${listed(OUTCOMES)}[outcome + 1] as outcome
-      from read_csv(${listed(spools)}, header = false, auto_detect = false, columns = ${COLUMNS})`;
+      from read_csv([${spools.map((spool) => fileLiteral(spool)).join(", ")}], header = false, auto_detect = false, columns = ${COLUMNS})`;
     await this.connection.run(`copy (${rows}) to ${literal(`${file}.part`)} (format parquet)`);
     renameSync(`${file}.part`, file);
     for (const path of spools) rmSync(path);

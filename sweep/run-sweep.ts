@@ -3,14 +3,14 @@
  * progress and resumption.
  */
 
-import { existsSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
+import { builtFile } from "../build/version.ts";
 import { Fault } from "../core/fault.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
-import { type RecordStore, recordLine } from "./record.ts";
+import { type RecordStore, recordLine } from "./records.ts";
 import type { Answer, Done } from "./simulation-thread.ts";
 
 export interface SweepRun {
@@ -60,8 +60,9 @@ export async function runSweep(run: SweepRun): Promise<void> {
     const begun = alone > 0 ? await workAlone(run, work, alone) : null;
     if (begun !== "done") await workOnThreads(run, work, begun);
   } catch (error) {
-    // After an abort, work that was cut short fails.
-    if (signal?.aborted !== true) throw error;
+    // After an abort, work that was cut short fails, with a Fault where it hung.
+    const isSaid = error instanceof Fault && error.code === "interrupted";
+    if (signal?.aborted !== true || isSaid) throw error;
   }
 }
 
@@ -205,7 +206,8 @@ async function inParts(
 async function openPool(plan: SweepPlan, threads: number): Promise<Piscina> {
   const { Piscina } = await import("piscina");
   return new Piscina({
-    filename: workerFile(),
+    // Threads need compiled code.
+    filename: fileURLToPath(builtFile("sweep/worker.js")),
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
@@ -247,12 +249,4 @@ async function handOut(pool: Piscina, open: number[], run: SweepRun): Promise<vo
     turn = turn.then(() => keepAll(group, lines));
     await turn;
   });
-}
-
-/** Threads need compiled code: beside this file, or in dist/ when this runs from source. */
-function workerFile(): string {
-  const beside = fileURLToPath(new URL("./worker.js", import.meta.url));
-  return existsSync(beside)
-    ? beside
-    : fileURLToPath(new URL("../dist/sweep/worker.js", import.meta.url));
 }

@@ -6,7 +6,7 @@ import { finished } from "../core/iterables.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
-import { recordLine } from "./record.ts";
+import { recordLine } from "./records.ts";
 
 /** Records as lines, in the order of a group, and the time that all took. */
 export interface Done {

@@ -5,7 +5,7 @@ import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
 import { randomScenarios } from "../sim/random-scenarios.test-support.ts";
-import { MemoryStore, recordsOf, type SweepRecord } from "./record.ts";
+import { MemoryStore, recordsOf, type SweepRecord } from "./records.ts";
 import { runSweep, type SweepRun } from "./run-sweep.ts";
 
 const SCHEDULERS = ["fifo", "random", "power-of-two", "least-expected-work"];

@@ -1,14 +1,23 @@
 /** The formulas against numbers from elsewhere: tables, closed forms of special cases, limits. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { latencyFixedBatches, waitExponentialBatches, waitToFill } from "./batch-service.ts";
 import {
   impatientMM1,
   latencyProcessorSharing,
   latencyShared,
   waitsByPriority,
 } from "./disciplines.ts";
-import { birthDeath, erlangB, erlangC, lossMMcK, waitMDc, waitMMc } from "./many-servers.ts";
+import {
+  birthDeath,
+  erlangB,
+  erlangC,
+  latencyFixedBatches,
+  lossMMcK,
+  waitExponentialBatches,
+  waitMDc,
+  waitMMc,
+  waitToFill,
+} from "./many-servers.ts";
 import { latencyForkJoin2, meanValueAnalysis, orderStatistic, type Station } from "./networks.ts";
 import {
   busyAtArrivalGM1,

@@ -8,8 +8,7 @@ import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { MetricName } from "../core/results.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
-import { exponential, queue } from "./case.ts";
-import { documentOf } from "./run-case.ts";
+import { documentOf, exponential, queue } from "./case.ts";
 import { latencyQuantileMM1 } from "./single-server.ts";
 
 export const FIGURES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;

@@ -1,11 +1,9 @@
 /** All cases, and docs/theory.md with their findings. No dates and no machine: same code, same page. */
 
-import { batches } from "./batch-service.ts";
-import type { Family, TheoryCase } from "./case.ts";
+import type { Family, Finding, TheoryCase } from "./case.ts";
 import { classes, patience, sharing } from "./disciplines.ts";
-import { losses, manyServers } from "./many-servers.ts";
+import { batches, losses, manyServers } from "./many-servers.ts";
 import { closedNetworks, forks, networks } from "./networks.ts";
-import type { Finding } from "./run-case.ts";
 import { poissonServer, renewalArrivals } from "./single-server.ts";
 
 export const FAMILIES: readonly Family[] = [

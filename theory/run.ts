@@ -8,9 +8,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { runCase } from "./case.ts";
 import { coverageOf, differences, FIGURES, oneRun, replications } from "./interval-coverage.ts";
 import { CASES, type CaseFindings, seedOf, theoryPage } from "./page.ts";
-import { runCase } from "./run-case.ts";
 
 const PAGE = join("docs", "theory.md");
 const REPLICATIONS = 40;

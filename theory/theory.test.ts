@@ -6,8 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { IS_LONG } from "../core/test-form.test-support.ts";
+import { normalScore, runCase } from "./case.ts";
 import { FAMILIES, rootMeanSquare, rowOf, seedOf } from "./page.ts";
-import { normalScore, runCase } from "./run-case.ts";
 
 const REPLICATIONS = IS_LONG ? 20 : 8;
 /** A wide interval would hide a wrong mean. */

@@ -6,8 +6,7 @@
 import { Document } from "yaml";
 import type { Issue } from "../../core/fault.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
-import { type ContainerPlan, labelsOf, type PlannedWorker } from "./container-plan.ts";
-import { PORTS } from "./service-configuration.ts";
+import { type ContainerPlan, labelsOf, type PlannedWorker, PORTS } from "./container-plan.ts";
 
 export interface ComposeOptions {
   /** Names of images up to their role, and their tag. */

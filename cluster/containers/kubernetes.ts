@@ -7,8 +7,15 @@ import { createHash } from "node:crypto";
 import type { Issue } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
-import { type ContainerPlan, labelOf, labelsOf, type PlannedWorker } from "./container-plan.ts";
-import { type ContainerWorker, LIVE_SERVICE, PORTS } from "./service-configuration.ts";
+import {
+  type ContainerPlan,
+  type ContainerWorker,
+  LIVE_SERVICE,
+  labelOf,
+  labelsOf,
+  type PlannedWorker,
+  PORTS,
+} from "./container-plan.ts";
 
 export interface KubernetesOptions {
   readonly scenario: string;
@@ -30,7 +37,7 @@ export interface KubernetesOptions {
 }
 
 /** One StatefulSet: replicas of one task on one kind of node. */
-export interface WorkerSet {
+interface WorkerSet {
   readonly name: string;
   readonly workers: readonly PlannedWorker[];
 }

@@ -7,9 +7,9 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { isRunning, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { getJson } from "../protocol/http-client.ts";
-import { until } from "../time/monotonic.ts";
-import { configurationText } from "./service-configuration.ts";
+import { getJson } from "../security/client-access.ts";
+import { until } from "../time/clock.ts";
+import { configurationText } from "./container-plan.ts";
 
 const PATIENCE_MS = 60_000;
 const CLI = join(import.meta.dirname, "../../dist/cli/tandem.js");

@@ -10,17 +10,16 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { Fault } from "../../core/fault.ts";
 import { type Child, type ChildOptions, startChild } from "../processes/child.ts";
-import { getJson } from "../protocol/http-client.ts";
-import { authority, reachableHost, requireSafeBinding } from "../security/bind-address.ts";
-import { type ClientAccess, healthAccess } from "../security/client-access.ts";
-import { SecurityFiles } from "../security/security-files.ts";
+import { SecurityFiles } from "../security/access.ts";
+import { type ClientAccess, getJson, healthAccess } from "../security/client-access.ts";
+import { authority, reachableHost, requireSafeBinding } from "../security/tls.ts";
 import {
   gatewaySpecification,
   LIVE_SERVICE,
   readConfiguration,
   type ServicePlace,
   workerSpecification,
-} from "./service-configuration.ts";
+} from "./container-plan.ts";
 
 export interface ServeOptions extends ServicePlace {
   readonly role: "gateway" | "worker";

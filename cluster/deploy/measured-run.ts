@@ -4,8 +4,7 @@
  * gateway's.
  */
 
-import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { givenWarmupS, requestsOf } from "../../core/arrivals/extent.ts";
+import { arrivalSource, givenWarmupS, requestsOf } from "../../core/arrivals/arrival-source.ts";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { RequestDraws } from "../../core/draws.ts";
@@ -18,10 +17,9 @@ import type { System } from "../../core/system.ts";
 import { loadHealth, outcomeCounts } from "../load/load-report.ts";
 import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";
-import { getJson, getText, postJson } from "../protocol/http-client.ts";
 import type { RequestContents } from "../protocol/messages.ts";
-import type { GatewayCosts, RunReport, RunRequest } from "../run/run-request.ts";
-import { NO_ACCESS } from "../security/client-access.ts";
+import type { GatewayCosts, RunReport, RunRequest } from "../run/specification.ts";
+import { getJson, getText, NO_ACCESS, postJson } from "../security/client-access.ts";
 import type { Deployment } from "./deployment.ts";
 
 /** Measured data and traces of a scenario, by their paths as written in it. */

@@ -1,10 +1,29 @@
-/** The options of a deployment. */
+/**
+ * The options of a deployment, and what those that name an inventory ask for: its machines, and certificates by which
+ * gateway and workers trust each other.
+ */
+import { X509Certificate } from "node:crypto";
+import { appendFileSync, mkdirSync, rmSync } from "node:fs";
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
 import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
-import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
+import { Fault } from "../../core/fault.ts";
+import {
+  type LoadedInventory,
+  type ReplicaPlace,
+  replicaPlaces,
+} from "../../core/inventory/read-inventory.ts";
+import { filesOf, needsStore } from "../../core/scenario/implementation-kinds.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
+import { prepareModels } from "../../models/store.ts";
+import type { Machines, ModelFiles } from "../machines/machine.ts";
+import { closeMachines, openMachines } from "../machines/open-machines.ts";
+import type { FileText } from "../processes/child-side.ts";
+import { ownFolder } from "../processes/own-folder.ts";
 import type { ServiceBounds } from "../run/specification.ts";
+import { readIdentity, writeCertificates } from "../security/tls.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;
@@ -57,4 +76,114 @@ export function deployedSystem({ document, inputs, spareReplicas = 0 }: Deployme
 export function plainInputs(inputs: MeasuredInputs): MeasuredInputs {
   const { profiles, overheadProfile, traceSizes, schedulerFiles, folder } = inputs;
   return { profiles, overheadProfile, traceSizes, schedulerFiles, folder };
+}
+
+/** Folders of certificates that a deployment makes for itself: this and its id. */
+export const OWN_CERTIFICATES = "tandem-workers-";
+const CERTIFICATE_DAYS = 365;
+
+interface ElsewhereOptions extends Omit<DeploymentOptions, "seed"> {
+  /** Default: those of the document's replicas. */
+  readonly places?: readonly ReplicaPlace[];
+}
+
+export interface Elsewhere {
+  readonly machines: Machines;
+  /** Folder of certificates between gateway and workers: traffic leaves this machine. */
+  readonly workerCertificates: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Prepares the machines of the inventory; null where all workers run here.
+ * Rejects with a Fault that has every machine's problem; nothing is left open then.
+ */
+export async function openElsewhere(
+  options: ElsewhereOptions,
+  deployment: string,
+): Promise<Elsewhere | null> {
+  const { document, inventory: loaded, backend, signal, onEvent = () => undefined } = options;
+  const { places = replicaPlaces(document) } = options;
+  if (loaded === undefined || loaded.inventory.kind === "local") return null;
+  const machines = await openMachines({
+    ...{ loaded, deployment, backend, signal, onEvent, places },
+    models: backend === "replay" ? null : await modelFiles(document, options),
+  });
+  const given = options.workerCertificates ?? options.certificates;
+  const own = join(resolve(options.directory ?? ownFolder()), `${OWN_CERTIFICATES}${deployment}`);
+  const close = async (): Promise<void> => {
+    await closeMachines(machines);
+    rmSync(own, { recursive: true, force: true });
+  };
+  try {
+    if (given !== undefined) requireNames(given, machines.hosts);
+    else await makeCertificates(own, machines.hosts);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { machines, workerCertificates: given ?? own, close };
+}
+
+/** Makes an authority of its own for these certificates, and drops its key. */
+async function makeCertificates(folder: string, hosts: readonly string[]): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const days = CERTIFICATE_DAYS;
+  await writeCertificates(folder, { hosts, days, force: false, newAuthority: false });
+  for (const name of ["ca", "client", "admin"]) rmSync(join(folder, `${name}.key`));
+}
+
+/** The gateway would never connect to a worker whose certificate has another name. */
+function requireNames(folder: string, hosts: readonly string[]): void {
+  const { cert } = readIdentity(folder, "worker");
+  const certificate = new X509Certificate(cert);
+  const missing = hosts.filter((host) => {
+    const check = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
+    return check === undefined;
+  });
+  if (missing.length === 0) return;
+  const message = `the workers' certificate in ${folder} does not name ${missing.join(", ")}`;
+  throw new Fault("invalid-input", message, {
+    hint: `\`tandem cluster certs ${folder} --host ${missing.join(",")} --force\`, with the gateway's other names if it has some`,
+  });
+}
+
+async function modelFiles(
+  { models }: ScenarioDocument,
+  { inputs }: ElsewhereOptions,
+): Promise<ModelFiles | null> {
+  const implementations = Object.values(models).flatMap(({ implementation }) =>
+    implementation === undefined ? [] : [implementation],
+  );
+  const files = filesOf(implementations);
+  const stored = needsStore(implementations);
+  if (files.length === 0 && !stored) return null;
+  const store = stored ? (await prepareModels()).dir : null;
+  return { folder: inputs.folder ?? process.cwd(), files, store };
+}
+
+/** Takes the text of a process elsewhere to its file here; spans for an endpoint are sent as OTLP/HTTP does. */
+export async function takeText(
+  { onEvent, ...targets }: Pick<DeploymentOptions, FileText["appendTo"] | "onEvent">,
+  { appendTo, text }: FileText,
+): Promise<void> {
+  const target = targets[appendTo];
+  if (target === undefined) return;
+  try {
+    if (target.startsWith("http")) await post(target, text);
+    else appendFileSync(target, text);
+  } catch (error) {
+    onEvent?.(`${target} was not written to: ${(error as Error).message}`);
+  }
+}
+
+async function post(url: string, body: string): Promise<void> {
+  const { OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS } = process.env;
+  const { parseKeyPairsIntoRecord } = await import("@opentelemetry/core");
+  const headers = {
+    "content-type": "application/json",
+    ...parseKeyPairsIntoRecord(OTEL_EXPORTER_OTLP_TRACES_HEADERS ?? OTEL_EXPORTER_OTLP_HEADERS),
+  };
+  const { status } = await fetch(url, { method: "POST", headers, body });
+  if (status >= 300) throw new Error(`status ${status}`);
 }

@@ -10,17 +10,14 @@ import { Fault } from "../../core/fault.ts";
 import type { GatewayStatus } from "../../core/gateway-status.ts";
 import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
 import type { Inventory } from "../../core/inventory/schema.ts";
-import { withDockerHost } from "../machines/docker/docker-command.ts";
 import type { Leftovers } from "../machines/machine.ts";
 import { machineLeftovers } from "../machines/open-machines.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
 import { lives } from "../processes/own-folder.ts";
-import { deleteAt, getJson, postJson } from "../protocol/http-client.ts";
-import type { RunReport } from "../run/run-request.ts";
-import { gatewayClientAccess } from "../security/client-access.ts";
-import type { Deployment } from "./deployment.ts";
-import { removeLeftovers } from "./gateway-process.ts";
+import type { RunReport } from "../run/specification.ts";
+import { deleteAt, gatewayClientAccess, getJson, postJson } from "../security/client-access.ts";
+import { type Deployment, removeLeftovers } from "./deployment.ts";
 import type { DeploymentOptions } from "./options.ts";
 
 export interface ClusterState {
@@ -252,10 +249,15 @@ async function leftoversOf({ id, inventory }: ClusterState, end: boolean): Promi
 /** The part of an inventory that a state file holds. A Docker host of the environment is not another shell's. */
 export function savedInventory(loaded: LoadedInventory | undefined): ClusterState["inventory"] {
   if (loaded === undefined || loaded.inventory.kind === "local") return null;
-  const { inventory, file } = loaded;
-  const { DOCKER_HOST: host = "" } = process.env;
-  const isOwn = inventory.kind !== "docker" || host === "";
-  return { file: resolve(file), inventory: isOwn ? inventory : withDockerHost(inventory, host) };
+  const file = resolve(loaded.file);
+  const { inventory } = loaded;
+  const { DOCKER_HOST: docker = "" } = process.env;
+  if (inventory.kind !== "docker" || docker === "") return { file, inventory };
+  const named = Object.entries(inventory.machines).map(([name, machine]) => [
+    name,
+    { docker, ...machine },
+  ]);
+  return { file, inventory: { ...inventory, machines: Object.fromEntries(named) } };
 }
 
 function readState(directory: string): ClusterState | null {

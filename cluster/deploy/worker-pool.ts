@@ -14,10 +14,9 @@ import {
 import { type ChildExit, type ChildOptions, KeptChild } from "../processes/child.ts";
 import type { FileText } from "../processes/child-side.ts";
 import type { ReplicaAddress } from "../run/specification.ts";
-import { authority } from "../security/bind-address.ts";
+import { authority } from "../security/tls.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
-import { takeText } from "./elsewhere.ts";
-import { type DeploymentOptions, deployedSystem, plainInputs } from "./options.ts";
+import { type DeploymentOptions, deployedSystem, plainInputs, takeText } from "./options.ts";
 
 /** Loading models takes seconds each, on shared cores. */
 const READY_TIMEOUT_MS = 120_000;

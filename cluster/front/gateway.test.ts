@@ -9,7 +9,7 @@ import { FOREIGN_SERVICE } from "../protocol/foreign-service.test-support.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
-import type { RunReport } from "../run/run-request.ts";
+import type { RunReport } from "../run/specification.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
 const REQUEST = {

@@ -23,9 +23,15 @@ import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
 import type { Answer, Caller, Submission } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import { GATEWAY_METADATA, type PipelineModel, type PipelineModels } from "./pipeline-models.ts";
-import { isPayload, outputsOf, PAYLOAD } from "./pipeline-tensors.ts";
+import { monotonicUs } from "../time/clock.ts";
+import {
+  GATEWAY_METADATA,
+  isPayload,
+  outputsOf,
+  PAYLOAD,
+  type PipelineModel,
+  type PipelineModels,
+} from "./pipeline-models.ts";
 
 /** Elements of one request's payload. */
 const MAX_ELEMENTS = 1024;

@@ -12,9 +12,9 @@ import { serveHttp } from "../rest/http-server.ts";
 import { Gateway } from "../run/gateway.ts";
 import { ReplicaControl } from "../run/replica-control.ts";
 import type { GatewayReady, GatewaySpecification } from "../run/specification.ts";
+import { SecurityFiles } from "../security/access.ts";
 import { type ClientAccess, workerClientAccess } from "../security/client-access.ts";
 import { incomingShares } from "../security/limits.ts";
-import { SecurityFiles } from "../security/security-files.ts";
 
 /**
  * Young generation of the timer's thread, MiB. A thread takes its sizes from the process's flags, whatever

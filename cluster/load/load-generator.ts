@@ -6,14 +6,12 @@
 
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { RetryPolicy } from "../../core/arrivals/retry-policy.ts";
-import type { ArrivalSource } from "../../core/arrivals/sources.ts";
+import { type ArrivalSource, RetryPolicy } from "../../core/arrivals/sources.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { WeightedChoice } from "../../core/draws.ts";
 import { Fault } from "../../core/fault.ts";
 import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
 import {
   inDigits,
   LOAD_BOUNDS,

@@ -1,5 +1,5 @@
 /** The report of a load run from the client's side, with the health of the generator. */
-import { givenWarmupS } from "../../core/arrivals/extent.ts";
+import { givenWarmupS } from "../../core/arrivals/arrival-source.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { LatencyStore } from "../../core/metrics/latency-store.ts";
 import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../core/metrics/mlperf.ts";

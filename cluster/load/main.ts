@@ -1,6 +1,6 @@
 /** The load generator's process, so that it has an event loop of its own. */
 import { failureMessage, reportProgress, runChild } from "../processes/child-side.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { PreciseTimer } from "../time/clock.ts";
 import { LoadGenerator, warmUp } from "./load-generator.ts";
 import type { LoadGo, LoadProgress, LoadSpecification, LoadTarget } from "./specification.ts";
 

@@ -7,10 +7,8 @@
  */
 import { Fault } from "../../core/fault.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelMetadata } from "../protocol/descriptions.ts";
-import { GATEWAY_NAME, tandemForm } from "../protocol/hosted-models.ts";
-import { getJson } from "../protocol/http-client.ts";
-import type { ClientAccess } from "../security/client-access.ts";
+import { GATEWAY_NAME, type ModelMetadata, tandemForm } from "../protocol/hosted-models.ts";
+import { type ClientAccess, getJson } from "../security/client-access.ts";
 import type { TargetSpecification } from "./specification.ts";
 import {
   type DataTensor,

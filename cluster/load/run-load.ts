@@ -1,7 +1,6 @@
 /** Sends a workload to a target from a process of its own. */
 import { Fault } from "../../core/fault.ts";
-import { type Speaking, unlessAborted, watchSilence } from "../processes/bounded-wait.ts";
-import { startChild } from "../processes/child.ts";
+import { type Speaking, startChild, unlessAborted, watchSilence } from "../processes/child.ts";
 import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
 
 type Given = "target" | "pipelines" | "workload" | "seed";

@@ -5,7 +5,7 @@ import type { FailureMessage } from "../processes/child-side.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 
-export interface HttpEndpoint {
+interface HttpEndpoint {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Empty: requests have no body. */

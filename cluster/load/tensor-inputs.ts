@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { checkedCount, encodeBytes } from "../../models/tensor.ts";
-import type { TensorMetadata } from "../protocol/descriptions.ts";
+import type { TensorMetadata } from "../protocol/hosted-models.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import {
   bytesTensor,

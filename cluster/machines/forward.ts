@@ -5,7 +5,7 @@
 import { constants, performServerHandshake } from "node:http2";
 import { connect } from "node:net";
 import { pipeline } from "node:stream";
-import { connectedPair, FORWARD_SETTINGS, FORWARDS } from "./gateway-ports.ts";
+import { answerPieces, connectedPair, FORWARD_SETTINGS, FORWARDS } from "./gateway-ports.ts";
 
 process.on("SIGINT", () => undefined);
 process.stdin.once("end", () => process.exit(0));
@@ -15,6 +15,7 @@ const [near, far] = await connectedPair();
 process.stdin.pipe(far);
 far.pipe(process.stdout);
 const session = performServerHandshake(near, { settings: FORWARD_SETTINGS });
+answerPieces(process.stdin, session);
 session.on("stream", (stream, headers) => {
   const port = Number(String(headers[":authority"]).split(":").at(-1));
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });

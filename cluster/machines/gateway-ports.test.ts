@@ -1,12 +1,14 @@
 /** Ports that lead to another machine's through a command; here the command runs on this machine. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { connect as connectHttp2, performServerHandshake } from "node:http2";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../deployment.test-support.ts";
 import { entryPoint } from "../processes/link.ts";
-import { GatewayPorts } from "./gateway-ports.ts";
+import { answerPieces, connectedPair, GatewayPorts } from "./gateway-ports.ts";
 
 const FORWARD = fileURLToPath(entryPoint("machines/forward"));
 /** As a login shell that greets. */
@@ -67,6 +69,24 @@ test("stay the same, and work again, after the command has died", async () => {
   expect(await answered(here.grpc, Buffer.from("again"))).toEqual(Buffer.from("again"));
   expect(events[0]).toMatch(/^the connection to the gateway ended.*made again/);
   expect(await ports.lead({ grpc: 5, http: 5 }, { grpc: 0, http: 0 })).toEqual(here);
+});
+
+test("answer each piece that arrives by a ping, and pings by none", async () => {
+  const [near, far] = await connectedPair();
+  const there = performServerHandshake(far);
+  let pings = 0;
+  there.on("ping", () => pings++);
+  const session = connectHttp2("http://127.0.0.1", { createConnection: () => near });
+  await once(session, "connect");
+  const input = new PassThrough();
+  answerPieces(input, session);
+  for (const bytes of [1000, 17, 34, 65]) {
+    input.write(Buffer.alloc(bytes));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(await eventually(() => pings === 2)).toBe(true);
+  session.destroy();
+  there.destroy();
 });
 
 test("a port in use is an error with the next step", async () => {

@@ -6,13 +6,13 @@
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2, type Http2Session } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream";
+import { pipeline, type Readable } from "node:stream";
 import { Fault } from "../../core/fault.ts";
-import { type LastingCommand, lastingCommand } from "./lasting-command.ts";
+import { type LastingCommand, lastingCommand } from "./client-command.ts";
 
 /** First line of `forward.ts`: a login shell may write others before. */
 export const FORWARDS = "tandem: forwards\n";
@@ -102,6 +102,7 @@ export class GatewayPorts {
     session.on("error", () => undefined);
     await once(session, "connect");
     session.setLocalWindowSize(WINDOW_BYTES);
+    answerPieces(stdout, session);
     this.#command.works();
     return session;
   }
@@ -121,6 +122,19 @@ export class GatewayPorts {
     pipeline(socket, stream, () => undefined);
     pipeline(stream, socket, () => undefined);
   }
+}
+
+/** Longer than the frames of a ping and its answer together, which ask for no answer. */
+const PINGS_BYTES = 64;
+
+/**
+ * Answers each piece that arrives by a ping. Slurm's connection of a step keeps a piece back until the one before is
+ * acknowledged (Nagle's algorithm), and TCP delays an acknowledgement up to 40 ms, unless data go back.
+ */
+export function answerPieces(input: Readable, session: Http2Session): void {
+  input.on("data", (piece: Buffer) => {
+    if (piece.length > PINGS_BYTES && !session.destroyed) session.ping(() => undefined);
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * The interface of every kind of machine that is not this one. A worker there is a command of this machine
- * (`ssh …`, `docker run -i …`, `srun …`) whose standard input and output are its channel (`processes/channel.ts`).
+ * (`ssh …`, `docker run -i …`, `srun …`) whose standard input and output are its channel (`processes/child-side.ts`).
  *
  *   open (allocate) ─> prepare each machine, all at once ─> command ─> ready ─> reach ─> … ─> close
  */
@@ -11,7 +11,7 @@ import {
 } from "../../core/inventory/read-inventory.ts";
 import type { InventoryOf, SlotPlace } from "../../core/inventory/schema.ts";
 import type { BackendName } from "../../core/scenario/schema/run.ts";
-import { readIdentity } from "../security/certificate-files.ts";
+import { readIdentity } from "../security/tls.ts";
 
 /** One kind of machines; `open-machines.ts` lists them. */
 export interface MachineKind {

@@ -6,7 +6,7 @@ import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import type { GatewayStatus, ReplicaStatus } from "../../core/gateway-status.ts";
 import { rankOf, sumOf } from "../../core/statistics/estimate.ts";
 import type { ReplicaSystem, System } from "../../core/system.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs } from "../time/clock.ts";
 import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 
 /** Counts by bucket. */

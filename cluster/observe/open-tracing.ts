@@ -6,7 +6,8 @@ import { resolve } from "node:path";
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
 import type { Logger } from "./logger.ts";
-import type { RunTime, TraceSink } from "./tracing.ts";
+import type { RunTime } from "./run-sink.ts";
+import type { TraceSink } from "./tracing.ts";
 
 export type GatewayTracing = NonNullable<Awaited<ReturnType<typeof gatewayTracing>>>;
 export type WorkerTracing = NonNullable<Awaited<ReturnType<typeof workerTracing>>>;

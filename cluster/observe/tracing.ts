@@ -42,9 +42,9 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { Outcome } from "../../core/dispatch/driver.ts";
 import type { System } from "../../core/system.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs } from "../time/clock.ts";
 import { type Logger, type Seldom, seldom } from "./logger.ts";
-import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
+import type { BatchTimes, RunningBatch, RunningRequest, RunSink, RunTime } from "./run-sink.ts";
 
 /** Most spans that wait for the exporter; it drops further spans. */
 const MAX_WAITING = 65_536;
@@ -134,13 +134,6 @@ function lineExporter(append: (text: string) => void | Promise<void>): SpanExpor
 interface JobSpans {
   readonly task: Span;
   readonly rpc: Span;
-}
-
-/** The run's clock against the wall clock. */
-export interface RunTime {
-  /** `monotonicUs` at the run's time 0. */
-  readonly startUs: number;
-  readonly timeScale: number;
 }
 
 export class TraceSink implements RunSink {

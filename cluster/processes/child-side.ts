@@ -1,10 +1,69 @@
 /**
  * The child's side of a child process: it receives its specification, reports that it is ready, and exits
  * when its parent is gone, however the parent died. Its channel is Node's IPC, or with `--stdio` its standard
- * input and output, for a child on another machine.
+ * input and output, for a child on another machine. Both sides take the form of messages from here.
  */
 import { Fault, type FaultCode, type Issue } from "../../core/fault.ts";
-import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
+
+/** Parent to child. */
+export type ParentMessage =
+  | { readonly kind: "message"; readonly value: unknown }
+  /** From now on, a parent that is silent for so long is gone. */
+  | { readonly kind: "lease"; readonly ms: number }
+  | { readonly kind: "alive" }
+  | { readonly kind: "stop" };
+
+/**
+ * Standard input and output carry JSON text sequences (RFC 7464), one message each. A record separator begins a message,
+ * so a reader finds the next one after anything else that a login shell or a library writes.
+ */
+const SEPARATOR = "\x1e";
+/** Characters of a line that no channel needs. */
+const MOST_CHARACTERS = 2 ** 28;
+
+export function encodeMessage(message: unknown): string {
+  return `${SEPARATOR}${JSON.stringify(message)}\n`;
+}
+
+interface MessageListener {
+  /** A whole message. */
+  message(value: unknown): void;
+  /** Text beside messages. */
+  noise(text: string): void;
+}
+
+/** Takes text in pieces and finds the messages in it, at the end of each line. */
+export function messageReader({ message, noise }: MessageListener): (piece: string) => void {
+  let line: string[] = [];
+  let characters = 0;
+  const end = (): void => {
+    const [before, ...texts] = line.join("").split(SEPARATOR);
+    if (texts.length === 0) noise(`${before}\n`);
+    else if (before !== "") noise(before);
+    for (const text of texts) {
+      let value: unknown;
+      try {
+        value = JSON.parse(text);
+      } catch {
+        // Cut short, or mixed with other text.
+        noise(`${text}\n`);
+        continue;
+      }
+      message(value);
+    }
+  };
+  return (piece) => {
+    for (const [i, text] of piece.split("\n").entries()) {
+      if (i > 0) {
+        end();
+        line = [];
+        characters = 0;
+      }
+      characters += text.length;
+      if (characters <= MOST_CHARACTERS) line.push(text);
+    }
+  };
+}
 
 /** An error, for another process or thread. */
 export interface FailureMessage {

@@ -1,10 +1,10 @@
 /**
- * The parent's side of a child process: start, readiness, last output, end; and `KeptChild`, which
- * restarts a child that ends unasked.
+ * The parent's side of a child process: start, readiness, last output, end; `KeptChild`, which restarts a child that ends
+ * unasked; and waits that end early, on Ctrl-C or when such a process falls silent.
  */
+import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { Fault } from "../../core/fault.ts";
-import type { Speaking } from "./bounded-wait.ts";
 import type { ChildMessage } from "./child-side.ts";
 import {
   type ElsewhereOptions,
@@ -178,7 +178,7 @@ const PATIENT_PAUSE_MS = 5000;
 const YOUNG_MS = 5000;
 const MAX_YOUNG_DEATHS = 20;
 
-export interface KeptChildOptions<Ready> {
+interface KeptChildOptions<Ready> {
   readonly name: string;
   /** Called for each start. */
   readonly options: () => ChildOptions;
@@ -289,4 +289,63 @@ export class KeptChild<Ready> implements Speaking {
       });
     }, pauseMs);
   }
+}
+
+/**
+ * Settles as `work` does; rejects with Fault("interrupted") as soon as the signal is aborted. The
+ * work itself goes on: the caller stops the resources that it uses.
+ */
+export async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  work: Promise<T>,
+): Promise<T> {
+  if (signal === undefined) return work;
+  const over = new AbortController();
+  const aborted = signal.aborted
+    ? Promise.resolve()
+    : once(signal, "abort", { signal: over.signal });
+  const interrupted = aborted.then((): never => {
+    throw new Fault("interrupted", "interrupted");
+  });
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** A process that sends a message each second while it runs. */
+export interface Speaking {
+  readonly name: string;
+  readonly pid: number;
+  /** Messages so far. */
+  readonly heard: number;
+}
+
+const LOOK_MS = 1000;
+
+/**
+ * Notices processes that are alive and silent: stopped by a signal, or hanging. `fallen` rejects with
+ * Fault("cluster-failure") once a process was silent for the bound.
+ */
+export function watchSilence(processes: readonly Speaking[], boundMs: number) {
+  const states = processes.map((speaking) => ({ speaking, heard: speaking.heard, looks: 0 }));
+  let timer: NodeJS.Timeout | undefined;
+  const fallen = new Promise<never>((_, reject) => {
+    timer = setInterval(() => {
+      for (const state of states) {
+        const { heard, name, pid } = state.speaking;
+        // The watch counts looks, not time, because its own process may have been stopped too.
+        state.looks = heard === state.heard ? state.looks + 1 : 0;
+        state.heard = heard;
+        if (state.looks * LOOK_MS < boundMs) continue;
+        const message = `the ${name} (pid ${pid}) has said nothing for ${boundMs / 1000} s`;
+        const hint =
+          "it was stopped, or has no processor: see to that, and run it again; nothing is kept";
+        reject(new Fault("cluster-failure", message, { hint }));
+      }
+    }, LOOK_MS);
+  });
+  fallen.catch(() => undefined);
+  return { fallen, stop: () => clearInterval(timer) };
 }

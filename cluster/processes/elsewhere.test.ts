@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 import { NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { WorkerReady, WorkerSpecification } from "../worker/main.ts";
-import { encodeMessage } from "./channel.ts";
 import { type ChildOptions, startChild } from "./child.ts";
+import { encodeMessage } from "./child-side.ts";
 import { entryPoint } from "./link.ts";
 
 const WORKER = fileURLToPath(entryPoint("worker/main"));

@@ -3,8 +3,12 @@ import { type ChildProcess, fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { dyingWithParent } from "../../build/dying-with-parent.ts";
 import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/hot-path.ts";
-import { encodeMessage, messageReader, type ParentMessage } from "./channel.ts";
-import type { ChildMessage } from "./child-side.ts";
+import {
+  type ChildMessage,
+  encodeMessage,
+  messageReader,
+  type ParentMessage,
+} from "./child-side.ts";
 
 export interface ElsewhereOptions {
   /** Runs here; its standard input and output are the child's channel. */
@@ -49,8 +53,8 @@ export function entryPoint(name: string): URL {
   return new URL(`${name}.js`, folder);
 }
 
-/** A process in the bundle (`build/make-cluster-bundle.mjs`). */
-function bundledProcess(name: string): string {
+/** The file of a process in the bundle (`build/make-cluster-bundle.mjs`); `name` as above. */
+export function bundledProcess(name: string): string {
   return fileURLToPath(new URL(`../../cluster-bundle/cluster/${name}.js`, entryPoint(name)));
 }
 

@@ -19,7 +19,7 @@ import {
   NO_ACCESS,
   nameOptions,
 } from "../security/client-access.ts";
-import type { ModelMetadata, ServerMetadata } from "./descriptions.ts";
+import type { ModelMetadata, ServerMetadata } from "./hosted-models.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./infer-codec.ts";
 import {
   type ControlKind,

@@ -1,8 +1,21 @@
-/** Checks every gRPC call before its handler: role, time and size; and mends statuses of grpc-js itself. */
+/**
+ * The bounds of a gRPC server: of its connections, which grpc-js neither counts nor times on a socket of its own; and
+ * of every call before its handler. Mends statuses of grpc-js itself.
+ *
+ *   TCP ─> count ─> TLS, role ─> HTTP/2 (grpc-js) ─> role, time and size of the call ─> handler
+ */
+import { once } from "node:events";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { createServer, type Server, type Socket } from "node:net";
 import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type TlsOptions,
+  type Server as TlsServer,
+} from "node:tls";
+import {
+  type Server as GrpcServer,
+  ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
@@ -10,10 +23,16 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { assert, Fault } from "../../core/fault.ts";
-import { type AccessRules, isOpen, OPEN, type RequiredRole, refusal } from "../security/access.ts";
-import type { CallerBounds } from "../security/limits.ts";
-import type { SecurityFiles } from "../security/security-files.ts";
-import { type CertificateRole, peerRole } from "../security/tls.ts";
+import {
+  type AccessRules,
+  isOpen,
+  OPEN,
+  type RequiredRole,
+  refusal,
+  type SecurityFiles,
+} from "../security/access.ts";
+import { type CallerBounds, CLIENT_TIMES, LIMITS } from "../security/limits.ts";
+import { type CertificateRole, peerRole, requireSafeBinding, serverTls } from "../security/tls.ts";
 import { statusOf } from "./status.ts";
 
 /** The roles that may call each method. */
@@ -58,16 +77,22 @@ export function roleOfMethod(path: string): RequiredRole {
   return INFER.has(path) ? "infer" : "admin";
 }
 
-export type PeerRoles = ReturnType<typeof peerRoles>;
+interface Peer {
+  readonly socket: Socket;
+  readonly role: CertificateRole | null;
+  called: boolean;
+}
+
+type Peers = ReturnType<typeof openPeers>;
 
 /** The open connections of a gRPC server: reading a certificate for each call would be slow. */
-export function peerRoles(firstCallMs: number) {
-  const peers = new Map<string, { readonly role: CertificateRole | null; called: boolean }>();
+export function openPeers(firstCallMs: number) {
+  const peers = new Map<string, Peer>();
   return {
     /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
     add(socket: Socket): void {
       const key = `${socket.remoteAddress} ${socket.remotePort}`;
-      const peer = { role: peerRole(socket as TLSSocket), called: false };
+      const peer: Peer = { socket, role: peerRole(socket as TLSSocket), called: false };
       peers.set(key, peer);
       const timer = setTimeout(() => {
         if (!peer.called) socket.destroy();
@@ -85,17 +110,63 @@ export function peerRoles(firstCallMs: number) {
       peer.called = true;
       return peer.role;
     },
+    /** Ends all connections. */
+    cut(): void {
+      for (const { socket } of peers.values()) socket.destroy();
+    },
   };
+}
+
+/**
+ * Resolves with the listening socket; closing it leaves open connections to the gRPC server. Rejects with
+ * Fault("usage") for an unsafe address, Fault("cluster-failure") for a port in use.
+ */
+export async function listenGrpc(
+  grpc: GrpcServer,
+  { host, port }: { readonly host: string; readonly port: number },
+  { files, onlyRole, held }: GrpcAccess,
+  peers: Peers,
+): Promise<Server> {
+  const { identity } = files;
+  await requireSafeBinding(host, identity !== null);
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const take = (socket: Socket): void => {
+    peers.add(socket);
+    socket.on("error", () => undefined);
+    injector.injectConnection(socket);
+  };
+  const server =
+    identity === null
+      ? createServer({ noDelay: true }, take)
+      : createTlsServer(
+          {
+            ...serverTls(identity, onlyRole !== null, held?.times ?? CLIENT_TIMES),
+            ALPNProtocols: ["h2"],
+            noDelay: true,
+          } as TlsOptions,
+          (socket) => {
+            if (onlyRole === null || peerRole(socket) === onlyRole) take(socket);
+            else socket.destroy();
+          },
+        );
+  if (identity !== null) files.rotateIn(server as TlsServer);
+  server.maxConnections = LIMITS.connections;
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`);
+  }
+  // A connection that cannot be accepted must not end the process.
+  server.on("error", () => undefined);
+  return server;
 }
 
 type MethodDefinition = Parameters<ServerInterceptor>[0];
 type Status = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 /** Must be a server's first interceptor. */
-export function grpcGuard(
-  { rules, roleOf, held }: GrpcAccess,
-  peers: PeerRoles,
-): ServerInterceptor {
+export function grpcGuard({ rules, roleOf, held }: GrpcAccess, peers: Peers): ServerInterceptor {
   return (method, call) => {
     mendStatuses(call);
     const certificate = peers.caller(call);

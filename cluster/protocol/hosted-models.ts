@@ -1,15 +1,88 @@
-/** The models of a server, their statistics, and the protocol's messages about them. */
+/**
+ * The models of a server: the protocol's messages about them, over gRPC and REST, where one schema is type and
+ * OpenAPI document; their states; and their statistics.
+ */
+import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
-import type {
-  ConfigTensor,
-  ModelConfig,
-  ModelIndex,
-  ModelMetadata,
-  ModelStatistics,
-  StatisticDuration,
-  TensorMetadata,
-} from "./descriptions.ts";
 import type { ModelName } from "./messages.ts";
+
+/** Deeply read-only. */
+type Fixed<T> = T extends object ? { readonly [Key in keyof T]: Fixed<T[Key]> } : T;
+
+export const serverSchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  extensions: z.array(z.string()),
+});
+export type ServerMetadata = Fixed<z.output<typeof serverSchema>>;
+
+const tensor = z.strictObject({
+  name: z.string(),
+  datatype: z.string(),
+  shape: z.array(z.int()).describe("a dimension of any size is -1"),
+});
+export type TensorMetadata = Fixed<z.output<typeof tensor>>;
+
+export const modelSchema = z.strictObject({
+  name: z.string(),
+  versions: z.array(z.string()),
+  platform: z.string(),
+  inputs: z.array(tensor),
+  outputs: z.array(tensor),
+});
+export type ModelMetadata = Fixed<z.output<typeof modelSchema>>;
+
+const configTensorSchema = z.strictObject({
+  name: z.string(),
+  data_type: z.string(),
+  dims: z.array(z.int()),
+});
+type ConfigTensor = Fixed<z.output<typeof configTensorSchema>>;
+
+/** A model as Triton describes it. */
+export const configSchema = z.strictObject({
+  name: z.string(),
+  platform: z.string(),
+  backend: z.string(),
+  max_batch_size: z.int(),
+  input: z.array(configTensorSchema),
+  output: z.array(configTensorSchema),
+  parameters: z.record(z.string(), z.strictObject({ string_value: z.string() })),
+  model_transaction_policy: z.strictObject({ decoupled: z.boolean() }),
+});
+export type ModelConfig = Fixed<z.output<typeof configSchema>>;
+
+/** A number of requests and their total time. */
+const duration = z.strictObject({ count: z.int(), ns: z.int() });
+type StatisticDuration = Fixed<z.output<typeof duration>>;
+
+const compute = { compute_input: duration, compute_infer: duration, compute_output: duration };
+
+const modelStatisticsSchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  last_inference: z.int().describe("milliseconds since the epoch"),
+  inference_count: z.int(),
+  execution_count: z.int(),
+  inference_stats: z.strictObject({
+    ...{ success: duration, fail: duration, queue: duration },
+    ...compute,
+    ...{ cache_hit: duration, cache_miss: duration },
+  }),
+  batch_stats: z.array(z.strictObject({ batch_size: z.int(), ...compute })),
+  memory_usage: z
+    .array(z.strictObject({ type: z.string(), id: z.int(), byte_size: z.int() }))
+    .optional()
+    .describe("memory of the loaded model"),
+});
+type ModelStatistics = Fixed<z.output<typeof modelStatisticsSchema>>;
+
+export const statisticsSchema = z.strictObject({ model_stats: z.array(modelStatisticsSchema) });
+
+export const indexSchema = z.array(
+  z.strictObject({ name: z.string(), version: z.string(), state: z.string(), reason: z.string() }),
+);
+export type ModelIndex = Fixed<z.output<typeof indexSchema>>;
 
 /** In the words of the protocol's repository index. */
 export type ModelStateName = "UNAVAILABLE" | "LOADING" | "READY" | "UNLOADING";
@@ -112,7 +185,7 @@ export function modelStatistics(
   }));
 }
 
-export function modelIndex(models: HostedModels, onlyReady: boolean): readonly ModelIndex[] {
+export function modelIndex(models: HostedModels, onlyReady: boolean): ModelIndex {
   return [...models.values()]
     .filter((model) => !onlyReady || model.ready())
     .map((model) => {
@@ -137,6 +210,9 @@ export function bytesMetadata(...names: readonly string[]): readonly TensorMetad
   return names.map((name) => ({ name, datatype: "BYTES", shape: [-1] }));
 }
 
+/** Triton's names of the extensions that this server has. */
+export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
+
 /** How a gateway names itself in its server metadata. */
 export const GATEWAY_NAME = "tandem-gateway";
 
@@ -148,7 +224,7 @@ export function tandemForm({ inputs, platform }: ModelMetadata): "worker" | "gat
 }
 
 /** Wall-clock times of a request or a batch. */
-export interface Spent {
+interface Spent {
   /** Number of inputs. */
   readonly size: number;
   readonly totalUs: number;
@@ -207,18 +283,18 @@ export class ModelCounts {
         success: this.#success.report(),
         fail: this.#fail.report(),
         queue: this.#queue.report(),
-        ...compute(this.#compute),
+        ...computePhases(this.#compute),
         ...{ cache_hit: { count: 0, ns: 0 }, cache_miss: { count: 0, ns: 0 } },
       },
       batch_stats: [...this.#bySize]
         .sort(([a], [b]) => a - b)
-        .map(([size, duration]) => ({ batch_size: size, ...compute(duration) })),
+        .map(([size, duration]) => ({ batch_size: size, ...computePhases(duration) })),
     };
   }
 }
 
 /** Pre- and post-processing are steps of the model, so they are part of its compute time. */
-function compute(duration: Duration) {
+function computePhases(duration: Duration) {
   const infer = duration.report();
   const nothing = { count: infer.count, ns: 0 };
   return { compute_input: nothing, compute_infer: infer, compute_output: nothing };

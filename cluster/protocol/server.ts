@@ -1,4 +1,5 @@
 /** The gRPC server of the gateway and of workers: the protocol, health checks and reflection. */
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   Metadata,
@@ -9,11 +10,12 @@ import {
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, protoPath as healthProto } from "grpc-health-check";
+import protobuf from "protobufjs";
+import descriptor from "protobufjs/ext/descriptor/index.js";
 import { CLIENT_TIMES } from "../security/limits.ts";
-import type { ServerMetadata } from "./descriptions.ts";
-import { type GrpcAccess, grpcGuard, peerRoles } from "./grpc-guard.ts";
-import { addReflection, listenGrpc } from "./grpc-listener.ts";
+import { type GrpcAccess, grpcGuard, listenGrpc, openPeers } from "./grpc-guard.ts";
 import {
   type HostedModels,
   learnedModel,
@@ -22,6 +24,7 @@ import {
   modelIndex,
   modelNamed,
   modelStatistics,
+  type ServerMetadata,
 } from "./hosted-models.ts";
 import {
   BATCH_CHANNEL,
@@ -45,9 +48,6 @@ import {
 import { answerOfError, lastAnswer, statusOf } from "./status.ts";
 
 const LAST_STATUS_MS = 20;
-
-/** Triton's names of the extensions that this server has. */
-export const EXTENSIONS = ["model_configuration", "model_repository", "statistics"];
 
 /** One request, by itself or on a stream. */
 export interface InferCall {
@@ -82,7 +82,7 @@ interface ServerOptions {
 
 export async function serveInference(handlers: InferenceHandlers, options: ServerOptions) {
   const { access } = options;
-  const peers = peerRoles((access.held?.times ?? CLIENT_TIMES).handshakeMs);
+  const peers = openPeers((access.held?.times ?? CLIENT_TIMES).handshakeMs);
   const server = new Server({
     ...CHANNEL_OPTIONS,
     ...(access.held === null ? BATCH_CHANNEL : LIMITED_CALLERS),
@@ -95,19 +95,19 @@ export async function serveInference(handlers: InferenceHandlers, options: Serve
   );
   health.addToServer(server);
   addReflection(server, [PROTOCOL_FILE, healthProto]);
-  const listener = await listenGrpc(server, options, access, peers);
+  const socket = await listenGrpc(server, options, access, peers);
   return {
-    port: listener.port,
+    port: (socket.address() as AddressInfo).port,
     health,
     /** Lets running calls end, then closes. */
     close: async (): Promise<void> => {
       for (const name of names) health.setStatus(name, "NOT_SERVING");
-      listener.close();
+      socket.close();
       // An answer's status leaves one turn after it, and HTTP/2 of Node 22 and later does not wait.
       await sleep(LAST_STATUS_MS);
       await new Promise<void>((resolve) => {
         // Health watches never end by themselves.
-        const force = setTimeout(() => listener.cut(), 300);
+        const force = setTimeout(() => peers.cut(), 300);
         server.tryShutdown(() => {
           clearTimeout(force);
           resolve();
@@ -248,5 +248,53 @@ function guarded(handlers: InferenceHandlers, call: InferCall, answer: InferAnsw
     handlers.infer(call, answer);
   } catch (error) {
     answer(statusOf(error));
+  }
+}
+
+interface MessageDescriptor {
+  name: string;
+  readonly field: { readonly name: string; typeName?: string }[];
+  readonly nestedType: MessageDescriptor[];
+}
+
+/**
+ * gRPC server reflection of .proto files without imports. In protobufjs' descriptors type names are relative,
+ * and entries of maps have other names than a compiler's: strict clients, as those in Go, refuse them.
+ */
+function addReflection(server: Server, files: readonly string[]): void {
+  const packages = files.map((file) => [file, { fileDescriptorProtos: [compiled(file)] }]);
+  new ReflectionService(Object.fromEntries(packages)).addToServer(server);
+}
+
+/** The file's descriptor as a compiler would write it. */
+function compiled(file: string): Buffer {
+  const root = new protobuf.Root().loadSync(file, { keepCase: true }).resolveAll() as Described;
+  const [proto] = root.toDescriptor("proto3").file;
+  for (const message of proto.messageType as MessageDescriptor[]) {
+    nameAsCompiled(message, root.lookupType(`${proto.package}.${message.name}`));
+  }
+  return Buffer.from(descriptor.FileDescriptorProto.encode(proto).finish());
+}
+
+/** `protobufjs/ext/descriptor` adds the method. */
+type Described = protobuf.Root & {
+  toDescriptor(edition: string): { readonly file: descriptor.IFileDescriptorProto[] };
+};
+
+/** Makes type names absolute. The entry of a map `my_field` becomes the nested type MyFieldEntry. */
+function nameAsCompiled(message: MessageDescriptor, type: protobuf.Type): void {
+  for (const field of message.field) {
+    const { resolvedType, map } = type.fields[field.name];
+    const entry = map && message.nestedType.find(({ name }) => name === field.typeName);
+    const named = entry ? entry.field[1] : field;
+    if (resolvedType !== null) named.typeName = resolvedType.fullName;
+    if (!entry) continue;
+    const words = field.name.split("_").map((word) => word.charAt(0).toUpperCase() + word.slice(1));
+    entry.name = `${words.join("")}Entry`;
+    field.typeName = `${type.fullName}.${entry.name}`;
+  }
+  for (const nested of message.nestedType) {
+    const own = type.nested?.[nested.name];
+    if (own instanceof protobuf.Type) nameAsCompiled(nested, own);
   }
 }

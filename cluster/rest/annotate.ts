@@ -13,7 +13,7 @@ const COLOURS = ["#ffd400", "#00c2ff", "#ff5fa2", "#7dff5f"];
 const TEXT_SHARE = 1 / 36;
 const LEAST_TEXT = 11;
 
-export interface Mark {
+interface Mark {
   /** Left, top, right, bottom; pixels of the upright picture. */
   readonly box: readonly number[];
   readonly text: string;

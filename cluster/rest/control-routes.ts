@@ -6,8 +6,8 @@ import { gatewayStatusSchema, replicaSchema } from "../../core/gateway-status.ts
 import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
 import type { Gateway } from "../run/gateway.ts";
 import { changeSchema, newReplicaSchema, type ReplicaControl } from "../run/replica-control.ts";
-import { runReportSchema, runRequestSchema } from "../run/run-request.ts";
 import { checkSchedulerOf } from "../run/run-schedulers.ts";
+import { runReportSchema, runRequestSchema } from "../run/specification.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
 import { type App, contentOf, describer } from "./route.ts";

@@ -1,16 +1,16 @@
 /** Replies, callers and bodies that go wrong, on a real socket; and credentials in OpenAPI. */
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
+import { text } from "node:stream/consumers";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { afterEach, expect, it, test } from "vitest";
 import { z } from "zod";
-import { OPEN } from "../security/access.ts";
-import { CLIENT_TIMES, incomingShares } from "../security/limits.ts";
-import { SecurityFiles } from "../security/security-files.ts";
+import { OPEN, SecurityFiles } from "../security/access.ts";
+import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
+import { readBody } from "./bodies.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { createApp } from "./http-server.ts";
-import { onGone } from "./infer-routes.ts";
-import { type App, describer, securityOf, securitySchemes } from "./route.ts";
+import { type App, describer, onGone, securityOf, securitySchemes } from "./route.ts";
 
 const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
 const held = { incoming: incomingShares(1e6), times: CLIENT_TIMES };
@@ -132,4 +132,26 @@ it("pages of an allowed origin may call and read, others may not", async () => {
   expect(refused.status).toBe(403);
   expect(refused.headers.get("access-control-allow-origin")).toBeNull();
   expect((await ask(other, "OPTIONS", wish)).status).toBe(405);
+});
+
+it("localhost, which may have two addresses, has one server with all bounds", async () => {
+  const times = { ...CLIENT_TIMES, headersMs: 100, checkMs: 20 };
+  app = createApp({ host: "localhost", origins: ORIGINS, security, held: { ...held, times } });
+  app.addContentTypeParser("*", readBody);
+  app.post("/it", describer("public", "t")("it", "s", z.unknown()), () => ({}));
+  await app.listen({ host: "localhost", port: 0 });
+  // Without a factory, fastify makes a second server, which has no bounds of ours.
+  expect(app.addresses()).toEqual([app.server.address()]);
+  expect(app.server.maxConnections).toBe(LIMITS.connections);
+  const { address, port } = app.server.address() as AddressInfo;
+  const answered = (request: string): Promise<string> => {
+    const socket = connect(port, address, () => socket.write(request));
+    return text(socket);
+  };
+  const head = "POST /it HTTP/1.1\r\nhost: localhost\r\n";
+  const long = "x".repeat(LIMITS.headerBytes);
+  expect(await answered(`${head}x-long: ${long}\r\n\r\n`)).toMatch(/^HTTP\/1.1 431 /);
+  const length = `content-type: a/b\r\ncontent-length: ${LIMITS.messageBytes + 1}`;
+  expect(await answered(`${head}${length}\r\n\r\n`)).toMatch(/^HTTP\/1.1 413 /);
+  expect(await answered(head)).toMatch(/^HTTP\/1.1 408 /);
 });

@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { afterAll, expect, it } from "vitest";
 import type { MeasurementLine } from "../../core/gateway-status.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "../load/specification.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { PreciseTimer } from "../time/clock.ts";
 import { measure, measurementSchema } from "./measurement.ts";
 
 const timer = new PreciseTimer();

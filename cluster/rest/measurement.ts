@@ -4,21 +4,19 @@
  */
 import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
-import { expectedRequests } from "../../core/arrivals/extent.ts";
+import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
 import { Fault } from "../../core/fault.ts";
 import type { MeasurementLine } from "../../core/gateway-status.ts";
 import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
-import type { PipelineModels } from "../front/pipeline-models.ts";
-import { isPayload, OUTPUT } from "../front/pipeline-tensors.ts";
+import { isPayload, OUTPUT, type PipelineModels } from "../front/pipeline-models.ts";
 import { LoadGenerator } from "../load/load-generator.ts";
 import type { LoadAnswer, LoadTarget } from "../load/specification.ts";
 import { payloadRequest, randomTensors, rawRequest } from "../load/tensor-inputs.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, PreciseTimer } from "../time/clock.ts";
 import { type App, contentOf, describer } from "./route.ts";
 
 /** Bounds of one measurement: a page shows no more. */

@@ -1,25 +1,48 @@
-/** The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. */
-import type { FastifyRequest } from "fastify";
+/**
+ * The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. An inference takes
+ * JSON, tensors behind JSON, a picture or a form, and gives JSON or a drawn picture.
+ */
+import multipart from "@fastify/multipart";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { GATEWAY_METADATA, type PipelineModels } from "../front/pipeline-models.ts";
+import { Fault } from "../../core/fault.ts";
+import { callPipeline } from "../front/pipeline-call.ts";
+import { GATEWAY_METADATA, OUTPUT, type PipelineModels } from "../front/pipeline-models.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import {
   configSchema,
   indexSchema,
-  modelSchema,
-  serverSchema,
-  statisticsSchema,
-} from "../protocol/descriptions.ts";
-import {
   learnedModel,
   modelConfig,
   modelIndex,
+  modelSchema,
   modelStatistics,
+  serverSchema,
   stateOf,
+  statisticsSchema,
 } from "../protocol/hosted-models.ts";
+import {
+  deadlineOf,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  REQUEST_ID_HEADER,
+  requestIdOf,
+  TRACEPARENT,
+} from "../protocol/messages.ts";
+import { outputText } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
-import { parseJson, readBody } from "./bodies.ts";
-import { addInferRoutes } from "./infer-routes.ts";
-import { type App, describer, type ModelName } from "./route.ts";
+import type { PictureFormat } from "./annotate.ts";
+import { formFiles, parseJson, readBody, unpacked } from "./bodies.ts";
+import {
+  encodeAnswer,
+  headOf,
+  type InferBody,
+  inferRequestSchema,
+  inferResponseSchema,
+  JSON_LENGTH_HEADER,
+  parseInfer,
+} from "./infer-body.ts";
+import { type App, contentOf, describer, errorBody, type ModelName, onGone } from "./route.ts";
 
 const describePublic = describer("public", "inference");
 const describe = describer("infer", "inference");
@@ -39,8 +62,10 @@ export function addModelRoutes(app: App, models: PipelineModels): void {
 }
 
 function addServerRoutes(app: App, { gateway, byName }: PipelineModels): void {
-  const server = describePublic("getServer", "What this server is", ownServerSchema);
   const deployment = gateway.specification.id;
+  const own = z.string().describe("tells one deployment from another");
+  const schema = serverSchema.extend({ deployment: own });
+  const server = describePublic("getServer", "What this server is", schema);
   app.get("/v2", server, () => ({ ...GATEWAY_METADATA, deployment }));
   const live = describePublic("getLive", "Whether it runs", z.strictObject({ live: z.boolean() }));
   app.get("/v2/health/live", live, () => ({ live: true }));
@@ -136,10 +161,6 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
   }
 }
 
-const ownServerSchema = serverSchema.extend({
-  deployment: z.string().describe("tells one deployment from another"),
-});
-
 const indexRequestSchema = z
   .looseObject({ ready: z.boolean().optional().describe("only models that are ready") })
   .meta({ examples: [{ ready: true }] });
@@ -165,3 +186,208 @@ const controlSchema = z
       .describe("what each replica's load took"),
   })
   .describe("done");
+
+/** Content types of bodies that are the payload itself. */
+const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
+/** A form has no more parts; the server ignores its fields. `formFiles` bounds the bytes of all files together. */
+const FORM_LIMITS = {
+  ...{ files: 64, fields: 128, parts: 128 },
+  ...{ fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY },
+};
+/** Asks for the JSON of the tasks, also where the last of them give tensors. */
+const AS_JSON = [{ name: OUTPUT }];
+const PICTURE_TYPE = /image\/(png|jpeg|webp)/;
+
+const inferHeaders = z.looseObject({
+  [JSON_LENGTH_HEADER]: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe("bytes of the JSON, when tensors follow it"),
+  "idempotency-key": z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe("requests with one key run once and get one answer"),
+  "request-timeout": z.coerce
+    .number()
+    .positive()
+    .optional()
+    .describe("seconds that the caller waits"),
+});
+
+const inferBody = contentOf({
+  "application/json": inferRequestSchema.meta({
+    examples: [
+      {
+        id: "1",
+        inputs: [{ name: "payload", datatype: "BYTES", shape: [2], data: ["text", "more text"] }],
+      },
+    ],
+  }),
+  "multipart/form-data": z
+    .record(z.string(), z.array(z.file()))
+    .describe("one or more files, each an inference of its own"),
+  "image/*": z.file(),
+  "application/octet-stream": z.file(),
+});
+
+const inferAnswer = contentOf({
+  "application/json": inferResponseSchema,
+  "application/octet-stream": z.file(),
+  ...Object.fromEntries(["png", "jpeg", "webp"].map((format) => [`image/${format}`, z.file()])),
+});
+
+/** `paths`: of the models, each with the suffix of its operation and the schema of its parameters. */
+function addInferRoutes(
+  app: App,
+  models: PipelineModels,
+  paths: readonly (readonly [string, string, z.ZodType<ModelName>])[],
+): void {
+  app.register(multipart, { limits: FORM_LIMITS });
+  app.addContentTypeParser("*", readBody);
+  for (const [path, suffix, params] of paths) {
+    app.post(
+      `${path}/infer`,
+      {
+        ...describe(`infer${suffix}`, "Run a pipeline", inferAnswer, {
+          ...{ params, headers: inferHeaders, body: inferBody },
+          description:
+            "Each element of the payload is an inference of its own. Accept: image/png (or jpeg, " +
+            "webp) asks for the picture with what was found drawn on it. With several files in a " +
+            "form, one that fails has its error in place of its answer.",
+        }),
+        // An unknown model is refused before its body is received.
+        preParsing: ({ params: { model, version } }, _reply, payload, done) => {
+          models.named(model, version);
+          done(null, payload);
+        },
+      },
+      (request, reply) => infer({ models, request: request as InferRequest, reply }),
+    );
+  }
+}
+
+interface InferRequest extends FastifyRequest {
+  readonly params: ModelName;
+  readonly headers: FastifyRequest["headers"] & z.output<typeof inferHeaders>;
+}
+
+interface Exchange {
+  readonly models: PipelineModels;
+  readonly request: InferRequest;
+  readonly reply: FastifyReply;
+}
+
+async function infer(exchange: Exchange): Promise<FastifyReply> {
+  const { request, reply } = exchange;
+  const { params, headers } = request;
+  if (request.isMultipart()) return inferForm(exchange);
+  const received = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const bytes = await unpacked(received, headers["content-encoding"]);
+  const jsonLength = headers[JSON_LENGTH_HEADER];
+  const isPayload = PAYLOAD_TYPE.test(headers["content-type"] ?? "") && !jsonLength;
+  if (isPayload) return inferPayload(exchange, bytes);
+  const { message, isBinary } = parseInfer(params, bytes, jsonLength);
+  if (headers[REQUEST_ID_HEADER] === undefined) request.id = requestIdOf(message.id, request.id);
+  return send(reply, await answerOf(exchange, message), isBinary);
+}
+
+/** The picture format that the caller asks for; null: JSON. */
+function pictureFormat({ headers: { accept = "" } }: InferRequest): PictureFormat | null {
+  if (accept.includes("json")) return null;
+  return (PICTURE_TYPE.exec(accept)?.[1] as PictureFormat | undefined) ?? null;
+}
+
+async function inferPayload(exchange: Exchange, payload: Buffer): Promise<FastifyReply> {
+  const { request, reply } = exchange;
+  const message = { modelName: request.params.model, ...payloadRequest(payload) };
+  const picture = pictureFormat(request);
+  if (picture === null) return send(reply, await answerOf(exchange, message), () => false);
+  const response = await answerOf(exchange, { ...message, outputs: AS_JSON });
+  const { outputs } = JSON.parse(outputText(response)) as { outputs: Record<string, unknown> };
+  // Few callers ask for pictures, and the drawing library takes a while to load.
+  const { annotated } = await import("./annotate.ts");
+  const drawn = await annotated(payload, outputs, picture);
+  return traced(reply, response).type(`image/${picture}`).send(drawn);
+}
+
+/** Each file is a request of its own; one that fails does not fail the others. */
+async function inferForm(exchange: Exchange): Promise<FastifyReply> {
+  const { request, reply } = exchange;
+  const files = await formFiles(request);
+  if (files.length === 1) return inferPayload(exchange, files[0].bytes);
+  if (pictureFormat(request) !== null) {
+    throw new Fault("invalid-input", `one picture is drawn on, the form has ${files.length}`);
+  }
+  const answers = await Promise.allSettled(
+    files.map(({ bytes }) => {
+      const contents = { ...payloadRequest(bytes), outputs: AS_JSON };
+      return answerOf(exchange, { modelName: request.params.model, ...contents });
+    }),
+  );
+  const done = answers.find((answer) => answer.status === "fulfilled");
+  if (done === undefined) throw (answers[0] as PromiseRejectedResult).reason;
+  const data = answers.map((answer) =>
+    answer.status === "fulfilled"
+      ? outputText(answer.value)
+      : JSON.stringify(errorBody(answer.reason)),
+  );
+  return reply.send({
+    ...headOf(done.value),
+    files: files.map(({ name }) => name),
+    outputs: [{ name: OUTPUT, datatype: "BYTES", shape: [files.length], data }],
+  });
+}
+
+function answerOf(
+  { models, request, reply }: Exchange,
+  given: ModelInferRequest,
+): Promise<ModelInferResponse> {
+  const { headers } = request;
+  const message = withKey(given, headers["idempotency-key"]);
+  const seconds = headers["request-timeout"];
+  const deadlineMs = seconds === undefined ? deadlineOf(message) : seconds * 1000;
+  const header = (name: string): string | undefined => {
+    const value = name === REQUEST_ID_HEADER ? request.id : headers[name];
+    return typeof value === "string" ? value : undefined;
+  };
+  return new Promise((resolve, reject) => {
+    const call = { request: message, deadlineMs, header };
+    const cancel = callPipeline(models, call, (error, response) => {
+      if (response === null) reject(error);
+      else resolve(response);
+    });
+    onGone(reply, cancel);
+  });
+}
+
+/** The header's idempotency key counts as the parameter. */
+function withKey(message: ModelInferRequest, key: string | undefined): ModelInferRequest {
+  if (key === undefined) return message;
+  const parameters = { ...message.parameters, idempotency_key: { stringParam: key } };
+  return { ...message, parameters };
+}
+
+function send(
+  reply: FastifyReply,
+  response: ModelInferResponse,
+  isBinary: InferBody["isBinary"],
+): FastifyReply {
+  const { json, behind } = encodeAnswer(response, isBinary);
+  traced(reply, response);
+  if (behind.length === 0) return reply.type("application/json").send(json);
+  const head = Buffer.from(json);
+  return reply
+    .type("application/octet-stream")
+    .header(JSON_LENGTH_HEADER, head.length)
+    .send(Buffer.concat([head, ...behind]));
+}
+
+/** Names the span of the call, where there is one. */
+function traced(reply: FastifyReply, { parameters }: ModelInferResponse): FastifyReply {
+  const traceparent = parameters?.[TRACEPARENT]?.stringParam;
+  return traceparent === undefined ? reply : reply.header(TRACEPARENT, traceparent);
+}

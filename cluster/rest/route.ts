@@ -281,3 +281,11 @@ export function notFound(
   const error = `${path} does not take ${method}, but ${allow}`;
   reply.code(405).header("allow", allow).send({ error, code: "method-not-allowed" });
 }
+
+/** Calls `listener` when the caller goes away before its answer, or has gone already. */
+export function onGone({ raw }: FastifyReply, listener: () => void): void {
+  // The files of a form each add one.
+  raw.setMaxListeners(0);
+  if (raw.closed) listener();
+  else raw.once("close", () => raw.writableEnded || listener());
+}

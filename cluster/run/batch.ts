@@ -6,13 +6,6 @@ import type { BackendName } from "../../core/scenario/schema/run.ts";
 import type { System, TaskSystem } from "../../core/system.ts";
 import { asBuffer, type Tensor } from "../../models/tensor.ts";
 import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
-import {
-  asOwn,
-  batchContents,
-  type JobResult,
-  jobResults,
-  type TensorsByTask,
-} from "../protocol/batch-form.ts";
 import type { StreamRequest } from "../protocol/client.ts";
 import {
   DEADLINE_PARAMETER,
@@ -21,6 +14,13 @@ import {
   startParameters,
   TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
+import {
+  asOwn,
+  batchContents,
+  type JobResult,
+  jobResults,
+  type TensorsByTask,
+} from "../protocol/tensors.ts";
 import type { JobOutput } from "../worker/backend.ts";
 import type { Answer, LiveRequest, TaskResult, TaskTiming } from "./live-request.ts";
 

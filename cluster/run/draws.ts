@@ -1,6 +1,7 @@
 /** A run's draws, by request number and by slot, and the caches by content that they decide. */
-import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
+
 import { JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
+import { NO_LABEL } from "../../core/dispatch/variants.ts";
 import {
   AnswerDraws,
   CACHE_HIT,

@@ -31,8 +31,8 @@ import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/tracing.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
+import { feedbackBook } from "./answer-book.ts";
 import {
   type BatchMessages,
   batchMessages,
@@ -43,7 +43,6 @@ import {
   startedBatch,
 } from "./batch.ts";
 import { RunDraws } from "./draws.ts";
-import { feedbackBook } from "./feedback-book.ts";
 import {
   type Answer,
   type LiveRequest,
@@ -62,9 +61,13 @@ import {
   type WakeTimers,
   wakeTimers,
 } from "./run-clock.ts";
-import { type MessageKind, RunCosts, type RunSettings } from "./run-request.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
-import type { ServiceBounds } from "./specification.ts";
+import {
+  type MessageKind,
+  RunCosts,
+  type RunSettings,
+  type ServiceBounds,
+} from "./specification.ts";
 
 const RETRY_AFTER_MS = 1000;
 const MAX_HOP_SAMPLES = 200_000;

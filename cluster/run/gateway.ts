@@ -10,25 +10,30 @@ import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import { type System, withSpareReplicas } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
-import { type ArrivalRecord, arrivalRecord } from "../observe/arrival-record.ts";
 import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
 import { type Logger, type OperatorLog, operatorLog } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { exposition } from "../observe/prometheus.ts";
+import { type ArrivalRecord, arrivalRecord } from "../observe/run-sink.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelMetadata } from "../protocol/descriptions.ts";
+import type { ModelMetadata } from "../protocol/hosted-models.ts";
 import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
-import { monotonicUs, until } from "../time/monotonic.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, PreciseTimer, until } from "../time/clock.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
 import { ControlRecord, ModelRepository } from "./model-repository.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { type TaskOutages, taskOutages } from "./room.ts";
-import { type RunReport, type RunSettings, runRequestSchema } from "./run-request.ts";
-import { DEFAULT_BOUNDS, type GatewaySpecification, type ServiceBounds } from "./specification.ts";
+import {
+  DEFAULT_BOUNDS,
+  type GatewaySpecification,
+  type RunReport,
+  type RunSettings,
+  runRequestSchema,
+  type ServiceBounds,
+} from "./specification.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;

@@ -1,13 +1,13 @@
 /** A request on its way through the gateway: submitted, taken, answered. */
 
 import { createHash } from "node:crypto";
-import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/answers.ts";
 import type { Outcome } from "../../core/dispatch/driver.ts";
+import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/request-table.ts";
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext } from "../protocol/messages.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import { monotonicUs } from "../time/clock.ts";
 
 /** A request before the gateway takes it. */
 export interface Submission {

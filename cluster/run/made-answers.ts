@@ -3,12 +3,12 @@
  * a straggler's. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
 import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
-import { NO_LABEL } from "../../core/dispatch/ensembles.ts";
+import { NO_LABEL } from "../../core/dispatch/variants.ts";
 import { RIGHT } from "../../core/draws.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import type { EnsembleSystem } from "../../core/system.ts";
 import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";
-import type { JobResult } from "../protocol/batch-form.ts";
+import type { JobResult } from "../protocol/tensors.ts";
 import { parseOutput } from "./batch.ts";
 import { type LiveRequest, type TaskResult, unservedAt } from "./live-request.ts";
 

@@ -12,8 +12,8 @@ import type { ReplicaBatching } from "../../core/gateway-status.ts";
 import type { System } from "../../core/system.ts";
 import type { GatewayCounts } from "../observe/gateway-counts.ts";
 import type { ModelState, ModelStateName } from "../protocol/hosted-models.ts";
-import { replaceFile } from "../security/certificate-files.ts";
-import { until } from "../time/monotonic.ts";
+import { replaceFile } from "../security/tls.ts";
+import { until } from "../time/clock.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 
 /** Time of one replica's load, measured by its worker; null where it does not tell. */

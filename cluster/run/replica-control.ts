@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { batchingSchema, type ControlledReplica } from "../../core/gateway-status.ts";
 import { onParentMessage, reportProgress } from "../processes/child-side.ts";
-import { until } from "../time/monotonic.ts";
+import { until } from "../time/clock.ts";
 import type { Gateway } from "./gateway.ts";
 
 const UP_TIMEOUT_MS = 60_000;

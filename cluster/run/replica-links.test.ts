@@ -4,7 +4,7 @@ import { eventually } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { workerAccess } from "../protocol/grpc-guard.ts";
 import { type InferenceServer, serveInference } from "../protocol/server.ts";
-import { SecurityFiles } from "../security/security-files.ts";
+import { SecurityFiles } from "../security/access.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 
 const REPLICA = "only-1";

@@ -7,7 +7,7 @@ import {
   InferStream,
   type StreamRequest,
 } from "../protocol/client.ts";
-import type { ModelConfig, ModelMetadata } from "../protocol/descriptions.ts";
+import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 
 const FIRST_RETRY_MS = 50;

@@ -9,7 +9,7 @@ import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployme
 import { InferenceClient } from "../protocol/client.ts";
 import type { Parameters } from "../protocol/messages.ts";
 import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
-import type { RunReport } from "./run-request.ts";
+import type { RunReport } from "./specification.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
 

@@ -4,7 +4,7 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import type { RunSink } from "../observe/run-sink.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { PreciseTimer } from "../time/clock.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { ReplicaLinks } from "./replica-links.ts";

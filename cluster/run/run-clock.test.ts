@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { monotonicUs } from "../time/monotonic.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, PreciseTimer } from "../time/clock.ts";
 import { runClock, wakeTimers } from "./run-clock.ts";
 
 describe("RunClock", () => {

@@ -3,7 +3,7 @@
 import { ProvisioningDelays } from "../../core/draws.ts";
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { System } from "../../core/system.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import type { PreciseTimer } from "../time/clock.ts";
 
 /**
  * Whole microseconds of the scenario's time since the run's start, strictly increasing, so that each event

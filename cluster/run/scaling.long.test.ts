@@ -8,7 +8,7 @@ import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
-import type { RunReport } from "./run-request.ts";
+import type { RunReport } from "./specification.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
 const steps = [

@@ -1,4 +1,4 @@
-/** A private certificate authority and the certificates that it signs; a URI name holds the role. */
+/** A private certificate authority and the certificates that it signs. */
 import "reflect-metadata";
 import { createPrivateKey, KeyObject, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
@@ -15,7 +15,6 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import { type CertificateRole, roleUri } from "./tls.ts";
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -37,11 +36,20 @@ export function createAuthority(days: number): Promise<KeyPair> {
   ]);
 }
 
-/** A certificate signed by the authority. `hosts` are a server's names and addresses. */
+interface EndCertificate {
+  readonly name: string;
+  /** A name that says what its holder may do. */
+  readonly uri: string;
+  /** Names and addresses of a server; none: its holder is no server. */
+  readonly hosts: readonly string[];
+  readonly isClient: boolean;
+  readonly days: number;
+}
+
+/** A certificate signed by the authority. */
 export async function issueCertificate(
   authority: KeyPair,
-  role: CertificateRole,
-  { hosts, days }: { readonly hosts: readonly string[]; readonly days: number },
+  { name, uri, hosts, isClient, days }: EndCertificate,
 ): Promise<KeyPair> {
   const certificate = new X509Certificate(authority.certificate);
   const issuer = { certificate, key: await signingKey(authority.key) };
@@ -49,11 +57,15 @@ export async function issueCertificate(
     type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const),
     value: host,
   }));
-  return signed(`Tandem ${role}`, days, issuer, async (publicKey) => [
+  const usages = [
+    ...(hosts.length > 0 ? [ExtendedKeyUsage.serverAuth] : []),
+    ...(isClient ? [ExtendedKeyUsage.clientAuth] : []),
+  ];
+  return signed(name, days, issuer, async (publicKey) => [
     new BasicConstraintsExtension(false, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-    new ExtendedKeyUsageExtension(usages(role)),
-    new SubjectAlternativeNameExtension([...names, { type: "url", value: roleUri(role) }]),
+    new ExtendedKeyUsageExtension(usages),
+    new SubjectAlternativeNameExtension([...names, { type: "url", value: uri }]),
     await SubjectKeyIdentifierExtension.create(publicKey),
     await AuthorityKeyIdentifierExtension.create(certificate),
   ]);
@@ -83,12 +95,6 @@ async function signed(
   });
   const key = KeyObject.from(keys.privateKey).export({ type: "pkcs8", format: "pem" }) as string;
   return { certificate: `${certificate.toString("pem").trim()}\n`, key };
-}
-
-/** The gateway is a server to its callers and a client of its workers. */
-function usages(role: CertificateRole): ExtendedKeyUsage[] {
-  if (role === "gateway") return [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth];
-  return [role === "worker" ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth];
 }
 
 function signingKey(keyPem: string): Promise<webcrypto.CryptoKey> {

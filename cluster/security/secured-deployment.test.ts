@@ -12,20 +12,20 @@ import { runLoad } from "../load/run-load.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import { roleOfMethod } from "../protocol/grpc-guard.ts";
-import { getJson, postJson } from "../protocol/http-client.ts";
 import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
 import { createToken, type RequiredRole } from "./access.ts";
-import { readAuthority, readIdentity, writeCertificates } from "./certificate-files.ts";
 import {
   type ClientAccess,
   type ClientTls,
   callMetadata,
   channelCredentials,
   clientTls,
+  getJson,
   NO_ACCESS,
+  postJson,
 } from "./client-access.ts";
-import type { CertificateRole } from "./tls.ts";
+import { type CertificateRole, readAuthority, readIdentity, writeCertificates } from "./tls.ts";
 
 const OPTIONS = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
 const CALLERS = ["nobody", "stranger", "infer token", "client certificate", "admin token"] as const;

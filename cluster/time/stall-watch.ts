@@ -6,7 +6,7 @@
 import { openSync, readSync } from "node:fs";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { entryPoint } from "../processes/link.ts";
-import { monotonicUs } from "./monotonic.ts";
+import { monotonicUs } from "./clock.ts";
 
 /** Stalls of the processors that ran the watching threads. */
 export const NO_STALLS = {

@@ -15,9 +15,9 @@ import { createApp, type HttpServer, listen } from "../rest/http-server.ts";
 import { JSON_LENGTH_HEADER } from "../rest/infer-body.ts";
 import { addMeasureRoutes, type Measurement, type MeasureOptions } from "../rest/measurement.ts";
 import type { App } from "../rest/route.ts";
+import { SecurityFiles } from "../security/access.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
-import { SecurityFiles } from "../security/security-files.ts";
 
 const HOST = "127.0.0.1";
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -59,7 +59,10 @@ export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServe
     });
     app.register(async (scope: App) => addProxy(scope, url, agent));
   }
-  app.addHook("onClose", () => agent.destroy());
+  app.addHook("onClose", async () => {
+    security.close();
+    await agent.destroy();
+  });
   const bound = await listen(app, HOST, port, { hint: "--port 0 takes any free port" });
   return { port: bound, close: () => app.close() };
 }

@@ -1,11 +1,10 @@
 /**
  * A device slot that batches with start windows take in turn: a batch waits here until the slot is free
  * and its window is open, and misses its start when that comes too late. Batches without a window
- * pass, as in the simulator (`sim/stations/start-windows.ts`).
+ * pass, as in the simulator (`sim/stations/device-stations.ts`).
  */
 import type { StartWindow } from "../../core/dispatch/driver.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import type { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
 
 interface Waiting {
   readonly fromUs: number;

@@ -9,8 +9,7 @@ import {
 import { controlMessage, type ModelInferRequest, startParameters } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { monotonicUs, PreciseTimer } from "../time/clock.ts";
 import type { Backend } from "./backend.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { HostedReplica } from "./hosted-replica.ts";

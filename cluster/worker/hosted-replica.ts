@@ -1,12 +1,11 @@
 /** One replica on its worker: decodes batches, runs them in turn on the backend, encodes the results. */
 import { readdirSync } from "node:fs";
-
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
+import type { ModelMetadata, TensorMetadata } from "../protocol/hosted-models.ts";
 import {
   bytesMetadata,
   type HostedModel,
@@ -22,9 +21,8 @@ import {
 } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
-import { monotonicUs } from "../time/monotonic.ts";
-import type { Backend, Batch } from "./backend.ts";
-import { answerOf, batchOf } from "./batch-codec.ts";
+import { monotonicUs } from "../time/clock.ts";
+import { answerOf, type Backend, type Batch, batchOf } from "./backend.ts";
 import type { DeviceSlot, SlotTurn } from "./device-slot.ts";
 
 /** Bound of the queue. The gateway sends one batch at a time; other callers may send more. */

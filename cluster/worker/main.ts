@@ -5,17 +5,16 @@ import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { runChild, toParent } from "../processes/child-side.ts";
 import { workerAccess } from "../protocol/grpc-guard.ts";
-import { modelNamed } from "../protocol/hosted-models.ts";
+import { EXTENSIONS, modelNamed } from "../protocol/hosted-models.ts";
 import {
-  EXTENSIONS,
   type InferAnswer,
   type InferCall,
   type InferenceServer,
   serveInference,
 } from "../protocol/server.ts";
-import { SecurityFiles } from "../security/security-files.ts";
+import { SecurityFiles } from "../security/access.ts";
 import type { TlsIdentity } from "../security/tls.ts";
-import { PreciseTimer } from "../time/precise-timer.ts";
+import { PreciseTimer } from "../time/clock.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { deviceLine, hostLine } from "./host-line.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
@@ -33,7 +32,7 @@ export interface WorkerSpecification extends BackendSettings {
   readonly certificates?: string | undefined;
   /** In place of the folder, for a worker on another machine. */
   readonly identity?: TlsIdentity;
-  /** Target of traces (`observe/trace-target.ts`); default: none. */
+  /** Target of traces (`observe/open-tracing.ts`); default: none. */
   readonly trace?: string | undefined;
 }
 

@@ -5,9 +5,9 @@ import type { ImplementationDocument } from "../../core/scenario/schema/implemen
 import { openImplementation } from "../../models/registry.ts";
 import type { TaskModel } from "../../models/task-model.ts";
 import { type FailureMessage, failureMessage } from "../processes/child-side.ts";
-import type { JobResult } from "../protocol/batch-form.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
-import { monotonicUs } from "../time/monotonic.ts";
+import type { JobResult } from "../protocol/tensors.ts";
+import { monotonicUs } from "../time/clock.ts";
 import { type Backend, type Job, runJobs } from "./backend.ts";
 import type { OpenedModel } from "./open-remote.ts";
 
@@ -24,7 +24,7 @@ export type ThreadOrder =
   | { readonly kind: "run"; readonly jobs: readonly Job[] }
   | { readonly kind: "close" };
 
-export type LoadedModel = Omit<Backend, "run" | "close">;
+type LoadedModel = Omit<Backend, "run" | "close">;
 
 export type ThreadAnswer =
   | { readonly kind: "ready"; readonly model: LoadedModel }

@@ -7,16 +7,31 @@ import { resolve } from "node:path";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { openDeclaredModel } from "../../models/declared-model.ts";
-import { type Engine, isOfInference } from "../../models/engine.ts";
-import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
+import { isOfInference, openDeclaredModel } from "../../models/declared-model.ts";
+import type {
+  Engine,
+  ModelProvenance,
+  TaskInput,
+  TaskModel,
+  TaskOutput,
+} from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
-import { asOwn, batchContents, jobResults } from "../protocol/batch-form.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/descriptions.ts";
-import { type ModelState, tandemForm } from "../protocol/hosted-models.ts";
+import {
+  type ModelMetadata,
+  type ModelState,
+  type TensorMetadata,
+  tandemForm,
+} from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
-import { bytesTensor, outputText, rawTensor } from "../protocol/tensors.ts";
+import {
+  asOwn,
+  batchContents,
+  bytesTensor,
+  jobResults,
+  outputText,
+  rawTensor,
+} from "../protocol/tensors.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import type { JobOutput } from "./backend.ts";
 import { ServedCommand } from "./served-command.ts";

@@ -1,12 +1,15 @@
 /**
  * Sources of arrivals: open loops, which do not depend on answers; closed loops, whose clients each send,
- * wait for the answer, think, and send again; and streams of queries.
+ * wait for the answer, think, and send again; streams of queries; and the retries of clients.
  */
 // Hot path: see docs/hot-path.md
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import { LatencyStore } from "../metrics/latency-store.ts";
+import { WinnerTree } from "../priority-queues.ts";
+import { power } from "../random/elementary-functions.ts";
 import { Sampler, type Shape } from "../random/sampler.ts";
-import { WinnerTree } from "../winner-tree.ts";
+import { RandomStream } from "../random/stream.ts";
+import type { ClientDocument } from "../scenario/schema/workload.ts";
 
 /** Arrivals as simulator and load generator take them. Times are whole µs since the run's start. */
 export interface ArrivalSource {
@@ -279,5 +282,43 @@ export class QueryStream implements ArrivalSource {
     this.#sentUs = nowUs;
     this.#unsent = samplesPerQuery;
     this.#unanswered = samplesPerQuery;
+  }
+}
+
+/** The retries of clients: attempts, pauses, and a budget that all clients share. */
+export class RetryPolicy {
+  readonly #jitter: RandomStream | null;
+  #tokens: number;
+
+  constructor(
+    private readonly client: ClientDocument,
+    seed: string,
+  ) {
+    const random = client.jitter > 0 && client.retries > 0;
+    this.#jitter = random ? new RandomStream(seed, "client/jitter") : null;
+    this.#tokens = client.retryBudget?.burst ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The draws of a request, one for each retry, made at its arrival. */
+  arrived(): Float64Array {
+    const { retries, retryBudget } = this.client;
+    if (retryBudget !== undefined) {
+      this.#tokens = Math.min(retryBudget.burst, this.#tokens + retryBudget.ratio);
+    }
+    const draws = new Float64Array(retries);
+    this.#jitter?.fillUniform(draws);
+    return draws;
+  }
+
+  /** Pause before retry n (from 0), µs; null: the client gives up. Each pause takes from the budget. */
+  pauseUs(retry: number, draws: Float64Array): number | null {
+    const { retries, backoffMs, backoffFactor, maxBackoffMs, jitter } = this.client;
+    if (retry >= retries || this.#tokens < 1) return null;
+    this.#tokens--;
+    const wholeMs = Math.min(
+      backoffMs * power(backoffFactor, retry),
+      maxBackoffMs ?? backoffMs * 1e30,
+    );
+    return Math.round(wholeMs * 1000 * (1 - jitter * draws[retry]));
   }
 }

@@ -12,13 +12,13 @@ import type {
   Standing,
 } from "./controller.ts";
 import type { ClusterDriver, StartWindow } from "./driver.ts";
+import { type JobCursor, QueueCursor } from "./job-queues.ts";
 import type { Notices } from "./notices.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { PoolDecisions } from "./pool-decisions.ts";
 import type { RequestFlow } from "./request-flow.ts";
 import type { Shared } from "./steps.ts";
 import type { Variants } from "./variants.ts";
-import { type JobCursor, QueueCursor } from "./views.ts";
 
 export class ControlDesk implements ClusterView, Controls {
   readonly system: System;

@@ -17,20 +17,18 @@
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
 import type { System } from "../system.ts";
-import { RequestAnswers } from "./answers.ts";
 import { ControlDesk } from "./control-desk.ts";
 import type { BatchEnd, Controller, Residency, Standing } from "./controller.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
-import { Ensembles } from "./ensembles.ts";
 import { HeldChains } from "./held-chains.ts";
 import { Notices } from "./notices.ts";
 import type { RequestChoice, Scheduler } from "./policies.ts";
 import { PoolBoard } from "./pool-board.ts";
 import { PoolDecisions } from "./pool-decisions.ts";
 import { RequestFlow } from "./request-flow.ts";
-import { RequestChoices, RequestTable } from "./request-table.ts";
+import { RequestAnswers, RequestChoices, RequestTable } from "./request-table.ts";
 import { type Shared, Steps } from "./steps.ts";
-import { Variants } from "./variants.ts";
+import { Ensembles, Variants } from "./variants.ts";
 
 /** By number in the log. */
 export const RESIDENCIES: readonly Residency[] = ["absent", "loading", "resident"];

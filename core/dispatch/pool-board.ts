@@ -6,16 +6,18 @@
 
 import { assert } from "../fault.ts";
 import { listOf } from "../hot-path.ts";
-import { JobQueues } from "./job-queues.ts";
-import { NodeResources } from "./node-resources.ts";
+import { JobCursor, JobQueues } from "./job-queues.ts";
 import type { Notices } from "./notices.ts";
-import type { GroupBatching, PoolPolicies } from "./policies.ts";
+import {
+  type GroupBatching,
+  type PoolPolicies,
+  ReplicaBatching,
+  sizeOrTimeout,
+} from "./policies.ts";
 import { createPools, kindOf, type POOL_KIND, type Pool, queueOrders } from "./pool.ts";
-import { Batches, IdleReplicas } from "./replicas.ts";
+import { Batches, IdleReplicas, NodeResources } from "./replicas.ts";
 import type { RequestTable } from "./request-table.ts";
-import { ReplicaBatching, sizeOrTimeout } from "./size-or-timeout.ts";
 import type { Shared } from "./steps.ts";
-import { JobCursor } from "./views.ts";
 
 const NONE = -1;
 /** Written out: see `request-flow.ts`. */

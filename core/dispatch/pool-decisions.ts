@@ -6,16 +6,14 @@
 import { assert } from "../fault.ts";
 import type { RunLog } from "../run-log.ts";
 import type { Driver } from "./driver.ts";
-import type { JobQueues } from "./job-queues.ts";
-import type { NodeResources } from "./node-resources.ts";
+import { type JobCursor, type JobQueues, QueueCursor } from "./job-queues.ts";
 import type { Notices } from "./notices.ts";
 import type { POOL_KIND, Pool } from "./pool.ts";
 import type { PoolBoard } from "./pool-board.ts";
-import type { Batches, IdleReplicas } from "./replicas.ts";
+import type { Batches, IdleReplicas, NodeResources } from "./replicas.ts";
 import type { RequestFlow } from "./request-flow.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
 import type { Shared } from "./steps.ts";
-import { type JobCursor, QueueCursor } from "./views.ts";
 
 /** Written out: see `request-flow.ts`. */
 const CENTRAL_SINGLE: typeof POOL_KIND.centralSingle = 0;

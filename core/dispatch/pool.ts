@@ -5,20 +5,20 @@
  */
 // Hot path: see docs/hot-path.md
 import { listOf } from "../hot-path.ts";
+import { WinnerTree } from "../priority-queues.ts";
 import type { PoolSystem, System } from "../system.ts";
-import { WinnerTree } from "../winner-tree.ts";
 import { isHeld } from "./held-chains.ts";
 import type { QueueOrder } from "./job-queues.ts";
-import { demandsAny } from "./node-resources.ts";
-import type {
-  GroupBatching,
-  PoolPolicies,
-  PoolView,
-  Routing,
-  Scheduler,
-  Shedding,
+import {
+  type GroupBatching,
+  type PoolPolicies,
+  type PoolView,
+  ReplicaBatching,
+  type Routing,
+  type Scheduler,
+  type Shedding,
 } from "./policies.ts";
-import { ReplicaBatching } from "./size-or-timeout.ts";
+import { demandsAny } from "./replicas.ts";
 
 const NONE = -1;
 /** Keeps idle replicas ahead of every busy one in the work index, the longest idle first. */

@@ -6,14 +6,13 @@
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import { type Driver, OUTCOMES, type Outcome } from "./driver.ts";
-import type { Ensembles } from "./ensembles.ts";
 import type { Notices } from "./notices.ts";
 import type { Admission } from "./policies.ts";
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestChoices, RequestTable } from "./request-table.ts";
 import type { Shared, Step, Steps } from "./steps.ts";
 import { Stragglers } from "./stragglers.ts";
-import type { Variants } from "./variants.ts";
+import type { Ensembles, Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;
 const RAN: typeof JOB.ran = -3;

@@ -2,9 +2,11 @@
  * Requests and jobs as integer ids into typed arrays. A job is one task of one request:
  * job = request × stride + task, which shifts and masks take apart. Slots are reused once a request
  * has ended and none of its jobs is on a replica, so memory follows the requests in the system, not
- * the length of the run.
+ * the length of the run. Schedulers that impute answers, and ensembles, have notes besides.
  */
 // Hot path: see docs/hot-path.md
+import type { System } from "../system.ts";
+import type { CountedVote } from "./driver.ts";
 import type { ImmediateRouting, RequestChoice, Routing } from "./policies.ts";
 
 /** States of a job that is in no queue. */
@@ -181,5 +183,80 @@ export class RequestChoices {
         return (own?.kind === "immediate" ? own : usual).route(view, job);
       },
     };
+  }
+}
+
+/** The votes of one ensemble for one request. */
+interface Ballot {
+  /** Pools; null until the ensemble begins. */
+  asked: readonly number[] | null;
+  /** Null until they are counted. */
+  vote: CountedVote | null;
+  /** Whether they are counted as soon as one has come. */
+  isHurried: boolean;
+}
+
+interface Notes {
+  /** The request's serial: another request may have its slot by now. */
+  readonly serial: number;
+  imputed: number;
+  readonly ballots: Ballot[];
+}
+
+/** The answers that a completed request is made of. */
+export interface AnswerSummary {
+  readonly imputed: number;
+  /** The least of its ensembles' confidences; NaN where none has voted. */
+  readonly confidence: number;
+  /** Whether each ensemble was confident enough. */
+  readonly isSure: boolean;
+}
+
+export const PLAIN_ANSWERS: AnswerSummary = { imputed: 0, confidence: Number.NaN, isSure: true };
+
+/** Notes on the answers of requests, where schedulers impute some or ensembles vote. */
+export class RequestAnswers {
+  /** By request; the notes of an earlier request in the slot count no more. */
+  readonly #notes = new Map<number, Notes>();
+
+  constructor(
+    private readonly system: System,
+    private readonly table: RequestTable,
+  ) {}
+
+  /** An answer of a pool is put in place of a straggler's; a member of an ensemble only has no vote. */
+  imputed(request: number, pool: number, isMember: boolean): void {
+    if (!isMember) this.table.accuracy[request] *= this.system.pools[pool].imputedAccuracy;
+    this.#of(request).imputed++;
+  }
+
+  ballot(request: number, ensemble: number): Ballot {
+    const { ballots } = this.#of(request);
+    ballots[ensemble] ??= { asked: null, vote: null, isHurried: false };
+    return ballots[ensemble];
+  }
+
+  of(request: number): AnswerSummary {
+    const notes = this.#notes.get(request);
+    if (notes?.serial !== this.table.serial[request]) return PLAIN_ANSWERS;
+    let confidence = Number.NaN;
+    let isSure = true;
+    for (const { vote } of Object.values(notes.ballots)) {
+      if (vote === null) continue;
+      confidence =
+        vote.confidence < confidence || Number.isNaN(confidence) ? vote.confidence : confidence;
+      isSure &&= vote.isSure;
+    }
+    return { imputed: notes.imputed, confidence, isSure };
+  }
+
+  #of(request: number): Notes {
+    const serial = this.table.serial[request];
+    let notes = this.#notes.get(request);
+    if (notes?.serial !== serial) {
+      notes = { serial, imputed: 0, ballots: [] };
+      this.#notes.set(request, notes);
+    }
+    return notes;
   }
 }

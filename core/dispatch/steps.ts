@@ -6,11 +6,10 @@
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { RunLog } from "../run-log.ts";
 import type { PipelineSystem, System, TaskSystem } from "../system.ts";
-import type { RequestAnswers } from "./answers.ts";
 import type { Driver } from "./driver.ts";
 import type { Notices } from "./notices.ts";
 import type { Scheduler } from "./policies.ts";
-import type { RequestChoices, RequestTable } from "./request-table.ts";
+import type { RequestAnswers, RequestChoices, RequestTable } from "./request-table.ts";
 
 /** Facts that a pipeline's requests have in common. */
 class Course {

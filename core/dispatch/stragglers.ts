@@ -3,11 +3,11 @@
  * ensembles that answer with the votes that have come, and imputed answers in place of the missing ones.
  */
 // Hot path: see docs/hot-path.md
-import type { Ensembles } from "./ensembles.ts";
+
 import type { PoolBoard } from "./pool-board.ts";
 import type { JOB, RequestTable } from "./request-table.ts";
 import type { EnsembleStep, Shared, Step } from "./steps.ts";
-import type { Variants } from "./variants.ts";
+import type { Ensembles, Variants } from "./variants.ts";
 
 const WAITING: typeof JOB.waiting = -1;
 const RUNNING: typeof JOB.running = -2;

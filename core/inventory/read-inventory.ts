@@ -1,10 +1,10 @@
 /** Inventory text to a checked inventory, and its checks against a scenario. */
 import type { Issue } from "../fault.ts";
 import { placeReplicas, tasksToPlace } from "../placement.ts";
+import { readYaml } from "../scenario/files.ts";
 import { didYouMean, invalidInput, issueAt, noSuch, type Positions } from "../scenario/issues.ts";
 import type { Parts } from "../scenario/schema.ts";
 import { isMapping } from "../scenario/set-path.ts";
-import { readYaml } from "../scenario/yaml-source.ts";
 import { DETAILED, describeZodIssues, shown } from "../scenario/zod-issues.ts";
 import { type Inventory, inventorySchema } from "./schema.ts";
 

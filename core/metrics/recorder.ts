@@ -8,9 +8,8 @@ import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import { DOUBLE_ZERO } from "../hot-path.ts";
 import type { GanttBar } from "../results.ts";
 import type { System } from "../system.ts";
-import { InSystemSeries } from "./in-system.ts";
 import { LatencyStore } from "./latency-store.ts";
-import type { DeviceMeter, ReplicaMeter } from "./meters.ts";
+import { type DeviceMeter, InSystemSeries, type ReplicaMeter } from "./meters.ts";
 import { AnswerTally, PipelineTally, PoolTally } from "./tallies.ts";
 
 /** Gets every latency that counts, in order of the requests' ends. */

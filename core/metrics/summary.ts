@@ -2,8 +2,8 @@
 import { shortDigest } from "../digest.ts";
 import type { ByMetric, Estimate, LatencyCurve, Metrics } from "../results.ts";
 import { estimate } from "../statistics/estimate.ts";
-import { type Growth, growthOf } from "./in-system.ts";
 import type { LatencyStore } from "./latency-store.ts";
+import { type Growth, growthOf } from "./meters.ts";
 import { type OneRunIntervals, OneRunSeries, oneRunIntervals, withIntervals } from "./one-run.ts";
 import type { RunRecorder } from "./recorder.ts";
 import { hasGoal, latencyMetrics, PERCENTILES } from "./tallies.ts";

@@ -1,7 +1,8 @@
 /** Sums over the jobs and batches of each pool, and over the requests of each pipeline. */
 // Hot path: see docs/hot-path.md
-import type { AnswerSummary } from "../dispatch/answers.ts";
+
 import type { Outcome } from "../dispatch/driver.ts";
+import type { AnswerSummary } from "../dispatch/request-table.ts";
 import { DOUBLE_ZERO, listOf } from "../hot-path.ts";
 import type { PipelineSystem, System } from "../system.ts";
 import { LatencyStore } from "./latency-store.ts";

@@ -1,5 +1,5 @@
 /** Checks of what changes the cluster during a run: faults, and the bounds of scaling policies. */
-import { expectedSeconds } from "../arrivals/extent.ts";
+import { expectedSeconds } from "../arrivals/arrival-source.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import { isNumbered } from "./check-cluster.ts";
 import { type Issues, issueAt, noSuch } from "./issues.ts";

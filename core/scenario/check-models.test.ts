@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { checkImplementations } from "./check-models.ts";
-import { checkBackend } from "./check-run.ts";
+import { checkBackend } from "./checks.ts";
 import { modelSchema } from "./schema/pipelines.ts";
 import type { ModelDocument } from "./schema.ts";
 

@@ -1,7 +1,7 @@
 /** Checks of the workload: it ends, and its process of arrivals is possible. */
 
+import { isSpanned, knownRequests } from "../arrivals/arrival-source.ts";
 import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
-import { isSpanned, knownRequests } from "../arrivals/extent.ts";
 import { periodOf } from "../arrivals/sources.ts";
 import { sumOf } from "../statistics/estimate.ts";
 import { type Issues, issueAt } from "./issues.ts";

@@ -12,7 +12,14 @@ import { grouped } from "../iterables.ts";
 import { representatives, validationPoints } from "./axes.ts";
 import { checkSharesOnce, ratePathOf, resolveLoads, withStandInRates } from "./capacity-shares.ts";
 import { type CheckOptions, runChecks } from "./checks.ts";
-import { type LoadedScenario, type ReadFile, readDataFiles, resolvePath } from "./files.ts";
+import {
+  type LoadedScenario,
+  type ReadFile,
+  readDataFiles,
+  readYaml,
+  resolvePath,
+  type YamlSource,
+} from "./files.ts";
 import {
   didYouMean,
   formatPath,
@@ -35,7 +42,6 @@ import {
 } from "./sections.ts";
 import { isMapping, makeVariant, sectionOf, setPath } from "./set-path.ts";
 import { sweptIssues } from "./sweep.ts";
-import { readYaml, type YamlSource } from "./yaml-source.ts";
 import { shown } from "./zod-issues.ts";
 
 /**

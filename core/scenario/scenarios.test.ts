@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { requestsOf } from "../arrivals/extent.ts";
+import { requestsOf } from "../arrivals/arrival-source.ts";
 import { Fault } from "../fault.ts";
 import { expandSweep } from "./expand-sweep.test-support.ts";
 import { parseScenario } from "./parse.ts";

@@ -4,7 +4,7 @@
  * must never be read as estimates.
  */
 import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
-import type { Growth } from "../metrics/in-system.ts";
+import type { Growth } from "../metrics/meters.ts";
 import type { ByMetric, Stability } from "../results.ts";
 import type { WorkloadDocument } from "../scenario/schema/workload.ts";
 import { estimate, meanOf } from "../statistics/estimate.ts";

@@ -27,7 +27,7 @@ export const BACKENDS: Readonly<Record<ValidationResult["measured"]["backend"], 
 };
 
 /** A, B, …, Z, AA, …: short enough to stand beside a point. */
-function letterOf(index: number): string {
+export function letterOf(index: number): string {
   const last = String.fromCharCode(65 + (index % 26));
   return index < 26 ? last : letterOf(Math.floor(index / 26) - 1) + last;
 }

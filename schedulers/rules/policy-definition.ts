@@ -5,8 +5,18 @@
 
 import { z } from "zod";
 import type { Controller } from "../../core/dispatch/controller.ts";
-import type { PoolPolicies } from "../../core/dispatch/policies.ts";
+import type {
+  Admission,
+  Batching,
+  Ordering,
+  PoolPolicies,
+  Routing,
+  Scaling,
+  Selection,
+  Shedding,
+} from "../../core/dispatch/policies.ts";
 import type { RandomStream } from "../../core/random/stream.ts";
+import type { Decision } from "../../core/scenario/schema/scheduler.ts";
 import type { System } from "../../core/system.ts";
 
 export interface PolicyContext {
@@ -112,3 +122,60 @@ export const intervalS = z.number().min(0.001).max(1e6);
 
 /** Jobs in a batch. */
 export const batchSize = z.int().min(1).max(1024);
+
+// --- packs: a scheduling system of the literature or of practice, its parts and its presets -----------
+
+export interface Policies {
+  readonly admission: readonly PolicyDefinition<Admission>[];
+  readonly routing: readonly PolicyDefinition<Routing>[];
+  readonly selection: readonly PolicyDefinition<Selection, SelectionContext>[];
+  readonly ordering: readonly PolicyDefinition<Ordering>[];
+  readonly batching: readonly PolicyDefinition<Batching>[];
+  readonly shedding: readonly PolicyDefinition<Shedding | undefined>[];
+  readonly scaling: readonly PolicyDefinition<Scaling | undefined>[];
+  readonly controller: readonly PolicyDefinition<Controller | undefined, ControllerContext>[];
+}
+
+/** A policy by name, alone or with its parameters. */
+export type PolicyChoice =
+  | string
+  | { readonly policy: string; readonly [parameter: string]: unknown };
+
+/** The name and the parameters that are given with it. */
+export function chosen(choice: PolicyChoice): {
+  readonly policy: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+} {
+  if (typeof choice === "string") return { policy: choice, parameters: {} };
+  const { policy, ...parameters } = choice;
+  return { policy, parameters };
+}
+
+export type Composition = Readonly<Record<Decision, PolicyChoice>>;
+
+export interface Preset {
+  readonly summary: string;
+  readonly composition: Composition;
+}
+
+export interface SystemPack {
+  readonly policies?: Partial<Policies>;
+  readonly presets: Readonly<Record<string, Preset>>;
+}
+
+export const PLAIN: Composition = {
+  admission: "all",
+  routing: "central",
+  selection: "most-accurate",
+  ordering: "fifo",
+  batching: "none",
+  shedding: "never",
+  scaling: "fixed",
+  controller: "none",
+};
+
+/** The plain composition with changes. */
+export const preset = (summary: string, changes: Partial<Composition>): Preset => ({
+  summary,
+  composition: { ...PLAIN, ...changes },
+});

@@ -7,10 +7,8 @@ import { z } from "zod";
 import type { JobView } from "../../core/dispatch/controller.ts";
 import type { Batching, Ordering } from "../../core/dispatch/policies.ts";
 import type { System } from "../../core/system.ts";
-import { ExpectedWork } from "../rules/expected-work.ts";
-import { batchSize, definePolicy } from "../rules/policy-definition.ts";
-import { batchWithin, waysThrough } from "../rules/ways.ts";
-import { preset, type SystemPack } from "./system-pack.ts";
+import { batchSize, definePolicy, preset, type SystemPack } from "../rules/policy-definition.ts";
+import { batchWithin, ExpectedWork, waysThrough } from "../rules/ways.ts";
 
 /**
  * By pipeline and task: the share of the goal that is spent when the task ends, 0..1. A stage's share

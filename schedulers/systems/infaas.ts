@@ -10,12 +10,13 @@ import {
   nonNegative,
   positive,
   positiveInt,
+  preset,
   type SelectionContext,
+  type SystemPack,
 } from "../rules/policy-definition.ts";
-import { leastBy, mostAccurateOf } from "../rules/selection.ts";
+import { leastBy, mostAccurateOf } from "../rules/textbook.ts";
 import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
 import { batchLimits, modelsOf } from "./devices/device-slots.ts";
-import { preset, type SystemPack } from "./system-pack.ts";
 
 /** Jobs per second of one replica, in the best batches that its policy and model allow. */
 function throughputPerS(system: System, policies: readonly PoolPolicies[], pool: number): number {

@@ -23,10 +23,11 @@ import {
   nonNegative,
   positive,
   positiveInt,
+  preset,
+  type SystemPack,
 } from "../rules/policy-definition.ts";
 import { visitsPerRequest, waysThrough } from "../rules/ways.ts";
 import { batchLimits } from "./devices/device-slots.ts";
-import { preset, type SystemPack } from "./system-pack.ts";
 
 /** Without a sample trace: the plan foresees all but one in so many windows. */
 const WINDOWS = 1e6;

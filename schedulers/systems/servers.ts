@@ -5,9 +5,14 @@
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
 import { meanOf } from "../../core/statistics/estimate.ts";
-import { definePolicy, nonNegative, positive } from "../rules/policy-definition.ts";
+import {
+  definePolicy,
+  nonNegative,
+  positive,
+  preset,
+  type SystemPack,
+} from "../rules/policy-definition.ts";
 import { boundsOf, scalingBounds } from "../rules/scaling.ts";
-import { preset, type SystemPack } from "./system-pack.ts";
 
 const { downWindowS: _, ...bounds } = scalingBounds({ intervalS: 10, downWindowS: 0 });
 const delayS = nonNegative();

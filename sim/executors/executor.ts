@@ -13,9 +13,9 @@ import { listOf } from "../../core/hot-path.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
 import type { ServiceModel } from "../../core/service.ts";
 import { type FinishCalendar, finishCalendar } from "../calendar/finish-calendar.ts";
+import type { StartWindows } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
 import { type Batches, recordBatch } from "../stations/running-batches.ts";
-import type { StartWindows } from "../stations/start-windows.ts";
 
 /** Events in order of time. */
 export interface EventSource {

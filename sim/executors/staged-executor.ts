@@ -7,16 +7,14 @@
  */
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../../core/metrics/recorder.ts";
+import { WinnerTree } from "../../core/priority-queues.ts";
 import { RandomStream } from "../../core/random/stream.ts";
-import type { System } from "../../core/system.ts";
-import { WinnerTree } from "../../core/winner-tree.ts";
-import { deviceStations } from "../stations/device-stations.ts";
+import type { Overheads, System } from "../../core/system.ts";
+import { deviceStations, type StartWindows } from "../stations/device-stations.ts";
 import type { ModelMemory } from "../stations/model-memory.ts";
 import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
-import type { StartWindows } from "../stations/start-windows.ts";
 import { delay, fairLinks, Route } from "../stations/station.ts";
-import type { SteadyExecutor } from "./executor.ts";
-import { Gateways, pick } from "./gateways.ts";
+import type { Entrance, SteadyExecutor } from "./executor.ts";
 
 const NONE = -1;
 
@@ -136,4 +134,203 @@ function messagesOf(dispatcher: Dispatcher, seed: string, slots: WinnerTree, fir
       way.outputUs = usPerByte * outputBytes(dispatcher, replica);
     },
   };
+}
+
+/** Slots of one gateway in the calendar: its current message, and the head of its arrivals. */
+const SLOTS_EACH = 2;
+
+/** A request's way through its gateway: when it was sent, when it is there, and half the round trip. */
+interface Passage {
+  readonly gateway: number;
+  readonly pipeline: number;
+  readonly sentUs: number;
+  readonly reachesUs: number;
+  readonly halfTripUs: number;
+}
+
+class Gateway {
+  /** Requests on their way to it, in order. */
+  readonly underWay = new IntRing();
+  lastReachesUs = 0;
+  /** Messages at it: a replica's number, or −1 − request. */
+  readonly messages = new IntRing();
+  busyUntilUs = 0;
+  handling = false;
+}
+
+/**
+ * The gateways between clients and the dispatcher. Each is one server with a first-in, first-out
+ * queue of messages; what it does on a message (deciding, sending batches) delays its next one.
+ * Messages of one client connection keep their order. A request goes through one gateway, a batch
+ * through that of its first job; all gateways share the one dispatcher, which learns of a message
+ * once its gateway has taken it in.
+ */
+class Gateways implements Entrance {
+  readonly #overheads: Overheads;
+  readonly #gateways: readonly Gateway[];
+  readonly #clientTrips: RandomStream;
+  /** The start value of hashes; each replication has its own, else all would share one assignment. */
+  readonly #salt: number;
+  #next = 0;
+
+  /** By request. */
+  readonly #passages: Passage[] = [];
+  /** Gateway of the batch on each replica. */
+  readonly #batchGateway: Int32Array;
+
+  static slotsOf({ overheads }: System): number {
+    return overheads.gateways * SLOTS_EACH;
+  }
+
+  /** Uses the slots from `firstSlot` on. */
+  constructor(
+    private readonly dispatcher: Dispatcher,
+    seed: string,
+    private readonly slots: WinnerTree,
+    private readonly firstSlot: number,
+  ) {
+    const { overheads, replicas } = dispatcher.system;
+    this.#overheads = overheads;
+    this.#gateways = Array.from({ length: overheads.gateways }, () => new Gateway());
+    this.#clientTrips = new RandomStream(seed, "network/client");
+    this.#salt = new RandomStream(seed, "gateway/assignment").next();
+    this.#batchGateway = new Int32Array(replicas.length);
+  }
+
+  /** A client sends a request. */
+  arrive(request: number, pipeline: number, nowUs: number): void {
+    const index = this.#assign(request);
+    const gateway = this.#gateways[index];
+    const halfTripUs = pick(this.#overheads.clientRoundTripUs, this.#clientTrips) / 2;
+    const reachesUs = Math.max(gateway.lastReachesUs, nowUs + Math.round(halfTripUs));
+    gateway.lastReachesUs = reachesUs;
+    this.#passages[request] = { gateway: index, pipeline, sentUs: nowUs, reachesUs, halfTripUs };
+    gateway.underWay.push(request);
+    if (gateway.underWay.length === 1) {
+      this.slots.set(this.#slotOf(index) + 1, reachesUs);
+    }
+  }
+
+  /** Sends the batch that the dispatcher holds for a replica; the instant at which it leaves. */
+  dispatch(replica: number, nowUs: number): number {
+    const { batchJobs, batchAt, requests } = this.dispatcher;
+    const request = requests.requestOf(batchJobs[batchAt[replica]]);
+    const index = this.#passages[request].gateway;
+    const gateway = this.#gateways[index];
+    this.#batchGateway[replica] = index;
+    gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + this.#overheads.dispatchUs;
+    return gateway.busyUntilUs;
+  }
+
+  /** The result of a replica's batch reaches its gateway. */
+  completed(replica: number): void {
+    this.#gateways[this.#batchGateway[replica]].messages.push(replica);
+  }
+
+  /** A slot of the gateways was due; returns the replica whose result was taken in, or −1. */
+  due(slot: number, nowUs: number): number {
+    const own = slot - this.firstSlot;
+    const index = Math.floor(own / SLOTS_EACH);
+    if (own % SLOTS_EACH === 0) return this.#handled(this.#gateways[index], nowUs);
+    this.#reached(this.#gateways[index], slot, nowUs);
+    return NONE;
+  }
+
+  /** Each gateway takes its next message once it is through with what this instant brought. */
+  settle(nowUs: number): void {
+    const { arrivalUs, completionUs } = this.#overheads;
+    for (let index = 0; index < this.#gateways.length; index++) {
+      const gateway = this.#gateways[index];
+      if (gateway.handling || gateway.messages.length === 0) continue;
+      const cost = gateway.messages.peek() < 0 ? arrivalUs : completionUs;
+      gateway.handling = true;
+      gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + cost;
+      this.slots.set(this.#slotOf(index), Math.round(gateway.busyUntilUs));
+    }
+  }
+
+  /** Time of the answer's way from gateway to client, µs. */
+  answerUs(request: number): number {
+    return Math.round(this.#passages[request].halfTripUs);
+  }
+
+  #slotOf(gateway: number): number {
+    return this.firstSlot + gateway * SLOTS_EACH;
+  }
+
+  #assign(request: number): number {
+    const count = this.#gateways.length;
+    if (count === 1) return 0;
+    if (this.#overheads.assignment === "hash") {
+      return hashed(this.dispatcher.requests.serial[request] ^ this.#salt) % count;
+    }
+    this.#next = (this.#next + 1) % count;
+    return this.#next;
+  }
+
+  #reached(gateway: Gateway, slot: number, nowUs: number): void {
+    gateway.messages.push(-1 - gateway.underWay.shift());
+    if (gateway.underWay.length > 0) {
+      const next = this.#passages[gateway.underWay.peek()].reachesUs;
+      this.slots.set(slot, Math.max(nowUs, next));
+    }
+  }
+
+  /** A gateway has taken in a message: only now does the dispatcher hear of it. */
+  #handled(gateway: Gateway, nowUs: number): number {
+    gateway.handling = false;
+    const message = gateway.messages.shift();
+    if (message >= 0) return message;
+    const request = -1 - message;
+    const { pipeline, sentUs } = this.#passages[request];
+    this.dispatcher.arrive(request, pipeline, sentUs, nowUs);
+    return NONE;
+  }
+}
+
+/** A serial number's hash, 0 .. 2³² − 1. Source: the finalizer of MurmurHash3. */
+function hashed(serial: number): number {
+  let h = serial | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** One of equally probable times; 0 when there are none. */
+function pick(quantiles: readonly number[], stream: RandomStream): number {
+  return quantiles.length === 0 ? 0 : quantiles[stream.integer(quantiles.length)];
+}
+
+/** A growing first-in, first-out ring of integers. */
+export class IntRing {
+  length = 0;
+  #items = new Int32Array(64);
+  #head = 0;
+
+  push(item: number): void {
+    if (this.length === this.#items.length) this.#grow();
+    this.#items[(this.#head + this.length++) & (this.#items.length - 1)] = item;
+  }
+
+  /** The first item; only when length > 0. */
+  peek(): number {
+    return this.#items[this.#head];
+  }
+
+  /** Takes the first item; only when length > 0. */
+  shift(): number {
+    const item = this.#items[this.#head];
+    this.#head = (this.#head + 1) & (this.#items.length - 1);
+    this.length--;
+    return item;
+  }
+
+  #grow(): void {
+    const larger = new Int32Array(this.#items.length * 2);
+    for (let i = 0; i < this.length; i++) {
+      larger[i] = this.#items[(this.#head + i) & (this.#items.length - 1)];
+    }
+    this.#items = larger;
+    this.#head = 0;
+  }
 }

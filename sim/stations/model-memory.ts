@@ -8,10 +8,9 @@
  */
 import type { Residency } from "../../core/dispatch/controller.ts";
 import type { DeviceMeter } from "../../core/metrics/meters.ts";
+import type { WinnerTree } from "../../core/priority-queues.ts";
 import type { System } from "../../core/system.ts";
-import type { WinnerTree } from "../../core/winner-tree.ts";
-import { groupReplicas } from "./sharing.ts";
-import type { Station } from "./station.ts";
+import { groupReplicas, type Station } from "./station.ts";
 
 const NONE = -1;
 /** A load by command stands in the line as this less its model, beside the replicas. */

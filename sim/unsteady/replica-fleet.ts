@@ -11,8 +11,8 @@
 import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
 import { noticedUs } from "../../core/fault-causes.ts";
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
+import { WinnerTree } from "../../core/priority-queues.ts";
 import type { Detection } from "../../core/system.ts";
-import { WinnerTree } from "../../core/winner-tree.ts";
 import type { SteadyExecutor } from "../executors/executor.ts";
 
 /** Something that changes the cluster while a run goes on. */

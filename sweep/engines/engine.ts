@@ -1,7 +1,6 @@
 /** Schedulers that machines have already, asked to run the shards of a sweep. */
 import { spawn } from "node:child_process";
 import { Fault } from "../../core/fault.ts";
-import { listText } from "../shards/shard-plan.ts";
 
 /** The processes of a sweep's shards: `program` with `options`, and after them those of the shard. */
 export interface ShardCommand {
@@ -49,6 +48,36 @@ export interface Engine {
   left(jobs: readonly SubmittedJob[]): Promise<TasksLeft>;
   /** Ends jobs; those that have ended are passed over. */
   cancel(jobs: readonly SubmittedJob[]): Promise<void>;
+}
+
+/** Whole numbers in rising order as text, as `0-4,7`. */
+export function listText(numbers: readonly number[]): string {
+  const parts: string[] = [];
+  for (let i = 0; i < numbers.length; ) {
+    let end = i;
+    while (numbers[end + 1] === numbers[end] + 1) end++;
+    parts.push(end === i ? `${numbers[i]}` : `${numbers[i]}-${numbers[end]}`);
+    i = end + 1;
+  }
+  return parts.join(",");
+}
+
+/** The numbers of `listText`. Throws Fault("usage") for any other text. */
+export function parseList(text: string): readonly number[] {
+  return text.split(",").flatMap((part) => {
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? [];
+    if (first === undefined || Number(last) < Number(first)) {
+      throw new Fault("usage", `"${text}" is no list of shards`, { hint: "for example 0-9,12" });
+    }
+    return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
+  });
+}
+
+/** In order, `most` at a time. */
+export function chunksOf<T>(all: readonly T[], most: number): readonly (readonly T[])[] {
+  const chunks: (readonly T[])[] = [];
+  for (let from = 0; from < all.length; from += most) chunks.push(all.slice(from, from + most));
+  return chunks;
 }
 
 /** A longer list of shards may not fit into one word of a command line (128 KiB on Linux). */

@@ -1,7 +1,19 @@
-/** Jobs for engines: a script for Slurm, a Job for Kubernetes. */
+/** Jobs for engines: lists of shards, a script for Slurm and what it runs again, a Job for Kubernetes. */
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chunksOf } from "../shards/shard-plan.ts";
-import type { ShardCommand } from "./engine.ts";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import {
+  chunksOf,
+  listText,
+  MOST_RETRIES,
+  NEVER_RETRIED,
+  parseList,
+  retryingLines,
+  type ShardCommand,
+} from "./engine.ts";
 import { indexedJob } from "./kubernetes.ts";
 import { batchScript, mostTasksIn } from "./slurm.ts";
 
@@ -119,4 +131,49 @@ describe("a Kubernetes Job", () => {
     const elsewhere = { ...COMMAND, options: ["simulate", "/home/me/s.yaml"] };
     expect(() => indexedJob(settings, elsewhere, "j", [0])).toThrow("/home/me/s.yaml is not below");
   });
+});
+
+test("a list of shards is short text, and comes back from it", () => {
+  expect(listText([0, 1, 2, 7, 9, 10])).toBe("0-2,7,9-10");
+  const lists = fc
+    .uniqueArray(fc.nat(2000), { minLength: 1 })
+    .map((all) => all.sort((a, b) => a - b));
+  fc.assert(fc.property(lists, (list) => void expect(parseList(listText(list))).toEqual(list)));
+  for (const text of ["", "1,", "3-1", "a", "1-2-3", "-1"]) {
+    expect(() => parseList(text)).toThrow("is no list of shards");
+  }
+});
+
+test("arrays are chunks of at most so many tasks", () => {
+  expect(chunksOf([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]);
+  expect(chunksOf([], 2)).toEqual([]);
+});
+
+const folder = temporaryFolder("retries");
+
+/** How often a script runs a command that ends with `code`, and its own end. */
+function runs(code: number, environment: Readonly<Record<string, string>> = {}) {
+  const log = join(folder, "runs");
+  rmSync(log, { force: true });
+  const command = `sh -c 'echo >> ${log}; exit ${code}'`;
+  const script = retryingLines(command, "SLURM_RESTART_COUNT").join("\n");
+  const { status } = spawnSync("sh", ["-c", script], { env: { ...process.env, ...environment } });
+  return { status, times: readFileSync(log, "utf8").length };
+}
+
+test.each([0, 1, 2, 3, 4, 5, 126, 127, 128, 129, 130, 137, 139, 143, 255])(
+  "exit code %i",
+  (code) => {
+    const retried = [4, 129, 130, 137, 139, 143, 255].includes(code);
+    expect(runs(code)).toEqual({ status: code, times: retried ? 1 + MOST_RETRIES : 1 });
+  },
+);
+
+test("an engine's own restarts count", () => {
+  expect(runs(4, { SLURM_RESTART_COUNT: "2" }).times).toBe(2);
+  expect(runs(4, { SLURM_RESTART_COUNT: "3" }).times).toBe(1);
+});
+
+test("a bug, bad input and a verdict are never retried", () => {
+  expect(NEVER_RETRIED.map((code) => runs(code).times)).toEqual([1, 1, 1]);
 });

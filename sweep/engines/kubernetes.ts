@@ -6,13 +6,13 @@ import { stringify } from "yaml";
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { makeFolder } from "../atomic-file.ts";
-import { listText } from "../shards/shard-plan.ts";
 import {
   arrayOptions,
   ask,
   type Engine,
   type Finished,
   LONGEST_LIST,
+  listText,
   MOST_RETRIES,
   NEVER_RETRIED,
   type ShardCommand,

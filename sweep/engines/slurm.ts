@@ -1,15 +1,15 @@
 /** Shards as tasks of Slurm job arrays. */
+
+import { SLURM_MISSING, shellWord, slurmFault, slurmOptions } from "../../core/command-words.ts";
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
-import { SLURM_MISSING, slurmFault, slurmOptions } from "../../core/inventory/slurm-words.ts";
-import { shellWord } from "../../core/shell-word.ts";
-import { listText } from "../shards/shard-plan.ts";
 import {
   arrayOptions,
   ask,
   type Engine,
   type Finished,
   LONGEST_LIST,
+  listText,
   retryingLines,
   type ShardCommand,
   type SubmittedJob,

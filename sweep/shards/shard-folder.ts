@@ -5,6 +5,7 @@
  *   shards/7.jsonl         the store's lines of shard 7, in the order of the sweep
  *   shards/7.json          its record; there once the shard is finished
  *   shards/7.failed.json   how it last failed
+ *   jobs.json              the jobs that run it, which any shell can ask for or end
  *
  * A shard is written into a folder of its attempt and renamed, so that attempts that run at once, on any
  * machines, cannot mix. Source lines are kept, not Parquet: `results.json` is made of them, and a Parquet
@@ -24,9 +25,11 @@ import {
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { assert, Fault } from "../../core/fault.ts";
+import type { InventoryOf } from "../../core/inventory/schema.ts";
 import type { Sample } from "../../core/scenario/axes.ts";
 import { AtomicFile, makeFolder, writeAll, writeJson } from "../atomic-file.ts";
-import { STORE_FILE, type StoreKey } from "../result-store.ts";
+import type { SubmittedJob } from "../engines/engine.ts";
+import { differentFields, STORE_FILE, type StoreKey } from "../records.ts";
 
 /** Everything that a sweep's results depend on, besides the files that its scenario names. */
 export interface ResultArguments {
@@ -91,7 +94,17 @@ export function failureText({ exit, message, hint, host }: ShardFailure): string
   return `exit code ${exit} on ${host}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
+/** The kinds of inventory whose queue runs shards. */
+export type EngineSettings = InventoryOf<"slurm" | "kubernetes">;
+
+export interface JobList {
+  readonly schema: "tandem/sweep-jobs@1";
+  readonly engine: EngineSettings;
+  readonly jobs: readonly SubmittedJob[];
+}
+
 const MANIFEST = "manifest.json";
+const JOBS = "jobs.json";
 const SHARDS = "shards";
 const ATTEMPT = ".attempt-";
 
@@ -112,7 +125,7 @@ export class ShardFolder {
 
   /** Whether the manifest is of the sweep with this key, which was checked before it was cut. */
   knows(key: StoreKey): boolean {
-    return this.hasManifest && differences(this.manifest().key, key).length === 0;
+    return this.hasManifest && differentFields(this.manifest().key, key).length === 0;
   }
 
   /** Throws Fault("not-found") where there is none. */
@@ -141,12 +154,22 @@ export class ShardFolder {
       renameSync(beside, this.path(MANIFEST));
     }
     const found = this.manifest();
-    const different = differences(found.key, asked.key);
+    const different = differentFields(found.key, asked.key);
     if (found.starts.length !== shards + 1) different.push("number of shards");
     if (different.length === 0) return found;
     throw new Fault("usage", `${this.directory} holds shards of another ${different.join(", ")}`, {
       hint: "give another folder, or the options, the scenario and the build of the first time",
     });
+  }
+
+  /** Undefined where no jobs were given out. */
+  jobs(): JobList | undefined {
+    const path = this.path(JOBS);
+    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as JobList) : undefined;
+  }
+
+  noteJobs(engine: EngineSettings, jobs: readonly SubmittedJob[]): void {
+    writeJson(this.path(JOBS), { schema: "tandem/sweep-jobs@1", engine, jobs });
   }
 
   /** Shards by number that are finished. */
@@ -190,7 +213,7 @@ export class ShardFolder {
     return folder;
   }
 
-  /** Finishes a shard: its lines, then its record, appear at once each. */
+  /** Finishes a shard: its lines, with their ends, then its record, appear at once each. */
   keep(
     record: Omit<ShardRecord, "digest" | "host">,
     attempt: string,
@@ -201,7 +224,7 @@ export class ShardFolder {
     const descriptor = openSync(path, "w");
     const hash = createHash("sha256");
     for (const line of lines) {
-      const bytes = Buffer.from(`${line}\n`);
+      const bytes = Buffer.from(line);
       hash.update(bytes);
       writeAll(descriptor, bytes);
     }
@@ -281,9 +304,4 @@ export class ShardFolder {
 /** Differs between processes of all machines. */
 function attemptName(): string {
   return `${hostname()}-${process.pid}`;
-}
-
-/** The fields in which two keys differ. */
-function differences(a: StoreKey, b: StoreKey): string[] {
-  return Object.keys(b).filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
 }

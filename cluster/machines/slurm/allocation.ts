@@ -1,10 +1,10 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/command-words.ts";
 import { Fault } from "../../../core/fault.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
-import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/inventory/slurm-words.ts";
+import { runTool } from "../client-command.ts";
 import { NEVER_GONE } from "../machine.ts";
-import { runTool } from "../run-tool.ts";
 
 export type SlurmInventory = InventoryOf<"slurm">;
 
@@ -27,7 +27,7 @@ export interface AllocatedGroup {
   readonly options: readonly string[];
 }
 
-export interface Allocation {
+interface Allocation {
   readonly job: string;
   readonly groups: ReadonlyMap<string, AllocatedGroup>;
   /** Resolves when the job ends unasked, with what happened. */
@@ -38,7 +38,7 @@ export interface Allocation {
   close(): Promise<void>;
 }
 
-export interface AllocationOptions {
+interface AllocationOptions {
   readonly inventory: SlurmInventory;
   /** The job's name, by which it is found again. */
   readonly name: string;
@@ -162,16 +162,13 @@ function watched(job: string): Pick<Allocation, "gone" | "look"> {
   let asking = false;
   let look = (): void => undefined;
   const gone = new Promise<string>((resolve) => {
-    look = () => {
+    look = async () => {
       if (asking) return;
       asking = true;
-      hasEnded(job).then(
-        (ended) => {
-          asking = false;
-          if (ended) resolve(`Slurm job ${job} has ended`);
-        },
-        () => undefined,
-      );
+      // Where squeue cannot be run, the next look asks again.
+      const ended = await hasEnded(job).catch(() => false);
+      asking = false;
+      if (ended) resolve(`Slurm job ${job} has ended`);
     };
   });
   return { gone, look };

@@ -1,10 +1,9 @@
 /** Kind `slurm`: workers, and the gateway if asked for, are steps of one allocation. */
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Fault } from "../../../core/fault.ts";
 import { FIRST, type ReplicaPlace } from "../../../core/inventory/read-inventory.ts";
-import { entryPoint, nodeFlags } from "../../processes/link.ts";
-import { authority } from "../../security/bind-address.ts";
+import { bundledProcess, nodeFlags } from "../../processes/link.ts";
+import { authority } from "../../security/tls.ts";
 import {
   askEach,
   ENTRIES,
@@ -209,5 +208,5 @@ export function slurmMachine(options: SlurmMachineOptions): Machine {
 }
 
 function fileOf(program: Program): string {
-  return fileURLToPath(entryPoint(ENTRIES[program]));
+  return bundledProcess(ENTRIES[program]);
 }

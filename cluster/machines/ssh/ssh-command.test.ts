@@ -5,17 +5,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { shellWord } from "../../../core/command-words.ts";
 import { coresIn, readInventory } from "../../../core/inventory/read-inventory.ts";
-import { shellWord } from "../../../core/shell-word.ts";
 import {
   factsOf,
   leftoverPids,
   leftoverScript,
   probeScript,
+  remoteCommand,
+  remoteHost,
+  sshFault,
+  tunnelCommand,
   verifyScript,
   wrongFilesOf,
-} from "./remote-script.ts";
-import { remoteCommand, remoteHost, sshFault, tunnelCommand } from "./ssh-command.ts";
+} from "./ssh-command.ts";
 
 function words(text: string): readonly string[] {
   return remoteHost(readInventory(`kind: ssh\n${text}`, "/lab/i.yaml"), "a").ssh;

@@ -6,7 +6,7 @@ import { coresIn } from "../../../core/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../core/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { ownFolder } from "../../processes/own-folder.ts";
-import { authority } from "../../security/bind-address.ts";
+import { authority } from "../../security/tls.ts";
 import {
   askEach,
   ENTRIES,
@@ -26,23 +26,22 @@ import {
   writeArchive,
 } from "../shipment.ts";
 import {
+  addressOf,
   factsOf,
   leftoverPids,
   leftoverScript,
   type MachineFacts,
+  openTunnel,
   probeScript,
-  verifyScript,
-  wrongFilesOf,
-} from "./remote-script.ts";
-import {
-  addressOf,
   type RemoteHost,
   remoteCommand,
   remoteHost,
   runRemote,
   type SshInventory,
+  type Tunnel,
+  verifyScript,
+  wrongFilesOf,
 } from "./ssh-command.ts";
-import { openTunnel, type Tunnel } from "./tunnel.ts";
 
 export const SSH: MachineKind = {
   async open(context) {

@@ -3,18 +3,18 @@
 import { z } from "zod";
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../core/dispatch/policies.ts";
-import { startsAll } from "../../rules/batching.ts";
 import {
   batchSize,
   defineController,
   definePolicy,
   type PolicyContext,
+  preset,
   type SelectionContext,
+  type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy, mostAccurateOf } from "../../rules/selection.ts";
+import { leastBy, mostAccurateOf, startsAll } from "../../rules/textbook.ts";
 import { aloneUs, batchOf, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
 import { placeablePools } from "../devices/device-slots.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
 import { AccuracyScaler, parametersOf } from "./scaler.ts";
 
 const shareOfGoal = z

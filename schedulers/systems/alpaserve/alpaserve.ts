@@ -16,8 +16,10 @@ import {
   type ControllerContext,
   defineController,
   positive,
+  preset,
+  type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/selection.ts";
+import { leastBy } from "../../rules/textbook.ts";
 import { goalSharesUs, waysThrough } from "../../rules/ways.ts";
 import {
   batchLimits,
@@ -27,7 +29,6 @@ import {
   type SlotReplicas,
   slotsOf,
 } from "../devices/device-slots.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
 import {
   beamPlacement,
   type Group,

@@ -6,7 +6,7 @@ import { RandomStream } from "../../../core/random/stream.ts";
 import { scenarioSchema } from "../../../core/scenario/schema.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
-import { Aimd, type BatchLimit, fitQuantile, QuantileRegression } from "./adaptive-batching.ts";
+import { Aimd, type BatchLimit, fitQuantile, QuantileRegression } from "./clipper.ts";
 
 const BOUNDS = { sloUs: 20_000, maxBatch: 1000, additive: 1, backOff: 0.9 };
 

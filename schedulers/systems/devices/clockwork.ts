@@ -21,11 +21,18 @@ import {
   defineController,
   nonNegative,
   positive,
+  preset,
+  type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/selection.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
-import { batchLimits, idleOf, placeablePools, type SlotReplicas, slotsOf } from "./device-slots.ts";
-import { ModelResidency } from "./model-residency.ts";
+import { leastBy } from "../../rules/textbook.ts";
+import {
+  batchLimits,
+  idleOf,
+  ModelResidency,
+  placeablePools,
+  type SlotReplicas,
+  slotsOf,
+} from "./device-slots.ts";
 
 const parameters = z.strictObject({
   aheadMs: nonNegative()

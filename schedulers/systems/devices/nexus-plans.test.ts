@@ -95,6 +95,17 @@ describe("the paper's split of a query X then Y (figure 4)", () => {
   });
 });
 
+test("time that adds no throughput goes to all nodes of a way, not to its end alone", () => {
+  const node = (timeUs: number, ...children: number[]): QueryNode => ({
+    ...{ ratePerS: 1, children },
+    throughputPerS: (budgetUs) => (budgetUs < timeUs ? 0 : 1e6 / timeUs),
+  });
+  const times = [10_000, 20_000, 10_000, 30_000];
+  // 0 leads to 1 and 2, 2 leads to 3.
+  const nodes = [node(times[0], 1, 2), node(times[1]), node(times[2], 3), node(times[3])];
+  expect(splitLatency(nodes, 1_000_000)?.budgetsUs).toEqual([200_000, 800_000, 200_000, 600_000]);
+});
+
 test("the split is the best of all splits of a tree", () => {
   const node = fc.record({
     ratePerS: fc.integer({ min: 1, max: 9 }),

@@ -154,7 +154,9 @@ export interface LatencySplit {
 }
 
 /**
- * The first node is the root. Budgets are multiples of a segment of the goal. Null: no split makes it.
+ * The first node is the root. Null: no split makes it. Budgets are the least with which the devices are fewest, in
+ * segments of the goal; time that is left on the longest way through the tree goes to all its nodes in proportion,
+ * as a job that has to wait is dropped at the end of its node's budget.
  */
 export function splitLatency(
   nodes: readonly QueryNode[],
@@ -183,14 +185,20 @@ export function splitLatency(
   };
   solve(0);
   if (!Number.isFinite(devices[0][segments])) return null;
-  const budgetsUs = nodes.map(() => 0);
-  const assign = (node: number, total: number): void => {
-    const { children } = nodes[node];
-    // A leaf may use all that is left.
-    const own = children.length === 0 ? total : taken[node][total];
-    budgetsUs[node] = own * stepUs;
-    for (const child of children) assign(child, total - own);
+  /** Segments of the longest way from a node on. */
+  const longest = (node: number, total: number): number => {
+    const own = taken[node][total];
+    return own + Math.max(0, ...nodes[node].children.map((child) => longest(child, total - own)));
   };
-  assign(0, segments);
+  const shareUs = goalUs / longest(0, segments);
+  const budgetsUs = nodes.map(() => 0);
+  const assign = (node: number, total: number, leftUs: number): void => {
+    const { children } = nodes[node];
+    const own = taken[node][total];
+    // A leaf may use all that is left.
+    budgetsUs[node] = children.length === 0 ? leftUs : own * shareUs;
+    for (const child of children) assign(child, total - own, leftUs - budgetsUs[node]);
+  };
+  assign(0, segments, goalUs);
   return { budgetsUs, devices: devices[0][segments] };
 }

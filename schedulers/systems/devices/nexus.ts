@@ -19,10 +19,11 @@ import {
   defineController,
   intervalS,
   positive,
+  preset,
+  type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/selection.ts";
+import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
 import {
   batchLimits,
   idleOf,
@@ -289,7 +290,7 @@ const controller = defineController({
   failsWhen:
     "Rates change faster than plans, or arrivals are bursty within a duty cycle: the planned batch drops what a larger one would have served.",
   source:
-    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, and pipelines that join get equal parts of their goal. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
+    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, pipelines that join get equal parts of their goal, and time of a goal that no task needs goes to all of a way in proportion. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
   parameters,
   create: (given, context) => new DutyCycles(context, given),
 });

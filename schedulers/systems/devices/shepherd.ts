@@ -18,9 +18,13 @@ import type {
   Controls,
   JobView,
 } from "../../../core/dispatch/controller.ts";
-import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/selection.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
+import {
+  type ControllerContext,
+  defineController,
+  preset,
+  type SystemPack,
+} from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
 import {
   batchLimits,
   idleOf,

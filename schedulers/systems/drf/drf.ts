@@ -1,10 +1,220 @@
 /** Dominant Resource Fairness among pipelines, at once or by Mesos' offers. */
+
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
-import { defineController, namedWeights } from "../../rules/policy-definition.ts";
-import { preset, type SystemPack } from "../system-pack.ts";
-import { Frameworks } from "./frameworks.ts";
-import { Offers, offerParameters } from "./offers.ts";
+import type {
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../core/dispatch/controller.ts";
+import type { RandomStream } from "../../../core/random/stream.ts";
+import {
+  defineController,
+  namedWeights,
+  nonNegative,
+  preset,
+  type SystemPack,
+} from "../../rules/policy-definition.ts";
+import { type Amounts, Frameworks } from "./frameworks.ts";
+
+const seconds = nonNegative();
+
+const offerParameters = {
+  allocationIntervalS: seconds.min(0.001).default(1).describe("s between rounds of offers"),
+  atEvents: z
+    .boolean()
+    .default(true)
+    .describe("offers also when jobs arrive, batches end or offers are declined"),
+  refuseS: seconds.default(5).describe("s in which a pipeline gets no offer of what it declined"),
+  offerTimeoutS: seconds
+    .positive()
+    .optional()
+    .describe("s after which an offer without an answer is rescinded; default: never"),
+  answerMs: seconds
+    .default(0)
+    .describe("mean ms of a pipeline's answer, drawn evenly between 0 and twice that"),
+  revives: z
+    .boolean()
+    .default(true)
+    .describe("a pipeline without jobs gets no offers, and its next job ends its filters"),
+};
+
+type OfferTimes = z.infer<z.ZodObject<typeof offerParameters>>;
+
+const us = (s: number): number => Math.round(s * 1e6);
+
+interface Offer {
+  readonly pipeline: number;
+  readonly node: number;
+  readonly amounts: Amounts;
+  readonly answerUs: number;
+  readonly rescindUs: number;
+}
+
+interface Filter {
+  readonly node: number;
+  readonly amounts: Amounts;
+  readonly untilUs: number;
+}
+
+/** Timers. */
+const ALLOCATE = 0;
+const ANSWER = 1;
+
+/**
+ * Mesos' two levels. The master offers all that is free on a node to the pipeline with the smallest
+ * dominant share; the pipeline starts its jobs there and declines the rest.
+ *
+ *   every interval, and at events ─> offer each node, in random order, to the first of the sorter
+ *   a pipeline's answer           ─> start what fits in the offer; decline the rest: a filter
+ *   an offer without an answer    ─> rescinded after the timeout
+ *
+ * An offer counts as allocated until it is answered or rescinded. A filter keeps offers of no
+ * more than was declined from a pipeline for a while.
+ */
+class Offers {
+  readonly timers = 2;
+  readonly #frameworks: Frameworks;
+  readonly #nodes: readonly number[];
+  readonly #times: OfferTimes;
+  readonly #rng: RandomStream;
+  /** Not answered yet. */
+  #open: Offer[] = [];
+  /** By pipeline. */
+  readonly #filters = new Map<number, readonly Filter[]>();
+
+  constructor(frameworks: Frameworks, nodes: number, times: OfferTimes, rng: RandomStream) {
+    this.#frameworks = frameworks;
+    this.#nodes = Array.from({ length: nodes }, (_, node) => node);
+    this.#times = times;
+    this.#rng = rng;
+  }
+
+  queued({ pipeline }: JobView): void {
+    if (this.#times.revives) this.#filters.delete(pipeline);
+  }
+
+  begin(view: ClusterView, act: Controls): void {
+    act.wakeAt(ALLOCATE, view.nowUs + us(this.#times.allocationIntervalS));
+  }
+
+  woken(timer: number, view: ClusterView, act: Controls): void {
+    if (timer === ALLOCATE) {
+      act.wakeAt(ALLOCATE, view.nowUs + us(this.#times.allocationIntervalS));
+      this.#allocate(view, act);
+    } else {
+      this.#settle(view, act);
+      if (this.#times.atEvents) this.#allocate(view, act);
+    }
+    this.#setAnswerTimer(act);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    if (this.#times.atEvents) this.#allocate(view, act);
+    this.#setAnswerTimer(act);
+  }
+
+  /** Rounds of offers: at events, declined resources go to the next pipeline at once. */
+  #allocate(view: ClusterView, act: Controls): void {
+    let answered = 0;
+    do {
+      this.#offerAll(view);
+      answered = this.#settle(view, act);
+    } while (answered > 0 && this.#times.atEvents);
+  }
+
+  /** One round: each node to at most one pipeline. */
+  #offerAll(view: ClusterView): void {
+    const { nowUs } = view;
+    const { offerTimeoutS = Number.POSITIVE_INFINITY } = this.#times;
+    const answerUs = Math.round(this.#times.answerMs * 1000);
+    for (const node of this.#shuffled()) {
+      const amounts = this.#availableOn(node, view);
+      if (amounts.every((amount) => amount === 0)) continue;
+      const taker = this.#frameworks.shares
+        .order()
+        .find((pipeline) => this.#wants(pipeline, node, amounts, view));
+      if (taker === undefined) continue;
+      const delayUs = answerUs === 0 ? 0 : Math.ceil(2 * answerUs * this.#rng.uniform());
+      this.#frameworks.shares.allocate(taker, amounts);
+      this.#open.push({
+        ...{ pipeline: taker, node, amounts },
+        answerUs: nowUs + delayUs,
+        rescindUs: nowUs + us(offerTimeoutS),
+      });
+    }
+  }
+
+  #wants(pipeline: number, node: number, amounts: Amounts, view: ClusterView): boolean {
+    if (this.#times.revives && !this.#frameworks.hasJobs(pipeline, view)) return false;
+    return !this.#filters
+      .get(pipeline)
+      ?.some(
+        (filter) =>
+          filter.node === node &&
+          view.nowUs < filter.untilUs &&
+          amounts.every((amount, r) => amount <= filter.amounts[r]),
+      );
+  }
+
+  #availableOn(node: number, view: ClusterView): number[] {
+    const free = this.#frameworks.freeOn(node, view);
+    for (const offer of this.#open) {
+      if (offer.node !== node) continue;
+      for (let r = 0; r < free.length; r++) free[r] = Math.max(0, free[r] - offer.amounts[r]);
+    }
+    return free;
+  }
+
+  /** Answers and rescinds the offers that are due; how many. */
+  #settle(view: ClusterView, act: Controls): number {
+    const { nowUs } = view;
+    const isDue = (offer: Offer): boolean => offer.answerUs <= nowUs || offer.rescindUs <= nowUs;
+    const due = this.#open.filter(isDue);
+    this.#open = this.#open.filter((offer) => !isDue(offer));
+    for (const offer of due) {
+      this.#frameworks.shares.release(offer.pipeline, offer.amounts);
+      if (offer.answerUs <= nowUs) this.#answer(offer, view, act);
+    }
+    return due.length;
+  }
+
+  #answer({ pipeline, node, amounts }: Offer, view: ClusterView, act: Controls): void {
+    const { replicas } = view.system;
+    const left = [...amounts];
+    const allows = (replica: number): boolean =>
+      replicas[replica].node === node &&
+      this.#frameworks.demandOf(replica).every((amount, r) => amount <= left[r]);
+    for (;;) {
+      const replica = this.#frameworks.startNext(pipeline, view, act, allows);
+      if (replica < 0) break;
+      this.#frameworks.demandOf(replica).forEach((amount, r) => {
+        left[r] -= amount;
+      });
+    }
+    if (left.every((amount) => amount === 0)) return;
+    const { nowUs } = view;
+    const { refuseS, allocationIntervalS } = this.#times;
+    // No filter ends before the next round, or, where nothing is refused, the rounds of this instant.
+    const untilUs = nowUs + (refuseS === 0 ? 1 : us(Math.max(refuseS, allocationIntervalS)));
+    const known = this.#filters.get(pipeline)?.filter((filter) => nowUs < filter.untilUs) ?? [];
+    this.#filters.set(pipeline, [...known, { node, amounts: left, untilUs }]);
+  }
+
+  #setAnswerTimer(act: Controls): void {
+    const times = this.#open.map(({ answerUs, rescindUs }) => Math.min(answerUs, rescindUs));
+    act.wakeAt(ANSWER, Math.min(Number.POSITIVE_INFINITY, ...times));
+  }
+
+  #shuffled(): number[] {
+    const nodes = [...this.#nodes];
+    for (let i = nodes.length - 1; i > 0; i--) {
+      const j = this.#rng.integer(i + 1);
+      [nodes[i], nodes[j]] = [nodes[j], nodes[i]];
+    }
+    return nodes;
+  }
+}
 
 const EVERYWHERE = (): boolean => true;
 

@@ -1,0 +1,72 @@
+/** Ctrl-C while a scheduler of the user's file does not return. */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { interrupted, SHORT_QUEUE } from "./interrupted.test-support.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "tandem-hung-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** An order that hangs at its first request for which `when` holds. */
+function hanging(when: string): string {
+  const text = `
+import { writeSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
+const key = (job) => {
+  if (!(${when})) return job.deadlineUs;
+  writeSync(2, "hangs");
+  for (;;);
+};
+export default ({ definePolicy }) => ({
+  ordering: definePolicy({ name: "stuck", create: () => ({ kind: "keyed", key }) }),
+});
+`;
+  writeFileSync(join(folder, "stuck.mjs"), text);
+  return SHORT_QUEUE.replace(/^sweep: .*$/m, "scheduler: { file: ./stuck.mjs }");
+}
+
+test.each([
+  ["simulate", "while it is tried out", "true", []],
+  [
+    "simulate",
+    "in a replication",
+    "job.arrivedUs > 2e6 && job.deadlineUs === Infinity",
+    ["--workers", "1"],
+  ],
+  ["plan", "while it is tried out", "true", []],
+  ["validate", "while it is tried out", "true", ["--backend", "replay"]],
+])("%s ends %s, and names the call", async (command, _, when, options) => {
+  const { code, stdout, stderr, afterMs } = await interrupted(folder, hanging(when), /hangs/, {
+    ...{ command, options, delayMs: 1500 },
+  });
+  expect(stderr).toMatch(
+    /interrupted: .*stuck\.mjs: ordering policy "stuck", in key, has not returned for [1-9]\d* s\n {2}hint: /,
+  );
+  expect([code, stdout]).toEqual([130, ""]);
+  expect(afterMs).toBeLessThan(10_000);
+  expect(existsSync(join(folder, "out", "results.json"))).toBe(false);
+});
+
+test("one that is at work, and does not hang, ends a sweep as any does", async () => {
+  const scenario = hanging('(globalThis.isSaid ??= writeSync(2, "hangs") > 0) && false');
+  const options = ["--workers", "1", "--set", "workload.durationS=1000000"];
+  const { code, stderr } = await interrupted(folder, scenario, /hangs/, {
+    ...{ command: "simulate", options, delayMs: 2500 },
+  });
+  expect(stderr).toContain("interrupted: 0 of 1 configuration kept");
+  expect(code).toBe(130);
+});
+
+test("a thread of a sweep that hangs ends too, and what is done stays", async () => {
+  const scenario = hanging("!isMainThread && job.arrivedUs > 2e6");
+  const options = ["--workers", "2", "--set", "sweep={workload.ratePerS: [20, 40]}"];
+  const { code, stderr } = await interrupted(folder, scenario, /hangs/, {
+    ...{ command: "simulate", options },
+  });
+  expect(stderr).toContain("interrupted: 0 of 2 configurations kept");
+  expect(code).toBe(130);
+});

@@ -1,0 +1,152 @@
+/**
+ * Commands that look and run nothing: `tandem check` at a scenario, `tandem schedulers` at presets and policies,
+ * `tandem doctor` at this machine.
+ */
+import { styleText } from "node:util";
+import { Fault, type Issue } from "../core/fault.ts";
+import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
+import { check as checked, doctor as examine, type Finding } from "../library/index.ts";
+import { plural, wrapped } from "../reports/tables/format.ts";
+import { tableOf } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
+import {
+  type Catalogue,
+  catalogue,
+  catalogueOf,
+  type Explanation,
+  explainPolicy,
+  explainPreset,
+  partAbout,
+} from "../schedulers/catalogue.ts";
+import { columns, MOST_COLUMNS, print } from "./command-line.ts";
+import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+
+type CheckArguments = ScenarioArguments & { readonly json: boolean; readonly on?: string };
+
+/** Prints whether a scenario is sound. With --json the issues are the answer, so they are on stdout too. */
+export async function check(args: CheckArguments): Promise<void> {
+  try {
+    await checkScenario(args);
+  } catch (error) {
+    if (args.json && error instanceof Fault) {
+      print(true, { ...HEAD, valid: false, issues: issuesOf(error) }, "");
+    }
+    throw error;
+  }
+}
+
+async function checkScenario(args: CheckArguments): Promise<void> {
+  const loaded = await loadScenario(args, { requireTimes: false });
+  const { configurations, isSampled, notes, plays } = await checked(loaded, args);
+  const played = Object.entries(plays);
+  const { digest, document } = loaded;
+  const found = {
+    ...{ valid: true, issues: [], ...((args.on !== undefined || notes.length > 0) && { notes }) },
+    ...{ name: document.name, digest, configurations, ...(played.length > 0 && { plays }) },
+  };
+  const some = isSampled ? `looked at ${configurations}` : `${configurations}`;
+  const count = configurations === 1 ? "one configuration" : `${some} configurations`;
+  const lines = [
+    `${args.scenario}: ${styleText("green", "sound")}; ${count}; digest ${digest}`,
+    ...notes,
+    ...played.map(([file, runs]) => `${file}: keeps the contract in ${plural(runs, "random run")}`),
+  ];
+  print(args.json, { ...HEAD, ...found }, lines.join("\n"));
+}
+
+const HEAD = { schema: "tandem/check@1" };
+
+/** A file that is missing or too large has no lines to point at: its fault is the one issue. */
+function issuesOf({ issues, message, hint }: Fault): readonly Issue[] {
+  if (issues.length > 0) return issues;
+  return [{ path: "", message, ...(hint === undefined ? {} : { hint }) }];
+}
+
+interface SchedulersArguments {
+  readonly name?: string;
+  readonly json: boolean;
+}
+
+/** All presets and policies in a line each, or one in full. */
+export function schedulers({ name, json }: SchedulersArguments): void {
+  const found = name === undefined ? catalogue() : catalogueOf(name);
+  print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());
+}
+
+function listText({ presets, policies }: Catalogue): string {
+  const groups = [
+    { title: "presets: --set scheduler=NAME", entries: presets },
+    ...DECISIONS.map((decision) => ({
+      title: `${decision}: ${partAbout(decision)}`,
+      entries: policies.filter((policy) => policy.decision === decision),
+    })),
+  ];
+  const blocks = groups.map(({ title, entries }) =>
+    block(
+      title,
+      entries.map(({ name, summary }) => [name, summary]),
+    ),
+  );
+  const example = "--set 'scheduler={routing: random, ordering: edf}' takes one of each decision";
+  return `${blocks.join("\n")}\n${example}\n\`tandem schedulers NAME\` explains one\n`;
+}
+
+function fullText({ presets, policies }: Catalogue): string {
+  return [
+    ...presets.map((preset) =>
+      block(`${preset.name} (preset): ${preset.summary}`, explainPreset(preset)),
+    ),
+    ...policies.map((policy) =>
+      block(`${policy.name} (${policy.decision}): ${policy.summary}`, explainPolicy(policy)),
+    ),
+  ].join("\n");
+}
+
+/** A title, and below it labels with texts beside them. */
+function block(title: string, points: Explanation): string {
+  const width = Math.max(...points.map(([label]) => label.length));
+  const lines = points.map(([label, text]) => {
+    // An option is there to be copied: it stays whole.
+    const columns = text.startsWith("--") ? Number.POSITIVE_INFINITY : MOST_COLUMNS - width - 4;
+    const [first, ...rest] = wrapped(text, columns).split("\n");
+    const more = rest.map((line) => `\n${" ".repeat(width + 4)}${line}`);
+    return `  ${label.padEnd(width)}  ${first}${more.join("")}\n`;
+  });
+  return `${title}\n${lines.join("")}`;
+}
+
+/** Prints the parts that work on this machine. */
+export async function doctor({ json }: { readonly json: boolean }): Promise<void> {
+  const checks = await examine();
+  print(json, { schema: "tandem/doctor@1", checks }, doctorText(checks, columns()));
+  requireEssential(checks);
+}
+
+/** Throws Fault("not-found") where something is missing without which nothing works. */
+export function requireEssential(checks: readonly Finding[]): void {
+  const missing = checks.filter(({ state }) => state === "missing");
+  if (missing.length === 0) return;
+  throw new Fault("not-found", `missing: ${missing.map(({ name }) => name).join(", ")}`, {
+    hint: missing.map(({ hint }) => hint).join("; "),
+  });
+}
+
+const COLOURS = {
+  ...{ ok: { state: "good" }, doubtful: { state: "warn" }, absent: {}, missing: { state: "bad" } },
+} as const;
+
+export function doctorText(checks: readonly Finding[], width: number): string {
+  const table = tableOf("", checks, [
+    ["part", ({ name }) => ({ text: name })],
+    ["state", ({ state }) => ({ text: state, ...COLOURS[state] })],
+    ["found", ({ found }) => ({ text: found })],
+    ["purpose", ({ purpose }) => ({ text: purpose })],
+  ]);
+  const hints = checks.flatMap(({ name, hint }) =>
+    hint === undefined ? [] : [`${name}: ${hint}`],
+  );
+  return [
+    tableText(table, width),
+    ...(hints.length === 0 ? [] : ["", "for what is not ok, if you need its purpose:", ...hints]),
+  ].join("\n");
+}

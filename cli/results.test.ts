@@ -1,0 +1,151 @@
+/** From `simulate --out` to a trace, to a report that looks into a run, and to `tandem compare` before and after a change. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ProvenanceDocument } from "../core/provenance.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { tandemHere } from "./tandem-here.test-support.ts";
+
+const SCENARIO = `
+name: two-steps
+pipelines:
+  p:
+    slo: { latencyMs: 200, percentile: 95 }
+    tasks:
+      first: { model: quick }
+      second: { model: quick, after: [first] }
+models: { quick: { service: { distribution: exponential, meanMs: 20 } } }
+cluster:
+  nodes: [{ name: m, count: 2, devices: { gpu: 2 }, costPerHour: 1 }]
+  replicas: { first: 1, second: 1 }
+workload: { arrivals: poisson, ratePerS: 20, requests: 400 }
+run: { seed: 3, replications: 2 }
+sweep: { "cluster.replicas.first": [1, 2], "workload.ratePerS": [15, 30] }
+`;
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tandem-report-"));
+  writeFileSync(join(folder, "s.yaml"), SCENARIO);
+  const words = [
+    "simulate",
+    "s.yaml",
+    "--out",
+    "out",
+    "--trace",
+    "trace/run.json",
+    "--workers",
+    "1",
+  ];
+  const { code, stderr } = await tandemHere(folder, words);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("open it in ui.perfetto.dev")]);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("a results folder says when, where and by what it was made, with the scenario inside", () => {
+  const text = readFileSync(join(folder, "out/provenance.json"), "utf8");
+  const { made, scenario, digest } = JSON.parse(text) as ProvenanceDocument;
+  const origin = made["results.json"];
+  expect(origin.command).toMatch(/^npx tandem simulate s\.yaml --seed 3/);
+  expect(origin.date).toMatch(/^\d{4}-\d\d-\d\dT/);
+  expect([origin.host, origin.version].join(" ")).toMatch(/Node \d+.* \d+\.\d+\.\d+ /);
+  expect(scenario.name).toBe("two-steps");
+  const results = JSON.parse(readFileSync(join(folder, "out/results.json"), "utf8"));
+  expect(digest).toBe(results.scenario.digest);
+});
+
+test("a trace is JSON in the trace event format, of the first configuration", () => {
+  const { traceEvents } = JSON.parse(readFileSync(join(folder, "trace/run.json"), "utf8"));
+  const names = new Set(traceEvents.map(({ name }: { name: string }) => name));
+  for (const name of ["first", "second", "waiting: first", "p"]) expect(names).toContain(name);
+  expect(traceEvents.filter(({ ph }: { ph: string }) => ph === "s")).toHaveLength(400);
+});
+
+test("the report looks into the decision's run, and begins with the decision", async () => {
+  const { code, stdout } = await tandemHere(folder, ["report", "out"]);
+  expect([code, stdout.trim()]).toEqual([0, "out/report.html"]);
+  const html = readFileSync(join(folder, "out/report.html"), "utf8");
+  const order = ["decision", "evidence", "bottleneck", "time", "what-if-section", "provenance"];
+  const places = order.map((id) => html.indexOf(`<section id="${id}"`));
+  expect(places).toEqual(places.toSorted((a, b) => a - b));
+  expect(places[0]).toBeGreaterThan(0);
+  for (const chart of ["pipeline", "slowest-requests", "timeline-simulated"]) {
+    expect(existsSync(join(folder, `out/charts/${chart}.svg`))).toBe(true);
+  }
+});
+
+test("a plan without a solution has nothing to report, and says why", async () => {
+  const goal = ["--set", "pipelines.p.slo.latencyMs=10"];
+  const load = ["--set", 'sweep={"workload.ratePerS":[15]}', "--max-replicas", "2"];
+  const planned = await tandemHere(folder, ["plan", "s.yaml", "--out", "none", ...goal, ...load]);
+  expect(planned.code).toBe(3);
+  const { code, stderr } = await tandemHere(folder, ["report", "none"]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/its plan has no solution \(.*no plan keeps the goal/);
+});
+
+const compared = temporaryFolder("compare");
+const tandem = (...words: readonly string[]) => tandemHere(compared, words);
+
+beforeAll(async () => {
+  writeFileSync(
+    join(compared, "s.yaml"),
+    `name: s
+models: { m: { service: { distribution: exponential, meanMs: 10 } } }
+pipelines: { p: { tasks: { t: { model: m } } } }
+cluster: { replicas: { t: 2 } }
+workload: { arrivals: poisson, ratePerS: 100, requests: 500 }
+scheduler: fifo
+run: { replications: 5 }
+sweep: { workload.ratePerS: [60, 100] }
+`,
+  );
+  const simulate = (out: string, ...set: readonly string[]) =>
+    tandem("simulate", "s.yaml", "--seed", "1", "--out", out, ...set);
+  await simulate("before");
+  await simulate("same");
+  await simulate("slower", "--set", "models.m.service.meanMs=11");
+  await simulate("other", "--set", "sweep={workload.ratePerS: [60, 70]}");
+});
+
+test("a change that matters is shown for each configuration, with its interval", async () => {
+  const { code, stdout } = await tandem("compare", "before", "slower", "--json");
+  expect(code).toBe(0);
+  const [{ changes }] = JSON.parse(stdout).comparisons;
+  expect(changes.map((one: { verdict: string }) => one.verdict)).toEqual(Array(4).fill("worse"));
+  for (const { before, after, difference, halfWidth95, pairs } of changes) {
+    expect(after - before).toBeCloseTo(difference, 9);
+    expect(difference).toBeGreaterThan(halfWidth95);
+    expect(pairs).toBe(5);
+  }
+  const table = await tandem("compare", "before", "slower");
+  expect(table.stdout).toMatch(/^slower against before: 0 better, 4 worse, 0 without/);
+  expect((await tandem("compare", "slower", "before")).stdout).toContain("4 better, 0 worse");
+});
+
+test("equal results show no difference", async () => {
+  const { stdout } = await tandem("compare", "before", "same");
+  expect(stdout).toBe(
+    "same against before: 0 better, 0 worse, 4 without a difference shown (margin 1%)\n",
+  );
+});
+
+test("configurations that one folder has alone are named", async () => {
+  const { stdout } = await tandem("compare", "before", "other", "--all");
+  expect(stdout).toContain("only in before: 1 configuration, such as ");
+  expect(stdout).toContain("only in other: 1 configuration, such as ");
+});
+
+test("what cannot be paired is refused", async () => {
+  const alone = await tandem("compare", "before");
+  expect([alone.code, alone.stderr.includes("one folder alone")]).toEqual([2, true]);
+  await tandem("simulate", "s.yaml", "--seed", "2", "--out", "reseeded");
+  const reseeded = await tandem("compare", "before", "reseeded");
+  expect(reseeded.code).toBe(2);
+  expect(reseeded.stderr).toContain("--seed 1");
+  const missing = await tandem("compare", "before", "none");
+  expect([missing.code, missing.stderr.includes("no results.json in none")]).toEqual([2, true]);
+});

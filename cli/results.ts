@@ -1,0 +1,277 @@
+/** Commands on folders of results: `tandem query`, `tandem compare`, `tandem explain` and `tandem report`. */
+import { once } from "node:events";
+import { DEFAULT_MARGIN } from "../core/compare.ts";
+import { Fault } from "../core/fault.ts";
+import {
+  compare as comparedWith,
+  type Explanation,
+  explain as explained,
+  openQuery,
+  type QueryResult,
+  type ReportFiles,
+  type ResultsComparison,
+  trace as traced,
+  type Cell as Value,
+  report as write,
+} from "../library/index.ts";
+import {
+  formatError,
+  formatNumber,
+  metricLabel,
+  metricTitle,
+  plural,
+  wrapped,
+} from "../reports/tables/format.ts";
+import { type Column, numberCell, tableOf } from "../reports/tables/table.ts";
+import { tableText } from "../reports/tables/table-text.ts";
+import { columns, print } from "./command-line.ts";
+import { printWarning } from "./failure.ts";
+import { marginOf } from "./scenario-file.ts";
+
+interface QueryArguments {
+  readonly directory: string;
+  readonly sql?: string;
+  readonly json: boolean;
+  readonly csv: boolean;
+}
+
+/** A table is for reading: beyond so many rows it says so. */
+const MOST_ROWS = 1000;
+
+/** Prints the rows of one SELECT as an aligned table, JSON or CSV. */
+export async function query(args: QueryArguments): Promise<void> {
+  const { directory, sql, json, csv } = args;
+  if (json && csv) throw new Fault("usage", "--json and --csv at once: give one of the two");
+  const result = await openQuery(directory, sql);
+  try {
+    if (result.partial) {
+      printWarning("this sweep is not finished; these are its results so far");
+    }
+    const table = sql === undefined ? schemaText(result) : alignedText(result);
+    const text = json ? jsonText(result) : csv ? csvText(result) : table;
+    for await (const piece of text) {
+      if (!process.stdout.write(piece)) await once(process.stdout, "drain");
+    }
+  } finally {
+    result.close();
+  }
+}
+
+async function* jsonText({ columns, blocks }: QueryResult): AsyncGenerator<string> {
+  let separator = "[\n";
+  for await (const rows of blocks) {
+    for (const row of rows) {
+      const named = Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]));
+      yield `${separator}${JSON.stringify(named)}`;
+      separator = ",\n";
+    }
+  }
+  yield separator === "[\n" ? "[]\n" : "\n]\n";
+}
+
+async function* csvText({ columns, blocks }: QueryResult): AsyncGenerator<string> {
+  yield csvLine(columns.map(({ name }) => name));
+  for await (const rows of blocks) yield rows.map(csvLine).join("");
+}
+
+/** RFC 4180, with a plain line end; null is an empty field. */
+function csvLine(cells: readonly Value[]): string {
+  const fields = cells.map((cell) => {
+    const text = cell === null ? "" : String(cell);
+    return /[\x22,\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  });
+  return `${fields.join(",")}\n`;
+}
+
+async function* alignedText({ columns: kinds, blocks }: QueryResult): AsyncGenerator<string> {
+  const shown: (readonly Value[])[] = [];
+  let more = false;
+  for await (const rows of blocks) {
+    more = shown.length + rows.length > MOST_ROWS;
+    shown.push(...rows.slice(0, MOST_ROWS - shown.length));
+    if (more) break;
+  }
+  const rows = shown.map((row) =>
+    row.map((cell, i) => ({ text: cellText(cell), numeric: kinds[i].numeric })),
+  );
+  const headings = kinds.map(({ name }) => name);
+  yield `${tableText({ caption: "", headings, rows }, Number.POSITIVE_INFINITY)}\n`;
+  if (more) yield `the first ${MOST_ROWS} rows; --csv or --json gives all\n`;
+}
+
+/** The columns of all tables, a line for each table: its columns as SQL takes them. */
+async function* schemaText({ blocks }: QueryResult): AsyncGenerator<string> {
+  const tables = new Map<string, string[]>();
+  for await (const rows of blocks) {
+    for (const [table, column] of rows) {
+      const known = tables.get(String(table)) ?? [];
+      tables.set(String(table), [...known, String(column)]);
+    }
+  }
+  const rows = [...tables].map(([table, names]) => {
+    // There are as many of these as metrics.
+    const shown = names.filter((name) => !name.endsWith(HALF_WIDTH));
+    return [{ text: table }, { text: shown.map(sqlName).join(", ") }];
+  });
+  yield `${tableText({ caption: "", headings: ["table", "columns"], rows }, columns())}\n`;
+  yield `in configurations, each metric's 95% half width too: latencyMeanMs${HALF_WIDTH}\n`;
+}
+
+const HALF_WIDTH = "HalfWidth95";
+
+function sqlName(name: string): string {
+  return /^[a-z_]\w*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Six digits are enough for the eye; JSON and CSV have all of them. */
+function cellText(cell: Value): string {
+  if (cell === null) return "";
+  if (typeof cell !== "number" || Number.isInteger(cell)) return String(cell);
+  return String(Number(cell.toPrecision(6)));
+}
+
+interface CompareArguments {
+  readonly directories: readonly string[];
+  readonly margin?: string;
+  readonly all: boolean;
+  readonly json: boolean;
+}
+
+type Compared = ResultsComparison & { readonly after: string };
+
+/** Compares the results of two or more folders, each with the first. */
+export async function compare(args: CompareArguments): Promise<void> {
+  const [before, ...others] = args.directories;
+  if (others.length === 0) {
+    throw new Fault("usage", "one folder alone cannot be compared", {
+      hint: "tandem compare out/before out/after",
+    });
+  }
+  const margin = marginOf(args) ?? DEFAULT_MARGIN;
+  const found: Compared[] = [];
+  for (const after of others) {
+    found.push({ after, ...(await comparedWith(before, after, { margin })) });
+  }
+  const text = args.json
+    ? JSON.stringify({ schema: "tandem/comparison@1", before, margin, comparisons: found })
+    : found.map((one) => compared(before, one, margin, args.all)).join("\n\n");
+  process.stdout.write(`${text}\n`);
+}
+
+function compared(before: string, one: Compared, margin: number, all: boolean): string {
+  const { after, changes, onlyBefore, onlyAfter } = one;
+  const count = (verdict: string): number =>
+    changes.filter((change) => change.verdict === verdict).length;
+  const shown = all ? changes : changes.filter(({ verdict }) => verdict !== "no difference shown");
+  if (changes.length === 0) {
+    throw new Fault("invalid-input", `${before} and ${after} have nothing that can be compared`, {
+      hint: "they need a configuration with the same swept values, and two replications",
+    });
+  }
+  return [
+    `${after} against ${before}: ${count("better")} better, ${count("worse")} worse, ` +
+      `${count("no difference shown")} without a difference shown (margin ${formatNumber(100 * margin)}%)`,
+    ...(shown.length === 0 ? [] : [tableText(tableOf("", shown, CHANGE_COLUMNS), columns())]),
+    ...onlyIn(before, onlyBefore),
+    ...onlyIn(after, onlyAfter),
+  ].join("\n");
+}
+
+function onlyIn(directory: string, ids: readonly string[]): string[] {
+  if (ids.length === 0) return [];
+  return [`only in ${directory}: ${plural(ids.length, "configuration")}, such as ${ids[0]}`];
+}
+
+type Change = Compared["changes"][number];
+
+const CHANGE_COLUMNS: readonly Column<Change>[] = [
+  ["configuration", ({ id }) => ({ text: id })],
+  ["metric", ({ metric }) => ({ text: metricTitle(metric) })],
+  ["before", ({ metric, before }) => scaledCell(metric, before)],
+  ["after", ({ metric, after }) => scaledCell(metric, after)],
+  ["difference", (change) => numberCell(differenceText(change))],
+  ["change", ({ difference, before }) => numberCell(formatError(difference / before))],
+  ["verdict", ({ verdict }) => ({ text: verdict })],
+];
+
+function scaledCell(metric: string, given: number) {
+  const value = given * metricLabel(metric).scale;
+  return numberCell(formatNumber(value, 4), value);
+}
+
+function differenceText({ metric, difference, halfWidth95 }: Change): string {
+  const { scale } = metricLabel(metric);
+  return `${formatNumber(difference * scale)} ± ${formatNumber(halfWidth95 * scale)}`;
+}
+
+interface ExplainArguments {
+  /** The folder of `validate --out`. */
+  readonly directory: string;
+  readonly json: boolean;
+  /** File for a trace of the first configuration's first run, beside its prediction. */
+  readonly trace?: string;
+}
+
+/** Says where the gaps of a validation come from. */
+export async function explain({ directory, json, trace }: ExplainArguments): Promise<void> {
+  const explanations = await explained(directory);
+  if (trace !== undefined) {
+    await traced(directory, trace);
+    process.stderr.write(`trace: ${trace}; open it in ui.perfetto.dev\n`);
+  }
+  const document = { schema: "tandem/explanation@1", configurations: explanations };
+  const texts = explanations.map((one) => explanationText(one, columns()));
+  print(json, document, texts.join("\n\n"));
+}
+
+function explanationText(explanation: Explanation, width: number): string {
+  const { id, runs, predictedMs, measuredMs, gapMs, parts, figures } = explanation;
+  const { verdict, sentence, unknown } = explanation;
+  const gaps = [...Object.entries(parts), ["predicted − measured", gapMs] as const];
+  const table = tableOf("", gaps, [
+    ["part of the gap", ([part]) => ({ text: part })],
+    ["ms", ([, { mean }]) => numberCell(`${mean >= 0 ? "+" : "−"}${Math.abs(mean).toFixed(3)}`)],
+    ["±", ([, estimate]) => numberCell(widthText(estimate))],
+  ]);
+  const evidence = tableOf("", figures, [
+    ["evidence", ({ what }) => ({ text: what })],
+    ["part", ({ part }) => ({ text: part })],
+    ["unit", ({ unit }) => ({ text: unit })],
+    ["predicted", ({ predicted }) => numberCell(predicted.mean.toFixed(3))],
+    ["measured", ({ measured }) => numberCell(measured.mean.toFixed(3))],
+    ["±", ({ measured }) => numberCell(widthText(measured))],
+  ]);
+  return [
+    `${id}: mean latency, of ${plural(runs, "run")}${verdict === undefined ? "" : `; verdict: ${verdict}`}`,
+    `predicted ${shown(predictedMs)}, measured ${shown(measuredMs)}`,
+    "",
+    tableText(table, width),
+    "",
+    tableText(evidence, width),
+    "",
+    wrapped(sentence, width),
+    ...(unknown.length === 0 ? [] : ["", "not known:"]),
+    ...unknown.map((line) => `  ${wrapped(line, width - 4).replaceAll("\n", "\n    ")}`),
+  ].join("\n");
+}
+
+type RunEstimate = Explanation["gapMs"];
+
+/** Empty for a single run, and for predictions on the same draws. */
+function widthText({ halfWidth95 }: RunEstimate): string {
+  return halfWidth95 === null || halfWidth95 === 0 ? "" : halfWidth95.toFixed(3);
+}
+
+function shown(estimate: RunEstimate): string {
+  const width = widthText(estimate);
+  return `${estimate.mean.toFixed(3)}${width === "" ? "" : ` ± ${width}`} ms`;
+}
+
+type ReportArguments = Pick<QueryArguments, "directory" | "json">;
+
+/** Writes charts and tables as one HTML file. */
+export async function report({ directory, json }: ReportArguments): Promise<ReportFiles> {
+  const files = await write(directory);
+  print(json, { schema: "tandem/report@1", ...files }, files.html);
+  return files;
+}

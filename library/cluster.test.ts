@@ -1,0 +1,25 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { writeCertificates } from "../cluster/security/tls.ts";
+import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { web } from "./cluster.ts";
+
+const certs = temporaryFolder("web-certs");
+
+test("the web app hears a server of our own authority answer where it is told to trust it", async () => {
+  await writeCertificates(certs, { hosts: [], days: 1, force: false, newAuthority: false });
+  const [key, cert] = ["key", "crt"].map((end) => readFileSync(join(certs, `gateway.${end}`)));
+  const server = createServer({ key, cert }, (_, answer) => answer.end("{}"));
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const silenceOf = async (options: { readonly certs?: string }) => {
+    const app = await web({ url, port: 0, ...options });
+    return app.silence.finally(() => app.close());
+  };
+  expect(await silenceOf({ certs })).toBeNull();
+  expect(await silenceOf({})).toContain("certificate");
+  server.close();
+});

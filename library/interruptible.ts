@@ -1,0 +1,53 @@
+/**
+ * Ctrl-C while a scheduler of the user runs on this thread. Node calls listeners between turns of its event loop, which
+ * a loop without an end in the user's file never lets come, so V8 is asked to break off the work instead.
+ */
+import { Script } from "node:vm";
+import { Fault } from "../core/fault.ts";
+import { brokenOffCall } from "../schedulers/own-guard.ts";
+
+const WORK = Symbol.for("tandem.interruptible-work");
+const runWork = new Script('globalThis[Symbol.for("tandem.interruptible-work")]()');
+/** Work is given in parts of some hundredths of a second: one that takes this long may hang. */
+const HUNG_MS = 1000;
+
+/**
+ * The result of work, which Ctrl-C ends while somebody listens for it: the listeners are called, and it throws their
+ * reason to stop, or Fault("interrupted") naming the call of the user's code that did not return. Takes 0.1 ms besides.
+ */
+export function interruptible<T>(work: () => T): T {
+  if (process.listenerCount("SIGINT") === 0) return work();
+  const startMs = performance.now();
+  let end: () => T = () => {
+    throw new Error("the work has not ended");
+  };
+  Object.assign(globalThis, {
+    [WORK]: () => {
+      try {
+        const result = work();
+        end = () => result;
+      } catch (error) {
+        end = () => {
+          throw error;
+        };
+      }
+    },
+  });
+  try {
+    runWork.runInThisContext({ breakOnSigint: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
+    process.emit("SIGINT");
+    const seconds = (performance.now() - startMs) / 1000;
+    const call = brokenOffCall();
+    if (call === null || 1000 * seconds < HUNG_MS) throw new Error("interrupted");
+    throw new Fault(
+      "interrupted",
+      `interrupted: ${call}, has not returned for ${seconds.toFixed(0)} s`,
+      {
+        hint: "a decision takes microseconds: look there for a loop that does not end",
+      },
+    );
+  }
+  return end();
+}
