@@ -53,4 +53,7 @@ test("a busy host and a disturbed pilot are doubts about each profile, which sta
     steal,
     pilot,
   ]);
+  const elsewhere = withDoubts({ deviceProfiles, overheadProfile, doubts: ["p"] }, busy, "ssh");
+  expect(elsewhere.deviceProfiles.sure.cpu.provenance.doubts).toEqual(["p"]);
+  expect(elsewhere.overheadProfile.provenance.doubts).toEqual([others, steal, "p"]);
 });

@@ -102,10 +102,11 @@ export async function calibrate(
     const samples = await measureModels(document, measured, inputs, options);
     onStep("measuring contention between busy workers");
     const contention = await contentionOf(document, hosts, { workers, extra, inputs }, options);
-    await stopAll(extra);
+    await stopAll(extra.values());
+    extra.clear();
     const noOps = await hosts.startNoOps();
     if (noOps.size > 0) onStep("measuring the links");
-    const links = await measureLinks(noOps).finally(() => stopAll(new Map(noOps)));
+    const links = await measureLinks(noOps).finally(() => stopAll(noOps.values()));
     onStep("measuring gateway and RPC cost");
     const hasPilot = models.length === Object.keys(document.models).length;
     const overheads = await measureOverheads(
@@ -130,7 +131,7 @@ export async function calibrate(
     const found = hasPilot
       ? await underLoad(known, { workers, inputs }, options)
       : { ...known, doubts: [] };
-    const { doubts, ...told } = withDoubts(found, look());
+    const { doubts, ...told } = withDoubts(found, look(), inventory?.inventory.kind ?? "local");
     const ofFirst = Object.entries(told.deviceProfiles).map(([model, byDevice]) => [
       model,
       Object.values(byDevice)[0],
@@ -142,8 +143,7 @@ export async function calibrate(
       ...{ branchShares, doubts },
     };
   } finally {
-    await stopAll(new Map(measured.map(({ worker }, i) => [String(i), worker])));
-    await stopAll(extra);
+    await stopAll([...measured.map(({ worker }) => worker), ...extra.values()]);
     await hosts.close();
   }
 }
@@ -171,24 +171,31 @@ interface MeasuredModel {
 
 /**
  * Names what speaks against the times: this machine's load meanwhile, the pilot, and means that are known too roughly.
- * Each profile keeps what concerns it, for those who predict by it.
+ * Each profile keeps what concerns it, for those who predict by it; machines of another kind than `local` have a load of
+ * their own.
  */
 export function withDoubts(
   { deviceProfiles, overheadProfile, doubts: ofPilot }: PilotResult,
   load: HostLoad,
+  kind = "local",
 ): PilotResult {
-  const ofAll = [...loadReasons(load), ...ofPilot];
-  const doubts = [...ofAll];
+  const ofHost = loadReasons(load);
+  const ofServing = [...ofHost, ...ofPilot];
+  const doubts = [...ofServing];
   const told: Record<string, Record<string, Profile>> = {};
   for (const [model, byDevice] of Object.entries(deviceProfiles)) {
     told[model] = {};
     for (const [device, profile] of Object.entries(byDevice)) {
       const unsure = unsureTimes(model, profile);
       doubts.push(...unsure);
-      told[model][device] = doubted(profile, [...ofAll, ...unsure]);
+      told[model][device] = doubted(profile, [
+        ...(kind === "local" ? ofHost : []),
+        ...ofPilot,
+        ...unsure,
+      ]);
     }
   }
-  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofAll), doubts };
+  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofServing), doubts };
 }
 
 function unsureTimes(model: string, { batches }: Profile): string[] {
@@ -205,9 +212,8 @@ function doubted<Of extends Profile | OverheadProfile>(profile: Of, doubts: stri
   return { ...profile, provenance: { ...profile.provenance, doubts } };
 }
 
-async function stopAll(workers: Map<string, ModelWorker>): Promise<void> {
-  await Promise.all([...workers.values()].map((worker) => worker.stop()));
-  workers.clear();
+async function stopAll(workers: Iterable<ModelWorker>): Promise<void> {
+  await Promise.all([...workers].map((worker) => worker.stop()));
 }
 
 export function inputsByModel(

@@ -143,9 +143,7 @@ export function matchContents(
   const draws = new RequestDraws(system, seed);
   const flags = new Uint8Array(system.stride);
   const variates = new Float64Array(system.stride);
-  const groups = system.pipelines.map(({ name, tasks }) =>
-    groupByBranches(known[name], conditional(tasks)),
-  );
+  const groups = system.pipelines.map(({ name, tasks }) => groupByBranches(known[name], tasks));
   const used = new Map<string, number>();
   return Array.from({ length: count }, () => {
     const pipeline = draws.pipeline();
@@ -162,17 +160,14 @@ export function matchContents(
   });
 }
 
-function conditional(tasks: System["pipelines"][number]["tasks"]): readonly string[] {
-  return tasks.filter((task) => task.whenContains !== null).map((task) => task.name);
-}
-
 function groupByBranches(
   known: readonly KnownContents[],
-  tasks: readonly string[],
+  tasks: System["pipelines"][number]["tasks"],
 ): Map<string, KnownContents[]> {
+  const conditional = tasks.flatMap((task) => (task.whenContains === null ? [] : [task.name]));
   const groups = new Map<string, KnownContents[]>();
   for (const entry of known) {
-    const key = tasks.filter((task) => entry.ran.has(task)).join("+");
+    const key = conditional.filter((task) => entry.ran.has(task)).join("+");
     groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
   return groups;

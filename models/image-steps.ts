@@ -95,7 +95,9 @@ async function prepare(plan: Plan, input: TaskInput): Promise<PreparedImage> {
   const opened = await openImage(input.payload);
   const { width, height } = opened;
   const whole: Box = [0, 0, width, height];
-  const region = cropBox(plan.cropTo, input, whole);
+  const { cropTo } = plan;
+  const wanted = cropTo && bestObject(input.upstream, new Set(cropTo.labels), cropTo.margin, whole);
+  const region = wanted ?? whole;
   const [x0, y0, x1, y1] = region;
   const size = { width: x1 - x0, height: y1 - y0 };
   let { image } = opened;
@@ -113,12 +115,6 @@ async function prepare(plan: Plan, input: TaskInput): Promise<PreparedImage> {
     origin: [x0, y0],
   };
   return { tensor: laidOut(plan, pixels, target.width, target.height), placement };
-}
-
-/** The likeliest object's box with its margin, in whole pixels. */
-function cropBox(cropTo: PreprocessStep["cropTo"], { upstream }: TaskInput, whole: Box): Box {
-  if (cropTo === undefined) return whole;
-  return bestObject(upstream, new Set(cropTo.labels), cropTo.margin, whole) ?? whole;
 }
 
 interface Target {

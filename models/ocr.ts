@@ -56,7 +56,8 @@ export async function openOcr(
       const map = await infer(detection, input, [1, 3, height, width]);
       return textRegions(map, width, REGIONS).map((rectangle) => {
         const onPart = stretched(rectangle, (right - left) / width, (bottom - top) / height);
-        return shifted(onPart, left, top);
+        const [x, y] = onPart.centre;
+        return { ...onPart, centre: [x + left, y + top] as const };
       });
     },
     async read(image, line) {
@@ -312,11 +313,6 @@ export function boundingBox(rectangle: TurnedRectangle): readonly [number, numbe
   const xs = points.map(([x]) => x);
   const ys = points.map(([, y]) => y);
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-function shifted(rectangle: TurnedRectangle, dx: number, dy: number): TurnedRectangle {
-  const [x, y] = rectangle.centre;
-  return { ...rectangle, centre: [x + dx, y + dy] };
 }
 
 /** Moves every side outwards by `distance`. */

@@ -46,7 +46,9 @@ export async function outputSteps(
     for (const action of actions) state = action(state);
     if (state.output !== undefined) return state.output;
     const { objects, labels = [] } = state;
-    if (objects === undefined) return tensorsOutput(state.tensors);
+    if (objects === undefined) {
+      return { labels: [], value: { tensors: state.tensors.map(told) }, tensors: state.tensors };
+    }
     return objectsOutput(objects, labels, placementOf(state));
   };
 }
@@ -285,10 +287,6 @@ function topClasses(
 
 /** JSON has only name, datatype and shape of tensors with more elements. */
 const MAX_TOLD = 1000;
-
-function tensorsOutput(tensors: readonly Tensor[]): TaskOutput {
-  return { labels: [], value: { tensors: tensors.map(told) }, tensors };
-}
 
 function told(tensor: Tensor) {
   const { name, datatype, shape } = tensor;

@@ -52,7 +52,10 @@ type Sums = Readonly<Record<ModelFileName, string>>;
 /** For concurrent callers too. Throws Fault("registry-unreachable"), or Fault("invalid-input") if it cannot write. */
 export async function prepareModels(options: StoreOptions = {}): Promise<PreparedModels> {
   const env = options.env ?? process.env;
-  const cacheDir = resolve(options.cacheDir ?? defaultCacheDir(env));
+  const {
+    cacheDir: given = join(env.TANDEM_CACHE || join(homedir(), ".cache", "tandem"), "models"),
+  } = options;
+  const cacheDir = resolve(given);
   const dir = join(cacheDir, recipe());
   const known = await verified(dir);
   if (known !== undefined) return prepared(dir, known, false);
@@ -66,10 +69,6 @@ export async function prepareModels(options: StoreOptions = {}): Promise<Prepare
       cause,
     });
   }
-}
-
-function defaultCacheDir(env: NodeJS.ProcessEnv): string {
-  return join(env.TANDEM_CACHE || join(homedir(), ".cache", "tandem"), "models");
 }
 
 /** Names the folder after all that its contents depend on. */

@@ -122,6 +122,14 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
 
 const LATE = "no answer within 1 s";
 
+/** No answer comes within a tenth of a second. */
+const SLOW = twoTasks({
+  models: {
+    detector: { service: { distribution: "deterministic", meanMs: 200 } },
+    reader: { service: { distribution: "deterministic", meanMs: 20 } },
+  },
+});
+
 async function limitTo(page: Page, limitS: number): Promise<void> {
   await page.getByRole("textbox", { name: "Give a request up after, s" }).fill(String(limitS));
   await page.keyboard.press("Tab");
@@ -134,7 +142,7 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
 
   beforeAll(async () => {
     ({ server: files, origin } = await serveFiles());
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "web", spareReplicas: 1 };
+    const options = { document: SLOW, inputs: NO_INPUTS, seed: "web", spareReplicas: 1 };
     deployment = await startDeployment({ ...options, backend: "replay", origins: [origin] });
   });
   afterAll(async () => {
@@ -169,6 +177,16 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
     await page.getByRole("button", { name: "Add a plate" }).click();
     await page.getByRole("row").filter({ hasText: "plate-2" }).waitFor(PATIENCE);
     expect(await sendAtOnce(page, 15)).toMatchObject({ Answers: "15 of 15" });
+    await limitTo(page, 0.1);
+    expect(await sendAtOnce(page, 5)).toMatchObject({ Answers: "0 of 5", "Timed out": "5" });
+    // The four test cases give requests up after the same limit: three trials of 1, 2, 2 and 2 requests.
+    const card = page.getByRole("region", { name: "The four test cases" });
+    await card.getByText("given up after 0.1 s").waitFor(PATIENCE);
+    const run = card.getByRole("button", { name: "Run the four cases" });
+    await run.click();
+    const late = async () => (await card.textContent())?.match(/\d+ timed out/g);
+    await expect.poll(late, PATIENCE).toEqual(["3", "6", "6", "6"].map((n) => `${n} timed out`));
+    await expect.poll(() => run.isEnabled(), PATIENCE).toBe(true);
     await page.close();
   });
 });

@@ -3,7 +3,7 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
-import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
+import { OUTCOME_TRAILER, reasonOf, trailerOf } from "../protocol/status.ts";
 import type {
   LoadAnswer,
   LoadSpecification,
@@ -61,7 +61,7 @@ function completed(response: ModelInferResponse | undefined): LoadAnswer {
 
 function failed(error: ServiceError): LoadAnswer {
   const name = status[error.code] ?? `status ${error.code}`;
-  return { outcome: outcomeOf(error), status: name, error: error.details || error.message };
+  return { outcome: outcomeOf(error), status: name, error: reasonOf(error) };
 }
 
 function outcomeOf(error: ServiceError): Outcome {

@@ -186,7 +186,6 @@ export function loadReportText(report: LoadReport): string {
     ([name, value]) => `${name} ${value.toFixed(2)}`,
   );
   const { p50Ms, p99Ms, maxMs } = report.lateness;
-  const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
   const retried = attempts > 1 ? ` · ${attempts.toFixed(2)} attempts each` : "";
   return [
     `${requests} ${requests === 1 ? "request" : "requests"}: ${listed(outcomes)}${retried}`,
@@ -234,7 +233,6 @@ export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSum
     LOOP_DELAY_MS,
     (LOOP_DELAY_SHARE_OF_LATENCY * meanLatencyUs) / 1000,
   );
-  const percent = (share: number, digits: number): string => `${(100 * share).toFixed(digits)}%`;
   const checks: readonly (readonly [isUnfit: boolean, reason: string])[] = [
     [
       lateArrivalRatio > LATE_RATIO,
@@ -250,7 +248,7 @@ export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSum
     ],
     [
       result.closed && result.loopBusyRatio > MAX_LOOP_BUSY,
-      `the load generator was busy ${percent(result.loopBusyRatio, 0)} of the time: it, not the server, may be the limit`,
+      `the load generator was busy ${percent(result.loopBusyRatio)} of the time: it, not the server, may be the limit`,
     ],
   ];
   const reasons = checks.flatMap(([isUnfit, reason]) => (isUnfit ? [reason] : []));
@@ -271,6 +269,10 @@ export function outcomeCounts(result: LoadResult): Readonly<Record<string, numbe
 
 function meanOf(values: Float64Array): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function percent(share: number, digits = 0): string {
+  return `${(100 * share).toFixed(digits)}%`;
 }
 
 function ms(us: number): string {

@@ -32,7 +32,13 @@ import {
   type SecurityFiles,
 } from "../security/access.ts";
 import { type CallerBounds, CLIENT_TIMES, LIMITS } from "../security/limits.ts";
-import { type CertificateRole, peerRole, requireSafeBinding, serverTls } from "../security/tls.ts";
+import {
+  type CertificateRole,
+  cannotListen,
+  peerRole,
+  requireSafeBinding,
+  serverTls,
+} from "../security/tls.ts";
 import { statusOf } from "./status.ts";
 
 /** The roles that may call each method. */
@@ -154,8 +160,7 @@ export async function listenGrpc(
   try {
     await once(server.listen(port, host), "listening");
   } catch (error) {
-    const { message } = error as Error;
-    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`);
+    throw cannotListen(host, port, error);
   }
   // A connection that cannot be accepted must not end the process.
   server.on("error", () => undefined);

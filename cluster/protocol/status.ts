@@ -74,9 +74,16 @@ export function trailerOf(error: ServiceError, name: string): string | null {
 const NO_CONNECTION =
   /^No connection established\. Last error: (?:\w*Error: )?(.*?)\.*(?: \([-\dTZ:.]+\)\.)? Resolution note:/;
 const IS_IT_UP =
-  "is a server up there? `tandem cluster status` has the address of a cluster of this folder";
+  "is a server up there? One with TLS needs --certs or --ca; `tandem cluster status` has the address of a cluster of this folder";
 const SPEAKS_NO_GRPC =
   "no gRPC is spoken there: the gRPC port of a gateway is the one after its REST port, which http://HOST:PORT reaches";
+
+const noConnection = ({ details }: ServiceError) => NO_CONNECTION.exec(details)?.[1];
+
+/** The reason of a failed call. */
+export function reasonOf(error: ServiceError): string {
+  return noConnection(error) ?? (error.details || error.message);
+}
 
 /** The fault behind a failed call; `what` starts its message. */
 export function faultOf(error: ServiceError, what: string): Fault {
@@ -84,11 +91,11 @@ export function faultOf(error: ServiceError, what: string): Fault {
   const byStatus = CODES[error.code] ?? "cluster-failure";
   const code = named !== null && named in FAULTS ? (named as FaultCode) : byStatus;
   const pushback = Number(trailerOf(error, PUSHBACK_TRAILER) ?? Number.NaN);
-  const [, reason] = NO_CONNECTION.exec(error.details) ?? [];
-  const noConnection = reason?.startsWith("Protocol error") ? SPEAKS_NO_GRPC : IS_IT_UP;
-  return new Fault(code, `${what}: ${reason ?? (error.details || error.message)}`, {
+  const unreached = noConnection(error);
+  const next = unreached?.startsWith("Protocol error") ? SPEAKS_NO_GRPC : IS_IT_UP;
+  return new Fault(code, `${what}: ${reasonOf(error)}`, {
     cause: error,
-    hint: reason === undefined ? undefined : noConnection,
+    hint: unreached === undefined ? undefined : next,
     retryAfterMs: Number.isFinite(pushback) ? pushback : undefined,
   });
 }

@@ -2,14 +2,16 @@
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { text } from "node:stream/consumers";
+import { Server } from "@grpc/grpc-js";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { afterEach, expect, it, test } from "vitest";
 import { z } from "zod";
+import { gatewayAccess, listenGrpc, openPeers } from "../protocol/grpc-guard.ts";
 import { OPEN, SecurityFiles } from "../security/access.ts";
 import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
 import { readBody } from "./bodies.ts";
 import { addControlRoutes } from "./control-routes.ts";
-import { createApp } from "./http-server.ts";
+import { createApp, listen } from "./http-server.ts";
 import { type App, describer, onGone, securityOf, securitySchemes } from "./route.ts";
 
 const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
@@ -28,6 +30,20 @@ async function serve(
   await app.listen({ host: "127.0.0.1", port: 0 });
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/it`;
 }
+
+it("a port in use is an error with the next step, over REST and gRPC", async () => {
+  const { port } = new URL(await serve(() => ({})));
+  const taken = {
+    message: expect.stringMatching(`cannot listen on 127.0.0.1:${port}: .*EADDRINUSE`),
+    hint: expect.stringContaining("give another port"),
+  };
+  const host = "127.0.0.1";
+  const second = createApp({ host, origins: ORIGINS, security, held });
+  await expect(listen(second, host, Number(port))).rejects.toMatchObject(taken);
+  const access = gatewayAccess(security, held);
+  const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, openPeers(1000));
+  await expect(grpc).rejects.toMatchObject(taken);
+});
 
 it("a reply that cannot be written is an error of its own, and the next is answered", async () => {
   let calls = 0;

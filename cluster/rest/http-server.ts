@@ -16,7 +16,13 @@ import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
 import { isOpen, type RequiredRole, refusal, type SecurityFiles } from "../security/access.ts";
 import { type CallerBounds, LIMITS } from "../security/limits.ts";
-import { isLoopback, peerRole, requireSafeBinding, serverTls } from "../security/tls.ts";
+import {
+  cannotListen,
+  isLoopback,
+  peerRole,
+  requireSafeBinding,
+  serverTls,
+} from "../security/tls.ts";
 import { until } from "../time/clock.ts";
 import { addAppRoutes } from "./app-files.ts";
 import { addControlRoutes } from "./control-routes.ts";
@@ -77,17 +83,11 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
 }
 
 /** Resolves with the port. Rejects with Fault("cluster-failure") for one in use. */
-export async function listen(
-  app: App,
-  host: string,
-  port: number,
-  hint?: { readonly hint: string },
-): Promise<number> {
+export async function listen(app: App, host: string, port: number, hint?: string): Promise<number> {
   try {
     await app.listen({ host, port });
   } catch (error) {
-    const reason = (error as Error).message;
-    throw new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${reason}`, hint);
+    throw cannotListen(host, port, error, hint);
   }
   return (app.server.address() as AddressInfo).port;
 }

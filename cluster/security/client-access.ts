@@ -173,7 +173,8 @@ function send(
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => {
       const why = signal.aborted ? `no answer within ${timeoutMs / 1000} s` : cause.message;
-      reject(new Fault("cluster-failure", `${url} does not answer: ${why}`, { cause }));
+      const hint = "is a server up there? The address of one with TLS begins with https://";
+      reject(new Fault("cluster-failure", `${url} does not answer: ${why}`, { hint, cause }));
     };
     const ask = url.startsWith("https:") ? requestHttps : requestHttp;
     const request = ask(url, options, (answer) => {

@@ -118,6 +118,20 @@ function nameFor(host: string): string {
   return host in WILDCARDS ? "NAME-OF-THIS-MACHINE" : host;
 }
 
+/** The failure of a server that got no port, with the next step. */
+export function cannotListen(
+  host: string,
+  port: number,
+  cause: unknown,
+  hint = "give another port, or end the program that has this one",
+): Fault {
+  const { message } = cause as Error;
+  return new Fault("cluster-failure", `cannot listen on ${host}:${port}: ${message}`, {
+    hint,
+    cause,
+  });
+}
+
 interface CertificateFolderOptions {
   /** Names and addresses of the gateway, besides loopback. */
   readonly hosts: readonly string[];

@@ -63,7 +63,7 @@ export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServe
     security.close();
     await agent.destroy();
   });
-  const bound = await listen(app, HOST, port, { hint: "--port 0 takes any free port" });
+  const bound = await listen(app, HOST, port, "--port 0 takes any free port");
   return { port: bound, close: () => app.close() };
 }
 

@@ -5,12 +5,12 @@ import { Fault } from "../../core/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";
-import type { ModelMetadata, TensorMetadata } from "../protocol/hosted-models.ts";
 import {
   bytesMetadata,
   type HostedModel,
   type LoadCost,
   ModelCounts,
+  type ModelMetadata,
   type ModelState,
 } from "../protocol/hosted-models.ts";
 import {
@@ -142,8 +142,8 @@ export class HostedReplica implements HostedModel {
       name: this.name,
       versions: ["1"],
       platform,
-      inputs: inputs === null ? bytesMetadata("payload", "upstream") : inputs.map(metadataOf),
-      outputs: outputs === null ? bytesMetadata("output") : outputs.map(metadataOf),
+      inputs: inputs ?? bytesMetadata("payload", "upstream"),
+      outputs: outputs ?? bytesMetadata("output"),
     };
   }
 
@@ -305,10 +305,6 @@ export class HostedReplica implements HostedModel {
     this.#state = state;
     this.#options.onState(state);
   }
-}
-
-function metadataOf({ name, datatype, shape }: TensorSpec): TensorMetadata {
-  return { name, datatype, shape };
 }
 
 /** Figures of this process, by the names of Prometheus' clients. */

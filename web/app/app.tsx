@@ -1,37 +1,55 @@
 /** The page: a header with the server, and one tab for each question. */
-import { type FormEvent, lazy, Suspense, useEffect, useState } from "react";
+import { type ComponentType, type FormEvent, lazy, Suspense, useEffect, useState } from "react";
 import { Button, Tab, TabList, TabPanel, Tabs } from "react-aria-components";
 import { createRoot } from "react-dom/client";
 import { connection, ownServer, useConnection } from "../shared/connection.ts";
-import { SelectEntry, TextEntry } from "../shared/entries.tsx";
+import { SelectEntry, TextEntry } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
-import { LOADERS } from "./tabs.ts";
 
-const TABS = [
-  { id: "measure", title: "Measure", Content: lazy(LOADERS.measure) },
-  { id: "what-if", title: "What if", Content: lazy(LOADERS["what-if"]) },
-  { id: "pipeline", title: "Pipeline", Content: lazy(LOADERS.pipeline) },
-] as const;
+export interface PageTab {
+  /** Names the tab in the page's address. */
+  readonly id: string;
+  readonly title: string;
+  readonly load: () => Promise<{ readonly default: ComponentType }>;
+}
 
-function App() {
-  const [tab, setTab] = useUrlState("tab", TABS[0].id);
-  const selected = TABS.some(({ id }) => id === tab) ? tab : TABS[0].id;
+/** Draws the page. */
+export function showPage(tabs: readonly PageTab[]): void {
+  applyTheme();
+  // The answer is there when the page is.
+  void ownServer();
+  const place = document.querySelector("#app") as HTMLElement;
+  createRoot(place, {
+    onUncaughtError: (error) => {
+      place.textContent = `The page failed: ${String(error)}. Reload it; report it if it fails again.`;
+      console.error(error);
+    },
+  }).render(<App tabs={tabs.map((tab) => ({ ...tab, Content: lazy(tab.load) }))} />);
+}
+
+interface AppProps {
+  readonly tabs: readonly (PageTab & { readonly Content: ComponentType })[];
+}
+
+function App({ tabs }: AppProps) {
+  const [tab, setTab] = useUrlState("tab", tabs[0].id);
+  const selected = tabs.some(({ id }) => id === tab) ? tab : tabs[0].id;
   return (
     <Tabs selectedKey={selected} onSelectionChange={(key) => setTab(String(key))}>
       <header>
         <h1>Tandem</h1>
         <ServerBar />
         <ThemeChoice />
-        <TabList aria-label="What to do" className="tabs" items={TABS}>
-          {({ id, title }) => (
-            <Tab id={id} className="tab" onHoverStart={() => void LOADERS[id]()}>
+        <TabList aria-label="What to do" className="tabs" items={tabs}>
+          {({ id, title, load }) => (
+            <Tab id={id} className="tab" onHoverStart={() => void load()}>
               {title}
             </Tab>
           )}
         </TabList>
       </header>
       <main>
-        {TABS.map(({ id, Content }) => (
+        {tabs.map(({ id, Content }) => (
           <TabPanel id={id} key={id} className="panel">
             <Suspense fallback={<p role="status">Loading …</p>}>
               <Content />
@@ -52,14 +70,14 @@ function ServerBar() {
   const [secret, setSecret] = useState("");
   useEffect(() => setAddress(client.url), [client]);
   useEffect(() => {
-    void ownServer.then((own) => connection.open(url || own, token === "" ? null : token));
+    void ownServer().then((own) => connection.open(url || own, token === "" ? null : token));
   }, [url, token]);
   const connect = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const text = address.trim();
     const asked = text === "" || /^https?:\/\//.test(text) ? text : `http://${text}`;
     // The page's own server needs no place in a link.
-    setUrl(asked === (await ownServer) ? "" : asked);
+    setUrl(asked === (await ownServer()) ? "" : asked);
     setToken(secret.trim());
   };
   return (
@@ -115,12 +133,3 @@ function ThemeChoice() {
     </div>
   );
 }
-
-applyTheme();
-const place = document.querySelector("#app") as HTMLElement;
-createRoot(place, {
-  onUncaughtError: (error) => {
-    place.textContent = `The page failed: ${String(error)}. Reload it; report it if it fails again.`;
-    console.error(error);
-  },
-}).render(<App />);

@@ -1,5 +1,6 @@
 /** An answer in the page's words: what each task found, where, and whether it is true. */
-import type { Picture } from "./pictures.ts";
+import { parsedJson } from "../shared/client.ts";
+import type { Picture } from "./requests.ts";
 
 export interface Box {
   /** Left, top, right, bottom; pixels of the picture. */
@@ -7,7 +8,7 @@ export interface Box {
   readonly text: string;
 }
 
-export interface TaskTimes {
+interface TaskTimes {
   readonly task: string;
   readonly replica: string;
   readonly batch: number;
@@ -72,25 +73,19 @@ export function foundIn(body: string | undefined): Found {
 
 /** Whether it is an answer of the protocol: a server may call anything a success. */
 export function hasOutputs(body: string): boolean {
-  try {
-    return (JSON.parse(body) as OurAnswer | null)?.outputs instanceof Object;
-  } catch {
-    return false;
-  }
+  return (parsedJson(body) as OurAnswer | null)?.outputs instanceof Object;
 }
 
 /** The gateway's JSON is the text in the protocol's `output`; in a stream it comes bare. */
-function ourAnswer(body: string | undefined): OurAnswer | null {
-  try {
-    const value = JSON.parse(body ?? "") as OurAnswer & {
-      outputs?: { name: string; data?: unknown[] }[];
-    };
-    if (!Array.isArray(value.outputs)) return value.outputs === undefined ? null : value;
-    const [text] = value.outputs.find(({ name }) => name === "output")?.data ?? [];
-    return typeof text === "string" ? (JSON.parse(text) as OurAnswer) : null;
-  } catch {
-    return null;
+function ourAnswer(body = ""): OurAnswer | null {
+  const answer = parsedJson(body) as OurAnswer | null | undefined;
+  const outputs: unknown = answer?.outputs;
+  if (Array.isArray(outputs)) {
+    const text: unknown = outputs.find((one) => one?.name === "output")?.data?.[0];
+    return typeof text === "string" ? ourAnswer(text) : null;
   }
+  const isOurs = Object.values(outputs ?? [null]).every((one) => one instanceof Object);
+  return isOurs ? (answer as OurAnswer) : null;
 }
 
 function boxesOf(value: unknown): Box[] {

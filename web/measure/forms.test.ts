@@ -4,7 +4,7 @@ import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
 import { quantile } from "../shared/format.ts";
 import { foundIn, hasOutputs, isTrue } from "./answer.ts";
-import { casesOf } from "./case-runs.ts";
+import { requestsOf, SHAPES, USUAL, workloadOf } from "./requests.ts";
 import {
   chosenPolicies,
   documentOf,
@@ -12,8 +12,8 @@ import {
   parametersOf,
   withParameters,
   withPolicy,
-} from "./scheduler-draft.ts";
-import { requestsOf, SHAPES, USUAL, workloadOf } from "./workload.ts";
+} from "./scheduler.tsx";
+import { casesOf } from "./test-cases.tsx";
 
 test.each(SHAPES.filter(({ id }) => id !== "scenario").map(({ id }) => id))(
   "%s is a workload of a scenario",
@@ -99,6 +99,15 @@ test("an answer is read: labels, boxes, times, and whether it is true", () => {
   expect(foundIn(wrapped)).toEqual(found);
   const foreign = JSON.stringify({ model_name: "m", outputs: [{ name: "y", data: [1] }] });
   expect(foundIn(foreign)).toMatchObject({ text: foreign, boxes: [], tasks: [] });
+});
+
+test("an answer of another form is shown as it came", () => {
+  for (const body of [
+    ...['{"outputs":[null]}', '{"outputs":{"a":null}}', '{"outputs":[{"name":"output","data":5}]}'],
+    ...['{"outputs":[{"name":"output","data":["[]"]}]}', "null", "5", "nonsense"],
+  ]) {
+    expect(foundIn(body)).toMatchObject({ text: body, boxes: [], tasks: [], isSeen: false });
+  }
 });
 
 test("an answer of the protocol has outputs, of a server or of this one", () => {

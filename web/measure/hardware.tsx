@@ -7,12 +7,10 @@ import type {
   ReplicaBatching,
   ReplicaStatus,
 } from "../../library/browser.ts";
-import { type Deployed, replicasOf, tasksOf } from "../shared/api.ts";
-import { type Client, messageOf } from "../shared/client.ts";
+import { type Client, type Deployed, messageOf, replicasOf, tasksOf } from "../shared/client.ts";
 import { connection, useConnection } from "../shared/connection.ts";
-import { NumberEntry, SelectEntry } from "../shared/entries.tsx";
 import { percent } from "../shared/format.ts";
-import { Head, Problem } from "../shared/parts.tsx";
+import { Head, NumberEntry, Problem, SelectEntry } from "../shared/parts.tsx";
 
 const ANY_NODE = { id: "", name: "Any node with room" };
 

@@ -1,11 +1,16 @@
 /** One measurement: requests sent by the server, its proxy or the page, and answers as they come. */
 import type { AnsweredRequest, MeasurementLine } from "../../library/browser.ts";
-import type { ModelMetadata, SchedulerDocument } from "../shared/api.ts";
-import { type Call, type Client, isLate, messageOf } from "../shared/client.ts";
+import {
+  type Call,
+  type Client,
+  isLate,
+  type ModelMetadata,
+  messageOf,
+  type SchedulerDocument,
+} from "../shared/client.ts";
 import { Store } from "../shared/store.ts";
 import { hasOutputs, RAW_CHARACTERS } from "./answer.ts";
-import type { Picture } from "./pictures.ts";
-import type { Request } from "./workload.ts";
+import type { Picture, Request } from "./requests.ts";
 
 export interface Answer extends AnsweredRequest {
   readonly latencyMs: number;
@@ -233,8 +238,8 @@ export async function inOpenQueue<Result>(
 
 const LONGEST_WAIT_MS = 60_000;
 
-/** Requests that were given up still run to their end at the server, and a run starts without any. */
-async function untilIdle(client: Client): Promise<void> {
+/** Requests that were given up still run to their end at the server. Waits a minute for them at most. */
+export async function untilIdle(client: Client): Promise<void> {
   const untilMs = performance.now() + LONGEST_WAIT_MS;
   while (performance.now() < untilMs) {
     const { idle } = await client.json<{ readonly idle: boolean }>("/run");

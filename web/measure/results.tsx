@@ -1,13 +1,13 @@
 /** Results: each request's answer, picture and time, and the whole in figures. */
 import { useMemo, useState } from "react";
 import { Button, Dialog, Heading, Modal, ModalOverlay } from "react-aria-components";
-import { SelectEntry } from "../shared/entries.tsx";
+import { parsedJson } from "../shared/client.ts";
 import { figures, mean, milliseconds, quantile } from "../shared/format.ts";
-import { LiveChart } from "../shared/live-chart.tsx";
-import { Head, Problem } from "../shared/parts.tsx";
-import { type Found, foundIn, isTrue } from "./answer.ts";
-import { MarkedPicture } from "./marked-picture.tsx";
+import { Head, Problem, SelectEntry } from "../shared/parts.tsx";
+import { LiveChart } from "../shared/plot.tsx";
+import { type Box, type Found, foundIn, isTrue } from "./answer.ts";
 import type { Answer, Measured } from "./measuring.ts";
+import type { Picture } from "./requests.ts";
 
 interface Row {
   readonly answer: Answer;
@@ -196,6 +196,72 @@ function AnswerTable({ rows: some }: { readonly rows: readonly Row[] }) {
   );
 }
 
+interface MarkedPictureProps {
+  readonly picture: Picture;
+  readonly boxes: readonly Box[];
+  /** A thumbnail: boxes without their texts. */
+  readonly isSmall?: boolean;
+}
+
+/** Height of text over the picture's shorter side. */
+const TEXT_SHARE = 1 / 24;
+
+/** A picture with what was found drawn on it. */
+function MarkedPicture({ picture, boxes, isSmall = false }: MarkedPictureProps) {
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  const { width, height } = size;
+  const text = Math.max(12, Math.min(width, height) * TEXT_SHARE);
+  const told = boxes.map((box) => box.text).join(", ");
+  return (
+    <span className={isSmall ? "marked small" : "marked"}>
+      <img
+        src={picture.source}
+        alt={told === "" ? picture.name : `${picture.name}; found: ${told}`}
+        onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) =>
+          setSize({ width: naturalWidth, height: naturalHeight })
+        }
+      />
+      {width > 0 && (
+        <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+          {boxes.map(({ box: [left, top, right, bottom], text: name }) => (
+            <g key={`${left} ${top} ${name}`}>
+              <rect
+                x={left}
+                y={top}
+                width={right - left}
+                height={bottom - top}
+                fill="none"
+                stroke="#ffd400"
+                strokeWidth={Math.max(2, width / (isSmall ? 80 : 240))}
+              />
+              {!isSmall && (
+                <>
+                  <rect
+                    x={left}
+                    y={Math.max(0, top - text * 1.3)}
+                    width={name.length * text * 0.7 + text * 0.6}
+                    height={text * 1.3}
+                    fill="#ffd400"
+                  />
+                  <text
+                    x={left + text * 0.3}
+                    y={Math.max(0, top - text * 1.3) + text}
+                    fontSize={text}
+                    fontWeight="bold"
+                    fill="#000"
+                  >
+                    {name}
+                  </text>
+                </>
+              )}
+            </g>
+          ))}
+        </svg>
+      )}
+    </span>
+  );
+}
+
 const TIMES = ["Batch", "Waited", "Computed"];
 
 interface AnswerDetailsProps {
@@ -241,7 +307,9 @@ function AnswerDetails({ answer, found, onClose }: AnswerDetailsProps) {
               </tbody>
             </table>
           )}
-          {body !== undefined && <pre className="raw">{pretty(body)}</pre>}
+          {body !== undefined && (
+            <pre className="raw">{JSON.stringify(parsedJson(body), null, 1) ?? body}</pre>
+          )}
           <Button className="button" slot="close">
             Close
           </Button>
@@ -249,12 +317,4 @@ function AnswerDetails({ answer, found, onClose }: AnswerDetailsProps) {
       </Modal>
     </ModalOverlay>
   );
-}
-
-function pretty(body: string): string {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 1);
-  } catch {
-    return body;
-  }
 }

@@ -3,21 +3,22 @@ import { useState } from "react";
 import { Button, DropZone, FileTrigger, Text } from "react-aria-components";
 import { messageOf } from "../shared/client.ts";
 import { useConnection } from "../shared/connection.ts";
-import { NumberEntry, SelectEntry, TextEntry } from "../shared/entries.tsx";
 import { figures } from "../shared/format.ts";
-import { Problem } from "../shared/parts.tsx";
+import { NumberEntry, Problem, SelectEntry, TextEntry } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
 import { inOpenQueue, type Measured, type Measuring } from "./measuring.ts";
-import { drawnScenes, type Picture, pictureFiles } from "./pictures.ts";
 import {
+  drawnScenes,
   type Load,
+  type Picture,
+  pictureFiles,
   requestsOf,
   SHAPES,
   type Shape,
-  USUAL,
+  useLoad,
   type Workload,
   workloadOf,
-} from "./workload.ts";
+} from "./requests.ts";
 
 const CONTENTS = [
   { id: "scenes", name: "Drawn street scenes", about: "the server's; it is known what they show" },
@@ -25,7 +26,7 @@ const CONTENTS = [
   { id: "none", name: "No picture", about: "random tensors, or an empty payload" },
 ];
 
-export interface SendProps {
+interface SendProps {
   readonly measuring: Measuring;
   readonly measured: Measured;
 }
@@ -155,18 +156,6 @@ function What({ models, model, setModel, contents, setContents }: WhatProps) {
       />
     </div>
   );
-}
-
-/** The form's numbers live in the address. */
-function useLoad(): readonly [Load, (load: Load) => void] {
-  const [text, setText] = useUrlState("load", JSON.stringify(USUAL));
-  let load = USUAL;
-  try {
-    load = { ...USUAL, ...(JSON.parse(text) as Partial<Load>) };
-  } catch {
-    // A link that was cut short.
-  }
-  return [load, (next) => setText(JSON.stringify(next))];
 }
 
 interface NumbersProps {

@@ -1,20 +1,44 @@
-/** The four test cases of the 2020 report, as one click and one table. */
+/** The four test cases of the 2020 report (Table 5.1): n requests at once against 1, n/2 and n replicas of each task. */
 import { useRef, useState } from "react";
 import { Button } from "react-aria-components";
-import { messageOf } from "../shared/client.ts";
+import type { GatewayStatus } from "../../library/browser.ts";
+import { type Client, messageOf, replicasOf, setReplicas, tasksOf } from "../shared/client.ts";
 import { useConnection } from "../shared/connection.ts";
-import { NumberEntry } from "../shared/entries.tsx";
 import { mean, milliseconds } from "../shared/format.ts";
-import { Head, Problem } from "../shared/parts.tsx";
+import { Head, NumberEntry, Problem } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
-import { type CaseResult, casesOf, runCases } from "./case-runs.ts";
-import type { Measuring } from "./measuring.ts";
-import { drawnScenes } from "./pictures.ts";
+import { inOpenQueue, type Measuring, untilIdle } from "./measuring.ts";
+import { drawnScenes, type Picture, useLoad } from "./requests.ts";
+
+interface TestCase {
+  readonly name: string;
+  readonly requests: number;
+  /** Replicas of each task. */
+  readonly replicas: number;
+}
+
+interface CaseResult extends TestCase {
+  /** Until all requests were answered; one for each trial. */
+  readonly makespansMs: readonly number[];
+  readonly failed: number;
+  /** Requests that were given up. */
+  readonly late: number;
+}
+
+/** n is even and at least 2. */
+export function casesOf(n: number): readonly TestCase[] {
+  return [
+    { name: "Baseline", requests: 1, replicas: 1 },
+    { name: "1 for n", requests: n, replicas: 1 },
+    { name: "n/2 for n", requests: n, replicas: n / 2 },
+    { name: "n for n (optimum)", requests: n, replicas: n },
+  ];
+}
 
 const TRIALS = 3;
 
 /** `step` is null while no case runs. */
-function useCases(measuring: Measuring, n: number) {
+function useCases(measuring: Measuring, n: number, limitS: number) {
   const { client, models } = useConnection();
   const [model] = useUrlState("model", models[0] ?? "");
   const [results, setResults] = useState<readonly CaseResult[]>([]);
@@ -29,7 +53,7 @@ function useCases(measuring: Measuring, n: number) {
     setStep("Starting …");
     try {
       await runCases(casesOf(n), {
-        ...{ client, measuring, model, pictures: await drawnScenes(client), trials: TRIALS },
+        ...{ client, measuring, model, limitS, pictures: await drawnScenes(client) },
         signal: control.signal,
         onStep: setStep,
         onResult: (result) =>
@@ -52,14 +76,16 @@ export function TestCases({ measuring }: { readonly measuring: Measuring }) {
   const most = Math.min(...Object.values(deployed?.room ?? { none: 0 }));
   const [asked, setAsked] = useUrlState("cases", "10");
   const n = Math.min(even(Number(asked) || 10), most - (most % 2));
-  const { results, step, problem, run, stop } = useCases(measuring, n);
+  const [{ limitS }] = useLoad();
+  const { results, step, problem, run, stop } = useCases(measuring, n, limitS);
   if (deployed === null || status === null) return null;
   return (
     <section className="card" aria-labelledby="cases">
       <h2 id="cases">The four test cases</h2>
       <p className="muted small">
         Table 5.1 of the 2020 report: the time until all of n requests at once are answered, mean of{" "}
-        {TRIALS} trials, by replicas of each task. The deployment's own replicas come back
+        {TRIALS} trials, by replicas of each task. A request without an answer is given up after{" "}
+        {limitS} s, as in <em>Send requests</em>. The deployment's own replicas come back
         afterwards.
       </p>
       <div className="row">
@@ -107,7 +133,7 @@ function CaseTable({ n, results }: CaseTableProps) {
   const cell = (name: string) => {
     const result = results.find((one) => one.name === name);
     if (result === undefined) return "…";
-    const { makespansMs, failed } = result;
+    const { makespansMs, failed, late } = result;
     const spread = `${milliseconds(Math.min(...makespansMs))} to ${milliseconds(Math.max(...makespansMs))}`;
     return (
       <>
@@ -116,6 +142,7 @@ function CaseTable({ n, results }: CaseTableProps) {
         <span className="muted small">
           {makespansMs.length > 1 && spread}
           {failed > 0 && <span className="bad"> {failed} failed</span>}
+          {late > 0 && <span className="bad"> {late} timed out</span>}
         </span>
       </>
     );
@@ -144,4 +171,67 @@ function CaseTable({ n, results }: CaseTableProps) {
       </table>
     </div>
   );
+}
+
+interface CaseRuns {
+  readonly client: Client;
+  readonly measuring: Measuring;
+  readonly model: string;
+  readonly pictures: readonly Picture[];
+  /** A request without an answer is given up after this. */
+  readonly limitS: number;
+  readonly signal: AbortSignal;
+  readonly onStep: (text: string) => void;
+  readonly onResult: (result: CaseResult) => void;
+}
+
+/** Runs the cases, and gives the deployment its replicas back. Rejects with an Error where it cannot. */
+async function runCases(cases: readonly TestCase[], runs: CaseRuns): Promise<void> {
+  const { client, signal, onStep } = runs;
+  const before = await countsOf(client);
+  try {
+    await inOpenQueue(client, async () => {
+      for (const one of cases) await runCase(one, Object.keys(before), runs);
+    });
+  } finally {
+    onStep("Giving the deployment its replicas back …");
+    await setReplicas(client, before);
+    onStep("");
+  }
+  signal.throwIfAborted();
+}
+
+async function runCase(one: TestCase, tasks: readonly string[], runs: CaseRuns): Promise<void> {
+  const { client, measuring, model, pictures, limitS, signal, onStep, onResult } = runs;
+  onStep(`${one.name}: ${one.replicas} of each task …`);
+  const counts = Object.fromEntries(tasks.map((task) => [task, one.replicas]));
+  await setReplicas(client, counts, signal);
+  const limit = { client: { timeoutMs: limitS * 1000 } };
+  const workload = { arrivals: "burst", requests: one.requests, ...limit };
+  const makespansMs: number[] = [];
+  let failed = 0;
+  let late = 0;
+  for (let trial = 1; trial <= TRIALS; trial++) {
+    signal.throwIfAborted();
+    onStep(`${one.name}: trial ${trial} of ${TRIALS} …`);
+    const { answers, problem } = await measuring.run(client, true, { model, workload, pictures });
+    signal.throwIfAborted();
+    if (problem !== null) throw new Error(problem);
+    makespansMs.push(Math.max(...answers.map(({ endedMs }) => endedMs)));
+    const unanswered = answers.filter(({ outcome }) => outcome !== "completed");
+    const givenUp = unanswered.filter(({ outcome }) => outcome === "timed out");
+    late += givenUp.length;
+    failed += unanswered.length - givenUp.length;
+    onResult({ ...one, makespansMs: [...makespansMs], failed, late });
+    // Requests that were given up would share the replicas with the next ones.
+    if (givenUp.length > 0) await untilIdle(client);
+  }
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+async function countsOf(client: Client): Promise<Counts> {
+  const status = await client.json<GatewayStatus>("/status");
+  const counts = tasksOf(status).map((task) => [task, replicasOf(status, task).length]);
+  return Object.fromEntries(counts);
 }

@@ -1,4 +1,8 @@
-/** A pipeline drawn: tasks coloured by how busy they are, edges with their shares, on a sheet that moves and zooms. */
+/**
+ * A pipeline as a drawing: places of its tasks and the edges between them; tasks coloured by how busy they are,
+ * edges with their shares, on a sheet that moves and zooms.
+ */
+import dagre from "@dagrejs/dagre";
 import {
   Background,
   BaseEdge,
@@ -17,20 +21,76 @@ import {
 import "@xyflow/react/dist/style.css";
 import "./pipeline.css";
 import { useSyncExternalStore } from "react";
+import type { ScenarioDocument } from "../../library/browser.ts";
 import { percent } from "../shared/format.ts";
 import { seriesColour } from "../shared/parts.tsx";
-import { BOX, type TaskEdge, type TaskPlace } from "./graph.ts";
-import type { Move, TaskFrame } from "./played-frame.ts";
 
-const narrow = matchMedia("(max-width: 700px)");
+const BOX = { width: 210, height: 140 } as const;
+
+interface TaskPlace {
+  readonly task: string;
+  readonly model: string;
+  /** Left and top. */
+  readonly x: number;
+  readonly y: number;
+  readonly height: number;
+}
+
+export interface TaskEdge {
+  readonly from: string;
+  readonly to: string;
+  /** The condition in words; null: always. */
+  readonly when: string | null;
+}
+
+export interface PipelineGraph {
+  readonly tasks: readonly TaskPlace[];
+  readonly edges: readonly TaskEdge[];
+}
+
+/** `height` is of each box. From left to right, or from top to bottom on a narrow screen. */
+export function graphOf(
+  pipeline: Pick<ScenarioDocument["pipelines"][string], "tasks">,
+  isNarrow: boolean,
+  height: number = BOX.height,
+): PipelineGraph {
+  const graph = new dagre.graphlib.Graph();
+  graph.setGraph({ rankdir: isNarrow ? "TB" : "LR", ranksep: isNarrow ? 70 : 170, nodesep: 36 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  const tasks = Object.entries(pipeline.tasks);
+  for (const [task] of tasks) graph.setNode(task, { width: BOX.width, height });
+  const edges = tasks.flatMap(([to, { after = [], when }]) =>
+    after.map((from): TaskEdge => ({ from, to, when: conditionText(when) })),
+  );
+  for (const { from, to } of edges) graph.setEdge(from, to);
+  dagre.layout(graph);
+  return {
+    edges,
+    tasks: tasks.map(([task, { model, variants = [] }]) => {
+      const { x, y } = graph.node(task);
+      const text = model ?? `one of ${variants.length} variants`;
+      return { task, model: text, x: x - BOX.width / 2, y: y - height / 2, height };
+    }),
+  };
+}
+
+function conditionText(
+  when: { readonly contains?: string | undefined } | undefined,
+): string | null {
+  if (when === undefined) return null;
+  return when.contains === undefined ? "sometimes" : `if ${when.contains}`;
+}
+
+const NARROW = "(max-width: 700px)";
 
 export function useIsNarrow(): boolean {
   return useSyncExternalStore(
     (listener) => {
+      const narrow = matchMedia(NARROW);
       narrow.addEventListener("change", listener);
       return () => narrow.removeEventListener("change", listener);
     },
-    () => narrow.matches,
+    () => matchMedia(NARROW).matches,
   );
 }
 
@@ -68,6 +128,14 @@ export function DrawnGraph({ sheet, nodes, edges }: DrawnGraphProps) {
   );
 }
 
+/** Requests at a task. */
+export interface Requests {
+  /** Numbers of requests, the first come first. */
+  readonly waiting: readonly number[];
+  /** By replica: the requests of its batch. */
+  readonly replicas: readonly { readonly name: string; readonly requests: readonly number[] }[];
+}
+
 interface TaskFigures {
   readonly title: string;
   readonly model: string;
@@ -78,11 +146,18 @@ interface TaskFigures {
   readonly isNarrow: boolean;
   /** The task that limits the pipeline. */
   readonly isBottleneck: boolean;
-  /** Requests that wait in a played run, and each replica's batch. */
-  readonly played?: Pick<TaskFrame, "waiting" | "replicas">;
+  /** Of a played run. */
+  readonly played?: Requests;
 }
 
 export type TaskNode = Node<TaskFigures & Record<string, unknown>, "task">;
+/** A request on its way along an edge, drawn for a moment: in the model it takes no time. */
+export interface Move {
+  readonly request: number;
+  /** Share of the way, 0 to 1. */
+  readonly progress: number;
+}
+
 interface ShareFigures {
   readonly label: string;
   readonly isBusy: boolean;
@@ -122,7 +197,7 @@ export function shareEdge(
 }
 
 /** Free, working, near its limit. */
-export function levelOf(utilizationRatio: number): "low" | "middle" | "high" {
+function levelOf(utilizationRatio: number): "low" | "middle" | "high" {
   if (utilizationRatio >= 0.85) return "high";
   return utilizationRatio >= 0.5 ? "middle" : "low";
 }
@@ -149,7 +224,7 @@ function TaskBox({ data }: NodeProps<TaskNode>) {
           {line}
         </span>
       ))}
-      {data.played && <Requests {...data.played} />}
+      {data.played && <Dots {...data.played} />}
       <Handle type="source" position={isNarrow ? Position.Bottom : Position.Right} />
     </div>
   );
@@ -157,8 +232,9 @@ function TaskBox({ data }: NodeProps<TaskNode>) {
 
 /** More do not fit; their number is told. */
 const MOST_DOTS = 12;
+const MOST_ROWS = 6;
 
-function Requests({ waiting, replicas }: Pick<TaskFrame, "waiting" | "replicas">) {
+function Dots({ waiting, replicas }: Requests) {
   const busy = replicas.filter(({ requests }) => requests.length > 0);
   const shown = (replicas.length > MOST_ROWS ? busy : replicas).slice(0, MOST_ROWS);
   return (
@@ -183,8 +259,6 @@ function Requests({ waiting, replicas }: Pick<TaskFrame, "waiting" | "replicas">
     </>
   );
 }
-
-const MOST_ROWS = 6;
 
 function servedText(name: string, requests: readonly number[]): string {
   if (requests.length === 0) return `${name} is idle`;

@@ -1,4 +1,9 @@
-/** Calls to the server, with its token, which stays in this page's memory. */
+/**
+ * The client of a server: calls with its token, which stays in this page's memory, and the answers as far as the
+ * page reads them. `docs/serving.md` describes the routes.
+ */
+import type { GatewayStatus, KeptScenario } from "../../library/browser.ts";
+import { meanOf } from "./format.ts";
 
 /** An answer that is an error, in the server's words. */
 export class ServerError extends Error {
@@ -36,12 +41,9 @@ export class Client {
   async json<Answer>(path: string, call: Call = {}): Promise<Answer> {
     const answer = await this.call(path, call);
     const text = await answer.text();
-    if (text === "") return null as Answer;
-    try {
-      return JSON.parse(text) as Answer;
-    } catch {
-      throw new ServerError(answer.status, `${path} was not answered in JSON`);
-    }
+    const value = text === "" ? null : parsedJson(text);
+    if (value !== undefined) return value as Answer;
+    throw new ServerError(answer.status, `${path} was not answered in JSON`);
   }
 
   /** A successful answer. Rejects with a ServerError for every other. */
@@ -82,11 +84,19 @@ const REACH_HINT =
 
 async function errorOf(answer: Response): Promise<ServerError> {
   const text = await answer.text();
-  try {
-    const { error, hint } = JSON.parse(text) as { error?: string; hint?: string };
-    return new ServerError(answer.status, error ?? `status ${answer.status}`, hint);
-  } catch {
+  const known = parsedJson(text) as { error?: string; hint?: string } | null | undefined;
+  if (known === undefined) {
     return new ServerError(answer.status, `status ${answer.status}: ${text.slice(0, 200)}`);
+  }
+  return new ServerError(answer.status, known?.error ?? `status ${answer.status}`, known?.hint);
+}
+
+/** Undefined where the text is no JSON. */
+export function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
@@ -97,4 +107,84 @@ export function messageOf(error: unknown): string {
   const { message } = error;
   const hint = error instanceof ServerError ? error.hint : undefined;
   return hint === undefined ? message : `${message}. ${hint}`;
+}
+
+export interface ServerMetadata {
+  readonly name: string;
+  readonly version?: string;
+  /** Ours only: tells one deployment from another. */
+  readonly deployment?: string;
+}
+
+interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly (number | string)[];
+}
+
+export interface ModelMetadata {
+  readonly name: string;
+  readonly platform?: string;
+  readonly inputs: readonly TensorMetadata[];
+}
+
+/** `GET /v1/scenario`. */
+export interface Deployed extends Pick<KeptScenario, "document" | "profiles" | "overheadProfile"> {
+  /** How many replicas each task can have. */
+  readonly room: Readonly<Record<string, number>>;
+}
+
+/** A preset's name, or a preset and what replaces parts of it. */
+export type SchedulerDocument = string | Readonly<Record<string, unknown>>;
+
+/** `GET /v1/scenes`: drawn pictures whose truth is known. */
+export interface Scene {
+  /** In base64. */
+  readonly png: string;
+  readonly car: boolean;
+  readonly plate: string | null;
+}
+
+/** Names, in the order of the pipeline. */
+export function tasksOf({ replicas, tasks }: GatewayStatus): string[] {
+  return [...new Set([...tasks.map(({ name }) => name), ...replicas.map(({ task }) => task)])];
+}
+
+export function replicasOf({ replicas }: GatewayStatus, task: string): GatewayStatus["replicas"] {
+  return replicas.filter((replica) => replica.task === task);
+}
+
+/** Jobs that wait, in the task's queue and in those of its replicas. */
+export function queueOf(status: GatewayStatus, task: string): number {
+  const shared = status.tasks.find(({ name }) => name === task)?.queue ?? 0;
+  return replicasOf(status, task).reduce((sum, { queue }) => sum + (queue ?? 0), shared);
+}
+
+/** Mean utilisation of the task's replicas, 0 to 1; null without any. */
+export function utilisationOf(status: GatewayStatus, task: string): number | null {
+  return meanOf(replicasOf(status, task).map(({ utilizationRatio }) => utilizationRatio));
+}
+
+/** Adds and removes replicas, one after the other, until each task has as many as asked for. */
+export async function setReplicas(
+  client: Client,
+  counts: Readonly<Record<string, number>>,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const [task, count] of Object.entries(counts)) {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { replicas } = await client.json<{ replicas: { name: string; task: string }[] }>(
+        "/v1/replicas",
+      );
+      const own = replicas.filter((replica) => replica.task === task);
+      if (own.length === count) break;
+      if (own.length < count) {
+        await client.json("/v1/replicas", { method: "POST", body: { task } });
+      } else {
+        const { name } = own[own.length - 1];
+        await client.json(`/v1/replicas/${encodeURIComponent(name)}`, { method: "DELETE" });
+      }
+    }
+  }
 }

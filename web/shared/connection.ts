@@ -3,9 +3,8 @@
  * goes away is asked again until it is back; a new deployment at its address is learned anew.
  */
 import type { GatewayStatus } from "../../library/browser.ts";
-import type { Deployed, ServerMetadata } from "./api.ts";
-import { Client, messageOf, ServerError } from "./client.ts";
-import { readUrlState, Store, useStore } from "./store.ts";
+import { Client, type Deployed, messageOf, ServerError, type ServerMetadata } from "./client.ts";
+import { Store, useStore } from "./store.ts";
 
 export interface Snapshot {
   /** `looking`: whether the page's own server is one to measure. */
@@ -110,8 +109,15 @@ class Connection {
   }
 }
 
+let own: Promise<string> | undefined;
+
 /** The page's own address where a gateway or `tandem web` serves it; "" for plain static files. */
-export const ownServer: Promise<string> = (async () => {
+export function ownServer(): Promise<string> {
+  own ??= findOwnServer();
+  return own;
+}
+
+async function findOwnServer(): Promise<string> {
   if (!location.protocol.startsWith("http")) return "";
   try {
     const base = new URL(".", location.href).href.replace(/\/$/, "");
@@ -121,11 +127,10 @@ export const ownServer: Promise<string> = (async () => {
   } catch {
     return "";
   }
-})();
+}
 
-/** The one connection of the page, for all its parts. It opens before the page is drawn. */
+/** The one connection of the page, for all its parts. */
 export const connection = new Connection();
-void ownServer.then((own) => connection.open(readUrlState("server") ?? own, null));
 
 export function useConnection(): Snapshot {
   return useStore(connection.store);

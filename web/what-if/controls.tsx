@@ -1,13 +1,13 @@
 /** The controls of a configuration: each shows the value in force, and changes one choice. */
 import type { SchedulerForm } from "../../library/browser.ts";
-import { NumberEntry, ParameterEntry, Scale, SelectEntry, tidy } from "../shared/entries.tsx";
+import { NumberEntry, ParameterEntry, Scale, SelectEntry, tidy } from "../shared/parts.tsx";
 import type { Batch, Choices } from "./choices.ts";
 import type { Description } from "./messages.ts";
 
 /** Each of them takes time and memory, even those without a replica. */
 const MOST_MACHINES = 10_000;
 
-export interface ControlsProps {
+interface ControlsProps {
   readonly description: Description;
   readonly schedulers: readonly SchedulerForm[];
   readonly choices: Choices;

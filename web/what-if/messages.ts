@@ -22,13 +22,13 @@ export interface Description {
   readonly batch: Batch | null;
 }
 
-export interface Machine {
+interface Machine {
   readonly name: string;
   readonly count: number;
   readonly costPerHour: number;
 }
 
-export interface Goal {
+interface Goal {
   readonly pipeline: string;
   readonly latencyMs: number;
   readonly percentile: number;

@@ -3,11 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ConfigurationResult, readScenario, simulateAll } from "../../library/browser.ts";
-import { type Choices, gridOf, outlineOf } from "./choices.ts";
+import { type Choices, FIRST_STATE, gridOf, outlineOf, stateOf, stateText } from "./choices.ts";
 import type { CurvePoint, CurveRequest, Description, FromSimulator } from "./messages.ts";
-import { FIRST_STATE, stateOf, stateText } from "./shared-state.ts";
+import { differenceText } from "./readings.tsx";
 import { Simulator } from "./simulator.ts";
-import { differenceText } from "./verdict.ts";
 
 const SCENARIOS = join(import.meta.dirname, "../../scenarios");
 const EFFORT = { seed: 3, requests: 200, replications: 2 };

@@ -1,5 +1,5 @@
 /**
- * "What if" inside a report, from `build/make-what-if.mjs`: the scenario and the simulator's code stand
+ * "What if" inside a report, from `build/make-web.mjs`: the scenario and the simulator's code stand
  * in the page, so nothing is fetched, also from `file://`.
  */
 import { createRoot } from "react-dom/client";

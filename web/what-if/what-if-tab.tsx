@@ -1,14 +1,24 @@
-/** The app's tab: a scenario to start from, and the simulator on it. */
+/** The app's tab: a scenario to start from, the simulator on it, and a real cluster beside it. */
 import { useEffect, useMemo, useState } from "react";
 import { Button, FileTrigger } from "react-aria-components";
-import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
-import { connection, type Snapshot, useConnection } from "../shared/connection.ts";
-import { SelectEntry } from "../shared/entries.tsx";
+import type { GatewayStatus, KeptScenario, ScenarioSource } from "../../library/browser.ts";
+import {
+  type Client,
+  type Deployed,
+  replicasOf,
+  type SchedulerDocument,
+  setReplicas,
+  tasksOf,
+} from "../shared/client.ts";
+import { connection, type Sample, type Snapshot, useConnection } from "../shared/connection.ts";
+import { mean } from "../shared/format.ts";
+import { SelectEntry } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
-import { type ClusterChange, measuredOf, sendToCluster } from "./cluster.ts";
-import { OF_CLUSTER, scenarioNames, scenarioOf } from "./examples.ts";
+import { policiesOf } from "./choices.ts";
+import type { Measured } from "./curve-charts.tsx";
+import { OF_CLUSTER, scenarioNames, scenarioOf, sourceOfFiles } from "./scenarios.ts";
 import { simulatorThread } from "./thread.ts";
-import { openCurves, WhatIf, type WhatIfProps } from "./what-if.tsx";
+import { type ClusterChange, openCurves, WhatIf, type WhatIfProps } from "./what-if.tsx";
 
 const OWN_FILE = "your file";
 
@@ -105,23 +115,60 @@ function keyOfSource(name: string, source: ScenarioSource | KeptScenario): strin
   return `${name} ${"text" in source ? source.text.length : JSON.stringify(source.document).length}`;
 }
 
+const MOST_POINTS = 60;
+
 /**
- * The first YAML file is the scenario; the others are known by the paths that its text names. Null
- * without files.
+ * The latest samples of the server with answers, each at the rate of its answers. Leaves out those of
+ * another configuration; a sample tells of the `windowS` seconds before it.
  */
-async function sourceOfFiles(files: readonly File[]): Promise<ScenarioSource | null> {
-  const scenario = files.find(({ name }) => /\.ya?ml$/.test(name)) ?? files[0];
-  if (scenario === undefined) return null;
-  const text = await scenario.text();
-  const named = new Set(text.match(/[\w./-]+\.\w+/g));
-  const entries = files.map(async (file): Promise<readonly (readonly [string, string])[]> => {
-    const own = await file.text();
-    const paths = [...named].filter((path) => path.split("/").at(-1) === file.name);
-    return paths.map((path) => [path, own]);
+export function measuredOf(samples: readonly Sample[]): Measured {
+  const last = samples.at(-1);
+  const configuration = last === undefined ? "" : configurationOf(last.status);
+  const before = samples.findLast(({ status }) => configurationOf(status) !== configuration);
+  const sinceS = before === undefined ? 0 : before.atS + before.status.windowS;
+  const points = samples.slice(-MOST_POINTS).flatMap(({ atS, status: { all, replicas } }) => {
+    const { completedPerS, ...latencies } = all;
+    if (completedPerS === 0 || atS <= sinceS) return [];
+    const busy = mean(replicas.map(({ utilizationRatio }) => utilizationRatio));
+    return [{ load: completedPerS, metrics: { ...latencies, utilizationRatio: busy } }];
   });
-  return {
-    file: scenario.name,
-    text,
-    files: Object.fromEntries((await Promise.all(entries)).flat()),
-  };
+  return { configuration, points };
+}
+
+function configurationOf(status: GatewayStatus): string {
+  const counts = tasksOf(status).map((task) => {
+    const up = replicasOf(status, task).filter(({ state }) => state === "up");
+    return `${task} ${up.length}`;
+  });
+  return [...counts, status.scheduler].join(" · ");
+}
+
+/**
+ * Gives the cluster the replicas, and the scheduler where it was chosen. Rejects with the server's words;
+ * where it has no room for the replicas, before anything is changed.
+ */
+async function sendToCluster(
+  client: Client,
+  room: Deployed["room"],
+  { replicas, choices }: ClusterChange,
+): Promise<void> {
+  for (const [task, count] of Object.entries(replicas)) {
+    if (count <= room[task]) continue;
+    throw new Error(
+      `the cluster has room for ${room[task]} of ${task}, not for ${count}: ` +
+        "`tandem cluster up --spare N` gives it more",
+    );
+  }
+  const policies = Object.entries(policiesOf(choices)).map(([path, choice]) => [
+    path.replace("scheduler.", ""),
+    choice,
+  ]);
+  if (choices.scheduler !== undefined || policies.length > 0) {
+    const { scheduler: now } = await client.json<{ scheduler: SchedulerDocument }>("/v1/scheduler");
+    const base = choices.scheduler ?? now;
+    const own = typeof base === "string" ? { preset: base } : base;
+    const scheduler = policies.length === 0 ? base : { ...own, ...Object.fromEntries(policies) };
+    await client.json("/v1/scheduler", { method: "PUT", body: { scheduler } });
+  }
+  await setReplicas(client, replicas);
 }

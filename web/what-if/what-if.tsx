@@ -3,27 +3,33 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
 import { messageOf } from "../shared/client.ts";
-import { Scale, SelectEntry } from "../shared/entries.tsx";
+import { Scale, SelectEntry } from "../shared/parts.tsx";
 import { useStore } from "../shared/store.ts";
-import { type Choices, type Effort, loadText } from "./choices.ts";
-import type { ClusterChange, Measured } from "./cluster.ts";
-import { Controls } from "./controls.tsx";
-import { type CurveState, CurveStore, type Snapshot } from "./curve-store.ts";
-import type { CurveRequest, Description, Failure } from "./messages.ts";
-import { PointsTable, type Reading, Readings } from "./readings.tsx";
-import { ResultCharts } from "./result-charts.tsx";
 import {
+  type Choices,
+  type Effort,
   FEW_REQUESTS,
   FIRST_STATE,
+  loadText,
   MOST_PINS,
   QUANTILES,
   type Quantile,
   stateOf,
   stateText,
   type WhatIfState,
-} from "./shared-state.ts";
-import { differenceText, verdictOf } from "./verdict.ts";
+} from "./choices.ts";
+import { Controls } from "./controls.tsx";
+import { type Measured, ResultCharts } from "./curve-charts.tsx";
+import { type CurveState, CurveStore, type Snapshot } from "./curve-store.ts";
+import type { CurveRequest, Description, Failure } from "./messages.ts";
+import { differenceText, PointsTable, type Reading, Readings, verdictOf } from "./readings.tsx";
 import "./what-if.css";
+
+/** A configuration for a real cluster. */
+export interface ClusterChange {
+  readonly replicas: Readonly<Record<string, number>>;
+  readonly choices: Choices;
+}
 
 export interface WhatIfProps {
   /** From `openCurves`, with the same state. */

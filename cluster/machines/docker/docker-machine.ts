@@ -38,8 +38,10 @@ export const DOCKER: MachineKind = {
     const { machines } = loaded.inventory as DockerInventory;
     return askEach(Object.keys(machines), async (name) => {
       const host = { name, docker: dockerWords(machines[name]) };
-      const listed = (await runDocker(host, listWords(deployment))).split("\n");
-      const names = listed.filter((one) => one !== "");
+      const filter = ["--filter", `label=${DEPLOYMENT}=${deployment}`];
+      // Those that have ended, too.
+      const words = ["ps", "--all", ...filter, "--format", "{{.Names}}"];
+      const names = (await runDocker(host, words)).split("\n").filter((one) => one !== "");
       if (end) await removeContainers(host, names);
       return names.map((container) => `container ${container} on ${name}`);
     });
@@ -290,12 +292,6 @@ export function runWords(container: ProcessContainer): readonly string[] {
     ...["--entrypoint", "node", container.image, ...nodeOptions],
     ...[`${PROGRAMS}/${ENTRIES[container.program]}.js`, "--stdio", `--deployment=${deployment}`],
   ];
-}
-
-/** Names of a deployment's containers, also of those that have ended. */
-function listWords(deployment: string): readonly string[] {
-  const filter = ["--filter", `label=${DEPLOYMENT}=${deployment}`];
-  return ["ps", "--all", ...filter, "--format", "{{.Names}}"];
 }
 
 interface DockerHost {

@@ -9,14 +9,14 @@ import { shellWord } from "../../../core/command-words.ts";
 import { coresIn, readInventory } from "../../../core/inventory/read-inventory.ts";
 import {
   factsOf,
+  LEFTOVER_SCRIPT,
   leftoverPids,
-  leftoverScript,
-  probeScript,
+  PROBE_SCRIPT,
   remoteCommand,
   remoteHost,
   sshFault,
   tunnelCommand,
-  verifyScript,
+  VERIFY_SCRIPT,
   wrongFilesOf,
 } from "./ssh-command.ts";
 
@@ -94,7 +94,7 @@ describe("the scripts", () => {
     spawnSync(program, given, { input, encoding: "utf8" }).stdout;
 
   test("find what a machine has", () => {
-    const output = run("sh", ["-s", "-", "", "/no/such/cache"], probeScript());
+    const output = run("sh", ["-s", "-", "", "/no/such/cache"], PROBE_SCRIPT);
     const facts = factsOf(`a banner\n${output}`);
     expect(facts).toMatchObject({ system: expect.stringMatching(/^Linux \w+$/) });
     expect(facts?.nodeVersion).toMatch(/^\d+\.\d+\.\d+$/);
@@ -102,7 +102,7 @@ describe("the scripts", () => {
     expect(facts?.freeBytes).toBeGreaterThan(0);
     expect(coresIn(facts?.online ?? "")).toContain(0);
     expect(factsOf(output.slice(0, output.indexOf("tandem: end")))).toBeNull();
-    expect(factsOf(run("sh", ["-s", "-", "/bin/false", "x"], probeScript()))?.nodeVersion).toBe("");
+    expect(factsOf(run("sh", ["-s", "-", "/bin/false", "x"], PROBE_SCRIPT))?.nodeVersion).toBe("");
     expect(coresIn("0-2,7")).toEqual([0, 1, 2, 7]);
   });
 
@@ -122,7 +122,7 @@ describe("the scripts", () => {
     const parts: string[] = [];
     const verify = (sent: string) =>
       wrongFilesOf(
-        run(process.execPath, ["-", sent, place, "manifest.json", digest], verifyScript()),
+        run(process.execPath, ["-", sent, place, "manifest.json", digest], VERIFY_SCRIPT),
       );
     try {
       expect(verify("")).toEqual(["nothing"]);
@@ -142,7 +142,7 @@ describe("the scripts", () => {
       writeFileSync(join(place, "x.js"), "z");
       for (let i = 3; i < 6; i++) send("x");
       const script = join(folder, "verify.cjs");
-      writeFileSync(script, verifyScript());
+      writeFileSync(script, VERIFY_SCRIPT);
       const given = parts
         .slice(3)
         .map((part) => `node ${script} ${part} ${place} manifest.json ${digest} &`);
@@ -157,9 +157,7 @@ describe("the scripts", () => {
   });
 
   test("find the processes of a deployment, and of no other", () => {
-    expect(leftoverPids(run("sh", ["-s", "-", "no-such-id", "look"], leftoverScript()))).toEqual(
-      [],
-    );
+    expect(leftoverPids(run("sh", ["-s", "-", "no-such-id", "look"], LEFTOVER_SCRIPT))).toEqual([]);
     expect(leftoverPids("tandem: process 7\n")).toBeNull();
   });
 });

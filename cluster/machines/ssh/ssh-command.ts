@@ -230,8 +230,7 @@ export interface MachineFacts {
 }
 
 /** POSIX shell. `$1` is the path of Node.js or empty, `$2` the cache's folder. */
-export function probeScript(): string {
-  return `
+export const PROBE_SCRIPT = `
 say() { echo "${MARK} $1 $2"; }
 node=$1; cache=$2
 if [ -z "$node" ]; then
@@ -260,7 +259,6 @@ if command -v taskset >/dev/null 2>&1; then say taskset yes; fi
 if command -v nvidia-smi >/dev/null 2>&1; then say gpus "$(nvidia-smi -L | grep -c '^GPU')"; fi
 say end
 `;
-}
 
 /** Null where the script did not run to its end. */
 export function factsOf(output: string): MachineFacts | null {
@@ -289,8 +287,7 @@ export function factsOf(output: string): MachineFacts | null {
  * For Node.js: compares the files of a folder with its manifest, and puts a folder that is whole in its place.
  * Arguments: the folder as sent (or empty: look only), its place, the manifest's name, its digest.
  */
-export function verifyScript(): string {
-  return `
+export const VERIFY_SCRIPT = `
 const { createHash } = require("node:crypto");
 const { readFileSync, renameSync, rmSync } = require("node:fs");
 const { join } = require("node:path");
@@ -329,7 +326,6 @@ if (sent !== "" && wrong.length === 0) wrong = wrongIn(place);
 if (sent !== "") rmSync(sent, { recursive: true, force: true });
 console.log("${MARK} wrong " + JSON.stringify(wrong.slice(0, 5)));
 `;
-}
 
 /** Paths of files that are missing or other than sent; null where the script did not run to its end. */
 export function wrongFilesOf(output: string): readonly string[] | null {
@@ -341,8 +337,7 @@ export function wrongFilesOf(output: string): readonly string[] | null {
  * POSIX shell for Linux: finds the processes with `--deployment=$1`; `$2` is `end` to end them. Says each as
  * `process PID COMMAND`.
  */
-export function leftoverScript(): string {
-  return `
+export const LEFTOVER_SCRIPT = `
 found=
 for file in $(grep -lsF -- "--deployment=$1" /proc/[0-9]*/cmdline); do
   line=$({ tr '\\0' '\\n' <"$file"; } 2>/dev/null) || continue
@@ -359,7 +354,6 @@ if [ "$2" = end ] && [ -n "$found" ]; then
 fi
 echo "${MARK} asked"
 `;
-}
 
 /** Process ids; null where the script did not run to its end. */
 export function leftoverPids(output: string): readonly number[] | null {

@@ -28,18 +28,18 @@ import {
 import {
   addressOf,
   factsOf,
+  LEFTOVER_SCRIPT,
   leftoverPids,
-  leftoverScript,
   type MachineFacts,
   openTunnel,
-  probeScript,
+  PROBE_SCRIPT,
   type RemoteHost,
   remoteCommand,
   remoteHost,
   runRemote,
   type SshInventory,
   type Tunnel,
-  verifyScript,
+  VERIFY_SCRIPT,
   wrongFilesOf,
 } from "./ssh-command.ts";
 
@@ -75,7 +75,7 @@ export const SSH: MachineKind = {
     const { machines } = context.loaded.inventory as SshInventory;
     return askEach(Object.keys(machines), async (name) => {
       const words = ["sh", "-s", "-", context.deployment, end ? "end" : "look"];
-      const { stdout } = await runRemote(remoteHost(context.loaded, name), words, leftoverScript());
+      const { stdout } = await runRemote(remoteHost(context.loaded, name), words, LEFTOVER_SCRIPT);
       const pids = leftoverPids(stdout);
       if (pids === null) throw new Fault("cluster-failure", `${name}: its shell ran no script`);
       return pids.map((pid) => `a process on ${name}, pid ${pid}`);
@@ -226,7 +226,7 @@ class SshMachine implements Machine {
   async #probe(): Promise<MachineFacts> {
     const { remote, inventory, signal } = this.#options;
     const words = ["sh", "-s", "-", this.#own.node ?? "", inventory.cache];
-    const { stdout, stderr } = await runRemote(remote, words, probeScript(), signal);
+    const { stdout, stderr } = await runRemote(remote, words, PROBE_SCRIPT, signal);
     const facts = factsOf(stdout);
     if (facts !== null) return facts;
     throw this.#fault(`its shell did not run our script: ${lastLine(stderr)}`, {
@@ -315,7 +315,7 @@ class SshMachine implements Machine {
   async #wrongFiles(sent: string, shipment: Shipment): Promise<readonly string[]> {
     const { remote, signal } = this.#options;
     const words = [this.#known.node, "-", sent, this.#place(shipment), MANIFEST, shipment.digest];
-    const { stdout, stderr } = await runRemote(remote, words, verifyScript(), signal);
+    const { stdout, stderr } = await runRemote(remote, words, VERIFY_SCRIPT, signal);
     const wrong = wrongFilesOf(stdout);
     if (wrong !== null) return wrong;
     throw this.#fault(`its Node.js did not run our check: ${lastLine(stderr)}`);

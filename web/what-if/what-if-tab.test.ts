@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { GatewayStatus } from "../../library/browser.ts";
 import type { Sample } from "../shared/connection.ts";
-import { measuredOf } from "./cluster.ts";
+import { measuredOf } from "./what-if-tab.tsx";
 
 const sample = (atS: number, scheduler: string, completedPerS = 5): Sample => {
   const replica = { name: "a-1", task: "a", state: "up", utilizationRatio: 0.5 };

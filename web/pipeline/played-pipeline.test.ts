@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { playedRun, readScenario } from "../../library/browser.ts";
-import type { TaskEdge } from "./graph.ts";
-import { filmOf, frameOf, instantBeside, lastEvent, movesAt } from "./played-frame.ts";
+import type { TaskEdge } from "./drawn-graph.tsx";
+import { filmOf, frameOf, instantBeside, lastEvent, movesAt } from "./played-pipeline.tsx";
 
 const TEXT = readFileSync(
   join(import.meta.dirname, "../../scenarios/queueing/branch.yaml"),

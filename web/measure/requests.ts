@@ -1,5 +1,6 @@
-/** How requests are sent: the page's form, and the workload that it stands for, as in a scenario. */
-import type { Picture } from "./pictures.ts";
+/** Requests to send: when they come, as the page's form says and a scenario writes it, and their pictures. */
+import { type Client, parsedJson, type Scene } from "../shared/client.ts";
+import { useUrlState } from "../shared/store.ts";
 
 export const SHAPES = [
   { id: "burst", name: "All at once", about: "n requests at one instant" },
@@ -44,6 +45,14 @@ export const USUAL: Load = {
   limitS: 60,
 };
 
+/** The form's numbers live in the address. */
+export function useLoad(): readonly [Load, (load: Load) => void] {
+  const [text, setText] = useUrlState("load", JSON.stringify(USUAL));
+  // A link may have been cut short.
+  const load = { ...USUAL, ...(parsedJson(text) as Partial<Load> | undefined) };
+  return [load, (next) => setText(JSON.stringify(next))];
+}
+
 /**
  * Null where there is no scenario, or its workload is a file of arrivals. A scenario whose clients give up by
  * themselves keeps them.
@@ -81,4 +90,61 @@ export function requestsOf({ shape, n, ratePerS, toRatePerS, durationS }: Load):
   if (shape === "burst" || shape === "closed") return n;
   if (shape === "poisson") return ratePerS * durationS;
   return shape === "ramp" ? ((ratePerS + toRatePerS) / 2) * durationS : null;
+}
+
+/** A picture to send. */
+export interface Picture {
+  readonly name: string;
+  /** In base64, as it is sent. */
+  readonly data: string;
+  /** An address that an image element takes. */
+  readonly source: string;
+  readonly truth: Pick<Scene, "car" | "plate"> | null;
+}
+
+/** The server takes 32 MiB of JSON; base64 is a third longer than its bytes. */
+const MOST_BYTES = 20 * 1024 * 1024;
+const MOST_PICTURES = 64;
+
+/** Rejects with a ServerError where the server draws none. */
+export async function drawnScenes(client: Client): Promise<Picture[]> {
+  const { scenes } = await client.json<{ scenes: Scene[] }>("/v1/scenes");
+  return scenes.map(({ png, car, plate }, i) => ({
+    name: plate === null ? `scene ${i + 1}, no car` : `scene ${i + 1}, ${plate}`,
+    data: png,
+    source: `data:image/png;base64,${png}`,
+    truth: { car, plate },
+  }));
+}
+
+/** Rejects with an Error for files that are too large or too many. */
+export async function pictureFiles(files: readonly File[]): Promise<Picture[]> {
+  if (files.length > MOST_PICTURES) {
+    throw new Error(
+      `${files.length} files are more than the ${MOST_PICTURES} that are sent in turn`,
+    );
+  }
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  if (bytes > MOST_BYTES) {
+    const mib = (bytes / 2 ** 20).toFixed(1);
+    throw new Error(`the files have ${mib} MiB, more than 20: pick fewer, or scale them down`);
+  }
+  return Promise.all(
+    files.map(async (file) => ({
+      name: file.name,
+      data: base64(new Uint8Array(await file.arrayBuffer())),
+      source: URL.createObjectURL(file),
+      truth: null,
+    })),
+  );
+}
+
+const CHUNK = 0x8000;
+
+function base64(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+  }
+  return btoa(text);
 }

@@ -1,6 +1,6 @@
-/** Scenarios to start from: the connected cluster's, and some of the project that need no measured files. */
+/** Scenarios to start from: the connected cluster's, the user's, and some of the project that need no measured files. */
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
-import type { Deployed } from "../shared/api.ts";
+import type { Deployed } from "../shared/client.ts";
 
 const TEXTS = import.meta.glob<string>(
   [
@@ -34,4 +34,25 @@ export function scenarioOf(
   deployed: Deployed | null,
 ): ScenarioSource | KeptScenario | null {
   return name === OF_CLUSTER ? deployed : (EXAMPLES.get(name) ?? null);
+}
+
+/**
+ * The first YAML file is the scenario; the others are known by the paths that its text names. Null
+ * without files.
+ */
+export async function sourceOfFiles(files: readonly File[]): Promise<ScenarioSource | null> {
+  const scenario = files.find(({ name }) => /\.ya?ml$/.test(name)) ?? files[0];
+  if (scenario === undefined) return null;
+  const text = await scenario.text();
+  const named = new Set(text.match(/[\w./-]+\.\w+/g));
+  const entries = files.map(async (file): Promise<readonly (readonly [string, string])[]> => {
+    const own = await file.text();
+    const paths = [...named].filter((path) => path.split("/").at(-1) === file.name);
+    return paths.map((path) => [path, own]);
+  });
+  return {
+    file: scenario.name,
+    text,
+    files: Object.fromEntries((await Promise.all(entries)).flat()),
+  };
 }
