@@ -66,16 +66,8 @@ function installDeno() {
   const program = join(folder, "node_modules/.bin/deno");
   if (!existsSync(program)) {
     mkdirSync(folder, { recursive: true });
-    const install = [
-      "install",
-      "--no-audit",
-      "--no-fund",
-      "--silent",
-      "--prefix",
-      folder,
-      `deno@${DENO}`,
-    ];
-    run("npm", install);
+    const install = ["install", "--no-audit", "--no-fund", "--silent", "--prefix", folder];
+    run("npm", [...install, `deno@${DENO}`]);
   }
   return program;
 }

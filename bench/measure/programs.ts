@@ -17,14 +17,12 @@ export type WorkloadName = keyof typeof WORKLOADS;
 
 export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[];
 
-/** Workload C as a file: what a user would simulate. */
-export const BRANCH_SCENARIO = fileURLToPath(
-  new URL("../../scenarios/queueing/branch.yaml", import.meta.url),
-);
+const BRANCH_SCENARIO = fileHere("../../scenarios/queueing/branch.yaml");
 
-/** The command line's override that gives `BRANCH_SCENARIO` so many requests. */
-export function branchRequests(requests: number): string {
-  return `workload={arrivals: poisson, ratePerS: 6.4, requests: ${requests}}`;
+/** Arguments of `tandem simulate` for one replication of workload C. */
+export function branchArguments(requests: number, ...more: readonly string[]): readonly string[] {
+  const set = `workload={arrivals: poisson, ratePerS: 6.4, requests: ${requests}}`;
+  return [BRANCH_SCENARIO, "--replications", "1", "--json", "--set", set, ...more];
 }
 
 /**

@@ -14,13 +14,7 @@ import {
   spreadOf,
   target,
 } from "../measure/part.ts";
-import {
-  BRANCH_SCENARIO,
-  branchRequests,
-  PEERS,
-  runToEnd,
-  tandemSimulate,
-} from "../measure/programs.ts";
+import { branchArguments, PEERS, runToEnd, tandemSimulate } from "../measure/programs.ts";
 
 const REQUESTS = 300_000;
 const LEAST = 10;
@@ -28,12 +22,6 @@ const LEAST = 10;
 interface Whole extends Latencies {
   /** From the command to the prompt, by the clock on the wall. */
   readonly seconds: number;
-}
-
-/** One replication of workload C. */
-function branch(requests: number, ...more: readonly string[]): readonly string[] {
-  const set = ["--set", branchRequests(requests)];
-  return [BRANCH_SCENARIO, "--replications", "1", "--json", ...set, ...more];
 }
 
 const inWords = (requests: number): string => requests.toLocaleString("en");
@@ -60,7 +48,7 @@ export const wholeProcess: Part = {
 };
 
 function tandemWhole(requests: number, seed: number, folder: string): Whole {
-  const command = tandemSimulate(branch(requests, "--seed", String(seed)));
+  const command = tandemSimulate(branchArguments(requests, "--seed", String(seed)));
   const { seconds, stdout } = runToEnd(command, folder);
   const { metrics } = (JSON.parse(stdout) as ResultsDocument).configurations[0];
   return {
@@ -97,7 +85,7 @@ export const start: Part = {
   about: "whole process of `tandem simulate --json` on workload C, one replication, and node alone",
   run(options) {
     const requests = requestsAt(options, SHORT_REQUESTS);
-    const command = tandemSimulate(branch(requests));
+    const command = tandemSimulate(branchArguments(requests));
     const pairs = inTurn(
       2 * options.rounds,
       () => runToEnd(command, options.scratch).seconds * 1000,
@@ -126,7 +114,7 @@ export const memory: Part = {
     const reporter = new URL("../usage-report.js", import.meta.url).href;
     const results = MEMORY_REQUESTS.map((full) => {
       const requests = requestsAt(options, full);
-      const command = tandemSimulate(branch(requests), ["--import", reporter]);
+      const command = tandemSimulate(branchArguments(requests), ["--import", reporter]);
       const { side, seconds } = runToEnd(command, options.scratch);
       return { requests, mib: Number(side), seconds };
     });

@@ -23,13 +23,6 @@ import {
   startTarget,
 } from "./target.ts";
 
-interface FuzzOptions {
-  /** In all; each block gets its share. */
-  readonly cases: number;
-  readonly seed: number;
-  readonly onEvent: (line: string) => void;
-}
-
 export type FuzzResult = Awaited<ReturnType<typeof fuzz>>;
 
 /** The exit code where something was wrong. */
@@ -47,8 +40,8 @@ const SERVERS_FAULT: ReadonlySet<number> = new Set([
   status.DATA_LOSS,
 ]);
 
-/** Throws Fault("cluster-failure") when the deployment does not start. */
-async function fuzz(options: FuzzOptions) {
+/** Each block gets its share of the cases. Throws Fault("cluster-failure") when the deployment does not start. */
+async function fuzz(cases: number, seed: number) {
   const directory = mkdtempSync(join(tmpdir(), "tandem-fuzz-"));
   const { token, line } = createToken("infer", "fuzz");
   const tokens = join(directory, "tokens.txt");
@@ -56,7 +49,7 @@ async function fuzz(options: FuzzOptions) {
   try {
     const target = await startTarget(token, tokens);
     try {
-      return await run(target, options);
+      return await run(target, cases, seed);
     } finally {
       await target.deployment.stop();
     }
@@ -65,8 +58,7 @@ async function fuzz(options: FuzzOptions) {
   }
 }
 
-async function run(target: FuzzTarget, options: FuzzOptions) {
-  const { cases, seed, onEvent } = options;
+async function run(target: FuzzTarget, cases: number, seed: number) {
   const startMs = performance.now();
   const { pid } = target.deployment.gateway;
   const all = await blocks(target.token);
@@ -80,7 +72,8 @@ async function run(target: FuzzTarget, options: FuzzOptions) {
   for (const block of all) {
     const result = await runBlock(target, block, Math.ceil(cases * block.share), seed);
     results.push(result);
-    onEvent(`${result.name}: ${result.cases} cases, ${result.failure ?? "as it should be"}`);
+    const found = result.failure ?? "as it should be";
+    process.stderr.write(`${result.name}: ${result.cases} cases, ${found}\n`);
   }
   await sleep(SETTLE_MS);
   const after = footprint(pid);
@@ -191,8 +184,7 @@ if (values.help || !(cases >= 100) || !Number.isInteger(seed)) {
 }
 // All started processes end with this process.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
-const onEvent = (line: string): void => void process.stderr.write(`${line}\n`);
-const result = await fuzz({ cases, seed, onEvent });
+const result = await fuzz(cases, seed);
 process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${text(result)}\n`);
 const sound =
   result.failures.length === 0 && result.blocks.every(({ failure }) => failure === null);

@@ -140,12 +140,7 @@ export class Sender {
   }
 
   send(given: Case): Promise<Outcome> {
-    switch (given.kind) {
-      case "raw":
-        return exchange(this.#target[given.to], given);
-      case "grpc":
-        return this.#call(given);
-    }
+    return given.kind === "raw" ? exchange(this.#target[given.to], given) : this.#call(given);
   }
 
   close(): void {

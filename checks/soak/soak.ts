@@ -15,6 +15,7 @@ import { InferenceClient } from "../../cluster/protocol/client.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
 import { residentBytes } from "../../cluster/worker/served-command.ts";
 import { RandomStream } from "../../core/random/stream.ts";
+import { selectQuantile } from "../../core/statistics/estimate.ts";
 import { fingerprintScenario, isAnswerTo, PersistentClient, PIPELINE } from "./client.ts";
 import { type FaultKind, faultInjector, NetworkCuts } from "./faults.ts";
 
@@ -264,8 +265,10 @@ function growthOf(samples: readonly MemorySample[]) {
 }
 
 function median(samples: readonly MemorySample[]): number {
-  const sorted = samples.map(({ mib }) => mib).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
+  return selectQuantile(
+    Float64Array.from(samples, ({ mib }) => mib),
+    0.5,
+  );
 }
 
 function notUp(states: ReadonlyMap<string, string> | null): readonly string[] {

@@ -112,12 +112,8 @@ function panelRows(
 
 /** All rows; where they are many, the front, the cheapest, and some that stand for the rest. */
 function shown(rows: readonly FrontRow[], most: number): readonly FrontRow[] {
-  if (rows.length <= most) return rows;
-  const kept = rows.filter((row) => row.front || row.cheapest);
-  const rest = rows
-    .filter((row) => !row.front && !row.cheapest)
-    .toSorted((a, b) => a.cost - b.cost || a.value - b.value);
-  return [...kept.slice(0, most), ...spread(rest, Math.max(1, most - kept.length))];
+  const ordered = rows.toSorted((a, b) => a.cost - b.cost || a.value - b.value);
+  return spreadAround(ordered, ({ front, cheapest }) => front || cheapest, most);
 }
 
 function layers(

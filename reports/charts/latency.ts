@@ -17,7 +17,6 @@ import {
   configurationLabel,
   grouped,
   loadAxis,
-  type SweepAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
 import {
@@ -32,6 +31,7 @@ import {
   namesAxis,
   panelFacet,
   points,
+  SILENT,
   sloRule,
   spread,
   titled,
@@ -213,10 +213,9 @@ function goalLayers(goal: SloGoal | undefined, x: PositiveAxis, top: number): re
   ];
 }
 
-function specOf(
-  given: readonly Row[],
-  { title, subtitle, goal }: { title: string; subtitle: string; goal: SloGoal | undefined },
-): Drawn {
+const TITLE = "Latency distribution";
+
+function specOf(given: readonly Row[], sides: string, goal: SloGoal | undefined): Drawn {
   if (given.length === 0) return undefined;
   const rows = merged(given);
   const lines = [...new Set(rows.map((row) => row.line))];
@@ -225,14 +224,12 @@ function specOf(
   const width = panelWidth(columns);
   const x = latencyAxis(rows, goal);
   const dashes = lines.map((line) => (line === "measured" ? [5, 3] : [1, 0]));
-  const legend =
-    lines.length > 2
-      ? { orient: "bottom" as const, direction: "vertical" as const, labelLimit: 900 }
-      : {};
+  const below = { orient: "bottom", direction: "vertical", labelLimit: 900 } as const;
+  const legend = lines.length > 2 ? below : {};
   const top = x.scale.domain?.[1] ?? Number.POSITIVE_INFINITY;
   return {
-    ...titled(title, `${subtitle}${sloNote(goal)}`),
-    description: `${title}: ${lines.join(", ")}${panels[0] ? `; ${panels.join("; ")}` : ""}.`,
+    ...titled(TITLE, `share of requests answered within a time, ${sides}${sloNote(goal)}`),
+    description: `${TITLE}: ${lines.join(", ")}${panels[0] ? `; ${panels.join("; ")}` : ""}.`,
     data: { values: [...rows] },
     facet: panelFacet(panels, width),
     columns,
@@ -242,13 +239,7 @@ function specOf(
       layer: [
         ...goalLayers(goal, x, top),
         {
-          mark: {
-            type: "line",
-            strokeWidth: 2,
-            interpolate: "linear",
-            clip: true,
-            description: { expr: "datum.key" },
-          },
+          mark: { type: "line", strokeWidth: 2, clip: true, ...SILENT },
           encoding: {
             x: { ...x, field: "latencyMs" },
             y: {
@@ -275,11 +266,6 @@ function level(one: ConfigurationResult): number {
   return one.metrics.latencyP99Ms?.mean ?? one.metrics.latencyMeanMs?.mean ?? 0;
 }
 
-function lineLabel(one: ConfigurationResult, axes: readonly SweepAxis[]): string {
-  const label = configurationLabel(one, axes);
-  return isUnstable(one) ? `${label} (unstable)` : label;
-}
-
 /** All curves; where they are many, those of the decision, then some that stand for the rest; overloaded ones last. */
 function kept(document: ResultsDocument): readonly ConfigurationResult[] {
   const drawn = document.configurations.filter((one) => one.latencyCurve);
@@ -297,7 +283,6 @@ function kept(document: ResultsDocument): readonly ConfigurationResult[] {
 
 /** A panel for each of at most twelve validated configurations; else at most six simulated ones in one panel. */
 export function latencyCdf(document: ResultsDocument, validation?: ValidationDocument): Drawn {
-  const title = "Latency distribution";
   const keyOf = keysOf(document);
   const both = validation?.configurations.filter((one) => one.measured.latencyCurve) ?? [];
   if (both.length > 0) {
@@ -309,22 +294,18 @@ export function latencyCdf(document: ResultsDocument, validation?: ValidationDoc
       return [...predicted, ...curveRows(one.measured.latencyCurve, { line: "measured", ...of })];
     });
     const cut = both.length > MOST_PANELS ? `; first ${MOST_PANELS} of ${both.length}` : "";
-    const subtitle = `share of requests answered within a time, predicted and measured${cut}`;
-    return specOf(rows, { title, subtitle, goal: document.slo });
+    return specOf(rows, `predicted and measured${cut}`, document.slo);
   }
   const axes = sweepAxes(document);
   const shown = kept(document);
-  const rows = shown.flatMap((one) =>
-    curveRows(one.latencyCurve, {
-      ...{ line: lineLabel(one, axes), panel: "" },
-      key: keyOf(one.parameters),
-    }),
-  );
+  const rows = shown.flatMap((one) => {
+    const line = `${configurationLabel(one, axes)}${isUnstable(one) ? " (unstable)" : ""}`;
+    return curveRows(one.latencyCurve, { line, panel: "", key: keyOf(one.parameters) });
+  });
   const drawn = document.configurations.filter((one) => one.latencyCurve).length;
   const cut =
     drawn > shown.length
       ? `; ${shown.length} of ${drawn}: the decision's, then evenly spaced by p99`
       : "";
-  const subtitle = `share of requests answered within a time, simulated${cut}`;
-  return specOf(rows, { title, subtitle, goal: document.slo });
+  return specOf(rows, `simulated${cut}`, document.slo);
 }

@@ -180,28 +180,26 @@ function validated({ validation, charts }: PageContent): string {
   ].join("\n");
 }
 
+/** Tables of so few rows are open. */
+const SHORT = 12;
+
 /** Every configuration and task, closed until asked for. */
 function tables(content: PageContent): string {
   const { results, provenance } = content;
   const few = results.configurations.length <= MANY_CONFIGURATIONS;
-  const all = configurationTable(results);
+  const [all, placed] = [configurationTable(results), placementTable(results)];
   const chosen = decisions(content).find((one) => one.chosen !== undefined)?.chosen;
   return [
     few ? tableHtml(all) : folded("All configurations", all),
-    shortOrFolded("Where replicas run", placementTable(results)),
+    placed === undefined || placed.rows.length <= SHORT
+      ? tableHtml(placed)
+      : folded("Where replicas run", placed),
     folded("Per pipeline", partTable(results, "pipeline")),
     folded("Per task", partTable(results, "task")),
     folded("Each comparison", rankingTable(results)),
     tableHtml(plasterTable(chosen ?? results.configurations[0], provenance)),
     notes(results),
   ].join("\n");
-}
-
-const SHORT = 12;
-
-function shortOrFolded(heading: string, table: Table | undefined): string {
-  const isShort = (table?.rows.length ?? 0) <= SHORT;
-  return isShort ? tableHtml(table) : folded(heading, table);
 }
 
 const MOST_WHOSE = 3;

@@ -198,10 +198,16 @@ export function chooseRoles(swept: Swept, xPath?: string): Roles {
 
 /** "detect replicas 4": one parameter with its name; the scheduler goes by its bare value. */
 export function axisText(axis: SweepAxis, parameters: ConfigurationResult["parameters"]): string {
-  const text = parameterText(parameters[axis.path]);
-  if (axis.path === "scheduler") return text;
-  const between = axis.unit === "" || axis.unit.startsWith("/") ? "" : " ";
-  return `${axis.name} ${text}${between}${axis.unit}`;
+  const value = parameters[axis.path];
+  return axis.path === "scheduler"
+    ? parameterText(value)
+    : `${axis.name} ${levelText(axis, value)}`;
+}
+
+/** A value with its unit: "20/s", "5 ms". */
+function levelText({ unit }: SweepAxis, value: Parameter | undefined): string {
+  const between = unit === "" || unit.startsWith("/") ? "" : " ";
+  return `${parameterText(value)}${between}${unit}`;
 }
 
 /** All of the parameters with their names, in one text. */
@@ -335,6 +341,5 @@ export function filterChoices({ axis }: Filter): {
   readonly name: string;
   readonly levels: readonly string[];
 } {
-  const unit = axis.unit === "" ? "" : axis.unit.startsWith("/") ? axis.unit : ` ${axis.unit}`;
-  return { name: axis.name, levels: axis.levels.map((one) => `${parameterText(one)}${unit}`) };
+  return { name: axis.name, levels: axis.levels.map((one) => levelText(axis, one)) };
 }

@@ -7,7 +7,6 @@ import type {
   ConfigurationResult,
   Difference,
   MetricName,
-  ParameterKinds,
   ResultsDocument,
 } from "../../core/results.ts";
 import {
@@ -157,12 +156,9 @@ function tiedByMerit(document: ResultsDocument): (a: Tied, b: Tied) => number {
 }
 
 /** The part of a results document that rankings read. */
-export interface RankedDocument {
+export interface RankedDocument
+  extends Pick<ResultsDocument, "comparisons" | "margin" | "simplestFirst" | "parameterKinds"> {
   readonly configurations: readonly Pick<ConfigurationResult, "id" | "parameters">[];
-  readonly comparisons?: readonly Comparison[];
-  readonly margin?: number;
-  readonly simplestFirst?: readonly string[];
-  readonly parameterKinds?: ParameterKinds;
 }
 
 /** Metrics that get faster and slower; others get less and more. */

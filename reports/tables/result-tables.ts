@@ -11,6 +11,7 @@ import {
   type ResultsDocument,
   type SloState,
 } from "../../core/results.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
 import {
   figureText,
   formatCount,
@@ -29,7 +30,6 @@ import {
   filtersOf,
   grouped,
   loadText,
-  type Swept,
   sweepAxes,
 } from "./parameters.ts";
 import { type Cell, type Column, figureCell, numberCell, type Table, tableOf } from "./table.ts";
@@ -122,11 +122,7 @@ function partsOf(
 }
 
 /** Configurations whose replicas run in the same places. */
-interface Group {
-  /** Labels of their swept clusters, each once. */
-  readonly shapes: readonly string[];
-  readonly placement: Placement;
-}
+type Group = ReturnType<typeof groupsOf>[number];
 
 const IDLE_LEGEND = "machines that host no replica are not billed; idle is what they would cost";
 
@@ -134,11 +130,9 @@ const TITLE = "where replicas run";
 
 const MOST_LINES = 8;
 
-interface Placed extends Swept {
-  readonly configurations: readonly ConfigurationResult[];
-}
+type Placed = Pick<ResultsDocument, "configurations" | "parameterKinds">;
 
-function groupsOf(document: Placed): readonly Group[] {
+function groupsOf(document: Placed) {
   const axes = sweepAxes(document);
   const ofCluster = axes.filter(({ kind }) => kind === "replicas" || kind === "shape");
   const shown = ofCluster.length > 0 ? ofCluster : axes;
@@ -146,14 +140,14 @@ function groupsOf(document: Placed): readonly Group[] {
     one.placement === undefined ? [] : { one, placement: one.placement },
   );
   const groups = grouped(placed, ({ placement }) => JSON.stringify(placement));
-  return [...groups.values()].map((own) => ({
-    shapes: [...new Set(own.map(({ one }) => configurationLabel(one, shown)))],
-    placement: own[0].placement,
-  }));
-}
-
-function idleCost(placement: Placement): number {
-  return Object.values(placement).reduce((sum, { idleCostPerHour }) => sum + idleCostPerHour, 0);
+  return [...groups.values()].map((own) => {
+    const [{ placement }] = own;
+    /** Labels of their swept clusters, each once. */
+    const shapes = [...new Set(own.map(({ one }) => configurationLabel(one, shown)))];
+    /** Cost per hour of machines without a replica. */
+    const idle = sumOf(Object.values(placement).map(({ idleCostPerHour }) => idleCostPerHour));
+    return { shapes, placement, idle };
+  });
 }
 
 /** "2 of 4 machines (detect 4, plate 2)". */
@@ -173,15 +167,15 @@ export function placementText(placement: Placement): string {
 /** A line for each distinct placement, and a warning about idle machines. */
 export function placementLines(document: Placed, width: number): readonly string[] {
   const groups = groupsOf(document);
-  const lines = groups.slice(0, MOST_LINES).map(({ shapes: [first, ...others], placement }) => {
-    const idle = idleCost(placement);
+  const lines = groups.slice(0, MOST_LINES).map(({ shapes, placement, idle }) => {
+    const [first, ...others] = shapes;
     const more = others.length === 0 ? "" : ` and ${others.length} more`;
     const whose = groups.length === 1 ? TITLE : `${first}${more}`;
     const beside = idle === 0 ? "" : `; idle ${formatNumber(idle)} per hour`;
     return `${whose}: ${placementText(placement)}${beside}`;
   });
   const more = groups.length - lines.length;
-  const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);
+  const isIdle = groups.some(({ idle }) => idle > 0);
   return [
     ...(groups.length > 1 ? [`${TITLE}:`] : []),
     ...lines,
@@ -195,19 +189,15 @@ export function placementTable(document: Placed): Table | undefined {
   const groups = groupsOf(document);
   if (groups.length === 0) return undefined;
   const kinds = [...new Set(groups.flatMap(({ placement }) => Object.keys(placement)))];
-  const isIdle = groups.some(({ placement }) => idleCost(placement) > 0);
+  const isIdle = groups.some(({ idle }) => idle > 0);
   return tableOf(`Where replicas run${isIdle ? `; ${IDLE_LEGEND}` : ""}`, groups, [
     ["configurations", ({ shapes }) => ({ text: groups.length === 1 ? "all" : shapes.join("; ") })],
     ...kinds.map((kind): Column<Group> => {
       const text = (node: NodePlacement | undefined) => (node === undefined ? "—" : nodeText(node));
       return [kind, ({ placement }) => ({ text: text(placement[kind]) })];
     }),
-    isIdle && ["idle, per hour", ({ placement }) => idleCell(idleCost(placement))],
+    isIdle && ["idle, per hour", ({ idle }) => numberCell(formatNumber(idle), idle)],
   ]);
-}
-
-function idleCell(idle: number): Cell {
-  return numberCell(formatNumber(idle), idle);
 }
 
 /**

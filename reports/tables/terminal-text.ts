@@ -36,14 +36,8 @@ import {
 
 /** Columns that are given up first when the terminal is narrow. */
 const EXPENDABLE = [
-  ...[
-    "imputedRatio",
-    "unsureRatio",
-    "confidenceMean",
-    "unfinishedRatio",
-    "recoveryMeanMs",
-    "availabilityRatio",
-  ],
+  ...["imputedRatio", "unsureRatio", "confidenceMean", "unfinishedRatio", "recoveryMeanMs"],
+  ...["availabilityRatio"],
   ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
   ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
   ...["dropRatio", "latencyP50Ms", "utilizationRatio", "throughputPerS", "latencyP95Ms"],

@@ -150,7 +150,7 @@ export function healthTable(document: ValidationDocument): Table {
   const figure = (value: number) => numberCell(formatNumber(value), value);
   const caption = "Verdicts, and whether load generator and host were fit to be judged";
   const rows = lettered(document).map((one) => ({ ...one, ...one.result.measured }));
-  return tableOf(caption, rows, [
+  const table = tableOf(caption, rows, [
     ["configuration", ({ letter, label }) => ({ text: `${letter}: ${label}` })],
     ["verdict", ({ result }) => verdictCell(result.verdict)],
     ["backend", ({ backend }) => ({ text: `${backend}: ${BACKENDS[backend]}` })],
@@ -161,6 +161,8 @@ export function healthTable(document: ValidationDocument): Table {
     ["event loop delay p99 (ms)", ({ health }) => figure(health.eventLoopDelayP99Ms)],
     ["reasons", ({ health }) => ({ text: health.reasons.join("; ") || "none" })],
   ]);
+  // The evidence has them as sentences; here they make rows high.
+  return { ...table, minor: ["reasons"] };
 }
 
 const HEALTHY: Cell = { text: "healthy", state: "good" };
