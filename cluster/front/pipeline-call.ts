@@ -65,7 +65,7 @@ interface PipelineCall {
   readonly header?: Header | undefined;
 }
 
-export type PipelineAnswer = (
+type PipelineAnswer = (
   error: Fault | null,
   response: ModelInferResponse | null,
   outcome: Answer["outcome"],

@@ -183,7 +183,7 @@ export function pipelineInputs(
 }
 
 /** A model's output tensors, without the JSON output. */
-export function tensorsOf(outputs: Tensors = []): Tensors {
+function tensorsOf(outputs: Tensors = []): Tensors {
   return outputs.filter(({ name, datatype }) => name !== OUTPUT || datatype !== "BYTES");
 }
 

@@ -31,6 +31,7 @@ import { isOwnFailure } from "../../schedulers/own-guard.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/tracing.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
+import { RETRY_AFTER_MS } from "../security/limits.ts";
 import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
 import { feedbackBook } from "./answer-book.ts";
 import {
@@ -69,7 +70,6 @@ import {
   type ServiceBounds,
 } from "./specification.ts";
 
-const RETRY_AFTER_MS = 1000;
 const MAX_HOP_SAMPLES = 200_000;
 
 /** A batch that failed with one of these statuses would fail on every replica. */

@@ -19,6 +19,7 @@ import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/hosted-models.ts";
 import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
+import { RETRY_AFTER_MS } from "../security/limits.ts";
 import { monotonicUs, PreciseTimer, until } from "../time/clock.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { GatewayRun } from "./gateway-run.ts";
@@ -41,8 +42,6 @@ const MAX_BARS = 5000;
 /** Samples of a run that may last for months: its memory does not grow. */
 const LASTING_SAMPLES = 1000;
 const LOOK_MS = 250;
-/** Another gateway follows an ending one in about this time. */
-const RETRY_AFTER_DRAIN_MS = 1000;
 /** Gives the last answers time to leave before connections end. */
 const LAST_ANSWERS_MS = 50;
 
@@ -178,7 +177,7 @@ export class Gateway {
     if (!this.#draining) return;
     throw new Fault("unavailable", "this gateway is shutting down and takes no more requests", {
       hint: "try again, with the same idempotency key if it has one",
-      retryAfterMs: RETRY_AFTER_DRAIN_MS,
+      retryAfterMs: RETRY_AFTER_MS,
     });
   }
 
@@ -209,7 +208,7 @@ export class Gateway {
     await until(() => run.idle, this.bounds.drainMs);
     if (run.inSystem === 0) return;
     const message = "this gateway was shut down before the request was answered";
-    const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_DRAIN_MS });
+    const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_MS });
     run.fail(() => true, error);
     await sleep(LAST_ANSWERS_MS);
   }

@@ -4,13 +4,10 @@ import { Fault } from "../../core/fault.ts";
 import { offeredLoad } from "../../core/stability/offered-load.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import type { System } from "../../core/system.ts";
+import { RETRY_AFTER_MS } from "../security/limits.ts";
 import { heldBytesOf, type LiveRequest, type Submission } from "./live-request.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import type { ServiceBounds } from "./specification.ts";
-
-/** A full gateway cannot tell when it has room again. */
-const RETRY_AFTER_FULL_MS = 1000;
-const RETRY_AFTER_OUTAGE_MS = 1000;
 
 interface RoomOptions {
   /** The system without room for replicas that can be added. */
@@ -41,7 +38,7 @@ export function roomOf(options: RoomOptions, scheduler: Scheduler) {
     checkHeld(submission: Submission, inSystem: number): void {
       const bytes = heldBytes + heldBytesOf(submission);
       if (inSystem < bounds.maxInSystem && bytes <= bounds.maxHeldBytes) return;
-      throw refusal(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_FULL_MS);
+      throw refusal(`the gateway already holds ${inSystem} requests`, RETRY_AFTER_MS);
     },
     /** Throws Fault("overloaded") when the queue takes longer than the bound, or than the client waits. */
     checkQueue({ deadlineMs = Number.POSITIVE_INFINITY }: Submission, inSystem: number): void {
@@ -148,7 +145,7 @@ export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, o
   const errorOf = (pool: number): Fault => {
     const message = `no replica of ${pools[pool].task} has been up for ${outageMs / 1000} s`;
     const hint = "try again once one is up";
-    return new Fault("unavailable", message, { hint, retryAfterMs: RETRY_AFTER_OUTAGE_MS });
+    return new Fault("unavailable", message, { hint, retryAfterMs: RETRY_AFTER_MS });
   };
   return {
     errorOf,

@@ -11,13 +11,13 @@ import { Fault, type Issue } from "../../core/fault.ts";
 import { type CertificateRole, contextOf, readIdentity, type TlsIdentity } from "./tls.ts";
 
 /** An admin may infer too. */
-export const ROLES = ["infer", "admin"] as const;
+const ROLES = ["infer", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** The role for a route or a method. */
 export type RequiredRole = "public" | Role;
 
-export interface Credentials {
+interface Credentials {
   /** The Authorization header, or null. */
   readonly authorization: string | null;
   /** The role of a certificate that the deployment's authority signed. */

@@ -75,7 +75,8 @@ export interface CallerBounds {
   readonly incoming: () => Share;
 }
 
-const RETRY_AFTER_MS = 1000;
+/** When a refused caller tries again, where nothing tells when there is room. */
+export const RETRY_AFTER_MS = 1000;
 
 /** One request's share of the bytes that are being received. */
 export interface Share {

@@ -32,7 +32,7 @@ const CONNECTIONS = 1024;
 /** Largest answer that a page shows. */
 const KEPT_BYTES = 64 * 1024;
 
-export interface WebOptions {
+interface WebOptions {
   /** The server to measure; null: the page can only call servers that let it. */
   readonly url: string | null;
   /** 0: any free port. */

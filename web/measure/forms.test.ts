@@ -4,7 +4,7 @@ import { workloadSchema } from "../../core/scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
 import { quantile } from "../shared/format.ts";
 import { foundIn, hasOutputs, isTrue } from "./answer.ts";
-import { requestsOf, SHAPES, USUAL, workloadOf } from "./requests.ts";
+import { pictureFiles, requestsOf, SHAPES, USUAL, workloadOf } from "./requests.ts";
 import {
   chosenPolicies,
   documentOf,
@@ -36,6 +36,14 @@ test("requests are given up after the form's limit, unless the scenario's client
   expect(workloadOf(load, null)?.client).toEqual({ timeoutMs: 500 });
   const own = { arrivals: "closed", clients: 2, client: { timeoutMs: 7 } };
   expect(workloadOf({ ...load, shape: "scenario" }, own)).toEqual(own);
+});
+
+test("a picked picture is shown from what is sent, so results keep it when others are picked", async () => {
+  const file = new File([new Uint8Array([1, 2, 3])], "a.png", { type: "image/png" });
+  expect(await pictureFiles([file])).toEqual([
+    { name: "a.png", data: "AQID", source: "data:image/png;base64,AQID", truth: null },
+  ]);
+  await expect(pictureFiles(new Array(65).fill(file))).rejects.toThrow("65 files are more than");
 });
 
 const KNOWN = catalogue();

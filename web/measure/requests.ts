@@ -130,12 +130,11 @@ export async function pictureFiles(files: readonly File[]): Promise<Picture[]> {
     throw new Error(`the files have ${mib} MiB, more than 20: pick fewer, or scale them down`);
   }
   return Promise.all(
-    files.map(async (file) => ({
-      name: file.name,
-      data: base64(new Uint8Array(await file.arrayBuffer())),
-      source: URL.createObjectURL(file),
-      truth: null,
-    })),
+    files.map(async (file) => {
+      const data = base64(new Uint8Array(await file.arrayBuffer()));
+      // Results show a picture after others were picked, so its address must not end.
+      return { name: file.name, data, source: `data:${file.type};base64,${data}`, truth: null };
+    }),
   );
 }
 

@@ -57,7 +57,6 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
   };
   const pick = async (picked: readonly File[]): Promise<void> => {
     try {
-      for (const { source } of files) URL.revokeObjectURL(source);
       setFiles(await pictureFiles(picked));
       setProblem(null);
     } catch (error) {

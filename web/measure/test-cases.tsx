@@ -188,7 +188,10 @@ interface CaseRuns {
 /** Runs the cases, and gives the deployment its replicas back. Rejects with an Error where it cannot. */
 async function runCases(cases: readonly TestCase[], runs: CaseRuns): Promise<void> {
   const { client, signal, onStep } = runs;
-  const before = await countsOf(client);
+  const status = await client.json<GatewayStatus>("/status");
+  const before = Object.fromEntries(
+    tasksOf(status).map((task) => [task, replicasOf(status, task).length]),
+  );
   try {
     await inOpenQueue(client, async () => {
       for (const one of cases) await runCase(one, Object.keys(before), runs);
@@ -226,12 +229,4 @@ async function runCase(one: TestCase, tasks: readonly string[], runs: CaseRuns):
     // Requests that were given up would share the replicas with the next ones.
     if (givenUp.length > 0) await untilIdle(client);
   }
-}
-
-type Counts = Readonly<Record<string, number>>;
-
-async function countsOf(client: Client): Promise<Counts> {
-  const status = await client.json<GatewayStatus>("/status");
-  const counts = tasksOf(status).map((task) => [task, replicasOf(status, task).length]);
-  return Object.fromEntries(counts);
 }

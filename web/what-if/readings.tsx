@@ -103,7 +103,8 @@ export interface Reading {
 interface ReadingsProps {
   readonly readings: readonly Reading[];
   readonly load: number;
-  readonly loadText: string;
+  /** The load with its unit. */
+  readonly shownLoad: string;
 }
 
 interface Column {
@@ -126,12 +127,12 @@ const COLUMNS: readonly Column[] = [
   { title: "cost / 1,000", metric: "costPer1000Requests", show: figures },
 ];
 
-export function Readings({ readings, load, loadText }: ReadingsProps) {
+export function Readings({ readings, load, shownLoad }: ReadingsProps) {
   const results = readings.map(({ curve }) => curve?.points.get(load));
   const columns = usedColumns(results);
   return (
     <Table
-      caption={`At ${loadText}, with 95% intervals`}
+      caption={`At ${shownLoad}, with 95% intervals`}
       first="Configuration"
       columns={columns}
       {...(readings.length > 1 ? { hidden: "Take or remove" } : {})}

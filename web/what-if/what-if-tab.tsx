@@ -22,6 +22,12 @@ import { type ClusterChange, openCurves, WhatIf, type WhatIfProps } from "./what
 
 const OWN_FILE = "your file";
 
+interface OwnFile {
+  readonly own: ScenarioSource | null;
+  /** Counts the files that were opened. */
+  readonly opened: number;
+}
+
 /** Null: not before it is known whether the page has a cluster, whose scenario it is then. */
 function nameOf(given: string | null, names: readonly string[], of: Snapshot): string | null {
   if (given !== null && names.includes(given)) return given;
@@ -33,7 +39,7 @@ export function WhatIfTab() {
   const connected = useConnection();
   const { deployed, client, samples } = connected;
   const measured = useMemo(() => measuredOf(samples), [samples]);
-  const [own, setOwn] = useState<ScenarioSource | null>(null);
+  const [{ own, opened }, setOwn] = useState<OwnFile>({ own: null, opened: 0 });
   const names = [...scenarioNames(deployed), ...(own === null ? [] : [OWN_FILE])];
   const [given, setName] = useUrlState("scenario", "");
   const [state, setState] = useUrlState("what-if", "");
@@ -44,6 +50,12 @@ export function WhatIfTab() {
     setState("");
     setName(next);
   };
+  const open = async (files: FileList | null): Promise<void> => {
+    const next = await sourceOfFiles([...(files ?? [])]);
+    if (next === null) return;
+    setOwn({ own: next, opened: opened + 1 });
+    choose(OWN_FILE);
+  };
   const room = name === OF_CLUSTER ? deployed?.room : undefined;
   const send = async (change: ClusterChange): Promise<void> => {
     await sendToCluster(client, room ?? {}, change);
@@ -51,18 +63,19 @@ export function WhatIfTab() {
   };
   return (
     <>
-      <ScenarioBar
-        name={name}
-        names={names}
-        onChoose={choose}
-        onOpen={(opened) => {
-          setOwn(opened);
-          choose(OWN_FILE);
-        }}
-      />
+      <div className="what-if wi-actions">
+        <div className="wi-scenario">
+          <SelectEntry label="Scenario" value={name} options={names} onChange={choose} />
+        </div>
+        <FileTrigger allowsMultiple onSelect={open}>
+          <Button>Open a scenario …</Button>
+        </FileTrigger>
+        <span className="wi-note">a scenario file, with its profiles and traces if it has any</span>
+      </div>
       {source === null ? null : (
         <Opened
-          key={keyOfSource(name, source)}
+          // A file that is opened again starts anew, as does another deployment of the same name.
+          key={`${name} ${opened} ${"text" in source ? "" : JSON.stringify(source.document)}`}
           source={source}
           initialState={state}
           onState={setState}
@@ -81,38 +94,6 @@ function Opened({ source, ...rest }: OpenedProps) {
   const [store] = useState(() => openCurves(simulatorThread(), source, rest.initialState));
   useEffect(() => () => store.close(), [store]);
   return <WhatIf store={store} {...rest} />;
-}
-
-interface ScenarioBarProps {
-  readonly name: string;
-  readonly names: readonly string[];
-  readonly onChoose: (name: string) => void;
-  readonly onOpen: (source: ScenarioSource) => void;
-}
-
-function ScenarioBar({ name, names, onChoose, onOpen }: ScenarioBarProps) {
-  return (
-    <div className="what-if wi-actions">
-      <div className="wi-scenario">
-        <SelectEntry label="Scenario" value={name} options={names} onChange={onChoose} />
-      </div>
-      <FileTrigger
-        allowsMultiple
-        onSelect={async (files) => {
-          const source = await sourceOfFiles([...(files ?? [])]);
-          if (source !== null) onOpen(source);
-        }}
-      >
-        <Button>Open a scenario …</Button>
-      </FileTrigger>
-      <span className="wi-note">a scenario file, with its profiles and traces if it has any</span>
-    </div>
-  );
-}
-
-/** Another scenario starts anew, as does a deployment of the same name that is another. */
-function keyOfSource(name: string, source: ScenarioSource | KeptScenario): string {
-  return `${name} ${"text" in source ? source.text.length : JSON.stringify(source.document).length}`;
 }
 
 const MOST_POINTS = 60;

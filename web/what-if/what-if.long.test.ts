@@ -174,6 +174,22 @@ inChromium("the app's tab simulates in a module worker, under the app's policy",
   await page.close();
 });
 
+inChromium("the user's file starts anew each time that it is opened", async () => {
+  const { page, problems } = await opened(`${origin}/#tab=what-if`);
+  await firstCurve(page);
+  const text = readFileSync(join(ROOT, "scenarios/queueing/branch.yaml"), "utf8");
+  for (const rate of ["6.4", "5.4"]) {
+    const buffer = Buffer.from(text.replace("ratePerS: 6.4", `ratePerS: ${rate}`));
+    const file = { name: "own.yaml", mimeType: "application/yaml", buffer };
+    await page.locator("input[type=file]").setInputFiles(file);
+    await expect
+      .poll(() => page.locator(".wi-verdict").textContent(), PATIENCE)
+      .toMatch(`At ${rate} requests per s`);
+  }
+  expect(problems).toEqual([]);
+  await page.close();
+});
+
 function opened(
   url: string,
   { colorScheme = "light" as "light" | "dark", width = 1280 } = {},

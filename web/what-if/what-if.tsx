@@ -160,7 +160,7 @@ function Results(props: ResultsProps) {
         onPick={(picked) => set({ load: picked })}
       />
       <Actions {...props} />
-      <Readings readings={readings} load={load} loadText={shownLoad} />
+      <Readings {...{ readings, load, shownLoad }} />
       <details className="wi-more" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
         <summary>All points as a table</summary>
         {isOpen && <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />}
