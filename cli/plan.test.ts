@@ -76,6 +76,9 @@ describe("a plan", () => {
   test("without a solution shows the nearest miss, and whether that is of all that was allowed", () => {
     const lost = { ...PLAN, best: null, planned: null, runnersUp: [], nearest: answer("fifo", 9) };
     expect(shown(lost).text).toMatch(/nearest +fifo +9 /);
+    const explored = { ...PLAN.explored, simulated: 0 };
+    const ruledOut = shown({ ...lost, explored }).text;
+    expect(ruledOut).toContain("the nearest miss alone simulated with 79,000 requests");
     expect(shown(lost).text).toContain("nothing that was allowed keeps the goal");
     const cut = shown({ ...lost, notSearched: ["trials"] });
     expect(cut.text).toContain("nothing that was tried keeps the goal");

@@ -196,10 +196,11 @@ function exploredText({ combinations, ruledOut, simulated, requests, confirmatio
     .filter((name) => ruledOut[name] > 0)
     .map((name) => `${ruledOut[name].toLocaleString("en-US")} ${RULED_OUT[name]}`);
   const thousands = (count: number): string => count.toLocaleString("en-US");
+  const tried = simulated === 0 && requests > 0 ? "the nearest miss alone" : thousands(simulated);
   return [
     `${thousands(combinations)} combinations up to this cost`,
     ...reasons,
-    `${thousands(simulated)} simulated with ${thousands(requests)} requests`,
+    `${tried} simulated with ${thousands(requests)} requests`,
     plural(confirmations, "confirmation"),
   ].join("; ");
 }

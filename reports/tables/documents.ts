@@ -222,12 +222,7 @@ function checked(schema: z.ZodType, name: string, value: unknown, file: string):
   const issues: Issue[] = parsed.error.issues
     .slice(0, MOST_ISSUES)
     .map((issue) => ({ path: issue.path.map(String).join("."), message: issue.message, file }));
-  const first = issues[0];
-  throw new Fault(
-    "invalid-input",
-    `${file} is no ${name} document: ${first?.path}: ${first?.message}`,
-    { hint, issues },
-  );
+  throw new Fault("invalid-input", `${file} is no ${name} document`, { hint, issues });
 }
 
 export interface ReadDocuments {
