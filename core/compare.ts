@@ -37,7 +37,7 @@ const MOST_MEMBERS = 500;
 const SIGNIFICANT = 0.05;
 
 /** More is better for these; for all others, less. */
-export const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
+const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
   "throughputPerS",
   "goodputPerS",
   "accuracyMean",

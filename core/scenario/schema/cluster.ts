@@ -61,7 +61,7 @@ const device = z.union([
   }),
 ]);
 
-export const nodeSchema = z.strictObject({
+const nodeSchema = z.strictObject({
   name,
   count: wholeUpTo(MOST_MACHINES).default(1).describe("machines of this kind"),
   devices: z.record(name, device).describe("slots per machine, by kind of device"),

@@ -56,7 +56,7 @@ interface Device extends SlotReplicas {
   last: number;
 }
 
-export class DutyCycles implements Controller {
+class DutyCycles implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
   readonly scales = [];
