@@ -281,7 +281,7 @@ function measuringPlaces(
   }
   const own = replicaPlaces({ cluster, ...rest });
   if (!("machines" in inventory)) return own;
-  // Replicas take the machines in turn: any of them may have one.
+  // Replicas take the machines in turn, so every machine may get one.
   return Object.keys(inventory.machines).map((_, replica) => ({ ...own[0], replica }));
 }
 

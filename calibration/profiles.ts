@@ -1,4 +1,4 @@
-/** What profiles hold of times that were measured here, or by another tool: provenance and quantiles. */
+/** Provenance and quantiles of profiles, whose times were measured here or by another tool. */
 import { hostLine } from "../cluster/worker/host-line.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { estimate, meanOf, studentT } from "../core/statistics/estimate.ts";

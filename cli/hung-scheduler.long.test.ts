@@ -51,7 +51,7 @@ test.each([
   expect(existsSync(join(folder, "out", "results.json"))).toBe(false);
 });
 
-test("one that is at work, and does not hang, ends a sweep as any does", async () => {
+test("Ctrl-C ends a sweep whose scheduler works without a hang, with the usual message", async () => {
   const scenario = hanging('(globalThis.isSaid ??= writeSync(2, "hangs") > 0) && false');
   const options = ["--workers", "1", "--set", "workload.durationS=1000000"];
   const { code, stderr } = await interrupted(folder, scenario, /hangs/, {

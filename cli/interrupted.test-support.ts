@@ -51,7 +51,7 @@ export function interrupted(
   const words = [TANDEM, command, "s.yaml", "--out", "out", ...options];
   const child = spawn(process.execPath, words, {
     ...{ cwd: folder, detached: group },
-    // One that does not end fails its test, and does not outlive it.
+    // A command that does not end is killed, and its test fails.
     ...{ timeout: 60_000, killSignal: "SIGKILL" },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -305,7 +305,7 @@ export const WEB: Command = {
   about: "serve the web app on this machine, before a server of the protocol to measure",
   options: {
     url: text("its REST address; default: the page calls servers that let it"),
-    port: number("of the app on loopback; 0: any free one", { default: 8080 }),
+    port: number("of the app on loopback; 0: a free one", { default: 8080 }),
     certs: text("of `tandem cluster certs`: trust its authority"),
     ca: text("certificates (PEM) to trust, of a server that is not ours"),
     ...JSON_OPTION,

@@ -145,7 +145,7 @@ function measuring(...command: readonly string[]): Measure {
 /** A simulation by this simulator; see `engine-main.ts`. */
 export const measureEngine = measuring(process.execPath, fileHere("../engine-main.js"));
 
-/** What peers need to be made ready. */
+/** The setting in which a peer is made ready. */
 export interface PeerSetting {
   /** The Python that SimPy is installed for. */
   readonly python: string;

@@ -146,7 +146,7 @@ interface TaskFigures {
   readonly isNarrow: boolean;
   /** The task that limits the pipeline. */
   readonly isBottleneck: boolean;
-  /** Of a played run. */
+  /** The requests here, where a run is played. */
   readonly played?: Requests;
 }
 
