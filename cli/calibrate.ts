@@ -4,6 +4,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
+import { inPlaceFactor, knownTimes } from "../core/slow-down.ts";
 import {
   type CalibrateOptions,
   type Calibration,
@@ -25,15 +26,23 @@ interface CalibrateArguments extends ScenarioArguments, CalibrateOptions {
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
   const loaded = await loadScenario(args, { requireTimes: false });
   const onNote = (step: string): void => void process.stderr.write(`calibrate: ${step}\n`);
-  const calibration = await watched("precise enough", (watch) =>
+  const calibration = await watched("seconds of rounds", (watch) =>
     measured(loaded, { ...args, ...watch, onNote }),
   );
   const written = writeProfiles(loaded, calibration);
   const document = { schema: "tandem/calibration@1", written, ...calibration };
   print(args.json, document, calibrationText(loaded, calibration, written));
-  if (calibration.doubts.length > 0) {
+  const { doubts, wantedS, figures } = calibration;
+  if (wantedS !== null) {
+    const [{ name, relativeHalfWidth95 }] = figures;
+    const width = `${(100 * relativeHalfWidth95).toFixed(1)}%`;
     process.stderr.write(
-      `tandem: warning: the times may not hold: ${calibration.doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
+      `tandem: warning: ${name} is known to ±${width}; the wanted precision takes about --max-seconds ${wantedS}\n`,
+    );
+  }
+  if (doubts.length > 0) {
+    process.stderr.write(
+      `tandem: warning: the times may not hold: ${doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
     );
   }
   return calibration;
@@ -115,15 +124,17 @@ function calibrationText(
   return [...lines, ...written.map((path) => `wrote ${path}`)].join("\n");
 }
 
-function profileLines(
-  name: string,
-  { batches, load, servingFactor = 1 }: Calibration["profiles"][string],
-): string[] {
-  const serving = servingFactor === 1 ? "" : `, ${servingFactor.toFixed(2)} × its time alone`;
-  const times = batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
-    const mean = (meanUs / 1000).toFixed(2);
-    const half = (halfWidth95Us / 1000).toFixed(2);
-    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${plural(samples, "sample")}${serving})`;
+function profileLines(name: string, profile: Calibration["profiles"][string]): string[] {
+  const { batches, load } = profile;
+  const factor = inPlaceFactor(profile);
+  const known = knownTimes(profile);
+  const times = batches.map(({ batch, meanUs, samples }, i) => {
+    const { mean = meanUs, relativeHalfWidth95 = Number.POSITIVE_INFINITY } = known[i] ?? {};
+    const half = Number.isFinite(relativeHalfWidth95)
+      ? `± ${((mean * relativeHalfWidth95) / 1000).toFixed(2)} ms`
+      : "ms, ± not known";
+    const place = `${plural(samples, "call")}, ${factor.toFixed(2)} × its time alone`;
+    return `${name}, batch ${batch}: ${(mean / 1000).toFixed(2)} ${half} in the pipeline (${place})`;
   });
   if (load === undefined) return times;
   return [...times, `${name}, load: ${load.ms.toFixed(0)} ms, ${load.memoryMb.toFixed(0)} MB`];

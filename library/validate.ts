@@ -5,6 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { blockDocument, looksOf, measureBracket } from "../calibration/blocks.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import {
   type ConfigurationEvidence,
@@ -12,6 +13,7 @@ import {
   type EvidenceDocument,
   logFile,
 } from "../calibration/explain.ts";
+import { signedPercent } from "../calibration/judge.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/message-costs.ts";
 import {
   holdFor,
@@ -63,7 +65,7 @@ import {
   type Scenario,
   schedulerChecks,
 } from "./scenario.ts";
-import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
+import { type LightLoad, realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 
 export interface ValidateOptions extends Watch, ContentsSource {
   /** Real models, or replayed times. Default: as the scenario says. */
@@ -151,7 +153,7 @@ export async function validate(
     configurations: results,
   };
   const validation: Validation = {
-    document: { schema: "tandem/validation@2", kind: "validation", ...header },
+    document: { schema: "tandem/validation@3", kind: "validation", ...header },
     predicted: { schema: "tandem/results@1", ...header },
     evidence: {
       schema: "tandem/evidence@1",
@@ -198,6 +200,9 @@ interface Course {
   readonly deadlineMs: number;
 }
 
+/** Blocks of real models go on until a verdict, or until this is over, s. */
+const BLOCKS_BUDGET_S = 600;
+
 function planned(loaded: Scenario, options: ValidateOptions): Course {
   const startMs = performance.now();
   const { budgetS, on } = options;
@@ -211,14 +216,19 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
   const inventory = on === undefined ? undefined : inventoryFor(on, documents);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
-  const { backend, repeats, timeScale } = settings;
-  const forecasts = documents.map((one) => forecastRun(one, inputsOf(loaded), timeScale));
+  const { backend, timeScale } = settings;
+  const isReal = backend !== "replay";
+  const forecasts = documents.map((one) =>
+    forecastRun(isReal ? blockDocument(one) : one, inputsOf(loaded), timeScale),
+  );
+  const repeats = isReal ? Math.max(...looksOf(settings.repeats)) : settings.repeats;
   const beforeS = secondsBefore(loaded, backend);
+  const boundS = budgetS ?? (isReal ? BLOCKS_BUDGET_S : undefined);
   const effort =
-    budgetS === undefined
+    boundS === undefined
       ? effortOf(forecasts, backend, repeats)
-      : fitBudget(forecasts, backend, repeats, budgetS, beforeS);
-  const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
+      : fitBudget(forecasts, backend, repeats, boundS, beforeS);
+  const deadlineMs = startMs + 1000 * (boundS ?? Number.POSITIVE_INFINITY);
   return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
 
@@ -308,14 +318,15 @@ async function run(course: Course, options: ValidateOptions) {
 function validateOne(
   course: Course,
   index: number,
-  { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
+  { contents, light, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   { onNote, onSeconds }: Pick<Watch, "onNote"> & { readonly onSeconds: (done: number) => void },
 ) {
   const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
   const { repeats, share } = effort;
   const given = configurations[index];
-  const configuration = { ...given, document: shortened(given.document, share) };
+  const own = light === null ? given.document : blockDocument(given.document);
+  const configuration = { ...given, document: shortened(own, share) };
   const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
   const firstS = beforeS + before + startSeconds(backend);
   const aroundS = aroundRunSeconds(backend);
@@ -327,18 +338,46 @@ function validateOne(
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
-    ...(pace === null ? {} : { pace }),
+    ...(light === null
+      ? {}
+      : { bracket: bracketOf(configuration.document, light, inputs, signal) }),
+    onJudgement: ({ judgements }) => onNote?.(intervalLine(judgements)),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),
     onProgress: (ended) => onSeconds(at(ended)),
     onRun: ({ health }, healthy) => {
       healthyRuns = healthy;
       onSeconds(at(0));
-      const state = health.healthy ? `run ${healthy} of ${repeats}` : "set aside";
+      const kind = light === null ? "run" : "block";
+      const state = health.healthy ? `${kind} ${healthy} of ${repeats}` : "set aside";
       onNote?.(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
     mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,
   });
+}
+
+function bracketOf(
+  document: ScenarioDocument,
+  light: LightLoad,
+  inputs: SimulationInputs,
+  signal: AbortSignal | undefined,
+): NonNullable<RealRunPlan["bracket"]> {
+  let brackets = 0;
+  const contention = inputs.overheadProfile?.contention;
+  return (deployment) =>
+    measureBracket(
+      deployment,
+      { ...light, document, inputs, contention, signal },
+      `validation/light/${brackets++}`,
+    );
+}
+
+/** "mean latency: error −1.2% (−6.0% to +3.6%)" for the mean, as far as it is known. */
+function intervalLine({ latencyMeanMs }: ValidationResult["judgements"]): string {
+  const { interval90 = null } = latencyMeanMs ?? {};
+  if (interval90 === null) return "    the error is not bounded yet";
+  const { low, high } = interval90;
+  return `    error of the mean latency: ${signedPercent(low)} to ${signedPercent(high)}`;
 }
 
 /** Adds notes on terms of the prediction that real runs lack, and on windows that the budget cut. */
