@@ -48,9 +48,10 @@ function drawnCharts(
   isNarrow: boolean,
 ): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
   const simulated = details.find(({ side }) => side === "simulated");
+  const compared = pairOf(details);
   const one = results.configurations.find(({ id }) => id === simulated?.id);
   const shown = one ?? results.configurations[0];
-  const timelines = details.map((detail) => [
+  const timelines = compared.map((detail) => [
     `timeline-${detail.side}`,
     timeline(detail, results.slo),
   ]);
@@ -65,12 +66,19 @@ function drawnCharts(
     },
     bottleneck: {
       pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
-      "slowest-requests": slowestRequests(details),
+      "slowest-requests": slowestRequests(compared),
     },
     time: { ...Object.fromEntries(timelines), gantt: gantt(results, validation, isNarrow) },
-    inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, details) },
+    inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, compared) },
     validation: validation === undefined ? {} : validationCharts(validation, keysOf(results)),
   };
+}
+
+/** The measured run with the simulated one of the same configuration; without both, the decision's. */
+function pairOf(details: readonly RunDetail[]): readonly RunDetail[] {
+  const measured = details.find(({ side, tail }) => side === "measured" && tail.parts.length > 0);
+  const pair = details.filter(({ id }) => id === measured?.id);
+  return pair.length === 2 ? pair : details.slice(0, 1);
 }
 
 function validationCharts(validation: ValidationDocument, keyOf: KeyOf) {
