@@ -8,6 +8,10 @@ import { hasChromium, launchChromium } from "../library/chromium.test-support.ts
 import { sweepDocument, validationDocument } from "./documents.test-support.ts";
 import { writeReport } from "./write-report.ts";
 
+const MARKS = ["point", "bar", "rect mark"]
+  .map((kind) => `.chart svg [aria-roledescription="${kind}"]`)
+  .join(",");
+
 test.skipIf(!hasChromium)(
   "the report opens in a browser: charts drawn, tables that sort, no error and nothing blocked",
   async () => {
@@ -28,6 +32,22 @@ test.skipIf(!hasChromium)(
       expect(await page.locator("th > button").count()).toBeGreaterThan(10);
       expect(await page.locator("#filters").isVisible()).toBe(true);
       expect(await page.locator("#tip").count()).toBe(1);
+      const silent = await page.locator(MARKS).evaluateAll((all, marks) => {
+        return all.flatMap((mark) => {
+          if (mark.getBoundingClientRect().width === 0) return [];
+          mark.scrollIntoView({ block: "center" });
+          const { x, y, width, height } = mark.getBoundingClientRect();
+          const under = document.elementFromPoint(x + width / 2, y + height / 2);
+          return under?.closest(marks) == null ? [mark.getAttribute("aria-label")] : [];
+        });
+      }, MARKS);
+      expect(silent).toEqual([]);
+      await page.locator("#attainment-map [aria-roledescription^=rect]:visible").first().hover();
+      expect(await page.locator("#tip").textContent()).toMatch(/% within 500 ms/);
+      const panels = page.locator("#attainment-map .wide g[class$=cell] > g:visible");
+      expect(await panels.count()).toBe(3);
+      await page.selectOption("select[data-letter=s]", { label: "fifo" });
+      expect(await panels.count()).toBe(1);
       expect(said).toEqual([]);
     } finally {
       await browser.close();

@@ -18,7 +18,6 @@ import {
   type Layer,
   namesAxis,
   SILENT,
-  spread,
   spreadAround,
   titled,
 } from "./encodings.ts";
@@ -79,7 +78,7 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
       scheduler: scheduler === undefined ? "" : parameterText(one.parameters[scheduler.path]),
       shape: axesText(shape, one.parameters) || "the cluster",
       cost: cost.of(one) ?? 0,
-      percent: Math.floor(share.mean * 100),
+      percent: percentText(share.mean),
       state,
       chosen: chosen.has(one),
       ink: STATES.find(([name]) => name === state)?.[2] ?? INK,
@@ -89,6 +88,12 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
         `${cost.title}: ${formatNumber(cost.of(one) ?? Number.NaN)}; ${state}`,
     };
   });
+}
+
+/** Rounded down, so that only all are 100; near it, with a tenth more. */
+function percentText(share: number): string {
+  const tenths = Math.floor(share * 1000 + 1e-9) / 10;
+  return String(tenths > 99 && tenths < 100 ? tenths : Math.floor(tenths));
 }
 
 type Cell = ReturnType<typeof cellsOf>[number];
@@ -156,9 +161,18 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
   if (roles === undefined) return undefined;
   const cells = cellsOf(document, roles);
   const most = isNarrow ? NARROW : WIDE;
-  const loads = spread(roles.load.levels.map(Number), most.loads);
+  const chosen = cells.filter((cell) => cell.chosen);
+  const loads = spreadAround(
+    roles.load.levels.map(Number),
+    (load) => chosen.at(-1)?.load === load,
+    most.loads,
+  );
   const all = [...new Set(cells.map((cell) => cell.scheduler))];
-  const schedulers = spread(all, most.schedulers);
+  const schedulers = spreadAround(
+    all,
+    (name) => chosen.some(({ scheduler }) => scheduler === name),
+    most.schedulers,
+  );
   const fitting = Math.floor(most.cells / Math.max(1, loads.length * schedulers.length));
   const shapes = shapesShown(cells, Math.max(4, Math.min(MOST_SHAPES, fitting)));
   if (shapes.length * schedulers.length < 2 || loads.length < 2) return undefined;

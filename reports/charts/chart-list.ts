@@ -76,7 +76,7 @@ function drawnCharts(
 
 /** The measured run with the simulated one of the same configuration; without both, the decision's. */
 function pairOf(details: readonly RunDetail[]): readonly RunDetail[] {
-  const measured = details.find(({ side, tail }) => side === "measured" && tail.parts.length > 0);
+  const measured = details.find(({ side }) => side === "measured");
   const pair = details.filter(({ id }) => id === measured?.id);
   return pair.length === 2 ? pair : details.slice(0, 1);
 }

@@ -160,7 +160,7 @@ function partsOf({ tail, side }: RunDetail) {
     }));
 }
 
-/** Undefined without a run that has enough requests; both sides are of one configuration. */
+/** Of runs of one configuration, each with enough requests. */
 export function slowestRequests(details: readonly RunDetail[]): Drawn {
   const known = details.filter(({ tail }) => tail.parts.length > 0);
   if (known.length === 0) return undefined;

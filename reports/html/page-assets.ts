@@ -34,6 +34,8 @@ p{margin:6px 0;max-width:80ch}li,p{overflow-wrap:anywhere}
 .chart svg{display:block;max-width:100%;height:auto;margin:14px 0}
 .chart svg text{font-family:system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-serif}
 .chart svg [aria-roledescription=point]:hover{stroke-width:5}
+.chart svg [aria-roledescription=point]{pointer-events:all}
+.chart svg [aria-hidden]{pointer-events:none}
 figcaption{color:var(--muted);font-size:13px}
 figcaption a{color:var(--link)}
 .scroll{overflow-x:auto;margin:14px 0 26px}
@@ -139,6 +141,10 @@ if (filters) {
         parts.some((part) => part[0] === letter) && !parts.includes(key);
       element.classList.toggle("off", wanted.some(misses));
     }
+    for (const panel of document.querySelectorAll(".chart svg g[class$=cell] > g")) {
+      const marks = [...panel.querySelectorAll("[data-k]:not([data-k=''])")];
+      panel.classList.toggle("off", marks.length > 0 && marks.every((one) => one.matches(".off")));
+    }
   };
   for (const select of selects) select.addEventListener("change", apply);
   apply();
@@ -200,7 +206,7 @@ for (const svg of document.querySelectorAll(".chart svg")) {
     title.remove();
   }
   svg.addEventListener("pointermove", (event) => {
-    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar]");
+    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar],[aria-roledescription^=rect]");
     tip.textContent = mark ? mark.getAttribute("aria-label").replaceAll("; ", "\\n") : "";
     const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
     tip.style.left = Math.max(8, left) + "px";

@@ -209,6 +209,12 @@ function bestOf(members: readonly ConfigurationResult[], document: ResultsDocume
   return unbeaten(leastCostly(meeting), document).toSorted(bySimplicity(document));
 }
 
+/** The configuration to run under the highest load that has one; without any, the first of all. */
+export function decisionOf(document: ResultsDocument): ConfigurationResult {
+  const met = choicesOf(document).filter(({ best }) => best.length > 0);
+  return met[met.length - 1]?.best[0] ?? document.configurations[0];
+}
+
 /** The metric that tells ties apart: the goal's own quantile, or the next best that was kept. */
 function rankedBy(ones: readonly ConfigurationResult[], { slo }: ResultsDocument) {
   const kept = Object.keys(ones[0].samples ?? {}) as MetricName[];
