@@ -37,7 +37,7 @@ test("a run that went as predicted has the predicted parts: the slowest requests
   writeFileSync(join(folder, EVIDENCE_FILE), JSON.stringify(evidence));
   mkdirSync(dirname(join(folder, logFile(0, 0))));
   writeFileSync(join(folder, logFile(0, 0)), log.toJsonLines());
-  const { charts } = await report(folder, { png: false });
+  const { charts } = await report(folder);
   const spec = charts.find(({ name }) => name === "slowest-requests")?.spec ?? "";
   const { data, title } = JSON.parse(readFileSync(spec, "utf8"));
   const parts = (side: string) =>

@@ -8,9 +8,11 @@ import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { openSweep } from "../core/scenario/sweep.ts";
+import { mainDecision } from "../reports/tables/answer.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReadDocuments, readDocuments } from "../reports/tables/documents.ts";
 import { isSameAt } from "../reports/tables/parameters.ts";
+import { isFit } from "../reports/tables/validation-tables.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { observeLog, observeReplication, readEvidence, withOwn } from "./explain.ts";
@@ -51,13 +53,12 @@ interface Source {
  */
 async function inspect(directory: string, documents: ReadDocuments) {
   const { results, validation } = documents;
-  const decisions = decisionsOf(results, validation);
-  const met = decisions.filter(({ state, chosen }) => state !== "bad" && chosen !== undefined);
-  const chosen = (met[met.length - 1] ?? decisions[0])?.chosen ?? results.configurations[0];
+  const decision = mainDecision(decisionsOf(results, validation), results, validation);
+  const chosen = decision?.chosen ?? results.configurations[0];
   const evidence = await evidenceOf(directory);
   const source = (await sweptSource(documents, chosen)) ?? validatedSource(evidence, chosen.id);
   const simulated = source && [simulatedDetail(source, chosen.id, 0)];
-  const measured = evidence && measuredPair(directory, evidence, chosen);
+  const measured = evidence && measuredPair(directory, evidence, validation, chosen);
   const { provenance } = documents;
   const isWhole = provenance !== undefined && provenance.omitted === undefined;
   return {
@@ -108,18 +109,22 @@ async function evidenceOf(directory: string): Promise<EvidenceDocument | undefin
 }
 
 /**
- * The first real run of the configuration with the chosen one's values, or of the first that was validated; and its
+ * The first real run of the configuration with the chosen one's values, or of the first that was fit to be judged; and its
  * prediction, as other configurations or loads have other slow requests.
  */
 function measuredPair(
   directory: string,
   { configurations, inputs }: EvidenceDocument,
+  validation: ReadDocuments["validation"],
   chosen: ConfigurationResult,
 ): readonly RunDetail[] {
   const paths = Object.keys(chosen.parameters);
-  const found = configurations.findIndex((one) => isSameAt(paths, one, chosen));
-  const index = Math.max(0, found);
-  const { id, document, runs } = configurations[index];
+  const unfit = validation?.configurations.filter((one) => !isFit(one)).map(({ id }) => id) ?? [];
+  const fit = configurations.filter(({ id }) => !unfit.includes(id));
+  const one = fit.find((each) => isSameAt(paths, each, chosen)) ?? fit[0];
+  if (one === undefined) return [];
+  const { id, document, runs } = one;
+  const index = configurations.indexOf(one);
   const log = join(directory, logFile(index, 0));
   if (!existsSync(log) || statSync(log).size > MOST_LOG_BYTES) return [];
   const run = observeLog(readFileSync(log, "utf8"), document, inputs);

@@ -22,7 +22,7 @@ test.skipIf(!hasChromium)(
         writeFileSync(join(folder, name), JSON.stringify(document));
       write("results.json", sweepDocument());
       write("validation.json", validationDocument(2));
-      const { html, charts } = await writeReport(folder, { png: false });
+      const { html, charts } = await writeReport(folder);
       const page = await browser.newPage();
       const said: string[] = [];
       page.on("console", (message) => said.push(message.text()));
@@ -37,7 +37,7 @@ test.skipIf(!hasChromium)(
           if (mark.getBoundingClientRect().width === 0) return [];
           mark.scrollIntoView({ block: "center" });
           const { x, y, width, height } = mark.getBoundingClientRect();
-          const under = document.elementFromPoint(x + width / 2, y + height / 2);
+          const under = mark.ownerDocument.elementFromPoint(x + width / 2, y + height / 2);
           return under?.closest(marks) == null ? [mark.getAttribute("aria-label")] : [];
         });
       }, MARKS);
@@ -49,6 +49,13 @@ test.skipIf(!hasChromium)(
       await page.selectOption("select[data-letter=s]", { label: "fifo" });
       expect(await panels.count()).toBe(1);
       expect(said).toEqual([]);
+      const id = `scheduler=fifo,replicas={${"detect:3,plate:2,".repeat(9)}}`.replaceAll(" ", "");
+      const { configurations, ...rest } = sweepDocument();
+      const long = configurations.map((one) => ({ ...one, id, notes: [id] }));
+      write("results.json", { ...rest, scenario: { name: id, digest: id }, configurations: long });
+      await page.setViewportSize({ width: 400, height: 800 });
+      await page.goto(pathToFileURL((await writeReport(folder)).html).href);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(400);
     } finally {
       await browser.close();
       rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
-/** A heat map for large sweeps: the share within the goal, shape by load, a panel for each scheduler. */
+/** A heat map for large sweeps: the share within the SLO, shape by load, a panel for each scheduler. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
+import { figureText, formatNumber, isUnstable, plural, withUnit } from "../tables/format.ts";
 import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
 import {
   axesText,
@@ -84,7 +84,7 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
       ink: STATES.find(([name]) => name === state)?.[2] ?? INK,
       key: keyOf(one.parameters),
       tip:
-        `${configurationLabel(one, axes)}; ${percent} % within ${formatNumber(goal.latencyMs, 4)} ms; ` +
+        `${configurationLabel(one, axes)}; ${withUnit(percent, "%")} within ${formatNumber(goal.latencyMs, 4)} ms; ` +
         `${cost.title}: ${formatNumber(cost.of(one) ?? Number.NaN)}; ${state}`,
     };
   });
@@ -184,7 +184,7 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
   const columns = Math.min(schedulers.length, 4);
   const width = isNarrow ? NARROW_PX - 80 : Math.max(90, (1040 - labels - 30 * columns) / columns);
   const step = Math.min(96, width / loads.length);
-  const goal = document.slo === undefined ? "the goal" : goalText(document.slo);
+  const goal = document.slo === undefined ? "the SLO" : goalText(document.slo);
   const shapeCount = new Set(cells.map((cell) => cell.shape)).size;
   const notes = [
     `share of requests within ${goal}, in %; cheapest shape on top; framed: the decision`,
@@ -195,8 +195,8 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
     ...(schedulers.length < all.length ? [`${schedulers.length} of ${all.length} schedulers`] : []),
   ];
   return {
-    ...titled("Who meets the goal where", notes.join("; ")),
-    description: `Share within the goal of ${plural(rows.length, "configuration")}, shape by ${roles.load.name}.`,
+    ...titled("Which configuration meets the SLO", notes.join("; ")),
+    description: `Share within the SLO of ${plural(rows.length, "configuration")}, shape by ${roles.load.name}.`,
     data: { values: rows },
     facet: {
       field: "scheduler",

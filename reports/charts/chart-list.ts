@@ -17,7 +17,8 @@ import { predictedMeasured, predictionError } from "./validation.ts";
 
 export interface Chart {
   readonly name: string;
-  readonly section: "evidence" | "bottleneck" | "time" | "validation" | "inputs";
+  /** "decision": the first piece of evidence, above the cards. */
+  readonly section: "decision" | "evidence" | "bottleneck" | "time" | "validation" | "inputs";
   readonly spec: TopLevelSpec;
   /** In place of it where the page is narrow. */
   readonly narrow: TopLevelSpec;
@@ -32,16 +33,18 @@ interface ChartSources {
 
 export function chartsOf(sources: ChartSources): readonly Chart[] {
   const narrow = drawnCharts(sources, true);
-  return Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>
+  const all = Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>
     Object.entries(charts).flatMap(([name, spec]): Chart[] => {
       const other = narrow[section as Section][name];
       if (spec === undefined || other === undefined) return [];
       return [{ name, section: section as Section, spec, narrow: narrowed(other) }];
     }),
   );
+  const [first, ...rest] = all;
+  return first?.section === "evidence" ? [{ ...first, section: "decision" }, ...rest] : all;
 }
 
-type Section = Chart["section"];
+type Section = Exclude<Chart["section"], "decision">;
 
 function drawnCharts(
   { results, validation, provenance, details = [] }: ChartSources,
@@ -57,8 +60,8 @@ function drawnCharts(
   ]);
   return {
     evidence: {
-      "attainment-map": attainmentMap(results, isNarrow),
       "cost-front": costFront(results, isNarrow),
+      "attainment-map": attainmentMap(results, isNarrow),
       "latency-quantiles": latencyQuantiles(results, isNarrow),
       "latency-cdf": latencyCdf(results, validation),
       "load-response": loadResponse(results, isNarrow),

@@ -1,6 +1,13 @@
 /** Metrics over a swept number: a row of panels for each metric, a line for each level of colour. */
 import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
-import { figureText, isEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
+import {
+  figureText,
+  isEstimate,
+  metricLabel,
+  metricTitle,
+  plural,
+  withUnit,
+} from "../tables/format.ts";
 import { decisionOf, sloMetric } from "../tables/goals.ts";
 import {
   axesText,
@@ -72,12 +79,12 @@ export function metricRows<More extends object>(
       const { scale, text, unit } = metricLabel(metric);
       const steady = isEstimate(one, metric);
       const { low, high } = endsOf(steady ? estimate : { ...estimate, halfWidth95: 0 });
-      const figure = `${text}: ${figureText(one, metric, estimate)} ${unit}`;
+      const figure = `${text}: ${withUnit(figureText(one, metric, estimate), unit)}`;
       return {
         ...{ metric, value: estimate.mean * scale, low: low * scale, high: high * scale, steady },
         sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
         key: keyOf(one.parameters),
-        tip: `${configurationLabel(one, axes)}; ${figure}${steady ? "" : " (unstable)"}`,
+        tip: `${configurationLabel(one, axes)}; ${figure}`,
         ...more(one, metric),
       };
     }),
@@ -261,13 +268,21 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
 
 const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
 
+/** Below saturation throughput is the offered rate. */
+function isSaturated({ parameters, metrics: { throughputPerS } }: ConfigurationResult): boolean {
+  const offered = Number(parameters["workload.ratePerS"] ?? Number.NaN);
+  return throughputPerS !== undefined && !(throughputPerS.mean > 0.97 * offered);
+}
+
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
 export function loadResponse(document: ResultsDocument, isNarrow = false): Drawn {
   const load = loadAxis(sweepAxes(document));
   if (load === undefined) return undefined;
   const roles = { ...chooseRoles(document, load.path), x: load };
   const metrics = RESPONSE.filter((name) =>
-    document.configurations.some((one) => one.metrics[name]),
+    document.configurations.some((one) =>
+      name === "throughputPerS" ? isSaturated(one) : one.metrics[name],
+    ),
   );
   const names = metrics.map((name) => metricLabel(name).text).join(" and ");
   const dashed = load.path === "workload.ratePerS" ? "; dashed: offered rate" : "";

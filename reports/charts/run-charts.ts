@@ -43,7 +43,7 @@ function panelsOf({ series, changes }: RunDetail, goal: SloGoal | undefined): re
   const rates = {
     arrivals: series.arrivalsPerS,
     answers: series.completionsPerS,
-    ...(goal === undefined ? {} : { "answers within the goal": series.goodputPerS }),
+    ...(goal === undefined ? {} : { "answers within the SLO": series.goodputPerS }),
   };
   return [
     {
@@ -118,7 +118,7 @@ export function timeline(detail: RunDetail, goal: SloGoal | undefined): Drawn {
   const notes = [
     `one ${side} run of ${idText(id)}; each point: ${formatNumber(series.widthMs / 1000)} s`,
     ...(note === undefined ? [] : [note]),
-    ...(goal === undefined ? [] : [`dashed: goal of ${goal.latencyMs} ms`]),
+    ...(goal === undefined ? [] : [`dashed: SLO of ${goal.latencyMs} ms`]),
     ...(changes.length === 0 ? [] : ["dotted: a replica was lost or came back"]),
   ];
   const faults = changes.length > 0;
