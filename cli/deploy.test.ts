@@ -1,6 +1,14 @@
 /** `tandem deploy`: the facts of what it writes, and every reason why it cannot, at once. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Deployment, StatefulSet } from "kubernetes-types/apps/v1.js";
 import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.js";
@@ -337,6 +345,27 @@ describe("deploy kubernetes", () => {
       expect(read("k8s/secrets.sh")).toContain("traffic-lab-read-box-1.traffic-lab-read-box");
     },
   );
+});
+
+test("secrets.sh calls this installation's command, and fails where a command of it does", async () => {
+  const words = ["deploy", "kubernetes", "lab.yaml", "--claim", "files", "--out", "secrets"];
+  expect((await tandem(...words)).code).toBe(0);
+  const commands = join(folder, "commands");
+  mkdirSync(commands);
+  /** A kubectl that makes no Secret, and would apply whatever it is given. */
+  const kubectl = '#!/bin/sh\ncase "$*" in *--dry-run*) exit 3;; esac\ncat > "$APPLIED"\n';
+  writeFileSync(join(commands, "kubectl"), kubectl, { mode: 0o755 });
+  const applied = join(folder, "applied");
+  const env = { ...process.env, PATH: `${commands}:${process.env.PATH}`, APPLIED: applied };
+  const script = join(folder, "secrets/secrets.sh");
+  const { status, stdout } = spawnSync("sh", [script, "keys"], {
+    cwd: folder,
+    env,
+    encoding: "utf8",
+  });
+  expect([status, existsSync(applied)]).toEqual([3, false]);
+  expect(stdout).toContain("keys");
+  expect(readdirSync(join(folder, "keys"))).toContain("worker.key");
 });
 
 describe("what cannot be deployed", () => {

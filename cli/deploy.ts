@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { VERSION } from "../build/version.ts";
+import { commandFile, VERSION } from "../build/version.ts";
 import {
   type ComposeOptions,
   composeIssues,
@@ -323,19 +323,20 @@ function secretsScript(
 ): string {
   const inSpace = namespace === null ? "" : ` --namespace ${shellWord(namespace)}`;
   const secret = (name: string, ...files: readonly string[]): string =>
-    `kubectl create secret generic ${name}${inSpace} --dry-run=client -o yaml \\\n  ${files
+    `secret=$(kubectl create secret generic ${name}${inSpace} --dry-run=client -o yaml \\\n  ${files
       .map((file) => `--from-file=${file}`)
-      .join(" ")} |\n  kubectl apply${inSpace} --server-side -f -`;
+      .join(" ")})\nprintf '%s\\n' "$secret" | kubectl apply${inSpace} --server-side -f -`;
   const pair = (role: string): readonly string[] =>
     ["ca.crt", `${role}.crt`, `${role}.key`].map((file) => `${file}="$certs/${file}"`);
   return `${[
     "#!/bin/sh",
     "# Makes certificates in a folder (the argument; default: certs), and the Secrets that the manifests",
     "# name. The authority in the folder stays: keep ca.key to make other certificates later.",
+    "# A pipe's status is that of its last command only, so each Secret is made before it is applied.",
     "set -eu",
     "[ $# -gt 0 ] || set -- certs",
     "certs=$1",
-    `npx tandem cluster certs "$certs" --force --host ${hosts.join(",")}`,
+    `node ${shellWord(commandFile())} cluster certs "$certs" --force --host ${hosts.join(",")}`,
     secret(names.gatewaySecret, ...pair("gateway")),
     secret(names.workerSecret, ...pair("worker")),
     ...(tokens === undefined

@@ -198,7 +198,7 @@ function tablesText({ count, configurations: all, ...header }: Swept, out?: stri
     `seed ${header.seed} · scenario ${header.scenario.digest} · repeat: ${header.command}`,
   ];
   if (out !== undefined) {
-    const charts = `npx tandem report ${shellWord(out)}`;
+    const charts = repeatCommand("report", out, {});
     lines.push(`results: ${join(out, "results.json")} · charts: ${charts}`);
   }
   return `${lines.join("\n")}\n`;
