@@ -339,9 +339,10 @@ function statusLines(status: SweepStatus, directory: string): readonly string[] 
   ];
 }
 
-function workText({ engine, running, waiting }: SweepStatus): string {
+function workText({ engine, running, waiting, reason }: SweepStatus): string {
   if (engine === null) return "run without a queue";
-  return `${engine}: ${running} running, ${waiting} waiting`;
+  const why = reason === undefined ? "" : ` (${reason})`;
+  return `${engine}: ${running} running, ${waiting} waiting${why}`;
 }
 
 function nextStep({ shards, finished, gathered, ...left }: SweepStatus, folder: string): string {

@@ -148,6 +148,8 @@ export interface SweepStatus {
   readonly failed: number;
   readonly running: number;
   readonly waiting: number;
+  /** Why a shard that waits does not start, where the engine says so. */
+  readonly reason?: string | undefined;
   readonly configurations: number;
   readonly finishedConfigurations: number;
   /** The time of all finished shards together. */

@@ -21,6 +21,8 @@ export interface KubernetesOptions {
   readonly scenario: string;
   readonly image: string;
   readonly tag: string;
+  /** Secrets for the images' registry. */
+  readonly pullSecrets: readonly string[];
   /** Null: the one of the user's context. */
   readonly namespace: string | null;
   /** The inventory's, by the scenario's kind of node. */
@@ -144,6 +146,10 @@ const USER = 10_001;
 const CERTIFICATES = "/etc/tandem/certs";
 const TOKENS = "/etc/tandem/tokens";
 const CONFIGURATION = "/etc/tandem/scenario";
+/** Longer than the gateway takes to look a name up again. */
+const MIN_READY_S = 5;
+/** Until its health answers, in seconds: a slow node is no dead process. */
+const START_S = 120;
 /** Time for requests in flight: longer than a process takes to end in order. */
 const GRACE_S = 30;
 
@@ -160,7 +166,11 @@ export function kubernetesManifests(
     object(one, "v1 ConfigMap", names.configuration, { data: { "tandem.json": configuration } }),
     gatewayService(one),
     gatewayDeployment(one),
-    ...sets.flatMap((set) => [headlessService(one, set), statefulSet(one, set)]),
+    ...sets.flatMap((set) => [
+      headlessService(one, set),
+      statefulSet(one, set),
+      disruptionBudget(one, set),
+    ]),
     workerPolicy(one),
     gatewayPolicy(one),
   ];
@@ -246,6 +256,13 @@ function headlessService(one: Rendering, { name }: WorkerSet): Manifest {
   return object(one, "v1 Service", name, { spec }, "worker");
 }
 
+/** A drained node takes one worker of a set at a time. */
+function disruptionBudget(one: Rendering, { name }: WorkerSet): Manifest {
+  const selector = { matchLabels: { ...applicationLabels(one.names), "tandem/workers": name } };
+  const spec = { maxUnavailable: 1, selector };
+  return object(one, "policy/v1 PodDisruptionBudget", name, { spec }, "worker");
+}
+
 function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   const { names, options, plan } = one;
   const { claim, nodeLabel, nodes } = options;
@@ -265,6 +282,8 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
     serviceName: name,
     replicas: workers.length,
     podManagementPolicy: "Parallel",
+    // A rolling update goes on once the gateway has found the last pod by its new address.
+    minReadySeconds: MIN_READY_S,
     selector: { matchLabels: { ...applicationLabels(names), ...own } },
     template: podTemplate(one, "worker", {
       needs: worker,
@@ -300,7 +319,9 @@ interface PodParts {
 /** Requests equal limits, so that a pod gets whole cores where the kubelet's policy is static. */
 function podTemplate({ names, options, digest }: Rendering, role: string, parts: PodParts) {
   const { needs, args = [], env = [], nodeSelector = {} } = parts;
-  const resource = options.nodes[needs.nodeKind ?? ""]?.gpus ?? options.gpuResource;
+  const { gpus, tolerations } = options.nodes[needs.nodeKind ?? ""] ?? {};
+  const resource = gpus ?? options.gpuResource;
+  const { pullSecrets } = options;
   const amounts = {
     cpu: String(needs.cpus),
     memory: `${Math.round(needs.memoryGiB * 1024)}Mi`,
@@ -316,6 +337,7 @@ function podTemplate({ names, options, digest }: Rendering, role: string, parts:
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"] },
     },
+    startupProbe: { ...probe(LIVE_SERVICE), periodSeconds: 1, failureThreshold: START_S },
     readinessProbe: { ...probe(""), periodSeconds: 2 },
     livenessProbe: { ...probe(LIVE_SERVICE), periodSeconds: 10, failureThreshold: 6 },
     args: [
@@ -342,6 +364,18 @@ function podTemplate({ names, options, digest }: Rendering, role: string, parts:
         seccompProfile: { type: "RuntimeDefault" },
       },
       ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
+      ...(tolerations === undefined ? {} : { tolerations }),
+      ...(pullSecrets.length === 0
+        ? {}
+        : { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
+      // One lost machine takes as few workers of a task as can be.
+      topologySpreadConstraints: [
+        {
+          ...{ maxSkew: 1, topologyKey: "kubernetes.io/hostname" },
+          whenUnsatisfiable: "ScheduleAnyway",
+          labelSelector: { matchLabels: parts.labels },
+        },
+      ],
       containers: [container],
       volumes: [
         { name: "configuration", configMap: { name: names.configuration } },
