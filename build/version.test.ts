@@ -1,12 +1,13 @@
 /** The command that hints give: never one that npx would fetch from a registry. */
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { afterAll, expect, test } from "vitest";
 import { commandFile, ownCommand } from "./version.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const folder = temporaryFolder("own-command");
+const folder = mkdtempSync(join(tmpdir(), "tandem-own-command-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 const byPath = ["node", commandFile()];
 const byName = ["npx", "tandem"];
 

@@ -141,15 +141,11 @@ function requireAll(folder: ShardFolder, manifest: Manifest): void {
   );
 }
 
-export interface SweepStatus {
+export interface SweepStatus extends TasksLeft {
   readonly schema: "tandem/sweep-status@1";
   readonly shards: number;
   readonly finished: number;
   readonly failed: number;
-  readonly running: number;
-  readonly waiting: number;
-  /** Why a shard that waits does not start, where the engine says so. */
-  readonly reason?: string | undefined;
   readonly configurations: number;
   readonly finishedConfigurations: number;
   /** The time of all finished shards together. */

@@ -146,8 +146,6 @@ export function indexedJob(
       capabilities: { drop: ["ALL"] },
     },
   };
-  // Pods write beside the submitter's own files.
-  const { uid, gid } = statSync(command.out);
   return {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -170,23 +168,26 @@ export function indexedJob(
       },
       template: {
         metadata: { labels },
-        spec: {
-          restartPolicy: "Never",
-          automountServiceAccountToken: false,
-          ...(pullSecrets === undefined
-            ? {}
-            : { imagePullSecrets: pullSecrets.map((one) => ({ name: one })) }),
-          securityContext: {
-            ...{ runAsUser: uid, runAsGroup: gid, runAsNonRoot: uid !== 0 },
-            seccompProfile: { type: "RuntimeDefault" },
-          },
-          containers: [container],
-          volumes: [
-            { name: "sweep", persistentVolumeClaim: { claimName: claim } },
-            { name: "tmp", emptyDir: {} },
-          ],
-        },
+        spec: { ...podOf(command.out, claim, pullSecrets), containers: [container] },
       },
     },
+  };
+}
+
+/** A shard's pod without its container. It writes beside the submitter's files, so it is the folder's owner. */
+function podOf(folder: string, claimName: string, pullSecrets: readonly string[] = []) {
+  const { uid, gid } = statSync(folder);
+  return {
+    restartPolicy: "Never",
+    automountServiceAccountToken: false,
+    imagePullSecrets: pullSecrets.map((name) => ({ name })),
+    securityContext: {
+      ...{ runAsUser: uid, runAsGroup: gid, runAsNonRoot: uid !== 0 },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    volumes: [
+      { name: "sweep", persistentVolumeClaim: { claimName } },
+      { name: "tmp", emptyDir: {} },
+    ],
   };
 }
