@@ -62,6 +62,6 @@ test("the report has the sweep and the validation", () => {
   const path = join(mine, "my-pipeline/out/report.html");
   expect(existsSync(path)).toBe(true);
   const html = readFileSync(path, "utf8");
-  expect(html).toContain("18 simulated configurations");
+  expect(html).toContain("27 simulated configurations");
   expect(html).toContain("1 configuration validated: 1 ");
 });
