@@ -45,10 +45,13 @@ export interface BlocksJudgedBy {
   readonly unfit: string | null;
 }
 
-/** The simulator's own error that is beyond doubt: its interval lies outside. */
-const SIMULATOR_BOUND = 0.02;
-/** The same of service under load over that predicted from the brackets. */
-const SERVICE_BOUND = 0.02;
+/**
+ * As shares of the mean's tolerance, bounds that an interval lies beyond where something is off: a stored profile over
+ * the brackets; the simulator's own error; and service under load over that predicted from the brackets.
+ */
+const [PROFILE_SHARE, SIMULATOR_SHARE, SERVICE_SHARE] = [0.5, 0.4, 0.4];
+/** Where the mean is not judged. */
+const USUAL_TOLERANCE = 0.05;
 const MOST_BLOCKS = 100;
 
 export function judgeBlocks(
@@ -56,11 +59,12 @@ export function judgeBlocks(
   brackets: readonly Bracket[],
   by: BlocksJudgedBy,
 ): BlockJudgement {
-  const { models, together } = judgeProfiles(brackets, by.profiles);
+  const meanTolerance = by.tolerance.latencyMeanMs ?? USUAL_TOLERANCE;
+  const { models, together } = judgeProfiles(brackets, by.profiles, PROFILE_SHARE * meanTolerance);
   const off = Object.entries(models).filter(([, { isOff }]) => isOff);
   const simulator = simulatorErrors(blocks, Object.keys(by.tolerance), by.error);
   const service = serviceErrors(blocks, by.error);
-  const culprit = culpritOf(off, simulator.latencyMeanMs, service);
+  const culprit = culpritOf(off, simulator.latencyMeanMs, service, meanTolerance);
   const error: Partial<Record<MetricName, number>> = {};
   const judgements: Partial<Record<MetricName, MetricJudgement>> = {};
   for (const [key, tolerance] of Object.entries(by.tolerance)) {
@@ -73,11 +77,12 @@ export function judgeBlocks(
       host: together === null ? null : hostReason(together),
     });
   }
+  const verdict = overallVerdict(Object.values(judgements).map((one) => one.verdict));
   return {
     error,
     tolerance: by.tolerance,
     judgements,
-    verdict: overallVerdict(Object.values(judgements).map(({ verdict }) => verdict)),
+    verdict,
     simulatorError: Object.fromEntries(
       Object.entries(simulator).map(([name, { mean, interval }]) => [
         name,
@@ -91,7 +96,9 @@ export function judgeBlocks(
         { mean, interval90: interval },
       ]),
     ),
-    ...(culprit === null || by.unfit !== null ? {} : { culprit: culprit.name, next: culprit.next }),
+    ...(culprit !== null && verdict === "disagrees"
+      ? { culprit: culprit.name, next: culprit.next }
+      : {}),
   };
 }
 
@@ -142,6 +149,7 @@ function culpritOf(
   off: readonly (readonly [string, ModelJudgement])[],
   simulator: RelativeError | undefined,
   service: Readonly<Record<string, RelativeError>>,
+  tolerance: number,
 ): Culprit | null {
   const [worst] = off.toSorted(
     ([, a], [, b]) => Math.abs(Math.log(b.ratio)) - Math.abs(Math.log(a.ratio)),
@@ -155,9 +163,9 @@ function culpritOf(
     };
   }
   const slowed = Object.entries(service)
-    .filter(([, error]) => isOutside(error, SERVICE_BOUND))
+    .filter(([, error]) => isOutside(error, SERVICE_SHARE * tolerance))
     .toSorted(([, a], [, b]) => Math.abs(b.mean) - Math.abs(a.mean));
-  const isStructural = simulator !== undefined && isOutside(simulator, SIMULATOR_BOUND);
+  const isStructural = simulator !== undefined && isOutside(simulator, SIMULATOR_SHARE * tolerance);
   if (slowed.length > 0 && isStructural) {
     const [model, { mean }] = slowed[0];
     return {

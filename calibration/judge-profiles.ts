@@ -5,11 +5,13 @@
 import type { Profile } from "../core/profile.ts";
 import type { Bracket, ModelJudgement } from "../core/results.ts";
 import { roundTimes } from "../core/slow-down.ts";
-import { type DriftingMean, driftingMean, type RoundValue } from "../core/statistics/drifting-mean.ts";
+import {
+  type DriftingMean,
+  driftingMean,
+  type RoundValue,
+} from "../core/statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
 
-/** A profile is off where the interval of its ratio lies outside. */
-const PROFILE_BOUND = 0.03;
 /** The probe is used where it takes this share of the variance of the models' times. */
 const EXPLAINED = 0.3;
 /** Deviation of a model's own drift, which neither probe nor other models share, at most. */
@@ -35,12 +37,15 @@ type ByModel = Readonly<Record<string, readonly Round[]>>;
 
 type Known = Pick<DriftingMean, "mean" | "logDeviation">;
 
+/** A profile is off where the interval of its ratio lies outside ± `bound`. */
 export function judgeProfiles(
   brackets: readonly Bracket[],
   profiles: Readonly<Record<string, Profile>>,
+  bound: number,
 ): JudgedProfiles {
   const names = Object.keys(profiles).filter(
-    (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_BRACKETS,
+    (model) =>
+      brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_BRACKETS,
   );
   const now = byModel(names, (model) =>
     brackets.flatMap(({ atS, probeUs, workUs }) =>
@@ -50,21 +55,22 @@ export function judgeProfiles(
   const then = byModel(names, (model) => calibrated(profiles[model]));
   const usesProbe = explains(now, then);
   const paced = (rounds: readonly Round[]): DriftingMean =>
-    usesProbe
-      ? driftingMean(rounds.flatMap(overProbe), OWN_DRIFT)
-      : driftingMean(rounds);
+    usesProbe ? driftingMean(rounds.flatMap(overProbe), OWN_DRIFT) : driftingMean(rounds);
   const known = (model: string): Known =>
     then[model].length < LEAST_ROUNDS ? asKnown(profiles[model]) : paced(then[model]);
   const own = names.map((model) => ratioOf(paced(now[model]), known(model)));
-  const isAlone = names.length === 1;
   const models = names.map((model, i): [string, ModelJudgement] => {
-    const judged = isAlone ? own[i] : besideOthers(model, now, then, known);
     const { ratio, interval95 } = own[i];
     const pace = paceOf(now[model], then[model]);
-    return [model, { ratio, interval95, pace, usesProbe, isOff: isBeyond(judged) }];
+    const judged =
+      names.length > 1
+        ? [besideOthers(model, now, then, known)]
+        : [own[i], ...(usesProbe || pace === null ? [] : [overPace(own[i], pace)])];
+    const isOff = judged.every((one) => isBeyond(one, bound));
+    return [model, { ratio, interval95, pace, usesProbe, isOff }];
   });
   const isApart = models.some(([, { isOff }]) => isOff);
-  const areOff = !isApart && own.some(isBeyond);
+  const areOff = !isApart && own.some((one) => isBeyond(one, bound));
   return {
     models: Object.fromEntries(models),
     together: areOff ? Math.exp(meanOf(own.map(({ ratio }) => Math.log(ratio)))) : null,
@@ -103,8 +109,13 @@ function ratioOf(now: Known, then: Known): Ratio {
   return { ratio, interval95: { low: ratio * Math.exp(-half), high: ratio * Math.exp(half) } };
 }
 
-function isBeyond({ interval95: { low, high } }: Ratio): boolean {
-  return low > 1 + PROFILE_BOUND || high < 1 / (1 + PROFILE_BOUND);
+/** A probe that moved as the model did speaks for the host, even where it does not follow from round to round. */
+function overPace({ ratio, interval95: { low, high } }: Ratio, pace: number): Ratio {
+  return { ratio: ratio / pace, interval95: { low: low / pace, high: high / pace } };
+}
+
+function isBeyond({ interval95: { low, high } }: Ratio, bound: number): boolean {
+  return low > 1 + bound || high < 1 / (1 + bound);
 }
 
 /** A model's ratio over the geometric mean of the others', from the rounds that they share. */

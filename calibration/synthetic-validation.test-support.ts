@@ -14,7 +14,7 @@ import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.t
 import type { ServiceModel } from "../core/service.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { replicationSeed, type SimulationInputs } from "../sim/replication.ts";
+import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";
 import { blockOf, lookError, looksOf, profilesByModel } from "./blocks.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
@@ -32,6 +32,7 @@ const BRANCHED = 10;
 const ROUND_S = 8;
 const BRACKET_S = 6;
 const BLOCK_REQUESTS = 120;
+const MANY_REQUESTS = 4000;
 /** So much of its time a call in place has a busy neighbour. */
 const OVERLAP = 0.15;
 const INPUT_CV = 0.22;
@@ -133,6 +134,18 @@ export class SyntheticValidation {
     this.#bracket();
   }
 
+  /** By how much the fault moves the mean latency, as a share, where its effect is on structure. */
+  effect(): number {
+    const meanMs = ({ document, inputs }: Pick<SyntheticValidation, "document" | "inputs">) => {
+      const { workload } = document;
+      const durationS = "ratePerS" in workload ? MANY_REQUESTS / workload.ratePerS : 0;
+      const longer = { ...workload, durationS } as ScenarioDocument["workload"];
+      const { summary } = runReplication({ ...document, workload: longer }, inputs, 0);
+      return summary.metrics.latencyMeanMs ?? Number.NaN;
+    };
+    return meanMs(this.truth()) / meanMs(this) - 1;
+  }
+
   /** As the product would judge it, with its looks; how many blocks it took. */
   judged(tolerance: Readonly<Record<string, number>>): {
     readonly judgement: BlockJudgement;
@@ -220,7 +233,7 @@ export class SyntheticValidation {
   }
 
   /** The scenario as it is served, with the fault. */
-  truth(): { readonly document: ScenarioDocument; readonly inputs: SimulationInputs } {
+  truth(): Pick<SyntheticValidation, "document" | "inputs"> {
     const { cluster } = this.document;
     const { name, replicas } = this.models[this.models.length - 1];
     const fewer = this.fault === "replica" ? { [name]: replicas - 1 } : {};
