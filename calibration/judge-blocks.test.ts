@@ -142,10 +142,11 @@ describe("a stored profile", () => {
     expect(strange.models.detect.ratio).toBeCloseTo(1, 2);
   });
 
-  test("of a model that no two brackets have is not judged", () => {
-    const [first, ...rest] = bracketsOf({ detect: 1 });
-    const once = [{ ...first, workUs: { ...first.workUs, plate: 9 } }, ...rest];
-    expect(Object.keys(judgeProfiles(once, profiles(), BOUND).models)).toEqual(["detect"]);
+  test("of a model that fewer than three brackets have is not judged", () => {
+    const brackets = bracketsOf({ detect: 1 }).map((bracket, i) =>
+      i > 1 ? bracket : { ...bracket, workUs: { ...bracket.workUs, plate: MODELS.plate } },
+    );
+    expect(Object.keys(judgeProfiles(brackets, profiles(), BOUND).models)).toEqual(["detect"]);
   });
 });
 

@@ -18,12 +18,12 @@ const EXPLAINED = 0.3;
 const OWN_DRIFT = 0.01;
 /** Deviation of a profile without rounds: how far its calibration's pace lay from the usual is not known. */
 const UNKNOWN_DRIFT = 0.03;
+/** Of a calibration, or brackets: fewer do not tell how they vary. */
 const LEAST_ROUNDS = 3;
-const LEAST_BRACKETS = 2;
 const Z975 = 1.96;
 
 export interface JudgedProfiles {
-  /** By model; without those that no bracket has. */
+  /** By model; without those that fewer than three brackets have. */
   readonly models: Readonly<Record<string, ModelJudgement>>;
   /** Mean ratio of several models that are off, but not one beside the others; null where they are not. */
   readonly together: number | null;
@@ -44,8 +44,7 @@ export function judgeProfiles(
   bound: number,
 ): JudgedProfiles {
   const names = Object.keys(profiles).filter(
-    (model) =>
-      brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_BRACKETS,
+    (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_ROUNDS,
   );
   const now = byModel(names, (model) =>
     brackets.flatMap(({ atS, probeUs, workUs }) =>
@@ -127,18 +126,20 @@ function besideOthers(
 ): Ratio {
   const others = Object.keys(now).filter((name) => name !== model);
   const before = overOthers(model, others, then);
-  const separately = (): Known => {
-    const others_ = others.map(known);
-    const own = known(model);
-    return {
-      mean: own.mean / Math.exp(meanOf(others_.map(({ mean }) => Math.log(mean)))),
-      logDeviation: Math.hypot(own.logDeviation, ...others_.map((one) => one.logDeviation)),
-    };
-  };
   return ratioOf(
     driftingMean(overOthers(model, others, now), OWN_DRIFT),
-    before.length < LEAST_ROUNDS ? separately() : driftingMean(before, OWN_DRIFT),
+    before.length < LEAST_ROUNDS
+      ? apart(known(model), others.map(known))
+      : driftingMean(before, OWN_DRIFT),
   );
+}
+
+/** The same of calibrations that share no rounds, so that each has its own drift. */
+function apart(own: Known, others: readonly Known[]): Known {
+  return {
+    mean: own.mean / Math.exp(meanOf(others.map(({ mean }) => Math.log(mean)))),
+    logDeviation: Math.hypot(own.logDeviation, ...others.map((one) => one.logDeviation)),
+  };
 }
 
 function overOthers(model: string, others: readonly string[], series: ByModel): RoundValue[] {

@@ -1,27 +1,33 @@
-/** How often verdicts on real models are wrong: docs/statistics.md has the rates of 500 validations of each kind. */
-import { expect, test } from "vitest";
+/**
+ * How often verdicts on real models are wrong. docs/statistics.md has the rates of 500 validations of each kind;
+ * VALIDATIONS=500 repeats them.
+ */
+import { describe, expect, test } from "vitest";
 import { type InjectedFault, SyntheticValidation } from "./synthetic-validation.test-support.ts";
 
 /** Least effect of a wrong structure on the mean latency that a verdict is to find. */
 const LEAST_EFFECT = 0.1;
-const TOLERANCE = { latencyMeanMs: 0.05, latencyP95Ms: 0.1 };
+const TOLERANCE = { latencyMeanMs: 0.05, latencyP95Ms: 0.1, latencyP99Ms: 0.15 };
+const TIMEOUT_MS = 3_600_000;
 
-/** Shares of validations of one kind, with the product's own looks. */
-function ratesOf(fault: InjectedFault, validations: number) {
-  const found = { agrees: 0, disagrees: 0, untold: 0, named: 0, blocks: 0 };
+/** Shares of `validations` of one kind, with the product's own looks. */
+function ratesOf(fault: InjectedFault, few: number) {
+  const validations = Number(process.env.VALIDATIONS ?? few);
+  const share = 1 / validations;
+  const rates = { agrees: 0, disagrees: 0, untold: 0, named: 0, blocks: 0 };
   const isStructural = fault === "contention" || fault === "replica";
   for (let seed = 0, done = 0; done < validations; seed++) {
     const validation = new SyntheticValidation(seed, fault);
     if (isStructural && Math.abs(validation.effect()) < LEAST_EFFECT) continue;
     done++;
     const { judgement, blocks } = validation.judged(TOLERANCE);
-    const { verdict, culprit } = judgement;
-    found[verdict === "cannot tell" ? "untold" : verdict] += 1 / validations;
-    if (culprit !== undefined && isNamed(fault, culprit, validation))
-      found.named += 1 / validations;
-    found.blocks += blocks / validations;
+    const { verdict, culprit = "" } = judgement;
+    rates[verdict === "cannot tell" ? "untold" : verdict] += share;
+    if (isNamed(fault, culprit, validation)) rates.named += share;
+    rates.blocks += share * blocks;
   }
-  return found;
+  console.log(fault, validations, rates);
+  return rates;
 }
 
 function isNamed(fault: InjectedFault, culprit: string, { faulty }: SyntheticValidation): boolean {
@@ -30,26 +36,30 @@ function isNamed(fault: InjectedFault, culprit: string, { faulty }: SyntheticVal
   return fault === "replica" && culprit === "queueing";
 }
 
-test("an exact prediction is rarely said to disagree", () => {
-  const { disagrees, agrees } = ratesOf("none", 60);
-  // Five in a hundred at most; 60 of them have more than four with a chance of 18%.
-  expect(disagrees).toBeLessThanOrEqual(4 / 60);
-  expect(agrees).toBeGreaterThan(0.2);
-});
+describe("verdicts on real models", { timeout: TIMEOUT_MS }, () => {
+  test("an exact prediction is rarely said to disagree, and often to agree", () => {
+    const { disagrees, agrees } = ratesOf("none", 50);
+    expect(disagrees).toBeLessThanOrEqual(0.05);
+    expect(agrees).toBeGreaterThan(0.25);
+  });
 
-test("a profile that is 15% off is found, and named", () => {
-  const { named } = ratesOf("profile", 100);
-  expect(named).toBeGreaterThanOrEqual(0.9);
-});
+  test("a profile that is 15% off is found, and named", () => {
+    expect(ratesOf("profile", 80).named).toBeGreaterThanOrEqual(0.9);
+  });
 
-test("contention that predictions leave out is found in the service under load", () => {
-  const { disagrees, named } = ratesOf("contention", 50);
-  expect(disagrees).toBeGreaterThanOrEqual(0.9);
-  expect(named).toBeGreaterThanOrEqual(0.85);
-});
+  test("contention that predictions leave out is found in the service under load", () => {
+    const { disagrees, named } = ratesOf("contention", 40);
+    expect(disagrees).toBeGreaterThanOrEqual(0.9);
+    expect(named).toBeGreaterThanOrEqual(0.85);
+  });
 
-test("a replica less than predicted is found in the queueing", () => {
-  const { disagrees, named } = ratesOf("replica", 50);
-  expect(disagrees).toBeGreaterThanOrEqual(0.9);
-  expect(named).toBeGreaterThanOrEqual(0.85);
+  test("a replica less than predicted is found in the queueing", () => {
+    const { disagrees, named } = ratesOf("replica", 40);
+    expect(disagrees).toBeGreaterThanOrEqual(0.9);
+    expect(named).toBeGreaterThanOrEqual(0.9);
+  });
+
+  test("a host that became slower is rarely taken for a false profile", () => {
+    expect(ratesOf("host", 20).disagrees).toBeLessThanOrEqual(0.1);
+  });
 });
