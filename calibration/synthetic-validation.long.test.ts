@@ -13,8 +13,7 @@ const TIMEOUT_MS = 3_600_000;
 /** Shares of `validations` of one kind, with the product's own looks. */
 function ratesOf(fault: InjectedFault, few: number) {
   const validations = Number(process.env.VALIDATIONS ?? few);
-  const share = 1 / validations;
-  const rates = { agrees: 0, disagrees: 0, untold: 0, named: 0, blocks: 0 };
+  const counts = { agrees: 0, disagrees: 0, "cannot tell": 0, named: 0, blocks: 0 };
   const isStructural = fault === "contention" || fault === "replica";
   for (let seed = 0, done = 0; done < validations; seed++) {
     const validation = new SyntheticValidation(seed, fault);
@@ -22,10 +21,12 @@ function ratesOf(fault: InjectedFault, few: number) {
     done++;
     const { judgement, blocks } = validation.judged(TOLERANCE);
     const { verdict, culprit = "" } = judgement;
-    rates[verdict === "cannot tell" ? "untold" : verdict] += share;
-    if (isNamed(fault, culprit, validation)) rates.named += share;
-    rates.blocks += share * blocks;
+    counts[verdict]++;
+    if (isNamed(fault, culprit, validation)) counts.named++;
+    counts.blocks += blocks;
   }
+  const rates = { ...counts };
+  for (const key of Object.keys(counts) as (keyof typeof counts)[]) rates[key] /= validations;
   console.log(fault, validations, rates);
   return rates;
 }
