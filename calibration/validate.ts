@@ -22,7 +22,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { blockOf, looksOf, profilesByModel } from "./blocks.ts";
+import { blockOf, lookError, looksOf, profilesByModel } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge, LEAST_RUNS } from "./judge.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
@@ -122,7 +122,7 @@ function blockJudging(plan: ValidationPlan) {
     judgeBlocks(
       runs.map((run) => blockFor(run, brackets)),
       brackets,
-      { tolerance, profiles, looks: looks.length, unfit },
+      { tolerance, profiles, error: lookError(runs.length, looks), unfit },
     );
   const isSettled = ({ healthy, brackets }: RealRuns): boolean => {
     if (healthy.length < LEAST_RUNS) return false;
