@@ -269,9 +269,13 @@ async function run(course: Course, options: ValidateOptions) {
   let inputs = inputsOf(loaded);
   /** About all configurations. */
   let notes: readonly string[] = [];
+  const startMs = performance.now();
+  // Until the first run, nothing but time tells how far it is.
+  const ticks = setInterval(() => {
+    onSeconds(Math.min(beforeS, Math.floor((performance.now() - startMs) / 1000)));
+  }, 1000);
   try {
     for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
-    onSeconds(HOST_CHECK_S);
     const afterwards = configurations.map((one) => one.document);
     const place = { inventory, afterwards, onEvent: onNote, signal };
     if (backend === "replay") giveBack = await holdFor([], afterwards, place);
@@ -287,11 +291,11 @@ async function run(course: Course, options: ValidateOptions) {
       return { contents, timeScale: settings.timeScale, signal, inventory };
     });
     notes = [...notes, ...inputDoubts(inputs)];
-    onSeconds(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
       if (performance.now() + 1000 * leastS > deadlineMs) break;
       const found = await costsOf(configuration);
+      clearInterval(ticks);
       inputs = found.inputs;
       if (found.note !== null && !notes.includes(found.note)) notes = [...notes, found.note];
       const side = { ...served, ...found, signal };
@@ -309,6 +313,7 @@ async function run(course: Course, options: ValidateOptions) {
     // A failure after Ctrl-C is a consequence of it.
     if (!signal.aborted) throw error;
   } finally {
+    clearInterval(ticks);
     await Promise.all([...workers.values()].map((worker) => worker.stop()));
     await hosts?.close();
     await giveBack();
