@@ -11,9 +11,11 @@ import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-schedule
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
+import type { Solver } from "./relaxation.ts";
 import type { Machines, Shape, Space } from "./space.ts";
 import {
   assuredOf,
+  type Confirmed,
   costOf,
   FIRST_REPLICATIONS,
   type Laboratory,
@@ -62,6 +64,31 @@ export interface Problem {
   readonly laboratory: Laboratory;
   /** Most contenders to simulate. */
   readonly mostTrials: number;
+  /** Probability that any confirmation says yes in error. */
+  readonly error: number;
+  readonly solve: Solver | null;
+  readonly standing: Standing;
+}
+
+/** How a search stands at the moment: its answer, where it is stopped. */
+export interface Standing {
+  /** The cheapest that keeps the goals on the requests of the search, or on fresh ones. */
+  incumbent: Tried | null;
+  confirmed: Tried | null;
+  /** Nothing that costs less keeps the goals. */
+  bound: number;
+  nearest: Tried | null;
+  /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
+  unclear: Tried | null;
+  needed: Confirmed["needed"];
+  explored: Explored;
+}
+
+export function nothingFound(): Standing {
+  return {
+    ...{ incumbent: null, confirmed: null, bound: 0, nearest: null, unclear: null, needed: null },
+    explored: nothingExplored(),
+  };
 }
 
 /** A contender with its replications. */
@@ -222,6 +249,21 @@ function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
   return present;
 }
 
+/** Combinations that there are; `most` where there are more. */
+export function combinationsOf(
+  { alternatives }: Pick<Problem, "alternatives">,
+  most: number,
+): number {
+  const known = new Map<Choice, number>();
+  for (const { choice } of alternatives) {
+    if (!known.has(choice)) known.set(choice, choice.space.combinations(most));
+  }
+  return Math.min(
+    most,
+    alternatives.reduce((sum, { choice }) => sum + (known.get(choice) as number), 0),
+  );
+}
+
 /** Machines of one price, of all choices. */
 export type Level = readonly { readonly choice: Choice; readonly machines: Machines }[];
 
@@ -245,9 +287,6 @@ export function costOfTried({ contender, trial }: Tried): number {
   return (alternative.scales ? costOf(trial.runs) : null) ?? shape.cost;
 }
 
-/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
-const FAMILY_ERROR = 0.025;
-
 /** Scores this close are ties: then the simpler scheduler comes first. */
 const TIE = 0.1;
 /** A score from which on more tells little. */
@@ -258,10 +297,11 @@ export function tiedScore(score: number): number {
 }
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
-export function isComfortable({ trial: { document, goals, runs } }: Tried): boolean {
+export function isComfortable({ trial }: Tried): boolean {
+  const { document, goals, runs } = trial;
   const hasSeenFaults =
     runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
-  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(goals, runs) >= 0;
+  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(trial) >= 0;
 }
 
 /** The cheapest first; of equal ones the best; of those that are comfortable or close, the simplest. */
@@ -292,14 +332,17 @@ export function nearer(a: Tried | null, b: Tried): Tried {
  * (Bonferroni, with unequal shares).
  */
 export function* confirm(
-  { laboratory, goals }: Problem,
+  { laboratory, goals, error: family, standing }: Problem,
   explored: Explored,
   contender: Contender,
 ): Generator<undefined, Tried & { readonly meets: boolean }> {
   const i = ++explored.confirmations;
-  const error = FAMILY_ERROR / (i * (i + 1));
-  const { meets, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
-  return { contender, trial, meets };
+  const error = family / (i * (i + 1));
+  const { meets, needed, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
+  const tried = { contender, trial };
+  if (meets) Object.assign(standing, { confirmed: tried, incumbent: tried });
+  else if (needed !== null) Object.assign(standing, { unclear: tried, needed });
+  return { ...tried, meets };
 }
 
 /** Clusters that may be cheaper and are not searched; `library/plan-results.ts` has a sentence for each. */

@@ -19,6 +19,7 @@ import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsOf } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
+import { TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,
@@ -26,20 +27,34 @@ import {
   type Choice,
   canHostEverywhere,
   choiceOf,
+  combinationsOf,
   costOfTried,
   type Explored,
   type NotSearched,
+  nothingFound,
   notSearched,
   type Parameters,
   type Problem,
   type Search,
+  type Standing,
   type Tried,
   withBatches,
 } from "./contenders.ts";
 import { race } from "./race.ts";
 import { exhaustive, inferline } from "./reference-planners.ts";
+import type { Solver } from "./relaxation.ts";
 import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
-import { type Kept, keptOf, Laboratory } from "./trial.ts";
+import {
+  type Confirmed,
+  type Kept,
+  keptOf,
+  Laboratory,
+  longRun,
+  type Memo,
+  OutOfTime,
+  type Pace,
+} from "./trial.ts";
+import { arrivalsOver, peakOf, type Window, windowed } from "./window.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
 
@@ -53,7 +68,22 @@ export interface PlanOptions {
   readonly mostTrials: number;
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
   readonly schedulers: readonly string[];
+  /** The part of a load that changes to plan for. Default: peak. */
+  readonly window?: WindowName;
+  /** Default: long-run. */
+  readonly promise?: PromiseName;
+  /** Default: without end. */
+  readonly pace?: Pace;
+  /** Summaries of earlier searches. Default: none. */
+  readonly known?: Memo;
+  /** For spaces too large to list. Default: they are listed as far as `mostTrials` goes. */
+  readonly solve?: Solver;
 }
+
+/** The busiest part of a load that changes, or all of it. */
+export type WindowName = "peak" | "whole";
+/** Of requests as they come for ever, or of runs as long as the scenario's that begin on an empty, whole cluster. */
+export type PromiseName = "long-run" | "runs";
 
 /** One combination of scheduler and cluster. */
 export interface Answer {
@@ -98,8 +128,19 @@ export interface PlanEntry {
   readonly runnersUp: readonly Answer[];
   /** Without a solution, the one that came nearest. */
   readonly nearest: Answer | null;
-  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
-  readonly proven: boolean;
+  /** Whether all that is cheaper was tried or ruled out, by simulations that may err: no proof. */
+  readonly allCheaperTried: boolean;
+  /** `not confirmed`: `best` keeps the goals on the requests of the search alone. */
+  readonly state: "confirmed" | "not confirmed" | "none";
+  /** Why the search ended before it was done. */
+  readonly stopped: boolean;
+  /** Nothing that costs less keeps the goals, as far as the search can tell. */
+  readonly lowerBound: number;
+  readonly promise: PromiseName;
+  /** Of a load that changes, the part that the plan is for; null for all of it. */
+  readonly window: Window | null;
+  /** Where fresh requests could not tell whether the goals are kept, the length that would probably tell. */
+  readonly needed: Confirmed["needed"];
 }
 
 export interface Plan extends PlanEntry {
@@ -113,6 +154,9 @@ export interface Step {
   readonly of: number;
   /** Simulated for the plan at hand. */
   readonly requests: number;
+  /** Combinations of machines, replicas and schedulers; Infinity where there are more than can be counted. */
+  readonly combinations: number;
+  readonly standing: Standing | null;
 }
 
 interface PlannedBy {
@@ -146,49 +190,130 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size };
-    yield { ...step, requests: 0 };
-    const { problem, isBatchSpaceCut } = problemOf(loaded, combinations, inputs, options);
-    const { planner } = options;
-    const steps = PLANNERS[planner](problem);
-    let next = steps.next();
-    for (; next.done !== true; next = steps.next()) {
-      yield { ...step, requests: problem.laboratory.requests };
+    yield { ...step, requests: 0, combinations: 0, standing: null };
+    const asked = askedOf(combinations, inputs, options);
+    const split = { ...options, error: FAMILY_ERROR / loads.size };
+    const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
+    const { laboratory, standing } = problem;
+    const size = combinationsOf(problem, MOST_COUNTED);
+    const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
+    const steps = PLANNERS[options.planner](problem);
+    let search: Search | null = null;
+    try {
+      let next = steps.next();
+      for (; next.done !== true; next = steps.next()) {
+        yield { ...step, requests: laboratory.requests, combinations: count, standing };
+      }
+      search = next.value;
+    } catch (error) {
+      if (!(error instanceof OutOfTime)) throw error;
     }
-    next.value.explored.requests = problem.laboratory.requests;
-    plans.push(planOf(combinations[0], problem, next.value, { planner, inputs, isBatchSpaceCut }));
+    const by = { planner: options.planner, inputs: asked.inputs, isBatchSpaceCut };
+    const plan = planOf(asked.combinations[0], problem, search, by);
+    const { promise = "long-run" } = options;
+    const planned = plannedOf(combinations, plan, problem);
+    plans.push({ ...plan, promise, window: asked.window, planned });
   }
   return plans;
 }
 
+/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
+const FAMILY_ERROR = 0.025;
+const MOST_COUNTED = 1e15;
+
+/** The scenarios that are simulated for a plan: of the window, and as long as what is promised needs. */
+function askedOf(
+  combinations: readonly Swept[],
+  inputs: SimulationInputs,
+  { window: asked = "peak", promise = "long-run" }: PlanOptions,
+): {
+  readonly combinations: readonly Swept[];
+  readonly inputs: SimulationInputs;
+  readonly window: Window | null;
+} {
+  const [{ document: first }] = combinations;
+  const arrivals = asked === "peak" && !mayScale(first) ? arrivalsOver(first, inputs) : null;
+  const window = arrivals === null ? null : peakOf(arrivals);
+  let own = inputs;
+  const changed = combinations.map((one) => {
+    const part =
+      window === null ? { document: one.document, inputs } : windowed(one.document, inputs, window);
+    own = part.inputs;
+    const document = promise === "long-run" ? longRun(part.document) : part.document;
+    return { ...one, document };
+  });
+  return { combinations: changed, inputs: own, window };
+}
+
+/** Replicas that come and go are planned for all of a load, since they follow it. */
+function mayScale({ scheduler }: ScenarioDocument): boolean {
+  const preset = typeof scheduler === "string" ? scheduler : scheduler.preset;
+  return (
+    (typeof scheduler === "object" && "scaling" in scheduler) ||
+    !TEXTBOOK.has(String(preset ?? "fifo"))
+  );
+}
+
+const TEXTBOOK = new Set(TEXTBOOK_PRESETS);
+
+/** The scenario as it was given, with the plan's cluster and scheduler; null without one. */
+function plannedOf(
+  [{ document }]: readonly Swept[],
+  { best }: Pick<PlanEntry, "best">,
+  { standing }: Problem,
+): ScenarioDocument | null {
+  const tried = standing.confirmed ?? standing.incumbent;
+  if (best === null || tried === null) return null;
+  const { cluster, scheduler, models, faults, pipelines } = tried.contender.document;
+  const { workload, run } = document;
+  const { faults: _, ...kept } = {
+    ...tried.contender.document,
+    cluster,
+    scheduler,
+    models,
+    pipelines,
+  };
+  return { ...kept, workload, run, ...(faults === undefined ? {} : { faults }) };
+}
+
+type Found = Omit<Plan, "promise" | "window" | "planned">;
+
+/** `search`: null where it was stopped. */
 function planOf(
   { load, document }: Swept,
-  { goals, alternatives }: Problem,
-  search: Search,
+  { goals, alternatives, standing, laboratory }: Problem,
+  search: Search | null,
   { planner, inputs, isBatchSpaceCut }: PlannedBy,
-): Plan {
-  const { best, runnersUp, nearest, alike, explored, isComplete } = search;
+): Found {
+  const explored = { ...(search?.explored ?? standing.explored), requests: laboratory.requests };
+  const best = search?.best ?? standing.confirmed ?? standing.unclear ?? standing.incumbent;
+  const nearest = search?.nearest ?? standing.nearest;
+  const isConfirmed = best !== null && (search?.best ?? standing.confirmed) !== null;
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
-  const cheaper = alternatives.some((one) => one.choice.space.choices[0].cost < cost);
+  const cheapest = Math.min(...alternatives.map((one) => Math.min(...one.choice.space.prices)));
   const { scales } = best?.contender.alternative ?? alternatives[0];
   const left = [
-    ...(isComplete ? [] : ["trials" as const]),
+    ...(search?.isComplete === true ? [] : ["trials" as const]),
     ...(isBatchSpaceCut ? ["batches" as const] : []),
-    ...notSearched(document, inputs, scales, cheaper),
+    ...notSearched(document, inputs, scales, cheapest < cost),
   ];
   const answer = (tried: Tried): Answer => answerOf(tried, load);
   return {
     ...{ parameters: load, unit: choice.space.unit },
-    alike: alike.map(({ document: one }) => one.scheduler),
+    alike: (search?.alike ?? []).map(({ document: one }) => one.scheduler),
     ...{ explored, notSearched: left },
     goals: goals.map(({ pipeline, latencyMs, share }) => ({
       ...{ pipeline, latencyMs, percentile: Number((share * 100).toPrecision(12)) },
     })),
     best: best === null ? null : answer(best),
-    runnersUp: runnersUp.map(answer),
+    runnersUp: (search?.runnersUp ?? []).map(answer),
     nearest: best !== null || nearest === null ? null : answer(nearest),
-    proven: planner !== "inferline" && left.length === 0,
-    planned: best?.contender.document ?? null,
+    allCheaperTried: planner !== "inferline" && isConfirmed && left.length === 0,
+    state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
+    stopped: search === null,
+    lowerBound: standing.bound,
+    needed: isConfirmed ? null : standing.needed,
   };
 }
 
@@ -308,8 +433,9 @@ function problemOf(
   loaded: LoadedScenario,
   combinations: readonly Swept[],
   inputs: SimulationInputs,
-  { planner, mostReplicas, mostTrials, schedulers }: PlanOptions,
+  options: PlanOptions & { readonly error: number },
 ): { readonly problem: Problem; readonly isBatchSpaceCut: boolean } {
+  const { planner, mostReplicas, mostTrials, schedulers, error, pace, known, solve } = options;
   const goals = goalsOf(combinations[0].document);
   const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
   const choices = new Map<string, Choice>();
@@ -341,7 +467,8 @@ function problemOf(
   const problem: Problem = {
     ...{ goals, mayBatch, mostTrials },
     alternatives: [...plain, ...more],
-    laboratory: new Laboratory(inputs),
+    laboratory: new Laboratory(inputs, pace, known),
+    ...{ error, solve: solve ?? null, standing: nothingFound() },
   };
   const isBatchSpaceCut = batched.some(({ isCut }) => isCut);
   return { problem, isBatchSpaceCut: isBatchSpaceCut && planner !== "inferline" };

@@ -2,7 +2,6 @@
  * The clusters that a plan may choose from: machines of each node, and replicas of each task on each
  * kind of device. Devices that serve every task alike are one kind, so shapes differ only in numbers.
  */
-import { Fault } from "../core/fault.ts";
 import { canHold, tasksToPlace } from "../core/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
@@ -51,27 +50,34 @@ interface Bank {
  */
 export type Hosting = "apart" | "everywhere";
 
-const MOST_CHOICES = 100_000;
+/** Replicas that need slots of one kind, of a size or larger. */
+export interface Room {
+  readonly kind: number;
+  readonly tasks: readonly number[];
+  /** Such slots of a machine, by node. */
+  readonly slots: readonly number[];
+}
 
 export class Space {
   readonly unit: CostUnit;
   readonly tasks: readonly string[];
   readonly bounds: Bounds;
-  /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
-  readonly choices: readonly Machines[];
   readonly kinds: number;
   /** A node and a device of each kind. */
   readonly examples: readonly { readonly node: number; readonly device: string }[];
   /** By task and kind: whether its model has times for such a device, its machines the demand, and some the memory. */
   readonly runsOn: readonly (readonly boolean[])[];
   readonly #document: ScenarioDocument;
-  readonly #hosting: Hosting;
+  readonly hosting: Hosting;
   readonly #banks: readonly Bank[];
   readonly #sizesMb: readonly number[];
   readonly #thresholdsMb: readonly number[];
   readonly #seen = new Set<string>();
+  readonly #groups: readonly Group[];
+  /** Cost of one machine by node. */
+  readonly prices: readonly number[];
+  #choices: readonly Machines[] | null = null;
 
-  /** Throws Fault("limit-exceeded") for more choices of machines than can be listed. */
   constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
     const { models, cluster } = document;
     const { nodes } = cluster;
@@ -83,16 +89,19 @@ export class Space {
     ];
     const kindOf = kindsOf(document, groups);
     this.#document = document;
-    this.#hosting = hosting;
+    this.#groups = groups;
+    this.prices = groups.map(({ costPerHour }) =>
+      priced || nodes === undefined ? costPerHour : 1,
+    );
+    this.hosting = hosting;
     this.bounds = bounds;
     this.tasks = tasks.map(({ name }) => name);
     this.unit = nodes === undefined ? "replicas" : priced ? "per hour" : "machines";
     const sizes = tasks.map(({ model }) => (nodes === undefined ? 0 : model.memoryMb));
     this.#sizesMb = sizes;
     this.#thresholdsMb = [...new Set(sizes)];
-    this.#banks = groups.flatMap(({ devices, costPerHour }, node) => {
-      const cost = priced || nodes === undefined ? costPerHour : 1;
-      const price = cost / sumOf(Object.values(devices).map(slotsOf));
+    this.#banks = groups.flatMap(({ devices }, node) => {
+      const price = this.prices[node] / sumOf(Object.values(devices).map(slotsOf));
       return Object.entries(devices).map(([device, one]) => {
         const { slots, memoryMb = Number.POSITIVE_INFINITY } =
           typeof one === "number" ? { slots: one } : one;
@@ -114,7 +123,52 @@ export class Space {
         );
       });
     });
-    this.choices = choicesOf(groups, priced || nodes === undefined);
+  }
+
+  /** How many choices of machines there are. */
+  get size(): number {
+    return this.#groups.reduce((product, { count }) => product * (count + 1), 1);
+  }
+
+  /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
+  get choices(): readonly Machines[] {
+    this.#choices ??= choicesOf(this.#groups, this.prices);
+    return this.#choices;
+  }
+
+  /** Combinations of rows within all slots that there are; `most` where there are more. */
+  combinations(most: number): number {
+    const { high } = this.bounds;
+    const slots = this.#slotsOf(this.#groups.map(({ count }) => count));
+    let all = this.hosting === "everywhere" ? this.size : 1;
+    if (this.hosting === "everywhere") return Math.min(all, most);
+    for (const [task, runs] of this.runsOn.entries()) {
+      const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, high[task]) : 0));
+      all *= free.reduce((product, n) => Math.min(most, product * (n + 1)), 1);
+    }
+    return Math.min(all, most);
+  }
+
+  /** Most machines of each node. */
+  get counts(): readonly number[] {
+    return this.#groups.map(({ count }) => count);
+  }
+
+  /** The room rule as inequalities: replicas of `tasks` on a kind are no more than the slots of `nodes`. */
+  get room(): readonly Room[] {
+    return this.examples.flatMap((_, kind) =>
+      this.#thresholdsMb.map((least) => ({
+        kind,
+        tasks: [...this.tasks.keys()].filter((task) => this.#sizesMb[task] >= least),
+        slots: this.#groups.map((_group, node) =>
+          sumOf(
+            this.#banks
+              .filter((bank) => bank.node === node && bank.kind === kind && bank.memoryMb >= least)
+              .map((bank) => bank.slots),
+          ),
+        ),
+      })),
+    );
   }
 
   /**
@@ -127,7 +181,7 @@ export class Space {
     isUseful: (task: number, row: Row) => boolean = () => true,
   ): void {
     const { low, high } = this.bounds;
-    if (this.#hosting === "everywhere") {
+    if (this.hosting === "everywhere") {
       const all = this.#everywhereOn(machines.counts);
       const totals = all.map(sumOf);
       const isWithin = totals.every((total, t) => total >= low[t] && total <= high[t]);
@@ -180,8 +234,18 @@ export class Space {
 
   /** The cheapest machines with room for the replicas; null where there are none. */
   cheapestFor(rows: readonly Row[]): Shape | null {
-    const found = this.choices.find(({ counts }) => this.fits(counts, rows));
-    return found === undefined ? null : { cost: found.cost, machines: found.counts, rows };
+    if (this.hosting === "everywhere") {
+      const found = this.choices.find(({ counts }) => this.fits(counts, rows));
+      return found === undefined ? null : { cost: found.cost, machines: found.counts, rows };
+    }
+    const needs = this.room
+      .map(({ kind, tasks, slots }) => ({
+        slots,
+        left: sumOf(tasks.map((task) => rows[task][kind])),
+      }))
+      .filter(({ left }) => left > 0);
+    const machines = cheapestCover(needs, this.counts, this.prices);
+    return machines === null ? null : { cost: machines.cost, machines: machines.counts, rows };
   }
 
   /**
@@ -189,7 +253,7 @@ export class Space {
    * there are as many slots as replicas.
    */
   fits(counts: readonly number[], rows: readonly Row[]): boolean {
-    if (this.#hosting === "everywhere") {
+    if (this.hosting === "everywhere") {
       const all = this.#everywhereOn(counts);
       return rows.every((row, task) => row.every((replicas, kind) => replicas <= all[task][kind]));
     }
@@ -218,7 +282,7 @@ export class Space {
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
     );
     const sizesMb = this.#sizesMb;
-    if (this.#hosting === "everywhere") {
+    if (this.hosting === "everywhere") {
       return { ...cluster, replicas, nodes: taken, placement: this.#placementEverywhere(machines) };
     }
     const placement =
@@ -332,22 +396,66 @@ function* rowsWithin(
   }
 }
 
+interface Need {
+  /** Of a machine, by node. */
+  readonly slots: readonly number[];
+  readonly left: number;
+}
+
+/** The cheapest machines with all slots that are needed; of equal ones, the fewest. Null where there are too few. */
+function cheapestCover(
+  needs: readonly Need[],
+  most: readonly number[],
+  prices: readonly number[],
+): Machines | null {
+  let best: { cost: number; total: number; counts: readonly number[] } | null = null;
+  const counts = most.map(() => 0);
+  const visit = (node: number, left: readonly number[], cost: number): void => {
+    if (best !== null && cost > best.cost + 1e-9) return;
+    if (node === most.length) {
+      const total = sumOf(counts);
+      const isBetter = best === null || cost < best.cost - 1e-9 || total < best.total;
+      if (isBetter && left.every((one) => one <= 0)) best = { cost, total, counts: [...counts] };
+      return;
+    }
+    let least = 0;
+    let useful = 0;
+    for (const [n, { slots }] of needs.entries()) {
+      if (left[n] <= 0 || slots[node] === 0) continue;
+      const machines = Math.ceil(left[n] / slots[node]);
+      useful = Math.max(useful, machines);
+      const later = slots.some((one, other) => other > node && one > 0);
+      if (!later) least = Math.max(least, machines);
+    }
+    for (let count = least; count <= Math.min(useful, most[node]); count++) {
+      counts[node] = count;
+      const rest = left.map((one, n) => one - count * needs[n].slots[node]);
+      visit(node + 1, rest, cost + count * prices[node]);
+    }
+    counts[node] = 0;
+  };
+  const left = needs.map((need) => need.left);
+  visit(0, left, 0);
+  const found = best as Machines | null;
+  return found === null ? null : { cost: roundedCost(found.cost), counts: found.counts };
+}
+
+/** Sums of prices differ in their last digits by the order of their terms. */
+function roundedCost(cost: number): number {
+  return Number(cost.toFixed(9));
+}
+
 function choicesOf(
-  groups: readonly Pick<NodeDocument, "count" | "costPerHour">[],
-  priced: boolean,
+  groups: readonly Pick<NodeDocument, "count">[],
+  prices: readonly number[],
 ): readonly Machines[] {
   const size = groups.reduce((product, { count }) => product * (count + 1), 1);
-  if (size > MOST_CHOICES) {
-    const message = `${size.toLocaleString("en-US")} choices of machines are too many to plan with`;
-    throw new Fault("limit-exceeded", message, { hint: "lower the `count` of some nodes" });
-  }
   const choices: Machines[] = [];
   const counts = groups.map(() => 0);
   for (let i = 1; i < size; i++) {
     for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
-    const cost = sumOf(counts.map((count, g) => count * (priced ? groups[g].costPerHour : 1)));
-    // Sums of prices differ in their last digits by the order of their terms.
-    choices.push({ cost: Number(cost.toFixed(9)), counts: [...counts] });
+    const cost = sumOf(counts.map((count, g) => count * prices[g]));
+    choices.push({ cost: roundedCost(cost), counts: [...counts] });
   }
   return choices.sort((a, b) => a.cost - b.cost || sumOf(a.counts) - sumOf(b.counts));
 }
