@@ -116,6 +116,8 @@ export interface PoolSystem {
   readonly shape: Shape;
   /** Null: times do not depend on inputs. With it, the replicas' services are `VariableService`s. */
   readonly inputScaling: InputScaling | null;
+  /** Whether a batch that runs can be taken off its replica. */
+  readonly stoppable: boolean;
   /** Share of its model's answers that are right; null: not given. */
   readonly accuracy: number | null;
   /** The same of answers that are imputed; 1 where `accuracy` is null. */
