@@ -50,9 +50,9 @@ test("every combination is not all of them where the bound on trials cuts the la
     )
     .replace("requests: 20000", "requests: 200");
   const found = (mostTrials: number) => plansOf(text, { planner: "exhaustive", mostTrials })[0];
-  expect(found(2)).toMatchObject({ best: null, proven: false, notSearched: ["trials"] });
+  expect(found(2)).toMatchObject({ best: null, allCheaperTried: false, notSearched: ["trials"] });
   expect(found(2).explored.simulated).toBe(2);
-  expect(found(100)).toMatchObject({ best: null, proven: true, notSearched: [] });
+  expect(found(100)).toMatchObject({ best: null, allCheaperTried: true, notSearched: [] });
 });
 
 describe("a plan for one queue", () => {
@@ -191,7 +191,7 @@ describe("a plan chooses which task runs on which kind of node", () => {
       unit: "per hour",
       notSearched: [],
       nearest: null,
-      proven: planner !== "inferline",
+      allCheaperTried: planner !== "inferline",
     });
     expect(best?.point).toMatchObject({ scheduler: "fifo", "cluster.replicas.big": 1 });
   });
@@ -512,14 +512,5 @@ describe("what no plan can be made of is refused", () => {
     expect(() => plansOf(queue(12, "sweep: { points: [{ workload.ratePerS: 3 }] }"))).toThrow(
       /no grid to plan with/,
     );
-  });
-
-  test("more machines than can be listed", () => {
-    const groups = Array.from(
-      { length: 6 },
-      (_, i) => `{ name: n${i}, count: 9, devices: { gpu: 1 } }`,
-    );
-    const text = queue(12).replace("cluster: { ", `cluster: { nodes: [${groups.join()}], `);
-    expect(() => plansOf(text)).toThrow(/too many to plan with/);
   });
 });

@@ -40,7 +40,7 @@ import {
   type Tried,
   withBatches,
 } from "./contenders.ts";
-import { race } from "./race.ts";
+import { isListed, race } from "./race.ts";
 import { exhaustive, inferline } from "./reference-planners.ts";
 import type { Solver } from "./relaxation.ts";
 import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
@@ -107,7 +107,7 @@ export interface Answer {
 /** Values by path. */
 export type Point = Readonly<Record<string, unknown>>;
 
-/** The result of a plan for one load: an entry of `tandem/plan@2`. */
+/** The result of a plan for one load: an entry of `tandem/plan@3`. */
 export interface PlanEntry {
   /** The load that it is for, as swept. */
   readonly parameters: Parameters;
@@ -156,6 +156,8 @@ export interface Step {
   readonly requests: number;
   /** Combinations of machines, replicas and schedulers; Infinity where there are more than can be counted. */
   readonly combinations: number;
+  /** Whether all of them are listed, the cheapest first. */
+  readonly isListed: boolean;
   readonly standing: Standing | null;
 }
 
@@ -190,19 +192,26 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size };
-    yield { ...step, requests: 0, combinations: 0, standing: null };
+    yield { ...step, requests: 0, combinations: 0, isListed: true, standing: null };
     const asked = askedOf(combinations, inputs, options);
     const split = { ...options, error: FAMILY_ERROR / loads.size };
     const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
     const size = combinationsOf(problem, MOST_COUNTED);
     const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
+    const listed = isListed(problem);
     const steps = PLANNERS[options.planner](problem);
     let search: Search | null = null;
     try {
       let next = steps.next();
       for (; next.done !== true; next = steps.next()) {
-        yield { ...step, requests: laboratory.requests, combinations: count, standing };
+        yield {
+          ...step,
+          requests: laboratory.requests,
+          combinations: count,
+          isListed: listed,
+          standing,
+        };
       }
       search = next.value;
     } catch (error) {

@@ -47,10 +47,12 @@ const MOST_LISTED = 2_000_000;
 /** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
   const { solve } = problem;
-  const isLarge = combinationsOf(problem, MOST_LISTED) >= MOST_LISTED;
-  return isLarge && solve !== null
-    ? yield* descent(problem, solve)
-    : yield* new Race(problem).run();
+  const isAll = solve === null || isListed(problem);
+  return isAll ? yield* new Race(problem).run() : yield* descent(problem, solve);
+}
+
+export function isListed(problem: Problem): boolean {
+  return combinationsOf(problem, MOST_LISTED) < MOST_LISTED;
 }
 
 /** A runner whose pilot may keep the goals. */

@@ -173,13 +173,9 @@ export class Space {
 
   /**
    * All shapes on these machines that need every one of them, each way to use slots once. `visit` gets
-   * a list that changes; it returns false to stop. Rows that are not `isUseful` are left out.
+   * a list that changes; it returns false to stop.
    */
-  shapesOn(
-    machines: Machines,
-    visit: (rows: readonly Row[]) => boolean,
-    isUseful: (task: number, row: Row) => boolean = () => true,
-  ): void {
+  shapesOn(machines: Machines, visit: (rows: readonly Row[]) => boolean): void {
     const { low, high } = this.bounds;
     if (this.hosting === "everywhere") {
       const all = this.#everywhereOn(machines.counts);
@@ -197,7 +193,6 @@ export class Space {
         return !this.#isMinimal(machines.counts, rows) || visit(rows);
       }
       for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
-        if (!isUseful(task, row)) continue;
         rows.push(row);
         const goesOn = place(
           task + 1,

@@ -20,8 +20,8 @@ import {
 /** Figures of one pipeline with a goal. */
 export interface Kept {
   readonly sloAttainmentRatio: Estimate;
-  /** Null where a replication had none. */
-  readonly latencyP99Ms: Estimate | null;
+  /** At the goal's own percentile; null where a replication had none, or it is none that runs measure. */
+  readonly latencyMs: Estimate | null;
 }
 
 /** Replications of one cluster, added to as they are asked for. */
@@ -378,10 +378,13 @@ function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): numbe
 }
 
 /** By pipeline. */
-export function keptOf({ goals, runs }: Trial): Readonly<Record<string, Kept>> {
+export function keptOf({
+  goals,
+  runs,
+}: Pick<Trial, "goals" | "runs">): Readonly<Record<string, Kept>> {
   const kept = goals.map((goal) => {
     const sloAttainmentRatio = attainmentOf(goal, runs).estimate;
-    return [goal.pipeline, { sloAttainmentRatio, latencyP99Ms: latencyOf(runs, goal.pipeline) }];
+    return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(runs, goal) }];
   });
   return Object.fromEntries(kept);
 }
@@ -393,10 +396,12 @@ export function costOf(runs: readonly RunSummary[]): number | null {
 }
 
 /** A pipeline has figures of its own where there are several. */
-function latencyOf(runs: readonly RunSummary[], pipeline: string): Estimate | null {
-  const values = runs.map(
-    ({ pipelines, metrics }) => (pipelines[pipeline] ?? metrics).latencyP99Ms ?? Number.NaN,
-  );
+function latencyOf(runs: readonly RunSummary[], { pipeline, share }: Goal): Estimate | null {
+  const metric = `latencyP${Number((share * 100).toPrecision(12))}Ms`;
+  const values = runs.map(({ pipelines, metrics }) => {
+    const own: Readonly<Record<string, number | undefined>> = pipelines[pipeline] ?? metrics;
+    return own[metric] ?? Number.NaN;
+  });
   return values.some(Number.isNaN) ? null : estimate(values);
 }
 
