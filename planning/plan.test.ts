@@ -283,8 +283,8 @@ run: { seed: 109565, replications: 4 }
     expect(explored).toMatchObject({ simulated: 6, requests: 6 * 200 + 4 * 600 + 4 * 600 });
   });
 
-  test("about the best contender once they refused the simplest", () => {
-    const [{ best, explored, runnersUp }] = plansOf(
+  test("for longer about one that is close, rather than for a dearer one", () => {
+    const [{ best, state }] = plansOf(
       `
 name: refused
 pipelines:
@@ -305,10 +305,7 @@ run: { seed: 397394, replications: 4 }
 `,
       { schedulers: ["fifo", "power-of-two", "least-slack"] },
     );
-    expect(best?.cost).toBe(2.82);
-    expect(explored.confirmations).toBe(2);
-    const names = runnersUp.map(({ scheduler }) => JSON.stringify(scheduler));
-    expect(names).not.toContain(JSON.stringify("fifo"));
+    expect([best?.cost, state]).toEqual([2.82, "confirmed"]);
   });
 });
 
@@ -340,8 +337,8 @@ run: { seed: 162, replications: 5 }
     expect(explored.confirmations).toBe(1);
   });
 
-  test("once more after a refusal, those too that halving left behind", () => {
-    const [{ best, explored }] = plansOf(
+  test("so that the cheapest is confirmed where the goal is close", () => {
+    const [{ best, state }] = plansOf(
       `
 name: again
 pipelines:
@@ -362,8 +359,7 @@ run: { seed: 257, replications: 5 }
 `,
       { schedulers: ["fifo", "join-shortest-queue", "edf"] },
     );
-    expect(best?.cost).toBe(7.28);
-    expect(explored.confirmations).toBe(2);
+    expect([best?.cost, state]).toEqual([7.28, "confirmed"]);
   });
 });
 

@@ -318,7 +318,7 @@ function planOf(
     best: best === null ? null : answer(best),
     runnersUp: (search?.runnersUp ?? []).map(answer),
     nearest: best !== null || nearest === null ? null : answer(nearest),
-    allCheaperTried: planner !== "inferline" && isConfirmed && left.length === 0,
+    allCheaperTried: planner !== "inferline" && (best === null || isConfirmed) && left.length === 0,
     state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
     stopped: search === null,
     lowerBound: standing.bound,
