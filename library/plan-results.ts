@@ -1,7 +1,8 @@
 /** `tandem/plan@3`: what a plan found, as a document, as text, and as a scenario. */
 import type { LoadCapacity } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Explored, NotSearched, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, PlannerName, Point } from "../planning/plan.ts";
 import type { Kept } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";

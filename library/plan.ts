@@ -8,13 +8,8 @@ import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import type { Standing } from "../planning/contenders.ts";
-import {
-  makePlans,
-  PLANNERS,
-  type PlannerName,
-  type PromiseName,
-  type WindowName,
-} from "../planning/plan.ts";
+import { makePlans, PLANNERS, type PlannerName } from "../planning/plan.ts";
+import type { PromiseName, WindowName } from "../planning/question.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";

@@ -1,5 +1,5 @@
 /** HiGHS, an integer-programming solver in WebAssembly, loaded by the first plan that needs it. */
-import type { Solver } from "../planning/relaxation.ts";
+import type { Solver } from "../planning/contenders.ts";
 
 /** Its types are those of its CommonJS form, where the loader stands one level deeper. */
 type Load = typeof import("highs")["default"];

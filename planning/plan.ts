@@ -15,46 +15,50 @@ import { placementByNode } from "../core/placement.ts";
 import type { Placement } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsOf } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
-import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
-import { TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,
   alternativeOf,
   type Choice,
-  canHostEverywhere,
   choiceOf,
   combinationsOf,
   costOfTried,
   type Explored,
-  type NotSearched,
   nothingFound,
-  notSearched,
   type Parameters,
   type Problem,
   type Search,
+  type Solver,
   type Standing,
   type Tried,
   withBatches,
 } from "./contenders.ts";
+import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
+import {
+  type Asked,
+  askedOf,
+  axesOf,
+  boundsOf,
+  REPLICAS,
+  refuse,
+  type Swept,
+  sweptOf,
+} from "./question.ts";
 import { isListed, race } from "./race.ts";
 import { exhaustive, inferline } from "./reference-planners.ts";
-import type { Solver } from "./relaxation.ts";
-import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
+import { type CostUnit, type Hosting, Space } from "./space.ts";
 import {
   type Confirmed,
   type Kept,
   keptOf,
   Laboratory,
-  longRun,
   type Memo,
   OutOfTime,
   type Pace,
 } from "./trial.ts";
-import { arrivalsOver, peakOf, type Window, windowed } from "./window.ts";
+import type { Window } from "./window.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
 
@@ -62,16 +66,12 @@ export const PLANNERS: Readonly<
   Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>
 > = { race, inferline, exhaustive };
 
-export interface PlanOptions {
+export interface PlanOptions extends Asked {
   readonly planner: PlannerName;
   readonly mostReplicas: number;
   readonly mostTrials: number;
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
   readonly schedulers: readonly string[];
-  /** The part of a load that changes to plan for. Default: peak. */
-  readonly window?: WindowName;
-  /** Default: long-run. */
-  readonly promise?: PromiseName;
   /** Default: without end. */
   readonly pace?: Pace;
   /** Summaries of earlier searches. Default: none. */
@@ -79,11 +79,6 @@ export interface PlanOptions {
   /** For spaces too large to list. Default: they are listed as far as `mostTrials` goes. */
   readonly solve?: Solver;
 }
-
-/** The busiest part of a load that changes, or all of it. */
-export type WindowName = "peak" | "whole";
-/** Of requests as they come for ever, or of runs as long as the scenario's that begin on an empty, whole cluster. */
-export type PromiseName = "long-run" | "runs";
 
 /** One combination of scheduler and cluster. */
 export interface Answer {
@@ -136,7 +131,7 @@ export interface PlanEntry {
   readonly stopped: boolean;
   /** Nothing that costs less keeps the goals, as far as the search can tell. */
   readonly lowerBound: number;
-  readonly promise: PromiseName;
+  readonly promise: NonNullable<Asked["promise"]>;
   /** Of a load that changes, the part that the plan is for; null for all of it. */
   readonly window: Window | null;
   /** Where fresh requests could not tell whether the goals are kept, the length that would probably tell. */
@@ -165,13 +160,6 @@ interface PlannedBy {
   readonly planner: PlannerName;
   readonly inputs: SimulationInputs;
   readonly isBatchSpaceCut: boolean;
-}
-
-/** One of the swept combinations. */
-interface Swept {
-  readonly load: Parameters;
-  readonly choice: Parameters;
-  readonly document: ScenarioDocument;
 }
 
 /**
@@ -229,41 +217,6 @@ export function* makePlans(
 /** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
 const FAMILY_ERROR = 0.025;
 const MOST_COUNTED = 1e15;
-
-/** The scenarios that are simulated for a plan: of the window, and as long as what is promised needs. */
-function askedOf(
-  combinations: readonly Swept[],
-  inputs: SimulationInputs,
-  { window: asked = "peak", promise = "long-run" }: PlanOptions,
-): {
-  readonly combinations: readonly Swept[];
-  readonly inputs: SimulationInputs;
-  readonly window: Window | null;
-} {
-  const [{ document: first }] = combinations;
-  const arrivals = asked === "peak" && !mayScale(first) ? arrivalsOver(first, inputs) : null;
-  const window = arrivals === null ? null : peakOf(arrivals);
-  let own = inputs;
-  const changed = combinations.map((one) => {
-    const part =
-      window === null ? { document: one.document, inputs } : windowed(one.document, inputs, window);
-    own = part.inputs;
-    const document = promise === "long-run" ? longRun(part.document) : part.document;
-    return { ...one, document };
-  });
-  return { combinations: changed, inputs: own, window };
-}
-
-/** Replicas that come and go are planned for all of a load, since they follow it. */
-function mayScale({ scheduler }: ScenarioDocument): boolean {
-  const preset = typeof scheduler === "string" ? scheduler : scheduler.preset;
-  return (
-    (typeof scheduler === "object" && "scaling" in scheduler) ||
-    !TEXTBOOK.has(String(preset ?? "fifo"))
-  );
-}
-
-const TEXTBOOK = new Set(TEXTBOOK_PRESETS);
 
 /** The scenario as it was given, with the plan's cluster and scheduler; null without one. */
 function plannedOf(
@@ -381,63 +334,6 @@ function placementOf(
   return Object.fromEntries(kinds);
 }
 
-function refuse(document: ScenarioDocument, file: string): void {
-  if (goalsOf(document).length === 0) {
-    throw new Fault("invalid-input", `${file}: no pipeline has a goal to plan for`, {
-      hint: "give one an `slo: { latencyMs: 500, percentile: 99 }`",
-    });
-  }
-  if (document.cluster.placement !== undefined) {
-    throw new Fault("invalid-input", `${file}: cluster.placement says where each replica runs`, {
-      hint: "leave it out, for that is what a plan looks for",
-    });
-  }
-  const kinds = document.cluster.nodes?.map(({ name }) => name);
-  const { random = [], scheduled = [] } = document.faults ?? {};
-  const single = [...random, ...scheduled].flatMap(({ node, replica }) =>
-    node === undefined || kinds?.includes(node) === true ? (replica ?? []) : node,
-  );
-  if (single.length > 0) {
-    throw new Fault("invalid-input", `${file}: faults: a plan could do without ${single[0]}`, {
-      hint: "name a kind of node, all of its machines, or a task",
-    });
-  }
-}
-
-const REPLICAS = "cluster.replicas.";
-
-function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): readonly Swept[] {
-  const { sweep } = loaded.document;
-  if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
-    throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
-      hint: "sweep `path: [values]`",
-    });
-  }
-  const axes = axesOf(loaded);
-  const { sweep: _, ...fixed } = loaded.document;
-  const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
-  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
-    checkScheduler: (scheduler, path, pipelines) => checkScheduler(scheduler, path, pipelines, own),
-    checkFit,
-  });
-  return Array.from({ length: grid.count }, (_unused, index) => {
-    const { parameters, document: one } = grid.at(index);
-    const entries = Object.entries(parameters);
-    const load = Object.fromEntries(entries.filter(([path]) => isLoad(path)));
-    const choice = Object.fromEntries(entries.filter(([path]) => !isLoad(path)));
-    return { load, choice, document: one };
-  });
-}
-
-/** Everything swept but replicas. */
-function axesOf({ document: { sweep } }: LoadedScenario): readonly [string, unknown][] {
-  return Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
-}
-
-function isLoad(path: string): boolean {
-  return ["workload", "pipelines", "faults"].includes(path.split(".", 1)[0]);
-}
-
 function problemOf(
   loaded: LoadedScenario,
   combinations: readonly Swept[],
@@ -491,22 +387,4 @@ function unlessRefused(make: () => Alternative): readonly Alternative[] {
     if (error instanceof Fault && error.code === "invalid-input") return [];
     throw error;
   }
-}
-
-/** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */
-function boundsOf(
-  { document: { sweep } }: LoadedScenario,
-  tasks: readonly string[],
-  mostReplicas: number,
-): Bounds {
-  const ranges = tasks.map((task) => {
-    const axis = (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
-    if (axis === undefined) return [1, mostReplicas];
-    if (!Array.isArray(axis)) {
-      const { from, to } = axis as { from: number; to: number };
-      return [Math.max(1, from), to];
-    }
-    return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
-  });
-  return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
 }

@@ -22,10 +22,11 @@ import {
   type Tried,
   tiedScore,
 } from "./contenders.ts";
-import { descent } from "./descent.ts";
+import { descent } from "./descents.ts";
+import { reachOf, scoreOf } from "./outlook.ts";
 import { byLoad, onlyKindOf, type Runner, Runners } from "./runners.ts";
 import type { Row } from "./space.ts";
-import { FIRST_REPLICATIONS, reachOf, scoreOf, type Trial } from "./trial.ts";
+import { FIRST_REPLICATIONS, type Trial } from "./trial.ts";
 
 /** Contenders that race together; of one price there may be many more. */
 const HEAT = 32;

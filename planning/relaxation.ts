@@ -11,19 +11,8 @@
  */
 import { sumOf } from "../core/statistics/estimate.ts";
 import type { Lateness } from "./bounds.ts";
-import type { Alternative } from "./contenders.ts";
+import type { Alternative, Solver } from "./contenders.ts";
 import type { Row } from "./space.ts";
-
-/** Solves a program in CPLEX's LP format, for at most so many seconds. */
-export type Solver = (
-  program: string,
-  seconds: number,
-) => {
-  /** No solution is below it; Infinity where there is none. */
-  readonly bound: number;
-  /** Of the best solution found, by name; null where none was. */
-  readonly values: Readonly<Record<string, number>> | null;
-};
 
 /** Replicas with which the goals are missed, of one task or of all; fewer miss too. */
 export type Cut = ReadonlyMap<number, Row>;

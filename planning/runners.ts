@@ -9,7 +9,8 @@ import {
   type Level,
   type Problem,
 } from "./contenders.ts";
-import type { Machines, Row } from "./space.ts";
+import type { Machines } from "./cover.ts";
+import type { Row } from "./space.ts";
 
 /** Combinations to look at: about a minute. */
 const MOST_COMBINATIONS = 30_000_000;

@@ -6,16 +6,15 @@ import { canHold, tasksToPlace } from "../core/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 
+import { cheapestCover, choicesOf, type Machines, rowsWithin } from "./cover.ts";
+
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type Group = Omit<NodeDocument, "power">;
 
 export type CostUnit = "replicas" | "machines" | "per hour";
 
 /** Fewest and most replicas of each task. */
-export interface Bounds {
-  readonly low: readonly number[];
-  readonly high: readonly number[];
-}
+export type Bounds = Readonly<Record<"low" | "high", readonly number[]>>;
 
 /** Replicas of one task by kind of device. */
 export type Row = readonly number[];
@@ -26,11 +25,6 @@ export interface Shape {
   readonly machines: readonly number[];
   /** By task. */
   readonly rows: readonly Row[];
-}
-
-export interface Machines {
-  readonly cost: number;
-  readonly counts: readonly number[];
 }
 
 /** Slots of one kind of device on one kind of machine. */
@@ -50,7 +44,7 @@ interface Bank {
  */
 export type Hosting = "apart" | "everywhere";
 
-/** Replicas that need slots of one kind, of a size or larger. */
+/** Tasks whose replicas need slots of one kind, of a size or larger. */
 export interface Room {
   readonly kind: number;
   readonly tasks: readonly number[];
@@ -74,7 +68,7 @@ export class Space {
   readonly #thresholdsMb: readonly number[];
   readonly #seen = new Set<string>();
   readonly #groups: readonly Group[];
-  /** Cost of one machine by node. */
+  /** Of one machine, by node. */
   readonly prices: readonly number[];
   #choices: readonly Machines[] | null = null;
 
@@ -125,11 +119,6 @@ export class Space {
     });
   }
 
-  /** How many choices of machines there are. */
-  get size(): number {
-    return this.#groups.reduce((product, { count }) => product * (count + 1), 1);
-  }
-
   /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
   get choices(): readonly Machines[] {
     this.#choices ??= choicesOf(this.#groups, this.prices);
@@ -138,15 +127,20 @@ export class Space {
 
   /** Combinations of rows within all slots that there are; `most` where there are more. */
   combinations(most: number): number {
-    const { high } = this.bounds;
-    const slots = this.#slotsOf(this.#groups.map(({ count }) => count));
-    let all = this.hosting === "everywhere" ? this.size : 1;
-    if (this.hosting === "everywhere") return Math.min(all, most);
-    for (const [task, runs] of this.runsOn.entries()) {
-      const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, high[task]) : 0));
-      all *= free.reduce((product, n) => Math.min(most, product * (n + 1)), 1);
-    }
-    return Math.min(all, most);
+    if (this.hosting === "everywhere")
+      return Math.min(
+        most,
+        this.counts.reduce((product, n) => product * (n + 1), 1),
+      );
+    const slots = this.#slotsOf(this.counts);
+    const rows = this.runsOn.map((runs, task) => {
+      const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, this.bounds.high[task]) : 0));
+      return free.reduce((product, n) => product * (n + 1), 1);
+    });
+    return Math.min(
+      most,
+      rows.reduce((product, n) => product * n),
+    );
   }
 
   /** Most machines of each node. */
@@ -171,10 +165,7 @@ export class Space {
     );
   }
 
-  /**
-   * All shapes on these machines that need every one of them, each way to use slots once. `visit` gets
-   * a list that changes; it returns false to stop.
-   */
+  /** All shapes on these machines that need every one of them. `visit` gets a list that changes; false ends it. */
   shapesOn(machines: Machines, visit: (rows: readonly Row[]) => boolean): void {
     const { low, high } = this.bounds;
     if (this.hosting === "everywhere") {
@@ -370,89 +361,6 @@ export class Space {
       }),
     );
   }
-}
-
-/** Numbers of replicas by kind, as many as are free, with a sum within bounds. */
-function* rowsWithin(
-  free: readonly number[],
-  low: number,
-  high: number,
-  runsOn: readonly boolean[],
-): Generator<Row> {
-  const row = free.map(() => 0);
-  const most = free.map((slots, kind) => (runsOn[kind] ? Math.min(slots, high) : 0));
-  for (;;) {
-    const total = sumOf(row);
-    if (total >= low && total <= high) yield [...row];
-    let kind = 0;
-    while (kind < row.length && row[kind] === most[kind]) row[kind++] = 0;
-    if (kind === row.length) return;
-    row[kind]++;
-  }
-}
-
-interface Need {
-  /** Of a machine, by node. */
-  readonly slots: readonly number[];
-  readonly left: number;
-}
-
-/** The cheapest machines with all slots that are needed; of equal ones, the fewest. Null where there are too few. */
-function cheapestCover(
-  needs: readonly Need[],
-  most: readonly number[],
-  prices: readonly number[],
-): Machines | null {
-  let best: { cost: number; total: number; counts: readonly number[] } | null = null;
-  const counts = most.map(() => 0);
-  const visit = (node: number, left: readonly number[], cost: number): void => {
-    if (best !== null && cost > best.cost + 1e-9) return;
-    if (node === most.length) {
-      const total = sumOf(counts);
-      const isBetter = best === null || cost < best.cost - 1e-9 || total < best.total;
-      if (isBetter && left.every((one) => one <= 0)) best = { cost, total, counts: [...counts] };
-      return;
-    }
-    let least = 0;
-    let useful = 0;
-    for (const [n, { slots }] of needs.entries()) {
-      if (left[n] <= 0 || slots[node] === 0) continue;
-      const machines = Math.ceil(left[n] / slots[node]);
-      useful = Math.max(useful, machines);
-      const later = slots.some((one, other) => other > node && one > 0);
-      if (!later) least = Math.max(least, machines);
-    }
-    for (let count = least; count <= Math.min(useful, most[node]); count++) {
-      counts[node] = count;
-      const rest = left.map((one, n) => one - count * needs[n].slots[node]);
-      visit(node + 1, rest, cost + count * prices[node]);
-    }
-    counts[node] = 0;
-  };
-  const left = needs.map((need) => need.left);
-  visit(0, left, 0);
-  const found = best as Machines | null;
-  return found === null ? null : { cost: roundedCost(found.cost), counts: found.counts };
-}
-
-/** Sums of prices differ in their last digits by the order of their terms. */
-function roundedCost(cost: number): number {
-  return Number(cost.toFixed(9));
-}
-
-function choicesOf(
-  groups: readonly Pick<NodeDocument, "count">[],
-  prices: readonly number[],
-): readonly Machines[] {
-  const size = groups.reduce((product, { count }) => product * (count + 1), 1);
-  const choices: Machines[] = [];
-  const counts = groups.map(() => 0);
-  for (let i = 1; i < size; i++) {
-    for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
-    const cost = sumOf(counts.map((count, g) => count * prices[g]));
-    choices.push({ cost: roundedCost(cost), counts: [...counts] });
-  }
-  return choices.sort((a, b) => a.cost - b.cost || sumOf(a.counts) - sumOf(b.counts));
 }
 
 /** The kind of a node's device: equal where the two serve every task alike. */

@@ -3,7 +3,8 @@ import { finished } from "../core/iterables.ts";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
-import { Laboratory, longRun, outlook } from "./trial.ts";
+import { outlook } from "./outlook.ts";
+import { Laboratory, longRun } from "./trial.ts";
 
 /** M/M/1 at 70%: 1 − e^(−0.03 t) of requests are within t ms. */
 function mm1(latencyMs: number, percentile: number, seed = 3, requests = 4000) {

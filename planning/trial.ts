@@ -7,15 +7,16 @@ import { digestOf } from "../core/digest.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Estimate, SloState } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { attainmentOf, type Goal, type SloRun, sloState } from "../core/slo.ts";
+import { attainmentOf, type Goal, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
-import { estimate, studentT } from "../core/statistics/estimate.ts";
+import { estimate } from "../core/statistics/estimate.ts";
 import {
   configurationLoad,
   replicationSteps,
   type SimulationInputs,
   withWarmUp,
 } from "../sim/replication.ts";
+import { leastRuns, type Outlook, outlook, scoreOf, unitsOf } from "./outlook.ts";
 
 /** Figures of one pipeline with a goal. */
 export interface Kept {
@@ -257,30 +258,6 @@ interface Spanned {
   readonly requests?: number;
 }
 
-/**
- * Episodes that a run has room for: spans in which lateness comes together. One lasts as long as a repair or a stay of
- * the load in a state, and no less than the goal.
- */
-function unitsOf(document: ScenarioDocument, { latencyMs }: Goal): number {
-  const { workload, faults } = document;
-  const repairs = (faults?.random ?? []).map(({ mttrS }) => mttrS);
-  const stays = workload.arrivals === "mmpp" ? workload.states.map(({ meanS }) => meanS) : [];
-  const episodeS = Math.max(latencyMs / 1000, ...repairs, ...stays);
-  const warmupS = workload.warmupS === "auto" ? 0 : workload.warmupS;
-  return Math.max(1, Math.floor((expectedSeconds(workload) - warmupS) / episodeS));
-}
-
-/**
- * Runs that show an episode, but for the error, if episodes made as many requests late as the goal allows: n episodes
- * without one have the probability share^n.
- */
-function leastRuns(document: ScenarioDocument, goals: readonly Goal[], error: number): number {
-  const runs = goals.map((goal) => {
-    return Math.log(error) / Math.log(goal.share) / unitsOf(document, goal);
-  });
-  return Math.ceil(Math.max(...runs));
-}
-
 function ratePerS({ workload }: ScenarioDocument): number {
   if (workload.arrivals === "mmpp")
     return Math.max(...workload.states.map((state) => state.ratePerS));
@@ -299,83 +276,6 @@ const LOOKS = [
 /** From here on only where the last look would probably say yes. */
 const FOR_THE_NEAR = 4;
 const LAST = 32;
-
-interface Outlook {
-  readonly mean: number;
-  /** The true share lies above, but for the error asked for. */
-  readonly low: number;
-  /** The true share lies below, but for one case in ten, or the error asked for. */
-  readonly high: number;
-}
-
-const HOPELESS = 0.1;
-/** Requests come late together: a share varies as one of so many times fewer independent ones. */
-const CLUSTERED = 9;
-const FEW_SIGMAS = 3;
-
-/**
- * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
- * independent requests would have it; without any late request the lower limit is error^(1/episodes), `episodes` a
- * run, exact for episodes that make all or none late (Clopper and Pearson, Biometrika 26(4), 1934). One run says
- * nothing of the spread of runs, so its limits take late requests to come in clusters; so does the lower limit of two.
- */
-export function outlook(
-  goal: Goal,
-  runs: readonly SloRun[],
-  error: number,
-  episodes = 1,
-  above = HOPELESS,
-): Outlook {
-  const { estimate: found } = attainmentOf(goal, runs);
-  const { mean } = found;
-  const requests = requestsOf(goal, runs);
-  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
-  const independent = Math.sqrt((mean * (1 - mean)) / requests);
-  const freedom = runs.length - 1;
-  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
-  if (freedom === 0) {
-    const low = mean === 1 ? error ** (1 / episodes) : mean - clustered;
-    return { mean, low, high: mean + clustered };
-  }
-  const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
-  const width = Math.max(ofRuns, independent);
-  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
-  const low = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
-  return { mean, low, high: mean + studentT(freedom, above) * width };
-}
-
-function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
-  return runs.reduce(
-    (total, { pipelines, counted }) => total + (pipelines[pipeline]?.requests ?? counted),
-    0,
-  );
-}
-
-/** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
-export function scoreOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).mean);
-}
-
-/**
- * The score that more replications would hardly exceed; below 0: they would hardly show that all goals are met, but for
- * the error.
- */
-export function reachOf(
-  goals: readonly Goal[],
-  runs: readonly RunSummary[],
-  error = HOPELESS,
-): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, 1, error).high);
-}
-
-/** The score that more replications would hardly fall below. */
-export function assuredOf({ document, goals, runs }: Trial): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal)).low);
-}
-
-function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): number {
-  return Math.min(...goals.map((goal) => (shareOf(goal) - goal.share) / (1 - goal.share)));
-}
 
 /** By pipeline. */
 export function keptOf({
