@@ -45,7 +45,7 @@ const PLAN: Plan = {
   runnersUp: [answer(BATCHES, 2.7)],
   explored: { ...nothingExplored(), combinations: 88, simulated: 3, requests: 79_000 },
   ...{ allCheaperTried: true, state: "confirmed", stopped: false, lowerBound: 2.6 },
-  ...{ promise: "long-run", window: null, needed: null, planned: PLANNED },
+  ...{ promise: "long-run", window: null, needed: null, missing: null, planned: PLANNED },
 };
 
 function shown(plan: Plan, planner: PlannerName = "race") {

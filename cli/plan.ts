@@ -137,6 +137,7 @@ function planProgress() {
       const how = step.isListed
         ? "all listed, the cheapest first"
         : "searched from above and below";
+      if (step.missing !== null) shown.say(`plan: ${step.missing}`);
       shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);
     }
     const found = incumbentText(step);

@@ -172,6 +172,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
       `nothing that was ${tried} keeps the goal (the shares above are of the nearest miss)`,
       ...untold,
       [explored, ...leftOut].join("; "),
+      ...(entry.missing === null ? [] : [entry.missing]),
       isTooSlow(entry.explored)
         ? "a request takes longer without any wait, on the fastest devices that there are: give it a longer goal, faster devices or faster models"
         : "allow more by --max-replicas, or more machines; or give it a longer goal",

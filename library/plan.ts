@@ -31,6 +31,8 @@ export interface PlanProgress extends Progress {
   readonly combinations: number;
   /** Whether all of them are listed, the cheapest first. */
   readonly isListed: boolean;
+  /** Why there is no solution, with the figure that is missing; null where that takes a search. */
+  readonly missing: string | null;
   /** The cheapest so far that keeps the goals; null while there is none. */
   readonly incumbent: Incumbent | null;
   /** Nothing that costs less keeps the goals. */
@@ -114,7 +116,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const plans = await inTurns(steps, settings.signal, ({ of: total, standing, ...step }) =>
     settings.onProgress?.({
       ...{ total, done: step.done, requests: step.requests },
-      ...{ combinations: step.combinations, isListed: step.isListed },
+      ...{ combinations: step.combinations, isListed: step.isListed, missing: step.missing },
       ...{ incumbent: incumbentOf(standing), lowerBound: standing?.bound ?? 0 },
       secondsLeft: Math.max(0, (1 - spent()) * budgetS),
     }),

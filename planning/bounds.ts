@@ -182,6 +182,25 @@ export class ServiceBounds {
     return isSlow;
   }
 
+  /** By which such a share of a pipeline's requests has ended without any wait, at the least. */
+  leastMs(rows: readonly Row[], pipeline: string, share: number): number {
+    const variates = this.#variates as readonly Float64Array[];
+    const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
+    const times = rows.map((row, task) => {
+      const { service } = this.system.replicas[this.#fastestOf(task, row)];
+      return variates[task].map((variate) => service.sampleUs(variate, 1));
+    });
+    let [low, high] = [0, 1e3];
+    const isLate = (sloUs: number): boolean => lateShare({ ...system, sloUs }, times) > 1 - share;
+    while (isLate(high)) [low, high] = [high, 2 * high];
+    for (let i = 0; i < 12; i++) {
+      const middle = (low + high) / 2;
+      if (isLate(middle)) low = middle;
+      else high = middle;
+    }
+    return high / 1000;
+  }
+
   #fastestOf(task: number, row: Row): number {
     let best = -1;
     for (const [kind, replicas] of row.entries()) {

@@ -68,8 +68,13 @@ describe("a plan for one queue", () => {
   });
 
   test("is none where a service alone takes too long, which is known without a search", () => {
-    const [{ best, nearest, explored }] = plansOf(queue(12).replace("400, percentile: 95", "100"));
+    const [{ best, nearest, explored, missing }] = plansOf(
+      queue(12).replace("400, percentile: 95", "100"),
+    );
     expect(best).toBeNull();
+    // The 99th percentile of an exponential of 100 ms is 461 ms; of 10,000 draws within a twentieth.
+    expect(missing).toMatch(/^p: 99 % of requests take up to 4[4-8]\d ms without any wait/);
+    expect(missing).toContain("the goal is 100 ms");
     expect(explored).toMatchObject({ simulated: 0, confirmations: 0 });
     expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
     // 1 − 1/e of exponential services are within their mean.
@@ -77,7 +82,10 @@ describe("a plan for one queue", () => {
   });
 
   test("is none where too few replicas are allowed, and names the nearest miss", () => {
-    const [{ best, nearest }] = plansOf(queue(42), { mostReplicas: 5 });
+    const [{ best, nearest, missing }] = plansOf(queue(42), { mostReplicas: 5 });
+    expect(missing).toBeNull();
+    const [{ missing: load }] = plansOf(queue(62), { mostReplicas: 5 });
+    expect(load).toMatch(/^serve has 62\.0 jobs per second to do, and 5 replicas, .* do 50\.0$/);
     expect(best).toBeNull();
     expect(nearest?.replicas).toEqual({ serve: 5 });
     expect(nearest?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(withinMMc(5, 4.2, 10, 0.4), 1);

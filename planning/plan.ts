@@ -36,6 +36,7 @@ import {
   withBatches,
 } from "./contenders.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
+import { missingOf } from "./missing.ts";
 import {
   type Asked,
   askedOf,
@@ -127,7 +128,9 @@ export interface PlanEntry {
   readonly allCheaperTried: boolean;
   /** `not confirmed`: `best` keeps the goals on the requests of the search alone. */
   readonly state: "confirmed" | "not confirmed" | "none";
-  /** Why the search ended before it was done. */
+  /** Why bounds alone rule out every cluster; null where they do not. */
+  readonly missing: string | null;
+  /** Whether the search ended before it was done. */
   readonly stopped: boolean;
   /** Nothing that costs less keeps the goals, as far as the search can tell. */
   readonly lowerBound: number;
@@ -153,6 +156,8 @@ export interface Step {
   readonly combinations: number;
   /** Whether all of them are listed, the cheapest first. */
   readonly isListed: boolean;
+  /** Why there is no solution, with the figure that is missing; null where that takes a search. */
+  readonly missing: string | null;
   readonly standing: Standing | null;
 }
 
@@ -180,26 +185,22 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size };
-    yield { ...step, requests: 0, combinations: 0, isListed: true, standing: null };
+    yield { ...step, requests: 0, combinations: 0, isListed: true, missing: null, standing: null };
     const asked = askedOf(combinations, inputs, options);
     const split = { ...options, error: FAMILY_ERROR / loads.size };
     const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
     const size = combinationsOf(problem, MOST_COUNTED);
     const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
-    const listed = isListed(problem);
+    const missing = missingOf(problem);
+    const known = { ...step, combinations: count, isListed: isListed(problem), missing, standing };
+    yield { ...known, requests: 0 };
     const steps = PLANNERS[options.planner](problem);
     let search: Search | null = null;
     try {
       let next = steps.next();
       for (; next.done !== true; next = steps.next()) {
-        yield {
-          ...step,
-          requests: laboratory.requests,
-          combinations: count,
-          isListed: listed,
-          standing,
-        };
+        yield { ...known, requests: laboratory.requests };
       }
       search = next.value;
     } catch (error) {
@@ -209,7 +210,7 @@ export function* makePlans(
     const plan = planOf(asked.combinations[0], problem, search, by);
     const { promise = "long-run" } = options;
     const planned = plannedOf(combinations, plan, problem);
-    plans.push({ ...plan, promise, window: asked.window, planned });
+    plans.push({ ...plan, missing, promise, window: asked.window, planned });
   }
   return plans;
 }
@@ -238,7 +239,7 @@ function plannedOf(
   return { ...kept, workload, run, ...(faults === undefined ? {} : { faults }) };
 }
 
-type Found = Omit<Plan, "promise" | "window" | "planned">;
+type Found = Omit<Plan, "missing" | "promise" | "window" | "planned">;
 
 /** `search`: null where it was stopped. */
 function planOf(
