@@ -166,6 +166,9 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
       : [
           `cannot tell: fresh requests neither confirm nor refute it; ${plural(needed.replications, "replication")} of ${formatNumber(needed.durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(needed.durationS)} --replications ${needed.replications}\`)`,
         ];
+  if (best === null && entry.stopped) {
+    return ["the search ended before it found a cluster that keeps the goal", ...untold, explored];
+  }
   if (best === null) {
     const tried = notSearched.includes("trials") ? "tried" : "allowed";
     return [
