@@ -16,7 +16,7 @@ const INFER = "/inference.GRPCInferenceService/ModelInfer";
 const STREAM = "/inference.GRPCInferenceService/ModelStreamInfer";
 /** Short, so that the test is; the gateway's own are in `limits.ts`. */
 const clientTimes = {
-  ...{ handshakeMs: 1000, headersMs: 1000, requestMs: 3000 },
+  ...{ handshakeMs: 1000, headersMs: 1000, idleMs: 60_000, requestMs: 3000 },
   ...{ streamIdleMs: 60_000, writeMs: 1500, checkMs: 100 },
 };
 
