@@ -2,6 +2,7 @@
  * `check`: everything that can be wrong with a scenario, without a run of it. Schedulers of the user are played on
  * the scenario's system; other commands do that for a short while before anything starts.
  */
+
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { goalNotes } from "../core/input-notes.ts";
@@ -10,6 +11,7 @@ import { continuousPaths } from "../core/scenario/axes.ts";
 import { haveTimes } from "../core/scenario/check-models.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { type Configuration, checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
@@ -43,6 +45,7 @@ export async function check(
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
   let notes = haveTimes(document, loaded.profiles) ? goalNotes(document, loaded) : [];
+  notes = [...notes, ...renamedNotes(document)];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
     const documents = [document, ...real.map((one) => one.document)];
