@@ -243,8 +243,12 @@ const compare: Command = {
     ...JSON_OPTION,
     margin: text("differences up to this share are none; default: 1%"),
     all: flag("show also what did not change"),
+    out: text("file for a page of all changes (HTML)"),
   },
-  examples: [["compare out/before out/after", "which configurations became better or worse?"]],
+  examples: [
+    ["compare out/before out/after", "which configurations became better or worse?"],
+    ["compare out/before out/after --out changes.html", "the same as a page"],
+  ],
   run: async (args) => (await import("./results.ts")).compare(args),
 };
 
@@ -265,10 +269,10 @@ const explain: Command = {
 
 const report: Command = {
   usage: "report <directory>",
-  about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
+  about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and, with --png, PNG",
   positionals: results("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, png: flag("write charts as PNG too") },
   run: async (args) => (await import("./results.ts")).report(args),
 };
 

@@ -6,7 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { buildKey } from "../build/version.ts";
+import { buildKey, ownCommand } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { shellWord } from "../core/command-words.ts";
 import {
@@ -33,7 +33,7 @@ export function repeatCommand(
   scenario: string | undefined,
   options: Readonly<Record<string, unknown>>,
 ): string {
-  const words = ["npx", "tandem", command, ...(scenario === undefined ? [] : [scenario])];
+  const words = [...ownCommand(), command, ...(scenario === undefined ? [] : [scenario])];
   return [...words, ...optionWords(options)].map(shellWord).join(" ");
 }
 
