@@ -61,13 +61,18 @@ function depthOf(text: string): number {
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 
+/** As the formatter writes it: columns of equal width. */
 function section(table: Table): string {
-  const rows = membersOf(table).map(
-    ([declared, comment]) => `| \`${cell(declared)}\` | ${cell(comment)} |`,
-  );
-  return [`### ${table.title}`, "", "| member | meaning |", "| --- | --- |", ...rows, ""].join(
-    "\n",
-  );
+  const cells = membersOf(table).map(([declared, comment]) => [
+    `\`${cell(declared)}\``,
+    cell(comment),
+  ]);
+  const rows = [["member", "meaning"], ...cells];
+  const widths = [0, 1].map((at) => Math.max(...rows.map((row) => row[at].length)));
+  const line = (row: readonly string[], fill: string): string =>
+    `| ${row.map((text, at) => text.padEnd(widths[at], fill)).join(" | ")} |`;
+  const [head, ...body] = rows.map((row) => line(row, " "));
+  return [`### ${table.title}`, "", head, line(["", ""], "-"), ...body, ""].join("\n");
 }
 
 test("docs/your-own-scheduler.md lists all that the types offer", async () => {
