@@ -1,33 +1,41 @@
 /**
- * Calibration of a scenario on this machine, or on those of an inventory:
+ * Calibration of a scenario as an experiment, on this machine or on those of an inventory:
  *
- *   start a worker per model and kind of device → real inputs by walking the pipelines → service times by
- *   batch size → contention between busy workers → links and gateway (no-op) → both under load (pilot)
- *   → profiles with provenance
+ *   start a worker for each model and kind of device → real inputs by walking the pipelines → links
+ *   → rounds (experiment.ts) until each figure is precise, or the time is over → profiles with their rounds
  */
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { estimate } from "../core/statistics/estimate.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type CollectedInputs,
   type ContentsSource,
   collectInputs,
+  contentsCount,
   contentsFor,
+  representative,
 } from "./contents.ts";
-import { type HostLoad, loadMeter, loadReasons, percent, sampleHost } from "./host.ts";
+import { type CalibratedSides, withDoubts } from "./doubts.ts";
 import {
-  type BusyWorker,
-  measureContention,
-  measureService,
-  type ServiceSamples,
-  type ServiceTarget,
-} from "./measure-service.ts";
-import { measureLinks } from "./message-costs.ts";
+  type CalibratedFigure,
+  Experiment,
+  type MeasuredTimes,
+  SEED,
+  type Target,
+} from "./experiment.ts";
+import { loadMeter, percent, sampleHost } from "./host.ts";
+import { lightRatePerS } from "./in-place.ts";
+import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";
+import type { BusyWorker } from "./measure-service.ts";
+import { measureLinks, measureOverheads, onNearestLink } from "./message-costs.ts";
 import { type JobInput, type MeasuringHosts, type ModelWorker, openHosts } from "./model-worker.ts";
-import { measureOverheads, type PilotInput, type PilotResult, runPilot } from "./pilot.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
 interface CalibrationOptions {
@@ -35,17 +43,17 @@ interface CalibrationOptions {
   /** Where the paths of models start; default: the current folder. */
   readonly folder?: string | undefined;
   readonly inventory?: LoadedInventory | undefined;
+  /** Wanted half width of the 95% interval of each figure, as a share of its mean. */
   readonly precision: number;
   readonly own?: OwnSchedulers | undefined;
-  /** Bound on the measurement of service times, seconds in all. */
+  /** Bound on the rounds, seconds in all. */
   readonly maxSeconds: number;
-  /** Bound on the pilot, seconds, but for one round through the contents; default: none. */
-  readonly maxPilotSeconds?: number | undefined;
   /** Busy workers up to which contention is measured; 1: not at all. */
   readonly contentionLevels: number;
   /** Today, ISO 8601. */
   readonly date: string;
   readonly onStep?: (step: string) => void;
+  /** Seconds of the rounds. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -59,18 +67,18 @@ export interface Calibration {
   readonly branchShares: Readonly<Record<string, number>>;
   /** Why the times may not hold; empty: nothing spoke against them. */
   readonly doubts: readonly string[];
+  readonly rounds: number;
+  /** Least precise first. */
+  readonly figures: readonly CalibratedFigure[];
+  /** Seconds of rounds that would reach the wanted precision, about; null where it was reached. */
+  readonly wantedS: number | null;
 }
 
-/** Half width of a mean's 95% interval, as a share of it: the usual tolerance of a judgement. */
-const UNSURE = 0.05;
-
-const CONTENTION_ROUNDS = 3;
-const CONTENTION_SECONDS = 0.7;
 const OVERHEAD_SECONDS = 6;
-/** A pilot measures messages anew, under load: the no-op then is a start for its simulation. */
-const OVERHEAD_SECONDS_BEFORE_PILOT = 2;
 /** A profile keeps the means of single inputs up to so many. */
 const MOST_INPUTS = 256;
+/** A longer calibration is no way out. */
+const MOST_WANTED_S = 3600;
 
 export async function calibrate(
   document: ScenarioDocument,
@@ -85,6 +93,7 @@ export async function calibrate(
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
   const extra = new Map<string, ModelWorker>();
+  let deployment: Deployment | null = null;
   try {
     onStep("starting a worker for each model");
     for (const model of models) {
@@ -95,121 +104,171 @@ export async function calibrate(
       }
     }
     onStep("running requests through the pipelines");
-    const contents = await contentsFor(document, workers, options.source);
-    const collected = await collectInputs(document, workers, contents);
+    const given = await contentsFor(document, workers, options.source);
+    const walked = await collectInputs(document, workers, given);
+    const branchShares = sharesOf(document, walked);
+    const assumed = timesOf(document, walked);
+    const ratePerS = lightRatePerS(busiestTaskUs(document, assumed));
+    const { contents, collected } = representative(given, walked, contentsCount(ratePerS));
     const inputs = inputsByModel(document, collected);
-    onStep("measuring service times");
-    const samples = await measureModels(document, measured, inputs, options);
-    onStep("measuring contention between busy workers");
-    const contention = await contentionOf(document, hosts, { workers, extra, inputs }, options);
-    await stopAll(extra.values());
-    extra.clear();
     const noOps = await hosts.startNoOps();
     if (noOps.size > 0) onStep("measuring the links");
-    const links = await measureLinks(noOps).finally(() => stopAll(noOps.values()));
-    onStep("measuring gateway and RPC cost");
-    const hasPilot = models.length === Object.keys(document.models).length;
-    const overheads = await measureOverheads(
-      Object.values(contents).flat(),
-      hasPilot ? OVERHEAD_SECONDS_BEFORE_PILOT : OVERHEAD_SECONDS,
-      inventory && { inventory, nodes: document.cluster.nodes },
-    );
-    const deviceProfiles: Record<string, Record<string, Profile>> = {};
-    for (const [i, { model, device, worker }] of measured.entries()) {
-      const profile = profileOf(worker, samples[i], options);
-      deviceProfiles[model] = { ...deviceProfiles[model], [device]: profile };
-    }
-    const overheadProfile: OverheadProfile = {
-      schema: "tandem/overhead@1",
-      provenance: measuredHere("gateway, RPC and a no-op task", "Node", DEVICE, options.date),
-      ...overheads,
-      contention,
-      ...(noOps.size === 0 ? {} : { links }),
+    const measuredLinks = await measureLinks(noOps).finally(() => stopAll(noOps.values()));
+    const links = noOps.size === 0 ? undefined : measuredLinks;
+    const busy = await busyWorkers(document, hosts, { workers, extra, inputs }, options);
+    const placed: Placed = {
+      document: inPlaceDocument({ document, assumed, inventory, branchShares }),
+      inputs: { profiles: {}, traces: {}, folder },
     };
-    const branchShares = sharesOf(document, collected);
-    const known = { deviceProfiles, overheadProfile, document, branchShares, contents };
-    const found = hasPilot
-      ? await underLoad(known, { workers, inputs }, options)
-      : { ...known, doubts: [] };
-    const { doubts, ...told } = withDoubts(found, look(), inventory?.inventory.kind ?? "local");
-    const ofFirst = Object.entries(told.deviceProfiles).map(([model, byDevice]) => [
-      model,
-      Object.values(byDevice)[0],
-    ]);
+    if (models.length === Object.keys(document.models).length) {
+      onStep("starting the pipeline");
+      deployment = await startDeployment({ ...placed, backend: "real", inventory, seed: SEED });
+    }
+    const place = deployment && { ...placed, deployment, contents, ratePerS };
+    const targets = targetsOf(document, measured, inputs, options);
+    const experiment = new Experiment(targets, busy, place);
+    onStep("warming up");
+    await experiment.warmUp();
+    onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
+    const seconds = await experiment.run({ ...options, onRound: roundTeller(onStep) });
+    const payloads = Object.values(contents).flat();
+    const overheadProfile = await overheadsOf(document, experiment, place, {
+      ...{ links, payloads, options },
+    });
+    const found = {
+      deviceProfiles: profilesOf(measured, experiment, options),
+      overheadProfile,
+      doubts: experiment.doubts(),
+    };
+    const told = withDoubts(found, look(), inventory?.inventory.kind ?? "local");
+    const figures = experiment.figures();
     return {
-      profiles: Object.fromEntries(ofFirst),
-      ...(inventory === undefined ? {} : { deviceProfiles: told.deviceProfiles }),
-      overheadProfile: told.overheadProfile,
-      ...{ branchShares, doubts },
+      ...bothForms(told, inventory),
+      ...{ branchShares, rounds: experiment.rounds, figures },
+      wantedS: wantedSeconds(figures, options.precision, seconds),
     };
   } finally {
+    await deployment?.stop();
     await stopAll([...measured.map(({ worker }) => worker), ...extra.values()]);
     await hosts.close();
   }
 }
 
-function underLoad(
-  known: Omit<PilotInput, "pace" | "folder">,
-  { workers, inputs }: Pick<RunningWorkers, "workers" | "inputs">,
-  { folder, inventory, maxPilotSeconds: maxSeconds, onStep }: CalibrationOptions,
-): Promise<PilotResult> {
-  onStep?.("a pilot run of the real pipeline");
-  const pace = [...workers].map(([model, worker]) => ({
-    ...{ model, worker, profile: Object.values(known.deviceProfiles[model])[0] },
-    inputs: inputs.get(model) ?? [],
-  }));
-  const onAgain = (reason: string) => onStep?.(`${reason}; the pilot run again`);
-  return runPilot({ ...known, folder, inventory, maxSeconds, pace, onAgain });
-}
-
-interface MeasuredModel {
-  readonly model: string;
-  readonly device: string;
-  readonly machine: string;
+interface MeasuredModel extends Pick<Target, "model" | "device" | "machine"> {
   readonly worker: ModelWorker;
 }
 
-/**
- * Names what speaks against the times: this machine's load meanwhile, the pilot, and means that are known too roughly.
- * Each profile keeps what concerns it, for those who predict by it; machines of another kind than `local` have a load of
- * their own.
- */
-export function withDoubts(
-  { deviceProfiles, overheadProfile, doubts: ofPilot }: PilotResult,
-  load: HostLoad,
-  kind = "local",
-): PilotResult {
-  const ofHost = loadReasons(load);
-  const ofServing = [...ofHost, ...ofPilot];
-  const doubts = [...ofServing];
-  const told: Record<string, Record<string, Profile>> = {};
-  for (const [model, byDevice] of Object.entries(deviceProfiles)) {
-    told[model] = {};
-    for (const [device, profile] of Object.entries(byDevice)) {
-      const unsure = unsureTimes(model, profile);
-      doubts.push(...unsure);
-      told[model][device] = doubted(profile, [
-        ...(kind === "local" ? ofHost : []),
-        ...ofPilot,
-        ...unsure,
-      ]);
+interface OverheadParts {
+  readonly links: OverheadProfile["links"];
+  readonly payloads: readonly RequestContents[];
+  readonly options: CalibrationOptions;
+}
+
+/** Of the pipeline in place, or of a no-op where it cannot run. */
+async function overheadsOf(
+  { cluster }: ScenarioDocument,
+  experiment: Experiment,
+  place: (Placed & { readonly deployment: Deployment }) | null,
+  { links, payloads, options: { inventory, date } }: OverheadParts,
+): Promise<OverheadProfile> {
+  const where = inventory && { inventory, nodes: cluster.nodes };
+  const costs =
+    place === null
+      ? await measureOverheads(payloads, OVERHEAD_SECONDS, where)
+      : onNearestLink(experiment.messageCosts(), links, place.document, place.inputs);
+  return {
+    schema: "tandem/overhead@1",
+    provenance: measuredHere("gateway, RPC and neighbours", "Node", DEVICE, date),
+    ...costs,
+    contention: experiment.contention(),
+    ...(links === undefined ? {} : { links }),
+    ...(place === null ? {} : { rounds: experiment.costRounds() }),
+  };
+}
+
+/** Profiles by model, and by kind of device where an inventory has several. */
+function bothForms(
+  { deviceProfiles, ...told }: CalibratedSides,
+  inventory: LoadedInventory | undefined,
+): Pick<Calibration, "profiles" | "deviceProfiles" | "overheadProfile" | "doubts"> {
+  const ofFirst = Object.entries(deviceProfiles).map(([model, byDevice]) => [
+    model,
+    Object.values(byDevice)[0],
+  ]);
+  return {
+    profiles: Object.fromEntries(ofFirst),
+    ...(inventory === undefined ? {} : { deviceProfiles }),
+    ...told,
+  };
+}
+
+interface Placed {
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+}
+
+function roundTeller(onStep: (step: string) => void) {
+  return (round: number, { name, relativeHalfWidth95 }: CalibratedFigure): void => {
+    const isKnown = Number.isFinite(relativeHalfWidth95);
+    const least = `: ${name} is known to ±${percent(relativeHalfWidth95)}, the others better`;
+    onStep(`round ${round}${isKnown ? least : ""}`);
+  };
+}
+
+/** By model and kind of device. */
+function profilesOf(
+  measured: readonly MeasuredModel[],
+  experiment: Experiment,
+  options: CalibrationOptions,
+): Record<string, Record<string, Profile>> {
+  const profiles: Record<string, Record<string, Profile>> = {};
+  for (const { model, device, worker } of measured) {
+    const profile = profileOf(worker, experiment.measuredOf(model, device), options);
+    profiles[model] = { ...profiles[model], [device]: profile };
+  }
+  return profiles;
+}
+
+/** As if widths fell with the square root of the time. */
+function wantedSeconds(
+  [least]: readonly CalibratedFigure[],
+  precision: number,
+  tookS: number,
+): number | null {
+  if (least === undefined || least.relativeHalfWidth95 <= precision) return null;
+  const seconds = tookS * (least.relativeHalfWidth95 / precision) ** 2;
+  return Math.min(MOST_WANTED_S, 10 * Math.ceil(seconds / 10));
+}
+
+/** Median time of each model in the walk through the pipelines, µs. */
+function timesOf(document: ScenarioDocument, { servedUs }: CollectedInputs): Map<string, number> {
+  const times = new Map<string, number[]>();
+  for (const { tasks } of Object.values(document.pipelines)) {
+    for (const { task, model } of poolsOf(tasks)) {
+      times.set(model, [...(times.get(model) ?? []), ...(servedUs.get(task) ?? [])]);
     }
   }
-  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofServing), doubts };
+  return new Map(
+    [...times].flatMap(([model, us]) => (us.length === 0 ? [] : [[model, median(us)] as const])),
+  );
 }
 
-function unsureTimes(model: string, { batches }: Profile): string[] {
-  return batches
-    .filter(({ meanUs, halfWidth95Us }) => halfWidth95Us > UNSURE * meanUs)
-    .map(
-      ({ batch, meanUs, halfWidth95Us }) =>
-        `${model}, batch ${batch}, is known to ±${percent(halfWidth95Us / meanUs)} only`,
-    );
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-function doubted<Of extends Profile | OverheadProfile>(profile: Of, doubts: string[]): Of {
-  if (doubts.length === 0) return profile;
-  return { ...profile, provenance: { ...profile.provenance, doubts } };
+function targetsOf(
+  document: ScenarioDocument,
+  measured: readonly MeasuredModel[],
+  inputs: ReadonlyMap<string, readonly JobInput[]>,
+  { own, inventory }: CalibrationOptions,
+): Target[] {
+  const isOnly = inventory === undefined;
+  return measured.flatMap(({ worker, ...place }) =>
+    batchSizes(largestBatch(document, place.model, own)).map((batch) => {
+      return { ...place, isOnly, worker, batch, inputs: inputs.get(place.model) ?? [] };
+    }),
+  );
 }
 
 async function stopAll(workers: Iterable<ModelWorker>): Promise<void> {
@@ -228,37 +287,6 @@ export function inputsByModel(
     }
   }
   return inputs;
-}
-
-/** Samples of each model, in order: machines at the same time, what shares a machine in turn. */
-async function measureModels(
-  document: ScenarioDocument,
-  measured: readonly MeasuredModel[],
-  inputs: ReadonlyMap<string, readonly JobInput[]>,
-  options: CalibrationOptions,
-): Promise<ServiceSamples[][]> {
-  const samples: ServiceSamples[][] = measured.map(() => []);
-  const machines = [...new Set(measured.map(({ machine }) => machine))];
-  const done = machines.map(() => ({ done: 0, total: 0 }));
-  await Promise.all(
-    machines.map(async (machine, at) => {
-      const targets: (ServiceTarget & { readonly of: number })[] = [];
-      for (const [of, { model, worker, machine: own }] of measured.entries()) {
-        if (own !== machine) continue;
-        for (const batch of batchSizes(largestBatch(document, model, options.own))) {
-          targets.push({ of, worker, batch, inputs: inputs.get(model) ?? [] });
-        }
-      }
-      const onProgress = (ended: number, total: number): void => {
-        done[at] = { done: ended, total };
-        const sum = (key: "done" | "total") => done.reduce((all, one) => all + one[key], 0);
-        options.onProgress?.(sum("done"), sum("total"));
-      };
-      const own = await measureService(targets, { ...options, onProgress });
-      for (const [i, { of }] of targets.entries()) samples[of].push(own[i]);
-    }),
-  );
-  return samples;
 }
 
 function largestBatch(
@@ -290,18 +318,18 @@ interface RunningWorkers {
 }
 
 /** Workers in the order of the tasks, again and again, up to the level wanted; all on the first model's machine. */
-async function contentionOf(
+async function busyWorkers(
   document: ScenarioDocument,
   hosts: MeasuringHosts,
   { workers, extra, inputs }: RunningWorkers,
   { contentionLevels: levels }: CalibrationOptions,
-): Promise<number[]> {
+): Promise<BusyWorker[]> {
   const machineOf = (model: string): string => hosts.machineOf(hosts.devicesOf(model)[0]);
   const models = tasksToPlace(document)
     .map(({ model }) => model.name)
     .filter((model) => (inputs.get(model) ?? []).length > 0)
     .filter((model, _, [first]) => machineOf(model) === machineOf(first));
-  const wanted = Array.from({ length: models.length === 0 ? 0 : levels }, (_, i) => {
+  const wanted = Array.from({ length: models.length === 0 || levels < 2 ? 0 : levels }, (_, i) => {
     const model = models[i % models.length];
     return { model, key: i < models.length ? model : `${model}#${i}` };
   });
@@ -313,24 +341,24 @@ async function contentionOf(
     }),
   );
   for (const start of starts) if (start.status === "rejected") throw start.reason;
-  const busy = wanted.map(({ model, key }): BusyWorker => {
+  return wanted.map(({ model, key }) => {
     const worker = (workers.get(key) ?? extra.get(key)) as ModelWorker;
     return { worker, inputs: inputs.get(model) ?? [] };
   });
-  return levels <= 1 ? [1] : measureContention(busy, CONTENTION_ROUNDS, CONTENTION_SECONDS);
 }
 
 function profileOf(
   { loaded: { provenance: model, cost }, place }: ModelWorker,
-  measured: readonly ServiceSamples[],
+  { alone, rounds }: MeasuredTimes,
   options: CalibrationOptions,
 ): Profile {
   const { files, runtime, provider, source } = model;
-  // Only single inputs are called again to find the host's pace.
-  const [{ batch, inputMeansUs }] = measured;
-  const known = batch === 1 && inputMeansUs !== null && inputMeansUs.length <= MOST_INPUTS;
+  const [first] = alone;
+  const inputs = first.byInput();
+  const areKnown = first.target.batch === 1 && inputs.length <= MOST_INPUTS;
   return {
-    schema: "tandem/profile@1",
+    schema: "tandem/profile@2",
+    kind: "service",
     provenance: {
       ...measuredHere(model.name, `${runtime}, ${provider}`, DEVICE, options.date),
       ...place,
@@ -338,14 +366,15 @@ function profileOf(
       source,
     },
     load: { ms: cost.loadMs, memoryMb: cost.memoryBytes / 1e6 },
-    ...(known ? { inputMeansUs: [...inputMeansUs] } : {}),
-    batches: measured.map(({ batch, samplesUs, meanUs, halfWidth95Us }) => ({
-      batch,
-      samples: samplesUs.length,
-      meanUs,
-      halfWidth95Us,
-      quantilesUs: equalShareMeans(samplesUs, MAX_QUANTILES),
+    batches: alone.map((one) => ({
+      batch: one.target.batch,
+      samples: one.samplesUs.length,
+      meanUs: one.meanUs(),
+      halfWidth95Us: estimate(one.roundMeansUs()).halfWidth95,
+      quantilesUs: equalShareMeans(one.samplesUs, MAX_QUANTILES),
     })),
+    ...(areKnown ? { inputs: inputs.filter(({ calls }) => calls > 0) } : {}),
+    rounds,
   };
 }
 

@@ -174,7 +174,10 @@ function groupByBranches(
 }
 
 export interface CollectedInputs {
+  /** By task, in the order of the contents that reached it. */
   readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
+  /** The times that these took, µs. */
+  readonly servedUs: ReadonlyMap<string, readonly number[]>;
   /** Tasks that ran for each of a pipeline's contents: ran[pipeline][i] holds task names. */
   readonly ran: Readonly<Record<string, readonly ReadonlySet<string>[]>>;
 }
@@ -192,12 +195,74 @@ export async function collectInputs(
   contents: ContentsByPipeline,
 ): Promise<CollectedInputs> {
   const inputs = new Map<string, JobInput[]>();
+  const servedUs = new Map<string, number[]>();
   const ran: Record<string, ReadonlySet<string>[]> = {};
   for (const [name, pipeline] of Object.entries(document.pipelines)) {
     ran[name] = [];
-    for (const one of contents[name]) ran[name].push(await walk(pipeline, workers, one, inputs));
+    for (const one of contents[name]) {
+      ran[name].push(await walk(pipeline, workers, one, { inputs, servedUs }));
+    }
   }
-  return { inputs, ran };
+  return { inputs, servedUs, ran };
+}
+
+/** How many contents are called again and again: fewer inputs, often, tell noise from inputs; fewest of slow models. */
+export function contentsCount(lightPerS: number): number {
+  if (lightPerS >= 2) return 16;
+  return lightPerS >= 0.5 ? 8 : 6;
+}
+
+/**
+ * About `count` of each pipeline's contents: as many of each set of branches as it has among all, at least one; with
+ * what was collected of them.
+ */
+export function representative(
+  contents: ContentsByPipeline,
+  { inputs, servedUs, ran }: CollectedInputs,
+  count: number,
+): { readonly contents: ContentsByPipeline; readonly collected: CollectedInputs } {
+  const kept: Record<string, readonly RequestContents[]> = {};
+  const keptRan: Record<string, readonly ReadonlySet<string>[]> = {};
+  const keptInputs = new Map<string, JobInput[]>();
+  const keptUs = new Map<string, number[]>();
+  for (const [name, all] of Object.entries(contents)) {
+    const chosen = chosenOf(ran[name], count);
+    kept[name] = all.filter((_, i) => chosen.has(i));
+    keptRan[name] = ran[name].filter((_, i) => chosen.has(i));
+    const places = new Map<string, number>();
+    for (const [i, tasks] of ran[name].entries()) {
+      for (const task of tasks) {
+        const place = places.get(task) ?? 0;
+        places.set(task, place + 1);
+        if (!chosen.has(i)) continue;
+        push(keptInputs, task, inputs.get(task)?.[place]);
+        push(keptUs, task, servedUs.get(task)?.[place]);
+      }
+    }
+  }
+  return { contents: kept, collected: { inputs: keptInputs, servedUs: keptUs, ran: keptRan } };
+}
+
+function chosenOf(ran: readonly ReadonlySet<string>[], count: number): ReadonlySet<number> {
+  const groups = new Map<string, number[]>();
+  for (const [i, tasks] of ran.entries()) push(groups, [...tasks].join("+"), i);
+  const share = Math.min(1, count / ran.length);
+  return new Set(
+    [...groups.values()].flatMap((group) => {
+      const wanted = Math.max(1, Math.round(share * group.length));
+      return Array.from(
+        { length: wanted },
+        (_, k) => group[Math.floor((k * group.length) / wanted)],
+      );
+    }),
+  );
+}
+
+function push<T>(lists: Map<string, T[]>, key: string, value: T | undefined): void {
+  if (value === undefined) return;
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 /** One request through one pipeline; returns the tasks that ran. */
@@ -205,7 +270,7 @@ async function walk(
   { tasks }: PipelineDocument,
   workers: ReadonlyMap<string, ModelWorker>,
   contents: RequestContents,
-  inputs: Map<string, JobInput[]>,
+  { inputs, servedUs }: { inputs: Map<string, JobInput[]>; servedUs: Map<string, number[]> },
 ): Promise<ReadonlySet<string>> {
   const { payload, tensors } = partsOf(contents);
   const names = Object.keys(tasks);
@@ -237,7 +302,8 @@ async function walk(
         ...Object.fromEntries(before.map((name) => [name, outputs[name].tensors])),
       },
     };
-    const [output] = (await worker.call([input])).outputs;
+    const { outputs: answers, serviceUs } = await worker.call([input]);
+    const [output] = answers;
     if ("error" in output.told) {
       throw new Fault(
         "invalid-input",
@@ -248,9 +314,8 @@ async function walk(
       );
     }
     outputs[task] = output;
-    const collected = inputs.get(task) ?? [];
-    collected.push(input);
-    inputs.set(task, collected);
+    push(inputs, task, input);
+    push(servedUs, task, serviceUs);
   }
   return new Set(Object.keys(outputs));
 }

@@ -11,7 +11,7 @@ import {
 
 export type Judgement = Pick<ValidationResult, "error" | "tolerance" | "judgements" | "verdict">;
 
-type Figures = RunSummary["metrics"];
+export type Figures = RunSummary["metrics"];
 
 /** One run's figures on both sides: the same arrivals and draws. */
 export interface JudgedRun {
@@ -47,7 +47,7 @@ export function judge(runs: readonly JudgedRun[], by: JudgedBy): Judgement {
     error,
     tolerance: by.tolerance,
     judgements,
-    verdict: overall(Object.values(judgements).map(({ verdict }) => verdict)),
+    verdict: overallVerdict(Object.values(judgements).map(({ verdict }) => verdict)),
   };
 }
 
@@ -110,7 +110,7 @@ function roundedUp(value: number): number {
   return value > 100 ? rounded : Math.ceil(value / 5) * 5;
 }
 
-function overall(verdicts: readonly Verdict[]): Verdict {
+export function overallVerdict(verdicts: readonly Verdict[]): Verdict {
   if (verdicts.includes("disagrees")) return "disagrees";
   const agrees = verdicts.length > 0 && verdicts.every((verdict) => verdict === "agrees");
   return agrees ? "agrees" : "cannot tell";

@@ -2,15 +2,18 @@
  * Costs of messages in one run: their round trips, and the gateway's work on them; of links to other machines; and a pilot
  * on replayed times that measures them where no overhead profile gives them.
  */
+
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
+import { excessUs } from "../core/placement.ts";
 import type { OverheadProfile } from "../core/profile.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
@@ -23,6 +26,13 @@ export type MessageCosts = Pick<
   "clientRoundTripUs" | "workerRoundTripUs" | "gateway"
 >;
 
+type RunOverheads = Omit<MeasuredRun["overheads"], "costs"> & {
+  readonly costs: Pick<
+    MeasuredRun["overheads"]["costs"],
+    "receiveUs" | "arrivalUs" | "dispatchUs" | "completionUs"
+  >;
+};
+
 /**
  * A measured round trip includes the gateway's work up to its handler; the simulator has that work as a cost of its
  * own, so it is subtracted here. Both must be of the same run.
@@ -31,7 +41,7 @@ export function messageCosts({
   clientRoundTripUs,
   workerRoundTripUs,
   costs: { receiveUs, arrivalUs, dispatchUs, completionUs },
-}: MeasuredRun["overheads"]): MessageCosts {
+}: RunOverheads): MessageCosts {
   return {
     clientRoundTripUs: without(clientRoundTripUs, receiveUs),
     workerRoundTripUs: without(workerRoundTripUs, dispatchUs + receiveUs),
@@ -42,6 +52,21 @@ export function messageCosts({
 function without(roundTripsUs: readonly number[], gatewayUs: number): number[] {
   const rest = roundTripsUs.map((us) => Math.max(0, us - gatewayUs));
   return equalShareMeans(rest, MAX_QUANTILES);
+}
+
+/** Without the part of the round trips that some machines' links add: the simulator adds it by node. */
+export function onNearestLink(
+  costs: MessageCosts,
+  links: OverheadProfile["links"],
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): MessageCosts {
+  if (links === undefined) return costs;
+  const { replicas, nodes } = compileSystem(document, inputs);
+  const excess = replicas.map(({ node }) => excessUs(links, nodes[node].name));
+  const meanUs = meanOf(excess);
+  const workerRoundTripUs = costs.workerRoundTripUs.map((us) => Math.max(0, us - meanUs));
+  return { ...costs, workerRoundTripUs };
 }
 
 type Links = NonNullable<OverheadProfile["links"]>;
@@ -258,4 +283,50 @@ function leastPerS({ pools, replicas, pipelines }: System): number {
   );
   const inARow = Math.max(...pipelines.map(({ held, tasks }) => (held ? tasks.length : 1)));
   return Math.min(...perS) / inARow;
+}
+
+const NO_OP_PER_S = 40;
+const NO_OP_WARMUP_S = 1;
+
+/**
+ * Costs of serving without models: a pipeline of one no-op task through a real gateway and a real
+ * worker, with as many bytes as the real pipeline gets, under light open-loop load. Runs for
+ * `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered.
+ */
+export async function measureOverheads(
+  contents: readonly RequestContents[],
+  seconds: number,
+  where?: {
+    readonly inventory: LoadedInventory;
+    readonly nodes: ScenarioDocument["cluster"]["nodes"];
+  },
+): Promise<MessageCosts> {
+  const document = scenarioSchema.parse({
+    name: "overheads",
+    pipelines: { "no-op": { tasks: { "no-op": { model: "no-op" } } } },
+    models: {
+      "no-op": {
+        service: { distribution: "deterministic", meanMs: 0.001 },
+        implementation: { name: "no-op" },
+      },
+    },
+    cluster: { replicas: { "no-op": 1 }, nodes: where?.nodes },
+    workload: {
+      arrivals: "poisson",
+      ratePerS: NO_OP_PER_S,
+      durationS: NO_OP_WARMUP_S + seconds,
+      warmupS: NO_OP_WARMUP_S,
+    },
+  });
+  const payloads = contents.map(({ rawInputContents = [] }) =>
+    payloadRequest(Buffer.concat(rawInputContents)),
+  );
+  const inputs = { profiles: {}, traces: {} };
+  const seed = "calibration/overheads";
+  const options = { document, inputs, backend: "onnx", seed, inventory: where?.inventory } as const;
+  const { overheads } = await singleRun(options, () => payloads);
+  if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
+    throw new Fault("unhealthy", "no request of the overhead measurement was answered");
+  }
+  return messageCosts(overheads);
 }

@@ -3,18 +3,16 @@
  */
 import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
-import { assert, Fault } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { Profile } from "../core/profile.ts";
-import type { GanttBar, MetricName } from "../core/results.ts";
+import type { GanttBar } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument, ServiceDocument } from "../core/scenario/schema.ts";
-import { relativeError } from "../core/statistics/equivalence.ts";
-import { meanOf, studentT } from "../core/statistics/estimate.ts";
+import { meanOf } from "../core/statistics/estimate.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
-import { PACE_SECONDS } from "./measure-service.ts";
 
 export interface PredictionPlan {
   readonly document: ScenarioDocument;
@@ -175,6 +173,8 @@ const START_S: Readonly<Record<BackendName, number>> = {
   ...{ replay: 4, onnx: 20, external: 6, process: 20, real: 20 },
 };
 const AROUND_RUN_S = 3;
+/** The pipeline in place under light load, after each block of load on real models. */
+const BRACKET_S = 7;
 /** Shorter windows hold too little of what the scenario asked for. */
 const LEAST_SHARE = 0.1;
 /** Share of a budget that is kept in reserve. */
@@ -205,7 +205,7 @@ export function startSeconds(backend: BackendName): number {
 
 /** Seconds that a run takes besides its requests. */
 export function aroundRunSeconds(backend: BackendName): number {
-  return AROUND_RUN_S + (backend === "replay" ? 0 : PACE_SECONDS);
+  return AROUND_RUN_S + (backend === "replay" ? 0 : BRACKET_S);
 }
 
 export function effortOf(
@@ -275,71 +275,4 @@ export function shortened(document: ScenarioDocument, share: number): ScenarioDo
       ...(requests === undefined ? {} : { requests: Math.max(1, Math.round(requests * kept)) }),
     },
   };
-}
-
-interface LengthBounds {
-  /** Warm-up, and what else passes around the window of each run. */
-  readonly aroundS: number;
-  readonly mostS: number;
-}
-
-/** The rest of the tolerance is for the error itself and the host. */
-export const AIM = 0.6;
-const MOST_RUNS = 8;
-const LEAST_WINDOW_S = 4;
-/** Simulated pairs, each of as many requests. */
-const PAIRS = 24;
-const REQUESTS = 100;
-
-/**
- * The length of real runs is chosen so that the interval of their errors fits into the tolerance; the host's
- * own noise is not in it, so `AIM` leaves room:
- *
- *   half width of n runs of w seconds = t(n − 1) × deviation of a pair × √(1 / w) / √n
- *
- * Deviation of a pair's error over the tolerance, for the metric where it is largest, in a window of
- * one second: variances fall as windows grow.
- */
-export function deviationIn1S(
-  plan: PredictionPlan,
-  tolerance: Readonly<Record<string, number>>,
-): number {
-  const { workload } = plan.document;
-  assert("ratePerS" in workload && isSpanned(workload), "a length is chosen for open arrivals");
-  const windowS = REQUESTS / workload.ratePerS;
-  const { requests: _, ...process } = workload;
-  const ofWindow = { ...process, durationS: windowS, warmupS: 0 } as const;
-  const document: ScenarioDocument = { ...plan.document, workload: ofWindow };
-  const pairs = Array.from({ length: PAIRS }, (_, replication) => {
-    const seed = replicationSeed(document.run.seed, replication);
-    const options = { workSeed: `${seed}/validation-length` };
-    return {
-      predicted: predict({ ...plan, document }, replication).summary.metrics,
-      real: runReplication(document, plan.inputs, replication, options).summary.metrics,
-    };
-  });
-  const shares = Object.entries(tolerance).map(([name, limit]) => {
-    const values = (side: "predicted" | "real") =>
-      pairs.map((pair) => pair[side][name as MetricName] ?? Number.NaN);
-    return (relativeError(values("predicted"), values("real"))?.deviation ?? 0) / limit;
-  });
-  return Math.max(...shares.filter(Number.isFinite), 0) * Math.sqrt(windowS);
-}
-
-/** The shortest runs that reach the aim; the most telling within the bound where none do. */
-export function runLength(deviation: number, { aroundS, mostS }: LengthBounds) {
-  const all = Array.from({ length: MOST_RUNS - LEAST_RUNS + 1 }, (_, i) => {
-    const repeats = LEAST_RUNS + i;
-    const t = studentT(repeats - 1, 0.05);
-    const longestS = Math.max(LEAST_WINDOW_S, mostS / repeats - aroundS);
-    const wantedS = Math.ceil(((t * deviation) / AIM) ** 2 / repeats);
-    const windowS = Math.floor(Math.min(longestS, Math.max(LEAST_WINDOW_S, wantedS)));
-    // Half width of the 90% interval over the tolerance.
-    const share = (t * deviation) / Math.sqrt(repeats * windowS);
-    return { repeats, windowS, seconds: repeats * (windowS + aroundS), share };
-  });
-  const within = all.filter(({ seconds }) => seconds <= mostS);
-  const telling = within.filter(({ share }) => share <= AIM);
-  const [best] = telling.toSorted((a, b) => a.seconds - b.seconds);
-  return best ?? within.toSorted((a, b) => a.share - b.share)[0] ?? all[0];
 }

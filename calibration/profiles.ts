@@ -46,7 +46,8 @@ const SHAPE_QUANTILES = 100;
 
 export function importedProfile(times: ForeignTimes, from: ImportedFrom): Profile {
   return {
-    schema: "tandem/profile@1",
+    schema: "tandem/profile@2",
+    kind: "service",
     provenance: {
       kind: "imported",
       model: from.model,

@@ -8,7 +8,7 @@ import { unlessAborted } from "../cluster/processes/child.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { HealthSummary } from "../core/results.ts";
+import type { Bracket, HealthSummary } from "../core/results.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import {
   type HostLoad,
@@ -19,7 +19,6 @@ import {
   stalledShare,
 } from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
-import type { PaceBurst } from "./measure-service.ts";
 import type { PredictionPlan } from "./predict.ts";
 
 export interface RealRunPlan extends PredictionPlan {
@@ -27,8 +26,10 @@ export interface RealRunPlan extends PredictionPlan {
   readonly inventory?: LoadedInventory | undefined;
   /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
   readonly contents: (seed: string) => readonly RequestContents[];
-  /** Measures the host's pace before the first run and after each. */
-  readonly pace?: () => Promise<PaceBurst>;
+  /** Measures models in place and the host's pace, before the first run and after each. */
+  readonly bracket?: ((deployment: Deployment) => Promise<Bracket>) | undefined;
+  /** Asked after each healthy run: whether a verdict needs no more. Default: never. */
+  readonly isSettled?: (runs: RealRuns) => boolean;
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
   /** Called during a run with how many of its requests have ended. */
   readonly onProgress?: (ended: number) => void;
@@ -40,51 +41,67 @@ export interface RealRunPlan extends PredictionPlan {
 
 export interface RealRun extends MeasuredRun {
   readonly replication: number;
+  /** When it began, s after the first bracket or run. */
+  readonly atS: number;
+  /** Places of the brackets before and after it; none without brackets. */
+  readonly beside: readonly number[];
 }
 
-interface RealRuns {
+export interface RealRuns {
   readonly healthy: readonly RealRun[];
   readonly unhealthy: readonly RealRun[];
   /** Why there are fewer runs than asked for, though not for their health. */
   readonly cutShort?: "interrupted" | "the budget was spent";
-  /** Bursts of the pace meter, in order; none without a meter. */
-  readonly bursts: readonly PaceBurst[];
+  /** In order; none where none was asked for. */
+  readonly brackets: readonly Bracket[];
 }
+
+/** A host that disturbs more blocks than these is not fit. */
+const MOST_BLOCKS_SET_ASIDE = 5;
 
 /** Rejects with Fault("interrupted") when the signal is aborted before any run has ended. */
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const { document, inputs, backend, timeScale, repeats, signal, inventory } = plan;
   const healthy: RealRun[] = [];
   const unhealthy: RealRun[] = [];
-  const bursts: PaceBurst[] = [];
-  const measurePace = async (): Promise<void> => {
-    if (plan.pace === undefined) return;
-    bursts.push(await unlessAborted(signal, plan.pace()));
-  };
+  const brackets: Bracket[] = [];
   const seed = replicationSeed(document.run.seed, 0);
   const options = { document, inputs, backend, seed, timeScale, signal, inventory };
   const deployment = await startDeployment(options);
+  const startMs = performance.now();
+  const passedS = (): number => (performance.now() - startMs) / 1000;
+  const measureBracket = async (): Promise<void> => {
+    if (plan.bracket === undefined) return;
+    const beganS = passedS();
+    const bracket = await unlessAborted(signal, plan.bracket(deployment));
+    brackets.push({ ...bracket, atS: (beganS + passedS()) / 2 });
+  };
+  const runs = { healthy, unhealthy, brackets };
   try {
-    await measurePace();
-    while (healthy.length < repeats && unhealthy.length < repeats) {
+    await measureBracket();
+    const mostSetAside = plan.bracket === undefined ? repeats : MOST_BLOCKS_SET_ASIDE;
+    while (healthy.length < repeats && unhealthy.length < mostSetAside) {
       const ended = healthy.length + unhealthy.length;
       if (ended > 0 && plan.mayStart?.() === false) {
-        return { healthy, unhealthy, bursts, cutShort: "the budget was spent" };
+        return { ...runs, cutShort: "the budget was spent" };
       }
       const replication = healthy.length;
+      const atS = passedS();
       const run = await unlessAborted(signal, repeatedRun(plan, deployment, replication));
-      const real: RealRun = { ...run, replication };
+      await measureBracket();
+      const beside = brackets.length === 0 ? [] : [brackets.length - 2, brackets.length - 1];
+      const real: RealRun = { ...run, replication, atS, beside };
       (run.health.healthy ? healthy : unhealthy).push(real);
       plan.onRun?.(real, healthy.length);
-      await measurePace();
+      if (run.health.healthy && plan.isSettled?.(runs) === true) break;
     }
   } catch (error) {
     if (signal?.aborted !== true || healthy.length + unhealthy.length === 0) throw error;
-    return { healthy, unhealthy, bursts, cutShort: "interrupted" };
+    return { ...runs, cutShort: "interrupted" };
   } finally {
     await deployment.stop();
   }
-  return { healthy, unhealthy, bursts };
+  return runs;
 }
 
 /** One run on a deployment of its own. `contents` are by the name of a pipeline. */

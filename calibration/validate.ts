@@ -6,6 +6,9 @@ import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import { type ReplayResult, replayLog } from "../core/replay.ts";
 import type {
+  BlockJudgement,
+  BlockResult,
+  Bracket,
   Estimate,
   HealthSummary,
   MeasuredSide,
@@ -19,9 +22,10 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import { blockOf, looksOf, profilesByModel } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
-import { judge } from "./judge.ts";
-import { paceFinding } from "./measure-service.ts";
+import { judge, LEAST_RUNS } from "./judge.ts";
+import { type Block, judgeBlocks } from "./judge-blocks.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 import {
@@ -29,6 +33,7 @@ import {
   overallHealth,
   type RealRun,
   type RealRunPlan,
+  type RealRuns,
   realRuns,
   unfitness,
 } from "./real-runs.ts";
@@ -36,6 +41,8 @@ import {
 interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
   readonly tolerance: Readonly<Record<string, number>>;
+  /** Called after each block of real models with the judgement so far. */
+  readonly onJudgement?: (judgement: BlockJudgement) => void;
 }
 
 export interface ValidatedConfiguration {
@@ -46,37 +53,34 @@ export interface ValidatedConfiguration {
 }
 
 export async function validateConfiguration(plan: ValidationPlan): Promise<ValidatedConfiguration> {
-  const { configuration, backend, repeats } = plan;
+  const { configuration, backend, repeats, timeScale } = plan;
   const { document, id, parameters } = configuration;
-  const all = await realRuns({ ...plan, document });
-  const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const predictionPlan = { ...plan, document };
+  const judging = plan.bracket === undefined ? null : blockJudging(plan);
+  const all = await realRuns({ ...plan, ...judging?.course, document });
+  const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const { notes: predictionNotes, ...predicted } = aggregate(predictions.map((one) => one.summary));
-  const least = Math.min(...Object.values(plan.tolerance));
-  const pace = paceFinding(all.bursts, document, plan.inputs.profiles, least);
-  const health = withReason(overallHealth(all, repeats), pace?.reason ?? null);
-  const measured = {
-    ...measuredSide(runs, backend, health),
-    ...(pace === null ? {} : { pace: pace.pace }),
-  };
+  const health = overallHealth(all, repeats);
   const replays = runs.map((run) => replayed(plan, run));
   const failure = replays.map((one) => one.failure).find((one) => one !== null);
   const failed =
     failure === undefined ? null : `fifo took over from a scheduler that failed: ${failure}`;
-  const unfit = failed ?? unfitness(all, repeats) ?? pace?.reason ?? null;
+  const unfit = failed ?? unfitness(all, judging === null ? repeats : LEAST_RUNS);
   const { workload } = document;
   const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
   const judged = runs.map(({ summary }, i) => ({
     predicted: predictions[i].summary.metrics,
     measured: summary.metrics,
   }));
-  const judgement = judge(judged, { tolerance: plan.tolerance, unfit, runSeconds, warmupS });
+  const { judgement, ...blocks } =
+    judging === null
+      ? { judgement: judge(judged, { tolerance: plan.tolerance, unfit, runSeconds, warmupS }) }
+      : judging.result(runs, all.brackets, unfit);
   const notes = [
     ...predictionNotes,
     ...(unfit === null ? cutNote(all, repeats) : []),
     ...replays.flatMap(replayNotes),
-    ...(pace === null ? [] : [pace.note]),
   ];
   const result: ValidationResult = {
     id,
@@ -86,10 +90,10 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     ...(notes.length > 0 ? { notes } : {}),
     gantt: predictions[0].gantt,
     predicted: overRuns(predicted.metrics, new Set(runs.map((run) => run.replication)).size),
-    measured,
+    measured: measuredSide(runs, backend, health),
     ...judgement,
+    ...blocks,
   };
-  const { timeScale } = plan;
   return {
     result,
     logs: runs.map((run) => run.log),
@@ -98,6 +102,50 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
+}
+
+/** The judgement of blocks of real models: after each, whether it is settled; and what becomes of it in the result. */
+function blockJudging(plan: ValidationPlan) {
+  const { configuration, inputs, tolerance, repeats } = plan;
+  const { document } = configuration;
+  const looks = looksOf(repeats);
+  const profiles = profilesByModel(document, inputs.profiles);
+  const known = new Map<RealRun, Block>();
+  const blockFor = (run: RealRun, brackets: readonly Bracket[]): Block => {
+    const block = known.get(run) ?? blockOf({ ...plan, document }, run, brackets);
+    known.set(run, block);
+    return block;
+  };
+  const judged = (runs: readonly RealRun[], brackets: readonly Bracket[], unfit: string | null) =>
+    judgeBlocks(
+      runs.map((run) => blockFor(run, brackets)),
+      brackets,
+      { tolerance, profiles, looks: looks.length, unfit },
+    );
+  const isSettled = ({ healthy, brackets }: RealRuns): boolean => {
+    if (healthy.length < LEAST_RUNS) return false;
+    const judgement = judged(healthy, brackets, null);
+    plan.onJudgement?.(judgement);
+    return looks.includes(healthy.length) && judgement.verdict !== "cannot tell";
+  };
+  const result = (runs: readonly RealRun[], brackets: readonly Bracket[], unfit: string | null) => {
+    const { error, tolerance, judgements, verdict, ...judgedBy } = judged(runs, brackets, unfit);
+    const meanMs = ({ latencyMeanMs = Number.NaN }: Block["measured"]) => latencyMeanMs;
+    const blocks = runs.map((run): BlockResult => {
+      const { measured, predicted, informed } = blockFor(run, brackets);
+      return {
+        ...{ atS: run.atS, requests: run.summary.requests },
+        measuredMeanMs: meanMs(measured),
+        predictedMeanMs: meanMs(predicted),
+        informedMeanMs: meanMs(informed),
+      };
+    });
+    return {
+      judgement: { error, tolerance, judgements, verdict },
+      ...{ judgedBy, blocks, brackets },
+    };
+  };
+  return { course: { repeats: looks[looks.length - 1], isSettled }, result };
 }
 
 /** Without half widths for a single run, and for repeats of one replication. */
@@ -126,12 +174,6 @@ function replayNotes({ divergence }: ReplayResult): string[] {
   if (divergence === null) return [];
   const { at, logged, replayed } = divergence;
   return [`decision replay differs at entry ${at}: logged ${logged}, replayed ${replayed}`];
-}
-
-/** A host that drifted makes no run unfit, but all of them together. */
-function withReason(health: HealthSummary, reason: string | null): HealthSummary {
-  if (reason === null) return health;
-  return { ...health, healthy: false, reasons: [...health.reasons, reason] };
 }
 
 function measuredSide(

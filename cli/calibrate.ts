@@ -25,15 +25,23 @@ interface CalibrateArguments extends ScenarioArguments, CalibrateOptions {
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {
   const loaded = await loadScenario(args, { requireTimes: false });
   const onNote = (step: string): void => void process.stderr.write(`calibrate: ${step}\n`);
-  const calibration = await watched("precise enough", (watch) =>
+  const calibration = await watched("seconds of rounds", (watch) =>
     measured(loaded, { ...args, ...watch, onNote }),
   );
   const written = writeProfiles(loaded, calibration);
   const document = { schema: "tandem/calibration@1", written, ...calibration };
   print(args.json, document, calibrationText(loaded, calibration, written));
-  if (calibration.doubts.length > 0) {
+  const { doubts, wantedS, figures } = calibration;
+  if (wantedS !== null) {
+    const [{ name, relativeHalfWidth95 }] = figures;
+    const width = `${(100 * relativeHalfWidth95).toFixed(1)}%`;
     process.stderr.write(
-      `tandem: warning: the times may not hold: ${calibration.doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
+      `tandem: warning: ${name} is known to ±${width}; the wanted precision takes about --max-seconds ${wantedS}\n`,
+    );
+  }
+  if (doubts.length > 0) {
+    process.stderr.write(
+      `tandem: warning: the times may not hold: ${doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
     );
   }
   return calibration;
@@ -82,15 +90,15 @@ function writeProfiles(
 
 function calibrationText(
   loaded: Scenario,
-  { profiles, deviceProfiles, overheadProfile, branchShares }: Calibration,
+  { profiles, deviceProfiles, overheadProfile, branchShares, figures }: Calibration,
   written: readonly string[],
 ): string {
   const lines =
     deviceProfiles === undefined
-      ? Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile))
+      ? Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile, figures))
       : Object.entries(deviceProfiles).flatMap(([name, byDevice]) =>
           Object.entries(byDevice).flatMap(([device, profile]) => [
-            ...profileLines(`${name} on ${device}`, profile),
+            ...profileLines(`${name} on ${device}`, profile, figures),
             `  measured on ${profile.provenance.device}; ${profile.provenance.host}`,
           ]),
         );
@@ -117,13 +125,18 @@ function calibrationText(
 
 function profileLines(
   name: string,
-  { batches, load, servingFactor = 1 }: Calibration["profiles"][string],
+  { batches, load }: Calibration["profiles"][string],
+  figures: Calibration["figures"],
 ): string[] {
-  const serving = servingFactor === 1 ? "" : `, ${servingFactor.toFixed(2)} × its time alone`;
-  const times = batches.map(({ batch, meanUs, halfWidth95Us, samples }) => {
-    const mean = (meanUs / 1000).toFixed(2);
-    const half = (halfWidth95Us / 1000).toFixed(2);
-    return `${name}, batch ${batch}: ${mean} ± ${half} ms (${plural(samples, "sample")}${serving})`;
+  const times = batches.map(({ batch, meanUs, samples }) => {
+    const key = `${name}, batch ${batch}`;
+    const found = figures.find((figure) => figure.name === key);
+    const { meanUs: inPlaceUs = meanUs, relativeHalfWidth95 = Number.NaN } = found ?? {};
+    const half = Number.isFinite(relativeHalfWidth95)
+      ? ` ± ${((inPlaceUs * relativeHalfWidth95) / 1000).toFixed(2)} ms`
+      : " ms, ± not known";
+    const alone = `alone ${(meanUs / 1000).toFixed(2)} ms, ${plural(samples, "call")}`;
+    return `${key}: ${(inPlaceUs / 1000).toFixed(2)}${half} in the pipeline (${alone})`;
   });
   if (load === undefined) return times;
   return [...times, `${name}, load: ${load.ms.toFixed(0)} ms, ${load.memoryMb.toFixed(0)} MB`];

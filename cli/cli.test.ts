@@ -298,7 +298,7 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   expect(code).toBe(0);
   const document = JSON.parse(stdout) as ValidationDocument;
   const [result] = document.configurations;
-  expect(document.schema).toBe("tandem/validation@2");
+  expect(document.schema).toBe("tandem/validation@3");
   expect(["agrees", "cannot tell"]).toContain(result.verdict);
   expect(result.judgements.latencyMeanMs?.verdict).toBe(result.verdict);
   expect(result.measured.backend).toBe("replay");

@@ -28,10 +28,10 @@ export const CALIBRATE: Command = {
     ...JSON_OPTION,
     ...IMAGES,
     ...INPUTS,
-    precision: number("go on until the mean's 95% half width is below this share of it", {
-      default: 0.02,
+    precision: number("go on until each figure's 95% half width is below this share of its mean", {
+      default: 0.03,
     }),
-    "max-seconds": number("bound on the measurement of service times, in all", { default: 60 }),
+    "max-seconds": number("bound on the rounds of measurement, in all", { default: 120 }),
     ...ON,
   },
   examples: [

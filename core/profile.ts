@@ -22,30 +22,82 @@ const provenance = z.strictObject({
   doubts: z.array(z.string()).min(1).optional(),
 });
 
-export const profileSchema = z.strictObject({
-  schema: z.literal("tandem/profile@1"),
-  provenance,
-  /** Time to load the model, and growth of the process's resident memory. */
-  load: z
-    .strictObject({ ms: z.number().nonnegative(), memoryMb: z.number().nonnegative() })
-    .optional(),
-  /** Time in a serving pipeline over time alone, from a pilot run; the times below include it. */
-  servingFactor: z.number().positive().optional(),
-  /** Mean time alone of each input, in the order in which calibration sends them. */
-  inputMeansUs: z.array(z.number().positive()).optional(),
-  batches: z
-    .array(
-      z.strictObject({
-        batch: z.int().positive(),
-        samples: z.int().positive(),
-        meanUs: z.number().positive(),
-        /** Half width of the 95% confidence interval of the mean. */
-        halfWidth95Us: z.number().nonnegative(),
-        quantilesUs,
-      }),
-    )
-    .min(1),
+/** Times alone, by batch size. */
+const batches = z
+  .array(
+    z.strictObject({
+      batch: z.int().positive(),
+      samples: z.int().positive(),
+      meanUs: z.number().positive(),
+      /** Half width of the 95% confidence interval of the mean. */
+      halfWidth95Us: z.number().nonnegative(),
+      quantilesUs,
+    }),
+  )
+  .min(1);
+
+/** Time to load the model, and growth of the process's resident memory. */
+const load = z.strictObject({ ms: z.number().nonnegative(), memoryMb: z.number().nonnegative() });
+
+/** Means of one round of a calibration; `null`: not measured in it. */
+const round = z.strictObject({
+  /** Its middle, s after the calibration's first. */
+  atS: z.number(),
+  /** Of the probe of the host's pace. */
+  probeUs: z.number().positive().nullable(),
+  /** Time alone, in the order of `batches`. */
+  aloneUs: z.array(z.number().positive().nullable()).min(1),
+  /** Work of single jobs in the serving pipeline: their time without the slow-down by busy neighbours. */
+  inPlaceUs: z.number().positive().nullable(),
 });
+
+const MOST_ROUNDS = 200;
+const MOST_INPUTS = 256;
+
+const serviceProfile = z.strictObject({
+  schema: z.literal("tandem/profile@2"),
+  /** Profiles of other kinds may follow. */
+  kind: z.literal("service"),
+  provenance,
+  load: load.optional(),
+  batches,
+  /** Mean time alone of each input, batch 1, in the order in which calibration sends them. */
+  inputs: z
+    .array(z.strictObject({ meanUs: z.number().positive(), calls: z.int().positive() }))
+    .max(MOST_INPUTS)
+    .optional(),
+  /** Absent: how well the times are known is not known. */
+  rounds: z.array(round).min(1).max(MOST_ROUNDS).optional(),
+});
+
+/** Its times include the factor of one pilot run, which is divided out. */
+const firstProfile = z
+  .strictObject({
+    schema: z.literal("tandem/profile@1"),
+    provenance,
+    load: load.optional(),
+    servingFactor: z.number().positive().optional(),
+    inputMeansUs: z.array(z.number().positive()).optional(),
+    batches,
+  })
+  .transform(({ servingFactor = 1, inputMeansUs: _, batches, ...rest }): ServiceProfile => {
+    return {
+      ...rest,
+      schema: "tandem/profile@2",
+      kind: "service",
+      batches: batches.map((one) => ({
+        ...one,
+        meanUs: one.meanUs / servingFactor,
+        halfWidth95Us: one.halfWidth95Us / servingFactor,
+        quantilesUs: one.quantilesUs.map((us) => us / servingFactor),
+      })),
+    };
+  });
+
+type ServiceProfile = z.infer<typeof serviceProfile>;
+
+/** Reads `tandem/profile@2`, and `tandem/profile@1` as one without rounds. */
+export const profileSchema = z.discriminatedUnion("schema", [serviceProfile, firstProfile]);
 
 export const overheadProfileSchema = z.strictObject({
   schema: z.literal("tandem/overhead@1"),
@@ -75,7 +127,21 @@ export const overheadProfileSchema = z.strictObject({
       }),
     )
     .optional(),
+  /** Means of each round of a calibration, µs as above, and the slow-down in it. */
+  rounds: z
+    .array(
+      z.strictObject({
+        atS: z.number(),
+        clientRoundTripUs: z.number().nonnegative(),
+        workerRoundTripUs: z.number().nonnegative(),
+        gatewayUs: z.number().nonnegative(),
+        contention: z.array(z.number().positive()),
+      }),
+    )
+    .min(1)
+    .max(MOST_ROUNDS)
+    .optional(),
 });
 
-export type Profile = z.infer<typeof profileSchema>;
+export type Profile = ServiceProfile;
 export type OverheadProfile = z.infer<typeof overheadProfileSchema>;

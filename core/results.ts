@@ -1,4 +1,4 @@
-/** The documents that simulate (`tandem/results@1`) and validate (`tandem/validation@2`) print. */
+/** The documents that simulate (`tandem/results@1`) and validate (`tandem/validation@3`) print. */
 import type { BackendName } from "./scenario/schema/run.ts";
 
 export const METRICS = [
@@ -247,8 +247,6 @@ export interface MeasuredSide {
   readonly latencyCurve?: LatencyCurve;
   readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
-  /** By task with a real model: its time alone between these runs, over its time at calibration. */
-  readonly pace?: Readonly<Record<string, number>>;
 }
 
 /** The fitness of load generator and host over all repeats; an unfit one cannot be judged. */
@@ -287,6 +285,58 @@ export interface MetricJudgement {
   readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
 }
 
+export interface ErrorInterval {
+  /** (predicted − measured) / measured. */
+  readonly mean: number;
+  readonly interval90: { readonly low: number; readonly high: number } | null;
+}
+
+/** A model's time in place between the blocks over that of its stored profile. */
+export interface ModelJudgement {
+  readonly ratio: number;
+  readonly interval95: { readonly low: number; readonly high: number };
+  /** Time of the host's probe over that at calibration; null: the profile has none. */
+  readonly pace: number | null;
+  /** Whether `ratio` is divided by the pace, as the probe explains the models' changes. */
+  readonly usesProbe: boolean;
+  readonly isOff: boolean;
+}
+
+export interface BlockJudgement {
+  /** Of the prediction from the stored profiles, per judged metric. */
+  readonly error: ByMetric<number>;
+  readonly tolerance: ByMetric<number>;
+  readonly judgements: ByMetric<MetricJudgement>;
+  readonly verdict: Verdict;
+  /** Of the prediction from the models' times between the blocks: the simulator's own error. */
+  readonly simulatorError: ByMetric<ErrorInterval>;
+  readonly models: Readonly<Record<string, ModelJudgement>>;
+  /** By model, times of service under load. */
+  readonly service: Readonly<Record<string, ErrorInterval>>;
+  /** Where it disagrees: the cause, and the next experiment. */
+  readonly culprit?: string;
+  readonly next?: string;
+}
+
+/** One block of load of a validation of real models. */
+export interface BlockResult {
+  /** Its begin, s after the first bracket. */
+  readonly atS: number;
+  readonly requests: number;
+  readonly measuredMeanMs: number;
+  readonly predictedMeanMs: number;
+  /** Predicted from the brackets beside it. */
+  readonly informedMeanMs: number;
+}
+
+/** The pipeline under light load, between two blocks. */
+export interface Bracket {
+  readonly atS: number;
+  readonly probeUs: number;
+  /** Mean work of a job in place, by model, µs. */
+  readonly workUs: Readonly<Record<string, number>>;
+}
+
 export interface ValidationResult extends ConfigurationResult {
   readonly predicted: RunMetrics;
   readonly measured: MeasuredSide;
@@ -295,10 +345,17 @@ export interface ValidationResult extends ConfigurationResult {
   readonly tolerance: ByMetric<number>;
   readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
+  /** Of real models: what was judged besides, block by block. */
+  readonly blocks?: readonly BlockResult[];
+  readonly brackets?: readonly Bracket[];
+  readonly judgedBy?: Pick<
+    BlockJudgement,
+    "simulatorError" | "models" | "service" | "culprit" | "next"
+  >;
 }
 
 export interface ValidationDocument extends DocumentHeader {
-  readonly schema: "tandem/validation@2";
+  readonly schema: "tandem/validation@3";
   readonly kind: "validation";
   readonly configurations: readonly ValidationResult[];
 }

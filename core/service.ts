@@ -10,6 +10,7 @@ import type { Profile } from "./profile.ts";
 import { power } from "./random/elementary-functions.ts";
 import { type Shape, shapeOf, ValueSampler } from "./random/sampler.ts";
 import type { ModelDocument, ServiceDocument, WorkloadDocument } from "./scenario/schema.ts";
+import { inPlaceFactor } from "./slow-down.ts";
 
 export class ServiceModel {
   /** The distribution of the job's variate. */
@@ -53,8 +54,9 @@ export function assumedService(document: ServiceDocument, speed: number): Servic
   return new ServiceModel(shapeOf(document), meanUs, null);
 }
 
-/** The service model of a measured profile; sizes between measured ones are interpolated. */
+/** The service model of a measured profile, in its place in a pipeline; sizes between measured ones are interpolated. */
 export function measuredService(profile: Profile, speed: number): ServiceModel {
+  const factor = inPlaceFactor(profile);
   const measured = [...profile.batches].sort((a, b) => a.batch - b.batch);
   const maxBatch = measured[measured.length - 1].batch;
   return fromQuantiles(
@@ -63,7 +65,9 @@ export function measuredService(profile: Profile, speed: number): ServiceModel {
       const high = measured[above];
       const low = above > 0 ? measured[above - 1] : high;
       const share = high === low ? 1 : (batch - low.batch) / (high.batch - low.batch);
-      return interpolate(low.quantilesUs, high.quantilesUs, share).map((us) => us / speed);
+      return interpolate(low.quantilesUs, high.quantilesUs, share).map(
+        (us) => (us * factor) / speed,
+      );
     }),
   );
 }

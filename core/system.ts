@@ -252,10 +252,3 @@ export function ownReplicas(system: System, larger: System): readonly number[] {
   const names = new Map(larger.replicas.map(({ name }, replica) => [name, replica]));
   return system.replicas.map(({ name }) => names.get(name) as number);
 }
-
-/** Slow-down with `busy` batches; past the curve's end the total speed stays as it is there. */
-export function slowdownOf(curve: readonly number[], busy: number): number {
-  if (busy <= 0) return 1;
-  if (busy <= curve.length) return curve[busy - 1];
-  return (curve[curve.length - 1] * busy) / curve.length;
-}

@@ -11,12 +11,10 @@ import type { Watch } from "./follow.ts";
 import { inputsOf, inventoryFor, type Scenario } from "./scenario.ts";
 
 export interface CalibrateOptions extends Watch, ContentsSource {
-  /** Go on until the mean's 95% half width is below this share of it. Default: 0.02. */
+  /** Go on until the 95% half width of each figure is below this share of its mean. Default: 0.03. */
   readonly precision?: number;
-  /** Bound on the measurement of service times, s in all. Default: 60. */
+  /** Bound on the rounds of measurement, s in all. Default: 120. */
   readonly maxSeconds?: number;
-  /** Bound on the pilot run of the pipeline, s. Default: none. */
-  readonly maxPilotSeconds?: number;
   /** Inventory file: where models run. Default: on this machine. */
   readonly on?: string;
 }
@@ -26,16 +24,16 @@ const CONTENTION_LEVELS = 4;
 
 /**
  * Measures the real models of a scenario and the cost of messages on this machine: profiles by model, and the overhead profile; `scenario(…, { files })` takes them. Progress counts
- * measurements that are precise enough. Throws Fault("invalid-input") where no model has an implementation,
+ * seconds of its rounds. Throws Fault("invalid-input") where no model has an implementation,
  * Fault("usage") for a precision that is no share.
  */
 export async function calibrate(
   loaded: Scenario,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const { precision = 0.02, maxSeconds = 60, maxPilotSeconds, images, inputs, on } = options;
+  const { precision = 0.03, maxSeconds = 120, images, inputs, on } = options;
   if (!(precision > 0 && precision < 1)) {
-    throw new Fault("usage", `the precision is a share such as 0.02, got ${precision}`);
+    throw new Fault("usage", `the precision is a share such as 0.03, got ${precision}`);
   }
   const { document, own } = loaded;
   if (Object.values(document.models).every(({ implementation }) => implementation === undefined)) {
@@ -47,7 +45,7 @@ export async function calibrate(
   const inventory = on === undefined ? undefined : inventoryFor(on, [document]);
   return measure(document, {
     ...{ source: { images, inputs }, folder: inputsOf(loaded).folder, own, inventory },
-    ...{ precision, maxSeconds, maxPilotSeconds, contentionLevels: CONTENTION_LEVELS },
+    ...{ precision, maxSeconds, contentionLevels: CONTENTION_LEVELS },
     date: new Date().toISOString(),
     onStep: (step) => {
       options.onNote?.(step);

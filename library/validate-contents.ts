@@ -1,18 +1,17 @@
 /** Contents of a validation's requests: inputs for real models, bytes for replayed ones. */
-import { inputsByModel } from "../calibration/calibrate.ts";
+import { knownMeansUs, profilePath } from "../calibration/blocks.ts";
 import {
+  type ContentsByPipeline,
   type ContentsSource,
   collectInputs,
+  contentsCount,
   contentsFor,
   type KnownContents,
   matchContents,
+  representative,
 } from "../calibration/contents.ts";
-import {
-  type PaceBurst,
-  paceMeter,
-  paceTargets,
-  profilePath,
-} from "../calibration/measure-service.ts";
+import { lightRatePerS } from "../calibration/in-place.ts";
+import { busiestTaskUs } from "../calibration/in-place-document.ts";
 import type { MeasuringHosts, ModelWorker } from "../calibration/model-worker.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
@@ -23,16 +22,22 @@ import type { ModelAtHand } from "../core/input-notes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import { inputsOf, type Scenario } from "./scenario.ts";
 
 /** The contents of a run's requests, in order. */
 type Contents = (configuration: Configuration, seed: string) => readonly RequestContents[];
 
-/**
- * The served side of a validation: contents of requests, the meter of the host's pace, and the models.
- */
+/** Requests of the pipeline in place, under light load. */
+export interface LightLoad {
+  readonly contents: ContentsByPipeline;
+  readonly ratePerS: number;
+}
+
+/** The served side of a validation: contents of requests, under load and between, and the models. */
 export interface ServedSide {
   readonly contents: Contents;
-  readonly pace: (() => Promise<PaceBurst>) | null;
+  /** Null where times are replayed. */
+  readonly light: LightLoad | null;
   /** By the path of their profile. */
   readonly models: Readonly<Record<string, ModelAtHand>> | null;
 }
@@ -49,29 +54,31 @@ export interface ModelHosts {
  */
 export async function realSide(
   args: ContentsSource,
-  loaded: LoadedScenario,
+  loaded: Scenario,
   { hosts, workers }: ModelHosts,
   signal: AbortSignal,
 ): Promise<ServedSide> {
-  const { document, profiles } = loaded;
+  const { document } = loaded;
   for (const [name, model] of Object.entries(document.models)) {
     if (model.implementation !== undefined)
       workers.set(name, await hosts.start(name, hosts.devicesOf(name)[0], signal));
   }
   const byPipeline = await unlessAborted(signal, contentsFor(document, workers, args));
   const collecting = collectInputs(document, workers, byPipeline);
-  const collected = await unlessAborted(signal, collecting);
+  const walked = await unlessAborted(signal, collecting);
+  const ratePerS = lightRatePerS(busiestTaskUs(document, knownMeansUs(document, inputsOf(loaded))));
+  // The same contents as at calibration: other inputs take other times.
+  const kept = representative(byPipeline, walked, contentsCount(ratePerS));
   const known: Record<string, readonly KnownContents[]> = {};
-  for (const [name, own] of Object.entries(byPipeline)) {
-    known[name] = own.map((contents, i) => ({ contents, ran: collected.ran[name][i] }));
+  for (const [name, own] of Object.entries(kept.contents)) {
+    known[name] = own.map((contents, i) => ({ contents, ran: kept.collected.ran[name][i] }));
   }
-  const inputs = inputsByModel(document, collected);
   return {
     contents: ({ document: own }, seed) => {
       const system = compileSystem(own, loaded);
       return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
     },
-    pace: paceMeter(paceTargets(document, profiles, workers, inputs)),
+    light: { contents: kept.contents, ratePerS },
     models: Object.fromEntries(
       [...workers].flatMap(([name, { loaded: model, place }]) => {
         const path = profilePath(document.models[name]);
@@ -97,5 +104,5 @@ export function replaySide(document: ScenarioDocument): ServedSide {
     Object.values(pipeline.tasks).map((task) => task.payloadBytes),
   );
   const payload = payloadRequest(new Uint8Array(Math.max(...sizes, 64)));
-  return { contents: () => [payload], pace: null, models: null };
+  return { contents: () => [payload], light: null, models: null };
 }

@@ -5,6 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { blockDocument, looksOf } from "../calibration/blocks.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import {
   type ConfigurationEvidence,
@@ -23,7 +24,6 @@ import {
   aroundRunSeconds,
   type Effort,
   effortOf,
-  fitBudget,
   forecastRun,
   type RunForecast,
   runSeconds,
@@ -53,7 +53,13 @@ import { checkHost, HOST_CHECK_S } from "./calibrate.ts";
 import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
-import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
+import {
+  asNotes,
+  commandFor,
+  inputDoubts,
+  validationNotes,
+  writeProvenance,
+} from "./provenance.ts";
 import { RESULTS_FILE } from "./results.ts";
 import {
   inputsOf,
@@ -63,6 +69,7 @@ import {
   type Scenario,
   schedulerChecks,
 } from "./scenario.ts";
+import { BLOCKS_BUDGET_S, bracketOf, effortWithin, intervalLine } from "./validate-blocks.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 
 export interface ValidateOptions extends Watch, ContentsSource {
@@ -151,7 +158,7 @@ export async function validate(
     configurations: results,
   };
   const validation: Validation = {
-    document: { schema: "tandem/validation@2", kind: "validation", ...header },
+    document: { schema: "tandem/validation@3", kind: "validation", ...header },
     predicted: { schema: "tandem/results@1", ...header },
     evidence: {
       schema: "tandem/evidence@1",
@@ -211,14 +218,16 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
   const inventory = on === undefined ? undefined : inventoryFor(on, documents);
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
-  const { backend, repeats, timeScale } = settings;
-  const forecasts = documents.map((one) => forecastRun(one, inputsOf(loaded), timeScale));
+  const { backend, timeScale } = settings;
+  const isReal = backend !== "replay";
+  const forecasts = documents.map((one) =>
+    forecastRun(isReal ? blockDocument(one) : one, inputsOf(loaded), timeScale),
+  );
+  const repeats = isReal ? Math.max(...looksOf(settings.repeats)) : settings.repeats;
   const beforeS = secondsBefore(loaded, backend);
-  const effort =
-    budgetS === undefined
-      ? effortOf(forecasts, backend, repeats)
-      : fitBudget(forecasts, backend, repeats, budgetS, beforeS);
-  const deadlineMs = startMs + 1000 * (budgetS ?? Number.POSITIVE_INFINITY);
+  const boundS = budgetS ?? (isReal ? BLOCKS_BUDGET_S : undefined);
+  const effort = effortWithin(boundS, forecasts, backend, repeats, beforeS);
+  const deadlineMs = startMs + 1000 * (boundS ?? Number.POSITIVE_INFINITY);
   return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
 
@@ -233,7 +242,7 @@ function startOf({ settings, forecasts, beforeS, effort }: Course): ValidationSt
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
-export function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
+function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
   const models = backend === "replay" ? 0 : startSeconds(backend);
   return HOST_CHECK_S + models + (needsPilot(loaded) ? PILOT_SECONDS : 0);
 }
@@ -279,6 +288,7 @@ async function run(course: Course, options: ValidateOptions) {
       inputs = measured.inputs;
       notes = [...notes, measured.note];
     }
+    notes = [...notes, ...inputDoubts(inputs)];
     onSeconds(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
@@ -308,14 +318,15 @@ async function run(course: Course, options: ValidateOptions) {
 function validateOne(
   course: Course,
   index: number,
-  { contents, pace, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
+  { contents, light, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
   { onNote, onSeconds }: Pick<Watch, "onNote"> & { readonly onSeconds: (done: number) => void },
 ) {
   const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
   const { backend, timeScale, metrics } = settings;
   const { repeats, share } = effort;
   const given = configurations[index];
-  const configuration = { ...given, document: shortened(given.document, share) };
+  const own = light === null ? given.document : blockDocument(given.document);
+  const configuration = { ...given, document: shortened(own, share) };
   const before = effortOf(forecasts.slice(0, index), backend, repeats, share).seconds;
   const firstS = beforeS + before + startSeconds(backend);
   const aroundS = aroundRunSeconds(backend);
@@ -327,14 +338,18 @@ function validateOne(
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
     ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
-    ...(pace === null ? {} : { pace }),
+    ...(light === null
+      ? {}
+      : { bracket: bracketOf(configuration.document, light, inputs, signal) }),
+    onJudgement: ({ judgements }) => onNote?.(intervalLine(judgements)),
     tolerance: metrics,
     contents: (seed) => contents(configuration, seed),
     onProgress: (ended) => onSeconds(at(ended)),
     onRun: ({ health }, healthy) => {
       healthyRuns = healthy;
       onSeconds(at(0));
-      const state = health.healthy ? `run ${healthy} of ${repeats}` : "set aside";
+      const kind = light === null ? "run" : "block";
+      const state = health.healthy ? `${kind} ${healthy} of ${repeats}` : "set aside";
       onNote?.(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
     mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,

@@ -190,7 +190,7 @@ export function validationDocument(count = 9): ValidationDocument {
   const { configurations: _, ...document } = sweepDocument();
   return {
     ...document,
-    schema: "tandem/validation@2",
+    schema: "tandem/validation@3",
     kind: "validation",
     command: "tandem validate scenarios/image-analysis.yaml --seed 1 --out out/image-analysis",
     configurations: Array.from({ length: count }, (_, index) => validated(index)),

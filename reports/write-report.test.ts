@@ -225,8 +225,8 @@ test("a document of another shape is invalid input, with every issue's path", as
 });
 
 test("an invalid validation.json is named as the culprit", async () => {
-  await given(sweepDocument(), { schema: "tandem/validation@2" });
-  expect((await fault()).message).toMatch(/validation.json is no tandem\/validation@2 document$/);
+  await given(sweepDocument(), { schema: "tandem/validation@3" });
+  expect((await fault()).message).toMatch(/validation.json is no tandem\/validation@3 document$/);
 });
 
 test("verdicts of an earlier version are refused, with the way out", async () => {

@@ -21,10 +21,14 @@ const ERROR = 0.05;
 /** Chance that a forecast number of pairs does not settle it, per edge of the tolerance. */
 const MISS = 0.1;
 
-/** Errors of paired values; null where measured values are all 0 and the predictions are not. */
+/**
+ * Errors of paired values; null where measured values are all 0 and the predictions are not. `tail`: the error of each
+ * side of the interval, 5% for one of 90%.
+ */
 export function relativeError(
   predicted: readonly number[],
   measured: readonly number[],
+  tail = ERROR,
 ): RelativeError | null {
   const pairs = Math.min(predicted.length, measured.length);
   const p = meanOf(predicted);
@@ -42,7 +46,7 @@ export function relativeError(
   const variance = Math.max(0, pp - 2 * ratio * pm + ratio * ratio * mm);
   return {
     mean,
-    interval: fieller(p, m, pp / pairs, pm / pairs, mm / pairs, studentT(pairs - 1, ERROR)),
+    interval: fieller(p, m, pp / pairs, pm / pairs, mm / pairs, studentT(pairs - 1, tail)),
     deviation: Math.sqrt(variance) / Math.abs(m),
     pairs,
   };

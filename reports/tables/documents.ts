@@ -92,7 +92,7 @@ const judgement = z.looseObject({
     .optional(),
 });
 const RESULTS = "tandem/results@1";
-const VALIDATION = "tandem/validation@2";
+const VALIDATION = "tandem/validation@3";
 const head = {
   scenario: z.looseObject({ name: z.string(), digest: z.string() }),
   seed: z.number(),

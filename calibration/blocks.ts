@@ -1,0 +1,157 @@
+/**
+ * Real models are validated in blocks of load, with the pipeline in place under light load between them. How long a
+ * block is, how many there are, and what is found in one.
+ */
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { isSpanned } from "../core/arrivals/arrival-source.ts";
+import { compileSystem } from "../core/compile.ts";
+import { poolsOf } from "../core/placement.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
+import type { Bracket } from "../core/results.ts";
+import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import { knownTimes } from "../core/slow-down.ts";
+import { meanOf, sumOf } from "../core/statistics/estimate.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import {
+  type InPlacePlan,
+  inPlaceRound,
+  servedBatches,
+  workByModel,
+  workedBatches,
+} from "./in-place.ts";
+import type { Block } from "./judge-blocks.ts";
+import { probePace } from "./pace-probe.ts";
+import { type PredictionPlan, predict } from "./predict.ts";
+import type { RealRun } from "./real-runs.ts";
+
+/** A verdict is looked for after so many blocks. */
+const LOOKS = [5, 10, 15];
+
+/** Enough for a quantile of 95%. */
+const BLOCK_REQUESTS = 120;
+const LEAST_BLOCK_S = 4;
+
+/** After how many blocks a verdict is looked for: once, where the user says how many runs. */
+export function looksOf(repeats: number): readonly number[] {
+  return repeats < LOOKS[0] ? LOOKS : [repeats];
+}
+
+/**
+ * The document of one block: its own load for as long as takes some hundred requests. It starts empty on both sides, so
+ * it needs no warm-up. A load that has a beginning and an end is run whole.
+ */
+export function blockDocument(document: ScenarioDocument): ScenarioDocument {
+  const { workload } = document;
+  if (!isSpanned(workload) || !("ratePerS" in workload)) return document;
+  const { requests: _, durationS = Number.POSITIVE_INFINITY, ...process } = workload;
+  const wantedS = Math.max(LEAST_BLOCK_S, Math.ceil(BLOCK_REQUESTS / workload.ratePerS));
+  return {
+    ...document,
+    workload: { ...process, durationS: Math.min(durationS, wantedS), warmupS: 0 },
+  };
+}
+
+/** The path of a model's profile; the first of several kinds of device stands for all. */
+export function profilePath({ profile }: ModelDocument): string | undefined {
+  return typeof profile === "string" ? profile : Object.values(profile ?? {})[0];
+}
+
+/** By model, those that have one. */
+export function profilesByModel(
+  { models }: Pick<ScenarioDocument, "models">,
+  profiles: SimulationInputs["profiles"],
+): Readonly<Record<string, Profile>> {
+  return Object.fromEntries(
+    Object.entries(models).flatMap(([name, model]) => {
+      const profile = profiles[profilePath(model) ?? ""];
+      return profile === undefined ? [] : [[name, profile]];
+    }),
+  );
+}
+
+/** Mean time in place of a single job by model, µs. */
+export function knownMeansUs(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): ReadonlyMap<string, number> {
+  const byModel = Object.entries(profilesByModel(document, inputs.profiles));
+  return new Map(
+    byModel.map(([name, profile]) => [
+      name,
+      knownTimes(profile)[0]?.mean ?? profile.batches[0].meanUs,
+    ]),
+  );
+}
+
+/** `contents` by the name of a pipeline; `plan` of the deployment. */
+export async function measureBracket(
+  deployment: Parameters<typeof inPlaceRound>[0],
+  plan: InPlacePlan & {
+    readonly contents: Readonly<Record<string, readonly RequestContents[]>>;
+    readonly contention: OverheadProfile["contention"] | undefined;
+  },
+  seed: string,
+): Promise<Bracket> {
+  const before = await probePace();
+  const { log } = await inPlaceRound(deployment, plan, seed);
+  const probeUs = meanOf([before, await probePace()]);
+  const workUs = workByModel(plan.document, plan.inputs, plan.contention, log);
+  return { atS: 0, probeUs, workUs };
+}
+
+/** By pool, the time in place in these brackets over that of the stored profile. */
+function factorsOf(
+  { document, inputs }: PredictionPlan,
+  brackets: readonly Bracket[],
+): Readonly<Record<string, number>> {
+  const known = knownMeansUs(document, inputs);
+  return Object.fromEntries(
+    Object.values(document.pipelines).flatMap(({ tasks }) =>
+      poolsOf(tasks).flatMap(({ pool, model }) => {
+        const found = brackets.flatMap(({ workUs }) => workUs[model] ?? []);
+        const meanUs = known.get(model);
+        return found.length === 0 || meanUs === undefined
+          ? []
+          : [[pool, meanOf(found) / meanUs] as const];
+      }),
+    ),
+  );
+}
+
+/** What a run says beside its predictions. */
+export function blockOf(plan: PredictionPlan, run: RealRun, brackets: readonly Bracket[]): Block {
+  const factors = factorsOf(
+    plan,
+    run.beside.map((place) => brackets[place]),
+  );
+  const { replication } = run;
+  return {
+    predicted: predict(plan, replication).summary.metrics,
+    informed: predict(plan, replication, factors).summary.metrics,
+    measured: run.summary.metrics,
+    service: serviceOf(plan, run, factors),
+  };
+}
+
+/** Work under load by model, beside that predicted for the same batches. */
+function serviceOf(
+  { document, inputs }: PredictionPlan,
+  { log }: Pick<RealRun, "log">,
+  factors: Readonly<Record<string, number>>,
+): Block["service"] {
+  const system = compileSystem(document, inputs);
+  const worked = workedBatches(system, servedBatches(log));
+  const models = [...new Set(system.pools.map(({ model }) => model))];
+  return Object.fromEntries(
+    models.flatMap((model) => {
+      const own = worked.filter(({ pool }) => system.pools[pool].model === model);
+      if (own.length === 0) return [];
+      const expectedUs = own.map(({ replica, pool, jobs }) => {
+        const { meanUs } = system.replicas[replica].service;
+        return meanUs[jobs] * (factors[system.pools[pool].name] ?? 1);
+      });
+      const measuredUs = sumOf(own.map(({ workUs }) => workUs));
+      return [[model, { predictedUs: sumOf(expectedUs), measuredUs }]];
+    }),
+  );
+}

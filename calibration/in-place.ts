@@ -1,0 +1,111 @@
+/**
+ * Models in their place: whole rounds through the contents of requests, under light load, on a running deployment of the
+ * pipeline. Calibration measures so how serving changes the models' times, and what messages cost; a validation
+ * measures the same between its blocks of load.
+ */
+import type { Deployment } from "../cluster/deploy/deployment.ts";
+import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
+import { compileSystem } from "../core/compile.ts";
+import type { OverheadProfile } from "../core/profile.ts";
+import { RunLog } from "../core/run-log.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { type Served, workOf } from "../core/slow-down.ts";
+import { meanOf } from "../core/statistics/estimate.ts";
+import type { System } from "../core/system.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+
+export interface InPlacePlan {
+  /** Of the deployment; its workload is replaced. */
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+  /** By the name of a pipeline. */
+  readonly contents: Readonly<Record<string, readonly RequestContents[]>>;
+  readonly ratePerS: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Aimed-at utilization of the busiest task by one replica. */
+const UTILIZATION = 0.25;
+/** Tiny models are bound by the serving, which is not to be overloaded. */
+const MOST_PER_S = 40;
+
+/** Requests a second of a light load, where `busiestUs` is the most work that a request brings to one task. */
+export function lightRatePerS(busiestUs: number): number {
+  return Math.min(MOST_PER_S, (UTILIZATION * 1e6) / busiestUs);
+}
+
+/** One request for each of the contents, in their order. */
+export function inPlaceRound(
+  deployment: Deployment,
+  { document, inputs, contents, ratePerS, signal }: InPlacePlan,
+  seed: string,
+): Promise<MeasuredRun> {
+  const requests = Math.max(...Object.values(contents).map(({ length }) => length));
+  const workload = { arrivals: "poisson", ratePerS, requests, warmupS: 0 } as const;
+  const options = { inputs, seed, signal, contents: (pipeline: string) => contents[pipeline] };
+  return measuredRun(deployment, { ...options, document: { ...document, workload } });
+}
+
+export interface ServedBatch extends Served {
+  readonly jobs: number;
+}
+
+/** Batches of a run by the gateway's log, each in the middle of its round trip. */
+export function servedBatches(log: string): ServedBatch[] {
+  const started = new Map<number, { readonly nowUs: number; readonly jobs: number }>();
+  const served: ServedBatch[] = [];
+  for (const [kind, replica, nowUs, ...rest] of RunLog.parse(log).entries) {
+    if (kind === "start") started.set(replica, { nowUs, jobs: rest.length });
+    if (kind !== "served") continue;
+    const [serviceUs, hopUs] = rest;
+    const begun = started.get(replica);
+    if (begun === undefined) continue;
+    const startUs = Math.max(begun.nowUs, nowUs - hopUs / 2 - serviceUs);
+    served.push({ replica, startUs, endUs: startUs + serviceUs, jobs: begun.jobs });
+  }
+  return served;
+}
+
+/** A batch with the work in it: its time without the slow-down by neighbours on its node, µs. */
+export interface WorkedBatch extends ServedBatch {
+  readonly pool: number;
+  readonly workUs: number;
+}
+
+export function workedBatches(
+  { replicas, nodes }: Pick<System, "replicas" | "nodes">,
+  served: readonly ServedBatch[],
+): WorkedBatch[] {
+  return nodes.flatMap(({ contention }, node) => {
+    const own = served.filter((batch) => replicas[batch.replica].node === node);
+    const work = workOf(own, contention ?? [1]);
+    return own.map((batch, i) => ({
+      ...batch,
+      pool: replicas[batch.replica].pool,
+      workUs: work[i],
+    }));
+  });
+}
+
+/** Mean work of batches of one job, by model, µs; models that had none are left out. */
+export function workByModel(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  contention: OverheadProfile["contention"] | undefined,
+  log: string,
+): Readonly<Record<string, number>> {
+  const system = compileSystem(document, inputs);
+  const nodes =
+    contention === undefined ? system.nodes : system.nodes.map((node) => ({ ...node, contention }));
+  const single = workedBatches({ ...system, nodes }, servedBatches(log)).filter(
+    ({ jobs }) => jobs === 1,
+  );
+  const models = [...new Set(system.pools.map(({ model }) => model))];
+  return Object.fromEntries(
+    models.flatMap((model) => {
+      const own = single.filter(({ pool }) => system.pools[pool].model === model);
+      return own.length === 0 ? [] : [[model, meanOf(own.map(({ workUs }) => workUs))]];
+    }),
+  );
+}
