@@ -2,6 +2,7 @@
  * Provenance of results: the command that repeats a run, notes on times that were measured elsewhere or
  * not at all, and `provenance.json` beside the files of a results folder.
  */
+
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -21,11 +22,12 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 
 /**
- * The command that repeats a call, for results and the user's notes. `options` by name, as the command
+ * The command that repeats a call, for results and the user's notes: `cluster up` are two words. `options` by name, as the command
  * takes them; undefined ones are left out.
  */
 export function repeatCommand(
@@ -33,7 +35,11 @@ export function repeatCommand(
   scenario: string | undefined,
   options: Readonly<Record<string, unknown>>,
 ): string {
-  const words = [...ownCommand(), command, ...(scenario === undefined ? [] : [scenario])];
+  const words = [
+    ...ownCommand(),
+    ...command.split(" "),
+    ...(scenario === undefined ? [] : [scenario]),
+  ];
   return [...words, ...optionWords(options)].map(shellWord).join(" ");
 }
 
@@ -69,6 +75,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
+    ...renamedNotes(document),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];
 }
