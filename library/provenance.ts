@@ -9,6 +9,7 @@ import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { shellWord } from "../core/command-words.ts";
 import {
+  doubtNotes,
   FREE_MESSAGES_NOTE,
   goalNotes,
   hasFreeMessages,
@@ -67,6 +68,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
+    ...doubtNotes(document, loaded),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];
 }

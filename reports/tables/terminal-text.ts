@@ -11,6 +11,7 @@ import type {
 } from "../../core/results.ts";
 import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
 import { goalHeadlines } from "./headlines.ts";
+import { doubtLines } from "./input-doubt.ts";
 import { capacityText, notesOf } from "./parameters.ts";
 import {
   bestTable,
@@ -151,6 +152,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
   const marked = table.rows.some((row) => row.some((cell) => cell.text.endsWith(UNSTABLE_MARK)));
   const legend = [
     known ? "± half width of the 95% confidence interval" : "",
+    ...doubtLines(document),
     marked ? UNSTABLE_LEGEND : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
     capacityText(document.capacity),
@@ -164,7 +166,7 @@ export function configurationsText(document: ResultsDocument, width = DEFAULT_WI
     document.configurations.length > MANY_CONFIGURATIONS ? bestTable(document, true) : undefined;
   if (best === undefined) return resultsTable(document, width);
   const { table } = narrowed(withoutRepeats(best), width);
-  const legend = [best.caption, capacityText(document.capacity)];
+  const legend = [best.caption, ...doubtLines(document), capacityText(document.capacity)];
   return joined([tableText(table, width), ...legend.map((text) => wrapped(text, width))], "\n");
 }
 
