@@ -1,5 +1,6 @@
 /** How often the interval of a prediction from a calibration on a drifting host holds the long-run truth. */
 import { expect, test } from "vitest";
+import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
 import { finished } from "../core/iterables.ts";
 import type { Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
@@ -24,24 +25,6 @@ const document = (seed: number, durationS: number, replications: number) =>
     workload: { arrivals: "poisson", ratePerS: 10, durationS, warmupS: 20 },
     run: { seed, replications },
   });
-
-function profileOf(model: string, meansUs: readonly number[], experiment: string): Profile {
-  const meanUs = meanOf(meansUs);
-  const quantilesUs = Array.from(
-    { length: 40 },
-    (_, i) => meanUs * (0.58 + (0.84 * (i + 0.5)) / 40),
-  );
-  const kind = "measured" as const;
-  const on = { device: "cpu", host: "host", runtime: "none", date: experiment };
-  return {
-    ...{ schema: "tandem/profile@2", kind: "service" },
-    provenance: { kind, model, modelFiles: [], ...on },
-    batches: [{ batch: 1, samples: 400, meanUs, halfWidth95Us: 0, quantilesUs }],
-    rounds: meansUs.map((us, i) => {
-      return { atS: (i + 0.5) * ROUND_S, probeUs: null, aloneUs: [us], inPlaceUs: null };
-    }),
-  };
-}
 
 const inputsOf = (profiles: Record<string, Profile>): SimulationInputs => ({
   profiles,
@@ -68,16 +51,13 @@ function calibrated(experiment: number): SimulationInputs {
   );
   const measured = Object.entries(MEANS_US).map(([model, us]): [string, Profile] => {
     const rounds = drift.map((log) => us * Math.exp(log + NOISE * normal()));
-    return [model, profileOf(model, rounds, `${experiment}`)];
+    return [model, calibratedProfile(rounds, `${experiment}`)];
   });
   return inputsOf(Object.fromEntries(measured));
 }
 
 test("95% intervals of the mean latency hold the long-run truth in 92 to 98% of calibrations", () => {
-  const exact = Object.entries(MEANS_US).map(([model, us]) => [
-    model,
-    profileOf(model, [us], "true"),
-  ]);
+  const exact = Object.entries(MEANS_US).map(([model, us]) => [model, calibratedProfile([us])]);
   const long = runReplication(document(1, 40_000, 1), inputsOf(Object.fromEntries(exact)), 0);
   const truth = long.summary.metrics.latencyMeanMs ?? Number.NaN;
   const held = { total: 0, simulation: 0 };
