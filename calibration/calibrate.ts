@@ -9,7 +9,6 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { knownTimes } from "../core/slow-down.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
@@ -22,6 +21,7 @@ import {
   contentsFor,
   representative,
 } from "./contents.ts";
+import { withDoubts } from "./doubts.ts";
 import {
   type CalibratedFigure,
   Experiment,
@@ -29,7 +29,7 @@ import {
   SEED,
   type Target,
 } from "./experiment.ts";
-import { type HostLoad, loadMeter, loadReasons, percent, sampleHost } from "./host.ts";
+import { loadMeter, percent, sampleHost } from "./host.ts";
 import { lightRatePerS } from "./in-place.ts";
 import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";
 import type { BusyWorker } from "./measure-service.ts";
@@ -73,8 +73,6 @@ export interface Calibration {
   readonly wantedS: number | null;
 }
 
-/** Half width of a mean's 95% interval, as a share of it: the usual tolerance of a judgement. */
-const UNSURE = 0.05;
 const OVERHEAD_SECONDS = 6;
 /** A profile keeps the means of single inputs up to so many. */
 const MOST_INPUTS = 256;
@@ -114,31 +112,24 @@ export async function calibrate(
     const inputs = inputsByModel(document, collected);
     const noOps = await hosts.startNoOps();
     if (noOps.size > 0) onStep("measuring the links");
-    const links = await measureLinks(noOps).finally(() => stopAll(noOps.values()));
+    const measuredLinks = await measureLinks(noOps).finally(() => stopAll(noOps.values()));
+    const links = noOps.size === 0 ? undefined : measuredLinks;
     const busy = await busyWorkers(document, hosts, { workers, extra, inputs }, options);
-    const placed = {
+    const placed: Placed = {
       document: inPlaceDocument({ document, assumed, inventory, branchShares }),
-      inputs: { profiles: {}, traces: {}, folder } satisfies SimulationInputs,
+      inputs: { profiles: {}, traces: {}, folder },
     };
     if (models.length === Object.keys(document.models).length) {
       onStep("starting the pipeline");
       deployment = await startDeployment({ ...placed, backend: "real", inventory, seed: SEED });
     }
     const place = deployment && { ...placed, deployment, contents, ratePerS };
-    const targets = targetsOf(document, measured, inputs, options.own);
+    const targets = targetsOf(document, measured, inputs, options);
     const experiment = new Experiment(targets, busy, place);
     onStep("warming up");
     await experiment.warmUp();
     onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
-    const seconds = await experiment.run({
-      ...options,
-      onRound: (round, { name, relativeHalfWidth95 }) =>
-        onStep(
-          Number.isFinite(relativeHalfWidth95)
-            ? `round ${round}: ${name} is known to ±${percent(relativeHalfWidth95)}, the others better`
-            : `round ${round}`,
-        ),
-    });
+    const seconds = await experiment.run({ ...options, onRound: roundTeller(onStep) });
     const costs =
       place === null
         ? await measureOverheads(
@@ -146,37 +137,33 @@ export async function calibrate(
             OVERHEAD_SECONDS,
             inventory && { inventory, nodes: document.cluster.nodes },
           )
-        : onNearestLink(
-            experiment.messageCosts(),
-            noOps.size === 0 ? undefined : links,
-            placed.document,
-            placed.inputs,
-          );
+        : onNearestLink(experiment.messageCosts(), links, placed.document, placed.inputs);
     const overheadProfile: OverheadProfile = {
       schema: "tandem/overhead@1",
       provenance: measuredHere("gateway, RPC and neighbours", "Node", DEVICE, options.date),
       ...costs,
       contention: experiment.contention(),
-      ...(noOps.size === 0 ? {} : { links }),
+      ...(links === undefined ? {} : { links }),
       ...(place === null ? {} : { rounds: experiment.costRounds() }),
     };
-    const deviceProfiles: Record<string, Record<string, Profile>> = {};
-    for (const { model, device, worker } of measured) {
-      const profile = profileOf(worker, experiment.measuredOf(model, device), options);
-      deviceProfiles[model] = { ...deviceProfiles[model], [device]: profile };
-    }
-    const found = { deviceProfiles, overheadProfile, doubts: experiment.doubts() };
-    const { doubts, ...told } = withDoubts(found, look(), inventory?.inventory.kind ?? "local");
-    const ofFirst = Object.entries(told.deviceProfiles).map(([model, byDevice]) => [
-      model,
-      Object.values(byDevice)[0],
-    ]);
+    const kind = inventory?.inventory.kind ?? "local";
+    const found = {
+      deviceProfiles: profilesOf(measured, experiment, options),
+      overheadProfile,
+      doubts: experiment.doubts(),
+    };
+    const { deviceProfiles, ...told } = withDoubts(found, look(), kind);
     const figures = experiment.figures();
     return {
-      profiles: Object.fromEntries(ofFirst),
-      ...(inventory === undefined ? {} : { deviceProfiles: told.deviceProfiles }),
-      overheadProfile: told.overheadProfile,
-      ...{ branchShares, doubts, rounds: experiment.rounds, figures },
+      profiles: Object.fromEntries(
+        Object.entries(deviceProfiles).map(([model, byDevice]) => [
+          model,
+          Object.values(byDevice)[0],
+        ]),
+      ),
+      ...(inventory === undefined ? {} : { deviceProfiles }),
+      ...told,
+      ...{ branchShares, rounds: experiment.rounds, figures },
       wantedS: wantedSeconds(figures, options.precision, seconds),
     };
   } finally {
@@ -188,6 +175,33 @@ export async function calibrate(
 
 interface MeasuredModel extends Pick<Target, "model" | "device" | "machine"> {
   readonly worker: ModelWorker;
+}
+
+interface Placed {
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+}
+
+function roundTeller(onStep: (step: string) => void) {
+  return (round: number, { name, relativeHalfWidth95 }: CalibratedFigure): void => {
+    const isKnown = Number.isFinite(relativeHalfWidth95);
+    const least = `: ${name} is known to ±${percent(relativeHalfWidth95)}, the others better`;
+    onStep(`round ${round}${isKnown ? least : ""}`);
+  };
+}
+
+/** By model and kind of device. */
+function profilesOf(
+  measured: readonly MeasuredModel[],
+  experiment: Experiment,
+  options: CalibrationOptions,
+): Record<string, Record<string, Profile>> {
+  const profiles: Record<string, Record<string, Profile>> = {};
+  for (const { model, device, worker } of measured) {
+    const profile = profileOf(worker, experiment.measuredOf(model, device), options);
+    profiles[model] = { ...profiles[model], [device]: profile };
+  }
+  return profiles;
 }
 
 /** As if widths fell with the square root of the time. */
@@ -222,63 +236,14 @@ function targetsOf(
   document: ScenarioDocument,
   measured: readonly MeasuredModel[],
   inputs: ReadonlyMap<string, readonly JobInput[]>,
-  own: OwnSchedulers | undefined,
+  { own, inventory }: CalibrationOptions,
 ): Target[] {
+  const isOnly = inventory === undefined;
   return measured.flatMap(({ worker, ...place }) =>
     batchSizes(largestBatch(document, place.model, own)).map((batch) => {
-      return { ...place, worker, batch, inputs: inputs.get(place.model) ?? [] };
+      return { ...place, isOnly, worker, batch, inputs: inputs.get(place.model) ?? [] };
     }),
   );
-}
-
-interface CalibratedSides {
-  /** By model name and kind of device. */
-  readonly deviceProfiles: Readonly<Record<string, Readonly<Record<string, Profile>>>>;
-  readonly overheadProfile: OverheadProfile;
-  /** Why figures may not hold. */
-  readonly doubts: readonly string[];
-}
-
-/**
- * Names what speaks against the times: this machine's load meanwhile, the runs in place, and means that are known too
- * roughly. Each profile keeps what concerns it, for those who predict by it; machines of another kind than `local` have a load of
- * their own.
- */
-export function withDoubts(
-  { deviceProfiles, overheadProfile, doubts: ofPipeline }: CalibratedSides,
-  load: HostLoad,
-  kind = "local",
-): CalibratedSides {
-  const ofHost = loadReasons(load);
-  const ofServing = [...ofHost, ...ofPipeline];
-  const doubts = [...ofServing];
-  const told: Record<string, Record<string, Profile>> = {};
-  for (const [model, byDevice] of Object.entries(deviceProfiles)) {
-    told[model] = {};
-    for (const [device, profile] of Object.entries(byDevice)) {
-      const unsure = unsureTimes(model, profile);
-      doubts.push(...unsure);
-      told[model][device] = doubted(profile, [
-        ...(kind === "local" ? ofHost : []),
-        ...ofPipeline,
-        ...unsure,
-      ]);
-    }
-  }
-  return { deviceProfiles: told, overheadProfile: doubted(overheadProfile, ofServing), doubts };
-}
-
-function unsureTimes(model: string, profile: Profile): string[] {
-  const known = knownTimes(profile);
-  return profile.batches.flatMap(({ batch, meanUs, halfWidth95Us }, i) => {
-    const width = known[i]?.relativeHalfWidth95 ?? halfWidth95Us / meanUs;
-    return width > UNSURE ? [`${model}, batch ${batch}, is known to ±${percent(width)} only`] : [];
-  });
-}
-
-function doubted<Of extends Profile | OverheadProfile>(profile: Of, doubts: string[]): Of {
-  if (doubts.length === 0) return profile;
-  return { ...profile, provenance: { ...profile.provenance, doubts } };
 }
 
 async function stopAll(workers: Iterable<ModelWorker>): Promise<void> {

@@ -27,6 +27,8 @@ export interface Target extends ServiceTarget {
   readonly model: string;
   readonly device: string;
   readonly machine: string;
+  /** Whether profiles are not told apart by kind of device. */
+  readonly isOnly: boolean;
 }
 
 export interface Place extends InPlacePlan {
@@ -42,7 +44,10 @@ export interface MeasuredTimes {
 
 /** A figure that predictions use, and how well it is known. */
 export interface CalibratedFigure {
+  /** `detector, batch 1`, or `detector on gpu, batch 1` where a model was measured on several kinds of device. */
   readonly name: string;
+  /** Mean time in place; absent for what is no time. */
+  readonly meanUs?: number;
   /** Half width of its 95% interval, as a share of its mean; Infinity of fewer than three rounds. */
   readonly relativeHalfWidth95: number;
 }
@@ -217,12 +222,18 @@ export class Experiment {
   /** Least precise first. */
   figures(): CalibratedFigure[] {
     const kinds = this.targets.filter(({ batch }) => batch === 1);
-    const times = kinds.flatMap(({ model, device }) => {
+    const times = kinds.flatMap(({ model, device, isOnly }) => {
       const { alone, rounds } = this.measuredOf(model, device);
-      return knownTimes({ rounds, batches: alone }).map((known, i) => ({
-        name: `${model}, batch ${alone[i].target.batch}`,
-        relativeHalfWidth95: known?.relativeHalfWidth95 ?? Number.POSITIVE_INFINITY,
-      }));
+      const name = isOnly ? model : `${model} on ${device}`;
+      return knownTimes({ rounds, batches: alone }).flatMap((known, i) =>
+        known === null
+          ? []
+          : {
+              name: `${name}, batch ${alone[i].target.batch}`,
+              meanUs: known.mean,
+              relativeHalfWidth95: known.relativeHalfWidth95,
+            },
+      );
     });
     const slowdowns = this.#contention.map((round, i) => {
       return { atS: this.#atS[i] ?? i, value: round[round.length - 1] };

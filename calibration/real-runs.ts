@@ -56,6 +56,9 @@ export interface RealRuns {
   readonly brackets: readonly Bracket[];
 }
 
+/** A host that disturbs more blocks than these is not fit. */
+const MOST_BLOCKS_SET_ASIDE = 5;
+
 /** Rejects with Fault("interrupted") when the signal is aborted before any run has ended. */
 export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const { document, inputs, backend, timeScale, repeats, signal, inventory } = plan;
@@ -76,7 +79,8 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const runs = { healthy, unhealthy, brackets };
   try {
     await measureBracket();
-    while (healthy.length < repeats && unhealthy.length < repeats) {
+    const mostSetAside = plan.bracket === undefined ? repeats : MOST_BLOCKS_SET_ASIDE;
+    while (healthy.length < repeats && unhealthy.length < mostSetAside) {
       const ended = healthy.length + unhealthy.length;
       if (ended > 0 && plan.mayStart?.() === false) {
         return { ...runs, cutShort: "the budget was spent" };

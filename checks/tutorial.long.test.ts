@@ -55,7 +55,7 @@ describe("the tutorial's steps on a machine", () => {
     const path = join(folder, "my-pipeline/out/report.html");
     expect(existsSync(path)).toBe(true);
     const html = readFileSync(path, "utf8");
-    expect(html).toContain("18 simulated configurations");
+    expect(html).toContain("27 simulated configurations");
     expect(html).toContain("1 configuration validated: 1 ");
   });
 });

@@ -4,7 +4,6 @@
  */
 import { dirname, resolve } from "node:path";
 import { Fault } from "../core/fault.ts";
-import { inPlaceFactor, knownTimes } from "../core/slow-down.ts";
 import {
   type CalibrateOptions,
   type Calibration,
@@ -91,15 +90,15 @@ function writeProfiles(
 
 function calibrationText(
   loaded: Scenario,
-  { profiles, deviceProfiles, overheadProfile, branchShares }: Calibration,
+  { profiles, deviceProfiles, overheadProfile, branchShares, figures }: Calibration,
   written: readonly string[],
 ): string {
   const lines =
     deviceProfiles === undefined
-      ? Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile))
+      ? Object.entries(profiles).flatMap(([name, profile]) => profileLines(name, profile, figures))
       : Object.entries(deviceProfiles).flatMap(([name, byDevice]) =>
           Object.entries(byDevice).flatMap(([device, profile]) => [
-            ...profileLines(`${name} on ${device}`, profile),
+            ...profileLines(`${name} on ${device}`, profile, figures),
             `  measured on ${profile.provenance.device}; ${profile.provenance.host}`,
           ]),
         );
@@ -124,17 +123,20 @@ function calibrationText(
   return [...lines, ...written.map((path) => `wrote ${path}`)].join("\n");
 }
 
-function profileLines(name: string, profile: Calibration["profiles"][string]): string[] {
-  const { batches, load } = profile;
-  const factor = inPlaceFactor(profile);
-  const known = knownTimes(profile);
-  const times = batches.map(({ batch, meanUs, samples }, i) => {
-    const { mean = meanUs, relativeHalfWidth95 = Number.POSITIVE_INFINITY } = known[i] ?? {};
+function profileLines(
+  name: string,
+  { batches, load }: Calibration["profiles"][string],
+  figures: Calibration["figures"],
+): string[] {
+  const times = batches.map(({ batch, meanUs, samples }) => {
+    const key = `${name}, batch ${batch}`;
+    const found = figures.find((figure) => figure.name === key);
+    const { meanUs: inPlaceUs = meanUs, relativeHalfWidth95 = Number.NaN } = found ?? {};
     const half = Number.isFinite(relativeHalfWidth95)
-      ? `± ${((mean * relativeHalfWidth95) / 1000).toFixed(2)} ms`
-      : "ms, ± not known";
-    const place = `${plural(samples, "call")}, ${factor.toFixed(2)} × its time alone`;
-    return `${name}, batch ${batch}: ${(mean / 1000).toFixed(2)} ${half} in the pipeline (${place})`;
+      ? ` ± ${((inPlaceUs * relativeHalfWidth95) / 1000).toFixed(2)} ms`
+      : " ms, ± not known";
+    const alone = `alone ${(meanUs / 1000).toFixed(2)} ms, ${plural(samples, "call")}`;
+    return `${key}: ${(inPlaceUs / 1000).toFixed(2)}${half} in the pipeline (${alone})`;
   });
   if (load === undefined) return times;
   return [...times, `${name}, load: ${load.ms.toFixed(0)} ms, ${load.memoryMb.toFixed(0)} MB`];

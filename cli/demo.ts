@@ -30,8 +30,8 @@ interface Step {
 const SCENARIO = fileURLToPath(new URL("../scenarios/image-analysis.yaml", import.meta.url));
 const HOST_CHECK_S = 3;
 /** Bounds that keep the demo below five minutes on a slow machine of two cores. */
-const CALIBRATE_S = 80;
-const VALIDATE_S = 125;
+const CALIBRATE_S = 75;
+const VALIDATE_S = 160;
 
 const COMMENT = [
   "",

@@ -6,7 +6,9 @@ import { afterAll, describe, expect, test } from "vitest";
 import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
 import { validationSchema } from "../core/scenario/schema/run.ts";
 import { expandValidation } from "../core/scenario/sweep.ts";
-import { scenario as read } from "../library/index.ts";
+import { plan, scenario as read, sweep } from "../library/index.ts";
+import { decisionsOf } from "../reports/tables/decision.ts";
+import { price } from "../reports/tables/goals.ts";
 import { init } from "./init.ts";
 import { loadScenario } from "./scenario-file.ts";
 
@@ -26,15 +28,25 @@ describe("the scenario of `tandem init`", () => {
     ]);
     const schedulers = expandSweep(loaded).map(({ document }) => document.scheduler);
     expect(new Set(schedulers).size).toBe(3);
-    expect(loaded.capacity).toMatchObject({ station: "detect", replicas: { detect: 3, plate: 2 } });
-    // Three replicas, 80 ms each, 0.2 ms on the way, and a few bytes.
-    expect(loaded.capacity?.perS).toBeCloseTo(3000 / 80.2, 1);
+    expect(loaded.capacity).toMatchObject({ station: "detect", replicas: { detect: 2, plate: 1 } });
+    // Two replicas, 80 ms each, 0.2 ms on the way, and a few bytes.
+    expect(loaded.capacity?.perS).toBeCloseTo(2000 / 80.2, 1);
+  });
+
+  test("has costs to choose from: its sweep's decisions cost what a plan finds for the same loads", async () => {
+    const results = await sweep(loaded);
+    const prices = decisionsOf(results, undefined).map(
+      ({ chosen }) => chosen && price(chosen)?.mean,
+    );
+    const planned = (await plan(loaded)).document.plans.map(({ best }) => best?.cost);
+    expect(prices).toEqual(planned);
+    expect(new Set(prices).size).toBe(2);
   });
 
   test("validates in less than two minutes by replay, also where runs are set aside", () => {
     const { backend, repeats, timeScale } = validationSchema.parse(loaded.document.validation);
     const points = expandValidation(loaded);
-    expect(points.map(({ document }) => document.scheduler)).toEqual(["fifo", "power-of-two"]);
+    expect(points.map(({ document }) => document.cluster.replicas.detect)).toEqual([2, 3]);
     expect(backend).toBe("replay");
     const mostS = points.reduce((sum, { document: { workload } }) => {
       const seconds = "durationS" in workload ? (workload.durationS ?? 1e9) : 1e9;

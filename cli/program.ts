@@ -268,10 +268,10 @@ const explain: Command = {
 
 const report: Command = {
   usage: "report <directory>",
-  about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and PNG",
+  about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and, with --png, PNG",
   positionals: results("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, png: flag("write charts as PNG too") },
   run: async (args) => (await import("./results.ts")).report(args),
 };
 

@@ -267,11 +267,11 @@ function shown(estimate: RunEstimate): string {
   return `${estimate.mean.toFixed(3)}${width === "" ? "" : ` ± ${width}`} ms`;
 }
 
-type ReportArguments = Pick<QueryArguments, "directory" | "json">;
+type ReportArguments = Pick<QueryArguments, "directory" | "json"> & { readonly png?: boolean };
 
 /** Writes charts and tables as one HTML file. */
-export async function report({ directory, json }: ReportArguments): Promise<ReportFiles> {
-  const files = await write(directory);
+export async function report({ directory, json, png }: ReportArguments): Promise<ReportFiles> {
+  const files = await write(directory, { png });
   print(json, { schema: "tandem/report@1", ...files }, files.html);
   return files;
 }

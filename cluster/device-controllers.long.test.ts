@@ -120,6 +120,7 @@ it("loads by command take a replayed model's time, and its batches wait for them
 
 it("SHEPHERD takes a batch off its device at once, and its jobs run again", async () => {
   const service = (meanMs: number) => ({
+    stoppable: true,
     service: { distribution: "deterministic", meanMs, batch: { marginal: 0, max: 64 } },
   });
   const scenario = onDevices({

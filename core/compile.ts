@@ -88,6 +88,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       demand: amountsOf(resources, entry.demand ?? {}),
       shape: services[0]?.shape ?? { kind: "constant" },
       inputScaling: entry.inputScaling ?? null,
+      stoppable: entry.stoppable ?? false,
       accuracy: entry.accuracy ?? null,
       // A model without an accuracy counts as right, imputed or not.
       imputedAccuracy: entry.accuracy === undefined ? 1 : (entry.imputedAccuracy ?? 0),

@@ -5,7 +5,8 @@ import { checkModels } from "./scenario/check-models.ts";
 import { scenarioSchema } from "./scenario/schema.ts";
 
 const profile: Profile = {
-  schema: "tandem/profile@1",
+  schema: "tandem/profile@2",
+  kind: "service",
   provenance: {
     kind: "measured",
     model: "m",

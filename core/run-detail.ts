@@ -7,10 +7,15 @@ import {
 } from "./observed-run.ts";
 import { sumOf } from "./statistics/estimate.ts";
 
-const BINS = 120;
-/** The slowest share of requests, whose latency is taken apart. */
+const MOST_BINS = 120;
+/** Requests that a stretch of time has on average, so that its quantiles mean something. */
+const BIN_REQUESTS = 20;
+/** With as many in each stretch its p99 is drawn, else its p90. */
+const P99_REQUESTS = 200;
+/** The slowest share of requests, whose latency is taken apart: at least so many of so many. */
 const TAIL = 0.01;
 const LEAST_TAIL = 20;
+const LEAST_OF_TAIL = 200;
 const QUANTILES = 100;
 
 /** Mean milliseconds that a task adds to the slowest requests: in queues, and in service. */
@@ -27,7 +32,9 @@ export interface TailPart {
 export interface RunSeries {
   readonly widthMs: number;
   readonly latencyP50Ms: readonly number[];
-  readonly latencyP99Ms: readonly number[];
+  /** The 99th percentile where stretches have enough requests, else the 90th. */
+  readonly highPercentile: 90 | 99;
+  readonly latencyHighMs: readonly number[];
   readonly arrivalsPerS: readonly number[];
   readonly completionsPerS: readonly number[];
   /** Completions within the goal. */
@@ -45,12 +52,15 @@ export interface RunDetail {
   readonly requests: number;
   /** Set where the run was cut. */
   readonly note?: string;
+  /** Without parts where the run has too few requests to tell slow ones apart. */
   readonly tail: {
     readonly count: number;
+    /** Share of the completed requests. */
+    readonly ratio: number;
     readonly fromMs: number;
     readonly meanMs: number;
     readonly parts: readonly TailPart[];
-    /** Mean of what no task accounts for: ways between client, gateway and workers. */
+    /** Mean of what no task accounts for: the network between client, gateway and workers. */
     readonly otherMs: number;
   };
   readonly series: RunSeries;
@@ -89,7 +99,7 @@ function tailOf({ system }: ObservedRun, counted: readonly ObservedRequest[]): R
     .filter(({ outcome }) => outcome === "completed")
     .toSorted((a, b) => latencyMs(b) - latencyMs(a));
   const wanted = Math.max(LEAST_TAIL, Math.ceil(TAIL * completed.length));
-  const slowest = completed.slice(0, wanted);
+  const slowest = completed.length < LEAST_OF_TAIL ? [] : completed.slice(0, wanted);
   const count = slowest.length;
   const each = Math.max(1, count);
   const spans = slowest.flatMap(criticalPath);
@@ -112,6 +122,7 @@ function tailOf({ system }: ObservedRun, counted: readonly ObservedRequest[]): R
   const known = sumOf(spans.map((span) => waitMs(span) + serviceMs(span)));
   return {
     count,
+    ratio: count / Math.max(1, completed.length),
     fromMs: count === 0 ? 0 : latencyMs(slowest[count - 1]),
     meanMs: total / each,
     parts,
@@ -131,33 +142,40 @@ function seriesOf(run: ObservedRun): RunSeries {
   const { requests, system } = run;
   // Work that ends long after the last arrival is no part of the picture.
   const lastUs = Math.max(1, requests[requests.length - 1]?.seenUs ?? run.endUs);
-  const widthUs = lastUs / BINS;
+  const bins = binsOf(requests.length);
+  const widthUs = lastUs / bins;
   const bin = (us: number) => Math.floor(us / widthUs);
   const perS = 1e6 / widthUs;
-  const zeros = () => new Array<number>(BINS).fill(0);
+  const zeros = () => new Array<number>(bins).fill(0);
   const [arrivals, completions, good] = [zeros(), zeros(), zeros()];
-  const latencies: number[][] = Array.from({ length: BINS }, () => []);
+  const latencies: number[][] = Array.from({ length: bins }, () => []);
   for (const request of requests) {
-    if (bin(request.seenUs) < BINS) arrivals[bin(request.seenUs)] += perS;
+    if (bin(request.seenUs) < bins) arrivals[bin(request.seenUs)] += perS;
     const at = bin(request.endUs);
-    if (request.outcome !== "completed" || !(at < BINS)) continue;
+    if (request.outcome !== "completed" || !(at < bins)) continue;
     completions[at] += perS;
     latencies[at].push(latencyMs(request));
     const goalUs = system.pipelines[request.pipeline].sloUs;
     if (request.endUs - request.arrivedUs <= goalUs) good[at] += perS;
   }
   for (const own of latencies) own.sort((a, b) => a - b);
+  const highPercentile = requests.length >= bins * P99_REQUESTS ? 99 : 90;
   const quantiles = (share: number) => latencies.map((own) => quantileOf(own, share));
   return {
     widthMs: widthUs / 1000,
     latencyP50Ms: quantiles(0.5),
-    latencyP99Ms: quantiles(0.99),
+    highPercentile,
+    latencyHighMs: quantiles(highPercentile / 100),
     arrivalsPerS: arrivals,
     completionsPerS: completions,
     goodputPerS: good,
-    waiting: waitingOf(run, widthUs),
-    up: upOf(run, widthUs),
+    waiting: waitingOf(run, widthUs, bins),
+    up: upOf(run, widthUs, bins),
   };
+}
+
+function binsOf(requests: number): number {
+  return Math.max(1, Math.min(MOST_BINS, Math.floor(requests / BIN_REQUESTS)));
 }
 
 /** NaN where there is no value. */
@@ -167,9 +185,12 @@ function quantileOf(ascending: readonly number[], share: number): number {
 }
 
 /** The mean number of waiting jobs: each adds the time that it waited within a stretch. */
-function waitingOf(run: ObservedRun, widthUs: number): Record<string, readonly number[]> {
-  const { system, batches } = run;
-  const sums = system.pools.map(() => new Array<number>(BINS).fill(0));
+function waitingOf(
+  { system, batches }: ObservedRun,
+  widthUs: number,
+  bins: number,
+): Record<string, readonly number[]> {
+  const sums = system.pools.map(() => new Array<number>(bins).fill(0));
   for (const { replica, startUs, jobs } of batches) {
     const own = sums[system.replicas[replica].pool];
     for (const { readyUs } of jobs) addTime(own, readyUs, startUs, widthUs);
@@ -178,7 +199,7 @@ function waitingOf(run: ObservedRun, widthUs: number): Record<string, readonly n
 }
 
 function addTime(bins: number[], fromUs: number, toUs: number, widthUs: number): void {
-  for (let at = Math.floor(fromUs / widthUs); at < BINS && at * widthUs < toUs; at++) {
+  for (let at = Math.floor(fromUs / widthUs); at < bins.length && at * widthUs < toUs; at++) {
     const from = Math.max(fromUs, at * widthUs);
     const to = Math.min(toUs, (at + 1) * widthUs);
     if (to > from) bins[at] += (to - from) / widthUs;
@@ -188,11 +209,12 @@ function addTime(bins: number[], fromUs: number, toUs: number, widthUs: number):
 function upOf(
   { system, changes }: ObservedRun,
   widthUs: number,
+  bins: number,
 ): Record<string, readonly number[]> {
   const up = new Set<number>();
   let next = 0;
-  const counts = system.pools.map(() => new Array<number>(BINS).fill(0));
-  for (let at = 0; at < BINS; at++) {
+  const counts = system.pools.map(() => new Array<number>(bins).fill(0));
+  for (let at = 0; at < bins; at++) {
     for (; next < changes.length && changes[next].atUs < (at + 1) * widthUs; next++) {
       const { replica, kind } = changes[next];
       if (kind === "join") up.add(replica);

@@ -10,7 +10,6 @@
 import type { Profile } from "./profile.ts";
 import { type DriftingMean, driftingMean, type RoundValue } from "./statistics/drifting-mean.ts";
 import { meanOf } from "./statistics/estimate.ts";
-import { slowdownOf } from "./system.ts";
 
 type Rounds = NonNullable<Profile["rounds"]>;
 
@@ -86,4 +85,11 @@ export function workOf(served: readonly Served[], contention: readonly number[])
     else running.delete(batch);
   }
   return work;
+}
+
+/** Slow-down with `busy` batches; past the curve's end the total speed stays as it is there. */
+export function slowdownOf(curve: readonly number[], busy: number): number {
+  if (busy <= 0) return 1;
+  if (busy <= curve.length) return curve[busy - 1];
+  return (curve[curve.length - 1] * busy) / curve.length;
 }

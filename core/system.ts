@@ -116,6 +116,8 @@ export interface PoolSystem {
   readonly shape: Shape;
   /** Null: times do not depend on inputs. With it, the replicas' services are `VariableService`s. */
   readonly inputScaling: InputScaling | null;
+  /** Whether a batch that runs can be taken off its replica. */
+  readonly stoppable: boolean;
   /** Share of its model's answers that are right; null: not given. */
   readonly accuracy: number | null;
   /** The same of answers that are imputed; 1 where `accuracy` is null. */
@@ -246,11 +248,4 @@ export function withSpareReplicas(system: System, perPool: number): System {
 export function ownReplicas(system: System, larger: System): readonly number[] {
   const names = new Map(larger.replicas.map(({ name }, replica) => [name, replica]));
   return system.replicas.map(({ name }) => names.get(name) as number);
-}
-
-/** Slow-down with `busy` batches; past the curve's end the total speed stays as it is there. */
-export function slowdownOf(curve: readonly number[], busy: number): number {
-  if (busy <= 0) return 1;
-  if (busy <= curve.length) return curve[busy - 1];
-  return (curve[curve.length - 1] * busy) / curve.length;
 }

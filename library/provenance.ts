@@ -8,6 +8,8 @@ import { dirname, join, resolve } from "node:path";
 import { buildKey } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { shellWord } from "../core/command-words.ts";
+import type { MeasuredInputs } from "../core/compile.ts";
+import { type UncertainInput, uncertainInputs, undoubtedProfiles } from "../core/input-draws.ts";
 import {
   doubtNotes,
   FREE_MESSAGES_NOTE,
@@ -88,6 +90,24 @@ export function validationNotes(
     ...toBlame.map((note) => `${note}; errors may come from that, not from the simulator`),
     ...machineNotes(inventory),
   ];
+}
+
+/** One line: how well the inputs of the predictions are known, by the least known of them. */
+export function inputDoubts(inputs: MeasuredInputs): readonly string[] {
+  const [least] = uncertainInputs(inputs);
+  const unknown = undoubtedProfiles(inputs);
+  return [
+    ...(least === undefined
+      ? []
+      : [`of the measured inputs ${least.name} is known least, to ±${percent(least)}`]),
+    ...(unknown.length === 0
+      ? []
+      : [`how well the times of ${unknown.join(", ")} are known is not known`]),
+  ];
+}
+
+function percent({ relativeHalfWidth95 }: UncertainInput): string {
+  return `${(100 * relativeHalfWidth95).toFixed(1)}%`;
 }
 
 function machineNotes(inventory: LoadedInventory | undefined): readonly string[] {

@@ -8,8 +8,11 @@ import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { openSweep } from "../core/scenario/sweep.ts";
+import { mainDecision } from "../reports/tables/answer.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReadDocuments, readDocuments } from "../reports/tables/documents.ts";
+import { isSameAt } from "../reports/tables/parameters.ts";
+import { isFit } from "../reports/tables/validation-tables.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { observeLog, observeReplication, readEvidence, withOwn } from "./explain.ts";
@@ -44,29 +47,28 @@ interface Source {
 }
 
 /**
- * The runs that a report looks into: one replication of the decision's configuration, simulated again with a log, and a
- * real run of it where the folder has one; and that configuration, for What if to start from. Empty where the folder
- * does not say enough.
+ * The runs that a report looks into: one replication of the decision's configuration, simulated again with a log; a
+ * real run, of the same values where the folder has one, with its prediction; and the decision's configuration, for What
+ * if to start from. Empty where the folder does not say enough.
  */
 async function inspect(directory: string, documents: ReadDocuments) {
   const { results, validation } = documents;
-  const decisions = decisionsOf(results, validation);
-  const met = decisions.filter(({ state, chosen }) => state !== "bad" && chosen !== undefined);
-  const chosen = (met[met.length - 1] ?? decisions[0])?.chosen ?? results.configurations[0];
+  const decision = mainDecision(decisionsOf(results, validation), results, validation);
+  const chosen = decision?.chosen ?? results.configurations[0];
   const evidence = await evidenceOf(directory);
   const source = (await sweptSource(documents, chosen)) ?? validatedSource(evidence, chosen.id);
-  const simulated = source === undefined ? undefined : simulatedDetail(source, chosen.id);
-  const measured = evidence === undefined ? undefined : measuredDetail(directory, evidence, chosen);
+  const simulated = source && [simulatedDetail(source, chosen.id, 0)];
+  const measured = evidence && measuredPair(directory, evidence, validation, chosen);
   const { provenance } = documents;
   const isWhole = provenance !== undefined && provenance.omitted === undefined;
   return {
-    details: [simulated, measured].filter((one) => one !== undefined),
+    details: [...(simulated ?? []), ...(measured ?? [])],
     ...(isWhole && source && { scenario: { ...provenance, scenario: source.document } }),
   };
 }
 
-function simulatedDetail({ document, inputs }: Source, id: string): RunDetail {
-  const { run, ...about } = observeReplication(document, inputs, 0);
+function simulatedDetail({ document, inputs }: Source, id: string, replication: number): RunDetail {
+  const { run, ...about } = observeReplication(document, inputs, replication);
   return runDetail(run, { side: "simulated", id, ...about });
 }
 
@@ -106,18 +108,29 @@ async function evidenceOf(directory: string): Promise<EvidenceDocument | undefin
   return evidence?.configurations.length === 0 ? undefined : evidence;
 }
 
-/** The first real run of the chosen configuration, or of the first that was validated. */
-function measuredDetail(
+/**
+ * The first real run of the configuration with the chosen one's values, or of the first that was fit to be judged; and its
+ * prediction, as other configurations or loads have other slow requests.
+ */
+function measuredPair(
   directory: string,
   { configurations, inputs }: EvidenceDocument,
+  validation: ReadDocuments["validation"],
   chosen: ConfigurationResult,
-): RunDetail | undefined {
-  const found = configurations.findIndex(({ id }) => id === chosen.id);
-  const index = Math.max(0, found);
-  const { id, document } = configurations[index];
+): readonly RunDetail[] {
+  const paths = Object.keys(chosen.parameters);
+  const unfit = validation?.configurations.filter((one) => !isFit(one)).map(({ id }) => id) ?? [];
+  const fit = configurations.filter(({ id }) => !unfit.includes(id));
+  const one = fit.find((each) => isSameAt(paths, each, chosen)) ?? fit[0];
+  if (one === undefined) return [];
+  const { id, document, runs } = one;
+  const index = configurations.indexOf(one);
   const log = join(directory, logFile(index, 0));
-  if (!existsSync(log) || statSync(log).size > MOST_LOG_BYTES) return undefined;
+  if (!existsSync(log) || statSync(log).size > MOST_LOG_BYTES) return [];
   const run = observeLog(readFileSync(log, "utf8"), document, inputs);
   const warmupUs = givenWarmupS(document.workload) * 1e6;
-  return runDetail(run, { side: "measured", id, warmupUs });
+  return [
+    simulatedDetail({ document, inputs }, id, runs[0].replication),
+    runDetail(run, { side: "measured", id, warmupUs }),
+  ];
 }

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { blockDocument, looksOf, measureBracket } from "../calibration/blocks.ts";
+import { blockDocument, looksOf } from "../calibration/blocks.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import {
   type ConfigurationEvidence,
@@ -13,7 +13,6 @@ import {
   type EvidenceDocument,
   logFile,
 } from "../calibration/explain.ts";
-import { signedPercent } from "../calibration/judge.ts";
 import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/message-costs.ts";
 import {
   holdFor,
@@ -55,7 +54,13 @@ import { checkHost, HOST_CHECK_S } from "./calibrate.ts";
 import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
-import { asNotes, commandFor, validationNotes, writeProvenance } from "./provenance.ts";
+import {
+  asNotes,
+  commandFor,
+  inputDoubts,
+  validationNotes,
+  writeProvenance,
+} from "./provenance.ts";
 import { RESULTS_FILE } from "./results.ts";
 import {
   inputsOf,
@@ -65,7 +70,8 @@ import {
   type Scenario,
   schedulerChecks,
 } from "./scenario.ts";
-import { type LightLoad, realSide, replaySide, type ServedSide } from "./validate-contents.ts";
+import { BLOCKS_BUDGET_S, blocksEffort, bracketOf, intervalLine } from "./validate-blocks.ts";
+import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 
 export interface ValidateOptions extends Watch, ContentsSource {
   /** Real models, or replayed times. Default: as the scenario says. */
@@ -200,9 +206,6 @@ interface Course {
   readonly deadlineMs: number;
 }
 
-/** Blocks of real models go on until a verdict, or until this is over, s. */
-const BLOCKS_BUDGET_S = 600;
-
 function planned(loaded: Scenario, options: ValidateOptions): Course {
   const startMs = performance.now();
   const { budgetS, on } = options;
@@ -227,7 +230,9 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
   const effort =
     boundS === undefined
       ? effortOf(forecasts, backend, repeats)
-      : fitBudget(forecasts, backend, repeats, boundS, beforeS);
+      : isReal
+        ? blocksEffort(forecasts, backend, repeats, boundS, beforeS)
+        : fitBudget(forecasts, backend, repeats, boundS, beforeS);
   const deadlineMs = startMs + 1000 * (boundS ?? Number.POSITIVE_INFINITY);
   return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
@@ -289,6 +294,7 @@ async function run(course: Course, options: ValidateOptions) {
       inputs = measured.inputs;
       notes = [...notes, measured.note];
     }
+    notes = [...notes, ...inputDoubts(inputs)];
     onSeconds(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
@@ -354,30 +360,6 @@ function validateOne(
     },
     mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,
   });
-}
-
-function bracketOf(
-  document: ScenarioDocument,
-  light: LightLoad,
-  inputs: SimulationInputs,
-  signal: AbortSignal | undefined,
-): NonNullable<RealRunPlan["bracket"]> {
-  let brackets = 0;
-  const contention = inputs.overheadProfile?.contention;
-  return (deployment) =>
-    measureBracket(
-      deployment,
-      { ...light, document, inputs, contention, signal },
-      `validation/light/${brackets++}`,
-    );
-}
-
-/** "mean latency: error −1.2% (−6.0% to +3.6%)" for the mean, as far as it is known. */
-function intervalLine({ latencyMeanMs }: ValidationResult["judgements"]): string {
-  const { interval90 = null } = latencyMeanMs ?? {};
-  if (interval90 === null) return "    the error is not bounded yet";
-  const { low, high } = interval90;
-  return `    error of the mean latency: ${signedPercent(low)} to ${signedPercent(high)}`;
 }
 
 /** Adds notes on terms of the prediction that real runs lack, and on windows that the budget cut. */

@@ -71,7 +71,7 @@ describe.skipIf(!hasChromium)("a report in a browser", () => {
 
   async function written(results: ResultsDocument, options: object = {}): Promise<string> {
     writeFileSync(join(folder, "results.json"), JSON.stringify(results));
-    return (await writeReport(folder, { png: false, ...options })).html;
+    return (await writeReport(folder, options)).html;
   }
 
   /** The page with all that its console said. */

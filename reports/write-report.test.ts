@@ -30,7 +30,7 @@ async function page(
   title?: string,
 ): Promise<string> {
   await given(results, validation);
-  const files = await writeReport(directory, { png: false, ...(title !== undefined && { title }) });
+  const files = await writeReport(directory, title === undefined ? {} : { title });
   return readFile(files.html, "utf8");
 }
 
@@ -49,9 +49,9 @@ async function fault(): Promise<Fault> {
   );
 }
 
-test("writes the page and each chart as specification, SVG and PNG, nothing else", async () => {
+test("writes the page and each chart as specification, SVG and, where asked, PNG, nothing else", async () => {
   await given(sweepDocument(), validationDocument(2));
-  const files = await writeReport(directory);
+  const files = await writeReport(directory, { png: true });
   expect(files.warnings).toEqual([]);
   expect(files.charts.map((chart) => chart.name)).toContain("predicted-measured");
   for (const chart of files.charts) {
@@ -68,6 +68,41 @@ test("writes the page and each chart as specification, SVG and PNG, nothing else
     "validation.json",
   ]);
   expect(await readdir(join(directory, "charts"))).toHaveLength(files.charts.length * 3);
+});
+
+test("PNG files are made on demand only", async () => {
+  await given(singleDocument());
+  const { charts } = await writeReport(directory);
+  expect(charts.map(({ png }) => png)).toEqual(charts.map(() => undefined));
+  expect(await readdir(join(directory, "charts"))).toHaveLength(charts.length * 2);
+});
+
+test("the first screen: a sentence, one chart, then cards; What if is linked where the page has it", async () => {
+  const html = await validated();
+  const places = ['<p class="lead">Cheapest that keeps p99', "<figure", "<article", "<nav"].map(
+    (part) => html.indexOf(part),
+  );
+  expect(places).toEqual(places.toSorted((a, b) => a - b));
+  expect(places[0]).toBeGreaterThan(0);
+  const first = html.slice(0, places[3]);
+  expect(first.match(/<figure/g)).toHaveLength(1);
+  expect(html).not.toContain('href="#what-if-section"');
+  const whatIf = {
+    whatIf: "<b>asset</b>",
+    scenario: { scenario: { name: "s" }, digest: "", inputs: {} },
+  };
+  await given(sweepDocument());
+  const files = await writeReport(directory, whatIf as never);
+  const page = await readFile(files.html, "utf8");
+  expect(page.indexOf('href="#what-if-section"')).toBeLessThan(page.indexOf("<figure"));
+});
+
+test("where all loads have one answer there is one card", async () => {
+  const document = sweepDocument();
+  const configurations = document.configurations.map((one) => ({ ...one, slo: "meets" as const }));
+  const html = await page({ ...document, configurations });
+  expect(html.match(/<article/g)).toHaveLength(1);
+  expect(html).toContain("At arrival rate 8/s to arrival rate 32/s; figures of the highest");
 });
 
 test("the page loads nothing and works from a file", async () => {

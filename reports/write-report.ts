@@ -9,13 +9,15 @@ import { chartsOf } from "./charts/chart-list.ts";
 import type { DrawnChart } from "./html/elements.ts";
 import { pageHtml, type WhatIfScenario } from "./html/page.ts";
 import { renderSvg } from "./render-chart.ts";
+import { answerText } from "./tables/answer.ts";
 import { type ReadDocuments, readDocuments } from "./tables/documents.ts";
 import { headlines } from "./tables/headlines.ts";
+import { decisionsIn } from "./tables/plan-decision.ts";
 
 export interface ReportOptions {
   readonly title?: string;
-  /** Whether to write PNG files as well; true when absent. */
-  readonly png?: boolean;
+  /** Whether to write PNG files as well; false when absent. */
+  readonly png?: boolean | undefined;
   /** The folder's documents, where the caller has read them. */
   readonly documents?: ReadDocuments;
   /** Runs that the caller looked into, simulated and measured. */
@@ -53,7 +55,7 @@ async function writeAtomically(file: string, content: string | Uint8Array): Prom
 
 /**
  * Reads `results.json` and, if there, `validation.json` from `directory`; writes `report.html` and
- * `charts/<name>.{vl.json,svg,png}` into it.
+ * `charts/<name>.{vl.json,svg}` into it, and PNG where asked for.
  * Throws Fault("not-found") without results.json, Fault("invalid-input") for malformed files.
  */
 export async function writeReport(
@@ -71,7 +73,7 @@ export async function writeReport(
     const rendered = await renderSvg(chart.spec);
     const base = join(folder, chart.name);
     const [spec, svg] = [`${base}.vl.json`, `${base}.svg`];
-    const png = options.png === false ? undefined : `${base}.png`;
+    const png = options.png === true ? `${base}.png` : undefined;
     await writeAtomically(spec, `${JSON.stringify(chart.spec, null, 2)}\n`);
     await writeAtomically(svg, rendered.svg);
     if (png !== undefined) await writeAtomically(png, renderPng(rendered.svg));
@@ -90,8 +92,9 @@ export async function writeReport(
       ? undefined
       : { asset: options.whatIf, scenario };
   await writeAtomically(html, pageHtml({ ...documents, title, charts: drawn, whatIf }));
-  const answers = headlines(results, documents.validation).map(({ text }) => text);
-  return { html, charts, headlines: answers, warnings };
+  const answer = answerText(decisionsIn(documents), results, documents.validation);
+  const more = headlines(results, documents.validation).map(({ text }) => text);
+  return { html, charts, headlines: [answer, ...more], warnings };
 }
 
 const PNG_ZOOM = 2;

@@ -26,6 +26,7 @@ export function documentOf(sections: {
         service: { distribution: "exponential", meanMs: 10, batch },
         accuracy: 0.9,
         demand: light,
+        stoppable: true,
       },
       other: { service: { distribution: "exponential", meanMs: 5, batch }, accuracy: 0.8 },
       heavy: { service: { distribution: "exponential", meanMs: 10, batch }, demand: heavy },

@@ -223,12 +223,32 @@ describe("decisions", () => {
     expect(gantt.map(({ requests }) => requests.length)).toEqual([1, 4, 2, 1]);
   });
 
-  test("batches of more than one are expected to take at most 25 ms", () => {
-    // A pair would take 24 ms, four 32 ms.
-    const { gantt } = run(onOneDevice({ a: fixed(20) }), [0, 1, 1]);
-    expect(gantt.map(({ requests }) => requests.length)).toEqual([1, 2]);
-    const slower = run(onOneDevice({ a: fixed(21) }), [0, 1, 1]);
-    expect(slower.gantt.map(({ requests }) => requests.length)).toEqual([1, 1, 1]);
+  describe("batches of more than one are expected to take", () => {
+    const sizes = (latencyMs: number, meanMs: number, maxBatchMs?: number): readonly number[] => {
+      const pipelines = { a: { slo: { latencyMs }, tasks: { a: { model: "a" } } } };
+      const scheduler = {
+        preset: "clockwork",
+        controller: { policy: "clockwork", ...(maxBatchMs === undefined ? {} : { maxBatchMs }) },
+      };
+      const sections = onOneDevice({ a: fixed(meanMs) }, { pipelines, scheduler });
+      return run(sections, [0, 1, 1]).gantt.map(({ requests }) => requests.length);
+    };
+
+    // A pair takes 1.2 times as long as one.
+    test.each([
+      // The published 25 of 100 ms: 24 ms, then 25.2 ms.
+      [100, 20, [1, 2]],
+      [100, 21, [1, 1, 1]],
+      [1000, 200, [1, 2]],
+      [1000, 210, [1, 1, 1]],
+    ])("a quarter of a goal of %d ms at most: of %d ms %j", (latencyMs, meanMs, batches) => {
+      expect(sizes(latencyMs, meanMs)).toEqual(batches);
+    });
+
+    test("what is given, whatever the goal", () => {
+      expect(sizes(1000, 20, 24)).toEqual([1, 2]);
+      expect(sizes(1000, 20, 23.9)).toEqual([1, 1, 1]);
+    });
   });
 
   test("an estimate is the maximum of the last measured times", () => {

@@ -108,13 +108,25 @@ test("a detail says what the slowest consist of, and when replicas were lost", (
   );
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   expect(mean(series.arrivalsPerS)).toBeCloseTo(
-    crashed.run.requests.length / ((series.widthMs * 120) / 1000),
+    crashed.run.requests.length / ((series.widthMs * series.arrivalsPerS.length) / 1000),
     0,
   );
   const dips = Object.values(series.up).filter((up) => Math.min(...up) < Math.max(...up));
   expect(dips.length).toBeGreaterThan(0);
   expect(mean(services.b)).toBeGreaterThan(25);
   expect(runDetail(steady.run, options).changes).toEqual([]);
+});
+
+test("few requests make few stretches of time, and none of them is called slow", () => {
+  const options = { side: "simulated", id: "x", warmupUs: 0 } as const;
+  const requests = steady.run.requests.slice(0, 150);
+  const { series, tail } = runDetail({ ...steady.run, requests }, options);
+  expect(series.arrivalsPerS).toHaveLength(7);
+  expect(series.highPercentile).toBe(90);
+  expect([tail.count, tail.parts]).toEqual([0, []]);
+  const whole = runDetail(steady.run, options).tail;
+  expect(whole.count).toBe(20);
+  expect(whole.ratio).toBeCloseTo(20 / completed(steady.run).length, 9);
 });
 
 test("a batch of a lost replica ends at the loss; its jobs are ready again then, and its successors wait for the run that ended", () => {

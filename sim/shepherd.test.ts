@@ -12,6 +12,7 @@ test("a pre-empted job waits anew from then on: its service in vain is no wait",
     pipelines: { p: { slo: { latencyMs: 30 }, tasks: { serve: { model: "server" } } } },
     models: {
       server: {
+        stoppable: true,
         service: { distribution: "deterministic", meanMs: 10, batch: { marginal: 0, max: 256 } },
       },
     },
@@ -28,6 +29,7 @@ describe("theorem 5.1: without pre-emption one early request costs any number of
       pipelines: { p: { slo: { latencyMs: 15 }, tasks: { serve: { model: "server" } } } },
       models: {
         server: {
+          stoppable: true,
           service: { distribution: "deterministic", meanMs: 10, batch: { marginal: 0, max: 256 } },
         },
       },
@@ -61,7 +63,11 @@ function tableScenario(scheduler: unknown, workload: unknown) {
     const batch = { marginal: slopeMs / meanMs, max: 128 };
     return [
       name,
-      { residency: "always", service: { distribution: "deterministic", meanMs, batch } },
+      {
+        residency: "always",
+        stoppable: true,
+        service: { distribution: "deterministic", meanMs, batch },
+      },
     ];
   });
   return scenarioOf({

@@ -120,10 +120,11 @@ function at(sections: Sections, path: string): unknown {
 function expanded(sections: Sections): Sections {
   const replaced = JSON.stringify(sections, (_key, value) => {
     if (value?.linear === undefined) return value;
-    const [slopeMs, fixedMs, max] = value.linear as readonly number[];
+    const { linear, ...rest } = value as Sections & { readonly linear: readonly number[] };
+    const [slopeMs, fixedMs, max] = linear;
     const batch = { marginal: slopeMs / (slopeMs + fixedMs), max };
     const service = { distribution: "deterministic", meanMs: slopeMs + fixedMs, batch };
-    return { service, residency: "always" };
+    return { ...rest, service, residency: "always" };
   });
   return JSON.parse(replaced) as Sections;
 }

@@ -120,7 +120,7 @@ function setting(scenarios: readonly FieldScenario[], effort: Effort): string[] 
     }),
     "- **Shapes:** each device of one task (`own`), or each of all tasks, whose running batches slow each other down (`shared`).",
     `- **Loads:** gamma arrivals of cv 1 and 4 for ${effort.durationS} s, of which ${effort.warmupS} s are not counted.`,
-    "- **Services:** lognormal, cv 0.15; a batch takes 30% of the time for each further job.",
+    "- **Services:** lognormal, cv 0.15; a batch takes 30% of the time for each further job, and cannot be stopped.",
     "- Schedulers that scale start with what they start with by default, and have the warm-up to find their size.",
     `- \`${BASELINE}\` and \`edf + batches + drop\` (batches of up to 16; requests that are expected to be late are dropped) are ours, and in no paper.`,
     ...(refused.length === 0 ? [] : ["", "Refused, and so not compared:", "", ...refused]),

@@ -251,12 +251,13 @@ export class ControlDesk implements ClusterView, Controls {
   preempt(replica: number): boolean {
     const jobs = this.jobsOn(replica);
     assert(jobs.length > 0, "only a replica with a batch is pre-empted");
+    const pool = this.board.poolOf[replica];
+    if (!this.system.pools[pool].stoppable) return false;
     const gone = this.#cluster().abort(replica, this.nowUs);
     this.shared.log?.add("abort", replica, gone ? 1 : 0);
     if (!gone) return false;
     this.board.freed(replica, this.nowUs);
     this.batchEnded(replica, jobs.length, "preempted", this.nowUs);
-    const pool = this.board.poolOf[replica];
     for (const job of jobs) this.flow.waitAgain(job, pool, this.nowUs);
     return true;
   }

@@ -16,8 +16,9 @@ const SERVICE = { distribution: "deterministic", meanMs: 1, batch: { max: 4 } };
 interface Setup {
   readonly tasks?: Readonly<Record<string, unknown>>;
   readonly replicas?: Readonly<Record<string, number>>;
-  /** Whether a batch can be stopped. */
+  /** Whether the driver stops a batch, and whether its model can be stopped. */
   readonly stops?: boolean;
+  readonly isStoppable?: boolean;
   /** In place of single jobs and a controller. */
   readonly batching?: () => Batching;
 }
@@ -33,7 +34,8 @@ class Bench implements Driver {
   readonly #make: () => Controller;
   readonly #batching: (() => Batching) | undefined;
 
-  constructor(make: () => Controller, { tasks, replicas, stops, batching }: Setup = {}) {
+  constructor(make: () => Controller, setup: Setup = {}) {
+    const { tasks, replicas, stops, isStoppable = true, batching } = setup;
     this.#make = make;
     this.#batching = batching;
     this.system = compileSystem(
@@ -41,7 +43,7 @@ class Bench implements Driver {
         name: "bench",
         pipelines: { p: { tasks: tasks ?? { a: m } } },
         models: {
-          m: { service: SERVICE },
+          m: { service: SERVICE, stoppable: isStoppable },
           better: { service: SERVICE, accuracy: 0.9 },
           worse: { service: SERVICE, accuracy: 0.8 },
         },
@@ -184,9 +186,11 @@ describe("a controller that places jobs", () => {
       "start 0: 0.a",
       "start 0: 0.a 1.a 2.a 3.a",
     ]);
-    const stubborn = new Bench(make, { stops: false }).arrive(1).arrive(3);
-    expect(stubborn.said()).toEqual(["start 0: 0.a"]);
-    expect(stubborn.finish(0).said()).toEqual(["end 0 completed", "start 0: 1.a 2.a 3.a"]);
+    for (const setup of [{ stops: false }, { isStoppable: false }]) {
+      const stubborn = new Bench(make, setup).arrive(1).arrive(3);
+      expect(stubborn.said()).toEqual(["start 0: 0.a"]);
+      expect(stubborn.finish(0).said()).toEqual(["end 0 completed", "start 0: 1.a 2.a 3.a"]);
+    }
   });
 
   test("moves a job to another variant of its task, and nowhere else", () => {

@@ -125,7 +125,10 @@ export interface Controls {
   proceed(request: number, task: number, imputes?: boolean): boolean;
   /** Lets a request in that `waits` kept at the gate. */
   enter(request: number): void;
-  /** Takes the batch off a replica; its jobs wait again, in their old places. False: it runs on. */
+  /**
+   * Takes the batch off a replica; its jobs wait again, in their old places. False: it runs on, as that of a model
+   * that is not `stoppable` always does.
+   */
   preempt(replica: number): boolean;
   /** A replica batches by these limits from now on, and its model's own; `maxBatch` 0: as its pool does. */
   setBatch(replica: number, maxBatch: number, waitUs: number): void;

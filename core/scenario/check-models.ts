@@ -85,6 +85,10 @@ export function* checkModels(
       const message = "the model has no accuracy of its own";
       yield issueAt(`${at}.imputedAccuracy`, message, accuracyHint(name));
     }
+    if (model.stoppable === true && model.implementation !== undefined) {
+      const message = "a real model's run cannot be stopped";
+      yield issueAt(`${at}.stoppable`, message, "drop it, or drop the `implementation`");
+    }
     yield* checkDeviceKinds(`${at}.profile`, model, cluster);
   }
 }

@@ -8,10 +8,9 @@ import { scenarioSchema } from "./schema.ts";
 import { expandValidation, type SweepOptions } from "./sweep.ts";
 import { SCENARIO_TEMPLATE } from "./template.test-support.ts";
 
-const BASE = SCENARIO_TEMPLATE.replace(/^# Every combination[\s\S]*/m, "").replace(
-  "gpu: 4",
-  "gpu: 99",
-);
+const BASE = SCENARIO_TEMPLATE.replace(/^# Every combination[\s\S]*/m, "")
+  .replace("count: 8, devices: { gpu: 1 }", "count: 2, devices: { gpu: 99 }")
+  .replace("{ detect: 3, plate: 1 }", "{ detect: 4, plate: 2 }");
 
 function load(rest: string, files: Files = {}) {
   return parseScenario(`${BASE}${rest}\n`, "s.yaml", readerOf(files));

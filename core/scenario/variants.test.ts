@@ -103,6 +103,14 @@ test.each([
     "imputedAccuracy",
   ],
   [
+    "a real model that can be stopped",
+    "meanMs: 5 } }",
+    "meanMs: 5 }, stoppable: true, implementation: { name: no-op } }",
+    "models.reader.stoppable",
+    /a real model's run cannot be stopped/,
+    "stoppable",
+  ],
+  [
     "an ensemble without variants",
     "plate: { model: reader, after",
     "plate: { model: reader, ensemble: {}, after",

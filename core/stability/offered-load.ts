@@ -5,13 +5,8 @@
  */
 import type { Scheduler } from "../dispatch/policies.ts";
 import { speedShare } from "../fault-causes.ts";
-import {
-  type PipelineSystem,
-  type ReplicaSystem,
-  type System,
-  slowdownOf,
-  type TaskSystem,
-} from "../system.ts";
+import { slowdownOf } from "../slow-down.ts";
+import type { PipelineSystem, ReplicaSystem, System, TaskSystem } from "../system.ts";
 
 export interface OfferedLoad {
   /** Load of the busiest station; at 1 and more it cannot keep up. */

@@ -1,6 +1,6 @@
-/** A heat map for large sweeps: the share within the goal, shape by load, a panel for each scheduler. */
+/** A heat map for large sweeps: the share within the SLO, shape by load, a panel for each scheduler. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { figureText, formatNumber, isUnstable, plural } from "../tables/format.ts";
+import { figureText, formatNumber, isUnstable, plural, withUnit } from "../tables/format.ts";
 import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
 import {
   axesText,
@@ -18,7 +18,6 @@ import {
   type Layer,
   namesAxis,
   SILENT,
-  spread,
   spreadAround,
   titled,
 } from "./encodings.ts";
@@ -79,16 +78,22 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
       scheduler: scheduler === undefined ? "" : parameterText(one.parameters[scheduler.path]),
       shape: axesText(shape, one.parameters) || "the cluster",
       cost: cost.of(one) ?? 0,
-      percent: Math.floor(share.mean * 100),
+      percent: percentText(share.mean),
       state,
       chosen: chosen.has(one),
       ink: STATES.find(([name]) => name === state)?.[2] ?? INK,
       key: keyOf(one.parameters),
       tip:
-        `${configurationLabel(one, axes)}; ${percent} % within ${formatNumber(goal.latencyMs, 4)} ms; ` +
+        `${configurationLabel(one, axes)}; ${withUnit(percent, "%")} within ${formatNumber(goal.latencyMs, 4)} ms; ` +
         `${cost.title}: ${formatNumber(cost.of(one) ?? Number.NaN)}; ${state}`,
     };
   });
+}
+
+/** Rounded down, so that only all are 100; near it, with a tenth more. */
+function percentText(share: number): string {
+  const tenths = Math.floor(share * 1000 + 1e-9) / 10;
+  return String(tenths > 99 && tenths < 100 ? tenths : Math.floor(tenths));
 }
 
 type Cell = ReturnType<typeof cellsOf>[number];
@@ -156,9 +161,18 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
   if (roles === undefined) return undefined;
   const cells = cellsOf(document, roles);
   const most = isNarrow ? NARROW : WIDE;
-  const loads = spread(roles.load.levels.map(Number), most.loads);
+  const chosen = cells.filter((cell) => cell.chosen);
+  const loads = spreadAround(
+    roles.load.levels.map(Number),
+    (load) => chosen.at(-1)?.load === load,
+    most.loads,
+  );
   const all = [...new Set(cells.map((cell) => cell.scheduler))];
-  const schedulers = spread(all, most.schedulers);
+  const schedulers = spreadAround(
+    all,
+    (name) => chosen.some(({ scheduler }) => scheduler === name),
+    most.schedulers,
+  );
   const fitting = Math.floor(most.cells / Math.max(1, loads.length * schedulers.length));
   const shapes = shapesShown(cells, Math.max(4, Math.min(MOST_SHAPES, fitting)));
   if (shapes.length * schedulers.length < 2 || loads.length < 2) return undefined;
@@ -170,7 +184,7 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
   const columns = Math.min(schedulers.length, 4);
   const width = isNarrow ? NARROW_PX - 80 : Math.max(90, (1040 - labels - 30 * columns) / columns);
   const step = Math.min(96, width / loads.length);
-  const goal = document.slo === undefined ? "the goal" : goalText(document.slo);
+  const goal = document.slo === undefined ? "the SLO" : goalText(document.slo);
   const shapeCount = new Set(cells.map((cell) => cell.shape)).size;
   const notes = [
     `share of requests within ${goal}, in %; cheapest shape on top; framed: the decision`,
@@ -181,8 +195,8 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
     ...(schedulers.length < all.length ? [`${schedulers.length} of ${all.length} schedulers`] : []),
   ];
   return {
-    ...titled("Who meets the goal where", notes.join("; ")),
-    description: `Share within the goal of ${plural(rows.length, "configuration")}, shape by ${roles.load.name}.`,
+    ...titled("Which configuration meets the SLO", notes.join("; ")),
+    description: `Share within the SLO of ${plural(rows.length, "configuration")}, shape by ${roles.load.name}.`,
     data: { values: rows },
     facet: {
       field: "scheduler",

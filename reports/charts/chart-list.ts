@@ -17,7 +17,8 @@ import { predictedMeasured, predictionError } from "./validation.ts";
 
 export interface Chart {
   readonly name: string;
-  readonly section: "evidence" | "bottleneck" | "time" | "validation" | "inputs";
+  /** "decision": the first piece of evidence, above the cards. */
+  readonly section: "decision" | "evidence" | "bottleneck" | "time" | "validation" | "inputs";
   readonly spec: TopLevelSpec;
   /** In place of it where the page is narrow. */
   readonly narrow: TopLevelSpec;
@@ -32,32 +33,35 @@ interface ChartSources {
 
 export function chartsOf(sources: ChartSources): readonly Chart[] {
   const narrow = drawnCharts(sources, true);
-  return Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>
+  const all = Object.entries(drawnCharts(sources, false)).flatMap(([section, charts]) =>
     Object.entries(charts).flatMap(([name, spec]): Chart[] => {
       const other = narrow[section as Section][name];
       if (spec === undefined || other === undefined) return [];
       return [{ name, section: section as Section, spec, narrow: narrowed(other) }];
     }),
   );
+  const [first, ...rest] = all;
+  return first?.section === "evidence" ? [{ ...first, section: "decision" }, ...rest] : all;
 }
 
-type Section = Chart["section"];
+type Section = Exclude<Chart["section"], "decision">;
 
 function drawnCharts(
   { results, validation, provenance, details = [] }: ChartSources,
   isNarrow: boolean,
 ): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
   const simulated = details.find(({ side }) => side === "simulated");
+  const compared = pairOf(details);
   const one = results.configurations.find(({ id }) => id === simulated?.id);
   const shown = one ?? results.configurations[0];
-  const timelines = details.map((detail) => [
+  const timelines = compared.map((detail) => [
     `timeline-${detail.side}`,
     timeline(detail, results.slo),
   ]);
   return {
     evidence: {
-      "attainment-map": attainmentMap(results, isNarrow),
       "cost-front": costFront(results, isNarrow),
+      "attainment-map": attainmentMap(results, isNarrow),
       "latency-quantiles": latencyQuantiles(results, isNarrow),
       "latency-cdf": latencyCdf(results, validation),
       "load-response": loadResponse(results, isNarrow),
@@ -65,12 +69,19 @@ function drawnCharts(
     },
     bottleneck: {
       pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
-      "slowest-requests": slowestRequests(details),
+      "slowest-requests": slowestRequests(compared),
     },
     time: { ...Object.fromEntries(timelines), gantt: gantt(results, validation, isNarrow) },
-    inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, details) },
+    inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, compared) },
     validation: validation === undefined ? {} : validationCharts(validation, keysOf(results)),
   };
+}
+
+/** The measured run with the simulated one of the same configuration; without both, the decision's. */
+function pairOf(details: readonly RunDetail[]): readonly RunDetail[] {
+  const measured = details.find(({ side }) => side === "measured");
+  const pair = details.filter(({ id }) => id === measured?.id);
+  return pair.length === 2 ? pair : details.slice(0, 1);
 }
 
 function validationCharts(validation: ValidationDocument, keyOf: KeyOf) {

@@ -314,7 +314,7 @@ test("unstable configurations are crossed at the top, have no error bars, and ar
   expect(crossed.length).toBeGreaterThan(0);
   for (const row of crossed) {
     expect([row.low, row.high]).toEqual([row.shown, row.shown]);
-    expect(row.tip).toMatch(/\* ms \(unstable\)/);
+    expect(row.tip).toMatch(/: overloaded$/);
   }
   const steady = lineRows(spec).filter((row) => row.steady);
   const most = Math.max(...steady.map((row) => Number(row.high)));
@@ -336,4 +336,39 @@ test("the heat map has a cell for each configuration, the cheapest shape on top"
     Array.from({ length: 9 }, () => "meets"),
   );
   expect(attainmentMap(singleDocument())).toBeUndefined();
+});
+
+test("of many panels those are shown that differ from the decision's in the scheduler alone", () => {
+  const points = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].flatMap((scheduler) =>
+    [1, 2].flatMap((plate) =>
+      [4, 8, 16].map((rate) => ({
+        scheduler,
+        "cluster.replicas.plate": plate,
+        "workload.ratePerS": rate,
+      })),
+    ),
+  );
+  const document = swept(points);
+  const configurations = document.configurations.map((one) => {
+    const isDecision =
+      one.parameters.scheduler === "d" && one.parameters["cluster.replicas.plate"] === 2;
+    return { ...one, slo: isDecision ? ("meets" as const) : ("misses" as const) };
+  });
+  const spec = JSON.stringify(latencyQuantiles({ ...document, configurations }));
+  const panels = new Set([...spec.matchAll(/"panel":"([^"]*)"/g)].map(([, panel]) => panel));
+  expect(panels.size).toBe(8);
+  expect(panels).toContain("d");
+  expect([...panels].filter((panel) => !/^[a-j]$/.test(panel))).toEqual([]);
+  expect(spec).toContain("8 of 10 panels");
+});
+
+test("a share that is not all of the requests is never 100 in the map", () => {
+  const document = sweepDocument();
+  const configurations = document.configurations.map((one) => ({
+    ...one,
+    metrics: { ...one.metrics, sloAttainmentRatio: { mean: 0.99999, halfWidth95: 0 } },
+  }));
+  expect(JSON.stringify(attainmentMap({ ...document, configurations }))).toContain(
+    '"percent":"99.9"',
+  );
 });

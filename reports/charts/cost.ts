@@ -7,6 +7,7 @@ import {
   choiceName,
   choicesOf,
   costAxis,
+  price,
   sloMetric,
   sloNote,
 } from "../tables/goals.ts";
@@ -229,17 +230,18 @@ function pricedRows(document: ResultsDocument, load: SweepAxis) {
       x: Number(one.parameters[load.path]),
       cost: estimate?.mean ?? Number.NaN,
       line: lineOf(one),
-      meets: meets ? "meets the goal" : "does not",
+      meets: meets ? "meets the SLO" : "does not",
       key: withoutScheduler(keyOf(one.parameters)),
-      tip: `${configurationLabel(one, axes)}; ${text} per 1,000 requests; ${meets ? "meets the goal" : "does not meet the goal"}`,
+      tip: `${configurationLabel(one, axes)}; ${text} per 1,000 requests; ${meets ? "meets the SLO" : "does not meet the SLO"}`,
     };
   });
 }
 
-/** Undefined unless machines have prices and a numeric load is swept. */
+/** Undefined unless machines have prices that differ and a numeric load is swept. */
 export function costPer1000(document: ResultsDocument): Drawn {
   const load = loadAxis(sweepAxes(document));
-  if (load === undefined) return undefined;
+  const prices = new Set(document.configurations.map((one) => price(one)?.mean));
+  if (load === undefined || prices.size < 2) return undefined;
   const rows = mergedEqual(
     pricedRows(document, load).toSorted((a, b) => a.x - b.x),
     ({ x, cost, meets }) => [x, formatNumber(cost, 4), meets],
@@ -264,7 +266,7 @@ export function costPer1000(document: ResultsDocument): Drawn {
     points(
       {
         ...at,
-        shape: byName("meets", ["meets the goal", "does not"], ["circle", "cross"]),
+        shape: byName("meets", ["meets the SLO", "does not"], ["circle", "cross"]),
       },
       60,
     ),
@@ -272,7 +274,7 @@ export function costPer1000(document: ResultsDocument): Drawn {
   return {
     ...titled(
       "Cost per 1,000 requests",
-      "of answered requests, by shape; crosses: the goal is not shown to be met",
+      "of answered requests, by shape; crosses: the SLO is not shown to be met",
     ),
     description: `Cost per 1,000 requests by ${load.title} of ${plural(lines.length, "shape")}.`,
     data: { values: [...rows] },

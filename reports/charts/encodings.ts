@@ -268,7 +268,7 @@ export function unstableCrosses(
 
 /** How a subtitle explains the crosses; empty when all are steady. */
 export function unstableNote(rows: readonly { readonly steady: boolean }[]): string {
-  return rows.every((row) => row.steady) ? "" : "; crossed: unstable, no estimate";
+  return rows.every((row) => row.steady) ? "" : "; crossed: overloaded, no estimate";
 }
 
 /** A decoration: drawn, but silent to assistive technology because a point says the same. */

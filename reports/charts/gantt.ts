@@ -3,6 +3,7 @@
 import type { GanttBar, ResultsDocument, ValidationDocument } from "../../core/results.ts";
 import { formatNumber, plural } from "../tables/format.ts";
 import { configurationLabel, sweepAxes } from "../tables/parameters.ts";
+import { isFit } from "../tables/validation-tables.ts";
 import { byName, type Drawn, type Layer, titled } from "./encodings.ts";
 import { NARROW_PX, PALETTE, PAPER } from "./theme.ts";
 
@@ -21,7 +22,7 @@ interface Side {
 
 /** A validated configuration if any has bars, else a simulated one; no sides without bars. */
 function choose(document: ResultsDocument, validation: ValidationDocument | undefined) {
-  const validated = validation?.configurations ?? [];
+  const validated = validation?.configurations.filter(isFit) ?? [];
   const measured = validated.find((one) => one.measured.gantt?.length);
   const all = [...document.configurations, ...validated];
   const one = measured ?? all.find(({ gantt }) => gantt?.length);

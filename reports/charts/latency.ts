@@ -19,6 +19,7 @@ import {
   loadAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
+import { isFit } from "../tables/validation-tables.ts";
 import {
   byName,
   DASHED,
@@ -284,7 +285,8 @@ function kept(document: ResultsDocument): readonly ConfigurationResult[] {
 /** A panel for each of at most twelve validated configurations; else at most six simulated ones in one panel. */
 export function latencyCdf(document: ResultsDocument, validation?: ValidationDocument): Drawn {
   const keyOf = keysOf(document);
-  const both = validation?.configurations.filter((one) => one.measured.latencyCurve) ?? [];
+  const measured = validation?.configurations.filter(isFit) ?? [];
+  const both = measured.filter((one) => one.measured.latencyCurve);
   if (both.length > 0) {
     const axes = sweepAxes(validation ?? document);
     const rows = both.slice(0, MOST_PANELS).flatMap((one) => {
@@ -299,7 +301,7 @@ export function latencyCdf(document: ResultsDocument, validation?: ValidationDoc
   const axes = sweepAxes(document);
   const shown = kept(document);
   const rows = shown.flatMap((one) => {
-    const line = `${configurationLabel(one, axes)}${isUnstable(one) ? " (unstable)" : ""}`;
+    const line = `${configurationLabel(one, axes)}${isUnstable(one) ? " (overloaded)" : ""}`;
     return curveRows(one.latencyCurve, { line, panel: "", key: keyOf(one.parameters) });
   });
   const drawn = document.configurations.filter((one) => one.latencyCurve).length;

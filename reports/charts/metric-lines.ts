@@ -1,17 +1,26 @@
 /** Metrics over a swept number: a row of panels for each metric, a line for each level of colour. */
 import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
-import { figureText, isEstimate, metricLabel, metricTitle, plural } from "../tables/format.ts";
-import { choicesOf, sloMetric } from "../tables/goals.ts";
+import {
+  figureText,
+  isEstimate,
+  metricLabel,
+  metricTitle,
+  plural,
+  withUnit,
+} from "../tables/format.ts";
+import { decisionOf, sloMetric } from "../tables/goals.ts";
 import { partsText } from "../tables/input-doubt.ts";
 import {
   axesText,
   byAxes,
   chooseRoles,
   configurationLabel,
+  isSameAt,
   loadAxis,
   parameterText,
   type Roles,
   type SweepAxis,
+  schedulerAxis,
   sweepAxes,
 } from "../tables/parameters.ts";
 import {
@@ -72,12 +81,12 @@ export function metricRows<More extends object>(
       const steady = isEstimate(one, metric);
       const { low, high } = endsOf(steady ? estimate : { ...estimate, halfWidth95: 0 });
       const parts = steady ? partsText(estimate, scale) : "";
-      const figure = `${text}: ${figureText(one, metric, estimate)} ${unit}${parts && ` (${parts})`}`;
+      const figure = `${text}: ${withUnit(figureText(one, metric, estimate), unit)}${parts && ` (${parts})`}`;
       return {
         ...{ metric, value: estimate.mean * scale, low: low * scale, high: high * scale, steady },
         sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
         key: keyOf(one.parameters),
-        tip: `${configurationLabel(one, axes)}; ${figure}${steady ? "" : " (unstable)"}`,
+        tip: `${configurationLabel(one, axes)}; ${figure}`,
         ...more(one, metric),
       };
     }),
@@ -102,23 +111,31 @@ function mostPanels({ metrics, roles: { x, colour }, isNarrow }: Lines): number 
   return Math.max(MOST_COLUMNS, Math.min(MOST_PANELS, Math.floor(MOST_POINTS / each)));
 }
 
-/** Panels that hold a configuration of the decision come first. */
-function panelsShown(
-  document: ResultsDocument,
-  panelOf: (one: ConfigurationResult) => string,
-  most: number,
-) {
+/**
+ * All panels; where they are many, that of the decision and those that differ from it in one parameter, so that panels
+ * compare like with like: the scheduler, else the one with most levels. The others are held.
+ */
+function panelsShown(document: ResultsDocument, { roles: { facets } }: Lines, most: number) {
+  const panelOf = (one: ConfigurationResult) => axesText(facets, one.parameters, ", ");
   const all = [...new Set(document.configurations.map(panelOf))];
-  const chosen = new Set(choicesOf(document).flatMap(({ best }) => best.map(panelOf)));
-  return { all, kept: spreadAround(all, (panel) => chosen.has(panel), most) };
+  if (all.length <= most) return { all, kept: all, held: "" };
+  const decision = decisionOf(document);
+  const varied =
+    schedulerAxis(facets) ?? facets.toSorted((a, b) => b.levels.length - a.levels.length)[0];
+  const others = facets.filter((axis) => axis !== varied);
+  const paths = others.map(({ path }) => path);
+  const like = document.configurations.filter((one) => isSameAt(paths, one, decision));
+  const panels = [...new Set(like.map(panelOf))];
+  const kept = spreadAround(panels, (panel) => panel === panelOf(decision), most);
+  return { all, kept, held: axesText(others, decision.parameters, ", ") };
 }
 
 function rowsOf(
   document: ResultsDocument,
-  { metrics, roles: { x, colour } }: Lines,
-  panelOf: (one: ConfigurationResult) => string,
+  { metrics, roles: { x, colour, facets } }: Lines,
   kept: readonly string[],
 ) {
+  const panelOf = (one: ConfigurationResult) => axesText(facets, one.parameters, ", ");
   const ordered = document.configurations
     .filter((one) => kept.includes(panelOf(one)))
     .toSorted(byAxes([x]));
@@ -222,9 +239,8 @@ function metricPanels(
 /** Undefined where no configuration has any of the metrics. */
 export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
   const { roles, metrics, title, subtitle } = lines;
-  const panelOf = (one: ConfigurationResult) => axesText(roles.facets, one.parameters, ", ");
-  const { all, kept } = panelsShown(document, panelOf, mostPanels(lines));
-  const found = rowsOf(document, lines, panelOf, kept);
+  const { all, kept, held } = panelsShown(document, lines, mostPanels(lines));
+  const found = rowsOf(document, lines, kept);
   if (found.length === 0) return undefined;
   const levels = roles.colour?.levels.map(parameterText) ?? [""];
   const series = mergedSeries(found, levels, ({ metric, x, value, steady }) => [
@@ -237,7 +253,9 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
     subtitle,
     ...(isMerged ? ["lines that coincide are one line with all names"] : []),
     ...(found.every((row) => row.steady) ? [] : ["crosses at the top: overloaded, no estimate"]),
-    ...(panels.length < all.length ? [`${panels.length} of ${all.length} panels`] : []),
+    ...(panels.length < all.length
+      ? [`${panels.length} of ${all.length} panels${held && `, all with ${held}`}`]
+      : []),
   ];
   const { x, colour, facets } = roles;
   const by = [x, ...(colour === undefined ? [] : [colour]), ...facets].map((axis) => axis.title);
@@ -252,13 +270,21 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
 
 const RESPONSE: readonly MetricName[] = ["throughputPerS", "utilizationRatio"];
 
+/** Below saturation throughput is the offered rate. */
+function isSaturated({ parameters, metrics: { throughputPerS } }: ConfigurationResult): boolean {
+  const offered = Number(parameters["workload.ratePerS"] ?? Number.NaN);
+  return throughputPerS !== undefined && !(throughputPerS.mean > 0.97 * offered);
+}
+
 /** Undefined unless a numeric load parameter varies and throughput or utilization is reported. */
 export function loadResponse(document: ResultsDocument, isNarrow = false): Drawn {
   const load = loadAxis(sweepAxes(document));
   if (load === undefined) return undefined;
   const roles = { ...chooseRoles(document, load.path), x: load };
   const metrics = RESPONSE.filter((name) =>
-    document.configurations.some((one) => one.metrics[name]),
+    document.configurations.some((one) =>
+      name === "throughputPerS" ? isSaturated(one) : one.metrics[name],
+    ),
   );
   const names = metrics.map((name) => metricLabel(name).text).join(" and ");
   const dashed = load.path === "workload.ratePerS" ? "; dashed: offered rate" : "";

@@ -94,7 +94,7 @@ function boxRow(
   const share =
     part === undefined || tailMs <= 0
       ? ""
-      : `${formatNumber((100 * (part.waitMs + part.serviceMs)) / tailMs)} % of the slowest 1 %`;
+      : `${formatNumber((100 * (part.waitMs + part.serviceMs)) / tailMs)} % of the slowest`;
   const detail =
     part === undefined
       ? ""
@@ -212,9 +212,12 @@ export function pipelineGraph(
   const subtitle =
     detail === undefined
       ? "colour: utilisation of its replicas"
-      : "colour: utilisation of its replicas; thick: on the critical path of the slowest 1 % of requests";
+      : "colour: utilisation of its replicas; thick: on the critical path of the slowest requests";
   return {
-    ...titled("Busy tasks and the critical path", `${subtitle}; of ${one.id}`),
+    ...titled(
+      "Busy tasks and the critical path",
+      `${subtitle}; of ${one.id.replaceAll(",", ", ")}`,
+    ),
     config: { ...CONFIG, view: { stroke: null } },
     description: `The pipeline of ${Object.keys(one.tasks).length} tasks with their utilisation.`,
     width: Math.round(extent.x * zoom),

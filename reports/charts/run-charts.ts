@@ -43,12 +43,12 @@ function panelsOf({ series, changes }: RunDetail, goal: SloGoal | undefined): re
   const rates = {
     arrivals: series.arrivalsPerS,
     answers: series.completionsPerS,
-    ...(goal === undefined ? {} : { "answers within the goal": series.goodputPerS }),
+    ...(goal === undefined ? {} : { "answers within the SLO": series.goodputPerS }),
   };
   return [
     {
       title: "latency (ms)",
-      lines: { p50: series.latencyP50Ms, p99: series.latencyP99Ms },
+      lines: { p50: series.latencyP50Ms, [`p${series.highPercentile}`]: series.latencyHighMs },
       limit: goal?.latencyMs,
     },
     { title: "requests (/s)", lines: rates },
@@ -107,15 +107,18 @@ function panelSpec({ series, changes }: RunDetail, panel: Panel, isLast: boolean
   return { width: TIMELINE_PX - 40, height: 110, layer };
 }
 
-/** Undefined for a run without requests. */
+/** Fewer stretches of time are no course. */
+const LEAST_BINS = 6;
+
+/** Undefined for a run of few requests. */
 export function timeline(detail: RunDetail, goal: SloGoal | undefined): Drawn {
-  if (detail.requests === 0) return undefined;
+  if (detail.series.latencyP50Ms.length < LEAST_BINS) return undefined;
   const panels = panelsOf(detail, goal);
   const { side, id, note, changes, series } = detail;
   const notes = [
-    `one ${side} run of ${id}, in ${series.latencyP50Ms.length} stretches`,
+    `one ${side} run of ${idText(id)}; each point: ${formatNumber(series.widthMs / 1000)} s`,
     ...(note === undefined ? [] : [note]),
-    ...(goal === undefined ? [] : [`dashed: goal of ${goal.latencyMs} ms`]),
+    ...(goal === undefined ? [] : [`dashed: SLO of ${goal.latencyMs} ms`]),
     ...(changes.length === 0 ? [] : ["dotted: a replica was lost or came back"]),
   ];
   const faults = changes.length > 0;
@@ -131,6 +134,11 @@ export function timeline(detail: RunDetail, goal: SloGoal | undefined): Drawn {
   };
 }
 
+/** With places to break at. */
+function idText(id: string): string {
+  return id.replaceAll(",", ", ");
+}
+
 const WAITING = "waiting";
 const SERVICE = "service";
 
@@ -143,7 +151,7 @@ function partsOf({ tail, side }: RunDetail) {
       { ...{ part: name, kind: SERVICE }, ms: serviceMs },
     ];
   });
-  return [...rows, { part: "ways and gateway", kind: SERVICE, ms: tail.otherMs }]
+  return [...rows, { part: "network and gateway", kind: SERVICE, ms: tail.otherMs }]
     .filter(({ ms }) => ms > 0)
     .map(({ part, kind, ms }, order) => ({
       ...{ side, part, kind, ms, order },
@@ -152,7 +160,7 @@ function partsOf({ tail, side }: RunDetail) {
     }));
 }
 
-/** Undefined without a run in detail. */
+/** Of runs of one configuration, each with enough requests. */
 export function slowestRequests(details: readonly RunDetail[]): Drawn {
   const known = details.filter(({ tail }) => tail.parts.length > 0);
   if (known.length === 0) return undefined;
@@ -160,12 +168,13 @@ export function slowestRequests(details: readonly RunDetail[]): Drawn {
   const parts = [...new Set(rows.map(({ part }) => part))];
   const counts = known.map(
     ({ side, tail }) =>
-      `${side}: ${formatCount(tail.count)} requests of ${formatNumber(tail.fromMs)} ms and more`,
+      `${side}: ${formatCount(tail.count)} requests (${formatNumber(100 * tail.ratio)} %) of ${formatNumber(tail.fromMs)} ms and more`,
   );
+  const whose = `${known.map(({ side }) => side).join(" and ")}: one run of ${idText(known[0].id)}`;
   return {
     ...titled(
       "What makes the slowest requests slow",
-      `mean over the slowest 1 %, along the critical path; ${counts.join("; ")}`,
+      `${whose}; mean along the critical path; ${counts.join("; ")}`,
     ),
     description: `Parts of the latency of the slowest requests: ${parts.join(", ")}.`,
     data: { values: rows },

@@ -10,7 +10,7 @@ import {
   metricTitle,
   plural,
 } from "../tables/format.ts";
-import { judgedMetrics, lettered } from "../tables/validation-tables.ts";
+import { isFit, judgedMetrics, lettered } from "../tables/validation-tables.ts";
 import {
   byName,
   type Drawn,
@@ -77,6 +77,7 @@ type Row = ReturnType<typeof rowsOf>[number];
 function rowsOf(document: ValidationDocument, name: MetricName, keyOf: KeyOf) {
   const { scale, unit, text } = metricLabel(name);
   return lettered(document).flatMap(({ letter, label, result }) => {
+    if (!isFit(result)) return [];
     const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
     if (predicted === undefined || measured === undefined) return [];
     if (!Number.isFinite(predicted.mean) || !Number.isFinite(measured.mean)) return [];
@@ -244,7 +245,7 @@ function errorRows(document: ValidationDocument, names: readonly MetricName[], k
   return lettered(document).flatMap(({ letter, label, result }) =>
     names.flatMap((name) => {
       const error = result.error[name];
-      if (error === undefined || !Number.isFinite(error)) return [];
+      if (error === undefined || !Number.isFinite(error) || !isFit(result)) return [];
       const { verdict, interval90 } = result.judgements[name] ?? {};
       const { low, high } = interval90 ?? { low: error, high: error };
       const tolerance = result.tolerance[name];

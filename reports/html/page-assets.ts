@@ -24,16 +24,16 @@ font:15px/1.5 system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-ser
 main{max-width:1180px;margin:0 auto;padding:24px 20px 60px}
 h1{font-size:28px;line-height:1.2;margin:0 0 4px}
 h2{font-size:20px;margin:44px 0 12px;padding-top:14px;border-top:1px solid var(--line)}
-p{margin:6px 0;max-width:80ch}li,p{overflow-wrap:anywhere}
+p{margin:6px 0;max-width:80ch}h1,li,p,figcaption,caption{overflow-wrap:anywhere}
+a{color:var(--link)}
 .muted{color:var(--muted)}
-.facts{padding:0;margin:18px 0 0;list-style:none;display:grid;gap:6px}
-.facts li{padding:8px 12px;background:var(--soft);border-left:4px solid var(--line)}
-.facts .good{border-color:var(--good)}.facts .bad{border-color:var(--bad)}
-.facts .warn{border-color:var(--warn)}.facts li{color:var(--ink);font-weight:normal}
+.lead{font-size:20px;line-height:1.4;margin:18px 0 6px}
 .chart{margin:26px 0;break-inside:avoid}
 .chart svg{display:block;max-width:100%;height:auto;margin:14px 0}
 .chart svg text{font-family:system-ui,"Segoe UI",Roboto,Helvetica,Arial,"DejaVu Sans",sans-serif}
 .chart svg [aria-roledescription=point]:hover{stroke-width:5}
+.chart svg [aria-roledescription=point]{pointer-events:all}
+.chart svg [aria-hidden]{pointer-events:none}
 figcaption{color:var(--muted);font-size:13px}
 figcaption a{color:var(--link)}
 .scroll{overflow-x:auto;margin:14px 0 26px}
@@ -139,6 +139,10 @@ if (filters) {
         parts.some((part) => part[0] === letter) && !parts.includes(key);
       element.classList.toggle("off", wanted.some(misses));
     }
+    for (const panel of document.querySelectorAll(".chart svg g[class$=cell] > g")) {
+      const marks = [...panel.querySelectorAll("[data-k]:not([data-k=''])")];
+      panel.classList.toggle("off", marks.length > 0 && marks.every((one) => one.matches(".off")));
+    }
   };
   for (const select of selects) select.addEventListener("change", apply);
   apply();
@@ -200,7 +204,7 @@ for (const svg of document.querySelectorAll(".chart svg")) {
     title.remove();
   }
   svg.addEventListener("pointermove", (event) => {
-    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar]");
+    const mark = event.target.closest("[aria-roledescription=point],[aria-roledescription=bar],[aria-roledescription^=rect]");
     tip.textContent = mark ? mark.getAttribute("aria-label").replaceAll("; ", "\\n") : "";
     const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
     tip.style.left = Math.max(8, left) + "px";

@@ -2,10 +2,10 @@
 
 import type { ProvenanceDocument } from "../../core/provenance.ts";
 import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
-import { type Decision, decisionsOf, type Fact } from "../tables/decision.ts";
+import { answerText } from "../tables/answer.ts";
+import type { Decision, Fact } from "../tables/decision.ts";
 import type { PlanView } from "../tables/documents.ts";
 import { plural } from "../tables/format.ts";
-import { headlines } from "../tables/headlines.ts";
 import { doubtLines } from "../tables/input-doubt.ts";
 import {
   capacityText,
@@ -14,7 +14,7 @@ import {
   filtersOf,
   notesOf,
 } from "../tables/parameters.ts";
-import { planDecisions } from "../tables/plan-decision.ts";
+import { decisionsIn } from "../tables/plan-decision.ts";
 import {
   bestTable,
   MANY_CONFIGURATIONS,
@@ -29,7 +29,12 @@ import {
   plasterTable,
 } from "../tables/result-tables.ts";
 import type { Cell, Table } from "../tables/table.ts";
-import { comparisonTable, healthTable, verdictSummary } from "../tables/validation-tables.ts";
+import {
+  comparisonTable,
+  doubts,
+  healthTable,
+  verdictSummary,
+} from "../tables/validation-tables.ts";
 import { type DrawnChart, escapeHtml, figures, folded, tableHtml, textHtml } from "./elements.ts";
 import { SCRIPT, STYLE } from "./page-assets.ts";
 
@@ -56,11 +61,6 @@ interface Section {
   readonly id: string;
   readonly heading: string;
   readonly body: string;
-}
-
-function decisions({ results, validation, plan }: PageContent): readonly Decision[] {
-  if (plan !== undefined) return planDecisions(plan, results, validation);
-  return decisionsOf(results, validation);
 }
 
 /** More loads get a table. */
@@ -121,9 +121,20 @@ function loadKey({ chosen }: Decision, results: ResultsDocument): string {
   return filterKey(loads, chosen.parameters);
 }
 
+/** One decision where all loads have the same answer: that of the highest. */
+function sameForAll(decisions: readonly Decision[]): readonly Decision[] {
+  const [first, last] = [decisions[0], decisions[decisions.length - 1]];
+  const isSame = decisions.every(({ answer, state }) => {
+    return state === first.state && answer === first.answer;
+  });
+  if (decisions.length < 2 || !isSame) return decisions;
+  return [{ ...last, load: `${first.load} to ${last.load}; figures of the highest` }];
+}
+
 /** Cards for few loads; for more, the card of the highest load that has an answer, and a table of all. */
-function decisionHtml(decisions: readonly Decision[], results: ResultsDocument): string {
-  const keys = decisions.map((one) => loadKey(one, results));
+function decisionHtml(all: readonly Decision[], results: ResultsDocument): string {
+  const decisions = sameForAll(all);
+  const keys = decisions.map((one) => (decisions.length < all.length ? "" : loadKey(one, results)));
   if (decisions.length <= MOST_CARDS) {
     const cards = decisions.map((one, i) => card(one, keys[i]));
     return `<div class="cards">${cards.join("\n")}</div>`;
@@ -150,19 +161,10 @@ function filtersHtml(results: ResultsDocument): string {
   return `<form id="filters" aria-label="Show only" hidden><span>Show</span>${labels.join("\n")}</form>`;
 }
 
-function overview({ results, validation }: PageContent): string {
-  const facts = headlines(results, validation).map(
-    ({ text, state }) =>
-      `<li${state === undefined ? "" : ` class="${state}"`}>${escapeHtml(text)}</li>`,
-  );
-  return facts.length === 0 ? "" : `<ul class="facts">${facts.join("\n")}</ul>`;
-}
-
 function evidence(content: PageContent): string {
   const { results, charts } = content;
   const many = results.configurations.length > MANY_CONFIGURATIONS;
   return [
-    overview(content),
     many ? tableHtml(bestTable(results)) : "",
     figures(charts, "evidence"),
     tableHtml(rankingSummary(results)),
@@ -174,6 +176,7 @@ function validated({ validation, charts }: PageContent): string {
   if (validation === undefined || validation.configurations.length === 0) return "";
   return [
     `<p>${escapeHtml(verdictSummary(validation))}</p>`,
+    ...doubts(validation).map((doubt) => `<p>${escapeHtml(doubt)}</p>`),
     figures(charts, "validation"),
     tableHtml(comparisonTable(validation)),
     tableHtml(healthTable(validation)),
@@ -189,7 +192,7 @@ function tables(content: PageContent): string {
   const { results, provenance } = content;
   const few = results.configurations.length <= MANY_CONFIGURATIONS;
   const [all, placed] = [configurationTable(results), placementTable(results)];
-  const chosen = decisions(content).find((one) => one.chosen !== undefined)?.chosen;
+  const chosen = decisionsIn(content).find((one) => one.chosen !== undefined)?.chosen;
   return [
     few ? tableHtml(all) : folded("All configurations", all),
     placed === undefined || placed.rows.length <= SHORT
@@ -300,6 +303,7 @@ export function pageHtml(content: PageContent): string {
   const requests = results.configurations.reduce((sum, one) => sum + one.requests, 0);
   const title = escapeHtml(content.title);
   const sections = sectionsOf(content);
+  const decided = decisionsIn(content);
   const planned = content.plan === undefined ? "" : "planned; ";
   const made = content.provenance?.made["results.json"]?.date.slice(0, 10);
   return `<!doctype html>
@@ -316,7 +320,10 @@ export function pageHtml(content: PageContent): string {
 <p class="muted">${planned}${count}, ${plural(requests, "request")} simulated${made === undefined ? "" : ` on ${made}`}</p>
 </header>
 <section id="decision" aria-label="Decision">
-${decisionHtml(decisions(content), results)}
+<p class="lead">${textHtml(answerText(decided, results, content.validation))}</p>
+${content.whatIf === undefined ? "" : '<p><a href="#what-if-section">What if the load, a shape or the scheduler were another? Try it.</a></p>'}
+${figures(content.charts, "decision")}
+${decisionHtml(decided, results)}
 </section>
 ${contents(sections)}
 ${filtersHtml(results)}

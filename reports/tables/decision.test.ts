@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ResultsDocument } from "../../core/results.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
+import { answerText } from "./answer.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
 import type { PlanView } from "./documents.ts";
 import { filterChoices, filterKey, filtersOf } from "./parameters.ts";
@@ -38,13 +39,13 @@ describe("the decision for each load", () => {
     expect(fact(light, "replicas")).toBe("detect 2, plate 2");
     expect(fact(light, "cost")).toBe("4 replicas, 2.7/h");
     expect(fact(light, "latency")).toMatch(/^p99 latency \d+ ± \d+ ms$/);
-    expect(fact(light, "within the goal")).toBe("99.50 ± 0.20 % within 500 ms (99 % wanted)");
+    expect(fact(light, "within the SLO")).toBe("99.50 ± 0.20 % within 500 ms (99 % wanted)");
     expect(fact(light, "tied with it")).toMatch(/join-shortest-queue, .*; power-of-two, /);
   });
 
   test("says what is next cheaper and by how much it misses, and what is next faster", () => {
     expect(fact(light, "next cheaper")).toMatch(
-      /detect replicas 1 \(3 replicas, 2\.6\/h\) misses the goal: 97\.00 ± 0\.19 % within 500 ms/,
+      /detect replicas 1 \(3 replicas, 2\.6\/h\) misses the SLO: 97\.00 ± 0\.19 % within 500 ms/,
     );
     expect(fact(light, "next faster")).toMatch(/detect replicas \d .*: p99 latency \d/);
     expect(Number(/p99 latency (\d+)/.exec(fact(light, "next faster"))?.[1])).toBeLessThan(
@@ -71,12 +72,62 @@ describe("the decision for each load", () => {
   });
 });
 
+test("where all costs the same, nothing is said about cost but the command that searches", () => {
+  const costPerHour = { mean: 5, halfWidth95: 0 };
+  const flat = judged(({ metrics, tasks: { detect } }) => ({
+    metrics: { ...metrics, costPerHour },
+    tasks: { detect: { ...detect, replicasMean: costPerHour } },
+  }));
+  expect(fact(decisionsOf(flat, undefined)[0], "next cheaper")).toBe(
+    "not known: all that was simulated costs the same: `tandem plan scenarios/image-analysis.yaml` searches",
+  );
+});
+
+describe("the first sentence", () => {
+  const answered = (validation?: ReturnType<typeof validationDocument>) => {
+    const document = sweepDocument();
+    return answerText(decisionsOf(document, validation), document, validation);
+  };
+
+  test("names the SLO, the load, the shape and the price", () => {
+    expect(answered()).toBe(
+      "Cheapest that keeps p99 ≤ 500 ms at 32/s: fifo with 8 detect + 2 plate, 5.8/h. " +
+        "Not measured yet: `tandem validate` runs it on real workers.",
+    );
+  });
+
+  test("is about a load whose decision was measured, where there is one, with its largest error", () => {
+    expect(answered(validationDocument(9))).toMatch(
+      / at 16\/s: .* Measured on real workers: agrees \([+-][\d.]+ %\)\.$/,
+    );
+  });
+
+  test("a doubt comes first, with its reason and the interval of the error, and no error alone", () => {
+    const { configurations, ...rest } = validationDocument(9);
+    const doubtful = configurations.map((one) => ({
+      ...one,
+      verdict: "cannot tell" as const,
+      judgements: Object.fromEntries(
+        Object.entries(one.judgements).map(([name, judgement]) => [
+          name,
+          { ...judgement, verdict: "cannot tell" as const, reason: "runs differ; more" },
+        ]),
+      ),
+    }));
+    const document = { ...rest, configurations: doubtful };
+    const doubt = /cannot tell yet \(runs differ; error between [+-][\d.]+ % and [+-][\d.]+ %\)/;
+    expect(answered(document)).toMatch(doubt);
+    const [, now] = decisionsOf(sweepDocument(), document);
+    expect(fact(now, "validated")).toMatch(new RegExp(`^${doubt.source}; 5 runs`));
+  });
+});
+
 describe("where nothing meets the goal", () => {
   test("the nearest miss is described, and a way out that fits it", () => {
     const none = judged((one) => ({ slo: "misses", stability: "stable", tasks: one.tasks }));
     const [, , heavy] = decisionsOf(none, undefined);
     expect(heavy.state).toBe("bad");
-    expect(heavy.answer).toMatch(/^none is shown to meet the goal; nearest: .*detect replicas/);
+    expect(heavy.answer).toMatch(/^none is shown to meet the SLO; nearest: .*detect replicas/);
     expect(fact(heavy, "would help")).toMatch(/^its busiest task, detect, works .* more replicas/);
   });
 
@@ -106,10 +157,10 @@ describe("where nothing meets the goal", () => {
     expect(decisionsOf(over, undefined)[0].answer).toBe("none: every configuration is overloaded");
     const [free] = decisionsOf(singleDocument(), undefined);
     expect([free.answer, free.state]).toEqual(["base", "warn"]);
-    expect(fact(free, "goal")).toContain("set `slo:");
+    expect(fact(free, "SLO")).toContain("set `slo:");
     const slos = { p: { latencyMs: 300, percentile: 99 } };
     const [validated] = decisionsOf({ ...singleDocument(), slos }, undefined);
-    expect(fact(validated, "goal")).toMatch(/^not judged/);
+    expect(fact(validated, "SLO")).toMatch(/^not judged/);
   });
 });
 
@@ -163,7 +214,7 @@ test("a plan's answer has the same form, with what the search proved", () => {
   const [none] = planDecisions(unsolved, singleDocument(), undefined);
   expect([none.state, none.answer]).toEqual([
     "bad",
-    "no plan keeps the goal; nearest: edf, detect 5, plate 2 (5 per hour)",
+    "no plan meets the SLO; nearest: edf, detect 5, plate 2 (5 per hour)",
   ]);
 });
 

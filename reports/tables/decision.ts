@@ -28,11 +28,12 @@ import {
   latencyOf,
   marginOf,
   nearestOf,
+  price,
   shareText,
 } from "./goals.ts";
 import { axisText, configurationLabel, isSameAt, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
-import { BACKENDS, judgedMetrics, VERDICT_STATES } from "./validation-tables.ts";
+import { BACKENDS, judgedMetrics, VERDICT_STATES, verdictText } from "./validation-tables.ts";
 
 export type Fact = readonly [name: string, text: string, state?: "good" | "bad" | "warn"];
 
@@ -97,7 +98,7 @@ function facts(one: ConfigurationResult, choice: Choice): readonly Fact[] {
     ["runs on", one.placement === undefined ? "" : placementText(one.placement)],
     ["cost", joined([costText(one), perRequests], ", ")],
     ["latency", choiceLatency({ ...choice, best: [one] })],
-    ["within the goal", attained.map((own) => shareText(one, own)).join("; ")],
+    ["within the SLO", attained.map((own) => shareText(one, own)).join("; ")],
   ]);
 }
 
@@ -131,7 +132,7 @@ function fastest(choice: Choice, validation: ValidationDocument | undefined): An
     facts: [
       ...facts(chosen, choice),
       trust(chosen, document, validation),
-      ["goal", hasGoal ? UNJUDGED : NO_GOAL],
+      ["SLO", hasGoal ? UNJUDGED : NO_GOAL],
     ],
   };
 }
@@ -160,7 +161,7 @@ function miss(choice: Choice): Answer | undefined {
   if (nearest === undefined) return undefined;
   const { one, attained } = nearest;
   return {
-    answer: `none is shown to meet the goal; nearest: ${configurationLabel(one, choice.axes)}`,
+    answer: `none is shown to meet the SLO; nearest: ${configurationLabel(one, choice.axes)}`,
     state: "bad",
     chosen: one,
     facts: [...facts(one, choice), ["would help", helpText(one, attained)]],
@@ -172,7 +173,7 @@ const IDLE = 0.4;
 
 function helpText(one: ConfigurationResult, { goal, pipeline }: Attained): string {
   if (one.slo === "unclear") {
-    return "its interval holds the goal: more replications or longer runs tell whether it meets it";
+    return "unclear: the interval of its share contains the percentile of the SLO; more replications or longer runs tell";
   }
   const { latencyMeanMs, queueWaitMeanMs } = one.metrics;
   const serviceMs = (latencyMeanMs?.mean ?? 0) - (queueWaitMeanMs?.mean ?? Infinity);
@@ -202,13 +203,26 @@ function busiestTask({
 /** The best of all that cost less: by how much it misses. */
 function cheaperText(chosen: ConfigurationResult, { members, axes, document }: Choice): string {
   const cheaper = members.filter((one) => byCost(one, chosen) < 0);
-  if (cheaper.length === 0) return "nothing cheaper was simulated";
+  if (cheaper.length === 0) return `${unexplored(members)}: ${planCommand(document)} searches`;
   const nearest = nearestOf(cheaper, document);
   const count = plural(cheaper.length, "cheaper one", "cheaper ones");
   if (nearest === undefined) return `none: all ${count} are overloaded`;
   const { one, attained } = nearest;
-  const fails = one.slo === "unclear" ? "may or may not meet the goal" : "misses the goal";
+  const fails = one.slo === "unclear" ? "may or may not meet the SLO" : "misses the SLO";
   return `${configurationLabel(one, axes)} (${costText(one)}) ${fails}: ${attainedText(one, attained)}`;
+}
+
+function unexplored(members: Choice["members"]): string {
+  const prices = new Set(members.map((one) => price(one)?.mean));
+  return members.length > 1 && prices.size === 1
+    ? "not known: all that was simulated costs the same"
+    : "nothing cheaper was simulated";
+}
+
+/** The command that searches the scenario of these results. */
+function planCommand({ command }: Pick<ResultsDocument, "command">): string {
+  const [, tandem, scenario] = /^(.*?) simulate ('[^']*'|\S+)/.exec(command) ?? [];
+  return scenario === undefined ? "`tandem plan`" : `\`${tandem} plan ${scenario}\``;
 }
 
 /** The cheapest that is faster beyond both intervals, then the fastest of these. */
@@ -229,7 +243,7 @@ function fasterText(chosen: ConfigurationResult, { members, axes, document }: Ch
   return `${configurationLabel(next, axes)} (${costText(next)}): ${text} ${figureText(next, name, next.metrics[name])} ms`;
 }
 
-/** How far the load may grow: by what was simulated, then by the busiest station. */
+/** How far the load may grow: by the simulated loads, then by the busiest station. */
 function headroomText(chosen: ConfigurationResult, { axes, document }: Choice): string {
   const loads = sweepAxes(document).filter(({ kind }) => kind === "load");
   const [load] = loads;
@@ -245,7 +259,7 @@ function headroomText(chosen: ConfigurationResult, { axes, document }: Choice): 
   const fails = heavier[failing];
   const text = (one: ConfigurationResult) => axisText(load, one.parameters);
   const parts = [
-    borne === undefined || failing === 0 ? "" : `meets the goal up to ${text(borne)}`,
+    borne === undefined || failing === 0 ? "" : `meets the SLO up to ${text(borne)}`,
     fails === undefined ? "" : `${failsText(fails, document)} at ${text(fails)}`,
     heavier.length === 0 ? "no higher load was simulated" : "",
   ];
@@ -261,11 +275,11 @@ function failsText(one: ConfigurationResult, document: ResultsDocument): string 
   return marginOf(attained) < 0 || one.slo === "misses" ? `${verb} (${percent} %)` : verb;
 }
 
-/** "its busiest station is offered 62 % of what it can do, so queues grow without end at 1.6 times the load". */
+/** "highest sustainable rate: 1.6 times this load, which is 62 % of its busiest station's capacity". */
 export function boundText({ offeredLoadRatio }: ConfigurationResult): string {
   if (offeredLoadRatio === undefined || !(offeredLoadRatio > 0) || offeredLoadRatio >= 1) return "";
   const most = formatNumber(1 / offeredLoadRatio, 2);
-  return `its busiest station is offered ${formatNumber(100 * offeredLoadRatio)} % of what it can do: ${most} times this load is the end`;
+  return `highest sustainable rate: ${most} times this load, which is ${formatNumber(100 * offeredLoadRatio)} % of its busiest station's capacity`;
 }
 
 /** Whether this configuration was run for real, and how well the prediction held. */
@@ -290,17 +304,13 @@ export function trust(
 
 function ownVerdict(one: ValidationResult, validation: ValidationDocument): string {
   const { repeats, backend } = one.measured;
+  const ran = `${plural(repeats, "run")}, ${BACKENDS[backend]}`;
+  if (one.verdict === "cannot tell") return `${verdictText(one, validation)}; ${ran}`;
   const errors = judgedMetrics(validation).flatMap((name) =>
     one.error[name] === undefined
       ? []
       : `${metricLabel(name).text} ${formatError(one.error[name])}`,
   );
-  const [reason] = judgedMetrics(validation).flatMap(
-    (name) => one.judgements[name]?.reason?.split(";")[0] ?? [],
-  );
-  const verdict =
-    one.verdict === "cannot tell"
-      ? `not settled yet${reason === undefined ? "" : ` (${reason})`}`
-      : `prediction and measurement ${one.verdict === "agrees" ? "agree" : "disagree"}`;
-  return `${verdict}: predicted less measured ${errors.join(", ")}; ${plural(repeats, "run")}, ${BACKENDS[backend]}`;
+  const verdict = one.verdict === "agrees" ? "agree" : "disagree";
+  return `prediction and measurement ${verdict}: predicted less measured ${errors.join(", ")}; ${ran}`;
 }

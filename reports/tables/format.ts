@@ -178,9 +178,10 @@ export function metricTitle(name: string): string {
 const SATURATES =
   /^(throughputPerS|utilizationRatio|batchSizeMean|service|cost|energy|dropRatio|timeoutRatio)/;
 
-export const UNSTABLE_MARK = "*";
-export const UNSTABLE_LEGEND =
-  "* unstable: the queue grows on, so this depends on how long the run was and estimates nothing";
+/** In place of a figure that would estimate nothing. */
+export const OVERLOADED = "overloaded";
+export const OVERLOADED_LEGEND =
+  "overloaded: the queue grows on, so a figure would depend on how long the run was";
 
 export function isUnstable(one: Pick<ConfigurationResult, "stability">): boolean {
   return one.stability === "unstable";
@@ -191,21 +192,24 @@ export function isEstimate(one: Pick<ConfigurationResult, "stability">, name: st
   return !isUnstable(one) || SATURATES.test(name);
 }
 
+/** A figure with its unit; what is no figure has none. */
+export function withUnit(figure: string, unit: string): string {
+  return unit === "" || figure.endsWith(OVERLOADED) ? figure : `${figure} ${unit}`;
+}
+
 /** A single run has an interval only where its result names the method. */
 function hasInterval(one: ConfigurationResult, name: string): boolean {
   return one.replications > 1 || Object.hasOwn(one.intervals ?? {}, name);
 }
 
-/** "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "3.1*" where it estimates nothing. */
+/** "3.1 ± 0.4", "3.1" of one run without an interval or a fixed price, "overloaded" where it estimates nothing. */
 export function figureText(
   one: ConfigurationResult,
   name: string,
   estimate: Estimate | undefined,
 ): string {
   const { scale } = metricLabel(name);
-  if (estimate !== undefined && !isEstimate(one, name)) {
-    return `${formatNumber(estimate.mean * scale, 4)}${UNSTABLE_MARK}`;
-  }
+  if (estimate !== undefined && !isEstimate(one, name)) return OVERLOADED;
   const isPrice = name === "costPerHour" && estimate?.halfWidth95 === 0;
   if (estimate === undefined || (hasInterval(one, name) && !isPrice)) {
     return formatEstimate(estimate, scale);

@@ -7,7 +7,7 @@ import type {
   ResultsDocument,
   SloGoal,
 } from "../../core/results.ts";
-import { figureText, formatNumber, isUnstable, joined, metricLabel } from "./format.ts";
+import { figureText, formatNumber, isUnstable, joined, metricLabel, withUnit } from "./format.ts";
 import {
   axesText,
   axisText,
@@ -102,7 +102,7 @@ export function nearestOf(
 export function attainedText(one: ConfigurationResult, attained: Attained): string {
   const name = `p${formatNumber(attained.goal.percentile, 4)}`;
   const figure = figureText(one, `latency${name.toUpperCase()}Ms`, attained.quantile);
-  const latency = attained.quantile === undefined ? "" : `, ${name} ${figure} ms`;
+  const latency = attained.quantile === undefined ? "" : `, ${name} ${withUnit(figure, "ms")}`;
   return `${shareText(one, attained)}${latency}`;
 }
 
@@ -110,7 +110,7 @@ export function attainedText(one: ConfigurationResult, attained: Attained): stri
 export function shareText(one: ConfigurationResult, { pipeline, goal, share }: Attained): string {
   const of = pipeline === undefined ? "" : ` of ${pipeline}`;
   const reached = figureText(one, "sloAttainmentRatio", share);
-  return `${reached} %${of} within ${formatNumber(goal.latencyMs, 4)} ms (${formatNumber(goal.percentile, 4)} % wanted)`;
+  return `${withUnit(reached, "%")}${of} within ${formatNumber(goal.latencyMs, 4)} ms (${formatNumber(goal.percentile, 4)} % wanted)`;
 }
 
 type Figure = (one: ConfigurationResult) => Estimate | undefined;
@@ -207,6 +207,12 @@ export function choicesOf(document: ResultsDocument): readonly Choice[] {
 function bestOf(members: readonly ConfigurationResult[], document: ResultsDocument) {
   const meeting = members.filter((one) => one.slo === "meets");
   return unbeaten(leastCostly(meeting), document).toSorted(bySimplicity(document));
+}
+
+/** The configuration to run under the highest load that has one; without any, the first of all. */
+export function decisionOf(document: ResultsDocument): ConfigurationResult {
+  const met = choicesOf(document).filter(({ best }) => best.length > 0);
+  return met[met.length - 1]?.best[0] ?? document.configurations[0];
 }
 
 /** The metric that tells ties apart: the goal's own quantile, or the next best that was kept. */

@@ -134,7 +134,7 @@ describe("where nothing meets the goal", () => {
     const unstable = { ...configuration(missed), stability: "unstable" } as const;
     const configurations = [unstable, { ...unstable, id: "b" }];
     const [line] = goalHeadlines({ ...sweepDocument(), configurations });
-    expect(line.text).toMatch(/\(p99 ≤ 500 ms\); all are unstable$/);
+    expect(line.text).toMatch(/\(p99 ≤ 500 ms\); all are overloaded$/);
   });
 
   test("the nearest of several pipelines is judged by the goal that it misses most", () => {

@@ -67,7 +67,7 @@ function nearestText(
   document: ResultsDocument,
   axes: readonly SweepAxis[],
 ): string {
-  if (members.every(isUnstable)) return "; all are unstable";
+  if (members.every(isUnstable)) return "; all are overloaded";
   const nearest = nearestOf(members, document);
   if (nearest === undefined) return "";
   const { one, attained } = nearest;
@@ -98,7 +98,7 @@ export function headlines(
   const unstable = results.configurations.filter(isUnstable).length;
   const all = plural(results.configurations.length, "configuration");
   const verb = unstable === 1 ? "is" : "are";
-  const overload = `${formatCount(unstable)} of ${all} ${verb} unstable: overloaded, so no latency of theirs estimates a steady state`;
+  const overload = `${formatCount(unstable)} of ${all} ${verb} overloaded: no latency of theirs estimates a steady state`;
   return [
     ...(validation === undefined ? [] : trustHeadlines(validation)),
     ...(unstable === 0 ? [] : [{ text: overload, state: "warn" as const }]),

@@ -1,6 +1,6 @@
 /** A plan's answer for each load, in the form of the other decisions. */
 import type { Parameter, ResultsDocument, ValidationDocument } from "../../core/results.ts";
-import { boundText, type Decision, type Fact, told, trust } from "./decision.ts";
+import { boundText, type Decision, decisionsOf, type Fact, told, trust } from "./decision.ts";
 import type { PlanAnswer, PlanEntry, PlanView } from "./documents.ts";
 import { formatEstimate, formatNumber, joined, plural } from "./format.ts";
 import { axesText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
@@ -39,12 +39,26 @@ export function planDecisions(
   });
 }
 
+/** The plan's decisions where the folder has one, else those of the sweep. */
+export function decisionsIn({
+  plan,
+  results,
+  validation,
+}: {
+  readonly plan?: PlanView | undefined;
+  readonly results: ResultsDocument;
+  readonly validation?: ValidationDocument | undefined;
+}): readonly Decision[] {
+  if (plan !== undefined) return planDecisions(plan, results, validation);
+  return decisionsOf(results, validation);
+}
+
 function unsolved(entry: PlanEntry, load: string): Decision {
   const { nearest, unit } = entry;
   const near = nearest === null ? "" : `; nearest: ${answerText(nearest, unit)}`;
   return {
     load,
-    answer: `no plan keeps the goal${near}`,
+    answer: `no plan meets the SLO${near}`,
     state: "bad",
     facts: [
       ...(nearest === null ? [] : answerFacts(nearest, entry)),
@@ -72,7 +86,7 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
     ["latency", `p99 latency ${p99.join(", ")}`],
-    ["within the goal", `${within.join("; ")}, on ${fresh}`],
+    ["within the SLO", `${within.join("; ")}, on ${fresh}`],
   ]);
 }
 

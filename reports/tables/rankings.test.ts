@@ -159,13 +159,12 @@ describe("a comparison of schedulers", () => {
 describe("an unstable configuration", () => {
   const cells = configurationTable(DOCUMENT).rows[3].map((cell) => cell.text);
 
-  test("has marks in place of intervals, but where overload converges, and misses the goal", () => {
-    expect(cells).toContain("5,000*");
+  test("has a word in place of figures, but where overload converges, and misses the goal", () => {
     expect(cells).toContain("5,000 ± 10");
-    expect(cells).toContain("unstable");
+    expect(cells.filter((text) => text === "overloaded").length).toBeGreaterThan(1);
   });
 
   test("is explained below the table on the terminal", () => {
-    expect(resultsTable(DOCUMENT, 100)).toContain("* unstable: the queue grows on");
+    expect(resultsTable(DOCUMENT, 100)).toContain("overloaded: the queue grows on");
   });
 });

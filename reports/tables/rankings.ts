@@ -77,7 +77,7 @@ export function bestTable(document: ResultsDocument, short = false): Table | und
   const keysOf = (tied: Tied) =>
     tied.flatMap((each) => filterKey(filters, each.parameters).split(" "));
   const all = formatCount(document.configurations.length);
-  const caption = `The ${BEST} best of each load, of ${all} configurations; the cheapest that meets the goal first; tied ones share a row${short ? ", +3: and three more" : ""}`;
+  const caption = `The ${BEST} best of each load, of ${all} configurations; the cheapest that meets the SLO first; tied ones share a row${short ? ", +3: and three more" : ""}`;
   return {
     ...tableOf(caption, rows, [
       [loadAxis?.title ?? "load", (row) => ({ text: loadOf(row) })],

@@ -19,8 +19,10 @@ import {
   isUnstable,
   metricLabel,
   metricTitle,
+  OVERLOADED,
+  OVERLOADED_LEGEND,
   plural,
-  UNSTABLE_LEGEND,
+  withUnit,
   wrapped,
 } from "./format.ts";
 import { goalText } from "./goals.ts";
@@ -40,7 +42,7 @@ const SLO_CELLS: Readonly<Record<SloState, Cell>> = {
   misses: { text: "misses", value: 1, state: "bad" },
 };
 
-const UNSTABLE: Cell = { text: "unstable", value: 0, state: "bad" };
+const UNSTABLE: Cell = { text: OVERLOADED, value: 0, state: "bad" };
 
 export function sloCell(one: ConfigurationResult): Cell {
   if (isUnstable(one)) return UNSTABLE;
@@ -80,7 +82,7 @@ export function configurationTable(document: ResultsDocument): Table {
   ];
   const caption =
     `${plural(configurations.length, "simulated configuration")}; ` +
-    `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${UNSTABLE_LEGEND}` : ""}`;
+    `mean over replications ± half width of the 95% confidence interval${unstable ? `; ${OVERLOADED_LEGEND}` : ""}`;
   return {
     ...tableOf(caption, configurations, columns),
     keys: configurations.map((one) => filterKey(filters, one.parameters)),
@@ -224,7 +226,7 @@ export function plasterTable(
     [
       "Throughput",
       figures(one, ["throughputPerS", "goodputPerS"]),
-      "answers, and answers within the goal",
+      "answers, and answers within the SLO",
     ],
     [
       "Energy efficiency",
@@ -250,7 +252,7 @@ function figures(one: ConfigurationResult, names: readonly MetricName[]): string
     const { text, unit } = metricLabel(name);
     return estimate === undefined
       ? []
-      : `${text} ${figureText(one, name, estimate)} ${unit}`.trim();
+      : withUnit(`${text} ${figureText(one, name, estimate)}`, unit);
   });
   return known.length === 0 ? undefined : known.join(", ");
 }

@@ -128,3 +128,9 @@ test("a figure of one run has no ±", () => {
   expect(text).toMatch(/mean latency \(ms\) +\d/);
   expect(text.split("90%")[0]).not.toContain(" ± ");
 });
+
+test("a narrow terminal keeps the cost, the SLO and its own quantile", () => {
+  const slo = { latencyMs: 500, percentile: 95 };
+  const [heading] = resultsTable({ ...sweepDocument(), slo }, 80).split("─");
+  for (const kept of ["cost", "SLO", "p95"]) expect(heading).toContain(kept);
+});

@@ -9,7 +9,8 @@ import type {
   ResultsDocument,
   ValidationDocument,
 } from "../../core/results.ts";
-import { joined, metricTitle, plural, UNSTABLE_LEGEND, UNSTABLE_MARK, wrapped } from "./format.ts";
+import { joined, metricTitle, OVERLOADED, OVERLOADED_LEGEND, plural, wrapped } from "./format.ts";
+import { latencyOf } from "./goals.ts";
 import { goalHeadlines } from "./headlines.ts";
 import { doubtLines } from "./input-doubt.ts";
 import { capacityText, notesOf } from "./parameters.ts";
@@ -42,7 +43,8 @@ const EXPENDABLE = [
   ...["latencyMaxMs", "makespanMs", "inSystemMean", "batchSizeMean", "energyJoulesPerRequest"],
   ...["latencyP90Ms", "queueWaitMeanMs", "goodputPerS", "timeoutRatio", "costPer1000Requests"],
   ...["dropRatio", "latencyP50Ms", "utilizationRatio", "throughputPerS", "latencyP95Ms"],
-  ...["sloAttainmentRatio", "costPerHour", "accuracyMean", "latencyMeanMs"],
+  ...["sloAttainmentRatio", "accuracyMean", "latencyMeanMs", "latencyP99Ms"],
+  "costPerHour",
 ].map(metricTitle);
 const ALWAYS_LEFT_OUT = ["requests", "replications"];
 
@@ -54,8 +56,13 @@ function without(table: Table, column: number): Table {
   };
 }
 
-/** Drops expendable columns, the least wanted first, until the table fits. */
-function narrowed(table: Table, width: number): { table: Table; dropped: readonly string[] } {
+/** Drops expendable columns, the least wanted first, until the table fits; never the quantile of the SLO. */
+function narrowed(
+  table: Table,
+  width: number,
+  document: Pick<ResultsDocument, "slo"> = {},
+): { table: Table; dropped: readonly string[] } {
+  const needed = metricTitle(latencyOf(document));
   const dropped: string[] = [];
   let kept = aligned(table);
   for (const heading of ALWAYS_LEFT_OUT) {
@@ -65,7 +72,7 @@ function narrowed(table: Table, width: number): { table: Table; dropped: readonl
   for (const heading of EXPENDABLE) {
     if (total(columnWidths(kept)) <= width) break;
     const column = kept.headings.indexOf(heading);
-    if (column < 0) continue;
+    if (column < 0 || heading === needed) continue;
     kept = without(kept, column);
     dropped.push(heading);
   }
@@ -147,13 +154,13 @@ function cutTable(table: Table, width: number): readonly string[] {
 
 /** All simulated configurations; what does not fit is named below the table. */
 export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): string {
-  const { table, dropped } = narrowed(configurationTable(document), width);
+  const { table, dropped } = narrowed(configurationTable(document), width, document);
   const known = table.rows.some((row) => row.some((cell) => cell.text.includes("±")));
-  const marked = table.rows.some((row) => row.some((cell) => cell.text.endsWith(UNSTABLE_MARK)));
+  const marked = table.rows.some((row) => row.some((cell) => cell.text === OVERLOADED));
   const legend = [
     known ? "± half width of the 95% confidence interval" : "",
     ...doubtLines(document),
-    marked ? UNSTABLE_LEGEND : "",
+    marked ? OVERLOADED_LEGEND : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
     capacityText(document.capacity),
   ];

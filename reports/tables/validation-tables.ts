@@ -11,6 +11,7 @@ import {
   formatError,
   formatInterval,
   formatNumber,
+  joined,
   metricLabel,
   metricTitle,
   plural,
@@ -40,6 +41,11 @@ export function lettered(document: ValidationDocument) {
     label: configurationLabel(result, axes),
     result,
   }));
+}
+
+/** Whether its runs are fit for charts: those that were set aside show the host, not the system. */
+export function isFit({ verdict, measured }: ValidationResult): boolean {
+  return verdict !== "cannot tell" || measured.health.healthy;
 }
 
 /** Metrics with an error or a tolerance in any configuration, in the usual order. */
@@ -93,6 +99,22 @@ function settlingText({ settledBy }: MetricJudgement): readonly string[] {
   return ways.length === 0
     ? ["it lies too near the tolerance's edge for any feasible number of runs to settle it"]
     : [`${ways.join(", or ")} would settle it`];
+}
+
+/** The verdict, with the error of the metric that is furthest off; a doubt, with its reason and interval. */
+export function verdictText(one: ValidationResult, validation: ValidationDocument): string {
+  const known = judgedMetrics(validation).flatMap((name) => {
+    const [error, judgement] = [one.error[name], one.judgements[name]];
+    return error === undefined || judgement === undefined ? [] : { error, ...judgement };
+  });
+  const decisive = known.filter(({ verdict }) => verdict === one.verdict);
+  const worst = decisive.toSorted((a, b) => Math.abs(b.error) - Math.abs(a.error))[0];
+  if (worst === undefined) return one.verdict;
+  if (one.verdict !== "cannot tell") return `${one.verdict} (${formatError(worst.error)})`;
+  const reason = worst.reason?.split(";")[0] ?? "";
+  const interval =
+    worst.interval90 === null ? "" : `error between ${formatInterval(worst.interval90)}`;
+  return `cannot tell yet (${joined([reason, interval.replace(" to ", " and ")], "; ")})`;
 }
 
 export const VERDICT_STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;

@@ -59,7 +59,7 @@ describe("concurrency", () => {
     const wanted = jobs.map((jobsMean, i) => scaling.replicas(view({ jobsMean, nowUs: i * 2e6 })));
     expect(wanted).toEqual([4, 4, 4, 4, 4, 4, 4, 3, 3, 3]);
     for (let i = 10; i < 15; i++) scaling.replicas(view({ jobsMean: 2, nowUs: i * 2e6 }));
-    expect(scaling.replicas(view({ jobsMean: 2, nowUs: 30e6 }))).toBe(1);
+    expect(scaling.replicas(view({ jobsMean: 2, ready: 2, nowUs: 30e6 }))).toBe(1);
   });
 
   test("panics at twice of what is ready, and does not shrink for a window", () => {
@@ -69,7 +69,27 @@ describe("concurrency", () => {
     for (let s = 20; s < 38; s += 2) {
       expect(scaling.replicas(view({ jobsMean: 0, ready: 8, nowUs: s * 1e6 }))).toBe(8);
     }
-    expect(scaling.replicas(view({ jobsMean: 0, ready: 8, nowUs: 38e6 }))).toBe(0);
+    expect(scaling.replicas(view({ jobsMean: 0, ready: 1, nowUs: 38e6 }))).toBe(0);
+  });
+
+  test.each([
+    // Half of the ready ones at a time, rounded down, until none is left.
+    [{}, [20, 10, 5, 2, 1], [10, 5, 2, 1, 0]],
+    [{ maxScaleDownRate: 4 }, [20, 5, 1], [5, 1, 0]],
+    [{ maxScaleDownRate: 1 }, [20, 20], [20, 20]],
+  ])("shrinks with %o from %j to %j, though no job is left", (rates, ready, wanted) => {
+    const scaling = policy("concurrency", { ...parameters, ...rates });
+    const answers = ready.map((count, i) =>
+      scaling.replicas(view({ jobsMean: 0, ready: count, nowUs: i * 2e6 })),
+    );
+    expect(answers).toEqual(wanted);
+  });
+
+  test("grows by its rate at most, in a panic too", () => {
+    // 3 × 1.1 = 3.3, of which the ceiling counts, as in the comment of autoscaler.go.
+    const scaling = policy("concurrency", { ...parameters, maxScaleUpRate: 1.1 });
+    expect(scaling.replicas(view({ jobsMean: 40, ready: 3 }))).toBe(4);
+    expect(scaling.replicas(view({ jobsMean: 40, ready: 4, nowUs: 2e6 }))).toBe(5);
   });
 });
 

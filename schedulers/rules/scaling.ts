@@ -132,8 +132,8 @@ function stepLimit(
 export const concurrency = definePolicy({
   name: "concurrency",
   summary: "keep so many jobs per replica, with a panic mode, as Knative does",
-  idea: "⌈jobs / target⌉, with jobs averaged over a stable window. When the panic window alone asks for panicAt times the ready replicas, it panics: it follows the panic window and does not shrink until the panic is a whole stable window past.",
-  reads: "Jobs that wait or run.",
+  idea: "⌈jobs / target⌉, with jobs averaged over a stable window. When the panic window alone asks for panicAt times the ready replicas, it panics: it follows the panic window and does not shrink until the panic is a whole stable window past. A decision changes the ready replicas by no more than its rates: up to maxScaleUpRate times as many, down to their maxScaleDownRate-th part.",
+  reads: "Jobs that wait or run, and the replicas that serve.",
   failsWhen: "The target is guessed: 1 leaves replicas idle between jobs, more lets jobs queue.",
   source:
     "Knative Serving, autoscaler (stable and panic window, pkg/autoscaler/scaling); all defaults but the target are its own.",
@@ -147,9 +147,18 @@ export const concurrency = definePolicy({
       .max(10)
       .default(2)
       .describe("ratio of wanted to ready replicas that starts a panic"),
+    maxScaleUpRate: positive(1e6)
+      .min(1)
+      .default(1000)
+      .describe("a decision wants at most so many times the ready replicas"),
+    maxScaleDownRate: positive(1e6)
+      .min(1)
+      .default(2)
+      .describe("a decision keeps at least the ready replicas divided by this"),
     ...scalingBounds({ intervalS: 2, downWindowS: 0 }),
   }),
-  create: ({ target, windowS, panicShare, panicAt, ...bounds }): Scaling => {
+  create: ({ target, windowS, panicShare, panicAt, ...given }): Scaling => {
+    const { maxScaleUpRate, maxScaleDownRate, ...bounds } = given;
     const stableCount = Math.max(1, Math.round(windowS / bounds.intervalS));
     const panicCount = Math.max(1, Math.round(stableCount * panicShare));
     const recent: number[] = [];
@@ -160,9 +169,14 @@ export const concurrency = definePolicy({
       replicas: ({ jobsMean, ready, nowUs }) => {
         recent.push(jobsMean);
         if (recent.length > stableCount) recent.shift();
-        const stable = Math.ceil(meanOf(recent) / target);
-        const panic = Math.ceil(meanOf(recent.slice(-panicCount)) / target);
-        if (panic >= panicAt * Math.max(1, ready)) panicUntilUs = nowUs + windowS * 1e6;
+        const serving = Math.max(1, ready);
+        const least = Math.floor(serving / maxScaleDownRate);
+        const most = Math.ceil(serving * maxScaleUpRate);
+        const bounded = (wanted: number): number => Math.min(Math.max(wanted, least), most);
+        const stable = bounded(Math.ceil(meanOf(recent) / target));
+        const panicking = Math.ceil(meanOf(recent.slice(-panicCount)) / target);
+        const panic = bounded(panicking);
+        if (panicking >= panicAt * serving) panicUntilUs = nowUs + windowS * 1e6;
         if (nowUs >= panicUntilUs) {
           panicReplicas = 0;
           return stable;

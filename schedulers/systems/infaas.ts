@@ -1,4 +1,4 @@
-/** INFaaS: requests choose variants by latency; variants are scaled or upgraded by a loop. */
+/** INFaaS: requests choose variants by accuracy and latency; variants are scaled or upgraded by a loop. */
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
@@ -14,7 +14,7 @@ import {
   type SelectionContext,
   type SystemPack,
 } from "../rules/policy-definition.ts";
-import { leastBy, mostAccurateOf } from "../rules/textbook.ts";
+import { leastBy } from "../rules/textbook.ts";
 import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
 import { batchLimits, modelsOf } from "./devices/device-slots.ts";
 
@@ -26,40 +26,38 @@ function throughputPerS(system: System, policies: readonly PoolPolicies[], pool:
 
 const selection = definePolicy({
   name: "infaas",
-  summary: "the most accurate of the fastest variants that are expected within 15 % of the goal",
-  idea: "Of the ten fastest variants with a replica, take the most accurate one whose expected wait and service exceed the time that is left by no more than 15 %; where there is none, the one that is expected to be done first. In a pipeline a task has its share of the goal.",
+  summary: "the running variant that fits the latency asked for most tightly, accurate enough",
+  idea: "Of the variants with a replica and at least the accuracy asked for, those whose latency exceeds the request's are rejected, and those that are overloaded are passed over; of the rest the one with the tightest fit takes the job: the least difference between the request's latency and its own. Where there is none, the one that is expected to be done first.",
   reads: "Accuracies, deadlines, expected service times, and jobs that wait and run.",
-  failsWhen: "Jobs have no deadline: all go to the most accurate variant.",
+  failsWhen:
+    "Jobs have no deadline: all go to the slowest variant. No accuracy is asked for, and a fast variant is the more accurate one.",
   source:
-    "Romero et al., INFaaS, ATC 2021, section 4.2, with the tolerance and the ten candidates of its code; the choice by accuracy among them is reconstructed.",
+    "Romero et al., INFaaS, ATC 2021, section 4.2; queryfe_server.cc of its code. Ours: a job's latency is the least of its task's share of the goal and the time that is left; a variant is overloaded where jobs that wait and run there leave no time for it, which the original hears from its workers; where no variant is accurate enough, the most accurate ones are.",
   parameters: z.strictObject({
-    tolerance: nonNegative(10)
-      .default(0.15)
-      .describe("share of the time left by which the expected time may exceed it"),
-    fastest: positiveInt(64).default(10).describe("variants looked at, the fastest first"),
+    minAccuracy: nonNegative(1)
+      .default(0)
+      .describe("accuracy that a request asks for: share of a variant's answers that are right"),
   }),
-  create: ({ tolerance, fastest }, { system, pools }: SelectionContext): Selection => {
+  create: ({ minAccuracy }, { system, pools }: SelectionContext): Selection => {
     const budgets = goalSharesUs(system, 1);
     const alone = aloneUs(system);
     const perUs = system.pools.map(({ count }, pool) =>
       count === 0 ? 0 : throughputPerS(system, pools, pool) / 1e6,
     );
+    const accuracyOf = (pool: number): number => system.pools[pool].accuracy ?? 1;
     return {
       choose: ({ deadlineUs }, among, view) => {
-        const candidates = among
-          .filter((pool) => view.readyOf(pool) > 0)
-          .sort((a, b) => alone[a] - alone[b])
-          .slice(0, fastest);
+        const running = among.filter((pool) => view.readyOf(pool) > 0);
+        const enough = Math.min(minAccuracy, Math.max(...running.map(accuracyOf)));
+        const accurate = running.filter((pool) => accuracyOf(pool) >= enough);
         const expectedUs = (pool: number): number => {
           const { waiting, running } = view.loadOf(pool);
           return (waiting + running) / (view.readyOf(pool) * perUs[pool]) + alone[pool];
         };
-        const isInTime = (pool: number): boolean => {
-          const leftUs = Math.min(deadlineUs - view.nowUs, budgets[pool]);
-          return expectedUs(pool) <= (1 + tolerance) * leftUs;
-        };
-        const accurate = mostAccurateOf(system, candidates.filter(isInTime));
-        return accurate ?? leastBy(candidates, expectedUs) ?? among[0];
+        const leftUs = (pool: number): number => Math.min(deadlineUs - view.nowUs, budgets[pool]);
+        const inTime = accurate.filter((pool) => expectedUs(pool) <= leftUs(pool));
+        // The tasks' variants have one share of the goal, so that the slowest fits most tightly.
+        return leastBy(inTime, (pool) => -alone[pool]) ?? leastBy(accurate, expectedUs) ?? among[0];
       },
     };
   },

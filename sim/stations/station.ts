@@ -1,6 +1,7 @@
 /** The stations of batches, and capacity that several use at once: equal shares, or turns of a quantum. */
 import { WinnerTree } from "../../core/priority-queues.ts";
-import { type Sharing, type System, slowdownOf } from "../../core/system.ts";
+import { slowdownOf } from "../../core/slow-down.ts";
+import type { Sharing, System } from "../../core/system.ts";
 
 /**
  * A place where batches spend time on their way. A batch is named by the replica that it is for, and

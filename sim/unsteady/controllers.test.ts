@@ -52,7 +52,8 @@ test("a pre-empted batch ends at once, and its job runs anew with those that cam
       if (view.running(0) === 0 && view.queue(0).length > 0) act.startNext(0, 3);
     },
   });
-  const entries = logOf([0, 4, 6], { models: { server: fixedService(10) } }, make);
+  const server = { ...(fixedService(10) as object), stoppable: true };
+  const entries = logOf([0, 4, 6], { models: { server } }, make);
   expect(of(entries, "start").map(([, , nowUs, ...jobs]) => [nowUs, jobs.length])).toEqual([
     [0, 1],
     [6000, 3],
@@ -73,7 +74,8 @@ test("a released replica that is pre-empted leaves, and is paid for no longer", 
   });
   const nodes = [{ name: "n", count: 2, costPerHour: 1, devices: { d: 1 } }];
   const cluster = { nodes, replicas: { serve: 2 } };
-  const sections = { models: { server: fixedService(100) }, cluster };
+  const server = { ...(fixedService(100) as object), stoppable: true };
+  const sections = { models: { server }, cluster };
   const { recorder } = runOf([0, 4, 100], sections, make);
   // One of two machines for 4 of the 100 ms until the last arrival, the other all the time.
   expect(recorder.replicas?.costPerHour()).toBeCloseTo(1 + 4 / 100, 9);

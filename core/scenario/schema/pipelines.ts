@@ -80,6 +80,12 @@ export const modelSchema = z
       .describe(
         "share of requests for which the mean of its recent answers would be right, put in place of a straggler's; default 0",
       ),
+    stoppable: z
+      .boolean()
+      .optional()
+      .describe(
+        "whether a batch that runs can be stopped, so that a scheduler may pre-empt it; replayed times can, real models cannot; default: false",
+      ),
     memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
     demand: resources
       .optional()

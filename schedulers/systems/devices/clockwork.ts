@@ -15,6 +15,7 @@ import type {
 } from "../../../core/dispatch/controller.ts";
 import type { StartWindow } from "../../../core/dispatch/driver.ts";
 import { sumOf } from "../../../core/statistics/estimate.ts";
+import type { System } from "../../../core/system.ts";
 import {
   batchSize,
   type ControllerContext,
@@ -50,8 +51,10 @@ const parameters = z.strictObject({
     .default([1, 2, 4, 8, 16])
     .describe("batch sizes, of those that model and batching rule take"),
   maxBatchMs: positive()
-    .default(25)
-    .describe("batches of more than one are expected to take no longer, in ms"),
+    .optional()
+    .describe(
+      "batches of more than one are expected to take no longer, in ms; default: a quarter of the task's least goal, as the published 25 of 100",
+    ),
   measurements: z
     .int()
     .min(1)
@@ -65,6 +68,8 @@ const parameters = z.strictObject({
 
 type Parameters = z.infer<typeof parameters>;
 
+/** The published controller's longest batch is 25 ms, and its default goal 100 ms. */
+const USUAL_SHARE = 0.25;
 /** An action is on its way for so long at most. */
 const LEAST_WINDOW_US = 1000;
 
@@ -104,6 +109,8 @@ export class Clockwork implements Controller {
   readonly #bufferUs: number;
   /** By pool: batch sizes, ascending; 1 is one of them. */
   readonly #sizes: readonly (readonly number[])[];
+  /** By pool: the longest time of a batch of more than one. */
+  readonly #mostUs: readonly number[];
   readonly #devices: readonly Device[];
   readonly #deviceOf = new Map<number, Device>();
   /** By replica: half a round trip to its worker. */
@@ -119,6 +126,10 @@ export class Clockwork implements Controller {
     this.#bufferUs = given.bufferMs * 1000;
     this.#sizes = batchLimits(system, pools).map((limit) =>
       [...new Set([1, ...given.sizes])].filter((size) => size <= limit).sort((a, b) => a - b),
+    );
+    const { maxBatchMs } = given;
+    this.#mostUs = leastGoalsUs(system).map((goalUs) =>
+      maxBatchMs === undefined ? USUAL_SHARE * goalUs : maxBatchMs * 1000,
     );
     this.#devices = slotsOf(system, this.pools).map((slot) => ({
       ...slot,
@@ -241,7 +252,7 @@ export class Clockwork implements Controller {
       const size = sizes[i];
       if (size > length) continue;
       const estimateUs = this.#estimateUs(view, device, pool, replica, size);
-      if (size > 1 && estimateUs > this.#given.maxBatchMs * 1000) continue;
+      if (size > 1 && estimateUs > this.#mostUs[pool]) continue;
       const startByUs = deadlineUs - estimateUs;
       if (freeUs <= startByUs) return { pool, replica, size, estimateUs, startByUs };
     }
@@ -308,6 +319,18 @@ export class Clockwork implements Controller {
     if (queue.length === 0) return Number.POSITIVE_INFINITY;
     return queue.next.deadlineUs - this.#bufferUs + 1;
   }
+}
+
+/** By pool: the least goal of the pipelines that use it; Infinity where none has a goal. */
+function leastGoalsUs({ pools, pipelines }: System): readonly number[] {
+  return pools.map((_, pool) =>
+    Math.min(
+      Number.POSITIVE_INFINITY,
+      ...pipelines
+        .filter(({ tasks }) => tasks.some(({ variants }) => variants.includes(pool)))
+        .map(({ sloUs }) => sloUs),
+    ),
+  );
 }
 
 const controller = defineController({

@@ -43,6 +43,7 @@ const documents: fc.Arbitrary<ScenarioDocument> = fc
               meanMs: 0.01,
               batch: { marginal: 0.2, max: 8 },
             },
+            stoppable: i % 2 === 0,
             ...{ memoryMb: 10, loadMs: i === 3 ? 0 : 0.02, residency },
           },
         ]),

@@ -3,7 +3,9 @@
  *
  *   goals of pipelines ─split─> a goal for each task ─┐
  *   expected or heard rates ──────────────────────────┴─pack─> which tasks a device serves, in which
- *   batches
+ *   batches, at which rates
+ *
+ * Between plans: a job ─deficit round robin─> the queue of its task on one device ─window─> a batch, in turn.
  */
 import { z } from "zod";
 import type {
@@ -12,7 +14,9 @@ import type {
   Controls,
   JobView,
 } from "../../../core/dispatch/controller.ts";
+import type { RandomStream } from "../../../core/random/stream.ts";
 import { visitRatios } from "../../../core/stability/offered-load.ts";
+import { sumOf } from "../../../core/statistics/estimate.ts";
 import type { PipelineSystem, System } from "../../../core/system.ts";
 import {
   type ControllerContext,
@@ -33,6 +37,7 @@ import {
   slotsOf,
 } from "./device-slots.ts";
 import { packSessions, type Session, saturatingBatch, splitLatency } from "./nexus-plans.ts";
+import { PlacedJobs } from "./placed-jobs.ts";
 
 const parameters = z.strictObject({
   ratePerS: positive(1e9)
@@ -49,12 +54,27 @@ const parameters = z.strictObject({
 
 type Parameters = z.infer<typeof parameters>;
 
+/** A pool on a device, with a queue of its own. */
+interface Backend {
+  readonly device: Device;
+  readonly pool: number;
+  /** The largest batch. */
+  readonly batch: number;
+  /** Jobs that it is planned to get. */
+  readonly ratePerS: number;
+  /** Jobs that it may still get before the next refill. */
+  quantum: number;
+}
+
 interface Device extends SlotReplicas {
-  /** By pool that it serves: the largest batch. */
-  batches: Map<number, number>;
+  /** By pool that it serves. */
+  backends: Map<number, Backend>;
   /** The pool that was served last. */
   last: number;
 }
+
+/** From one refill of the backends' quantums to the next: `DeficitDaemon` of the published frontend. */
+const REFILL_US = 200_000;
 
 class DutyCycles implements Controller {
   readonly pools: readonly number[];
@@ -71,8 +91,14 @@ class DutyCycles implements Controller {
   #plannedUs = 0;
   /** By pool: jobs that came since the last plan. */
   #heard: Float64Array;
+  readonly #jobs = new PlacedJobs<Backend>(true);
+  /** By pool: the backend that is asked next. */
+  readonly #turn = new Map<number, number>();
+  #refill = -1;
+  readonly #rng: RandomStream;
 
-  constructor({ system, pools }: ControllerContext, given: Parameters) {
+  constructor({ system, pools, rng }: ControllerContext, given: Parameters) {
+    this.#rng = rng();
     this.pools = placeablePools(system);
     this.#system = system;
     this.#given = given;
@@ -80,14 +106,19 @@ class DutyCycles implements Controller {
     this.#goals = stageGoals(system, this.#limits);
     this.#devices = slotsOf(system, this.pools).map((slot) => ({
       ...slot,
-      batches: new Map(),
+      backends: new Map(),
       last: -1,
     }));
     this.#heard = new Float64Array(system.pools.length);
   }
 
-  queued(_job: JobView, pool: number): void {
+  queued(job: JobView, pool: number): void {
     this.#heard[pool]++;
+    this.#jobs.queued(job, pool, this.#goals.deadlineUs(job));
+  }
+
+  ended(request: number): void {
+    this.#jobs.ended(request);
   }
 
   begin(view: ClusterView, act: Controls): void {
@@ -108,6 +139,12 @@ class DutyCycles implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
+    for (const { backends } of this.#devices) {
+      for (const backend of backends.values()) {
+        if (!isUp(view, backend)) this.#jobs.expel(this.#jobs.at(backend));
+      }
+    }
+    this.#jobs.place(view, ({ pool }) => this.#backendFor(view, pool));
     for (const device of this.#devices) this.#serve(view, act, device);
   }
 
@@ -119,40 +156,70 @@ class DutyCycles implements Controller {
     );
   }
 
+  // --- queues -----------------------------------------------------------------------------------
+
+  /** The next backend in turn with a quantum left; where none has one, one at random by planned rates. */
+  #backendFor(view: ClusterView, pool: number): Backend | undefined {
+    this.#refillAt(view.nowUs);
+    const all = this.#devices.flatMap(({ backends }) => backends.get(pool) ?? []);
+    const up = all.filter((backend) => isUp(view, backend));
+    for (let i = 0; i < up.length; i++) {
+      const turn = this.#turn.get(pool) ?? 0;
+      this.#turn.set(pool, turn + 1);
+      const backend = up[turn % up.length];
+      if (backend.quantum < 1) continue;
+      backend.quantum--;
+      return backend;
+    }
+    if (up.length < 2) return up[0];
+    let at = this.#rng.uniform() * sumOf(up.map(({ ratePerS }) => ratePerS));
+    for (const backend of up) {
+      at -= backend.ratePerS;
+      if (at < 0) return backend;
+    }
+    return up[up.length - 1];
+  }
+
+  #refillAt(nowUs: number): void {
+    const refill = Math.floor(nowUs / REFILL_US);
+    if (refill === this.#refill) return;
+    this.#refill = refill;
+    for (const { backends } of this.#devices) {
+      for (const one of backends.values()) one.quantum = (one.ratePerS * REFILL_US) / 1e6;
+    }
+  }
+
   // --- turns ------------------------------------------------------------------------------------
 
   /** Gives an idle device to the next of its pools, in turn, that has a batch in time. */
   #serve(view: ClusterView, act: Controls, device: Device): void {
     if (runningOn(view, device) !== undefined) return;
-    const pools = [...device.batches.keys()];
-    const from = pools.indexOf(device.last) + 1;
-    for (let i = 0; i < pools.length; i++) {
-      const pool = pools[(from + i) % pools.length];
-      const replica = idleOf(view, device.members.get(pool) ?? []);
+    const backends = [...device.backends.values()];
+    const from = backends.findIndex(({ pool }) => pool === device.last) + 1;
+    for (let i = 0; i < backends.length; i++) {
+      const backend = backends[(from + i) % backends.length];
+      const replica = idleOf(view, device.members.get(backend.pool) ?? []);
       if (replica === undefined) continue;
-      const size = this.#window(view, act, pool, replica, device.batches.get(pool) as number);
-      if (size === 0) continue;
-      device.last = pool;
-      act.startNext(replica, size);
+      const jobs = this.#window(view, act, backend, replica);
+      if (jobs.length === 0) continue;
+      device.last = backend.pool;
+      act.start(replica, jobs);
       return;
     }
   }
 
-  /** Slides the window past the jobs that would be late in it; the size of the batch, or 0. */
-  #window(
-    view: ClusterView,
-    act: Controls,
-    pool: number,
-    replica: number,
-    planned: number,
-  ): number {
+  /** Slides the window past the jobs that would be late in it; the jobs of the batch, which may be none. */
+  #window(view: ClusterView, act: Controls, backend: Backend, replica: number): number[] {
     for (;;) {
-      const { length } = view.queue(pool);
-      if (length === 0) return 0;
-      const size = Math.min(planned, length);
-      const { next } = view.queue(pool);
-      if (view.nowUs + view.expectedUs(replica, size) <= this.#goals.deadlineUs(next)) return size;
-      act.drop(next.job);
+      const window = this.#jobs.at(backend).slice(0, backend.batch);
+      if (window.length === 0) return [];
+      const [first] = window;
+      if (view.nowUs + view.expectedUs(replica, window.length) <= first.dueUs) {
+        this.#jobs.leave(window);
+        return window.map(({ job }) => job);
+      }
+      this.#jobs.leave([first]);
+      act.drop(first.job);
     }
   }
 
@@ -163,14 +230,15 @@ class DutyCycles implements Controller {
     this.#plannedPerS = rates;
     this.#plannedUs = nowUs;
     this.#heard = new Float64Array(this.#heard.length);
-    for (const device of this.#devices) device.batches = new Map();
+    this.#refill = -1;
+    for (const device of this.#devices) {
+      for (const backend of device.backends.values()) this.#jobs.expel(this.#jobs.at(backend));
+      device.backends = new Map();
+    }
     if (rates !== null) this.#assign(rates);
     for (const device of this.#devices) {
-      if (device.batches.size > 0) continue;
       // A device without a place in the plan serves all that it hosts.
-      for (const pool of device.members.keys()) {
-        device.batches.set(pool, this.#fullBatch(device, pool));
-      }
+      if (device.backends.size === 0) this.#serveFully(device, [...device.members.keys()]);
     }
     this.#coverAll();
   }
@@ -184,12 +252,13 @@ class DutyCycles implements Controller {
     for (const { shares } of packed) {
       const pools = shares.map(({ session }) => this.pools[session]);
       const free = this.#devices.find(
-        ({ batches, members }) => batches.size === 0 && pools.every((pool) => members.has(pool)),
+        ({ backends, members }) => backends.size === 0 && pools.every((pool) => members.has(pool)),
       );
       if (free === undefined) continue;
-      shares.forEach(({ batch }, i) => {
-        free.batches.set(pools[i], batch);
-      });
+      for (const [i, { batch, ratePerS }] of shares.entries()) {
+        const pool = pools[i];
+        free.backends.set(pool, { device: free, pool, batch, ratePerS, quantum: 0 });
+      }
     }
   }
 
@@ -197,9 +266,29 @@ class DutyCycles implements Controller {
   #coverAll(): void {
     for (const pool of this.pools) {
       const hosts = this.#devices.filter(({ members }) => members.has(pool));
-      const least = leastBy(hosts, ({ batches }) => batches.size);
-      if (least === undefined || hosts.some(({ batches }) => batches.has(pool))) continue;
-      least.batches.set(pool, this.#fullBatch(least, pool));
+      const least = leastBy(hosts, ({ backends }) => backends.size);
+      if (least === undefined || hosts.some(({ backends }) => backends.has(pool))) continue;
+      this.#serveFully(least, [pool]);
+    }
+  }
+
+  /** Full batches of these pools in turn, beside those that the device serves already. */
+  #serveFully(device: Device, pools: readonly number[]): void {
+    const batches = new Map(pools.map((pool) => [pool, this.#fullBatch(device, pool)]));
+    const { replicas } = this.#system;
+    const all = [
+      ...device.backends.values(),
+      ...[...batches].map(([pool, batch]) => ({ pool, batch })),
+    ];
+    const roundUs = sumOf(
+      all.map(({ pool, batch }) => {
+        const [replica] = device.members.get(pool) as readonly number[];
+        return replicas[replica].service.meanUs[batch];
+      }),
+    );
+    for (const [pool, batch] of batches) {
+      const ratePerS = (batch * 1e6) / Math.max(1, roundUs);
+      device.backends.set(pool, { device, pool, batch, ratePerS, quantum: 0 });
     }
   }
 
@@ -215,6 +304,10 @@ class DutyCycles implements Controller {
     const [replica] = members.get(pool) as readonly number[];
     return Math.max(1, saturatingBatch(this.#session(pool, 1, replica)));
   }
+}
+
+function isUp(view: ClusterView, { device, pool }: Backend): boolean {
+  return device.members.get(pool)?.some((replica) => view.isUp(replica)) === true;
 }
 
 interface StageGoals {
@@ -284,13 +377,13 @@ function equalParts({ tasks, sloUs }: PipelineSystem): number[] {
 const controller = defineController({
   name: "nexus",
   summary: "models packed onto devices in duty cycles; early drop by a sliding window",
-  idea: "Squishy bin packing: batches are chosen so that the models of a device take their turns within every goal, on as few devices as can be; goals of pipelines are split so that these are fewest; a batch slides past the jobs that would be late in it, so that one late job does not make the batch small.",
+  idea: "Squishy bin packing: batches are chosen so that the models of a device take their turns within every goal, on as few devices as can be; goals of pipelines are split so that these are fewest; a task's jobs go to the queues of its devices by deficit round robin at planned rates; a batch slides past the jobs that would be late in it, so that one late job does not make the batch small.",
   reads:
     "Expected rates, or those heard since the last plan; latency goals; expected service times by batch size.",
   failsWhen:
-    "Rates change faster than plans, or arrivals are bursty within a duty cycle: the planned batch drops what a larger one would have served.",
+    "Rates change faster than plans, or arrivals are bursty within a duty cycle: the planned batch drops what a larger one would have served, and a job waits at its device though another is idle. A device is planned for less than 5 jobs of a task per s: it has no quantum, and its share comes at random.",
   source:
-    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus. Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts, pipelines that join get equal parts of their goal, and time of a goal that no task needs goes to all of a way in proportion. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
+    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus, and its frontend's routing (model_handler.cpp: quantums of 200 ms, at random by rate where all are used up). Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts at the rates of full batches in turn, pipelines that join get equal parts of their goal, and time of a goal that no task needs goes to all of a way in proportion. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
   parameters,
   create: (given, context) => new DutyCycles(context, given),
 });

@@ -7,29 +7,34 @@ import { systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 
 /** Two models on one device: `slow` takes 100 ms, `quick` 10 ms, whatever the batch. */
-const SYSTEM = systemOf(
-  scenarioSchema.parse({
-    name: "two-models",
-    pipelines: {
-      slow: { slo: { latencyMs: 150 }, tasks: { slow: { model: "slow" } } },
-      quick: { slo: { latencyMs: 20 }, tasks: { quick: { model: "quick" } } },
-    },
-    models: Object.fromEntries(
-      [
-        ["slow", 100],
-        ["quick", 10],
-      ].map(([name, meanMs]) => [
-        name,
-        { service: { distribution: "deterministic", meanMs, batch: { marginal: 0, max: 1024 } } },
-      ]),
-    ),
-    cluster: {
-      nodes: [{ name: "host", devices: { gpu: { slots: 1, shared: true } } }],
-      replicas: { slow: 1, quick: 1 },
-    },
-    workload: { arrivals: "burst", requests: 1 },
-  }),
-);
+const systemWith = (stoppable: boolean | undefined) =>
+  systemOf(
+    scenarioSchema.parse({
+      name: "two-models",
+      pipelines: {
+        slow: { slo: { latencyMs: 150 }, tasks: { slow: { model: "slow" } } },
+        quick: { slo: { latencyMs: 20 }, tasks: { quick: { model: "quick" } } },
+      },
+      models: Object.fromEntries(
+        [
+          ["slow", 100],
+          ["quick", 10],
+        ].map(([name, meanMs]) => [
+          name,
+          {
+            service: { distribution: "deterministic", meanMs, batch: { marginal: 0, max: 1024 } },
+            stoppable,
+          },
+        ]),
+      ),
+      cluster: {
+        nodes: [{ name: "host", devices: { gpu: { slots: 1, shared: true } } }],
+        replicas: { slow: 1, quick: 1 },
+      },
+      workload: { arrivals: "burst", requests: 1 },
+    }),
+  );
+const SYSTEM = systemWith(true);
 const [SLOW, QUICK] = [0, 1];
 
 class Bench {
@@ -37,9 +42,12 @@ class Bench {
   readonly driver: CheckingDriver;
   readonly #scheduler: SchedulerDocument;
 
-  constructor(scheduler: SchedulerDocument = "shepherd") {
+  constructor(
+    scheduler: SchedulerDocument = "shepherd",
+    readonly system = SYSTEM,
+  ) {
     this.#scheduler = scheduler;
-    this.driver = new CheckingDriver(SYSTEM, createScheduler(scheduler, SYSTEM, "1"), this.log);
+    this.driver = new CheckingDriver(system, createScheduler(scheduler, system, "1"), this.log);
     this.driver.joinAll();
     this.driver.decide();
   }
@@ -66,8 +74,8 @@ class Bench {
   end(): void {
     this.driver.drain();
     this.driver.checkConservation();
-    const fresh = createScheduler(this.#scheduler, SYSTEM, "1");
-    expect(replayLog(SYSTEM, fresh, this.log).divergence).toBeNull();
+    const fresh = createScheduler(this.#scheduler, this.system, "1");
+    expect(replayLog(this.system, fresh, this.log).divergence).toBeNull();
   }
 }
 
@@ -188,3 +196,15 @@ test("where a batch cannot be stopped, it runs to its end and is asked once", ()
   expect(bench.preempted).toBe(1);
   bench.end();
 });
+
+test.each([undefined, false])(
+  "a model that is %s for stoppable is never pre-empted",
+  (stoppable) => {
+    const bench = new Bench("shepherd", systemWith(stoppable));
+    bench.arrive(SLOW, 1, true);
+    bench.arrive(QUICK, 100, false);
+    expect(bench.running).toEqual([1, 0]);
+    expect(bench.preempted).toBe(0);
+    bench.end();
+  },
+);

@@ -98,6 +98,7 @@ export class Flex implements Controller {
       const current = runningOn(view, device);
       if (current === undefined || device.fixed !== NONE || !device.members.has(pool)) return [];
       const { pool: currentPool } = view.system.replicas[current];
+      if (!view.system.pools[currentPool].stoppable) return [];
       const next = this.#largest(view, device, [...new Set([pool, currentPool])]);
       const ratio = (next?.size ?? 0) / view.running(current);
       return next === undefined || ratio < this.#factor ? [] : [{ device, current, next, ratio }];
@@ -167,11 +168,11 @@ function dropLate(view: ClusterView, act: Controls, pool: number): void {
 const controller = defineController({
   name: "shepherd",
   summary: "the largest batch in time; it pre-empts a batch that it exceeds by a factor",
-  idea: "Flex: a free device runs the largest batch, of all models, that ends by the earliest deadline in it; a batch that has grown to λ times the one that runs takes its place, and the requests of that one wait again.",
+  idea: "Flex: a free device runs the largest batch, of all models, that ends by the earliest deadline in it; a batch that has grown to λ times the one that runs takes its place, where that one's model is `stoppable`, and the requests of that one wait again.",
   reads:
     "Deadlines, expected service times by batch size, the number of requests in each running batch.",
   failsWhen:
-    "Batches cannot be stopped (real models end theirs first), or work begun is dear: a pre-empted batch starts anew, and models with small batches starve beside those with large ones.",
+    "Models are not `stoppable` (real ones are not): then it never pre-empts. Work begun is dear: a pre-empted batch starts anew, and models with small batches starve beside those with large ones.",
   source:
     "Zhang et al., SHEPHERD, NSDI 2023, algorithm 2, with the corrections of its re-implementation (abcdabcd987/nexuslb, after its authors): a request is tested at |B| + 1, against the earliest deadline in the batch, and a free device needs no second look at the others. A batch stops at once, not at the next exit point. Not there: HERD, the planner that puts models and devices into groups by an integer program. All devices here are one group.",
   parameters: z.strictObject({

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { overheadProfileSchema, profileSchema } from "../core/profile.ts";
-import { withDoubts } from "./calibrate.ts";
+import { withDoubts } from "./doubts.ts";
 
 const provenance = {
   ...{ kind: "measured", model: "m", device: "d", host: "h", runtime: "r", date: "2026-01-01" },

@@ -1,0 +1,51 @@
+/** The blocks of a validation of real models: their budget, the brackets between them, and their progress. */
+import { measureBracket } from "../calibration/blocks.ts";
+import { signedPercent } from "../calibration/judge.ts";
+import { type Effort, effortOf, fitBudget, type RunForecast } from "../calibration/predict.ts";
+import type { RealRunPlan } from "../calibration/real-runs.ts";
+import type { ValidationResult } from "../core/results.ts";
+import type { BackendName } from "../core/scenario/schema/run.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { LightLoad } from "./validate-contents.ts";
+
+/** Blocks of real models go on until a verdict, or until this is over, s. */
+export const BLOCKS_BUDGET_S = 600;
+
+/** Blocks go on while there is time; only where the fewest do not fit are they shorter. */
+export function blocksEffort(
+  forecasts: readonly RunForecast[],
+  backend: BackendName,
+  blocks: number,
+  budgetS: number,
+  beforeS: number,
+): Effort {
+  const fewest = fitBudget(forecasts, backend, blocks, budgetS, beforeS);
+  const all = effortOf(forecasts, backend, blocks);
+  if (fewest.share < 1 || all.seconds <= budgetS - beforeS) return fewest;
+  return { ...all, seconds: budgetS - beforeS };
+}
+
+export function bracketOf(
+  document: ScenarioDocument,
+  light: LightLoad,
+  inputs: SimulationInputs,
+  signal: AbortSignal | undefined,
+): NonNullable<RealRunPlan["bracket"]> {
+  let brackets = 0;
+  const contention = inputs.overheadProfile?.contention;
+  return (deployment) =>
+    measureBracket(
+      deployment,
+      { ...light, document, inputs, contention, signal },
+      `validation/light/${brackets++}`,
+    );
+}
+
+/** The error of the mean, as far as it is known. */
+export function intervalLine({ latencyMeanMs }: ValidationResult["judgements"]): string {
+  const { interval90 = null } = latencyMeanMs ?? {};
+  if (interval90 === null) return "    the error is not bounded yet";
+  const { low, high } = interval90;
+  return `    error of the mean latency: ${signedPercent(low)} to ${signedPercent(high)}`;
+}
