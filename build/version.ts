@@ -1,7 +1,9 @@
 /** This build: its version, the key of its results, and its files. */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
 
@@ -28,6 +30,26 @@ export function builtFile(path: string): URL {
     import.meta.url.endsWith(".ts") ? `../dist/${path}` : `../${path}`,
     import.meta.url,
   );
+}
+
+/** The script of the command `tandem`. */
+export const commandFile = (): string => fileURLToPath(builtFile("cli/tandem.js"));
+
+/**
+ * The words that run this build in `folder`. They are `npx tandem` only where npm finds this build: elsewhere npx would
+ * fetch a package named `tandem`, which is not ours.
+ */
+export function ownCommand(folder = process.cwd()): readonly string[] {
+  const own = commandFile();
+  const folders = [folder];
+  while (dirname(folders[0]) !== folders[0]) folders.unshift(dirname(folders[0]));
+  const isOwn = (path: string): boolean =>
+    existsSync(path) && realpathSync(path) === realpathSync(own);
+  const project = folders.findLast((one) => existsSync(join(one, "package.json")));
+  const isFound =
+    (project !== undefined && isOwn(join(project, "dist/cli/tandem.js"))) ||
+    folders.some((one) => isOwn(join(one, "node_modules/.bin/tandem")));
+  return isFound ? ["npx", "tandem"] : ["node", own];
 }
 
 /** Written by build/build.mjs beside the compiled code; there is none when running from source. */

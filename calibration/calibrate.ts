@@ -5,6 +5,7 @@
  *   → rounds (experiment.ts) until each figure is precise, or the time is over → profiles with their rounds
  */
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
+import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { poolsOf, tasksToPlace } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
@@ -21,7 +22,7 @@ import {
   contentsFor,
   representative,
 } from "./contents.ts";
-import { withDoubts } from "./doubts.ts";
+import { type CalibratedSides, withDoubts } from "./doubts.ts";
 import {
   type CalibratedFigure,
   Experiment,
@@ -130,39 +131,19 @@ export async function calibrate(
     await experiment.warmUp();
     onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
     const seconds = await experiment.run({ ...options, onRound: roundTeller(onStep) });
-    const costs =
-      place === null
-        ? await measureOverheads(
-            Object.values(contents).flat(),
-            OVERHEAD_SECONDS,
-            inventory && { inventory, nodes: document.cluster.nodes },
-          )
-        : onNearestLink(experiment.messageCosts(), links, placed.document, placed.inputs);
-    const overheadProfile: OverheadProfile = {
-      schema: "tandem/overhead@1",
-      provenance: measuredHere("gateway, RPC and neighbours", "Node", DEVICE, options.date),
-      ...costs,
-      contention: experiment.contention(),
-      ...(links === undefined ? {} : { links }),
-      ...(place === null ? {} : { rounds: experiment.costRounds() }),
-    };
-    const kind = inventory?.inventory.kind ?? "local";
+    const payloads = Object.values(contents).flat();
+    const overheadProfile = await overheadsOf(document, experiment, place, {
+      ...{ links, payloads, options },
+    });
     const found = {
       deviceProfiles: profilesOf(measured, experiment, options),
       overheadProfile,
       doubts: experiment.doubts(),
     };
-    const { deviceProfiles, ...told } = withDoubts(found, look(), kind);
+    const told = withDoubts(found, look(), inventory?.inventory.kind ?? "local");
     const figures = experiment.figures();
     return {
-      profiles: Object.fromEntries(
-        Object.entries(deviceProfiles).map(([model, byDevice]) => [
-          model,
-          Object.values(byDevice)[0],
-        ]),
-      ),
-      ...(inventory === undefined ? {} : { deviceProfiles }),
-      ...told,
+      ...bothForms(told, inventory),
       ...{ branchShares, rounds: experiment.rounds, figures },
       wantedS: wantedSeconds(figures, options.precision, seconds),
     };
@@ -175,6 +156,50 @@ export async function calibrate(
 
 interface MeasuredModel extends Pick<Target, "model" | "device" | "machine"> {
   readonly worker: ModelWorker;
+}
+
+interface OverheadParts {
+  readonly links: OverheadProfile["links"];
+  readonly payloads: readonly RequestContents[];
+  readonly options: CalibrationOptions;
+}
+
+/** Of the pipeline in place, or of a no-op where it cannot run. */
+async function overheadsOf(
+  { cluster }: ScenarioDocument,
+  experiment: Experiment,
+  place: (Placed & { readonly deployment: Deployment }) | null,
+  { links, payloads, options: { inventory, date } }: OverheadParts,
+): Promise<OverheadProfile> {
+  const where = inventory && { inventory, nodes: cluster.nodes };
+  const costs =
+    place === null
+      ? await measureOverheads(payloads, OVERHEAD_SECONDS, where)
+      : onNearestLink(experiment.messageCosts(), links, place.document, place.inputs);
+  return {
+    schema: "tandem/overhead@1",
+    provenance: measuredHere("gateway, RPC and neighbours", "Node", DEVICE, date),
+    ...costs,
+    contention: experiment.contention(),
+    ...(links === undefined ? {} : { links }),
+    ...(place === null ? {} : { rounds: experiment.costRounds() }),
+  };
+}
+
+/** Profiles by model, and by kind of device where an inventory has several. */
+function bothForms(
+  { deviceProfiles, ...told }: CalibratedSides,
+  inventory: LoadedInventory | undefined,
+): Pick<Calibration, "profiles" | "deviceProfiles" | "overheadProfile" | "doubts"> {
+  const ofFirst = Object.entries(deviceProfiles).map(([model, byDevice]) => [
+    model,
+    Object.values(byDevice)[0],
+  ]);
+  return {
+    profiles: Object.fromEntries(ofFirst),
+    ...(inventory === undefined ? {} : { deviceProfiles }),
+    ...told,
+  };
 }
 
 interface Placed {

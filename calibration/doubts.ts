@@ -6,7 +6,7 @@ import { type HostLoad, loadReasons, percent } from "./host.ts";
 /** Half width of a mean's 95% interval, as a share of it: the usual tolerance of a judgement. */
 const UNSURE = 0.05;
 
-interface CalibratedSides {
+export interface CalibratedSides {
   /** By model name and kind of device. */
   readonly deviceProfiles: Readonly<Record<string, Readonly<Record<string, Profile>>>>;
   readonly overheadProfile: OverheadProfile;

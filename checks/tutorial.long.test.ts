@@ -1,11 +1,17 @@
-/** `docs/tutorial.md`: the steps whose output depends on the machine, and a page that shows the like. */
+/** `docs/tutorial.md`: every step, from an empty folder with the packed package. */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { outputOf, type Step, tutorialFolder, tutorialSteps } from "./tutorial.test-support.ts";
+import { afterAll, expect, test } from "vitest";
+import {
+  foldersToInstall,
+  outputOf,
+  type Step,
+  shownAs,
+  tutorialSteps,
+} from "./tutorial.test-support.ts";
 
-const folder = tutorialFolder();
-afterAll(() => rmSync(folder, { recursive: true }));
+const { all, clone, mine } = foldersToInstall();
+afterAll(() => rmSync(all, { recursive: true }));
 
 const VERDICT = "(agrees|disagrees|cannot tell)";
 const ESTIMATE = "[\\d,.]+ ± +[\\d,.]+";
@@ -37,25 +43,25 @@ const PATTERNS: Readonly<Record<string, readonly RegExp[]>> = {
   report: [/^my-pipeline\/out\/report\.html\n$/],
 };
 
-const patternsOf = ({ command }: Step): readonly RegExp[] => PATTERNS[command.split(" ")[2]] ?? [];
+/** The page's own output for exact steps; for examples, patterns that the page's output matches too. */
+function patternsOf({ command, shown, kind }: Step): readonly RegExp[] {
+  return kind === "example" ? (PATTERNS[command.split(" ")[2]] ?? []) : [shownAs(shown)];
+}
 
-describe("the tutorial's steps on a machine", () => {
-  const outputs = new Map(tutorialSteps().map((step) => [step, outputOf(step, folder)]));
-  const examples = [...outputs].filter(([step]) => step.isExample);
+// In order: each step needs the one before.
+test.each(tutorialSteps())("$command prints the like of what the page shows", (step) => {
+  const output = outputOf(step, step.kind === "install" ? clone : mine);
+  expect(patternsOf(step)).not.toEqual([]);
+  for (const pattern of patternsOf(step)) {
+    expect(output).toMatch(pattern);
+    if (step.kind === "example") expect(step.shown).toMatch(pattern);
+  }
+});
 
-  test.each(examples)("$command prints the like of what the page shows", (step, output) => {
-    expect(patternsOf(step)).not.toEqual([]);
-    for (const pattern of patternsOf(step)) {
-      expect(output).toMatch(pattern);
-      expect(step.shown).toMatch(pattern);
-    }
-  });
-
-  test("the report has the sweep and the validation", () => {
-    const path = join(folder, "my-pipeline/out/report.html");
-    expect(existsSync(path)).toBe(true);
-    const html = readFileSync(path, "utf8");
-    expect(html).toContain("27 simulated configurations");
-    expect(html).toContain("1 configuration validated: 1 ");
-  });
+test("the report has the sweep and the validation", () => {
+  const path = join(mine, "my-pipeline/out/report.html");
+  expect(existsSync(path)).toBe(true);
+  const html = readFileSync(path, "utf8");
+  expect(html).toContain("27 simulated configurations");
+  expect(html).toContain("1 configuration validated: 1 ");
 });

@@ -1,43 +1,56 @@
 /** The commands of `docs/tutorial.md`, run by a shell as they are written, with what the page shows of their output. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 
-/** ```console, and ```console example where the output depends on the machine. */
+/** ```console, ```console install, and ```console example where the output depends on the machine. */
 export interface Step {
   readonly command: string;
   readonly shown: string;
-  readonly isExample: boolean;
+  readonly kind: "exact" | "install" | "example";
 }
 
 const ROOT = join(import.meta.dirname, "..");
-const FENCE = /^```console( example)?\n\$ ((?:.*\\\n)*.*)\n([\s\S]*?)```$/gm;
+const FENCE = /^```console(?: (install|example))?\n\$ ((?:.*\\\n)*.*)\n([\s\S]*?)```$/gm;
 
 export function tutorialSteps(): readonly Step[] {
   const page = readFileSync(join(ROOT, "docs/tutorial.md"), "utf8");
-  return [...page.matchAll(FENCE)].map(([, example, command, shown]) => ({
+  return [...page.matchAll(FENCE)].map(([, kind = "exact", command, shown]) => ({
     ...{ command, shown },
-    isExample: example !== undefined,
+    kind: kind as Step["kind"],
   }));
 }
 
-/** A folder to run the steps in, and `npx` in it, which runs this checkout's command. */
-export function tutorialFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-tutorial-"));
-  const npx = join(folder, "bin", "npx");
-  mkdirSync(join(folder, "bin"));
-  const tandem = join(ROOT, "dist/cli/tandem.js");
-  writeFileSync(npx, `#!/bin/sh\nshift\nexec '${process.execPath}' '${tandem}' "$@"\n`);
-  chmodSync(npx, 0o755);
+const emptyFolder = (): string => mkdtempSync(join(tmpdir(), "tandem-tutorial-"));
+
+/** A folder where npm finds this checkout's command, for steps that need no installation. */
+export function folderWithCheckout(): string {
+  const folder = emptyFolder();
+  const bin = join(folder, "node_modules/.bin");
+  mkdirSync(bin, { recursive: true });
+  symlinkSync(join(ROOT, "dist/cli/tandem.js"), join(bin, "tandem"));
   return folder;
+}
+
+/** Folders for the page's steps: a copy of this checkout, and the one beside it where the page installs the package. */
+export function foldersToInstall(): {
+  readonly all: string;
+  readonly clone: string;
+  readonly mine: string;
+} {
+  const all = emptyFolder();
+  const clone = join(all, "clone");
+  const left = [".git", "out"].map((name) => join(ROOT, name));
+  const filter = (path: string): boolean => !left.includes(path);
+  cpSync(ROOT, clone, { recursive: true, verbatimSymlinks: true, filter });
+  return { all, clone, mine: join(all, "my-first") };
 }
 
 /** Its results; its complaint where it has none. */
 export function outputOf({ command }: Step, folder: string): string {
-  const path = `${join(folder, "bin")}${delimiter}${process.env.PATH}`;
-  const env = { ...process.env, PATH: path, FORCE_COLOR: undefined };
-  const options = { cwd: folder, env, encoding: "utf8", timeout: 170_000 } as const;
+  const env = { ...process.env, FORCE_COLOR: undefined };
+  const options = { cwd: folder, env, encoding: "utf8", timeout: 300_000 } as const;
   const { stdout, stderr } = spawnSync("sh", ["-c", command], options);
   return stdout === "" ? stderr : stdout;
 }

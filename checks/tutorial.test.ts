@@ -1,18 +1,21 @@
-/** `docs/tutorial.md`: each step that gives the same output on any machine, in order. */
+/** `docs/tutorial.md`: the first steps that give the same output on any machine; its long test runs all from an empty folder. */
 import { rmSync } from "node:fs";
 import { afterAll, expect, test } from "vitest";
-import { IS_LONG } from "../core/test-form.test-support.ts";
-import { outputOf, shownAs, tutorialFolder, tutorialSteps } from "./tutorial.test-support.ts";
+import { folderWithCheckout, outputOf, shownAs, tutorialSteps } from "./tutorial.test-support.ts";
 
-const folder = tutorialFolder();
+const folder = folderWithCheckout();
 afterAll(() => rmSync(folder, { recursive: true }));
-const exact = tutorialSteps().filter(({ isExample }) => !isExample);
+const exact = tutorialSteps().filter(({ kind }) => kind === "exact");
 /** The sweep, and what follows from it, take ten seconds. */
-const sweep = exact.findIndex(({ command }) => command.includes(" simulate "));
-const steps = IS_LONG ? exact : exact.slice(0, sweep);
+const steps = exact.slice(
+  0,
+  exact.findIndex(({ command }) => command.includes(" simulate ")),
+);
 
-test("the page has a step for each command of a first half hour", () => {
-  const commands = tutorialSteps().map(({ command }) => command.split(" ")[2]);
+test("the page installs the package before its first command, and has a step for each of a first half hour", () => {
+  const all = tutorialSteps();
+  expect(all.map(({ kind }) => kind).lastIndexOf("install")).toBe(1);
+  const commands = all.slice(2).map(({ command }) => command.split(" ")[2]);
   expect([...new Set(commands)]).toEqual([
     ...["init", "check", "schedulers", "simulate", "query", "plan"],
     ...["validate", "explain", "report"],

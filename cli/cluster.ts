@@ -288,7 +288,7 @@ export async function certs(args: CertsArguments): Promise<void> {
     `wrote ${written.files.join(", ")} to ${written.directory}`,
     `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
     "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
-    `next: npx tandem cluster up SCENARIO --certs ${directory}`,
+    `next: ${repeatCommand("cluster", undefined, {})} up SCENARIO --certs ${directory}`,
   ];
   print(json, written, lines.join("\n"));
 }

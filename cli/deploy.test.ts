@@ -1,10 +1,19 @@
 /** `tandem deploy`: the facts of what it writes, and every reason why it cannot, at once. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Deployment, StatefulSet } from "kubernetes-types/apps/v1.js";
 import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.js";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
+import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.js";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { readConfiguration } from "../cluster/containers/container-plan.ts";
@@ -169,6 +178,7 @@ const TYPES = {
   Deployment: "apps",
   StatefulSet: "apps",
   NetworkPolicy: "networking",
+  PodDisruptionBudget: "policy",
 };
 
 interface Kinds {
@@ -177,6 +187,7 @@ interface Kinds {
   readonly Deployment: Deployment;
   readonly StatefulSet: StatefulSet;
   readonly NetworkPolicy: NetworkPolicy;
+  readonly PodDisruptionBudget: PodDisruptionBudget;
 }
 
 type Manifest = Kinds[keyof Kinds];
@@ -240,20 +251,32 @@ describe("deploy kubernetes", () => {
       "Deployment traffic-lab-gateway",
       "Service traffic-lab-detect-gpu",
       "StatefulSet traffic-lab-detect-gpu",
+      "PodDisruptionBudget traffic-lab-detect-gpu",
       "Service traffic-lab-read-box",
       "StatefulSet traffic-lab-read-box",
+      "PodDisruptionBudget traffic-lab-read-box",
       "NetworkPolicy traffic-lab-workers",
       "NetworkPolicy traffic-lab-gateway",
     ]);
     const { spec } = named("StatefulSet", "traffic-lab-detect-gpu");
     expect(spec).toMatchObject({ replicas: 4, serviceName: "traffic-lab-detect-gpu" });
+    // Ready comes before the gateway has found a new pod.
+    expect(spec?.minReadySeconds).toBeGreaterThan(2);
+    const budget = named("PodDisruptionBudget", "traffic-lab-detect-gpu").spec;
+    expect(budget?.maxUnavailable).toBe(1);
+    expect(labelsOf("traffic-lab-detect-gpu")).toMatchObject(budget?.selector?.matchLabels ?? {});
     expect(podOf("traffic-lab-detect-gpu").nodeSelector).toEqual({ "tandem/node": "gpu" });
     expect(named("Service", "traffic-lab-detect-gpu").spec?.clusterIP).toBe("None");
   });
 
   test("takes namespace, selectors and GPUs of an inventory", async () => {
-    const nodes = "{ gpu: { selector: { accelerator: a100 }, gpus: nvidia.com/mig-1g.5gb } }";
-    writeFileSync(join(folder, "k8s.yaml"), `kind: kubernetes\nnamespace: lab\nnodes: ${nodes}\n`);
+    const toleration = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" };
+    const gpu = { selector: { accelerator: "a100" }, gpus: "nvidia.com/mig-1g.5gb" };
+    const inventory = {
+      ...{ kind: "kubernetes", namespace: "lab", pullSecrets: ["registry"] },
+      ...{ image: "example.org:5000/t:2", nodes: { gpu: { ...gpu, tolerations: [toleration] } } },
+    };
+    writeFileSync(join(folder, "k8s.yaml"), JSON.stringify(inventory));
     writeFileSync(join(folder, "here.yaml"), "kind: local\n");
     const words = ["deploy", "kubernetes", "lab.yaml", "--claim", "files", "--json", "--out"];
     const ended = await tandem(...words, "on", "--on", "k8s.yaml");
@@ -264,6 +287,14 @@ describe("deploy kubernetes", () => {
     expect(detect.metadata?.namespace).toBe("lab");
     const pod = detect.spec?.template.spec;
     expect(pod?.nodeSelector).toEqual({ accelerator: "a100" });
+    expect(pod?.tolerations).toEqual([toleration]);
+    expect(pod?.imagePullSecrets).toEqual([{ name: "registry" }]);
+    expect(pod?.containers[0].image).toBe("example.org:5000/t-worker:2");
+    expect(ended.stdout).toContain("example.org:5000/t-gateway:2");
+    const [spread] = pod?.topologySpreadConstraints ?? [];
+    expect(detect.spec?.template.metadata?.labels).toMatchObject(
+      spread?.labelSelector?.matchLabels ?? {},
+    );
     expect(pod?.containers[0].resources?.limits).toHaveProperty(["nvidia.com/mig-1g.5gb"], "1");
     expect(other.spec?.template.spec?.nodeSelector).toEqual({ "tandem/node": "box" });
     expect(read("on/secrets.sh")).toContain("--namespace lab");
@@ -279,6 +310,7 @@ describe("deploy kubernetes", () => {
       expect(pod.securityContext).toMatchObject({ runAsNonRoot: true });
       expect(pod.containers[0]).toMatchObject({
         securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+        startupProbe: { grpc: { port: 9090, service: "live" } },
         readinessProbe: { grpc: { port: 9090, service: "" } },
         livenessProbe: { grpc: { port: 9090, service: "live" } },
       });
@@ -330,13 +362,34 @@ describe("deploy kubernetes", () => {
         encoding: "utf8",
       });
       const objects = parseAllDocuments(stdout).map((document) => document.toJSON() as Manifest);
-      expect(objects, stderr).toHaveLength(9);
-      expect(objects.map(({ metadata }) => metadata?.namespace)).toEqual(Array(9).fill("vision"));
+      expect(objects, stderr).toHaveLength(11);
+      expect(objects.map(({ metadata }) => metadata?.namespace)).toEqual(Array(11).fill("vision"));
       expect(readdirSync(join(folder, "k8s"))).toContain("secrets.sh");
       expect(spawnSync("sh", ["-n", join(folder, "k8s/secrets.sh")]).status).toBe(0);
       expect(read("k8s/secrets.sh")).toContain("traffic-lab-read-box-1.traffic-lab-read-box");
     },
   );
+});
+
+test("secrets.sh calls this installation's command, and fails where a command of it does", async () => {
+  const words = ["deploy", "kubernetes", "lab.yaml", "--claim", "files", "--out", "secrets"];
+  expect((await tandem(...words)).code).toBe(0);
+  const commands = join(folder, "commands");
+  mkdirSync(commands);
+  /** A kubectl that makes no Secret, and would apply whatever it is given. */
+  const kubectl = '#!/bin/sh\ncase "$*" in *--dry-run*) exit 3;; esac\ncat > "$APPLIED"\n';
+  writeFileSync(join(commands, "kubectl"), kubectl, { mode: 0o755 });
+  const applied = join(folder, "applied");
+  const env = { ...process.env, PATH: `${commands}:${process.env.PATH}`, APPLIED: applied };
+  const script = join(folder, "secrets/secrets.sh");
+  const { status, stdout } = spawnSync("sh", [script, "keys"], {
+    cwd: folder,
+    env,
+    encoding: "utf8",
+  });
+  expect([status, existsSync(applied)]).toEqual([3, false]);
+  expect(stdout).toContain("keys");
+  expect(readdirSync(join(folder, "keys"))).toContain("worker.key");
 });
 
 describe("what cannot be deployed", () => {

@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { VERSION } from "../build/version.ts";
+import { commandFile, VERSION } from "../build/version.ts";
 import {
   type ComposeOptions,
   composeIssues,
@@ -45,7 +45,7 @@ import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts
 interface DeployArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly backend: BackendName;
-  readonly image: string;
+  readonly image?: string;
   readonly tag?: string;
   readonly replicasPerWorker: number;
   readonly cpus?: number;
@@ -84,8 +84,9 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
   requireWhole("--port is", args.port, [1, 65_534], "REST takes it, gRPC the next");
   const { directory, file } = composePlace(args, loaded.document.name);
   const scenario = resolve(args.scenario);
+  const images = imagesOf(args);
   const options: ComposeOptions = {
-    ...{ image: args.image, tag: args.tag ?? VERSION },
+    ...images,
     ...{ host: args.host, ports: { http: args.port, grpc: args.port + 1 } },
     user: userOf(args.user),
     cores: args.cores === undefined ? null : coresOf(args.cores),
@@ -102,17 +103,17 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
     ...{ days: CERTIFICATE_DAYS, force: true, newAuthority: false },
   });
   giveAway(certificates.directory, certificates.files, options.user);
-  const images = imagesOf(args, ["gateway", "worker", "load"]);
+  const roles = ["gateway", "worker", "load"];
   const document = {
     ...{ schema: "tandem/deploy@1", kind: "compose", scenario: loaded.document.name, directory },
     files: [...written, ...certificates.files.map((name) => join("certs", name))],
-    ...{ workers: rendered.workers, images, notes: rendered.notes },
+    ...{ workers: rendered.workers, images: namesOf(images, roles), notes: rendered.notes },
   };
   const here = relative(process.cwd(), directory);
   const url = `${args.host}:${args.port + 1}`;
   report(args, document, [
     `wrote ${written.join(", ")} and certs/ to ${directory}: a gateway and ${rendered.workers.length} workers`,
-    ...buildLines(args, ["gateway", "worker", "load"]),
+    ...buildLines(images, roles),
     `start:  docker compose -f ${shellWord(join(here, file))} up -d --wait`,
     `drive:  ${repeatCommand("load", args.scenario, { url, set: args.set, certs: join(here, "certs") })}`,
   ]);
@@ -124,7 +125,8 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   const { claim = null, tokens, namespace = inventory?.namespace ?? null } = args;
   if (namespace !== null) checkNamespace(namespace);
   const options: KubernetesOptions = {
-    ...{ scenario: loaded.document.name, image: args.image, tag: args.tag ?? VERSION },
+    ...{ scenario: loaded.document.name, ...imagesOf(args, inventory?.image) },
+    pullSecrets: inventory?.pullSecrets ?? [],
     ...{ namespace, claim, tokens: tokens !== undefined, nodes: inventory?.nodes ?? {} },
     ...{ gpuResource: args.gpuResource, sharedGpus: args.sharedGpus, nodeLabel: args.nodeLabel },
   };
@@ -145,7 +147,7 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
     ...manifestFiles(manifests),
     "secrets.sh": secretsScript(names, options, args.tokens, hosts),
   });
-  const images = imagesOf(args, ["gateway", "worker"]);
+  const images = namesOf(options, ["gateway", "worker"]);
   const document = {
     ...{ schema: "tandem/deploy@1", kind: "kubernetes", scenario: options.scenario, directory },
     ...{ files: written, workers, images, notes: plan.notes },
@@ -155,7 +157,7 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   const labels = unnamed.map((kind) => `label:  kubectl label node NODE ${args.nodeLabel}=${kind}`);
   report(args, document, [
     `wrote ${written.join(", ")} to ${directory}: a gateway and ${workers.length} workers`,
-    ...buildLines(args, ["gateway", "worker"]),
+    ...buildLines(options, ["gateway", "worker"]),
     "push:   docker push each of them to a registry that the cluster reads",
     ...labels,
     `start:  sh ${join(here, "secrets.sh")} && kubectl apply -k ${here}`,
@@ -272,16 +274,24 @@ function localName(host: string): readonly string[] {
   return host === "0.0.0.0" || host === "::" ? [] : [host];
 }
 
-function imagesOf({ image, tag = VERSION }: DeployArguments, roles: readonly string[]) {
+type Images = Pick<ComposeOptions, "image" | "tag">;
+
+/** Name and tag of images without their role, by the options before the inventory. */
+function imagesOf(args: DeployArguments, inventoryImage = "tandem"): Images {
+  const [, image, tag = VERSION] = /^(.+?)(?::([^:/]+))?$/.exec(args.image ?? inventoryImage) ?? [];
+  return { image, tag: args.tag ?? tag };
+}
+
+function namesOf({ image, tag }: Images, roles: readonly string[]): readonly string[] {
   return roles.map((role) => `${image}-${role}:${tag}`);
 }
 
 /** In an installed package the build's folder is dist/. */
-function buildLines(args: DeployArguments, roles: readonly string[]): readonly string[] {
+function buildLines(images: Images, roles: readonly string[]): readonly string[] {
   const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(\/dist)?\/$/, "");
   const file = join(root, "dist/deploy/docker/Dockerfile");
   return roles.map((role, i) => {
-    const [name] = imagesOf(args, [role]);
+    const [name] = namesOf(images, [role]);
     return `${i === 0 ? "build: " : "       "} docker build -f ${shellWord(file)} --target ${role} -t ${name} ${shellWord(root)}`;
   });
 }
@@ -323,19 +333,20 @@ function secretsScript(
 ): string {
   const inSpace = namespace === null ? "" : ` --namespace ${shellWord(namespace)}`;
   const secret = (name: string, ...files: readonly string[]): string =>
-    `kubectl create secret generic ${name}${inSpace} --dry-run=client -o yaml \\\n  ${files
+    `secret=$(kubectl create secret generic ${name}${inSpace} --dry-run=client -o yaml \\\n  ${files
       .map((file) => `--from-file=${file}`)
-      .join(" ")} |\n  kubectl apply${inSpace} --server-side -f -`;
+      .join(" ")})\nprintf '%s\\n' "$secret" | kubectl apply${inSpace} --server-side -f -`;
   const pair = (role: string): readonly string[] =>
     ["ca.crt", `${role}.crt`, `${role}.key`].map((file) => `${file}="$certs/${file}"`);
   return `${[
     "#!/bin/sh",
     "# Makes certificates in a folder (the argument; default: certs), and the Secrets that the manifests",
     "# name. The authority in the folder stays: keep ca.key to make other certificates later.",
+    "# A pipe's status is that of its last command only, so each Secret is made before it is applied.",
     "set -eu",
     "[ $# -gt 0 ] || set -- certs",
     "certs=$1",
-    `npx tandem cluster certs "$certs" --force --host ${hosts.join(",")}`,
+    `node ${shellWord(commandFile())} cluster certs "$certs" --force --host ${hosts.join(",")}`,
     secret(names.gatewaySecret, ...pair("gateway")),
     secret(names.workerSecret, ...pair("worker")),
     ...(tokens === undefined

@@ -2,9 +2,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { builtFile } from "../build/version.ts";
+import { builtFile, ownCommand } from "../build/version.ts";
 import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
+import { repeatCommand } from "../library/index.ts";
 import { publishedSchema } from "../schedulers/catalogue.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
@@ -49,11 +50,12 @@ function initPolicy({ directory, json }: InitArguments): void {
     compilerOptions: { ...compilerOptions, paths: { "tandem-serving": [types] } },
     include: [POLICY],
   });
-  const [scenario, folder] = [shellWord(paths.scenario), shellWord(directory)];
+  const out = join(directory, "out");
+  const simulate = repeatCommand("simulate", paths.scenario, { out });
   const next = [
-    `npx tandem check ${scenario}`,
-    `npx tandem simulate ${scenario} --out ${folder}/out && npx tandem report ${folder}/out`,
-    `cd ${folder} && node --test`,
+    repeatCommand("check", paths.scenario, {}),
+    `${simulate} && ${repeatCommand("report", out, {})}`,
+    `cd ${shellWord(directory)} && node --test`,
   ];
   const document = { schema: "tandem/init@1", ...paths, jsonSchema };
   const text = [paths.policy, paths.test, paths.scenario, ...next.map((line) => `next: ${line}`)];
@@ -73,14 +75,14 @@ function initScenario({ directory, json }: InitArguments): void {
   const jsonSchema = writeSchema(directory);
   // The commands in its comments are for the folder that it is in.
   const folder = shellWord(dirname(path));
+  const command = ownCommand().map(shellWord).join(" ");
   const text = textOf("templates", "scenario.yaml");
   writeAtomically(
     path,
-    text.replaceAll("my-pipeline/", () => `${folder}/`),
+    text.replaceAll("my-pipeline/", () => `${folder}/`).replaceAll("npx tandem", () => command),
   );
   const document = { schema: "tandem/init@1", scenario: path, jsonSchema };
-  const next = `npx tandem simulate ${shellWord(path)}`;
-  print(json, document, `${path}\nnext: ${next}`);
+  print(json, document, `${path}\nnext: ${repeatCommand("simulate", path, {})}`);
 }
 
 /**

@@ -1,6 +1,5 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
-import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
 import { isWithin } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
@@ -53,9 +52,8 @@ export async function plan(args: PlanArguments): Promise<void> {
   const simulated = (points: readonly object[]) => simulateCommand(args, seed, points);
   print(json, document, planText(document, columns(), simulated));
   if (out !== undefined && running !== null && !json) {
-    const [path, folder] = [join(out, "plan.yaml"), out].map(shellWord);
-    const next = `npx tandem validate ${path} --out ${folder}; npx tandem report ${folder}`;
-    process.stdout.write(`next: ${next}\n`);
+    const validate = repeatCommand("validate", join(out, "plan.yaml"), { out });
+    process.stdout.write(`next: ${validate}; ${repeatCommand("report", out, {})}\n`);
   }
   const without = document.plans.filter(({ best }) => best === null).length;
   if (without === 0) return;

@@ -246,8 +246,12 @@ const compare: Command = {
     ...JSON_OPTION,
     margin: text("differences up to this share are none; default: 1%"),
     all: flag("show also what did not change"),
+    out: text("file for a page of all changes (HTML)"),
   },
-  examples: [["compare out/before out/after", "which configurations became better or worse?"]],
+  examples: [
+    ["compare out/before out/after", "which configurations became better or worse?"],
+    ["compare out/before out/after --out changes.html", "the same as a page"],
+  ],
   run: async (args) => (await import("./results.ts")).compare(args),
 };
 

@@ -218,7 +218,7 @@ const COMMON = {
   ...SET,
   ...JSON_OPTION,
   backend: text("what the workers run", { choices: BACKENDS, default: "real" }),
-  image: text("images are called this and -gateway, -worker or -load", { default: "tandem" }),
+  image: text("images are called this and -gateway, -worker or -load; default: tandem"),
   tag: text("of the images; default: this version"),
   "replicas-per-worker": number("of one task on one machine, in one container", { default: 1 }),
   cpus: number("cores of each worker; default: the threads of its model"),

@@ -49,7 +49,7 @@ test("a results folder says when, where and by what it was made, with the scenar
   const text = readFileSync(join(folder, "out/provenance.json"), "utf8");
   const { made, scenario, digest } = JSON.parse(text) as ProvenanceDocument;
   const origin = made["results.json"];
-  expect(origin.command).toMatch(/^npx tandem simulate s\.yaml --seed 3/);
+  expect(origin.command).toMatch(/^node \S+tandem\.js simulate s\.yaml --seed 3/);
   expect(origin.date).toMatch(/^\d{4}-\d\d-\d\dT/);
   expect([origin.host, origin.version].join(" ")).toMatch(/Node \d+.* \d+\.\d+\.\d+ /);
   expect(scenario.name).toBe("two-steps");
@@ -122,7 +122,10 @@ test("a change that matters is shown for each configuration, with its interval",
     expect(pairs).toBe(5);
   }
   const table = await tandem("compare", "before", "slower");
-  expect(table.stdout).toMatch(/^slower against before: 0 better, 4 worse, 0 without/);
+  expect(table.stdout).toMatch(
+    /^the scenarios differ: models\.m\.service\.meanMs: 10 → 11\nslower against before: 0 better, 4 worse, 0 without/,
+  );
+  expect(table.stdout).toMatch(/^ *100 {2}mean latency \(ms\) .* \+\d+.* ± .* worse$/m);
   expect((await tandem("compare", "slower", "before")).stdout).toContain("4 better, 0 worse");
 });
 
@@ -131,6 +134,48 @@ test("equal results show no difference", async () => {
   expect(stdout).toBe(
     "same against before: 0 better, 0 worse, 4 without a difference shown (margin 1%)\n",
   );
+});
+
+test("rates are matched by their share of capacity after a change of service times", async () => {
+  const sweep = ["--set", "sweep={workload.ratePerS: [{ofCapacity: 0.4}, {ofCapacity: 0.6}]}"];
+  const slow = ["--set", "models.m.service.meanMs=12"];
+  for (const [out, set] of [
+    ["shares", []],
+    ["slow-shares", slow],
+  ] as const) {
+    await tandem("simulate", "s.yaml", "--seed", "1", "--out", out, ...sweep, ...set);
+  }
+  const { code, stdout } = await tandem("compare", "shares", "slow-shares");
+  expect(code).toBe(0);
+  expect(stdout).toContain("rates matched by their share of capacity: 40% is 80/s before, 66.67/s");
+  expect(stdout).toMatch(/0 better, 4 worse/);
+});
+
+test("an overloaded side is named, and has no figures", async () => {
+  await tandem(
+    "simulate",
+    "s.yaml",
+    "--seed",
+    "1",
+    "--out",
+    "full",
+    "--set",
+    "models.m.service.meanMs=25",
+  );
+  const { stdout } = await tandem("compare", "before", "full");
+  expect(stdout).toContain("overloaded in full: 1 configuration, such as ratePerS=100");
+  expect(stdout).not.toMatch(/^ *100 {2}/m);
+});
+
+test("results of other pipelines are refused, and a page has all changes", async () => {
+  const pipelines = ["--set", "pipelines={p: {tasks: {u: {model: m}}}}", "cluster.replicas={u: 2}"];
+  await tandem("simulate", "s.yaml", "--seed", "1", "--out", "unlike", ...pipelines);
+  const unlike = await tandem("compare", "before", "unlike");
+  expect([unlike.code, unlike.stderr]).toEqual([2, expect.stringContaining("tasks t against u")]);
+  await tandem("compare", "before", "slower", "--out", "page.html");
+  const page = readFileSync(join(compared, "page.html"), "utf8");
+  expect(page).toContain("the scenarios differ: models.m.service.meanMs: 10 → 11");
+  expect(page.match(/<tr>/g)).toHaveLength(5);
 });
 
 test("configurations that one folder has alone are named", async () => {

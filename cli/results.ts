@@ -15,18 +15,20 @@ import {
   report as write,
 } from "../library/index.ts";
 import {
-  formatError,
+  formatEstimate,
   formatNumber,
   metricLabel,
   metricTitle,
   plural,
   wrapped,
 } from "../reports/tables/format.ts";
-import { type Column, numberCell, tableOf } from "../reports/tables/table.ts";
+import { parameterText, sweepAxes } from "../reports/tables/parameters.ts";
+import { type Column, numberCell, type Table, tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
+import { writeAtomically } from "../sweep/atomic-file.ts";
 import { columns, print } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
-import { marginOf } from "./scenario-file.ts";
+import { marginOf, refuseEmpty } from "./scenario-file.ts";
 
 interface QueryArguments {
   readonly directory: string;
@@ -135,6 +137,8 @@ interface CompareArguments {
   readonly margin?: string;
   readonly all: boolean;
   readonly json: boolean;
+  /** File for a page of the comparisons. */
+  readonly out?: string;
 }
 
 type Compared = ResultsComparison & { readonly after: string };
@@ -152,56 +156,111 @@ export async function compare(args: CompareArguments): Promise<void> {
   for (const after of others) {
     found.push({ after, ...(await comparedWith(before, after, { margin })) });
   }
+  if (args.out !== undefined) {
+    refuseEmpty(args.out);
+    writeAtomically(args.out, await comparisonPage(before, found, margin));
+  }
   const text = args.json
     ? JSON.stringify({ schema: "tandem/comparison@1", before, margin, comparisons: found })
     : found.map((one) => compared(before, one, margin, args.all)).join("\n\n");
   process.stdout.write(`${text}\n`);
 }
 
+async function comparisonPage(
+  before: string,
+  found: readonly Compared[],
+  margin: number,
+): Promise<string> {
+  const { plainPage } = await import("../reports/html/page.ts");
+  return plainPage(
+    `Compared with ${before}`,
+    found.map((one) => ({
+      heading: one.after,
+      lines: comparedLines(before, one, margin),
+      table: changesTable(one.changes),
+    })),
+  );
+}
+
 function compared(before: string, one: Compared, margin: number, all: boolean): string {
-  const { after, changes, onlyBefore, onlyAfter } = one;
+  const shown = all
+    ? one.changes
+    : one.changes.filter(({ verdict }) => verdict !== "no difference shown");
+  return [
+    ...comparedLines(before, one, margin).map((line) => wrapped(line, columns())),
+    ...(shown.length === 0 ? [] : [tableText(changesTable(shown), columns())]),
+  ].join("\n");
+}
+
+const MOST_DIFFERENCES = 8;
+
+/** The difference between the scenarios first, as it may be all that a change of figures means. */
+function comparedLines(before: string, one: Compared, margin: number): readonly string[] {
+  const { after, changes, onlyBefore, onlyAfter, differs, shares } = one;
   const count = (verdict: string): number =>
     changes.filter((change) => change.verdict === verdict).length;
-  const shown = all ? changes : changes.filter(({ verdict }) => verdict !== "no difference shown");
-  if (changes.length === 0) {
+  const overloads = one.overloadedBefore.length + one.overloadedAfter.length;
+  if (changes.length + overloads === 0) {
     throw new Fault("invalid-input", `${before} and ${after} have nothing that can be compared`, {
       hint: "they need a configuration with the same swept values, and two replications",
     });
   }
+  const more = differs.length - MOST_DIFFERENCES;
+  const named = [...differs.slice(0, MOST_DIFFERENCES), ...(more > 0 ? [`${more} more`] : [])];
+  const rates = shares.map(
+    ({ ofCapacity, beforePerS, afterPerS }) =>
+      `${formatNumber(100 * ofCapacity)}% is ${formatNumber(beforePerS, 4)}/s before, ${formatNumber(afterPerS, 4)}/s after`,
+  );
   return [
+    ...(named.length === 0 ? [] : [`the scenarios differ: ${named.join("; ")}`]),
+    ...(rates.length === 0
+      ? []
+      : [`rates matched by their share of capacity: ${rates.join("; ")}`]),
     `${after} against ${before}: ${count("better")} better, ${count("worse")} worse, ` +
       `${count("no difference shown")} without a difference shown (margin ${formatNumber(100 * margin)}%)`,
-    ...(shown.length === 0 ? [] : [tableText(tableOf("", shown, CHANGE_COLUMNS), columns())]),
-    ...onlyIn(before, onlyBefore),
-    ...onlyIn(after, onlyAfter),
-  ].join("\n");
+    ...namedFirst(`overloaded in ${before}`, one.overloadedBefore),
+    ...namedFirst(`overloaded in ${after}`, one.overloadedAfter),
+    ...namedFirst(`only in ${before}`, onlyBefore),
+    ...namedFirst(`only in ${after}`, onlyAfter),
+  ];
 }
 
-function onlyIn(directory: string, ids: readonly string[]): string[] {
+function namedFirst(which: string, ids: readonly string[]): string[] {
   if (ids.length === 0) return [];
-  return [`only in ${directory}: ${plural(ids.length, "configuration")}, such as ${ids[0]}`];
+  return [`${which}: ${plural(ids.length, "configuration")}, such as ${ids[0]}`];
 }
 
 type Change = Compared["changes"][number];
 
-const CHANGE_COLUMNS: readonly Column<Change>[] = [
-  ["configuration", ({ id }) => ({ text: id })],
-  ["metric", ({ metric }) => ({ text: metricTitle(metric) })],
-  ["before", ({ metric, before }) => scaledCell(metric, before)],
-  ["after", ({ metric, after }) => scaledCell(metric, after)],
-  ["difference", (change) => numberCell(differenceText(change))],
-  ["change", ({ difference, before }) => numberCell(formatError(difference / before))],
-  ["verdict", ({ verdict }) => ({ text: verdict })],
-];
+/** A column for each parameter that differs. */
+function changesTable(changes: readonly Change[]): Table {
+  const axes = sweepAxes({ configurations: changes });
+  return tableOf("", changes, [
+    ...axes.map((axis): Column<Change> => {
+      const text = (parameters: Change["parameters"]) => parameterText(parameters[axis.path]);
+      return [
+        axis.title,
+        ({ parameters }) =>
+          axis.isNumeric ? numberCell(text(parameters)) : { text: text(parameters) },
+      ];
+    }),
+    axes.length === 0 && ["configuration", ({ id }) => ({ text: id })],
+    ["metric", ({ metric }) => ({ text: metricTitle(metric) })],
+    ["before", ({ metric, before }) => scaledCell(metric, before)],
+    ["after", ({ metric, after }) => scaledCell(metric, after)],
+    ["change (%)", (change) => numberCell(changeText(change))],
+    ["verdict", ({ verdict }) => ({ text: verdict })],
+  ]);
+}
 
 function scaledCell(metric: string, given: number) {
   const value = given * metricLabel(metric).scale;
   return numberCell(formatNumber(value, 4), value);
 }
 
-function differenceText({ metric, difference, halfWidth95 }: Change): string {
-  const { scale } = metricLabel(metric);
-  return `${formatNumber(difference * scale)} ± ${formatNumber(halfWidth95 * scale)}`;
+function changeText({ difference, halfWidth95, before }: Change): string {
+  const [mean, half] = [difference / before, halfWidth95 / Math.abs(before)];
+  return `${mean > 0 ? "+" : ""}${formatEstimate({ mean, halfWidth95: half }, 100)}`;
 }
 
 interface ExplainArguments {

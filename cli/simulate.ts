@@ -202,7 +202,7 @@ function tablesText({ count, configurations: all, ...header }: Swept, out?: stri
     `seed ${header.seed} · scenario ${header.scenario.digest} · repeat: ${header.command}`,
   ];
   if (out !== undefined) {
-    const charts = `npx tandem report ${shellWord(out)}`;
+    const charts = repeatCommand("report", out, {});
     lines.push(`results: ${join(out, "results.json")} · charts: ${charts}`);
   }
   return `${lines.join("\n")}\n`;
@@ -343,9 +343,10 @@ function statusLines(status: SweepStatus, directory: string): readonly string[] 
   ];
 }
 
-function workText({ engine, running, waiting }: SweepStatus): string {
+function workText({ engine, running, waiting, reason }: SweepStatus): string {
   if (engine === null) return "run without a queue";
-  return `${engine}: ${running} running, ${waiting} waiting`;
+  const why = reason === undefined ? "" : ` (${reason})`;
+  return `${engine}: ${running} running, ${waiting} waiting${why}`;
 }
 
 function nextStep({ shards, finished, gathered, ...left }: SweepStatus, folder: string): string {

@@ -1,6 +1,5 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
 import { join } from "node:path";
-import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
 import {
   repeatCommand,
@@ -93,8 +92,8 @@ function tablesText(document: ValidationDocument, out: string | undefined): stri
 }
 
 function nextSteps(out: string): string {
-  const folder = shellWord(out);
-  const steps = `gaps: npx tandem explain ${folder} · charts: npx tandem report ${folder}`;
+  const [gaps, charts] = ["explain", "report"].map((name) => repeatCommand(name, out, {}));
+  const steps = `gaps: ${gaps} · charts: ${charts}`;
   return `results: ${join(out, "validation.json")} · ${steps}`;
 }
 

@@ -1,15 +1,9 @@
 /**
  * Comparisons of configurations that differ only in the compared parameters: the best, those that are
- * not distinguishable from it, and the differences; and comparisons of two results of one scenario.
+ * not distinguishable from it, and the differences.
  */
 import { grouped } from "./iterables.ts";
-import type {
-  Comparison,
-  ConfigurationResult,
-  MetricName,
-  Parameter,
-  ResultsDocument,
-} from "./results.ts";
+import type { Comparison, ConfigurationResult, MetricName, Parameter } from "./results.ts";
 import { parameterKind } from "./scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "./scenario/schema.ts";
 import { meanOf, studentT, studentT975, studentTail } from "./statistics/estimate.ts";
@@ -34,10 +28,10 @@ export function comparedMetrics({ compare }: ScenarioDocument["run"]): readonly 
 const MOST_ALL_PAIRS = 5;
 /** Larger groups are not compared: the work grows with the pairs. */
 const MOST_MEMBERS = 500;
-const SIGNIFICANT = 0.05;
+export const SIGNIFICANT = 0.05;
 
 /** More is better for these; for all others, less. */
-const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
+export const MORE_IS_BETTER: ReadonlySet<MetricName> = new Set([
   "throughputPerS",
   "goodputPerS",
   "accuracyMean",
@@ -120,7 +114,7 @@ function pairsOf(order: readonly number[]): readonly (readonly [number, number])
 }
 
 /** Values of two alternatives by replication, and `of` what they are. */
-interface Pair<Of> {
+export interface Pair<Of> {
   readonly of: Of;
   readonly a: readonly number[];
   readonly b: readonly number[];
@@ -129,7 +123,7 @@ interface Pair<Of> {
 }
 
 /** The differences of the pairs that have any, with P values adjusted for all of them. */
-function differencesOf<Of>(pairs: readonly Pair<Of>[]) {
+export function differencesOf<Of>(pairs: readonly Pair<Of>[]) {
   const found = pairs.flatMap(({ of, a, b, inputs }) => {
     const difference = pairedDifference(a, b, inputs);
     return difference === null ? [] : [{ of, difference }];
@@ -244,7 +238,7 @@ interface PairedDifference {
  * Changes of a difference by draw of measured inputs. Inputs that both sides share have changed alike, so they cancel;
  * a side without draws did not change.
  */
-function changedApart(a: readonly number[], b: readonly number[]): readonly number[] {
+export function changedApart(a: readonly number[], b: readonly number[]): readonly number[] {
   if (a.length === 0 || b.length === 0) return [...a, ...b];
   return a.slice(0, b.length).map((change, draw) => change - b[draw]);
 }
@@ -321,85 +315,4 @@ export function holmAdjusted(pValues: readonly number[]): number[] {
     adjusted[i] = least;
   }
   return adjusted;
-}
-
-/** One metric of a configuration, before and after a change. */
-interface Change {
-  /** Id of the configuration. */
-  readonly id: string;
-  readonly metric: MetricName;
-  readonly before: number;
-  readonly after: number;
-  /** after − before, with its own 95% interval. */
-  readonly difference: number;
-  readonly halfWidth95: number;
-  /** Replications that both have. */
-  readonly pairs: number;
-  /** P value, adjusted for all changes of the document (Holm). */
-  readonly adjustedP: number;
-  /** "no difference shown": noise explains it, or it is within the margin. */
-  readonly verdict: "better" | "worse" | "no difference shown";
-}
-
-interface Changes {
-  readonly changes: readonly Change[];
-  /** Configurations that one of the two has alone. */
-  readonly onlyBefore: readonly string[];
-  readonly onlyAfter: readonly string[];
-}
-
-/**
- * Did a change matter? Configurations with the same swept values are compared metric by metric.
- * Replication i of both sides met the same requests if the seeds are the same: that is what the
- * pairs rest on. `margin` is the share of the value before up to which a difference is none.
- */
-export function compareResults(
-  before: ResultsDocument,
-  after: ResultsDocument,
-  margin: number,
-): Changes {
-  const [old, young] = [before, after].map(
-    ({ configurations }) => new Map(configurations.map((one) => [valuesOf(one), one])),
-  );
-  const pairs = [...old].flatMap(([values, one]) => {
-    const other = young.get(values);
-    return other === undefined ? [] : pairsByMetric(one, other);
-  });
-  return {
-    changes: differencesOf(pairs).map(({ of, difference: { mean, ...difference } }) => ({
-      ...of,
-      ...{ difference: mean, ...difference },
-      verdict: verdictOf(of, mean, difference.adjustedP, margin),
-    })),
-    onlyBefore: [...old].flatMap(([values, { id }]) => (young.has(values) ? [] : [id])),
-    onlyAfter: [...young].flatMap(([values, { id }]) => (old.has(values) ? [] : [id])),
-  };
-}
-
-function valuesOf({ parameters }: ConfigurationResult): string {
-  return JSON.stringify(Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-type Figures = Pick<Change, "id" | "metric" | "before" | "after">;
-
-function pairsByMetric(one: ConfigurationResult, other: ConfigurationResult): Pair<Figures>[] {
-  const metrics = Object.keys(one.samples ?? {}) as MetricName[];
-  return metrics.map((metric) => {
-    const [before, after] = [one, other].map(({ metrics: of }) => of[metric]?.mean ?? Number.NaN);
-    const [b, a] = [one, other].map(({ samples }) => samples?.[metric] ?? []);
-    const [old, young] = [one, other].map(({ inputs }) => inputs?.deviations[metric] ?? []);
-    return { of: { id: one.id, metric, before, after }, a, b, inputs: changedApart(young, old) };
-  });
-}
-
-function verdictOf(
-  { metric, before }: Figures,
-  difference: number,
-  adjustedP: number,
-  margin: number,
-): Change["verdict"] {
-  if (adjustedP >= SIGNIFICANT || Math.abs(difference) <= margin * Math.abs(before)) {
-    return "no difference shown";
-  }
-  return difference > 0 === MORE_IS_BETTER.has(metric) ? "better" : "worse";
 }

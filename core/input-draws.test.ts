@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { calibratedProfile } from "./calibrated-profile.test-support.ts";
-import { drawnInputs, hasDoubt, undoubtedProfiles } from "./input-draws.ts";
+import { drawnInputs, hasDoubt, uncertainInputs, undoubtedProfiles } from "./input-draws.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
 import { roundTimes } from "./slow-down.ts";
 import { driftingMean } from "./statistics/drifting-mean.ts";
@@ -22,6 +22,16 @@ describe("draws of measured inputs", () => {
     const deviation = deviationOf(logsOf({ a: profile }).map(({ a }) => a));
     expect(deviation / logDeviation).toBeGreaterThan(0.9);
     expect(deviation / logDeviation).toBeLessThan(1.1);
+  });
+
+  test("are named with how far they may be off, the least known first", () => {
+    const rough = ROUNDS.map((us, i) => us * (i % 2 === 0 ? 1.1 : 0.9));
+    const profiles = { a: calibratedProfile(ROUNDS), rough: calibratedProfile(rough) };
+    const [first, second] = uncertainInputs({ profiles });
+    expect([first.name, second.name]).toEqual(["rough", "a"]);
+    const { relativeHalfWidth95 } = driftingMean(roundTimes(profiles.a, 0));
+    expect(second.relativeHalfWidth95).toBeCloseTo(relativeHalfWidth95, 9);
+    expect(first.relativeHalfWidth95).toBeGreaterThan(0.06);
   });
 
   test("scale a profile by their factor, and leave the given inputs alone", () => {

@@ -13,6 +13,39 @@ import { roundTimes } from "./slow-down.ts";
 import { driftingMean, type RoundValue } from "./statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "./statistics/estimate.ts";
 
+/** One input whose doubt is known: a profile by its path, or a part of the overhead profile. */
+export interface UncertainInput {
+  readonly name: string;
+  /** Half width of its 95% interval, as a share of its mean. */
+  readonly relativeHalfWidth95: number;
+}
+
+/** Largest first. A profile counts by its least known batch size. */
+export function uncertainInputs({
+  profiles,
+  overheadProfile,
+}: MeasuredInputs): readonly UncertainInput[] {
+  const times = Object.entries(profiles).flatMap(([name, profile]) => {
+    if (profile.rounds === undefined) return [];
+    return { name, doubts: known(profile, timeDoubts) };
+  });
+  const [messages, contention] =
+    overheadProfile?.rounds === undefined ? [] : known(overheadProfile, costDoubts);
+  const costs = [
+    { name: MESSAGES, doubts: [messages ?? CERTAIN] },
+    { name: CONTENTION, doubts: [contention ?? CERTAIN] },
+  ].filter(({ doubts: [doubt] }) => doubt !== CERTAIN);
+  return [...times, ...costs]
+    .map(({ name, doubts }) => {
+      const widest = Math.max(...doubts.map(({ shown, beyond }) => Math.hypot(shown, beyond)));
+      return { name, relativeHalfWidth95: Math.expm1(Z975 * widest) };
+    })
+    .sort((a, b) => b.relativeHalfWidth95 - a.relativeHalfWidth95);
+}
+
+/** 97.5% quantile of the normal distribution. */
+const Z975 = 1.959963984540054;
+
 export interface InputDraw<Inputs extends MeasuredInputs> {
   readonly inputs: Inputs;
   /** Logarithm of each uncertain input's factor, by name; of a profile, of its first batch size. */

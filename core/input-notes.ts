@@ -50,13 +50,10 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
 
 /** What intervals leave out of the doubt of inputs. None where all times are assumed: these have none. */
 export function doubtNotes({ models, run }: ScenarioDocument, inputs: MeasuredInputs): string[] {
-  const unknown = undoubtedProfiles(inputs);
   const assumed = Object.keys(models).filter((name) => models[name].profile === undefined);
   const isKnown = hasDoubt(inputs);
   return [
-    ...(unknown.length === 0
-      ? []
-      : [`how far the times of ${unknown.join(", ")} may be off is not known, so ± leaves it out`]),
+    ...unknownDoubts(inputs),
     ...(isKnown && assumed.length > 0
       ? [`± takes assumed times as exact: those of ${assumed.join(", ")}`]
       : []),
@@ -64,6 +61,12 @@ export function doubtNotes({ models, run }: ScenarioDocument, inputs: MeasuredIn
       ? ["± is of the simulation alone, as `run.inputs` is fixed: calibration's part is left out"]
       : []),
   ];
+}
+
+export function unknownDoubts(inputs: Pick<MeasuredInputs, "profiles">): string[] {
+  const unknown = undoubtedProfiles(inputs).join(", ");
+  if (unknown === "") return [];
+  return [`how far the times of ${unknown} may be off is not known, so no interval holds it`];
 }
 
 /** Mean time of the longest way through tasks that every request runs. */

@@ -5,11 +5,11 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { buildKey } from "../build/version.ts";
+import { buildKey, ownCommand } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { shellWord } from "../core/command-words.ts";
 import type { MeasuredInputs } from "../core/compile.ts";
-import { type UncertainInput, uncertainInputs, undoubtedProfiles } from "../core/input-draws.ts";
+import { type UncertainInput, uncertainInputs } from "../core/input-draws.ts";
 import {
   doubtNotes,
   FREE_MESSAGES_NOTE,
@@ -17,6 +17,7 @@ import {
   hasFreeMessages,
   type ModelAtHand,
   originNotes,
+  unknownDoubts,
 } from "../core/input-notes.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
@@ -34,7 +35,7 @@ export function repeatCommand(
   scenario: string | undefined,
   options: Readonly<Record<string, unknown>>,
 ): string {
-  const words = ["npx", "tandem", command, ...(scenario === undefined ? [] : [scenario])];
+  const words = [...ownCommand(), command, ...(scenario === undefined ? [] : [scenario])];
   return [...words, ...optionWords(options)].map(shellWord).join(" ");
 }
 
@@ -95,14 +96,11 @@ export function validationNotes(
 /** One line: how well the inputs of the predictions are known, by the least known of them. */
 export function inputDoubts(inputs: MeasuredInputs): readonly string[] {
   const [least] = uncertainInputs(inputs);
-  const unknown = undoubtedProfiles(inputs);
   return [
     ...(least === undefined
       ? []
       : [`of the measured inputs ${least.name} is known least, to ±${percent(least)}`]),
-    ...(unknown.length === 0
-      ? []
-      : [`how well the times of ${unknown.join(", ")} are known is not known`]),
+    ...unknownDoubts(inputs),
   ];
 }
 

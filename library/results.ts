@@ -10,9 +10,9 @@ import {
   type Compared,
   compareConfigurations,
   comparedPaths,
-  compareResults,
   DEFAULT_MARGIN,
 } from "../core/compare.ts";
+import { compareResults } from "../core/compare-results.ts";
 import { Fault } from "../core/fault.ts";
 import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
@@ -24,6 +24,7 @@ import {
 } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { goalsShown } from "../core/slo.ts";
+import type { ReadDocuments } from "../reports/tables/documents.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
@@ -181,11 +182,15 @@ export function* resultsText({
   yield `\n]${last}}\n`;
 }
 
-export type ResultsComparison = ReturnType<typeof compareResults>;
+export type ResultsComparison = ReturnType<typeof compareResults> & {
+  /** Differences between the two scenarios, where folders tell them: `models.m.service.meanMs: 10 → 11`. */
+  readonly differs: readonly string[];
+};
 
 /**
  * Paired differences of two results, each a document or its folder. Differences up to the share `margin` are none.
- * Throws Fault("invalid-input") where the seeds differ, for pairs need the same requests on both sides.
+ * Throws Fault("invalid-input") where the seeds differ, for pairs need the same requests on both sides, and where the tasks
+ * do.
  */
 export async function compare(
   before: string | ResultsDocument,
@@ -193,19 +198,64 @@ export async function compare(
   options: { readonly margin?: number | undefined } = {},
 ): Promise<ResultsComparison> {
   const { margin = DEFAULT_MARGIN } = options;
-  const [one, other] = await Promise.all([before, after].map(documentOf));
-  if (one.seed === other.seed) return compareResults(one, other, margin);
+  const [own, others] = await Promise.all([before, after].map(documentsOf));
+  const [one, other] = [own.results, others.results];
   const [first, second] = [nameOf(before), nameOf(after)];
+  const [tasks, otherTasks] = [tasksOf(one), tasksOf(other)];
+  if (tasks !== otherTasks) {
+    throw new Fault("invalid-input", `${first} and ${second} are of different pipelines`, {
+      hint: `tasks ${tasks} against ${otherTasks}: only results of one pipeline can be compared`,
+    });
+  }
+  const swept = one.configurations.flatMap(({ parameters }) => Object.keys(parameters));
+  const differs = differencesOf(own.provenance?.scenario, others.provenance?.scenario, swept);
+  if (one.seed === other.seed) return { ...compareResults(one, other, margin), differs };
   throw new Fault("invalid-input", `${first} has seed ${one.seed}, ${second} seed ${other.seed}`, {
     hint: `replications are compared in pairs: simulate again with --seed ${one.seed}`,
   });
 }
 
-async function documentOf(results: string | ResultsDocument): Promise<ResultsDocument> {
-  if (typeof results !== "string") return results;
+async function documentsOf(
+  results: string | ResultsDocument,
+): Promise<Pick<ReadDocuments, "results" | "provenance">> {
+  if (typeof results !== "string") return { results, provenance: undefined };
   // Most programs that load this file read no results.
   const { readDocuments } = await import("../reports/tables/documents.ts");
-  return (await readDocuments(results)).results;
+  return readDocuments(results);
+}
+
+function tasksOf({ configurations }: ResultsDocument): string {
+  return [...new Set(configurations.flatMap(({ tasks }) => Object.keys(tasks)))].sort().join(", ");
+}
+
+/** The parts of a scenario that results do not depend on, or whose values they name themselves. */
+const NOT_COMPARED = /^(name|sweep|validation|run\.(seed|compare))\b/;
+
+function differencesOf(
+  before: ScenarioDocument | undefined,
+  after: ScenarioDocument | undefined,
+  swept: readonly string[],
+): readonly string[] {
+  if (before === undefined || after === undefined) return [];
+  const [old, young] = [leavesOf(before), leavesOf(after)];
+  const text = (value: unknown) => (value === undefined ? "none" : JSON.stringify(value));
+  return [...new Set([...old.keys(), ...young.keys()])]
+    .filter(
+      (path) =>
+        !swept.includes(path) &&
+        !NOT_COMPARED.test(path) &&
+        text(old.get(path)) !== text(young.get(path)),
+    )
+    .map((path) => `${path}: ${text(old.get(path))} → ${text(young.get(path))}`);
+}
+
+/** Plain values by their path. */
+function leavesOf(value: unknown, path = ""): ReadonlyMap<string, unknown> {
+  if (typeof value !== "object" || value === null) return new Map([[path, value]]);
+  const inner = Object.entries(value).flatMap(([key, each]) => [
+    ...leavesOf(each, path === "" ? key : `${path}.${key}`),
+  ]);
+  return new Map(inner);
 }
 
 function nameOf(results: string | ResultsDocument): string {

@@ -141,13 +141,11 @@ function requireAll(folder: ShardFolder, manifest: Manifest): void {
   );
 }
 
-export interface SweepStatus {
+export interface SweepStatus extends TasksLeft {
   readonly schema: "tandem/sweep-status@1";
   readonly shards: number;
   readonly finished: number;
   readonly failed: number;
-  readonly running: number;
-  readonly waiting: number;
   readonly configurations: number;
   readonly finishedConfigurations: number;
   /** The time of all finished shards together. */

@@ -12,18 +12,19 @@ import type { LightLoad } from "./validate-contents.ts";
 /** Blocks of real models go on until a verdict, or until this is over, s. */
 export const BLOCKS_BUDGET_S = 600;
 
-/** Blocks go on while there is time; only where the fewest do not fit are they shorter. */
-export function blocksEffort(
+/** Without a bound, all runs; within one fewer, then shorter ones. Blocks go on while there is time. */
+export function effortWithin(
+  boundS: number | undefined,
   forecasts: readonly RunForecast[],
   backend: BackendName,
-  blocks: number,
-  budgetS: number,
+  repeats: number,
   beforeS: number,
 ): Effort {
-  const fewest = fitBudget(forecasts, backend, blocks, budgetS, beforeS);
-  const all = effortOf(forecasts, backend, blocks);
-  if (fewest.share < 1 || all.seconds <= budgetS - beforeS) return fewest;
-  return { ...all, seconds: budgetS - beforeS };
+  const all = effortOf(forecasts, backend, repeats);
+  if (boundS === undefined) return all;
+  const fitting = fitBudget(forecasts, backend, repeats, boundS, beforeS);
+  if (backend === "replay" || fitting.share < 1 || fitting.repeats === repeats) return fitting;
+  return { ...all, seconds: boundS - beforeS };
 }
 
 export function bracketOf(

@@ -24,7 +24,6 @@ import {
   aroundRunSeconds,
   type Effort,
   effortOf,
-  fitBudget,
   forecastRun,
   type RunForecast,
   runSeconds,
@@ -70,7 +69,7 @@ import {
   type Scenario,
   schedulerChecks,
 } from "./scenario.ts";
-import { BLOCKS_BUDGET_S, blocksEffort, bracketOf, intervalLine } from "./validate-blocks.ts";
+import { BLOCKS_BUDGET_S, bracketOf, effortWithin, intervalLine } from "./validate-blocks.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 
 export interface ValidateOptions extends Watch, ContentsSource {
@@ -227,12 +226,7 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
   const repeats = isReal ? Math.max(...looksOf(settings.repeats)) : settings.repeats;
   const beforeS = secondsBefore(loaded, backend);
   const boundS = budgetS ?? (isReal ? BLOCKS_BUDGET_S : undefined);
-  const effort =
-    boundS === undefined
-      ? effortOf(forecasts, backend, repeats)
-      : isReal
-        ? blocksEffort(forecasts, backend, repeats, boundS, beforeS)
-        : fitBudget(forecasts, backend, repeats, boundS, beforeS);
+  const effort = effortWithin(boundS, forecasts, backend, repeats, beforeS);
   const deadlineMs = startMs + 1000 * (boundS ?? Number.POSITIVE_INFINITY);
   return { loaded, settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs };
 }
@@ -248,7 +242,7 @@ function startOf({ settings, forecasts, beforeS, effort }: Course): ValidationSt
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
-export function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
+function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
   const models = backend === "replay" ? 0 : startSeconds(backend);
   return HOST_CHECK_S + models + (needsPilot(loaded) ? PILOT_SECONDS : 0);
 }

@@ -299,6 +299,12 @@ export function gatewaySpecification(
   };
 }
 
+/** Whether a name is of a set whose pods the configuration names, and has a higher number. */
+export function isBeyondSet({ workers }: ServiceConfiguration, name: string): boolean {
+  const names = workers.map((one) => one.name);
+  return !names.includes(name) && names.includes(name.replace(/-\d+$/, "-0"));
+}
+
 /** Throws Fault("usage") for a worker that the configuration does not name. */
 export function workerSpecification(
   configuration: ServiceConfiguration,

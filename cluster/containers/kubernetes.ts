@@ -5,28 +5,21 @@
  */
 import { createHash } from "node:crypto";
 import type { Issue } from "../../core/fault.ts";
-import type { InventoryOf } from "../../core/inventory/schema.ts";
 import { issueAt } from "../../core/scenario/issues.ts";
 import {
   type ContainerPlan,
   type ContainerWorker,
-  LIVE_SERVICE,
   labelOf,
   labelsOf,
   type PlannedWorker,
   PORTS,
 } from "./container-plan.ts";
+import { type PodOptions, podTemplate, secretVolume } from "./pod-template.ts";
 
-export interface KubernetesOptions {
+export interface KubernetesOptions extends PodOptions {
   readonly scenario: string;
-  readonly image: string;
-  readonly tag: string;
   /** Null: the one of the user's context. */
   readonly namespace: string | null;
-  /** The inventory's, by the scenario's kind of node. */
-  readonly nodes: NonNullable<InventoryOf<"kubernetes">["nodes"]>;
-  /** The extended resource of one GPU, unless its node names another. */
-  readonly gpuResource: string;
   /** Whether a device plugin hands out one GPU several times. */
   readonly sharedGpus: boolean;
   /** PersistentVolumeClaim with the folders `models` and `scenario`; null: none. */
@@ -140,12 +133,9 @@ export interface Manifest {
   readonly [key: string]: unknown;
 }
 
-const USER = 10_001;
-const CERTIFICATES = "/etc/tandem/certs";
 const TOKENS = "/etc/tandem/tokens";
-const CONFIGURATION = "/etc/tandem/scenario";
-/** Time for requests in flight: longer than a process takes to end in order. */
-const GRACE_S = 30;
+/** Longer than the gateway takes to look a name up again. */
+const MIN_READY_S = 5;
 
 export function kubernetesManifests(
   plan: ContainerPlan,
@@ -160,7 +150,11 @@ export function kubernetesManifests(
     object(one, "v1 ConfigMap", names.configuration, { data: { "tandem.json": configuration } }),
     gatewayService(one),
     gatewayDeployment(one),
-    ...sets.flatMap((set) => [headlessService(one, set), statefulSet(one, set)]),
+    ...sets.flatMap((set) => [
+      headlessService(one, set),
+      statefulSet(one, set),
+      disruptionBudget(one, set),
+    ]),
     workerPolicy(one),
     gatewayPolicy(one),
   ];
@@ -246,6 +240,13 @@ function headlessService(one: Rendering, { name }: WorkerSet): Manifest {
   return object(one, "v1 Service", name, { spec }, "worker");
 }
 
+/** A drained node takes one worker of a set at a time. */
+function disruptionBudget(one: Rendering, { name }: WorkerSet): Manifest {
+  const selector = { matchLabels: { ...applicationLabels(one.names), "tandem/workers": name } };
+  const spec = { maxUnavailable: 1, selector };
+  return object(one, "policy/v1 PodDisruptionBudget", name, { spec }, "worker");
+}
+
 function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   const { names, options, plan } = one;
   const { claim, nodeLabel, nodes } = options;
@@ -265,6 +266,8 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
     serviceName: name,
     replicas: workers.length,
     podManagementPolicy: "Parallel",
+    // A rolling update goes on once the gateway has found the last pod by its new address.
+    minReadySeconds: MIN_READY_S,
     selector: { matchLabels: { ...applicationLabels(names), ...own } },
     template: podTemplate(one, "worker", {
       needs: worker,
@@ -281,81 +284,6 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
     }),
   };
   return object(one, "apps/v1 StatefulSet", name, { spec }, "worker");
-}
-
-/** A role adds these parts to the template of all pods. */
-interface PodParts {
-  readonly needs: Pick<PlannedWorker, "cpus" | "memoryGiB" | "gpu" | "nodeKind">;
-  readonly labels: object;
-  /** With its certificates. */
-  readonly secret: string;
-  readonly args?: readonly string[];
-  readonly ports: readonly object[];
-  readonly env?: readonly object[];
-  readonly mounts: readonly object[];
-  readonly volumes: readonly object[];
-  readonly nodeSelector?: object;
-}
-
-/** Requests equal limits, so that a pod gets whole cores where the kubelet's policy is static. */
-function podTemplate({ names, options, digest }: Rendering, role: string, parts: PodParts) {
-  const { needs, args = [], env = [], nodeSelector = {} } = parts;
-  const resource = options.nodes[needs.nodeKind ?? ""]?.gpus ?? options.gpuResource;
-  const amounts = {
-    cpu: String(needs.cpus),
-    memory: `${Math.round(needs.memoryGiB * 1024)}Mi`,
-    ...(needs.gpu === null ? {} : { [resource]: "1" }),
-  };
-  const probe = (service: string) => ({ grpc: { port: PORTS.health, service } });
-  const container = {
-    name: role,
-    image: `${options.image}-${role}:${options.tag}`,
-    resources: { requests: amounts, limits: amounts },
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"] },
-    },
-    readinessProbe: { ...probe(""), periodSeconds: 2 },
-    livenessProbe: { ...probe(LIVE_SERVICE), periodSeconds: 10, failureThreshold: 6 },
-    args: [
-      ...["--config", `${CONFIGURATION}/tandem.json`, "--certs", CERTIFICATES],
-      ...["--health-port", String(PORTS.health), ...args],
-    ],
-    ports: [...parts.ports, { name: "health", containerPort: PORTS.health }],
-    ...(env.length === 0 ? {} : { env }),
-    volumeMounts: [
-      { name: "configuration", mountPath: CONFIGURATION, readOnly: true },
-      { name: "certs", mountPath: CERTIFICATES, readOnly: true },
-      { name: "tmp", mountPath: "/tmp" },
-      ...parts.mounts,
-    ],
-  };
-  return {
-    metadata: { labels: parts.labels, annotations: { "tandem/configuration": digest } },
-    spec: {
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: GRACE_S,
-      securityContext: {
-        ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER, fsGroup: USER },
-        seccompProfile: { type: "RuntimeDefault" },
-      },
-      ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
-      containers: [container],
-      volumes: [
-        { name: "configuration", configMap: { name: names.configuration } },
-        secretVolume("certs", parts.secret),
-        ...parts.volumes,
-        { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
-      ],
-    },
-  };
-}
-
-function secretVolume(name: string, secretName: string) {
-  // Octal 0440: of root, and readable by the pod's group.
-  return { name, secret: { secretName, defaultMode: 0o440 } };
 }
 
 /** Workers hear the gateway only. A kubelet's probes come from the pod's node, which is always let in. */

@@ -32,7 +32,7 @@ beforeAll(async () => {
   ports = [free[0], free[1], free[2], free[3]];
   const workers = [
     { name: "first", replicas: ["detect-1", "plate-1"], address: `127.0.0.1:${ports[0]}` },
-    { name: "second", replicas: ["detect-2"], address: `localhost:${ports[1]}` },
+    { name: "second-0", replicas: ["detect-2"], address: `localhost:${ports[1]}` },
   ];
   const scenario = { document: twoTasks(), inputs: NO_INPUTS, seed: "1/0" };
   const text = configurationText({ ...scenario, backend: "replay", workers });
@@ -83,7 +83,7 @@ test("a gateway finds workers by name, tells its health, outlives a lost worker,
   const ready = place("ready");
   const health = ["--health-port", String(ports[3]), "--ready-file", ready];
   const gateway = serve("--role", "gateway", "--port", String(ports[2]), ...health);
-  const second = worker("second", ports[1]);
+  const second = worker("second-0", ports[1]);
   expect(await until(() => gateway.said().includes("gateway ready"), PATIENCE_MS)).toBe(true);
   // A worker is missing: the gateway lives, and does not serve.
   expect(await healthOf("live")).toBe("SERVING");
@@ -121,10 +121,20 @@ test("it ends with its process, so that whatever supervises it starts it again",
   expect(await until(() => !isRunning(Number(next)), PATIENCE_MS)).toBe(true);
 });
 
+test("a pod beyond its set is not ready, and does not end until it is scaled away", async () => {
+  const beyond = worker("second-1", ports[1], "--health-port", String(ports[3]));
+  const said = () => beyond.said().includes("second-1 has no replica in the scenario");
+  expect(await until(said, PATIENCE_MS), beyond.said()).toBe(true);
+  expect(await healthOf("live")).toBe("SERVING");
+  expect(await healthOf("")).toBe("NOT_SERVING");
+  beyond.child.kill("SIGTERM");
+  expect(await beyond.ended).toBe(0);
+});
+
 test("a name, file or place that it cannot serve is refused with the way out", async () => {
   const unknown = worker("third", ports[0]);
   expect(await unknown.ended).toBe(2);
-  expect(unknown.said()).toMatch(/names no worker "third"[\s\S]*one of first, second/);
+  expect(unknown.said()).toMatch(/names no worker "third"[\s\S]*one of first, second-0/);
   const open = worker("first", ports[0], "--host", "0.0.0.0");
   expect(await open.ended).toBe(2);
   expect(open.said()).toContain("there is no TLS");

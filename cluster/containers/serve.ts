@@ -15,6 +15,7 @@ import { type ClientAccess, getJson, healthAccess } from "../security/client-acc
 import { authority, reachableHost, requireSafeBinding } from "../security/tls.ts";
 import {
   gatewaySpecification,
+  isBeyondSet,
   LIVE_SERVICE,
   readConfiguration,
   type ServicePlace,
@@ -46,8 +47,13 @@ const SILENT_LOOKS = 10;
  * itself, Fault("usage") or Fault("invalid-input") for options and files that it cannot serve with.
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { role, host, certificates, tokens, signal, onEvent } = options;
-  const child = childOf(options);
+  const { role, name, host, certificates, tokens, signal, onEvent } = options;
+  const configuration = readConfiguration(options.config);
+  if (role === "worker" && isBeyondSet(configuration, name)) {
+    await idle(options);
+    return;
+  }
+  const child = childOf(options, configuration);
   await requireSafeBinding(host, certificates !== null);
   // Reports wrong files before any process starts.
   const files = new SecurityFiles({ certificates, tokens }, role);
@@ -80,9 +86,25 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-function childOf(options: ServeOptions): ChildOptions {
+/**
+ * A pod that `kubectl scale` adds has no replica in the scenario. It is never ready, and does not start again and again,
+ * until it is scaled away.
+ */
+async function idle(options: ServeOptions): Promise<void> {
+  const { name, signal, onEvent } = options;
+  const report = await openHealth(options);
+  onEvent(
+    `${name} has no replica in the scenario and serves nothing: change the scenario's replicas and deploy it again, or scale back`,
+  );
+  if (!signal.aborted) await once(signal, "abort");
+  report.close();
+}
+
+function childOf(
+  options: ServeOptions,
+  configuration: ReturnType<typeof readConfiguration>,
+): ChildOptions {
   const { role, name, signal } = options;
-  const configuration = readConfiguration(options.config);
   const common = { signal, echo: true };
   if (role === "gateway") {
     return {

@@ -282,6 +282,8 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.min_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 1000,
+  // A name leads elsewhere once its pod was replaced. grpc-js would look it up again after 30 s.
+  "grpc.dns_min_time_between_resolutions_ms": 500,
 };
 
 /** Between gateway and worker, at both ends. A batch may hold many requests of `messageBytes`. */

@@ -150,7 +150,12 @@ const kubernetes = z.strictObject({
   kind: z.literal("kubernetes").describe("pods of a Kubernetes namespace"),
   context: word.optional().describe("of the kubectl configuration; default: the current one"),
   namespace: name.default("default"),
-  image: word.default("tandem"),
+  image: word
+    .default("tandem")
+    .describe(
+      "image of a sweep's pods; gateway and workers have its name with -gateway and -worker",
+    ),
+  pullSecrets: z.array(name).min(1).optional().describe("Secrets that registries ask for"),
   claim: name.optional().describe("persistent volume claim that the pods of a sweep share"),
   nodes: z
     .record(
@@ -158,6 +163,11 @@ const kubernetes = z.strictObject({
       z.strictObject({
         selector: z.record(z.string(), z.string()).optional().describe("labels of its machines"),
         gpus: word.optional().describe("resource of one GPU; default: nvidia.com/gpu"),
+        tolerations: z
+          .array(z.record(z.string(), z.union([z.string(), z.number()])))
+          .min(1)
+          .optional()
+          .describe("taints of its machines that pods accept, as Kubernetes writes them"),
       }),
     )
     .optional()

@@ -7,6 +7,10 @@ terraform {
 }
 
 locals {
+  # In an installed package this module lies in dist/. A command by its name alone could be a stranger's.
+  dist   = "${abspath(path.module)}/../../${fileexists("${path.module}/../../cli/tandem.js") ? "" : "dist/"}"
+  tandem = var.tandem != null ? var.tandem : "node '${local.dist}cli/tandem.js'"
+
   # An inventory of kind ssh is YAML, of which JSON is a part. Attributes that are not given are left out.
   machines = {
     for name, machine in var.machines : name => {
@@ -49,14 +53,14 @@ resource "terraform_data" "cluster" {
     spare     = var.spare
   }
   # Provisioners that destroy may use this resource's own values only.
-  input = { folder = abspath(var.folder), tandem = var.tandem }
+  input = { folder = abspath(var.folder), tandem = local.tandem }
 
   provisioner "local-exec" {
     command = join(" && ", [
       "mkdir -p \"$FOLDER\" && cd \"$FOLDER\"",
       "printf '%s\\n' \"$INVENTORY\" > inventory.json",
-      "${var.tandem} check \"$SCENARIO\" --on inventory.json",
-      "${var.tandem} cluster up \"$SCENARIO\" --on inventory.json --backend ${var.backend} --port ${var.gateway_port} --spare ${var.spare}",
+      "${local.tandem} check \"$SCENARIO\" --on inventory.json",
+      "${local.tandem} cluster up \"$SCENARIO\" --on inventory.json --backend ${var.backend} --port ${var.gateway_port} --spare ${var.spare}",
     ])
     environment = {
       FOLDER    = self.input.folder
@@ -78,13 +82,13 @@ resource "terraform_data" "replica" {
   triggers_replace = terraform_data.cluster.id
   input = {
     folder = abspath(var.folder)
-    tandem = var.tandem
+    tandem = local.tandem
     task   = replace(each.key, "/-[0-9]+$/", "")
   }
 
   # The gateway gives the replica its name, which the folder keeps for its removal.
   provisioner "local-exec" {
-    command = "cd \"$FOLDER\" && mkdir -p replicas && ${var.tandem} cluster add \"$TASK\" --json > \"replicas/$KEY.json\""
+    command = "cd \"$FOLDER\" && mkdir -p replicas && ${local.tandem} cluster add \"$TASK\" --json > \"replicas/$KEY.json\""
     environment = {
       FOLDER = self.input.folder
       TASK   = self.input.task

@@ -70,7 +70,7 @@ variable "gateway_port" {
 }
 
 variable "tandem" {
-  description = "The command."
+  description = "The command; null: that of the installation which this module is a part of."
   type        = string
-  default     = "npx tandem"
+  default     = null
 }

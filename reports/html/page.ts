@@ -254,12 +254,6 @@ function origin({ results, validation, plan, provenance }: PageContent): string 
   return `<dl>${items.join("\n")}</dl>`;
 }
 
-/** Forbids the browser to load anything, also by text from a document. The worker of What if is a blob. */
-function policyOf({ whatIf }: PageContent): string {
-  const worker = whatIf === undefined ? "" : "; worker-src blob:";
-  return `default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'${worker}`;
-}
-
 /** Text of the scenario cannot end its element. */
 function whatIfHtml({ asset, scenario: { scenario, digest, inputs } }: WhatIf): string {
   const json = JSON.stringify({ scenario, digest, inputs }).replaceAll("<", "\\u003c");
@@ -296,6 +290,22 @@ function contents(sections: readonly Section[]): string {
   return `<nav aria-label="Contents"><ol>${items.join("")}</ol></nav>`;
 }
 
+interface PlainSection {
+  readonly heading: string;
+  readonly lines: readonly string[];
+  readonly table: Table;
+}
+
+/** A page of sentences and tables. */
+export function plainPage(title: string, sections: readonly PlainSection[]): string {
+  const bodies = sections.map(({ heading, lines, table }) => {
+    const texts = lines.map((line) => `<p>${escapeHtml(line)}</p>`);
+    return `<h2>${escapeHtml(heading)}</h2>\n${texts.join("\n")}\n${tableHtml(table)}`;
+  });
+  const header = `<header><h1>${escapeHtml(title)}</h1></header>`;
+  return document(escapeHtml(title), "", [header, ...bodies].join("\n"));
+}
+
 /** The whole page. It loads nothing: styles, script and charts are inside. */
 export function pageHtml(content: PageContent): string {
   const { results } = content;
@@ -306,17 +316,7 @@ export function pageHtml(content: PageContent): string {
   const decided = decisionsIn(content);
   const planned = content.plan === undefined ? "" : "planned; ";
   const made = content.provenance?.made["results.json"]?.date.slice(0, 10);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policyOf(content)}">
-<title>${title}</title>
-<style>${STYLE}</style>
-</head>
-<body><main>
-<header><h1>${title}</h1>
+  const body = `<header><h1>${title}</h1>
 <p class="muted">${planned}${count}, ${plural(requests, "request")} simulated${made === undefined ? "" : ` on ${made}`}</p>
 </header>
 <section id="decision" aria-label="Decision">
@@ -327,7 +327,23 @@ ${decisionHtml(decided, results)}
 </section>
 ${contents(sections)}
 ${filtersHtml(results)}
-${sections.map(sectionHtml).join("\n")}
+${sections.map(sectionHtml).join("\n")}`;
+  return document(title, content.whatIf === undefined ? "" : "; worker-src blob:", body);
+}
+
+/** `policy` allows more than styles and script inside; the browser is to load nothing. The worker of What if is a blob. */
+function document(title: string, policy: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'${policy}">
+<title>${title}</title>
+<style>${STYLE}</style>
+</head>
+<body><main>
+${body}
 </main>
 <script>${SCRIPT}</script>
 </body></html>

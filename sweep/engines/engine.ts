@@ -38,6 +38,8 @@ export interface SubmittedJob {
 export interface TasksLeft {
   readonly running: number;
   readonly waiting: number;
+  /** Why a task that waits does not start. */
+  readonly reason?: string | undefined;
 }
 
 export interface Engine {

@@ -1,6 +1,6 @@
 /** Jobs for engines: lists of shards, a script for Slurm and what it runs again, a Job for Kubernetes. */
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -14,8 +14,12 @@ import {
   retryingLines,
   type ShardCommand,
 } from "./engine.ts";
-import { indexedJob } from "./kubernetes.ts";
+import { indexedJob, kubernetes } from "./kubernetes.ts";
 import { batchScript, mostTasksIn } from "./slurm.ts";
+
+/** The sweep's folder is looked at for its owner. */
+const DATA = temporaryFolder("engines");
+mkdirSync(join(DATA, "out/s"), { recursive: true });
 
 const COMMAND: ShardCommand = {
   program: ["/usr/bin/node", "/opt/tandem/cli/tandem.js"],
@@ -25,11 +29,11 @@ const COMMAND: ShardCommand = {
     "--set",
     "workload.ratePerS=40",
     "--out",
-    "/data/out/s",
+    `${DATA}/out/s`,
   ],
   shards: 500,
-  folder: "/data",
-  out: "/data/out/s",
+  folder: DATA,
+  out: `${DATA}/out/s`,
   name: "tandem-1a2b3c4d",
   threads: 2,
 };
@@ -48,17 +52,17 @@ describe("a Slurm script", () => {
       "#SBATCH --cpus-per-task=2",
       "#SBATCH --requeue",
       "#SBATCH --open-mode=append",
-      "#SBATCH --output=/data/out/s/logs/%A_%a.log",
+      `#SBATCH --output=${DATA}/out/s/logs/%A_%a.log`,
       "#SBATCH --partition=gpu",
       "#SBATCH --account=lab",
       "#SBATCH --time=01:00:00",
       "#SBATCH --mem=2G",
-      "cd /data || exit 4",
+      `cd ${DATA} || exit 4`,
       "module load nodejs",
       "tries=$((SLURM_RESTART_COUNT + 0))",
     ]);
     expect(lines).toContain(
-      "  /usr/bin/node /opt/tandem/cli/tandem.js simulate 'my scenario.yaml' --set workload.ratePerS=40 --out /data/out/s --shard 500 --shard-list 0-2,7",
+      `  /usr/bin/node /opt/tandem/cli/tandem.js simulate 'my scenario.yaml' --set workload.ratePerS=40 --out ${DATA}/out/s --shard 500 --shard-list 0-2,7`,
     );
   });
 
@@ -101,7 +105,7 @@ describe("a Kubernetes Job", () => {
         template: {
           spec: {
             restartPolicy: "Never",
-            volumes: [{ persistentVolumeClaim: { claimName: "sweeps" } }],
+            volumes: [{ persistentVolumeClaim: { claimName: "sweeps" } }, { emptyDir: {} }],
             containers: [
               {
                 command: [
@@ -115,6 +119,46 @@ describe("a Kubernetes Job", () => {
         },
       },
     });
+  });
+
+  test("gives the reason of a pod that does not start, and counts it as waiting", async () => {
+    const commands = temporaryFolder("kubectl");
+    const said = (name: string, value: object): void =>
+      writeFileSync(join(commands, `${name}.json`), JSON.stringify(value));
+    const script = `#!/bin/sh\ncase "$*" in *" pods "*) cat '${commands}/pods.json';; *) cat '${commands}/job.json';; esac\n`;
+    writeFileSync(join(commands, "kubectl"), script, { mode: 0o755 });
+    said("job", { spec: { completions: 3 }, status: { active: 2, ready: 0, succeeded: 1 } });
+    const message = 'Back-off pulling image "tandem:1"';
+    const waiting = { reason: "ImagePullBackOff", message };
+    const creating = {
+      containerStatuses: [{ state: { waiting: { reason: "ContainerCreating" } } }],
+    };
+    const stuck = { containerStatuses: [{ state: { waiting } }] };
+    said("pods", { items: [{ status: creating }, { status: stuck }] });
+    const { PATH } = process.env;
+    process.env.PATH = `${commands}:${PATH}`;
+    try {
+      const left = () => kubernetes(settings).left([{ id: "tandem-1-x", shards: "0-2" }]);
+      const reason = `ImagePullBackOff: ${message}`;
+      expect(await left()).toEqual({ running: 0, waiting: 2, reason });
+      const scheduled = { type: "PodScheduled", status: "False", reason: "Unschedulable" };
+      const full = { ...scheduled, message: "0/3 nodes are available: 3 Insufficient cpu." };
+      said("pods", { items: [{ status: { conditions: [full] } }] });
+      expect((await left()).reason).toBe(`Unschedulable: ${full.message}`);
+      said("job", { spec: { completions: 3 }, status: { active: 2, ready: 2, succeeded: 1 } });
+      expect(await left()).toEqual({ running: 2, waiting: 0, reason: undefined });
+    } finally {
+      process.env.PATH = PATH;
+    }
+  });
+
+  test("runs as the owner of the sweep's folder, which its pods write into", () => {
+    const job = indexedJob({ ...settings, pullSecrets: ["registry"] }, COMMAND, "j", [0]);
+    const { uid, gid } = statSync(COMMAND.out);
+    const pod = job.spec?.template.spec;
+    expect(pod?.securityContext).toMatchObject({ runAsUser: uid, runAsGroup: gid });
+    expect(pod?.imagePullSecrets).toEqual([{ name: "registry" }]);
+    expect(pod?.containers[0].volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/tmp");
   });
 
   test("runs as many pods as the throttle allows", () => {

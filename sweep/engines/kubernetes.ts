@@ -1,7 +1,8 @@
 /** Shards as indexes of Kubernetes Indexed Jobs, given to kubectl. */
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import type { Job } from "kubernetes-types/batch/v1.js";
+import type { Pod } from "kubernetes-types/core/v1.js";
 import { stringify } from "yaml";
 import { Fault } from "../../core/fault.ts";
 import type { InventoryOf } from "../../core/inventory/schema.ts";
@@ -21,7 +22,7 @@ import {
 
 export type KubernetesSettings = Pick<
   InventoryOf<"kubernetes">,
-  "context" | "namespace" | "image" | "claim" | "mounted" | "throttle"
+  "context" | "namespace" | "image" | "pullSecrets" | "claim" | "mounted" | "throttle"
 >;
 
 const MISSING = "install kubectl, or apply the file yourself and run `tandem gather` afterwards";
@@ -60,13 +61,17 @@ export function kubernetes(settings: KubernetesSettings): Engine {
     left: async (jobs) => {
       let running = 0;
       let waiting = 0;
+      let reason: string | undefined;
       for (const { id } of jobs) {
         const words = ["get", "job", id, "--ignore-not-found", "--output=json"];
         const tasks = tasksOf((await kubectl(words)).stdout);
         running += tasks.running;
         waiting += tasks.waiting;
+        if (tasks.waiting === 0 || reason !== undefined) continue;
+        const pods = ["get", "pods", "--selector", `job-name=${id}`, "--output=json"];
+        reason = waitingReason((await kubectl(pods)).stdout);
       }
-      return { running, waiting };
+      return { running, waiting, reason };
     },
     cancel: async (jobs) => {
       for (const { id } of jobs) await kubectl(["delete", "job", id, "--ignore-not-found"]);
@@ -81,8 +86,22 @@ function tasksOf(text: string): TasksLeft {
     ({ type, status: state }) => /^(Complete|Failed)$/.test(type) && state === "True",
   );
   if (ended) return { running: 0, waiting: 0 };
-  const { active = 0, succeeded = 0 } = status;
-  return { running: active, waiting: Math.max(0, (spec?.completions ?? 0) - succeeded - active) };
+  // A pod that waits for its machine or image is active, and not ready.
+  const { active = 0, ready: running = active, succeeded = 0 } = status;
+  return { running, waiting: Math.max(0, (spec?.completions ?? 0) - succeeded - running) };
+}
+
+/** The first reason among pods that do not start: no machine has room, or there is no image. */
+function waitingReason(text: string): string | undefined {
+  const { items } = JSON.parse(text) as { readonly items: readonly Pod[] };
+  const told = items.flatMap(({ status = {} }) => [
+    ...(status.containerStatuses ?? []).flatMap(({ state }) => state?.waiting ?? []),
+    ...(status.conditions ?? []).filter(
+      ({ type, status: holds }) => type === "PodScheduled" && holds === "False",
+    ),
+  ]);
+  const first = told.find(({ reason }) => reason !== undefined && reason !== "ContainerCreating");
+  return first && [first.reason, first.message].filter((part) => part !== undefined).join(": ");
 }
 
 /**
@@ -90,7 +109,7 @@ function tasksOf(text: string): TasksLeft {
  * (`backoffLimitPerIndex`). Throws Fault("usage") where a path is not on the claim's volume.
  */
 export function indexedJob(
-  { namespace, image, claim, mounted, throttle }: KubernetesSettings,
+  { namespace, image, pullSecrets, claim, mounted, throttle }: KubernetesSettings,
   command: ShardCommand,
   id: string,
   shards: readonly number[],
@@ -117,7 +136,10 @@ export function indexedJob(
   const container = {
     ...{ name: "shard", image, command: ["tandem", ...words], workingDir: there(folder) },
     resources: { requests: { cpu: String(threads), memory: "1Gi" } },
-    volumeMounts: [{ name: "sweep", mountPath: MOUNT }],
+    volumeMounts: [
+      { name: "sweep", mountPath: MOUNT },
+      { name: "tmp", mountPath: "/tmp" },
+    ],
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -146,14 +168,26 @@ export function indexedJob(
       },
       template: {
         metadata: { labels },
-        spec: {
-          restartPolicy: "Never",
-          automountServiceAccountToken: false,
-          securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
-          containers: [container],
-          volumes: [{ name: "sweep", persistentVolumeClaim: { claimName: claim } }],
-        },
+        spec: { ...podOf(command.out, claim, pullSecrets), containers: [container] },
       },
     },
+  };
+}
+
+/** A shard's pod without its container. It writes beside the submitter's files, so it is the folder's owner. */
+function podOf(folder: string, claimName: string, pullSecrets: readonly string[] = []) {
+  const { uid, gid } = statSync(folder);
+  return {
+    restartPolicy: "Never",
+    automountServiceAccountToken: false,
+    imagePullSecrets: pullSecrets.map((name) => ({ name })),
+    securityContext: {
+      ...{ runAsUser: uid, runAsGroup: gid, runAsNonRoot: uid !== 0 },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    volumes: [
+      { name: "sweep", persistentVolumeClaim: { claimName } },
+      { name: "tmp", emptyDir: {} },
+    ],
   };
 }

@@ -1,6 +1,14 @@
 /** deploy/terraform against machines behind SSH: apply, more replicas, fewer, destroy. */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,21 +30,24 @@ workload: { arrivals: poisson, ratePerS: 40, requests: 100 }
 const { TF_CLI_CONFIG_FILE: _, ...environment } = process.env;
 const hasTerraform = spawnSync("terraform", ["version"], { env: environment }).status === 0;
 const missing = hasTerraform ? SshLab.missing() : "terraform";
-const folder = mkdtempSync(join(tmpdir(), "tandem-terraform-"));
+/** Like a clone, so that the module finds its own command. */
+const clone = mkdtempSync(join(tmpdir(), "tandem-terraform-"));
+const folder = join(clone, "deploy/terraform");
 let lab: SshLab;
 
 beforeAll(() => {
   if (missing !== null) return;
   lab = new SshLab(3);
-  writeFileSync(join(folder, "s.yaml"), SCENARIO);
   cpSync(join(ROOT, "deploy/terraform"), folder, { recursive: true });
+  symlinkSync(join(ROOT, "dist"), join(clone, "dist"));
+  writeFileSync(join(folder, "s.yaml"), SCENARIO);
 });
 afterAll(() => {
   if (missing === null) {
     if (existsSync(join(folder, "lab"))) tandem("cluster", "down");
     lab.close();
   }
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(clone, { recursive: true, force: true });
 });
 
 function terraform(...words: readonly string[]): string {
@@ -63,7 +74,6 @@ function apply(replicas: number, port: number): readonly number[] {
     gateway_port: port,
     initial: { serve: 2 },
     replicas: { serve: replicas },
-    tandem: `"${process.execPath}" "${TANDEM}"`,
   };
   writeFileSync(join(folder, "lab.tfvars.json"), JSON.stringify(variables));
   const said = terraform("apply", "-no-color", "-auto-approve", "-var-file=lab.tfvars.json");
