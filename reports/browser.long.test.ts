@@ -44,6 +44,7 @@ function manyLoads(): ResultsDocument {
     const [scheduler, detect, load] = [i % 6, (i / 6) % 2, i / 12].map(Math.floor);
     return {
       ...configurations[scheduler === 5 ? 1 : 0],
+      slo: detect === 0 && load % 2 === 1 ? ("misses" as const) : ("meets" as const),
       id: `c${i}`,
       parameters: {
         scheduler: `scheduler-of-a-long-name-${scheduler}`,

@@ -61,6 +61,7 @@ export async function sendAtOnce(
   n: number,
   meanwhile: () => Promise<void> = async () => undefined,
 ): Promise<Readonly<Record<string, string>>> {
+  await page.getByLabel("How", { exact: true }).selectOption("burst");
   await page.getByRole("textbox", { name: "Requests at once (n)" }).fill(String(n));
   await page.keyboard.press("Tab");
   await page.getByRole("button", { name: "Start", exact: true }).click();

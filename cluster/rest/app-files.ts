@@ -23,6 +23,7 @@ const TYPES: Readonly<Record<string, string>> = {
   js: "text/javascript; charset=utf-8",
   css: "text/css; charset=utf-8",
   svg: "image/svg+xml",
+  md: "text/plain; charset=utf-8",
 };
 
 /** The page calls any server that its user names. React Aria writes style elements. */

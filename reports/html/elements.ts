@@ -130,8 +130,10 @@ function specLink({ name, spec }: DrawnChart): string {
 function figure(chart: DrawnChart): string {
   const { title, description } = chartTexts(chart.spec);
   const name = escapeHtml(chart.name);
+  // Headings have no gap in their levels: the first chart stands above all sections.
+  const level = chart.section === "decision" ? "h2" : "h3";
   return [
-    `<figure class="chart" id="${name}"><h3 class="hidden">${escapeHtml(title)}</h3>`,
+    `<figure class="chart" id="${name}"><${level} class="hidden">${escapeHtml(title)}</${level}>`,
     `<div class="wide">${inlineSvg(chart.svg, chart.name, title, description)}</div>`,
     `<div class="narrow">${inlineSvg(chart.narrowSvg, `${chart.name}-narrow`, title, description)}</div>`,
     `<figcaption>${escapeHtml(description)} ${specLink(chart)}</figcaption></figure>`,

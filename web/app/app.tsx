@@ -6,6 +6,9 @@ import { connection, ownServer, useConnection } from "../shared/connection.ts";
 import { SelectEntry, TextEntry } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
 
+/** The page's documentation, as the build copies it. */
+const GUIDE = new URL("../../docs/web.md", import.meta.url).href;
+
 export interface PageTab {
   /** Names the tab in the page's address. */
   readonly id: string;
@@ -38,6 +41,10 @@ function App({ tabs }: AppProps) {
     <Tabs selectedKey={selected} onSelectionChange={(key) => setTab(String(key))}>
       <header>
         <h1>Tandem</h1>
+        <p className="purpose">
+          Measure an inference cluster, change its scheduler and replicas while it serves, and
+          compare it with the simulator's prediction. <a href={GUIDE}>How to use this page</a>
+        </p>
         <ServerBar />
         <ThemeChoice />
         <TabList aria-label="What to do" className="tabs" items={tabs}>

@@ -51,6 +51,7 @@ export function Results({ measured }: { readonly measured: Measured }) {
         <>
           <Figures all={all} sent={measured.sent} />
           <Problem text={problem} />
+          <Refused answers={answers} />
           <p className="muted small">
             A response time counts from when a request was due to its answer.{" "}
             {timedBy !== "" && `Timed by ${timedBy}.`}
@@ -69,6 +70,18 @@ export function Results({ measured }: { readonly measured: Measured }) {
         </>
       )}
     </section>
+  );
+}
+
+/** The remedy where a queue that is too long refuses requests. */
+function Refused({ answers }: { readonly answers: readonly Answer[] }) {
+  const refused = answers.filter(({ error }) => error?.includes("refused")).length;
+  if (refused === 0) return null;
+  return (
+    <p className="warn">
+      {refused} refused, as they would wait longer than the SLO allows: send fewer at once, add
+      replicas, or check <em>Take every request</em>.
+    </p>
   );
 }
 

@@ -2,10 +2,11 @@
 import { useState } from "react";
 import { Button, DropZone, FileTrigger, Text } from "react-aria-components";
 import { messageOf } from "../shared/client.ts";
-import { useConnection } from "../shared/connection.ts";
+import { connection, useConnection } from "../shared/connection.ts";
 import { figures } from "../shared/format.ts";
 import { NumberEntry, Problem, SelectEntry, TextEntry } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
+import { addRun, recordOf } from "./history.ts";
 import { inOpenQueue, type Measured, type Measuring } from "./measuring.ts";
 import {
   drawnScenes,
@@ -49,7 +50,16 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
       const pictures = contents === "scenes" ? await drawnScenes(client) : [];
       if (contents === "files") pictures.push(...files);
       if (contents === "files" && files.length === 0) throw new Error("pick pictures first");
-      const send = () => measuring.run(client, measures, { model, workload, pictures });
+      const send = async () => {
+        const at = new Date().toISOString();
+        const { status } = connection.store.snapshot();
+        const { answers, sent } = await measuring.run(client, measures, {
+          model,
+          workload,
+          pictures,
+        });
+        if (sent > 0) addRun(recordOf({ at, status, model, workload, answers, sent }));
+      };
       await (isOpenQueue ? inOpenQueue(client, send) : send());
     } catch (error) {
       setProblem(messageOf(error));
@@ -108,7 +118,9 @@ export function Send({ measuring, measured }: SendProps) {
         <Button
           className="button primary"
           onPress={start}
-          isDisabled={isRunning || state !== "connected" || model === ""}
+          // While it runs it keeps the focus.
+          isPending={isRunning}
+          isDisabled={state !== "connected" || model === ""}
         >
           Start
         </Button>

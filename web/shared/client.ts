@@ -91,6 +91,13 @@ async function errorOf(answer: Response): Promise<ServerError> {
   return new ServerError(answer.status, known?.error ?? `status ${answer.status}`, known?.hint);
 }
 
+/** Gives the user a file. */
+export function saveFile(name: string, text: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
 /** Undefined where the text is no JSON. */
 export function parsedJson(text: string): unknown {
   try {
@@ -152,6 +159,16 @@ export function tasksOf({ replicas, tasks }: GatewayStatus): string[] {
 
 export function replicasOf({ replicas }: GatewayStatus, task: string): GatewayStatus["replicas"] {
   return replicas.filter((replica) => replica.task === task);
+}
+
+/** `detect 2 · plate 1`: replicas that are up. */
+export function replicasText(status: GatewayStatus): string {
+  return tasksOf(status)
+    .map((task) => {
+      const up = replicasOf(status, task).filter(({ state }) => state === "up");
+      return `${task} ${up.length}`;
+    })
+    .join(" · ");
 }
 
 /** Jobs that wait, in the task's queue and in those of its replicas. */

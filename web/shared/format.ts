@@ -13,6 +13,7 @@ export function percent(ratio: number): string {
 /** A share that may be very near to all or nothing. */
 export function precisePercent(ratio: number): string {
   const share = 100 * ratio;
+  if (share >= 99.95 && share < 100) return ">99.9%";
   return share >= 99.95 || share < 0.005 ? percent(ratio) : `${figures(share)}%`;
 }
 

@@ -70,6 +70,21 @@ export function drawGoal(plot: uPlot, value: number, color: string, name = ""): 
   ctx.restore();
 }
 
+function drawMark(plot: uPlot, value: number, color: string): void {
+  const { ctx, bbox } = plot;
+  const x = Math.round(plot.valToPos(value, "x", true));
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  ctx.save();
+  ctx.lineWidth = devicePixelRatio;
+  ctx.strokeStyle = color;
+  ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
+}
+
 function colorsOf(element: HTMLElement): ColorOf {
   const known = new Map<string, string>();
   return (name) => {
@@ -119,6 +134,13 @@ interface LiveChartProps {
   readonly yMost?: number;
   /** A horizontal line, such as a latency goal. */
   readonly goal?: number | undefined;
+  /** Upright lines, ascending. */
+  readonly marks?: readonly Mark[];
+}
+
+export interface Mark {
+  readonly x: number;
+  readonly name: string;
 }
 
 const HEIGHT = 190;
@@ -189,7 +211,8 @@ function optionsOf(
     hooks: {
       draw: [
         (plot) => {
-          const { goal } = latest.current;
+          const { goal, marks = [] } = latest.current;
+          for (const { x } of marks) drawMark(plot, x, color("--muted"));
           if (goal !== undefined) drawGoal(plot, goal, color("--bad"));
         },
       ],

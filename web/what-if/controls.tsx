@@ -36,7 +36,7 @@ export function Controls({ description, schedulers, choices, onChange }: Control
       <SchedulerControls {...{ description, schedulers, choices, set }} />
       {goals.length === 0 ? null : (
         <fieldset>
-          <legend>Latency goal</legend>
+          <legend>Latency SLO</legend>
           {goals.map(({ pipeline, latencyMs, percentile }) => (
             <Scale
               key={pipeline}

@@ -10,7 +10,7 @@ import { axisOf, type ColorOf, drawGoal, usePlot } from "../shared/plot.tsx";
 import { type Choices, QUANTILES, type Quantile } from "./choices.ts";
 import type { CurveState } from "./curve-store.ts";
 import type { Description } from "./messages.ts";
-import { estimateOf, type Reading } from "./readings.tsx";
+import { estimateOf, isOverloaded, type Reading } from "./readings.tsx";
 
 /** Metrics of a real run at one load, in the units of the axis. */
 interface MeasuredPoint {
@@ -44,6 +44,13 @@ const DASHES: Readonly<Record<Quantile, readonly number[] | undefined>> = {
   latencyP99Ms: undefined,
 };
 
+/** Share of a ring's radius that is full. */
+const FILLED: Readonly<Record<Quantile, number>> = {
+  latencyP50Ms: 0,
+  latencyP95Ms: 0.5,
+  latencyP99Ms: 1,
+};
+
 export function ResultCharts(props: ResultChartsProps) {
   const { description, choices, readings, loads, load, quantile, onPick } = props;
   const [present, ...pins] = readings;
@@ -55,6 +62,7 @@ export function ResultCharts(props: ResultChartsProps) {
   const { goals, axis } = description;
   // A cluster tells its rate of answers, not its clients.
   const measured = (axis.kind === "rate" ? props.measured?.points : undefined) ?? [];
+  const isSame = isOfCurve(props.measured, description, choices);
   const second = goals.length > 0 ? "sloAttainmentRatio" : "utilizationRatio";
   const shares = readings.map((reading) => seriesOf(reading, loads, second, reading.name));
   const [goal] = goals;
@@ -73,12 +81,13 @@ export function ResultCharts(props: ResultChartsProps) {
           range={[0, latencyTop(readings, loads, quantile, axis.kind === "rate", goalMs)]}
           format={milliseconds}
           formatTick={figures}
-          goal={goalMs === undefined ? undefined : { value: goalMs, name: `goal ${goalMs} ms` }}
+          goal={goalMs === undefined ? undefined : { value: goalMs, name: `SLO ${goalMs} ms` }}
           measured={QUANTILES.flatMap(({ id }) => pointsOf(measured, id))}
+          measuredColor={isSame ? "--wi-now" : "--muted"}
         />
         <CurveChart
           {...common}
-          title={goals.length > 0 ? "Requests within the goal" : "Busy share of replicas"}
+          title={goals.length > 0 ? "Requests within the SLO" : "Busy share of replicas"}
           summary={summary}
           series={shares}
           range={[0, 1.02]}
@@ -86,20 +95,37 @@ export function ResultCharts(props: ResultChartsProps) {
           formatTick={precisePercent}
           goal={
             goals.length === 1
-              ? { value: goal.percentile / 100, name: `goal ${goal.percentile}%` }
+              ? { value: goal.percentile / 100, name: `SLO ${goal.percentile}%` }
               : undefined
           }
           measured={pointsOf(measured, second)}
+          measuredColor={isSame ? "--wi-now" : "--muted"}
         />
       </div>
       {measured.length === 0 ? null : (
         <p className="wi-note">
-          ○ measured on the cluster as it runs now ({props.measured?.configuration}):{" "}
-          {measured.length} points, each over its last seconds
+          ○ p50, ◉ p95, ● p99, measured on the cluster as it runs now (
+          {props.measured?.configuration}
+          {isSame ? "" : ": another configuration than the curve's, so in grey"}): {measured.length}{" "}
+          points, each over its last seconds
         </p>
       )}
     </>
   );
+}
+
+/** Whether the cluster has the replicas and the scheduler of the present curve. */
+function isOfCurve(
+  measured: Measured | undefined,
+  { replicas, scheduler }: Description,
+  choices: Choices,
+): boolean {
+  const counts = Object.entries({ ...replicas, ...choices.replicas });
+  const texts = counts.map(([task, count]) => `${task} ${count}`);
+  const parts = measured?.configuration.split(" · ") ?? [];
+  const isPlain = choices.parameters === undefined && choices.batch === undefined;
+  const wanted = [...texts, choices.scheduler ?? scheduler];
+  return isPlain && parts.length === wanted.length && wanted.every((text) => parts.includes(text));
 }
 
 function seriesOf(
@@ -108,7 +134,10 @@ function seriesOf(
   metric: string,
   name: string,
 ): ChartSeries {
-  const estimates = loads.map((load) => estimateOf(curve?.points.get(load), metric));
+  const estimates = loads.map((load) => {
+    const result = curve?.points.get(load);
+    return isOverloaded(result, metric) ? undefined : estimateOf(result, metric);
+  });
   const dash = id === "now" ? DASHES[metric as Quantile] : undefined;
   return {
     id: `${id} ${metric}`,
@@ -125,7 +154,7 @@ function seriesOf(
 function pointsOf(measured: readonly MeasuredPoint[], metric: string): readonly ChartPoint[] {
   return measured.flatMap(({ load, metrics }) => {
     const value = metrics[metric];
-    return value == null ? [] : [{ load, value }];
+    return value == null ? [] : [{ load, value, filled: FILLED[metric as Quantile] ?? 1 }];
   });
 }
 
@@ -184,6 +213,8 @@ interface ChartSeries {
 interface ChartPoint {
   readonly load: number;
   readonly value: number;
+  /** As the curve of its quantile is drawn: p50 hollow, p95 half as large within, p99 full. */
+  readonly filled: number;
 }
 
 interface CurveChartProps {
@@ -204,6 +235,7 @@ interface CurveChartProps {
   readonly onPick: (load: number) => void;
   /** Measured on a cluster. */
   readonly measured: readonly ChartPoint[];
+  readonly measuredColor: string;
 }
 
 const HEIGHT = 270;
@@ -320,7 +352,11 @@ function optionsFor(
 }
 
 /** The load that is read, the goal, and measured points. */
-function drawMarks(plot: uPlot, { load, goal, measured }: CurveChartProps, color: ColorOf): void {
+function drawMarks(
+  plot: uPlot,
+  { load, goal, measured, measuredColor }: CurveChartProps,
+  color: ColorOf,
+): void {
   const { ctx, bbox } = plot;
   const ratio = devicePixelRatio;
   const x = plot.valToPos(load, "x", true);
@@ -336,17 +372,18 @@ function drawMarks(plot: uPlot, { load, goal, measured }: CurveChartProps, color
   ctx.stroke();
   if (goal !== undefined) drawGoal(plot, goal.value, color("--bad"), goal.name);
   ctx.lineWidth = 2.5 * ratio;
-  ctx.fillStyle = color("--paper");
-  ctx.strokeStyle = color("--wi-now");
+  ctx.strokeStyle = color(measuredColor);
   for (const point of measured) {
-    ctx.beginPath();
-    ctx.arc(
-      plot.valToPos(point.load, "x", true),
-      plot.valToPos(point.value, "y", true),
-      ...([5 * ratio, 0, 2 * Math.PI] as const),
-    );
-    ctx.fill();
+    const [x, y] = [plot.valToPos(point.load, "x", true), plot.valToPos(point.value, "y", true)];
+    const disc = (radius: number, fill: string) => {
+      ctx.beginPath();
+      ctx.arc(x, y, radius * ratio, 0, 2 * Math.PI);
+      ctx.fillStyle = fill;
+      ctx.fill();
+    };
+    disc(5, color("--paper"));
     ctx.stroke();
+    disc(5 * point.filled, color(measuredColor));
   }
   ctx.restore();
 }

@@ -21,7 +21,7 @@ export function verdictOf(
   const at = `At ${loadText(axis, load)}`;
   const p99 = estimateOf(result, "latencyP99Ms");
   if (result.stability === "unstable") {
-    return `${at} the queue grows without end: ${bearable(curve, loads, axis)}.`;
+    return `${at} it is overloaded, its queue grows without end: ${bearable(curve, loads, axis)}.`;
   }
   const attained = estimateOf(result, "sloAttainmentRatio");
   if (goals.length === 0 || attained === undefined) {
@@ -33,17 +33,17 @@ export function verdictOf(
   const text =
     goals.length === 1
       ? `${precisePercent(attained.mean)} of requests end within ${sloMs?.[goal.pipeline] ?? goal.latencyMs} ms, ${goal.percentile}% should`
-      : `${precisePercent(attained.mean)} of requests end within their goals`;
+      : `${precisePercent(attained.mean)} of requests end within their SLOs`;
   const words = {
-    meets: "the goal is met",
-    misses: "the goal is missed",
+    meets: "the SLO is met",
+    misses: "the SLO is missed",
     unclear: "too close to tell",
   };
   const judged = result.slo === undefined ? "" : ` (${words[result.slo]})`;
   return `${at}, ${text}${judged}. ${capital(bearable(curve, loads, axis))}.`;
 }
 
-/** The largest load up to which all that were simulated meet the goal; without goals, keep up. */
+/** The largest load up to which all that were simulated meet the SLO (without one: keep up), and the next. */
 function bearable(curve: CurveState | undefined, loads: readonly number[], axis: LoadAxis): string {
   const simulated = loads.filter((load) => curve?.points.has(load));
   const first = simulated.findIndex((load) => {
@@ -52,9 +52,10 @@ function bearable(curve: CurveState | undefined, loads: readonly number[], axis:
   });
   const capacity =
     curve?.capacityPerS == null ? "" : `; its capacity is ${figures(curve.capacityPerS)} per s`;
-  if (first === 0) return `it bears none of these loads${capacity}`;
+  if (first === 0) return `no simulated load is sustainable${capacity}`;
   const last = simulated[(first === -1 ? simulated.length : first) - 1];
-  return `it bears up to ${loadText(axis, last)}${capacity}`;
+  const beyond = first === -1 ? "no higher load was simulated" : `not ${simulated[first]}`;
+  return `highest sustainable load: ${loadText(axis, last)} (${beyond})${capacity}`;
 }
 
 function capital(text: string): string {
@@ -79,7 +80,7 @@ export function differenceText(choices: Choices, { replicas, goals }: Descriptio
     ...Object.entries(machines ?? {}).map(([name, count]) => `${count} × ${name}`),
     ...Object.entries(costPerHour ?? {}).map(([name, price]) => `${name} at ${price} / h`),
     ...Object.entries(sloMs ?? {}).map(
-      ([pipeline, latencyMs]) => `${goals.length > 1 ? `${pipeline} ` : ""}goal ${latencyMs} ms`,
+      ([pipeline, latencyMs]) => `${goals.length > 1 ? `${pipeline} ` : ""}SLO ${latencyMs} ms`,
     ),
   ];
   return parts.length === 0 ? "as in the scenario" : parts.join(" · ");
@@ -119,7 +120,7 @@ const COLUMNS: readonly Column[] = [
   { title: "p50", metric: "latencyP50Ms", show: milliseconds },
   { title: "p95", metric: "latencyP95Ms", show: milliseconds },
   { title: "p99", metric: "latencyP99Ms", show: milliseconds },
-  { title: "within goal", metric: "sloAttainmentRatio", show: precisePercent },
+  { title: "within SLO", metric: "sloAttainmentRatio", show: precisePercent },
   { title: "busy", metric: "utilizationRatio", show: precisePercent },
   { title: "dropped", metric: "dropRatio", show: precisePercent, usual: 0 },
   { title: "batch", metric: "batchSizeMean", show: figures, usual: 1 },
@@ -196,6 +197,11 @@ function usedColumns(results: readonly (PointResult | undefined)[]): readonly Co
   );
 }
 
+/** Whether a figure depends on how long an overloaded run was, and estimates nothing. */
+export function isOverloaded(result: PointResult | undefined, metric: string): boolean {
+  return result?.stability === "unstable" && /^(latency|sloAttainment)/.test(metric);
+}
+
 export function estimateOf(result: PointResult | undefined, metric: string): Estimate | undefined {
   return (result?.metrics as Readonly<Record<string, Estimate>> | undefined)?.[metric];
 }
@@ -240,10 +246,11 @@ function Cells({ columns, result }: CellsProps) {
     <>
       {columns.map(({ title, metric, show }) => {
         const estimate = estimateOf(result, metric);
+        const isVoid = isOverloaded(result, metric);
         return (
           <td key={title} data-metric={metric} data-value={estimate?.mean}>
-            {estimate === undefined ? "–" : show(estimate.mean)}
-            {estimate === undefined || !(estimate.halfWidth95 > 0) ? null : (
+            {estimate === undefined ? "–" : isVoid ? "overloaded" : show(estimate.mean)}
+            {estimate === undefined || isVoid || !(estimate.halfWidth95 > 0) ? null : (
               <small title={partsTitle(estimate, show)}>
                 {" "}
                 ± {twoDigits(estimate.halfWidth95, show)}

@@ -5,10 +5,9 @@ import type { GatewayStatus, KeptScenario, ScenarioSource } from "../../library/
 import {
   type Client,
   type Deployed,
-  replicasOf,
+  replicasText,
   type SchedulerDocument,
   setReplicas,
-  tasksOf,
 } from "../shared/client.ts";
 import { connection, type Sample, type Snapshot, useConnection } from "../shared/connection.ts";
 import { mean } from "../shared/format.ts";
@@ -117,11 +116,7 @@ export function measuredOf(samples: readonly Sample[]): Measured {
 }
 
 function configurationOf(status: GatewayStatus): string {
-  const counts = tasksOf(status).map((task) => {
-    const up = replicasOf(status, task).filter(({ state }) => state === "up");
-    return `${task} ${up.length}`;
-  });
-  return [...counts, status.scheduler].join(" · ");
+  return `${replicasText(status)} · ${status.scheduler}`;
 }
 
 /**

@@ -58,7 +58,9 @@ inChromium(
     const { page, problems, requests } = await opened(pathToFileURL(report).href);
     await page.locator("#what-if").scrollIntoViewIfNeeded();
     await firstCurve(page);
-    await expect.poll(() => page.locator(".wi-verdict").textContent(), PATIENCE).toMatch(/bears/i);
+    await expect
+      .poll(() => page.locator(".wi-verdict").textContent(), PATIENCE)
+      .toMatch(/sustainable/i);
     expect(requests.filter((url) => !/^(file|blob):/.test(url))).toEqual([]);
     expect(problems).toEqual([]);
     expect(await page.locator("canvas").count()).toBe(2);

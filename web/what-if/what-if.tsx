@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "react-aria-components";
 import type { KeptScenario, ScenarioSource } from "../../library/browser.ts";
-import { messageOf } from "../shared/client.ts";
+import { messageOf, saveFile } from "../shared/client.ts";
 import { Scale, SelectEntry } from "../shared/parts.tsx";
 import { useStore } from "../shared/store.ts";
 import {
@@ -238,7 +238,7 @@ function Actions({ state, set, store, effort, description, ...props }: ResultsPr
   const isPinned = pins.some((pin) => keyOf(pin) === keyOf(choices));
   const download = async (): Promise<void> => {
     const text = await store.write(choices, effort);
-    save(`${description.name}-what-if.yaml`, text);
+    saveFile(`${description.name}-what-if.yaml`, text, "application/yaml");
     setSaid("Saved: `tandem simulate FILE` gives the same figures.");
   };
   const copy = async (): Promise<void> => {
@@ -275,13 +275,6 @@ function Actions({ state, set, store, effort, description, ...props }: ResultsPr
       <span role="status">{said}</span>
     </div>
   );
-}
-
-function save(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));
-  const link = Object.assign(document.createElement("a"), { href: url, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 interface ProgressProps {

@@ -1,0 +1,77 @@
+/** The 2020 report's flow in Chromium, before a real gateway: send, change the scheduler, send again, and see both runs. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
+import { NO_INPUTS } from "../cluster/deployment.test-support.ts";
+import { scenarioSchema } from "../core/scenario/schema.ts";
+import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
+
+const DOCUMENT = scenarioSchema.parse({
+  name: "one",
+  pipelines: { p: { tasks: { serve: { model: "m" } }, slo: { latencyMs: 400, percentile: 95 } } },
+  models: { m: { service: { distribution: "deterministic", meanMs: 150 } } },
+  cluster: { replicas: { serve: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 2, durationS: 10 },
+});
+
+let browser: Browser;
+let deployment: Deployment;
+
+beforeAll(async () => {
+  if (!hasChromium) return;
+  browser = await launchChromium();
+  const options = { document: DOCUMENT, inputs: NO_INPUTS, seed: "runs", spareReplicas: 1 };
+  deployment = await startDeployment({ ...options, backend: "replay" });
+}, PATIENCE.timeout);
+
+afterAll(async () => {
+  await browser?.close();
+  await deployment?.stop();
+});
+
+test.skipIf(!hasChromium)(
+  "the first click succeeds and keeps the focus; runs stay over a reload, each with its scheduler",
+  async () => {
+    const { page, problems } = await openPage(browser, deployment.gateway.http);
+    const start = page.getByRole("button", { name: "Start", exact: true });
+    await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    await start.focus();
+    await page.keyboard.press("Enter");
+    await page.getByTestId("figure-Answers").getByText("10 of 10").waitFor(PATIENCE);
+    const rows = page.getByTestId("runs").locator("tbody tr");
+    await rows.nth(0).waitFor(PATIENCE);
+    expect(await start.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
+    await fetch(`${deployment.gateway.http}/v1/scheduler`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ scheduler: "edf" }),
+    });
+    await page.getByText(/a change of scheduler or replicas: .* edf/).waitFor(PATIENCE);
+    const refused = await sendAtOnce(page, 10);
+    expect(refused.Answers).not.toBe("10 of 10");
+    await page
+      .getByText(/refused, as they would wait longer.*Take every request/)
+      .waitFor(PATIENCE);
+    await rows.nth(1).waitFor(PATIENCE);
+    await page.reload();
+    await rows.nth(1).waitFor(PATIENCE);
+    expect(await rows.nth(0).textContent()).toMatch(/edfserve 1burst, 10 requests\d+ of 10/);
+    expect(await rows.nth(1).textContent()).toMatch(/fifoserve 1closed, .*10 of 10/);
+    await page.getByLabel(/^Response time within which a share.*fifo.*/).waitFor(PATIENCE);
+    const saved = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save as CSV" }).click();
+    expect((await saved).suggestedFilename()).toBe("tandem-runs.csv");
+    expect(await axeViolations(page)).toEqual([]);
+    const guide =
+      (await page.getByRole("link", { name: "How to use this page" }).getAttribute("href")) ?? "";
+    expect(await (await fetch(new URL(guide, page.url()))).text()).toMatch(/^# The web app/);
+    expect(problems).toEqual([]);
+    await page.evaluate("localStorage.setItem('tandem-runs@1', '[{\"at\": 3}, 7]')");
+    await page.reload();
+    await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    expect(await page.getByTestId("runs").count()).toBe(0);
+    await page.close();
+  },
+  2 * PATIENCE.timeout,
+);
