@@ -1,6 +1,10 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
+import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
 import { singleDocument, sweepDocument } from "../documents.test-support.ts";
+import { readDocuments } from "./documents.ts";
 import { doubtLines } from "./input-doubt.ts";
 
 /** With parts of the mean latency's ±, half widths in ms. */
@@ -20,6 +24,14 @@ test("the parts of ± stand in a line, and the input to measure longer in anothe
     "mean latency 134 ± 16 ms: simulation 4, calibration 16",
     "most of calibration's part comes from plate.json (70%), then detector.json (20%); measure longer: npx tandem calibrate 'my s.yaml' --max-seconds 480",
   ]);
+});
+
+test("results that are read from a folder keep the parts", async () => {
+  const directory = temporaryFolder("input-doubt");
+  const document = doubtful(singleDocument(), 4, 16);
+  writeFileSync(join(directory, "results.json"), JSON.stringify(document));
+  const { results } = await readDocuments(directory);
+  expect(doubtLines(results)).toEqual(doubtLines(document));
 });
 
 test("where replications would do more, no input is named", () => {
