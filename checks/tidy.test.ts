@@ -101,7 +101,7 @@ const SUBLAYERS: Readonly<Record<string, readonly string[]>> = {
   schedulers: ["rules", "systems", "."],
   sim: ["calendar", "stations", "executors", "unsteady", "."],
   reports: ["tables", "charts", "html", "."],
-  bench: ["measure", "peers", "parts", "study", "."],
+  bench: ["measure", "peers", "parts", "study", "fidelity", "."],
 };
 
 /** Circles of imports that are still to be cut, by their first file in the alphabet. */
@@ -129,6 +129,7 @@ const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
   "bench/study/main.ts",
+  "bench/fidelity/seed-load-test.ts",
   "bench/cluster.ts",
   "bench/engine-main.ts",
   "bench/usage-report.ts",

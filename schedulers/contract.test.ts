@@ -99,6 +99,20 @@ describe.each(Object.keys(PRESETS))("the scheduler %s", (preset) => {
   });
 });
 
+test.each([
+  {},
+  { ended: Object.fromEntries([...taskNames, "xa", "xb"].map((name) => [name, "kept"])) },
+])("so does the seed project's second dispatcher, with and without its faults", (faults) => {
+  const batching = { policy: "size-or-timeout", maxBatch: 2, waitMs: 0.02 };
+  const controller = { policy: "rechecks", recheckMs: 0.01, lostAfterMs: 0.1, ...faults };
+  fc.assert(
+    fc.property(documents, steps, (document, run) =>
+      runContract(document, { batching, controller }, run),
+    ),
+    { numRuns: cases(60) },
+  );
+});
+
 test("so does every composition of the registry's policies", () => {
   const { admission, routing, ordering, batching } = POLICIES;
   const counts = [admission, routing, ordering, batching].map(({ length }) => length);

@@ -50,7 +50,8 @@ import { drf } from "./systems/drf/drf.ts";
 import { grandslam } from "./systems/grandslam.ts";
 import { infaas } from "./systems/infaas.ts";
 import { inferline } from "./systems/inferline.ts";
-import { seedProject, servers } from "./systems/servers.ts";
+import { seedProject } from "./systems/seed-project.ts";
+import { servers } from "./systems/servers.ts";
 
 /** The policies and presets that a scheduler may name: the built-in ones, or more (`own-scheduler.ts`). */
 export interface Registry {

@@ -101,6 +101,8 @@ class LogAudit {
   readonly #fifoPools: readonly boolean[];
   readonly #centralPools: readonly boolean[];
   readonly #eagerPools: readonly boolean[];
+  /** Whether a controller places some jobs. */
+  readonly #isControlled: boolean;
   /** Job numbers set aside for a request. */
   readonly #stride: number;
   readonly #open = new Map<number, OpenRequest>();
@@ -127,7 +129,7 @@ class LogAudit {
     this.#waiting = system.pools.map(() => 0);
     this.#queueAreaUs = system.pools.map(() => 0);
     const seed = replicationSeed(document.run.seed, 0);
-    const { pools } = createScheduler(document.scheduler, system, seed);
+    const { pools, controllers } = createScheduler(document.scheduler, system, seed);
     const held = system.pools.map((_, pool) =>
       system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool)),
     );
@@ -136,7 +138,9 @@ class LogAudit {
     );
     this.#fifoPools = pools.map(({ ordering }, i) => !held[i] && ordering.kind === "fifo");
     this.#centralPools = pools.map(({ routing }, i) => !held[i] && routing.kind === "central");
-    this.#eagerPools = pools.map(({ batching }) => batching.maxBatch === 1);
+    const placed = new Set(controllers?.flatMap((one) => one.pools));
+    this.#isControlled = placed.size > 0;
+    this.#eagerPools = pools.map(({ batching }, i) => batching.maxBatch === 1 && !placed.has(i));
   }
 
   read(entries: readonly LogEntry[]): Account {
@@ -170,6 +174,8 @@ class LogAudit {
         throw new Error("no simulated batch fails by itself");
       case "wake":
         this.#event(b);
+        // A controller may act when its timer is due.
+        this.#deciding = this.#isControlled;
         return;
       case "join":
         this.#event(b);

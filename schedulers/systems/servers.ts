@@ -1,7 +1,4 @@
-/**
- * Serving systems in use, most of whose parts are rules: Kubernetes' autoscaler, Ray Serve, Triton; and
- * the schedulers of the 2020 report that this project grew from.
- */
+/** Serving systems in use, most of whose parts are rules: Kubernetes' autoscaler, Ray Serve, Triton. */
 import { z } from "zod";
 import type { Scaling } from "../../core/dispatch/policies.ts";
 import { meanOf } from "../../core/statistics/estimate.ts";
@@ -85,20 +82,6 @@ function wantedReplicas(
   const isStuck = wanted === ready && Math.ceil(jobs / target) < ready;
   return isStuck ? ready - 1 : Math.max(0, wanted);
 }
-
-/** Kept for comparison only. */
-export const seedProject: SystemPack = {
-  presets: {
-    "seed-idle-queue": preset(
-      "the seed project's first: longest idle instance, FIFO, no batching",
-      { routing: { policy: "central", idle: "longest-idle" } },
-    ),
-    "seed-batching": preset("the seed project's second: stack of idle workers, batches, 1 s tick", {
-      routing: { policy: "central", idle: "most-recent" },
-      batching: { policy: "size-or-timeout", maxBatch: 3, waitMs: 2000, tickMs: 1000 },
-    }),
-  },
-};
 
 export const servers: SystemPack = {
   policies: { scaling: [ongoingRequests] },

@@ -56,52 +56,72 @@ export function RunHistory() {
           />
           <tbody>
             {runs.map((run, i) => (
-              <tr key={run.at}>
-                <td>
-                  <input
-                    type="checkbox"
-                    className="pick"
-                    aria-label={`Show ${nameOf(run)}`}
-                    checked={isShown(run.at, i)}
-                    onChange={({ target }) =>
-                      setPicked(new Map(picked).set(run.at, target.checked))
-                    }
-                  />
-                </td>
-                <th scope="row">{run.scheduler}</th>
-                <td className="wrap">{run.replicas}</td>
-                <td className="wrap">{workloadText(run)}</td>
-                <td className="numeric">
-                  {run.answers} of {run.sent}
-                </td>
-                <IntervalCell interval={run.meanMs} />
-                <IntervalCell interval={run.p50Ms} />
-                <IntervalCell interval={run.p95Ms} />
-              </tr>
+              <RunRow
+                key={run.at}
+                run={run}
+                isShown={isShown(run.at, i)}
+                onShow={(on) => setPicked(new Map(picked).set(run.at, on))}
+              />
             ))}
           </tbody>
         </table>
       </div>
-      <div className="row">
-        <Button
-          className="button"
-          onPress={() => saveFile("tandem-runs.csv", csvOf(runs), "text/csv")}
-        >
-          Save as CSV
-        </Button>
-        <Button
-          className="button"
-          onPress={() =>
-            saveFile("tandem-runs.json", JSON.stringify(runs, null, 1), "application/json")
-          }
-        >
-          Save as JSON
-        </Button>
-        <Button className="button" onPress={clearRuns}>
-          Clear
-        </Button>
-      </div>
+      <Keeping runs={runs} />
     </section>
+  );
+}
+
+interface RunRowProps {
+  readonly run: RunRecord;
+  readonly isShown: boolean;
+  readonly onShow: (on: boolean) => void;
+}
+
+function RunRow({ run, isShown, onShow }: RunRowProps) {
+  return (
+    <tr>
+      <td>
+        <input
+          type="checkbox"
+          className="pick"
+          aria-label={`Show ${nameOf(run)}`}
+          checked={isShown}
+          onChange={({ target }) => onShow(target.checked)}
+        />
+      </td>
+      <th scope="row">{run.scheduler}</th>
+      <td className="wrap">{run.replicas}</td>
+      <td className="wrap">{workloadText(run)}</td>
+      <td className="numeric">
+        {run.answers} of {run.sent}
+      </td>
+      <IntervalCell interval={run.meanMs} />
+      <IntervalCell interval={run.p50Ms} />
+      <IntervalCell interval={run.p95Ms} />
+    </tr>
+  );
+}
+
+function Keeping({ runs }: { readonly runs: readonly RunRecord[] }) {
+  const json = (): string => JSON.stringify(runs, null, 1);
+  return (
+    <div className="row">
+      <Button
+        className="button"
+        onPress={() => saveFile("tandem-runs.csv", csvOf(runs), "text/csv")}
+      >
+        Save as CSV
+      </Button>
+      <Button
+        className="button"
+        onPress={() => saveFile("tandem-runs.json", json(), "application/json")}
+      >
+        Save as JSON
+      </Button>
+      <Button className="button" onPress={clearRuns}>
+        Clear
+      </Button>
+    </div>
   );
 }
 
