@@ -24,8 +24,13 @@ import { probePace } from "./pace-probe.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
 import type { RealRun } from "./real-runs.ts";
 
-/** A verdict is looked for after so many blocks. */
+/**
+ * A verdict is looked for after so many blocks, with these errors of each one-sided test, 5% in all.
+ * Source: Wang & Tsiatis, Biometrics 43(1), 1987, with Δ = 1/4: between equal errors and O'Brien & Fleming's.
+ */
 const LOOKS = [5, 10, 15];
+const ERRORS = [0.009, 0.0233, 0.036];
+const ONE_LOOK_ERROR = 0.05;
 
 /** Enough for a quantile of 95%. */
 const BLOCK_REQUESTS = 120;
@@ -34,6 +39,13 @@ const LEAST_BLOCK_S = 4;
 /** After how many blocks a verdict is looked for: once, where the user says how many runs. */
 export function looksOf(repeats: number): readonly number[] {
   return repeats < LOOKS[0] ? LOOKS : [repeats];
+}
+
+/** The error of the tests after so many blocks; between two looks that of the next. */
+export function lookError(blocks: number, looks: readonly number[]): number {
+  if (looks.length < ERRORS.length) return ONE_LOOK_ERROR;
+  const look = looks.findIndex((end) => blocks <= end);
+  return ERRORS[look === -1 ? ERRORS.length - 1 : look];
 }
 
 /**
@@ -119,7 +131,11 @@ function factorsOf(
 }
 
 /** What a run says beside its predictions. */
-export function blockOf(plan: PredictionPlan, run: RealRun, brackets: readonly Bracket[]): Block {
+export function blockOf(
+  plan: PredictionPlan,
+  run: Pick<RealRun, "replication" | "beside" | "summary" | "log">,
+  brackets: readonly Bracket[],
+): Block {
   const factors = factorsOf(
     plan,
     run.beside.map((place) => brackets[place]),

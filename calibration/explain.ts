@@ -44,6 +44,8 @@ export interface ConfigurationEvidence extends Configuration {
   readonly runs: readonly RunEvidence[];
   /** Absent in evidence of earlier versions. */
   readonly judgement?: Judgement;
+  /** Message costs at its own size, in place of those of the document's inputs. */
+  readonly overheadProfile?: OverheadProfile | undefined;
 }
 
 export interface EvidenceDocument {
@@ -97,9 +99,11 @@ interface FigureOfRun extends Pick<Figure, "what" | "unit"> {
 /** `logs` are those of the runs, in order. Throws Fault("invalid-input") where one is no log. */
 export function explainConfiguration(
   evidence: ConfigurationEvidence,
-  inputs: SimulationInputs,
+  documentInputs: SimulationInputs,
   logs: readonly string[],
 ): Explanation {
+  const { overheadProfile = documentInputs.overheadProfile } = evidence;
+  const inputs = { ...documentInputs, overheadProfile };
   const runs = evidence.runs.map((run, i) => explainRun(evidence, inputs, run, logs[i]));
   const over = (value: (run: ExplainedRun) => number): RunEstimate => {
     const values = runs.map(value);

@@ -13,17 +13,15 @@ import type {
   MetricName,
   ModelJudgement,
 } from "../core/results.ts";
-import { roundTimes } from "../core/slow-down.ts";
-import { driftingMean, type RoundValue } from "../core/statistics/drifting-mean.ts";
 import {
   equivalence,
   pairsToSettle,
   type RelativeError,
   relativeError,
 } from "../core/statistics/equivalence.ts";
-import { estimate, meanOf, sumOf } from "../core/statistics/estimate.ts";
 import { percent } from "./host.ts";
 import { type Figures, overallVerdict, signedPercent } from "./judge.ts";
+import { judgeProfiles } from "./judge-profiles.ts";
 
 export interface Block {
   /** Predicted from the stored profiles. */
@@ -41,24 +39,19 @@ export interface BlocksJudgedBy {
   readonly tolerance: Readonly<Record<string, number>>;
   /** By model. Assumed times have no profile, and are not judged apart. */
   readonly profiles: Readonly<Record<string, Profile>>;
-  /** How often a verdict may be looked for in all: each look has its share of the error. */
-  readonly looks: number;
+  /** The error of each one-sided test, and of both sides of a disagreement: this look's share. */
+  readonly error: number;
   /** Why the blocks are not fit to be judged by; null where they are. */
   readonly unfit: string | null;
 }
 
-/** Of each one-sided test of agreement, and of both sides of one of disagreement, over all looks. */
-const ERROR = 0.05;
-/** The simulator's own error that is beyond doubt: its interval lies outside. */
-const SIMULATOR_BOUND = 0.02;
-/** The same of service under load over that predicted from the brackets. */
-const SERVICE_BOUND = 0.02;
-/** A stored profile is off where the interval of its ratio to the brackets lies outside. */
-const PROFILE_BOUND = 0.03;
-/** Models that are off by the same factor, to so much, are off together. */
-const TOGETHER = 0.04;
-/** The probe counts where it takes this share of the variance of the models' times. */
-const EXPLAINED = 0.5;
+/**
+ * As shares of the mean's tolerance, bounds that an interval lies beyond where something is off: a stored profile over
+ * the brackets; the simulator's own error; and service under load over that predicted from the brackets.
+ */
+const [PROFILE_SHARE, SIMULATOR_SHARE, SERVICE_SHARE] = [0.5, 0.4, 0.4];
+/** Where the mean is not judged. */
+const USUAL_TOLERANCE = 0.05;
 const MOST_BLOCKS = 100;
 
 export function judgeBlocks(
@@ -66,33 +59,30 @@ export function judgeBlocks(
   brackets: readonly Bracket[],
   by: BlocksJudgedBy,
 ): BlockJudgement {
-  const tail = ERROR / by.looks;
-  const models = modelJudgements(brackets, by.profiles);
+  const meanTolerance = by.tolerance.latencyMeanMs ?? USUAL_TOLERANCE;
+  const { models, together } = judgeProfiles(brackets, by.profiles, PROFILE_SHARE * meanTolerance);
   const off = Object.entries(models).filter(([, { isOff }]) => isOff);
-  const together = areTogether(
-    off.map(([, model]) => model),
-    Object.keys(models).length,
-  );
-  const simulator = errorsOf(blocks, "informed", Object.keys(by.tolerance), tail);
-  const service = serviceErrors(blocks, tail);
-  const culprit = together ? null : culpritOf(off, simulator.latencyMeanMs, service);
+  const simulator = simulatorErrors(blocks, Object.keys(by.tolerance), by.error);
+  const service = serviceErrors(blocks, by.error);
+  const culprit = culpritOf(off, simulator.latencyMeanMs, service, meanTolerance);
   const error: Partial<Record<MetricName, number>> = {};
   const judgements: Partial<Record<MetricName, MetricJudgement>> = {};
   for (const [key, tolerance] of Object.entries(by.tolerance)) {
     const name = key as MetricName;
-    const found = errorOf(blocks, "predicted", name, tail);
+    const found = errorOf(blocks, "predicted", name, by.error);
     if (found !== null) error[name] = found.mean;
     judgements[name] = judged(found, tolerance, {
       unfit: by.unfit,
       culprit,
-      host: together ? hostReason(off.map(([, model]) => model)) : null,
+      host: together === null ? null : hostReason(together),
     });
   }
+  const verdict = overallVerdict(Object.values(judgements).map((one) => one.verdict));
   return {
     error,
     tolerance: by.tolerance,
     judgements,
-    verdict: overallVerdict(Object.values(judgements).map(({ verdict }) => verdict)),
+    verdict,
     simulatorError: Object.fromEntries(
       Object.entries(simulator).map(([name, { mean, interval }]) => [
         name,
@@ -106,7 +96,9 @@ export function judgeBlocks(
         { mean, interval90: interval },
       ]),
     ),
-    ...(culprit === null || by.unfit !== null ? {} : { culprit: culprit.name, next: culprit.next }),
+    ...(culprit !== null && verdict === "disagrees"
+      ? { culprit: culprit.name, next: culprit.next }
+      : {}),
   };
 }
 
@@ -157,6 +149,7 @@ function culpritOf(
   off: readonly (readonly [string, ModelJudgement])[],
   simulator: RelativeError | undefined,
   service: Readonly<Record<string, RelativeError>>,
+  tolerance: number,
 ): Culprit | null {
   const [worst] = off.toSorted(
     ([, a], [, b]) => Math.abs(Math.log(b.ratio)) - Math.abs(Math.log(a.ratio)),
@@ -170,9 +163,9 @@ function culpritOf(
     };
   }
   const slowed = Object.entries(service)
-    .filter(([, error]) => isOutside(error, SERVICE_BOUND))
+    .filter(([, error]) => isOutside(error, SERVICE_SHARE * tolerance))
     .toSorted(([, a], [, b]) => Math.abs(b.mean) - Math.abs(a.mean));
-  const isStructural = simulator !== undefined && isOutside(simulator, SIMULATOR_BOUND);
+  const isStructural = simulator !== undefined && isOutside(simulator, SIMULATOR_SHARE * tolerance);
   if (slowed.length > 0 && isStructural) {
     const [model, { mean }] = slowed[0];
     return {
@@ -209,16 +202,16 @@ function errorOf(
   return relativeError(predicted, measured, tail);
 }
 
-function errorsOf(
+/** The judged metrics', and the mean's, which names the culprit. Both sides of a disagreement share the error. */
+function simulatorErrors(
   blocks: readonly Block[],
-  side: "predicted" | "informed",
-  names: readonly string[],
-  tail: number,
+  judged: readonly string[],
+  error: number,
 ): Partial<Record<MetricName, RelativeError>> {
-  // Both sides of a disagreement share the error.
+  const names = [...new Set([...judged, "latencyMeanMs"])];
   return Object.fromEntries(
     names.flatMap((name) => {
-      const found = errorOf(blocks, side, name as MetricName, tail / 2);
+      const found = errorOf(blocks, "informed", name as MetricName, error / 2);
       return found === null ? [] : [[name, found]];
     }),
   );
@@ -227,7 +220,7 @@ function errorsOf(
 /** By model, (predicted − measured) / measured of all time of service. */
 function serviceErrors(
   blocks: readonly Block[],
-  tail: number,
+  error: number,
 ): Readonly<Record<string, RelativeError>> {
   const models = [...new Set(blocks.flatMap(({ service }) => Object.keys(service)))];
   return Object.fromEntries(
@@ -236,98 +229,13 @@ function serviceErrors(
       const found = relativeError(
         own.map(({ predictedUs }) => predictedUs),
         own.map(({ measuredUs }) => measuredUs),
-        tail / 2,
+        error / 2,
       );
       return found === null ? [] : [[model, found]];
     }),
   );
 }
 
-/**
- * Each model's time in place in the brackets over that of its profile, divided by the host's pace where the probe
- * explains it; with the doubt of both sides, drift included.
- */
-function modelJudgements(
-  brackets: readonly Bracket[],
-  profiles: Readonly<Record<string, Profile>>,
-): Readonly<Record<string, ModelJudgement>> {
-  return Object.fromEntries(
-    Object.entries(profiles).flatMap(([model, profile]) => {
-      const now = brackets.flatMap(({ atS, probeUs, workUs }) =>
-        workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
-      );
-      if (now.length < 2) return [];
-      const then = calibrated(profile);
-      const usesProbe = then !== null && explains(then) && explains(now);
-      const pace = (values: readonly ProbedValue[]): readonly RoundValue[] =>
-        usesProbe
-          ? values.map(({ atS, value, probeUs }) => ({ atS, value: value / probeUs }))
-          : values;
-      const here = driftingMean(pace(now));
-      const there = then === null ? asKnown(profile) : driftingMean(pace(then));
-      const ratio = here.mean / there.mean;
-      const half = 1.96 * Math.hypot(here.logDeviation, there.logDeviation);
-      const log = Math.log(ratio);
-      const isOff = log - half > PROFILE_BOUND || log + half < -PROFILE_BOUND;
-      const probes = then === null ? null : then.map(({ probeUs }) => probeUs);
-      const paceRatio =
-        probes === null ? null : meanOf(now.map(({ probeUs }) => probeUs)) / meanOf(probes);
-      return [
-        [
-          model,
-          {
-            ratio,
-            interval95: { low: Math.exp(log - half), high: Math.exp(log + half) },
-            pace: paceRatio,
-            usesProbe,
-            isOff,
-          },
-        ],
-      ];
-    }),
-  );
-}
-
-interface ProbedValue extends RoundValue {
-  readonly probeUs: number;
-}
-
-/** Null of a profile without rounds, or without a probe. */
-function calibrated(profile: Profile): readonly ProbedValue[] | null {
-  const probes = new Map(profile.rounds?.map(({ atS, probeUs }) => [atS, probeUs]));
-  const rounds = roundTimes(profile, 0).flatMap(({ atS, value }) => {
-    const probe = probes.get(atS) ?? null;
-    return probe === null ? [] : [{ atS, value, probeUs: probe }];
-  });
-  return rounds.length < 3 ? null : rounds;
-}
-
-function asKnown({ batches: [{ meanUs, halfWidth95Us }] }: Profile) {
-  return { mean: meanUs, logDeviation: Math.max(halfWidth95Us / meanUs / 1.96, UNKNOWN_DRIFT) };
-}
-
-/** Of a profile without rounds: how far a host's pace lay from its calibration's is not known. */
-const UNKNOWN_DRIFT = 0.03;
-
-/** Whether times divided by the probe vary less than times alone. */
-function explains(values: readonly ProbedValue[]): boolean {
-  const varianceOf = (numbers: readonly number[]): number => {
-    const mean = meanOf(numbers);
-    return sumOf(numbers.map((number) => (number - mean) ** 2)) / Math.max(1, numbers.length - 1);
-  };
-  const raw = varianceOf(values.map(({ value }) => Math.log(value)));
-  const divided = varianceOf(values.map(({ value, probeUs }) => Math.log(value / probeUs)));
-  return divided <= (1 - EXPLAINED) * raw;
-}
-
-/** Several models that are off by one factor are the host's doing, or another machine's profiles. */
-function areTogether(off: readonly ModelJudgement[], models: number): boolean {
-  if (models < 2 || off.length < models) return false;
-  const logs = off.map(({ ratio }) => Math.log(ratio));
-  return Math.max(...logs) - Math.min(...logs) <= TOGETHER;
-}
-
-function hostReason(models: readonly ModelJudgement[]): string {
-  const ratio = estimate(models.map((model) => model.ratio)).mean;
+function hostReason(ratio: number): string {
   return `all models take ${percentMore(ratio - 1)} than at calibration: the host's pace, or profiles of another machine; calibrate again`;
 }

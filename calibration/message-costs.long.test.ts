@@ -16,12 +16,13 @@ test("a pilot on replayed times gives predictions what messages cost here", asyn
   const larger = { ...one, cluster: { ...one.cluster, replicas: { a: 3, b: 2 } } };
   const given = { profiles: {}, traces: {} };
   const { inputs, note } = await withMessageCosts({
-    ...{ documents: [one, larger], inputs: given, timeScale: 1, date: "2025-01-01" },
+    ...{ document: larger, inputs: given, timeScale: 1, date: "2025-01-01" },
     contents: () => [payloadRequest(new Uint8Array(64))],
   });
   expect(note).toMatch(/a pilot of the pipeline on replayed times measured/);
   const profile = overheadProfileSchema.parse(inputs.overheadProfile);
   expect(profile.contention).toEqual([1, 1, 1, 1, 1]);
+  expect(profile.rounds).toHaveLength(6);
   const plan = { document: one, backend: "replay", timeScale: 1 } as const;
   const latencyMs = (own: typeof inputs): number =>
     predict({ ...plan, inputs: own }, 0).summary.metrics.latencyMeanMs ?? 0;

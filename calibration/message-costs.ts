@@ -17,9 +17,10 @@ import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.t
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+import { percent } from "./host.ts";
 import type { ModelWorker } from "./model-worker.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
-import { singleRun } from "./real-runs.ts";
+import { runsOnDeployment } from "./real-runs.ts";
 
 export type MessageCosts = Pick<
   OverheadProfile,
@@ -129,9 +130,9 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
-interface ReplayPilotInput {
-  /** To be predicted; the first one's pipeline and shape are run. */
-  readonly documents: readonly ScenarioDocument[];
+export interface ReplayPilotInput {
+  /** To be predicted: its pipelines and its shape are run. */
+  readonly document: ScenarioDocument;
   readonly inputs: SimulationInputs;
   /** As in the runs to be predicted, by seed. */
   readonly contents: (seed: string) => readonly RequestContents[];
@@ -142,18 +143,27 @@ interface ReplayPilotInput {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A gateway that has just started costs more: its code is compiled while it runs. */
-const WARMUP_SECONDS = 2;
-const MEASURED_SECONDS = 8;
-/** A host that other programs use makes messages dear, and predictions too long. */
-const MOST_PILOTS = 2;
-/** All in all, with the start of the deployment and its end. */
-export const PILOT_SECONDS = WARMUP_SECONDS + MEASURED_SECONDS + 3;
+/** Of each pilot run: a gateway that has just started costs more, as its code is compiled while it runs. */
+const WARMUP_SECONDS = 1;
+const MEASURED_SECONDS = 6;
+/** Runs on one deployment, until two that follow one another agree. */
+const [LEAST_PILOTS, MOST_PILOTS] = [2, 5];
+/** Workers that are still starting make the first round trips dear. */
+const STEADY = 0.2;
+/** Equal parts of a run that tell how its costs vary. */
+const ROUNDS = 6;
+/** Of a pilot that is steady at once, with the start of the deployment and its end. */
+export const PILOT_SECONDS = LEAST_PILOTS * (WARMUP_SECONDS + MEASURED_SECONDS + 2) + 4;
 /** Requests a second of the wall clock: enough to measure by, and no more than a busy gateway bears. */
 const LEAST_PER_S = 40;
 const MOST_PER_S = 200;
 /** Aimed-at utilization of the busiest pool: times are replayed faster until it has room for the rate. */
 const UTILIZATION = 0.25;
+/** Configurations of about the same number of replicas share a pilot: within a factor of two. */
+export function sizeOf(document: ScenarioDocument, inputs: SimulationInputs): number {
+  return Math.floor(Math.log2(Math.max(1, compileSystem(document, inputs).replicas.length)));
+}
+
 /** Beyond those of any run to be predicted. */
 const REPLICATION = 1_000_000;
 
@@ -164,19 +174,23 @@ export function needsPilot({
   return overheadProfile === undefined;
 }
 
-/** The inputs of predictions with what messages cost, and a note that says where that is from. */
-export async function withMessageCosts(
-  input: ReplayPilotInput,
-): Promise<{ readonly inputs: SimulationInputs; readonly note: string }> {
+/**
+ * The inputs of predictions with what messages cost, a note that says where that is from, and why no verdict may rest on
+ * it; null: nothing speaks against it.
+ */
+export async function withMessageCosts(input: ReplayPilotInput): Promise<{
+  readonly inputs: SimulationInputs;
+  readonly note: string;
+  readonly doubt: string | null;
+}> {
   try {
-    const { overheadProfile, reasons } = await replayPilot(input);
-    const doubt = reasons.length === 0 ? "" : `; they may be too high: ${reasons.join("; ")}`;
-    const note = `${pilotNote(overheadProfile)}${doubt}`;
-    return { inputs: { ...input.inputs, overheadProfile }, note };
+    const { overheadProfile, doubt } = await replayPilot(input);
+    const note = pilotNote(overheadProfile);
+    return { inputs: { ...input.inputs, overheadProfile }, note, doubt };
   } catch (error) {
     if (!(error instanceof Fault) || error.code === "interrupted") throw error;
     const note = `network and gateway are predicted as 0, so latencies too low: no overhead profile, and the pilot that stands for one failed: ${error.message}`;
-    return { inputs: input.inputs, note };
+    return { inputs: input.inputs, note, doubt: null };
   }
 }
 
@@ -190,28 +204,35 @@ function pilotNote({ clientRoundTripUs, workerRoundTripUs, gateway }: OverheadPr
 }
 
 /**
- * A short run of the scenario's own pipeline on replayed times, at about the rate of the runs to be predicted: a no-op in
- * place of the pipeline was found to lose 0.4 ms a message. Throws Fault("cluster-failure") when the deployment fails,
- * Fault("unhealthy") when no request was answered.
+ * Short runs of the scenario's own pipeline on replayed times, on a deployment of its own size, at about the rate of the
+ * runs to be predicted: a no-op in place of the pipeline was found to lose 0.4 ms a message. The first runs may meet
+ * workers that still start, so they go on until two in turn agree.
+ * Throws Fault("cluster-failure") when the deployment fails, Fault("unhealthy") when no request was answered.
  */
 async function replayPilot(input: ReplayPilotInput): Promise<{
   readonly overheadProfile: OverheadProfile;
-  /** Why the host was not fit to be measured on, in the last pilot. */
-  readonly reasons: readonly string[];
+  readonly doubt: string | null;
 }> {
-  const { documents, inputs, contents, signal, inventory } = input;
+  const { inputs, contents, signal, inventory } = input;
   const { document, timeScale } = pilotOf(input);
   const seed = replicationSeed(document.run.seed, REPLICATION);
   const carried = contents(seed);
   const options = { document, inputs, timeScale, signal, inventory, seed };
-  const pilot = () => singleRun({ ...options, backend: "replay" }, () => carried);
-  let run = await pilot();
-  for (let pilots = 1; pilots < MOST_PILOTS && !run.health.healthy; pilots++) run = await pilot();
-  const { overheads, summary, health } = run;
+  const runs = await runsOnDeployment(
+    { ...options, backend: "replay" },
+    () => carried,
+    async (run) => {
+      const ended = [await run(seed)];
+      while (ended.length < LEAST_PILOTS || (pilotDoubt(ended) && ended.length < MOST_PILOTS)) {
+        ended.push(await run(seed));
+      }
+      return ended;
+    },
+  );
+  const { overheads, summary } = runs[runs.length - 1];
   if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
     throw new Fault("unhealthy", "no request of the pilot on replayed times was answered");
   }
-  const replicas = documents.map((one) => compileSystem(one, inputs).replicas.length);
   const { tasks } = runReplication(document, inputs, REPLICATION).summary;
   const lateUs = latenessUs(summary.tasks, tasks) * timeScale;
   const costs = messageCosts(overheads);
@@ -225,9 +246,47 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
     ),
     ...costs,
     workerRoundTripUs: costs.workerRoundTripUs.map((us) => Math.round(us + lateUs)),
-    contention: new Array<number>(Math.max(...replicas)).fill(1),
+    contention: compileSystem(input.document, inputs).replicas.map(() => 1),
+    rounds: costRounds(overheads, lateUs),
   };
-  return { overheadProfile, reasons: health.reasons };
+  return { overheadProfile, doubt: pilotDoubt(runs) };
+}
+
+/** Of the last of the runs; null: it is steady, and its host was fit. */
+function pilotDoubt(runs: readonly MeasuredRun[]): string | null {
+  const [before, last] = runs.slice(-2).map(({ overheads }) => meanOf(overheads.workerRoundTripUs));
+  const { reasons } = runs[runs.length - 1].health;
+  const doubted = "the cost of messages is in doubt: ";
+  if (reasons.length > 0) return `${doubted}${reasons.join("; ")}`;
+  const change = Math.abs(last / before - 1);
+  return change <= STEADY
+    ? null
+    : `${doubted}round trips to workers changed by ${percent(change)} from one pilot run to the next`;
+}
+
+/** Means of equal parts of a run, in the order of its messages. */
+function costRounds(
+  overheads: MeasuredRun["overheads"],
+  lateUs: number,
+): NonNullable<OverheadProfile["rounds"]> {
+  const part = (all: readonly number[], i: number): readonly number[] => {
+    const [from, to] = [i, i + 1].map((end) => Math.floor((end * all.length) / ROUNDS));
+    return to > from ? all.slice(from, to) : all;
+  };
+  return Array.from({ length: ROUNDS }, (_, i) => {
+    const { clientRoundTripUs, workerRoundTripUs, gateway } = messageCosts({
+      clientRoundTripUs: part(overheads.clientRoundTripUs, i),
+      workerRoundTripUs: part(overheads.workerRoundTripUs, i),
+      costs: overheads.costs,
+    });
+    return {
+      atS: (i + 0.5) * (MEASURED_SECONDS / ROUNDS),
+      clientRoundTripUs: meanOf(clientRoundTripUs),
+      workerRoundTripUs: meanOf(workerRoundTripUs) + lateUs,
+      gatewayUs: gateway.arrivalUs + gateway.dispatchUs + gateway.completionUs,
+      contention: [1],
+    };
+  });
 }
 
 /**
@@ -245,12 +304,12 @@ export function latenessUs(measured: RunSummary["tasks"], simulated: RunSummary[
   );
 }
 
-/** The first document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
+/** The document's pipelines and cluster under a load that they bear, and how fast times are replayed. */
 export function pilotOf({
-  documents: [first],
+  document: first,
   inputs,
   timeScale,
-}: Pick<ReplayPilotInput, "documents" | "inputs" | "timeScale">): {
+}: Pick<ReplayPilotInput, "document" | "inputs" | "timeScale">): {
   readonly document: ScenarioDocument;
   readonly timeScale: number;
 } {
@@ -324,7 +383,11 @@ export async function measureOverheads(
   const inputs = { profiles: {}, traces: {} };
   const seed = "calibration/overheads";
   const options = { document, inputs, backend: "onnx", seed, inventory: where?.inventory } as const;
-  const { overheads } = await singleRun(options, () => payloads);
+  const { overheads } = await runsOnDeployment(
+    options,
+    () => payloads,
+    (run) => run(seed),
+  );
   if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
     throw new Fault("unhealthy", "no request of the overhead measurement was answered");
   }

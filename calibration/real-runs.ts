@@ -104,15 +104,20 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   return runs;
 }
 
-/** One run on a deployment of its own. `contents` are by the name of a pipeline. */
-export async function singleRun(
+/**
+ * Runs on a deployment of their own, as `work` asks for them; each has a seed. `contents` are by the name of a pipeline.
+ */
+export async function runsOnDeployment<T>(
   options: Parameters<typeof startDeployment>[0],
   contents: (pipeline: string) => readonly RequestContents[],
-): Promise<MeasuredRun> {
+  work: (run: (seed: string) => Promise<MeasuredRun>) => Promise<T>,
+): Promise<T> {
   const deployment = await startDeployment(options);
-  const { document, inputs, seed, signal, timeScale = 1 } = options;
+  const { document, inputs, signal, timeScale = 1 } = options;
   try {
-    return await watchedRun(deployment, { document, inputs, seed, signal, contents }, timeScale);
+    return await work((seed) =>
+      watchedRun(deployment, { document, inputs, seed, signal, contents }, timeScale),
+    );
   } finally {
     await deployment.stop();
   }

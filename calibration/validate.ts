@@ -24,7 +24,7 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { blockOf, looksOf, profilesByModel } from "./blocks.ts";
+import { blockOf, lookError, looksOf, profilesByModel } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge, LEAST_RUNS } from "./judge.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
@@ -43,6 +43,8 @@ import {
 interface ValidationPlan extends Omit<RealRunPlan, "document"> {
   readonly configuration: Configuration;
   readonly tolerance: Readonly<Record<string, number>>;
+  /** Why no verdict may rest on the inputs; null: nothing speaks against them. */
+  readonly doubt?: string | null;
   /** Called after each block of real models with the judgement so far. */
   readonly onJudgement?: (judgement: BlockJudgement) => void;
 }
@@ -72,7 +74,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const failure = replays.map((one) => one.failure).find((one) => one !== null);
   const failed =
     failure === undefined ? null : `fifo took over from a scheduler that failed: ${failure}`;
-  const unfit = failed ?? unfitness(all, judging === null ? repeats : LEAST_RUNS);
+  const unfit = failed ?? plan.doubt ?? unfitness(all, judging === null ? repeats : LEAST_RUNS);
   const { workload } = document;
   const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
   const judged = runs.map(({ summary }, i) => ({
@@ -141,7 +143,7 @@ function blockJudging(plan: ValidationPlan) {
     judgeBlocks(
       runs.map((run) => blockFor(run, brackets)),
       brackets,
-      { tolerance, profiles, looks: looks.length, unfit },
+      { tolerance, profiles, error: lookError(runs.length, looks), unfit },
     );
   const isSettled = ({ healthy, brackets }: RealRuns): boolean => {
     if (healthy.length < LEAST_RUNS) return false;

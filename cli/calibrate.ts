@@ -7,6 +7,7 @@ import { Fault } from "../core/fault.ts";
 import {
   type CalibrateOptions,
   type Calibration,
+  checkCalibration,
   type ImportOptions,
   importTimes as imported,
   calibrate as measured,
@@ -20,6 +21,30 @@ import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 interface CalibrateArguments extends ScenarioArguments, CalibrateOptions {
   readonly json: boolean;
+}
+
+export async function calibrateOrCheck({
+  check,
+  ...args
+}: CalibrateArguments & { readonly check?: boolean }): Promise<void> {
+  await (check === true ? checkStored(args) : calibrate(args));
+}
+
+/** Throws Fault("out-of-tolerance") where a profile is stale. */
+async function checkStored(args: CalibrateArguments): Promise<void> {
+  const loaded = await loadScenario(args);
+  const onNote = (step: string): void => void process.stderr.write(`check: ${step}\n`);
+  const found = await watched("seconds of rounds", (watch) =>
+    checkCalibration(loaded, { ...args, ...watch, onNote }),
+  );
+  const text = found.map(({ model, state, reason }) => `${model}: ${state}, ${reason}`).join("\n");
+  print(args.json, { schema: "tandem/calibration-check@1", profiles: found }, text);
+  const stale = found.filter(({ state }) => state === "stale").map(({ model }) => model);
+  if (stale.length > 0) {
+    throw new Fault("out-of-tolerance", `stale: ${stale.join(", ")}`, {
+      hint: "run the command again without --check: it measures them anew",
+    });
+  }
 }
 
 export async function calibrate(args: CalibrateArguments): Promise<Calibration> {

@@ -31,14 +31,16 @@ export const CALIBRATE: Command = {
     precision: number("go on until each figure's 95% half width is below this share of its mean", {
       default: 0.03,
     }),
-    "max-seconds": number("bound on the rounds of measurement, in all", { default: 120 }),
+    "max-seconds": number("bound on the rounds of measurement, in all; 120 by default"),
+    check: flag("only tell whether the stored profiles still hold; exit 3: one is stale"),
     ...ON,
   },
   examples: [
     ["calibrate s.yaml", "writes the profiles it names"],
+    ["calibrate s.yaml --check", "in two minutes: fresh, stale or cannot tell, by model"],
     ["calibrate s.yaml --on inventory.yaml", "each model on each kind of device, where it runs"],
   ],
-  run: async (args) => (await import("./calibrate.ts")).calibrate(args),
+  run: async (args) => (await import("./calibrate.ts")).calibrateOrCheck(args),
 };
 
 export const VALIDATE: Command = {

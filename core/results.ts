@@ -298,9 +298,12 @@ export type Verdict = "agrees" | "disagrees" | "cannot tell";
 
 export interface MetricJudgement {
   readonly verdict: Verdict;
-  /** Interval of the error; null for a single run. */
+  /**
+   * Interval of the error; null for a single run. For blocks of real models each tail has the share of this look:
+   * 0.9, 2.33 or 3.6% in place of 5%.
+   */
   readonly interval90: { readonly low: number; readonly high: number } | null;
-  /** Set where the verdict is "cannot tell". */
+  /** Set where the verdict is "cannot tell", and where blocks disagree. */
   readonly reason?: string;
   /** Either would settle it, by the variance so far; null: not feasible. */
   readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
@@ -309,10 +312,14 @@ export interface MetricJudgement {
 export interface ErrorInterval {
   /** (predicted − measured) / measured. */
   readonly mean: number;
+  /** Both tails together have this look's share of the error: 0.9, 2.33 or 3.6%. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
 }
 
-/** A model's time in place between the blocks over that of its stored profile. */
+/**
+ * A model's time in place between the blocks over that of its stored profile. One of several models is off by its
+ * ratio to the others, so `interval95` of its own may hold 1.
+ */
 export interface ModelJudgement {
   readonly ratio: number;
   readonly interval95: { readonly low: number; readonly high: number };

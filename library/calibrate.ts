@@ -1,5 +1,7 @@
 /** `calibrate`: the times of real models and of messages, measured on this machine. */
+import { profilesByModel } from "../calibration/blocks.ts";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
+import { type CheckedProfile, checkProfiles } from "../calibration/check-profiles.ts";
 import type { ContentsSource } from "../calibration/contents.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
@@ -56,6 +58,31 @@ export async function calibrate(
       options.signal?.throwIfAborted();
     },
   });
+}
+
+/** Bound of a check, s: two minutes with its start. */
+const CHECK_SECONDS = 90;
+
+/**
+ * Whether the scenario's stored profiles still hold on this machine, from a short calibration that is not kept. Rejects with
+ * Fault("invalid-input") where no model with an implementation has a profile.
+ */
+export async function checkCalibration(
+  loaded: Scenario,
+  options: CalibrateOptions = {},
+): Promise<readonly CheckedProfile[]> {
+  const stored = profilesByModel(loaded.document, loaded.profiles);
+  const known = Object.entries(stored).filter(
+    ([model]) => loaded.document.models[model].implementation !== undefined,
+  );
+  if (known.length === 0) {
+    throw new Fault("invalid-input", `${loaded.file} has no stored profile of a model to check`, {
+      hint: "run `tandem calibrate` first: it writes the profiles that the scenario names",
+    });
+  }
+  const { maxSeconds = CHECK_SECONDS } = options;
+  const { profiles } = await calibrate(loaded, { ...options, maxSeconds });
+  return checkProfiles(Object.fromEntries(known), profiles);
 }
 
 /** Long enough to see a steal of 1%. */

@@ -39,7 +39,15 @@ export function inNode<Name extends WorkName>(name: Name): Work<Name> {
 
 /** Functions whose first argument is a scenario. */
 const OF_SCENARIO: ReadonlySet<WorkName> = new Set<WorkName>([
-  ...(["calibrate", "check", "clusterUp", "plan", "runOneShard", "runShards"] as const),
+  ...([
+    "calibrate",
+    "check",
+    "checkCalibration",
+    "clusterUp",
+    "plan",
+    "runOneShard",
+    "runShards",
+  ] as const),
   ...(["simulate", "sweep", "validate"] as const),
 ]);
 
@@ -164,6 +172,7 @@ export function tagOf(part: unknown): unknown {
 /** The functions of the library that need Node, by name; each is loaded when it is called. */
 export const WORK = {
   calibrate: async () => (await import("./calibrate.ts")).calibrate,
+  checkCalibration: async () => (await import("./calibrate.ts")).checkCalibration,
   cancelShards: async () => (await import("./shards.ts")).cancelShards,
   check: async () => (await import("./check.ts")).check,
   clusterAdd: async () => (await import("../cluster/deploy/state.ts")).clusterAdd,

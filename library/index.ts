@@ -27,6 +27,7 @@ import type { ShardedOptions } from "./shards.ts";
 import type { SweepOptions } from "./sweep.ts";
 
 export type { Calibration } from "../calibration/calibrate.ts";
+export type { CheckedProfile } from "../calibration/check-profiles.ts";
 export type { Explanation } from "../calibration/explain.ts";
 export type {
   ClusterAccess,
@@ -145,6 +146,8 @@ export const plan = inNode("plan");
 
 /** Measures the real models of a scenario and the cost of messages on this machine. @function */
 export const calibrate = inNode("calibrate");
+/** Whether stored profiles still hold on this machine: fresh, stale or cannot tell, by model. @function */
+export const checkCalibration = inNode("checkCalibration");
 
 /** A profile from times that another tool measured. @function */
 export const importTimes = inNode("importTimes");

@@ -13,7 +13,7 @@ import {
   type EvidenceDocument,
   logFile,
 } from "../calibration/explain.ts";
-import { needsPilot, PILOT_SECONDS, withMessageCosts } from "../calibration/message-costs.ts";
+import { needsPilot } from "../calibration/message-costs.ts";
 import {
   holdFor,
   type MeasuringHosts,
@@ -32,7 +32,6 @@ import {
 } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
-import { unlessAborted } from "../cluster/processes/child.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
@@ -71,6 +70,7 @@ import {
 } from "./scenario.ts";
 import { BLOCKS_BUDGET_S, bracketOf, effortWithin, intervalLine } from "./validate-blocks.ts";
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
+import { type FoundCosts, messageCostsBySize, pilotsSeconds } from "./validate-costs.ts";
 
 export interface ValidateOptions extends Watch, ContentsSource {
   /** Real models, or replayed times. Default: as the scenario says. */
@@ -224,7 +224,7 @@ function planned(loaded: Scenario, options: ValidateOptions): Course {
     forecastRun(isReal ? blockDocument(one) : one, inputsOf(loaded), timeScale),
   );
   const repeats = isReal ? Math.max(...looksOf(settings.repeats)) : settings.repeats;
-  const beforeS = secondsBefore(loaded, backend);
+  const beforeS = secondsBefore(loaded, backend, documents);
   const boundS = budgetS ?? (isReal ? BLOCKS_BUDGET_S : undefined);
   const effort = effortWithin(boundS, forecasts, backend, repeats, beforeS);
   const deadlineMs = startMs + 1000 * (boundS ?? Number.POSITIVE_INFINITY);
@@ -242,9 +242,13 @@ function startOf({ settings, forecasts, beforeS, effort }: Course): ValidationSt
 }
 
 /** Seconds until the first configuration: the host, the models' inputs, messages. */
-function secondsBefore(loaded: LoadedScenario, backend: BackendName): number {
+function secondsBefore(
+  loaded: Scenario,
+  backend: BackendName,
+  documents: readonly ScenarioDocument[],
+): number {
   const models = backend === "replay" ? 0 : startSeconds(backend);
-  return HOST_CHECK_S + models + (needsPilot(loaded) ? PILOT_SECONDS : 0);
+  return HOST_CHECK_S + models + pilotsSeconds(loaded, documents);
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
@@ -261,7 +265,7 @@ async function run(course: Course, options: ValidateOptions) {
   const workers = new Map<string, ModelWorker>();
   let hosts: MeasuringHosts | null = null;
   let giveBack = async (): Promise<void> => undefined;
-  /** Everything that predictions are made of, with message costs that are measured here. */
+  /** Everything that the predictions of a configuration are made of, with message costs that are measured here. */
   let inputs = inputsOf(loaded);
   /** About all configurations. */
   let notes: readonly string[] = [];
@@ -277,26 +281,23 @@ async function run(course: Course, options: ValidateOptions) {
         ? replaySide(document)
         : await realSide(options, loaded, { hosts, workers }, signal);
     notes = validationNotes(loaded, served.models, inventory);
-    if (needsPilot(loaded)) {
+    const costsOf = messageCostsBySize(loaded, (configuration) => {
       onNote?.("validate: no overhead profile, so a pilot measures what messages cost here");
-      const measuring = withMessageCosts({
-        ...{ documents: afterwards, inputs, timeScale: settings.timeScale, signal, inventory },
-        contents: (seed) => served.contents(configurations[0], seed),
-        date: new Date().toISOString(),
-      });
-      const measured = await unlessAborted(signal, measuring);
-      inputs = measured.inputs;
-      notes = [...notes, measured.note];
-    }
+      const contents = (seed: string) => served.contents(configuration, seed);
+      return { contents, timeScale: settings.timeScale, signal, inventory };
+    });
     notes = [...notes, ...inputDoubts(inputs)];
     onSeconds(beforeS);
     for (const [i, configuration] of configurations.entries()) {
       const leastS = startSeconds(backend) + runSeconds(course.forecasts[i], effort.share);
       if (performance.now() + 1000 * leastS > deadlineMs) break;
-      const side = { ...served, inputs, signal };
+      const found = await costsOf(configuration);
+      inputs = found.inputs;
+      if (found.note !== null && !notes.includes(found.note)) notes = [...notes, found.note];
+      const side = { ...served, ...found, signal };
       const one = await validateOne(course, i, side, { onNote, onSeconds });
       results.push(withNotes(one.result, configuration.document, inputs, effort));
-      evidences.push(one.evidence);
+      evidences.push({ ...one.evidence, overheadProfile: inputs.overheadProfile });
       logs.push(one.logs);
       if (directory !== undefined) {
         for (const [n, log] of one.logs.entries())
@@ -318,7 +319,7 @@ async function run(course: Course, options: ValidateOptions) {
 function validateOne(
   course: Course,
   index: number,
-  { contents, light, inputs, signal }: ServedSide & Pick<RealRunPlan, "inputs" | "signal">,
+  { contents, light, inputs, doubt, signal }: ServedSide & FoundCosts & Pick<RealRunPlan, "signal">,
   { onNote, onSeconds }: Pick<Watch, "onNote"> & { readonly onSeconds: (done: number) => void },
 ) {
   const { settings, configurations, inventory, forecasts, beforeS, effort, deadlineMs } = course;
@@ -342,7 +343,7 @@ function validateOne(
       ? {}
       : { bracket: bracketOf(configuration.document, light, inputs, signal) }),
     onJudgement: ({ judgements }) => onNote?.(intervalLine(judgements)),
-    tolerance: metrics,
+    ...{ tolerance: metrics, doubt },
     contents: (seed) => contents(configuration, seed),
     onProgress: (ended) => onSeconds(at(ended)),
     onRun: ({ health }, healthy) => {

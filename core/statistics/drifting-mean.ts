@@ -41,7 +41,11 @@ const LEAST_ROUNDS = 3;
 /** More rounds are joined in pairs: the solution takes the cube of their number. */
 const MOST_ROUNDS = 24;
 
-export function driftingMean(rounds: readonly RoundValue[]): DriftingMean {
+/** `mostDrift`: the largest deviation of the drift, where it is known to be smaller than a host's. */
+export function driftingMean(
+  rounds: readonly RoundValue[],
+  mostDrift = Number.POSITIVE_INFINITY,
+): DriftingMean {
   const logs = rounds.map(({ atS, value }) => ({ atS, value: Math.log(value) }));
   const mean = Math.exp(meanOf(logs.map(({ value }) => value)));
   if (rounds.length < LEAST_ROUNDS) {
@@ -51,7 +55,7 @@ export function driftingMean(rounds: readonly RoundValue[]): DriftingMean {
       relativeHalfWidth95: Number.POSITIVE_INFINITY,
     };
   }
-  const halfWidth = halfWidthOfMean(joined(logs));
+  const halfWidth = halfWidthOfMean(joined(logs), mostDrift);
   return {
     mean,
     logDeviation: halfWidth / Z975,
@@ -70,7 +74,7 @@ function joined(rounds: readonly RoundValue[]): readonly RoundValue[] {
 }
 
 /** Of the 95% interval of the plain mean, as a mixture of normal distributions over the grid. */
-function halfWidthOfMean(rounds: readonly RoundValue[]): number {
+function halfWidthOfMean(rounds: readonly RoundValue[], mostDrift: number): number {
   const n = rounds.length;
   const values = rounds.map(({ value }) => value);
   const centre = meanOf(values);
@@ -82,7 +86,7 @@ function halfWidthOfMean(rounds: readonly RoundValue[]): number {
     const correlations = rounds.map((a) =>
       rounds.map((b) => Math.exp(-Math.abs(a.atS - b.atS) / tauS)),
     );
-    for (const drift of DRIFTS) {
+    for (const drift of DRIFTS.filter((one) => one <= mostDrift)) {
       for (const share of NOISES) {
         const noise = Math.max(floor, share * spread);
         const covariance = correlations.map((row, i) =>

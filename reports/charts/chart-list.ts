@@ -14,6 +14,7 @@ import { pipelineGraph } from "./pipeline-graph.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
 import { CONFIG, NARROW_PX, panelHeader, textWidth, wrapText } from "./theme.ts";
 import { predictedMeasured, predictionError } from "./validation.ts";
+import { validationBlocks } from "./validation-blocks.ts";
 
 export interface Chart {
   readonly name: string;
@@ -88,6 +89,7 @@ function validationCharts(validation: ValidationDocument, keyOf: KeyOf) {
   return {
     "predicted-measured": predictedMeasured(validation, keyOf),
     "prediction-error": predictionError(validation, keyOf),
+    "validation-blocks": validationBlocks(validation),
   };
 }
 

@@ -33,6 +33,7 @@ import {
   comparisonTable,
   doubts,
   healthTable,
+  judgedByLines,
   verdictSummary,
 } from "../tables/validation-tables.ts";
 import { type DrawnChart, escapeHtml, figures, folded, tableHtml, textHtml } from "./elements.ts";
@@ -176,7 +177,9 @@ function validated({ validation, charts }: PageContent): string {
   if (validation === undefined || validation.configurations.length === 0) return "";
   return [
     `<p>${escapeHtml(verdictSummary(validation))}</p>`,
-    ...doubts(validation).map((doubt) => `<p>${escapeHtml(doubt)}</p>`),
+    ...[...doubts(validation), ...judgedByLines(validation)].map(
+      (line) => `<p>${escapeHtml(line)}</p>`,
+    ),
     figures(charts, "validation"),
     tableHtml(comparisonTable(validation)),
     tableHtml(healthTable(validation)),

@@ -144,6 +144,19 @@ const validated = configuration.extend({
   tolerance: z.record(z.string(), figure),
   judgements: z.record(z.string(), judgement),
   verdict: VERDICTS,
+  blocks: z
+    .array(
+      z.looseObject({
+        atS: figure,
+        measuredMeanMs: figure,
+        predictedMeanMs: figure,
+        informedMeanMs: figure,
+      }),
+    )
+    .optional(),
+  brackets: z
+    .array(z.looseObject({ atS: figure, probeUs: figure, workUs: z.record(z.string(), figure) }))
+    .optional(),
 });
 const validation = z.looseObject({
   ...head,

@@ -32,6 +32,7 @@ import {
   comparisonTable,
   doubts,
   healthTable,
+  judgedByLines,
   lettered,
   verdictSummary,
 } from "./validation-tables.ts";
@@ -210,7 +211,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     "",
     tableText(health, width),
     "",
-    ...[...doubtful, ...reasons].map((text) => wrapped(text, width)),
+    ...[...doubtful, ...reasons, ...judgedByLines(document)].map((text) => wrapped(text, width)),
     ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, width)]),
     ...[capacityText(document.capacity), verdictSummary(document)]
       .filter((text) => text !== "")

@@ -73,19 +73,43 @@ export function verdictSummary(document: ValidationDocument): string {
   return `${count} validated: ${parts.join(", ")}`;
 }
 
-/** Reasons for verdicts of `cannot tell`, with the runs that would settle them: a line for each. */
+/** Reasons of verdicts, with the runs that would settle what cannot be told: a line for each. */
 export function doubts(document: ValidationDocument): readonly string[] {
   return lettered(document).flatMap(({ letter, result }) => {
     const lines = new Map<string, string[]>();
     for (const name of judgedMetrics(document)) {
       const judgement = result.judgements[name];
       if (judgement?.reason === undefined) continue;
-      const line = [judgement.reason, ...settlingText(judgement)].join("; ");
+      const says = judgement.verdict === "disagrees" ? "disagrees" : "cannot be judged yet";
+      const line = [`${says}: ${judgement.reason}`, ...settlingText(judgement)].join("; ");
       lines.set(line, [...(lines.get(line) ?? []), metricLabel(name).text]);
     }
-    return [...lines].map(
-      ([line, names]) => `${letter}: ${names.join(", ")} cannot be judged yet: ${line}`,
+    return [...lines].map(([line, names]) => `${letter}: ${names.join(", ")} ${line}`);
+  });
+}
+
+/** Of real models: the simulator's own error, each profile against the runs, and the next experiment. */
+export function judgedByLines(document: ValidationDocument): readonly string[] {
+  return lettered(document).flatMap(({ letter, result: { judgedBy } }) => {
+    if (judgedBy === undefined) return [];
+    const own = judgedBy.simulatorError.latencyMeanMs;
+    const models = Object.entries(judgedBy.models).map(
+      ([model, { ratio, usesProbe }]) =>
+        `${model} ${formatNumber(ratio, 3)}${usesProbe ? " at the host's pace" : ""}`,
     );
+    return [
+      ...(own === undefined
+        ? []
+        : [
+            `${letter}: from the models' times between the blocks, the mean latency is predicted to ${formatError(own.mean)}: the simulator's own error`,
+          ]),
+      ...(models.length === 0
+        ? []
+        : [`${letter}: times between the blocks over those of the profiles: ${models.join(", ")}`]),
+      ...(judgedBy.next === undefined
+        ? []
+        : [`${letter}: next, as ${judgedBy.culprit} is off: ${judgedBy.next}`]),
+    ];
   });
 }
 
@@ -154,10 +178,25 @@ export function comparisonTable(document: ValidationDocument): Table {
     ["measured", ({ name, measured }) => estimateCell(name, measured)],
     ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
     ["error", ({ result: { error }, name }) => numberCell(formatError(error[name]), error[name])],
+    ...(document.configurations.some(({ judgedBy }) => judgedBy !== undefined) ? [OWN_ERROR] : []),
     ["90% interval", ({ judgement }) => numberCell(formatInterval(judgement?.interval90))],
     ["tolerance", ({ result: { tolerance }, name }) => toleranceCell(tolerance[name])],
     ["judgement", ({ judgement }) => verdictCell(judgement?.verdict)],
   ]);
+}
+
+/** With the models' times between the blocks in place of their profiles. */
+const OWN_ERROR: [string, (row: JudgedRow) => Cell] = [
+  "simulator's own error",
+  ({ result: { judgedBy }, name }) => {
+    const own = judgedBy?.simulatorError[name]?.mean;
+    return numberCell(formatError(own), own);
+  },
+];
+
+interface JudgedRow {
+  readonly result: ValidationResult;
+  readonly name: MetricName;
 }
 
 function toleranceCell(tolerance: number | undefined): Cell {

@@ -1,0 +1,306 @@
+import { describe, expect, test } from "vitest";
+import type { Profile } from "../core/profile.ts";
+import { RandomStream } from "../core/random/stream.ts";
+import type { Bracket } from "../core/results.ts";
+import { equivalence, relativeError } from "../core/statistics/equivalence.ts";
+import { lookError, looksOf } from "./blocks.ts";
+import { type Block, judgeBlocks } from "./judge-blocks.ts";
+import { judgeProfiles } from "./judge-profiles.ts";
+
+const MODELS = { detect: 20_000, plate: 40_000 };
+/** Noise of rounds and blocks that adds up to 0. */
+const WIGGLE = [0.01, -0.005, 0.004, -0.012, 0.003];
+
+function wiggled(value: number, i: number): number {
+  return value * (1 + WIGGLE[i % WIGGLE.length]);
+}
+
+interface Rounds {
+  readonly pace?: (i: number) => number;
+  readonly probe?: (i: number) => number;
+  readonly firstS?: number;
+  readonly rounds?: number;
+}
+
+function profileOf(
+  meanUs: number,
+  { pace = () => 1, probe = () => 1, firstS = 0, rounds = 10 }: Rounds = {},
+): Profile {
+  const provenance = {
+    ...{ kind: "measured" as const, model: "m", modelFiles: [], device: "cpu" },
+    ...{ host: "h", runtime: "r", date: "d" },
+  };
+  return {
+    ...{ schema: "tandem/profile@2", kind: "service", provenance },
+    batches: [{ batch: 1, samples: 160, meanUs, halfWidth95Us: 0, quantilesUs: [meanUs] }],
+    rounds: Array.from({ length: rounds }, (_, i) => {
+      const us = wiggled(meanUs, i) * pace(i);
+      return { atS: firstS + 8 * i, probeUs: 1000 * probe(i), aloneUs: [us], inPlaceUs: us };
+    }),
+  };
+}
+
+function profiles(factors: Partial<typeof MODELS> = {}, rounds: Rounds = {}) {
+  return Object.fromEntries(
+    Object.entries(MODELS).map(([name, us]) => {
+      return [name, profileOf(us * (factors[name as keyof typeof MODELS] ?? 1), rounds)];
+    }),
+  );
+}
+
+/** `factors`: each model's time now, over that of `MODELS`. */
+function bracketsOf(
+  factors: Readonly<Record<string, number>>,
+  { pace = () => 1, probe = () => 1 }: Rounds = {},
+): Bracket[] {
+  return Array.from({ length: 6 }, (_, i) => ({
+    atS: 30 * i,
+    probeUs: 1000 * probe(i),
+    workUs: Object.fromEntries(
+      Object.entries(factors).map(([name, factor], k) => {
+        const us = MODELS[name as keyof typeof MODELS] * factor * pace(i);
+        return [name, wiggled(us, i + k)];
+      }),
+    ),
+  }));
+}
+
+const USUAL = { detect: 1, plate: 1 };
+const BOUND = 0.03;
+
+describe("a stored profile", () => {
+  test("that holds is not off", () => {
+    const { models, together } = judgeProfiles(bracketsOf(USUAL), profiles(), BOUND);
+    expect(models.detect).toMatchObject({ isOff: false, usesProbe: false, pace: 1 });
+    expect(models.detect.ratio).toBeCloseTo(1, 2);
+    expect(together).toBeNull();
+  });
+
+  test("is off beside the other models, even where the host's pace hides it", () => {
+    const brackets = bracketsOf({ detect: 0.98, plate: 0.98 });
+    const { models, together } = judgeProfiles(brackets, profiles({ plate: 1.15 }), BOUND);
+    expect(models.plate.isOff).toBe(true);
+    expect(models.plate.ratio).toBeCloseTo(0.98 / 1.15, 2);
+    expect(together).toBeNull();
+  });
+
+  test("of one model alone is off by its own ratio", () => {
+    const only = { detect: profileOf(1.3 * MODELS.detect) };
+    expect(judgeProfiles(bracketsOf({ detect: 1 }), only, BOUND).models.detect.isOff).toBe(true);
+    const near = { detect: profileOf(1.05 * MODELS.detect) };
+    expect(judgeProfiles(bracketsOf({ detect: 1 }), near, BOUND).models.detect.isOff).toBe(false);
+  });
+
+  test("of one model alone is not off where a probe moved with it: that is the host", () => {
+    const only = { detect: profileOf(MODELS.detect) };
+    const slower = bracketsOf({ detect: 1.3 }, { probe: () => 1.3 });
+    const { models, together } = judgeProfiles(slower, only, BOUND);
+    expect(models.detect).toMatchObject({ isOff: false, usesProbe: false });
+    expect(together).toBeCloseTo(1.3, 2);
+    const away = bracketsOf({ detect: 1.3 }, { probe: () => 0.8 });
+    expect(judgeProfiles(away, only, BOUND).models.detect.isOff).toBe(true);
+  });
+
+  test("is not off with all others: the host became slower", () => {
+    const slower = bracketsOf({ detect: 1.3, plate: 1.3 });
+    const { models, together } = judgeProfiles(slower, profiles(), BOUND);
+    expect(Object.values(models).map(({ isOff }) => isOff)).toEqual([false, false]);
+    expect(together).toBeCloseTo(1.3, 2);
+  });
+
+  test("is held against the others also where each was calibrated by itself, or without rounds", () => {
+    const apart = {
+      detect: profileOf(MODELS.detect),
+      plate: profileOf(MODELS.plate, { firstS: 3 }),
+    };
+    const { rounds: _, ...old } = profileOf(MODELS.plate);
+    for (const then of [apart, { ...apart, plate: old }]) {
+      expect(judgeProfiles(bracketsOf(USUAL), then, BOUND).models.plate.isOff).toBe(false);
+      const brackets = bracketsOf({ detect: 1, plate: 1.5 });
+      expect(judgeProfiles(brackets, then, BOUND).models.plate.isOff).toBe(true);
+    }
+  });
+
+  test("is divided by a probe that the models follow, and by no other", () => {
+    const swing = (i: number): number => 1 + 0.06 * Math.sin(i);
+    const later = (i: number): number => 1.3 * swing(i);
+    const followed = judgeProfiles(
+      bracketsOf(USUAL, { pace: later, probe: later }),
+      profiles({}, { pace: swing, probe: swing }),
+      BOUND,
+    );
+    expect(followed.models.detect).toMatchObject({ usesProbe: true, isOff: false });
+    expect(followed.models.detect.ratio).toBeCloseTo(1, 2);
+    expect(followed.models.detect.pace).toBeCloseTo(1.3, 1);
+    expect(followed.together).toBeNull();
+    const strange = judgeProfiles(
+      bracketsOf(USUAL, { probe: later }),
+      profiles({}, { probe: swing }),
+      BOUND,
+    );
+    expect(strange.models.detect.usesProbe).toBe(false);
+    expect(strange.models.detect.ratio).toBeCloseTo(1, 2);
+  });
+
+  test("of a model that fewer than three brackets have is not judged", () => {
+    const brackets = bracketsOf({ detect: 1 }).map((bracket, i) =>
+      i > 1 ? bracket : { ...bracket, workUs: { ...bracket.workUs, plate: MODELS.plate } },
+    );
+    expect(Object.keys(judgeProfiles(brackets, profiles(), BOUND).models)).toEqual(["detect"]);
+  });
+});
+
+interface Errors {
+  readonly stored?: number;
+  readonly simulator?: number;
+  readonly service?: number;
+  readonly noise?: number;
+}
+
+function blocksOf({ stored = 0, simulator = 0, service = 0, noise = 1 }: Errors): Block[] {
+  return [100, 140, 90, 120, 110].map((measuredMs, i) => {
+    const figures = (error: number) => {
+      const ms = measuredMs * (1 + error + noise * WIGGLE[i]);
+      return { latencyMeanMs: ms, latencyP95Ms: 2 * ms };
+    };
+    const measuredUs = 1e6 * (1 + noise * WIGGLE[i]);
+    return {
+      predicted: figures(stored),
+      informed: figures(simulator),
+      measured: { latencyMeanMs: measuredMs, latencyP95Ms: 2 * measuredMs },
+      service: {
+        detect: { measuredUs, predictedUs: 1e6 },
+        plate: { measuredUs, predictedUs: 1e6 * (1 + service) },
+      },
+    };
+  });
+}
+
+const BY = {
+  tolerance: { latencyMeanMs: 0.05 },
+  profiles: profiles(),
+  error: 0.05,
+  unfit: null,
+};
+
+function judged(
+  errors: Errors,
+  {
+    brackets = bracketsOf(USUAL),
+    ...by
+  }: object & Partial<typeof BY & { brackets: Bracket[] }> = {},
+) {
+  const judgement = judgeBlocks(blocksOf(errors), brackets, { ...BY, ...by });
+  return { ...judgement, mean: judgement.judgements.latencyMeanMs };
+}
+
+describe("the rules, in their order", () => {
+  test("1. blocks that are not fit tell nothing", () => {
+    const unfit = "the host was busy" as unknown as null;
+    for (const stored of [0, 0.5]) {
+      const { verdict, mean, culprit } = judged({ stored, simulator: stored }, { unfit });
+      expect(verdict).toBe("cannot tell");
+      expect(mean?.reason).toBe(unfit);
+      expect(culprit).toBeUndefined();
+    }
+  });
+
+  test("2. a profile that is off disagrees, even where errors cancel", () => {
+    for (const stored of [0, -0.15]) {
+      const off = judged({ stored }, { profiles: profiles({ plate: 0.8 }) });
+      expect(off.verdict).toBe("disagrees");
+      expect(off.culprit).toBe("profile of plate");
+      expect(off.mean?.reason).toMatch(/takes 2\d(\.\d)?% longer than its profile says/);
+      expect(off.next).toMatch(/calibrate plate/);
+    }
+  });
+
+  test("3. an error within the tolerance agrees, whatever else is seen", () => {
+    expect(judged({}).verdict).toBe("agrees");
+    const slower = bracketsOf({ detect: 1.3, plate: 1.3 });
+    const agreed = judged({ simulator: 0.1 }, { brackets: slower });
+    expect([agreed.verdict, agreed.culprit]).toEqual(["agrees", undefined]);
+  });
+
+  test("4. service under load is named before queueing, and neither below its bound", () => {
+    const slowed = judged({ stored: -0.1, simulator: -0.1, service: -0.1 });
+    expect(slowed.verdict).toBe("disagrees");
+    expect(slowed.culprit).toBe("service of plate under load");
+    expect(slowed.mean?.reason).toMatch(/a batch of plate takes 1\d(\.\d)?% longer than predicted/);
+    const waiting = judged({ stored: -0.1, simulator: -0.1 });
+    expect([waiting.verdict, waiting.culprit]).toEqual(["disagrees", "queueing"]);
+    const small = judged({ stored: -0.1, simulator: -0.02, service: -0.1 });
+    expect([small.verdict, small.culprit]).toEqual(["cannot tell", undefined]);
+  });
+
+  test("4. bounds grow with the mean's tolerance", () => {
+    const errors = { stored: -0.06, simulator: -0.04, noise: 0.3 };
+    expect(judged(errors).verdict).toBe("disagrees");
+    const tolerance = { latencyMeanMs: 0.1, latencyP95Ms: 0.01 } as typeof BY.tolerance;
+    expect(judged(errors, { tolerance }).verdict).toBe("cannot tell");
+  });
+
+  test("5. models that are off together are the host's, and tell nothing of the prediction", () => {
+    const slower = bracketsOf({ detect: 1.3, plate: 1.3 });
+    const { verdict, mean } = judged({ stored: -0.3 }, { brackets: slower });
+    expect(verdict).toBe("cannot tell");
+    expect(mean?.reason).toMatch(
+      /^all models take 30(\.\d)?% longer than at calibration: the host/,
+    );
+    expect(mean?.settledBy).toBeUndefined();
+  });
+
+  test("6. an error outside, where nothing is off beyond doubt, is the host's pace", () => {
+    const { verdict, mean } = judged({ stored: 0.1 });
+    expect(verdict).toBe("cannot tell");
+    expect(mean?.reason).toMatch(/outside the tolerance, but neither/);
+  });
+
+  test("7. an error across the edge says what would settle it", () => {
+    const { verdict, mean } = judged({ stored: 0.045 });
+    expect(verdict).toBe("cannot tell");
+    expect(mean?.reason).toMatch(/^the error may be .* across the tolerance of ±5\.0%$/);
+    expect(mean?.settledBy?.runs).toBeGreaterThan(5);
+  });
+});
+
+test("each judged metric has its own interval; one that was not measured in every block is untold", () => {
+  const tolerance = { latencyMeanMs: 0.05, latencyP95Ms: 0.05, latencyP99Ms: 0.1 };
+  const { judgements, verdict, error } = judged({}, { tolerance });
+  expect(judgements.latencyP95Ms?.verdict).toBe("agrees");
+  expect(judgements.latencyP99Ms?.reason).toBe("it was not measured in every block");
+  expect(error.latencyP99Ms).toBeUndefined();
+  expect(verdict).toBe("cannot tell");
+});
+
+test("the mean names the culprit where only a percentile is judged", () => {
+  const tolerance = { latencyP95Ms: 0.05 } as unknown as typeof BY.tolerance;
+  const { judgements, culprit } = judged({ stored: -0.1, simulator: -0.1 }, { tolerance });
+  expect(judgements.latencyP95Ms?.verdict).toBe("disagrees");
+  expect(culprit).toBe("queueing");
+});
+
+test("looks share the error: one on the edge agrees in 5% of validations in all", () => {
+  const looks = looksOf(3);
+  expect(looks.map((blocks) => lookError(blocks, looks))).toEqual([0.009, 0.0233, 0.036]);
+  expect(lookError(7, looks)).toBe(0.0233);
+  expect(lookError(20, looksOf(20))).toBe(0.05);
+  const stream = new RandomStream("looks", "edge");
+  const noise = new Float64Array(15);
+  const trials = 4000;
+  let agreed = 0;
+  for (let trial = 0; trial < trials; trial++) {
+    stream.fillNormal(noise);
+    const measured = Array.from(noise, () => 100);
+    const predicted = Array.from(noise, (one) => 105 + 2 * one);
+    const agrees = looks.some((look) => {
+      const error = lookError(look, looks);
+      const found = relativeError(predicted.slice(0, look), measured.slice(0, look), error);
+      return found !== null && equivalence(found, 0.05) === "agrees";
+    });
+    if (agrees) agreed++;
+  }
+  // Standard error 0.35%.
+  expect(agreed / trials).toBeGreaterThan(0.035);
+  expect(agreed / trials).toBeLessThan(0.06);
+});

@@ -1,0 +1,189 @@
+/**
+ * Stored profiles against the times that the models take in place now. The host's drift is in both, and is taken out
+ * as far as possible: by the probe, where the models' times follow it; and by the other models of the same rounds.
+ */
+import type { Profile } from "../core/profile.ts";
+import type { Bracket, ModelJudgement } from "../core/results.ts";
+import { roundTimes } from "../core/slow-down.ts";
+import {
+  type DriftingMean,
+  driftingMean,
+  type RoundValue,
+} from "../core/statistics/drifting-mean.ts";
+import { meanOf, sumOf } from "../core/statistics/estimate.ts";
+
+/** The probe is used where it takes this share of the variance of the models' times. */
+const EXPLAINED = 0.3;
+/** Deviation of a model's own drift, which neither probe nor other models share, at most. */
+const OWN_DRIFT = 0.01;
+/** Deviation of a profile without rounds: how far its calibration's pace lay from the usual is not known. */
+const UNKNOWN_DRIFT = 0.03;
+/** Of a calibration, or brackets: fewer do not tell how they vary. */
+const LEAST_ROUNDS = 3;
+const Z975 = 1.96;
+
+export interface JudgedProfiles {
+  /** By model; without those that fewer than three brackets have. */
+  readonly models: Readonly<Record<string, ModelJudgement>>;
+  /** Mean ratio of several models that are off, but not one beside the others; null where they are not. */
+  readonly together: number | null;
+}
+
+interface Round extends RoundValue {
+  readonly probeUs: number | null;
+}
+
+type ByModel = Readonly<Record<string, readonly Round[]>>;
+
+type Known = Pick<DriftingMean, "mean" | "logDeviation">;
+
+/** A profile is off where the interval of its ratio lies outside ± `bound`. */
+export function judgeProfiles(
+  brackets: readonly Bracket[],
+  profiles: Readonly<Record<string, Profile>>,
+  bound: number,
+): JudgedProfiles {
+  const names = Object.keys(profiles).filter(
+    (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_ROUNDS,
+  );
+  const now = byModel(names, (model) =>
+    brackets.flatMap(({ atS, probeUs, workUs }) =>
+      workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
+    ),
+  );
+  const then = byModel(names, (model) => calibrated(profiles[model]));
+  const usesProbe = explains(now, then);
+  const paced = (rounds: readonly Round[]): DriftingMean =>
+    usesProbe ? driftingMean(rounds.flatMap(overProbe), OWN_DRIFT) : driftingMean(rounds);
+  const known = (model: string): Known =>
+    then[model].length < LEAST_ROUNDS ? asKnown(profiles[model]) : paced(then[model]);
+  const own = names.map((model) => ratioOf(paced(now[model]), known(model)));
+  const models = names.map((model, i): [string, ModelJudgement] => {
+    const { ratio, interval95 } = own[i];
+    const pace = paceOf(now[model], then[model]);
+    const judged =
+      names.length > 1
+        ? [besideOthers(model, now, then, known)]
+        : [own[i], ...(usesProbe || pace === null ? [] : [overPace(own[i], pace)])];
+    const isOff = judged.every((one) => isBeyond(one, bound));
+    return [model, { ratio, interval95, pace, usesProbe, isOff }];
+  });
+  const isApart = models.some(([, { isOff }]) => isOff);
+  const areOff = !isApart && own.some((one) => isBeyond(one, bound));
+  return {
+    models: Object.fromEntries(models),
+    together: areOff ? Math.exp(meanOf(own.map(({ ratio }) => Math.log(ratio)))) : null,
+  };
+}
+
+function byModel(names: readonly string[], of: (model: string) => readonly Round[]): ByModel {
+  return Object.fromEntries(names.map((name) => [name, of(name)]));
+}
+
+/** Rounds of a calibration; none of a profile that has no rounds. */
+function calibrated(profile: Profile): readonly Round[] {
+  const probes = new Map(profile.rounds?.map(({ atS, probeUs }) => [atS, probeUs]));
+  return roundTimes(profile, 0).map((round) => ({
+    ...round,
+    probeUs: probes.get(round.atS) ?? null,
+  }));
+}
+
+function overProbe({ atS, value, probeUs }: Round): RoundValue[] {
+  return probeUs === null ? [] : [{ atS, value: value / probeUs }];
+}
+
+function asKnown({ batches: [{ meanUs, halfWidth95Us }] }: Profile): Known {
+  return { mean: meanUs, logDeviation: Math.max(halfWidth95Us / meanUs / Z975, UNKNOWN_DRIFT) };
+}
+
+interface Ratio {
+  readonly ratio: number;
+  readonly interval95: { readonly low: number; readonly high: number };
+}
+
+function ratioOf(now: Known, then: Known): Ratio {
+  const ratio = now.mean / then.mean;
+  const half = Z975 * Math.hypot(now.logDeviation, then.logDeviation);
+  return { ratio, interval95: { low: ratio * Math.exp(-half), high: ratio * Math.exp(half) } };
+}
+
+/** A probe that moved as the model did speaks for the host, even where it does not follow from round to round. */
+function overPace({ ratio, interval95: { low, high } }: Ratio, pace: number): Ratio {
+  return { ratio: ratio / pace, interval95: { low: low / pace, high: high / pace } };
+}
+
+function isBeyond({ interval95: { low, high } }: Ratio, bound: number): boolean {
+  return low > 1 + bound || high < 1 / (1 + bound);
+}
+
+/** A model's ratio over the geometric mean of the others', from the rounds that they share. */
+function besideOthers(
+  model: string,
+  now: ByModel,
+  then: ByModel,
+  known: (model: string) => Known,
+): Ratio {
+  const others = Object.keys(now).filter((name) => name !== model);
+  const before = overOthers(model, others, then);
+  return ratioOf(
+    driftingMean(overOthers(model, others, now), OWN_DRIFT),
+    before.length < LEAST_ROUNDS
+      ? apart(known(model), others.map(known))
+      : driftingMean(before, OWN_DRIFT),
+  );
+}
+
+/** The same of calibrations that share no rounds, so that each has its own drift. */
+function apart(own: Known, others: readonly Known[]): Known {
+  return {
+    mean: own.mean / Math.exp(meanOf(others.map(({ mean }) => Math.log(mean)))),
+    logDeviation: Math.hypot(own.logDeviation, ...others.map((one) => one.logDeviation)),
+  };
+}
+
+function overOthers(model: string, others: readonly string[], series: ByModel): RoundValue[] {
+  return series[model].flatMap(({ atS, value }) => {
+    const logs = others.flatMap((other) => {
+      const same = series[other].find((round) => round.atS === atS);
+      return same === undefined ? [] : [Math.log(same.value)];
+    });
+    return logs.length < others.length ? [] : [{ atS, value: value / Math.exp(meanOf(logs)) }];
+  });
+}
+
+/** Time of the probe over that at calibration. */
+function paceOf(now: readonly Round[], then: readonly Round[]): number | null {
+  const [here, there] = [now, then].map((rounds) =>
+    rounds.flatMap(({ probeUs }) => (probeUs === null ? [] : [probeUs])),
+  );
+  return here.length === 0 || there.length === 0 ? null : meanOf(here) / meanOf(there);
+}
+
+/** Whether the models' times, on average over the models, vary less when divided by the probe. */
+function explains(now: ByModel, then: ByModel): boolean {
+  const sums = [now, then].map((series) => {
+    const [first = [], ...others] = Object.values(series);
+    const rounds = first.flatMap(({ atS, value, probeUs }) => {
+      const same = others.flatMap((other) => other.find((round) => round.atS === atS) ?? []);
+      if (probeUs === null || same.length < others.length) return [];
+      const log = meanOf([value, ...same.map((round) => round.value)].map(Math.log));
+      return [{ log, divided: log - Math.log(probeUs) }];
+    });
+    return {
+      rounds: rounds.length,
+      raw: squares(rounds.map(({ log }) => log)),
+      divided: squares(rounds.map(({ divided }) => divided)),
+    };
+  });
+  const total = (key: "raw" | "divided"): number => sumOf(sums.map((one) => one[key]));
+  return (
+    sums.every(({ rounds }) => rounds >= LEAST_ROUNDS) &&
+    total("divided") <= (1 - EXPLAINED) * total("raw")
+  );
+}
+
+function squares(values: readonly number[]): number {
+  const mean = meanOf(values);
+  return sumOf(values.map((value) => (value - mean) ** 2));
+}
