@@ -129,7 +129,7 @@ const ENTRY_POINTS = [
   "cli/tandem.ts",
   "bench/run.ts",
   "bench/study/main.ts",
-  "bench/fidelity/seed-load-test.ts",
+  "bench/fidelity/main.ts",
   "bench/cluster.ts",
   "bench/engine-main.ts",
   "bench/usage-report.ts",

@@ -48,3 +48,31 @@ test("a run that went as predicted has the predicted parts: the slowest requests
   expect(parts("simulated")).toEqual(parts("measured"));
   expect(title.subtitle).toContain(last.id.replaceAll(",", ", "));
 }, 60_000);
+
+test("advice names what binds, and is simulated: a machine that is full is not helped by replicas", async () => {
+  const shared = {
+    ...DOCUMENT,
+    pipelines: { p: { tasks: { serve: { model: "m" } }, slo: { latencyMs: 150, percentile: 95 } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 100 } } },
+    workload: { ...DOCUMENT.workload, requests: 3000 },
+    run: { seed: 1, replications: 5 },
+    cluster: {
+      nodes: [{ name: "box", devices: { gpu: 6 }, contention: [1, 2, 3, 4] }],
+      replicas: { serve: 2 },
+    },
+    sweep: { "workload.ratePerS": [9] },
+  };
+  const adviceIn = async (document: object, name: string): Promise<string> => {
+    const out = join(folder, name);
+    await sweep(await scenario(document), { directory: out });
+    const { html } = await report(out);
+    return /<dt>would help<\/dt><dd>([^<]*)/.exec(readFileSync(html, "utf8"))?.[1] ?? "";
+  };
+  expect(await adviceIn(shared, "shared")).toMatch(
+    /^its busiest station is .*; 1 more replica of serve would not help \([\d.]+ → [\d.]+ % within the SLO, simulated\)/,
+  );
+  const slow = { ...shared, cluster: { replicas: { serve: 1 } } };
+  expect(await adviceIn(slow, "slow")).toMatch(
+    /^its busiest station is serve; \d more replicas? of serve: [\d.]+ → [\d.]+ % within the SLO, simulated$/,
+  );
+}, 60_000);

@@ -4,17 +4,21 @@ import { join } from "node:path";
 import { builtFile } from "../build/version.ts";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/explain.ts";
 import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
+import type { ProvenanceDocument } from "../core/provenance.ts";
 import type { ConfigurationResult } from "../core/results.ts";
 import { type RunDetail, runDetail } from "../core/run-detail.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { openSweep } from "../core/scenario/sweep.ts";
 import { mainDecision } from "../reports/tables/answer.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { type ReadDocuments, readDocuments } from "../reports/tables/documents.ts";
+import { choicesOf, nearestOf } from "../reports/tables/goals.ts";
 import { isSameAt } from "../reports/tables/parameters.ts";
 import { isFit } from "../reports/tables/validation-tables.ts";
 import { type ReportFiles, type ReportOptions, writeReport } from "../reports/write-report.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import { adviceFor } from "./advice.ts";
 import { observeLog, observeReplication, readEvidence, withOwn } from "./explain.ts";
 
 /**
@@ -37,6 +41,9 @@ export async function report(directory: string, options: ReportOptions = {}): Pr
 export function whatIfAsset(): string {
   return readFileSync(builtFile("what-if.html"), "utf8");
 }
+
+/** Each takes some runs. */
+const MOST_ADVISED = 4;
 
 /** Longer logs are not read again. */
 const MOST_LOG_BYTES = 64e6;
@@ -63,6 +70,7 @@ async function inspect(directory: string, documents: ReadDocuments) {
   const isWhole = provenance !== undefined && provenance.omitted === undefined;
   return {
     details: [...(simulated ?? []), ...(measured ?? [])],
+    advice: await adviceOf(documents),
     ...(isWhole && source && { scenario: { ...provenance, scenario: source.document } }),
   };
 }
@@ -78,20 +86,41 @@ async function sweptSource(
   chosen: ConfigurationResult,
 ): Promise<Source | undefined> {
   if (provenance === undefined || provenance.omitted !== undefined) return undefined;
-  const { scenario, digest, inputs, sample } = provenance;
-  const { traces, traceSizes, ...files } = inputs;
-  const sweep = openSweep(
-    {
-      ...{ ...files, document: scenario, digest, file: "scenario", positions: new Map() },
-      traces: traces as Record<string, number[]>,
-      traceSizes: traceSizes as Record<string, number[]>,
-    },
-    sample,
-  );
+  const { inputs, sample } = provenance;
+  const sweep = openSweep(loadedFrom(provenance), sample);
   const index = configurations.indexOf(chosen);
   const configuration = index >= 0 && index < sweep.count ? sweep.at(index) : undefined;
   if (configuration?.id !== chosen.id) return undefined;
   return { document: configuration.document, inputs: await withOwn(inputs) };
+}
+
+function loadedFrom({ scenario, digest, inputs }: ProvenanceDocument): LoadedScenario {
+  const { traces, traceSizes, ...files } = inputs;
+  return {
+    ...{ ...files, document: scenario, digest, file: "scenario", positions: new Map() },
+    traces: traces as Record<string, number[]>,
+    traceSizes: traceSizes as Record<string, number[]>,
+  };
+}
+
+/** For the loads whose best configuration misses its SLO, the heaviest first. */
+async function adviceOf(documents: ReadDocuments): Promise<Readonly<Record<string, string>>> {
+  const { results, provenance } = documents;
+  const missed = choicesOf(results).filter(
+    ({ best, members }) => best.length === 0 && members.some(({ slo }) => slo === "misses"),
+  );
+  const advice: Record<string, string> = {};
+  for (const { load, members } of missed.slice(-MOST_ADVISED)) {
+    const lightest = members.toSorted(
+      (a, b) => (a.offeredLoadRatio ?? 0) - (b.offeredLoadRatio ?? 0),
+    )[0];
+    const one = nearestOf(members, results)?.one ?? lightest;
+    const source = await sweptSource(documents, one);
+    const text =
+      source && provenance && adviceFor(loadedFrom(provenance), source.document, source.inputs);
+    if (text !== undefined) advice[load] = text;
+  }
+  return advice;
 }
 
 /** By the evidence of a validation. */

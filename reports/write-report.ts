@@ -20,6 +20,8 @@ export interface ReportOptions {
   readonly png?: boolean | undefined;
   /** The folder's documents, where the caller has read them. */
   readonly documents?: ReadDocuments;
+  /** By load: a way out that was simulated, where nothing meets the SLO. */
+  readonly advice?: Readonly<Record<string, string>>;
   /** Runs that the caller looked into, simulated and measured. */
   readonly details?: readonly RunDetail[];
   /** The prebuilt What-if asset (script or HTML); the page has it where the folder has a scenario. */
@@ -91,7 +93,10 @@ export async function writeReport(
     options.whatIf === undefined || scenario === undefined
       ? undefined
       : { asset: options.whatIf, scenario };
-  await writeAtomically(html, pageHtml({ ...documents, title, charts: drawn, whatIf }));
+  await writeAtomically(
+    html,
+    pageHtml({ ...documents, title, charts: drawn, whatIf, advice: options.advice ?? {} }),
+  );
   const answer = answerText(decisionsIn(documents), results, documents.validation);
   const more = headlines(results, documents.validation).map(({ text }) => text);
   return { html, charts, headlines: [answer, ...more], warnings };

@@ -56,6 +56,8 @@ interface PageContent {
   readonly provenance?: ProvenanceDocument | undefined;
   readonly charts: readonly DrawnChart[];
   readonly whatIf?: WhatIf | undefined;
+  /** As of `ReportOptions`. */
+  readonly advice: Readonly<Record<string, string>>;
 }
 
 interface Section {
@@ -120,6 +122,20 @@ function loadKey({ chosen }: Decision, results: ResultsDocument): string {
   if (chosen === undefined) return "";
   const loads = filtersOf(results).filter(({ letter }) => letter === "l");
   return filterKey(loads, chosen.parameters);
+}
+
+/** With advice that was simulated in place of a guess. */
+function advised(
+  decisions: readonly Decision[],
+  advice: PageContent["advice"],
+): readonly Decision[] {
+  return decisions.map((decision) => {
+    const { load, facts } = decision;
+    const own = facts.map(([name, text, ...state]): Fact => {
+      return [name, name === "would help" ? (advice[load] ?? text) : text, ...state];
+    });
+    return { ...decision, facts: own };
+  });
 }
 
 /** One decision where all loads have the same answer: that of the highest. */
@@ -316,7 +332,7 @@ export function pageHtml(content: PageContent): string {
   const requests = results.configurations.reduce((sum, one) => sum + one.requests, 0);
   const title = escapeHtml(content.title);
   const sections = sectionsOf(content);
-  const decided = decisionsIn(content);
+  const decided = advised(decisionsIn(content), content.advice);
   const planned = content.plan === undefined ? "" : "planned; ";
   const made = content.provenance?.made["results.json"]?.date.slice(0, 10);
   const body = `<header><h1>${title}</h1>

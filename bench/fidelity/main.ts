@@ -1,0 +1,86 @@
+/**
+ * `npm run study:fidelity`: how well predictions hold, in parts that run on different days and go on where they were
+ * stopped. Each validation is one line of `results.jsonl` in the study's folder, with its date, machine and seed; none is
+ * dropped but by the health rule of a validation, which the line says.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import yargs from "yargs";
+import { fidelityPage } from "./page.ts";
+import { MODEL_CASES, validateModels } from "./real-models.ts";
+import { REPLAYED_CASES, validateReplayed } from "./replayed.ts";
+import { seedLeftOut, seedLoadTest, seedLoadTestSection } from "./seed-load-test.ts";
+import type { Finding, StudyCase } from "./study-case.ts";
+import { tandem } from "./tandem-command.ts";
+
+const PARTS = ["seed", "replayed", "models", "demo"] as const;
+type Part = (typeof PARTS)[number];
+
+const { out, only, minutes, page, most } = await yargs(process.argv.slice(2))
+  .scriptName("npm run study:fidelity --")
+  .usage("$0 [options]\n\nMeasures how well predictions hold on this machine. Leave it quiet.")
+  .options({
+    out: { type: "string", default: join("out", "fidelity"), describe: "folder of results" },
+    only: { type: "string", array: true, choices: PARTS, describe: "parts; default: all" },
+    minutes: { type: "number", default: 60, describe: "start nothing new after so many" },
+    most: { type: "number", default: 1000, describe: "validations of a part in this call" },
+    page: { type: "string", describe: "file of the page (Markdown), made of all results so far" },
+  })
+  .example("$0 --only replayed --minutes 30", "one part, for half an hour")
+  .example("$0 --minutes 0 --page docs/fidelity.md", "no validation: the page alone")
+  .strict()
+  .parseAsync();
+
+mkdirSync(out, { recursive: true });
+const RESULTS = join(out, "results.jsonl");
+const endMs = Date.now() + minutes * 60_000;
+
+function findings(): Finding[] {
+  if (!existsSync(RESULTS)) return [];
+  return readFileSync(RESULTS, "utf8")
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Finding]));
+}
+
+async function part<Case extends StudyCase>(
+  name: Part,
+  cases: readonly Case[],
+  run: (one: Case, folder: string) => Promise<Finding["outcome"]>,
+): Promise<void> {
+  if (only !== undefined && !only.includes(name)) return;
+  const done = new Set(findings().map((one) => `${one.part}/${one.name}`));
+  const open = cases.filter((one) => !done.has(`${name}/${one.name}`)).slice(0, most);
+  for (const one of open) {
+    if (Date.now() >= endMs) return;
+    process.stderr.write(`${name}: ${one.name}\n`);
+    const folder = join(out, name, one.name);
+    mkdirSync(folder, { recursive: true });
+    const outcome = await run(one, folder);
+    const machine = `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} logical cores`;
+    const date = new Date().toISOString();
+    appendFileSync(RESULTS, `${JSON.stringify({ part: name, ...one, date, machine, outcome })}\n`);
+  }
+}
+
+/** The demo as a stranger runs it. */
+const DEMOS: readonly StudyCase[] = Array.from({ length: 10 }, (_, i) => {
+  return { name: `demo-${i + 1}`, seed: 1 };
+});
+
+await part("replayed", REPLAYED_CASES, validateReplayed);
+await part("models", MODEL_CASES, validateModels);
+await part("demo", DEMOS, async (_, folder) => {
+  const startMs = Date.now();
+  await tandem(["demo", "--out", folder]);
+  const text = readFileSync(join(folder, "validation.json"), "utf8");
+  const [validated] = JSON.parse(text).configurations;
+  return { validated, seconds: (Date.now() - startMs) / 1000 };
+});
+
+if (page !== undefined) {
+  const wantsSeed = only === undefined || only.includes("seed");
+  const seed = wantsSeed ? seedLoadTestSection(seedLoadTest(50), seedLeftOut()) : "";
+  writeFileSync(page, fidelityPage(findings(), seed));
+  process.stdout.write(`${page}\n`);
+}
