@@ -79,13 +79,17 @@ export function workedBatches(
 ): WorkedBatch[] {
   return nodes.flatMap(({ contention }, node) => {
     const own = served.filter((batch) => replicas[batch.replica].node === node);
-    const work = workOf(own, contention ?? [1]);
+    const work = contention === null ? own.map(timeOf) : workOf(own, contention);
     return own.map((batch, i) => ({
       ...batch,
       pool: replicas[batch.replica].pool,
       workUs: work[i],
     }));
   });
+}
+
+function timeOf({ startUs, endUs }: Served): number {
+  return endUs - startUs;
 }
 
 /** Mean work of batches of one job, by model, µs; models that had none are left out. */

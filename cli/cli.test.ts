@@ -371,12 +371,12 @@ test("plan --json has the cheapest first, as a point that simulate takes and tha
   const { code, stdout } = await here("plan", path, "--schedulers", "fifo,random", "--json");
   expect(code).toBe(0);
   const { schema, plans } = JSON.parse(stdout) as PlanDocument;
-  expect(schema).toBe("tandem/plan@2");
-  const [{ best, goals, proven }] = plans;
+  expect(schema).toBe("tandem/plan@3");
+  const [{ best, goals, allCheaperTried }] = plans;
   expect(goals).toEqual([{ pipeline: "p", latencyMs: 60, percentile: 95 }]);
   // M/M/2 has 93.7 % within 60 ms; one big machine has room for four at the price of three small ones.
   expect(best).toMatchObject({ scheduler: "fifo", cost: 3, machines: { big: 1, small: 0 } });
-  expect(proven).toBe(true);
+  expect(allCheaperTried).toBe(true);
   const sweep = `sweep=${JSON.stringify({ points: [best?.point] })}`;
   const simulated = await here("simulate", path, "--set", sweep, "--json");
   const [result] = (JSON.parse(simulated.stdout) as ResultsDocument).configurations;

@@ -5,7 +5,7 @@ import { nothingExplored } from "../planning/contenders.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
 
 const HEADER = {
-  schema: "tandem/plan@2",
+  schema: "tandem/plan@3",
   planner: "race",
   scenario: { name: "s", digest: "d" },
   seed: 1,
@@ -33,7 +33,7 @@ function answer(scheduler: Answer["scheduler"], cost: number, load: Answer["poin
   return {
     ...{ scheduler, cost, parameters: {}, replicas: { pre: 1, big: 1 } },
     ...{ machines: { gpu: 1, cpu: 1 }, placement: { gpu, cpu }, replications: 8 },
-    kept: { p: { sloAttainmentRatio: { mean: 0.995, halfWidth95: 0.001 }, latencyP99Ms: null } },
+    kept: { p: { sloAttainmentRatio: { mean: 0.995, halfWidth95: 0.001 }, latencyMs: null } },
     point: { ...load, scheduler },
   };
 }
@@ -44,7 +44,8 @@ const PLAN: Plan = {
   best: answer("fifo", 2.6),
   runnersUp: [answer(BATCHES, 2.7)],
   explored: { ...nothingExplored(), combinations: 88, simulated: 3, requests: 79_000 },
-  ...{ proven: true, planned: PLANNED },
+  ...{ allCheaperTried: true, state: "confirmed", stopped: false, lowerBound: 2.6 },
+  ...{ promise: "long-run", window: null, needed: null, missing: null, planned: PLANNED },
 };
 
 function shown(plan: Plan, planner: PlannerName = "race") {
@@ -55,7 +56,7 @@ function shown(plan: Plan, planner: PlannerName = "race") {
 describe("a plan", () => {
   test("says where its replicas run, what came next, and what was explored", () => {
     const { document, text } = shown(PLAN);
-    expect(document.plans[0]).toMatchObject({ proven: true, notSearched: [] });
+    expect(document.plans[0]).toMatchObject({ allCheaperTried: true, notSearched: [] });
     expect(text).toMatch(/plan +fifo +2\.6 +pre 1, big 1 +gpu 1, cpu 1/);
     expect(text).toMatch(/runner-up +fifo, batches of big 4 +2\.7/);
     expect(text).toContain("cheapest: fifo (request for request as edf), confirmed on 8 fresh");
@@ -66,11 +67,26 @@ describe("a plan", () => {
   });
 
   test("claims no more than it searched", () => {
-    const { text } = shown({ ...PLAN, notSearched: ["trials", "colocation"] });
+    const { text } = shown({
+      ...{ ...PLAN, notSearched: ["trials", "colocation"] },
+      ...{ allCheaperTried: false, lowerBound: 2.47 },
+    });
     expect(text).not.toContain("all that is cheaper");
-    expect(text).toContain("--max-trials allows more");
+    expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the goal");
+    expect(text).toContain("a gap of 5 %");
     expect(text).toContain("without choosing which replicas share a machine");
-    expect(shown(PLAN, "inferline").text).toContain("a local optimum");
+    expect(shown({ ...PLAN, allCheaperTried: false }, "inferline").text).toContain(
+      "a local optimum",
+    );
+  });
+
+  test("says what is not confirmed, and the length that would tell", () => {
+    const needed = { replications: 340, durationS: 60 };
+    const { document, text } = shown({ ...PLAN, state: "not confirmed", stopped: true, needed });
+    expect(text).toMatch(/not confirmed +fifo +2\.6/);
+    expect(text).toContain("340 replications of 60 s would probably tell");
+    expect(text).toContain("the search ended early");
+    expect(document.headlines[0]).toMatch(/^best so far, not confirmed: 2\.6 per hour/);
   });
 
   test("without a solution shows the nearest miss, and whether that is of all that was allowed", () => {

@@ -10,11 +10,12 @@ import {
   planText,
   repeatCommand,
 } from "../library/index.ts";
-import { formatNumber } from "../reports/tables/format.ts";
+import { formatEstimate, formatNumber } from "../reports/tables/format.ts";
+import { countsText } from "../reports/tables/plan-decision.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
-import { progress } from "./progress.ts";
+import { duration, progress } from "./progress.ts";
 import {
   listed,
   loadScenario,
@@ -30,36 +31,75 @@ interface PlanArguments extends ScenarioArguments {
   readonly schedulers?: string;
   readonly maxReplicas: number;
   readonly maxTrials: number;
+  readonly budget: string;
+  readonly window: NonNullable<PlanSettings["window"]>;
+  readonly promise: NonNullable<PlanSettings["promise"]>;
 }
 
 export async function plan(args: PlanArguments): Promise<void> {
   const { scenario, set, out, json, planner, replications, schedulers } = args;
-  const { maxReplicas, maxTrials } = args;
+  const { maxReplicas, maxTrials, budget, window, promise } = args;
   refuseEmpty(out);
   requireCounts({ replications, maxReplicas, maxTrials });
+  const budgetS = secondsOf(budget);
   const loaded = await loadScenario(args);
   const { seed } = loaded.document.run;
   const options = { planner, replications, schedulers, maxReplicas, maxTrials };
-  const command = repeatCommand("plan", scenario, { seed, set, ...options });
+  const more = { budget, window, promise, out };
+  const command = repeatCommand("plan", scenario, { seed, set, ...options, ...more });
   const shown = planProgress();
-  const { document, scenario: running } = await untilInterrupted((signal) =>
-    planned(loaded, {
-      ...{ planner, maxReplicas, maxTrials, directory: out, command, signal },
+  let isStopped = false;
+  const { document, scenario: running } = await untilInterrupted(async (stop) => {
+    const found = await planned(loaded, {
+      ...{
+        planner,
+        maxReplicas,
+        maxTrials,
+        budgetS,
+        window,
+        promise,
+        directory: out,
+        command,
+        stop,
+      },
       schedulers: schedulers === undefined ? undefined : presets(schedulers),
       onProgress: shown.update,
-    }).finally(shown.stop),
-  );
+    }).finally(shown.stop);
+    isStopped = stop.aborted;
+    return found;
+  });
   const simulated = (points: readonly object[]) => simulateCommand(args, seed, points);
   print(json, document, planText(document, columns(), simulated));
+  if (isStopped) {
+    const kept =
+      out === undefined ? "`--out DIR` keeps what was simulated" : "the same command goes on";
+    const best = document.plans.some(({ state }) => state !== "none");
+    const what = best ? "the best so far is above" : "nothing was found yet";
+    throw new Fault("interrupted", `interrupted: ${what}; ${kept}`);
+  }
   if (out !== undefined && running !== null && !json) {
     const validate = repeatCommand("validate", join(out, "plan.yaml"), { out });
     process.stdout.write(`next: ${validate}; ${repeatCommand("report", out, {})}\n`);
   }
-  const without = document.plans.filter(({ best }) => best === null).length;
-  if (without === 0) return;
   const all = document.plans.length;
-  const which = all === 1 ? "" : ` for ${without} of ${all} loads`;
-  throw new Fault("no-solution", `found no cluster that keeps the goal${which}`);
+  for (const [state, what] of Object.entries(UNSOLVED)) {
+    const count = document.plans.filter((one) => one.state === state).length;
+    const which = all === 1 ? "" : ` for ${count} of ${all} loads`;
+    if (count > 0) throw new Fault("no-solution", `${what}${which}`);
+  }
+}
+
+const UNSOLVED = {
+  none: "found no cluster that keeps the goal",
+  "not confirmed": "confirmed no cluster that keeps the goal",
+};
+
+/** "60s", "5m" or seconds. */
+function secondsOf(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h|)$/.exec(text.trim()) ?? [];
+  const seconds = Number(number) * { s: 1, m: 60, h: 3600, "": 1 }[unit as "s" | "m" | "h" | ""];
+  if (seconds > 0) return seconds;
+  throw new Fault("usage", `--budget ${text} is no time`, { hint: "give seconds, as 60s, or 5m" });
 }
 
 /** The command that simulates the points, with all of the plan's options that these do not replace. */
@@ -77,21 +117,52 @@ function simulateCommand(
   return repeatCommand("simulate", scenario, { seed, set: [...kept, sweep] });
 }
 
-/** Nobody knows how much a plan has to simulate, so its progress is what it has; each pause is twice the last. */
-const FIRST_PAUSE_MS = 5000;
+/** Each pause between two lines is twice the last, but a better incumbent is told at once. */
+const FIRST_PAUSE_MS = 2000;
+const MOST_PAUSE_MS = 16_000;
 
 function planProgress() {
   const shown = progress("plan");
   let pauseMs = FIRST_PAUSE_MS;
   let sayAtMs = performance.now() + pauseMs;
+  let told = "";
+  let isSized = false;
   const update = (step: PlanProgress): void => {
     shown.onProgress(step);
-    if (performance.now() < sayAtMs) return;
-    sayAtMs += pauseMs;
-    pauseMs *= 2;
-    shown.say(`plan: ${formatNumber(step.requests / 1e6)} million requests simulated`);
+    if (!isSized && step.combinations > 0) {
+      isSized = true;
+      const size = Number.isFinite(step.combinations)
+        ? step.combinations.toLocaleString("en-US")
+        : "too many to count";
+      const how = step.isListed
+        ? "all listed, the cheapest first"
+        : "searched from above and below";
+      if (step.missing !== null) shown.say(`plan: ${step.missing}`);
+      shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);
+    }
+    const found = incumbentText(step);
+    if (found === told && performance.now() < sayAtMs) return;
+    if (found === told) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);
+    told = found;
+    sayAtMs = performance.now() + pauseMs;
+    const { requests, lowerBound, secondsLeft, incumbent } = step;
+    const gap =
+      incumbent === null
+        ? ""
+        : `, gap ${formatNumber(100 * (1 - lowerBound / incumbent.cost), 2)} %`;
+    const bound = `nothing below ${formatNumber(lowerBound, 4)}${gap}`;
+    const simulated = `${formatNumber(requests / 1e6)} million requests`;
+    shown.say(`plan: ${found}; ${bound}; ${simulated}; at most ${duration(secondsLeft)} left`);
   };
   return { update, stop: shown.stop };
+}
+
+function incumbentText({ incumbent }: PlanProgress): string {
+  if (incumbent === null) return "no cluster yet that keeps the goal";
+  const { cost, replicas, kept, isConfirmed } = incumbent;
+  const shares = Object.values(kept).map((one) => formatEstimate(one.sloAttainmentRatio, 100));
+  const state = isConfirmed ? "confirmed" : "not confirmed";
+  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the goal, ${state}`;
 }
 
 function presets(text: string): readonly string[] {

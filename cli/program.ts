@@ -196,11 +196,25 @@ const plan: Command = {
     ),
     "max-replicas": number("of each task, at most", { default: 64 }),
     "max-trials": number("combinations to simulate, at most", { default: 100_000 }),
+    budget: text("how long to search: 60s, 5m; then the best so far is the answer", {
+      default: "2m",
+    }),
+    window: text("the part of a load that changes to plan for", {
+      choices: ["peak", "whole"],
+      default: "peak",
+    }),
+    promise: text(
+      "whether the goal is kept in the long run, or in runs as short as the scenario's",
+      {
+        choices: ["long-run", "runs"],
+        default: "long-run",
+      },
+    ),
   },
   examples: [
     ["plan my-pipeline/scenario.yaml", "which replicas, under which scheduler?"],
     ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],
-    ["plan s.yaml --schedulers fifo,edf --max-replicas 16", "a smaller search"],
+    ["plan s.yaml --schedulers fifo,edf --budget 30s", "a shorter search"],
     ["plan s.yaml --out out/plan", "then validate out/plan/plan.yaml, and report out/plan"],
   ],
   run: async (args) => (await import("./plan.ts")).plan(args),

@@ -189,7 +189,7 @@ test("outside a kernel, a cell's table is text on the console", async () => {
 test("a plan is a document and a scenario that runs it", async () => {
   const loaded = await scenario(DOCUMENT, { sweep: {}, "run.replications": 2 });
   const planned = await plan(loaded, { maxReplicas: 4, schedulers: [] });
-  expect(planned.document.schema).toBe("tandem/plan@2");
+  expect(planned.document.schema).toBe("tandem/plan@3");
   expect(planned.document.plans[0].best?.replicas).toEqual(planned.scenario?.cluster.replicas);
   const stop = new AbortController();
   stop.abort();

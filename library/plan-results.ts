@@ -1,7 +1,8 @@
-/** `tandem/plan@2`: what a plan found, as a document, as text, and as a scenario. */
+/** `tandem/plan@3`: what a plan found, as a document, as text, and as a scenario. */
 import type { LoadCapacity } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Explored, NotSearched, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, PlannerName, Point } from "../planning/plan.ts";
 import type { Kept } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
@@ -13,7 +14,7 @@ import { tableText } from "../reports/tables/table-text.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {
-  readonly schema: "tandem/plan@2";
+  readonly schema: "tandem/plan@3";
   readonly planner: PlannerName;
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
@@ -96,16 +97,21 @@ function schedulerText(scheduler: unknown): string {
   return `${name}, batches of ${countsText(Object.fromEntries(batches as [string, number][]))}`;
 }
 
-function headings({ unit }: PlanEntry): readonly string[] {
+function headings({ unit, goals }: PlanEntry): readonly string[] {
   const shown = ["scheduler", `cost, ${unit}`, "replicas", "machines"];
-  return ["", ...shown, "within the goal, %", "p99, ms"];
+  return ["", ...shown, "within the goal, %", `${percentilesOf(goals)}, ms`];
+}
+
+/** "p95", or "p95, p99" where goals differ. */
+function percentilesOf(goals: PlanEntry["goals"]): string {
+  return [...new Set(goals.map(({ percentile }) => `p${percentile}`))].join(", ");
 }
 
 const MOST_RUNNERS_UP = 4;
 
-function rows({ best, runnersUp, nearest }: PlanEntry): readonly (readonly Cell[])[] {
+function rows({ best, runnersUp, nearest, state }: PlanEntry): readonly (readonly Cell[])[] {
   return [
-    ...(best === null ? [] : [row("plan", best)]),
+    ...(best === null ? [] : [row(state === "confirmed" ? "plan" : "not confirmed", best)]),
     ...runnersUp.slice(0, MOST_RUNNERS_UP).map((one) => row("runner-up", one)),
     ...(nearest === null ? [] : [row("nearest", nearest)]),
   ];
@@ -124,12 +130,13 @@ function row(what: string, answer: Answer): readonly Cell[] {
     { text: countsText(replicas) },
     { text: countsText(machines ?? {}) },
     { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
-    { text: each((goal) => formatEstimate(goal.latencyP99Ms ?? undefined)), numeric: true },
+    { text: each((goal) => formatEstimate(goal.latencyMs ?? undefined)), numeric: true },
   ];
 }
 
 /** The answer in one sentence. */
-function headline({ parameters, best, nearest, unit, runnersUp }: PlanEntry): string {
+function headline(entry: PlanEntry): string {
+  const { parameters, best, nearest, unit, runnersUp, state, goals } = entry;
   const load = Object.keys(parameters).length === 0 ? "" : `${parametersText(parameters)}: `;
   const costs = ({ cost }: Answer): string => `${formatNumber(cost, 4)} ${unit}`;
   if (best === null) {
@@ -140,38 +147,75 @@ function headline({ parameters, best, nearest, unit, runnersUp }: PlanEntry): st
   const next =
     second === undefined ? "" : `; runner-up: ${schedulerText(second.scheduler)}, ${costs(second)}`;
   const where = best.placement === null ? countsText(best.replicas) : placementText(best.placement);
-  const p99s = Object.values(best.kept).map(({ latencyP99Ms }) =>
-    formatEstimate(latencyP99Ms ?? undefined),
+  const latencies = Object.values(best.kept).map(({ latencyMs }) =>
+    formatEstimate(latencyMs ?? undefined),
   );
-  return `${load}cheapest plan: ${costs(best)}, ${schedulerText(best.scheduler)}, ${where}; p99 ${p99s.join(", ")} ms${next}`;
+  const what = state === "confirmed" ? "cheapest plan" : "best so far, not confirmed";
+  const at = `${percentilesOf(goals)} ${latencies.join(", ")} ms`;
+  return `${load}${what}: ${costs(best)}, ${schedulerText(best.scheduler)}, ${where}; ${at}${next}`;
 }
 
 function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
-  const { best, alike, notSearched } = entry;
+  const { best, alike, notSearched, needed, state } = entry;
   const explored = `${planner}: ${exploredText(entry.explored)}`;
-  const leftOut = notSearched.map((name) => LEFT_OUT[name]);
+  const shown = notSearched.filter((name) => best === null || name !== "trials");
+  const leftOut = shown.map((name) => LEFT_OUT[name]);
+  const untold =
+    needed === null
+      ? []
+      : [
+          `cannot tell: fresh requests neither confirm nor refute it; ${plural(needed.replications, "replication")} of ${formatNumber(needed.durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(needed.durationS)} --replications ${needed.replications}\`)`,
+        ];
+  if (best === null && entry.stopped) {
+    return ["the search ended before it found a cluster that keeps the goal", ...untold, explored];
+  }
   if (best === null) {
     const tried = notSearched.includes("trials") ? "tried" : "allowed";
     return [
       `nothing that was ${tried} keeps the goal (the shares above are of the nearest miss)`,
+      ...untold,
       [explored, ...leftOut].join("; "),
+      ...(entry.missing === null ? [] : [entry.missing]),
       isTooSlow(entry.explored)
         ? "a request takes longer without any wait, on the fastest devices that there are: give it a longer goal, faster devices or faster models"
         : "allow more by --max-replicas, or more machines; or give it a longer goal",
     ];
   }
   const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
-  const claim =
-    planner === "inferline"
-      ? ["a local optimum: no single action saves more"]
-      : leftOut.length === 0
-        ? ["all that is cheaper was tried or ruled out"]
-        : [];
+  const [what, how] =
+    state === "confirmed"
+      ? ["cheapest", `confirmed on ${plural(best.replications, "fresh replication")}`]
+      : ["best so far", "not confirmed on fresh requests"];
   return [
-    `cheapest: ${schedulerText(best.scheduler)}${equals}, confirmed on ${plural(best.replications, "fresh replication")}`,
+    `${what}: ${schedulerText(best.scheduler)}${equals}, ${how}`,
+    ...untold,
+    promiseText(entry),
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
-    [explored, ...claim, ...leftOut].join("; "),
+    [gapText(entry, planner), ...leftOut].join("; "),
+    explored,
   ];
+}
+
+/** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the goal". */
+export function gapText(entry: PlanEntry, planner: string): string {
+  const { best, lowerBound, unit, allCheaperTried, stopped } = entry;
+  const ends = stopped ? "the search ended early (`--budget` allows more): " : "";
+  if (allCheaperTried) return `${ends}all that is cheaper was tried or ruled out`;
+  if (planner === "inferline") return `${ends}a local optimum: no single action saves more`;
+  const cost = formatNumber(best?.cost ?? 0, 4);
+  const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the goal`;
+  const gap = best === null ? 0 : (best.cost - lowerBound) / best.cost;
+  return `${ends}${cost} ${unit}; ${below}, as far as simulations of the search tell${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
+}
+
+/** For which requests the goal is promised. */
+function promiseText({ promise, window }: PlanEntry): string {
+  const runs = "for runs that begin on an empty, whole cluster and last as long as the scenario's";
+  const over = promise === "long-run" ? "in the long run" : runs;
+  if (window === null) return `the goal is kept ${over}`;
+  const { fromS, toS, mostPerS, meanPerS } = window;
+  const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
+  return `the goal is kept at the peak of the load (${formatNumber(fromS)} to ${formatNumber(toS)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
 /** Whether services alone ruled out every shape that leaves no slot free. */

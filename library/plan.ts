@@ -6,21 +6,48 @@ import { isPoints } from "../core/scenario/axes.ts";
 import { fileEntries } from "../core/scenario/implementation-kinds.ts";
 import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
+import type { Standing } from "../planning/contenders.ts";
 import { makePlans, PLANNERS, type PlannerName } from "../planning/plan.ts";
+import type { PromiseName, WindowName } from "../planning/question.ts";
+import { type Kept, keptOf } from "../planning/trial.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
 import { tryOutOwn } from "./check.ts";
 import type { Progress, Watch } from "./follow.ts";
+import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
+import { loadSolver } from "./solver.ts";
 import { sweep } from "./sweep.ts";
 
 /** Counts the loads that the scenario sweeps: there is a plan for each. */
 export interface PlanProgress extends Progress {
   /** Simulated for the plan at hand: nobody knows how many it will take. */
   readonly requests: number;
+  /** Combinations to choose from; Infinity for more than can be counted. */
+  readonly combinations: number;
+  /** Whether all of them are listed, the cheapest first. */
+  readonly isListed: boolean;
+  /** Why there is no solution, with the figure that is missing; null where that takes a search. */
+  readonly missing: string | null;
+  /** The cheapest so far that keeps the goals; null while there is none. */
+  readonly incumbent: Incumbent | null;
+  /** Nothing that costs less keeps the goals. */
+  readonly lowerBound: number;
+  /** Of the budget. */
+  readonly secondsLeft: number;
+}
+
+export interface Incumbent {
+  readonly cost: number;
+  readonly replicas: Readonly<Record<string, number>>;
+  /** By pipeline with a goal, on as many requests as were simulated. */
+  readonly kept: Readonly<Record<string, Kept>>;
+  /** On fresh requests. */
+  readonly isConfirmed: boolean;
 }
 
 export interface PlanSettings extends Omit<Watch, "onProgress"> {
@@ -34,6 +61,14 @@ export interface PlanSettings extends Omit<Watch, "onProgress"> {
   readonly maxTrials?: number | undefined;
   /** Folder for plan.json, the scenario that runs the plan (plan.yaml), and its results. Default: none. */
   readonly directory?: string | undefined;
+  /** The search ends after so many seconds with its best so far. Default: 120. */
+  readonly budgetS?: number | undefined;
+  /** The part of a load that changes to plan for. Default: peak. */
+  readonly window?: WindowName | undefined;
+  /** Whether the goal is kept in the long run, the default, or in runs as short as the scenario's. */
+  readonly promise?: PromiseName | undefined;
+  /** Once aborted, the search ends with its best so far; `signal` ends the call with nothing. */
+  readonly stop?: AbortSignal | undefined;
   /** Repeats the plan, for its document. Default: the command line of this call. */
   readonly command?: string | undefined;
   readonly onProgress?: ((progress: PlanProgress) => void) | undefined;
@@ -59,24 +94,62 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   for (const [name, bound] of Object.entries({ maxReplicas, maxTrials }))
     requireWhole(`${name} is`, bound, [1, Number.POSITIVE_INFINITY]);
   tryOutOwn(loaded);
-  const options = { planner, schedulers, mostReplicas: maxReplicas, mostTrials: maxTrials };
+  const { budgetS = 120, window = "peak", promise = "long-run", stop } = settings;
+  const startMs = performance.now();
+  const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;
+  const pace = { spent, isOver: () => stop?.aborted === true || spent() >= 1 };
+  const progress = directory === undefined ? null : new ProgressFile(directory, loaded);
+  const options = {
+    ...{
+      planner,
+      schedulers,
+      mostReplicas: maxReplicas,
+      mostTrials: maxTrials,
+      window,
+      promise,
+      pace,
+    },
+    ...(progress === null ? {} : { known: progress.known }),
+    solve: await loadSolver(),
+  };
   const steps = makePlans(loaded, inputsOf(loaded), options);
-  const plans = await inTurns(steps, settings.signal, ({ done, of: total, requests }) =>
-    settings.onProgress?.({ done, total, requests }),
-  );
+  const plans = await inTurns(steps, settings.signal, ({ of: total, standing, ...step }) =>
+    settings.onProgress?.({
+      ...{ total, done: step.done, requests: step.requests },
+      ...{ combinations: step.combinations, isListed: step.isListed, missing: step.missing },
+      ...{ incumbent: incumbentOf(standing), lowerBound: standing?.bound ?? 0 },
+      secondsLeft: Math.max(0, (1 - spent()) * budgetS),
+    }),
+  ).finally(() => progress?.close());
   const { document, digest, capacity } = loaded;
   const names = schedulers.join(",") || "none";
   const command =
     settings.command ??
-    commandFor("plan", loaded, { planner, schedulers: names, maxReplicas, maxTrials });
+    commandFor("plan", loaded, {
+      ...{ planner, schedulers: names, maxReplicas, maxTrials },
+      ...{ budget: budgetS, window, promise },
+    });
   const header = {
-    ...{ schema: "tandem/plan@2" as const, planner, command, seed: document.run.seed },
+    ...{ schema: "tandem/plan@3" as const, planner, command, seed: document.run.seed },
     scenario: { name: document.name, digest },
     ...(capacity === undefined ? {} : { capacity }),
   };
   const planned = { document: planDocument(header, plans), scenario: plannedScenario(plans) };
-  if (directory !== undefined) await writeFolder(loaded, planned, directory, settings.signal);
+  if (directory !== undefined) await writeFolder(loaded, planned, directory, settings);
+  if (!plans.some(({ stopped }) => stopped)) progress?.remove();
   return planned;
+}
+
+function incumbentOf(standing: Standing | null): Incumbent | null {
+  const found = standing?.incumbent ?? null;
+  if (found === null) return null;
+  const { space } = found.contender.alternative.choice;
+  const { rows, cost } = found.contender.shape;
+  const replicas = space.tasks.map((task, i) => [task, sumOf(rows[i])]);
+  return {
+    ...{ cost, replicas: Object.fromEntries(replicas), kept: keptOf(found.trial) },
+    isConfirmed: found === standing?.confirmed,
+  };
 }
 
 /** The plan, a scenario that runs it, and the results of simulating that. */
@@ -84,7 +157,7 @@ async function writeFolder(
   loaded: Scenario,
   { document, scenario: planned }: Planned,
   directory: string,
-  signal: AbortSignal | undefined,
+  { signal, stop }: PlanSettings,
 ): Promise<void> {
   const file = join(directory, PLAN_FILE);
   if (planned === null) writeJson(file, document);
@@ -94,7 +167,7 @@ async function writeFolder(
     writeAtomically(path, `# Planned by: ${document.command}\n${moved}`);
     const running = await scenario(path);
     writeJson(file, { ...document, planned: running.digest });
-    await sweep(running, { directory, allowLarge: true, signal });
+    if (stop?.aborted !== true) await sweep(running, { directory, allowLarge: true, signal });
   }
   writeProvenance(directory, [PLAN_FILE], loaded, document.command);
 }

@@ -17,11 +17,18 @@ import type { PipelineSystem, System } from "../core/system.ts";
 import { mostPerS } from "../schedulers/rules/ways.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Row, Space } from "./space.ts";
+import { arrivalsOver, neededPerS } from "./window.ts";
 
 /** Draws of each service time: a share of 1% is known to 0.1 percentage points. */
 const DRAWS = 10_000;
 /** Standard errors that a share may be off. */
 const SIGMAS = 4;
+
+/** Late requests per second: for each job per second on a kind, at the least; and at the most where the goal is kept. */
+export interface Lateness {
+  readonly perJob: readonly number[];
+  readonly mostPerS: number;
+}
 
 export class ServiceBounds {
   readonly #space: Space;
@@ -35,6 +42,7 @@ export class ServiceBounds {
   readonly #goals: readonly Goal[];
   readonly #variates: readonly Float64Array[] | null;
   readonly #known = new Map<string, boolean>();
+  readonly #lateness = new Map<number, Lateness | null>();
 
   constructor(
     document: ScenarioDocument,
@@ -62,10 +70,8 @@ export class ServiceBounds {
         return runs ? (own.find((replica) => isOn(replica, kind)) ?? first) : -1;
       }),
     );
-    this.#jobsPerS = jobsPerS(document, inputs, this.system, () => 0);
-    this.#neededPerS = jobsPerS(document, inputs, this.system, ({ name }) => {
-      return 1 - (goals.find(({ pipeline }) => pipeline === name)?.share ?? 0);
-    });
+    this.#jobsPerS = jobsPerS(document, inputs, this.system, goals, false);
+    this.#neededPerS = jobsPerS(document, inputs, this.system, goals, true);
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
     this.#variates =
       isSized || !this.system.pipelines.every(isPlain)
@@ -113,6 +119,48 @@ export class ServiceBounds {
     return jobs[task] / capacity;
   }
 
+  /** Jobs per second of a task; `least` as for `utilisation`. 0 where they are not known beforehand. */
+  jobs(task: number, least: boolean): number {
+    return (least ? this.#neededPerS : this.#jobsPerS)?.[task] ?? 0;
+  }
+
+  /** Null where no single goal says what may be late. */
+  lateness(task: number): Lateness | null {
+    const known = this.#lateness.get(task);
+    if (known !== undefined) return known;
+    const found = this.#latenessOf(task);
+    this.#lateness.set(task, found);
+    return found;
+  }
+
+  #latenessOf(task: number): Lateness | null {
+    const variates = this.#variates;
+    const users = this.system.pipelines.filter(({ tasks }) =>
+      tasks.some(({ pool }) => pool === task),
+    );
+    const [pipeline] = users;
+    const goal = this.#goals.find(({ pipeline: name }) => name === pipeline?.name);
+    const own = pipeline?.tasks.flatMap(({ pool }, t) => (pool === task ? [t] : [])) ?? [];
+    const ratios = pipeline === undefined ? null : visitRatios(pipeline);
+    if (variates === null || goal === undefined || ratios === null) return null;
+    if (users.length !== 1 || own.length !== 1 || this.#jobsPerS === null) return null;
+    const kinds = this.#space.runsOn.map((runs) => [...runs.keys()].filter((kind) => runs[kind]));
+    const byTime = (t: number) => (a: number, b: number) => this.meanMs(t, a) - this.meanMs(t, b);
+    const fastest = kinds.map((own, t) => this.#replicas[t][own.toSorted(byTime(t))[0]]);
+    const runs = ratios.map((ratio, t) => Number(t === own[0] || ratio > 1 - 1e-9));
+    const perJob = this.#replicas[task].map((replica) => {
+      if (replica < 0) return 1;
+      const times = fastest.with(task, replica).map((one, t) => {
+        const { service } = this.system.replicas[one];
+        return variates[t].map((variate) => service.sampleUs(variate, 1));
+      });
+      const late = lateWith(pipeline, times, runs);
+      return Math.max(0, late - SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS));
+    });
+    const requestsPerS = this.#jobsPerS[task] / ratios[own[0]];
+    return { perJob, mostPerS: (1 - goal.share) * requestsPerS };
+  }
+
   /** Whether services alone leave too few requests within some goal. */
   servesTooSlowly(rows: readonly Row[]): boolean {
     const variates = this.#variates;
@@ -134,6 +182,25 @@ export class ServiceBounds {
     return isSlow;
   }
 
+  /** By which such a share of a pipeline's requests has ended without any wait, at the least. */
+  leastMs(rows: readonly Row[], pipeline: string, share: number): number {
+    const variates = this.#variates as readonly Float64Array[];
+    const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
+    const times = rows.map((row, task) => {
+      const { service } = this.system.replicas[this.#fastestOf(task, row)];
+      return variates[task].map((variate) => service.sampleUs(variate, 1));
+    });
+    let [low, high] = [0, 1e3];
+    const isLate = (sloUs: number): boolean => lateShare({ ...system, sloUs }, times) > 1 - share;
+    while (isLate(high)) [low, high] = [high, 2 * high];
+    for (let i = 0; i < 12; i++) {
+      const middle = (low + high) / 2;
+      if (isLate(middle)) low = middle;
+      else high = middle;
+    }
+    return high / 1000;
+  }
+
   #fastestOf(task: number, row: Row): number {
     let best = -1;
     for (const [kind, replicas] of row.entries()) {
@@ -152,24 +219,36 @@ function isPlain({ tasks }: PipelineSystem): boolean {
   );
 }
 
-/** By task. `missed` is the share of a pipeline's requests that need not be served, whichever they are. */
+/**
+ * By task. `missed` is the share of a pipeline's requests that need not be served, whichever they are. Of a load that
+ * changes, the jobs that its busiest stretch asks for.
+ */
 function jobsPerS(
-  { workload }: ScenarioDocument,
-  { traces }: SimulationInputs,
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
   { pipelines, pools }: System,
-  missed: (pipeline: PipelineSystem) => number,
+  goals: readonly Goal[],
+  least: boolean,
 ): readonly number[] | null {
-  const traceUs = workload.arrivals === "trace" ? (traces[workload.file] ?? null) : null;
+  const { workload } = document;
+  const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const arrivals = arrivalsOver(document, inputs);
   const ratePerS = offeredRatePerS(workload, traceUs);
   const ratios = pipelines.map(visitRatios);
   const reaches = pipelines.every(isPlain) && !ratios.includes(null);
-  if (ratePerS === undefined || !reaches) return null;
+  if ((ratePerS === undefined && arrivals === null) || !reaches) return null;
   const jobs = pools.map(() => 0);
-  for (const [p, pipeline] of pipelines.entries()) {
-    const { tasks, share } = pipeline;
+  for (const [p, { tasks, share, name }] of pipelines.entries()) {
+    const goal = goals.find(({ pipeline }) => pipeline === name);
+    const missed = 1 - (goal?.share ?? 0);
     for (const [t, { pool }] of tasks.entries()) {
       const visits = (ratios[p] as Float64Array)[t];
-      jobs[pool] += ratePerS * share * Math.max(0, visits - missed(pipeline));
+      if (arrivals !== null) {
+        const graceS = (goal?.latencyMs ?? 0) / 1000;
+        jobs[pool] += share * neededPerS(arrivals, visits, missed, graceS);
+      } else {
+        jobs[pool] += (ratePerS as number) * share * Math.max(0, visits - (least ? missed : 0));
+      }
     }
   }
   return jobs;

@@ -2,22 +2,23 @@
  * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster; and what it
  * leaves out. The planners differ in which contenders they simulate, and how much.
  */
-import { isShared, memoryNeed, tasksToPlace } from "../core/placement.ts";
 import type { Parameter } from "../core/results.ts";
-import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Goal } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
 import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
-import type { Machines, Shape, Space } from "./space.ts";
+import type { Machines } from "./cover.ts";
+import { shareResources, slowEachOther } from "./left-out.ts";
+import { assuredOf, scoreOf } from "./outlook.ts";
+import type { Shape, Space } from "./space.ts";
 import {
-  assuredOf,
+  type Confirmed,
   costOf,
   FIRST_REPLICATIONS,
   type Laboratory,
-  scoreOf,
   type Trial,
 } from "./trial.ts";
 
@@ -53,6 +54,17 @@ export interface Contender {
   readonly document: ScenarioDocument;
 }
 
+/** Solves a program in CPLEX's LP format, for at most so many seconds. */
+export type Solver = (
+  program: string,
+  seconds: number,
+) => {
+  /** No solution is below it; Infinity where there is none. */
+  readonly bound: number;
+  /** Of the best solution found, by name; null where none was. */
+  readonly values: Readonly<Record<string, number>> | null;
+};
+
 /** Everything that the planners get. */
 export interface Problem {
   readonly goals: readonly Goal[];
@@ -62,6 +74,31 @@ export interface Problem {
   readonly laboratory: Laboratory;
   /** Most contenders to simulate. */
   readonly mostTrials: number;
+  /** Probability that any confirmation says yes in error. */
+  readonly error: number;
+  readonly solve: Solver | null;
+  readonly standing: Standing;
+}
+
+/** How a search stands at the moment: its answer, where it is stopped. */
+export interface Standing {
+  /** The cheapest that keeps the goals on the requests of the search, or on fresh ones. */
+  incumbent: Tried | null;
+  confirmed: Tried | null;
+  /** Nothing that costs less keeps the goals. */
+  bound: number;
+  nearest: Tried | null;
+  /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
+  unclear: Tried | null;
+  needed: Confirmed["needed"];
+  explored: Explored;
+}
+
+export function nothingFound(): Standing {
+  return {
+    ...{ incumbent: null, confirmed: null, bound: 0, nearest: null, unclear: null, needed: null },
+    explored: nothingExplored(),
+  };
 }
 
 /** A contender with its replications. */
@@ -222,6 +259,21 @@ function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
   return present;
 }
 
+/** Combinations that there are; `most` where there are more. */
+export function combinationsOf(
+  { alternatives }: Pick<Problem, "alternatives">,
+  most: number,
+): number {
+  const known = new Map<Choice, number>();
+  for (const { choice } of alternatives) {
+    if (!known.has(choice)) known.set(choice, choice.space.combinations(most));
+  }
+  return Math.min(
+    most,
+    alternatives.reduce((sum, { choice }) => sum + (known.get(choice) as number), 0),
+  );
+}
+
 /** Machines of one price, of all choices. */
 export type Level = readonly { readonly choice: Choice; readonly machines: Machines }[];
 
@@ -245,9 +297,6 @@ export function costOfTried({ contender, trial }: Tried): number {
   return (alternative.scales ? costOf(trial.runs) : null) ?? shape.cost;
 }
 
-/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
-const FAMILY_ERROR = 0.025;
-
 /** Scores this close are ties: then the simpler scheduler comes first. */
 const TIE = 0.1;
 /** A score from which on more tells little. */
@@ -258,10 +307,11 @@ export function tiedScore(score: number): number {
 }
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
-export function isComfortable({ trial: { document, goals, runs } }: Tried): boolean {
+export function isComfortable({ trial }: Tried): boolean {
+  const { document, goals, runs } = trial;
   const hasSeenFaults =
     runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
-  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(goals, runs) >= 0;
+  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(trial) >= 0;
 }
 
 /** The cheapest first; of equal ones the best; of those that are comfortable or close, the simplest. */
@@ -292,78 +342,15 @@ export function nearer(a: Tried | null, b: Tried): Tried {
  * (Bonferroni, with unequal shares).
  */
 export function* confirm(
-  { laboratory, goals }: Problem,
+  { laboratory, goals, error: family, standing }: Problem,
   explored: Explored,
   contender: Contender,
 ): Generator<undefined, Tried & { readonly meets: boolean }> {
   const i = ++explored.confirmations;
-  const error = FAMILY_ERROR / (i * (i + 1));
-  const { meets, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
-  return { contender, trial, meets };
-}
-
-/** Clusters that may be cheaper and are not searched; `library/plan-results.ts` has a sentence for each. */
-export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling" | "variants";
-
-/**
- * Besides `trials` and `batches`. `scales`: whether the plan's replicas come and go; `hasCheaper`: whether
- * some machines cost less than those found.
- */
-export function notSearched(
-  document: ScenarioDocument,
-  inputs: SimulationInputs,
-  scales: boolean,
-  hasCheaper: boolean,
-): readonly NotSearched[] {
-  const { cluster, faults } = document;
-  const { nodes = [], network } = cluster;
-  const { random = [], scheduled = [] } = faults ?? {};
-  const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
-  const shares = nodes.some(({ devices }) => Object.values(devices).some(isShared));
-  const dependsOnNeighbours =
-    slowEachOther(cluster, inputs) ||
-    shareResources(document) ||
-    (nodes.length > 0 && (nodesFail || network?.links === "fair"));
-  const hasVariants = tasksToPlace(document).some(({ name, task }) => name !== task);
-  return [
-    ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),
-    ...(hasCheaper && shares ? ["sharing" as const] : []),
-    ...(scales ? ["scaling" as const] : []),
-    ...(hasCheaper && hasVariants ? ["variants" as const] : []),
-  ];
-}
-
-/** Whether batches on one machine take each other's resources. */
-export function shareResources({ cluster: { nodes = [] }, models }: ScenarioDocument): boolean {
-  const demanded = Object.values(models).flatMap(({ demand = {} }) => Object.keys(demand));
-  return nodes.some(({ resources = {} }) => demanded.some((name) => name in resources));
-}
-
-/** Whether replicas of one machine slow each other down. */
-export function slowEachOther(
-  { nodes = [] }: ClusterDocument,
-  { overheadProfile }: SimulationInputs,
-): boolean {
-  const curves = [overheadProfile?.contention, ...nodes.map(({ contention }) => contention)];
-  return curves.some((curve) => curve?.some((factor) => factor !== 1));
-}
-
-/**
- * Whether every slot may host a replica of each task that its device can run: slots are shared, and their
- * memory holds the models that are always there beside the largest other.
- */
-export function canHostEverywhere(document: ScenarioDocument): boolean {
-  const models = tasksToPlace(document).map(({ model }) => model);
-  const { nodes = [] } = document.cluster;
-  const devices = nodes.flatMap((node) => Object.values(node.devices));
-  return (
-    devices.length > 0 &&
-    Object.values(document.pipelines).every(({ discipline }) => discipline === "per-task") &&
-    devices.every((device) => {
-      if (!isShared(device)) return false;
-      const { memoryMb = Number.POSITIVE_INFINITY } = typeof device === "number" ? {} : device;
-      const here = models.filter((model) => model.memoryMb <= memoryMb);
-      return memoryNeed(here).totalMb <= memoryMb;
-    })
-  );
+  const error = family / (i * (i + 1));
+  const { meets, needed, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
+  const tried = { contender, trial };
+  if (meets) Object.assign(standing, { confirmed: tried, incumbent: tried });
+  else if (needed !== null) Object.assign(standing, { unclear: tried, needed });
+  return { ...tried, meets };
 }

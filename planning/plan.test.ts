@@ -50,9 +50,9 @@ test("every combination is not all of them where the bound on trials cuts the la
     )
     .replace("requests: 20000", "requests: 200");
   const found = (mostTrials: number) => plansOf(text, { planner: "exhaustive", mostTrials })[0];
-  expect(found(2)).toMatchObject({ best: null, proven: false, notSearched: ["trials"] });
+  expect(found(2)).toMatchObject({ best: null, allCheaperTried: false, notSearched: ["trials"] });
   expect(found(2).explored.simulated).toBe(2);
-  expect(found(100)).toMatchObject({ best: null, proven: true, notSearched: [] });
+  expect(found(100)).toMatchObject({ best: null, allCheaperTried: true, notSearched: [] });
 });
 
 describe("a plan for one queue", () => {
@@ -68,8 +68,13 @@ describe("a plan for one queue", () => {
   });
 
   test("is none where a service alone takes too long, which is known without a search", () => {
-    const [{ best, nearest, explored }] = plansOf(queue(12).replace("400, percentile: 95", "100"));
+    const [{ best, nearest, explored, missing }] = plansOf(
+      queue(12).replace("400, percentile: 95", "100"),
+    );
     expect(best).toBeNull();
+    // The 99th percentile of an exponential of 100 ms is 461 ms; of 10,000 draws within a twentieth.
+    expect(missing).toMatch(/^p: 99 % of requests take up to 4[4-8]\d ms without any wait/);
+    expect(missing).toContain("the goal is 100 ms");
     expect(explored).toMatchObject({ simulated: 0, confirmations: 0 });
     expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
     // 1 − 1/e of exponential services are within their mean.
@@ -77,7 +82,10 @@ describe("a plan for one queue", () => {
   });
 
   test("is none where too few replicas are allowed, and names the nearest miss", () => {
-    const [{ best, nearest }] = plansOf(queue(42), { mostReplicas: 5 });
+    const [{ best, nearest, missing }] = plansOf(queue(42), { mostReplicas: 5 });
+    expect(missing).toBeNull();
+    const [{ missing: load }] = plansOf(queue(62), { mostReplicas: 5 });
+    expect(load).toMatch(/^serve has 62\.0 jobs per second to do, and 5 replicas, .* do 50\.0$/);
     expect(best).toBeNull();
     expect(nearest?.replicas).toEqual({ serve: 5 });
     expect(nearest?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(withinMMc(5, 4.2, 10, 0.4), 1);
@@ -191,7 +199,7 @@ describe("a plan chooses which task runs on which kind of node", () => {
       unit: "per hour",
       notSearched: [],
       nearest: null,
-      proven: planner !== "inferline",
+      allCheaperTried: planner !== "inferline",
     });
     expect(best?.point).toMatchObject({ scheduler: "fifo", "cluster.replicas.big": 1 });
   });
@@ -283,8 +291,8 @@ run: { seed: 109565, replications: 4 }
     expect(explored).toMatchObject({ simulated: 6, requests: 6 * 200 + 4 * 600 + 4 * 600 });
   });
 
-  test("about the best contender once they refused the simplest", () => {
-    const [{ best, explored, runnersUp }] = plansOf(
+  test("for longer about one that is close, rather than for a dearer one", () => {
+    const [{ best, state }] = plansOf(
       `
 name: refused
 pipelines:
@@ -305,10 +313,7 @@ run: { seed: 397394, replications: 4 }
 `,
       { schedulers: ["fifo", "power-of-two", "least-slack"] },
     );
-    expect(best?.cost).toBe(2.82);
-    expect(explored.confirmations).toBe(2);
-    const names = runnersUp.map(({ scheduler }) => JSON.stringify(scheduler));
-    expect(names).not.toContain(JSON.stringify("fifo"));
+    expect([best?.cost, state]).toEqual([2.82, "confirmed"]);
   });
 });
 
@@ -340,8 +345,8 @@ run: { seed: 162, replications: 5 }
     expect(explored.confirmations).toBe(1);
   });
 
-  test("once more after a refusal, those too that halving left behind", () => {
-    const [{ best, explored }] = plansOf(
+  test("so that the cheapest is confirmed where the goal is close", () => {
+    const [{ best, state }] = plansOf(
       `
 name: again
 pipelines:
@@ -362,8 +367,7 @@ run: { seed: 257, replications: 5 }
 `,
       { schedulers: ["fifo", "join-shortest-queue", "edf"] },
     );
-    expect(best?.cost).toBe(7.28);
-    expect(explored.confirmations).toBe(2);
+    expect([best?.cost, state]).toEqual([7.28, "confirmed"]);
   });
 });
 
@@ -512,14 +516,5 @@ describe("what no plan can be made of is refused", () => {
     expect(() => plansOf(queue(12, "sweep: { points: [{ workload.ratePerS: 3 }] }"))).toThrow(
       /no grid to plan with/,
     );
-  });
-
-  test("more machines than can be listed", () => {
-    const groups = Array.from(
-      { length: 6 },
-      (_, i) => `{ name: n${i}, count: 9, devices: { gpu: 1 } }`,
-    );
-    const text = queue(12).replace("cluster: { ", `cluster: { nodes: [${groups.join()}], `);
-    expect(() => plansOf(text)).toThrow(/too many to plan with/);
   });
 });

@@ -15,31 +15,51 @@ import { placementByNode } from "../core/placement.ts";
 import type { Placement } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
 import { goalsOf } from "../core/slo.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
-import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,
   alternativeOf,
   type Choice,
-  canHostEverywhere,
   choiceOf,
+  combinationsOf,
   costOfTried,
   type Explored,
-  type NotSearched,
-  notSearched,
+  nothingFound,
   type Parameters,
   type Problem,
   type Search,
+  type Solver,
+  type Standing,
   type Tried,
   withBatches,
 } from "./contenders.ts";
-import { race } from "./race.ts";
+import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
+import { missingOf } from "./missing.ts";
+import {
+  type Asked,
+  askedOf,
+  axesOf,
+  boundsOf,
+  REPLICAS,
+  refuse,
+  type Swept,
+  sweptOf,
+} from "./question.ts";
+import { isListed, race } from "./race.ts";
 import { exhaustive, inferline } from "./reference-planners.ts";
-import { type Bounds, type CostUnit, type Hosting, Space } from "./space.ts";
-import { type Kept, keptOf, Laboratory } from "./trial.ts";
+import { type CostUnit, type Hosting, Space } from "./space.ts";
+import {
+  type Confirmed,
+  type Kept,
+  keptOf,
+  Laboratory,
+  type Memo,
+  OutOfTime,
+  type Pace,
+} from "./trial.ts";
+import type { Window } from "./window.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
 
@@ -47,12 +67,18 @@ export const PLANNERS: Readonly<
   Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>
 > = { race, inferline, exhaustive };
 
-export interface PlanOptions {
+export interface PlanOptions extends Asked {
   readonly planner: PlannerName;
   readonly mostReplicas: number;
   readonly mostTrials: number;
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
   readonly schedulers: readonly string[];
+  /** Default: without end. */
+  readonly pace?: Pace;
+  /** Summaries of earlier searches. Default: none. */
+  readonly known?: Memo;
+  /** For spaces too large to list. Default: they are listed as far as `mostTrials` goes. */
+  readonly solve?: Solver;
 }
 
 /** One combination of scheduler and cluster. */
@@ -77,7 +103,7 @@ export interface Answer {
 /** Values by path. */
 export type Point = Readonly<Record<string, unknown>>;
 
-/** The result of a plan for one load: an entry of `tandem/plan@2`. */
+/** The result of a plan for one load: an entry of `tandem/plan@3`. */
 export interface PlanEntry {
   /** The load that it is for, as swept. */
   readonly parameters: Parameters;
@@ -98,8 +124,21 @@ export interface PlanEntry {
   readonly runnersUp: readonly Answer[];
   /** Without a solution, the one that came nearest. */
   readonly nearest: Answer | null;
-  /** Whether all that is cheaper was tried or ruled out: nothing was left out of the search. */
-  readonly proven: boolean;
+  /** Whether all that is cheaper was tried or ruled out, by simulations that may err: no proof. */
+  readonly allCheaperTried: boolean;
+  /** `not confirmed`: `best` keeps the goals on the requests of the search alone. */
+  readonly state: "confirmed" | "not confirmed" | "none";
+  /** Why bounds alone rule out every cluster; null where they do not. */
+  readonly missing: string | null;
+  /** Whether the search ended before it was done. */
+  readonly stopped: boolean;
+  /** Nothing that costs less keeps the goals, as far as the search can tell. */
+  readonly lowerBound: number;
+  readonly promise: NonNullable<Asked["promise"]>;
+  /** Of a load that changes, the part that the plan is for; null for all of it. */
+  readonly window: Window | null;
+  /** Where fresh requests could not tell whether the goals are kept, the length that would probably tell. */
+  readonly needed: Confirmed["needed"];
 }
 
 export interface Plan extends PlanEntry {
@@ -113,19 +152,19 @@ export interface Step {
   readonly of: number;
   /** Simulated for the plan at hand. */
   readonly requests: number;
+  /** Combinations of machines, replicas and schedulers; Infinity where there are more than can be counted. */
+  readonly combinations: number;
+  /** Whether all of them are listed, the cheapest first. */
+  readonly isListed: boolean;
+  /** Why there is no solution, with the figure that is missing; null where that takes a search. */
+  readonly missing: string | null;
+  readonly standing: Standing | null;
 }
 
 interface PlannedBy {
   readonly planner: PlannerName;
   readonly inputs: SimulationInputs;
   readonly isBatchSpaceCut: boolean;
-}
-
-/** One of the swept combinations. */
-interface Swept {
-  readonly load: Parameters;
-  readonly choice: Parameters;
-  readonly document: ScenarioDocument;
 }
 
 /**
@@ -146,49 +185,98 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size };
-    yield { ...step, requests: 0 };
-    const { problem, isBatchSpaceCut } = problemOf(loaded, combinations, inputs, options);
-    const { planner } = options;
-    const steps = PLANNERS[planner](problem);
-    let next = steps.next();
-    for (; next.done !== true; next = steps.next()) {
-      yield { ...step, requests: problem.laboratory.requests };
+    yield { ...step, requests: 0, combinations: 0, isListed: true, missing: null, standing: null };
+    const asked = askedOf(combinations, inputs, options);
+    const split = { ...options, error: FAMILY_ERROR / loads.size };
+    const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
+    const { laboratory, standing } = problem;
+    const size = combinationsOf(problem, MOST_COUNTED);
+    const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
+    const missing = missingOf(problem);
+    const known = { ...step, combinations: count, isListed: isListed(problem), missing, standing };
+    yield { ...known, requests: 0 };
+    const steps = PLANNERS[options.planner](problem);
+    let search: Search | null = null;
+    try {
+      let next = steps.next();
+      for (; next.done !== true; next = steps.next()) {
+        yield { ...known, requests: laboratory.requests };
+      }
+      search = next.value;
+    } catch (error) {
+      if (!(error instanceof OutOfTime)) throw error;
     }
-    next.value.explored.requests = problem.laboratory.requests;
-    plans.push(planOf(combinations[0], problem, next.value, { planner, inputs, isBatchSpaceCut }));
+    const by = { planner: options.planner, inputs: asked.inputs, isBatchSpaceCut };
+    const plan = planOf(asked.combinations[0], problem, search, by);
+    const { promise = "long-run" } = options;
+    const planned = plannedOf(combinations, plan, problem);
+    plans.push({ ...plan, missing, promise, window: asked.window, planned });
   }
   return plans;
 }
 
+/** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
+const FAMILY_ERROR = 0.025;
+const MOST_COUNTED = 1e15;
+
+/** The scenario as it was given, with the plan's cluster and scheduler; null without one. */
+function plannedOf(
+  [{ document }]: readonly Swept[],
+  { best }: Pick<PlanEntry, "best">,
+  { standing }: Problem,
+): ScenarioDocument | null {
+  const tried = standing.confirmed ?? standing.incumbent;
+  if (best === null || tried === null) return null;
+  const { cluster, scheduler, models, faults, pipelines } = tried.contender.document;
+  const { workload, run } = document;
+  const { faults: _, ...kept } = {
+    ...tried.contender.document,
+    cluster,
+    scheduler,
+    models,
+    pipelines,
+  };
+  return { ...kept, workload, run, ...(faults === undefined ? {} : { faults }) };
+}
+
+type Found = Omit<Plan, "missing" | "promise" | "window" | "planned">;
+
+/** `search`: null where it was stopped. */
 function planOf(
   { load, document }: Swept,
-  { goals, alternatives }: Problem,
-  search: Search,
+  { goals, alternatives, standing, laboratory }: Problem,
+  search: Search | null,
   { planner, inputs, isBatchSpaceCut }: PlannedBy,
-): Plan {
-  const { best, runnersUp, nearest, alike, explored, isComplete } = search;
+): Found {
+  const explored = { ...(search?.explored ?? standing.explored), requests: laboratory.requests };
+  const best = search?.best ?? standing.confirmed ?? standing.unclear ?? standing.incumbent;
+  const nearest = search?.nearest ?? standing.nearest;
+  const isConfirmed = best !== null && (search?.best ?? standing.confirmed) !== null;
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
-  const cheaper = alternatives.some((one) => one.choice.space.choices[0].cost < cost);
+  const cheapest = Math.min(...alternatives.map((one) => Math.min(...one.choice.space.prices)));
   const { scales } = best?.contender.alternative ?? alternatives[0];
   const left = [
-    ...(isComplete ? [] : ["trials" as const]),
+    ...(search?.isComplete === true ? [] : ["trials" as const]),
     ...(isBatchSpaceCut ? ["batches" as const] : []),
-    ...notSearched(document, inputs, scales, cheaper),
+    ...notSearched(document, inputs, scales, cheapest < cost),
   ];
   const answer = (tried: Tried): Answer => answerOf(tried, load);
   return {
     ...{ parameters: load, unit: choice.space.unit },
-    alike: alike.map(({ document: one }) => one.scheduler),
+    alike: (search?.alike ?? []).map(({ document: one }) => one.scheduler),
     ...{ explored, notSearched: left },
     goals: goals.map(({ pipeline, latencyMs, share }) => ({
       ...{ pipeline, latencyMs, percentile: Number((share * 100).toPrecision(12)) },
     })),
     best: best === null ? null : answer(best),
-    runnersUp: runnersUp.map(answer),
+    runnersUp: (search?.runnersUp ?? []).map(answer),
     nearest: best !== null || nearest === null ? null : answer(nearest),
-    proven: planner !== "inferline" && left.length === 0,
-    planned: best?.contender.document ?? null,
+    allCheaperTried: planner !== "inferline" && (best === null || isConfirmed) && left.length === 0,
+    state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
+    stopped: search === null,
+    lowerBound: standing.bound,
+    needed: isConfirmed ? null : standing.needed,
   };
 }
 
@@ -247,69 +335,13 @@ function placementOf(
   return Object.fromEntries(kinds);
 }
 
-function refuse(document: ScenarioDocument, file: string): void {
-  if (goalsOf(document).length === 0) {
-    throw new Fault("invalid-input", `${file}: no pipeline has a goal to plan for`, {
-      hint: "give one an `slo: { latencyMs: 500, percentile: 99 }`",
-    });
-  }
-  if (document.cluster.placement !== undefined) {
-    throw new Fault("invalid-input", `${file}: cluster.placement says where each replica runs`, {
-      hint: "leave it out, for that is what a plan looks for",
-    });
-  }
-  const kinds = document.cluster.nodes?.map(({ name }) => name);
-  const { random = [], scheduled = [] } = document.faults ?? {};
-  const single = [...random, ...scheduled].flatMap(({ node, replica }) =>
-    node === undefined || kinds?.includes(node) === true ? (replica ?? []) : node,
-  );
-  if (single.length > 0) {
-    throw new Fault("invalid-input", `${file}: faults: a plan could do without ${single[0]}`, {
-      hint: "name a kind of node, all of its machines, or a task",
-    });
-  }
-}
-
-const REPLICAS = "cluster.replicas.";
-
-function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): readonly Swept[] {
-  const { sweep } = loaded.document;
-  if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
-    throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
-      hint: "sweep `path: [values]`",
-    });
-  }
-  const axes = axesOf(loaded);
-  const { sweep: _, ...fixed } = loaded.document;
-  const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
-  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
-    checkScheduler: (scheduler, path, pipelines) => checkScheduler(scheduler, path, pipelines, own),
-    checkFit,
-  });
-  return Array.from({ length: grid.count }, (_unused, index) => {
-    const { parameters, document: one } = grid.at(index);
-    const entries = Object.entries(parameters);
-    const load = Object.fromEntries(entries.filter(([path]) => isLoad(path)));
-    const choice = Object.fromEntries(entries.filter(([path]) => !isLoad(path)));
-    return { load, choice, document: one };
-  });
-}
-
-/** Everything swept but replicas. */
-function axesOf({ document: { sweep } }: LoadedScenario): readonly [string, unknown][] {
-  return Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
-}
-
-function isLoad(path: string): boolean {
-  return ["workload", "pipelines", "faults"].includes(path.split(".", 1)[0]);
-}
-
 function problemOf(
   loaded: LoadedScenario,
   combinations: readonly Swept[],
   inputs: SimulationInputs,
-  { planner, mostReplicas, mostTrials, schedulers }: PlanOptions,
+  options: PlanOptions & { readonly error: number },
 ): { readonly problem: Problem; readonly isBatchSpaceCut: boolean } {
+  const { planner, mostReplicas, mostTrials, schedulers, error, pace, known, solve } = options;
   const goals = goalsOf(combinations[0].document);
   const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
   const choices = new Map<string, Choice>();
@@ -341,7 +373,8 @@ function problemOf(
   const problem: Problem = {
     ...{ goals, mayBatch, mostTrials },
     alternatives: [...plain, ...more],
-    laboratory: new Laboratory(inputs),
+    laboratory: new Laboratory(inputs, pace, known),
+    ...{ error, solve: solve ?? null, standing: nothingFound() },
   };
   const isBatchSpaceCut = batched.some(({ isCut }) => isCut);
   return { problem, isBatchSpaceCut: isBatchSpaceCut && planner !== "inferline" };
@@ -355,22 +388,4 @@ function unlessRefused(make: () => Alternative): readonly Alternative[] {
     if (error instanceof Fault && error.code === "invalid-input") return [];
     throw error;
   }
-}
-
-/** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */
-function boundsOf(
-  { document: { sweep } }: LoadedScenario,
-  tasks: readonly string[],
-  mostReplicas: number,
-): Bounds {
-  const ranges = tasks.map((task) => {
-    const axis = (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
-    if (axis === undefined) return [1, mostReplicas];
-    if (!Array.isArray(axis)) {
-      const { from, to } = axis as { from: number; to: number };
-      return [Math.max(1, from), to];
-    }
-    return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
-  });
-  return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
 }

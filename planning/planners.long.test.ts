@@ -14,10 +14,11 @@ import { IS_LONG } from "../core/test-form.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { alternativeOf, choiceOf, withBatches } from "./contenders.ts";
+import { outlook, scoreOf } from "./outlook.ts";
 import { makePlans, type Plan, type PlannerName } from "./plan.ts";
 import { type PlanningProblem, planningProblems } from "./problems.test-support.ts";
 import { Space } from "./space.ts";
-import { Laboratory, outlook, scoreOf } from "./trial.ts";
+import { Laboratory } from "./trial.ts";
 
 const PROBLEMS = 24;
 /** Probability that one confirmation by the oracle errs. */

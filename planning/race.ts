@@ -9,6 +9,7 @@ import {
   type Alternative,
   COMFORTABLE,
   type Contender,
+  combinationsOf,
   confirm,
   isComfortable,
   levelsOf,
@@ -21,9 +22,11 @@ import {
   type Tried,
   tiedScore,
 } from "./contenders.ts";
+import { descent } from "./descents.ts";
+import { reachOf, scoreOf } from "./outlook.ts";
 import { byLoad, onlyKindOf, type Runner, Runners } from "./runners.ts";
 import type { Row } from "./space.ts";
-import { FIRST_REPLICATIONS, reachOf, scoreOf, type Trial } from "./trial.ts";
+import { FIRST_REPLICATIONS, type Trial } from "./trial.ts";
 
 /** Contenders that race together; of one price there may be many more. */
 const HEAT = 32;
@@ -39,9 +42,18 @@ const MOST_FOR_RUNNER_UP = 16;
 /** Least loaded contenders that a nearest miss is looked for among. */
 const MOST_NEAREST = 2;
 
+/** Combinations of machines, replicas and schedulers that are listed; of more, a descent finds the cheapest. */
+const MOST_LISTED = 2_000_000;
+
 /** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
-  return yield* new Race(problem).run();
+  const { solve } = problem;
+  const isAll = solve === null || isListed(problem);
+  return isAll ? yield* new Race(problem).run() : yield* descent(problem, solve);
+}
+
+export function isListed(problem: Problem): boolean {
+  return combinationsOf(problem, MOST_LISTED) < MOST_LISTED;
 }
 
 /** A runner whose pilot may keep the goals. */
@@ -67,11 +79,14 @@ class Race {
   constructor(problem: Problem) {
     this.#problem = problem;
     this.#runners = new Runners(problem, this.#explored);
+    problem.standing.explored = this.#explored;
   }
 
   *run(): Generator<undefined, Search> {
     const levels = levelsOf(this.#problem.alternatives);
+    const { standing } = this.#problem;
     for (const level of levels) {
+      standing.bound = level[0].machines.cost;
       const runners = this.#runners.on(level);
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)
@@ -106,6 +121,7 @@ class Race {
     for (let refusals = 0; refusals < MOST_REFUSALS; refusals++) {
       const [first, ...others] = order.filter((one) => scoreOfTried(one) >= 0);
       if (first === undefined) return null;
+      this.#problem.standing.incumbent = first;
       const confirmed = yield* confirm(this.#problem, this.#explored, first.contender);
       if (confirmed.meets) return { best: confirmed, others };
       field.splice(field.indexOf(first), 1);
@@ -229,7 +245,7 @@ class Race {
 
   /** Those whose pilots may yet keep the goals, the best first. */
   *#pilots(runners: readonly Runner[]): Generator<undefined, readonly Entrant[]> {
-    const { laboratory, goals, mostTrials } = this.#problem;
+    const { laboratory, goals, mostTrials, standing } = this.#problem;
     const { ruledOut } = this.#explored;
     const seen = new Map<string, Alternative>();
     const entrants: Entrant[] = [];
@@ -250,6 +266,8 @@ class Race {
       const entrant: Entrant = { ...runner, pilotScore: scoreOf(goals, [run]), trial: null };
       if (this.#nearest === null || entrant.pilotScore > this.#nearest.pilotScore) {
         this.#nearest = entrant;
+        const { document } = contender;
+        standing.nearest = { contender, trial: { document, goals, runs: [run] } };
       }
       if (reachOf(goals, [run]) < 0) {
         yield* probes.failed(rows);

@@ -9,10 +9,9 @@ import {
   type Level,
   type Problem,
 } from "./contenders.ts";
-import type { Machines, Row } from "./space.ts";
+import type { Machines } from "./cover.ts";
+import type { Row } from "./space.ts";
 
-/** Beyond so many combinations, those with an overloaded task are left out uncounted. */
-const MOST_COUNTED = 1_000_000;
 /** Combinations to look at: about a minute. */
 const MOST_COMBINATIONS = 30_000_000;
 export interface Runner {
@@ -45,10 +44,6 @@ export class Runners {
     const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
     const { ruledOut } = this.#explored;
     const runners: Runner[] = [];
-    const isLarge = this.#explored.combinations > MOST_COUNTED;
-    const isUseful = (task: number, row: Row): boolean =>
-      !isLarge ||
-      alternatives.some((one) => one.proceeds || utilisationOf(one, task, row, !one.isOpen) < 1);
     const visit = (rows: readonly Row[]): boolean => {
       if (space.isRepeated(rows)) return true;
       if (this.#explored.combinations > MOST_COMBINATIONS) this.isComplete = false;
@@ -77,7 +72,7 @@ export class Runners {
       }
       return true;
     };
-    space.shapesOn(machines, visit, isUseful);
+    space.shapesOn(machines, visit);
     return runners;
   }
 }

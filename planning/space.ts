@@ -2,10 +2,11 @@
  * The clusters that a plan may choose from: machines of each node, and replicas of each task on each
  * kind of device. Devices that serve every task alike are one kind, so shapes differ only in numbers.
  */
-import { Fault } from "../core/fault.ts";
 import { canHold, tasksToPlace } from "../core/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
 import { sumOf } from "../core/statistics/estimate.ts";
+
+import { cheapestCover, choicesOf, type Machines, rowsWithin } from "./cover.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type Group = Omit<NodeDocument, "power">;
@@ -13,10 +14,7 @@ type Group = Omit<NodeDocument, "power">;
 export type CostUnit = "replicas" | "machines" | "per hour";
 
 /** Fewest and most replicas of each task. */
-export interface Bounds {
-  readonly low: readonly number[];
-  readonly high: readonly number[];
-}
+export type Bounds = Readonly<Record<"low" | "high", readonly number[]>>;
 
 /** Replicas of one task by kind of device. */
 export type Row = readonly number[];
@@ -27,11 +25,6 @@ export interface Shape {
   readonly machines: readonly number[];
   /** By task. */
   readonly rows: readonly Row[];
-}
-
-export interface Machines {
-  readonly cost: number;
-  readonly counts: readonly number[];
 }
 
 /** Slots of one kind of device on one kind of machine. */
@@ -51,27 +44,34 @@ interface Bank {
  */
 export type Hosting = "apart" | "everywhere";
 
-const MOST_CHOICES = 100_000;
+/** Tasks whose replicas need slots of one kind, of a size or larger. */
+export interface Room {
+  readonly kind: number;
+  readonly tasks: readonly number[];
+  /** Such slots of a machine, by node. */
+  readonly slots: readonly number[];
+}
 
 export class Space {
   readonly unit: CostUnit;
   readonly tasks: readonly string[];
   readonly bounds: Bounds;
-  /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
-  readonly choices: readonly Machines[];
   readonly kinds: number;
   /** A node and a device of each kind. */
   readonly examples: readonly { readonly node: number; readonly device: string }[];
   /** By task and kind: whether its model has times for such a device, its machines the demand, and some the memory. */
   readonly runsOn: readonly (readonly boolean[])[];
   readonly #document: ScenarioDocument;
-  readonly #hosting: Hosting;
+  readonly hosting: Hosting;
   readonly #banks: readonly Bank[];
   readonly #sizesMb: readonly number[];
   readonly #thresholdsMb: readonly number[];
   readonly #seen = new Set<string>();
+  readonly #groups: readonly Group[];
+  /** Of one machine, by node. */
+  readonly prices: readonly number[];
+  #choices: readonly Machines[] | null = null;
 
-  /** Throws Fault("limit-exceeded") for more choices of machines than can be listed. */
   constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
     const { models, cluster } = document;
     const { nodes } = cluster;
@@ -83,16 +83,19 @@ export class Space {
     ];
     const kindOf = kindsOf(document, groups);
     this.#document = document;
-    this.#hosting = hosting;
+    this.#groups = groups;
+    this.prices = groups.map(({ costPerHour }) =>
+      priced || nodes === undefined ? costPerHour : 1,
+    );
+    this.hosting = hosting;
     this.bounds = bounds;
     this.tasks = tasks.map(({ name }) => name);
     this.unit = nodes === undefined ? "replicas" : priced ? "per hour" : "machines";
     const sizes = tasks.map(({ model }) => (nodes === undefined ? 0 : model.memoryMb));
     this.#sizesMb = sizes;
     this.#thresholdsMb = [...new Set(sizes)];
-    this.#banks = groups.flatMap(({ devices, costPerHour }, node) => {
-      const cost = priced || nodes === undefined ? costPerHour : 1;
-      const price = cost / sumOf(Object.values(devices).map(slotsOf));
+    this.#banks = groups.flatMap(({ devices }, node) => {
+      const price = this.prices[node] / sumOf(Object.values(devices).map(slotsOf));
       return Object.entries(devices).map(([device, one]) => {
         const { slots, memoryMb = Number.POSITIVE_INFINITY } =
           typeof one === "number" ? { slots: one } : one;
@@ -114,20 +117,58 @@ export class Space {
         );
       });
     });
-    this.choices = choicesOf(groups, priced || nodes === undefined);
   }
 
-  /**
-   * All shapes on these machines that need every one of them, each way to use slots once. `visit` gets
-   * a list that changes; it returns false to stop. Rows that are not `isUseful` are left out.
-   */
-  shapesOn(
-    machines: Machines,
-    visit: (rows: readonly Row[]) => boolean,
-    isUseful: (task: number, row: Row) => boolean = () => true,
-  ): void {
+  /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
+  get choices(): readonly Machines[] {
+    this.#choices ??= choicesOf(this.#groups, this.prices);
+    return this.#choices;
+  }
+
+  /** Combinations of rows within all slots that there are; `most` where there are more. */
+  combinations(most: number): number {
+    if (this.hosting === "everywhere")
+      return Math.min(
+        most,
+        this.counts.reduce((product, n) => product * (n + 1), 1),
+      );
+    const slots = this.#slotsOf(this.counts);
+    const rows = this.runsOn.map((runs, task) => {
+      const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, this.bounds.high[task]) : 0));
+      return free.reduce((product, n) => product * (n + 1), 1);
+    });
+    return Math.min(
+      most,
+      rows.reduce((product, n) => product * n),
+    );
+  }
+
+  /** Most machines of each node. */
+  get counts(): readonly number[] {
+    return this.#groups.map(({ count }) => count);
+  }
+
+  /** The room rule as inequalities: replicas of `tasks` on a kind are no more than the slots of `nodes`. */
+  get room(): readonly Room[] {
+    return this.examples.flatMap((_, kind) =>
+      this.#thresholdsMb.map((least) => ({
+        kind,
+        tasks: [...this.tasks.keys()].filter((task) => this.#sizesMb[task] >= least),
+        slots: this.#groups.map((_group, node) =>
+          sumOf(
+            this.#banks
+              .filter((bank) => bank.node === node && bank.kind === kind && bank.memoryMb >= least)
+              .map((bank) => bank.slots),
+          ),
+        ),
+      })),
+    );
+  }
+
+  /** All shapes on these machines that need every one of them. `visit` gets a list that changes; false ends it. */
+  shapesOn(machines: Machines, visit: (rows: readonly Row[]) => boolean): void {
     const { low, high } = this.bounds;
-    if (this.#hosting === "everywhere") {
+    if (this.hosting === "everywhere") {
       const all = this.#everywhereOn(machines.counts);
       const totals = all.map(sumOf);
       const isWithin = totals.every((total, t) => total >= low[t] && total <= high[t]);
@@ -143,7 +184,6 @@ export class Space {
         return !this.#isMinimal(machines.counts, rows) || visit(rows);
       }
       for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
-        if (!isUseful(task, row)) continue;
         rows.push(row);
         const goesOn = place(
           task + 1,
@@ -180,8 +220,18 @@ export class Space {
 
   /** The cheapest machines with room for the replicas; null where there are none. */
   cheapestFor(rows: readonly Row[]): Shape | null {
-    const found = this.choices.find(({ counts }) => this.fits(counts, rows));
-    return found === undefined ? null : { cost: found.cost, machines: found.counts, rows };
+    if (this.hosting === "everywhere") {
+      const found = this.choices.find(({ counts }) => this.fits(counts, rows));
+      return found === undefined ? null : { cost: found.cost, machines: found.counts, rows };
+    }
+    const needs = this.room
+      .map(({ kind, tasks, slots }) => ({
+        slots,
+        left: sumOf(tasks.map((task) => rows[task][kind])),
+      }))
+      .filter(({ left }) => left > 0);
+    const machines = cheapestCover(needs, this.counts, this.prices);
+    return machines === null ? null : { cost: machines.cost, machines: machines.counts, rows };
   }
 
   /**
@@ -189,7 +239,7 @@ export class Space {
    * there are as many slots as replicas.
    */
   fits(counts: readonly number[], rows: readonly Row[]): boolean {
-    if (this.#hosting === "everywhere") {
+    if (this.hosting === "everywhere") {
       const all = this.#everywhereOn(counts);
       return rows.every((row, task) => row.every((replicas, kind) => replicas <= all[task][kind]));
     }
@@ -218,7 +268,7 @@ export class Space {
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
     );
     const sizesMb = this.#sizesMb;
-    if (this.#hosting === "everywhere") {
+    if (this.hosting === "everywhere") {
       return { ...cluster, replicas, nodes: taken, placement: this.#placementEverywhere(machines) };
     }
     const placement =
@@ -311,45 +361,6 @@ export class Space {
       }),
     );
   }
-}
-
-/** Numbers of replicas by kind, as many as are free, with a sum within bounds. */
-function* rowsWithin(
-  free: readonly number[],
-  low: number,
-  high: number,
-  runsOn: readonly boolean[],
-): Generator<Row> {
-  const row = free.map(() => 0);
-  const most = free.map((slots, kind) => (runsOn[kind] ? Math.min(slots, high) : 0));
-  for (;;) {
-    const total = sumOf(row);
-    if (total >= low && total <= high) yield [...row];
-    let kind = 0;
-    while (kind < row.length && row[kind] === most[kind]) row[kind++] = 0;
-    if (kind === row.length) return;
-    row[kind]++;
-  }
-}
-
-function choicesOf(
-  groups: readonly Pick<NodeDocument, "count" | "costPerHour">[],
-  priced: boolean,
-): readonly Machines[] {
-  const size = groups.reduce((product, { count }) => product * (count + 1), 1);
-  if (size > MOST_CHOICES) {
-    const message = `${size.toLocaleString("en-US")} choices of machines are too many to plan with`;
-    throw new Fault("limit-exceeded", message, { hint: "lower the `count` of some nodes" });
-  }
-  const choices: Machines[] = [];
-  const counts = groups.map(() => 0);
-  for (let i = 1; i < size; i++) {
-    for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
-    const cost = sumOf(counts.map((count, g) => count * (priced ? groups[g].costPerHour : 1)));
-    // Sums of prices differ in their last digits by the order of their terms.
-    choices.push({ cost: Number(cost.toFixed(9)), counts: [...counts] });
-  }
-  return choices.sort((a, b) => a.cost - b.cost || sumOf(a.counts) - sumOf(b.counts));
 }
 
 /** The kind of a node's device: equal where the two serve every task alike. */

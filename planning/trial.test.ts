@@ -3,7 +3,8 @@ import { finished } from "../core/iterables.ts";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
-import { Laboratory, outlook } from "./trial.ts";
+import { outlook } from "./outlook.ts";
+import { Laboratory, longRun } from "./trial.ts";
 
 /** M/M/1 at 70%: 1 − e^(−0.03 t) of requests are within t ms. */
 function mm1(latencyMs: number, percentile: number, seed = 3, requests = 4000) {
@@ -27,7 +28,7 @@ function confirmed(
 }
 
 const ERROR = 0.05;
-const SEEDS = IS_LONG ? 200 : 12;
+const SEEDS = IS_LONG ? 200 : 40;
 
 describe("a confirmation", () => {
   test("says yes where the goal is kept, at the first look where that is clear", () => {
@@ -39,7 +40,7 @@ describe("a confirmation", () => {
     expect(confirmed(80, 95)).toMatchObject({ meets: false, requests: 8 * 4000 });
   });
 
-  test("errs no more often than asked for, although it looks four times", () => {
+  test("errs no more often than asked for, although it looks several times", () => {
     // 1 − e^(−2.994) is 94.99%.
     const answers = Array.from({ length: SEEDS }, (_, seed) => confirmed(99.8, 95, ERROR, seed));
     const wrong = answers.filter(({ meets }) => meets).length;
@@ -47,24 +48,13 @@ describe("a confirmation", () => {
     expect(answers.some(({ requests }) => requests >= 4 * 8 * 4000)).toBe(true);
   });
 
-  test("looks a fourth time where the third falls a little short, and not where it falls far short", () => {
-    const ends = [0, 1, 2].map((seed) => {
-      const { requests, meets, runs, goals } = confirmed(116, 95, 0.001, seed, 600);
-      const { mean, low } = outlook(goals[0], runs, 0.0003);
-      return {
-        times: requests / (8 * 600),
-        meets,
-        mean,
-        isFar: mean - low > Math.SQRT2 * (mean - 0.95),
-      };
+  test("tells the length that would, where it is close, and nothing where the goal is missed", () => {
+    // 1 − e^(−3.03) is 95.17%.
+    const { meets, needed, requests } = confirmed(101, 95, 0.001, 1, 600);
+    expect({ meets, isLong: (needed?.replications ?? 0) > requests / 600 }).toEqual({
+      ...{ meets: false, isLong: true },
     });
-    expect(ends).toMatchObject([
-      { times: 4, meets: false, isFar: true },
-      { times: 8, meets: true },
-      { times: 4, meets: false, isFar: true },
-    ]);
-    // The mean alone gave no reason to stop.
-    for (const { mean } of ends) expect(mean).toBeGreaterThan(0.95);
+    expect(confirmed(80, 95)).toMatchObject({ meets: false, needed: null });
   });
 
   test("takes requests that no trial has seen", () => {
@@ -86,11 +76,13 @@ describe("limits of a share", () => {
       pipelines: {},
     }));
 
-  test("without a late request are those of so many requests", () => {
-    const { low, high } = outlook(goal, runs([1, 1, 1], 100), 0.05);
-    // The rule of three: 300 requests show 99%.
-    expect(low).toBeCloseTo(0.05 ** (1 / 300), 9);
-    expect(high).toBe(1);
+  test("without a late request are those of so many episodes, however many requests they have", () => {
+    for (const counted of [100, 10_000]) {
+      const { low, high } = outlook(goal, runs([1, 1, 1], counted), 0.05, 100);
+      // The rule of three: 300 episodes show 99%.
+      expect(low).toBeCloseTo(0.05 ** (1 / 300), 9);
+      expect(high).toBe(1);
+    }
   });
 
   test("are no narrower than those of independent requests, however alike the runs are", () => {
@@ -126,4 +118,30 @@ test("a trial asks for as many requests as tell, and takes no late one in a few 
   expect({ meets, count: runs.length }).toEqual({ meets: true, count: 8 });
   const few = { ...document, run: { ...document.run, replications: 7 } };
   expect(finished(laboratory.tryOut(few, goalsOf(few))).meets).toBe(false);
+});
+
+/** A machine that is down for a third of the time: the example of rare faults that come in clusters. */
+function crashing(replicas: number, seed: number) {
+  return scenarioOf({
+    pipelines: { p: { slo: { latencyMs: 100, percentile: 99 }, tasks: { serve: { model: "m" } } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
+    cluster: {
+      nodes: [{ name: "n", count: replicas, devices: { gpu: 1 } }],
+      replicas: { serve: replicas },
+    },
+    workload: { arrivals: "poisson", ratePerS: 10, durationS: 60 },
+    faults: { random: [{ kind: "crash", node: "n", mtbfS: 600, mttrS: 300 }] },
+    run: { seed, replications: 5 },
+  });
+}
+
+test("rare faults that no short run shows are not confirmed away: two thirds up is not 99%", () => {
+  const laboratory = new Laboratory(NO_INPUTS);
+  for (let seed = 1; seed <= (IS_LONG ? 12 : 3); seed++) {
+    const document = longRun(crashing(1, seed));
+    const { meets, runs } = finished(laboratory.confirm(document, goalsOf(document), 0.0125));
+    expect(meets).toBe(false);
+    const shares = runs.map(({ metrics }) => metrics.sloAttainmentRatio ?? 0);
+    expect(shares.reduce((sum, one) => sum + one, 0) / shares.length).toBeLessThan(0.85);
+  }
 });

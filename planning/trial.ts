@@ -2,24 +2,27 @@
  * Trials of one cluster: replications on the same requests as every other cluster gets, and on fresh
  * requests for the answer of a plan.
  */
+import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
+import { digestOf } from "../core/digest.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Estimate, SloState } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { attainmentOf, type Goal, type SloRun, sloState } from "../core/slo.ts";
+import { attainmentOf, type Goal, sloState } from "../core/slo.ts";
 import { judgeStability } from "../core/stability/judge-stability.ts";
-import { estimate, studentT } from "../core/statistics/estimate.ts";
+import { estimate } from "../core/statistics/estimate.ts";
 import {
   configurationLoad,
   replicationSteps,
   type SimulationInputs,
   withWarmUp,
 } from "../sim/replication.ts";
+import { leastRuns, type Outlook, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
 
 /** Figures of one pipeline with a goal. */
 export interface Kept {
   readonly sloAttainmentRatio: Estimate;
-  /** Null where a replication had none. */
-  readonly latencyP99Ms: Estimate | null;
+  /** At the goal's own percentile; null where a replication had none, or it is none that runs measure. */
+  readonly latencyMs: Estimate | null;
 }
 
 /** Replications of one cluster, added to as they are asked for. */
@@ -40,19 +43,45 @@ const FEWEST_PILOT_REQUESTS = 200;
 /** Arrivals of which a part is like the whole. */
 const STATIONARY = new Set<string>(["poisson", "deterministic", "gamma", "weibull", "mmpp"]);
 
+/** How long a search may go on, from outside: it knows no clock. */
+export interface Pace {
+  /** Share of the budget that is spent, 0 to 1. */
+  readonly spent: () => number;
+  /** Whether to stop now, by the budget or by the user. */
+  readonly isOver: () => boolean;
+}
+
+export const ENDLESS: Pace = { spent: () => 0, isOver: () => false };
+
+/** Thrown out of a search that its pace ends: what stands then is its answer. */
+export class OutOfTime extends Error {}
+
 /** Runs trials, and counts what it simulates. Yields in the midst of replications and after each. */
 export class Laboratory {
   /** Simulated so far, warm-up included. */
   requests = 0;
   readonly #inputs: SimulationInputs;
+  readonly #pace: Pace;
+  readonly #known: Memo | null;
 
-  constructor(inputs: SimulationInputs) {
+  /** `known` has the summaries of earlier searches, and gets those of this one. */
+  constructor(inputs: SimulationInputs, pace: Pace = ENDLESS, known: Memo | null = null) {
     this.#inputs = inputs;
+    this.#pace = pace;
+    this.#known = known;
   }
 
   /** The start of the first replication, on an empty system: a cluster that fails here fails. */
   pilot(document: ScenarioDocument): Generator<undefined, RunSummary> {
-    return this.#run(shortened(withoutDetection(document)), 0);
+    return this.#run(shortened(withoutDetection(document), PILOT_SHARE), 0);
+  }
+
+  /** So much of the scenario that its replications have a few thousand requests. */
+  brief(document: ScenarioDocument): ScenarioDocument {
+    const found = withoutDetection(document);
+    const seconds = expectedSeconds(found.workload);
+    const requests = "ratePerS" in found.workload ? found.workload.ratePerS * seconds : 0;
+    return requests <= BRIEF_REQUESTS ? found : shortened(found, BRIEF_REQUESTS / requests);
   }
 
   /** Brings a trial to `count` replications; `fresh` ones are of other requests. */
@@ -87,29 +116,50 @@ export class Laboratory {
   }
 
   /**
-   * Whether fresh requests show that the goals are met. Looks up to four times; a wrong yes has the
+   * Whether fresh requests show that the goals are met. Looks up to six times; a wrong yes has the
    * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
    */
   *confirm(
     scenario: ScenarioDocument,
     goals: readonly Goal[],
     error: number,
-  ): Generator<undefined, Trial & { readonly meets: boolean }> {
+  ): Generator<undefined, Confirmed> {
     const trial = yield* this.start(scenario, goals);
-    const first = Math.max(FIRST_REPLICATIONS, trial.document.run.replications);
+    const { document } = trial;
+    const own = Math.max(FIRST_REPLICATIONS, document.run.replications);
+    const [{ part: firstPart }] = LOOKS;
+    const first = Math.max(own, leastRuns(document, goals, firstPart * error));
+    // Beyond the scenario's own length only as far as that takes no excessive number of requests.
+    const perRun = expectedSeconds(document.workload) * ratePerS(document);
+    const isTooLong = first > own && first * perRun > MOST_REQUESTS;
+    const needed = { replications: first, durationS: expectedSeconds(document.workload) };
+    // The scenario's own length may do for a no.
+    yield* this.extend(trial, own, true);
+    if (first > own && reachOf(goals, trial.runs) < 0)
+      return { ...trial, meets: false, needed: null };
+    if (isTooLong) {
+      return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
+    }
     for (const { times, part } of LOOKS) {
       yield* this.extend(trial, times * first, true);
-      const outlooks = goals.map((goal) => outlook(goal, trial.runs, part * error));
+      const outlooks = goals.map((goal) =>
+        outlook(goal, trial.runs, part * error, unitsOf(document, goal)),
+      );
       const isAbove = (limit: (one: Outlook) => number): boolean =>
         outlooks.every((one, i) => limit(one) >= goals[i].share);
-      if (this.#stability(trial.document, trial.runs) === "unstable") break;
-      if (isAbove(({ low }) => low)) return { ...trial, meets: true };
-      if (!isAbove(({ high }) => high) || (times > 1 && !isAbove(({ mean }) => mean))) break;
-      // Twice the runs would do, if they went on so; else the last look is not worth its requests.
-      const isNear = isAbove(({ mean, low }) => mean - (mean - low) / Math.SQRT2);
-      if (times === BEFORE_LAST && !isNear) break;
+      if (this.#stability(document, trial.runs) === "unstable") break;
+      const isLong = trial.runs.length >= leastRuns(document, goals, part * error);
+      if (isLong && isAbove(({ low }) => low)) return { ...trial, meets: true, needed: null };
+      const mayStill =
+        isAbove(({ high }) => high) && (times < FOR_THE_NEAR || isAbove(({ mean }) => mean));
+      if (!mayStill) break;
+      const shortfalls = outlooks.map(({ mean, low }, i) => (mean - low) / (mean - goals[i].share));
+      const replications = Math.ceil(trial.runs.length * Math.max(1, ...shortfalls) ** 2);
+      const isNear = replications <= LAST * first && 2 * times * first * perRun <= MOST_REQUESTS;
+      if (times < LAST && (times < FOR_THE_NEAR || isNear)) continue;
+      return { ...trial, meets: false, needed: { ...needed, replications } };
     }
-    return { ...trial, meets: false };
+    return { ...trial, meets: false, needed: null };
   }
 
   #stability(document: ScenarioDocument, runs: readonly RunSummary[]) {
@@ -118,91 +168,126 @@ export class Laboratory {
   }
 
   *#run(document: ScenarioDocument, replication: number): Generator<undefined, RunSummary> {
-    const { summary } = yield* replicationSteps(document, this.#inputs, replication);
+    const key = this.#known === null ? "" : Memo.keyOf(document, replication);
+    let summary = this.#known?.of(key);
+    if (summary === undefined) {
+      const steps = replicationSteps(document, this.#inputs, replication);
+      let next = steps.next();
+      for (; next.done !== true; next = steps.next()) {
+        this.look();
+        yield;
+      }
+      ({ summary } = next.value);
+      this.#known?.add(key, summary);
+    }
     this.requests += summary.requests;
+    this.look();
     yield;
     return summary;
   }
+
+  /** Throws OutOfTime once the search is to end. */
+  look(): void {
+    if (this.#pace.isOver()) throw new OutOfTime();
+  }
+
+  get spent(): number {
+    return this.#pace.spent();
+  }
 }
 
-/** Looks at a confirmation: in times `run.replications`, and with a part of the error. */
+/** Summaries of replications by scenario and number, so that a search goes on where one before it stopped. */
+export class Memo {
+  readonly #summaries: Map<string, RunSummary>;
+  readonly #onNew: (key: string, summary: RunSummary) => void;
+
+  constructor(
+    before: Iterable<readonly [string, RunSummary]>,
+    onNew: (key: string, summary: RunSummary) => void,
+  ) {
+    this.#summaries = new Map(before);
+    this.#onNew = onNew;
+  }
+
+  static keyOf(document: ScenarioDocument, replication: number): string {
+    return `${digestOf(document)}/${replication}`;
+  }
+
+  of(key: string): RunSummary | undefined {
+    return this.#summaries.get(key);
+  }
+
+  add(key: string, summary: RunSummary): void {
+    this.#summaries.set(key, summary);
+    this.#onNew(key, summary);
+  }
+}
+
+/** A confirmation's runs. `needed`: without a yes or a no, the length that would probably tell. */
+export interface Confirmed extends Trial {
+  readonly meets: boolean;
+  readonly needed: { readonly replications: number; readonly durationS: number } | null;
+}
+
+/** Requests of a confirmation beyond what the scenario asks for. */
+const MOST_REQUESTS = 5_000_000;
+const BRIEF_REQUESTS = 12_000;
+/** Relaxation times of a fault until chance has forgotten that the run began whole. */
+const FORGOTTEN = 4;
+/** Episodes of trouble that fit into a run, so that few are cut off by its ends. */
+const EPISODES_A_RUN = 10;
+
+/**
+ * The scenario as it goes on for ever: each run starts with so long a warm-up, and lasts so long, that its random faults
+ * are as frequent as in the long run.
+ */
+export function longRun(document: ScenarioDocument): ScenarioDocument {
+  const random = document.faults?.random ?? [];
+  const { workload } = document;
+  if (random.length === 0 || !STATIONARY.has(workload.arrivals)) return document;
+  const { warmupS, durationS, requests, ...kept } = workload as typeof workload & Spanned;
+  const relaxations = random.map(({ mtbfS, mttrS }) => (mtbfS * mttrS) / (mtbfS + mttrS));
+  const givenS = warmupS === "auto" ? 0 : warmupS;
+  const warmS = givenS + FORGOTTEN * Math.max(...relaxations);
+  const ownS = expectedSeconds(workload) - givenS;
+  const countedS = Math.max(ownS, EPISODES_A_RUN * Math.max(...random.map(({ mttrS }) => mttrS)));
+  const span = { warmupS: warmS, durationS: warmS + countedS };
+  return { ...document, workload: { ...kept, ...span } } as ScenarioDocument;
+}
+
+interface Spanned {
+  readonly warmupS: number | "auto";
+  readonly durationS?: number;
+  readonly requests?: number;
+}
+
+function ratePerS({ workload }: ScenarioDocument): number {
+  if (workload.arrivals === "mmpp")
+    return Math.max(...workload.states.map((state) => state.ratePerS));
+  return "ratePerS" in workload ? workload.ratePerS : 0;
+}
+
+/** Looks at a confirmation: in times its first runs, and with a part of the error. */
 const LOOKS = [
   { times: 1, part: 0.3 },
   { times: 2, part: 0.3 },
-  { times: 4, part: 0.3 },
+  { times: 4, part: 0.2 },
   { times: 8, part: 0.1 },
+  { times: 16, part: 0.05 },
+  { times: 32, part: 0.05 },
 ];
-const BEFORE_LAST = 4;
-
-interface Outlook {
-  readonly mean: number;
-  /** The true share lies above, but for the error asked for. */
-  readonly low: number;
-  /** The true share lies below, but for one case in ten. */
-  readonly high: number;
-}
-
-const HOPELESS = 0.1;
-/** Requests come late together: a share varies as one of so many times fewer independent ones. */
-const CLUSTERED = 9;
-const FEW_SIGMAS = 3;
-
-/**
- * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
- * independent requests would have it; without any late request the lower limit is error^(1/requests),
- * which is exact (Clopper and Pearson, Biometrika 26(4), 1934). One run says nothing of the spread of runs,
- * so its limits take late requests to come in clusters; so does the lower limit of two.
- */
-export function outlook(goal: Goal, runs: readonly SloRun[], error: number): Outlook {
-  const { estimate: found } = attainmentOf(goal, runs);
-  const { mean } = found;
-  const requests = requestsOf(goal, runs);
-  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
-  const independent = Math.sqrt((mean * (1 - mean)) / requests);
-  const freedom = runs.length - 1;
-  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
-  if (freedom === 0) {
-    const low = mean === 1 ? error ** (CLUSTERED / requests) : mean - clustered;
-    return { mean, low, high: mean + clustered };
-  }
-  const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
-  const width = Math.max(ofRuns, independent);
-  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
-  const low = mean === 1 ? error ** (1 / requests) : mean - below;
-  return { mean, low, high: mean + studentT(freedom, HOPELESS) * width };
-}
-
-function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
-  return runs.reduce(
-    (total, { pipelines, counted }) => total + (pipelines[pipeline]?.requests ?? counted),
-    0,
-  );
-}
-
-/** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
-export function scoreOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).mean);
-}
-
-/** The score that more replications would hardly exceed; below 0: they would hardly show that all goals are met. */
-export function reachOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).high);
-}
-
-/** The score that more replications would hardly fall below. */
-export function assuredOf(goals: readonly Goal[], runs: readonly RunSummary[]): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).low);
-}
-
-function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): number {
-  return Math.min(...goals.map((goal) => (shareOf(goal) - goal.share) / (1 - goal.share)));
-}
+/** From here on only where the last look would probably say yes. */
+const FOR_THE_NEAR = 4;
+const LAST = 32;
 
 /** By pipeline. */
-export function keptOf({ goals, runs }: Trial): Readonly<Record<string, Kept>> {
+export function keptOf({
+  goals,
+  runs,
+}: Pick<Trial, "goals" | "runs">): Readonly<Record<string, Kept>> {
   const kept = goals.map((goal) => {
     const sloAttainmentRatio = attainmentOf(goal, runs).estimate;
-    return [goal.pipeline, { sloAttainmentRatio, latencyP99Ms: latencyOf(runs, goal.pipeline) }];
+    return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(runs, goal) }];
   });
   return Object.fromEntries(kept);
 }
@@ -214,10 +299,12 @@ export function costOf(runs: readonly RunSummary[]): number | null {
 }
 
 /** A pipeline has figures of its own where there are several. */
-function latencyOf(runs: readonly RunSummary[], pipeline: string): Estimate | null {
-  const values = runs.map(
-    ({ pipelines, metrics }) => (pipelines[pipeline] ?? metrics).latencyP99Ms ?? Number.NaN,
-  );
+function latencyOf(runs: readonly RunSummary[], { pipeline, share }: Goal): Estimate | null {
+  const metric = `latencyP${Number((share * 100).toPrecision(12))}Ms`;
+  const values = runs.map(({ pipelines, metrics }) => {
+    const own: Readonly<Record<string, number | undefined>> = pipelines[pipeline] ?? metrics;
+    return own[metric] ?? Number.NaN;
+  });
   return values.some(Number.isNaN) ? null : estimate(values);
 }
 
@@ -227,16 +314,16 @@ function withoutDetection(document: ScenarioDocument): ScenarioDocument {
   return { ...document, workload: { ...document.workload, warmupS: 0 } } as ScenarioDocument;
 }
 
-function shortened(document: ScenarioDocument): ScenarioDocument {
+function shortened(document: ScenarioDocument, share: number): ScenarioDocument {
   const { workload } = document;
   if (!STATIONARY.has(workload.arrivals) || !("durationS" in workload || "requests" in workload)) {
     return document;
   }
   const { durationS, requests } = workload as { durationS?: number; requests?: number };
-  const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * PILOT_SHARE));
+  const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * share));
   const span = {
-    warmupS: Number(workload.warmupS) * PILOT_SHARE,
-    ...(durationS === undefined ? {} : { durationS: durationS * PILOT_SHARE }),
+    warmupS: Number(workload.warmupS) * share,
+    ...(durationS === undefined ? {} : { durationS: durationS * share }),
     ...(requests === undefined ? {} : { requests: Math.min(requests, part) }),
   };
   return { ...document, workload: { ...workload, ...span } } as ScenarioDocument;

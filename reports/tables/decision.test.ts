@@ -176,20 +176,21 @@ const ANSWER = {
   kept: {
     p: {
       sloAttainmentRatio: { mean: 0.995, halfWidth95: 0.001 },
-      latencyP99Ms: { mean: 167, halfWidth95: 8 },
+      latencyMs: { mean: 167, halfWidth95: 8 },
     },
   },
 };
 
 test("a plan's answer has the same form, with what the search proved", () => {
   const plan: PlanView = {
-    schema: "tandem/plan@2",
+    schema: "tandem/plan@3",
     command: "tandem plan s.yaml",
     headlines: [],
     plans: [
       {
         ...{ parameters: {}, goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }] },
-        ...{ unit: "per hour", best: ANSWER, nearest: null, alike: ["priority"], proven: true },
+        ...{ unit: "per hour", best: ANSWER, nearest: null, alike: ["priority"] },
+        ...{ allCheaperTried: true, state: "confirmed", lowerBound: 5 },
         runnersUp: [{ ...ANSWER, scheduler: "fifo" }],
       },
     ],
@@ -198,7 +199,7 @@ test("a plan's answer has the same form, with what the search proved", () => {
   expect(decision.answer).toBe("edf: detect 5, plate 2");
   expect(fact(decision, "runs on")).toBe("gpu 2 of 3 machines (detect 5)");
   expect(fact(decision, "next cheaper")).toMatch(/^none: all that is cheaper was tried/);
-  expect(fact(decision, "runner-up")).toBe("fifo, detect 5, plate 2 (5 per hour)");
+  expect(fact(decision, "nearest others")).toBe("fifo, detect 5, plate 2 (5 per hour)");
   expect(fact(decision, "validated")).toContain("agree");
   const [entry] = plan.plans;
   const two = { a: ANSWER.kept.p, b: ANSWER.kept.p };
@@ -209,7 +210,7 @@ test("a plan's answer has the same form, with what the search proved", () => {
   }));
   const [slow] = planDecisions({ ...plan, plans: loads }, sweepDocument(), undefined);
   expect(slow.load).toBe("arrival rate 8/s");
-  expect(fact(slow, "latency")).toMatch(/^p99 latency a 167\S* ± \S+ ms, b 167\S* ± \S+ ms$/);
+  expect(fact(slow, "latency")).toMatch(/^a p99 167\S* ± \S+ ms, b p99 167\S* ± \S+ ms$/);
   const unsolved = { ...plan, plans: [{ ...entry, best: null, nearest: ANSWER }] };
   const [none] = planDecisions(unsolved, singleDocument(), undefined);
   expect([none.state, none.answer]).toEqual([

@@ -188,7 +188,7 @@ const planAnswer = z.looseObject({
   replications: z.number(),
   kept: z.record(
     z.string(),
-    z.looseObject({ sloAttainmentRatio: estimate, latencyP99Ms: estimate.nullable() }),
+    z.looseObject({ sloAttainmentRatio: estimate, latencyMs: estimate.nullable() }),
   ),
 });
 const planEntry = z.looseObject({
@@ -199,10 +199,12 @@ const planEntry = z.looseObject({
   runnersUp: z.array(planAnswer),
   nearest: planAnswer.nullable(),
   alike: z.array(z.unknown()),
-  proven: z.boolean(),
+  allCheaperTried: z.boolean(),
+  state: z.enum(["confirmed", "not confirmed", "none"]),
+  lowerBound: z.number(),
 });
 const planSchema = z.looseObject({
-  schema: z.literal("tandem/plan@2"),
+  schema: z.literal("tandem/plan@3"),
   /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
   planned: z.string().optional(),
   command: z.string(),

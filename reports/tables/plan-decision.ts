@@ -16,23 +16,29 @@ export function planDecisions(
     if (entry.best === null) return unsolved(entry, load);
     const paths = plans.length === 1 ? [] : Object.keys(entry.parameters);
     const chosen = results.configurations.find((one) => isSameAt(paths, one, entry));
-    const { best, alike, proven, unit } = entry;
-    const [second] = entry.runnersUp;
-    const cheaper = proven
+    const { best, alike, allCheaperTried, lowerBound, state, unit } = entry;
+    const bound = `${formatNumber(lowerBound, 4)} ${unit}`;
+    const cheaper = allCheaperTried
       ? "none: all that is cheaper was tried or ruled out"
-      : "not ruled out: the search was limited";
+      : `nothing below ${bound} can keep the goal; between that and the plan the search was limited`;
     const facts = told([
       ...answerFacts(best, entry),
       ["same by another name", alike.map(schedulerText).join("; ")],
       ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
       ["next cheaper", cheaper],
-      ["runner-up", second === undefined ? "" : answerText(second, unit)],
+      [
+        "nearest others",
+        entry.runnersUp
+          .slice(0, 2)
+          .map((one) => answerText(one, unit))
+          .join("; "),
+      ],
       ["more load", chosen === undefined ? "" : boundText(chosen)],
     ]);
     return {
       load,
       answer: `${nameOf(best)}: ${countsText(best.replicas)}`,
-      state: "good",
+      state: state === "confirmed" ? "good" : "warn",
       facts,
       chosen,
     };
@@ -76,16 +82,17 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
     const whose = goals.length === 1 ? "" : `${pipeline}: `;
     return `${whose}${share} % within ${formatNumber(latencyMs, 4)} ms (${formatNumber(percentile, 4)} % wanted)`;
   });
-  const p99 = Object.entries(kept).map(([pipeline, { latencyP99Ms }]) => {
+  const latencies = Object.entries(kept).map(([pipeline, { latencyMs }]) => {
+    const at = goals.find((goal) => goal.pipeline === pipeline)?.percentile;
     const whose = goals.length === 1 ? "" : `${pipeline} `;
-    return `${whose}${formatEstimate(latencyP99Ms ?? undefined)} ms`;
+    return `${whose}p${at} ${formatEstimate(latencyMs ?? undefined)} ms`;
   });
   const fresh = plural(replications, "fresh replication");
   return told([
     ["replicas", countsText(replicas)],
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
-    ["latency", `p99 latency ${p99.join(", ")}`],
+    ["latency", latencies.join(", ")],
     ["within the SLO", `${within.join("; ")}, on ${fresh}`],
   ]);
 }

@@ -1,0 +1,54 @@
+/** Replications that a plan has simulated, kept in its folder, so that the same command goes on where it was stopped. */
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { buildKey } from "../build/version.ts";
+import type { RunSummary } from "../core/metrics/summary.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import { Memo } from "../planning/trial.ts";
+import { writeAtomically } from "../sweep/atomic-file.ts";
+
+const FILE = "plan-progress.jsonl";
+/** Lines that are written together. */
+const TOGETHER = 64;
+
+export class ProgressFile {
+  readonly known: Memo;
+  readonly #file: string;
+  #waiting: string[] = [];
+
+  constructor(directory: string, { digest }: LoadedScenario) {
+    this.#file = join(directory, FILE);
+    const header = JSON.stringify({ build: buildKey(), digest });
+    const [first, ...lines] = existsSync(this.#file)
+      ? readFileSync(this.#file, "utf8").split("\n")
+      : [];
+    const isOurs = first === header;
+    mkdirSync(directory, { recursive: true });
+    if (!isOurs) writeAtomically(this.#file, `${header}\n`);
+    const before = isOurs ? lines.flatMap(parsed) : [];
+    this.known = new Memo(before, (key, { tasks: _, curveMs: _curve, ...summary }) => {
+      const kept = { ...summary, tasks: {}, curveMs: [] };
+      this.#waiting.push(`${JSON.stringify([key, kept])}\n`);
+      if (this.#waiting.length >= TOGETHER) this.close();
+    });
+  }
+
+  /** Writes what waits. */
+  close(): void {
+    if (this.#waiting.length > 0) appendFileSync(this.#file, this.#waiting.join(""));
+    this.#waiting = [];
+  }
+
+  remove(): void {
+    rmSync(this.#file, { force: true });
+  }
+}
+
+/** None of a line that a kill cut short. */
+function parsed(line: string): readonly (readonly [string, RunSummary])[] {
+  try {
+    return line === "" ? [] : [JSON.parse(line)];
+  } catch {
+    return [];
+  }
+}

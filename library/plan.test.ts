@@ -1,0 +1,81 @@
+/** Plans of a space too large to list, and plans that are stopped. */
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type PlanProgress, plan, scenario } from "./index.ts";
+
+const FOUR = `
+name: four
+pipelines:
+  docs:
+    slo: { latencyMs: 2500, percentile: 99 }
+    tasks:
+      ocr: { model: ocr }
+      classify: { model: classify, after: [ocr] }
+      embed: { model: embed, after: [ocr] }
+      llm: { model: llm, after: [classify, embed], when: { probability: 0.35 } }
+models:
+  ocr: { service: { distribution: lognormal, meanMs: 30, cv: 0.4 } }
+  classify: { service: { distribution: deterministic, meanMs: 12 } }
+  embed: { service: { distribution: deterministic, meanMs: 25 } }
+  llm: { service: { distribution: lognormal, meanMs: 450, cv: 0.8 } }
+cluster:
+  nodes:
+    - { name: gpu, count: 40, devices: { gpu: 1 }, costPerHour: 2.5 }
+    - { name: cpu, count: 80, devices: { cpu: { slots: 1, speed: 0.2 } }, costPerHour: 0.2 }
+  replicas: { ocr: 1, classify: 1, embed: 1, llm: 1 }
+workload: { arrivals: poisson, ratePerS: 12, durationS: 300, warmupS: 30 }
+run: { seed: 1, replications: 5 }
+`;
+
+const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+const file = join(folder, "four.yaml");
+writeFileSync(file, FOUR);
+
+test("a space of 10^13 combinations is searched from above and below until the two meet", async () => {
+  const steps: PlanProgress[] = [];
+  const { document } = await plan(await scenario(file), {
+    ...{ schedulers: [], budgetS: 3600 },
+    onProgress: (step) => steps.push(step),
+  });
+  const [{ best, state, lowerBound, allCheaperTried }] = document.plans;
+  expect(state).toBe("confirmed");
+  expect(best?.machines).toEqual({ gpu: 3, cpu: 6 });
+  expect(lowerBound).toBeCloseTo(best?.cost ?? 0, 6);
+  expect(allCheaperTried).toBe(true);
+  expect(steps.some(({ isListed, combinations }) => !isListed && combinations > 1e12)).toBe(true);
+  const first = steps.find(({ incumbent }) => incumbent !== null);
+  expect(first?.incumbent?.isConfirmed).toBe(false);
+  const bounds = steps.map((step) => step.lowerBound);
+  expect(bounds).toEqual([...bounds].sort((a, b) => a - b));
+});
+
+test("a plan that is stopped has its best so far, and goes on in its folder where it was", async () => {
+  const directory = join(folder, "out");
+  const kept = join(directory, "plan-progress.jsonl");
+  const loaded = await scenario(file);
+  const stop = new AbortController();
+  const options = { schedulers: [], budgetS: 3600, directory };
+  const stopped = await plan(loaded, {
+    ...{ ...options, stop: stop.signal },
+    onProgress: ({ incumbent }) => incumbent !== null && stop.abort(),
+  });
+  const [half] = stopped.document.plans;
+  expect(half).toMatchObject({ state: "not confirmed", stopped: true });
+  expect(half.best?.cost).toBeGreaterThan(0);
+  const before = readFileSync(kept, "utf8").trim().split("\n");
+  expect(before.length).toBeGreaterThan(1);
+  // A kill may cut the last line short.
+  writeFileSync(kept, `${before.join("\n")}\n["cut`);
+  const { document } = await plan(loaded, options);
+  expect(document.plans[0]).toMatchObject({ state: "confirmed", stopped: false });
+  expect(existsSync(kept)).toBe(false);
+  expect(existsSync(join(directory, "plan.yaml"))).toBe(true);
+});
+
+test("a budget that is spent at once leaves no solution, and says that it was stopped", async () => {
+  const { document, scenario: running } = await plan(await scenario(file), { budgetS: 1e-9 });
+  expect(document.plans[0]).toMatchObject({ best: null, state: "none", stopped: true });
+  expect(running).toBeNull();
+});

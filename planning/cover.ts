@@ -1,0 +1,90 @@
+/** Choices of machines and of rows: all of them, and the cheapest machines with room for replicas, found exactly. */
+import { sumOf } from "../core/statistics/estimate.ts";
+
+export interface Machines {
+  readonly cost: number;
+  readonly counts: readonly number[];
+}
+
+interface Need {
+  /** Of a machine, by node. */
+  readonly slots: readonly number[];
+  readonly left: number;
+}
+
+/** The cheapest machines with all slots that are needed; of equal ones, the fewest. Null where there are too few. */
+export function cheapestCover(
+  needs: readonly Need[],
+  most: readonly number[],
+  prices: readonly number[],
+): Machines | null {
+  let best: { cost: number; total: number; counts: readonly number[] } | null = null;
+  const counts = most.map(() => 0);
+  const visit = (node: number, left: readonly number[], cost: number): void => {
+    if (best !== null && cost > best.cost + 1e-9) return;
+    if (node === most.length) {
+      const total = sumOf(counts);
+      const isBetter = best === null || cost < best.cost - 1e-9 || total < best.total;
+      if (isBetter && left.every((one) => one <= 0)) best = { cost, total, counts: [...counts] };
+      return;
+    }
+    let least = 0;
+    let useful = 0;
+    for (const [n, { slots }] of needs.entries()) {
+      if (left[n] <= 0 || slots[node] === 0) continue;
+      const machines = Math.ceil(left[n] / slots[node]);
+      useful = Math.max(useful, machines);
+      const later = slots.some((one, other) => other > node && one > 0);
+      if (!later) least = Math.max(least, machines);
+    }
+    for (let count = least; count <= Math.min(useful, most[node]); count++) {
+      counts[node] = count;
+      const rest = left.map((one, n) => one - count * needs[n].slots[node]);
+      visit(node + 1, rest, cost + count * prices[node]);
+    }
+    counts[node] = 0;
+  };
+  const left = needs.map((need) => need.left);
+  visit(0, left, 0);
+  const found = best as Machines | null;
+  return found === null ? null : { cost: roundedCost(found.cost), counts: found.counts };
+}
+
+/** Sums of prices differ in their last digits by the order of their terms. */
+export function roundedCost(cost: number): number {
+  return Number(cost.toFixed(9));
+}
+/** All but none, by ascending cost; of equal ones, the one with fewer machines first. */
+export function choicesOf(
+  groups: readonly { readonly count: number }[],
+  prices: readonly number[],
+): readonly Machines[] {
+  const size = groups.reduce((product, { count }) => product * (count + 1), 1);
+  const choices: Machines[] = [];
+  const counts = groups.map(() => 0);
+  for (let i = 1; i < size; i++) {
+    for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
+    const cost = sumOf(counts.map((count, g) => count * prices[g]));
+    choices.push({ cost: roundedCost(cost), counts: [...counts] });
+  }
+  return choices.sort((a, b) => a.cost - b.cost || sumOf(a.counts) - sumOf(b.counts));
+}
+
+/** Numbers of replicas by kind, as many as are free, with a sum within bounds. */
+export function* rowsWithin(
+  free: readonly number[],
+  low: number,
+  high: number,
+  runsOn: readonly boolean[],
+): Generator<readonly number[]> {
+  const row = free.map(() => 0);
+  const most = free.map((slots, kind) => (runsOn[kind] ? Math.min(slots, high) : 0));
+  for (;;) {
+    const total = sumOf(row);
+    if (total >= low && total <= high) yield [...row];
+    let kind = 0;
+    while (kind < row.length && row[kind] === most[kind]) row[kind++] = 0;
+    if (kind === row.length) return;
+    row[kind]++;
+  }
+}

@@ -1,0 +1,45 @@
+/** Problems that no search solves, known before one: a goal or a load beyond all machines that there are. */
+import { sumOf } from "../core/statistics/estimate.ts";
+import type { Alternative, Problem } from "./contenders.ts";
+import type { Row, Space } from "./space.ts";
+
+/** The figure that is missing, as a sentence; null where bounds leave a search to do. */
+export function missingOf({ alternatives, goals }: Problem): string | null {
+  const reasons = alternatives.map((one) => (one.proceeds ? null : reasonFor(one, goals)));
+  return reasons.includes(null) ? null : reasons[0];
+}
+
+function reasonFor(
+  { choice, batches, isOpen }: Alternative,
+  goals: Problem["goals"],
+): string | null {
+  const { space, bounds } = choice;
+  const rows = space.tasks.map((_, task) => mostOf(space, task));
+  if (bounds.servesTooSlowly(rows)) {
+    const figures = goals.map(({ pipeline, latencyMs, share }) => {
+      const leastMs = bounds.leastMs(rows, pipeline, share);
+      return `${pipeline}: ${Number((100 * share).toPrecision(6))} % of requests take up to ${leastMs.toFixed(0)} ms without any wait on the fastest devices, and the goal is ${latencyMs} ms`;
+    });
+    return figures.join("; ");
+  }
+  const full = [...rows.keys()].find(
+    (t) => bounds.utilisation(t, rows[t], batches[t], !isOpen) >= 1,
+  );
+  if (full === undefined) return null;
+  const jobs = bounds.jobs(full, !isOpen);
+  const most = jobs / bounds.utilisation(full, rows[full], batches[full], !isOpen);
+  const where = `${sumOf(rows[full])} replicas, all that there may be,`;
+  return `${space.tasks[full]} has ${jobs.toFixed(1)} jobs per second to do, and ${where} do ${most.toFixed(1)}`;
+}
+
+/** As many replicas by kind as all machines hold, within the most that the task may have. */
+function mostOf({ bounds, runsOn, room, counts }: Space, task: number): Row {
+  let left = bounds.high[task];
+  return runsOn[task].map((runs, kind) => {
+    const own = room.filter((one) => one.kind === kind && one.tasks.includes(task));
+    const slots = own.map(({ slots: each }) => sumOf(each.map((n, node) => n * counts[node])));
+    const replicas = runs ? Math.min(left, ...slots) : 0;
+    left -= replicas;
+    return replicas;
+  });
+}

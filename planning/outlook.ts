@@ -1,0 +1,116 @@
+/**
+ * The share of requests within a goal, as runs show it: its limits, the episodes of lateness that runs have room for,
+ * and scores by which clusters are compared.
+ */
+import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { attainmentOf, type Goal, type SloRun } from "../core/slo.ts";
+import { studentT } from "../core/statistics/estimate.ts";
+
+export interface Outlook {
+  readonly mean: number;
+  /** The true share lies above, but for the error asked for. */
+  readonly low: number;
+  /** The true share lies below, but for one case in ten, or the error asked for. */
+  readonly high: number;
+}
+
+/** The part of a trial that judging reads. */
+interface Judged {
+  readonly document: ScenarioDocument;
+  readonly goals: readonly Goal[];
+  readonly runs: readonly SloRun[];
+}
+
+const HOPELESS = 0.1;
+/** Requests come late together: a share varies as one of so many times fewer independent ones. */
+const CLUSTERED = 9;
+const FEW_SIGMAS = 3;
+
+/**
+ * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
+ * independent requests would have it; without any late request the lower limit is error^(1/episodes), `episodes` a
+ * run, exact for episodes that make all or none late (Clopper and Pearson, Biometrika 26(4), 1934). One run says
+ * nothing of the spread of runs, so its limits take late requests to come in clusters; so does the lower limit of two.
+ */
+export function outlook(
+  goal: Goal,
+  runs: readonly SloRun[],
+  error: number,
+  episodes = 1,
+  above = HOPELESS,
+): Outlook {
+  const { estimate: found } = attainmentOf(goal, runs);
+  const { mean } = found;
+  const requests = requestsOf(goal, runs);
+  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
+  const independent = Math.sqrt((mean * (1 - mean)) / requests);
+  const freedom = runs.length - 1;
+  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
+  if (freedom === 0) {
+    const low = mean === 1 ? error ** (1 / episodes) : mean - clustered;
+    return { mean, low, high: mean + clustered };
+  }
+  const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
+  const width = Math.max(ofRuns, independent);
+  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
+  const low = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
+  return { mean, low, high: mean + studentT(freedom, above) * width };
+}
+
+function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
+  return runs.reduce(
+    (total, { pipelines, counted }) => total + (pipelines[pipeline]?.requests ?? counted),
+    0,
+  );
+}
+
+/** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
+export function scoreOf(goals: readonly Goal[], runs: readonly SloRun[]): number {
+  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).mean);
+}
+
+/**
+ * The score that more replications would hardly exceed; below 0: they would hardly show that all goals are met, but for
+ * the error.
+ */
+export function reachOf(goals: readonly Goal[], runs: readonly SloRun[], error = HOPELESS): number {
+  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, 1, error).high);
+}
+
+/** The score that more replications would hardly fall below. */
+export function assuredOf({ document, goals, runs }: Judged): number {
+  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal)).low);
+}
+
+function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): number {
+  return Math.min(...goals.map((goal) => (shareOf(goal) - goal.share) / (1 - goal.share)));
+}
+
+/**
+ * Episodes that a run has room for: spans in which lateness comes together. One lasts as long as a repair or a stay of
+ * the load in a state, and no less than the goal.
+ */
+export function unitsOf(document: ScenarioDocument, { latencyMs }: Goal): number {
+  const { workload, faults } = document;
+  const repairs = (faults?.random ?? []).map(({ mttrS }) => mttrS);
+  const stays = workload.arrivals === "mmpp" ? workload.states.map(({ meanS }) => meanS) : [];
+  const episodeS = Math.max(latencyMs / 1000, ...repairs, ...stays);
+  const warmupS = workload.warmupS === "auto" ? 0 : workload.warmupS;
+  return Math.max(1, Math.floor((expectedSeconds(workload) - warmupS) / episodeS));
+}
+
+/**
+ * Runs that show an episode, but for the error, if episodes made as many requests late as the goal allows: n episodes
+ * without one have the probability share^n.
+ */
+export function leastRuns(
+  document: ScenarioDocument,
+  goals: readonly Goal[],
+  error: number,
+): number {
+  const runs = goals.map((goal) => {
+    return Math.log(error) / Math.log(goal.share) / unitsOf(document, goal);
+  });
+  return Math.ceil(Math.max(...runs));
+}

@@ -1,0 +1,143 @@
+/** What a scenario asks a plan: loads to plan for, choices to choose from, and replicas that tasks may have. */
+import { Fault } from "../core/fault.ts";
+import type { LoadedScenario } from "../core/scenario/files.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { checkedSweep } from "../core/scenario/sweep.ts";
+import { goalsOf } from "../core/slo.ts";
+import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
+import { TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
+import type { Parameters } from "./contenders.ts";
+import type { Bounds } from "./space.ts";
+import { longRun } from "./trial.ts";
+import { arrivalsOver, peakOf, type Window, windowed } from "./window.ts";
+
+/** One of the swept combinations. */
+export interface Swept {
+  readonly load: Parameters;
+  readonly choice: Parameters;
+  readonly document: ScenarioDocument;
+}
+
+export function refuse(document: ScenarioDocument, file: string): void {
+  if (goalsOf(document).length === 0) {
+    throw new Fault("invalid-input", `${file}: no pipeline has a goal to plan for`, {
+      hint: "give one an `slo: { latencyMs: 500, percentile: 99 }`",
+    });
+  }
+  if (document.cluster.placement !== undefined) {
+    throw new Fault("invalid-input", `${file}: cluster.placement says where each replica runs`, {
+      hint: "leave it out, for that is what a plan looks for",
+    });
+  }
+  const kinds = document.cluster.nodes?.map(({ name }) => name);
+  const { random = [], scheduled = [] } = document.faults ?? {};
+  const single = [...random, ...scheduled].flatMap(({ node, replica }) =>
+    node === undefined || kinds?.includes(node) === true ? (replica ?? []) : node,
+  );
+  if (single.length > 0) {
+    throw new Fault("invalid-input", `${file}: faults: a plan could do without ${single[0]}`, {
+      hint: "name a kind of node, all of its machines, or a task",
+    });
+  }
+}
+
+export const REPLICAS = "cluster.replicas.";
+
+export function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): readonly Swept[] {
+  const { sweep } = loaded.document;
+  if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
+    throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
+      hint: "sweep `path: [values]`",
+    });
+  }
+  const axes = axesOf(loaded);
+  const { sweep: _, ...fixed } = loaded.document;
+  const document = axes.length === 0 ? fixed : { ...fixed, sweep: Object.fromEntries(axes) };
+  const grid = checkedSweep({ ...loaded, document } as LoadedScenario, {
+    checkScheduler: (scheduler, path, pipelines) => checkScheduler(scheduler, path, pipelines, own),
+    checkFit,
+  });
+  return Array.from({ length: grid.count }, (_unused, index) => {
+    const { parameters, document: one } = grid.at(index);
+    const entries = Object.entries(parameters);
+    const load = Object.fromEntries(entries.filter(([path]) => isLoad(path)));
+    const choice = Object.fromEntries(entries.filter(([path]) => !isLoad(path)));
+    return { load, choice, document: one };
+  });
+}
+
+/** Everything swept but replicas. */
+export function axesOf({ document: { sweep } }: LoadedScenario): readonly [string, unknown][] {
+  return Object.entries(sweep ?? {}).filter(([path]) => !path.startsWith(REPLICAS));
+}
+
+function isLoad(path: string): boolean {
+  return ["workload", "pipelines", "faults"].includes(path.split(".", 1)[0]);
+}
+
+/** From 1 replica, or, where a task's are swept, from the fewest of those to the most. */
+export function boundsOf(
+  { document: { sweep } }: LoadedScenario,
+  tasks: readonly string[],
+  mostReplicas: number,
+): Bounds {
+  const ranges = tasks.map((task) => {
+    const axis = (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
+    if (axis === undefined) return [1, mostReplicas];
+    if (!Array.isArray(axis)) {
+      const { from, to } = axis as { from: number; to: number };
+      return [Math.max(1, from), to];
+    }
+    return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
+  });
+  return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
+}
+
+/** The busiest part of a load that changes, or all of it. */
+export type WindowName = "peak" | "whole";
+/** Of requests as they come for ever, or of runs as long as the scenario's that begin on an empty, whole cluster. */
+export type PromiseName = "long-run" | "runs";
+
+/** For which requests the goals are to be kept. */
+export interface Asked {
+  /** The part of a load that changes. Default: peak. */
+  readonly window?: WindowName;
+  /** Default: long-run. */
+  readonly promise?: PromiseName;
+}
+
+/** The scenarios that are simulated for a plan: of the window, and as long as what is promised needs. */
+export function askedOf(
+  combinations: readonly Swept[],
+  inputs: SimulationInputs,
+  { window: asked = "peak", promise = "long-run" }: Asked,
+): {
+  readonly combinations: readonly Swept[];
+  readonly inputs: SimulationInputs;
+  readonly window: Window | null;
+} {
+  const [{ document: first }] = combinations;
+  const arrivals = asked === "peak" && !mayScale(first) ? arrivalsOver(first, inputs) : null;
+  const window = arrivals === null ? null : peakOf(arrivals);
+  let own = inputs;
+  const changed = combinations.map((one) => {
+    const part =
+      window === null ? { document: one.document, inputs } : windowed(one.document, inputs, window);
+    own = part.inputs;
+    const document = promise === "long-run" ? longRun(part.document) : part.document;
+    return { ...one, document };
+  });
+  return { combinations: changed, inputs: own, window };
+}
+
+/** Replicas that come and go are planned for all of a load, since they follow it. */
+function mayScale({ scheduler }: ScenarioDocument): boolean {
+  const preset = typeof scheduler === "string" ? scheduler : scheduler.preset;
+  return (
+    (typeof scheduler === "object" && "scaling" in scheduler) ||
+    !TEXTBOOK.has(String(preset ?? "fifo"))
+  );
+}
+
+const TEXTBOOK = new Set(TEXTBOOK_PRESETS);

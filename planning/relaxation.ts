@@ -1,0 +1,153 @@
+/**
+ * The cheapest machines for which the traffic equations hold, as an integer program: a bound below which no cluster
+ * keeps the goals, and the cluster to try next. By task t, kind k and node n:
+ *
+ *   min Σ price_n m_n                  machines m_n, replicas x_tk, jobs per second f_tk
+ *   Σ_k f_tk >= headroom × jobs_t      all jobs are done
+ *   f_tk <= capacity_tk x_tk           by replicas that can
+ *   Σ_t x_tk <= Σ_n slots_nk m_n       with room for them, above each size of memory
+ *   Σ_k late_tk f_tk <= most late      of jobs on slow kinds so many are late even without a wait
+ *   cuts                               not all x_tk <= those of a shape that missed
+ */
+import { sumOf } from "../core/statistics/estimate.ts";
+import type { Lateness } from "./bounds.ts";
+import type { Alternative, Solver } from "./contenders.ts";
+import type { Row } from "./space.ts";
+
+/** Replicas with which the goals are missed, of one task or of all; fewer miss too. */
+export type Cut = ReadonlyMap<number, Row>;
+
+export interface Relaxed {
+  /** No cluster outside the cuts costs less and keeps the goals. */
+  readonly bound: number;
+  readonly rows: readonly Row[] | null;
+}
+
+/** Programs of this size take some hundredths of a second. */
+const SECONDS = 0.3;
+const MOST_SECONDS = 1;
+/** With headroom, so many times fewer jobs than may be go to kinds on which more of them are late. */
+const FEW = 20;
+/** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
+const FULL = 1 - 1e-9;
+
+export class Relaxation {
+  readonly #alternative: Alternative;
+  readonly #solve: Solver;
+  /** Terms that no cut changes. */
+  readonly #jobs: readonly number[];
+  readonly #lateness: readonly (Lateness | null)[];
+
+  constructor(alternative: Alternative, solve: Solver) {
+    this.#alternative = alternative;
+    this.#solve = solve;
+    const { choice, isOpen, proceeds } = alternative;
+    const { space, bounds } = choice;
+    this.#jobs = space.tasks.map((_, task) => (proceeds ? 0 : bounds.jobs(task, !isOpen) * FULL));
+    this.#lateness = space.tasks.map((_, task) => (proceeds ? null : bounds.lateness(task)));
+  }
+
+  /** `headroom`: capacity over the jobs, by task. */
+  solve(cuts: readonly Cut[], headroom: readonly number[] | null = null): Relaxed {
+    const { space } = this.#alternative.choice;
+    const program = this.#program(cuts, headroom);
+    const quick = this.#solve(program, SECONDS);
+    const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
+    const { bound, values } = isCut ? this.#solve(program, MOST_SECONDS) : quick;
+    if (values === null) return { bound, rows: null };
+    const rows = space.tasks.map((_, t) =>
+      space.runsOn[t].map((_runs, k) => Math.round(values[`x${t}_${k}`] ?? 0)),
+    );
+    return { bound, rows };
+  }
+
+  #program(cuts: readonly Cut[], headroom: readonly number[] | null): string {
+    const { choice, batches } = this.#alternative;
+    const { space, bounds } = choice;
+    const { tasks, runsOn, prices, counts, room } = space;
+    const kindsOf = (task: number) => [...runsOn[task].keys()].filter((kind) => runsOn[task][kind]);
+    const lines: string[] = [];
+    const whole = prices.map((_, node) => `m${node}`);
+    const limits = counts.map((count, node) => `m${node} <= ${count}`);
+    const binary: string[] = [];
+    for (const [t] of tasks.entries()) {
+      const kinds = kindsOf(t);
+      const [low, high] = [space.bounds.low[t], space.bounds.high[t]];
+      whole.push(...kinds.map((k) => `x${t}_${k}`));
+      const replicas = kinds.map((k) => `x${t}_${k}`).join(" + ");
+      lines.push(`${replicas} >= ${low}`, `${replicas} <= ${high}`);
+      const jobs = this.#jobs[t];
+      if (jobs <= 0) continue;
+      lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
+      const spared = headroom === null ? 1 : headroom[t];
+      for (const k of kinds) {
+        const capacity = bounds.capacityPerS(t, k, batches[t]) / spared;
+        lines.push(`f${t}_${k} - ${capacity} x${t}_${k} <= 0`);
+      }
+      const late = this.#lateness[t];
+      if (late === null) continue;
+      const least = headroom === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
+      const terms = kinds.filter((k) => late.perJob[k] > least);
+      const sum = terms.map((k) => `${late.perJob[k] - least} f${t}_${k}`).join(" + ");
+      const most = headroom === null ? late.mostPerS : late.mostPerS / FEW;
+      if (terms.length > 0) lines.push(`${sum} <= ${most}`);
+    }
+    for (const { kind, tasks: those, slots } of room) {
+      const users = those.filter((t) => runsOn[t][kind]);
+      if (users.length === 0) continue;
+      const own = slots.flatMap((n, node) => (n === 0 ? [] : [`- ${n} m${node}`]));
+      lines.push(`${users.map((t) => `x${t}_${kind}`).join(" + ")} ${own.join(" ")} <= 0`);
+    }
+    for (const [c, cut] of cuts.entries()) {
+      const ways = [...cut].flatMap(([t, row]) =>
+        kindsOf(t).map((k) => ({ t, k, more: row[k] + 1 })),
+      );
+      if (ways.length === 1) {
+        lines.push(`x${ways[0].t}_${ways[0].k} >= ${ways[0].more}`);
+        continue;
+      }
+      const names = ways.map((_, w) => `y${c}_${w}`);
+      binary.push(...names);
+      lines.push(`${names.join(" + ")} >= 1`);
+      for (const [w, { t, k, more }] of ways.entries())
+        lines.push(`x${t}_${k} - ${more} ${names[w]} >= 0`);
+    }
+    const costs = prices.map((price, node) => `${price} m${node}`).join(" + ");
+    // Of equal costs, few replicas: free slots are filled afterwards.
+    return [
+      ...["Minimize", ` obj: ${costs}`, "Subject To", ...lines.map((line, i) => ` r${i}: ${line}`)],
+      ...["Bounds", ...limits.map((limit) => ` ${limit}`)],
+      ...["General", ` ${whole.join(" ")}`],
+      ...(binary.length === 0 ? [] : ["Binary", ` ${binary.join(" ")}`]),
+      "End",
+    ].join("\n");
+  }
+}
+
+/** Whether the other cut rules out all that this one does. */
+export function isWithin(cut: Cut, other: Cut): boolean {
+  return [...other].every(([t, most]) => cut.get(t)?.every((n, k) => n <= most[k]) === true);
+}
+
+/** The rows with free slots used by the busiest tasks that have replicas of that kind: they cost nothing more. */
+export function filled(alternative: Alternative, rows: readonly Row[]): readonly Row[] {
+  const { choice, batches } = alternative;
+  const { space, bounds, slowsDown } = choice;
+  let full = rows;
+  const shape = space.cheapestFor(rows);
+  if (shape === null || slowsDown) return rows;
+  for (;;) {
+    const now = full;
+    const spare = space.spare({ cost: 0, counts: shape.machines }, now);
+    const ways = now.flatMap((row, t) =>
+      row.flatMap((n, k) => {
+        const isFull = n === 0 || spare[k] <= 0 || sumOf(row) >= space.bounds.high[t];
+        const more = now.with(t, row.with(k, n + 1));
+        if (isFull || !space.fits(shape.machines, more)) return [];
+        return [{ more, load: bounds.utilisation(t, row, batches[t]) }];
+      }),
+    );
+    if (ways.length === 0) return full;
+    full = ways.reduce((best, way) => (way.load > best.load ? way : best)).more;
+  }
+}

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
+import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
+import { arrivalsOver, neededPerS, peakOf, windowed } from "./window.ts";
+
+const DAY = scenarioOf({
+  pipelines: { p: { slo: { latencyMs: 1000, percentile: 99 }, tasks: { serve: { model: "m" } } } },
+  models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
+  workload: { arrivals: "diurnal", ratePerS: 60, amplitude: 1, periodS: 600, durationS: 1200 },
+});
+
+test("the peak of a diurnal load is where the rate is at least 95% of its highest, a quarter into the period", () => {
+  const arrivals = arrivalsOver(DAY, NO_INPUTS);
+  const peak = arrivals === null ? null : peakOf(arrivals);
+  expect(peak?.mostPerS).toBeCloseTo(120, 0);
+  expect(peak?.meanPerS).toBeCloseTo(60, 1);
+  // 1 + sin x >= 1.9 for x within 0.451 of π/2: 43 s on either side.
+  expect(peak?.fromS).toBeGreaterThan(100);
+  expect(peak?.fromS).toBeLessThan(112);
+  expect(peak?.toS).toBeGreaterThan(188);
+  expect(peak?.toS).toBeLessThan(200);
+});
+
+test("the window's load has the rate of the whole in it, after a lead that is not counted", () => {
+  const window = { fromS: 107, toS: 193, mostPerS: 120, meanPerS: 60 };
+  const { document } = windowed(DAY, NO_INPUTS, window);
+  expect(document.workload).toMatchObject({ arrivals: "ramp", warmupS: 20, durationS: 106 });
+  expect(expectedSeconds(document.workload)).toBe(106);
+  const own = arrivalsOver(document, NO_INPUTS);
+  const counted = (own?.count.at(-1) ?? 0) / 106;
+  expect(counted).toBeGreaterThan(112);
+  expect(counted).toBeLessThan(120);
+});
+
+test("a stretch of time needs its jobs but for those that may be late, by the end of the grace", () => {
+  const steady = {
+    atS: Array.from({ length: 401 }, (_, i) => i),
+    count: Array.from({ length: 401 }, (_, i) => 10 * i),
+  };
+  // (10 × 400 × 0.5 − 1% of 4000) / (400 + 4), of all stretches the longest.
+  expect(neededPerS(steady, 0.5, 0.01, 4)).toBeCloseTo(1960 / 404, 9);
+});
+
+test("a load that does not change has no window", () => {
+  const steady = { ...DAY, workload: { ...DAY.workload, amplitude: 0 } } as typeof DAY;
+  const arrivals = arrivalsOver(steady, NO_INPUTS);
+  expect(arrivals === null ? null : peakOf(arrivals)).toBeNull();
+});
