@@ -37,6 +37,7 @@ test.each([
     "job.arrivedUs > 2e6 && job.deadlineUs === Infinity",
     ["--workers", "1"],
   ],
+  ["check", "while it is played", "true", []],
   ["plan", "while it is tried out", "true", []],
   ["validate", "while it is tried out", "true", ["--backend", "replay"]],
 ])("%s ends %s, and names the call", async (command, _, when, options) => {

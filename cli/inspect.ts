@@ -19,6 +19,7 @@ import {
   partAbout,
 } from "../schedulers/catalogue.ts";
 import { columns, MOST_COLUMNS, print } from "./command-line.ts";
+import { untilInterrupted } from "./failure.ts";
 import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 type CheckArguments = ScenarioArguments & { readonly json: boolean; readonly on?: string };
@@ -37,7 +38,10 @@ export async function check(args: CheckArguments): Promise<void> {
 
 async function checkScenario(args: CheckArguments): Promise<void> {
   const loaded = await loadScenario(args, { requireTimes: false });
-  const { configurations, isSampled, notes, plays } = await checked(loaded, args);
+  const { configurations, isSampled, notes, plays } = await untilInterrupted(
+    () => checked(loaded, args),
+    () => "",
+  );
   const played = Object.entries(plays);
   const { digest, document } = loaded;
   const found = {

@@ -48,7 +48,8 @@ export function interrupted(
   { command = "validate", group = false, options = [], delayMs = 0 }: Interruption = {},
 ): Promise<Interrupted> {
   writeFileSync(join(folder, "s.yaml"), scenario);
-  const words = [TANDEM, command, "s.yaml", "--out", "out", ...options];
+  const results = command === "check" ? [] : ["--out", "out"];
+  const words = [TANDEM, command, "s.yaml", ...results, ...options];
   const child = spawn(process.execPath, words, {
     ...{ cwd: folder, detached: group },
     // A command that does not end is killed, and its test fails.

@@ -138,3 +138,29 @@ it("SHEPHERD takes a batch off its device at once, and its jobs run again", asyn
     expect(divergence(scenario, log)).toBeNull();
   });
 });
+
+it("a pipeline over three devices has three batches under way, and a device runs one at a time", async () => {
+  const service = { distribution: "deterministic", meanMs: 150, batch: { max: 1 } };
+  const model = { service, residency: "always", stageOverhead: 0 };
+  const scenario = onDevices({
+    pipelines: { p: { tasks: { a: { model: "a" } } } },
+    models: { a: model },
+    cluster: {
+      nodes: [{ name: "host", devices: { gpu: { slots: 3, shared: true } } }],
+      replicas: { a: 3 },
+      placement: [{ task: "a", node: "host", device: "gpu", replicas: 3, slots: [1, 2, 3] }],
+    },
+    workload: { arrivals: "burst", requests: 12 },
+  });
+  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
+    const { outcomes, log } = await run(deployment, scenario);
+    expect(outcomes.completed).toBe(12);
+    const ends = ofKind(log, "finish").map(([, , nowUs]) => nowUs as number);
+    // A device passes on a batch every 50 ms at best: (12 + 2) × 50 ms. One after the other they take 1800 ms.
+    const spanUs =
+      Math.max(...ends) - Math.min(...ofKind(log, "start").map(([, , us]) => us as number));
+    expect(spanUs).toBeGreaterThanOrEqual(700_000);
+    expect(Math.min(...ends.slice(1).map((us, i) => us - ends[i]))).toBeGreaterThan(0);
+    expect(divergence(scenario, log)).toBeNull();
+  });
+});

@@ -69,13 +69,14 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   for (const { name, task, model } of tasks) {
     const entry = models[model.name];
     const placed = placement.replicas.filter((replica) => replica.task === name);
-    const members = listOf(placed, ({ node, device, slot, speed }, i) => ({
+    const members = listOf(placed, ({ node, device, slot, speed, stages }, i) => ({
       name: `${name}-${i + 1}`,
       pool: pools.length,
       node,
       device,
       slot,
-      service: serviceOf(entry, device, speed, workload, inputs),
+      stages,
+      service: serviceOf(entry, device, speed / stretchOf(entry, stages), workload, inputs),
     }));
     const services = listOf(members, (member) => member.service);
     pools.push({
@@ -152,6 +153,11 @@ function loadMsOf({ loadMs, profile }: ModelDocument, { profiles }: MeasuredInpu
 /** The pools' names in their order: tasks by first mention, and `task@model` for variants. */
 export function poolNames(document: ScenarioDocument): readonly string[] {
   return tasksToPlace(document).map(({ name }) => name);
+}
+
+/** How many times as long a model takes in so many stages. Source: alpa-projects/mms, 0.009 for each stage. */
+function stretchOf({ stageOverhead = 0.009 }: ModelDocument, stages: readonly number[] | null) {
+  return stages === null || stages.length === 1 ? 1 : 1 + stageOverhead * stages.length;
 }
 
 /** Scaled by the sizes of inputs, where the model depends on them. */

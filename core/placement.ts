@@ -20,6 +20,8 @@ interface PlacedReplica {
   readonly speed: number;
   /** Its place among the placement's `slots`. */
   readonly slot: number;
+  /** Those of its pipeline's stages; null: it is no pipeline. */
+  readonly stages: readonly number[] | null;
 }
 
 export interface PlacedNode extends Omit<NodeDocument, "count" | "devices"> {
@@ -58,10 +60,12 @@ interface Bank {
   readonly kind: string;
   readonly device: DeviceDocument;
   free: number;
-  /** Places of the slots that host a replica, among the placement's `slots`. */
+  /** By slot that hosts a replica: its place among the placement's `slots`. */
   readonly taken: number[];
   /** The models on each of those slots. */
   readonly models: LoadedModel[][];
+  /** Whether its slots serve pipelines: nothing else is spread onto them. */
+  hasStages: boolean;
 }
 
 /** The models that can do a task, in their order, each with the name of its pool. */
@@ -143,16 +147,36 @@ function placed(
       if (fitting === undefined) misfits++;
       const found = fitting ?? freest(among, () => true);
       if (found === undefined) continue;
-      const { node, kind, device, taken, models } = found;
+      const { node, kind, device } = found;
       const turn = device.slots - found.free--;
-      if (turn < device.slots) {
-        taken.push(slots.length);
-        models.push([]);
-        slots.push({ node, kind, number: turn + 1 });
-      }
-      models[turn % device.slots].push(model);
-      const slot = taken[turn % device.slots];
-      replicas.push({ task, node, device: kind, speed: device.speed, slot });
+      const slot = takeSlot(found, turn % device.slots, model);
+      replicas.push({ task, node, device: kind, speed: device.speed, slot, stages: null });
+    }
+  };
+  const takeSlot = ({ node, kind, taken, models }: Bank, at: number, model: LoadedModel) => {
+    if (taken[at] === undefined) {
+      taken[at] = slots.length;
+      models[at] = [];
+      slots.push({ node, kind, number: at + 1 });
+    }
+    models[at].push(model);
+    return taken[at];
+  };
+  /** Each of the slots has its part of the model. */
+  const putStages = (
+    count: number,
+    { name: task, model }: TaskToPlace,
+    bank: Bank,
+    at: readonly number[],
+  ) => {
+    const { node, kind, device } = bank;
+    bank.hasStages = true;
+    const memoryMb = model.memoryMb / at.length;
+    const part: LoadedModel = { ...model, memoryMb, residency: "always" };
+    const stages = at.map((number) => takeSlot(bank, number - 1, part));
+    const [slot] = stages;
+    for (let i = 0; i < count; i++) {
+      replicas.push({ task, node, device: kind, speed: device.speed, slot, stages });
     }
   };
   const left = new Map(tasks.map((task) => [task, cluster.replicas[task.name] ?? 0]));
@@ -167,11 +191,13 @@ function placed(
       );
       const count = Math.min(entry.replicas, rest);
       rest -= count;
-      put(count, task, among);
+      if (entry.slots === undefined) put(count, task, among);
+      else if (among.length > 0) putStages(count, task, among[0], entry.slots);
     }
     left.set(task, rest);
   }
-  for (const [task, rest] of left) put(rest, task, banks);
+  const open = banks.filter(({ hasStages }) => !hasStages);
+  for (const [task, rest] of left) put(rest, task, open);
   return { placement: { nodes, replicas, slots }, misfits };
 }
 
@@ -180,7 +206,7 @@ function hasRoom({ device, free, models }: Bank, model: LoadedModel): boolean {
   const { memoryMb, slots } = device;
   if (memoryMb === undefined) return true;
   const turn = slots - free;
-  const there = turn < slots ? [] : models[turn % slots];
+  const there = models[turn % slots] ?? [];
   return memoryNeed([...there, model]).totalMb <= memoryMb;
 }
 
@@ -221,7 +247,7 @@ function expandNodes(
     for (let i = 0; i < count; i++) {
       const name = count === 1 ? group.name : `${group.name}-${i + 1}`;
       for (const [kind, device] of Object.entries(devices)) {
-        const empty = { free: device.slots, taken: [], models: [] };
+        const empty = { free: device.slots, taken: [], models: [], hasStages: false };
         banks.push({ node: nodes.length, group: group.name, kind, device, ...empty });
       }
       nodes.push({ ...node, name, group: group.name, devices });

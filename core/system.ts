@@ -132,6 +132,9 @@ export interface ReplicaSystem {
   readonly device: string;
   /** Its place in the system's `devices`. */
   readonly slot: number;
+  /** The device slots that serve its batches one after the other, each a stage of the model; null: its own alone. */
+  readonly stages: readonly number[] | null;
+  /** Of a batch that never waits, all stages together. */
   readonly service: ServiceModel;
 }
 

@@ -2,6 +2,7 @@
  * `check`: everything that can be wrong with a scenario, without a run of it. Schedulers of the user are played on
  * the scenario's system; other commands do that for a short while before anything starts.
  */
+
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { goalNotes } from "../core/input-notes.ts";
@@ -10,8 +11,9 @@ import { continuousPaths } from "../core/scenario/axes.ts";
 import { haveTimes } from "../core/scenario/check-models.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { type Configuration, checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
-import { playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
+import { clustersToPlay, playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { interruptible } from "./interruptible.ts";
 import { inventoryFor, type Scenario, schedulerChecks } from "./scenario.ts";
@@ -43,6 +45,7 @@ export async function check(
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
   let notes = haveTimes(document, loaded.profiles) ? goalNotes(document, loaded) : [];
+  notes = [...notes, ...renamedNotes(document)];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
     const documents = [document, ...real.map((one) => one.document)];
@@ -119,13 +122,15 @@ function playAll(
   const played = distinct(configurations);
   for (const one of played) {
     const { document } = one.configuration;
-    const system = compileSystem(document, loaded);
-    const make = () => createScheduler(document.scheduler, system, "1", loaded.own);
+    const own = compileSystem(document, loaded);
+    const clusters = weather === "rough" ? clustersToPlay(own) : [{ about: "", system: own }];
     const endMs = performance.now() + ms / played.length;
     let number = 0;
     do {
+      const { about, system } = clusters[number % clusters.length];
+      const make = () => createScheduler(document.scheduler, system, "1", loaded.own);
       const verdict = interruptible(() => playOnce(system, make, number++, weather));
-      if (verdict !== null) throw refusal(loaded.file, one, verdict);
+      if (verdict !== null) throw refusal(loaded.file, one, verdict, about);
     } while (number < MOST_PLAYS && performance.now() < endMs);
     plays.set(one.file, (plays.get(one.file) ?? 0) + number);
   }
@@ -153,8 +158,9 @@ function refusal(
   scenario: string,
   { file, configuration }: Played,
   { rule, steps }: Verdict,
+  cluster: string,
 ): Fault {
-  const at = configuration.id === "base" ? "" : ` in ${configuration.id}`;
+  const at = `${configuration.id === "base" ? "" : ` in ${configuration.id}`}${cluster}`;
   const told = steps.map((line, i) => `    ${i + 1}. ${line}`).slice(-MOST_TOLD);
   const story = told.length === 0 ? "" : `\n  steps that lead there:\n${told.join("\n")}`;
   return new Fault("invalid-input", `${file} breaks a rule${at}: ${rule}${story}`, {

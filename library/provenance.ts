@@ -2,6 +2,7 @@
  * Provenance of results: the command that repeats a run, notes on times that were measured elsewhere or
  * not at all, and `provenance.json` beside the files of a results folder.
  */
+
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -23,6 +24,7 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 
@@ -72,6 +74,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
     ...doubtNotes(document, loaded),
+    ...renamedNotes(document),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];
 }

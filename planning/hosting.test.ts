@@ -71,7 +71,7 @@ run: { seed: 1, replications: 3 }
 `;
   const SHARED = "sharing: { kind: processor-sharing }";
 
-  test.each(["alpaserve", "clockwork"])(
+  test.each(["selective-replication", "clockwork"])(
     "%s has every task on each shared slot, so that one device serves three models",
     (scheduler) => {
       const plan = planOf(text(scheduler, 4000, SHARED));
@@ -82,14 +82,14 @@ run: { seed: 1, replications: 3 }
   );
 
   test("has slots apart where slots are not shared, and in the plans of InferLine's planner", () => {
-    expect(planOf(text("alpaserve", 4000, "shared: false")).best?.cost).toBe(6);
-    const shared = text("alpaserve", 4000, SHARED);
+    expect(planOf(text("selective-replication", 4000, "shared: false")).best?.cost).toBe(6);
+    const shared = text("selective-replication", 4000, SHARED);
     expect(planOf(shared, { planner: "inferline" }).best?.cost).toBe(6);
     expect(planOf(shared, { planner: "exhaustive" }).best?.cost).toBe(2);
   });
 
   test("is tried beside others, and wins where sharing is cheaper", () => {
-    const plan = planOf(text("fifo", 4000, SHARED), { schedulers: ["alpaserve"] });
-    expect(plan.best).toMatchObject({ cost: 2, scheduler: "alpaserve" });
+    const plan = planOf(text("fifo", 4000, SHARED), { schedulers: ["selective-replication"] });
+    expect(plan.best).toMatchObject({ cost: 2, scheduler: "selective-replication" });
   });
 });

@@ -28,6 +28,43 @@ const STEPS = 80;
 /** Runs that look for a shorter way to the same end. */
 const MOST_SHORTENED = 200;
 
+/** Replicas of each task on small clusters; 0: one slot of each machine for two of them. */
+const SMALL = [1, 2, 3, 4, 0];
+
+/**
+ * The system itself, then small clusters of the same tasks, where jobs that a scheduler forgets are not served by
+ * chance: 1 to 4 replicas of each task, and two of each that share one slot of their machine.
+ */
+export function clustersToPlay(system: System): readonly { about: string; system: System }[] {
+  const small = SMALL.map((count) => {
+    const about =
+      count === 0 ? "two replicas of each task on one slot" : `${count} of each task's replicas`;
+    return { about: ` on ${about}`, system: shrunk(system, count === 0 ? 2 : count, count === 0) };
+  });
+  return [{ about: "", system }, ...small];
+}
+
+/** The first replicas of each pool; `scarce`: each on the first slot of its machine. */
+function shrunk(system: System, most: number, scarce: boolean): System {
+  const replicas: System["replicas"][number][] = [];
+  const pools = system.pools.map((pool) => {
+    const first = replicas.length;
+    for (const replica of system.replicas.slice(
+      pool.first,
+      pool.first + Math.min(most, pool.count),
+    )) {
+      const slot = system.devices.findIndex(({ node }) => node === replica.node);
+      replicas.push(scarce ? { ...replica, slot } : replica);
+    }
+    return { ...pool, first, count: replicas.length - first };
+  });
+  const pipelines = system.pipelines.map((pipeline) => ({
+    ...pipeline,
+    chains: pipeline.held ? Math.min(...pipeline.tasks.map(({ pool }) => pools[pool].count)) : 0,
+  }));
+  return { ...system, pools, replicas, pipelines, faults: null };
+}
+
 /** A run of its own for each number; null when it keeps all rules. */
 export function playOnce(
   system: System,

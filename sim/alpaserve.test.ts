@@ -5,7 +5,7 @@ import { replayLog } from "../core/replay.ts";
 import { RunLog } from "../core/run-log.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
-import { NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
+import { NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
 
 const service = (meanMs: number) => ({
   service: { distribution: "deterministic", meanMs, batch: { max: 1 } },
@@ -43,32 +43,20 @@ describe("two models of 396 ms on two devices", () => {
       scheduler: "alpaserve",
     });
 
-  /** Both models as two stages: the first of each on one device, the second on the other. */
-  const split = (weights: readonly number[], cv: number) =>
-    scenarioOf({
-      pipelines: Object.fromEntries(
-        ["a", "b"].map((name, i) => [
-          name,
-          {
-            share: weights[i],
-            tasks: {
-              [`${name}1`]: { model: "half" },
-              [`${name}2`]: { model: "half", after: [`${name}1`] },
-            },
-          },
-        ]),
-      ),
-      models: { half: service((396 * 1.018) / 2) },
+  /** Both models as pipelines over both devices. */
+  const split = (weights: readonly number[], cv: number) => {
+    const { pipelines, models } = whole(weights, cv);
+    return scenarioOf({
+      ...{ pipelines, models, workload: workload(cv), scheduler: "alpaserve" },
       cluster: {
-        nodes,
-        replicas: { a1: 1, a2: 1, b1: 1, b2: 1 },
-        placement: ["a1", "b1", "a2", "b2"].map((task, i) => ({
-          ...{ task, node: i < 2 ? "one" : "two", device: "gpu", replicas: 1 },
+        nodes: [{ name: "host", devices: { gpu: { slots: 2, shared: true } } }],
+        replicas: { a: 2, b: 2 },
+        placement: ["a", "b"].map((task) => ({
+          ...{ task, node: "host", device: "gpu", replicas: 2, slots: [1, 2] },
         })),
       },
-      workload: workload(cv),
-      scheduler: "alpaserve",
     });
+  };
 
   const meanMs = (document: ReturnType<typeof whole>): number =>
     runReplication(document, NO_INPUTS, 0).summary.metrics.latencyMeanMs ?? Number.NaN;
@@ -88,6 +76,40 @@ describe("two models of 396 ms on two devices", () => {
       expect(gain).toBeLessThan(high);
     },
   );
+});
+
+describe("a group of two devices", () => {
+  const grouped = (latencyMs: number) => ({
+    pipelines: { p: { slo: { latencyMs }, tasks: { serve: { model: "server" } } } },
+    models: { server: { ...service(100), residency: "always", stageOverhead: 0 } },
+    cluster: {
+      nodes: [{ name: "host", devices: { gpu: { slots: 2, shared: true } } }],
+      replicas: { serve: 2 },
+      placement: [{ task: "serve", node: "host", device: "gpu", replicas: 2, slots: [1, 2] }],
+    },
+    scheduler: "alpaserve",
+  });
+
+  test("has two batches under way, and drops what its pipeline would end too late", () => {
+    // Stages of 50 ms: ends at 100, 150, 200, … ms; the fifth would end at 300 ms.
+    const { bars, summary } = runAt([0, 0, 0, 0, 0], grouped(260));
+    expect(bars.map(({ start, end }) => [start, end])).toEqual([
+      [0, 100],
+      [50, 150],
+      [100, 200],
+      [150, 250],
+    ]);
+    expect(summary.metrics.dropRatio).toBeCloseTo(1 / 5, 12);
+  });
+
+  test("goes on with the other replica where one is lost", () => {
+    const faults = {
+      scheduled: [{ kind: "crash", replica: "serve-1", atS: 0, forS: 100 }],
+      detection: { intervalMs: 0, timeoutMs: 0, failures: 1 },
+    };
+    const { summary } = runAt([1, 1, 1], { ...grouped(1000), faults });
+    expect(summary.metrics.sloAttainmentRatio).toBe(1);
+  });
 });
 
 /** Three models of which a device holds two. */
@@ -119,7 +141,10 @@ const tight = (scheduler: unknown, sections: object = {}) =>
   });
 
 describe("placement by recent requests", () => {
-  const alpaserve = { preset: "alpaserve", controller: { policy: "alpaserve", epochS: 10 } };
+  const alpaserve = {
+    preset: "selective-replication",
+    controller: { policy: "selective-replication", epochS: 10 },
+  };
 
   test("keeps every model served, within memory, and its log replays", () => {
     for (const search of ["greedy", "beam"]) {

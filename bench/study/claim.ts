@@ -5,8 +5,11 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
+import { finished } from "../../core/iterables.ts";
 import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
+import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { estimate, sumOf } from "../../core/statistics/estimate.ts";
+import { searchGroups, USUAL_SEARCH } from "../../planning/alpaserve.ts";
 
 export type Sections = Readonly<Record<string, unknown>>;
 
@@ -103,13 +106,34 @@ export function claimDocument(claim: Claim, replications: number): Sections {
   // Every point of a sweep names the same paths.
   const paths = [...new Set(arms.flatMap((sections) => Object.keys(sections)))];
   const points = arms.map((own) =>
-    Object.fromEntries(paths.map((path) => [path, own[path] ?? at(usual, path)])),
+    expanded(Object.fromEntries(paths.map((path) => [path, own[path] ?? at(usual, path)]))),
   );
-  return {
+  const document: Sections = {
     ...{ name, cluster: { replicas: { serve: 1 } }, ...expanded(usual) },
     run: { seed: 1, replications, maxDrainS: 600, ...compare },
-    sweep: { points: points.map(expanded) },
   };
+  return { ...document, sweep: { points: points.map((point) => placed(document, point)) } };
+}
+
+/** A point with `groups`, so many devices at most, gets the cluster that AlpaServe's search finds for it. */
+function placed(document: Sections, { groups, ...point }: Sections): Sections {
+  if (groups === undefined) return point;
+  const scenario = scenarioSchema.parse(
+    Object.entries(point).reduce(
+      (whole, [path, value]) => withPath(whole, path.split("."), value),
+      document,
+    ),
+  );
+  const search = { ...USUAL_SEARCH, largest: groups as number, replications: 1 };
+  const [{ document: found }] = finished(
+    searchGroups(scenario, { profiles: {}, traces: {} }, search),
+  );
+  return { ...point, cluster: found.cluster };
+}
+
+function withPath(sections: Sections, [key, ...rest]: readonly string[], value: unknown): Sections {
+  const inner = rest.length === 0 ? value : withPath(sections[key] as Sections, rest, value);
+  return { ...sections, [key]: inner };
 }
 
 function at(sections: Sections, path: string): unknown {

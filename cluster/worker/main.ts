@@ -18,7 +18,7 @@ import { PreciseTimer } from "../time/clock.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { deviceLine, hostLine } from "./host-line.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
-import { type BackendSettings, backendFor } from "./open-backend.ts";
+import { type BackendSettings, backendFor, StageDevice } from "./open-backend.ts";
 
 export interface WorkerSpecification extends BackendSettings {
   /** Replicas to host, by the system's numbers. */
@@ -62,13 +62,19 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const hosted = new Map<string, HostedReplica>();
   /** By the system's number. */
   const slots = new Map<number, DeviceSlot>();
+  const stageDevices = new Map<number, StageDevice>();
   let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
     const { name, pool, slot: device } = system.replicas[id];
     const slot = slots.get(device) ?? new DeviceSlot(timer);
     slots.set(device, slot);
     const task = system.pools[pool].name;
-    const backend = backendFor(specification, system, id, timer);
+    const stages = system.replicas[id].stages?.map((stage) => {
+      const one = stageDevices.get(stage) ?? new StageDevice();
+      stageDevices.set(stage, one);
+      return one;
+    });
+    const backend = backendFor(specification, system, id, timer, stages ?? null);
     const onState: ReplicaOptions["onState"] = ({ state, reason }) => {
       logger.info({ replica: name, state, ...(reason ? { reason } : {}) }, "model state");
       server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");

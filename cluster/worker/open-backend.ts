@@ -38,18 +38,19 @@ const PLATFORMS = {
   process: "tandem_process",
 } as const;
 
-/** `id` is the replica's number in the system. */
+/** `id` is the replica's number in the system; `stages`: the devices of its pipeline, in order. */
 export function backendFor(
   { document, inputs, backend, seed, timeScale, cacheDir }: BackendSettings,
   system: System,
   id: number,
   timer: PreciseTimer,
+  stages: readonly StageDevice[] | null,
 ): Pick<ReplicaOptions, "platform" | "open"> {
   const replica = system.replicas[id];
   const { model } = system.pools[replica.pool];
   if (backend === "replay") {
     const loadUs = system.models.find(({ name }) => name === model)?.loadUs ?? 0;
-    const open = async () => replayBackend(replica, { seed, timeScale, timer, loadUs });
+    const open = async () => replayBackend(replica, { seed, timeScale, timer, loadUs, stages });
     return { platform: "tandem_replay", open };
   }
   const implementation = document.models[model].implementation;
@@ -57,6 +58,15 @@ export function backendFor(
     throw new Fault("invalid-input", `model ${model} names no implementation to run for real`, {
       hint: `give models.${model}.implementation, or use the replay backend`,
     });
+  }
+  if (stages !== null && stages.length > 1) {
+    throw new Fault(
+      "invalid-input",
+      `a real model runs on one device, ${replica.name} is on more`,
+      {
+        hint: "`slots` of one device in cluster.placement, or the replay backend",
+      },
+    );
   }
   const folder = inputs.folder ?? process.cwd();
   // Declared by the model: it never blocks.
@@ -74,38 +84,63 @@ export function backendFor(
 const WARM_UP_US = 2000;
 const OUTPUT: JobResult = { text: Buffer.from('{"labels":[],"value":null}'), tensors: [] };
 
+/** A device of a pipeline: batches hold it one after the other, in order of coming. */
+export class StageDevice {
+  #last: Promise<void> = Promise.resolve();
+
+  /** Resolves once the device is free, with a function that frees it again. */
+  enter(): Promise<() => void> {
+    const before = this.#last;
+    return new Promise((entered) => {
+      this.#last = new Promise((free) => void before.then(() => entered(free)));
+    });
+  }
+}
+
+interface ReplayOptions {
+  readonly seed: string;
+  readonly timeScale: number;
+  readonly timer: PreciseTimer;
+  readonly loadUs: number;
+  readonly stages: readonly StageDevice[] | null;
+}
+
 /**
  * Waits the time of a measured profile, or of an assumed distribution, on the precise timer, and
- * reports the time that passed.
+ * reports the time that passed. On a pipeline it waits equal parts of it, one on each device.
  */
-function replayBackend(
-  replica: ReplicaSystem,
-  options: { seed: string; timeScale: number; timer: PreciseTimer; loadUs: number },
-): Backend {
+function replayBackend(replica: ReplicaSystem, options: ReplayOptions): Backend {
   const { service } = replica;
-  const { seed, timeScale, timer, loadUs } = options;
+  const { seed, timeScale, timer, loadUs, stages } = options;
   let stop = (): void => undefined;
+  const passes = (untilUs: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const alarm = timer.set(untilUs, resolve);
+      stop = () => {
+        timer.cancel(alarm);
+        reject(new Error("the batch was stopped"));
+      };
+    });
   const own = new Sampler(service.shape, seed, `service/${replica.name}`);
   return {
     inputs: null,
     outputs: null,
     provenance: null,
     cost: { loadMs: 0, memoryBytes: 0 },
-    run(batch: Batch): Promise<BatchResult> {
-      const startUs = monotonicUs();
+    async run(batch: Batch): Promise<BatchResult> {
+      let startUs = monotonicUs();
       const variate = batch.variate ?? (batch.warmUp ? 0 : own.next());
       const sampledUs = service.sampleUs(variate, batch.jobs.length);
       const serviceUs = batch.warmUp ? Math.min(sampledUs, WARM_UP_US / timeScale) : sampledUs;
-      return new Promise((resolve, reject) => {
-        const alarm = timer.set(startUs + serviceUs * timeScale, () => {
-          const outputs = new Array<JobResult>(batch.jobs.length).fill(OUTPUT);
-          resolve({ outputs, serviceUs: monotonicUs() - startUs });
-        });
-        stop = () => {
-          timer.cancel(alarm);
-          reject(new Error("the batch was stopped"));
-        };
-      });
+      if (stages === null) await passes(startUs + serviceUs * timeScale);
+      for (const [stage, device] of (stages ?? []).entries()) {
+        const free = await device.enter();
+        if (stage === 0) startUs = monotonicUs();
+        const partUs = (serviceUs * timeScale) / (stages?.length ?? 1);
+        await passes(monotonicUs() + partUs).finally(free);
+      }
+      const outputs = new Array<JobResult>(batch.jobs.length).fill(OUTPUT);
+      return { outputs, serviceUs: monotonicUs() - startUs };
     },
     stop: () => stop(),
     async load(): Promise<void> {

@@ -279,13 +279,11 @@ export class DeviceMeter {
   }
 
   /** A batch starts to run on a replica. */
-  started(replica: number, nowUs: number): void {
-    const { slot } = this.system.replicas[replica];
+  started(replica: number, nowUs: number, slot = this.system.replicas[replica].slot): void {
     if (this.#batches[slot]++ === 0) this.#busySinceUs[slot] = nowUs;
   }
 
-  stopped(replica: number, nowUs: number): void {
-    const { slot } = this.system.replicas[replica];
+  stopped(replica: number, nowUs: number, slot = this.system.replicas[replica].slot): void {
     if (--this.#batches[slot] > 0) return;
     const fromUs = Math.max(this.#busySinceUs[slot], this.window.warmupUs);
     const toUs = Math.min(nowUs, this.window.closedUs);

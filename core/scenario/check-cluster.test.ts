@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { checkMemory, checkSlots } from "./check-cluster.ts";
 import { expectRefused, RICH, replaced, richIssues, type Spoilt } from "./issues.test-support.ts";
+import { scenarioSchema } from "./schema.ts";
 
 const REPLICAS = "replicas: { a: 4, b: 2, c: 3 }";
 const placed = (entries: string) => `${REPLICAS}\n  placement: ${entries}`;
@@ -315,5 +317,80 @@ describe("a model's demand", () => {
   test("is above zero", () => {
     const [[path, message]] = issues("{ cpu: 0 }", ", resources: { cpu: 4 }");
     expect([path, message]).toEqual([at, expect.stringContaining("0.000001")]);
+  });
+});
+
+describe("replicas on several slots", () => {
+  const issues = (
+    placement: readonly object[],
+    gpu: object = { slots: 4, shared: true },
+    model: object = {},
+    count = 1,
+  ) => {
+    const service = { distribution: "deterministic", meanMs: 10 };
+    const document = scenarioSchema.parse({
+      name: "stages",
+      pipelines: { p: { tasks: { a: { model: "m" }, b: { model: "m" } } } },
+      models: { m: { service, residency: "always", ...model } },
+      cluster: {
+        nodes: [{ name: "host", count, devices: { gpu } }],
+        replicas: { a: 2, b: 2 },
+        placement: placement.map((entry, i) => ({
+          task: "ab"[i],
+          node: "host",
+          replicas: 2,
+          ...entry,
+        })),
+      },
+      workload: { arrivals: "burst", requests: 1 },
+    });
+    const found = [...checkSlots(document), ...checkMemory(document)];
+    return found.map(({ path, message }) => `${path} ${message}`);
+  };
+  const on = (...slots: number[]) => ({ device: "gpu", slots });
+
+  test("may share all of them, or none", () => {
+    expect(issues([on(1, 2), on(1, 2)])).toEqual([]);
+    expect(issues([on(1, 2), on(3)])).toEqual([]);
+    expect(issues([on(1, 2), on(4, 3)])).toEqual([]);
+    expect(issues([on(1, 2), on(2, 3)])[0]).toBe(
+      "cluster.placement.0.slots slots 1, 2 overlap 2, 3",
+    );
+    expect(issues([on(1, 2), { device: "gpu" }])).toEqual([
+      "cluster.placement.1 other replicas of this device are on `slots`: expected `slots` here too",
+    ]);
+  });
+
+  test.each([
+    [on(1, 5), {}, 1, "cluster.placement.0.slots slot 5 again, or beyond the 4 of gpu"],
+    [on(2, 2), {}, 1, "cluster.placement.0.slots slot 2 again, or beyond the 4 of gpu"],
+    [
+      { slots: [1] },
+      {},
+      1,
+      "cluster.placement.0 `slots` are those of a `device`: expected its kind",
+    ],
+    [
+      on(1, 2),
+      { shared: false },
+      1,
+      "cluster.placement.0 replicas share `slots`, but gpu is not shared",
+    ],
+    [on(1, 2), {}, 2, "cluster.placement.0.node node host has 2 machines"],
+  ])("%j on %j of %d machines is an issue", (entry, gpu, count, message) => {
+    const found = issues([entry, entry], { slots: 4, shared: true, ...gpu }, {}, count);
+    expect(found).toContain(message);
+  });
+
+  test("have their part of the model from the start", () => {
+    const gpu = (memoryMb: number) => ({ slots: 4, shared: true, memoryMb });
+    expect(issues([on(1, 2), on(3)], gpu(60), { memoryMb: 100 })[0]).toContain(
+      "a slot has 60 MB, but needs 100 MB",
+    );
+    expect(issues([on(1, 2), on(3, 4)], gpu(60), { memoryMb: 100 })).toEqual([]);
+    const loaded = { loadMs: 10, residency: "on-demand" };
+    expect(issues([on(1, 2), on(3, 4)], gpu(60), loaded)).toEqual([
+      "models.m.residency a pipeline over several devices has its models from the start",
+    ]);
   });
 });

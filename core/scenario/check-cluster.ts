@@ -130,6 +130,47 @@ function* checkPlacement(cluster: ClusterDocument, nodes: Nodes, placement: Plac
     yield issueAt(path, message, "the two counts must be equal");
   }
   for (const node of nodes) yield* checkPlacedOn(node, placement);
+  yield* checkStages(nodes, placement);
+}
+
+/** Entries with `slots`: groups of devices that are equal or apart, on one machine, which nothing else uses. */
+function* checkStages(nodes: Nodes, placement: Placement): Issues {
+  for (const [index, { node: name, device = "", slots }] of placement.entries()) {
+    const node = findNode(nodes, name);
+    const kind = node?.devices[device];
+    const at = `cluster.placement.${index}`;
+    if (node === undefined) continue;
+    const count = typeof kind === "object" ? kind.slots : (kind ?? 0);
+    const isHere = (other: Placement[number]): boolean =>
+      findNode(nodes, other.node) === node && (other.device ?? device) === device;
+    const others = placement.filter(isHere);
+    if (slots === undefined) {
+      if (!others.some((other) => other.slots !== undefined)) continue;
+      yield issueAt(at, "other replicas of this device are on `slots`: expected `slots` here too");
+    } else if (kind === undefined) {
+      yield issueAt(at, "`slots` are those of a `device`: expected its kind");
+    } else if (node.count > 1 && !isMachineOf(node, name)) {
+      yield issueAt(`${at}.node`, `node ${name} has ${node.count} machines`, `name one: ${name}-1`);
+    } else if (!isShared(kind)) {
+      const hint = `devices: { ${device}: { slots: ${count}, shared: true } }`;
+      yield issueAt(at, `replicas share \`slots\`, but ${device} is not shared`, hint);
+    } else {
+      const isBad = (slot: number, i: number): boolean => slot > count || slots.indexOf(slot) < i;
+      const bad = slots.find(isBad);
+      if (bad !== undefined) {
+        yield issueAt(`${at}.slots`, `slot ${bad} again, or beyond the ${count} of ${device}`);
+      }
+      const other = others.find(
+        (one) =>
+          one.node === name &&
+          one.slots?.join() !== slots.join() &&
+          one.slots?.some((slot) => slots.includes(slot)),
+      );
+      if (other === undefined) continue;
+      const message = `slots ${slots.join(", ")} overlap ${other.slots?.join(", ")}`;
+      yield issueAt(`${at}.slots`, message, "groups of devices are equal or apart");
+    }
+  }
 }
 
 /** Slots of a node against the replicas placed on it: by kind of device, else over all kinds. */
@@ -189,12 +230,24 @@ export function* checkMemory({ pipelines, models, cluster }: Placed): Issues {
   const tasks = tasksToPlace({ pipelines, models });
   const modelOf = new Map(tasks.map(({ name, model }) => [name, model]));
   const { slots, replicas, nodes: machines } = placeReplicas(cluster, tasks);
-  const bySlot = grouped(replicas, ({ slot }) => slot);
+  const parts = replicas.flatMap(({ task, slot, stages }) => {
+    const model = modelOf.get(task);
+    if (model === undefined) return [];
+    if (stages === null) return [{ slot, model }];
+    // Each device of a pipeline has its part from the start.
+    const part = {
+      ...model,
+      memoryMb: model.memoryMb / stages.length,
+      residency: "always",
+    } as const;
+    return stages.map((each) => ({ slot: each, model: part }));
+  });
+  const bySlot = grouped(parts, ({ slot }) => slot);
   const found = new Map<string, Issue>();
   for (const [slot, { node, kind }] of slots.entries()) {
     const { group, devices } = machines[node];
     const { memoryMb = Number.POSITIVE_INFINITY } = devices[kind];
-    const here = (bySlot.get(slot) ?? []).flatMap(({ task }) => modelOf.get(task) ?? []);
+    const here = (bySlot.get(slot) ?? []).map(({ model }) => model);
     const { alwaysMb, largest, totalMb } = memoryNeed(here);
     if (totalMb <= memoryMb) continue;
     const at = `cluster.nodes.${nodes.findIndex(({ name }) => name === group)}.devices.${kind}`;
@@ -203,6 +256,14 @@ export function* checkMemory({ pipelines, models, cluster }: Placed): Issues {
     const message = `a slot has ${memoryMb} MB, but needs ${[...always, ...one].join(" and ")}`;
     const hint = "a larger device, another `placement`, or fewer models of `residency: always`";
     found.set(at, issueAt(`${at}.memoryMb`, message, hint));
+  }
+  for (const { task, stages } of replicas) {
+    const name = modelOf.get(task)?.name ?? "";
+    const { loadMs = 0, residency } = models[name] ?? {};
+    if (stages === null || loadMs === 0 || residency === "always") continue;
+    const message = "a pipeline over several devices has its models from the start";
+    const at = `models.${name}.residency`;
+    found.set(at, issueAt(at, message, "`residency: always`"));
   }
   yield* found.values();
 }

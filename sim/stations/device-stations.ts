@@ -6,6 +6,7 @@ import type { WinnerTree } from "../../core/priority-queues.ts";
 import { slowdownOf } from "../../core/slow-down.ts";
 import type { System } from "../../core/system.ts";
 import { hasLoads, ModelMemory } from "./model-memory.ts";
+import { PipelineStages } from "./pipeline-stages.ts";
 import { type Batches, recordBatch } from "./running-batches.ts";
 import { EqualShares, groupReplicas, type Processor, type Station, TimeSlices } from "./station.ts";
 
@@ -14,6 +15,7 @@ export function hasDeviceTerms(system: System): boolean {
   return (
     system.nodes.some((node) => node.contention !== null) ||
     system.devices.some((device) => device.sharing !== null) ||
+    system.replicas.some(({ stages }) => stages !== null) ||
     system.idleWatts !== null ||
     hasLoads(system)
   );
@@ -35,7 +37,24 @@ export function deviceStations(
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
   const memory = hasLoads(system) ? new ModelMemory(system, meter, slots) : null;
-  const service = new Service(batches, recorder, meter, memory, aloneUs, slots);
+  const alone = new Service(batches, recorder, meter, memory, aloneUs, slots);
+  const pipelined = new PipelineStages(batches, recorder, meter, aloneUs, slots);
+  const serviceOf = (replica: number): Station =>
+    system.replicas[replica].stages === null ? alone : pipelined;
+  const service: Station = system.replicas.every(({ stages }) => stages === null)
+    ? alone
+    : {
+        enter: (replica, nowUs) => serviceOf(replica).enter(replica, nowUs),
+        due: (replica, nowUs) => {
+          const isThrough = serviceOf(replica).due(replica, nowUs);
+          if (isThrough && serviceOf(replica) === pipelined) memory?.release(replica, nowUs);
+          return isThrough;
+        },
+        abandon: (replica, nowUs) => {
+          serviceOf(replica).abandon(replica, nowUs);
+          if (serviceOf(replica) === pipelined) memory?.release(replica, nowUs);
+        },
+      };
   const stations = memory === null ? [service] : [memory, service];
   if (!hasWindows) return { stations, memory, windows: null };
   const windows = new StartWindows(system, slots);

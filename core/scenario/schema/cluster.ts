@@ -144,7 +144,17 @@ export const clusterSchema = z.strictObject({
         task: poolName.describe("a task, or `task@model` where it has variants"),
         node: name,
         device: name.optional().describe("kind of device; default: any of the node"),
-        replicas: count.describe("over all machines of the node"),
+        replicas: count.describe(
+          "over all machines of the node; with `slots`: batches under way at once",
+        ),
+        slots: z
+          .array(wholeBetween(1, 1000))
+          .min(1)
+          .max(64)
+          .optional()
+          .describe(
+            "slots of the device, from 1, that serve these replicas together as a pipeline: each a stage of the model; replicas with the same slots take turns there",
+          ),
       }),
     )
     .optional()

@@ -86,6 +86,11 @@ export const modelSchema = z
       .describe(
         "whether a batch that runs can be stopped, so that a scheduler may pre-empt it; replayed times can, real models cannot; default: false",
       ),
+    stageOverhead: between(0, 1)
+      .optional()
+      .describe(
+        "share of its time that each stage adds where several devices serve it as a pipeline; default: 0.009, that of AlpaServe's simulations",
+      ),
     memoryMb: amount.default(0).describe("device memory that the loaded model takes"),
     demand: resources
       .optional()

@@ -141,7 +141,7 @@ const proteusController = defineController({
   failsWhen:
     "Demand changes within an epoch, replicas take long to start, or several replicas of a variant are lost.",
   source:
-    "Ahmad et al., Proteus, ASPLOS 2024 (resource management by a MILP, every 30 s). Ours is solved exactly by branch and bound within a bound on nodes, as the accuracy of a pipeline is no linear objective, and is for replicas of equal speed (reconstructed).",
+    "Ahmad et al., Proteus, ASPLOS 2024 (resource management by a MILP, every 30 s). Ours is solved by branch and bound, as the accuracy of a pipeline is no linear objective: the best plan within a bound on nodes, which large clusters exceed. It is for replicas of equal speed; the paper's places variants on machines of different speed (reconstructed).",
   parameters: parametersOf({ epochS: 30, solveMs: 1000 }),
   create: (parameters, { system }) =>
     placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, false),
@@ -155,7 +155,7 @@ const lokiController = defineController({
   failsWhen:
     "Demand changes within an epoch, or replicas take long to start: few are on while load is low.",
   source:
-    "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Batches come from a fixed split of half the goal, not from the program (reconstructed).",
+    "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Left out of its program: the batch sizes y (a fixed split of half the goal gives them), the flows c of each path through the pipeline, and the multiplicative factors m of tasks that fan out (reconstructed).",
   parameters: parametersOf({ epochS: 10, solveMs: 500 }),
   create: (parameters, { system }) =>
     placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, true),

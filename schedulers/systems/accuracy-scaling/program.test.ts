@@ -6,6 +6,12 @@ import { cases } from "../../../core/test-form.test-support.ts";
 import { type Counts, type Program, type ProgramTask, solving } from "./program.ts";
 
 const NODES = 1_000_000;
+const solve = (program: Program, nodes = NODES) => finished(solving(program, nodes));
+/** Null where none serves the demand. */
+const best = (program: Program, nodes = NODES): Counts | null => {
+  const solution = solve(program, nodes);
+  return solution.kind === "found" ? solution.counts : null;
+};
 
 /** All counts of a task's options up to the devices. */
 function* rows({ options }: ProgramTask, devices: number, at = 0): Generator<number[]> {
@@ -107,10 +113,13 @@ const programs = fc
 test("the optimum is that of exhaustive search, and infeasible is infeasible", () => {
   fc.assert(
     fc.property(programs, (program) => {
-      const best = exhaustive(program);
-      const found = finished(solving(program, NODES));
-      if (best === null) expect(found).toBeNull();
-      else expect(planValue(program, found as Counts)).toBeCloseTo(best, 9);
+      const most = exhaustive(program);
+      const found = solve(program);
+      if (found.kind !== "found") expect([found.kind, most]).toEqual(["infeasible", null]);
+      else {
+        expect(found.isBest).toBe(true);
+        expect(planValue(program, found.counts)).toBeCloseTo(most ?? Number.NaN, 9);
+      }
     }),
     { numRuns: cases(300) },
   );
@@ -135,7 +144,7 @@ describe("by hand", () => {
     [160, [[0, 4]], 0.6],
   ])("a demand of %d on four devices", (demandPerS, counts, value) => {
     const program = alone(demandPerS, 4);
-    expect(finished(solving(program, NODES))).toEqual(counts);
+    expect(best(program)).toEqual(counts);
     expect(planValue(program, counts)).toBeCloseTo(value, 12);
   });
 
@@ -149,13 +158,13 @@ describe("by hand", () => {
       tasks: [{ demandPerS: 40, options }],
       room: [room],
     });
-    expect(finished(solving(program(5), NODES))).toEqual([[1, 1]]);
-    expect(finished(solving(program(4), NODES))).toEqual([[0, 1]]);
-    expect(finished(solving(program(1), NODES))).toBeNull();
+    expect(best(program(5))).toEqual([[1, 1]]);
+    expect(best(program(4))).toEqual([[0, 1]]);
+    expect(best(program(1))).toBeNull();
   });
 
   test("more than the devices can do has no plan", () => {
-    expect(finished(solving(alone(161, 4), NODES))).toBeNull();
+    expect(best(alone(161, 4))).toBeNull();
   });
 
   test("in a chain the best answers of both tasks are the same requests'", () => {
@@ -174,7 +183,7 @@ describe("by hand", () => {
         [1, 1],
       ]),
     ).toBeCloseTo((0.81 + 0.25) / 2, 12);
-    expect(finished(solving(program, NODES))).toEqual([
+    expect(best(program)).toEqual([
       [2, 0],
       [2, 0],
     ]);
@@ -187,13 +196,40 @@ describe("by hand", () => {
     }));
     const visits = tasks.map((_, task) => ({ task, ratio: 1 }));
     const program = { tasks, pipelines: [{ weight: 1, visits }], devices: 16, room: [] };
-    const best = finished(solving(program, NODES)) as Counts;
-    expect(finished(solving(program, 20_000))).toEqual(best);
-    const hasty = finished(solving(program, 500)) as Counts;
-    expect(finished(solving(program, 500))).toEqual(hasty);
-    expect(planValue(program, hasty)).toBeLessThan(planValue(program, best) as number);
-    expect(finished(solving(program, 3))).toBeNull();
+    const whole = best(program) as Counts;
+    expect(best(program, 20_000)).toEqual(whole);
+    const hasty = solve(program, 500);
+    expect(solve(program, 500)).toEqual(hasty);
+    expect(hasty).toMatchObject({ kind: "found", isBest: false });
+    const value = planValue(program, best(program, 500) as Counts) as number;
+    expect(value).toBeLessThan(planValue(program, whole) as number);
     const pauses = [...solving(program, 1000)];
     expect(pauses.length, "a gateway does its other work meanwhile").toBe(4);
   });
+});
+
+test("a bound that runs out is not read as infeasible: the plan of the fastest variants serves the demand", () => {
+  const tasks = Array.from({ length: 10 }, (_, i) => ({
+    demandPerS: 100 + 10 * i,
+    options: [0.95, 0.9, 0.85, 0.8, 0.75, 0.7].map((accuracy, k) =>
+      option(accuracy, 12 + 9 * k, 100),
+    ),
+  }));
+  const visits = tasks.map((_, task) => ({ task, ratio: 1 }));
+  const program = { tasks, pipelines: [{ weight: 1, visits }], devices: 100, room: [] };
+  for (const nodes of [1, 10, 1000]) {
+    const solution = solve(program, nodes);
+    expect(solution).toMatchObject({ kind: "found", isBest: false });
+    expect(planValue(program, best(program, nodes) as Counts)).toBeGreaterThanOrEqual(
+      0.7 ** 10 - 1e-9,
+    );
+  }
+  // One heavy replica leaves no room for what else it takes; three light ones fit.
+  const options = [
+    { ...option(0.9, 30), demand: [1] },
+    { ...option(0.6, 40), demand: [3] },
+  ];
+  const tight = { ...alone(90, 3), tasks: [{ demandPerS: 90, options }], room: [4] };
+  expect(solve(tight, 1)).toEqual({ kind: "unknown" });
+  expect(best(tight)).toEqual([[3, 0]]);
 });

@@ -192,9 +192,11 @@ export class AccuracyScaler implements Controller {
     for (let factor = 1; factor < MOST_FACTOR; factor += factor > 1.5 ? 0.1 * factor : 0.05) {
       const program = this.#program(factor);
       const frugal = this.#saves ? mostAccurateOnly(program) : null;
-      const counts = frugal ?? (yield* solving(program, mostNodes));
-      if (counts === null) continue;
-      return frugal ?? withSurplus(program, counts);
+      if (frugal !== null) return frugal;
+      const solution = yield* solving(program, mostNodes);
+      if (solution.kind === "found") return withSurplus(program, solution.counts);
+      // Not to be taken for infeasible: the plan at hand goes on.
+      if (solution.kind === "unknown" && this.#plan.length > 0) return this.#plan;
     }
     return this.#groups.map(fastestAlone);
   }

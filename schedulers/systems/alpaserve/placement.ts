@@ -88,7 +88,11 @@ export function estimate(
 }
 
 /** When a request leaves each stage; a stage takes it once it has left the one before. */
-function passage(atUs: number, stages: readonly number[], freeUs: readonly number[]): number[] {
+export function passage(
+  atUs: number,
+  stages: readonly number[],
+  freeUs: readonly number[],
+): number[] {
   let leftUs = atUs;
   return stages.map((us, stage) => {
     leftUs = Math.max(leftUs, freeUs[stage] ?? 0) + us;
@@ -162,16 +166,37 @@ function filledUp(
   return filled;
 }
 
+/** Every model once, the largest first, each in the group with most room; null where some has no room. */
+export function coveringPlacement(groups: readonly Group[]): Placement | null {
+  const sizeOf = (model: number): number =>
+    Math.max(...groups.map(({ memoryMb }) => memoryMb[model]));
+  const models = [...(groups[0]?.stagesUs.keys() ?? [])].sort((a, b) => sizeOf(b) - sizeOf(a));
+  let placement: Placement | null = nothingOn(groups);
+  for (const model of models) {
+    const open = [...groups.keys()].filter((i) => hasRoom(groups[i], placement?.[i] ?? [], model));
+    const left = (i: number): number =>
+      (placement?.[i] ?? []).reduce(
+        (room, one) => room - groups[i].memoryMb[one],
+        groups[i].roomMb,
+      );
+    if (open.length === 0) return null;
+    const most = open.reduce((best, i) => (left(i) > left(best) ? i : best));
+    placement = withModel(placement, most, model);
+  }
+  return placement;
+}
+
 /**
- * From each of the `width` best placements, every model that still fits a group is tried there. Room that
+ * From `start` and each of the `width` best placements, every model that still fits a group is tried there. Room that
  * is left is filled as by `greedyPlacement`, unless fewer were served then.
  */
 export function beamPlacement(
   groups: readonly Group[],
   sample: readonly Sampled[],
   width = 3,
+  start = nothingOn(groups),
 ): Placement {
-  let best = estimate(groups, nothingOn(groups), sample);
+  let best = estimate(groups, start, sample);
   let beam = [best];
   while (beam.length > 0) {
     const next = new Map<string, Estimate>();

@@ -276,7 +276,8 @@ const controller = defineController({
   source:
     "Ghodsi et al., Dominant Resource Fairness, NSDI 2011, section 4; Hindman et al., Mesos, NSDI " +
     "2011, section 3; interval, filter and order of nodes as in Mesos' hierarchical allocator. " +
-    "Immediate allocation at events, and answers in twice `answerMs` at most, are ours.",
+    "Immediate allocation at events, and answers in twice `answerMs` at most, are ours. " +
+    "Left out of Mesos: roles in a hierarchy, and their quotas, limits and reservations.",
   parameters: z.strictObject({
     weights: z
       .record(z.string(), z.number().positive().min(1e-6).max(1e6))
