@@ -127,6 +127,10 @@ test("errors are red where colour is asked for, and plain in a pipe", () => {
 test.each([
   [["simulat", "q.yaml"], /no command `tandem simulat`\n.*did you mean "simulate"\?/],
   [["cluster", "upp"], /no command `tandem cluster upp`\n.*did you mean "up"\?/],
+  [
+    ["simulate", "q.yaml", "--set", "a={x:", "1,", "y:", "2}"],
+    /--set a=\{x:: a bracket is not closed\n.*quote the value.*--set 'a=\{x: 1, …'/,
+  ],
   [["simulate"], /`tandem simulate` needs <scenario>/],
   [["simulate", "q.yaml", "more"], /`tandem simulate` takes no "more"/],
   [["check", "q.yaml", "--foo"], /no option --foo\n {2}hint: see `tandem check --help`/],
@@ -251,6 +255,13 @@ test("schedulers lists the registry, and explains one preset or policy", async (
 function commandsIn(help: string): string[] {
   return [...help.matchAll(/^ {2}tandem ([a-z ]*[a-z])(?= [[<]| {2,})/gm)].map(([, name]) => name);
 }
+
+test("help lists advanced commands and options below the others", async () => {
+  expect((await here("--help")).stdout).toMatch(/Commands:[\s\S]*Advanced:\n +tandem gather/);
+  const { stdout } = await here("simulate", "--help");
+  expect(stdout).toMatch(/Options:[\s\S]*--workers[\s\S]*Advanced:[\s\S]*--shard-list/);
+  expect(stdout.split("Advanced:")[1]).not.toContain("--workers");
+});
 
 test("every command has --help with an example", async () => {
   const commands = commandsIn((await here("--help")).stdout);

@@ -26,11 +26,12 @@ const status: ClusterStatus = {
   state: {
     ...{ id: "x", scenario: "image-analysis", backend: "onnx", timeScale: 1, supervisorPid: 1 },
     ...{ certificates: null, inventory: null },
+    command: null,
     startedAt: "2026-01-02T03:04:05.678Z",
     gateway: { grpc: "127.0.0.1:8001", http: "http://127.0.0.1:8000", pid: 42, machine: null },
     workers: [{ replica: "detect-1", machine: null, pid: 77, address: "127.0.0.1:8002" }],
   },
-  ...{ alive: true, report: null, now, leftovers: null },
+  ...{ alive: true, supervised: true, report: null, now, leftovers: null },
 };
 
 describe("the status table", () => {

@@ -1,6 +1,7 @@
 /** `tandem cluster` as its user runs it: real processes, found again by the next command. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +10,7 @@ import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { bytesTensor } from "../cluster/protocol/tensors.ts";
+import { inventorySchema } from "../core/inventory/schema.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
@@ -49,7 +51,9 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
 
   process.kill(supervisorPid, "SIGKILL");
   expect(await eventually(() => !isRunning(gateway.pid))).toBe(true);
-  const said = new RegExp(`the gateway at ${gateway.http} does not answer\n +hint: .*cluster down`);
+  const lost = `\\n.*its supervisor, pid ${supervisorPid}, is gone\\n +hint: .*cluster down`;
+  const again = ".*then: node \\S+ cluster up s\\.yaml --backend replay";
+  const said = new RegExp(`the gateway at ${gateway.http} does not answer${lost}${again}`);
   const text = cluster("status");
   expect(text).toMatchObject({ code: 4, stderr: expect.stringMatching(said) });
   expect(text.stdout).toContain("small on the replay backend");
@@ -68,6 +72,41 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
 
   expect(cluster("down").code).toBe(0);
   expect(cluster("status", "--json")).toMatchObject({ code: 0, stdout: "null\n", stderr: "" });
+});
+
+test("down keeps asking machines that it could not reach, also once the supervisor is gone", () => {
+  const up = cluster("up", "s.yaml", "--backend", "replay", "--json");
+  expect(up.code, up.stderr).toBe(0);
+  const file = join(scratch, ".tandem/cluster.json");
+  const state = JSON.parse(readFileSync(file, "utf8")) as ClusterState;
+  const machines = { far: { host: "127.0.0.1", port: 1 } };
+  const inventory = inventorySchema.parse({ kind: "ssh", machines });
+  writeFileSync(file, JSON.stringify({ ...state, inventory: { file: "far.yaml", inventory } }));
+  for (const _ of ["first", "again"]) {
+    const { code, stderr } = cluster("down");
+    expect([code, stderr]).toEqual([4, expect.stringMatching(/not every machine[\s\S]*far/)]);
+  }
+  rmSync(file);
+  expect(cluster("down")).toMatchObject({ code: 0, stdout: "nothing was up\n" });
+});
+
+test("up takes ports 8000 and 8001 where both are free", async () => {
+  const server = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false)).listen(8000, "127.0.0.1", () => resolve(true));
+  });
+  // Held, whoever holds it: the ports are any others.
+  const { gateway } = JSON.parse(
+    (await tandemHere(scratch, ["cluster", "up", "s.yaml", "--backend", "replay", "--json"]))
+      .stdout,
+  ) as ClusterState;
+  expect(new URL(gateway.http).port).not.toBe("8000");
+  expect(cluster("down").code).toBe(0);
+  if (!isFree) return console.log("skipped: port 8000 is not free here");
+  await new Promise((resolve) => server.close(resolve));
+  const up = cluster("up", "s.yaml", "--backend", "replay");
+  expect(cluster("down").code).toBe(0);
+  expect(up.stdout).toContain("http://127.0.0.1:8000/, gRPC 127.0.0.1:8001");
 });
 
 test.each([

@@ -4,7 +4,7 @@
  */
 
 import { once } from "node:events";
-import { hostname } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
@@ -38,8 +38,19 @@ interface ClusterArguments {
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args);
-  const state = await cluster.up(loaded, { ...args, origins: args.allowOrigin });
-  print(args.json, state, `${stateText(state)}\n${nextStep(args, loaded.document, state)}`);
+  const { scenario, set, on, backend, port, spare, trace, record, host, certs, tokens } = args;
+  const { allowOrigin, connectionsPerAddress } = args;
+  const options = { set, on, backend, port, spare, trace, record, host, certs, tokens };
+  const more = { allowOrigin, connectionsPerAddress };
+  const command = repeatCommand("cluster up", scenario, { ...options, ...more });
+  const own = { origins: allowOrigin, usualPorts: true, command };
+  const state = await cluster.up(loaded, { ...args, ...own });
+  const text = [
+    stateText(state),
+    ...elsewhereLines(state, host),
+    nextStep(args, loaded.document, state),
+  ];
+  print(args.json, state, text.join("\n"));
 }
 
 /** A first load test is short. */
@@ -70,10 +81,20 @@ export async function clusterStatusCommand(
     "cluster-failure",
     `the gateway at ${status.state.gateway.http} does not answer`,
     {
-      hint: ".tandem/supervisor.log may say why; `tandem cluster down` ends what is left",
-      issues: leftoverLines(status).map((message) => ({ path: "", message })),
+      hint: `.tandem/supervisor.log may say why; \`tandem cluster down\` ends what is left${startAgain(status)}`,
+      issues: [...lostSupervisor(status), ...leftoverLines(status)].map((message) => ({
+        ...{ path: "", message },
+      })),
     },
   );
+}
+
+function lostSupervisor({ supervised, state }: ClusterStatus): readonly string[] {
+  return supervised ? [] : [`its supervisor, pid ${state.supervisorPid}, is gone`];
+}
+
+function startAgain({ supervised, state: { command } }: ClusterStatus): string {
+  return supervised || command === null ? "" : `, then: ${command}`;
 }
 
 /** Lists the processes that a deployment without a gateway has left on other machines. */
@@ -269,6 +290,21 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
   ].join("\n");
 }
 
+/** A gateway that listens on every address of this machine: where others reach it. */
+function elsewhereLines({ gateway }: ClusterState, host: string | undefined): readonly string[] {
+  const family = { "0.0.0.0": "IPv4", "::": "IPv6" }[host ?? ""];
+  if (family === undefined || gateway.machine !== null) return [];
+  const found = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
+  return found
+    .filter((one) => one.family === family && !one.internal)
+    .map(({ address }) => {
+      const at = family === "IPv6" ? `[${address}]` : address;
+      const { protocol, port } = new URL(gateway.http);
+      const grpc = gateway.grpc.split(":").at(-1);
+      return `  from other machines: ${protocol}//${at}:${port}/, gRPC ${at}:${grpc}`;
+    });
+}
+
 interface CertsArguments {
   readonly directory: string;
   readonly host: readonly string[];
@@ -288,7 +324,7 @@ export async function certs(args: CertsArguments): Promise<void> {
     `wrote ${written.files.join(", ")} to ${written.directory}`,
     `signed by ${authority}, for ${written.hosts.join(", ")}, until ${written.expiresAt}`,
     "callers need ca.crt, and client.* or admin.* or a token; ca.key can be kept elsewhere",
-    `next: ${repeatCommand("cluster", undefined, {})} up SCENARIO --certs ${directory}`,
+    `next: ${repeatCommand("cluster up", "SCENARIO", { certs: directory })}`,
   ];
   print(json, written, lines.join("\n"));
 }

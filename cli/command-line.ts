@@ -29,7 +29,12 @@ export interface Command {
   readonly run?: (args: never) => unknown;
   /** In place of `run`. */
   readonly commands?: readonly Command[];
+  /** Help lists it below the others. */
+  readonly isAdvanced?: boolean;
 }
+
+/** The group of options that few need, below the others in help. */
+export const ADVANCED = { group: "Advanced:" } as const;
 
 export interface Program {
   readonly name: string;
@@ -87,7 +92,13 @@ function refuseUnknown(given: readonly string[], words: string, known: readonly 
 
 /** The commands of a group, for help or a missing word. */
 function menu(parser: Argv, { words, usage, commands }: Group): Argv {
-  for (const command of commands) parser.command(command.usage, command.about);
+  for (const { usage: own, about, isAdvanced } of commands) {
+    if (isAdvanced === true) parser.command(own, false);
+    else parser.command(own, about);
+  }
+  const advanced = commands.filter(({ isAdvanced }) => isAdvanced === true);
+  const lines = advanced.map(({ usage: own, about }) => `  ${words} ${own}  ${about}`);
+  if (lines.length > 0) parser.epilogue(["Advanced:", ...lines].join("\n"));
   return common(parser, words, () => undefined)
     .usage(usage)
     .demandCommand(1, "name a command");
@@ -101,6 +112,9 @@ function only(given: readonly string[], command: Command, words: string): Argv {
     about,
     (built) => {
       for (const [name, given] of Object.entries(positionals)) built.positional(name, given);
+      // Groups are shown in the order in which they are named.
+      const usual = Object.keys(options).filter((name) => options[name].group === undefined);
+      built.group(usual, "Options:");
       built.options(checked(options)).epilogue(exampleLines(examples).trimStart());
     },
     async (args) => {
@@ -176,9 +190,19 @@ function joined(words: readonly string[]): string[] {
     result.push(words[i]);
     if (words[i] !== ASSIGNMENTS || i + 1 === words.length) continue;
     result.push(words[++i]);
+    refuseSplit(words[i], words[i + 1]);
     while (/^[^-=][^=]*=/.test(words[i + 1] ?? "")) result.push(ASSIGNMENTS, words[++i]);
   }
   return result;
+}
+
+/** Throws Fault("usage") for a value that the shell has split at its first space. */
+function refuseSplit(word: string, next: string | undefined): void {
+  const count = (brackets: RegExp): number => word.match(brackets)?.length ?? 0;
+  if (next === undefined || count(/[[{]/g) <= count(/[\]}]/g)) return;
+  throw new Fault("usage", `${ASSIGNMENTS} ${word}: a bracket is not closed`, {
+    hint: `quote the value, as a shell splits it at spaces: ${ASSIGNMENTS} '${word} ${next} …'`,
+  });
 }
 
 /** An option with a text. */
@@ -285,6 +309,8 @@ export const LOAD_OPTIONS: Readonly<Record<string, Options>> = {
   ca: text("certificates (PEM) to trust, of a server that is not ours"),
   "token-file": text("a bearer token to show"),
   "warm-up": flag("send unmeasured requests before, until they get no faster"),
+  threshold: repeated("exit 3 unless it holds: p50 to p99.99, mean or max in ms, as 'p99<500'"),
+  out: text("folder for the report (load.json)"),
   ...SET,
   ...SEED,
   ...JSON_OPTION,

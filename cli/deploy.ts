@@ -178,6 +178,9 @@ async function planned(args: DeployArguments) {
   const loaded = await loadScenario(args);
   tryOutForReal(loaded);
   checkAmounts(args);
+  if (args.backend === "replay" && args.gpu.length > 0) {
+    printWarning("--gpu is ignored: replayed times run on no GPU");
+  }
   const plan = planContainers(loaded.document, {
     ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },
     ...{ cpus: args.cpus ?? null, memoryGiB: args.memory },

@@ -1,6 +1,7 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
+import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { loadReportText } from "../cluster/load/load-report.ts";
+import { loadReportText, PERCENTILES } from "../cluster/load/load-report.ts";
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import { MOST_S } from "../core/scenario/schema/common.ts";
@@ -16,16 +17,28 @@ import {
   load as sent,
 } from "../library/index.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
+import { makeFolder, writeJson } from "../sweep/atomic-file.ts";
 import { ARRIVALS, LOAD_OPTIONS, print } from "./command-line.ts";
 import { watched } from "./progress.ts";
-import { assignedBy, loadScenario, NAMED, type ScenarioArguments } from "./scenario-file.ts";
+import {
+  assignedBy,
+  listed,
+  loadScenario,
+  NAMED,
+  type ScenarioArguments,
+} from "./scenario-file.ts";
 
 interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
   readonly json: boolean;
+  readonly threshold?: readonly string[];
+  readonly out?: string;
   readonly stream?: boolean;
 }
 
 export async function load(args: LoadArguments): Promise<void> {
+  const { out } = args;
+  const thresholds = (args.threshold ?? []).flatMap(listed).map(thresholdOf);
+  if (out !== undefined) makeFolder(out);
   const { loaded, measurement } = await namingOptions(args, async () => {
     const loaded = await loadWorkload(args, args.model);
     return { loaded, measurement: await sendWorkload(loaded, args) };
@@ -36,15 +49,51 @@ export async function load(args: LoadArguments): Promise<void> {
   const { capacity } = loaded;
   const head = { schema: "tandem/load@1", url: args.url, seed, command, capacity };
   const lines = [loadReportText(report), capacityText(capacity)].filter((line) => line !== "");
-  print(args.json, { ...head, ...report, errors }, lines.join("\n"));
+  const document = { ...head, ...report, errors };
+  if (out !== undefined) writeJson(join(out, "load.json"), document);
+  print(args.json, document, lines.join("\n"));
   if (errors.length > 0) {
     throw new Fault("cluster-failure", `requests failed; the first: ${errors[0]}`);
+  }
+  const over = thresholds.flatMap((threshold) => missed(measurement, threshold));
+  if (over.length > 0) {
+    const issues = over.map((message) => ({ path: "--threshold", message }));
+    throw new Fault("out-of-tolerance", "a threshold is not met", { issues });
   }
   if (report.verdict === "refused") {
     throw new Fault("unhealthy", "the load generator was not fit to be judged by", {
       hint: "run it on a quieter machine, or with less load",
     });
   }
+}
+
+interface Threshold {
+  readonly text: string;
+  readonly metric: string;
+  readonly belowMs: number;
+}
+
+const METRICS = ["mean", "max", ...PERCENTILES.filter((one) => one < 100).map((one) => `p${one}`)];
+
+/** Throws Fault("usage"). */
+function thresholdOf(text: string): Threshold {
+  const [, metric = "", below] =
+    /^\s*([\w.]+)\s*<\s*(\d+(?:\.\d+)?)\s*(?:ms)?\s*$/.exec(text) ?? [];
+  if (METRICS.includes(metric)) return { text, metric, belowMs: Number(below) };
+  throw new Fault("usage", `--threshold ${text}: expected a metric, <, and ms`, {
+    hint: `for example 'p99<500'; metrics: ${METRICS.join(", ")}`,
+  });
+}
+
+/** Why a threshold does not hold; empty where it does. */
+function missed(
+  { latencyMeanMs, latencyMaxMs, percentiles }: LoadMeasurement,
+  { text, metric, belowMs }: Threshold,
+): readonly string[] {
+  const percentile = percentiles.find((one) => `p${one.percentile}` === metric)?.latencyMs;
+  const given = { mean: latencyMeanMs, max: latencyMaxMs }[metric] ?? percentile ?? null;
+  if (given === null) return [`${text}: too few requests were answered to tell ${metric}`];
+  return given < belowMs ? [] : [`${text}: ${metric} is ${given.toFixed(2)} ms`];
 }
 
 function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasurement> {

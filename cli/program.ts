@@ -8,6 +8,7 @@ import { VERSION } from "../build/version.ts";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { exitCodeOf } from "../core/fault.ts";
 import {
+  ADVANCED,
   type Command,
   flag,
   IMAGES,
@@ -50,7 +51,8 @@ const init: Command = {
 
 const check: Command = {
   usage: "check <scenario>",
-  about: "parse only: print every issue at once with line and hint",
+  about:
+    "start nothing: print every issue at once with line and hint, also of schedulers tried out",
   positionals: SCENARIO,
   options: { ...SET, ...JSON_OPTION, ...ON },
   examples: [
@@ -113,11 +115,28 @@ const simulate: Command = {
     trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
     on: text("inventory: run the sweep in shards there (needs --out)"),
-    shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
-    "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
-    detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
-    shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
-    "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
+    shards: {
+      ...number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
+      ...ADVANCED,
+    },
+    "shard-seconds": {
+      ...number("least time of a shard, by an estimate", { default: 30 }),
+      ...ADVANCED,
+    },
+    detach: {
+      type: "boolean",
+      describe: "with --on: submit, and do not wait",
+      implies: "on",
+      ...ADVANCED,
+    },
+    shard: {
+      ...text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
+      ...ADVANCED,
+    },
+    "shard-list": {
+      ...text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
+      ...ADVANCED,
+    },
   },
   examples: [
     ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
@@ -133,6 +152,7 @@ const simulate: Command = {
 const SHARDS = { directory: required("of the shards' --out") };
 
 const gather: Command = {
+  isAdvanced: true,
   usage: "gather <directory>",
   about: "make the results of a sweep from its shards: the same as without shards",
   positionals: SHARDS,
@@ -142,6 +162,7 @@ const gather: Command = {
 };
 
 const sweep: Command = {
+  isAdvanced: true,
   usage: "sweep <action>",
   about: "a sweep in shards: how far it is, and how to end it",
   examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],

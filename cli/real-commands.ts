@@ -74,6 +74,10 @@ const TOKEN_FILE = {
   "token-file": text("an admin's token, where there are no certificates to show"),
 } as const;
 
+const CONNECTIONS_PER_ADDRESS = number(
+  "open connections of one address, over REST and over gRPC: more behind a proxy; default: 100",
+);
+
 const up: Command = {
   usage: "up <scenario>",
   about: "start gateway and workers",
@@ -83,7 +87,8 @@ const up: Command = {
     ...JSON_OPTION,
     ...ON,
     backend: text("what the workers run", { choices: BACKENDS, default: "real" }),
-    port: number("REST port of the gateway; gRPC is the next"),
+    port: number("REST port of the gateway; gRPC is the next; default: 8000 where both are free"),
+    "connections-per-address": CONNECTIONS_PER_ADDRESS,
     spare: number("replicas that can be added to each task", { default: 4 }),
     trace: text("send traces to an OTLP/HTTP endpoint, or write them to a file"),
     record: text("write all requests to a CSV file, which `arrivals: trace` plays again"),
@@ -198,6 +203,7 @@ const serve: Command = {
     tokens: text("of `tandem cluster token`: callers of the gateway show a token"),
     "health-port": number("answer gRPC health checks here, without TLS; default: nowhere"),
     "ready-file": text("touch this file each second while it serves"),
+    "connections-per-address": CONNECTIONS_PER_ADDRESS,
   },
   examples: [
     ["cluster serve --role worker --config tandem.json --name detect-1", "one worker"],

@@ -1,5 +1,7 @@
 /** `cluster`: the real deployment of a working directory; and `web`: the web app before it, or before another server. */
+import { once } from "node:events";
 import { appendFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import type { ServeOptions } from "../cluster/containers/serve.ts";
@@ -9,6 +11,7 @@ import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { startRecord } from "../cluster/observe/run-sink.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { getJson } from "../cluster/security/client-access.ts";
+import { LIMITS } from "../cluster/security/limits.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
@@ -30,6 +33,12 @@ export interface ClusterUpOptions extends ClusterFolder {
   readonly backend?: BackendName | undefined;
   /** REST takes it, gRPC the next, workers those after. Default: free ones. */
   readonly port?: number | undefined;
+  /** Without a port, REST on 8000 and gRPC on 8001 where both are free. Default: false. */
+  readonly usualPorts?: boolean | undefined;
+  /** Open connections of one address to the gateway's REST, and to its gRPC. Default: 100. */
+  readonly connectionsPerAddress?: number | undefined;
+  /** Starts it again, for `status` of a cluster whose supervisor is gone. Default: unknown. */
+  readonly command?: string | undefined;
   /** Replicas that can be added to each task while it runs. Default: 0. */
   readonly spare?: number | undefined;
   /** Where the gateway listens. Default: 127.0.0.1. */
@@ -48,6 +57,8 @@ export interface ClusterUpOptions extends ClusterFolder {
   readonly origins?: readonly string[] | undefined;
 }
 
+const USUAL_PORT = 8000;
+
 /**
  * Starts a gateway and a worker for each replica, which outlive the program. Throws Fault("usage") where
  * one is up already or an option is wrong, Fault("cluster-failure") where it does not start.
@@ -57,7 +68,7 @@ export async function clusterOn(
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
   const { backend = "real", port, spare = 0, host, certs, tokens, on, record } = options;
-  const { origins = [], directory } = options;
+  const { origins = [], directory, connectionsPerAddress } = options;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
@@ -68,21 +79,44 @@ export async function clusterOn(
   if (port !== undefined) checkPort(port, compileSystem(document, loaded).replicas.length);
   requireWhole("spare replicas are", spare, [0, MOST_SPARE]);
   checkOrigins(origins);
+  if (connectionsPerAddress !== undefined) {
+    requireWhole("connections of an address are", connectionsPerAddress, [1, LIMITS.connections]);
+  }
   if (record !== undefined) startRecord(resolve(record));
   const seed = replicationSeed(document.run.seed, 0);
-  return clusterUp(
-    {
-      ...{ document, inputs: plainInputs(inputsOf(loaded)), backend, seed, spareReplicas: spare },
-      ...{ origins, inventory },
-      ...(port === undefined ? {} : { basePort: port }),
-      ...(host === undefined ? {} : { host }),
-      ...(certs === undefined ? {} : { certificates: resolve(certs) }),
-      ...(tokens === undefined ? {} : { tokens: resolve(tokens) }),
-      ...(record === undefined ? {} : { record: resolve(record) }),
-      ...(trace === null ? {} : { trace }),
-    },
-    directory,
-  );
+  const start = (gatewayPort?: number) =>
+    clusterUp(
+      {
+        ...(gatewayPort === undefined ? {} : { gatewayPort }),
+        ...(connectionsPerAddress === undefined ? {} : { bounds: { connectionsPerAddress } }),
+        ...{ document, inputs: plainInputs(inputsOf(loaded)), backend, seed, spareReplicas: spare },
+        ...{ origins, inventory, command: options.command },
+        ...(port === undefined ? {} : { basePort: port }),
+        ...(host === undefined ? {} : { host }),
+        ...(certs === undefined ? {} : { certificates: resolve(certs) }),
+        ...(tokens === undefined ? {} : { tokens: resolve(tokens) }),
+        ...(record === undefined ? {} : { record: resolve(record) }),
+        ...(trace === null ? {} : { trace }),
+      },
+      directory,
+    );
+  if (port !== undefined || options.usualPorts !== true) return start();
+  if (!(await areFree(host ?? "127.0.0.1", [USUAL_PORT, USUAL_PORT + 1]))) return start();
+  return start(USUAL_PORT).catch((error: unknown) => {
+    // Another program was quicker.
+    if (!(error instanceof Fault && /EADDRINUSE/.test(`${error.message} ${error.hint}`)))
+      throw error;
+    return start();
+  });
+}
+
+async function areFree(host: string, ports: readonly number[]): Promise<boolean> {
+  const tried = ports.map(async (port) => {
+    const server = createServer().listen(port, host);
+    await once(server, "listening");
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return (await Promise.allSettled(tried)).every(({ status }) => status === "fulfilled");
 }
 
 export interface ClusterServeOptions
@@ -92,6 +126,8 @@ export interface ClusterServeOptions
   readonly certs?: string | undefined;
   /** File of `tandem cluster token`. Default: none. */
   readonly tokens?: string | undefined;
+  /** As of `cluster up`. */
+  readonly connectionsPerAddress?: number | undefined;
   /** For gRPC health checks, without TLS. Default: none. */
   readonly healthPort?: number | undefined;
   /** File that is touched each second while it serves. Default: none. */
@@ -107,10 +143,11 @@ export async function clusterServe(options: ClusterServeOptions): Promise<void> 
   const { serve } = await import("../cluster/containers/serve.ts");
   const { PORTS } = await import("../cluster/containers/container-plan.ts");
   const { role, config, signal, certs, tokens, healthPort, readyFile, onNote } = options;
+  const { connectionsPerAddress } = options;
   const { name = hostname(), host = "127.0.0.1" } = options;
   const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;
   await serve({
-    ...{ role, config, name, host, port, signal },
+    ...{ role, config, name, host, port, signal, connectionsPerAddress },
     certificates: certs === undefined ? null : resolve(certs),
     tokens: tokens === undefined ? null : resolve(tokens),
     ...{ healthPort: healthPort ?? null, readyFile: readyFile ?? null },

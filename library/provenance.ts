@@ -29,7 +29,7 @@ import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 
 /**
- * The command that repeats a call, for results and the user's notes. `options` by name, as the command
+ * The command that repeats a call, for results and the user's notes: `cluster up` are two words. `options` by name, as the command
  * takes them; undefined ones are left out.
  */
 export function repeatCommand(
@@ -37,7 +37,11 @@ export function repeatCommand(
   scenario: string | undefined,
   options: Readonly<Record<string, unknown>>,
 ): string {
-  const words = [...ownCommand(), command, ...(scenario === undefined ? [] : [scenario])];
+  const words = [
+    ...ownCommand(),
+    ...command.split(" "),
+    ...(scenario === undefined ? [] : [scenario]),
+  ];
   return [...words, ...optionWords(options)].map(shellWord).join(" ");
 }
 

@@ -278,11 +278,13 @@ export interface ServicePlace {
   readonly host: string;
   /** The gateway's REST port, gRPC takes the next; or the worker's port. */
   readonly port: number;
+  /** Open connections of one address to the gateway; undefined: the default. */
+  readonly connectionsPerAddress?: number | undefined;
 }
 
 export function gatewaySpecification(
   configuration: ServiceConfiguration,
-  { certificates, tokens, host, port }: ServicePlace,
+  { certificates, tokens, host, port, connectionsPerAddress }: ServicePlace,
   id: string,
 ): GatewaySpecification {
   const { document, inputs, backend, seed, workers } = configuration;
@@ -295,7 +297,8 @@ export function gatewaySpecification(
     ...{ httpPort: port, grpcPort: port + 1, origins: [], security: { certificates, tokens } },
     workerCertificates: certificates,
     replicas: replicas.sort((a, b) => a.replica - b.replica),
-    ...{ spareReplicas: 0, bounds: {}, controlFile: null, trace: null, record: null },
+    ...{ spareReplicas: 0, controlFile: null, trace: null, record: null },
+    bounds: connectionsPerAddress === undefined ? {} : { connectionsPerAddress },
   };
 }
 

@@ -213,12 +213,13 @@ class GatewayProcess {
     crashed: (exit: ChildExit) => void,
   ) {
     this.#id = id;
-    const { host = LOOPBACK, basePort, directory = ownFolder(), restart = true } = options;
+    const { host = LOOPBACK, directory = ownFolder(), restart = true } = options;
+    const port = options.basePort ?? options.gatewayPort;
     this.#options = options;
     this.#workers = workers;
     this.#elsewhere = elsewhere;
     this.#host = host;
-    this.#here = { http: basePort ?? 0, grpc: basePort === undefined ? 0 : basePort + 1 };
+    this.#here = { http: port ?? 0, grpc: port === undefined ? 0 : port + 1 };
     const machine = this.#machine;
     this.#own = machine === null ? this.#here : { http: 0, grpc: 0 };
     this.#controlFile = join(directory, `${CONTROLS}${id}.json`);

@@ -46,6 +46,8 @@ export interface DeploymentOptions {
   readonly origins?: readonly string[];
   /** The gateway's REST port; gRPC takes the next, workers those after it. Default: free ports. */
   readonly basePort?: number;
+  /** The same for the gateway alone; workers take free ports. */
+  readonly gatewayPort?: number;
   /** Where the scenario's nodes are; checked against the document. Default: here. */
   readonly inventory?: LoadedInventory | undefined;
   /** Folder of log files; default: no logs. */

@@ -3,7 +3,15 @@
  * `down` find it through a state file.
  */
 import { fork } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../../core/fault.ts";
@@ -26,6 +34,8 @@ export interface ClusterState {
   readonly backend: string;
   readonly timeScale: number;
   readonly startedAt: string;
+  /** Starts it again; null where a program started it. */
+  readonly command: string | null;
   readonly supervisorPid: number;
   /** Folder of certificates, if it speaks TLS. */
   readonly certificates: string | null;
@@ -39,6 +49,8 @@ export interface ClusterStatus {
   readonly state: ClusterState;
   /** Whether the gateway of this very deployment answers. */
   readonly alive: boolean;
+  /** Whether the process lives that starts its parts again. */
+  readonly supervised: boolean;
   /** The gateway's report on its replicas and its run; null without the right to ask. */
   readonly report: RunReport | null;
   readonly now: GatewayStatus | null;
@@ -64,8 +76,11 @@ export interface ClusterAddOptions extends ClusterAccess {
 
 type Failed = Extract<ChildMessage<never>, { readonly kind: "failed" }>;
 
-export type ClusterOptions = Omit<DeploymentOptions, "onEvent" | "directory">;
+export interface ClusterOptions extends Omit<DeploymentOptions, "onEvent" | "directory"> {
+  readonly command?: string | undefined;
+}
 
+const NOTHING = { report: null, now: null };
 const FOLDER = ".tandem";
 const DOWN_TIMEOUT_MS = 20_000;
 const DOWN_POLL_MS = 50;
@@ -141,7 +156,7 @@ export async function clusterStatus({
   const access = gatewayClientAccess(state.certificates, "admin", tokenFile);
   const gone = async (): Promise<ClusterStatus> => {
     const leftovers = isSupervisor(state.supervisorPid) ? null : await leftoversOf(state, false);
-    return { state, alive: false, report: null, now: null, leftovers };
+    return { state, alive: false, supervised: leftovers === null, ...NOTHING, leftovers };
   };
   try {
     const { value } = await getJson(`${state.gateway.http}/v2`, access);
@@ -151,7 +166,7 @@ export async function clusterStatus({
       return answer.status === 200 ? answer.value : null;
     };
     return {
-      ...{ state, alive: true },
+      ...{ state, alive: true, supervised: isSupervisor(state.supervisorPid) },
       report: (await ask("/run")) as RunReport | null,
       now: (await ask("/status")) as GatewayStatus | null,
       leftovers: null,
@@ -237,6 +252,8 @@ export async function clusterDown({
   removeLeftovers(join(resolve(directory), FOLDER));
   const leftovers = await leftoversOf(state, true);
   if (leftovers.unknown.length === 0) rmSync(stateFile(directory), { force: true });
+  // Its supervisor has removed it, as it did all that it could.
+  else writeState(directory, state);
   return ran || state.inventory !== null ? { state, ran, leftovers } : null;
 }
 
@@ -258,6 +275,12 @@ export function savedInventory(loaded: LoadedInventory | undefined): ClusterStat
     { docker, ...machine },
   ]);
   return { file, inventory: { ...inventory, machines: Object.fromEntries(named) } };
+}
+
+export function writeState(directory: string, state: ClusterState): void {
+  const file = stateFile(directory);
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
+  renameSync(`${file}.new`, file);
 }
 
 function readState(directory: string): ClusterState | null {

@@ -2,11 +2,17 @@
  * The parent process of a detached deployment. It ends on SIGTERM, when the gateway is lost, or when its
  * starter is gone before it is ready.
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { type ChildMessage, failureMessage } from "../processes/child-side.ts";
 import { type Deployment, startDeployment } from "./deployment.ts";
-import { type ClusterOptions, type ClusterState, savedInventory, stateFile } from "./state.ts";
+import {
+  type ClusterOptions,
+  type ClusterState,
+  savedInventory,
+  stateFile,
+  writeState,
+} from "./state.ts";
 
 interface SupervisorSpecification {
   readonly options: ClusterOptions;
@@ -25,29 +31,31 @@ process.once("message", (specification) => {
   });
 });
 
+const say = (line: string): void =>
+  void process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+
 async function supervise({ options, directory }: SupervisorSpecification): Promise<void> {
   const file = stateFile(directory);
   const startedAt = new Date().toISOString();
   let deployment: Deployment | null = null;
   const save = (): void => {
     if (deployment === null) return;
-    const state = stateOf(options, deployment, startedAt);
-    writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
-    renameSync(`${file}.new`, file);
+    writeState(directory, stateOf(options, deployment, startedAt));
   };
   mkdirSync(dirname(file), { recursive: true });
   deployment = await startDeployment({
     ...options,
     directory: dirname(file),
     onEvent: (line) => {
-      process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+      say(line);
       save();
     },
   });
   const up = deployment;
   let ending = false;
-  const end = (code: number): void => {
+  const end = (code: number, reason: string): void => {
     if (ending) return;
+    say(`down: ${reason}`);
     ending = true;
     deployment = null;
     up.stop().then(() => {
@@ -55,8 +63,8 @@ async function supervise({ options, directory }: SupervisorSpecification): Promi
       process.exit(code);
     });
   };
-  process.on("SIGTERM", () => end(0));
-  up.gatewayLost.then(() => end(4));
+  process.on("SIGTERM", () => end(0, "asked to end"));
+  up.gatewayLost.then(() => end(4, "the gateway was lost"));
   save();
   process.off("disconnect", abandoned);
   send({ kind: "ready", value: stateOf(options, up, startedAt) });
@@ -69,6 +77,7 @@ function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): Cl
     backend: up.backend,
     timeScale: up.timeScale,
     startedAt,
+    command: options.command ?? null,
     supervisorPid: process.pid,
     certificates: options.certificates ?? null,
     inventory: savedInventory(options.inventory),

@@ -39,8 +39,9 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   });
   const models = new PipelineModels(gateway);
   const control = specification.spareReplicas === 0 ? null : new ReplicaControl(gateway);
-  const { clientTimes: times, maxIncomingBytes } = gateway.bounds;
-  const held = { times, incoming: incomingShares(maxIncomingBytes) };
+  const { clientTimes: times, maxIncomingBytes, connectionsPerAddress } = gateway.bounds;
+  const incoming = incomingShares(maxIncomingBytes);
+  const held = { times, incoming, connectionsPerAddress, refusals: gateway.refusals };
   const grpc = await serveGrpc(models, host, grpcPort, gatewayAccess(security, held));
   const http = await serveHttp(models, { host, origins, port: httpPort, control, security, held });
   const scenario = specification.document.name;

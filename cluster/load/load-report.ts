@@ -8,7 +8,9 @@ import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { selectQuantile } from "../../core/statistics/estimate.ts";
 import type { LoadResult } from "./specification.ts";
 
-const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
+export const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;
+/** A percentile with fewer requests above it is little more than the slowest of them. */
+const LEAST_ABOVE = 5;
 
 export interface LoadReport {
   /** All requests; the figures below leave out those due during the warm-up. */
@@ -27,6 +29,7 @@ export interface LoadReport {
   readonly latencyP95Ms: number | null;
   readonly latencyP99Ms: number | null;
   readonly latencyMaxMs: number | null;
+  /** Those with at least five requests above them, and the maximum. */
   readonly percentiles: readonly { readonly percentile: number; readonly latencyMs: number }[];
   /** From due to refused, the answers' way included; null where none was refused. */
   readonly refusals: { readonly p50Ms: number; readonly p99Ms: number } | null;
@@ -66,12 +69,11 @@ export function loadReport(
   const durationS = ((lastUs - warmupUs) * timeScale) / 1e6;
   const health = loadHealth(result);
   const quantilesMs = quantilesOf(latencies, PERCENTILES);
-  const percentiles = quantilesMs.map((latencyMs, i) => ({
-    percentile: PERCENTILES[i],
-    latencyMs,
-  }));
-  const at = (wanted: number): number | null =>
-    percentiles.find(({ percentile }) => percentile === wanted)?.latencyMs ?? null;
+  const percentiles = quantilesMs
+    .map((latencyMs, i) => ({ percentile: PERCENTILES[i], latencyMs }))
+    .filter(({ percentile }) => hasEnough(percentile, latencies.count));
+  const at = (wanted: (typeof PERCENTILES)[number]): number | null =>
+    quantilesMs[PERCENTILES.indexOf(wanted)] ?? null;
   const [refusedP50Ms, refusedP99Ms] = quantilesOf(refusals, [50, 99]);
   const lateMs = (share: number): number =>
     requests === 0 ? 0 : selectQuantile(sentLateUs.slice(), share) / 1000;
@@ -99,6 +101,10 @@ export function loadReport(
     verdict: health.healthy ? "fit" : "refused",
     startedAt: result.startedAt,
   };
+}
+
+function hasEnough(percentile: number, count: number): boolean {
+  return percentile === 100 || count * (1 - percentile / 100) >= LEAST_ABOVE - 1e-9;
 }
 
 /** In ms; empty without latencies. */

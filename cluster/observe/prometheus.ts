@@ -43,6 +43,7 @@ export async function exposition(
   counts: GatewayCounts,
   state: () => GatewayState,
   workers: () => readonly (FigureSource | null)[],
+  refused: { readonly connections: number; readonly logins: number },
 ) {
   // The only name of a CommonJS package in a bundle of ES modules is the default.
   const { Registry, collectDefaultMetrics } = (await import("prom-client")).default;
@@ -55,6 +56,12 @@ export async function exposition(
     ...replicaFamilies(counts, state),
     ...histograms(counts),
     ...workerFamilies(() => present),
+    counter("tandem_connections_refused_total", "Connections closed: too many", () => [
+      [{}, refused.connections],
+    ]),
+    counter("tandem_logins_refused_total", "Calls without sufficient credentials", () => [
+      [{}, refused.logins],
+    ]),
   ];
   for (const { values, ...family } of families) {
     // Any object with a `get` will do: the library's own metric classes would count everything twice.

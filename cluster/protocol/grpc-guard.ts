@@ -31,6 +31,7 @@ import {
   refusal,
   type SecurityFiles,
 } from "../security/access.ts";
+import { Connections } from "../security/connections.ts";
 import { type CallerBounds, CLIENT_TIMES, LIMITS } from "../security/limits.ts";
 import {
   type CertificateRole,
@@ -95,6 +96,8 @@ type Peers = ReturnType<typeof openPeers>;
 export function openPeers(firstCallMs: number) {
   const peers = new Map<string, Peer>();
   return {
+    /** Called with the socket of a connection's first call. */
+    onFirstCall: (_socket: Socket): void => undefined,
     /** Closes a connection without a call in `firstCallMs`: HTTP/2 does not end every malformed one. */
     add(socket: Socket): void {
       const key = `${socket.remoteAddress} ${socket.remotePort}`;
@@ -113,6 +116,7 @@ export function openPeers(firstCallMs: number) {
       const { remoteAddress, remotePort } = call.getConnectionInfo();
       const peer = peers.get(`${remoteAddress} ${remotePort}`);
       if (peer === undefined) return null;
+      if (!peer.called) this.onFirstCall(peer.socket);
       peer.called = true;
       return peer.role;
     },
@@ -137,6 +141,7 @@ export async function listenGrpc(
   await requireSafeBinding(host, identity !== null);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const take = (socket: Socket): void => {
+    if (socket.destroyed) return;
     peers.add(socket);
     socket.on("error", () => undefined);
     injector.injectConnection(socket);
@@ -157,6 +162,13 @@ export async function listenGrpc(
         );
   if (identity !== null) files.rotateIn(server as TlsServer);
   server.maxConnections = LIMITS.connections;
+  if (held !== null) {
+    const { connectionsPerAddress: most, refusals } = held;
+    server.on("drop", () => refusals.connection("all"));
+    const open = new Connections({ most, idleMs: held.times.handshakeMs }, refusals);
+    server.prependListener("connection", (socket: Socket) => void open.take(socket));
+    peers.onFirstCall = (socket) => open.busy(socket);
+  }
   try {
     await once(server.listen(port, host), "listening");
   } catch (error) {
@@ -181,7 +193,11 @@ export function grpcGuard({ rules, roleOf, held }: GrpcAccess, peers: Peers): Se
         const authorization = metadata.get("authorization")[0]?.toString() ?? null;
         const refused = refusal(rules(), roleOf(method.path), { authorization, certificate });
         if (refused === null) next(metadata);
-        else call.sendStatus(asStatus(refused));
+        else {
+          const { remoteAddress = "" } = call.getConnectionInfo();
+          held?.refusals.login(remoteAddress, refused.message);
+          call.sendStatus(asStatus(refused));
+        }
       };
     }
     if (held !== null) {

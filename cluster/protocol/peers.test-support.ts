@@ -42,11 +42,11 @@ export interface Ran {
 }
 
 /**
- * Runs a program to its end, at most a minute, whatever its exit code; in the folder for temporary
+ * Runs a program to its end, at most two minutes, whatever its exit code; by default in the folder for temporary
  * files, where it may leave what it likes.
  */
-export async function ran(path: string, options: readonly string[]): Promise<Ran> {
-  const settings = { timeout: 60_000, maxBuffer: 1 << 26, cwd: tmpdir() };
+export async function ran(path: string, options: readonly string[], cwd = tmpdir()): Promise<Ran> {
+  const settings = { timeout: 120_000, maxBuffer: 1 << 26, cwd };
   try {
     return { code: 0, ...(await run(path, options, settings)) };
   } catch (error) {

@@ -10,13 +10,14 @@ import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, noOp, withDeployment } from "../deployment.test-support.ts";
 import { encodeInferRequest } from "../protocol/infer-codec.ts";
 import { LIMITS } from "../security/limits.ts";
+import { InferenceClient } from "./client.ts";
 
 const MIB = 1024 * 1024;
 const INFER = "/inference.GRPCInferenceService/ModelInfer";
 const STREAM = "/inference.GRPCInferenceService/ModelStreamInfer";
 /** Short, so that the test is; the gateway's own are in `limits.ts`. */
 const clientTimes = {
-  ...{ handshakeMs: 1000, headersMs: 1000, requestMs: 3000 },
+  ...{ handshakeMs: 1000, headersMs: 1000, idleMs: 60_000, requestMs: 3000 },
   ...{ streamIdleMs: 60_000, writeMs: 1500, checkMs: 100 },
 };
 
@@ -267,8 +268,29 @@ describe("the bytes that all clients send together", () => {
 });
 
 describe("connections", () => {
+  it("that are idle, of one address, shut out neither REST nor gRPC", async () => {
+    await withDeployment({ document: noOp(), backend: "onnx" }, async ({ gateway }) => {
+      for (const side of ["rest", "grpc"] as const) {
+        const many: Socket[] = [];
+        while (many.length < LIMITS.connections + 76) {
+          const more = Array.from({ length: 100 }, () => plain(portsOf(gateway)[side]));
+          many.push(...(await Promise.all(more)).map(({ socket }) => socket));
+        }
+        const most = LIMITS.connectionsPerAddress;
+        const open = () => many.filter(({ destroyed }) => !destroyed).length;
+        expect(await eventually(() => open() <= most)).toBe(true);
+        for (let i = 0; i < 50; i++) expect((await fetch(`${gateway.http}/v2`)).status).toBe(200);
+        const client = new InferenceClient(gateway.grpc);
+        expect(await client.modelReady({ name: "echo" })).toMatchObject({ ready: true });
+        client.close();
+        for (const socket of many) socket.destroy();
+      }
+    });
+  });
+
   it("beyond the bound are closed at once, and those within it go on", async () => {
-    const options = { document: noOp(), backend: "onnx" } as const;
+    const bounds = { connectionsPerAddress: 2 * LIMITS.connections };
+    const options = { document: noOp(), backend: "onnx", bounds } as const;
     await withDeployment(options, async ({ gateway }) => {
       for (const side of ["rest", "grpc"] as const) {
         const first = await plain(portsOf(gateway).rest);

@@ -1,6 +1,6 @@
 /** Replies, callers and bodies that go wrong, on a real socket; and credentials in OpenAPI. */
 import { once } from "node:events";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { Server } from "@grpc/grpc-js";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -9,13 +9,19 @@ import { z } from "zod";
 import { gatewayAccess, listenGrpc, openPeers } from "../protocol/grpc-guard.ts";
 import { OPEN, SecurityFiles } from "../security/access.ts";
 import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
+import { RefusalCounts } from "../security/refusals.ts";
 import { readBody } from "./bodies.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { createApp, listen } from "./http-server.ts";
 import { type App, describer, onGone, securityOf, securitySchemes } from "./route.ts";
 
 const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
-const held = { incoming: incomingShares(1e6), times: CLIENT_TIMES };
+const MOST = 3;
+const refusals = new RefusalCounts({ connection: () => undefined, login: () => undefined });
+const held = {
+  ...{ incoming: incomingShares(1e6), times: CLIENT_TIMES },
+  ...{ connectionsPerAddress: MOST, refusals },
+};
 const ORIGINS = ["https://app.example.org"];
 let app: App;
 afterEach(() => app?.close());
@@ -43,6 +49,58 @@ it("a port in use is an error with the next step, over REST and gRPC", async () 
   const access = gatewayAccess(security, held);
   const grpc = listenGrpc(new Server(), { host, port: Number(port) }, access, openPeers(1000));
   await expect(grpc).rejects.toMatchObject(taken);
+});
+
+/** So many connections that send nothing, once they are open. */
+async function idleConnections(url: string, count: number): Promise<readonly Socket[]> {
+  const { hostname, port } = new URL(url);
+  const sockets = Array.from({ length: count }, () => connect(Number(port), hostname));
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  return sockets;
+}
+
+async function gone(socket: Socket): Promise<void> {
+  socket.resume();
+  if (!socket.closed) await once(socket, "close");
+}
+
+it("idle connections of an address shut nobody out: the next takes the place of the longest idle", async () => {
+  const url = await serve(() => ({}));
+  const before = refusals.connections;
+  const [first, ...others] = await idleConnections(url, MOST);
+  expect((await fetch(url)).status).toBe(200);
+  await gone(first);
+  expect(others.map((socket) => socket.closed)).toEqual([false, false]);
+  expect(refusals.connections).toBe(before + 1);
+  for (const socket of others) socket.destroy();
+});
+
+it("beyond as many busy connections as an address may have, the next is closed and counted", async () => {
+  const release: (() => void)[] = [];
+  const url = await serve(() => new Promise<object>((resolve) => release.push(() => resolve({}))));
+  const before = refusals.connections;
+  const busy = Array.from({ length: MOST }, () => fetch(url));
+  while (release.length < MOST) await new Promise(setImmediate);
+  const [next] = await idleConnections(url, 1);
+  await gone(next);
+  expect(refusals.connections).toBe(before + 1);
+  for (const answer of release) answer();
+  expect((await Promise.all(busy)).map(({ status }) => status)).toEqual([200, 200, 200]);
+});
+
+it("a connection without a request is closed after a while, and one whose answer takes longer is not", async () => {
+  const idleMs = 200;
+  const times = { ...CLIENT_TIMES, idleMs };
+  app = createApp({ host: "127.0.0.1", origins: [], security, held: { ...held, times } });
+  let closed: Promise<unknown> = Promise.resolve();
+  app.get("/it", describer("public", "t")("it", "s", z.unknown()), async () => {
+    await closed;
+    return {};
+  });
+  const url = `http://127.0.0.1:${await listen(app, "127.0.0.1", 0)}/it`;
+  const [idle, later] = await idleConnections(url, 2);
+  closed = gone(idle).then(() => gone(later));
+  expect((await fetch(url)).status).toBe(200);
 });
 
 it("a reply that cannot be written is an error of its own, and the next is answered", async () => {

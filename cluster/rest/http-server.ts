@@ -6,7 +6,7 @@
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import fastify from "fastify";
@@ -15,6 +15,7 @@ import type { PipelineModels } from "../front/pipeline-models.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";
 import { isOpen, type RequiredRole, refusal, type SecurityFiles } from "../security/access.ts";
+import { Connections } from "../security/connections.ts";
 import { type CallerBounds, LIMITS } from "../security/limits.ts";
 import {
   cannotListen,
@@ -129,7 +130,7 @@ export function createApp(options: AppOptions): App {
 /** A client without a certificate may connect: the routes decide. */
 function createBoundedServer(
   listener: RequestListener,
-  { security, held: { times } }: AppOptions,
+  { security, held: { times, connectionsPerAddress, refusals } }: AppOptions,
 ): Server {
   const { identity } = security;
   const bounds = {
@@ -146,6 +147,13 @@ function createBoundedServer(
   // Node drops headers beyond this number silently: one more shows that there are too many.
   server.maxHeadersCount = LIMITS.headers + 1;
   server.maxConnections = LIMITS.connections;
+  server.on("drop", () => refusals.connection("all"));
+  const open = new Connections({ most: connectionsPerAddress, idleMs: times.idleMs }, refusals);
+  server.on("connection", (socket: Socket) => void open.take(socket));
+  server.on("request", ({ socket }, response) => {
+    open.busy(socket);
+    response.once("close", () => open.idle(socket));
+  });
   return server;
 }
 
@@ -202,7 +210,7 @@ function addBounds(app: App, { incoming, times }: CallerBounds): void {
 
 /** Throws a Fault unless the sender of the request may use routes of this role. */
 function checkAccess(
-  { host, origins, security: { identity, rules } }: AppOptions,
+  { host, origins, security: { identity, rules }, held: { refusals } }: AppOptions,
   required: RequiredRole,
   request: IncomingMessage,
 ): void {
@@ -217,7 +225,9 @@ function checkAccess(
     authorization: request.headers.authorization ?? null,
     certificate: peerRole(request.socket as Partial<TLSSocket>),
   });
-  if (refused !== null) throw refused;
+  if (refused === null) return;
+  refusals.login(request.socket.remoteAddress ?? "", refused.message);
+  throw refused;
 }
 
 /** The origin of the page that asks, if it is one of those allowed. */

@@ -11,7 +11,7 @@ import { type System, withSpareReplicas } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
 import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
-import { type Logger, type OperatorLog, operatorLog } from "../observe/logger.ts";
+import { type Logger, type OperatorLog, operatorLog, seldom } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { exposition } from "../observe/prometheus.ts";
 import { type ArrivalRecord, arrivalRecord } from "../observe/run-sink.ts";
@@ -20,6 +20,7 @@ import type { ModelMetadata } from "../protocol/hosted-models.ts";
 import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
+import { RefusalCounts } from "../security/refusals.ts";
 import { monotonicUs, PreciseTimer, until } from "../time/clock.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { GatewayRun } from "./gateway-run.ts";
@@ -64,6 +65,7 @@ export class Gateway {
   readonly controls: ControlRecord;
   readonly models: ModelRepository;
   readonly outages: TaskOutages;
+  readonly refusals: RefusalCounts;
   run: GatewayRun;
   scheduler: SchedulerDocument = "fifo";
   readonly #alarms = new PreciseTimer();
@@ -95,6 +97,12 @@ export class Gateway {
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
     this.#operatorLog = logger === null ? null : operatorLog(logger, this.system);
+    this.refusals = new RefusalCounts({
+      connection: seldom((count, latest) =>
+        logger?.warn({ count, ...latest }, "connections closed: their address has too many"),
+      ),
+      login: seldom((count, latest) => logger?.warn({ count, ...latest }, "logins refused")),
+    });
     const warn = (message: string): void => void logger?.warn({}, message);
     this.#record = file === null ? null : arrivalRecord(file, this.system, warn, appendRecord);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
@@ -109,7 +117,8 @@ export class Gateway {
     this.outages = taskOutages(system, links, outageMs);
     this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
     this.#delay.enable();
-    const lasting = runRequestSchema.parse({ seed, boundQueue: true });
+    const { scheduler } = this.controls;
+    const lasting = runRequestSchema.parse({ seed, boundQueue: true, scheduler });
     this.run = this.#newRun(lasting, LASTING_SAMPLES);
   }
 
@@ -217,6 +226,7 @@ export class Gateway {
   reschedule(scheduler: SchedulerDocument): void {
     this.run.reschedule(scheduler);
     this.scheduler = scheduler;
+    this.controls.setScheduler(scheduler);
   }
 
   /** Adds a replica, served at `address`; it gets work once it is up. */
@@ -297,6 +307,7 @@ export class Gateway {
       this.counts,
       () => this.state(),
       () => this.links.all,
+      this.refusals,
     );
     return this.#exposition;
   }

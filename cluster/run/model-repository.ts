@@ -9,6 +9,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Fault } from "../../core/fault.ts";
 import type { ReplicaBatching } from "../../core/gateway-status.ts";
+import type { SchedulerDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
 import type { GatewayCounts } from "../observe/gateway-counts.ts";
 import type { ModelState, ModelStateName } from "../protocol/hosted-models.ts";
@@ -177,9 +178,11 @@ interface Controls {
   /** By the replica's name. */
   readonly batching: Readonly<Record<string, ReplicaBatching>>;
   readonly unloaded: readonly string[];
+  /** Set at run time; absent: the scenario's. */
+  readonly scheduler?: SchedulerDocument;
 }
 
-/** Batching of replicas and unloaded tasks, which a file keeps for a gateway that is started again. */
+/** Batching of replicas, unloaded tasks and the scheduler, which a file keeps for a gateway that is started again. */
 export class ControlRecord {
   readonly #file: string | null;
   #controls: Controls = { batching: {}, unloaded: [] };
@@ -209,6 +212,14 @@ export class ControlRecord {
     const { [replica]: _, ...others } = this.#controls.batching;
     const batching = own === null ? others : { ...others, [replica]: own };
     this.#keep({ ...this.#controls, batching });
+  }
+
+  get scheduler(): SchedulerDocument | undefined {
+    return this.#controls.scheduler;
+  }
+
+  setScheduler(scheduler: SchedulerDocument): void {
+    this.#keep({ ...this.#controls, scheduler });
   }
 
   setUnloaded(unloaded: readonly string[]): void {

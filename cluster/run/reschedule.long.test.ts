@@ -34,6 +34,23 @@ describe("the scheduler of a running deployment", () => {
     await deployment.stop();
   });
 
+  it("is kept by a gateway that starts again after a kill", async () => {
+    const scheduler = { preset: "edf" };
+    expect((await send("/v1/scheduler", "PUT", { scheduler })).status).toBe(200);
+    const { pid } = deployment.gateway;
+    process.kill(pid, "SIGKILL");
+    expect(await eventually(() => deployment.gateway.pid !== pid)).toBe(true);
+    const present = async (): Promise<string> =>
+      JSON.stringify(await (await fetch(`${http}/v1/scheduler`)).json());
+    expect(await eventually(async () => (await present().catch(() => "")) !== "")).toBe(true);
+    expect(await present()).toContain("edf");
+    const first = JSON.stringify({ scheduler: document.scheduler ?? "fifo" });
+    await fetch(`${http}/v1/scheduler`, {
+      ...{ method: "PUT", headers: { "content-type": "application/json" }, body: first },
+    });
+    expect(await eventually(async () => (await fetch(`${http}/v2/health/ready`)).ok)).toBe(true);
+  });
+
   async function send(path: string, method: string, body: object): Promise<Response> {
     const headers = { "content-type": "application/json" };
     return fetch(http + path, { method, headers, body: JSON.stringify(body) });

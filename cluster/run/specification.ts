@@ -35,6 +35,7 @@ export const DEFAULT_BOUNDS = {
   clientTimes: CLIENT_TIMES,
   /** Bytes of all requests that arrive at the same time. */
   maxIncomingBytes: LIMITS.incomingBytes as number,
+  connectionsPerAddress: LIMITS.connectionsPerAddress as number,
 };
 
 export type ServiceBounds = Readonly<typeof DEFAULT_BOUNDS>;

@@ -1,5 +1,6 @@
 /** Limits of the gateway's callers; `docs/security.md` has the same table. */
 import { Fault } from "../../core/fault.ts";
+import type { Refusals } from "./refusals.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -38,6 +39,8 @@ export const LIMITS = {
   errorLength: 2000,
   /** Open connections to one server; it closes further ones at once. */
   connections: 1024,
+  /** Those of one address, unless told otherwise: a proxy's callers share one. */
+  connectionsPerAddress: 100,
   /** Open calls of one connection; further calls wait at the client (HTTP/2 SETTINGS). */
   streamsPerConnection: 1000,
   /** Memory of one HTTP/2 session, in MB; beyond, it refuses new calls. */
@@ -58,6 +61,8 @@ export const CLIENT_TIMES = {
   /** From a request's first byte to the end of its headers, and of its body. */
   headersMs: 10_000,
   requestMs: 30_000,
+  /** A connection over HTTP/1 without a request. */
+  idleMs: 60_000,
   /** Between two requests on a stream. */
   streamIdleMs: 10 * 60_000,
   /** For an answer to leave; the server cuts a client off that does not read. */
@@ -73,6 +78,8 @@ export interface CallerBounds {
   readonly times: ClientTimes;
   /** A new request's share of the bytes that are being received. */
   readonly incoming: () => Share;
+  readonly connectionsPerAddress: number;
+  readonly refusals: Refusals;
 }
 
 /** When a refused caller tries again, where nothing tells when there is room. */

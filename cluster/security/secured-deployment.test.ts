@@ -24,6 +24,7 @@ import {
   getJson,
   NO_ACCESS,
   postJson,
+  getText as textOf,
 } from "./client-access.ts";
 import { type CertificateRole, readAuthority, readIdentity, writeCertificates } from "./tls.ts";
 
@@ -94,6 +95,20 @@ describe("a deployment with certificates and tokens", () => {
       const refused = given === 401 || given === 403 ? given : 0;
       expect(refused, `${method} ${path}`).toBe(expected(caller, role));
     }
+  });
+
+  it("counts the logins that it refuses, over REST and gRPC", async () => {
+    const { http, grpc } = deployment.gateway;
+    const logins = async (): Promise<number> => {
+      const metrics = await textOf(`${http}/metrics`, access["admin token"]);
+      return Number(/^tandem_logins_refused_total (\d+)$/m.exec(metrics)?.[1]);
+    };
+    const before = await logins();
+    expect((await getText(`${http}/v2/models/echo`, access.stranger)).status).toBe(401);
+    const client = new InferenceClient(grpc, access.stranger);
+    await expect(client.modelMetadata({ name: "echo" })).rejects.toMatchObject({});
+    client.close();
+    expect(await logins()).toBe(before + 2);
   });
 
   it("shows strangers what it is and whether it runs, and nothing of what it does", async () => {

@@ -18,6 +18,7 @@ import type { App } from "../rest/route.ts";
 import { SecurityFiles } from "../security/access.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { CLIENT_TIMES, incomingShares, LIMITS } from "../security/limits.ts";
+import { UNNOTED } from "../security/refusals.ts";
 
 const HOST = "127.0.0.1";
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -44,7 +45,10 @@ interface WebOptions {
 /** Listens on loopback. Rejects with Fault("cluster-failure") for a port in use. */
 export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServer> {
   const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
-  const held = { incoming: incomingShares(LIMITS.incomingBytes), times: CLIENT_TIMES };
+  const held = {
+    ...{ incoming: incomingShares(LIMITS.incomingBytes), times: CLIENT_TIMES },
+    ...{ connectionsPerAddress: LIMITS.connections, refusals: UNNOTED },
+  };
   const app = createApp({ host: HOST, origins: [], security, held });
   const agent = new Agent({
     headersTimeout: 0,

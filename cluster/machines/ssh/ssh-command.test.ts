@@ -85,6 +85,8 @@ test("a jump host that is not there is told from the machine behind it", () => {
     message: `box1: its jump host cannot be reached: ${lost}`,
     hint: expect.stringContaining("`ssh u@b true`"),
   });
+  const configured = { ...box, ssh: ["ssh", "-F", "/lab/ssh config", "-o", "BatchMode=yes"] };
+  expect(sshFault(configured, `${lost}\n`).hint).toContain("`ssh -F '/lab/ssh config' u@b true`");
   const behind = "channel 0: open failed: connect failed: No route to host";
   expect(sshFault(box, `${behind}\n${closed}\n`).message).toContain("it does not answer: channel");
 });

@@ -147,10 +147,12 @@ const JUMP_FAILURE: KnownFailure = [
   "see `jump:` in the inventory; `ssh JUMP true` must work without a question",
 ];
 
-export function sshFault({ name, host, jump }: RemoteHost, stderr: string): Fault {
+export function sshFault({ name, host, jump, ssh }: RemoteHost, stderr: string): Fault {
   const known = jump === undefined ? KNOWN_FAILURES : [JUMP_FAILURE, ...KNOWN_FAILURES];
   const { message, hint = "" } = toolFault(name, stderr, known, OTHER_FAILURE);
-  const named = hint.replace("HOST", host).replace("JUMP", jump ?? "");
+  // By hand, too, ssh reads the inventory's configuration.
+  const config = ssh.includes("-F") ? `-F ${shellWord(ssh[ssh.indexOf("-F") + 1])} ` : "";
+  const named = hint.replace("HOST", config + host).replace("JUMP", config + (jump ?? ""));
   return new Fault("cluster-failure", message, { hint: named });
 }
 

@@ -9,6 +9,9 @@ python3 -m venv "$dir/venv" &&
   "$dir/venv/bin/pip" install -q "tritonclient[grpc,http]" schemathesis prometheus_client ||
   echo "clients: no tritonclient, no schemathesis, no prometheus_client"
 
+"$dir/venv/bin/pip" install -q pandas pyarrow duckdb altair requests ||
+  echo "clients: no pandas, pyarrow, duckdb, altair or requests"
+
 "$dir/venv/bin/pip" install -q mlserver || echo "clients: no MLServer"
 
 npm install --silent --no-fund --no-audit --prefix "$dir" @bufbuild/buf >/dev/null ||
