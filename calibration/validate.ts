@@ -2,6 +2,8 @@
 
 import { expectedSeconds, givenWarmupS } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
+import { drawnInputs } from "../core/input-draws.ts";
+import { type DrawnRun, drawsOf, withInputs } from "../core/input-effects.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import { type ReplayResult, replayLog } from "../core/replay.ts";
@@ -62,7 +64,11 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const all = await realRuns({ ...plan, ...judging?.course, document });
   const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
-  const { notes: predictionNotes, ...predicted } = aggregate(predictions.map((one) => one.summary));
+  const simulated = predictions.map((one) => one.summary);
+  // Replayed times are the profile's own, so they leave no doubt.
+  const drawn = judging === null ? [] : drawnPredictions(predictionPlan, runs);
+  const { notes: predictionNotes, ...aggregated } = aggregate(simulated);
+  const predicted = withInputs(aggregated, drawn, simulated);
   const health = overallHealth(all, repeats);
   const replays = runs.map((run) => replayed(plan, run));
   const failure = replays.map((one) => one.failure).find((one) => one !== null);
@@ -104,6 +110,21 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
+}
+
+/** Predictions of the runs again, by their place among them, under draws of the measured inputs. */
+function drawnPredictions(
+  plan: Parameters<typeof predict>[0],
+  runs: readonly RealRun[],
+): readonly DrawnRun[] {
+  const { document, inputs } = plan;
+  return runs.flatMap((run, i) =>
+    drawsOf(document, inputs, i).map((draw) => {
+      const { logFactors, inputs: own } = drawnInputs(inputs, draw);
+      const { summary } = predict({ ...plan, inputs: own }, run.replication);
+      return { replication: i, logFactors, figures: summary };
+    }),
+  );
 }
 
 /** The judgement of blocks of real models: after each, whether it is settled; and what becomes of it in the result. */

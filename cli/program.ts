@@ -100,6 +100,9 @@ const simulate: Command = {
     until: text("add replications until half widths are below so much of the mean, as 2%"),
     "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
     "max-replications": number("bound for --until; default 1000"),
+    inputs: text("fixed: leave out of the intervals how well calibration knows its times", {
+      choices: ["drawn", "fixed"],
+    }),
     compare: text("rank by these swept paths; default: the scheduler's"),
     margin: text("differences up to this share of the best mean are ties; default: 1%"),
     workers: number("threads; default: as many as pay"),

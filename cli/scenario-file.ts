@@ -33,6 +33,11 @@ export function assignedBy(args: Omit<ScenarioArguments, "scenario">): Overrides
   };
 }
 
+/** `--inputs` of simulations. Other commands have an option of this name, for what models are sent. */
+export function doubtOverrides({ inputs }: { readonly inputs?: string }): Overrides {
+  return inputs === undefined ? {} : { "run.inputs": inputs };
+}
+
 interface PrecisionArguments {
   readonly until?: string;
   readonly untilMetrics?: string;

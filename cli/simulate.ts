@@ -39,6 +39,7 @@ import { columns, print } from "./command-line.ts";
 import { printWarning, untilInterrupted } from "./failure.ts";
 import { duration, progress, watched } from "./progress.ts";
 import {
+  doubtOverrides,
   loadScenario,
   marginOf,
   refuseEmpty,
@@ -51,6 +52,8 @@ export interface SimulateArguments extends ScenarioArguments {
   readonly out?: string;
   readonly workers?: number;
   readonly margin?: string;
+  /** `fixed` leaves the doubt of measured inputs out. */
+  readonly inputs?: string;
   readonly yes: boolean;
   /** A method and a number of configurations. */
   readonly sample?: readonly string[];
@@ -91,17 +94,18 @@ export async function askedSweep(
   args: SimulateArguments,
 ): Promise<{ readonly loaded: Scenario; readonly options: SweepOptions }> {
   checkOptions(args);
-  const { scenario, set, until, untilMetrics, maxReplications, compare, margin, sample } = args;
+  const { scenario, set, until, untilMetrics, maxReplications, inputs, compare, margin, sample } =
+    args;
   const options = {
     ...{ threads: args.workers, sample: sampleOf(args), margin: marginOf(args) },
     ...{ directory: args.out, stores: join(".tandem", "sweeps") },
     ...{ allowLarge: args.yes, requests: args.requests },
   };
-  const loaded = await loadScenario(args);
+  const loaded = await loadScenario(args, { overrides: doubtOverrides(args) });
   const { seed, replications } = loaded.document.run;
   const command = repeatCommand("simulate", scenario, {
     ...{ seed, set, replications },
-    ...{ until, untilMetrics, maxReplications, compare, margin, sample },
+    ...{ until, untilMetrics, maxReplications, inputs, compare, margin, sample },
   });
   return { loaded, options: { ...options, command } };
 }

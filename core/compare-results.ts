@@ -1,5 +1,5 @@
 /** Comparisons of two results of one scenario: did a change matter? */
-import { differencesOf, MORE_IS_BETTER, type Pair, SIGNIFICANT } from "./compare.ts";
+import { changedApart, differencesOf, MORE_IS_BETTER, type Pair, SIGNIFICANT } from "./compare.ts";
 import type { ConfigurationResult, MetricName, Parameter, ResultsDocument } from "./results.ts";
 
 /** One metric of a configuration, before and after a change. */
@@ -105,11 +105,10 @@ function pairsByMetric(one: ConfigurationResult, other: ConfigurationResult): Pa
   const metrics = Object.keys(one.samples ?? {}) as MetricName[];
   return metrics.map((metric) => {
     const [before, after] = [one, other].map(({ metrics: of }) => of[metric]?.mean ?? Number.NaN);
-    return {
-      of: { id: one.id, parameters: one.parameters, metric, before, after },
-      a: other.samples?.[metric] ?? [],
-      b: one.samples?.[metric] ?? [],
-    };
+    const [b, a] = [one, other].map(({ samples }) => samples?.[metric] ?? []);
+    const [old, young] = [one, other].map(({ inputs }) => inputs?.deviations[metric] ?? []);
+    const of = { id: one.id, parameters: one.parameters, metric, before, after };
+    return { of, a, b, inputs: changedApart(young, old) };
   });
 }
 

@@ -22,6 +22,18 @@ describe("a paired difference", () => {
     expect(pairedDifference([1], [0])).toBeNull();
   });
 
+  test("adds the mean square of its changes under draws of measured inputs", () => {
+    const pairs = [
+      [11, 22, 32, 43],
+      [10, 20, 30, 40],
+    ] as const;
+    const difference = pairedDifference(...pairs, [1, -1, 1, -1, 1, -1]);
+    // Variances 1/6 of three degrees of freedom and 1 of six: (7/6)² / (1/108 + 1/6) = 7.7.
+    expect(difference?.standardError).toBeCloseTo(Math.sqrt(7 / 6), 9);
+    expect(difference?.freedom).toBe(7);
+    expect(pairedDifference(...pairs, [0, 0])).toEqual(pairedDifference(...pairs));
+  });
+
   test("takes rounding for no difference", () => {
     const b = [0.1, 0.2, 0.3];
     expect(
@@ -49,6 +61,17 @@ describe("a comparison with the best", () => {
     expect(b.verdict).toBe("worse");
     expect(b.high).toBeGreaterThan(10 - 2);
     expect(b.high).toBeLessThan(10 + 2);
+  });
+
+  test("sees through doubt of inputs that all share, and not through doubt of one's own", () => {
+    const members = [shifted(0, 0), shifted(10, 20)];
+    const doubt = [30, -30, 25, -25, 30, -30];
+    const verdicts = (changes: readonly (readonly number[])[]) =>
+      compareWithBest(members, 0, changes)?.map(({ verdict }) => verdict);
+    expect(verdicts([doubt, doubt])).toEqual(["best", "worse"]);
+    const either = ["not distinguishable", "not distinguishable"];
+    expect(verdicts([doubt, doubt.toReversed()])).toEqual(either);
+    expect(verdicts([doubt, []])).toEqual(either);
   });
 
   test("sees through common noise that is far larger than the difference", () => {

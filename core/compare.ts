@@ -11,7 +11,7 @@ import { meanOf, studentT, studentT975, studentTail } from "./statistics/estimat
 /** The part of a configuration's result that comparisons read. */
 export type Compared = Pick<
   ConfigurationResult,
-  "id" | "parameters" | "metrics" | "samples" | "stability"
+  "id" | "parameters" | "metrics" | "samples" | "inputs" | "stability"
 >;
 
 /** A difference up to this share of the best's mean is a tie, unless told otherwise. */
@@ -80,9 +80,10 @@ export function compareGroup(
   margin: number,
 ): Comparison | null {
   const samples = group.map((one) => one.samples?.[metric] ?? []);
+  const changes = group.map((one) => one.inputs?.deviations[metric] ?? []);
   const sign = MORE_IS_BETTER.has(metric) ? -1 : 1;
   const signed = samples.map((values) => values.map((value) => sign * value));
-  const standings = compareWithBest(signed, margin);
+  const standings = compareWithBest(signed, margin, changes);
   if (standings === null) return null;
   const members = group.map((one, i) => {
     const { verdict, low, high } = standings[i];
@@ -92,7 +93,8 @@ export function compareGroup(
   });
   const order = members.map((_, i) => i).sort((a, b) => sign * (members[a].mean - members[b].mean));
   const pairs = pairsOf(order).map(([a, b]) => {
-    return { of: { a: group[a].id, b: group[b].id }, a: samples[a], b: samples[b] };
+    const inputs = changedApart(changes[a], changes[b]);
+    return { of: { a: group[a].id, b: group[b].id }, a: samples[a], b: samples[b], inputs };
   });
   return {
     metric,
@@ -116,12 +118,14 @@ export interface Pair<Of> {
   readonly of: Of;
   readonly a: readonly number[];
   readonly b: readonly number[];
+  /** Changes of their difference by draw of measured inputs. */
+  readonly inputs: readonly number[];
 }
 
 /** The differences of the pairs that have any, with P values adjusted for all of them. */
 export function differencesOf<Of>(pairs: readonly Pair<Of>[]) {
-  const found = pairs.flatMap(({ of, a, b }) => {
-    const difference = pairedDifference(a, b);
+  const found = pairs.flatMap(({ of, a, b, inputs }) => {
+    const difference = pairedDifference(a, b, inputs);
     return difference === null ? [] : [{ of, difference }];
   });
   const adjusted = holmAdjusted(found.map(({ difference }) => pValue(difference)));
@@ -151,7 +155,7 @@ const ERROR = 0.05;
  * distance to the best of the others, and all k intervals hold at once with 95% probability.
  *
  *   D(i,j)   mean paired difference: value of i less value of j
- *   w(i,j)   t(1 − 0.05/max(2, k−1), pairs − 1) × its standard error. By Bonferroni the k − 1
+ *   w(i,j)   t(1 − 0.05/max(2, k−1), freedom) × its standard error. By Bonferroni the k − 1
  *            differences to the true best hold at once, however they depend on one another; for
  *            two alternatives it is the half width of the difference's own 95% interval
  *   a(i)     max over j of D(i,j) − w(i,j): i may be the best unless this is above 0
@@ -167,12 +171,13 @@ const ERROR = 0.05;
  * indifference-zone selection and multiple comparisons in simulation", Management Science 41(12),
  * 1995.
  *
- * `samples` are values per replication; less is better. A difference up to `margin`, a share of the best
+ * `samples` are values per replication; less is better. `changes` are by draw of measured inputs. A difference up to `margin`, a share of the best
  * mean, makes none worse. Null when there are fewer than two alternatives or pairs.
  */
 export function compareWithBest(
   samples: readonly (readonly number[])[],
   margin = 0,
+  changes: readonly (readonly number[])[] = samples.map(() => []),
 ): readonly Standing[] | null {
   const k = samples.length;
   if (k < 2) return null;
@@ -181,7 +186,8 @@ export function compareWithBest(
   const width = new Float64Array(k * k);
   for (let i = 0; i < k; i++) {
     for (let j = i + 1; j < k; j++) {
-      const difference = pairedDifference(samples[i], samples[j]);
+      const inputs = changedApart(changes[i], changes[j]);
+      const difference = pairedDifference(samples[i], samples[j], inputs);
       if (difference === null) return null;
       mean[i * k + j] = difference.mean;
       mean[j * k + i] = -difference.mean;
@@ -222,17 +228,32 @@ interface PairedDifference {
   /** The mean of a − b. */
   readonly mean: number;
   readonly standardError: number;
+  /** Degrees of freedom of the standard error. */
+  readonly freedom: number;
   /** Replications that both have. */
   readonly pairs: number;
+}
+
+/**
+ * Changes of a difference by draw of measured inputs. Inputs that both sides share have changed alike, so they cancel;
+ * a side without draws did not change.
+ */
+export function changedApart(a: readonly number[], b: readonly number[]): readonly number[] {
+  if (a.length === 0 || b.length === 0) return [...a, ...b];
+  return a.slice(0, b.length).map((change, draw) => change - b[draw]);
 }
 
 /** A difference below this share of the values is rounding. */
 const ROUNDING = 1e-9;
 
-/** Null with fewer than two pairs. */
+/**
+ * Null with fewer than two pairs. `inputs` are changes of the difference by draw: their mean square adds to the
+ * variance, with degrees of freedom by Satterthwaite (Biometrics Bulletin 2(6), 1946).
+ */
 export function pairedDifference(
   a: readonly number[],
   b: readonly number[],
+  inputs: readonly number[] = [],
 ): PairedDifference | null {
   const pairs = Math.min(a.length, b.length);
   if (pairs < 2) return null;
@@ -245,29 +266,38 @@ export function pairedDifference(
   const mean = sum / pairs;
   let squares = 0;
   for (let i = 0; i < pairs; i++) squares += (a[i] - b[i] - mean) ** 2;
-  const standardError = Math.sqrt(squares / (pairs - 1) / pairs);
+  const ofRuns = squares / (pairs - 1) / pairs;
+  const ofInputs = inputs.length === 0 ? 0 : meanOf(inputs.map((change) => change * change));
+  const standardError = Math.sqrt(ofRuns + ofInputs);
   const least = (ROUNDING * size) / pairs;
   return {
     mean: Math.abs(mean) < least ? 0 : mean,
     standardError: standardError < least ? 0 : standardError,
+    freedom: freedomOf(ofRuns, pairs - 1, ofInputs, inputs.length),
     pairs,
   };
 }
 
+/** Of a sum of variances. */
+function freedomOf(a: number, aFreedom: number, b: number, bFreedom: number): number {
+  if (b === 0) return aFreedom;
+  return Math.max(1, Math.floor((a + b) ** 2 / (a ** 2 / aFreedom + b ** 2 / bFreedom)));
+}
+
 /** Half width of the two-sided 95% interval of this difference alone. */
-export function halfWidth95({ standardError, pairs }: PairedDifference): number {
-  return studentT975(pairs - 1) * standardError;
+export function halfWidth95({ standardError, freedom }: PairedDifference): number {
+  return studentT975(freedom) * standardError;
 }
 
 /** Half width such that the true difference lies below `mean + width` but for `tail`. */
-function oneSidedWidth({ standardError, pairs }: PairedDifference, tail: number): number {
-  return standardError === 0 ? 0 : studentT(pairs - 1, tail) * standardError;
+function oneSidedWidth({ standardError, freedom }: PairedDifference, tail: number): number {
+  return standardError === 0 ? 0 : studentT(freedom, tail) * standardError;
 }
 
 /** Two-sided P value of the hypothesis that there is no difference. */
-export function pValue({ mean, standardError, pairs }: PairedDifference): number {
+export function pValue({ mean, standardError, freedom }: PairedDifference): number {
   if (mean === 0) return 1;
-  return standardError === 0 ? 0 : 2 * studentTail(Math.abs(mean) / standardError, pairs - 1);
+  return standardError === 0 ? 0 : 2 * studentTail(Math.abs(mean) / standardError, freedom);
 }
 
 /**

@@ -1,8 +1,10 @@
 /**
  * Input uncertainty: measured times and costs of messages as another calibration might have found them. A draw
- * resamples the rounds of each calibration, the same rounds for all that it measured, because the host's pace was
- * theirs together; its deviation is widened to what drift allows (`statistics/drifting-mean.ts`).
- * Source: Barton, Nelson & Xie, INFORMS Journal on Computing 26(1), 2014 (bootstrap of inputs).
+ * weighs the rounds of a calibration at random, each alike for all that it measured, because the host's pace was
+ * theirs together. Drift that is slower than a calibration does not show between its rounds: the deviation beyond
+ * theirs (`statistics/drifting-mean.ts`) is one factor for all that a calibration timed.
+ * Sources: Barton, Nelson & Xie, INFORMS Journal on Computing 26(1), 2014 (resampled inputs); Mammen, Annals of
+ * Statistics 21(1), 1993 (random weights, which also suit few rounds).
  */
 import type { MeasuredInputs } from "./compile.ts";
 import type { OverheadProfile, Profile } from "./profile.ts";
@@ -10,9 +12,6 @@ import { RandomStream } from "./random/stream.ts";
 import { roundTimes } from "./slow-down.ts";
 import { driftingMean, type RoundValue } from "./statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "./statistics/estimate.ts";
-
-/** Draws that a prediction is made for, beside the one with the inputs as measured. */
-export const INPUT_DRAWS = 24;
 
 /** One input whose doubt is known: a profile by its path, or a part of the overhead profile. */
 export interface UncertainInput {
@@ -22,31 +21,45 @@ export interface UncertainInput {
 }
 
 /** Largest first. A profile counts by its least known batch size. */
-export function uncertainInputs(inputs: MeasuredInputs): readonly UncertainInput[] {
-  const profiles = Object.entries(inputs.profiles).flatMap(([name, profile]) => {
+export function uncertainInputs({
+  profiles,
+  overheadProfile,
+}: MeasuredInputs): readonly UncertainInput[] {
+  const times = Object.entries(profiles).flatMap(([name, profile]) => {
     if (profile.rounds === undefined) return [];
-    const widths = profile.batches.map(
-      (_, index) => driftingMean(roundTimes(profile, index)).relativeHalfWidth95,
-    );
-    return [{ name, relativeHalfWidth95: Math.max(...widths) }];
+    return { name, doubts: known(profile, timeDoubts) };
   });
-  const costs = Object.entries(costRounds(inputs.overheadProfile)).map(([name, rounds]) => {
-    return { name, relativeHalfWidth95: driftingMean(rounds).relativeHalfWidth95 };
-  });
-  return [...profiles, ...costs].sort((a, b) => b.relativeHalfWidth95 - a.relativeHalfWidth95);
+  const [messages, contention] =
+    overheadProfile?.rounds === undefined ? [] : known(overheadProfile, costDoubts);
+  const costs = [
+    { name: MESSAGES, doubts: [messages ?? CERTAIN] },
+    { name: CONTENTION, doubts: [contention ?? CERTAIN] },
+  ].filter(({ doubts: [doubt] }) => doubt !== CERTAIN);
+  return [...times, ...costs]
+    .map(({ name, doubts }) => {
+      const widest = Math.max(...doubts.map(({ shown, beyond }) => Math.hypot(shown, beyond)));
+      return { name, relativeHalfWidth95: Math.expm1(Z975 * widest) };
+    })
+    .sort((a, b) => b.relativeHalfWidth95 - a.relativeHalfWidth95);
 }
 
-/** Measured profiles, by path, whose doubt is not known. */
-export function undoubtedProfiles({ profiles }: MeasuredInputs): readonly string[] {
-  return Object.entries(profiles).flatMap(([path, { rounds }]) =>
-    rounds === undefined ? [path] : [],
-  );
-}
+/** 97.5% quantile of the normal distribution. */
+const Z975 = 1.959963984540054;
 
 export interface InputDraw<Inputs extends MeasuredInputs> {
   readonly inputs: Inputs;
   /** Logarithm of each uncertain input's factor, by name; of a profile, of its first batch size. */
   readonly logFactors: Readonly<Record<string, number>>;
+}
+
+/** Whether any input has rounds, so that its doubt is known. */
+export function hasDoubt({ profiles, overheadProfile }: MeasuredInputs): boolean {
+  return [overheadProfile, ...Object.values(profiles)].some((one) => one?.rounds !== undefined);
+}
+
+/** Measured profiles, by path, whose doubt is not known. */
+export function undoubtedProfiles({ profiles }: Pick<MeasuredInputs, "profiles">): string[] {
+  return Object.keys(profiles).filter((path) => profiles[path].rounds === undefined);
 }
 
 /** Draw number `draw`; the same in every process. */
@@ -58,67 +71,111 @@ export function drawnInputs<Inputs extends MeasuredInputs>(
   const profiles: Record<string, Profile> = { ...inputs.profiles };
   for (const [path, profile] of Object.entries(inputs.profiles)) {
     if (profile.rounds === undefined) continue;
-    const factors = profile.batches.map((_, index) =>
-      logFactor(roundTimes(profile, index), profile.provenance.date, draw),
-    );
-    profiles[path] = scaledProfile(profile, factors.map(Math.exp));
-    logFactors[path] = factors[0];
+    const chance = chanceOf(profile, draw);
+    const logs = known(profile, timeDoubts).map((doubt) => logFactor(doubt, chance));
+    profiles[path] = scaledProfile(profile, logs.map(Math.exp));
+    logFactors[path] = logs[0];
   }
   const { overheadProfile } = inputs;
   if (overheadProfile?.rounds === undefined) return { inputs: { ...inputs, profiles }, logFactors };
-  const costs = Object.fromEntries(
-    Object.entries(costRounds(overheadProfile)).map(([name, rounds]) => {
-      logFactors[name] = logFactor(rounds, overheadProfile.provenance.date, draw);
-      return [name, Math.exp(logFactors[name])];
-    }),
-  );
-  return {
-    inputs: { ...inputs, profiles, overheadProfile: scaledCosts(overheadProfile, costs) },
-    logFactors,
-  };
+  const [messages, contention] = known(overheadProfile, costDoubts);
+  const factors = [
+    logFactor(messages, chanceOf(overheadProfile, draw)),
+    // A ratio of times has no part in the host's pace.
+    logFactor(contention, chanceOf(overheadProfile, draw, CONTENTION)),
+  ];
+  [logFactors[MESSAGES], logFactors[CONTENTION]] = factors;
+  const drawn = scaledCosts(overheadProfile, Math.exp(factors[0]), Math.exp(factors[1]));
+  return { inputs: { ...inputs, profiles, overheadProfile: drawn }, logFactors };
 }
 
 const [MESSAGES, CONTENTION] = ["cost of messages", "slow-down by neighbours"];
 
-/** By name, each cost's rounds; none where the profile has no rounds. */
-function costRounds(profile: OverheadProfile | undefined): Record<string, RoundValue[]> {
-  const { rounds = [], contention = [1] } = profile ?? {};
-  if (rounds.length === 0) return {};
-  const level = contention.length - 1;
-  const values = (of: (round: (typeof rounds)[number]) => number | undefined): RoundValue[] =>
-    rounds.flatMap((round) => {
-      const value = of(round);
-      return value === undefined || value <= 0 ? [] : [{ atS: round.atS, value }];
-    });
-  const messages = values(
-    ({ clientRoundTripUs, workerRoundTripUs, gatewayUs }) =>
-      clientRoundTripUs + workerRoundTripUs + gatewayUs,
-  );
-  const slowdowns = level === 0 ? [] : values((round) => round.contention[level]);
+/** How far the logarithm of a mean over rounds may be off. */
+interface Doubt {
+  /** Residuals of the rounds, with squares that add up to 1, and the place of each among the calibration's rounds. */
+  readonly rounds: readonly { readonly place: number; readonly residual: number }[];
+  /** The deviation that the rounds show, and the one beyond it. */
+  readonly shown: number;
+  readonly beyond: number;
+}
+
+/** The spread of one or two rounds tells little; a host's drift is at most about this. */
+const FEW_ROUNDS_DEVIATION = 0.05;
+
+/** `places`: seconds of the calibration's rounds. */
+function doubtOf(rounds: readonly RoundValue[], places: readonly number[]): Doubt {
+  const logs = rounds.map(({ value }) => Math.log(value));
+  const mean = meanOf(logs);
+  const length = Math.sqrt(sumOf(logs.map((log) => (log - mean) ** 2)));
+  const spread = rounds.length === 0 ? 0 : length / rounds.length;
+  const { logDeviation } = driftingMean(rounds);
+  const isFew = !Number.isFinite(logDeviation);
+  const total = isFew ? Math.hypot(FEW_ROUNDS_DEVIATION, spread) : logDeviation;
+  const shown = Math.min(total, spread);
   return {
-    ...(messages.length === 0 ? {} : { [MESSAGES]: messages }),
-    ...(slowdowns.length === 0 ? {} : { [CONTENTION]: slowdowns }),
+    rounds: rounds.map(({ atS }, i) => {
+      return { place: places.indexOf(atS), residual: length === 0 ? 0 : (logs[i] - mean) / length };
+    }),
+    shown,
+    beyond: Math.sqrt(total ** 2 - shown ** 2),
   };
 }
 
-/** Deviation of the resampled mean of logarithms, widened to that of the rounds' mean. */
-function logFactor(rounds: readonly RoundValue[], calibration: string, draw: number): number {
-  const count = rounds.length;
-  if (count === 0) return 0;
-  const stream = new RandomStream(`inputs/${calibration}/${draw}`, "rounds");
-  const logs = rounds.map(({ value }) => Math.log(value));
-  const mean = meanOf(logs);
-  const resampled = meanOf(
-    Array.from({ length: count }, () => logs[Math.floor(stream.uniform() * count)]),
-  );
-  const bootstrap = Math.sqrt(sumOf(logs.map((log) => (log - mean) ** 2))) / count;
-  const { logDeviation } = driftingMean(rounds);
-  const widest = Number.isFinite(logDeviation) ? logDeviation : FEW_ROUNDS_DEVIATION;
-  return bootstrap === 0 ? 0 : ((resampled - mean) / bootstrap) * widest;
+const CERTAIN: Doubt = { rounds: [], shown: 0, beyond: 0 };
+
+/** By batch size; one that no round measured is as uncertain as the first. */
+function timeDoubts(profile: Profile): readonly Doubt[] {
+  const places = (profile.rounds ?? []).map(({ atS }) => atS);
+  return profile.batches.map((_, index) => {
+    const own = roundTimes(profile, index);
+    return doubtOf(own.length > 0 ? own : roundTimes(profile, 0), places);
+  });
 }
 
-/** Of one or two rounds: their spread tells nothing, the host's drift is at most about this. */
-const FEW_ROUNDS_DEVIATION = 0.05;
+/** Of messages, and of the slow-down with most neighbours. */
+function costDoubts({ rounds = [], contention }: OverheadProfile): readonly Doubt[] {
+  const level = contention.length - 1;
+  const doubt = (of: (round: (typeof rounds)[number]) => number | undefined): Doubt => {
+    const values = rounds.flatMap((round) => {
+      const value = of(round);
+      return value === undefined || value <= 0 ? [] : [{ atS: round.atS, value }];
+    });
+    const places = rounds.map(({ atS }) => atS);
+    return values.length === 0 ? CERTAIN : doubtOf(values, places);
+  };
+  return [
+    doubt((round) => round.clientRoundTripUs + round.workerRoundTripUs + round.gatewayUs),
+    level === 0 ? CERTAIN : doubt((round) => round.contention[level]),
+  ];
+}
+
+const KNOWN = new WeakMap<object, readonly Doubt[]>();
+
+/** Found once for each profile: the solution takes some milliseconds. */
+function known<P extends object>(profile: P, find: (profile: P) => readonly Doubt[]) {
+  const doubts = KNOWN.get(profile) ?? find(profile);
+  KNOWN.set(profile, doubts);
+  return doubts;
+}
+
+/** Normal variates, the same for all profiles of one calibration. */
+interface Chance {
+  readonly pace: number;
+  readonly rounds: Float64Array;
+}
+
+function chanceOf(profile: Profile | OverheadProfile, draw: number, of = "pace"): Chance {
+  const stream = new RandomStream(`inputs/${profile.provenance.date}/${draw}`, of);
+  const variates = new Float64Array(1 + (profile.rounds ?? []).length);
+  stream.fillNormal(variates);
+  return { pace: variates[0], rounds: variates.subarray(1) };
+}
+
+function logFactor({ rounds, shown, beyond }: Doubt, chance: Chance): number {
+  const weighed = rounds.map(({ place, residual }) => residual * chance.rounds[place]);
+  return shown * sumOf(weighed) + beyond * chance.pace;
+}
 
 /** `factors` by entry of `batches`. */
 function scaledProfile(profile: Profile, factors: readonly number[]): Profile {
@@ -131,16 +188,11 @@ function scaledProfile(profile: Profile, factors: readonly number[]): Profile {
 }
 
 /** The slow-down beyond 1 grows by the factor of its last level. */
-function scaledCosts(
-  profile: OverheadProfile,
-  factors: Readonly<Record<string, number>>,
-): OverheadProfile {
-  const messages = factors[MESSAGES] ?? 1;
+function scaledCosts(profile: OverheadProfile, messages: number, contention: number) {
   const scaled = (us: number): number => us * messages;
   const { arrivalUs, dispatchUs, completionUs } = profile.gateway;
   const last = profile.contention[profile.contention.length - 1];
-  const wanted = Math.max(1, last * (factors[CONTENTION] ?? 1));
-  const stretch = last > 1 ? (wanted - 1) / (last - 1) : 1;
+  const stretch = last > 1 ? (Math.max(1, last * contention) - 1) / (last - 1) : 1;
   return {
     ...profile,
     clientRoundTripUs: profile.clientRoundTripUs.map(scaled),

@@ -3,6 +3,7 @@
  * profiles measured on another machine or of another model.
  */
 import { compileSystem, type MeasuredInputs } from "./compile.ts";
+import { hasDoubt, undoubtedProfiles } from "./input-draws.ts";
 import type { Profile } from "./profile.ts";
 import { parameterColumns } from "./scenario/parameter-columns.ts";
 import type { Parts, ScenarioDocument } from "./scenario/schema.ts";
@@ -45,6 +46,27 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
         "raise slo.latencyMs, or take faster models or devices",
     ];
   });
+}
+
+/** What intervals leave out of the doubt of inputs. None where all times are assumed: these have none. */
+export function doubtNotes({ models, run }: ScenarioDocument, inputs: MeasuredInputs): string[] {
+  const assumed = Object.keys(models).filter((name) => models[name].profile === undefined);
+  const isKnown = hasDoubt(inputs);
+  return [
+    ...unknownDoubts(inputs),
+    ...(isKnown && assumed.length > 0
+      ? [`± takes assumed times as exact: those of ${assumed.join(", ")}`]
+      : []),
+    ...(isKnown && run.inputs === "fixed"
+      ? ["± is of the simulation alone, as `run.inputs` is fixed: calibration's part is left out"]
+      : []),
+  ];
+}
+
+export function unknownDoubts(inputs: Pick<MeasuredInputs, "profiles">): string[] {
+  const unknown = undoubtedProfiles(inputs).join(", ");
+  if (unknown === "") return [];
+  return [`how far the times of ${unknown} may be off is not known, so no interval holds it`];
 }
 
 /** Mean time of the longest way through tasks that every request runs. */

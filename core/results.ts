@@ -43,7 +43,26 @@ export type ByMetric<T> = Readonly<Partial<Record<MetricName, T>>>;
 /** A figure with the half width of its 95% confidence interval over replications or repeats. */
 export interface Estimate {
   readonly mean: number;
+  /** Of both parts, where there are parts: their squares add up to its square. */
   readonly halfWidth95: number;
+  readonly parts?: EstimateParts;
+}
+
+/** Set where the doubt of measured inputs is known and reaches the figure: half widths of 95% intervals. */
+export interface EstimateParts {
+  /** Over replications, with the inputs as measured. */
+  readonly simulation: number;
+  /** Of the measured inputs. */
+  readonly inputs: number;
+}
+
+/** Further simulations of a configuration, each with measured inputs as another calibration might have found them. */
+export interface InputEffects {
+  readonly draws: number;
+  /** By input, its share of the variance that inputs give the first compared metric; largest first. */
+  readonly shares: Readonly<Record<string, number>>;
+  /** Changes of compared metrics by draw; the same draw of two configurations has the same inputs. */
+  readonly deviations: ByMetric<readonly number[]>;
 }
 
 export type Metrics = ByMetric<Estimate>;
@@ -155,6 +174,8 @@ export interface ConfigurationResult {
   readonly intervals?: ByMetric<IntervalMethod>;
   /** Compared metrics by replication, in order, for paired differences. */
   readonly samples?: ByMetric<readonly number[]>;
+  /** Set where the doubt of measured inputs is known. */
+  readonly inputs?: InputEffects;
 }
 
 /** One metric of configurations that differ only in the parameters `over`. */

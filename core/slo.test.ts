@@ -33,6 +33,25 @@ describe("a goal of 99 %", () => {
     expect(sloState([P99], [{ counted: 0, metrics: {}, pipelines: {} }], "stable")).toBe("unclear");
   });
 
+  test("is unclear where the doubt of measured inputs reaches across it", () => {
+    const all = runs([0.992, 0.993, 0.994]);
+    const under = (change: number) =>
+      sloState(
+        [P99],
+        all,
+        "stable",
+        all.map(({ metrics, pipelines }, replication) => {
+          const sloAttainmentRatio = (metrics.sloAttainmentRatio ?? 0) + change;
+          const figures = { metrics: { sloAttainmentRatio }, tasks: {}, pipelines };
+          return { replication, logFactors: {}, figures };
+        }),
+      );
+    // √(0.00248² + (3.182 × 0.0005)²) = 0.00295, or with 0.0004 0.00279.
+    expect(under(0.0004)).toBe("meets");
+    expect(under(-0.0005)).toBe("meets");
+    expect(under(-0.001)).toBe("unclear");
+  });
+
   test("is missed where the queue grows on", () => {
     expect(stateOf([1, 1, 1], 10_000, "unstable")).toBe("misses");
   });

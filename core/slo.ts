@@ -8,9 +8,10 @@
  *
  * The interval is Student's t over the runs. Where they agree exactly (no request late in any, as a
  * rule) t has the width 0, which is no certainty: then it is Wilson's, of all requests together, so
- * that a goal of 99% takes at least 381 requests. A configuration meets its goals when every pipeline
+ * that a goal of 99% takes at least 381 requests. Doubt of measured inputs widens it. A configuration meets its goals when every pipeline
  * meets its own.
  */
+import { type DrawnRun, deviations, inputHalfWidth95 } from "./input-effects.ts";
 import type { RunSummary } from "./metrics/summary.ts";
 import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
 import type { Parts } from "./scenario/schema.ts";
@@ -55,8 +56,15 @@ function keyOf([, { latencyMs, percentile }]: readonly [string, ResultsDocument[
   return `${latencyMs}/${percentile}`;
 }
 
-/** Over replications of one configuration; a run without the pipeline's requests says nothing of it. */
-export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[]): Attainment {
+/**
+ * Over replications of one configuration; a run without the pipeline's requests says nothing of it. `drawn` are
+ * those of the replications `runs`.
+ */
+export function attainmentOf(
+  { pipeline, share }: Goal,
+  runs: readonly SloRun[],
+  drawn: readonly DrawnRun[] = [],
+): Attainment {
   const values: number[] = [];
   let requests = 0;
   for (const { pipelines, metrics, counted } of runs) {
@@ -66,7 +74,11 @@ export function attainmentOf({ pipeline, share }: Goal, runs: readonly SloRun[])
     values.push(own.sloAttainmentRatio);
     requests += own.requests;
   }
-  return { estimate: estimate(values), state: stateOf(share, intervalOf(values, requests)) };
+  const changes = deviations(drawn, runs, ({ pipelines, metrics }) => {
+    return (pipelines[pipeline] ?? metrics).sloAttainmentRatio;
+  });
+  const interval = intervalOf(values, requests, inputHalfWidth95(changes));
+  return { estimate: estimate(values), state: stateOf(share, interval) };
 }
 
 /** The state of all goals together. */
@@ -74,18 +86,27 @@ export function sloState(
   goals: readonly Goal[],
   runs: readonly SloRun[],
   stability: Stability,
+  drawn: readonly DrawnRun[] = [],
 ): SloState {
   if (stability === "unstable") return "misses";
-  const states = goals.map((goal) => attainmentOf(goal, runs).state);
+  const states = goals.map((goal) => attainmentOf(goal, runs, drawn).state);
   if (states.includes("misses")) return "misses";
   return states.includes("unclear") ? "unclear" : "meets";
 }
 
-function intervalOf(values: readonly number[], requests: number): Interval | null {
+/** `inputs`: the half width that the doubt of inputs adds, in squares. */
+function intervalOf(values: readonly number[], requests: number, inputs: number): Interval | null {
   if (values.length < 2) return null;
-  if (values.every((value) => value === values[0])) return wilson95(values[0], requests);
   const { mean, halfWidth95 } = estimate(values);
-  return { low: mean - halfWidth95, high: mean + halfWidth95 };
+  const isEqual = values.every((value) => value === values[0]);
+  const { low, high } = isEqual
+    ? wilson95(mean, requests)
+    : { low: mean - halfWidth95, high: mean + halfWidth95 };
+  if (inputs === 0) return { low, high };
+  return {
+    low: mean - Math.hypot(mean - low, inputs),
+    high: mean + Math.hypot(high - mean, inputs),
+  };
 }
 
 function stateOf(share: number, interval: Interval | null): SloState {

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { runReplication } from "../sim/replication.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import {
+  type ConfigurationResult,
   capacityOf,
   Fault,
   playedRun,
@@ -35,6 +37,30 @@ test("gives what the Node library gives, to the digit", async () => {
   const results = await simulateAll(readScenario(TEXT, { overrides }));
   expect(results.map(({ id }) => id)).toHaveLength(4);
   expect(results[0]).toEqual(first);
+});
+
+test("gives the same doubt of calibration, however many replications are there", async () => {
+  const profile = calibratedProfile([90_000, 92_000, 89_000, 91_500]);
+  const files = { "m.json": JSON.stringify(profile) };
+  const document = {
+    name: "measured",
+    pipelines: { p: { tasks: { serve: { model: "m" } } } },
+    models: { m: { profile: "m.json" } },
+    cluster: { replicas: { serve: 1 } },
+    workload: SHORT.workload,
+    run: { replications: 2 },
+  };
+  const text = JSON.stringify(document);
+  const steps: ConfigurationResult[] = [];
+  for await (const { result } of simulate(readScenario(text, { files }))) steps.push(result);
+  for (const [i, result] of steps.entries()) {
+    const overrides = { "run.replications": i + 1 };
+    const loaded = await readFileScenario(document, overrides, { files });
+    const { configurations } = await sweepInNode(loaded, { threads: 1 });
+    expect(result.inputs).toEqual(configurations[0].inputs);
+    expect(result.metrics).toEqual(configurations[0].metrics);
+  }
+  expect(steps.map(({ inputs }) => inputs?.draws)).toEqual([3, 6]);
 });
 
 test("steps go breadth first, and each is the result of so many replications", async () => {

@@ -11,6 +11,7 @@ import { isSpanned } from "../core/arrivals/arrival-source.ts";
 import { comparedMetrics } from "../core/compare.ts";
 import { compileSystem } from "../core/compile.ts";
 import type { Outcome } from "../core/dispatch/driver.ts";
+import type { DrawnRun } from "../core/input-effects.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { observeRun } from "../core/observed-run.ts";
@@ -25,6 +26,7 @@ import { catalogue } from "../schedulers/catalogue.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import {
   configurationLoad,
+  drawnSteps,
   replicationSteps,
   runReplication,
   servingCapacity,
@@ -212,8 +214,9 @@ function* stepsOf(
   const kept = { metrics, replications: keptReplications(count, metrics.length) };
   const { document, warmUp } = yield* withWarmUp(configuration.document, scenario);
   const summaries: RunSummary[] = [];
+  const drawn: DrawnRun[] = [];
   const part: Part = {
-    ...{ summaries, gantt: [], load: configurationLoad(document, scenario) },
+    ...{ summaries, drawn, gantt: [], load: configurationLoad(document, scenario) },
     ...(warmUp === undefined ? {} : { warmUp }),
   };
   let wanted = firstReplications(document.run);
@@ -224,6 +227,7 @@ function* stepsOf(
     const { length } = summaries;
     const run = replicationSteps(document, scenario, length, options, EVENTS_A_STRETCH);
     summaries.push((yield* run).summary);
+    drawn.push(...(yield* drawnSteps(document, scenario, length, EVENTS_A_STRETCH)));
     if (summaries.length >= wanted) wanted = wantedReplications(document, [part]);
     isWhole = summaries.length >= wanted;
     const result = configurationResult(configuration, [part], kept);

@@ -10,13 +10,15 @@ import { buildKey, ownCommand } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { shellWord } from "../core/command-words.ts";
 import type { MeasuredInputs } from "../core/compile.ts";
-import { type UncertainInput, uncertainInputs, undoubtedProfiles } from "../core/input-draws.ts";
+import { type UncertainInput, uncertainInputs } from "../core/input-draws.ts";
 import {
+  doubtNotes,
   FREE_MESSAGES_NOTE,
   goalNotes,
   hasFreeMessages,
   type ModelAtHand,
   originNotes,
+  unknownDoubts,
 } from "../core/input-notes.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
@@ -75,6 +77,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
+    ...doubtNotes(document, loaded),
     ...renamedNotes(document),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];
@@ -100,14 +103,11 @@ export function validationNotes(
 /** One line: how well the inputs of the predictions are known, by the least known of them. */
 export function inputDoubts(inputs: MeasuredInputs): readonly string[] {
   const [least] = uncertainInputs(inputs);
-  const unknown = undoubtedProfiles(inputs);
   return [
     ...(least === undefined
       ? []
       : [`of the measured inputs ${least.name} is known least, to ±${percent(least)}`]),
-    ...(unknown.length === 0
-      ? []
-      : [`how well the times of ${unknown.join(", ")} are known is not known`]),
+    ...unknownDoubts(inputs),
   ];
 }
 

@@ -110,13 +110,14 @@ function* resultsOf(store: RecordStore, count: number): Generator<ConfigurationR
   for (const { result } of recordsOf(store, count)) yield result;
 }
 
-function comparedPart({ id, parameters, metrics, samples, stability }: Compared): Compared {
+function comparedPart({ id, parameters, metrics, samples, inputs, stability }: Compared): Compared {
   const names = Object.keys(samples ?? {}) as (keyof typeof metrics)[];
   return {
     id,
     parameters,
     metrics: Object.fromEntries(names.map((name) => [name, metrics[name]])),
     ...(samples === undefined ? {} : { samples }),
+    ...(inputs === undefined ? {} : { inputs }),
     ...(stability === undefined ? {} : { stability }),
   };
 }

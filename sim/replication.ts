@@ -2,6 +2,8 @@
 import { arrivalSource, givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
 import { QueryStream } from "../core/arrivals/sources.ts";
 import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
+import { drawnInputs } from "../core/input-draws.ts";
+import { type DrawnRun, drawsOf } from "../core/input-effects.ts";
 import { finished } from "../core/iterables.ts";
 import { mlperfMetrics } from "../core/metrics/mlperf.ts";
 import { type Batches, BatchSeries, mser5 } from "../core/metrics/one-run.ts";
@@ -99,6 +101,23 @@ export function* replicationSteps(
     gantt: recorder.bars,
     events,
   };
+}
+
+/** The replication again, with each of its draws of measured inputs; none where their doubt is not known. */
+export function* drawnSteps(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  replication: number,
+  eventsAStep = EVENTS_A_STEP,
+): Generator<undefined, readonly DrawnRun[], void> {
+  const drawn: DrawnRun[] = [];
+  for (const draw of drawsOf(document, inputs, replication)) {
+    const { inputs: own, logFactors } = drawnInputs(inputs, draw);
+    const { summary } = yield* replicationSteps(document, own, replication, {}, eventsAStep);
+    const { metrics, tasks, pipelines } = summary;
+    drawn.push({ replication, logFactors, figures: { metrics, tasks, pipelines } });
+  }
+  return drawn;
 }
 
 function ceilingNote(requests: number): string {

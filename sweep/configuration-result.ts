@@ -1,5 +1,6 @@
 /** The result of one configuration from its finished replications, and whether it needs more of them. */
 import { isSpanned } from "../core/arrivals/arrival-source.ts";
+import { type DrawnRun, inputEffects, withInputs } from "../core/input-effects.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import type { ConfigurationResult, GanttBar, MetricName, Precision } from "../core/results.ts";
@@ -20,6 +21,8 @@ import type { WarmUp } from "../sim/replication.ts";
 /** Some replications of one configuration, in order. */
 export interface Part {
   readonly summaries: readonly RunSummary[];
+  /** Of these replications, by draw. */
+  readonly drawn: readonly DrawnRun[];
   /** Only of replication 0. */
   readonly gantt: readonly GanttBar[];
   /** From the traffic equations; of the part with replication 0 only. */
@@ -43,7 +46,10 @@ export function configurationResult(
 ): ConfigurationResult {
   const { id, parameters, document } = configuration;
   const summaries = parts.flatMap((part) => part.summaries);
-  const { notes, ...aggregated } = aggregate(summaries);
+  const drawn = parts.flatMap((part) => part.drawn);
+  const { notes, ...simulated } = aggregate(summaries);
+  const aggregated = withInputs(simulated, drawn, summaries);
+  const inputs = inputEffects(kept.metrics, drawn, summaries);
   const { gantt, load, warmUp } = parts[0];
   const { stability, note } = judgeStability(document.workload, load, summaries);
   const goals = goalsOf(document);
@@ -60,13 +66,14 @@ export function configurationResult(
     id,
     parameters,
     ...aggregated,
-    ...(goals.length === 0 ? {} : { slo: sloState(goals, summaries, stability) }),
+    ...(goals.length === 0 ? {} : { slo: sloState(goals, summaries, stability, drawn) }),
     ...placementByNode(document),
     stability,
     ...(warmUp === undefined ? {} : { warmupS: warmUp.seconds }),
     ...(precision === undefined ? {} : { precision }),
     ...(load === null ? {} : { offeredLoadRatio: load.ratio }),
     ...samplesOf(summaries, kept),
+    ...(inputs === undefined ? {} : { inputs }),
     ...(gantt.length > 0 ? { gantt } : {}),
     ...(all.length > 0 ? { notes: all } : {}),
   };

@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { isSpanned, knownRequests } from "../core/arrivals/arrival-source.ts";
 import { comparedMetrics } from "../core/compare.ts";
 import { interruptBudget, MORE_INLINING } from "../core/hot-path.ts";
+import type { DrawnRun } from "../core/input-effects.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { GanttBar } from "../core/results.ts";
@@ -12,6 +13,7 @@ import type { WorkloadDocument } from "../core/scenario/schema.ts";
 import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
 import {
   configurationLoad,
+  drawnSteps,
   replicationSteps,
   type SimulationInputs,
   type WarmedUp,
@@ -79,6 +81,7 @@ export class ConfigurationWork {
     const spool =
       this.plan.requestsIn && new RequestSpool(spoolFile(this.plan.requestsIn, index, first));
     const summaries: RunSummary[] = [];
+    const drawn: DrawnRun[] = [];
     let gantt: readonly GanttBar[] = [];
     try {
       for (let replication = first; replication < end; replication++) {
@@ -90,12 +93,13 @@ export class ConfigurationWork {
         const result = yield* replicationSteps(document, this.plan.loaded, replication, options);
         summaries.push(result.summary);
         if (replication === 0) gantt = result.gantt;
+        drawn.push(...(yield* drawnSteps(document, this.plan.loaded, replication)));
       }
     } finally {
       if (spool) spool.close();
     }
     const load = first === 0 ? configurationLoad(document, this.plan.loaded) : null;
-    return { summaries, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
+    return { summaries, drawn, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
   /** A configuration from beginning to end, in short steps. */

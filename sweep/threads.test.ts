@@ -1,6 +1,7 @@
 /** Random scenarios give the same results, to the bit, on any number of threads. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
@@ -64,6 +65,30 @@ test.each(Object.entries(LATE))("threads that come in late change nothing: %s", 
   for (const aloneMs of [1e-9, 1e9]) {
     expect(await records(loaded, 3, { threads: 2, aloneMs })).toEqual(alone);
   }
+});
+
+test("draws of measured inputs are the same on any threads, and `fixed` leaves their part out", async () => {
+  const document = {
+    name: "measured",
+    pipelines: { p: { tasks: { serve: { model: "m" } } } },
+    models: { m: { profile: "m.json" } },
+    cluster: { replicas: { serve: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 50, requests: 500 },
+    run: { replications: 3 },
+    sweep: { "run.inputs": ["drawn", "fixed"] },
+  };
+  const profile = JSON.stringify(calibratedProfile([10_000, 10_300, 9900, 10_100]));
+  const loaded = parseScenario(JSON.stringify(document), "measured", () => profile);
+  const alone = await records(loaded, 2, { threads: 1 });
+  expect(await records(loaded, 2, { threads: 3 })).toEqual(alone);
+  expect(await records(loaded, 2, { threads: 2, aloneMs: 1e-9 })).toEqual(alone);
+  const [drawn, fixed] = alone.map(({ result }) => result);
+  expect(drawn.inputs?.draws).toBe(9);
+  expect(fixed.inputs).toBeUndefined();
+  expect(drawn.digest).toBe(fixed.digest);
+  const { mean, parts } = drawn.metrics.latencyMeanMs ?? { mean: 0 };
+  expect(fixed.metrics.latencyMeanMs).toEqual({ mean, halfWidth95: parts?.simulation });
+  expect(parts?.inputs).toBeGreaterThan(0.01 * mean);
 });
 
 test("results that cannot be kept end a sweep, whatever its threads have in hand", async () => {

@@ -9,6 +9,7 @@ import {
   withUnit,
 } from "../tables/format.ts";
 import { decisionOf, sloMetric } from "../tables/goals.ts";
+import { partsText } from "../tables/input-doubt.ts";
 import {
   axesText,
   byAxes,
@@ -79,7 +80,8 @@ export function metricRows<More extends object>(
       const { scale, text, unit } = metricLabel(metric);
       const steady = isEstimate(one, metric);
       const { low, high } = endsOf(steady ? estimate : { ...estimate, halfWidth95: 0 });
-      const figure = `${text}: ${withUnit(figureText(one, metric, estimate), unit)}`;
+      const parts = steady ? partsText(estimate, scale) : "";
+      const figure = `${text}: ${withUnit(figureText(one, metric, estimate), unit)}${parts && ` (${parts})`}`;
       return {
         ...{ metric, value: estimate.mean * scale, low: low * scale, high: high * scale, steady },
         sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,

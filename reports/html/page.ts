@@ -6,6 +6,7 @@ import { answerText } from "../tables/answer.ts";
 import type { Decision, Fact } from "../tables/decision.ts";
 import type { PlanView } from "../tables/documents.ts";
 import { plural } from "../tables/format.ts";
+import { doubtLines } from "../tables/input-doubt.ts";
 import {
   capacityText,
   filterChoices,
@@ -226,9 +227,13 @@ function tables(content: PageContent): string {
 
 const MOST_WHOSE = 3;
 
-function notes(results: Pick<ResultsDocument, "notes" | "configurations">): string {
+function notes(
+  results: Pick<ResultsDocument, "notes" | "configurations" | "parameterKinds" | "command">,
+): string {
   const all = notesOf(results.configurations);
-  const general = (results.notes ?? []).map((note) => `<li>${textHtml(note)}</li>`);
+  const general = [...doubtLines(results), ...(results.notes ?? [])].map(
+    (note) => `<li>${textHtml(note)}</li>`,
+  );
   if (all.size + general.length === 0) return "";
   const items = [...all].map(([note, ids]) => {
     const more = ids.length > MOST_WHOSE ? ` and ${ids.length - MOST_WHOSE} more` : "";

@@ -15,7 +15,8 @@ const figure = z
   .number()
   .nullable()
   .transform((value) => value ?? Number.NaN);
-const estimate = z.object({ mean: figure, halfWidth95: figure });
+const parts = z.object({ simulation: figure, inputs: figure }).optional();
+const estimate = z.object({ mean: figure, halfWidth95: figure, parts });
 const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const counts = z.record(z.string(), z.number());
 const placement = z.record(
@@ -57,6 +58,13 @@ const configuration = z.looseObject({
   slo: z.enum(["meets", "misses", "unclear"]).optional(),
   stability: stability.optional(),
   intervals: z.record(z.string(), z.string()).optional(),
+  inputs: z
+    .looseObject({
+      draws: z.number(),
+      shares: z.record(z.string(), z.number()),
+      deviations: z.record(z.string(), z.array(z.number())),
+    })
+    .optional(),
 });
 const comparison = z.looseObject({
   metric: z.string(),

@@ -12,6 +12,7 @@ import type {
 import { joined, metricTitle, OVERLOADED, OVERLOADED_LEGEND, plural, wrapped } from "./format.ts";
 import { latencyOf } from "./goals.ts";
 import { goalHeadlines } from "./headlines.ts";
+import { doubtLines } from "./input-doubt.ts";
 import { capacityText, notesOf } from "./parameters.ts";
 import {
   bestTable,
@@ -159,6 +160,7 @@ export function resultsTable(document: ResultsDocument, width = DEFAULT_WIDTH): 
   const marked = table.rows.some((row) => row.some((cell) => cell.text === OVERLOADED));
   const legend = [
     known ? "± half width of the 95% confidence interval" : "",
+    ...doubtLines(document),
     marked ? OVERLOADED_LEGEND : "",
     dropped.length === 0 ? "" : `not shown: ${dropped.join(", ")}`,
     capacityText(document.capacity),
@@ -172,7 +174,7 @@ export function configurationsText(document: ResultsDocument, width = DEFAULT_WI
     document.configurations.length > MANY_CONFIGURATIONS ? bestTable(document, true) : undefined;
   if (best === undefined) return resultsTable(document, width);
   const { table } = narrowed(withoutRepeats(best), width);
-  const legend = [best.caption, capacityText(document.capacity)];
+  const legend = [best.caption, ...doubtLines(document), capacityText(document.capacity)];
   return joined([tableText(table, width), ...legend.map((text) => wrapped(text, width))], "\n");
 }
 

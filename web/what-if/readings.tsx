@@ -206,6 +206,14 @@ export function estimateOf(result: PointResult | undefined, metric: string): Est
   return (result?.metrics as Readonly<Record<string, Estimate>> | undefined)?.[metric];
 }
 
+const twoDigits = (half: number, show: Column["show"]) => show(Number(half.toPrecision(2)));
+
+function partsTitle({ parts }: Estimate, show: Column["show"]): string | undefined {
+  if (parts === undefined) return undefined;
+  const [simulation, inputs] = [parts.simulation, parts.inputs].map((one) => twoDigits(one, show));
+  return `simulation ${simulation}, calibration ${inputs}`;
+}
+
 interface TableProps {
   readonly caption: string;
   readonly first: string;
@@ -243,7 +251,10 @@ function Cells({ columns, result }: CellsProps) {
           <td key={title} data-metric={metric} data-value={estimate?.mean}>
             {estimate === undefined ? "–" : isVoid ? "overloaded" : show(estimate.mean)}
             {estimate === undefined || isVoid || !(estimate.halfWidth95 > 0) ? null : (
-              <small> ± {show(Number(estimate.halfWidth95.toPrecision(2)))}</small>
+              <small title={partsTitle(estimate, show)}>
+                {" "}
+                ± {twoDigits(estimate.halfWidth95, show)}
+              </small>
             )}
           </td>
         );

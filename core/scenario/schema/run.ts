@@ -28,6 +28,10 @@ export const runSchema = z.strictObject({
     ])
     .optional()
     .describe("add replications until the intervals are so narrow; starts with `replications`"),
+  inputs: z
+    .enum(["drawn", "fixed"])
+    .optional()
+    .describe("fixed: intervals leave out how well calibration knows its times; default: drawn"),
   compare: optionalMapping("what is ranked among configurations that differ only in `over`", {
     over: z
       .array(z.string())
