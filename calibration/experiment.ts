@@ -69,6 +69,8 @@ const MOST_ROUNDS = 100;
 const CONTENTION_SECONDS = 0.4;
 /** A change of pace that counts as no steady state: the usual tolerance of a judgement. */
 const MOST_CHANGE = 0.05;
+/** One late arrival of the sixteen of a round is a reason against it; of so many rounds it is none. */
+const MOST_DISTURBED = 0.5;
 export const SEED = "calibration/in-place";
 
 export class Experiment {
@@ -244,10 +246,16 @@ export class Experiment {
     return [...times, ...neighbours].sort((a, b) => b.relativeHalfWidth95 - a.relativeHalfWidth95);
   }
 
-  /** Why the runs in place were not fit to be measured by, and a trend where no steady state shows. */
+  /** Rounds in place that were not fit to be measured by, if they are many, and a trend where no steady state shows. */
   doubts(): string[] {
-    const reasons = new Set(this.#inPlace.flatMap(({ health }) => health.reasons));
-    return [...[...reasons].map((reason) => `in the pipeline: ${reason}`), ...this.#trend()];
+    const disturbed = this.#inPlace.filter(({ health }) => health.reasons.length > 0);
+    const last = disturbed[disturbed.length - 1];
+    const areMany = disturbed.length > MOST_DISTURBED * this.#inPlace.length;
+    const rounds = `${disturbed.length} of ${this.#inPlace.length} rounds in the pipeline were disturbed`;
+    return [
+      ...(areMany ? [`${rounds}; in the last, ${last.health.reasons.join("; ")}`] : []),
+      ...this.#trend(),
+    ];
   }
 
   #trend(): string[] {

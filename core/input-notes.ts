@@ -109,19 +109,25 @@ interface AtHand {
   readonly models?: Readonly<Record<string, ModelAtHand>>;
 }
 
-/** One note for all profiles with the same differences; none for profiles measured here that calibration trusts. */
+/** One note for all profiles with the same differences, and one for each doubt of their calibration. */
 export function originNotes(
   profiles: Readonly<Record<string, { readonly provenance: Provenance }>>,
   { host, models = {} }: AtHand,
 ): string[] {
   const pathsOf = new Map<string, string[]>();
+  const add = (fact: string, path: string) =>
+    pathsOf.set(fact, [...(pathsOf.get(fact) ?? []), path]);
   for (const [path, { provenance }] of Object.entries(profiles)) {
     const facts = [
       ...placeFacts(provenance, models[path]?.host ?? host),
       ...(models[path] === undefined ? [] : modelFacts(provenance, models[path])),
-      ...doubtFacts(provenance),
     ].join("; ");
-    if (facts !== "") pathsOf.set(facts, [...(pathsOf.get(facts) ?? []), path]);
+    if (facts !== "") add(facts, path);
+  }
+  for (const [path, { provenance }] of Object.entries(profiles)) {
+    for (const doubt of provenance.doubts ?? []) {
+      add(`calibration doubted these times, so calibrate again: ${doubt}`, path);
+    }
   }
   return [...pathsOf].map(([facts, paths]) => {
     return `${paths.length > 1 ? "profiles" : "profile"} ${paths.join(", ")}: ${facts}`;
@@ -146,11 +152,6 @@ function modelFacts({ modelFiles, runtime }: Provenance, here: ModelAtHand): str
     ...(changed.length === 0 ? [] : [`measured with another ${names} than is here`]),
     ...(runtime === here.runtime ? [] : [`measured with ${runtime}, here runs ${here.runtime}`]),
   ];
-}
-
-function doubtFacts({ doubts = [] }: Provenance): string[] {
-  if (doubts.length === 0) return [];
-  return [`calibration doubted these times, so calibrate again: ${doubts.join(", ")}`];
 }
 
 /** Another kernel on the same machine is the same host. */
