@@ -57,6 +57,14 @@ test("a results folder says when, where and by what it was made, with the scenar
   expect(digest).toBe(results.scenario.digest);
 });
 
+test("a trace that cannot be written is refused before anything is simulated", async () => {
+  const words = ["simulate", "s.yaml", "--out", "untouched", "--trace", "s.yaml/run.json"];
+  const { code, stderr, stdout } = await tandemHere(folder, words);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toMatch(/cannot make the folder s\.yaml/);
+  expect(existsSync(join(folder, "untouched"))).toBe(false);
+});
+
 test("a trace is JSON in the trace event format, of the first configuration", () => {
   const { traceEvents } = JSON.parse(readFileSync(join(folder, "trace/run.json"), "utf8"));
   const names = new Set(traceEvents.map(({ name }: { name: string }) => name));

@@ -34,6 +34,7 @@ import {
   pipelinesText,
   rankingText,
 } from "../reports/tables/terminal-text.ts";
+import { AtomicFile } from "../sweep/atomic-file.ts";
 import { parseList } from "../sweep/engines/engine.ts";
 import { columns, print } from "./command-line.ts";
 import { printWarning, untilInterrupted } from "./failure.ts";
@@ -79,6 +80,8 @@ export async function simulate(args: SimulateArguments): Promise<void> {
 }
 
 async function simulateHere(args: SimulateArguments): Promise<void> {
+  // A place that cannot be written is found before the simulation.
+  if (args.trace !== undefined) new AtomicFile(args.trace).close();
   const { loaded, options } = await askedSweep(args);
   await sweepAnd(loaded, options, (swept) => printResults(swept, args));
   if (args.trace === undefined) return;

@@ -1,7 +1,6 @@
 /** `explain`: where the gaps of a validation come from; `trace`: one run, simulated or real, batch by batch. */
-import { createWriteStream, existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { importTexts } from "../build/import-text.ts";
 import {
   EVIDENCE_FILE,
@@ -22,7 +21,7 @@ import { checkedSweep } from "../core/scenario/sweep.ts";
 import { traceEvents, tracePids } from "../core/trace-events.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { runReplication, type SimulationInputs, withWarmUp } from "../sim/replication.ts";
-import { makeFolder } from "../sweep/atomic-file.ts";
+import { AtomicFile } from "../sweep/atomic-file.ts";
 import { contentOf, inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
 import type { Validation } from "./validate.ts";
 
@@ -148,14 +147,14 @@ export async function trace(
     const { count, at } = checkedSweep(source, checks);
     const { id, document } = at(0);
     const { run, note } = observeReplication(document, inputsOf(source), 0);
-    await writeTrace(file, [{ name: "simulated", run }]);
+    writeTrace(file, [{ name: "simulated", run }]);
     return { id, configurations: count, ...(note === undefined ? {} : { note }) };
   }
   const { inputs, configurations } = await readEvidence(source);
   const [{ id, document, runs }] = configurations;
   const measured = observeLog(readLog(source, logFile(0, 0)), document, inputs);
   const { run } = observeReplication(document, inputs, runs[0].replication);
-  await writeTrace(file, [
+  writeTrace(file, [
     { name: "measured", run: measured },
     { name: "simulated", run },
   ]);
@@ -167,10 +166,15 @@ interface NamedRun {
   readonly run: ObservedRun;
 }
 
-/** Writes runs to a file. Rejects with the system's error where it cannot be written. */
-async function writeTrace(file: string, runs: readonly NamedRun[]): Promise<void> {
-  makeFolder(dirname(file));
-  await pipeline(tracePieces(runs), createWriteStream(file));
+/** Writes runs to a file, whole. Throws the system's error where it cannot be written. */
+function writeTrace(file: string, runs: readonly NamedRun[]): void {
+  const target = new AtomicFile(file);
+  try {
+    for (const piece of tracePieces(runs)) target.write(piece);
+    target.keep();
+  } finally {
+    target.close();
+  }
 }
 
 /** Runs side by side in the JSON trace event format, piece by piece. */

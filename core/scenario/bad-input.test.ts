@@ -328,6 +328,7 @@ describe("bad input is refused with path, line and expectation", () => {
     ["a file of comments", "# nothing\n", /the file is empty/],
     ["a list at the root", "- name: x\n", /expected a mapping \(key: value\), got a list/],
     ["text at the root", "hello", /expected a mapping \(key: value\), got "hello"/],
+    ["a binary file", "\u007fELF\u0002\u0001\0\0>\0\u0001: [\0", /dir\/good.yaml is no text/],
     ["a tower of lists", `a: ${"[".repeat(5000)}${"]".repeat(5000)}`, /nested too deeply/],
   ])("%s is one clear issue", (_sentence, text, message) => {
     const issues = issuesOf(() => load(text));

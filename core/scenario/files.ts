@@ -59,6 +59,10 @@ export function readYaml(text: string, file: string, base: Path = []): YamlSourc
   const refuse = (message: string, path = base, line = 1, hint?: string): void => {
     issues.push({ ...issueAt(path, message, hint), file, line });
   };
+  if (text.includes("\0")) {
+    refuse(`${file} is no text`, base, 1, "a scenario is YAML: a text in UTF-8");
+    return { value: undefined, positions, issues };
+  }
   const lineAt = (offset = 0): number => lineCounter.linePos(offset).line || 1;
   let document: Document;
   /** `around` are the nodes that the node lies in. */
