@@ -14,6 +14,8 @@ const WATCH = `
   });
 `;
 
+const STOPS = 5;
+
 test.each(["sleep", "spin"])(
   "a stopped process counts as a stall (%s)",
   { timeout: 20_000 },
@@ -22,9 +24,13 @@ test.each(["sleep", "spin"])(
       stdio: ["pipe", "pipe", "inherit"],
     });
     await once(child.stdout, "data");
-    child.kill("SIGSTOP");
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    child.kill("SIGCONT");
+    // On a crowded machine the thread may not watch yet when the process is stopped for the first time.
+    for (let stop = 0; stop < STOPS; stop++) {
+      child.kill("SIGSTOP");
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      child.kill("SIGCONT");
+      await new Promise((resolve) => setTimeout(resolve, 700));
+    }
     child.stdin.write("stop");
     const [text] = await once(child.stdout, "data");
     const { count, longestMs, totalMs, seconds } = JSON.parse(String(text)) as Stalls;
