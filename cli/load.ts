@@ -111,7 +111,9 @@ function optionsOf(args: LoadArguments): Readonly<Record<string, unknown>> {
     name.replace(/-[a-z]/g, ([, letter]) => letter.toUpperCase()),
   );
   const own = names.filter((name) => !["set", "seed", "json"].includes(name));
-  return Object.fromEntries(own.map((name) => [name, said[name]]));
+  // A repeated option that is not given is an empty list.
+  const given = own.filter((name) => !(Array.isArray(said[name]) && said[name].length === 0));
+  return Object.fromEntries(given.map((name) => [name, said[name]]));
 }
 
 export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario">, WorkloadOptions {
