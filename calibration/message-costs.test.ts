@@ -61,7 +61,7 @@ function load(meanMs: number, workload: object, timeScale = 1) {
 
 test("a pilot has about the rate of the runs, where its replicas have room for it", () => {
   const own = load(2, { arrivals: "poisson", ratePerS: 60, durationS: 30 });
-  expect(own).toMatchObject({ perS: 60, timeScale: 1, wallS: 7 });
+  expect(own).toMatchObject({ perS: 60, timeScale: 1, wallS: 5 });
   const scaled = load(2, { arrivals: "poisson", ratePerS: 60, durationS: 30 }, 0.5);
   expect(scaled.perS).toBeCloseTo(120, 6);
 });
@@ -70,7 +70,7 @@ test("a pilot of slow models replays them faster, and stays as long", () => {
   const slow = load(4000, { arrivals: "poisson", ratePerS: 0.2, durationS: 600 });
   expect(slow.perS).toBeCloseTo(40, 6);
   expect(slow.utilization).toBeCloseTo(0.25, 6);
-  expect(slow.wallS).toBeCloseTo(7, 6);
+  expect(slow.wallS).toBeCloseTo(5, 6);
   const burst = load(50, { arrivals: "burst", requests: 100_000 });
   expect(burst.perS).toBeCloseTo(40, 6);
 });

@@ -145,9 +145,9 @@ export interface ReplayPilotInput {
 
 /** Of each pilot run: a gateway that has just started costs more, as its code is compiled while it runs. */
 const WARMUP_SECONDS = 1;
-const MEASURED_SECONDS = 6;
+const MEASURED_SECONDS = 4;
 /** Runs on one deployment, until two that follow one another agree. */
-const [LEAST_PILOTS, MOST_PILOTS] = [2, 5];
+const [LEAST_PILOTS, MOST_PILOTS] = [2, 4];
 /** Workers that are still starting make the first round trips dear. */
 const STEADY = 0.2;
 /** Equal parts of a run that tell how its costs vary. */
@@ -223,7 +223,10 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
     () => carried,
     async (run) => {
       const ended = [await run(seed)];
-      while (ended.length < LEAST_PILOTS || (pilotDoubt(ended) && ended.length < MOST_PILOTS)) {
+      while (
+        ended.length < LEAST_PILOTS ||
+        (changeOf(ended) > STEADY && ended.length < MOST_PILOTS)
+      ) {
         ended.push(await run(seed));
       }
       return ended;
@@ -252,13 +255,18 @@ async function replayPilot(input: ReplayPilotInput): Promise<{
   return { overheadProfile, doubt: pilotDoubt(runs) };
 }
 
-/** Of the last of the runs; null: it is steady, and its host was fit. */
-function pilotDoubt(runs: readonly MeasuredRun[]): string | null {
+/** By how much the last run's round trips to workers differ from those of the one before. */
+function changeOf(runs: readonly MeasuredRun[]): number {
   const [before, last] = runs.slice(-2).map(({ overheads }) => meanOf(overheads.workerRoundTripUs));
+  return Math.abs(last / before - 1);
+}
+
+/** Of the last of the runs; null: it is steady, and its host was fit. A busy host is not asked again: it stays busy. */
+function pilotDoubt(runs: readonly MeasuredRun[]): string | null {
   const { reasons } = runs[runs.length - 1].health;
   const doubted = "the cost of messages is in doubt: ";
   if (reasons.length > 0) return `${doubted}${reasons.join("; ")}`;
-  const change = Math.abs(last / before - 1);
+  const change = changeOf(runs);
   return change <= STEADY
     ? null
     : `${doubted}round trips to workers changed by ${percent(change)} from one pilot run to the next`;

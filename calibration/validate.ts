@@ -74,7 +74,8 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const failure = replays.map((one) => one.failure).find((one) => one !== null);
   const failed =
     failure === undefined ? null : `fifo took over from a scheduler that failed: ${failure}`;
-  const unfit = failed ?? plan.doubt ?? unfitness(all, judging === null ? repeats : LEAST_RUNS);
+  const unfit =
+    failed ?? unfitness(all, judging === null ? repeats : LEAST_RUNS) ?? plan.doubt ?? null;
   const { workload } = document;
   const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
   const judged = runs.map(({ summary }, i) => ({

@@ -53,7 +53,7 @@ export function interrupted(
   const child = spawn(process.execPath, words, {
     ...{ cwd: folder, detached: group },
     // A command that does not end is killed, and its test fails.
-    ...{ timeout: 60_000, killSignal: "SIGKILL" },
+    ...{ timeout: 120_000, killSignal: "SIGKILL" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
