@@ -34,8 +34,9 @@ import { loadMeter, percent, sampleHost } from "./host.ts";
 import { lightRatePerS } from "./in-place.ts";
 import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";
 import type { BusyWorker } from "./measure-service.ts";
-import { measureLinks, measureOverheads, onNearestLink } from "./message-costs.ts";
+import { measureLinks, onNearestLink } from "./message-costs.ts";
 import { type JobInput, type MeasuringHosts, type ModelWorker, openHosts } from "./model-worker.ts";
+import { measureOverheads } from "./no-op-overheads.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
 interface CalibrationOptions {

@@ -4,7 +4,6 @@
  */
 
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
-import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { expectedRequests, expectedSeconds } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
@@ -13,7 +12,7 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { excessUs } from "../core/placement.ts";
 import type { OverheadProfile } from "../core/profile.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
 import type { System } from "../core/system.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
@@ -350,54 +349,4 @@ function leastPerS({ pools, replicas, pipelines }: System): number {
   );
   const inARow = Math.max(...pipelines.map(({ held, tasks }) => (held ? tasks.length : 1)));
   return Math.min(...perS) / inARow;
-}
-
-const NO_OP_PER_S = 40;
-const NO_OP_WARMUP_S = 1;
-
-/**
- * Costs of serving without models: a pipeline of one no-op task through a real gateway and a real
- * worker, with as many bytes as the real pipeline gets, under light open-loop load. Runs for
- * `seconds` and a second of warm-up. Throws Fault("unhealthy") when nothing was answered.
- */
-export async function measureOverheads(
-  contents: readonly RequestContents[],
-  seconds: number,
-  where?: {
-    readonly inventory: LoadedInventory;
-    readonly nodes: ScenarioDocument["cluster"]["nodes"];
-  },
-): Promise<MessageCosts> {
-  const document = scenarioSchema.parse({
-    name: "overheads",
-    pipelines: { "no-op": { tasks: { "no-op": { model: "no-op" } } } },
-    models: {
-      "no-op": {
-        service: { distribution: "deterministic", meanMs: 0.001 },
-        implementation: { name: "no-op" },
-      },
-    },
-    cluster: { replicas: { "no-op": 1 }, nodes: where?.nodes },
-    workload: {
-      arrivals: "poisson",
-      ratePerS: NO_OP_PER_S,
-      durationS: NO_OP_WARMUP_S + seconds,
-      warmupS: NO_OP_WARMUP_S,
-    },
-  });
-  const payloads = contents.map(({ rawInputContents = [] }) =>
-    payloadRequest(Buffer.concat(rawInputContents)),
-  );
-  const inputs = { profiles: {}, traces: {} };
-  const seed = "calibration/overheads";
-  const options = { document, inputs, backend: "onnx", seed, inventory: where?.inventory } as const;
-  const { overheads } = await runsOnDeployment(
-    options,
-    () => payloads,
-    (run) => run(seed),
-  );
-  if (overheads.clientRoundTripUs.length === 0 || overheads.workerRoundTripUs.length === 0) {
-    throw new Fault("unhealthy", "no request of the overhead measurement was answered");
-  }
-  return messageCosts(overheads);
 }
