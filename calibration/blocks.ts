@@ -130,7 +130,7 @@ function factorsOf(
   );
 }
 
-/** What a run says beside its predictions. */
+/** A run beside its two predictions. */
 export function blockOf(
   plan: PredictionPlan,
   run: Pick<RealRun, "replication" | "beside" | "summary" | "log">,

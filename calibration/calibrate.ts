@@ -165,7 +165,7 @@ interface OverheadParts {
   readonly options: CalibrationOptions;
 }
 
-/** Of the pipeline in place, or of a no-op where it cannot run. */
+/** Costs of the pipeline in place, or of a no-op where it cannot run. */
 async function overheadsOf(
   { cluster }: ScenarioDocument,
   experiment: Experiment,

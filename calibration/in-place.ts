@@ -16,7 +16,7 @@ import type { System } from "../core/system.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
 export interface InPlacePlan {
-  /** Of the deployment; its workload is replaced. */
+  /** The deployment's own document; its workload is replaced. */
   readonly document: ScenarioDocument;
   readonly inputs: SimulationInputs;
   /** By the name of a pipeline. */

@@ -18,7 +18,7 @@ const EXPLAINED = 0.3;
 const OWN_DRIFT = 0.01;
 /** Deviation of a profile without rounds: how far its calibration's pace lay from the usual is not known. */
 const UNKNOWN_DRIFT = 0.03;
-/** Of a calibration, or brackets: fewer do not tell how they vary. */
+/** Fewer rounds of a calibration, or fewer brackets, do not tell how they vary. */
 const LEAST_ROUNDS = 3;
 const Z975 = 1.96;
 

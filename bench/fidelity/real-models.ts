@@ -11,7 +11,7 @@ import { tandem } from "./tandem-command.ts";
 interface ModelCase extends StudyCase {
   readonly pipeline: keyof typeof PIPELINES;
   readonly load: number;
-  /** Of the falsified times. */
+  /** The falsified times are the true ones multiplied by this. */
   readonly factor?: number;
 }
 

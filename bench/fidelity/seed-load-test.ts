@@ -20,7 +20,7 @@ const SCENARIO = fileURLToPath(new URL("../../scenarios/seed-load-test.yaml", im
 export const MEASURED = ["1x-batch1", "1x-batch3", "4x-batch1"] as const;
 export type MeasuredName = (typeof MEASURED)[number];
 
-/** Of a load test. Times count from the first request. */
+/** One request of a load test. Times count from the first request. */
 interface TestRequest {
   readonly startMs: number;
   /** Until the answer, or until the client gave up. */
@@ -166,7 +166,7 @@ export interface SeedRow {
   readonly level: number | "all";
   /** Answers. */
   readonly requests: Estimate;
-  /** Of the whole run, on its row only. */
+  /** Only the row of the whole run has it. */
   readonly throughputPerS: Estimate | null;
   /** Null where no run has an answer. */
   readonly latencyMeanMs: Estimate | null;
@@ -237,11 +237,11 @@ function noFile(path: string): string {
 export interface SeedErrors {
   /** Shares of the measured value; positive: too much was predicted. */
   readonly throughput: number;
-  /** Of each level with answers. */
+  /** By level with answers. */
   readonly levels: readonly { readonly answers: number; readonly latency: number }[];
 }
 
-/** Of the configuration's rows; null where it was not measured. */
+/** The errors of a configuration's rows; null where it was not measured. */
 export function seedErrors(rows: readonly SeedRow[]): SeedErrors | null {
   const all = rows.find(({ level }) => level === "all");
   const measuredPerS = all?.measured?.throughputPerS ?? null;

@@ -6,7 +6,7 @@ export interface StudyCase {
   readonly seed: number;
   /** Model whose stored profile is falsified, or "contention"; absent: nothing is wrong. */
   readonly wrong?: string;
-  /** Of the busiest task. */
+  /** Utilization of the busiest task. */
   readonly load?: number;
 }
 
