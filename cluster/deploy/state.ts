@@ -166,7 +166,9 @@ export async function clusterStatus({
       return answer.status === 200 ? answer.value : null;
     };
     return {
-      ...{ state, alive: true, supervised: isSupervisor(state.supervisorPid) },
+      state,
+      alive: true,
+      supervised: isSupervisor(state.supervisorPid),
       report: (await ask("/run")) as RunReport | null,
       now: (await ask("/status")) as GatewayStatus | null,
       leftovers: null,

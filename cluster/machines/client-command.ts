@@ -35,7 +35,9 @@ export async function runTool(
   const wrapper = dyingWithParent();
   const [program, ...words] = [...wrapper, ...command];
   const child = spawn(program, words, {
-    ...{ stdio: ["pipe", "pipe", "pipe"], detached: true, timeout: timeoutMs },
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+    timeout: timeoutMs,
     ...(signal === undefined ? {} : { signal }),
   });
   let [stdout, stderr] = ["", ""];

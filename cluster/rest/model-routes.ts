@@ -137,7 +137,8 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
   app.post(
     "/v2/repository/index",
     describe("getIndex", "Every pipeline and its state", indexSchema, {
-      ...{ body: indexRequestSchema, "x-body-optional": true },
+      body: indexRequestSchema,
+      "x-body-optional": true,
     }),
     ({ body }) => modelIndex(models.byName, body.ready ?? false),
   );
@@ -150,7 +151,9 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
     app.post(
       `/v2/repository/models/:model/${action}`,
       describeControl(`${action}Model`, summary, controlSchema, {
-        ...{ params, body: controlRequestSchema, "x-body-optional": true },
+        params,
+        body: controlRequestSchema,
+        "x-body-optional": true,
       }),
       async ({ params: { model }, body }) => {
         const loads = await models[action](model, body.parameters?.task);
@@ -191,8 +194,11 @@ const controlSchema = z
 const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
 /** A form has no more parts; the server ignores its fields. `formFiles` bounds the bytes of all files together. */
 const FORM_LIMITS = {
-  ...{ files: 64, fields: 128, parts: 128 },
-  ...{ fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY },
+  files: 64,
+  fields: 128,
+  parts: 128,
+  fieldSize: 64 * 1024,
+  fileSize: Number.POSITIVE_INFINITY,
 };
 /** Asks for the JSON of the tasks, also where the last of them give tensors. */
 const AS_JSON = [{ name: OUTPUT }];
@@ -253,7 +259,9 @@ function addInferRoutes(
       `${path}/infer`,
       {
         ...describe(`infer${suffix}`, "Run a pipeline", inferAnswer, {
-          ...{ params, headers: inferHeaders, body: inferBody },
+          params,
+          headers: inferHeaders,
+          body: inferBody,
           description:
             "Each element of the payload is an inference of its own. Accept: image/png (or jpeg, " +
             "webp) asks for the picture with what was found drawn on it. With several files in a " +

@@ -320,7 +320,8 @@ async function documentedRoutes(): Promise<{ method: string; path: string; role:
   const { paths } = value as unknown as OpenApiDocument;
   return Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]) => ({
-      ...{ method: method.toUpperCase(), path },
+      method: method.toUpperCase(),
+      path,
       role: (operation as Operation)["x-role"],
     })),
   );

@@ -6,8 +6,12 @@ import { workerShipment } from "../shipment.ts";
 import { DOCKER, dockerWords, runWords, workerImage } from "./docker-machine.ts";
 
 const CONTAINER = {
-  ...{ name: "tandem-1-worker-1-1", deployment: "id-1", image: "tandem-worker:1", network: "host" },
-  ...{ nodeVersion: "22.1.0", program: "worker" as const },
+  name: "tandem-1-worker-1-1",
+  deployment: "id-1",
+  image: "tandem-worker:1",
+  network: "host",
+  nodeVersion: "22.1.0",
+  program: "worker" as const,
   process: { name: "worker-1", slot: {} },
 };
 
@@ -78,8 +82,12 @@ test("a machine has its own daemon, or the environment's", () => {
 test("only machines that replicas need are opened, each once", async () => {
   const text = "kind: docker\nmachines: { a: {}, b: { address: 10.0.0.2 }, c: {}, d: {} }\n";
   const machines = await DOCKER.open({
-    ...{ loaded: readInventory(text, "lab.yaml"), deployment: "id", models: null },
-    ...{ backend: "replay", onEvent: () => undefined, places: replicaPlaces(twoTasks()) },
+    loaded: readInventory(text, "lab.yaml"),
+    deployment: "id",
+    models: null,
+    backend: "replay",
+    onEvent: () => undefined,
+    places: replicaPlaces(twoTasks()),
   });
   expect(machines.all.map(({ name }) => name)).toEqual(["a", "b", "c"]);
   expect(machines.hosts).toEqual(["10.0.0.2"]);

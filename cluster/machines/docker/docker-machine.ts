@@ -135,13 +135,20 @@ class DockerMachine implements Machine {
     this.#containers.set(process.name, name);
     const published = `${this.#address}:${this.#ports.get(process.name) ?? ""}`;
     const ofWorker = {
-      ...{ memoryMb, cores: process.slot.cores ?? cores },
+      memoryMb,
+      cores: process.slot.cores ?? cores,
       publish: this.#sharesNetwork ? undefined : published,
       mounts: models === null ? {} : mountsOf(models),
     };
     const words = runWords({
-      ...{ name, deployment, program, process, nodeOptions, network: inventory.network },
-      ...{ image: this.#image, nodeVersion: this.#nodeVersion },
+      name,
+      deployment,
+      program,
+      process,
+      nodeOptions,
+      network: inventory.network,
+      image: this.#image,
+      nodeVersion: this.#nodeVersion,
       ...(program === "worker" ? ofWorker : {}),
     });
     return [...docker, ...words];
