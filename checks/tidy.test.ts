@@ -17,7 +17,6 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
   "calibration/calibrate.ts": "two lines more, since each key of a literal has its own",
   "cli/deploy.ts": "three lines more, since each key of a literal has its own",
-  "cluster/rest/model-routes.ts": "one line more, since each key of a literal has its own",
   "library/shards.ts": "eleven lines more, since each key of a literal has its own",
   "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
   "planning/plan.ts": "two lines more, since each key of a literal has its own",
