@@ -48,6 +48,12 @@ const tableOfPoints = [
   { "cluster.replicas.a": 3, "workload.requests": 10 },
   { "cluster.replicas.a": 3, "workload.requests": 50 },
 ];
+const planned = [
+  { "workload.ratePerS": 8, "cluster.replicas.a": 1, "cluster.replicas.b": 1 },
+  { "workload.ratePerS": 16, "cluster.replicas.a": 1, "cluster.replicas.b": 1 },
+  { "workload.ratePerS": 24, "cluster.replicas.a": 1, "cluster.replicas.b": 2 },
+  { "workload.ratePerS": 32, "cluster.replicas.a": 2, "cluster.replicas.b": 2 },
+];
 const flat: ConfigurationResult = {
   ...first,
   metrics: Object.fromEntries(
@@ -74,6 +80,7 @@ const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDo
   "twelve schedulers": [swept(manySchedulers)],
   "shapes and schedulers as JSON text": [swept(shapes)],
   "points that are no grid": [swept(tableOfPoints)],
+  "a cluster planned for each load": [swept(planned)],
   "overloaded corners": [overloaded()],
   "a long numeric sweep": [
     swept(Array.from({ length: 30 }, (_, i) => ({ "workload.ratePerS": 1 + i * 1.7 }))),
@@ -371,4 +378,14 @@ test("a share that is not all of the requests is never 100 in the map", () => {
   expect(JSON.stringify(attainmentMap({ ...document, configurations }))).toContain(
     '"percent":"99.9"',
   );
+});
+
+test("a line over the load joins points of one cluster only", async () => {
+  for (const spec of [latencyQuantiles(swept(planned)), loadResponse(swept(planned))]) {
+    const { svg } = await renderSvg(spec as NonNullable<typeof spec>);
+    const lines = [...svg.matchAll(/<path [^>]*d="(M[^"]*)"[^>]*stroke-width="1.8"/g)];
+    const corners = lines.map(([, d]) => d.split("L").length);
+    expect(corners.filter((n) => n > 2)).toEqual([]);
+    expect(corners).toContain(2);
+  }
 });
