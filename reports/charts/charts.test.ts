@@ -300,7 +300,7 @@ test("an error is drawn with the interval that it was judged by", () => {
   const of = (letter: string) =>
     rows.find((row) => String(row.configuration).startsWith(`${letter}:`)) ?? {};
   expect(Number(of("A").high) - Number(of("A").low)).toBeCloseTo(4, 9);
-  expect(of("E").tip).toMatch(/90% interval: \+23.* %; tolerance: ±10 %; disagrees/);
+  expect(of("E").tip).toMatch(/interval: \+23.* %; tolerance: ±10 %; disagrees/);
   // Where there is no interval, none is drawn.
   expect(of("H").low).toBe(of("H").percent);
 });
