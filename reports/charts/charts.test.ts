@@ -225,7 +225,7 @@ test("an axis does not begin at zero where that would flatten near values", () =
   expect(far.spec.layer.at(-1)?.encoding.y.scale).toMatchObject({ zero: true });
 });
 
-test("the cheapest of each load that meets the goal is ringed, and so are its ties", () => {
+test("the cheapest of each load that meets the SLO is ringed, and so are its ties", () => {
   const cheapest = (document: ResultsDocument) =>
     rowsOf(costFront(document)).filter((row) => row.cheapest);
   // Three schedulers, of which nothing tells that one is better.
@@ -273,7 +273,7 @@ test("two configurations with the same distribution are one line with both names
   expect(lines).toEqual(new Set([`${same.id} = other`]));
 });
 
-test("distributions share one x, with the goal drawn in", () => {
+test("distributions share one x, with the SLO drawn in", () => {
   const spec = latencyCdf(sweepDocument(), validationDocument(4)) as unknown as {
     resolve?: object;
     spec: { layer: { mark: { type: string }; encoding: { x?: { datum?: number } } }[] };
