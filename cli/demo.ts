@@ -35,7 +35,7 @@ const VALIDATE_S = 160;
 
 const COMMENT = [
   "",
-  "Written by `tandem demo` for this machine: profiles and branch probabilities as measured; a goal of",
+  "Written by `tandem demo` for this machine: profiles and branch probabilities as measured; an SLO of",
   "3 times the mean times of all tasks together, rounded up.",
 ];
 

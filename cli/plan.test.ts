@@ -90,7 +90,7 @@ describe("a plan", () => {
       lowerBound: 2.47,
     });
     expect(text).not.toContain("all that is cheaper");
-    expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the goal");
+    expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the SLO");
     expect(text).toContain("a gap of 5 %");
     expect(text).toContain("without choosing which replicas share a machine");
     expect(shown({ ...PLAN, allCheaperTried: false }, "inferline").text).toContain(
@@ -113,9 +113,9 @@ describe("a plan", () => {
     const explored = { ...PLAN.explored, simulated: 0 };
     const ruledOut = shown({ ...lost, explored }).text;
     expect(ruledOut).toContain("the nearest miss alone simulated with 79,000 requests");
-    expect(shown(lost).text).toContain("nothing that was allowed keeps the goal");
+    expect(shown(lost).text).toContain("nothing that was allowed keeps the SLO");
     const cut = shown({ ...lost, notSearched: ["trials"] });
-    expect(cut.text).toContain("nothing that was tried keeps the goal");
+    expect(cut.text).toContain("nothing that was tried keeps the SLO");
     expect(plannedScenario([lost])).toBeNull();
   });
 

@@ -88,8 +88,8 @@ export async function plan(args: PlanArguments): Promise<void> {
 }
 
 const UNSOLVED = {
-  none: "found no cluster that keeps the goal",
-  "not confirmed": "confirmed no cluster that keeps the goal",
+  none: "found no cluster that keeps the SLO",
+  "not confirmed": "confirmed no cluster that keeps the SLO",
 };
 
 /** "60s", "5m" or seconds. */
@@ -156,11 +156,11 @@ function planProgress() {
 }
 
 function incumbentText({ incumbent }: PlanProgress): string {
-  if (incumbent === null) return "no cluster yet that keeps the goal";
+  if (incumbent === null) return "no cluster yet that keeps the SLO";
   const { cost, replicas, kept, isConfirmed } = incumbent;
   const shares = Object.values(kept).map((one) => formatEstimate(one.sloAttainmentRatio, 100));
   const state = isConfirmed ? "confirmed" : "not confirmed";
-  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the goal, ${state}`;
+  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO, ${state}`;
 }
 
 function presets(text: string): readonly string[] {

@@ -200,7 +200,7 @@ const schedulers: Command = {
 
 const plan: Command = {
   usage: "plan <scenario>",
-  about: "find the cheapest cluster, placement and scheduler that keep the latency goals",
+  about: "find the cheapest cluster, placement and scheduler that keep the SLOs",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -225,7 +225,7 @@ const plan: Command = {
       default: "peak",
     }),
     promise: text(
-      "whether the goal is kept in the long run, or in runs as short as the scenario's",
+      "whether the SLO is kept in the long run, or in runs as short as the scenario's",
       {
         choices: ["long-run", "runs"],
         default: "long-run",

@@ -112,11 +112,11 @@ describe("goalNotes", () => {
       { profiles: {} },
     );
 
-  test("names a goal shorter than the tasks that every request runs, on their fastest variants", () => {
+  test("names an SLO shorter than the tasks that every request runs, on their fastest variants", () => {
     expect(notesOf(25)).toEqual([]);
     expect(notesOf(24)).toEqual([
       expect.stringMatching(
-        /^p: its goal of 24 ms is shorter .* without any wait, 25 ms: raise slo/,
+        /^p: its SLO of 24 ms is shorter .* without any wait, 25 ms: raise slo/,
       ),
     ]);
   });

@@ -156,7 +156,7 @@ test("idle time does not change the rate", () => {
   expect(queue.refusal(100, FOREVER, 60_000)).toBeNull();
 });
 
-test("the tightest latency goal bounds the useful wait", () => {
+test("the tightest SLO bounds the useful wait", () => {
   const pipelines = { echo: { slo: { latencyMs: 100 }, tasks: { only: { model: "nothing" } } } };
   const system = compileSystem(noOp({ pipelines }), NO_INPUTS);
   expect(longestUsefulMs(system, 1, 5000)).toBeCloseTo(50);

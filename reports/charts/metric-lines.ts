@@ -22,6 +22,7 @@ import {
   type SweepAxis,
   schedulerAxis,
   sweepAxes,
+  valueText,
 } from "../tables/parameters.ts";
 import {
   DASHED,
@@ -143,6 +144,8 @@ function rowsOf(
   const ordered = document.configurations
     .filter((one) => kept.includes(panelOf(one)))
     .toSorted(byAxes([x]));
+  // A line over the load joins points of one cluster.
+  const unjoined = sweepAxes(document).filter(({ kind }) => x.kind === "load" && kind !== "load");
   return metricRows(document, ordered, metrics, (one, metric) => {
     const at = Number(one.parameters[x.path]);
     // Served requests cannot exceed the offered rate.
@@ -151,7 +154,8 @@ function rowsOf(
       x: at,
       offered: isRate ? at : null,
       panel: panelOf(one),
-      colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+      colour: colour === undefined ? "" : valueText(colour, one.parameters),
+      line: axesText(unjoined, one.parameters),
     };
   });
 }
@@ -205,7 +209,7 @@ function layers(
     {
       transform: [{ filter: "datum.steady" }],
       mark: { type: "line", strokeWidth: 1.8, description: { expr: "datum.lineKey" } },
-      encoding: at,
+      encoding: { ...at, detail: { field: "line", type: "nominal" } },
     },
     errorBars({ ...at, y: { ...y, field: "low" }, y2: { field: "high" } }),
     points({ ...at, ...shape }, 50, false),
@@ -248,7 +252,9 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
   const { all, kept, held } = panelsShown(document, lines, mostPanels(lines));
   const found = rowsOf(document, lines, kept);
   if (found.length === 0) return undefined;
-  const levels = roles.colour?.levels.map(parameterText) ?? [""];
+  const levels = roles.colour?.levels.map((level) =>
+    parameterText(level, roles.colour?.isBrief),
+  ) ?? [""];
   const series = mergedSeries(found, levels, ({ metric, x, value, steady }) => [
     `${metric} ${x} ${steady}`,
     steady ? value : 1,

@@ -32,7 +32,7 @@ const selection = definePolicy({
   failsWhen:
     "Jobs have no deadline: all go to the slowest variant. No accuracy is asked for, and a fast variant is the more accurate one.",
   source:
-    "Romero et al., INFaaS, ATC 2021, section 4.2; queryfe_server.cc of its code. Ours: a job's latency is the least of its task's share of the goal and the time that is left; a variant is overloaded where jobs that wait and run there leave no time for it, which the original hears from its workers; where no variant is accurate enough, the most accurate ones are.",
+    "Romero et al., INFaaS, ATC 2021, section 4.2; queryfe_server.cc of its code. Ours: a job's latency is the least of its task's share of the SLO and the time that is left; a variant is overloaded where jobs that wait and run there leave no time for it, which the original hears from its workers; where no variant is accurate enough, the most accurate ones are.",
   parameters: z.strictObject({
     minAccuracy: nonNegative(1)
       .default(0)

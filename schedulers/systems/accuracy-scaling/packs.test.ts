@@ -53,7 +53,7 @@ const queueOf = (length: number, deadlineUs: number): QueueView => ({
 describe("the batching of Proteus", () => {
   const large = batchingOf(1);
 
-  test("takes no batch that needs more than half of the goal", () => {
+  test("takes no batch that needs more than half of the SLO", () => {
     // 40 + 20 × 3 ms.
     expect(large.maxBatch).toBe(4);
     expect(batchingOf(0).maxBatch).toBe(10);

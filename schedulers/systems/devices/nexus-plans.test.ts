@@ -48,7 +48,7 @@ describe("the paper's example (table 2)", () => {
     expect(sharesOf(a, b, c)).toContainEqual(withB);
   });
 
-  test("a goal shorter than one job's time has no share, one as long has a device for one job", () => {
+  test("an SLO shorter than one job's time has no share, one as long has a device for one job", () => {
     const one = { ratePerS: 1, batchUs: timesUs(50, 75, 100) };
     const [, firstUs] = one.batchUs;
     expect(packSessions([{ ...one, goalUs: firstUs - 1 }])).toEqual([]);
@@ -152,7 +152,7 @@ const sessions: fc.Arbitrary<Session[]> = fc.array(
   { maxLength: 8 },
 );
 
-test("every packing carries every feasible rate, keeps every goal and overfills no device", () => {
+test("every packing carries every feasible rate, keeps every SLO and overfills no device", () => {
   fc.assert(
     fc.property(sessions, (drawn) => {
       const devices = packSessions(drawn);

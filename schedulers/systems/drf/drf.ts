@@ -274,7 +274,7 @@ const controller = defineController({
     "Demands of models and free resources of nodes; whose batches run; which replicas are idle. " +
     "Where no model has a demand, replicas are the resource.",
   failsWhen:
-    "Latency goals differ: it divides resources, not time, and knows no deadline. A pipeline that " +
+    "SLOs differ: it divides resources, not time, and knows no deadline. A pipeline that " +
     "comes back waits for running batches, as none is pre-empted. `skip` keeps nothing free for " +
     "large demands, which small ones can keep waiting; `wait` leaves resources idle. Offers are " +
     "of one node at a time, and a pipeline that answers slowly keeps them from others.",
