@@ -245,8 +245,8 @@ export async function runShards(
 ): Promise<readonly SubmittedJob[]> {
   const { on, directory, detach = false } = options;
   const { inventory } = inventoryFor(on, []);
-  if (inventory.kind === "ssh" || inventory.kind === "docker") {
-    throw new Fault("usage", `${on}: no sweep runs on kind ${inventory.kind}`, {
+  if (inventory.kind === "ssh") {
+    throw new Fault("usage", `${on}: no sweep runs on kind ssh`, {
       hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
     });
   }

@@ -1,5 +1,5 @@
 /**
- * Commands of clients such as ssh, docker and srun: one that runs to its end, with its failures explained, and one that
+ * Commands of clients such as ssh and srun: one that runs to its end, with its failures explained, and one that
  * is started again when it ends.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
