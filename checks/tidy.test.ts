@@ -133,6 +133,7 @@ const BANNED =
 /** Where processes and threads start; whatever none of them imports is dead. */
 const ENTRY_POINTS = [
   "cli/tandem.ts",
+  "sweep/simulation-thread.ts",
   "bench/run.ts",
   "bench/study/main.ts",
   "bench/fidelity/main.ts",
@@ -145,7 +146,6 @@ const ENTRY_POINTS = [
   "library/notebook.ts",
   "library/node-main.ts",
   "library/browser.ts",
-  "sweep/worker.ts",
   "cluster/gateway/main.ts",
   "cluster/machines/forward.ts",
   "checks/fuzz/main.ts",
