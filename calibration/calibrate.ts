@@ -131,7 +131,12 @@ export async function calibrate(
     onStep("warming up");
     await experiment.warmUp();
     onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
-    const seconds = await experiment.run({ ...options, onRound: roundTeller(onStep) });
+    const seconds = await experiment.run({
+      ...options,
+      onRound: roundTeller(onStep),
+      onSetAside: (ms) =>
+        onStep(`a round is set aside: the host stood still for ${ms.toFixed(0)} ms`),
+    });
     const payloads = Object.values(contents).flat();
     const overheadProfile = await overheadsOf(document, experiment, place, {
       links,

@@ -55,6 +55,11 @@ export class AloneTimes {
     this.#rounds.push(made);
   }
 
+  /** Forgets the last round. */
+  takeBack(): void {
+    this.#rounds.pop();
+  }
+
   get samplesUs(): readonly number[] {
     return this.#rounds.flatMap((calls) => calls.map(({ us }) => us));
   }

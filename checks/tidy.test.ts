@@ -64,7 +64,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "library",
   ],
-  bench: ["core", "schedulers", "sim", "sweep", "cluster", "planning"],
+  bench: ["core", "schedulers", "sim", "sweep", "cluster", "calibration", "planning"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
