@@ -140,13 +140,9 @@ export class Experiment {
    */
   async #round(passedS: () => number): Promise<number | null> {
     const beganS = passedS();
-<<<<<<< HEAD
     const busy = this.#busy;
     const place = this.#place;
-=======
     const watch = watchStalls();
-    const { busy, place } = this;
->>>>>>> main
     const probesUs = [await probePace()];
     const contention: number[][] = [];
     const inPlace: MeasuredRun[] = [];
