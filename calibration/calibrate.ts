@@ -281,7 +281,7 @@ async function stopAll(workers: Iterable<ModelWorker>): Promise<void> {
   await Promise.all([...workers].map((worker) => worker.stop()));
 }
 
-export function inputsByModel(
+function inputsByModel(
   document: ScenarioDocument,
   collected: CollectedInputs,
 ): Map<string, readonly JobInput[]> {

@@ -12,7 +12,7 @@ const STALE_BEYOND = 0.025;
 /** Twice the usual tolerance: a short check cannot tell less on a host that drifts. */
 const FRESH_WITHIN = 0.1;
 
-export type Freshness = "fresh" | "stale" | "cannot tell";
+type Freshness = "fresh" | "stale" | "cannot tell";
 
 export interface CheckedProfile extends ModelJudgement {
   readonly model: string;

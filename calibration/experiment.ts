@@ -66,7 +66,7 @@ interface Bounds {
 }
 
 /** Fewer rounds tell too little of their own spread. */
-export const LEAST_ROUNDS = 5;
+const LEAST_ROUNDS = 5;
 /** A profile keeps so many. */
 const MOST_ROUNDS = 100;
 const CONTENTION_SECONDS = 0.4;

@@ -136,7 +136,7 @@ function meanFigures(runs: readonly Readonly<Record<string, number>>[]): Record<
   );
 }
 
-export function scaledProfile(profile: Profile, factor: number): Profile {
+function scaledProfile(profile: Profile, factor: number): Profile {
   const batches = profile.batches.map((entry) => ({
     ...entry,
     meanUs: entry.meanUs * factor,

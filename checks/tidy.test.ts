@@ -130,37 +130,6 @@ const PURE_PACKAGES = ["@noble/hashes", "seedrandom", "yaml", "zod"];
 const BANNED =
   /\b(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|async|await|Promise)\b|\bMath\.random\b/;
 
-/** Where processes and threads start; whatever none of them imports is dead. */
-const ENTRY_POINTS = [
-  "cli/tandem.ts",
-  "sweep/simulation-thread.ts",
-  "bench/run.ts",
-  "bench/study/main.ts",
-  "bench/fidelity/main.ts",
-  "bench/cluster.ts",
-  "bench/engine-main.ts",
-  "bench/usage-report.ts",
-  "theory/run.ts",
-  "library/index.ts",
-  "library/vega.ts",
-  "library/notebook.ts",
-  "library/node-main.ts",
-  "library/browser.ts",
-  "cluster/gateway/main.ts",
-  "cluster/machines/forward.ts",
-  "checks/fuzz/main.ts",
-  "checks/soak/main.ts",
-  "cluster/deploy/supervisor.ts",
-  "cluster/worker/main.ts",
-  "cluster/load/main.ts",
-  "cluster/worker/model-thread.ts",
-  "checks/evaluate.ts",
-  "web/app/main.ts",
-  "web/what-if/simulation-worker.ts",
-  "web/what-if/standalone.tsx",
-  "web/what-if/embedded.ts",
-];
-
 interface Source {
   readonly path: string;
   readonly text: string;
@@ -291,20 +260,6 @@ describe("imports", () => {
   test("of test files are made by test files only", () => {
     const wrong = product.flatMap((source) => importsOf(source).filter(isTest));
     expect(wrong).toEqual([]);
-  });
-
-  test("reach every file from an entry point", () => {
-    const bySource = new Map(product.map((source) => [source.path, source]));
-    const reached = new Set<string>();
-    const open = [...ENTRY_POINTS];
-    for (let path = open.pop(); path !== undefined; path = open.pop()) {
-      if (reached.has(path)) continue;
-      reached.add(path);
-      const source = bySource.get(path);
-      expect(source, `the entry point or import ${path} is no source`).toBeDefined();
-      if (source !== undefined) open.push(...importsOf(source).filter((t) => /\.tsx?$/.test(t)));
-    }
-    expect(product.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
   });
 });
 
@@ -446,19 +401,5 @@ describe("dependencies", () => {
     ).toEqual([]);
     const allowed = Object.entries(manifest.allowScripts).filter(([, allow]) => allow);
     expect(allowed, "npm 11 runs these").toEqual([]);
-  });
-
-  test("are all used", () => {
-    const tools = ["typescript", "@biomejs/biome"];
-    const builds = ["build/make-bundle.mjs", "build/make-web.mjs"];
-    const texts =
-      sources.map(({ text }) => text).join("\n") +
-      builds.map((path) => readFileSync(join(ROOT, path), "utf8")).join("\n");
-    const unused = names
-      .filter((name) => !name.startsWith("@types/") && !tools.includes(name))
-      .filter(
-        (name) => !new RegExp(`["'\`]${name.replaceAll("/", "\\/")}(/[^"']*)?["'\`]`).test(texts),
-      );
-    expect(unused).toEqual([]);
   });
 });

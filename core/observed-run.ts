@@ -18,7 +18,7 @@ export interface JobSpan {
   readonly after: JobSpan | null;
 }
 
-export interface ObservedBatch {
+interface ObservedBatch {
   readonly replica: number;
   readonly startUs: number;
   /** NaN while it runs: the log ended before it did. */
@@ -44,7 +44,7 @@ export interface ObservedRequest {
 }
 
 /** A replica came up or went down. */
-export interface ReplicaChange {
+interface ReplicaChange {
   readonly replica: number;
   readonly atUs: number;
   readonly kind: "join" | "lose" | "drain";

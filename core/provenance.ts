@@ -20,7 +20,7 @@ export interface Origin {
 }
 
 /** The data files that the scenario names, by path as written in it. Long traces are left out: see `omitted`. */
-export type ProvenanceInputs = DataFiles & Pick<LoadedScenario, "sectionFiles">;
+type ProvenanceInputs = DataFiles & Pick<LoadedScenario, "sectionFiles">;
 
 export interface ProvenanceDocument {
   readonly schema: "tandem/provenance@1";

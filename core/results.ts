@@ -49,7 +49,7 @@ export interface Estimate {
 }
 
 /** Set where the doubt of measured inputs is known and reaches the figure: half widths of 95% intervals. */
-export interface EstimateParts {
+interface EstimateParts {
   /** Over replications, with the inputs as measured. */
   readonly simulation: number;
   /** Of the measured inputs. */
@@ -66,7 +66,7 @@ export interface InputEffects {
 }
 
 export type Metrics = ByMetric<Estimate>;
-export type TaskMetrics = Readonly<Record<string, Estimate>>;
+type TaskMetrics = Readonly<Record<string, Estimate>>;
 
 /** The latency goal of configurations: this share of requests within this time. */
 export interface SloGoal {
@@ -311,7 +311,7 @@ export interface MetricJudgement {
   readonly settledBy?: { readonly runs: number | null; readonly secondsPerRun: number | null };
 }
 
-export interface ErrorInterval {
+interface ErrorInterval {
   /** (predicted − measured) / measured. */
   readonly mean: number;
   /** Both tails together have this look's share of the error: 0.9, 2.33 or 3.6%. */

@@ -11,8 +11,6 @@ import type { Profile } from "./profile.ts";
 import { type DriftingMean, driftingMean, type RoundValue } from "./statistics/drifting-mean.ts";
 import { meanOf } from "./statistics/estimate.ts";
 
-type Rounds = NonNullable<Profile["rounds"]>;
-
 /** 1 where no round measured the model in a pipeline. */
 export function inPlaceFactor({ rounds = [] }: Pick<Profile, "rounds">): number {
   const logs = rounds.flatMap(({ aloneUs: [first], inPlaceUs }) =>
@@ -44,12 +42,6 @@ export function knownTimes(profile: {
 }): readonly (DriftingMean | null)[] {
   if (profile.rounds === undefined) return profile.batches.map(() => null);
   return profile.batches.map((_, index) => driftingMean(roundTimes(profile, index)));
-}
-
-/** Mean pace of the probe over a calibration, µs; null where no probe ran. */
-export function probeUs(rounds: Rounds): number | null {
-  const values = rounds.flatMap((round) => (round.probeUs === null ? [] : [round.probeUs]));
-  return values.length === 0 ? null : meanOf(values);
 }
 
 /** A batch in service. */

@@ -170,7 +170,7 @@ export function tagOf(part: unknown): unknown {
 }
 
 /** The functions of the library that need Node, by name; each is loaded when it is called. */
-export const WORK = {
+const WORK = {
   calibrate: async () => (await import("./calibrate.ts")).calibrate,
   checkCalibration: async () => (await import("./calibrate.ts")).checkCalibration,
   cancelShards: async () => (await import("./shards.ts")).cancelShards,

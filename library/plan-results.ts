@@ -197,7 +197,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
 }
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */
-export function gapText(entry: PlanEntry, planner: string): string {
+function gapText(entry: PlanEntry, planner: string): string {
   const { best, lowerBound, unit, allCheaperTried, stopped } = entry;
   const ends = stopped ? "the search ended early (`--budget` allows more): " : "";
   if (allCheaperTried) return `${ends}all that is cheaper was tried or ruled out`;

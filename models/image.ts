@@ -24,7 +24,7 @@ export interface Placement {
 }
 
 /** An image of more pixels is refused: it would need more than 150 MB when decoded. */
-export const MAX_PIXELS = 50_000_000;
+const MAX_PIXELS = 50_000_000;
 
 const FORMATS: ReadonlySet<string> = new Set(["png", "jpeg", "webp"]);
 

@@ -18,7 +18,7 @@ import {
   type TensorSpec,
 } from "./tensor.ts";
 
-export type Provider = "cpu" | "cuda" | "webgpu";
+type Provider = "cpu" | "cuda" | "webgpu";
 
 export interface SessionOptions {
   /** Default cpu. Operators that the provider lacks run on the CPU. */

@@ -51,7 +51,7 @@ export function cheapestCover(
 }
 
 /** Sums of prices differ in their last digits by the order of their terms. */
-export function roundedCost(cost: number): number {
+function roundedCost(cost: number): number {
   return Number(cost.toFixed(9));
 }
 /** All but none, by ascending cost; of equal ones, the one with fewer machines first. */

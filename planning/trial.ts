@@ -51,7 +51,7 @@ export interface Pace {
   readonly isOver: () => boolean;
 }
 
-export const ENDLESS: Pace = { spent: () => 0, isOver: () => false };
+const ENDLESS: Pace = { spent: () => 0, isOver: () => false };
 
 /** Thrown out of a search that its pace ends: what stands then is its answer. */
 export class OutOfTime extends Error {}

@@ -33,7 +33,7 @@ import {
 } from "./rules/policy-definition.ts";
 
 /** A policy in the user's file: only `name` and `create` must be there. */
-export interface OwnDefinition<Schema extends z.ZodType, Policy, Context>
+interface OwnDefinition<Schema extends z.ZodType, Policy, Context>
   extends Partial<Omit<TypedPolicy<Schema, Policy, Context>, "name" | "create" | "pipelinesIn">>,
     Pick<TypedPolicy<Schema, Policy, Context>, "name" | "create"> {}
 
@@ -83,7 +83,7 @@ export type OwnSchedulerFile = (tools: OwnTools) => OwnComposition | OwnPack;
 /** A file that was read: its policies and presets with the built-in ones, or the reason against it. */
 export type OwnScheduler = SoundScheduler | BrokenScheduler;
 
-export interface SoundScheduler {
+interface SoundScheduler {
   readonly kind: "sound";
   readonly registry: Registry;
   /** Used where the scenario names none. */
@@ -94,7 +94,7 @@ export interface SoundScheduler {
 
 export type OwnDefinitions = Readonly<Record<Decision, readonly AnyDefinition[]>>;
 
-export interface BrokenScheduler {
+interface BrokenScheduler {
   readonly kind: "broken";
   readonly message: string;
   readonly hint: string;

@@ -21,7 +21,7 @@ import {
 } from "./replication.ts";
 
 /** A job's wait: when it was queued and when it left the queue, started or not. */
-export interface Wait {
+interface Wait {
   readonly pool: number;
   readonly arrivedUs: number;
   readonly fromUs: number;
@@ -29,14 +29,14 @@ export interface Wait {
   readonly started: boolean;
 }
 
-export interface Visit {
+interface Visit {
   readonly arrivedUs: number;
   readonly endUs: number;
   readonly outcome: string;
 }
 
 /** The findings from the log of a run that kept the rules. */
-export interface Account {
+interface Account {
   readonly visits: readonly Visit[];
   readonly waits: readonly Wait[];
   /** By pool: the number of waiting jobs, integrated over the run as it went up and down, job·µs. */

@@ -62,7 +62,7 @@ export function recordLine(record: SweepRecord): string {
 }
 
 /** Undefined for a line that is not whole. */
-export function parseRecord(line: string): SweepRecord | undefined {
+function parseRecord(line: string): SweepRecord | undefined {
   try {
     const value = JSON.parse(line) as Partial<SweepRecord> | null;
     const whole = Number.isInteger(value?.index) && value?.result !== undefined;

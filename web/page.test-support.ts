@@ -8,7 +8,7 @@ import type { Browser, Page } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export const DESK = { width: 1400, height: 900 };
+const DESK = { width: 1400, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
 /** A busy machine takes long to do anything. */

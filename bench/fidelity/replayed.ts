@@ -34,14 +34,7 @@ export const REPLAYED_CASES: readonly ReplayedCase[] = Array.from({ length: 24 }
 });
 
 /** A chain with branches, and a join in every third pipeline of three tasks or more. */
-export function replayedScenario({
-  name,
-  seed,
-  scheduler,
-  tasks,
-  load,
-  mostReplicas,
-}: ReplayedCase) {
+function replayedScenario({ name, seed, scheduler, tasks, load, mostReplicas }: ReplayedCase) {
   const stream = new RandomStream(`fidelity/${seed}`, "pipeline");
   const between = (low: number, high: number): number => low + (high - low) * stream.uniform();
   const names = Array.from({ length: tasks }, (_, i) => `task-${i + 1}`);

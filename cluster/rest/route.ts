@@ -249,7 +249,7 @@ function asFault(error: unknown): Fault | null {
   return statusCode >= 500 ? null : new Fault(CODES[statusCode] ?? "invalid-input", message);
 }
 
-export function errorBody(error: unknown): object {
+function errorBody(error: unknown): object {
   const { code = "internal", hint, issues = [] } = asFault(error) ?? {};
   const message = error instanceof Error ? error.message : String(error);
   return {

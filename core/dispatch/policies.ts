@@ -38,7 +38,7 @@ export interface ImmediateRouting {
 export type Ordering = { readonly kind: "fifo" } | { readonly kind: "lifo" } | KeyedOrdering;
 
 /** Smallest key first, equal keys in order of entry; times are µs since the run's start. */
-export interface KeyedOrdering {
+interface KeyedOrdering {
   readonly kind: "keyed";
   /** Asked once each time that a job comes to wait in the pool. */
   key(job: JobView): number;

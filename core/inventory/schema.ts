@@ -165,7 +165,7 @@ const kubernetes = z.strictObject({
 export const inventorySchema = z.discriminatedUnion("kind", [local, ssh, slurm, kubernetes]);
 
 export type Inventory = z.infer<typeof inventorySchema>;
-export type InventoryKind = Inventory["kind"];
+type InventoryKind = Inventory["kind"];
 export type InventoryOf<K extends InventoryKind> = Extract<Inventory, { readonly kind: K }>;
 export type SlotPlace = z.infer<typeof slot>;
 

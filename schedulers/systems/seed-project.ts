@@ -81,7 +81,7 @@ interface Line {
 
 type Settings = z.infer<typeof parameters>;
 
-export class Rechecks implements Controller {
+class Rechecks implements Controller {
   readonly pools: readonly number[];
   readonly scales = [];
   readonly timers: number;

@@ -32,7 +32,7 @@ import type { SubmittedJob } from "../engines/engine.ts";
 import { differentFields, STORE_FILE, type StoreKey } from "../records.ts";
 
 /** Everything that a sweep's results depend on, besides the files that its scenario names. */
-export interface ResultArguments {
+interface ResultArguments {
   /** The scenario's path. */
   readonly file: string;
   /** Values by path. */

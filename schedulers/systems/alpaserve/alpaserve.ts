@@ -19,7 +19,7 @@ import { placeablePools } from "../devices/device-slots.ts";
 import { GroupQueues } from "./group-queues.ts";
 import { selectiveReplication } from "./selective-replication.ts";
 
-export class AlpaServe implements Controller {
+class AlpaServe implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
   readonly scales = [];

@@ -47,7 +47,7 @@ const parameters = z.strictObject({
 
 type Parameters = z.infer<typeof parameters>;
 
-export class SelectiveReplication implements Controller {
+class SelectiveReplication implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
   readonly scales = [];

@@ -108,7 +108,7 @@ const workStealing = defineController({
   },
 });
 
-export const locality = defineController({
+const locality = defineController({
   name: "locality",
   summary: "a replica on the node of the request's last job, unless it is too busy",
   idea:

@@ -157,7 +157,7 @@ export function fitQuantile(
   return left.loss <= right.loss ? left : right;
 }
 
-export const adaptive = definePolicy({
+const adaptive = definePolicy({
   name: "adaptive",
   summary: "as large as each replica's measured latency allows, by AIMD or quantile regression",
   idea:

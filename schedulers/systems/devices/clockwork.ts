@@ -97,7 +97,7 @@ interface Strategy {
   readonly startByUs: number;
 }
 
-export class Clockwork implements Controller {
+class Clockwork implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
   readonly scales = [];

@@ -27,7 +27,7 @@ export interface Session {
 }
 
 /** A session's part of a device. */
-export interface Share {
+interface Share {
   /** Its place among the sessions. */
   readonly session: number;
   readonly ratePerS: number;

@@ -47,7 +47,7 @@ interface Device extends SlotReplicas {
   fixed: number;
 }
 
-export class Flex implements Controller {
+class Flex implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
   readonly scales = [];
