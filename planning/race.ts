@@ -267,7 +267,7 @@ class Race {
       if (this.#nearest === null || entrant.pilotScore > this.#nearest.pilotScore) {
         this.#nearest = entrant;
         const { document } = contender;
-        standing.nearest = { contender, trial: { document, goals, runs: [run] } };
+        standing.nearest = { contender, trial: { document, goals, runs: [run], drawn: [] } };
       }
       if (reachOf(goals, [run]) < 0) {
         yield* probes.failed(rows);
