@@ -138,6 +138,7 @@ const ENTRY_POINTS = [
   "library/vega.ts",
   "library/notebook.ts",
   "library/node-main.ts",
+  "library/solver-main.ts",
   "library/browser.ts",
   "sweep/worker.ts",
   "cluster/gateway/main.ts",

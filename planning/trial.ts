@@ -42,6 +42,8 @@ export interface Trial {
   readonly drawn: DrawnRun[];
 }
 
+/** Less than 0.1 s, also while the compiler has not seen the code. */
+const EVENTS_A_LOOK = 4000;
 /** Fewer tell little of their own spread. */
 export const FIRST_REPLICATIONS = 3;
 /** Replications from here on are kept for confirmation: no search has seen their requests. */
@@ -210,25 +212,29 @@ export class Laboratory {
   ): Generator<undefined, RunSummary> {
     const key = this.#known === null ? "" : Memo.keyOf(document, replication, draw);
     let summary = this.#known?.of(key);
-    if (summary === undefined) {
-      const steps = replicationSteps(document, inputs, replication);
-      let next = steps.next();
-      for (; next.done !== true; next = steps.next()) {
-        this.look();
-        yield;
-      }
-      ({ summary } = next.value);
+    if (summary !== undefined) yield* this.look();
+    else {
+      const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
+      ({ summary } = yield* this.watched(steps));
       this.#known?.add(key, summary);
     }
     this.requests += summary.requests;
-    this.look();
-    yield;
     return summary;
   }
 
+  /** The steps, until the search is to end: then throws OutOfTime. */
+  *watched<T>(steps: Generator<undefined, T>): Generator<undefined, T> {
+    for (;;) {
+      const next = steps.next();
+      yield* this.look();
+      if (next.done === true) return next.value;
+    }
+  }
+
   /** Throws OutOfTime once the search is to end. */
-  look(): void {
+  *look(): Generator<undefined, void> {
     if (this.#pace.isOver()) throw new OutOfTime();
+    yield;
   }
 
   get spent(): number {
