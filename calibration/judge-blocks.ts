@@ -71,11 +71,12 @@ export function judgeBlocks(
     const name = key as MetricName;
     const found = errorOf(blocks, "predicted", name, by.error);
     if (found !== null) error[name] = found.mean;
-    judgements[name] = judged(found, tolerance, {
+    const reasons = {
       unfit: by.unfit,
       culprit,
       host: together === null ? null : hostReason(together),
-    });
+    };
+    judgements[name] = { ...judged(found, tolerance, reasons), level: 1 - 2 * by.error };
   }
   const verdict = overallVerdict(Object.values(judgements).map((one) => one.verdict));
   return {

@@ -284,8 +284,12 @@ test("every command has --help with an example", async () => {
 const MESSAGES = {
   schema: "tandem/overhead@1",
   provenance: {
-    ...{ kind: "imported", model: "any", device: "any" },
-    ...{ host: "any", runtime: "any", date: "any" },
+    kind: "imported",
+    model: "any",
+    device: "any",
+    host: "any",
+    runtime: "any",
+    date: "any",
   },
   clientRoundTripUs: [400, 500, 700],
   workerRoundTripUs: [250, 300, 450],
@@ -377,7 +381,7 @@ workload: { arrivals: poisson, ratePerS: 150, requests: 4000, warmupS: 1 }
 run: { seed: 3, replications: 5 }
 `;
 
-test("plan --json has the cheapest first, as a point that simulate takes and that keeps the goal", async () => {
+test("plan --json has the cheapest first, as a point that simulate takes and that keeps the SLO", async () => {
   const path = scenario("gpus.yaml", GPUS);
   const { code, stdout } = await here("plan", path, "--schedulers", "fifo,random", "--json");
   expect(code).toBe(0);
@@ -412,12 +416,12 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
     "none",
   );
   expect(hard.code).toBe(3);
-  expect(hard.stdout).toMatch(/nothing that was allowed keeps the goal/);
-  expect(hard.stderr).toMatch(/found no cluster that keeps the goal/);
+  expect(hard.stdout).toMatch(/nothing that was allowed keeps the SLO/);
+  expect(hard.stderr).toMatch(/found no cluster that keeps the SLO/);
   const loads = "sweep={pipelines.p.slo.latencyMs: [5, 60]}";
   const some = await here("plan", path, "--set", loads, "--schedulers", "none", "--json");
   expect(some.code).toBe(3);
-  expect(some.stderr).toMatch(/found no cluster that keeps the goal for 1 of 2 loads/);
+  expect(some.stderr).toMatch(/found no cluster that keeps the SLO for 1 of 2 loads/);
   const { plans } = JSON.parse(some.stdout) as PlanDocument;
   expect(plans.map(({ best }) => best !== null)).toEqual([false, true]);
   const little = "cluster.nodes.1.devices.gpu={slots: 1, memoryMb: 2000}";

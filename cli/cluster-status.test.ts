@@ -6,32 +6,59 @@ import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { nextStep, statusText } from "./cluster.ts";
 
 const now: GatewayStatus = {
-  ...{ atMs: 1, scheduler: "join-shortest-queue", windowS: 10 },
+  atMs: 1,
+  scheduler: "join-shortest-queue",
+  windowS: 10,
   replicas: ["detect-1", "a-replica-with-quite-a-long-name-1"].map((name, i) => ({
-    ...{ name, task: "detect", node: "gpu-1", inFlight: i, queue: i === 0 ? null : 3 },
+    name,
+    task: "detect",
+    node: "gpu-1",
+    inFlight: i,
+    queue: i === 0 ? null : 3,
     state: i === 0 ? ("up" as const) : ("down" as const),
-    ...{ batches: 10, jobs: 25, busyS: 3, losses: i, utilizationRatio: 0.5, batchSizeMean: 2.5 },
-    ...{ serviceP50Ms: 12.345, serviceP99Ms: null },
+    batches: 10,
+    jobs: 25,
+    busyS: 3,
+    losses: i,
+    utilizationRatio: 0.5,
+    batchSizeMean: 2.5,
+    serviceP50Ms: 12.345,
+    serviceP99Ms: null,
   })),
   tasks: [{ name: "detect", queue: 4 }],
   all: { completedPerS: 20.5, latencyP50Ms: 30, latencyP95Ms: 900, latencyP99Ms: 1234.5 },
   pipelines: [
     {
-      ...{ name: "vehicles", inFlight: 2, completed: 1234, failures: { refused: 3, failed: 1 } },
-      ...{ completedPerS: 20.5, failedPerS: 0.4, latencyP50Ms: 30, latencyP99Ms: 1234.5 },
+      name: "vehicles",
+      inFlight: 2,
+      completed: 1234,
+      failures: { refused: 3, failed: 1 },
+      completedPerS: 20.5,
+      failedPerS: 0.4,
+      latencyP50Ms: 30,
+      latencyP99Ms: 1234.5,
     },
   ],
 };
 const status: ClusterStatus = {
   state: {
-    ...{ id: "x", scenario: "image-analysis", backend: "onnx", timeScale: 1, supervisorPid: 1 },
-    ...{ certificates: null, inventory: null },
+    id: "x",
+    scenario: "image-analysis",
+    backend: "onnx",
+    timeScale: 1,
+    supervisorPid: 1,
+    certificates: null,
+    inventory: null,
     command: null,
     startedAt: "2026-01-02T03:04:05.678Z",
     gateway: { grpc: "127.0.0.1:8001", http: "http://127.0.0.1:8000", pid: 42, machine: null },
     workers: [{ replica: "detect-1", machine: null, pid: 77, address: "127.0.0.1:8002" }],
   },
-  ...{ alive: true, supervised: true, report: null, now, leftovers: null },
+  alive: true,
+  supervised: true,
+  report: null,
+  now,
+  leftovers: null,
 };
 
 describe("the status table", () => {

@@ -35,7 +35,7 @@ const VALIDATE_S = 160;
 
 const COMMENT = [
   "",
-  "Written by `tandem demo` for this machine: profiles and branch probabilities as measured; a goal of",
+  "Written by `tandem demo` for this machine: profiles and branch probabilities as measured; an SLO of",
   "3 times the mean times of all tasks together, rounded up.",
 ];
 
@@ -64,7 +64,11 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
   });
   await step("simulate 3 schedulers × 4 shapes × 3 loads", 5, async () => {
     const { loaded, options } = await askedSweep({
-      ...{ scenario, set: [], json: false, yes: false, out },
+      scenario,
+      set: [],
+      json: false,
+      yes: false,
+      out,
     });
     await sweepAnd(loaded, options, () => undefined);
   });

@@ -51,17 +51,15 @@ export async function plan(args: PlanArguments): Promise<void> {
   let isStopped = false;
   const { document, scenario: running } = await untilInterrupted(async (stop) => {
     const found = await planned(loaded, {
-      ...{
-        planner,
-        maxReplicas,
-        maxTrials,
-        budgetS,
-        window,
-        promise,
-        directory: out,
-        command,
-        stop,
-      },
+      planner,
+      maxReplicas,
+      maxTrials,
+      budgetS,
+      window,
+      promise,
+      directory: out,
+      command,
+      stop,
       schedulers: schedulers === undefined ? undefined : presets(schedulers),
       onProgress: shown.update,
     }).finally(shown.stop);
@@ -90,8 +88,8 @@ export async function plan(args: PlanArguments): Promise<void> {
 }
 
 const UNSOLVED = {
-  none: "found no cluster that keeps the goal",
-  "not confirmed": "confirmed no cluster that keeps the goal",
+  none: "found no cluster that keeps the SLO",
+  "not confirmed": "confirmed no cluster that keeps the SLO",
 };
 
 /** "60s", "5m" or seconds. */
@@ -158,11 +156,11 @@ function planProgress() {
 }
 
 function incumbentText({ incumbent }: PlanProgress): string {
-  if (incumbent === null) return "no cluster yet that keeps the goal";
+  if (incumbent === null) return "no cluster yet that keeps the SLO";
   const { cost, replicas, kept, isConfirmed } = incumbent;
   const shares = Object.values(kept).map((one) => formatEstimate(one.sloAttainmentRatio, 100));
   const state = isConfirmed ? "confirmed" : "not confirmed";
-  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the goal, ${state}`;
+  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO, ${state}`;
 }
 
 function presets(text: string): readonly string[] {

@@ -1,6 +1,6 @@
 /**
- * The commands, as data. Each command's work is loaded only when it is called. The bundle holds this file with all
- * that it loads, and the work of simulation threads.
+ * The commands, as data. Each command's work is loaded only when it is called.  `dist/bundle` holds this file with all
+ * that it loads.
  */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -200,7 +200,7 @@ const schedulers: Command = {
 
 const plan: Command = {
   usage: "plan <scenario>",
-  about: "find the cheapest cluster, placement and scheduler that keep the latency goals",
+  about: "find the cheapest cluster, placement and scheduler that keep the SLOs",
   positionals: SCENARIO,
   options: {
     ...SET,
@@ -225,7 +225,7 @@ const plan: Command = {
       default: "peak",
     }),
     promise: text(
-      "whether the goal is kept in the long run, or in runs as short as the scenario's",
+      "whether the SLO is kept in the long run, or in runs as short as the scenario's",
       {
         choices: ["long-run", "runs"],
         default: "long-run",
@@ -376,9 +376,6 @@ export async function tandem(words: readonly string[]): Promise<number> {
     return exitCodeOf(error);
   }
 }
-
-/** Loaded when a thread starts: a command needs none of it before. */
-export const simulationThread = () => import("../sweep/simulation-thread.ts");
 
 /** Runs this process's command line. */
 export function run(): void {

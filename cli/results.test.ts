@@ -92,7 +92,7 @@ test("a plan without a solution has nothing to report, and says why", async () =
   expect(planned.code).toBe(3);
   const { code, stderr } = await tandemHere(folder, ["report", "none"]);
   expect(code).toBe(2);
-  expect(stderr).toMatch(/its plan has no solution \(.*no plan keeps the goal/);
+  expect(stderr).toMatch(/its plan has no solution \(.*no plan keeps the SLO/);
 });
 
 const compared = temporaryFolder("compare");

@@ -22,7 +22,7 @@ import {
   plural,
   wrapped,
 } from "../reports/tables/format.ts";
-import { parameterText, sweepAxes } from "../reports/tables/parameters.ts";
+import { sweepAxes, valueText } from "../reports/tables/parameters.ts";
 import { type Column, numberCell, type Table, tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
@@ -237,7 +237,7 @@ function changesTable(changes: readonly Change[]): Table {
   const axes = sweepAxes({ configurations: changes });
   return tableOf("", changes, [
     ...axes.map((axis): Column<Change> => {
-      const text = (parameters: Change["parameters"]) => parameterText(parameters[axis.path]);
+      const text = (parameters: Change["parameters"]) => valueText(axis, parameters);
       return [
         axis.title,
         ({ parameters }) =>

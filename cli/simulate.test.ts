@@ -26,7 +26,7 @@ async function sweep(more: Partial<SimulateArguments> = {}): Promise<ResultsDocu
   return JSON.parse(readFileSync(join(out, "results.json"), "utf8")) as ResultsDocument;
 }
 
-test("a sweep says of each configuration whether it meets the goal, and names ties, the simplest first", async () => {
+test("a sweep says of each configuration whether it meets the SLO, and names ties, the simplest first", async () => {
   const document = await sweep();
   expect(document).toMatchObject({ margin: 0.01, simplestFirst: Object.keys(PRESETS) });
   const states = document.configurations.map(({ id, slo }) => [id, slo]);
@@ -77,7 +77,7 @@ test.each(["-1%", "100%", "1.5", "much"])(
   },
 );
 
-test("a swept goal is no document's goal, and is judged all the same", async () => {
+test("a swept SLO is no document's SLO, and is judged all the same", async () => {
   const goals = "sweep={pipelines.mmc.slo.latencyMs: [50, 900], workload.ratePerS: [20]}";
   const { slo, configurations } = await sweep({
     set: [

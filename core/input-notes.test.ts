@@ -8,8 +8,12 @@ const batches = [{ batch: 1, samples: 1, meanUs: 1, halfWidth95Us: 0, quantilesU
 
 function profile(host: string, more: object = {}) {
   const provenance = {
-    ...{ kind: "measured", model: "detector", device: "cpu, one thread", host },
-    ...{ runtime: "onnxruntime-node 1.20.1, cpu", date: "2025-01-01" },
+    kind: "measured",
+    model: "detector",
+    device: "cpu, one thread",
+    host,
+    runtime: "onnxruntime-node 1.20.1, cpu",
+    date: "2025-01-01",
     modelFiles: [{ name: "detector.onnx", sha256: "aa" }],
     ...more,
   };
@@ -108,11 +112,11 @@ describe("goalNotes", () => {
       { profiles: {} },
     );
 
-  test("names a goal shorter than the tasks that every request runs, on their fastest variants", () => {
+  test("names an SLO shorter than the tasks that every request runs, on their fastest variants", () => {
     expect(notesOf(25)).toEqual([]);
     expect(notesOf(24)).toEqual([
       expect.stringMatching(
-        /^p: its goal of 24 ms is shorter .* without any wait, 25 ms: raise slo/,
+        /^p: its SLO of 24 ms is shorter .* without any wait, 25 ms: raise slo/,
       ),
     ]);
   });

@@ -42,7 +42,7 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
     if (meanUs <= sloUs) return [];
     const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);
     return [
-      `${name}: its goal of ${goal} is shorter than its tasks take on average without any wait, ${mean}: ` +
+      `${name}: its SLO of ${goal} is shorter than its tasks take on average without any wait, ${mean}: ` +
         "raise slo.latencyMs, or take faster models or devices",
     ];
   });

@@ -298,11 +298,13 @@ export type Verdict = "agrees" | "disagrees" | "cannot tell";
 
 export interface MetricJudgement {
   readonly verdict: Verdict;
-  /**
-   * Interval of the error; null for a single run. For blocks of real models each tail has the share of this look:
-   * 0.9, 2.33 or 3.6% in place of 5%.
-   */
+  /** Interval of the error; null for a single run. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
+  /**
+   * Confidence of `interval90` where it is not 90%: blocks of real models are looked at up to three times, so each tail
+   * has 0.9, 2.33 or 3.6% in place of 5%.
+   */
+  readonly level?: number;
   /** Set where the verdict is "cannot tell", and where blocks disagree. */
   readonly reason?: string;
   /** Either would settle it, by the variance so far; null: not feasible. */

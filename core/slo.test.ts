@@ -18,7 +18,7 @@ function stateOf(shares: readonly number[], counted?: number, stability: Stabili
   return sloState([P99], runs(shares, counted), stability);
 }
 
-describe("a goal of 99 %", () => {
+describe("an SLO of 99 %", () => {
   test("is met, missed or unclear as the interval lies above, below or around it", () => {
     // Half width 4.303 × 0.001 / √3 = 0.00248.
     expect(stateOf([0.992, 0.993, 0.994])).toBe("meets");
@@ -88,7 +88,7 @@ describe("several pipelines", () => {
   const of = (fast: number, slow: number | undefined) =>
     sloState(goals, Array(5).fill(both(fast, slow)), "stable");
 
-  test("meet when each meets its own goal, and miss when one misses", () => {
+  test("meet when each meets its own SLO, and miss when one misses", () => {
     expect(of(0.95, 0.999)).toBe("meets");
     expect(of(0.95, 0.95)).toBe("misses");
     expect(of(0.8, 0.999)).toBe("misses");
@@ -98,7 +98,7 @@ describe("several pipelines", () => {
   });
 });
 
-test("a document shows one goal where all pipelines share it, else each pipeline's", () => {
+test("a document shows one SLO where all pipelines share it, else each pipeline's", () => {
   const slo = { latencyMs: 50, percentile: 99 };
   const pipelines = (...slos: (typeof slo | undefined)[]) =>
     ({ pipelines: Object.fromEntries(slos.map((one, i) => [`p${i}`, { slo: one }])) }) as never;

@@ -38,12 +38,12 @@ export interface System {
 
 export interface PipelineSystem {
   readonly name: string;
-  /** Latency goal, µs; Infinity without one. */
+  /** Latency of the SLO, µs; Infinity without one. */
   readonly sloUs: number;
-  /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency goal. */
+  /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency of the SLO. */
   readonly deadlineMs: ValueDocument | null;
   readonly priority: number;
-  /** Share of the requests that must meet the goal, 0..1. */
+  /** Share of the requests that must meet the SLO, 0..1. */
   readonly sloShare: number;
   readonly held: boolean;
   /** Chains of replicas that requests may hold; 0 unless `held`. */

@@ -51,7 +51,7 @@ describe("the demo's scenario", () => {
     branchShares: { "image-analysis/plate": 0.55 },
   };
 
-  test("has measured shares, and a goal of three times the times, rounded up", () => {
+  test("has measured shares, and an SLO of three times the times, rounded up", () => {
     // 70 + 90 ms.
     expect(calibratedChanges(loadedOn(1).document, calibration)).toEqual([
       [["pipelines", "image-analysis", "tasks", "plate", "when", "probability"], 0.55],

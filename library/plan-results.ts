@@ -99,7 +99,7 @@ function schedulerText(scheduler: unknown): string {
 
 function headings({ unit, goals }: PlanEntry): readonly string[] {
   const shown = ["scheduler", `cost, ${unit}`, "replicas", "machines"];
-  return ["", ...shown, "within the goal, %", `${percentilesOf(goals)}, ms`];
+  return ["", ...shown, "within the SLO, %", `${percentilesOf(goals)}, ms`];
 }
 
 /** "p95", or "p95, p99" where goals differ. */
@@ -141,7 +141,7 @@ function headline(entry: PlanEntry): string {
   const costs = ({ cost }: Answer): string => `${formatNumber(cost, 4)} ${unit}`;
   if (best === null) {
     const near = nearest === null ? "" : `; nearest: ${schedulerText(nearest.scheduler)}`;
-    return `${load}no plan keeps the goal${near}`;
+    return `${load}no plan keeps the SLO${near}`;
   }
   const [second] = runnersUp;
   const next =
@@ -162,18 +162,18 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
   const leftOut = shown.map((name) => LEFT_OUT[name]);
   const untold = needed === null ? [] : [untoldText(needed)];
   if (best === null && entry.stopped) {
-    return ["the search ended before it found a cluster that keeps the goal", ...untold, explored];
+    return ["the search ended before it found a cluster that keeps the SLO", ...untold, explored];
   }
   if (best === null) {
     const tried = notSearched.includes("trials") ? "tried" : "allowed";
     return [
-      `nothing that was ${tried} keeps the goal (the shares above are of the nearest miss)`,
+      `nothing that was ${tried} keeps the SLO (the shares above are of the nearest miss)`,
       ...untold,
       [explored, ...leftOut].join("; "),
       ...(entry.missing === null ? [] : [entry.missing]),
       isTooSlow(entry.explored)
-        ? "a request takes longer without any wait, on the fastest devices that there are: give it a longer goal, faster devices or faster models"
-        : "allow more by --max-replicas, or more machines; or give it a longer goal",
+        ? "a request takes longer without any wait, on the fastest devices that there are: raise `slo.latencyMs`, or take faster devices or models"
+        : "allow more by --max-replicas, or more machines; or raise `slo.latencyMs`",
     ];
   }
   const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
@@ -194,19 +194,19 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
 function untoldText({ replications, durationS }: NonNullable<PlanEntry["needed"]>): string {
   const what = "cannot tell: fresh requests neither confirm nor refute it";
   if (replications === null) {
-    return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer goal`;
+    return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;
   }
   return `${what}; ${plural(replications, "replication")} of ${formatNumber(durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(durationS)} --replications ${replications}\`)`;
 }
 
-/** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the goal". */
+/** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */
 export function gapText(entry: PlanEntry, planner: string): string {
   const { best, lowerBound, unit, allCheaperTried, stopped } = entry;
   const ends = stopped ? "the search ended early (`--budget` allows more): " : "";
   if (allCheaperTried) return `${ends}all that is cheaper was tried or ruled out`;
   if (planner === "inferline") return `${ends}a local optimum: no single action saves more`;
   const cost = formatNumber(best?.cost ?? 0, 4);
-  const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the goal`;
+  const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the SLO`;
   const gap = best === null ? 0 : (best.cost - lowerBound) / best.cost;
   return `${ends}${cost} ${unit}; ${below}, as far as simulations of the search tell${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
 }
@@ -215,10 +215,10 @@ export function gapText(entry: PlanEntry, planner: string): string {
 function promiseText({ promise, window }: PlanEntry): string {
   const runs = "for runs that begin on an empty, whole cluster and last as long as the scenario's";
   const over = promise === "long-run" ? "in the long run" : runs;
-  if (window === null) return `the goal is kept ${over}`;
+  if (window === null) return `the SLO is kept ${over}`;
   const { fromS, toS, mostPerS, meanPerS } = window;
   const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
-  return `the goal is kept at the peak of the load (${formatNumber(fromS)} to ${formatNumber(toS)} s: ${rates}); \`--window whole\` plans for all of it`;
+  return `the SLO is kept at the peak of the load (${formatNumber(fromS)} to ${formatNumber(toS)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
 /** Whether services alone ruled out every shape that leaves no slot free. */

@@ -67,7 +67,7 @@ describe("utilisation", () => {
 });
 
 describe("services alone take too long", () => {
-  test("where an exponential's percentile is beyond the goal, and not before", () => {
+  test("where an exponential's percentile is beyond the SLO, and not before", () => {
     // P(S <= 46.1 ms) is 99%.
     const within = boundsOf({ a: { model: "m" } }, { latencyMs: 50, percentile: 99 });
     expect(within.servesTooSlowly([[1, 0]])).toBe(false);

@@ -18,7 +18,7 @@ function reasonFor(
   if (bounds.servesTooSlowly(rows)) {
     const figures = goals.map(({ pipeline, latencyMs, share }) => {
       const leastMs = bounds.leastMs(rows, pipeline, share);
-      return `${pipeline}: ${Number((100 * share).toPrecision(6))} % of requests take up to ${leastMs.toFixed(0)} ms without any wait on the fastest devices, and the goal is ${latencyMs} ms`;
+      return `${pipeline}: ${Number((100 * share).toPrecision(6))} % of requests take up to ${leastMs.toFixed(0)} ms without any wait on the fastest devices, and the SLO is ${latencyMs} ms`;
     });
     return figures.join("; ");
   }

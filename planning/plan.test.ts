@@ -8,7 +8,10 @@ import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
 
 const FIFO_ALONE: PlanOptions = {
-  ...{ planner: "race", mostReplicas: 32, mostTrials: 10_000, schedulers: [] },
+  planner: "race",
+  mostReplicas: 32,
+  mostTrials: 10_000,
+  schedulers: [],
 };
 
 function load(text: string) {
@@ -74,7 +77,7 @@ describe("a plan for one queue", () => {
     expect(best).toBeNull();
     // The 99th percentile of an exponential of 100 ms is 461 ms; of 10,000 draws within a twentieth.
     expect(missing).toMatch(/^p: 99 % of requests take up to 4[4-8]\d ms without any wait/);
-    expect(missing).toContain("the goal is 100 ms");
+    expect(missing).toContain("the SLO is 100 ms");
     expect(explored).toMatchObject({ simulated: 0, confirmations: 0 });
     expect(explored.ruledOut.serviceTime).toBe(explored.combinations);
     // 1 − 1/e of exponential services are within their mean.
@@ -100,7 +103,7 @@ describe("a plan for one queue", () => {
     expect(many).toBeNull();
   });
 
-  test("may drop what the goal does not need, where the scheduler drops", () => {
+  test("may drop what the SLO does not need, where the scheduler drops", () => {
     // 10.4 per second for 10: some 5% are dropped, and the others are in time.
     const rate = "{ arrivals: deterministic, ratePerS: 10.4, requests: 2000, warmupS: 10 }";
     const text = (scheduler: string, percentile: number): string =>
@@ -345,7 +348,7 @@ run: { seed: 162, replications: 5 }
     expect(explored.confirmations).toBe(1);
   });
 
-  test("so that the cheapest is confirmed where the goal is close", () => {
+  test("so that the cheapest is confirmed where the SLO is close", () => {
     const [{ best, state }] = plansOf(
       `
 name: again
@@ -494,9 +497,9 @@ test("a plan puts no model where it does not fit", () => {
 });
 
 describe("what no plan can be made of is refused", () => {
-  test("a scenario without a goal", () => {
+  test("a scenario without an SLO", () => {
     const text = queue(12).replace("slo: { latencyMs: 400, percentile: 95 }, ", "");
-    expect(() => plansOf(text)).toThrow(/no pipeline has a goal/);
+    expect(() => plansOf(text)).toThrow(/no pipeline has an SLO/);
   });
 
   test("a placement of its own", () => {

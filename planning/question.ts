@@ -21,7 +21,7 @@ export interface Swept {
 
 export function refuse(document: ScenarioDocument, file: string): void {
   if (goalsOf(document).length === 0) {
-    throw new Fault("invalid-input", `${file}: no pipeline has a goal to plan for`, {
+    throw new Fault("invalid-input", `${file}: no pipeline has an SLO to plan for`, {
       hint: "give one an `slo: { latencyMs: 500, percentile: 99 }`",
     });
   }

@@ -32,7 +32,7 @@ const ERROR = 0.05;
 const SEEDS = IS_LONG ? 200 : 40;
 
 describe("a confirmation", () => {
-  test("says yes where the goal is kept, at the first look where that is clear", () => {
+  test("says yes where the SLO is kept, at the first look where that is clear", () => {
     // 1 − e^(−4.5) is 98.9%.
     expect(confirmed(150, 95)).toMatchObject({ meets: true, requests: 8 * 4000 });
   });
@@ -49,11 +49,12 @@ describe("a confirmation", () => {
     expect(answers.some(({ requests }) => requests >= 4 * 8 * 4000)).toBe(true);
   });
 
-  test("tells the length that would, where it is close, and nothing where the goal is missed", () => {
+  test("tells the length that would, where it is close, and nothing where the SLO is missed", () => {
     // 1 − e^(−3.03) is 95.17%.
     const { meets, needed, requests } = confirmed(101, 95, 0.001, 1, 600);
     expect({ meets, isLong: (needed?.replications ?? 0) > requests / 600 }).toEqual({
-      ...{ meets: false, isLong: true },
+      meets: false,
+      isLong: true,
     });
     expect(confirmed(80, 95)).toMatchObject({ meets: false, needed: null });
   });

@@ -27,7 +27,7 @@ test("a run within its warm-up says that nothing was counted, and claims nothing
   expect(metrics.queueWaitMeanMs).toBeUndefined();
 });
 
-test("an SLO is met, missed or unclear, of each pipeline's own goal, and absent without one", () => {
+test("an SLO is met, missed or unclear, of each pipeline's own SLO, and absent without one", () => {
   const goals = (a: number, b: number) => ({
     pipelines: {
       a: { slo: { latencyMs: a, percentile: 95 }, share: 0.5, tasks: { x: { model: "server" } } },

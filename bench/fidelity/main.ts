@@ -1,27 +1,33 @@
 /**
  * `npm run study:fidelity`: how well predictions hold, in parts that run on different days and go on where they were
- * stopped. Each validation is one line of `results.jsonl` in the study's folder, with its date, machine and seed; none is
+ * stopped. Each validation is one line of a file of results, with its date, machine and seed; none is
  * dropped but by the health rule of a validation, which the line says.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import yargs from "yargs";
+import { KILLED_CASES, validateKilled } from "./killed-workers.ts";
 import { fidelityPage } from "./page.ts";
 import { MODEL_CASES, validateModels } from "./real-models.ts";
 import { REPLAYED_CASES, validateReplayed } from "./replayed.ts";
 import { seedLeftOut, seedLoadTest, seedLoadTestSection } from "./seed-load-test.ts";
-import type { Finding, StudyCase } from "./study-case.ts";
+import { DEMOS, type Finding, type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
-const PARTS = ["seed", "replayed", "models", "demo"] as const;
+const PARTS = ["seed", "replayed", "killed", "models", "demo"] as const;
 type Part = (typeof PARTS)[number];
 
-const { out, only, minutes, page, most } = await yargs(process.argv.slice(2))
+const { out, results, only, minutes, page, most } = await yargs(process.argv.slice(2))
   .scriptName("npm run study:fidelity --")
   .usage("$0 [options]\n\nMeasures how well predictions hold on this machine. Leave it quiet.")
   .options({
-    out: { type: "string", default: join("out", "fidelity"), describe: "folder of results" },
+    out: {
+      type: "string",
+      default: join("out", "fidelity"),
+      describe: "folder of each validation",
+    },
+    results: { type: "string", describe: "file of all findings; default: results.jsonl there" },
     only: { type: "string", array: true, choices: PARTS, describe: "parts; default: all" },
     minutes: { type: "number", default: 60, describe: "start nothing new after so many" },
     most: { type: "number", default: 1000, describe: "validations of a part in this call" },
@@ -33,7 +39,7 @@ const { out, only, minutes, page, most } = await yargs(process.argv.slice(2))
   .parseAsync();
 
 mkdirSync(out, { recursive: true });
-const RESULTS = join(out, "results.jsonl");
+const RESULTS = results ?? join(out, "results.jsonl");
 const endMs = Date.now() + minutes * 60_000;
 
 function findings(): Finding[] {
@@ -46,7 +52,7 @@ function findings(): Finding[] {
 async function part<Case extends StudyCase>(
   name: Part,
   cases: readonly Case[],
-  run: (one: Case, folder: string) => Promise<Finding["outcome"]>,
+  run: (one: Case, folder: string) => Promise<Outcome>,
 ): Promise<void> {
   if (only !== undefined && !only.includes(name)) return;
   const done = new Set(findings().map((one) => `${one.part}/${one.name}`));
@@ -63,19 +69,15 @@ async function part<Case extends StudyCase>(
   }
 }
 
-/** The demo as a stranger runs it. */
-const DEMOS: readonly StudyCase[] = Array.from({ length: 10 }, (_, i) => {
-  return { name: `demo-${i + 1}`, seed: 1 };
-});
-
 await part("replayed", REPLAYED_CASES, validateReplayed);
+await part("killed", KILLED_CASES, validateKilled);
 await part("models", MODEL_CASES, validateModels);
 await part("demo", DEMOS, async (_, folder) => {
   const startMs = Date.now();
   await tandem(["demo", "--out", folder]);
   const text = readFileSync(join(folder, "validation.json"), "utf8");
   const [validated] = JSON.parse(text).configurations;
-  return { validated, seconds: (Date.now() - startMs) / 1000 };
+  return outcomeOf(validated, (Date.now() - startMs) / 1000);
 });
 
 if (page !== undefined) {

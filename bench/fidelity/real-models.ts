@@ -1,11 +1,12 @@
 /**
- * Real ONNX models: each case calibrates anew and is validated; some have one profile falsified by 15%, or the slow-down
- * by neighbours left out of the prediction.
+ * Real ONNX models: each case calibrates anew and is validated. Some have one profile falsified by 15%; some a wrong
+ * structure: the slow-down by neighbours left out of the prediction, or a replica fewer on the cluster than predicted.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import type { Finding, StudyCase } from "./study-case.ts";
+import { ONE_REPLICA_LESS } from "./one-replica-less.ts";
+import { type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
 interface ModelCase extends StudyCase {
@@ -35,7 +36,10 @@ const MODELS = {
 
 const LOADS = [0.3, 0.4, 0.5, 0.7];
 
-/** Twelve with nothing wrong, six with a falsified profile, two without contention: where models run side by side. */
+/**
+ * Twelve with nothing wrong, six with a falsified profile; two without contention, where models run side by side; and
+ * two with a replica less, at loads where one more takes a tenth of the mean latency away.
+ */
 export const MODEL_CASES: readonly ModelCase[] = [
   ...LOADS.flatMap((load) =>
     (["detect", "detect-plate", "side-by-side"] as const).map((pipeline): ModelCase => {
@@ -50,19 +54,19 @@ export const MODEL_CASES: readonly ModelCase[] = [
     }),
   ),
   ...[0.5, 0.7].map((load): ModelCase => {
-    return {
-      name: `contention-${load}`,
-      seed: 1,
-      pipeline: "side-by-side",
-      load,
-      wrong: "contention",
-    };
+    const name = `contention-${load}`;
+    return { name, seed: 1, pipeline: "side-by-side", load, wrong: "contention" };
+  }),
+  ...[0.25, 0.3].map((load): ModelCase => {
+    return { name: `replica-${load}`, seed: 1, pipeline: "detect", load, wrong: "replica" };
   }),
 ];
 
-function modelScenario({ name, seed, pipeline, load }: ModelCase) {
+function modelScenario({ name, seed, pipeline, load, wrong }: ModelCase) {
   const tasks = PIPELINES[pipeline];
   const used = new Set(Object.values(tasks).map(({ model }) => model));
+  const perTask = wrong === "replica" ? 2 : 1;
+  const scheduler = wrong === "replica" ? { file: `./${ONE_REPLICA_LESS.file}` } : "fifo";
   const models = Object.entries(MODELS).filter(([model]) => used.has(model as keyof typeof MODELS));
   return {
     name,
@@ -70,28 +74,33 @@ function modelScenario({ name, seed, pipeline, load }: ModelCase) {
     models: Object.fromEntries(models),
     cluster: {
       nodes: [{ name: "machine", devices: { cpu: { slots: 2, shared: true } } }],
-      replicas: Object.fromEntries(Object.keys(tasks).map((task) => [task, 1])),
+      replicas: Object.fromEntries(Object.keys(tasks).map((task) => [task, perTask])),
       overheadProfile: "profiles/overheads.json",
     },
-    scheduler: "fifo",
+    scheduler,
     workload: { arrivals: "poisson", ratePerS: { ofCapacity: load }, durationS: 600, warmupS: 2 },
     run: { seed, replications: 3 },
     validation: {
       backend: "onnx",
       metrics: { latencyMeanMs: 0.05, latencyP95Ms: 0.1, latencyP99Ms: 0.15 },
-      points: [{ scheduler: "fifo" }],
+      points: [{ scheduler }],
     },
   };
 }
 
-export async function validateModels(one: ModelCase, folder: string): Promise<Finding["outcome"]> {
+/** Bounds on the rounds of calibration and on the blocks, s: a case takes six minutes at most. */
+const [CALIBRATION_S, BLOCKS_S] = [75, 240];
+
+export async function validateModels(one: ModelCase, folder: string): Promise<Outcome> {
   const file = join(folder, "scenario.yaml");
   writeFileSync(file, stringify(modelScenario(one)));
+  writeFileSync(join(folder, ONE_REPLICA_LESS.file), ONE_REPLICA_LESS.text);
   const startMs = Date.now();
-  await tandem(["calibrate", file, "--json"]);
+  await tandem(["calibrate", file, "--json", "--max-seconds", String(CALIBRATION_S)]);
   falsify(one, folder);
-  const document = JSON.parse(await tandem(["validate", file, "--out", folder, "--json"]));
-  return { validated: document.configurations[0], seconds: (Date.now() - startMs) / 1000 };
+  const budget = ["--budget", `${BLOCKS_S}s`];
+  const printed = await tandem(["validate", file, "--out", folder, "--json", ...budget]);
+  return outcomeOf(JSON.parse(printed).configurations[0], (Date.now() - startMs) / 1000);
 }
 
 interface StoredTimes {
@@ -100,7 +109,7 @@ interface StoredTimes {
 }
 
 function falsify({ wrong, factor = 1 }: ModelCase, folder: string): void {
-  if (wrong === undefined) return;
+  if (wrong === undefined || wrong === "replica") return;
   const isContention = wrong === "contention";
   const path = join(folder, "profiles", `${isContention ? "overheads" : wrong}.json`);
   const stored = JSON.parse(readFileSync(path, "utf8"));

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { RandomStream } from "../../core/random/stream.ts";
-import type { Finding, StudyCase } from "./study-case.ts";
+import { type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
 const SCHEDULERS = [
@@ -24,7 +24,10 @@ export const REPLAYED_CASES: readonly ReplayedCase[] = Array.from({ length: 24 }
   const scheduler = SCHEDULERS[i % SCHEDULERS.length];
   const tasks = 1 + (i % 8);
   return {
-    ...{ name: `${i + 1}-${scheduler}`, seed: i + 1, scheduler, tasks },
+    name: `${i + 1}-${scheduler}`,
+    seed: i + 1,
+    scheduler,
+    tasks,
     load: Math.round(100 * (0.3 + 0.6 * stream.uniform())) / 100,
     mostReplicas: [1, 2, 4, 8][i % 4],
   };
@@ -77,13 +80,10 @@ export function replayedScenario({
   };
 }
 
-export async function validateReplayed(
-  one: ReplayedCase,
-  folder: string,
-): Promise<Finding["outcome"]> {
+export async function validateReplayed(one: ReplayedCase, folder: string): Promise<Outcome> {
   const file = join(folder, "scenario.yaml");
   writeFileSync(file, stringify(replayedScenario(one)));
   const startMs = Date.now();
   const document = JSON.parse(await tandem(["validate", file, "--out", folder, "--json"]));
-  return { validated: document.configurations[0], seconds: (Date.now() - startMs) / 1000 };
+  return outcomeOf(document.configurations[0], (Date.now() - startMs) / 1000);
 }

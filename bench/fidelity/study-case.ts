@@ -1,13 +1,34 @@
 /** One validation of the study, and what it found. */
-import type { ValidationResult } from "../../core/results.ts";
+import type { ByMetric, MetricName, ValidationResult, Verdict } from "../../core/results.ts";
 
 export interface StudyCase {
   readonly name: string;
   readonly seed: number;
-  /** Model whose stored profile is falsified, or "contention"; absent: nothing is wrong. */
+  /** Model whose stored profile is falsified, "contention", or "replica"; absent: nothing is wrong. */
   readonly wrong?: string;
   /** Utilization of the busiest task. */
   readonly load?: number;
+}
+
+/** The demo as a stranger runs it. */
+export const DEMOS: readonly StudyCase[] = Array.from({ length: 10 }, (_, i) => {
+  return { name: `demo-${i + 1}`, seed: 1 };
+});
+
+export interface Outcome {
+  readonly verdict: Verdict;
+  /** Of the first metric that is not settled. */
+  readonly reason?: string;
+  /** (predicted − measured) / measured. */
+  readonly error: ByMetric<number>;
+  /** The same, predicted from the models' times between the blocks; none of replayed times. */
+  readonly ownError: ByMetric<number>;
+  readonly attainment?: { readonly predicted: number; readonly measured: number };
+  readonly culprit?: string;
+  /** Runs or blocks that count, and those that the health rule set aside. */
+  readonly runs: number;
+  readonly setAside: number;
+  readonly seconds: number;
 }
 
 export interface Finding extends StudyCase {
@@ -15,8 +36,36 @@ export interface Finding extends StudyCase {
   /** ISO 8601. */
   readonly date: string;
   readonly machine: string;
-  readonly outcome: {
-    readonly validated: ValidationResult;
-    readonly seconds: number;
+  readonly outcome: Outcome;
+}
+
+export function outcomeOf(validated: ValidationResult, seconds: number): Outcome {
+  const { verdict, error, judgements, judgedBy, predicted, measured } = validated;
+  const unsettled = Object.values(judgements).find((one) => one.reason !== undefined);
+  const [told, found] = [predicted, measured.metrics].map(
+    ({ sloAttainmentRatio }) => sloAttainmentRatio?.mean,
+  );
+  return {
+    verdict,
+    ...(unsettled?.reason === undefined ? {} : { reason: unsettled.reason }),
+    error: rounded(error),
+    ownError: rounded(
+      Object.fromEntries(
+        Object.entries(judgedBy?.simulatorError ?? {}).map(([name, { mean }]) => [name, mean]),
+      ),
+    ),
+    ...(told === undefined || found === undefined
+      ? {}
+      : { attainment: { predicted: told, measured: found } }),
+    ...(judgedBy?.culprit === undefined ? {} : { culprit: judgedBy.culprit }),
+    runs: measured.repeats,
+    setAside: measured.health.setAside?.length ?? 0,
+    seconds: Math.round(seconds),
   };
+}
+
+/** To a hundredth of a percent. */
+function rounded(errors: ByMetric<number>): ByMetric<number> {
+  const entries = Object.entries(errors) as [MetricName, number][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, Number(value.toFixed(4))]));
 }

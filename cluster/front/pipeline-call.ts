@@ -311,7 +311,10 @@ function answerError({ outcome, error }: Answer): Fault | null {
         hint: "try again later",
       });
     case "dropped":
-      return new Fault("deadline-exceeded", "dropped: its latency goal had passed while it waited");
+      return new Fault(
+        "deadline-exceeded",
+        "dropped: the latency of its SLO had passed while it waited",
+      );
     case "failed":
       return (
         error ??
@@ -349,7 +352,10 @@ export async function serveGrpc(
     },
   };
   const server = await serveInference(handlers, {
-    ...{ host, port, services: [...byName.keys()], access },
+    host,
+    port,
+    services: [...byName.keys()],
+    access,
   });
   // Tells health watches whether each pipeline can infer.
   const reported = new Map<string, boolean>();

@@ -69,7 +69,7 @@ export function operatorLog(logger: Logger, { replicas, pools, pipelines }: Syst
   const warns = (message: string): Seldom =>
     seldom((count, latest) => logger.warn({ count, ...latest }, message));
   const refused = warns("requests refused");
-  const dropped = warns("requests dropped: their latency goals had passed");
+  const dropped = warns("requests dropped: the latencies of their SLOs had passed");
   const failed = warns("requests failed");
   const wasted = warns("batches failed");
   const fieldsOf = ({ pipeline, context }: RunningRequest): object => {

@@ -7,10 +7,10 @@ import {
   configurationLabel,
   grouped,
   loadAxis,
-  parameterText,
   type SweepAxis,
   schedulerAxis,
   sweepAxes,
+  valueText,
 } from "../tables/parameters.ts";
 import {
   type Drawn,
@@ -75,7 +75,7 @@ function cellsOf(document: ResultsDocument, { load, scheduler, shape }: Roles) {
     const state = stateOf(one, share.mean);
     return {
       load: Number(one.parameters[load.path]),
-      scheduler: scheduler === undefined ? "" : parameterText(one.parameters[scheduler.path]),
+      scheduler: scheduler === undefined ? "" : valueText(scheduler, one.parameters),
       shape: axesText(shape, one.parameters) || "the cluster",
       cost: cost.of(one) ?? 0,
       percent: percentText(share.mean),

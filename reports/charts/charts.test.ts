@@ -48,6 +48,12 @@ const tableOfPoints = [
   { "cluster.replicas.a": 3, "workload.requests": 10 },
   { "cluster.replicas.a": 3, "workload.requests": 50 },
 ];
+const planned = [
+  { "workload.ratePerS": 8, "cluster.replicas.a": 1, "cluster.replicas.b": 1 },
+  { "workload.ratePerS": 16, "cluster.replicas.a": 1, "cluster.replicas.b": 1 },
+  { "workload.ratePerS": 24, "cluster.replicas.a": 1, "cluster.replicas.b": 2 },
+  { "workload.ratePerS": 32, "cluster.replicas.a": 2, "cluster.replicas.b": 2 },
+];
 const flat: ConfigurationResult = {
   ...first,
   metrics: Object.fromEntries(
@@ -74,6 +80,7 @@ const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDo
   "twelve schedulers": [swept(manySchedulers)],
   "shapes and schedulers as JSON text": [swept(shapes)],
   "points that are no grid": [swept(tableOfPoints)],
+  "a cluster planned for each load": [swept(planned)],
   "overloaded corners": [overloaded()],
   "a long numeric sweep": [
     swept(Array.from({ length: 30 }, (_, i) => ({ "workload.ratePerS": 1 + i * 1.7 }))),
@@ -218,7 +225,7 @@ test("an axis does not begin at zero where that would flatten near values", () =
   expect(far.spec.layer.at(-1)?.encoding.y.scale).toMatchObject({ zero: true });
 });
 
-test("the cheapest of each load that meets the goal is ringed, and so are its ties", () => {
+test("the cheapest of each load that meets the SLO is ringed, and so are its ties", () => {
   const cheapest = (document: ResultsDocument) =>
     rowsOf(costFront(document)).filter((row) => row.cheapest);
   // Three schedulers, of which nothing tells that one is better.
@@ -266,7 +273,7 @@ test("two configurations with the same distribution are one line with both names
   expect(lines).toEqual(new Set([`${same.id} = other`]));
 });
 
-test("distributions share one x, with the goal drawn in", () => {
+test("distributions share one x, with the SLO drawn in", () => {
   const spec = latencyCdf(sweepDocument(), validationDocument(4)) as unknown as {
     resolve?: object;
     spec: { layer: { mark: { type: string }; encoding: { x?: { datum?: number } } }[] };
@@ -293,7 +300,7 @@ test("an error is drawn with the interval that it was judged by", () => {
   const of = (letter: string) =>
     rows.find((row) => String(row.configuration).startsWith(`${letter}:`)) ?? {};
   expect(Number(of("A").high) - Number(of("A").low)).toBeCloseTo(4, 9);
-  expect(of("E").tip).toMatch(/90% interval: \+23.* %; tolerance: ±10 %; disagrees/);
+  expect(of("E").tip).toMatch(/interval: \+23.* %; tolerance: ±10 %; disagrees/);
   // Where there is no interval, none is drawn.
   expect(of("H").low).toBe(of("H").percent);
 });
@@ -371,4 +378,14 @@ test("a share that is not all of the requests is never 100 in the map", () => {
   expect(JSON.stringify(attainmentMap({ ...document, configurations }))).toContain(
     '"percent":"99.9"',
   );
+});
+
+test("a line over the load joins points of one cluster only", async () => {
+  for (const spec of [latencyQuantiles(swept(planned)), loadResponse(swept(planned))]) {
+    const { svg } = await renderSvg(spec as NonNullable<typeof spec>);
+    const lines = [...svg.matchAll(/<path [^>]*d="(M[^"]*)"[^>]*stroke-width="1.8"/g)];
+    const corners = lines.map(([, d]) => d.split("L").length);
+    expect(corners.filter((n) => n > 2)).toEqual([]);
+    expect(corners).toContain(2);
+  }
 });

@@ -20,6 +20,7 @@ import {
   pickColour,
   type SweepAxis,
   sweepAxes,
+  valueText,
 } from "../tables/parameters.ts";
 import {
   byName,
@@ -98,7 +99,7 @@ function panelRows(
   const rows = metricRows(choice.document, priced, [name], (one) => ({
     panel,
     cost: cost.of(one) ?? 0,
-    colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+    colour: colour === undefined ? "" : valueText(colour, one.parameters),
     cheapest: choice.best.includes(one),
     slo: one.slo,
   }));
@@ -141,7 +142,7 @@ function layers(
       axis: { tickCount: 5, ...(cost.title === "replicas" && { format: "d", tickMinStep: 1 }) },
     },
   };
-  const levels = colour?.levels.map(parameterText) ?? [""];
+  const levels = colour?.levels.map((level) => parameterText(level, colour.isBrief)) ?? [""];
   const names = levels.map((level, i) => ({ name: level, level: i }));
   const { color, shape } = seriesEncoding({ names }, colour?.title ?? null);
   const at = { ...x, y: { ...y, field: "value" } };
@@ -170,7 +171,7 @@ function layers(
   ];
 }
 
-/** Undefined unless at least two configurations have a cost and a latency. */
+/** Undefined unless configurations under one load have two costs. */
 export function costFront(document: ResultsDocument, isNarrow = false): Drawn {
   const cost = costAxis(document);
   const name = latencyMetric(document);
@@ -182,7 +183,8 @@ export function costFront(document: ResultsDocument, isNarrow = false): Drawn {
   const loads = choicesOf(document).map((choice) => panelRows(choice, cost, name, colour));
   const drawn = loads.filter((rows) => rows.length > 0);
   const rows = spread(drawn, most.panels).flatMap((panel) => shown(panel, most.points));
-  if (new Set(rows.map((row) => row.cost)).size < 2) return undefined;
+  const compares = (panel: readonly FrontRow[]) => new Set(panel.map((row) => row.cost)).size > 1;
+  if (!drawn.some(compares)) return undefined;
   const panels = [...new Set(rows.map((row) => row.panel))];
   const columns = Math.min(panels.length, 3);
   const width = panelWidth(columns);
@@ -216,10 +218,7 @@ function pricedRows(document: ResultsDocument, load: SweepAxis) {
   const lines = [...new Set(known.map(lineOf))];
   const kept = spreadAround(lines, (line) => chosen.has(line), MOST_LINES);
   const shown = known.filter((one) => kept.includes(lineOf(one)));
-  const groups = grouped(
-    shown,
-    (one) => `${lineOf(one)}|${parameterText(one.parameters[load.path])}`,
-  );
+  const groups = grouped(shown, (one) => `${lineOf(one)}|${valueText(load, one.parameters)}`);
   return [...groups.values()].map((ones) => {
     // Schedulers cost the same, and differ in whether they meet the goal.
     const one = ones.find(({ slo }) => slo === "meets") ?? ones[0];

@@ -22,6 +22,7 @@ import {
   type SweepAxis,
   schedulerAxis,
   sweepAxes,
+  valueText,
 } from "../tables/parameters.ts";
 import {
   DASHED,
@@ -83,7 +84,11 @@ export function metricRows<More extends object>(
       const parts = steady ? partsText(estimate, scale) : "";
       const figure = `${text}: ${withUnit(figureText(one, metric, estimate), unit)}${parts && ` (${parts})`}`;
       return {
-        ...{ metric, value: estimate.mean * scale, low: low * scale, high: high * scale, steady },
+        metric,
+        value: estimate.mean * scale,
+        low: low * scale,
+        high: high * scale,
+        steady,
         sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
         key: keyOf(one.parameters),
         tip: `${configurationLabel(one, axes)}; ${figure}`,
@@ -139,13 +144,18 @@ function rowsOf(
   const ordered = document.configurations
     .filter((one) => kept.includes(panelOf(one)))
     .toSorted(byAxes([x]));
+  // A line over the load joins points of one cluster.
+  const unjoined = sweepAxes(document).filter(({ kind }) => x.kind === "load" && kind !== "load");
   return metricRows(document, ordered, metrics, (one, metric) => {
     const at = Number(one.parameters[x.path]);
     // Served requests cannot exceed the offered rate.
     const isRate = metric === "throughputPerS" && x.path === "workload.ratePerS";
     return {
-      ...{ x: at, offered: isRate ? at : null, panel: panelOf(one) },
-      colour: colour === undefined ? "" : parameterText(one.parameters[colour.path]),
+      x: at,
+      offered: isRate ? at : null,
+      panel: panelOf(one),
+      colour: colour === undefined ? "" : valueText(colour, one.parameters),
+      line: axesText(unjoined, one.parameters),
     };
   });
 }
@@ -199,7 +209,7 @@ function layers(
     {
       transform: [{ filter: "datum.steady" }],
       mark: { type: "line", strokeWidth: 1.8, description: { expr: "datum.lineKey" } },
-      encoding: at,
+      encoding: { ...at, detail: { field: "line", type: "nominal" } },
     },
     errorBars({ ...at, y: { ...y, field: "low" }, y2: { field: "high" } }),
     points({ ...at, ...shape }, 50, false),
@@ -242,7 +252,9 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
   const { all, kept, held } = panelsShown(document, lines, mostPanels(lines));
   const found = rowsOf(document, lines, kept);
   if (found.length === 0) return undefined;
-  const levels = roles.colour?.levels.map(parameterText) ?? [""];
+  const levels = roles.colour?.levels.map((level) =>
+    parameterText(level, roles.colour?.isBrief),
+  ) ?? [""];
   const series = mergedSeries(found, levels, ({ metric, x, value, steady }) => [
     `${metric} ${x} ${steady}`,
     steady ? value : 1,
@@ -291,6 +303,8 @@ export function loadResponse(document: ResultsDocument, isNarrow = false): Drawn
   return metricLines(document, {
     title: `${names.charAt(0).toUpperCase()}${names.slice(1)} against load`,
     subtitle: `mean over replications with 95% confidence interval${dashed}`,
-    ...{ metrics, roles, isNarrow },
+    metrics,
+    roles,
+    isNarrow,
   });
 }

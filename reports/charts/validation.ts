@@ -3,14 +3,13 @@ import type { MetricName, ValidationDocument } from "../../core/results.ts";
 import {
   formatError,
   formatEstimate,
-  formatInterval,
   formatNumber,
   joined,
   metricLabel,
   metricTitle,
   plural,
 } from "../tables/format.ts";
-import { isFit, judgedMetrics, lettered } from "../tables/validation-tables.ts";
+import { isFit, judgedInterval, judgedMetrics, lettered } from "../tables/validation-tables.ts";
 import {
   byName,
   type Drawn,
@@ -167,12 +166,16 @@ function layers(x: object, y: object, values: object[], hue: string): Layer[] {
       encoding: { ...at, x2: { field: "letterX" }, y2: { field: "letterY" } },
     },
     errorBars({
-      ...{ ...at, ...color },
-      ...{ x: { ...x, field: "measuredLow" }, x2: { field: "measuredHigh" } },
+      ...at,
+      ...color,
+      x: { ...x, field: "measuredLow" },
+      x2: { field: "measuredHigh" },
     }),
     errorBars({
-      ...{ ...at, ...color },
-      ...{ y: { ...y, field: "predictedLow" }, y2: { field: "predictedHigh" } },
+      ...at,
+      ...color,
+      y: { ...y, field: "predictedLow" },
+      y2: { field: "predictedHigh" },
     }),
     points({ ...at, ...color }, 55),
     {
@@ -246,7 +249,8 @@ function errorRows(document: ValidationDocument, names: readonly MetricName[], k
     names.flatMap((name) => {
       const error = result.error[name];
       if (error === undefined || !Number.isFinite(error) || !isFit(result)) return [];
-      const { verdict, interval90 } = result.judgements[name] ?? {};
+      const judgement = result.judgements[name];
+      const { verdict, interval90 } = judgement ?? {};
       const { low, high } = interval90 ?? { low: error, high: error };
       const tolerance = result.tolerance[name];
       const limit = tolerance === undefined ? "not judged" : `±${formatNumber(tolerance * 100)} %`;
@@ -261,7 +265,7 @@ function errorRows(document: ValidationDocument, names: readonly MetricName[], k
         key: keyOf(result.parameters),
         tip:
           `${letter}: ${label}; error of ${metricLabel(name).text}: ${formatError(error)}; ` +
-          `90% interval: ${formatInterval(interval90)}; tolerance: ${limit}; ${verdict ?? "not judged"}`,
+          `interval: ${judgedInterval(judgement)}; tolerance: ${limit}; ${verdict ?? "not judged"}`,
       };
     }),
   );
@@ -305,7 +309,7 @@ export function predictionError(
   return {
     ...titled(
       "Prediction error",
-      "(predicted − measured) / measured with 90% interval; inside the grey tolerance: agrees",
+      "(predicted − measured) / measured with its interval; inside the grey tolerance: agrees",
     ),
     description: `Prediction error of ${metrics.join(", ")} for ${plural(order.length, "configuration")}.`,
     data: { values: rows },

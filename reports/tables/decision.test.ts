@@ -122,7 +122,7 @@ describe("the first sentence", () => {
   });
 });
 
-describe("where nothing meets the goal", () => {
+describe("where nothing meets the SLO", () => {
   test("the nearest miss is described, and a way out that fits it", () => {
     const none = judged((one) => ({ slo: "misses", stability: "stable", tasks: one.tasks }));
     const [, , heavy] = decisionsOf(none, undefined);
@@ -152,7 +152,7 @@ describe("where nothing meets the goal", () => {
     expect(fact(decisionsOf(open, undefined)[0], "would help")).toContain("longer runs");
   });
 
-  test("overload has no nearest; without a goal the fastest is named, and a goal asked for", () => {
+  test("overload has no nearest; without an SLO the fastest is named, and an SLO asked for", () => {
     const over = judged(() => ({ slo: "misses", stability: "unstable" }));
     expect(decisionsOf(over, undefined)[0].answer).toBe("none: every configuration is overloaded");
     const [free] = decisionsOf(singleDocument(), undefined);
@@ -188,9 +188,15 @@ test("a plan's answer has the same form, with what the search proved", () => {
     headlines: [],
     plans: [
       {
-        ...{ parameters: {}, goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }] },
-        ...{ unit: "per hour", best: ANSWER, nearest: null, alike: ["priority"] },
-        ...{ allCheaperTried: true, state: "confirmed", lowerBound: 5 },
+        parameters: {},
+        goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }],
+        unit: "per hour",
+        best: ANSWER,
+        nearest: null,
+        alike: ["priority"],
+        allCheaperTried: true,
+        state: "confirmed",
+        lowerBound: 5,
         runnersUp: [{ ...ANSWER, scheduler: "fifo" }],
       },
     ],
@@ -205,7 +211,9 @@ test("a plan's answer has the same form, with what the search proved", () => {
   const two = { a: ANSWER.kept.p, b: ANSWER.kept.p };
   const goals = ["a", "b"].map((pipeline) => ({ pipeline, latencyMs: 300, percentile: 99 }));
   const loads = [8, 16].map((rate) => ({
-    ...{ ...entry, goals, best: { ...ANSWER, kept: two } },
+    ...entry,
+    goals,
+    best: { ...ANSWER, kept: two },
     parameters: { "workload.ratePerS": rate },
   }));
   const [slow] = planDecisions({ ...plan, plans: loads }, sweepDocument(), undefined);
@@ -245,7 +253,7 @@ describe("the best of a large sweep", () => {
   );
   const large: ResultsDocument = { ...rest, configurations: many };
 
-  test("has at most ten rows a load, the cheapest that meets the goal first, ties in one row", () => {
+  test("has at most ten rows a load, the cheapest that meets the SLO first, ties in one row", () => {
     const table = bestTable(large);
     const rows = table?.rows.map((row) => row.map(({ text }) => text)) ?? [];
     for (const load of ["8", "16", "32"]) {

@@ -94,6 +94,7 @@ const VERDICTS = z.enum(["agrees", "disagrees", "cannot tell"]);
 const judgement = z.looseObject({
   verdict: VERDICTS,
   interval90: z.object({ low: figure, high: figure }).nullable(),
+  level: z.number().optional(),
   reason: z.string().optional(),
   settledBy: z
     .object({ runs: z.number().nullable(), secondsPerRun: z.number().nullable() })

@@ -58,7 +58,7 @@ function lines(given: readonly Given[], more: Partial<ResultsDocument> = {}): re
   return goalHeadlines(document).map(({ text }) => text);
 }
 
-describe("the cheapest that meets the goal", () => {
+describe("the cheapest that meets the SLO", () => {
   test("is all that tie, the simplest first, with all replicas and the price", () => {
     expect(
       lines([{ scheduler: "edf" }, { scheduler: "fifo" }, { scheduler: "fifo", detect: 4 }]),
@@ -109,7 +109,7 @@ describe("the cheapest that meets the goal", () => {
   });
 });
 
-describe("where nothing meets the goal", () => {
+describe("where nothing meets the SLO", () => {
   const missed: Given = { slo: "misses", share: 0.9, p99Ms: 500 };
 
   test("one line says so, and names the nearest once", () => {
@@ -137,7 +137,7 @@ describe("where nothing meets the goal", () => {
     expect(line.text).toMatch(/\(p99 ≤ 500 ms\); all are overloaded$/);
   });
 
-  test("the nearest of several pipelines is judged by the goal that it misses most", () => {
+  test("the nearest of several pipelines is judged by the SLO that it misses most", () => {
     const attained = (share: number) => ({
       sloAttainmentRatio: { mean: share, halfWidth95: 0.001 },
     });
@@ -155,7 +155,7 @@ describe("where nothing meets the goal", () => {
   });
 });
 
-test("a document without goals has no such lines, and a terminal names many loads", () => {
+test("a document without SLOs has no such lines, and a terminal names many loads", () => {
   const rates = Array.from({ length: 8 }, (_, i) => 10 * (i + 1));
   const given = rates.flatMap((ratePerS) => [{ ratePerS }, { ratePerS, scheduler: "edf" }]);
   expect(lines(given)).toHaveLength(1);

@@ -28,6 +28,32 @@ test("a parameter that follows from the others gets no role", () => {
   expect([roles.x?.path, roles.colour?.path]).toEqual(["cluster.replicas.a", "scheduler"]);
 });
 
+const machines = (count: number, costPerHour = 2) =>
+  JSON.stringify([{ name: "gpu", count, devices: { gpu: 1 }, costPerHour }]);
+
+test("clusters that were planned for each load have a colour", () => {
+  const plan = [2, 2, 3].map((count, i) => ({
+    "workload.ratePerS": 10 * i,
+    "cluster.replicas.a": count - 1,
+    "cluster.nodes": machines(count),
+  }));
+  const roles = chooseRoles(swept(plan), "workload.ratePerS");
+  expect([roles.x?.path, roles.colour?.path]).toEqual(["workload.ratePerS", "cluster.nodes"]);
+  expect(roles.facets).toEqual([]);
+});
+
+test("machines are told apart by count and name, and by more where that is not enough", () => {
+  const labels = (...nodes: readonly string[]) => {
+    const { configurations } = swept(nodes.map((one) => ({ "cluster.nodes": one })));
+    return configurations.map((one) => configurationLabel(one, sweepAxes({ configurations })));
+  };
+  expect(labels(machines(2), machines(3))).toEqual(["nodes 2 × gpu", "nodes 3 × gpu"]);
+  expect(labels(machines(2), machines(2, 1))).toEqual([
+    "nodes 2 × gpu (devices (gpu 1), costPerHour 2)",
+    "nodes 2 × gpu (devices (gpu 1), costPerHour 1)",
+  ]);
+});
+
 test("only what varies is an axis, and an absent value is a level of its own", () => {
   const axes = sweepAxes(swept([{ a: 1, b: "x" }, { a: 1 }]));
   expect(axes.map((axis) => [axis.path, axis.isNumeric, axis.levels])).toEqual([

@@ -19,6 +19,8 @@ export interface SweepAxis {
   /** "/s", "ms"; empty for counts and names. */
   readonly unit: string;
   readonly isNumeric: boolean;
+  /** Machines by count and name alone: that tells the levels apart. */
+  readonly isBrief: boolean;
   /** Distinct values: numeric ones ascending, others in order of first appearance. */
   readonly levels: readonly Parameter[];
 }
@@ -63,12 +65,13 @@ function parameterName(
 const SLOTS = /^(admission|selection|routing|ordering|batching|scaling|placement|policy)$/;
 
 /** Nodes and files begin with what tells them apart: "2 × gpu (devices (gpu 4))", "./fair-queue.mjs (weights (gold 3))". */
-function flattened(value: unknown): string {
-  if (Array.isArray(value)) return value.map(flattened).join(", ");
+function flattened(value: unknown, isBrief = false): string {
+  if (Array.isArray(value)) return value.map((one) => flattened(one, isBrief)).join(", ");
   if (typeof value !== "object" || value === null) return String(value);
   if ("name" in value && "count" in value) {
     const { name, count, ...rest } = value;
-    return withMore(`${count} × ${name}`, rest);
+    const first = `${count} × ${name}`;
+    return isBrief ? first : withMore(first, rest);
   }
   if ("file" in value) {
     const { file, parameters, ...rest } = value as { file: unknown; parameters?: object };
@@ -88,13 +91,13 @@ function withMore(first: string, rest: object): string {
 }
 
 /** A parameter's value for people: numbers to five digits, JSON text without its punctuation. */
-export function parameterText(value: Parameter | undefined): string {
+export function parameterText(value: Parameter | undefined, isBrief = false): string {
   if (value === undefined || value === null) return "—";
   if (typeof value === "number") return formatNumber(value, 6);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (!/^[{[]/.test(value)) return value;
   try {
-    return flattened(JSON.parse(value));
+    return flattened(JSON.parse(value), isBrief);
   } catch {
     return value;
   }
@@ -129,7 +132,9 @@ export function sweepAxes({ configurations, parameterKinds }: Swept): readonly S
     const kind = parameterKinds?.[path] ?? parameterKind(path);
     const { name, unit } = parameterName(path, kind);
     const title = unit === "" ? name : `${name} (${unit})`;
-    axes.push({ path, kind, title, name, unit, isNumeric, levels: values });
+    const brief = new Set(values.map((value) => parameterText(value, true)));
+    const isBrief = brief.size === values.length;
+    axes.push({ path, kind, title, name, unit, isNumeric, isBrief, levels: values });
   }
   return axes;
 }
@@ -176,7 +181,8 @@ export function pickColour(axes: readonly SweepAxis[]): SweepAxis | undefined {
 /**
  * Gives each varying parameter a role. x: `xPath` if it is numeric, else the numeric one with most
  * levels, replicas first; colour: the scheduler, else a nominal one with few levels; facets: the
- * rest. Parameters that follow from those already chosen (two counts swept in step) get no role.
+ * rest. Parameters that follow from those already chosen (two counts swept in step) get no role; but a cluster that
+ * was chosen for each load has a colour.
  */
 export function chooseRoles(swept: Swept, xPath?: string): Roles {
   const axes = sweepAxes(swept);
@@ -185,7 +191,10 @@ export function chooseRoles(swept: Swept, xPath?: string): Roles {
   const numeric = axes.filter((axis) => axis.isNumeric);
   const x = numeric.sort((a, b) => rank(b) - rank(a))[0];
   const known = x === undefined ? [] : [x];
-  const left = axes.filter((axis) => axis !== x && !determined(axis, known, swept));
+  const isChosen = ({ kind }: SweepAxis) => x?.kind === "load" && kind !== "load";
+  const left = axes.filter(
+    (axis) => axis !== x && (isChosen(axis) || !determined(axis, known, swept)),
+  );
   const colour = pickColour(left);
   if (colour !== undefined) known.push(colour);
   const facets: SweepAxis[] = [];
@@ -199,15 +208,22 @@ export function chooseRoles(swept: Swept, xPath?: string): Roles {
 /** "detect replicas 4": one parameter with its name; the scheduler goes by its bare value. */
 export function axisText(axis: SweepAxis, parameters: ConfigurationResult["parameters"]): string {
   const value = parameters[axis.path];
-  return axis.path === "scheduler"
-    ? parameterText(value)
-    : `${axis.name} ${levelText(axis, value)}`;
+  const name = axis.path === "scheduler" ? "" : `${axis.name} `;
+  return `${name}${levelText(axis, value)}`;
+}
+
+/** A level without its unit. */
+export function valueText(
+  { path, isBrief }: SweepAxis,
+  parameters: ConfigurationResult["parameters"],
+): string {
+  return parameterText(parameters[path], isBrief);
 }
 
 /** A value with its unit: "20/s", "5 ms". */
-function levelText({ unit }: SweepAxis, value: Parameter | undefined): string {
+function levelText({ unit, isBrief }: SweepAxis, value: Parameter | undefined): string {
   const between = unit === "" || unit.startsWith("/") ? "" : " ";
-  return `${parameterText(value)}${between}${unit}`;
+  return `${parameterText(value, isBrief)}${between}${unit}`;
 }
 
 /** All of the parameters with their names, in one text. */

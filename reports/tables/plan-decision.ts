@@ -20,7 +20,7 @@ export function planDecisions(
     const bound = `${formatNumber(lowerBound, 4)} ${unit}`;
     const cheaper = allCheaperTried
       ? "none: all that is cheaper was tried or ruled out"
-      : `nothing below ${bound} can keep the goal; between that and the plan the search was limited`;
+      : `nothing below ${bound} can keep the SLO; between that and the plan the search was limited`;
     const facts = told([
       ...answerFacts(best, entry),
       ["same by another name", alike.map(schedulerText).join("; ")],

@@ -159,7 +159,7 @@ describe("a comparison of schedulers", () => {
 describe("an unstable configuration", () => {
   const cells = configurationTable(DOCUMENT).rows[3].map((cell) => cell.text);
 
-  test("has a word in place of figures, but where overload converges, and misses the goal", () => {
+  test("has a word in place of figures, but where overload converges, and misses the SLO", () => {
     expect(cells).toContain("5,000 ± 10");
     expect(cells.filter((text) => text === "overloaded").length).toBeGreaterThan(1);
   });

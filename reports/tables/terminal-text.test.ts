@@ -18,7 +18,7 @@ test("no line is wider than asked for, from forty characters on", () => {
   );
 });
 
-test("one row per configuration, with what varies, p99 and whether the goal is met", () => {
+test("one row per configuration, with what varies, p99 and whether the SLO is met", () => {
   const lines = resultsTable(sweepDocument(), 120).split("\n");
   const rows = lines.filter((line) => /^(fifo|join|power)/.test(line));
   expect(rows).toHaveLength(36);

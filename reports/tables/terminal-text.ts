@@ -193,7 +193,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "90% interval", "tolerance"]) {
+  for (const heading of ["single runs, from to", "interval", "tolerance"]) {
     if (total(columnWidths(comparison)) <= width) break;
     comparison = without(comparison, comparison.headings.indexOf(heading));
   }

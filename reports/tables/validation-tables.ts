@@ -169,8 +169,8 @@ export function comparisonTable(document: ValidationDocument): Table {
   );
   const caption =
     "Predicted against measured; ± is the half width of the 95% confidence interval, over " +
-    "replications (predicted) and repeat runs (measured). A metric agrees where its error's 90% " +
-    "interval lies within the tolerance, and disagrees where it lies outside";
+    "replications (predicted) and repeat runs (measured). A metric agrees where its error's interval, " +
+    "of 90% unless it says otherwise, lies within the tolerance, and disagrees where it lies outside";
   return tableOf(caption, judged, [
     ["configuration", ({ whose }) => ({ text: whose })],
     ["metric", ({ name }) => ({ text: metricTitle(name) })],
@@ -179,10 +179,17 @@ export function comparisonTable(document: ValidationDocument): Table {
     ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
     ["error", ({ result: { error }, name }) => numberCell(formatError(error[name]), error[name])],
     ...(document.configurations.some(({ judgedBy }) => judgedBy !== undefined) ? [OWN_ERROR] : []),
-    ["90% interval", ({ judgement }) => numberCell(formatInterval(judgement?.interval90))],
+    ["interval", ({ judgement }) => numberCell(judgedInterval(judgement))],
     ["tolerance", ({ result: { tolerance }, name }) => toleranceCell(tolerance[name])],
     ["judgement", ({ judgement }) => verdictCell(judgement?.verdict)],
   ]);
+}
+
+/** With its confidence, where that is not 90%. */
+export function judgedInterval(judgement: MetricJudgement | undefined): string {
+  const level = judgement?.level;
+  const text = formatInterval(judgement?.interval90);
+  return level === undefined ? text : `${text} (${formatNumber(100 * level)} %)`;
 }
 
 /** With the models' times between the blocks in place of their profiles. */

@@ -143,7 +143,7 @@ export const edf = definePolicy({
   name: "edf",
   summary: "earliest deadline first",
   idea: "Earliest deadline first; requests without a deadline come last, in order of entry.",
-  reads: "Deadlines: arrival plus the request's own time, or the pipeline's latency goal.",
+  reads: "Deadlines: arrival plus the request's own time, or the pipeline's SLO.",
   failsWhen: "The pool is overloaded: it serves requests that are about to be late anyway.",
   source: "Liu & Layland, J. ACM 20(1), 1973.",
   create: (): Ordering => ({ kind: "keyed", key: ({ deadlineUs }) => deadlineUs }),

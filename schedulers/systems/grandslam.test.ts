@@ -36,11 +36,13 @@ function systemOf(tasks: Readonly<Record<string, readonly string[]>>, nodes?: un
 const CHAIN = { a: [], b: ["a"], c: ["b"] };
 const jobAt = (task: number, arrivedMs: number, goalMs: number): JobView =>
   ({
-    ...{ pipeline: 0, task, arrivedUs: arrivedMs * 1000 },
+    pipeline: 0,
+    task,
+    arrivedUs: arrivedMs * 1000,
     deadlineUs: (arrivedMs + goalMs) * 1000,
   }) as JobView;
 
-describe("the latency goal", () => {
+describe("the SLO", () => {
   test("is split over a chain in proportion to the stages' times", () => {
     expect(sharesSpent(systemOf(CHAIN))).toEqual([[10 / 80, 30 / 80, 1]]);
   });
@@ -57,7 +59,7 @@ describe("the slack of a stage", () => {
   const keyMs = (job: JobView): number =>
     ordering.kind === "keyed" ? ordering.key(job) / 1000 : Number.NaN;
 
-  test("ends at its cumulative share of the goal: what earlier stages left is carried over", () => {
+  test("ends at its cumulative share of the SLO: what earlier stages left is carried over", () => {
     // a has 20 of 160 ms, and b 40. A request that left a after 5 ms has 55 ms for b.
     expect(keyMs(jobAt(1, 100, 160))).toBe(160);
   });

@@ -42,7 +42,7 @@ const slackOrder = definePolicy({
   name: "stage-slack",
   summary: "least slack of the stage first",
   idea:
-    "The latency goal is split over a pipeline's stages in proportion to their mean times. The job " +
+    "The SLO is split over a pipeline's stages in proportion to their mean times. The job " +
     "with the least slack goes first: its stage's part, what earlier stages left of theirs, less its wait.",
   reads: "Deadlines, arrivals, and mean service times.",
   failsWhen:
@@ -62,7 +62,7 @@ const slackBatching = definePolicy({
     "first job. A job that cannot end in time any more bounds nothing.",
   reads: "Slack as `stage-slack`, which must be the ordering, and mean times of batches.",
   failsWhen:
-    "Load is light: it never waits for a larger batch. Batches gain nothing on the device. A late job at the head brings a full batch, which may make those behind it late. Goals are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",
+    "Load is light: it never waits for a larger batch. Batches gain nothing on the device. A late job at the head brings a full batch, which may make those behind it late. SLOs are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",
   source: "Kannan et al., GrandSLAm, EuroSys 2019, section 5 (reconstructed).",
   parameters: z.strictObject({
     maxBatch: batchSize

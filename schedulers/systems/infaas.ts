@@ -32,7 +32,7 @@ const selection = definePolicy({
   failsWhen:
     "Jobs have no deadline: all go to the slowest variant. No accuracy is asked for, and a fast variant is the more accurate one.",
   source:
-    "Romero et al., INFaaS, ATC 2021, section 4.2; queryfe_server.cc of its code. Ours: a job's latency is the least of its task's share of the goal and the time that is left; a variant is overloaded where jobs that wait and run there leave no time for it, which the original hears from its workers; where no variant is accurate enough, the most accurate ones are.",
+    "Romero et al., INFaaS, ATC 2021, section 4.2; queryfe_server.cc of its code. Ours: a job's latency is the least of its task's share of the SLO and the time that is left; a variant is overloaded where jobs that wait and run there leave no time for it, which the original hears from its workers; where no variant is accurate enough, the most accurate ones are.",
   parameters: z.strictObject({
     minAccuracy: nonNegative(1)
       .default(0)
@@ -116,9 +116,13 @@ function watchedOf(system: System, policies: readonly PoolPolicies[]): readonly 
       if (byPool.has(pool) || system.pools[pool].count === 0) continue;
       const { loadUs } = system.models[modelOf[pool]];
       byPool.set(pool, {
-        ...{ pool, perS: throughputPerS(system, policies, pool) },
+        pool,
+        perS: throughputPerS(system, policies, pool),
         startUs: Math.max(1, loadUs + system.provisioning.meanUs),
-        ...{ fastest: null, finished: 0, jobs: 0, calm: 0 },
+        fastest: null,
+        finished: 0,
+        jobs: 0,
+        calm: 0,
       });
     }
     const members = group.flatMap((pool) => byPool.get(pool) ?? []);
@@ -149,7 +153,9 @@ function scaler(system: System, policies: readonly PoolPolicies[], settings: Set
     }
   };
   return {
-    ...{ pools: [], scales: watched.map(({ pool }) => pool), timers: 1 },
+    pools: [],
+    scales: watched.map(({ pool }) => pool),
+    timers: 1,
     begin(view, act) {
       for (const { pool } of watched) act.setReplicas(pool, start);
       act.wakeAt(0, view.nowUs + intervalUs);

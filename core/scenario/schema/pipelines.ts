@@ -183,12 +183,14 @@ const MOST_TASKS = 1000;
 
 export const pipelineSchema = z.strictObject({
   slo: optionalMapping("service-level objective", {
-    latencyMs: positiveMs.describe("latency goal of a request, from client to client"),
+    latencyMs: positiveMs.describe(
+      "longest latency of a request within the SLO, from client to client",
+    ),
     percentile: z.number().min(1).lt(100).default(99).describe("share of requests, in percent"),
   }),
   deadlineMs: valueSchema
     .optional()
-    .describe("of each request, from its arrival; default: the goal's latencyMs, if there is one"),
+    .describe("of each request, from its arrival; default: the SLO's latencyMs, if there is one"),
   priority: z
     .int()
     .min(-1000)

@@ -38,15 +38,22 @@ const queueOf = (length: number, deadlineUs: number): QueueView => ({
   length,
   oldestUs: 0,
   next: {
-    ...{ job: 0, request: 0, pipeline: 0, task: 0, priority: 0, inputSize: Number.NaN },
-    ...{ arrivedUs: 0, enteredUs: 0, deadlineUs },
+    job: 0,
+    request: 0,
+    pipeline: 0,
+    task: 0,
+    priority: 0,
+    inputSize: Number.NaN,
+    arrivedUs: 0,
+    enteredUs: 0,
+    deadlineUs,
   },
 });
 
 describe("the batching of Proteus", () => {
   const large = batchingOf(1);
 
-  test("takes no batch that needs more than half of the goal", () => {
+  test("takes no batch that needs more than half of the SLO", () => {
     // 40 + 20 × 3 ms.
     expect(large.maxBatch).toBe(4);
     expect(batchingOf(0).maxBatch).toBe(10);

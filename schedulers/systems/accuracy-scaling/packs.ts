@@ -22,17 +22,17 @@ const shareOfGoal = z
   .min(0.01)
   .max(1)
   .default(0.5)
-  .describe("share of the latency goal for service, split over the tasks; the rest is for waiting");
+  .describe("share of the SLO for service, split over the tasks; the rest is for waiting");
 const maxBatch = batchSize
   .default(64)
   .describe("the most jobs of a batch; the model's own maximum holds too");
 
 const mostAccurateFirst = definePolicy({
   name: "most-accurate-first",
-  summary: "the most accurate variant with capacity left in the task's share of the goal",
-  idea: "The most accurate variant that serves what waits and runs there within the task's share of the latency goal; where none does, the one that is expected to be done first. A job that comes late to a later task goes to the most accurate variant that makes up for it.",
+  summary: "the most accurate variant with capacity left in the task's share of the SLO",
+  idea: "The most accurate variant that serves what waits and runs there within the task's share of the SLO; where none does, the one that is expected to be done first. A job that comes late to a later task goes to the most accurate variant that makes up for it.",
   reads: "Accuracies, expected service times, replicas that are up, and jobs that wait and run.",
-  failsWhen: "No pipeline has a goal: all jobs go to the most accurate variant.",
+  failsWhen: "No pipeline has an SLO: all jobs go to the most accurate variant.",
   source:
     "Ahmad et al., Loki, HPDC 2024 (MostAccurateFirst routing and opportunistic rerouting); capacity left is read from queues here, not from a table of the last epoch (reconstructed).",
   parameters: z.strictObject({
@@ -87,9 +87,9 @@ function largestOf(
 
 const withinBudget = definePolicy({
   name: "within-budget",
-  summary: "what waits, as far as its service fits the task's share of the goal",
-  idea: "Start at once with the jobs that wait, up to the largest batch whose expected time is within the task's share of the latency goal.",
-  reads: "The length of the queue, expected service times, and latency goals.",
+  summary: "what waits, as far as its service fits the task's share of the SLO",
+  idea: "Start at once with the jobs that wait, up to the largest batch whose expected time is within the task's share of the SLO.",
+  reads: "The length of the queue, expected service times, and SLOs.",
   failsWhen:
     "A wait for a fuller batch would serve more. Replicas differ in speed: the first of the task stands for all.",
   source: "Ahmad et al., Loki, HPDC 2024, whose program chooses the batch (reconstructed).",
@@ -103,7 +103,7 @@ const proteusBatching = definePolicy({
   summary: "wait for one more job as long as the first would still be in time with it",
   idea: "With q jobs that wait, wait for another until T_exp(1) − T_proc(q + 1): then the first job would still be served in time with one more. At that instant start the q jobs. Idle replicas wait, so it is not work-conserving.",
   reads:
-    "The length of the queue, the deadline of its first job, and expected service times. In a pipeline of several tasks the job expires after the task's share of the goal.",
+    "The length of the queue, the deadline of its first job, and expected service times. In a pipeline of several tasks the job expires after the task's share of the SLO.",
   failsWhen:
     "Service takes longer than expected, or jobs have no deadline: they start at once then. Replicas differ in speed: the largest batch is that of the task's first.",
   source: "Ahmad et al., Proteus, ASPLOS 2024 (adaptive batching).",
@@ -155,7 +155,7 @@ const lokiController = defineController({
   failsWhen:
     "Demand changes within an epoch, or replicas take long to start: few are on while load is low.",
   source:
-    "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Left out of its program: the batch sizes y (a fixed split of half the goal gives them), the flows c of each path through the pipeline, and the multiplicative factors m of tasks that fan out (reconstructed).",
+    "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Left out of its program: the batch sizes y (a fixed split of half the SLO gives them), the flows c of each path through the pipeline, and the multiplicative factors m of tasks that fan out (reconstructed).",
   parameters: parametersOf({ epochS: 10, solveMs: 500 }),
   create: (parameters, { system }) =>
     placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, true),

@@ -49,7 +49,7 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
       .min(0.01)
       .max(1)
       .default(0.5)
-      .describe("share of the latency goal for service; batches must fit it"),
+      .describe("share of the SLO for service; batches must fit it"),
     devices: positiveInt(100_000)
       .optional()
       .describe("replicas that are on at once; default: one for each device slot"),

@@ -51,7 +51,7 @@ const controller = defineController({
   reads:
     "Deadlines, expected times, and jobs on each group. The groups are the scenario's placement.",
   failsWhen:
-    "Goals are tight beside one model's time, which stages make longer; or load is near capacity, of which the overhead of stages takes a part.",
+    "SLOs are tight beside one model's time, which stages make longer; or load is near capacity, of which the overhead of stages takes a part.",
   source:
     "Li et al., AlpaServe, OSDI 2023, section 4.3; placement by `planning/alpaserve.ts`, section 4.2. Left out: splits within a layer (a profile may hold their times), stages of unequal time, and a new placement while requests come. Ours: batches as large as all of their deadlines allow.",
   create: (_, context) => new AlpaServe(context),

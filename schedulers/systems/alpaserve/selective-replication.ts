@@ -160,11 +160,11 @@ export const selectiveReplication = defineController({
   summary: "models placed on devices by simulating recent requests; in time or dropped",
   idea: "Statistical multiplexing: models share devices, so that the burst of one uses what the others leave. Recent requests are simulated on placements, and the one that serves most of them in time is taken. A job joins the shortest queue of its model's devices, and is dropped where it would be late.",
   reads:
-    "Arrivals of the last epoch, latency goals, expected times, memory of devices and models, jobs on each device.",
+    "Arrivals of the last epoch, SLOs, expected times, memory of devices and models, jobs on each device.",
   failsWhen:
     "The next epoch is unlike the last, or times vary: a queue in order of arrival has no second thoughts. Loads take long beside an epoch. A model is too large for a device: see `alpaserve`.",
   source:
-    "The baseline of Li et al., AlpaServe, OSDI 2023, section 6 (its placement algorithm on single devices), with its dispatch of section 4.3. Ours: epochs at run time, goals of tasks as shares of their pipeline's, and batches as large as all of their deadlines allow.",
+    "The baseline of Li et al., AlpaServe, OSDI 2023, section 6 (its placement algorithm on single devices), with its dispatch of section 4.3. Ours: epochs at run time, SLOs of tasks as shares of their pipeline's, and batches as large as all of their deadlines allow.",
   parameters,
   create: (given, context) => new SelectiveReplication(context, given),
 });

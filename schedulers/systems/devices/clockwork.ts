@@ -53,7 +53,7 @@ const parameters = z.strictObject({
   maxBatchMs: positive()
     .optional()
     .describe(
-      "batches of more than one are expected to take no longer, in ms; default: a quarter of the task's least goal, as the published 25 of 100",
+      "batches of more than one are expected to take no longer, in ms; default: a quarter of the latency of the task's shortest SLO, as the published 25 of 100",
     ),
   measurements: z
     .int()

@@ -16,7 +16,8 @@ describe("the paper's example (table 2)", () => {
   const c: Session = { ratePerS: 32, goalUs: 250_000, batchUs: timesUs(60, 95, 125) };
   const sharesOf = (...sessions: Session[]) =>
     packSessions(sessions).map(({ dutyUs, occupancy, shares }) => ({
-      ...{ dutyUs, occupancy },
+      dutyUs,
+      occupancy,
       batches: shares.map(({ batch, batchUs }) => [batch, batchUs]),
     }));
   const alone = { dutyUs: 125_000, occupancy: 0.6, batches: [[8, 75_000]] };
@@ -47,7 +48,7 @@ describe("the paper's example (table 2)", () => {
     expect(sharesOf(a, b, c)).toContainEqual(withB);
   });
 
-  test("a goal shorter than one job's time has no share, one as long has a device for one job", () => {
+  test("an SLO shorter than one job's time has no share, one as long has a device for one job", () => {
     const one = { ratePerS: 1, batchUs: timesUs(50, 75, 100) };
     const [, firstUs] = one.batchUs;
     expect(packSessions([{ ...one, goalUs: firstUs - 1 }])).toEqual([]);
@@ -97,7 +98,8 @@ describe("the paper's split of a query X then Y (figure 4)", () => {
 
 test("time that adds no throughput goes to all nodes of a way, not to its end alone", () => {
   const node = (timeUs: number, ...children: number[]): QueryNode => ({
-    ...{ ratePerS: 1, children },
+    ratePerS: 1,
+    children,
     throughputPerS: (budgetUs) => (budgetUs < timeUs ? 0 : 1e6 / timeUs),
   });
   const times = [10_000, 20_000, 10_000, 30_000];
@@ -150,7 +152,7 @@ const sessions: fc.Arbitrary<Session[]> = fc.array(
   { maxLength: 8 },
 );
 
-test("every packing carries every feasible rate, keeps every goal and overfills no device", () => {
+test("every packing carries every feasible rate, keeps every SLO and overfills no device", () => {
   fc.assert(
     fc.property(sessions, (drawn) => {
       const devices = packSessions(drawn);

@@ -76,7 +76,7 @@ describe("early drop", () => {
     end();
   });
 
-  test("the window is as long as the planned batch: 17 take 20 ms, half of the goal", () => {
+  test("the window is as long as the planned batch: 17 take 20 ms, half of the SLO", () => {
     const { driver, arrive, running, end } = bench();
     arrive(SHORT, 40);
     expect(running()).toEqual([0, 17]);

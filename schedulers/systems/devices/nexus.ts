@@ -377,13 +377,13 @@ function equalParts({ tasks, sloUs }: PipelineSystem): number[] {
 const controller = defineController({
   name: "nexus",
   summary: "models packed onto devices in duty cycles; early drop by a sliding window",
-  idea: "Squishy bin packing: batches are chosen so that the models of a device take their turns within every goal, on as few devices as can be; goals of pipelines are split so that these are fewest; a task's jobs go to the queues of its devices by deficit round robin at planned rates; a batch slides past the jobs that would be late in it, so that one late job does not make the batch small.",
+  idea: "Squishy bin packing: batches are chosen so that the models of a device take their turns within every SLO, on as few devices as can be; SLOs of pipelines are split so that these are fewest; a task's jobs go to the queues of its devices by deficit round robin at planned rates; a batch slides past the jobs that would be late in it, so that one late job does not make the batch small.",
   reads:
-    "Expected rates, or those heard since the last plan; latency goals; expected service times by batch size.",
+    "Expected rates, or those heard since the last plan; SLOs; expected service times by batch size.",
   failsWhen:
     "Rates change faster than plans, or arrivals are bursty within a duty cycle: the planned batch drops what a larger one would have served, and a job waits at its device though another is idle. A device is planned for less than 5 jobs of a task per s: it has no quantum, and its share comes at random.",
   source:
-    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus, and its frontend's routing (model_handler.cpp: quantums of 200 ms, at random by rate where all are used up). Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts at the rates of full batches in turn, pipelines that join get equal parts of their goal, and time of a goal that no task needs goes to all of a way in proportion. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
+    "Shen et al., Nexus, SOSP 2019, sections 6.1 to 6.3; constants of uwsampl/nexus, and its frontend's routing (model_handler.cpp: quantums of 200 ms, at random by rate where all are used up). Ours: times are the means of a pool's first replica, without the margins of the code (mean and deviation, times 1.15); replicas stay where the scenario places them, a device without a place in the plan serves all that it hosts at the rates of full batches in turn, pipelines that join get equal parts of their SLO, and time of an SLO that no task needs goes to all of a way in proportion. Not there: prefix batching, by which specialised models share the batches of their common layers; a model here is a whole.",
   parameters,
   create: (given, context) => new DutyCycles(context, given),
 });

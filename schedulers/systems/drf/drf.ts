@@ -138,7 +138,9 @@ class Offers {
       const delayUs = answerUs === 0 ? 0 : Math.ceil(2 * answerUs * this.#rng.uniform());
       this.#frameworks.shares.allocate(taker, amounts);
       this.#open.push({
-        ...{ pipeline: taker, node, amounts },
+        pipeline: taker,
+        node,
+        amounts,
         answerUs: nowUs + delayUs,
         rescindUs: nowUs + us(offerTimeoutS),
       });
@@ -240,7 +242,10 @@ function directly(frameworks: Frameworks, skips: boolean): Allocation {
 
 function controllerOf(frameworks: Frameworks, allocation: Allocation): Controller {
   return {
-    ...{ pools: frameworks.pools, scales: [], timers: allocation.timers, heedsResources: true },
+    pools: frameworks.pools,
+    scales: [],
+    timers: allocation.timers,
+    heedsResources: true,
     queued: (job, pool) => {
       frameworks.queued(job, pool);
       allocation.queued?.(job, pool);
@@ -269,7 +274,7 @@ const controller = defineController({
     "Demands of models and free resources of nodes; whose batches run; which replicas are idle. " +
     "Where no model has a demand, replicas are the resource.",
   failsWhen:
-    "Latency goals differ: it divides resources, not time, and knows no deadline. A pipeline that " +
+    "SLOs differ: it divides resources, not time, and knows no deadline. A pipeline that " +
     "comes back waits for running batches, as none is pre-empted. `skip` keeps nothing free for " +
     "large demands, which small ones can keep waiting; `wait` leaves resources idle. Offers are " +
     "of one node at a time, and a pipeline that answers slowly keeps them from others.",
