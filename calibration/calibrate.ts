@@ -137,12 +137,8 @@ export async function calibrate(
       onSetAside: (ms) =>
         onStep(`a round is set aside: the host stood still for ${ms.toFixed(0)} ms`),
     });
-    const payloads = Object.values(contents).flat();
-    const overheadProfile = await overheadsOf(document, experiment, place, {
-      links,
-      payloads,
-      options,
-    });
+    const parts = { links, payloads: Object.values(contents).flat(), options };
+    const overheadProfile = await overheadsOf(document, experiment, place, parts);
     const found = {
       deviceProfiles: profilesOf(measured, experiment, options),
       overheadProfile,
