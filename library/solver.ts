@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { builtFile } from "../build/version.ts";
 import type { Solution, Solver } from "../planning/contenders.ts";
 
-interface AskedProgram {
+export interface AskedProgram {
   readonly program: string;
   readonly seconds: number;
 }
