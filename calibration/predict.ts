@@ -7,7 +7,6 @@ import { Fault } from "../core/fault.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import { poolsOf } from "../core/placement.ts";
 import type { Profile } from "../core/profile.ts";
-import type { GanttBar } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument, ServiceDocument } from "../core/scenario/schema.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
@@ -23,11 +22,9 @@ export interface PredictionPlan {
 
 interface Prediction {
   readonly summary: RunSummary;
-  readonly gantt: readonly GanttBar[];
 }
 
 const WORK_DRAWS = 20;
-const GANTT_BARS = 240;
 
 /**
  * The prediction of one real run: the same document, arrivals, branches and scheduler code. Replayed times are the very
@@ -47,11 +44,10 @@ export function predict(
   const runs = Array.from({ length: draws }, (_, draw) =>
     runReplication(document, inputs, replication, {
       curve: true,
-      ganttBars: draw === 0 ? GANTT_BARS : 0,
       ...(draw === 0 ? {} : { workSeed: `${seed}/work/${draw}` }),
     }),
   );
-  return { summary: meanSummary(runs.map((run) => run.summary)), gantt: runs[0].gantt };
+  return { summary: meanSummary(runs.map((run) => run.summary)) };
 }
 
 /**

@@ -97,7 +97,6 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     ...predicted,
     ...placementByNode(document),
     ...(notes.length > 0 ? { notes } : {}),
-    gantt: predictions[0].gantt,
     predicted: overRuns(predicted.metrics, new Set(runs.map((run) => run.replication)).size),
     measured: measuredSide(runs, backend, health),
     ...judgement,
@@ -219,7 +218,6 @@ function measuredSide(
     repeats: replications,
     backend,
     ...(latencyCurve === undefined ? {} : { latencyCurve }),
-    gantt: runs[0].gantt,
     health,
   };
 }

@@ -199,7 +199,7 @@ const MOST_JUDGED = 10_000;
 function tablesText({ count, configurations: all, ...header }: Swept, out?: string): string {
   const width = columns();
   const configurations: ConfigurationResult[] = [];
-  for (const { latencyCurve: _, gantt: __, ...one } of all) {
+  for (const { latencyCurve: _, ...one } of all) {
     if (configurations.push(one) === MOST_JUDGED) break;
   }
   const document = { ...header, configurations };

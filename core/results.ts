@@ -84,7 +84,7 @@ export interface LatencyCurve {
   readonly latencyMs: readonly number[];
 }
 
-/** One bar of a Gantt chart: a batch on a replica, times from the run's start. */
+/** A batch on a replica, times from the run's start. */
 export interface GanttBar {
   readonly replica: string;
   readonly task: string;
@@ -159,7 +159,6 @@ export interface ConfigurationResult {
   /** Set where the scenario has nodes. */
   readonly placement?: Placement;
   readonly latencyCurve?: LatencyCurve;
-  readonly gantt?: readonly GanttBar[];
   readonly notes?: readonly string[];
   /** State of all goals together; absent without goals. */
   readonly slo?: SloState;
@@ -266,7 +265,6 @@ export interface MeasuredSide {
   readonly repeats: number;
   readonly backend: BackendName;
   readonly latencyCurve?: LatencyCurve;
-  readonly gantt?: readonly GanttBar[];
   readonly health: HealthSummary;
 }
 

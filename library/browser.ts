@@ -218,7 +218,6 @@ function* stepsOf(
   const part: Part = {
     summaries,
     drawn,
-    gantt: [],
     load: configurationLoad(document, scenario),
     ...(warmUp === undefined ? {} : { warmUp }),
   };

@@ -3,7 +3,6 @@
 import type {
   ConfigurationResult,
   Estimate,
-  GanttBar,
   LatencyCurve,
   MetricJudgement,
   Metrics,
@@ -53,21 +52,6 @@ function metricsOf(scheduler: number, replicas: number, ratePerS: number): Metri
     sloAttainmentRatio: estimate(over ? 0.02 : mean * 3.1 < 500 ? 0.995 : 0.97, 0.002),
     costPerHour: { mean: 2.5 * Math.ceil(replicas / 4) + replicas * 0.1, halfWidth95: 0 },
   };
-}
-
-/** Bars of `replicas` replicas working through requests one by one. */
-export function gantt(replicas: number, bars: number, slowdown = 1): GanttBar[] {
-  const free = Array.from({ length: replicas }, () => 0);
-  return Array.from({ length: bars }, (_, i) => {
-    const chosen = free.indexOf(Math.min(...free));
-    const startMs = Math.max(free[chosen] as number, i * 14 * slowdown);
-    const batch = 1 + (i % 3);
-    const endMs = startMs + (40 + 12 * batch + 6 * jitter(i)) * slowdown;
-    free[chosen] = endMs;
-    const task = chosen % 2 === 0 ? "detect" : "plate";
-    const requests = Array.from({ length: batch }, (_, k) => i * 3 + k);
-    return { replica: `${task}-${chosen >> 1}`, task, startMs, endMs, batch, requests };
-  });
 }
 
 function configuration(scheduler: number, replicas: number, ratePerS: number): ConfigurationResult {
@@ -161,7 +145,6 @@ function validated(index: number): ValidationResult {
   }
   return {
     ...base,
-    gantt: gantt(6, 300),
     predicted: base.metrics,
     measured: {
       metrics: measured,
@@ -170,7 +153,6 @@ function validated(index: number): ValidationResult {
       repeats: 5,
       backend: index % 2 === 0 ? "onnx" : "replay",
       latencyCurve: curve((measured.latencyMeanMs as Estimate).mean, 58),
-      gantt: gantt(6, 290, 1.05),
       health: {
         healthy: !late,
         lateArrivalRatio: late ? 0.08 : 0.001,

@@ -160,7 +160,6 @@ test("markup in names, parameters, notes and reasons stays text", async () => {
     ...one,
     parameters: { evil: `${evil}${one.id}` },
     measured: { ...one.measured, health: { ...one.measured.health, reasons: [evil] } },
-    gantt: [{ replica: evil, task: evil, startMs: 0, endMs: 9, batch: 1, requests: [1] }],
   }));
   const html = await page(results, { ...validation, configurations: judged });
   expect(html.match(/<script/g)).toHaveLength(1);

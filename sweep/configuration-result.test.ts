@@ -8,7 +8,7 @@ function resultOf(
   sections: Readonly<Record<string, unknown>> = {},
 ) {
   const document = scenarioOf({ workload, ...sections });
-  const part = { summaries: replicate(document, 5), drawn: [], gantt: [], load: null };
+  const part = { summaries: replicate(document, 5), drawn: [], load: null };
   const configuration = { id: "base", parameters: {}, document };
   return configurationResult(configuration, [part], { metrics: [], replications: 2 });
 }

@@ -3,7 +3,7 @@ import { isSpanned } from "../core/arrivals/arrival-source.ts";
 import { type DrawnRun, inputEffects, withInputs } from "../core/input-effects.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
-import type { ConfigurationResult, GanttBar, MetricName, Precision } from "../core/results.ts";
+import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
 import { stoppingRule } from "../core/scenario/checks.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
@@ -24,7 +24,6 @@ export interface Part {
   /** Of these replications, by draw. */
   readonly drawn: readonly DrawnRun[];
   /** Only of replication 0. */
-  readonly gantt: readonly GanttBar[];
   /** From the traffic equations; of the part with replication 0 only. */
   readonly load: OfferedLoad | null;
   /** Where the scenario leaves the warm-up to be found. */
@@ -50,7 +49,7 @@ export function configurationResult(
   const { notes, ...simulated } = aggregate(summaries);
   const aggregated = withInputs(simulated, drawn, summaries);
   const inputs = inputEffects(kept.metrics, drawn, summaries);
-  const { gantt, load, warmUp } = parts[0];
+  const { load, warmUp } = parts[0];
   const { stability, note } = judgeStability(document.workload, load, summaries);
   const goals = goalsOf(document);
   const rule = stoppingRule(document.run);
@@ -74,7 +73,6 @@ export function configurationResult(
     ...(load === null ? {} : { offeredLoadRatio: load.ratio }),
     ...samplesOf(summaries, kept),
     ...(inputs === undefined ? {} : { inputs }),
-    ...(gantt.length > 0 ? { gantt } : {}),
     ...(all.length > 0 ? { notes: all } : {}),
   };
 }

@@ -6,7 +6,6 @@ import { interruptBudget, MORE_INLINING } from "../core/hot-path.ts";
 import type { DrawnRun } from "../core/input-effects.ts";
 import { OneRunSeries } from "../core/metrics/one-run.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
-import type { GanttBar } from "../core/results.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { WorkloadDocument } from "../core/scenario/schema.ts";
@@ -44,7 +43,6 @@ export interface SweepPlan {
 
 /** Latency curves are kept for sweeps of at most so many configurations. */
 const DETAILED_CONFIGURATIONS = 100;
-const GANTT_BARS = 240;
 
 export class ConfigurationWork {
   readonly #plan: SweepPlan;
@@ -84,24 +82,21 @@ export class ConfigurationWork {
       this.#plan.requestsIn && new RequestSpool(spoolFile(this.#plan.requestsIn, index, first));
     const summaries: RunSummary[] = [];
     const drawn: DrawnRun[] = [];
-    let gantt: readonly GanttBar[] = [];
     try {
       for (let replication = first; replication < end; replication++) {
-        const ganttBars = index === 0 && replication === 0 ? GANTT_BARS : 0;
         const requests = spool ? spool.rowsOf(replication) : null;
         const alone = lonely ? { latencySink: new OneRunSeries() } : {};
-        const options = { curve, ganttBars, requests, ...alone };
+        const options = { curve, requests, ...alone };
         prepareCompiler(document.workload);
         const result = yield* replicationSteps(document, this.#plan.loaded, replication, options);
         summaries.push(result.summary);
-        if (replication === 0) gantt = result.gantt;
         drawn.push(...(yield* drawnSteps(document, this.#plan.loaded, replication)));
       }
     } finally {
       if (spool) spool.close();
     }
     const load = first === 0 ? configurationLoad(document, this.#plan.loaded) : null;
-    return { summaries, drawn, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
+    return { summaries, drawn, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
   /** A configuration from beginning to end, in short steps. */

@@ -70,7 +70,7 @@ test("95% intervals of the mean latency hold the long-run truth in 92 to 98% of 
     const drawn = replications.flatMap((i) => finished(drawnSteps(own, inputs, i)));
     const { metrics } = configurationResult(
       { id: "base", parameters: {}, document: own },
-      [{ summaries, drawn, gantt: [], load: null }],
+      [{ summaries, drawn, load: null }],
       { metrics: [], replications: 2 },
     );
     const { mean, halfWidth95, parts } = metrics.latencyMeanMs ?? { mean: 0, halfWidth95: 0 };

@@ -7,7 +7,6 @@ import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
-import { gantt } from "./gantt.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
 import { pipelineGraph } from "./pipeline-graph.ts";
@@ -72,7 +71,7 @@ function drawnCharts(
       pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
       "slowest-requests": slowestRequests(compared),
     },
-    time: { ...Object.fromEntries(timelines), gantt: gantt(results, validation, isNarrow) },
+    time: Object.fromEntries(timelines),
     inputs: { "service-fit": serviceFit(provenance?.inputs.profiles ?? {}, compared) },
     validation: validation === undefined ? {} : validationCharts(validation, keysOf(results)),
   };

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ConfigurationResult, Parameter, ResultsDocument } from "../../core/results.ts";
 import {
-  gantt as bars,
   curve,
   singleDocument,
   sweepDocument,
@@ -12,7 +11,6 @@ import { renderPng } from "../write-report.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost.ts";
-import { gantt } from "./gantt.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
 import { predictionError } from "./validation.ts";
@@ -98,7 +96,6 @@ const DOCUMENTS: Record<string, [ResultsDocument, ReturnType<typeof validationDo
           ...first,
           metrics: { latencyP99Ms: { mean: 0, halfWidth95: 0 } },
           latencyCurve: { share: [0, 0.5, 1], latencyMs: [0, 0, 10] },
-          gantt: [{ replica: "r", task: "t", startMs: 0, endMs: 0, batch: 1, requests: [0] }],
         },
       ],
     },
@@ -281,18 +278,6 @@ test("distributions share one x, with the SLO drawn in", () => {
   expect(spec.resolve).toBeUndefined();
   const rules = spec.spec.layer.filter(({ mark }) => mark.type === "rule");
   expect(rules.map(({ encoding }) => encoding.x?.datum)).toContain(500);
-});
-
-test("a Gantt chart shows a window that bars do not leave", () => {
-  const document = { ...singleDocument(), configurations: [{ ...first, gantt: bars(40, 4000) }] };
-  const spec = gantt(document);
-  const rows = rowsOf(spec);
-  expect(rows.length).toBeLessThan(200);
-  expect(new Set(rows.map((row) => row.replica)).size).toBeLessThanOrEqual(32);
-  const ends = rows.map((row) => Number(row.endMs));
-  const text = JSON.stringify(spec?.title);
-  expect(Math.max(...ends)).toBeLessThan(Math.max(...bars(40, 4000).map((bar) => bar.endMs)));
-  expect(text).toContain("32 of 40 replicas");
 });
 
 test("an error is drawn with the interval that it was judged by", () => {

@@ -34,14 +34,6 @@ const curve = z
   .refine((value) => value.share.length === value.latencyMs.length, {
     message: "share and latencyMs must be equally long",
   });
-const bar = z.object({
-  replica: z.string(),
-  task: z.string(),
-  startMs: z.number(),
-  endMs: z.number(),
-  batch: z.number(),
-  requests: z.array(z.number()),
-});
 const stability = z.enum(["stable", "unstable", "unknown"]);
 const configuration = z.looseObject({
   id: z.string(),
@@ -53,7 +45,6 @@ const configuration = z.looseObject({
   digest: z.string(),
   placement: placement.optional(),
   latencyCurve: curve.optional(),
-  gantt: z.array(bar).optional(),
   notes: z.array(z.string()).optional(),
   slo: z.enum(["meets", "misses", "unclear"]).optional(),
   stability: stability.optional(),
@@ -132,7 +123,6 @@ const validated = configuration.extend({
     repeats: z.number(),
     backend: z.enum(BACKENDS),
     latencyCurve: curve.optional(),
-    gantt: z.array(bar).optional(),
     health: z.looseObject({
       healthy: z.boolean(),
       lateArrivalRatio: figure,
