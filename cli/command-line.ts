@@ -294,6 +294,10 @@ export const LOAD_OPTIONS: Readonly<Record<string, Options>> = {
   arrivals: text("in place of the scenario's", { choices: ARRIVALS }),
   rate: number("open loop, so many a second"),
   clients: number("closed loop: each waits for its answer, then sends again"),
+  rates: text(
+    "search from:to[:step] for the highest rate that meets --threshold; without one, all",
+  ),
+  concurrency: text("the same for clients of a closed loop, as 1:16"),
   duration: number("requests stop after so many s; without a scenario: 10"),
   count: number("requests stop after so many"),
   timeout: number("a client gives up an attempt after so many ms; 0: never; default: 60000"),

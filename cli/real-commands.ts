@@ -301,6 +301,10 @@ export const LOAD: Command = {
     ["load --url http://127.0.0.1:9000/score --body x.json --rate 200", "any REST endpoint"],
     ["load --url grpc://triton:8001 --model yolo --clients 8", "any server of the protocol"],
     [
+      "load --url grpc://triton:8001 --model yolo --rates 10:200:10 --threshold 'p99<500'",
+      "the highest rate within an SLO",
+    ],
+    [
       "load --url 127.0.0.1:8001 --model m --arrivals mlperf-server --rate 50 --set workload.latencyBoundMs=100",
       "MLPerf's Server scenario",
     ],
