@@ -261,6 +261,11 @@ test("help lists advanced commands and options below the others", async () => {
   const { stdout } = await here("simulate", "--help");
   expect(stdout).toMatch(/Options:[\s\S]*--workers[\s\S]*Advanced:[\s\S]*--shard-list/);
   expect(stdout.split("Advanced:")[1]).not.toContain("--workers");
+  const validate = (await here("validate", "--help")).stdout.split("Advanced:");
+  expect([validate[0], validate[1]]).toEqual([
+    expect.stringContaining("--budget"),
+    expect.stringContaining("--repeats"),
+  ]);
 });
 
 test("every command has --help with an example", async () => {
