@@ -229,6 +229,8 @@ export interface GatewayState {
   readonly replicas: readonly {
     readonly state: "up" | "draining" | "down";
     readonly losses: number;
+    /** Of one that is down. */
+    readonly lastLoss: { readonly reason: string; readonly atUs: number } | null;
     /** False: room for a replica that can be added. */
     readonly there: boolean;
   }[];
@@ -257,10 +259,11 @@ export function gatewayStatus(
       const { name, task, node, inFlight, batches, jobs, busyS } = replica;
       const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]);
       const lately = replica.batchesLately.total(nowUs, WINDOW_S);
-      const { state: now, losses } = state.replicas[i];
+      const { state: now, losses, lastLoss } = state.replicas[i];
+      const lost = lastLoss && { reason: lastLoss.reason, agoS: (nowUs - lastLoss.atUs) / 1e6 };
       const status: ReplicaStatus = {
         ...{ name, task, node, inFlight, queue: queues[i], batches, jobs, busyS },
-        ...{ state: now, losses, serviceP50Ms: p50, serviceP99Ms: p99 },
+        ...{ state: now, losses, lost, serviceP50Ms: p50, serviceP99Ms: p99 },
         utilizationRatio: Math.min(1, replica.busyLately.total(nowUs, WINDOW_S) / WINDOW_S),
         batchSizeMean: lately === 0 ? null : replica.jobsLately.total(nowUs, WINDOW_S) / lately,
       };
