@@ -42,7 +42,7 @@ test("a fresh dist is left alone; a changed source is never missed, whatever its
   const left = join(copy, "dist/core/of-a-source-that-is-gone.js");
   writeFileSync(left, "");
   expect(build()).toMatch(/^tandem: building .*\n$/);
-  for (const output of ["dist/core/fault.js", "dist/build/main.cjs"]) {
+  for (const output of ["dist/core/fault.js", "dist/bundle/program.js"]) {
     expect(readFileSync(join(copy, output), "utf8"), output).toContain("assertion faileD: ");
   }
   expect(existsSync(left)).toBe(false);

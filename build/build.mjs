@@ -31,7 +31,6 @@ const TOOLS = ["package.json", "tsconfig.json", "tsconfig.build.json"].concat(
 );
 /** The entries that `exports` of package.json names. */
 const LIBRARIES = ["library/index", "library/vega", "library/notebook", "library/browser"];
-const BUNDLE = "build/main.cjs";
 
 const code = CODE_FOLDERS.flatMap((folder) =>
   filesBelow(folder, /(?<!\.test|\.test-support)\.ts$/),
@@ -43,7 +42,7 @@ const made = [
   ...[...compiled, ...data, "code-digest.txt", "build-stamp.txt", "what-if.html"],
   ...["web/index.html", "web/assets/browser.js", "cluster-bundle/manifest.json"],
   ...LIBRARIES.map((path) => `types/${path}.d.ts`),
-  ...[BUNDLE, `${BUNDLE}.map`, `${BUNDLE}.compiled`],
+  ...["bundle/program.js", "bundle/simulation-thread.js"],
 ];
 
 // Before the compiler reads them: a source that changes meanwhile is another digest next time.
@@ -127,7 +126,7 @@ function removeOthers(types) {
   for (const path of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     const place = path.replaceAll("\\", "/");
     // Their files have names by their contents.
-    if (/^(web|cluster-bundle)\//.test(place)) continue;
+    if (/^(web|bundle|cluster-bundle)\//.test(place)) continue;
     if (/\.\w+$/.test(place) && !known.has(place)) rmSync(join(dist, path));
   }
 }

@@ -6,7 +6,6 @@
 /** Rejects with what the module throws, or what V8 finds wrong with it. */
 async function importText(text: string): Promise<unknown> {
   const url = `data:text/javascript;base64,${Buffer.from(text).toString("base64")}`;
-  // In a bundle `make-bundle.mjs` makes this the import() of `load-bundle.ts`.
   const module = (await import(url)) as { readonly default?: unknown };
   return module.default;
 }

@@ -131,11 +131,14 @@ export async function calibrate(
     onStep("warming up");
     await experiment.warmUp();
     onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
-    const seconds = await experiment.run({ ...options, onRound: roundTeller(onStep) });
-    const payloads = Object.values(contents).flat();
-    const overheadProfile = await overheadsOf(document, experiment, place, {
-      ...{ links, payloads, options },
+    const seconds = await experiment.run({
+      ...options,
+      onRound: roundTeller(onStep),
+      onSetAside: (ms) =>
+        onStep(`a round is set aside: the host stood still for ${ms.toFixed(0)} ms`),
     });
+    const parts = { links, payloads: Object.values(contents).flat(), options };
+    const overheadProfile = await overheadsOf(document, experiment, place, parts);
     const found = {
       deviceProfiles: profilesOf(measured, experiment, options),
       overheadProfile,
@@ -145,7 +148,9 @@ export async function calibrate(
     const figures = experiment.figures();
     return {
       ...bothForms(told, inventory),
-      ...{ branchShares, rounds: experiment.rounds, figures },
+      branchShares,
+      rounds: experiment.rounds,
+      figures,
       wantedS: wantedSeconds(figures, options.precision, seconds),
     };
   } finally {

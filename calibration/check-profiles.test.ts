@@ -6,16 +6,19 @@ import { checkProfiles } from "./check-profiles.ts";
 function profile(meanUs: number, pace = 1): Profile {
   const rounds = Array.from({ length: 10 }, (_, i) => {
     const own = pace * (1 + 0.005 * ((i % 3) - 1));
-    return {
-      ...{ atS: 9 * i, probeUs: 700 * own },
-      ...{ aloneUs: [meanUs * own], inPlaceUs: meanUs * own },
-    };
+    return { atS: 9 * i, probeUs: 700 * own, aloneUs: [meanUs * own], inPlaceUs: meanUs * own };
   });
   return profileSchema.parse({
-    ...{ schema: "tandem/profile@2", kind: "service", rounds },
+    schema: "tandem/profile@2",
+    kind: "service",
+    rounds,
     provenance: {
-      ...{ kind: "measured", model: "m", device: "cpu", host: "h" },
-      ...{ runtime: "r", date: "2026-01-01" },
+      kind: "measured",
+      model: "m",
+      device: "cpu",
+      host: "h",
+      runtime: "r",
+      date: "2026-01-01",
     },
     batches: [{ batch: 1, samples: 160, meanUs, halfWidth95Us: 1, quantilesUs: [meanUs] }],
   });

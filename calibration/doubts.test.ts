@@ -3,7 +3,12 @@ import { overheadProfileSchema, profileSchema } from "../core/profile.ts";
 import { withDoubts } from "./doubts.ts";
 
 const provenance = {
-  ...{ kind: "measured", model: "m", device: "d", host: "h", runtime: "r", date: "2026-01-01" },
+  kind: "measured",
+  model: "m",
+  device: "d",
+  host: "h",
+  runtime: "r",
+  date: "2026-01-01",
 };
 const profile = (halfWidth95Us: number) =>
   profileSchema.parse({
@@ -14,7 +19,9 @@ const profile = (halfWidth95Us: number) =>
 const overheadProfile = overheadProfileSchema.parse({
   schema: "tandem/overhead@1",
   provenance,
-  ...{ clientRoundTripUs: [1], workerRoundTripUs: [1], contention: [1] },
+  clientRoundTripUs: [1],
+  workerRoundTripUs: [1],
+  contention: [1],
   gateway: { arrivalUs: 0, dispatchUs: 0, completionUs: 0 },
 });
 const deviceProfiles = {

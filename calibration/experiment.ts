@@ -5,12 +5,13 @@
  */
 import type { Deployment } from "../cluster/deploy/deployment.ts";
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
+import { watchStalls } from "../cluster/time/stall-watch.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
 import { knownTimes } from "../core/slow-down.ts";
 import { driftingMean } from "../core/statistics/drifting-mean.ts";
 import { estimate, meanOf } from "../core/statistics/estimate.ts";
-import { percent } from "./host.ts";
+import { LONGEST_STALL_MS, percent } from "./host.ts";
 import { type InPlacePlan, inPlaceRound, workByModel } from "./in-place.ts";
 import {
   AloneTimes,
@@ -60,6 +61,8 @@ interface Bounds {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Called after each round with the least precise figure. */
   readonly onRound?: ((round: number, least: CalibratedFigure) => void) | undefined;
+  /** Called for each round that is set aside, as the host stood still in it for so long. */
+  readonly onSetAside?: ((stalledMs: number) => void) | undefined;
 }
 
 /** Fewer rounds tell too little of their own spread. */
@@ -67,6 +70,8 @@ export const LEAST_ROUNDS = 5;
 /** A profile keeps so many. */
 const MOST_ROUNDS = 100;
 const CONTENTION_SECONDS = 0.4;
+/** A host that stands still in more rounds than these is measured as it is. */
+const MOST_SET_ASIDE = 5;
 /** A change of pace that counts as no steady state: the usual tolerance of a judgement. */
 const MOST_CHANGE = 0.05;
 /** One late arrival of the sixteen of a round is a reason against it; of so many rounds it is none. */
@@ -74,19 +79,22 @@ const MOST_DISTURBED = 0.5;
 export const SEED = "calibration/in-place";
 
 export class Experiment {
+  readonly #targets: readonly Target[];
+  readonly #busy: readonly BusyWorker[];
+  readonly #place: Place | null;
   readonly #alone: readonly AloneTimes[];
   readonly #atS: number[] = [];
   readonly #probesUs: number[] = [];
   readonly #contention: number[][] = [];
   readonly #inPlace: MeasuredRun[] = [];
+  #setAside = 0;
   readonly #order = new RandomStream("calibration", "order");
 
   /** `place`: null where some model has no implementation, so that the pipeline cannot run. */
-  constructor(
-    private readonly targets: readonly Target[],
-    private readonly busy: readonly BusyWorker[],
-    private readonly place: Place | null,
-  ) {
+  constructor(targets: readonly Target[], busy: readonly BusyWorker[], place: Place | null) {
+    this.#targets = targets;
+    this.#busy = busy;
+    this.#place = place;
     const pauses = new RandomStream("calibration", "pauses");
     this.#alone = targets.map((target) => new AloneTimes(target, pauses));
   }
@@ -99,11 +107,12 @@ export class Experiment {
   async warmUp(): Promise<void> {
     for (const alone of this.#alone) await alone.warmUp();
     await probePace();
-    if (this.place !== null) await inPlaceRound(this.place.deployment, this.place, `${SEED}/warm`);
+    if (this.#place !== null)
+      await inPlaceRound(this.#place.deployment, this.#place, `${SEED}/warm`);
   }
 
   /** Rounds until all figures are precise, or the time is over; returns the seconds that they took. */
-  async run({ precision, maxSeconds, onProgress, onRound }: Bounds): Promise<number> {
+  async run({ precision, maxSeconds, onProgress, onRound, onSetAside }: Bounds): Promise<number> {
     const startMs = performance.now();
     const passedS = (): number => (performance.now() - startMs) / 1000;
     const total = Math.ceil(maxSeconds);
@@ -111,9 +120,13 @@ export class Experiment {
       const beganS = passedS();
       // A round that would end long after the time is over is left out, but for the fewest.
       if (this.rounds >= LEAST_ROUNDS && beganS + longestS / 2 > maxSeconds) break;
-      await this.#round(passedS);
+      const stalledMs = await this.#round(passedS);
       longestS = Math.max(longestS, passedS() - beganS);
       onProgress?.(Math.min(total, Math.round(passedS())), total);
+      if (stalledMs !== null) {
+        onSetAside?.(stalledMs);
+        continue;
+      }
       const [least] = this.figures();
       if (least !== undefined) onRound?.(this.rounds, least);
       if (this.rounds >= LEAST_ROUNDS && !((least?.relativeHalfWidth95 ?? 0) > precision)) break;
@@ -121,32 +134,52 @@ export class Experiment {
     return passedS();
   }
 
-  /** Its parts come in random order, so that none is always next to another. */
-  async #round(passedS: () => number): Promise<void> {
+  /**
+   * Its parts come in random order, so that none is always next to another. A round in which the host stood still is
+   * set aside: returns for how long, ms; else null.
+   */
+  async #round(passedS: () => number): Promise<number | null> {
     const beganS = passedS();
-    const { busy, place } = this;
+    const busy = this.#busy;
+    const place = this.#place;
+    const watch = watchStalls();
     const probesUs = [await probePace()];
-    const parts: (() => Promise<unknown>)[] = [() => this.#aloneRound()];
+    const contention: number[][] = [];
+    const inPlace: MeasuredRun[] = [];
+    const parts: (() => Promise<void>)[] = [() => this.#aloneRound()];
     if (busy.length > 1) {
       const round = () => contentionRound(busy, CONTENTION_SECONDS);
-      parts.push(async () => this.#contention.push(await round()));
+      parts.push(async () => void contention.push(await round()));
     }
     if (place !== null) {
       const round = () => inPlaceRound(place.deployment, place, `${SEED}/${this.rounds}`);
-      parts.push(async () => this.#inPlace.push(await round()));
+      parts.push(async () => void inPlace.push(await round()));
     }
-    while (parts.length > 0) await parts.splice(this.#order.integer(parts.length), 1)[0]();
-    probesUs.push(await probePace());
+    try {
+      while (parts.length > 0) await parts.splice(this.#order.integer(parts.length), 1)[0]();
+      probesUs.push(await probePace());
+    } finally {
+      watch.close();
+    }
+    const { longestMs } = await watch.stop();
+    if (longestMs > LONGEST_STALL_MS && this.#setAside < MOST_SET_ASIDE) {
+      this.#setAside++;
+      for (const alone of this.#alone) alone.takeBack();
+      return longestMs;
+    }
+    this.#contention.push(...contention);
+    this.#inPlace.push(...inPlace);
     this.#probesUs.push(meanOf(probesUs));
     this.#atS.push((beganS + passedS()) / 2);
+    return null;
   }
 
   /** Machines at the same time, what shares a machine in turn. */
   async #aloneRound(): Promise<void> {
-    const machines = [...new Set(this.targets.map(({ machine }) => machine))];
+    const machines = [...new Set(this.#targets.map(({ machine }) => machine))];
     await Promise.all(
       machines.map(async (machine) => {
-        const own = this.#alone.filter((_, i) => this.targets[i].machine === machine);
+        const own = this.#alone.filter((_, i) => this.#targets[i].machine === machine);
         while (own.length > 0) await own.splice(this.#order.integer(own.length), 1)[0].round();
       }),
     );
@@ -190,12 +223,12 @@ export class Experiment {
   measuredOf(model: string, device: string): MeasuredTimes {
     const ofKind = (kind: string): AloneTimes[] =>
       this.#alone.filter((_, i) => {
-        return this.targets[i].model === model && this.targets[i].device === kind;
+        return this.#targets[i].model === model && this.#targets[i].device === kind;
       });
     const alone = ofKind(device);
     const means = alone.map((one) => one.roundMeansUs());
     // The pipeline runs on the first kind of device; others are taken to be slowed alike.
-    const first = this.targets.find((target) => target.model === model)?.device ?? device;
+    const first = this.#targets.find((target) => target.model === model)?.device ?? device;
     const firstMeans = ofKind(first)[0].roundMeansUs();
     const work = this.#workRounds();
     const rounds = this.#atS.map((atS, round) => {
@@ -213,7 +246,7 @@ export class Experiment {
 
   /** By round, the mean work of each model. */
   #workRounds(): Readonly<Record<string, number>>[] {
-    const { place } = this;
+    const place = this.#place;
     if (place === null) return [];
     const contention = this.contention();
     return this.#inPlace.map(({ log }) =>
@@ -223,7 +256,7 @@ export class Experiment {
 
   /** Least precise first. */
   figures(): CalibratedFigure[] {
-    const kinds = this.targets.filter(({ batch }) => batch === 1);
+    const kinds = this.#targets.filter(({ batch }) => batch === 1);
     const times = kinds.flatMap(({ model, device, isOnly }) => {
       const { alone, rounds } = this.measuredOf(model, device);
       const name = isOnly ? model : `${model} on ${device}`;

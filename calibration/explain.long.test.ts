@@ -25,7 +25,11 @@ let validated: ValidatedConfiguration;
 beforeAll(async () => {
   const configuration = { id: "c", parameters: {}, document: document(15) };
   validated = await validateConfiguration({
-    ...{ configuration, inputs, backend: "replay", repeats: 3, timeScale: 1 },
+    configuration,
+    inputs,
+    backend: "replay",
+    repeats: 3,
+    timeScale: 1,
     tolerance: { latencyMeanMs: 0.05 },
     contents: () => [payloadRequest(new Uint8Array(10))],
   });
@@ -34,7 +38,9 @@ beforeAll(async () => {
 /** As if all runs had gone like the first, at costs that are known, and nothing were left unexplained. */
 function steady({ evidence, logs }: ValidatedConfiguration) {
   const known = {
-    ...{ clientRoundTripUs: [500], workerRoundTripUs: [300], latenessMeanMs: 0.1 },
+    clientRoundTripUs: [500],
+    workerRoundTripUs: [300],
+    latenessMeanMs: 0.1,
     gateway: { arrivalUs: 100, dispatchUs: 50, completionUs: 100 },
   };
   const runs = evidence.runs.map(() => ({ ...evidence.runs[0], ...known }));
@@ -81,7 +87,9 @@ describe("an explanation", () => {
     expect(unknown.join("\n")).toMatch(/service times of a, b are assumed, not measured/);
     expect(unknown.join("\n")).toMatch(/no overhead profile was given/);
     const judgement = {
-      ...{ error: {}, tolerance: {}, verdict: "cannot tell" as const },
+      error: {},
+      tolerance: {},
+      verdict: "cannot tell" as const,
       judgements: {
         latencyP95Ms: { verdict: "cannot tell" as const, interval90: null, reason: "too few" },
       },

@@ -113,14 +113,18 @@ export function explainConfiguration(
     PARTS.map((part) => [part, over((run) => run.parts[part])]),
   ) as Record<Part, RunEstimate>;
   const figures = runs[0].figures.map(({ what, unit, part }, i) => ({
-    ...{ what, unit, part },
+    what,
+    unit,
+    part,
     predicted: over((run) => run.figures[i].predicted),
     measured: over((run) => run.figures[i].measured),
   }));
   const gapMs = over((run) => run.predictedMs - run.measuredMs);
   const measuredMs = over((run) => run.measuredMs);
   return {
-    ...{ id: evidence.id, parameters: evidence.parameters, runs: runs.length },
+    id: evidence.id,
+    parameters: evidence.parameters,
+    runs: runs.length,
     predictedMs: over((run) => run.predictedMs),
     measuredMs,
     gapMs,
@@ -183,8 +187,13 @@ function explainRun(
 const NO_OVERHEADS: OverheadProfile = {
   schema: "tandem/overhead@1",
   provenance: {
-    ...{ kind: "measured", model: "none", modelFiles: [], device: "none", host: "none" },
-    ...{ runtime: "none", date: "" },
+    kind: "measured",
+    model: "none",
+    modelFiles: [],
+    device: "none",
+    host: "none",
+    runtime: "none",
+    date: "",
   },
   clientRoundTripUs: [0],
   workerRoundTripUs: [0],

@@ -208,7 +208,9 @@ function perfAnalyzerCsv(reading: ForeignReading, lines: readonly string[]): For
   table.throwIfWrong();
   const batch = { batch: reading.batch ?? 1, samples: null, meanUs };
   return {
-    ...{ format: "perf-analyzer-csv", model: null, device: null },
+    format: "perf-analyzer-csv",
+    model: null,
+    device: null,
     batches: [{ ...batch, spread: { kind: "percentiles", points } }],
     notes: [
       ...assumedBatch(reading.batch),
@@ -270,7 +272,9 @@ function perfAnalyzerJson({ file, text, batch: asked }: ForeignReading): Foreign
   if (issues.length > 0) throw refused(file, issues.slice(0, MAX_ISSUES));
   const meanUs = meanOf(us);
   return {
-    ...{ format: "perf-analyzer-json", model: null, device: null },
+    format: "perf-analyzer-json",
+    model: null,
+    device: null,
     batches: [{ batch, samples: us.length, meanUs, spread: { kind: "samples", us } }],
     notes: [
       ...assumedBatch(asked),
@@ -318,7 +322,9 @@ function modelAnalyzerCsv(reading: ForeignReading, lines: readonly string[]): Fo
   });
   table.throwIfWrong();
   return {
-    ...{ format: "model-analyzer-csv", model: alone[0].cells.Model, device: null },
+    format: "model-analyzer-csv",
+    model: alone[0].cells.Model,
+    device: null,
     batches: ascending(reading.file, batches),
     notes: ["times are latencies that clients saw at concurrency 1"],
   };
@@ -354,7 +360,9 @@ function loadGen({ file }: ForeignReading, lines: readonly string[]): ForeignTim
   }
   const count = Number(figures.get("count"));
   return {
-    ...{ format: "loadgen", model: null, device: figures.get("sut") ?? null },
+    format: "loadgen",
+    model: null,
+    device: figures.get("sut") ?? null,
     batches: [
       {
         batch: 1,
@@ -428,7 +436,9 @@ function nexus({ file }: ForeignReading, lines: readonly string[]): ForeignTimes
   });
   table.throwIfWrong();
   return {
-    ...{ format: "nexus", model: lines[0], device: lines[1] },
+    format: "nexus",
+    model: lines[0],
+    device: lines[1],
     batches: ascending(file, batches),
     notes: ["times are the forward pass alone, without pre- and postprocessing"],
   };
@@ -472,10 +482,7 @@ function plainCsv(
     const spread: Spread = us.length > 1 ? { kind: "samples", us } : { kind: "none" };
     return { batch: size, samples: us.length, meanUs, spread };
   });
-  return {
-    ...{ format: "csv", model: null, device: null, notes: [] },
-    batches: ascending(file, batches),
-  };
+  return { format: "csv", model: null, device: null, notes: [], batches: ascending(file, batches) };
 }
 
 /** By batch size, each once. Times per job that differ a thousandfold between sizes are a mixture of units. */

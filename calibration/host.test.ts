@@ -28,7 +28,9 @@ const stalls = (count: number, eachMs: number) => ({
 });
 
 const load = (othersRatio: number, hinderedRatio: number, stealRatio = 0): HostLoad => ({
-  ...{ othersRatio, hinderedRatio, stealRatio },
+  othersRatio,
+  hinderedRatio,
+  stealRatio,
 });
 
 test("each thing that keeps processors from a run is named with its share and limit", () => {
@@ -81,7 +83,10 @@ const sample = (
   atMs: number,
   stolenTicks: number | null = 0,
 ): HostSample => ({
-  ...{ busyTicks, stolenTicks, atMs, own: new Set([1]) },
+  busyTicks,
+  stolenTicks,
+  atMs,
+  own: new Set([1]),
   processes: new Map([[1, { name: "own", parent: 0, ticks: ownTicks }]]),
 });
 

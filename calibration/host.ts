@@ -23,6 +23,9 @@ const MAX_STEAL_SHARE = 0.01;
 /** Share of the time that stalls may take before a run, whose latencies are not known yet; as above. */
 const MAX_STALL_SHARE = 0.01;
 
+/** Of a round of some 16 calls, one that a longer stall hits changes the mean by a tenth and more. */
+export const LONGEST_STALL_MS = 50;
+
 const MOST_THREADS = 4;
 
 export interface HostProbe {
@@ -140,7 +143,9 @@ export function sampleHost(deployment: string | null = null): HostSample | null 
     const processes = new Map(pids.map(Number).flatMap(processOf));
     return {
       ...processorTicks(readFileSync("/proc/stat", "utf8")),
-      ...{ processes, own: ownProcesses(processes, deployment), atMs: performance.now() },
+      processes,
+      own: ownProcesses(processes, deployment),
+      atMs: performance.now(),
     };
   } catch {
     return null;

@@ -26,10 +26,7 @@ const assumed = new Map([
   ["detector", 20_000],
   ["reader", 60_000],
 ]);
-const placed = inPlaceDocument({
-  ...{ document, assumed },
-  branchShares: { "p/plate": 0.75 },
-});
+const placed = inPlaceDocument({ document, assumed, branchShares: { "p/plate": 0.75 } });
 
 test("the pipeline in place has one replica of each task, measured branches and a light load", () => {
   expect(placed.cluster.replicas).toEqual({ detect: 1, plate: 1 });

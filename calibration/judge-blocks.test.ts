@@ -27,11 +27,18 @@ function profileOf(
   { pace = () => 1, probe = () => 1, firstS = 0, rounds = 10 }: Rounds = {},
 ): Profile {
   const provenance = {
-    ...{ kind: "measured" as const, model: "m", modelFiles: [], device: "cpu" },
-    ...{ host: "h", runtime: "r", date: "d" },
+    kind: "measured" as const,
+    model: "m",
+    modelFiles: [],
+    device: "cpu",
+    host: "h",
+    runtime: "r",
+    date: "d",
   };
   return {
-    ...{ schema: "tandem/profile@2", kind: "service", provenance },
+    schema: "tandem/profile@2",
+    kind: "service",
+    provenance,
     batches: [{ batch: 1, samples: 160, meanUs, halfWidth95Us: 0, quantilesUs: [meanUs] }],
     rounds: Array.from({ length: rounds }, (_, i) => {
       const us = wiggled(meanUs, i) * pace(i);

@@ -67,7 +67,9 @@ test("one run has no spread to judge by", () => {
   expect(verdict).toBe("cannot tell");
   expect(error.latencyMeanMs).toBe(0);
   expect(judgements.latencyMeanMs).toEqual({
-    ...{ verdict, interval90: null, reason: "one run has no spread to judge by" },
+    verdict,
+    interval90: null,
+    reason: "one run has no spread to judge by",
   });
 });
 

@@ -22,14 +22,16 @@ const LEAST_CALLS = 2;
 
 /** Calls of one target, in rounds. */
 export class AloneTimes {
+  readonly target: ServiceTarget;
+  readonly #pauses: RandomStream;
   /** By round: the first input of each call, and its time. */
   readonly #rounds: { readonly input: number; readonly us: number }[][] = [];
   #next = 0;
 
-  constructor(
-    readonly target: ServiceTarget,
-    private readonly pauses: RandomStream,
-  ) {}
+  constructor(target: ServiceTarget, pauses: RandomStream) {
+    this.target = target;
+    this.#pauses = pauses;
+  }
 
   async warmUp(): Promise<void> {
     for (let i = 0; i < WARMUP_CALLS; i++) await callOnce(this.target, i);
@@ -47,10 +49,15 @@ export class AloneTimes {
       const us = await callOnce(this.target, input);
       made.push({ input, us });
       this.#next = (input + batch) % inputs.length;
-      const pauseMs = (this.pauses.uniform() * LONGEST_PAUSE * us) / batch / 1000;
+      const pauseMs = (this.#pauses.uniform() * LONGEST_PAUSE * us) / batch / 1000;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     this.#rounds.push(made);
+  }
+
+  /** Forgets the last round. */
+  takeBack(): void {
+    this.#rounds.pop();
   }
 
   get samplesUs(): readonly number[] {

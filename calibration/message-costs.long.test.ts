@@ -16,7 +16,10 @@ test("a pilot on replayed times gives predictions what messages cost here", asyn
   const larger = { ...one, cluster: { ...one.cluster, replicas: { a: 3, b: 2 } } };
   const given = { profiles: {}, traces: {} };
   const { inputs, note } = await withMessageCosts({
-    ...{ document: larger, inputs: given, timeScale: 1, date: "2025-01-01" },
+    document: larger,
+    inputs: given,
+    timeScale: 1,
+    date: "2025-01-01",
     contents: () => [payloadRequest(new Uint8Array(64))],
   });
   expect(note).toMatch(/a pilot of the pipeline on replayed times measured/);

@@ -4,8 +4,13 @@ import { scenarioSchema } from "../core/scenario/schema.ts";
 import { latenessUs, messageCosts, pilotOf, withMessageCosts } from "./message-costs.ts";
 
 const COSTS = {
-  ...{ arrivalUs: 900, dispatchUs: 40, completionUs: 1000, receiveUs: 800 },
-  ...{ arrivals: 3, dispatches: 3, completions: 3 },
+  arrivalUs: 900,
+  dispatchUs: 40,
+  completionUs: 1000,
+  receiveUs: 800,
+  arrivals: 3,
+  dispatches: 3,
+  completions: 3,
 };
 
 describe("messageCosts", () => {
@@ -90,7 +95,8 @@ test("replicas are late by what they waited longer than the same jobs take in th
     idle: { serviceMeanMs: Number.NaN, jobs: 0 },
   };
   const waits = (a: number, b: number) => ({
-    ...{ a: { serviceMeanMs: a, jobs: 100 }, b: { serviceMeanMs: b, jobs: 50 } },
+    a: { serviceMeanMs: a, jobs: 100 },
+    b: { serviceMeanMs: b, jobs: 50 },
     idle: { serviceMeanMs: Number.NaN, jobs: 0 },
   });
   expect(latenessUs(waits(10.3, 20.15), simulated)).toBeCloseTo(250, 6);
@@ -99,8 +105,10 @@ test("replicas are late by what they waited longer than the same jobs take in th
 
 test("without a pilot the note says what is missing, and predictions go on as they are", async () => {
   const failing = {
-    ...{ document: document(2, { arrivals: "burst", requests: 1 }), inputs },
-    ...{ timeScale: 1, date: "2025-01-01" },
+    document: document(2, { arrivals: "burst", requests: 1 }),
+    inputs,
+    timeScale: 1,
+    date: "2025-01-01",
     contents: () => {
       throw new Fault("cluster-failure", "no port is free");
     },

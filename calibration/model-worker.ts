@@ -74,8 +74,13 @@ export async function startModelWorker(
       ? { host: "127.0.0.1", port: 0, folder }
       : specificationOn(elsewhere.machine, elsewhere.worker, elsewhere.certificates);
   const specification: WorkerSpecification = {
-    ...{ document: singleTask(document), inputs: { profiles: {}, folder: own }, ...place },
-    ...{ backend: "real", seed: "calibration", timeScale: 1, replicas: [0] },
+    document: singleTask(document),
+    inputs: { profiles: {}, folder: own },
+    ...place,
+    backend: "real",
+    seed: "calibration",
+    timeScale: 1,
+    replicas: [0],
   };
   const command = elsewhere?.machine.command("worker", elsewhere.worker);
   const child = await startChild<WorkerReady>({
@@ -184,7 +189,10 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
   const places = measuringPlaces(document, inventory);
   const giveBack = await holdFor([places], options.afterwards ?? [document], options);
   const given = {
-    ...{ document, onEvent, places, inputs: { profiles: {}, folder } },
+    document,
+    onEvent,
+    places,
+    inputs: { profiles: {}, folder },
     backend: "real",
     inventory: withoutGateway(inventory),
   } as const;
@@ -207,7 +215,10 @@ export async function openHosts(options: HostsOptions): Promise<MeasuringHosts> 
     const { machine, slot } = machines.at(place);
     const worker = { name: `model-${++started}`, slot };
     return startModelWorker(model, given, folder, signal, {
-      ...{ machine, worker, leaseMs, certificates },
+      machine,
+      worker,
+      leaseMs,
+      certificates,
     });
   };
   return {

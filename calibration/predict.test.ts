@@ -24,10 +24,17 @@ function latencyMs(backend: "replay" | "onnx", contention: number[]): number {
   const overheadProfile = {
     schema: "tandem/overhead@1" as const,
     provenance: {
-      ...{ kind: "measured" as const, model: "no-op", modelFiles: [], device: "cpu" },
-      ...{ host: "h", runtime: "r", date: "d" },
+      kind: "measured" as const,
+      model: "no-op",
+      modelFiles: [],
+      device: "cpu",
+      host: "h",
+      runtime: "r",
+      date: "d",
     },
-    ...{ clientRoundTripUs: [0], workerRoundTripUs: [0], contention },
+    clientRoundTripUs: [0],
+    workerRoundTripUs: [0],
+    contention,
     gateway: { arrivalUs: 0, dispatchUs: 0, completionUs: 0 },
   };
   const inputs = { profiles: {}, traces: {}, overheadProfile };
@@ -64,7 +71,9 @@ describe("a run's length", () => {
     expect(steady.requests).toBeGreaterThan(200);
     // Ten requests of 100 ms on one replica.
     expect(forecast({ arrivals: "burst", requests: 10 })).toEqual({
-      ...{ seconds: 1, windowS: 0, requests: 10 },
+      seconds: 1,
+      windowS: 0,
+      requests: 10,
     });
   });
 

@@ -170,7 +170,11 @@ export interface Effort {
 
 /** A deployment's start and end, and around each run: a load generator's start, unmeasured requests. */
 const START_S: Readonly<Record<BackendName, number>> = {
-  ...{ replay: 4, onnx: 20, external: 6, process: 20, real: 20 },
+  replay: 4,
+  onnx: 20,
+  external: 6,
+  process: 20,
+  real: 20,
 };
 const AROUND_RUN_S = 3;
 /** The pipeline in place under light load, after each block of load on real models. */

@@ -19,7 +19,9 @@ const fit: HealthSummary = {
   reasons: [],
 };
 const quiet: HostDuringRun = {
-  ...{ othersRatio: 0.02, hinderedRatio: 0.01, stealRatio: 0.001 },
+  othersRatio: 0.02,
+  hinderedRatio: 0.01,
+  stealRatio: 0.001,
   stalls: NO_STALLS,
 };
 const others = [{ usedRatio: 0.02, hinderedRatio: 0.01 }];
@@ -39,7 +41,9 @@ function stalls(count: number, eachMs: number): Stalls {
 test("a quiet host leaves a run fit, and its figures are kept", () => {
   const health = runHealth(fit, { ...quiet, stalls: stalls(2, 5) }, 20);
   expect(health).toEqual({
-    ...{ ...fit, others, stealRatio: 0.001 },
+    ...fit,
+    others,
+    stealRatio: 0.001,
     stalls: { longestMs: 5, ratio: 0.0005 },
   });
 });

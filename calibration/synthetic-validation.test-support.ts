@@ -43,8 +43,13 @@ const OWN_DRIFT = 0.015;
 const SLOWER = 1.12;
 const [BURSTS, BURST_FACTOR] = [0.02, 1.6];
 const PROVENANCE = {
-  ...{ kind: "measured" as const, model: "synthetic", modelFiles: [], device: "cpu" },
-  ...{ host: "synthetic", runtime: "none", date: "2026-01-01T00:00:00Z" },
+  kind: "measured" as const,
+  model: "synthetic",
+  modelFiles: [],
+  device: "cpu",
+  host: "synthetic",
+  runtime: "none",
+  date: "2026-01-01T00:00:00Z",
 };
 
 /** Pace at a time, s; 1 on average. */
@@ -74,6 +79,7 @@ interface TrueModel {
 }
 
 export class SyntheticValidation {
+  readonly #fault: InjectedFault;
   readonly models: readonly TrueModel[];
   /** The model whose profile is false, or whose pool has a replica less. */
   readonly faulty: string;
@@ -90,10 +96,8 @@ export class SyntheticValidation {
   readonly #calibratedS: number;
   #nowS: number;
 
-  constructor(
-    seed: number,
-    private readonly fault: InjectedFault,
-  ) {
+  constructor(seed: number, fault: InjectedFault) {
+    this.#fault = fault;
     const stream = new RandomStream(`synthetic/${fault}/${seed}`, "truth");
     const between = (low: number, high: number): number => low + (high - low) * stream.uniform();
     this.#noise = new RandomStream(`synthetic/${fault}/${seed}`, "noise");
@@ -179,7 +183,7 @@ export class SyntheticValidation {
 
   /** Mean work of each content once. Neighbours that predictions do not know of slow it down. */
   #inPlaceUs({ contentsUs, ownDrift }: TrueModel, atS: number): number {
-    const unknown = this.fault === "contention" ? 1 + OVERLAP * (this.#contention[1] - 1) : 1;
+    const unknown = this.#fault === "contention" ? 1 + OVERLAP * (this.#contention[1] - 1) : 1;
     const pace = this.#host(atS) * ownDrift(atS) * unknown;
     return pace * meanOf(contentsUs.map((us) => this.#callUs(us)));
   }
@@ -199,10 +203,16 @@ export class SyntheticValidation {
     });
     const quantilesUs = callsUs.toSorted((a, b) => a - b);
     return {
-      ...{ schema: "tandem/profile@2", kind: "service", provenance: PROVENANCE, rounds },
+      schema: "tandem/profile@2",
+      kind: "service",
+      provenance: PROVENANCE,
+      rounds,
       batches: [
         {
-          ...{ batch: 1, samples: callsUs.length, meanUs: meanOf(callsUs), halfWidth95Us: 0 },
+          batch: 1,
+          samples: callsUs.length,
+          meanUs: meanOf(callsUs),
+          halfWidth95Us: 0,
           quantilesUs,
         },
       ],
@@ -236,7 +246,7 @@ export class SyntheticValidation {
   truth(): Pick<SyntheticValidation, "document" | "inputs"> {
     const { cluster } = this.document;
     const { name, replicas } = this.models[this.models.length - 1];
-    const fewer = this.fault === "replica" ? { [name]: replicas - 1 } : {};
+    const fewer = this.#fault === "replica" ? { [name]: replicas - 1 } : {};
     return {
       document: {
         ...this.document,
@@ -265,7 +275,12 @@ export class SyntheticValidation {
         return Math.round(this.#callUs(contentsUs[turn]) * this.#host(now) * ownDrift(now));
       };
       return ({ shape, maxBatch, meanUs, quantilesUs }: ServiceModel): ServiceModel => ({
-        ...{ shape, maxBatch, meanUs, quantilesUs, scaleUs: Number.NaN, sampleUs },
+        shape,
+        maxBatch,
+        meanUs,
+        quantilesUs,
+        scaleUs: Number.NaN,
+        sampleUs,
       });
     });
     const system = {
@@ -277,7 +292,13 @@ export class SyntheticValidation {
     };
     const log = new RunLog();
     const simulation = new Simulation({
-      ...{ system, arrivals, seed, log, sizes: null, requests: null, warmupUs: 0 },
+      system,
+      arrivals,
+      seed,
+      log,
+      sizes: null,
+      requests: null,
+      warmupUs: 0,
       scheduler: createScheduler(document.scheduler, system, seed),
     });
     simulation.advance(Number.POSITIVE_INFINITY);
@@ -300,8 +321,10 @@ function lognormal(stream: RandomStream, cv: number): number {
 
 function overheads(contention: number[]): OverheadProfile {
   return {
-    ...{ schema: "tandem/overhead@1", provenance: PROVENANCE },
-    ...{ clientRoundTripUs: [0], workerRoundTripUs: [0] },
+    schema: "tandem/overhead@1",
+    provenance: PROVENANCE,
+    clientRoundTripUs: [0],
+    workerRoundTripUs: [0],
     gateway: { arrivalUs: 0, dispatchUs: 0, completionUs: 0 },
     contention,
   };

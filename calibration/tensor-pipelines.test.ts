@@ -70,7 +70,9 @@ describe("a pipeline of tensors", () => {
       const inputs = { profiles: {}, folder };
       await withDeployment({ document, inputs, backend: "onnx" }, async (deployment) => {
         const { outcomes, summary } = await measuredRun(deployment, {
-          ...{ document, inputs, seed: "1/0" },
+          document,
+          inputs,
+          seed: "1/0",
           contents: (pipeline) => contents[pipeline],
         });
         expect(outcomes).toMatchObject({ completed: 40 });

@@ -107,7 +107,12 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     result,
     logs: runs.map((run) => run.log),
     evidence: {
-      ...{ id, parameters, document, backend, timeScale, judgement },
+      id,
+      parameters,
+      document,
+      backend,
+      timeScale,
+      judgement,
       runs: runs.map((run) => runEvidence(run, document, timeScale)),
     },
   };
@@ -158,16 +163,14 @@ function blockJudging(plan: ValidationPlan) {
     const blocks = runs.map((run): BlockResult => {
       const { measured, predicted, informed } = blockFor(run, brackets);
       return {
-        ...{ atS: run.atS, requests: run.summary.requests },
+        atS: run.atS,
+        requests: run.summary.requests,
         measuredMeanMs: meanMs(measured),
         predictedMeanMs: meanMs(predicted),
         informedMeanMs: meanMs(informed),
       };
     });
-    return {
-      judgement: { error, tolerance, judgements, verdict },
-      ...{ judgedBy, blocks, brackets },
-    };
+    return { judgement: { error, tolerance, judgements, verdict }, judgedBy, blocks, brackets };
   };
   return { course: { repeats: looks[looks.length - 1], isSettled }, result };
 }

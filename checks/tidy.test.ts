@@ -15,6 +15,12 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
   "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
+  "calibration/calibrate.ts": "a few lines more, since each key of a literal has its own",
+  "cli/deploy.ts": "three lines more, since each key of a literal has its own",
+  "library/shards.ts": "eleven lines more, since each key of a literal has its own",
+  "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
+  "planning/plan.ts": "two lines more, since each key of a literal has its own",
+  "planning/space.ts": "three lines more, since each key of a literal has its own",
   "cluster/run/gateway-run.ts": "a kernel: the wall-clock driver of the dispatcher",
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };
@@ -58,7 +64,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "library",
   ],
-  bench: ["core", "schedulers", "sim", "sweep", "cluster", "planning"],
+  bench: ["core", "schedulers", "sim", "sweep", "cluster", "calibration", "planning"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: ["core", "schedulers", "sim"],
@@ -127,6 +133,7 @@ const BANNED =
 /** Where processes and threads start; whatever none of them imports is dead. */
 const ENTRY_POINTS = [
   "cli/tandem.ts",
+  "sweep/simulation-thread.ts",
   "bench/run.ts",
   "bench/study/main.ts",
   "bench/fidelity/main.ts",
@@ -139,7 +146,6 @@ const ENTRY_POINTS = [
   "library/notebook.ts",
   "library/node-main.ts",
   "library/browser.ts",
-  "sweep/worker.ts",
   "cluster/gateway/main.ts",
   "cluster/machines/forward.ts",
   "checks/fuzz/main.ts",

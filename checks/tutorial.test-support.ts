@@ -17,7 +17,8 @@ const FENCE = /^```console(?: (install|example))?\n\$ ((?:.*\\\n)*.*)\n([\s\S]*?
 export function tutorialSteps(): readonly Step[] {
   const page = readFileSync(join(ROOT, "docs/tutorial.md"), "utf8");
   return [...page.matchAll(FENCE)].map(([, kind = "exact", command, shown]) => ({
-    ...{ command, shown },
+    command,
+    shown,
     kind: kind as Step["kind"],
   }));
 }

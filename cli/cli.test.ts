@@ -289,8 +289,12 @@ test("every command has --help with an example", async () => {
 const MESSAGES = {
   schema: "tandem/overhead@1",
   provenance: {
-    ...{ kind: "imported", model: "any", device: "any" },
-    ...{ host: "any", runtime: "any", date: "any" },
+    kind: "imported",
+    model: "any",
+    device: "any",
+    host: "any",
+    runtime: "any",
+    date: "any",
   },
   clientRoundTripUs: [400, 500, 700],
   workerRoundTripUs: [250, 300, 450],

@@ -29,7 +29,8 @@ const SCENARIO = {
 
 /** A graph of three nodes in place of times that are given. */
 const MEASURED = {
-  ...{ ...SCENARIO, name: "measured" },
+  ...SCENARIO,
+  name: "measured",
   models: {
     m: {
       profile: { gpu: "profiles/gpu.json", core: "profiles/core.json" },
@@ -162,7 +163,10 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
 
   test("runs the gateway as a step too, which comes back, keeps secrets, and ends with the job", async () => {
     inventory("gateway.yaml", {
-      ...{ partition: "p", gateway: "cpu", leaseS: 10, nodes: { gpu: { gres: "gpu:1" } } },
+      partition: "p",
+      gateway: "cpu",
+      leaseS: 10,
+      nodes: { gpu: { gres: "gpu:1" } },
     });
     const { stdout: shown } = await tandem(
       ...["cluster", "token", "--role", "admin", "--file", "tokens.txt"],

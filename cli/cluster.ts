@@ -85,7 +85,8 @@ export async function clusterStatusCommand(
     {
       hint: `.tandem/supervisor.log may say why; \`tandem cluster down\` ends what is left${startAgain(status)}`,
       issues: [...lostSupervisor(status), ...leftoverLines(status)].map((message) => ({
-        ...{ path: "", message },
+        path: "",
+        message,
       })),
     },
   );

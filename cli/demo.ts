@@ -64,7 +64,11 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
   });
   await step("simulate 3 schedulers × 4 shapes × 3 loads", 5, async () => {
     const { loaded, options } = await askedSweep({
-      ...{ scenario, set: [], json: false, yes: false, out },
+      scenario,
+      set: [],
+      json: false,
+      yes: false,
+      out,
     });
     await sweepAnd(loaded, options, () => undefined);
   });

@@ -273,8 +273,11 @@ describe("deploy kubernetes", () => {
     const toleration = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" };
     const gpu = { selector: { accelerator: "a100" }, gpus: "nvidia.com/mig-1g.5gb" };
     const inventory = {
-      ...{ kind: "kubernetes", namespace: "lab", pullSecrets: ["registry"] },
-      ...{ image: "example.org:5000/t:2", nodes: { gpu: { ...gpu, tolerations: [toleration] } } },
+      kind: "kubernetes",
+      namespace: "lab",
+      pullSecrets: ["registry"],
+      image: "example.org:5000/t:2",
+      nodes: { gpu: { ...gpu, tolerations: [toleration] } },
     };
     writeFileSync(join(folder, "k8s.yaml"), JSON.stringify(inventory));
     writeFileSync(join(folder, "here.yaml"), "kind: local\n");

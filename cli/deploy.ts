@@ -87,10 +87,13 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
   const images = imagesOf(args);
   const options: ComposeOptions = {
     ...images,
-    ...{ host: args.host, ports: { http: args.port, grpc: args.port + 1 } },
+    host: args.host,
+    ports: { http: args.port, grpc: args.port + 1 },
     user: userOf(args.user),
     cores: args.cores === undefined ? null : coresOf(args.cores),
-    ...{ folder: dirname(scenario), file: basename(scenario), set: args.set },
+    folder: dirname(scenario),
+    file: basename(scenario),
+    set: args.set,
     store: join(process.env.TANDEM_CACHE || join(homedir(), ".cache", "tandem"), "models"),
     tokens: args.tokens === undefined ? null : resolve(args.tokens),
   };
@@ -100,14 +103,21 @@ export async function deployCompose(args: ComposeArguments): Promise<void> {
   const written = writeFiles(directory, { [file]: rendered.text, "tandem.json": configuration });
   const certificates = await writeCertificates(join(directory, "certs"), {
     hosts: [...rendered.hosts, ...args.gatewayName.flatMap(listed), ...localName(args.host)],
-    ...{ days: CERTIFICATE_DAYS, force: true, newAuthority: false },
+    days: CERTIFICATE_DAYS,
+    force: true,
+    newAuthority: false,
   });
   giveAway(certificates.directory, certificates.files, options.user);
   const roles = ["gateway", "worker", "load"];
   const document = {
-    ...{ schema: "tandem/deploy@1", kind: "compose", scenario: loaded.document.name, directory },
+    schema: "tandem/deploy@1",
+    kind: "compose",
+    scenario: loaded.document.name,
+    directory,
     files: [...written, ...certificates.files.map((name) => join("certs", name))],
-    ...{ workers: rendered.workers, images: namesOf(images, roles), notes: rendered.notes },
+    workers: rendered.workers,
+    images: namesOf(images, roles),
+    notes: rendered.notes,
   };
   const here = relative(process.cwd(), directory);
   const url = `${args.host}:${args.port + 1}`;
@@ -125,10 +135,16 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   const { claim = null, tokens, namespace = inventory?.namespace ?? null } = args;
   if (namespace !== null) checkNamespace(namespace);
   const options: KubernetesOptions = {
-    ...{ scenario: loaded.document.name, ...imagesOf(args, inventory?.image) },
+    scenario: loaded.document.name,
+    ...imagesOf(args, inventory?.image),
     pullSecrets: inventory?.pullSecrets ?? [],
-    ...{ namespace, claim, tokens: tokens !== undefined, nodes: inventory?.nodes ?? {} },
-    ...{ gpuResource: args.gpuResource, sharedGpus: args.sharedGpus, nodeLabel: args.nodeLabel },
+    namespace,
+    claim,
+    tokens: tokens !== undefined,
+    nodes: inventory?.nodes ?? {},
+    gpuResource: args.gpuResource,
+    sharedGpus: args.sharedGpus,
+    nodeLabel: args.nodeLabel,
   };
   const sets = workerSets(plan, options);
   const workers = podWorkers(sets);
@@ -149,8 +165,14 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   });
   const images = namesOf(options, ["gateway", "worker"]);
   const document = {
-    ...{ schema: "tandem/deploy@1", kind: "kubernetes", scenario: options.scenario, directory },
-    ...{ files: written, workers, images, notes: plan.notes },
+    schema: "tandem/deploy@1",
+    kind: "kubernetes",
+    scenario: options.scenario,
+    directory,
+    files: written,
+    workers,
+    images,
+    notes: plan.notes,
   };
   const here = shellWord(relative(process.cwd(), directory) || ".");
   const unnamed = kindsOfNodes(plan).filter((kind) => options.nodes[kind]?.selector === undefined);
@@ -182,9 +204,12 @@ async function planned(args: DeployArguments) {
     printWarning("--gpu is ignored: replayed times run on no GPU");
   }
   const plan = planContainers(loaded.document, {
-    ...{ backend: args.backend, replicasPerWorker: args.replicasPerWorker },
-    ...{ cpus: args.cpus ?? null, memoryGiB: args.memory },
-    ...{ gatewayMemoryGiB: args.gatewayMemory, gpuKinds: args.gpu.flatMap(listed) },
+    backend: args.backend,
+    replicasPerWorker: args.replicasPerWorker,
+    cpus: args.cpus ?? null,
+    memoryGiB: args.memory,
+    gatewayMemoryGiB: args.gatewayMemory,
+    gpuKinds: args.gpu.flatMap(listed),
   });
   return { loaded, plan };
 }
@@ -223,7 +248,9 @@ function configurationOf(
 ): string {
   const { sweep: _, validation: __, ...served } = document;
   return configurationText({
-    ...{ document: served, backend, workers },
+    document: served,
+    backend,
+    workers,
     inputs: { profiles, overheadProfile, schedulerFiles, folder: SCENARIO_FOLDER },
     seed: replicationSeed(document.run.seed, 0),
   });
@@ -317,7 +344,9 @@ function manifestFiles(manifests: readonly Manifest[]): Readonly<Record<string, 
   };
   const files = [...new Set(manifests.map(subjectOf))];
   const kustomization = {
-    ...{ apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization", resources: files },
+    apiVersion: "kustomize.config.k8s.io/v1beta1",
+    kind: "Kustomization",
+    resources: files,
   };
   return {
     ...Object.fromEntries(

@@ -72,7 +72,7 @@ export async function untilInterrupted<T>(
   }
 }
 
-const PLACE = /([^\s()]+\.cjs):(\d+):(\d+)/g;
+const PLACE = /(?:file:\/\/)?([^\s()]+\/dist\/bundle\/[^\s()]+\.js):(\d+):(\d+)/g;
 
 /** A stack trace with each place in a bundle replaced; without a source map it stays as it is. */
 export function withSourcePlaces(stack: string): string {

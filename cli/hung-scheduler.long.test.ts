@@ -42,7 +42,9 @@ test.each([
   ["validate", "while it is tried out", "true", ["--backend", "replay"]],
 ])("%s ends %s, and names the call", async (command, _, when, options) => {
   const { code, stdout, stderr, afterMs } = await interrupted(folder, hanging(when), /hangs/, {
-    ...{ command, options, delayMs: 1500 },
+    command,
+    options,
+    delayMs: 1500,
   });
   expect(stderr).toMatch(
     /interrupted: .*stuck\.mjs: ordering policy "stuck", in key, has not returned for [1-9]\d* s\n {2}hint: /,
@@ -56,7 +58,9 @@ test("Ctrl-C ends a sweep whose scheduler works without a hang, with the usual m
   const scenario = hanging('(globalThis.isSaid ??= writeSync(2, "hangs") > 0) && false');
   const options = ["--workers", "1", "--set", "workload.durationS=1000000"];
   const { code, stderr } = await interrupted(folder, scenario, /hangs/, {
-    ...{ command: "simulate", options, delayMs: 2500 },
+    command: "simulate",
+    options,
+    delayMs: 2500,
   });
   expect(stderr).toContain("interrupted: 0 of 1 configuration kept");
   expect(code).toBe(130);
@@ -66,7 +70,8 @@ test("a thread of a sweep that hangs ends too, and what is done stays", async ()
   const scenario = hanging("!isMainThread && job.arrivedUs > 2e6");
   const options = ["--workers", "2", "--set", "sweep={workload.ratePerS: [20, 40]}"];
   const { code, stderr } = await interrupted(folder, scenario, /hangs/, {
-    ...{ command: "simulate", options },
+    command: "simulate",
+    options,
   });
   expect(stderr).toContain("interrupted: 0 of 2 configurations kept");
   expect(code).toBe(130);

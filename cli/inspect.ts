@@ -45,8 +45,13 @@ async function checkScenario(args: CheckArguments): Promise<void> {
   const played = Object.entries(plays);
   const { digest, document } = loaded;
   const found = {
-    ...{ valid: true, issues: [], ...((args.on !== undefined || notes.length > 0) && { notes }) },
-    ...{ name: document.name, digest, configurations, ...(played.length > 0 && { plays }) },
+    valid: true,
+    issues: [],
+    ...((args.on !== undefined || notes.length > 0) && { notes }),
+    name: document.name,
+    digest,
+    configurations,
+    ...(played.length > 0 && { plays }),
   };
   const some = isSampled ? `looked at ${configurations}` : `${configurations}`;
   const count = configurations === 1 ? "one configuration" : `${some} configurations`;
@@ -136,7 +141,10 @@ export function requireEssential(checks: readonly Finding[]): void {
 }
 
 const COLOURS = {
-  ...{ ok: { state: "good" }, doubtful: { state: "warn" }, absent: {}, missing: { state: "bad" } },
+  ok: { state: "good" },
+  doubtful: { state: "warn" },
+  absent: {},
+  missing: { state: "bad" },
 } as const;
 
 export function doctorText(checks: readonly Finding[], width: number): string {

@@ -51,9 +51,11 @@ export function interrupted(
   const results = command === "check" ? [] : ["--out", "out"];
   const words = [TANDEM, command, "s.yaml", ...results, ...options];
   const child = spawn(process.execPath, words, {
-    ...{ cwd: folder, detached: group },
+    cwd: folder,
+    detached: group,
     // A command that does not end is killed, and its test fails.
-    ...{ timeout: 120_000, killSignal: "SIGKILL" },
+    timeout: 120_000,
+    killSignal: "SIGKILL",
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -31,21 +31,37 @@ function answer(scheduler: Answer["scheduler"], cost: number, load: Answer["poin
   const gpu = { machinesUsed: 1, machines: 4, idleCostPerHour: 7.5, replicas: { big: 1 } };
   const cpu = { machinesUsed: 1, machines: 4, idleCostPerHour: 0.3, replicas: { pre: 1 } };
   return {
-    ...{ scheduler, cost, parameters: {}, replicas: { pre: 1, big: 1 } },
-    ...{ machines: { gpu: 1, cpu: 1 }, placement: { gpu, cpu }, replications: 8 },
+    scheduler,
+    cost,
+    parameters: {},
+    replicas: { pre: 1, big: 1 },
+    machines: { gpu: 1, cpu: 1 },
+    placement: { gpu, cpu },
+    replications: 8,
     kept: { p: { sloAttainmentRatio: { mean: 0.995, halfWidth95: 0.001 }, latencyMs: null } },
     point: { ...load, scheduler },
   };
 }
 
 const PLAN: Plan = {
-  ...{ parameters: {}, unit: "per hour", nearest: null, alike: ["edf"], notSearched: [] },
+  parameters: {},
+  unit: "per hour",
+  nearest: null,
+  alike: ["edf"],
+  notSearched: [],
   goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }],
   best: answer("fifo", 2.6),
   runnersUp: [answer(BATCHES, 2.7)],
   explored: { ...nothingExplored(), combinations: 88, simulated: 3, requests: 79_000 },
-  ...{ allCheaperTried: true, state: "confirmed", stopped: false, lowerBound: 2.6 },
-  ...{ promise: "long-run", window: null, needed: null, missing: null, planned: PLANNED },
+  allCheaperTried: true,
+  state: "confirmed",
+  stopped: false,
+  lowerBound: 2.6,
+  promise: "long-run",
+  window: null,
+  needed: null,
+  missing: null,
+  planned: PLANNED,
 };
 
 function shown(plan: Plan, planner: PlannerName = "race") {
@@ -68,8 +84,10 @@ describe("a plan", () => {
 
   test("claims no more than it searched", () => {
     const { text } = shown({
-      ...{ ...PLAN, notSearched: ["trials", "colocation"] },
-      ...{ allCheaperTried: false, lowerBound: 2.47 },
+      ...PLAN,
+      notSearched: ["trials", "colocation"],
+      allCheaperTried: false,
+      lowerBound: 2.47,
     });
     expect(text).not.toContain("all that is cheaper");
     expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the SLO");

@@ -51,17 +51,15 @@ export async function plan(args: PlanArguments): Promise<void> {
   let isStopped = false;
   const { document, scenario: running } = await untilInterrupted(async (stop) => {
     const found = await planned(loaded, {
-      ...{
-        planner,
-        maxReplicas,
-        maxTrials,
-        budgetS,
-        window,
-        promise,
-        directory: out,
-        command,
-        stop,
-      },
+      planner,
+      maxReplicas,
+      maxTrials,
+      budgetS,
+      window,
+      promise,
+      directory: out,
+      command,
+      stop,
       schedulers: schedulers === undefined ? undefined : presets(schedulers),
       onProgress: shown.update,
     }).finally(shown.stop);

@@ -1,6 +1,6 @@
 /**
- * The commands, as data. Each command's work is loaded only when it is called. The bundle holds this file with all
- * that it loads, and the work of simulation threads.
+ * The commands, as data. Each command's work is loaded only when it is called.  `dist/bundle` holds this file with all
+ * that it loads.
  */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -363,9 +363,6 @@ export async function tandem(words: readonly string[]): Promise<number> {
     return exitCodeOf(error);
   }
 }
-
-/** Loaded when a thread starts: a command needs none of it before. */
-export const simulationThread = () => import("../sweep/simulation-thread.ts");
 
 /** Runs this process's command line. */
 export function run(): void {

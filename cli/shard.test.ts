@@ -115,8 +115,12 @@ test("shards leave a record each, and only a whole sweep is gathered", async () 
   expect((await tandem(...words, "--shard", "2/3")).code).toBe(0);
   const first = await tandem(...words, "--shard", "0/3", "--json");
   expect(JSON.parse(first.stdout)).toMatchObject({
-    ...{ schema: "tandem/shard@1", shard: 0, first: 0, end: 4 },
-    ...{ digest: expect.stringMatching(/^[\da-f]{64}$/), host: expect.any(String) },
+    schema: "tandem/shard@1",
+    shard: 0,
+    first: 0,
+    end: 4,
+    digest: expect.stringMatching(/^[\da-f]{64}$/),
+    host: expect.any(String),
   });
   const early = await tandem("gather", "three");
   expect(early.code).toBe(4);

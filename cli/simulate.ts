@@ -100,15 +100,27 @@ export async function askedSweep(
   const { scenario, set, until, untilMetrics, maxReplications, inputs, compare, margin, sample } =
     args;
   const options = {
-    ...{ threads: args.workers, sample: sampleOf(args), margin: marginOf(args) },
-    ...{ directory: args.out, stores: join(".tandem", "sweeps") },
-    ...{ allowLarge: args.yes, requests: args.requests },
+    threads: args.workers,
+    sample: sampleOf(args),
+    margin: marginOf(args),
+    directory: args.out,
+    stores: join(".tandem", "sweeps"),
+    allowLarge: args.yes,
+    requests: args.requests,
   };
   const loaded = await loadScenario(args, { overrides: doubtOverrides(args) });
   const { seed, replications } = loaded.document.run;
   const command = repeatCommand("simulate", scenario, {
-    ...{ seed, set, replications },
-    ...{ until, untilMetrics, maxReplications, inputs, compare, margin, sample },
+    seed,
+    set,
+    replications,
+    until,
+    untilMetrics,
+    maxReplications,
+    inputs,
+    compare,
+    margin,
+    sample,
   });
   return { loaded, options: { ...options, command } };
 }
@@ -126,7 +138,9 @@ export async function sweepAnd<T>(
       sweepThen(
         loaded,
         {
-          ...{ ...options, signal, onNote: printWarning },
+          ...options,
+          signal,
+          onNote: printWarning,
           onProgress: (step) => {
             kept = `: ${step.done} of ${plural(step.total, "configuration")} kept`;
             shown.onProgress(step);

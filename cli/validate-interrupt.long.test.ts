@@ -31,7 +31,8 @@ test.each([
   ["in the first run", GROUP, SLOW_QUEUE, /validate 1\/2[\s\S]*seconds: \d+\/\d+/, []],
 ])("Ctrl-C %s keeps nothing and says so", async (_moment, group, scenario, when, options) => {
   const { code, stdout, stderr, afterMs } = await interrupted(folder, scenario, when, {
-    ...{ group, options },
+    group,
+    options,
   });
   expect(code).toBe(130);
   expect(stderr).toMatch(/tandem: interrupted before any run had ended: nothing is kept\n$/);

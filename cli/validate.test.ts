@@ -60,7 +60,8 @@ test("a note of several configurations stands once, with the letters of all", ()
 
 describe("a host that is not fit", () => {
   const probe = {
-    ...{ stealRatio: 0.03, othersRatio: null },
+    stealRatio: 0.03,
+    othersRatio: null,
     longestStallMs: 15,
     reasons: ["the hypervisor took 3.0% of the processors (limit 1.0%)"],
     unknown: [],

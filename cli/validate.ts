@@ -36,13 +36,26 @@ export async function validate(args: ValidateArguments): Promise<void> {
   const { seed } = loaded.document.run;
   const options = { backend, repeats, images, inputs, on };
   const command = repeatCommand("validate", scenario, {
-    ...{ seed, set, repeats, backend, budget, images, inputs, on },
+    seed,
+    set,
+    repeats,
+    backend,
+    budget,
+    images,
+    inputs,
+    on,
   });
   const show = validationProgress();
   const validation = await untilInterrupted(
     (signal) =>
       validated(loaded, {
-        ...{ ...options, ...show, strict, budgetS, directory: out, command, signal },
+        ...options,
+        ...show,
+        strict,
+        budgetS,
+        directory: out,
+        command,
+        signal,
       }).finally(show.stop),
     () => " before any run had ended: nothing is kept",
   );

@@ -18,7 +18,8 @@ const cluster = { replicas: { cache: 1, slow: 1, answer: 1 } };
 
 it("a replay hits where the same content was drawn before", async () => {
   const document = twoTasks({
-    ...{ pipelines, cluster },
+    pipelines,
+    cluster,
     models: { quick: { service: { distribution: "deterministic", meanMs: 1 } } },
     workload: { arrivals: "closed", clients: 1, requests: 60 },
   });

@@ -74,7 +74,9 @@ describe("a server in Python, by grpcio", () => {
       writeFileSync(join(certs, "token"), "very-secret-token");
       const port = await freePort();
       const external = {
-        ...{ address: `127.0.0.1:${port}`, model: "reverse", token: { file: "certs/token" } },
+        address: `127.0.0.1:${port}`,
+        model: "reverse",
+        token: { file: "certs/token" },
         tls: { ca: "certs/ca.crt", certificate: "certs/client.crt", key: "certs/client.key" },
       };
       const ca = readFileSync(join(certs, "ca.crt"), "utf8");
@@ -83,7 +85,8 @@ describe("a server in Python, by grpcio", () => {
         key: readFileSync(join(certs, "client.key"), "utf8"),
       };
       const client = new InferenceClient(external.address, {
-        ...{ tls: { ca, pair, server: null }, token: "very-secret-token" },
+        tls: { ca, pair, server: null },
+        token: "very-secret-token",
       });
       const isUp = () =>
         client.modelReady({ name: "reverse" }).then(

@@ -72,7 +72,8 @@ describe("a measured run on replay workers", () => {
     // One replica of 500 ms, a burst of three: the last would be served at 1500 ms. How many attempts it
     // and the others need beyond that is a matter of how busy the machine is.
     const workload = {
-      ...{ arrivals: "burst", requests: 3 },
+      arrivals: "burst",
+      requests: 3,
       client: { timeoutMs: 1300, retries: 9, backoffMs: 30 },
     };
     const document = twoTasks({

@@ -32,7 +32,8 @@ const document = scenarioSchema.parse({
 });
 
 const inputsWith = (text: string) => ({
-  ...{ profiles: {}, traces: {} },
+  profiles: {},
+  traces: {},
   schedulerFiles: { [FILE]: text },
 });
 const contents = () => [payloadRequest(new Uint8Array(100))];

@@ -8,7 +8,8 @@ export function calibratedProfile(roundsUs: readonly number[], calibration = "to
   const quantilesUs = Array.from({ length: 40 }, (_, i) => meanUs * (0.58 + 0.021 * (i + 0.5)));
   const on = { device: "cpu", host: "host", runtime: "none", date: calibration };
   return {
-    ...{ schema: "tandem/profile@2", kind: "service" },
+    schema: "tandem/profile@2",
+    kind: "service",
     provenance: { kind: "measured", model: "model", modelFiles: [], ...on },
     batches: [{ batch: 1, samples: 400, meanUs, halfWidth95Us: 0, quantilesUs }],
     rounds: roundsUs.map((us, i) => {

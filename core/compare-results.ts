@@ -67,7 +67,8 @@ export function compareResults(
   return {
     changes: differencesOf(pairs).map(({ of, difference: { mean, ...difference } }) => ({
       ...of,
-      ...{ difference: mean, ...difference },
+      difference: mean,
+      ...difference,
       verdict: verdictOf(of, mean, difference.adjustedP, margin),
     })),
     overloadedBefore: both.flatMap(({ one }) => (isOverloaded(one) ? [one.id] : [])),

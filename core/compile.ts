@@ -362,7 +362,9 @@ function compileOverheads(
   return {
     clientRoundTripUs: roundTrip(network?.clientRttMs),
     workerRoundTripUs: roundTrip(network?.rttMs),
-    ...{ arrivalUs, dispatchUs, completionUs },
+    arrivalUs,
+    dispatchUs,
+    completionUs,
     ...shape,
   };
 }

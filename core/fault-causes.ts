@@ -94,8 +94,10 @@ function faultCauses(document: FaultsDocument, hardware: Hardware): readonly Fau
     const { mtbfS, mttrS, uptime, repair } = entry;
     const timing: Timing = {
       kind: "renewal",
-      ...{ upUs: mtbfS * 1e6, up: shapeOf(uptime) },
-      ...{ downUs: mttrS * 1e6, down: shapeOf(repair) },
+      upUs: mtbfS * 1e6,
+      up: shapeOf(uptime),
+      downUs: mttrS * 1e6,
+      down: shapeOf(repair),
     };
     return targets(entry, hardware).map((target) => cause(entry, target, timing));
   });

@@ -68,8 +68,11 @@ describe("draws of measured inputs", () => {
     const { provenance } = calibratedProfile(ROUNDS);
     const costs = [600, 640, 580, 610];
     const overheadProfile: OverheadProfile = {
-      ...{ schema: "tandem/overhead@1", provenance, contention: [1, 1.2, 1.4] },
-      ...{ clientRoundTripUs: [300], workerRoundTripUs: [250] },
+      schema: "tandem/overhead@1",
+      provenance,
+      contention: [1, 1.2, 1.4],
+      clientRoundTripUs: [300],
+      workerRoundTripUs: [250],
       gateway: { arrivalUs: 20, dispatchUs: 20, completionUs: 20 },
       rounds: costs.map((clientRoundTripUs, i) => {
         const contention = [1, 1.2, 1.4 + 0.02 * (i % 2)];

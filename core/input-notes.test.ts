@@ -8,8 +8,12 @@ const batches = [{ batch: 1, samples: 1, meanUs: 1, halfWidth95Us: 0, quantilesU
 
 function profile(host: string, more: object = {}) {
   const provenance = {
-    ...{ kind: "measured", model: "detector", device: "cpu, one thread", host },
-    ...{ runtime: "onnxruntime-node 1.20.1, cpu", date: "2025-01-01" },
+    kind: "measured",
+    model: "detector",
+    device: "cpu, one thread",
+    host,
+    runtime: "onnxruntime-node 1.20.1, cpu",
+    date: "2025-01-01",
     modelFiles: [{ name: "detector.onnx", sha256: "aa" }],
     ...more,
   };

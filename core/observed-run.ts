@@ -119,8 +119,13 @@ class Observer {
 
   #arrive(slot: number, pipeline: number, arrivedUs: number, seenUs: number): void {
     const request: ObservedRequest = {
-      ...{ serial: this.requests.length, pipeline, arrivedUs, seenUs },
-      ...{ endUs: Number.NaN, outcome: null, spans: [] },
+      serial: this.requests.length,
+      pipeline,
+      arrivedUs,
+      seenUs,
+      endUs: Number.NaN,
+      outcome: null,
+      spans: [],
     };
     this.requests.push(request);
     this.#bySlot[slot] = request;
@@ -128,8 +133,12 @@ class Observer {
 
   #start(replica: number, startUs: number, jobs: readonly number[]): void {
     const batch: ObservedBatch = {
-      ...{ replica, startUs, endUs: Number.NaN, lost: false },
-      ...{ serviceUs: Number.NaN, jobs: [] },
+      replica,
+      startUs,
+      endUs: Number.NaN,
+      lost: false,
+      serviceUs: Number.NaN,
+      jobs: [],
     };
     for (const job of jobs) {
       const request = this.#bySlot[job >> this.#shift];

@@ -81,7 +81,9 @@ export function runDetail(run: ObservedRun, options: DetailOptions): RunDetail {
   const { warmupUs, side, id, note } = options;
   const counted = run.requests.filter(({ arrivedUs }) => arrivedUs >= warmupUs);
   return {
-    ...{ side, id, requests: run.requests.length },
+    side,
+    id,
+    requests: run.requests.length,
     ...(note === undefined ? {} : { note }),
     tail: tailOf(run, counted),
     series: seriesOf(run),
@@ -110,7 +112,8 @@ function tailOf({ system }: ObservedRun, counted: readonly ObservedRequest[]): R
       const requests = new Set(own.map(({ request }) => request));
       return [
         {
-          ...{ pipeline: name, task: task.name },
+          pipeline: name,
+          task: task.name,
           waitMs: sumOf(own.map(waitMs)) / each,
           serviceMs: sumOf(own.map(serviceMs)) / each,
           onPathRatio: requests.size / each,

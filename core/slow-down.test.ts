@@ -4,8 +4,12 @@ import { measuredService } from "./service.ts";
 import { inPlaceFactor, knownTimes, roundTimes, workOf } from "./slow-down.ts";
 
 const provenance = {
-  ...{ kind: "measured", model: "m", device: "cpu", host: "h" },
-  ...{ runtime: "r", date: "2026-01-01" },
+  kind: "measured",
+  model: "m",
+  device: "cpu",
+  host: "h",
+  runtime: "r",
+  date: "2026-01-01",
 };
 const batch = (size: number, meanUs: number) => {
   return { batch: size, samples: 9, meanUs, halfWidth95Us: 1, quantilesUs: [meanUs] };
@@ -17,7 +21,10 @@ const rounds = [1, 1.1, 0.9, 1, 1.05].map((pace, i) => ({
   inPlaceUs: 120 * pace,
 }));
 const profile: Profile = profileSchema.parse({
-  ...{ schema: "tandem/profile@2", kind: "service", provenance, rounds },
+  schema: "tandem/profile@2",
+  kind: "service",
+  provenance,
+  rounds,
   batches: [batch(1, 100), batch(2, 150)],
 });
 
@@ -39,7 +46,10 @@ describe("times in place", () => {
 
   test("of a profile of version 1 are without its pilot's factor, and how well they are known is not known", () => {
     const first = profileSchema.parse({
-      ...{ schema: "tandem/profile@1", provenance, servingFactor: 1.25, inputMeansUs: [100] },
+      schema: "tandem/profile@1",
+      provenance,
+      servingFactor: 1.25,
+      inputMeansUs: [100],
       batches: [batch(1, 125)],
     });
     expect(first).toMatchObject({ schema: "tandem/profile@2", kind: "service" });

@@ -81,7 +81,9 @@ function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
     const pool = system.pools[system.replicas[replica].pool];
     yield {
       name: lost ? `${pool.name} (lost)` : pool.name,
-      ...{ cat: "batch", ph: "X", ts: startUs },
+      cat: "batch",
+      ph: "X",
+      ts: startUs,
       dur: (isOpen ? Math.max(endUs, startUs) : ended) - startUs,
       ...trackOf(run, replica, place),
       args: {
@@ -122,7 +124,9 @@ function* requestEvents(run: ObservedRun, { firstPid }: Place): Generator<TraceE
     const toUs = Number.isFinite(ended) ? ended : Math.max(endUs, arrivedUs);
     const whole = { ...at, name, id2: { local: String(serial) } };
     yield {
-      ...{ ...whole, ph: "b", ts: arrivedUs },
+      ...whole,
+      ph: "b",
+      ts: arrivedUs,
       args: {
         request: serial,
         outcome: outcome ?? "unfinished",
@@ -145,7 +149,11 @@ function* changeEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
   const words = { join: "up", lose: "lost", drain: "drained" } as const;
   for (const { replica, atUs, kind } of run.changes) {
     yield {
-      ...{ name: words[kind], cat: "replica", ph: "i", ts: atUs, s: "t" },
+      name: words[kind],
+      cat: "replica",
+      ph: "i",
+      ts: atUs,
+      s: "t",
       ...trackOf(run, replica, place),
     };
   }

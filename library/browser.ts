@@ -216,7 +216,10 @@ function* stepsOf(
   const summaries: RunSummary[] = [];
   const drawn: DrawnRun[] = [];
   const part: Part = {
-    ...{ summaries, drawn, gantt: [], load: configurationLoad(document, scenario) },
+    summaries,
+    drawn,
+    gantt: [],
+    load: configurationLoad(document, scenario),
     ...(warmUp === undefined ? {} : { warmUp }),
   };
   let wanted = firstReplications(document.run);

@@ -46,8 +46,13 @@ export async function calibrate(
   options.signal?.throwIfAborted();
   const inventory = on === undefined ? undefined : inventoryFor(on, [document]);
   return measure(document, {
-    ...{ source: { images, inputs }, folder: inputsOf(loaded).folder, own, inventory },
-    ...{ precision, maxSeconds, contentionLevels: CONTENTION_LEVELS },
+    source: { images, inputs },
+    folder: inputsOf(loaded).folder,
+    own,
+    inventory,
+    precision,
+    maxSeconds,
+    contentionLevels: CONTENTION_LEVELS,
     date: new Date().toISOString(),
     onStep: (step) => {
       options.onNote?.(step);

@@ -89,8 +89,14 @@ export async function clusterOn(
       {
         ...(gatewayPort === undefined ? {} : { gatewayPort }),
         ...(connectionsPerAddress === undefined ? {} : { bounds: { connectionsPerAddress } }),
-        ...{ document, inputs: plainInputs(inputsOf(loaded)), backend, seed, spareReplicas: spare },
-        ...{ origins, inventory, command: options.command },
+        document,
+        inputs: plainInputs(inputsOf(loaded)),
+        backend,
+        seed,
+        spareReplicas: spare,
+        origins,
+        inventory,
+        command: options.command,
         ...(port === undefined ? {} : { basePort: port }),
         ...(host === undefined ? {} : { host }),
         ...(certs === undefined ? {} : { certificates: resolve(certs) }),
@@ -147,10 +153,17 @@ export async function clusterServe(options: ClusterServeOptions): Promise<void> 
   const { name = hostname(), host = "127.0.0.1" } = options;
   const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;
   await serve({
-    ...{ role, config, name, host, port, signal, connectionsPerAddress },
+    role,
+    config,
+    name,
+    host,
+    port,
+    signal,
+    connectionsPerAddress,
     certificates: certs === undefined ? null : resolve(certs),
     tokens: tokens === undefined ? null : resolve(tokens),
-    ...{ healthPort: healthPort ?? null, readyFile: readyFile ?? null },
+    healthPort: healthPort ?? null,
+    readyFile: readyFile ?? null,
     onEvent: (line) => onNote?.(line),
   });
 }

@@ -291,7 +291,7 @@ const CHECKS: readonly (() => Promise<Finding>)[] = [
   program(
     "Docker",
     ["docker", "version", "--format", "{{.Server.Version}}"],
-    "workers in containers: `deploy compose`, and inventories of kind docker",
+    "gateway and workers in containers: `deploy compose`",
     "see docs.docker.com/engine/install, and start its daemon",
   ),
   program(

@@ -140,7 +140,11 @@ async function send(loaded: LoadedScenario, sending: LoadOptions) {
   const traceUs = workload.arrivals === "trace" ? loaded.traces[workload.file] : undefined;
   const done = counting(workload);
   const result = await runLoad({
-    ...{ target, pipelines, workload, seed, signal },
+    target,
+    pipelines,
+    workload,
+    seed,
+    signal,
     ...(traceUs === undefined ? {} : { traceUs }),
     warmUp: sending.warmUp ?? false,
     onProgress: ({ ended }) => onProgress?.(done(ended)),

@@ -36,7 +36,10 @@ test("is not judged, for the reason that it gave, and its logs replay", async ()
   const { result } = await validateConfiguration({
     configuration: { id: "c", parameters: {}, document },
     inputs: { profiles: {}, traces: {}, schedulerFiles, own },
-    ...{ backend: "replay", repeats: 3, timeScale: 1, tolerance: { latencyMeanMs: 0.05 } },
+    backend: "replay",
+    repeats: 3,
+    timeScale: 1,
+    tolerance: { latencyMeanMs: 0.05 },
     contents: () => [payloadRequest(new Uint8Array(10))],
   });
   expect(result.verdict).toBe("cannot tell");

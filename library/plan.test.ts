@@ -36,7 +36,8 @@ writeFileSync(file, FOUR);
 test("a space of 10^13 combinations is searched from above and below until the two meet", async () => {
   const steps: PlanProgress[] = [];
   const { document } = await plan(await scenario(file), {
-    ...{ schedulers: [], budgetS: 3600 },
+    schedulers: [],
+    budgetS: 3600,
     onProgress: (step) => steps.push(step),
   });
   const [{ best, state, lowerBound, allCheaperTried }] = document.plans;
@@ -58,7 +59,8 @@ test("a plan that is stopped has its best so far, and goes on in its folder wher
   const stop = new AbortController();
   const options = { schedulers: [], budgetS: 3600, directory };
   const stopped = await plan(loaded, {
-    ...{ ...options, stop: stop.signal },
+    ...options,
+    stop: stop.signal,
     onProgress: ({ incumbent }) => incumbent !== null && stop.abort(),
   });
   const [half] = stopped.document.plans;

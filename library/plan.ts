@@ -100,24 +100,27 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const pace = { spent, isOver: () => stop?.aborted === true || spent() >= 1 };
   const progress = directory === undefined ? null : new ProgressFile(directory, loaded);
   const options = {
-    ...{
-      planner,
-      schedulers,
-      mostReplicas: maxReplicas,
-      mostTrials: maxTrials,
-      window,
-      promise,
-      pace,
-    },
+    planner,
+    schedulers,
+    mostReplicas: maxReplicas,
+    mostTrials: maxTrials,
+    window,
+    promise,
+    pace,
     ...(progress === null ? {} : { known: progress.known }),
     solve: await loadSolver(),
   };
   const steps = makePlans(loaded, inputsOf(loaded), options);
   const plans = await inTurns(steps, settings.signal, ({ of: total, standing, ...step }) =>
     settings.onProgress?.({
-      ...{ total, done: step.done, requests: step.requests },
-      ...{ combinations: step.combinations, isListed: step.isListed, missing: step.missing },
-      ...{ incumbent: incumbentOf(standing), lowerBound: standing?.bound ?? 0 },
+      total,
+      done: step.done,
+      requests: step.requests,
+      combinations: step.combinations,
+      isListed: step.isListed,
+      missing: step.missing,
+      incumbent: incumbentOf(standing),
+      lowerBound: standing?.bound ?? 0,
       secondsLeft: Math.max(0, (1 - spent()) * budgetS),
     }),
   ).finally(() => progress?.close());
@@ -126,11 +129,19 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const command =
     settings.command ??
     commandFor("plan", loaded, {
-      ...{ planner, schedulers: names, maxReplicas, maxTrials },
-      ...{ budget: budgetS, window, promise },
+      planner,
+      schedulers: names,
+      maxReplicas,
+      maxTrials,
+      budget: budgetS,
+      window,
+      promise,
     });
   const header = {
-    ...{ schema: "tandem/plan@3" as const, planner, command, seed: document.run.seed },
+    schema: "tandem/plan@3" as const,
+    planner,
+    command,
+    seed: document.run.seed,
     scenario: { name: document.name, digest },
     ...(capacity === undefined ? {} : { capacity }),
   };
@@ -147,7 +158,9 @@ function incumbentOf(standing: Standing | null): Incumbent | null {
   const { rows, cost } = found.contender.shape;
   const replicas = space.tasks.map((task, i) => [task, sumOf(rows[i])]);
   return {
-    ...{ cost, replicas: Object.fromEntries(replicas), kept: keptOf(found.trial) },
+    cost,
+    replicas: Object.fromEntries(replicas),
+    kept: keptOf(found.trial),
     isConfirmed: found === standing?.confirmed,
   };
 }

@@ -151,7 +151,10 @@ export function writeProvenance(
   const earlier = readProvenance(directory);
   const commit = commitOf(dirname(resolve(loaded.file)));
   const origin: Origin = {
-    ...{ command, version: buildKey().program, date: new Date().toISOString(), host: hostLine() },
+    command,
+    version: buildKey().program,
+    date: new Date().toISOString(),
+    host: hostLine(),
     ...(commit === undefined ? {} : { commit }),
   };
   const made = Object.fromEntries(files.map((file) => [file, origin]));

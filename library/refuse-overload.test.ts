@@ -50,11 +50,7 @@ test.each([
   [{ arrivals: "poisson", ratePerS: 100, durationS: 1e5 }, { durationS: 1.1e5 }, "durationS"],
   // From trough and from crest.
   [
-    {
-      ...{ arrivals: "diurnal", ratePerS: 100, amplitude: 1, periodS: 1e7 },
-      durationS: 6e4,
-      phase: 0.75,
-    },
+    { arrivals: "diurnal", ratePerS: 100, amplitude: 1, periodS: 1e7, durationS: 6e4, phase: 0.75 },
     { phase: 0.25 },
     "durationS",
   ],

@@ -97,7 +97,11 @@ async function sweptSource(
 function loadedFrom({ scenario, digest, inputs }: ProvenanceDocument): LoadedScenario {
   const { traces, traceSizes, ...files } = inputs;
   return {
-    ...{ ...files, document: scenario, digest, file: "scenario", positions: new Map() },
+    ...files,
+    document: scenario,
+    digest,
+    file: "scenario",
+    positions: new Map(),
     traces: traces as Record<string, number[]>,
     traceSizes: traceSizes as Record<string, number[]>,
   };

@@ -30,7 +30,11 @@ export function policyParameters(
     const { minimum, exclusiveMinimum, maximum, enum: values } = schema;
     const least = minimum ?? exclusiveMinimum;
     return {
-      ...{ decision, policy, name, unit: unitOf(name), kind: kindOf(schema) },
+      decision,
+      policy,
+      name,
+      unit: unitOf(name),
+      kind: kindOf(schema),
       description: String(schema.description ?? ""),
       value: given[name] ?? schema.default,
       ...(typeof least === "number" ? { minimum: least } : {}),

@@ -66,7 +66,11 @@ export async function runOneShard(loaded: Scenario, options: ShardOptions): Prom
     const manifest = agreed(folder, loaded, options, prepared, shards);
     const { first, end } = rangeOf(manifest.starts, shard);
     await runShard({
-      ...{ folder, manifest, shard, plan: prepared.plan, threads },
+      folder,
+      manifest,
+      shard,
+      plan: prepared.plan,
+      threads,
       onProgress: (done) => onProgress?.({ done, total: end - first }),
       signal: signal ?? new AbortController().signal,
     });
@@ -93,7 +97,9 @@ export function agreed(
 ): Manifest {
   return folder.agree({
     arguments: { file, overrides, sample, margin, requests, allowLarge, command },
-    ...{ key, configurations: sweep.count, shards },
+    key,
+    configurations: sweep.count,
+    shards,
     starts: () => shardStarts(expectedWork(sweep), shards),
   });
 }
@@ -168,7 +174,10 @@ export async function shardsStatus(directory: string): Promise<SweepStatus> {
   const failures = folder.failures();
   return {
     schema: "tandem/sweep-status@1",
-    ...{ shards: starts.length - 1, finished: finished.length, failed: failures.length, ...left },
+    shards: starts.length - 1,
+    finished: finished.length,
+    failed: failures.length,
+    ...left,
     configurations,
     finishedConfigurations: ranges.reduce((sum, { first, end }) => sum + end - first, 0),
     shardSeconds: finished.reduce((sum, shard) => sum + (folder.record(shard)?.seconds ?? 0), 0),
@@ -236,8 +245,8 @@ export async function runShards(
 ): Promise<readonly SubmittedJob[]> {
   const { on, directory, detach = false } = options;
   const { inventory } = inventoryFor(on, []);
-  if (inventory.kind === "ssh" || inventory.kind === "docker") {
-    throw new Fault("usage", `${on}: no sweep runs on kind ${inventory.kind}`, {
+  if (inventory.kind === "ssh") {
+    throw new Fault("usage", `${on}: no sweep runs on kind ssh`, {
       hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
     });
   }
@@ -305,8 +314,12 @@ function shardCommand(
 ): ShardCommand {
   const { sample, requests, allowLarge, threads } = options;
   const words = optionWords({
-    ...{ set: assignments(overrides), workers: threads, requests, yes: allowLarge },
-    ...{ sample: sample && [sample.method, sample.count], out: directory },
+    set: assignments(overrides),
+    workers: threads,
+    requests,
+    yes: allowLarge,
+    sample: sample && [sample.method, sample.count],
+    out: directory,
   });
   return {
     program: [process.execPath, fileURLToPath(builtFile("cli/tandem.js"))],

@@ -106,7 +106,10 @@ export async function sweepThen<T>(
   try {
     const requests = await openRequests(plan, store);
     await runSweep({
-      ...{ plan, store, signal, ...threading(loaded, options, count) },
+      plan,
+      store,
+      signal,
+      ...threading(loaded, options, count),
       ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
       onProgress: (done, index) => {
         if (index !== undefined) onResult?.(recordAt(store, index).result);

@@ -150,7 +150,8 @@ export async function validate(
   const { document, digest, capacity } = loaded;
   const header = {
     scenario: { name: document.name, digest },
-    ...{ seed: document.run.seed, command },
+    seed: document.run.seed,
+    command,
     ...goalsShown(document),
     parameterKinds: parameterKinds(document),
     ...(capacity === undefined ? {} : { capacity }),
@@ -163,9 +164,12 @@ export async function validate(
     evidence: {
       schema: "tandem/evidence@1",
       // Their texts stay, from which `explain` loads them.
-      ...{ inputs: { ...validated.inputs, own: undefined }, configurations: evidences },
+      inputs: { ...validated.inputs, own: undefined },
+      configurations: evidences,
     },
-    ...{ logs, repeats: course.effort.repeats, wanted: course.configurations.length },
+    logs,
+    repeats: course.effort.repeats,
+    wanted: course.configurations.length,
     interrupted: signal?.aborted === true,
   };
   if (directory !== undefined) writeFolder(directory, loaded, validation);
@@ -235,9 +239,13 @@ function startOf({ settings, forecasts, beforeS, effort }: Course): ValidationSt
   const { repeats, share, seconds } = effort;
   const lengths = forecasts.map((forecast) => Math.ceil(runSeconds(forecast, share)));
   return {
-    ...{ configurations: forecasts.length, backend: settings.backend, repeats, share },
+    configurations: forecasts.length,
+    backend: settings.backend,
+    repeats,
+    share,
     runS: [Math.min(...lengths), Math.max(...lengths)],
-    ...{ seconds: beforeS + seconds, tolerances: settings.metrics },
+    seconds: beforeS + seconds,
+    tolerances: settings.metrics,
   };
 }
 
@@ -341,12 +349,19 @@ function validateOne(
     Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
   onNote?.(`validate ${index + 1}/${configurations.length} ${configuration.id}`);
   return validateConfiguration({
-    ...{ configuration, inputs, backend, repeats, timeScale, signal, inventory },
+    configuration,
+    inputs,
+    backend,
+    repeats,
+    timeScale,
+    signal,
+    inventory,
     ...(light === null
       ? {}
       : { bracket: bracketOf(configuration.document, light, inputs, signal) }),
     onJudgement: ({ judgements }) => onNote?.(intervalLine(judgements)),
-    ...{ tolerance: metrics, doubt },
+    tolerance: metrics,
+    doubt,
     contents: (seed) => contents(configuration, seed),
     onProgress: (ended) => onSeconds(at(ended)),
     onRun: ({ health }, healthy) => {

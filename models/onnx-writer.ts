@@ -81,11 +81,16 @@ export function writeOnnx({ name, nodes, constants, inputs, outputs }: OnnxGraph
   const graph = {
     name,
     node: nodes.map(({ op, inputs: input, output, attributes = {} }) => ({
-      ...{ input, output: [output], name: output, opType: op },
+      input,
+      output: [output],
+      name: output,
+      opType: op,
       attribute: Object.entries(attributes).map(attributeOf),
     })),
     initializer: constants.map(({ name, shape, data }) => ({
-      ...{ name, dims: shape, dataType: data instanceof Float32Array ? FLOAT : INT64 },
+      name,
+      dims: shape,
+      dataType: data instanceof Float32Array ? FLOAT : INT64,
       rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
     })),
     input: inputs.map(valueOfGraph),

@@ -181,7 +181,8 @@ function modelOf(name: string, run: TaskModel["run"]): TaskModel {
   const origin = { source: "this project", license: "MIT", runtime: "none", provider: "none" };
   return {
     provenance: { name, files: [], ...origin },
-    ...{ inputs: null, outputs: null },
+    inputs: null,
+    outputs: null,
     run,
     close: async () => {},
   };

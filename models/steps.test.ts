@@ -75,7 +75,10 @@ describe("of a model's outputs", () => {
   test("objects end at the picture's edges", () => {
     const detection = { classId: 0, score: 1, box: [-20, -5, 30, 400] } as const;
     const placement = {
-      ...{ width: 20, height: 100, inputWidth: 20, inputHeight: 100 },
+      width: 20,
+      height: 100,
+      inputWidth: 20,
+      inputHeight: 100,
       ...({ scale: [1, 1], offset: [0, 0], origin: [0, 0] } as const),
     };
     expect(objectsOutput([detection], ["car"], placement).value).toMatchObject({

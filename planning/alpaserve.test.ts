@@ -49,7 +49,8 @@ const example = (shares: readonly number[], workload: object, memoryMb = 14_000)
     models: {
       bert: {
         service: { distribution: "deterministic", meanMs: 396, batch: { max: 1 } },
-        ...{ memoryMb: 13_400, residency: "always" },
+        memoryMb: 13_400,
+        residency: "always",
       },
     },
     cluster: {
@@ -121,7 +122,8 @@ function crowded(ratePerS: number, shares: readonly number[]): ScenarioDocument 
         name,
         {
           service: { distribution: "deterministic", meanMs: timesMs[i], batch: { max: 1 } },
-          ...{ memoryMb: 10, residency: "always" },
+          memoryMb: 10,
+          residency: "always",
         },
       ]),
     ),
@@ -138,7 +140,11 @@ function bestOfAll(document: ScenarioDocument): number {
   const [{ document: found }] = search(document);
   const subsets = [["a"], ["b"], ["c"], ["a", "b"], ["a", "c"], ["b", "c"]];
   const on = (task: string, slots: number[]) => ({
-    ...{ task, node: "host", device: "gpu", replicas: slots.length, slots },
+    task,
+    node: "host",
+    device: "gpu",
+    replicas: slots.length,
+    slots,
   });
   const apart = subsets.flatMap((one) =>
     subsets.map((two) => [

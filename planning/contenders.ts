@@ -96,7 +96,12 @@ export interface Standing {
 
 export function nothingFound(): Standing {
   return {
-    ...{ incumbent: null, confirmed: null, bound: 0, nearest: null, unclear: null, needed: null },
+    incumbent: null,
+    confirmed: null,
+    bound: 0,
+    nearest: null,
+    unclear: null,
+    needed: null,
     explored: nothingExplored(),
   };
 }

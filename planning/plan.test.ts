@@ -8,7 +8,10 @@ import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
 
 const FIFO_ALONE: PlanOptions = {
-  ...{ planner: "race", mostReplicas: 32, mostTrials: 10_000, schedulers: [] },
+  planner: "race",
+  mostReplicas: 32,
+  mostTrials: 10_000,
+  schedulers: [],
 };
 
 function load(text: string) {

@@ -263,11 +263,15 @@ function planOf(
   ];
   const answer = (tried: Tried): Answer => answerOf(tried, load);
   return {
-    ...{ parameters: load, unit: choice.space.unit },
+    parameters: load,
+    unit: choice.space.unit,
     alike: (search?.alike ?? []).map(({ document: one }) => one.scheduler),
-    ...{ explored, notSearched: left },
+    explored,
+    notSearched: left,
     goals: goals.map(({ pipeline, latencyMs, share }) => ({
-      ...{ pipeline, latencyMs, percentile: Number((share * 100).toPrecision(12)) },
+      pipeline,
+      latencyMs,
+      percentile: Number((share * 100).toPrecision(12)),
     })),
     best: best === null ? null : answer(best),
     runnersUp: (search?.runnersUp ?? []).map(answer),
@@ -289,7 +293,10 @@ function answerOf(tried: Tried, load: Parameters): Answer {
   );
   const machines = nodes?.map(({ name }, i) => [name, shape.machines[i]]);
   return {
-    ...{ scheduler: document.scheduler, parameters, cost: costOfTried(tried), replicas },
+    scheduler: document.scheduler,
+    parameters,
+    cost: costOfTried(tried),
+    replicas,
     machines: machines === undefined ? null : Object.fromEntries(machines),
     placement: placementOf(alternative.document, document),
     replications: tried.trial.runs.length,
@@ -371,10 +378,14 @@ function problemOf(
   const batched = plain.filter(mayBatch).map(withBatches);
   const more = planner === "inferline" ? [] : batched.flatMap(({ alternatives }) => alternatives);
   const problem: Problem = {
-    ...{ goals, mayBatch, mostTrials },
+    goals,
+    mayBatch,
+    mostTrials,
     alternatives: [...plain, ...more],
     laboratory: new Laboratory(inputs, pace, known),
-    ...{ error, solve: solve ?? null, standing: nothingFound() },
+    error,
+    solve: solve ?? null,
+    standing: nothingFound(),
   };
   const isBatchSpaceCut = batched.some(({ isCut }) => isCut);
   return { problem, isBatchSpaceCut: isBatchSpaceCut && planner !== "inferline" };

@@ -177,8 +177,12 @@ class Race {
   #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
     return {
-      ...{ best, runnersUp, nearest, alike: [...new Set(alike)] },
-      ...{ isComplete: this.#runners.isComplete, explored: this.#explored },
+      best,
+      runnersUp,
+      nearest,
+      alike: [...new Set(alike)],
+      isComplete: this.#runners.isComplete,
+      explored: this.#explored,
     };
   }
 

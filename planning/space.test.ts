@@ -33,7 +33,9 @@ function scenarioWith(nodes: readonly NodeDraw[], sizesMb: readonly number[]) {
     models: Object.fromEntries(sizesMb.map((memoryMb, i) => [`m${i}`, { service, memoryMb }])),
     cluster: {
       nodes: nodes.map(({ count, slots, speed, memoryMb, costPerHour }, i) => ({
-        ...{ name: `n${i}`, count, costPerHour },
+        name: `n${i}`,
+        count,
+        costPerHour,
         devices: { gpu: { slots, speed, memoryMb } },
       })),
       replicas: Object.fromEntries(sizesMb.map((_, i) => [`t${i}`, 1])),

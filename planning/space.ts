@@ -316,7 +316,10 @@ export class Space {
       this.#banksFor(t)
         .filter(({ node }) => counts[node] > 0)
         .map(({ node, device, slots }) => ({
-          ...{ task, node: nodes[node].name, device, replicas: slots * counts[node] },
+          task,
+          node: nodes[node].name,
+          device,
+          replicas: slots * counts[node],
         })),
     );
   }

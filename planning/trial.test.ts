@@ -52,7 +52,8 @@ describe("a confirmation", () => {
     // 1 − e^(−3.03) is 95.17%.
     const { meets, needed, requests } = confirmed(101, 95, 0.001, 1, 600);
     expect({ meets, isLong: (needed?.replications ?? 0) > requests / 600 }).toEqual({
-      ...{ meets: false, isLong: true },
+      meets: false,
+      isLong: true,
     });
     expect(confirmed(80, 95)).toMatchObject({ meets: false, needed: null });
   });

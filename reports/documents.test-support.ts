@@ -133,7 +133,8 @@ export function singleDocument(): ResultsDocument {
 }
 
 const LATE: MetricJudgement = {
-  ...{ verdict: "cannot tell", interval90: null },
+  verdict: "cannot tell",
+  interval90: null,
   reason: "only 2 of 5 runs were fit to be judged by",
   settledBy: { runs: 12, secondsPerRun: 250 },
 };

@@ -16,7 +16,9 @@ import { NO_OWN, type OwnComposition, type OwnSchedulers, ownScheduler } from ".
 
 const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };
 const stepped = (first: number, then: number) => ({
-  ...{ policy: "scheduled", intervalS: 0.001, periodS: 0.004 },
+  policy: "scheduled",
+  intervalS: 0.001,
+  periodS: 0.004,
   steps: [first, then].map((replicas, i) => ({ atS: 0.002 * i, replicas })),
 });
 const SCHEDULERS: readonly SchedulerDocument[] = [
@@ -259,7 +261,7 @@ test("a scheduler that scales releases what it does not need when it takes over"
 
 const FILE = "./own.mjs";
 const GROUP = { kind: "group", maxBatch: 3, size: () => 1, dueUs: () => 1e9 };
-const HEARS = { ...{ pools: [], scales: [] }, timers: 0 };
+const HEARS = { pools: [], scales: [], timers: 0 };
 type Fail = () => undefined;
 
 /** By the place that fails: a composition that calls `fail` there, and serves all else. */
@@ -276,7 +278,8 @@ const FAILING: Readonly<Record<string, (fail: Fail) => Readonly<Record<string, u
   "controller, finished": (fail) => ({ controller: { ...HEARS, finished: fail } }),
   "controller, decide": (fail) => ({
     controller: {
-      ...{ ...HEARS, pools: [0, 1] },
+      ...HEARS,
+      pools: [0, 1],
       decide: (view: ClusterView, act: Controls) => {
         for (const [replica, { pool }] of system.replicas.entries()) {
           const isIdle = view.isUp(replica) && view.running(replica) === 0;

@@ -10,10 +10,7 @@ const PARAMETERS: Readonly<Record<string, PolicyChoice>> = {
   "power-of-two": { policy: "power-of-two", cap: 2 },
   bounded: { policy: "bounded", maxInSystem: 3 },
   "size-or-timeout": { policy: "size-or-timeout", maxBatch: 3, waitMs: 0.02 },
-  "preferred-sizes": {
-    policy: "preferred-sizes",
-    ...{ maxBatch: 3, preferred: [2, 3], delayMs: 0.02 },
-  },
+  "preferred-sizes": { policy: "preferred-sizes", maxBatch: 3, preferred: [2, 3], delayMs: 0.02 },
 };
 
 const choices = (decision: Decision): readonly PolicyChoice[] =>

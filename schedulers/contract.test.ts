@@ -139,8 +139,11 @@ const SYSTEMS_SCALINGS = [
 const TUNED = {
   preset: "inferline",
   controller: {
-    ...{ policy: "inferline", envelope: [{ windowS: 0.001, ratePerS: 5000 }] },
-    ...{ downAfterS: 0.002, downWindowS: 0.001, downLookBackS: 0.002 },
+    policy: "inferline",
+    envelope: [{ windowS: 0.001, ratePerS: 5000 }],
+    downAfterS: 0.002,
+    downWindowS: 0.001,
+    downLookBackS: 0.002,
   },
 };
 

@@ -501,7 +501,10 @@ export class CheckingDriver implements Driver {
     const { requests } = this.dispatcher;
     const pipeline = requests.pipeline[request];
     return {
-      ...{ job, request, pipeline, task: requests.taskOf(job) },
+      job,
+      request,
+      pipeline,
+      task: requests.taskOf(job),
       arrivedUs: requests.arrivedUs[request],
       enteredUs: requests.enqueuedUs[job],
       deadlineUs: requests.deadlineUs[request],

@@ -84,7 +84,8 @@ test("times between two microseconds are rounded up, so that the log holds whole
 test("runs of one loaded file that go on side by side keep their failures apart", () => {
   const key = ({ arrivedUs }: { arrivedUs: number }) => (arrivedUs > 1 ? Number.NaN : 0);
   const definition = {
-    ...{ name: "own", parameters: z.strictObject({}) },
+    name: "own",
+    parameters: z.strictObject({}),
     create: () => ({ kind: "keyed", key }),
   };
   const file = ownScheduler("./own.mjs", () => ({ ordering: definition }) as never);

@@ -364,7 +364,9 @@ function guardController(own: Guarded, controller: Controller, system: System): 
     },
   ]);
   return {
-    ...{ pools, scales, timers },
+    pools,
+    scales,
+    timers,
     ...Object.fromEntries(FLAGS.flatMap((name) => (controller[name] ? [[name, true]] : []))),
     ...hearing(own, controller, HEARS),
     ...Object.fromEntries(decides),
@@ -395,15 +397,20 @@ type Numbered = "replica" | "pool" | "slot" | "model";
 
 /** Without its promise the driver is not prepared for a command. */
 const NEEDS: Readonly<Record<string, (typeof FLAGS)[number]>> = {
-  ...{ preempt: "preempts", load: "loads", evict: "loads", proceed: "proceeds" },
+  preempt: "preempts",
+  load: "loads",
+  evict: "loads",
+  proceed: "proceeds",
 };
 
 function checkedControls(act: Controls, view: ClusterView, controller: Controller): Controls {
   const { timers = 0, scales = [] } = controller;
   const { replicas, pools, models, devices } = view.system;
   const counts = {
-    ...{ replica: replicas.length, pool: pools.length },
-    ...{ slot: devices.length, model: models.length },
+    replica: replicas.length,
+    pool: pools.length,
+    slot: devices.length,
+    model: models.length,
   };
   const commands = act as unknown as Record<string, (...args: unknown[]) => unknown>;
   const checked = Object.entries(NAMES).map(([command, names]) => [

@@ -20,7 +20,9 @@ const SYSTEM = systemOf(
 /** Never starts a job on a pool's last replica: with fifty there is always another. */
 function forgetful(system: System): Scheduler {
   const controller: Controller = {
-    ...{ pools: system.pools.map((_, pool) => pool), scales: [], timers: 0 },
+    pools: system.pools.map((_, pool) => pool),
+    scales: [],
+    timers: 0,
     decide(view, act) {
       for (const [pool, { first, count }] of system.pools.entries()) {
         for (let replica = first; replica < first + count - 1; replica++) {

@@ -244,7 +244,8 @@ describe("a scheduler section", () => {
     expect(resolved({ policy: "size-or-timeout", maxBatch: 5 })).toEqual({ ...size, maxBatch: 5 });
     expect(resolved("size-or-timeout")).toBe("size-or-timeout");
     expect(resolved({ policy: "preferred-sizes", maxBatch: 5 })).toEqual({
-      ...{ policy: "preferred-sizes", maxBatch: 5 },
+      policy: "preferred-sizes",
+      maxBatch: 5,
     });
     const perTask = { b: { batching: { policy: "size-or-timeout", waitMs: 1 } } };
     expect(maxBatchOf({ preset: "seed-batching", perTask }, "b")).toBe(3);

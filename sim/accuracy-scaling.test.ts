@@ -143,7 +143,8 @@ describe("INFaaS", () => {
       small: { service: { distribution: "deterministic", meanMs: 10, batch }, accuracy: 0.8 },
       large: {
         service: { distribution: "deterministic", meanMs: 50, batch },
-        ...{ accuracy: 0.95, loadMs: 5000 },
+        accuracy: 0.95,
+        loadMs: 5000,
       },
     };
     const { ordered } = orders(scenario("infaas", 250, { workload: rising, models }));

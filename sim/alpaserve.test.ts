@@ -47,12 +47,19 @@ describe("two models of 396 ms on two devices", () => {
   const split = (weights: readonly number[], cv: number) => {
     const { pipelines, models } = whole(weights, cv);
     return scenarioOf({
-      ...{ pipelines, models, workload: workload(cv), scheduler: "alpaserve" },
+      pipelines,
+      models,
+      workload: workload(cv),
+      scheduler: "alpaserve",
       cluster: {
         nodes: [{ name: "host", devices: { gpu: { slots: 2, shared: true } } }],
         replicas: { a: 2, b: 2 },
         placement: ["a", "b"].map((task) => ({
-          ...{ task, node: "host", device: "gpu", replicas: 2, slots: [1, 2] },
+          task,
+          node: "host",
+          device: "gpu",
+          replicas: 2,
+          slots: [1, 2],
         })),
       },
     });

@@ -24,7 +24,10 @@ describe("shortest first", () => {
       },
     },
     workload: {
-      ...{ arrivals: "poisson", ratePerS: 70, requests: 20_000, warmupS: 20 },
+      arrivals: "poisson",
+      ratePerS: 70,
+      requests: 20_000,
+      warmupS: 20,
       inputSize: { distribution: "empirical", samples: SIZES },
     },
   };
@@ -84,7 +87,8 @@ describe("weighted fair queueing", () => {
           x: { share: xShare, tasks: { serve: server } },
           y: { tasks: { serve: server } },
         },
-        ...{ workload: { ...overload, client: { timeoutMs: 1000 } }, scheduler },
+        workload: { ...overload, client: { timeoutMs: 1000 } },
+        scheduler,
       }),
       1,
     );
@@ -113,8 +117,10 @@ describe("join the idle queue", () => {
       {
         cluster: { replicas: { serve: replicas } },
         workload: {
-          ...{ arrivals: "poisson", ratePerS: 80 * replicas },
-          ...{ requests: 10_000, warmupS: 40 / replicas },
+          arrivals: "poisson",
+          ratePerS: 80 * replicas,
+          requests: 10_000,
+          warmupS: 40 / replicas,
         },
       },
       "queueWaitMeanMs",
@@ -138,7 +144,9 @@ describe("join the idle queue", () => {
 describe("routing by speed", () => {
   const nodes = [
     {
-      ...{ name: "n", count: 1, costPerHour: 0 },
+      name: "n",
+      count: 1,
+      costPerHour: 0,
       devices: { fast: { slots: 1, shared: false, speed: 4 }, slow: 1 },
     },
   ];

@@ -128,7 +128,8 @@ describe("stragglers", () => {
           fast: { service: { distribution: "deterministic", meanMs: 5 }, accuracy: 0.9 },
           slow: {
             service: { distribution: "lognormal", meanMs: 20, cv: 3 },
-            ...{ accuracy: 0.8, imputedAccuracy: 0.3 },
+            accuracy: 0.8,
+            imputedAccuracy: 0.3,
           },
         },
       }),

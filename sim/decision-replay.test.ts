@@ -76,7 +76,9 @@ test("a log keeps the sizes of inputs: the shortest first is the same in its rep
       },
     },
     workload: {
-      ...{ arrivals: "poisson", ratePerS: 90, requests: 300 },
+      arrivals: "poisson",
+      ratePerS: 90,
+      requests: 300,
       inputSize: { distribution: "exponential", mean: 100 },
     },
     scheduler: "sjf",

@@ -175,7 +175,9 @@ test("all members share one condition, and a skipped ensemble has no vote", () =
         tasks: {
           first: { model: "a" },
           guess: {
-            ...{ variants: ["a", "b"], ensemble: {}, after: ["first"] },
+            variants: ["a", "b"],
+            ensemble: {},
+            after: ["first"],
             when: { probability: 0.3 },
           },
         },

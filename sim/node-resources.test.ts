@@ -78,7 +78,8 @@ describe.each(["drf", "mesos"])("%s", (scheduler) => {
       },
       cluster: {
         ...node({ cpu: 6, memoryGb: 9 }, { count: 2 }),
-        ...{ replicas: { a: 6, b: 4, c: 4 }, network: { rttMs: 1 } },
+        replicas: { a: 6, b: 4, c: 4 },
+        network: { rttMs: 1 },
       },
       workload: { arrivals: "poisson", ratePerS: 80, requests: 400 },
       faults: { random: [{ kind: "crash", task: "a", mtbfS: 2, mttrS: 0.5 }] },

@@ -44,7 +44,9 @@ const OFTEN: ScenarioDocument = {
     ...(DIAMOND.faults as NonNullable<typeof DIAMOND.faults>),
     scheduled: Array.from({ length: 18 }, (_, i) => ({
       ...CRASH,
-      ...{ node: `m-${1 + (i % 2)}`, atS: 0.5 + i / 2, forS: 0.2 },
+      node: `m-${1 + (i % 2)}`,
+      atS: 0.5 + i / 2,
+      forS: 0.2,
     })),
   },
 };

@@ -80,7 +80,12 @@ export function* replicationSteps(
   const { curve = false, requests = null, ...rest } = options;
   const simulation = new Simulation({
     ...rest,
-    ...{ system, scheduler, arrivals, seed, sizes, requests },
+    system,
+    scheduler,
+    arrivals,
+    seed,
+    sizes,
+    requests,
     warmupUs: Math.round(givenWarmupS(workload) * 1e6),
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),

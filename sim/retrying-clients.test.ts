@@ -23,7 +23,9 @@ test("time-outs of attempts that are over are not waited for, nor kept", () => {
   const document = scenarioOf({
     ...SERVER,
     workload: {
-      ...{ arrivals: "deterministic", ratePerS: 50, requests: 10_000 },
+      arrivals: "deterministic",
+      ratePerS: 50,
+      requests: 10_000,
       client: { timeoutMs: 1e6, retries: 3 },
     },
   });
@@ -141,7 +143,10 @@ describe("a client with a time-out", () => {
       models: { server: scaled },
       cluster: { replicas: { serve: 1 }, network: { clientRttMs: 20 } },
       workload: {
-        ...{ arrivals: "trace", file: "t.csv", column: "t", sizeColumn: "n" },
+        arrivals: "trace",
+        file: "t.csv",
+        column: "t",
+        sizeColumn: "n",
         client: { timeoutMs: 25 },
       },
     });

@@ -69,6 +69,10 @@ const NONE = -1;
 const MOST_STALE = 1024;
 
 export class RetryingClients implements Entrance {
+  readonly #client: ClientDocument;
+  readonly #host: ClientHost;
+  readonly #dispatcher: Dispatcher;
+  readonly #entrance: Entrance;
   readonly #timeoutUs: number;
   readonly #policy: RetryPolicy;
   readonly #alarms = new EventHeap<Alarm>();
@@ -80,12 +84,16 @@ export class RetryingClients implements Entrance {
   #stale = 0;
 
   constructor(
-    private readonly client: ClientDocument,
-    private readonly host: ClientHost,
+    client: ClientDocument,
+    host: ClientHost,
     seed: string,
-    private readonly dispatcher: Dispatcher,
-    private readonly entrance: Entrance,
+    dispatcher: Dispatcher,
+    entrance: Entrance,
   ) {
+    this.#client = client;
+    this.#host = host;
+    this.#dispatcher = dispatcher;
+    this.#entrance = entrance;
     this.#timeoutUs = Math.max(1, Math.round(client.timeoutMs * 1000));
     this.#policy = new RetryPolicy(client, seed);
   }
@@ -106,13 +114,13 @@ export class RetryingClients implements Entrance {
   }
 
   arrive(request: number, pipeline: number, nowUs: number): void {
-    const { sloUs, deadlineMs } = this.dispatcher.system.pipelines[pipeline];
+    const { sloUs, deadlineMs } = this.#dispatcher.system.pipelines[pipeline];
     const call: Call = {
-      serial: this.dispatcher.requests.serial[request],
+      serial: this.#dispatcher.requests.serial[request],
       pipeline,
       arrivedUs: nowUs,
       jitter: this.#policy.arrived(),
-      goalUs: deadlineMs === null ? sloUs : this.host.drawGoalUs(pipeline),
+      goalUs: deadlineMs === null ? sloUs : this.#host.drawGoalUs(pipeline),
       drawn: null,
       retry: 0,
       sentUs: nowUs,
@@ -122,7 +130,7 @@ export class RetryingClients implements Entrance {
   }
 
   answerUs(request: number): number {
-    return this.entrance.answerUs(request);
+    return this.#entrance.answerUs(request);
   }
 
   #send(call: Call, slot: number, nowUs: number): void {
@@ -131,11 +139,12 @@ export class RetryingClients implements Entrance {
     this.#calls[slot] = call;
     const { retry } = call;
     this.#alarms.add({ atUs: nowUs + this.#timeoutUs, call, kind: "timeout", retry });
-    this.entrance.arrive(slot, call.pipeline, nowUs);
+    this.#entrance.arrive(slot, call.pipeline, nowUs);
   }
 
   #ring({ call, kind, retry }: Alarm, nowUs: number): void {
-    if (kind === "retry") this.#send(call, this.host.reserveFor(call.drawn as DrawnRequest), nowUs);
+    if (kind === "retry")
+      this.#send(call, this.#host.reserveFor(call.drawn as DrawnRequest), nowUs);
     else if (isAwaited(call, retry)) this.#timedOut(call, nowUs);
     else this.#stale--;
   }
@@ -153,20 +162,20 @@ export class RetryingClients implements Entrance {
     const { slot } = call;
     // Its answer may be on the way, and another request in its slot.
     const open = this.#calls[slot] === call;
-    if (open) call.drawn ??= this.host.drawnFor(slot);
+    if (open) call.drawn ??= this.#host.drawnFor(slot);
     call.slot = NONE;
-    if (open && this.client.cancels) {
-      if (!this.dispatcher.requests.isOpen(slot)) this.#gone.add(slot);
-      else this.dispatcher.cancel(slot, "cancelled", nowUs);
+    if (open && this.#client.cancels) {
+      if (!this.#dispatcher.requests.isOpen(slot)) this.#gone.add(slot);
+      else this.#dispatcher.cancel(slot, "cancelled", nowUs);
     }
     this.#goOn(call, "cancelled", nowUs);
   }
 
   #cancelGone(nowUs: number): void {
     for (const slot of this.#gone) {
-      if (!this.dispatcher.requests.isOpen(slot)) continue;
+      if (!this.#dispatcher.requests.isOpen(slot)) continue;
       this.#gone.delete(slot);
-      this.dispatcher.cancel(slot, "cancelled", nowUs);
+      this.#dispatcher.cancel(slot, "cancelled", nowUs);
     }
   }
 
@@ -176,16 +185,16 @@ export class RetryingClients implements Entrance {
     this.#calls[slot] = undefined;
     this.#gone.delete(slot);
     if (call.slot !== slot) return;
-    const knownUs = nowUs + this.entrance.answerUs(slot);
-    call.drawn ??= this.host.drawnFor(slot);
+    const knownUs = nowUs + this.#entrance.answerUs(slot);
+    call.drawn ??= this.#host.drawnFor(slot);
     // An answer that comes too late is none: the time-out will ring.
     if (knownUs > call.sentUs + this.#timeoutUs) return;
     this.#overBeforeTimeout(call);
     if (outcome === "completed") {
-      const { requests, answers } = this.dispatcher;
+      const { requests, answers } = this.#dispatcher;
       const accuracy = requests.accuracy[slot];
       const made = answers.of(slot);
-      this.host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, made);
+      this.#host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, made);
       this.#end(call, outcome, nowUs, knownUs);
     } else this.#goOn(call, outcome, nowUs, knownUs);
   }
@@ -203,7 +212,7 @@ export class RetryingClients implements Entrance {
 
   #end(call: Call, outcome: Outcome, nowUs: number, knownUs: number): void {
     const { serial, pipeline, arrivedUs, goalUs } = call;
-    const { recorder, arrivals } = this.host;
+    const { recorder, arrivals } = this.#host;
     const latencyUs = knownUs - arrivedUs;
     recorder.tried(arrivedUs, call.retry + 1);
     recorder.ended(serial, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);

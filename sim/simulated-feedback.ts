@@ -20,6 +20,8 @@ export interface DrawnAnswers {
 }
 
 export class SimulatedFeedback implements AnswerLabels {
+  readonly #dispatcher: Dispatcher;
+  readonly #listens: boolean;
   readonly truth = RIGHT;
   readonly #draws: AnswerDraws;
   /** By job. */
@@ -41,37 +43,35 @@ export class SimulatedFeedback implements AnswerLabels {
     return new SimulatedFeedback(dispatcher, seed, listens);
   }
 
-  private constructor(
-    private readonly dispatcher: Dispatcher,
-    seed: string,
-    private readonly listens: boolean,
-  ) {
+  private constructor(dispatcher: Dispatcher, seed: string, listens: boolean) {
+    this.#dispatcher = dispatcher;
+    this.#listens = listens;
     this.#draws = new AnswerDraws(dispatcher.system, seed);
   }
 
   /** Draws the numbers of a request that arrives. */
   draw(request: number, pipeline: number): void {
-    const { stride } = this.dispatcher.requests;
+    const { stride } = this.#dispatcher.requests;
     this.#makeRoom();
     this.#draws.draw(pipeline, request * stride, this.#numbers, this.#wrongs);
   }
 
   /** The numbers of a request, for a further attempt. */
   drawnFor(request: number): DrawnAnswers {
-    const { stride } = this.dispatcher.requests;
+    const { stride } = this.#dispatcher.requests;
     const [from, to] = [request * stride, (request + 1) * stride];
     return { numbers: this.#numbers.slice(from, to), wrongs: this.#wrongs.slice(from, to) };
   }
 
   place(request: number, { numbers, wrongs }: DrawnAnswers): void {
     this.#makeRoom();
-    const { stride } = this.dispatcher.requests;
+    const { stride } = this.#dispatcher.requests;
     this.#numbers.set(numbers, request * stride);
     this.#wrongs.set(wrongs, request * stride);
   }
 
   of(request: number, task: number): number {
-    const { requests } = this.dispatcher;
+    const { requests } = this.#dispatcher;
     const job = request * requests.stride + task;
     const pipeline = requests.pipeline[request];
     return this.#draws.label(pipeline, task, this.#numbers[job], this.#wrongs[job]);
@@ -79,15 +79,15 @@ export class SimulatedFeedback implements AnswerLabels {
 
   /** A batch starts on a replica. */
   started(replica: number): void {
-    const { batchJobs, batchAt, batchSize, poolOf } = this.dispatcher;
+    const { batchJobs, batchAt, batchSize, poolOf } = this.#dispatcher;
     const at = batchAt[replica];
     for (let i = at; i < at + batchSize[replica]; i++) this.#pools[batchJobs[i]] = poolOf[replica];
   }
 
   /** A request was completed: every model that ran for it is judged. */
   completed(request: number): void {
-    if (!this.listens) return;
-    const { requests, system } = this.dispatcher;
+    if (!this.#listens) return;
+    const { requests, system } = this.#dispatcher;
     const { tasks } = system.pipelines[requests.pipeline[request]];
     for (let task = 0; task < tasks.length; task++) {
       const job = request * requests.stride + task;
@@ -103,12 +103,12 @@ export class SimulatedFeedback implements AnswerLabels {
   deliver(nowUs: number): void {
     if (this.#due.length === 0) return;
     for (const { request, pool, loss } of this.#due.splice(0)) {
-      this.dispatcher.feed(request, pool, loss, nowUs);
+      this.#dispatcher.feed(request, pool, loss, nowUs);
     }
   }
 
   #makeRoom(): void {
-    const { capacity, stride } = this.dispatcher.requests;
+    const { capacity, stride } = this.#dispatcher.requests;
     if (this.#numbers.length >= capacity * stride) return;
     this.#numbers = grown(this.#numbers, new Float64Array(capacity * stride));
     this.#wrongs = grown(this.#wrongs, new Float64Array(capacity * stride));

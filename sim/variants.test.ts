@@ -112,7 +112,9 @@ describe("accuracyMean", () => {
 
   test("is that of the attempt that a client got its answer from", () => {
     const workload = {
-      ...{ arrivals: "trace", file: "times.csv", column: "t" },
+      arrivals: "trace",
+      file: "times.csv",
+      column: "t",
       client: { timeoutMs: 30, retries: 3, backoffMs: 1 },
     };
     const { summary } = runAt([0], { ...BASE, workload });

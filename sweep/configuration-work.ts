@@ -47,13 +47,15 @@ const DETAILED_CONFIGURATIONS = 100;
 const GANTT_BARS = 240;
 
 export class ConfigurationWork {
+  readonly #plan: SweepPlan;
   readonly #sweep: Sweep;
   readonly #kept: Kept;
   #current = -1;
   #configuration: Configuration | undefined;
   #readied: WarmedUp | undefined;
 
-  constructor(private readonly plan: SweepPlan) {
+  constructor(plan: SweepPlan) {
+    this.#plan = plan;
     const { loaded, sample } = plan;
     this.#sweep = openSweep(loaded, sample);
     const metrics = comparedMetrics(loaded.document.run);
@@ -79,7 +81,7 @@ export class ConfigurationWork {
     const lonely = this.replications(index) === 1 && isSpanned(document.workload);
     const curve = this.count <= DETAILED_CONFIGURATIONS;
     const spool =
-      this.plan.requestsIn && new RequestSpool(spoolFile(this.plan.requestsIn, index, first));
+      this.#plan.requestsIn && new RequestSpool(spoolFile(this.#plan.requestsIn, index, first));
     const summaries: RunSummary[] = [];
     const drawn: DrawnRun[] = [];
     let gantt: readonly GanttBar[] = [];
@@ -90,15 +92,15 @@ export class ConfigurationWork {
         const alone = lonely ? { latencySink: new OneRunSeries() } : {};
         const options = { curve, ganttBars, requests, ...alone };
         prepareCompiler(document.workload);
-        const result = yield* replicationSteps(document, this.plan.loaded, replication, options);
+        const result = yield* replicationSteps(document, this.#plan.loaded, replication, options);
         summaries.push(result.summary);
         if (replication === 0) gantt = result.gantt;
-        drawn.push(...(yield* drawnSteps(document, this.plan.loaded, replication)));
+        drawn.push(...(yield* drawnSteps(document, this.#plan.loaded, replication)));
       }
     } finally {
       if (spool) spool.close();
     }
-    const load = first === 0 ? configurationLoad(document, this.plan.loaded) : null;
+    const load = first === 0 ? configurationLoad(document, this.#plan.loaded) : null;
     return { summaries, drawn, gantt, load, ...(warmUp === undefined ? {} : { warmUp }) };
   }
 
@@ -122,7 +124,7 @@ export class ConfigurationWork {
   /** With its warm-up found, which only a thread that runs it needs. */
   *#ready(index: number): Generator<undefined, WarmedUp, void> {
     const { document } = this.#at(index);
-    this.#readied ??= yield* withWarmUp(document, this.plan.loaded);
+    this.#readied ??= yield* withWarmUp(document, this.#plan.loaded);
     return this.#readied;
   }
 

@@ -64,13 +64,20 @@ export function moveRequests(from: string, to: string): void {
 }
 
 export class RequestWriter {
+  readonly #directory: string;
+  readonly #connection: DuckDBConnection;
+  readonly #pipelines: readonly string[];
   #turn: Promise<void> = Promise.resolve();
 
   private constructor(
-    private readonly directory: string,
-    private readonly connection: DuckDBConnection,
-    private readonly pipelines: readonly string[],
-  ) {}
+    directory: string,
+    connection: DuckDBConnection,
+    pipelines: readonly string[],
+  ) {
+    this.#directory = directory;
+    this.#connection = connection;
+    this.#pipelines = pipelines;
+  }
 
   static async open(directory: string, pipelines: readonly string[]): Promise<RequestWriter> {
     const spools = join(directory, REQUESTS_FOLDER, SPOOLS);
@@ -87,24 +94,24 @@ export class RequestWriter {
   }
 
   close(): void {
-    this.connection.closeSync();
-    rmSync(join(this.directory, REQUESTS_FOLDER, SPOOLS), { recursive: true, force: true });
+    this.#connection.closeSync();
+    rmSync(join(this.#directory, REQUESTS_FOLDER, SPOOLS), { recursive: true, force: true });
   }
 
   async #convert(index: number): Promise<void> {
     const spools = this.#spoolsOf(index);
-    const file = requestFile(this.directory, index);
+    const file = requestFile(this.#directory, index);
     const rows = `select ${index} as configuration, replication, serial,
-      ${listed(this.pipelines)}[pipeline + 1] as pipeline, arrivedUs / 1000 as arrivedMs,
+      ${listed(this.#pipelines)}[pipeline + 1] as pipeline, arrivedUs / 1000 as arrivedMs,
       latencyUs / 1000 as latencyMs, ${listed(OUTCOMES)}[outcome + 1] as outcome
       from read_csv([${spools.map((spool) => fileLiteral(spool)).join(", ")}], header = false, auto_detect = false, columns = ${COLUMNS})`;
-    await this.connection.run(`copy (${rows}) to ${literal(`${file}.part`)} (format parquet)`);
+    await this.#connection.run(`copy (${rows}) to ${literal(`${file}.part`)} (format parquet)`);
     renameSync(`${file}.part`, file);
     for (const path of spools) rmSync(path);
   }
 
   #spoolsOf(index: number): readonly string[] {
-    const folder = join(this.directory, REQUESTS_FOLDER, SPOOLS);
+    const folder = join(this.#directory, REQUESTS_FOLDER, SPOOLS);
     const start = `${index}-`;
     const first = (name: string): number => Number(name.slice(start.length));
     const names = readdirSync(folder).filter((name) => name.startsWith(start));

@@ -207,7 +207,7 @@ async function openPool(plan: SweepPlan, threads: number): Promise<Piscina> {
   const { Piscina } = await import("piscina");
   return new Piscina({
     // Threads need compiled code.
-    filename: fileURLToPath(builtFile("sweep/worker.js")),
+    filename: fileURLToPath(builtFile("bundle/simulation-thread.js")),
     minThreads: threads,
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,

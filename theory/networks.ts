@@ -208,7 +208,10 @@ interface Place extends Station {
 }
 
 const place = (name: string, mean: number, servers = 1): Place => ({
-  ...{ name, mean, servers, visits: 1 },
+  name,
+  mean,
+  servers,
+  visits: 1,
 });
 
 function exactOf(clients: number, thinkMs: number, places: readonly Station[]) {

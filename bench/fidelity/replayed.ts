@@ -24,7 +24,10 @@ export const REPLAYED_CASES: readonly ReplayedCase[] = Array.from({ length: 24 }
   const scheduler = SCHEDULERS[i % SCHEDULERS.length];
   const tasks = 1 + (i % 8);
   return {
-    ...{ name: `${i + 1}-${scheduler}`, seed: i + 1, scheduler, tasks },
+    name: `${i + 1}-${scheduler}`,
+    seed: i + 1,
+    scheduler,
+    tasks,
     load: Math.round(100 * (0.3 + 0.6 * stream.uniform())) / 100,
     mostReplicas: [1, 2, 4, 8][i % 4],
   };

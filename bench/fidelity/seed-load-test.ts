@@ -141,7 +141,9 @@ export function seedFigures(): SeedFigures {
   );
   const variance = meanOf(detectGaps.map((ms) => (ms - detectMs) ** 2));
   return {
-    ...{ detectMs, plateMs, recheckMs },
+    detectMs,
+    plateMs,
+    recheckMs,
     detectMarginal: (threeMs / detectMs - 1) / 2,
     plateMarginal: (plateThreeMs / plateMs - 1) / 2,
     cv: Math.sqrt(variance) / detectMs,
@@ -213,7 +215,10 @@ export function seedLoadTest(
           .filter((ms) => !Number.isNaN(ms));
         const latencyMeanMs = latencies.length === 0 ? null : estimate(latencies);
         return {
-          ...{ instances, batch, level, latencyMeanMs },
+          instances,
+          batch,
+          level,
+          latencyMeanMs,
           requests: estimate(runs.map((run) => of(run).answers)),
           timeouts: estimate(runs.map((run) => of(run).timeouts)),
           throughputPerS: isAll ? estimate(runs.map(({ throughputPerS }) => throughputPerS)) : null,

@@ -36,7 +36,9 @@ export function workloadDocument(name: string, requests: number, seed: number): 
 }
 
 const POOLS: Readonly<Record<string, string>> = {
-  ...{ A: "fifo@1", B: "fifo@16", J: "join-shortest-queue@16" },
+  A: "fifo@1",
+  B: "fifo@16",
+  J: "join-shortest-queue@16",
 };
 
 function pool(

@@ -109,7 +109,9 @@ export function claimDocument(claim: Claim, replications: number): Sections {
     expanded(Object.fromEntries(paths.map((path) => [path, own[path] ?? at(usual, path)]))),
   );
   const document: Sections = {
-    ...{ name, cluster: { replicas: { serve: 1 } }, ...expanded(usual) },
+    name,
+    cluster: { replicas: { serve: 1 } },
+    ...expanded(usual),
     run: { seed: 1, replications, maxDrainS: 600, ...compare },
   };
   return { ...document, sweep: { points: points.map((point) => placed(document, point)) } };

@@ -126,8 +126,11 @@ export function fieldScenario(
 ): FieldScenario {
   const { name, goalsMs } = pipelines;
   const workload = {
-    ...{ arrivals: "gamma", ratePerS: pipelines.capacityPerS, cv: 1 },
-    ...{ durationS: effort.durationS, warmupS: effort.warmupS },
+    arrivals: "gamma",
+    ratePerS: pipelines.capacityPerS,
+    cv: 1,
+    durationS: effort.durationS,
+    warmupS: effort.warmupS,
   };
   const goalOf = (pipeline: string, goal: Cell["goal"]): number =>
     goalsMs[pipeline][GOALS.indexOf(goal)];
@@ -146,7 +149,9 @@ export function fieldScenario(
     scheduler: "fifo",
     workload,
     run: {
-      ...{ seed: 1, replications: effort.replications, maxDrainS: 60 },
+      seed: 1,
+      replications: effort.replications,
+      maxDrainS: 60,
       compare: {
         metrics: FIELD_METRICS.filter((one) => one !== "accuracyMean" || hasAccuracy(pipelines)),
       },
@@ -241,8 +246,11 @@ export function judgeCells(
       const verdict = comparison?.members[a].verdict;
       const { metrics, samples } = scored[a];
       return {
-        ...{ arm, value: metrics.sloAttainmentRatio, isBest: verdict !== "worse" },
-        ...{ result: results[a], samples: samples.sloAttainmentRatio },
+        arm,
+        value: metrics.sloAttainmentRatio,
+        isBest: verdict !== "worse",
+        result: results[a],
+        samples: samples.sloAttainmentRatio,
       };
     });
     return { scenario, cell, members };

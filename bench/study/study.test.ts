@@ -37,7 +37,10 @@ function configurations(document: Sections): number {
 
 const result = (attained: readonly number[], more: object = {}): ConfigurationResult =>
   ({
-    ...{ id: "x", parameters: {}, replications: attained.length, requests: 100 * attained.length },
+    id: "x",
+    parameters: {},
+    replications: attained.length,
+    requests: 100 * attained.length,
     metrics: { costPerHour: { mean: 8, halfWidth95: 0 } },
     samples: { sloAttainmentRatio: attained, ...more },
   }) as unknown as ConfigurationResult;
@@ -63,7 +66,9 @@ describe("claims", () => {
       const one = { mean: 0.5, halfWidth95: 0.1 };
       const found = Object.keys(armsOf(claim)).map((id) => ({
         ...result([]),
-        ...{ id, replications: 2, requests: 100 },
+        id,
+        replications: 2,
+        requests: 100,
         samples: Object.fromEntries(run.compare?.metrics.map((name) => [name, [0.5, 0.75]]) ?? []),
         tasks: anything({ throughputPerS: one, replicasMean: one }),
         pipelines: anything({ requests: one, timeoutRatio: one }),
@@ -132,7 +137,12 @@ describe("the field", () => {
   const arms = ["fifo", "edf", "sjf"].map((name) => ({ name, scheduler: name }));
   const cell = { load: 0.5, cv: 1, goal: "tight" } as const;
   const scenario = {
-    ...{ name: "made", pipelines: PIPELINES[0], shape: "own", arms, refused: [], document: {} },
+    name: "made",
+    pipelines: PIPELINES[0],
+    shape: "own",
+    arms,
+    refused: [],
+    document: {},
     cells: [cell, { ...cell, load: 0.9 }],
   } as FieldScenario;
   const high = [0.9, 0.91, 0.89, 0.9, 0.9, 0.91];

@@ -20,8 +20,12 @@ const REQUEST: ModelInferRequest = (() => {
   const { tensor, raw } = bytesTensor("payload", [Buffer.from("some payload")]);
   const parameters = { deadline_ms: { int64Param: 5000 }, note: { stringParam: "x" } };
   return {
-    ...{ modelName: ECHO, id: "7", parameters },
-    ...{ inputs: [tensor], outputs: [{ name: "output" }], rawInputContents: [raw] },
+    modelName: ECHO,
+    id: "7",
+    parameters,
+    inputs: [tensor],
+    outputs: [{ name: "output" }],
+    rawInputContents: [raw],
   };
 })();
 export const MESSAGE = encodeInferRequest(REQUEST);

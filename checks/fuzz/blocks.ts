@@ -46,7 +46,8 @@ function rawBlocks(): readonly Block[] {
     atOnce = AT_ONCE,
   ) => ({
     cases: given.map((one) => ({ kind: "raw" as const, to, bytes: one, ends: true })),
-    ...{ closing: true, atOnce },
+    closing: true,
+    atOnce,
   });
   return [
     { name: "HTTP/2 frames on a raw socket", share: 0.02, ...raw("grpc", http2Bytes(), 250) },
@@ -59,8 +60,10 @@ function rawBlocks(): readonly Block[] {
 function grpcBlocks(): readonly Block[] {
   const sent = (data: fc.Arbitrary<Uint8Array>, paths = METHODS) =>
     fc.record({
-      ...{ kind: fc.constant("grpc" as const), headers: fc.constant({}) },
-      ...{ path: fc.constantFrom(...paths), data },
+      kind: fc.constant("grpc" as const),
+      headers: fc.constant({}),
+      path: fc.constantFrom(...paths),
+      data,
     });
   const messages = (given: fc.Arbitrary<Uint8Array>, paths = METHODS) =>
     sent(

@@ -88,8 +88,11 @@ async function run(target: FuzzTarget, cases: number, seed: number) {
     if (left > FILES_LEFT) failures.push(`the gateway kept ${left} more files and sockets open`);
   }
   return {
-    ...{ cases: results.reduce((sum, result) => sum + result.cases, 0), seed, blocks: results },
-    ...{ failures, seconds: (performance.now() - startMs) / 1000 },
+    cases: results.reduce((sum, result) => sum + result.cases, 0),
+    seed,
+    blocks: results,
+    failures,
+    seconds: (performance.now() - startMs) / 1000,
     rssMib: before && after && { before: before.rssMib, after: after.rssMib },
     files: before && after && { before: before.files, after: after.files },
   };
@@ -102,7 +105,9 @@ async function runBlock(target: FuzzTarget, block: Block, cases: number, seed: n
   const answers: Record<string, number> = {};
   let sent = 0;
   const list = fc.array(block.cases, {
-    ...{ minLength: Math.min(cases, atOnce), maxLength: atOnce, size: "max" },
+    minLength: Math.min(cases, atOnce),
+    maxLength: atOnce,
+    size: "max",
   });
   const property = fc.asyncProperty(list, async (given) => {
     const wrong = await Promise.all(

@@ -64,7 +64,12 @@ export async function startTarget(token: string, tokens: string): Promise<FuzzTa
   });
   const inputs = { profiles: {}, folder };
   const deployment = await startDeployment({
-    ...{ document, inputs, tokens, seed: "fuzz", backend: "onnx", restart: false },
+    document,
+    inputs,
+    tokens,
+    seed: "fuzz",
+    backend: "onnx",
+    restart: false,
   });
   const { hostname, port } = new URL(deployment.gateway.http);
   const at = (address: string) => ({

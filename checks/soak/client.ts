@@ -98,7 +98,10 @@ interface Called extends Pick<Outcome, "text" | "error"> {
 }
 
 const TOO_LATE: Outcome = {
-  ...{ text: null, error: "no answer in time", code: status.DEADLINE_EXCEEDED, pushbackMs: 0 },
+  text: null,
+  error: "no answer in time",
+  code: status.DEADLINE_EXCEEDED,
+  pushbackMs: 0,
 };
 
 interface StreamedAttempt {
@@ -165,7 +168,9 @@ export class PersistentClient {
     const number = this.#sent++;
     const { attemptMs } = this.#times;
     const request: ModelInferRequest = {
-      ...{ modelName: this.#pipeline, id: String(number), ...payloadRequest(payload) },
+      modelName: this.#pipeline,
+      id: String(number),
+      ...payloadRequest(payload),
       parameters: {
         idempotency_key: { stringParam: key },
         [DEADLINE_PARAMETER]: { int64Param: attemptMs },

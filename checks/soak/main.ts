@@ -45,7 +45,11 @@ const { seconds, rate: ratePerS, workers, seed, faults: kinds } = given;
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
 process.stderr.write(`${seconds} s, ${ratePerS} calls/s, ${workers} workers, seed ${seed}\n`);
 const result = await soak({
-  ...{ seconds, ratePerS, workers, seed, kinds },
+  seconds,
+  ratePerS,
+  workers,
+  seed,
+  kinds,
   onEvent: (line) => void (given.verbose && process.stderr.write(`${line}\n`)),
 });
 const failures = failuresOf(result);

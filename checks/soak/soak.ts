@@ -258,9 +258,12 @@ function growthOf(samples: readonly MemorySample[]) {
   const afterMib = median(warm.slice(-quarter));
   return {
     /** The life of this gateway process, with its warm-up, s. */
-    ...{ lifeS, warmUpS },
+    lifeS,
+    warmUpS,
     /** Medians over the first and the last quarter after warm-up. */
-    ...{ beforeMib, afterMib, growthRatio: afterMib / beforeMib - 1 },
+    beforeMib,
+    afterMib,
+    growthRatio: afterMib / beforeMib - 1,
   };
 }
 

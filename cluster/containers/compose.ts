@@ -101,7 +101,9 @@ export function renderCompose(plan: ContainerPlan, options: ComposeOptions) {
     text: `# Written by \`tandem deploy compose\`; \`docker compose up\` in this folder starts it.\n${deployedYaml(document)}`,
     hosts: [GATEWAY, ...names],
     workers: plan.workers.map(({ replicas }, i) => ({
-      ...{ name: names[i], replicas, address: `${names[i]}:${PORTS.worker}` },
+      name: names[i],
+      replicas,
+      address: `${names[i]}:${PORTS.worker}`,
     })),
     notes: notesOf(plan),
   };

@@ -175,7 +175,10 @@ function groupReplicas(
       }
       const model = models.get(pool);
       const worker = {
-        ...{ pool, device, gpu, replicas: [replica] },
+        pool,
+        device,
+        gpu,
+        replicas: [replica],
         nodeKind: document.cluster.nodes === undefined ? null : placement.nodes[node].group,
         machine: placement.nodes[node].name,
         sharesGpu: false,
@@ -264,7 +267,9 @@ export function readConfiguration(file: string): ServiceConfiguration {
   const parsed = configurationSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(({ path, message }) => ({
-    ...{ path: path.join("."), message, file },
+    path: path.join("."),
+    message,
+    file,
   }));
   throw new Fault("invalid-input", `${file} is no configuration of a container`, { hint, issues });
 }
@@ -293,11 +298,23 @@ export function gatewaySpecification(
     names.map((name) => ({ replica: numberOf(name), address })),
   );
   return {
-    ...{ id, document, inputs, backend, seed, timeScale: 1, host },
-    ...{ httpPort: port, grpcPort: port + 1, origins: [], security: { certificates, tokens } },
+    id,
+    document,
+    inputs,
+    backend,
+    seed,
+    timeScale: 1,
+    host,
+    httpPort: port,
+    grpcPort: port + 1,
+    origins: [],
+    security: { certificates, tokens },
     workerCertificates: certificates,
     replicas: replicas.sort((a, b) => a.replica - b.replica),
-    ...{ spareReplicas: 0, controlFile: null, trace: null, record: null },
+    spareReplicas: 0,
+    controlFile: null,
+    trace: null,
+    record: null,
     bounds: connectionsPerAddress === undefined ? {} : { connectionsPerAddress },
   };
 }
@@ -322,7 +339,13 @@ export function workerSpecification(
     });
   }
   return {
-    ...{ document, inputs, backend, seed, timeScale: 1, host, port },
+    document,
+    inputs,
+    backend,
+    seed,
+    timeScale: 1,
+    host,
+    port,
     replicas: worker.replicas.map(numbering(configuration)),
     certificates: certificates ?? undefined,
   };

@@ -76,7 +76,9 @@ export function workerSets(plan: ContainerPlan, { scenario }: KubernetesOptions)
 export function podWorkers(sets: readonly WorkerSet[]): readonly ContainerWorker[] {
   return sets.flatMap(({ name, workers }) =>
     workers.map(({ replicas }, i) => ({
-      ...{ name: `${name}-${i}`, replicas, address: `${name}-${i}.${name}:${PORTS.worker}` },
+      name: `${name}-${i}`,
+      replicas,
+      address: `${name}-${i}.${name}:${PORTS.worker}`,
     })),
   );
 }
@@ -216,7 +218,8 @@ function gatewayDeployment(one: Rendering): Manifest {
     selector: { matchLabels: labels },
     template: podTemplate(one, "gateway", {
       needs: { cpus: 1, memoryGiB: plan.gatewayMemoryGiB, gpu: null, nodeKind: null },
-      ...{ labels, secret: names.gatewaySecret },
+      labels,
+      secret: names.gatewaySecret,
       args: options.tokens ? ["--tokens", `${TOKENS}/tokens.txt`] : [],
       ports: [
         { name: "grpc", containerPort: PORTS.grpc },
@@ -254,7 +257,10 @@ function statefulSet(one: Rendering, { name, workers }: WorkerSet): Manifest {
   const { nodeKind, environment } = worker;
   const labelled = nodeKind === null ? {} : { [nodeLabel]: nodeKind };
   const mount = (mountPath: string, subPath: string) => ({
-    ...{ name: "files", mountPath, subPath, readOnly: true },
+    name: "files",
+    mountPath,
+    subPath,
+    readOnly: true,
   });
   const mounts = [
     ...(plan.readsFolder ? [mount("/scenario", "scenario")] : []),

@@ -87,7 +87,10 @@ export function podTemplate({ names, options, digest }: PodFrame, role: string, 
       enableServiceLinks: false,
       terminationGracePeriodSeconds: GRACE_S,
       securityContext: {
-        ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER, fsGroup: USER },
+        runAsNonRoot: true,
+        runAsUser: USER,
+        runAsGroup: USER,
+        fsGroup: USER,
         seccompProfile: { type: "RuntimeDefault" },
       },
       ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
@@ -98,7 +101,8 @@ export function podTemplate({ names, options, digest }: PodFrame, role: string, 
       // One lost machine takes as few workers of a task as can be.
       topologySpreadConstraints: [
         {
-          ...{ maxSkew: 1, topologyKey: "kubernetes.io/hostname" },
+          maxSkew: 1,
+          topologyKey: "kubernetes.io/hostname",
           whenUnsatisfiable: "ScheduleAnyway",
           labelSelector: { matchLabels: parts.labels },
         },

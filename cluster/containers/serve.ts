@@ -108,12 +108,17 @@ function childOf(
   const common = { signal, echo: true };
   if (role === "gateway") {
     return {
-      ...{ ...common, name: role, entry: "gateway/main", readyTimeoutMs: GATEWAY_READY_MS },
+      ...common,
+      name: role,
+      entry: "gateway/main",
+      readyTimeoutMs: GATEWAY_READY_MS,
       specification: gatewaySpecification(configuration, options, randomUUID()),
     };
   }
   return {
-    ...{ ...common, name: `worker ${name}`, entry: "worker/main" },
+    ...common,
+    name: `worker ${name}`,
+    entry: "worker/main",
     readyTimeoutMs: WORKER_READY_MS,
     specification: workerSpecification(configuration, options, name),
   };

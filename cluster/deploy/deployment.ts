@@ -113,7 +113,11 @@ export async function startDeployment(given: DeploymentOptions): Promise<Deploym
   const { grpc, http } = gateway.addresses;
   onEvent(`gateway ready: grpc ${grpc}, rest ${http}`);
   return {
-    ...{ id, timeScale, backend, crashes, gatewayProcess: gateway.process },
+    id,
+    timeScale,
+    backend,
+    crashes,
+    gatewayProcess: gateway.process,
     get gateway() {
       return { grpc, http, pid: gateway.process.pid, machine: gateway.machine };
     },
@@ -287,8 +291,12 @@ class GatewayProcess {
     const command = this.#machine?.command("gateway", GATEWAY, STEADY_HEAP);
     const leaseMs = this.#elsewhere?.machines.leaseMs ?? 0;
     return {
-      ...{ name: "gateway", entry: "gateway/main", specification: this.#specification() },
-      ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal, nodeOptions: STEADY_HEAP },
+      name: "gateway",
+      entry: "gateway/main",
+      specification: this.#specification(),
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      signal,
+      nodeOptions: STEADY_HEAP,
       elsewhere: command && { command, leaseMs },
       onProgress: (message) => this.#hear(message as WorkerQuestion | FileText),
       logFile: directory && join(directory, "gateway.log"),
@@ -300,9 +308,20 @@ class GatewayProcess {
     const { certificates, workerCertificates = certificates } = this.#options;
     const { trace = null, record = null, spareReplicas = 0 } = this.#options;
     return {
-      ...{ id: this.#id, document, inputs: plainInputs(this.#options.inputs), backend, seed },
-      ...{ timeScale, bounds, origins, spareReplicas, trace, record },
-      ...{ host: this.#host, grpcPort: this.#own.grpc, httpPort: this.#own.http },
+      id: this.#id,
+      document,
+      inputs: plainInputs(this.#options.inputs),
+      backend,
+      seed,
+      timeScale,
+      bounds,
+      origins,
+      spareReplicas,
+      trace,
+      record,
+      host: this.#host,
+      grpcPort: this.#own.grpc,
+      httpPort: this.#own.http,
       security: securityPaths(this.#options),
       workerCertificates: workerCertificates === undefined ? null : resolve(workerCertificates),
       replicas: this.#workers.served.map(({ replica, address }) => ({ replica, address })),
@@ -320,7 +339,8 @@ class GatewayProcess {
     };
     return {
       security: { certificates: null, tokens: null },
-      ...{ workerCertificates: null, controlFile: null },
+      workerCertificates: null,
+      controlFile: null,
       elsewhere: { callers, workers: readIdentity(workerCertificates, "gateway") },
     };
   }

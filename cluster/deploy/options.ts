@@ -108,7 +108,12 @@ export async function openElsewhere(
   const { places = replicaPlaces(document) } = options;
   if (loaded === undefined || loaded.inventory.kind === "local") return null;
   const machines = await openMachines({
-    ...{ loaded, deployment, backend, signal, onEvent, places },
+    loaded,
+    deployment,
+    backend,
+    signal,
+    onEvent,
+    places,
     models: backend === "replay" ? null : await modelFiles(document, options),
   });
   const given = options.workerCertificates ?? options.certificates;

@@ -166,7 +166,9 @@ export async function clusterStatus({
       return answer.status === 200 ? answer.value : null;
     };
     return {
-      ...{ state, alive: true, supervised: isSupervisor(state.supervisorPid) },
+      state,
+      alive: true,
+      supervised: isSupervisor(state.supervisorPid),
       report: (await ask("/run")) as RunReport | null,
       now: (await ask("/status")) as GatewayStatus | null,
       leftovers: null,
@@ -263,18 +265,10 @@ async function leftoversOf({ id, inventory }: ClusterState, end: boolean): Promi
   return machineLeftovers({ loaded, deployment: id }, end);
 }
 
-/** The part of an inventory that a state file holds. A Docker host of the environment is not another shell's. */
+/** The part of an inventory that a state file holds. */
 export function savedInventory(loaded: LoadedInventory | undefined): ClusterState["inventory"] {
   if (loaded === undefined || loaded.inventory.kind === "local") return null;
-  const file = resolve(loaded.file);
-  const { inventory } = loaded;
-  const { DOCKER_HOST: docker = "" } = process.env;
-  if (inventory.kind !== "docker" || docker === "") return { file, inventory };
-  const named = Object.entries(inventory.machines).map(([name, machine]) => [
-    name,
-    { docker, ...machine },
-  ]);
-  return { file, inventory: { ...inventory, machines: Object.fromEntries(named) } };
+  return { file: resolve(loaded.file), inventory: loaded.inventory };
 }
 
 export function writeState(directory: string, state: ClusterState): void {

@@ -229,8 +229,11 @@ function workerOf(
     return { ...shared, inputs: { ...inputs, folder }, ...place };
   };
   const child = (): ChildOptions => ({
-    ...{ name, entry: "worker/main", specification: specification() },
-    ...{ readyTimeoutMs: READY_TIMEOUT_MS, signal },
+    name,
+    entry: "worker/main",
+    specification: specification(),
+    readyTimeoutMs: READY_TIMEOUT_MS,
+    signal,
     logFile: directory && join(directory, `${name}.log`),
     elsewhere:
       machine === null ? undefined : { command: machine.command("worker", remote), leaseMs },
@@ -238,7 +241,10 @@ function workerOf(
   });
   const process = new KeptChild<WorkerReady>({
     name: `worker ${index + 1}${machine === null ? "" : ` on ${machine.name}`}`,
-    ...{ options: child, restart, patient: machine !== null, onExit: crashed },
+    options: child,
+    restart,
+    patient: machine !== null,
+    onExit: crashed,
     onReady: async ({ ready }) => {
       port = ready.port;
       address = (await machine?.reach(remote, port)) ?? authority(LOOPBACK, port);

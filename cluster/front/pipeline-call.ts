@@ -352,7 +352,10 @@ export async function serveGrpc(
     },
   };
   const server = await serveInference(handlers, {
-    ...{ host, port, services: [...byName.keys()], access },
+    host,
+    port,
+    services: [...byName.keys()],
+    access,
   });
   // Tells health watches whether each pipeline can infer.
   const reported = new Map<string, boolean>();

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { QUARTERS } from "../../models/graphs.test-support.ts";
@@ -127,24 +126,6 @@ describe("a pipeline whose model takes tensors", () => {
     await expect(wrong({ parameters }, {}, [])).rejects.toThrow("x asks for shared memory");
     const classes = [{ name: "y", parameters: { classification: { int64Param: 2 } } }];
     await expect(wrong({}, { outputs: classes })).rejects.toThrow("y asks for classification");
-  });
-
-  it("gives the JSON of its tasks for a drawn picture, and for each file of a form", async () => {
-    const create = { width: 64, height: 64, channels: 3, background: "white" } as const;
-    const png = new Uint8Array(await sharp({ create }).png().toBuffer());
-    const at = `${deployment.gateway.http}/v2/models/picture/infer`;
-    const type = { "content-type": "image/png" };
-    const plain = await fetch(at, { method: "POST", headers: type, body: png });
-    expect(await plain.json()).toMatchObject({ outputs: [{ name: "brightness" }] });
-    const headers = { ...type, accept: "image/png" };
-    const drawn = await fetch(at, { method: "POST", headers, body: png });
-    expect([drawn.status, drawn.headers.get("content-type")]).toEqual([200, "image/png"]);
-    const form = new FormData();
-    for (const name of ["a.png", "b.png"]) form.append("image", new Blob([png]), name);
-    const { outputs } = (await (await fetch(at, { method: "POST", body: form })).json()) as {
-      outputs: { data: string[] }[];
-    };
-    for (const text of outputs[0].data) expect(JSON.parse(text).outputs.seen).toBeDefined();
   });
 
   it("may name its tensors like payloads and JSON outputs", async () => {

@@ -35,7 +35,10 @@ runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const workerAccess = (): ClientAccess =>
     workerClientAccess(elsewhere?.workers ?? specification.workerCertificates);
   const gateway = new Gateway(specification, workerAccess, {
-    ...{ tracing, logger, own, appendRecord: appendTo?.("record") },
+    tracing,
+    logger,
+    own,
+    appendRecord: appendTo?.("record"),
   });
   const models = new PipelineModels(gateway);
   const control = specification.spareReplicas === 0 ? null : new ReplicaControl(gateway);

@@ -50,7 +50,8 @@ export function httpTarget(
       const text = Buffer.concat(chunks).toString();
       const status = success ? "OK" : `HTTP ${answer.statusCode}`;
       return {
-        ...{ outcome: outcomeOf(answer.statusCode), status },
+        outcome: outcomeOf(answer.statusCode),
+        status,
         error: success ? null : `${status}: ${text.slice(0, ERROR_BYTES)}`,
         ...(success && bytes <= most ? { body: text } : {}),
       };

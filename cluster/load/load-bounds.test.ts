@@ -44,7 +44,11 @@ function run(target: LoadTarget, workload: object, bounds: Partial<LoadBounds> =
     target: { kind: "http", endpoints: [], method: "GET", connections: 1 },
     pipelines: [{ name: "p", share: 1 }],
     workload: parsed(workload),
-    ...{ traceUs: null, seed: "1/0", timeScale: 1, numbered: false, warmUp: false },
+    traceUs: null,
+    seed: "1/0",
+    timeScale: 1,
+    numbered: false,
+    warmUp: false,
   } as const;
   const access = NO_ACCESS;
   const generator = new LoadGenerator(
@@ -108,7 +112,8 @@ test("the warm-up gives a target up that does not answer, and closes its connect
       const endpoints = [{ url, headers: {}, bodies: [] }];
       const target = httpTarget({
         ...({ kind: "http", endpoints, method: "GET" } as const),
-        ...{ connections: 4, access: NO_ACCESS },
+        connections: 4,
+        access: NO_ACCESS,
       });
       const pipelines = [{ name: "endpoint", share: 1 }];
       const ended = warmUp(target, { pipelines } as unknown as LoadSpecification, 300);

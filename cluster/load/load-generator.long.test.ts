@@ -42,7 +42,8 @@ describe("a server that stalls for a second", () => {
           endpoints: [{ url, headers: {}, bodies: [] }],
           method: "GET",
         } as const),
-        ...{ connections: 1, access: NO_ACCESS },
+        connections: 1,
+        access: NO_ACCESS,
       };
       return drive(url, workload, { target: one });
     });
@@ -60,7 +61,9 @@ describe("a server that stalls for a second", () => {
 describe("clients", () => {
   const client = { timeoutMs: 150, retries: 2, backoffMs: 20 };
   const workload = (more: object, requests = 20): object => ({
-    ...{ arrivals: "deterministic", ratePerS: 50, requests },
+    arrivals: "deterministic",
+    ratePerS: 50,
+    requests,
     client: { ...client, ...more },
   });
 
@@ -115,8 +118,10 @@ describe("MLPerf's scenarios, by name", () => {
 
   it("MultiStream sends its samples together, and the next once all are answered", async () => {
     const workload = {
-      ...{ arrivals: "mlperf-multi-stream", samplesPerQuery: 4 },
-      ...{ minQueries: 12, minDurationS: 0.01 },
+      arrivals: "mlperf-multi-stream",
+      samplesPerQuery: 4,
+      minQueries: 12,
+      minDurationS: 0.01,
     };
     const result = await run(workload);
     expect(result.requests).toBe(48);

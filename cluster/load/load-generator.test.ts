@@ -24,7 +24,11 @@ describe("an answer", () => {
     expect(requests).toBe(60);
     expect(outcomes).toMatchObject({ completed: 10, refused: 20, failed: 20, cancelled: 10 });
     expect(statuses).toEqual({
-      ...{ OK: 10, "HTTP 503": 10, "HTTP 429": 10, "HTTP 500": 10, "HTTP 404": 10 },
+      OK: 10,
+      "HTTP 503": 10,
+      "HTTP 429": 10,
+      "HTTP 500": 10,
+      "HTTP 404": 10,
       "HTTP 504": 10,
     });
     expect(result.errors[0]).toMatch(/^request \d+: HTTP \d{3}: a reason$/);
@@ -58,7 +62,9 @@ describe("an answer", () => {
 describe("clients", () => {
   const client = { timeoutMs: 150, retries: 2, backoffMs: 20 };
   const workload = (more: object, requests = 20): object => ({
-    ...{ arrivals: "deterministic", ratePerS: 50, requests },
+    arrivals: "deterministic",
+    ratePerS: 50,
+    requests,
     client: { ...client, ...more },
   });
 
@@ -137,7 +143,10 @@ describe("MLPerf's scenarios, by name", () => {
 
   it("Server sends Poisson queries at the simulator's instants, and judges by its bound", async () => {
     const workload = {
-      ...{ arrivals: "mlperf-server", ratePerS: 100, minQueries: 50, minDurationS: 0.2 },
+      arrivals: "mlperf-server",
+      ratePerS: 100,
+      minQueries: 50,
+      minDurationS: 0.2,
       latencyBoundMs: 1e6,
     };
     const result = await run(workload);

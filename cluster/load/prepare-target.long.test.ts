@@ -25,7 +25,10 @@ beforeAll(async () => {
   ];
   writeFileSync(tensors, JSON.stringify({ inputs }));
   deployment = await startDeployment({
-    ...{ document: noOp(), inputs: NO_INPUTS, backend: "onnx", seed: "load" },
+    document: noOp(),
+    inputs: NO_INPUTS,
+    backend: "onnx",
+    seed: "load",
   });
 });
 
@@ -41,7 +44,11 @@ async function driven(
   const shares = typeof models === "string" ? { [models]: 1 } : models;
   const workload = parsed({ arrivals: "closed", clients: 3, requests: 30 });
   const target = await prepareTarget({
-    ...{ url, models: Object.keys(shares), seed: "1", connections: 16, access: NO_ACCESS },
+    url,
+    models: Object.keys(shares),
+    seed: "1",
+    connections: 16,
+    access: NO_ACCESS,
     images: async () => [Buffer.from("a picture"), Buffer.from("another")],
     ...more,
   });

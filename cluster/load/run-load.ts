@@ -52,7 +52,13 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const { target, pipelines, workload, seed } = options;
   const { traceUs = null, timeScale = 1, warmUp = false } = options;
   const specification: LoadSpecification = {
-    ...{ target, pipelines, workload, seed, traceUs, timeScale, warmUp },
+    target,
+    pipelines,
+    workload,
+    seed,
+    traceUs,
+    timeScale,
+    warmUp,
     numbered: options.beforeStart !== undefined,
   };
   const child = await startChild<null>({

@@ -54,7 +54,8 @@ describe("tensors from a file", () => {
 
 it("random tensors have the model's shapes, and depend on the seed alone", () => {
   const inputs = ["FP32", "INT8", "UINT8", "INT64", "BOOL", "BYTES", "FP16"].map((datatype, i) => ({
-    ...{ name: `x${i}`, datatype },
+    name: `x${i}`,
+    datatype,
     shape: [-1, 3],
   }));
   const tensors = randomTensors(inputs, "7");

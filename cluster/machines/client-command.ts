@@ -1,5 +1,5 @@
 /**
- * Commands of clients such as ssh, docker and srun: one that runs to its end, with its failures explained, and one that
+ * Commands of clients such as ssh and srun: one that runs to its end, with its failures explained, and one that
  * is started again when it ends.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
@@ -35,7 +35,9 @@ export async function runTool(
   const wrapper = dyingWithParent();
   const [program, ...words] = [...wrapper, ...command];
   const child = spawn(program, words, {
-    ...{ stdio: ["pipe", "pipe", "pipe"], detached: true, timeout: timeoutMs },
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+    timeout: timeoutMs,
     ...(signal === undefined ? {} : { signal }),
   });
   let [stdout, stderr] = ["", ""];

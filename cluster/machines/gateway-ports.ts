@@ -1,7 +1,7 @@
 /**
  * Ports of this machine's loopback that lead to a gateway on another. Any command that runs a program there will do:
  *
- *   client ── port here ── stream of HTTP/2 ══ ssh, docker exec or srun ══ `forward.ts` there ── port of the gateway
+ *   client ── port here ── stream of HTTP/2 ══ ssh or srun ══ `forward.ts` there ── port of the gateway
  */
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
  * The interface of every kind of machine that is not this one. A worker there is a command of this machine
- * (`ssh …`, `docker run -i …`, `srun …`) whose standard input and output are its channel (`processes/child-side.ts`).
+ * (`ssh …`, `srun …`) whose standard input and output are its channel (`processes/child-side.ts`).
  *
  *   open (allocate) ─> prepare each machine, all at once ─> command ─> ready ─> reach ─> … ─> close
  */
@@ -60,13 +60,13 @@ export interface ModelFiles {
 }
 
 export interface Leftovers {
-  /** A line for each process or container that there is, or was before it was ended. */
+  /** A line for each process that there is, or was before it was ended. */
   readonly found: readonly string[];
   /** A line for each machine that could not be asked, and why. */
   readonly unknown: readonly string[];
 }
 
-/** Asks all at once; `ask` resolves with a line for each process or container that is found. */
+/** Asks all at once; `ask` resolves with a line for each process that is found. */
 export async function askEach(
   names: readonly string[],
   ask: (name: string) => Promise<readonly string[]>,
@@ -151,7 +151,7 @@ export interface Machine {
 
 /** The machines of an inventory that lists them: those of the places, and the gateway's. */
 export function listedMachines(
-  inventory: InventoryOf<"ssh"> | InventoryOf<"docker">,
+  inventory: InventoryOf<"ssh">,
   places: readonly ReplicaPlace[],
   make: (name: string, slots: readonly SlotPlace[], number: number) => Machine,
 ) {

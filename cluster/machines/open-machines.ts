@@ -13,15 +13,13 @@ import type {
 /** Loads only the kind that is asked for. */
 async function kindOf({ kind }: Inventory): Promise<MachineKind> {
   switch (kind) {
-    case "docker":
-      return (await import("./docker/docker-machine.ts")).DOCKER;
     case "ssh":
       return (await import("./ssh/ssh-machine.ts")).SSH;
     case "slurm":
       return (await import("./slurm/slurm-machine.ts")).SLURM;
     default:
       throw new Fault("usage", `a cluster cannot be started on an inventory of kind ${kind}`, {
-        hint: "its kind is local, docker, ssh or slurm here; `tandem deploy --help` says what else there is",
+        hint: "its kind is local, ssh or slurm here; `tandem deploy --help` says what else there is",
       });
   }
 }

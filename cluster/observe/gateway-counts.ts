@@ -262,8 +262,19 @@ export function gatewayStatus(
       const { state: now, losses, lastLoss } = state.replicas[i];
       const lost = lastLoss && { reason: lastLoss.reason, agoS: (nowUs - lastLoss.atUs) / 1e6 };
       const status: ReplicaStatus = {
-        ...{ name, task, node, inFlight, queue: queues[i], batches, jobs, busyS },
-        ...{ state: now, losses, lost, serviceP50Ms: p50, serviceP99Ms: p99 },
+        name,
+        task,
+        node,
+        inFlight,
+        queue: queues[i],
+        batches,
+        jobs,
+        busyS,
+        state: now,
+        losses,
+        lost,
+        serviceP50Ms: p50,
+        serviceP99Ms: p99,
         utilizationRatio: Math.min(1, replica.busyLately.total(nowUs, WINDOW_S) / WINDOW_S),
         batchSizeMean: lately === 0 ? null : replica.jobsLately.total(nowUs, WINDOW_S) / lately,
       };
@@ -272,7 +283,9 @@ export function gatewayStatus(
     tasks: counts.tasks.map(({ name }, pool) => ({ name, queue: state.waiting[pool][0] })),
     all: {
       completedPerS: sumOf(pipelines.map((one) => perS(one.completedLately, nowUs))),
-      ...{ latencyP50Ms: allP50, latencyP95Ms: allP95, latencyP99Ms: allP99 },
+      latencyP50Ms: allP50,
+      latencyP95Ms: allP95,
+      latencyP99Ms: allP99,
     },
     pipelines: pipelines.map((pipeline) => {
       const { name, inFlight, outcomes, recent } = pipeline;
@@ -281,11 +294,14 @@ export function gatewayStatus(
         i === completed || outcomes[i] === 0 ? [] : [[reason, outcomes[i]] as const],
       );
       return {
-        ...{ name, inFlight, completed: outcomes[completed] },
+        name,
+        inFlight,
+        completed: outcomes[completed],
         failures: Object.fromEntries(failures),
         completedPerS: perS(pipeline.completedLately, nowUs),
         failedPerS: perS(pipeline.failedLately, nowUs),
-        ...{ latencyP50Ms: p50, latencyP99Ms: p99 },
+        latencyP50Ms: p50,
+        latencyP99Ms: p99,
       };
     }),
   };

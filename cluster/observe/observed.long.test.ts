@@ -13,8 +13,13 @@ let deployment: Deployment;
 
 beforeAll(async () => {
   deployment = await startDeployment({
-    ...{ document: twoTasks(TWO_REPLICAS), inputs: NO_INPUTS, backend: "replay", seed: "observed" },
-    ...{ directory, trace: join(directory, "traces.jsonl"), replicasPerWorker: 1 },
+    document: twoTasks(TWO_REPLICAS),
+    inputs: NO_INPUTS,
+    backend: "replay",
+    seed: "observed",
+    directory,
+    trace: join(directory, "traces.jsonl"),
+    replicasPerWorker: 1,
   });
 });
 afterAll(async () => {

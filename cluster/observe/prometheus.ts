@@ -82,7 +82,9 @@ export async function exposition(
 
 function familyOf(type: "counter" | "gauge") {
   return (name: string, help: string, samples: () => readonly Sample[]): Family => ({
-    ...{ name, help, type },
+    name,
+    help,
+    type,
     values: () => samples().map(([labels, value]) => ({ labels, value })),
   });
 }

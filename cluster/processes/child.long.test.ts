@@ -48,8 +48,11 @@ async function stoppedRun(
 ) {
   let pid = 0;
   const running: Promise<MeasuredRun> = measuredRun(deployment, {
-    ...{ document: twoTasks({ workload: WORKLOAD }), inputs: NO_INPUTS, seed: "1/0" },
-    ...{ contents: () => [payloadRequest(new Uint8Array(100))], silenceMs: SILENCE_MS },
+    document: twoTasks({ workload: WORKLOAD }),
+    inputs: NO_INPUTS,
+    seed: "1/0",
+    contents: () => [payloadRequest(new Uint8Array(100))],
+    silenceMs: SILENCE_MS,
     onProgress: ({ sent }) => {
       if (pid !== 0 || sent < 20) return;
       pid = pidOf();
@@ -71,12 +74,10 @@ describe("a measured run", () => {
         expect(isRunning(pid)).toBe(false);
         // The deployment is as good as before.
         const { outcomes } = await measuredRun(deployment, {
-          ...{
-            document,
-            inputs: NO_INPUTS,
-            seed: "1/0",
-            contents: () => [payloadRequest(new Uint8Array(0))],
-          },
+          document,
+          inputs: NO_INPUTS,
+          seed: "1/0",
+          contents: () => [payloadRequest(new Uint8Array(0))],
         });
         expect(outcomes.completed).toBe(60);
       });
@@ -110,13 +111,11 @@ describe("a measured run", () => {
     });
     await withDeployment({ document, backend: "replay" }, async (deployment) => {
       const { outcomes } = await measuredRun(deployment, {
-        ...{
-          document,
-          inputs: NO_INPUTS,
-          seed: "1/0",
-          contents: () => [payloadRequest(new Uint8Array(0))],
-          silenceMs: SILENCE_MS,
-        },
+        document,
+        inputs: NO_INPUTS,
+        seed: "1/0",
+        contents: () => [payloadRequest(new Uint8Array(0))],
+        silenceMs: SILENCE_MS,
       });
       expect(outcomes.completed).toBe(1);
     });

@@ -90,7 +90,13 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
     // A child that has ended in the meantime needs no message.
     const send = (message: object): void => link.send(message, () => undefined);
     return {
-      ...{ name, pid: child.pid as number, ready, exited, send, stop, kill },
+      name,
+      pid: child.pid as number,
+      ready,
+      exited,
+      send,
+      stop,
+      kill,
       get heard() {
         return heard;
       },

@@ -15,14 +15,23 @@ const SHELL = ["sh", "-c", `echo welcome; exec "$0" "$@"`, process.execPath, WOR
 
 const specification: WorkerSpecification = {
   document: twoTasks(TWO_REPLICAS),
-  ...{ inputs: NO_INPUTS, backend: "replay", seed: "t", timeScale: 1 },
-  ...{ replicas: [0], host: "127.0.0.1", port: 0 },
+  inputs: NO_INPUTS,
+  backend: "replay",
+  seed: "t",
+  timeScale: 1,
+  replicas: [0],
+  host: "127.0.0.1",
+  port: 0,
 };
 
 const start = (more: Pick<ChildOptions, "logFile" | "elsewhere"> = {}) =>
   startChild<WorkerReady>({
-    ...{ name: "worker", entry: "worker/main", specification, readyTimeoutMs: 60_000 },
-    ...{ elsewhere: { command: SHELL, leaseMs: 30_000 }, ...more },
+    name: "worker",
+    entry: "worker/main",
+    specification,
+    readyTimeoutMs: 60_000,
+    elsewhere: { command: SHELL, leaseMs: 30_000 },
+    ...more,
   });
 
 test("a worker elsewhere gets its specification, reports, serves, and ends when asked to", async () => {

@@ -52,10 +52,10 @@ export class InferenceClient {
   constructor(address: string, access: ClientAccess = NO_ACCESS, channel: ChannelOptions = {}) {
     this.address = address;
     this.#access = access;
-    this.#client = new Client(address, channelCredentials(access), {
+    this.#client = new Client(address, channelCredentials(access, address), {
       ...CHANNEL_OPTIONS,
       ...channel,
-      ...nameOptions(access),
+      ...nameOptions(access, address),
     });
   }
 

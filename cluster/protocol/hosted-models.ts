@@ -65,9 +65,12 @@ const modelStatisticsSchema = z.strictObject({
   inference_count: z.int(),
   execution_count: z.int(),
   inference_stats: z.strictObject({
-    ...{ success: duration, fail: duration, queue: duration },
+    success: duration,
+    fail: duration,
+    queue: duration,
     ...compute,
-    ...{ cache_hit: duration, cache_miss: duration },
+    cache_hit: duration,
+    cache_miss: duration,
   }),
   batch_stats: z.array(z.strictObject({ batch_size: z.int(), ...compute })),
   memory_usage: z
@@ -284,7 +287,8 @@ export class ModelCounts {
         fail: this.#fail.report(),
         queue: this.#queue.report(),
         ...computePhases(this.#compute),
-        ...{ cache_hit: { count: 0, ns: 0 }, cache_miss: { count: 0, ns: 0 } },
+        cache_hit: { count: 0, ns: 0 },
+        cache_miss: { count: 0, ns: 0 },
       },
       batch_stats: [...this.#bySize]
         .sort(([a], [b]) => a - b)

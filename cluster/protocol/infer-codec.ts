@@ -330,8 +330,11 @@ export const INFERENCE_SERVICE: ServiceDefinition = {
 
 function reflected(): ServiceDefinition {
   const definition = loadSync(PROTOCOL_FILE, {
-    ...{ keepCase: true, longs: Number, enums: String },
-    ...{ arrays: true, objects: true },
+    keepCase: true,
+    longs: Number,
+    enums: String,
+    arrays: true,
+    objects: true,
   });
   const { GRPCInferenceService } = (loadPackageDefinition(definition) as GrpcObject)
     .inference as Record<string, ServiceClientConstructor>;

@@ -17,8 +17,13 @@ const INFER = "/inference.GRPCInferenceService/ModelInfer";
 const STREAM = "/inference.GRPCInferenceService/ModelStreamInfer";
 /** Short, so that the test is; the gateway's own are in `limits.ts`. */
 const clientTimes = {
-  ...{ handshakeMs: 1000, headersMs: 1000, idleMs: 60_000, requestMs: 3000 },
-  ...{ streamIdleMs: 60_000, writeMs: 1500, checkMs: 100 },
+  handshakeMs: 1000,
+  headersMs: 1000,
+  idleMs: 60_000,
+  requestMs: 3000,
+  streamIdleMs: 60_000,
+  writeMs: 1500,
+  checkMs: 100,
 };
 
 const folder = temporaryFolder("slow");
@@ -71,8 +76,10 @@ function session(address = deployment.gateway.grpc): ClientHttp2Session {
 
 function call(path: string, on = session()): { stream: ClientHttp2Stream; code: () => number } {
   const stream = on.request({
-    ...{ ":method": "POST", ":path": path },
-    ...{ "content-type": "application/grpc", te: "trailers" },
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
   });
   stream.on("error", () => undefined);
   let code = -1;

@@ -1,4 +1,4 @@
-/** Bodies of requests: received within bounds, unpacked, parsed as JSON or as a form, and checked. */
+/** Bodies of requests: received within bounds, unpacked, parsed as JSON, and checked. */
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import type { FastifyRequest } from "fastify";
@@ -15,34 +15,29 @@ const MAX_ISSUES = 20;
  */
 export async function readBody({ raw, share }: FastifyRequest): Promise<Buffer> {
   try {
-    checkSize(Number(raw.headers["content-length"] ?? 0), "the body has");
-    return await receive(raw.iterator({ destroyOnReturn: false }), share, "the body has");
+    checkSize(Number(raw.headers["content-length"] ?? 0));
+    return await receive(raw.iterator({ destroyOnReturn: false }), share);
   } finally {
     share.giveBack();
   }
 }
 
-/** Throws Fault("limit-exceeded") for more than `messageBytes`, with those `before`. */
-async function receive(
-  chunks: AsyncIterable<Buffer>,
-  share: Share,
-  subject: string,
-  before = 0,
-): Promise<Buffer> {
+/** Throws Fault("limit-exceeded") for more than `messageBytes`. */
+async function receive(chunks: AsyncIterable<Buffer>, share: Share): Promise<Buffer> {
   const received: Buffer[] = [];
-  let size = before;
+  let size = 0;
   for await (const chunk of chunks) {
     size += chunk.length;
-    checkSize(size, subject);
+    checkSize(size);
     share.take(chunk.length);
     received.push(chunk);
   }
   return received.length === 1 ? received[0] : Buffer.concat(received);
 }
 
-function checkSize(bytes: number, subject: string): void {
+function checkSize(bytes: number): void {
   if (bytes <= LIMITS.messageBytes) return;
-  throw new Fault("limit-exceeded", `${subject} more than ${LIMITS.messageBytes} bytes`);
+  throw new Fault("limit-exceeded", `the body has more than ${LIMITS.messageBytes} bytes`);
 }
 
 const unpack = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
@@ -62,32 +57,6 @@ export async function unpacked(body: Buffer, encoding = "identity"): Promise<Buf
     }
     throw new Fault("invalid-input", `the body is not ${encoding}: ${(error as Error).message}`);
   }
-}
-
-interface FormFile {
-  readonly name: string;
-  readonly bytes: Buffer;
-}
-
-/** A form's files in order. Rejects with Fault("invalid-input") for one that is malformed or empty. */
-export async function formFiles(request: FastifyRequest): Promise<readonly FormFile[]> {
-  const files: FormFile[] = [];
-  let size = 0;
-  try {
-    for await (const part of request.parts()) {
-      if (part.type === "field") continue;
-      const bytes = await receive(part.file, request.share, "the files have", size);
-      size += bytes.length;
-      files.push({ name: part.filename, bytes });
-    }
-  } catch (error) {
-    if (error instanceof Fault) throw error;
-    throw new Fault("invalid-input", `the form is malformed: ${(error as Error).message}`);
-  } finally {
-    request.share.giveBack();
-  }
-  if (files.length > 0) return files;
-  throw new Fault("invalid-input", "the form has no file", { hint: "curl -F image=@car.jpg …" });
 }
 
 /** Throws Fault("invalid-input") for text that is not JSON, Fault("limit-exceeded") for too much. */

@@ -176,7 +176,8 @@ function addReplicaRoutes(app: App, control: ReplicaControl): void {
     path,
     describe("changeReplica", "Change how a replica batches", replicaSchema, {
       description: "What is left out stays as it is. Its present batch is not touched.",
-      ...{ params, body: changeSchema },
+      params,
+      body: changeSchema,
     }),
     ({ params: { name }, body }) => control.change(name, body),
   );

@@ -19,8 +19,10 @@ const security = new SecurityFiles({ certificates: null, tokens: null }, "gatewa
 const MOST = 3;
 const refusals = new RefusalCounts({ connection: () => undefined, login: () => undefined });
 const held = {
-  ...{ incoming: incomingShares(1e6), times: CLIENT_TIMES },
-  ...{ connectionsPerAddress: MOST, refusals },
+  incoming: incomingShares(1e6),
+  times: CLIENT_TIMES,
+  connectionsPerAddress: MOST,
+  refusals,
 };
 const ORIGINS = ["https://app.example.org"];
 let app: App;

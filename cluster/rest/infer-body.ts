@@ -178,7 +178,7 @@ export function encodeAnswer(
 }
 
 /** The fields of an answer besides its outputs. */
-export function headOf({ modelName, modelVersion, id }: ModelInferResponse): object {
+function headOf({ modelName, modelVersion, id }: ModelInferResponse): object {
   return { model_name: modelName, model_version: modelVersion, id: id || undefined };
 }
 

@@ -1,17 +1,7 @@
 import { gzipSync } from "node:zlib";
-import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
-import { annotated, marksOf } from "./annotate.ts";
-
-const WIDTH = 320;
-const HEIGHT = 200;
-
-const picture = (): Promise<Buffer> =>
-  sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: "#204060" } })
-    .png()
-    .toBuffer();
 
 describe("inference over HTTP", () => {
   let deployment: Deployment;
@@ -25,55 +15,9 @@ describe("inference over HTTP", () => {
   afterAll(() => deployment.stop());
 
   const post = (
-    body: FormData | string | Uint8Array<ArrayBuffer>,
+    body: string | Uint8Array<ArrayBuffer>,
     headers: Record<string, string> = {},
   ): Promise<Response> => fetch(url, { method: "POST", body, headers });
-
-  it("takes a form of several files, each an inference of its own", async () => {
-    const form = new FormData();
-    for (const name of ["a.png", "b.png", "c.png"]) form.append("image", new Blob([name]), name);
-    const answer = await post(form);
-    expect(answer.status).toBe(200);
-    const { files, outputs } = (await answer.json()) as {
-      files: string[];
-      outputs: { shape: number[]; data: string[] }[];
-    };
-    expect(files).toEqual(["a.png", "b.png", "c.png"]);
-    expect(outputs[0].shape).toEqual([3]);
-    for (const text of outputs[0].data) expect(JSON.parse(text).outputs.detect).toBeDefined();
-  });
-
-  it.each([
-    ["has no file", "multipart/form-data; boundary=x", "--x--\r\n"],
-    ["has no boundary", "multipart/form-data", "--x--\r\n"],
-    ["ends within a part", "multipart/form-data; boundary=x", "--x\r\nContent-Disp"],
-  ])("refuses a form that %s", async (_what, type, body) => {
-    const answer = await post(body, { "content-type": type });
-    expect(answer.status).toBe(400);
-    expect(await answer.json()).toMatchObject({ code: "invalid-input" });
-  });
-
-  it("refuses a form of too many parts", async () => {
-    const form = new FormData();
-    for (let i = 0; i < 128; i++) form.append(`field ${i}`, "text");
-    form.append("image", new Blob(["a"]), "a.png");
-    const answer = await post(form);
-    expect(answer.status).toBe(400);
-    expect(await answer.json()).toMatchObject({
-      error: "the form is malformed: reach parts limit",
-    });
-  });
-
-  it("refuses a form whose files are too large together, and serves on", async () => {
-    const form = new FormData();
-    for (const name of ["a", "b"]) form.append("image", new Blob([Buffer.alloc(33 << 20)]), name);
-    const answer = await post(form).catch(() => null);
-    // The connection may be cut before a client that is still sending reads the answer.
-    if (answer !== null) {
-      expect([answer.status, await answer.json()]).toMatchObject([413, { code: "limit-exceeded" }]);
-    }
-    expect((await ask({})).status).toBe(200);
-  });
 
   it("takes tensors behind the JSON, and sends them there when asked", async () => {
     const raw = Buffer.from([1, 0, 0, 0, 7, 0, 0, 0, 0]);
@@ -176,49 +120,9 @@ describe("inference over HTTP", () => {
     expect((await post(bomb, { "content-encoding": "gzip" })).status).toBe(413);
   });
 
-  it("answers with the picture when asked, and says when there is none to draw on", async () => {
-    const headers = { "content-type": "image/png", accept: "image/webp" };
-    const answer = await post(new Uint8Array(await picture()), headers);
-    expect(answer.headers.get("content-type")).toBe("image/webp");
-    const { format, width } = await sharp(Buffer.from(await answer.arrayBuffer())).metadata();
-    expect([format, width]).toEqual(["webp", WIDTH]);
-    const none = await post("no picture", headers);
-    expect(none.status).toBe(400);
-    expect(await none.json()).toMatchObject({ error: expect.stringContaining("no picture") });
-  });
-});
-
-describe("objects on a picture", () => {
-  const outputs = {
-    detect: {
-      labels: ["car"],
-      value: { objects: [{ label: "car", score: 0.91, box: [100, 80, 220, 160] }] },
-    },
-    plate: { labels: [], value: { plate: "B<1>", box: [140, 130, 180, 145] } },
-    other: { labels: [], value: null },
-    odd: { labels: [], value: { box: [1, 2, "3", 4], objects: "none" } },
-  };
-
-  it("are marked where they have a box: with label and score, or with the plate", () => {
-    expect(marksOf(outputs).map(({ text, box }) => [text, box])).toEqual([
-      ["car 91%", [100, 80, 220, 160]],
-      ["B<1>", [140, 130, 180, 145]],
-    ]);
-  });
-
-  it("are drawn in their place, and the rest of the picture stays as it was", async () => {
-    const drawn = await annotated(await picture(), outputs, "png");
-    const { data, info } = await sharp(drawn)
-      .removeAlpha()
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    const at = (x: number, y: number): string =>
-      data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3).toString("hex");
-    expect([info.width, info.height]).toEqual([WIDTH, HEIGHT]);
-    expect(at(100, 120)).toBe("ffd400");
-    expect(at(220, 120)).toBe("ffd400");
-    expect(at(140, 137)).toBe("00c2ff");
-    expect(at(10, 190)).toBe("204060");
-    expect(at(110, 120)).toBe("204060");
+  it("takes no form", async () => {
+    const answer = await fetch(url, { method: "POST", body: new FormData() });
+    const error = "multipart forms are not taken";
+    expect([answer.status, await answer.json()]).toMatchObject([400, { error }]);
   });
 });

@@ -44,7 +44,8 @@ class EchoTarget implements LoadTarget {
 
 const started = (workload: object, target: LoadTarget, more: object = {}): Readable =>
   measure(measurementSchema.parse({ model: "m", workload, ...more }), target, {
-    ...{ timer, timedBy: "a test" },
+    timer,
+    timedBy: "a test",
   });
 
 async function linesOf(stream: Readable): Promise<MeasurementLine[]> {

@@ -90,8 +90,14 @@ export function measure(
     },
   };
   const specification = {
-    ...{ workload, seed, traceUs: null, timeScale: 1, numbered: false, warmUp: false },
-    ...{ pipelines: [{ name: model, share: 1 }], target: null as never },
+    workload,
+    seed,
+    traceUs: null,
+    timeScale: 1,
+    numbered: false,
+    warmUp: false,
+    pipelines: [{ name: model, share: 1 }],
+    target: null as never,
   };
   const generator = new LoadGenerator(specification, recording, timer, BOUNDS);
   const beat = setInterval(() => {

@@ -1,13 +1,12 @@
 /**
  * The Open Inference Protocol's HTTP routes, with Triton's: a pipeline is a model to its caller. An inference takes
- * JSON, tensors behind JSON, a picture or a form, and gives JSON or a drawn picture.
+ * JSON, tensors behind JSON or a picture, and gives JSON or tensors behind JSON.
  */
-import multipart from "@fastify/multipart";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../core/fault.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
-import { GATEWAY_METADATA, OUTPUT, type PipelineModels } from "../front/pipeline-models.ts";
+import { GATEWAY_METADATA, type PipelineModels } from "../front/pipeline-models.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import {
   configSchema,
@@ -29,20 +28,17 @@ import {
   requestIdOf,
   TRACEPARENT,
 } from "../protocol/messages.ts";
-import { outputText } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";
-import type { PictureFormat } from "./annotate.ts";
-import { formFiles, parseJson, readBody, unpacked } from "./bodies.ts";
+import { parseJson, readBody, unpacked } from "./bodies.ts";
 import {
   encodeAnswer,
-  headOf,
   type InferBody,
   inferRequestSchema,
   inferResponseSchema,
   JSON_LENGTH_HEADER,
   parseInfer,
 } from "./infer-body.ts";
-import { type App, contentOf, describer, errorBody, type ModelName, onGone } from "./route.ts";
+import { type App, contentOf, describer, type ModelName, onGone } from "./route.ts";
 
 const describePublic = describer("public", "inference");
 const describe = describer("infer", "inference");
@@ -137,7 +133,8 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
   app.post(
     "/v2/repository/index",
     describe("getIndex", "Every pipeline and its state", indexSchema, {
-      ...{ body: indexRequestSchema, "x-body-optional": true },
+      body: indexRequestSchema,
+      "x-body-optional": true,
     }),
     ({ body }) => modelIndex(models.byName, body.ready ?? false),
   );
@@ -150,7 +147,9 @@ function addRepositoryRoutes(app: App, models: PipelineModels, params: z.ZodType
     app.post(
       `/v2/repository/models/:model/${action}`,
       describeControl(`${action}Model`, summary, controlSchema, {
-        ...{ params, body: controlRequestSchema, "x-body-optional": true },
+        params,
+        body: controlRequestSchema,
+        "x-body-optional": true,
       }),
       async ({ params: { model }, body }) => {
         const loads = await models[action](model, body.parameters?.task);
@@ -189,15 +188,6 @@ const controlSchema = z
 
 /** Content types of bodies that are the payload itself. */
 const PAYLOAD_TYPE = /^(image\/|application\/octet-stream)/i;
-/** A form has no more parts; the server ignores its fields. `formFiles` bounds the bytes of all files together. */
-const FORM_LIMITS = {
-  ...{ files: 64, fields: 128, parts: 128 },
-  ...{ fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY },
-};
-/** Asks for the JSON of the tasks, also where the last of them give tensors. */
-const AS_JSON = [{ name: OUTPUT }];
-const PICTURE_TYPE = /image\/(png|jpeg|webp)/;
-
 const inferHeaders = z.looseObject({
   [JSON_LENGTH_HEADER]: z.coerce
     .number()
@@ -227,9 +217,6 @@ const inferBody = contentOf({
       },
     ],
   }),
-  "multipart/form-data": z
-    .record(z.string(), z.array(z.file()))
-    .describe("one or more files, each an inference of its own"),
   "image/*": z.file(),
   "application/octet-stream": z.file(),
 });
@@ -237,7 +224,6 @@ const inferBody = contentOf({
 const inferAnswer = contentOf({
   "application/json": inferResponseSchema,
   "application/octet-stream": z.file(),
-  ...Object.fromEntries(["png", "jpeg", "webp"].map((format) => [`image/${format}`, z.file()])),
 });
 
 /** `paths`: of the models, each with the suffix of its operation and the schema of its parameters. */
@@ -246,18 +232,16 @@ function addInferRoutes(
   models: PipelineModels,
   paths: readonly (readonly [string, string, z.ZodType<ModelName>])[],
 ): void {
-  app.register(multipart, { limits: FORM_LIMITS });
   app.addContentTypeParser("*", readBody);
   for (const [path, suffix, params] of paths) {
     app.post(
       `${path}/infer`,
       {
         ...describe(`infer${suffix}`, "Run a pipeline", inferAnswer, {
-          ...{ params, headers: inferHeaders, body: inferBody },
-          description:
-            "Each element of the payload is an inference of its own. Accept: image/png (or jpeg, " +
-            "webp) asks for the picture with what was found drawn on it. With several files in a " +
-            "form, one that fails has its error in place of its answer.",
+          params,
+          headers: inferHeaders,
+          body: inferBody,
+          description: "Each element of the payload is an inference of its own.",
         }),
         // An unknown model is refused before its body is received.
         preParsing: ({ params: { model, version } }, _reply, payload, done) => {
@@ -284,62 +268,23 @@ interface Exchange {
 async function infer(exchange: Exchange): Promise<FastifyReply> {
   const { request, reply } = exchange;
   const { params, headers } = request;
-  if (request.isMultipart()) return inferForm(exchange);
+  const type = headers["content-type"] ?? "";
+  if (/^multipart\//i.test(type)) {
+    throw new Fault("invalid-input", "multipart forms are not taken", {
+      hint: "send one picture as image/* or application/octet-stream, several as application/json",
+    });
+  }
   const received = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
   const bytes = await unpacked(received, headers["content-encoding"]);
   const jsonLength = headers[JSON_LENGTH_HEADER];
-  const isPayload = PAYLOAD_TYPE.test(headers["content-type"] ?? "") && !jsonLength;
-  if (isPayload) return inferPayload(exchange, bytes);
+  const isPayload = PAYLOAD_TYPE.test(type) && !jsonLength;
+  if (isPayload) {
+    const message = { modelName: params.model, ...payloadRequest(bytes) };
+    return send(reply, await answerOf(exchange, message), () => false);
+  }
   const { message, isBinary } = parseInfer(params, bytes, jsonLength);
   if (headers[REQUEST_ID_HEADER] === undefined) request.id = requestIdOf(message.id, request.id);
   return send(reply, await answerOf(exchange, message), isBinary);
-}
-
-/** The picture format that the caller asks for; null: JSON. */
-function pictureFormat({ headers: { accept = "" } }: InferRequest): PictureFormat | null {
-  if (accept.includes("json")) return null;
-  return (PICTURE_TYPE.exec(accept)?.[1] as PictureFormat | undefined) ?? null;
-}
-
-async function inferPayload(exchange: Exchange, payload: Buffer): Promise<FastifyReply> {
-  const { request, reply } = exchange;
-  const message = { modelName: request.params.model, ...payloadRequest(payload) };
-  const picture = pictureFormat(request);
-  if (picture === null) return send(reply, await answerOf(exchange, message), () => false);
-  const response = await answerOf(exchange, { ...message, outputs: AS_JSON });
-  const { outputs } = JSON.parse(outputText(response)) as { outputs: Record<string, unknown> };
-  // Few callers ask for pictures, and the drawing library takes a while to load.
-  const { annotated } = await import("./annotate.ts");
-  const drawn = await annotated(payload, outputs, picture);
-  return traced(reply, response).type(`image/${picture}`).send(drawn);
-}
-
-/** Each file is a request of its own; one that fails does not fail the others. */
-async function inferForm(exchange: Exchange): Promise<FastifyReply> {
-  const { request, reply } = exchange;
-  const files = await formFiles(request);
-  if (files.length === 1) return inferPayload(exchange, files[0].bytes);
-  if (pictureFormat(request) !== null) {
-    throw new Fault("invalid-input", `one picture is drawn on, the form has ${files.length}`);
-  }
-  const answers = await Promise.allSettled(
-    files.map(({ bytes }) => {
-      const contents = { ...payloadRequest(bytes), outputs: AS_JSON };
-      return answerOf(exchange, { modelName: request.params.model, ...contents });
-    }),
-  );
-  const done = answers.find((answer) => answer.status === "fulfilled");
-  if (done === undefined) throw (answers[0] as PromiseRejectedResult).reason;
-  const data = answers.map((answer) =>
-    answer.status === "fulfilled"
-      ? outputText(answer.value)
-      : JSON.stringify(errorBody(answer.reason)),
-  );
-  return reply.send({
-    ...headOf(done.value),
-    files: files.map(({ name }) => name),
-    outputs: [{ name: OUTPUT, datatype: "BYTES", shape: [files.length], data }],
-  });
 }
 
 function answerOf(

@@ -50,7 +50,9 @@ async function overRest(asked: Asked): Promise<string> {
   const response = await fetch(`${deployment.gateway.http}/v2/models/p/infer`, {
     method: "POST",
     body: JSON.stringify({
-      ...{ id, parameters, inputs: Array(inputs).fill(tensor) },
+      id,
+      parameters,
+      inputs: Array(inputs).fill(tensor),
       outputs: outputs.map((output) => ({ name: output })),
     }),
   });
@@ -66,8 +68,11 @@ async function overGrpc(asked: Asked): Promise<string> {
   const raw = Buffer.from(BigInt64Array.of(1n).buffer);
   const entries = Object.entries(parameters).map(([key, text]) => [key, { stringParam: text }]);
   const request = {
-    ...{ modelName: "p", id, parameters: Object.fromEntries(entries) },
-    ...{ inputs: Array(inputs).fill(tensor), rawInputContents: Array(inputs).fill(raw) },
+    modelName: "p",
+    id,
+    parameters: Object.fromEntries(entries),
+    inputs: Array(inputs).fill(tensor),
+    rawInputContents: Array(inputs).fill(raw),
     outputs: outputs.map((output) => ({ name: output })),
   };
   return client.inferAsync(request).then(

@@ -75,7 +75,9 @@ export function describer(role: RequiredRole, tag: string) {
   ) => ({
     config: { role },
     schema: {
-      ...{ operationId: id, tags: [tag], summary },
+      operationId: id,
+      tags: [tag],
+      summary,
       ...(more as More),
       response: "description" in answer ? { 200: answer } : answer,
     },
@@ -183,7 +185,8 @@ function transformWith(rules: AccessRules): SwaggerTransform {
             content: { "application/json": { schema: error } },
           },
         },
-        ...{ "x-role": role, security: securityOf(role, rules) },
+        "x-role": role,
+        security: securityOf(role, rules),
       },
     };
   };
@@ -213,7 +216,8 @@ function documented(part: object, io: "input" | "output"): object {
 /** By name, those that are in use. */
 export function securitySchemes(rules: AccessRules): Readonly<Record<string, object>> {
   const token = {
-    ...{ type: "http", scheme: "bearer" },
+    type: "http",
+    scheme: "bearer",
     description: "of `tandem cluster token`; an operation's `x-role` says of which role",
   };
   const certificate = {

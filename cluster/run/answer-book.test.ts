@@ -100,7 +100,10 @@ describe("answers by idempotency key", () => {
     let started = 0;
     let givenUp = 0;
     const call = {
-      ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
+      pipeline: 0,
+      payload: Buffer.from("a"),
+      index: null,
+      intendedUs: null,
       answer: () => undefined,
     };
     const ask = (): Caller =>
@@ -120,7 +123,10 @@ describe("answers by idempotency key", () => {
   test("a request that could not start leaves its key free", async () => {
     const echo = new Echo();
     const call = {
-      ...{ pipeline: 0, payload: Buffer.from("a"), index: null, intendedUs: null },
+      pipeline: 0,
+      payload: Buffer.from("a"),
+      index: null,
+      intendedUs: null,
       answer: () => undefined,
     };
     const fail = (): never => {
@@ -141,9 +147,7 @@ describe("answers by idempotency key", () => {
 
 test("a kept result does not keep the message that brought it", () => {
   const message = Buffer.alloc(1024, 7);
-  const tensor: Tensor = {
-    ...{ name: "x", datatype: "UINT8", shape: [2], raw: message.subarray(8, 10) },
-  };
+  const tensor: Tensor = { name: "x", datatype: "UINT8", shape: [2], raw: message.subarray(8, 10) };
   const [{ raw }] = ownResult({
     text: "{}",
     labels: [],
@@ -159,7 +163,8 @@ const system = compileSystem(twoTasks(), NO_INPUTS);
 
 const answered = (requestId: string | undefined, slot: number, ...replicas: (string | null)[]) => ({
   context: requestId === undefined ? {} : { requestId },
-  ...{ pipeline: 0, slot },
+  pipeline: 0,
+  slot,
   results: replicas.map((replica) =>
     replica === null ? null : { timing: { replica }, labels: [] },
   ),

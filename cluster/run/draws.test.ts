@@ -99,11 +99,15 @@ const cached = twoTasks({
 const withCache = compileSystem(cached, NO_INPUTS);
 
 const result = (text: string): TaskResult => ({
-  ...{ text, tensors: [], labels: [text] },
+  text,
+  tensors: [],
+  labels: [text],
   timing: { queuedUs: 1, startUs: 2, endUs: 3, serviceUs: 1, replica: "score-1", batch: 4 },
 });
 const request = (text: string) => ({
-  ...{ pipeline: 0, payload: Buffer.from(text), tensors: [] },
+  pipeline: 0,
+  payload: Buffer.from(text),
+  tensors: [],
   results: [result("cache"), null, null, null] as (TaskResult | null)[],
 });
 const answered = (text: string) => ({

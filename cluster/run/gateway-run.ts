@@ -156,7 +156,8 @@ export class GatewayRun implements Driver {
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
-      ...{ isReplay: options.backend === "replay", live },
+      isReplay: options.backend === "replay",
+      live,
       drawn: (slot, task) => this.draws.label(live(slot), task),
     });
     this.#feedback = feedbackBook(system);

@@ -14,25 +14,34 @@ afterEach(() => gateway.close());
 function open(bounds: Partial<ServiceBounds> = {}): void {
   gateway = new Gateway(
     {
-      ...{ id: "test", document: noOp(), inputs: NO_INPUTS, backend: "replay", seed: "1" },
-      ...{ timeScale: 1, host: "127.0.0.1", grpcPort: 0, httpPort: 0, spareReplicas: 0 },
+      id: "test",
+      document: noOp(),
+      inputs: NO_INPUTS,
+      backend: "replay",
+      seed: "1",
+      timeScale: 1,
+      host: "127.0.0.1",
+      grpcPort: 0,
+      httpPort: 0,
+      spareReplicas: 0,
       security: { certificates: null, tokens: null },
       origins: [],
-      ...{
-        workerCertificates: null,
-        replicas: [],
-        bounds,
-        controlFile: null,
-        trace: null,
-        record: null,
-      },
+      workerCertificates: null,
+      replicas: [],
+      bounds,
+      controlFile: null,
+      trace: null,
+      record: null,
     },
     () => NO_ACCESS,
   );
 }
 
 const request: Submission = {
-  ...{ pipeline: 0, payload: new Uint8Array(100), index: null, intendedUs: null },
+  pipeline: 0,
+  payload: new Uint8Array(100),
+  index: null,
+  intendedUs: null,
   answer: () => undefined,
 };
 

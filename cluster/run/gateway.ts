@@ -363,7 +363,10 @@ export class Gateway {
           this.scheduler = "fifo";
           this.#operatorLog?.schedulerFailed(message);
         },
-        ...{ backend, timeScale, startUs, maxSamples },
+        backend,
+        timeScale,
+        startUs,
+        maxSamples,
         maxBars: Math.min(MAX_BARS, maxSamples ?? MAX_BARS),
         log: log ? new RunLog() : null,
         sinks: [this.counts, this.#operatorLog, this.#record?.sink({ startUs, timeScale }) ?? null],

@@ -3,10 +3,10 @@ import type { LiveRequest, TaskResult } from "./live-request.ts";
 import { EnsembleAnswers, meanOf, RecentAnswers } from "./made-answers.ts";
 
 const result = (labels: string[], value: unknown = null): TaskResult => ({
-  ...{ text: JSON.stringify({ labels, value }), labels, tensors: [] },
-  timing: {
-    ...{ queuedUs: 0, startUs: 0, endUs: 0, serviceUs: 0, replica: "r", batch: 1 },
-  },
+  text: JSON.stringify({ labels, value }),
+  labels,
+  tensors: [],
+  timing: { queuedUs: 0, startUs: 0, endUs: 0, serviceUs: 0, replica: "r", batch: 1 },
 });
 
 const request = {
@@ -42,16 +42,25 @@ test("the answer is the first that agrees, marked where it is unsure, and the fa
   const sure = { ...vote, confidence: 0.8, isSure: true };
   const plain = { ...terms, fallback: null };
   expect(textOf(real.answer(request, plain, sure, 7))).toEqual({
-    ...{ labels: ["cat"], value: 5, confidence: 0.8 },
+    labels: ["cat"],
+    value: 5,
+    confidence: 0.8,
   });
   expect(textOf(real.answer(request, plain, vote, 7))).toEqual({
-    ...{ labels: ["cat"], value: 5, confidence: 0.4, unsure: true },
+    labels: ["cat"],
+    value: 5,
+    confidence: 0.4,
+    unsure: true,
   });
   const fallback = { label: "ask", accuracy: 0 };
   const answer = real.answer(request, { ...terms, fallback }, vote, 7);
   expect(answer.labels).toEqual(["ask"]);
   expect(textOf(answer)).toEqual({
-    ...{ labels: ["ask"], value: null, confidence: 0.4, unsure: true, fallback: true },
+    labels: ["ask"],
+    value: null,
+    confidence: 0.4,
+    unsure: true,
+    fallback: true,
   });
   const none = { label: -1, confidence: 0, isSure: false, agreeing: [] };
   expect(textOf(real.answer(request, plain, none, 7)).labels).toEqual([]);
@@ -84,7 +93,9 @@ const raw = (floats: number[]): Buffer => Buffer.from(Float32Array.from(floats).
 test("an imputed answer has the most frequent labels, and means of values and tensors, by pool", () => {
   const recent = new RecentAnswers();
   expect(JSON.parse(`${recent.imputed(0, 5).text}`)).toEqual({
-    ...{ labels: [], value: null, imputed: true },
+    labels: [],
+    value: null,
+    imputed: true,
   });
   recent.add(0, [answer(["cat"], { score: 1 }, [1, 10]), answer(["dog"], { score: 2 }, [3, 20])]);
   recent.add(0, [answer(["dog"], { score: 6 }, [5, 60])]);

@@ -57,7 +57,9 @@ export class EnsembleAnswers implements AnswerLabels {
     if (usesFallback) labels = [fallback.label];
     else if (this.#source.isReplay && label !== NO_LABEL) labels = [`class ${label}`];
     const text = JSON.stringify({
-      ...{ labels, value, confidence },
+      labels,
+      value,
+      confidence,
       ...(isSure ? {} : { unsure: true }),
       ...(usesFallback ? { fallback: true } : {}),
     });

@@ -46,7 +46,9 @@ describe("the scheduler of a running deployment", () => {
     expect(await present()).toContain("edf");
     const first = JSON.stringify({ scheduler: document.scheduler ?? "fifo" });
     await fetch(`${http}/v1/scheduler`, {
-      ...{ method: "PUT", headers: { "content-type": "application/json" }, body: first },
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: first,
     });
     expect(await eventually(async () => (await fetch(`${http}/v2/health/ready`)).ok)).toBe(true);
   });

@@ -23,7 +23,10 @@ function run(taken: () => void, more: object = {}, document = noOp()): GatewayRu
   const system = compileSystem(document, NO_INPUTS);
   const sink: RunSink = { taken };
   const options = {
-    ...{ system, ownSystem: system, scheduler: createScheduler("fifo", system, "1"), seed: "1" },
+    system,
+    ownSystem: system,
+    scheduler: createScheduler("fifo", system, "1"),
+    seed: "1",
     ...({
       backend: "replay",
       timeScale: 1,
@@ -32,8 +35,13 @@ function run(taken: () => void, more: object = {}, document = noOp()): GatewayRu
       maxBars: 0,
       log: null,
     } as const),
-    ...{ closeUs: Number.POSITIVE_INFINITY, closeAfterRequests: Number.POSITIVE_INFINITY },
-    ...{ sinks: [sink], trace: null, triedAgain: false, warmUp: false, boundQueue: false },
+    closeUs: Number.POSITIVE_INFINITY,
+    closeAfterRequests: Number.POSITIVE_INFINITY,
+    sinks: [sink],
+    trace: null,
+    triedAgain: false,
+    warmUp: false,
+    boundQueue: false,
     bounds: { ...DEFAULT_BOUNDS, maxHeldBytes: 200 },
     ...more,
   };
@@ -41,7 +49,10 @@ function run(taken: () => void, more: object = {}, document = noOp()): GatewayRu
 }
 
 const submission = {
-  ...{ pipeline: 0, payload: new Uint8Array(100), index: null, intendedUs: null },
+  pipeline: 0,
+  payload: new Uint8Array(100),
+  index: null,
+  intendedUs: null,
   answer: () => undefined,
 };
 
@@ -87,7 +98,8 @@ test("another scheduler's batches change the longest queue", () => {
   };
   const before = taken();
   gateway.reschedule({
-    ...{ routing: "central", ordering: "fifo" },
+    routing: "central",
+    ordering: "fifo",
     batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 1 },
   });
   expect([before, before + taken()]).toEqual([6, 41]);

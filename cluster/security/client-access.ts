@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { isIP } from "node:net";
 import { text as textOf } from "node:stream/consumers";
-import type { SecureContextOptions } from "node:tls";
+import { checkServerIdentity, type SecureContextOptions } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, credentials, Metadata } from "@grpc/grpc-js";
 import { Fault } from "../../core/fault.ts";
 import {
@@ -68,20 +69,35 @@ export function clientTls({ ca, cert, key }: TlsIdentity, server: CertificateRol
   return { ca, pair: { cert, key }, server };
 }
 
-export function channelCredentials({ tls }: ClientAccess): ChannelCredentials {
+/** For the server at `address` (host:port). */
+export function channelCredentials({ tls }: ClientAccess, address: string): ChannelCredentials {
   if (tls === null) return credentials.createInsecure();
   const { ca, pair, server } = tls;
   const [root, key, cert] = [ca, pair?.key, pair?.cert].map((pem) =>
     pem ? Buffer.from(pem) : null,
   );
-  return credentials.createSsl(root, key, cert, identityCheck(server));
+  const check = server === null ? checkServerIdentity : serverHasRole(server);
+  const ip = tls.serverName === undefined ? ipOf(address) : null;
+  return credentials.createSsl(root, key, cert, {
+    checkServerIdentity: (name, certificate) => check(ip ?? name, certificate),
+  });
 }
 
 /** Channel options for a server whose certificate has another name than its address. */
-export function nameOptions({ tls }: ClientAccess): ChannelOptions {
+export function nameOptions({ tls }: ClientAccess, address: string): ChannelOptions {
   const name = tls?.serverName;
-  if (name === undefined) return {};
-  return { "grpc.ssl_target_name_override": name, "grpc.default_authority": name };
+  if (name !== undefined) {
+    return { "grpc.ssl_target_name_override": name, "grpc.default_authority": name };
+  }
+  // TLS names no server by its IP address, and Node warns of one that does (DEP0123): the certificate is checked for it.
+  return tls === null || ipOf(address) === null ? {} : { "grpc.ssl_target_name_override": UNNAMED };
+}
+
+const UNNAMED = "localhost";
+
+function ipOf(address: string): string | null {
+  const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return isIP(host) === 0 ? null : host;
 }
 
 export function callMetadata({ token }: ClientAccess): Metadata {

@@ -23,6 +23,7 @@ import {
   clientTls,
   getJson,
   NO_ACCESS,
+  nameOptions,
   postJson,
   getText as textOf,
 } from "./client-access.ts";
@@ -147,8 +148,9 @@ describe("a deployment with certificates and tokens", () => {
   });
 
   it.each(ROLES)("lets %s call the methods of its role, and no others", async (caller) => {
-    const credentials = channelCredentials(access[caller]);
-    const client = new Client(deployment.gateway.grpc, credentials);
+    const { grpc } = deployment.gateway;
+    const credentials = channelCredentials(access[caller], grpc);
+    const client = new Client(grpc, credentials, nameOptions(access[caller], grpc));
     try {
       for (const { path } of Object.values(INFERENCE_SERVICE)) {
         const code = await codeOf(client, path, callMetadata(access[caller]));
@@ -320,7 +322,8 @@ async function documentedRoutes(): Promise<{ method: string; path: string; role:
   const { paths } = value as unknown as OpenApiDocument;
   return Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]) => ({
-      ...{ method: method.toUpperCase(), path },
+      method: method.toUpperCase(),
+      path,
       role: (operation as Operation)["x-role"],
     })),
   );

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { needs } from "../../core/needs.test-support.ts";
+import { nameOptions } from "./client-access.ts";
 import {
   authority,
   CERTIFICATE_ROLES,
@@ -208,4 +209,16 @@ describe("the certificates of a deployment", () => {
     await expect(writeCertificates(other, options)).rejects.toThrow(message);
     expect(() => statSync(other)).toThrow();
   });
+});
+
+it("TLS is given no IP address as the server's name, of which Node warns (DEP0123)", () => {
+  const tls = { ca: null, pair: null, server: "gateway" } as const;
+  const named = (address: string, own = {}) =>
+    nameOptions({ tls: { ...tls, ...own }, token: null }, address)["grpc.ssl_target_name_override"];
+  expect(["10.0.0.1:80", "[::1]:80"].map((address) => named(address))).toEqual([
+    "localhost",
+    "localhost",
+  ]);
+  expect(named("box.lab:80")).toBeUndefined();
+  expect(named("10.0.0.1:80", { serverName: "box" })).toBe("box");
 });

@@ -171,8 +171,11 @@ export async function writeCertificates(directory: string, options: CertificateF
       // The gateway is a server to its callers and a client of its workers.
       const isServer = role === "gateway" || role === "worker";
       const pair = await issueCertificate(issuer, {
-        ...{ name: `Tandem ${role}`, uri: roleUri(role), hosts: isServer ? hosts : [] },
-        ...{ isClient: role !== "worker", days: options.days },
+        name: `Tandem ${role}`,
+        uri: roleUri(role),
+        hosts: isServer ? hosts : [],
+        isClient: role !== "worker",
+        days: options.days,
       });
       return [role, pair] as const;
     }),

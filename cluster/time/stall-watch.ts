@@ -70,9 +70,11 @@ export function stallsTogether(all: readonly Stalls[]): Stalls {
   const sum = (field: "seconds" | "count" | "totalMs" | "squaredMs2"): number =>
     all.reduce((total, one) => total + one[field], 0);
   return {
-    ...{ seconds: sum("seconds"), count: sum("count") },
+    seconds: sum("seconds"),
+    count: sum("count"),
     longestMs: Math.max(0, ...all.map(({ longestMs }) => longestMs)),
-    ...{ totalMs: sum("totalMs"), squaredMs2: sum("squaredMs2") },
+    totalMs: sum("totalMs"),
+    squaredMs2: sum("squaredMs2"),
     knowsWaits: all.every(({ knowsWaits }) => knowsWaits),
   };
 }

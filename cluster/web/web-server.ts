@@ -46,8 +46,10 @@ interface WebOptions {
 export async function serveWeb({ url, port, ca }: WebOptions): Promise<HttpServer> {
   const security = new SecurityFiles({ certificates: null, tokens: null }, "gateway");
   const held = {
-    ...{ incoming: incomingShares(LIMITS.incomingBytes), times: CLIENT_TIMES },
-    ...{ connectionsPerAddress: LIMITS.connections, refusals: UNNOTED },
+    incoming: incomingShares(LIMITS.incomingBytes),
+    times: CLIENT_TIMES,
+    connectionsPerAddress: LIMITS.connections,
+    refusals: UNNOTED,
   };
   const app = createApp({ host: HOST, origins: [], security, held });
   const agent = new Agent({
@@ -141,7 +143,11 @@ async function openTarget(
   const { model, seed } = measurement;
   const payloads = measurement.payloads.map((text) => Buffer.from(text, "base64"));
   const prepared = await prepareTarget({
-    ...{ url, models: [model], connections: CONNECTIONS, access, seed },
+    url,
+    models: [model],
+    connections: CONNECTIONS,
+    access,
+    seed,
     images: async () => (payloads.length > 0 ? payloads : [Buffer.alloc(0)]),
   });
   if (prepared.kind !== "http") throw new Fault("usage", `${url} is no address of HTTP`);

@@ -12,6 +12,7 @@ import type { ArrivalSource, Extent } from "./sources.ts";
 type TimeOf = (expected: number) => number;
 
 export class RescaledPoisson implements ArrivalSource {
+  readonly #timeOf: TimeOf;
   readonly closed = false;
   readonly horizonUs: number;
   nextUs = 0;
@@ -20,11 +21,8 @@ export class RescaledPoisson implements ArrivalSource {
   #expected = 0;
 
   /** `timeOf` gets rising values only, so it may keep its place. */
-  constructor(
-    private readonly timeOf: TimeOf,
-    seed: string,
-    { limit, horizonUs }: Extent,
-  ) {
+  constructor(timeOf: TimeOf, seed: string, { limit, horizonUs }: Extent) {
+    this.#timeOf = timeOf;
     this.#gap = new Sampler({ kind: "exponential" }, seed, "arrivals");
     this.#left = limit;
     this.horizonUs = horizonUs;
@@ -33,7 +31,7 @@ export class RescaledPoisson implements ArrivalSource {
 
   advance(): void {
     this.#expected += this.#gap.next();
-    const at = --this.#left < 0 ? Number.POSITIVE_INFINITY : this.timeOf(this.#expected);
+    const at = --this.#left < 0 ? Number.POSITIVE_INFINITY : this.#timeOf(this.#expected);
     this.nextUs = at >= this.horizonUs ? Number.POSITIVE_INFINITY : Math.round(at);
   }
 

@@ -249,6 +249,7 @@ interface QueryExtent {
  * its answer, until both a number of queries and a time are reached. Each sample is one request.
  */
 export class QueryStream implements ArrivalSource {
+  declare private readonly extent: QueryExtent;
   readonly closed = true;
   readonly horizonUs = NEVER;
   /** Latencies of queries, from the sending to the answer of the last sample, µs. */
@@ -257,7 +258,8 @@ export class QueryStream implements ArrivalSource {
   #unsent: number;
   #unanswered: number;
 
-  constructor(private readonly extent: QueryExtent) {
+  constructor(extent: QueryExtent) {
+    this.extent = extent;
     this.#unsent = extent.samplesPerQuery;
     this.#unanswered = extent.samplesPerQuery;
   }
@@ -287,13 +289,12 @@ export class QueryStream implements ArrivalSource {
 
 /** The retries of clients: attempts, pauses, and a budget that all clients share. */
 export class RetryPolicy {
+  declare private readonly client: ClientDocument;
   readonly #jitter: RandomStream | null;
   #tokens: number;
 
-  constructor(
-    private readonly client: ClientDocument,
-    seed: string,
-  ) {
+  constructor(client: ClientDocument, seed: string) {
+    this.client = client;
     const random = client.jitter > 0 && client.retries > 0;
     this.#jitter = random ? new RandomStream(seed, "client/jitter") : null;
     this.#tokens = client.retryBudget?.burst ?? Number.POSITIVE_INFINITY;

@@ -21,6 +21,12 @@ import type { Shared } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
 export class ControlDesk implements ClusterView, Controls {
+  readonly #shared: Shared;
+  readonly #notices: Notices;
+  readonly #board: PoolBoard;
+  readonly #flow: RequestFlow;
+  readonly #variants: Variants;
+  readonly #decisions: PoolDecisions;
   readonly system: System;
   nowUs = 0;
   readonly #job: JobCursor;
@@ -29,13 +35,19 @@ export class ControlDesk implements ClusterView, Controls {
   #firstTimer = 0;
 
   constructor(
-    private readonly shared: Shared,
-    private readonly notices: Notices,
-    private readonly board: PoolBoard,
-    private readonly flow: RequestFlow,
-    private readonly variants: Variants,
-    private readonly decisions: PoolDecisions,
+    shared: Shared,
+    notices: Notices,
+    board: PoolBoard,
+    flow: RequestFlow,
+    variants: Variants,
+    decisions: PoolDecisions,
   ) {
+    this.#shared = shared;
+    this.#notices = notices;
+    this.#board = board;
+    this.#flow = flow;
+    this.#variants = variants;
+    this.#decisions = decisions;
     this.system = shared.system;
     this.#job = board.jobCursor();
     this.#queue = new QueueCursor(board.queues, board.jobCursor());
@@ -57,7 +69,7 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   decide(nowUs: number): void {
-    this.notices.news = false;
+    this.#notices.news = false;
     this.#each(nowUs, (one) => one.decide?.(this, this));
   }
 
@@ -67,8 +79,8 @@ export class ControlDesk implements ClusterView, Controls {
 
   #each(nowUs: number, call: (controller: Controller) => void): void {
     this.nowUs = nowUs;
-    this.#firstTimer = this.board.firstOwnTimer;
-    for (const controller of this.notices.controllers) {
+    this.#firstTimer = this.#board.firstOwnTimer;
+    for (const controller of this.#notices.controllers) {
       call(controller);
       this.#firstTimer += controller.timers;
     }
@@ -78,7 +90,7 @@ export class ControlDesk implements ClusterView, Controls {
   takeOver(nowUs: number): void {
     this.begin(nowUs);
     this.system.pools.forEach(({ count }, pool) => {
-      if (this.notices.scalerOf(pool) < 0) this.setReplicas(pool, count);
+      if (this.#notices.scalerOf(pool) < 0) this.setReplicas(pool, count);
     });
   }
 
@@ -87,14 +99,14 @@ export class ControlDesk implements ClusterView, Controls {
    * a scheduler before is ordered again where nobody scales its pool now.
    */
   batchEnded(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
-    this.notices.finished(replica, size, fate, nowUs);
+    this.#notices.finished(replica, size, fate, nowUs);
     if (this.standing(replica) === "leaving") this.left(replica, nowUs);
   }
 
   /** A released replica has nothing to run any more. */
   left(replica: number, nowUs: number): void {
-    this.notices.left(replica, nowUs);
-    if (this.notices.scalerOf(this.board.poolOf[replica]) >= 0) return;
+    this.#notices.left(replica, nowUs);
+    if (this.#notices.scalerOf(this.#board.poolOf[replica]) >= 0) return;
     this.nowUs = nowUs;
     this.order(replica);
   }
@@ -102,7 +114,7 @@ export class ControlDesk implements ClusterView, Controls {
   // --- view -----------------------------------------------------------------------------------
 
   get inSystem(): number {
-    return this.flow.inSystem;
+    return this.#flow.inSystem;
   }
 
   queue(pool: number): QueueView {
@@ -110,11 +122,11 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   jobsIn(pool: number): readonly number[] {
-    return this.board.queues.jobsIn(pool);
+    return this.#board.queues.jobsIn(pool);
   }
 
   queueAt(replica: number): QueueView {
-    return this.#queue.at(this.board.queueOf(replica));
+    return this.#queue.at(this.#board.queueOf(replica));
   }
 
   job(job: number): JobView {
@@ -122,40 +134,40 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   jobOf(request: number, task: number): number {
-    return (request << this.shared.requests.shift) + task;
+    return (request << this.#shared.requests.shift) + task;
   }
 
   isWaiting(job: number): boolean {
-    return this.shared.requests.state[job] >= 0;
+    return this.#shared.requests.state[job] >= 0;
   }
 
   isUp(replica: number): boolean {
-    return this.board.isUp(replica);
+    return this.#board.isUp(replica);
   }
 
   standing(replica: number): Standing {
-    return this.notices.standings[replica];
+    return this.#notices.standings[replica];
   }
 
   freeOf(node: number, resource: number): number {
-    const { resources } = this.board;
+    const { resources } = this.#board;
     return resources?.freeOf(node, resource) ?? this.system.nodes[node].resources[resource];
   }
 
   fits(replica: number): boolean {
-    return this.board.resources?.fits(replica) ?? true;
+    return this.#board.resources?.fits(replica) ?? true;
   }
 
   running(replica: number): number {
-    return this.board.batches.size[replica];
+    return this.#board.batches.size[replica];
   }
 
   jobsOn(replica: number): readonly number[] {
-    return Array.from(this.board.batches.jobsOn(replica));
+    return Array.from(this.#board.batches.jobsOn(replica));
   }
 
   startedUs(replica: number): number {
-    return this.notices.startedUs[replica];
+    return this.#notices.startedUs[replica];
   }
 
   expectedUs(replica: number, size: number): number {
@@ -169,11 +181,11 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   loadOf(pool: number): { busy: number; waiting: number; running: number } {
-    return this.board.loadOf(pool);
+    return this.#board.loadOf(pool);
   }
 
   readyOf(pool: number): number {
-    return this.board.pools[pool].upCount;
+    return this.#board.pools[pool].upCount;
   }
 
   orderedOf(pool: number): number {
@@ -181,11 +193,11 @@ export class ControlDesk implements ClusterView, Controls {
   }
 
   residency(slot: number, model: number): Residency {
-    return this.notices.residencyOf(slot, model);
+    return this.#notices.residencyOf(slot, model);
   }
 
   get hasWindows(): boolean {
-    return this.shared.driver.cluster?.window !== undefined;
+    return this.#shared.driver.cluster?.window !== undefined;
   }
 
   // --- jobs and batches -----------------------------------------------------------------------
@@ -193,104 +205,104 @@ export class ControlDesk implements ClusterView, Controls {
   start(replica: number, jobs: readonly number[], window?: StartWindow): void {
     this.#checkStart(replica, jobs.length);
     this.#checkJobs(jobs, replica);
-    for (const job of jobs) this.board.withdraw(job, this.nowUs);
+    for (const job of jobs) this.#board.withdraw(job, this.nowUs);
     this.#limit(replica, window);
-    this.decisions.startJobs(replica, jobs, this.nowUs);
+    this.#decisions.startJobs(replica, jobs, this.nowUs);
   }
 
   startNext(replica: number, size: number, window?: StartWindow): void {
-    const pool = this.board.poolOf[replica];
-    const { queues } = this.board;
+    const pool = this.#board.poolOf[replica];
+    const { queues } = this.#board;
     const count = Math.min(size, queues.lengthOf(pool));
     this.#checkStart(replica, count);
     const jobs = Array.from({ length: count }, () => queues.pop(pool));
     this.#limit(replica, window);
-    this.decisions.startJobs(replica, jobs, this.nowUs);
+    this.#decisions.startJobs(replica, jobs, this.nowUs);
   }
 
   assign(job: number, replica: number): void {
     this.#checkPlacement(replica);
     assert(this.isUp(replica), "a job goes to a replica that is up");
     this.#checkJobs([job], replica);
-    this.shared.log?.add("assign", job, replica);
-    this.board.withdraw(job, this.nowUs);
-    this.board.place(job, replica, this.nowUs);
+    this.#shared.log?.add("assign", job, replica);
+    this.#board.withdraw(job, this.nowUs);
+    this.#board.place(job, replica, this.nowUs);
   }
 
   drop(job: number): void {
     assert(this.isWaiting(job), "only a job that waits is dropped");
-    this.shared.log?.add("drop", job);
-    this.board.leftUnserved(job, this.board.withdraw(job, this.nowUs));
-    this.flow.drop(job, this.nowUs);
+    this.#shared.log?.add("drop", job);
+    this.#board.leftUnserved(job, this.#board.withdraw(job, this.nowUs));
+    this.#flow.drop(job, this.nowUs);
   }
 
   move(job: number, pool: number): void {
     assert(this.isWaiting(job), "only a job that waits moves");
-    const table = this.shared.requests;
+    const table = this.#shared.requests;
     const { tasks } = this.system.pipelines[table.pipeline[table.requestOf(job)]];
     const { variants } = tasks[table.taskOf(job)];
     assert(variants.includes(pool), "a job moves to a variant of its task");
-    this.shared.log?.add("move", job, pool);
-    this.board.leftUnserved(job, this.board.withdraw(job, this.nowUs));
-    this.board.enqueue(job, pool);
+    this.#shared.log?.add("move", job, pool);
+    this.#board.leftUnserved(job, this.#board.withdraw(job, this.nowUs));
+    this.#board.enqueue(job, pool);
   }
 
   proceed(request: number, task: number, imputes = false): boolean {
-    this.shared.log?.add("proceed", request, task);
-    return this.flow.stragglers.proceed(request, task, imputes, this.nowUs);
+    this.#shared.log?.add("proceed", request, task);
+    return this.#flow.stragglers.proceed(request, task, imputes, this.nowUs);
   }
 
   enter(request: number): void {
     const isGated =
-      this.shared.requests.isOpen(request) && this.shared.requests.openJobs[request] === 0;
+      this.#shared.requests.isOpen(request) && this.#shared.requests.openJobs[request] === 0;
     assert(isGated, "only a request at the gate is let in");
-    this.shared.log?.add("enter", request);
-    this.flow.enterWaiting(request, this.nowUs);
+    this.#shared.log?.add("enter", request);
+    this.#flow.enterWaiting(request, this.nowUs);
   }
 
   preempt(replica: number): boolean {
     const jobs = this.jobsOn(replica);
     assert(jobs.length > 0, "only a replica with a batch is pre-empted");
-    const pool = this.board.poolOf[replica];
+    const pool = this.#board.poolOf[replica];
     if (!this.system.pools[pool].stoppable) return false;
     const gone = this.#cluster().abort(replica, this.nowUs);
-    this.shared.log?.add("abort", replica, gone ? 1 : 0);
+    this.#shared.log?.add("abort", replica, gone ? 1 : 0);
     if (!gone) return false;
-    this.board.freed(replica, this.nowUs);
+    this.#board.freed(replica, this.nowUs);
     this.batchEnded(replica, jobs.length, "preempted", this.nowUs);
-    for (const job of jobs) this.flow.waitAgain(job, pool, this.nowUs);
+    for (const job of jobs) this.#flow.waitAgain(job, pool, this.nowUs);
     return true;
   }
 
   setBatch(replica: number, maxBatch: number, waitUs: number): void {
-    const size = Math.min(maxBatch, this.system.pools[this.board.poolOf[replica]].maxBatch);
-    this.shared.log?.add("setBatch", replica, size, waitUs);
-    this.board.setBatching(replica, size, waitUs);
+    const size = Math.min(maxBatch, this.system.pools[this.#board.poolOf[replica]].maxBatch);
+    this.#shared.log?.add("setBatch", replica, size, waitUs);
+    this.#board.setBatching(replica, size, waitUs);
   }
 
   #checkStart(replica: number, count: number): void {
     this.#checkPlacement(replica);
     assert(this.isUp(replica) && this.running(replica) === 0, "a batch goes to an idle replica");
-    assert(count > 0 && count <= this.board.roomOf(replica), "a batch fits the replica's model");
+    assert(count > 0 && count <= this.#board.roomOf(replica), "a batch fits the replica's model");
   }
 
   #limit(replica: number, window: StartWindow | undefined): void {
     if (window === undefined) return;
-    this.shared.log?.add("window", replica, window.earliestUs, window.latestUs);
-    this.shared.driver.cluster?.window?.(replica, window);
+    this.#shared.log?.add("window", replica, window.earliestUs, window.latestUs);
+    this.#shared.driver.cluster?.window?.(replica, window);
   }
 
   #checkPlacement(replica: number): void {
-    const placer = this.notices.placers[this.board.poolOf[replica]];
+    const placer = this.#notices.placers[this.#board.poolOf[replica]];
     assert(placer !== undefined, "a controller places jobs of its own pools only");
   }
 
   /** Before any is taken out of its queue: none is lost where a controller of the user is wrong. */
   #checkJobs(jobs: readonly number[], replica: number): void {
-    const pool = this.board.poolOf[replica];
+    const pool = this.#board.poolOf[replica];
     for (const job of jobs) {
       assert(this.isWaiting(job), "only a job that waits is placed");
-      assert(this.board.waitsIn(job) === pool, "a job goes to a replica of its pool");
+      assert(this.#board.waitsIn(job) === pool, "a job goes to a replica of its pool");
     }
     assert(new Set(jobs).size === jobs.length, "a job is placed once");
   }
@@ -315,42 +327,42 @@ export class ControlDesk implements ClusterView, Controls {
 
   order(replica: number): void {
     assert(this.standing(replica) === "off", "only a replica that is off is ordered");
-    this.notices.standings[replica] = "ordered";
-    this.shared.log?.add("order", replica, this.nowUs);
+    this.#notices.standings[replica] = "ordered";
+    this.#shared.log?.add("order", replica, this.nowUs);
     this.#cluster().order(replica, this.nowUs);
   }
 
   release(replica: number): void {
     assert(this.standing(replica) === "ordered", "only a replica that is ordered is released");
-    this.notices.standings[replica] = "leaving";
-    this.shared.log?.add("release", replica, this.nowUs);
+    this.#notices.standings[replica] = "leaving";
+    this.#shared.log?.add("release", replica, this.nowUs);
     const isIdle = this.running(replica) === 0;
     if (this.isUp(replica)) {
-      this.board.leave(replica, isIdle, this.nowUs);
-      this.notices.down(replica, this.nowUs);
-      this.variants.changed(this.board.poolOf[replica], this.nowUs);
+      this.#board.leave(replica, isIdle, this.nowUs);
+      this.#notices.down(replica, this.nowUs);
+      this.#variants.changed(this.#board.poolOf[replica], this.nowUs);
     }
     this.#cluster().release(replica, this.nowUs);
-    if (isIdle) this.notices.left(replica, this.nowUs);
+    if (isIdle) this.#notices.left(replica, this.nowUs);
   }
 
   load(slot: number, model: number): void {
-    this.shared.log?.add("load", slot, model, this.nowUs);
-    this.notices.residency(slot, model, "loading", this.nowUs);
+    this.#shared.log?.add("load", slot, model, this.nowUs);
+    this.#notices.residency(slot, model, "loading", this.nowUs);
     this.#cluster().load(slot, model, this.nowUs);
   }
 
   evict(slot: number, model: number): void {
-    this.shared.log?.add("evict", slot, model, this.nowUs);
+    this.#shared.log?.add("evict", slot, model, this.nowUs);
     this.#cluster().evict(slot, model, this.nowUs);
   }
 
   wakeAt(timer: number, atUs: number): void {
-    this.board.setTimer(this.#firstTimer + timer, atUs);
+    this.#board.setTimer(this.#firstTimer + timer, atUs);
   }
 
   #cluster(): ClusterDriver {
-    const { cluster } = this.shared.driver;
+    const { cluster } = this.#shared.driver;
     assert(cluster != null, "this driver's cluster does not change");
     return cluster;
   }

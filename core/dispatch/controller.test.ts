@@ -235,7 +235,9 @@ describe("a controller that places jobs", () => {
     };
     const make = () =>
       placing({
-        ...{ decide, scales: [0], preempts: true },
+        decide,
+        scales: [0],
+        preempts: true,
         changed: (replica, state) => heard.push(`${replica} ${state}`),
       });
     const bench = new Bench(make).arrive(1);
@@ -407,7 +409,9 @@ describe("a controller beside the rules", () => {
     const adaptive = (): Batching => {
       let most = 1;
       return {
-        ...{ kind: "group", maxBatch: 4, dueUs: () => Number.POSITIVE_INFINITY },
+        kind: "group",
+        maxBatch: 4,
+        dueUs: () => Number.POSITIVE_INFINITY,
         size: ({ length }) => Math.min(length, most),
         ended: ({ pool, nowUs, startedUs, fate }) => {
           expect([pool, nowUs - startedUs, fate]).toEqual([0, 10, "ran"]);
@@ -424,7 +428,8 @@ describe("a controller beside the rules", () => {
   test("is woken by timers of its own, and orders, releases, loads and evicts", () => {
     const make = (): Controller => ({
       ...IDLE,
-      ...{ scales: [0], timers: 2 },
+      scales: [0],
+      timers: 2,
       begin: ({ nowUs }, act) => act.wakeAt(1, nowUs + 5),
       woken: (timer, view, act) => {
         act.setReplicas(0, timer);

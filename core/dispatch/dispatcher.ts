@@ -84,7 +84,12 @@ export class Dispatcher {
     const isPlain = controllers.length === 0 && !hears && (before?.notices ?? null) === null;
     const notices = isPlain ? null : new Notices(system, controllers, scheduler);
     const shared: Shared = {
-      ...{ system, scheduler, driver, log, notices, requests },
+      system,
+      scheduler,
+      driver,
+      log,
+      notices,
+      requests,
       choices: before?.choices ?? new RequestChoices(),
       answers: before?.answers ?? new RequestAnswers(system, requests),
       steps: new Steps(system, requests.shift),

@@ -29,6 +29,7 @@ export function isHeld({ pipelines }: System, pool: number): boolean {
 }
 
 export class HeldChains implements Controller {
+  readonly #system: System;
   readonly pools: readonly number[];
   readonly scales = [];
   readonly timers = 0;
@@ -40,7 +41,8 @@ export class HeldChains implements Controller {
   #fresh: { readonly job: number; readonly request: number }[] = [];
 
   /** All replicas start down. */
-  constructor(private readonly system: System) {
+  constructor(system: System) {
+    this.#system = system;
     this.pools = [...system.pools.keys()].filter((pool) => isHeld(system, pool));
     this.#gates = system.pipelines.map(({ held, chains, tasks }) =>
       held
@@ -87,8 +89,8 @@ export class HeldChains implements Controller {
   }
 
   changed(replica: number, state: "up" | "down" | "left"): void {
-    const { pool } = this.system.replicas[replica];
-    const chain = replica - this.system.pools[pool].first;
+    const { pool } = this.#system.replicas[replica];
+    const chain = replica - this.#system.pools[pool].first;
     for (const gate of this.#gates) {
       if (gate === null || chain >= gate.down.length || !gate.pools.includes(pool)) continue;
       if (state === "up" && --gate.down[chain] === 0) gate.free.push(chain);
@@ -148,8 +150,8 @@ export class HeldChains implements Controller {
       inside.gate.displaced.get(request)?.push(job);
       return;
     }
-    const { pool } = this.system.pipelines[pipeline].tasks[task];
-    act.assign(job, this.system.pools[pool].first + inside.chain);
+    const { pool } = this.#system.pipelines[pipeline].tasks[task];
+    act.assign(job, this.#system.pools[pool].first + inside.chain);
   }
 }
 

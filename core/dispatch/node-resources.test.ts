@@ -159,7 +159,10 @@ describe("a batch takes what its model demands from its node", () => {
 
 describe("a controller", () => {
   const controller = (decide: NonNullable<Controller["decide"]>) => (): Controller => ({
-    ...{ pools: [0, 1], scales: [], timers: 0, heedsResources: true },
+    pools: [0, 1],
+    scales: [],
+    timers: 0,
+    heedsResources: true,
     decide,
   });
 

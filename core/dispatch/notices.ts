@@ -7,6 +7,9 @@ import type { Scheduler } from "./policies.ts";
 type Ending = { -readonly [field in keyof BatchEnd]: BatchEnd[field] };
 
 export class Notices {
+  readonly #system: System;
+  readonly controllers: readonly Controller[];
+  readonly #scheduler: Scheduler;
   /** Something happened since controllers last decided. */
   news = false;
   /** By replica. */
@@ -17,14 +20,19 @@ export class Notices {
   readonly #retiring = new Set<number>();
   readonly #residencies = new Map<string, Residency>();
   readonly #end: Ending = {
-    ...{ replica: 0, pool: 0, size: 0, startedUs: 0, nowUs: 0, expectedUs: 0, fate: "ran" },
+    replica: 0,
+    pool: 0,
+    size: 0,
+    startedUs: 0,
+    nowUs: 0,
+    expectedUs: 0,
+    fate: "ran",
   };
 
-  constructor(
-    private readonly system: System,
-    readonly controllers: readonly Controller[],
-    private readonly scheduler: Scheduler,
-  ) {
+  constructor(system: System, controllers: readonly Controller[], scheduler: Scheduler) {
+    this.#system = system;
+    this.controllers = controllers;
+    this.#scheduler = scheduler;
     this.standings = system.replicas.map(() => "absent");
     this.startedUs = new Float64Array(system.replicas.length);
     this.placers = system.pools.map((_, pool) =>
@@ -76,7 +84,7 @@ export class Notices {
 
   finished(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
     const end = this.#end;
-    const { pool, service } = this.system.replicas[replica];
+    const { pool, service } = this.#system.replicas[replica];
     end.replica = replica;
     end.pool = pool;
     end.size = size;
@@ -85,7 +93,7 @@ export class Notices {
     end.expectedUs = service.meanUs[size];
     end.fate = fate;
     this.news = true;
-    const { batching } = this.scheduler.pools[pool];
+    const { batching } = this.#scheduler.pools[pool];
     if (batching.kind === "group") batching.ended?.(end);
     for (const one of this.controllers) one.finished?.(end);
   }
@@ -131,7 +139,7 @@ export class Notices {
   residencyOf(slot: number, model: number): Residency {
     const known = this.#residencies.get(`${slot}/${model}`);
     if (known !== undefined) return known;
-    const { residency, loadUs } = this.system.models[model];
+    const { residency, loadUs } = this.#system.models[model];
     return residency === "always" || loadUs === 0 ? "resident" : "absent";
   }
 

@@ -177,13 +177,15 @@ export function sizeOrTimeout(maxBatch: number, waitUs: number, tickUs: number):
  * the pool does.
  */
 export class ReplicaBatching implements GroupBatching {
+  readonly #pool: GroupBatching;
   readonly kind = "group";
   readonly perReplica = true;
   readonly maxBatch: number;
   /** The replicas with limits of their own. */
   readonly own = new Map<number, GroupBatching>();
 
-  constructor(private readonly pool: GroupBatching) {
+  constructor(pool: GroupBatching) {
+    this.#pool = pool;
     this.maxBatch = pool.maxBatch;
   }
 
@@ -192,10 +194,10 @@ export class ReplicaBatching implements GroupBatching {
   }
 
   size(queue: QueueView, replica: number, nowUs: number): number {
-    return (this.own.get(replica) ?? this.pool).size(queue, replica, nowUs);
+    return (this.own.get(replica) ?? this.#pool).size(queue, replica, nowUs);
   }
 
   dueUs(queue: QueueView, replica: number): number {
-    return (this.own.get(replica) ?? this.pool).dueUs(queue, replica);
+    return (this.own.get(replica) ?? this.#pool).dueUs(queue, replica);
   }
 }

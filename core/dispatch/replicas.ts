@@ -136,12 +136,14 @@ export class Batches {
  * starts and ends. No batch starts where its demand does not fit.
  */
 export class NodeResources {
+  declare private readonly system: System;
   /** By node, then by resource. */
   readonly #free: number[][];
   /** By node: its replicas whose batches demand something, in order. */
   readonly #demanding: readonly (readonly number[])[];
 
-  constructor(private readonly system: System) {
+  constructor(system: System) {
+    this.system = system;
     this.#free = system.nodes.map(({ resources }) => [...resources]);
     const demanding: number[][] = system.nodes.map(() => []);
     system.replicas.forEach(({ node }, replica) => {

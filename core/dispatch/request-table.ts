@@ -216,13 +216,15 @@ export const PLAIN_ANSWERS: AnswerSummary = { imputed: 0, confidence: Number.NaN
 
 /** Notes on the answers of requests, where schedulers impute some or ensembles vote. */
 export class RequestAnswers {
+  declare private readonly system: System;
+  declare private readonly table: RequestTable;
   /** By request; the notes of an earlier request in the slot count no more. */
   readonly #notes = new Map<number, Notes>();
 
-  constructor(
-    private readonly system: System,
-    private readonly table: RequestTable,
-  ) {}
+  constructor(system: System, table: RequestTable) {
+    this.system = system;
+    this.table = table;
+  }
 
   /** An answer of a pool is put in place of a straggler's; a member of an ensemble only has no vote. */
   imputed(request: number, pool: number, isMember: boolean): void {

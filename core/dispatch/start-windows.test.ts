@@ -56,7 +56,10 @@ function bench(cluster: Partial<ClusterDriver>) {
   const log = new RunLog();
   const none = (): undefined => undefined;
   const driver: Driver = {
-    ...{ start: none, wakeAt: none, end: none, holds: () => true },
+    start: none,
+    wakeAt: none,
+    end: none,
+    holds: () => true,
     goalUs: () => Number.POSITIVE_INFINITY,
     cluster: {
       order: none,

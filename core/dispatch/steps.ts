@@ -84,7 +84,8 @@ export class Steps {
     this.at = pipelines.flatMap(({ tasks, ensembles }) => {
       const groups = ensembles.map(
         ({ members }, number): EnsembleStep => ({
-          ...{ number, members },
+          number,
+          members,
           pools: members.map((task) => tasks[task].pool),
         }),
       );

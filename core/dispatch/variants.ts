@@ -12,6 +12,8 @@ import { JOB, type RequestTable } from "./request-table.ts";
 import type { EnsembleStep, Shared } from "./steps.ts";
 
 export class Variants {
+  readonly #shared: Shared;
+  readonly #board: PoolBoard;
   readonly #view: { -readonly [key in keyof VariantsView]: VariantsView[key] };
   readonly #job: JobCursor;
   /** By pool: the variants of its task, its own among them; null where there is no choice. */
@@ -19,10 +21,9 @@ export class Variants {
   /** By pool: the first of its task's or its ensemble's. */
   readonly #firsts: readonly number[];
 
-  constructor(
-    private readonly shared: Shared,
-    private readonly board: PoolBoard,
-  ) {
+  constructor(shared: Shared, board: PoolBoard) {
+    this.#shared = shared;
+    this.#board = board;
     const { system } = shared;
     this.#view = {
       nowUs: 0,
@@ -45,44 +46,44 @@ export class Variants {
 
   /** The pool that a job goes to now, of several. */
   choose(job: number, among: readonly number[], nowUs: number): number {
-    const { selection } = this.board.pools[among[0]].policies;
+    const { selection } = this.#board.pools[among[0]].policies;
     this.#view.nowUs = nowUs;
     const pool =
       selection === undefined
         ? (among.find((one) => this.#view.readyOf(one) > 0) ?? among[0])
         : selection.choose(this.#job.at(job), among, this.#view);
     assert(among.includes(pool), "a job goes to a variant of its task");
-    this.shared.log?.add("select", job, pool);
+    this.#shared.log?.add("select", job, pool);
     return pool;
   }
 
   /** The pools of an ensemble that a request asks; `job` is one of its members'. */
   ask(job: number, among: readonly number[], nowUs: number): readonly number[] {
-    const { selection } = this.board.pools[among[0]].policies;
+    const { selection } = this.#board.pools[among[0]].policies;
     if (selection?.ask === undefined) return [this.choose(job, among, nowUs)];
     this.#view.nowUs = nowUs;
     const asked = selection.ask(this.#job.at(job), among, this.#view);
     assert(asked.length > 0 && asked.every((pool) => among.includes(pool)), "variants are asked");
-    for (const pool of asked) this.shared.log?.add("select", job, pool);
+    for (const pool of asked) this.#shared.log?.add("select", job, pool);
     return asked;
   }
 
   /** The weights of the votes of those that were asked; `among` are all of their ensemble. */
   shares(among: readonly number[], asked: readonly number[]): readonly number[] {
-    const { selection } = this.board.pools[among[0]].policies;
+    const { selection } = this.#board.pools[among[0]].policies;
     return selection?.shares?.(asked) ?? asked.map(() => 1 / asked.length);
   }
 
   /** The pool that takes a job whose replica in `pool` was lost. */
   again(job: number, pool: number, nowUs: number): number {
-    const { variants, ensemble } = this.shared.steps.of(job, this.shared.requests);
+    const { variants, ensemble } = this.#shared.steps.of(job, this.#shared.requests);
     return variants === null || ensemble !== null ? pool : this.choose(job, variants, nowUs);
   }
 
   /** The pool whose replica runs a job. */
   poolRunning(job: number): number {
-    const { pool, variants } = this.shared.steps.of(job, this.shared.requests);
-    const { poolOf, batches } = this.board;
+    const { pool, variants } = this.#shared.steps.of(job, this.#shared.requests);
+    const { poolOf, batches } = this.#board;
     if (variants === null) return pool;
     const replica = poolOf.findIndex(
       (one, id) => variants.includes(one) && batches.jobsOn(id).includes(job),
@@ -94,19 +95,19 @@ export class Variants {
   changed(pool: number, nowUs: number): void {
     const group = this.#siblings[pool];
     if (group === null || !group.some((one) => this.#view.readyOf(one) > 0)) return;
-    const { queues } = this.board;
+    const { queues } = this.#board;
     for (const one of group) {
       if (this.#view.readyOf(one) > 0) continue;
       for (const job of queues.lengthOf(one) > 0 ? queues.jobsIn(one) : []) {
-        this.board.withdraw(job, nowUs);
-        this.board.enqueue(job, this.choose(job, group, nowUs));
+        this.#board.withdraw(job, nowUs);
+        this.#board.enqueue(job, this.choose(job, group, nowUs));
       }
     }
   }
 
   fed(request: number, pool: number, loss: number, nowUs: number): void {
     const first = this.#firsts[pool];
-    this.board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
+    this.#board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
   }
 }
 
@@ -137,31 +138,32 @@ export function vote(labels: readonly number[], shares: readonly number[]): Vote
  * and after it. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.
  */
 export class Ensembles {
+  readonly #shared: Shared;
+  readonly #variants: Variants;
   readonly #requests: RequestTable;
 
-  constructor(
-    private readonly shared: Shared,
-    private readonly variants: Variants,
-  ) {
+  constructor(shared: Shared, variants: Variants) {
+    this.#shared = shared;
+    this.#variants = variants;
     this.#requests = shared.requests;
   }
 
   /** Whether a member is asked: decided for all of them when the first begins. */
   isAsked(job: number, step: EnsembleStep, nowUs: number): boolean {
-    const notes = this.shared.answers.ballot(this.#requests.requestOf(job), step.number);
-    notes.asked ??= this.variants.ask(job, step.pools, nowUs);
+    const notes = this.#shared.answers.ballot(this.#requests.requestOf(job), step.number);
+    notes.asked ??= this.#variants.ask(job, step.pools, nowUs);
     return notes.asked.includes(step.pools[step.members.indexOf(this.#requests.taskOf(job))]);
   }
 
   /** Whether the votes of a request are counted, or no member was asked yet. */
   isOver(request: number, { number }: EnsembleStep): boolean {
-    const { asked, vote } = this.shared.answers.ballot(request, number);
+    const { asked, vote } = this.#shared.answers.ballot(request, number);
     return asked === null || vote !== null;
   }
 
   /** Whether the votes are to be counted now: all asked have answered, or one has and time is up. */
   isComplete(request: number, step: EnsembleStep): boolean {
-    const ballot = this.shared.answers.ballot(request, step.number);
+    const ballot = this.#shared.answers.ballot(request, step.number);
     if (ballot.vote !== null) return false;
     const { state, shift } = this.#requests;
     const isAwaited = (task: number): boolean => {
@@ -173,7 +175,7 @@ export class Ensembles {
 
   /** Counts the votes as soon as one has come. */
   hurry(request: number, { number }: EnsembleStep): void {
-    this.shared.answers.ballot(request, number).isHurried = true;
+    this.#shared.answers.ballot(request, number).isHurried = true;
   }
 
   hasAnswer(request: number, { members }: EnsembleStep): boolean {
@@ -184,22 +186,22 @@ export class Ensembles {
   /** Counts the answers that have come, once. */
   count(request: number, step: EnsembleStep, nowUs: number): void {
     if (this.isOver(request, step)) return;
-    const ballot = this.shared.answers.ballot(request, step.number);
+    const ballot = this.#shared.answers.ballot(request, step.number);
     const { state, shift } = this.#requests;
     const asked = ballot.asked ?? [];
     const members = step.members.filter((_, i) => asked.includes(step.pools[i]));
     const labels = members.map((task) =>
       state[(request << shift) + task] === JOB.ran ? this.#labelOf(request, task) : NO_LABEL,
     );
-    const shares = this.variants.shares(step.pools, asked);
+    const shares = this.#variants.shares(step.pools, asked);
     const { label, confidence } = vote(labels, shares);
     const terms =
-      this.shared.system.pipelines[this.#requests.pipeline[request]].ensembles[step.number];
+      this.#shared.system.pipelines[this.#requests.pipeline[request]].ensembles[step.number];
     const isSure = label !== NO_LABEL && confidence >= terms.minConfidence;
     const agreeing = members.filter((_, i) => label !== NO_LABEL && labels[i] === label);
     const counted = { label, confidence, isSure, agreeing };
     ballot.vote = counted;
-    this.shared.log?.add(
+    this.#shared.log?.add(
       "vote",
       request,
       step.number,
@@ -207,12 +209,12 @@ export class Ensembles {
       Math.round(confidence * CONFIDENCE_UNITS),
     );
     this.#requests.accuracy[request] *= this.#accuracyOf(counted, terms, step);
-    this.shared.driver.voted?.(request, step.number, counted, nowUs);
+    this.#shared.driver.voted?.(request, step.number, counted, nowUs);
   }
 
   #labelOf(request: number, task: number): number {
-    const label = this.shared.driver.labels?.of(request, task) ?? NO_LABEL;
-    this.shared.log?.add("answer", request, task, label);
+    const label = this.#shared.driver.labels?.of(request, task) ?? NO_LABEL;
+    this.#shared.log?.add("answer", request, task, label);
     return label;
   }
 
@@ -223,10 +225,10 @@ export class Ensembles {
     { members, pools }: EnsembleStep,
   ): number {
     if (!isSure && fallback !== null) return fallback.accuracy;
-    const truth = this.shared.driver.labels?.truth ?? null;
+    const truth = this.#shared.driver.labels?.truth ?? null;
     if (truth !== null) return label === truth ? 1 : 0;
     const accuracies = agreeing.map(
-      (task) => this.shared.system.pools[pools[members.indexOf(task)]].accuracy ?? 1,
+      (task) => this.#shared.system.pools[pools[members.indexOf(task)]].accuracy ?? 1,
     );
     return Math.max(0, ...accuracies);
   }

@@ -68,7 +68,7 @@ test.each(EXAMPLES)("the example %s is sound, to our reader and to an editor's",
 });
 
 test("there is an example of each kind", () => {
-  expect(EXAMPLES.length).toBe(5);
+  expect(EXAMPLES.length).toBe(4);
 });
 
 describe("bad inventories give every issue at once, with its line", () => {
@@ -100,8 +100,9 @@ describe("bad inventories give every issue at once, with its line", () => {
   test.each([
     ["", "expected a mapping"],
     ["- a", "expected a mapping"],
-    ["kind: shh\nmachines: {}", "one of local, ssh, docker, slurm, kubernetes"],
-    ["machines: { a: {} }", "one of local, ssh, docker, slurm, kubernetes"],
+    ["kind: shh\nmachines: {}", "one of local, ssh, slurm, kubernetes"],
+    ["kind: docker\nmachines: { a: {} }", "no kind docker"],
+    ["machines: { a: {} }", "one of local, ssh, slurm, kubernetes"],
     ["kind: ssh\nmachines: {}", "at least one machine"],
     ["kind: ssh", "missing"],
     ["kind: [", "not valid YAML"],
@@ -140,20 +141,6 @@ describe("with a scenario", () => {
     expect(on("")).toEqual(["gateway: a gateway on b has no tunnel to the workers on a"]);
     expect(on("reach: direct")).toEqual([]);
     expect(issues("machines: { b: {} }\ngateway: b", scenario({}))).toEqual([]);
-  });
-
-  test("a gateway in a container reaches its own daemon's host, and others by their address", () => {
-    const on = (machines: string, more = ""): readonly string[] => {
-      const text = `kind: docker\ngateway: b\n${more}machines: ${machines}`;
-      const { inventory } = readInventory(text, "i.yaml");
-      return checkInventory({ inventory }, scenario({})).map(({ message }) => message);
-    };
-    expect(on("{ a: {}, b: {} }")).toEqual([]);
-    expect(on("{ a: { docker: ssh://x }, b: {} }")).toEqual([
-      "a gateway on b has no way to the workers on a",
-    ]);
-    expect(on("{ a: { docker: ssh://x, address: x }, b: {} }")).toEqual([]);
-    expect(on("{ a: {}, b: {} }", "network: apart\n")).toHaveLength(1);
   });
 
   test("a gateway of Slurm is on a node of the scenario, or on the first machine", () => {

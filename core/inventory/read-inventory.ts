@@ -25,9 +25,18 @@ export function readInventory(text: string, file: string): LoadedInventory {
   const { value, positions, issues } = readYaml(text, file);
   if (issues.length > 0) throw invalidInput(file, issues, positions);
   if (!isMapping(value)) {
-    const hint = "an inventory begins with `kind: local`, ssh, docker, slurm or kubernetes";
+    const hint = "an inventory begins with `kind: local`, ssh, slurm or kubernetes";
     const message = `expected a mapping (key: value), got ${shown(value)}`;
     throw invalidInput(file, [{ ...issueAt("", message, hint), file, line: 1 }]);
+  }
+  if (value.kind === "docker") {
+    const hint =
+      "`tandem deploy compose SCENARIO` runs workers in containers, kind ssh on other machines";
+    throw invalidInput(
+      file,
+      [issueAt("kind", "there is no kind docker any more", hint)],
+      positions,
+    );
   }
   const result = inventorySchema.safeParse(value, DETAILED);
   if (!result.success) {
@@ -117,20 +126,12 @@ function gatewayIssues(inventory: WithMachines, document: Placed): Issue[] {
   const { gateway } = inventory;
   if (gateway === undefined) return [];
   const used = new Set(replicaPlaces(document).map((place) => machineFor(inventory, place)));
-  const isReached = (name: string): boolean => {
-    if (inventory.kind === "ssh") return inventory.reach === "direct" || name === gateway;
-    const { network, machines } = inventory;
-    const isHere = network === "host" && machines[name].docker === machines[gateway].docker;
-    return machines[name].address !== undefined || isHere;
-  };
+  const isReached = (name: string): boolean => inventory.reach === "direct" || name === gateway;
   const lost = [...used].filter((name) => !isReached(name)).join(", ");
   if (lost === "") return [];
-  const hint =
-    inventory.kind === "ssh"
-      ? "open `ports` of these machines to it: `reach: direct`"
-      : "give these machines an `address` that its containers reach";
-  const way = inventory.kind === "ssh" ? "no tunnel" : "no way";
-  return [issueAt("gateway", `a gateway on ${gateway} has ${way} to the workers on ${lost}`, hint)];
+  const message = `a gateway on ${gateway} has no tunnel to the workers on ${lost}`;
+  const hint = "open `ports` of these machines to it: `reach: direct`";
+  return [issueAt("gateway", message, hint)];
 }
 
 /**

@@ -98,24 +98,6 @@ const ssh = z.strictObject({
   leaseS,
 });
 
-const docker = z.strictObject({
-  kind: z.literal("docker").describe("containers on this or other machines"),
-  machines: z.record(
-    name,
-    z.strictObject({
-      docker: word.optional().describe("DOCKER_HOST of the machine; default: the environment's"),
-      address: word.optional().describe("where the gateway reaches it; default: 127.0.0.1"),
-      memoryMb: wholeUpTo(1e9).optional().describe("memory of each worker"),
-      ...machine,
-    }),
-  ),
-  nodes,
-  gateway,
-  image: word.default("tandem"),
-  network: word.default("host").describe("as `docker run --network` takes it"),
-  leaseS,
-});
-
 const slurmNode = z.strictObject({
   partition: word.optional().describe("default: of the allocation"),
   constraint: word.optional().describe("features that its machines must have"),
@@ -180,13 +162,7 @@ const kubernetes = z.strictObject({
   throttle: throttle.describe("pods of a sweep at once; default: 100"),
 });
 
-export const inventorySchema = z.discriminatedUnion("kind", [
-  local,
-  ssh,
-  docker,
-  slurm,
-  kubernetes,
-]);
+export const inventorySchema = z.discriminatedUnion("kind", [local, ssh, slurm, kubernetes]);
 
 export type Inventory = z.infer<typeof inventorySchema>;
 export type InventoryKind = Inventory["kind"];

@@ -143,6 +143,9 @@ interface EndingWindow extends Window {
 
 /** The number, availability and cost of replicas, in runs whose cluster changes. */
 export class ReplicaMeter {
+  declare private readonly system: System;
+  declare private readonly window: EndingWindow;
+  declare readonly retries: Float64Array;
   /** By replica: whether it is to serve, can be reached, and is paid for. */
   readonly #ready: Uint8Array;
   readonly #reachable: Uint8Array;
@@ -162,11 +165,10 @@ export class ReplicaMeter {
   scaled = false;
 
   /** Every replica starts ready and reachable. `retries` are by pool: of jobs whose replica was lost. */
-  constructor(
-    private readonly system: System,
-    private readonly window: EndingWindow,
-    readonly retries: Float64Array,
-  ) {
+  constructor(system: System, window: EndingWindow, retries: Float64Array) {
+    this.system = system;
+    this.window = window;
+    this.retries = retries;
     const { replicas, pools, nodes } = system;
     this.#ready = new Uint8Array(replicas.length).fill(1);
     this.#reachable = new Uint8Array(replicas.length).fill(1);
@@ -258,6 +260,8 @@ export class ReplicaMeter {
  * simulator knows them.
  */
 export class DeviceMeter {
+  declare private readonly system: System;
+  declare private readonly window: Window;
   /** By device slot: time with at least one batch on it, µs. */
   readonly busyUs: Float64Array;
   /** By pool: batches since the warm-up that found their model absent. */
@@ -267,10 +271,9 @@ export class DeviceMeter {
   readonly #batches: Int32Array;
   readonly #busySinceUs: Float64Array;
 
-  constructor(
-    private readonly system: System,
-    private readonly window: Window,
-  ) {
+  constructor(system: System, window: Window) {
+    this.system = system;
+    this.window = window;
     this.busyUs = new Float64Array(system.devices.length);
     this.#batches = new Int32Array(system.devices.length);
     this.#busySinceUs = new Float64Array(system.devices.length);

@@ -22,7 +22,9 @@ describe("early stopping", () => {
       earlyStopping: { percentile: 90, estimateMs: 2048 - 172, discarded: 172 },
     });
     expect(judged("multi-stream", run(662))?.earlyStopping).toEqual({
-      ...{ percentile: 99, estimateMs: 662, discarded: 0 },
+      percentile: 99,
+      estimateMs: 662,
+      discarded: 0,
     });
   });
 

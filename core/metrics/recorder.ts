@@ -228,6 +228,7 @@ const BLOCK_ROWS = 16_384;
  * `count` entries of each column are rows, in order of their ends.
  */
 export class RequestRows {
+  declare private readonly onBlock: (rows: RequestRows) => void;
   /** The request's number, in order of arrival. */
   readonly serial = new Uint32Array(BLOCK_ROWS);
   /** Index into the system's pipelines. */
@@ -240,7 +241,9 @@ export class RequestRows {
   count = 0;
 
   /** `onBlock` reads the rows before it returns: they are overwritten then. */
-  constructor(private readonly onBlock: (rows: RequestRows) => void) {}
+  constructor(onBlock: (rows: RequestRows) => void) {
+    this.onBlock = onBlock;
+  }
 
   add(
     serial: number,

@@ -217,7 +217,9 @@ function resourcesOf(
     };
     const total = nodes.reduce((sum, { resources }) => sum + resources[r], 0);
     const places = [...onNode].map(([node, here]) => ({
-      ...{ name: `node ${nodes[node].name}`, speed: nodes[node].resources[r], replicas: here },
+      name: `node ${nodes[node].name}`,
+      speed: nodes[node].resources[r],
+      replicas: here,
     }));
     if (nodes.length > 1) places.push({ name: "all nodes", speed: total, replicas: everywhere });
     return places

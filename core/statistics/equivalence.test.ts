@@ -34,7 +34,10 @@ describe("the error of pairs", () => {
 
   test("has no interval of one pair, nor where the measured mean may be 0", () => {
     expect(relativeError([5], [4])).toEqual({
-      ...{ mean: 0.25, interval: null, deviation: null, pairs: 1 },
+      mean: 0.25,
+      interval: null,
+      deviation: null,
+      pairs: 1,
     });
     expect(relativeError([5, 5, 5], [0.1, 9, -8])?.interval).toBeNull();
     expect(judged([[5], [5]], 0.05)).toBe("cannot tell");

@@ -116,6 +116,7 @@ interface Part {
   readonly facet?: Facet & { readonly row?: Facet; readonly column?: Facet };
   readonly spec?: Part;
   readonly encoding?: Readonly<Record<string, Channel>>;
+  readonly columns?: number;
   readonly width?: number | object;
   readonly height?: number | { readonly step: number };
 }
@@ -145,7 +146,7 @@ function narrowed(spec: TopLevelSpec): TopLevelSpec {
 function narrowPart(part: Part, most = 1): Part {
   const { vconcat, concat, facet, spec, layer, encoding, width, height } = part;
   if (vconcat) return { ...part, vconcat: vconcat.map((one) => narrowPart(one, MOST_COLUMNS)) };
-  if (concat) return { ...part, ...{ columns: 1 }, concat: concat.map((one) => narrowPart(one)) };
+  if (concat) return { ...part, columns: 1, concat: concat.map((one) => narrowPart(one)) };
   if (facet && spec) {
     const own = facet.row ?? facet.column ?? facet;
     const columns = Math.min(most, Math.ceil(own.sort.length / 2));
@@ -153,7 +154,7 @@ function narrowPart(part: Part, most = 1): Part {
     const isStepped = typeof spec.width === "object";
     const inner = isStepped ? spec : { ...spec, width: each };
     const header = isStepped ? own.header : panelHeader(own.sort, each);
-    return { ...part, ...{ columns }, facet: { ...own, ...{ header } }, spec: narrowPart(inner) };
+    return { ...part, columns, facet: { ...own, header }, spec: narrowPart(inner) };
   }
   const lines = Math.max(0, ...[part, ...(layer ?? [])].map(nameLines));
   return {

@@ -253,7 +253,10 @@ function specOf(given: readonly Row[], sides: string, goal: SloGoal | undefined)
             order: { field: "percent", type: "quantitative" },
             color: { ...byName("line", lines), legend },
             strokeDash: {
-              ...{ field: "line", type: "nominal", title: null, legend },
+              field: "line",
+              type: "nominal",
+              title: null,
+              legend,
               scale: { domain: lines, range: dashes },
             },
           },

@@ -85,7 +85,11 @@ export function metricRows<More extends object>(
       const parts = steady ? partsText(estimate, scale) : "";
       const figure = `${text}: ${withUnit(figureText(one, metric, estimate), unit)}${parts && ` (${parts})`}`;
       return {
-        ...{ metric, value: estimate.mean * scale, low: low * scale, high: high * scale, steady },
+        metric,
+        value: estimate.mean * scale,
+        low: low * scale,
+        high: high * scale,
+        steady,
         sloMs: goal === metric ? (document.slo?.latencyMs ?? null) : null,
         key: keyOf(one.parameters),
         tip: `${configurationLabel(one, axes)}; ${figure}`,
@@ -147,7 +151,9 @@ function rowsOf(
     // Served requests cannot exceed the offered rate.
     const isRate = metric === "throughputPerS" && x.path === "workload.ratePerS";
     return {
-      ...{ x: at, offered: isRate ? at : null, panel: panelOf(one) },
+      x: at,
+      offered: isRate ? at : null,
+      panel: panelOf(one),
       colour: colour === undefined ? "" : valueText(colour, one.parameters),
       line: axesText(unjoined, one.parameters),
     };
@@ -297,6 +303,8 @@ export function loadResponse(document: ResultsDocument, isNarrow = false): Drawn
   return metricLines(document, {
     title: `${names.charAt(0).toUpperCase()}${names.slice(1)} against load`,
     subtitle: `mean over replications with 95% confidence interval${dashed}`,
-    ...{ metrics, roles, isNarrow },
+    metrics,
+    roles,
+    isNarrow,
   });
 }

@@ -100,9 +100,19 @@ function boxRow(
       ? ""
       : `; on the critical path of ${formatNumber(100 * part.onPathRatio)} % of the slowest; waits ${formatNumber(part.waitMs)} ms, service ${formatNumber(part.serviceMs)} ms`;
   return {
-    ...{ x, x2: x + BOX.width, y, y2: y + BOX.height, middle: x + BOX.width / 2 },
-    ...{ nameY: y + 18, busyY: y + 36, shareY: y + 53 },
-    ...{ fill, ink, name: `${task}${count}`, busy, share },
+    x,
+    x2: x + BOX.width,
+    y,
+    y2: y + BOX.height,
+    middle: x + BOX.width / 2,
+    nameY: y + 18,
+    busyY: y + 36,
+    shareY: y + 53,
+    fill,
+    ink,
+    name: `${task}${count}`,
+    busy,
+    share,
     tip: `${task}${count}; ${busy}${detail}`,
     key: KEY_MARK,
   };
@@ -124,7 +134,8 @@ function edgeRows(
       const start = { x: from.x + right * BOX.width, y: from.y + down * BOX.height };
       const end = { x2: to.x + (1 - right) * BOX.width, y2: to.y + (1 - down) * BOX.height };
       return {
-        ...{ ...start, ...end },
+        ...start,
+        ...end,
         middle: (start.x + end.x2) / 2 + (isNarrow ? 24 : 0),
         labelY: (start.y + end.y2) / 2 - (isNarrow ? 0 : 8),
         label: probability === undefined ? "" : `${formatNumber(100 * probability)} %`,
@@ -141,7 +152,9 @@ function drawn(
   extent: { x: number; y: number },
 ): Layer[] {
   const scaled = (domain: number[]) => (field: string) => ({
-    ...{ type: "quantitative", axis: null, field },
+    type: "quantitative",
+    axis: null,
+    field,
     scale: { domain, nice: false, reverse: false },
   });
   const [at, down] = [scaled([0, extent.x]), scaled([extent.y, 0])];

@@ -67,7 +67,9 @@ function panelSpec({ series, changes }: RunDetail, panel: Panel, isLast: boolean
   const isLog = title.startsWith("latency") && scale.type === "log";
   const isNear = limit !== undefined && limit <= 2.5 * Math.max(0, ...values);
   const y = {
-    ...{ type: "quantitative" as const, title, axis: { tickCount: 4 } },
+    type: "quantitative" as const,
+    title,
+    axis: { tickCount: 4 },
     scale: isLog ? { ...scale, clamp: true } : { zero: true },
   };
   const x = {
@@ -147,14 +149,18 @@ function partsOf({ tail, side }: RunDetail) {
   const rows = tail.parts.flatMap(({ pipeline, task, waitMs, serviceMs }) => {
     const name = several ? `${pipeline}: ${task}` : task;
     return [
-      { ...{ part: name, kind: WAITING }, ms: waitMs },
-      { ...{ part: name, kind: SERVICE }, ms: serviceMs },
+      { part: name, kind: WAITING, ms: waitMs },
+      { part: name, kind: SERVICE, ms: serviceMs },
     ];
   });
   return [...rows, { part: "network and gateway", kind: SERVICE, ms: tail.otherMs }]
     .filter(({ ms }) => ms > 0)
     .map(({ part, kind, ms }, order) => ({
-      ...{ side, part, kind, ms, order },
+      side,
+      part,
+      kind,
+      ms,
+      order,
       key: KEY_MARK,
       tip: `${part}, ${kind}; ${formatNumber(ms)} ms of ${formatNumber(tail.meanMs)} ms; ${formatNumber((100 * ms) / tail.meanMs)} %; ${side}`,
     }));
@@ -260,7 +266,10 @@ function pairRows({ panel, names, x, y }: Pair) {
     const share = (100 * (at + 0.5)) / y.length;
     const text = (value: number) => `${formatNumber(value, 4)} ms`;
     return {
-      ...{ panel, x: x[at], y: y[at], key: KEY_MARK },
+      panel,
+      x: x[at],
+      y: y[at],
+      key: KEY_MARK,
       tip: `${panel}; ${formatNumber(share)} % quantile; ${names[0]}: ${text(x[at])}; ${names[1]}: ${text(y[at])}`,
     };
   });

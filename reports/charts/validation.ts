@@ -166,12 +166,16 @@ function layers(x: object, y: object, values: object[], hue: string): Layer[] {
       encoding: { ...at, x2: { field: "letterX" }, y2: { field: "letterY" } },
     },
     errorBars({
-      ...{ ...at, ...color },
-      ...{ x: { ...x, field: "measuredLow" }, x2: { field: "measuredHigh" } },
+      ...at,
+      ...color,
+      x: { ...x, field: "measuredLow" },
+      x2: { field: "measuredHigh" },
     }),
     errorBars({
-      ...{ ...at, ...color },
-      ...{ y: { ...y, field: "predictedLow" }, y2: { field: "predictedHigh" } },
+      ...at,
+      ...color,
+      y: { ...y, field: "predictedLow" },
+      y2: { field: "predictedHigh" },
     }),
     points({ ...at, ...color }, 55),
     {

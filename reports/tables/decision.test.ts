@@ -202,9 +202,15 @@ test("a plan's answer has the same form, with what the search proved", () => {
     headlines: [],
     plans: [
       {
-        ...{ parameters: {}, goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }] },
-        ...{ unit: "per hour", best: ANSWER, nearest: null, alike: ["priority"] },
-        ...{ allCheaperTried: true, state: "confirmed", lowerBound: 5 },
+        parameters: {},
+        goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }],
+        unit: "per hour",
+        best: ANSWER,
+        nearest: null,
+        alike: ["priority"],
+        allCheaperTried: true,
+        state: "confirmed",
+        lowerBound: 5,
         runnersUp: [{ ...ANSWER, scheduler: "fifo" }],
       },
     ],
@@ -219,7 +225,9 @@ test("a plan's answer has the same form, with what the search proved", () => {
   const two = { a: ANSWER.kept.p, b: ANSWER.kept.p };
   const goals = ["a", "b"].map((pipeline) => ({ pipeline, latencyMs: 300, percentile: 99 }));
   const loads = [8, 16].map((rate) => ({
-    ...{ ...entry, goals, best: { ...ANSWER, kept: two } },
+    ...entry,
+    goals,
+    best: { ...ANSWER, kept: two },
     parameters: { "workload.ratePerS": rate },
   }));
   const [slow] = planDecisions({ ...plan, plans: loads }, sweepDocument(), undefined);

@@ -21,7 +21,12 @@ function policy(name: string, parameters: Readonly<Record<string, unknown>> = {}
 }
 
 const view = (given: Partial<ScalingView>): ScalingView => ({
-  ...{ nowUs: 0, ready: 4, ordered: 4, busyMean: 0, waitingMean: 0, jobsMean: 0 },
+  nowUs: 0,
+  ready: 4,
+  ordered: 4,
+  busyMean: 0,
+  waitingMean: 0,
+  jobsMean: 0,
   ...given,
 });
 
@@ -143,7 +148,11 @@ class Bench {
       ordering: { kind: "fifo" },
       batching: { kind: "group", maxBatch: 1, size: () => 1, dueUs: ({ oldestUs }) => oldestUs },
       scaling: {
-        ...{ intervalUs: 10, min: 0, max: Number.POSITIVE_INFINITY, start: 1, downWindowUs: 0 },
+        intervalUs: 10,
+        min: 0,
+        max: Number.POSITIVE_INFINITY,
+        start: 1,
+        downWindowUs: 0,
         replicas: (view) => {
           this.views.push(view);
           return this.wanted;
@@ -208,8 +217,12 @@ describe("what a policy sees", () => {
     bench.ask(1);
     // One busy from 2 to 10; two wait from 2 to 7, one from 7 to 10.
     expect(bench.views[0]).toEqual({
-      ...{ nowUs: 10, ready: 1, ordered: 1 },
-      ...{ busyMean: 0.8, waitingMean: 1.3, jobsMean: 2.1 },
+      nowUs: 10,
+      ready: 1,
+      ordered: 1,
+      busyMean: 0.8,
+      waitingMean: 1.3,
+      jobsMean: 2.1,
     });
     bench.finish(0, 12);
     bench.finish(0, 16);

@@ -36,7 +36,9 @@ function systemOf(tasks: Readonly<Record<string, readonly string[]>>, nodes?: un
 const CHAIN = { a: [], b: ["a"], c: ["b"] };
 const jobAt = (task: number, arrivedMs: number, goalMs: number): JobView =>
   ({
-    ...{ pipeline: 0, task, arrivedUs: arrivedMs * 1000 },
+    pipeline: 0,
+    task,
+    arrivedUs: arrivedMs * 1000,
     deadlineUs: (arrivedMs + goalMs) * 1000,
   }) as JobView;
 

@@ -47,8 +47,15 @@ describe("the choice of a variant", () => {
       workload: { arrivals: "burst", requests: 1 },
     });
   const job: JobView = {
-    ...{ job: 0, request: 0, pipeline: 0, task: 0, priority: 0, inputSize: Number.NaN },
-    ...{ arrivedUs: 0, enteredUs: 0, deadlineUs: 100_000 },
+    job: 0,
+    request: 0,
+    pipeline: 0,
+    task: 0,
+    priority: 0,
+    inputSize: Number.NaN,
+    arrivedUs: 0,
+    enteredUs: 0,
+    deadlineUs: 100_000,
   };
   const [SMALL, OLD, LARGE, HUGE] = [0, 1, 2, 3];
 

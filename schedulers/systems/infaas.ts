@@ -116,9 +116,13 @@ function watchedOf(system: System, policies: readonly PoolPolicies[]): readonly 
       if (byPool.has(pool) || system.pools[pool].count === 0) continue;
       const { loadUs } = system.models[modelOf[pool]];
       byPool.set(pool, {
-        ...{ pool, perS: throughputPerS(system, policies, pool) },
+        pool,
+        perS: throughputPerS(system, policies, pool),
         startUs: Math.max(1, loadUs + system.provisioning.meanUs),
-        ...{ fastest: null, finished: 0, jobs: 0, calm: 0 },
+        fastest: null,
+        finished: 0,
+        jobs: 0,
+        calm: 0,
       });
     }
     const members = group.flatMap((pool) => byPool.get(pool) ?? []);
@@ -149,7 +153,9 @@ function scaler(system: System, policies: readonly PoolPolicies[], settings: Set
     }
   };
   return {
-    ...{ pools: [], scales: watched.map(({ pool }) => pool), timers: 1 },
+    pools: [],
+    scales: watched.map(({ pool }) => pool),
+    timers: 1,
     begin(view, act) {
       for (const { pool } of watched) act.setReplicas(pool, start);
       act.wakeAt(0, view.nowUs + intervalUs);

@@ -194,7 +194,12 @@ describe("bad parameters", () => {
   test("are issues", () => {
     const controller = {
       policy: "inferline",
-      ...{ ratePerS: 0, cv: -1, envelope: [], replicas: { a: 0 }, utilization: 2, downAfter: 3 },
+      ratePerS: 0,
+      cv: -1,
+      envelope: [],
+      replicas: { a: 0 },
+      utilization: 2,
+      downAfter: 3,
     };
     const issues = checkScheduler({ preset: "inferline", controller }, "scheduler");
     expect(issues.map(({ path }) => path.replace("scheduler.controller.", "")).sort()).toEqual([

@@ -269,8 +269,11 @@ const tuner = defineController({
       const each = visits[id] / throughput[id];
       return [
         {
-          ...{ id, most: pool.count, planned: Math.min(pool.count, replicas) },
-          ...{ upPerUs: each / ratio, downPerUs: each / least },
+          id,
+          most: pool.count,
+          planned: Math.min(pool.count, replicas),
+          upPerUs: each / ratio,
+          downPerUs: each / least,
         },
       ];
     });

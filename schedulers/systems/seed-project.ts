@@ -105,10 +105,17 @@ export class Rechecks implements Controller {
     this.#lines = this.pools.map((pool) => {
       const { task, first, count } = system.pools[pool];
       return {
-        ...{ pool, replicas: Array.from({ length: count }, (_, i) => first + i) },
-        ...{ maxBatch: limits[pool], waitUs: waitUs(pools[pool].batching) },
-        ...{ ended: settings.ended[task], listed: [], idle: [], looks: 0, isOwed: false },
-        ...{ rechecks: [], lost: [] },
+        pool,
+        replicas: Array.from({ length: count }, (_, i) => first + i),
+        maxBatch: limits[pool],
+        waitUs: waitUs(pools[pool].batching),
+        ended: settings.ended[task],
+        listed: [],
+        idle: [],
+        looks: 0,
+        isOwed: false,
+        rechecks: [],
+        lost: [],
       };
     });
     for (const line of this.#lines) this.#lineOf.set(line.pool, line);

@@ -93,8 +93,13 @@ export const servers: SystemPack = {
       {
         scaling: {
           policy: "target-utilization",
-          ...{ target: 0.7, tolerance: 0.1, upReplicas: 4, upPercent: 100, upPeriodS: 15 },
-          ...{ intervalS: 15, downWindowS: 300 },
+          target: 0.7,
+          tolerance: 0.1,
+          upReplicas: 4,
+          upPercent: 100,
+          upPeriodS: 15,
+          intervalS: 15,
+          downWindowS: 300,
         },
       },
     ),

@@ -166,6 +166,9 @@ class Gateway {
  * once its gateway has taken it in.
  */
 class Gateways implements Entrance {
+  readonly #dispatcher: Dispatcher;
+  readonly #slots: WinnerTree;
+  readonly #firstSlot: number;
   readonly #overheads: Overheads;
   readonly #gateways: readonly Gateway[];
   readonly #clientTrips: RandomStream;
@@ -183,12 +186,10 @@ class Gateways implements Entrance {
   }
 
   /** Uses the slots from `firstSlot` on. */
-  constructor(
-    private readonly dispatcher: Dispatcher,
-    seed: string,
-    private readonly slots: WinnerTree,
-    private readonly firstSlot: number,
-  ) {
+  constructor(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+    this.#dispatcher = dispatcher;
+    this.#slots = slots;
+    this.#firstSlot = firstSlot;
     const { overheads, replicas } = dispatcher.system;
     this.#overheads = overheads;
     this.#gateways = Array.from({ length: overheads.gateways }, () => new Gateway());
@@ -207,13 +208,13 @@ class Gateways implements Entrance {
     this.#passages[request] = { gateway: index, pipeline, sentUs: nowUs, reachesUs, halfTripUs };
     gateway.underWay.push(request);
     if (gateway.underWay.length === 1) {
-      this.slots.set(this.#slotOf(index) + 1, reachesUs);
+      this.#slots.set(this.#slotOf(index) + 1, reachesUs);
     }
   }
 
   /** Sends the batch that the dispatcher holds for a replica; the instant at which it leaves. */
   dispatch(replica: number, nowUs: number): number {
-    const { batchJobs, batchAt, requests } = this.dispatcher;
+    const { batchJobs, batchAt, requests } = this.#dispatcher;
     const request = requests.requestOf(batchJobs[batchAt[replica]]);
     const index = this.#passages[request].gateway;
     const gateway = this.#gateways[index];
@@ -229,7 +230,7 @@ class Gateways implements Entrance {
 
   /** A slot of the gateways was due; returns the replica whose result was taken in, or −1. */
   due(slot: number, nowUs: number): number {
-    const own = slot - this.firstSlot;
+    const own = slot - this.#firstSlot;
     const index = Math.floor(own / SLOTS_EACH);
     if (own % SLOTS_EACH === 0) return this.#handled(this.#gateways[index], nowUs);
     this.#reached(this.#gateways[index], slot, nowUs);
@@ -245,7 +246,7 @@ class Gateways implements Entrance {
       const cost = gateway.messages.peek() < 0 ? arrivalUs : completionUs;
       gateway.handling = true;
       gateway.busyUntilUs = Math.max(gateway.busyUntilUs, nowUs) + cost;
-      this.slots.set(this.#slotOf(index), Math.round(gateway.busyUntilUs));
+      this.#slots.set(this.#slotOf(index), Math.round(gateway.busyUntilUs));
     }
   }
 
@@ -255,14 +256,14 @@ class Gateways implements Entrance {
   }
 
   #slotOf(gateway: number): number {
-    return this.firstSlot + gateway * SLOTS_EACH;
+    return this.#firstSlot + gateway * SLOTS_EACH;
   }
 
   #assign(request: number): number {
     const count = this.#gateways.length;
     if (count === 1) return 0;
     if (this.#overheads.assignment === "hash") {
-      return hashed(this.dispatcher.requests.serial[request] ^ this.#salt) % count;
+      return hashed(this.#dispatcher.requests.serial[request] ^ this.#salt) % count;
     }
     this.#next = (this.#next + 1) % count;
     return this.#next;
@@ -272,7 +273,7 @@ class Gateways implements Entrance {
     gateway.messages.push(-1 - gateway.underWay.shift());
     if (gateway.underWay.length > 0) {
       const next = this.#passages[gateway.underWay.peek()].reachesUs;
-      this.slots.set(slot, Math.max(nowUs, next));
+      this.#slots.set(slot, Math.max(nowUs, next));
     }
   }
 
@@ -283,7 +284,7 @@ class Gateways implements Entrance {
     if (message >= 0) return message;
     const request = -1 - message;
     const { pipeline, sentUs } = this.#passages[request];
-    this.dispatcher.arrive(request, pipeline, sentUs, nowUs);
+    this.#dispatcher.arrive(request, pipeline, sentUs, nowUs);
     return NONE;
   }
 }

@@ -68,6 +68,11 @@ export function deviceStations(
  * they share besides; work left is re-rated whenever one of them starts or stops.
  */
 class Service implements Station {
+  readonly #batches: Batches;
+  readonly #recorder: RunRecorder;
+  readonly #meter: DeviceMeter;
+  readonly #memory: ModelMemory | null;
+  readonly #aloneUs: Float64Array;
   readonly #startedUs: Float64Array;
   readonly #processorOf: readonly Processor[];
   /** Processors of each node. */
@@ -75,13 +80,18 @@ class Service implements Station {
 
   /** `memory` holds the model of each batch that is served. */
   constructor(
-    private readonly batches: Batches,
-    private readonly recorder: RunRecorder,
-    private readonly meter: DeviceMeter,
-    private readonly memory: ModelMemory | null,
-    private readonly aloneUs: Float64Array,
+    batches: Batches,
+    recorder: RunRecorder,
+    meter: DeviceMeter,
+    memory: ModelMemory | null,
+    aloneUs: Float64Array,
     slots: WinnerTree,
   ) {
+    this.#batches = batches;
+    this.#recorder = recorder;
+    this.#meter = meter;
+    this.#memory = memory;
+    this.#aloneUs = aloneUs;
     const { system } = batches;
     this.#startedUs = new Float64Array(system.replicas.length);
     this.#processorOf = processorsOf(system, slots);
@@ -94,8 +104,8 @@ class Service implements Station {
 
   enter(replica: number, nowUs: number): boolean {
     this.#startedUs[replica] = nowUs;
-    this.meter.started(replica, nowUs);
-    this.#processorOf[replica].add(replica, this.aloneUs[replica], nowUs);
+    this.#meter.started(replica, nowUs);
+    this.#processorOf[replica].add(replica, this.#aloneUs[replica], nowUs);
     this.#rate(replica, nowUs);
     return false;
   }
@@ -104,7 +114,7 @@ class Service implements Station {
     const through = this.#processorOf[replica].due(replica, nowUs);
     if (through) {
       const startedUs = this.#startedUs[replica];
-      recordBatch(this.recorder, this.batches, replica, startedUs, nowUs);
+      recordBatch(this.#recorder, this.#batches, replica, startedUs, nowUs);
     }
     this.#rate(replica, nowUs);
     if (through) this.#stopped(replica, nowUs);
@@ -112,20 +122,20 @@ class Service implements Station {
   }
 
   abandon(replica: number, nowUs: number): void {
-    const { pool } = this.batches.system.replicas[replica];
-    this.recorder.batchLost(pool, this.#startedUs[replica], nowUs);
+    const { pool } = this.#batches.system.replicas[replica];
+    this.#recorder.batchLost(pool, this.#startedUs[replica], nowUs);
     this.#processorOf[replica].remove(replica, nowUs);
     this.#rate(replica, nowUs);
     this.#stopped(replica, nowUs);
   }
 
   #stopped(replica: number, nowUs: number): void {
-    this.meter.stopped(replica, nowUs);
-    this.memory?.release(replica, nowUs);
+    this.#meter.stopped(replica, nowUs);
+    this.#memory?.release(replica, nowUs);
   }
 
   #rate(replica: number, nowUs: number): void {
-    const { nodes, replicas } = this.batches.system;
+    const { nodes, replicas } = this.#batches.system;
     const { node } = replicas[replica];
     const curve = nodes[node].contention;
     if (curve === null) {
@@ -172,6 +182,7 @@ const NONE = -1;
  * order of receipt. A cancelled batch passes the stations behind this one and goes home unrun.
  */
 export class StartWindows implements Station {
+  readonly #slots: WinnerTree;
   readonly #slotOf: readonly number[];
   /** By replica: the window of its next batch, from receipt; null: none. */
   readonly #next: (StartWindow | null)[];
@@ -183,10 +194,8 @@ export class StartWindows implements Station {
   readonly #waiting: number[][];
   readonly #holder: Int32Array;
 
-  constructor(
-    { replicas, devices }: System,
-    private readonly slots: WinnerTree,
-  ) {
+  constructor({ replicas, devices }: System, slots: WinnerTree) {
+    this.#slots = slots;
     this.#slotOf = replicas.map(({ slot }) => slot);
     this.#next = replicas.map(() => null);
     this.#fromUs = new Float64Array(replicas.length);
@@ -215,7 +224,7 @@ export class StartWindows implements Station {
     this.#untilUs[replica] = nowUs + window.latestUs;
     const slot = this.#slotOf[replica];
     this.#waiting[slot].push(replica);
-    this.slots.set(replica, this.#untilUs[replica] + 1);
+    this.#slots.set(replica, this.#untilUs[replica] + 1);
     this.#serve(slot, nowUs);
     return false;
   }
@@ -224,7 +233,7 @@ export class StartWindows implements Station {
     const slot = this.#slotOf[replica];
     if (this.#holder[slot] === replica) return true;
     if (nowUs <= this.#untilUs[replica]) {
-      this.slots.set(replica, this.#untilUs[replica] + 1);
+      this.#slots.set(replica, this.#untilUs[replica] + 1);
       this.#serve(slot, nowUs);
       return false;
     }
@@ -268,12 +277,12 @@ export class StartWindows implements Station {
     const first = this.#waiting[slot].find((replica) => nowUs <= this.#untilUs[replica]);
     if (first === undefined) return;
     if (nowUs < this.#fromUs[first]) {
-      this.slots.set(first, Math.min(this.#fromUs[first], this.#untilUs[first] + 1));
+      this.#slots.set(first, Math.min(this.#fromUs[first], this.#untilUs[first] + 1));
       return;
     }
     this.#leave(first);
     this.#holder[slot] = first;
-    this.slots.set(first, nowUs);
+    this.#slots.set(first, nowUs);
   }
 
   #leave(replica: number): void {

@@ -43,6 +43,9 @@ export function hasLoads({ models }: System): boolean {
 }
 
 export class ModelMemory implements Station {
+  readonly #system: System;
+  readonly #meter: DeviceMeter;
+  readonly #slots: WinnerTree;
   /** Changes that controllers have not heard of; kept only while `reporting`. */
   readonly reports: { slot: number; model: number; state: Residency }[] = [];
   reporting = false;
@@ -50,11 +53,10 @@ export class ModelMemory implements Station {
   readonly #memories: readonly Memory[];
   readonly #cameUs: Float64Array;
 
-  constructor(
-    private readonly system: System,
-    private readonly meter: DeviceMeter,
-    private readonly slots: WinnerTree,
-  ) {
+  constructor(system: System, meter: DeviceMeter, slots: WinnerTree) {
+    this.#system = system;
+    this.#meter = meter;
+    this.#slots = slots;
     const { replicas, pools, models, devices } = system;
     this.#cameUs = new Float64Array(replicas.length);
     this.#modelOf = replicas.map(({ pool }) =>
@@ -76,9 +78,9 @@ export class ModelMemory implements Station {
 
   enter(replica: number, nowUs: number): boolean {
     const model = this.#modelOf[replica];
-    const { residency } = this.system.models[model];
+    const { residency } = this.#system.models[model];
     if (residency === "always") return true;
-    const memory = this.#memories[this.system.replicas[replica].slot];
+    const memory = this.#memories[this.#system.replicas[replica].slot];
     const copy = memory.copies.get(model);
     if (copy?.loaded && !memory.blocked) {
       copy.users++;
@@ -91,8 +93,8 @@ export class ModelMemory implements Station {
   }
 
   due(replica: number, nowUs: number): boolean {
-    const memory = this.#memories[this.system.replicas[replica].slot];
-    this.meter.loaded(replica, this.#cameUs[replica], nowUs);
+    const memory = this.#memories[this.#system.replicas[replica].slot];
+    this.#meter.loaded(replica, this.#cameUs[replica], nowUs);
     if (memory.loading !== replica) return true;
     const copy = memory.copies.get(this.#modelOf[replica]);
     if (copy !== undefined) copy.users++;
@@ -104,7 +106,7 @@ export class ModelMemory implements Station {
   load(slot: number, model: number, nowUs: number): void {
     const memory = this.#memories[slot];
     const copy = memory.copies.get(model);
-    const isThere = this.system.models[model].residency !== "on-demand" || copy?.loaded === true;
+    const isThere = this.#system.models[model].residency !== "on-demand" || copy?.loaded === true;
     if (isThere) this.#report(memory, model, "resident");
     if (isThere || copy !== undefined) return;
     memory.waiting.push(COMMANDS - model);
@@ -138,7 +140,7 @@ export class ModelMemory implements Station {
   }
 
   abandon(replica: number, nowUs: number): void {
-    const memory = this.#memories[this.system.replicas[replica].slot];
+    const memory = this.#memories[this.#system.replicas[replica].slot];
     if (memory.waiting.includes(replica)) {
       memory.waiting = memory.waiting.filter((other) => other !== replica);
     } else if (memory.loading === replica) {
@@ -154,9 +156,9 @@ export class ModelMemory implements Station {
   /** The batch on a replica is no longer served: its model may go. */
   release(replica: number, nowUs: number): void {
     const model = this.#modelOf[replica];
-    const { residency, memoryMb } = this.system.models[model];
+    const { residency, memoryMb } = this.#system.models[model];
     if (residency === "always") return;
-    const memory = this.#memories[this.system.replicas[replica].slot];
+    const memory = this.#memories[this.#system.replicas[replica].slot];
     const copy = memory.copies.get(model);
     if (copy === undefined) {
       memory.freeMb += memoryMb;
@@ -169,7 +171,7 @@ export class ModelMemory implements Station {
 
   /** Starts the next load if the last is over, and lets go on whose model is there. */
   #serve(memory: Memory, nowUs: number): void {
-    const { models } = this.system;
+    const { models } = this.#system;
     const next = memory.waiting.find((place) => !memory.copies.get(this.#modelFor(place))?.loaded);
     memory.blocked = false;
     if (memory.loading === NONE && next !== undefined) {
@@ -187,14 +189,14 @@ export class ModelMemory implements Station {
         this.#report(memory, model, "loading");
       }
       const own = this.#modelOf.length + memory.slot;
-      this.slots.set(next > NONE ? next : own, nowUs + loadUs);
+      this.#slots.set(next > NONE ? next : own, nowUs + loadUs);
     }
     memory.waiting = memory.waiting.filter((replica) => {
       const copy = memory.copies.get(this.#modelFor(replica));
       if (!copy?.loaded) return true;
       if (replica < 0) return false;
       copy.users++;
-      this.slots.set(replica, nowUs);
+      this.#slots.set(replica, nowUs);
       return false;
     });
   }
@@ -207,7 +209,7 @@ export class ModelMemory implements Station {
   /** A model goes, loaded or half loaded. */
   #drop(memory: Memory, model: number): void {
     memory.copies.delete(model);
-    memory.freeMb += this.system.models[model].memoryMb;
+    memory.freeMb += this.#system.models[model].memoryMb;
     this.#report(memory, model, "absent");
   }
 
@@ -217,7 +219,7 @@ export class ModelMemory implements Station {
 
   /** Evicts idle models until there is room; evicts none when that would not be enough. */
   #makeRoom(memory: Memory, neededMb: number): boolean {
-    const { models } = this.system;
+    const { models } = this.#system;
     const idle = [...memory.copies]
       .filter(([, copy]) => copy.loaded && copy.users === 0)
       .sort(([a, one], [b, other]) => one.lastUsedUs - other.lastUsedUs || a - b);

@@ -12,6 +12,11 @@ import type { Station } from "./station.ts";
 const NONE = -1;
 
 export class PipelineStages implements Station {
+  readonly #batches: Batches;
+  readonly #recorder: RunRecorder;
+  readonly #meter: DeviceMeter;
+  readonly #aloneUs: Float64Array;
+  readonly #slots: WinnerTree;
   /** By replica: the stage of its batch, and when the first began. */
   readonly #stage: Int32Array;
   readonly #startedUs: Float64Array;
@@ -20,12 +25,17 @@ export class PipelineStages implements Station {
   readonly #waiting: readonly number[][];
 
   constructor(
-    private readonly batches: Batches,
-    private readonly recorder: RunRecorder,
-    private readonly meter: DeviceMeter,
-    private readonly aloneUs: Float64Array,
-    private readonly slots: WinnerTree,
+    batches: Batches,
+    recorder: RunRecorder,
+    meter: DeviceMeter,
+    aloneUs: Float64Array,
+    slots: WinnerTree,
   ) {
+    this.#batches = batches;
+    this.#recorder = recorder;
+    this.#meter = meter;
+    this.#aloneUs = aloneUs;
+    this.#slots = slots;
     const { replicas, devices } = batches.system;
     this.#stage = new Int32Array(replicas.length);
     this.#startedUs = new Float64Array(replicas.length);
@@ -46,7 +56,7 @@ export class PipelineStages implements Station {
     const isThrough = this.#stage[replica] === this.#stagesOf(replica).length;
     this.#free(slot, replica, nowUs);
     if (!isThrough) this.#come(replica, nowUs);
-    else recordBatch(this.recorder, this.batches, replica, this.#startedUs[replica], nowUs);
+    else recordBatch(this.#recorder, this.#batches, replica, this.#startedUs[replica], nowUs);
     return isThrough;
   }
 
@@ -54,7 +64,7 @@ export class PipelineStages implements Station {
     const slot = this.#slotOf(replica);
     const startedUs = this.#startedUs[replica];
     if (!Number.isNaN(startedUs)) {
-      this.recorder.batchLost(this.batches.poolOf[replica], startedUs, nowUs);
+      this.#recorder.batchLost(this.#batches.poolOf[replica], startedUs, nowUs);
     }
     const waiting = this.#waiting[slot];
     const at = waiting.indexOf(replica);
@@ -63,7 +73,7 @@ export class PipelineStages implements Station {
   }
 
   #stagesOf(replica: number): readonly number[] {
-    return this.batches.system.replicas[replica].stages ?? [];
+    return this.#batches.system.replicas[replica].stages ?? [];
   }
 
   #slotOf(replica: number): number {
@@ -72,7 +82,7 @@ export class PipelineStages implements Station {
 
   #come(replica: number, nowUs: number): void {
     const slot = this.#slotOf(replica);
-    this.slots.set(replica, Number.POSITIVE_INFINITY);
+    this.#slots.set(replica, Number.POSITIVE_INFINITY);
     if (this.#holder[slot] === NONE) this.#begin(slot, replica, nowUs);
     else this.#waiting[slot].push(replica);
   }
@@ -80,16 +90,16 @@ export class PipelineStages implements Station {
   #begin(slot: number, replica: number, nowUs: number): void {
     this.#holder[slot] = replica;
     if (Number.isNaN(this.#startedUs[replica])) this.#startedUs[replica] = nowUs;
-    this.meter.started(replica, nowUs, slot);
+    this.#meter.started(replica, nowUs, slot);
     // Rounded so that the stages add up to the whole.
-    const partUs = this.aloneUs[replica] / this.#stagesOf(replica).length;
+    const partUs = this.#aloneUs[replica] / this.#stagesOf(replica).length;
     const stage = this.#stage[replica];
     const us = Math.round(partUs * (stage + 1)) - Math.round(partUs * stage);
-    this.slots.set(replica, nowUs + us);
+    this.#slots.set(replica, nowUs + us);
   }
 
   #free(slot: number, replica: number, nowUs: number): void {
-    this.meter.stopped(replica, nowUs, slot);
+    this.#meter.stopped(replica, nowUs, slot);
     this.#holder[slot] = NONE;
     const next = this.#waiting[slot].shift();
     if (next !== undefined) this.#begin(slot, next, nowUs);

@@ -63,22 +63,24 @@ function sumOfJobs(
 
 /** The input sizes of the requests in the system, and the factors that they give batches' times. */
 export class SizedInputs {
+  readonly #source: SizeSource;
+  readonly #batches: Batches;
   /** By slot. */
   #sizes = new Float64Array(0);
 
-  constructor(
-    private readonly source: SizeSource,
-    private readonly batches: Batches,
-  ) {}
+  constructor(source: SizeSource, batches: Batches) {
+    this.#source = source;
+    this.#batches = batches;
+  }
 
   /** Draws the size of the next request. */
   draw(request: number): void {
-    this.place(request, this.source.next());
+    this.place(request, this.#source.next());
   }
 
   /** Gives a further attempt the size of its request. */
   place(request: number, size: number): void {
-    const { capacity } = this.batches.requests;
+    const { capacity } = this.#batches.requests;
     if (this.#sizes.length < capacity) {
       this.#sizes = grown(this.#sizes, new Float64Array(capacity));
     }
@@ -91,7 +93,7 @@ export class SizedInputs {
 
   /** Sets the factor of the batch that is about to start on a replica. */
   scale(replica: number): void {
-    const { batchJobs, batchAt, batchSize, requests, system } = this.batches;
+    const { batchJobs, batchAt, batchSize, requests, system } = this.#batches;
     const { pool, service } = system.replicas[replica];
     const { inputScaling } = system.pools[pool];
     if (inputScaling === null) return;

@@ -18,13 +18,12 @@ export interface Station {
 
 /** The stations that every batch passes, in order, and the place of each batch. */
 export class Route {
+  readonly #stations: readonly Station[];
   /** Station of each replica's batch. */
   readonly #at: Uint8Array;
 
-  constructor(
-    private readonly stations: readonly Station[],
-    replicas: number,
-  ) {
+  constructor(stations: readonly Station[], replicas: number) {
+    this.#stations = stations;
     this.#at = new Uint8Array(replicas);
   }
 
@@ -36,7 +35,7 @@ export class Route {
 
   /** The replica's slot was due. True when its batch is through the last station. */
   due(replica: number, nowUs: number): boolean {
-    if (!this.stations[this.#at[replica]].due(replica, nowUs)) return false;
+    if (!this.#stations[this.#at[replica]].due(replica, nowUs)) return false;
     this.#at[replica]++;
     return this.#goOn(replica, nowUs);
   }
@@ -44,13 +43,13 @@ export class Route {
   /** The batch goes no further. False when it was through already. */
   abandon(replica: number, nowUs: number): boolean {
     const at = this.#at[replica];
-    if (at === this.stations.length) return false;
-    this.stations[at].abandon(replica, nowUs);
+    if (at === this.#stations.length) return false;
+    this.#stations[at].abandon(replica, nowUs);
     return true;
   }
 
   #goOn(replica: number, nowUs: number): boolean {
-    const { stations } = this;
+    const stations = this.#stations;
     while (this.#at[replica] < stations.length) {
       if (!stations[this.#at[replica]].enter(replica, nowUs)) return false;
       this.#at[replica]++;
@@ -136,6 +135,10 @@ export interface Processor {
  * Source: virtual time of processor sharing, Parekh & Gallager 1993, for equal weights.
  */
 export class EqualShares implements Processor {
+  readonly #members: readonly number[];
+  readonly #placeOf: Int32Array;
+  readonly #slowdown: readonly number[] | null;
+  readonly #slots: WinnerTree;
   running = 0;
   /** By place: value of the clock at which the batch is through. */
   readonly #ends: WinnerTree;
@@ -147,18 +150,22 @@ export class EqualShares implements Processor {
 
   /** `slowdown` by number of running batches; null: they do not slow each other down. */
   constructor(
-    private readonly members: readonly number[],
-    private readonly placeOf: Int32Array,
-    private readonly slowdown: readonly number[] | null,
-    private readonly slots: WinnerTree,
+    members: readonly number[],
+    placeOf: Int32Array,
+    slowdown: readonly number[] | null,
+    slots: WinnerTree,
   ) {
+    this.#members = members;
+    this.#placeOf = placeOf;
+    this.#slowdown = slowdown;
+    this.#slots = slots;
     this.#ends = new WinnerTree(members.length);
   }
 
   add(replica: number, aloneUs: number, nowUs: number): void {
     this.#advance(nowUs);
     this.running++;
-    this.#ends.set(this.placeOf[replica], this.#clockUs + aloneUs);
+    this.#ends.set(this.#placeOf[replica], this.#clockUs + aloneUs);
   }
 
   due(replica: number, nowUs: number): boolean {
@@ -169,7 +176,7 @@ export class EqualShares implements Processor {
   remove(replica: number, nowUs: number): void {
     this.#advance(nowUs);
     this.running--;
-    this.#ends.set(this.placeOf[replica], Number.POSITIVE_INFINITY);
+    this.#ends.set(this.#placeOf[replica], Number.POSITIVE_INFINITY);
     if (this.#first === replica) this.#first = NONE;
     if (this.running === 0) this.#clockUs = 0;
   }
@@ -177,15 +184,15 @@ export class EqualShares implements Processor {
   rate(slowdown: number, nowUs: number): void {
     this.#advance(nowUs);
     if (this.running === 0) return;
-    const own = this.slowdown === null ? 1 : slowdownOf(this.slowdown, this.running);
+    const own = this.#slowdown === null ? 1 : slowdownOf(this.#slowdown, this.running);
     this.#currentSlowdown = own * slowdown;
     const leftUs = Math.max(0, this.#ends.least() - this.#clockUs);
-    const first = this.members[this.#ends.winner()];
+    const first = this.#members[this.#ends.winner()];
     if (this.#first !== NONE && this.#first !== first) {
-      this.slots.set(this.#first, Number.POSITIVE_INFINITY);
+      this.#slots.set(this.#first, Number.POSITIVE_INFINITY);
     }
     this.#first = first;
-    this.slots.set(first, nowUs + Math.round(leftUs * this.#currentSlowdown));
+    this.#slots.set(first, nowUs + Math.round(leftUs * this.#currentSlowdown));
   }
 
   #advance(nowUs: number): void {
@@ -201,6 +208,9 @@ export class EqualShares implements Processor {
  * one before first costs the switch.
  */
 export class TimeSlices implements Processor {
+  readonly #terms: Extract<Sharing, { kind: "time-slice" }>;
+  readonly #leftUs: Float64Array;
+  readonly #slots: WinnerTree;
   #waiting: number[] = [];
   #current = NONE;
   #last = NONE;
@@ -213,17 +223,21 @@ export class TimeSlices implements Processor {
 
   /** `leftUs` is by replica: work left, µs alone; it is written for those of this slot only. */
   constructor(
-    private readonly terms: Extract<Sharing, { kind: "time-slice" }>,
-    private readonly leftUs: Float64Array,
-    private readonly slots: WinnerTree,
-  ) {}
+    terms: Extract<Sharing, { kind: "time-slice" }>,
+    leftUs: Float64Array,
+    slots: WinnerTree,
+  ) {
+    this.#terms = terms;
+    this.#leftUs = leftUs;
+    this.#slots = slots;
+  }
 
   get running(): number {
     return this.#current === NONE ? 0 : 1;
   }
 
   add(replica: number, aloneUs: number, nowUs: number): void {
-    this.leftUs[replica] = aloneUs;
+    this.#leftUs[replica] = aloneUs;
     if (this.#current === NONE) this.#turnTo(replica, nowUs);
     else this.#waiting.push(replica);
   }
@@ -245,9 +259,9 @@ export class TimeSlices implements Processor {
     if (this.#current === NONE) return;
     this.#spend(nowUs);
     this.#slowdown = slowdown;
-    const leftUs = this.leftUs[this.#current];
+    const leftUs = this.#leftUs[this.#current];
     this.#throughUs = this.#ratedUs + Math.round(leftUs * slowdown);
-    this.slots.set(this.#current, Math.min(this.#throughUs, this.#turnEndUs(nowUs)));
+    this.#slots.set(this.#current, Math.min(this.#throughUs, this.#turnEndUs(nowUs)));
   }
 
   /** The turn is over. */
@@ -259,7 +273,7 @@ export class TimeSlices implements Processor {
 
   #turnTo(replica: number, nowUs: number): void {
     const other = this.#last !== NONE && this.#last !== replica;
-    this.#turnUs = nowUs + (other ? this.terms.switchUs : 0);
+    this.#turnUs = nowUs + (other ? this.#terms.switchUs : 0);
     this.#ratedUs = this.#turnUs;
     this.#current = replica;
     this.#last = replica;
@@ -268,7 +282,7 @@ export class TimeSlices implements Processor {
   /** The next multiple of the quantum since the turn's start; Infinity while nobody waits. */
   #turnEndUs(nowUs: number): number {
     if (this.#waiting.length === 0) return Number.POSITIVE_INFINITY;
-    const { quantumUs } = this.terms;
+    const { quantumUs } = this.#terms;
     const quanta = Math.max(1, Math.ceil((nowUs - this.#turnUs) / quantumUs));
     return this.#turnUs + quanta * quantumUs;
   }
@@ -276,7 +290,7 @@ export class TimeSlices implements Processor {
   #spend(nowUs: number): void {
     if (nowUs <= this.#ratedUs) return;
     const spentUs = (nowUs - this.#ratedUs) / this.#slowdown;
-    this.leftUs[this.#current] = Math.max(0, this.leftUs[this.#current] - spentUs);
+    this.#leftUs[this.#current] = Math.max(0, this.#leftUs[this.#current] - spentUs);
     this.#ratedUs = nowUs;
   }
 }

@@ -28,8 +28,14 @@ function runOf(
   const timesUs = arrivalsMs.map((ms) => ms * 1000);
   const arrivals = arrivalSource(document.workload, "1", timesUs);
   const simulation = new Simulation({
-    ...{ system, scheduler: scheduler(), arrivals, seed: "1", warmupUs: 0, log },
-    ...{ sizes: null, requests: null },
+    system,
+    scheduler: scheduler(),
+    arrivals,
+    seed: "1",
+    warmupUs: 0,
+    log,
+    sizes: null,
+    requests: null,
   });
   simulation.advance(Number.POSITIVE_INFINITY);
   const { recorder, stopped } = simulation.output();
@@ -46,7 +52,10 @@ const of = (entries: readonly LogEntry[], ...kinds: readonly LogEntry[0][]) =>
 
 test("a pre-empted batch ends at once, and its job runs anew with those that came", () => {
   const make = (): Controller => ({
-    ...{ pools: [0], scales: [], timers: 0, preempts: true },
+    pools: [0],
+    scales: [],
+    timers: 0,
+    preempts: true,
     decide: (view, act) => {
       if (view.running(0) === 1 && view.queue(0).length === 2) act.preempt(0);
       if (view.running(0) === 0 && view.queue(0).length > 0) act.startNext(0, 3);
@@ -63,7 +72,10 @@ test("a pre-empted batch ends at once, and its job runs anew with those that cam
 
 test("a released replica that is pre-empted leaves, and is paid for no longer", () => {
   const make = (): Controller => ({
-    ...{ pools: [0], scales: [0], timers: 0, preempts: true },
+    pools: [0],
+    scales: [0],
+    timers: 0,
+    preempts: true,
     decide: (view, act) => {
       if (view.queue(0).length === 0) return;
       if (view.standing(0) === "ordered" && view.running(0) === 0) act.startNext(0, 1);
@@ -86,7 +98,10 @@ test("a model is loaded by command before its first request, and evicted after i
     let served = 0;
     let evicted = false;
     return {
-      ...{ pools: [], scales: [], timers: 1, loads: true },
+      pools: [],
+      scales: [],
+      timers: 1,
+      loads: true,
       begin: (_, act) => act.wakeAt(0, 2000),
       woken: (_timer, view, act) => {
         expect(view.residency(0, 0)).toBe("absent");
@@ -120,7 +135,9 @@ test("a model is loaded by command before its first request, and evicted after i
 test("a run ends with its last request, although a controller's timer goes on", () => {
   let wakes = 0;
   const make = (): Controller => ({
-    ...{ pools: [], scales: [], timers: 1 },
+    pools: [],
+    scales: [],
+    timers: 1,
     begin: (_, act) => act.wakeAt(0, 3000),
     woken: (_timer, { nowUs }, act) => {
       wakes++;

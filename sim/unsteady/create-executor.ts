@@ -69,15 +69,16 @@ function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolea
 
 /** An executor for a cluster that changes while it runs: lets the changes happen in between. */
 class UnsteadyExecutor implements Executor {
+  readonly #run: ExecutedRun;
+  readonly #inner: SteadyExecutor;
   readonly cluster: ClusterDriver;
   readonly #fleet: ReplicaFleet;
   readonly #disturbances: readonly Disturbance[];
 
   /** `inner` is the executor of a steady cluster. */
-  constructor(
-    private readonly run: ExecutedRun,
-    private readonly inner: SteadyExecutor,
-  ) {
+  constructor(run: ExecutedRun, inner: SteadyExecutor) {
+    this.#run = run;
+    this.#inner = inner;
     const { dispatcher, scheduler, recorder, seed } = run;
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
@@ -104,21 +105,21 @@ class UnsteadyExecutor implements Executor {
 
   /** The cluster goes on changing only as long as there is or will be a request to notice. */
   nextUs(): number {
-    const innerUs = this.inner.nextUs();
+    const innerUs = this.#inner.nextUs();
     let ownUs = Number.POSITIVE_INFINITY;
     for (const disturbance of this.#disturbances) ownUs = Math.min(ownUs, disturbance.nextUs());
     if (innerUs <= ownUs) return innerUs;
     const over =
       innerUs === Number.POSITIVE_INFINITY &&
-      this.run.recorder.inSystem === 0 &&
-      this.run.arrivals.nextUs === Number.POSITIVE_INFINITY;
+      this.#run.recorder.inSystem === 0 &&
+      this.#run.arrivals.nextUs === Number.POSITIVE_INFINITY;
     return over ? innerUs : ownUs;
   }
 
   /** At one instant: what finishes, is noticed, breaks or is repaired, is scaled. */
   fire(nowUs: number): number {
-    if (this.inner.nextUs() === nowUs) {
-      const replica = this.inner.fire(nowUs);
+    if (this.#inner.nextUs() === nowUs) {
+      const replica = this.#inner.fire(nowUs);
       if (replica !== NONE) this.#fleet.finish(replica, nowUs);
     } else {
       this.#disturbances.find((disturbance) => disturbance.nextUs() === nowUs)?.fire(nowUs);
@@ -132,7 +133,7 @@ class UnsteadyExecutor implements Executor {
 
   settle(nowUs: number): void {
     for (const disturbance of this.#disturbances) disturbance.settle(nowUs);
-    this.inner.settle(nowUs);
+    this.#inner.settle(nowUs);
   }
 }
 
@@ -201,6 +202,10 @@ interface CauseState {
 
 /** Lets the faults of a scenario strike the fleet, and times how long the system is hurt. */
 class FaultDriver implements Disturbance {
+  readonly #dispatcher: Dispatcher;
+  readonly #faults: FaultSystem;
+  readonly #fleet: ReplicaFleet;
+  readonly #meter: ReplicaMeter;
   readonly #causes: readonly CauseState[];
   /** By cause: when its fault begins or ends. */
   readonly #due: WinnerTree;
@@ -209,12 +214,16 @@ class FaultDriver implements Disturbance {
   #wounds: Wound[] = [];
 
   constructor(
-    private readonly dispatcher: Dispatcher,
-    private readonly faults: FaultSystem,
-    private readonly fleet: ReplicaFleet,
-    private readonly meter: ReplicaMeter,
+    dispatcher: Dispatcher,
+    faults: FaultSystem,
+    fleet: ReplicaFleet,
+    meter: ReplicaMeter,
     seed: string,
   ) {
+    this.#dispatcher = dispatcher;
+    this.#faults = faults;
+    this.#fleet = fleet;
+    this.#meter = meter;
     const { causes, slowable } = faults;
     this.#factors = dispatcher.system.replicas.map(() => []);
     for (const service of slowable.values()) service.slowdown = 1;
@@ -240,22 +249,22 @@ class FaultDriver implements Disturbance {
 
   settle(nowUs: number): void {
     if (this.#wounds.length === 0) return;
-    const { inSystem } = this.dispatcher;
+    const { inSystem } = this.#dispatcher;
     this.#wounds = this.#wounds.filter((wound) => {
       if (!wound.over || inSystem > wound.inSystem) return true;
-      this.meter.recovered(nowUs - wound.sinceUs);
+      this.#meter.recovered(nowUs - wound.sinceUs);
       return false;
     });
   }
 
   #begin(cause: FaultCause, nowUs: number): void {
-    const { inSystem } = this.dispatcher;
+    const { inSystem } = this.#dispatcher;
     if (this.#wounds.length < MAX_WOUNDS) {
       this.#wounds.push({ cause, sinceUs: nowUs, inSystem, over: false });
     }
     for (const replica of cause.replicas) {
-      if (cause.kind === "crash") this.fleet.crash(replica, nowUs);
-      else if (cause.kind === "partition") this.fleet.cutOff(replica, nowUs);
+      if (cause.kind === "crash") this.#fleet.crash(replica, nowUs);
+      else if (cause.kind === "partition") this.#fleet.cutOff(replica, nowUs);
       else this.#slow(replica, [...this.#factors[replica], cause.factor]);
     }
   }
@@ -264,15 +273,15 @@ class FaultDriver implements Disturbance {
     for (const wound of this.#wounds) if (wound.cause === cause) wound.over = true;
     for (const replica of cause.replicas) {
       const factors = this.#factors[replica];
-      if (cause.kind === "crash") this.fleet.repair(replica, nowUs);
-      else if (cause.kind === "partition") this.fleet.reconnect(replica, nowUs);
+      if (cause.kind === "crash") this.#fleet.repair(replica, nowUs);
+      else if (cause.kind === "partition") this.#fleet.reconnect(replica, nowUs);
       else this.#slow(replica, factors.toSpliced(factors.indexOf(cause.factor), 1));
     }
   }
 
   #slow(replica: number, factors: readonly number[]): void {
     this.#factors[replica] = factors;
-    const service = this.faults.slowable.get(replica);
+    const service = this.#faults.slowable.get(replica);
     if (service !== undefined) service.slowdown = factors.reduce((product, f) => product * f, 1);
   }
 }

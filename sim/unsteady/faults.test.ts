@@ -156,7 +156,9 @@ test("with a network, too, a crash takes its batch off the device at once", () =
 
 test("clients that try again meet the cluster as it has become meanwhile", () => {
   const workload = {
-    ...{ arrivals: "trace", file: "times.csv", column: "t" },
+    arrivals: "trace",
+    file: "times.csv",
+    column: "t",
     client: { timeoutMs: 20, retries: 1, backoffMs: 100 },
   };
   const { bars } = runAt([10], { ...cluster(1, PROMPT, crash(0.005, 0.06)), workload });

@@ -29,6 +29,10 @@ export interface Disturbance {
 const BATCH = { none: 0, running: 1, unsent: 2, answered: 3, lost: 4 } as const;
 
 export class ReplicaFleet implements Disturbance {
+  readonly #dispatcher: Dispatcher;
+  readonly #executor: SteadyExecutor;
+  readonly #meter: ReplicaMeter;
+  readonly #detection: Detection | null;
   /** When each replica's silence is noticed. */
   readonly #notices: WinnerTree;
   /** Causes that keep each replica dead, or cut off, at this instant. */
@@ -47,11 +51,15 @@ export class ReplicaFleet implements Disturbance {
 
   /** `detection` null: nothing breaks. */
   constructor(
-    private readonly dispatcher: Dispatcher,
-    private readonly executor: SteadyExecutor,
-    private readonly meter: ReplicaMeter,
-    private readonly detection: Detection | null,
+    dispatcher: Dispatcher,
+    executor: SteadyExecutor,
+    meter: ReplicaMeter,
+    detection: Detection | null,
   ) {
+    this.#dispatcher = dispatcher;
+    this.#executor = executor;
+    this.#meter = meter;
+    this.#detection = detection;
     const replicas = dispatcher.system.replicas.length;
     this.#notices = new WinnerTree(replicas);
     this.#dead = new Int32Array(replicas);
@@ -74,7 +82,7 @@ export class ReplicaFleet implements Disturbance {
       this.#batch[replica] = BATCH.unsent;
     } else {
       this.#batch[replica] = BATCH.running;
-      this.executor.start(replica, nowUs, variate);
+      this.#executor.start(replica, nowUs, variate);
     }
   }
 
@@ -106,7 +114,7 @@ export class ReplicaFleet implements Disturbance {
     this.#enlisted[replica] = 1;
     if (this.#dead[replica] > 0 || this.#cut[replica] > 0) return;
     this.#known[replica] = 1;
-    this.dispatcher.join(replica, nowUs);
+    this.#dispatcher.join(replica, nowUs);
   }
 
   /** The dispatcher gives a replica no new work: it leaves once it is idle. */
@@ -117,14 +125,14 @@ export class ReplicaFleet implements Disturbance {
 
   /** A replica is no longer there, or was never up. */
   left(replica: number, nowUs: number): void {
-    this.meter.ready(replica, false, nowUs);
-    this.meter.paid(replica, false, nowUs);
+    this.#meter.ready(replica, false, nowUs);
+    this.#meter.paid(replica, false, nowUs);
   }
 
   /** Stops the batch on a replica, if a message reaches it there. */
   abort(replica: number, nowUs: number): boolean {
     const batch = this.#batch[replica];
-    if (batch === BATCH.running && !this.executor.abort(replica, nowUs)) return false;
+    if (batch === BATCH.running && !this.#executor.abort(replica, nowUs)) return false;
     if (batch !== BATCH.running && batch !== BATCH.unsent) return false;
     this.#batch[replica] = BATCH.none;
     if (this.#enlisted[replica] === 0) this.#forget(replica, nowUs);
@@ -172,14 +180,14 @@ export class ReplicaFleet implements Disturbance {
   }
 
   #fellSilent(replica: number, nowUs: number): void {
-    this.meter.reachable(replica, false, nowUs);
-    if (this.#known[replica] === 1 && this.detection !== null) {
-      this.#notices.set(replica, noticedUs(this.detection, nowUs));
+    this.#meter.reachable(replica, false, nowUs);
+    if (this.#known[replica] === 1 && this.#detection !== null) {
+      this.#notices.set(replica, noticedUs(this.#detection, nowUs));
     }
   }
 
   #isBack(replica: number, nowUs: number): void {
-    this.meter.reachable(replica, true, nowUs);
+    this.#meter.reachable(replica, true, nowUs);
     this.#notices.set(replica, Number.POSITIVE_INFINITY);
     if (this.#known[replica] === 1 && this.#batch[replica] !== BATCH.lost) {
       this.#messagesPass(replica, nowUs);
@@ -191,7 +199,7 @@ export class ReplicaFleet implements Disturbance {
     }
     if (this.#known[replica] === 1) this.#giveUp(replica, nowUs);
     this.#known[replica] = 1;
-    this.dispatcher.join(replica, nowUs);
+    this.#dispatcher.join(replica, nowUs);
   }
 
   /** An outage that nobody noticed is over. */
@@ -203,8 +211,8 @@ export class ReplicaFleet implements Disturbance {
 
   #answered(replica: number, nowUs: number): void {
     this.#batch[replica] = BATCH.none;
-    if (this.executor.windows?.missed(replica)) this.dispatcher.miss(replica, nowUs);
-    else this.dispatcher.finish(replica, nowUs);
+    if (this.#executor.windows?.missed(replica)) this.#dispatcher.miss(replica, nowUs);
+    else this.#dispatcher.finish(replica, nowUs);
     if (this.#enlisted[replica] === 0) this.#leave(replica, nowUs);
   }
 
@@ -222,10 +230,10 @@ export class ReplicaFleet implements Disturbance {
 
   #giveUp(replica: number, nowUs: number): void {
     this.#batch[replica] = BATCH.none;
-    this.dispatcher.lose(replica, nowUs);
+    this.#dispatcher.lose(replica, nowUs);
   }
 
   #abandon(replica: number, nowUs: number): void {
-    if (!this.executor.abort(replica, nowUs)) this.#ghost[replica] = 1;
+    if (!this.#executor.abort(replica, nowUs)) this.#ghost[replica] = 1;
   }
 }

@@ -41,8 +41,12 @@ const COMMAND: ShardCommand = {
 describe("a Slurm script", () => {
   test("has an array of the shards, the throttle, and the inventory's options", () => {
     const settings = {
-      ...{ partition: "gpu", account: "lab", timeLimit: "01:00:00", throttle: 100 },
-      ...{ options: ["--mem=2G"], setup: ["module load nodejs"] },
+      partition: "gpu",
+      account: "lab",
+      timeLimit: "01:00:00",
+      throttle: 100,
+      options: ["--mem=2G"],
+      setup: ["module load nodejs"],
     };
     const lines = batchScript(settings, COMMAND, [0, 1, 2, 7]).split("\n");
     expect(lines.slice(0, 14)).toEqual([

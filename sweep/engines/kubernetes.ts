@@ -134,7 +134,10 @@ export function indexedJob(
   );
   const labels = { "app.kubernetes.io/name": "tandem", "tandem/sweep": name };
   const container = {
-    ...{ name: "shard", image, command: ["tandem", ...words], workingDir: there(folder) },
+    name: "shard",
+    image,
+    command: ["tandem", ...words],
+    workingDir: there(folder),
     resources: { requests: { cpu: String(threads), memory: "1Gi" } },
     volumeMounts: [
       { name: "sweep", mountPath: MOUNT },
@@ -182,7 +185,9 @@ function podOf(folder: string, claimName: string, pullSecrets: readonly string[]
     automountServiceAccountToken: false,
     imagePullSecrets: pullSecrets.map((name) => ({ name })),
     securityContext: {
-      ...{ runAsUser: uid, runAsGroup: gid, runAsNonRoot: uid !== 0 },
+      runAsUser: uid,
+      runAsGroup: gid,
+      runAsNonRoot: uid !== 0,
       seccompProfile: { type: "RuntimeDefault" },
     },
     volumes: [

@@ -129,7 +129,11 @@ async function runInto(run: ShardRun, store: ResultStore, attempt: string): Prom
   const requests = wanted ? await RequestWriter.open(attempt, pipelines) : null;
   try {
     await runSweep({
-      ...{ plan, range, threads, store, signal },
+      plan,
+      range,
+      threads,
+      store,
+      signal,
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(requests === null ? {} : { beforeStored: (index) => requests.convert(index) }),
     });

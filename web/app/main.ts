@@ -10,18 +10,21 @@ import "../shared/controls.css";
 
 const TABS: readonly PageTab[] = [
   {
-    ...{ id: "measure", title: "Measure" },
+    id: "measure",
+    title: "Measure",
     load: async () => ({ default: (await import("../measure/measure.tsx")).Measure }),
   },
   {
-    ...{ id: "what-if", title: "What if" },
+    id: "what-if",
+    title: "What if",
     load: async () => {
       simulatorThread();
       return { default: (await import("../what-if/what-if-tab.tsx")).WhatIfTab };
     },
   },
   {
-    ...{ id: "pipeline", title: "Pipeline" },
+    id: "pipeline",
+    title: "Pipeline",
     load: async () => ({ default: (await import("../pipeline/pipeline.tsx")).Pipeline }),
   },
 ];

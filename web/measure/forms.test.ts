@@ -87,7 +87,10 @@ const BODY = JSON.stringify({
   },
 });
 const picture = (plate: string | null) => ({
-  ...{ name: "p", data: "", source: "", truth: { car: plate !== null, plate } },
+  name: "p",
+  data: "",
+  source: "",
+  truth: { car: plate !== null, plate },
 });
 
 test("an answer is read: labels, boxes, times, and whether it is true", () => {

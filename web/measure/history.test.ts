@@ -9,17 +9,26 @@ import type { Answer } from "./measuring.ts";
 
 const statusOf = (scheduler: string, up = 1) => {
   const replicas = Array.from({ length: up }, (_, i) => ({
-    ...{ name: `a-${i}`, task: "a", state: "up" },
+    name: `a-${i}`,
+    task: "a",
+    state: "up",
   }));
   return { scheduler, replicas, tasks: [{ name: "a" }] } as unknown as GatewayStatus;
 };
 const sample = (atS: number, scheduler = "fifo", up = 1): Sample => ({
-  ...{ atS, status: statusOf(scheduler, up) },
+  atS,
+  status: statusOf(scheduler, up),
 });
 const workload = { arrivals: "burst", requests: 40, note: 'a "b", c' };
 const answer = (request: number, latencyMs: number): Answer => ({
-  ...{ kind: "answer", request, payload: null, dueMs: request, sentMs: request },
-  ...{ endedMs: request + latencyMs, outcome: "completed", latencyMs, picture: null },
+  request,
+  payload: null,
+  dueMs: request,
+  sentMs: request,
+  endedMs: request + latencyMs,
+  outcome: "completed",
+  latencyMs,
+  picture: null,
 });
 
 test("a run is kept with its configuration, and its figures have intervals where answers suffice", () => {

@@ -42,7 +42,12 @@ export interface Request {
 
 export const USUAL: Load = {
   // One at a time: no server refuses these.
-  ...{ shape: "closed", n: 10, clients: 1, ratePerS: 5, toRatePerS: 20, durationS: 20 },
+  shape: "closed",
+  n: 10,
+  clients: 1,
+  ratePerS: 5,
+  toRatePerS: 20,
+  durationS: 20,
   limitS: 60,
 };
 

@@ -53,7 +53,11 @@ function useCases(measuring: Measuring, n: number, limitS: number) {
     setStep("Starting …");
     try {
       await runCases(casesOf(n), {
-        ...{ client, measuring, model, limitS, pictures: await drawnScenes(client) },
+        client,
+        measuring,
+        model,
+        limitS,
+        pictures: await drawnScenes(client),
         signal: control.signal,
         onStep: setStep,
         onResult: (result) =>

@@ -173,7 +173,10 @@ export function taskNode(
   told: string,
 ): TaskNode {
   return {
-    ...{ id: task, type: "task", position: { x, y }, ariaLabel: `${task}: ${told}` },
+    id: task,
+    type: "task",
+    position: { x, y },
+    ariaLabel: `${task}: ${told}`,
     // A node without its size is hidden until it is measured: for as long as a run plays.
     measured: { width: BOX.width, height },
     data: { title: task, model, ...figures },
@@ -189,7 +192,10 @@ export function shareEdge(
   const parts = [when, share === null ? null : percent(Math.min(1, share))];
   const label = parts.filter((part) => part !== null).join(" · ");
   return {
-    ...{ id: `${from} ${to}`, type: "share", source: from, target: to },
+    id: `${from} ${to}`,
+    type: "share",
+    source: from,
+    target: to,
     markerEnd: { type: MarkerType.ArrowClosed },
     ariaLabel: `from ${from} to ${to} ${label}`,
     data: { label, ...figures },

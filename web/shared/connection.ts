@@ -138,8 +138,16 @@ export function useConnection(): Snapshot {
 
 function blank(client: Client): Snapshot {
   return {
-    ...{ state: "idle", problem: null, client, server: null, models: [], measures: false },
-    ...{ deployed: null, wantsToken: false, status: null, samples: [] },
+    state: "idle",
+    problem: null,
+    client,
+    server: null,
+    models: [],
+    measures: false,
+    deployed: null,
+    wantsToken: false,
+    status: null,
+    samples: [],
   };
 }
 

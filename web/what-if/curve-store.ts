@@ -33,7 +33,11 @@ export interface Snapshot {
 
 const EMPTY: CurveState = { capacityPerS: null, points: new Map(), isWhole: false, failure: null };
 const NOTHING: Snapshot = {
-  ...{ description: null, schedulers: null, refusal: null, loads: [], curves: new Map() },
+  description: null,
+  schedulers: null,
+  refusal: null,
+  loads: [],
+  curves: new Map(),
 };
 
 export class CurveStore {

@@ -121,7 +121,8 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
       const list = variables.get(`SLURM_JOB_NODELIST${isAlone ? "" : `_HET_GROUP_${i}`}`) as string;
       const component = isAlone ? [] : [`--het-group=${i}`];
       groups.set(one.node, {
-        ...{ hosts: numbered(one, await hostsIn(list)), cpus: cpusOf(inventory, one) },
+        hosts: numbered(one, await hostsIn(list)),
+        cpus: cpusOf(inventory, one),
         options: [`--jobid=${job}`, ...component],
       });
     }

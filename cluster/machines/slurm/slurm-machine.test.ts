@@ -6,8 +6,13 @@ import { slurmMachine } from "./slurm-machine.ts";
 const group = { cpus: 4, options: ["--jobid=12", "--het-group=1"] };
 const models = { folder: "/data/s", files: ["m.onnx"], store: "/data/models/abc" };
 const machine = slurmMachine({
-  ...{ host: "n1", address: "10.0.0.2", group, look: () => undefined },
-  ...{ deployment: "d1", models, gpus: 2 },
+  host: "n1",
+  address: "10.0.0.2",
+  group,
+  look: () => undefined,
+  deployment: "d1",
+  models,
+  gpus: 2,
 });
 const worker = { name: "worker-1", slot: {} };
 

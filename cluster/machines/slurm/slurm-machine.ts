@@ -59,7 +59,10 @@ export const SLURM: MachineKind = {
         machine: machines.get(`${node} ${number}`) as Machine,
         slot: hasGpus(inventory, node) ? { gpu: String(slot) } : {},
       }),
-      ...{ hosts, gateway, gone: allocation.gone, close: allocation.close },
+      hosts,
+      gateway,
+      gone: allocation.gone,
+      close: allocation.close,
       leaseMs: inventory.leaseS * 1000,
     };
   },

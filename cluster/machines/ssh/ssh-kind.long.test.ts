@@ -342,9 +342,12 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     );
     writeFileSync(join(lab.folder, "wrong-key"), lines);
     const keys = {
-      ...{ config: "wrong-key", connectTimeoutS: 6 },
+      config: "wrong-key",
+      connectTimeoutS: 6,
       machines: {
-        ...{ a: { node: "/bin/false", cores: "0-4000" }, b: {}, c: {} },
+        a: { node: "/bin/false", cores: "0-4000" },
+        b: {},
+        c: {},
         d: { host: "a", jump: "nowhere.invalid" },
       },
     };

@@ -39,7 +39,9 @@ export class SshLab {
     this.#bridge = `tl${id}`;
     const net = `198.19.${randomInt(0, 256)}`;
     this.#machines = NAMES.slice(0, count).map((name, i) => ({
-      ...{ name, namespace: `tandemlab${id}${name}`, cable: `tl${id}${name}` },
+      name,
+      namespace: `tandemlab${id}${name}`,
+      cable: `tl${id}${name}`,
       address: `${net}.${i + 1}`,
     }));
     this.names = this.#machines.map(({ name }) => name);

@@ -57,7 +57,9 @@ export const SSH: MachineKind = {
       places,
       (name, slots, number) =>
         new SshMachine({
-          ...{ ...shared, slots, remote: remoteHost(loaded, name) },
+          ...shared,
+          slots,
+          remote: remoteHost(loaded, name),
           gateway: name === inventory.gateway ? gatewayShipment() : null,
           sockets: `${join(sockets, String(number))}-`,
         }),

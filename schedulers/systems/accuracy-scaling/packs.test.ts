@@ -38,8 +38,15 @@ const queueOf = (length: number, deadlineUs: number): QueueView => ({
   length,
   oldestUs: 0,
   next: {
-    ...{ job: 0, request: 0, pipeline: 0, task: 0, priority: 0, inputSize: Number.NaN },
-    ...{ arrivedUs: 0, enteredUs: 0, deadlineUs },
+    job: 0,
+    request: 0,
+    pipeline: 0,
+    task: 0,
+    priority: 0,
+    inputSize: Number.NaN,
+    arrivedUs: 0,
+    enteredUs: 0,
+    deadlineUs,
   },
 });
 

@@ -126,7 +126,11 @@ test("the optimum is that of exhaustive search, and infeasible is infeasible", (
 });
 
 const option = (accuracy: number, perS: number, most = 16) => ({
-  ...{ pool: 0, accuracy, perS, most, demand: [] },
+  pool: 0,
+  accuracy,
+  perS,
+  most,
+  demand: [],
 });
 const alone = (demandPerS: number, devices: number): Program => ({
   tasks: [{ demandPerS, options: [option(0.9, 10), option(0.6, 40)] }],

@@ -93,7 +93,9 @@ const workStealing = defineController({
       return pool.upAt(turns[id]++ % pool.upCount);
     };
     return {
-      ...{ pools, scales: [], timers: 0 },
+      pools,
+      scales: [],
+      timers: 0,
       decide(view, act) {
         for (const id of pools) {
           const pool = new PlacedPool(view, id);
@@ -137,7 +139,9 @@ export const locality = defineController({
       return pool.load(own) <= pool.load(idlest) + extraJobs ? own : idlest;
     };
     return {
-      ...{ pools, scales: [], timers: 0 },
+      pools,
+      scales: [],
+      timers: 0,
       ended: (request) => void nodes.delete(request),
       decide(view, act) {
         for (const id of pools) {

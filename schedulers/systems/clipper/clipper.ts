@@ -212,7 +212,9 @@ export const adaptive = definePolicy({
     const limits = new Map<number, BatchLimit>();
     const waitUs = Math.round(waitMs * 1000);
     return {
-      ...{ kind: "group", perReplica: true, maxBatch },
+      kind: "group",
+      perReplica: true,
+      maxBatch,
       size({ length, oldestUs }, replica, nowUs) {
         const limit = limits.get(replica)?.limit ?? 1;
         if (length >= limit) return limit;
@@ -275,7 +277,12 @@ function proceeding(system: System, share: number, imputes: boolean): Controller
     act.wakeAt(0, queue.nextUs);
   };
   return {
-    ...{ pools: [], scales: [], timers: 1, proceeds: true, imputes, decide },
+    pools: [],
+    scales: [],
+    timers: 1,
+    proceeds: true,
+    imputes,
+    decide,
     woken: (_timer, view, act) => decide(view, act),
     arrived(request, pipeline) {
       if (joins[pipeline].length > 0) fresh.set(request, pipeline);

@@ -16,7 +16,8 @@ describe("the paper's example (table 2)", () => {
   const c: Session = { ratePerS: 32, goalUs: 250_000, batchUs: timesUs(60, 95, 125) };
   const sharesOf = (...sessions: Session[]) =>
     packSessions(sessions).map(({ dutyUs, occupancy, shares }) => ({
-      ...{ dutyUs, occupancy },
+      dutyUs,
+      occupancy,
       batches: shares.map(({ batch, batchUs }) => [batch, batchUs]),
     }));
   const alone = { dutyUs: 125_000, occupancy: 0.6, batches: [[8, 75_000]] };
@@ -97,7 +98,8 @@ describe("the paper's split of a query X then Y (figure 4)", () => {
 
 test("time that adds no throughput goes to all nodes of a way, not to its end alone", () => {
   const node = (timeUs: number, ...children: number[]): QueryNode => ({
-    ...{ ratePerS: 1, children },
+    ratePerS: 1,
+    children,
     throughputPerS: (budgetUs) => (budgetUs < timeUs ? 0 : 1e6 / timeUs),
   });
   const times = [10_000, 20_000, 10_000, 30_000];

@@ -12,11 +12,14 @@ export interface PlacedJob<Place> {
 
 /** Hears of jobs as a controller does. `byDue`: a place serves what is due first, else what came first. */
 export class PlacedJobs<Place extends object> {
+  readonly #byDue: boolean;
   readonly #ofRequest = new Map<number, PlacedJob<Place>[]>();
   readonly #queues = new Map<Place, PlacedJob<Place>[]>();
   #homeless: PlacedJob<Place>[] = [];
 
-  constructor(private readonly byDue: boolean) {}
+  constructor(byDue: boolean) {
+    this.#byDue = byDue;
+  }
 
   queued({ job, request }: JobView, pool: number, dueUs: number): void {
     const own = this.#ofRequest.get(request) ?? [];
@@ -69,7 +72,7 @@ export class PlacedJobs<Place extends object> {
     this.#queues.set(place, queue);
     placed.place = place;
     let at = queue.length;
-    while (this.byDue && at > 0 && queue[at - 1].dueUs > placed.dueUs) at--;
+    while (this.#byDue && at > 0 && queue[at - 1].dueUs > placed.dueUs) at--;
     queue.splice(at, 0, placed);
   }
 

@@ -38,14 +38,13 @@ const SYSTEM = systemWith(true);
 const [SLOW, QUICK] = [0, 1];
 
 class Bench {
+  readonly system: typeof SYSTEM;
   readonly log = new RunLog();
   readonly driver: CheckingDriver;
   readonly #scheduler: SchedulerDocument;
 
-  constructor(
-    scheduler: SchedulerDocument = "shepherd",
-    readonly system = SYSTEM,
-  ) {
+  constructor(scheduler: SchedulerDocument = "shepherd", system = SYSTEM) {
+    this.system = system;
     this.#scheduler = scheduler;
     this.driver = new CheckingDriver(system, createScheduler(scheduler, system, "1"), this.log);
     this.driver.joinAll();

@@ -138,7 +138,9 @@ class Offers {
       const delayUs = answerUs === 0 ? 0 : Math.ceil(2 * answerUs * this.#rng.uniform());
       this.#frameworks.shares.allocate(taker, amounts);
       this.#open.push({
-        ...{ pipeline: taker, node, amounts },
+        pipeline: taker,
+        node,
+        amounts,
         answerUs: nowUs + delayUs,
         rescindUs: nowUs + us(offerTimeoutS),
       });
@@ -240,7 +242,10 @@ function directly(frameworks: Frameworks, skips: boolean): Allocation {
 
 function controllerOf(frameworks: Frameworks, allocation: Allocation): Controller {
   return {
-    ...{ pools: frameworks.pools, scales: [], timers: allocation.timers, heedsResources: true },
+    pools: frameworks.pools,
+    scales: [],
+    timers: allocation.timers,
+    heedsResources: true,
     queued: (job, pool) => {
       frameworks.queued(job, pool);
       allocation.queued?.(job, pool);
