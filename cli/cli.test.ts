@@ -404,6 +404,16 @@ test("plan --json has the cheapest first, as a point that simulate takes and tha
   expect(result.metrics.costPerHour?.mean).toBe(3);
 });
 
+test("plan prints its answer where the folder cannot be written, and fails", async () => {
+  const path = scenario("gpus.yaml", GPUS);
+  mkdirSync(join(scratch, "full", "plan.yaml"), { recursive: true });
+  const full = join(scratch, "full");
+  const { code, stdout, stderr } = await here("plan", path, "--schedulers", "none", "--out", full);
+  expect(code).not.toBe(0);
+  expect(stdout).toMatch(/cheapest: fifo/);
+  expect(stderr).toMatch(/plan\.yaml/);
+});
+
 test("plan says what is cheapest, what none of the allowed can keep, and what it does not know", async () => {
   const path = scenario("gpus.yaml", GPUS);
   const text = await here("plan", path, "--schedulers", "none");

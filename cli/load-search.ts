@@ -103,9 +103,11 @@ export async function searched(
     }
   }
   return {
-    ...{ by, thresholds: thresholds.map(({ text }) => text) },
+    by,
+    thresholds: thresholds.map(({ text }) => text),
     steps: steps.toSorted((a, b) => a.load - b.load),
-    ...{ highest: values[met] ?? null, isEnd: met === values.length - 1 },
+    highest: values[met] ?? null,
+    isEnd: met === values.length - 1,
   };
 }
 

@@ -124,7 +124,10 @@ describe("tandem load", () => {
         loads.push(load);
         const latencyMs = load > most ? 11 : 9;
         return Promise.resolve({
-          ...{ errors: [], verdict: "fit", throughputPerS: load, latencyMaxMs: 20 },
+          errors: [],
+          verdict: "fit",
+          throughputPerS: load,
+          latencyMaxMs: 20,
           percentiles: [{ percentile: 50, latencyMs }],
         } as unknown as LoadMeasurement);
       });
