@@ -145,6 +145,7 @@ const ENTRY_POINTS = [
   "library/vega.ts",
   "library/notebook.ts",
   "library/node-main.ts",
+  "library/solver-main.ts",
   "library/browser.ts",
   "cluster/gateway/main.ts",
   "cluster/machines/forward.ts",

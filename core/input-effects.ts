@@ -9,7 +9,7 @@ import { hasDoubt } from "./input-draws.ts";
 import type { RunSummary } from "./metrics/summary.ts";
 import type { ConfigurationResult, Estimate, InputEffects, MetricName } from "./results.ts";
 import type { ScenarioDocument } from "./scenario/schema.ts";
-import { studentT975, sumOf } from "./statistics/estimate.ts";
+import { studentT, sumOf } from "./statistics/estimate.ts";
 
 /** A replication with the drawn inputs of one draw. */
 export interface DrawnRun {
@@ -50,11 +50,26 @@ export function deviations<Run>(
   });
 }
 
-/** Half width of the inputs' part, about 0: a change of the mean is part of the doubt. 0 without draws. */
-export function inputHalfWidth95(changes: readonly number[]): number {
+/**
+ * Half width of the inputs' part, about 0: a change of the mean is part of the doubt. 0 without draws. `tail`: the
+ * probability that it is more, on each side.
+ */
+export function inputHalfWidth(changes: readonly number[], tail: number): number {
   const { length } = changes;
   if (length === 0) return 0;
-  return studentT975(length) * Math.sqrt(sumOf(changes.map((one) => one * one)) / length);
+  return studentT(length, tail) * Math.sqrt(sumOf(changes.map((one) => one * one)) / length);
+}
+
+export function inputHalfWidth95(changes: readonly number[]): number {
+  return inputHalfWidth(changes, 0.025);
+}
+
+/** An estimate of the simulation alone with the inputs' part in it. */
+export function withChanges({ mean, halfWidth95 }: Estimate, changes: readonly number[]): Estimate {
+  const inputs = inputHalfWidth95(changes);
+  if (inputs === 0) return { mean, halfWidth95 };
+  const parts = { simulation: halfWidth95, inputs };
+  return { mean, halfWidth95: Math.hypot(halfWidth95, inputs), parts };
 }
 
 type Estimated = Pick<ConfigurationResult, "metrics" | "tasks" | "pipelines">;
@@ -71,11 +86,14 @@ export function withInputs<E extends Estimated>(
     figuresOf: (run: RunFigures) => Readonly<Record<string, number>> | undefined,
   ) =>
     Object.fromEntries(
-      Object.entries(estimates).map(([name, { mean, halfWidth95 }]): [string, Estimate] => {
-        const inputs = inputHalfWidth95(deviations(drawn, runs, (run) => figuresOf(run)?.[name]));
-        if (inputs === 0) return [name, { mean, halfWidth95 }];
-        const parts = { simulation: halfWidth95, inputs };
-        return [name, { mean, halfWidth95: Math.hypot(halfWidth95, inputs), parts }];
+      Object.entries(estimates).map(([name, one]): [string, Estimate] => {
+        return [
+          name,
+          withChanges(
+            one,
+            deviations(drawn, runs, (run) => figuresOf(run)?.[name]),
+          ),
+        ];
       }),
     );
   const named = (kind: "tasks" | "pipelines") =>

@@ -11,7 +11,7 @@
  * that a goal of 99% takes at least 381 requests. Doubt of measured inputs widens it. A configuration meets its goals when every pipeline
  * meets its own.
  */
-import { type DrawnRun, deviations, inputHalfWidth95 } from "./input-effects.ts";
+import { type DrawnRun, deviations, inputHalfWidth95, withChanges } from "./input-effects.ts";
 import type { RunSummary } from "./metrics/summary.ts";
 import type { Estimate, ResultsDocument, SloState, Stability } from "./results.ts";
 import type { Parts } from "./scenario/schema.ts";
@@ -31,6 +31,8 @@ export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
 interface Attainment {
   /** NaN where no run had requests. */
   readonly estimate: Estimate;
+  /** By draw of measured inputs. */
+  readonly changes: readonly number[];
   readonly state: SloState;
 }
 
@@ -78,7 +80,8 @@ export function attainmentOf(
     return (pipelines[pipeline] ?? metrics).sloAttainmentRatio;
   });
   const interval = intervalOf(values, requests, inputHalfWidth95(changes));
-  return { estimate: estimate(values), state: stateOf(share, interval) };
+  const found = withChanges(estimate(values), changes);
+  return { estimate: found, changes, state: stateOf(share, interval) };
 }
 
 /** The state of all goals together. */

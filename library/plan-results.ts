@@ -160,12 +160,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
   const explored = `${planner}: ${exploredText(entry.explored)}`;
   const shown = notSearched.filter((name) => best === null || name !== "trials");
   const leftOut = shown.map((name) => LEFT_OUT[name]);
-  const untold =
-    needed === null
-      ? []
-      : [
-          `cannot tell: fresh requests neither confirm nor refute it; ${plural(needed.replications, "replication")} of ${formatNumber(needed.durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(needed.durationS)} --replications ${needed.replications}\`)`,
-        ];
+  const untold = needed === null ? [] : [untoldText(needed)];
   if (best === null && entry.stopped) {
     return ["the search ended before it found a cluster that keeps the SLO", ...untold, explored];
   }
@@ -194,6 +189,14 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
     [gapText(entry, planner), ...leftOut].join("; "),
     explored,
   ];
+}
+
+function untoldText({ replications, durationS }: NonNullable<PlanEntry["needed"]>): string {
+  const what = "cannot tell: fresh requests neither confirm nor refute it";
+  if (replications === null) {
+    return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;
+  }
+  return `${what}; ${plural(replications, "replication")} of ${formatNumber(durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(durationS)} --replications ${replications}\`)`;
 }
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */

@@ -20,7 +20,7 @@ import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
-import { loadSolver } from "./solver.ts";
+import { openSolver } from "./solver.ts";
 import { sweep } from "./sweep.ts";
 
 /** Counts the loads that the scenario sweeps: there is a plan for each. */
@@ -101,6 +101,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;
   const pace = { spent, isOver: () => stop?.aborted === true || spent() >= 1 };
   const progress = directory === undefined ? null : new ProgressFile(directory, loaded);
+  const solver = openSolver();
   const options = {
     planner,
     schedulers,
@@ -110,7 +111,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     promise,
     pace,
     ...(progress === null ? {} : { known: progress.known }),
-    solve: await loadSolver(),
+    solve: solver.solve,
   };
   const steps = makePlans(loaded, inputsOf(loaded), options);
   const plans = await inTurns(steps, settings.signal, ({ of: total, standing, ...step }) =>
@@ -125,7 +126,10 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
       lowerBound: standing?.bound ?? 0,
       secondsLeft: Math.max(0, (1 - spent()) * budgetS),
     }),
-  ).finally(() => progress?.close());
+  ).finally(() => {
+    solver.close();
+    progress?.close();
+  });
   const { document, digest, capacity } = loaded;
   const names = schedulers.join(",") || "none";
   const command =
@@ -151,7 +155,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   if (directory !== undefined) {
     try {
       await writeFolder(loaded, planned, directory, settings);
-      if (!plans.some(({ stopped }) => stopped)) progress?.remove();
+      if (stop?.aborted !== true && !plans.some(({ stopped }) => stopped)) progress?.remove();
     } catch (error) {
       if (settings.onUnwritten === undefined) throw error;
       settings.onUnwritten(error);
@@ -189,9 +193,25 @@ async function writeFolder(
     writeAtomically(path, `# Planned by: ${document.command}\n${moved}`);
     const running = await scenario(path);
     writeJson(file, { ...document, planned: running.digest });
-    if (stop?.aborted !== true) await sweep(running, { directory, allowLarge: true, signal });
+    await simulated(running, directory, { signal, stop });
   }
   writeProvenance(directory, [PLAN_FILE], loaded, document.command);
+}
+
+/** As far as nobody stops it: the plan stands without these results. */
+async function simulated(
+  running: Scenario,
+  directory: string,
+  { signal, stop }: PlanSettings,
+): Promise<void> {
+  const isStopped = (): boolean => stop?.aborted === true;
+  if (isStopped()) return;
+  const all = [signal, stop].filter((one) => one !== undefined);
+  try {
+    await sweep(running, { directory, allowLarge: true, signal: AbortSignal.any(all) });
+  } catch (error) {
+    if (!isStopped() || signal?.aborted === true) throw error;
+  }
 }
 
 function known(kind: string, named: readonly string[], all: readonly string[]): void {

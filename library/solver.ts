@@ -1,27 +1,48 @@
-/** HiGHS, an integer-programming solver in WebAssembly, loaded by the first plan that needs it. */
-import type { Solver } from "../planning/contenders.ts";
+/**
+ * Integer programs, solved in a process of their own. So a search looks at signals meanwhile, and ends at once: a thread's
+ * end would wait for the compiler of its WebAssembly.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { builtFile } from "../build/version.ts";
+import type { Solution, Solver } from "../planning/contenders.ts";
 
-/** Its types are those of its CommonJS form, where the loader stands one level deeper. */
-type Load = typeof import("highs")["default"];
-type Highs = Awaited<ReturnType<Load>>;
+export interface AskedProgram {
+  readonly program: string;
+  readonly seconds: number;
+}
 
-let loading: Promise<Highs> | undefined;
+/** From one look at the answer to the next. */
+const LOOK_MS = 10;
 
-export async function loadSolver(): Promise<Solver> {
-  loading ??= import("highs").then(({ default: load }) => (load as unknown as Load)());
-  const highs = await loading;
-  const { modelStatus, solutionStatus } = highs.constants;
-  return (program, seconds) =>
-    highs.withModel({ format: "lp", data: program }, (model) => {
-      model.options.set({ output_flag: false, time_limit: seconds });
-      model.run();
-      if (model.getModelStatus() === modelStatus.infeasible)
-        return { bound: Number.POSITIVE_INFINITY, values: null };
-      const bound = Number(model.info.get("mip_dual_bound"));
-      const isFound = model.info.get("primal_solution_status") === solutionStatus.feasible;
-      if (!isFound) return { bound, values: null };
-      const { colValue } = model.getSolution();
-      const named = [...colValue].map((value, i) => [model.getColName(i), value] as const);
-      return { bound, values: Object.fromEntries(named) };
-    });
+/** The first program starts the process; `close` ends it. */
+export function openSolver(): { readonly solve: Solver; readonly close: () => void } {
+  let child: ChildProcess | undefined;
+  let answer: Solution | undefined;
+  let failure: Error | undefined;
+  const start = (): ChildProcess =>
+    fork(fileURLToPath(builtFile("library/solver-main.js")), { serialization: "advanced" })
+      .on("message", (found) => {
+        answer = found as Solution;
+      })
+      .on("error", (error) => {
+        failure = error;
+      })
+      .on("exit", (code, signal) => {
+        failure ??= new Error(`the solver's process ended (${signal ?? code})`);
+      });
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  function* solve(program: string, seconds: number): Generator<undefined, Solution> {
+    child ??= start();
+    answer = undefined;
+    child.send({ program, seconds } satisfies AskedProgram);
+    while (answer === undefined) {
+      if (failure !== undefined) throw failure;
+      yield;
+      // The next turn of the event loop brings the answer.
+      if (answer === undefined) Atomics.wait(clock, 0, 0, LOOK_MS);
+    }
+    return answer;
+  }
+  return { solve, close: () => void child?.kill("SIGKILL") };
 }

@@ -54,16 +54,15 @@ export interface Contender {
   readonly document: ScenarioDocument;
 }
 
-/** Solves a program in CPLEX's LP format, for at most so many seconds. */
-export type Solver = (
-  program: string,
-  seconds: number,
-) => {
+/** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
+export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
+
+export interface Solution {
   /** No solution is below it; Infinity where there is none. */
   readonly bound: number;
   /** Of the best solution found, by name; null where none was. */
   readonly values: Readonly<Record<string, number>> | null;
-};
+}
 
 /** Everything that the planners get. */
 export interface Problem {

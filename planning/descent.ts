@@ -13,7 +13,7 @@ import {
   type Tried,
 } from "./contenders.ts";
 import { assuredOf, reachOf } from "./outlook.ts";
-import { type Cut, filled, isWithin, Relaxation } from "./relaxation.ts";
+import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import type { Trial } from "./trial.ts";
 
@@ -62,9 +62,8 @@ export class Descent {
 
   /** The bound by the traffic equations alone. */
   *bounded(): Generator<undefined, void> {
-    this.#raise(this.#relaxation.solve(this.#cuts).bound);
-    this.#problem.laboratory.look();
-    yield;
+    const { bound } = yield* this.#relaxed();
+    this.#raise(bound);
   }
 
   /** The cheapest that passed, below the limit; null where there is none. */
@@ -138,11 +137,15 @@ export class Descent {
     }
   }
 
+  *#relaxed(headroom: readonly number[] | null = null): Generator<undefined, Relaxed> {
+    const steps = this.#relaxation.solve(this.#cuts, headroom);
+    return yield* this.#problem.laboratory.watched(steps);
+  }
+
   /** Null where there are no machines for it. */
   *#withHeadroom(factor: number): Generator<undefined, boolean | null> {
     const headroom = this.alternative.choice.space.tasks.map(() => factor);
-    const { rows } = this.#relaxation.solve(this.#cuts, headroom);
-    yield;
+    const { rows } = yield* this.#relaxed(headroom);
     if (rows === null) return null;
     return yield* this.keeps(filled(this.alternative, rows));
   }
@@ -151,11 +154,9 @@ export class Descent {
   *fromBelow(until: number, onBound: () => void): Generator<undefined, void> {
     const { laboratory, standing } = this.#problem;
     for (let program = 0; program < MOST_PROGRAMS; program++) {
-      const { bound, rows } = this.#relaxation.solve(this.#cuts);
+      const { bound, rows } = yield* this.#relaxed();
       this.#raise(bound);
       onBound();
-      laboratory.look();
-      yield;
       const best = this.cheapest(Number.POSITIVE_INFINITY) ?? standing.confirmed;
       const known = Math.min(
         best === null ? Number.POSITIVE_INFINITY : costOfTried(best),

@@ -3,6 +3,7 @@
  * and scores by which clusters are compared.
  */
 import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
+import { type DrawnRun, inputHalfWidth } from "../core/input-effects.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { attainmentOf, type Goal, type SloRun } from "../core/slo.ts";
 import { studentT } from "../core/statistics/estimate.ts";
@@ -13,6 +14,8 @@ export interface Outlook {
   readonly low: number;
   /** The true share lies below, but for one case in ten, or the error asked for. */
   readonly high: number;
+  /** Part of the way from `mean` to `low` that the doubt of measured inputs has, in squares. */
+  readonly inputs: number;
 }
 
 /** The part of a trial that judging reads. */
@@ -32,6 +35,7 @@ const FEW_SIGMAS = 3;
  * independent requests would have it; without any late request the lower limit is error^(1/episodes), `episodes` a
  * run, exact for episodes that make all or none late (Clopper and Pearson, Biometrika 26(4), 1934). One run says
  * nothing of the spread of runs, so its limits take late requests to come in clusters; so does the lower limit of two.
+ * The doubt of measured inputs, of which `drawn` are draws, adds to both in squares.
  */
 export function outlook(
   goal: Goal,
@@ -39,7 +43,22 @@ export function outlook(
   error: number,
   episodes = 1,
   above = HOPELESS,
+  drawn: readonly DrawnRun[] = [],
 ): Outlook {
+  const { low, mean, high } = ofRuns(goal, runs, error, episodes, above);
+  const { changes } = attainmentOf(goal, runs, drawn);
+  const inputs = inputHalfWidth(changes, error);
+  const upwards = Math.hypot(high - mean, inputHalfWidth(changes, above));
+  return { mean, low: mean - Math.hypot(mean - low, inputs), high: mean + upwards, inputs };
+}
+
+function ofRuns(
+  goal: Goal,
+  runs: readonly SloRun[],
+  error: number,
+  episodes: number,
+  above: number,
+): Omit<Outlook, "inputs"> {
   const { estimate: found } = attainmentOf(goal, runs);
   const { mean } = found;
   const requests = requestsOf(goal, runs);
@@ -51,8 +70,8 @@ export function outlook(
     const low = mean === 1 ? error ** (1 / episodes) : mean - clustered;
     return { mean, low, high: mean + clustered };
   }
-  const ofRuns = found.halfWidth95 / studentT(freedom, 0.025);
-  const width = Math.max(ofRuns, independent);
+  const spread = found.halfWidth95 / studentT(freedom, 0.025);
+  const width = Math.max(spread, independent);
   const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
   const low = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
   return { mean, low, high: mean + studentT(freedom, above) * width };

@@ -43,7 +43,7 @@ const MOST_FOR_RUNNER_UP = 16;
 const MOST_NEAREST = 2;
 
 /** Combinations of machines, replicas and schedulers that are listed; of more, a descent finds the cheapest. */
-const MOST_LISTED = 2_000_000;
+const MOST_LISTED = 200_000;
 
 /** Yields after each pilot and each replication. */
 export function* race(problem: Problem): Generator<undefined, Search> {
@@ -53,7 +53,8 @@ export function* race(problem: Problem): Generator<undefined, Search> {
 }
 
 export function isListed(problem: Problem): boolean {
-  return combinationsOf(problem, MOST_LISTED) < MOST_LISTED;
+  const machines = problem.alternatives.map(({ choice }) => choice.space.machineChoices);
+  return Math.max(combinationsOf(problem, MOST_LISTED), ...machines) < MOST_LISTED;
 }
 
 /** A runner whose pilot may keep the goals. */
@@ -87,7 +88,7 @@ class Race {
     const { standing } = this.#problem;
     for (const level of levels) {
       standing.bound = level[0].machines.cost;
-      const runners = this.#runners.on(level);
+      const runners = yield* this.#runners.on(level);
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)
         .slice(0, MOST_NEAREST);
@@ -145,9 +146,8 @@ class Race {
     }
     let left = MOST_FOR_RUNNER_UP;
     for (const level of levels) {
-      const runners = this.#runners
-        .on(level)
-        .filter((one) => one.contender.alternative === alternative);
+      const all = yield* this.#runners.on(level);
+      const runners = all.filter((one) => one.contender.alternative === alternative);
       const [pilot] = yield* this.#pilots(runners.slice(0, left));
       if (pilot !== undefined && pilot.pilotScore >= 0) {
         const tried = yield* this.#inShort(pilot.contender);
@@ -271,7 +271,7 @@ class Race {
       if (this.#nearest === null || entrant.pilotScore > this.#nearest.pilotScore) {
         this.#nearest = entrant;
         const { document } = contender;
-        standing.nearest = { contender, trial: { document, goals, runs: [run] } };
+        standing.nearest = { contender, trial: { document, goals, runs: [run], drawn: [] } };
       }
       if (reachOf(goals, [run]) < 0) {
         yield* probes.failed(rows);

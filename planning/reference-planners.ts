@@ -38,16 +38,15 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
   for (const level of levelsOf(alternatives)) {
     const contenders: Contender[] = [];
     for (const { choice, machines } of level) {
-      choice.space.shapesOn(machines, (rows) => {
-        if (choice.space.isRepeated(rows)) return true;
+      for (const rows of choice.space.shapesOn(machines)) {
+        if (rows === null || choice.space.isRepeated(rows)) continue;
         isComplete &&= explored.combinations + contenders.length < mostTrials;
-        if (!isComplete) return false;
-        const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
+        if (!isComplete) break;
+        const shape = { cost: machines.cost, machines: machines.counts, rows };
         for (const alternative of alternatives) {
           if (alternative.choice === choice) contenders.push(contenderOf(alternative, shape));
         }
-        return true;
-      });
+      }
     }
     explored.combinations += contenders.length;
     const meeting: Tried[] = [];

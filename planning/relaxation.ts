@@ -36,7 +36,7 @@ export class Relaxation {
   readonly #solve: Solver;
   /** Terms that no cut changes. */
   readonly #jobs: readonly number[];
-  readonly #lateness: readonly (Lateness | null)[];
+  readonly #lateness: (Lateness | null)[] = [];
 
   constructor(alternative: Alternative, solve: Solver) {
     this.#alternative = alternative;
@@ -44,16 +44,23 @@ export class Relaxation {
     const { choice, isOpen, proceeds } = alternative;
     const { space, bounds } = choice;
     this.#jobs = space.tasks.map((_, task) => (proceeds ? 0 : bounds.jobs(task, !isOpen) * FULL));
-    this.#lateness = space.tasks.map((_, task) => (proceeds ? null : bounds.lateness(task)));
   }
 
   /** `headroom`: capacity over the jobs, by task. */
-  solve(cuts: readonly Cut[], headroom: readonly number[] | null = null): Relaxed {
+  *solve(
+    cuts: readonly Cut[],
+    headroom: readonly number[] | null = null,
+  ): Generator<undefined, Relaxed> {
     const { space } = this.#alternative.choice;
+    const { choice, proceeds } = this.#alternative;
+    while (this.#lateness.length < space.tasks.length) {
+      this.#lateness.push(proceeds ? null : choice.bounds.lateness(this.#lateness.length));
+      yield;
+    }
     const program = this.#program(cuts, headroom);
-    const quick = this.#solve(program, SECONDS);
+    const quick = yield* this.#solve(program, SECONDS);
     const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
-    const { bound, values } = isCut ? this.#solve(program, MOST_SECONDS) : quick;
+    const { bound, values } = isCut ? yield* this.#solve(program, MOST_SECONDS) : quick;
     if (values === null) return { bound, rows: null };
     const rows = space.tasks.map((_, t) =>
       space.runsOn[t].map((_runs, k) => Math.round(values[`x${t}_${k}`] ?? 0)),

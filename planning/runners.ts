@@ -12,8 +12,9 @@ import {
 import type { Machines } from "./cover.ts";
 import type { Row } from "./space.ts";
 
-/** Combinations to look at: about a minute. */
-const MOST_COMBINATIONS = 30_000_000;
+/** Some hundredths of a second. */
+const SHAPES_A_LOOK = 2000;
+
 export interface Runner {
   readonly contender: Contender;
   /** Utilisation of the busiest task. */
@@ -22,7 +23,7 @@ export interface Runner {
 
 /** Lists runners, and counts in `explored` what it rules out. */
 export class Runners {
-  /** False once there were more combinations than can be looked at, or others left some untried. */
+  /** False once some were left untried. */
   isComplete = true;
   /** The least loaded contender that a bound ruled out. */
   nearestRuledOut: Runner | null = null;
@@ -35,44 +36,46 @@ export class Runners {
   }
 
   /** The contenders of one price that no bound rules out, the least loaded first. */
-  on(level: Level): readonly Runner[] {
-    return level.flatMap(({ choice, machines }) => this.#onMachines(choice, machines)).sort(byLoad);
+  *on(level: Level): Generator<undefined, readonly Runner[]> {
+    const runners: Runner[] = [];
+    for (const { choice, machines } of level) {
+      let looked = 0;
+      for (const rows of choice.space.shapesOn(machines)) {
+        if (++looked % SHAPES_A_LOOK === 0) yield* this.#problem.laboratory.look();
+        if (rows !== null && !choice.space.isRepeated(rows))
+          runners.push(...this.#withRows(choice, machines, rows));
+      }
+    }
+    return runners.sort(byLoad);
   }
 
-  #onMachines(choice: Choice, machines: Machines): readonly Runner[] {
-    const { space, bounds } = choice;
+  #withRows(choice: Choice, machines: Machines, rows: readonly Row[]): readonly Runner[] {
+    const { bounds } = choice;
     const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
     const { ruledOut } = this.#explored;
     const runners: Runner[] = [];
-    const visit = (rows: readonly Row[]): boolean => {
-      if (space.isRepeated(rows)) return true;
-      if (this.#explored.combinations > MOST_COMBINATIONS) this.isComplete = false;
-      if (!this.isComplete) return false;
-      this.#explored.combinations += alternatives.length;
-      if (leavesSlot(choice, machines, rows)) {
-        ruledOut.spareSlot += alternatives.length;
-        return true;
+    this.#explored.combinations += alternatives.length;
+    if (leavesSlot(choice, machines, rows)) {
+      ruledOut.spareSlot += alternatives.length;
+      return [];
+    }
+    const shape = { cost: machines.cost, machines: machines.counts, rows };
+    const isSlow = bounds.servesTooSlowly(rows);
+    for (const alternative of alternatives) {
+      const { isOpen, proceeds } = alternative;
+      const load = loadOf(alternative, rows);
+      const isOverloaded = (): boolean => (isOpen ? load : loadOf(alternative, rows, true)) >= 1;
+      const reason = isSlow ? "serviceTime" : isOverloaded() ? "utilisation" : null;
+      if (reason === null || proceeds) {
+        runners.push({ contender: contenderOf(alternative, shape), load });
+        continue;
       }
-      const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
-      const isSlow = bounds.servesTooSlowly(rows);
-      for (const alternative of alternatives) {
-        const { isOpen, proceeds } = alternative;
-        const load = loadOf(alternative, rows);
-        const isOverloaded = (): boolean => (isOpen ? load : loadOf(alternative, rows, true)) >= 1;
-        const reason = isSlow ? "serviceTime" : isOverloaded() ? "utilisation" : null;
-        if (reason === null || proceeds) {
-          runners.push({ contender: contenderOf(alternative, shape), load });
-          continue;
-        }
-        ruledOut[reason]++;
-        // Too slow without a wait: batches, which spread the load, are no help.
-        const isNearer = this.nearestRuledOut === null || load < this.nearestRuledOut.load;
-        if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
-        this.nearestRuledOut = { contender: contenderOf(alternative, shape), load };
-      }
-      return true;
-    };
-    space.shapesOn(machines, visit);
+      ruledOut[reason]++;
+      // Too slow without a wait: batches, which spread the load, are no help.
+      const isNearer = this.nearestRuledOut === null || load < this.nearestRuledOut.load;
+      if (!isNearer || (isSlow && alternative !== alternatives[0])) continue;
+      this.nearestRuledOut = { contender: contenderOf(alternative, shape), load };
+    }
     return runners;
   }
 }

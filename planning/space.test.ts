@@ -47,11 +47,11 @@ function scenarioWith(nodes: readonly NodeDraw[], sizesMb: readonly number[]) {
 function listed(space: Space): ReadonlyMap<string, number> {
   const costs = new Map<string, number>();
   for (const machines of space.choices) {
-    space.shapesOn(machines, (rows) => {
-      const key = rows.join(";");
-      costs.set(key, Math.min(machines.cost, costs.get(key) ?? Number.POSITIVE_INFINITY));
-      return true;
-    });
+    for (const rows of space.shapesOn(machines)) {
+      const key = rows?.join(";") ?? "";
+      if (rows !== null)
+        costs.set(key, Math.min(machines.cost, costs.get(key) ?? Number.POSITIVE_INFINITY));
+    }
   }
   return costs;
 }
@@ -93,14 +93,14 @@ describe("the space of a plan", () => {
         const bounds = { low: sizesMb.map(() => 1), high: sizesMb.map(() => 3) };
         const space = new Space(document, bounds);
         for (const machines of space.choices) {
-          space.shapesOn(machines, (rows) => {
-            const shape = { cost: machines.cost, machines: machines.counts, rows: [...rows] };
+          for (const rows of space.shapesOn(machines)) {
+            if (rows === null) continue;
+            const shape = { cost: machines.cost, machines: machines.counts, rows };
             const planned = { ...document, cluster: space.clusterOf(shape) };
             expect([...checkSlots(planned)]).toEqual([]);
             expect([...checkMemory(planned)]).toEqual([]);
             expect(compileSystem(planned, NO_INPUTS).costPerHour).toBe(machines.cost);
-            return true;
-          });
+          }
         }
       }),
       { numRuns: 60 },

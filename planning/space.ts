@@ -125,13 +125,13 @@ export class Space {
     return this.#choices;
   }
 
+  get machineChoices(): number {
+    return this.counts.reduce((product, n) => product * (n + 1), 1);
+  }
+
   /** Combinations of rows within all slots that there are; `most` where there are more. */
   combinations(most: number): number {
-    if (this.hosting === "everywhere")
-      return Math.min(
-        most,
-        this.counts.reduce((product, n) => product * (n + 1), 1),
-      );
+    if (this.hosting === "everywhere") return Math.min(most, this.machineChoices);
     const slots = this.#slotsOf(this.counts);
     const rows = this.runsOn.map((runs, task) => {
       const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, this.bounds.high[task]) : 0));
@@ -165,8 +165,8 @@ export class Space {
     );
   }
 
-  /** All shapes on these machines that need every one of them. `visit` gets a list that changes; false ends it. */
-  shapesOn(machines: Machines, visit: (rows: readonly Row[]) => boolean): void {
+  /** All shapes on these machines; null for each that does not need every one of them. */
+  *shapesOn(machines: Machines): Generator<readonly Row[] | null, undefined> {
     const { low, high } = this.bounds;
     if (this.hosting === "everywhere") {
       const all = this.#everywhereOn(machines.counts);
@@ -174,27 +174,25 @@ export class Space {
       const isWithin = totals.every((total, t) => total >= low[t] && total <= high[t]);
       // A machine that hosts no task costs for nothing.
       const used = new Set(this.#placementEverywhere(machines.counts)?.map(({ node }) => node));
-      if (isWithin && used.size === machines.counts.filter((n) => n > 0).length) visit(all);
+      if (isWithin && used.size === machines.counts.filter((n) => n > 0).length) yield all;
       return;
     }
-    const slots = this.#slotsOf(machines.counts);
-    const rows: Row[] = [];
-    const place = (task: number, left: readonly number[]): boolean => {
-      if (task === this.tasks.length) {
-        return !this.#isMinimal(machines.counts, rows) || visit(rows);
-      }
-      for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
-        rows.push(row);
-        const goesOn = place(
-          task + 1,
-          left.map((free, kind) => free - row[kind]),
-        );
-        rows.pop();
-        if (!goesOn) return false;
-      }
-      return true;
-    };
-    place(0, slots);
+    for (const rows of this.#placed([], this.#slotsOf(machines.counts))) {
+      yield this.#isMinimal(machines.counts, rows) ? rows : null;
+    }
+  }
+
+  *#placed(rows: readonly Row[], left: readonly number[]): Generator<readonly Row[], undefined> {
+    const { low, high } = this.bounds;
+    const task = rows.length;
+    if (task === this.tasks.length) {
+      yield rows;
+      return;
+    }
+    for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
+      const free = left.map((slots, kind) => slots - row[kind]);
+      yield* this.#placed([...rows, row], free);
+    }
   }
 
   /** Whether these rows came before, on machines that cost no more. Asking makes it so. */

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
 import { finished } from "../core/iterables.ts";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { outlook } from "./outlook.ts";
-import { Laboratory, longRun } from "./trial.ts";
+import { keptOf, Laboratory, longRun } from "./trial.ts";
 
 /** M/M/1 at 70%: 1 − e^(−0.03 t) of requests are within t ms. */
 function mm1(latencyMs: number, percentile: number, seed = 3, requests = 4000) {
@@ -65,6 +66,47 @@ describe("a confirmation", () => {
     finished(laboratory.extend(trial, 8));
     const digests = new Set(trial.runs.map(({ digest }) => digest));
     expect(confirmed(150, 95).runs.filter(({ digest }) => digests.has(digest))).toEqual([]);
+  });
+});
+
+describe("a confirmation on measured profiles", () => {
+  /** One server at 75% of its capacity. */
+  function measured(roundsUs: readonly number[], inputs: "drawn" | "fixed" = "drawn") {
+    const document = scenarioOf({
+      pipelines: {
+        p: { slo: { latencyMs: 132, percentile: 95 }, tasks: { serve: { model: "m" } } },
+      },
+      models: { m: { profile: "m" } },
+      workload: { arrivals: "poisson", ratePerS: 75, requests: 4000, warmupS: 2 },
+      run: { seed: 3, replications: 8, inputs },
+    });
+    const profiles = { m: calibratedProfile(roundsUs, "2026") };
+    const laboratory = new Laboratory({ profiles, traces: {} });
+    const found = finished(laboratory.confirm(document, goalsOf(document), 0.025));
+    return { ...found, requests: laboratory.requests };
+  }
+  const [ALIKE, APART] = [
+    [9990, 10_010, 10_000, 9995, 10_005],
+    [8500, 11_500, 9000, 11_000, 10_000],
+  ];
+
+  test("says yes where these are known well, after it drew them with each of its first replications", () => {
+    const { meets, drawn, requests } = measured(ALIKE);
+    expect({ meets, drawn: drawn.length, requests }).toEqual({
+      ...{ meets: true, drawn: 24, requests: (8 + 24) * 4000 },
+    });
+  });
+
+  test("cannot tell by any length where they are not, and says so by the interval of its share", () => {
+    const { needed, meets, ...trial } = measured(APART);
+    expect([meets, needed?.replications]).toEqual([false, null]);
+    const { parts, mean } = keptOf(trial).p.sloAttainmentRatio;
+    expect(mean - (parts?.inputs ?? 0)).toBeLessThan(0.95);
+    expect(parts?.inputs).toBeGreaterThan(3 * (parts?.simulation ?? 1));
+  });
+
+  test("takes them as they are where the scenario asks for that", () => {
+    expect(measured(APART, "fixed")).toMatchObject({ meets: true, drawn: [], requests: 32_000 });
   });
 });
 

@@ -4,6 +4,14 @@
  */
 import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
 import { digestOf } from "../core/digest.ts";
+import { drawnInputs } from "../core/input-draws.ts";
+import {
+  type DrawnRun,
+  deviations,
+  drawsOf,
+  type RunFigures,
+  withChanges,
+} from "../core/input-effects.ts";
 import type { RunSummary } from "../core/metrics/summary.ts";
 import type { Estimate, SloState } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -30,8 +38,12 @@ export interface Trial {
   readonly document: ScenarioDocument;
   readonly goals: readonly Goal[];
   readonly runs: RunSummary[];
+  /** The first of them with draws of the measured inputs; none before these matter. */
+  readonly drawn: DrawnRun[];
 }
 
+/** Less than 0.1 s, also while the compiler has not seen the code. */
+const EVENTS_A_LOOK = 4000;
 /** Fewer tell little of their own spread. */
 export const FIRST_REPLICATIONS = 3;
 /** Replications from here on are kept for confirmation: no search has seen their requests. */
@@ -90,6 +102,18 @@ export class Laboratory {
       runs.push(yield* this.#run(document, i + (fresh ? FRESH : 0)));
   }
 
+  /** Fresh replications again, each with its draws of the measured inputs, as `simulate` has them. */
+  *#draw({ document, runs, drawn }: Trial): Generator<undefined, void> {
+    for (const replication of runs.keys()) {
+      if (drawn.some((one) => one.replication === replication)) continue;
+      for (const draw of drawsOf(document, this.#inputs, replication)) {
+        const { inputs, logFactors } = drawnInputs(this.#inputs, draw);
+        const figures = yield* this.#run(document, replication + FRESH, { inputs, draw });
+        drawn.push({ replication, logFactors, figures });
+      }
+    }
+  }
+
   /** Replications until it is clear whether the goals are met, at most `run.replications`, or 3. */
   *tryOut(
     document: ScenarioDocument,
@@ -108,7 +132,7 @@ export class Laboratory {
   /** Without replications yet; the end of a warm-up that is to be found is. */
   *start(scenario: ScenarioDocument, goals: readonly Goal[]): Generator<undefined, Trial> {
     const { document } = yield* withWarmUp(scenario, this.#inputs);
-    return { document, goals, runs: [] };
+    return { document, goals, runs: [], drawn: [] };
   }
 
   stateOf({ document, goals, runs }: Trial): SloState {
@@ -140,21 +164,35 @@ export class Laboratory {
     if (isTooLong) {
       return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
     }
+    const judged = (own: number): readonly Outlook[] =>
+      goals.map((goal) => {
+        const episodes = unitsOf(document, goal);
+        return outlook(goal, trial.runs, own, episodes, undefined, trial.drawn);
+      });
     for (const { times, part } of LOOKS) {
       yield* this.extend(trial, times * first, true);
-      const outlooks = goals.map((goal) =>
-        outlook(goal, trial.runs, part * error, unitsOf(document, goal)),
-      );
+      let outlooks = judged(part * error);
       const isAbove = (limit: (one: Outlook) => number): boolean =>
         outlooks.every((one, i) => limit(one) >= goals[i].share);
       if (this.#stability(document, trial.runs) === "unstable") break;
       const isLong = trial.runs.length >= leastRuns(document, goals, part * error);
-      if (isLong && isAbove(({ low }) => low)) return { ...trial, meets: true, needed: null };
+      if (isLong && isAbove(({ low }) => low)) {
+        yield* this.#draw(trial);
+        outlooks = judged(part * error);
+        if (isAbove(({ low }) => low)) return { ...trial, meets: true, needed: null };
+      }
       const mayStill =
         isAbove(({ high }) => high) && (times < FOR_THE_NEAR || isAbove(({ mean }) => mean));
       if (!mayStill) break;
-      const shortfalls = outlooks.map(({ mean, low }, i) => (mean - low) / (mean - goals[i].share));
-      const replications = Math.ceil(trial.runs.length * Math.max(1, ...shortfalls) ** 2);
+      const shortfalls = outlooks.map(({ mean, low, inputs }, i) => {
+        const margin = mean - goals[i].share;
+        if (margin <= inputs && inputs > 0) return Number.POSITIVE_INFINITY;
+        return ((mean - low) ** 2 - inputs ** 2) / (margin ** 2 - inputs ** 2);
+      });
+      const replications = Math.ceil(trial.runs.length * Math.max(1, ...shortfalls));
+      if (replications === Number.POSITIVE_INFINITY && isAbove(({ mean }) => mean)) {
+        return { ...trial, meets: false, needed: { ...needed, replications: null } };
+      }
       const isNear = replications <= LAST * first && 2 * times * first * perRun <= MOST_REQUESTS;
       if (times < LAST && (times < FOR_THE_NEAR || isNear)) continue;
       return { ...trial, meets: false, needed: { ...needed, replications } };
@@ -167,28 +205,36 @@ export class Laboratory {
     return judgeStability(document.workload, load, runs).stability;
   }
 
-  *#run(document: ScenarioDocument, replication: number): Generator<undefined, RunSummary> {
-    const key = this.#known === null ? "" : Memo.keyOf(document, replication);
+  *#run(
+    document: ScenarioDocument,
+    replication: number,
+    { inputs, draw }: { inputs: SimulationInputs; draw?: number } = { inputs: this.#inputs },
+  ): Generator<undefined, RunSummary> {
+    const key = this.#known === null ? "" : Memo.keyOf(document, replication, draw);
     let summary = this.#known?.of(key);
-    if (summary === undefined) {
-      const steps = replicationSteps(document, this.#inputs, replication);
-      let next = steps.next();
-      for (; next.done !== true; next = steps.next()) {
-        this.look();
-        yield;
-      }
-      ({ summary } = next.value);
+    if (summary !== undefined) yield* this.look();
+    else {
+      const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
+      ({ summary } = yield* this.watched(steps));
       this.#known?.add(key, summary);
     }
     this.requests += summary.requests;
-    this.look();
-    yield;
     return summary;
   }
 
+  /** The steps, until the search is to end: then throws OutOfTime. */
+  *watched<T>(steps: Generator<undefined, T>): Generator<undefined, T> {
+    for (;;) {
+      const next = steps.next();
+      yield* this.look();
+      if (next.done === true) return next.value;
+    }
+  }
+
   /** Throws OutOfTime once the search is to end. */
-  look(): void {
+  *look(): Generator<undefined, void> {
     if (this.#pace.isOver()) throw new OutOfTime();
+    yield;
   }
 
   get spent(): number {
@@ -209,8 +255,8 @@ export class Memo {
     this.#onNew = onNew;
   }
 
-  static keyOf(document: ScenarioDocument, replication: number): string {
-    return `${digestOf(document)}/${replication}`;
+  static keyOf(document: ScenarioDocument, replication: number, draw?: number): string {
+    return [digestOf(document), replication, ...(draw === undefined ? [] : [draw])].join("/");
   }
 
   of(key: string): RunSummary | undefined {
@@ -226,7 +272,8 @@ export class Memo {
 /** A confirmation's runs. `needed`: without a yes or a no, the length that would probably tell. */
 export interface Confirmed extends Trial {
   readonly meets: boolean;
-  readonly needed: { readonly replications: number; readonly durationS: number } | null;
+  /** `replications` null: the measured inputs are too uncertain for any length. */
+  readonly needed: { readonly replications: number | null; readonly durationS: number } | null;
 }
 
 /** Requests of a confirmation beyond what the scenario asks for. */
@@ -281,13 +328,10 @@ const FOR_THE_NEAR = 4;
 const LAST = 32;
 
 /** By pipeline. */
-export function keptOf({
-  goals,
-  runs,
-}: Pick<Trial, "goals" | "runs">): Readonly<Record<string, Kept>> {
+export function keptOf({ goals, runs, drawn }: Trial): Readonly<Record<string, Kept>> {
   const kept = goals.map((goal) => {
-    const sloAttainmentRatio = attainmentOf(goal, runs).estimate;
-    return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(runs, goal) }];
+    const sloAttainmentRatio = attainmentOf(goal, runs, drawn).estimate;
+    return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(runs, drawn, goal) }];
   });
   return Object.fromEntries(kept);
 }
@@ -299,13 +343,19 @@ export function costOf(runs: readonly RunSummary[]): number | null {
 }
 
 /** A pipeline has figures of its own where there are several. */
-function latencyOf(runs: readonly RunSummary[], { pipeline, share }: Goal): Estimate | null {
+function latencyOf(
+  runs: readonly RunSummary[],
+  drawn: readonly DrawnRun[],
+  { pipeline, share }: Goal,
+): Estimate | null {
   const metric = `latencyP${Number((share * 100).toPrecision(12))}Ms`;
-  const values = runs.map(({ pipelines, metrics }) => {
+  const latency = ({ pipelines, metrics }: RunFigures): number | undefined => {
     const own: Readonly<Record<string, number | undefined>> = pipelines[pipeline] ?? metrics;
-    return own[metric] ?? Number.NaN;
-  });
-  return values.some(Number.isNaN) ? null : estimate(values);
+    return own[metric];
+  };
+  const values = runs.map(latency);
+  if (values.some((value) => value === undefined)) return null;
+  return withChanges(estimate(values as number[]), deviations(drawn, runs, latency));
 }
 
 /** A warm-up that is still to be found is left out: the start of a run is too good, if anything. */

@@ -1,0 +1,70 @@
+/** `plan` that gets Ctrl-C at random instants of each of its phases. */
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { RandomStream } from "../core/random/stream.ts";
+import { IS_LONG } from "../core/test-form.test-support.ts";
+import { interrupted } from "./interrupted.test-support.ts";
+import { tandemHere } from "./tandem-here.test-support.ts";
+
+const LISTED = `
+name: listed
+pipelines:
+  p:
+    slo: { latencyMs: 400, percentile: 99 }
+    tasks: { a: { model: a }, b: { model: b, after: [a] }, c: { model: c, after: [a] } }
+models:
+  a: { service: { distribution: gamma, meanMs: 12, cv: 0.4 } }
+  b: { service: { distribution: lognormal, meanMs: 40, cv: 0.5 } }
+  c: { service: { distribution: exponential, meanMs: 20 } }
+cluster:
+  nodes:
+    - { name: fast, count: 4, devices: { gpu: { slots: 2 } }, costPerHour: 2.5 }
+    - { name: slow, count: 5, devices: { cpu: { slots: 1, speed: 0.4 } }, costPerHour: 0.5 }
+  replicas: { a: 1, b: 1, c: 1 }
+workload: { arrivals: poisson, ratePerS: 60, durationS: 100, warmupS: 5 }
+run: { seed: 1, replications: 20 }
+`;
+
+const UNLISTED = LISTED.replace("count: 4", "count: 40")
+  .replace("count: 5", "count: 80")
+  .replace("ratePerS: 60", "ratePerS: 300");
+
+const INSTANTS = IS_LONG ? 20 : 1;
+
+/** The words on stderr that begin a phase, and the longest wait for an instant in it. */
+const PHASES = [
+  ["a listed search", LISTED, /combinations of machines/, 3000],
+  ["a search for an incumbent", UNLISTED, /combinations of machines/, 1500],
+  ["a search below an incumbent", UNLISTED, /, not confirmed;/, 3000],
+  ["a search below a confirmed plan", UNLISTED, /, confirmed;/, 6000],
+] as const;
+
+test.each(PHASES)(
+  "Ctrl-C in %s ends with the best so far and whole files, and the same command goes on",
+  async (name, scenario, when, withinMs) => {
+    const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+    const instants = new RandomStream(name, "interrupts");
+    const afterMs: number[] = [];
+    for (let i = 0; i < INSTANTS; i++) {
+      const delayMs = withinMs * instants.uniform();
+      const ended = await interrupted(folder, scenario, when, { command: "plan", delayMs });
+      // Ctrl-C found it at work, or just done.
+      expect([0, 130], ended.stderr).toContain(ended.code);
+      expect(ended.stdout).toMatch(/% of requests within/);
+      const { plans } = JSON.parse(readFileSync(join(folder, "out/plan.json"), "utf8"));
+      expect(["confirmed", "not confirmed", "none"]).toContain(plans[0].state);
+      if (ended.code === 0) continue;
+      expect(ended.stderr).toMatch(/interrupted: (the best so far is above|nothing was found yet)/);
+      const kept = readFileSync(join(folder, "out/plan-progress.jsonl"), "utf8");
+      for (const line of kept.trim().split("\n")) JSON.parse(line);
+      afterMs.push(Math.round(ended.afterMs));
+    }
+    console.log(`${name}: ends at most ${Math.max(...afterMs)} ms after Ctrl-C`);
+    const { code, stderr } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);
+    expect(code, stderr).toBe(0);
+    expect(existsSync(join(folder, "out/results.json"))).toBe(true);
+  },
+  600_000,
+);
