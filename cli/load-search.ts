@@ -24,13 +24,21 @@ export function thresholdOf(text: string): Threshold {
   });
 }
 
+/** Null where too few requests were answered to tell. */
+function measured(
+  { latencyMeanMs, latencyMaxMs, percentiles }: LoadMeasurement,
+  metric: string,
+): number | null {
+  const percentile = percentiles.find((one) => `p${one.percentile}` === metric)?.latencyMs;
+  return { mean: latencyMeanMs, max: latencyMaxMs }[metric] ?? percentile ?? null;
+}
+
 /** Why a threshold does not hold; empty where it does. */
 export function missed(
-  { latencyMeanMs, latencyMaxMs, percentiles }: LoadMeasurement,
+  measurement: LoadMeasurement,
   { text, metric, belowMs }: Threshold,
 ): readonly string[] {
-  const percentile = percentiles.find((one) => `p${one.percentile}` === metric)?.latencyMs;
-  const given = { mean: latencyMeanMs, max: latencyMaxMs }[metric] ?? percentile ?? null;
+  const given = measured(measurement, metric);
   if (given === null) return [`${text}: too few requests were answered to tell ${metric}`];
   return given < belowMs ? [] : [`${text}: ${metric} is ${given.toFixed(2)} ms`];
 }
@@ -89,6 +97,12 @@ export async function searched(
     const { errors, verdict, health } = measurement;
     const failed = errors.slice(0, 1).map((error) => `requests failed: ${error}`);
     const unfit = verdict === "fit" ? [] : [`not to be judged by: ${health.reasons[0]}`];
+    const untold = thresholds.find(({ metric }) => measured(measurement, metric) === null);
+    if (untold !== undefined && errors.length === 0) {
+      throw new Fault("usage", `too few requests at ${shown(by, load)} to tell ${untold.metric}`, {
+        hint: "give a longer --duration, or a larger --count",
+      });
+    }
     const over = thresholds.flatMap((threshold) => missed(measurement, threshold));
     steps.push({ load, missed: [...failed, ...unfit, ...over], measurement });
     return steps.at(-1)?.missed.length === 0;
@@ -111,7 +125,9 @@ export async function searched(
   };
 }
 
-const UNIT = { rate: "/s", clients: " clients" } as const;
+function shown(by: LoadRange["by"], load: number): string {
+  return `${formatNumber(load, 5)}${by === "rate" ? "/s" : " clients"}`;
+}
 
 export function searchText({ by, thresholds, steps, highest, isEnd }: LoadSearch): string {
   const ms = (value: number | null | undefined) =>
@@ -130,12 +146,11 @@ export function searchText({ by, thresholds, steps, highest, isEnd }: LoadSearch
   ];
   const table = tableText(tableOf("", steps, columns));
   const which = thresholds.join(", ");
-  const shown = (load: number) => `${formatNumber(load, 5)}${UNIT[by]}`;
   const [next] = steps.filter(({ load }) => load > (highest ?? 0));
-  const above = next === undefined ? "" : `; at ${shown(next.load)}: ${next.missed.join("; ")}`;
+  const above = next === undefined ? "" : `; at ${shown(by, next.load)}: ${next.missed.join("; ")}`;
   if (thresholds.length === 0) return table;
   if (highest === null) return `${table}\nno load of the range meets ${which}${above}`;
   const least = isEnd ? "at least " : "";
   const name = by === "rate" ? "rate" : "concurrency";
-  return `${table}\nhighest ${name} that meets ${which}: ${least}${shown(highest)}${above}`;
+  return `${table}\nhighest ${name} that meets ${which}: ${least}${shown(by, highest)}${above}`;
 }

@@ -141,6 +141,7 @@ describe("tandem load", () => {
     expect((await sent("1..5..1", 9)).text).toMatch(/: at least 5\/s$/);
     expect((await sent("1:5:1", 0)).text).toMatch(/\nno load of the range meets p50<10; at 1\/s: /);
     expect((await sent("10:30:10", 0, [])).loads).toEqual([10, 20, 30]);
+    await expect(sent("10:30:10", 20, ["p99<10"])).rejects.toThrow("too few requests at 20/s");
   });
 
   if (IS_LONG) {
