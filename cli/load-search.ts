@@ -67,7 +67,7 @@ export function rangeOf(by: LoadRange["by"], text: string): LoadRange {
   });
 }
 
-export interface LoadStep {
+interface LoadStep {
   readonly load: number;
   /** Why the load does not count as met; empty where it does. */
   readonly missed: readonly string[];

@@ -128,7 +128,7 @@ test("every chart has a name and a description, every table a caption", async ()
   const html = await validated();
   const svgs = html.match(/<svg [^>]*>/g) ?? [];
   // Each wide and narrow.
-  expect(svgs.length).toBe(16);
+  expect(svgs.length).toBe(14);
   for (const svg of svgs) {
     const [, title] = svg.match(/aria-labelledby="([^"]+)"/) ?? [];
     const [, description] = svg.match(/aria-describedby="([^"]+)"/) ?? [];
