@@ -156,6 +156,7 @@ const ENTRY_POINTS = [
   "cluster/load/main.ts",
   "cluster/worker/model-thread.ts",
   "checks/evaluate.ts",
+  "bench/planning/main.ts",
   "web/app/main.ts",
   "web/what-if/simulation-worker.ts",
   "web/what-if/standalone.tsx",
