@@ -368,7 +368,9 @@ function validateOne(
       healthyRuns = healthy;
       onSeconds(at(0));
       const kind = light === null ? "run" : "block";
-      const state = health.healthy ? `${kind} ${healthy} of ${repeats}` : "set aside";
+      // Within a budget, blocks go on past those that it was sure to hold.
+      const of = healthy <= repeats ? ` of ${repeats}` : "";
+      const state = health.healthy ? `${kind} ${healthy}${of}` : "set aside";
       onNote?.(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
     mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,

@@ -211,18 +211,43 @@ export function loadReportText(report: LoadReport): string {
   ].join("\n");
 }
 
-/** An arrival is late beyond the larger of this and this share of the mean latency. */
+/** An arrival is counted as late beyond the larger of this and this share of the mean latency. */
 const LATE_US = 1000;
 const LATE_SHARE_OF_LATENCY = 0.05;
-/** Share of late arrivals that makes a run unfit. */
-const LATE_RATIO = 0.02;
 /** Lateness adds to every latency: its mean may be the larger of these. */
 const MEAN_LATE_SHARE = 0.02;
 const MEAN_LATE_US = 200;
+/**
+ * So much, or `LATE_US`, may lateness lengthen a percentile: a fifth of the usual tolerances of p95 and p99. The number of late arrivals
+ * tells too little: where every processor is busy a process wakes up to a time slice late (3 ms on Linux 6.6 and
+ * later), which 2 to 4% of the arrivals beside two models on two cores were, for 0.2% of p95 and 0.5% of the mean.
+ */
+const LATE_SHARES: readonly (readonly [quantile: number, share: number])[] = [
+  [0.95, 0.02],
+  [0.99, 0.03],
+];
 const LOOP_DELAY_MS = 10;
 /** In a closed loop, a generator busier than this limits the load itself. */
 const MAX_LOOP_BUSY = 0.9;
 const LOOP_DELAY_SHARE_OF_LATENCY = 0.1;
+
+/** Whether lateness lengthens a percentile too much, and what to say of it. */
+function lateTail(
+  { latencyUs, sentLateUs }: LoadResult,
+  late: string,
+): readonly [isUnfit: boolean, reason: string] {
+  const ended = [...latencyUs.keys()].filter((i) => !Number.isNaN(latencyUs[i]));
+  for (const [quantile, most] of LATE_SHARES) {
+    const all = Float64Array.from(ended, (i) => latencyUs[i]);
+    const sent = Float64Array.from(ended, (i) => latencyUs[i] - sentLateUs[i]);
+    const [us, sentUs] = [all, sent].map((values) => selectQuantile(values, quantile));
+    if (ended.length > 0 && us - sentUs > Math.max(LATE_US, most * us)) {
+      const added = `${ms(us - sentUs)} ms to a p${100 * quantile} of ${ms(us)} ms`;
+      return [true, `arrivals were sent late (${late}), which adds ${added}`];
+    }
+  }
+  return [false, ""];
+}
 
 /**
  * Judges whether the generator sent in time and had a free event loop. `gatewayDelayP99Ms` is the delay
@@ -239,15 +264,17 @@ export function loadHealth(result: LoadResult, gatewayDelayP99Ms = 0): HealthSum
     LOOP_DELAY_MS,
     (LOOP_DELAY_SHARE_OF_LATENCY * meanLatencyUs) / 1000,
   );
+  const isLateOnAverage = meanLateUs > Math.max(MEAN_LATE_US, MEAN_LATE_SHARE * meanLatencyUs);
   const checks: readonly (readonly [isUnfit: boolean, reason: string])[] = [
-    [
-      lateArrivalRatio > LATE_RATIO,
-      `${percent(lateArrivalRatio, 1)} of arrivals were sent more than ${ms(limitUs)} ms late`,
-    ],
-    [
-      meanLateUs > Math.max(MEAN_LATE_US, MEAN_LATE_SHARE * meanLatencyUs),
-      `arrivals were sent ${ms(meanLateUs)} ms late on average, of ${ms(meanLatencyUs)} ms latency`,
-    ],
+    isLateOnAverage
+      ? [
+          true,
+          `arrivals were sent ${ms(meanLateUs)} ms late on average, of ${ms(meanLatencyUs)} ms latency`,
+        ]
+      : lateTail(
+          result,
+          `${percent(lateArrivalRatio, 1)} of arrivals, by more than ${ms(limitUs)} ms`,
+        ),
     [
       eventLoopDelayP99Ms > delayLimitMs,
       `an event loop was up to ${eventLoopDelayP99Ms.toFixed(1)} ms behind (p99): the host was busy`,
