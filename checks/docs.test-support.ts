@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** The page's Python blocks, in order. */
-export function pythonOf(page: string): readonly string[] {
+/** The page's blocks of a language, in order. */
+export function blocksOf(page: string, language: "python" | "sh"): readonly string[] {
   const text = readFileSync(join(import.meta.dirname, "..", page), "utf8");
-  return [...text.matchAll(/^```python\n([\s\S]*?)^```$/gm)].map(([, block]) => block);
+  const all = text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
+  return [...all].flatMap(([, own, block]) => (own === language ? [block] : []));
 }

@@ -261,6 +261,11 @@ test("help lists advanced commands and options below the others", async () => {
   const { stdout } = await here("simulate", "--help");
   expect(stdout).toMatch(/Options:[\s\S]*--workers[\s\S]*Advanced:[\s\S]*--shard-list/);
   expect(stdout.split("Advanced:")[1]).not.toContain("--workers");
+  const validate = (await here("validate", "--help")).stdout.split("Advanced:");
+  expect([validate[0], validate[1]]).toEqual([
+    expect.stringContaining("--budget"),
+    expect.stringContaining("--repeats"),
+  ]);
 });
 
 test("every command has --help with an example", async () => {
@@ -397,6 +402,16 @@ test("plan --json has the cheapest first, as a point that simulate takes and tha
   const [result] = (JSON.parse(simulated.stdout) as ResultsDocument).configurations;
   expect(result.metrics.sloAttainmentRatio?.mean).toBeGreaterThan(0.95);
   expect(result.metrics.costPerHour?.mean).toBe(3);
+});
+
+test("plan prints its answer where the folder cannot be written, and fails", async () => {
+  const path = scenario("gpus.yaml", GPUS);
+  mkdirSync(join(scratch, "full", "plan.yaml"), { recursive: true });
+  const full = join(scratch, "full");
+  const { code, stdout, stderr } = await here("plan", path, "--schedulers", "none", "--out", full);
+  expect(code).not.toBe(0);
+  expect(stdout).toMatch(/cheapest: fifo/);
+  expect(stderr).toMatch(/plan\.yaml/);
 });
 
 test("plan says what is cheapest, what none of the allowed can keep, and what it does not know", async () => {

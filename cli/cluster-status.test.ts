@@ -24,6 +24,7 @@ const now: GatewayStatus = {
     batchSizeMean: 2.5,
     serviceP50Ms: 12.345,
     serviceP99Ms: null,
+    lost: i === 0 ? null : { reason: "its stream of batches ended", agoS: 75 },
   })),
   tasks: [{ name: "detect", queue: 4 }],
   all: { completedPerS: 20.5, latencyP50Ms: 30, latencyP95Ms: 900, latencyP99Ms: 1234.5 },
@@ -73,8 +74,14 @@ describe("the status table", () => {
     expect(text).toMatch(/long-name-1 +down +50% +12\.3 +— +3 +1 +2\.5 +1 +—/);
     expect(text).toMatch(/vehicles +20\.5 +30\.0 +1235 +0\.4 +2 +1234 +4/);
     expect(text).toContain("waiting in shared queues: detect 4");
+    expect(text).toMatch(/^a-replica-with-quite-a-long-name-1 is down for 1 min 15 s: its stream/m);
     expect(text).toContain("up since 2026-01-02 03:04:05");
     expect(statusText(status, 60)).not.toContain("node");
+    const workers = [{ ...status.state.workers[0], machine: "box1" }];
+    // Its pid is that of ssh.
+    expect(statusText({ ...status, state: { ...status.state, workers } }, 120)).toMatch(
+      /detect-1 +up .* — +gpu-1 on box1/,
+    );
   });
 
   it("says when nothing is up, or does not answer", () => {

@@ -20,10 +20,12 @@ import {
   web as serveWeb,
   type WebOptions,
 } from "../library/index.ts";
+import { wrapped } from "../reports/tables/format.ts";
 import { type Cell, type Column, numberCell, tableOf } from "../reports/tables/table.ts";
 import { columnWidths, tableText, total } from "../reports/tables/table-text.ts";
 import { columns, print } from "./command-line.ts";
 import { endingSignal } from "./failure.ts";
+import { duration } from "./progress.ts";
 import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
 
 interface ClusterUpArguments extends ScenarioArguments, ClusterUpOptions {
@@ -117,6 +119,7 @@ export function statusText(status: ClusterStatus | null, width: number): string 
     tableOfWidth(PIPELINE_COLUMNS, now.pipelines, width),
     "",
     tableOfWidth(replicaColumns(state), now.replicas, width),
+    ...lostReplicas(now, width),
     ...sharedQueues(now),
   ].join("\n");
 }
@@ -166,7 +169,13 @@ function replicaColumns({ workers }: ClusterState): readonly Column<ReplicaStatu
     ["running", ({ inFlight }) => figure(inFlight)],
     ["batch", ({ batchSizeMean }) => figure(batchSizeMean?.toFixed(1) ?? "—")],
     ["losses", ({ losses }) => figure(losses)],
-    ["pid", ({ name }) => figure(places.get(name)?.pid ?? "—")],
+    [
+      "pid",
+      ({ name }) => {
+        const place = places.get(name);
+        return figure(place?.machine === null ? place.pid : "—");
+      },
+    ],
     [
       "node",
       ({ name, node }) => ({ text: [node, places.get(name)?.machine ?? []].flat().join(" on ") }),
@@ -176,6 +185,15 @@ function replicaColumns({ workers }: ClusterState): readonly Column<ReplicaStatu
 
 function figure(value: string | number): Cell {
   return numberCell(String(value));
+}
+
+/** Why, and for how long. */
+function lostReplicas({ replicas }: GatewayStatus, width: number): readonly string[] {
+  return replicas.flatMap(({ name, lost }) =>
+    lost === null
+      ? []
+      : [wrapped(`${name} is down for ${duration(lost.agoS)}: ${lost.reason}`, width)],
+  );
 }
 
 function sharedQueues({ tasks, replicas }: GatewayStatus): readonly string[] {

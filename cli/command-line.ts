@@ -33,8 +33,14 @@ export interface Command {
   readonly isAdvanced?: boolean;
 }
 
-/** The group of options that few need, below the others in help. */
-export const ADVANCED = { group: "Advanced:" } as const;
+/** Options that few need, in a group below the others in help. */
+export function advanced(options: Readonly<Record<string, Options>>) {
+  const grouped = ([name, given]: readonly [string, Options]) => [
+    name,
+    { ...given, group: "Advanced:" },
+  ];
+  return Object.fromEntries(Object.entries(options).map(grouped));
+}
 
 export interface Program {
   readonly name: string;
@@ -294,24 +300,30 @@ export const LOAD_OPTIONS: Readonly<Record<string, Options>> = {
   arrivals: text("in place of the scenario's", { choices: ARRIVALS }),
   rate: number("open loop, so many a second"),
   clients: number("closed loop: each waits for its answer, then sends again"),
+  rates: text(
+    "search from:to[:step] for the highest rate that meets --threshold; without one, all",
+  ),
+  concurrency: text("the same for clients of a closed loop, as 1:16"),
   duration: number("requests stop after so many s; without a scenario: 10"),
   count: number("requests stop after so many"),
   timeout: number("a client gives up an attempt after so many ms; 0: never; default: 60000"),
-  retries: number("and tries again so often"),
   images: text("photographs to send; default, for our own gateway: drawn scenes"),
   ...INPUTS,
   body: text("to a plain address with a path: what is sent"),
-  "content-type": text("of the body; default: application/octet-stream"),
-  method: text("to a plain address; default: POST with a body, else GET"),
-  stream: { type: "boolean", describe: "by Triton's streams, where a server has them" },
-  connections: number("of HTTP, at most", { default: 1024 }),
   certs: text("of `tandem cluster certs`: TLS, with its client certificate"),
   ca: text("certificates (PEM) to trust, of a server that is not ours"),
   "token-file": text("a bearer token to show"),
-  "warm-up": flag("send unmeasured requests before, until they get no faster"),
   threshold: repeated("exit 3 unless it holds: p50 to p99.99, mean or max in ms, as 'p99<500'"),
   out: text("folder for the report (load.json)"),
   ...SET,
   ...SEED,
   ...JSON_OPTION,
+  ...advanced({
+    retries: number("a client that gives up tries again so often"),
+    "content-type": text("of the body; default: application/octet-stream"),
+    method: text("to a plain address; default: POST with a body, else GET"),
+    stream: { type: "boolean", describe: "by Triton's streams, where a server has them" },
+    connections: number("of HTTP, at most", { default: 1024 }),
+    "warm-up": flag("send unmeasured requests before, until they get no faster"),
+  }),
 };

@@ -7,6 +7,8 @@ import { withEndpoint } from "../cluster/load/http-endpoint.test-support.ts";
 import type { LoadReport } from "../cluster/load/load-report.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
+import type { LoadMeasurement } from "../library/index.ts";
+import { rangeOf, searched, searchText, thresholdOf } from "./load-search.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const load = (...words: readonly string[]): Promise<Ended> =>
@@ -80,6 +82,66 @@ describe("tandem load", () => {
         expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("p99.9")]);
       },
     );
+  });
+
+  it("finds the highest concurrency of a range that meets a threshold, and what the next one misses", async () => {
+    let inFlight = 0;
+    await withEndpoint(
+      (_request, response) => {
+        inFlight++;
+        const end = () => {
+          inFlight--;
+          response.end("fine");
+        };
+        if (inFlight > 3) setTimeout(end, 1500);
+        else setImmediate(end);
+      },
+      async (url) => {
+        const options = ["--url", url, "--count", "24", "--threshold", "max<1000"];
+        const all = await load(...options, "--concurrency", "1:8", "--json", "--out", kept);
+        const { schema, steps, highest, isEnd } = JSON.parse(all.stdout);
+        // A busy machine makes the generator unfit, which no load survives.
+        expect(all.code).toBe(highest === null ? 3 : 0);
+        expect([schema, isEnd]).toEqual(["tandem/load-range@1", false]);
+        expect(JSON.parse(readFileSync(join(kept, "load.json"), "utf8")).steps).toEqual(steps);
+        const met = steps.filter((one: { missed: readonly string[] }) => one.missed.length === 0);
+        expect(highest).toBe(met.at(-1)?.load ?? null);
+        expect(highest ?? 0).toBeLessThan(4);
+        const slow = steps.filter((one: { load: number }) => one.load > 3);
+        expect(slow[0].missed.join()).toMatch(/max<1000: max is 1[5-9]/);
+        const wrong = await load(...options, "--concurrency", "8:1");
+        expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("from:to")]);
+        const both = await load(...options, "--rates", "1:8", "--clients", "1");
+        expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("give one of")]);
+      },
+    );
+  });
+
+  it("bisects a range, says at least at its end, and measures every load without a threshold", async () => {
+    const sent = async (text: string, most: number, thresholds = ["p50<10"]) => {
+      const loads: number[] = [];
+      const found = await searched(rangeOf("rate", text), thresholds.map(thresholdOf), (load) => {
+        loads.push(load);
+        const latencyMs = load > most ? 11 : 9;
+        return Promise.resolve({
+          errors: [],
+          verdict: "fit",
+          throughputPerS: load,
+          latencyMaxMs: 20,
+          percentiles: [{ percentile: 50, latencyMs }],
+        } as unknown as LoadMeasurement);
+      });
+      return { loads, text: searchText(found) };
+    };
+    const { loads, text } = await sent("10:100:10", 65);
+    expect(loads).toEqual([50, 80, 60, 70]);
+    expect(text).toMatch(
+      /\nhighest rate that meets p50<10: 60\/s; at 70\/s: p50<10: p50 is 11\.00 ms$/,
+    );
+    expect((await sent("1..5..1", 9)).text).toMatch(/: at least 5\/s$/);
+    expect((await sent("1:5:1", 0)).text).toMatch(/\nno load of the range meets p50<10; at 1\/s: /);
+    expect((await sent("10:30:10", 0, [])).loads).toEqual([10, 20, 30]);
+    await expect(sent("10:30:10", 20, ["p99<10"])).rejects.toThrow("too few requests at 20/s");
   });
 
   if (IS_LONG) {

@@ -1,7 +1,7 @@
 /** `tandem load`: a workload against any endpoint, from the client's side. */
 import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { loadReportText, PERCENTILES } from "../cluster/load/load-report.ts";
+import { loadReportText } from "../cluster/load/load-report.ts";
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { Fault, type Issue } from "../core/fault.ts";
 import { MOST_S } from "../core/scenario/schema/common.ts";
@@ -19,6 +19,7 @@ import {
 import { capacityText } from "../reports/tables/parameters.ts";
 import { makeFolder, writeJson } from "../sweep/atomic-file.ts";
 import { ARRIVALS, LOAD_OPTIONS, print } from "./command-line.ts";
+import { missed, rangeOf, searched, searchText, thresholdOf } from "./load-search.ts";
 import { watched } from "./progress.ts";
 import {
   assignedBy,
@@ -33,12 +34,16 @@ interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed">
   readonly threshold?: readonly string[];
   readonly out?: string;
   readonly stream?: boolean;
+  readonly rates?: string;
+  readonly concurrency?: string;
 }
 
+/** In the range's own loads, or once. */
 export async function load(args: LoadArguments): Promise<void> {
-  const { out } = args;
-  const thresholds = (args.threshold ?? []).flatMap(listed).map(thresholdOf);
+  const { out, rates, concurrency } = args;
   if (out !== undefined) makeFolder(out);
+  if (rates !== undefined || concurrency !== undefined) return loadRange(args);
+  const thresholds = thresholdsOf(args);
   const { loaded, measurement } = await namingOptions(args, async () => {
     const loaded = await loadWorkload(args, args.model);
     return { loaded, measurement: await sendWorkload(loaded, args) };
@@ -67,33 +72,34 @@ export async function load(args: LoadArguments): Promise<void> {
   }
 }
 
-interface Threshold {
-  readonly text: string;
-  readonly metric: string;
-  readonly belowMs: number;
+function thresholdsOf({ threshold = [] }: LoadArguments) {
+  return threshold.flatMap(listed).map(thresholdOf);
 }
 
-const METRICS = ["mean", "max", ...PERCENTILES.filter((one) => one < 100).map((one) => `p${one}`)];
-
-/** Throws Fault("usage"). */
-function thresholdOf(text: string): Threshold {
-  const [, metric = "", below] =
-    /^\s*([\w.]+)\s*<\s*(\d+(?:\.\d+)?)\s*(?:ms)?\s*$/.exec(text) ?? [];
-  if (METRICS.includes(metric)) return { text, metric, belowMs: Number(below) };
-  throw new Fault("usage", `--threshold ${text}: expected a metric, <, and ms`, {
-    hint: `for example 'p99<500'; metrics: ${METRICS.join(", ")}`,
-  });
-}
-
-/** Why a threshold does not hold; empty where it does. */
-function missed(
-  { latencyMeanMs, latencyMaxMs, percentiles }: LoadMeasurement,
-  { text, metric, belowMs }: Threshold,
-): readonly string[] {
-  const percentile = percentiles.find((one) => `p${one.percentile}` === metric)?.latencyMs;
-  const given = { mean: latencyMeanMs, max: latencyMaxMs }[metric] ?? percentile ?? null;
-  if (given === null) return [`${text}: too few requests were answered to tell ${metric}`];
-  return given < belowMs ? [] : [`${text}: ${metric} is ${given.toFixed(2)} ms`];
+async function loadRange(args: LoadArguments): Promise<void> {
+  const { rates, concurrency = "", out, url, json } = args;
+  const given = [rates, args.concurrency, args.rate, args.clients];
+  if (given.filter((one) => one !== undefined).length > 1) {
+    throw new Fault("usage", "give one of --rates, --concurrency, --rate and --clients");
+  }
+  const range = rates === undefined ? rangeOf("clients", concurrency) : rangeOf("rate", rates);
+  const send = (value: number): Promise<LoadMeasurement> => {
+    const one = { ...args, [range.by]: value };
+    return namingOptions(one, async () => sendWorkload(await loadWorkload(one, args.model), one));
+  };
+  const found = await searched(range, thresholdsOf(args), send);
+  const { seed, set } = args;
+  const command = repeatCommand("load", args.scenario, { seed, set, ...optionsOf(args) });
+  const document = { schema: "tandem/load-range@1", url, command, ...found };
+  if (out !== undefined) writeJson(join(out, "load.json"), document);
+  print(json, document, searchText(found));
+  const [error] = found.steps.flatMap(({ measurement }) => measurement.errors);
+  if (found.highest === null && error !== undefined) {
+    throw new Fault("cluster-failure", `requests failed; the first: ${error}`);
+  }
+  if (found.highest === null && found.thresholds.length > 0) {
+    throw new Fault("out-of-tolerance", "no load of the range meets the thresholds");
+  }
 }
 
 function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasurement> {

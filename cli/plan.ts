@@ -49,6 +49,7 @@ export async function plan(args: PlanArguments): Promise<void> {
   const command = repeatCommand("plan", scenario, { seed, set, ...options, ...more });
   const shown = planProgress();
   let isStopped = false;
+  let unwritten: unknown;
   const { document, scenario: running } = await untilInterrupted(async (stop) => {
     const found = await planned(loaded, {
       planner,
@@ -62,12 +63,16 @@ export async function plan(args: PlanArguments): Promise<void> {
       stop,
       schedulers: schedulers === undefined ? undefined : presets(schedulers),
       onProgress: shown.update,
+      onUnwritten: (error) => {
+        unwritten = error;
+      },
     }).finally(shown.stop);
     isStopped = stop.aborted;
     return found;
   });
   const simulated = (points: readonly object[]) => simulateCommand(args, seed, points);
   print(json, document, planText(document, columns(), simulated));
+  if (unwritten !== undefined) throw unwritten;
   if (isStopped) {
     const kept =
       out === undefined ? "`--out DIR` keeps what was simulated" : "the same command goes on";

@@ -8,7 +8,7 @@ import { VERSION } from "../build/version.ts";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { exitCodeOf } from "../core/fault.ts";
 import {
-  ADVANCED,
+  advanced,
   type Command,
   flag,
   IMAGES,
@@ -98,13 +98,7 @@ const simulate: Command = {
     out: text("folder for results (results.json)"),
     replications: number("replications of each configuration"),
     until: text("add replications until half widths are below so much of the mean, as 2%"),
-    "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
-    "max-replications": number("bound for --until; default 1000"),
-    inputs: text("fixed: leave out of the intervals how well calibration knows its times", {
-      choices: ["drawn", "fixed"],
-    }),
     compare: text("rank by these swept paths; default: the scheduler's"),
-    margin: text("differences up to this share of the best mean are ties; default: 1%"),
     workers: number("threads; default: as many as pay"),
     sample: {
       type: "string",
@@ -115,28 +109,19 @@ const simulate: Command = {
     trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
     yes: flag("run a sweep of more than 10,000 configurations"),
     on: text("inventory: run the sweep in shards there (needs --out)"),
-    shards: {
-      ...number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
-      ...ADVANCED,
-    },
-    "shard-seconds": {
-      ...number("least time of a shard, by an estimate", { default: 30 }),
-      ...ADVANCED,
-    },
-    detach: {
-      type: "boolean",
-      describe: "with --on: submit, and do not wait",
-      implies: "on",
-      ...ADVANCED,
-    },
-    shard: {
-      ...text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
-      ...ADVANCED,
-    },
-    "shard-list": {
-      ...text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
-      ...ADVANCED,
-    },
+    ...advanced({
+      "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
+      "max-replications": number("bound for --until; default 1000"),
+      inputs: text("fixed: leave out of the intervals how well calibration knows its times", {
+        choices: ["drawn", "fixed"],
+      }),
+      margin: text("differences up to this share of the best mean are ties; default: 1%"),
+      shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
+      "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
+      detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
+      shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
+      "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
+    }),
   },
   examples: [
     ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
@@ -207,30 +192,32 @@ const plan: Command = {
     ...JSON_OPTION,
     ...SEED,
     out: text("folder for the plan, a scenario that runs it, and its results"),
-    planner: text("how to search", {
-      choices: ["race", "inferline", "exhaustive"],
-      default: "race",
-    }),
-    replications: number("replications of each trial, at most"),
     schedulers: text(
       "presets to try beside the scenario's, as a,b,c, all or none; default: the textbook's",
     ),
     "max-replicas": number("of each task, at most", { default: 64 }),
-    "max-trials": number("combinations to simulate, at most", { default: 100_000 }),
     budget: text("how long to search: 60s, 5m; then the best so far is the answer", {
       default: "2m",
     }),
-    window: text("the part of a load that changes to plan for", {
-      choices: ["peak", "whole"],
-      default: "peak",
+    ...advanced({
+      planner: text("how to search", {
+        choices: ["race", "inferline", "exhaustive"],
+        default: "race",
+      }),
+      replications: number("replications of each trial, at most"),
+      "max-trials": number("combinations to simulate, at most", { default: 100_000 }),
+      window: text("the part of a load that changes to plan for", {
+        choices: ["peak", "whole"],
+        default: "peak",
+      }),
+      promise: text(
+        "whether the SLO is kept in the long run, or in runs as short as the scenario's",
+        {
+          choices: ["long-run", "runs"],
+          default: "long-run",
+        },
+      ),
     }),
-    promise: text(
-      "whether the SLO is kept in the long run, or in runs as short as the scenario's",
-      {
-        choices: ["long-run", "runs"],
-        default: "long-run",
-      },
-    ),
   },
   examples: [
     ["plan my-pipeline/scenario.yaml", "which replicas, under which scheduler?"],

@@ -1,5 +1,6 @@
 /** Commands of the real system, as data: `calibrate`, `validate`, `cluster …`, `deploy …`, `load` and `web`. */
 import {
+  advanced,
   type Command,
   flag,
   IMAGES,
@@ -26,14 +27,17 @@ export const CALIBRATE: Command = {
   options: {
     ...SET,
     ...JSON_OPTION,
-    ...IMAGES,
-    ...INPUTS,
-    precision: number("go on until each figure's 95% half width is below this share of its mean", {
-      default: 0.03,
-    }),
-    "max-seconds": number("bound on the rounds of measurement, in all; 120 by default"),
     check: flag("only tell whether the stored profiles still hold; exit 3: one is stale"),
     ...ON,
+    ...advanced({
+      precision: number(
+        "go on until each figure's 95% half width is below this share of its mean",
+        { default: 0.03 },
+      ),
+      "max-seconds": number("bound on the rounds of measurement, in all; 120 by default"),
+      ...IMAGES,
+      ...INPUTS,
+    }),
   },
   examples: [
     ["calibrate s.yaml", "writes the profiles it names"],
@@ -52,13 +56,15 @@ export const VALIDATE: Command = {
     ...JSON_OPTION,
     ...SEED,
     out: text("folder for results (validation.json)"),
-    repeats: number("real runs of each configuration, >= 3"),
     backend: text("run the real models, or replay measured times", { choices: BACKENDS }),
     budget: text("bound on all of it, as 90s, 5m or 1h: fewer runs, then shorter ones"),
     ...ON,
     strict: flag("exit 3 also where it cannot tell, and before any run if the host is not fit"),
-    ...IMAGES,
-    ...INPUTS,
+    ...advanced({
+      repeats: number("real runs of each configuration, >= 3"),
+      ...IMAGES,
+      ...INPUTS,
+    }),
   },
   examples: [
     ["validate my-pipeline/scenario.yaml --out out/v", "judge the predictions"],
@@ -88,14 +94,18 @@ const up: Command = {
     ...ON,
     backend: text("what the workers run", { choices: BACKENDS, default: "real" }),
     port: number("REST port of the gateway; gRPC is the next; default: 8000 where both are free"),
-    "connections-per-address": CONNECTIONS_PER_ADDRESS,
-    spare: number("replicas that can be added to each task", { default: 4 }),
     trace: text("send traces to an OTLP/HTTP endpoint, or write them to a file"),
     record: text("write all requests to a CSV file, which `arrivals: trace` plays again"),
     host: text("where the gateway listens; other than loopback it needs --certs"),
     certs: text("of `tandem cluster certs`: TLS, and mutual TLS with the workers"),
     tokens: text("of `tandem cluster token`: callers show a token"),
-    "allow-origin": repeated("web pages of these origins may call it, as https://app.example.org"),
+    ...advanced({
+      spare: number("replicas that can be added to each task", { default: 4 }),
+      "connections-per-address": CONNECTIONS_PER_ADDRESS,
+      "allow-origin": repeated(
+        "web pages of these origins may call it, as https://app.example.org",
+      ),
+    }),
   },
   examples: [
     ["cluster up my-pipeline/scenario.yaml --backend replay", "on this machine only"],
@@ -300,6 +310,10 @@ export const LOAD: Command = {
     ["load my-pipeline/scenario.yaml --url 127.0.0.1:8001", "a cluster that is up"],
     ["load --url http://127.0.0.1:9000/score --body x.json --rate 200", "any REST endpoint"],
     ["load --url grpc://triton:8001 --model yolo --clients 8", "any server of the protocol"],
+    [
+      "load --url grpc://triton:8001 --model yolo --rates 10:200:10 --threshold 'p99<500'",
+      "the highest rate within an SLO",
+    ],
     [
       "load --url 127.0.0.1:8001 --model m --arrivals mlperf-server --rate 50 --set workload.latencyBoundMs=100",
       "MLPerf's Server scenario",

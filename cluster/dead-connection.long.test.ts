@@ -97,7 +97,12 @@ it("other workers do its batches, it gets none until it answers, and the gateway
     // New connections are tried, and are dead too: no batch is risked on them.
     expect(await eventually(() => proxy.connections >= connections + 2)).toBe(true);
   });
-  expect(await far()).toMatchObject({ state: "down", losses: 1, inFlight: 0 });
+  expect(await far()).toMatchObject({
+    state: "down",
+    losses: 1,
+    inFlight: 0,
+    lost: { reason: expect.any(String) },
+  });
   const { jobs } = await far();
   proxy.let();
   await underLoad("again", async () => {

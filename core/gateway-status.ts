@@ -23,6 +23,10 @@ export const gatewayStatusSchema = mapping("now", {
       jobs: count,
       busyS: z.number(),
       losses: count,
+      lost: z
+        .strictObject({ reason: z.string(), agoS: z.number() })
+        .nullable()
+        .describe("why a replica that is down is, and for how long"),
       utilizationRatio: z.number().describe("share of the window in which it computed"),
       batchSizeMean: z.number().nullable(),
       serviceP50Ms: ms,

@@ -14,7 +14,9 @@ const TOGETHER = 64;
 export class ProgressFile {
   readonly known: Memo;
   readonly #file: string;
-  #waiting: string[] = [];
+  readonly #waiting: string[] = [];
+  /** No more could be written: a search that is repeated begins here. */
+  #isFull = false;
 
   constructor(directory: string, { digest }: LoadedScenario) {
     this.#file = join(directory, FILE);
@@ -35,8 +37,14 @@ export class ProgressFile {
 
   /** Writes what waits. */
   close(): void {
-    if (this.#waiting.length > 0) appendFileSync(this.#file, this.#waiting.join(""));
-    this.#waiting = [];
+    const lines = this.#waiting.splice(0).join("");
+    if (lines === "" || this.#isFull) return;
+    try {
+      appendFileSync(this.#file, lines);
+    } catch {
+      // The search goes on; the folder's own files will tell.
+      this.#isFull = true;
+    }
   }
 
   remove(): void {

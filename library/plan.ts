@@ -61,6 +61,8 @@ export interface PlanSettings extends Omit<Watch, "onProgress"> {
   readonly maxTrials?: number | undefined;
   /** Folder for plan.json, the scenario that runs the plan (plan.yaml), and its results. Default: none. */
   readonly directory?: string | undefined;
+  /** Hears why the folder could not be written, such as a full disk; the plan is given all the same. Without it, `plan` rejects. */
+  readonly onUnwritten?: ((error: unknown) => void) | undefined;
   /** The search ends after so many seconds with its best so far. Default: 120. */
   readonly budgetS?: number | undefined;
   /** The part of a load that changes to plan for. Default: peak. */
@@ -150,8 +152,15 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     ...(capacity === undefined ? {} : { capacity }),
   };
   const planned = { document: planDocument(header, plans), scenario: plannedScenario(plans) };
-  if (directory !== undefined) await writeFolder(loaded, planned, directory, settings);
-  if (stop?.aborted !== true && !plans.some(({ stopped }) => stopped)) progress?.remove();
+  if (directory !== undefined) {
+    try {
+      await writeFolder(loaded, planned, directory, settings);
+      if (stop?.aborted !== true && !plans.some(({ stopped }) => stopped)) progress?.remove();
+    } catch (error) {
+      if (settings.onUnwritten === undefined) throw error;
+      settings.onUnwritten(error);
+    }
+  }
   return planned;
 }
 

@@ -1,5 +1,5 @@
 // Runs notebooks without a screen: `node notebooks/execute.mjs [--write | --install] [name…]`. A cell that fails, fails this.
-// Jupyter is Debian's. Deno, for the kernel, and DuckDB, for Python, are installed in a cache outside the
+// Jupyter is Debian's. Deno, for the kernel, and DuckDB and altair, for Python, are installed in a cache outside the
 // project, in the versions below. With --write, the outputs go into the notebooks;
 // with --install, nothing is run.
 import { spawnSync } from "node:child_process";
@@ -17,7 +17,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const DENO = "2.9.6";
-const DUCKDB = "2.0.1";
+const PACKAGES = ["duckdb==2.0.1", "altair==6.3.0"];
 /** Debian's: it finds the modules that Debian installs. */
 const JUPYTER = "/usr/bin/jupyter";
 const PYTHON = "/usr/bin/python3";
@@ -36,7 +36,7 @@ if (missing !== null) {
   process.exit(write ? 1 : 0);
 }
 const deno = installDeno();
-const duckdb = installDuckdb();
+const packages = installPackages();
 if (process.argv.includes("--install")) process.exit(0);
 const scratch = mkdtempSync(join(tmpdir(), "tandem-notebooks-"));
 let failed = 0;
@@ -73,11 +73,12 @@ function installDeno() {
 }
 
 /** Null where it is not to be had: the Python notebook says so, and asks `tandem query` alone. */
-function installDuckdb() {
-  const folder = join(cache, `duckdb-${DUCKDB}`);
-  if (existsSync(join(folder, "duckdb"))) return folder;
+function installPackages() {
+  const folder = join(cache, PACKAGES.join("-").replaceAll("==", "-"));
+  if (existsSync(folder)) return folder;
   const install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", "--target", folder];
-  const { status } = spawnSync(PYTHON, [...install, `duckdb==${DUCKDB}`], { stdio: "inherit" });
+  const { status } = spawnSync(PYTHON, [...install, ...PACKAGES], { stdio: "inherit" });
+  if (status !== 0) rmSync(folder, { recursive: true, force: true });
   return status === 0 ? folder : null;
 }
 
@@ -108,7 +109,7 @@ function execute(name) {
       ...process.env,
       JUPYTER_DATA_DIR: join(scratch, "data"),
       JUPYTER_RUNTIME_DIR: join(scratch, "runtime"),
-      PYTHONPATH: [duckdb, process.env.PYTHONPATH].filter(Boolean).join(delimiter),
+      PYTHONPATH: [packages, process.env.PYTHONPATH].filter(Boolean).join(delimiter),
       PATH: `${join(here, "../node_modules/.bin")}${delimiter}${process.env.PATH}`,
     },
   });

@@ -125,7 +125,7 @@ export function lastingCommand({ name, command, onStart, onEvent }: LastingComma
       if (closed || current !== child) return;
       current = null;
       const said = stderr.trim().split("\n").at(-1) ?? "";
-      onEvent(`${name} ended${said === "" ? "" : `: ${said}`}; made again`);
+      onEvent(`${name} ended${said === "" ? "" : `: ${said}`}; tried again in ${pauseMs / 1000} s`);
       pause = setTimeout(start, pauseMs);
       pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
     };

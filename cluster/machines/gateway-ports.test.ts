@@ -67,7 +67,7 @@ test("stay the same, and work again, after the command has died", async () => {
   await once(socket, "close");
   expect(await eventually(() => starts === 2)).toBe(true);
   expect(await answered(here.grpc, Buffer.from("again"))).toEqual(Buffer.from("again"));
-  expect(events[0]).toMatch(/^the connection to the gateway ended.*made again/);
+  expect(events[0]).toMatch(/^the connection to the gateway ended.*tried again in /);
   expect(await ports.lead({ grpc: 5, http: 5 }, { grpc: 0, http: 0 })).toEqual(here);
 });
 

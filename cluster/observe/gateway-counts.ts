@@ -229,6 +229,8 @@ export interface GatewayState {
   readonly replicas: readonly {
     readonly state: "up" | "draining" | "down";
     readonly losses: number;
+    /** Of one that is down. */
+    readonly lastLoss: { readonly reason: string; readonly atUs: number } | null;
     /** False: room for a replica that can be added. */
     readonly there: boolean;
   }[];
@@ -257,7 +259,8 @@ export function gatewayStatus(
       const { name, task, node, inFlight, batches, jobs, busyS } = replica;
       const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]);
       const lately = replica.batchesLately.total(nowUs, WINDOW_S);
-      const { state: now, losses } = state.replicas[i];
+      const { state: now, losses, lastLoss } = state.replicas[i];
+      const lost = lastLoss && { reason: lastLoss.reason, agoS: (nowUs - lastLoss.atUs) / 1e6 };
       const status: ReplicaStatus = {
         name,
         task,
@@ -269,6 +272,7 @@ export function gatewayStatus(
         busyS,
         state: now,
         losses,
+        lost,
         serviceP50Ms: p50,
         serviceP99Ms: p99,
         utilizationRatio: Math.min(1, replica.busyLately.total(nowUs, WINDOW_S) / WINDOW_S),

@@ -265,7 +265,8 @@ export class KeptChild<Ready> implements Speaking {
       await child.stop();
       throw error;
     }
-    onEvent(`${name} ready, pid ${child.pid}`);
+    // The pid of one elsewhere is that of the client here, such as ssh.
+    onEvent(`${name} ready${own.elsewhere === undefined ? `, pid ${child.pid}` : ""}`);
     child.exited.then((exit) => this.#exited(exit, performance.now() - readyAt));
   }
 

@@ -322,6 +322,7 @@ export class Gateway {
       replicas: this.links.all.map((link) => ({
         state: link?.up === true ? (link.draining ? "draining" : "up") : "down",
         losses: link?.losses ?? 0,
+        lastLoss: link?.lastLoss ?? null,
         there: link !== null,
       })),
     };

@@ -9,6 +9,7 @@ import {
 } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
+import { monotonicUs } from "../time/clock.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
@@ -45,6 +46,8 @@ class ReplicaLink {
   draining = false;
   /** How often the replica was lost since the gateway's start. */
   losses = 0;
+  /** While it is down. */
+  lastLoss: { readonly reason: string; readonly atUs: number } | null = null;
   readonly #connection: WorkerConnection;
   readonly #changed: LinkChanged;
   #watch: ClientReadableStream<HealthStatus> | null = null;
@@ -171,6 +174,7 @@ class ReplicaLink {
     if (!this.#stream.isOpen || this.up || this.#batch?.late === true) return;
     this.#retryMs = FIRST_RETRY_MS;
     this.up = true;
+    this.lastLoss = null;
     this.#changed(true, "it serves");
   }
 
@@ -255,6 +259,7 @@ class ReplicaLink {
     if (!this.up) return;
     this.up = false;
     this.losses++;
+    this.lastLoss = { reason, atUs: monotonicUs() };
     this.#changed(false, reason);
   }
 }

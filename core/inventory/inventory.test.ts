@@ -152,6 +152,24 @@ describe("with a scenario", () => {
     expect(on("gpus")).toEqual(['gateway: no node is called "gpus"']);
   });
 
+  test("Slurm's machines give the GPUs that their replicas use", () => {
+    const at = (gres: string): readonly string[] => {
+      const text = `kind: slurm\nnodes: { gpu: { gres: "${gres}" } }`;
+      const { inventory } = readInventory(text, "i.yaml");
+      return checkInventory({ inventory }, GPUS).map(({ path, message }) => `${path}: ${message}`);
+    };
+    for (const enough of ["gpu:2", "gpu:a100:2", "gres/gpu:2", "shard:1,gpu:4"]) {
+      expect(at(enough), enough).toEqual([]);
+    }
+    for (const few of ["gpu", "gpu:1", "gpu:a100", "gres/gpu:a100:1"]) {
+      expect(at(few), few).toEqual([
+        `nodes.gpu.gres: \`gres: ${few}\` gives 1 of the 2 GPUs that a machine's replicas use`,
+      ]);
+    }
+    // Without GPUs asked for, replicas of a slot only wait.
+    expect(at("shard:1")).toEqual([]);
+  });
+
   test("a machine that nothing runs on is named", () => {
     const unused = (text: string, document = GPUS) =>
       unusedMachines({ inventory: ssh(text), file: "i.yaml" }, [document]);

@@ -84,6 +84,7 @@ export function checkInventory(
   if (inventory.kind === "slurm" && ![undefined, FIRST, ...known].includes(inventory.gateway)) {
     issues.push(noSuch("node", "gateway", inventory.gateway as string, [FIRST, ...known]));
   }
+  if (inventory.kind === "slurm") issues.push(...gresIssues(inventory, document));
   if (!("machines" in inventory)) return issues;
   for (const { name, count } of wanted ?? []) {
     const machines = inventory.nodes?.[name];
@@ -98,6 +99,23 @@ export function checkInventory(
   }
   if (issues.length === 0) issues.push(...gatewayIssues(inventory, document));
   return [...issues, ...deviceIssues(inventory, document)];
+}
+
+/** Replicas take GPUs by their number, so that a machine must have as many as the last one says. */
+function gresIssues(
+  { nodes = {} }: Extract<Inventory, { kind: "slurm" }>,
+  document: Placed,
+): readonly Issue[] {
+  if (document.cluster.nodes === undefined) return [];
+  const places = replicaPlaces(document);
+  return Object.entries(nodes).flatMap(([node, { gres = "" }]) => {
+    const gpus = gres.split(",").find((one) => /^(gres[:/])?gpu\b/.test(one));
+    const count = /:(\d+)$/.exec(gpus ?? "")?.[1] ?? "1";
+    const needed = Math.max(0, ...places.map((one) => (one.node === node ? 1 + one.slot : 0)));
+    if (gpus === undefined || needed <= Number(count)) return [];
+    const message = `\`gres: ${gres}\` gives ${count} of the ${needed} GPUs that a machine's replicas use`;
+    return [issueAt(`nodes.${node}.gres`, message, `for example \`gres: gpu:${needed}\``)];
+  });
 }
 
 /** In place of a node's name: the first machine of a Slurm allocation. */

@@ -43,7 +43,9 @@ type StateName = (typeof STATES)[number][0];
 
 function stateOf(one: ConfigurationResult, share: number): StateName {
   if (isUnstable(one)) return "overloaded";
-  if (one.slo === "meets" || one.slo === "unclear") return one.slo;
+  if (one.slo === "meets") return one.slo;
+  // Runs for a validation are not judged.
+  if (one.slo === "unclear" || one.slo === undefined) return "unclear";
   if (share >= 0.9) return "misses, 90 % and more";
   return share >= 0.5 ? "misses, 50 % and more" : "misses, less";
 }

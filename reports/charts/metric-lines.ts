@@ -21,6 +21,7 @@ import {
   type Roles,
   type SweepAxis,
   schedulerAxis,
+  setApart,
   sweepAxes,
   valueText,
 } from "../tables/parameters.ts";
@@ -144,8 +145,7 @@ function rowsOf(
   const ordered = document.configurations
     .filter((one) => kept.includes(panelOf(one)))
     .toSorted(byAxes([x]));
-  // A line over the load joins points of one cluster.
-  const unjoined = sweepAxes(document).filter(({ kind }) => x.kind === "load" && kind !== "load");
+  const unjoined = sweepAxes(document).filter((axis) => setApart(x, axis));
   return metricRows(document, ordered, metrics, (one, metric) => {
     const at = Number(one.parameters[x.path]);
     // Served requests cannot exceed the offered rate.

@@ -208,7 +208,8 @@ const SHORT = 12;
 
 /** Every configuration and task, closed until asked for. */
 function tables(content: PageContent): string {
-  const { results, provenance } = content;
+  const { results, provenance, validation } = content;
+  const told = validation?.notes ?? [];
   const few = results.configurations.length <= MANY_CONFIGURATIONS;
   const [all, placed] = [configurationTable(results), placementTable(results)];
   const chosen = decisionsIn(content).find((one) => one.chosen !== undefined)?.chosen;
@@ -221,7 +222,7 @@ function tables(content: PageContent): string {
     folded("Per task", partTable(results, "task")),
     folded("Each comparison", rankingTable(results)),
     tableHtml(plasterTable(chosen ?? results.configurations[0], provenance)),
-    notes(results),
+    notes({ ...results, notes: (results.notes ?? []).filter((one) => !told.includes(one)) }),
   ].join("\n");
 }
 

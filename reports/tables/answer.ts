@@ -14,14 +14,14 @@ export function answerText(
 ): string {
   const decision = mainDecision(decisions, results, validation);
   if (decision === undefined) return "";
-  const { slo } = results;
+  const { slo, slos } = results;
   const at = decision.load === "" ? "" : ` at ${decision.load.replace(/^arrival rate /, "")}`;
   const kept = slo === undefined ? "meets the SLOs" : `keeps ${goalText(slo)}`;
-  if (decision.state !== "good") {
-    const judged = decision.state === "bad" ? `Nothing ${kept}${at}` : `Without an SLO${at}`;
-    return `${judged}: ${decision.answer}.`;
-  }
-  return `Cheapest that ${kept}${at}: ${shapeText(decision, results)}. ${measuredText(decision, results, validation)}.`;
+  const isAsked = slo !== undefined || slos !== undefined;
+  if (decision.state === "bad") return `Nothing ${kept}${at}: ${decision.answer}.`;
+  if (!isAsked && decision.state !== "good") return `Without an SLO${at}: ${decision.answer}.`;
+  const which = decision.state === "good" ? "Cheapest" : "Not shown to be the cheapest";
+  return `${which} that ${kept}${at}: ${shapeText(decision, results)}. ${measuredText(decision, results, validation)}.`;
 }
 
 /** That of the highest load whose decision was measured; else of the highest that has one; else the last. */

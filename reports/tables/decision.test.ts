@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ResultsDocument } from "../../core/results.ts";
+import { attainmentMap } from "../charts/attainment-map.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
 import { answerText } from "./answer.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
@@ -119,6 +120,19 @@ describe("the first sentence", () => {
     expect(answered(document)).toMatch(doubt);
     const [, now] = decisionsOf(sweepDocument(), document);
     expect(fact(now, "validated")).toMatch(new RegExp(`^${doubt.source}; 5 runs`));
+  });
+
+  test("of runs that were not judged does not claim that there is no SLO", () => {
+    const configurations = sweepDocument().configurations.map(({ slo: _, ...one }) => one);
+    const unjudged = { ...sweepDocument(), configurations };
+    const { slo: _, ...none } = unjudged;
+    const said = (document: typeof none) =>
+      answerText(decisionsOf(document, undefined), document, undefined);
+    expect(said(unjudged)).toMatch(/^Not shown to be the cheapest that keeps p99 ≤ 500 ms at /);
+    expect(said(none)).toMatch(/^Without an SLO at /);
+    const states = JSON.stringify(attainmentMap(unjudged)?.data);
+    expect(states).toContain('"state":"unclear"');
+    expect(states).not.toContain('"state":"misses');
   });
 });
 

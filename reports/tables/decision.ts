@@ -275,11 +275,11 @@ function failsText(one: ConfigurationResult, document: ResultsDocument): string 
   return marginOf(attained) < 0 || one.slo === "misses" ? `${verb} (${percent} %)` : verb;
 }
 
-/** "highest sustainable rate: 1.6 times this load, which is 62 % of its busiest station's capacity". */
+/** "saturates at 1.6 times this load, which is 62 % of its busiest station's capacity". */
 export function boundText({ offeredLoadRatio }: ConfigurationResult): string {
   if (offeredLoadRatio === undefined || !(offeredLoadRatio > 0) || offeredLoadRatio >= 1) return "";
   const most = formatNumber(1 / offeredLoadRatio, 2);
-  return `highest sustainable rate: ${most} times this load, which is ${formatNumber(100 * offeredLoadRatio)} % of its busiest station's capacity`;
+  return `saturates at ${most} times this load, which is ${formatNumber(100 * offeredLoadRatio)} % of its busiest station's capacity`;
 }
 
 /** Whether this configuration was run for real, and how well the prediction held. */

@@ -42,6 +42,15 @@ test("clusters that were planned for each load have a colour", () => {
   expect(roles.facets).toEqual([]);
 });
 
+test("replicas that were chosen with the load do not hide it", () => {
+  const points = [2, 3].map((n) => ({
+    "workload.ratePerS": 10 * n + 0.5,
+    "cluster.replicas.a": n,
+  }));
+  const roles = chooseRoles(swept(points), "cluster.replicas.a");
+  expect([roles.x?.path, roles.colour?.path]).toEqual(["cluster.replicas.a", "workload.ratePerS"]);
+});
+
 test("machines are told apart by count and name, and by more where that is not enough", () => {
   const labels = (...nodes: readonly string[]) => {
     const { configurations } = swept(nodes.map((one) => ({ "cluster.nodes": one })));

@@ -181,8 +181,8 @@ export function pickColour(axes: readonly SweepAxis[]): SweepAxis | undefined {
 /**
  * Gives each varying parameter a role. x: `xPath` if it is numeric, else the numeric one with most
  * levels, replicas first; colour: the scheduler, else a nominal one with few levels; facets: the
- * rest. Parameters that follow from those already chosen (two counts swept in step) get no role; but a cluster that
- * was chosen for each load has a colour.
+ * rest. Parameters that follow from those already chosen (two counts swept in step) get no role; but of load and
+ * cluster neither is hidden behind the other.
  */
 export function chooseRoles(swept: Swept, xPath?: string): Roles {
   const axes = sweepAxes(swept);
@@ -191,9 +191,9 @@ export function chooseRoles(swept: Swept, xPath?: string): Roles {
   const numeric = axes.filter((axis) => axis.isNumeric);
   const x = numeric.sort((a, b) => rank(b) - rank(a))[0];
   const known = x === undefined ? [] : [x];
-  const isChosen = ({ kind }: SweepAxis) => x?.kind === "load" && kind !== "load";
   const left = axes.filter(
-    (axis) => axis !== x && (isChosen(axis) || !determined(axis, known, swept)),
+    (axis) =>
+      axis !== x && (x === undefined || setApart(x, axis) || !determined(axis, known, swept)),
   );
   const colour = pickColour(left);
   if (colour !== undefined) known.push(colour);
@@ -203,6 +203,11 @@ export function chooseRoles(swept: Swept, xPath?: string): Roles {
     facets.push(axis);
   }
   return { x, colour, facets };
+}
+
+/** Whether no line over x joins points that differ in the other: one is the load, one the cluster. */
+export function setApart(x: SweepAxis, other: SweepAxis): boolean {
+  return (x.kind === "load") !== (other.kind === "load");
 }
 
 /** "detect replicas 4": one parameter with its name; the scheduler goes by its bare value. */

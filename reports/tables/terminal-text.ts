@@ -185,7 +185,7 @@ export function pipelinesText(document: ResultsDocument, width = DEFAULT_WIDTH):
   return ["", ...cutTable(withoutRepeats(narrowed(table, width).table), width)];
 }
 
-/** All comparisons, then verdicts with backend and health, then one line over all. */
+/** Why something cannot be told, all comparisons, verdicts with backend and health, then one line over all. */
 export function validationTable(document: ValidationDocument, width = DEFAULT_WIDTH): string {
   const shown = ["configuration", "verdict", "backend", "health"];
   let health = healthTable(document);
@@ -193,9 +193,10 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "interval", "tolerance"]) {
+  for (const heading of ["single runs, from to", "simulator's own error", "tolerance"]) {
     if (total(columnWidths(comparison)) <= width) break;
-    comparison = without(comparison, comparison.headings.indexOf(heading));
+    const column = comparison.headings.indexOf(heading);
+    if (column >= 0) comparison = without(comparison, column);
   }
   const doubtful = doubts(document);
   // A reason that leaves a metric without a verdict is among the doubts already.
@@ -206,15 +207,17 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
   );
   const replayed = lettered(document).filter((one) => one.result.measured.backend === "replay");
   const letters = replayed.map((one) => one.letter).join(", ");
+  const wrap = (text: string) => wrapped(text, width);
   return [
+    ...(doubtful.length === 0 ? [] : [...doubtful.map(wrap), ""]),
     tableText(withoutRepeats(comparison), width),
     "",
     tableText(health, width),
     "",
-    ...[...doubtful, ...reasons, ...judgedByLines(document)].map((text) => wrapped(text, width)),
-    ...(replayed.length === 0 ? [] : [wrapped(`${letters}: ${BACKENDS.replay}`, width)]),
+    ...[...reasons, ...judgedByLines(document)].map(wrap),
+    ...(replayed.length === 0 ? [] : [wrap(`${letters}: ${BACKENDS.replay}`)]),
     ...[capacityText(document.capacity), verdictSummary(document)]
       .filter((text) => text !== "")
-      .map((text) => wrapped(text, width)),
+      .map(wrap),
   ].join("\n");
 }

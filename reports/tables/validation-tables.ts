@@ -174,14 +174,14 @@ export function comparisonTable(document: ValidationDocument): Table {
   return tableOf(caption, judged, [
     ["configuration", ({ whose }) => ({ text: whose })],
     ["metric", ({ name }) => ({ text: metricTitle(name) })],
+    ["judgement", ({ judgement }) => verdictCell(judgement?.verdict)],
     ["predicted", ({ name, predicted }) => estimateCell(name, predicted)],
     ["measured", ({ name, measured }) => estimateCell(name, measured)],
-    ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
     ["error", ({ result: { error }, name }) => numberCell(formatError(error[name]), error[name])],
-    ...(document.configurations.some(({ judgedBy }) => judgedBy !== undefined) ? [OWN_ERROR] : []),
     ["interval", ({ judgement }) => numberCell(judgedInterval(judgement))],
     ["tolerance", ({ result: { tolerance }, name }) => toleranceCell(tolerance[name])],
-    ["judgement", ({ judgement }) => verdictCell(judgement?.verdict)],
+    ...(document.configurations.some(({ judgedBy }) => judgedBy !== undefined) ? [OWN_ERROR] : []),
+    ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
   ]);
 }
 

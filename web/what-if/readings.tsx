@@ -43,7 +43,7 @@ export function verdictOf(
   return `${at}, ${text}${judged}. ${capital(bearable(curve, loads, axis))}.`;
 }
 
-/** The largest load up to which all that were simulated meet the SLO (without one: keep up), and the next. */
+/** Bounds on the highest load that meets the SLO (without one: keeps up): the last that was simulated up to which all do, and the next. */
 function bearable(curve: CurveState | undefined, loads: readonly number[], axis: LoadAxis): string {
   const simulated = loads.filter((load) => curve?.points.has(load));
   const first = simulated.findIndex((load) => {
@@ -54,8 +54,11 @@ function bearable(curve: CurveState | undefined, loads: readonly number[], axis:
     curve?.capacityPerS == null ? "" : `; its capacity is ${figures(curve.capacityPerS)} per s`;
   if (first === 0) return `no simulated load is sustainable${capacity}`;
   const last = simulated[(first === -1 ? simulated.length : first) - 1];
-  const beyond = first === -1 ? "no higher load was simulated" : `not ${simulated[first]}`;
-  return `highest sustainable load: ${loadText(axis, last)} (${beyond})${capacity}`;
+  const beyond =
+    first === -1
+      ? " (no higher load was simulated)"
+      : `, below ${loadText(axis, simulated[first])}`;
+  return `highest sustainable load: at least ${loadText(axis, last)}${beyond}${capacity}`;
 }
 
 function capital(text: string): string {
