@@ -1,5 +1,6 @@
-/** `plan` that gets Ctrl-C at random instants of each of its phases. */
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+/** `plan` that gets Ctrl-C at random instants of each of its phases, and the commands that it prints. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -68,3 +69,17 @@ test.each(PHASES)(
   },
   600_000,
 );
+
+test("the commands that a plan prints work as printed", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  writeFileSync(join(folder, "s.yaml"), UNLISTED.replace("replications: 20", "replications: 3"));
+  const words = ["plan", "s.yaml", "--out", "out", "--schedulers", "none", "--budget", "10s"];
+  const { stdout } = await tandemHere(folder, words);
+  const run = (command: RegExp): string => {
+    const printed = command.exec(stdout)?.[1] ?? expect.fail(stdout);
+    return execFileSync("sh", ["-c", printed], { cwd: folder, encoding: "utf8", stdio: "pipe" });
+  };
+  expect(run(/to simulate the cheapest: (.*)/)).toContain("fifo");
+  expect(run(/next: [^\n]*; (.*report.*)/)).toContain("report.html");
+  expect(run(/repeat: (.*)/)).toMatch(/plan +fifo/);
+}, 120_000);

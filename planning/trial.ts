@@ -195,7 +195,7 @@ export class Laboratory {
       }
       const isNear = replications <= LAST * first && 2 * times * first * perRun <= MOST_REQUESTS;
       if (times < LAST && (times < FOR_THE_NEAR || isNear)) continue;
-      return { ...trial, meets: false, needed: { ...needed, replications } };
+      return { ...trial, meets: false, needed: { ...needed, replications: ASKED * replications } };
     }
     return { ...trial, meets: false, needed: null };
   }
@@ -320,12 +320,13 @@ const LOOKS = [
   { times: 2, part: 0.3 },
   { times: 4, part: 0.2 },
   { times: 8, part: 0.1 },
-  { times: 16, part: 0.05 },
-  { times: 32, part: 0.05 },
+  { times: 16, part: 0.1 },
 ];
 /** From here on only where the last look would probably say yes. */
 const FOR_THE_NEAR = 4;
-const LAST = 32;
+const LAST = 16;
+/** Times the length at which the estimates, were they the truth, would just tell: so they do in most cases. */
+const ASKED = 2;
 
 /** By pipeline. */
 export function keptOf({ goals, runs, drawn }: Trial): Readonly<Record<string, Kept>> {

@@ -4,21 +4,21 @@
  * has nothing of the planners' own listing of shapes.
  */
 import { expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { finished } from "../core/iterables.ts";
-import { checkMemory } from "../core/scenario/check-cluster.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { goalsOf } from "../core/slo.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
-import { checkScheduler } from "../schedulers/check-scheduler.ts";
-import { NO_INPUTS } from "../sim/scenario.test-support.ts";
-import { alternativeOf, choiceOf, withBatches } from "./contenders.ts";
-import { outlook, scoreOf } from "./outlook.ts";
-import { makePlans, type Plan, type PlannerName } from "./plan.ts";
-import { type PlanningProblem, planningProblems } from "./problems.test-support.ts";
-import { Space } from "./space.ts";
-import { Laboratory } from "./trial.ts";
+import { compileSystem } from "../../core/compile.ts";
+import { finished } from "../../core/iterables.ts";
+import { checkMemory } from "../../core/scenario/check-cluster.ts";
+import { parseScenario } from "../../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { goalsOf } from "../../core/slo.ts";
+import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
+import { outlook, scoreOf } from "../../planning/outlook.ts";
+import { makePlans, type Plan, type PlannerName } from "../../planning/plan.ts";
+import { Space } from "../../planning/space.ts";
+import { Laboratory } from "../../planning/trial.ts";
+import { checkScheduler } from "../../schedulers/check-scheduler.ts";
+import { NO_INPUTS } from "../../sim/scenario.test-support.ts";
+import { type PlanningProblem, planningProblems } from "./problems.ts";
 
 const PROBLEMS = 24;
 /** Probability that one confirmation by the oracle errs. */
@@ -160,12 +160,12 @@ if (IS_LONG) {
     600_000,
   );
 
-  // Asked is a tenth. Confirmations that count episodes go on for clusters near the goal, and take 1.6 points more.
-  test("race simulates an eighth of what the exhaustive planner does, and less of what the oracle does", () => {
+  // Asked is a tenth; it is 11.5%. Confirmations go on for clusters near the goal.
+  test("race simulates 12% of what the exhaustive planner does, and less of what the oracle does", () => {
     const total = (of: (row: Row) => number): number => rows.reduce((sum, row) => sum + of(row), 0);
     expect(rows.filter(({ all }) => all.cost !== null).length).toBeGreaterThanOrEqual(20);
     const raced = total(({ requests }) => requests[0]);
-    expect(raced).toBeLessThan(0.125 * total(({ requests }) => requests[2]));
+    expect(raced).toBeLessThan(0.12 * total(({ requests }) => requests[2]));
     expect(raced).toBeLessThan(0.05 * total(({ all }) => all.requests));
   });
 }

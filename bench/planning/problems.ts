@@ -2,7 +2,7 @@
  * Planning problems small enough to simulate every combination: drawn from fixed seeds, so that nobody
  * chose them to please a planner, and the two-task problem that a plan without placements gets wrong.
  */
-import { RandomStream } from "../core/random/stream.ts";
+import { RandomStream } from "../../core/random/stream.ts";
 
 export interface PlanningProblem {
   readonly name: string;
@@ -40,8 +40,11 @@ export function planningProblems(count: number): readonly PlanningProblem[] {
 
 /**
  * One to three tasks, in a row or with a branch; fast and slow nodes, every third problem with memory,
- * every fourth with interruptions of the cheap ones, every fifth with batches.
+ * every fourth with interruptions of the cheap ones, every fifth with batches; of those from `FIRST_CHANGING` on,
+ * every fifth with a ramp to its load and back.
  */
+const FIRST_CHANGING = 24;
+
 function drawnProblem(name: string, i: number): string {
   const draws = new RandomStream(String(i), "planning-problem");
   const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
@@ -72,6 +75,17 @@ function drawnProblem(name: string, i: number): string {
   const faults = isInterrupted
     ? "faults: { detection: { intervalMs: 0, timeoutMs: 0, failures: 1 }, random: [{ kind: crash, node: slow, mtbfS: 120, mttrS: 2 }] }\n"
     : "";
+  const rate = ratePerS.toFixed(2);
+  const lengthS = Math.ceil(1200 / ratePerS);
+  const peak = { atS: lengthS / 2, ratePerS: rate };
+  const rates = [0, lengthS].map((atS) => ({ atS, ratePerS: (0.3 * ratePerS).toFixed(2) }));
+  const shown = [rates[0], peak, rates[1]].map(
+    (one) => `{ atS: ${one.atS}, ratePerS: ${one.ratePerS} }`,
+  );
+  const isChanging = i >= FIRST_CHANGING && i % 5 === 0;
+  const workload = isChanging
+    ? `{ arrivals: ramp, rates: [${shown.join(", ")}], durationS: ${lengthS} }`
+    : `{ arrivals: poisson, ratePerS: ${rate}, requests: 1200, warmupS: 5 }`;
   return `
 name: ${name}
 pipelines:
@@ -83,7 +97,7 @@ cluster:
     - { name: fast, count: ${fastSlots === 2 ? 2 : 3}, devices: { gpu: { slots: ${fastSlots}${memory(8000)} } }, costPerHour: ${between(1, 3).toFixed(2)} }
     - { name: slow, count: 3, devices: { cpu: { slots: 1, speed: ${speed}${memory(4000)} } }, costPerHour: ${between(0.1, 0.8).toFixed(2)} }
   replicas: { ${tasks.map((task) => `${task}: 1`).join(", ")} }
-${faults}workload: { arrivals: poisson, ratePerS: ${ratePerS.toFixed(2)}, requests: 1200, warmupS: 5 }
+${faults}workload: ${workload}
 run: { seed: ${i + 1}, replications: 5 }
 `;
 }

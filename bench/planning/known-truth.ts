@@ -1,0 +1,142 @@
+/**
+ * Problems whose clusters have a known truth: one queue, of which M/M/c's closed form says the share within the goal,
+ * and machines that crash rarely, of which a long run on other requests says it. Of every second queue there is one
+ * cluster only, and its share is close to the goal, above or below.
+ */
+import { finished } from "../../core/iterables.ts";
+import { RandomStream } from "../../core/random/stream.ts";
+import { parseScenario } from "../../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { goalsOf } from "../../core/slo.ts";
+import { meanOf } from "../../core/statistics/estimate.ts";
+import { makePlans, type Plan } from "../../planning/plan.ts";
+import { Laboratory, longRun } from "../../planning/trial.ts";
+import { checkScheduler } from "../../schedulers/check-scheduler.ts";
+
+export interface KnownAnswer {
+  readonly name: string;
+  readonly state: Plan["state"];
+  /** Whether the plan asked for a length, and whether it was confirmed with it. */
+  readonly asked: boolean;
+  readonly confirmedThen: boolean;
+  /** Of the confirmed cluster; null without one. */
+  readonly truth: number | null;
+  readonly share: number;
+}
+
+const NO_INPUTS = { profiles: {}, traces: {} };
+const SERVICE_PER_S = 10;
+/** Every so many problems have crashes. */
+const CRASHING = 4;
+const TRUTH_RUNS = 60;
+/** Longer runs than this are not tried. */
+const MOST_REPLICATIONS = 2000;
+
+export function knownAnswer(i: number): KnownAnswer {
+  const draws = new RandomStream(String(i), "known-truth");
+  const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
+  const percentile = [80, 90, 95, 99][Math.floor(4 * draws.uniform())];
+  const isCrashing = i % CRASHING === 0;
+  const ratePerS = isCrashing ? 10 : between(5, 60);
+  const only = i % 2 === 0 ? null : Math.ceil(ratePerS / SERVICE_PER_S / between(0.5, 0.85));
+  const closeTo = (percentile + between(-0.3, 0.6) * (100 - percentile)) / 100;
+  const freeMs = between(2.2, 6) * (1000 / SERVICE_PER_S);
+  const goalMs = only === null ? freeMs : latencyMs(only, ratePerS, closeTo);
+  const [mtbfS, mttrS] = [between(300, 3000), between(20, 200)].map(Math.round);
+  const text = isCrashing
+    ? crashingText(i, percentile, mtbfS, mttrS)
+    : queueText(i, percentile, ratePerS, goalMs, only);
+  const plan = planOf(text);
+  const { needed } = plan;
+  const replications = needed?.replications ?? 0;
+  const asked = plan.state !== "confirmed" && needed !== null;
+  const isAffordable = replications <= MOST_REPLICATIONS;
+  const later = asked && isAffordable ? planOf(longer(text, replications, needed.durationS)) : null;
+  const { planned, state } = later ?? plan;
+  const isConfirmed = state === "confirmed" && planned !== null;
+  const servers = planned?.cluster.replicas.serve ?? 0;
+  const truthOf = (document: ScenarioDocument): number =>
+    isCrashing ? longTruth(document) : withinMMc(servers, ratePerS, goalMs / 1000);
+  return {
+    name: `known-${i}`,
+    state: plan.state,
+    asked,
+    confirmedThen: later?.state === "confirmed",
+    truth: isConfirmed ? truthOf(planned) : null,
+    share: percentile / 100,
+  };
+}
+
+function planOf(text: string): Plan {
+  const loaded = parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
+  const options = { planner: "race", mostReplicas: 12, mostTrials: 1e5, schedulers: [] } as const;
+  return finished(makePlans(loaded, NO_INPUTS, options))[0];
+}
+
+function longer(text: string, replications: number, durationS: number): string {
+  return text
+    .replace(/requests: \d+|durationS: \d+/, `durationS: ${Math.ceil(durationS)}`)
+    .replace(/replications: \d+/, `replications: ${replications}`);
+}
+
+function queueText(
+  i: number,
+  percentile: number,
+  ratePerS: number,
+  goalMs: number,
+  only: number | null,
+): string {
+  const sweep = only === null ? "" : `sweep: { cluster.replicas.serve: [${only}] }\n`;
+  return `
+name: queue
+pipelines: { p: { slo: { latencyMs: ${goalMs}, percentile: ${percentile} }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: ${1000 / SERVICE_PER_S} } } }
+cluster: { replicas: { serve: 1 } }
+workload: { arrivals: poisson, ratePerS: ${ratePerS}, requests: 2000, warmupS: 10 }
+run: { seed: ${i + 1}, replications: 5 }
+${sweep}`;
+}
+
+function crashingText(i: number, percentile: number, mtbfS: number, mttrS: number): string {
+  return `
+name: crashing
+pipelines: { p: { slo: { latencyMs: 100, percentile: ${percentile} }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: deterministic, meanMs: 10 } } }
+cluster:
+  nodes: [{ name: n, count: 4, devices: { gpu: 1 } }]
+  replicas: { serve: 1 }
+workload: { arrivals: poisson, ratePerS: 10, durationS: 60 }
+faults: { random: [{ kind: crash, node: n, mtbfS: ${mtbfS}, mttrS: ${mttrS} }] }
+run: { seed: ${i + 1}, replications: 5 }
+`;
+}
+
+/** Share of requests of M/M/c within `t` seconds, served in order of arrival. */
+function withinMMc(servers: number, ratePerS: number, t: number): number {
+  const load = ratePerS / SERVICE_PER_S;
+  let block = 1;
+  for (let n = 1; n <= servers; n++) block = (load * block) / (n + load * block);
+  const waits = (servers * block) / (servers - load * (1 - block));
+  const spare = servers - 1 - load;
+  const within = Math.exp(-SERVICE_PER_S * t);
+  return 1 - within * (1 + (waits * (1 - Math.exp(-SERVICE_PER_S * t * spare))) / spare);
+}
+
+/** By which such a share of requests has ended. */
+function latencyMs(servers: number, ratePerS: number, share: number): number {
+  let [low, high] = [0, 60_000];
+  for (let step = 0; step < 50; step++) {
+    const middle = (low + high) / 2;
+    if (withinMMc(servers, ratePerS, middle / 1000) < share) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+function longTruth(planned: ScenarioDocument): number {
+  const document = longRun({ ...planned, run: { ...planned.run, seed: planned.run.seed + 1e6 } });
+  const laboratory = new Laboratory(NO_INPUTS);
+  const trial = finished(laboratory.start(document, goalsOf(document)));
+  finished(laboratory.extend(trial, TRUTH_RUNS));
+  return meanOf(trial.runs.map(({ metrics }) => metrics.sloAttainmentRatio ?? 0));
+}

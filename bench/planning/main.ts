@@ -1,0 +1,102 @@
+/**
+ * How good plans are: generated problems small enough to exhaust, and plans whose cluster has a known truth. Each answer is a
+ * line of a file, so that a run that is stopped goes on where it was.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import yargs from "yargs";
+import { finished } from "../../core/iterables.ts";
+import { parseScenario } from "../../core/scenario/parse.ts";
+import { sumOf } from "../../core/statistics/estimate.ts";
+import { makePlans, type PlannerName } from "../../planning/plan.ts";
+import { checkScheduler } from "../../schedulers/check-scheduler.ts";
+import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
+import { type PlanningProblem, planningProblems } from "./problems.ts";
+
+const { out, seconds, problems, known } = await yargs(process.argv.slice(2))
+  .scriptName("npm run bench:planning --")
+  .usage("$0 [options]\n\nPlans generated problems, and judges the plans.")
+  .options({
+    out: { type: "string", default: join("out", "planning"), describe: "folder of the answers" },
+    seconds: { type: "number", default: 600, describe: "no problem is begun after so many" },
+    problems: { type: "number", default: 160, describe: "to exhaust" },
+    known: { type: "number", default: 240, describe: "of known truth" },
+  })
+  .strict()
+  .parseAsync();
+
+/** Cost and requests by planner. */
+interface Compared {
+  readonly name: string;
+  readonly race: readonly [number | null, number];
+  readonly exhaustive: readonly [number | null, number];
+}
+
+const untilMs = performance.now() + 1000 * seconds;
+mkdirSync(out, { recursive: true });
+
+const compared = answersIn(
+  "compared.jsonl",
+  planningProblems(problems).map((problem) => {
+    return { name: problem.name, answer: (): Compared => compare(problem) };
+  }),
+);
+const answers = answersIn(
+  "known.jsonl",
+  Array.from({ length: known }, (_, i) => {
+    return { name: `known-${i}`, answer: (): KnownAnswer => knownAnswer(i) };
+  }),
+);
+process.stdout.write(`${comparedText(compared)}\n${knownText(answers)}\n`);
+
+/** Those of the file, and those that time is left for. */
+function answersIn<A extends { readonly name: string }>(
+  file: string,
+  asked: readonly { readonly name: string; readonly answer: () => A }[],
+): readonly A[] {
+  const path = join(out, file);
+  const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
+  const before = new Map(
+    lines.map((line) => JSON.parse(line) as A).map((one) => [one.name, one] as const),
+  );
+  return asked.flatMap(({ name, answer }) => {
+    const own = before.get(name);
+    if (own !== undefined) return [own];
+    if (performance.now() > untilMs) return [];
+    const found = answer();
+    appendFileSync(path, `${JSON.stringify(found)}\n`);
+    return [found];
+  });
+}
+
+function compare(problem: PlanningProblem): Compared {
+  const by = (planner: PlannerName): readonly [number | null, number] => {
+    const loaded = parseScenario(problem.text, "s.yaml", () => "", {}, { checkScheduler });
+    const { schedulers } = problem;
+    const options = { planner, mostReplicas: 64, mostTrials: 1e9, schedulers };
+    const [{ best, explored }] = finished(makePlans(loaded, { profiles: {}, traces: {} }, options));
+    return [best?.cost ?? null, explored.requests];
+  };
+  return { name: problem.name, race: by("race"), exhaustive: by("exhaustive") };
+}
+
+function comparedText(all: readonly Compared[]): string {
+  const cost = ([found]: Compared["race"]): number => found ?? Number.POSITIVE_INFINITY;
+  const dearer = all.filter((one) => cost(one.race) > 1.02 * cost(one.exhaustive));
+  const requests =
+    sumOf(all.map(({ race }) => race[1])) / sumOf(all.map((one) => one.exhaustive[1]));
+  const names = dearer.map(({ name }) => name).join(", ");
+  return `${all.length} problems: ${dearer.length} more than 2% dearer than exhaustive's (${names}); ${percent(requests)} of its requests`;
+}
+
+function knownText(all: readonly KnownAnswer[]): string {
+  const confirmed = all.filter(({ truth }) => truth !== null);
+  const missed = confirmed.filter(({ truth, share }) => (truth as number) < share);
+  const asked = all.filter((one) => one.asked);
+  const then = asked.filter((one) => one.confirmedThen);
+  return `${confirmed.length} confirmed plans of ${all.length}: ${missed.length} miss (${percent(missed.length / confirmed.length)}); ${asked.length} asked for a length, ${then.length} were confirmed with it (${percent(then.length / asked.length)})`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
