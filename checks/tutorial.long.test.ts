@@ -22,10 +22,10 @@ const PART = "[+−][\\d.]+(?: +[\\d.]+)?";
 const PATTERNS: Readonly<Record<string, readonly RegExp[]>> = {
   validate: [
     new RegExp(
-      `^A: scheduler=fifo +mean latency \\(ms\\) +${PREDICTED} +${ESTIMATE} .*±5 % +${VERDICT}$`,
+      `^A: scheduler=fifo +mean latency \\(ms\\) +${VERDICT} +${PREDICTED} +${ESTIMATE} .*%`,
       "m",
     ),
-    new RegExp(`^ +p95 latency \\(ms\\) +${PREDICTED} +${ESTIMATE} .*±10 % +${VERDICT}$`, "m"),
+    new RegExp(`^ +p95 latency \\(ms\\) +${VERDICT} +${PREDICTED} +${ESTIMATE} .*%`, "m"),
     /^A: measured times replayed, no GPU\/model ran$/m,
     /^1 configuration validated: 1 (agrees|disagrees|cannot be judged yet)$/m,
   ],
