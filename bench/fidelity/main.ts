@@ -18,7 +18,7 @@ import { tandem } from "./tandem-command.ts";
 const PARTS = ["seed", "replayed", "killed", "models", "demo"] as const;
 type Part = (typeof PARTS)[number];
 
-const { out, results, only, minutes, page, most } = await yargs(process.argv.slice(2))
+const { out, results, only, named, minutes, page, most } = await yargs(process.argv.slice(2))
   .scriptName("npm run study:fidelity --")
   .usage("$0 [options]\n\nMeasures how well predictions hold on this machine. Leave it quiet.")
   .options({
@@ -29,6 +29,7 @@ const { out, results, only, minutes, page, most } = await yargs(process.argv.sli
     },
     results: { type: "string", describe: "file of all findings; default: results.jsonl there" },
     only: { type: "string", array: true, choices: PARTS, describe: "parts; default: all" },
+    named: { type: "string", array: true, describe: "validations by name, in any part" },
     minutes: { type: "number", default: 60, describe: "start nothing new after so many" },
     most: { type: "number", default: 1000, describe: "validations of a part in this call" },
     page: { type: "string", describe: "file of the page (Markdown), made of all results so far" },
@@ -56,7 +57,10 @@ async function part<Case extends StudyCase>(
 ): Promise<void> {
   if (only !== undefined && !only.includes(name)) return;
   const done = new Set(findings().map((one) => `${one.part}/${one.name}`));
-  const open = cases.filter((one) => !done.has(`${name}/${one.name}`)).slice(0, most);
+  const open = cases
+    .filter((one) => named === undefined || named.includes(one.name))
+    .filter((one) => !done.has(`${name}/${one.name}`))
+    .slice(0, most);
   for (const one of open) {
     if (Date.now() >= endMs) return;
     process.stderr.write(`${name}: ${one.name}\n`);
