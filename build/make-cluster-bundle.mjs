@@ -12,7 +12,7 @@ const PROGRAMS = {
   gateway: ["gateway/main", "machines/forward", "time/clock"],
   load: ["load/main", "time/clock"],
 };
-/** Native parts, which real models and annotated pictures need, and what no process elsewhere is asked for. */
+/** Native parts, which real models need, and what no process elsewhere is asked for. */
 const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
 const ELSEWHERE = [...NATIVE, "@peculiar/x509", "reflect-metadata", "undici"];
 /** Files that packages look for beside their code. */

@@ -23,7 +23,7 @@ const MAX_STEAL_SHARE = 0.01;
 /** Share of the time that stalls may take before a run, whose latencies are not known yet; as above. */
 const MAX_STALL_SHARE = 0.01;
 
-/** Of a round of some 16 calls, one that a longer stall hits changes the mean by a tenth and more. */
+/** A longer stall in one of the some 16 calls of a round changes their mean by a tenth and more. */
 export const LONGEST_STALL_MS = 50;
 
 const MOST_THREADS = 4;

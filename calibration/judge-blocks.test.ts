@@ -287,6 +287,12 @@ test("the mean names the culprit where only a percentile is judged", () => {
   expect(culprit).toBe("queueing");
 });
 
+test("intervals say their confidence, which is this look's", () => {
+  expect(judged({ stored: 0, simulator: 0 }).mean?.level).toBeCloseTo(0.9, 9);
+  const early = judged({ stored: 0, simulator: 0 }, { error: 0.009 });
+  expect(early.mean?.level).toBeCloseTo(0.982, 9);
+});
+
 test("looks share the error: one on the edge agrees in 5% of validations in all", () => {
   const looks = looksOf(3);
   expect(looks.map((blocks) => lookError(blocks, looks))).toEqual([0.009, 0.0233, 0.036]);

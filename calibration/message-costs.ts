@@ -260,7 +260,7 @@ function changeOf(runs: readonly MeasuredRun[]): number {
   return Math.abs(last / before - 1);
 }
 
-/** Of the last of the runs; null: it is steady, and its host was fit. A busy host is not asked again: it stays busy. */
+/** Why the last run is in doubt; null: it is steady, and its host was fit. A busy host is not asked again: it stays busy. */
 function pilotDoubt(runs: readonly MeasuredRun[]): string | null {
   const { reasons } = runs[runs.length - 1].health;
   const doubted = "the cost of messages is in doubt: ";

@@ -17,7 +17,7 @@ export const DEMOS: readonly StudyCase[] = Array.from({ length: 10 }, (_, i) => 
 
 export interface Outcome {
   readonly verdict: Verdict;
-  /** Of the first metric that is not settled. */
+  /** Why the first unsettled metric is not settled. */
   readonly reason?: string;
   /** (predicted − measured) / measured. */
   readonly error: ByMetric<number>;

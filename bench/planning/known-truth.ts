@@ -19,7 +19,7 @@ export interface KnownAnswer {
   /** Whether the plan asked for a length, and whether it was confirmed with it. */
   readonly asked: boolean;
   readonly confirmedThen: boolean;
-  /** Of the confirmed cluster; null without one. */
+  /** The confirmed cluster's attainment in the long run; null without one. */
   readonly truth: number | null;
   readonly share: number;
 }

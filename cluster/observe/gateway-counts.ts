@@ -229,7 +229,7 @@ export interface GatewayState {
   readonly replicas: readonly {
     readonly state: "up" | "draining" | "down";
     readonly losses: number;
-    /** Of one that is down. */
+    /** Why a replica went down, and when; null where it is not down. */
     readonly lastLoss: { readonly reason: string; readonly atUs: number } | null;
     /** False: room for a replica that can be added. */
     readonly there: boolean;
