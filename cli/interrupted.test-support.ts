@@ -69,7 +69,10 @@ export function interrupted(
     if (!Number.isNaN(signalledMs) || !when.test(stderr)) return;
     signalledMs = performance.now() + delayMs;
     const pid = child.pid as number;
-    setTimeout(() => process.kill(group ? -pid : pid, "SIGINT"), delayMs);
+    setTimeout(() => {
+      // A command that is done before its instant gets no signal.
+      if (child.exitCode === null) process.kill(group ? -pid : pid, "SIGINT");
+    }, delayMs);
   });
   return new Promise((resolve) => {
     child.once("close", (code) => {
