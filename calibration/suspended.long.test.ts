@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { profileSchema } from "../core/profile.ts";
-import type { ValidationDocument } from "../core/results.ts";
+import type { ValidationDocument } from "../core/validation-results.ts";
 
 const SCENARIOS = fileURLToPath(new URL("../scenarios/", import.meta.url));
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { exitCodeOf, Fault } from "../core/fault.ts";
-import type { ValidationDocument, Verdict } from "../core/results.ts";
+import type { ValidationDocument, Verdict } from "../core/validation-results.ts";
 import { hostLines } from "../library/calibrate.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
 import { notesByLetter, outcomeOf, secondsOf } from "./validate.ts";

@@ -34,7 +34,7 @@ import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
+import type { ResultsDocument } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterKinds } from "../core/scenario/parameter-columns.ts";
 import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
@@ -45,6 +45,7 @@ import type {
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
+import type { ValidationDocument, ValidationResult } from "../core/validation-results.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
