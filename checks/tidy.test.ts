@@ -15,7 +15,6 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
   "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
-  "cli/deploy.ts": "three lines more, since each key of a literal has its own",
   "library/shards.ts": "eleven lines more, since each key of a literal has its own",
   "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
   "planning/plan.ts": "two lines more, since each key of a literal has its own",
