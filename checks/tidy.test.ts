@@ -280,6 +280,11 @@ describe("the pure layers", () => {
   });
 });
 
+test("waits are bounded by the monotonic clock: the time of day may step", () => {
+  const steps = /\bDate\.now\(\) *([<>]|- *\w*(start|began|first))|[<>]=? *Date\.now\(\)(?! *\/)/i;
+  expect(hits(product, steps)).toEqual([]);
+});
+
 describe("sizes", () => {
   const longFiles = product.filter(({ lines }) => lines.length > LONG_FILE_LINES + 1);
   const longFunctions = product.flatMap(longBlocks);
