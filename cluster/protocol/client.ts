@@ -80,6 +80,10 @@ export class InferenceClient {
     );
   }
 
+  openStream(listener: InferStreamListener): InferStream {
+    return new InferStream(this, listener);
+  }
+
   /** Whether a connection is being established. */
   get isConnecting(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.CONNECTING;
