@@ -201,7 +201,10 @@ export class InferStream {
   #isOpen = false;
   #ended = false;
 
-  constructor(client: InferenceClient, { opened, ended }: InferStreamListener) {
+  constructor(
+    client: Pick<InferenceClient, "inferStream">,
+    { opened, ended }: InferStreamListener,
+  ) {
     this.#call = client.inferStream();
     const end = (error: ServiceError): void => {
       if (this.#ended) return;
