@@ -99,7 +99,7 @@ export function planOf(seed: number): Plan {
 }
 
 /** One or two chains of one to three tasks, at a load of 0.3 to 0.9. */
-function documentOf(stream: RandomStream, scheduler: string): ScenarioDocument {
+export function documentOf(stream: RandomStream, scheduler: string): ScenarioDocument {
   const names = ["a", "b", "c"].slice(0, 1 + stream.integer(3));
   const replicas = names.map((name) => [name, 1 + stream.integer(3)] as const);
   const meansMs = names.map(() => 5 + Math.round(40 * stream.uniform()));

@@ -5,10 +5,9 @@
  *   busy replica; the log replays to the same decisions; in the end nothing waits, runs or is still to ring
  */
 import { createHash } from "node:crypto";
-import { Gateway } from "../../cluster/run/gateway.ts";
+import type { Gateway } from "../../cluster/run/gateway.ts";
 import type { Answer } from "../../cluster/run/live-request.ts";
 import { runRequestSchema } from "../../cluster/run/specification.ts";
-import { NO_ACCESS } from "../../cluster/security/client-access.ts";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
@@ -17,9 +16,9 @@ import { RunLog } from "../../core/run-log.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { Calendar, CalendarClock } from "./calendar.ts";
 import type { Happening, Plan } from "./plan.ts";
-import { channelTo, VirtualWorker, type VirtualWorld } from "./workers.ts";
+import { INPUTS, virtualGateway } from "./virtual-gateway.ts";
+import { VirtualWorker, type VirtualWorld } from "./workers.ts";
 
-const INPUTS = { profiles: {} };
 /** All faults are over by the last request and some seconds; then everything has an end within so long. */
 const PATIENCE_S = 300;
 /** Ways are short, so that one late batch does not take longer than a run. */
@@ -77,23 +76,10 @@ class PlayedRun {
       violated: (what) => this.#violations.push(what),
     };
     this.#workers = Array.from(new Set(workerOf), () => new VirtualWorker(world, system));
-    const replicas = workerOf.map((worker, replica) => ({ replica, address: `${worker}` }));
-    this.#gateway = new Gateway(
-      {
-        ...{ id: "dst", document, inputs: INPUTS, backend: "replay", seed: `${seed}` },
-        ...{ timeScale: 1, host: "", grpcPort: 0, httpPort: 0, spareReplicas: 0 },
-        security: { certificates: null, tokens: null },
-        ...{ origins: [], workerCertificates: null, controlFile: null, trace: null, record: null },
-        ...{ replicas, bounds: BOUNDS },
-      },
-      () => NO_ACCESS,
-      {
-        world: {
-          clock: this.#clock,
-          connect: (address) => channelTo(world, this.#workers[Number(address)]),
-        },
-      },
-    );
+    this.#gateway = virtualGateway({
+      ...{ document, seed: `${seed}`, clock: this.#clock, world, workerOf },
+      ...{ workers: this.#workers, bounds: BOUNDS },
+    });
     this.#gateway.reset(runRequestSchema.parse({ seed: `${seed}`, log: true, boundQueue }));
   }
 

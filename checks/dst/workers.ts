@@ -246,14 +246,14 @@ class Way {
 }
 
 /** A stream of batches as grpc-js shows it. */
-class VirtualCall extends EventEmitter {
+class VirtualCall {
+  readonly #events = new EventEmitter();
   readonly #worker: VirtualWorker;
   readonly #there: Way;
   readonly #back: Way;
   #isOver = false;
 
   constructor(world: VirtualWorld, worker: VirtualWorker) {
-    super();
     this.#worker = worker;
     this.#there = new Way(world);
     this.#back = new Way(world);
@@ -265,10 +265,14 @@ class VirtualCall extends EventEmitter {
       }
       worker.calls.add(this);
       this.#back.carry(() => {
-        if (!this.#isOver) this.emit("metadata");
+        if (!this.#isOver) this.#events.emit("metadata");
       }, false);
     };
     this.#there.carry(() => worker.reached(connect), false);
+  }
+
+  on(event: string, heard: Parameters<EventEmitter["on"]>[1]): void {
+    this.#events.on(event, heard);
   }
 
   write(request: ModelInferRequest): void {
@@ -281,7 +285,7 @@ class VirtualCall extends EventEmitter {
   answer(message: ModelStreamInferResponse): void {
     if (!this.#isConnected()) return;
     this.#back.carry(() => {
-      if (!this.#isOver && !this.#worker.isCut) this.emit("data", message);
+      if (!this.#isOver && !this.#worker.isCut) this.#events.emit("data", message);
     }, true);
   }
 
@@ -290,7 +294,7 @@ class VirtualCall extends EventEmitter {
     this.#back.carry(() => {
       if (this.#isOver) return;
       this.#isOver = true;
-      this.emit("error", failure(status.UNAVAILABLE, reason));
+      this.#events.emit("error", failure(status.UNAVAILABLE, reason));
     }, false);
   }
 
@@ -304,14 +308,14 @@ class VirtualCall extends EventEmitter {
   }
 }
 
-class Watch extends EventEmitter {
+class Watch {
+  readonly #events = new EventEmitter();
   readonly replica: string;
   readonly #worker: VirtualWorker;
   readonly #back: Way;
   #isOver = false;
 
   constructor(world: VirtualWorld, worker: VirtualWorker, replica: string) {
-    super();
     this.replica = replica;
     this.#worker = worker;
     this.#back = new Way(world);
@@ -323,9 +327,13 @@ class Watch extends EventEmitter {
     new Way(world).carry(() => worker.reached(connect), false);
   }
 
+  on(event: string, heard: Parameters<EventEmitter["on"]>[1]): void {
+    this.#events.on(event, heard);
+  }
+
   tell(health: string): void {
     this.#back.carry(() => {
-      if (!this.#isOver && !this.#worker.isCut) this.emit("data", { status: health });
+      if (!this.#isOver && !this.#worker.isCut) this.#events.emit("data", { status: health });
     }, false);
   }
 
@@ -334,7 +342,7 @@ class Watch extends EventEmitter {
     this.#back.carry(() => {
       if (this.#isOver) return;
       this.#isOver = true;
-      this.emit("error", failure(status.UNAVAILABLE, reason));
+      this.#events.emit("error", failure(status.UNAVAILABLE, reason));
     }, false);
   }
 

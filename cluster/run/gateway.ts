@@ -36,7 +36,7 @@ import {
   runRequestSchema,
   type ServiceBounds,
 } from "./specification.ts";
-import type { WorkerChannel } from "./worker-channel.ts";
+import type { World } from "./worker-channel.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -56,12 +56,6 @@ interface Surroundings {
   readonly appendRecord?: ((text: string) => void) | undefined;
   /** In place of the machine's clock and of gRPC. */
   readonly world?: World;
-}
-
-export interface World {
-  readonly clock: Clock;
-  /** A new connection to a worker. */
-  readonly connect: (address: string) => WorkerChannel;
 }
 
 export class Gateway {

@@ -6,12 +6,10 @@ import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 import type { BatchStream, LinkFailure, WorkerChannel } from "./worker-channel.ts";
+import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
-const TICK_MS = 1000;
-/** Counts ticks, not time, so that a stalled gateway does not give up its workers. */
-const CONNECTING_TICKS = 3;
 
 /** `failure`: why a batch failed on a replica that is up. */
 type BatchAnswer = (failure: LinkFailure | null, response: ModelInferResponse) => void;
@@ -260,79 +258,6 @@ class ReplicaLink {
     this.losses++;
     this.lastLoss = { reason, atUs: this.#clock.nowUs() };
     this.#changed(false, reason);
-  }
-}
-
-/**
- * The connection to one worker, shared by the links to its replicas: one gRPC channel with one stream of
- * batches. HTTP/2 keepalive finds a dead worker. grpc-js waits without a limit for the answer to a new
- * connection, so a channel that is connecting for too long is replaced.
- */
-class WorkerConnection {
-  readonly address: string;
-  readonly #connect: (address: string) => WorkerChannel;
-  /** Those that watch the health of their replicas. */
-  readonly #links = new Set<ReplicaLink>();
-  readonly #stopTicks: () => void;
-  #client: WorkerChannel;
-  #stream: BatchStream | null = null;
-  #connectingTicks = 0;
-
-  constructor(address: string, connect: (address: string) => WorkerChannel, clock: Clock) {
-    this.address = address;
-    this.#connect = connect;
-    this.#client = connect(address);
-    this.#stopTicks = clock.every(TICK_MS, () => this.#tick());
-  }
-
-  /** Changes when the channel is replaced. */
-  get client(): WorkerChannel {
-    return this.#client;
-  }
-
-  enter(link: ReplicaLink): void {
-    this.#links.add(link);
-  }
-
-  /** The stream of batches, which ends when the last link leaves. */
-  stream(): BatchStream {
-    this.#stream ??= this.#client.openStream({
-      opened: () => {
-        for (const link of [...this.#links]) link.opened();
-      },
-      ended: ({ details, message }) => {
-        this.#stream = null;
-        const reason = `its stream of batches ended: ${details || message}`;
-        for (const link of [...this.#links]) link.ended(reason);
-      },
-    });
-    return this.#stream;
-  }
-
-  leave(link: ReplicaLink): void {
-    this.#links.delete(link);
-    if (this.#links.size === 0) this.#closeStream();
-  }
-
-  close(): void {
-    this.#stopTicks();
-    this.#closeStream();
-    this.#client.close();
-  }
-
-  #tick(): void {
-    this.#connectingTicks = this.#client.isConnecting ? this.#connectingTicks + 1 : 0;
-    if (this.#connectingTicks < CONNECTING_TICKS) return;
-    this.#connectingTicks = 0;
-    this.#closeStream();
-    this.#client.close();
-    this.#client = this.#connect(this.address);
-    for (const link of [...this.#links]) link.lost("its worker does not answer");
-  }
-
-  #closeStream(): void {
-    this.#stream?.close();
-    this.#stream = null;
   }
 }
 
