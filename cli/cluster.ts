@@ -17,7 +17,7 @@ import {
   type ScenarioDocument,
   web as serveWeb,
 } from "../library/index.ts";
-import type { Values } from "../library/option.ts";
+import { givenOptions, type Values } from "../library/option.ts";
 import type { SERVE, WEB } from "../library/options.ts";
 import { wrapped } from "../reports/tables/format.ts";
 import { type Cell, type Column, numberCell, tableOf } from "../reports/tables/table.ts";
@@ -30,7 +30,6 @@ import {
   type CERTS,
   CLUSTER_UP_COMMAND,
   type DIRECTORY,
-  givenOptions,
   type JSON_OPTION,
   type SCENARIO,
   type TOKEN,
