@@ -84,8 +84,9 @@ export class Laboratory {
   }
 
   /** The start of the first replication, on an empty system: a cluster that fails here fails. */
-  pilot(document: ScenarioDocument): Generator<undefined, RunSummary> {
-    return this.#run(shortened(withoutDetection(document), PILOT_SHARE), 0);
+  *pilot(scenario: ScenarioDocument, goals: readonly Goal[]): Generator<undefined, Trial> {
+    const document = shortened(withoutDetection(scenario), PILOT_SHARE);
+    return { document, goals, runs: [yield* this.#run(document, 0)], drawn: [] };
   }
 
   /** So much of the scenario that its replications have a few thousand requests. */
