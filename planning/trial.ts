@@ -158,11 +158,11 @@ export class Laboratory {
     const perRun = expectedSeconds(document.workload) * ratePerS(document);
     const isTooLong = first > own && first * perRun > MOST_REQUESTS;
     const needed = { replications: first, durationS: expectedSeconds(document.workload) };
-    // The scenario's own length may do for a no.
-    yield* this.extend(trial, own, true);
-    if (first > own && reachOf(goals, trial.runs) < 0)
-      return { ...trial, meets: false, needed: null };
-    if (isTooLong) {
+    // Less than a yes takes may do for a no.
+    for (let runs = own; runs < first; runs *= 2) {
+      yield* this.extend(trial, runs, true);
+      if (reachOf(goals, trial.runs) < 0) return { ...trial, meets: false, needed: null };
+      if (!isTooLong) continue;
       return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
     }
     const judged = (own: number): readonly Outlook[] =>
