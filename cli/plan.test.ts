@@ -100,7 +100,7 @@ describe("a plan", () => {
   });
 
   test("says what is not confirmed, and the length that would tell", () => {
-    const needed = { replications: 340, durationS: 60 };
+    const needed = { replications: 340, because: null, durationS: 60 };
     const { document, text } = shown({ ...PLAN, state: "not confirmed", stopped: true, needed });
     expect(text).toMatch(/not confirmed +fifo +2\.6/);
     expect(text).toContain("340 replications of 60 s would probably tell");

@@ -192,8 +192,15 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
   ];
 }
 
-function untoldText({ replications, durationS }: NonNullable<PlanEntry["needed"]>): string {
+function untoldText({
+  replications,
+  because,
+  durationS,
+}: NonNullable<PlanEntry["needed"]>): string {
   const what = "cannot tell: fresh requests neither confirm nor refute it";
+  if (because === "close") {
+    return `${what}, and its share is so close to the SLO that no length would probably tell: allow more machines, or a longer SLO`;
+  }
   if (replications === null) {
     return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;
   }

@@ -3,6 +3,7 @@ import { sumOf } from "../core/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { assuredOf, reachOf } from "./outlook.ts";
 import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
+import { brief } from "./run-length.ts";
 import type { Row } from "./space.ts";
 import {
   costOfTried,
@@ -316,7 +317,7 @@ export class Descent {
   ): Generator<undefined, { readonly trial: Trial; readonly keeps: boolean }> {
     const { laboratory, goals, standing } = this.#problem;
     standing.explored.simulated++;
-    const trial = yield* laboratory.start(laboratory.brief(scenario), goals);
+    const trial = yield* laboratory.start(brief(scenario), goals);
     for (let n = 1; n <= MOST_LOOKS; n++) {
       yield* laboratory.extend(trial, n);
       if (reachOf(goals, trial.runs, WRONG_CUT) < 0) return { trial, keeps: false };
