@@ -1,8 +1,9 @@
 /** Every chart of the report, in the order of the page, each for a wide page and for a narrow one. Add a chart here. */
 import type { TopLevelSpec } from "vega-lite";
 import type { ProvenanceDocument } from "../../core/provenance.ts";
-import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
+import type { ResultsDocument } from "../../core/results.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
+import type { ValidationDocument } from "../../core/validation-results.ts";
 import type { PlanView } from "../tables/documents.ts";
 import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";
@@ -10,7 +11,6 @@ import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
-import { pipelineGraph } from "./pipeline-graph.ts";
 import { planSearch } from "./plan-search.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
 import { CONFIG, NARROW_PX, panelHeader, textWidth, wrapText } from "./theme.ts";
@@ -53,10 +53,7 @@ function drawnCharts(
   { results, validation, provenance, plan, details = [] }: ChartSources,
   isNarrow: boolean,
 ): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
-  const simulated = details.find(({ side }) => side === "simulated");
   const compared = pairOf(details);
-  const one = results.configurations.find(({ id }) => id === simulated?.id);
-  const shown = one ?? results.configurations[0];
   const timelines = compared.map((detail) => [
     `timeline-${detail.side}`,
     timeline(detail, results.slo),
@@ -72,7 +69,6 @@ function drawnCharts(
       "cost-per-1000": costPer1000(results),
     },
     bottleneck: {
-      pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
       "slowest-requests": slowestRequests(compared),
     },
     time: Object.fromEntries(timelines),
