@@ -24,7 +24,7 @@ export interface Checked {
   readonly configurations: number;
   /** Whether the sweep has a range without a step, of which some points were looked at. */
   readonly isSampled: boolean;
-  /** A sentence for each goal that cannot be kept, and each machine of the inventory that nothing runs on. */
+  /** A sentence for each SLO that cannot be kept, and each machine of the inventory that nothing runs on. */
   readonly notes: readonly string[];
   /** Random runs by scheduler file of one's own. */
   readonly plays: Readonly<Record<string, number>>;

@@ -14,7 +14,7 @@ function fact(decision: Decision | undefined, name: string): string {
   return decision?.facts.find(([each]) => each === name)?.[1] ?? "";
 }
 
-/** The sweep with the state of its goals and stability replaced. */
+/** The sweep with the state of its SLOs and stability replaced. */
 function judged(
   state: (one: ResultsDocument["configurations"][number]) => object,
 ): ResultsDocument {
@@ -55,9 +55,11 @@ describe("the decision for each load", () => {
   });
 
   test("says how much more load it bears, by what was simulated and by the busiest station", () => {
-    expect(fact(light, "more load")).toMatch(/misses it .* at arrival rate 16\/s/);
+    expect(fact(light, "headroom")).toMatch(/misses it .* at arrival rate 16\/s/);
     const known = judged(() => ({ offeredLoadRatio: 0.5 }));
-    expect(fact(decisionsOf(known, undefined)[1], "more load")).toContain("2 times this load");
+    expect(fact(decisionsOf(known, undefined)[1], "headroom")).toContain(
+      "stable up to 2 times this load (busiest station at 50 % of its capacity)",
+    );
     expect(middle.answer).toBe("fifo, detect replicas 4");
   });
 

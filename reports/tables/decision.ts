@@ -75,7 +75,7 @@ function met(choice: Choice, validation: ValidationDocument | undefined): Answer
       trust(chosen, choice.document, validation),
       ["next cheaper", cheaperText(chosen, choice)],
       ["next faster", fasterText(chosen, choice)],
-      ["more load", headroomText(chosen, choice)],
+      ["headroom", headroomText(chosen, choice)],
     ]),
   };
 }
@@ -115,7 +115,7 @@ function replicasText({ tasks }: Pick<ConfigurationResult, "tasks">): string {
     .join(", ");
 }
 
-/** Without a goal the fastest is the answer. */
+/** Without an SLO the fastest is the answer. */
 function fastest(choice: Choice, validation: ValidationDocument | undefined): Answer | undefined {
   const { document, members, axes } = choice;
   const metric = (one: ConfigurationResult) =>
@@ -275,11 +275,11 @@ function failsText(one: ConfigurationResult, document: ResultsDocument): string 
   return marginOf(attained) < 0 || one.slo === "misses" ? `${verb} (${percent} %)` : verb;
 }
 
-/** "saturates at 1.6 times this load, which is 62 % of its busiest station's capacity". */
+/** "stable up to 1.6 times this load (busiest station at 62 % of its capacity)". */
 export function boundText({ offeredLoadRatio }: ConfigurationResult): string {
   if (offeredLoadRatio === undefined || !(offeredLoadRatio > 0) || offeredLoadRatio >= 1) return "";
   const most = formatNumber(1 / offeredLoadRatio, 2);
-  return `saturates at ${most} times this load, which is ${formatNumber(100 * offeredLoadRatio)} % of its busiest station's capacity`;
+  return `stable up to ${most} times this load (busiest station at ${formatNumber(100 * offeredLoadRatio)} % of its capacity)`;
 }
 
 /** Whether this configuration was run for real, and how well the prediction held. */

@@ -118,7 +118,7 @@ export function notesText(
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
 }
 
-/** How many meet the goal, and the cheapest of them at each load. */
+/** How many meet the SLO, and the cheapest of them at each load. */
 export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
   const lines = goalHeadlines(document, MOST_ROWS).map(({ text }) => wrapped(text, width));
   return lines.length === 0 ? [] : ["", ...lines];

@@ -19,7 +19,7 @@ export interface Choices {
   readonly parameters?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** In place of the scheduler's own batching; a `maxBatch` of 1 starts each job alone. */
   readonly batch?: Batch;
-  /** Latency goals, ms, by pipeline. */
+  /** SLOs, ms, by pipeline. */
   readonly sloMs?: Readonly<Record<string, number>>;
   /** Service times are multiplied by this. */
   readonly serviceScale?: number;

@@ -9,7 +9,7 @@ import type { CurveState } from "./curve-store.ts";
 import { highestLoadText } from "./highest-load.ts";
 import type { Description, PointResult } from "./messages.ts";
 
-/** Whether the goal is met at this load, and up to which one, in words. */
+/** Whether the SLO is met at this load, and up to which one, in words. */
 export function verdictOf(
   { axis, goals }: Description,
   { sloMs }: Choices,
