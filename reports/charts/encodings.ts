@@ -20,7 +20,7 @@ export function titled(
   return { $schema: SCHEMA, config: CONFIG, title: { text, subtitle } };
 }
 
-/** A panel for each of the names in field "panel"; none has a heading when it is the only one and "". */
+/** A panel for each of the names in field "panel". */
 export function panelFacet(panels: readonly string[], width: number) {
   const header = panelHeader(panels, width);
   return { field: "panel", type: "nominal" as const, sort: [...panels], header };

@@ -33,7 +33,13 @@ import {
 } from "./goals.ts";
 import { axisText, configurationLabel, isSameAt, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
-import { BACKENDS, judgedMetrics, VERDICT_STATES, verdictText } from "./validation-tables.ts";
+import {
+  BACKENDS,
+  judgedMetrics,
+  VERDICT_STATES,
+  verdictSummary,
+  verdictText,
+} from "./validation-tables.ts";
 
 export type Fact = readonly [name: string, text: string, state?: "good" | "bad" | "warn"];
 
@@ -219,10 +225,10 @@ function unexplored(members: Choice["members"]): string {
     : "nothing cheaper was simulated";
 }
 
-/** The command that searches the scenario of these results. */
+/** The command that searches the scenario of these results, without the place of the program. */
 function planCommand({ command }: Pick<ResultsDocument, "command">): string {
-  const [, tandem, scenario] = /^(.*?) simulate ('[^']*'|\S+)/.exec(command) ?? [];
-  return scenario === undefined ? "`tandem plan`" : `\`${tandem} plan ${scenario}\``;
+  const [, npx = "", scenario] = /^(npx )?.*? simulate ('[^']*'|\S+)/.exec(command) ?? [];
+  return scenario === undefined ? "`tandem plan`" : `\`${npx}tandem plan ${scenario}\``;
 }
 
 /** The cheapest that is faster beyond both intervals, then the fastest of these. */
@@ -296,10 +302,9 @@ export function trust(
   const own = all.find((one) => isSameAt(swept, one, chosen));
   if (own !== undefined)
     return ["validated", ownVerdict(own, validation), VERDICT_STATES[own.verdict]];
-  const agree = all.filter(({ verdict }) => verdict === "agrees").length;
-  const disagree = all.filter(({ verdict }) => verdict === "disagrees").length;
-  const text = `not this one; of ${plural(all.length, "other configuration")} ${agree} agree with the prediction, ${disagree} disagree`;
-  return ["validated", text, disagree > 0 ? "bad" : "warn"];
+  const isRefuted = all.some(({ verdict }) => verdict === "disagrees");
+  const text = `not this one, but ${verdictSummary(validation)}`;
+  return ["validated", text, isRefuted ? "bad" : "warn"];
 }
 
 function ownVerdict(one: ValidationResult, validation: ValidationDocument): string {

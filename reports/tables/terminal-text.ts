@@ -193,7 +193,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "simulator's own error", "tolerance"]) {
+  for (const heading of ["single runs, from to", "simulator's own error"]) {
     if (total(columnWidths(comparison)) <= width) break;
     const column = comparison.headings.indexOf(heading);
     if (column >= 0) comparison = without(comparison, column);
