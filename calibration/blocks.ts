@@ -7,11 +7,11 @@ import { watchStalls } from "../cluster/time/stall-watch.ts";
 import { isSpanned } from "../core/arrivals/arrival-source.ts";
 import { compileSystem } from "../core/compile.ts";
 import { poolsOf } from "../core/placement.ts";
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import type { Bracket } from "../core/results.ts";
+import type { Profile } from "../core/profile.ts";
 import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import { knownTimes } from "../core/slow-down.ts";
+import { curveThrough, knownTimes } from "../core/slow-down.ts";
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
+import type { Bracket } from "../core/validation-results.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { LONGEST_STALL_MS } from "./host.ts";
 import {
@@ -22,6 +22,7 @@ import {
   workedBatches,
 } from "./in-place.ts";
 import type { Block } from "./judge-blocks.ts";
+import { type BusyWorker, contentionRound } from "./measure-service.ts";
 import { probePace } from "./pace-probe.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
 import type { RealRun } from "./real-runs.ts";
@@ -100,27 +101,43 @@ export function knownMeansUs(
 /** A bracket in which the host stood still is measured again so often. */
 const MOST_BRACKETS_AGAIN = 2;
 
-/** `contents` by the name of a pipeline; `plan` of the deployment. */
+interface BracketPlan extends InPlacePlan {
+  /** By the name of a pipeline. */
+  readonly contents: Readonly<Record<string, readonly RequestContents[]>>;
+  /** Two workers on the deployment's machine; fewer where none slow each other down. */
+  readonly busy: readonly BusyWorker[];
+}
+
 export async function measureBracket(
   deployment: Parameters<typeof inPlaceRound>[0],
-  plan: InPlacePlan & {
-    readonly contents: Readonly<Record<string, readonly RequestContents[]>>;
-    readonly contention: OverheadProfile["contention"] | undefined;
-  },
+  plan: BracketPlan,
   seed: string,
 ): Promise<Bracket> {
+  const { document, inputs, busy } = plan;
+  const haveNeighbours = busy.length > 1 && compileSystem(document, inputs).replicas.length > 1;
   for (let again = MOST_BRACKETS_AGAIN; ; again--) {
     const watch = watchStalls();
-    const before = await probePace();
-    const { log } = await inPlaceRound(deployment, plan, seed).catch((error: unknown) => {
+    try {
+      const before = await probePace();
+      const { log } = await inPlaceRound(deployment, plan, seed);
+      const [, slowdown] = haveNeighbours ? await contentionRound(busy) : [];
+      const probeUs = meanOf([before, await probePace()]);
+      if ((await watch.stop()).longestMs > LONGEST_STALL_MS && again > 0) continue;
+      const { overheadProfile } = slowedInputs(inputs, slowdown);
+      const workUs = workByModel(document, inputs, overheadProfile?.contention, log);
+      return { atS: 0, probeUs, workUs, ...(slowdown === undefined ? {} : { slowdown }) };
+    } finally {
       watch.close();
-      throw error;
-    });
-    const probeUs = meanOf([before, await probePace()]);
-    if ((await watch.stop()).longestMs > LONGEST_STALL_MS && again > 0) continue;
-    const workUs = workByModel(plan.document, plan.inputs, plan.contention, log);
-    return { atS: 0, probeUs, workUs };
+    }
   }
+}
+
+/** The inputs with the slow-down of two busy workers as it is now, where it was measured. */
+function slowedInputs(inputs: SimulationInputs, slowdown: number | undefined): SimulationInputs {
+  const { overheadProfile } = inputs;
+  if (overheadProfile === undefined || slowdown === undefined) return inputs;
+  const contention = curveThrough(overheadProfile.contention, slowdown);
+  return { ...inputs, overheadProfile: { ...overheadProfile, contention } };
 }
 
 /** By pool, the time in place in these brackets over that of the stored profile. */
@@ -142,22 +159,24 @@ function factorsOf(
   );
 }
 
-/** A run beside its two predictions. */
+/** A run beside its predictions. */
 export function blockOf(
   plan: PredictionPlan,
   run: Pick<RealRun, "replication" | "beside" | "summary" | "log">,
   brackets: readonly Bracket[],
 ): Block {
-  const factors = factorsOf(
-    plan,
-    run.beside.map((place) => brackets[place]),
-  );
+  const beside = run.beside.map((place) => brackets[place]);
+  const factors = factorsOf(plan, beside);
+  const slowdowns = beside.flatMap(({ slowdown }) => slowdown ?? []);
+  const slowdown = slowdowns.length === 0 ? undefined : meanOf(slowdowns);
+  const slowed = { ...plan, inputs: slowedInputs(plan.inputs, slowdown) };
   const { replication } = run;
   return {
     predicted: predict(plan, replication).summary.metrics,
-    informed: predict(plan, replication, factors).summary.metrics,
+    informed: predict(slowed, replication, factors).summary.metrics,
+    asStored: predict(plan, replication, factors).summary.metrics,
     measured: run.summary.metrics,
-    service: serviceOf(plan, run, factors),
+    service: serviceOf(slowed, run, factors),
   };
 }
 

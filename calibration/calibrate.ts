@@ -7,13 +7,14 @@
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import { poolsOf, tasksToPlace } from "../core/placement.ts";
+import { poolsOf } from "../core/placement.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
+import { busyWorkers, inputsByModel } from "./busy-workers.ts";
 import {
   type CollectedInputs,
   type ContentsSource,
@@ -33,9 +34,8 @@ import {
 import { loadMeter, percent, sampleHost } from "./host.ts";
 import { lightRatePerS } from "./in-place.ts";
 import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";
-import type { BusyWorker } from "./measure-service.ts";
 import { measureLinks, onNearestLink } from "./message-costs.ts";
-import { type JobInput, type MeasuringHosts, type ModelWorker, openHosts } from "./model-worker.ts";
+import { type JobInput, type ModelWorker, openHosts } from "./model-worker.ts";
 import { measureOverheads } from "./no-op-overheads.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
@@ -85,7 +85,7 @@ export async function calibrate(
   document: ScenarioDocument,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const { folder, inventory, onStep = () => undefined } = options;
+  const { folder, inventory, contentionLevels: levels, onStep = () => undefined } = options;
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
@@ -116,7 +116,7 @@ export async function calibrate(
     if (noOps.size > 0) onStep("measuring the links");
     const measuredLinks = await measureLinks(noOps).finally(() => stopAll(noOps.values()));
     const links = noOps.size === 0 ? undefined : measuredLinks;
-    const busy = await busyWorkers(document, hosts, { workers, extra, inputs }, options);
+    const busy = await busyWorkers(document, hosts, { workers, extra, inputs }, levels);
     const placed: Placed = {
       document: inPlaceDocument({ document, assumed, inventory, branchShares }),
       inputs: { profiles: {}, traces: {}, folder },
@@ -281,20 +281,6 @@ async function stopAll(workers: Iterable<ModelWorker>): Promise<void> {
   await Promise.all([...workers].map((worker) => worker.stop()));
 }
 
-function inputsByModel(
-  document: ScenarioDocument,
-  collected: CollectedInputs,
-): Map<string, readonly JobInput[]> {
-  const inputs = new Map<string, readonly JobInput[]>();
-  for (const pipeline of Object.values(document.pipelines)) {
-    for (const { task, model } of poolsOf(pipeline.tasks)) {
-      const more = collected.inputs.get(task) ?? [];
-      inputs.set(model, [...(inputs.get(model) ?? []), ...more]);
-    }
-  }
-  return inputs;
-}
-
 function largestBatch(
   document: ScenarioDocument,
   model: string,
@@ -313,44 +299,6 @@ function batchSizes(largest: number): number[] {
   const sizes: number[] = [];
   for (let size = 1; size < largest; size *= 2) sizes.push(size);
   return [...sizes, largest];
-}
-
-interface RunningWorkers {
-  /** One for each model. */
-  readonly workers: ReadonlyMap<string, ModelWorker>;
-  /** Those that are started here. */
-  readonly extra: Map<string, ModelWorker>;
-  readonly inputs: ReadonlyMap<string, readonly JobInput[]>;
-}
-
-/** Workers in the order of the tasks, again and again, up to the level wanted; all on the first model's machine. */
-async function busyWorkers(
-  document: ScenarioDocument,
-  hosts: MeasuringHosts,
-  { workers, extra, inputs }: RunningWorkers,
-  { contentionLevels: levels }: CalibrationOptions,
-): Promise<BusyWorker[]> {
-  const machineOf = (model: string): string => hosts.machineOf(hosts.devicesOf(model)[0]);
-  const models = tasksToPlace(document)
-    .map(({ model }) => model.name)
-    .filter((model) => (inputs.get(model) ?? []).length > 0)
-    .filter((model, _, [first]) => machineOf(model) === machineOf(first));
-  const wanted = Array.from({ length: models.length === 0 || levels < 2 ? 0 : levels }, (_, i) => {
-    const model = models[i % models.length];
-    return { model, key: i < models.length ? model : `${model}#${i}` };
-  });
-  const missing = wanted.filter(({ key }) => !workers.has(key));
-  // All are waited for, also where one fails: what has started is stopped with the others.
-  const starts = await Promise.allSettled(
-    missing.map(async ({ model, key }) => {
-      extra.set(key, await hosts.start(model, hosts.devicesOf(model)[0]));
-    }),
-  );
-  for (const start of starts) if (start.status === "rejected") throw start.reason;
-  return wanted.map(({ model, key }) => {
-    const worker = (workers.get(key) ?? extra.get(key)) as ModelWorker;
-    return { worker, inputs: inputs.get(model) ?? [] };
-  });
 }
 
 function profileOf(

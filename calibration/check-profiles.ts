@@ -4,7 +4,7 @@
  * bound that matters, and else cannot be told.
  */
 import type { Profile } from "../core/profile.ts";
-import type { Bracket, ModelJudgement } from "../core/results.ts";
+import type { Bracket, ModelJudgement } from "../core/validation-results.ts";
 import { judgeProfiles } from "./judge-profiles.ts";
 
 /** Half of the usual tolerance of a mean: a model that is off by more takes the verdict with it. */

@@ -69,7 +69,6 @@ interface Bounds {
 const LEAST_ROUNDS = 5;
 /** A profile keeps so many. */
 const MOST_ROUNDS = 100;
-const CONTENTION_SECONDS = 0.4;
 /** A host that stands still in more rounds than these is measured as it is. */
 const MOST_SET_ASIDE = 5;
 /** A change of pace that counts as no steady state: the usual tolerance of a judgement. */
@@ -148,7 +147,7 @@ export class Experiment {
     const inPlace: MeasuredRun[] = [];
     const parts: (() => Promise<void>)[] = [() => this.#aloneRound()];
     if (busy.length > 1) {
-      const round = () => contentionRound(busy, CONTENTION_SECONDS);
+      const round = () => contentionRound(busy);
       parts.push(async () => void contention.push(await round()));
     }
     if (place !== null) {

@@ -22,7 +22,7 @@ export const FOREIGN_FORMATS = [
   "nexus",
   "csv",
 ] as const;
-export type ForeignFormat = (typeof FOREIGN_FORMATS)[number];
+type ForeignFormat = (typeof FOREIGN_FORMATS)[number];
 
 /** How single times lie around their mean, as far as the file tells. */
 export type Spread =

@@ -1,12 +1,21 @@
 import { describe, expect, test } from "vitest";
-import type { Profile } from "../core/profile.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
-import type { Bracket } from "../core/results.ts";
 import { equivalence, relativeError } from "../core/statistics/equivalence.ts";
+import type { Bracket } from "../core/validation-results.ts";
 import { lookError, looksOf } from "./blocks.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
 import { judgeProfiles } from "./judge-profiles.ts";
 
+const PROVENANCE = {
+  kind: "measured" as const,
+  model: "m",
+  modelFiles: [],
+  device: "cpu",
+  host: "h",
+  runtime: "r",
+  date: "d",
+};
 const MODELS = { detect: 20_000, plate: 40_000 };
 /** Noise of rounds and blocks that adds up to 0. */
 const WIGGLE = [0.01, -0.005, 0.004, -0.012, 0.003];
@@ -26,19 +35,10 @@ function profileOf(
   meanUs: number,
   { pace = () => 1, probe = () => 1, firstS = 0, rounds = 10 }: Rounds = {},
 ): Profile {
-  const provenance = {
-    kind: "measured" as const,
-    model: "m",
-    modelFiles: [],
-    device: "cpu",
-    host: "h",
-    runtime: "r",
-    date: "d",
-  };
   return {
     schema: "tandem/profile@2",
     kind: "service",
-    provenance,
+    provenance: PROVENANCE,
     batches: [{ batch: 1, samples: 160, meanUs, halfWidth95Us: 0, quantilesUs: [meanUs] }],
     rounds: Array.from({ length: rounds }, (_, i) => {
       const us = wiggled(meanUs, i) * pace(i);
@@ -161,10 +161,18 @@ interface Errors {
   readonly stored?: number;
   readonly simulator?: number;
   readonly service?: number;
+  /** What the stored slow-down adds to the prediction. */
+  readonly slowing?: number;
   readonly noise?: number;
 }
 
-function blocksOf({ stored = 0, simulator = 0, service = 0, noise = 1 }: Errors): Block[] {
+function blocksOf({
+  stored = 0,
+  simulator = 0,
+  service = 0,
+  slowing = 0,
+  noise = 1,
+}: Errors): Block[] {
   return [100, 140, 90, 120, 110].map((measuredMs, i) => {
     const figures = (error: number) => {
       const ms = measuredMs * (1 + error + noise * WIGGLE[i]);
@@ -174,6 +182,7 @@ function blocksOf({ stored = 0, simulator = 0, service = 0, noise = 1 }: Errors)
     return {
       predicted: figures(stored),
       informed: figures(simulator),
+      asStored: figures(simulator + slowing),
       measured: { latencyMeanMs: measuredMs, latencyP95Ms: 2 * measuredMs },
       service: {
         detect: { measuredUs, predictedUs: 1e6 },
@@ -183,9 +192,34 @@ function blocksOf({ stored = 0, simulator = 0, service = 0, noise = 1 }: Errors)
   });
 }
 
+/** Brackets of which the first `measured` have the slow-down of two busy workers. */
+function slowed(slowdown: number, measured = 6): Bracket[] {
+  return bracketsOf(USUAL).map((bracket, i) => {
+    return i < measured ? { ...bracket, slowdown: wiggled(slowdown, i) } : bracket;
+  });
+}
+
+/** `spread`: deviation of the calibration's rounds, as a share. */
+function overheads(slowdown: number, spread = 0, doubts?: string[]): OverheadProfile {
+  const round = { clientRoundTripUs: 400, workerRoundTripUs: 400, gatewayUs: 100 };
+  return {
+    schema: "tandem/overhead@1",
+    provenance: doubts === undefined ? PROVENANCE : { ...PROVENANCE, doubts },
+    clientRoundTripUs: [400],
+    workerRoundTripUs: [400],
+    gateway: { arrivalUs: 30, dispatchUs: 30, completionUs: 40 },
+    contention: [1, slowdown],
+    rounds: Array.from({ length: 8 }, (_, i) => {
+      const value = slowdown * (1 + (i % 2 === 0 ? spread : -spread));
+      return { ...round, atS: 8 * i, contention: [1, value] };
+    }),
+  };
+}
+
 const BY = {
   tolerance: { latencyMeanMs: 0.05 },
   profiles: profiles(),
+  overheads: undefined as OverheadProfile | undefined,
   error: 0.05,
   unfit: null,
 };
@@ -238,6 +272,43 @@ describe("the rules, in their order", () => {
     expect([waiting.verdict, waiting.culprit]).toEqual(["disagrees", "queueing"]);
     const small = judged({ stored: -0.1, simulator: -0.02, service: -0.1 });
     expect([small.verdict, small.culprit]).toEqual(["cannot tell", undefined]);
+  });
+
+  test("4. the slow-down by neighbours is named where brackets and effect say so, before the simulator", () => {
+    const errors = { stored: -0.1, simulator: -0.06, slowing: -0.05 };
+    const brackets = slowed(1.3);
+    const left = judged(errors, { brackets, overheads: overheads(1) });
+    expect(left.verdict).toBe("disagrees");
+    expect(left.culprit).toBe("service under load: the slow-down by neighbours");
+    expect(left.mean?.reason).toMatch(/^two busy models slow each other down by 30%, and by 0/);
+    expect(left.neighbours?.measured).toBeCloseTo(1.3, 2);
+    const known = judged(errors, { brackets, overheads: overheads(1.3) });
+    expect(known.culprit).toBe("queueing");
+    const idle = judged({ stored: -0.1 }, { brackets, overheads: overheads(1) });
+    expect([idle.verdict, idle.culprit]).toEqual(["cannot tell", undefined]);
+    const unsure = judged(
+      { stored: -0.1, slowing: -0.05 },
+      { brackets, overheads: overheads(1, 0.4) },
+    );
+    expect(unsure.verdict).toBe("cannot tell");
+    const one = judged(errors, { brackets: slowed(1.3, 2), overheads: overheads(1) });
+    expect([one.neighbours, one.culprit]).toEqual([undefined, "queueing"]);
+  });
+
+  test("4. a doubted calibration bars what is off, and says so; it does not bar agreement", () => {
+    const doubted = overheads(1, 0, ["other programs used 40% of the processors"]);
+    for (const errors of [
+      { stored: -0.1, simulator: -0.1 },
+      { stored: -0.1, simulator: -0.1, service: -0.1 },
+    ]) {
+      const { verdict, culprit, mean } = judged(errors, { overheads: doubted });
+      expect([verdict, culprit]).toEqual(["cannot tell", undefined]);
+      expect(mean?.reason).toMatch(/; but the calibration was doubted: other programs used 40%/);
+    }
+    const off = judged({ stored: 0.2 }, { profiles: profiles({ plate: 1.2 }), overheads: doubted });
+    expect(off.verdict).toBe("cannot tell");
+    expect(off.mean?.reason).toMatch(/^the profile of plate is off: .* doubted: other programs/);
+    expect(judged({}, { overheads: doubted }).verdict).toBe("agrees");
   });
 
   test("4. bounds grow with the mean's tolerance", () => {

@@ -5,29 +5,31 @@
  *   prediction from the stored profiles ── error ──> judged by the tolerance
  *   stored profiles ── off? ──> brackets ── prediction from the brackets ── simulator's error ──> blocks
  */
-import type { Profile } from "../core/profile.ts";
-import type {
-  BlockJudgement,
-  Bracket,
-  MetricJudgement,
-  MetricName,
-  ModelJudgement,
-} from "../core/results.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
+import type { MetricName } from "../core/results.ts";
 import {
   equivalence,
   pairsToSettle,
   type RelativeError,
   relativeError,
 } from "../core/statistics/equivalence.ts";
+import type {
+  BlockJudgement,
+  Bracket,
+  MetricJudgement,
+  ModelJudgement,
+} from "../core/validation-results.ts";
 import { percent } from "./host.ts";
 import { type Figures, overallVerdict, signedPercent } from "./judge.ts";
-import { judgeProfiles } from "./judge-profiles.ts";
+import { type JudgedNeighbours, judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";
 
 export interface Block {
   /** Predicted from the stored profiles. */
   readonly predicted: Figures;
   /** Predicted from the brackets beside it. */
   readonly informed: Figures;
+  /** The same, but with the stored slow-down by neighbours. */
+  readonly asStored: Figures;
   readonly measured: Figures;
   /** By model: time of service in all, µs, and as predicted from the brackets for the same batches. */
   readonly service: Readonly<
@@ -39,6 +41,8 @@ export interface BlocksJudgedBy {
   readonly tolerance: Readonly<Record<string, number>>;
   /** By model. Assumed times have no profile, and are not judged apart. */
   readonly profiles: Readonly<Record<string, Profile>>;
+  /** Undefined: the scenario's own costs of messages, and no slow-down by neighbours. */
+  readonly overheads: OverheadProfile | undefined;
   /** The error of each one-sided test, and of both sides of a disagreement: this look's share. */
   readonly error: number;
   /** Why the blocks are not fit to be judged by; null where they are. */
@@ -47,7 +51,8 @@ export interface BlocksJudgedBy {
 
 /**
  * As shares of the mean's tolerance, bounds that an interval lies beyond where something is off: a stored profile over
- * the brackets; the simulator's own error; and service under load over that predicted from the brackets.
+ * the brackets, or what the stored slow-down does to the mean; the simulator's own error; and service under load over that
+ * predicted from the brackets.
  */
 const [PROFILE_SHARE, SIMULATOR_SHARE, SERVICE_SHARE] = [0.5, 0.4, 0.4];
 /** Where the mean is not judged. */
@@ -64,7 +69,16 @@ export function judgeBlocks(
   const off = Object.entries(models).filter(([, { isOff }]) => isOff);
   const simulator = simulatorErrors(blocks, Object.keys(by.tolerance), by.error);
   const service = serviceErrors(blocks, by.error);
-  const culprit = culpritOf(off, simulator.latencyMeanMs, service, meanTolerance);
+  const neighbours = judgeNeighbours(brackets, by.overheads, PROFILE_SHARE * meanTolerance);
+  const slowing = slowingEffect(blocks, by.error);
+  const isSlowingOff =
+    neighbours?.isOff === true &&
+    slowing !== null &&
+    isOutside(slowing, PROFILE_SHARE * meanTolerance);
+  const culprit =
+    profileCulprit(off) ??
+    (isSlowingOff ? neighboursCulprit(neighbours) : null) ??
+    structureCulprit(simulator.latencyMeanMs, service, meanTolerance);
   const error: Partial<Record<MetricName, number>> = {};
   const judgements: Partial<Record<MetricName, MetricJudgement>> = {};
   for (const [key, tolerance] of Object.entries(by.tolerance)) {
@@ -74,6 +88,7 @@ export function judgeBlocks(
     const reasons = {
       unfit: by.unfit,
       culprit,
+      doubt: by.overheads?.provenance.doubts?.[0] ?? null,
       host: together === null ? null : hostReason(together),
     };
     judgements[name] = { ...judged(found, tolerance, reasons), level: 1 - 2 * by.error };
@@ -91,6 +106,7 @@ export function judgeBlocks(
       ]),
     ),
     models,
+    ...(neighbours === null ? {} : { neighbours: neighbours.judgement }),
     service: Object.fromEntries(
       Object.entries(service).map(([model, { mean, interval }]) => [
         model,
@@ -112,14 +128,19 @@ interface Culprit {
 interface Reasons {
   readonly unfit: string | null;
   readonly culprit: Culprit | null;
+  /** Against the calibration. */
+  readonly doubt: string | null;
   readonly host: string | null;
 }
 
-/** In this order: not fit; agrees, unless a profile is off; disagrees, where something is off; else untold. */
+/**
+ * In this order: not fit; agrees, unless a profile is off; disagrees, where something is off after a calibration that
+ * nothing speaks against; else untold.
+ */
 function judged(
   found: RelativeError | null,
   tolerance: number,
-  { unfit, culprit, host }: Reasons,
+  { unfit, culprit, doubt, host }: Reasons,
 ): MetricJudgement {
   const untold = { verdict: "cannot tell" } as const;
   if (found === null) {
@@ -130,6 +151,10 @@ function judged(
   const verdict = equivalence(found, tolerance);
   const isProfile = culprit?.name.startsWith(PROFILE) === true;
   if (verdict === "agrees" && !isProfile) return { verdict, interval90 };
+  if (culprit !== null && doubt !== null) {
+    const reason = `${culprit.reason}; but the calibration was doubted: ${doubt}; calibrate again`;
+    return { ...untold, interval90, reason };
+  }
   if (culprit !== null) return { verdict: "disagrees", interval90, reason: culprit.reason };
   if (host !== null) return { ...untold, interval90, reason: host };
   if (verdict === "agrees") return { verdict, interval90 };
@@ -146,23 +171,34 @@ function judged(
 
 const PROFILE = "profile of ";
 
-function culpritOf(
-  off: readonly (readonly [string, ModelJudgement])[],
+/** The worst. */
+function profileCulprit(off: readonly (readonly [string, ModelJudgement])[]): Culprit | null {
+  const [worst] = off.toSorted(
+    ([, a], [, b]) => Math.abs(Math.log(b.ratio)) - Math.abs(Math.log(a.ratio)),
+  );
+  if (worst === undefined) return null;
+  const [model, { ratio }] = worst;
+  return {
+    name: `${PROFILE}${model}`,
+    reason: `the profile of ${model} is off: it takes ${percentMore(ratio - 1)} than its profile says, at the host's pace now`,
+    next: `calibrate ${model} again, on the machine that serves it`,
+  };
+}
+
+function neighboursCulprit({ judgement: { measured, stored } }: JudgedNeighbours): Culprit {
+  const slower = (slowdown: number): string => percent(slowdown - 1);
+  return {
+    name: "service under load: the slow-down by neighbours",
+    reason: `two busy models slow each other down by ${slower(measured)}, and by ${slower(stored)} as the prediction has it`,
+    next: "calibrate again, on the machine that serves: it measures the slow-down by busy neighbours",
+  };
+}
+
+function structureCulprit(
   simulator: RelativeError | undefined,
   service: Readonly<Record<string, RelativeError>>,
   tolerance: number,
 ): Culprit | null {
-  const [worst] = off.toSorted(
-    ([, a], [, b]) => Math.abs(Math.log(b.ratio)) - Math.abs(Math.log(a.ratio)),
-  );
-  if (worst !== undefined) {
-    const [model, { ratio }] = worst;
-    return {
-      name: `${PROFILE}${model}`,
-      reason: `the profile of ${model} is off: it takes ${percentMore(ratio - 1)} than its profile says, at the host's pace now`,
-      next: `calibrate ${model} again, on the machine that serves it`,
-    };
-  }
   const slowed = Object.entries(service)
     .filter(([, error]) => isOutside(error, SERVICE_SHARE * tolerance))
     .toSorted(([, a], [, b]) => Math.abs(b.mean) - Math.abs(a.mean));
@@ -201,6 +237,14 @@ function errorOf(
   const measured = blocks.map((block) => block.measured[name] ?? Number.NaN);
   if (![...predicted, ...measured].every(Number.isFinite)) return null;
   return relativeError(predicted, measured, tail);
+}
+
+/** By how much the stored slow-down by neighbours moves the mean, beside the one between the blocks. */
+function slowingEffect(blocks: readonly Block[], error: number): RelativeError | null {
+  const means = (side: "asStored" | "informed") =>
+    blocks.map((block) => block[side].latencyMeanMs ?? Number.NaN);
+  const [stored, now] = [means("asStored"), means("informed")];
+  return [...stored, ...now].every(Number.isFinite) ? relativeError(stored, now, error / 2) : null;
 }
 
 /** The judged metrics', and the mean's, which names the culprit. Both sides of a disagreement share the error. */

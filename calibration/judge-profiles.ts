@@ -2,8 +2,7 @@
  * Stored profiles against the times that the models take in place now. The host's drift is in both, and is taken out
  * as far as possible: by the probe, where the models' times follow it; and by the other models of the same rounds.
  */
-import type { Profile } from "../core/profile.ts";
-import type { Bracket, ModelJudgement } from "../core/results.ts";
+import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { roundTimes } from "../core/slow-down.ts";
 import {
   type DriftingMean,
@@ -11,6 +10,7 @@ import {
   type RoundValue,
 } from "../core/statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "../core/statistics/estimate.ts";
+import type { Bracket, ModelJudgement, NeighbourJudgement } from "../core/validation-results.ts";
 
 /** The probe is used where it takes this share of the variance of the models' times. */
 const EXPLAINED = 0.3;
@@ -75,6 +75,37 @@ export function judgeProfiles(
     together: areOff ? Math.exp(meanOf(own.map(({ ratio }) => Math.log(ratio)))) : null,
   };
 }
+
+export interface JudgedNeighbours {
+  readonly judgement: NeighbourJudgement;
+  readonly isOff: boolean;
+}
+
+/**
+ * The stored slow-down of two busy workers against that of the brackets, a ratio of times in which the host's drift is
+ * not. It is off where the interval lies outside ± `bound`; null where fewer than three brackets measured it.
+ */
+export function judgeNeighbours(
+  brackets: readonly Bracket[],
+  overheads: OverheadProfile | undefined,
+  bound: number,
+): JudgedNeighbours | null {
+  const now = brackets.flatMap(({ atS, slowdown }) =>
+    slowdown === undefined ? [] : [{ atS, value: slowdown }],
+  );
+  if (overheads === undefined || now.length < LEAST_ROUNDS) return null;
+  const { contention, rounds = [] } = overheads;
+  const then = rounds.map(({ atS, contention: [, value = 1] }) => ({ atS, value }));
+  const [, mean = 1] = contention;
+  const known = then.length < LEAST_ROUNDS ? CERTAINLY : driftingMean(then, OWN_DRIFT);
+  const here = driftingMean(now, OWN_DRIFT);
+  const ratio = ratioOf(here, { ...known, mean });
+  const judgement = { measured: here.mean, stored: mean, interval95: ratio.interval95 };
+  return { judgement, isOff: isBeyond(ratio, bound) };
+}
+
+/** A curve without rounds is taken at its word. */
+const CERTAINLY = { logDeviation: 0 };
 
 function byModel(names: readonly string[], of: (model: string) => readonly Round[]): ByModel {
   return Object.fromEntries(names.map((name) => [name, of(name)]));

@@ -1,6 +1,6 @@
 /** Each judged metric's error with its interval, against the tolerance (docs/statistics.md, "Verdicts"). */
 import type { RunSummary } from "../core/metrics/summary.ts";
-import type { MetricJudgement, MetricName, ValidationResult, Verdict } from "../core/results.ts";
+import type { MetricName } from "../core/results.ts";
 import {
   equivalence,
   pairsToSettle,
@@ -8,6 +8,7 @@ import {
   relativeError,
   varianceRatio,
 } from "../core/statistics/equivalence.ts";
+import type { MetricJudgement, ValidationResult, Verdict } from "../core/validation-results.ts";
 
 export type Judgement = Pick<ValidationResult, "error" | "tolerance" | "judgements" | "verdict">;
 

@@ -104,14 +104,17 @@ export interface BusyWorker {
   readonly inputs: readonly JobInput[];
 }
 
+/** Every level of a round, and every worker alone, runs for so long. */
+const LEVEL_S = 0.4;
+
 /**
  * One round of the slow-down of busy replicas on this host, with 1, 2, … `workers.length` busy: each worker's mean time
- * over its mean when it runs alone without pauses, on the same inputs. Every level, and every worker alone, runs
- * `seconds`. Workers are taken in order: the first two make the level of two.
+ * over its mean when it runs alone without pauses, on the same inputs. Workers are taken in order: the first two make the
+ * level of two.
  */
 export async function contentionRound(
   workers: readonly BusyWorker[],
-  seconds: number,
+  seconds = LEVEL_S,
 ): Promise<number[]> {
   const alone: number[][] = [];
   for (const worker of workers) alone.push(...(await keepBusy([worker], seconds)));

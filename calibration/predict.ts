@@ -173,8 +173,8 @@ const START_S: Readonly<Record<BackendName, number>> = {
   real: 20,
 };
 const AROUND_RUN_S = 3;
-/** The pipeline in place under light load, after each block of load on real models. */
-const BRACKET_S = 7;
+/** The pipeline in place under light load, and busy neighbours, after each block of load on real models. */
+const BRACKET_S = 8;
 /** Shorter windows hold too little of what the scenario asked for. */
 const LEAST_SHARE = 0.1;
 /** Share of a budget that is kept in reserve. */

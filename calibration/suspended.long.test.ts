@@ -1,12 +1,12 @@
-/** A machine that is suspended in the middle of a measurement: named, and nothing of it is averaged. */
-import { spawn } from "node:child_process";
+/** A machine that is suspended, or whose clock steps, in the middle of a measurement: nothing of it is averaged. */
+import { spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { profileSchema } from "../core/profile.ts";
-import type { ValidationDocument } from "../core/results.ts";
+import type { MeasuredSide, ValidationDocument } from "../core/validation-results.ts";
 
 const SCENARIOS = fileURLToPath(new URL("../scenarios/", import.meta.url));
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
@@ -53,21 +53,48 @@ it("calibrate sets the round aside and measures another", { timeout: 120_000 }, 
 
 it("validate sets the run aside, and says why", { timeout: 120_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
-  writeFileSync(
-    join(folder, "s.yaml"),
-    `
+  writeFileSync(join(folder, "s.yaml"), QUEUE);
+  const words = ["validate", "s.yaml", "--out", "out"];
+  await suspended(folder, words, /^ {2}(run 1 of 3|set aside)/m);
+  const { health } = measuredIn(folder);
+  const reasons = [...(health.setAside ?? []), ...health.reasons].join("\n");
+  expect(reasons).toMatch(/stalls of up to (1[5-9]|2\d)\d\d ms/);
+});
+
+const QUEUE = `
 name: queue
 pipelines: { p: { tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: exponential, meanMs: 10 } } }
 cluster: { replicas: { serve: 2 } }
 scheduler: fifo
 workload: { arrivals: poisson, ratePerS: 40, durationS: 8 }
-`,
-  );
-  const words = ["validate", "s.yaml", "--out", "out"];
-  await suspended(folder, words, /^ {2}(run 1 of 3|set aside)/m);
+`;
+
+function measuredIn(folder: string): MeasuredSide {
   const text = readFileSync(join(folder, "out", "validation.json"), "utf8");
-  const [{ measured }] = (JSON.parse(text) as ValidationDocument).configurations;
-  const reasons = [...(measured.health.setAside ?? []), ...measured.health.reasons].join("\n");
-  expect(reasons).toMatch(/stalls of up to (1[5-9]|2\d)\d\d ms/);
+  return (JSON.parse(text) as ValidationDocument).configurations[0].measured;
+}
+
+/** Each process's time of day goes an hour on, some seconds after its start. */
+const STEPPING = `
+const now = Date.now;
+const atMs = performance.now() + 6000;
+Date.now = () => now() + (performance.now() > atMs ? 3_600_000 : 0);
+`;
+
+it("a step of the clock changes nothing", { timeout: 120_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-stepping-"));
+  writeFileSync(join(folder, "s.yaml"), QUEUE);
+  writeFileSync(join(folder, "stepping.mjs"), STEPPING);
+  const NODE_OPTIONS = `--import=${pathToFileURL(join(folder, "stepping.mjs"))}`;
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [TANDEM, "validate", "s.yaml", "--out", "out"],
+    { cwd: folder, encoding: "utf8", timeout: 110_000, env: { ...process.env, NODE_OPTIONS } },
+  );
+  expect([0, 3], stderr).toContain(status);
+  const { metrics, spread } = measuredIn(folder);
+  // A latency that took the step in would be an hour.
+  expect(spread.latencyMaxMs?.maximum).toBeLessThan(20_000);
+  expect(metrics.throughputPerS?.mean).toBeGreaterThan(30);
 });

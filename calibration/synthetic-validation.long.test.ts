@@ -33,7 +33,7 @@ function ratesOf(fault: InjectedFault, few: number) {
 
 function isNamed(fault: InjectedFault, culprit: string, { faulty }: SyntheticValidation): boolean {
   if (fault === "profile") return culprit === `profile of ${faulty}`;
-  if (fault === "contention") return /^service of \w+ under load$/.test(culprit);
+  if (fault === "contention") return /^service( of \w+)? under load/.test(culprit);
   return fault === "replica" && culprit === "queueing";
 }
 

@@ -8,11 +8,11 @@ import { compileSystem } from "../core/compile.ts";
 import { summarize } from "../core/metrics/summary.ts";
 import type { OverheadProfile, Profile } from "../core/profile.ts";
 import { RandomStream } from "../core/random/stream.ts";
-import type { BlockJudgement, Bracket } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { ServiceModel } from "../core/service.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
+import type { BlockJudgement, Bracket } from "../core/validation-results.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";
@@ -33,8 +33,8 @@ const ROUND_S = 8;
 const BRACKET_S = 6;
 const BLOCK_REQUESTS = 120;
 const MANY_REQUESTS = 4000;
-/** So much of its time a call in place has a busy neighbour. */
-const OVERLAP = 0.15;
+/** Of the slow-down of two busy workers, as one round finds it. */
+const SLOWDOWN_CV = 0.04;
 const INPUT_CV = 0.22;
 const CALL_CV = 0.1;
 /** Deviation of a model's own drift, at most: caches, which the host's pace does not share. */
@@ -128,7 +128,7 @@ export class SyntheticValidation {
     this.#calibratedS = rounds * ROUND_S;
     const off = stream.uniform() < 0.5 ? 1.15 : 0.85;
     const known = this.#contention.map((slowdown) => (fault === "contention" ? 1 : slowdown));
-    const overheadProfile = overheads(known);
+    const overheadProfile = { ...overheads(known), rounds: this.#costRounds(rounds) };
     const profiles = this.models.map((model) => {
       const factor = fault === "profile" && model.name === this.faulty ? off : 1;
       return [`${model.name}.json`, this.#calibrated(model, rounds, factor)] as const;
@@ -159,7 +159,8 @@ export class SyntheticValidation {
     const profiles = profilesByModel(this.document, this.inputs.profiles);
     for (const look of looks) {
       while (this.blocks.length < look) this.addBlock();
-      const by = { tolerance, profiles, error: lookError(look, looks), unfit: null };
+      const overheads = this.inputs.overheadProfile;
+      const by = { tolerance, profiles, overheads, error: lookError(look, looks), unfit: null };
       const judgement = judgeBlocks(
         this.blocks.slice(0, look),
         this.brackets.slice(0, look + 1),
@@ -181,10 +182,9 @@ export class SyntheticValidation {
     return 1000 * this.#probe(atS) * (1 + 0.007 * normal(this.#noise));
   }
 
-  /** Mean work of each content once. Neighbours that predictions do not know of slow it down. */
+  /** Mean work of each content once. */
   #inPlaceUs({ contentsUs, ownDrift }: TrueModel, atS: number): number {
-    const unknown = this.#fault === "contention" ? 1 + OVERLAP * (this.#contention[1] - 1) : 1;
-    const pace = this.#host(atS) * ownDrift(atS) * unknown;
+    const pace = this.#host(atS) * ownDrift(atS);
     return pace * meanOf(contentsUs.map((us) => this.#callUs(us)));
   }
 
@@ -219,13 +219,29 @@ export class SyntheticValidation {
     };
   }
 
+  /** Of two busy workers by each other, as a round finds it; none of a single replica. */
+  #slowdown(): { readonly slowdown?: number } {
+    const [, second] = this.#contention;
+    return second === undefined ? {} : { slowdown: second * lognormal(this.#noise, SLOWDOWN_CV) };
+  }
+
+  #costRounds(count: number): NonNullable<OverheadProfile["rounds"]> {
+    return Array.from({ length: count }, (_, round) => {
+      const { slowdown } = this.#slowdown();
+      const isKnown = slowdown !== undefined && this.#fault !== "contention";
+      const contention = isKnown ? [1, slowdown] : [1];
+      const costs = { clientRoundTripUs: 0, workerRoundTripUs: 0, gatewayUs: 0 };
+      return { ...costs, atS: ROUND_S * (round + 0.5), contention };
+    });
+  }
+
   #bracket(): void {
     const atS = this.#nowS + BRACKET_S / 2;
     const probeUs = meanOf([this.#probeUs(atS - 3), this.#probeUs(atS + 3)]);
     const workUs = Object.fromEntries(
       this.models.map((model) => [model.name, this.#inPlaceUs(model, atS)]),
     );
-    this.brackets.push({ atS, probeUs, workUs });
+    this.brackets.push({ atS, probeUs, workUs, ...this.#slowdown() });
     this.#nowS += BRACKET_S;
   }
 

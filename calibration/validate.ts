@@ -7,21 +7,20 @@ import { type DrawnRun, drawsOf, withInputs } from "../core/input-effects.ts";
 import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
 import { placementByNode } from "../core/placement.ts";
 import { type ReplayResult, replayLog } from "../core/replay.ts";
-import type {
-  BlockJudgement,
-  BlockResult,
-  Bracket,
-  Estimate,
-  HealthSummary,
-  MeasuredSide,
-  MetricName,
-  RunEstimate,
-  ValidationResult,
-} from "../core/results.ts";
+import type { Estimate, MetricName } from "../core/results.ts";
 import { RunLog } from "../core/run-log.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import type { Configuration } from "../core/scenario/sweep.ts";
+import type {
+  BlockJudgement,
+  BlockResult,
+  Bracket,
+  HealthSummary,
+  MeasuredSide,
+  RunEstimate,
+  ValidationResult,
+} from "../core/validation-results.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { blockOf, lookError, looksOf, profilesByModel } from "./blocks.ts";
@@ -138,6 +137,7 @@ function blockJudging(plan: ValidationPlan) {
   const { document } = configuration;
   const looks = looksOf(repeats);
   const profiles = profilesByModel(document, inputs.profiles);
+  const overheads = inputs.overheadProfile;
   const known = new Map<RealRun, Block>();
   const blockFor = (run: RealRun, brackets: readonly Bracket[]): Block => {
     const block = known.get(run) ?? blockOf({ ...plan, document }, run, brackets);
@@ -148,7 +148,7 @@ function blockJudging(plan: ValidationPlan) {
     judgeBlocks(
       runs.map((run) => blockFor(run, brackets)),
       brackets,
-      { tolerance, profiles, error: lookError(runs.length, looks), unfit },
+      { tolerance, profiles, overheads, error: lookError(runs.length, looks), unfit },
     );
   const isSettled = ({ healthy, brackets }: RealRuns): boolean => {
     if (healthy.length < LEAST_RUNS) return false;

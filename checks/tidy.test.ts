@@ -15,8 +15,6 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
   "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
   "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
-  "calibration/calibrate.ts": "a few lines more, since each key of a literal has its own",
-  "cli/deploy.ts": "three lines more, since each key of a literal has its own",
   "library/shards.ts": "eleven lines more, since each key of a literal has its own",
   "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
   "planning/plan.ts": "two lines more, since each key of a literal has its own",
@@ -280,6 +278,11 @@ describe("the pure layers", () => {
     );
     expect(imported).toEqual([]);
   });
+});
+
+test("waits are bounded by the monotonic clock: the time of day may step", () => {
+  const steps = /\bDate\.now\(\) *([<>]|- *\w*(start|began|first))|[<>]=? *Date\.now\(\)(?! *\/)/i;
+  expect(hits(product, steps)).toEqual([]);
 });
 
 describe("sizes", () => {

@@ -44,7 +44,7 @@ test("nothing is written where the file, its names or its columns are wrong", as
     [["import", "times.csv", "--columns", "time=ms", ...out], "--unit"],
     [["import", "none.csv", ...out], "cannot read none.csv: ENOENT"],
     [[...IMPORT, "--model", "m", "--device", "d", "--batch", "0.5", ...out], "--batch"],
-    [[...IMPORT, "--model", "m", "--device", "d", "--batch", "1e9", ...out], "from 1 to 1000000"],
+    [[...IMPORT, "--model", "m", "--device", "d", "--batch", "1e9", ...out], "up to 1000000"],
     [[...IMPORT, "--model", "m", "--device", "d", "--out", "."], "name another file or folder"],
   ] as const) {
     const { code, stderr } = await tandem(...words);

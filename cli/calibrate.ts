@@ -3,9 +3,9 @@
  * `tandem import` takes times that another tool measured.
  */
 import { dirname, resolve } from "node:path";
+import type { z } from "zod";
 import { Fault } from "../core/fault.ts";
 import {
-  type CalibrateOptions,
   type Calibration,
   checkCalibration,
   type ImportOptions,
@@ -16,18 +16,14 @@ import {
 import { plural } from "../reports/tables/format.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
+import type { Arguments, CALIBRATE_COMMAND, IMPORT_COMMAND, SCENARIO } from "./options.ts";
 import { watched } from "./progress.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario } from "./scenario-file.ts";
 
-interface CalibrateArguments extends ScenarioArguments, CalibrateOptions {
-  readonly json: boolean;
-}
+type CalibrateArguments = Arguments<typeof SCENARIO, typeof CALIBRATE_COMMAND>;
 
-export async function calibrateOrCheck({
-  check,
-  ...args
-}: CalibrateArguments & { readonly check?: boolean }): Promise<void> {
-  await (check === true ? checkStored(args) : calibrate(args));
+export async function calibrateOrCheck(args: CalibrateArguments): Promise<void> {
+  await (args.check ? checkStored(args) : calibrate(args));
 }
 
 /** Throws Fault("out-of-tolerance") where a profile is stale. */
@@ -169,13 +165,7 @@ function profileLines(
 
 type CsvColumns = NonNullable<ImportOptions["csv"]>;
 
-interface ImportArguments extends Pick<ImportOptions, "model" | "device" | "format" | "batch"> {
-  readonly file: string;
-  readonly columns?: string;
-  readonly unit?: CsvColumns["unit"];
-  readonly out?: string;
-  readonly json: boolean;
-}
+type ImportArguments = Arguments<{ file: z.ZodString }, typeof IMPORT_COMMAND>;
 
 export async function importTimes(args: ImportArguments): Promise<void> {
   const { file, json, out } = args;

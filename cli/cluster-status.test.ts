@@ -102,7 +102,7 @@ it("a sum of the last seconds forgets what is older, and leaves the present seco
 
 it("the next command of `up` loads it with the same values", () => {
   const set = ["workload.ratePerS=5", "scheduler={preset: edf}"];
-  const args = { scenario: "my s.yaml", set, json: false, certs: "certs" };
+  const args = { scenario: "my s.yaml", set, certs: "certs" };
   const workload = { arrivals: "poisson", ratePerS: 5, durationS: 600 } as const;
   const next = nextStep(args, { workload } as ScenarioDocument, status.state);
   expect(next).toBe(

@@ -113,8 +113,8 @@ test.each([
   ["--port", "0", /the port is a whole number from 1 to 65533, got 0/],
   ["--port", "65534", /the port is a whole number from 1 to 65533/],
   ["--port", "80.5", /the port is a whole number/],
-  ["--spare", "-1", /spare replicas are a whole number from 0 to 1000, got -1/],
-  ["--spare", "1.5", /spare replicas are a whole number/],
+  ["--spare", "-1", /--spare: expected a number from 0, got -1/],
+  ["--spare", "1.5", /--spare: expected a whole number/],
   ["--trace", "/no/such/folder/traces.jsonl", /traces cannot be written to .*ENOENT/],
 ])("up %s %s starts nothing, and says why", async (option, value, said) => {
   const here = (...words: readonly string[]) => tandemHere(scratch, ["cluster", ...words]);

@@ -10,46 +10,45 @@ import { Fault } from "../core/fault.ts";
 import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import {
   type ClusterEnd,
-  type ClusterServeOptions,
   type ClusterState,
   type ClusterStatus,
-  type ClusterUpOptions,
   cluster,
   repeatCommand,
   type ScenarioDocument,
   web as serveWeb,
-  type WebOptions,
 } from "../library/index.ts";
+import type { Values } from "../library/option.ts";
+import type { SERVE, WEB } from "../library/options.ts";
 import { wrapped } from "../reports/tables/format.ts";
 import { type Cell, type Column, numberCell, tableOf } from "../reports/tables/table.ts";
 import { columnWidths, tableText, total } from "../reports/tables/table-text.ts";
 import { columns, print } from "./command-line.ts";
 import { endingSignal } from "./failure.ts";
+import {
+  type Arguments,
+  type ASKING,
+  type CERTS,
+  CLUSTER_UP_COMMAND,
+  type DIRECTORY,
+  givenOptions,
+  type JSON_OPTION,
+  type SCENARIO,
+  type TOKEN,
+} from "./options.ts";
 import { duration } from "./progress.ts";
-import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import { listed, loadScenario } from "./scenario-file.ts";
 
-interface ClusterUpArguments extends ScenarioArguments, ClusterUpOptions {
-  readonly json: boolean;
-  readonly allowOrigin?: readonly string[];
-}
-
-interface ClusterArguments {
-  readonly json: boolean;
-  readonly tokenFile?: string;
-}
+type ClusterUpArguments = Arguments<typeof SCENARIO, typeof CLUSTER_UP_COMMAND>;
+type ClusterArguments = Values<typeof ASKING>;
 
 export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> {
   const loaded = await loadScenario(args);
-  const { scenario, set, on, backend, port, spare, trace, record, host, certs, tokens } = args;
-  const { allowOrigin, connectionsPerAddress } = args;
-  const options = { set, on, backend, port, spare, trace, record, host, certs, tokens };
-  const more = { allowOrigin, connectionsPerAddress };
-  const command = repeatCommand("cluster up", scenario, { ...options, ...more });
-  const own = { origins: allowOrigin, usualPorts: true, command };
-  const state = await cluster.up(loaded, { ...args, ...own });
+  const given = givenOptions(CLUSTER_UP_COMMAND, args);
+  const command = repeatCommand("cluster up", args.scenario, given);
+  const state = await cluster.up(loaded, { ...args, usualPorts: true, command });
   const text = [
     stateText(state),
-    ...elsewhereLines(state, host),
+    ...elsewhereLines(state, args.host),
     nextStep(args, loaded.document, state),
   ];
   print(args.json, state, text.join("\n"));
@@ -59,7 +58,7 @@ export async function clusterUpCommand(args: ClusterUpArguments): Promise<void> 
 const FIRST_LOAD_S = 30;
 
 export function nextStep(
-  { scenario, set, certs }: ClusterUpArguments,
+  { scenario, set, certs }: Pick<ClusterUpArguments, "scenario" | "set" | "certs">,
   { workload }: ScenarioDocument,
   { gateway }: ClusterState,
 ): string {
@@ -73,7 +72,7 @@ export function nextStep(
  * not answer.
  */
 export async function clusterStatusCommand(
-  args: ClusterArguments & { readonly watch?: boolean },
+  args: ClusterArguments & { readonly watch?: boolean | undefined },
 ): Promise<void> {
   const { json, tokenFile, watch = process.stdout.isTTY === true && !json } = args;
   const status = watch ? await watchStatus(tokenFile) : await cluster.status({ tokenFile });
@@ -256,7 +255,10 @@ export async function clusterAddCommand({
   json,
   task,
   ...at
-}: ClusterArguments & { readonly task: string; readonly node?: string }): Promise<void> {
+}: ClusterArguments & {
+  readonly task: string;
+  readonly node?: string | undefined;
+}): Promise<void> {
   const added = await cluster.add(task, at);
   print(json, added, `${added.name} is up at ${added.address}`);
 }
@@ -270,7 +272,7 @@ export async function clusterRemoveCommand({
   print(json, { name: replica }, `${replica} is gone; its last batch ran to its end`);
 }
 
-export async function clusterDownCommand({ json }: ClusterArguments): Promise<void> {
+export async function clusterDownCommand({ json }: Values<typeof JSON_OPTION>): Promise<void> {
   const end = await cluster.down();
   print(json, end?.state ?? null, end === null ? "nothing was up" : endText(end));
   if (end === null || end.leftovers.unknown.length === 0) return;
@@ -317,16 +319,7 @@ function elsewhereLines({ gateway }: ClusterState, host: string | undefined): re
     });
 }
 
-interface CertsArguments {
-  readonly directory: string;
-  readonly host: readonly string[];
-  readonly days: number;
-  readonly force: boolean;
-  readonly newCa: boolean;
-  readonly json: boolean;
-}
-
-export async function certs(args: CertsArguments): Promise<void> {
+export async function certs(args: Arguments<typeof DIRECTORY, typeof CERTS>): Promise<void> {
   const { directory, days, force, newCa, json } = args;
   const hosts = args.host.flatMap(listed);
   const written = await cluster.certs(directory, { hosts, days, force, newAuthority: newCa });
@@ -341,14 +334,7 @@ export async function certs(args: CertsArguments): Promise<void> {
   print(json, written, lines.join("\n"));
 }
 
-interface TokenArguments {
-  readonly role: "infer" | "admin";
-  readonly name: string;
-  readonly file?: string;
-  readonly json: boolean;
-}
-
-export async function token(args: TokenArguments): Promise<void> {
+export async function token(args: Values<typeof TOKEN>): Promise<void> {
   const made = await cluster.token(args.role, args.name, args.file);
   // The token alone on stdout, so that a script can take it.
   print(args.json, { ...made, file: args.file ?? null }, made.token);
@@ -361,7 +347,7 @@ export async function token(args: TokenArguments): Promise<void> {
 }
 
 /** Resolves once SIGTERM or SIGINT has ended it in order. */
-export async function serve(args: Omit<ClusterServeOptions, "signal" | "onNote">): Promise<void> {
+export async function serve(args: Values<typeof SERVE>): Promise<void> {
   const { signal, off } = endingSignal();
   try {
     const onNote = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -372,7 +358,10 @@ export async function serve(args: Omit<ClusterServeOptions, "signal" | "onNote">
 }
 
 /** Serves the web app until a signal ends it. */
-export async function web({ json, ...options }: WebOptions & { json: boolean }): Promise<void> {
+export async function web({
+  json,
+  ...options
+}: Values<typeof WEB & typeof JSON_OPTION>): Promise<void> {
   const { page, server, silence, close } = await serveWeb(options);
   const serving = server === null ? "" : `, before ${server}`;
   const document = { schema: "tandem/web@1", page, server };

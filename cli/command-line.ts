@@ -1,7 +1,9 @@
-/** The command line, read by yargs: commands as data, numbers that are numbers, faults with a hint. */
-import yargs, { type Argv, type Options, type PositionalOptions } from "yargs";
+/** The command line, read by yargs: commands as data, options checked by their declarations, faults with a hint. */
+import yargs, { type Argv, type Options } from "yargs";
 import { Fault } from "../core/fault.ts";
 import { nearest } from "../core/scenario/issues.ts";
+import { checkedOptions, factsOf, kindOf, optionName, type Shape } from "../library/option.ts";
+import type { Arguments } from "./options.ts";
 
 export const MOST_COLUMNS = 100;
 /** Narrower terminals break lines themselves. */
@@ -21,11 +23,11 @@ export interface Command {
   /** Name and arguments, as `simulate <scenario>`; in brackets what may be left out. */
   readonly usage: string;
   readonly about: string;
-  readonly positionals?: Readonly<Record<string, PositionalOptions>>;
-  readonly options?: Readonly<Record<string, Options>>;
+  readonly positionals?: Shape;
+  readonly options?: Shape;
   /** Words after the program's name, and their effect. */
   readonly examples?: readonly (readonly [string, string])[];
-  /** Gets positionals and options by name, in camel case. */
+  /** Gets positionals and options by their names in the library. */
   readonly run?: (args: never) => unknown;
   /** In place of `run`. */
   readonly commands?: readonly Command[];
@@ -33,13 +35,15 @@ export interface Command {
   readonly isAdvanced?: boolean;
 }
 
-/** Options that few need, in a group below the others in help. */
-export function advanced(options: Readonly<Record<string, Options>>) {
-  const grouped = ([name, given]: readonly [string, Options]) => [
-    name,
-    { ...given, group: "Advanced:" },
-  ];
-  return Object.fromEntries(Object.entries(options).map(grouped));
+/** A command whose `run` gets what it declares. */
+export function command<P extends Shape, O extends Shape>(
+  declared: Omit<Command, "commands"> & {
+    readonly positionals?: P;
+    readonly options?: O;
+    readonly run: (args: Arguments<P, O>) => unknown;
+  },
+): Command {
+  return declared;
 }
 
 export interface Program {
@@ -105,65 +109,115 @@ function menu(parser: Argv, { words, usage, commands }: Group): Argv {
   const advanced = commands.filter(({ isAdvanced }) => isAdvanced === true);
   const lines = advanced.map(({ usage: own, about }) => `  ${words} ${own}  ${about}`);
   if (lines.length > 0) parser.epilogue(["Advanced:", ...lines].join("\n"));
-  return common(parser, words, () => undefined)
-    .usage(usage)
-    .demandCommand(1, "name a command");
+  return common(parser, words).usage(usage).demandCommand(1, "name a command");
 }
 
 function only(given: readonly string[], command: Command, words: string): Argv {
   const parser = yargs(given);
   const { usage, about, positionals = {}, options = {}, examples, run } = command;
+  const needed = usage.split(" ").slice(1).join(" ");
+  const requires = { one: `\`${words}\` needs --%s`, other: `\`${words}\` needs these: %s` };
+  // In a message, %c takes a value and shows nothing.
+  const tooFew = `\`${words}\` needs ${needed}%c%c`;
   parser.command(
     usage.replace(nameOf(command), "$0"),
     about,
     (built) => {
-      for (const [name, given] of Object.entries(positionals)) built.positional(name, given);
+      for (const [name, type] of Object.entries(positionals)) {
+        built.positional(name, { type: "string", describe: description(type) });
+      }
       // Groups are shown in the order in which they are named.
-      const usual = Object.keys(options).filter((name) => options[name].group === undefined);
-      built.group(usual, "Options:");
-      built.options(checked(options)).epilogue(exampleLines(examples).trimStart());
+      const usual = Object.keys(options).filter((name) => factsOf(options[name]).advanced !== true);
+      built.group(
+        usual.map((name) => optionName(name, options[name])),
+        "Options:",
+      );
+      const all = Object.entries(options).map(([name, type]) => [
+        optionName(name, type),
+        yargsOption(type),
+      ]);
+      built.options(Object.fromEntries(all)).epilogue(exampleLines(examples).trimStart());
     },
-    async (args) => {
-      await run?.(args as never);
+    async (read) => {
+      await run?.(checkedArguments(command, words, read) as never);
     },
   );
-  return common(parser, words, (said) => {
-    const phrase = PHRASES.find(([pattern]) => pattern.test(said));
-    if (phrase !== undefined) {
-      return usageFault(said.replace(...phrase).replace("COMMAND", `\`${words}\``), words);
-    }
-    const [, name, wrong, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(said) ?? [];
-    if (name !== undefined) {
-      const one = `${name in options ? "--" : ""}${name}: expected one of`;
-      return usageFault(`${one} ${choices.replaceAll('"', "")}, got ${wrong}`, words);
-    }
-    const [, unknown] = /^Unknown arguments?: ([^,]+)/.exec(said) ?? [];
-    const needed = usage.split(" ").slice(1).join(" ");
-    if (said.startsWith("Not enough")) return usageFault(`\`${words}\` needs ${needed}`, words);
-    if (unknown === undefined) return undefined;
-    const option = given.find((word) => word.startsWith("-") && word.includes(unknown));
-    if (option === undefined) return usageFault(`\`${words}\` takes no "${unknown}"`, words);
-    const near = nearest(unknown, Object.keys(options));
-    return usageFault(`there is no option ${option.split("=")[0]}`, words, near && `--${near}`);
-  });
+  return common(parser, words)
+    .strict(false)
+    .parserConfiguration({ "greedy-arrays": false, "camel-case-expansion": false })
+    .updateStrings({
+      "Not enough arguments following: %s": "--%s needs a value",
+      "Missing required argument: %s": requires as unknown as string,
+      "Not enough non-option arguments: got %s, need at least %s": {
+        one: tooFew,
+        other: tooFew,
+      } as unknown as string,
+    });
 }
 
-/** Messages of yargs, and what is said in their place. */
-const PHRASES: readonly (readonly [RegExp, string])[] = [
-  [/^Not enough arguments following: (\S+).*/s, "--$1 needs a value"],
-  [/^Missing dependent arguments:\s+(\S+) -> (\S+).*/s, "--$1 needs --$2"],
-  [/^Missing required arguments?: ([^,]+).*/s, "COMMAND needs --$1"],
-];
+const YARGS_KINDS: Readonly<Record<ReturnType<typeof kindOf>["kind"], Options>> = {
+  flag: { type: "boolean" },
+  number: { type: "number", requiresArg: true },
+  text: { type: "string", requiresArg: true },
+  list: { type: "string", array: true, requiresArg: true },
+  pair: { type: "string", nargs: 2 },
+};
 
-/** `inOurWords` turns a message of yargs into a Fault with a hint, where it knows one. */
-function common(
-  parser: Argv,
+function yargsOption(type: Shape[string]): Options {
+  const { kind, initial, isRequired } = kindOf(type);
+  const isShown = typeof initial === "number" || (typeof initial === "string" && initial !== "");
+  return {
+    ...YARGS_KINDS[kind],
+    describe: description(type),
+    demandOption: isRequired,
+    ...(isShown && { defaultDescription: String(initial) }),
+    ...(factsOf(type).advanced === true && { group: "Advanced:" }),
+  };
+}
+
+/** With the words to choose from. */
+function description(type: Shape[string]): string {
+  const choices = kindOf(type).choices ?? [];
+  return [factsOf(type).description, ...(choices.length > 0 ? [choices.join(", ")] : [])].join(
+    ": ",
+  );
+}
+
+/** Positionals and options by their names in the library, checked. Throws Fault("usage"). */
+function checkedArguments(
+  { positionals = {}, options = {} }: Command,
   words: string,
-  inOurWords: (said: string) => Fault | undefined,
-): Argv {
+  { _, $0: __, ...read }: Readonly<Record<string, unknown>> & { readonly _: readonly unknown[] },
+): unknown {
+  if (_.length > 0) throw usageFault(`\`${words}\` takes no "${_[0]}"`, words);
+  const names = new Map(
+    Object.keys(options).map((name) => [optionName(name, options[name]), name]),
+  );
+  const given: Record<string, unknown> = {};
+  for (const [word, value] of Object.entries(read)) {
+    const name = names.get(word) ?? (word in positionals ? word : undefined);
+    if (name === undefined) {
+      const near = nearest(word, names.keys());
+      throw usageFault(`there is no option --${word}`, words, near && `--${near}`);
+    }
+    given[name] = value;
+    const type = options[name] ?? positionals[name];
+    if (Array.isArray(value) && !["list", "pair"].includes(kindOf(type).kind)) {
+      throw new Fault("usage", `--${word} was given ${value.length} times`);
+    }
+    const { needs } = factsOf(type);
+    if (needs !== undefined && value !== undefined && !(needs in read)) {
+      throw usageFault(`--${word} needs --${needs}`, words);
+    }
+  }
+  return checkedOptions({ ...positionals, ...options }, given, (name) =>
+    name in positionals ? name : `--${optionName(name, options[name])}`,
+  );
+}
+
+function common(parser: Argv, words: string): Argv {
   return parser
     .scriptName(words)
-    .parserConfiguration({ "greedy-arrays": false })
     .detectLocale(false)
     .strict()
     .help()
@@ -172,8 +226,7 @@ function common(
     .fail((message, error) => {
       // Keep errors that a command threw.
       if (error !== undefined && error.name !== "YError") throw error;
-      const said = error?.message ?? message ?? "";
-      throw inOurWords(said) ?? usageFault(said, words);
+      throw usageFault(error?.message ?? message ?? "", words);
     });
 }
 
@@ -211,47 +264,6 @@ function refuseSplit(word: string, next: string | undefined): void {
   });
 }
 
-/** An option with a text. */
-export function text(describe: string, more: Options = {}): Options {
-  return { type: "string", requiresArg: true, describe, ...more };
-}
-
-/** An option with a number. */
-export function number(describe: string, more: Options = {}): Options {
-  return { type: "number", requiresArg: true, describe, ...more };
-}
-
-/** An option that is on or off. */
-export function flag(describe: string): Options {
-  return { type: "boolean", default: false, describe };
-}
-
-/** An option that may be given several times. */
-export function repeated(describe: string): Options {
-  return { type: "string", array: true, requiresArg: true, default: [] as string[], describe };
-}
-
-/** Options whose value is one, and a number where that is asked for. */
-function checked(options: Readonly<Record<string, Options>>): Record<string, Options> {
-  const result: Record<string, Options> = {};
-  for (const [name, option] of Object.entries(options)) {
-    const { type, array, nargs } = option;
-    const single = (type === "string" || type === "number") && array !== true && nargs !== 2;
-    result[name] = single ? { ...option, coerce: (given) => one(name, type, given) } : option;
-  }
-  return result;
-}
-
-function one(name: string, type: "string" | "number", given: unknown): unknown {
-  if (Array.isArray(given)) {
-    throw new Fault("usage", `--${name} was given ${given.length} times`);
-  }
-  if (type === "number" && given !== undefined && !Number.isFinite(given)) {
-    throw new Fault("usage", `--${name}: Expected a number`);
-  }
-  return given;
-}
-
 /** Examples as lines, after an empty line. */
 function exampleLines(pairs: Command["examples"] = []): string {
   if (pairs.length === 0) return "";
@@ -263,67 +275,3 @@ function exampleLines(pairs: Command["examples"] = []): string {
   );
   return `\n\nExamples:\n${lines.join("\n")}`;
 }
-
-/** An argument that must be given. */
-export function required(describe: string) {
-  return { type: "string", demandOption: true, describe } as const;
-}
-
-export const SCENARIO = { scenario: required("scenario file (YAML)") };
-
-export const SET = { set: repeated("override a value of the scenario: path=value") };
-
-export const JSON_OPTION = { json: flag("print one JSON document on stdout and nothing else") };
-
-export const SEED = { seed: number("seed of the first stream of chance") };
-
-export const INPUTS = {
-  inputs: text("tensors to send, in the protocol's JSON; default: at random"),
-};
-
-export const ON = {
-  on: text("inventory file: where the scenario's nodes are; default: on this machine"),
-};
-
-export const IMAGES = { images: text("folder of photographs to measure with, or to send") };
-
-/** Kinds of arrivals that `tandem load` offers. */
-export const ARRIVALS: readonly string[] = [
-  ...["poisson", "deterministic", "burst", "closed"],
-  ...["mlperf-single-stream", "mlperf-multi-stream", "mlperf-server", "mlperf-offline"],
-];
-
-/** The options of `tandem load`, whose work knows them by their names. */
-export const LOAD_OPTIONS: Readonly<Record<string, Options>> = {
-  url: text("host:port, grpc(s)://host:port, http(s)://host:port[/path]", { demandOption: true }),
-  model: text("send to this model, not to the scenario's pipelines"),
-  arrivals: text("in place of the scenario's", { choices: ARRIVALS }),
-  rate: number("open loop, so many a second"),
-  clients: number("closed loop: each waits for its answer, then sends again"),
-  rates: text(
-    "search from:to[:step] for the highest rate that meets --threshold; without one, all",
-  ),
-  concurrency: text("the same for clients of a closed loop, as 1:16"),
-  duration: number("requests stop after so many s; without a scenario: 10"),
-  count: number("requests stop after so many"),
-  timeout: number("a client gives up an attempt after so many ms; 0: never; default: 60000"),
-  images: text("photographs to send; default, for our own gateway: drawn scenes"),
-  ...INPUTS,
-  body: text("to a plain address with a path: what is sent"),
-  certs: text("of `tandem cluster certs`: TLS, with its client certificate"),
-  ca: text("certificates (PEM) to trust, of a server that is not ours"),
-  "token-file": text("a bearer token to show"),
-  threshold: repeated("exit 3 unless it holds: p50 to p99.99, mean or max in ms, as 'p99<500'"),
-  out: text("folder for the report (load.json)"),
-  ...SET,
-  ...SEED,
-  ...JSON_OPTION,
-  ...advanced({
-    retries: number("a client that gives up tries again so often"),
-    "content-type": text("of the body; default: application/octet-stream"),
-    method: text("to a plain address; default: POST with a body, else GET"),
-    stream: { type: "boolean", describe: "by Triton's streams, where a server has them" },
-    connections: number("of HTTP, at most", { default: 1024 }),
-    "warm-up": flag("send unmeasured requests before, until they get no faster"),
-  }),
-};

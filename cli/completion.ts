@@ -1,5 +1,6 @@
 /** `tandem completion`: a script by which a shell asks `tandem --complete LINE` for candidates. */
 import { readdirSync } from "node:fs";
+import { kindOf, optionName } from "../library/option.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { type Command, nameOf, type Program } from "./command-line.ts";
@@ -20,13 +21,13 @@ export function printCandidates({ commands }: Program, line: string): void {
 function following(command: Command, before: string, word: string): readonly string[] {
   if (before === "scheduler") return Object.keys(PRESETS);
   const { usage, options = {}, positionals = {} } = command;
-  const { type, choices, nargs } = options[before.replace(/^--/, "")] ?? { type: "boolean" };
-  if (choices !== undefined) return (choices as readonly unknown[]).map(String);
-  if (type !== "boolean" || nargs !== undefined) return [];
+  const names = Object.keys(options).map((name) => optionName(name, options[name]));
+  const [, asked] = Object.entries(options)[names.indexOf(before.replace(/^--/, ""))] ?? [];
+  const { kind, choices } = asked === undefined ? { kind: "flag" } : kindOf(asked);
+  if (choices !== undefined) return choices;
+  if (kind !== "flag") return [];
   if (word.startsWith("-")) {
-    return [...Object.keys(options), "help", ...(usage === "" ? ["version"] : [])].map(
-      (name) => `--${name}`,
-    );
+    return [...names, "help", ...(usage === "" ? ["version"] : [])].map((name) => `--${name}`);
   }
   if (command.commands !== undefined) return command.commands.map(nameOf);
   if (nameOf(command) === "schedulers") {
@@ -34,7 +35,7 @@ function following(command: Command, before: string, word: string): readonly str
     return [...new Set([...presets, ...policies].map(({ name }) => name))];
   }
   if ("scenario" in positionals) return scenarioFiles(word);
-  return Object.values(positionals).flatMap(({ choices = [] }) => choices as readonly string[]);
+  return Object.values(positionals).flatMap((one) => kindOf(one).choices ?? []);
 }
 
 /** Folders and YAML files beside what is typed. */

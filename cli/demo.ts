@@ -8,26 +8,23 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../core/fault.ts";
 import { fitToMachine, hostWarnings, prepareModels } from "../library/index.ts";
+import { checkedOptions, type Values } from "../library/option.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
 import { printFailure, untilInterrupted } from "./failure.ts";
 import { writeSchema } from "./init.ts";
+import { CALIBRATE_COMMAND, type DEMO, SCENARIO, SIMULATE, VALIDATE_COMMAND } from "./options.ts";
 import { duration } from "./progress.ts";
 import { report } from "./results.ts";
 import { askedSweep, sweepAnd } from "./simulate.ts";
 import { validate } from "./validate.ts";
-
-interface DemoArguments {
-  readonly images?: string;
-  readonly out: string;
-}
 
 interface Step {
   readonly name: string;
   readonly seconds: number;
 }
 
-const SCENARIO = fileURLToPath(new URL("../scenarios/image-analysis.yaml", import.meta.url));
+const SHIPPED = fileURLToPath(new URL("../scenarios/image-analysis.yaml", import.meta.url));
 const HOST_CHECK_S = 3;
 /** Bounds that keep the demo below five minutes on a slow machine of two cores. */
 const CALIBRATE_S = 75;
@@ -39,8 +36,7 @@ const COMMENT = [
   "3 times the mean times of all tasks together, rounded up.",
 ];
 
-export async function demo({ images, out }: DemoArguments): Promise<void> {
-  const pictures = images === undefined ? {} : { images };
+export async function demo({ images, out }: Values<typeof DEMO>): Promise<void> {
   const steps: Step[] = [];
   const step = async <T>(name: string, aboutS: number, work: () => Promise<T>): Promise<T> => {
     process.stderr.write(`\n== ${name} (about ${duration(aboutS)})\n`);
@@ -51,34 +47,38 @@ export async function demo({ images, out }: DemoArguments): Promise<void> {
   };
   process.stderr.write("the demo takes three to five minutes on two cores\n");
   const onNote = (line: string): void => void process.stderr.write(`${line}\n`);
-  await step("prepare models", 10, () => prepareModels({ ...pictures, onNote }));
+  await step("prepare models", 10, () => prepareModels({ images, onNote }));
   await step("look at this host", HOST_CHECK_S, sayHost);
   mkdirSync(out, { recursive: true });
   const scenario = join(out, "scenario.yaml");
   writeSchema(out);
-  writeAtomically(scenario, readFileSync(SCENARIO, "utf8"));
+  writeAtomically(scenario, readFileSync(SHIPPED, "utf8"));
   await step("calibrate on this machine", CALIBRATE_S + 10, async () => {
-    const bounds = { precision: 0.03, maxSeconds: CALIBRATE_S };
-    const args = { scenario, set: [], json: false, ...bounds, ...pictures };
+    const given = { scenario, maxSeconds: CALIBRATE_S, images };
+    const args = checkedOptions({ ...SCENARIO, ...CALIBRATE_COMMAND }, given);
     return fitToMachine(scenario, await calibrate(args), COMMENT);
   });
   await step("simulate 3 schedulers × 4 shapes × 3 loads", 5, async () => {
-    const { loaded, options } = await askedSweep({
-      scenario,
-      set: [],
-      json: false,
-      yes: false,
-      out,
-    });
+    const given = { scenario, directory: out };
+    const { loaded, options } = await askedSweep(
+      checkedOptions({ ...SCENARIO, ...SIMULATE }, given),
+    );
     await sweepAnd(loaded, options, () => undefined);
   });
   const failure = await step("validate on real worker processes", VALIDATE_S, () =>
-    validate({ scenario, set: [], json: false, out, budget: `${VALIDATE_S}s`, ...pictures }).then(
+    validate(
+      checkedOptions(
+        { ...SCENARIO, ...VALIDATE_COMMAND },
+        { scenario, directory: out, budgetS: VALIDATE_S, images },
+      ),
+    ).then(
       () => null,
       (error: unknown) => judged(error),
     ),
   );
-  const { headlines } = await step("report", 5, () => report({ directory: out, json: false }));
+  const { headlines } = await step("report", 5, () =>
+    report({ directory: out, json: false, png: false }),
+  );
   for (const text of headlines) process.stdout.write(`${text}\n`);
   if (failure !== null) printFailure(failure);
   process.stdout.write(`${stepLines(steps)}\n`);

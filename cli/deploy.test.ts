@@ -433,10 +433,10 @@ workload: { arrivals: poisson, ratePerS: 1, requests: 10 }
   test.each([
     [["--cores", "3-1"], /--cores 3-1: expected distinct cores/],
     [["--user", "me"], /--user me: expected uid:gid/],
-    [["--memory", "0", "--cpus", "-1"], /--cpus is a number above 0, got -1; --memory/],
+    [["--memory", "0", "--cpus", "-1"], /--cpus: expected a number above 0, got -1; --memory/],
     [
       ["--port", "99999", "--backend", "replay"],
-      /--port is a whole number from 1 to 65534, got 99999/,
+      /--port: expected a number up to 65534, got 99999/,
     ],
   ])("is refused for %j", async (words, message) => {
     const { code, stderr } = await tandem("deploy", "compose", "lab.yaml", ...words);
@@ -447,7 +447,10 @@ workload: { arrivals: poisson, ratePerS: 1, requests: 10 }
   test("is refused for a namespace that Kubernetes would refuse", async () => {
     const words = ["--backend", "replay", "--namespace", "My Lab", "--out", "none"];
     const { code, stderr } = await tandem("deploy", "kubernetes", "lab.yaml", ...words);
-    expect([code, stderr]).toEqual([2, expect.stringContaining("My Lab: no name of a namespace")]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('--namespace: expected a name of a namespace, got "My Lab"'),
+    ]);
     expect(readdirSync(folder)).not.toContain("none");
   });
 });

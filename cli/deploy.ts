@@ -30,9 +30,8 @@ import {
 } from "../cluster/containers/kubernetes.ts";
 import { writeCertificates } from "../cluster/security/tls.ts";
 import { shellWord } from "../core/command-words.ts";
-import { Fault, type Issue, requireWhole } from "../core/fault.ts";
+import { Fault, type Issue } from "../core/fault.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
 import { tryOutForReal } from "../library/check.ts";
 import { repeatCommand } from "../library/index.ts";
 import { inventoryFor } from "../library/scenario.ts";
@@ -40,38 +39,12 @@ import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { print } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
-import { listed, loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import type { Arguments, COMPOSE, KUBERNETES, SCENARIO } from "./options.ts";
+import { listed, loadScenario } from "./scenario-file.ts";
 
-interface DeployArguments extends ScenarioArguments {
-  readonly json: boolean;
-  readonly backend: BackendName;
-  readonly image?: string;
-  readonly tag?: string;
-  readonly replicasPerWorker: number;
-  readonly cpus?: number;
-  readonly memory: number;
-  readonly gatewayMemory: number;
-  readonly gpu: readonly string[];
-  readonly gatewayName: readonly string[];
-  readonly tokens?: string;
-  readonly out?: string;
-}
-
-interface ComposeArguments extends DeployArguments {
-  readonly cores?: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user?: string;
-}
-
-interface KubernetesArguments extends DeployArguments {
-  readonly on?: string;
-  readonly namespace?: string;
-  readonly claim?: string;
-  readonly gpuResource: string;
-  readonly sharedGpus: boolean;
-  readonly nodeLabel: string;
-}
+type ComposeArguments = Arguments<typeof SCENARIO, typeof COMPOSE>;
+type KubernetesArguments = Arguments<typeof SCENARIO, typeof KUBERNETES>;
+type DeployArguments = ComposeArguments | KubernetesArguments;
 
 /** Where containers see the scenario's folder. */
 const SCENARIO_FOLDER = "/scenario";
@@ -81,7 +54,6 @@ const CERTIFICATE_DAYS = 365;
 
 export async function deployCompose(args: ComposeArguments): Promise<void> {
   const { loaded, plan } = await planned(args);
-  requireWhole("--port is", args.port, [1, 65_534], "REST takes it, gRPC the next");
   const { directory, file } = composePlace(args, loaded.document.name);
   const scenario = resolve(args.scenario);
   const images = imagesOf(args);
@@ -133,7 +105,6 @@ export async function deployKubernetes(args: KubernetesArguments): Promise<void>
   const { loaded, plan } = await planned(args);
   const inventory = inventoryOf(args.on, loaded);
   const { claim = null, tokens, namespace = inventory?.namespace ?? null } = args;
-  if (namespace !== null) checkNamespace(namespace);
   const options: KubernetesOptions = {
     scenario: loaded.document.name,
     ...imagesOf(args, inventory?.image),
@@ -199,7 +170,6 @@ function inventoryOf(file: string | undefined, { document }: ReadyScenario) {
 async function planned(args: DeployArguments) {
   const loaded = await loadScenario(args);
   tryOutForReal(loaded);
-  checkAmounts(args);
   if (args.backend === "replay" && args.gpu.length > 0) {
     printWarning("--gpu is ignored: replayed times run on no GPU");
   }
@@ -212,28 +182,6 @@ async function planned(args: DeployArguments) {
     gpuKinds: args.gpu.flatMap(listed),
   });
   return { loaded, plan };
-}
-
-/** Throws Fault("usage") with every option that is no amount. */
-function checkAmounts(args: DeployArguments): void {
-  const { replicasPerWorker, cpus = 1, memory, gatewayMemory } = args;
-  const wrong = [
-    ...(Number.isInteger(replicasPerWorker) && replicasPerWorker > 0
-      ? []
-      : [`--replicas-per-worker is a whole number above 0, got ${replicasPerWorker}`]),
-    ...Object.entries({ cpus, memory, "gateway-memory": gatewayMemory })
-      .filter(([, amount]) => !(amount > 0))
-      .map(([option, amount]) => `--${option} is a number above 0, got ${amount}`),
-  ];
-  if (wrong.length > 0) throw new Fault("usage", wrong.join("; "));
-}
-
-/** A label of RFC 1123, as Kubernetes asks. Throws Fault("usage"). */
-function checkNamespace(namespace: string): void {
-  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) return;
-  throw new Fault("usage", `--namespace ${namespace}: no name of a namespace`, {
-    hint: "small letters, digits and hyphens, 63 at most",
-  });
 }
 
 function refuse(loaded: ReadyScenario, issues: readonly Issue[]): void {

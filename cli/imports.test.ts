@@ -8,13 +8,12 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
   "to parse arguments: names, ranges, near words": [
     "core/scenario/issues.ts",
     "core/scenario/parse.ts",
-    "core/scenario/axes.ts",
     "core/scenario/schema/",
-    "core/compare.ts",
     "schedulers/registry.ts",
     "sweep/engines/engine.ts",
     "cluster/load/specification.ts",
-    "calibration/foreign-times.ts",
+    "library/option.ts",
+    "library/options.ts",
   ],
   "to print: tables, and how long the rest takes": [
     "reports/tables/",

@@ -14,7 +14,7 @@ import { loadScenario } from "./scenario-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem $& init "));
 afterAll(() => rmSync(folder, { recursive: true }));
-init({ directory: folder, json: false });
+init({ directory: folder, json: false, policy: false });
 const scenario = join(folder, "scenario.yaml");
 const text = readFileSync(scenario, "utf8");
 const loaded = await loadScenario({ scenario, set: [] });

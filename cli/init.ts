@@ -9,17 +9,13 @@ import { repeatCommand } from "../library/index.ts";
 import { publishedSchema } from "../schedulers/catalogue.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
+import type { Arguments, DIRECTORY, INIT } from "./options.ts";
 
-interface InitArguments {
-  readonly directory: string;
-  readonly json: boolean;
-  /** A scheduler of one's own, with its test, in place of a scenario alone. */
-  readonly policy?: boolean;
-}
+type InitArguments = Arguments<typeof DIRECTORY, typeof INIT>;
 
 /** Throws Fault("usage") rather than overwrite a scenario. */
 export function init(args: InitArguments): void {
-  if (args.policy === true) initPolicy(args);
+  if (args.policy) initPolicy(args);
   else initScenario(args);
 }
 

@@ -20,9 +20,10 @@ import {
 } from "../schedulers/catalogue.ts";
 import { columns, MOST_COLUMNS, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
-import { loadScenario, type ScenarioArguments } from "./scenario-file.ts";
+import type { Arguments, CHECK, SCENARIO } from "./options.ts";
+import { loadScenario } from "./scenario-file.ts";
 
-type CheckArguments = ScenarioArguments & { readonly json: boolean; readonly on?: string };
+type CheckArguments = Arguments<typeof SCENARIO, typeof CHECK>;
 
 /** Prints whether a scenario is sound. With --json the issues are the answer, so they are on stdout too. */
 export async function check(args: CheckArguments): Promise<void> {
@@ -71,13 +72,8 @@ function issuesOf({ issues, message, hint }: Fault): readonly Issue[] {
   return [{ path: "", message, ...(hint === undefined ? {} : { hint }) }];
 }
 
-interface SchedulersArguments {
-  readonly name?: string;
-  readonly json: boolean;
-}
-
 /** All presets and policies in a line each, or one in full. */
-export function schedulers({ name, json }: SchedulersArguments): void {
+export function schedulers({ name, json }: { name?: string | undefined; json: boolean }): void {
   const found = name === undefined ? catalogue() : catalogueOf(name);
   print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());
 }

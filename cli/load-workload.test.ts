@@ -107,7 +107,7 @@ describe("an option that the arrivals do not have is named, with the way out:", 
   });
 
   it("is none of an endpoint's capacity, which nobody knows", async () => {
-    const options = { arrivals: "poisson", set: ["workload.ratePerS.ofCapacity=0.5"] };
+    const options = { arrivals: "poisson", set: ["workload.ratePerS.ofCapacity=0.5"] } as const;
     const fault = (await workloadOf(options).catch((error: unknown) => error)) as Fault;
     expect(fault.issues).toMatchObject([{ message: expect.stringMatching(/needs a capacity/) }]);
     const scenarios = scenario({

@@ -54,7 +54,7 @@ describe("tandem load", () => {
     expect(code).toBe(report.verdict === "fit" ? 0 : 3);
     for (const part of [
       /^node \S+tandem\.js load --seed 1 /,
-      / --url http\S+ /,
+      / --url http\S+/,
       / --rate 100 --count 40/,
     ]) {
       expect(report.command).toMatch(part);
@@ -267,7 +267,7 @@ describe("tandem load", () => {
       ["--url", "http://127.0.0.1:9/x", "--rate", "5", "--arrivals", "closed"],
       /\n {2}--rate: does not go with --arrivals closed \(leave it out, .*takes --clients/,
     ],
-    [["--url", "http://127.0.0.1:9/x", "--rate", "fast"], /Expected a number/],
+    [["--url", "http://127.0.0.1:9/x", "--rate", "fast"], /--rate: expected a number/],
     [["--url", "http://127.0.0.1:9/x", "--arrivals", "poison"], /poisson/],
     [
       ["--url", "http://127.0.0.1:9/x", "--arrivals", "mlperf-server", "--rate", "5"],

@@ -9,17 +9,18 @@ import { workloadSchema } from "../core/scenario/schema/workload.ts";
 import {
   endpoint,
   type LoadMeasurement,
-  type LoadOptions,
   type Overrides,
   repeatCommand,
   type Scenario,
   scenarioText,
   load as sent,
 } from "../library/index.ts";
+import type { Values } from "../library/option.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { makeFolder, writeJson } from "../sweep/atomic-file.ts";
-import { ARRIVALS, LOAD_OPTIONS, print } from "./command-line.ts";
+import { print } from "./command-line.ts";
 import { missed, rangeOf, searched, searchText, thresholdOf } from "./load-search.ts";
+import { ARRIVALS, givenOptions, LOAD_COMMAND, type WORKLOAD } from "./options.ts";
 import { watched } from "./progress.ts";
 import {
   assignedBy,
@@ -29,14 +30,10 @@ import {
   type ScenarioArguments,
 } from "./scenario-file.ts";
 
-interface LoadArguments extends WorkloadArguments, Omit<LoadOptions, "streamed"> {
-  readonly json: boolean;
-  readonly threshold?: readonly string[];
-  readonly out?: string;
-  readonly stream?: boolean;
-  readonly rates?: string;
-  readonly concurrency?: string;
-}
+/** What repeats a load besides seed and overrides. */
+const { set: _, seed: __, ...OWN } = LOAD_COMMAND;
+
+type LoadArguments = WorkloadArguments & Values<typeof LOAD_COMMAND>;
 
 /** In the range's own loads, or once. */
 export async function load(args: LoadArguments): Promise<void> {
@@ -50,7 +47,11 @@ export async function load(args: LoadArguments): Promise<void> {
   });
   const { errors, ...report } = measurement;
   const { seed } = loaded.document.run;
-  const command = repeatCommand("load", args.scenario, { seed, set: args.set, ...optionsOf(args) });
+  const command = repeatCommand("load", args.scenario, {
+    seed,
+    set: args.set,
+    ...givenOptions(OWN, args),
+  });
   const { capacity } = loaded;
   const head = { schema: "tandem/load@1", url: args.url, seed, command, capacity };
   const lines = [loadReportText(report), capacityText(capacity)].filter((line) => line !== "");
@@ -72,7 +73,7 @@ export async function load(args: LoadArguments): Promise<void> {
   }
 }
 
-function thresholdsOf({ threshold = [] }: LoadArguments) {
+function thresholdsOf({ threshold }: LoadArguments) {
   return threshold.flatMap(listed).map(thresholdOf);
 }
 
@@ -89,7 +90,11 @@ async function loadRange(args: LoadArguments): Promise<void> {
   };
   const found = await searched(range, thresholdsOf(args), send);
   const { seed, set } = args;
-  const command = repeatCommand("load", args.scenario, { seed, set, ...optionsOf(args) });
+  const command = repeatCommand("load", args.scenario, {
+    seed,
+    set,
+    ...givenOptions(OWN, args),
+  });
   const document = { schema: "tandem/load-range@1", url, command, ...found };
   if (out !== undefined) writeJson(join(out, "load.json"), document);
   print(json, document, searchText(found));
@@ -106,25 +111,13 @@ function sendWorkload(loaded: Scenario, args: LoadArguments): Promise<LoadMeasur
   const { workload } = loaded.document;
   const isBySeconds = workload.arrivals === "closed" && workload.requests === undefined;
   return watched(isBySeconds ? "load, seconds" : "load", (watch) =>
-    sent(loaded, { ...args, ...watch, streamed: args.stream }),
+    sent(loaded, { ...args, ...watch }),
   );
 }
 
-/** The given options besides the scenario's. */
-function optionsOf(args: LoadArguments): Readonly<Record<string, unknown>> {
-  const said: Readonly<Record<string, unknown>> = { ...args };
-  const names = Object.keys(LOAD_OPTIONS).map((name) =>
-    name.replace(/-[a-z]/g, ([, letter]) => letter.toUpperCase()),
-  );
-  const own = names.filter((name) => !["set", "seed", "json"].includes(name));
-  // A repeated option that is not given is an empty list.
-  const given = own.filter((name) => !(Array.isArray(said[name]) && said[name].length === 0));
-  return Object.fromEntries(given.map((name) => [name, said[name]]));
-}
-
-export interface WorkloadArguments extends Omit<ScenarioArguments, "scenario">, WorkloadOptions {
-  readonly scenario?: string;
-}
+/** A scenario need not be given: the options may say all. */
+export type WorkloadArguments = Omit<ScenarioArguments, "scenario"> &
+  WorkloadOptions & { readonly scenario?: string | undefined };
 
 /** The scenario's workload under the options, or one of the options alone. */
 export async function loadWorkload(args: WorkloadArguments, name?: string): Promise<Scenario> {
@@ -169,15 +162,7 @@ function extentOf({ duration, count }: WorkloadArguments, arrivals: string): obj
   return arrivals.startsWith("mlperf") || arrivals === "burst" ? {} : { durationS: 10 };
 }
 
-export interface WorkloadOptions {
-  readonly arrivals?: string;
-  readonly rate?: number;
-  readonly clients?: number;
-  readonly duration?: number;
-  readonly count?: number;
-  readonly timeout?: number;
-  readonly retries?: number;
-}
+type WorkloadOptions = Partial<Values<typeof WORKLOAD>>;
 
 type Option = keyof WorkloadOptions;
 
@@ -217,7 +202,7 @@ export async function namingOptions<T>(
   }
 }
 
-function named(fault: Fault, { set, ...given }: Omit<WorkloadArguments, "scenario">): Fault {
+function named(fault: Fault, { set = [], ...given }: Omit<WorkloadArguments, "scenario">): Fault {
   const { code, message, hint, cause } = fault;
   const isSet = (path: string): boolean =>
     set.some((option) => option.slice(0, option.indexOf("=")).trim() === path);
@@ -243,7 +228,10 @@ function kindOf({ arrivals, clients }: WorkloadOptions): string {
 }
 
 function wayOut(name: Option, arrivals = ""): string {
-  if ((name === "duration" || name === "count") && ARRIVALS.includes(arrivals)) {
+  if (
+    (name === "duration" || name === "count") &&
+    (ARRIVALS as readonly string[]).includes(arrivals)
+  ) {
     if (keysOf(arrivals).includes("minQueries")) {
       return "its length is set by --set workload.minQueries=… and --set workload.minDurationS=…";
     }

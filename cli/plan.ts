@@ -3,44 +3,21 @@ import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
 import { isWithin } from "../core/scenario/issues.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
-import {
-  type PlanProgress,
-  type PlanSettings,
-  plan as planned,
-  planText,
-  repeatCommand,
-} from "../library/index.ts";
+import { type PlanProgress, plan as planned, planText, repeatCommand } from "../library/index.ts";
 import { formatEstimate, formatNumber } from "../reports/tables/format.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
+import type { Arguments, PLAN, SCENARIO } from "./options.ts";
 import { duration, progress } from "./progress.ts";
-import {
-  listed,
-  loadScenario,
-  refuseEmpty,
-  requireCounts,
-  type ScenarioArguments,
-} from "./scenario-file.ts";
+import { listed, loadScenario } from "./scenario-file.ts";
 
-interface PlanArguments extends ScenarioArguments {
-  readonly json: boolean;
-  readonly out?: string;
-  readonly planner: NonNullable<PlanSettings["planner"]>;
-  readonly schedulers?: string;
-  readonly maxReplicas: number;
-  readonly maxTrials: number;
-  readonly budget: string;
-  readonly window: NonNullable<PlanSettings["window"]>;
-  readonly promise: NonNullable<PlanSettings["promise"]>;
-}
+type PlanArguments = Arguments<typeof SCENARIO, typeof PLAN>;
 
 export async function plan(args: PlanArguments): Promise<void> {
   const { scenario, set, out, json, planner, replications, schedulers } = args;
   const { maxReplicas, maxTrials, budget, window, promise } = args;
-  refuseEmpty(out);
-  requireCounts({ replications, maxReplicas, maxTrials });
   const budgetS = secondsOf(budget);
   const loaded = await loadScenario(args);
   const { seed } = loaded.document.run;

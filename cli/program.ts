@@ -2,80 +2,60 @@
  * The commands, as data. Each command's work is loaded only when it is called.  `dist/bundle` holds this file with all
  * that it loads.
  */
-import { statSync } from "node:fs";
-import { dirname } from "node:path";
+import { z } from "zod";
 import { VERSION } from "../build/version.ts";
-import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { exitCodeOf } from "../core/fault.ts";
-import {
-  advanced,
-  type Command,
-  flag,
-  IMAGES,
-  JSON_OPTION,
-  number,
-  ON,
-  type Program,
-  required,
-  runProgram,
-  SCENARIO,
-  SEED,
-  SET,
-  text,
-} from "./command-line.ts";
+import { option, required, text } from "../library/option.ts";
+import { type Command, command, type Program, runProgram } from "./command-line.ts";
 import { printFailure } from "./failure.ts";
+import {
+  CHECK,
+  COMPARE,
+  DEMO,
+  DIRECTORY,
+  EXPLAIN,
+  IMPORT_COMMAND,
+  INIT,
+  JSON_OPTION,
+  PLAN,
+  QUERY,
+  REPORT,
+  results,
+  SCENARIO,
+  SIMULATE,
+} from "./options.ts";
 import { CALIBRATE, CLUSTER, DEPLOY, LOAD, VALIDATE, WEB } from "./real-commands.ts";
 
-/** A file of a folder, as results.json, stands for the folder. */
-const folderOf = (path: string): string =>
-  statSync(path, { throwIfNoEntry: false })?.isFile() ? dirname(path) : path;
-
-const results = (describe: string) => ({
-  directory: { ...required(describe), coerce: folderOf },
-});
-
-const init: Command = {
+const init = command({
   usage: "init <directory>",
   about: "write a commented scenario to start from, or a scheduler of your own",
-  positionals: { directory: required("where to write it") },
+  positionals: DIRECTORY,
   examples: [
     ["init my-pipeline", "writes my-pipeline/scenario.yaml"],
     ["init --policy my-scheduler", "writes my-scheduler/fair-queue.mjs and its test"],
   ],
-  options: {
-    ...JSON_OPTION,
-    policy: flag("a scheduler of your own in one file, with its test and a scenario"),
-  },
+  options: INIT,
   run: async (args) => (await import("./init.ts")).init(args),
-};
+});
 
-const check: Command = {
+const check = command({
   usage: "check <scenario>",
   about:
     "start nothing: print every issue at once with line and hint, also of schedulers tried out",
   positionals: SCENARIO,
-  options: { ...SET, ...JSON_OPTION, ...ON },
+  options: CHECK,
   examples: [
     ["check my-pipeline/scenario.yaml", "is it sound?"],
     ["check s.yaml --on inventory.yaml", "and has every node of it a machine?"],
   ],
   run: async (args) => (await import("./inspect.ts")).check(args),
-};
+});
 
-const importTimes: Command = {
+const importTimes = command({
   usage: "import <file>",
   about: "write a profile from times that another tool measured",
   positionals: { file: required("of the tool") },
-  options: {
-    model: text("name of the model, where the file does not tell it"),
-    device: text("kind of device that it ran on, where the file does not tell it"),
-    format: text("of the file; default: detected", { choices: FOREIGN_FORMATS }),
-    batch: number("batch size, where the file does not tell it; default 1"),
-    columns: text("of another CSV file: time=COLUMN,batch=COLUMN,deviation=COLUMN"),
-    unit: text("of the times of --columns", { choices: ["s", "ms", "us", "ns"] }),
-    out: text("profile to write; default: print it"),
-    ...JSON_OPTION,
-  },
+  options: IMPORT_COMMAND,
   examples: [
     [
       "import perf.csv --model resnet50 --device T4 --out profiles/resnet50.json",
@@ -85,44 +65,13 @@ const importTimes: Command = {
     ["import my.csv --columns time=ms,batch=n --unit ms --model m --device gpu", "any CSV file"],
   ],
   run: async (args) => (await import("./calibrate.ts")).importTimes(args),
-};
+});
 
-const simulate: Command = {
+const simulate = command({
   usage: "simulate <scenario>",
   about: "simulate all configurations × replications",
   positionals: SCENARIO,
-  options: {
-    ...SET,
-    ...JSON_OPTION,
-    ...SEED,
-    out: text("folder for results (results.json)"),
-    replications: number("replications of each configuration"),
-    until: text("add replications until half widths are below so much of the mean, as 2%"),
-    compare: text("rank by these swept paths; default: the scheduler's"),
-    workers: number("threads; default: as many as pay"),
-    sample: {
-      type: "string",
-      nargs: 2,
-      describe: "latin-hypercube N or random N: draw N configurations of the sweep",
-    },
-    requests: flag("keep a row for each request too (needs --out)"),
-    trace: text("file for a trace of the first configuration's first run, for ui.perfetto.dev"),
-    yes: flag("run a sweep of more than 10,000 configurations"),
-    on: text("inventory: run the sweep in shards there (needs --out)"),
-    ...advanced({
-      "until-metrics": text("of these metrics; default: latencyMeanMs,latencyP99Ms"),
-      "max-replications": number("bound for --until; default 1000"),
-      inputs: text("fixed: leave out of the intervals how well calibration knows its times", {
-        choices: ["drawn", "fixed"],
-      }),
-      margin: text("differences up to this share of the best mean are ties; default: 1%"),
-      shards: number("of --on; default: as many as take --shard-seconds each", { implies: "on" }),
-      "shard-seconds": number("least time of a shard, by an estimate", { default: 30 }),
-      detach: { type: "boolean", describe: "with --on: submit, and do not wait", implies: "on" },
-      shard: text("run one shard of a sweep: i/N, or N in an array job (needs --out)"),
-      "shard-list": text("shards of the array job's tasks, as 0-9,12", { implies: "shard" }),
-    }),
-  },
+  options: SIMULATE,
   examples: [
     ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
     ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
@@ -132,11 +81,11 @@ const simulate: Command = {
     ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
   ],
   run: async (args) => (await import("./simulate.ts")).simulate(args),
-};
+});
 
 const SHARDS = { directory: required("of the shards' --out") };
 
-const gather: Command = {
+const gather = command({
   isAdvanced: true,
   usage: "gather <directory>",
   about: "make the results of a sweep from its shards: the same as without shards",
@@ -144,7 +93,7 @@ const gather: Command = {
   options: JSON_OPTION,
   examples: [["gather out/s", "then query, report and compare out/s as ever"]],
   run: async (args) => (await import("./simulate.ts")).gather(args),
-};
+});
 
 const sweep: Command = {
   isAdvanced: true,
@@ -152,73 +101,42 @@ const sweep: Command = {
   about: "a sweep in shards: how far it is, and how to end it",
   examples: [["sweep status out/s", "what is finished, failed, running and waiting?"]],
   commands: [
-    {
+    command({
       usage: "status <directory>",
       about: "count the shards that are finished, failed, running and waiting",
       positionals: SHARDS,
       options: JSON_OPTION,
       examples: [["sweep status out/s", "from any shell that sees the folder"]],
       run: async (args) => (await import("./simulate.ts")).sweepStatus(args),
-    },
-    {
+    }),
+    command({
       usage: "cancel <directory>",
       about: "end the jobs of a sweep; finished shards are kept",
       positionals: SHARDS,
       options: JSON_OPTION,
       examples: [["sweep cancel out/s", "the command that started it goes on later"]],
       run: async (args) => (await import("./simulate.ts")).sweepCancel(args),
-    },
+    }),
   ],
 };
 
-const schedulers: Command = {
+const schedulers = command({
   usage: "schedulers [name]",
   about: "list presets and policies, or explain one: idea, limits, parameters, source",
-  positionals: { name: { type: "string", describe: "of a preset or a policy" } },
+  positionals: { name: text("of a preset or a policy") },
   options: JSON_OPTION,
   examples: [
     ["schedulers", "all, a line each"],
     ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
   ],
   run: async (args) => (await import("./inspect.ts")).schedulers(args),
-};
+});
 
-const plan: Command = {
+const plan = command({
   usage: "plan <scenario>",
   about: "find the cheapest cluster, placement and scheduler that keep the SLOs",
   positionals: SCENARIO,
-  options: {
-    ...SET,
-    ...JSON_OPTION,
-    ...SEED,
-    out: text("folder for the plan, a scenario that runs it, and its results"),
-    schedulers: text(
-      "presets to try beside the scenario's, as a,b,c, all or none; default: the textbook's",
-    ),
-    "max-replicas": number("of each task, at most", { default: 64 }),
-    budget: text("how long to search: 60s, 5m; then the best so far is the answer", {
-      default: "2m",
-    }),
-    ...advanced({
-      planner: text("how to search", {
-        choices: ["race", "inferline", "exhaustive"],
-        default: "race",
-      }),
-      replications: number("replications of each trial, at most"),
-      "max-trials": number("combinations to simulate, at most", { default: 100_000 }),
-      window: text("the part of a load that changes to plan for", {
-        choices: ["peak", "whole"],
-        default: "peak",
-      }),
-      promise: text(
-        "whether the SLO is kept in the long run, or in runs as short as the scenario's",
-        {
-          choices: ["long-run", "runs"],
-          default: "long-run",
-        },
-      ),
-    }),
-  },
+  options: PLAN,
   examples: [
     ["plan my-pipeline/scenario.yaml", "which replicas, under which scheduler?"],
     ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],
@@ -226,16 +144,16 @@ const plan: Command = {
     ["plan s.yaml --out out/plan", "then validate out/plan/plan.yaml, and report out/plan"],
   ],
   run: async (args) => (await import("./plan.ts")).plan(args),
-};
+});
 
-const query: Command = {
+const query = command({
   usage: "query <directory> [sql]",
   about: "ask a sweep's results in SQL: configurations, metrics, tasks, pipelines, replications",
   positionals: {
     ...results("of --out"),
-    sql: { type: "string", describe: "one SELECT; without it: tables and columns" },
+    sql: text("one SELECT; without it: tables and columns"),
   },
-  options: { ...JSON_OPTION, csv: flag("print CSV") },
+  options: QUERY,
   examples: [
     [
       "query out/s 'select id, latencyP99Ms from configurations order by 2 limit 10'",
@@ -252,68 +170,59 @@ const query: Command = {
     ["query out/s", "the tables that there are, and their columns"],
   ],
   run: async (args) => (await import("./results.ts")).query(args),
-};
+});
 
-const compare: Command = {
+const compare = command({
   usage: "compare <directories..>",
   about: "did a change matter? paired differences of two or more results, against the first",
   positionals: {
-    directories: {
-      ...required("of simulate --out, with the same seed and swept values"),
-      array: true,
-      coerce: (paths: readonly string[]) => paths.map(folderOf),
-    },
+    directories: option(
+      z.array(results("").directory),
+      "of simulate --out, with the same seed and swept values",
+    ),
   },
-  options: {
-    ...JSON_OPTION,
-    margin: text("differences up to this share are none; default: 1%"),
-    all: flag("show also what did not change"),
-    out: text("file for a page of all changes (HTML)"),
-  },
+  options: COMPARE,
   examples: [
     ["compare out/before out/after", "which configurations became better or worse?"],
     ["compare out/before out/after --out changes.html", "the same as a page"],
   ],
   run: async (args) => (await import("./results.ts")).compare(args),
-};
+});
 
-const explain: Command = {
+const explain = command({
   usage: "explain <directory>",
   about: "say where a gap comes from: service, network, gateway, queueing, load",
   positionals: results("of `tandem validate … --out`"),
-  options: {
-    ...JSON_OPTION,
-    trace: text("file for a trace of a real run beside its prediction, for ui.perfetto.dev"),
-  },
+  options: EXPLAIN,
   examples: [
     ["explain out/v", "each configuration's gap, in five parts that add up"],
     ["explain out/v --trace run.json", "both runs of the first configuration on a time line"],
   ],
   run: async (args) => (await import("./results.ts")).explain(args),
-};
+});
 
-const report: Command = {
+const report = command({
   usage: "report <directory>",
   about: "one self-contained HTML file, and each chart as Vega-Lite JSON, SVG and, with --png, PNG",
   positionals: results("of --out"),
   examples: [["report out/s", "writes out/s/report.html"]],
-  options: { ...JSON_OPTION, png: flag("write charts as PNG too") },
+  options: REPORT,
   run: async (args) => (await import("./results.ts")).report(args),
-};
+});
 
-const demo: Command = {
+const demo = command({
   usage: "demo",
   about: "the whole path on this machine: prepare, calibrate, simulate, validate, report",
-  options: { ...IMAGES, out: text("folder for results", { default: "out/demo" }) },
+  options: DEMO,
   examples: [["demo --images ~/Pictures/cars", "with your own photographs"]],
   run: async (args) => (await import("./demo.ts")).demo(args),
-};
+});
 
-const completion: Command = {
+const completion = command({
   usage: "completion <shell>",
   about: "print a script that lets a shell complete commands, options and values",
   positionals: {
-    shell: { choices: ["bash", "zsh", "fish"], demandOption: true, describe: "whose script" },
+    shell: option(z.enum(["bash", "zsh", "fish"]), "whose script"),
   },
   examples: [
     [
@@ -323,17 +232,17 @@ const completion: Command = {
     ["completion zsh > ~/.zfunc/_tandem", "with ~/.zfunc in $fpath"],
     ["completion fish > ~/.config/fish/completions/tandem.fish", "fish reads it at once"],
   ],
-  run: async ({ shell }: { shell: "bash" | "zsh" | "fish" }) =>
+  run: async ({ shell }) =>
     process.stdout.write((await import("./completion.ts")).COMPLETION_SCRIPTS[shell]),
-};
+});
 
-const doctor: Command = {
+const doctor = command({
   usage: "doctor",
   about: "what works on this machine, what each part is for, and what to install",
   options: JSON_OPTION,
   examples: [["doctor", "takes a few seconds: it watches the host too"]],
   run: async (args) => (await import("./inspect.ts")).doctor(args),
-};
+});
 
 const program: Program = {
   name: "tandem",

@@ -1,6 +1,6 @@
 /** Commands on folders of results: `tandem query`, `tandem compare`, `tandem explain` and `tandem report`. */
 import { once } from "node:events";
-import { DEFAULT_MARGIN } from "../core/compare.ts";
+import type { z } from "zod";
 import { Fault } from "../core/fault.ts";
 import {
   compare as comparedWith,
@@ -28,14 +28,10 @@ import { tableText } from "../reports/tables/table-text.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import { columns, print } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
-import { marginOf, refuseEmpty } from "./scenario-file.ts";
+import type { Arguments, COMPARE, EXPLAIN, QUERY, REPORT, results } from "./options.ts";
 
-interface QueryArguments {
-  readonly directory: string;
-  readonly sql?: string;
-  readonly json: boolean;
-  readonly csv: boolean;
-}
+type Results = ReturnType<typeof results>;
+type QueryArguments = Arguments<Results & { sql: z.ZodOptional<z.ZodString> }, typeof QUERY>;
 
 /** A table is for reading: beyond so many rows it says so. */
 const MOST_ROWS = 1000;
@@ -132,16 +128,8 @@ function cellText(cell: Value): string {
   return String(Number(cell.toPrecision(6)));
 }
 
-interface CompareArguments {
-  readonly directories: readonly string[];
-  readonly margin?: string;
-  readonly all: boolean;
-  readonly json: boolean;
-  /** File for a page of the comparisons. */
-  readonly out?: string;
-}
-
 type Compared = ResultsComparison & { readonly after: string };
+type CompareArguments = Arguments<{ directories: z.ZodArray<z.ZodString> }, typeof COMPARE>;
 
 /** Compares the results of two or more folders, each with the first. */
 export async function compare(args: CompareArguments): Promise<void> {
@@ -151,13 +139,12 @@ export async function compare(args: CompareArguments): Promise<void> {
       hint: "tandem compare out/before out/after",
     });
   }
-  const margin = marginOf(args) ?? DEFAULT_MARGIN;
+  const { margin } = args;
   const found: Compared[] = [];
   for (const after of others) {
     found.push({ after, ...(await comparedWith(before, after, { margin })) });
   }
   if (args.out !== undefined) {
-    refuseEmpty(args.out);
     writeAtomically(args.out, await comparisonPage(before, found, margin));
   }
   const text = args.json
@@ -263,13 +250,7 @@ function changeText({ difference, halfWidth95, before }: Change): string {
   return `${mean > 0 ? "+" : ""}${formatEstimate({ mean, halfWidth95: half }, 100)}`;
 }
 
-interface ExplainArguments {
-  /** The folder of `validate --out`. */
-  readonly directory: string;
-  readonly json: boolean;
-  /** File for a trace of the first configuration's first run, beside its prediction. */
-  readonly trace?: string;
-}
+type ExplainArguments = Arguments<Results, typeof EXPLAIN>;
 
 /** Says where the gaps of a validation come from. */
 export async function explain({ directory, json, trace }: ExplainArguments): Promise<void> {
@@ -326,7 +307,7 @@ function shown(estimate: RunEstimate): string {
   return `${estimate.mean.toFixed(3)}${width === "" ? "" : ` ± ${width}`} ms`;
 }
 
-type ReportArguments = Pick<QueryArguments, "directory" | "json"> & { readonly png?: boolean };
+type ReportArguments = Arguments<Results, typeof REPORT>;
 
 /** Writes charts and tables as one HTML file. */
 export async function report({ directory, json, png }: ReportArguments): Promise<ReportFiles> {

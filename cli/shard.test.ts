@@ -5,10 +5,12 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { cases, IS_LONG } from "../core/test-form.test-support.ts";
+import { checkedOptions } from "../library/option.ts";
 import { agreed } from "../library/shards.ts";
 import { prepareSweep } from "../library/sweep.ts";
 import { ShardFolder } from "../sweep/shards/shard-folder.ts";
 import { runShard } from "../sweep/shards/shard-work.ts";
+import { SCENARIO, SIMULATE } from "./options.ts";
 import { askedShard, askedSweep } from "./simulate.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
@@ -70,8 +72,10 @@ async function inShards(
   const before = process.cwd();
   process.chdir(folder);
   try {
-    const args = { scenario: "s.yaml", set: [], json: false, yes: false, out };
-    const { loaded, options } = await askedSweep(args);
+    const given = { scenario: "s.yaml", directory: out };
+    const { loaded, options } = await askedSweep(
+      checkedOptions({ ...SCENARIO, ...SIMULATE }, given),
+    );
     const prepared = prepareSweep(loaded, options);
     const shared = new ShardFolder(out);
     const manifest = { ...agreed(shared, loaded, options, prepared, starts.length - 1), starts };

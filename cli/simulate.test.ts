@@ -6,22 +6,25 @@ import { expect, test } from "vitest";
 import type { Fault } from "../core/fault.ts";
 import type { ResultsDocument } from "../core/results.ts";
 import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { checkedOptions } from "../library/option.ts";
 import { goalHeadlines } from "../reports/tables/headlines.ts";
 import { PRESETS } from "../schedulers/registry.ts";
-import { askedSweep, type SimulateArguments, sweepAnd } from "./simulate.ts";
+import { SCENARIO, SIMULATE } from "./options.ts";
+import { askedSweep, sweepAnd } from "./simulate.ts";
 
 const MMC = fileURLToPath(new URL("../scenarios/queueing/mmc.yaml", import.meta.url));
 const out = temporaryFolder("simulate");
 
-async function sweep(more: Partial<SimulateArguments> = {}): Promise<ResultsDocument> {
+async function sweep(more: object = {}): Promise<ResultsDocument> {
   const set = [
     "pipelines.mmc.slo={latencyMs: 500, percentile: 95}",
     "cluster.nodes=[{name: gpu, count: 4, devices: {gpu: 2}, costPerHour: 2.5}]",
     "workload={arrivals: poisson, ratePerS: 20, durationS: 200, warmupS: 10}",
     "sweep={scheduler: [edf, random, fifo], workload.ratePerS: [20, 39]}",
   ];
-  const args = { scenario: MMC, set, replications: 5, workers: 1, json: false, yes: false, out };
-  const { loaded, options } = await askedSweep({ ...args, ...more });
+  const given = { scenario: MMC, set, replications: 5, threads: 1, directory: out, ...more };
+  const args = checkedOptions({ ...SCENARIO, ...SIMULATE }, given, (name) => `--${name}`);
+  const { loaded, options } = await askedSweep(args);
   await sweepAnd(loaded, options, () => undefined);
   return JSON.parse(readFileSync(join(out, "results.json"), "utf8")) as ResultsDocument;
 }
@@ -52,7 +55,7 @@ test("another margin ranks finished results anew, runs nothing again, and is in 
   const before = await sweep();
   const after = await sweep({ margin: "99%" });
   expect(after.margin).toBe(0.99);
-  expect(after.command).toContain("--margin 99%");
+  expect(after.command).toContain("--margin 0.99");
   expect(before.command).not.toContain("--margin");
   expect(after.configurations).toEqual(before.configurations);
   const worse = ({ comparisons = [] }: ResultsDocument) =>
@@ -71,9 +74,7 @@ test.each(["-1%", "100%", "1.5", "much"])(
       code: "usage",
       hint: "for example `--margin 2%` or `--margin 0.02`",
     });
-    expect(error.message).toBe(
-      `--margin ${margin}: expected a share of the best mean, from 0 to below 100%`,
-    );
+    expect(error.message).toBe(`--margin: expected a share, from 0 to below 100%, got "${margin}"`);
   },
 );
 
@@ -97,7 +98,7 @@ test("a sweep with a scheduler that refuses the scenario is refused before its f
     "models.server.demand={cpu: 1}",
     "sweep={scheduler: [fifo, clockwork, shepherd]}",
   ];
-  const error = await sweep({ set, out: folder }).then(
+  const error = await sweep({ set, directory: folder }).then(
     () => expect.fail("no fault"),
     (fault: Fault) => fault,
   );

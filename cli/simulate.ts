@@ -3,17 +3,14 @@
  * `tandem sweep status` and `tandem sweep cancel` for sweeps in shards.
  */
 import { once } from "node:events";
-import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { shellWord } from "../core/command-words.ts";
 import { Fault } from "../core/fault.ts";
-import { SAMPLE_METHODS } from "../core/scenario/axes.ts";
 import {
   type ConfigurationResult,
   failureText,
   repeatCommand,
   resultsText,
-  type Sample,
   type Scenario,
   type ShardEstimate,
   type SubmittedJob,
@@ -38,40 +35,11 @@ import { AtomicFile } from "../sweep/atomic-file.ts";
 import { parseList } from "../sweep/engines/engine.ts";
 import { columns, print } from "./command-line.ts";
 import { printWarning, untilInterrupted } from "./failure.ts";
+import type { Arguments, JSON_OPTION, results, SCENARIO, SIMULATE } from "./options.ts";
 import { duration, progress, watched } from "./progress.ts";
-import {
-  doubtOverrides,
-  loadScenario,
-  marginOf,
-  refuseEmpty,
-  requireCounts,
-  type ScenarioArguments,
-} from "./scenario-file.ts";
+import { doubtOverrides, loadScenario } from "./scenario-file.ts";
 
-export interface SimulateArguments extends ScenarioArguments {
-  readonly json: boolean;
-  readonly out?: string;
-  readonly workers?: number;
-  readonly margin?: string;
-  /** `fixed` leaves the doubt of measured inputs out. */
-  readonly inputs?: string;
-  readonly yes: boolean;
-  /** A method and a number of configurations. */
-  readonly sample?: readonly string[];
-  /** File for a trace of the first configuration's first replication. */
-  readonly trace?: string;
-  /** Keep a row for each request, in the folder `out`. */
-  readonly requests?: boolean;
-  /** `i/N`, or `N` where the environment has the index: runs one shard. */
-  readonly shard?: string;
-  /** Shards of an array of tasks, as `0-9,12`: the task's index selects one. */
-  readonly shardList?: string;
-  /** The inventory's path: runs all shards there. */
-  readonly on?: string;
-  readonly shards?: number;
-  readonly shardSeconds?: number;
-  readonly detach?: boolean;
-}
+export type SimulateArguments = Arguments<typeof SCENARIO, typeof SIMULATE>;
 
 export async function simulate(args: SimulateArguments): Promise<void> {
   if (args.shard !== undefined) await simulateShard(args);
@@ -96,33 +64,8 @@ async function simulateHere(args: SimulateArguments): Promise<void> {
 export async function askedSweep(
   args: SimulateArguments,
 ): Promise<{ readonly loaded: Scenario; readonly options: SweepOptions }> {
-  checkOptions(args);
-  const { scenario, set, until, untilMetrics, maxReplications, inputs, compare, margin, sample } =
-    args;
-  const options = {
-    threads: args.workers,
-    sample: sampleOf(args),
-    margin: marginOf(args),
-    directory: args.out,
-    stores: join(".tandem", "sweeps"),
-    allowLarge: args.yes,
-    requests: args.requests,
-  };
   const loaded = await loadScenario(args, { overrides: doubtOverrides(args) });
-  const { seed, replications } = loaded.document.run;
-  const command = repeatCommand("simulate", scenario, {
-    seed,
-    set,
-    replications,
-    until,
-    untilMetrics,
-    maxReplications,
-    inputs,
-    compare,
-    margin,
-    sample,
-  });
-  return { loaded, options: { ...options, command } };
+  return { loaded, options: { ...args, stores: join(".tandem", "sweeps") } };
 }
 
 /** Sweeps with a bar of progress until Ctrl-C, and gives what `use` makes of the results. */
@@ -156,38 +99,12 @@ export async function sweepAnd<T>(
   );
 }
 
-/** Each thread has a heap of its own: thousands of them exhaust a machine's memory. */
-const MOST_WORKERS = 256;
-
-function checkOptions({ workers, replications, out }: SimulateArguments): void {
-  refuseEmpty(out);
-  requireCounts({ workers, replications });
-  if (workers !== undefined && workers > MOST_WORKERS) {
-    throw new Fault("usage", `--workers must be at most ${MOST_WORKERS}, got ${workers}`, {
-      hint: `this machine has ${plural(availableParallelism(), "processor")}; a thread each is best`,
-    });
-  }
-}
-
-function sampleOf({ sample }: SimulateArguments): Sample | undefined {
-  if (sample === undefined) return undefined;
-  const [method, text] = sample;
-  const count = Number(text);
-  const known = SAMPLE_METHODS.find((name) => name === method);
-  if (known === undefined || !Number.isInteger(count) || count < 1) {
-    throw new Fault("usage", `--sample ${sample.join(" ")}: expected a method and a number`, {
-      hint: `the methods are ${SAMPLE_METHODS.join(" and ")}`,
-    });
-  }
-  return { method: known, count };
-}
-
 /** To the terminal: tables, or the JSON document, one configuration at a time in memory. */
 async function printResults(
   swept: Swept,
-  { json, out }: Pick<SimulateArguments, "json" | "out">,
+  { json, directory }: Pick<SimulateArguments, "json" | "directory">,
 ): Promise<void> {
-  for (const piece of json ? resultsText(swept) : [tablesText(swept, out)]) {
+  for (const piece of json ? resultsText(swept) : [tablesText(swept, directory)]) {
     // Waits for a reader that is slower, so that no more than a piece is held.
     if (!process.stdout.write(piece)) await once(process.stdout, "drain");
   }
@@ -246,7 +163,7 @@ async function simulateShard(args: SimulateArguments): Promise<void> {
 /** Submits what is missing, waits for it, and gathers it; or only submits it. */
 async function sweepOn(args: SimulateArguments, on: string): Promise<void> {
   const directory = requireFolder(args);
-  const { shards, shardSeconds = 30, detach, json } = args;
+  const { shards, shardSeconds, detach, json } = args;
   const { loaded, options } = await askedSweep(args);
   const asked = { ...options, directory, on, shards, shardSeconds, detach };
   const onEstimate = (estimate: ShardEstimate): void => tellEstimate(estimate, shardSeconds);
@@ -255,15 +172,15 @@ async function sweepOn(args: SimulateArguments, on: string): Promise<void> {
     (watch) => sharded.start(loaded, { ...asked, ...watch, onNote: printWarning, onEstimate }),
     kept,
   );
-  if (detach === true) tellDetached(directory, jobs, json);
+  if (detach) tellDetached(directory, jobs, json);
   else await gather({ directory, json });
 }
 
 const kept = (): string => ": finished shards are kept";
 
 /** Throws Fault("usage") without a folder. */
-function requireFolder({ out }: SimulateArguments): string {
-  if (out !== undefined && out.trim() !== "") return out;
+function requireFolder({ directory }: SimulateArguments): string {
+  if (directory !== undefined) return directory;
   throw new Fault("usage", "shards need a folder that all machines see", {
     hint: "give --out DIR",
   });
@@ -320,24 +237,21 @@ function tellDetached(out: string, jobs: readonly SubmittedJob[], json: boolean)
   );
 }
 
-interface SweepArguments {
-  readonly directory: string;
-  readonly json: boolean;
-}
+type FolderArguments = Arguments<ReturnType<typeof results>, typeof JSON_OPTION>;
 
 /** The shards as the results of `tandem simulate --out`, to the byte. Rejects with Fault("unavailable") while some are missing. */
-export async function gather({ directory, json }: SweepArguments): Promise<void> {
+export async function gather({ directory, json }: FolderArguments): Promise<void> {
   const { loaded, options } = await sharded.gather(directory);
-  await sweepAnd(loaded, options, (swept) => printResults(swept, { json, out: directory }));
+  await sweepAnd(loaded, options, (swept) => printResults(swept, { json, directory }));
 }
 
-export async function sweepStatus({ directory, json }: SweepArguments): Promise<void> {
+export async function sweepStatus({ directory, json }: FolderArguments): Promise<void> {
   const status = await sharded.status(directory);
   print(json, status, statusLines(status, directory).join("\n"));
 }
 
 /** Ends the jobs; the shards that are finished stay. */
-export async function sweepCancel({ directory, json }: SweepArguments): Promise<void> {
+export async function sweepCancel({ directory, json }: FolderArguments): Promise<void> {
   const { running, waiting, finished, shards } = await sharded.cancel(directory);
   const cancelled = running + waiting;
   const ended = cancelled === 0 ? "nothing was running" : "cancelled";

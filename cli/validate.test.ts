@@ -4,10 +4,12 @@
  */
 import { describe, expect, test } from "vitest";
 import { exitCodeOf, Fault } from "../core/fault.ts";
-import type { ValidationDocument, Verdict } from "../core/results.ts";
+import type { ValidationDocument, Verdict } from "../core/validation-results.ts";
 import { hostLines } from "../library/calibrate.ts";
+import { checkedOptions } from "../library/option.ts";
+import { VALIDATE } from "../library/options.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
-import { notesByLetter, outcomeOf, secondsOf } from "./validate.ts";
+import { notesByLetter, outcomeOf } from "./validate.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {
   const { configurations, ...head } = validationDocument(9);
@@ -98,10 +100,10 @@ test.each([
   ["90s", 90],
   ["5m", 300],
   ["1.5h", 5400],
-])("a budget of %s is %d seconds", (text, seconds) => {
-  expect(secondsOf("--budget", text)).toBe(seconds);
+])("a budget of %s is %d seconds", (budgetS, seconds) => {
+  expect(checkedOptions(VALIDATE, { budgetS })).toMatchObject({ budgetS: seconds });
 });
 
-test.each(["", "5", "m", "-5m", "0s", "5d"])("a budget of %j is bad usage", (text) => {
-  expect(() => secondsOf("--budget", text)).toThrow(/expected a span of time above 0/);
+test.each(["", "5", "m", "-5m", "0s", "5d"])("a budget of %j is bad usage", (budgetS) => {
+  expect(() => checkedOptions(VALIDATE, { budgetS })).toThrow(/expected a span of time above 0/);
 });

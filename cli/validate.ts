@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { Fault } from "../core/fault.ts";
 import {
   repeatCommand,
-  type ValidateOptions,
   type Validation,
   type ValidationDocument,
   type ValidationStart,
@@ -15,48 +14,19 @@ import { documentNotesText, validationTable } from "../reports/tables/terminal-t
 import { doubts, letterOf } from "../reports/tables/validation-tables.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
+import type { Arguments, SCENARIO, VALIDATE_COMMAND } from "./options.ts";
 import { duration, progress } from "./progress.ts";
-import { loadScenario, refuseEmpty, type ScenarioArguments } from "./scenario-file.ts";
+import { loadScenario } from "./scenario-file.ts";
 
-interface ValidateArguments
-  extends ScenarioArguments,
-    Pick<ValidateOptions, "strict" | "repeats" | "backend" | "on" | "images" | "inputs"> {
-  readonly json: boolean;
-  readonly out?: string;
-  readonly budget?: string;
-}
+type ValidateArguments = Arguments<typeof SCENARIO, typeof VALIDATE_COMMAND>;
 
 /** Throws a Fault unless the exit code is 0, after everything that has ended is written and printed. */
 export async function validate(args: ValidateArguments): Promise<void> {
-  const { scenario, set, out, json, strict = false } = args;
-  const { backend, repeats, budget, on, images, inputs } = args;
-  refuseEmpty(out);
-  const budgetS = budget === undefined ? undefined : secondsOf("--budget", budget);
+  const { directory: out, json, strict } = args;
   const loaded = await loadScenario(args);
-  const { seed } = loaded.document.run;
-  const options = { backend, repeats, images, inputs, on };
-  const command = repeatCommand("validate", scenario, {
-    seed,
-    set,
-    repeats,
-    backend,
-    budget,
-    images,
-    inputs,
-    on,
-  });
   const show = validationProgress();
   const validation = await untilInterrupted(
-    (signal) =>
-      validated(loaded, {
-        ...options,
-        ...show,
-        strict,
-        budgetS,
-        directory: out,
-        command,
-        signal,
-      }).finally(show.stop),
+    (signal) => validated(loaded, { ...args, ...show, signal }).finally(show.stop),
     () => " before any run had ended: nothing is kept",
   );
   const { document, interrupted, wanted } = validation;
@@ -152,16 +122,4 @@ function interruption({ document, wanted, repeats }: Validation, out: string | u
   const kept = out === undefined ? "are shown above" : `are kept in ${out}`;
   const all = plural(wanted * repeats, "run");
   return new Fault("interrupted", `interrupted after ${runs} of ${all}, whose results ${kept}`);
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
-
-/** Seconds of a span of time such as 90s, 5m or 1.5h. Throws Fault("usage") that names the option. */
-export function secondsOf(option: string, text: string): number {
-  const [, value, unit] = /^(\d+(?:\.\d+)?)\s*([smh])$/.exec(text.trim()) ?? [];
-  const seconds = Number(value) * (UNITS[unit] ?? Number.NaN);
-  if (seconds > 0) return seconds;
-  throw new Fault("usage", `${option} ${text}: expected a span of time above 0`, {
-    hint: `for example \`${option} 90s\`, \`${option} 5m\` or \`${option} 1h\``,
-  });
 }

@@ -79,6 +79,12 @@ export function workOf(served: readonly Served[], contention: readonly number[])
   return work;
 }
 
+/** The curve as it is where two busy batches slow each other by so much: all of it in proportion. */
+export function curveThrough(curve: readonly number[], slowdown: number): number[] {
+  const [, second = 1, ...more] = curve;
+  return [1, ...[second, ...more].map((level) => (level * slowdown) / second)];
+}
+
 /** Slow-down with `busy` batches; past the curve's end the total speed stays as it is there. */
 export function slowdownOf(curve: readonly number[], busy: number): number {
   if (busy <= 0) return 1;

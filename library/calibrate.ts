@@ -2,7 +2,6 @@
 import { profilesByModel } from "../calibration/blocks.ts";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import { type CheckedProfile, checkProfiles } from "../calibration/check-profiles.ts";
-import type { ContentsSource } from "../calibration/contents.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
 import { Fault } from "../core/fault.ts";
@@ -10,16 +9,11 @@ import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels as fetched } from "../models/store.ts";
 import type { Watch } from "./follow.ts";
+import { checkedOptions, type Given } from "./option.ts";
+import { CALIBRATE } from "./options.ts";
 import { inputsOf, inventoryFor, type Scenario } from "./scenario.ts";
 
-export interface CalibrateOptions extends Watch, ContentsSource {
-  /** Go on until the 95% half width of each figure is below this share of its mean. Default: 0.03. */
-  readonly precision?: number;
-  /** Bound on the rounds of measurement, s in all. Default: 120. */
-  readonly maxSeconds?: number;
-  /** Inventory file: where models run. Default: on this machine. */
-  readonly on?: string;
-}
+export interface CalibrateOptions extends Watch, Given<typeof CALIBRATE> {}
 
 /** Contention is measured up to this many busy replicas of one machine. */
 const CONTENTION_LEVELS = 4;
@@ -33,10 +27,7 @@ export async function calibrate(
   loaded: Scenario,
   options: CalibrateOptions = {},
 ): Promise<Calibration> {
-  const { precision = 0.03, maxSeconds = 120, images, inputs, on } = options;
-  if (!(precision > 0 && precision < 1)) {
-    throw new Fault("usage", `the precision is a share such as 0.03, got ${precision}`);
-  }
+  const { precision, maxSeconds = 120, images, inputs, on } = checkedOptions(CALIBRATE, options);
   const { document, own } = loaded;
   if (Object.values(document.models).every(({ implementation }) => implementation === undefined)) {
     throw new Fault("invalid-input", `no model of ${loaded.file} names an implementation`, {

@@ -4,21 +4,21 @@ import { appendFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import type { ServeOptions } from "../cluster/containers/serve.ts";
 import { plainInputs } from "../cluster/deploy/options.ts";
 import { type ClusterFolder, type ClusterState, clusterUp } from "../cluster/deploy/state.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { startRecord } from "../cluster/observe/run-sink.ts";
 import { appendToken, createToken, type Role } from "../cluster/security/access.ts";
 import { getJson } from "../cluster/security/client-access.ts";
-import { LIMITS } from "../cluster/security/limits.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { compileSystem } from "../core/compile.ts";
 import { Fault, requireWhole } from "../core/fault.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { tryOutForReal } from "./check.ts";
+import type { Watch } from "./follow.ts";
+import { checkedOptions, type Given } from "./option.ts";
+import { CLUSTER_UP, SERVE, WEB } from "./options.ts";
 import {
   contentOf,
   inputsOf,
@@ -28,33 +28,11 @@ import {
   type Scenario,
 } from "./scenario.ts";
 
-export interface ClusterUpOptions extends ClusterFolder {
-  /** Real models, or replayed times. Default: real. */
-  readonly backend?: BackendName | undefined;
-  /** REST takes it, gRPC the next, workers those after. Default: free ones. */
-  readonly port?: number | undefined;
+export interface ClusterUpOptions extends ClusterFolder, Given<typeof CLUSTER_UP> {
   /** Without a port, REST on 8000 and gRPC on 8001 where both are free. Default: false. */
   readonly usualPorts?: boolean | undefined;
-  /** Open connections of one address to the gateway's REST, and to its gRPC. Default: 100. */
-  readonly connectionsPerAddress?: number | undefined;
   /** Starts it again, for `status` of a cluster whose supervisor is gone. Default: unknown. */
   readonly command?: string | undefined;
-  /** Replicas that can be added to each task while it runs. Default: 0. */
-  readonly spare?: number | undefined;
-  /** Where the gateway listens. Default: 127.0.0.1. */
-  readonly host?: string | undefined;
-  /** Folder of `tandem cluster certs`. */
-  readonly certs?: string | undefined;
-  /** File of `tandem cluster token`. */
-  readonly tokens?: string | undefined;
-  /** File of an inventory: the machines that serve the scenario's nodes. Default: this one. */
-  readonly on?: string | undefined;
-  /** CSV file for all requests, which a workload of `arrivals: trace` plays again. Default: none. */
-  readonly record?: string | undefined;
-  /** OTLP/HTTP endpoint, or file, for traces. Default: as OpenTelemetry's variables say, or none. */
-  readonly trace?: string | undefined;
-  /** Origins of web pages that may call it, as https://app.example.org. Default: its own. */
-  readonly origins?: readonly string[] | undefined;
 }
 
 const USUAL_PORT = 8000;
@@ -67,8 +45,9 @@ export async function clusterOn(
   loaded: ReadyScenario & Pick<Scenario, "inProgram">,
   options: ClusterUpOptions = {},
 ): Promise<ClusterState> {
-  const { backend = "real", port, spare = 0, host, certs, tokens, on, record } = options;
-  const { origins = [], directory, connectionsPerAddress } = options;
+  const values = checkedOptions(CLUSTER_UP, options);
+  const { backend, port, spare, host, certs, tokens, on, record } = values;
+  const { origins, connectionsPerAddress } = values;
   refuseInProgram(loaded, "the gateway is a process of its own");
   requireBackend(loaded, backend);
   const { document } = loaded;
@@ -77,11 +56,7 @@ export async function clusterOn(
   const trace = traceTarget(options.trace);
   if (trace !== null && !trace.startsWith("http")) checkTraceFile(trace);
   if (port !== undefined) checkPort(port, compileSystem(document, loaded).replicas.length);
-  requireWhole("spare replicas are", spare, [0, MOST_SPARE]);
   checkOrigins(origins);
-  if (connectionsPerAddress !== undefined) {
-    requireWhole("connections of an address are", connectionsPerAddress, [1, LIMITS.connections]);
-  }
   if (record !== undefined) startRecord(resolve(record));
   const seed = replicationSeed(document.run.seed, 0);
   const start = (gatewayPort?: number) =>
@@ -104,7 +79,7 @@ export async function clusterOn(
         ...(record === undefined ? {} : { record: resolve(record) }),
         ...(trace === null ? {} : { trace }),
       },
-      directory,
+      options.directory,
     );
   if (port !== undefined || options.usualPorts !== true) return start();
   if (!(await areFree(host ?? "127.0.0.1", [USUAL_PORT, USUAL_PORT + 1]))) return start();
@@ -125,20 +100,8 @@ async function areFree(host: string, ports: readonly number[]): Promise<boolean>
   return (await Promise.allSettled(tried)).every(({ status }) => status === "fulfilled");
 }
 
-export interface ClusterServeOptions
-  extends Pick<ServeOptions, "role" | "config" | "signal">,
-    Partial<Pick<ServeOptions, "name" | "host" | "port">> {
-  /** Folder of certificates. Default: none, and loopback only. */
-  readonly certs?: string | undefined;
-  /** File of `tandem cluster token`. Default: none. */
-  readonly tokens?: string | undefined;
-  /** As of `cluster up`. */
-  readonly connectionsPerAddress?: number | undefined;
-  /** For gRPC health checks, without TLS. Default: none. */
-  readonly healthPort?: number | undefined;
-  /** File that is touched each second while it serves. Default: none. */
-  readonly readyFile?: string | undefined;
-  readonly onNote?: ((line: string) => void) | undefined;
+export interface ClusterServeOptions extends Pick<Watch, "onNote">, Given<typeof SERVE> {
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -148,18 +111,15 @@ export interface ClusterServeOptions
 export async function clusterServe(options: ClusterServeOptions): Promise<void> {
   const { serve } = await import("../cluster/containers/serve.ts");
   const { PORTS } = await import("../cluster/containers/container-plan.ts");
-  const { role, config, signal, certs, tokens, healthPort, readyFile, onNote } = options;
-  const { connectionsPerAddress } = options;
-  const { name = hostname(), host = "127.0.0.1" } = options;
-  const { port = role === "gateway" ? PORTS.http : PORTS.worker } = options;
+  const { signal, onNote } = options;
+  const { role, certs, tokens, healthPort, readyFile, ...values } = checkedOptions(SERVE, options);
+  const { name = hostname(), port = role === "gateway" ? PORTS.http : PORTS.worker } = values;
   await serve({
+    ...values,
     role,
-    config,
     name,
-    host,
     port,
     signal,
-    connectionsPerAddress,
     certificates: certs === undefined ? null : resolve(certs),
     tokens: tokens === undefined ? null : resolve(tokens),
     healthPort: healthPort ?? null,
@@ -176,7 +136,6 @@ export async function clusterToken(role: Role, name: string, file?: string) {
 }
 
 const LAST_PORT = 65_535;
-const MOST_SPARE = 1000;
 
 /** REST takes the port, gRPC the next, and each of `workers` processes one more. Throws Fault("usage"). */
 function checkPort(port: number, workers: number): void {
@@ -203,16 +162,7 @@ function checkOrigins(texts: readonly string[]): void {
   });
 }
 
-export interface WebOptions {
-  /** The server to measure. Default: the page can only call servers that let it. */
-  readonly url?: string | undefined;
-  /** Port on loopback; with 0 the system picks a free one. */
-  readonly port: number;
-  /** File of certificates (PEM) to trust. */
-  readonly ca?: string | undefined;
-  /** Folder of `tandem cluster certs`. */
-  readonly certs?: string | undefined;
-}
+export interface WebOptions extends Given<typeof WEB> {}
 
 export interface WebServer {
   /** Address of the page. */
@@ -228,8 +178,8 @@ export interface WebServer {
  * Serves the web app on loopback until it is closed. Rejects with Fault("usage") for a bad address or port,
  * Fault("not-found") for a file that cannot be read, Fault("cluster-failure") for a port in use.
  */
-export async function web({ port, ca, certs, ...options }: WebOptions): Promise<WebServer> {
-  requireWhole("--port is", port, [0, 65_535]);
+export async function web(options: WebOptions): Promise<WebServer> {
+  const { port, ca, certs } = checkedOptions(WEB, options);
   const url = options.url === undefined ? null : checkedUrl(options.url);
   const file = ca ?? (certs === undefined ? undefined : join(certs, "ca.crt"));
   const authority = file === undefined ? null : contentOf(file, file).toString();

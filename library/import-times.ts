@@ -3,24 +3,17 @@ import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import {
   type CsvColumns,
-  type ForeignFormat,
   type ForeignTimes,
   readForeignTimes,
 } from "../calibration/foreign-times.ts";
 import { importedProfile } from "../calibration/profiles.ts";
-import { Fault, requireWhole } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import type { Profile } from "../core/profile.ts";
+import { checkedOptions, type Given } from "./option.ts";
+import { IMPORT } from "./options.ts";
 import { contentOf } from "./scenario.ts";
 
-export interface ImportOptions {
-  /** Default: as the file says. */
-  readonly model?: string | undefined;
-  /** Kind of device. Default: as the file says. */
-  readonly device?: string | undefined;
-  /** Default: detected. */
-  readonly format?: ForeignFormat | undefined;
-  /** Where the file does not tell it. Default: 1. */
-  readonly batch?: number | undefined;
+export interface ImportOptions extends Given<typeof IMPORT> {
   /** Columns of another CSV file, and the unit of its times. */
   readonly csv?: CsvColumns | undefined;
 }
@@ -28,9 +21,6 @@ export interface ImportOptions {
 export interface ImportedTimes extends Pick<ForeignTimes, "format" | "notes"> {
   readonly profile: Profile;
 }
-
-/** Batches of more are a slip of the hand: they would not fit into a device's memory. */
-const MOST_BATCH = 1_000_000;
 
 /**
  * A profile from times that another tool measured: perf_analyzer, Model Analyzer, MLPerf, Nexus, or any CSV file.
@@ -41,8 +31,8 @@ export async function importTimes(
   file: string,
   options: ImportOptions = {},
 ): Promise<ImportedTimes> {
-  const { model, device, format, batch, csv } = options;
-  if (batch !== undefined) requireWhole("--batch is", batch, [1, MOST_BATCH]);
+  const { model, device, format, batch } = checkedOptions(IMPORT, options);
+  const { csv } = options;
   const bytes = contentOf(file, file, "give the file that the tool wrote");
   const times = readForeignTimes({ file, text: bytes.toString(), format, batch, csv });
   const sha256 = createHash("sha256").update(bytes).digest("hex");

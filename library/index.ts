@@ -45,10 +45,10 @@ export type {
   Estimate,
   MetricName,
   ResultsDocument,
-  ValidationDocument,
 } from "../core/results.ts";
 export type { Sample } from "../core/scenario/axes.ts";
 export type { ScenarioDocument } from "../core/scenario/schema.ts";
+export type { ValidationDocument } from "../core/validation-results.ts";
 export type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
 export type {
   OwnComposition,

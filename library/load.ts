@@ -14,6 +14,8 @@ import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema
 import { refuseUnreal } from "../core/scenario/simulated-only.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { Progress, Watch } from "./follow.ts";
+import { checkedOptions, type Given, type Values } from "./option.ts";
+import { LOAD } from "./options.ts";
 import {
   contentOf,
   type Overrides,
@@ -22,37 +24,7 @@ import {
   type ScenarioOptions,
 } from "./scenario.ts";
 
-/** The server that takes the load, and what it is sent. */
-export interface LoadTarget {
-  /** host:port, grpc(s)://host:port, http(s)://host:port[/path]. */
-  readonly url: string;
-  /** Send to this model, not to the scenario's pipelines. */
-  readonly model?: string | undefined;
-  /** Folder of photographs. Default, for our own gateway: drawn scenes. */
-  readonly images?: string | undefined;
-  /** File of tensors in the protocol's JSON. Default: at random. */
-  readonly inputs?: string | undefined;
-  /** File for the body of requests to a plain address. */
-  readonly body?: string | undefined;
-  /** Default: application/octet-stream. */
-  readonly contentType?: string | undefined;
-  /** Default: POST with a body, GET without. */
-  readonly method?: string | undefined;
-  /** By Triton's streams; default: only to our own gateway. */
-  readonly streamed?: boolean | undefined;
-  /** HTTP connections, at most. Default: 1024. */
-  readonly connections?: number | undefined;
-  /** Send unmeasured requests before, until they get no faster. Default: false. */
-  readonly warmUp?: boolean | undefined;
-  /** Folder of `tandem cluster certs`. */
-  readonly certs?: string | undefined;
-  /** File of certificates (PEM) to trust. */
-  readonly ca?: string | undefined;
-  /** File with a bearer token. */
-  readonly tokenFile?: string | undefined;
-}
-
-export interface LoadOptions extends LoadTarget, Watch {}
+export interface LoadOptions extends Watch, Given<typeof LOAD> {}
 
 /** The `workload` section of a scenario: `{ arrivals: "poisson", ratePerS: 50, durationS: 10 }`. */
 export type Workload = Readonly<Record<string, unknown>> & { readonly arrivals: string };
@@ -77,7 +49,7 @@ export async function load(
       : await endpoint(given as Workload, {}, { name: options.model }),
   );
   refuseOverload(loaded);
-  const { report, errors } = await send(loaded, options);
+  const { report, errors } = await send(loaded, { ...options, ...checkedOptions(LOAD, options) });
   return { ...report, errors };
 }
 
@@ -119,7 +91,7 @@ export function patient<T extends LoadedScenario>(loaded: T): T {
   return { ...loaded, document: { ...document, workload: { ...document.workload, client } } };
 }
 
-async function send(loaded: LoadedScenario, sending: LoadOptions) {
+async function send(loaded: LoadedScenario, sending: Watch & Values<typeof LOAD>) {
   refuseUnreal(loaded);
   const { document } = loaded;
   const { workload, run } = document;
@@ -132,7 +104,7 @@ async function send(loaded: LoadedScenario, sending: LoadOptions) {
     // Loads what decodes and draws pictures: only where some are sent.
     images: async () =>
       (await import("../calibration/contents.ts")).picturesFor(document, sending.images),
-    connections: sending.connections ?? 1024,
+    connections: sending.connections,
     access: accessOf(sending),
     seed,
     ...given({ inputs, body, contentType, method, streamed }),
@@ -146,7 +118,7 @@ async function send(loaded: LoadedScenario, sending: LoadOptions) {
     seed,
     signal,
     ...(traceUs === undefined ? {} : { traceUs }),
-    warmUp: sending.warmUp ?? false,
+    warmUp: sending.warmUp,
     onProgress: ({ ended }) => onProgress?.(done(ended)),
   });
   return { report: loadReport(result, workload), errors: result.errors };
@@ -165,7 +137,7 @@ function counting(workload: WorkloadDocument): (ended: number) => Progress {
 }
 
 /** The scenario's pipelines, or the one model that was named. */
-function pipelinesOf({ model }: LoadTarget, loaded: LoadedScenario) {
+function pipelinesOf({ model }: LoadOptions, loaded: LoadedScenario) {
   if (model !== undefined) return [{ name: model, share: 1 }];
   const { pipelines } = compileSystem(loaded.document, loaded);
   return pipelines.map(({ name, share }) => ({ name, share }));
@@ -177,7 +149,7 @@ function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], u
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function accessOf({ certs, ca, tokenFile }: LoadTarget): ClientAccess {
+function accessOf({ certs, ca, tokenFile }: LoadOptions): ClientAccess {
   const { tls, token } = gatewayClientAccess(certs ?? null, "client", tokenFile ?? null);
   const trusted = ca === undefined ? (tls?.ca ?? null) : contentOf(ca, ca).toString();
   if (tls === null && trusted === null) return { tls, token };

@@ -24,6 +24,7 @@ import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
 import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
+import { parseSetOption } from "../core/scenario/parse.ts";
 import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
@@ -51,8 +52,8 @@ export function optionWords(options: Readonly<Record<string, unknown>>): readonl
     if (value === undefined || value === false) return [];
     const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     if (value === true) return [option];
-    if (name === "set") return (value as readonly string[]).flatMap((one) => [option, one]);
-    return [option, ...[value].flat().map(String)];
+    if (name === "sample") return [option, ...(value as readonly string[])];
+    return [value].flat().flatMap((one) => [option, String(one)]);
   });
 }
 
@@ -63,13 +64,18 @@ export function commandFor(
   options: Readonly<Record<string, unknown>> = {},
 ): string {
   if (inMemory) return `a program's ${command}: its scenario was no file`;
-  const set = assignments(overrides);
+  const { "run.seed": _, ...others } = overrides;
+  const set = assignments(others);
   return repeatCommand(command, file, { seed: document.run.seed, set, ...options });
 }
 
-/** Overrides as options: `path=value`. */
+/** Overrides as options: `path=value`, where a text stands bare unless it would be read as something else. */
 export function assignments(overrides: Overrides): readonly string[] {
-  return Object.entries(overrides).map(([path, value]) => `${path}=${JSON.stringify(value)}`);
+  return Object.entries(overrides).map(([path, value]) => {
+    const bare = `${path}=${value}`;
+    const isText = typeof value === "string" && parseSetOption(bare)[1] === value;
+    return isText ? bare : `${path}=${JSON.stringify(value)}`;
+  });
 }
 
 export function simulationNotes(loaded: LoadedScenario): string[] {

@@ -6,12 +6,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { buildKey } from "../build/version.ts";
-import {
-  type Compared,
-  compareConfigurations,
-  comparedPaths,
-  DEFAULT_MARGIN,
-} from "../core/compare.ts";
+import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
 import { compareResults } from "../core/compare-results.ts";
 import { Fault } from "../core/fault.ts";
 import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
@@ -36,6 +31,8 @@ import {
   STORE_FORMAT,
   type StoreKey,
 } from "../sweep/records.ts";
+import { checkedOptions, type Given } from "./option.ts";
+import { MARGIN } from "./options.ts";
 import { asNotes, simulationNotes } from "./provenance.ts";
 
 export type ResultsHeader = Omit<ResultsDocument, "configurations" | "comparisons">;
@@ -195,9 +192,9 @@ export type ResultsComparison = ReturnType<typeof compareResults> & {
 export async function compare(
   before: string | ResultsDocument,
   after: string | ResultsDocument,
-  options: { readonly margin?: number | undefined } = {},
+  options: Given<typeof MARGIN> = {},
 ): Promise<ResultsComparison> {
-  const { margin = DEFAULT_MARGIN } = options;
+  const { margin } = checkedOptions(MARGIN, options);
   const [own, others] = await Promise.all([before, after].map(documentsOf));
   const [one, other] = [own.results, others.results];
   const [first, second] = [nameOf(before), nameOf(after)];

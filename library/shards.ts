@@ -37,6 +37,8 @@ import {
   shardStarts,
   shardsFor,
 } from "../sweep/shards/shard-work.ts";
+import { checkedOptions, type Given, type Values } from "./option.ts";
+import { SHARD_JOBS } from "./options.ts";
 import { assignments, optionWords } from "./provenance.ts";
 import { RESULTS_FILE } from "./results.ts";
 import { inventoryFor, type Scenario, scenario } from "./scenario.ts";
@@ -205,15 +207,9 @@ export async function cancelShards(directory: string): Promise<SweepStatus> {
   return status;
 }
 
-export interface ShardJobsOptions extends ShardedOptions {
+export interface ShardJobsOptions extends ShardedOptions, Given<typeof SHARD_JOBS> {
   /** The inventory's path. */
   readonly on: string;
-  /** Default: as many as take `shardSeconds` each, by an estimate. */
-  readonly shards?: number | undefined;
-  /** Least time of a shard. Default: 30. */
-  readonly shardSeconds?: number | undefined;
-  /** Submit, and do not wait. Default: false. */
-  readonly detach?: boolean | undefined;
   /** Called with the estimate of the work, before anything is submitted. */
   readonly onEstimate?: ((estimate: ShardEstimate) => void) | undefined;
 }
@@ -243,21 +239,22 @@ export async function runShards(
   loaded: Scenario,
   options: ShardJobsOptions,
 ): Promise<readonly SubmittedJob[]> {
-  const { on, directory, detach = false } = options;
+  const { on, directory } = options;
+  const asked = checkedOptions(SHARD_JOBS, options);
   const { inventory } = inventoryFor(on, []);
   if (inventory.kind === "ssh") {
     throw new Fault("usage", `${on}: no sweep runs on kind ssh`, {
       hint: "a sweep runs on local, slurm or kubernetes; `--shard i/N` runs a shard by hand anywhere",
     });
   }
-  if (inventory.kind === "local" && detach) {
+  if (inventory.kind === "local" && asked.detach) {
     throw new Fault("usage", `${on}: kind local has no queue that goes on by itself`, {
       hint: "leave out --detach, and start the command as your shell starts work in the background",
     });
   }
   const prepared = prepareSweep(loaded, options);
   const folder = new ShardFolder(directory);
-  const shards = await shardsOf(options, prepared, folder);
+  const shards = await shardsOf({ ...options, ...asked }, prepared, folder);
   const manifest = agreed(folder, loaded, options, prepared, shards);
   const sharded = { options, folder, manifest };
   if (inventory.kind === "local") {
@@ -265,7 +262,7 @@ export async function runShards(
     return [];
   }
   const jobs = await submitMissing(sharded, inventory, shardCommand(loaded, sharded));
-  if (detach) return jobs;
+  if (asked.detach) return jobs;
   await waitFor(sharded, engineOf(inventory), jobs);
   requireAll(folder, manifest);
   return jobs;
@@ -287,14 +284,11 @@ async function runHere(sharded: Sharded, plan: SweepPlan, most: number): Promise
 
 /** As asked, by the manifest that is there, or by an estimate. */
 async function shardsOf(
-  { shards, shardSeconds = 30, onEstimate, signal }: ShardJobsOptions,
+  { shards, shardSeconds, onEstimate, signal }: ShardJobsOptions & Values<typeof SHARD_JOBS>,
   { plan, sweep: { count, at } }: PreparedSweep,
   folder: ShardFolder,
 ): Promise<number> {
   if (shards === undefined && folder.hasManifest) return folder.manifest().starts.length - 1;
-  if (!(shardSeconds > 0)) {
-    throw new Fault("usage", `--shard-seconds must be above 0, got ${shardSeconds}`);
-  }
   const work = expectedWork({ count, at });
   // A number that there cannot be is refused before anything is estimated.
   if (shards !== undefined) shardStarts(work, shards);

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { DEFAULT_MARGIN } from "../core/compare.ts";
 import { Fault } from "../core/fault.ts";
 import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
-import type { Sample } from "../core/scenario/axes.ts";
 import { stoppingRule } from "../core/scenario/checks.ts";
 import { parameterColumns } from "../core/scenario/parameter-columns.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
@@ -23,6 +22,8 @@ import { inTurns, runSweep } from "../sweep/run-sweep.ts";
 import { expectedEvents } from "../sweep/shards/shard-work.ts";
 import { configurationsOf, tryOutOwn } from "./check.ts";
 import type { Watch } from "./follow.ts";
+import { checkedOptions, type Given } from "./option.ts";
+import { SWEEP } from "./options.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import {
   RESULTS_FILE,
@@ -54,21 +55,9 @@ export async function simulate(
   return work.record(0, parts).result;
 }
 
-export interface SweepOptions extends Watch {
-  /** Default: as many as pay; 1: the calling thread alone. Results do not depend on it. */
-  readonly threads?: number | undefined;
-  /** Draws so many of the sweep's configurations. Default: all. */
-  readonly sample?: Sample | undefined;
-  /** Folder for results.json, Parquet files and the store, from which the same call goes on after an abort. */
-  readonly directory?: string | undefined;
+export interface SweepOptions extends Watch, Given<typeof SWEEP> {
   /** Without `directory`: the folder for stores of sweeps, each in one of its scenario's. Default: none is kept. */
   readonly stores?: string | undefined;
-  /** Accept more than 10,000 configurations. */
-  readonly allowLarge?: boolean | undefined;
-  /** Differences up to this share of the best mean are ties. Default: 0.01. */
-  readonly margin?: number | undefined;
-  /** Keep a row for each request too, in `directory`. */
-  readonly requests?: boolean | undefined;
   /** Repeats the sweep, for its documents. Default: the command line of this call. */
   readonly command?: string | undefined;
   /** Called with each configuration's result as it is finished, in any order. */
@@ -144,7 +133,7 @@ export function prepareSweep(
   options: SweepOptions,
   isChecked: (key: StoreKey) => boolean = () => false,
 ): PreparedSweep {
-  const { sample, directory, margin = DEFAULT_MARGIN, requests = false, allowLarge } = options;
+  const { sample, directory, margin, requests, allowLarge } = checkedOptions(SWEEP, options);
   if (requests && directory === undefined) {
     const hint = "give --out DIR";
     throw new Fault("usage", "requests need a folder to be written to", { hint });
@@ -152,14 +141,14 @@ export function prepareSweep(
   const plan = { loaded, sample, requestsIn: requests ? directory : undefined };
   const key = storeKey(plan);
   const isKnown = isChecked(key);
-  const checks = { ...schedulerChecks(loaded.own), sample, allowLarge: allowLarge === true };
+  const checks = { ...schedulerChecks(loaded.own), sample, allowLarge };
   const opened = isKnown ? openSweep(loaded, sample) : checkedSweep(loaded, checks);
   if (!isKnown) tryOutOwn(loaded, configurationsOf(opened));
   const command =
     options.command ??
     commandFor("simulate", loaded, {
-      replications: loaded.document.run.replications,
       sample: sampleText(sample)?.split(" "),
+      margin: margin === DEFAULT_MARGIN ? undefined : margin,
     });
   return { plan, sweep: opened, key, header: resultsHeader(loaded, command, margin) };
 }

@@ -3,9 +3,9 @@ import { measureBracket } from "../calibration/blocks.ts";
 import { signedPercent } from "../calibration/judge.ts";
 import { type Effort, effortOf, fitBudget, type RunForecast } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
-import type { ValidationResult } from "../core/results.ts";
 import type { BackendName } from "../core/scenario/schema/run.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ValidationResult } from "../core/validation-results.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { LightLoad } from "./validate-contents.ts";
 
@@ -34,13 +34,8 @@ export function bracketOf(
   signal: AbortSignal | undefined,
 ): NonNullable<RealRunPlan["bracket"]> {
   let brackets = 0;
-  const contention = inputs.overheadProfile?.contention;
-  return (deployment) =>
-    measureBracket(
-      deployment,
-      { ...light, document, inputs, contention, signal },
-      `validation/light/${brackets++}`,
-    );
+  const plan = { ...light, document, inputs, signal };
+  return (deployment) => measureBracket(deployment, plan, `validation/light/${brackets++}`);
 }
 
 /** The error of the mean, as far as it is known. */

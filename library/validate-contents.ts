@@ -1,5 +1,6 @@
 /** Contents of a validation's requests: inputs for real models, bytes for replayed ones. */
 import { knownMeansUs, profilePath } from "../calibration/blocks.ts";
+import { busyWorkers, inputsByModel } from "../calibration/busy-workers.ts";
 import {
   type ContentsByPipeline,
   type ContentsSource,
@@ -12,6 +13,7 @@ import {
 } from "../calibration/contents.ts";
 import { lightRatePerS } from "../calibration/in-place.ts";
 import { busiestTaskUs } from "../calibration/in-place-document.ts";
+import type { BusyWorker } from "../calibration/measure-service.ts";
 import type { MeasuringHosts, ModelWorker } from "../calibration/model-worker.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
@@ -31,6 +33,8 @@ type Contents = (configuration: Configuration, seed: string) => readonly Request
 export interface LightLoad {
   readonly contents: ContentsByPipeline;
   readonly ratePerS: number;
+  /** Two that slow each other down, beside the pipeline; fewer where none can. */
+  readonly busy: readonly BusyWorker[];
 }
 
 /** The served side of a validation: contents of requests, under load and between, and the models. */
@@ -73,21 +77,24 @@ export async function realSide(
   for (const [name, own] of Object.entries(kept.contents)) {
     known[name] = own.map((contents, i) => ({ contents, ran: kept.collected.ran[name][i] }));
   }
+  const models = Object.fromEntries(
+    [...workers].flatMap(([name, { loaded: model, place }]) => {
+      const path = profilePath(document.models[name]);
+      const { files, runtime, provider } = model.provenance;
+      const shown = `${runtime}, ${provider}`;
+      const atHand = { modelFiles: [...files], runtime: shown, host: place.host };
+      return path === undefined ? [] : [[path, atHand]];
+    }),
+  );
+  const running = { workers, extra: workers, inputs: inputsByModel(document, kept.collected) };
+  const busy = await unlessAborted(signal, busyWorkers(document, hosts, running, 2));
   return {
     contents: ({ document: own }, seed) => {
       const system = compileSystem(own, loaded);
       return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
     },
-    light: { contents: kept.contents, ratePerS },
-    models: Object.fromEntries(
-      [...workers].flatMap(([name, { loaded: model, place }]) => {
-        const path = profilePath(document.models[name]);
-        const { files, runtime, provider } = model.provenance;
-        const shown = `${runtime}, ${provider}`;
-        const atHand = { modelFiles: [...files], runtime: shown, host: place.host };
-        return path === undefined ? [] : [[path, atHand]];
-      }),
-    ),
+    light: { contents: kept.contents, ratePerS, busy },
+    models,
   };
 }
 

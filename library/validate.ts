@@ -6,7 +6,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { blockDocument, looksOf } from "../calibration/blocks.ts";
-import type { ContentsSource } from "../calibration/contents.ts";
 import {
   type ConfigurationEvidence,
   EVIDENCE_FILE,
@@ -34,7 +33,7 @@ import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { ResultsDocument, ValidationDocument, ValidationResult } from "../core/results.ts";
+import type { ResultsDocument } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parameterKinds } from "../core/scenario/parameter-columns.ts";
 import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
@@ -45,6 +44,7 @@ import type {
 import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
 import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
 import { goalsShown } from "../core/slo.ts";
+import type { ValidationDocument, ValidationResult } from "../core/validation-results.ts";
 import { formatNumber } from "../reports/tables/format.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
@@ -52,6 +52,8 @@ import { checkHost, HOST_CHECK_S } from "./calibrate.ts";
 import { tryOutForReal } from "./check.ts";
 import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
+import { checkedOptions, type Given, type Values } from "./option.ts";
+import { VALIDATE } from "./options.ts";
 import {
   asNotes,
   commandFor,
@@ -72,24 +74,12 @@ import { BLOCKS_BUDGET_S, bracketOf, effortWithin, intervalLine } from "./valida
 import { realSide, replaySide, type ServedSide } from "./validate-contents.ts";
 import { type FoundCosts, messageCostsBySize, pilotsSeconds } from "./validate-costs.ts";
 
-export interface ValidateOptions extends Watch, ContentsSource {
-  /** Real models, or replayed times. Default: as the scenario says. */
-  readonly backend?: BackendName | undefined;
-  /** Real runs of each configuration, at least 3. Default: as the scenario says. */
-  readonly repeats?: number | undefined;
-  /** Bound on all of it, seconds: fewer runs, then shorter ones. Default: none. */
-  readonly budgetS?: number | undefined;
-  /** Inventory file: where the workers run. Default: on this machine. */
-  readonly on?: string | undefined;
-  /** Folder for validation.json, results.json where there is none, the evidence and logs. Default: none. */
-  readonly directory?: string | undefined;
-  /** Reject with Fault("unhealthy") where the host is not fit to be measured on. */
-  readonly strict?: boolean | undefined;
-  /** Repeats the validation, for its documents. Default: the command line of this call. */
-  readonly command?: string | undefined;
+export interface ValidateOptions extends Watch, Given<typeof VALIDATE> {
   /** Called before anything runs. */
   readonly onStart?: ((start: ValidationStart) => void) | undefined;
 }
+
+type Checked = ValidateOptions & Values<typeof VALIDATE>;
 
 /** The runs that a validation is going to have. */
 export interface ValidationStart {
@@ -128,10 +118,8 @@ export interface Validation {
  * Throws Fault("invalid-input") or Fault("usage") before anything starts, Fault("deadline-exceeded") where the
  * budget is too short for one run.
  */
-export async function validate(
-  loaded: Scenario,
-  options: ValidateOptions = {},
-): Promise<Validation> {
+export async function validate(loaded: Scenario, given: ValidateOptions = {}): Promise<Validation> {
+  const options = { ...given, ...checkedOptions(VALIDATE, given) };
   const { directory, budgetS, backend, repeats, on, images, inputs, signal } = options;
   refuseInProgram(loaded, "real runs have a gateway in a process of its own");
   const course = planned(loaded, options);
@@ -144,9 +132,7 @@ export async function validate(
     });
   }
   const budget = budgetS === undefined ? undefined : `${budgetS}s`;
-  const command =
-    options.command ??
-    commandFor("validate", loaded, { repeats, backend, budget, images, inputs, on });
+  const command = commandFor("validate", loaded, { repeats, backend, budget, images, inputs, on });
   const { document, digest, capacity } = loaded;
   const header = {
     scenario: { name: document.name, digest },
@@ -209,7 +195,7 @@ interface Course {
   readonly deadlineMs: number;
 }
 
-function planned(loaded: Scenario, options: ValidateOptions): Course {
+function planned(loaded: Scenario, options: Checked): Course {
   const startMs = performance.now();
   const { budgetS, on } = options;
   const settings = settingsOf(options, loaded);
@@ -260,7 +246,7 @@ function secondsBefore(
 }
 
 /** Runs until all is done, the budget is spent, or it is interrupted; what has ended is kept. */
-async function run(course: Course, options: ValidateOptions) {
+async function run(course: Course, options: Checked) {
   const { signal = new AbortController().signal, onNote, directory } = options;
   const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
   const { document } = loaded;
@@ -281,7 +267,7 @@ async function run(course: Course, options: ValidateOptions) {
   // Until the first run, nothing but time tells how far it is.
   const ticks = setInterval(() => onSeconds(Math.min(beforeS, ++passedS)), 1000);
   try {
-    for (const line of await checkHost(options.strict === true, signal)) onNote?.(line);
+    for (const line of await checkHost(options.strict, signal)) onNote?.(line);
     const afterwards = configurations.map((one) => one.document);
     const place = { inventory, afterwards, onEvent: onNote, signal };
     if (backend === "replay") giveBack = await holdFor([], afterwards, place);

@@ -9,7 +9,8 @@
  * @module vega
  */
 import type { TopLevelSpec } from "vega-lite";
-import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import type { ResultsDocument } from "../core/results.ts";
+import type { ValidationDocument } from "../core/validation-results.ts";
 import { type Chart, chartsOf } from "../reports/charts/chart-list.ts";
 import { CONFIG, INK, MUTED, PALETTE, SCHEMA } from "../reports/charts/theme.ts";
 import { renderSvg } from "../reports/render-chart.ts";

@@ -4,12 +4,14 @@ import type {
   ConfigurationResult,
   Estimate,
   LatencyCurve,
-  MetricJudgement,
   Metrics,
   ResultsDocument,
+} from "../core/results.ts";
+import type {
+  MetricJudgement,
   ValidationDocument,
   ValidationResult,
-} from "../core/results.ts";
+} from "../core/validation-results.ts";
 
 const SCHEDULERS = ["fifo", "join-shortest-queue", "power-of-two"] as const;
 const FACTORS = [1.25, 1, 1.1] as const;

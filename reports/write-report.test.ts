@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Fault } from "../core/fault.ts";
-import type { ResultsDocument, ValidationDocument } from "../core/results.ts";
+import type { ResultsDocument } from "../core/results.ts";
+import type { ValidationDocument } from "../core/validation-results.ts";
 import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
 import { writeReport } from "./write-report.ts";
 

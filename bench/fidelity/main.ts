@@ -41,7 +41,7 @@ const { out, results, only, named, minutes, page, most } = await yargs(process.a
 
 mkdirSync(out, { recursive: true });
 const RESULTS = results ?? join(out, "results.jsonl");
-const endMs = Date.now() + minutes * 60_000;
+const endMs = performance.now() + minutes * 60_000;
 
 function findings(): Finding[] {
   if (!existsSync(RESULTS)) return [];
@@ -62,7 +62,7 @@ async function part<Case extends StudyCase>(
     .filter((one) => !done.has(`${name}/${one.name}`))
     .slice(0, most);
   for (const one of open) {
-    if (Date.now() >= endMs) return;
+    if (performance.now() >= endMs) return;
     process.stderr.write(`${name}: ${one.name}\n`);
     const folder = join(out, name, one.name);
     mkdirSync(folder, { recursive: true });
@@ -77,11 +77,11 @@ await part("replayed", REPLAYED_CASES, validateReplayed);
 await part("killed", KILLED_CASES, validateKilled);
 await part("models", MODEL_CASES, validateModels);
 await part("demo", DEMOS, async (_, folder) => {
-  const startMs = Date.now();
+  const startMs = performance.now();
   await tandem(["demo", "--out", folder]);
   const text = readFileSync(join(folder, "validation.json"), "utf8");
   const [validated] = JSON.parse(text).configurations;
-  return outcomeOf(validated, (Date.now() - startMs) / 1000);
+  return outcomeOf(validated, (performance.now() - startMs) / 1000);
 });
 
 if (page !== undefined) {

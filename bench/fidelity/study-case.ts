@@ -1,5 +1,6 @@
 /** One validation of the study, and what it found. */
-import type { ByMetric, MetricName, ValidationResult, Verdict } from "../../core/results.ts";
+import type { ByMetric, MetricName } from "../../core/results.ts";
+import type { ValidationResult, Verdict } from "../../core/validation-results.ts";
 
 export interface StudyCase {
   readonly name: string;

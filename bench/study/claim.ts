@@ -43,7 +43,16 @@ interface FigureEntry {
   readonly capacity?: string;
   readonly over?: readonly string[];
   readonly share?: number;
+  /** Thresholds of the claim, all of which are to hold; a figure without one is beside it. */
+  readonly claimed?: readonly Threshold[];
 }
+
+/** In the figure's unit; `within`: a share of `value`. */
+type Threshold =
+  | { readonly value: number; readonly within: number }
+  | { readonly between: readonly [number, number] }
+  | { readonly above: number }
+  | { readonly below: number };
 
 export interface Claim {
   /** Names the scenario and its folder: the preset that it is about, or what of a system. */
@@ -56,8 +65,16 @@ export interface Claim {
   /** One axis, or several, of which every combination is an arm: `a/b`. */
   readonly arms: Axis | readonly Axis[];
   readonly figures: readonly FigureEntry[];
-  /** Why our figure differs from the claim, or that it does not. */
+  /** Why our figures may differ from the claim's. */
   readonly difference: string;
+}
+
+export type Judgement = "holds" | "fails" | "cannot tell";
+
+interface JudgedThreshold {
+  /** As `3 ± 10%`, `above 1`. */
+  readonly text: string;
+  readonly judgement: Judgement;
 }
 
 export interface Figure {
@@ -65,6 +82,8 @@ export interface Figure {
   readonly value: Estimate;
   /** Behind the number: "×", " s", " points". */
   readonly unit: string;
+  /** None of a figure beside the claim. */
+  readonly claimed: readonly JudgedThreshold[];
 }
 
 /** Every rebuilt claim, in the order of the page. */
@@ -167,7 +186,40 @@ export function figuresOf(
   configurations: readonly ConfigurationResult[],
 ): readonly Figure[] {
   const runs = new Runs(Object.keys(armsOf(claim)), configurations);
-  return claim.figures.map((figure) => runs.figure(figure));
+  return claim.figures.map((entry) => {
+    const figure = runs.figure(entry);
+    return { ...figure, claimed: (entry.claimed ?? []).map((one) => against(one, figure.value)) };
+  });
+}
+
+/** Inside, where the whole interval of the figure is; outside, where none of it is. */
+function against(threshold: Threshold, { mean, halfWidth95 }: Estimate): JudgedThreshold {
+  const [text, low, high] = boundsOf(threshold);
+  const [least, most] = [mean - halfWidth95, mean + halfWidth95];
+  if (least >= low && most <= high) return { text, judgement: "holds" };
+  return { text, judgement: most < low || least > high ? "fails" : "cannot tell" };
+}
+
+function boundsOf(threshold: Threshold): readonly [text: string, low: number, high: number] {
+  if ("value" in threshold) {
+    const { value, within } = threshold;
+    return [`${value} ± ${100 * within}%`, value * (1 - within), value * (1 + within)];
+  }
+  if ("between" in threshold) {
+    const [low, high] = threshold.between;
+    return [`${low} to ${high}`, low, high];
+  }
+  if ("above" in threshold) {
+    return [`above ${threshold.above}`, threshold.above, Number.POSITIVE_INFINITY];
+  }
+  return [`below ${threshold.below}`, Number.NEGATIVE_INFINITY, threshold.below];
+}
+
+/** A claim holds where all of its thresholds do, and fails where one does. */
+export function judgementOf(figures: readonly Figure[]): Judgement {
+  const all = figures.flatMap(({ claimed }) => claimed.map(({ judgement }) => judgement));
+  if (all.includes("fails")) return "fails";
+  return all.includes("cannot tell") ? "cannot tell" : "holds";
 }
 
 class Runs {
@@ -177,7 +229,7 @@ class Runs {
     this.#byArm = new Map(arms.map((arm, i) => [arm, configurations[i]]));
   }
 
-  figure(entry: FigureEntry): Figure {
+  figure(entry: FigureEntry): Omit<Figure, "claimed"> {
     const { about, of = "sloAttainmentRatio", scale = 1, unit = "" } = entry;
     const { mean, percent, ratio, points, misses, late, answers, capacity } = entry;
     if (mean !== undefined) return { about, unit, value: this.#mean(mean, of, scale) };
@@ -260,7 +312,7 @@ class Runs {
     return { mean: (100 * own.mean) / all, halfWidth95: (100 * width) / all ** 2 };
   }
 
-  #capacity({ about, over = [], share = 1 }: FigureEntry, arm: string): Figure {
+  #capacity({ about, over = [], share = 1 }: FigureEntry, arm: string): Omit<Figure, "claimed"> {
     const others = over.map((name) => ({ name, capacity: this.#capacityOf(name, share) }));
     const best = others.reduce((a, b) => (sumOf(b.capacity) > sumOf(a.capacity) ? b : a));
     const ratios = this.#capacityOf(arm, share).map((load, i) => load / best.capacity[i]);

@@ -63,9 +63,9 @@ const effort: Effort = quick
   : { durationS: 90, warmupS: 35, replications: 8 };
 const cells = quick ? CELLS.slice(0, 1) : CELLS;
 
-const started = Date.now();
+const started = performance.now();
 const say = (text: string): void => {
-  const seconds = ((Date.now() - started) / 1000).toFixed(0);
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
   process.stderr.write(`study: ${text} (${seconds} s)\n`);
 };
 

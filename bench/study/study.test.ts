@@ -5,7 +5,15 @@ import { parseScenario } from "../../core/scenario/parse.ts";
 import { checkedSweep } from "../../core/scenario/sweep.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
-import { armsOf, CLAIMS, type Claim, claimDocument, figuresOf, type Sections } from "./claim.ts";
+import {
+  armsOf,
+  CLAIMS,
+  type Claim,
+  claimDocument,
+  figuresOf,
+  judgementOf,
+  type Sections,
+} from "./claim.ts";
 import {
   ARMS,
   attainedAndRight,
@@ -74,7 +82,8 @@ describe("claims", () => {
         pipelines: anything({ requests: one, timeoutRatio: one }),
       }));
       const figures = figuresOf(claim, found as unknown as ConfigurationResult[]);
-      expect(figures.length).toBeGreaterThan(0);
+      expect(figures.flatMap(({ claimed }) => claimed).length).toBeGreaterThan(0);
+      expect(claim.difference, "the run judges").not.toMatch(/claimed|^None|as documented/i);
       for (const { about, value } of figures)
         expect(`${about} ${value.mean}`).not.toMatch(/[{}]|undef/);
     },
@@ -104,6 +113,23 @@ describe("figures", () => {
     const of = "sloAttainmentRatio";
     expect(figure({ ratio: ["a", "b"], of })).toBeCloseTo((1.5 + 2 + 2) / 3, 12);
     expect(figure({ points: ["a", "b"], of })).toBeCloseTo(38.333, 2);
+  });
+
+  test.each([
+    [{ above: 0.7 }, "above 0.7", "holds"],
+    [{ above: 0.86 }, "above 0.86", "cannot tell"],
+    [{ below: 0.6 }, "below 0.6", "fails"],
+    [{ value: 0.87, within: 0.2 }, "0.87 ± 20%", "holds"],
+    [{ value: 2, within: 0.2 }, "2 ± 20%", "fails"],
+    [{ between: [0.85, 0.9] }, "0.85 to 0.9", "cannot tell"],
+  ] as const)("of %j are judged by their whole interval", (claimed, text, judgement) => {
+    // 0.867 ± 0.143.
+    const entry = { about: "x", mean: "a", of: "sloAttainmentRatio" as const, claimed: [claimed] };
+    const found = figuresOf({ arms, figures: [entry] }, runs);
+    expect(found[0].claimed).toEqual([{ text, judgement }]);
+    expect(judgementOf(found)).toBe(judgement);
+    const beside = { ...found[0], claimed: [{ text: "above 0", judgement: "holds" as const }] };
+    expect(judgementOf([beside, ...found])).toBe(judgement);
   });
 
   test("count half a request where none misses", () => {

@@ -11,9 +11,10 @@ import { RequestDraws } from "../../core/draws.ts";
 import { Fault } from "../../core/fault.ts";
 import { RunRecorder } from "../../core/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
-import type { GanttBar, HealthSummary, MetricName } from "../../core/results.ts";
+import type { GanttBar, MetricName } from "../../core/results.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { System } from "../../core/system.ts";
+import type { HealthSummary } from "../../core/validation-results.ts";
 import { loadHealth, outcomeCounts } from "../load/load-report.ts";
 import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";
@@ -196,12 +197,12 @@ async function resetGateway(http: string, request: RunRequest): Promise<void> {
 }
 
 async function awaitIdle(http: string): Promise<RunReport> {
-  const giveUpAt = Date.now() + IDLE_TIMEOUT_MS;
+  const giveUpAt = performance.now() + IDLE_TIMEOUT_MS;
   for (;;) {
     const { value } = await getJson(`${http}/run`);
     const report = value as unknown as RunReport;
     if (report.idle) return report;
-    if (Date.now() > giveUpAt) {
+    if (performance.now() > giveUpAt) {
       throw new Fault("cluster-failure", `the gateway still holds ${report.inSystem} requests`);
     }
     await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS));

@@ -245,8 +245,8 @@ export async function clusterDown({
   const { supervisorPid: pid } = state;
   const ran = isSupervisor(pid);
   if (ran) process.kill(pid, "SIGTERM");
-  const giveUpAt = Date.now() + DOWN_TIMEOUT_MS;
-  while (isSupervisor(pid) && Date.now() < giveUpAt) {
+  const giveUpAt = performance.now() + DOWN_TIMEOUT_MS;
+  while (isSupervisor(pid) && performance.now() < giveUpAt) {
     await new Promise((settle) => setTimeout(settle, DOWN_POLL_MS));
   }
   // Its processes notice its end.

@@ -3,9 +3,10 @@ import { givenWarmupS } from "../../core/arrivals/arrival-source.ts";
 import { OUTCOMES } from "../../core/dispatch/driver.ts";
 import { LatencyStore } from "../../core/metrics/latency-store.ts";
 import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../core/metrics/mlperf.ts";
-import type { HealthSummary, MetricName } from "../../core/results.ts";
+import type { MetricName } from "../../core/results.ts";
 import type { WorkloadDocument } from "../../core/scenario/schema.ts";
 import { selectQuantile } from "../../core/statistics/estimate.ts";
+import type { HealthSummary } from "../../core/validation-results.ts";
 import type { LoadResult } from "./specification.ts";
 
 export const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;

@@ -3,7 +3,7 @@
  * compare the 90% interval of the relative error with the tolerance. Run i of both sides has the same
  * arrivals and draws, so the covariance of pairs enters. docs/statistics.md has formulas and sources.
  */
-import type { Verdict } from "../results.ts";
+import type { Verdict } from "../validation-results.ts";
 import { meanOf, studentT } from "./estimate.ts";
 
 export interface RelativeError {

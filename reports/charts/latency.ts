@@ -8,8 +8,8 @@ import type {
   MetricName,
   ResultsDocument,
   SloGoal,
-  ValidationDocument,
 } from "../../core/results.ts";
+import type { ValidationDocument } from "../../core/validation-results.ts";
 import { isUnstable, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric, sloNote } from "../tables/goals.ts";
 import {

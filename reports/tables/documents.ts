@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import { Fault, type Issue } from "../../core/fault.ts";
 import { PROVENANCE_FILE, type ProvenanceDocument } from "../../core/provenance.ts";
-import type { ResultsDocument, ValidationDocument } from "../../core/results.ts";
+import type { ResultsDocument } from "../../core/results.ts";
 import { BACKENDS } from "../../core/scenario/schema/run.ts";
+import type { ValidationDocument } from "../../core/validation-results.ts";
 
 const MOST_ISSUES = 20;
 

@@ -1,5 +1,6 @@
 /** A table as data, for pages and terminals. */
-import type { ConfigurationResult, Estimate, RunEstimate } from "../../core/results.ts";
+import type { ConfigurationResult, Estimate } from "../../core/results.ts";
+import type { RunEstimate } from "../../core/validation-results.ts";
 import { figureText, formatEstimate, isEstimate, metricLabel } from "./format.ts";
 
 export interface Cell {

@@ -4,11 +4,8 @@
  * (NO_COLOR, FORCE_COLOR).
  */
 import { styleText } from "node:util";
-import type {
-  ConfigurationResult,
-  ResultsDocument,
-  ValidationDocument,
-} from "../../core/results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
+import type { ValidationDocument } from "../../core/validation-results.ts";
 import { joined, metricTitle, OVERLOADED, OVERLOADED_LEGEND, plural, wrapped } from "./format.ts";
 import { latencyOf } from "./goals.ts";
 import { goalHeadlines } from "./headlines.ts";

@@ -1,12 +1,12 @@
 /** A validation as tables: predicted and measured figures, verdicts, and the health of the runs. */
-import {
-  METRICS,
-  type MetricJudgement,
-  type MetricName,
-  type ValidationDocument,
-  type ValidationResult,
-  type Verdict,
-} from "../../core/results.ts";
+import { METRICS, type MetricName } from "../../core/results.ts";
+import type {
+  MetricJudgement,
+  NeighbourJudgement,
+  ValidationDocument,
+  ValidationResult,
+  Verdict,
+} from "../../core/validation-results.ts";
 import {
   formatError,
   formatInterval,
@@ -106,11 +106,19 @@ export function judgedByLines(document: ValidationDocument): readonly string[] {
       ...(models.length === 0
         ? []
         : [`${letter}: times between the blocks over those of the profiles: ${models.join(", ")}`]),
+      ...(judgedBy.neighbours === undefined
+        ? []
+        : [`${letter}: ${slowdowns(judgedBy.neighbours)}`]),
       ...(judgedBy.next === undefined
         ? []
         : [`${letter}: next, as ${judgedBy.culprit} is off: ${judgedBy.next}`]),
     ];
   });
+}
+
+function slowdowns({ measured, stored }: NeighbourJudgement): string {
+  const share = (slowdown: number): string => `${formatNumber(100 * (slowdown - 1), 2)}%`;
+  return `two busy models slow each other down by ${share(measured)} between the blocks, by ${share(stored)} as stored`;
 }
 
 function settlingText({ settledBy }: MetricJudgement): readonly string[] {

@@ -179,9 +179,10 @@ export function openTunnel(remote: RemoteHost, socket: string, onEvent: (line: s
         port = there;
         ssh.start();
       }
-      const giveUpAt = Date.now() + timeoutMs;
+      const giveUpAt = performance.now() + timeoutMs;
       while (!(await speaksTls(socket))) {
-        if (Date.now() > giveUpAt) throw sshFault(remote, ssh.stderr() || "the tunnel timed out");
+        if (performance.now() > giveUpAt)
+          throw sshFault(remote, ssh.stderr() || "the tunnel timed out");
         await sleep(TRY_MS);
       }
       ssh.works();
