@@ -10,7 +10,6 @@ import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
-import { pipelineGraph } from "./pipeline-graph.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
 import { CONFIG, NARROW_PX, panelHeader, textWidth, wrapText } from "./theme.ts";
 import { predictedMeasured, predictionError } from "./validation.ts";
@@ -52,10 +51,7 @@ function drawnCharts(
   { results, validation, provenance, details = [] }: ChartSources,
   isNarrow: boolean,
 ): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
-  const simulated = details.find(({ side }) => side === "simulated");
   const compared = pairOf(details);
-  const one = results.configurations.find(({ id }) => id === simulated?.id);
-  const shown = one ?? results.configurations[0];
   const timelines = compared.map((detail) => [
     `timeline-${detail.side}`,
     timeline(detail, results.slo),
@@ -70,7 +66,6 @@ function drawnCharts(
       "cost-per-1000": costPer1000(results),
     },
     bottleneck: {
-      pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
       "slowest-requests": slowestRequests(compared),
     },
     time: Object.fromEntries(timelines),
