@@ -6,10 +6,9 @@ import { isPoints } from "../core/scenario/axes.ts";
 import { fileEntries } from "../core/scenario/implementation-kinds.ts";
 import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { sumOf } from "../core/statistics/estimate.ts";
-import type { Standing } from "../planning/contenders.ts";
 import { makePlans, PLANNERS, type PlannerName } from "../planning/plan.ts";
 import type { PromiseName, WindowName } from "../planning/question.ts";
+import { replicasOf, type Standing } from "../planning/standing.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
@@ -167,12 +166,9 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
 function incumbentOf(standing: Standing | null): Incumbent | null {
   const found = standing?.incumbent ?? null;
   if (found === null) return null;
-  const { space } = found.contender.alternative.choice;
-  const { rows, cost } = found.contender.shape;
-  const replicas = space.tasks.map((task, i) => [task, sumOf(rows[i])]);
   return {
-    cost,
-    replicas: Object.fromEntries(replicas),
+    cost: found.contender.shape.cost,
+    replicas: replicasOf(found.contender),
     kept: keptOf(found.trial),
     isConfirmed: found === standing?.confirmed,
   };

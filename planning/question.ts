@@ -8,8 +8,8 @@ import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import { TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Parameters } from "./contenders.ts";
+import { longRun } from "./run-length.ts";
 import type { Bounds } from "./space.ts";
-import { longRun } from "./trial.ts";
 import { arrivalsOver, peakOf, type Window, windowed } from "./window.ts";
 
 /** One of the swept combinations. */

@@ -4,12 +4,14 @@ import type { ProvenanceDocument } from "../../core/provenance.ts";
 import type { ResultsDocument } from "../../core/results.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
 import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { PlanView } from "../tables/documents.ts";
 import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
+import { planSearch } from "./plan-search.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
 import { CONFIG, NARROW_PX, panelHeader, textWidth, wrapText } from "./theme.ts";
 import { predictedMeasured, predictionError } from "./validation.ts";
@@ -28,6 +30,7 @@ interface ChartSources {
   readonly results: ResultsDocument;
   readonly validation?: ValidationDocument | undefined;
   readonly provenance?: ProvenanceDocument | undefined;
+  readonly plan?: PlanView | undefined;
   readonly details?: readonly RunDetail[];
 }
 
@@ -48,7 +51,7 @@ export function chartsOf(sources: ChartSources): readonly Chart[] {
 type Section = Exclude<Chart["section"], "decision">;
 
 function drawnCharts(
-  { results, validation, provenance, details = [] }: ChartSources,
+  { results, validation, provenance, plan, details = [] }: ChartSources,
   isNarrow: boolean,
 ): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
   const compared = pairOf(details);
@@ -58,6 +61,7 @@ function drawnCharts(
   ]);
   return {
     evidence: {
+      "plan-search": planSearch(plan, isNarrow),
       "cost-front": costFront(results, isNarrow),
       "attainment-map": attainmentMap(results, isNarrow),
       "latency-quantiles": latencyQuantiles(results, isNarrow),

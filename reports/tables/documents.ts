@@ -183,6 +183,14 @@ const planAnswer = z.looseObject({
     z.looseObject({ sloAttainmentRatio: estimate, latencyMs: estimate.nullable() }),
   ),
 });
+const noted = z.looseObject({
+  scheduler: z.unknown(),
+  parameters: z.record(z.string(), parameter),
+  cost: z.number(),
+  replicas: counts,
+  kept: z.record(z.string(), z.object({ mean: figure, low: figure, high: figure })),
+  state: z.enum(["confirmed", "not confirmed", "ruled out"]),
+});
 const planEntry = z.looseObject({
   parameters: z.record(z.string(), parameter),
   goals: z.array(goal.extend({ pipeline: z.string() })),
@@ -194,6 +202,7 @@ const planEntry = z.looseObject({
   allCheaperTried: z.boolean(),
   state: z.enum(["confirmed", "not confirmed", "none"]),
   lowerBound: z.number(),
+  tried: z.array(noted).optional(),
 });
 const planSchema = z.looseObject({
   schema: z.literal("tandem/plan@3"),
