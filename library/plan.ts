@@ -1,4 +1,4 @@
-/** `plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
+/** `plan`: the cheapest cluster, placement and scheduler that keep the SLOs. */
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { Fault } from "../core/fault.ts";
@@ -33,9 +33,9 @@ export interface PlanProgress extends Progress {
   readonly isListed: boolean;
   /** Why there is no solution, with the figure that is missing; null where that takes a search. */
   readonly missing: string | null;
-  /** The cheapest so far that keeps the goals; null while there is none. */
+  /** The cheapest so far that keeps the SLOs; null while there is none. */
   readonly incumbent: Incumbent | null;
-  /** Nothing that costs less keeps the goals. */
+  /** Nothing that costs less keeps the SLOs. */
   readonly lowerBound: number;
   /** Of the budget. */
   readonly secondsLeft: number;
@@ -44,7 +44,7 @@ export interface PlanProgress extends Progress {
 export interface Incumbent {
   readonly cost: number;
   readonly replicas: Readonly<Record<string, number>>;
-  /** By pipeline with a goal, on as many requests as were simulated. */
+  /** By pipeline with an SLO, on as many requests as were simulated. */
   readonly kept: Readonly<Record<string, Kept>>;
   /** On fresh requests. */
   readonly isConfirmed: boolean;
@@ -60,14 +60,14 @@ export interface PlanSettings extends Omit<Watch, "onProgress">, Given<typeof PL
 
 export interface Planned {
   readonly document: PlanDocument;
-  /** Runs what was planned, on requests that the search had not; null where no plan keeps the goals. */
+  /** Runs what was planned, on requests that the search had not; null where no plan keeps the SLOs. */
   readonly scenario: ScenarioDocument | null;
 }
 
 const PLAN_FILE = "plan.json";
 
 /**
- * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
+ * Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs: the document of
  * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
  */
 export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promise<Planned> {
