@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { scenarioSchema } from "../core/scenario/schema.ts";
 import { planDocument, plannedScenario, planText } from "../library/plan-results.ts";
-import { nothingExplored } from "../planning/contenders.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
+import { nothingFound } from "../planning/standing.ts";
 
 const HEADER = {
   schema: "tandem/plan@3",
@@ -52,7 +52,7 @@ const PLAN: Plan = {
   goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }],
   best: answer("fifo", 2.6),
   runnersUp: [answer(BATCHES, 2.7)],
-  explored: { ...nothingExplored(), combinations: 88, simulated: 3, requests: 79_000 },
+  explored: { ...nothingFound().explored, combinations: 88, simulated: 3, requests: 79_000 },
   allCheaperTried: true,
   state: "confirmed",
   stopped: false,
@@ -60,6 +60,7 @@ const PLAN: Plan = {
   promise: "long-run",
   window: null,
   needed: null,
+  tried: [],
   missing: null,
   planned: PLANNED,
 };
@@ -99,7 +100,7 @@ describe("a plan", () => {
   });
 
   test("says what is not confirmed, and the length that would tell", () => {
-    const needed = { replications: 340, durationS: 60 };
+    const needed = { replications: 340, because: null, durationS: 60 };
     const { document, text } = shown({ ...PLAN, state: "not confirmed", stopped: true, needed });
     expect(text).toMatch(/not confirmed +fifo +2\.6/);
     expect(text).toContain("340 replications of 60 s would probably tell");

@@ -80,7 +80,7 @@ test("the report looks into the decision's run, and begins with the decision", a
   const places = order.map((id) => html.indexOf(`<section id="${id}"`));
   expect(places).toEqual(places.toSorted((a, b) => a - b));
   expect(places[0]).toBeGreaterThan(0);
-  for (const chart of ["pipeline", "slowest-requests", "timeline-simulated"]) {
+  for (const chart of ["slowest-requests", "timeline-simulated"]) {
     expect(existsSync(join(folder, `out/charts/${chart}.svg`))).toBe(true);
   }
 });

@@ -19,13 +19,11 @@ const LEAST_OF_TAIL = 200;
 const QUANTILES = 100;
 
 /** Mean milliseconds that a task adds to the slowest requests: in queues, and in service. */
-export interface TailPart {
+interface TailPart {
   readonly pipeline: string;
   readonly task: string;
   readonly waitMs: number;
   readonly serviceMs: number;
-  /** Share of the slowest requests whose critical path has this task. */
-  readonly onPathRatio: number;
 }
 
 /** Equal stretches of time; NaN where a stretch has no value. */
@@ -109,14 +107,12 @@ function tailOf({ system }: ObservedRun, counted: readonly ObservedRequest[]): R
     tasks.flatMap((task, id): TailPart[] => {
       const own = spans.filter((span) => span.task === id && span.request.pipeline === pipeline);
       if (own.length === 0) return [];
-      const requests = new Set(own.map(({ request }) => request));
       return [
         {
           pipeline: name,
           task: task.name,
           waitMs: sumOf(own.map(waitMs)) / each,
           serviceMs: sumOf(own.map(serviceMs)) / each,
-          onPathRatio: requests.size / each,
         },
       ];
     }),

@@ -19,13 +19,11 @@ const COMMANDS = {
   // Controllers give these.
   assign: "job replica",
   drop: "job",
-  move: "job pool",
   proceed: "request task",
   impute: "job pool",
   enter: "request",
   /** 1: the batch is gone. */
   abort: "replica gone",
-  setBatch: "replica maxBatch waitUs",
   order: "replica nowUs",
   release: "replica nowUs",
   load: "slot model nowUs",

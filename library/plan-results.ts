@@ -1,9 +1,10 @@
 /** `tandem/plan@3`: what a plan found, as a document, as text, and as a scenario. */
 import type { LoadCapacity } from "../core/results.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Explored, Parameters, RuledOut } from "../planning/contenders.ts";
+import type { Parameters } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, PlannerName, Point } from "../planning/plan.ts";
+import type { Explored, RuledOut } from "../planning/standing.ts";
 import type { Kept } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
@@ -102,7 +103,7 @@ function headings({ unit, goals }: PlanEntry): readonly string[] {
   return ["", ...shown, "within the SLO, %", `${percentilesOf(goals)}, ms`];
 }
 
-/** "p95", or "p95, p99" where goals differ. */
+/** "p95", or "p95, p99" where SLOs differ. */
 function percentilesOf(goals: PlanEntry["goals"]): string {
   return [...new Set(goals.map(({ percentile }) => `p${percentile}`))].join(", ");
 }
@@ -191,8 +192,15 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
   ];
 }
 
-function untoldText({ replications, durationS }: NonNullable<PlanEntry["needed"]>): string {
+function untoldText({
+  replications,
+  because,
+  durationS,
+}: NonNullable<PlanEntry["needed"]>): string {
   const what = "cannot tell: fresh requests neither confirm nor refute it";
+  if (because === "close") {
+    return `${what}, and its share is so close to the SLO that no length would probably tell: allow more machines, or a longer SLO`;
+  }
   if (replications === null) {
     return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;
   }
@@ -211,7 +219,7 @@ function gapText(entry: PlanEntry, planner: string): string {
   return `${ends}${cost} ${unit}; ${below}, as far as simulations of the search tell${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
 }
 
-/** For which requests the goal is promised. */
+/** For which requests the SLO is promised. */
 function promiseText({ promise, window }: PlanEntry): string {
   const runs = "for runs that begin on an empty, whole cluster and last as long as the scenario's";
   const over = promise === "long-run" ? "in the long run" : runs;

@@ -1,6 +1,6 @@
 /** The process of `openSolver`: HiGHS, an integer-programming solver in WebAssembly. Ends with its parent. */
 import load from "highs";
-import type { Solution } from "../planning/contenders.ts";
+import type { Solution } from "../planning/standing.ts";
 import type { AskedProgram } from "./solver.ts";
 
 /** Its types are those of its CommonJS form, where the loader stands one level deeper. */

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { builtFile } from "../build/version.ts";
-import type { Solution, Solver } from "../planning/contenders.ts";
+import type { Solution, Solver } from "../planning/standing.ts";
 
 export interface AskedProgram {
   readonly program: string;

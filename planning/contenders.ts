@@ -12,15 +12,7 @@ import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
 import type { Machines } from "./cover.ts";
 import { shareResources, slowEachOther } from "./left-out.ts";
-import { assuredOf, scoreOf } from "./outlook.ts";
 import type { Shape, Space } from "./space.ts";
-import {
-  type Confirmed,
-  costOf,
-  FIRST_REPLICATIONS,
-  type Laboratory,
-  type Trial,
-} from "./trial.ts";
 
 export type Parameters = Readonly<Record<string, Parameter>>;
 
@@ -52,97 +44,6 @@ export interface Contender {
   readonly alternative: Alternative;
   readonly shape: Shape;
   readonly document: ScenarioDocument;
-}
-
-/** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
-export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
-
-export interface Solution {
-  /** No solution is below it; Infinity where there is none. */
-  readonly bound: number;
-  /** Of the best solution found, by name; null where none was. */
-  readonly values: Readonly<Record<string, number>> | null;
-}
-
-/** Everything that the planners get. */
-export interface Problem {
-  readonly goals: readonly Goal[];
-  readonly alternatives: readonly Alternative[];
-  /** Whether batch sizes of this one may be chosen. */
-  readonly mayBatch: (alternative: Alternative) => boolean;
-  readonly laboratory: Laboratory;
-  /** Most contenders to simulate. */
-  readonly mostTrials: number;
-  /** Probability that any confirmation says yes in error. */
-  readonly error: number;
-  readonly solve: Solver | null;
-  readonly standing: Standing;
-}
-
-/** How a search stands at the moment: its answer, where it is stopped. */
-export interface Standing {
-  /** The cheapest that keeps the goals on the requests of the search, or on fresh ones. */
-  incumbent: Tried | null;
-  confirmed: Tried | null;
-  /** Nothing that costs less keeps the goals. */
-  bound: number;
-  nearest: Tried | null;
-  /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
-  unclear: Tried | null;
-  needed: Confirmed["needed"];
-  explored: Explored;
-}
-
-export function nothingFound(): Standing {
-  return {
-    incumbent: null,
-    confirmed: null,
-    bound: 0,
-    nearest: null,
-    unclear: null,
-    needed: null,
-    explored: nothingExplored(),
-  };
-}
-
-/** A contender with its replications. */
-export interface Tried {
-  readonly contender: Contender;
-  readonly trial: Trial;
-}
-
-export interface Explored {
-  /** Combinations of scheduler, machines and placement that were looked at. */
-  combinations: number;
-  /** How many of them nothing was simulated for, by the reason. */
-  readonly ruledOut: Record<RuledOut, number>;
-  /** Contenders that were simulated. */
-  simulated: number;
-  confirmations: number;
-  /** Simulated, of all trials. */
-  requests: number;
-}
-
-/** `library/plan-results.ts` has a sentence for each. */
-export type RuledOut = "utilisation" | "serviceTime" | "spareSlot" | "task" | "same";
-
-export interface Search {
-  /** Confirmed on fresh requests; null without a solution. */
-  readonly best: Tried | null;
-  /** Others that came next, on the requests of the search. */
-  readonly runnersUp: readonly Tried[];
-  /** The one that came nearest, of use without a solution. */
-  readonly nearest: Tried | null;
-  /** Schedulers that serve request for request as the best one does. */
-  readonly alike: readonly Alternative[];
-  /** False once the bound on trials left something cheaper untried. */
-  readonly isComplete: boolean;
-  readonly explored: Explored;
-}
-
-export function nothingExplored(): Explored {
-  const ruledOut = { utilisation: 0, serviceTime: 0, spareSlot: 0, task: 0, same: 0 };
-  return { combinations: 0, ruledOut, simulated: 0, confirmations: 0, requests: 0 };
 }
 
 export function choiceOf(
@@ -264,10 +165,7 @@ function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
 }
 
 /** Combinations that there are; `most` where there are more. */
-export function combinationsOf(
-  { alternatives }: Pick<Problem, "alternatives">,
-  most: number,
-): number {
+export function combinationsOf(alternatives: readonly Alternative[], most: number): number {
   const known = new Map<Choice, number>();
   for (const { choice } of alternatives) {
     if (!known.has(choice)) known.set(choice, choice.space.combinations(most));
@@ -293,68 +191,4 @@ export function* levelsOf(alternatives: readonly Alternative[]): Generator<Level
     yield all.slice(start, end);
     start = end;
   }
-}
-
-/** Machines that scaling switches off are not billed meanwhile. */
-export function costOfTried({ contender, trial }: Tried): number {
-  const { shape, alternative } = contender;
-  return (alternative.scales ? costOf(trial.runs) : null) ?? shape.cost;
-}
-
-/** Scores this close are ties: then the simpler scheduler comes first. */
-const TIE = 0.1;
-/** A score from which on more tells little. */
-export const COMFORTABLE = 0.3;
-
-export function tiedScore(score: number): number {
-  return Math.round(Math.min(score, COMFORTABLE) / TIE);
-}
-
-/** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
-export function isComfortable({ trial }: Tried): boolean {
-  const { document, goals, runs } = trial;
-  const hasSeenFaults =
-    runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
-  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(trial) >= 0;
-}
-
-/** The cheapest first; of equal ones the best; of those that are comfortable or close, the simplest. */
-export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
-  const keys = tried.map((one) => {
-    const score = scoreOfTried(one);
-    return [costOfTried(one), -tiedScore(score), one.contender.alternative.rank, -score];
-  });
-  const order = [...tried.keys()].sort((a, b) => {
-    const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
-    return differs < 0 ? a - b : keys[a][differs] - keys[b][differs];
-  });
-  return order.map((i) => tried[i]);
-}
-
-export function scoreOfTried({ trial }: Tried): number {
-  return scoreOf(trial.goals, trial.runs);
-}
-
-/** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
-export function nearer(a: Tried | null, b: Tried): Tried {
-  return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
-}
-
-/**
- * Replications on fresh requests, and whether they show that the goals are kept. The i-th confirmation of a
- * search may err with 1 / i (i + 1) of the family's error, which sums up to it however many there are
- * (Bonferroni, with unequal shares).
- */
-export function* confirm(
-  { laboratory, goals, error: family, standing }: Problem,
-  explored: Explored,
-  contender: Contender,
-): Generator<undefined, Tried & { readonly meets: boolean }> {
-  const i = ++explored.confirmations;
-  const error = family / (i * (i + 1));
-  const { meets, needed, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
-  const tried = { contender, trial };
-  if (meets) Object.assign(standing, { confirmed: tried, incumbent: tried });
-  else if (needed !== null) Object.assign(standing, { unclear: tried, needed });
-  return { ...tried, meets };
 }

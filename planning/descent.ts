@@ -1,20 +1,19 @@
 /** The search of one scheduler in a space too large to list; `descents.ts` has its idea. */
 import { sumOf } from "../core/statistics/estimate.ts";
+import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
+import { assuredOf, reachOf } from "./outlook.ts";
+import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
+import { brief } from "./run-length.ts";
+import type { Row } from "./space.ts";
 import {
-  type Alternative,
-  type Contender,
-  contenderOf,
   costOfTried,
-  type Explored,
   nearer,
+  note,
   type Problem,
   type Solver,
   scoreOfTried,
   type Tried,
-} from "./contenders.ts";
-import { assuredOf, reachOf } from "./outlook.ts";
-import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
-import type { Row } from "./space.ts";
+} from "./standing.ts";
 import type { Trial } from "./trial.ts";
 
 /** Capacity over jobs to look for an incumbent with, until one does. */
@@ -44,19 +43,15 @@ export class Descent {
   bound = 0;
   /** Clusters that keep the goals on the requests of the search. */
   readonly passed: Tried[] = [];
-  /** Of those that miss. */
-  nearest: Tried | null = null;
   readonly #problem: Problem;
-  readonly #explored: Explored;
   readonly #relaxation: Relaxation;
   #cuts: Cut[] = [];
   /** Whether these rows keep the goals, by task or for all. */
   readonly #known = new Map<string, boolean>();
 
-  constructor(problem: Problem, alternative: Alternative, explored: Explored, solve: Solver) {
+  constructor(problem: Problem, alternative: Alternative, solve: Solver) {
     this.#problem = problem;
     this.alternative = alternative;
-    this.#explored = explored;
     this.#relaxation = new Relaxation(alternative, solve);
   }
 
@@ -196,7 +191,7 @@ export class Descent {
   #tooSlow(rows: readonly Row[]): Cut | null {
     const { bounds, space } = this.alternative.choice;
     if (this.alternative.proceeds || !bounds.servesTooSlowly(rows)) return null;
-    this.#explored.ruledOut.serviceTime++;
+    this.#problem.standing.explored.ruledOut.serviceTime++;
     const cut = rows.map((row, t) => {
       const fastest = Math.min(...row.map((n, k) => (n > 0 ? bounds.meanMs(t, k) : Infinity)));
       return [
@@ -216,7 +211,7 @@ export class Descent {
     const busiestFirst = [...rows.keys()].sort((a, b) => load(b) - load(a));
     for (const t of busiestFirst) {
       if (yield* this.#taskKeeps(t, rows[t])) continue;
-      this.#explored.ruledOut.task++;
+      this.#problem.standing.explored.ruledOut.task++;
       let least = rows[t];
       const prices = space.slotPrices;
       const cheapestFirst = [...least.keys()]
@@ -301,17 +296,17 @@ export class Descent {
     const shape = this.alternative.choice.space.cheapestFor(rows);
     if (shape === null) throw new Error("rows without room");
     const contender: Contender = contenderOf(this.alternative, shape);
-    this.#explored.combinations++;
+    standing.explored.combinations++;
     const { trial, keeps } = yield* this.#looked(contender.document, false);
     const tried = { contender, trial };
+    note(standing, tried);
     this.#known.set(rows.join(";"), keeps);
     if (keeps) {
       this.passed.push(tried);
       const isCheaper =
         standing.incumbent === null || costOfTried(tried) < costOfTried(standing.incumbent);
       if (isCheaper) standing.incumbent = tried;
-    } else this.nearest = nearer(this.nearest, tried);
-    standing.nearest = this.nearest;
+    } else standing.nearest = nearer(standing.nearest, tried);
     return { trial: tried, keeps };
   }
 
@@ -320,9 +315,9 @@ export class Descent {
     scenario: Contender["document"],
     doubt: boolean,
   ): Generator<undefined, { readonly trial: Trial; readonly keeps: boolean }> {
-    const { laboratory, goals } = this.#problem;
-    this.#explored.simulated++;
-    const trial = yield* laboratory.start(laboratory.brief(scenario), goals);
+    const { laboratory, goals, standing } = this.#problem;
+    standing.explored.simulated++;
+    const trial = yield* laboratory.start(brief(scenario), goals);
     for (let n = 1; n <= MOST_LOOKS; n++) {
       yield* laboratory.extend(trial, n);
       if (reachOf(goals, trial.runs, WRONG_CUT) < 0) return { trial, keeps: false };

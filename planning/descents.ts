@@ -5,17 +5,15 @@
  * meet, all that is cheaper is ruled out; else their difference is the gap.
  * Source: Hooker & Ottosson, "Logic-based Benders decomposition", Mathematical Programming 96, 2003.
  */
+import { Descent } from "./descent.ts";
 import {
   confirm,
   costOfTried,
-  nearer,
-  nothingExplored,
   type Problem,
   type Search,
   type Solver,
   type Tried,
-} from "./contenders.ts";
-import { Descent } from "./descent.ts";
+} from "./standing.ts";
 
 /** Shares of the budget after which no new cluster is looked at: of the own scheduler, and of others. */
 const FOR_OWN = 0.25;
@@ -31,20 +29,17 @@ export function* descent(problem: Problem, solve: Solver): Generator<undefined, 
 /** All schedulers, the scenario's own first. */
 class Descents {
   readonly #problem: Problem;
-  readonly #explored = nothingExplored();
   readonly #descents: readonly Descent[];
 
   constructor(problem: Problem, solve: Solver) {
     this.#problem = problem;
     this.#descents = problem.alternatives
       .filter(({ choice }) => choice.space.hosting === "apart")
-      .map((alternative) => new Descent(problem, alternative, this.#explored, solve));
-    problem.standing.explored = this.#explored;
+      .map((alternative) => new Descent(problem, alternative, solve));
   }
 
   *run(): Generator<undefined, Search> {
     const { standing, laboratory } = this.#problem;
-    let nearest: Tried | null = null;
     for (const one of this.#descents) yield* one.bounded();
     this.#tellBound();
     for (const [i, one] of this.#descents.entries()) {
@@ -53,13 +48,12 @@ class Descents {
       if (standing.confirmed === null || one.bound < costOfTried(standing.confirmed) - 1e-9) {
         yield* this.#settle(one, until);
       }
-      if (one.nearest !== null) nearest = nearer(nearest, one.nearest);
     }
     this.#tellBound();
     const best = standing.confirmed;
     const runnersUp = best === null ? [] : yield* this.#runnersUp(best);
     const isComplete = best !== null && standing.bound >= costOfTried(best) - 1e-9;
-    return { best, runnersUp, nearest, alike: [], isComplete, explored: this.#explored };
+    return { runnersUp, alike: [], isComplete };
   }
 
   /** The cheapest of one scheduler that fresh requests confirm, where it is cheaper than what stands. */
@@ -74,7 +68,7 @@ class Descents {
         standing.confirmed === null ? Number.POSITIVE_INFINITY : costOfTried(standing.confirmed);
       const found = one.cheapest(limit);
       if (found === null) return;
-      const confirmed = yield* confirm(this.#problem, this.#explored, found.contender);
+      const confirmed = yield* confirm(this.#problem, found.contender);
       if (confirmed.meets) return;
       one.refused(found);
       yield* one.repaired(found.contender.shape.rows, limit);

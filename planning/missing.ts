@@ -1,7 +1,8 @@
 /** Problems that no search solves, known before one: a goal or a load beyond all machines that there are. */
 import { sumOf } from "../core/statistics/estimate.ts";
-import type { Alternative, Problem } from "./contenders.ts";
+import type { Alternative } from "./contenders.ts";
 import type { Row, Space } from "./space.ts";
+import type { Problem } from "./standing.ts";
 
 /** The figure that is missing, as a sentence; null where bounds leave a search to do. */
 export function missingOf({ alternatives, goals }: Problem): string | null {

@@ -65,8 +65,15 @@ describe("a plan for one queue", () => {
     let least = Math.floor(ratePerS / 10) + 1;
     while (share(least) < 0.95) least++;
     expect(share(least)).toBeGreaterThan(0.955);
-    const [{ best }] = plansOf(queue(ratePerS));
+    const [{ best, tried }] = plansOf(queue(ratePerS));
     expect(best?.replicas).toEqual({ serve: least });
+    const own = tried.filter(({ state }) => state === "confirmed");
+    expect(own).toMatchObject([{ cost: least, replicas: { serve: least } }]);
+    const { mean, low, high } = own[0].kept.p;
+    expect(low).toBeLessThan(share(least));
+    expect(high).toBeGreaterThan(mean);
+    expect(tried[0].cost).toBeLessThan(least);
+    expect(tried[0].kept.p.high).toBeLessThan(1);
     expect(best?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(share(least), 1);
   });
 

@@ -16,7 +16,6 @@ import type { Placement } from "../core/results.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { goalsOf } from "../core/slo.ts";
-import { sumOf } from "../core/statistics/estimate.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,
@@ -24,15 +23,7 @@ import {
   type Choice,
   choiceOf,
   combinationsOf,
-  costOfTried,
-  type Explored,
-  nothingFound,
   type Parameters,
-  type Problem,
-  type Search,
-  type Solver,
-  type Standing,
-  type Tried,
   withBatches,
 } from "./contenders.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
@@ -51,6 +42,18 @@ import { isListed, race } from "./race.ts";
 import { exhaustive, inferline } from "./reference-planners.ts";
 import { type CostUnit, type Hosting, Space } from "./space.ts";
 import {
+  costOfTried,
+  type Explored,
+  type Noted,
+  nothingFound,
+  type Problem,
+  replicasOf,
+  type Search,
+  type Solver,
+  type Standing,
+  type Tried,
+} from "./standing.ts";
+import {
   type Confirmed,
   type Kept,
   keptOf,
@@ -63,9 +66,8 @@ import type { Window } from "./window.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
 
-export const PLANNERS: Readonly<
-  Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>
-> = { race, inferline, exhaustive };
+const PLANNERS: Readonly<Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>> =
+  { race, inferline, exhaustive };
 
 export interface PlanOptions extends Asked {
   readonly planner: PlannerName;
@@ -139,6 +141,8 @@ export interface PlanEntry {
   readonly window: Window | null;
   /** Where fresh requests could not tell whether the goals are kept, the length that would probably tell. */
   readonly needed: Confirmed["needed"];
+  /** Clusters that were simulated, the cheapest first; of more than a thousand the last ones. */
+  readonly tried: readonly Noted[];
 }
 
 export interface Plan extends PlanEntry {
@@ -190,7 +194,7 @@ export function* makePlans(
     const split = { ...options, error: FAMILY_ERROR / loads.size };
     const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
-    const size = combinationsOf(problem, MOST_COUNTED);
+    const size = combinationsOf(problem.alternatives, MOST_COUNTED);
     const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
     const missing = missingOf(problem);
     const known = { ...step, combinations: count, isListed: isListed(problem), missing, standing };
@@ -248,10 +252,10 @@ function planOf(
   search: Search | null,
   { planner, inputs, isBatchSpaceCut }: PlannedBy,
 ): Found {
-  const explored = { ...(search?.explored ?? standing.explored), requests: laboratory.requests };
-  const best = search?.best ?? standing.confirmed ?? standing.unclear ?? standing.incumbent;
-  const nearest = search?.nearest ?? standing.nearest;
-  const isConfirmed = best !== null && (search?.best ?? standing.confirmed) !== null;
+  const { confirmed, nearest, noted } = standing;
+  const explored = { ...standing.explored, requests: laboratory.requests };
+  const best = confirmed ?? standing.unclear ?? standing.incumbent;
+  const isConfirmed = confirmed !== null;
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
   const cheapest = Math.min(...alternatives.map((one) => Math.min(...one.choice.space.prices)));
@@ -281,16 +285,15 @@ function planOf(
     stopped: search === null,
     lowerBound: standing.bound,
     needed: isConfirmed ? null : standing.needed,
+    tried: [...noted.values()].sort((a, b) => a.cost - b.cost),
   };
 }
 
 function answerOf(tried: Tried, load: Parameters): Answer {
   const { alternative, shape, document } = tried.contender;
-  const { parameters, choice } = alternative;
+  const { parameters } = alternative;
   const { nodes } = alternative.document.cluster;
-  const replicas = Object.fromEntries(
-    choice.space.tasks.map((task, i) => [task, sumOf(shape.rows[i])]),
-  );
+  const replicas = replicasOf(tried.contender);
   const machines = nodes?.map(({ name }, i) => [name, shape.machines[i]]);
   return {
     scheduler: document.scheduler,

@@ -8,8 +8,8 @@ import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import { TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Parameters } from "./contenders.ts";
+import { longRun } from "./run-length.ts";
 import type { Bounds } from "./space.ts";
-import { longRun } from "./trial.ts";
 import { arrivalsOver, peakOf, type Window, windowed } from "./window.ts";
 
 /** One of the swept combinations. */
@@ -95,9 +95,9 @@ export function boundsOf(
 }
 
 /** The busiest part of a load that changes, or all of it. */
-export type WindowName = "peak" | "whole";
+type WindowName = "peak" | "whole";
 /** Of requests as they come for ever, or of runs as long as the scenario's that begin on an empty, whole cluster. */
-export type PromiseName = "long-run" | "runs";
+type PromiseName = "long-run" | "runs";
 
 /** For which requests the goals are to be kept. */
 export interface Asked {

@@ -5,27 +5,24 @@
  * Sources: Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013
  * (successive halving); Law & Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, section 11.2.
  */
+import { type Alternative, type Contender, combinationsOf, levelsOf } from "./contenders.ts";
+import { descent } from "./descents.ts";
+import { reachOf, scoreOf } from "./outlook.ts";
+import { byLoad, onlyKindOf, type Runner, Runners } from "./runners.ts";
+import type { Row } from "./space.ts";
 import {
-  type Alternative,
   COMFORTABLE,
-  type Contender,
-  combinationsOf,
   confirm,
   isComfortable,
-  levelsOf,
   nearer,
-  nothingExplored,
+  note,
   type Problem,
   ranked,
   type Search,
   scoreOfTried,
   type Tried,
   tiedScore,
-} from "./contenders.ts";
-import { descent } from "./descents.ts";
-import { reachOf, scoreOf } from "./outlook.ts";
-import { byLoad, onlyKindOf, type Runner, Runners } from "./runners.ts";
-import type { Row } from "./space.ts";
+} from "./standing.ts";
 import { FIRST_REPLICATIONS, type Trial } from "./trial.ts";
 
 /** Contenders that race together; of one price there may be many more. */
@@ -54,7 +51,7 @@ export function* race(problem: Problem): Generator<undefined, Search> {
 
 export function isListed(problem: Problem): boolean {
   const machines = problem.alternatives.map(({ choice }) => choice.space.machineChoices);
-  return Math.max(combinationsOf(problem, MOST_LISTED), ...machines) < MOST_LISTED;
+  return Math.max(combinationsOf(problem.alternatives, MOST_LISTED), ...machines) < MOST_LISTED;
 }
 
 /** A runner whose pilot may keep the goals. */
@@ -68,7 +65,6 @@ type Finalist = Entrant & Tried;
 
 class Race {
   readonly #problem: Problem;
-  readonly #explored = nothingExplored();
   readonly #runners: Runners;
   readonly #probes = new Map<Alternative, Probes>();
   /** Schedulers that treated every request as a simpler one did, by that one. */
@@ -79,8 +75,7 @@ class Race {
 
   constructor(problem: Problem) {
     this.#problem = problem;
-    this.#runners = new Runners(problem, this.#explored);
-    problem.standing.explored = this.#explored;
+    this.#runners = new Runners(problem);
   }
 
   *run(): Generator<undefined, Search> {
@@ -95,7 +90,7 @@ class Race {
       const won = yield* this.#winnerOf(runners);
       if (won !== null) {
         const runnersUp = yield* this.#runnersUp(won.best, won.others, levels);
-        return this.#told(won.best, runnersUp, null);
+        return this.#told(won.best, runnersUp);
       }
       if (!this.#runners.isComplete) break;
     }
@@ -123,7 +118,7 @@ class Race {
       const [first, ...others] = order.filter((one) => scoreOfTried(one) >= 0);
       if (first === undefined) return null;
       this.#problem.standing.incumbent = first;
-      const confirmed = yield* confirm(this.#problem, this.#explored, first.contender);
+      const confirmed = yield* confirm(this.#problem, first.contender);
       if (confirmed.meets) return { best: confirmed, others };
       field.splice(field.indexOf(first), 1);
       if (refusals === 0) field.push(...(yield* this.#pilots(runners.slice(start))));
@@ -167,29 +162,23 @@ class Race {
     ];
     const { nearestRuledOut } = this.#runners;
     if (hopeful.length === 0 && nearestRuledOut !== null) hopeful.push(nearestRuledOut);
-    let nearest: Tried | null = null;
-    for (const { contender } of hopeful) {
-      nearest = nearer(nearest, yield* this.#inShort(contender));
-    }
-    return this.#told(null, [], nearest);
+    const { standing } = this.#problem;
+    standing.nearest = null;
+    for (const { contender } of hopeful)
+      standing.nearest = nearer(standing.nearest, yield* this.#inShort(contender));
+    return this.#told(null, []);
   }
 
-  #told(best: Tried | null, runnersUp: readonly Tried[], nearest: Tried | null): Search {
+  #told(best: Tried | null, runnersUp: readonly Tried[]): Search {
     const alike = best === null ? [] : (this.#alike.get(best.contender.alternative) ?? []);
-    return {
-      best,
-      runnersUp,
-      nearest,
-      alike: [...new Set(alike)],
-      isComplete: this.#runners.isComplete,
-      explored: this.#explored,
-    };
+    return { runnersUp, alike: [...new Set(alike)], isComplete: this.#runners.isComplete };
   }
 
   *#inShort(contender: Contender): Generator<undefined, Tried> {
     const { laboratory, goals } = this.#problem;
     const trial = yield* laboratory.start(contender.document, goals);
     yield* laboratory.extend(trial, FIRST_REPLICATIONS);
+    note(this.#problem.standing, { contender, trial });
     return { contender, trial };
   }
 
@@ -237,9 +226,10 @@ class Race {
   }
 
   *#extended(entrant: Entrant, count: number): Generator<undefined, Finalist> {
-    const { laboratory, goals } = this.#problem;
+    const { laboratory, goals, standing } = this.#problem;
     entrant.trial ??= yield* laboratory.start(entrant.contender.document, goals);
     yield* laboratory.extend(entrant.trial, count);
+    note(standing, entrant as Finalist);
     return entrant as Finalist;
   }
 
@@ -250,7 +240,7 @@ class Race {
   /** Those whose pilots may yet keep the goals, the best first. */
   *#pilots(runners: readonly Runner[]): Generator<undefined, readonly Entrant[]> {
     const { laboratory, goals, mostTrials, standing } = this.#problem;
-    const { ruledOut } = this.#explored;
+    const { explored } = standing;
     const seen = new Map<string, Alternative>();
     const entrants: Entrant[] = [];
     for (const runner of runners) {
@@ -258,20 +248,21 @@ class Race {
       const { rows } = contender.shape;
       const probes = this.#probesOf(contender.alternative);
       if (probes.ruleOut(rows)) {
-        ruledOut.task++;
+        explored.ruledOut.task++;
         continue;
       }
-      if (this.#explored.simulated >= mostTrials) {
+      if (explored.simulated >= mostTrials) {
         this.#runners.isComplete = false;
         break;
       }
-      this.#explored.simulated++;
-      const run = yield* laboratory.pilot(contender.document);
+      explored.simulated++;
+      const trial = yield* laboratory.pilot(contender.document, goals);
+      const [run] = trial.runs;
       const entrant: Entrant = { ...runner, pilotScore: scoreOf(goals, [run]), trial: null };
+      note(standing, { contender, trial });
       if (this.#nearest === null || entrant.pilotScore > this.#nearest.pilotScore) {
         this.#nearest = entrant;
-        const { document } = contender;
-        standing.nearest = { contender, trial: { document, goals, runs: [run], drawn: [] } };
+        standing.nearest = { contender, trial };
       }
       if (reachOf(goals, [run]) < 0) {
         yield* probes.failed(rows);
@@ -284,7 +275,7 @@ class Race {
         entrants.push(entrant);
         continue;
       }
-      ruledOut.same++;
+      explored.ruledOut.same++;
       this.#alike.set(simpler, [...(this.#alike.get(simpler) ?? []), contender.alternative]);
     }
     return inOrder(entrants);
@@ -357,8 +348,8 @@ class Probes {
     if (task === undefined) return;
     const relaxed = rows.map((row, other) => (other === task ? row : this.#most(other)));
     const cluster = choice.space.relaxedClusterOf(relaxed);
-    const run = yield* laboratory.pilot({ ...document, cluster });
-    const mayDo = reachOf(goals, [run]) >= 0;
+    const { runs } = yield* laboratory.pilot({ ...document, cluster }, goals);
+    const mayDo = reachOf(goals, runs) >= 0;
     this.#known.set(keyOf(task, rows[task]), mayDo);
     const kind = onlyKindOf(rows[task]);
     if (mayDo || kind === null) return;

@@ -8,33 +8,30 @@ import {
   alternativeOf,
   batchingScheduler,
   type Contender,
-  confirm,
   contenderOf,
-  type Explored,
   LARGEST_BATCH,
   levelsOf,
+} from "./contenders.ts";
+import type { Row, Shape } from "./space.ts";
+import {
+  confirm,
   nearer,
-  nothingExplored,
+  note,
   type Problem,
   ranked,
   type Search,
   scoreOfTried,
   type Tried,
-} from "./contenders.ts";
-import type { Row, Shape } from "./space.ts";
+} from "./standing.ts";
 
 /**
  * Simulates every combination in full, from the cheapest machines to the dearest. It leaves out only combinations that
  * cost more than one that keeps the goals: their cost is known beforehand. Yields after each replication.
  */
 export function* exhaustive(problem: Problem): Generator<undefined, Search> {
-  const { goals, laboratory, alternatives, mostTrials } = problem;
-  const explored = nothingExplored();
-  let nearest: Tried | null = null;
+  const { goals, laboratory, alternatives, mostTrials, standing } = problem;
+  const { explored } = standing;
   let isComplete = true;
-  const told = (best: Tried | null, runnersUp: readonly Tried[]): Search => {
-    return { best, runnersUp, nearest, isComplete, explored, alike: [] };
-  };
   for (const level of levelsOf(alternatives)) {
     const contenders: Contender[] = [];
     for (const { choice, machines } of level) {
@@ -59,17 +56,18 @@ export function* exhaustive(problem: Problem): Generator<undefined, Search> {
       const trial = yield* laboratory.start(contender.document, goals);
       yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
       const tried = { contender, trial };
-      nearest = nearer(nearest, tried);
+      note(standing, tried);
+      standing.nearest = nearer(standing.nearest, tried);
       if (scoreOfTried(tried) >= 0) meeting.push(tried);
     }
     const order = ranked(meeting);
     for (const [i, { contender }] of order.entries()) {
-      const confirmed = yield* confirm(problem, explored, contender);
-      if (confirmed.meets) return told(confirmed, order.slice(i + 1));
+      const { meets } = yield* confirm(problem, contender);
+      if (meets) return { runnersUp: order.slice(i + 1), isComplete, alike: [] };
     }
     if (!isComplete) break;
   }
-  return told(null, []);
+  return { runnersUp: [], isComplete, alike: [] };
 }
 
 /** One task's part. */
@@ -88,46 +86,34 @@ type State = readonly Part[];
  * pipelines", SoCC 2020, section 4.3, Algorithms 1 and 2.
  */
 export function* inferline(problem: Problem): Generator<undefined, Search> {
-  const explored = nothingExplored();
   const found: (readonly Tried[])[] = [];
-  let nearest: Tried | null = null;
   let isComplete = true;
   for (const alternative of problem.alternatives) {
-    const climb = new Descent(problem, alternative, explored);
+    const climb = new Descent(problem, alternative);
     const path = yield* climb.run();
     if (path.length > 0) found.push(path);
     isComplete &&= !climb.isCutOff;
-    if (climb.best !== null) nearest = nearer(nearest, climb.best);
   }
   const ends = found.map((path) => path[path.length - 1]);
   const order = ranked(ends);
-  let winner: Tried | null = null;
   for (const { contender } of order.flatMap((end) => found[ends.indexOf(end)].toReversed())) {
-    const confirmed = yield* confirm(problem, explored, contender);
-    if (!confirmed.meets) continue;
-    winner = confirmed;
-    break;
+    if ((yield* confirm(problem, contender)).meets) break;
   }
-  const runnersUp = order.filter(({ contender: { alternative } }) => {
-    return alternative.rank !== winner?.contender.alternative.rank;
-  });
-  return { best: winner, runnersUp, nearest, isComplete, explored, alike: [] };
+  const best = problem.standing.confirmed?.contender.alternative;
+  const runnersUp = order.filter(({ contender }) => contender.alternative.rank !== best?.rank);
+  return { runnersUp, isComplete, alike: [] };
 }
 
 /** From the start of one scheduler down to its end. */
 class Descent {
-  /** The one that came nearest of those that miss. */
-  best: Tried | null = null;
   isCutOff = false;
   readonly #problem: Problem;
   readonly #alternative: Alternative;
-  readonly #explored: Explored;
   readonly #known = new Map<string, (Tried & { readonly meets: boolean }) | null>();
 
-  constructor(problem: Problem, alternative: Alternative, explored: Explored) {
+  constructor(problem: Problem, alternative: Alternative) {
     this.#problem = problem;
     this.#alternative = alternative;
-    this.#explored = explored;
   }
 
   /** Every state on the way that keeps the goals, the last one the cheapest. */
@@ -267,15 +253,16 @@ class Descent {
     const key = JSON.stringify(state);
     let known = this.#known.get(key);
     if (known === undefined) {
-      const { laboratory, goals, mostTrials } = this.#problem;
+      const { laboratory, goals, mostTrials, standing } = this.#problem;
       this.isCutOff ||= this.#known.size >= mostTrials;
       if (this.isCutOff) return null;
-      this.#explored.combinations++;
-      this.#explored.simulated++;
+      standing.explored.combinations++;
+      standing.explored.simulated++;
       const { meets, ...trial } = yield* laboratory.tryOut(contender.document, goals);
       known = { contender, trial, meets };
       this.#known.set(key, known);
-      if (!meets) this.best = nearer(this.best, known);
+      note(standing, known);
+      if (!meets) standing.nearest = nearer(standing.nearest, known);
     }
     return known?.meets ? known : null;
   }

@@ -11,8 +11,9 @@
  */
 import { sumOf } from "../core/statistics/estimate.ts";
 import type { Lateness } from "./bounds.ts";
-import type { Alternative, Solver } from "./contenders.ts";
+import type { Alternative } from "./contenders.ts";
 import type { Row } from "./space.ts";
+import type { Solver } from "./standing.ts";
 
 /** Replicas with which the goals are missed, of one task or of all; fewer miss too. */
 export type Cut = ReadonlyMap<number, Row>;

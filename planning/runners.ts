@@ -5,12 +5,11 @@ import {
   type Choice,
   type Contender,
   contenderOf,
-  type Explored,
   type Level,
-  type Problem,
 } from "./contenders.ts";
 import type { Machines } from "./cover.ts";
 import type { Row } from "./space.ts";
+import type { Problem } from "./standing.ts";
 
 /** Some hundredths of a second. */
 const SHAPES_A_LOOK = 2000;
@@ -21,18 +20,16 @@ export interface Runner {
   readonly load: number;
 }
 
-/** Lists runners, and counts in `explored` what it rules out. */
+/** Lists runners, and counts what it rules out. */
 export class Runners {
   /** False once some were left untried. */
   isComplete = true;
   /** The least loaded contender that a bound ruled out. */
   nearestRuledOut: Runner | null = null;
   readonly #problem: Problem;
-  readonly #explored: Explored;
 
-  constructor(problem: Problem, explored: Explored) {
+  constructor(problem: Problem) {
     this.#problem = problem;
-    this.#explored = explored;
   }
 
   /** The contenders of one price that no bound rules out, the least loaded first. */
@@ -52,9 +49,10 @@ export class Runners {
   #withRows(choice: Choice, machines: Machines, rows: readonly Row[]): readonly Runner[] {
     const { bounds } = choice;
     const alternatives = this.#problem.alternatives.filter((one) => one.choice === choice);
-    const { ruledOut } = this.#explored;
+    const { explored } = this.#problem.standing;
+    const { ruledOut } = explored;
     const runners: Runner[] = [];
-    this.#explored.combinations += alternatives.length;
+    explored.combinations += alternatives.length;
     if (leavesSlot(choice, machines, rows)) {
       ruledOut.spareSlot += alternatives.length;
       return [];

@@ -5,7 +5,8 @@ import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { outlook } from "./outlook.ts";
-import { keptOf, Laboratory, longRun } from "./trial.ts";
+import { longRun } from "./run-length.ts";
+import { keptOf, Laboratory } from "./trial.ts";
 
 /** M/M/1 at 70%: 1 − e^(−0.03 t) of requests are within t ms. */
 function mm1(latencyMs: number, percentile: number, seed = 3, requests = 4000) {
@@ -49,14 +50,29 @@ describe("a confirmation", () => {
     expect(answers.some(({ requests }) => requests >= 4 * 8 * 4000)).toBe(true);
   });
 
-  test("tells the length that would, where it is close, and nothing where the SLO is missed", () => {
-    // 1 − e^(−3.03) is 95.17%.
-    const { meets, needed, requests } = confirmed(101, 95, 0.001, 1, 600);
-    expect({ meets, isLong: (needed?.replications ?? 0) > requests / 600 }).toEqual({
-      meets: false,
-      isLong: true,
+  test("tells the length that would, with which most are confirmed, and none for the SLO itself", () => {
+    // 1 − e^(−3.09) is 95.45%.
+    const found = Array.from({ length: 20 }, (_, seed) => confirmed(103, 95, 0.001, seed, 600));
+    const asked = found.flatMap(({ needed }, seed) => {
+      return needed?.replications == null ? [] : [{ seed, replications: needed.replications }];
     });
+    expect(asked.length).toBeGreaterThan(3);
+    const then = asked.filter(({ seed, replications }) => {
+      expect(replications).toBeGreaterThan(8);
+      const document = mm1(103, 95, seed, 600);
+      const longer = { ...document, run: { ...document.run, replications } };
+      return finished(new Laboratory(NO_INPUTS).confirm(longer, goalsOf(longer), 0.001)).meets;
+    });
+    expect(then.length).toBeGreaterThanOrEqual(0.7 * asked.length);
+    // 1 − e^(−2.996) is 95.00%.
+    const close = confirmed(99.86, 95, 0.001, 1, 600);
+    expect(close.needed).toMatchObject({ replications: null, because: "close" });
     expect(confirmed(80, 95)).toMatchObject({ meets: false, needed: null });
+  });
+
+  test("says no on fewer runs than a yes takes", () => {
+    // 1 − e^(−3.3) is 96.3%; episodes of 0.11 s in runs of 2 s take 36 runs to show 99%.
+    expect(confirmed(110, 99, 0.001, 3, 300)).toMatchObject({ meets: false, requests: 16 * 300 });
   });
 
   test("takes requests that no trial has seen", () => {
@@ -99,7 +115,7 @@ describe("a confirmation on measured profiles", () => {
 
   test("cannot tell by any length where they are not, and says so by the interval of its share", () => {
     const { needed, meets, ...trial } = measured(APART);
-    expect([meets, needed?.replications]).toEqual([false, null]);
+    expect([meets, needed]).toMatchObject([false, { replications: null, because: "inputs" }]);
     const { parts, mean } = keptOf(trial).p.sloAttainmentRatio;
     expect(mean - (parts?.inputs ?? 0)).toBeLessThan(0.95);
     expect(parts?.inputs).toBeGreaterThan(3 * (parts?.simulation ?? 1));

@@ -25,6 +25,7 @@ import {
   withWarmUp,
 } from "../sim/replication.ts";
 import { leastRuns, type Outlook, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import { pilotOf, ratePerS } from "./run-length.ts";
 
 /** Figures of one pipeline with a goal. */
 export interface Kept {
@@ -48,12 +49,6 @@ const EVENTS_A_LOOK = 4000;
 export const FIRST_REPLICATIONS = 3;
 /** Replications from here on are kept for confirmation: no search has seen their requests. */
 const FRESH = 1_000_000;
-/** Part of a replication that a pilot takes. */
-const PILOT_SHARE = 1 / 4;
-const FEWEST_PILOT_REQUESTS = 200;
-
-/** Arrivals of which a part is like the whole. */
-const STATIONARY = new Set<string>(["poisson", "deterministic", "gamma", "weibull", "mmpp"]);
 
 /** How long a search may go on, from outside: it knows no clock. */
 export interface Pace {
@@ -84,16 +79,9 @@ export class Laboratory {
   }
 
   /** The start of the first replication, on an empty system: a cluster that fails here fails. */
-  pilot(document: ScenarioDocument): Generator<undefined, RunSummary> {
-    return this.#run(shortened(withoutDetection(document), PILOT_SHARE), 0);
-  }
-
-  /** So much of the scenario that its replications have a few thousand requests. */
-  brief(document: ScenarioDocument): ScenarioDocument {
-    const found = withoutDetection(document);
-    const seconds = expectedSeconds(found.workload);
-    const requests = "ratePerS" in found.workload ? found.workload.ratePerS * seconds : 0;
-    return requests <= BRIEF_REQUESTS ? found : shortened(found, BRIEF_REQUESTS / requests);
+  *pilot(scenario: ScenarioDocument, goals: readonly Goal[]): Generator<undefined, Trial> {
+    const document = pilotOf(scenario);
+    return { document, goals, runs: [yield* this.#run(document, 0)], drawn: [] };
   }
 
   /** Brings a trial to `count` replications; `fresh` ones are of other requests. */
@@ -156,12 +144,13 @@ export class Laboratory {
     // Beyond the scenario's own length only as far as that takes no excessive number of requests.
     const perRun = expectedSeconds(document.workload) * ratePerS(document);
     const isTooLong = first > own && first * perRun > MOST_REQUESTS;
-    const needed = { replications: first, durationS: expectedSeconds(document.workload) };
-    // The scenario's own length may do for a no.
-    yield* this.extend(trial, own, true);
-    if (first > own && reachOf(goals, trial.runs) < 0)
-      return { ...trial, meets: false, needed: null };
-    if (isTooLong) {
+    const durationS = expectedSeconds(document.workload);
+    const needed = { replications: first, because: null, durationS };
+    // Less than a yes takes may do for a no.
+    for (let runs = own; runs < first; runs *= 2) {
+      yield* this.extend(trial, runs, true);
+      if (reachOf(goals, trial.runs) < 0) return { ...trial, meets: false, needed: null };
+      if (!isTooLong) continue;
       return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
     }
     const judged = (own: number): readonly Outlook[] =>
@@ -181,21 +170,14 @@ export class Laboratory {
         outlooks = judged(part * error);
         if (isAbove(({ low }) => low)) return { ...trial, meets: true, needed: null };
       }
-      const mayStill =
-        isAbove(({ high }) => high) && (times < FOR_THE_NEAR || isAbove(({ mean }) => mean));
-      if (!mayStill) break;
-      const shortfalls = outlooks.map(({ mean, low, inputs }, i) => {
-        const margin = mean - goals[i].share;
-        if (margin <= inputs && inputs > 0) return Number.POSITIVE_INFINITY;
-        return ((mean - low) ** 2 - inputs ** 2) / (margin ** 2 - inputs ** 2);
-      });
-      const replications = Math.ceil(trial.runs.length * Math.max(1, ...shortfalls));
-      if (replications === Number.POSITIVE_INFINITY && isAbove(({ mean }) => mean)) {
-        return { ...trial, meets: false, needed: { ...needed, replications: null } };
-      }
-      const isNear = replications <= LAST * first && 2 * times * first * perRun <= MOST_REQUESTS;
-      if (times < LAST && (times < FOR_THE_NEAR || isNear)) continue;
-      return { ...trial, meets: false, needed: { ...needed, replications: ASKED * replications } };
+      if (!isAbove(({ high }) => high)) break;
+      const told = lengthThatTells(trial, outlooks);
+      const isLast = times === LAST || 2 * times * first * perRun > MOST_REQUESTS;
+      const isTooDoubtful = told.because === "inputs";
+      // The last look's limit, were the truth the upper one.
+      const left = Math.sqrt(times / LAST);
+      if (isLast || isTooDoubtful || !isAbove(({ mean, low, high }) => high - (mean - low) * left))
+        return { ...trial, meets: false, needed: { ...needed, ...told } };
     }
     return { ...trial, meets: false, needed: null };
   }
@@ -272,48 +254,16 @@ export class Memo {
 /** A confirmation's runs. `needed`: without a yes or a no, the length that would probably tell. */
 export interface Confirmed extends Trial {
   readonly meets: boolean;
-  /** `replications` null: the measured inputs are too uncertain for any length. */
-  readonly needed: { readonly replications: number | null; readonly durationS: number } | null;
+  readonly needed: {
+    /** Null where no length would: the measured inputs are too uncertain, or the share is too close to its goal. */
+    readonly replications: number | null;
+    readonly because: "inputs" | "close" | null;
+    readonly durationS: number;
+  } | null;
 }
 
 /** Requests of a confirmation beyond what the scenario asks for. */
 const MOST_REQUESTS = 5_000_000;
-const BRIEF_REQUESTS = 12_000;
-/** Relaxation times of a fault until chance has forgotten that the run began whole. */
-const FORGOTTEN = 4;
-/** Episodes of trouble that fit into a run, so that few are cut off by its ends. */
-const EPISODES_A_RUN = 10;
-
-/**
- * The scenario as it goes on for ever: each run starts with so long a warm-up, and lasts so long, that its random faults
- * are as frequent as in the long run.
- */
-export function longRun(document: ScenarioDocument): ScenarioDocument {
-  const random = document.faults?.random ?? [];
-  const { workload } = document;
-  if (random.length === 0 || !STATIONARY.has(workload.arrivals)) return document;
-  const { warmupS, durationS, requests, ...kept } = workload as typeof workload & Spanned;
-  const relaxations = random.map(({ mtbfS, mttrS }) => (mtbfS * mttrS) / (mtbfS + mttrS));
-  const givenS = warmupS === "auto" ? 0 : warmupS;
-  const warmS = givenS + FORGOTTEN * Math.max(...relaxations);
-  const ownS = expectedSeconds(workload) - givenS;
-  const countedS = Math.max(ownS, EPISODES_A_RUN * Math.max(...random.map(({ mttrS }) => mttrS)));
-  const span = { warmupS: warmS, durationS: warmS + countedS };
-  return { ...document, workload: { ...kept, ...span } } as ScenarioDocument;
-}
-
-interface Spanned {
-  readonly warmupS: number | "auto";
-  readonly durationS?: number;
-  readonly requests?: number;
-}
-
-function ratePerS({ workload }: ScenarioDocument): number {
-  if (workload.arrivals === "mmpp")
-    return Math.max(...workload.states.map((state) => state.ratePerS));
-  return "ratePerS" in workload ? workload.ratePerS : 0;
-}
-
 /** Looks at a confirmation: in times its first runs, and with a part of the error. */
 const LOOKS = [
   { times: 1, part: 0.3 },
@@ -322,11 +272,33 @@ const LOOKS = [
   { times: 8, part: 0.1 },
   { times: 16, part: 0.1 },
 ];
-/** From here on only where the last look would probably say yes. */
-const FOR_THE_NEAR = 4;
 const LAST = 16;
-/** Times the length at which the estimates, were they the truth, would just tell: so they do in most cases. */
-const ASKED = 2;
+/** A length is asked for where the share is above its goal but for this probability, and leaves as much to chance. */
+const SHORT = 0.25;
+
+/**
+ * Replications that would probably tell what these outlooks leave open; null where the share is too close to a goal for
+ * any to do, or the inputs too uncertain.
+ */
+function lengthThatTells(
+  { goals, runs }: Trial,
+  outlooks: readonly Outlook[],
+): Pick<NonNullable<Confirmed["needed"]>, "replications" | "because"> {
+  const times = goals.map((goal, i) => {
+    const { mean, low, inputs } = outlooks[i];
+    const cautious = outlook(goal, runs, SHORT).low;
+    const margin = mean - goal.share;
+    if (low >= goal.share) return 1;
+    if (cautious <= goal.share) return null;
+    if (margin <= inputs) return Number.POSITIVE_INFINITY;
+    const width = Math.sqrt((mean - low) ** 2 - inputs ** 2) + (mean - cautious);
+    return Math.max(1, width ** 2 / (margin ** 2 - inputs ** 2));
+  });
+  if (times.includes(null)) return { replications: null, because: "close" };
+  const most = Math.max(...(times as number[]));
+  if (most === Number.POSITIVE_INFINITY) return { replications: null, because: "inputs" };
+  return { replications: Math.ceil(runs.length * most), because: null };
+}
 
 /** By pipeline. */
 export function keptOf({ goals, runs, drawn }: Trial): Readonly<Record<string, Kept>> {
@@ -357,25 +329,4 @@ function latencyOf(
   const values = runs.map(latency);
   if (values.some((value) => value === undefined)) return null;
   return withChanges(estimate(values as number[]), deviations(drawn, runs, latency));
-}
-
-/** A warm-up that is still to be found is left out: the start of a run is too good, if anything. */
-function withoutDetection(document: ScenarioDocument): ScenarioDocument {
-  if (document.workload.warmupS !== "auto") return document;
-  return { ...document, workload: { ...document.workload, warmupS: 0 } } as ScenarioDocument;
-}
-
-function shortened(document: ScenarioDocument, share: number): ScenarioDocument {
-  const { workload } = document;
-  if (!STATIONARY.has(workload.arrivals) || !("durationS" in workload || "requests" in workload)) {
-    return document;
-  }
-  const { durationS, requests } = workload as { durationS?: number; requests?: number };
-  const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * share));
-  const span = {
-    warmupS: Number(workload.warmupS) * share,
-    ...(durationS === undefined ? {} : { durationS: durationS * share }),
-    ...(requests === undefined ? {} : { requests: Math.min(requests, part) }),
-  };
-  return { ...document, workload: { ...workload, ...span } } as ScenarioDocument;
 }

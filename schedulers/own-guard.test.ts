@@ -46,7 +46,7 @@ test.each<[decision: string, policy: unknown, rule: string]>([
   ["scaling", { ...scaling, replicas: () => Number.NaN }, "NaN is no whole number of replicas"],
   ["controller", { ...controller, pools: [7] }, "pools is no list of pools, 0 to 1"],
   ["controller", deciding((act) => act.startNext(0, 1.5)), "startNext(): 1.5 is no whole number"],
-  ["controller", deciding((act) => act.setBatch(0, Number.NaN, 1)), "NaN is no whole number"],
+  ["controller", deciding((act) => act.setReplicas(0, Number.NaN)), "NaN is no whole number"],
   ["controller", deciding((act) => act.start(0, [Number.NaN])), "start(): NaN is no whole number"],
   ["controller", deciding((act) => act.start(0)), "in decide: start(0): TypeError"],
   ["controller", deciding((act) => act.wakeAt(1, 1e9)), "there is no timer 1 of 1"],

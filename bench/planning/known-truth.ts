@@ -1,7 +1,7 @@
 /**
  * Problems whose clusters have a known truth: one queue, of which M/M/c's closed form says the share within the goal,
  * and machines that crash rarely, of which a long run on other requests says it. Of every second queue there is one
- * cluster only, and its share is close to the goal, above or below.
+ * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close.
  */
 import { finished } from "../../core/iterables.ts";
 import { RandomStream } from "../../core/random/stream.ts";
@@ -10,7 +10,8 @@ import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { goalsOf } from "../../core/slo.ts";
 import { meanOf } from "../../core/statistics/estimate.ts";
 import { makePlans, type Plan } from "../../planning/plan.ts";
-import { Laboratory, longRun } from "../../planning/trial.ts";
+import { longRun } from "../../planning/run-length.ts";
+import { Laboratory } from "../../planning/trial.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 
 export interface KnownAnswer {
@@ -28,6 +29,8 @@ const NO_INPUTS = { profiles: {}, traces: {} };
 const SERVICE_PER_S = 10;
 /** Every so many problems have crashes. */
 const CRASHING = 4;
+/** From here on all clusters are so close to the goal that many plans ask for a length. */
+const FIRST_CLOSE = 320;
 const TRUTH_RUNS = 60;
 /** Longer runs than this are not tried. */
 const MOST_REPLICATIONS = 2000;
@@ -36,10 +39,13 @@ export function knownAnswer(i: number): KnownAnswer {
   const draws = new RandomStream(String(i), "known-truth");
   const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
   const percentile = [80, 90, 95, 99][Math.floor(4 * draws.uniform())];
-  const isCrashing = i % CRASHING === 0;
+  const isCrashing = i % CRASHING === 0 && i < FIRST_CLOSE;
   const ratePerS = isCrashing ? 10 : between(5, 60);
-  const only = i % 2 === 0 ? null : Math.ceil(ratePerS / SERVICE_PER_S / between(0.5, 0.85));
-  const closeTo = (percentile + between(-0.3, 0.6) * (100 - percentile)) / 100;
+  const isClose = i >= FIRST_CLOSE;
+  const isAlone = i % 2 === 1 || isClose;
+  const only = isAlone ? Math.ceil(ratePerS / SERVICE_PER_S / between(0.5, 0.85)) : null;
+  const over = isClose ? between(-0.05, 0.25) : between(-0.3, 0.6);
+  const closeTo = (percentile + over * (100 - percentile)) / 100;
   const freeMs = between(2.2, 6) * (1000 / SERVICE_PER_S);
   const goalMs = only === null ? freeMs : latencyMs(only, ratePerS, closeTo);
   const [mtbfS, mttrS] = [between(300, 3000), between(20, 200)].map(Math.round);
@@ -47,11 +53,10 @@ export function knownAnswer(i: number): KnownAnswer {
     ? crashingText(i, percentile, mtbfS, mttrS)
     : queueText(i, percentile, ratePerS, goalMs, only);
   const plan = planOf(text);
-  const { needed } = plan;
-  const replications = needed?.replications ?? 0;
-  const asked = plan.state !== "confirmed" && needed !== null;
-  const isAffordable = replications <= MOST_REPLICATIONS;
-  const later = asked && isAffordable ? planOf(longer(text, replications, needed.durationS)) : null;
+  const { replications = null, durationS = 0 } = plan.needed ?? {};
+  const asked = replications !== null;
+  const isAffordable = asked && replications <= MOST_REPLICATIONS;
+  const later = isAffordable ? planOf(longer(text, replications, durationS)) : null;
   const { planned, state } = later ?? plan;
   const isConfirmed = state === "confirmed" && planned !== null;
   const servers = planned?.cluster.replicas.serve ?? 0;

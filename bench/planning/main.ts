@@ -20,7 +20,7 @@ const { out, seconds, problems, known } = await yargs(process.argv.slice(2))
     out: { type: "string", default: join("out", "planning"), describe: "folder of the answers" },
     seconds: { type: "number", default: 600, describe: "no problem is begun after so many" },
     problems: { type: "number", default: 160, describe: "to exhaust" },
-    known: { type: "number", default: 240, describe: "of known truth" },
+    known: { type: "number", default: 640, describe: "of known truth" },
   })
   .strict()
   .parseAsync();

@@ -113,10 +113,6 @@ export class ControlDesk implements ClusterView, Controls {
 
   // --- view -----------------------------------------------------------------------------------
 
-  get inSystem(): number {
-    return this.#flow.inSystem;
-  }
-
   queue(pool: number): QueueView {
     return this.#queue.at(pool);
   }
@@ -236,17 +232,6 @@ export class ControlDesk implements ClusterView, Controls {
     this.#flow.drop(job, this.nowUs);
   }
 
-  move(job: number, pool: number): void {
-    assert(this.isWaiting(job), "only a job that waits moves");
-    const table = this.#shared.requests;
-    const { tasks } = this.system.pipelines[table.pipeline[table.requestOf(job)]];
-    const { variants } = tasks[table.taskOf(job)];
-    assert(variants.includes(pool), "a job moves to a variant of its task");
-    this.#shared.log?.add("move", job, pool);
-    this.#board.leftUnserved(job, this.#board.withdraw(job, this.nowUs));
-    this.#board.enqueue(job, pool);
-  }
-
   proceed(request: number, task: number, imputes = false): boolean {
     this.#shared.log?.add("proceed", request, task);
     return this.#flow.stragglers.proceed(request, task, imputes, this.nowUs);
@@ -272,12 +257,6 @@ export class ControlDesk implements ClusterView, Controls {
     this.batchEnded(replica, jobs.length, "preempted", this.nowUs);
     for (const job of jobs) this.#flow.waitAgain(job, pool, this.nowUs);
     return true;
-  }
-
-  setBatch(replica: number, maxBatch: number, waitUs: number): void {
-    const size = Math.min(maxBatch, this.system.pools[this.#board.poolOf[replica]].maxBatch);
-    this.#shared.log?.add("setBatch", replica, size, waitUs);
-    this.#board.setBatching(replica, size, waitUs);
   }
 
   #checkStart(replica: number, count: number): void {

@@ -193,21 +193,6 @@ describe("a controller that places jobs", () => {
     }
   });
 
-  test("moves a job to another variant of its task, and nowhere else", () => {
-    const tasks = { a: { variants: ["better", "worse"] }, b: { model: "m", after: ["a"] } };
-    const setup = { tasks, replicas: { "a@better": 1, "a@worse": 1, b: 1 } };
-    const movingTo = (pool: number) => () =>
-      placing({
-        decide: (view, act) => {
-          for (const job of view.jobsIn(0)) act.move(job, pool);
-        },
-      });
-    const bench = new Bench(movingTo(1), setup).arrive(1);
-    expect(bench.said()).toEqual(["start 1: 0.a"]);
-    expect(bench.finish(1).said()).toEqual(["start 2: 0.b"]);
-    expect(() => new Bench(movingTo(2), setup).arrive(1)).toThrow(/variant of its task/);
-  });
-
   test.each<[string, (job: number, act: Controls) => void, RegExp]>([
     ["starts a job twice", (job, act) => act.start(0, [job, job]), /once/],
     ["starts a job of another pool", (job, act) => act.start(1, [job]), /of its pool/],
@@ -293,15 +278,18 @@ describe("a controller beside the rules", () => {
     const setup = { tasks, replicas: { a: 1, b: 1, c: 1 } };
     const starts: boolean[] = [];
     const make = (): Controller => {
-      let asked = false;
+      let [asked, isThere] = [false, false];
       let heard = 0;
       return {
         ...IDLE,
+        arrived: () => {
+          isThere = true;
+        },
         finished: () => {
           heard++;
         },
-        decide: (view, act) => {
-          if (asked || view.inSystem === 0 || heard < ends) return;
+        decide: (_, act) => {
+          if (asked || !isThere || heard < ends) return;
           asked = true;
           starts.push(act.proceed(0, 2));
         },
@@ -364,12 +352,15 @@ describe("a controller beside the rules", () => {
   test("imputes the rest once the first predecessor has run, where none had at the deadline", () => {
     const tasks = { a: m, b: m, c: { model: "m", after: ["a", "b"] } };
     const make = (): Controller => {
-      let asked = false;
+      let [asked, isThere] = [false, false];
       return {
         ...IDLE,
         imputes: true,
-        decide: (view, act) => {
-          if (asked || view.inSystem === 0) return;
+        arrived: () => {
+          isThere = true;
+        },
+        decide: (_, act) => {
+          if (asked || !isThere) return;
           asked = true;
           expect(act.proceed(0, 2, true)).toBe(false);
         },
@@ -382,27 +373,13 @@ describe("a controller beside the rules", () => {
     expect(bench.finish(2).finish(0).said()).toEqual(["start 2: 0.c", "end 0 completed"]);
   });
 
-  test("hears ends of batches, and sets what a replica takes", () => {
+  test("hears ends of batches", () => {
     const heard: object[] = [];
-    const make = (): Controller => {
-      let ends = 0;
-      return {
-        ...IDLE,
-        finished: (end) => {
-          heard.push({ ...end });
-          ends++;
-        },
-        decide: (_, act) => {
-          if (ends > 0) act.setBatch(0, 1 + ends, 0);
-        },
-      };
-    };
+    const make = (): Controller => ({ ...IDLE, finished: (end) => void heard.push({ ...end }) });
     const bench = new Bench(make, { replicas: { a: 1 } }).arrive(4);
     bench.finish(0).finish(0);
     const end = { replica: 0, pool: 0, size: 1, startedUs: 10, nowUs: 20, expectedUs: 1000 };
     expect(heard[0]).toEqual({ ...end, fate: "ran" });
-    const starts = bench.said().filter((line) => line.startsWith("start"));
-    expect(starts).toEqual(["start 0: 0.a", "start 0: 1.a 2.a", "start 0: 3.a"]);
   });
 
   test("is not needed by a batching rule that hears of its pool's batches", () => {

@@ -46,8 +46,8 @@ export type Standing = "absent" | "off" | "ordered" | "leaving";
 export interface ClusterView {
   readonly system: System;
   readonly nowUs: number;
-  /** Requests in the system, those at a controller's gate too. */
-  readonly inSystem: number;
+
+  // Jobs wait in the queue of a pool, from which controllers place them, or of a replica.
   /** The pool's shared queue: jobs of a controller's pools wait there until they are placed. */
   queue(pool: number): QueueView;
   /** Its jobs in order of entry. O(length). */
@@ -57,24 +57,26 @@ export interface ClusterView {
   job(job: number): JobView;
   /** The job of a task of a request that has not ended. */
   jobOf(request: number, task: number): number;
-  /** Whether a job waits in some queue: it can be placed, moved or dropped. */
+  /** Whether a job waits in some queue: it can be placed or dropped. */
   isWaiting(job: number): boolean;
+
+  // A replica takes a batch while it is up, idle, and fits.
   isUp(replica: number): boolean;
-  standing(replica: number): Standing;
-  /** The free amount of a resource on a node, in `RESOURCE_UNITS`; Infinity: no limit. */
-  freeOf(node: number, resource: number): number;
-  /** Whether a replica's node has what a batch on it demands. O(resources). */
+  /** Whether its node has what a batch on it demands. O(resources). */
   fits(replica: number): boolean;
-  /** Jobs in the replica's batch; 0: it is idle. */
+  /** Jobs in its batch; 0: it is idle. */
   running(replica: number): number;
   /** Those jobs. O(batch). */
   jobsOn(replica: number): readonly number[];
   /** When its batch started. */
   startedUs(replica: number): number;
-  /** Mean service time of a batch of that size, by the profile. */
-  expectedUs(replica: number, size: number): number;
   /** When its batch is expected to end; now where it is idle. */
   freeUs(replica: number): number;
+  /** Mean service time of a batch of that size, by the profile. */
+  expectedUs(replica: number, size: number): number;
+  standing(replica: number): Standing;
+
+  // Pools, nodes and device slots add up what their replicas have.
   /** Busy replicas, and jobs that wait and run, of a pool; draining replicas not. O(replicas). */
   loadOf(pool: number): {
     readonly busy: number;
@@ -84,6 +86,8 @@ export interface ClusterView {
   /** Replicas of a pool that are up, and those that are ordered. O(replicas). */
   readyOf(pool: number): number;
   orderedOf(pool: number): number;
+  /** The free amount of a resource on a node, in `RESOURCE_UNITS`; Infinity: no limit. */
+  freeOf(node: number, resource: number): number;
   /** A model on a device slot, as far as commands and reports tell. */
   residency(slot: number, model: number): Residency;
 }
@@ -105,6 +109,7 @@ export interface BatchEnd {
 
 /** Commands. Each takes effect at once and is logged; a command that cannot be is a bug, and throws. */
 export interface Controls {
+  // Jobs are placed, dropped, and let in.
   /** Whether workers keep start windows; elsewhere a batch starts on receipt, and none is given. */
   readonly hasWindows: boolean;
   /** Starts waiting jobs of the replica's pool on it; it is up and idle, they fit its batch, and it `fits`. */
@@ -115,8 +120,6 @@ export interface Controls {
   assign(job: number, replica: number): void;
   /** Ends the request of a waiting job as dropped. */
   drop(job: number): void;
-  /** Moves a waiting job to another pool: another variant of its model. */
-  move(job: number, pool: number): void;
   /**
    * A join starts with the predecessors that have run, and true; or, as none has, with the first that
    * will. `imputes`: those that still wait or run end then with imputed answers, and the join has them
@@ -130,8 +133,8 @@ export interface Controls {
    * that is not `stoppable` always does.
    */
   preempt(replica: number): boolean;
-  /** A replica batches by these limits from now on, and its model's own; `maxBatch` 0: as its pool does. */
-  setBatch(replica: number, maxBatch: number, waitUs: number): void;
+
+  // Replicas come and go, and so do models on device slots.
   /** Orders replicas that are off, the first first, or releases the surplus: those not up, then the last. */
   setReplicas(pool: number, count: number): void;
   order(replica: number): void;
@@ -139,11 +142,14 @@ export interface Controls {
   /** Loads a model onto a device slot; `residency` is heard when it is there. */
   load(slot: number, model: number): void;
   evict(slot: number, model: number): void;
+
+  // Time passes.
   /** `woken(timer)` at `atUs`, in place of the timer's earlier time; Infinity: not any more. */
   wakeAt(timer: number, atUs: number): void;
 }
 
 export interface Controller {
+  // It says before the run what it is for, so that dispatcher and driver are prepared.
   /** Pools whose waiting jobs only this controller places; no routing rule does. */
   readonly pools: readonly number[];
   /** Pools whose replicas it orders and releases. */
@@ -164,7 +170,7 @@ export interface Controller {
   /** Whether answers may be imputed then. */
   readonly imputes?: boolean;
 
-  // Heard, as it happens. No commands here.
+  // It hears what happens, and gives no commands here.
   /** A request was admitted. True: it waits at the gate until `act.enter`. */
   waits?(request: number, pipeline: number, nowUs: number): boolean;
   arrived?(request: number, pipeline: number, nowUs: number): void;
@@ -181,7 +187,7 @@ export interface Controller {
    */
   fed?(request: number, pool: number, loss: number, nowUs: number): void;
 
-  // Decides.
+  // It reads the view and gives commands.
   begin?(view: ClusterView, act: Controls): void;
   woken?(timer: number, view: ClusterView, act: Controls): void;
   /** The end of an instant with news, before the pools' rules decide. */

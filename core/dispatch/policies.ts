@@ -74,7 +74,7 @@ export type VariantsView = Pick<ClusterView, "nowUs" | "readyOf" | "loadOf">;
 
 /**
  * Which variant of its task serves a job: asked when it becomes ready, when its replica was lost, and
- * when no replica of its variant is up. A controller may `move` it later.
+ * when no replica of its variant is up.
  */
 export interface Selection {
   /** One pool of `among`, which are in the scenario's order. */
@@ -173,7 +173,7 @@ export function sizeOrTimeout(maxBatch: number, waitUs: number, tickUs: number):
 }
 
 /**
- * Some replicas batch by limits of their own, set while the run goes on (`setBatch`), the others as
+ * Some replicas batch by limits of their own, set while the run goes on (`Dispatcher.setBatching`), the others as
  * the pool does.
  */
 export class ReplicaBatching implements GroupBatching {

@@ -4,13 +4,14 @@ import type { ProvenanceDocument } from "../../core/provenance.ts";
 import type { ResultsDocument } from "../../core/results.ts";
 import type { RunDetail } from "../../core/run-detail.ts";
 import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { PlanView } from "../tables/documents.ts";
 import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
-import { pipelineGraph } from "./pipeline-graph.ts";
+import { planSearch } from "./plan-search.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
 import { CONFIG, NARROW_PX, panelHeader, textWidth, wrapText } from "./theme.ts";
 import { predictedMeasured, predictionError } from "./validation.ts";
@@ -29,6 +30,7 @@ interface ChartSources {
   readonly results: ResultsDocument;
   readonly validation?: ValidationDocument | undefined;
   readonly provenance?: ProvenanceDocument | undefined;
+  readonly plan?: PlanView | undefined;
   readonly details?: readonly RunDetail[];
 }
 
@@ -38,7 +40,8 @@ export function chartsOf(sources: ChartSources): readonly Chart[] {
     Object.entries(charts).flatMap(([name, spec]): Chart[] => {
       const other = narrow[section as Section][name];
       if (spec === undefined || other === undefined) return [];
-      return [{ name, section: section as Section, spec, narrow: narrowed(other) }];
+      const [wide, small] = [spec, other].map((one) => unpanelled(one as Part) as TopLevelSpec);
+      return [{ name, section: section as Section, spec: wide, narrow: narrowed(small) }];
     }),
   );
   const [first, ...rest] = all;
@@ -48,19 +51,17 @@ export function chartsOf(sources: ChartSources): readonly Chart[] {
 type Section = Exclude<Chart["section"], "decision">;
 
 function drawnCharts(
-  { results, validation, provenance, details = [] }: ChartSources,
+  { results, validation, provenance, plan, details = [] }: ChartSources,
   isNarrow: boolean,
 ): Readonly<Record<Section, Readonly<Record<string, Drawn>>>> {
-  const simulated = details.find(({ side }) => side === "simulated");
   const compared = pairOf(details);
-  const one = results.configurations.find(({ id }) => id === simulated?.id);
-  const shown = one ?? results.configurations[0];
   const timelines = compared.map((detail) => [
     `timeline-${detail.side}`,
     timeline(detail, results.slo),
   ]);
   return {
     evidence: {
+      "plan-search": planSearch(plan, isNarrow),
       "cost-front": costFront(results, isNarrow),
       "attainment-map": attainmentMap(results, isNarrow),
       "latency-quantiles": latencyQuantiles(results, isNarrow),
@@ -69,7 +70,6 @@ function drawnCharts(
       "cost-per-1000": costPer1000(results),
     },
     bottleneck: {
-      pipeline: pipelineGraph(provenance?.scenario, shown, simulated, isNarrow),
       "slowest-requests": slowestRequests(compared),
     },
     time: Object.fromEntries(timelines),
@@ -117,6 +117,7 @@ interface Part {
   readonly spec?: Part;
   readonly encoding?: Readonly<Record<string, Channel>>;
   readonly columns?: number;
+  readonly resolve?: object | undefined;
   readonly width?: number | object;
   readonly height?: number | { readonly step: number };
 }
@@ -132,6 +133,14 @@ interface Channel {
   readonly axis?: { readonly tickCount?: number; readonly labels?: boolean } | null;
   readonly legend?: { readonly orient?: string } | null;
   readonly scale?: { readonly domain?: readonly unknown[] } | null;
+}
+
+/** A facet leaves a strip for the heading of its only panel, also where that has no name. */
+function unpanelled(part: Part): Part {
+  const { vconcat, facet, spec, columns: _, ...rest } = part;
+  if (vconcat !== undefined) return { ...part, vconcat: vconcat.map(unpanelled) };
+  const isOnly = (facet?.row ?? facet?.column ?? facet)?.sort.join("|") === "";
+  return spec !== undefined && isOnly ? { ...rest, ...spec } : part;
 }
 
 /** For a narrow page: panels below each other, long names in lines, legends that fit. */
@@ -154,7 +163,10 @@ function narrowPart(part: Part, most = 1): Part {
     const isStepped = typeof spec.width === "object";
     const inner = isStepped ? spec : { ...spec, width: each };
     const header = isStepped ? own.header : panelHeader(own.sort, each);
-    return { ...part, columns, facet: { ...own, header }, spec: narrowPart(inner) };
+    // As of `costFront`.
+    const isFull = own.sort.length % columns === 0;
+    const resolve = isFull ? part.resolve : { ...part.resolve, axis: { x: "independent" } };
+    return { ...part, columns, facet: { ...own, header }, spec: narrowPart(inner), resolve };
   }
   const lines = Math.max(0, ...[part, ...(layer ?? [])].map(nameLines));
   return {

@@ -7,12 +7,14 @@ import {
   validationDocument,
 } from "../documents.test-support.ts";
 import { renderSvg } from "../render-chart.ts";
+import type { PlanView } from "../tables/documents.ts";
 import { renderPng } from "../write-report.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost.ts";
 import { latencyCdf, latencyQuantiles } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
+import { planSearch } from "./plan-search.ts";
 import { predictionError } from "./validation.ts";
 
 const first = sweepDocument().configurations[0] as ConfigurationResult;
@@ -255,6 +257,32 @@ test("the load chart needs a load that varies", () => {
   expect(loadResponse(sweepDocument())).toBeDefined();
 });
 
+test("one panel without a name is no facet; a last row that is not full has its own axis", () => {
+  const alone = swept(
+    [8, 16, 32].flatMap((rate) =>
+      [1, 2].map((n) => ({ "cluster.replicas.a": n, "workload.ratePerS": rate })),
+    ),
+  );
+  for (const { name, spec, narrow } of chartsOf({ results: alone })) {
+    expect(JSON.stringify([spec, narrow]), name).not.toMatch(/"sort":\[""\]/);
+  }
+  for (const [sizes, resolve] of [
+    [[1, 2, 4], { axis: { x: "independent" } }],
+    [[1, 2, 4, 8], undefined],
+  ] as const) {
+    const all = sweepDocument();
+    const kept = ({ parameters }: ConfigurationResult) =>
+      sizes.some((size) => size === parameters["cluster.replicas.detect"]);
+    const charts = chartsOf({
+      results: { ...all, configurations: all.configurations.filter(kept) },
+    });
+    const found = charts.find(({ name }) => name === "load-response")?.narrow as unknown as {
+      vconcat: { columns: number; resolve?: object }[];
+    };
+    for (const part of found.vconcat) expect(part).toMatchObject({ columns: 2, resolve });
+  }
+});
+
 test("at most six distributions share a panel; a validation gets a panel each", () => {
   const lines = new Set(rowsOf(latencyCdf(sweepDocument())).map((row) => row.line));
   expect([...lines].flatMap((line) => String(line).split(" = "))).toHaveLength(6);
@@ -373,4 +401,70 @@ test("a line over the load joins points of one cluster only", async () => {
     expect(corners.filter((n) => n > 2)).toEqual([]);
     expect(corners).toContain(2);
   }
+});
+
+describe("the search of a plan", () => {
+  const answer = { scheduler: "fifo", parameters: {}, cost: 4, replicas: { a: 2 } };
+  const tried = (
+    cost: number,
+    mean: number,
+    state: "confirmed" | "not confirmed" | "ruled out",
+  ) => ({
+    ...{ scheduler: "fifo", parameters: {}, cost, replicas: { a: cost / 2 }, state },
+    kept: { p: { mean, low: mean - 0.01, high: Math.min(1, mean + 0.01) } },
+  });
+  const plan: PlanView = {
+    schema: "tandem/plan@3",
+    command: "npx tandem plan s.yaml",
+    headlines: [],
+    plans: [
+      {
+        ...{ parameters: {}, unit: "per hour", runnersUp: [], nearest: null, alike: [] },
+        goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }],
+        best: { ...answer, placement: null, replications: 8, kept: {} },
+        ...{ allCheaperTried: false, state: "confirmed", lowerBound: 3 },
+        tried: [
+          tried(2, 0.4, "ruled out"),
+          tried(3, 0.985, "not confirmed"),
+          tried(4, 0.995, "confirmed"),
+        ],
+      },
+    ],
+  };
+
+  test("has a point for each cluster that was tried, the SLO, the bound, and a ring at the plan", async () => {
+    const charts = chartsOf({ results: singleDocument(), plan });
+    const [{ name, section, spec, narrow }] = charts;
+    expect([name, section]).toEqual(["plan-search", "decision"]);
+    const rows = rowsOf(spec);
+    expect(rows.map(({ cost, state, isPlan }) => [cost, state, isPlan])).toEqual([
+      [2, "ruled out", false],
+      [3, "not confirmed", false],
+      [4, "confirmed", true],
+    ]);
+    expect(rows.every(({ goal, bound }) => goal === 99 && bound === 3)).toBe(true);
+    expect(rows[0]).toMatchObject({ mean: 40, at: 92 });
+    expect(rows[1].tip).toBe(
+      "fifo, a 1.5; 3 per hour; 98.5 % [97.5, 99.5] within 300 ms; not confirmed",
+    );
+    for (const drawn of [spec, narrow]) {
+      const { svg, warnings } = await renderSvg(drawn);
+      expect(warnings).toEqual([]);
+      expect(svg).not.toMatch(/NaN|undefined|Infinity|\[object/);
+    }
+  });
+
+  test("shows clusters of one cost side by side, and none of a plan of an earlier version", () => {
+    const [entry] = plan.plans;
+    const many = [
+      tried(4, 0.9, "ruled out"),
+      ...(entry.tried ?? []),
+      tried(4, 0.99, "not confirmed"),
+    ];
+    const rows = rowsOf(planSearch({ ...plan, plans: [{ ...entry, tried: many }] }));
+    const own = rows.filter(({ cost }) => cost === 4).map(({ x, isPlan }) => [x, isPlan]);
+    expect(new Set(own.map(([x]) => x)).size).toBe(3);
+    expect(own).toContainEqual([4, true]);
+    expect(planSearch({ ...plan, plans: [{ ...entry, tried: undefined }] })).toBeUndefined();
+  });
 });

@@ -183,6 +183,14 @@ const planAnswer = z.looseObject({
     z.looseObject({ sloAttainmentRatio: estimate, latencyMs: estimate.nullable() }),
   ),
 });
+const noted = z.looseObject({
+  scheduler: z.unknown(),
+  parameters: z.record(z.string(), parameter),
+  cost: z.number(),
+  replicas: counts,
+  kept: z.record(z.string(), z.object({ mean: figure, low: figure, high: figure })),
+  state: z.enum(["confirmed", "not confirmed", "ruled out"]),
+});
 const planEntry = z.looseObject({
   parameters: z.record(z.string(), parameter),
   goals: z.array(goal.extend({ pipeline: z.string() })),
@@ -194,10 +202,11 @@ const planEntry = z.looseObject({
   allCheaperTried: z.boolean(),
   state: z.enum(["confirmed", "not confirmed", "none"]),
   lowerBound: z.number(),
+  tried: z.array(noted).optional(),
 });
 const planSchema = z.looseObject({
   schema: z.literal("tandem/plan@3"),
-  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
+  /** Digest of the scenario that the results are of; absent where no plan keeps the SLO. */
   planned: z.string().optional(),
   command: z.string(),
   headlines: z.array(z.string()),

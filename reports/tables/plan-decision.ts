@@ -34,7 +34,7 @@ export function planDecisions(
           .map((one) => answerText(one, unit))
           .join("; "),
       ],
-      ["more load", chosen === undefined ? "" : boundText(chosen)],
+      ["headroom", chosen === undefined ? "" : boundText(chosen)],
     ]);
     return {
       load,
@@ -107,7 +107,7 @@ function answerText(answer: PlanAnswer, unit: string): string {
   return `${nameOf(answer)}, ${countsText(answer.replicas)} (${formatNumber(answer.cost, 4)} ${unit})`;
 }
 
-function schedulerText(scheduler: unknown): string {
+export function schedulerText(scheduler: unknown): string {
   return parameterText(typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler));
 }
 
@@ -118,7 +118,7 @@ function loadText(parameters: PlanEntry["parameters"], results: ResultsDocument)
   return known ? axesText(axes, parameters, ", ") : parametersText(parameters);
 }
 
-function parametersText(parameters: Readonly<Record<string, Parameter>>): string {
+export function parametersText(parameters: Readonly<Record<string, Parameter>>): string {
   return Object.entries(parameters)
     .map(([path, value]) => `${path} ${parameterText(value)}`)
     .join(", ");

@@ -1,0 +1,218 @@
+/** What a search gets, and how it stands: what it tried and ruled out, and its best so far. */
+import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { Goal } from "../core/slo.ts";
+import { sumOf } from "../core/statistics/estimate.ts";
+import type { Alternative, Contender, Parameters } from "./contenders.ts";
+import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import {
+  type Confirmed,
+  costOf,
+  FIRST_REPLICATIONS,
+  type Laboratory,
+  type Trial,
+} from "./trial.ts";
+
+/** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
+export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
+
+export interface Solution {
+  /** No solution is below it; Infinity where there is none. */
+  readonly bound: number;
+  /** Of the best solution found, by name; null where none was. */
+  readonly values: Readonly<Record<string, number>> | null;
+}
+
+/** Everything that the planners get. */
+export interface Problem {
+  readonly goals: readonly Goal[];
+  readonly alternatives: readonly Alternative[];
+  /** Whether batch sizes of this one may be chosen. */
+  readonly mayBatch: (alternative: Alternative) => boolean;
+  readonly laboratory: Laboratory;
+  /** Most contenders to simulate. */
+  readonly mostTrials: number;
+  /** Probability that any confirmation says yes in error. */
+  readonly error: number;
+  readonly solve: Solver | null;
+  readonly standing: Standing;
+}
+
+/** How a search stands at the moment: its answer, where it is stopped. */
+export interface Standing {
+  /** The cheapest that keeps the goals on the requests of the search, or on fresh ones. */
+  incumbent: Tried | null;
+  confirmed: Tried | null;
+  /** Nothing that costs less keeps the goals. */
+  bound: number;
+  /** Of those that miss. */
+  nearest: Tried | null;
+  /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
+  unclear: Tried | null;
+  needed: Confirmed["needed"];
+  readonly explored: Explored;
+  /** For the report; keys tell clusters and schedulers apart. */
+  readonly noted: Map<string, Noted>;
+}
+
+export function nothingFound(): Standing {
+  return {
+    incumbent: null,
+    confirmed: null,
+    bound: 0,
+    nearest: null,
+    unclear: null,
+    needed: null,
+    explored: {
+      combinations: 0,
+      ruledOut: { utilisation: 0, serviceTime: 0, spareSlot: 0, task: 0, same: 0 },
+      simulated: 0,
+      confirmations: 0,
+      requests: 0,
+    },
+    noted: new Map(),
+  };
+}
+
+/** A contender with its replications. */
+export interface Tried {
+  readonly contender: Contender;
+  readonly trial: Trial;
+}
+
+export interface Explored {
+  /** Combinations of scheduler, machines and placement that were looked at. */
+  combinations: number;
+  /** How many of them nothing was simulated for, by the reason. */
+  readonly ruledOut: Record<RuledOut, number>;
+  /** Contenders that were simulated. */
+  simulated: number;
+  confirmations: number;
+  /** Simulated, of all trials. */
+  requests: number;
+}
+
+/** `library/plan-results.ts` has a sentence for each. */
+export type RuledOut = "utilisation" | "serviceTime" | "spareSlot" | "task" | "same";
+
+/** What a search that ended adds to how it stands. */
+export interface Search {
+  /** Others that came next, on the requests of the search. */
+  readonly runnersUp: readonly Tried[];
+  /** Schedulers that serve request for request as the best one does. */
+  readonly alike: readonly Alternative[];
+  /** False once the bound on trials left something cheaper untried. */
+  readonly isComplete: boolean;
+}
+
+/** A cluster with its scheduler, as far as it was simulated. */
+export interface Noted {
+  readonly scheduler: ScenarioDocument["scheduler"];
+  readonly parameters: Parameters;
+  readonly cost: number;
+  readonly replicas: Readonly<Record<string, number>>;
+  /** The share within each pipeline's goal, between limits that err with 2.5% each. */
+  readonly kept: Readonly<Record<string, Readonly<Record<"mean" | "low" | "high", number>>>>;
+  /** `ruled out`: more replications would hardly show that the goals are kept. */
+  readonly state: "confirmed" | "not confirmed" | "ruled out";
+}
+
+/** Of more, the first that were tried are forgotten. */
+const MOST_NOTED = 1000;
+/** Of each end of a noted interval. */
+const ENDS_ERROR = 0.025;
+
+/** Keeps how a contender does for the report: that on fresh requests comes last. */
+export function note(standing: Standing, tried: Tried, isConfirmed = false): void {
+  const { noted } = standing;
+  const { contender, trial } = tried;
+  const { alternative, shape } = contender;
+  const { parameters, document } = alternative;
+  const { goals, runs, drawn } = trial;
+  const kept = goals.map((goal) => {
+    const episodes = unitsOf(trial.document, goal);
+    const { mean, low, high } = outlook(goal, runs, ENDS_ERROR, episodes, ENDS_ERROR, drawn);
+    return [goal.pipeline, { mean, low: Math.max(0, low), high: Math.min(1, high) }];
+  });
+  const isOut = reachOf(goals, runs) < 0;
+  const key = JSON.stringify([document.scheduler, parameters, shape.machines, shape.rows]);
+  noted.delete(key);
+  noted.set(key, {
+    scheduler: document.scheduler,
+    parameters,
+    cost: costOfTried(tried),
+    replicas: replicasOf(contender),
+    kept: Object.fromEntries(kept),
+    state: isConfirmed ? "confirmed" : isOut ? "ruled out" : "not confirmed",
+  });
+  if (noted.size > MOST_NOTED) noted.delete(noted.keys().next().value as string);
+}
+
+/** By task. */
+export function replicasOf({ alternative, shape }: Contender): Readonly<Record<string, number>> {
+  const { tasks } = alternative.choice.space;
+  return Object.fromEntries(tasks.map((task, t) => [task, sumOf(shape.rows[t])]));
+}
+
+/** Machines that scaling switches off are not billed meanwhile. */
+export function costOfTried({ contender, trial }: Tried): number {
+  const { shape, alternative } = contender;
+  return (alternative.scales ? costOf(trial.runs) : null) ?? shape.cost;
+}
+
+/** Scores this close are ties: then the simpler scheduler comes first. */
+const TIE = 0.1;
+/** A score from which on more tells little. */
+export const COMFORTABLE = 0.3;
+
+export function tiedScore(score: number): number {
+  return Math.round(Math.min(score, COMFORTABLE) / TIE);
+}
+
+/** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
+export function isComfortable({ trial }: Tried): boolean {
+  const { document, goals, runs } = trial;
+  const hasSeenFaults =
+    runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
+  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(trial) >= 0;
+}
+
+/** The cheapest first; of equal ones the best; of those that are comfortable or close, the simplest. */
+export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
+  const keys = tried.map((one) => {
+    const score = scoreOfTried(one);
+    return [costOfTried(one), -tiedScore(score), one.contender.alternative.rank, -score];
+  });
+  const order = [...tried.keys()].sort((a, b) => {
+    const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
+    return differs < 0 ? a - b : keys[a][differs] - keys[b][differs];
+  });
+  return order.map((i) => tried[i]);
+}
+
+export function scoreOfTried({ trial }: Tried): number {
+  return scoreOf(trial.goals, trial.runs);
+}
+
+/** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
+export function nearer(a: Tried | null, b: Tried): Tried {
+  return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
+}
+
+/**
+ * Replications on fresh requests, and whether they show that the goals are kept. The i-th confirmation of a
+ * search may err with 1 / i (i + 1) of the family's error, which sums up to it however many there are
+ * (Bonferroni, with unequal shares).
+ */
+export function* confirm(
+  { laboratory, goals, error: family, standing }: Problem,
+  contender: Contender,
+): Generator<undefined, Tried & { readonly meets: boolean }> {
+  const i = ++standing.explored.confirmations;
+  const error = family / (i * (i + 1));
+  const { meets, needed, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
+  const tried = { contender, trial };
+  note(standing, tried, meets);
+  if (meets) Object.assign(standing, { confirmed: tried, incumbent: tried });
+  else if (needed !== null) Object.assign(standing, { unclear: tried, needed });
+  return { ...tried, meets };
+}

@@ -1,0 +1,128 @@
+/** The search of a plan: each cluster that was tried, its cost against the share within the SLO, and how far it is ruled out. */
+import type { PlanEntry, PlanView } from "../tables/documents.ts";
+import { formatNumber, joined, plural } from "../tables/format.ts";
+import { grouped } from "../tables/parameters.ts";
+import { countsText, parametersText, schedulerText } from "../tables/plan-decision.ts";
+import {
+  byName,
+  DASHED,
+  type Drawn,
+  type Encoding,
+  errorBars,
+  panelFacet,
+  points,
+  SILENT,
+  spreadAround,
+  titled,
+} from "./encodings.ts";
+import { INK, PALETTE, panelWidth } from "./theme.ts";
+
+/** Panels, and points in each. */
+const WIDE = { panels: 9, points: 120 } as const;
+const NARROW = { panels: 4, points: 50 } as const;
+/** Shares from here down, in shares of what may be late, stand at the bottom. */
+const LOWEST = 8;
+
+const STATES = ["confirmed", "not confirmed", "ruled out"];
+const COLOURS = [PALETTE[2], PALETTE[0], PALETTE[7]];
+
+/** Undefined without a plan, or one of a single cluster. */
+export function planSearch(plan: PlanView | undefined, isNarrow = false): Drawn {
+  const most = isNarrow ? NARROW : WIDE;
+  const all = (plan?.plans ?? []).flatMap((entry) =>
+    entry.goals.map((goal) => panelRows(entry, goal)),
+  );
+  const drawn = all.filter((rows) => rows.length > 1).slice(0, most.panels);
+  const isChosen = ({ isPlan, state }: Row) => isPlan || state !== "ruled out";
+  const rows = drawn.flatMap((panel) => sideBySide(spreadAround(panel, isChosen, most.points)));
+  if (rows.length === 0) return undefined;
+  const panels = [...new Set(rows.map(({ panel }) => panel))];
+  const width = panelWidth(Math.min(panels.length, 3));
+  const cut = rows.some(({ mean, at }) => at > mean) ? "; at the bottom: lower" : "";
+  const unit = plan?.plans[0].unit ?? "";
+  return {
+    ...titled(
+      "Every cluster that the plan tried",
+      `dashed: the SLO, and the cost below which nothing can keep it; ringed: the plan; bars: 95 % intervals${cut}; those of one cost side by side`,
+    ),
+    description: `Share within the SLO against cost of ${plural(rows.length, "cluster")} that the plan tried.`,
+    data: { values: rows },
+    facet: panelFacet(panels, width),
+    columns: Math.min(panels.length, 3),
+    resolve: { axis: { x: "independent" }, scale: { x: "independent", y: "independent" } },
+    spec: { width, height: 260, layer: layers(unit) },
+  };
+}
+
+type Row = ReturnType<typeof panelRows>[number];
+
+function panelRows(entry: PlanEntry, goal: PlanEntry["goals"][number]) {
+  const { tried = [], best, goals, lowerBound, unit, parameters } = entry;
+  const { pipeline, percentile, latencyMs } = goal;
+  const bottom = Math.max(0, 100 - LOWEST * (100 - percentile));
+  const load = parametersText(parameters);
+  const panel = joined([load, goals.length === 1 ? "" : pipeline], "; ");
+  return tried.flatMap((one) => {
+    const own = one.kept[pipeline];
+    if (own === undefined) return [];
+    const [mean, low, high] = [own.mean, own.low, own.high].map((share) => 100 * share);
+    const isPlan =
+      best !== null &&
+      JSON.stringify([one.scheduler, one.parameters, one.replicas, one.cost]) ===
+        JSON.stringify([best.scheduler, best.parameters, best.replicas, best.cost]);
+    const name = joined([schedulerText(one.scheduler), countsText(one.replicas)], ", ");
+    const share = `${formatNumber(mean, 4)} % [${formatNumber(low, 4)}, ${formatNumber(high, 4)}]`;
+    const tip = `${name}; ${formatNumber(one.cost, 4)} ${unit}; ${share} within ${formatNumber(latencyMs)} ms; ${one.state}`;
+    const [at, from, to] = [mean, low, high].map((value) => Math.max(bottom, value));
+    const rules = { goal: percentile, bound: lowerBound };
+    const { cost, state } = one;
+    return [{ panel, cost, state, mean, at, from, to, isPlan, tip, key: "", ...rules }];
+  });
+}
+
+/** Clusters of one cost beside each other, the plan or the best in the middle, in a third of the least step of cost. */
+function sideBySide(rows: readonly Row[]) {
+  const costs = [...grouped(rows, ({ cost }) => String(cost)).values()];
+  const steps = costs.slice(1).map(([{ cost }], i) => cost - costs[i][0].cost);
+  const half = (steps.length === 0 ? 0.1 * rows[0].cost : Math.min(...steps)) / 6;
+  return costs.flatMap((group) => {
+    const order = group.toSorted((a, b) => Number(b.isPlan) - Number(a.isPlan) || b.mean - a.mean);
+    const placed = order.map((row, i) => {
+      const side = i % 2 === 0 ? 1 : -1;
+      return {
+        ...row,
+        x: row.cost + (side * half * Math.ceil(i / 2)) / Math.ceil(group.length / 2),
+      };
+    });
+    return placed.toReversed();
+  });
+}
+
+function layers(unit: string) {
+  const x = {
+    type: "quantitative",
+    title: `cost, ${unit}`,
+    scale: { zero: false, padding: 18 },
+    axis: { tickCount: 8 },
+  };
+  const scale = { zero: false, padding: 8 };
+  const y = { type: "quantitative", title: "within the SLO (%)", scale, axis: { tickCount: 6 } };
+  const cost = { x: { ...x, field: "x" } } as Encoding;
+  const at = { ...cost, y: { ...y, field: "at" } } as Encoding;
+  const color = byName("state", STATES, COLOURS);
+  const rule = (encoding: object) => ({
+    mark: { type: "rule" as const, ...DASHED },
+    encoding: encoding as Encoding,
+  });
+  return [
+    rule({ x: { ...x, field: "bound", aggregate: "min" } }),
+    rule({ y: { ...y, field: "goal", aggregate: "min" } }),
+    errorBars({ ...cost, color, y: { ...y, field: "from" }, y2: { field: "to" } } as Encoding),
+    points({ ...at, color, shape: byName("state", STATES, ["circle", "square", "cross"]) }),
+    {
+      transform: [{ filter: "datum.isPlan" }],
+      mark: { type: "point" as const, size: 260, strokeWidth: 1.8, color: INK, ...SILENT },
+      encoding: at,
+    },
+  ];
+}
