@@ -2,7 +2,8 @@
  * The real gateway's code in virtual time, against a plan: whole runs to the last answer, and what must hold of each:
  *
  *   each accepted request is answered once, with its own answer; no batch goes to a dead worker, and none twice to a
- *   busy replica; the log replays to the same decisions; in the end nothing waits, runs or is still to ring
+ *   busy replica; the budget of retries is kept; the log replays to the same decisions; in the end nothing waits, runs
+ *   or is still to ring
  */
 import { createHash } from "node:crypto";
 import type { Gateway } from "../../cluster/run/gateway.ts";
@@ -13,6 +14,7 @@ import { Fault } from "../../core/fault.ts";
 import { RandomStream } from "../../core/random/stream.ts";
 import { replayLog } from "../../core/replay.ts";
 import { RunLog } from "../../core/run-log.ts";
+import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { Calendar, CalendarClock } from "./calendar.ts";
 import type { Happening, Plan } from "./plan.ts";
@@ -26,7 +28,8 @@ const BOUNDS = {
   batchTimeoutMs: 500,
   batchTimeoutFactor: 10,
   outageMs: 2000,
-  retryTokens: 20,
+  retryTokens: 4,
+  retryTokenRatio: 0.02,
 };
 
 export interface Played {
@@ -195,6 +198,13 @@ class PlayedRun {
       if (answers !== 1 && !Number.isNaN(answers))
         this.#violations.push(`request ${index} was answered ${answers} times`);
     }
+    const { again, finished } = jobsOf(run.options.log as RunLog, strideOf(this.#gateway.system));
+    // The last token may be in part another's.
+    const allowed = 1 + BOUNDS.retryTokens / 2 + BOUNDS.retryTokenRatio * finished;
+    if (again > allowed)
+      this.#violations.push(
+        `${again} jobs ran again, where the budget of retries allows ${allowed}`,
+      );
     if (!run.idle) this.#violations.push(`${run.inSystem} requests still wait or run`);
     const { document, seed } = this.#plan;
     const system = this.#gateway.system;
@@ -209,6 +219,29 @@ class PlayedRun {
     if (divergence !== null)
       this.#violations.push(`the log replays otherwise: ${JSON.stringify(divergence)}`);
   }
+}
+
+/** Jobs of a request follow each other in the request table, whose stride is a power of two. */
+function strideOf({ stride }: System): number {
+  return 2 ** Math.ceil(Math.log2(stride));
+}
+
+/** Jobs that finished, and those that were started once more in the life of their request. */
+function jobsOf(log: RunLog, stride: number) {
+  const started = new Set<number>();
+  const running = new Map<number, readonly number[]>();
+  let again = 0;
+  let finished = 0;
+  for (const [kind, first, , ...jobs] of log.entries) {
+    if (kind === "arrive") {
+      for (let task = 0; task < stride; task++) started.delete(first * stride + task);
+    } else if (kind === "start") {
+      again += jobs.filter((job) => started.has(job)).length;
+      for (const job of jobs) started.add(job);
+      running.set(first, jobs);
+    } else if (kind === "finish") finished += running.get(first)?.length ?? 0;
+  }
+  return { again, finished };
 }
 
 type ScenarioScheduler = Parameters<typeof createScheduler>[0];
