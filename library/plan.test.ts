@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type PlanProgress, plan, scenario } from "./index.ts";
+import { plannedFigures } from "./planned-figures.ts";
 
 const FOUR = `
 name: four
@@ -73,7 +74,14 @@ test("a plan that is stopped has its best so far, and goes on in its folder wher
   const { document } = await plan(loaded, options);
   expect(document.plans[0]).toMatchObject({ state: "confirmed", stopped: false });
   expect(existsSync(kept)).toBe(false);
-  expect(existsSync(join(directory, "plan.yaml"))).toBe(true);
+  const planned = await scenario(join(directory, "plan.yaml"));
+  const { sloAttainmentRatio, latencyMs } = document.plans[0].best?.kept.docs ?? expect.fail();
+  expect(latencyMs?.mean).toBeGreaterThan(1000);
+  expect(plannedFigures(planned)({})).toEqual({
+    planned: { sloAttainmentRatio, latencyP99Ms: latencyMs },
+  });
+  // Another scenario beside the plan is not what was planned.
+  expect(plannedFigures({ ...planned, digest: "other" })({})).toEqual({});
 });
 
 test("a budget that is spent at once leaves no solution, and says that it was stopped", async () => {

@@ -17,6 +17,7 @@ import { tryOutOwn } from "./check.ts";
 import type { Progress, Watch } from "./follow.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
+import { PLAN_FILE } from "./planned-figures.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
 import { openSolver } from "./solver.ts";
@@ -80,8 +81,6 @@ export interface Planned {
   /** Runs what was planned, on requests that the search had not; null where no plan keeps the goals. */
   readonly scenario: ScenarioDocument | null;
 }
-
-const PLAN_FILE = "plan.json";
 
 /**
  * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
