@@ -329,6 +329,25 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     expect(said.stderr).toMatch(/job \d+ has 1 of the 3 machines/);
   });
 
+  test("`check` refuses GRES that no machine has, and says where it cannot ask", async () => {
+    const check = (gres: string): Promise<Exit> => {
+      inventory("gres.yaml", { partition: "p", nodes: { gpu: { gres } } });
+      return tandem("check", "scenario.yaml", "--on", "gres.yaml");
+    };
+    for (const known of ["gpu:1", "gres/gpu:lab:1"]) {
+      expect(await check(known)).toMatchObject({ code: 0, stderr: "" });
+    }
+    for (const unknown of ["gppu:1", "gpu:labs:1", "gpu:1,shard:2"]) {
+      const name = /gppu|gpu:labs|shard/.exec(unknown)?.[0];
+      const { code, stderr } = await check(unknown);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`no GRES is called "${name}"`)]);
+    }
+    process.env.SLURM_CONF = join(workplace.folder, "none.conf");
+    const { code, stdout, stderr } = await check("gppu:1");
+    process.env.SLURM_CONF = lab.configuration;
+    expect([code, stdout + stderr]).toEqual([0, expect.stringContaining("no name of `gres`")]);
+  });
+
   test.each([
     ["a partition that does not exist", { partition: "nope" }, "Invalid partition name"],
     [

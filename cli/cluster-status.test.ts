@@ -78,9 +78,8 @@ describe("the status table", () => {
     expect(text).toContain("up since 2026-01-02 03:04:05");
     expect(statusText(status, 60)).not.toContain("node");
     const workers = [{ ...status.state.workers[0], machine: "box1" }];
-    // Its pid is that of ssh.
     expect(statusText({ ...status, state: { ...status.state, workers } }, 120)).toMatch(
-      /detect-1 +up .* — +gpu-1 on box1/,
+      /detect-1 +up .* 77 +gpu-1 on box1/,
     );
   });
 

@@ -17,7 +17,7 @@ import {
   type ScenarioDocument,
   web as serveWeb,
 } from "../library/index.ts";
-import type { Values } from "../library/option.ts";
+import { givenOptions, type Values } from "../library/option.ts";
 import type { SERVE, WEB } from "../library/options.ts";
 import { wrapped } from "../reports/tables/format.ts";
 import { type Cell, type Column, numberCell, tableOf } from "../reports/tables/table.ts";
@@ -30,7 +30,6 @@ import {
   type CERTS,
   CLUSTER_UP_COMMAND,
   type DIRECTORY,
-  givenOptions,
   type JSON_OPTION,
   type SCENARIO,
   type TOKEN,
@@ -140,9 +139,8 @@ function headText({ scenario, backend, gateway, startedAt }: ClusterState, width
   return lines.join("\n");
 }
 
-/** A process here has its pid; one elsewhere has a command's. */
 function gatewayPlace({ machine, pid }: ClusterState["gateway"]): string {
-  return machine === null ? `gateway pid ${pid}` : `gateway on ${machine}`;
+  return `gateway ${machine === null ? "" : `on ${machine}, `}pid ${pid}`;
 }
 
 const PIPELINE_COLUMNS: readonly Column<PipelineStatus>[] = [
@@ -168,13 +166,7 @@ function replicaColumns({ workers }: ClusterState): readonly Column<ReplicaStatu
     ["running", ({ inFlight }) => figure(inFlight)],
     ["batch", ({ batchSizeMean }) => figure(batchSizeMean?.toFixed(1) ?? "—")],
     ["losses", ({ losses }) => figure(losses)],
-    [
-      "pid",
-      ({ name }) => {
-        const place = places.get(name);
-        return figure(place?.machine === null ? place.pid : "—");
-      },
-    ],
+    ["pid", ({ name }) => figure(places.get(name)?.pid || "—")],
     [
       "node",
       ({ name, node }) => ({ text: [node, places.get(name)?.machine ?? []].flat().join(" on ") }),
@@ -296,11 +288,11 @@ function endText({ state, ran, leftovers }: ClusterEnd): string {
 }
 
 function stateText({ scenario, backend, gateway, workers }: ClusterState): string {
-  const lines = workers.map(({ replica, machine, pid, address }) =>
-    machine === null
-      ? `  ${replica} at ${address}, pid ${pid}`
-      : `  ${replica} on ${machine}, at ${address}`,
-  );
+  const lines = workers.map(({ replica, machine, pid, address }) => {
+    const place = machine === null ? "" : ` on ${machine},`;
+    // Another server's process is not known.
+    return `  ${replica}${place} at ${address}${pid === 0 ? "" : `, pid ${pid}`}`;
+  });
   const [http, grpc] = [new URL(gateway.http).port, gateway.grpc.split(":").at(-1)];
   const forward = (port: string | undefined): string => `-L ${port}:127.0.0.1:${port}`;
   const away = `  from your own machine: ssh -N ${forward(http)} ${forward(grpc)} ${hostname()}`;

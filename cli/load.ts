@@ -15,12 +15,12 @@ import {
   scenarioText,
   load as sent,
 } from "../library/index.ts";
-import type { Values } from "../library/option.ts";
+import { givenOptions, type Values } from "../library/option.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { makeFolder, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
 import { missed, rangeOf, searched, searchText, thresholdOf } from "./load-search.ts";
-import { ARRIVALS, givenOptions, LOAD_COMMAND, type WORKLOAD } from "./options.ts";
+import { ARRIVALS, LOAD_COMMAND, type WORKLOAD } from "./options.ts";
 import { watched } from "./progress.ts";
 import {
   assignedBy,

@@ -6,11 +6,8 @@ import { BACKENDS } from "../core/scenario/schema/run.ts";
 import {
   count,
   flag,
-  folder,
-  kindOf,
   number,
   option,
-  optionName,
   repeated,
   required,
   type Shape,
@@ -25,6 +22,7 @@ import {
   LOAD,
   MARGIN,
   ON,
+  PLAN,
   SHARD_JOBS,
   SWEEP,
   VALIDATE,
@@ -33,17 +31,6 @@ import {
 /** All that a command gets: positionals and options by their names in the library. */
 export type Arguments<P extends Shape, O extends Shape = Record<never, never>> = Values<P> &
   Values<O>;
-
-/** Values other than the defaults, by the command's options, without `--json`. */
-export function givenOptions(shape: Shape, values: object): Readonly<Record<string, unknown>> {
-  const entries = Object.entries(values).filter(
-    ([name, value]) =>
-      name in shape &&
-      name !== "json" &&
-      JSON.stringify(value) !== JSON.stringify(kindOf(shape[name]).initial),
-  );
-  return Object.fromEntries(entries.map(([name, value]) => [optionName(name, shape[name]), value]));
-}
 
 export const SCENARIO = { scenario: required("scenario file (YAML)") };
 const SET = { set: repeated("override a value of the scenario: path=value") };
@@ -95,36 +82,12 @@ export const SIMULATE = {
   shardList: text("shards of the array job's tasks, as 0-9,12", { needs: "shard", advanced: true }),
 };
 
-export const PLAN = {
+export const PLAN_COMMAND = {
   ...SET,
   seed: OF_SCENARIO.seed,
   ...JSON_OPTION,
-  out: option(folder.optional(), "folder for the plan, a scenario that runs it, and its results"),
-  schedulers: text(
-    "presets to try beside the scenario's, as a,b,c, all or none; default: the textbook's",
-  ),
-  maxReplicas: option(count.default(64), "of each task, at most"),
-  budget: option(
-    z.string().default("2m"),
-    "how long to search: 60s, 5m; then the best so far is the answer",
-  ),
-  planner: option(z.enum(["race", "inferline", "exhaustive"]).default("race"), "how to search", {
-    advanced: true,
-  }),
+  ...PLAN,
   replications: option(count.optional(), "replications of each trial, at most", { advanced: true }),
-  maxTrials: option(count.default(100_000), "combinations to simulate, at most", {
-    advanced: true,
-  }),
-  window: option(
-    z.enum(["peak", "whole"]).default("peak"),
-    "the part of a load that changes to plan for",
-    { advanced: true },
-  ),
-  promise: option(
-    z.enum(["long-run", "runs"]).default("long-run"),
-    "whether the SLO is kept in the long run, or in runs as short as the scenario's",
-    { advanced: true },
-  ),
 };
 
 export const CALIBRATE_COMMAND = {

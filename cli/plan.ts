@@ -6,39 +6,25 @@ import { parseSetOption } from "../core/scenario/parse.ts";
 import { type PlanProgress, plan as planned, planText, repeatCommand } from "../library/index.ts";
 import { formatEstimate, formatNumber } from "../reports/tables/format.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
-import { PRESETS } from "../schedulers/registry.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
-import type { Arguments, PLAN, SCENARIO } from "./options.ts";
+import type { Arguments, PLAN_COMMAND, SCENARIO } from "./options.ts";
 import { duration, progress } from "./progress.ts";
-import { listed, loadScenario } from "./scenario-file.ts";
+import { loadScenario } from "./scenario-file.ts";
 
-type PlanArguments = Arguments<typeof SCENARIO, typeof PLAN>;
+type PlanArguments = Arguments<typeof SCENARIO, typeof PLAN_COMMAND>;
 
 export async function plan(args: PlanArguments): Promise<void> {
-  const { scenario, set, out, json, planner, replications, schedulers } = args;
-  const { maxReplicas, maxTrials, budget, window, promise } = args;
-  const budgetS = secondsOf(budget);
+  const { directory: out, json } = args;
   const loaded = await loadScenario(args);
   const { seed } = loaded.document.run;
-  const options = { planner, replications, schedulers, maxReplicas, maxTrials };
-  const more = { budget, window, promise, out };
-  const command = repeatCommand("plan", scenario, { seed, set, ...options, ...more });
   const shown = planProgress();
   let isStopped = false;
   let unwritten: unknown;
   const { document, scenario: running } = await untilInterrupted(async (stop) => {
     const found = await planned(loaded, {
-      planner,
-      maxReplicas,
-      maxTrials,
-      budgetS,
-      window,
-      promise,
-      directory: out,
-      command,
+      ...args,
       stop,
-      schedulers: schedulers === undefined ? undefined : presets(schedulers),
       onProgress: shown.update,
       onUnwritten: (error) => {
         unwritten = error;
@@ -73,14 +59,6 @@ const UNSOLVED = {
   none: "found no cluster that keeps the SLO",
   "not confirmed": "confirmed no cluster that keeps the SLO",
 };
-
-/** "60s", "5m" or seconds. */
-function secondsOf(text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|h|)$/.exec(text.trim()) ?? [];
-  const seconds = Number(number) * { s: 1, m: 60, h: 3600, "": 1 }[unit as "s" | "m" | "h" | ""];
-  if (seconds > 0) return seconds;
-  throw new Fault("usage", `--budget ${text} is no time`, { hint: "give seconds, as 60s, or 5m" });
-}
 
 /** The command that simulates the points, with all of the plan's options that these do not replace. */
 function simulateCommand(
@@ -143,9 +121,4 @@ function incumbentText({ incumbent }: PlanProgress): string {
   const shares = Object.values(kept).map((one) => formatEstimate(one.sloAttainmentRatio, 100));
   const state = isConfirmed ? "confirmed" : "not confirmed";
   return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO, ${state}`;
-}
-
-function presets(text: string): readonly string[] {
-  if (text.trim() === "none") return [];
-  return text.trim() === "all" ? Object.keys(PRESETS) : listed(text);
 }

@@ -17,7 +17,7 @@ import {
   IMPORT_COMMAND,
   INIT,
   JSON_OPTION,
-  PLAN,
+  PLAN_COMMAND,
   QUERY,
   REPORT,
   results,
@@ -136,7 +136,7 @@ const plan = command({
   usage: "plan <scenario>",
   about: "find the cheapest cluster, placement and scheduler that keep the SLOs",
   positionals: SCENARIO,
-  options: PLAN,
+  options: PLAN_COMMAND,
   examples: [
     ["plan my-pipeline/scenario.yaml", "which replicas, under which scheduler?"],
     ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],

@@ -1,5 +1,5 @@
 /**
- * Notes on the inputs of a prediction: costs that the scenario leaves out, goals that cannot be kept, and
+ * Notes on the inputs of a prediction: costs that the scenario leaves out, SLOs that cannot be kept, and
  * profiles measured on another machine or of another model.
  */
 import { compileSystem, type MeasuredInputs } from "./compile.ts";
@@ -26,7 +26,7 @@ export const FREE_MESSAGES_NOTE =
   "real models, and `tandem validate S --out DIR` writes one without any, DIR/overheads.json";
 
 /**
- * One note for each pipeline whose goal is shorter than its tasks take on average, each on its fastest
+ * One note for each pipeline whose SLO is shorter than its tasks take on average, each on its fastest
  * replica and without a wait. None where the sweep changes what that depends on.
  */
 export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): string[] {

@@ -67,14 +67,14 @@ export interface InputEffects {
 export type Metrics = ByMetric<Estimate>;
 type TaskMetrics = Readonly<Record<string, Estimate>>;
 
-/** The latency goal of configurations: this share of requests within this time. */
+/** The SLO of configurations: this share of requests within this time. */
 export interface SloGoal {
   readonly latencyMs: number;
   /** In percent, as in a scenario: 99 means p99. */
   readonly percentile: number;
 }
 
-/** The 95% interval of the attainment against the goal's percentile (`core/slo.ts`). */
+/** The 95% interval of the attainment against the SLO's percentile (`core/slo.ts`). */
 export type SloState = "meets" | "misses" | "unclear";
 
 /** Latency distribution for charts: ascending latencies at the given cumulative shares. */
@@ -159,7 +159,7 @@ export interface ConfigurationResult {
   readonly placement?: Placement;
   readonly latencyCurve?: LatencyCurve;
   readonly notes?: readonly string[];
-  /** State of all goals together; absent without goals. */
+  /** State of all SLOs together; absent without SLOs. */
   readonly slo?: SloState;
   readonly stability?: Stability;
   /** Load of the busiest station, by the traffic equations; at 1 and more it cannot keep up. */
@@ -228,7 +228,7 @@ export interface DocumentHeader {
   readonly seed: number;
   readonly command: string;
   readonly capacity?: LoadCapacity;
-  /** Set when all pipelines share one goal: reports draw it. */
+  /** Set when all pipelines share one SLO: reports draw it. */
   readonly slo?: SloGoal;
   /** Absent in documents of earlier versions. */
   readonly parameterKinds?: ParameterKinds;

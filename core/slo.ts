@@ -1,6 +1,6 @@
 /**
- * One rule for results, reports and plans says whether a configuration keeps its latency goals: the
- * 95% interval of the attainment (the share of requests within the goal) against the share wanted.
+ * One rule for results, reports and plans says whether a configuration keeps its SLOs: the
+ * 95% interval of the attainment (the share of requests within the SLO) against the share wanted.
  *
  *   meets    all of the interval is at or above it
  *   misses   all of it is below, or the configuration is unstable: a longer run misses
@@ -8,7 +8,7 @@
  *
  * The interval is Student's t over the runs. Where they agree exactly (no request late in any, as a
  * rule) t has the width 0, which is no certainty: then it is Wilson's, of all requests together, so
- * that a goal of 99% takes at least 381 requests. Doubt of measured inputs widens it. A configuration meets its goals when every pipeline
+ * that an SLO of 99% takes at least 381 requests. Doubt of measured inputs widens it. A configuration meets its SLOs when every pipeline
  * meets its own.
  */
 import { type DrawnRun, deviations, inputHalfWidth95, withChanges } from "./input-effects.ts";
@@ -42,7 +42,7 @@ export function goalsOf({ pipelines }: Parts<"pipelines">): readonly Goal[] {
   );
 }
 
-/** Goals as results documents show them: one where all pipelines share it, else by pipeline. */
+/** SLOs as results documents show them: one where all pipelines share it, else by pipeline. */
 export function goalsShown({
   pipelines,
 }: Parts<"pipelines">): Pick<ResultsDocument, "slo" | "slos"> {
@@ -84,7 +84,7 @@ export function attainmentOf(
   return { estimate: found, changes, state: stateOf(share, interval) };
 }
 
-/** The state of all goals together. */
+/** The state of all SLOs together. */
 export function sloState(
   goals: readonly Goal[],
   runs: readonly SloRun[],

@@ -6,9 +6,10 @@
 import { compileSystem } from "../core/compile.ts";
 import { Fault } from "../core/fault.ts";
 import { goalNotes } from "../core/input-notes.ts";
-import { unusedMachines } from "../core/inventory/read-inventory.ts";
+import { type LoadedInventory, unusedMachines } from "../core/inventory/read-inventory.ts";
 import { continuousPaths } from "../core/scenario/axes.ts";
 import { haveTimes } from "../core/scenario/check-models.ts";
+import { invalidInput } from "../core/scenario/issues.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { type Configuration, checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
 import { renamedNotes } from "../schedulers/check-scheduler.ts";
@@ -23,7 +24,7 @@ export interface Checked {
   readonly configurations: number;
   /** Whether the sweep has a range without a step, of which some points were looked at. */
   readonly isSampled: boolean;
-  /** A sentence for each goal that cannot be kept, and each machine of the inventory that nothing runs on. */
+  /** A sentence for each SLO that cannot be kept, and each machine of the inventory that nothing runs on. */
   readonly notes: readonly string[];
   /** Random runs by scheduler file of one's own. */
   readonly plays: Readonly<Record<string, number>>;
@@ -49,10 +50,25 @@ export async function check(
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
     const documents = [document, ...real.map((one) => one.document)];
-    notes = [...notes, ...unusedMachines(inventoryFor(options.on, documents), documents)];
+    const inventory = inventoryFor(options.on, documents);
+    notes = [...notes, ...unusedMachines(inventory, documents), ...(await gresNotes(inventory))];
   }
   const plays = Object.fromEntries(checkOwn(loaded, configurationsOf(sweep)));
   return { configurations: sweep.count, isSampled, notes, plays };
+}
+
+/** A sentence where Slurm does not answer. Throws Fault("invalid-input") for `gres` that it does not have. */
+async function gresNotes({
+  inventory,
+  file,
+  positions,
+}: LoadedInventory): Promise<readonly string[]> {
+  if (inventory.kind !== "slurm") return [];
+  const { unknownGres } = await import("../cluster/machines/slurm/allocation.ts");
+  const issues = await unknownGres(inventory).catch((error: Error) => error.message);
+  if (typeof issues === "string") return [`${file}: no name of \`gres\` was looked up: ${issues}`];
+  if (issues.length > 0) throw invalidInput(file, issues, positions);
+  return [];
 }
 
 /** At most so many configurations are looked at for schedulers that differ. */

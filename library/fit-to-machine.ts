@@ -1,4 +1,4 @@
-/** `fitToMachine`: a scenario's goal and branches, as the times of a machine allow. */
+/** `fitToMachine`: a scenario's SLO and branches, as the times of a machine allow. */
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
@@ -9,7 +9,7 @@ import { writeAtomically } from "../sweep/atomic-file.ts";
 import { scenario } from "./scenario.ts";
 
 /**
- * Changes a scenario file, whose profiles are written, in place: branch probabilities as measured; a goal of 3 times
+ * Changes a scenario file, whose profiles are written, in place: branch probabilities as measured; an SLO of 3 times
  * the mean times of all tasks together. `comment` goes below its first line.
  */
 export async function fitToMachine(
@@ -22,7 +22,7 @@ export async function fitToMachine(
   writeAtomically(file, changedText(text, comment, changes));
 }
 
-/** A goal is so many times the time that a request takes alone, all of its tasks included. */
+/** An SLO is so many times the time that a request takes alone, all of its tasks included. */
 const SLO_FACTOR = 3;
 
 /** A value that is written in the scenario; undefined takes an entry out of its list. */
@@ -43,7 +43,7 @@ export function changedText(
   return [schema, ...comment.map((line) => `# ${line}`.trimEnd()), ...rest].join("\n");
 }
 
-/** Measured shares of branches, and a goal that the measured times allow. */
+/** Measured shares of branches, and an SLO that the measured times allow. */
 export function calibratedChanges(
   document: ScenarioDocument,
   { profiles, branchShares }: Pick<Calibration, "profiles" | "branchShares">,

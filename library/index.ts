@@ -141,7 +141,7 @@ export const shards = {
     (await import("./shards.ts")).gatherShards(directory),
 };
 
-/** Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals. @function */
+/** Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs. @function */
 export const plan = inNode("plan");
 
 /** Measures the real models of a scenario and the cost of messages on this machine. @function */
@@ -155,7 +155,7 @@ export const importTimes = inNode("importTimes");
 /** Makes the built-in models ready on this machine. @function */
 export const prepareModels = inNode("prepareModels");
 
-/** Fits a scenario file's goal, branches and real runs to a calibrated machine. @function */
+/** Fits a scenario file's SLO, branches and real runs to a calibrated machine. @function */
 export const fitToMachine = inNode("fitToMachine");
 
 /** Says why this machine is not fit to be measured on. @function */

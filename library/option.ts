@@ -50,15 +50,23 @@ export const required = (about: string) => option(z.string(), about);
 
 export const folder = z.string().regex(/\S/, "a folder");
 
+/** Words, or a text with commas between them; "none": no words. */
+export const list = z.union([
+  z.array(z.string()).readonly(),
+  z.string().transform((text) => {
+    return text.trim() === "none" ? [] : text.split(",").map((word) => word.trim());
+  }),
+]);
+
 /** From 1. */
 export const count = z.int().min(1);
 
-/** Seconds, or a text such as 90s, 5m or 1.5h. */
+/** Seconds, or a text such as 90, 90s, 5m or 1.5h. */
 export const seconds = z.union([
   z.number().positive(),
   z.string().transform((text, context): number => {
-    const [, value, unit] = /^(\d+(?:\.\d+)?)\s*([smh])$/.exec(text.trim()) ?? [];
-    const found = Number(value) * ({ s: 1, m: 60, h: 3600 }[unit] ?? Number.NaN);
+    const [, value, unit] = /^(\d+(?:\.\d+)?)\s*([smh]?)$/.exec(text.trim()) ?? [];
+    const found = Number(value) * ({ s: 1, m: 60, h: 3600 }[unit] ?? 1);
     if (!(found > 0)) context.addIssue("a span of time above 0");
     return found;
   }),
@@ -133,6 +141,17 @@ export function factsOf(
 /** `maxTrials` is --max-trials, unless it has another name. */
 export function optionName(name: string, type: z.ZodType): string {
   return factsOf(type).as ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Values other than the defaults, by the command's options, without `--json`. */
+export function givenOptions(shape: Shape, values: object): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(values).filter(
+    ([name, value]) =>
+      name in shape &&
+      name !== "json" &&
+      JSON.stringify(value) !== JSON.stringify(kindOf(shape[name]).initial),
+  );
+  return Object.fromEntries(entries.map(([name, value]) => [optionName(name, shape[name]), value]));
 }
 
 /** The values of options with their defaults. Throws Fault("usage") that names the options as `nameOf` does. */

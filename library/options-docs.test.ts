@@ -10,6 +10,7 @@ const START = "<!-- The tables below are made from the declarations by `npm run 
 
 const TABLES: readonly (readonly [string, Shape])[] = [
   ["sweep", options.SWEEP],
+  ["plan", options.PLAN],
   ["shards.start", options.SHARD_JOBS],
   ["compare", options.MARGIN],
   ["calibrate", options.CALIBRATE],

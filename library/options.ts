@@ -9,6 +9,7 @@ import {
   count,
   flag,
   folder,
+  list,
   number,
   option,
   repeated,
@@ -76,6 +77,40 @@ export const SHARD_JOBS = {
     advanced: true,
   }),
   detach: flag("with --on: submit, and do not wait", { needs: "on", advanced: true }),
+};
+
+export const PLAN = {
+  directory: option(
+    folder.optional(),
+    "folder for the plan, a scenario that runs it, and its results",
+    { as: "out" },
+  ),
+  schedulers: option(
+    list.optional(),
+    "presets to try beside the scenario's, as a,b,c, all or none; default: the textbook's",
+  ),
+  maxReplicas: option(count.default(64), "of each task, at most"),
+  budgetS: option(
+    seconds.optional(),
+    "how long to search, as 60s or 5m; then the best so far is the answer; default: 2m",
+    { as: "budget", hint: "for example `--budget 60s` or `--budget 5m`" },
+  ),
+  planner: option(z.enum(["race", "inferline", "exhaustive"]).default("race"), "how to search", {
+    advanced: true,
+  }),
+  maxTrials: option(count.default(100_000), "combinations to simulate, at most", {
+    advanced: true,
+  }),
+  window: option(
+    z.enum(["peak", "whole"]).default("peak"),
+    "the part of a load that changes to plan for",
+    { advanced: true },
+  ),
+  promise: option(
+    z.enum(["long-run", "runs"]).default("long-run"),
+    "whether the SLO is kept in the long run, or in runs as short as the scenario's",
+    { advanced: true },
+  ),
 };
 
 const CONTENTS = {

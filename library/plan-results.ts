@@ -103,7 +103,7 @@ function headings({ unit, goals }: PlanEntry): readonly string[] {
   return ["", ...shown, "within the SLO, %", `${percentilesOf(goals)}, ms`];
 }
 
-/** "p95", or "p95, p99" where goals differ. */
+/** "p95", or "p95, p99" where SLOs differ. */
 function percentilesOf(goals: PlanEntry["goals"]): string {
   return [...new Set(goals.map(({ percentile }) => `p${percentile}`))].join(", ");
 }
@@ -219,7 +219,7 @@ function gapText(entry: PlanEntry, planner: string): string {
   return `${ends}${cost} ${unit}; ${below}, as far as simulations of the search tell${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
 }
 
-/** For which requests the goal is promised. */
+/** For which requests the SLO is promised. */
 function promiseText({ promise, window }: PlanEntry): string {
   const runs = "for runs that begin on an empty, whole cluster and last as long as the scenario's";
   const over = promise === "long-run" ? "in the long run" : runs;

@@ -1,13 +1,12 @@
-/** `plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
+/** `plan`: the cheapest cluster, placement and scheduler that keep the SLOs. */
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
-import { Fault, requireWhole } from "../core/fault.ts";
+import { Fault } from "../core/fault.ts";
 import { isPoints } from "../core/scenario/axes.ts";
 import { fileEntries } from "../core/scenario/implementation-kinds.ts";
 import { nearest } from "../core/scenario/issues.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { makePlans, PLANNERS, type PlannerName } from "../planning/plan.ts";
-import type { PromiseName, WindowName } from "../planning/question.ts";
+import { makePlans } from "../planning/plan.ts";
 import { replicasOf, type Standing } from "../planning/standing.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
@@ -15,6 +14,8 @@ import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
 import { tryOutOwn } from "./check.ts";
 import type { Progress, Watch } from "./follow.ts";
+import { checkedOptions, type Given, givenOptions } from "./option.ts";
+import { PLAN } from "./options.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
 import { PLAN_FILE } from "./planned-figures.ts";
@@ -33,9 +34,9 @@ export interface PlanProgress extends Progress {
   readonly isListed: boolean;
   /** Why there is no solution, with the figure that is missing; null where that takes a search. */
   readonly missing: string | null;
-  /** The cheapest so far that keeps the goals; null while there is none. */
+  /** The cheapest so far that keeps the SLOs; null while there is none. */
   readonly incumbent: Incumbent | null;
-  /** Nothing that costs less keeps the goals. */
+  /** Nothing that costs less keeps the SLOs. */
   readonly lowerBound: number;
   /** Of the budget. */
   readonly secondsLeft: number;
@@ -44,57 +45,36 @@ export interface PlanProgress extends Progress {
 export interface Incumbent {
   readonly cost: number;
   readonly replicas: Readonly<Record<string, number>>;
-  /** By pipeline with a goal, on as many requests as were simulated. */
+  /** By pipeline with an SLO, on as many requests as were simulated. */
   readonly kept: Readonly<Record<string, Kept>>;
   /** On fresh requests. */
   readonly isConfirmed: boolean;
 }
 
-export interface PlanSettings extends Omit<Watch, "onProgress"> {
-  /** Default: race. */
-  readonly planner?: PlannerName | undefined;
-  /** Presets to try beside the scenario's scheduler. Default: the textbook's. */
-  readonly schedulers?: readonly string[] | undefined;
-  /** Replicas of each task, at most. Default: 64. */
-  readonly maxReplicas?: number | undefined;
-  /** Combinations to simulate, at most. Default: 100,000. */
-  readonly maxTrials?: number | undefined;
-  /** Folder for plan.json, the scenario that runs the plan (plan.yaml), and its results. Default: none. */
-  readonly directory?: string | undefined;
+export interface PlanSettings extends Omit<Watch, "onProgress">, Given<typeof PLAN> {
   /** Hears why the folder could not be written, such as a full disk; the plan is given all the same. Without it, `plan` rejects. */
   readonly onUnwritten?: ((error: unknown) => void) | undefined;
-  /** The search ends after so many seconds with its best so far. Default: 120. */
-  readonly budgetS?: number | undefined;
-  /** The part of a load that changes to plan for. Default: peak. */
-  readonly window?: WindowName | undefined;
-  /** Whether the goal is kept in the long run, the default, or in runs as short as the scenario's. */
-  readonly promise?: PromiseName | undefined;
   /** Once aborted, the search ends with its best so far; `signal` ends the call with nothing. */
   readonly stop?: AbortSignal | undefined;
-  /** Repeats the plan, for its document. Default: the command line of this call. */
-  readonly command?: string | undefined;
   readonly onProgress?: ((progress: PlanProgress) => void) | undefined;
 }
 
 export interface Planned {
   readonly document: PlanDocument;
-  /** Runs what was planned, on requests that the search had not; null where no plan keeps the goals. */
+  /** Runs what was planned, on requests that the search had not; null where no plan keeps the SLOs. */
   readonly scenario: ScenarioDocument | null;
 }
 
 /**
- * Finds the cheapest cluster, placement and scheduler that keep the scenario's latency goals: the document of
+ * Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs: the document of
  * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
  */
 export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promise<Planned> {
-  const { planner = "race", schedulers = TEXTBOOK_PRESETS } = settings;
-  const { maxReplicas = 64, maxTrials = 100_000, directory } = settings;
-  known("planner", [planner], Object.keys(PLANNERS));
-  known("preset", schedulers, Object.keys(PRESETS));
-  for (const [name, bound] of Object.entries({ maxReplicas, maxTrials }))
-    requireWhole(`${name} is`, bound, [1, Number.POSITIVE_INFINITY]);
+  const values = checkedOptions(PLAN, settings);
+  const { planner, maxReplicas, maxTrials, directory, budgetS = 120, window, promise } = values;
+  const schedulers = presets(values.schedulers ?? TEXTBOOK_PRESETS);
   tryOutOwn(loaded);
-  const { budgetS = 120, window = "peak", promise = "long-run", stop } = settings;
+  const { stop } = settings;
   const startMs = performance.now();
   const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;
   const pace = { spent, isOver: () => stop?.aborted === true || spent() >= 1 };
@@ -129,18 +109,8 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     progress?.close();
   });
   const { document, digest, capacity } = loaded;
-  const names = schedulers.join(",") || "none";
-  const command =
-    settings.command ??
-    commandFor("plan", loaded, {
-      planner,
-      schedulers: names,
-      maxReplicas,
-      maxTrials,
-      budget: budgetS,
-      window,
-      promise,
-    });
+  const asked = { ...values, schedulers: values.schedulers?.join(",") };
+  const command = commandFor("plan", loaded, givenOptions(PLAN, asked));
   const header = {
     schema: "tandem/plan@3" as const,
     planner,
@@ -209,13 +179,16 @@ async function simulated(
   }
 }
 
-function known(kind: string, named: readonly string[], all: readonly string[]): void {
+/** Throws Fault("usage") for a preset that there is not. */
+function presets(named: readonly string[]): readonly string[] {
+  const all = Object.keys(PRESETS);
+  if (named.join() === "all") return all;
   const unknown = named.find((name) => !all.includes(name));
-  if (unknown === undefined) return;
+  if (unknown === undefined) return named;
   const near = nearest(unknown, all);
   const meant = near === undefined ? "" : `did you mean "${near}"? `;
   const hint = `${meant}there are ${all.join(", ")}`;
-  throw new Fault("usage", `there is no ${kind} "${unknown}"`, { hint });
+  throw new Fault("usage", `there is no preset "${unknown}"`, { hint });
 }
 
 /** The document of a file as it stands in a folder, from where it names its data files. */

@@ -57,7 +57,7 @@ export function resultsHeader(
   };
 }
 
-/** Then no goal is that of all configurations. */
+/** Then no SLO is that of all configurations. */
 function sweepsGoals({ sweep }: ScenarioDocument): boolean {
   return parameterColumns(sweep).some(({ path }) =>
     /^pipelines(\.[^.]+(\.slo(\..*)?)?)?$/.test(path),

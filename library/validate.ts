@@ -132,8 +132,14 @@ export async function validate(loaded: Scenario, given: ValidateOptions = {}): P
       hint: "give more, or take a quieter machine",
     });
   }
-  const budget = budgetS === undefined ? undefined : `${budgetS}s`;
-  const command = commandFor("validate", loaded, { repeats, backend, budget, images, inputs, on });
+  const command = commandFor("validate", loaded, {
+    repeats,
+    backend,
+    budget: budgetS,
+    images,
+    inputs,
+    on,
+  });
   const { document, digest, capacity } = loaded;
   const header = {
     scenario: { name: document.name, digest },

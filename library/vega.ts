@@ -46,7 +46,7 @@ export interface LinesOptions {
   readonly yTitle?: string;
   /** Default: linear. */
   readonly yScale?: "linear" | "log";
-  /** A line across the chart, such as a goal. */
+  /** A line across the chart, such as an SLO. */
   readonly rule?: { readonly y: number; readonly label: string };
 }
 

@@ -66,9 +66,8 @@ import type { Window } from "./window.ts";
 
 export type PlannerName = "race" | "inferline" | "exhaustive";
 
-export const PLANNERS: Readonly<
-  Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>
-> = { race, inferline, exhaustive };
+const PLANNERS: Readonly<Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>> =
+  { race, inferline, exhaustive };
 
 export interface PlanOptions extends Asked {
   readonly planner: PlannerName;

@@ -95,9 +95,9 @@ export function boundsOf(
 }
 
 /** The busiest part of a load that changes, or all of it. */
-export type WindowName = "peak" | "whole";
+type WindowName = "peak" | "whole";
 /** Of requests as they come for ever, or of runs as long as the scenario's that begin on an empty, whole cluster. */
-export type PromiseName = "long-run" | "runs";
+type PromiseName = "long-run" | "runs";
 
 /** For which requests the goals are to be kept. */
 export interface Asked {

@@ -33,7 +33,7 @@ interface FigureEntry {
   readonly from?: number;
   /** The difference of two shares. */
   readonly points?: readonly [string, string];
-  /** Requests outside the goal, of the first arm by the second. */
+  /** Requests outside the SLO, of the first arm by the second. */
   readonly misses?: readonly [string, string];
   /** Late answers, of all answers. */
   readonly late?: string;
@@ -320,7 +320,7 @@ class Runs {
     return { about: about.replace("{best}", name), unit: "×", value: estimate(ratios) };
   }
 
-  /** By replication, the largest of an arm's loads at which so large a share is within the goal. */
+  /** By replication, the largest of an arm's loads at which so large a share is within the SLO. */
   #capacityOf(arm: string, share: number): readonly number[] {
     const loads = [...this.#byArm.keys()].filter((name) => name.startsWith(`${arm}/`));
     const [first] = loads;

@@ -1,6 +1,6 @@
 /**
- * The field: every preset on the same pipelines, shapes, loads and goals; and the map of it, with the arms that serve
- * most requests within their goals in each cell. Service times are assumed, as no set of measured ones is public for
+ * The field: every preset on the same pipelines, shapes, loads and SLOs; and the map of it, with the arms that serve
+ * most requests within their SLOs in each cell. Service times are assumed, as no set of measured ones is public for
  * all three pipelines.
  */
 import { readFileSync } from "node:fs";
@@ -48,7 +48,7 @@ interface Pipelines {
   readonly devices: Readonly<Record<string, number>>;
   /** Requests per s that these devices can do one by one. */
   readonly capacityPerS: number;
-  /** By pipeline: a tight and a loose goal, ms. */
+  /** By pipeline: a tight and a loose SLO, ms. */
   readonly goalsMs: Readonly<Record<string, readonly [number, number]>>;
 }
 
@@ -88,7 +88,7 @@ const LOADS = [0.5, 0.9, 1.5] as const;
 const CVS = [1, 4] as const;
 const GOALS = ["tight", "loose"] as const;
 
-/** One combination of load and goal; all arms meet the same requests there. */
+/** One combination of load and SLO; all arms meet the same requests there. */
 export interface Cell {
   readonly load: number;
   readonly cv: number;

@@ -63,7 +63,7 @@ export function studyPage(findings: Findings): string {
     "",
     "### How often each is among the best",
     "",
-    "By the share of all requests that are answered within the goal; dropped and refused ones count as late. **Among the best**:",
+    "By the share of all requests that are answered within the SLO; dropped and refused ones count as late. **Among the best**:",
     `not shown to be worse than another by more than ${percent(MARGIN)} of the best (multiple comparisons with the best, at 95% for all schedulers`,
     "of a cell at once). **Behind**: mean distance to the highest share, in points. **Cost**: of the devices in use, over that of all.",
     "",
@@ -83,7 +83,7 @@ export function studyPage(findings: Findings): string {
     "",
     "### Where they lose",
     "",
-    `The largest loss of each system, in points of requests within the goal: of those that batch, against \`${BASELINE}\`, which takes`,
+    `The largest loss of each system, in points of requests within the SLO: of those that batch, against \`${BASELINE}\`, which takes`,
     `batches of up to 16 jobs that wait; of the others, against \`${PLAIN}\`. A paired difference with its own interval; losses of less`,
     `than ${percent(MARGIN)} are none.`,
     "",
@@ -130,7 +130,7 @@ function setting(scenarios: readonly FieldScenario[], effort: Effort): string[] 
         ([pipeline, [tight, loose]]) => `${pipeline} ${tight} or ${loose} ms`,
       );
       const count = sumOf(Object.values(devices));
-      return `- **${name}:** ${about}. ${count} devices, ${capacityPerS} requests per s one by one; goals: ${goals.join(", ")}.`;
+      return `- **${name}:** ${about}. ${count} devices, ${capacityPerS} requests per s one by one; SLOs: ${goals.join(", ")}.`;
     }),
     "- **Shapes:** each device of one task (`own`), or each of all tasks, whose running batches slow each other down (`shared`).",
     `- **Loads:** gamma arrivals of cv 1 and 4 for ${effort.durationS} s, of which ${effort.warmupS} s are not counted.`,
@@ -153,12 +153,12 @@ function standingsTable(all: readonly Standing[], withCost: boolean): string[] {
 }
 
 function cellName({ load, cv, goal }: Cell): string {
-  return `load ${load}, cv ${cv}, ${goal} goal`;
+  return `load ${load}, cv ${cv}, ${goal} SLO`;
 }
 
 function map(field: readonly CellResult[]): string[] {
   return table([
-    ["where", "load", "cv", "goal", "highest", "fifo", BASELINE, "among the best"],
+    ["where", "load", "cv", "SLO", "highest", "fifo", BASELINE, "among the best"],
     ...field.map(({ scenario, cell, members }) => {
       const best = members.filter(({ isBest }) => isBest).map(({ arm }) => arm.name);
       const highest = Math.max(...members.map(({ value }) => value.mean));

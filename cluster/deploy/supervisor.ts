@@ -67,7 +67,7 @@ async function supervise({ options, directory }: SupervisorSpecification): Promi
   up.gatewayLost.then(() => end(4, "the gateway was lost"));
   save();
   process.off("disconnect", abandoned);
-  send({ kind: "ready", value: stateOf(options, up, startedAt) });
+  send({ kind: "ready", value: stateOf(options, up, startedAt), pid: process.pid });
 }
 
 function stateOf(options: ClusterOptions, up: Deployment, startedAt: string): ClusterState {

@@ -76,7 +76,8 @@ export interface FailureMessage {
 }
 
 export type ChildMessage<Ready> =
-  | { readonly kind: "ready"; readonly value: Ready }
+  /** `pid` is the child's own: a command such as ssh has another. */
+  | { readonly kind: "ready"; readonly value: Ready; readonly pid: number }
   | FailureMessage
   | { readonly kind: "progress"; readonly value: unknown }
   | { readonly kind: "alive" };
@@ -195,7 +196,7 @@ export function runChild<Specification, Ready>(
         setTimeout(() => process.exit(1), DRAIN_MS).unref();
         stop().then(() => process.exit(0), fail);
       });
-      report({ kind: "ready", value: ready });
+      report({ kind: "ready", value: ready, pid: process.pid });
       setInterval(() => report({ kind: "alive" }), ALIVE_MS).unref();
     }, fail);
   });

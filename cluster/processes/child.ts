@@ -24,6 +24,7 @@ export interface ChildExit {
 
 export interface Child<Ready> {
   readonly name: string;
+  /** On its own machine. */
   readonly pid: number;
   readonly ready: Ready;
   /** Messages from the child so far; a running child sends one each second. */
@@ -86,12 +87,12 @@ export async function startChild<Ready>(options: ChildOptions): Promise<Child<Re
   options.signal?.addEventListener("abort", abandon);
   try {
     if (options.signal?.aborted === true) abandon();
-    const ready = await readiness<Ready>(link, options, exited, tail);
+    const { pid, value: ready } = await readiness<Ready>(link, options, exited, tail);
     // A child that has ended in the meantime needs no message.
     const send = (message: object): void => link.send(message, () => undefined);
     return {
       name,
-      pid: child.pid as number,
+      pid,
       ready,
       exited,
       send,
@@ -114,7 +115,7 @@ function readiness<Ready>(
   options: ChildOptions,
   exited: Promise<ChildExit>,
   tail: () => string,
-): Promise<Ready> {
+): Promise<Extract<ChildMessage<Ready>, { kind: "ready" }>> {
   const { name, readyTimeoutMs } = options;
   return new Promise((resolve, reject) => {
     const fail = (what: string, hint?: string): void => {
@@ -133,7 +134,7 @@ function readiness<Ready>(
       const message = received as ChildMessage<Ready>;
       if (message.kind === "ready") {
         clearTimeout(timer);
-        resolve(message.value);
+        resolve(message);
       } else if (message.kind === "failed") {
         fail(`failed: ${message.message}`, message.hint);
       } else if (message.kind === "progress") {
@@ -265,8 +266,7 @@ export class KeptChild<Ready> implements Speaking {
       await child.stop();
       throw error;
     }
-    // The pid of one elsewhere is that of the client here, such as ssh.
-    onEvent(`${name} ready${own.elsewhere === undefined ? `, pid ${child.pid}` : ""}`);
+    onEvent(`${name} ready, pid ${child.pid}`);
     child.exited.then((exit) => this.#exited(exit, performance.now() - readyAt));
   }
 

@@ -130,7 +130,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
 
 /** The issue for a name that nothing of its kind has. */
 export function noSuch(
-  kind: "task" | "model" | "node" | "metric",
+  kind: "task" | "model" | "node" | "metric" | "GRES",
   path: string,
   name: string,
   known: Iterable<string>,

@@ -157,7 +157,7 @@ function layers(
   ];
 }
 
-/** Undefined unless a numeric load is swept, beside a shape or a scheduler, in a scenario with a goal. */
+/** Undefined unless a numeric load is swept, beside a shape or a scheduler, in a scenario with an SLO. */
 export function attainmentMap(document: ResultsDocument, isNarrow = false): Drawn {
   const roles = rolesOf(document);
   if (roles === undefined) return undefined;

@@ -40,7 +40,8 @@ export function chartsOf(sources: ChartSources): readonly Chart[] {
     Object.entries(charts).flatMap(([name, spec]): Chart[] => {
       const other = narrow[section as Section][name];
       if (spec === undefined || other === undefined) return [];
-      return [{ name, section: section as Section, spec, narrow: narrowed(other) }];
+      const [wide, small] = [spec, other].map((one) => unpanelled(one as Part) as TopLevelSpec);
+      return [{ name, section: section as Section, spec: wide, narrow: narrowed(small) }];
     }),
   );
   const [first, ...rest] = all;
@@ -116,6 +117,7 @@ interface Part {
   readonly spec?: Part;
   readonly encoding?: Readonly<Record<string, Channel>>;
   readonly columns?: number;
+  readonly resolve?: object | undefined;
   readonly width?: number | object;
   readonly height?: number | { readonly step: number };
 }
@@ -131,6 +133,14 @@ interface Channel {
   readonly axis?: { readonly tickCount?: number; readonly labels?: boolean } | null;
   readonly legend?: { readonly orient?: string } | null;
   readonly scale?: { readonly domain?: readonly unknown[] } | null;
+}
+
+/** A facet leaves a strip for the heading of its only panel, also where that has no name. */
+function unpanelled(part: Part): Part {
+  const { vconcat, facet, spec, columns: _, ...rest } = part;
+  if (vconcat !== undefined) return { ...part, vconcat: vconcat.map(unpanelled) };
+  const isOnly = (facet?.row ?? facet?.column ?? facet)?.sort.join("|") === "";
+  return spec !== undefined && isOnly ? { ...rest, ...spec } : part;
 }
 
 /** For a narrow page: panels below each other, long names in lines, legends that fit. */
@@ -153,7 +163,10 @@ function narrowPart(part: Part, most = 1): Part {
     const isStepped = typeof spec.width === "object";
     const inner = isStepped ? spec : { ...spec, width: each };
     const header = isStepped ? own.header : panelHeader(own.sort, each);
-    return { ...part, columns, facet: { ...own, header }, spec: narrowPart(inner) };
+    // As of `costFront`.
+    const isFull = own.sort.length % columns === 0;
+    const resolve = isFull ? part.resolve : { ...part.resolve, axis: { x: "independent" } };
+    return { ...part, columns, facet: { ...own, header }, spec: narrowPart(inner), resolve };
   }
   const lines = Math.max(0, ...[part, ...(layer ?? [])].map(nameLines));
   return {

@@ -257,6 +257,32 @@ test("the load chart needs a load that varies", () => {
   expect(loadResponse(sweepDocument())).toBeDefined();
 });
 
+test("one panel without a name is no facet; a last row that is not full has its own axis", () => {
+  const alone = swept(
+    [8, 16, 32].flatMap((rate) =>
+      [1, 2].map((n) => ({ "cluster.replicas.a": n, "workload.ratePerS": rate })),
+    ),
+  );
+  for (const { name, spec, narrow } of chartsOf({ results: alone })) {
+    expect(JSON.stringify([spec, narrow]), name).not.toMatch(/"sort":\[""\]/);
+  }
+  for (const [sizes, resolve] of [
+    [[1, 2, 4], { axis: { x: "independent" } }],
+    [[1, 2, 4, 8], undefined],
+  ] as const) {
+    const all = sweepDocument();
+    const kept = ({ parameters }: ConfigurationResult) =>
+      sizes.some((size) => size === parameters["cluster.replicas.detect"]);
+    const charts = chartsOf({
+      results: { ...all, configurations: all.configurations.filter(kept) },
+    });
+    const found = charts.find(({ name }) => name === "load-response")?.narrow as unknown as {
+      vconcat: { columns: number; resolve?: object }[];
+    };
+    for (const part of found.vconcat) expect(part).toMatchObject({ columns: 2, resolve });
+  }
+});
+
 test("at most six distributions share a panel; a validation gets a panel each", () => {
   const lines = new Set(rowsOf(latencyCdf(sweepDocument())).map((row) => row.line));
   expect([...lines].flatMap((line) => String(line).split(" = "))).toHaveLength(6);

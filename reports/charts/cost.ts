@@ -69,7 +69,7 @@ export function paretoFront<T extends CostPoint>(points: readonly T[]): readonly
   });
 }
 
-/** The goal's own quantile, else p99, else whatever high quantile is reported. */
+/** The SLO's own quantile, else p99, else whatever high quantile is reported. */
 function latencyMetric(document: ResultsDocument): MetricName {
   const names = [sloMetric(document.slo), "latencyP99Ms", "latencyP95Ms", "latencyMeanMs"] as const;
   const known = names.find(
@@ -220,7 +220,7 @@ function pricedRows(document: ResultsDocument, load: SweepAxis) {
   const shown = known.filter((one) => kept.includes(lineOf(one)));
   const groups = grouped(shown, (one) => `${lineOf(one)}|${valueText(load, one.parameters)}`);
   return [...groups.values()].map((ones) => {
-    // Schedulers cost the same, and differ in whether they meet the goal.
+    // Schedulers cost the same, and differ in whether they meet the SLO.
     const one = ones.find(({ slo }) => slo === "meets") ?? ones[0];
     const estimate = one.metrics.costPer1000Requests;
     const meets = one.slo === "meets";

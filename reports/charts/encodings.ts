@@ -20,7 +20,7 @@ export function titled(
   return { $schema: SCHEMA, config: CONFIG, title: { text, subtitle } };
 }
 
-/** A panel for each of the names in field "panel"; none has a heading when it is the only one and "". */
+/** A panel for each of the names in field "panel". */
 export function panelFacet(panels: readonly string[], width: number) {
   const header = panelHeader(panels, width);
   return { field: "panel", type: "nominal" as const, sort: [...panels], header };
@@ -49,7 +49,7 @@ export function endsOf({ mean, halfWidth95 }: RunEstimate): { low: number; high:
   return { low: Math.max(mean - half, mean / 20), high: mean + half };
 }
 
-/** The latency goal of the rows, where an axis of these values may show it. */
+/** The SLO of the rows, where an axis of these values may show it. */
 export function goalToShow(
   rows: readonly { readonly sloMs: number | null }[],
   values: readonly number[],
@@ -225,10 +225,10 @@ export function points(encoding: Encoding, size = 45, filled = true): Layer {
   };
 }
 
-/** A goal's line, or another limit's. */
+/** An SLO's line, or another limit's. */
 export const DASHED = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
 
-/** The dashed line at the latency goal, from rows with a `sloMs`; no layer when none has one. */
+/** The dashed line at the SLO, from rows with a `sloMs`; no layer when none has one. */
 export function sloRule(
   rows: readonly { readonly sloMs: number | null }[],
   channel: "x" | "y",

@@ -60,7 +60,7 @@ const SHOWN: readonly (readonly [MetricName, string])[] = [
 
 type QuantileRow = ReturnType<typeof quantileRows>[number];
 
-/** p50, p95 and p99; p90 only when the latency goal is about it. */
+/** p50, p95 and p99; p90 only when the SLO is about it. */
 function shownQuantiles(document: ResultsDocument): readonly (readonly [MetricName, string])[] {
   const goal = sloMetric(document.slo);
   return SHOWN.filter(

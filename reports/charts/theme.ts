@@ -185,9 +185,8 @@ export function clampedAxis(
   return { ...axis, scale, top };
 }
 
-/** Facet headings broken to the panel's width; none when the only panel has no name. */
+/** Facet headings broken to the panel's width. */
 export function panelHeader(panels: readonly string[], width: number) {
-  if (panels.length === 1 && panels[0] === "") return { title: null, labels: false };
   const wrapped = panels.map((panel) =>
     panel.split("\n").flatMap((line) => wrapText(line, 12, width + 20, true)),
   );

@@ -78,7 +78,7 @@ function factHtml([name, text, state]: Fact): string {
 /** Facts that a phone folds, and a table hides at first: where it runs, and what would change the answer. */
 const FOLDED: readonly string[] = [
   ...["runs on", "tied with it", "same by another name"],
-  ...["next cheaper", "next faster", "runner-up", "more load"],
+  ...["next cheaper", "next faster", "runner-up", "headroom"],
 ];
 
 function card({ load, answer, state, facts }: Decision, key: string): string {

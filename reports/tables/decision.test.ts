@@ -14,7 +14,7 @@ function fact(decision: Decision | undefined, name: string): string {
   return decision?.facts.find(([each]) => each === name)?.[1] ?? "";
 }
 
-/** The sweep with the state of its goals and stability replaced. */
+/** The sweep with the state of its SLOs and stability replaced. */
 function judged(
   state: (one: ResultsDocument["configurations"][number]) => object,
 ): ResultsDocument {
@@ -55,9 +55,11 @@ describe("the decision for each load", () => {
   });
 
   test("says how much more load it bears, by what was simulated and by the busiest station", () => {
-    expect(fact(light, "more load")).toMatch(/misses it .* at arrival rate 16\/s/);
+    expect(fact(light, "headroom")).toMatch(/misses it .* at arrival rate 16\/s/);
     const known = judged(() => ({ offeredLoadRatio: 0.5 }));
-    expect(fact(decisionsOf(known, undefined)[1], "more load")).toContain("2 times this load");
+    expect(fact(decisionsOf(known, undefined)[1], "headroom")).toContain(
+      "stable up to 2 times this load (busiest station at 50 % of its capacity)",
+    );
     expect(middle.answer).toBe("fifo, detect replicas 4");
   });
 
@@ -68,7 +70,7 @@ describe("the decision for each load", () => {
       /^prediction and measurement agree: predicted less measured mean latency [+-].*; 5 runs, measured times replayed/,
     );
     expect(fact(decisionsOf(sweepDocument(), validationDocument(9))[0], "validated")).toMatch(
-      /^not this one; of 9 other configurations 7 agree .* 1 disagree$/,
+      /^not this one, but 9 configurations validated: 7 agree, 1 disagrees, 1 cannot be judged yet$/,
     );
   });
 });
@@ -79,9 +81,16 @@ test("where all costs the same, nothing is said about cost but the command that 
     metrics: { ...metrics, costPerHour },
     tasks: { detect: { ...detect, replicasMean: costPerHour } },
   }));
-  expect(fact(decisionsOf(flat, undefined)[0], "next cheaper")).toBe(
-    "not known: all that was simulated costs the same: `tandem plan scenarios/image-analysis.yaml` searches",
-  );
+  for (const [program, shown] of [
+    ["tandem", "tandem"],
+    ["npx tandem", "npx tandem"],
+    ["node /opt/somewhere/dist/cli/tandem.js", "tandem"],
+  ]) {
+    const command = `${program} simulate 'my s.yaml' --seed 1`;
+    expect(fact(decisionsOf({ ...flat, command }, undefined)[0], "next cheaper")).toBe(
+      `not known: all that was simulated costs the same: \`${shown} plan 'my s.yaml'\` searches`,
+    );
+  }
 });
 
 describe("the first sentence", () => {

@@ -29,7 +29,13 @@ import {
 } from "./goals.ts";
 import { axisText, configurationLabel, isSameAt, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
-import { BACKENDS, judgedMetrics, VERDICT_STATES, verdictText } from "./validation-tables.ts";
+import {
+  BACKENDS,
+  judgedMetrics,
+  VERDICT_STATES,
+  verdictSummary,
+  verdictText,
+} from "./validation-tables.ts";
 
 export type Fact = readonly [name: string, text: string, state?: "good" | "bad" | "warn"];
 
@@ -71,7 +77,7 @@ function met(choice: Choice, validation: ValidationDocument | undefined): Answer
       trust(chosen, choice.document, validation),
       ["next cheaper", cheaperText(chosen, choice)],
       ["next faster", fasterText(chosen, choice)],
-      ["more load", headroomText(chosen, choice)],
+      ["headroom", headroomText(chosen, choice)],
     ]),
   };
 }
@@ -111,7 +117,7 @@ function replicasText({ tasks }: Pick<ConfigurationResult, "tasks">): string {
     .join(", ");
 }
 
-/** Without a goal the fastest is the answer. */
+/** Without an SLO the fastest is the answer. */
 function fastest(choice: Choice, validation: ValidationDocument | undefined): Answer | undefined {
   const { document, members, axes } = choice;
   const metric = (one: ConfigurationResult) =>
@@ -215,10 +221,10 @@ function unexplored(members: Choice["members"]): string {
     : "nothing cheaper was simulated";
 }
 
-/** The command that searches the scenario of these results. */
+/** The command that searches the scenario of these results, without the place of the program. */
 function planCommand({ command }: Pick<ResultsDocument, "command">): string {
-  const [, tandem, scenario] = /^(.*?) simulate ('[^']*'|\S+)/.exec(command) ?? [];
-  return scenario === undefined ? "`tandem plan`" : `\`${tandem} plan ${scenario}\``;
+  const [, npx = "", scenario] = /^(npx )?.*? simulate ('[^']*'|\S+)/.exec(command) ?? [];
+  return scenario === undefined ? "`tandem plan`" : `\`${npx}tandem plan ${scenario}\``;
 }
 
 /** The cheapest that is faster beyond both intervals, then the fastest of these. */
@@ -271,11 +277,11 @@ function failsText(one: ConfigurationResult, document: ResultsDocument): string 
   return marginOf(attained) < 0 || one.slo === "misses" ? `${verb} (${percent} %)` : verb;
 }
 
-/** "saturates at 1.6 times this load, which is 62 % of its busiest station's capacity". */
+/** "stable up to 1.6 times this load (busiest station at 62 % of its capacity)". */
 export function boundText({ offeredLoadRatio }: ConfigurationResult): string {
   if (offeredLoadRatio === undefined || !(offeredLoadRatio > 0) || offeredLoadRatio >= 1) return "";
   const most = formatNumber(1 / offeredLoadRatio, 2);
-  return `saturates at ${most} times this load, which is ${formatNumber(100 * offeredLoadRatio)} % of its busiest station's capacity`;
+  return `stable up to ${most} times this load (busiest station at ${formatNumber(100 * offeredLoadRatio)} % of its capacity)`;
 }
 
 /** Whether this configuration was run for real, and how well the prediction held. */
@@ -292,10 +298,9 @@ export function trust(
   const own = all.find((one) => isSameAt(swept, one, chosen));
   if (own !== undefined)
     return ["validated", ownVerdict(own, validation), VERDICT_STATES[own.verdict]];
-  const agree = all.filter(({ verdict }) => verdict === "agrees").length;
-  const disagree = all.filter(({ verdict }) => verdict === "disagrees").length;
-  const text = `not this one; of ${plural(all.length, "other configuration")} ${agree} agree with the prediction, ${disagree} disagree`;
-  return ["validated", text, disagree > 0 ? "bad" : "warn"];
+  const isRefuted = all.some(({ verdict }) => verdict === "disagrees");
+  const text = `not this one, but ${verdictSummary(validation)}`;
+  return ["validated", text, isRefuted ? "bad" : "warn"];
 }
 
 function ownVerdict(one: ValidationResult, validation: ValidationDocument): string {

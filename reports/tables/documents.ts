@@ -207,7 +207,7 @@ const planEntry = z.looseObject({
 });
 const planSchema = z.looseObject({
   schema: z.literal("tandem/plan@3"),
-  /** Digest of the scenario that the results are of; absent where no plan keeps the goal. */
+  /** Digest of the scenario that the results are of; absent where no plan keeps the SLO. */
   planned: z.string().optional(),
   command: z.string(),
   headlines: z.array(z.string()),

@@ -86,10 +86,17 @@ export function joined(texts: readonly (string | undefined)[], separator: string
   return texts.filter((text) => text !== undefined && text !== "").join(separator);
 }
 
+/** A text's words; "134 ± 12" and "5 %" are one each. */
+export function wordsOf(text: string): string[] {
+  return text.split(/(?<!\u00b1 *) (?! *\u00b1|%)/);
+}
+
 /** In lines of at most `width`, broken between words; spaces at the start stay. */
 export function wrapped(text: string, width: number): string {
   const lines: string[] = [];
-  const [first, ...words] = text.split(" ");
+  const [first, ...words] = wordsOf(text).flatMap((word) =>
+    word.length > width ? word.split(" ") : [word],
+  );
   let current = first;
   for (const word of words) {
     if (current.trim() !== "" && current.length + 1 + word.length > width) {

@@ -1,4 +1,4 @@
-/** Latency goals: how far configurations attain them, their costs, and the cheapest that meet them. */
+/** SLOs: how far configurations attain them, their costs, and the cheapest that meet them. */
 import { compareGroup, DEFAULT_MARGIN } from "../../core/compare.ts";
 import type {
   ConfigurationResult,
@@ -26,12 +26,12 @@ const QUANTILES: Readonly<Record<number, MetricName>> = {
   99: "latencyP99Ms",
 };
 
-/** The latency metric that the goal bounds, when it is one of the reported quantiles. */
+/** The latency metric that the SLO bounds, when it is one of the reported quantiles. */
 export function sloMetric(slo: SloGoal | undefined): MetricName | undefined {
   return slo === undefined ? undefined : QUANTILES[slo.percentile];
 }
 
-/** The latency that configurations are ordered by: the goal's own quantile, else p99. */
+/** The latency that configurations are ordered by: the SLO's own quantile, else p99. */
 export function latencyOf({ slo }: Pick<ResultsDocument, "slo">): MetricName {
   return sloMetric(slo) ?? "latencyP99Ms";
 }
@@ -41,22 +41,22 @@ export function goalText({ percentile, latencyMs }: SloGoal): string {
   return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms`;
 }
 
-/** "; dashed: SLO 500 ms at p99": how a chart's subtitle explains the line; empty without a goal. */
+/** "; dashed: SLO 500 ms at p99": how a chart's subtitle explains the line; empty without an SLO. */
 export function sloNote(slo: SloGoal | undefined): string {
   if (slo === undefined) return "";
   return `; dashed: SLO ${formatNumber(slo.latencyMs, 4)} ms at p${formatNumber(slo.percentile, 4)}`;
 }
 
-/** How far a configuration attains one goal. */
+/** How far a configuration attains one SLO. */
 export interface Attained {
   readonly pipeline?: string;
   readonly goal: SloGoal;
   readonly share: Estimate;
-  /** The quantile that the goal bounds, where it is reported. */
+  /** The quantile that the SLO bounds, where it is reported. */
   readonly quantile: Estimate | undefined;
 }
 
-/** The attainment of each goal, the one that is missed most or met least first; empty without goals. */
+/** The attainment of each SLO, the one that is missed most or met least first; empty without SLOs. */
 export function attainedBy(
   { metrics, pipelines }: ConfigurationResult,
   { slo, slos }: Pick<ResultsDocument, "slo" | "slos">,
@@ -76,12 +76,12 @@ export function attainedBy(
   return attained.toSorted((a, b) => marginOf(a) - marginOf(b));
 }
 
-/** By how much the goal is met: below 0 where it is missed. */
+/** By how much the SLO is met: below 0 where it is missed. */
 export function marginOf({ goal, share }: Attained): number {
   return share.mean - goal.percentile / 100;
 }
 
-/** The stable configuration that misses its goal by the least, or meets it most; of equals the simplest. */
+/** The stable configuration that misses its SLO by the least, or meets it most; of equals the simplest. */
 export function nearestOf(
   members: readonly ConfigurationResult[],
   document: ResultsDocument,
@@ -182,7 +182,7 @@ export interface Choice {
   /** "arrival rate 20/s"; empty where no load is swept. */
   readonly load: string;
   readonly members: readonly ConfigurationResult[];
-  /** Those that meet the goal at the least cost and are not shown to be worse than another, the simplest first. */
+  /** Those that meet the SLO at the least cost and are not shown to be worse than another, the simplest first. */
   readonly best: readonly ConfigurationResult[];
 }
 
@@ -215,7 +215,7 @@ export function decisionOf(document: ResultsDocument): ConfigurationResult {
   return met[met.length - 1]?.best[0] ?? document.configurations[0];
 }
 
-/** The metric that tells ties apart: the goal's own quantile, or the next best that was kept. */
+/** The metric that tells ties apart: the SLO's own quantile, or the next best that was kept. */
 function rankedBy(ones: readonly ConfigurationResult[], { slo }: ResultsDocument) {
   const kept = Object.keys(ones[0].samples ?? {}) as MetricName[];
   const wanted = [sloMetric(slo), "latencyP99Ms" as const, "latencyMeanMs" as const];

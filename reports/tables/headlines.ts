@@ -1,4 +1,4 @@
-/** The answers first: trust in the predictions, configurations that meet the goal, their price. */
+/** The answers first: trust in the predictions, configurations that meet the SLO, their price. */
 import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
 import type { ValidationDocument } from "../../core/validation-results.ts";
 import { formatCount, formatError, isUnstable, joined, metricLabel, plural } from "./format.ts";
@@ -24,7 +24,7 @@ interface Headline {
 /** Loads beyond so many are for a page's table. */
 const MOST_LOADS = 6;
 
-/** How many meet the goal, then the cheapest of each of at most `most` loads; nothing where no goal is known. */
+/** How many meet the SLO, then the cheapest of each of at most `most` loads; nothing where no SLO is known. */
 export function goalHeadlines(document: ResultsDocument, most = MOST_LOADS): readonly Headline[] {
   const judged = document.configurations.filter((one) => one.slo !== undefined);
   if (judged.length === 0) return [];
@@ -58,7 +58,7 @@ function choiceHeadline(choice: Choice): Headline {
   return { text: `${where}cheapest that meets the SLO: ${facts}`, state: "good" };
 }
 
-/** "; nearest: …", the stable configuration that misses its goal by the least. */
+/** "; nearest: …", the stable configuration that misses its SLO by the least. */
 function nearestText(
   members: readonly ConfigurationResult[],
   document: ResultsDocument,
@@ -87,7 +87,7 @@ const MOST_DOUBTS = 4;
 /** Comparisons beyond so many are for the table alone. */
 const MOST_SENTENCES = 6;
 
-/** Headlines in order of weight: trust first, then the goal, then the choice. */
+/** Headlines in order of weight: trust first, then the SLO, then the choice. */
 export function headlines(
   results: ResultsDocument,
   validation: ValidationDocument | undefined,

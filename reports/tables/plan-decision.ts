@@ -34,7 +34,7 @@ export function planDecisions(
           .map((one) => answerText(one, unit))
           .join("; "),
       ],
-      ["more load", chosen === undefined ? "" : boundText(chosen)],
+      ["headroom", chosen === undefined ? "" : boundText(chosen)],
     ]);
     return {
       load,

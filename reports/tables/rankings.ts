@@ -93,7 +93,7 @@ export function bestTable(document: ResultsDocument, short = false): Table | und
   };
 }
 
-/** The goal's quantile, the mean and the attainment. */
+/** The SLO's quantile, the mean and the attainment. */
 function metricNames(document: ResultsDocument): readonly MetricName[] {
   const more = ["latencyMeanMs", "sloAttainmentRatio", "utilizationRatio"] as const;
   const wanted = [latencyOf(document), ...more];
@@ -139,7 +139,7 @@ function tiedName(tied: Tied, document: ResultsDocument, short: boolean): string
   return axes.length === 0 ? tied[0].id : axes.map(text).join(" · ");
 }
 
-/** Those that meet the goal, the cheapest first; then by how far they attain it; overload last. */
+/** Those that meet the SLO, the cheapest first; then by how far they attain it; overload last. */
 function tiedByMerit(document: ResultsDocument): (a: Tied, b: Tied) => number {
   const rank = ([one]: Tied) => (isUnstable(one) ? 2 : one.slo === "meets" ? 0 : 1);
   const name = latencyOf(document);

@@ -55,7 +55,7 @@ const MINOR = [
   ...["availabilityRatio", "recoveryMeanMs"],
 ];
 
-/** One row per configuration: what was swept, whether it meets the goal, every reported metric. */
+/** One row per configuration: what was swept, whether it meets the SLO, every reported metric. */
 export function configurationTable(document: ResultsDocument): Table {
   const { slo, configurations } = document;
   const axes = sweepAxes(document);

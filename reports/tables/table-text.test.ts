@@ -33,6 +33,20 @@ test("numbers stand to the right, texts to the left, headings over a rule", () =
   ]);
 });
 
+test("headings stay whole, and values beside their half widths, where intervals can take a second line", () => {
+  const table: Table = {
+    caption: "",
+    headings: ["configuration", "measured", "interval"],
+    rows: [[{ text: "A: fifo" }, numberCell("134 ± 12"), numberCell("-6.5 % to +5.7 %")]],
+  };
+  expect(stripVTControlCharacters(tableText(table, 40)).split("\n")).toEqual([
+    "configuration  measured         interval",
+    "─────────────  ────────  ───────────────",
+    "A: fifo        134 ± 12        -6.5 % to",
+    "                                  +5.7 %",
+  ]);
+});
+
 test("no line is wider than asked: texts break between words, the rest is cut", () => {
   const lines = linesOf(40);
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(40);

@@ -1,6 +1,6 @@
 /** A table as text that is never wider than asked. Apart from `table.ts`, which a browser reads too. */
 import { styleText } from "node:util";
-import { wrapped } from "./format.ts";
+import { wordsOf, wrapped } from "./format.ts";
 import type { Table } from "./table.ts";
 
 const GAP = "  ";
@@ -47,13 +47,16 @@ export function total(widths: readonly number[]): number {
   return widths.reduce((sum, width) => sum + width, 0) + GAP.length * (widths.length - 1);
 }
 
-/** Narrows the widest text columns to their longest word, then any text column, then every column, until a line fits. */
+/** Narrows the widest text columns to their longest word, then all, then any text column, then every column, until a line fits. */
 function fitted(table: Table, numeric: readonly boolean[], width: number): number[] {
   const widths = columnWidths(table);
   const texts = (i: number) => table.rows.map((row) => row[i]?.text ?? "");
-  const whole = table.headings.map((_, i) => longest(texts(i).flatMap((text) => text.split(" "))));
+  const whole = table.headings.map((heading, i) =>
+    longest([heading, ...texts(i)].flatMap(wordsOf)),
+  );
   const floors: readonly ((i: number) => number)[] = [
     (i) => (numeric[i] ? Number.POSITIVE_INFINITY : Math.max(LEAST_TEXT, whole[i] ?? 0)),
+    (i) => whole[i] ?? 0,
     (i) => (numeric[i] ? Number.POSITIVE_INFINITY : LEAST_TEXT),
     () => LEAST_COLUMN,
   ];

@@ -94,7 +94,7 @@ test("one replication shows means without an interval", () => {
 test("a validation shows both sides, the error, the verdict and what a replay is", () => {
   const text = validationTable(validationDocument(9), 120);
   expect(text).toContain("measured times replayed, no GPU/model ran");
-  expect(text).toMatch(/E: join.*mean latency \(ms\) +disagrees .*\+25\.1 %.* to /);
+  expect(text).toMatch(/E: join.*mean latency \(ms\) +disagrees \(±10%\) .*\+25\.1 %.* to /);
   expect(text).toMatch(/^H: mean latency, p95 latency, throughput cannot be judged yet: /);
   expect(text).toContain(
     "9 configurations validated: 7 agree, 1 disagrees, 1 cannot be judged yet",
@@ -109,6 +109,7 @@ test("a validation shows both sides, the error, the verdict and what a replay is
 test("a terminal has one line per configuration with runs that were set aside", () => {
   const text = validationTable(validationDocument(9), 80);
   expect(text).not.toContain("reasons");
+  for (const tolerance of ["(±10%)", "(±15%)"]) expect(text).toContain(tolerance);
   expect(text.replace(/\s+/g, " ")).toContain(
     "H: 8.0 % of arrivals were more than 5 ms late (limit 1 %)",
   );
@@ -140,7 +141,7 @@ test("a figure of one run has no ±", () => {
       measured: { ...one.measured, metrics: alone(one.measured.metrics), repeats: 1 },
     })),
   });
-  expect(text).toMatch(/mean latency \(ms\) +agrees +\d/);
+  expect(text).toMatch(/mean latency \(ms\) +agrees \(±10%\) +\d/);
   expect(text.split("90%")[0]).not.toContain(" ± ");
 });
 

@@ -115,7 +115,7 @@ export function notesText(
   return all.size > MOST_NOTES ? [...lines, `and ${all.size - MOST_NOTES} more notes`] : lines;
 }
 
-/** How many meet the goal, and the cheapest of them at each load. */
+/** How many meet the SLO, and the cheapest of them at each load. */
 export function goalLines(document: ResultsDocument, width = DEFAULT_WIDTH): readonly string[] {
   const lines = goalHeadlines(document, MOST_ROWS).map(({ text }) => wrapped(text, width));
   return lines.length === 0 ? [] : ["", ...lines];
@@ -190,7 +190,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
     health = without(health, health.headings.indexOf(heading));
   }
   let comparison = comparisonTable(document);
-  for (const heading of ["single runs, from to", "simulator's own error", "tolerance"]) {
+  for (const heading of ["single runs, from to", "simulator's own error"]) {
     if (total(columnWidths(comparison)) <= width) break;
     const column = comparison.headings.indexOf(heading);
     if (column >= 0) comparison = without(comparison, column);

@@ -151,11 +151,11 @@ export function verdictText(one: ValidationResult, validation: ValidationDocumen
 
 export const VERDICT_STATES = { agrees: "good", disagrees: "bad", "cannot tell": "warn" } as const;
 
-/** A verdict in words; colour only repeats it. */
-function verdictCell(verdict: Verdict | undefined): Cell {
-  return verdict === undefined
-    ? { text: "not judged" }
-    : { text: verdict, state: VERDICT_STATES[verdict] };
+/** A verdict in words, and the tolerance that it is about; colour only repeats it. */
+function verdictCell(verdict: Verdict | undefined, tolerance?: number): Cell {
+  if (verdict === undefined) return { text: "not judged" };
+  const within = tolerance === undefined ? "" : ` (±${formatNumber(tolerance * 100)}%)`;
+  return { text: `${verdict}${within}`, state: VERDICT_STATES[verdict] };
 }
 
 function spreadText(result: ValidationResult, name: MetricName): string {
@@ -186,13 +186,16 @@ export function comparisonTable(document: ValidationDocument): Table {
   return tableOf(caption, judged, [
     ["configuration", ({ whose }) => ({ text: whose })],
     ["metric", ({ name }) => ({ text: metricTitle(name) })],
-    ["judgement", ({ judgement }) => verdictCell(judgement?.verdict)],
+    [
+      "judgement",
+      ({ judgement, result: { tolerance }, name }) =>
+        verdictCell(judgement?.verdict, tolerance[name]),
+    ],
     ...(isPlanned ? [PLANNED] : []),
     ["predicted", ({ name, predicted }) => estimateCell(name, predicted)],
     ["measured", ({ name, measured }) => estimateCell(name, measured)],
     ["error", ({ result: { error }, name }) => numberCell(formatError(error[name]), error[name])],
     ["interval", ({ judgement }) => numberCell(judgedInterval(judgement))],
-    ["tolerance", ({ result: { tolerance }, name }) => toleranceCell(tolerance[name])],
     ...(document.configurations.some(({ judgedBy }) => judgedBy !== undefined) ? [OWN_ERROR] : []),
     ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
   ]);
@@ -222,13 +225,6 @@ const OWN_ERROR: [string, (row: JudgedRow) => Cell] = [
 interface JudgedRow {
   readonly result: ValidationResult;
   readonly name: MetricName;
-}
-
-function toleranceCell(tolerance: number | undefined): Cell {
-  return numberCell(
-    tolerance === undefined ? "—" : `±${formatNumber(tolerance * 100)} %`,
-    tolerance,
-  );
 }
 
 /** One row per validated configuration: verdict, backend, and how fit the measuring was. */

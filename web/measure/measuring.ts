@@ -215,7 +215,7 @@ function bodiesOf({ platform, inputs }: ModelMetadata, payloads: readonly string
 }
 
 /**
- * A gateway refuses requests that would wait longer than the latency goal allows. A run around `work` has
+ * A gateway refuses requests that would wait longer than the SLO allows. A run around `work` has
  * no such bound; the next run has it again. Rejects with a ServerError where requests are under way: a
  * run starts without any.
  */

@@ -132,7 +132,7 @@ interface LiveChartProps {
   readonly isPoints?: boolean;
   /** The y axis ends here at least. */
   readonly yMost?: number;
-  /** A horizontal line, such as a latency goal. */
+  /** A horizontal line, such as an SLO. */
   readonly goal?: number | undefined;
   /** Upright lines, ascending. */
   readonly marks?: readonly Mark[];

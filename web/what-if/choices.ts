@@ -19,7 +19,7 @@ export interface Choices {
   readonly parameters?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** In place of the scheduler's own batching; a `maxBatch` of 1 starts each job alone. */
   readonly batch?: Batch;
-  /** Latency goals, ms, by pipeline. */
+  /** SLOs, ms, by pipeline. */
   readonly sloMs?: Readonly<Record<string, number>>;
   /** Service times are multiplied by this. */
   readonly serviceScale?: number;
@@ -92,9 +92,30 @@ export function gridOf({ kind, base }: LoadAxis, capacityPerS: number): readonly
   const power = 10 ** Math.floor(Math.log10(least));
   const top = power * (ENDS.find((end) => end * power >= least) ?? 10);
   const steps = Array.from({ length: POINTS }, (_, i) => rounded((top * (i + 1)) / POINTS));
-  const isWhole = kind === "clients" || kind === "burst";
-  const all = [...steps.map((load) => (isWhole ? Math.max(1, Math.round(load)) : load)), base];
+  const all = [
+    ...steps.map((load) => (isWhole(kind) ? Math.max(1, Math.round(load)) : load)),
+    base,
+  ];
   return [...new Set(all)].sort((a, b) => a - b);
+}
+
+function isWhole(kind: LoadAxis["kind"]): boolean {
+  return kind === "clients" || kind === "burst";
+}
+
+/** Loads are told apart to so many parts of a step of the grid: four bisections. */
+const PARTS = 15;
+
+/** The load halfway; undefined where `low` and `high` are close enough, or the ascending `grid` is one load. */
+export function middleOf(
+  { kind }: LoadAxis,
+  grid: readonly number[],
+  low: number,
+  high = low,
+): number | undefined {
+  const least = isWhole(kind) ? 1 : Math.max(...grid) / POINTS / PARTS;
+  if (grid.length < 2 || high - low <= least) return undefined;
+  return isWhole(kind) ? Math.floor((low + high) / 2) : rounded((low + high) / 2);
 }
 
 /**

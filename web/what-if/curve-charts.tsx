@@ -1,5 +1,5 @@
 /**
- * Latency and goal attainment over load, with 95% intervals as bands: the present configuration in full, pins by one
+ * Latency and SLO attainment over load, with 95% intervals as bands: the present configuration in full, pins by one
  * figure. They stand on a canvas, where a redraw takes a millisecond.
  */
 import { useMemo, useRef, useState } from "react";
@@ -161,10 +161,10 @@ function pointsOf(measured: readonly MeasuredPoint[], metric: string): readonly 
 /** Nearly full, latencies rise without bound: beyond this share of capacity they may leave the chart. */
 const NEARLY_FULL = 0.9;
 
-/** Beyond so many times the goal, latencies would press all others flat. */
+/** Beyond so many times the SLO, latencies would press all others flat. */
 const MOST_GOALS = 5;
 
-/** The largest latency worth its room: the goal, and what each configuration gives before it is full. */
+/** The largest latency worth its room: the SLO, and what each configuration gives before it is full. */
 function latencyTop(
   readings: readonly Reading[],
   loads: readonly number[],
@@ -351,7 +351,7 @@ function optionsFor(
   };
 }
 
-/** The load that is read, the goal, and measured points. */
+/** The load that is read, the SLO, and measured points. */
 function drawMarks(
   plot: uPlot,
   { load, goal, measured, measuredColor }: CurveChartProps,

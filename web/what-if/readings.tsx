@@ -4,24 +4,24 @@ import { Button } from "react-aria-components";
 import type { Estimate } from "../../library/browser.ts";
 import { figures, milliseconds, precisePercent } from "../shared/format.ts";
 import { Head } from "../shared/parts.tsx";
-import { type Batch, type Choices, type LoadAxis, loadText } from "./choices.ts";
+import { type Batch, type Choices, loadText } from "./choices.ts";
 import type { CurveState } from "./curve-store.ts";
+import { highestLoadText } from "./highest-load.ts";
 import type { Description, PointResult } from "./messages.ts";
 
-/** Whether the goal is met at this load, and up to which one, in words. */
+/** Whether the SLO is met at this load, and up to which one, in words. */
 export function verdictOf(
   { axis, goals }: Description,
   { sloMs }: Choices,
   curve: CurveState | undefined,
-  loads: readonly number[],
   load: number,
 ): string {
   const result = curve?.points.get(load);
-  if (result === undefined) return "Simulating …";
+  if (curve === undefined || result === undefined) return "Simulating …";
   const at = `At ${loadText(axis, load)}`;
   const p99 = estimateOf(result, "latencyP99Ms");
   if (result.stability === "unstable") {
-    return `${at} it is overloaded, its queue grows without end: ${bearable(curve, loads, axis)}.`;
+    return `${at} it is overloaded, its queue grows without end: ${highestLoadText(curve, axis)}.`;
   }
   const attained = estimateOf(result, "sloAttainmentRatio");
   if (goals.length === 0 || attained === undefined) {
@@ -40,25 +40,7 @@ export function verdictOf(
     unclear: "too close to tell",
   };
   const judged = result.slo === undefined ? "" : ` (${words[result.slo]})`;
-  return `${at}, ${text}${judged}. ${capital(bearable(curve, loads, axis))}.`;
-}
-
-/** Bounds on the highest load that meets the SLO (without one: keeps up): the last that was simulated up to which all do, and the next. */
-function bearable(curve: CurveState | undefined, loads: readonly number[], axis: LoadAxis): string {
-  const simulated = loads.filter((load) => curve?.points.has(load));
-  const first = simulated.findIndex((load) => {
-    const result = curve?.points.get(load);
-    return (result?.slo ?? "meets") !== "meets" || result?.stability === "unstable";
-  });
-  const capacity =
-    curve?.capacityPerS == null ? "" : `; its capacity is ${figures(curve.capacityPerS)} per s`;
-  if (first === 0) return `no simulated load is sustainable${capacity}`;
-  const last = simulated[(first === -1 ? simulated.length : first) - 1];
-  const beyond =
-    first === -1
-      ? " (no higher load was simulated)"
-      : `, below ${loadText(axis, simulated[first])}`;
-  return `highest sustainable load: at least ${loadText(axis, last)}${beyond}${capacity}`;
+  return `${at}, ${text}${judged}. ${capital(highestLoadText(curve, axis))}.`;
 }
 
 function capital(text: string): string {

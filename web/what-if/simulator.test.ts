@@ -3,7 +3,16 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type ConfigurationResult, readScenario, simulateAll } from "../../library/browser.ts";
-import { type Choices, FIRST_STATE, gridOf, outlineOf, stateOf, stateText } from "./choices.ts";
+import {
+  type Choices,
+  type Effort,
+  FIRST_STATE,
+  gridOf,
+  outlineOf,
+  stateOf,
+  stateText,
+} from "./choices.ts";
+import { highestLoadText } from "./highest-load.ts";
 import type { CurvePoint, CurveRequest, Description, FromSimulator } from "./messages.ts";
 import { differenceText } from "./readings.tsx";
 import { Simulator } from "./simulator.ts";
@@ -20,8 +29,11 @@ class Session {
   });
   #wake: () => void = () => {};
 
-  constructor(file: string, files: Readonly<Record<string, string>> = {}) {
-    const text = readFileSync(join(SCENARIOS, file), "utf8");
+  constructor(
+    file: string,
+    files: Readonly<Record<string, string>> = {},
+    text = readFileSync(join(SCENARIOS, file), "utf8"),
+  ) {
     this.#simulator.take({ kind: "open", source: { file, text, files } });
   }
 
@@ -33,8 +45,8 @@ class Session {
     return this.said.filter((message) => message.kind === kind) as never;
   }
 
-  draw(curves: readonly CurveRequest[]): void {
-    this.#simulator.take({ kind: "draw", curves, effort: EFFORT });
+  draw(curves: readonly CurveRequest[], effort: Effort = EFFORT): void {
+    this.#simulator.take({ kind: "draw", curves, effort });
   }
 
   written(choices: Choices): string {
@@ -108,6 +120,36 @@ test("curves that come with the scenario start at once, and go on where the page
   expect(said.map(({ kind }) => kind).filter((kind) => kind !== "points")).toEqual([
     ...["opened", "loads", "started", "taken", "taken", "schedulers", "finished"],
   ]);
+});
+
+test("bounds on the highest sustainable load hold the closed form of M/M/1, and are close", async () => {
+  const [perS, sloMs] = [100, 100];
+  const slo = { latencyMs: sloMs, percentile: 95 };
+  const text = JSON.stringify({
+    name: "mm1",
+    pipelines: { p: { slo, tasks: { a: { model: "m" } } } },
+    models: { m: { service: { distribution: "exponential", meanMs: 1000 / perS } } },
+    cluster: { replicas: { a: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 50, requests: 5000 },
+  });
+  const session = new Session("mm1.yaml", {}, text);
+  const effort = { seed: 3, requests: 5000, replications: 10 };
+  session.draw([{ key: "a", choices: {} }], effort);
+  await session.until(() => session.all("finished").length === 1);
+  const points = session.points("a");
+  const shown = highestLoadText({ points, capacityPerS: perS }, session.description.axis);
+  const [, low, high] =
+    /between ([\d.]+) and ([\d.]+) requests per s .*; its capacity is 100 /.exec(shown) ?? [];
+  // A sojourn is exponential with mean 1 / (μ − λ).
+  const highest = perS - (1000 * Math.log(20)) / sloMs;
+  expect(highest).toBeGreaterThan(Number(low));
+  expect(highest).toBeLessThan(Number(high));
+  expect(Number(high) - Number(low), shown).toBeLessThan(6);
+  expect([points.get(Number(low))?.slo, points.get(Number(high))?.slo]).toEqual([
+    "meets",
+    "misses",
+  ]);
+  expect(points.get(Number(high))?.replications).toBe(10);
 });
 
 test("points come breadth first: each curve has its first points before one is precise", async () => {

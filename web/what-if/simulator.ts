@@ -24,6 +24,7 @@ import {
   overridesOf,
   pointAt,
 } from "./choices.ts";
+import { loadBetween } from "./highest-load.ts";
 import type {
   CurvePoint,
   CurveRequest,
@@ -71,10 +72,13 @@ interface Curve {
   readonly abort: () => void;
   /** In the order in which they run. */
   readonly loads: readonly number[];
+  readonly effort: Effort;
   /** The first so many loads draw the curve's form. */
   readonly outline: number;
   /** Points so far. */
   points: number;
+  /** The latest by load. */
+  readonly results: Map<number, PointResult>;
 }
 
 /** Points are shown together, so often at the most; a first curve that is whole at once. */
@@ -204,12 +208,16 @@ export class Simulator {
     const outline = outlineOf(this.#loads, (this.#opened as Opened).axis, capacityPerS);
     const loads = [...new Set([...outline, ...this.#loads])];
     this.#post({ kind: "started", key, capacityPerS });
+    const drawn = { outline: outline.length, points: 0, results: new Map() };
+    this.#curves.set(key, { ...this.#simulated(scenario, loads, effort), ...drawn });
+    if (!this.#isRunning) void this.#run();
+  }
+
+  #simulated(scenario: LoadedScenario, loads: readonly number[], effort: Effort) {
     const document = { ...scenario.document, sweep: this.#sweepOf(loads, effort) };
     const control = new AbortController();
     const steps = simulate({ ...scenario, document }, { signal: control.signal });
-    const abort = (): void => control.abort();
-    this.#curves.set(key, { steps, abort, loads, outline: outline.length, points: 0 });
-    if (!this.#isRunning) void this.#run();
+    return { steps, abort: () => control.abort(), loads, effort };
   }
 
   /** Each step goes to the curve that has had the fewest; among equals, to the first. */
@@ -225,7 +233,7 @@ export class Simulator {
       // A curve that was stopped says nothing more.
       if (this.#curves.get(key) !== curve) continue;
       if ("message" in step) this.#end(key, step);
-      else if (step.done === true) this.#end(key, null);
+      else if (step.done === true) this.#goOn(key, curve);
       else this.#add(key, curve, step.value);
       this.#tellSchedulers();
     }
@@ -248,9 +256,22 @@ export class Simulator {
     const wasOutlined = this.#isOutlined();
     curve.points++;
     const { latencyCurve: _, ...point }: PointResult & { latencyCurve?: unknown } = result;
-    this.#points.push({ key, load: curve.loads[index], result: point });
+    const load = curve.loads[index];
+    curve.results.set(load, point);
+    this.#points.push({ key, load, result: point });
     const isThere = !wasOutlined && this.#isOutlined();
     if (isThere || performance.now() - this.#shownMs > SHOW_MS) this.#show();
+  }
+
+  /** After the curve's own loads, those that narrow the bounds on the highest one that it sustains. */
+  #goOn(key: string, curve: Curve): void {
+    const { axis } = this.#opened as Opened;
+    const next = loadBetween(curve.results, axis, this.#loads);
+    if (next === undefined) this.#end(key, null);
+    else {
+      const { scenario } = this.#sound.get(key) as Sound;
+      this.#curves.set(key, { ...curve, ...this.#simulated(scenario, [next], curve.effort) });
+    }
   }
 
   #end(key: string, failure: Failure | null): void {

@@ -60,7 +60,7 @@ inChromium(
     await firstCurve(page);
     await expect
       .poll(() => page.locator(".wi-verdict").textContent(), PATIENCE)
-      .toMatch(/sustainable/i);
+      .toMatch(/sustainable load: between [\d.]+ and [\d.]+ requests per s/);
     expect(requests.filter((url) => !/^(file|blob):/.test(url))).toEqual([]);
     expect(problems).toEqual([]);
     expect(await page.locator("canvas").count()).toBe(2);

@@ -125,7 +125,7 @@ function Results(props: ResultsProps) {
   const { axis } = description;
   const load = nearest(loads, state.load ?? axis.base);
   const shownLoad = loadText(axis, load);
-  const verdict = verdictOf(description, choices, present, loads, load);
+  const verdict = verdictOf(description, choices, present, load);
   const readings: Reading[] = [
     { id: "now", name: "present", color: "--wi-now", curve: present },
     ...pins.map((pin, i) => ({

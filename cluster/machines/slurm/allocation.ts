@@ -1,8 +1,9 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/command-words.ts";
-import { Fault } from "../../../core/fault.ts";
+import { Fault, type Issue } from "../../../core/fault.ts";
 import type { InventoryOf } from "../../../core/inventory/schema.ts";
+import { noSuch } from "../../../core/scenario/issues.ts";
 import { runTool } from "../client-command.ts";
 import { NEVER_GONE } from "../machine.ts";
 
@@ -264,8 +265,36 @@ async function hostsIn(list: string): Promise<readonly string[]> {
 }
 
 /** The output of a command of Slurm. Rejects with its complaint as a Fault. */
-export async function slurmSays(command: readonly string[]): Promise<string> {
-  const { stdout, stderr, code } = await runTool(command, { missing: SLURM_MISSING });
+export async function slurmSays(command: readonly string[], timeoutMs = 0): Promise<string> {
+  const { stdout, stderr, code } = await runTool(command, { missing: SLURM_MISSING, timeoutMs });
   if (code === 0) return stdout;
   throw slurmFault(command[0], stderr, code);
+}
+
+const LOOK_UP_MS = 10_000;
+
+/** The names of `gres` that no machine of the partition has. Rejects with a Fault where Slurm does not answer. */
+export async function unknownGres({
+  nodes = {},
+  partition,
+}: SlurmInventory): Promise<readonly Issue[]> {
+  const asked = Object.entries(nodes).flatMap(([node, { gres }]) =>
+    gresNames(gres ?? "").map((name) => ({ path: `nodes.${node}.gres`, name })),
+  );
+  if (asked.length === 0) return [];
+  const within = partition === undefined ? [] : [`--partition=${partition}`];
+  const said = await slurmSays(["sinfo", "--noheader", "--format=%G", ...within], LOOK_UP_MS);
+  if (said === "") throw new Fault("not-found", `sinfo lists no partition "${partition}"`);
+  const known = new Set(gresNames(said.replace(/\([^)]*\)/g, "").replaceAll("\n", ",")));
+  // A request without a type takes any.
+  for (const name of [...known]) known.add(name.split(":")[0]);
+  return asked
+    .filter(({ name }) => !known.has(name))
+    .map(({ path, name }) => noSuch("GRES", path, name, known));
+}
+
+/** `gres/gpu:a100:2,shard` → `gpu:a100` and `shard`. */
+function gresNames(list: string): readonly string[] {
+  const names = list.split(",").map((one) => one.replace(/^gres[:/]|:\d+[KMG]?$/g, "").trim());
+  return names.filter((name) => name !== "");
 }

@@ -181,7 +181,8 @@ export function openTunnel(remote: RemoteHost, socket: string, onEvent: (line: s
       }
       const giveUpAt = performance.now() + timeoutMs;
       while (!(await speaksTls(socket))) {
-        if (performance.now() > giveUpAt) throw sshFault(remote, ssh.stderr() || "the tunnel timed out");
+        if (performance.now() > giveUpAt)
+          throw sshFault(remote, ssh.stderr() || "the tunnel timed out");
         await sleep(TRY_MS);
       }
       ssh.works();

@@ -126,6 +126,10 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       const inventory = lab.inventory("inventory.yaml", { leaseS: 6, aliveIntervalS: 1 });
       const { gateway, workers: placed } = up(inventory);
       expect(placed.map(({ machine }) => machine)).toEqual(["a", "b", "c"]);
+      // Their own, not those of ssh here.
+      expect(placed.map(({ pid }) => pid)).toEqual(
+        ["a", "b", "c"].flatMap((one) => lab.workers(one)),
+      );
       expect(await areUp()).toBe(true);
       expect(tandem("cluster", "status", "--no-watch").stdout).toMatch(/serve-2 .* on b/);
       expect(await load(gateway.grpc)).toEqual({ completed: 200 });
