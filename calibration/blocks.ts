@@ -21,11 +21,12 @@ import {
   workByModel,
   workedBatches,
 } from "./in-place.ts";
-import type { Block } from "./judge-blocks.ts";
+import { type Block, judgeBlocks, offBeyond } from "./judge-blocks.ts";
+import { judgeNeighbours } from "./judge-profiles.ts";
 import { type BusyWorker, contentionRound } from "./measure-service.ts";
 import { probePace } from "./pace-probe.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
-import type { RealRun } from "./real-runs.ts";
+import type { MeasuredBracket, RealRun } from "./real-runs.ts";
 
 /**
  * A verdict is looked for after so many blocks, with these errors of each one-sided test, 5% in all.
@@ -112,7 +113,7 @@ export async function measureBracket(
   deployment: Parameters<typeof inPlaceRound>[0],
   plan: BracketPlan,
   seed: string,
-): Promise<Bracket> {
+): Promise<MeasuredBracket> {
   const { document, inputs, busy } = plan;
   const haveNeighbours = busy.length > 1 && compileSystem(document, inputs).replicas.length > 1;
   for (let again = MOST_BRACKETS_AGAIN; ; again--) {
@@ -123,8 +124,10 @@ export async function measureBracket(
       const [, slowdown] = haveNeighbours ? await contentionRound(busy) : [];
       const probeUs = meanOf([before, await probePace()]);
       if ((await watch.stop()).longestMs > LONGEST_STALL_MS && again > 0) continue;
-      const { overheadProfile } = slowedInputs(inputs, slowdown);
-      const workUs = workByModel(document, inputs, overheadProfile?.contention, log);
+      const workUs: MeasuredBracket["workUs"] = (known) => {
+        const { overheadProfile } = slowedInputs(inputs, known);
+        return workByModel(document, inputs, overheadProfile?.contention, log);
+      };
       return { atS: 0, probeUs, workUs, ...(slowdown === undefined ? {} : { slowdown }) };
     } finally {
       watch.close();
@@ -132,7 +135,7 @@ export async function measureBracket(
   }
 }
 
-/** The inputs with the slow-down of two busy workers as it is now, where it was measured. */
+/** The inputs with so much slow-down of two busy workers by each other; undefined: as they are. */
 function slowedInputs(inputs: SimulationInputs, slowdown: number | undefined): SimulationInputs {
   const { overheadProfile } = inputs;
   if (overheadProfile === undefined || slowdown === undefined) return inputs;
@@ -159,16 +162,47 @@ function factorsOf(
   );
 }
 
-/** A run beside its predictions. */
-export function blockOf(
+type BlockRun = Pick<RealRun, "replication" | "beside" | "summary" | "log">;
+
+/** What the blocks of a validation are judged with, besides themselves. */
+interface JudgedWith {
+  readonly tolerance: Readonly<Record<string, number>>;
+  /** The error of each one-sided test: this look's share. */
+  readonly error: number;
+  readonly unfit: string | null;
+}
+
+/** Blocks, brackets and their judgement, by the slow-down that calibration and brackets know together. */
+export function judgeRuns(
   plan: PredictionPlan,
-  run: Pick<RealRun, "replication" | "beside" | "summary" | "log">,
+  runs: readonly BlockRun[],
+  measured: readonly MeasuredBracket[],
+  by: JudgedWith,
+) {
+  const { document, inputs } = plan;
+  const { overheadProfile } = inputs;
+  const neighbours = judgeNeighbours(measured, overheadProfile, offBeyond(by.tolerance));
+  const brackets = measured.map(
+    (one): Bracket => ({ ...one, workUs: one.workUs(neighbours?.known) }),
+  );
+  const blocks = runs.map((run) => blockOf(plan, run, brackets, neighbours?.known));
+  const profiles = profilesByModel(document, inputs.profiles);
+  const doubt = overheadProfile?.provenance.doubts?.[0] ?? null;
+  const judgement = judgeBlocks(blocks, brackets, { ...by, profiles, neighbours, doubt });
+  return { blocks, brackets, judgement };
+}
+
+/** A run beside its predictions. */
+function blockOf(
+  plan: PredictionPlan,
+  run: BlockRun,
   brackets: readonly Bracket[],
+  slowdown: number | undefined,
 ): Block {
-  const beside = run.beside.map((place) => brackets[place]);
-  const factors = factorsOf(plan, beside);
-  const slowdowns = beside.flatMap(({ slowdown }) => slowdown ?? []);
-  const slowdown = slowdowns.length === 0 ? undefined : meanOf(slowdowns);
+  const factors = factorsOf(
+    plan,
+    run.beside.map((place) => brackets[place]),
+  );
   const slowed = { ...plan, inputs: slowedInputs(plan.inputs, slowdown) };
   const { replication } = run;
   return {

@@ -5,7 +5,7 @@ import { equivalence, relativeError } from "../core/statistics/equivalence.ts";
 import type { Bracket } from "../core/validation-results.ts";
 import { lookError, looksOf } from "./blocks.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
-import { judgeProfiles } from "./judge-profiles.ts";
+import { judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";
 
 const PROVENANCE = {
   kind: "measured" as const,
@@ -231,7 +231,12 @@ function judged(
     ...by
   }: object & Partial<typeof BY & { brackets: Bracket[] }> = {},
 ) {
-  const judgement = judgeBlocks(blocksOf(errors), brackets, { ...BY, ...by });
+  const { overheads, ...rest } = { ...BY, ...by };
+  const judgement = judgeBlocks(blocksOf(errors), brackets, {
+    ...rest,
+    neighbours: judgeNeighbours(brackets, overheads, BOUND),
+    doubt: overheads?.provenance.doubts?.[0] ?? null,
+  });
   return { ...judgement, mean: judgement.judgements.latencyMeanMs };
 }
 
@@ -293,6 +298,16 @@ describe("the rules, in their order", () => {
     expect(unsure.verdict).toBe("cannot tell");
     const one = judged(errors, { brackets: slowed(1.3, 2), overheads: overheads(1) });
     expect([one.neighbours, one.culprit]).toEqual([undefined, "queueing"]);
+  });
+
+  test("the slow-down is as well known as calibration and brackets know it together", () => {
+    const known = (stored: number, spread: number): number =>
+      judgeNeighbours(slowed(1.3), overheads(stored, spread), BOUND)?.known ?? Number.NaN;
+    // Of eight rounds that hardly differ, and six brackets that do by 1%.
+    expect(known(1.31, 0)).toBeGreaterThan(1.303);
+    expect(known(1.31, 0)).toBeLessThan(1.31);
+    expect(known(1.6, 0.4), "a disturbed calibration counts little").toBeCloseTo(1.3, 1);
+    expect(known(1.1, 0), "what is off counts nothing").toBeCloseTo(1.3, 2);
   });
 
   test("4. a doubted calibration bars what is off, and says so; it does not bar agreement", () => {

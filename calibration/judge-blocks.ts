@@ -5,7 +5,7 @@
  *   prediction from the stored profiles ── error ──> judged by the tolerance
  *   stored profiles ── off? ──> brackets ── prediction from the brackets ── simulator's error ──> blocks
  */
-import type { OverheadProfile, Profile } from "../core/profile.ts";
+import type { Profile } from "../core/profile.ts";
 import type { MetricName } from "../core/results.ts";
 import {
   equivalence,
@@ -21,7 +21,7 @@ import type {
 } from "../core/validation-results.ts";
 import { percent } from "./host.ts";
 import { type Figures, overallVerdict, signedPercent } from "./judge.ts";
-import { type JudgedNeighbours, judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";
+import { type JudgedNeighbours, judgeProfiles } from "./judge-profiles.ts";
 
 export interface Block {
   /** Predicted from the stored profiles. */
@@ -41,8 +41,10 @@ export interface BlocksJudgedBy {
   readonly tolerance: Readonly<Record<string, number>>;
   /** By model. Assumed times have no profile, and are not judged apart. */
   readonly profiles: Readonly<Record<string, Profile>>;
-  /** Undefined: the scenario's own costs of messages, and no slow-down by neighbours. */
-  readonly overheads: OverheadProfile | undefined;
+  /** Null: the brackets did not measure them. */
+  readonly neighbours: JudgedNeighbours | null;
+  /** Against the calibration; null where nothing speaks against it. */
+  readonly doubt: string | null;
   /** The error of each one-sided test, and of both sides of a disagreement: this look's share. */
   readonly error: number;
   /** Why the blocks are not fit to be judged by; null where they are. */
@@ -57,6 +59,14 @@ export interface BlocksJudgedBy {
 const [PROFILE_SHARE, SIMULATOR_SHARE, SERVICE_SHARE] = [0.5, 0.4, 0.4];
 /** Where the mean is not judged. */
 const USUAL_TOLERANCE = 0.05;
+
+/** Beyond so much a stored figure is off. */
+export function offBeyond({
+  latencyMeanMs = USUAL_TOLERANCE,
+}: BlocksJudgedBy["tolerance"]): number {
+  return PROFILE_SHARE * latencyMeanMs;
+}
+
 const MOST_BLOCKS = 100;
 
 export function judgeBlocks(
@@ -65,16 +75,14 @@ export function judgeBlocks(
   by: BlocksJudgedBy,
 ): BlockJudgement {
   const meanTolerance = by.tolerance.latencyMeanMs ?? USUAL_TOLERANCE;
-  const { models, together } = judgeProfiles(brackets, by.profiles, PROFILE_SHARE * meanTolerance);
+  const { models, together } = judgeProfiles(brackets, by.profiles, offBeyond(by.tolerance));
   const off = Object.entries(models).filter(([, { isOff }]) => isOff);
   const simulator = simulatorErrors(blocks, Object.keys(by.tolerance), by.error);
   const service = serviceErrors(blocks, by.error);
-  const neighbours = judgeNeighbours(brackets, by.overheads, PROFILE_SHARE * meanTolerance);
+  const { neighbours } = by;
   const slowing = slowingEffect(blocks, by.error);
   const isSlowingOff =
-    neighbours?.isOff === true &&
-    slowing !== null &&
-    isOutside(slowing, PROFILE_SHARE * meanTolerance);
+    neighbours?.isOff === true && slowing !== null && isOutside(slowing, offBeyond(by.tolerance));
   const culprit =
     profileCulprit(off) ??
     (isSlowingOff ? neighboursCulprit(neighbours) : null) ??
@@ -88,7 +96,7 @@ export function judgeBlocks(
     const reasons = {
       unfit: by.unfit,
       culprit,
-      doubt: by.overheads?.provenance.doubts?.[0] ?? null,
+      doubt: by.doubt,
       host: together === null ? null : hostReason(together),
     };
     judgements[name] = { ...judged(found, tolerance, reasons), level: 1 - 2 * by.error };

@@ -79,6 +79,8 @@ export function judgeProfiles(
 export interface JudgedNeighbours {
   readonly judgement: NeighbourJudgement;
   readonly isOff: boolean;
+  /** As far as calibration and brackets know it together; the brackets' alone where the stored one is off. */
+  readonly known: number;
 }
 
 /**
@@ -86,7 +88,7 @@ export interface JudgedNeighbours {
  * not. It is off where the interval lies outside ± `bound`; null where fewer than three brackets measured it.
  */
 export function judgeNeighbours(
-  brackets: readonly Bracket[],
+  brackets: readonly Pick<Bracket, "atS" | "slowdown">[],
   overheads: OverheadProfile | undefined,
   bound: number,
 ): JudgedNeighbours | null {
@@ -97,11 +99,19 @@ export function judgeNeighbours(
   const { contention, rounds = [] } = overheads;
   const then = rounds.map(({ atS, contention: [, value = 1] }) => ({ atS, value }));
   const [, mean = 1] = contention;
-  const known = then.length < LEAST_ROUNDS ? CERTAINLY : driftingMean(then, OWN_DRIFT);
+  const stored = then.length < LEAST_ROUNDS ? CERTAINLY : driftingMean(then, OWN_DRIFT);
   const here = driftingMean(now, OWN_DRIFT);
-  const ratio = ratioOf(here, { ...known, mean });
+  const ratio = ratioOf(here, { ...stored, mean });
   const judgement = { measured: here.mean, stored: mean, interval95: ratio.interval95 };
-  return { judgement, isOff: isBeyond(ratio, bound) };
+  const isOff = isBeyond(ratio, bound);
+  const known = isOff ? here.mean : together(here, { ...stored, mean });
+  return { judgement, isOff, known };
+}
+
+/** Weighed by how well each is known. */
+function together(one: Known, other: Known): number {
+  const share = other.logDeviation ** 2 / (one.logDeviation ** 2 + other.logDeviation ** 2);
+  return one.mean ** share * other.mean ** (1 - share);
 }
 
 /** A curve without rounds is taken at its word. */

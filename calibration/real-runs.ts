@@ -21,13 +21,19 @@ import {
 import { LEAST_RUNS } from "./judge.ts";
 import type { PredictionPlan } from "./predict.ts";
 
+/** A bracket whose times of service hold the slow-down of that moment. */
+export interface MeasuredBracket extends Omit<Bracket, "workUs"> {
+  /** Mean work of a job in place, by model, µs, where two busy workers slow each other down by so much. */
+  readonly workUs: (slowdown: number | undefined) => Bracket["workUs"];
+}
+
 export interface RealRunPlan extends PredictionPlan {
   readonly repeats: number;
   readonly inventory?: LoadedInventory | undefined;
   /** Contents of a run's requests: request i carries entry i mod length, in any pipeline. */
   readonly contents: (seed: string) => readonly RequestContents[];
   /** Measures models in place and the host's pace, before the first run and after each. */
-  readonly bracket?: ((deployment: Deployment) => Promise<Bracket>) | undefined;
+  readonly bracket?: ((deployment: Deployment) => Promise<MeasuredBracket>) | undefined;
   /** Asked after each healthy run: whether a verdict needs no more. Default: never. */
   readonly isSettled?: (runs: RealRuns) => boolean;
   readonly onRun?: (run: RealRun, healthyRuns: number) => void;
@@ -53,7 +59,7 @@ export interface RealRuns {
   /** Why there are fewer runs than asked for, though not for their health. */
   readonly cutShort?: "interrupted" | "the budget was spent";
   /** In order; none where none was asked for. */
-  readonly brackets: readonly Bracket[];
+  readonly brackets: readonly MeasuredBracket[];
 }
 
 /** A host that disturbs more blocks than these is not fit. */
@@ -64,7 +70,7 @@ export async function realRuns(plan: RealRunPlan): Promise<RealRuns> {
   const { document, inputs, backend, timeScale, repeats, signal, inventory } = plan;
   const healthy: RealRun[] = [];
   const unhealthy: RealRun[] = [];
-  const brackets: Bracket[] = [];
+  const brackets: MeasuredBracket[] = [];
   const seed = replicationSeed(document.run.seed, 0);
   const options = { document, inputs, backend, seed, timeScale, signal, inventory };
   const deployment = await startDeployment(options);

@@ -12,12 +12,12 @@ import { RunLog } from "../core/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import type { ServiceModel } from "../core/service.ts";
 import { meanOf } from "../core/statistics/estimate.ts";
-import type { BlockJudgement, Bracket } from "../core/validation-results.ts";
+import type { BlockJudgement } from "../core/validation-results.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";
-import { blockOf, lookError, looksOf, profilesByModel } from "./blocks.ts";
-import { type Block, judgeBlocks } from "./judge-blocks.ts";
+import { judgeRuns, lookError, looksOf } from "./blocks.ts";
+import type { MeasuredBracket } from "./real-runs.ts";
 
 /**
  * `none`: the prediction is exact but for chance and drift. `profile`: a profile is 15% off. `contention`: predictions
@@ -85,8 +85,8 @@ export class SyntheticValidation {
   readonly faulty: string;
   /** Whether the probe shares the host's drift. */
   readonly hasProbe: boolean;
-  readonly brackets: Bracket[] = [];
-  readonly blocks: Block[] = [];
+  readonly brackets: MeasuredBracket[] = [];
+  readonly runs: Parameters<typeof judgeRuns>[1][number][] = [];
   readonly document: ScenarioDocument;
   readonly inputs: SimulationInputs;
   readonly #noise: RandomStream;
@@ -156,16 +156,13 @@ export class SyntheticValidation {
     readonly blocks: number;
   } {
     const looks = looksOf(1);
-    const profiles = profilesByModel(this.document, this.inputs.profiles);
+    const { document, inputs } = this;
+    const plan = { document, inputs, backend: "onnx" as const, timeScale: 1 };
     for (const look of looks) {
-      while (this.blocks.length < look) this.addBlock();
-      const overheads = this.inputs.overheadProfile;
-      const by = { tolerance, profiles, overheads, error: lookError(look, looks), unfit: null };
-      const judgement = judgeBlocks(
-        this.blocks.slice(0, look),
-        this.brackets.slice(0, look + 1),
-        by,
-      );
+      while (this.runs.length < look) this.addRun();
+      const by = { tolerance, error: lookError(look, looks), unfit: null };
+      const runs = this.runs.slice(0, look);
+      const { judgement } = judgeRuns(plan, runs, this.brackets.slice(0, look + 1), by);
       if (judgement.verdict !== "cannot tell" || look === looks[looks.length - 1])
         return { judgement, blocks: look };
     }
@@ -241,21 +238,18 @@ export class SyntheticValidation {
     const workUs = Object.fromEntries(
       this.models.map((model) => [model.name, this.#inPlaceUs(model, atS)]),
     );
-    this.brackets.push({ atS, probeUs, workUs, ...this.#slowdown() });
+    this.brackets.push({ atS, probeUs, workUs: () => workUs, ...this.#slowdown() });
     this.#nowS += BRACKET_S;
   }
 
-  addBlock(): void {
-    const { document, inputs, brackets, blocks } = this;
-    const replication = blocks.length;
-    const atS = this.#nowS;
-    const { log, summary, makespanS } = this.#run(replication, atS);
+  addRun(): void {
+    const { brackets, runs } = this;
+    const replication = runs.length;
+    const { log, summary, makespanS } = this.#run(replication, this.#nowS);
     this.#nowS += makespanS;
     this.#bracket();
     const beside = [brackets.length - 2, brackets.length - 1];
-    const run = { replication, beside, log, summary };
-    const plan = { document, inputs, backend: "onnx" as const, timeScale: 1 };
-    blocks.push(blockOf(plan, run, brackets));
+    runs.push({ replication, beside, log, summary });
   }
 
   /** The scenario as it is served, with the fault. */

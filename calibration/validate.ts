@@ -15,7 +15,6 @@ import type { Configuration } from "../core/scenario/sweep.ts";
 import type {
   BlockJudgement,
   BlockResult,
-  Bracket,
   HealthSummary,
   MeasuredSide,
   RunEstimate,
@@ -23,14 +22,15 @@ import type {
 } from "../core/validation-results.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import { blockOf, lookError, looksOf, profilesByModel } from "./blocks.ts";
+import { judgeRuns, lookError, looksOf } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge, LEAST_RUNS } from "./judge.ts";
-import { type Block, judgeBlocks } from "./judge-blocks.ts";
+import type { Block } from "./judge-blocks.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 import {
   cutNote,
+  type MeasuredBracket,
   overallHealth,
   type RealRun,
   type RealRunPlan,
@@ -133,43 +133,42 @@ function drawnPredictions(
 
 /** The judgement of blocks of real models: after each, whether it is settled; and what becomes of it in the result. */
 function blockJudging(plan: ValidationPlan) {
-  const { configuration, inputs, tolerance, repeats } = plan;
+  const { configuration, tolerance, repeats } = plan;
   const { document } = configuration;
   const looks = looksOf(repeats);
-  const profiles = profilesByModel(document, inputs.profiles);
-  const overheads = inputs.overheadProfile;
-  const known = new Map<RealRun, Block>();
-  const blockFor = (run: RealRun, brackets: readonly Bracket[]): Block => {
-    const block = known.get(run) ?? blockOf({ ...plan, document }, run, brackets);
-    known.set(run, block);
-    return block;
+  const judged = (
+    runs: readonly RealRun[],
+    brackets: readonly MeasuredBracket[],
+    unfit: string | null,
+  ) => {
+    const error = lookError(runs.length, looks);
+    return judgeRuns({ ...plan, document }, runs, brackets, { tolerance, error, unfit });
   };
-  const judged = (runs: readonly RealRun[], brackets: readonly Bracket[], unfit: string | null) =>
-    judgeBlocks(
-      runs.map((run) => blockFor(run, brackets)),
-      brackets,
-      { tolerance, profiles, overheads, error: lookError(runs.length, looks), unfit },
-    );
   const isSettled = ({ healthy, brackets }: RealRuns): boolean => {
     if (healthy.length < LEAST_RUNS) return false;
-    const judgement = judged(healthy, brackets, null);
+    const { judgement } = judged(healthy, brackets, null);
     plan.onJudgement?.(judgement);
     return looks.includes(healthy.length) && judgement.verdict !== "cannot tell";
   };
-  const result = (runs: readonly RealRun[], brackets: readonly Bracket[], unfit: string | null) => {
-    const { error, tolerance, judgements, verdict, ...judgedBy } = judged(runs, brackets, unfit);
+  const result = (
+    runs: readonly RealRun[],
+    measured: readonly MeasuredBracket[],
+    unfit: string | null,
+  ) => {
+    const { blocks, brackets, judgement: whole } = judged(runs, measured, unfit);
+    const { error, tolerance, judgements, verdict, ...judgedBy } = whole;
     const meanMs = ({ latencyMeanMs = Number.NaN }: Block["measured"]) => latencyMeanMs;
-    const blocks = runs.map((run): BlockResult => {
-      const { measured, predicted, informed } = blockFor(run, brackets);
-      return {
+    const told = runs.map(
+      (run, i): BlockResult => ({
         atS: run.atS,
         requests: run.summary.requests,
-        measuredMeanMs: meanMs(measured),
-        predictedMeanMs: meanMs(predicted),
-        informedMeanMs: meanMs(informed),
-      };
-    });
-    return { judgement: { error, tolerance, judgements, verdict }, judgedBy, blocks, brackets };
+        measuredMeanMs: meanMs(blocks[i].measured),
+        predictedMeanMs: meanMs(blocks[i].predicted),
+        informedMeanMs: meanMs(blocks[i].informed),
+      }),
+    );
+    const judgement = { error, tolerance, judgements, verdict };
+    return { judgement, judgedBy, blocks: told, brackets };
   };
   return { course: { repeats: looks[looks.length - 1], isSettled }, result };
 }

@@ -109,7 +109,8 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     progress?.close();
   });
   const { document, digest, capacity } = loaded;
-  const asked = { ...values, schedulers: values.schedulers?.join(",") };
+  const named = values.schedulers && (values.schedulers.join(",") || "none");
+  const asked = { ...values, schedulers: named };
   const command = commandFor("plan", loaded, givenOptions(PLAN, asked));
   const header = {
     schema: "tandem/plan@3" as const,

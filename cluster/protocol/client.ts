@@ -80,6 +80,10 @@ export class InferenceClient {
     );
   }
 
+  openStream(listener: InferStreamListener): InferStream {
+    return new InferStream(this, listener);
+  }
+
   /** Whether a connection is being established. */
   get isConnecting(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.CONNECTING;
@@ -197,7 +201,10 @@ export class InferStream {
   #isOpen = false;
   #ended = false;
 
-  constructor(client: InferenceClient, { opened, ended }: InferStreamListener) {
+  constructor(
+    client: Pick<InferenceClient, "inferStream">,
+    { opened, ended }: InferStreamListener,
+  ) {
     this.#call = client.inferStream();
     const end = (error: ServiceError): void => {
       if (this.#ended) return;

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { machineClock, PreciseTimer } from "../time/clock.ts";
 import { AnswerBook, feedbackBook } from "./answer-book.ts";
 import {
   type Answer,
@@ -21,13 +22,17 @@ function floats(...values: readonly number[]): Tensor {
   return { name: "x", datatype: "FP32", shape: [values.length], raw };
 }
 
+const alarms = new PreciseTimer();
+const clock = machineClock(alarms);
+afterAll(() => alarms.close());
+
 /** Answers at once with its input; counts the requests that ran. */
 class Echo {
   ran = 0;
   readonly book: AnswerBook;
 
   constructor(bounds: Partial<typeof BOUNDS> = {}) {
-    this.book = new AnswerBook({ ...BOUNDS, ...bounds });
+    this.book = new AnswerBook({ ...BOUNDS, ...bounds }, clock);
   }
 
   ask(key: string, text: string, tensors: readonly Tensor[] = []): Promise<TaskResult> {
@@ -38,7 +43,7 @@ class Echo {
       this.book.ask(key, call, (given) => {
         this.ran++;
         const result = { text: JSON.stringify(text), tensors, labels: [], timing: TIMING };
-        const request = { ...detachedRequest(call), results: [result] };
+        const request = { ...detachedRequest(call, 0), results: [result] };
         given({ outcome: "completed", error: null, endedUs: 1, request });
         return () => undefined;
       });

@@ -5,6 +5,7 @@
  */
 import { Fault } from "../../core/fault.ts";
 import type { System } from "../../core/system.ts";
+import type { Clock } from "../time/clock.ts";
 import {
   type Answer,
   Caller,
@@ -27,8 +28,8 @@ interface KeptAnswer {
   readonly arrivedUs: number;
   readonly endedUs: number;
   readonly results: readonly (TaskResult | null)[];
-  /** `performance.now()` at the answer. */
-  readonly atMs: number;
+  /** By the clock, at the answer. */
+  readonly atUs: number;
   readonly bytes: number;
 }
 
@@ -42,13 +43,15 @@ interface SharedRequest {
 
 export class AnswerBook {
   readonly #bounds: ServiceBounds["keys"];
+  readonly #clock: Clock;
   readonly #running = new Map<string, SharedRequest>();
   /** The oldest first. */
   readonly #kept = new Map<string, KeptAnswer>();
   #keptBytes = 0;
 
-  constructor(bounds: ServiceBounds["keys"]) {
+  constructor(bounds: ServiceBounds["keys"], clock: Clock) {
     this.#bounds = bounds;
+    this.#clock = clock;
   }
 
   /** Keys with a kept answer. */
@@ -79,12 +82,12 @@ export class AnswerBook {
         hint: "use a new key for each request, and the same only to try the same request again",
       });
     }
-    const caller = new Caller(submission);
+    const caller = new Caller(submission, this.#clock);
     if (running !== undefined) {
       running.callers.add(caller);
       return this.#wait(key, running, caller);
     }
-    if (kept !== undefined) return answerAgain(submission, kept, caller);
+    if (kept !== undefined) return answerAgain(submission, kept, caller, this.#clock);
     const callers = new Set([caller]);
     const shared: SharedRequest = { fingerprint, callers, cancel: () => undefined };
     this.#running.set(key, shared);
@@ -117,18 +120,18 @@ export class AnswerBook {
     const { index, arrivedUs } = request;
     const results = request.results.map((result) => (result === null ? null : ownResult(result)));
     const bytes = ENTRY_BYTES + results.reduce((sum, result) => sum + bytesOf(result), 0);
-    const atMs = performance.now();
-    this.#kept.set(key, { fingerprint, index, arrivedUs, endedUs, results, atMs, bytes });
+    const atUs = this.#clock.nowUs();
+    this.#kept.set(key, { fingerprint, index, arrivedUs, endedUs, results, atUs, bytes });
     this.#keptBytes += bytes;
     this.#dropBeyondBounds();
   }
 
   #dropBeyondBounds(): void {
     const { keepMs, maxKeys, maxBytes } = this.#bounds;
-    const oldestMs = performance.now() - keepMs;
-    for (const [key, { atMs, bytes }] of this.#kept) {
+    const oldestUs = this.#clock.nowUs() - 1000 * keepMs;
+    for (const [key, { atUs, bytes }] of this.#kept) {
       const fits = this.#kept.size <= maxKeys && this.#keptBytes <= maxBytes;
-      if (atMs > oldestMs && fits) return;
+      if (atUs > oldestUs && fits) return;
       this.#kept.delete(key);
       this.#keptBytes -= bytes;
     }
@@ -141,10 +144,15 @@ function bytesOf(result: TaskResult | null): number {
 }
 
 /** Answers after this turn, like every answer. */
-function answerAgain(submission: Submission, kept: KeptAnswer, caller: Caller): Caller {
-  setImmediate(() => {
-    const { index, arrivedUs, endedUs, results } = kept;
-    const request = { ...detachedRequest(submission), index, arrivedUs, results: [...results] };
+function answerAgain(
+  submission: Submission,
+  { index, arrivedUs, endedUs, results }: KeptAnswer,
+  caller: Caller,
+  clock: Clock,
+): Caller {
+  clock.soon(() => {
+    const detached = detachedRequest(submission, clock.nowUs());
+    const request = { ...detached, index, arrivedUs, results: [...results] };
     caller.answer({ outcome: "completed", error: null, endedUs, request });
   });
   return caller.waits(() => undefined);

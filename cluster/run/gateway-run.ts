@@ -32,7 +32,7 @@ import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/tracing.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
-import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
+import type { Clock } from "../time/clock.ts";
 import { feedbackBook } from "./answer-book.ts";
 import {
   type BatchMessages,
@@ -88,7 +88,7 @@ interface RunOptions extends Omit<RunSettings, "scheduler" | "log" | "startAtMon
   readonly onFailedScheduler?: (message: string) => void;
   readonly backend: BackendName;
   readonly timeScale: number;
-  /** `monotonicUs` at which the run's time is 0. */
+  /** Instant of the clock at which the run's time is 0. */
   readonly startUs: number;
   readonly maxBars: number;
   /** Samples kept one by one, of latencies and of round trips to workers; absent: very many. */
@@ -112,7 +112,8 @@ export class GatewayRun implements Driver {
   readonly workerRoundTripUs: number[] = [];
   #dispatcher: Dispatcher;
   readonly #links: ReplicaLinks;
-  readonly #clock: RunClock;
+  readonly #clock: Clock;
+  readonly #instants: RunClock;
   readonly #timers: WakeTimers;
   readonly #sinks: readonly RunSink[];
   readonly #live: (LiveRequest | undefined)[] = [];
@@ -136,11 +137,12 @@ export class GatewayRun implements Driver {
   #warm = false;
   #closed = false;
 
-  constructor(options: RunOptions, links: ReplicaLinks, alarms: PreciseTimer) {
+  constructor(options: RunOptions, links: ReplicaLinks, clock: Clock) {
     const { system, warmupUs, maxBars, maxSamples } = options;
     this.options = options;
     this.#links = links;
-    this.room = roomOf(options, options.scheduler);
+    this.#clock = clock;
+    this.room = roomOf(options, options.scheduler, clock);
     this.#retries = retryBudget(options.bounds.retryTokens, options.bounds.retryTokenRatio);
     this.recorder = new RunRecorder(system, warmupUs, maxBars, maxSamples);
     const { log, timeScale, trace } = options;
@@ -152,7 +154,7 @@ export class GatewayRun implements Driver {
     ].filter((sink) => sink !== null);
     this.#freeUs = new Float64Array(system.replicas.length);
     this.messages = batchMessages(system, options.backend, options.warmUp);
-    this.#clock = runClock(options.startUs, options.timeScale);
+    this.#instants = runClock(options.startUs, options.timeScale);
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
@@ -165,11 +167,11 @@ export class GatewayRun implements Driver {
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
     this.#heedImputed(options.scheduler);
-    this.#timers = wakeTimers(alarms, this.#clock, (timer) => {
+    this.#timers = wakeTimers(clock, this.#instants, (timer) => {
       this.#turn(null, (nowUs) => this.#dispatcher.wake(timer, nowUs));
     });
     this.#meter = this.#replicaMeter();
-    this.#readiness = wakeTimers(alarms, this.#clock, (replica) => {
+    this.#readiness = wakeTimers(clock, this.#instants, (replica) => {
       this.#scaled.isReady(replica);
       if (this.#links.all[replica]?.up === true) this.join(replica);
     });
@@ -210,11 +212,18 @@ export class GatewayRun implements Driver {
         replicas[replica].slot === slot && pools[replicas[replica].pool].model === name,
     );
     if (links.length === 0) return;
-    void Promise.all(links.map((link) => link?.command(kind) ?? false)).then((done) => {
-      if (this.#closed) return;
-      const state = kind === "load" && done.every(Boolean) ? "resident" : "absent";
+    let open = links.length;
+    let areDone = true;
+    const ended = (isDone: boolean): void => {
+      areDone &&= isDone;
+      if (--open > 0 || this.#closed) return;
+      const state = kind === "load" && areDone ? "resident" : "absent";
       this.#turn(null, (nowUs) => this.#dispatcher.residency(slot, model, state, nowUs));
-    });
+    };
+    for (const link of links) {
+      if (link === null) this.#clock.soon(() => ended(false));
+      else link.command(kind, ended);
+    }
   }
 
   /** Replayed batches can be stopped; a real model's run cannot. */
@@ -418,9 +427,9 @@ export class GatewayRun implements Driver {
   #turn(
     kind: MessageKind | null,
     event: (nowUs: number, takenAtUs: number) => void,
-    sinceUs = monotonicUs(),
+    sinceUs = this.#clock.nowUs(),
   ): void {
-    const nowUs = this.#clock.tick(sinceUs);
+    const nowUs = this.#instants.tick(sinceUs);
     if (!this.#warm && nowUs >= this.options.warmupUs) {
       this.#warm = true;
       this.costs = new RunCosts();
@@ -433,11 +442,11 @@ export class GatewayRun implements Driver {
     } catch (error) {
       this.#fallBack(error, nowUs);
     }
-    const decidedUs = monotonicUs();
+    const decidedUs = this.#clock.nowUs();
     if (this.#starts.length > 0) for (const batch of this.#starts.splice(0)) this.#send(batch);
-    const sentUs = monotonicUs();
+    const sentUs = this.#clock.nowUs();
     if (this.#ends.length > 0) for (const end of this.#ends.splice(0)) end.request.answer(end);
-    if (kind !== null) this.costs.add(kind, decidedUs - sinceUs + (monotonicUs() - sentUs));
+    if (kind !== null) this.costs.add(kind, decidedUs - sinceUs + (this.#clock.nowUs() - sentUs));
   }
 
   /** A scheduler of the user that fails leaves its place to fifo, with all that waits and runs. */
@@ -460,7 +469,7 @@ export class GatewayRun implements Driver {
   }
 
   #send(batch: StartedBatch): void {
-    const sentUs = monotonicUs();
+    const sentUs = this.#clock.nowUs();
     const { replica, requests } = batch;
     const { name, pool, service } = this.options.system.replicas[replica];
     const variate = this.draws.variate(requests[0].slot, batch.tasks[0], pool);
@@ -487,11 +496,11 @@ export class GatewayRun implements Driver {
       else if (window !== undefined && failure.code === status.ABORTED) this.#missed(batch);
       else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
     });
-    this.costs.add("dispatch", monotonicUs() - sentUs);
+    this.costs.add("dispatch", this.#clock.nowUs() - sentUs);
   }
 
   #answered(batch: StartedBatch, response: ModelInferResponse, sentUs: number): void {
-    const backUs = monotonicUs();
+    const backUs = this.#clock.nowUs();
     let result: ReturnType<typeof batchResult>;
     try {
       result = batchResult(response, batch.requests.length);
@@ -521,7 +530,12 @@ export class GatewayRun implements Driver {
   }
 
   /** The whole batch failed on a replica that is up: another may run it, unless it fails on every one. */
-  #failed(batch: StartedBatch, message: string, everywhere: boolean, backUs = monotonicUs()): void {
+  #failed(
+    batch: StartedBatch,
+    message: string,
+    everywhere: boolean,
+    backUs = this.#clock.nowUs(),
+  ): void {
     const error = new Fault("cluster-failure", message);
     this.#turn(
       "completion",

@@ -21,7 +21,7 @@ import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
 import { RefusalCounts } from "../security/refusals.ts";
-import { monotonicUs, PreciseTimer, until } from "../time/clock.ts";
+import { type Clock, machineClock, PreciseTimer, until } from "../time/clock.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
@@ -36,6 +36,7 @@ import {
   runRequestSchema,
   type ServiceBounds,
 } from "./specification.ts";
+import type { World } from "./worker-channel.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -53,6 +54,8 @@ interface Surroundings {
   readonly own?: OwnSchedulers;
   /** Writes the record where its file is on another machine. */
   readonly appendRecord?: ((text: string) => void) | undefined;
+  /** In place of the machine's clock and of gRPC. */
+  readonly world?: World;
 }
 
 export class Gateway {
@@ -68,13 +71,15 @@ export class Gateway {
   readonly refusals: RefusalCounts;
   run: GatewayRun;
   scheduler: SchedulerDocument = "fifo";
-  readonly #alarms = new PreciseTimer();
+  readonly #clock: Clock;
+  /** Null in a world of its own. */
+  readonly #alarms: PreciseTimer | null;
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
   readonly #tracing: GatewayTracing | null;
   readonly #operatorLog: OperatorLog | null;
   readonly #record: ArrivalRecord | null;
-  readonly #looks: NodeJS.Timeout;
+  readonly #stopLooks: () => void;
   /** Without room for replicas that are added. */
   readonly #ownSystem: System;
   readonly #own: OwnSchedulers;
@@ -85,14 +90,16 @@ export class Gateway {
   constructor(
     specification: GatewaySpecification,
     workerAccess: () => ClientAccess,
-    { tracing = null, logger = null, own = NO_OWN, appendRecord }: Surroundings = {},
+    { tracing = null, logger = null, own = NO_OWN, appendRecord, world }: Surroundings = {},
   ) {
+    this.#alarms = world === undefined ? new PreciseTimer() : null;
+    this.#clock = world?.clock ?? machineClock(this.#alarms as PreciseTimer);
     this.#tracing = tracing;
     this.#own = own;
     const { document, inputs, seed, replicas, record: file } = specification;
     this.specification = specification;
     this.bounds = { ...DEFAULT_BOUNDS, ...specification.bounds };
-    this.#answers = new AnswerBook(this.bounds.keys);
+    this.#answers = new AnswerBook(this.bounds.keys, this.#clock);
     this.controls = new ControlRecord(specification.controlFile);
     this.#ownSystem = compileSystem(document, inputs);
     this.system = withSpareReplicas(this.#ownSystem, specification.spareReplicas);
@@ -108,14 +115,15 @@ export class Gateway {
     this.counts = new GatewayCounts(this.system, specification.timeScale);
     this.links = new ReplicaLinks(
       this.system.replicas.length,
-      (address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL),
+      world?.connect ?? ((address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL)),
+      this.#clock,
     );
     for (const { replica, address } of replicas) this.#link(replica, address);
     const { system, links, counts, controls } = this;
     const { drainMs, outageMs } = this.bounds;
     this.models = new ModelRepository({ system, links, counts, controls, drainMs });
-    this.outages = taskOutages(system, links, outageMs);
-    this.#looks = setInterval(() => this.#failOutages(), LOOK_MS).unref();
+    this.outages = taskOutages(system, links, outageMs, this.#clock);
+    this.#stopLooks = this.#clock.every(LOOK_MS, () => this.#failOutages());
     this.#delay.enable();
     const { scheduler } = this.controls;
     const lasting = runRequestSchema.parse({ seed, boundQueue: true, scheduler });
@@ -156,7 +164,7 @@ export class Gateway {
         throw new Fault("deadline-exceeded", "its deadline had passed before it came");
       }
       if (key === undefined) {
-        const caller = new Caller(submission);
+        const caller = new Caller(submission, this.#clock);
         return caller.waits(this.#take(submission, caller.answer));
       }
       // invalid-input, or the answer of another request with the key. A request of several callers has no
@@ -329,12 +337,12 @@ export class Gateway {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#looks);
+    this.#stopLooks();
     this.run.close();
     this.#record?.close();
     this.#delay.disable();
     this.links.close();
-    await this.#alarms.close();
+    await this.#alarms?.close();
   }
 
   #link(replica: number, address: string): void {
@@ -349,7 +357,8 @@ export class Gateway {
   #newRun(request: RunSettings, maxSamples?: number): GatewayRun {
     const { document, backend, timeScale } = this.specification;
     const { scheduler = document.scheduler, log, startAtMonotonicNs, ...settings } = request;
-    const startUs = startAtMonotonicNs === undefined ? monotonicUs() : startAtMonotonicNs / 1000;
+    const startUs =
+      startAtMonotonicNs === undefined ? this.#clock.nowUs() : startAtMonotonicNs / 1000;
     const { seed } = settings;
     this.scheduler = scheduler;
     this.#operatorLog?.runStarted(seed, textOf(scheduler));
@@ -374,7 +383,7 @@ export class Gateway {
         bounds: this.bounds,
       },
       this.links,
-      this.#alarms,
+      this.#clock,
     );
     for (const replica of this.system.replicas.keys()) {
       const batching = this.batchingOf(replica);

@@ -7,7 +7,7 @@ import { Fault } from "../../core/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext } from "../protocol/messages.ts";
-import { monotonicUs } from "../time/clock.ts";
+import type { Clock } from "../time/clock.ts";
 
 /** A request before the gateway takes it. */
 export interface Submission {
@@ -99,9 +99,9 @@ export interface LiveRequest extends RunningRequest {
   readonly slot: number;
   /** Time from its arrival to its deadline; Infinity where its pipeline draws none. */
   readonly goalUs: number;
-  /** `monotonicUs` when the gateway took it. */
+  /** By the clock, when the gateway took it. */
   readonly takenAtUs: number;
-  /** `monotonicUs` when its client stops waiting; Infinity: never by itself. */
+  /** By the clock, when its client stops waiting; Infinity: never by itself. */
   readonly expiresAtUs: number;
   readonly payload: Uint8Array;
   /** Tensors of the caller, in place of a payload. */
@@ -161,12 +161,12 @@ export function liveRequest(
 }
 
 /** A request that gets an answer without a run. */
-export function detachedRequest(submission: Submission): LiveRequest {
+export function detachedRequest(submission: Submission, nowUs: number): LiveRequest {
   return liveRequest(submission, {
     slot: -1,
     arrivedUs: 0,
     goalUs: Number.POSITIVE_INFINITY,
-    takenAtUs: monotonicUs(),
+    takenAtUs: nowUs,
     takenUs: 0,
     answer: submission.answer,
     results: 0,
@@ -180,11 +180,13 @@ const LONGEST_MS = 2 ** 31 - 1;
 export class Caller {
   readonly #submission: Submission;
   #leave: () => void = () => undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #stop: () => void = () => undefined;
   #open = true;
 
-  constructor(submission: Submission) {
+  constructor(submission: Submission, clock: Clock) {
     this.#submission = submission;
+    this.#clock = clock;
   }
 
   /** Ignores the answer of a caller that waits no longer. */
@@ -198,7 +200,7 @@ export class Caller {
     this.#leave = leave;
     const { deadlineMs = Number.POSITIVE_INFINITY } = this.#submission;
     if (deadlineMs <= LONGEST_MS) {
-      this.#timer = setTimeout(() => this.#expire(deadlineMs), deadlineMs);
+      this.#stop = this.#clock.after(deadlineMs, () => this.#expire(deadlineMs));
     }
     return this;
   }
@@ -216,7 +218,7 @@ export class Caller {
     this.#submission.answer({
       outcome: "cancelled",
       error: new Fault("deadline-exceeded", message),
-      request: detachedRequest(this.#submission),
+      request: detachedRequest(this.#submission, this.#clock.nowUs()),
       endedUs: 0,
     });
   }
@@ -225,7 +227,7 @@ export class Caller {
   #close(): boolean {
     const wasOpen = this.#open;
     this.#open = false;
-    clearTimeout(this.#timer);
+    this.#stop();
     return wasOpen;
   }
 }

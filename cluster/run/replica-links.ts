@@ -1,24 +1,18 @@
 /** The gateway's links to all replicas, over one connection to each worker. */
-import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { assert } from "../../core/fault.ts";
-import {
-  type HealthStatus,
-  type InferenceClient,
-  InferStream,
-  type StreamRequest,
-} from "../protocol/client.ts";
+import type { HealthStatus, StreamRequest } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
-import { monotonicUs } from "../time/clock.ts";
+import type { Clock } from "../time/clock.ts";
+import type { BatchStream, LinkFailure, WorkerChannel } from "./worker-channel.ts";
+import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
-const TICK_MS = 1000;
-/** Counts ticks, not time, so that a stalled gateway does not give up its workers. */
-const CONNECTING_TICKS = 3;
 
 /** `failure`: why a batch failed on a replica that is up. */
-type BatchAnswer = (failure: ServiceError | null, response: ModelInferResponse) => void;
+type BatchAnswer = (failure: LinkFailure | null, response: ModelInferResponse) => void;
 
 interface SentBatch {
   /** On the stream. */
@@ -50,21 +44,23 @@ class ReplicaLink {
   lastLoss: { readonly reason: string; readonly atUs: number } | null = null;
   readonly #connection: WorkerConnection;
   readonly #changed: LinkChanged;
-  #watch: ClientReadableStream<HealthStatus> | null = null;
-  #stream: InferStream | null = null;
+  readonly #clock: Clock;
+  #watch: ReturnType<WorkerChannel["watchHealth"]> | null = null;
+  #stream: BatchStream | null = null;
   #retryMs = FIRST_RETRY_MS;
-  #retry: NodeJS.Timeout | undefined;
+  #stopRetry: () => void = () => undefined;
   #batch: SentBatch | null = null;
   /** Callbacks of commands that wait for an answer. */
   readonly #commands = new Set<(isDone: boolean) => void>();
-  /** Rings when the batch is late. */
-  #limit: NodeJS.Timeout | undefined;
+  /** Of the alarm that rings when the batch is late. */
+  #stopLimit: () => void = () => undefined;
   #retired = false;
   #closed = false;
 
   /** The link never calls `changed` from within `send`. */
-  constructor(name: string, connection: WorkerConnection, changed: LinkChanged) {
+  constructor(name: string, connection: WorkerConnection, clock: Clock, changed: LinkChanged) {
     this.name = name;
+    this.#clock = clock;
     this.#connection = connection;
     this.#changed = changed;
     this.#open();
@@ -78,7 +74,7 @@ class ReplicaLink {
   send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
     const stream = this.#stream;
     assert(stream !== null, "a batch goes to a replica that is up");
-    this.#limit = setTimeout(() => this.#overdue(), timeoutMs);
+    this.#stopLimit = this.#clock.after(timeoutMs, () => this.#overdue());
     const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
     this.#batch = batch;
     batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
@@ -96,19 +92,19 @@ class ReplicaLink {
     this.#stream?.cancel(this.name, batch.id, "preempt");
     this.#stream?.forget(batch.id);
     this.#batch = null;
-    clearTimeout(this.#limit);
+    this.#stopLimit();
   }
 
-  /** Loads its model onto its device or takes it off; resolves with whether that was done. */
-  command(kind: "load" | "evict"): Promise<boolean> {
+  /** Loads its model onto its device or takes it off. Calls `done`, once and never from within, with whether that was done. */
+  command(kind: "load" | "evict", done: (isDone: boolean) => void): void {
     const stream = this.#stream;
-    if (stream === null) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      this.#commands.add(resolve);
-      stream.command(kind, this.name, (error) => {
-        this.#commands.delete(resolve);
-        resolve(error === null);
-      });
+    if (stream === null) {
+      this.#clock.soon(() => done(false));
+      return;
+    }
+    this.#commands.add(done);
+    stream.command(kind, this.name, (error) => {
+      if (this.#commands.delete(done)) done(error === null);
     });
   }
 
@@ -145,7 +141,7 @@ class ReplicaLink {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#retry);
+    this.#stopRetry();
     this.#letGo();
   }
 
@@ -178,14 +174,14 @@ class ReplicaLink {
     this.#changed(true, "it serves");
   }
 
-  #answered(batch: SentBatch, error: ServiceError | null, response?: ModelInferResponse): void {
+  #answered(batch: SentBatch, error: LinkFailure | null, response?: ModelInferResponse): void {
     if (this.#batch !== batch) return;
     if (error?.code === status.UNAVAILABLE) {
       // The health watch has not reported it yet.
       this.lost(error.details || SHUTS_DOWN);
       return;
     }
-    clearTimeout(this.#limit);
+    this.#stopLimit();
     this.#batch = null;
     if (batch.late) {
       if (this.draining) this.lost(SHUTS_DOWN);
@@ -212,7 +208,7 @@ class ReplicaLink {
       return;
     }
     batch.late = true;
-    this.#limit = setTimeout(() => this.#overdue(), batch.timeoutMs);
+    this.#stopLimit = this.#clock.after(batch.timeoutMs, () => this.#overdue());
     this.cancelBatch();
     this.#down(reason);
   }
@@ -231,8 +227,8 @@ class ReplicaLink {
   lost(reason: string): void {
     this.#letGo();
     if (this.#closed) return;
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#open(), this.#retryMs);
+    this.#stopRetry();
+    this.#stopRetry = this.#clock.after(this.#retryMs, () => this.#open());
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
     this.#down(reason);
   }
@@ -241,7 +237,7 @@ class ReplicaLink {
   #letGo(): void {
     const { id } = this.#batch ?? {};
     this.#batch = null;
-    clearTimeout(this.#limit);
+    this.#stopLimit();
     if (id !== undefined) {
       this.#stream?.cancel(this.name, id);
       this.#stream?.forget(id);
@@ -251,102 +247,33 @@ class ReplicaLink {
     const watch = this.#watch;
     this.#watch = null;
     watch?.cancel();
-    for (const done of this.#commands) done(false);
+    const undone = [...this.#commands];
     this.#commands.clear();
+    for (const done of undone) this.#clock.soon(() => done(false));
   }
 
   #down(reason: string): void {
     if (!this.up) return;
     this.up = false;
     this.losses++;
-    this.lastLoss = { reason, atUs: monotonicUs() };
+    this.lastLoss = { reason, atUs: this.#clock.nowUs() };
     this.#changed(false, reason);
-  }
-}
-
-/**
- * The connection to one worker, shared by the links to its replicas: one gRPC channel with one stream of
- * batches. HTTP/2 keepalive finds a dead worker. grpc-js waits without a limit for the answer to a new
- * connection, so a channel that is connecting for too long is replaced.
- */
-class WorkerConnection {
-  readonly address: string;
-  readonly #connect: (address: string) => InferenceClient;
-  /** Those that watch the health of their replicas. */
-  readonly #links = new Set<ReplicaLink>();
-  readonly #ticks = setInterval(() => this.#tick(), TICK_MS).unref();
-  #client: InferenceClient;
-  #stream: InferStream | null = null;
-  #connectingTicks = 0;
-
-  constructor(address: string, connect: (address: string) => InferenceClient) {
-    this.address = address;
-    this.#connect = connect;
-    this.#client = connect(address);
-  }
-
-  /** Changes when the channel is replaced. */
-  get client(): InferenceClient {
-    return this.#client;
-  }
-
-  enter(link: ReplicaLink): void {
-    this.#links.add(link);
-  }
-
-  /** The stream of batches, which ends when the last link leaves. */
-  stream(): InferStream {
-    this.#stream ??= new InferStream(this.#client, {
-      opened: () => {
-        for (const link of [...this.#links]) link.opened();
-      },
-      ended: ({ details, message }) => {
-        this.#stream = null;
-        const reason = `its stream of batches ended: ${details || message}`;
-        for (const link of [...this.#links]) link.ended(reason);
-      },
-    });
-    return this.#stream;
-  }
-
-  leave(link: ReplicaLink): void {
-    this.#links.delete(link);
-    if (this.#links.size === 0) this.#closeStream();
-  }
-
-  close(): void {
-    clearInterval(this.#ticks);
-    this.#closeStream();
-    this.#client.close();
-  }
-
-  #tick(): void {
-    this.#connectingTicks = this.#client.isConnecting ? this.#connectingTicks + 1 : 0;
-    if (this.#connectingTicks < CONNECTING_TICKS) return;
-    this.#connectingTicks = 0;
-    this.#closeStream();
-    this.#client.close();
-    this.#client = this.#connect(this.address);
-    for (const link of [...this.#links]) link.lost("its worker does not answer");
-  }
-
-  #closeStream(): void {
-    this.#stream?.close();
-    this.#stream = null;
   }
 }
 
 export class ReplicaLinks {
   /** By replica; null where there is none. */
   readonly all: (ReplicaLink | null)[];
-  readonly #connect: (address: string) => InferenceClient;
+  readonly #connect: (address: string) => WorkerChannel;
+  readonly #clock: Clock;
   /** Replicas that were added, or have no model now: `ready` waits for them only once they have been up. */
   readonly #later = new Set<number>();
   /** By the worker's address. */
   readonly #connections = new Map<string, WorkerConnection>();
 
-  constructor(replicas: number, connect: (address: string) => InferenceClient) {
+  constructor(replicas: number, connect: (address: string) => WorkerChannel, clock: Clock) {
     this.#connect = connect;
+    this.#clock = clock;
     this.all = new Array<ReplicaLink | null>(replicas).fill(null);
   }
 
@@ -366,7 +293,7 @@ export class ReplicaLinks {
 
   attach(replica: number, name: string, address: string, changed: LinkChanged): void {
     assert(this.all[replica] === null, "a replica has one link");
-    this.all[replica] = new ReplicaLink(name, this.#connectionTo(address), changed);
+    this.all[replica] = new ReplicaLink(name, this.#connectionTo(address), this.#clock, changed);
   }
 
   /** `ready` ignores the replica until it has been up. */
@@ -393,7 +320,7 @@ export class ReplicaLinks {
   #connectionTo(address: string): WorkerConnection {
     const known = this.#connections.get(address);
     if (known !== undefined) return known;
-    const connection = new WorkerConnection(address, this.#connect);
+    const connection = new WorkerConnection(address, this.#connect, this.#clock);
     this.#connections.set(address, connection);
     return connection;
   }

@@ -4,7 +4,7 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import type { RunSink } from "../observe/run-sink.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { PreciseTimer } from "../time/clock.ts";
+import { machineClock, PreciseTimer } from "../time/clock.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { ReplicaLinks } from "./replica-links.ts";
@@ -12,7 +12,8 @@ import { longestUsefulMs, queueBound } from "./room.ts";
 import { DEFAULT_BOUNDS } from "./specification.ts";
 
 const alarms = new PreciseTimer();
-const links = new ReplicaLinks(1, (address) => new InferenceClient(address));
+const clock = machineClock(alarms);
+const links = new ReplicaLinks(1, (address) => new InferenceClient(address), clock);
 afterAll(async () => {
   links.close();
   await alarms.close();
@@ -45,7 +46,7 @@ function run(taken: () => void, more: object = {}, document = noOp()): GatewayRu
     bounds: { ...DEFAULT_BOUNDS, maxHeldBytes: 200 },
     ...more,
   };
-  return new GatewayRun(options, links, alarms);
+  return new GatewayRun(options, links, clock);
 }
 
 const submission = {

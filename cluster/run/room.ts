@@ -5,6 +5,7 @@ import { offeredLoad } from "../../core/stability/offered-load.ts";
 import { sumOf } from "../../core/statistics/estimate.ts";
 import type { System } from "../../core/system.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
+import type { Clock } from "../time/clock.ts";
 import { heldBytesOf, type LiveRequest, type Submission } from "./live-request.ts";
 import type { ReplicaLinks } from "./replica-links.ts";
 import type { ServiceBounds } from "./specification.ts";
@@ -20,13 +21,14 @@ interface RoomOptions {
 
 export type Room = ReturnType<typeof roomOf>;
 
-export function roomOf(options: RoomOptions, scheduler: Scheduler) {
+export function roomOf(options: RoomOptions, scheduler: Scheduler, clock: Pick<Clock, "nowUs">) {
   const { ownSystem: system, timeScale, bounds, boundQueue } = options;
+  const nowMs = (): number => clock.nowUs() / 1000;
   let heldBytes = 0;
   const boundOf = (by: Scheduler): ReturnType<typeof queueBound> | null => {
     if (!boundQueue || bounds.maxQueueMs === null) return null;
     const maxQueueMs = longestUsefulMs(system, timeScale, bounds.maxQueueMs);
-    return queueBound(system, by, { maxQueueMs, timeScale, nowMs: performance.now() });
+    return queueBound(system, by, { maxQueueMs, timeScale, nowMs: nowMs() });
   };
   let queue = boundOf(scheduler);
   return {
@@ -42,7 +44,7 @@ export function roomOf(options: RoomOptions, scheduler: Scheduler) {
     },
     /** Throws Fault("overloaded") when the queue takes longer than the bound, or than the client waits. */
     checkQueue({ deadlineMs = Number.POSITIVE_INFINITY }: Submission, inSystem: number): void {
-      const awayMs = queue?.refusal(inSystem, deadlineMs, performance.now()) ?? null;
+      const awayMs = queue?.refusal(inSystem, deadlineMs, nowMs()) ?? null;
       if (awayMs === null) return;
       throw refusal(`${inSystem} requests are before it, which takes too long`, awayMs);
     },
@@ -52,7 +54,7 @@ export function roomOf(options: RoomOptions, scheduler: Scheduler) {
     },
     left({ bytes }: LiveRequest, completed: boolean, inSystem: number): void {
       heldBytes -= bytes;
-      if (completed) queue?.completed(inSystem, performance.now());
+      if (completed) queue?.completed(inSystem, nowMs());
     },
   };
 }
@@ -131,7 +133,13 @@ export function longestUsefulMs(system: System, timeScale: number, otherwiseMs: 
 export type TaskOutages = ReturnType<typeof taskOutages>;
 
 /** After `outageMs` without a replica, a task's requests fail, and further ones are refused. */
-export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, outageMs: number) {
+export function taskOutages(
+  { pools, pipelines }: System,
+  links: ReplicaLinks,
+  outageMs: number,
+  clock: Pick<Clock, "nowUs">,
+) {
+  const present = (): number => clock.nowUs() / 1000;
   /** By pool: since when none of its replicas has been up; null: one is. */
   const sinceMs = pools.map((): number | null => null);
   const isUp = (pool: number): boolean => {
@@ -140,7 +148,7 @@ export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, o
   };
   const isLasting = (pool: number): boolean => {
     const since = sinceMs[pool];
-    return since !== null && performance.now() - since >= outageMs;
+    return since !== null && present() - since >= outageMs;
   };
   const errorOf = (pool: number): Fault => {
     const message = `no replica of ${pools[pool].task} has been up for ${outageMs / 1000} s`;
@@ -151,7 +159,7 @@ export function taskOutages({ pools, pipelines }: System, links: ReplicaLinks, o
     errorOf,
     /** Looks at the replicas; returns the pools that have had none for `outageMs`. Call it regularly. */
     look(): readonly number[] {
-      const nowMs = performance.now();
+      const nowMs = present();
       for (const [pool, since] of sinceMs.entries()) {
         sinceMs[pool] = isUp(pool) ? null : (since ?? nowMs);
       }

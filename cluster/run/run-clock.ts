@@ -3,7 +3,7 @@
 import { ProvisioningDelays } from "../../core/draws.ts";
 import type { ReplicaMeter } from "../../core/metrics/meters.ts";
 import type { System } from "../../core/system.ts";
-import type { PreciseTimer } from "../time/clock.ts";
+import type { Clock } from "../time/clock.ts";
 
 /**
  * Whole microseconds of the scenario's time since the run's start, strictly increasing, so that each event
@@ -12,13 +12,13 @@ import type { PreciseTimer } from "../time/clock.ts";
 export function runClock(startUs: number, timeScale: number) {
   let last = 0;
   return {
-    /** The instant of a new event that the wall clock saw at `wallUs` (of `monotonicUs`). */
+    /** The instant of a new event that the clock saw at `wallUs`. */
     tick(wallUs: number): number {
       // The start may lie ahead: then the clock creeps until it is reached.
       last = Math.max(Math.floor((wallUs - startUs) / timeScale), last + 1);
       return last;
     },
-    /** When the wall clock reaches a scenario's instant, in µs of `monotonicUs`. */
+    /** When the wall clock reaches a scenario's instant, µs. */
     wallUs: (atUs: number): number => startUs + atUs * timeScale,
   };
 }
@@ -37,7 +37,11 @@ export type WakeTimers = ReturnType<typeof wakeTimers>;
  * The dispatcher's timers on the wall clock; none fires early. `wake` is called once per due timer, never
  * from within `set`.
  */
-export function wakeTimers(alarms: PreciseTimer, clock: RunClock, wake: (timer: number) => void) {
+export function wakeTimers(
+  alarms: Pick<Clock, "set" | "cancel">,
+  clock: RunClock,
+  wake: (timer: number) => void,
+) {
   /** By timer that is set: its alarm, and when it rings. */
   const alarmOf = new Map<number, { readonly id: number; readonly atUs: number }>();
   return {

@@ -20,6 +20,39 @@ export async function until(holds: () => boolean, timeoutMs: number): Promise<bo
   return true;
 }
 
+/** Time as a gateway knows it: the machine's, or that of a calendar of events. */
+export interface Clock {
+  /** Monotonic, µs. */
+  nowUs(): number;
+  /** Calls `ring` at `atUs`, never before; returns the alarm's id. */
+  set(atUs: number, ring: () => void): number;
+  /** Ignores an alarm that has rung or was cancelled. */
+  cancel(alarm: number): void;
+  /** Calls `ring` about so many ms later, once or again and again; the function that it returns ends that. */
+  after(ms: number, ring: () => void): () => void;
+  every(ms: number, ring: () => void): () => void;
+  /** Calls `ring` after the present turn. */
+  soon(ring: () => void): void;
+}
+
+/** Alarms by the precise timer, all else by the event loop, which a repeated call does not keep alive. */
+export function machineClock(alarms: PreciseTimer): Clock {
+  return {
+    nowUs: monotonicUs,
+    set: (atUs, ring) => alarms.set(atUs, ring),
+    cancel: (alarm) => alarms.cancel(alarm),
+    after: (ms, ring) => {
+      const timer = setTimeout(ring, ms);
+      return () => clearTimeout(timer);
+    },
+    every: (ms, ring) => {
+      const timer = setInterval(ring, ms).unref();
+      return () => clearInterval(timer);
+    },
+    soon: (ring) => void setImmediate(ring),
+  };
+}
+
 interface Alarm {
   readonly id: number;
   readonly atUs: number;

@@ -1,0 +1,46 @@
+/** The gateway in virtual time: a hundred seeds here, a thousand in the long form; `npm run dst` has more. */
+import { expect, test } from "vitest";
+import { RandomStream } from "../../core/random/stream.ts";
+import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { documentOf, planOf, SCHEDULERS } from "./plan.ts";
+import { play } from "./play.ts";
+import { compareDecisions } from "./same-decisions.ts";
+import { INPUTS } from "./virtual-gateway.ts";
+
+const SEEDS = IS_LONG ? 1000 : 100;
+
+test(`${SEEDS} seeds keep every invariant`, async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { violations } = await play(planOf(seed));
+    expect(violations, `seed ${seed}: npm run dst -- --seed ${seed}`).toEqual([]);
+  }
+});
+
+test("a seed plays the same each time, to the bit", async () => {
+  for (const seed of [3, 7, 11]) {
+    const [first, second] = [await play(planOf(seed)), await play(planOf(seed))];
+    expect(second).toEqual(first);
+    expect(first.decisions).toBeGreaterThan(500);
+  }
+});
+
+/** Its timers count from the run's begin, which comes some µs after the time 0: each replica's join has an instant of its own. */
+const FROM_THE_BEGIN = ["inferline"];
+
+test("over links that cost nothing it gets the simulator's decisions, event by event", async () => {
+  let [same, entries] = [0, 0];
+  for (let i = 0; i < (IS_LONG ? 500 : 40); i++) {
+    const scheduler = SCHEDULERS[i % SCHEDULERS.length];
+    if (FROM_THE_BEGIN.includes(scheduler)) continue;
+    const document = documentOf(new RandomStream(`same/${i}`, "document"), scheduler);
+    const workload = { ...document.workload, durationS: 10 } as typeof document.workload;
+    const run = { ...document.run, seed: i };
+    const compared = await compareDecisions({ ...document, workload, run }, INPUTS);
+    if (compared.difference?.isTie !== true) expect(compared.difference, `${i}`).toBeNull();
+    same += compared.same;
+    entries += compared.entries;
+  }
+  expect(same / entries, "runs end early where two events share a microsecond").toBeGreaterThan(
+    0.8,
+  );
+});

@@ -1,0 +1,133 @@
+/** What happens in one run of virtual time, drawn from a seed: a deployment, its clients, and faults. All of it is data. */
+import { RandomStream } from "../../core/random/stream.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+import { type LinkFaults, NO_FAULTS } from "./workers.ts";
+
+/** Those that take no part in devices' windows, which workers of virtual time do not have. */
+export const SCHEDULERS = [
+  ...["fifo", "round-robin", "random", "join-shortest-queue", "power-of-two", "edf", "priority"],
+  ...["least-expected-work", "batching", "sjf", "srpt", "least-slack", "join-idle-queue"],
+  ...["weighted-fair", "work-stealing", "locality", "grandslam", "triton", "clipper", "inferline"],
+] as const;
+
+/** One thing that happens at an instant, s. */
+export type Happening = { readonly atS: number } & (
+  | {
+      readonly kind: "request";
+      readonly index: number;
+      readonly deadlineMs?: number;
+      readonly cancelAfterMs?: number;
+      /** Requests of one key share an answer. */
+      readonly key?: string;
+      readonly isNumbered: boolean;
+    }
+  | { readonly kind: "dead" | "cut"; readonly worker: number; readonly forS: number }
+  | { readonly kind: "draining"; readonly replica: number; readonly forS: number }
+  | { readonly kind: "stall"; readonly ms: number }
+  | { readonly kind: "reschedule"; readonly scheduler: string }
+);
+
+export interface Plan {
+  readonly seed: number;
+  readonly document: ScenarioDocument;
+  readonly boundQueue: boolean;
+  /** By replica, the worker that it is on. */
+  readonly workerOf: readonly number[];
+  readonly faults: LinkFaults;
+  readonly happenings: readonly Happening[];
+}
+
+const REQUESTS = 200;
+const MOST_FAULTS = 12;
+
+export function planOf(seed: number): Plan {
+  const stream = new RandomStream(`dst/${seed}`, "plan");
+  const between = (low: number, high: number): number => low + (high - low) * stream.uniform();
+  const one = <T>(of: readonly T[]): T => of[stream.integer(of.length)];
+  const document = documentOf(stream, one(SCHEDULERS));
+  const replicas = Object.values(document.cluster.replicas).reduce<number>(
+    (sum, count) => sum + (count as number),
+    0,
+  );
+  const workers = 1 + stream.integer(Math.min(3, replicas));
+  const workerOf = Array.from({ length: replicas }, (_, i) => i % workers);
+  const { workload } = document;
+  const ratePerS = "ratePerS" in workload ? (workload.ratePerS as number) : 10;
+  const lastS = REQUESTS / ratePerS;
+  const happenings: Happening[] = [];
+  for (let index = 0, atS = 0; index < REQUESTS; index++) {
+    atS -= Math.log(1 - stream.uniform()) / ratePerS;
+    const mood = stream.uniform();
+    happenings.push({
+      ...{ kind: "request", atS, index, isNumbered: stream.uniform() < 0.9 },
+      ...(mood < 0.15 ? { deadlineMs: Math.round(between(5, 400)) } : {}),
+      ...(mood > 0.9 ? { cancelAfterMs: Math.round(between(0, 200)) } : {}),
+      ...(stream.uniform() < 0.1
+        ? { key: `key-${stream.integer(1 + Math.floor(index / 4))}` }
+        : {}),
+    });
+  }
+  const isQuiet = stream.uniform() < 0.1;
+  const faults = isQuiet ? 0 : 1 + stream.integer(MOST_FAULTS);
+  for (let i = 0; i < faults; i++) {
+    const atS = between(0, lastS);
+    const forS = between(0.05, 4);
+    const worker = stream.integer(workers);
+    happenings.push(
+      one<Happening>([
+        { kind: "dead", atS, worker, forS },
+        { kind: "cut", atS, worker, forS },
+        { kind: "draining", atS, replica: stream.integer(replicas), forS },
+        { kind: "stall", atS, ms: Math.round(between(1, 1500)) },
+        { kind: "reschedule", atS, scheduler: one(SCHEDULERS) },
+      ]),
+    );
+  }
+  const links: LinkFaults = isQuiet
+    ? NO_FAULTS
+    : {
+        delayMs: between(0, 3),
+        jitterMs: stream.uniform() < 0.5 ? 0 : between(0, 5),
+        lost: stream.uniform() < 0.3 ? between(0, 0.02) : 0,
+        twice: stream.uniform() < 0.3 ? between(0, 0.05) : 0,
+        unordered: stream.uniform() < 0.3,
+        failing: stream.uniform() < 0.3 ? between(0, 0.05) : 0,
+      };
+  const ordered = happenings.sort((a, b) => a.atS - b.atS);
+  const boundQueue = stream.uniform() < 0.5;
+  return { seed, document, boundQueue, workerOf, faults: links, happenings: ordered };
+}
+
+/** One or two chains of one to three tasks, at a load of 0.3 to 0.9. */
+export function documentOf(stream: RandomStream, scheduler: string): ScenarioDocument {
+  const names = ["a", "b", "c"].slice(0, 1 + stream.integer(3));
+  const replicas = names.map((name) => [name, 1 + stream.integer(3)] as const);
+  const meansMs = names.map(() => 5 + Math.round(40 * stream.uniform()));
+  const capacities = replicas.map(([, count], i) => (1000 * count) / meansMs[i]);
+  const load = 0.3 + 0.6 * stream.uniform();
+  const tasks = names.map((name, i) => {
+    const when = i > 0 && stream.uniform() < 0.4 ? { when: { probability: 0.5 } } : {};
+    return [name, { model: name, ...(i > 0 ? { after: [names[i - 1]] } : {}), ...when }] as const;
+  });
+  const slo = { latencyMs: 20 * meansMs.reduce((sum, ms) => sum + ms, 0) };
+  const second =
+    stream.uniform() < 0.3 ? { q: { slo, tasks: { [names[0]]: { model: names[0] } } } } : {};
+  return scenarioSchema.parse({
+    name: "dst",
+    pipelines: { p: { slo, tasks: Object.fromEntries(tasks) }, ...second },
+    models: Object.fromEntries(
+      names.map((name, i) => [
+        name,
+        {
+          service: {
+            ...{ distribution: "lognormal", meanMs: meansMs[i], cv: 0.5 },
+            batch: { marginal: 0.4, max: 4 },
+          },
+        },
+      ]),
+    ),
+    cluster: { replicas: Object.fromEntries(replicas) },
+    scheduler,
+    workload: { arrivals: "poisson", ratePerS: load * Math.min(...capacities), durationS: 100 },
+  });
+}

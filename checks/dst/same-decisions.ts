@@ -1,0 +1,111 @@
+/**
+ * The gateway in virtual time beside the simulator: with links that cost nothing, the same arrivals and the same draws,
+ * the two drivers must get the same commands from the dispatcher, event by event.
+ */
+import { runRequestSchema } from "../../cluster/run/specification.ts";
+import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
+import { compileSystem } from "../../core/compile.ts";
+import { RequestDraws } from "../../core/draws.ts";
+import { RandomStream } from "../../core/random/stream.ts";
+import { instantOf, type LogEntry, RunLog } from "../../core/run-log.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { replicationSeed, runReplication, type SimulationInputs } from "../../sim/replication.ts";
+import { Calendar, CalendarClock } from "./calendar.ts";
+import { virtualGateway } from "./virtual-gateway.ts";
+import { NO_FAULTS, VirtualWorker, type VirtualWorld } from "./workers.ts";
+
+/** Everything is up by then, µs. */
+const START_US = 60_000_000;
+
+export interface Compared {
+  /** Entries of the simulator's log that are the same. */
+  readonly same: number;
+  /** All of them. */
+  readonly entries: number;
+  /** The first that differs; null: none does. */
+  readonly difference: {
+    readonly simulated: string;
+    readonly served: string;
+    /** Two events happen at one instant, which the gateway takes one after the other: what follows is another run. */
+    readonly isTie: boolean;
+  } | null;
+}
+
+/** Rejects with what `Gateway` throws. */
+export async function compareDecisions(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+): Promise<Compared> {
+  const simulated = new RunLog();
+  runReplication(document, inputs, 0, { log: simulated });
+  const served = await servedLog(document, inputs);
+  const [expected, found] = [simulated, served].map(decisions);
+  const [texts, others] = [expected, found].map((log) => log.map((entry) => entry.join(" ")));
+  const entries = texts.length;
+  const at = texts.findIndex((text, i) => text !== others[i]);
+  if (at < 0 && others.length === entries) return { same: entries, entries, difference: null };
+  const same = at < 0 ? entries : at;
+  const [own = "its end", other = "its end"] = [texts[same], others[same]];
+  const isTie = isShared(expected, same);
+  return { same, entries, difference: { simulated: own, served: other, isTie } };
+}
+
+/** Whether the entry's instant has two events of the world in the log. */
+function isShared(log: readonly LogEntry[], at: number): boolean {
+  const entry = log[at];
+  const nowUs = entry && instantOf(entry);
+  const events = log.filter((one) => WORLD.has(one[0]) && instantOf(one) === nowUs);
+  return nowUs !== undefined && events.length > 1;
+}
+
+const WORLD: ReadonlySet<string> = new Set(["arrive", "finish", "wake"]);
+
+/** From the first arrival on: before it, replicas join at instants of the start. */
+function decisions(log: RunLog): readonly LogEntry[] {
+  const first = log.entries.findIndex(([kind]) => kind === "arrive");
+  return log.entries.slice(Math.max(0, first)).filter(([kind]) => kind !== "served");
+}
+
+async function servedLog(document: ScenarioDocument, inputs: SimulationInputs): Promise<RunLog> {
+  const seed = replicationSeed(document.run.seed, 0);
+  const system = compileSystem(document, inputs);
+  const calendar = new Calendar();
+  const clock = new CalendarClock(calendar);
+  const world: VirtualWorld = {
+    ...{ calendar, faults: NO_FAULTS, chance: new RandomStream(seed, "links") },
+    violated: (what) => {
+      throw new Error(what);
+    },
+  };
+  const workers = [new VirtualWorker(world, system)];
+  const workerOf = system.replicas.map(() => 0);
+  const gateway = virtualGateway({ document, seed, clock, world, workers, workerOf, bounds: {} });
+  const startAtMonotonicNs = START_US * 1000;
+  calendar.set(START_US - 1000, () =>
+    gateway.reset(runRequestSchema.parse({ seed, log: true, startAtMonotonicNs })),
+  );
+  while (calendar.nowUs() < START_US - 1000) calendar.step();
+  const run = gateway.run;
+  const { workload } = document;
+  const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
+  const arrivals = arrivalSource(workload, seed, traceUs);
+  const draws = new RequestDraws(system, seed);
+  let index = 0;
+  const arrive = (): void => {
+    const own = index++;
+    arrivals.advance();
+    follow();
+    gateway.submit({
+      ...{ pipeline: draws.pipeline(), payload: new Uint8Array(0), index: own, intendedUs: null },
+      answer: () => undefined,
+    });
+  };
+  const follow = (): void => {
+    if (Number.isFinite(arrivals.nextUs)) calendar.set(START_US + arrivals.nextUs, arrive);
+  };
+  follow();
+  while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step());
+  const log = run.options.log as RunLog;
+  await gateway.close();
+  return log;
+}
