@@ -420,6 +420,7 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   const text = await here("plan", path, "--schedulers", "none");
   expect(text.stdout).toMatch(/95 % of requests within 60 ms/);
   expect(text.stdout).toMatch(/cheapest: fifo/);
+  expect(text.stderr).toMatch(/combinations of machines.*: \d+; all listed, the cheapest first/);
   expect(text.stdout).toMatch(
     /^to simulate the cheapest: node \S+tandem\.js simulate \S+gpus\.yaml --seed 3 --set 'sweep=\{"points":/m,
   );
@@ -433,6 +434,7 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   );
   expect(hard.code).toBe(3);
   expect(hard.stdout).toMatch(/nothing that was allowed keeps the SLO/);
+  expect(hard.stderr).toMatch(/take up to .* without any wait[\s\S]*combinations of machines/);
   expect(hard.stderr).toMatch(/found no cluster that keeps the SLO/);
   const loads = "sweep={pipelines.p.slo.latencyMs: [5, 60]}";
   const some = await here("plan", path, "--set", loads, "--schedulers", "none", "--json");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../cluster/deploy/state.ts";
-import { WindowSum } from "../cluster/observe/gateway-counts.ts";
+import { WindowSum } from "../cluster/observe/lately.ts";
 import type { GatewayStatus } from "../core/gateway-status.ts";
 import type { ScenarioDocument } from "../core/scenario/schema.ts";
 import { nextStep, statusText } from "./cluster.ts";

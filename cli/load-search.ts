@@ -2,7 +2,7 @@
 import { PERCENTILES } from "../cluster/load/load-report.ts";
 import { Fault } from "../core/fault.ts";
 import type { LoadMeasurement } from "../library/index.ts";
-import { formatNumber } from "../reports/tables/format.ts";
+import { formatNumber, plural } from "../reports/tables/format.ts";
 import { type Column, numberCell, tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
 
@@ -126,7 +126,7 @@ export async function searched(
 }
 
 function shown(by: LoadRange["by"], load: number): string {
-  return `${formatNumber(load, 5)}${by === "rate" ? "/s" : " clients"}`;
+  return by === "rate" ? `${formatNumber(load, 5)}/s` : plural(load, "client");
 }
 
 export function searchText({ by, thresholds, steps, highest, isEnd }: LoadSearch): string {

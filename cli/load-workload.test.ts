@@ -11,7 +11,7 @@ const folder = temporaryFolder("load-workload");
 let files = 0;
 
 /** Path of a new scenario with the workload. */
-function scenario(workload: object): string {
+function scenario(workload: object, more: object = {}): string {
   const file = join(folder, `${++files}.yaml`);
   const document = {
     name: "s",
@@ -19,6 +19,7 @@ function scenario(workload: object): string {
     models: { m: { service: { distribution: "deterministic", meanMs: 1 } } },
     cluster: { replicas: { t: 1 } },
     workload,
+    ...more,
   };
   writeFileSync(file, JSON.stringify(document));
   return file;
@@ -63,6 +64,30 @@ describe("--duration", () => {
     [{ duration: 900 }, { durationS: 900, warmupS: 60 }],
   ])("%j shortens the warm-up with the run", async (options, expected) => {
     expect(await workloadOf({ scenario: scenario(long), ...options })).toMatchObject(expected);
+  });
+});
+
+describe("options in place of a scenario's own", () => {
+  const own = {
+    arrivals: "poisson",
+    ratePerS: 5,
+    durationS: 60,
+    warmupS: 20,
+    client: { timeoutMs: 9 },
+  };
+
+  it.each<[Partial<WorkloadArguments>, object, string]>([
+    [{ clients: 3 }, { arrivals: "closed", clients: 3, durationS: 60 }, "ratePerS"],
+    [{ clients: 3, count: 9 }, { arrivals: "closed", requests: 9 }, "durationS"],
+    [{ arrivals: "deterministic" }, { arrivals: "deterministic", ratePerS: 5 }, "clients"],
+    [{ count: 9 }, { arrivals: "poisson", ratePerS: 5, requests: 9, warmupS: 0 }, "durationS"],
+  ])("%j leave out what has no use then", async (options, expected, without) => {
+    const sweep = { "workload.ratePerS": [5, 10] };
+    const validation = { repeats: 3, points: [{ "workload.ratePerS": 5 }] };
+    const file = scenario(own, { sweep, validation });
+    const workload = await workloadOf({ scenario: file, ...options });
+    expect(workload).toMatchObject({ ...expected, client: { timeoutMs: 9 } });
+    expect(workload).not.toHaveProperty(without);
   });
 });
 

@@ -125,8 +125,8 @@ export async function loadWorkload(args: WorkloadArguments, name?: string): Prom
   if (rate !== undefined && rate > LOAD_BOUNDS.ratePerS) throw tooFast(rate);
   const overrides = overridesOf(args);
   if (scenario !== undefined) {
-    const shorter = shorterWarmUp(scenario, duration);
-    return loadScenario({ ...args, scenario }, { overrides: { ...shorter, ...overrides } });
+    const own = { ...replacedWorkload(scenario, args), ...shorterWarmUp(scenario, duration) };
+    return loadScenario({ ...args, scenario }, { overrides: { ...own, ...overrides } });
   }
   const kind = arrivals ?? (clients !== undefined ? "closed" : "poisson");
   if (arrivals === undefined && rate === undefined && clients === undefined) {
@@ -148,10 +148,34 @@ function tooFast(rate: number): Fault {
   });
 }
 
+/** A file's workload without what other arrivals, or another extent, have no use for; nothing where all of it goes. */
+function replacedWorkload(file: string, args: WorkloadArguments): Overrides {
+  const own = workloadOf(file);
+  const arrivals = args.arrivals ?? (args.clients === undefined ? own.arrivals : "closed");
+  const known = arrivals === own.arrivals ? Object.keys(own) : keysOf(String(arrivals));
+  // A warm-up in seconds may be longer than so many requests last.
+  const replaced = [
+    ...(args.duration === undefined ? [] : ["requests"]),
+    ...(args.count === undefined ? [] : ["durationS", "warmupS"]),
+  ];
+  const kept = Object.entries(own).filter(
+    ([key]) => known.includes(key) && !replaced.includes(key),
+  );
+  if (kept.length === Object.keys(own).length) return {};
+  // A load is one run: what is swept may be of the other arrivals.
+  return { workload: { ...Object.fromEntries(kept), arrivals }, sweep: {}, validation: {} };
+}
+
+/** As the file writes it; empty where that is another file. */
+function workloadOf(file: string): Readonly<Record<string, unknown>> {
+  const workload: unknown = parseDocument(scenarioText(file)).toJS()?.workload;
+  return typeof workload === "object" && workload !== null ? { ...workload } : {};
+}
+
 /** A run that `--duration` shortens has as large a share of warm-up as the file's. */
 function shorterWarmUp(file: string, duration: number | undefined): Overrides {
   if (duration === undefined || !(duration > 0)) return {};
-  const { durationS, warmupS } = parseDocument(scenarioText(file)).toJS()?.workload ?? {};
+  const { durationS, warmupS } = workloadOf(file);
   if (typeof durationS !== "number" || typeof warmupS !== "number") return {};
   return duration < durationS ? { "workload.warmupS": (warmupS * duration) / durationS } : {};
 }

@@ -1,5 +1,5 @@
 /** `plan` that gets Ctrl-C at random instants of each of its phases, and the commands that it prints. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,3 +84,31 @@ test("the commands that a plan prints work as printed", async () => {
   expect(run(/next: [^\n]*; (.*report.*)/)).toContain("report.html");
   expect(run(/repeat: (.*)/)).toMatch(/plan +fifo/);
 }, 120_000);
+
+test("the validation that a plan prints shows the plan's own figures beside simulation and measurement", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  writeFileSync(join(folder, "s.yaml"), SMALL);
+  const { stdout } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);
+  const [, printed] = /next: ([^\n]*); .*report/.exec(stdout) ?? expect.fail(stdout);
+  const ended = spawnSync("sh", ["-c", printed], { cwd: folder, encoding: "utf8" });
+  // A verdict is not this test's matter.
+  expect([0, 3], ended.stderr).toContain(ended.status);
+  expect(ended.stdout).toMatch(/judgement +planned +predicted +measured/);
+  const read = (file: string) => JSON.parse(readFileSync(join(folder, "out", file), "utf8"));
+  const { sloAttainmentRatio, latencyMs } = read("plan.json").plans[0].best.kept.p;
+  const [{ planned, measured }] = read("validation.json").configurations;
+  expect(planned).toEqual({ sloAttainmentRatio, latencyP95Ms: latencyMs });
+  expect(measured.metrics.latencyP95Ms.mean).toBeGreaterThan(0);
+}, 300_000);
+
+/** Three workers. */
+const SMALL = `
+name: small
+pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { a: { model: m }, b: { model: m, after: [a] } } } }
+models: { m: { service: { distribution: gamma, meanMs: 40, cv: 0.5 } } }
+cluster:
+  nodes: [{ name: n, count: 3, devices: { cpu: 1 }, costPerHour: 1 }]
+  replicas: { a: 1, b: 1 }
+workload: { arrivals: poisson, ratePerS: 16, durationS: 6, warmupS: 1 }
+run: { seed: 1, replications: 8 }
+`;

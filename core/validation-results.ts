@@ -133,6 +133,8 @@ export interface Bracket {
 
 export interface ValidationResult extends ConfigurationResult {
   readonly predicted: RunMetrics;
+  /** As the plan that chose it confirmed it; absent where none did. */
+  readonly planned?: RunMetrics;
   readonly measured: MeasuredSide;
   /** (predicted − measured) / measured, per judged metric. */
   readonly error: ByMetric<number>;

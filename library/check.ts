@@ -12,7 +12,6 @@ import { haveTimes } from "../core/scenario/check-models.ts";
 import { invalidInput } from "../core/scenario/issues.ts";
 import type { SchedulerDocument } from "../core/scenario/schema.ts";
 import { type Configuration, checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
-import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { clustersToPlay, playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
@@ -46,7 +45,6 @@ export async function check(
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
   let notes = haveTimes(document, loaded.profiles) ? goalNotes(document, loaded) : [];
-  notes = [...notes, ...renamedNotes(document)];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
     const documents = [document, ...real.map((one) => one.document)];

@@ -211,12 +211,15 @@ function untoldText({
 function gapText(entry: PlanEntry, planner: string): string {
   const { best, lowerBound, unit, allCheaperTried, stopped } = entry;
   const ends = stopped ? "the search ended early (`--budget` allows more): " : "";
-  if (allCheaperTried) return `${ends}all that is cheaper was tried or ruled out`;
+  const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
+  if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
+    return `${ends}${tried}`;
   if (planner === "inferline") return `${ends}a local optimum: no single action saves more`;
   const cost = formatNumber(best?.cost ?? 0, 4);
   const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the SLO`;
   const gap = best === null ? 0 : (best.cost - lowerBound) / best.cost;
-  return `${ends}${cost} ${unit}; ${below}, as far as simulations of the search tell${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
+  const what = allCheaperTried ? tried : `${cost} ${unit}`;
+  return `${ends}${what}; ${below}, but for an error of 5 %${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
 }
 
 /** For which requests the SLO is promised. */

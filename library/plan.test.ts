@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type PlanProgress, plan, scenario } from "./index.ts";
+import { plannedFigures } from "./planned-figures.ts";
 
 const FOUR = `
 name: four
@@ -43,7 +44,9 @@ test("a space of 10^13 combinations is searched from above and below until the t
   const [{ best, state, lowerBound, allCheaperTried }] = document.plans;
   expect(state).toBe("confirmed");
   expect(best?.machines).toEqual({ gpu: 3, cpu: 6 });
-  expect(lowerBound).toBeCloseTo(best?.cost ?? 0, 6);
+  // What the bound rules out it rules out with an error: the cluster below misses by too little for that.
+  expect(lowerBound).toBeGreaterThanOrEqual(8.5);
+  expect(lowerBound).toBeLessThanOrEqual(best?.cost ?? 0);
   expect(allCheaperTried).toBe(true);
   expect(steps.some(({ isListed, combinations }) => !isListed && combinations > 1e12)).toBe(true);
   const first = steps.find(({ incumbent }) => incumbent !== null);
@@ -73,7 +76,14 @@ test("a plan that is stopped has its best so far, and goes on in its folder wher
   const { document } = await plan(loaded, options);
   expect(document.plans[0]).toMatchObject({ state: "confirmed", stopped: false });
   expect(existsSync(kept)).toBe(false);
-  expect(existsSync(join(directory, "plan.yaml"))).toBe(true);
+  const planned = await scenario(join(directory, "plan.yaml"));
+  const { sloAttainmentRatio, latencyMs } = document.plans[0].best?.kept.docs ?? expect.fail();
+  expect(latencyMs?.mean).toBeGreaterThan(1000);
+  expect(plannedFigures(planned)({})).toEqual({
+    planned: { sloAttainmentRatio, latencyP99Ms: latencyMs },
+  });
+  // Another scenario beside the plan is not what was planned.
+  expect(plannedFigures({ ...planned, digest: "other" })({})).toEqual({});
 });
 
 test("a budget that is spent at once leaves no solution, and says that it was stopped", async () => {

@@ -18,6 +18,7 @@ import { checkedOptions, type Given, givenOptions } from "./option.ts";
 import { PLAN } from "./options.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
+import { PLAN_FILE } from "./planned-figures.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
 import { openSolver } from "./solver.ts";
@@ -64,8 +65,6 @@ export interface Planned {
   readonly scenario: ScenarioDocument | null;
 }
 
-const PLAN_FILE = "plan.json";
-
 /**
  * Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs: the document of
  * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
@@ -110,7 +109,8 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     progress?.close();
   });
   const { document, digest, capacity } = loaded;
-  const asked = { ...values, schedulers: values.schedulers?.join(",") };
+  const named = values.schedulers && (values.schedulers.join(",") || "none");
+  const asked = { ...values, schedulers: named };
   const command = commandFor("plan", loaded, givenOptions(PLAN, asked));
   const header = {
     schema: "tandem/plan@3" as const,

@@ -25,7 +25,6 @@ import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/p
 import type { Sample } from "../core/scenario/axes.ts";
 import type { LoadedScenario } from "../core/scenario/files.ts";
 import { parseSetOption } from "../core/scenario/parse.ts";
-import { renamedNotes } from "../schedulers/check-scheduler.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 
@@ -84,7 +83,6 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
     ...doubtNotes(document, loaded),
-    ...renamedNotes(document),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];
 }

@@ -54,6 +54,7 @@ import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
 import { checkedOptions, type Given, type Values } from "./option.ts";
 import { VALIDATE } from "./options.ts";
+import { plannedFigures } from "./planned-figures.ts";
 import {
   asNotes,
   commandFor,
@@ -256,6 +257,7 @@ async function run(course: Course, options: Checked) {
   const { signal = new AbortController().signal, onNote, directory } = options;
   const { loaded, settings, configurations, inventory, beforeS, effort, deadlineMs } = course;
   const { document } = loaded;
+  const plannedOf = plannedFigures(loaded);
   const { backend } = settings;
   const total = Math.ceil(beforeS + effort.seconds);
   const onSeconds = (done: number): void => options.onProgress?.({ done, total });
@@ -298,7 +300,8 @@ async function run(course: Course, options: Checked) {
       if (found.note !== null && !notes.includes(found.note)) notes = [...notes, found.note];
       const side = { ...served, ...found, signal };
       const one = await validateOne(course, i, side, { onNote, onSeconds });
-      results.push(withNotes(one.result, configuration.document, inputs, effort));
+      const result = { ...one.result, ...plannedOf(configuration.parameters) };
+      results.push(withNotes(result, configuration.document, inputs, effort));
       evidences.push({ ...one.evidence, overheadProfile: inputs.overheadProfile });
       logs.push(one.logs);
       if (directory !== undefined) {

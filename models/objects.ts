@@ -124,7 +124,7 @@ export function suppress(
 }
 
 /** Intersection over union; 0 when both are empty. */
-export function overlap(a: Detection["box"], b: Detection["box"]): number {
+function overlap(a: Detection["box"], b: Detection["box"]): number {
   const width = Math.max(Math.min(a[2], b[2]) - Math.max(a[0], b[0]), 0);
   const height = Math.max(Math.min(a[3], b[3]) - Math.max(a[1], b[1]), 0);
   const area = (box: Detection["box"]) => (box[2] - box[0]) * (box[3] - box[1]);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Detection, decodeSsd, overlap, suppress } from "./objects.ts";
+import { type Detection, decodeSsd, suppress } from "./objects.ts";
 import { corners, cutLine, type Point, smallestRectangle, textRegions } from "./ocr.ts";
 import { type CtcText, decodeCtc } from "./output-steps.ts";
 import { choosePlate, plateLikeness, plateLine, withLikelyEnds } from "./plate-reader.ts";
@@ -53,8 +53,10 @@ test("suppression keeps no clash within a class and drops only what clashes with
         return { classId, score: score / 10, box: [x, y, x + 0.2, y + 0.2] };
       });
       const kept = suppress(all, 0.5, 100);
+      const common = ({ box: a }: Detection, { box: b }: Detection): number =>
+        Math.max(0, 0.2 - Math.abs(a[0] - b[0])) * Math.max(0, 0.2 - Math.abs(a[1] - b[1]));
       const clashes = (a: Detection, b: Detection) =>
-        a !== b && a.classId === b.classId && overlap(a.box, b.box) > 0.5;
+        a !== b && a.classId === b.classId && common(a, b) > 0.5 * (0.08 - common(a, b));
       expect(kept.some((a) => kept.some((b) => clashes(a, b)))).toBe(false);
       for (const lost of all.filter((one) => !kept.includes(one))) {
         expect(kept.some((one) => clashes(one, lost) && one.score >= lost.score)).toBe(true);

@@ -1,7 +1,7 @@
 /** The search of one scheduler in a space too large to list; `descents.ts` has its idea. */
 import { sumOf } from "../core/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
-import { assuredOf, reachOf } from "./outlook.ts";
+import { assuredOf, BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";
 import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
 import { brief } from "./run-length.ts";
 import type { Row } from "./space.ts";
@@ -21,6 +21,8 @@ const HEADROOMS = [1.25, 1.6, 2.5, 4, 8];
 const HALVINGS = 3;
 /** Replications of a few thousand requests that a cluster is looked at with. */
 const MOST_LOOKS = 6;
+/** Of one that misses by a little, before the bound goes on. */
+const MOST_SETTLING = 40;
 /** Probability that a cut rules out in error. */
 const WRONG_CUT = 0.003;
 /** Steps up from a cluster that misses. */
@@ -39,8 +41,16 @@ function raised(replicas: number): number {
 /** One scheduler. */
 export class Descent {
   readonly alternative: Alternative;
-  /** No cluster that costs less keeps the goals. */
+  /** No cluster that costs less is left to look at. */
   bound = 0;
+  /** The bound when a cut was made that simulations do not bear out. */
+  #doubted = Number.POSITIVE_INFINITY;
+  /** Share of the budget after which nothing more is looked at. */
+  #until = 1;
+  /** Looks at clusters of which a miss rules out more than themselves. */
+  #wideLooks = 0;
+  /** Trials by task or for all, and the error of ruling out by them. */
+  readonly #looks = new Map<string, { readonly trial: Trial; readonly error: number }>();
   /** Clusters that keep the goals on the requests of the search. */
   readonly passed: Tried[] = [];
   readonly #problem: Problem;
@@ -68,7 +78,14 @@ export class Descent {
     return order[0] ?? null;
   }
 
-  refused(tried: Tried): void {
+  /** No cluster that costs less keeps the goals, but for `BOUND_ERROR`. */
+  get proven(): number {
+    return Math.min(this.bound, this.#doubted);
+  }
+
+  /** By a confirmation with these runs. */
+  refused(tried: Tried, { runs, goals }: Trial): void {
+    if (!isRuledOut(goals, runs, BOUND_ERROR / 4, MOST_LOOKS)) this.#doubt();
     this.passed.splice(this.passed.indexOf(tried), 1);
     const rows = tried.contender.shape.rows;
     this.#known.set(rows.join(";"), false);
@@ -148,6 +165,7 @@ export class Descent {
   /** The cheapest cluster that nothing rules out, again and again, until it keeps the goals or costs what is known. */
   *fromBelow(until: number, onBound: () => void): Generator<undefined, void> {
     const { laboratory, standing } = this.#problem;
+    this.#until = until;
     for (let program = 0; program < MOST_PROGRAMS; program++) {
       const { bound, rows } = yield* this.#relaxed();
       this.#raise(bound);
@@ -164,7 +182,9 @@ export class Descent {
       if (slow !== null) this.#cut(slow);
       else if (!(yield* this.#tasksKeep(full)) || (yield* this.keeps(full))) continue;
       else {
-        this.#cut(new Map((yield* this.#lifted(full)).entries()));
+        const lifted = yield* this.#lifted(full);
+        if (lifted === full) yield* this.#settled(full.join(";"));
+        this.#cut(new Map(lifted.entries()));
         if (this.passed.length === 0) yield* this.repaired(full, known);
       }
     }
@@ -182,9 +202,29 @@ export class Descent {
       if (rows.length === 1 || !isAllowed) continue;
       const { document, choice } = this.alternative;
       const cluster = choice.space.relaxedClusterOf(more);
-      if (!(yield* this.#looked({ ...document, cluster }, true)).keeps) return more;
+      const { trial, keeps } = yield* this.#looked({ ...document, cluster }, true);
+      this.#looks.set(more.join(";"), { trial, error: wideError(++this.#wideLooks) });
+      if (keeps) continue;
+      yield* this.#settled(more.join(";"));
+      return more;
     }
     return rows;
+  }
+
+  /** A miss by a little takes more runs to bear out that it is one. */
+  *#settled(key: string): Generator<undefined, void> {
+    const { laboratory, goals } = this.#problem;
+    const known = this.#looks.get(key);
+    if (known === undefined) return this.#doubt();
+    const { trial, error } = known;
+    const isOut = (): boolean => isRuledOut(goals, trial.runs, error, MOST_SETTLING);
+    while (!isOut() && trial.runs.length < MOST_SETTLING && laboratory.spent < this.#until)
+      yield* laboratory.extend(trial, trial.runs.length + 1);
+    if (!isOut()) this.#doubt();
+  }
+
+  #doubt(): void {
+    this.#doubted = Math.min(this.#doubted, this.bound);
   }
 
   /** Some task needs a faster kind than its fastest; null where services alone do not say so. */
@@ -224,6 +264,7 @@ export class Descent {
         if (sumOf(more) > space.bounds.high[t] || (yield* this.#taskKeeps(t, more))) break;
         least = more;
       }
+      yield* this.#settled(`${t}/${least.join()}`);
       this.#cut(new Map([[t, least]]));
       return false;
     }
@@ -236,11 +277,12 @@ export class Descent {
     if (known !== undefined) return known;
     const { document, choice } = this.alternative;
     const rows = choice.space.tasks.map((_, t) => (t === task ? row : this.#most(t)));
-    const { keeps } = yield* this.#looked(
+    const { trial, keeps } = yield* this.#looked(
       { ...document, cluster: choice.space.relaxedClusterOf(rows) },
       true,
     );
     this.#known.set(key, keeps);
+    this.#looks.set(key, { trial, error: wideError(++this.#wideLooks) });
     return keeps;
   }
 
@@ -301,6 +343,7 @@ export class Descent {
     const tried = { contender, trial };
     note(standing, tried);
     this.#known.set(rows.join(";"), keeps);
+    this.#looks.set(rows.join(";"), { trial, error: BOUND_ERROR / 4 });
     if (keeps) {
       this.passed.push(tried);
       const isCheaper =

@@ -52,7 +52,8 @@ class Descents {
     this.#tellBound();
     const best = standing.confirmed;
     const runnersUp = best === null ? [] : yield* this.#runnersUp(best);
-    const isComplete = best !== null && standing.bound >= costOfTried(best) - 1e-9;
+    const left = Math.min(...this.#descents.map(({ bound }) => bound));
+    const isComplete = best !== null && left >= costOfTried(best) - 1e-9;
     return { runnersUp, alike: [], isComplete };
   }
 
@@ -70,7 +71,7 @@ class Descents {
       if (found === null) return;
       const confirmed = yield* confirm(this.#problem, found.contender);
       if (confirmed.meets) return;
-      one.refused(found);
+      one.refused(found, confirmed.trial);
       yield* one.repaired(found.contender.shape.rows, limit);
       if (standing.confirmed !== null && laboratory.spent > until) return;
     }
@@ -78,7 +79,7 @@ class Descents {
 
   #tellBound(): void {
     const { standing } = this.#problem;
-    const bounds = this.#descents.map(({ bound }) => bound);
+    const bounds = this.#descents.map(({ proven }) => proven);
     const most =
       standing.confirmed === null ? Number.POSITIVE_INFINITY : costOfTried(standing.confirmed);
     standing.bound = Math.min(most, ...bounds);

@@ -26,11 +26,38 @@ function reasonFor(
   const full = [...rows.keys()].find(
     (t) => bounds.utilisation(t, rows[t], batches[t], !isOpen) >= 1,
   );
-  if (full === undefined) return null;
+  if (full === undefined) return roomFor(space, leastOf({ choice, batches, isOpen }));
   const jobs = bounds.jobs(full, !isOpen);
   const most = jobs / bounds.utilisation(full, rows[full], batches[full], !isOpen);
   const where = `${sumOf(rows[full])} replicas, all that there may be,`;
   return `${space.tasks[full]} has ${jobs.toFixed(1)} jobs per second to do, and ${where} do ${most.toFixed(1)}`;
+}
+
+/** By task, the replicas that its jobs take, were all of the kind that does most. */
+function leastOf({
+  choice: { space, bounds },
+  batches,
+  isOpen,
+}: Pick<Alternative, "choice" | "batches" | "isOpen">): readonly number[] {
+  return space.tasks.map((_, t) => {
+    const each = space.runsOn[t].map((_runs, kind) => bounds.capacityPerS(t, kind, batches[t]));
+    const jobs = bounds.jobs(t, !isOpen);
+    return Math.max(space.bounds.low[t], Math.floor(jobs / Math.max(...each)) + 1);
+  });
+}
+
+/** Which tasks need more slots than all machines have with the memory for their models; null where there is room for all. */
+function roomFor({ hosting, tasks, room, counts }: Space, least: readonly number[]): string | null {
+  if (hosting === "everywhere") return null;
+  for (const { tasks: own } of room) {
+    const kinds = room.filter((one) => String(one.tasks) === String(own));
+    const slots = sumOf(kinds.flatMap((one) => one.slots.map((n, node) => n * counts[node])));
+    const needed = sumOf(own.map((t) => least[t]));
+    if (needed <= slots) continue;
+    const each = own.map((t) => `${tasks[t]} ${least[t]}`).join(", ");
+    return `${each}: at least ${needed} replicas are needed, and all machines together have ${slots} slots with the memory for their models`;
+  }
+  return null;
 }
 
 /** As many replicas by kind as all machines hold, within the most that the task may have. */

@@ -29,6 +29,8 @@ const HOPELESS = 0.1;
 /** Requests come late together: a share varies as one of so many times fewer independent ones. */
 const CLUSTERED = 9;
 const FEW_SIGMAS = 3;
+/** Fewer runs rule nothing out by their spread. */
+const FEWEST_FOR_SPREAD = 4;
 
 /**
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
@@ -95,6 +97,24 @@ export function scoreOf(goals: readonly Goal[], runs: readonly SloRun[]): number
  */
 export function reachOf(goals: readonly Goal[], runs: readonly SloRun[], error = HOPELESS): number {
   return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, 1, error).high);
+}
+
+/** Whether the spread of the runs rules out that all goals are kept, but for the error, at each of so many looks. */
+export function isRuledOut(
+  goals: readonly Goal[],
+  runs: readonly SloRun[],
+  error: number,
+  looks: number,
+): boolean {
+  return runs.length >= FEWEST_FOR_SPREAD && reachOf(goals, runs, error / looks) < 0;
+}
+
+/** Of the statement that nothing cheaper keeps the goals: half for tests of the cluster itself, half for those of others. */
+export const BOUND_ERROR = 0.05;
+
+/** Error of the i-th test, from 1, that rules out more than the cluster that it looks at: they sum up to half of it. */
+export function wideError(i: number): number {
+  return BOUND_ERROR / 2 / (i * (i + 1));
 }
 
 /** The score that more replications would hardly fall below. */

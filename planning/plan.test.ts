@@ -77,6 +77,12 @@ describe("a plan for one queue", () => {
     expect(best?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(share(least), 1);
   });
 
+  test("has the first price that no load rules out for a lower bound, whatever its pilots say", () => {
+    // 1.2 of 2 servers is not too much, but too slow.
+    const [{ best, lowerBound, allCheaperTried }] = plansOf(queue(12));
+    expect([best?.cost, lowerBound, allCheaperTried]).toEqual([3, 2, true]);
+  });
+
   test("is none where a service alone takes too long, which is known without a search", () => {
     const [{ best, nearest, explored, missing }] = plansOf(
       queue(12).replace("400, percentile: 95", "100"),

@@ -82,7 +82,8 @@ class Race {
     const levels = levelsOf(this.#problem.alternatives);
     const { standing } = this.#problem;
     for (const level of levels) {
-      standing.bound = level[0].machines.cost;
+      // Pilots and halving are too quick for more: the bound is the first price that no service or load rules out.
+      if (this.#leastLoaded.length === 0) standing.bound = level[0].machines.cost;
       const runners = yield* this.#runners.on(level);
       this.#leastLoaded = [...runners.slice(0, MOST_NEAREST), ...this.#leastLoaded]
         .sort(byLoad)

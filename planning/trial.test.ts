@@ -4,7 +4,7 @@ import { finished } from "../core/iterables.ts";
 import { goalsOf, type SloRun } from "../core/slo.ts";
 import { IS_LONG } from "../core/test-form.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
-import { outlook } from "./outlook.ts";
+import { isRuledOut, outlook, wideError } from "./outlook.ts";
 import { longRun } from "./run-length.ts";
 import { keptOf, Laboratory } from "./trial.ts";
 
@@ -153,6 +153,33 @@ describe("limits of a share", () => {
     const spread = runs([0.97, 0.99, 0.98, 1], 1000);
     const [wide, narrow] = [0.001, 0.1].map((error) => outlook(goal, spread, error).low);
     expect(wide).toBeLessThan(narrow);
+  });
+
+  test("rule a cluster out by more runs, and less easily the less may err and the more looks there are", () => {
+    const misses = (count: number) => runs(Array(count).fill(0.98), 1000);
+    expect(isRuledOut([goal], misses(1), 0.05, 1)).toBe(false);
+    expect(isRuledOut([goal], misses(10), 0.05, 1)).toBe(true);
+    expect(isRuledOut([goal], misses(10), 1e-6, 1)).toBe(false);
+    expect(isRuledOut([goal], misses(10), 0.001, 1000)).toBe(false);
+    expect(isRuledOut([goal], runs([1, 1, 1, 1, 1], 1e6), 0.5, 1)).toBe(false);
+  });
+
+  test("rule out a cluster that keeps its SLO exactly no more often than asked for", () => {
+    // 1 − e^(−2.996) is 95.00%.
+    const wrong = Array.from({ length: SEEDS }, (_, seed) => {
+      const document = mm1(99.86, 95, seed, 1000);
+      const [laboratory, goals] = [new Laboratory(NO_INPUTS), goalsOf(document)];
+      const trial = finished(laboratory.start(document, goals));
+      finished(laboratory.extend(trial, 6));
+      return isRuledOut(goals, trial.runs, ERROR, 1);
+    }).filter(Boolean).length;
+    expect(wrong).toBeLessThanOrEqual(ERROR * SEEDS + 3 * Math.sqrt(ERROR * SEEDS));
+  });
+
+  test("of tests one after the other err in all no more than half of what a bound may", () => {
+    const sum = Array.from({ length: 1000 }, (_, i) => wideError(i + 1)).reduce((a, b) => a + b);
+    expect(sum).toBeLessThan(0.025);
+    expect(sum).toBeGreaterThan(0.0249);
   });
 
   test("leave room on both sides of one run, and below two that agree", () => {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { issuesOf } from "../core/scenario/issues.test-support.ts";
 import { parseScenario } from "../core/scenario/parse.ts";
 import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
-import { checkFit, checkScheduler, renamedNotes } from "./check-scheduler.ts";
+import { checkFit, checkScheduler } from "./check-scheduler.ts";
 
 const BASE = `name: fit
 pipelines:
@@ -60,10 +60,4 @@ test("a model that is still to be calibrated leaves its scheduler unchecked", ()
   const options = { exists: () => true, requireTimes: false };
   const loaded = parseScenario(`${text}scheduler: clockwork\n`, "fit.yaml", missing, {}, options);
   expect(checkedSweep(loaded, { checkFit }).count).toBe(1);
-});
-
-test("alpaserve without groups of devices says what has its old name's place", () => {
-  const notes = (scheduler: string) => renamedNotes(load(`scheduler: ${scheduler}\n`).document);
-  expect(notes("alpaserve").join()).toContain("is selective-replication");
-  expect(notes("selective-replication")).toEqual([]);
 });

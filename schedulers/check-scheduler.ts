@@ -180,17 +180,6 @@ export function checkFit(document: ScenarioDocument, inputs: MeasuredInputs): re
   }
 }
 
-/** A name that meant another scheduler in earlier versions. */
-export function renamedNotes({ scheduler, cluster }: ScenarioDocument): string[] {
-  const preset = typeof scheduler === "string" ? scheduler : scheduler.preset;
-  const hasGroups = cluster.placement?.some(({ slots }) => slots !== undefined) ?? false;
-  if (preset !== "alpaserve" || hasGroups) return [];
-  return [
-    "alpaserve: no replica is on `slots`, so each device is a group of its own, and no model is placed while " +
-      "requests come: the scheduler that had this name and did that is selective-replication",
-  ];
-}
-
 /** Longer lists are no help on one line. */
 const FEW = 8;
 const MOST_NEAR = 3;

@@ -6,7 +6,7 @@ import {
   latencyProcessorSharing,
   latencyShared,
   waitsByPriority,
-} from "./disciplines.ts";
+} from "./discipline-formulas.ts";
 import {
   birthDeath,
   erlangB,
@@ -17,8 +17,13 @@ import {
   waitMDc,
   waitMMc,
   waitToFill,
-} from "./many-servers.ts";
-import { latencyForkJoin2, meanValueAnalysis, orderStatistic, type Station } from "./networks.ts";
+} from "./many-servers-formulas.ts";
+import {
+  latencyForkJoin2,
+  meanValueAnalysis,
+  orderStatistic,
+  type Station,
+} from "./network-formulas.ts";
 import {
   busyAtArrivalGM1,
   constantGap,
@@ -29,7 +34,7 @@ import {
   waitMG1,
   weibullCv,
   weibullGap,
-} from "./single-server.ts";
+} from "./single-server-formulas.ts";
 
 const LOADS = [0.1, 0.5, 0.7, 0.9];
 

@@ -9,7 +9,7 @@ import type { MetricName } from "../core/results.ts";
 import { estimate } from "../core/statistics/estimate.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
 import { documentOf, exponential, queue } from "./case.ts";
-import { latencyQuantileMM1 } from "./single-server.ts";
+import { latencyQuantileMM1 } from "./single-server-formulas.ts";
 
 export const FIGURES = ["latencyMeanMs", "latencyP50Ms", "latencyP90Ms", "latencyP99Ms"] as const;
 type Figure = (typeof FIGURES)[number];

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { compileSystem } from "../../core/compile.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
-import { GatewayCounts, Histogram, Recent } from "./gateway-counts.ts";
+import { GatewayCounts, Histogram } from "./gateway-counts.ts";
+import { Recent } from "./lately.ts";
 import type { RunningBatch } from "./run-sink.ts";
 
 test("a value counts in the first bucket whose limit is not below it", () => {

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { z } from "zod";
 import { compileSystem } from "../compile.ts";
 import { Fault } from "../fault.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema.ts";
@@ -15,13 +16,17 @@ import {
   replicaPlaces,
   unusedMachines,
 } from "./read-inventory.ts";
-import { type InventoryOf, inventoryJsonSchema } from "./schema.ts";
+import { type InventoryOf, inventorySchema } from "./schema.ts";
 
 const FOLDER = join(import.meta.dirname, "../../deploy/inventories");
 const SCHEMA = join(FOLDER, "inventory.schema.json");
 const EXAMPLES = readdirSync(FOLDER).filter((name) => name.endsWith(".yaml"));
 
-const schema = inventoryJsonSchema();
+/** The published JSON Schema of an inventory file. */
+const schema = {
+  ...z.toJSONSchema(inventorySchema, { target: "draft-2020-12", io: "input" }),
+  title: "Tandem inventory",
+};
 const validate = new Ajv2020({ allErrors: true }).compile(schema);
 
 function scenario(cluster: object): ScenarioDocument {

@@ -168,11 +168,3 @@ export type Inventory = z.infer<typeof inventorySchema>;
 type InventoryKind = Inventory["kind"];
 export type InventoryOf<K extends InventoryKind> = Extract<Inventory, { readonly kind: K }>;
 export type SlotPlace = z.infer<typeof slot>;
-
-/** The published JSON Schema (draft 2020-12) of an inventory file. */
-export function inventoryJsonSchema(): object {
-  return {
-    ...z.toJSONSchema(inventorySchema, { target: "draft-2020-12", io: "input" }),
-    title: "Tandem inventory",
-  };
-}

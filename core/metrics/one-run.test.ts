@@ -3,15 +3,9 @@ import { describe, expect, test } from "vitest";
 import { RandomStream } from "../random/stream.ts";
 import { selectQuantile } from "../statistics/estimate.ts";
 import { Mm1Latencies } from "../statistics/mm1.test-support.ts";
+import { LatencySections } from "./latency-sections.ts";
 import { InSystemSeries } from "./meters.ts";
-import {
-  BatchSeries,
-  batchMeans,
-  LatencySections,
-  mser5,
-  OneRunSeries,
-  oneRunIntervals,
-} from "./one-run.ts";
+import { BatchSeries, batchMeans, mser5, OneRunSeries, oneRunIntervals } from "./one-run.ts";
 
 describe("a run that stands alone", () => {
   test("has no interval of a p99 that too few of its requests lie above", () => {

@@ -28,7 +28,7 @@ export interface RunSummary {
 }
 
 /** Cumulative shares at which latency curves are kept. */
-export const CURVE_SHARES: readonly number[] = [
+const CURVE_SHARES: readonly number[] = [
   ...Array.from({ length: 99 }, (_, i) => (i + 1) / 100),
   0.995,
   0.999,

@@ -135,9 +135,9 @@ interface Channel {
   readonly scale?: { readonly domain?: readonly unknown[] } | null;
 }
 
-/** A facet leaves a strip for the heading of its only panel, also where that has no name. */
+/** A facet leaves a strip for the heading of its only panel, also where that has no name. `resolve` is among panels. */
 function unpanelled(part: Part): Part {
-  const { vconcat, facet, spec, columns: _, ...rest } = part;
+  const { vconcat, facet, spec, columns: _, resolve: __, ...rest } = part;
   if (vconcat !== undefined) return { ...part, vconcat: vconcat.map(unpanelled) };
   const isOnly = (facet?.row ?? facet?.column ?? facet)?.sort.join("|") === "";
   return spec !== undefined && isOnly ? { ...rest, ...spec } : part;

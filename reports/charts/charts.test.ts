@@ -451,6 +451,7 @@ describe("the search of a plan", () => {
       const { svg, warnings } = await renderSvg(drawn);
       expect(warnings).toEqual([]);
       expect(svg).not.toMatch(/NaN|undefined|Infinity|\[object/);
+      expect(svg.match(/>within the SLO \(%\)</g), "one axis for all layers").toHaveLength(1);
     }
   });
 

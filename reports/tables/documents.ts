@@ -118,6 +118,7 @@ const results = z.looseObject({
 });
 const validated = configuration.extend({
   predicted: metrics,
+  planned: metrics.optional(),
   measured: z.looseObject({
     metrics,
     spread: z.record(z.string(), z.object({ minimum: figure, maximum: figure })),

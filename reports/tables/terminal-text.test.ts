@@ -25,6 +25,20 @@ test("one row per configuration, with what varies, p99 and whether the SLO is me
   expect(rows[0]).toMatch(/fifo +1 +8 +misses +.*930 ± +160/);
 });
 
+test("a validation of a plan has the plan's own figures, also those that nothing judges", () => {
+  const document = validationDocument(1);
+  expect(validationTable(document, 200)).not.toContain("planned");
+  const [one] = document.configurations;
+  const planned = {
+    latencyP99Ms: { mean: 587, halfWidth95: 12 },
+    sloAttainmentRatio: { mean: 0.993, halfWidth95: 0.002 },
+  };
+  const text = validationTable({ ...document, configurations: [{ ...one, planned }] }, 240);
+  expect(text).toMatch(/planned +predicted +measured/);
+  expect(text).toMatch(/p99 latency \(ms\) .*587 ± +12 /);
+  expect(text).toMatch(/within SLO[^\n]* 99.30? ± +0.20? /);
+});
+
 test("colour on a terminal repeats states and headings, and moves nothing", () => {
   const text = () =>
     [resultsTable(sweepDocument(), 120), validationTable(validationDocument(9), 120)].join("\n");

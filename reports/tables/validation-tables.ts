@@ -167,8 +167,11 @@ function spreadText(result: ValidationResult, name: MetricName): string {
 
 /** One row per validated configuration and judged metric. */
 export function comparisonTable(document: ValidationDocument): Table {
+  const judgedNames = judgedMetrics(document);
+  const isPlanned = document.configurations.some(({ planned }) => planned !== undefined);
   const judged = lettered(document).flatMap(({ letter, label, result }) =>
-    judgedMetrics(document).flatMap((name) => {
+    METRICS.flatMap((name) => {
+      if (!judgedNames.includes(name) && result.planned?.[name] === undefined) return [];
       const [predicted, measured] = [result.predicted[name], result.measured.metrics[name]];
       const judgement = result.judgements[name];
       if (predicted === undefined && measured === undefined && judgement === undefined) return [];
@@ -178,7 +181,8 @@ export function comparisonTable(document: ValidationDocument): Table {
   const caption =
     "Predicted against measured; ± is the half width of the 95% confidence interval, over " +
     "replications (predicted) and repeat runs (measured). A metric agrees where its error's interval, " +
-    "of 90% unless it says otherwise, lies within the tolerance, and disagrees where it lies outside";
+    "of 90% unless it says otherwise, lies within the tolerance, and disagrees where it lies outside" +
+    (isPlanned ? "; planned: as the plan confirmed it" : "");
   return tableOf(caption, judged, [
     ["configuration", ({ whose }) => ({ text: whose })],
     ["metric", ({ name }) => ({ text: metricTitle(name) })],
@@ -187,6 +191,7 @@ export function comparisonTable(document: ValidationDocument): Table {
       ({ judgement, result: { tolerance }, name }) =>
         verdictCell(judgement?.verdict, tolerance[name]),
     ],
+    ...(isPlanned ? [PLANNED] : []),
     ["predicted", ({ name, predicted }) => estimateCell(name, predicted)],
     ["measured", ({ name, measured }) => estimateCell(name, measured)],
     ["error", ({ result: { error }, name }) => numberCell(formatError(error[name]), error[name])],
@@ -195,6 +200,11 @@ export function comparisonTable(document: ValidationDocument): Table {
     ["single runs, from to", ({ result, name }) => numberCell(spreadText(result, name))],
   ]);
 }
+
+const PLANNED: [string, (row: JudgedRow) => Cell] = [
+  "planned",
+  ({ result: { planned }, name }) => estimateCell(name, planned?.[name]),
+];
 
 /** With its confidence, where that is not 90%. */
 export function judgedInterval(judgement: MetricJudgement | undefined): string {

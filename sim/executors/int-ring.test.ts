@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { IntRing } from "./staged-executor.ts";
+import { IntRing } from "./int-ring.ts";
 
 test("a ring agrees with a plain list, also while it grows around its end", () => {
   const steps = fc.array(fc.oneof(fc.nat(1000), fc.constant(null)), {

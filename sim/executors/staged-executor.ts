@@ -15,6 +15,7 @@ import type { ModelMemory } from "../stations/model-memory.ts";
 import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
 import { delay, fairLinks, Route } from "../stations/station.ts";
 import type { Entrance, SteadyExecutor } from "./executor.ts";
+import { IntRing } from "./int-ring.ts";
 
 const NONE = -1;
 
@@ -300,38 +301,4 @@ function hashed(serial: number): number {
 /** One of equally probable times; 0 when there are none. */
 function pick(quantiles: readonly number[], stream: RandomStream): number {
   return quantiles.length === 0 ? 0 : quantiles[stream.integer(quantiles.length)];
-}
-
-/** A growing first-in, first-out ring of integers. */
-export class IntRing {
-  length = 0;
-  #items = new Int32Array(64);
-  #head = 0;
-
-  push(item: number): void {
-    if (this.length === this.#items.length) this.#grow();
-    this.#items[(this.#head + this.length++) & (this.#items.length - 1)] = item;
-  }
-
-  /** The first item; only when length > 0. */
-  peek(): number {
-    return this.#items[this.#head];
-  }
-
-  /** Takes the first item; only when length > 0. */
-  shift(): number {
-    const item = this.#items[this.#head];
-    this.#head = (this.#head + 1) & (this.#items.length - 1);
-    this.length--;
-    return item;
-  }
-
-  #grow(): void {
-    const larger = new Int32Array(this.#items.length * 2);
-    for (let i = 0; i < this.length; i++) {
-      larger[i] = this.#items[(this.#head + i) & (this.#items.length - 1)];
-    }
-    this.#items = larger;
-    this.#head = 0;
-  }
 }

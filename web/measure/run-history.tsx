@@ -132,13 +132,15 @@ function nameOf({ at, scheduler, replicas }: RunRecord): string {
 /** "burst, 10 requests": the numbers of its arrivals. */
 function workloadText({ workload: { arrivals, client: _, ...of } }: RunRecord): string {
   const names: Readonly<Record<string, string>> = {
-    requests: "requests",
-    clients: "clients",
+    requests: "request",
+    clients: "client",
     ratePerS: "/s",
     durationS: "s",
   };
   const numbers = Object.entries(of).flatMap(([name, value]) =>
-    typeof value === "number" && name in names ? `${value} ${names[name]}` : [],
+    typeof value === "number" && name in names
+      ? `${value} ${names[name]}${value === 1 || name.endsWith("S") ? "" : "s"}`
+      : [],
   );
   return [arrivals, ...numbers].join(", ");
 }

@@ -3,14 +3,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { JobView } from "../../../core/dispatch/controller.ts";
 import type { PoolView } from "../../../core/dispatch/policies.ts";
-import { RandomStream } from "../../../core/random/stream.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../../../core/scenario/schema.ts";
 import { cases } from "../../../core/test-form.test-support.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { CheckingDriver } from "../../contract.ts";
 import { documentOf, systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";
-import { balking } from "./classics.ts";
 
 const model = { model: "model" };
 const ONE = { p: { tasks: { a: model } } };
@@ -306,10 +304,9 @@ describe("locality", () => {
 });
 
 test("balking clients stay with probability k / (k + n)", () => {
-  const rng = new RandomStream("1", "policy");
   const system = systemOf(documentOf({ pipelines: ONE, replicas: { a: 1 } }));
-  const context = { rng: () => rng, maxBatch: 1, system, pool: -1 };
-  const admission = balking.create({ patience: 3 }, context);
+  const asked = { admission: { policy: "balking", patience: 3 } };
+  const { admission } = createScheduler(asked as SchedulerDocument, system, "1");
   const share = (inSystem: number): number =>
     Array.from({ length: 4000 }, () => admission.admit(inSystem)).filter(Boolean).length / 4000;
   expect(share(0)).toBe(1);

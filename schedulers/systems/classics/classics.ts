@@ -305,7 +305,7 @@ const weightedRoundRobin = definePolicy({
   },
 });
 
-export const balking = definePolicy({
+const balking = definePolicy({
   name: "balking",
   summary: "the more requests are in the system, the more clients turn away",
   idea:

@@ -1,0 +1,31 @@
+/** A plan's own figures for the configurations that a validation runs, from the plan.json beside the scenario. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { METRICS, type Parameter } from "../core/results.ts";
+import type { ValidationResult } from "../core/validation-results.ts";
+import type { PlanDocument } from "./plan-results.ts";
+import type { Scenario } from "./scenario.ts";
+
+export const PLAN_FILE = "plan.json";
+
+type Planned = Pick<ValidationResult, "planned">;
+
+/** By a configuration's parameters; none where the scenario is no plan's, or the plan is for a part of the load or several SLOs. */
+export function plannedFigures({ file, digest }: Scenario) {
+  const path = join(dirname(file), PLAN_FILE);
+  const document: (PlanDocument & { readonly planned?: string }) | null = existsSync(path)
+    ? JSON.parse(readFileSync(path, "utf8"))
+    : null;
+  const plans = document?.planned === digest ? document.plans : [];
+  return (parameters: Readonly<Record<string, Parameter>>): Planned => {
+    const entry = plans.find((one) =>
+      Object.entries(one.parameters).every(([name, value]) => parameters[name] === value),
+    );
+    if (entry?.best == null || entry.goals.length !== 1 || entry.window !== null) return {};
+    const [{ pipeline, percentile }] = entry.goals;
+    const { sloAttainmentRatio, latencyMs } = entry.best.kept[pipeline];
+    const latency = METRICS.find((name) => name === `latencyP${percentile}Ms`);
+    const isKnown = latency !== undefined && latencyMs !== null;
+    return { planned: { sloAttainmentRatio, ...(isKnown ? { [latency]: latencyMs } : {}) } };
+  };
+}

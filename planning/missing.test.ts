@@ -1,0 +1,104 @@
+/** Problems without a solution that are told before any search, with the figure that is missing. */
+import { expect, test } from "vitest";
+import { issuesOf } from "../core/scenario/issues.test-support.ts";
+import { parseScenario } from "../core/scenario/parse.ts";
+import { checkScheduler } from "../schedulers/check-scheduler.ts";
+import { NO_INPUTS } from "../sim/scenario.test-support.ts";
+import { makePlans } from "./plan.ts";
+
+/** Two tasks, 40 and 20 ms, on four slots of 1000 MB. */
+const TWO = `
+name: two
+pipelines: { p: { slo: { latencyMs: 250, percentile: 95 }, tasks: { detect: { model: big }, plate: { model: small, after: [detect] } } } }
+models:
+  big: { service: { distribution: gamma, meanMs: 40, cv: 0.5 }, memoryMb: 500 }
+  small: { service: { distribution: gamma, meanMs: 20, cv: 0.4 } }
+cluster:
+  nodes: [{ name: n, count: 4, devices: { gpu: { slots: 1, memoryMb: 1000 } } }]
+  replicas: { detect: 1, plate: 1 }
+workload: { arrivals: poisson, ratePerS: 10, durationS: 20, warmupS: 2 }
+run: { seed: 1, replications: 5 }
+`;
+
+function load(text: string) {
+  return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
+}
+
+/** Told at the first step that knows the problem, before a request is simulated. */
+function missingOf(text: string) {
+  const options = { planner: "race", mostReplicas: 64, mostTrials: 1e4, schedulers: [] } as const;
+  const steps = makePlans(load(text), NO_INPUTS, options);
+  for (let next = steps.next(); next.done !== true; next = steps.next()) {
+    const { combinations, requests, missing } = next.value;
+    if (combinations > 0) return { missing, requests };
+  }
+  return null;
+}
+
+test.each([
+  [
+    "an SLO below the service times",
+    [["latencyMs: 250", "latencyMs: 50"]],
+    /take up to \d+ ms without any wait .* SLO is 50 ms/,
+  ],
+  [
+    "a load beyond all machines of a task",
+    [["ratePerS: 10", "ratePerS: 200"]],
+    /^detect has 200\.0 jobs per second to do, and 4 replicas, .* do 100\.0$/,
+  ],
+  [
+    "a load beyond all machines together",
+    [["ratePerS: 10", "ratePerS: 70"]],
+    /^detect 3, plate 2: at least 5 replicas are needed, and all machines together have 4 slots/,
+  ],
+  [
+    "more replicas of a large model than slots that hold it",
+    [
+      [
+        "memoryMb: 1000 } }",
+        "memoryMb: 400 } } }, { name: m, count: 2, devices: { gpu: { slots: 1, memoryMb: 1000 } }",
+      ],
+      ["detect: 1, plate: 1", "detect: 2, plate: 1"],
+      ["run:", "sweep: { cluster.replicas.detect: [3, 4] }\nrun:"],
+    ],
+    /^detect 3: at least 3 replicas are needed, and all machines together have 2 slots/,
+  ],
+] as const)("%s", (_, changes, message) => {
+  const text = changes.reduce((before, [from, to]) => before.replace(from, to), TWO);
+  expect(missingOf(text)).toMatchObject({ missing: expect.stringMatching(message), requests: 0 });
+});
+
+test("nothing is missing where a search has to tell", () => {
+  expect(missingOf(TWO)).toEqual({ missing: null, requests: 0 });
+});
+
+test.each([
+  [
+    "machines that hold no replica",
+    "memoryMb: 500",
+    "memoryMb: 2000",
+    /a slot has 1000 MB, but needs 2000 MB for model big/,
+  ],
+  [
+    "machines with too few slots for the tasks",
+    "count: 4",
+    "count: 1",
+    /2 replicas, but the nodes have 1 device slot/,
+  ],
+  [
+    "a placement of other replicas",
+    "plate: 1 }",
+    "plate: 1 }\n  placement: [{ task: detect, node: n, replicas: 3 }]",
+    /task "detect" has 1 replicas, but 3 are placed/,
+  ],
+])("%s are refused with the figure", (_, from, to, message) => {
+  const messages = issuesOf(() => load(TWO.replace(from, to))).map((one) => one.message);
+  expect(messages.join("\n")).toMatch(message);
+});
+
+test("a placement that says where each replica runs leaves nothing to plan", () => {
+  const placement =
+    "placement: [{ task: detect, node: n, replicas: 1 }, { task: plate, node: n, replicas: 1 }]";
+  const text = TWO.replace("plate: 1 }", `plate: 1 }\n  ${placement}`);
+  expect(() => missingOf(text)).toThrow(/cluster\.placement says where each replica runs/);
+});
