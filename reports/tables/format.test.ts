@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatCount, formatError, formatEstimate, formatNumber, plural } from "./format.ts";
+import {
+  formatCount,
+  formatError,
+  formatEstimate,
+  formatNumber,
+  plural,
+  wrapped,
+} from "./format.ts";
 
 describe("formatNumber", () => {
   test.each([
@@ -71,4 +78,14 @@ test("counts are grouped and nouns agree with them", () => {
   expect(formatCount(1_200_000)).toBe("1,200,000");
   expect(plural(1, "batch", "batches")).toBe("1 batch");
   expect(plural(12_000, "request")).toBe("12,000 requests");
+});
+
+test.each([
+  ["one two three", 7, "one two\nthree"],
+  ["join-shortest-queue", 13, "join-\nshortest-\nqueue"],
+  ["join-shortest-queue", 14, "join-shortest-\nqueue"],
+  ["join-shortest-queue", 19, "join-shortest-queue"],
+  ["was -3.5 ms", 5, "was\n-3.5\nms"],
+])("%j is broken at spaces, and after hyphens where it must, at %i", (text, width, lines) => {
+  expect(wrapped(text, width)).toBe(lines);
 });

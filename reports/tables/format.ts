@@ -91,18 +91,21 @@ export function wordsOf(text: string): string[] {
   return text.split(/(?<!\u00b1 *) (?! *\u00b1|%)/);
 }
 
-/** In lines of at most `width`, broken between words; spaces at the start stay. */
+/** In lines of at most `width`, broken between words, and after the hyphens of those too long; spaces at the start stay. */
 export function wrapped(text: string, width: number): string {
   const lines: string[] = [];
-  const [first, ...words] = wordsOf(text).flatMap((word) =>
-    word.length > width ? word.split(" ") : [word],
-  );
-  let current = first;
-  for (const word of words) {
-    if (current.trim() !== "" && current.length + 1 + word.length > width) {
+  const [first, ...more] = wordsOf(text)
+    .flatMap((word) => (word.length > width ? word.split(" ") : [word]))
+    .flatMap((word) => {
+      const parts = word.length > width ? word.split(/(?<=\w-)/) : [word];
+      return parts.map((part, i) => ({ part, gap: i === 0 ? " " : "" }));
+    });
+  let current = first.part;
+  for (const { part, gap } of more) {
+    if (current.trim() !== "" && current.length + gap.length + part.length > width) {
       lines.push(current);
-      current = word;
-    } else current = `${current} ${word}`;
+      current = part;
+    } else current = `${current}${gap}${part}`;
   }
   return [...lines, current].join("\n");
 }

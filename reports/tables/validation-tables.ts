@@ -73,19 +73,29 @@ export function verdictSummary(document: ValidationDocument): string {
   return `${count} validated: ${parts.join(", ")}`;
 }
 
-/** Reasons of verdicts, with the runs that would settle what cannot be told: a line for each. */
+/** Reasons of verdicts, with the runs that would settle what cannot be told: a line for all that have the same. */
 export function doubts(document: ValidationDocument): readonly string[] {
-  return lettered(document).flatMap(({ letter, result }) => {
-    const lines = new Map<string, string[]>();
-    for (const name of judgedMetrics(document)) {
-      const judgement = result.judgements[name];
-      if (judgement?.reason === undefined) continue;
-      const says = judgement.verdict === "disagrees" ? "disagrees" : "cannot be judged yet";
-      const line = [`${says}: ${judgement.reason}`, ...settlingText(judgement)].join("; ");
-      lines.set(line, [...(lines.get(line) ?? []), metricLabel(name).text]);
-    }
-    return [...lines].map(([line, names]) => `${letter}: ${names.join(", ")} ${line}`);
-  });
+  const letters = new Map<string, string[]>();
+  for (const { letter, result } of lettered(document)) {
+    for (const text of doubtsOf(result, judgedMetrics(document)))
+      letters.set(text, [...(letters.get(text) ?? []), letter]);
+  }
+  return [...letters].map(([text, own]) => `${own.join(", ")}: ${text}`);
+}
+
+function doubtsOf(
+  { judgements }: Pick<ValidationResult, "judgements">,
+  judged: readonly MetricName[],
+): readonly string[] {
+  const names = new Map<string, string[]>();
+  for (const name of judged) {
+    const judgement = judgements[name];
+    if (judgement?.reason === undefined) continue;
+    const says = judgement.verdict === "disagrees" ? "disagrees" : "cannot be judged yet";
+    const line = [`${says}: ${judgement.reason}`, ...settlingText(judgement)].join("; ");
+    names.set(line, [...(names.get(line) ?? []), metricLabel(name).text]);
+  }
+  return [...names].map(([line, own]) => `${own.join(", ")} ${line}`);
 }
 
 /** Of real models: the simulator's own error, each profile against the runs, and the next experiment. */
