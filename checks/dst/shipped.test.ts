@@ -1,0 +1,78 @@
+/** Every shipped scenario that a cluster replays, in virtual time beside the simulator; the others with the reason. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { expandSweep } from "../../core/scenario/expand-sweep.test-support.ts";
+import { parseScenario } from "../../core/scenario/parse.ts";
+import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { simulatedOnlyTerms } from "../../core/scenario/simulated-only.ts";
+import type { SimulationInputs } from "../../sim/replication.ts";
+import { type Compared, compareDecisions } from "./same-decisions.ts";
+
+const FOLDER = join(import.meta.dirname, "../../scenarios");
+const FILES = readdirSync(FOLDER, { recursive: true, encoding: "utf8" }).filter((path) =>
+  path.endsWith(".yaml"),
+);
+const REQUESTS = 600;
+
+/** Why virtual time does not play it; undefined: it does. */
+function reasonAgainst(
+  { workload, scheduler, pipelines, models }: ScenarioDocument,
+  profiles: SimulationInputs["profiles"],
+): string | undefined {
+  const name = typeof scheduler === "string" ? scheduler : (scheduler.preset ?? "");
+  if (["clockwork", "nexus", "shepherd", "alpaserve"].includes(name))
+    return `${name}'s start windows`;
+  if (typeof scheduler === "object" && "file" in scheduler) return "a scheduler of the user";
+  if (!("ratePerS" in workload)) return `arrivals: ${workload.arrivals}`;
+  if ((workload.client?.retries ?? 0) > 0) return "clients that try again";
+  const paths = Object.values(models).flatMap(({ profile }) =>
+    typeof profile === "string" ? [profile] : Object.values(profile ?? {}),
+  );
+  if (paths.some((one) => profiles[one] === undefined)) return "profiles of another machine";
+  const held = Object.values(pipelines).some(({ discipline }) => discipline === "pipeline-held");
+  return held ? "pipeline-held" : undefined;
+}
+
+/** A run begins some µs after its time 0, as each replica that joins has an instant of its own. */
+function isFromTheBegin({ simulated, served }: NonNullable<Compared["difference"]>): boolean {
+  const [[kind, timer, atUs], [other, same, laterUs]] = [simulated, served].map((entry) =>
+    entry.split(" "),
+  );
+  const byUs = Number(laterUs) - Number(atUs);
+  return kind === "wake" && other === "wake" && timer === same && byUs > 0 && byUs < 100;
+}
+
+test.each(FILES)("%s", async (path) => {
+  const file = join(FOLDER, path);
+  const read = (wanted: string): string => readFileSync(wanted, "utf8");
+  const loaded = parseScenario(read(file), file, read);
+  const inputs = { profiles: loaded.profiles, traces: loaded.traces };
+  const told = new Set<string>();
+  const seen = new Set<string>();
+  for (const { document, id } of expandSweep(loaded)) {
+    const kind = JSON.stringify([document.scheduler, document.cluster.replicas]);
+    if (seen.has(kind)) continue;
+    seen.add(kind);
+    const terms = simulatedOnlyTerms(document).filter(
+      (term) => !term.startsWith("assumed network"),
+    );
+    const reason = reasonAgainst(document, loaded.profiles) ?? terms[0];
+    if (reason !== undefined) {
+      told.add(reason);
+      continue;
+    }
+    const { ratePerS } = document.workload as { readonly ratePerS: number };
+    const workload = { ...document.workload, durationS: REQUESTS / ratePerS, warmupS: 0 };
+    const { network: _, gateway: __, overheadProfile: ___, ...cluster } = document.cluster;
+    const short = { ...document, cluster, workload } as ScenarioDocument;
+    const { difference } = await compareDecisions(short, inputs);
+    if (difference !== null && isFromTheBegin(difference)) {
+      told.add("timers that count from the run's begin");
+      continue;
+    }
+    if (difference?.isTie !== true) expect(difference, id).toBeNull();
+    told.add("compared");
+  }
+  console.log(`${path}: ${[...told].join("; ")}`);
+});
