@@ -1,13 +1,16 @@
 /** What happens in one run of virtual time, drawn from a seed: a deployment, its clients, and faults. All of it is data. */
 import { RandomStream } from "../../core/random/stream.ts";
 import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
-import { type LinkFaults, NO_FAULTS } from "./workers.ts";
+import { type LinkFaults, NO_FAULTS } from "./links.ts";
 
-/** Those that take no part in devices' windows, which workers of virtual time do not have. */
+/** Those whose actions have start windows, on devices of their own. */
+const ON_DEVICES = ["nexus", "clockwork", "shepherd"];
+
 export const SCHEDULERS = [
   ...["fifo", "round-robin", "random", "join-shortest-queue", "power-of-two", "edf", "priority"],
   ...["least-expected-work", "batching", "sjf", "srpt", "least-slack", "join-idle-queue"],
   ...["weighted-fair", "work-stealing", "locality", "grandslam", "triton", "clipper", "inferline"],
+  ...["nexus", "clockwork", "shepherd", "infaas"],
 ] as const;
 
 /** One thing that happens at an instant, s. */
@@ -102,6 +105,7 @@ export function planOf(seed: number): Plan {
 export function documentOf(stream: RandomStream, scheduler: string): ScenarioDocument {
   const names = ["a", "b", "c"].slice(0, 1 + stream.integer(3));
   const replicas = names.map((name) => [name, 1 + stream.integer(3)] as const);
+  const devices = replicas.reduce((sum, [, count]) => sum + count, 0);
   const meansMs = names.map(() => 5 + Math.round(40 * stream.uniform()));
   const capacities = replicas.map(([, count], i) => (1000 * count) / meansMs[i]);
   const load = 0.3 + 0.6 * stream.uniform();
@@ -126,7 +130,12 @@ export function documentOf(stream: RandomStream, scheduler: string): ScenarioDoc
         },
       ]),
     ),
-    cluster: { replicas: Object.fromEntries(replicas) },
+    cluster: {
+      ...(ON_DEVICES.includes(scheduler)
+        ? { nodes: [{ name: "gpu", count: devices, devices: { a: 1 } }] }
+        : {}),
+      replicas: Object.fromEntries(replicas),
+    },
     scheduler,
     workload: { arrivals: "poisson", ratePerS: load * Math.min(...capacities), durationS: 100 },
   });

@@ -17,9 +17,10 @@ import { RunLog } from "../../core/run-log.ts";
 import type { System } from "../../core/system.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { Calendar, CalendarClock } from "./calendar.ts";
+import type { VirtualWorld } from "./links.ts";
 import type { Happening, Plan } from "./plan.ts";
 import { INPUTS, virtualGateway } from "./virtual-gateway.ts";
-import { VirtualWorker, type VirtualWorld } from "./workers.ts";
+import { VirtualWorker } from "./workers.ts";
 
 /** All faults are over by the last request and some seconds; then everything has an end within so long. */
 const PATIENCE_S = 300;
@@ -31,6 +32,9 @@ const BOUNDS = {
   retryTokens: 4,
   retryTokenRatio: 0.02,
 };
+
+/** What an event resolved has happened before the next event. */
+const SETTLED = Promise.resolve();
 
 export interface Played {
   readonly violations: readonly string[];
@@ -50,7 +54,7 @@ interface Asked {
 
 export async function play(plan: Plan): Promise<Played> {
   const run = new PlayedRun(plan);
-  const found = run.played();
+  const found = await run.played();
   const left = await run.close();
   return { ...found, violations: [...found.violations, ...left] };
 }
@@ -86,7 +90,7 @@ class PlayedRun {
     this.#gateway.reset(runRequestSchema.parse({ seed: `${seed}`, log: true, boundQueue }));
   }
 
-  played(): Played {
+  async played(): Promise<Played> {
     const { happenings } = this.#plan;
     let left = happenings.length;
     for (const one of happenings)
@@ -98,7 +102,7 @@ class PlayedRun {
     const run = this.#gateway.run;
     const waits = ({ answers }: Asked): boolean => answers === 0;
     const isOver = (): boolean => left === 0 && run.idle && !this.#asked.some(waits);
-    while (!isOver() && this.#calendar.step(lastUs + 1e6 * PATIENCE_S));
+    while (!isOver() && this.#calendar.step(lastUs + 1e6 * PATIENCE_S)) await SETTLED;
     this.#check();
     const log = run.options.log as RunLog;
     this.#hash.update(log.toJsonLines());

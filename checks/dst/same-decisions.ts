@@ -11,11 +11,16 @@ import { instantOf, type LogEntry, RunLog } from "../../core/run-log.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../../sim/replication.ts";
 import { Calendar, CalendarClock } from "./calendar.ts";
+import { NO_FAULTS, type VirtualWorld } from "./links.ts";
 import { virtualGateway } from "./virtual-gateway.ts";
-import { NO_FAULTS, VirtualWorker, type VirtualWorld } from "./workers.ts";
+import { VirtualWorker } from "./workers.ts";
 
 /** Everything is up by then, µs. */
 const START_US = 60_000_000;
+
+/** The gateway takes them one after the other. */
+const TIE = "two events at one instant";
+const BEGIN = "timers that count from the run's begin";
 
 export interface Compared {
   /** Entries of the simulator's log that are the same. */
@@ -26,8 +31,8 @@ export interface Compared {
   readonly difference: {
     readonly simulated: string;
     readonly served: string;
-    /** Two events happen at one instant, which the gateway takes one after the other: what follows is another run. */
-    readonly isTie: boolean;
+    /** Why the two are other runs from here on; null: they should not be. */
+    readonly because: typeof TIE | typeof BEGIN | null;
   } | null;
 }
 
@@ -46,8 +51,18 @@ export async function compareDecisions(
   if (at < 0 && others.length === entries) return { same: entries, entries, difference: null };
   const same = at < 0 ? entries : at;
   const [own = "its end", other = "its end"] = [texts[same], others[same]];
-  const isTie = isShared(expected, same);
-  return { same, entries, difference: { simulated: own, served: other, isTie } };
+  const because = isFromTheBegin(own, other) ? BEGIN : isShared(expected, same) ? TIE : null;
+  return { same, entries, difference: { simulated: own, served: other, because } };
+}
+
+/** A run begins some µs after its time 0, as each replica that joins has an instant of its own. */
+function isFromTheBegin(simulated: string, served: string): boolean {
+  const [[kind, timer, atUs], [other, same, laterUs]] = [simulated, served].map((entry) =>
+    entry.split(" "),
+  );
+  const byUs = Number(laterUs) - Number(atUs);
+  const isWake = kind.startsWith("wake") && kind === other && timer === same;
+  return isWake && byUs > 0 && byUs < 100;
 }
 
 /** Whether the entry's instant has two events of the world in the log. */
@@ -60,10 +75,12 @@ function isShared(log: readonly LogEntry[], at: number): boolean {
 
 const WORLD: ReadonlySet<string> = new Set(["arrive", "finish", "wake"]);
 
-/** From the first arrival on: before it, replicas join at instants of the start. */
+/** From the first arrival on: before it, replicas join at instants of the start. Without marks of who looked when. */
 function decisions(log: RunLog): readonly LogEntry[] {
   const first = log.entries.findIndex(([kind]) => kind === "arrive");
-  return log.entries.slice(Math.max(0, first)).filter(([kind]) => kind !== "served");
+  return log.entries
+    .slice(Math.max(0, first))
+    .filter(([kind]) => kind !== "served" && kind !== "decide");
 }
 
 async function servedLog(document: ScenarioDocument, inputs: SimulationInputs): Promise<RunLog> {
@@ -104,7 +121,7 @@ async function servedLog(document: ScenarioDocument, inputs: SimulationInputs): 
     if (Number.isFinite(arrivals.nextUs)) calendar.set(START_US + arrivals.nextUs, arrive);
   };
   follow();
-  while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step());
+  while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step()) await null;
   const log = run.options.log as RunLog;
   await gateway.close();
   return log;

@@ -7,7 +7,7 @@ import { parseScenario } from "../../core/scenario/parse.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import { simulatedOnlyTerms } from "../../core/scenario/simulated-only.ts";
 import type { SimulationInputs } from "../../sim/replication.ts";
-import { type Compared, compareDecisions } from "./same-decisions.ts";
+import { compareDecisions } from "./same-decisions.ts";
 
 const FOLDER = join(import.meta.dirname, "../../scenarios");
 const FILES = readdirSync(FOLDER, { recursive: true, encoding: "utf8" }).filter((path) =>
@@ -20,9 +20,6 @@ function reasonAgainst(
   { workload, scheduler, pipelines, models }: ScenarioDocument,
   profiles: SimulationInputs["profiles"],
 ): string | undefined {
-  const name = typeof scheduler === "string" ? scheduler : (scheduler.preset ?? "");
-  if (["clockwork", "nexus", "shepherd", "alpaserve"].includes(name))
-    return `${name}'s start windows`;
   if (typeof scheduler === "object" && "file" in scheduler) return "a scheduler of the user";
   if (!("ratePerS" in workload)) return `arrivals: ${workload.arrivals}`;
   if ((workload.client?.retries ?? 0) > 0) return "clients that try again";
@@ -32,15 +29,6 @@ function reasonAgainst(
   if (paths.some((one) => profiles[one] === undefined)) return "profiles of another machine";
   const held = Object.values(pipelines).some(({ discipline }) => discipline === "pipeline-held");
   return held ? "pipeline-held" : undefined;
-}
-
-/** A run begins some µs after its time 0, as each replica that joins has an instant of its own. */
-function isFromTheBegin({ simulated, served }: NonNullable<Compared["difference"]>): boolean {
-  const [[kind, timer, atUs], [other, same, laterUs]] = [simulated, served].map((entry) =>
-    entry.split(" "),
-  );
-  const byUs = Number(laterUs) - Number(atUs);
-  return kind === "wake" && other === "wake" && timer === same && byUs > 0 && byUs < 100;
 }
 
 test.each(FILES)("%s", async (path) => {
@@ -67,12 +55,9 @@ test.each(FILES)("%s", async (path) => {
     const { network: _, gateway: __, overheadProfile: ___, ...cluster } = document.cluster;
     const short = { ...document, cluster, workload } as ScenarioDocument;
     const { difference } = await compareDecisions(short, inputs);
-    if (difference !== null && isFromTheBegin(difference)) {
-      told.add("timers that count from the run's begin");
-      continue;
-    }
-    if (difference?.isTie !== true) expect(difference, id).toBeNull();
-    told.add("compared");
+    if (difference !== null)
+      expect(difference.because, `${id}: ${JSON.stringify(difference)}`).not.toBeNull();
+    told.add(difference?.because?.startsWith("timers") === true ? difference.because : "compared");
   }
   console.log(`${path}: ${[...told].join("; ")}`);
 });

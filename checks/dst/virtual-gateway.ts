@@ -4,7 +4,8 @@ import type { ServiceBounds } from "../../cluster/run/specification.ts";
 import { NO_ACCESS } from "../../cluster/security/client-access.ts";
 import type { ScenarioDocument } from "../../core/scenario/schema.ts";
 import type { CalendarClock } from "./calendar.ts";
-import { channelTo, type VirtualWorker, type VirtualWorld } from "./workers.ts";
+import { channelTo, type VirtualWorld } from "./links.ts";
+import type { VirtualWorker } from "./workers.ts";
 
 export const INPUTS = { profiles: {}, traces: {} };
 

@@ -3,9 +3,7 @@
  * of the replay backend, and reads and writes the gateway's own messages; what it receives is checked: a replica
  * never has two batches of one stream at once.
  */
-import { EventEmitter } from "node:events";
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { InferStream, type InferStreamCall } from "../../cluster/protocol/client.ts";
+import { status } from "@grpc/grpc-js";
 import {
   controlOf,
   type ModelInferRequest,
@@ -13,30 +11,10 @@ import {
   startTimesOf,
 } from "../../cluster/protocol/messages.ts";
 import { answerOfError, lastAnswer } from "../../cluster/protocol/status.ts";
-import type { WorkerChannel } from "../../cluster/run/worker-channel.ts";
 import { answerOf, type Backend, batchOf } from "../../cluster/worker/backend.ts";
-import { Fault } from "../../core/fault.ts";
-import type { RandomStream } from "../../core/random/stream.ts";
+import { DeviceSlot, type SlotTurn } from "../../cluster/worker/device-slot.ts";
 import type { System } from "../../core/system.ts";
-import type { Calendar } from "./calendar.ts";
-
-/** Chances are for each message. */
-export interface LinkFaults {
-  /** Shortest way of a message, and what chance adds on average, ms. */
-  readonly delayMs: number;
-  readonly jitterMs: number;
-  readonly lost: number;
-  readonly twice: number;
-  /** Messages overtake each other. */
-  readonly unordered: boolean;
-  /** The chance that a batch fails on its worker. */
-  readonly failing: number;
-}
-
-export const NO_FAULTS: LinkFaults = {
-  ...{ delayMs: 0, jitterMs: 0, lost: 0, twice: 0, failing: 0 },
-  unordered: false,
-};
+import { VirtualCall, type VirtualWorld, type Watch } from "./links.ts";
 
 /** HTTP/2's keepalive finds a dead connection after so long. */
 const KEEPALIVE_MS = 3000;
@@ -44,13 +22,11 @@ const OUTPUT = { text: Buffer.from('{"labels":[],"value":null}'), tensors: [] };
 /** What `batchOf` and `answerOf` ask of a backend of replayed times. */
 const REPLAY = { inputs: null, outputs: null } as Backend;
 
-function failure(code: number, details: string): ServiceError {
-  return Object.assign(new Error(details), { code, details, metadata: new Metadata() });
-}
-
 interface Running {
   readonly call: VirtualCall;
   readonly request: ModelInferRequest;
+  /** Its wait for the device slot; null: it may start at any time. */
+  readonly turn: SlotTurn | null;
   begun: boolean;
   unwanted: boolean;
   end: () => void;
@@ -68,6 +44,8 @@ export class VirtualWorker {
   /** Nothing passes in either direction, and nobody is told. */
   isCut = false;
   readonly #draining = new Set<string>();
+  /** By the system's number. */
+  readonly #slots = new Map<number, DeviceSlot>();
   /** Attempts to connect, until packets pass. */
   readonly #connecting: (() => void)[] = [];
 
@@ -81,8 +59,14 @@ export class VirtualWorker {
   die(): void {
     if (!this.isUp) return;
     this.isUp = false;
-    for (const batches of this.#batches.values()) for (const { end } of batches) end();
+    for (const batches of this.#batches.values()) {
+      for (const { end, turn } of batches) {
+        end();
+        turn?.giveUp();
+      }
+    }
     this.#batches.clear();
+    this.#slots.clear();
     this.#draining.clear();
     this.#break("the connection was reset");
   }
@@ -166,39 +150,55 @@ export class VirtualWorker {
       if (batch === undefined) return;
       batch.unwanted = true;
       if (control === "preempt" && batch.begun) batch.end();
+      else if (control === "preempt") batch.turn?.giveUp();
       return;
     }
     const others = batches.filter((one) => one.call === call && !one.unwanted);
     const { unordered, twice } = this.#world.faults;
     if (!unordered && twice === 0 && others.some(({ request: { id } }) => id !== request.id))
       this.#world.violated(`${name} got a batch while it had another of the same stream`);
+    const window = startTimesOf(request);
     const running: Running = {
-      call,
-      request,
-      begun: false,
-      unwanted: false,
-      end: () => undefined,
+      ...{ call, request, begun: false, unwanted: false, end: () => undefined },
+      turn: window === null ? null : this.#slotOf(name).enter(window),
     };
     batches.push(running);
-    if (batches.length === 1) this.#begin(name, batches);
+    if (batches.length === 1) this.#next(name, batches);
   }
 
-  #begin(name: string, batches: Running[]): void {
+  #slotOf(name: string): DeviceSlot {
+    const { slot } = this.#system.replicas[this.#numbers.get(name) as number];
+    const known = this.#slots.get(slot) ?? new DeviceSlot(this.#world.calendar);
+    this.#slots.set(slot, known);
+    return known;
+  }
+
+  /** The next batch of a replica waits for its slot. */
+  #next(name: string, batches: Running[]): void {
+    const [{ turn }] = batches;
+    if (turn === null) this.#begin(name, batches, true);
+    else
+      void turn.begun.then((isInTime) => {
+        if (this.isUp && this.#batches.get(name) === batches) this.#begin(name, batches, isInTime);
+      });
+  }
+
+  #begin(name: string, batches: Running[], isInTime: boolean): void {
     const [running] = batches;
     const { calendar, chance, faults } = this.#world;
     const { request, call } = running;
     const done = (reply: ModelStreamInferResponse | null): void => {
       running.end = () => undefined;
+      running.turn?.release();
       if (batches.shift() !== running) throw new Error("batches of a replica run in turn");
       if (reply !== null) call.answer(reply);
-      if (batches.length > 0) this.#begin(name, batches);
+      if (batches.length > 0) this.#next(name, batches);
     };
     if (running.unwanted) {
       done(answerOfError(request, { code: status.CANCELLED, details: "nobody waits for it" }));
       return;
     }
-    const window = startTimesOf(request);
-    if (window !== null && window.latestUs < 0) {
+    if (!isInTime) {
       done(answerOfError(request, { code: status.ABORTED, details: "its window passed" }));
       return;
     }
@@ -219,173 +219,4 @@ export class VirtualWorker {
       if (this.isUp) done(null);
     };
   }
-}
-
-/** The way between gateway and worker, for one direction of one connection. */
-class Way {
-  #lastUs = 0;
-  readonly #world: VirtualWorld;
-
-  constructor(world: VirtualWorld) {
-    this.#world = world;
-  }
-
-  /** `loses`: whether a message may be lost or come twice; a connection's own news may not. */
-  carry(arrive: () => void, loses: boolean): void {
-    const { calendar, chance, faults } = this.#world;
-    if (loses && chance.uniform() < faults.lost) return;
-    const copies = loses && chance.uniform() < faults.twice ? 2 : 1;
-    for (let copy = 0; copy < copies; copy++) {
-      const addedMs = faults.jitterMs * -Math.log(1 - chance.uniform());
-      const atUs = calendar.nowUs() + Math.round(1000 * (faults.delayMs + addedMs));
-      const inOrderUs = Math.max(atUs, this.#lastUs);
-      this.#lastUs = inOrderUs;
-      calendar.set(loses && faults.unordered ? atUs : inOrderUs, arrive);
-    }
-  }
-}
-
-/** A stream of batches as grpc-js shows it. */
-class VirtualCall {
-  readonly #events = new EventEmitter();
-  readonly #worker: VirtualWorker;
-  readonly #there: Way;
-  readonly #back: Way;
-  #isOver = false;
-
-  constructor(world: VirtualWorld, worker: VirtualWorker) {
-    this.#worker = worker;
-    this.#there = new Way(world);
-    this.#back = new Way(world);
-    const connect = (): void => {
-      if (this.#isOver) return;
-      if (!worker.isUp) {
-        this.fail("connection refused");
-        return;
-      }
-      worker.calls.add(this);
-      this.#back.carry(() => {
-        if (!this.#isOver) this.#events.emit("metadata");
-      }, false);
-    };
-    this.#there.carry(() => worker.reached(connect), false);
-  }
-
-  on(event: string, heard: Parameters<EventEmitter["on"]>[1]): void {
-    this.#events.on(event, heard);
-  }
-
-  write(request: ModelInferRequest): void {
-    const sent = { ...request };
-    this.#there.carry(() => {
-      if (!this.#isOver && this.#isConnected()) this.#worker.receive(this, sent);
-    }, true);
-  }
-
-  answer(message: ModelStreamInferResponse): void {
-    if (!this.#isConnected()) return;
-    this.#back.carry(() => {
-      if (!this.#isOver && !this.#worker.isCut) this.#events.emit("data", message);
-    }, true);
-  }
-
-  fail(reason: string): void {
-    this.#worker.leave(this);
-    this.#back.carry(() => {
-      if (this.#isOver) return;
-      this.#isOver = true;
-      this.#events.emit("error", failure(status.UNAVAILABLE, reason));
-    }, false);
-  }
-
-  cancel(): void {
-    this.#isOver = true;
-    this.#there.carry(() => this.#worker.leave(this), false);
-  }
-
-  #isConnected(): boolean {
-    return this.#worker.calls.has(this) && !this.#worker.isCut;
-  }
-}
-
-class Watch {
-  readonly #events = new EventEmitter();
-  readonly replica: string;
-  readonly #worker: VirtualWorker;
-  readonly #back: Way;
-  #isOver = false;
-
-  constructor(world: VirtualWorld, worker: VirtualWorker, replica: string) {
-    this.replica = replica;
-    this.#worker = worker;
-    this.#back = new Way(world);
-    const connect = (): void => {
-      if (this.#isOver) return;
-      if (worker.isUp) worker.watch(this);
-      else this.fail("connection refused");
-    };
-    new Way(world).carry(() => worker.reached(connect), false);
-  }
-
-  on(event: string, heard: Parameters<EventEmitter["on"]>[1]): void {
-    this.#events.on(event, heard);
-  }
-
-  tell(health: string): void {
-    this.#back.carry(() => {
-      if (!this.#isOver && !this.#worker.isCut) this.#events.emit("data", { status: health });
-    }, false);
-  }
-
-  fail(reason: string): void {
-    this.#worker.leave(this);
-    this.#back.carry(() => {
-      if (this.#isOver) return;
-      this.#isOver = true;
-      this.#events.emit("error", failure(status.UNAVAILABLE, reason));
-    }, false);
-  }
-
-  cancel(): void {
-    this.#isOver = true;
-    this.#worker.leave(this);
-  }
-}
-
-/** Calendar, chance and faults that all links share. */
-export interface VirtualWorld {
-  readonly calendar: Calendar;
-  readonly chance: RandomStream;
-  readonly faults: LinkFaults;
-  /** Called with what must not happen. */
-  readonly violated: (what: string) => void;
-}
-
-export function channelTo(world: VirtualWorld, worker: VirtualWorker): WorkerChannel {
-  const open = new Set<{ cancel(): void }>();
-  const asked = (): never => {
-    throw new Fault("unavailable", "nobody operates workers of virtual time");
-  };
-  return {
-    get isConnecting() {
-      return worker.isConnecting;
-    },
-    watchHealth(replica) {
-      const watch = new Watch(world, worker, replica);
-      open.add(watch);
-      return watch;
-    },
-    openStream(listener) {
-      const call = new VirtualCall(world, worker);
-      open.add(call);
-      return new InferStream({ inferStream: () => call as unknown as InferStreamCall }, listener);
-    },
-    close(): void {
-      for (const one of open) one.cancel();
-    },
-    modelMetadata: asked,
-    loadModel: asked,
-    unloadModel: asked,
-    ask: asked,
-  };
 }

@@ -4,7 +4,9 @@
  * pass, as in the simulator (`sim/stations/device-stations.ts`).
  */
 import type { StartWindow } from "../../core/dispatch/driver.ts";
-import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
+import type { Clock } from "../time/clock.ts";
+
+type SlotClock = Pick<Clock, "nowUs" | "set" | "cancel">;
 
 interface Waiting {
   readonly fromUs: number;
@@ -23,17 +25,17 @@ export interface SlotTurn {
 }
 
 export class DeviceSlot {
-  readonly #timer: PreciseTimer;
+  readonly #clock: SlotClock;
   /** In order of receipt. */
   readonly #line: Waiting[] = [];
   #holder: Waiting | null = null;
 
-  constructor(timer: PreciseTimer) {
-    this.#timer = timer;
+  constructor(clock: SlotClock) {
+    this.#clock = clock;
   }
 
   enter({ earliestUs, latestUs }: StartWindow): SlotTurn {
-    const nowUs = monotonicUs();
+    const nowUs = this.#clock.nowUs();
     let begin: (inTime: boolean) => void = () => undefined;
     const begun = new Promise<boolean>((resolve) => {
       begin = resolve;
@@ -42,11 +44,11 @@ export class DeviceSlot {
     this.#line.push(own);
     this.#serve();
     if (this.#holder !== own) {
-      const missed = this.#timer.set(own.untilUs + 1, () => this.#miss(own));
-      const opens = this.#timer.set(own.fromUs, () => this.#serve());
+      const missed = this.#clock.set(own.untilUs + 1, () => this.#miss(own));
+      const opens = this.#clock.set(own.fromUs, () => this.#serve());
       void begun.then(() => {
-        this.#timer.cancel(missed);
-        this.#timer.cancel(opens);
+        this.#clock.cancel(missed);
+        this.#clock.cancel(opens);
       });
     }
     return {
@@ -71,7 +73,7 @@ export class DeviceSlot {
   /** Gives a free slot to the first batch in time; a window that is not open yet holds back the rest. */
   #serve(): void {
     if (this.#holder !== null) return;
-    const nowUs = monotonicUs();
+    const nowUs = this.#clock.nowUs();
     const first = this.#line.find(({ untilUs }) => nowUs <= untilUs);
     if (first === undefined || nowUs < first.fromUs) return;
     this.#line.splice(this.#line.indexOf(first), 1);

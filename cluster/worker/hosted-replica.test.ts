@@ -9,7 +9,7 @@ import {
 import { controlMessage, type ModelInferRequest, startParameters } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
-import { monotonicUs, PreciseTimer } from "../time/clock.ts";
+import { machineClock, monotonicUs, PreciseTimer } from "../time/clock.ts";
 import type { Backend } from "./backend.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { HostedReplica } from "./hosted-replica.ts";
@@ -49,7 +49,7 @@ function hosted(open: (changed: (state: ModelState) => void) => Promise<Backend>
     task: "detect",
     tracing: null,
     platform: "test",
-    slot: new DeviceSlot(timer),
+    slot: new DeviceSlot(machineClock(timer)),
     open,
     onState: ({ state, reason }) => states.push(reason === "" ? state : `${state}: ${reason}`),
   });

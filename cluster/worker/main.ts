@@ -14,7 +14,7 @@ import {
 } from "../protocol/server.ts";
 import { SecurityFiles } from "../security/access.ts";
 import type { TlsIdentity } from "../security/tls.ts";
-import { PreciseTimer } from "../time/clock.ts";
+import { machineClock, PreciseTimer } from "../time/clock.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { deviceLine, hostLine } from "./host-line.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
@@ -66,7 +66,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
     const { name, pool, slot: device } = system.replicas[id];
-    const slot = slots.get(device) ?? new DeviceSlot(timer);
+    const slot = slots.get(device) ?? new DeviceSlot(machineClock(timer));
     slots.set(device, slot);
     const task = system.pools[pool].name;
     const stages = system.replicas[id].stages?.map((stage) => {
