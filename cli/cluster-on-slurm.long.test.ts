@@ -178,7 +178,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const { code, stdout, stderr } = await up("gateway.yaml", "--tokens", "tokens.txt", ...files);
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(
-      /gateway on n\d\n {2}from your own machine: ssh -N -L (\d+):127.0.0.1:\1/,
+      /gateway on n\d, pid \d+\n {2}from your own machine: ssh -N -L (\d+):127.0.0.1:\1/,
     );
     const { state } = await status(...token);
     const places = state.workers.map(({ machine }) => machine);
