@@ -14,6 +14,8 @@ const { all, clone, mine } = foldersToInstall();
 afterAll(() => rmSync(all, { recursive: true }));
 
 const VERDICT = "(agrees|disagrees|cannot tell)";
+/** Longer ones are broken into lines. */
+const JUDGED = `${VERDICT}(?: \\(±\\d+%\\))?`;
 const ESTIMATE = "[\\d,.]+ ± +[\\d,.]+";
 /** Runs that were all set aside had the same arrivals, so their one prediction has no half width. */
 const PREDICTED = "[\\d,.]+(?: ± +[\\d,.]+)?";
@@ -22,10 +24,10 @@ const PART = "[+−][\\d.]+(?: +[\\d.]+)?";
 const PATTERNS: Readonly<Record<string, readonly RegExp[]>> = {
   validate: [
     new RegExp(
-      `^A: scheduler=fifo +mean latency \\(ms\\) +${VERDICT} +${PREDICTED} +${ESTIMATE} .*%`,
+      `^A:(?: scheduler=fifo)? +mean latency(?: \\(ms\\))? +${JUDGED} +${PREDICTED} +${ESTIMATE} .*%`,
       "m",
     ),
-    new RegExp(`^ +p95 latency \\(ms\\) +${VERDICT} +${PREDICTED} +${ESTIMATE} .*%`, "m"),
+    new RegExp(`^ +p95 latency(?: \\(ms\\))? +${JUDGED} +${PREDICTED} +${ESTIMATE} .*%`, "m"),
     /^A: measured times replayed, no GPU\/model ran$/m,
     /^1 configuration validated: 1 (agrees|disagrees|cannot be judged yet)$/m,
   ],

@@ -217,9 +217,10 @@ function gapText(entry: PlanEntry, planner: string): string {
   if (planner === "inferline") return `${ends}a local optimum: no single action saves more`;
   const cost = formatNumber(best?.cost ?? 0, 4);
   const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the SLO`;
+  if (allCheaperTried) return `${ends}${tried}; ${below}, but for an error of 5 %`;
   const gap = best === null ? 0 : (best.cost - lowerBound) / best.cost;
-  const what = allCheaperTried ? tried : `${cost} ${unit}`;
-  return `${ends}${what}; ${below}, but for an error of 5 %${gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : ""}`;
+  const shown = gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : "";
+  return `${ends}${cost} ${unit}; ${below}, but for an error of 5 %${shown}`;
 }
 
 /** For which requests the SLO is promised. */
