@@ -73,7 +73,7 @@ function isShared(log: readonly LogEntry[], at: number): boolean {
   return nowUs !== undefined && events.length > 1;
 }
 
-const WORLD: ReadonlySet<string> = new Set(["arrive", "finish", "wake"]);
+const WORLD: ReadonlySet<string> = new Set(["arrive", "finish", "wake", "join"]);
 
 /** From the first arrival on: before it, replicas join at instants of the start. Without marks of who looked when. */
 function decisions(log: RunLog): readonly LogEntry[] {
