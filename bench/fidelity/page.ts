@@ -24,8 +24,7 @@ export function fidelityPage(findings: readonly Finding[], seedSection: string):
     ),
     modelsSection(
       "Real models with something wrong",
-      "_disagrees_ in all but one of six falsified profiles and in all but one of four wrong structures, and the cause named " +
-        "(models side by side slow each other under light load too, so that contention left out looks there like slower models)",
+      "_disagrees_ in all but one of six falsified profiles and in all but one of four wrong structures, and the cause named",
       of("models").filter(isWrong),
       MODEL_CASES.filter(isWrong).length,
     ),
