@@ -244,6 +244,8 @@ function jobsOf(log: RunLog, stride: number) {
       for (const job of jobs) started.add(job);
       running.set(first, jobs);
     } else if (kind === "finish") finished += running.get(first)?.length ?? 0;
+    // It never began, so nothing is done again.
+    else if (kind === "miss") for (const job of running.get(first) ?? []) started.delete(job);
   }
   return { again, finished };
 }
