@@ -164,7 +164,7 @@ function factorsOf(
 
 type BlockRun = Pick<RealRun, "replication" | "beside" | "summary" | "log">;
 
-/** What the blocks of a validation are judged with, besides themselves. */
+/** Bounds and doubts that the blocks of a validation are judged with. */
 interface JudgedWith {
   readonly tolerance: Readonly<Record<string, number>>;
   /** The error of each one-sided test: this look's share. */

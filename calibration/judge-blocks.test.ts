@@ -161,7 +161,7 @@ interface Errors {
   readonly stored?: number;
   readonly simulator?: number;
   readonly service?: number;
-  /** What the stored slow-down adds to the prediction. */
+  /** The stored slow-down adds this share to the prediction. */
   readonly slowing?: number;
   readonly noise?: number;
 }
@@ -303,7 +303,7 @@ describe("the rules, in their order", () => {
   test("the slow-down is as well known as calibration and brackets know it together", () => {
     const known = (stored: number, spread: number): number =>
       judgeNeighbours(slowed(1.3), overheads(stored, spread), BOUND)?.known ?? Number.NaN;
-    // Of eight rounds that hardly differ, and six brackets that do by 1%.
+    // Eight rounds hardly differ, and six brackets do by 1%.
     expect(known(1.31, 0)).toBeGreaterThan(1.303);
     expect(known(1.31, 0)).toBeLessThan(1.31);
     expect(known(1.6, 0.4), "a disturbed calibration counts little").toBeCloseTo(1.3, 1);

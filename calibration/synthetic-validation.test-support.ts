@@ -33,7 +33,7 @@ const ROUND_S = 8;
 const BRACKET_S = 6;
 const BLOCK_REQUESTS = 120;
 const MANY_REQUESTS = 4000;
-/** Of the slow-down of two busy workers, as one round finds it. */
+/** One round finds the slow-down of two busy workers with this deviation, as a share. */
 const SLOWDOWN_CV = 0.04;
 const INPUT_CV = 0.22;
 const CALL_CV = 0.1;
@@ -216,7 +216,7 @@ export class SyntheticValidation {
     };
   }
 
-  /** Of two busy workers by each other, as a round finds it; none of a single replica. */
+  /** A round finds by how much two busy workers slow each other down; a single replica has none. */
   #slowdown(): { readonly slowdown?: number } {
     const [, second] = this.#contention;
     return second === undefined ? {} : { slowdown: second * lognormal(this.#noise, SLOWDOWN_CV) };

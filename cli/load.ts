@@ -30,7 +30,7 @@ import {
   type ScenarioArguments,
 } from "./scenario-file.ts";
 
-/** What repeats a load besides seed and overrides. */
+/** The options that repeat a load, besides seed and overrides. */
 const { set: _, seed: __, ...OWN } = LOAD_COMMAND;
 
 type LoadArguments = WorkloadArguments & Values<typeof LOAD_COMMAND>;

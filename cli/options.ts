@@ -168,7 +168,7 @@ export const DEMO = {
 
 export const CLUSTER_UP_COMMAND = { ...SET, ...JSON_OPTION, ...CLUSTER_UP };
 
-/** Who asks the gateway of this folder. */
+/** Credentials for the gateway of this folder. */
 export const ASKING = {
   ...JSON_OPTION,
   tokenFile: text("an admin's token, where there are no certificates to show"),

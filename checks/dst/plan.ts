@@ -1,4 +1,4 @@
-/** What happens in one run of virtual time, drawn from a seed: a deployment, its clients, and faults. All of it is data. */
+/** The plan of one run in virtual time, drawn from a seed as data: a deployment, its clients, and faults. */
 import { RandomStream } from "../../core/random/stream.ts";
 import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
 import { type LinkFaults, NO_FAULTS } from "./links.ts";

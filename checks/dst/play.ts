@@ -33,7 +33,7 @@ const BOUNDS = {
   retryTokenRatio: 0.02,
 };
 
-/** What an event resolved has happened before the next event. */
+/** Promises that an event resolved call back before the next event. */
 const SETTLED = Promise.resolve();
 
 export interface Played {
@@ -42,7 +42,7 @@ export interface Played {
   readonly refused: number;
   /** Entries of the log. */
   readonly decisions: number;
-  /** Of all decisions and answers: runs of one plan have one. */
+  /** It covers all decisions and answers; runs of one plan have the same. */
   readonly digest: string;
 }
 
