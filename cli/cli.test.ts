@@ -495,5 +495,5 @@ test("plan --out writes a scenario that passes check as it is, from its own fold
   expect(page).toMatch(/<p class="answer">fifo: [^<]*<\/p>[\s\S]*<dd>2\.6 per hour<\/dd>/);
   const wrong = await here("plan", path, "--planner", "oracle");
   expect(wrong.code).toBe(2);
-  expect(wrong.stderr).toMatch(/one of race, inferline, exhaustive, got "oracle"/);
+  expect(wrong.stderr).toMatch(/one of descent, inferline, got "oracle"/);
 });

@@ -9,7 +9,7 @@ import { finished } from "../../core/iterables.ts";
 import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
 import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { estimate, sumOf } from "../../core/statistics/estimate.ts";
-import { searchGroups, USUAL_SEARCH } from "../../planning/alpaserve.ts";
+import { searchGroups, USUAL_SEARCH } from "./alpaserve-search.ts";
 
 export type Sections = Readonly<Record<string, unknown>>;
 

@@ -11,21 +11,21 @@
  * Source: Li et al., AlpaServe, OSDI 2023, section 4.2, algorithm 2. Left out: operator parallelism (a profile may
  * hold its times), and buckets of models by latency, as partitions here may mix group sizes.
  */
-import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import { tasksToPlace } from "../core/placement.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import { meanOf, sumOf } from "../core/statistics/estimate.ts";
-import { goalSharesUs } from "../schedulers/rules/ways.ts";
+import { compileSystem } from "../../core/compile.ts";
+import { Fault } from "../../core/fault.ts";
+import { tasksToPlace } from "../../core/placement.ts";
+import { RunLog } from "../../core/run-log.ts";
+import type { ClusterDocument, ScenarioDocument } from "../../core/scenario/schema.ts";
+import { meanOf, sumOf } from "../../core/statistics/estimate.ts";
+import { goalSharesUs } from "../../schedulers/rules/ways.ts";
 import {
   beamPlacement,
   coveringPlacement,
   type Group,
   type Placement,
   type Sampled,
-} from "../schedulers/systems/alpaserve/placement.ts";
-import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
+} from "../../schedulers/systems/alpaserve/placement.ts";
+import { replicationSteps, type SimulationInputs } from "../../sim/replication.ts";
 
 export interface GroupSearch {
   /** Placements that the beam keeps. */
