@@ -12,20 +12,20 @@ import { batchContents, jobResults, type TensorsByTask } from "../cluster/protoc
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { Tensor } from "../models/tensor.ts";
+import { tasksToPlace } from "../scenario/compile/placement.ts";
 import {
   type LoadedInventory,
   type ReplicaPlace,
   replicaPlaces,
-} from "../core/inventory/read-inventory.ts";
-import { tasksToPlace } from "../core/placement.ts";
-import { modelSchema } from "../core/scenario/schema/pipelines.ts";
+} from "../scenario/inventory/read-inventory.ts";
+import { modelSchema } from "../scenario/schema/pipelines.ts";
 import {
   type ModelDocument,
   type ScenarioDocument,
   scenarioSchema,
-} from "../core/scenario/schema.ts";
-import type { Tensor } from "../models/tensor.ts";
+} from "../scenario/schema/scenario.ts";
 
 /** The inputs of a job: the request's payload, JSON of the outputs of the tasks before, and tensors. */
 export interface JobInput {

@@ -1,5 +1,5 @@
 /** The search of one scheduler in a space too large to list; `descents.ts` has its idea. */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { assuredOf, BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";
 import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";

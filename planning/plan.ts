@@ -9,13 +9,13 @@
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
 
-import { poolNames } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import { placementByNode } from "../core/placement.ts";
-import type { Placement } from "../core/results.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { goalsOf } from "../core/slo.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { Placement } from "../results/documents.ts";
+import { goalsOf } from "../results/slo.ts";
+import { poolNames } from "../scenario/compile/compile.ts";
+import { placementByNode } from "../scenario/compile/placement.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,

@@ -2,7 +2,7 @@
  * Planners that the race is compared with, on the same contenders and the same simulator. docs/planning.md says how they
  * do, and where InferLine's differs from the paper.
  */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import {
   type Alternative,
   alternativeOf,

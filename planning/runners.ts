@@ -1,5 +1,5 @@
 /** The contenders that race: combinations that no bound rules out before anything is simulated. */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import {
   type Alternative,
   type Choice,

@@ -6,12 +6,12 @@ import type {
   LatencyCurve,
   Metrics,
   ResultsDocument,
-} from "../core/results.ts";
+} from "../results/documents.ts";
 import type {
   MetricJudgement,
   ValidationDocument,
   ValidationResult,
-} from "../core/validation-results.ts";
+} from "../results/validation.ts";
 
 const SCHEDULERS = ["fifo", "join-shortest-queue", "power-of-two"] as const;
 const FACTORS = [1.25, 1, 1.1] as const;

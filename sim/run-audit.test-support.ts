@@ -4,13 +4,13 @@
  */
 
 import { expect } from "vitest";
-import { givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { OUTCOMES } from "../core/dispatch/driver.ts";
-import type { GanttBar } from "../core/results.ts";
-import { type LogEntry, RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { System } from "../core/system.ts";
+import { givenWarmupS, isSpanned } from "../engine/arrivals/arrival-source.ts";
+import { OUTCOMES } from "../engine/dispatch/driver.ts";
+import { type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
+import type { System } from "../engine/system/system.ts";
+import type { GanttBar } from "../results/documents.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { sendsAtOnce } from "./random-scenarios.test-support.ts";
 import {

@@ -3,10 +3,10 @@
  * known, simulated again and again with other seeds, through the public path.
  */
 
-import { halfWidth95, pairedDifference } from "../core/compare.ts";
-import { OneRunSeries } from "../core/metrics/one-run.ts";
-import type { MetricName } from "../core/results.ts";
-import { estimate } from "../core/statistics/estimate.ts";
+import { OneRunSeries } from "../engine/metrics/one-run.ts";
+import { estimate } from "../engine/statistics/estimate.ts";
+import { halfWidth95, pairedDifference } from "../results/compare.ts";
+import type { MetricName } from "../results/documents.ts";
 import { type ReplicationResult, runReplication } from "../sim/replication.ts";
 import { documentOf, exponential, queue } from "./case.ts";
 import { latencyQuantileMM1 } from "./single-server-formulas.ts";

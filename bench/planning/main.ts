@@ -5,10 +5,10 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import yargs from "yargs";
-import { finished } from "../../core/iterables.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
+import { finished } from "../../engine/basics/iterables.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
 import { makePlans, type PlannerName } from "../../planning/plan.ts";
+import { parseScenario } from "../../scenario/parse.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";

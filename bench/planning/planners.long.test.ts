@@ -4,18 +4,18 @@
  * has nothing of the planners' own listing of shapes.
  */
 import { expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { finished } from "../../core/iterables.ts";
-import { checkMemory } from "../../core/scenario/check-cluster.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { goalsOf } from "../../core/slo.ts";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
+import { finished } from "../../engine/basics/iterables.ts";
 import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
 import { outlook, scoreOf } from "../../planning/outlook.ts";
 import { makePlans, type Plan, type PlannerName } from "../../planning/plan.ts";
 import { Space } from "../../planning/space.ts";
 import { Laboratory } from "../../planning/trial.ts";
+import { goalsOf } from "../../results/slo.ts";
+import { checkMemory } from "../../scenario/checks/check-cluster.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { parseScenario } from "../../scenario/parse.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../../sim/scenario.test-support.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";

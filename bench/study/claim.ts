@@ -5,11 +5,11 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
-import { finished } from "../../core/iterables.ts";
-import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
-import { estimate, sumOf } from "../../core/statistics/estimate.ts";
+import { finished } from "../../engine/basics/iterables.ts";
+import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
 import { searchGroups, USUAL_SEARCH } from "../../planning/alpaserve.ts";
+import type { ConfigurationResult, Estimate, MetricName } from "../../results/documents.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 
 export type Sections = Readonly<Record<string, unknown>>;
 

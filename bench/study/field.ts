@@ -6,12 +6,12 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
-import { compareGroup, halfWidth95, pairedDifference } from "../../core/compare.ts";
-import { compileSystem } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
-import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
-import { type SchedulerDocument, scenarioSchema } from "../../core/scenario/schema.ts";
-import { estimate, sumOf } from "../../core/statistics/estimate.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
+import { compareGroup, halfWidth95, pairedDifference } from "../../results/compare.ts";
+import type { ConfigurationResult, Estimate, MetricName } from "../../results/documents.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { type SchedulerDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
 import type { Sections } from "./claim.ts";

@@ -14,12 +14,12 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Fault } from "../../core/fault.ts";
-import type { GatewayStatus } from "../../core/gateway-status.ts";
-import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
-import type { Inventory } from "../../core/inventory/schema.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { LoadedInventory } from "../../scenario/inventory/read-inventory.ts";
+import type { Inventory } from "../../scenario/inventory/schema.ts";
 import type { Leftovers } from "../machines/machine.ts";
 import { machineLeftovers } from "../machines/open-machines.ts";
+import type { GatewayStatus } from "../observe/gateway-status.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
 import { lives } from "../processes/own-folder.ts";

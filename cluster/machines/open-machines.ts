@@ -1,6 +1,6 @@
 /** The kinds of machines, and the machines of a deployment made ready: all of them, or every problem at once. */
-import { Fault } from "../../core/fault.ts";
-import type { Inventory } from "../../core/inventory/schema.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { Inventory } from "../../scenario/inventory/schema.ts";
 import type {
   DeployedContext,
   HoldContext,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ConfigurationResult, Parameter, ResultsDocument } from "../../core/results.ts";
+import type { ConfigurationResult, Parameter, ResultsDocument } from "../../results/documents.ts";
 import {
   curve,
   singleDocument,

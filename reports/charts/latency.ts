@@ -8,8 +8,8 @@ import type {
   MetricName,
   ResultsDocument,
   SloGoal,
-} from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+} from "../../results/documents.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { isUnstable, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric, sloNote } from "../tables/goals.ts";
 import {

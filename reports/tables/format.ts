@@ -1,6 +1,6 @@
 /** Numbers and metrics as people read them: names, units, and significant digits by uncertainty. */
-import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
-import type { RunEstimate } from "../../core/validation-results.ts";
+import type { ConfigurationResult, Estimate, MetricName } from "../../results/documents.ts";
+import type { RunEstimate } from "../../results/validation.ts";
 
 const MISSING = "—";
 

@@ -1,12 +1,12 @@
 /** SLOs: how far configurations attain them, their costs, and the cheapest that meet them. */
-import { compareGroup, DEFAULT_MARGIN } from "../../core/compare.ts";
+import { compareGroup, DEFAULT_MARGIN } from "../../results/compare.ts";
 import type {
   ConfigurationResult,
   Estimate,
   MetricName,
   ResultsDocument,
   SloGoal,
-} from "../../core/results.ts";
+} from "../../results/documents.ts";
 import { figureText, formatNumber, isUnstable, joined, metricLabel, withUnit } from "./format.ts";
 import {
   axesText,

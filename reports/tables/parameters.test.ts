@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ConfigurationResult, Parameter } from "../../core/results.ts";
+import type { ConfigurationResult, Parameter } from "../../results/documents.ts";
 import { sweepDocument } from "../documents.test-support.ts";
 import { chooseRoles, configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
 

@@ -6,8 +6,8 @@ import type {
   ParameterKind,
   ParameterKinds,
   ResultsDocument,
-} from "../../core/results.ts";
-import { parameterKind } from "../../core/scenario/parameter-columns.ts";
+} from "../../results/documents.ts";
+import { parameterKind } from "../../scenario/sweep/parameter-columns.ts";
 import { formatNumber, words } from "./format.ts";
 
 export interface SweepAxis {

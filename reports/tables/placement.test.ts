@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ConfigurationResult, Placement } from "../../core/results.ts";
+import type { ConfigurationResult, Placement } from "../../results/documents.ts";
 import { singleDocument } from "../documents.test-support.ts";
 import { placementLines, placementTable } from "./result-tables.ts";
 

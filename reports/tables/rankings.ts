@@ -8,7 +8,7 @@ import type {
   Difference,
   MetricName,
   ResultsDocument,
-} from "../../core/results.ts";
+} from "../../results/documents.ts";
 import {
   formatCount,
   formatError,

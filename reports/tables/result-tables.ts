@@ -1,5 +1,6 @@
 /** Tables of configurations, tasks and placements as text cells, for the page and for the terminal. */
-import type { ProvenanceDocument } from "../../core/provenance.ts";
+
+import { sumOf } from "../../engine/statistics/estimate.ts";
 import {
   type ConfigurationResult,
   type Estimate,
@@ -10,8 +11,8 @@ import {
   type Placement,
   type ResultsDocument,
   type SloState,
-} from "../../core/results.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
+} from "../../results/documents.ts";
+import type { ProvenanceDocument } from "../../results/provenance.ts";
 import {
   figureText,
   formatCount,

@@ -1,0 +1,249 @@
+/** The documents that simulate prints (`tandem/results@1`), and what other documents share with them. */
+
+export const METRICS = [
+  "latencyMeanMs",
+  "latencyP50Ms",
+  "latencyP90Ms",
+  "latencyP95Ms",
+  "latencyP99Ms",
+  "latencyMaxMs",
+  "queueWaitMeanMs",
+  "makespanMs",
+  "throughputPerS",
+  "goodputPerS",
+  "inSystemMean",
+  "utilizationRatio",
+  "sloAttainmentRatio",
+  "dropRatio",
+  "timeoutRatio",
+  "attemptsPerRequest",
+  "queryLatencyP90Ms",
+  "queryLatencyP99Ms",
+  "validQueriesPerS",
+  "samplesPerS",
+  "unfinishedRatio",
+  "availabilityRatio",
+  "recoveryMeanMs",
+  "batchSizeMean",
+  "costPerHour",
+  "costPer1000Requests",
+  "energyJoulesPerRequest",
+  "accuracyMean",
+  "imputedRatio",
+  "confidenceMean",
+  "unsureRatio",
+] as const;
+
+export type MetricName = (typeof METRICS)[number];
+
+/** Not every run has every metric. */
+export type ByMetric<T> = Readonly<Partial<Record<MetricName, T>>>;
+
+/** A figure with the half width of its 95% confidence interval over replications or repeats. */
+export interface Estimate {
+  readonly mean: number;
+  /** Of both parts, where there are parts: their squares add up to its square. */
+  readonly halfWidth95: number;
+  readonly parts?: EstimateParts;
+}
+
+/** Set where the doubt of measured inputs is known and reaches the figure: half widths of 95% intervals. */
+interface EstimateParts {
+  /** Over replications, with the inputs as measured. */
+  readonly simulation: number;
+  /** Of the measured inputs. */
+  readonly inputs: number;
+}
+
+/** Further simulations of a configuration, each with measured inputs as another calibration might have found them. */
+export interface InputEffects {
+  readonly draws: number;
+  /** By input, its share of the variance that inputs give the first compared metric; largest first. */
+  readonly shares: Readonly<Record<string, number>>;
+  /** Changes of compared metrics by draw; the same draw of two configurations has the same inputs. */
+  readonly deviations: ByMetric<readonly number[]>;
+}
+
+export type Metrics = ByMetric<Estimate>;
+type TaskMetrics = Readonly<Record<string, Estimate>>;
+
+/** The SLO of configurations: this share of requests within this time. */
+export interface SloGoal {
+  readonly latencyMs: number;
+  /** In percent, as in a scenario: 99 means p99. */
+  readonly percentile: number;
+}
+
+/** The 95% interval of the attainment against the SLO's percentile (`results/slo.ts`). */
+export type SloState = "meets" | "misses" | "unclear";
+
+/** Latency distribution for charts: ascending latencies at the given cumulative shares. */
+export interface LatencyCurve {
+  readonly share: readonly number[];
+  readonly latencyMs: readonly number[];
+}
+
+/** A batch on a replica, times from the run's start. */
+export interface GanttBar {
+  readonly replica: string;
+  readonly task: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly batch: number;
+  readonly requests: readonly number[];
+}
+
+/** How a single run has intervals: by means of consecutive batches, or by ranks of its latencies. */
+export type IntervalMethod = "batch means" | "order statistics";
+
+/** The precision that replications reached. */
+export interface Precision {
+  /** Half width over mean. */
+  readonly target: number;
+  /** The precision reached; null where a metric has no value. */
+  readonly relativeHalfWidths: ByMetric<number | null>;
+  /** Metrics that stayed above the target. */
+  readonly missed: readonly MetricName[];
+}
+
+/** Whether a configuration has a steady state; else its figures depend on the run's length. */
+export type Stability = "stable" | "unstable" | "unknown";
+
+/** The replicas on one kind of node; under scaling, as many as there may be. */
+export interface NodePlacement {
+  /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
+  readonly machinesUsed: number;
+  /** All machines of the kind. */
+  readonly machines: number;
+  /** Cost of the machines without a replica, which is not billed. */
+  readonly idleCostPerHour: number;
+  /** Counts by task. */
+  readonly replicas: Readonly<Record<string, number>>;
+}
+
+/** By kind of node. */
+export type Placement = Readonly<Record<string, NodePlacement>>;
+
+export type Parameter = string | number | boolean | null;
+
+/**
+ * The decision that a swept path varies. "replicas": `cluster.replicas`; "shape": the rest of the
+ * cluster; "scheduler": a preset, a composition or a policy; "scheduler parameter": a value that
+ * one policy reads; "load": the workload.
+ */
+export type ParameterKind =
+  | "load"
+  | "replicas"
+  | "shape"
+  | "scheduler"
+  | "scheduler parameter"
+  | "other";
+
+/** By swept path. */
+export type ParameterKinds = Readonly<Record<string, ParameterKind>>;
+
+export interface ConfigurationResult {
+  readonly id: string;
+  /** The swept paths and this configuration's values (objects are shown as JSON text). */
+  readonly parameters: Readonly<Record<string, Parameter>>;
+  readonly replications: number;
+  /** Requests over all replications, warm-up included. */
+  readonly requests: number;
+  readonly metrics: Metrics;
+  readonly tasks: Readonly<Record<string, TaskMetrics>>;
+  /** Metrics of each pipeline's requests, where there are several. */
+  readonly pipelines?: Readonly<Record<string, TaskMetrics>>;
+  /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
+  readonly digest: string;
+  /** Set where the scenario has nodes. */
+  readonly placement?: Placement;
+  readonly latencyCurve?: LatencyCurve;
+  readonly notes?: readonly string[];
+  /** State of all SLOs together; absent without SLOs. */
+  readonly slo?: SloState;
+  readonly stability?: Stability;
+  /** Load of the busiest station, by the traffic equations; at 1 and more it cannot keep up. */
+  readonly offeredLoadRatio?: number;
+  /** The warm-up that `warmupS: auto` found. */
+  readonly warmupS?: number;
+  /** Set when replications were added until intervals were narrow enough. */
+  readonly precision?: Precision;
+  /** Set for a single run; a metric that is absent has no interval. */
+  readonly intervals?: ByMetric<IntervalMethod>;
+  /** Compared metrics by replication, in order, for paired differences. */
+  readonly samples?: ByMetric<readonly number[]>;
+  /** Set where the doubt of measured inputs is known. */
+  readonly inputs?: InputEffects;
+}
+
+/** One metric of configurations that differ only in the parameters `over`. */
+export interface Comparison {
+  readonly metric: MetricName;
+  readonly over: readonly string[];
+  /** The other swept parameters, equal in all members. */
+  readonly fixed: Readonly<Record<string, Parameter>>;
+  readonly members: readonly ComparedMember[];
+  readonly differences: readonly Difference[];
+}
+
+interface ComparedMember {
+  readonly id: string;
+  readonly mean: number;
+  /**
+   * "worse": shown to be worse than another by more than the margin; "best": all others are; "not
+   * distinguishable": several are not worse, so any of them may be the best, or as good.
+   */
+  readonly verdict: "best" | "not distinguishable" | "worse";
+  /** Distance to the best of the others: intervals that hold for all members at once, 95%. */
+  readonly fromBest: { readonly low: number; readonly high: number };
+}
+
+/** Mean of a's value less b's over replications of the same seed, with its own 95% interval. */
+export interface Difference {
+  readonly a: string;
+  readonly b: string;
+  readonly mean: number;
+  readonly halfWidth95: number;
+  readonly pairs: number;
+  /** P value, adjusted for all differences of the comparison (Holm). */
+  readonly adjustedP: number;
+  /** `adjustedP` is below 5%: the difference is not noise. The margin has no part in it. */
+  readonly distinguishable: boolean;
+}
+
+/** The capacity of the sweep's smallest shape: arrival rates were given as shares of it. */
+export interface LoadCapacity {
+  /** Requests per second at which the busiest station is busy all the time. */
+  readonly perS: number;
+  readonly station: string;
+  /** Replicas of each task. */
+  readonly replicas: Readonly<Record<string, number>>;
+  /** The given shares and their rates. */
+  readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
+}
+
+/** The part that results and validations have in common. */
+export interface DocumentHeader {
+  readonly scenario: { readonly name: string; readonly digest: string };
+  readonly seed: number;
+  readonly command: string;
+  readonly capacity?: LoadCapacity;
+  /** Set when all pipelines share one SLO: reports draw it. */
+  readonly slo?: SloGoal;
+  /** Absent in documents of earlier versions. */
+  readonly parameterKinds?: ParameterKinds;
+  /** Notes on the inputs of all predictions. */
+  readonly notes?: readonly string[];
+}
+
+export interface ResultsDocument extends DocumentHeader {
+  readonly schema: "tandem/results@1";
+  /** By pipeline, where they differ. */
+  readonly slos?: Readonly<Record<string, SloGoal>>;
+  /** Differences up to this share of the best's mean are ties. */
+  readonly margin?: number;
+  /** Schedulers by name, the simplest first: the order in which ties are named. */
+  readonly simplestFirst?: readonly string[];
+  readonly configurations: readonly ConfigurationResult[];
+  readonly comparisons?: readonly Comparison[];
+}
