@@ -5,10 +5,11 @@
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { watchStalls } from "../cluster/time/stall-watch.ts";
 import { isSpanned } from "../engine/arrivals/arrival-source.ts";
-import { curveThrough, knownTimes } from "../engine/service/slow-down.ts";
+import { curveThrough } from "../engine/service/slow-down.ts";
 import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import type { Bracket } from "../results/validation.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
+import { knownTimes } from "../scenario/compile/in-place.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
 import type { ModelDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";

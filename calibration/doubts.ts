@@ -1,6 +1,6 @@
 /** Doubts about calibrated times: what speaks against them, kept in the profiles that it concerns. */
 
-import { knownTimes } from "../engine/service/slow-down.ts";
+import { knownTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { type HostLoad, loadReasons, percent } from "./host.ts";
 

@@ -6,7 +6,7 @@
  *   stored profiles ── off? ──> brackets ── prediction from the brackets ── simulator's error ──> blocks
  */
 
-import type { MetricName } from "../results/documents.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
 import {
   equivalence,
   pairsToSettle,

@@ -3,7 +3,6 @@
  * as far as possible: by the probe, where the models' times follow it; and by the other models of the same rounds.
  */
 
-import { roundTimes } from "../engine/service/slow-down.ts";
 import {
   type DriftingMean,
   driftingMean,
@@ -11,6 +10,7 @@ import {
 } from "../engine/statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import type { Bracket, ModelJudgement, NeighbourJudgement } from "../results/validation.ts";
+import { roundTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 
 /** The probe is used where it takes this share of the variance of the models' times. */

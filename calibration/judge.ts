@@ -1,6 +1,7 @@
 /** Each judged metric's error with its interval, against the tolerance (docs/statistics.md, "Verdicts"). */
+
+import type { MetricName } from "../engine/metrics/figures.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
-import type { MetricName } from "../results/documents.ts";
 import {
   equivalence,
   pairsToSettle,

@@ -3,9 +3,9 @@
  * device on one machine that has it.
  */
 import { randomUUID } from "node:crypto";
+import { holdMachines } from "../cluster/deploy/open-machines.ts";
 import { openElsewhere } from "../cluster/deploy/options.ts";
 import { type Machine, type RemoteWorker, specificationOn } from "../cluster/machines/machine.ts";
-import { holdMachines } from "../cluster/machines/open-machines.ts";
 import { startChild } from "../cluster/processes/child.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/tensors.ts";

@@ -2,9 +2,10 @@
 
 import { expectedSeconds, givenWarmupS } from "../engine/arrivals/arrival-source.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
 import { aggregate, type RunSummary } from "../engine/metrics/summary.ts";
 import { type ReplayResult, replayLog } from "../engine/record/replay.ts";
-import type { Estimate, MetricName } from "../results/documents.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
 import { type DrawnRun, drawsOf, withInputs } from "../results/input-effects.ts";
 import type {
   BlockJudgement,

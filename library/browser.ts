@@ -52,7 +52,9 @@ export type {
   ReplicaStatus,
 } from "../cluster/observe/gateway-status.ts";
 export { Fault, type FaultCode, type Issue } from "../engine/basics/fault.ts";
-export type { ConfigurationResult, Estimate, MetricName } from "../results/documents.ts";
+export type { MetricName } from "../engine/metrics/figures.ts";
+export type { Estimate } from "../engine/statistics/estimate.ts";
+export type { ConfigurationResult } from "../results/documents.ts";
 export type { JsonSchema, JsonSchemas } from "../scenario/json-schema.ts";
 export type { LoadedScenario } from "../scenario/reading/files.ts";
 export type { ScenarioDocument } from "../scenario/schema/scenario.ts";

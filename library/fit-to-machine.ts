@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
-import { inPlaceFactor } from "../engine/service/slow-down.ts";
+import { inPlaceFactor } from "../scenario/compile/in-place.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";

@@ -39,14 +39,10 @@ export type {
   ClusterStatus,
 } from "../cluster/deploy/state.ts";
 export { Fault, type FaultCode, type Issue } from "../engine/basics/fault.ts";
+export type { MetricName } from "../engine/metrics/figures.ts";
+export type { Estimate } from "../engine/statistics/estimate.ts";
 export type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
-export type {
-  Comparison,
-  ConfigurationResult,
-  Estimate,
-  MetricName,
-  ResultsDocument,
-} from "../results/documents.ts";
+export type { Comparison, ConfigurationResult, ResultsDocument } from "../results/documents.ts";
 export type { ValidationDocument } from "../results/validation.ts";
 export type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 export type { Sample } from "../scenario/sweep/axes.ts";

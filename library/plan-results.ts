@@ -11,7 +11,7 @@ import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
 import type { Cell } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
-import type { LoadCapacity } from "../results/documents.ts";
+import type { LoadCapacity } from "../scenario/reading/files.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 

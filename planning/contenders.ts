@@ -4,9 +4,9 @@
  */
 
 import { sumOf } from "../engine/statistics/estimate.ts";
-import type { Parameter } from "../results/documents.ts";
 import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";

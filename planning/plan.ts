@@ -10,9 +10,9 @@
  */
 
 import { Fault } from "../engine/basics/fault.ts";
-import type { Placement } from "../results/documents.ts";
 import { goalsOf } from "../results/slo.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
+import type { PlacementByKind } from "../scenario/compile/placement.ts";
 import { placementByNode } from "../scenario/compile/placement.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
@@ -94,7 +94,7 @@ export interface Answer {
   /** Machines by node; null without nodes. */
   readonly machines: Readonly<Record<string, number>> | null;
   /** Where the replicas run, among all machines that there are; null without nodes. */
-  readonly placement: Placement | null;
+  readonly placement: PlacementByKind | null;
   readonly replications: number;
   /** By pipeline with a goal. */
   readonly kept: Readonly<Record<string, Kept>>;
@@ -334,7 +334,7 @@ function sweptValue([path, value]: readonly [string, unknown]): readonly [string
 function placementOf(
   { cluster: { nodes } }: ScenarioDocument,
   planned: ScenarioDocument,
-): Placement | null {
+): PlacementByKind | null {
   if (nodes === undefined) return null;
   const { placement = {} } = placementByNode(planned);
   const kinds = nodes.map(({ name, count, costPerHour }) => {

@@ -6,8 +6,9 @@ import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
 import { digestOf } from "../engine/basics/digest.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import { judgeStability } from "../engine/stability/judge-stability.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
 import { estimate } from "../engine/statistics/estimate.ts";
-import type { Estimate, SloState } from "../results/documents.ts";
+import type { SloState } from "../results/documents.ts";
 import {
   type DrawnRun,
   deviations,

@@ -1,12 +1,8 @@
 /** Made-up but plausible result documents for tests of the reports; nothing was measured. */
 
-import type {
-  ConfigurationResult,
-  Estimate,
-  LatencyCurve,
-  Metrics,
-  ResultsDocument,
-} from "../results/documents.ts";
+import type { LatencyCurve, Metrics } from "../engine/metrics/figures.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
+import type { ConfigurationResult, ResultsDocument } from "../results/documents.ts";
 import type {
   MetricJudgement,
   ValidationDocument,

@@ -1,6 +1,9 @@
 /** Comparisons of two results of one scenario: did a change matter? */
+
+import type { MetricName } from "../engine/metrics/figures.ts";
+import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import { changedApart, differencesOf, MORE_IS_BETTER, type Pair, SIGNIFICANT } from "./compare.ts";
-import type { ConfigurationResult, MetricName, Parameter, ResultsDocument } from "./documents.ts";
+import type { ConfigurationResult, ResultsDocument } from "./documents.ts";
 
 /** One metric of a configuration, before and after a change. */
 interface Change {

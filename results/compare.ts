@@ -3,10 +3,12 @@
  * not distinguishable from it, and the differences.
  */
 import { grouped } from "../engine/basics/iterables.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
 import { meanOf, studentT, studentT975, studentTail } from "../engine/statistics/estimate.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import { parameterKind } from "../scenario/sweep/parameter-columns.ts";
-import type { Comparison, ConfigurationResult, MetricName, Parameter } from "./documents.ts";
+import type { Comparison, ConfigurationResult } from "./documents.ts";
 
 /** The part of a configuration's result that comparisons read. */
 export type Compared = Pick<

@@ -1,59 +1,17 @@
 /** The documents that simulate prints (`tandem/results@1`), and what other documents share with them. */
-
-export const METRICS = [
-  "latencyMeanMs",
-  "latencyP50Ms",
-  "latencyP90Ms",
-  "latencyP95Ms",
-  "latencyP99Ms",
-  "latencyMaxMs",
-  "queueWaitMeanMs",
-  "makespanMs",
-  "throughputPerS",
-  "goodputPerS",
-  "inSystemMean",
-  "utilizationRatio",
-  "sloAttainmentRatio",
-  "dropRatio",
-  "timeoutRatio",
-  "attemptsPerRequest",
-  "queryLatencyP90Ms",
-  "queryLatencyP99Ms",
-  "validQueriesPerS",
-  "samplesPerS",
-  "unfinishedRatio",
-  "availabilityRatio",
-  "recoveryMeanMs",
-  "batchSizeMean",
-  "costPerHour",
-  "costPer1000Requests",
-  "energyJoulesPerRequest",
-  "accuracyMean",
-  "imputedRatio",
-  "confidenceMean",
-  "unsureRatio",
-] as const;
-
-export type MetricName = (typeof METRICS)[number];
-
-/** Not every run has every metric. */
-export type ByMetric<T> = Readonly<Partial<Record<MetricName, T>>>;
-
-/** A figure with the half width of its 95% confidence interval over replications or repeats. */
-export interface Estimate {
-  readonly mean: number;
-  /** Of both parts, where there are parts: their squares add up to its square. */
-  readonly halfWidth95: number;
-  readonly parts?: EstimateParts;
-}
-
-/** Set where the doubt of measured inputs is known and reaches the figure: half widths of 95% intervals. */
-interface EstimateParts {
-  /** Over replications, with the inputs as measured. */
-  readonly simulation: number;
-  /** Of the measured inputs. */
-  readonly inputs: number;
-}
+import type {
+  ByMetric,
+  IntervalMethod,
+  LatencyCurve,
+  MetricName,
+  Metrics,
+} from "../engine/metrics/figures.ts";
+import type { Precision } from "../engine/metrics/stopping-rule.ts";
+import type { Stability } from "../engine/stability/judge-stability.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
+import type { PlacementByKind } from "../scenario/compile/placement.ts";
+import type { LoadCapacity } from "../scenario/reading/files.ts";
+import type { Parameter, ParameterKinds } from "../scenario/sweep/parameter-columns.ts";
 
 /** Further simulations of a configuration, each with measured inputs as another calibration might have found them. */
 export interface InputEffects {
@@ -64,7 +22,6 @@ export interface InputEffects {
   readonly deviations: ByMetric<readonly number[]>;
 }
 
-export type Metrics = ByMetric<Estimate>;
 type TaskMetrics = Readonly<Record<string, Estimate>>;
 
 /** The SLO of configurations: this share of requests within this time. */
@@ -76,71 +33,6 @@ export interface SloGoal {
 
 /** The 95% interval of the attainment against the SLO's percentile (`results/slo.ts`). */
 export type SloState = "meets" | "misses" | "unclear";
-
-/** Latency distribution for charts: ascending latencies at the given cumulative shares. */
-export interface LatencyCurve {
-  readonly share: readonly number[];
-  readonly latencyMs: readonly number[];
-}
-
-/** A batch on a replica, times from the run's start. */
-export interface GanttBar {
-  readonly replica: string;
-  readonly task: string;
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly batch: number;
-  readonly requests: readonly number[];
-}
-
-/** How a single run has intervals: by means of consecutive batches, or by ranks of its latencies. */
-export type IntervalMethod = "batch means" | "order statistics";
-
-/** The precision that replications reached. */
-export interface Precision {
-  /** Half width over mean. */
-  readonly target: number;
-  /** The precision reached; null where a metric has no value. */
-  readonly relativeHalfWidths: ByMetric<number | null>;
-  /** Metrics that stayed above the target. */
-  readonly missed: readonly MetricName[];
-}
-
-/** Whether a configuration has a steady state; else its figures depend on the run's length. */
-export type Stability = "stable" | "unstable" | "unknown";
-
-/** The replicas on one kind of node; under scaling, as many as there may be. */
-export interface NodePlacement {
-  /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
-  readonly machinesUsed: number;
-  /** All machines of the kind. */
-  readonly machines: number;
-  /** Cost of the machines without a replica, which is not billed. */
-  readonly idleCostPerHour: number;
-  /** Counts by task. */
-  readonly replicas: Readonly<Record<string, number>>;
-}
-
-/** By kind of node. */
-export type Placement = Readonly<Record<string, NodePlacement>>;
-
-export type Parameter = string | number | boolean | null;
-
-/**
- * The decision that a swept path varies. "replicas": `cluster.replicas`; "shape": the rest of the
- * cluster; "scheduler": a preset, a composition or a policy; "scheduler parameter": a value that
- * one policy reads; "load": the workload.
- */
-export type ParameterKind =
-  | "load"
-  | "replicas"
-  | "shape"
-  | "scheduler"
-  | "scheduler parameter"
-  | "other";
-
-/** By swept path. */
-export type ParameterKinds = Readonly<Record<string, ParameterKind>>;
 
 export interface ConfigurationResult {
   readonly id: string;
@@ -156,7 +48,7 @@ export interface ConfigurationResult {
   /** Digest over every request's outcome and latency, in order of their ends, of all replications. */
   readonly digest: string;
   /** Set where the scenario has nodes. */
-  readonly placement?: Placement;
+  readonly placement?: PlacementByKind;
   readonly latencyCurve?: LatencyCurve;
   readonly notes?: readonly string[];
   /** State of all SLOs together; absent without SLOs. */
@@ -209,17 +101,6 @@ export interface Difference {
   readonly adjustedP: number;
   /** `adjustedP` is below 5%: the difference is not noise. The margin has no part in it. */
   readonly distinguishable: boolean;
-}
-
-/** The capacity of the sweep's smallest shape: arrival rates were given as shares of it. */
-export interface LoadCapacity {
-  /** Requests per second at which the busiest station is busy all the time. */
-  readonly perS: number;
-  readonly station: string;
-  /** Replicas of each task. */
-  readonly replicas: Readonly<Record<string, number>>;
-  /** The given shares and their rates. */
-  readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
 }
 
 /** The part that results and validations have in common. */

@@ -4,12 +4,14 @@
  * add in squares: Zou & Donner, Statistics in Medicine 27(10), 2008.
  */
 
+import type { MetricName } from "../engine/metrics/figures.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
 import { studentT, sumOf } from "../engine/statistics/estimate.ts";
 import type { MeasuredInputs } from "../scenario/compile/compile.ts";
 import { hasDoubt } from "../scenario/compile/input-draws.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import type { ConfigurationResult, Estimate, InputEffects, MetricName } from "./documents.ts";
+import type { ConfigurationResult, InputEffects } from "./documents.ts";
 
 /** A replication with the drawn inputs of one draw. */
 export interface DrawnRun {

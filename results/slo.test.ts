@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Stability } from "../engine/stability/judge-stability.ts";
 import { wilson95 } from "../engine/statistics/estimate.ts";
-import type { Stability } from "./documents.ts";
 import { attainmentOf, type Goal, goalsOf, goalsShown, type SloRun, sloState } from "./slo.ts";
 
 const P99: Goal = { pipeline: "p", latencyMs: 100, share: 0.99 };

@@ -13,9 +13,11 @@
  */
 
 import type { RunSummary } from "../engine/metrics/summary.ts";
+import type { Stability } from "../engine/stability/judge-stability.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
 import { estimate, type Interval, wilson95 } from "../engine/statistics/estimate.ts";
 import type { Parts } from "../scenario/schema/scenario.ts";
-import type { Estimate, ResultsDocument, SloState, Stability } from "./documents.ts";
+import type { ResultsDocument, SloState } from "./documents.ts";
 import { type DrawnRun, deviations, inputHalfWidth95, withChanges } from "./input-effects.ts";
 
 /** A share of a pipeline's requests should be answered within a latency. */

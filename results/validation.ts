@@ -1,7 +1,8 @@
 /** Results of a validation as JSON documents: the measured side beside the predicted one, and the verdicts. */
 
+import type { ByMetric, LatencyCurve } from "../engine/metrics/figures.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
-import type { ByMetric, ConfigurationResult, DocumentHeader, LatencyCurve } from "./documents.ts";
+import type { ConfigurationResult, DocumentHeader } from "./documents.ts";
 
 /** An estimate over repeated runs; a single run has no interval. */
 export interface RunEstimate {

@@ -5,11 +5,10 @@
  */
 import type { Issue } from "../engine/basics/fault.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
-import type { LoadCapacity } from "../results/documents.ts";
 import { haveTimes } from "./checks/check-models.ts";
 import { type CheckOptions, runChecks } from "./checks/checks.ts";
 import { checkedAssignment } from "./expand-sweep.ts";
-import type { LoadedScenario } from "./reading/files.ts";
+import type { LoadCapacity, LoadedScenario } from "./reading/files.ts";
 import {
   type Issues,
   invalidInput,

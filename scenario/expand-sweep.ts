@@ -5,7 +5,6 @@
  */
 import { assert, Fault, type Issue } from "../engine/basics/fault.ts";
 import { grouped } from "../engine/basics/iterables.ts";
-import type { Parameter } from "../results/documents.ts";
 import { CHECKS, type CheckContext, type CheckOptions } from "./checks/checks.ts";
 import type { DataFiles, LoadedScenario } from "./reading/files.ts";
 import { invalidInput, issueAt, isWithin, locate } from "./reading/issues.ts";
@@ -23,6 +22,7 @@ import {
   samplePoints,
   validationPoints,
 } from "./sweep/axes.ts";
+import type { Parameter } from "./sweep/parameter-columns.ts";
 import {
   configurationId,
   parameterKinds,

@@ -1,7 +1,7 @@
 /** MLPerf Inference's scenarios: their rules' extents, and the figure that each reports. */
 import { describe, expect, test } from "vitest";
 import { arrivalSource } from "../engine/arrivals/arrival-source.ts";
-import type { MetricName } from "../results/documents.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
 import { workloadSchema } from "../scenario/schema/workload.ts";
 import { replicate, runAt, scenarioOf, zScore } from "./scenario.test-support.ts";
 

@@ -10,6 +10,7 @@
 // Hot path: see docs/hot-path.md
 
 import type { ArrivalSource } from "../engine/arrivals/sources.ts";
+import type { Client } from "../engine/arrivals/workload.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { DOUBLE_ZERO } from "../engine/basics/hot-path.ts";
 import { WinnerTree } from "../engine/basics/priority-queues.ts";
@@ -31,7 +32,6 @@ import { type ContentCache, contentCaches, isWhole } from "../engine/requests/pr
 import type { SizeSource } from "../engine/service/service.ts";
 import { SizedInputs } from "../engine/stations/running-batches.ts";
 import type { System } from "../engine/system/system.ts";
-import type { ClientDocument } from "../scenario/schema/workload.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SimulatedFeedback } from "./simulated-feedback.ts";
@@ -47,7 +47,7 @@ export interface SimulationInput {
   readonly workSeed?: string;
   readonly warmupUs: number;
   /** How clients give up and try again; default: they wait. */
-  readonly client?: ClientDocument;
+  readonly client?: Client;
   /** The requests' input sizes; null: none has one. */
   readonly sizes: SizeSource | null;
   readonly log?: RunLog;

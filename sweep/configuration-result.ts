@@ -1,15 +1,17 @@
 /** The result of one configuration from its finished replications, and whether it needs more of them. */
 import { isSpanned } from "../engine/arrivals/arrival-source.ts";
-import { aggregate, type RunSummary } from "../engine/metrics/summary.ts";
-import { judgeStability } from "../engine/stability/judge-stability.ts";
-import type { OfferedLoad } from "../engine/stability/offered-load.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
+import type { Precision } from "../engine/metrics/stopping-rule.ts";
 import {
   FIRST_ROUND,
   type MetricValues,
   nextReplications,
   precisionOf,
-} from "../engine/statistics/estimate.ts";
-import type { ConfigurationResult, MetricName, Precision } from "../results/documents.ts";
+} from "../engine/metrics/stopping-rule.ts";
+import { aggregate, type RunSummary } from "../engine/metrics/summary.ts";
+import { judgeStability } from "../engine/stability/judge-stability.ts";
+import type { OfferedLoad } from "../engine/stability/offered-load.ts";
+import type { ConfigurationResult } from "../results/documents.ts";
 import { type DrawnRun, inputEffects, withInputs } from "../results/input-effects.ts";
 import { goalsOf, sloState } from "../results/slo.ts";
 import { stoppingRule } from "../scenario/checks/checks.ts";

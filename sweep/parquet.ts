@@ -6,7 +6,7 @@ import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../engine/basics/fault.ts";
-import { METRICS } from "../results/documents.ts";
+import { METRICS } from "../engine/metrics/figures.ts";
 import type { ParameterColumn } from "../scenario/sweep/parameter-columns.ts";
 
 export const SUMMARY_TABLES = [

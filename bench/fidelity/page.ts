@@ -1,5 +1,5 @@
 /** docs/fidelity.md, made from the study's findings: each aim beside its figure, reached or not, and every validation. */
-import type { MetricName } from "../../results/documents.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { Verdict } from "../../results/validation.ts";
 import { KILLED_CASES } from "./killed-workers.ts";
 import { MODEL_CASES } from "./real-models.ts";

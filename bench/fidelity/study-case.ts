@@ -1,5 +1,5 @@
 /** One validation of the study, and what it found. */
-import type { ByMetric, MetricName } from "../../results/documents.ts";
+import type { ByMetric, MetricName } from "../../engine/metrics/figures.ts";
 import type { ValidationResult, Verdict } from "../../results/validation.ts";
 
 export interface StudyCase {

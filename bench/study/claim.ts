@@ -6,9 +6,11 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { finished } from "../../engine/basics/iterables.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
 import { searchGroups, USUAL_SEARCH } from "../../planning/alpaserve.ts";
-import type { ConfigurationResult, Estimate, MetricName } from "../../results/documents.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 
 export type Sections = Readonly<Record<string, unknown>>;

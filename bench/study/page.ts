@@ -1,7 +1,7 @@
 /** The page of the study, in Markdown. */
 
+import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
-import type { Estimate } from "../../results/documents.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import { type Claim, type Figure, judgementOf } from "./claim.ts";
 import {

@@ -7,11 +7,11 @@
 import { arrivalSource, givenWarmupS, requestsOf } from "../../engine/arrivals/arrival-source.ts";
 import { Fault } from "../../engine/basics/fault.ts";
 import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import type { GanttBar, MetricName } from "../../engine/metrics/figures.ts";
 import { RunRecorder } from "../../engine/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../../engine/metrics/summary.ts";
 import { RequestDraws } from "../../engine/requests/draws.ts";
 import type { System } from "../../engine/system/system.ts";
-import type { GanttBar, MetricName } from "../../results/documents.ts";
 import type { HealthSummary } from "../../results/validation.ts";
 import { compileSystem, type MeasuredInputs } from "../../scenario/compile/compile.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";

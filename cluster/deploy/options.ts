@@ -19,11 +19,11 @@ import { filesOf, needsStore } from "../../scenario/schema/implementation-kinds.
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
-import { closeMachines, openMachines } from "../machines/open-machines.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
 import type { ServiceBounds } from "../run/specification.ts";
 import { readIdentity, writeCertificates } from "../security/tls.ts";
+import { closeMachines, openMachines } from "./open-machines.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;

@@ -1,10 +1,10 @@
 /** The report of a load run from the client's side, with the health of the generator. */
 import { givenWarmupS } from "../../engine/arrivals/arrival-source.ts";
 import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
 import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../engine/metrics/mlperf.ts";
 import { selectQuantile } from "../../engine/statistics/estimate.ts";
 import { LatencyStore } from "../../engine/statistics/latency-store.ts";
-import type { MetricName } from "../../results/documents.ts";
 import type { HealthSummary } from "../../results/validation.ts";
 import type { WorkloadDocument } from "../../scenario/schema/scenario.ts";
 import type { LoadResult } from "./specification.ts";

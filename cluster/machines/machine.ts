@@ -13,7 +13,7 @@ import type { InventoryOf, SlotPlace } from "../../scenario/inventory/schema.ts"
 import type { BackendName } from "../../scenario/schema/run.ts";
 import { readIdentity } from "../security/tls.ts";
 
-/** One kind of machines; `open-machines.ts` lists them. */
+/** One kind of machines; `cluster/deploy/open-machines.ts` lists them. */
 export interface MachineKind {
   /**
    * Takes machines that several deployments, one after the other, use; returns how to give them back. Kinds that

@@ -1,8 +1,8 @@
 /** The start of a gateway process and of each of its runs, and the report of a run: POST and GET /run. */
 import { performance } from "node:perf_hooks";
 import { z } from "zod";
+import type { GanttBar } from "../../engine/metrics/figures.ts";
 import type { RunSummary } from "../../engine/metrics/summary.ts";
-import type { GanttBar } from "../../results/documents.ts";
 import type { MeasuredInputs } from "../../scenario/compile/compile.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../../scenario/schema/scenario.ts";

@@ -3,7 +3,6 @@
  * Simulator and load generator take their arrivals from here, so both see the same instants for the same seed.
  */
 
-import type { WorkloadDocument } from "../../scenario/schema/workload.ts";
 import { Fault } from "../basics/fault.ts";
 import {
   changingTimeOf,
@@ -23,10 +22,11 @@ import {
   Renewal,
   Trace,
 } from "./sources.ts";
+import type { SpannedWorkload, Workload } from "./workload.ts";
 
 /** `traceUs` are the arrival instants of a trace workload, ascending, from 0. */
 export function arrivalSource(
-  workload: WorkloadDocument,
+  workload: Workload,
   seed: string,
   traceUs: readonly number[] | null,
 ): ArrivalSource {
@@ -78,7 +78,7 @@ export function arrivalSource(
 
 /** The number of requests that a run of this seed sends; null where answers set the pace. */
 export function countArrivals(
-  workload: WorkloadDocument,
+  workload: Workload,
   seed: string,
   traceUs: readonly number[] | null,
 ): number | null {
@@ -89,26 +89,23 @@ export function countArrivals(
   return count;
 }
 
-/** Workloads that `durationS` or `requests` ends. */
-type SpannedWorkload = Exclude<WorkloadDocument, { arrivals: "burst" | `mlperf-${string}` }>;
-
-export function isSpanned(workload: WorkloadDocument): workload is SpannedWorkload {
+export function isSpanned(workload: Workload): workload is SpannedWorkload {
   return workload.arrivals !== "burst" && !workload.arrivals.startsWith("mlperf-");
 }
 
-function extentOf(workload: WorkloadDocument): Extent {
+function extentOf(workload: Workload): Extent {
   const seconds = isSpanned(workload) ? workload.durationS : undefined;
   const horizonUs = seconds === undefined ? Number.POSITIVE_INFINITY : Math.round(seconds * 1e6);
   return { limit: requestsOf(workload) ?? Number.POSITIVE_INFINITY, horizonUs };
 }
 
 /** The number of requests that a workload gives, if it gives one. */
-export function requestsOf(workload: WorkloadDocument): number | undefined {
+export function requestsOf(workload: Workload): number | undefined {
   return "requests" in workload ? workload.requests : undefined;
 }
 
 /** Seconds until the last arrival; 0 where the workload does not say, or there may be no last. */
-export function expectedSeconds(workload: WorkloadDocument): number {
+export function expectedSeconds(workload: Workload): number {
   const { horizonUs, limit } = extentOf(workload);
   if (Number.isFinite(horizonUs)) return horizonUs / 1e6;
   if (workload.arrivals === "ramp" || workload.arrivals === "diurnal") {
@@ -124,12 +121,12 @@ export function expectedSeconds(workload: WorkloadDocument): number {
 /** A guess, for closed loops and traces without a number of requests. */
 const UNKNOWN_RATE_PER_S = 100;
 
-export function expectedRequests(workload: WorkloadDocument): number {
+export function expectedRequests(workload: Workload): number {
   return knownRequests(workload) ?? atLeastOne(secondsOf(workload) * UNKNOWN_RATE_PER_S);
 }
 
 /** Undefined where the answers or a file decide. */
-export function knownRequests(workload: WorkloadDocument): number | undefined {
+export function knownRequests(workload: Workload): number | undefined {
   const requests = requestsOf(workload);
   if (requests !== undefined) return requests;
   if ("minQueries" in workload) return leastRequests(workload);
@@ -148,14 +145,14 @@ export function knownRequests(workload: WorkloadDocument): number | undefined {
   }
 }
 
-function secondsOf(workload: WorkloadDocument): number {
+function secondsOf(workload: Workload): number {
   return isSpanned(workload) ? (workload.durationS ?? 0) : 0;
 }
 
 const atLeastOne = (requests: number): number => Math.max(1, Math.round(requests));
 
 /** A server's queries go on for both minima; of a stream, answers decide how many follow. */
-function leastRequests(workload: Extract<WorkloadDocument, { minQueries: number }>): number {
+function leastRequests(workload: Extract<Workload, { minQueries: number }>): number {
   const { minQueries, minDurationS } = workload;
   if (workload.arrivals === "mlperf-server") {
     return Math.max(minQueries, Math.ceil(workload.ratePerS * minDurationS));
@@ -167,7 +164,7 @@ function leastRequests(workload: Extract<WorkloadDocument, { minQueries: number 
  * The warm-up in seconds. Throws Fault("invalid-input") for `auto`, which only a simulation can find: it
  * puts a number in its place before a configuration runs.
  */
-export function givenWarmupS({ warmupS }: WorkloadDocument): number {
+export function givenWarmupS({ warmupS }: Workload): number {
   if (warmupS !== "auto") return warmupS;
   throw new Fault("invalid-input", "`workload.warmupS: auto` is for `tandem simulate` alone", {
     hint: "give seconds, such as those that its results name: `--set workload.warmupS=60`",

@@ -4,10 +4,10 @@
  * Source: Çinlar, Introduction to Stochastic Processes, 1975, section 4.7 (time-scale transformation).
  */
 
-import type { WorkloadDocument } from "../../scenario/schema/workload.ts";
 import { Sampler } from "../random/sampler.ts";
 import { RandomStream } from "../random/stream.ts";
 import type { ArrivalSource, Extent } from "./sources.ts";
+import type { Diurnal, ModulatingState, Rates, SpannedWorkload } from "./workload.ts";
 
 /** The instant, µs, at which the expected number of arrivals is `expected`; Infinity if it never is. */
 type TimeOf = (expected: number) => number;
@@ -43,16 +43,11 @@ export class RescaledPoisson implements ArrivalSource {
   requestEnded(): void {}
 }
 
-interface RatePoint {
-  readonly atS: number;
-  readonly ratePerS: number;
-}
-
 /**
  * The straight pieces of a rate that runs in lines from point to point, in order of time. The first point
  * holds from time 0 on, and the rate stays after the last. `held` is a piece's expected number of arrivals.
  */
-function piecesOf(points: readonly RatePoint[]) {
+function piecesOf(points: Rates) {
   let startS = 0;
   let { ratePerS } = points[0];
   const pieces = points.map((next) => {
@@ -68,7 +63,7 @@ function piecesOf(points: readonly RatePoint[]) {
   return [...pieces, { startS, ratePerS, ...endless }];
 }
 
-export function rampTimeOf(points: readonly RatePoint[]): TimeOf {
+export function rampTimeOf(points: Rates): TimeOf {
   const pieces = piecesOf(points);
   let at = 0;
   let before = 0;
@@ -80,7 +75,7 @@ export function rampTimeOf(points: readonly RatePoint[]): TimeOf {
 }
 
 /** The expected number of requests until an instant. */
-export function rampRequests(points: readonly RatePoint[], seconds: number): number {
+export function rampRequests(points: Rates, seconds: number): number {
   return piecesOf(points).reduce((expected, { startS, lengthS, ratePerS, slope }) => {
     const heldS = Math.max(0, Math.min(lengthS, seconds - startS));
     return expected + (ratePerS + (slope * heldS) / 2) * heldS;
@@ -97,22 +92,12 @@ function secondsUntil(mass: number, rate: number, slope: number): number {
   return (2 * mass) / (rate + root);
 }
 
-/** A rate that swings as a sine: ratePerS × (1 + amplitude × sin(2π (t / period + phase))). */
-interface Swing {
-  readonly ratePerS: number;
-  /** 0..1. */
-  readonly amplitude: number;
-  readonly periodS: number;
-  /** Periods, 0..1. */
-  readonly phase: number;
-}
-
 const MAX_STEPS = 100;
 
 const TURN = 2 * Math.PI;
 
 /** The expected number of requests until an instant. */
-export function diurnalRequests(swing: Swing, seconds: number): number {
+export function diurnalRequests(swing: Diurnal, seconds: number): number {
   const { ratePerS, periodS } = swing;
   return ratePerS * periodS * periodsOfMean(swing, seconds / periodS);
 }
@@ -121,12 +106,12 @@ export function diurnalRequests(swing: Swing, seconds: number): number {
  * Periods of the mean rate that bring as many arrivals as the first t periods. It never falls, and it lies
  * within amplitude / π of t.
  */
-function periodsOfMean({ amplitude, phase }: Swing, t: number): number {
+function periodsOfMean({ amplitude, phase }: Diurnal, t: number): number {
   return t + (amplitude * (Math.cos(TURN * phase) - Math.cos(TURN * (t + phase)))) / TURN;
 }
 
 /** The inverse is found by Newton's method, kept between two bounds by bisection. */
-export function diurnalTimeOf(swing: Swing): TimeOf {
+export function diurnalTimeOf(swing: Diurnal): TimeOf {
   const { ratePerS, amplitude, periodS, phase } = swing;
   const perPeriod = ratePerS * periodS;
   return (expected) => {
@@ -150,15 +135,9 @@ export function diurnalTimeOf(swing: Swing): TimeOf {
 
 /** For a workload whose rate is known beforehand. */
 export function changingTimeOf(
-  workload: Extract<WorkloadDocument, { arrivals: "diurnal" | "ramp" }>,
+  workload: Extract<SpannedWorkload, { arrivals: "diurnal" | "ramp" }>,
 ): TimeOf {
   return workload.arrivals === "ramp" ? rampTimeOf(workload.rates) : diurnalTimeOf(workload);
-}
-
-interface ModulatingState {
-  readonly ratePerS: number;
-  /** Mean of a stay. */
-  readonly meanS: number;
 }
 
 /**

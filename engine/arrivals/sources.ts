@@ -4,13 +4,13 @@
  */
 // Hot path: see docs/hot-path.md
 
-import type { ClientDocument } from "../../scenario/schema/workload.ts";
 import { DOUBLE_ZERO } from "../basics/hot-path.ts";
 import { WinnerTree } from "../basics/priority-queues.ts";
 import { power } from "../random/elementary-functions.ts";
 import { Sampler, type Shape } from "../random/sampler.ts";
 import { RandomStream } from "../random/stream.ts";
 import { LatencyStore } from "../statistics/latency-store.ts";
+import type { Client } from "./workload.ts";
 
 /** Arrivals as simulator and load generator take them. Times are whole µs since the run's start. */
 export interface ArrivalSource {
@@ -290,11 +290,11 @@ export class QueryStream implements ArrivalSource {
 
 /** The retries of clients: attempts, pauses, and a budget that all clients share. */
 export class RetryPolicy {
-  declare private readonly client: ClientDocument;
+  declare private readonly client: Client;
   readonly #jitter: RandomStream | null;
   #tokens: number;
 
-  constructor(client: ClientDocument, seed: string) {
+  constructor(client: Client, seed: string) {
     this.client = client;
     const random = client.jitter > 0 && client.retries > 0;
     this.#jitter = random ? new RandomStream(seed, "client/jitter") : null;

@@ -2,15 +2,16 @@
  * MLPerf Inference: the figure that it reports of a run in each of its scenarios, and whether the run is
  * one by its rules. Sources: MLPerf Inference Rules, "Scenarios" and "Early Stopping"; LoadGen's mlperf.conf.
  */
-import type { ByMetric } from "../../results/documents.ts";
-import type { WorkloadDocument } from "../../scenario/schema/workload.ts";
+
+import type { Workload } from "../arrivals/workload.ts";
 import type { LatencyStore } from "../statistics/latency-store.ts";
+import type { ByMetric } from "./figures.ts";
 
 type Figures = ByMetric<number>;
 
 /** Empty for other workloads. `queries` are the latencies of a stream; percentiles are of the run itself. */
 export function mlperfMetrics(
-  workload: WorkloadDocument,
+  workload: Workload,
   metrics: Figures,
   queries: LatencyStore | null,
 ): Figures {
@@ -76,7 +77,7 @@ export interface MlperfRun {
 }
 
 /** Null for other workloads. */
-export function mlperfRules(workload: WorkloadDocument, run: MlperfRun): MlperfRules | null {
+export function mlperfRules(workload: Workload, run: MlperfRun): MlperfRules | null {
   const { queries, unanswered, latencies } = run;
   const problems = unanswered === 0 ? [] : [`${unanswered} queries got no result`];
   const within = (least: number, what: string): void => {

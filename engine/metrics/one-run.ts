@@ -3,8 +3,10 @@
  * statistics whose ranks are widened by the spread over time. The end of the warm-up: MSER-5.
  * docs/statistics.md has formulas and sources.
  */
-import type { ByMetric, Estimate, IntervalMethod, MetricName } from "../../results/documents.ts";
+
+import type { Estimate } from "../statistics/estimate.ts";
 import { estimate, meanOf } from "../statistics/estimate.ts";
+import type { ByMetric, IntervalMethod, MetricName } from "./figures.ts";
 import { LatencySections } from "./latency-sections.ts";
 import type { LatencySink } from "./recorder.ts";
 import { PERCENTILES } from "./tallies.ts";

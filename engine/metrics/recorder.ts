@@ -5,11 +5,11 @@
  */
 // Hot path: see docs/hot-path.md
 
-import type { GanttBar } from "../../results/documents.ts";
 import { DOUBLE_ZERO } from "../basics/hot-path.ts";
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import { LatencyStore } from "../statistics/latency-store.ts";
 import type { System } from "../system/system.ts";
+import type { GanttBar } from "./figures.ts";
 import { type DeviceMeter, InSystemSeries, type ReplicaMeter } from "./meters.ts";
 import { AnswerTally, PipelineTally, PoolTally } from "./tallies.ts";
 

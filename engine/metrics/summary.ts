@@ -1,9 +1,10 @@
 /** The metrics of a run, each by its formula, and of several runs: means with 95% intervals. */
 
-import type { ByMetric, Estimate, LatencyCurve, Metrics } from "../../results/documents.ts";
 import { shortDigest } from "../basics/digest.ts";
+import type { Estimate } from "../statistics/estimate.ts";
 import { estimate } from "../statistics/estimate.ts";
 import type { LatencyStore } from "../statistics/latency-store.ts";
+import type { ByMetric, LatencyCurve, Metrics } from "./figures.ts";
 import { type Growth, growthOf } from "./meters.ts";
 import { type OneRunIntervals, OneRunSeries, oneRunIntervals, withIntervals } from "./one-run.ts";
 import type { RunRecorder } from "./recorder.ts";

@@ -4,11 +4,21 @@
  */
 // Hot path: see docs/hot-path.md
 
-import type { ValueDocument } from "../../scenario/schema/common.ts";
 import { exponentiate, logGamma, power } from "./elementary-functions.ts";
 import { RandomStream } from "./stream.ts";
 
 const BLOCK = 256;
+
+/** A value of each request: the same for all, or drawn. */
+export type Value =
+  | number
+  | { readonly distribution: "exponential"; readonly mean: number }
+  | {
+      readonly distribution: "lognormal" | "gamma" | "weibull";
+      readonly mean: number;
+      readonly cv: number;
+    }
+  | { readonly distribution: "empirical"; readonly samples: readonly number[] };
 
 export type Shape =
   | { readonly kind: "constant" | "uniform" | "exponential" }
@@ -153,13 +163,13 @@ export function weibullShape(cv: number): number {
   return high;
 }
 
-/** Draws of a scenario's value: a number, or a distribution with its mean. */
+/** Draws of a value. */
 export class ValueSampler {
   readonly #sampler: Sampler;
   readonly #mean: number;
   readonly #samples: readonly number[] | null;
 
-  constructor(value: ValueDocument, seed: string, stream: string) {
+  constructor(value: Value, seed: string, stream: string) {
     this.#sampler = new Sampler(shapeOf(value), seed, stream);
     this.#samples = typeof value === "object" && "samples" in value ? value.samples : null;
     this.#mean = typeof value === "number" ? value : "mean" in value ? value.mean : 1;

@@ -1,8 +1,8 @@
 /** The formulas of docs/model.md, "Service times". */
 import { describe, expect, test } from "vitest";
+import { assumedService, measuredService } from "../../scenario/compile/services.ts";
 import { serviceSchema } from "../../scenario/schema/pipelines.ts";
 import type { Profile } from "../../scenario/schema/profile.ts";
-import { assumedService, measuredService } from "./service.ts";
 
 const assumed = (document: unknown, speed = 1) =>
   assumedService(serviceSchema.parse(document), speed);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { inPlaceFactor, knownTimes, roundTimes } from "../../scenario/compile/in-place.ts";
+import { measuredService } from "../../scenario/compile/services.ts";
 import { type Profile, profileSchema } from "../../scenario/schema/profile.ts";
-import { measuredService } from "./service.ts";
-import { inPlaceFactor, knownTimes, roundTimes, workOf } from "./slow-down.ts";
+import { workOf } from "./slow-down.ts";
 
 const provenance = {
   kind: "measured",

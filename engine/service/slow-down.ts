@@ -7,42 +7,6 @@
  * evict, and processors that wake from a pause. Each round of a calibration measures both on the same inputs, so the
  * host's pace cancels. The slow-down by neighbours is the curve of the overhead profile (`contention`).
  */
-import type { Profile } from "../../scenario/schema/profile.ts";
-import { type DriftingMean, driftingMean, type RoundValue } from "../statistics/drifting-mean.ts";
-import { meanOf } from "../statistics/estimate.ts";
-
-/** 1 where no round measured the model in a pipeline. */
-export function inPlaceFactor({ rounds = [] }: Pick<Profile, "rounds">): number {
-  const logs = rounds.flatMap(({ aloneUs: [first], inPlaceUs }) =>
-    first === null || first === undefined || inPlaceUs === null
-      ? []
-      : [Math.log(inPlaceUs / first)],
-  );
-  return logs.length === 0 ? 1 : Math.exp(meanOf(logs));
-}
-
-/**
- * Times of the batch at `index` of the profile by round, as predictions use them. The in-place factor is that of the
- * round, or of all rounds where the round has none.
- */
-export function roundTimes(profile: Pick<Profile, "rounds">, index: number): RoundValue[] {
-  const usual = inPlaceFactor(profile);
-  return (profile.rounds ?? []).flatMap(({ atS, aloneUs, inPlaceUs }) => {
-    const [alone, first] = [aloneUs[index], aloneUs[0]];
-    if (alone === null || alone === undefined) return [];
-    const factor = first === null || inPlaceUs === null ? usual : inPlaceUs / first;
-    return [{ atS, value: alone * factor }];
-  });
-}
-
-/** Mean time of a batch in place, by entry of `batches`, with the doubt of its rounds; null: not known. */
-export function knownTimes(profile: {
-  readonly rounds?: Profile["rounds"];
-  readonly batches: readonly unknown[];
-}): readonly (DriftingMean | null)[] {
-  if (profile.rounds === undefined) return profile.batches.map(() => null);
-  return profile.batches.map((_, index) => driftingMean(roundTimes(profile, index)));
-}
 
 /** A batch in service. */
 export interface Served {

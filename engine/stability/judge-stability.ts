@@ -4,12 +4,15 @@
  * must never be read as estimates.
  */
 
-import type { ByMetric, Stability } from "../../results/documents.ts";
-import type { WorkloadDocument } from "../../scenario/schema/workload.ts";
 import { circle, mmppRatePerS } from "../arrivals/changing-rate.ts";
+import type { Workload } from "../arrivals/workload.ts";
+import type { ByMetric } from "../metrics/figures.ts";
 import type { Growth } from "../metrics/meters.ts";
 import { estimate, meanOf } from "../statistics/estimate.ts";
 import type { OfferedLoad } from "./offered-load.ts";
+
+/** Whether a configuration has a steady state; else its figures depend on the run's length. */
+export type Stability = "stable" | "unstable" | "unknown";
 
 export interface StabilityVerdict {
   readonly stability: Stability;
@@ -39,7 +42,7 @@ const BURSTS: ReadonlySet<string> = new Set(["burst", "mlperf-offline"]);
  * answers. `traceUs` are the instants of a trace workload, unscaled.
  */
 export function offeredRatePerS(
-  workload: WorkloadDocument,
+  workload: Workload,
   traceUs: readonly number[] | null,
 ): number | undefined {
   if (workload.arrivals === "trace") {
@@ -63,7 +66,7 @@ export interface JudgedRun {
 
 /** Where a request never ended, the latencies are of the others only, which is not called stable. */
 export function judgeStability(
-  workload: WorkloadDocument,
+  workload: Workload,
   load: OfferedLoad | null,
   runs: readonly JudgedRun[],
 ): StabilityVerdict {
@@ -73,7 +76,7 @@ export function judgeStability(
 }
 
 function judgeNumbers(
-  workload: WorkloadDocument,
+  workload: Workload,
   load: OfferedLoad | null,
   runs: readonly JudgedRun[],
 ): StabilityVerdict {

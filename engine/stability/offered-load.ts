@@ -4,9 +4,9 @@
  * that all of them are full at once. docs/statistics.md has the equations and their source.
  */
 
-import { speedShare } from "../../scenario/compile/fault-causes.ts";
 import type { Scheduler } from "../dispatch/policies.ts";
 import { slowdownOf } from "../service/slow-down.ts";
+import { speedShare } from "../system/faults.ts";
 import type { PipelineSystem, ReplicaSystem, System, TaskSystem } from "../system/system.ts";
 
 export interface OfferedLoad {

@@ -2,12 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
 import {
-  estimate,
   type MetricValues,
   nextReplications,
   precisionOf,
-  rankOf,
   type StoppingRule,
+} from "../metrics/stopping-rule.ts";
+import {
+  estimate,
+  rankOf,
   selectQuantile,
   studentT,
   studentT975,

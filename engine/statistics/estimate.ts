@@ -1,5 +1,20 @@
-/** Means, quantiles and shares of independent values with intervals, and replications until these are narrow. */
-import type { Estimate, MetricName, Precision } from "../../results/documents.ts";
+/** Means, quantiles and shares of independent values with intervals. */
+
+/** A figure with the half width of its 95% confidence interval over replications or repeats. */
+export interface Estimate {
+  readonly mean: number;
+  /** Of both parts, where there are parts: their squares add up to its square. */
+  readonly halfWidth95: number;
+  readonly parts?: EstimateParts;
+}
+
+/** Set where the doubt of measured inputs is known and reaches the figure: half widths of 95% intervals. */
+interface EstimateParts {
+  /** Over replications, with the inputs as measured. */
+  readonly simulation: number;
+  /** Of the measured inputs. */
+  readonly inputs: number;
+}
 
 /**
  * Mean and half width of its 95% confidence interval. One value alone has no interval: its half
@@ -96,51 +111,4 @@ export function wilson95(share: number, trials: number): Interval {
   const centre = (share + weight / 2) / (1 + weight);
   const half = (Z * Math.sqrt((share * (1 - share)) / trials + weight / trials / 4)) / (1 + weight);
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
-}
-
-export interface StoppingRule {
-  /** Half width over mean, above 0. */
-  readonly target: number;
-  readonly metrics: readonly MetricName[];
-  readonly maxReplications: number;
-}
-
-/** A metric that some replication lacks can never be narrow enough. */
-export type MetricValues = (name: MetricName) => readonly number[] | undefined;
-
-/** Fewer values say too little about their own spread to stop by. */
-export const FIRST_ROUND = 10;
-
-/**
- * The number of replications to reach; `count` when that is enough. It follows from the values so far alone, so it is
- * the same on any number of threads. docs/statistics.md has the formula, its sources, and how often the intervals hold.
- */
-export function nextReplications(count: number, values: MetricValues, rule: StoppingRule): number {
-  let factor = 0;
-  for (const name of rule.metrics) {
-    const width = relativeHalfWidth(values(name));
-    if (width !== null && width > rule.target)
-      factor = Math.max(factor, (width / rule.target) ** 2);
-  }
-  if (factor === 0) return count;
-  const wanted = Math.ceil(count * Math.min(2, Math.max(1.1, factor)));
-  return Math.min(Math.max(wanted, count), Math.max(count, rule.maxReplications));
-}
-
-export function precisionOf(values: MetricValues, rule: StoppingRule): Precision {
-  const widths = rule.metrics.map((name) => [name, relativeHalfWidth(values(name))] as const);
-  return {
-    target: rule.target,
-    relativeHalfWidths: Object.fromEntries(widths),
-    missed: widths.flatMap(([name, width]) =>
-      width === null || width > rule.target ? [name] : [],
-    ),
-  };
-}
-
-/** Null without values; 0 where nothing varies, a mean of 0 included. */
-function relativeHalfWidth(values: readonly number[] | undefined): number | null {
-  if (values === undefined || values.length === 0) return null;
-  const { mean, halfWidth95 } = estimate(values);
-  return halfWidth95 === 0 ? 0 : halfWidth95 / Math.abs(mean);
 }

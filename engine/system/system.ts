@@ -3,14 +3,9 @@
  * profiles and distributions to service models. Simulator, gateway and replay all read this.
  */
 
-import type { ValueDocument } from "../../scenario/schema/common.ts";
-import type {
-  FaultsDocument,
-  ModelDocument,
-  TaskDocument,
-} from "../../scenario/schema/scenario.ts";
-import type { Shape } from "../random/sampler.ts";
-import type { InputScaling, ServiceModel, VariableService } from "../service/service.ts";
+import type { Shape, Value } from "../random/sampler.ts";
+import type { InputScaling, ServiceModel } from "../service/service.ts";
+import type { FaultSystem } from "./faults.ts";
 
 /** Amounts of resources are whole millionths, so that sums and differences are exact. */
 export const RESOURCE_UNITS = 1e6;
@@ -46,7 +41,7 @@ export interface PipelineSystem {
   /** Latency of the SLO, µs; Infinity without one. */
   readonly sloUs: number;
   /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency of the SLO. */
-  readonly deadlineMs: ValueDocument | null;
+  readonly deadlineMs: Value | null;
   readonly priority: number;
   /** Share of the requests that must meet the SLO, 0..1. */
   readonly sloShare: number;
@@ -104,7 +99,14 @@ export interface EnsembleSystem {
 }
 
 /** Contents of a task that is a cache by content. */
-export type ContentTerms = NonNullable<NonNullable<TaskDocument["cache"]>["content"]>;
+export interface ContentTerms {
+  /** Answers that the cache holds. */
+  readonly entries: number;
+  /** Distinct contents of requests. */
+  readonly keys: number;
+  /** Popularity of the i-th content: in proportion to 1 / i^zipf. */
+  readonly zipf: number;
+}
 
 export interface PoolSystem {
   /** The task's, or `task@model` of a variant. */
@@ -174,8 +176,10 @@ export interface DeviceSystem {
   readonly busyWatts: number;
 }
 
-interface ModelSystem extends Pick<ModelDocument, "memoryMb" | "residency"> {
+interface ModelSystem {
   readonly name: string;
+  readonly memoryMb: number;
+  readonly residency: "always" | "on-demand" | "per-call";
   readonly loadUs: number;
 }
 
@@ -191,41 +195,6 @@ export interface Overheads {
   readonly completionUs: number;
   readonly gateways: number;
   readonly assignment: "round-robin" | "hash";
-}
-
-export interface FaultSystem {
-  readonly causes: readonly FaultCause[];
-  readonly detection: Detection;
-  /** Services of the replicas that can be slow. */
-  readonly slowable: ReadonlyMap<number, VariableService>;
-}
-
-export interface FaultCause {
-  readonly kind: FaultsDocument["random"][number]["kind"];
-  /** Name of its random stream: `faults/<kind>/<target>`, with a number when it comes again. */
-  readonly name: string;
-  /** The replicas that fail together. */
-  readonly replicas: readonly number[];
-  /** Service times are multiplied by this while it lasts; 1 unless slow. */
-  readonly factor: number;
-  readonly timing: Timing;
-}
-
-export type Timing =
-  | { readonly kind: "once"; readonly atUs: number; readonly forUs: number }
-  /** Up and down in turn; times of the given means. */
-  | {
-      readonly kind: "renewal";
-      readonly upUs: number;
-      readonly up: Shape;
-      readonly downUs: number;
-      readonly down: Shape;
-    };
-
-export interface Detection {
-  readonly intervalUs: number;
-  readonly timeoutUs: number;
-  readonly failures: number;
 }
 
 /**

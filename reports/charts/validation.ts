@@ -1,5 +1,5 @@
 /** Prediction against reality: a panel per judged metric, perfect on the diagonal; and the error of each. */
-import type { MetricName } from "../../results/documents.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { ValidationDocument } from "../../results/validation.ts";
 import {
   formatError,

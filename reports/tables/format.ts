@@ -1,5 +1,8 @@
 /** Numbers and metrics as people read them: names, units, and significant digits by uncertainty. */
-import type { ConfigurationResult, Estimate, MetricName } from "../../results/documents.ts";
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
 import type { RunEstimate } from "../../results/validation.ts";
 
 const MISSING = "—";

@@ -1,12 +1,11 @@
 /** The parameters that a sweep varies: their names, their values in words, and their roles in charts. */
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { LoadCapacity } from "../../scenario/reading/files.ts";
 import type {
-  ConfigurationResult,
-  LoadCapacity,
   Parameter,
   ParameterKind,
   ParameterKinds,
-  ResultsDocument,
-} from "../../results/documents.ts";
+} from "../../scenario/sweep/parameter-columns.ts";
 import { parameterKind } from "../../scenario/sweep/parameter-columns.ts";
 import { formatNumber, words } from "./format.ts";
 

@@ -2,11 +2,12 @@
  * Rankings: the best configurations of each load, with ties in one row; and configurations that differ only in the
  * compared parameters, each comparison and their sums.
  */
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
 import type {
   Comparison,
   ConfigurationResult,
   Difference,
-  MetricName,
   ResultsDocument,
 } from "../../results/documents.ts";
 import {

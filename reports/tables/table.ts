@@ -1,5 +1,7 @@
 /** A table as data, for pages and terminals. */
-import type { ConfigurationResult, Estimate } from "../../results/documents.ts";
+
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
 import type { RunEstimate } from "../../results/validation.ts";
 import { figureText, formatEstimate, isEstimate, metricLabel } from "./format.ts";
 

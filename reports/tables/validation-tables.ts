@@ -1,5 +1,5 @@
 /** A validation as tables: predicted and measured figures, verdicts, and the health of the runs. */
-import { METRICS, type MetricName } from "../../results/documents.ts";
+import { METRICS, type MetricName } from "../../engine/metrics/figures.ts";
 import type {
   MetricJudgement,
   NeighbourJudgement,

@@ -3,8 +3,8 @@
  * section silences only the checks that need it, and a sweep repeats only what its values touch.
  */
 import type { Issue } from "../../engine/basics/fault.ts";
-import { FIRST_ROUND, type StoppingRule } from "../../engine/statistics/estimate.ts";
-import { METRICS, type MetricName } from "../../results/documents.ts";
+import { METRICS, type MetricName } from "../../engine/metrics/figures.ts";
+import { FIRST_ROUND, type StoppingRule } from "../../engine/metrics/stopping-rule.ts";
 import type { DataFiles } from "../reading/files.ts";
 import { didYouMean, type Issues, issueAt, noSuch } from "../reading/issues.ts";
 import type { SectionName, Sections } from "../reading/sections.ts";

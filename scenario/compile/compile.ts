@@ -8,13 +8,7 @@ import { assert } from "../../engine/basics/fault.ts";
 import { listOf } from "../../engine/basics/hot-path.ts";
 import { shapeOf } from "../../engine/random/sampler.ts";
 import { expectedHitRatio } from "../../engine/requests/prediction-cache.ts";
-import {
-  assumedService,
-  meanFactors,
-  measuredService,
-  type ServiceModel,
-  VariableService,
-} from "../../engine/service/service.ts";
+import { meanFactors, type ServiceModel, VariableService } from "../../engine/service/service.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
 import {
   type DeviceSystem,
@@ -46,6 +40,7 @@ import {
   tasksToPlace,
   variantsOf,
 } from "./placement.ts";
+import { assumedService, measuredService } from "./services.ts";
 
 /** Measured data that a scenario names, by the path as written in it. */
 export interface MeasuredInputs {

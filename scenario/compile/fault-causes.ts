@@ -2,39 +2,10 @@
 
 import { shapeOf } from "../../engine/random/sampler.ts";
 import { VariableService } from "../../engine/service/service.ts";
-import type {
-  Detection,
-  FaultCause,
-  FaultSystem,
-  PoolSystem,
-  ReplicaSystem,
-  Timing,
-} from "../../engine/system/system.ts";
+import type { FaultCause, FaultSystem, Timing } from "../../engine/system/faults.ts";
+import type { PoolSystem, ReplicaSystem } from "../../engine/system/system.ts";
 import type { FaultsDocument } from "../schema/scenario.ts";
 import type { PlacedNode } from "./placement.ts";
-
-/**
- * The instant at which the gateway notices a replica that is silent since `sinceUs`: `failures` health
- * checks in a row, sent at whole multiples of the interval, have each waited for the time-out.
- */
-export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceUs: number): number {
-  const firstUs = intervalUs === 0 ? sinceUs : Math.ceil(sinceUs / intervalUs) * intervalUs;
-  return firstUs + (failures - 1) * intervalUs + timeoutUs;
-}
-
-/**
- * Share of its full speed that a replica has in the long run: mtbf / (mtbf + mttr) for each random crash or
- * partition, and the mean speed for each random slow-down. Repeated work is not counted.
- */
-export function speedShare(faults: FaultSystem | null, replica: number): number {
-  let share = 1;
-  for (const { kind, replicas, factor, timing } of faults?.causes ?? []) {
-    if (timing.kind === "once" || !replicas.includes(replica)) continue;
-    const up = timing.upUs / (timing.upUs + timing.downUs);
-    share *= kind === "slow" ? up + (1 - up) / factor : up;
-  }
-  return share;
-}
 
 type Entry = FaultsDocument["random"][number] | FaultsDocument["scheduled"][number];
 

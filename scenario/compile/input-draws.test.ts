@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { roundTimes } from "../../engine/service/slow-down.ts";
 import { driftingMean } from "../../engine/statistics/drifting-mean.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { OverheadProfile, Profile } from "../schema/profile.ts";
 import { calibratedProfile } from "./calibrated-profile.test-support.ts";
+import { roundTimes } from "./in-place.ts";
 import { drawnInputs, hasDoubt, uncertainInputs, undoubtedProfiles } from "./input-draws.ts";
 
 const ROUNDS = [50_300, 49_100, 51_800, 50_900, 48_700, 50_200, 49_900, 51_100];

@@ -8,11 +8,11 @@
  */
 
 import { RandomStream } from "../../engine/random/stream.ts";
-import { roundTimes } from "../../engine/service/slow-down.ts";
 import { driftingMean, type RoundValue } from "../../engine/statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
 import type { OverheadProfile, Profile } from "../schema/profile.ts";
 import type { MeasuredInputs } from "./compile.ts";
+import { roundTimes } from "./in-place.ts";
 
 /** One input whose doubt is known: a profile by its path, or a part of the overhead profile. */
 export interface UncertainInput {

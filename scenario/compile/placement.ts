@@ -6,7 +6,6 @@
  */
 import { grouped } from "../../engine/basics/iterables.ts";
 import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
-import type { ConfigurationResult } from "../../results/documents.ts";
 import type { OverheadProfile } from "../schema/profile.ts";
 import type { ClusterDocument, ModelDocument, Parts, TaskDocument } from "../schema/scenario.ts";
 
@@ -52,6 +51,21 @@ export interface Placement {
   /** Slots that host a replica. */
   readonly slots: readonly PlacedSlot[];
 }
+
+/** The replicas on one kind of node; under scaling, as many as there may be. */
+export interface NodePlacement {
+  /** Machines that host a replica: each is billed whole, while any of its replicas is up or starting. */
+  readonly machinesUsed: number;
+  /** All machines of the kind. */
+  readonly machines: number;
+  /** Cost of the machines without a replica, which is not billed. */
+  readonly idleCostPerHour: number;
+  /** Counts by task. */
+  readonly replicas: Readonly<Record<string, number>>;
+}
+
+/** By kind of node. */
+export type PlacementByKind = Readonly<Record<string, NodePlacement>>;
 
 /** The slots of one kind of device on one machine. */
 interface Bank {
@@ -114,9 +128,9 @@ export function placeReplicas(cluster: ClusterDocument, tasks: readonly TaskToPl
 }
 
 /** The placement of a scenario with nodes, by kind of node. */
-export function placementByNode(
-  document: Parts<"cluster" | "pipelines" | "models">,
-): Pick<ConfigurationResult, "placement"> {
+export function placementByNode(document: Parts<"cluster" | "pipelines" | "models">): {
+  readonly placement?: PlacementByKind;
+} {
   const { cluster } = document;
   if (cluster.nodes === undefined) return {};
   const { nodes, replicas } = placeReplicas(cluster, tasksToPlace(document));

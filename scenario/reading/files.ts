@@ -12,7 +12,6 @@ import {
 } from "yaml";
 import type { z } from "zod";
 import { Fault, type Issue } from "../../engine/basics/fault.ts";
-import type { LoadCapacity } from "../../results/documents.ts";
 import {
   type OverheadProfile,
   overheadProfileSchema,
@@ -136,6 +135,17 @@ export interface DataFiles {
   readonly traceSizes?: Readonly<Record<string, number[]>>;
   /** Texts of the schedulers of the user; absent where there are none. */
   readonly schedulerFiles?: Readonly<Record<string, string>>;
+}
+
+/** The capacity of the sweep's smallest shape: arrival rates were given as shares of it. */
+export interface LoadCapacity {
+  /** Requests per second at which the busiest station is busy all the time. */
+  readonly perS: number;
+  readonly station: string;
+  /** Replicas of each task. */
+  readonly replicas: Readonly<Record<string, number>>;
+  /** The given shares and their rates. */
+  readonly shares: readonly { readonly ofCapacity: number; readonly ratePerS: number }[];
 }
 
 /** A scenario without issues, with all the data that it names. Plain data: may be cloned. */

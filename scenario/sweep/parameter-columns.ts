@@ -1,9 +1,26 @@
 /** Swept parameters as results show them: ids of configurations, columns of tables, and kinds. */
 import { digestOf } from "../../engine/basics/digest.ts";
-import type { Parameter, ParameterKind, ParameterKinds } from "../../results/documents.ts";
 import type { Parts, ScenarioDocument } from "../schema/scenario.ts";
 import { DECISIONS } from "../schema/scheduler.ts";
 import { sweptPaths, sweptValues } from "./axes.ts";
+
+export type Parameter = string | number | boolean | null;
+
+/**
+ * The decision that a swept path varies. "replicas": `cluster.replicas`; "shape": the rest of the
+ * cluster; "scheduler": a preset, a composition or a policy; "scheduler parameter": a value that
+ * one policy reads; "load": the workload.
+ */
+export type ParameterKind =
+  | "load"
+  | "replicas"
+  | "shape"
+  | "scheduler"
+  | "scheduler parameter"
+  | "other";
+
+/** By swept path. */
+export type ParameterKinds = Readonly<Record<string, ParameterKind>>;
 
 /** Words after which a path goes on with a name that the user chose. */
 const BEFORE_NAMES = new Set([

@@ -10,7 +10,8 @@ import { Sampler } from "../../engine/random/sampler.ts";
 import { ProvisioningDelays } from "../../engine/requests/draws.ts";
 import { hasDeviceTerms } from "../../engine/stations/device-stations.ts";
 import type { ModelMemory } from "../../engine/stations/model-memory.ts";
-import type { FaultCause, FaultSystem, System } from "../../engine/system/system.ts";
+import type { FaultCause, FaultSystem } from "../../engine/system/faults.ts";
+import type { System } from "../../engine/system/system.ts";
 import {
   DirectEntrance,
   DirectExecutor,

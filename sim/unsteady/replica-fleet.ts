@@ -12,8 +12,8 @@
 import { WinnerTree } from "../../engine/basics/priority-queues.ts";
 import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
 import type { ReplicaMeter } from "../../engine/metrics/meters.ts";
-import type { Detection } from "../../engine/system/system.ts";
-import { noticedUs } from "../../scenario/compile/fault-causes.ts";
+import type { Detection } from "../../engine/system/faults.ts";
+import { noticedUs } from "../../engine/system/faults.ts";
 import type { SteadyExecutor } from "../executors/executor.ts";
 
 /** Something that changes the cluster while a run goes on. */

@@ -8,15 +8,15 @@ import type {
   MachineContext,
   MachineKind,
   Machines,
-} from "./machine.ts";
+} from "../machines/machine.ts";
 
 /** Loads only the kind that is asked for. */
 async function kindOf({ kind }: Inventory): Promise<MachineKind> {
   switch (kind) {
     case "ssh":
-      return (await import("./ssh/ssh-machine.ts")).SSH;
+      return (await import("../machines/ssh/ssh-machine.ts")).SSH;
     case "slurm":
-      return (await import("./slurm/slurm-machine.ts")).SLURM;
+      return (await import("../machines/slurm/slurm-machine.ts")).SLURM;
     default:
       throw new Fault("usage", `a cluster cannot be started on an inventory of kind ${kind}`, {
         hint: "its kind is local, ssh or slurm here; `tandem deploy --help` says what else there is",
