@@ -87,5 +87,3 @@ const distribution = z.discriminatedUnion("distribution", [
 export const valueSchema = z
   .union([weight.describe("the same for all"), distribution])
   .meta({ id: "value" });
-
-export type ValueDocument = z.infer<typeof valueSchema>;
