@@ -8,11 +8,18 @@ import {
   type Share,
   TokenEngine,
 } from "../../engine/tokens/token-engine.ts";
+import { distserveDecode } from "./distserve.ts";
 import { sarathi } from "./sarathi.ts";
 import { vllm } from "./vllm.ts";
 import { vllmV0 } from "./vllm-v0.ts";
 
-const POLICIES: readonly IterationPolicy[] = [vllm(), vllm("priority"), vllmV0(), sarathi()];
+const POLICIES: readonly IterationPolicy[] = [
+  vllm(),
+  vllm("priority"),
+  vllmV0(),
+  sarathi(),
+  distserveDecode(),
+];
 
 interface Asked {
   readonly prompt: number;

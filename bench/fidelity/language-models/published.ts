@@ -39,10 +39,10 @@ export function publishedRun(file: string): readonly MeasuredRequest[] {
   }));
 }
 
-/** Of OPT-13B on one GPU. */
-export function publishedCoefficients(file: string): StepCoefficients {
+/** Of OPT-13B, split over so many GPUs. */
+export function publishedCoefficients(file: string, gpus: 1 | 2): StepCoefficients {
   const all = JSON.parse(readFileSync(join(FOLDER, file), "utf8"));
-  const own = all["facebook/opt-13b"]["1"];
+  const own = all["facebook/opt-13b"][gpus];
   return {
     prefill: own.prefill,
     decode: own.decoding_smallbs,

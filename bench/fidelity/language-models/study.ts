@@ -2,19 +2,17 @@
  * Published runs of language models beside the engine's predictions. Llama-3.1-8B on vLLM: step times from measured
  * tables, nothing fitted. OPT-13B on vLLM's first scheduler: published step coefficients, and what a processor adds
  * fitted on runs at light load; two pairs of runs disagree, so there are two fits, and a prediction is between them.
+ * OPT-13B on DistServe: the same with prefill and decode on devices of their own.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { meanOf } from "../../../engine/statistics/estimate.ts";
-import {
-  coefficientTimes,
-  layerTimes,
-  type StepCoefficients,
-} from "../../../engine/tokens/step-times.ts";
+import { coefficientTimes, layerTimes } from "../../../engine/tokens/step-times.ts";
 import type { EngineLimits } from "../../../engine/tokens/token-engine.ts";
 import { vllm } from "../../../schedulers/iterations/vllm.ts";
 import { vllmV0 } from "../../../schedulers/iterations/vllm-v0.ts";
-import { playRun, type TokenTimes } from "./engine-run.ts";
+import { playApart } from "./apart-run.ts";
+import { type PlayedRun, playRun, type TokenTimes } from "./engine-run.ts";
 import {
   isPublishedHere,
   type MeasuredRequest,
@@ -98,12 +96,51 @@ export function tableFindings(limited = true): TokenFinding[] {
   });
 }
 
-/** What a processor adds: to each iteration, for each of its sequences, and once to each request. */
+/** What a processor adds: to each iteration, for each of its sequences, once to each request, and to each hand-over. */
 interface Fitted {
   readonly stepMs: number;
   readonly sequenceMs: number;
   readonly requestMs: number;
+  readonly handOverMs: number;
 }
+
+type Play = (requests: readonly MeasuredRequest[], fitted: Fitted) => PlayedRun;
+
+function fittedFigures(play: Play, file: string, fitted: Fitted): TokenFigures {
+  const requests = publishedRun(file);
+  const addUs = fitted.requestMs * 1000;
+  const later = play(requests, fitted).times.map(({ firstTokenUs, lastTokenUs }) => {
+    return { firstTokenUs: firstTokenUs + addUs, lastTokenUs: lastTokenUs + addUs };
+  });
+  return figuresOf(requests, later);
+}
+
+/** Least squares of the logarithms of TPOT and latency on a grid; the rest of TTFT is the request's. */
+function fittedOn(files: readonly string[], play: Play, handOvers: readonly number[]): Fitted {
+  const measured = files.map((file) => measuredOf(publishedRun(file)) as TokenFigures);
+  let best: Fitted = { stepMs: 0, sequenceMs: 0, requestMs: 0, handOverMs: 0 };
+  let least = Number.POSITIVE_INFINITY;
+  const grid = handOvers.flatMap((handOverMs) =>
+    STEPS_MS.flatMap((stepMs) =>
+      SEQUENCES_MS.map((sequenceMs) => ({ stepMs, sequenceMs, requestMs: 0, handOverMs })),
+    ),
+  );
+  for (const tried of grid) {
+    const found = files.map((file) => fittedFigures(play, file, tried));
+    const error = found.reduce((sum, { tpotMs, latencyMs }, i) => {
+      const own = measured[i];
+      return sum + Math.log(tpotMs / own.tpotMs) ** 2 + Math.log(latencyMs / own.latencyMs) ** 2;
+    }, 0);
+    if (error >= least) continue;
+    least = error;
+    const requestMs = meanOf(found.map(({ ttftMs }, i) => measured[i].ttftMs - ttftMs));
+    best = { ...tried, requestMs: Math.max(0, requestMs) };
+  }
+  return best;
+}
+
+const STEPS_MS = Array.from({ length: 15 }, (_, i) => i);
+const SEQUENCES_MS = Array.from({ length: 15 }, (_, i) => i / 10);
 
 /** vLLM of April 2024; 56,000 tokens of KV is where these runs level off. */
 const V0: EngineLimits = {
@@ -114,51 +151,57 @@ const V0: EngineLimits = {
   prefixCaching: false,
 };
 
-function optFigures(file: string, times: StepCoefficients, fitted: Fitted): TokenFigures {
-  const requests = publishedRun(file);
-  const played = playRun(requests, V0, vllmV0(), coefficientTimes(times, fitted));
-  const addUs = fitted.requestMs * 1000;
-  const later = played.times.map(({ firstTokenUs, lastTokenUs }) => {
-    return { firstTokenUs: firstTokenUs + addUs, lastTokenUs: lastTokenUs + addUs };
-  });
-  return figuresOf(requests, later);
-}
-
-/** Least squares of the logarithms of TPOT and latency on a grid; the rest of TTFT is the request's. */
-function fittedOn(files: readonly string[], times: StepCoefficients): Fitted {
-  const measured = files.map((file) => measuredOf(publishedRun(file)) as TokenFigures);
-  let best = { error: Number.POSITIVE_INFINITY, stepMs: 0, sequenceMs: 0, requestMs: 0 };
-  for (let stepMs = 0; stepMs <= 14; stepMs++) {
-    for (let tenth = 0; tenth <= 14; tenth++) {
-      const tried = { stepMs, sequenceMs: tenth / 10, requestMs: 0 };
-      const found = files.map((file) => optFigures(file, times, tried));
-      const error = found.reduce((sum, { tpotMs, latencyMs }, i) => {
-        const own = measured[i];
-        return sum + Math.log(tpotMs / own.tpotMs) ** 2 + Math.log(latencyMs / own.latencyMs) ** 2;
-      }, 0);
-      if (error >= best.error) continue;
-      const requestMs = meanOf(found.map(({ ttftMs }, i) => measured[i].ttftMs - ttftMs));
-      best = { ...tried, error, requestMs: Math.max(0, requestMs) };
-    }
-  }
-  return best;
-}
-
 const run = (name: string): string => `opt-13b-a100-vllm-${name}.csv`;
 const LIGHT = [run("1-100"), run("1.5-150")];
 const OTHERS = [run("2-100"), run("2-200")];
 const HELD = ["2.5-250", "3-300", "3.5-350", "4-400"].map((name) => `to-predict/${run(name)}`);
 
 export function coefficientFindings(): TokenFinding[] {
-  const times = publishedCoefficients("opt-13b-a100-vllm-step-coefficients.json");
-  const light = fittedOn(LIGHT, times);
-  const other = fittedOn(OTHERS, times);
+  const times = publishedCoefficients("opt-13b-a100-vllm-step-coefficients.json", 1);
+  const play: Play = (requests, fitted) =>
+    playRun(requests, V0, vllmV0(), coefficientTimes(times, fitted));
+  const light = fittedOn(LIGHT, play, [0]);
+  const other = fittedOn(OTHERS, play, [0]);
   return [...LIGHT, ...OTHERS, ...HELD].map((file) => ({
-    run: file.replace("to-predict/", "").replace(".csv", ""),
+    run: nameOf(file),
     how: "overheads fitted on the runs at 1 and 1.5/s; on those at 2/s",
-    predicted: optFigures(file, times, light),
-    other: optFigures(file, times, other),
+    predicted: fittedFigures(play, file, light),
+    other: fittedFigures(play, file, other),
     measured: measuredOf(publishedRun(file)),
+  }));
+}
+
+const nameOf = (file: string): string => file.replace("to-predict/", "").replace(".csv", "");
+
+/** DistServe's limits, and the tokens of KV that it had on two GPUs for prefill, and on one for decode. */
+const PREFILL: EngineLimits = { ...V0, maxBatchedTokens: 4096, blocks: 163_008 / 16 };
+const DECODE: EngineLimits = { ...V0, maxBatchedTokens: 65_536, blocks: 66_144 / 16 };
+
+const apart = (name: string): string => `opt-13b-a100-distserve-${name}.csv`;
+const LIGHT_APART = ["1-100", "1.5-100", "3-300", "c21d11-3-300"].map(apart);
+const KNEE_APART = ["c21d11-4.5-300", "c21d11-4.5-450"].map(apart);
+const HELD_RUNS = ["6-300", "6-600", "7.5-300", "7.5-750", "9-300", "9-900", "10.5-300"];
+const HELD_APART = [...HELD_RUNS, "10.5-1050", "12-300", "12-1200"].map(
+  (name) => `to-predict/${apart(`c21d11-${name}`)}`,
+);
+
+export function apartFindings(): TokenFinding[] {
+  const file = "opt-13b-a100-distserve-step-coefficients.json";
+  const [one, two] = [publishedCoefficients(file, 1), publishedCoefficients(file, 2)];
+  const play: Play = (requests, fitted) =>
+    playApart(
+      requests,
+      { limits: PREFILL, stepTimes: coefficientTimes(two, fitted) },
+      { limits: DECODE, stepTimes: coefficientTimes(one, fitted) },
+      fitted.handOverMs,
+    );
+  const light = fittedOn(LIGHT_APART, play, [0, 20, 40, 60]);
+  return [...LIGHT_APART, ...KNEE_APART, ...HELD_APART].map((name) => ({
+    run: nameOf(name),
+    how: "prefill and decode apart; overheads fitted on the runs at 1 to 3/s",
+    predicted: fittedFigures(play, name, light),
+    other: null,
+    measured: measuredOf(publishedRun(name)),
   }));
 }
 
@@ -170,7 +213,12 @@ export function renewTokenFindings(): void {
     );
     return;
   }
-  const found = [...tableFindings(), tableFindings(false)[0], ...coefficientFindings()];
+  const found = [
+    ...tableFindings(),
+    tableFindings(false)[0],
+    ...coefficientFindings(),
+    ...apartFindings(),
+  ];
   writeFileSync(FINDINGS, `${JSON.stringify(found, null, 1)}\n`);
 }
 
@@ -201,7 +249,7 @@ export function tokenSection(): string {
   const lines = [heads, heads.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
   return [
     "## Language models",
-    "Published runs of vLLM beside `engine/tokens/`, which plays their arrivals and lengths through the iteration scheduler in `schedulers/iterations/`. Means over a run; goals: TTFT ≤ 200 ms and TPOT ≤ 100 ms. To reach from tables: TPOT ±3 %, TTFT ±6 %, latency ±3 %, and more than that without a limit of KV blocks. Runs without `measured` are predictions: their latencies are held back. The pairs of OPT-13B at light load and at 2/s disagree by 15 to 30 %, so each prediction has both fits as its ends. Qwen3-32B's tables leave out the all-reduce of its two GPUs.",
+    "Published runs of vLLM beside `engine/tokens/`, which plays their arrivals and lengths through the iteration scheduler in `schedulers/iterations/`. Means over a run; goals: TTFT ≤ 200 ms and TPOT ≤ 100 ms. To reach from tables: TPOT ±3 %, TTFT ±6 %, latency ±3 %, and more than that without a limit of KV blocks. Runs without `measured` are predictions: their latencies are held back. The pairs of OPT-13B at light load and at 2/s disagree by 15 to 30 %, so each prediction has both fits as its ends. Qwen3-32B's tables leave out the all-reduce of its two GPUs. DistServe's overheads are fitted up to 3/s; the knee (4.5/s) and what is held back are predictions. To reach there: TTFT 10 %, TPOT 12 %, latency 4 % (median).",
     lines.join("\n"),
   ].join("\n\n");
 }
