@@ -7,7 +7,7 @@ const long = process.env.TANDEM_TESTS === "long";
 const LONG = "**/*.long.test.ts";
 const OTHERS = ["node_modules", "dist"];
 
-/** Quick tests that do more in the long form: they use `core/test-form.test-support.ts`. */
+/** Quick tests that do more in the long form: they use `checks/support/test-form.test-support.ts`. */
 function inBothForms(): string[] {
   const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !OTHERS.includes(entry.name))

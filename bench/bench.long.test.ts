@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
 import type { PartResult } from "./measure/part.ts";
 import { tryToRun } from "./measure/programs.ts";
 

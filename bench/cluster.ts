@@ -16,7 +16,7 @@ import { InferenceClient, InferStream } from "../cluster/protocol/client.ts";
 import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "../cluster/protocol/infer-codec.ts";
 import type { ModelInferRequest } from "../cluster/protocol/messages.ts";
 import { bytesTensor } from "../cluster/protocol/tensors.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import {
   type Latency,
   latencyOf,

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { monotonicUs } from "../cluster/time/clock.ts";
-import { selectQuantile } from "../core/statistics/estimate.ts";
+import { selectQuantile } from "../engine/statistics/estimate.ts";
 import { tryToRun } from "./measure/programs.ts";
 
 export interface Latency {

@@ -35,17 +35,20 @@ test("a fresh dist is left alone; a changed source is never missed, whatever its
   symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
   expect(build(), "npm run test:long has built it").toBe("");
 
-  const source = join(copy, "core/fault.ts");
+  const source = join(copy, "engine/basics/fault.ts");
   const { atime, mtime } = statSync(source);
   const text = readFileSync(source, "utf8");
   writeFileSync(source, text.replace("assertion failed: ", "assertion faileD: "));
   utimesSync(source, atime, mtime);
-  const left = join(copy, "dist/core/of-a-source-that-is-gone.js");
+  const left = join(copy, "dist/engine/of-a-source-that-is-gone.js");
   writeFileSync(left, "");
   expect(build()).toMatch(/^tandem: building .*\n$/);
   const bundle = join(copy, "dist/bundle");
   const bundled = readdirSync(bundle).map((name) => readFileSync(join(bundle, name), "utf8"));
-  for (const output of [readFileSync(join(copy, "dist/core/fault.js"), "utf8"), bundled.join()])
+  for (const output of [
+    readFileSync(join(copy, "dist/engine/basics/fault.js"), "utf8"),
+    bundled.join(),
+  ])
     expect(output).toContain("assertion faileD: ");
   expect(existsSync(left)).toBe(false);
   expect(build()).toBe("");

@@ -71,7 +71,9 @@ async function build() {
     copyFileSync(join(root, path), join(dist, path));
   }
   removeOthers(declarations());
-  const deciding = compiled.filter((path) => /^(core|schedulers|sim|sweep)\//.test(path));
+  const deciding = compiled.filter((path) =>
+    /^(engine|scenario|results|schedulers|sim|sweep)\//.test(path),
+  );
   writeFileSync(join(dist, "code-digest.txt"), `${digestOf(dist, deciding)}\n`);
   chmodSync(join(dist, "cli/tandem.js"), 0o755);
   const { makeBundle } = await import("./make-bundle.mjs");

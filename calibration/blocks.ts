@@ -4,14 +4,15 @@
  */
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { watchStalls } from "../cluster/time/stall-watch.ts";
-import { isSpanned } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { poolsOf } from "../core/placement.ts";
-import type { Profile } from "../core/profile.ts";
-import type { ModelDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import { curveThrough, knownTimes } from "../core/slow-down.ts";
-import { meanOf, sumOf } from "../core/statistics/estimate.ts";
-import type { Bracket } from "../core/validation-results.ts";
+import { isSpanned } from "../engine/arrivals/arrival-source.ts";
+import { curveThrough } from "../engine/service/slow-down.ts";
+import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
+import type { Bracket } from "../results/validation.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { knownTimes } from "../scenario/compile/in-place.ts";
+import { poolsOf } from "../scenario/compile/placement.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
+import type { ModelDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { LONGEST_STALL_MS } from "./host.ts";
 import {

@@ -1,6 +1,6 @@
 /** Workers of real models that are kept busy together, so that they slow each other down. */
-import { poolsOf, tasksToPlace } from "../core/placement.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { poolsOf, tasksToPlace } from "../scenario/compile/placement.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { CollectedInputs } from "./contents.ts";
 import type { BusyWorker } from "./measure-service.ts";
 import type { JobInput, MeasuringHosts, ModelWorker } from "./model-worker.ts";

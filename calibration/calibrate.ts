@@ -6,11 +6,11 @@
  */
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import { poolsOf } from "../core/placement.ts";
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { estimate } from "../core/statistics/estimate.ts";
+import { estimate } from "../engine/statistics/estimate.ts";
+import { poolsOf } from "../scenario/compile/placement.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import type { SimulationInputs } from "../sim/replication.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Profile, profileSchema } from "../core/profile.ts";
+import { type Profile, profileSchema } from "../scenario/schema/profile.ts";
 import { checkProfiles } from "./check-profiles.ts";
 
 /** Ten rounds of a model that takes so many µs on a host whose pace goes up and down. */

@@ -3,8 +3,9 @@
  * profile is stale where its model is off beyond doubt at the host's pace, fresh where it cannot be off by more than the
  * bound that matters, and else cannot be told.
  */
-import type { Profile } from "../core/profile.ts";
-import type { Bracket, ModelJudgement } from "../core/validation-results.ts";
+
+import type { Bracket, ModelJudgement } from "../results/validation.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
 import { judgeProfiles } from "./judge-profiles.ts";
 
 /** Half of the usual tolerance of a mean: a model that is off by more takes the verdict with it. */

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { elementsOf } from "../cluster/protocol/tensors.ts";
-import { compileSystem } from "../core/compile.ts";
-import { RequestDraws, WHEN_HOLDS } from "../core/draws.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { RequestDraws, WHEN_HOLDS } from "../engine/requests/draws.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { matchContents } from "./contents.ts";
 
 const document = scenarioSchema.parse({

@@ -17,13 +17,13 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
-import { RequestDraws, WHEN_HOLDS } from "../core/draws.ts";
-import { Fault } from "../core/fault.ts";
-import { variantsOf } from "../core/placement.ts";
-import type { PipelineDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import type { System } from "../core/system.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { RequestDraws, WHEN_HOLDS } from "../engine/requests/draws.ts";
+import type { System } from "../engine/system/system.ts";
 import { drawScenes, loadImages } from "../models/scenes.ts";
 import type { Tensor } from "../models/tensor.ts";
+import { variantsOf } from "../scenario/compile/placement.ts";
+import type { PipelineDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { JobInput, ModelWorker, WorkerOutput } from "./model-worker.ts";
 
 /** By the name of a pipeline; none of them empty. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { overheadProfileSchema, profileSchema } from "../core/profile.ts";
+import { overheadProfileSchema, profileSchema } from "../scenario/schema/profile.ts";
 import { withDoubts } from "./doubts.ts";
 
 const provenance = {

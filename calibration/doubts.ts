@@ -1,6 +1,7 @@
 /** Doubts about calibrated times: what speaks against them, kept in the profiles that it concerns. */
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { knownTimes } from "../core/slow-down.ts";
+
+import { knownTimes } from "../scenario/compile/in-place.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { type HostLoad, loadReasons, percent } from "./host.ts";
 
 /** Half width of a mean's 95% interval, as a share of it: the usual tolerance of a judgement. */

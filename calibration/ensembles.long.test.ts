@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { twoTasks, withDeployment } from "../cluster/deployment.test-support.ts";
 import { divergence, run, SEED } from "../cluster/measured-run.test-support.ts";
-import { RunLog } from "../core/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
 import { runReplication } from "../sim/replication.ts";
 
 const model = (accuracy: number, meanMs = 2) => ({

@@ -6,11 +6,11 @@
 import type { Deployment } from "../cluster/deploy/deployment.ts";
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import { watchStalls } from "../cluster/time/stall-watch.ts";
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import { knownTimes } from "../core/slow-down.ts";
-import { driftingMean } from "../core/statistics/drifting-mean.ts";
-import { estimate, meanOf } from "../core/statistics/estimate.ts";
+import { RandomStream } from "../engine/random/stream.ts";
+import { driftingMean } from "../engine/statistics/drifting-mean.ts";
+import { estimate, meanOf } from "../engine/statistics/estimate.ts";
+import { knownTimes } from "../scenario/compile/in-place.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { LONGEST_STALL_MS, percent } from "./host.ts";
 import { type InPlacePlan, inPlaceRound, workByModel } from "./in-place.ts";
 import {

@@ -1,7 +1,7 @@
 /** Explanations of real runs on replay workers, and of gaps that are put there. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { type ConfigurationEvidence, explainConfiguration, PARTS } from "./explain.ts";
 import { type ValidatedConfiguration, validateConfiguration } from "./validate.ts";
 

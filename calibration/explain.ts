@@ -8,16 +8,16 @@
  *
  * The parts add up to the gap, run by run. Service times come from the run logs; a validation writes the other evidence.
  */
-import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { OverheadProfile } from "../core/profile.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { Configuration } from "../core/scenario/sweep.ts";
-import { type RelativeError, relativeError } from "../core/statistics/equivalence.ts";
-import { estimate, meanOf } from "../core/statistics/estimate.ts";
-import type { System } from "../core/system.ts";
-import type { RunEstimate, Verdict } from "../core/validation-results.ts";
+import { givenWarmupS } from "../engine/arrivals/arrival-source.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { estimate, meanOf } from "../engine/statistics/estimate.ts";
+import type { System } from "../engine/system/system.ts";
+import { type RelativeError, relativeError } from "../results/equivalence.ts";
+import type { RunEstimate, Verdict } from "../results/validation.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { Configuration } from "../scenario/expand-sweep.ts";
+import type { OverheadProfile } from "../scenario/schema/profile.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { type Judgement, LEAST_RUNS, signedPercent } from "./judge.ts";
 import type { MessageCosts } from "./message-costs.ts";

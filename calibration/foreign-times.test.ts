@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { Fault, type Issue } from "../core/fault.ts";
-import { profileSchema } from "../core/profile.ts";
+import { Fault, type Issue } from "../engine/basics/fault.ts";
+import { profileSchema } from "../scenario/schema/profile.ts";
 import { type ForeignReading, readForeignTimes } from "./foreign-times.ts";
 import { importedProfile } from "./profiles.ts";
 

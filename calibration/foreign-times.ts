@@ -8,11 +8,11 @@
  */
 
 import { z } from "zod";
-import { Fault, type Issue } from "../core/fault.ts";
-import { didYouMean } from "../core/scenario/issues.ts";
-import { csvCells } from "../core/scenario/trace.ts";
-import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
+import { Fault, type Issue } from "../engine/basics/fault.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
+import { didYouMean } from "../scenario/reading/issues.ts";
+import { csvCells } from "../scenario/reading/trace.ts";
+import { DETAILED, describeZodIssues } from "../scenario/reading/zod-issues.ts";
 
 export const FOREIGN_FORMATS = [
   "perf-analyzer-csv",

@@ -2,9 +2,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
+import { needs } from "../checks/support/needs.test-support.ts";
 import { eventually } from "../cluster/deployment.test-support.ts";
 import { NO_STALLS } from "../cluster/time/stall-watch.ts";
-import { needs } from "../core/needs.test-support.ts";
 import {
   type HostLoad,
   type HostSample,

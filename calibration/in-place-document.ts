@@ -1,8 +1,9 @@
 /** The pipeline as calibration runs it: one replica of each task, for real models in their place under light load. */
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import { poolsOf } from "../core/placement.ts";
-import { modelSchema } from "../core/scenario/schema/pipelines.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+
+import { poolsOf } from "../scenario/compile/placement.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import { modelSchema } from "../scenario/schema/pipelines.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 export interface InPlaceInput {
   readonly document: ScenarioDocument;

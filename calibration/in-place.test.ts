@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { representative } from "./contents.ts";
 import { lightRatePerS, servedBatches, workByModel } from "./in-place.ts";
 import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";

@@ -6,13 +6,13 @@
 import type { Deployment } from "../cluster/deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { compileSystem } from "../core/compile.ts";
-import type { OverheadProfile } from "../core/profile.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { type Served, workOf } from "../core/slow-down.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
-import type { System } from "../core/system.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { type Served, workOf } from "../engine/service/slow-down.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
+import type { System } from "../engine/system/system.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { OverheadProfile } from "../scenario/schema/profile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
 export interface InPlacePlan {

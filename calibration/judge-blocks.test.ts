@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import { equivalence, relativeError } from "../core/statistics/equivalence.ts";
-import type { Bracket } from "../core/validation-results.ts";
+import { RandomStream } from "../engine/random/stream.ts";
+import { equivalence, relativeError } from "../results/equivalence.ts";
+import type { Bracket } from "../results/validation.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { lookError, looksOf } from "./blocks.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
 import { judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";

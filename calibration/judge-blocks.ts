@@ -5,20 +5,21 @@
  *   prediction from the stored profiles ── error ──> judged by the tolerance
  *   stored profiles ── off? ──> brackets ── prediction from the brackets ── simulator's error ──> blocks
  */
-import type { Profile } from "../core/profile.ts";
-import type { MetricName } from "../core/results.ts";
+
+import type { MetricName } from "../engine/metrics/figures.ts";
 import {
   equivalence,
   pairsToSettle,
   type RelativeError,
   relativeError,
-} from "../core/statistics/equivalence.ts";
+} from "../results/equivalence.ts";
 import type {
   BlockJudgement,
   Bracket,
   MetricJudgement,
   ModelJudgement,
-} from "../core/validation-results.ts";
+} from "../results/validation.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
 import { percent } from "./host.ts";
 import { type Figures, overallVerdict, signedPercent } from "./judge.ts";
 import { type JudgedNeighbours, judgeProfiles } from "./judge-profiles.ts";

@@ -2,15 +2,16 @@
  * Stored profiles against the times that the models take in place now. The host's drift is in both, and is taken out
  * as far as possible: by the probe, where the models' times follow it; and by the other models of the same rounds.
  */
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { roundTimes } from "../core/slow-down.ts";
+
 import {
   type DriftingMean,
   driftingMean,
   type RoundValue,
-} from "../core/statistics/drifting-mean.ts";
-import { meanOf, sumOf } from "../core/statistics/estimate.ts";
-import type { Bracket, ModelJudgement, NeighbourJudgement } from "../core/validation-results.ts";
+} from "../engine/statistics/drifting-mean.ts";
+import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
+import type { Bracket, ModelJudgement, NeighbourJudgement } from "../results/validation.ts";
+import { roundTimes } from "../scenario/compile/in-place.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 
 /** The probe is used where it takes this share of the variance of the models' times. */
 const EXPLAINED = 0.3;

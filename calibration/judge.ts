@@ -1,14 +1,15 @@
 /** Each judged metric's error with its interval, against the tolerance (docs/statistics.md, "Verdicts"). */
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { MetricName } from "../core/results.ts";
+
+import type { MetricName } from "../engine/metrics/figures.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
 import {
   equivalence,
   pairsToSettle,
   type RelativeError,
   relativeError,
   varianceRatio,
-} from "../core/statistics/equivalence.ts";
-import type { MetricJudgement, ValidationResult, Verdict } from "../core/validation-results.ts";
+} from "../results/equivalence.ts";
+import type { MetricJudgement, ValidationResult, Verdict } from "../results/validation.ts";
 
 export type Judgement = Pick<ValidationResult, "error" | "tolerance" | "judgements" | "verdict">;
 

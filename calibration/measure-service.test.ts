@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { RandomStream } from "../core/random/stream.ts";
+import { RandomStream } from "../engine/random/stream.ts";
 import { AloneTimes, contentionCurve, contentionRound } from "./measure-service.ts";
 import type { JobInput } from "./model-worker.ts";
 import { equalShareMeans } from "./profiles.ts";

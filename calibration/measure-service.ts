@@ -2,9 +2,9 @@
  * Service times of real models in rounds: each model alone, by batch size, and with busy neighbours. Every round takes
  * the inputs in turn, so that the difference between inputs is known and no noise.
  */
-import { Fault } from "../core/fault.ts";
-import type { RandomStream } from "../core/random/stream.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { RandomStream } from "../engine/random/stream.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
 
 export interface ServiceTarget {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { overheadProfileSchema } from "../core/profile.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { overheadProfileSchema } from "../scenario/schema/profile.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { withMessageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { latenessUs, messageCosts, pilotOf, withMessageCosts } from "./message-costs.ts";
 
 const COSTS = {

@@ -5,16 +5,16 @@
 
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { expectedRequests, expectedSeconds } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { excessUs } from "../core/placement.ts";
-import type { OverheadProfile } from "../core/profile.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { meanOf, sumOf } from "../core/statistics/estimate.ts";
-import type { System } from "../core/system.ts";
+import { expectedRequests, expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
+import type { System } from "../engine/system/system.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { excessUs } from "../scenario/compile/placement.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import type { OverheadProfile } from "../scenario/schema/profile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { percent } from "./host.ts";
 import type { ModelWorker } from "./model-worker.ts";

@@ -3,29 +3,29 @@
  * device on one machine that has it.
  */
 import { randomUUID } from "node:crypto";
+import { holdMachines } from "../cluster/deploy/open-machines.ts";
 import { openElsewhere } from "../cluster/deploy/options.ts";
 import { type Machine, type RemoteWorker, specificationOn } from "../cluster/machines/machine.ts";
-import { holdMachines } from "../cluster/machines/open-machines.ts";
 import { startChild } from "../cluster/processes/child.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { batchContents, jobResults, type TensorsByTask } from "../cluster/protocol/tensors.ts";
 import { workerClientAccess } from "../cluster/security/client-access.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import type { WorkerReady, WorkerSpecification } from "../cluster/worker/main.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { Tensor } from "../models/tensor.ts";
+import { tasksToPlace } from "../scenario/compile/placement.ts";
 import {
   type LoadedInventory,
   type ReplicaPlace,
   replicaPlaces,
-} from "../core/inventory/read-inventory.ts";
-import { tasksToPlace } from "../core/placement.ts";
-import { modelSchema } from "../core/scenario/schema/pipelines.ts";
+} from "../scenario/inventory/read-inventory.ts";
+import { modelSchema } from "../scenario/schema/pipelines.ts";
 import {
   type ModelDocument,
   type ScenarioDocument,
   scenarioSchema,
-} from "../core/scenario/schema.ts";
-import type { Tensor } from "../models/tensor.ts";
+} from "../scenario/schema/scenario.ts";
 
 /** The inputs of a job: the request's payload, JSON of the outputs of the tasks before, and tensors. */
 export interface JobInput {

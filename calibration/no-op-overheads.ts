@@ -1,9 +1,9 @@
 /** Costs of serving without models, where some model of a pipeline cannot run: a no-op through gateway and worker. */
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { Fault } from "../core/fault.ts";
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { runsOnDeployment } from "./real-runs.ts";
 

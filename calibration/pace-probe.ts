@@ -3,7 +3,7 @@
  * the same way, so a change of the host is told from a change of a model.
  */
 import { pbkdf2Sync } from "node:crypto";
-import { meanOf } from "../core/statistics/estimate.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
 
 /**
  * Rounds of SHA-256, half a millisecond of one processor. Machine code of a library: a kernel in JavaScript took 0.7 ms

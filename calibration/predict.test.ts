@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import {
   aroundRunSeconds,
   effortOf,

@@ -1,15 +1,15 @@
 /**
  * Predictions of real runs by simulation: what they measure, how long they take, and how long they must be for a verdict.
  */
-import { expectedSeconds, givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { poolsOf } from "../core/placement.ts";
-import type { Profile } from "../core/profile.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { ScenarioDocument, ServiceDocument } from "../core/scenario/schema.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
+import { expectedSeconds, givenWarmupS, isSpanned } from "../engine/arrivals/arrival-source.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { poolsOf } from "../scenario/compile/placement.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
+import type { BackendName } from "../scenario/schema/run.ts";
+import type { ScenarioDocument, ServiceDocument } from "../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
 

@@ -1,7 +1,7 @@
 /** Provenance and quantiles of profiles, whose times were measured here or by another tool. */
 import { hostLine } from "../cluster/worker/host-line.ts";
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { estimate, meanOf, studentT } from "../core/statistics/estimate.ts";
+import { estimate, meanOf, studentT } from "../engine/statistics/estimate.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import type { ForeignTimes, Spread } from "./foreign-times.ts";
 
 export function measuredHere(

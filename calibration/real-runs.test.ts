@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { NO_STALLS, type Stalls } from "../cluster/time/stall-watch.ts";
-import type { HealthSummary } from "../core/validation-results.ts";
+import type { HealthSummary } from "../results/validation.ts";
 import {
   cutNote,
   type HostDuringRun,

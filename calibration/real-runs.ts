@@ -7,8 +7,8 @@ import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts
 import { unlessAborted } from "../cluster/processes/child.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { Bracket, HealthSummary } from "../core/validation-results.ts";
+import type { Bracket, HealthSummary } from "../results/validation.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import {
   type HostLoad,

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
-import { profileSchema } from "../core/profile.ts";
-import type { MeasuredSide, ValidationDocument } from "../core/validation-results.ts";
+import type { MeasuredSide, ValidationDocument } from "../results/validation.ts";
+import { profileSchema } from "../scenario/schema/profile.ts";
 
 const SCENARIOS = fileURLToPath(new URL("../scenarios/", import.meta.url));
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));

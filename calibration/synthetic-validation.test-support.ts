@@ -3,16 +3,16 @@
  * found them on a host whose pace drifts, where the truth is known. Runs "for real" are runs of the simulator with
  * service times of their own: each content's time × noise of the call × the host's pace at that moment × the fault.
  */
-import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { summarize } from "../core/metrics/summary.ts";
-import type { OverheadProfile, Profile } from "../core/profile.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import { RunLog } from "../core/run-log.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import type { ServiceModel } from "../core/service.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
-import type { BlockJudgement } from "../core/validation-results.ts";
+import { arrivalSource } from "../engine/arrivals/arrival-source.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { summarize } from "../engine/metrics/summary.ts";
+import { RandomStream } from "../engine/random/stream.ts";
+import type { ServiceModel } from "../engine/service/service.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
+import type { BlockJudgement } from "../results/validation.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";

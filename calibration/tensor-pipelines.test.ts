@@ -2,11 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { chain, writeScaling } from "../cluster/backends.test-support.ts";
 import { measuredRun } from "../cluster/deploy/measured-run.ts";
 import { withDeployment } from "../cluster/deployment.test-support.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
 import { floatsOf } from "../models/tensor.ts";
 import { collectInputs, contentsFor } from "./contents.ts";
 import { type ModelWorker, startModelWorker } from "./model-worker.ts";

@@ -1,17 +1,12 @@
 /** Simulates a configuration and runs it for real, repeatedly, with the same arrivals, draws and scheduler code. */
 
-import { expectedSeconds, givenWarmupS } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { drawnInputs } from "../core/input-draws.ts";
-import { type DrawnRun, drawsOf, withInputs } from "../core/input-effects.ts";
-import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
-import { placementByNode } from "../core/placement.ts";
-import { type ReplayResult, replayLog } from "../core/replay.ts";
-import type { Estimate, MetricName } from "../core/results.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Configuration } from "../core/scenario/sweep.ts";
+import { expectedSeconds, givenWarmupS } from "../engine/arrivals/arrival-source.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
+import { aggregate, type RunSummary } from "../engine/metrics/summary.ts";
+import { type ReplayResult, replayLog } from "../engine/record/replay.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
+import { type DrawnRun, drawsOf, withInputs } from "../results/input-effects.ts";
 import type {
   BlockJudgement,
   BlockResult,
@@ -19,7 +14,13 @@ import type {
   MeasuredSide,
   RunEstimate,
   ValidationResult,
-} from "../core/validation-results.ts";
+} from "../results/validation.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { drawnInputs } from "../scenario/compile/input-draws.ts";
+import { placementByNode } from "../scenario/compile/placement.ts";
+import type { Configuration } from "../scenario/expand-sweep.ts";
+import type { BackendName } from "../scenario/schema/run.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { judgeRuns, lookError, looksOf } from "./blocks.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { parseScenario, parseSetOption } from "../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { parseScenario, parseSetOption } from "../scenario/parse.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
 

@@ -2,12 +2,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, parse } from "node:path";
 import { parseArgs } from "node:util";
-import { Fault } from "../core/fault.ts";
-import { editDistance } from "../core/scenario/issues.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import type { PlateValue } from "../models/plate-reader.ts";
 import { openTaskModel } from "../models/registry.ts";
 import { loadImages } from "../models/scenes.ts";
 import type { TaskOutput } from "../models/task-model.ts";
+import { editDistance } from "../scenario/reading/issues.ts";
 
 const USAGE = `usage: npm run evaluate -- DIR [--sides 224,320,480,640] [--json]
   Reads the pictures of DIR. Their plates are in DIR/labels.csv (columns file,plate), in NAME.txt

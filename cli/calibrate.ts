@@ -4,7 +4,7 @@
  */
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import {
   type Calibration,
   checkCalibration,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { hasSlurm, SlurmLab } from "../core/slurm-lab.test-support.ts";
+import { hasSlurm, SlurmLab } from "../checks/support/slurm-lab.test-support.ts";
 import { type Exit, Workplace } from "../sweep/command-line.test-support.ts";
 
 const SCENARIO = {

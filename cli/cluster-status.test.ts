@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../cluster/deploy/state.ts";
+import type { GatewayStatus } from "../cluster/observe/gateway-status.ts";
 import { WindowSum } from "../cluster/observe/lately.ts";
-import type { GatewayStatus } from "../core/gateway-status.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { nextStep, statusText } from "./cluster.ts";
 
 const now: GatewayStatus = {

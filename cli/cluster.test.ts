@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { bytesTensor } from "../cluster/protocol/tensors.ts";
-import { inventorySchema } from "../core/inventory/schema.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { inventorySchema } from "../scenario/inventory/schema.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));

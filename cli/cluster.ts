@@ -6,8 +6,12 @@
 import { once } from "node:events";
 import { hostname, networkInterfaces } from "node:os";
 import { setTimeout } from "node:timers/promises";
-import { Fault } from "../core/fault.ts";
-import type { GatewayStatus, PipelineStatus, ReplicaStatus } from "../core/gateway-status.ts";
+import type {
+  GatewayStatus,
+  PipelineStatus,
+  ReplicaStatus,
+} from "../cluster/observe/gateway-status.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import {
   type ClusterEnd,
   type ClusterState,

@@ -1,8 +1,8 @@
 /** The command line, read by yargs: commands as data, options checked by their declarations, faults with a hint. */
 import yargs, { type Argv, type Options } from "yargs";
-import { Fault } from "../core/fault.ts";
-import { nearest } from "../core/scenario/issues.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { checkedOptions, factsOf, kindOf, optionName, type Shape } from "../library/option.ts";
+import { nearest } from "../scenario/reading/issues.ts";
 import type { Arguments } from "./options.ts";
 
 export const MOST_COLUMNS = 100;

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const TANDEM = join(import.meta.dirname, "../dist/cli/tandem.js");

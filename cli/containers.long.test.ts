@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { needs } from "../checks/support/needs.test-support.ts";
 import {
   canRunDocker,
   composeWords,
   DockerHere,
 } from "../cluster/containers/docker-here.test-support.ts";
-import { needs } from "../core/needs.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const isHere = needs("root with dockerd and docker (docker.io)", canRunDocker());

@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { fitToMachine, hostWarnings, prepareModels } from "../library/index.ts";
 import { checkedOptions, type Values } from "../library/option.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";

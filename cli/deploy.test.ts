@@ -16,9 +16,9 @@ import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
 import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.js";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
+import { needs } from "../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { readConfiguration } from "../cluster/containers/container-plan.ts";
-import { needs } from "../core/needs.test-support.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const folder = temporaryFolder("deploy");

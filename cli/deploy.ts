@@ -29,12 +29,12 @@ import {
   workerSets,
 } from "../cluster/containers/kubernetes.ts";
 import { writeCertificates } from "../cluster/security/tls.ts";
-import { shellWord } from "../core/command-words.ts";
-import { Fault, type Issue } from "../core/fault.ts";
-import { invalidInput } from "../core/scenario/issues.ts";
+import { Fault, type Issue } from "../engine/basics/fault.ts";
 import { tryOutForReal } from "../library/check.ts";
 import { repeatCommand } from "../library/index.ts";
 import { inventoryFor } from "../library/scenario.ts";
+import { shellWord } from "../scenario/inventory/command-words.ts";
+import { invalidInput } from "../scenario/reading/issues.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { print } from "./command-line.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { resolve } from "node:path";
 import { styleText } from "node:util";
-import { Fault, type Issue, known } from "../core/fault.ts";
+import { Fault, type Issue, known } from "../engine/basics/fault.ts";
 
 const TO_STDERR = { stream: process.stderr };
 

@@ -6,9 +6,9 @@ import { expect, test } from "vitest";
 /** All that a command may import beside the library's entry, by purpose. */
 const APPROVED: Readonly<Record<string, readonly string[]>> = {
   "to parse arguments: names, ranges, near words": [
-    "core/scenario/issues.ts",
-    "core/scenario/parse.ts",
-    "core/scenario/schema/",
+    "scenario/reading/issues.ts",
+    "scenario/parse.ts",
+    "scenario/schema/",
     "schedulers/registry.ts",
     "sweep/engines/engine.ts",
     "cluster/load/specification.ts",
@@ -17,13 +17,13 @@ const APPROVED: Readonly<Record<string, readonly string[]>> = {
   ],
   "to print: tables, and how long the rest takes": [
     "reports/tables/",
-    "core/command-words.ts",
+    "scenario/inventory/command-words.ts",
     "cluster/load/load-report.ts",
     "schedulers/catalogue.ts",
     "schedulers/catalogue.ts",
   ],
   "to write files": ["sweep/atomic-file.ts"],
-  "to start and end": ["core/fault.ts", "build/"],
+  "to start and end": ["engine/basics/fault.ts", "build/"],
 };
 
 /** Commands that no program calls: they serve, look at the machine, or write files for other tools. */

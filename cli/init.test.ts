@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
-import { validationSchema } from "../core/scenario/schema/run.ts";
-import { expandValidation } from "../core/scenario/sweep.ts";
 import { plan, scenario as read, sweep } from "../library/index.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { price } from "../reports/tables/goals.ts";
+import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
+import { expandValidation } from "../scenario/expand-sweep.ts";
+import { validationSchema } from "../scenario/schema/run.ts";
 import { init } from "./init.ts";
 import { loadScenario } from "./scenario-file.ts";
 

@@ -3,12 +3,12 @@
  * `tandem doctor` at this machine.
  */
 import { styleText } from "node:util";
-import { Fault, type Issue } from "../core/fault.ts";
-import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
+import { Fault, type Issue } from "../engine/basics/fault.ts";
 import { check as checked, doctor as examine, type Finding } from "../library/index.ts";
 import { plural, wrapped } from "../reports/tables/format.ts";
 import { tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
+import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import {
   type Catalogue,
   catalogue,

@@ -1,6 +1,6 @@
 /** Thresholds of `tandem load`, and the highest load of a range that meets them. */
 import { PERCENTILES } from "../cluster/load/load-report.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import type { LoadMeasurement } from "../library/index.ts";
 import { formatNumber, plural } from "../reports/tables/format.ts";
 import { type Column, numberCell, tableOf } from "../reports/tables/table.ts";

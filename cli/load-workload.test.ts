@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Fault } from "../core/fault.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
+import type { Fault } from "../engine/basics/fault.ts";
 import { patient } from "../library/load.ts";
 import { loadWorkload, namingOptions, type WorkloadArguments } from "./load.ts";
 

@@ -3,9 +3,7 @@ import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { loadReportText } from "../cluster/load/load-report.ts";
 import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
-import { Fault, type Issue } from "../core/fault.ts";
-import { MOST_S } from "../core/scenario/schema/common.ts";
-import { workloadSchema } from "../core/scenario/schema/workload.ts";
+import { Fault, type Issue } from "../engine/basics/fault.ts";
 import {
   endpoint,
   type LoadMeasurement,
@@ -17,6 +15,8 @@ import {
 } from "../library/index.ts";
 import { givenOptions, type Values } from "../library/option.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
+import { MOST_S } from "../scenario/schema/common.ts";
+import { workloadSchema } from "../scenario/schema/workload.ts";
 import { makeFolder, writeJson } from "../sweep/atomic-file.ts";
 import { print } from "./command-line.ts";
 import { missed, rangeOf, searched, searchText, thresholdOf } from "./load-search.ts";

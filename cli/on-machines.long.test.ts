@@ -3,9 +3,9 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { needs } from "../checks/support/needs.test-support.ts";
 import { SshLab } from "../cluster/machines/ssh/ssh-lab.test-support.ts";
-import { needs } from "../core/needs.test-support.ts";
-import { type OverheadProfile, type Profile, profileSchema } from "../core/profile.ts";
+import { type OverheadProfile, type Profile, profileSchema } from "../scenario/schema/profile.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const SCENARIO = `

@@ -2,7 +2,6 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { BACKENDS } from "../core/scenario/schema/run.ts";
 import {
   count,
   flag,
@@ -27,6 +26,7 @@ import {
   SWEEP,
   VALIDATE,
 } from "../library/options.ts";
+import { BACKENDS } from "../scenario/schema/run.ts";
 
 /** All that a command gets: positionals and options by their names in the library. */
 export type Arguments<P extends Shape, O extends Shape = Record<never, never>> = Values<P> &

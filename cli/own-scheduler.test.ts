@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkSchedulerOf } from "../cluster/run/run-schedulers.ts";
-import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { loadScenario } from "./scenario-file.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 

@@ -2,10 +2,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { parquetText } from "../library/scenario.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { openDatabase } from "../sweep/parquet.ts";
 import { loadScenario } from "./scenario-file.ts";
 

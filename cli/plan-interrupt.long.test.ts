@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { RandomStream } from "../core/random/stream.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { RandomStream } from "../engine/random/stream.ts";
 import { interrupted } from "./interrupted.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { scenarioSchema } from "../core/scenario/schema.ts";
 import { planDocument, plannedScenario, planText } from "../library/plan-results.ts";
 import type { Answer, Plan, PlannerName } from "../planning/plan.ts";
 import { nothingFound } from "../planning/standing.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 
 const HEADER = {
   schema: "tandem/plan@3",

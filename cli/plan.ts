@@ -1,11 +1,11 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
-import { Fault } from "../core/fault.ts";
-import { isWithin } from "../core/scenario/issues.ts";
-import { parseSetOption } from "../core/scenario/parse.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { type PlanProgress, plan as planned, planText, repeatCommand } from "../library/index.ts";
 import { formatEstimate, formatNumber } from "../reports/tables/format.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
+import { parseSetOption } from "../scenario/parse.ts";
+import { isWithin } from "../scenario/reading/issues.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
 import type { Arguments, PLAN_COMMAND, SCENARIO } from "./options.ts";

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { VERSION } from "../build/version.ts";
-import { exitCodeOf } from "../core/fault.ts";
+import { exitCodeOf } from "../engine/basics/fault.ts";
 import { option, required, text } from "../library/option.ts";
 import { type Command, command, type Program, runProgram } from "./command-line.ts";
 import { printFailure } from "./failure.ts";

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ProvenanceDocument } from "../core/provenance.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
+import type { ProvenanceDocument } from "../results/provenance.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const SCENARIO = `

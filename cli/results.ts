@@ -1,7 +1,7 @@
 /** Commands on folders of results: `tandem query`, `tandem compare`, `tandem explain` and `tandem report`. */
 import { once } from "node:events";
 import type { z } from "zod";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import {
   compare as comparedWith,
   type Explanation,

@@ -1,7 +1,8 @@
 /** Reads a scenario file with the command line's overrides. */
-import { parseSetOption } from "../core/scenario/parse.ts";
+
 import { type Overrides, type Scenario, scenario } from "../library/index.ts";
 import type { Values } from "../library/option.ts";
+import { parseSetOption } from "../scenario/parse.ts";
 import type { OF_SCENARIO, SCENARIO } from "./options.ts";
 
 export type ScenarioArguments = Values<typeof SCENARIO> & ScenarioValues;

@@ -4,8 +4,7 @@
  */
 import { once } from "node:events";
 import { join, relative, resolve } from "node:path";
-import { shellWord } from "../core/command-words.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import {
   type ConfigurationResult,
   failureText,
@@ -31,6 +30,7 @@ import {
   pipelinesText,
   rankingText,
 } from "../reports/tables/terminal-text.ts";
+import { shellWord } from "../scenario/inventory/command-words.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import { parseList } from "../sweep/engines/engine.ts";
 import { columns, print } from "./command-line.ts";

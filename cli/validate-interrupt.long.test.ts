@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { ValidationDocument } from "../core/validation-results.ts";
+import type { ValidationDocument } from "../results/validation.ts";
 import { interrupted, SHORT_QUEUE, SLOW_QUEUE } from "./interrupted.test-support.ts";
 
 let folder = "";

@@ -3,12 +3,12 @@
  * Ctrl-C.
  */
 import { describe, expect, test } from "vitest";
-import { exitCodeOf, Fault } from "../core/fault.ts";
-import type { ValidationDocument, Verdict } from "../core/validation-results.ts";
+import { exitCodeOf, Fault } from "../engine/basics/fault.ts";
 import { hostLines } from "../library/calibrate.ts";
 import { checkedOptions } from "../library/option.ts";
 import { VALIDATE } from "../library/options.ts";
 import { validationDocument } from "../reports/documents.test-support.ts";
+import type { ValidationDocument, Verdict } from "../results/validation.ts";
 import { notesByLetter, outcomeOf } from "./validate.ts";
 
 function documentOf(...verdicts: readonly Verdict[]): ValidationDocument {

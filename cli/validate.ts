@@ -1,6 +1,6 @@
 /** `tandem validate`: chosen configurations simulated and run for real, compared and judged. */
 import { join } from "node:path";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import {
   repeatCommand,
   type Validation,

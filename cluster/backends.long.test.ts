@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import {
   chain,
   floats,

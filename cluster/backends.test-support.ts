@@ -1,9 +1,9 @@
 /** Pipelines of models that run for real, and calls to them, for tests of what runs models. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
 import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferResponse } from "./protocol/messages.ts";

@@ -1,7 +1,7 @@
 /** Caches by content on a deployment: drawn contents hit as the draws say, real ones by their bytes. */
 import { expect, it } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { RequestDraws } from "../core/draws.ts";
+import { RequestDraws } from "../engine/requests/draws.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { NO_INPUTS, noOp, twoTasks, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 

@@ -4,9 +4,9 @@
  */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
-import type { GatewayStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import type { GatewayStatus, ReplicaStatus } from "./observe/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";

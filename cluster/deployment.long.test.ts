@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
 import { startDeployment } from "./deploy/deployment.ts";
 import { clusterDown, clusterStatus, clusterUp } from "./deploy/state.ts";
 import {

@@ -1,8 +1,8 @@
 /** Small deployments for tests: real processes, short service times. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import type { MeasuredInputs } from "../core/compile.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import type { MeasuredInputs } from "../scenario/compile/compile.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";
 import { entryPoint } from "./processes/link.ts";

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { type LogEntry, RunLog } from "../core/run-log.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
+import { type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 

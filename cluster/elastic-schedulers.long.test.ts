@@ -1,6 +1,6 @@
 /** The presets that scale, and Triton's batcher, on real workers: nobody is lost, and the log replays. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { RunLog } from "../core/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";

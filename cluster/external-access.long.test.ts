@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, outputsOf, sendPayload } from "./backends.test-support.ts";
 import { withDeployment } from "./deployment.test-support.ts";
 import { createToken } from "./security/access.ts";

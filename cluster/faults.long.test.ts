@@ -6,7 +6,7 @@ import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isAnswerTo, PersistentClient, PIPELINE } from "../checks/soak/client.ts";
 import { exhaustMemory, kill, NetworkCuts, terminate } from "../checks/soak/faults.ts";
-import { needs } from "../core/needs.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
 import { eventually, isRunning, withWorkersStopped } from "./deployment.test-support.ts";
 import {
   allTrue,

@@ -1,10 +1,10 @@
 /** A deployment whose answers tell what was asked, and load on it that checks each answer. */
 import { expect } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
-import type { GatewayStatus, ReplicaStatus } from "../core/gateway-status.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import type { GatewayStatus, ReplicaStatus } from "./observe/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";

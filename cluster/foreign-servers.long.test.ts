@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } f
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, floats, outputsOf, sendPayload, sendTensor } from "./backends.test-support.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";

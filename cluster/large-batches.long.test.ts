@@ -1,10 +1,10 @@
 /** Batches whose message is larger than any one request's may be: they cost no replica its link. */
 import { expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
-import type { GatewayStatus } from "../core/gateway-status.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import type { GatewayStatus } from "./observe/gateway-status.ts";
 import { LIMITS } from "./security/limits.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 

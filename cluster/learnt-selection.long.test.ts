@@ -1,6 +1,6 @@
 /** A gateway whose callers say how wrong each answer was learns which variant to choose. */
 import { expect, it } from "vitest";
-import { compileSystem } from "../core/compile.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { NO_INPUTS, twoTasks, withDeployment } from "./deployment.test-support.ts";
 import { divergence, SEED } from "./measured-run.test-support.ts";
 

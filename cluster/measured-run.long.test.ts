@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { arrivalSource } from "../engine/arrivals/arrival-source.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import {
   eventually,

@@ -1,8 +1,9 @@
 /** Runs of small deployments, and whether their logs replay. */
-import { compileSystem } from "../core/compile.ts";
-import { replayLog } from "../core/replay.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "./deploy/measured-run.ts";

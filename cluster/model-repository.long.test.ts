@@ -1,10 +1,10 @@
 /** Models unloaded and loaded again while others serve: states, costs, and what becomes of requests. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { GatewayStatus } from "../core/gateway-status.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually } from "./deployment.test-support.ts";
+import type { GatewayStatus } from "./observe/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelIndex } from "./protocol/hosted-models.ts";
 

@@ -1,7 +1,7 @@
 /** Real runs on nodes whose resources are less than all replicas need at once. */
 import { expect, it } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { RunLog } from "../core/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { NO_INPUTS, twoTasks, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { scenarioSchema } from "../core/scenario/schema.ts";
 import { drawScenes } from "../models/scenes.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { measuredRun } from "./deploy/measured-run.ts";
 import { NO_INPUTS, noOp, withDeployment } from "./deployment.test-support.ts";

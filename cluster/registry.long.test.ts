@@ -3,8 +3,8 @@
  * back, every request ends once, no job is served twice, and the log replays to the same decisions.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RunLog } from "../core/run-log.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, NO_INPUTS, twoTasks } from "./deployment.test-support.ts";

@@ -1,10 +1,10 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
-import type { ControlledReplica, GatewayStatus } from "../core/gateway-status.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import type { ControlledReplica, GatewayStatus } from "./observe/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 

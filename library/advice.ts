@@ -1,10 +1,10 @@
 /** Advice where nothing meets the SLO: it names what binds, and is simulated before it is given. */
-import { Fault } from "../core/fault.ts";
-import { finished } from "../core/iterables.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { finished } from "../engine/basics/iterables.ts";
 import { formatNumber, plural } from "../reports/tables/format.ts";
+import { checkedSweep } from "../scenario/expand-sweep.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import {
   configurationLoad,
   runReplication,

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
-import { shortDigest } from "../core/digest.ts";
+import { shortDigest } from "../engine/basics/digest.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import { hasChromium, launchChromium } from "./chromium.test-support.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
+import { calibratedProfile } from "../scenario/compile/calibrated-profile.test-support.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { runReplication } from "../sim/replication.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";

@@ -7,21 +7,21 @@
  *
  * The same scenario and seed give the same digests and figures as the command, to the digit.
  */
-import { isSpanned } from "../core/arrivals/arrival-source.ts";
-import { comparedMetrics } from "../core/compare.ts";
-import { compileSystem } from "../core/compile.ts";
-import type { Outcome } from "../core/dispatch/driver.ts";
-import type { DrawnRun } from "../core/input-effects.ts";
-import { OneRunSeries } from "../core/metrics/one-run.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { observeRun } from "../core/observed-run.ts";
-import type { ConfigurationResult } from "../core/results.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { LoadedScenario, ReadFile } from "../core/scenario/files.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep, type Sweep } from "../core/scenario/sweep.ts";
+import { isSpanned } from "../engine/arrivals/arrival-source.ts";
+import type { Outcome } from "../engine/dispatch/driver.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { OneRunSeries } from "../engine/metrics/one-run.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { observeRun } from "../engine/record/observed-run.ts";
+import { comparedMetrics } from "../results/compare.ts";
+import type { ConfigurationResult } from "../results/documents.ts";
+import type { DrawnRun } from "../results/input-effects.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { checkedSweep, type Sweep } from "../scenario/expand-sweep.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import type { LoadedScenario, ReadFile } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import {
@@ -42,7 +42,6 @@ import {
 import { requireScenario } from "./scenario-source.ts";
 import { policyParameters, type SchedulerParameter } from "./scheduler-parameters.ts";
 
-export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
 export type {
   AnsweredRequest,
   ControlledReplica,
@@ -51,11 +50,14 @@ export type {
   PipelineStatus,
   ReplicaBatching,
   ReplicaStatus,
-} from "../core/gateway-status.ts";
-export type { ConfigurationResult, Estimate, MetricName } from "../core/results.ts";
-export type { LoadedScenario } from "../core/scenario/files.ts";
-export type { JsonSchema, JsonSchemas } from "../core/scenario/json-schema.ts";
-export type { ScenarioDocument } from "../core/scenario/schema.ts";
+} from "../cluster/observe/gateway-status.ts";
+export { Fault, type FaultCode, type Issue } from "../engine/basics/fault.ts";
+export type { MetricName } from "../engine/metrics/figures.ts";
+export type { Estimate } from "../engine/statistics/estimate.ts";
+export type { ConfigurationResult } from "../results/documents.ts";
+export type { JsonSchema, JsonSchemas } from "../scenario/json-schema.ts";
+export type { LoadedScenario } from "../scenario/reading/files.ts";
+export type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 export type { Catalogue, PolicyEntry } from "../schedulers/catalogue.ts";
 export {
   type KeptScenario,

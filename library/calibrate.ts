@@ -4,7 +4,7 @@ import { type Calibration, calibrate as measure } from "../calibration/calibrate
 import { type CheckedProfile, checkProfiles } from "../calibration/check-profiles.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels as fetched } from "../models/store.ts";

@@ -3,15 +3,15 @@
  * the scenario's system; other commands do that for a short while before anything starts.
  */
 
-import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import { goalNotes } from "../core/input-notes.ts";
-import { type LoadedInventory, unusedMachines } from "../core/inventory/read-inventory.ts";
-import { continuousPaths } from "../core/scenario/axes.ts";
-import { haveTimes } from "../core/scenario/check-models.ts";
-import { invalidInput } from "../core/scenario/issues.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import { type Configuration, checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { goalNotes } from "../results/input-notes.ts";
+import { haveTimes } from "../scenario/checks/check-models.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { type Configuration, checkedSweep, expandValidation } from "../scenario/expand-sweep.ts";
+import { type LoadedInventory, unusedMachines } from "../scenario/inventory/read-inventory.ts";
+import { invalidInput } from "../scenario/reading/issues.ts";
+import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
+import { continuousPaths } from "../scenario/sweep/axes.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { clustersToPlay, playOnce, type Verdict, type Weather } from "../schedulers/play.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
-import { needs } from "../core/needs.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 

@@ -3,8 +3,8 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { writeCertificates } from "../cluster/security/tls.ts";
-import { temporaryFolder } from "../core/temporary-folder.test-support.ts";
 import { web } from "./cluster.ts";
 
 const certs = temporaryFolder("web-certs");

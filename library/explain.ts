@@ -9,16 +9,16 @@ import {
   explainConfiguration,
   logFile,
 } from "../calibration/explain.ts";
-import { givenWarmupS } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import { finished } from "../core/iterables.ts";
-import { type ObservedRun, observeRun } from "../core/observed-run.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { Sample } from "../core/scenario/axes.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
-import { traceEvents, tracePids } from "../core/trace-events.ts";
+import { givenWarmupS } from "../engine/arrivals/arrival-source.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { type ObservedRun, observeRun } from "../engine/record/observed-run.ts";
+import { traceEvents, tracePids } from "../engine/record/trace-events.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { checkedSweep } from "../scenario/expand-sweep.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Sample } from "../scenario/sweep/axes.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { runReplication, type SimulationInputs, withWarmUp } from "../sim/replication.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import type { Calibration } from "../calibration/calibrate.ts";
-import { poolsOf } from "../core/placement.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { inPlaceFactor } from "../core/slow-down.ts";
+import { inPlaceFactor } from "../scenario/compile/in-place.ts";
+import { poolsOf } from "../scenario/compile/placement.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import { scenario } from "./scenario.ts";
 

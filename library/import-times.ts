@@ -7,8 +7,8 @@ import {
   readForeignTimes,
 } from "../calibration/foreign-times.ts";
 import { importedProfile } from "../calibration/profiles.ts";
-import { Fault } from "../core/fault.ts";
-import type { Profile } from "../core/profile.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
 import { checkedOptions, type Given } from "./option.ts";
 import { IMPORT } from "./options.ts";
 import { contentOf } from "./scenario.ts";

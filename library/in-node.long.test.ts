@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const cache = process.env.TANDEM_NOTEBOOKS ?? join(homedir(), ".cache", "tandem", "notebooks");

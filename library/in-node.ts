@@ -9,7 +9,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { Fault, type FaultCode, type Issue } from "../core/fault.ts";
+import { Fault, type FaultCode, type Issue } from "../engine/basics/fault.ts";
 import { refuseInProgram, type Scenario } from "./scenario.ts";
 import { requireScenario } from "./scenario-source.ts";
 

@@ -13,7 +13,7 @@
  *
  * @module tandem-serving
  */
-import { compileSystem } from "../core/compile.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { OWN_TOOLS, type OwnTools } from "../schedulers/own-scheduler.ts";
 import { playOnce, type Verdict } from "../schedulers/play.ts";
@@ -38,18 +38,14 @@ export type {
   ClusterState,
   ClusterStatus,
 } from "../cluster/deploy/state.ts";
-export { Fault, type FaultCode, type Issue } from "../core/fault.ts";
-export type {
-  Comparison,
-  ConfigurationResult,
-  Estimate,
-  MetricName,
-  ResultsDocument,
-} from "../core/results.ts";
-export type { Sample } from "../core/scenario/axes.ts";
-export type { ScenarioDocument } from "../core/scenario/schema.ts";
-export type { ValidationDocument } from "../core/validation-results.ts";
+export { Fault, type FaultCode, type Issue } from "../engine/basics/fault.ts";
+export type { MetricName } from "../engine/metrics/figures.ts";
+export type { Estimate } from "../engine/statistics/estimate.ts";
 export type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
+export type { Comparison, ConfigurationResult, ResultsDocument } from "../results/documents.ts";
+export type { ValidationDocument } from "../results/validation.ts";
+export type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+export type { Sample } from "../scenario/sweep/axes.ts";
 export type {
   OwnComposition,
   OwnPack,

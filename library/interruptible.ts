@@ -3,7 +3,7 @@
  * a loop without an end in the user's file never lets come, so V8 is asked to break off the work instead.
  */
 import { Script } from "node:vm";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { brokenOffCall } from "../schedulers/own-guard.ts";
 
 const WORK = Symbol.for("tandem.interruptible-work");

@@ -1,7 +1,7 @@
 /** The process of Node that works for another program (`in-node.ts`). */
 import { createInterface } from "node:readline";
 import { importTexts } from "../build/import-text.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import {
   type FaultParts,

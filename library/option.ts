@@ -3,8 +3,8 @@
  * options with its check, and the default of both.
  */
 import { z } from "zod";
-import { Fault } from "../core/fault.ts";
-import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { DETAILED, describeZodIssues } from "../scenario/reading/zod-issues.ts";
 
 /** Options by their names in the library. */
 export type Shape = Readonly<Record<string, z.ZodType>>;

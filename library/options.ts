@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
 import { LIMITS } from "../cluster/security/limits.ts";
-import { DEFAULT_MARGIN } from "../core/compare.ts";
-import { SAMPLE_METHODS } from "../core/scenario/axes.ts";
-import { BACKENDS } from "../core/scenario/schema/run.ts";
+import { DEFAULT_MARGIN } from "../results/compare.ts";
+import { BACKENDS } from "../scenario/schema/run.ts";
+import { SAMPLE_METHODS } from "../scenario/sweep/axes.ts";
 import {
   count,
   flag,

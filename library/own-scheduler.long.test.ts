@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { importTexts } from "../build/import-text.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 
 /** In the simulator a batch takes its expected time exactly; in the gateway never. */

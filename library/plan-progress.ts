@@ -2,9 +2,9 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildKey } from "../build/version.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
 import { Memo } from "../planning/trial.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 
 const FILE = "plan-progress.jsonl";

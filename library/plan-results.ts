@@ -1,6 +1,5 @@
 /** `tandem/plan@3`: what a plan found, as a document, as text, and as a scenario. */
-import type { LoadCapacity } from "../core/results.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+
 import type { Parameters } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, PlannerName, Point } from "../planning/plan.ts";
@@ -12,6 +11,8 @@ import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
 import type { Cell } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
+import type { LoadCapacity } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {

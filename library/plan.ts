@@ -1,14 +1,14 @@
 /** `plan`: the cheapest cluster, placement and scheduler that keep the SLOs. */
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
-import { Fault } from "../core/fault.ts";
-import { isPoints } from "../core/scenario/axes.ts";
-import { fileEntries } from "../core/scenario/implementation-kinds.ts";
-import { nearest } from "../core/scenario/issues.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
 import { replicasOf, type Standing } from "../planning/standing.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
+import { nearest } from "../scenario/reading/issues.ts";
+import { fileEntries } from "../scenario/schema/implementation-kinds.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { isPoints } from "../scenario/sweep/axes.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { inTurns } from "../sweep/run-sweep.ts";

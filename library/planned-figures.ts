@@ -1,8 +1,9 @@
 /** A plan's own figures for the configurations that a validation runs, from the plan.json beside the scenario. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { METRICS, type Parameter } from "../core/results.ts";
-import type { ValidationResult } from "../core/validation-results.ts";
+import { METRICS } from "../engine/metrics/figures.ts";
+import type { ValidationResult } from "../results/validation.ts";
+import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import type { PlanDocument } from "./plan-results.ts";
 import type { Scenario } from "./scenario.ts";
 

@@ -8,9 +8,6 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { buildKey, ownCommand } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
-import { shellWord } from "../core/command-words.ts";
-import type { MeasuredInputs } from "../core/compile.ts";
-import { type UncertainInput, uncertainInputs } from "../core/input-draws.ts";
 import {
   doubtNotes,
   FREE_MESSAGES_NOTE,
@@ -19,12 +16,15 @@ import {
   type ModelAtHand,
   originNotes,
   unknownDoubts,
-} from "../core/input-notes.ts";
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../core/provenance.ts";
-import type { Sample } from "../core/scenario/axes.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parseSetOption } from "../core/scenario/parse.ts";
+} from "../results/input-notes.ts";
+import { type Origin, PROVENANCE_FILE, type ProvenanceDocument } from "../results/provenance.ts";
+import type { MeasuredInputs } from "../scenario/compile/compile.ts";
+import { type UncertainInput, uncertainInputs } from "../scenario/compile/input-draws.ts";
+import { shellWord } from "../scenario/inventory/command-words.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import { parseSetOption } from "../scenario/parse.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { Sample } from "../scenario/sweep/axes.ts";
 import { writeAtomically } from "../sweep/atomic-file.ts";
 import type { Overrides, Scenario } from "./scenario.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Fault } from "../core/fault.ts";
+import type { Fault } from "../engine/basics/fault.ts";
 import { refuseOverload } from "./load.ts";
 import { readScenario } from "./scenario.ts";
 

@@ -6,20 +6,20 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { buildKey } from "../build/version.ts";
-import { type Compared, compareConfigurations, comparedPaths } from "../core/compare.ts";
-import { compareResults } from "../core/compare-results.ts";
-import { Fault } from "../core/fault.ts";
-import type { Comparison, ConfigurationResult, ResultsDocument } from "../core/results.ts";
-import type { Sample } from "../core/scenario/axes.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { ReadDocuments } from "../reports/tables/documents.ts";
+import { type Compared, compareConfigurations, comparedPaths } from "../results/compare.ts";
+import { compareResults } from "../results/compare-results.ts";
+import type { Comparison, ConfigurationResult, ResultsDocument } from "../results/documents.ts";
+import { goalsShown } from "../results/slo.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Sample } from "../scenario/sweep/axes.ts";
 import {
   type ParameterColumn,
   parameterColumns,
   parameterKinds,
-} from "../core/scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { goalsShown } from "../core/slo.ts";
-import type { ReadDocuments } from "../reports/tables/documents.ts";
+} from "../scenario/sweep/parameter-columns.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";

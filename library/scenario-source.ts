@@ -1,10 +1,10 @@
 /** A scenario as texts that can travel: into a page, into an archive, to another machine, with other values. */
 import { type Document, isCollection, parseDocument, stringify } from "yaml";
-import { Fault } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { setPath } from "../core/scenario/set-path.ts";
-import { csvCell } from "../core/scenario/trace.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import { setPath } from "../scenario/reading/set-path.ts";
+import { csvCell } from "../scenario/reading/trace.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 export interface ScenarioSource {
   /** Name of the scenario's file. */

@@ -8,16 +8,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { importTexts } from "../build/import-text.ts";
-import { shortDigest } from "../core/digest.ts";
-import { Fault } from "../core/fault.ts";
-import { checkInventory, readInventory } from "../core/inventory/read-inventory.ts";
-import { type CapacityOf, checkBackend } from "../core/scenario/checks.ts";
-import { type LoadedScenario, type ReadFile, resolvePath } from "../core/scenario/files.ts";
-import { invalidInput } from "../core/scenario/issues.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
-import { csvCell } from "../core/scenario/trace.ts";
+import { shortDigest } from "../engine/basics/digest.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { type CapacityOf, checkBackend } from "../scenario/checks/checks.ts";
+import { checkInventory, readInventory } from "../scenario/inventory/read-inventory.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import { type LoadedScenario, type ReadFile, resolvePath } from "../scenario/reading/files.ts";
+import { invalidInput } from "../scenario/reading/issues.ts";
+import { csvCell } from "../scenario/reading/trace.ts";
+import type { BackendName } from "../scenario/schema/run.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import {
   NO_OWN,

@@ -1,6 +1,6 @@
 /** The parameters of a scheduling policy as entries of a form, from its JSON Schema: with kind, unit and bounds. */
-import type { JsonSchemas } from "../core/scenario/json-schema.ts";
-import type { Decision } from "../core/scenario/schema/scheduler.ts";
+import type { JsonSchemas } from "../scenario/json-schema.ts";
+import type { Decision } from "../scenario/schema/scheduler.ts";
 import type { PolicyEntry } from "../schedulers/catalogue.ts";
 
 export interface SchedulerParameter {

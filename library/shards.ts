@@ -5,9 +5,9 @@ import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { builtFile } from "../build/version.ts";
-import { shellWord } from "../core/command-words.ts";
-import { exitCodeOf, Fault, known } from "../core/fault.ts";
+import { exitCodeOf, Fault, known } from "../engine/basics/fault.ts";
 import { plural } from "../reports/tables/format.ts";
+import { shellWord } from "../scenario/inventory/command-words.ts";
 import { makeFolder } from "../sweep/atomic-file.ts";
 import type { SweepPlan } from "../sweep/configuration-work.ts";
 import {

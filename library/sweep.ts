@@ -1,13 +1,13 @@
 /** `simulate` and `sweep`: one configuration on this thread, or all of them on as many as pay. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { DEFAULT_MARGIN } from "../core/compare.ts";
-import { Fault } from "../core/fault.ts";
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
-import { stoppingRule } from "../core/scenario/checks.ts";
-import { parameterColumns } from "../core/scenario/parameter-columns.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep, openSweep, type Sweep } from "../core/scenario/sweep.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { DEFAULT_MARGIN } from "../results/compare.ts";
+import type { ConfigurationResult, ResultsDocument } from "../results/documents.ts";
+import { stoppingRule } from "../scenario/checks/checks.ts";
+import { checkedSweep, openSweep, type Sweep } from "../scenario/expand-sweep.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { parameterColumns } from "../scenario/sweep/parameter-columns.ts";
 import type { Part } from "../sweep/configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "../sweep/configuration-work.ts";
 import {

@@ -3,9 +3,9 @@ import { measureBracket } from "../calibration/blocks.ts";
 import { signedPercent } from "../calibration/judge.ts";
 import { type Effort, effortOf, fitBudget, type RunForecast } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
-import type { BackendName } from "../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { ValidationResult } from "../core/validation-results.ts";
+import type { ValidationResult } from "../results/validation.ts";
+import type { BackendName } from "../scenario/schema/run.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { LightLoad } from "./validate-contents.ts";
 

@@ -18,12 +18,12 @@ import type { MeasuringHosts, ModelWorker } from "../calibration/model-worker.ts
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { countArrivals, expectedRequests } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import type { ModelAtHand } from "../core/input-notes.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument, WorkloadDocument } from "../core/scenario/schema.ts";
-import type { Configuration } from "../core/scenario/sweep.ts";
+import { countArrivals, expectedRequests } from "../engine/arrivals/arrival-source.ts";
+import type { ModelAtHand } from "../results/input-notes.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { Configuration } from "../scenario/expand-sweep.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { ScenarioDocument, WorkloadDocument } from "../scenario/schema/scenario.ts";
 import { inputsOf, type Scenario } from "./scenario.ts";
 
 /** The contents of a run's requests, in order. */

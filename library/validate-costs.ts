@@ -7,8 +7,8 @@ import {
   withMessageCosts,
 } from "../calibration/message-costs.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Configuration } from "../core/scenario/sweep.ts";
+import type { Configuration } from "../scenario/expand-sweep.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { inputsOf, type Scenario } from "./scenario.ts";
 

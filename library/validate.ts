@@ -31,21 +31,21 @@ import {
 } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import { validateConfiguration } from "../calibration/validate.ts";
-import { Fault } from "../core/fault.ts";
-import type { LoadedInventory } from "../core/inventory/read-inventory.ts";
-import type { ResultsDocument } from "../core/results.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parameterKinds } from "../core/scenario/parameter-columns.ts";
-import { type BackendName, validationSchema } from "../core/scenario/schema/run.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { formatNumber } from "../reports/tables/format.ts";
+import type { ResultsDocument } from "../results/documents.ts";
+import { goalsShown } from "../results/slo.ts";
+import type { ValidationDocument, ValidationResult } from "../results/validation.ts";
+import { type Configuration, expandValidation } from "../scenario/expand-sweep.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import { type BackendName, validationSchema } from "../scenario/schema/run.ts";
 import type {
   ScenarioDocument,
   ValidationDocument as ValidationSettings,
-} from "../core/scenario/schema.ts";
-import { refuseUnreal, simulatedOnlyTerms } from "../core/scenario/simulated-only.ts";
-import { type Configuration, expandValidation } from "../core/scenario/sweep.ts";
-import { goalsShown } from "../core/slo.ts";
-import type { ValidationDocument, ValidationResult } from "../core/validation-results.ts";
-import { formatNumber } from "../reports/tables/format.ts";
+} from "../scenario/schema/scenario.ts";
+import { refuseUnreal, simulatedOnlyTerms } from "../scenario/simulated-only.ts";
+import { parameterKinds } from "../scenario/sweep/parameter-columns.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { checkHost, HOST_CHECK_S } from "./calibrate.ts";

@@ -9,11 +9,11 @@
  * @module vega
  */
 import type { TopLevelSpec } from "vega-lite";
-import type { ResultsDocument } from "../core/results.ts";
-import type { ValidationDocument } from "../core/validation-results.ts";
 import { type Chart, chartsOf } from "../reports/charts/chart-list.ts";
 import { CONFIG, INK, MUTED, PALETTE, SCHEMA } from "../reports/charts/theme.ts";
 import { renderSvg } from "../reports/render-chart.ts";
+import type { ResultsDocument } from "../results/documents.ts";
+import type { ValidationDocument } from "../results/validation.ts";
 
 export type { Chart } from "../reports/charts/chart-list.ts";
 

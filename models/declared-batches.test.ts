@@ -1,6 +1,6 @@
 /** Jobs run together where they fit, each with its own answer. */
 import { expect, test } from "vitest";
-import { Fault, type FaultCode } from "../core/fault.ts";
+import { Fault, type FaultCode } from "../engine/basics/fault.ts";
 import { batchRows, runJobs } from "./declared-model.ts";
 import type { Engine } from "./task-model.ts";
 import { floatsOf, floatTensor, type Tensor } from "./tensor.ts";

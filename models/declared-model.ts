@@ -5,8 +5,8 @@
  *                          ├─> rows ─ one inference ─> outputs
  *   request's tensors ─────┘        of a whole batch     └────────────> tensors
  */
-import { Fault } from "../core/fault.ts";
-import type { ImplementationDocument } from "../core/scenario/schema/implementation.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { ImplementationDocument } from "../scenario/schema/implementation.ts";
 import type { Placement } from "./image.ts";
 import { imageSteps } from "./image-steps.ts";
 import { outputSteps } from "./output-steps.ts";

@@ -1,7 +1,7 @@
 /** Declared steps from a picture to a model's input. They keep the geometry, so that objects get pixels of the picture. */
 import type { Sharp } from "sharp";
-import { Fault } from "../core/fault.ts";
-import type { PreprocessStep } from "../core/scenario/schema/implementation.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { PreprocessStep } from "../scenario/schema/implementation.ts";
 import { type Box, openImage, type Placement, readPixels } from "./image.ts";
 import { bestObject } from "./objects.ts";
 import type { TaskInput } from "./task-model.ts";

@@ -1,6 +1,6 @@
 /** Images in and out of raw pixels. */
 import sharp, { type Sharp } from "sharp";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 
 /** Interleaved RGB, 8 bits a channel, rows from the top. */
 export interface RgbImage {

@@ -1,5 +1,5 @@
 /** Objects: decoded from outputs of SSD and YOLO graphs, converted to a task's answer, and read from one. */
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { type Box, clamp, type Placement } from "./image.ts";
 import type { TaskInput, TaskOutput } from "./task-model.ts";
 

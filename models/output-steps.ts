@@ -1,9 +1,9 @@
 /** Declared steps from a model's outputs to a task's answer: objects, text, classes, or tensors. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { Fault } from "../core/fault.ts";
-import { isKnownLabels } from "../core/scenario/implementation-kinds.ts";
-import type { PostprocessStep } from "../core/scenario/schema/implementation.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { PostprocessStep } from "../scenario/schema/implementation.ts";
+import { isKnownLabels } from "../scenario/schema/implementation-kinds.ts";
 import type { Placement } from "./image.ts";
 import { type Detection, decodeSsd, decodeYolo, objectsOutput, suppress } from "./objects.ts";
 import type { TaskOutput } from "./task-model.ts";

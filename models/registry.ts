@@ -3,12 +3,12 @@
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Fault } from "../core/fault.ts";
-import { didYouMean } from "../core/scenario/issues.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { didYouMean } from "../scenario/reading/issues.ts";
 import {
   type ImplementationDocument,
   implementationSchema,
-} from "../core/scenario/schema/implementation.ts";
+} from "../scenario/schema/implementation.ts";
 import type { SessionOptions } from "./session.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "./task-model.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import type { Fault } from "../core/fault.ts";
+import type { Fault } from "../engine/basics/fault.ts";
 import { drawScenes, loadImages } from "./scenes.ts";
 
 test("the same seed draws the same scenes and another seed draws others", async () => {

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import seedrandom from "seedrandom";
-import { Fault, type Issue } from "../core/fault.ts";
+import { Fault, type Issue } from "../engine/basics/fault.ts";
 import { checkImage } from "./image.ts";
 
 export interface Scene {

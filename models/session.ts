@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type * as Ort from "onnxruntime-node";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import type { Engine, ModelProvenance } from "./task-model.ts";
 import {
   arrayOf,

@@ -5,7 +5,7 @@ import {
   type PostprocessStep,
   postprocessStep,
   preprocessStep,
-} from "../core/scenario/schema/implementation.ts";
+} from "../scenario/schema/implementation.ts";
 import { imageSteps } from "./image-steps.ts";
 import { decodeYolo, objectsOutput } from "./objects.ts";
 import { outputSteps } from "./output-steps.ts";

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:f
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { convertDetector, readTfGraph, type TfModelJson } from "./tfjs-to-onnx.ts";
 
 /** Raise when the converter's output changes, so that old caches are not used. */

@@ -5,7 +5,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 
 /** The typed array of each datatype of numbers; 16-bit floats as their bits. */
 export const ARRAYS = {

@@ -6,7 +6,7 @@
  * and its box decoding drop out. Layout goes from NHWC to NCHW. ONNX Runtime folds scales and shifts by
  * channel into the convolutions before them.
  */
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import { type OnnxNode, type OnnxTensor, writeOnnx } from "./onnx-writer.ts";
 import { elementCount } from "./tensor.ts";
 

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { needs } from "../core/needs.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
 
 const folder = import.meta.dirname;
 const notebooks = readdirSync(folder).filter((name) => name.endsWith(".ipynb"));

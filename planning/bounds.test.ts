@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { goalsOf } from "../core/slo.ts";
+import { goalsOf } from "../results/slo.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { ServiceBounds } from "./bounds.ts";
 import { Space } from "./space.ts";

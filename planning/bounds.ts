@@ -6,14 +6,15 @@
  *   service time   without any wait, on the fastest device that a task has a replica on, too many
  *                  requests take longer than the goal
  */
-import { compileSystem } from "../core/compile.ts";
-import { Sampler } from "../core/random/sampler.ts";
-import { isNumbered } from "../core/scenario/check-cluster.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Goal } from "../core/slo.ts";
-import { offeredRatePerS } from "../core/stability/judge-stability.ts";
-import { visitRatios } from "../core/stability/offered-load.ts";
-import type { PipelineSystem, System } from "../core/system.ts";
+
+import { Sampler } from "../engine/random/sampler.ts";
+import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
+import { visitRatios } from "../engine/stability/offered-load.ts";
+import type { PipelineSystem, System } from "../engine/system/system.ts";
+import type { Goal } from "../results/slo.ts";
+import { isNumbered } from "../scenario/checks/check-cluster.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { mostPerS } from "../schedulers/rules/ways.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Row, Space } from "./space.ts";

@@ -2,10 +2,11 @@
  * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster; and what it
  * leaves out. The planners differ in which contenders they simulate, and how much.
  */
-import type { Parameter } from "../core/results.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Goal } from "../core/slo.ts";
-import { sumOf } from "../core/statistics/estimate.ts";
+
+import { sumOf } from "../engine/statistics/estimate.ts";
+import type { Goal } from "../results/slo.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";

@@ -1,5 +1,5 @@
 /** The cheapest machines with room for replicas, found exactly. */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 
 export interface Machines {
   readonly cost: number;

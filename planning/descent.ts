@@ -1,5 +1,5 @@
 /** The search of one scheduler, one step at a time; `search.ts` has its idea. */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_LOOKS } from "./looks.ts";
 import { BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";

@@ -1,8 +1,8 @@
 /** Plans with resources of machines, and with schedulers that place models on shared slots. */
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/iterables.ts";
-import { checkMemory, checkResources, checkSlots } from "../core/scenario/check-cluster.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { checkMemory, checkResources, checkSlots } from "../scenario/checks/check-cluster.ts";
+import { parseScenario } from "../scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";

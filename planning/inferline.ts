@@ -1,5 +1,5 @@
 /** InferLine's planner, on the same contenders and the same simulator. docs/planning.md says where it differs from the paper. */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import {
   type Alternative,
   alternativeOf,

@@ -1,6 +1,6 @@
 /** Clusters that a plan does not look at, and what in a scenario makes replicas of one machine depend on each other. */
-import { isShared, memoryNeed, tasksToPlace } from "../core/placement.ts";
-import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
+import { isShared, memoryNeed, tasksToPlace } from "../scenario/compile/placement.ts";
+import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
 /** Clusters that may be cheaper and are not searched; `library/plan-results.ts` has a sentence for each. */

@@ -1,5 +1,5 @@
 /** Looks at clusters by short replications, and how far a miss rules a cluster out. */
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { assuredOf, BOUND_ERROR, isRuledOut, reachOf, scoreOf } from "./outlook.ts";
 import { brief } from "./run-length.ts";
 import { isComfortable, type Problem } from "./standing.ts";

@@ -1,7 +1,7 @@
 /** Problems without a solution that are told before any search, with the figure that is missing. */
 import { expect, test } from "vitest";
-import { issuesOf } from "../core/scenario/issues.test-support.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import { issuesOf } from "../scenario/reading/issues.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans } from "./plan.ts";

@@ -1,5 +1,5 @@
 /** Problems that no search solves, known before one: a goal or a load beyond all machines that there are. */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Alternative } from "./contenders.ts";
 import type { Row, Space } from "./space.ts";
 import type { Problem } from "./standing.ts";

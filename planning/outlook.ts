@@ -2,11 +2,11 @@
  * The share of requests within a goal, as runs show it: its limits, the episodes of lateness that runs have room for,
  * and scores by which clusters are compared.
  */
-import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
-import { type DrawnRun, inputHalfWidth } from "../core/input-effects.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { attainmentOf, type Goal, type SloRun } from "../core/slo.ts";
-import { studentT } from "../core/statistics/estimate.ts";
+import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import { studentT } from "../engine/statistics/estimate.ts";
+import { type DrawnRun, inputHalfWidth } from "../results/input-effects.ts";
+import { attainmentOf, type Goal, type SloRun } from "../results/slo.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 export interface Outlook {
   readonly mean: number;

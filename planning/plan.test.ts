@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/iterables.ts";
-import { issuesOf } from "../core/scenario/issues.test-support.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import { issuesOf } from "../scenario/reading/issues.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";

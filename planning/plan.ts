@@ -9,13 +9,13 @@
  *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
  */
 
-import { poolNames } from "../core/compile.ts";
-import { Fault } from "../core/fault.ts";
-import { placementByNode } from "../core/placement.ts";
-import type { Placement } from "../core/results.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { goalsOf } from "../core/slo.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { goalsOf } from "../results/slo.ts";
+import { poolNames } from "../scenario/compile/compile.ts";
+import type { PlacementByKind } from "../scenario/compile/placement.ts";
+import { placementByNode } from "../scenario/compile/placement.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
   type Alternative,
@@ -93,7 +93,7 @@ export interface Answer {
   /** Machines by node; null without nodes. */
   readonly machines: Readonly<Record<string, number>> | null;
   /** Where the replicas run, among all machines that there are; null without nodes. */
-  readonly placement: Placement | null;
+  readonly placement: PlacementByKind | null;
   readonly replications: number;
   /** By pipeline with a goal. */
   readonly kept: Readonly<Record<string, Kept>>;
@@ -333,7 +333,7 @@ function sweptValue([path, value]: readonly [string, unknown]): readonly [string
 function placementOf(
   { cluster: { nodes } }: ScenarioDocument,
   planned: ScenarioDocument,
-): Placement | null {
+): PlacementByKind | null {
   if (nodes === undefined) return null;
   const { placement = {} } = placementByNode(planned);
   const kinds = nodes.map(({ name, count, costPerHour }) => {

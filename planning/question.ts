@@ -1,9 +1,9 @@
 /** What a scenario asks a plan: loads to plan for, choices to choose from, and replicas that tasks may have. */
-import { Fault } from "../core/fault.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { checkedSweep } from "../core/scenario/sweep.ts";
-import { goalsOf } from "../core/slo.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { goalsOf } from "../results/slo.ts";
+import { checkedSweep } from "../scenario/expand-sweep.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
 import { TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";

@@ -9,7 +9,7 @@
  *   Σ_k late_tk f_tk <= most late      of jobs on slow kinds so many are late even without a wait
  *   cuts                               not all x_tk <= those of a shape that missed
  */
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Lateness } from "./bounds.ts";
 import type { Alternative } from "./contenders.ts";
 import type { Row } from "./space.ts";

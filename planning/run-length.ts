@@ -1,6 +1,6 @@
 /** How long the runs of a plan's trials are: pilots, brief ones, and those that know the long run. */
-import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 /** Part of a replication that a pilot takes. */
 const PILOT_SHARE = 1 / 4;

@@ -7,7 +7,7 @@
  * Source: Hooker & Ottosson, "Logic-based Benders decomposition", Mathematical Programming 96, 2003.
  */
 
-import { sumOf } from "../core/statistics/estimate.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, combinationsOf } from "./contenders.ts";
 import { Descent, type Hopeful } from "./descent.ts";
 import { isClear, MOST_LOOKS } from "./looks.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { checkMemory, checkSlots } from "../core/scenario/check-cluster.ts";
+import { checkMemory, checkSlots } from "../scenario/checks/check-cluster.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { type Row, Space } from "./space.ts";
 

@@ -2,9 +2,10 @@
  * The clusters that a plan may choose from: machines of each node, and replicas of each task on each
  * kind of device. Devices that serve every task alike are one kind, so shapes differ only in numbers.
  */
-import { canHold, tasksToPlace } from "../core/placement.ts";
-import type { ClusterDocument, ScenarioDocument } from "../core/scenario/schema.ts";
-import { sumOf } from "../core/statistics/estimate.ts";
+
+import { sumOf } from "../engine/statistics/estimate.ts";
+import { canHold, tasksToPlace } from "../scenario/compile/placement.ts";
+import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 import { cheapestCover, type Machines } from "./cover.ts";
 

@@ -1,7 +1,8 @@
 /** What a search gets, and how it stands: what it tried and ruled out, and its best so far. */
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Goal } from "../core/slo.ts";
-import { sumOf } from "../core/statistics/estimate.ts";
+
+import { sumOf } from "../engine/statistics/estimate.ts";
+import type { Goal } from "../results/slo.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Alternative, Contender, Parameters } from "./contenders.ts";
 import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
 import {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
-import { finished } from "../core/iterables.ts";
-import { goalsOf, type SloRun } from "../core/slo.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { goalsOf, type SloRun } from "../results/slo.ts";
+import { calibratedProfile } from "../scenario/compile/calibrated-profile.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { isRuledOut, outlook, wideError } from "./outlook.ts";
 import { longRun } from "./run-length.ts";

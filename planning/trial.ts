@@ -2,22 +2,23 @@
  * Trials of one cluster: replications on the same requests as every other cluster gets, and on fresh
  * requests for the answer of a plan.
  */
-import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
-import { digestOf } from "../core/digest.ts";
-import { drawnInputs } from "../core/input-draws.ts";
+import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import { digestOf } from "../engine/basics/digest.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { judgeStability } from "../engine/stability/judge-stability.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
+import { estimate } from "../engine/statistics/estimate.ts";
+import type { SloState } from "../results/documents.ts";
 import {
   type DrawnRun,
   deviations,
   drawsOf,
   type RunFigures,
   withChanges,
-} from "../core/input-effects.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { Estimate, SloState } from "../core/results.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { attainmentOf, type Goal, sloState } from "../core/slo.ts";
-import { judgeStability } from "../core/stability/judge-stability.ts";
-import { estimate } from "../core/statistics/estimate.ts";
+} from "../results/input-effects.ts";
+import { attainmentOf, type Goal, sloState } from "../results/slo.ts";
+import { drawnInputs } from "../scenario/compile/input-draws.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import {
   configurationLoad,
   replicationSteps,

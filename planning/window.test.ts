@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
+import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
 import { arrivalsOver, neededPerS, peakOf, windowed } from "./window.ts";
 

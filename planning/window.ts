@@ -2,9 +2,9 @@
  * Loads that change: their rate over time, the window around the peak that a plan is for unless it is for the whole,
  * and the jobs per second that some stretch of time asks for.
  */
-import { expectedSeconds } from "../core/arrivals/arrival-source.ts";
-import { diurnalRequests, rampRequests } from "../core/arrivals/changing-rate.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import { diurnalRequests, rampRequests } from "../engine/arrivals/changing-rate.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 
 /** Expected arrivals until each of some instants, both ascending from 0. */

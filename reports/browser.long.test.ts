@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ResultsDocument } from "../core/results.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import type { ResultsDocument } from "../results/documents.ts";
 import { sweepDocument, validationDocument } from "./documents.test-support.ts";
 import { writeReport } from "./write-report.ts";
 

@@ -1,17 +1,13 @@
 /** Made-up but plausible result documents for tests of the reports; nothing was measured. */
 
-import type {
-  ConfigurationResult,
-  Estimate,
-  LatencyCurve,
-  Metrics,
-  ResultsDocument,
-} from "../core/results.ts";
+import type { LatencyCurve, Metrics } from "../engine/metrics/figures.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
+import type { ConfigurationResult, ResultsDocument } from "../results/documents.ts";
 import type {
   MetricJudgement,
   ValidationDocument,
   ValidationResult,
-} from "../core/validation-results.ts";
+} from "../results/validation.ts";
 
 const SCHEDULERS = ["fifo", "join-shortest-queue", "power-of-two"] as const;
 const FACTORS = [1.25, 1, 1.1] as const;

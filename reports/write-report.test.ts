@@ -2,9 +2,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Fault } from "../core/fault.ts";
-import type { ResultsDocument } from "../core/results.ts";
-import type { ValidationDocument } from "../core/validation-results.ts";
+import type { Fault } from "../engine/basics/fault.ts";
+import type { ResultsDocument } from "../results/documents.ts";
+import type { ValidationDocument } from "../results/validation.ts";
 import { singleDocument, sweepDocument, validationDocument } from "./documents.test-support.ts";
 import { writeReport } from "./write-report.ts";
 

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
-import type { RunDetail } from "../core/run-detail.ts";
+import type { RunDetail } from "../engine/record/run-detail.ts";
 import { chartsOf } from "./charts/chart-list.ts";
 import type { DrawnChart } from "./html/elements.ts";
 import { pageHtml, type WhatIfScenario } from "./html/page.ts";

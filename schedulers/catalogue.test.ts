@@ -7,13 +7,13 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { Fault } from "../core/fault.ts";
-import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
-import { parseScenario, parseSetOption } from "../core/scenario/parse.ts";
-import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import { expandValidation } from "../core/scenario/sweep.ts";
-import { SCENARIO_TEMPLATE } from "../core/scenario/template.test-support.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
+import { expandValidation } from "../scenario/expand-sweep.ts";
+import { parseScenario, parseSetOption } from "../scenario/parse.ts";
+import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
+import { DECISIONS } from "../scenario/schema/scheduler.ts";
+import { SCENARIO_TEMPLATE } from "../scenario/template.test-support.ts";
 import {
   catalogue,
   catalogueOf,

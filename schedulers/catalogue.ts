@@ -2,19 +2,15 @@
 
 import { stringify } from "yaml";
 import { z } from "zod";
-import { Fault } from "../core/fault.ts";
-import { nearest } from "../core/scenario/issues.ts";
-import {
-  type JsonSchema,
-  type JsonSchemas,
-  scenarioJsonSchema,
-} from "../core/scenario/json-schema.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { type JsonSchema, type JsonSchemas, scenarioJsonSchema } from "../scenario/json-schema.ts";
+import { nearest } from "../scenario/reading/issues.ts";
 import {
   compositionSchema,
   DECISIONS,
   type Decision,
   fileSchedulerSchema,
-} from "../core/scenario/schema/scheduler.ts";
+} from "../scenario/schema/scheduler.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
 import { type AnyDefinition, type Composition, chosen } from "./rules/policy-definition.ts";
 
@@ -142,7 +138,7 @@ function inOneLine(value: unknown): string {
   return stringify(value, style).trimEnd();
 }
 
-/** The JSON Schema of a scenario file: core's, with the registry's names and parameters. */
+/** The JSON Schema of a scenario file: `scenario/`'s, with the registry's names and parameters. */
 export function publishedSchema(): JsonSchema {
   const choices = DECISIONS.map((decision): [string, JsonSchema] => {
     const policies: readonly AnyDefinition[] = POLICIES[decision];

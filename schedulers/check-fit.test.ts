@@ -1,8 +1,8 @@
 /** Schedulers that refuse a system are issues of the sweep, found before anything runs. */
 import { expect, test } from "vitest";
-import { issuesOf } from "../core/scenario/issues.test-support.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { checkedSweep, expandValidation } from "../core/scenario/sweep.ts";
+import { checkedSweep, expandValidation } from "../scenario/expand-sweep.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import { issuesOf } from "../scenario/reading/issues.test-support.ts";
 import { checkFit, checkScheduler } from "./check-scheduler.ts";
 
 const BASE = `name: fit

@@ -1,11 +1,12 @@
 /** Checks a scenario's `scheduler` section: unknown names, bad parameters, a system that it does not take. */
-import { compileSystem, type MeasuredInputs } from "../core/compile.ts";
-import { Fault, type Issue } from "../core/fault.ts";
-import { haveTimes } from "../core/scenario/check-models.ts";
-import { editDistance, nearest } from "../core/scenario/issues.ts";
-import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
-import { DETAILED, describeZodIssues } from "../core/scenario/zod-issues.ts";
+
+import { Fault, type Issue } from "../engine/basics/fault.ts";
+import { haveTimes } from "../scenario/checks/check-models.ts";
+import { compileSystem, type MeasuredInputs } from "../scenario/compile/compile.ts";
+import { editDistance, nearest } from "../scenario/reading/issues.ts";
+import { DETAILED, describeZodIssues } from "../scenario/reading/zod-issues.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
+import { DECISIONS, type Decision } from "../scenario/schema/scheduler.ts";
 import {
   type CompositionDocument,
   createScheduler,

@@ -1,7 +1,7 @@
 /** Every composition of the registry's policies, for tests that must hold under all of them. */
 
-import type { Decision } from "../core/scenario/schema/scheduler.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
+import type { Decision } from "../scenario/schema/scheduler.ts";
 import { POLICIES } from "./registry.ts";
 import type { PolicyChoice } from "./rules/policy-definition.ts";
 

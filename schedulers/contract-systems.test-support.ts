@@ -1,7 +1,8 @@
 /** Systems for tests that play schedulers without a clock. */
-import { compileSystem } from "../core/compile.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
-import type { System } from "../core/system.ts";
+
+import type { System } from "../engine/system/system.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 
 /** A cluster and pipelines without anything measured. */
 export function systemOf(document: ScenarioDocument): System {

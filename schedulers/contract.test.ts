@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
-import { replayLog } from "../core/replay.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument, SchedulerDocument } from "../core/scenario/schema.ts";
-import { cases } from "../core/test-form.test-support.ts";
+import { cases } from "../checks/support/test-form.test-support.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { COMPOSITIONS } from "./compositions.test-support.ts";
 import { CheckingDriver, type Step } from "./contract.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";

@@ -3,20 +3,20 @@
  * any order of events and checks each command as it comes. Tests play the registry on random systems;
  * `tandem check` plays a scheduler of the user on the scenario's (`play.ts`).
  */
-import type { JobView, Residency } from "../core/dispatch/controller.ts";
-import { Dispatcher } from "../core/dispatch/dispatcher.ts";
+import type { JobView, Residency } from "../engine/dispatch/controller.ts";
+import { Dispatcher } from "../engine/dispatch/dispatcher.ts";
 import type {
   AnswerLabels,
   ClusterDriver,
   CountedVote,
   Driver,
   Outcome,
-} from "../core/dispatch/driver.ts";
-import type { Scheduler } from "../core/dispatch/policies.ts";
-import { JOB } from "../core/dispatch/request-table.ts";
-import type { RunLog } from "../core/run-log.ts";
-import { sumOf } from "../core/statistics/estimate.ts";
-import type { System } from "../core/system.ts";
+} from "../engine/dispatch/driver.ts";
+import type { Scheduler } from "../engine/dispatch/policies.ts";
+import { JOB } from "../engine/dispatch/request-table.ts";
+import type { RunLog } from "../engine/dispatch/run-log.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
+import type { System } from "../engine/system/system.ts";
 import { Failures } from "./own-guard.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */

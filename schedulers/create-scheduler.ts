@@ -1,12 +1,12 @@
 /** A scenario's `scheduler` section → a scheduler for one system. */
 
-import type { PoolPolicies, Scheduler } from "../core/dispatch/policies.ts";
-import { demandsAny } from "../core/dispatch/replicas.ts";
-import { assert, Fault } from "../core/fault.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
-import type { PoolSystem, System } from "../core/system.ts";
+import { assert, Fault } from "../engine/basics/fault.ts";
+import type { PoolPolicies, Scheduler } from "../engine/dispatch/policies.ts";
+import { demandsAny } from "../engine/dispatch/replicas.ts";
+import { RandomStream } from "../engine/random/stream.ts";
+import type { PoolSystem, System } from "../engine/system/system.ts";
+import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
+import { DECISIONS, type Decision } from "../scenario/schema/scheduler.ts";
 import { Failures, guarded } from "./own-guard.ts";
 import {
   baseName,

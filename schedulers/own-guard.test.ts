@@ -1,7 +1,7 @@
 /** Nonsense of a user's policies becomes a sentence; times between two microseconds are rounded up. */
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { RunLog } from "../core/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
 import { CheckingDriver } from "./contract.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";

@@ -6,8 +6,10 @@
  *   spared   in the middle of an event, which goes on with a harmless answer; its instant ends with the
  *            failure (`Failures`), so that no job is lost half-way and another scheduler can take over
  */
-import type { ClusterView, Controller, Controls, JobView } from "../core/dispatch/controller.ts";
-import type { StartWindow } from "../core/dispatch/driver.ts";
+
+import { Fault } from "../engine/basics/fault.ts";
+import type { ClusterView, Controller, Controls, JobView } from "../engine/dispatch/controller.ts";
+import type { StartWindow } from "../engine/dispatch/driver.ts";
 import type {
   Admission,
   Batching,
@@ -18,10 +20,9 @@ import type {
   Selection,
   Shedding,
   VariantsView,
-} from "../core/dispatch/policies.ts";
-import { Fault } from "../core/fault.ts";
-import type { Decision } from "../core/scenario/schema/scheduler.ts";
-import type { System } from "../core/system.ts";
+} from "../engine/dispatch/policies.ts";
+import type { System } from "../engine/system/system.ts";
+import type { Decision } from "../scenario/schema/scheduler.ts";
 import type { AnyDefinition } from "./rules/policy-definition.ts";
 
 /** Keeps the first failure of one scheduler in the middle of an event, until nothing is half-way. */

@@ -14,7 +14,7 @@ interface Table {
   readonly name: string;
 }
 
-const dispatch = (file: string) => `core/dispatch/${file}.ts`;
+const dispatch = (file: string) => `engine/dispatch/${file}.ts`;
 
 const TABLES: readonly Table[] = [
   { title: "`view`: the cluster", file: dispatch("controller"), name: "ClusterView" },
@@ -26,13 +26,13 @@ const TABLES: readonly Table[] = [
   { title: "`act`: commands of a controller", file: dispatch("controller"), name: "Controls" },
   { title: "What a controller may have", file: dispatch("controller"), name: "Controller" },
   { title: "`end`: the end of a batch", file: dispatch("controller"), name: "BatchEnd" },
-  { title: "`system`", file: "core/system.ts", name: "System" },
-  { title: "`system.pipelines[…]`", file: "core/system.ts", name: "PipelineSystem" },
-  { title: "`system.pipelines[…].tasks[…]`", file: "core/system.ts", name: "TaskSystem" },
-  { title: "`system.pools[…]`", file: "core/system.ts", name: "PoolSystem" },
-  { title: "`system.replicas[…]`", file: "core/system.ts", name: "ReplicaSystem" },
-  { title: "`system.nodes[…]`", file: "core/system.ts", name: "NodeSystem" },
-  { title: "`system.devices[…]`", file: "core/system.ts", name: "DeviceSystem" },
+  { title: "`system`", file: "engine/system/system.ts", name: "System" },
+  { title: "`system.pipelines[…]`", file: "engine/system/system.ts", name: "PipelineSystem" },
+  { title: "`system.pipelines[…].tasks[…]`", file: "engine/system/system.ts", name: "TaskSystem" },
+  { title: "`system.pools[…]`", file: "engine/system/system.ts", name: "PoolSystem" },
+  { title: "`system.replicas[…]`", file: "engine/system/system.ts", name: "ReplicaSystem" },
+  { title: "`system.nodes[…]`", file: "engine/system/system.ts", name: "NodeSystem" },
+  { title: "`system.devices[…]`", file: "engine/system/system.ts", name: "DeviceSystem" },
 ];
 
 /** Declarations and comments of an interface, in order. */

@@ -5,7 +5,7 @@
  *   text ── import ──> exported function ── ownScheduler ──> OwnScheduler: a registry, checked
  */
 import { z } from "zod";
-import type { Controller } from "../core/dispatch/controller.ts";
+import type { Controller } from "../engine/dispatch/controller.ts";
 import type {
   Admission,
   Batching,
@@ -14,8 +14,8 @@ import type {
   Scaling,
   Selection,
   Shedding,
-} from "../core/dispatch/policies.ts";
-import { DECISIONS, type Decision } from "../core/scenario/schema/scheduler.ts";
+} from "../engine/dispatch/policies.ts";
+import { DECISIONS, type Decision } from "../scenario/schema/scheduler.ts";
 import { thrown } from "./own-guard.ts";
 import { BUILT_IN, type Registry, registryOf } from "./registry.ts";
 import {

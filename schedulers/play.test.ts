@@ -1,8 +1,8 @@
 /** Small clusters find what a large one hides, and schedulers that keep the rules keep them there too. */
 import { describe, expect, test } from "vitest";
-import type { Controller } from "../core/dispatch/controller.ts";
-import type { Scheduler } from "../core/dispatch/policies.ts";
-import type { System } from "../core/system.ts";
+import type { Controller } from "../engine/dispatch/controller.ts";
+import type { Scheduler } from "../engine/dispatch/policies.ts";
+import type { System } from "../engine/system/system.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
 import { clustersToPlay, playOnce } from "./play.ts";

@@ -2,12 +2,13 @@
  * Plays random runs of a scheduler on one system and judges them by the contract (`contract.ts`): the
  * rules of each command, that the queues drain, and that the same events give the same decisions.
  */
-import type { Scheduler } from "../core/dispatch/policies.ts";
-import { Fault } from "../core/fault.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import { replayLog } from "../core/replay.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { System } from "../core/system.ts";
+
+import { Fault } from "../engine/basics/fault.ts";
+import type { Scheduler } from "../engine/dispatch/policies.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { RandomStream } from "../engine/random/stream.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import type { System } from "../engine/system/system.ts";
 import { BrokenRule, CheckingDriver, type Step } from "./contract.ts";
 
 /** A rule that was broken, and the steps of a short run that lead there, in order. */

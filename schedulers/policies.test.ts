@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { JobView } from "../core/dispatch/controller.ts";
-import type { PoolView, Routing } from "../core/dispatch/policies.ts";
-import type { SchedulerDocument } from "../core/scenario/schema.ts";
+import type { JobView } from "../engine/dispatch/controller.ts";
+import type { PoolView, Routing } from "../engine/dispatch/policies.ts";
+import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { checkScheduler } from "./check-scheduler.ts";
 import { CheckingDriver } from "./contract.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";

@@ -1,5 +1,5 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
-import { DECISIONS } from "../core/scenario/schema/scheduler.ts";
+import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import {
   type AnyDefinition,
   type Policies,

@@ -1,7 +1,7 @@
 /** The classics in simulation: against formulas where there are some, else against each other. */
 import { describe, expect, test } from "vitest";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { cases } from "../core/test-form.test-support.ts";
+import { cases } from "../checks/support/test-form.test-support.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
 import { replicate, scenarioOf, zScore } from "./scenario.test-support.ts";
 
 const MEAN = 10;

@@ -1,8 +1,8 @@
 /** Clockwork end to end in virtual time: start windows, estimates, loads by demand, and its claim. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { replayLog } from "../core/replay.ts";
-import { type LogEntry, RunLog } from "../core/run-log.ts";
+import { type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import { NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";

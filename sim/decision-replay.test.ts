@@ -1,10 +1,10 @@
 /** A run's log, through a fresh dispatcher, gives the same decisions; a changed one is found out. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { type ReplayResult, replayLog } from "../core/replay.ts";
-import { isCommand, type LogEntry, RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { isCommand, type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
+import { type ReplayResult, replayLog } from "../engine/record/replay.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { replicationSeed, runReplication } from "./replication.ts";

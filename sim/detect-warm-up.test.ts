@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { finished } from "../core/iterables.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { detectWarmUp, runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
 

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
+import { parseScenario } from "../scenario/parse.ts";
 import { runReplication } from "./replication.ts";
 import { NO_INPUTS, replicate, zScore } from "./scenario.test-support.ts";
 

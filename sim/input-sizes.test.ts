@@ -1,6 +1,6 @@
 /** Service times that grow with the inputs, through the public scenario. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { runReplication } from "./replication.ts";
 import { NO_INPUTS, replicate, scenarioOf, zScore } from "./scenario.test-support.ts";
 

@@ -1,11 +1,11 @@
 /** Invariants of every run, over random scenarios, audited from the log. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { requestsOf } from "../core/arrivals/arrival-source.ts";
-import { RequestDraws } from "../core/draws.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { cases } from "../core/test-form.test-support.ts";
+import { cases } from "../checks/support/test-form.test-support.ts";
+import { requestsOf } from "../engine/arrivals/arrival-source.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { RequestDraws } from "../engine/requests/draws.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { randomFaultyScenarios, randomScenarios } from "./random-scenarios.test-support.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import {

@@ -1,8 +1,8 @@
 /** Variants chosen by feedback: regret against its bound, and losses that are the same for every scheduler. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { replayLog } from "../core/replay.ts";
-import { RunLog } from "../core/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import { NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";

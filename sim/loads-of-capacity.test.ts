@@ -1,10 +1,10 @@
 /** Arrival rates as shares of capacity: resolved once a scenario, before ids and digests are made. */
 import { describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
-import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { expandValidation } from "../core/scenario/sweep.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
+import { expandValidation } from "../scenario/expand-sweep.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { servingCapacity } from "./replication.ts";
 

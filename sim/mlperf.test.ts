@@ -1,8 +1,8 @@
 /** MLPerf Inference's scenarios: their rules' extents, and the figure that each reports. */
 import { describe, expect, test } from "vitest";
-import { arrivalSource } from "../core/arrivals/arrival-source.ts";
-import type { MetricName } from "../core/results.ts";
-import { workloadSchema } from "../core/scenario/schema/workload.ts";
+import { arrivalSource } from "../engine/arrivals/arrival-source.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
+import { workloadSchema } from "../scenario/schema/workload.ts";
 import { replicate, runAt, scenarioOf, zScore } from "./scenario.test-support.ts";
 
 const figures = (metric: MetricName, sections: object): number[] =>

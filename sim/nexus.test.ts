@@ -1,7 +1,7 @@
 /** Nexus in virtual time: its worked example on two devices, plans from heard rates, and goodput. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import type { Profile } from "../core/profile.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
 import { runReplication } from "./replication.ts";
 import { replicate, scenarioOf } from "./scenario.test-support.ts";
 

@@ -1,11 +1,11 @@
 /** A run log as requests, batches and traces: it must agree with what the recorder counted itself. */
 import { expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { criticalPath, type ObservedRun, observeRun } from "../core/observed-run.ts";
-import { runDetail } from "../core/run-detail.ts";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { type TraceEvent, traceEvents } from "../core/trace-events.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { criticalPath, type ObservedRun, observeRun } from "../engine/record/observed-run.ts";
+import { runDetail } from "../engine/record/run-detail.ts";
+import { type TraceEvent, traceEvents } from "../engine/record/trace-events.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { runReplication } from "./replication.ts";
 import { NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
 

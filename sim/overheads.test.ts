@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { slowdownOf } from "../core/slow-down.ts";
+import { slowdownOf } from "../engine/service/slow-down.ts";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
 

@@ -1,6 +1,6 @@
 /** Several pipelines on shared replicas, their priorities, and deadlines of single requests. */
 import { describe, expect, test } from "vitest";
-import type { RunSummary } from "../core/metrics/summary.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
 import { runReplication } from "./replication.ts";
 import { NO_INPUTS, replicate, scenarioOf, zScore } from "./scenario.test-support.ts";
 

@@ -4,9 +4,9 @@
  * wrong. Small, so that a property can run hundreds.
  */
 import fc from "fast-check";
-import { Fault } from "../core/fault.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { COMPOSITIONS } from "../schedulers/compositions.test-support.ts";
 

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
+import { parseScenario } from "../scenario/parse.ts";
 import { runReplication } from "./replication.ts";
 
 /** The first replication of each configuration of a scenario in `scenarios/`. */

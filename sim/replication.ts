@@ -1,47 +1,24 @@
 /** Replications of one configuration: document in, metrics out, at once or in steps; its load, and its warm-up. Pure. */
-import { arrivalSource, givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
-import { QueryStream } from "../core/arrivals/sources.ts";
-import { compileSystem, type MeasuredInputs, traceSizesOf } from "../core/compile.ts";
-import { drawnInputs } from "../core/input-draws.ts";
-import { type DrawnRun, drawsOf } from "../core/input-effects.ts";
-import { finished } from "../core/iterables.ts";
-import { mlperfMetrics } from "../core/metrics/mlperf.ts";
-import { type Batches, BatchSeries, mser5 } from "../core/metrics/one-run.ts";
-import type { RequestRows } from "../core/metrics/recorder.ts";
-import { type RunSummary, summarize } from "../core/metrics/summary.ts";
-import type { GanttBar } from "../core/results.ts";
-import type { ServingCapacity } from "../core/scenario/checks.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { sizeSource } from "../core/service.ts";
-import { offeredRatePerS } from "../core/stability/judge-stability.ts";
-import { type OfferedLoad, offeredLoad } from "../core/stability/offered-load.ts";
+import { isSpanned } from "../engine/arrivals/arrival-source.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { type Batches, BatchSeries, mser5 } from "../engine/metrics/one-run.ts";
+import type { Run } from "../engine/run.ts";
+import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
+import { type OfferedLoad, offeredLoad } from "../engine/stability/offered-load.ts";
+import { type DrawnRun, drawsOf } from "../results/input-effects.ts";
+import type { ServingCapacity } from "../scenario/checks/checks.ts";
+import { compileSystem, type MeasuredInputs, traceSizesOf } from "../scenario/compile/compile.ts";
+import { drawnInputs } from "../scenario/compile/input-draws.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
-import { Simulation, type SimulationInput, type SimulationOutput } from "./simulation.ts";
+import { type RunOptions, type RunResult, runSteps } from "./run-steps.ts";
 
 /** Measured data and traces that a scenario names, by path as written in it. */
 export interface SimulationInputs extends MeasuredInputs {
   readonly traces: Readonly<Record<string, readonly number[]>>;
   /** The scheduler files, loaded. Not plain data: processes and threads load them anew. */
   readonly own?: OwnSchedulers | undefined;
-}
-
-type RunOptions = Pick<
-  SimulationInput,
-  "ganttBars" | "latencySink" | "log" | "workSeed" | "maxEvents" | "maxJobs"
->;
-
-/** `latencySink`: a `OneRunSeries` gives the figures intervals. `workSeed`: the same arrivals and branches, other times. */
-interface ReplicationOptions extends RunOptions {
-  readonly curve?: boolean;
-  /** Gets a row for each request, warm-up included. */
-  readonly requests?: RequestRows | null;
-}
-
-export interface ReplicationResult {
-  readonly summary: RunSummary;
-  readonly gantt: readonly GanttBar[];
-  readonly events: number;
 }
 
 /** The seed text of a replication: what every named stream of that run is derived from. */
@@ -53,59 +30,50 @@ export function runReplication(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
-  options: ReplicationOptions = {},
-): ReplicationResult {
+  options: RunOptions = {},
+): RunResult {
   return finished(replicationSteps(document, inputs, replication, options));
 }
 
-/** Some hundredths of a second. */
-const EVENTS_A_STEP = 100_000;
+/** A configuration without its scheduler and seed: compiled once for all its replications. */
+type Compiled = Omit<Run, "scheduler" | "seed">;
+
+const COMPILED = new WeakMap<MeasuredInputs, WeakMap<ScenarioDocument, Compiled>>();
+
+/** Slow replicas keep their pace in the system, so such a system is made anew for each run. */
+function compiled(document: ScenarioDocument, inputs: SimulationInputs): Compiled {
+  const ofInputs = COMPILED.get(inputs) ?? new WeakMap<ScenarioDocument, Compiled>();
+  const known = ofInputs.get(document);
+  if (known !== undefined) return known;
+  COMPILED.set(inputs, ofInputs);
+  const { workload, run } = document;
+  const made: Compiled = {
+    system: compileSystem(document, inputs),
+    workload,
+    traceUs: workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null,
+    traceSizes: traceSizesOf(workload, inputs),
+    maxDrainUs: run.maxDrainS === undefined ? undefined : run.maxDrainS * 1e6,
+  };
+  const isShareable = (made.system.faults?.slowable.size ?? 0) === 0;
+  if (isShareable) ofInputs.set(document, made);
+  return made;
+}
 
 /** The same in steps of about so many events. */
 export function* replicationSteps(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
-  options: ReplicationOptions = {},
-  eventsAStep = EVENTS_A_STEP,
-): Generator<undefined, ReplicationResult, void> {
-  const { workload, run } = document;
-  const seed = replicationSeed(run.seed, replication);
-  const system = compileSystem(document, inputs);
-  const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
-  const arrivals = arrivalSource(workload, seed, traceUs);
-  const sizes = sizeSource(workload, seed, traceSizesOf(workload, inputs));
-  const running = inputs.own?.running ?? (<T>(work: () => T): T => work());
-  const scheduler = running(() => createScheduler(document.scheduler, system, seed, inputs.own));
-  const { curve = false, requests = null, ...rest } = options;
-  const simulation = new Simulation({
-    ...rest,
-    system,
-    scheduler,
-    arrivals,
-    seed,
-    sizes,
-    requests,
-    warmupUs: Math.round(givenWarmupS(workload) * 1e6),
-    ...(workload.client === undefined ? {} : { client: workload.client }),
-    ...(run.maxDrainS === undefined ? {} : { maxDrainUs: run.maxDrainS * 1e6 }),
-  });
-  while (!running(() => simulation.advance(eventsAStep))) yield;
-  const { recorder, events, stopped } = simulation.output();
-  requests?.flush();
-  const summary = summarize(recorder, { curve });
-  const notes = [...summary.notes];
-  if (stopped !== null) notes.push(stopNote(stopped, events));
-  const { ceiling } = scheduler.admission;
-  if (ceiling !== undefined && recorder.outcomes.refused > 0) notes.push(ceilingNote(ceiling));
-  const queries = arrivals instanceof QueryStream ? arrivals.latencies : null;
-  const reported = mlperfMetrics(workload, summary.metrics, queries);
-  const metrics = Object.assign({}, summary.metrics, reported);
-  return {
-    summary: Object.assign({}, summary, { metrics, notes }),
-    gantt: recorder.bars,
-    events,
-  };
+  options: RunOptions = {},
+  eventsAStep?: number,
+): Generator<undefined, RunResult, void> {
+  const run = compiled(document, inputs);
+  const seed = replicationSeed(document.run.seed, replication);
+  const running = inputs.own?.running;
+  const make = () => createScheduler(document.scheduler, run.system, seed, inputs.own);
+  const scheduler = running === undefined ? make() : running(make);
+  const guarded = running === undefined ? options : { ...options, running };
+  return yield* runSteps({ ...run, scheduler, seed }, guarded, eventsAStep);
 }
 
 /** The replication again, with each of its draws of measured inputs; none where their doubt is not known. */
@@ -113,7 +81,7 @@ export function* drawnSteps(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
-  eventsAStep = EVENTS_A_STEP,
+  eventsAStep?: number,
 ): Generator<undefined, readonly DrawnRun[], void> {
   const drawn: DrawnRun[] = [];
   for (const draw of drawsOf(document, inputs, replication)) {
@@ -123,25 +91,6 @@ export function* drawnSteps(
     drawn.push({ replication, logFactors, figures: { metrics, tasks, pipelines } });
   }
   return drawn;
-}
-
-function ceilingNote(requests: number): string {
-  const most = requests.toLocaleString("en-US");
-  return `requests were refused that came while ${most} were in the system, the bound of any run`;
-}
-
-/** The same words for every replication, so that they are said once. */
-function stopNote(stopped: NonNullable<SimulationOutput["stopped"]>, events: number): string {
-  switch (stopped) {
-    case "max-events":
-      return `stopped after ${events} events, before every request had ended`;
-    case "max-drain":
-      return "stopped long after the last arrival, before every request had ended";
-    case "crowded":
-      return "stopped with more jobs in the system than memory is for, before every request had ended";
-    case "dead":
-      return "some requests never ended: no replica that they need comes back";
-  }
 }
 
 /** Null where the arrival rate is not given beforehand, or the traffic equations do not reach. */

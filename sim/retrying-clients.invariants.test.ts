@@ -1,12 +1,12 @@
 /** Invariants of clients that give up, and of deadlines, over random scenarios. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { replayLog } from "../core/replay.ts";
-import { RunLog } from "../core/run-log.ts";
-import { type ClientDocument, clientSchema } from "../core/scenario/schema/workload.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { type ClientDocument, clientSchema } from "../scenario/schema/workload.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { randomScenarios, sendsAtOnce } from "./random-scenarios.test-support.ts";
 import { replicationSeed, runReplication } from "./replication.ts";

@@ -1,7 +1,7 @@
 /** Clients that give up and try again, through the public scenario. */
 import { describe, expect, test } from "vitest";
-import { RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, replicate, runAt, scenarioOf } from "./scenario.test-support.ts";
 

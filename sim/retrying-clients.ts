@@ -11,12 +11,12 @@
  * attempts.
  */
 
-import { type ArrivalSource, RetryPolicy } from "../core/arrivals/sources.ts";
-import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { Outcome } from "../core/dispatch/driver.ts";
-import type { RunRecorder } from "../core/metrics/recorder.ts";
-import { EventHeap } from "../core/priority-queues.ts";
-import type { ClientDocument } from "../core/scenario/schema/workload.ts";
+import { type ArrivalSource, RetryPolicy } from "../engine/arrivals/sources.ts";
+import type { Client } from "../engine/arrivals/workload.ts";
+import { EventHeap } from "../engine/basics/priority-queues.ts";
+import type { Dispatcher } from "../engine/dispatch/dispatcher.ts";
+import type { Outcome } from "../engine/dispatch/driver.ts";
+import type { RunRecorder } from "../engine/metrics/recorder.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
 import type { DrawnAnswers } from "./simulated-feedback.ts";
 
@@ -69,7 +69,7 @@ const NONE = -1;
 const MOST_STALE = 1024;
 
 export class RetryingClients implements Entrance {
-  readonly #client: ClientDocument;
+  readonly #client: Client;
   readonly #host: ClientHost;
   readonly #dispatcher: Dispatcher;
   readonly #entrance: Entrance;
@@ -84,7 +84,7 @@ export class RetryingClients implements Entrance {
   #stale = 0;
 
   constructor(
-    client: ClientDocument,
+    client: Client,
     host: ClientHost,
     seed: string,
     dispatcher: Dispatcher,

@@ -4,21 +4,17 @@
  */
 
 import { expect } from "vitest";
-import { givenWarmupS, isSpanned } from "../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../core/compile.ts";
-import { OUTCOMES } from "../core/dispatch/driver.ts";
-import type { GanttBar } from "../core/results.ts";
-import { type LogEntry, RunLog } from "../core/run-log.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { System } from "../core/system.ts";
+import { givenWarmupS, isSpanned } from "../engine/arrivals/arrival-source.ts";
+import { OUTCOMES } from "../engine/dispatch/driver.ts";
+import { type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
+import type { GanttBar } from "../engine/metrics/figures.ts";
+import type { System } from "../engine/system/system.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { sendsAtOnce } from "./random-scenarios.test-support.ts";
-import {
-  type ReplicationResult,
-  replicationSeed,
-  runReplication,
-  type SimulationInputs,
-} from "./replication.ts";
+import { replicationSeed, runReplication, type SimulationInputs } from "./replication.ts";
+import type { RunResult } from "./run-steps.ts";
 
 /** A job's wait: when it was queued and when it left the queue, started or not. */
 interface Wait {
@@ -46,7 +42,7 @@ interface Account {
   readonly losses: number;
 }
 
-export interface Audited extends ReplicationResult {
+export interface Audited extends RunResult {
   readonly system: System;
   readonly account: Account;
 }

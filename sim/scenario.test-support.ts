@@ -1,6 +1,6 @@
 /** Scenarios written short, and their replications, for tests through the public path. */
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { type ScenarioDocument, scenarioSchema } from "../core/scenario/schema.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { runReplication, type SimulationInputs } from "./replication.ts";
 
 export const NO_INPUTS: SimulationInputs = { profiles: {}, traces: {} };

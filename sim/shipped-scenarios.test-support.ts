@@ -4,9 +4,9 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { expandSweep } from "../core/scenario/expand-sweep.test-support.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
+import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { type SimulationInputs, servingCapacity } from "./replication.ts";
 

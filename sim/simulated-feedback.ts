@@ -1,10 +1,10 @@
 /** Drawn answers of the simulator's models: feedback for schedulers that learn, and labels for ensembles that vote. */
 
-import type { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { AnswerLabels } from "../core/dispatch/driver.ts";
-import type { Scheduler } from "../core/dispatch/policies.ts";
-import { grown, JOB } from "../core/dispatch/request-table.ts";
-import { AnswerDraws, RIGHT } from "../core/draws.ts";
+import type { Dispatcher } from "../engine/dispatch/dispatcher.ts";
+import type { AnswerLabels } from "../engine/dispatch/driver.ts";
+import type { Scheduler } from "../engine/dispatch/policies.ts";
+import { grown, JOB } from "../engine/dispatch/request-table.ts";
+import { AnswerDraws, RIGHT } from "../engine/requests/draws.ts";
 
 /** A model's part of an answer. */
 interface Verdict {

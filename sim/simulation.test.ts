@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { expectedHitRatio } from "../core/prediction-cache.ts";
-import type { OverheadProfile } from "../core/profile.ts";
+import { expectedHitRatio } from "../engine/requests/prediction-cache.ts";
+import type { OverheadProfile } from "../scenario/schema/profile.ts";
 import { runReplication } from "./replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "./scenario.test-support.ts";
 

@@ -9,11 +9,17 @@
  */
 // Hot path: see docs/hot-path.md
 
-import type { ArrivalSource } from "../core/arrivals/sources.ts";
-import { Dispatcher } from "../core/dispatch/dispatcher.ts";
-import type { AnswerLabels, ClusterDriver, Driver, Outcome } from "../core/dispatch/driver.ts";
-import type { Scheduler } from "../core/dispatch/policies.ts";
-import { grown, JOB } from "../core/dispatch/request-table.ts";
+import type { ArrivalSource } from "../engine/arrivals/sources.ts";
+import type { Client } from "../engine/arrivals/workload.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { DOUBLE_ZERO } from "../engine/basics/hot-path.ts";
+import { WinnerTree } from "../engine/basics/priority-queues.ts";
+import { Dispatcher } from "../engine/dispatch/dispatcher.ts";
+import type { AnswerLabels, ClusterDriver, Driver, Outcome } from "../engine/dispatch/driver.ts";
+import type { Scheduler } from "../engine/dispatch/policies.ts";
+import { grown, JOB } from "../engine/dispatch/request-table.ts";
+import type { RunLog } from "../engine/dispatch/run-log.ts";
+import { type LatencySink, type RequestRows, RunRecorder } from "../engine/metrics/recorder.ts";
 import {
   CACHE_HIT,
   KEYED,
@@ -21,20 +27,14 @@ import {
   MAY_BE_SKIPPED,
   RequestDraws,
   WHEN_HOLDS,
-} from "../core/draws.ts";
-import { Fault } from "../core/fault.ts";
-import { DOUBLE_ZERO } from "../core/hot-path.ts";
-import { type LatencySink, type RequestRows, RunRecorder } from "../core/metrics/recorder.ts";
-import { type ContentCache, contentCaches, isWhole } from "../core/prediction-cache.ts";
-import { WinnerTree } from "../core/priority-queues.ts";
-import type { RunLog } from "../core/run-log.ts";
-import type { ClientDocument } from "../core/scenario/schema/workload.ts";
-import type { SizeSource } from "../core/service.ts";
-import type { System } from "../core/system.ts";
+} from "../engine/requests/draws.ts";
+import { type ContentCache, contentCaches, isWhole } from "../engine/requests/prediction-cache.ts";
+import type { SizeSource } from "../engine/service/service.ts";
+import { SizedInputs } from "../engine/stations/running-batches.ts";
+import type { System } from "../engine/system/system.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SimulatedFeedback } from "./simulated-feedback.ts";
-import { SizedInputs } from "./stations/running-batches.ts";
 import { createExecutor } from "./unsteady/create-executor.ts";
 
 export interface SimulationInput {
@@ -47,7 +47,7 @@ export interface SimulationInput {
   readonly workSeed?: string;
   readonly warmupUs: number;
   /** How clients give up and try again; default: they wait. */
-  readonly client?: ClientDocument;
+  readonly client?: Client;
   /** The requests' input sizes; null: none has one. */
   readonly sizes: SizeSource | null;
   readonly log?: RunLog;

@@ -1,8 +1,8 @@
 /** Overload is recognised, and nothing else is taken for it, through public scenarios. */
 import { describe, expect, test } from "vitest";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { judgeStability, type StabilityVerdict } from "../core/stability/judge-stability.ts";
-import type { OfferedLoad } from "../core/stability/offered-load.ts";
+import { judgeStability, type StabilityVerdict } from "../engine/stability/judge-stability.ts";
+import type { OfferedLoad } from "../engine/stability/offered-load.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { configurationLoad } from "./replication.ts";
 import { NO_INPUTS, replicate, scenarioOf } from "./scenario.test-support.ts";
 

@@ -4,8 +4,8 @@
  * service times alone and on devices with terms of their own, which cost nothing here.
  */
 import { describe, expect, test } from "vitest";
-import type { LogEntry } from "../core/run-log.ts";
-import { RunLog } from "../core/run-log.ts";
+import type { LogEntry } from "../engine/dispatch/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
 import { runReplication } from "./replication.ts";
 import {
   fixedService,

@@ -1,8 +1,8 @@
 /** Tasks with several variants: which one serves a job, and how accurate the answers are. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../core/compile.ts";
-import { replayLog } from "../core/replay.ts";
-import { RunLog } from "../core/run-log.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { replayLog } from "../engine/record/replay.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, servingCapacity } from "./replication.ts";
 import { fixedService, NO_INPUTS, replicate, runAt, scenarioOf } from "./scenario.test-support.ts";

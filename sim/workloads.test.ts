@@ -1,8 +1,8 @@
 /** The effect of each arrival process on a queue, through the public scenario. */
 import { describe, expect, test } from "vitest";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { MetricName } from "../core/results.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
 import { NO_INPUTS, replicate, scenarioOf, zScore } from "./scenario.test-support.ts";
 
 const REPLICATIONS = IS_LONG ? 10 : 4;

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 
 /** A file that is written in pieces, and in its place once it is kept. */
 export class AtomicFile {

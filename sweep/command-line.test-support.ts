@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import type { ConfigurationResult, ResultsDocument } from "../core/results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../results/documents.ts";
 
 const CLI = join(import.meta.dirname, "../dist/cli/tandem.js");
 

@@ -1,21 +1,23 @@
 /** The result of one configuration from its finished replications, and whether it needs more of them. */
-import { isSpanned } from "../core/arrivals/arrival-source.ts";
-import { type DrawnRun, inputEffects, withInputs } from "../core/input-effects.ts";
-import { aggregate, type RunSummary } from "../core/metrics/summary.ts";
-import { placementByNode } from "../core/placement.ts";
-import type { ConfigurationResult, MetricName, Precision } from "../core/results.ts";
-import { stoppingRule } from "../core/scenario/checks.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import type { Configuration } from "../core/scenario/sweep.ts";
-import { goalsOf, sloState } from "../core/slo.ts";
-import { judgeStability } from "../core/stability/judge-stability.ts";
-import type { OfferedLoad } from "../core/stability/offered-load.ts";
+import { isSpanned } from "../engine/arrivals/arrival-source.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
+import type { Precision } from "../engine/metrics/stopping-rule.ts";
 import {
   FIRST_ROUND,
   type MetricValues,
   nextReplications,
   precisionOf,
-} from "../core/statistics/estimate.ts";
+} from "../engine/metrics/stopping-rule.ts";
+import { aggregate, type RunSummary } from "../engine/metrics/summary.ts";
+import { judgeStability } from "../engine/stability/judge-stability.ts";
+import type { OfferedLoad } from "../engine/stability/offered-load.ts";
+import type { ConfigurationResult } from "../results/documents.ts";
+import { type DrawnRun, inputEffects, withInputs } from "../results/input-effects.ts";
+import { goalsOf, sloState } from "../results/slo.ts";
+import { stoppingRule } from "../scenario/checks/checks.ts";
+import { placementByNode } from "../scenario/compile/placement.ts";
+import type { Configuration } from "../scenario/expand-sweep.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { WarmUp } from "../sim/replication.ts";
 
 /** Some replications of one configuration, in order. */

@@ -1,15 +1,15 @@
 /** Configurations of one sweep, run by their index: the same on any thread. */
 import { setFlagsFromString } from "node:v8";
-import { isSpanned, knownRequests } from "../core/arrivals/arrival-source.ts";
-import { comparedMetrics } from "../core/compare.ts";
-import { interruptBudget, MORE_INLINING } from "../core/hot-path.ts";
-import type { DrawnRun } from "../core/input-effects.ts";
-import { OneRunSeries } from "../core/metrics/one-run.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { Sample } from "../core/scenario/axes.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import type { WorkloadDocument } from "../core/scenario/schema.ts";
-import { type Configuration, openSweep, type Sweep } from "../core/scenario/sweep.ts";
+import { isSpanned, knownRequests } from "../engine/arrivals/arrival-source.ts";
+import { interruptBudget, MORE_INLINING } from "../engine/basics/hot-path.ts";
+import { OneRunSeries } from "../engine/metrics/one-run.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { comparedMetrics } from "../results/compare.ts";
+import type { DrawnRun } from "../results/input-effects.ts";
+import { type Configuration, openSweep, type Sweep } from "../scenario/expand-sweep.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { WorkloadDocument } from "../scenario/schema/scenario.ts";
+import type { Sample } from "../scenario/sweep/axes.ts";
 import {
   configurationLoad,
   drawnSteps,

@@ -1,8 +1,8 @@
 /** The same seed gives the same run: in one process, in another, on any number of threads. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ConfigurationResult } from "../core/results.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import type { ConfigurationResult } from "../results/documents.ts";
+import { parseScenario } from "../scenario/parse.ts";
 import { configurationsOf, type Exit, Workplace } from "./command-line.test-support.ts";
 import { MemoryStore, recordsOf } from "./records.ts";
 import { runSweep } from "./run-sweep.ts";

@@ -1,10 +1,10 @@
 /** How often the interval of a prediction from a calibration on a drifting host holds the long-run truth. */
 import { expect, test } from "vitest";
-import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
-import { finished } from "../core/iterables.ts";
-import type { Profile } from "../core/profile.ts";
-import { RandomStream } from "../core/random/stream.ts";
-import { meanOf } from "../core/statistics/estimate.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { RandomStream } from "../engine/random/stream.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
+import { calibratedProfile } from "../scenario/compile/calibrated-profile.test-support.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
 import { drawnSteps, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { scenarioOf } from "../sim/scenario.test-support.ts";
 import { configurationResult } from "./configuration-result.ts";

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, rmSync, statSync, truncateSync, watch } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { Workplace } from "./command-line.test-support.ts";
 import { SUMMARY_TABLES } from "./parquet.ts";
 import { openQuery } from "./query.ts";

@@ -5,9 +5,9 @@
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { Fault } from "../core/fault.ts";
-import { METRICS } from "../core/results.ts";
-import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { METRICS } from "../engine/metrics/figures.ts";
+import type { ParameterColumn } from "../scenario/sweep/parameter-columns.ts";
 
 export const SUMMARY_TABLES = [
   "configurations",

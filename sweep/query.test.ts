@@ -2,8 +2,8 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Fault } from "../core/fault.ts";
-import type { ResultsDocument } from "../core/results.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { ResultsDocument } from "../results/documents.ts";
 import { Workplace } from "./command-line.test-support.ts";
 import { SUMMARY_TABLES } from "./parquet.ts";
 import { type Cell, openQuery } from "./query.ts";

@@ -9,7 +9,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { parseScenario } from "../core/scenario/parse.ts";
+import { parseScenario } from "../scenario/parse.ts";
 import {
   MemoryStore,
   ResultStore,

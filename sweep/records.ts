@@ -17,10 +17,10 @@ import {
   renameSync,
 } from "node:fs";
 import { join } from "node:path";
-import { assert } from "../core/fault.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import type { ConfigurationResult } from "../core/results.ts";
-import type { ParameterColumn } from "../core/scenario/parameter-columns.ts";
+import { assert } from "../engine/basics/fault.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import type { ConfigurationResult } from "../results/documents.ts";
+import type { ParameterColumn } from "../scenario/sweep/parameter-columns.ts";
 import { makeFolder, writeAll, writeAtomically } from "./atomic-file.ts";
 import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
 import { REQUESTS_FOLDER } from "./request-files.ts";

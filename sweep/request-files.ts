@@ -5,8 +5,8 @@
 import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { OUTCOMES } from "../core/dispatch/driver.ts";
-import { RequestRows } from "../core/metrics/recorder.ts";
+import { OUTCOMES } from "../engine/dispatch/driver.ts";
+import { RequestRows } from "../engine/metrics/recorder.ts";
 import { makeFolder, writeAll } from "./atomic-file.ts";
 import { fileLiteral, literal, openDatabase } from "./parquet.ts";
 

@@ -7,7 +7,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
 import { builtFile } from "../build/version.ts";
-import { Fault } from "../core/fault.ts";
+import { Fault } from "../engine/basics/fault.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { type RecordStore, recordLine } from "./records.ts";

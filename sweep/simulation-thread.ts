@@ -1,8 +1,8 @@
 /** The work of a simulation thread. The sweep comes once, as worker data; requests are numbers. */
 import { workerData } from "node:worker_threads";
 import { importTexts } from "../build/import-text.ts";
-import { Fault } from "../core/fault.ts";
-import { finished } from "../core/iterables.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { finished } from "../engine/basics/iterables.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";

@@ -7,8 +7,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { needs } from "../core/needs.test-support.ts";
-import { hasSlurm, SlurmLab } from "../core/slurm-lab.test-support.ts";
+import { needs } from "../checks/support/needs.test-support.ts";
+import { hasSlurm, SlurmLab } from "../checks/support/slurm-lab.test-support.ts";
 import { Workplace } from "./command-line.test-support.ts";
 
 const SHARDS = 8;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasSlurm, SlurmLab } from "../core/slurm-lab.test-support.ts";
+import { hasSlurm, SlurmLab } from "../checks/support/slurm-lab.test-support.ts";
 import { type Exit, Workplace } from "./command-line.test-support.ts";
 
 const SCENARIO = {

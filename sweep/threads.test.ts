@@ -1,10 +1,10 @@
 /** Random scenarios give the same results, to the bit, on any number of threads. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { calibratedProfile } from "../core/calibrated-profile.test-support.ts";
-import type { LoadedScenario } from "../core/scenario/files.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import { cases, IS_LONG } from "../core/test-form.test-support.ts";
+import { cases, IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { calibratedProfile } from "../scenario/compile/calibrated-profile.test-support.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { randomScenarios } from "../sim/random-scenarios.test-support.ts";
 import { MemoryStore, recordsOf, type SweepRecord } from "./records.ts";
 import { runSweep, type SweepRun } from "./run-sweep.ts";

@@ -1,6 +1,6 @@
 /** Replications until the intervals are narrow: the same however the work is spread. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { configurationsOf, Workplace } from "./command-line.test-support.ts";
 
 const SCENARIO = {

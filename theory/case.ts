@@ -2,11 +2,11 @@
  * A case: a scenario as a user writes it, and the figures that theory gives for it exactly. Every
  * scenario's mean service time is around 10 ms, so that whole microseconds round nothing away. `runCase` runs it, and says how far from theory it is.
  */
-import { Fault } from "../core/fault.ts";
-import type { RunSummary } from "../core/metrics/summary.ts";
-import { parseScenario } from "../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../core/scenario/schema.ts";
-import { estimate, studentT975 } from "../core/statistics/estimate.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import type { RunSummary } from "../engine/metrics/summary.ts";
+import { estimate, studentT975 } from "../engine/statistics/estimate.ts";
+import { parseScenario } from "../scenario/parse.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { runReplication } from "../sim/replication.ts";
 

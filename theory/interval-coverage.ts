@@ -3,11 +3,12 @@
  * known, simulated again and again with other seeds, through the public path.
  */
 
-import { halfWidth95, pairedDifference } from "../core/compare.ts";
-import { OneRunSeries } from "../core/metrics/one-run.ts";
-import type { MetricName } from "../core/results.ts";
-import { estimate } from "../core/statistics/estimate.ts";
-import { type ReplicationResult, runReplication } from "../sim/replication.ts";
+import type { MetricName } from "../engine/metrics/figures.ts";
+import { OneRunSeries } from "../engine/metrics/one-run.ts";
+import { estimate } from "../engine/statistics/estimate.ts";
+import { halfWidth95, pairedDifference } from "../results/compare.ts";
+import { runReplication } from "../sim/replication.ts";
+import type { RunResult } from "../sim/run-steps.ts";
 import { documentOf, exponential, queue } from "./case.ts";
 import { latencyQuantileMM1 } from "./single-server-formulas.ts";
 
@@ -56,7 +57,7 @@ function run(meanMs: number, requests: number, seed: number, replication: number
   return runReplication(document, { profiles: {}, traces: {} }, replication, sink);
 }
 
-function valuesOf(runs: readonly ReplicationResult[], figure: MetricName): number[] {
+function valuesOf(runs: readonly RunResult[], figure: MetricName): number[] {
   return runs.map(({ summary }) => summary.metrics[figure] ?? Number.NaN);
 }
 

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { IS_LONG } from "../core/test-form.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { normalScore, runCase } from "./case.ts";
 import { FAMILIES, rootMeanSquare, rowOf, seedOf } from "./page.ts";
 

@@ -6,8 +6,8 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { eventually, NO_INPUTS } from "../cluster/deployment.test-support.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { axeViolations, openPage, PATIENCE, PHONE, sendAtOnce } from "./page.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");

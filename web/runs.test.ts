@@ -3,8 +3,8 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { NO_INPUTS } from "../cluster/deployment.test-support.ts";
-import { scenarioSchema } from "../core/scenario/schema.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
 
 const DOCUMENT = scenarioSchema.parse({

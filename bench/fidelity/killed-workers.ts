@@ -8,11 +8,11 @@ import { predict } from "../../calibration/predict.ts";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../../cluster/deploy/measured-run.ts";
 import { payloadRequest } from "../../cluster/load/tensor-inputs.ts";
-import { compileSystem } from "../../core/compile.ts";
-import { RunLog } from "../../core/run-log.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { meanOf } from "../../core/statistics/estimate.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { parseScenario } from "../../scenario/parse.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { replicationSeed, type SimulationInputs } from "../../sim/replication.ts";
 import type { Outcome, StudyCase } from "./study-case.ts";
 

@@ -8,6 +8,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import yargs from "yargs";
 import { KILLED_CASES, validateKilled } from "./killed-workers.ts";
+import { renewTokenFindings, tokenSection } from "./language-models/study.ts";
 import { fidelityPage } from "./page.ts";
 import { MODEL_CASES, validateModels } from "./real-models.ts";
 import { REPLAYED_CASES, validateReplayed } from "./replayed.ts";
@@ -15,7 +16,7 @@ import { seedLeftOut, seedLoadTest, seedLoadTestSection } from "./seed-load-test
 import { DEMOS, type Finding, type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
-const PARTS = ["seed", "replayed", "killed", "models", "demo"] as const;
+const PARTS = ["seed", "language", "replayed", "killed", "models", "demo"] as const;
 type Part = (typeof PARTS)[number];
 
 const { out, results, only, named, minutes, page, most } = await yargs(process.argv.slice(2))
@@ -73,6 +74,7 @@ async function part<Case extends StudyCase>(
   }
 }
 
+if (only === undefined || only.includes("language")) renewTokenFindings();
 await part("replayed", REPLAYED_CASES, validateReplayed);
 await part("killed", KILLED_CASES, validateKilled);
 await part("models", MODEL_CASES, validateModels);
@@ -87,6 +89,6 @@ await part("demo", DEMOS, async (_, folder) => {
 if (page !== undefined) {
   const wantsSeed = only === undefined || only.includes("seed");
   const seed = wantsSeed ? seedLoadTestSection(seedLoadTest(50), seedLeftOut()) : "";
-  writeFileSync(page, fidelityPage(findings(), seed));
+  writeFileSync(page, fidelityPage(findings(), seed, tokenSection()));
   process.stdout.write(`${page}\n`);
 }

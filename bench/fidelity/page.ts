@@ -1,12 +1,16 @@
 /** docs/fidelity.md, made from the study's findings: each aim beside its figure, reached or not, and every validation. */
-import type { MetricName } from "../../core/results.ts";
-import type { Verdict } from "../../core/validation-results.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { Verdict } from "../../results/validation.ts";
 import { KILLED_CASES } from "./killed-workers.ts";
 import { MODEL_CASES } from "./real-models.ts";
 import { REPLAYED_CASES } from "./replayed.ts";
 import { DEMOS, type Finding, type StudyCase } from "./study-case.ts";
 
-export function fidelityPage(findings: readonly Finding[], seedSection: string): string {
+export function fidelityPage(
+  findings: readonly Finding[],
+  seedSection: string,
+  tokenSection: string,
+): string {
   const of = (part: string): Finding[] => findings.filter((one) => one.part === part);
   const isWrong = ({ wrong }: StudyCase): boolean => wrong !== undefined;
   const isRight = (one: StudyCase): boolean => !isWrong(one);
@@ -31,6 +35,7 @@ export function fidelityPage(findings: readonly Finding[], seedSection: string):
     killedSection(of("killed")),
     demoSection(of("demo"), DEMOS.length),
     seedSection === "" ? "" : `## The seed project's load test\n\n${seedSection}`,
+    tokenSection,
   ];
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { RandomStream } from "../../core/random/stream.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
 import { type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 

@@ -5,12 +5,12 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { RequestRows } from "../../core/metrics/recorder.ts";
-import type { Estimate } from "../../core/results.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import { openSweep } from "../../core/scenario/sweep.ts";
-import { estimate, meanOf, selectQuantile } from "../../core/statistics/estimate.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import { RequestRows } from "../../engine/metrics/recorder.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import { estimate, meanOf, selectQuantile } from "../../engine/statistics/estimate.ts";
+import { openSweep } from "../../scenario/expand-sweep.ts";
+import { parseScenario } from "../../scenario/parse.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { runReplication } from "../../sim/replication.ts";
 

@@ -1,6 +1,6 @@
 /** One validation of the study, and what it found. */
-import type { ByMetric, MetricName } from "../../core/results.ts";
-import type { ValidationResult, Verdict } from "../../core/validation-results.ts";
+import type { ByMetric, MetricName } from "../../engine/metrics/figures.ts";
+import type { ValidationResult, Verdict } from "../../results/validation.ts";
 
 export interface StudyCase {
   readonly name: string;

@@ -1,6 +1,6 @@
 /** A part of the bench: its measurements compared in turn with those of another program, and what was asked of it. */
 
-import { meanOf, studentT, sumOf } from "../../core/statistics/estimate.ts";
+import { meanOf, studentT, sumOf } from "../../engine/statistics/estimate.ts";
 import { LATENCIES, type Measurement, type PeerSetting, type WorkloadName } from "./programs.ts";
 
 export interface BenchOptions extends PeerSetting {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
-import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 
 export const WORKLOADS = {
   A: "M/M/1 at 0.9",

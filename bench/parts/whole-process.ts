@@ -2,7 +2,7 @@
  * Whole processes of `tandem simulate`, start-up included: beside SimPy, of a short run, and by peak
  * memory.
  */
-import type { ResultsDocument } from "../../core/results.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
 import {
   disagreement,
   inTurn,

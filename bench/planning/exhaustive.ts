@@ -2,17 +2,18 @@
  * Every combination of a generated problem, simulated in full. Placements are listed node by node and priced by the
  * compiled system, so nothing here is of the planner's own space.
  */
-import { compileSystem } from "../../core/compile.ts";
-import { finished } from "../../core/iterables.ts";
-import { checkMemory } from "../../core/scenario/check-cluster.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { goalsOf } from "../../core/slo.ts";
+
+import { finished } from "../../engine/basics/iterables.ts";
 import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
 import { scoreOf } from "../../planning/outlook.ts";
 import { askedOf } from "../../planning/question.ts";
 import { Space } from "../../planning/space.ts";
 import { Laboratory } from "../../planning/trial.ts";
+import { goalsOf } from "../../results/slo.ts";
+import { checkMemory } from "../../scenario/checks/check-cluster.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { parseScenario } from "../../scenario/parse.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import type { PlanningProblem } from "./problems.ts";
 

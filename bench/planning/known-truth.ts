@@ -3,16 +3,16 @@
  * and machines that crash rarely, of which a long run on other requests says it. Of every second queue there is one
  * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close.
  */
-import { finished } from "../../core/iterables.ts";
-import { RandomStream } from "../../core/random/stream.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { goalsOf } from "../../core/slo.ts";
-import { meanOf } from "../../core/statistics/estimate.ts";
+import { finished } from "../../engine/basics/iterables.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
 import { makePlans, type Plan } from "../../planning/plan.ts";
 import { longRun } from "../../planning/run-length.ts";
 import type { Solver } from "../../planning/standing.ts";
 import { Laboratory } from "../../planning/trial.ts";
+import { goalsOf } from "../../results/slo.ts";
+import { parseScenario } from "../../scenario/parse.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 
 export interface KnownAnswer {

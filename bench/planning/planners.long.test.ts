@@ -1,12 +1,12 @@
 /** The planners against every combination simulated in full, also those that cost more than the answer. */
 import { expect, test } from "vitest";
-import { finished } from "../../core/iterables.ts";
-import { goalsOf } from "../../core/slo.ts";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
+import { finished } from "../../engine/basics/iterables.ts";
 import { outlook } from "../../planning/outlook.ts";
 import { makePlans, type Plan, type PlannerName } from "../../planning/plan.ts";
 import { solve } from "../../planning/solve.test-support.ts";
 import { Laboratory } from "../../planning/trial.ts";
+import { goalsOf } from "../../results/slo.ts";
 import { NO_INPUTS } from "../../sim/scenario.test-support.ts";
 import { type Exhausted, exhausted, loadedProblem } from "./exhaustive.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";

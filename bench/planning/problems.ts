@@ -2,7 +2,7 @@
  * Planning problems small enough to simulate every combination: drawn from fixed seeds, so that nobody
  * chose them to please a planner, and the two-task problem that a plan without placements gets wrong.
  */
-import { RandomStream } from "../../core/random/stream.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
 
 export interface PlanningProblem {
   readonly name: string;

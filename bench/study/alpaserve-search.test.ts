@@ -1,8 +1,8 @@
 /** AlpaServe's search: its example against queueing theory, and every placement of small clusters. */
 import { describe, expect, test } from "vitest";
-import { finished } from "../../core/iterables.ts";
-import { checkMemory, checkSlots } from "../../core/scenario/check-cluster.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { finished } from "../../engine/basics/iterables.ts";
+import { checkMemory, checkSlots } from "../../scenario/checks/check-cluster.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { NO_INPUTS, replicate, scenarioOf } from "../../sim/scenario.test-support.ts";
 import { powersOfTwo, searchGroups, type Tried, USUAL_SEARCH } from "./alpaserve-search.ts";
 

@@ -11,12 +11,13 @@
  * Source: Li et al., AlpaServe, OSDI 2023, section 4.2, algorithm 2. Left out: operator parallelism (a profile may
  * hold its times), and buckets of models by latency, as partitions here may mix group sizes.
  */
-import { compileSystem } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
-import { tasksToPlace } from "../../core/placement.ts";
-import { RunLog } from "../../core/run-log.ts";
-import type { ClusterDocument, ScenarioDocument } from "../../core/scenario/schema.ts";
-import { meanOf, sumOf } from "../../core/statistics/estimate.ts";
+
+import { Fault } from "../../engine/basics/fault.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
+import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { tasksToPlace } from "../../scenario/compile/placement.ts";
+import type { ClusterDocument, ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { goalSharesUs } from "../../schedulers/rules/ways.ts";
 import {
   beamPlacement,

@@ -5,10 +5,12 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
-import { finished } from "../../core/iterables.ts";
-import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
-import { estimate, sumOf } from "../../core/statistics/estimate.ts";
+import { finished } from "../../engine/basics/iterables.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { searchGroups, USUAL_SEARCH } from "./alpaserve-search.ts";
 
 export type Sections = Readonly<Record<string, unknown>>;

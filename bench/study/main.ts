@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
 import yargs from "yargs";
-import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
 import {
   attainedAndRight,

@@ -1,6 +1,7 @@
 /** The page of the study, in Markdown. */
-import type { Estimate } from "../../core/results.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
+
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import { type Claim, type Figure, judgementOf } from "./claim.ts";
 import {

@@ -1,8 +1,8 @@
 /** The study's scenarios are sound and complete, and its judgements are those of their samples. */
 import { describe, expect, test } from "vitest";
-import type { ConfigurationResult } from "../../core/results.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import { checkedSweep } from "../../core/scenario/sweep.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
+import { checkedSweep } from "../../scenario/expand-sweep.ts";
+import { parseScenario } from "../../scenario/parse.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
 import {

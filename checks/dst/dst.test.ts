@@ -1,7 +1,7 @@
 /** The gateway in virtual time: a hundred seeds here, a thousand in the long form; `npm run dst` has more. */
 import { expect, test } from "vitest";
-import { RandomStream } from "../../core/random/stream.ts";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { IS_LONG } from "../support/test-form.test-support.ts";
 import { documentOf, planOf, SCHEDULERS } from "./plan.ts";
 import { play } from "./play.ts";
 import { compareDecisions } from "./same-decisions.ts";

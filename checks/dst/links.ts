@@ -7,8 +7,8 @@ import type {
   ModelStreamInferResponse,
 } from "../../cluster/protocol/messages.ts";
 import type { WorkerChannel } from "../../cluster/run/worker-channel.ts";
-import { Fault } from "../../core/fault.ts";
-import type { RandomStream } from "../../core/random/stream.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { RandomStream } from "../../engine/random/stream.ts";
 import type { Calendar } from "./calendar.ts";
 
 /** Chances are for each message. */

@@ -1,6 +1,6 @@
 /** The plan of one run in virtual time, drawn from a seed as data: a deployment, its clients, and faults. */
-import { RandomStream } from "../../core/random/stream.ts";
-import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { type LinkFaults, NO_FAULTS } from "./links.ts";
 
 /** Those whose actions have start windows, on devices of their own. */

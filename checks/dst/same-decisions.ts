@@ -3,12 +3,12 @@
  * the two drivers must get the same commands from the dispatcher, event by event.
  */
 import { runRequestSchema } from "../../cluster/run/specification.ts";
-import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../../core/compile.ts";
-import { RequestDraws } from "../../core/draws.ts";
-import { RandomStream } from "../../core/random/stream.ts";
-import { instantOf, type LogEntry, RunLog } from "../../core/run-log.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
+import { instantOf, type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { RequestDraws } from "../../engine/requests/draws.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../../sim/replication.ts";
 import { Calendar, CalendarClock } from "./calendar.ts";
 import { NO_FAULTS, type VirtualWorld } from "./links.ts";

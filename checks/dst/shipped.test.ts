@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { expandSweep } from "../../core/scenario/expand-sweep.test-support.ts";
-import { parseScenario } from "../../core/scenario/parse.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { simulatedOnlyTerms } from "../../core/scenario/simulated-only.ts";
+import { expandSweep } from "../../scenario/expand-sweep.test-support.ts";
+import { parseScenario } from "../../scenario/parse.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
+import { simulatedOnlyTerms } from "../../scenario/simulated-only.ts";
 import type { SimulationInputs } from "../../sim/replication.ts";
 import { compareDecisions } from "./same-decisions.ts";
 

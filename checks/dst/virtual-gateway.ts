@@ -2,7 +2,7 @@
 import { Gateway } from "../../cluster/run/gateway.ts";
 import type { ServiceBounds } from "../../cluster/run/specification.ts";
 import { NO_ACCESS } from "../../cluster/security/client-access.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import type { CalendarClock } from "./calendar.ts";
 import { channelTo, type VirtualWorld } from "./links.ts";
 import type { VirtualWorker } from "./workers.ts";

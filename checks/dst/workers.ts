@@ -13,7 +13,7 @@ import {
 import { answerOfError, lastAnswer } from "../../cluster/protocol/status.ts";
 import { answerOf, type Backend, batchOf } from "../../cluster/worker/backend.ts";
 import { DeviceSlot, type SlotTurn } from "../../cluster/worker/device-slot.ts";
-import type { System } from "../../core/system.ts";
+import type { System } from "../../engine/system/system.ts";
 import { VirtualCall, type VirtualWorld, type Watch } from "./links.ts";
 
 /** HTTP/2's keepalive finds a dead connection after so long. */

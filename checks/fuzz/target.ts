@@ -8,8 +8,8 @@ import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import { residentBytes } from "../../cluster/worker/served-command.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 
 export interface FuzzTarget {
   readonly deployment: Deployment;

@@ -18,8 +18,8 @@ import {
   trailerOf,
 } from "../../cluster/protocol/status.ts";
 import { outputText } from "../../cluster/protocol/tensors.ts";
-import { type ScenarioDocument, scenarioSchema } from "../../core/scenario/schema.ts";
 import { fingerprintOf } from "../../models/registry.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 
 export const PIPELINE = "twice";
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Deployment } from "../../cluster/deploy/deployment.ts";
-import { RandomStream } from "../../core/random/stream.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
 
 export const FAULTS = ["kill", "stop", "slow", "memory", "cut", "restart"] as const;
 

@@ -14,8 +14,8 @@ import { type Deployment, startDeployment } from "../../cluster/deploy/deploymen
 import { InferenceClient } from "../../cluster/protocol/client.ts";
 import { DEFAULT_BOUNDS, type ServiceBounds } from "../../cluster/run/specification.ts";
 import { residentBytes } from "../../cluster/worker/served-command.ts";
-import { RandomStream } from "../../core/random/stream.ts";
-import { selectQuantile } from "../../core/statistics/estimate.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { selectQuantile } from "../../engine/statistics/estimate.ts";
 import { fingerprintScenario, isAnswerTo, PersistentClient, PIPELINE } from "./client.ts";
 import { type FaultKind, faultInjector, NetworkCuts } from "./faults.ts";
 

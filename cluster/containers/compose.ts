@@ -4,8 +4,8 @@
  */
 
 import { Document } from "yaml";
-import type { Issue } from "../../core/fault.ts";
-import { issueAt } from "../../core/scenario/issues.ts";
+import type { Issue } from "../../engine/basics/fault.ts";
+import { issueAt } from "../../scenario/reading/issues.ts";
 import { type ContainerPlan, labelsOf, type PlannedWorker, PORTS } from "./container-plan.ts";
 
 export interface ComposeOptions {

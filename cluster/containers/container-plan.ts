@@ -5,19 +5,19 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, normalize } from "node:path";
 import { z } from "zod";
-import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
-import { Fault, type Issue } from "../../core/fault.ts";
-import { type Placement, placeReplicas, tasksToPlace } from "../../core/placement.ts";
-import { checkBackend } from "../../core/scenario/checks.ts";
-import { fileEntries, needsStore } from "../../core/scenario/implementation-kinds.ts";
-import { issueAt } from "../../core/scenario/issues.ts";
-import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import { BACKENDS, type BackendName } from "../../core/scenario/schema/run.ts";
+import { Fault, type Issue } from "../../engine/basics/fault.ts";
+import { checkBackend } from "../../scenario/checks/checks.ts";
+import { compileSystem, type MeasuredInputs } from "../../scenario/compile/compile.ts";
+import { type Placement, placeReplicas, tasksToPlace } from "../../scenario/compile/placement.ts";
+import { issueAt } from "../../scenario/reading/issues.ts";
+import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
+import { fileEntries, needsStore } from "../../scenario/schema/implementation-kinds.ts";
+import { BACKENDS, type BackendName } from "../../scenario/schema/run.ts";
 import {
   type ModelDocument,
   type ScenarioDocument,
   scenarioSchema,
-} from "../../core/scenario/schema.ts";
+} from "../../scenario/schema/scenario.ts";
 import type { GatewaySpecification } from "../run/specification.ts";
 import type { WorkerSpecification } from "../worker/main.ts";
 

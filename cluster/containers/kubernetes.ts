@@ -4,8 +4,8 @@
  * written.
  */
 import { createHash } from "node:crypto";
-import type { Issue } from "../../core/fault.ts";
-import { issueAt } from "../../core/scenario/issues.ts";
+import type { Issue } from "../../engine/basics/fault.ts";
+import { issueAt } from "../../scenario/reading/issues.ts";
 import {
   type ContainerPlan,
   type ContainerWorker,

@@ -1,5 +1,5 @@
 /** The template of every pod of a deployment on Kubernetes, gateway or worker. */
-import type { InventoryOf } from "../../core/inventory/schema.ts";
+import type { InventoryOf } from "../../scenario/inventory/schema.ts";
 import { LIVE_SERVICE, type PlannedWorker, PORTS } from "./container-plan.ts";
 
 export interface PodOptions {

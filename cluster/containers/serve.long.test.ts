@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { isRunning, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { getJson } from "../security/client-access.ts";

@@ -8,7 +8,7 @@ import { closeSync, openSync, rmSync, utimesSync } from "node:fs";
 import { promisify } from "node:util";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { type Child, type ChildOptions, startChild } from "../processes/child.ts";
 import { SecurityFiles } from "../security/access.ts";
 import { type ClientAccess, getJson, healthAccess } from "../security/client-access.ts";

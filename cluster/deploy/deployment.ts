@@ -5,8 +5,8 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { Fault } from "../../core/fault.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
 import { GatewayPorts, type Ports } from "../machines/gateway-ports.ts";
 import { GATEWAY, type Machine } from "../machines/machine.ts";
 import { traceTarget } from "../observe/open-tracing.ts";

@@ -4,17 +4,17 @@
  * gateway's.
  */
 
-import { arrivalSource, givenWarmupS, requestsOf } from "../../core/arrivals/arrival-source.ts";
-import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { RequestDraws } from "../../core/draws.ts";
-import { Fault } from "../../core/fault.ts";
-import { RunRecorder } from "../../core/metrics/recorder.ts";
-import { type RunSummary, summarize } from "../../core/metrics/summary.ts";
-import type { GanttBar, MetricName } from "../../core/results.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import type { System } from "../../core/system.ts";
-import type { HealthSummary } from "../../core/validation-results.ts";
+import { arrivalSource, givenWarmupS, requestsOf } from "../../engine/arrivals/arrival-source.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import type { GanttBar, MetricName } from "../../engine/metrics/figures.ts";
+import { RunRecorder } from "../../engine/metrics/recorder.ts";
+import { type RunSummary, summarize } from "../../engine/metrics/summary.ts";
+import { RequestDraws } from "../../engine/requests/draws.ts";
+import type { System } from "../../engine/system/system.ts";
+import type { HealthSummary } from "../../results/validation.ts";
+import { compileSystem, type MeasuredInputs } from "../../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { loadHealth, outcomeCounts } from "../load/load-report.ts";
 import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";

@@ -6,24 +6,24 @@ import { X509Certificate } from "node:crypto";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
-import { compileSystem, type MeasuredInputs } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { type System, withSpareReplicas } from "../../engine/system/system.ts";
+import { prepareModels } from "../../models/store.ts";
+import { compileSystem, type MeasuredInputs } from "../../scenario/compile/compile.ts";
 import {
   type LoadedInventory,
   type ReplicaPlace,
   replicaPlaces,
-} from "../../core/inventory/read-inventory.ts";
-import { filesOf, needsStore } from "../../core/scenario/implementation-kinds.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { type System, withSpareReplicas } from "../../core/system.ts";
-import { prepareModels } from "../../models/store.ts";
+} from "../../scenario/inventory/read-inventory.ts";
+import { filesOf, needsStore } from "../../scenario/schema/implementation-kinds.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
-import { closeMachines, openMachines } from "../machines/open-machines.ts";
 import type { FileText } from "../processes/child-side.ts";
 import { ownFolder } from "../processes/own-folder.ts";
 import type { ServiceBounds } from "../run/specification.ts";
 import { readIdentity, writeCertificates } from "../security/tls.ts";
+import { closeMachines, openMachines } from "./open-machines.ts";
 
 export interface DeploymentOptions {
   readonly document: ScenarioDocument;

@@ -14,18 +14,18 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Fault } from "../../core/fault.ts";
-import type { GatewayStatus } from "../../core/gateway-status.ts";
-import type { LoadedInventory } from "../../core/inventory/read-inventory.ts";
-import type { Inventory } from "../../core/inventory/schema.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { LoadedInventory } from "../../scenario/inventory/read-inventory.ts";
+import type { Inventory } from "../../scenario/inventory/schema.ts";
 import type { Leftovers } from "../machines/machine.ts";
-import { machineLeftovers } from "../machines/open-machines.ts";
+import type { GatewayStatus } from "../observe/gateway-status.ts";
 import type { ChildMessage } from "../processes/child-side.ts";
 import { entryPoint } from "../processes/link.ts";
 import { lives } from "../processes/own-folder.ts";
 import type { RunReport } from "../run/specification.ts";
 import { deleteAt, gatewayClientAccess, getJson, postJson } from "../security/client-access.ts";
 import { type Deployment, removeLeftovers } from "./deployment.ts";
+import { machineLeftovers } from "./open-machines.ts";
 import type { DeploymentOptions } from "./options.ts";
 
 export interface ClusterState {

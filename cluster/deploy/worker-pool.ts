@@ -1,10 +1,10 @@
 /** The worker processes of a deployment: starts them together, and again when one dies. */
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import { compileSystem } from "../../core/compile.ts";
-import { type ReplicaPlace, replicaPlaces } from "../../core/inventory/read-inventory.ts";
-import type { SlotPlace } from "../../core/inventory/schema.ts";
-import { ownReplicas, type System } from "../../core/system.ts";
+import { ownReplicas, type System } from "../../engine/system/system.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { type ReplicaPlace, replicaPlaces } from "../../scenario/inventory/read-inventory.ts";
+import type { SlotPlace } from "../../scenario/inventory/schema.ts";
 import {
   type Machine,
   type Machines,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../engine/basics/fault.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";

@@ -2,7 +2,7 @@
  * Inference requests, by gRPC or REST, and the gateway's gRPC server. Each element of a request's payload
  * is a request of its own to the dispatcher.
  */
-import { Fault, unreachable } from "../../core/fault.ts";
+import { Fault, unreachable } from "../../engine/basics/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { GrpcAccess } from "../protocol/grpc-guard.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";

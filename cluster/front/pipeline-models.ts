@@ -1,6 +1,6 @@
 /** The gateway's pipelines as models of the protocol: their inputs and outputs, from the tensors of their tasks' models. */
-import { Fault } from "../../core/fault.ts";
-import type { TaskSystem } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { TaskSystem } from "../../engine/system/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import {
   bytesMetadata,

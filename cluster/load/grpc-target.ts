@@ -1,6 +1,6 @@
 /** A server of the Open Inference Protocol over gRPC, by calls or on one stream. */
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
+import { OUTCOMES, type Outcome } from "../../engine/dispatch/driver.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import type { ModelInferRequest, ModelInferResponse, Parameters } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, reasonOf, trailerOf } from "../protocol/status.ts";

@@ -2,8 +2,8 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { workloadSchema } from "../../core/scenario/schema/workload.ts";
-import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import type { WorkloadDocument } from "../../scenario/schema/scenario.ts";
+import { workloadSchema } from "../../scenario/schema/workload.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import { type LoadOptions, runLoad } from "./run-load.ts";
 import type { LoadResult } from "./specification.ts";

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { Agent, type Dispatcher } from "undici";
-import type { Outcome } from "../../core/dispatch/driver.ts";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { Outcome } from "../../engine/dispatch/driver.ts";
 import type { LoadAnswer, LoadCall, LoadTarget, TargetSpecification } from "./specification.ts";
 
 type HttpSpecification = Extract<TargetSpecification, { kind: "http" }>;

@@ -1,6 +1,6 @@
 /** The generator alone, against a target that holds its answers back. */
 import { afterEach, expect, test } from "vitest";
-import type { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../engine/basics/fault.ts";
 import { eventually } from "../deployment.test-support.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import { monotonicUs, PreciseTimer } from "../time/clock.ts";

@@ -1,7 +1,7 @@
 /** The real generator, a process of its own, against real sockets. Counts and content, no times. */
 import { describe, expect, it } from "vitest";
-import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
+import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
 import { eventually } from "../deployment.test-support.ts";
 import { drive, parsed, withEndpoint } from "./http-endpoint.test-support.ts";
 import { loadReport } from "./load-report.ts";

@@ -5,12 +5,12 @@
  */
 
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
-import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { type ArrivalSource, RetryPolicy } from "../../core/arrivals/sources.ts";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { WeightedChoice } from "../../core/draws.ts";
-import { Fault } from "../../core/fault.ts";
-import type { ClientDocument } from "../../core/scenario/schema/workload.ts";
+import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
+import { type ArrivalSource, RetryPolicy } from "../../engine/arrivals/sources.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import { WeightedChoice } from "../../engine/requests/draws.ts";
+import type { ClientDocument } from "../../scenario/schema/workload.ts";
 import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
 import {
   inDigits,

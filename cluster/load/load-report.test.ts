@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import { workloadSchema } from "../../scenario/schema/workload.ts";
 import {
   type LoadReport,
   loadHealth,

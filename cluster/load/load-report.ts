@@ -1,12 +1,12 @@
 /** The report of a load run from the client's side, with the health of the generator. */
-import { givenWarmupS } from "../../core/arrivals/arrival-source.ts";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { LatencyStore } from "../../core/metrics/latency-store.ts";
-import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../core/metrics/mlperf.ts";
-import type { MetricName } from "../../core/results.ts";
-import type { WorkloadDocument } from "../../core/scenario/schema.ts";
-import { selectQuantile } from "../../core/statistics/estimate.ts";
-import type { HealthSummary } from "../../core/validation-results.ts";
+import { givenWarmupS } from "../../engine/arrivals/arrival-source.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import { type MlperfRules, mlperfMetrics, mlperfRules } from "../../engine/metrics/mlperf.ts";
+import { selectQuantile } from "../../engine/statistics/estimate.ts";
+import { LatencyStore } from "../../engine/statistics/latency-store.ts";
+import type { HealthSummary } from "../../results/validation.ts";
+import type { WorkloadDocument } from "../../scenario/schema/scenario.ts";
 import type { LoadResult } from "./specification.ts";
 
 export const PERCENTILES = [50, 75, 90, 95, 99, 99.9, 99.99, 100] as const;

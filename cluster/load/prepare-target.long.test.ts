@@ -3,8 +3,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { chain, writeScaling } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS, noOp, withDeployment } from "../deployment.test-support.ts";

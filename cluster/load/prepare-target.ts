@@ -5,7 +5,7 @@
  *   http(s)://host:port                the protocol's REST route of a model
  *   http(s)://host:port/any/path       that address as it is, with a body or without
  */
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { GATEWAY_NAME, type ModelMetadata, tandemForm } from "../protocol/hosted-models.ts";
 import { type ClientAccess, getJson } from "../security/client-access.ts";

@@ -1,5 +1,5 @@
 /** Sends a workload to a target from a process of its own. */
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { type Speaking, startChild, unlessAborted, watchSilence } from "../processes/child.ts";
 import type { LoadProgress, LoadResult, LoadSpecification } from "./specification.ts";
 

@@ -1,6 +1,6 @@
 /** Messages between a load process and its parent, and the interface of a target. */
-import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { WorkloadDocument } from "../../core/scenario/schema.ts";
+import type { Outcome } from "../../engine/dispatch/driver.ts";
+import type { WorkloadDocument } from "../../scenario/schema/scenario.ts";
 import type { FailureMessage } from "../processes/child-side.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import type { ClientAccess } from "../security/client-access.ts";

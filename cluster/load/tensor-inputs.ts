@@ -1,7 +1,7 @@
 /** Tensors for requests: from a file in the protocol's JSON, or at random in a model's shapes. */
 import { readFileSync } from "node:fs";
-import { Fault } from "../../core/fault.ts";
-import { RandomStream } from "../../core/random/stream.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
 import { checkedCount, encodeBytes } from "../../models/tensor.ts";
 import type { TensorMetadata } from "../protocol/hosted-models.ts";
 import type { RequestContents } from "../protocol/messages.ts";

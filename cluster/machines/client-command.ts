@@ -3,7 +3,7 @@
  * is started again when it ends.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { dyingWithParent } from "../processes/link.ts";
 
 export interface ToolOptions {

@@ -11,7 +11,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline, type Readable } from "node:stream";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { type LastingCommand, lastingCommand } from "./client-command.ts";
 
 /** First line of `forward.ts`: a login shell may write others before. */

@@ -8,12 +8,12 @@ import {
   type LoadedInventory,
   machineFor,
   type ReplicaPlace,
-} from "../../core/inventory/read-inventory.ts";
-import type { InventoryOf, SlotPlace } from "../../core/inventory/schema.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
+} from "../../scenario/inventory/read-inventory.ts";
+import type { InventoryOf, SlotPlace } from "../../scenario/inventory/schema.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
 import { readIdentity } from "../security/tls.ts";
 
-/** One kind of machines; `open-machines.ts` lists them. */
+/** One kind of machines; `cluster/deploy/open-machines.ts` lists them. */
 export interface MachineKind {
   /**
    * Takes machines that several deployments, one after the other, use; returns how to give them back. Kinds that

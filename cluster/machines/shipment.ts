@@ -15,7 +15,7 @@ import {
 import { createRequire } from "node:module";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { ownFolder } from "../processes/own-folder.ts";
 import type { ModelFiles } from "./machine.ts";
 

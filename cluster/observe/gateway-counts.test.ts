@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { GatewayCounts, Histogram } from "./gateway-counts.ts";
 import { Recent } from "./lately.ts";

@@ -2,11 +2,11 @@
  * The gateway's counts across runs, for `/metrics` and `/status`, in wall-clock times. Typed arrays keep adding
  * cheap and memory constant.
  */
-import { OUTCOMES, type Outcome } from "../../core/dispatch/driver.ts";
-import type { GatewayStatus, ReplicaStatus } from "../../core/gateway-status.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
-import type { ReplicaSystem, System } from "../../core/system.ts";
+import { OUTCOMES, type Outcome } from "../../engine/dispatch/driver.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
+import type { ReplicaSystem, System } from "../../engine/system/system.ts";
 import { monotonicUs } from "../time/clock.ts";
+import type { GatewayStatus, ReplicaStatus } from "./gateway-status.ts";
 import { Recent, WindowSum } from "./lately.ts";
 import type { BatchTimes, RunningBatch, RunningRequest, RunSink } from "./run-sink.ts";
 

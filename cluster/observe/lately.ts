@@ -1,5 +1,5 @@
 /** The last seconds for a live table: quantiles of values, and sums. */
-import { rankOf } from "../../core/statistics/estimate.ts";
+import { rankOf } from "../../engine/statistics/estimate.ts";
 
 const KEPT = 1024;
 

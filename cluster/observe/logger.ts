@@ -7,7 +7,7 @@ import {
   pino,
   stdTimeFunctions,
 } from "pino";
-import type { System } from "../../core/system.ts";
+import type { System } from "../../engine/system/system.ts";
 import { LOG_FD } from "../processes/child-side.ts";
 import type { RunningRequest, RunSink } from "./run-sink.ts";
 

@@ -1,11 +1,11 @@
 /** `/metrics` and `/status` of a real gateway, after requests whose ends are known. */
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
-import type { GatewayStatus } from "../../core/gateway-status.ts";
 import { measuredRun } from "../deploy/measured-run.ts";
 import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { peer } from "../protocol/peers.test-support.ts";
+import type { GatewayStatus } from "./gateway-status.ts";
 
 type Samples = ReadonlyMap<string, number>;
 

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { GatewayStatus } from "../../core/gateway-status.ts";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
+import type { GatewayStatus } from "./gateway-status.ts";
 
 const directory = temporaryFolder("observed");
 const REQUESTS = 5;

@@ -3,8 +3,8 @@
  * default. Only then does this file load OpenTelemetry.
  */
 import { resolve } from "node:path";
-import { Fault } from "../../core/fault.ts";
-import type { System } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { System } from "../../engine/system/system.ts";
 import type { Logger } from "./logger.ts";
 import type { RunTime } from "./run-sink.ts";
 import type { TraceSink } from "./tracing.ts";

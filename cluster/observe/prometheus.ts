@@ -3,8 +3,8 @@
  * `nv_inference_*`. Workers have no metrics port: the gateway asks them for figures of their processes.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
 import type { GatewayCounts, GatewayState, Histogram } from "./gateway-counts.ts";
 
 type Labels = Readonly<Record<string, string>>;

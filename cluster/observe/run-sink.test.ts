@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { monotonicUs } from "../time/clock.ts";
 import { arrivalRecord, type RunningRequest, startRecord } from "./run-sink.ts";

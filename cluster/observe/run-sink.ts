@@ -3,13 +3,13 @@
  * nothing, so no record can change a run. Here are the sinks of its metrics, its log, and the trace of its arrivals.
  */
 import { appendFileSync, existsSync, statSync } from "node:fs";
-import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { AnswerSummary } from "../../core/dispatch/request-table.ts";
-import { Fault } from "../../core/fault.ts";
-import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { RunLog } from "../../core/run-log.ts";
-import { csvCell } from "../../core/scenario/trace.ts";
-import type { System } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { Outcome } from "../../engine/dispatch/driver.ts";
+import type { AnswerSummary } from "../../engine/dispatch/request-table.ts";
+import type { RunLog } from "../../engine/dispatch/run-log.ts";
+import type { RunRecorder } from "../../engine/metrics/recorder.ts";
+import type { System } from "../../engine/system/system.ts";
+import { csvCell } from "../../scenario/reading/trace.ts";
 import type { CallContext } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/clock.ts";
 

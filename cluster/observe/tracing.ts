@@ -40,8 +40,8 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { Outcome } from "../../core/dispatch/driver.ts";
-import type { System } from "../../core/system.ts";
+import type { Outcome } from "../../engine/dispatch/driver.ts";
+import type { System } from "../../engine/system/system.ts";
 import { monotonicUs } from "../time/clock.ts";
 import { type Logger, type Seldom, seldom } from "./logger.ts";
 import type { BatchTimes, RunningBatch, RunningRequest, RunSink, RunTime } from "./run-sink.ts";

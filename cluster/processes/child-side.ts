@@ -3,7 +3,7 @@
  * when its parent is gone, however the parent died. Its channel is Node's IPC, or with `--stdio` its standard
  * input and output, for a child on another machine. Both sides take the form of messages from here.
  */
-import { Fault, type FaultCode, type Issue } from "../../core/fault.ts";
+import { Fault, type FaultCode, type Issue } from "../../engine/basics/fault.ts";
 
 /** Parent to child. */
 export type ParentMessage =

@@ -1,8 +1,8 @@
 /** Processes that SIGSTOP stops in the middle of a run. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Fault } from "../../core/fault.ts";
-import { needs } from "../../core/needs.test-support.ts";
+import { needs } from "../../checks/support/needs.test-support.ts";
+import type { Fault } from "../../engine/basics/fault.ts";
 import type { Deployment } from "../deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "../deploy/measured-run.ts";
 import { isRunning, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";

@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { ChildMessage } from "./child-side.ts";
 import {
   type ElsewhereOptions,

@@ -1,7 +1,7 @@
 /** A child process and its channel: forked here, or a command whose other end is elsewhere. */
 import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../core/hot-path.ts";
+import { interruptBudget, MORE_INLINING, optimisedAfter } from "../../engine/basics/hot-path.ts";
 import {
   type ChildMessage,
   encodeMessage,

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 
 const folder = temporaryFolder("own-folder");
 const MODULE = new URL("../../dist/cluster/processes/own-folder.js", import.meta.url);

@@ -22,7 +22,7 @@ import {
   type ServerListener,
   status,
 } from "@grpc/grpc-js";
-import { assert, Fault } from "../../core/fault.ts";
+import { assert, Fault } from "../../engine/basics/fault.ts";
 import {
   type AccessRules,
   isOpen,

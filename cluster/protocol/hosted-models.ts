@@ -3,7 +3,7 @@
  * OpenAPI document; their states; and their statistics.
  */
 import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { ModelName } from "./messages.ts";
 
 /** Deeply read-only. */

@@ -1,7 +1,7 @@
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cases } from "../../core/test-form.test-support.ts";
+import { cases } from "../../checks/support/test-form.test-support.ts";
 import { FOREIGN_SERVICE as reflected } from "./foreign-service.test-support.ts";
 import { INFERENCE_SERVICE } from "./infer-codec.ts";
 import type { InferParameter, ModelInferRequest, ModelInferResponse } from "./messages.ts";

@@ -1,6 +1,6 @@
 /** Messages of `proto/inference.proto` as plain objects, and parameters and headers with a meaning here. */
 import { randomUUID } from "node:crypto";
-import type { StartWindow } from "../../core/dispatch/driver.ts";
+import type { StartWindow } from "../../engine/dispatch/driver.ts";
 
 /** Parameter of a request: how long its caller waits for the answer, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";

@@ -3,7 +3,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as http2 } fro
 import { connect, type Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { floatTensor } from "../../models/tensor.ts";
 import { chain, floats, sendTensor, writeScaling } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";

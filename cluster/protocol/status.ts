@@ -1,7 +1,7 @@
 /** Faults as gRPC statuses with trailers, which a failed request on a stream has as parameters; and back. */
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import protobuf from "protobufjs";
-import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
+import { FAULTS, Fault, type FaultCode } from "../../engine/basics/fault.ts";
 import { LIMITS } from "../security/limits.ts";
 import type {
   InferParameter,
@@ -12,7 +12,7 @@ import type {
 
 /** Trailer with the fault's code, which a gRPC status only approximates. */
 const FAULT_TRAILER = "tandem-fault";
-/** Trailer with a request's outcome (`core/dispatch/driver.ts`). */
+/** Trailer with a request's outcome (`engine/dispatch/driver.ts`). */
 export const OUTCOME_TRAILER = "tandem-outcome";
 /** gRPC's pushback for clients that retry by themselves (gRFC A6), ms. */
 export const PUSHBACK_TRAILER = "grpc-retry-pushback-ms";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { encodeBytes } from "../../models/tensor.ts";
 import { bytesTensor, decodeBytes, elementsOf } from "./tensors.ts";
 

@@ -5,7 +5,7 @@
  *   request   payload BYTES [b], upstream BYTES [b] of JSON, and each job's tensors as job:task:name
  *   answer    output BYTES [b] of JSON, and each job's tensors as job::name
  */
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import {
   ARRAYS,
   bytesElements,

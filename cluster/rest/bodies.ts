@@ -4,7 +4,7 @@ import { gunzip, inflate } from "node:zlib";
 import type { FastifyRequest } from "fastify";
 import { parse, stringify } from "lossless-json";
 import type { z } from "zod";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { LIMITS, type Share } from "../security/limits.ts";
 
 const MAX_ISSUES = 20;

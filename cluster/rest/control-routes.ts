@@ -1,9 +1,9 @@
 /** Control and observation of a deployment: runs, scheduler, feedback, replicas, metrics. */
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
-import { gatewayStatusSchema, replicaSchema } from "../../core/gateway-status.ts";
-import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { schedulerSchema } from "../../scenario/schema/scheduler.ts";
+import { gatewayStatusSchema, replicaSchema } from "../observe/gateway-status.ts";
 import type { Gateway } from "../run/gateway.ts";
 import { changeSchema, newReplicaSchema, type ReplicaControl } from "../run/replica-control.ts";
 import { checkSchedulerOf } from "../run/run-schedulers.ts";

@@ -10,7 +10,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import fastify from "fastify";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "../protocol/messages.ts";
 import type { ReplicaControl } from "../run/replica-control.ts";

@@ -3,8 +3,8 @@
  * numbers beyond 2^53 are bigints. JSON has null for NaN and infinities, which the extension carries.
  */
 import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
 import { checkedCount, encodeBytes, type NumericDatatype, numbersOf } from "../../models/tensor.ts";
 import type {
   InferParameter,

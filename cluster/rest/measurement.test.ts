@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { afterAll, expect, it } from "vitest";
-import type { MeasurementLine } from "../../core/gateway-status.ts";
 import type { LoadAnswer, LoadCall, LoadTarget } from "../load/specification.ts";
+import type { MeasurementLine } from "../observe/gateway-status.ts";
 import { PreciseTimer } from "../time/clock.ts";
 import { measure, measurementSchema } from "./measurement.ts";
 

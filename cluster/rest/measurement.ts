@@ -4,15 +4,15 @@
  */
 import { PassThrough, type Readable } from "node:stream";
 import { z } from "zod";
-import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
-import { Fault } from "../../core/fault.ts";
-import type { MeasurementLine } from "../../core/gateway-status.ts";
-import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import { expectedRequests } from "../../engine/arrivals/arrival-source.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { workloadSchema } from "../../scenario/schema/workload.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
 import { isPayload, OUTPUT, type PipelineModels } from "../front/pipeline-models.ts";
 import { LoadGenerator } from "../load/load-generator.ts";
 import type { LoadAnswer, LoadTarget } from "../load/specification.ts";
 import { payloadRequest, randomTensors, rawRequest } from "../load/tensor-inputs.ts";
+import type { MeasurementLine } from "../observe/gateway-status.ts";
 import type { RequestContents } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";
 import { LIMITS } from "../security/limits.ts";

@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
 import { GATEWAY_METADATA, type PipelineModels } from "../front/pipeline-models.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { chain } from "../backends.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";

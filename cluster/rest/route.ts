@@ -13,7 +13,7 @@ import type {
   FastifyTypeProvider,
 } from "fastify";
 import { z } from "zod";
-import { FAULTS, Fault, type FaultCode } from "../../core/fault.ts";
+import { FAULTS, Fault, type FaultCode } from "../../engine/basics/fault.ts";
 import { retryAfterS } from "../protocol/status.ts";
 import { type AccessRules, isOpen, type RequiredRole } from "../security/access.ts";
 import { LIMITS, type Share } from "../security/limits.ts";

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { machineClock, PreciseTimer } from "../time/clock.ts";
 import { AnswerBook, feedbackBook } from "./answer-book.ts";

@@ -3,8 +3,8 @@
  * share one run or get its result later; and by `x-request-id`, so that feedback finds the models behind an answer.
  * Inference has no side effects, so a result that is no longer there is computed again.
  */
-import { Fault } from "../../core/fault.ts";
-import type { System } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { System } from "../../engine/system/system.ts";
 import type { Clock } from "../time/clock.ts";
 import {
   type Answer,

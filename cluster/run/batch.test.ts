@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { startedBatch, tasksBefore } from "./batch.ts";
 

@@ -1,10 +1,11 @@
 /** A batch from the dispatcher to its message, and from the worker's message to its requests' results. */
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { StartWindow } from "../../core/dispatch/driver.ts";
-import { Fault, type FaultCode } from "../../core/fault.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { System, TaskSystem } from "../../core/system.ts";
+
+import { Fault, type FaultCode } from "../../engine/basics/fault.ts";
+import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import type { StartWindow } from "../../engine/dispatch/driver.ts";
+import type { System, TaskSystem } from "../../engine/system/system.ts";
 import { asBuffer, type Tensor } from "../../models/tensor.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
 import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
 import type { StreamRequest } from "../protocol/client.ts";
 import {

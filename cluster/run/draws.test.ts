@@ -1,10 +1,10 @@
 /** Draws by request number, and the caches by content that they decide. */
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { JOB } from "../../core/dispatch/request-table.ts";
-import { RequestDraws } from "../../core/draws.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { JOB } from "../../engine/dispatch/request-table.ts";
+import { RequestDraws } from "../../engine/requests/draws.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { answerCache, RunDraws } from "./draws.ts";
 import type { TaskResult } from "./live-request.ts";

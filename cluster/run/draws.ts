@@ -1,7 +1,8 @@
 /** A run's draws, by request number and by slot, and the caches by content that they decide. */
 
-import { JOB, type RequestTable } from "../../core/dispatch/request-table.ts";
-import { NO_LABEL } from "../../core/dispatch/variants.ts";
+import { assert, Fault } from "../../engine/basics/fault.ts";
+import { JOB, type RequestTable } from "../../engine/dispatch/request-table.ts";
+import { NO_LABEL } from "../../engine/dispatch/variants.ts";
 import {
   AnswerDraws,
   CACHE_HIT,
@@ -9,11 +10,14 @@ import {
   LOOKED_UP,
   RequestDraws,
   WHEN_HOLDS,
-} from "../../core/draws.ts";
-import { assert, Fault } from "../../core/fault.ts";
-import { type ContentCache, contentCaches, isWhole } from "../../core/prediction-cache.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { System } from "../../core/system.ts";
+} from "../../engine/requests/draws.ts";
+import {
+  type ContentCache,
+  contentCaches,
+  isWhole,
+} from "../../engine/requests/prediction-cache.ts";
+import type { System } from "../../engine/system/system.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
 import {
   contentsHash,
   type LiveRequest,

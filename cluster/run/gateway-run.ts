@@ -10,24 +10,24 @@
  * no command calls back into the dispatcher.
  */
 import { status } from "@grpc/grpc-js";
-import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
 import type {
   ClusterDriver,
   CountedVote,
   Driver,
   Outcome,
   StartWindow,
-} from "../../core/dispatch/driver.ts";
-import type { Scheduler } from "../../core/dispatch/policies.ts";
-import { Fault } from "../../core/fault.ts";
-import type { ReplicaBatching } from "../../core/gateway-status.ts";
-import { ReplicaMeter } from "../../core/metrics/meters.ts";
-import { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { RunLog } from "../../core/run-log.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import type { System } from "../../core/system.ts";
+} from "../../engine/dispatch/driver.ts";
+import type { Scheduler } from "../../engine/dispatch/policies.ts";
+import type { RunLog } from "../../engine/dispatch/run-log.ts";
+import { ReplicaMeter } from "../../engine/metrics/meters.ts";
+import { RunRecorder } from "../../engine/metrics/recorder.ts";
+import type { System } from "../../engine/system/system.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { isOwnFailure } from "../../schedulers/own-guard.ts";
+import type { ReplicaBatching } from "../observe/gateway-status.ts";
 import { logSink, type RunSink, recorderSink } from "../observe/run-sink.ts";
 import type { TraceSink } from "../observe/tracing.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import { OUTCOMES } from "../../core/dispatch/driver.ts";
-import type { Fault } from "../../core/fault.ts";
+import type { Fault } from "../../engine/basics/fault.ts";
+import { OUTCOMES } from "../../engine/dispatch/driver.ts";
 import { eventually, NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import { Gateway } from "./gateway.ts";

@@ -1,16 +1,16 @@
 /** The gateway: links to all replicas, the present run, and the way of a request into it. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { compileSystem } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
-import type { GatewayStatus, ReplicaBatching } from "../../core/gateway-status.ts";
-import { summarize } from "../../core/metrics/summary.ts";
-import { RunLog } from "../../core/run-log.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import { type System, withSpareReplicas } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
+import { summarize } from "../../engine/metrics/summary.ts";
+import { type System, withSpareReplicas } from "../../engine/system/system.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_OWN, type OwnSchedulers } from "../../schedulers/own-scheduler.ts";
 import { GatewayCounts, type GatewayState, gatewayStatus } from "../observe/gateway-counts.ts";
+import type { GatewayStatus, ReplicaBatching } from "../observe/gateway-status.ts";
 import { type Logger, type OperatorLog, operatorLog, seldom } from "../observe/logger.ts";
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { exposition } from "../observe/prometheus.ts";

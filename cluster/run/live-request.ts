@@ -1,9 +1,9 @@
 /** A request on its way through the gateway: submitted, taken, answered. */
 
 import { createHash } from "node:crypto";
-import type { Outcome } from "../../core/dispatch/driver.ts";
-import { type AnswerSummary, PLAIN_ANSWERS } from "../../core/dispatch/request-table.ts";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { Outcome } from "../../engine/dispatch/driver.ts";
+import { type AnswerSummary, PLAIN_ANSWERS } from "../../engine/dispatch/request-table.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext } from "../protocol/messages.ts";

@@ -2,11 +2,11 @@
  * Answers that no replica gave: an ensemble's, from the votes of its members, and the answer in place of
  * a straggler's. Source: Crankshaw et al., Clipper, NSDI 2017, section 5.2.2.
  */
-import type { AnswerLabels, CountedVote } from "../../core/dispatch/driver.ts";
-import { NO_LABEL } from "../../core/dispatch/variants.ts";
-import { RIGHT } from "../../core/draws.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
-import type { EnsembleSystem } from "../../core/system.ts";
+import type { AnswerLabels, CountedVote } from "../../engine/dispatch/driver.ts";
+import { NO_LABEL } from "../../engine/dispatch/variants.ts";
+import { RIGHT } from "../../engine/requests/draws.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
+import type { EnsembleSystem } from "../../engine/system/system.ts";
 import { arrayOf, asBuffer, type Tensor } from "../../models/tensor.ts";
 import type { JobResult } from "../protocol/tensors.ts";
 import { parseOutput } from "./batch.ts";

@@ -7,11 +7,11 @@
  * A worker that starts again loads its models; here they stay unloaded until an administrator loads them.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { Fault } from "../../core/fault.ts";
-import type { ReplicaBatching } from "../../core/gateway-status.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import type { System } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { System } from "../../engine/system/system.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import type { GatewayCounts } from "../observe/gateway-counts.ts";
+import type { ReplicaBatching } from "../observe/gateway-status.ts";
 import type { ModelState, ModelStateName } from "../protocol/hosted-models.ts";
 import { replaceFile } from "../security/tls.ts";
 import { until } from "../time/clock.ts";

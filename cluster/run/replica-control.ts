@@ -1,7 +1,7 @@
 /** Lists, adds, changes, removes and resets replicas while requests are in flight. */
 import { z } from "zod";
-import { Fault } from "../../core/fault.ts";
-import { batchingSchema, type ControlledReplica } from "../../core/gateway-status.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { batchingSchema, type ControlledReplica } from "../observe/gateway-status.ts";
 import { onParentMessage, reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/clock.ts";
 import type { Gateway } from "./gateway.ts";

@@ -1,6 +1,6 @@
 /** The gateway's links to all replicas, over one connection to each worker. */
 import { status } from "@grpc/grpc-js";
-import { assert } from "../../core/fault.ts";
+import { assert } from "../../engine/basics/fault.ts";
 import type { HealthStatus, StreamRequest } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";

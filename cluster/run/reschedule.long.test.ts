@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { replayLog } from "../../core/replay.ts";
-import { RunLog } from "../../core/run-log.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
+import { replayLog } from "../../engine/record/replay.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import type { RunSink } from "../observe/run-sink.ts";

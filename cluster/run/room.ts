@@ -1,9 +1,10 @@
 /** Reasons to refuse requests: bounds in number, in bytes and in time, and tasks without a replica. */
-import type { Scheduler } from "../../core/dispatch/policies.ts";
-import { Fault } from "../../core/fault.ts";
-import { offeredLoad } from "../../core/stability/offered-load.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
-import type { System } from "../../core/system.ts";
+
+import { Fault } from "../../engine/basics/fault.ts";
+import type { Scheduler } from "../../engine/dispatch/policies.ts";
+import { offeredLoad } from "../../engine/stability/offered-load.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
+import type { System } from "../../engine/system/system.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
 import type { Clock } from "../time/clock.ts";
 import { heldBytesOf, type LiveRequest, type Submission } from "./live-request.ts";

@@ -1,8 +1,8 @@
 /** A run's time on the wall clock: the instants of its events, its timers, and the delays of scaling. */
 
-import { ProvisioningDelays } from "../../core/draws.ts";
-import type { ReplicaMeter } from "../../core/metrics/meters.ts";
-import type { System } from "../../core/system.ts";
+import type { ReplicaMeter } from "../../engine/metrics/meters.ts";
+import { ProvisioningDelays } from "../../engine/requests/draws.ts";
+import type { System } from "../../engine/system/system.ts";
 import type { Clock } from "../time/clock.ts";
 
 /**

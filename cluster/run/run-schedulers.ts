@@ -1,9 +1,10 @@
 /** The schedulers of a run: its own, its replacements, and those that requests choose. */
-import type { RequestChoice, Scheduler } from "../../core/dispatch/policies.ts";
-import { Fault, type Issue } from "../../core/fault.ts";
-import { didYouMean } from "../../core/scenario/issues.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import type { System } from "../../core/system.ts";
+
+import { Fault, type Issue } from "../../engine/basics/fault.ts";
+import type { RequestChoice, Scheduler } from "../../engine/dispatch/policies.ts";
+import type { System } from "../../engine/system/system.ts";
+import { didYouMean } from "../../scenario/reading/issues.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";

@@ -1,8 +1,8 @@
 /** The same autoscaler as in the simulator switches a deployment's replicas off and on. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { replayLog } from "../../core/replay.ts";
-import { type LogEntry, RunLog } from "../../core/run-log.ts";
+import { type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
+import { replayLog } from "../../engine/record/replay.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";

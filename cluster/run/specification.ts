@@ -1,12 +1,12 @@
 /** The start of a gateway process and of each of its runs, and the report of a run: POST and GET /run. */
 import { performance } from "node:perf_hooks";
 import { z } from "zod";
-import type { MeasuredInputs } from "../../core/compile.ts";
-import type { RunSummary } from "../../core/metrics/summary.ts";
-import type { GanttBar } from "../../core/results.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
-import { schedulerSchema } from "../../core/scenario/schema/scheduler.ts";
-import type { ScenarioDocument, SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { GanttBar } from "../../engine/metrics/figures.ts";
+import type { RunSummary } from "../../engine/metrics/summary.ts";
+import type { MeasuredInputs } from "../../scenario/compile/compile.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../../scenario/schema/scenario.ts";
+import { schedulerSchema } from "../../scenario/schema/scheduler.ts";
 import type { GivenSecurity, SecurityPaths } from "../security/access.ts";
 import { CLIENT_TIMES, LIMITS } from "../security/limits.ts";
 import type { TlsIdentity } from "../security/tls.ts";

@@ -7,7 +7,7 @@ import { appendFileSync, readFileSync, statSync } from "node:fs";
 import type { Server as HttpsServer } from "node:https";
 import { join, resolve } from "node:path";
 import type { Server as TlsServer } from "node:tls";
-import { Fault, type Issue } from "../../core/fault.ts";
+import { Fault, type Issue } from "../../engine/basics/fault.ts";
 import { type CertificateRole, contextOf, readIdentity, type TlsIdentity } from "./tls.ts";
 
 /** An admin may infer too. */

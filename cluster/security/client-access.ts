@@ -6,7 +6,7 @@ import { isIP } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { checkServerIdentity, type SecureContextOptions } from "node:tls";
 import { type ChannelCredentials, type ChannelOptions, credentials, Metadata } from "@grpc/grpc-js";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import {
   type CertificateRole,
   hasIdentity,

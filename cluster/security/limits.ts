@@ -1,5 +1,5 @@
 /** Limits of the gateway's callers; `docs/security.md` has the same table. */
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { Refusals } from "./refusals.ts";
 
 const KIB = 1024;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { Client, type Metadata, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { IS_LONG } from "../../core/test-form.test-support.ts";
+import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { runLoad } from "../load/run-load.ts";

@@ -7,7 +7,7 @@ import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { needs } from "../../core/needs.test-support.ts";
+import { needs } from "../../checks/support/needs.test-support.ts";
 import { nameOptions } from "./client-access.ts";
 import {
   authority,

@@ -13,7 +13,7 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from "node:tls";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { KeyPair } from "./certificates.ts";
 import type { ClientTimes } from "./limits.ts";
 

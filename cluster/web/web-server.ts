@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as ask, type Dispatcher } from "undici";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { encodeBytes } from "../../models/tensor.ts";
 import { httpTarget } from "../load/http-target.ts";
 import { prepareTarget, restModel } from "../load/prepare-target.ts";

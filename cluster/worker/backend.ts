@@ -2,7 +2,7 @@
  * The interface of everything that runs a replica's batches, how a task's model runs one, and batches and results as
  * messages of the protocol.
  */
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { asBuffer, type Tensor, type TensorSpec } from "../../models/tensor.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";

@@ -1,9 +1,9 @@
 /**
  * A device slot that batches with start windows take in turn: a batch waits here until the slot is free
  * and its window is open, and misses its start when that comes too late. Batches without a window
- * pass, as in the simulator (`sim/stations/device-stations.ts`).
+ * pass, as in the simulator (`engine/stations/device-stations.ts`).
  */
-import type { StartWindow } from "../../core/dispatch/driver.ts";
+import type { StartWindow } from "../../engine/dispatch/driver.ts";
 import type { Clock } from "../time/clock.ts";
 
 type SlotClock = Pick<Clock, "nowUs" | "set" | "cancel">;

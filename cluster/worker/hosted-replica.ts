@@ -1,7 +1,7 @@
 /** One replica on its worker: decodes batches, runs them in turn on the backend, encodes the results. */
 import { readdirSync } from "node:fs";
 import { type StatusObject, status } from "@grpc/grpc-js";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import type { ModelProvenance } from "../../models/task-model.ts";
 import type { TensorSpec } from "../../models/tensor.ts";
 import type { WorkerTracing } from "../observe/open-tracing.ts";

@@ -1,6 +1,7 @@
 /** A worker process: hosts replicas, each as a model of its own, on one gRPC port. */
-import { compileSystem } from "../../core/compile.ts";
-import { withSpareReplicas } from "../../core/system.ts";
+
+import { withSpareReplicas } from "../../engine/system/system.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { createLogger } from "../observe/logger.ts";
 import { workerTracing } from "../observe/open-tracing.ts";
 import { runChild, toParent } from "../processes/child-side.ts";

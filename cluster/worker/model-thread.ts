@@ -1,9 +1,9 @@
 /** A real model's thread, off the worker's event loop. It runs one batch at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { kindOf } from "../../core/scenario/implementation-kinds.ts";
-import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { TaskModel } from "../../models/task-model.ts";
+import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
+import { kindOf } from "../../scenario/schema/implementation-kinds.ts";
 import { type FailureMessage, failureMessage } from "../processes/child-side.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import type { JobResult } from "../protocol/tensors.ts";

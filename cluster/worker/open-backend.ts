@@ -3,16 +3,16 @@
  * a thread of its own.
  */
 import { Worker } from "node:worker_threads";
-import type { MeasuredInputs } from "../../core/compile.ts";
-import { Fault } from "../../core/fault.ts";
-import { Sampler } from "../../core/random/sampler.ts";
-import { backendOf } from "../../core/scenario/implementation-kinds.ts";
-import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
-import type { BackendName } from "../../core/scenario/schema/run.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import type { ReplicaSystem, System } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import { Sampler } from "../../engine/random/sampler.ts";
+import type { ReplicaSystem, System } from "../../engine/system/system.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { Tensor } from "../../models/tensor.ts";
+import type { MeasuredInputs } from "../../scenario/compile/compile.ts";
+import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
+import { backendOf } from "../../scenario/schema/implementation-kinds.ts";
+import type { BackendName } from "../../scenario/schema/run.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { entryPoint } from "../processes/link.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import type { JobResult } from "../protocol/tensors.ts";

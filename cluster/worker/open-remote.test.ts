@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { externalAccess } from "./open-remote.ts";
 
 const folder = temporaryFolder("external");

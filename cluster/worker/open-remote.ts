@@ -5,8 +5,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { Fault } from "../../core/fault.ts";
-import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { isOfInference, openDeclaredModel } from "../../models/declared-model.ts";
 import type {
   Engine,
@@ -16,6 +15,7 @@ import type {
   TaskOutput,
 } from "../../models/task-model.ts";
 import { isDatatype, type TensorSpec } from "../../models/tensor.ts";
+import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import {
   type ModelMetadata,

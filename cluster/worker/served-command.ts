@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import { Fault } from "../../core/fault.ts";
-import type { ImplementationDocument } from "../../core/scenario/schema/implementation.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 

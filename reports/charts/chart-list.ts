@@ -1,9 +1,9 @@
 /** Every chart of the report, in the order of the page, each for a wide page and for a narrow one. Add a chart here. */
 import type { TopLevelSpec } from "vega-lite";
-import type { ProvenanceDocument } from "../../core/provenance.ts";
-import type { ResultsDocument } from "../../core/results.ts";
-import type { RunDetail } from "../../core/run-detail.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { RunDetail } from "../../engine/record/run-detail.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
+import type { ProvenanceDocument } from "../../results/provenance.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import type { PlanView } from "../tables/documents.ts";
 import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";

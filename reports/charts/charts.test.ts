@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { ConfigurationResult, Parameter, ResultsDocument } from "../../core/results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { Parameter } from "../../scenario/sweep/parameter-columns.ts";
 import {
   curve,
   singleDocument,

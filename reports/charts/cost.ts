@@ -1,5 +1,7 @@
 /** Cost: against latency with the Pareto front of each load, and of 1,000 requests over the load. */
-import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { figureText, formatNumber, joined, metricLabel, plural } from "../tables/format.ts";
 import {
   type Choice,

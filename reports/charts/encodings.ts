@@ -2,7 +2,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
-import type { RunEstimate } from "../../core/validation-results.ts";
+import type { RunEstimate } from "../../results/validation.ts";
 import { filterKey, filtersOf, grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 

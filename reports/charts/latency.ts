@@ -2,14 +2,10 @@
  * Latency, as quantiles over a swept number (a ranking where nothing numeric is swept), and as distributions: predicted
  * over measured where validated, else simulated ones together.
  */
-import type {
-  ConfigurationResult,
-  LatencyCurve,
-  MetricName,
-  ResultsDocument,
-  SloGoal,
-} from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+
+import type { LatencyCurve, MetricName } from "../../engine/metrics/figures.ts";
+import type { ConfigurationResult, ResultsDocument, SloGoal } from "../../results/documents.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { isUnstable, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric, sloNote } from "../tables/goals.ts";
 import {

@@ -1,5 +1,7 @@
 /** Metrics over a swept number: a row of panels for each metric, a line for each level of colour. */
-import type { ConfigurationResult, MetricName, ResultsDocument } from "../../core/results.ts";
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import {
   figureText,
   isEstimate,

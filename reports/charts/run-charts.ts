@@ -1,8 +1,8 @@
 /** Runs in detail: over time, their slowest requests taken apart, and their service times beside the predicted. */
 import * as vega from "vega";
-import type { Profile } from "../../core/profile.ts";
-import type { SloGoal } from "../../core/results.ts";
-import type { RunDetail, RunSeries } from "../../core/run-detail.ts";
+import type { RunDetail, RunSeries } from "../../engine/record/run-detail.ts";
+import type { SloGoal } from "../../results/documents.ts";
+import type { Profile } from "../../scenario/schema/profile.ts";
 import { formatCount, formatNumber } from "../tables/format.ts";
 import {
   byName,

@@ -1,5 +1,5 @@
 /** A validation of real models over time: each block's mean latency beside its predictions, and the host's pace. */
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { formatNumber } from "../tables/format.ts";
 import { lettered } from "../tables/validation-tables.ts";
 import { type Drawn, panelFacet, titled } from "./encodings.ts";

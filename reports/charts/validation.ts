@@ -1,6 +1,6 @@
 /** Prediction against reality: a panel per judged metric, perfect on the diagonal; and the error of each. */
-import type { MetricName } from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import {
   formatError,
   formatEstimate,

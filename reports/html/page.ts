@@ -1,8 +1,8 @@
 /** The report as one HTML file: the decision, the evidence, how far it is proven, and where it came from. */
 
-import type { ProvenanceDocument } from "../../core/provenance.ts";
-import type { ResultsDocument } from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
+import type { ProvenanceDocument } from "../../results/provenance.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { answerText } from "../tables/answer.ts";
 import type { Decision, Fact } from "../tables/decision.ts";
 import type { PlanView } from "../tables/documents.ts";

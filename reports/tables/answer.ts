@@ -1,6 +1,6 @@
 /** The report's first sentences, for a reader who has seen no other: the answer, and whether real runs agree. */
-import type { ResultsDocument } from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import type { Decision } from "./decision.ts";
 import { formatNumber, joined, plural } from "./format.ts";
 import { goalText, price } from "./goals.ts";

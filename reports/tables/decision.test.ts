@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ResultsDocument } from "../../core/results.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
 import { attainmentMap } from "../charts/attainment-map.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
 import { answerText } from "./answer.ts";

@@ -1,6 +1,6 @@
 /** The decision for each load: the configuration to run, how far it is proven, and how it would change. */
-import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import type { ValidationDocument, ValidationResult } from "../../core/validation-results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { ValidationDocument, ValidationResult } from "../../results/validation.ts";
 import {
   figureText,
   formatError,

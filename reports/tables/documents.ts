@@ -3,11 +3,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { Fault, type Issue } from "../../core/fault.ts";
-import { PROVENANCE_FILE, type ProvenanceDocument } from "../../core/provenance.ts";
-import type { ResultsDocument } from "../../core/results.ts";
-import { BACKENDS } from "../../core/scenario/schema/run.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import { Fault, type Issue } from "../../engine/basics/fault.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
+import { PROVENANCE_FILE, type ProvenanceDocument } from "../../results/provenance.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
+import { BACKENDS } from "../../scenario/schema/run.ts";
 
 const MOST_ISSUES = 20;
 

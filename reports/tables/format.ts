@@ -1,6 +1,9 @@
 /** Numbers and metrics as people read them: names, units, and significant digits by uncertainty. */
-import type { ConfigurationResult, Estimate, MetricName } from "../../core/results.ts";
-import type { RunEstimate } from "../../core/validation-results.ts";
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
+import type { RunEstimate } from "../../results/validation.ts";
 
 const MISSING = "—";
 

@@ -1,12 +1,9 @@
 /** SLOs: how far configurations attain them, their costs, and the cheapest that meet them. */
-import { compareGroup, DEFAULT_MARGIN } from "../../core/compare.ts";
-import type {
-  ConfigurationResult,
-  Estimate,
-  MetricName,
-  ResultsDocument,
-  SloGoal,
-} from "../../core/results.ts";
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import { compareGroup, DEFAULT_MARGIN } from "../../results/compare.ts";
+import type { ConfigurationResult, ResultsDocument, SloGoal } from "../../results/documents.ts";
 import { figureText, formatNumber, isUnstable, joined, metricLabel, withUnit } from "./format.ts";
 import {
   axesText,

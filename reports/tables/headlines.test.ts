@@ -1,6 +1,6 @@
 /** Constructed documents: which configuration a headline may name, and what it says of it. */
 import { describe, expect, test } from "vitest";
-import type { ConfigurationResult, ResultsDocument, SloState } from "../../core/results.ts";
+import type { ConfigurationResult, ResultsDocument, SloState } from "../../results/documents.ts";
 import { sweepDocument } from "../documents.test-support.ts";
 import { goalHeadlines } from "./headlines.ts";
 import { goalLines } from "./terminal-text.ts";

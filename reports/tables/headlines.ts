@@ -1,6 +1,6 @@
 /** The answers first: trust in the predictions, configurations that meet the SLO, their price. */
-import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { formatCount, formatError, isUnstable, joined, metricLabel, plural } from "./format.ts";
 import {
   attainedText,

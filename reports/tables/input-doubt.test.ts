@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { singleDocument, sweepDocument } from "../documents.test-support.ts";
 import { readDocuments } from "./documents.ts";
 import { doubtLines } from "./input-doubt.ts";

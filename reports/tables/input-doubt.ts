@@ -1,5 +1,7 @@
 /** How well calibration knows its inputs, as far as it reaches into figures: the parts of ±, and what to measure longer. */
-import type { ConfigurationResult, Estimate, ResultsDocument } from "../../core/results.ts";
+
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { formatNumber, metricLabel } from "./format.ts";
 import { configurationLabel, sweepAxes } from "./parameters.ts";
 

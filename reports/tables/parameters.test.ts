@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { ConfigurationResult, Parameter } from "../../core/results.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
+import type { Parameter } from "../../scenario/sweep/parameter-columns.ts";
 import { sweepDocument } from "../documents.test-support.ts";
 import { chooseRoles, configurationLabel, parameterText, sweepAxes } from "./parameters.ts";
 

@@ -1,13 +1,12 @@
 /** The parameters that a sweep varies: their names, their values in words, and their roles in charts. */
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { LoadCapacity } from "../../scenario/reading/files.ts";
 import type {
-  ConfigurationResult,
-  LoadCapacity,
   Parameter,
   ParameterKind,
   ParameterKinds,
-  ResultsDocument,
-} from "../../core/results.ts";
-import { parameterKind } from "../../core/scenario/parameter-columns.ts";
+} from "../../scenario/sweep/parameter-columns.ts";
+import { parameterKind } from "../../scenario/sweep/parameter-columns.ts";
 import { formatNumber, words } from "./format.ts";
 
 export interface SweepAxis {

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import type { ConfigurationResult, Placement } from "../../core/results.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
+import type { PlacementByKind } from "../../scenario/compile/placement.ts";
 import { singleDocument } from "../documents.test-support.ts";
 import { placementLines, placementTable } from "./result-tables.ts";
 
-function placedOn(used: number, idleCostPerHour: number): Placement {
+function placedOn(used: number, idleCostPerHour: number): PlacementByKind {
   return {
     gpu: { machinesUsed: used, machines: 4, idleCostPerHour, replicas: { detect: 4, plate: used } },
     cpu: { machinesUsed: 0, machines: 1, idleCostPerHour: 0, replicas: {} },
@@ -13,7 +14,7 @@ function placedOn(used: number, idleCostPerHour: number): Placement {
 function configuration(
   scheduler: string,
   plate: number,
-  placement: Placement,
+  placement: PlacementByKind,
 ): ConfigurationResult {
   const [one] = singleDocument().configurations;
   const parameters = { scheduler, "cluster.replicas.plate": plate };

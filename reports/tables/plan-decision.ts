@@ -1,6 +1,8 @@
 /** A plan's answer for each load, in the form of the other decisions. */
-import type { Parameter, ResultsDocument } from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+
+import type { ResultsDocument } from "../../results/documents.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
+import type { Parameter } from "../../scenario/sweep/parameter-columns.ts";
 import { boundText, type Decision, decisionsOf, type Fact, told, trust } from "./decision.ts";
 import type { PlanAnswer, PlanEntry, PlanView } from "./documents.ts";
 import { formatEstimate, formatNumber, joined, plural } from "./format.ts";

@@ -1,7 +1,8 @@
 /** Common to all schedulers: what makes pairs worth it. */
 import { describe, expect, test } from "vitest";
-import { compareConfigurations, comparedPaths } from "../../core/compare.ts";
-import type { ConfigurationResult, ResultsDocument, Stability } from "../../core/results.ts";
+import type { Stability } from "../../engine/stability/judge-stability.ts";
+import { compareConfigurations, comparedPaths } from "../../results/compare.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { sweepDocument } from "../documents.test-support.ts";
 import { comparisonSentences, rankingSummary, rankingTable, winnersTable } from "./rankings.ts";
 import { configurationTable } from "./result-tables.ts";

@@ -2,13 +2,14 @@
  * Rankings: the best configurations of each load, with ties in one row; and configurations that differ only in the
  * compared parameters, each comparison and their sums.
  */
+
+import type { MetricName } from "../../engine/metrics/figures.ts";
 import type {
   Comparison,
   ConfigurationResult,
   Difference,
-  MetricName,
   ResultsDocument,
-} from "../../core/results.ts";
+} from "../../results/documents.ts";
 import {
   formatCount,
   formatError,

@@ -1,17 +1,12 @@
 /** Tables of configurations, tasks and placements as text cells, for the page and for the terminal. */
-import type { ProvenanceDocument } from "../../core/provenance.ts";
-import {
-  type ConfigurationResult,
-  type Estimate,
-  METRICS,
-  type MetricName,
-  type NodePlacement,
-  type Parameter,
-  type Placement,
-  type ResultsDocument,
-  type SloState,
-} from "../../core/results.ts";
-import { sumOf } from "../../core/statistics/estimate.ts";
+
+import { METRICS, type MetricName } from "../../engine/metrics/figures.ts";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult, ResultsDocument, SloState } from "../../results/documents.ts";
+import type { ProvenanceDocument } from "../../results/provenance.ts";
+import type { NodePlacement, PlacementByKind } from "../../scenario/compile/placement.ts";
+import type { Parameter } from "../../scenario/sweep/parameter-columns.ts";
 import {
   figureText,
   formatCount,
@@ -160,7 +155,7 @@ function nodeText({ machinesUsed, machines, replicas }: NodePlacement): string {
 }
 
 /** A part for each kind of node: "gpu 2 of 4 machines (detect 4, plate 2); cpu 0 of 4 machines". */
-export function placementText(placement: Placement): string {
+export function placementText(placement: PlacementByKind): string {
   return Object.entries(placement)
     .map(([kind, node]) => `${kind} ${nodeText(node)}`)
     .join("; ");

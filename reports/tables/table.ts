@@ -1,6 +1,8 @@
 /** A table as data, for pages and terminals. */
-import type { ConfigurationResult, Estimate } from "../../core/results.ts";
-import type { RunEstimate } from "../../core/validation-results.ts";
+
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+import type { ConfigurationResult } from "../../results/documents.ts";
+import type { RunEstimate } from "../../results/validation.ts";
 import { figureText, formatEstimate, isEstimate, metricLabel } from "./format.ts";
 
 export interface Cell {

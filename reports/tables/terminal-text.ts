@@ -4,8 +4,8 @@
  * (NO_COLOR, FORCE_COLOR).
  */
 import { styleText } from "node:util";
-import type { ConfigurationResult, ResultsDocument } from "../../core/results.ts";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { joined, metricTitle, OVERLOADED, OVERLOADED_LEGEND, plural, wrapped } from "./format.ts";
 import { latencyOf } from "./goals.ts";
 import { goalHeadlines } from "./headlines.ts";

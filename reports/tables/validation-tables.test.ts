@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ValidationDocument } from "../../core/validation-results.ts";
+import type { ValidationDocument } from "../../results/validation.ts";
 import { doubts } from "./validation-tables.ts";
 
 test("a reason that several configurations have is told once", () => {

@@ -1,12 +1,12 @@
 /** A validation as tables: predicted and measured figures, verdicts, and the health of the runs. */
-import { METRICS, type MetricName } from "../../core/results.ts";
+import { METRICS, type MetricName } from "../../engine/metrics/figures.ts";
 import type {
   MetricJudgement,
   NeighbourJudgement,
   ValidationDocument,
   ValidationResult,
   Verdict,
-} from "../../core/validation-results.ts";
+} from "../../results/validation.ts";
 import {
   formatError,
   formatInterval,

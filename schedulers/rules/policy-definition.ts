@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import type { Controller } from "../../core/dispatch/controller.ts";
+import type { Controller } from "../../engine/dispatch/controller.ts";
 import type {
   Admission,
   Batching,
@@ -14,10 +14,10 @@ import type {
   Scaling,
   Selection,
   Shedding,
-} from "../../core/dispatch/policies.ts";
-import type { RandomStream } from "../../core/random/stream.ts";
-import type { Decision } from "../../core/scenario/schema/scheduler.ts";
-import type { System } from "../../core/system.ts";
+} from "../../engine/dispatch/policies.ts";
+import type { RandomStream } from "../../engine/random/stream.ts";
+import type { System } from "../../engine/system/system.ts";
+import type { Decision } from "../../scenario/schema/scheduler.ts";
 
 export interface PolicyContext {
   /** The pool's own stream of chance, `policy/<task>`. */

@@ -1,6 +1,6 @@
 /** Which replica takes a job. */
 import { z } from "zod";
-import type { Routing } from "../../core/dispatch/policies.ts";
+import type { Routing } from "../../engine/dispatch/policies.ts";
 import { definePolicy, positiveInt } from "./policy-definition.ts";
 
 export const central = definePolicy({

@@ -1,11 +1,11 @@
 /** Each scaling policy's formula, asked directly. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { Scaling, ScalingView, Scheduler } from "../../core/dispatch/policies.ts";
-import { RandomStream } from "../../core/random/stream.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
+import { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import type { Scaling, ScalingView, Scheduler } from "../../engine/dispatch/policies.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { documentOf, systemOf } from "../contract-systems.test-support.ts";
 import { POLICIES } from "../registry.ts";
 import { Autoscaler } from "./scaling.ts";

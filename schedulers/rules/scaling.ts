@@ -1,11 +1,11 @@
 /** How many replicas a pool has: rules, and the controller that asks them. */
 
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
-import { isHeld } from "../../core/dispatch/held-chains.ts";
-import type { PoolPolicies, Scaling } from "../../core/dispatch/policies.ts";
-import { meanOf } from "../../core/statistics/estimate.ts";
-import type { System } from "../../core/system.ts";
+import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
+import { isHeld } from "../../engine/dispatch/held-chains.ts";
+import type { PoolPolicies, Scaling } from "../../engine/dispatch/policies.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
+import type { System } from "../../engine/system/system.ts";
 import {
   defineController,
   definePolicy,

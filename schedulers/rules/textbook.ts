@@ -9,8 +9,8 @@ import {
   type Selection,
   type Shedding,
   sizeOrTimeout as sizeOrTimeoutBatching,
-} from "../../core/dispatch/policies.ts";
-import type { System } from "../../core/system.ts";
+} from "../../engine/dispatch/policies.ts";
+import type { System } from "../../engine/system/system.ts";
 import {
   batchSize,
   definePolicy,

@@ -1,10 +1,10 @@
 /** Expected work of jobs and of what follows them, against values computed by hand. */
 
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import type { JobView } from "../../core/dispatch/controller.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
-import type { System } from "../../core/system.ts";
+import type { JobView } from "../../engine/dispatch/controller.ts";
+import type { System } from "../../engine/system/system.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { ExpectedWork } from "./ways.ts";
 
 const TIMES = { a: 10, b: 20, c: 40, d: 80 };

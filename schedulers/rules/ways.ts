@@ -2,10 +2,15 @@
  * Expected times: ways through a pipeline, the part of its latency goal that each task may take, the
  * batches that fit a part, and the work that a request may still have ahead.
  */
-import type { JobView } from "../../core/dispatch/controller.ts";
-import { type InputScaling, loadOf, timeFactor, VariableService } from "../../core/service.ts";
-import { visitRatios } from "../../core/stability/offered-load.ts";
-import type { System, TaskSystem } from "../../core/system.ts";
+import type { JobView } from "../../engine/dispatch/controller.ts";
+import {
+  type InputScaling,
+  loadOf,
+  timeFactor,
+  VariableService,
+} from "../../engine/service/service.ts";
+import { visitRatios } from "../../engine/stability/offered-load.ts";
+import type { System, TaskSystem } from "../../engine/system/system.ts";
 
 /** By task: the weight of the heaviest way that leads to it, and of that which follows, without its own. */
 interface Ways {

@@ -1,8 +1,8 @@
 /** GrandSLAm's rules by hand: the split of the goal, the order by slack, the batch that slack allows. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import type { JobView, QueueView } from "../../core/dispatch/controller.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
+import type { JobView, QueueView } from "../../engine/dispatch/controller.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../create-scheduler.ts";
 import { sharesSpent } from "./grandslam.ts";
 

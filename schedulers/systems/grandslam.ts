@@ -4,9 +4,9 @@
  * used passes to the next.
  */
 import { z } from "zod";
-import type { JobView } from "../../core/dispatch/controller.ts";
-import type { Batching, Ordering } from "../../core/dispatch/policies.ts";
-import type { System } from "../../core/system.ts";
+import type { JobView } from "../../engine/dispatch/controller.ts";
+import type { Batching, Ordering } from "../../engine/dispatch/policies.ts";
+import type { System } from "../../engine/system/system.ts";
 import { batchSize, definePolicy, preset, type SystemPack } from "../rules/policy-definition.ts";
 import { batchWithin, ExpectedWork, waysThrough } from "../rules/ways.ts";
 

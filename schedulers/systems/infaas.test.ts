@@ -1,9 +1,9 @@
 /** INFaaS's formulas by hand, its choice of a variant, and its checks. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import type { JobView } from "../../core/dispatch/controller.ts";
-import type { Selection, VariantsView } from "../../core/dispatch/policies.ts";
-import { scenarioSchema } from "../../core/scenario/schema.ts";
+import type { JobView } from "../../engine/dispatch/controller.ts";
+import type { Selection, VariantsView } from "../../engine/dispatch/policies.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../check-scheduler.ts";
 import { createScheduler } from "../create-scheduler.ts";
 import { replicasToAdd } from "./infaas.ts";

@@ -1,8 +1,8 @@
 /** INFaaS: requests choose variants by accuracy and latency; variants are scaled or upgraded by a loop. */
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
-import type { PoolPolicies, Selection } from "../../core/dispatch/policies.ts";
-import type { System } from "../../core/system.ts";
+import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
+import type { PoolPolicies, Selection } from "../../engine/dispatch/policies.ts";
+import type { System } from "../../engine/system/system.ts";
 import {
   defineController,
   definePolicy,

@@ -1,9 +1,9 @@
 /** InferLine's tuner: its counts, its plan from a scenario, and what it leaves alone. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Fault } from "../../core/fault.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
-import { cases } from "../../core/test-form.test-support.ts";
+import { cases } from "../../checks/support/test-form.test-support.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../check-scheduler.ts";
 import { CheckingDriver } from "../contract.ts";
 import { documentOf, systemOf } from "../contract-systems.test-support.ts";

@@ -13,10 +13,10 @@
  * sound for task m. All pipelines together are one stream of arrivals here.
  */
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../core/dispatch/controller.ts";
-import { isHeld } from "../../core/dispatch/held-chains.ts";
-import { Fault } from "../../core/fault.ts";
-import type { System } from "../../core/system.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
+import { isHeld } from "../../engine/dispatch/held-chains.ts";
+import type { System } from "../../engine/system/system.ts";
 import {
   defineController,
   intervalS,

@@ -1,7 +1,7 @@
 /** The behaviour that Ray documents for Serve: its router's cap, and its autoscaler's delays. */
 import { describe, expect, test } from "vitest";
-import type { Scaling } from "../../core/dispatch/policies.ts";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { Scaling } from "../../engine/dispatch/policies.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../check-scheduler.ts";
 import { CheckingDriver } from "../contract.ts";
 import { documentOf, systemOf } from "../contract-systems.test-support.ts";

@@ -18,8 +18,8 @@ import type {
   Controls,
   JobView,
   QueueView,
-} from "../../core/dispatch/controller.ts";
-import type { Batching } from "../../core/dispatch/policies.ts";
+} from "../../engine/dispatch/controller.ts";
+import type { Batching } from "../../engine/dispatch/policies.ts";
 import {
   type ControllerContext,
   defineController,

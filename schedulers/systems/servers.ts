@@ -1,7 +1,7 @@
 /** Serving systems in use, most of whose parts are rules: Kubernetes' autoscaler, Ray Serve, Triton. */
 import { z } from "zod";
-import type { Scaling } from "../../core/dispatch/policies.ts";
-import { meanOf } from "../../core/statistics/estimate.ts";
+import type { Scaling } from "../../engine/dispatch/policies.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
 import {
   definePolicy,
   nonNegative,

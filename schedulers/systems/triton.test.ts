@@ -1,6 +1,6 @@
 /** The behaviour that Triton documents for its dynamic batcher, one test a sentence. */
 import { describe, expect, test } from "vitest";
-import type { SchedulerDocument } from "../../core/scenario/schema.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../check-scheduler.ts";
 import { CheckingDriver } from "../contract.ts";
 import { documentOf, systemOf } from "../contract-systems.test-support.ts";

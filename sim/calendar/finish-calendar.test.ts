@@ -1,7 +1,7 @@
 import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { RandomStream } from "../../core/random/stream.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
 import { CalendarQueue, type FinishCalendar, finishCalendar } from "./finish-calendar.ts";
 
 /** The plainest calendar, to compare with. */

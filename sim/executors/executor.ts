@@ -8,14 +8,15 @@
  * gateways and network.
  */
 // Hot path: see docs/hot-path.md
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { listOf } from "../../core/hot-path.ts";
-import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import type { ServiceModel } from "../../core/service.ts";
+
+import { listOf } from "../../engine/basics/hot-path.ts";
+import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import type { RunRecorder } from "../../engine/metrics/recorder.ts";
+import type { ServiceModel } from "../../engine/service/service.ts";
+import type { StartWindows } from "../../engine/stations/device-stations.ts";
+import type { ModelMemory } from "../../engine/stations/model-memory.ts";
+import { type Batches, recordBatch } from "../../engine/stations/running-batches.ts";
 import { type FinishCalendar, finishCalendar } from "../calendar/finish-calendar.ts";
-import type { StartWindows } from "../stations/device-stations.ts";
-import type { ModelMemory } from "../stations/model-memory.ts";
-import { type Batches, recordBatch } from "../stations/running-batches.ts";
 
 /** Events in order of time. */
 export interface EventSource {

@@ -5,15 +5,16 @@
  *   client ─½ round trip─> gateway ─dispatch─> ─bytes, ½ round trip─> worker: model's load, service
  *   slowed by neighbours ─bytes, ½ round trip─> gateway ─completion─> … ─½ round trip─> client
  */
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { WinnerTree } from "../../core/priority-queues.ts";
-import { RandomStream } from "../../core/random/stream.ts";
-import type { Overheads, System } from "../../core/system.ts";
-import { deviceStations, type StartWindows } from "../stations/device-stations.ts";
-import type { ModelMemory } from "../stations/model-memory.ts";
-import { type Batches, inputBytes, outputBytes } from "../stations/running-batches.ts";
-import { delay, fairLinks, Route } from "../stations/station.ts";
+
+import { WinnerTree } from "../../engine/basics/priority-queues.ts";
+import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import type { RunRecorder } from "../../engine/metrics/recorder.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
+import { deviceStations, type StartWindows } from "../../engine/stations/device-stations.ts";
+import type { ModelMemory } from "../../engine/stations/model-memory.ts";
+import { type Batches, inputBytes, outputBytes } from "../../engine/stations/running-batches.ts";
+import { delay, fairLinks, Route } from "../../engine/stations/station.ts";
+import type { Overheads, System } from "../../engine/system/system.ts";
 import type { Entrance, SteadyExecutor } from "./executor.ts";
 import { IntRing } from "./int-ring.ts";
 

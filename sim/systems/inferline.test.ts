@@ -1,10 +1,10 @@
 /** InferLine's tuner from end to end: a step that can be followed, and bursts against two baselines. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { Sampler } from "../../core/random/sampler.ts";
-import { replayLog } from "../../core/replay.ts";
-import { RunLog } from "../../core/run-log.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
+import { Sampler } from "../../engine/random/sampler.ts";
+import { replayLog } from "../../engine/record/replay.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { SlidingCounts } from "../../schedulers/systems/inferline.ts";
 import { replicationSeed, runReplication } from "../replication.ts";

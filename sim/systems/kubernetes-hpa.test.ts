@@ -1,6 +1,6 @@
 /** The behaviour that Kubernetes documents for its HorizontalPodAutoscaler, one test a sentence. */
 import { describe, expect, test } from "vitest";
-import { RunLog } from "../../core/run-log.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { runReplication } from "../replication.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "../scenario.test-support.ts";

@@ -1,12 +1,12 @@
 /** Controllers that pre-empt, load and evict in virtual time; each log replays. */
 import { expect, test } from "vitest";
-import { arrivalSource } from "../../core/arrivals/arrival-source.ts";
-import { compileSystem } from "../../core/compile.ts";
-import type { Controller } from "../../core/dispatch/controller.ts";
-import type { Scheduler } from "../../core/dispatch/policies.ts";
-import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { replayLog } from "../../core/replay.ts";
-import { type LogEntry, RunLog } from "../../core/run-log.ts";
+import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
+import type { Controller } from "../../engine/dispatch/controller.ts";
+import type { Scheduler } from "../../engine/dispatch/policies.ts";
+import { type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
+import type { RunRecorder } from "../../engine/metrics/recorder.ts";
+import { replayLog } from "../../engine/record/replay.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { fixedService, NO_INPUTS, scenarioOf } from "../scenario.test-support.ts";
 import { Simulation } from "../simulation.ts";

@@ -1,14 +1,17 @@
 /** Chooses the executor that a run needs, and lets a cluster change while batches run. */
-import type { ArrivalSource } from "../../core/arrivals/sources.ts";
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import type { ClusterDriver } from "../../core/dispatch/driver.ts";
-import type { Scheduler } from "../../core/dispatch/policies.ts";
-import { ProvisioningDelays } from "../../core/draws.ts";
-import { ReplicaMeter } from "../../core/metrics/meters.ts";
-import type { RunRecorder } from "../../core/metrics/recorder.ts";
-import { WinnerTree } from "../../core/priority-queues.ts";
-import { Sampler } from "../../core/random/sampler.ts";
-import type { FaultCause, FaultSystem, System } from "../../core/system.ts";
+import type { ArrivalSource } from "../../engine/arrivals/sources.ts";
+import { WinnerTree } from "../../engine/basics/priority-queues.ts";
+import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import type { ClusterDriver } from "../../engine/dispatch/driver.ts";
+import type { Scheduler } from "../../engine/dispatch/policies.ts";
+import { ReplicaMeter } from "../../engine/metrics/meters.ts";
+import type { RunRecorder } from "../../engine/metrics/recorder.ts";
+import { Sampler } from "../../engine/random/sampler.ts";
+import { ProvisioningDelays } from "../../engine/requests/draws.ts";
+import { hasDeviceTerms } from "../../engine/stations/device-stations.ts";
+import type { ModelMemory } from "../../engine/stations/model-memory.ts";
+import type { FaultCause, FaultSystem } from "../../engine/system/faults.ts";
+import type { System } from "../../engine/system/system.ts";
 import {
   DirectEntrance,
   DirectExecutor,
@@ -17,8 +20,6 @@ import {
   type SteadyExecutor,
 } from "../executors/executor.ts";
 import { hasMessageTerms, StagedExecutor } from "../executors/staged-executor.ts";
-import { hasDeviceTerms } from "../stations/device-stations.ts";
-import type { ModelMemory } from "../stations/model-memory.ts";
 import { type Disturbance, ReplicaFleet } from "./replica-fleet.ts";
 
 const NONE = -1;

@@ -1,11 +1,11 @@
 /** Invariants under faults and scaling, for any scheduler, in random runs. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../core/compile.ts";
-import { replayLog } from "../../core/replay.ts";
-import { RunLog } from "../../core/run-log.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import { cases } from "../../core/test-form.test-support.ts";
+import { cases } from "../../checks/support/test-form.test-support.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
+import { replayLog } from "../../engine/record/replay.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
 import { replicationSeed, runReplication } from "../replication.ts";

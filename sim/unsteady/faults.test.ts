@@ -1,6 +1,6 @@
 /** Faults whose course can be worked out by hand: one crash, one partition, one slow span. */
 import { describe, expect, test } from "vitest";
-import { RunLog } from "../../core/run-log.ts";
+import { RunLog } from "../../engine/dispatch/run-log.ts";
 import { runReplication } from "../replication.ts";
 import { fixedService, NO_INPUTS, runAt, scenarioOf } from "../scenario.test-support.ts";
 

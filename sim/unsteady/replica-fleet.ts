@@ -8,11 +8,12 @@
  * wanted any more. A replica that is back reports at once (`join`), and if it lost a batch unnoticed,
  * that is noticed then.
  */
-import type { Dispatcher } from "../../core/dispatch/dispatcher.ts";
-import { noticedUs } from "../../core/fault-causes.ts";
-import type { ReplicaMeter } from "../../core/metrics/meters.ts";
-import { WinnerTree } from "../../core/priority-queues.ts";
-import type { Detection } from "../../core/system.ts";
+
+import { WinnerTree } from "../../engine/basics/priority-queues.ts";
+import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
+import type { ReplicaMeter } from "../../engine/metrics/meters.ts";
+import type { Detection } from "../../engine/system/faults.ts";
+import { noticedUs } from "../../engine/system/faults.ts";
 import type { SteadyExecutor } from "../executors/executor.ts";
 
 /** Something that changes the cluster while a run goes on. */

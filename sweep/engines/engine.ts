@@ -1,6 +1,6 @@
 /** Schedulers that machines have already, asked to run the shards of a sweep. */
 import { spawn } from "node:child_process";
-import { Fault } from "../../core/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 
 /** The processes of a sweep's shards: `program` with `options`, and after them those of the shard. */
 export interface ShardCommand {

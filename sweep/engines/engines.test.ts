@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { temporaryFolder } from "../../core/temporary-folder.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import {
   chunksOf,
   listText,

@@ -4,8 +4,8 @@ import { isAbsolute, join, relative } from "node:path";
 import type { Job } from "kubernetes-types/batch/v1.js";
 import type { Pod } from "kubernetes-types/core/v1.js";
 import { stringify } from "yaml";
-import { Fault } from "../../core/fault.ts";
-import type { InventoryOf } from "../../core/inventory/schema.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { InventoryOf } from "../../scenario/inventory/schema.ts";
 import { makeFolder } from "../atomic-file.ts";
 import {
   arrayOptions,

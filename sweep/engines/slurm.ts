@@ -1,8 +1,13 @@
 /** Shards as tasks of Slurm job arrays. */
 
-import { SLURM_MISSING, shellWord, slurmFault, slurmOptions } from "../../core/command-words.ts";
-import { Fault } from "../../core/fault.ts";
-import type { InventoryOf } from "../../core/inventory/schema.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import {
+  SLURM_MISSING,
+  shellWord,
+  slurmFault,
+  slurmOptions,
+} from "../../scenario/inventory/command-words.ts";
+import type { InventoryOf } from "../../scenario/inventory/schema.ts";
 import {
   arrayOptions,
   ask,

@@ -24,9 +24,9 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { assert, Fault } from "../../core/fault.ts";
-import type { InventoryOf } from "../../core/inventory/schema.ts";
-import type { Sample } from "../../core/scenario/axes.ts";
+import { assert, Fault } from "../../engine/basics/fault.ts";
+import type { InventoryOf } from "../../scenario/inventory/schema.ts";
+import type { Sample } from "../../scenario/sweep/axes.ts";
 import { AtomicFile, makeFolder, writeAll, writeJson } from "../atomic-file.ts";
 import type { SubmittedJob } from "../engines/engine.ts";
 import { differentFields, STORE_FILE, type StoreKey } from "../records.ts";

@@ -1,10 +1,10 @@
 /** Shards as work: a sweep is cut into ranges of about equal expected work, and one of them is run in this process. */
 
 import { rmSync } from "node:fs";
-import { expectedRequests } from "../../core/arrivals/arrival-source.ts";
-import { Fault } from "../../core/fault.ts";
-import type { ScenarioDocument } from "../../core/scenario/schema.ts";
-import type { Sweep } from "../../core/scenario/sweep.ts";
+import { expectedRequests } from "../../engine/arrivals/arrival-source.ts";
+import { Fault } from "../../engine/basics/fault.ts";
+import type { Sweep } from "../../scenario/expand-sweep.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { ConfigurationWork, type SweepPlan } from "../configuration-work.ts";
 import { linesOf, ResultStore } from "../records.ts";
 import { moveRequests, RequestWriter } from "../request-files.ts";

@@ -1,6 +1,6 @@
 /** The forms of Measure as data: workloads, schedulers, and answers read back. */
 import { expect, test } from "vitest";
-import { workloadSchema } from "../../core/scenario/schema/workload.ts";
+import { workloadSchema } from "../../scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
 import { quantile } from "../shared/format.ts";
 import { foundIn, hasOutputs, isTrue } from "./answer.ts";

@@ -1,6 +1,6 @@
 /** Runs as the page keeps them: figures with their intervals, CSV; and the server's course with its gaps and changes. */
 import { expect, test } from "vitest";
-import { RandomStream } from "../../core/random/stream.ts";
+import { RandomStream } from "../../engine/random/stream.ts";
 import type { GatewayStatus } from "../../library/browser.ts";
 import type { Sample } from "../shared/connection.ts";
 import { csvOf, meanInterval, quantileInterval, recordOf } from "./history.ts";

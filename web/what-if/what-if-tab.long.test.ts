@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../../cluster/deployment.test-support.ts";
-import type { GatewayStatus } from "../../core/gateway-status.ts";
+import type { GatewayStatus } from "../../cluster/observe/gateway-status.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { openPage, PATIENCE } from "../page.test-support.ts";
 

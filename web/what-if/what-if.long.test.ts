@@ -7,10 +7,10 @@ import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tandemHere } from "../../cli/tandem-here.test-support.ts";
-import type { ResultsDocument } from "../../core/results.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
 import { whatIfAsset } from "../../library/report.ts";
+import type { ResultsDocument } from "../../results/documents.ts";
 import {
   axeViolations,
   type OpenedPage,

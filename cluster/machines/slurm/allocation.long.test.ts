@@ -1,7 +1,7 @@
 /** The job that a deployment is started in, watched by a real Slurm. */
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hasSlurm, SlurmLab } from "../../../core/slurm-lab.test-support.ts";
+import { hasSlurm, SlurmLab } from "../../../checks/support/slurm-lab.test-support.ts";
 import { openAllocation } from "./allocation.ts";
 
 describe.skipIf(!hasSlurm())("an allocation that was there before", () => {

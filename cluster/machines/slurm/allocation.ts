@@ -1,9 +1,13 @@
 /** The allocation of a deployment: one job of Slurm, or the one that this process runs in. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { SLURM_MISSING, slurmFault, slurmOptions } from "../../../core/command-words.ts";
-import { Fault, type Issue } from "../../../core/fault.ts";
-import type { InventoryOf } from "../../../core/inventory/schema.ts";
-import { noSuch } from "../../../core/scenario/issues.ts";
+import { Fault, type Issue } from "../../../engine/basics/fault.ts";
+import {
+  SLURM_MISSING,
+  slurmFault,
+  slurmOptions,
+} from "../../../scenario/inventory/command-words.ts";
+import type { InventoryOf } from "../../../scenario/inventory/schema.ts";
+import { noSuch } from "../../../scenario/reading/issues.ts";
 import { runTool } from "../client-command.ts";
 import { NEVER_GONE } from "../machine.ts";
 

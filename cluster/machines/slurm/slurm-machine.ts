@@ -1,7 +1,7 @@
 /** Kind `slurm`: workers, and the gateway if asked for, are steps of one allocation. */
 import { dirname } from "node:path";
-import { Fault } from "../../../core/fault.ts";
-import { FIRST, type ReplicaPlace } from "../../../core/inventory/read-inventory.ts";
+import { Fault } from "../../../engine/basics/fault.ts";
+import { FIRST, type ReplicaPlace } from "../../../scenario/inventory/read-inventory.ts";
 import { bundledProcess, nodeFlags } from "../../processes/link.ts";
 import { authority } from "../../security/tls.ts";
 import {

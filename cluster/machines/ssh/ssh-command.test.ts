@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { shellWord } from "../../../core/command-words.ts";
-import { coresIn, readInventory } from "../../../core/inventory/read-inventory.ts";
+import { shellWord } from "../../../scenario/inventory/command-words.ts";
+import { coresIn, readInventory } from "../../../scenario/inventory/read-inventory.ts";
 import {
   factsOf,
   LEFTOVER_SCRIPT,

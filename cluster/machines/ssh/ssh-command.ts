@@ -6,10 +6,10 @@ import { rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
-import { shellWord } from "../../../core/command-words.ts";
-import { Fault } from "../../../core/fault.ts";
-import type { LoadedInventory } from "../../../core/inventory/read-inventory.ts";
-import type { InventoryOf } from "../../../core/inventory/schema.ts";
+import { Fault } from "../../../engine/basics/fault.ts";
+import { shellWord } from "../../../scenario/inventory/command-words.ts";
+import type { LoadedInventory } from "../../../scenario/inventory/read-inventory.ts";
+import type { InventoryOf } from "../../../scenario/inventory/schema.ts";
 import {
   type KnownFailure,
   lastingCommand,

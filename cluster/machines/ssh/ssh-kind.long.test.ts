@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { GatewayStatus } from "../../../core/gateway-status.ts";
-import { needs } from "../../../core/needs.test-support.ts";
+import { needs } from "../../../checks/support/needs.test-support.ts";
 import type { ClusterState } from "../../deploy/state.ts";
 import { eventually, isRunning } from "../../deployment.test-support.ts";
+import type { GatewayStatus } from "../../observe/gateway-status.ts";
 import { SshLab } from "./ssh-lab.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../../../dist/cli/tandem.js", import.meta.url));

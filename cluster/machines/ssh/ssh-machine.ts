@@ -1,9 +1,9 @@
 /** Kind `ssh`: machines of a lab behind the OpenSSH client of this one. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join, posix } from "node:path";
-import { Fault } from "../../../core/fault.ts";
-import { coresIn } from "../../../core/inventory/read-inventory.ts";
-import type { SlotPlace } from "../../../core/inventory/schema.ts";
+import { Fault } from "../../../engine/basics/fault.ts";
+import { coresIn } from "../../../scenario/inventory/read-inventory.ts";
+import type { SlotPlace } from "../../../scenario/inventory/schema.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { ownFolder } from "../../processes/own-folder.ts";
 import { authority } from "../../security/tls.ts";

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { needs } from "../../../core/needs.test-support.ts";
+import { needs } from "../../../checks/support/needs.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../../deploy/state.ts";
 import { eventually } from "../../deployment.test-support.ts";
 import { SshLab } from "./ssh-lab.test-support.ts";

@@ -1,9 +1,9 @@
 /** Proteus and Loki in simulated clusters: what they gain over fixed variants, and how. */
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../../core/compile.ts";
-import type { QueueView } from "../../../core/dispatch/controller.ts";
-import type { GroupBatching } from "../../../core/dispatch/policies.ts";
-import { scenarioSchema } from "../../../core/scenario/schema.ts";
+import type { QueueView } from "../../../engine/dispatch/controller.ts";
+import type { GroupBatching } from "../../../engine/dispatch/policies.ts";
+import { compileSystem } from "../../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 

@@ -1,8 +1,8 @@
 /** Proteus and Loki: accuracy scaling by an integer program, routing to variants, and batches. */
 
 import { z } from "zod";
-import type { JobView } from "../../../core/dispatch/controller.ts";
-import type { Batching, Selection, VariantsView } from "../../../core/dispatch/policies.ts";
+import type { JobView } from "../../../engine/dispatch/controller.ts";
+import type { Batching, Selection, VariantsView } from "../../../engine/dispatch/policies.ts";
 import {
   batchSize,
   defineController,

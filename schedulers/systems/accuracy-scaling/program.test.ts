@@ -1,8 +1,8 @@
 /** The program's plan against exhaustive search, and against values by hand. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { finished } from "../../../core/iterables.ts";
-import { cases } from "../../../core/test-form.test-support.ts";
+import { cases } from "../../../checks/support/test-form.test-support.ts";
+import { finished } from "../../../engine/basics/iterables.ts";
 import { type Counts, type Program, type ProgramTask, solving } from "./program.ts";
 
 const NODES = 1_000_000;

@@ -3,12 +3,12 @@
  * and after the time that a solver takes orders and releases replicas as the plan says.
  */
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
-import { Fault } from "../../../core/fault.ts";
-import { finished } from "../../../core/iterables.ts";
-import { visitRatios } from "../../../core/stability/offered-load.ts";
-import { sumOf } from "../../../core/statistics/estimate.ts";
-import type { System } from "../../../core/system.ts";
+import { Fault } from "../../../engine/basics/fault.ts";
+import { finished } from "../../../engine/basics/iterables.ts";
+import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
+import { visitRatios } from "../../../engine/stability/offered-load.ts";
+import { sumOf } from "../../../engine/statistics/estimate.ts";
+import type { System } from "../../../engine/system/system.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../../rules/policy-definition.ts";
 import { goalSharesUs, perUsWithin } from "../../rules/ways.ts";
 import {

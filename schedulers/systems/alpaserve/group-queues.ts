@@ -3,9 +3,9 @@
  * arrival, and is dropped where it would be late. A group of several devices is a pipeline: it has as many
  * batches under way as stages. Source: Li et al., AlpaServe, OSDI 2023, section 4.3.
  */
-import type { ClusterView, Controls, JobView } from "../../../core/dispatch/controller.ts";
-import type { PoolPolicies } from "../../../core/dispatch/policies.ts";
-import type { System } from "../../../core/system.ts";
+import type { ClusterView, Controls, JobView } from "../../../engine/dispatch/controller.ts";
+import type { PoolPolicies } from "../../../engine/dispatch/policies.ts";
+import type { System } from "../../../engine/system/system.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { aloneUs, waysThrough } from "../../rules/ways.ts";
 import { batchLimits, idleOf, type SlotReplicas, slotsOf } from "../devices/device-slots.ts";

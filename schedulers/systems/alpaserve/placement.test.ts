@@ -1,7 +1,7 @@
 /** Placement by simulation: the paper's example against theory, and searches against every placement. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Sampler } from "../../../core/random/sampler.ts";
+import { Sampler } from "../../../engine/random/sampler.ts";
 import {
   beamPlacement,
   estimate,

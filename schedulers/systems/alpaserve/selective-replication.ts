@@ -10,8 +10,8 @@ import type {
   Controller,
   Controls,
   JobView,
-} from "../../../core/dispatch/controller.ts";
-import type { System } from "../../../core/system.ts";
+} from "../../../engine/dispatch/controller.ts";
+import type { System } from "../../../engine/system/system.ts";
 import {
   type ControllerContext,
   defineController,

@@ -1,10 +1,10 @@
 /** Each classic by its definition: exact sequences, bounds and invariants, without a clock. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { JobView } from "../../../core/dispatch/controller.ts";
-import type { PoolView } from "../../../core/dispatch/policies.ts";
-import type { ScenarioDocument, SchedulerDocument } from "../../../core/scenario/schema.ts";
-import { cases } from "../../../core/test-form.test-support.ts";
+import { cases } from "../../../checks/support/test-form.test-support.ts";
+import type { JobView } from "../../../engine/dispatch/controller.ts";
+import type { PoolView } from "../../../engine/dispatch/policies.ts";
+import type { ScenarioDocument, SchedulerDocument } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { CheckingDriver } from "../../contract.ts";
 import { documentOf, systemOf } from "../../contract-systems.test-support.ts";

@@ -9,9 +9,9 @@ import type {
   Controller,
   Controls,
   JobView,
-} from "../../../core/dispatch/controller.ts";
-import type { Admission, Ordering, PoolView, Routing } from "../../../core/dispatch/policies.ts";
-import type { System } from "../../../core/system.ts";
+} from "../../../engine/dispatch/controller.ts";
+import type { Admission, Ordering, PoolView, Routing } from "../../../engine/dispatch/policies.ts";
+import type { System } from "../../../engine/system/system.ts";
 import {
   defineController,
   definePolicy,

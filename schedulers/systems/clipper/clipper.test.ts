@@ -1,9 +1,9 @@
 /** Clipper's batches, as its paper says, and its joins without stragglers. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../../core/compile.ts";
-import { RandomStream } from "../../../core/random/stream.ts";
-import { scenarioSchema } from "../../../core/scenario/schema.ts";
+import { RandomStream } from "../../../engine/random/stream.ts";
+import { compileSystem } from "../../../scenario/compile/compile.ts";
+import { scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
 import { Aimd, type BatchLimit, fitQuantile, QuantileRegression } from "./clipper.ts";

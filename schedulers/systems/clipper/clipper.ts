@@ -1,11 +1,11 @@
 /** Clipper (Crankshaw et al., NSDI 2017): adaptive batches, learnt variants, ensembles, joins without stragglers. */
 
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../../core/dispatch/controller.ts";
-import type { GroupBatching } from "../../../core/dispatch/policies.ts";
-import { EventHeap } from "../../../core/priority-queues.ts";
-import { selectQuantile } from "../../../core/statistics/estimate.ts";
-import type { System } from "../../../core/system.ts";
+import { EventHeap } from "../../../engine/basics/priority-queues.ts";
+import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
+import type { GroupBatching } from "../../../engine/dispatch/policies.ts";
+import { selectQuantile } from "../../../engine/statistics/estimate.ts";
+import type { System } from "../../../engine/system/system.ts";
 import {
   batchSize,
   defineController,

@@ -1,7 +1,7 @@
 /** Selection among arms: the regret of each selector against its bound. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { RandomStream } from "../../../core/random/stream.ts";
+import { RandomStream } from "../../../engine/random/stream.ts";
 import { EpsilonGreedy, Exponential, type Selector } from "./selection.ts";
 
 type Losses = (round: number, rng: RandomStream) => readonly number[];

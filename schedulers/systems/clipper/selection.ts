@@ -8,9 +8,9 @@
  * 32(1), 2002.
  */
 import { z } from "zod";
-import type { Selection, VariantsView } from "../../../core/dispatch/policies.ts";
-import { exponentiate } from "../../../core/random/elementary-functions.ts";
-import type { RandomStream } from "../../../core/random/stream.ts";
+import type { Selection, VariantsView } from "../../../engine/dispatch/policies.ts";
+import { exponentiate } from "../../../engine/random/elementary-functions.ts";
+import type { RandomStream } from "../../../engine/random/stream.ts";
 import { definePolicy, positive, type SelectionContext } from "../../rules/policy-definition.ts";
 
 /** Arms are small whole numbers. */

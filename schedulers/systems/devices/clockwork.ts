@@ -12,10 +12,10 @@ import type {
   Controller,
   Controls,
   Residency,
-} from "../../../core/dispatch/controller.ts";
-import type { StartWindow } from "../../../core/dispatch/driver.ts";
-import { sumOf } from "../../../core/statistics/estimate.ts";
-import type { System } from "../../../core/system.ts";
+} from "../../../engine/dispatch/controller.ts";
+import type { StartWindow } from "../../../engine/dispatch/driver.ts";
+import { sumOf } from "../../../engine/statistics/estimate.ts";
+import type { System } from "../../../engine/system/system.ts";
 import {
   batchSize,
   type ControllerContext,

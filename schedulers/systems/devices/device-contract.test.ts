@@ -4,10 +4,10 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { replayLog } from "../../../core/replay.ts";
-import { RunLog } from "../../../core/run-log.ts";
-import { type ScenarioDocument, scenarioSchema } from "../../../core/scenario/schema.ts";
-import { cases } from "../../../core/test-form.test-support.ts";
+import { cases } from "../../../checks/support/test-form.test-support.ts";
+import { RunLog } from "../../../engine/dispatch/run-log.ts";
+import { replayLog } from "../../../engine/record/replay.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { CheckingDriver, type Step } from "../../contract.ts";
 import { systemOf } from "../../contract-systems.test-support.ts";
 import { createScheduler } from "../../create-scheduler.ts";

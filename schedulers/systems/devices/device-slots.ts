@@ -1,8 +1,8 @@
 /** Device slots as controllers see them that run one batch at a time on each, and the models in their memory. */
-import type { ClusterView, Controls, Residency } from "../../../core/dispatch/controller.ts";
-import { isHeld } from "../../../core/dispatch/held-chains.ts";
-import type { PoolPolicies } from "../../../core/dispatch/policies.ts";
-import type { System } from "../../../core/system.ts";
+import type { ClusterView, Controls, Residency } from "../../../engine/dispatch/controller.ts";
+import { isHeld } from "../../../engine/dispatch/held-chains.ts";
+import type { PoolPolicies } from "../../../engine/dispatch/policies.ts";
+import type { System } from "../../../engine/system/system.ts";
 
 /** The replicas on one slot. */
 export interface SlotReplicas {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { replayLog } from "../../../core/replay.ts";
-import { RunLog } from "../../../core/run-log.ts";
-import { scenarioSchema } from "../../../core/scenario/schema.ts";
+import { RunLog } from "../../../engine/dispatch/run-log.ts";
+import { replayLog } from "../../../engine/record/replay.ts";
+import { scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { CheckingDriver } from "../../contract.ts";
 import { systemOf } from "../../contract-systems.test-support.ts";

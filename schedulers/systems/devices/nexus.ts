@@ -13,11 +13,11 @@ import type {
   Controller,
   Controls,
   JobView,
-} from "../../../core/dispatch/controller.ts";
-import type { RandomStream } from "../../../core/random/stream.ts";
-import { visitRatios } from "../../../core/stability/offered-load.ts";
-import { sumOf } from "../../../core/statistics/estimate.ts";
-import type { PipelineSystem, System } from "../../../core/system.ts";
+} from "../../../engine/dispatch/controller.ts";
+import type { RandomStream } from "../../../engine/random/stream.ts";
+import { visitRatios } from "../../../engine/stability/offered-load.ts";
+import { sumOf } from "../../../engine/statistics/estimate.ts";
+import type { PipelineSystem, System } from "../../../engine/system/system.ts";
 import {
   type ControllerContext,
   defineController,

@@ -17,7 +17,7 @@ import type {
   Controller,
   Controls,
   JobView,
-} from "../../../core/dispatch/controller.ts";
+} from "../../../engine/dispatch/controller.ts";
 import {
   type ControllerContext,
   defineController,

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { compileSystem } from "../../../core/compile.ts";
-import { Dispatcher } from "../../../core/dispatch/dispatcher.ts";
-import type { Driver } from "../../../core/dispatch/driver.ts";
-import { replayLog } from "../../../core/replay.ts";
-import { RunLog } from "../../../core/run-log.ts";
-import { type SchedulerDocument, scenarioSchema } from "../../../core/scenario/schema.ts";
-import type { System } from "../../../core/system.ts";
+import { Dispatcher } from "../../../engine/dispatch/dispatcher.ts";
+import type { Driver } from "../../../engine/dispatch/driver.ts";
+import { RunLog } from "../../../engine/dispatch/run-log.ts";
+import { replayLog } from "../../../engine/record/replay.ts";
+import type { System } from "../../../engine/system/system.ts";
+import { compileSystem } from "../../../scenario/compile/compile.ts";
+import { type SchedulerDocument, scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { createScheduler } from "../../create-scheduler.ts";
 

@@ -6,8 +6,8 @@ import type {
   Controller,
   Controls,
   JobView,
-} from "../../../core/dispatch/controller.ts";
-import type { RandomStream } from "../../../core/random/stream.ts";
+} from "../../../engine/dispatch/controller.ts";
+import type { RandomStream } from "../../../engine/random/stream.ts";
 import {
   defineController,
   namedWeights,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cases } from "../../../core/test-form.test-support.ts";
+import { cases } from "../../../checks/support/test-form.test-support.ts";
 import { type Amounts, DominantShares } from "./frameworks.ts";
 
 interface FillingClient {

@@ -6,16 +6,17 @@
  * Resources are those that models demand and every node has a limited amount of. Where there is
  * none, replicas are the resource, by kind of device: a batch takes one.
  */
+
+import { assert } from "../../../engine/basics/fault.ts";
+import { EventHeap } from "../../../engine/basics/priority-queues.ts";
 import type {
   BatchEnd,
   ClusterView,
   Controls,
   JobView,
-} from "../../../core/dispatch/controller.ts";
-import type { Ordering, PoolPolicies } from "../../../core/dispatch/policies.ts";
-import { assert } from "../../../core/fault.ts";
-import { EventHeap } from "../../../core/priority-queues.ts";
-import type { System } from "../../../core/system.ts";
+} from "../../../engine/dispatch/controller.ts";
+import type { Ordering, PoolPolicies } from "../../../engine/dispatch/policies.ts";
+import type { System } from "../../../engine/system/system.ts";
 import { batchLimits, isIdle, placeablePools } from "../devices/device-slots.ts";
 
 /** Amounts by resource, in the resource's own unit. */

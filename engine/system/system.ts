@@ -1,0 +1,228 @@
+/**
+ * A configuration made ready to run: names resolved to integer ids, milliseconds to microseconds,
+ * profiles and distributions to service models. Simulator, gateway and replay all read this.
+ */
+
+import type { Shape, Value } from "../random/sampler.ts";
+import type { InputScaling, ServiceModel } from "../service/service.ts";
+import type { FaultSystem } from "./faults.ts";
+
+/** Amounts of resources are whole millionths, so that sums and differences are exact. */
+export const RESOURCE_UNITS = 1e6;
+
+export interface System {
+  readonly pipelines: readonly PipelineSystem[];
+  /**
+   * One pool of replicas per task name, or per variant of it; pipelines with a task of the same name share it.
+   */
+  readonly pools: readonly PoolSystem[];
+  readonly replicas: readonly ReplicaSystem[];
+  readonly nodes: readonly NodeSystem[];
+  /** Names of the resources that nodes have, or models demand, beyond device slots. */
+  readonly resources: readonly string[];
+  /** Device slots that host a replica. */
+  readonly devices: readonly DeviceSystem[];
+  readonly models: readonly ModelSystem[];
+  readonly overheads: Overheads;
+  /** Power of all nodes and devices when idle, W; null when the scenario gives none. */
+  readonly idleWatts: number | null;
+  /** Tasks of the largest pipeline. */
+  readonly stride: number;
+  /** Cost of all machines that host a replica. */
+  readonly costPerHour: number;
+  /** Time from the order of a replica until it is up. */
+  readonly provisioning: { readonly meanUs: number; readonly shape: Shape };
+  /** null: nothing breaks. */
+  readonly faults: FaultSystem | null;
+}
+
+export interface PipelineSystem {
+  readonly name: string;
+  /** Latency of the SLO, µs; Infinity without one. */
+  readonly sloUs: number;
+  /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency of the SLO. */
+  readonly deadlineMs: Value | null;
+  readonly priority: number;
+  /** Share of the requests that must meet the SLO, 0..1. */
+  readonly sloShare: number;
+  readonly held: boolean;
+  /** Chains of replicas that requests may hold; 0 unless `held`. */
+  readonly chains: number;
+  /** Probability that an arrival is of this pipeline. */
+  readonly share: number;
+  readonly tasks: readonly TaskSystem[];
+  readonly ensembles: readonly EnsembleSystem[];
+  readonly entryTasks: readonly number[];
+  readonly sinkCount: number;
+}
+
+export interface TaskSystem {
+  /** The scenario's, or `task@model` of a member of an ensemble. */
+  readonly name: string;
+  /** Its ensemble's number in the pipeline; −1: it is no member of one. */
+  readonly ensemble: number;
+  /** The first of its `variants`. */
+  readonly pool: number;
+  /** The pools that can serve it, in the scenario's order: those with replicas, if any has. */
+  readonly variants: readonly number[];
+  readonly predecessors: readonly number[];
+  readonly successors: readonly number[];
+  /** Predecessors that must have run before it starts; Infinity: all must have ended. */
+  readonly needed: number;
+  readonly whenProbability: number;
+  readonly whenContains: string | null;
+  /** Expected, where answers are kept by content. */
+  readonly cacheHitRatio: number;
+  /** Null: hits are drawn. */
+  readonly cacheContent: ContentTerms | null;
+  /** Cache tasks whose hit skips this task. */
+  readonly skippedBy: readonly number[];
+  readonly payloadBytes: number;
+  /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
+  readonly edgeBytes: readonly number[];
+  readonly outputBytes: number;
+}
+
+/** A task of the scenario that several variants answer at once: each is a task here. */
+export interface EnsembleSystem {
+  readonly name: string;
+  /** Its tasks, in the order of the variants. */
+  readonly members: readonly number[];
+  /** An answer of less confidence is unsure. */
+  readonly minConfidence: number;
+  /** The answer in place of an unsure one, and the share of requests for which it is right. */
+  readonly fallback: { readonly label: string; readonly accuracy: number } | null;
+  /** Labels that drawn answers are of. */
+  readonly classes: number;
+  /** Share of the requests for which drawn answers of all members err together. */
+  readonly sharedErrors: number;
+}
+
+/** Contents of a task that is a cache by content. */
+export interface ContentTerms {
+  /** Answers that the cache holds. */
+  readonly entries: number;
+  /** Distinct contents of requests. */
+  readonly keys: number;
+  /** Popularity of the i-th content: in proportion to 1 / i^zipf. */
+  readonly zipf: number;
+}
+
+export interface PoolSystem {
+  /** The task's, or `task@model` of a variant. */
+  readonly name: string;
+  readonly task: string;
+  readonly model: string;
+  /** Replicas are numbered first .. first + count − 1. */
+  readonly first: number;
+  readonly count: number;
+  readonly maxBatch: number;
+  /** Amounts of resources that a batch takes on its node while it runs, in `RESOURCE_UNITS`. */
+  readonly demand: readonly number[];
+  /** The distribution of its jobs' variates. */
+  readonly shape: Shape;
+  /** Null: times do not depend on inputs. With it, the replicas' services are `VariableService`s. */
+  readonly inputScaling: InputScaling | null;
+  /** Whether a batch that runs can be taken off its replica. */
+  readonly stoppable: boolean;
+  /** Share of its model's answers that are right; null: not given. */
+  readonly accuracy: number | null;
+  /** The same of answers that are imputed; 1 where `accuracy` is null. */
+  readonly imputedAccuracy: number;
+}
+
+export interface ReplicaSystem {
+  readonly name: string;
+  readonly pool: number;
+  readonly node: number;
+  /** Kind of device. */
+  readonly device: string;
+  /** Its place in the system's `devices`. */
+  readonly slot: number;
+  /** The device slots that serve its batches one after the other, each a stage of the model; null: its own alone. */
+  readonly stages: readonly number[] | null;
+  /** Of a batch that never waits, all stages together. */
+  readonly service: ServiceModel;
+}
+
+export interface NodeSystem {
+  readonly name: string;
+  /** Slow-down when 1, 2, ... replicas are busy; null: none. */
+  readonly contention: readonly number[] | null;
+  /** Added to each round trip between gateway and worker, µs. */
+  readonly zoneRoundTripUs: number;
+  /** Microseconds that a byte takes on the node's link, in each direction. */
+  readonly usPerByte: number;
+  /** Amounts of resources, in `RESOURCE_UNITS`; Infinity: no limit. */
+  readonly resources: readonly number[];
+  /** Billed whole while the machine hosts a replica. */
+  readonly costPerHour: number;
+}
+
+export type Sharing =
+  | { readonly kind: "time-slice"; readonly quantumUs: number; readonly switchUs: number }
+  /** Slow-down of each when 1, 2, ... replicas of the slot are busy. */
+  | { readonly kind: "processor-sharing"; readonly slowdown: readonly number[] };
+
+/** One slot of a device, with one replica or, when it is shared, several. */
+export interface DeviceSystem {
+  readonly name: string;
+  readonly node: number;
+  /** null: each replica runs as if alone. */
+  readonly sharing: Sharing | null;
+  /** Infinity: no limit. */
+  readonly memoryMb: number;
+  /** Power that a busy replica on the slot adds, with the slot's share of the node, W. */
+  readonly busyWatts: number;
+}
+
+interface ModelSystem {
+  readonly name: string;
+  readonly memoryMb: number;
+  readonly residency: "always" | "on-demand" | "per-call";
+  readonly loadUs: number;
+}
+
+/** Costs between client, gateway and worker; times in µs. */
+export interface Overheads {
+  /** Equally probable round trips; empty: none. */
+  readonly clientRoundTripUs: readonly number[];
+  readonly workerRoundTripUs: readonly number[];
+  /** Whether the transfers of one direction of a node's link share its bandwidth. */
+  readonly sharedLinks: boolean;
+  readonly arrivalUs: number;
+  readonly dispatchUs: number;
+  readonly completionUs: number;
+  readonly gateways: number;
+  readonly assignment: "round-robin" | "hash";
+}
+
+/**
+ * Room for replicas that are added during a run: each pool gets more replicas like its last one, down until
+ * then. Pools of held chains get none: their chains are fixed.
+ */
+export function withSpareReplicas(system: System, perPool: number): System {
+  if (perPool === 0) return system;
+  const held = new Set(
+    system.pipelines.filter((p) => p.held).flatMap(({ tasks }) => tasks.map(({ pool }) => pool)),
+  );
+  const replicas: System["replicas"][number][] = [];
+  const pools = system.pools.map((pool, id) => {
+    const first = replicas.length;
+    const own = system.replicas.slice(pool.first, pool.first + pool.count);
+    replicas.push(...own);
+    const spares = own.length === 0 || held.has(id) ? 0 : perPool;
+    for (let i = 0; i < spares; i++) {
+      // Each takes the place of another of the pool's own in turn.
+      replicas.push({ ...own[i % own.length], name: `${pool.name}-${pool.count + i + 1}` });
+    }
+    return { ...pool, first, count: pool.count + spares };
+  });
+  return { ...system, pools, replicas };
+}
+
+/** The numbers, in the larger system, of the replicas that are no spares. */
+export function ownReplicas(system: System, larger: System): readonly number[] {
+  const names = new Map(larger.replicas.map(({ name }, replica) => [name, replica]));
+  return system.replicas.map(({ name }) => names.get(name) as number);
+}

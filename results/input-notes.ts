@@ -1,0 +1,162 @@
+/**
+ * Notes on the inputs of a prediction: costs that the scenario leaves out, SLOs that cannot be kept, and
+ * profiles measured on another machine or of another model.
+ */
+
+import type { PipelineSystem } from "../engine/system/system.ts";
+import { compileSystem, type MeasuredInputs } from "../scenario/compile/compile.ts";
+import { hasDoubt, undoubtedProfiles } from "../scenario/compile/input-draws.ts";
+import type { Profile } from "../scenario/schema/profile.ts";
+import type { Parts, ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { parameterColumns } from "../scenario/sweep/parameter-columns.ts";
+
+/** Whether a scenario gives no cost of messages: then they take no time in a simulation. */
+export function hasFreeMessages({ cluster, sweep }: Parts<"cluster" | "sweep">): boolean {
+  const { network, gateway, overheadProfile, nodes = [] } = cluster;
+  const linked = nodes.some(({ gbps, zone }) => gbps !== undefined || zone !== undefined);
+  const swept = parameterColumns(sweep).some(({ path }) => OF_MESSAGES.test(path));
+  const given = network !== undefined || gateway !== undefined || overheadProfile !== undefined;
+  return !given && !linked && !swept;
+}
+
+const OF_MESSAGES = /^cluster(\.(network|gateway|overheadProfile)\b|\.nodes\b.*\.gbps$|$)/;
+
+export const FREE_MESSAGES_NOTE =
+  "network and gateway take no time: the scenario gives neither cluster.network, cluster.gateway nor " +
+  "cluster.overheadProfile; to measure them, name a file as the last: `tandem calibrate` writes it beside " +
+  "real models, and `tandem validate S --out DIR` writes one without any, DIR/overheads.json";
+
+/**
+ * One note for each pipeline whose SLO is shorter than its tasks take on average, each on its fastest
+ * replica and without a wait. None where the sweep changes what that depends on.
+ */
+export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): string[] {
+  const swept = parameterColumns(document.sweep);
+  if (swept.some(({ path }) => /^(pipelines|models|cluster)\b/.test(path))) return [];
+  const { pipelines, pools, replicas } = compileSystem(document, inputs);
+  return pipelines.flatMap(({ name, sloUs, tasks }) => {
+    const meanUs = leastMeanUs(tasks, (pool) => {
+      const { first, count } = pools[pool];
+      const own = replicas.slice(first, first + count);
+      return Math.min(...own.map(({ service }) => service.meanUs[1]));
+    });
+    if (meanUs <= sloUs) return [];
+    const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);
+    return [
+      `${name}: its SLO of ${goal} is shorter than its tasks take on average without any wait, ${mean}: ` +
+        "raise slo.latencyMs, or take faster models or devices",
+    ];
+  });
+}
+
+/** What intervals leave out of the doubt of inputs. None where all times are assumed: these have none. */
+export function doubtNotes({ models, run }: ScenarioDocument, inputs: MeasuredInputs): string[] {
+  const assumed = Object.keys(models).filter((name) => models[name].profile === undefined);
+  const isKnown = hasDoubt(inputs);
+  return [
+    ...unknownDoubts(inputs),
+    ...(isKnown && assumed.length > 0
+      ? [`± takes assumed times as exact: those of ${assumed.join(", ")}`]
+      : []),
+    ...(isKnown && run.inputs === "fixed"
+      ? ["± is of the simulation alone, as `run.inputs` is fixed: calibration's part is left out"]
+      : []),
+  ];
+}
+
+export function unknownDoubts(inputs: Pick<MeasuredInputs, "profiles">): string[] {
+  const unknown = undoubtedProfiles(inputs).join(", ");
+  if (unknown === "") return [];
+  return [`how far the times of ${unknown} may be off is not known, so no interval holds it`];
+}
+
+/** Mean time of the longest way through tasks that every request runs. */
+function leastMeanUs(tasks: PipelineSystem["tasks"], serviceUs: (pool: number) => number): number {
+  interface End {
+    readonly us: number;
+    readonly isSure: boolean;
+  }
+  const ends = new Map<number, End>();
+  const endOf = (task: number): End => {
+    const { predecessors, variants, needed, whenProbability, skippedBy } = tasks[task];
+    const known = ends.get(task);
+    if (known !== undefined) return known;
+    const before = predecessors.map(endOf);
+    const times = before.map(({ us }) => us);
+    const startUs = Number.isFinite(needed) ? Math.min(...times) : Math.max(0, ...times);
+    const isBegun = before.length === 0 || before.some(({ isSure }) => isSure);
+    const isSure = isBegun && whenProbability === 1 && skippedBy.length === 0;
+    const end = { us: startUs + (isSure ? Math.min(...variants.map(serviceUs)) : 0), isSure };
+    ends.set(task, end);
+    return end;
+  };
+  return Math.max(...tasks.map((_, task) => endOf(task).us));
+}
+
+type Provenance = Profile["provenance"];
+
+/** A model as it would run here. */
+export interface ModelAtHand {
+  readonly modelFiles: Provenance["modelFiles"];
+  readonly runtime: string;
+  /** The host of its worker. Default: this machine. */
+  readonly host?: string;
+}
+
+interface AtHand {
+  /** In the form of `provenance.host`. */
+  readonly host: string;
+  /** Models by the path of their profile; none where models are only simulated. */
+  readonly models?: Readonly<Record<string, ModelAtHand>>;
+}
+
+/** One note for all profiles with the same differences, and one for each doubt of their calibration. */
+export function originNotes(
+  profiles: Readonly<Record<string, { readonly provenance: Provenance }>>,
+  { host, models = {} }: AtHand,
+): string[] {
+  const pathsOf = new Map<string, string[]>();
+  const add = (fact: string, path: string) =>
+    pathsOf.set(fact, [...(pathsOf.get(fact) ?? []), path]);
+  for (const [path, { provenance }] of Object.entries(profiles)) {
+    const facts = [
+      ...placeFacts(provenance, models[path]?.host ?? host),
+      ...(models[path] === undefined ? [] : modelFacts(provenance, models[path])),
+    ].join("; ");
+    if (facts !== "") add(facts, path);
+  }
+  for (const [path, { provenance }] of Object.entries(profiles)) {
+    for (const doubt of provenance.doubts ?? []) {
+      add(`calibration doubted these times, so calibrate again: ${doubt}`, path);
+    }
+  }
+  return [...pathsOf].map(([facts, paths]) => {
+    return `${paths.length > 1 ? "profiles" : "profile"} ${paths.join(", ")}: ${facts}`;
+  });
+}
+
+function placeFacts({ kind, source, host, device }: Provenance, here: string): string[] {
+  if (kind === "imported") return [`imported from ${source ?? host}, not measured on this machine`];
+  const [there, own] = [hostParts(host), hostParts(here)];
+  if (there.machine !== own.machine) {
+    return [`measured on ${there.machine} (${device}), not on this machine`];
+  }
+  if (there.node === own.node) return [];
+  return [`measured with ${there.node ?? "another runtime"}, here runs ${own.node ?? "another"}`];
+}
+
+function modelFacts({ modelFiles, runtime }: Provenance, here: ModelAtHand): string[] {
+  const digests = new Map(here.modelFiles.map(({ name, sha256 }) => [name, sha256]));
+  const changed = modelFiles.filter(({ name, sha256 }) => digests.get(name) !== sha256);
+  const names = changed.map(({ name }) => name).join(", ");
+  return [
+    ...(changed.length === 0 ? [] : [`measured with another ${names} than is here`]),
+    ...(runtime === here.runtime ? [] : [`measured with ${runtime}, here runs ${here.runtime}`]),
+  ];
+}
+
+/** Another kernel on the same machine is the same host. */
+function hostParts(line: string): { readonly machine: string; readonly node: string | undefined } {
+  const found = /^(.*, \d+ logical cores, \d+ GiB), .*, (Node \S+)$/.exec(line);
+  return { machine: found?.[1] ?? line, node: found?.[2] };
+}
