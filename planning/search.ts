@@ -172,7 +172,9 @@ class Descents {
     const { incumbent } = standing;
     const most = Math.min(this.#limit, incumbent === null ? Infinity : costOfTried(incumbent));
     const bounds = this.#descents.map(({ proven }) => proven);
-    standing.bound = Math.max(standing.bound, Math.min(most, ...bounds));
+    const bound = Math.min(most, ...bounds);
+    // Without a solution there is none that is a number.
+    if (Number.isFinite(bound)) standing.bound = Math.max(standing.bound, bound);
   }
 
   /** More replications of the nearest miss; of the first scheduler where nothing was simulated. */
