@@ -65,6 +65,16 @@ export interface Planned {
   readonly scenario: ScenarioDocument | null;
 }
 
+/** The search takes the time of a job for given, but that of a sequence depends on what runs beside it. */
+function refuseEngines({ document, file }: Scenario): void {
+  const found = Object.entries(document.models).find(([, { tokens }]) => tokens !== undefined);
+  if (found === undefined) return;
+  const message = `${file}: model "${found[0]}" is a language model, which \`plan\` cannot search yet`;
+  throw new Fault("invalid-input", message, {
+    hint: "sweep `cluster.replicas` with `tandem simulate`, which finds the cheapest that keeps the SLO",
+  });
+}
+
 /**
  * Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs: the document of
  * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
@@ -74,6 +84,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const { planner, maxReplicas, maxTrials, directory, budgetS = 120, window, promise } = values;
   const schedulers = presets(values.schedulers ?? TEXTBOOK_PRESETS);
   tryOutOwn(loaded);
+  refuseEngines(loaded);
   const { stop } = settings;
   const startMs = performance.now();
   const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;

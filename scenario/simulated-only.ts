@@ -60,6 +60,11 @@ export function refuseUnreal(
 }
 
 function* unreal({ workload, models }: ScenarioDocument): Issues {
+  for (const [name, { tokens }] of Object.entries(models)) {
+    if (tokens === undefined) continue;
+    const message = "real runs serve no language models yet";
+    yield issueAt(`models.${name}.tokens`, message, "only simulate it");
+  }
   if (workload.warmupS === "auto") {
     const message = "only a simulation can find its warm-up by itself";
     yield issueAt("workload.warmupS", message, "give seconds");

@@ -17,6 +17,7 @@ import { EventHeap } from "../engine/basics/priority-queues.ts";
 import type { Dispatcher } from "../engine/dispatch/dispatcher.ts";
 import type { Outcome } from "../engine/dispatch/driver.ts";
 import type { RunRecorder } from "../engine/metrics/recorder.ts";
+import type { JobLengths } from "../engine/requests/token-lengths.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
 import type { DrawnAnswers } from "./simulated-feedback.ts";
 
@@ -27,6 +28,8 @@ export interface DrawnRequest {
   readonly variates: Float64Array;
   /** 0 where inputs have no size. */
   readonly size: number;
+  /** Null without language models. */
+  readonly lengths: JobLengths | null;
   /** Numbers by which its answers are judged; null where nobody listens. */
   readonly verdicts: DrawnAnswers | null;
 }

@@ -29,9 +29,11 @@ import {
   WHEN_HOLDS,
 } from "../engine/requests/draws.ts";
 import { type ContentCache, contentCaches, isWhole } from "../engine/requests/prediction-cache.ts";
+import { TokenLengths } from "../engine/requests/token-lengths.ts";
 import type { SizeSource } from "../engine/service/service.ts";
 import { SizedInputs } from "../engine/stations/running-batches.ts";
 import type { System } from "../engine/system/system.ts";
+import { iterationPolicy } from "../schedulers/iterations/registry.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
 import { SimulatedFeedback } from "./simulated-feedback.ts";
@@ -106,8 +108,9 @@ export class Simulation implements Driver, ClientHost {
   /** When the next timer is due; most runs have none. */
   private timerDueUs = NEVER;
   declare private readonly sizes: SizedInputs | null;
+  declare private readonly lengths: TokenLengths | null;
   declare private readonly feedback: SimulatedFeedback | null;
-  /** Whether requests have contents, sizes or drawn answers. */
+  /** Whether requests have contents, sizes, lengths or drawn answers. */
   declare private readonly hasExtras: boolean;
   private flags = new Uint8Array(0);
   private variates = new Float64Array(0);
@@ -145,11 +148,14 @@ export class Simulation implements Driver, ClientHost {
     this.boundUs = this.maxDrainUs;
     this.recorder.rows = input.requests;
     this.timers = new WinnerTree(this.dispatcher.timerCount);
+    this.lengths = TokenLengths.for(system, seed);
     this.makeRoom();
     const { recorder } = this;
     const { scheduler } = input;
     if (scheduler.controllers?.some(({ imputes }) => imputes === true)) recorder.countImputed();
-    const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed });
+    const iterating =
+      this.lengths === null ? null : { lengths: this.lengths.jobs, policyOf: iterationPolicy };
+    const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed, iterating });
     this.cluster = ends.cluster;
     this.clients =
       client === undefined
@@ -157,7 +163,8 @@ export class Simulation implements Driver, ClientHost {
         : new RetryingClients(client, this, seed, dispatcher, ends.entrance);
     this.sizes = input.sizes === null ? null : new SizedInputs(input.sizes, dispatcher);
     this.feedback = SimulatedFeedback.for(dispatcher, scheduler, seed);
-    this.hasExtras = this.draws.hasKeys || this.sizes !== null || this.feedback !== null;
+    this.hasExtras =
+      this.draws.hasKeys || this.sizes !== null || this.lengths !== null || this.feedback !== null;
     this.executor = ends.executor;
     this.timeline = this.clients?.interleaved(ends.executor) ?? ends.executor;
     this.entrance = this.clients ?? ends.entrance;
@@ -416,16 +423,18 @@ export class Simulation implements Driver, ClientHost {
       keys: this.keys.slice(from, to),
       variates: this.variates.slice(from * width, to * width),
       size: this.sizes?.of(request) ?? 0,
+      lengths: this.lengths?.drawnFor(from, to) ?? null,
       verdicts: this.feedback?.drawnFor(request) ?? null,
     };
   }
 
-  reserveFor({ flags, keys, variates, size, verdicts }: DrawnRequest): number {
+  reserveFor({ flags, keys, variates, size, lengths, verdicts }: DrawnRequest): number {
     const request = this.reserve();
     if (this.draws.hasKeys) this.keys.set(keys, request * flags.length);
     this.flags.set(flags, request * flags.length);
     this.variates.set(variates, request * variates.length);
     this.sizes?.place(request, size);
+    if (lengths !== null) this.lengths?.place(request * flags.length, lengths);
     if (verdicts !== null) this.feedback?.place(request, verdicts);
     return request;
   }
@@ -447,6 +456,7 @@ export class Simulation implements Driver, ClientHost {
     const variates = capacity * stride * this.draws.width;
     this.variates = grown(this.variates, new Float64Array(variates));
     if (this.draws.hasKeys) this.keys = grown(this.keys, new Int32Array(capacity * stride));
+    this.lengths?.grow(capacity * stride);
   }
 
   private arrive(nowUs: number): void {
@@ -465,6 +475,7 @@ export class Simulation implements Driver, ClientHost {
     const base = request << this.dispatcher.requests.shift;
     if (this.draws.hasKeys) this.draws.drawKeys(pipeline, base, this.keys);
     this.sizes?.draw(request);
+    this.lengths?.draw(pipeline, base);
     this.feedback?.draw(request, pipeline);
   }
 

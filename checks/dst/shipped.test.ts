@@ -27,6 +27,7 @@ function reasonAgainst(
     typeof profile === "string" ? [profile] : Object.values(profile ?? {}),
   );
   if (paths.some((one) => profiles[one] === undefined)) return "profiles of another machine";
+  if (Object.values(models).some(({ tokens }) => tokens !== undefined)) return "language models";
   const held = Object.values(pipelines).some(({ discipline }) => discipline === "pipeline-held");
   return held ? "pipeline-held" : undefined;
 }

@@ -33,6 +33,13 @@ export const METRICS = [
   "imputedRatio",
   "confidenceMean",
   "unsureRatio",
+  "ttftMeanMs",
+  "ttftP99Ms",
+  "tpotMeanMs",
+  "tpotP99Ms",
+  "tokensPerS",
+  "kvUseRatio",
+  "preemptionsPerRequest",
 ] as const;
 
 export type MetricName = (typeof METRICS)[number];

@@ -12,6 +12,7 @@ import type { System } from "../system/system.ts";
 import type { GanttBar } from "./figures.ts";
 import { type DeviceMeter, InSystemSeries, type ReplicaMeter } from "./meters.ts";
 import { AnswerTally, PipelineTally, PoolTally } from "./tallies.ts";
+import type { TokenTally } from "./token-tally.ts";
 
 /** Gets every latency that counts, in order of the requests' ends. */
 export interface LatencySink {
@@ -54,6 +55,8 @@ export class RunRecorder {
   declare readonly pipelines: PipelineTally | null;
   /** Null where no model has an accuracy and nobody imputes answers. */
   declare answers: AnswerTally | null;
+  /** Null without language models. */
+  tokens: TokenTally | null = null;
   /** The first batches of the run, for a Gantt chart. */
   readonly bars: GanttBar[] = [];
   /** Gets each request as it ends; null unless asked for. */

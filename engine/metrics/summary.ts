@@ -112,6 +112,7 @@ function flowMetrics(recorder: RunRecorder): ByMetric<number> {
     ...(accuracyMean === null ? {} : { accuracyMean }),
     ...(imputedRatio === null ? {} : { imputedRatio }),
     ...recorder.answers?.votes(),
+    ...recorder.tokens?.metrics(windowUs, countedIn(recorder)),
     ...(costPerHour > 0 ? { costPerHour } : {}),
     // Without answers there is no price of an answer.
     ...(costPerHour > 0 && throughputPerS > 0
@@ -167,7 +168,7 @@ function taskMetrics(recorder: RunRecorder, pool: number): Record<string, number
     batchSizeMean: ratio(batchedJobs, batches),
     utilizationRatio: ratio(busyUs, count * windowUs),
     throughputPerS: (jobs / windowUs) * 1e6,
-    replicasMean: count,
+    replicasMean: count / recorder.system.pools[pool].places,
     ...loadMetrics(recorder, pool),
     ...(recorder.replicas === null
       ? {}

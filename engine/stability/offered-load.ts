@@ -23,6 +23,8 @@ export function offeredLoad(
 ): OfferedLoad | null {
   const ratios = system.pipelines.map(visitRatios);
   if (ratios.some((found) => found === null) || !system.pipelines.every(isPlain)) return null;
+  // The time of a sequence depends on what runs beside it.
+  if (system.devices.some(({ sharing }) => sharing?.kind === "iterations")) return null;
   const batches = system.pools.map((pool, id) =>
     Math.min(pool.maxBatch, scheduler.pools[id].batching.maxBatch),
   );

@@ -1,11 +1,13 @@
 /** The stations of a batch on its device: its start window, the load of its model if it is absent, then service. */
 
+import { assert } from "../basics/fault.ts";
 import type { WinnerTree } from "../basics/priority-queues.ts";
 import type { StartWindow } from "../dispatch/driver.ts";
 import { DeviceMeter } from "../metrics/meters.ts";
 import type { RunRecorder } from "../metrics/recorder.ts";
 import { slowdownOf } from "../service/slow-down.ts";
 import type { System } from "../system/system.ts";
+import { type Iterating, Iterations } from "./iterations.ts";
 import { hasLoads, ModelMemory } from "./model-memory.ts";
 import { PipelineStages } from "./pipeline-stages.ts";
 import { type Batches, recordBatch } from "./running-batches.ts";
@@ -33,12 +35,14 @@ export function deviceStations(
   aloneUs: Float64Array,
   slots: WinnerTree,
   hasWindows: boolean,
+  iterating: Iterating | null,
 ) {
   const { system } = batches;
   const meter = new DeviceMeter(system, recorder);
   recorder.devices = meter;
   const memory = hasLoads(system) ? new ModelMemory(system, meter, slots) : null;
-  const alone = new Service(batches, recorder, meter, memory, aloneUs, slots);
+  const processors = processorsOf(batches, recorder, slots, iterating);
+  const alone = new Service(batches, recorder, meter, memory, aloneUs, processors);
   const pipelined = new PipelineStages(batches, recorder, meter, aloneUs, slots);
   const serviceOf = (replica: number): Station =>
     system.replicas[replica].stages === null ? alone : pipelined;
@@ -86,7 +90,7 @@ class Service implements Station {
     meter: DeviceMeter,
     memory: ModelMemory | null,
     aloneUs: Float64Array,
-    slots: WinnerTree,
+    processorOf: readonly Processor[],
   ) {
     this.#batches = batches;
     this.#recorder = recorder;
@@ -95,7 +99,7 @@ class Service implements Station {
     this.#aloneUs = aloneUs;
     const { system } = batches;
     this.#startedUs = new Float64Array(system.replicas.length);
-    this.#processorOf = processorsOf(system, slots);
+    this.#processorOf = processorOf;
     const processors: Set<Processor>[] = system.nodes.map(() => new Set());
     this.#processorOf.forEach((processor, replica) => {
       processors[system.replicas[replica].node].add(processor);
@@ -152,8 +156,13 @@ class Service implements Station {
 }
 
 /** The processor of each replica. */
-function processorsOf(system: System, slots: WinnerTree): Processor[] {
-  const { replicas, devices, nodes } = system;
+function processorsOf(
+  batches: Batches,
+  recorder: RunRecorder,
+  slots: WinnerTree,
+  iterating: Iterating | null,
+): Processor[] {
+  const { replicas, devices, nodes } = batches.system;
   const leftUs = new Float64Array(replicas.length);
   const exclusive = devices.length;
   const keys = replicas.map(({ slot, node }) =>
@@ -166,6 +175,9 @@ function processorsOf(system: System, slots: WinnerTree): Processor[] {
       processors.set(slot, new TimeSlices(sharing, leftUs, slots));
     } else if (sharing?.kind === "processor-sharing") {
       processors.set(slot, new EqualShares(members[slot], placeOf, sharing.slowdown, slots));
+    } else if (sharing?.kind === "iterations") {
+      assert(iterating !== null, "a run with language models knows their lengths");
+      processors.set(slot, new Iterations(sharing, batches, recorder, iterating, slots));
     }
   });
   nodes.forEach((_, node) => {

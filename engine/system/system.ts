@@ -5,6 +5,8 @@
 
 import type { Shape, Value } from "../random/sampler.ts";
 import type { InputScaling, ServiceModel } from "../service/service.ts";
+import type { StepTimes } from "../tokens/step-times.ts";
+import type { EngineLimits } from "../tokens/token-engine.ts";
 import type { FaultSystem } from "./faults.ts";
 
 /** Amounts of resources are whole millionths, so that sums and differences are exact. */
@@ -77,10 +79,19 @@ export interface TaskSystem {
   readonly cacheContent: ContentTerms | null;
   /** Cache tasks whose hit skips this task. */
   readonly skippedBy: readonly number[];
+  /** Lengths for a language model; null: it is none. */
+  readonly tokens: TokenLengthTerms | null;
   readonly payloadBytes: number;
   /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
   readonly edgeBytes: readonly number[];
   readonly outputBytes: number;
+}
+
+/** Tokens of a prompt and of its output, drawn for each request; both together at most `most`. */
+export interface TokenLengthTerms {
+  readonly prompt: Value;
+  readonly output: Value;
+  readonly most: number;
 }
 
 /** A task of the scenario that several variants answer at once: each is a task here. */
@@ -116,6 +127,8 @@ export interface PoolSystem {
   /** Replicas are numbered first .. first + count − 1. */
   readonly first: number;
   readonly count: number;
+  /** Replicas here that are one of the scenario's: places of its sequences where it serves a language model, else 1. */
+  readonly places: number;
   readonly maxBatch: number;
   /** Amounts of resources that a batch takes on its node while it runs, in `RESOURCE_UNITS`. */
   readonly demand: readonly number[];
@@ -162,7 +175,14 @@ export interface NodeSystem {
 export type Sharing =
   | { readonly kind: "time-slice"; readonly quantumUs: number; readonly switchUs: number }
   /** Slow-down of each when 1, 2, ... replicas of the slot are busy. */
-  | { readonly kind: "processor-sharing"; readonly slowdown: readonly number[] };
+  | { readonly kind: "processor-sharing"; readonly slowdown: readonly number[] }
+  /** A language model in iterations: each replica of the slot is the place of one sequence. */
+  | {
+      readonly kind: "iterations";
+      readonly policy: string;
+      readonly limits: EngineLimits;
+      readonly stepTimes: StepTimes;
+    };
 
 /** One slot of a device, with one replica or, when it is shared, several. */
 export interface DeviceSystem {

@@ -61,6 +61,13 @@ export function* checkModels(
 ): Issues {
   for (const [name, model] of Object.entries(models)) {
     const at = `models.${name}`;
+    if (model.tokens !== undefined) {
+      for (const key of ["profile", "service", "inputScaling", "implementation"] as const) {
+        if (model[key] === undefined) continue;
+        yield issueAt(`${at}.${key}`, `\`tokens\` and \`${key}\`: expected one of them`);
+      }
+      continue;
+    }
     if (model.profile !== undefined && model.service !== undefined) {
       const message = "both `profile` and `service`: expected exactly one";
       yield issueAt(at, message, "keep the measured `profile`");
@@ -97,7 +104,7 @@ export function* checkModels(
 export function haveTimes({ models }: Parts<"models">, profiles: Profiles): boolean {
   return Object.values(models).every((model) => {
     const measured = profilesOf(model);
-    if (measured.length === 0) return model.service !== undefined;
+    if (measured.length === 0) return model.service !== undefined || model.tokens !== undefined;
     return measured.every(([, written]) => Object.hasOwn(profiles, written));
   });
 }
@@ -198,6 +205,8 @@ function largestBatch(
   if (model.service !== undefined) {
     return { batch: model.service.batch?.max ?? DEFAULT_MAX, source: "its assumed service" };
   }
+  if (model.tokens !== undefined)
+    return { batch: 1, source: "an engine, which takes jobs one by one" };
   const limits = profilesOf(model).flatMap(([, written]) => {
     const profile = profiles[written];
     if (profile === undefined) return [];

@@ -34,6 +34,7 @@ import {
   type FileExists,
 } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
+import { checkEngines, checkLengths, checkTokensAndFaults } from "./check-tokens.ts";
 import { checkCircle, checkInputSizes, checkWorkload } from "./check-workload.ts";
 
 /**
@@ -96,6 +97,9 @@ export const CHECKS: readonly Check[] = [
     checkModels(parts, { file, profiles: files.profiles, requireTimes }),
   ),
   check(["models"], (parts, { file, exists }) => checkImplementations(parts, file, exists)),
+  check(["pipelines", "models"], checkLengths),
+  check(["pipelines", "models", "cluster"], checkEngines),
+  check(["models", "faults"], checkTokensAndFaults),
   check(["pipelines", "cluster"], checkReplicas),
   check(["cluster"], checkSlots),
   check(["cluster"], checkPower),

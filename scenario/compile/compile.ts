@@ -31,6 +31,7 @@ import type {
   TaskDocument,
   WorkloadDocument,
 } from "../schema/scenario.ts";
+import { engineEstimate, placesOf, placesOfAll, withEngines } from "./engines.ts";
 import { breakable } from "./fault-causes.ts";
 import {
   excessUs,
@@ -64,15 +65,19 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   for (const { name, task, model } of tasks) {
     const entry = models[model.name];
     const placed = placement.replicas.filter((replica) => replica.task === name);
-    const members = listOf(placed, ({ node, device, slot, speed, stages }, i) => ({
-      name: `${name}-${i + 1}`,
-      pool: pools.length,
-      node,
-      device,
-      slot,
-      stages,
-      service: serviceOf(entry, device, speed / stretchOf(entry, stages), workload, inputs),
-    }));
+    const places = placesOf(entry);
+    const members = listOf(
+      placesOfAll(placed, places),
+      ({ node, device, slot, speed, stages, number }) => ({
+        name: `${name}-${number}`,
+        pool: pools.length,
+        node,
+        device,
+        slot,
+        stages,
+        service: serviceOf(entry, device, speed / stretchOf(entry, stages), workload, inputs),
+      }),
+    );
     const services = listOf(members, (member) => member.service);
     pools.push({
       name,
@@ -80,6 +85,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
       model: model.name,
       first: replicas.length,
       count: members.length,
+      places,
       maxBatch: Math.min(...services.map((service) => service.maxBatch), 65_536),
       demand: amountsOf(resources, entry.demand ?? {}),
       shape: services[0]?.shape ?? { kind: "constant" },
@@ -103,7 +109,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     ...breakable(faults, { replicas, pools, nodes: placement.nodes }),
     resources,
     nodes: compileNodes(cluster, placement, resources, inputs.overheadProfile),
-    devices: compileDevices(placement),
+    devices: withEngines(compileDevices(placement), pools, replicas, models),
     models: listOf(Object.entries(models), ([name, model]) => ({
       name,
       memoryMb: model.memoryMb,
@@ -171,12 +177,13 @@ function serviceOf(
 }
 
 function unscaledService(
-  { service, profile }: ModelDocument,
+  { service, profile, tokens }: ModelDocument,
   device: string,
   speed: number,
   { profiles }: MeasuredInputs,
 ): ServiceModel {
   if (service !== undefined) return assumedService(service, speed);
+  if (tokens !== undefined) return engineEstimate(tokens, speed);
   const path = typeof profile === "string" ? profile : profile?.[device];
   const measured = path === undefined ? undefined : profiles[path];
   assert(measured !== undefined, `a checked scenario has a profile for device ${device}`);
@@ -220,6 +227,7 @@ function compilePipeline(
       cacheHitRatio: content === null ? (entry.cache?.hitRatio ?? 0) : expectedHitRatio(content),
       cacheContent: content,
       skippedBy: numbers(idsWhere((other) => other.cache?.skips.includes(task) ?? false)),
+      tokens: entry.tokens ?? null,
       payloadBytes: entry.payloadBytes,
       edgeBytes: numbers(
         entry.after.flatMap((before) => idsOf(before).map(() => entry.edgeBytes[before] ?? 0)),

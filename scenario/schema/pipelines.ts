@@ -19,6 +19,7 @@ import {
   wholeBetween,
 } from "./common.ts";
 import { implementationSchema } from "./implementation.ts";
+import { engineSchema, lengthsSchema } from "./tokens.ts";
 
 const batch = mapping("how an assumed service time grows with the batch", {
   marginal: nonNegative
@@ -71,6 +72,7 @@ export const modelSchema = z
       .describe("measured service times: a profile file, or one per device kind"),
     service: serviceSchema.optional().describe("assumed service time, when nothing was measured"),
     inputScaling: inputScaling.optional(),
+    tokens: engineSchema,
     implementation: implementationSchema.optional(),
     accuracy: probability
       .optional()
@@ -170,6 +172,7 @@ export const taskSchema = z.strictObject({
       .describe("answers are kept by content: a hit is a content whose answer is there"),
     skips: z.array(name).min(1).describe("tasks after this one that a hit skips"),
   }),
+  tokens: lengthsSchema,
   payloadBytes: amount.default(0).describe("bytes sent to the replica with each job"),
   edgeBytes: z
     .record(name, amount)

@@ -11,6 +11,7 @@ import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
 import type { RunRecorder } from "../../engine/metrics/recorder.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
 import { deviceStations, type StartWindows } from "../../engine/stations/device-stations.ts";
+import type { Iterating } from "../../engine/stations/iterations.ts";
 import type { ModelMemory } from "../../engine/stations/model-memory.ts";
 import { type Batches, inputBytes, outputBytes } from "../../engine/stations/running-batches.ts";
 import { delay, fairLinks, Route } from "../../engine/stations/station.ts";
@@ -44,7 +45,13 @@ export class StagedExecutor implements SteadyExecutor {
   /** The time that the batch on each replica takes alone. */
   readonly #aloneUs: Float64Array;
 
-  constructor(dispatcher: Dispatcher, recorder: RunRecorder, seed: string, hasWindows: boolean) {
+  constructor(
+    dispatcher: Dispatcher,
+    recorder: RunRecorder,
+    seed: string,
+    hasWindows: boolean,
+    iterating: Iterating | null,
+  ) {
     const { system } = dispatcher;
     const replicas = system.replicas.length;
     const own = replicas + system.devices.length;
@@ -53,7 +60,14 @@ export class StagedExecutor implements SteadyExecutor {
     this.#slots = new WinnerTree(own + (hasMessages ? Gateways.slotsOf(system) : 0));
     this.#aloneUs = new Float64Array(replicas);
     this.messages = hasMessages ? messagesOf(dispatcher, seed, this.#slots, own) : null;
-    const device = deviceStations(dispatcher, recorder, this.#aloneUs, this.#slots, hasWindows);
+    const device = deviceStations(
+      dispatcher,
+      recorder,
+      this.#aloneUs,
+      this.#slots,
+      hasWindows,
+      iterating,
+    );
     this.memory = device.memory;
     this.windows = device.windows;
     const { outward = [], homeward = [] } = this.messages ?? {};

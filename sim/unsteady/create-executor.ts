@@ -9,6 +9,7 @@ import type { RunRecorder } from "../../engine/metrics/recorder.ts";
 import { Sampler } from "../../engine/random/sampler.ts";
 import { ProvisioningDelays } from "../../engine/requests/draws.ts";
 import { hasDeviceTerms } from "../../engine/stations/device-stations.ts";
+import type { Iterating } from "../../engine/stations/iterations.ts";
 import type { ModelMemory } from "../../engine/stations/model-memory.ts";
 import type { FaultCause, FaultSystem } from "../../engine/system/faults.ts";
 import type { System } from "../../engine/system/system.ts";
@@ -30,6 +31,8 @@ interface ExecutedRun {
   readonly recorder: RunRecorder;
   readonly arrivals: ArrivalSource;
   readonly seed: string;
+  /** Null without language models. */
+  readonly iterating: Iterating | null;
 }
 
 /**
@@ -41,11 +44,13 @@ export function createExecutor(run: ExecutedRun): {
   readonly executor: Executor;
   readonly cluster: ClusterDriver | null;
 } {
-  const { dispatcher, scheduler, recorder, seed } = run;
+  const { dispatcher, scheduler, recorder, seed, iterating } = run;
   const { system } = dispatcher;
   const hasWindows = scheduler.controllers?.some(({ windows }) => windows === true) ?? false;
   const isStaged = hasMessageTerms(system) || hasDeviceTerms(system) || hasWindows;
-  const staged = isStaged ? new StagedExecutor(dispatcher, recorder, seed, hasWindows) : null;
+  const staged = isStaged
+    ? new StagedExecutor(dispatcher, recorder, seed, hasWindows, iterating)
+    : null;
   const entrance = staged?.messages?.gateways ?? new DirectEntrance(dispatcher);
   if (!isUnsteady(system, scheduler)) {
     const executor = staged ?? new DirectExecutor(dispatcher, recorder);

@@ -1,0 +1,65 @@
+/** What language models wrote in a run: first tokens, time per token, and the memory of their engines. */
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { LatencyStore } from "../statistics/latency-store.ts";
+import type { System } from "../system/system.ts";
+import type { TokenEngine } from "../tokens/token-engine.ts";
+import type { ByMetric } from "./figures.ts";
+
+type Jobs = Pick<Dispatcher, "requests" | "system">;
+
+export class TokenTally {
+  readonly #warmupUs: number;
+  /** Of requests that arrived in the window, by the task that wrote last for their clients. */
+  readonly #ttft = new LatencyStore();
+  readonly #tpot = new LatencyStore();
+  #tokens = 0;
+  readonly #preemptions = new Map<TokenEngine, number>();
+  #usedUs = 0;
+  #busyUs = 0;
+  readonly #writers: readonly (readonly boolean[])[];
+
+  constructor({ pipelines }: System, warmupUs: number) {
+    this.#warmupUs = warmupUs;
+    this.#writers = pipelines.map(({ tasks }) =>
+      tasks.map(({ tokens, successors }) => tokens !== null && successors.length === 0),
+    );
+  }
+
+  /** A job has its last token. TPOT is of the tokens after the first. */
+  wrote({ requests }: Jobs, job: number, firstUs: number, lastUs: number, tokens: number): void {
+    const request = requests.requestOf(job);
+    const arrivedUs = requests.arrivedUs[request];
+    if (arrivedUs < this.#warmupUs) return;
+    this.#tokens += tokens;
+    if (!this.#writers[requests.pipeline[request]][requests.taskOf(job)]) return;
+    this.#ttft.add(firstUs - arrivedUs);
+    if (tokens > 1) this.#tpot.add((lastUs - firstUs) / (tokens - 1));
+  }
+
+  /** An iteration of so many µs begins. */
+  iterated(engine: TokenEngine, us: number): void {
+    this.#preemptions.set(engine, engine.preemptions);
+    this.#busyUs += us;
+    this.#usedUs += us * (1 - engine.freeBlocks / engine.blocks);
+  }
+
+  metrics(windowUs: number, requests: number): ByMetric<number> {
+    const preemptions = [...this.#preemptions.values()].reduce((sum, count) => sum + count, 0);
+    const [ttft, tpot] = [this.#ttft, this.#tpot].map(meanAndP99);
+    return {
+      ...(ttft === null ? {} : { ttftMeanMs: ttft.meanMs, ttftP99Ms: ttft.p99Ms }),
+      ...(tpot === null ? {} : { tpotMeanMs: tpot.meanMs, tpotP99Ms: tpot.p99Ms }),
+      tokensPerS: (this.#tokens / windowUs) * 1e6,
+      kvUseRatio: this.#busyUs === 0 ? 0 : this.#usedUs / this.#busyUs,
+      preemptionsPerRequest: requests === 0 ? 0 : preemptions / requests,
+    };
+  }
+}
+
+function meanAndP99(
+  store: LatencyStore,
+): { readonly meanMs: number; readonly p99Ms: number } | null {
+  if (store.count === 0) return null;
+  const [p99Us] = store.quantilesUs([0.99]);
+  return { meanMs: store.sumUs / store.count / 1000, p99Ms: p99Us / 1000 };
+}

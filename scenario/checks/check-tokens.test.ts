@@ -1,0 +1,103 @@
+import { expect, test } from "vitest";
+import { Fault } from "../../engine/basics/fault.ts";
+import { parseScenario } from "../parse.ts";
+import { refuseUnreal } from "../simulated-only.ts";
+
+const GOOD = {
+  name: "test",
+  pipelines: {
+    p: {
+      tasks: { write: { model: "writer", tokens: { prompt: 100, output: 20, most: 200 } } },
+    },
+  },
+  models: { writer: { tokens: { steps: { prefill: [1, 1, 0], decode: [1, 0, 0] } } } },
+  cluster: { replicas: { write: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 1, requests: 10 },
+  scheduler: "fifo",
+};
+
+const load = (document: object) =>
+  parseScenario(JSON.stringify(document), "test.yaml", () => {
+    throw new Error("no files");
+  });
+
+/** Path and message of each issue of the good scenario with these values set. */
+function issuesWith(values: Readonly<Record<string, unknown>>): string[] {
+  const document = structuredClone(GOOD) as Record<string, unknown>;
+  for (const [path, value] of Object.entries(values)) {
+    const words = path.split(".");
+    let at = document;
+    for (const word of words.slice(0, -1)) at = (at[word] ??= {}) as Record<string, unknown>;
+    const last = words[words.length - 1];
+    if (value === undefined) delete at[last];
+    else at[last] = value;
+  }
+  try {
+    load(document);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return error.issues.map(({ path, message }) => `${path}: ${message}`);
+  }
+  return [];
+}
+
+const TASK = "pipelines.p.tasks.write";
+const TOKENS = "models.writer.tokens";
+
+test("a sound one passes, and real runs refuse it with the line of its model", () => {
+  expect(issuesWith({})).toEqual([]);
+  expect(() => refuseUnreal(load(GOOD))).toThrow(/can only be simulated/);
+});
+
+test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
+  ["no lengths", { [`${TASK}.tokens`]: undefined }, /needs lengths/],
+  [
+    "lengths without a language model",
+    { "models.writer": { service: { distribution: "exponential", meanMs: 1 } } },
+    /its model has no `tokens`/,
+  ],
+  [
+    "a service time besides",
+    { "models.writer.service": { distribution: "exponential", meanMs: 1 } },
+    /expected one of them/,
+  ],
+  [
+    "fewer blocks than the longest sequence",
+    { [`${TOKENS}.blocks`]: 12 },
+    /the blocks of its model hold 192/,
+  ],
+  [
+    "prompts longer than an iteration that runs them whole",
+    { [`${TOKENS}.policy`]: "vllm-v0", [`${TOKENS}.maxBatchedTokens`]: 199 },
+    /runs a prompt whole in 199/,
+  ],
+  ["a policy that there is not", { [`${TOKENS}.policy`]: "orca" }, /vllm/],
+  ["no tokens", { [`${TASK}.tokens.prompt`]: 0 }, /prompt/],
+  ["negative times", { [`${TOKENS}.steps.decode`]: [-1, 0, 0] }, /decode/],
+  ["chains", { "pipelines.p.discipline": "pipeline-held" }, /serves several/],
+  [
+    "faults",
+    { faults: { scheduled: [{ kind: "crash", task: "write", atS: 1 }] } },
+    /not simulated yet/,
+  ],
+  [
+    "another model on its device slot",
+    {
+      "pipelines.p.tasks.look": { model: "looker" },
+      "models.looker": { service: { distribution: "exponential", meanMs: 1 } },
+      cluster: {
+        replicas: { write: 1, look: 1 },
+        nodes: [{ name: "gpu", devices: { gpu: { slots: 1, shared: true } } }],
+      },
+    },
+    /can host nothing else/,
+  ],
+  [
+    "larger batches",
+    { scheduler: { preset: "fifo", batching: { policy: "fixed", maxBatch: 4 } } },
+    /takes jobs one by one|maxBatch/,
+  ],
+])("%s: refused", (_, values, message) => {
+  const issues = issuesWith(values);
+  expect(issues.join("\n")).toMatch(message);
+});

@@ -1,0 +1,87 @@
+/** Language models of a scenario as engines: what a device slot runs, and the time that schedulers may expect. */
+import { ServiceModel } from "../../engine/service/service.ts";
+import type {
+  DeviceSystem,
+  PoolSystem,
+  ReplicaSystem,
+  Sharing,
+} from "../../engine/system/system.ts";
+import { coefficientTimes } from "../../engine/tokens/step-times.ts";
+import type { ModelDocument } from "../schema/scenario.ts";
+import { MOST_TOKENS } from "../schema/tokens.ts";
+
+type EngineDocument = NonNullable<ModelDocument["tokens"]>;
+
+/** Jobs that one replica of a model holds at once: as many wait in an engine as run there, each for blocks or its turn. */
+export function placesOf({ tokens }: ModelDocument): number {
+  return tokens === undefined ? 1 : 2 * tokens.maxSequences;
+}
+
+function engineSharing(document: EngineDocument): Extract<Sharing, { kind: "iterations" }> {
+  const { policy, maxSequences, maxBatchedTokens, blockTokens, prefixCaching } = document;
+  // Without a limit a run never holds more: each sequence with as many tokens as a scenario may ask for.
+  const blocks = document.blocks ?? Math.ceil((2 * maxSequences * MOST_TOKENS) / blockTokens);
+  const limits = { maxSequences, maxBatchedTokens, blocks, blockTokens, prefixCaching };
+  return { kind: "iterations", policy, limits, stepTimes: stepTimesOf(document) };
+}
+
+/** Each place of a replica, numbered from 1: `1`, or `1/3` where a replica has several. */
+export function placesOfAll<Placed extends object>(placed: readonly Placed[], places: number) {
+  return placed.flatMap((replica, i) =>
+    Array.from({ length: places }, (_, place) => ({
+      ...replica,
+      number: places === 1 ? `${i + 1}` : `${i + 1}/${place + 1}`,
+    })),
+  );
+}
+
+/** Slots that serve language models run in iterations. */
+export function withEngines(
+  devices: readonly DeviceSystem[],
+  pools: readonly PoolSystem[],
+  replicas: readonly ReplicaSystem[],
+  models: Readonly<Record<string, ModelDocument>>,
+): readonly DeviceSystem[] {
+  const sharing = new Map<number, Sharing>();
+  for (const { slot, pool } of replicas) {
+    const { tokens } = models[pools[pool].model];
+    if (tokens !== undefined && !sharing.has(slot)) sharing.set(slot, engineSharing(tokens));
+  }
+  return devices.map((device, slot) => ({
+    ...device,
+    sharing: sharing.get(slot) ?? device.sharing,
+  }));
+}
+
+function stepTimesOf({ steps }: EngineDocument) {
+  const { prefill, decode, decodeMany, stepMs, sequenceMs } = steps;
+  const coefficients = {
+    prefill,
+    decode,
+    many: decodeMany?.from ?? Number.POSITIVE_INFINITY,
+    decodeMany: decodeMany?.decode ?? decode,
+  };
+  return coefficientTimes(coefficients, { stepMs, sequenceMs });
+}
+
+/** A job of usual lengths that has the engine to itself. */
+const USUAL = { prompt: 500, output: 200 };
+
+/** Schedulers see one time; a job's own follows from its lengths and from what runs beside it. */
+export function engineEstimate(document: EngineDocument, speed: number): ServiceModel {
+  const times = stepTimesOf(document);
+  const prefill = times({
+    chunks: [{ tokens: USUAL.prompt, before: 0 }],
+    decodes: 0,
+    context: 0,
+    heads: 1,
+  });
+  const decode = times({
+    chunks: [],
+    decodes: 1,
+    context: USUAL.prompt + USUAL.output / 2,
+    heads: 1,
+  });
+  const meanUs = Float64Array.of(0, (prefill + (USUAL.output - 1) * decode) / speed);
+  return new ServiceModel({ kind: "constant" }, meanUs, null);
+}
