@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const ROOT = join(import.meta.dirname, "../..");
-const BASE = "tandem-test-base";
+export const BASE = "tandem-test-base";
 const START_MS = 60_000;
 
 /** The parts of `node:20-bookworm-slim` that the Dockerfile uses: Node, npm, a shell, and tools of the shell. */
@@ -98,6 +98,12 @@ export class DockerHere {
     rmSync(context, { recursive: true });
   }
 
+  /** Writes images of `build`, and their base, which sleeps, into a file. */
+  save(file: string, roles: readonly string[], tag: string): void {
+    const names = roles.map((role) => `tandem-${role}:${tag}`);
+    check(this.docker("save", "--output", file, BASE, ...names));
+  }
+
   /** Names of all containers, also of those that have ended. */
   containers(): readonly string[] {
     const { stdout } = this.docker("ps", "--all", "--format", "{{.Names}}");
@@ -132,7 +138,8 @@ export class DockerHere {
   #importBase(): void {
     const root = join(this.folder, "root");
     check(spawnSync("sh", ["-c", BASE_SCRIPT, "sh", root], { encoding: "utf8" }));
-    check(this.run("sh", "-c", `tar -C ${root} -c . | docker import - ${BASE}`));
+    const command = `--change 'CMD ["/usr/bin/sleep", "infinity"]'`;
+    check(this.run("sh", "-c", `tar -C ${root} -c . | docker import ${command} - ${BASE}`));
     rmSync(root, { recursive: true });
   }
 
