@@ -6,7 +6,7 @@ import { scenarioSchema } from "../scenario/schema/scenario.ts";
 
 const HEADER = {
   schema: "tandem/plan@3",
-  planner: "race",
+  planner: "descent",
   scenario: { name: "s", digest: "d" },
   seed: 1,
   command: "npx tandem plan s.yaml",
@@ -65,7 +65,7 @@ const PLAN: Plan = {
   planned: PLANNED,
 };
 
-function shown(plan: Plan, planner: PlannerName = "race") {
+function shown(plan: Plan, planner: PlannerName = "descent") {
   const document = planDocument({ ...HEADER, planner }, [plan]);
   return { document, text: planText(document, 300, (points) => `simulate ${points.length}`) };
 }

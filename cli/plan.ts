@@ -92,9 +92,7 @@ function planProgress() {
       const size = Number.isFinite(step.combinations)
         ? step.combinations.toLocaleString("en-US")
         : "too many to count";
-      const how = step.isListed
-        ? "all listed, the cheapest first"
-        : "searched from above and below";
+      const how = step.isLarge ? "searched from above and below" : "the cheapest first";
       if (step.missing !== null) shown.say(`plan: ${step.missing}`);
       shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);
     }

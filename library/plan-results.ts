@@ -173,9 +173,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
       ...untold,
       [explored, ...leftOut].join("; "),
       ...(entry.missing === null ? [] : [entry.missing]),
-      isTooSlow(entry.explored)
-        ? "a request takes longer without any wait, on the fastest devices that there are: raise `slo.latencyMs`, or take faster devices or models"
-        : "allow more by --max-replicas, or more machines; or raise `slo.latencyMs`",
+      "allow more by --max-replicas, or more or faster machines; or raise `slo.latencyMs`",
     ];
   }
   const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
@@ -234,21 +232,13 @@ function promiseText({ promise, window }: PlanEntry): string {
   return `the SLO is kept at the peak of the load (${formatNumber(fromS)} to ${formatNumber(toS)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
-/** Whether services alone ruled out every shape that leaves no slot free. */
-function isTooSlow({ combinations, ruledOut: { serviceTime, spareSlot } }: Explored): boolean {
-  return serviceTime > 0 && serviceTime + spareSlot === combinations;
-}
-
 function namesOf(schedulers: readonly unknown[]): string {
   return [...new Set(schedulers.map(schedulerText))].join("; ");
 }
 
 const RULED_OUT: Readonly<Record<RuledOut, string>> = {
-  utilisation: "ask too much of a task's replicas",
   serviceTime: "serve too slowly even without a wait",
-  spareSlot: "leave a slot free that a task could use",
   task: "give a task too few replicas whatever the others have",
-  same: "treat every request as a simpler scheduler does",
 };
 
 function exploredText({ combinations, ruledOut, simulated, requests, confirmations }: Explored) {

@@ -30,8 +30,8 @@ export interface PlanProgress extends Progress {
   readonly requests: number;
   /** Combinations to choose from; Infinity for more than can be counted. */
   readonly combinations: number;
-  /** Whether all of them are listed, the cheapest first. */
-  readonly isListed: boolean;
+  /** Whether an incumbent is looked for before the cheapest clusters. */
+  readonly isLarge: boolean;
   /** Why there is no solution, with the figure that is missing; null where that takes a search. */
   readonly missing: string | null;
   /** The cheapest so far that keeps the SLOs; null while there is none. */
@@ -109,7 +109,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
       done: step.done,
       requests: step.requests,
       combinations: step.combinations,
-      isListed: step.isListed,
+      isLarge: step.isLarge,
       missing: step.missing,
       incumbent: incumbentOf(standing),
       lowerBound: standing?.bound ?? 0,

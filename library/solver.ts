@@ -13,7 +13,7 @@ export interface AskedProgram {
 }
 
 /** From one look at the answer to the next. */
-const LOOK_MS = 10;
+const LOOK_MS = 2;
 
 /** The first program starts the process; `close` ends it. */
 export function openSolver(): { readonly solve: Solver; readonly close: () => void } {

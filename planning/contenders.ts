@@ -11,7 +11,6 @@ import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-schedule
 import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
-import type { Machines } from "./cover.ts";
 import { shareResources, slowEachOther } from "./left-out.ts";
 import type { Shape, Space } from "./space.ts";
 
@@ -175,21 +174,4 @@ export function combinationsOf(alternatives: readonly Alternative[], most: numbe
     most,
     alternatives.reduce((sum, { choice }) => sum + (known.get(choice) as number), 0),
   );
-}
-
-/** Machines of one price, of all choices. */
-export type Level = readonly { readonly choice: Choice; readonly machines: Machines }[];
-
-/** The cheapest first. */
-export function* levelsOf(alternatives: readonly Alternative[]): Generator<Level, undefined> {
-  const choices = [...new Set(alternatives.map(({ choice }) => choice))];
-  const all = choices
-    .flatMap((choice) => choice.space.choices.map((machines) => ({ choice, machines })))
-    .sort((a, b) => a.machines.cost - b.machines.cost);
-  for (let start = 0; start < all.length; ) {
-    let end = start;
-    while (end < all.length && all[end].machines.cost === all[start].machines.cost) end++;
-    yield all.slice(start, end);
-    start = end;
-  }
 }

@@ -1,4 +1,4 @@
-/** Choices of machines and of rows: all of them, and the cheapest machines with room for replicas, found exactly. */
+/** The cheapest machines with room for replicas, found exactly. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 
 export interface Machines {
@@ -53,38 +53,4 @@ export function cheapestCover(
 /** Sums of prices differ in their last digits by the order of their terms. */
 function roundedCost(cost: number): number {
   return Number(cost.toFixed(9));
-}
-/** All but none, by ascending cost; of equal ones, the one with fewer machines first. */
-export function choicesOf(
-  groups: readonly { readonly count: number }[],
-  prices: readonly number[],
-): readonly Machines[] {
-  const size = groups.reduce((product, { count }) => product * (count + 1), 1);
-  const choices: Machines[] = [];
-  const counts = groups.map(() => 0);
-  for (let i = 1; i < size; i++) {
-    for (let group = 0; ++counts[group] > groups[group].count; group++) counts[group] = 0;
-    const cost = sumOf(counts.map((count, g) => count * prices[g]));
-    choices.push({ cost: roundedCost(cost), counts: [...counts] });
-  }
-  return choices.sort((a, b) => a.cost - b.cost || sumOf(a.counts) - sumOf(b.counts));
-}
-
-/** Numbers of replicas by kind, as many as are free, with a sum within bounds. */
-export function* rowsWithin(
-  free: readonly number[],
-  low: number,
-  high: number,
-  runsOn: readonly boolean[],
-): Generator<readonly number[]> {
-  const row = free.map(() => 0);
-  const most = free.map((slots, kind) => (runsOn[kind] ? Math.min(slots, high) : 0));
-  for (;;) {
-    const total = sumOf(row);
-    if (total >= low && total <= high) yield [...row];
-    let kind = 0;
-    while (kind < row.length && row[kind] === most[kind]) row[kind++] = 0;
-    if (kind === row.length) return;
-    row[kind]++;
-  }
 }

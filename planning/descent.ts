@@ -1,16 +1,16 @@
-/** The search of one scheduler in a space too large to list; `descents.ts` has its idea. */
+/** The search of one scheduler, one step at a time; `search.ts` has its idea. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
-import { assuredOf, BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";
+import { isBornOut, type Look, lookedAt, MOST_LOOKS } from "./looks.ts";
+import { BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";
 import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
-import { brief } from "./run-length.ts";
 import type { Row } from "./space.ts";
 import {
   costOfTried,
   nearer,
   note,
   type Problem,
-  type Solver,
+  ranked,
   scoreOfTried,
   type Tried,
 } from "./standing.ts";
@@ -18,17 +18,15 @@ import type { Trial } from "./trial.ts";
 
 /** Capacity over jobs to look for an incumbent with, until one does. */
 const HEADROOMS = [1.25, 1.6, 2.5, 4, 8];
+/** The same for the nearest miss, the first that there are machines for. */
+const LEAST_HEADROOMS = [8, 4, 2, 1.4, 1.2, 1, 0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0];
 const HALVINGS = 3;
-/** Replications of a few thousand requests that a cluster is looked at with. */
-const MOST_LOOKS = 6;
-/** Of one that misses by a little, before the bound goes on. */
-const MOST_SETTLING = 40;
-/** Probability that a cut rules out in error. */
-const WRONG_CUT = 0.003;
+/** Part of the incumbent's cost from which on a bound is close enough. */
+const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
 const MOST_REPAIRS = 12;
 const MOST_LIFTS = 4;
-const MOST_PROGRAMS = 200;
+const MOST_PROGRAMS = 1000;
 /** Part of a task's replicas that is taken away at once, before one after the other. */
 const CHUNK = 0.08;
 /** By how much a cut is tried to be widened. */
@@ -38,82 +36,149 @@ function raised(replicas: number): number {
   return replicas === 0 ? 0 : Math.ceil(LIFT * replicas + 1);
 }
 
+/** A cluster whose pilot may keep the goals. */
+export interface Hopeful extends Tried {
+  trial: Trial;
+  isPilot: boolean;
+}
+
+/** A cut, and the look that it is by. */
+interface Missed {
+  readonly cut: Cut;
+  readonly key: string;
+}
+
+function whole(rows: readonly Row[]): Missed {
+  return { cut: new Map(rows.entries()), key: rows.join(";") };
+}
+
 /** One scheduler. */
 export class Descent {
   readonly alternative: Alternative;
   /** No cluster that costs less is left to look at. */
   bound = 0;
-  /** The bound when a cut was made that simulations do not bear out. */
-  #doubted = Number.POSITIVE_INFINITY;
-  /** Share of the budget after which nothing more is looked at. */
-  #until = 1;
-  /** Looks at clusters of which a miss rules out more than themselves. */
-  #wideLooks = 0;
-  /** Trials by task or for all, and the error of ruling out by them. */
-  readonly #looks = new Map<string, { readonly trial: Trial; readonly error: number }>();
+  /** Whether no more programs are solved. */
+  isSpent = false;
   /** Clusters that keep the goals on the requests of the search. */
   readonly passed: Tried[] = [];
+  /** Clusters of a small space that may, by a pilot at least. */
+  hopeful: Hopeful[] = [];
+  /** The bound when a cut was made that simulations do not bear out. */
+  #doubted = Number.POSITIVE_INFINITY;
+  /** Looks at clusters of which a miss rules out more than themselves. */
+  #wideLooks = 0;
+  /** By rows, of one task or of all. */
+  readonly #looks = new Map<string, Look>();
   readonly #problem: Problem;
+  readonly #isThorough: boolean;
   readonly #relaxation: Relaxation;
   #cuts: Cut[] = [];
-  /** Whether these rows keep the goals, by task or for all. */
-  readonly #known = new Map<string, boolean>();
+  #programs = 0;
+  /** The cheapest rows that nothing rules out, until they are looked at. */
+  #rows: readonly Row[] | null = null;
 
-  constructor(problem: Problem, alternative: Alternative, solve: Solver) {
+  /** `isThorough`: in a large space wider cuts are worth their simulations, and so is a bound that these bear out. */
+  constructor(problem: Problem, alternative: Alternative, isThorough: boolean) {
     this.#problem = problem;
     this.alternative = alternative;
-    this.#relaxation = new Relaxation(alternative, solve);
+    this.#isThorough = isThorough;
+    this.#relaxation = new Relaxation(alternative, problem.solve);
   }
 
-  /** The bound by the traffic equations alone. */
-  *bounded(): Generator<undefined, void> {
-    const { bound } = yield* this.#relaxed();
-    this.#raise(bound);
-  }
-
-  /** The cheapest that passed, below the limit; null where there is none. */
-  cheapest(limit: number): Tried | null {
-    const below = this.passed.filter((one) => costOfTried(one) < limit - 1e-9);
-    const order = below.sort((a, b) => costOfTried(a) - costOfTried(b));
-    return order[0] ?? null;
-  }
-
-  /** No cluster that costs less keeps the goals, but for `BOUND_ERROR`. */
+  /** No cluster that costs less keeps the goals, but for `BOUND_ERROR`; of replicas that come and go no cost is known. */
   get proven(): number {
-    return Math.min(this.bound, this.#doubted);
+    return this.alternative.scales ? 0 : Math.min(this.bound, this.#doubted);
+  }
+
+  /** Finds the cheapest rows that nothing rules out, or looks at those: they pass, or they and others are cut. */
+  *advance(known = Number.POSITIVE_INFINITY, until = 1): Generator<undefined, void> {
+    const rows = this.#rows;
+    if (rows === null) {
+      this.isSpent = ++this.#programs === MOST_PROGRAMS;
+      const found = yield* this.#relaxed();
+      this.bound = Math.max(
+        this.bound,
+        found.rows === null ? Number.POSITIVE_INFINITY : found.bound,
+      );
+      this.#rows = found.rows;
+      return;
+    }
+    this.#rows = null;
+    const full = filled(this.alternative, rows);
+    const slow = this.#tooSlow(full);
+    if (slow !== null) return this.#cut(slow);
+    const isHopeful = this.#isThorough ? yield* this.keeps(full) : yield* this.hopes(full);
+    if (isHopeful) return this.#cut(whole(full).cut);
+    const { hosting } = this.alternative.choice.space;
+    const tooFew = hosting === "apart" ? yield* this.#tooFew(full) : null;
+    const isWide = this.#isThorough && hosting === "apart";
+    const missed = tooFew ?? (isWide ? yield* this.#lifted(full) : whole(full));
+    yield* this.#bornOut(missed.key, known, until);
+    this.#cut(missed.cut);
+    if (this.#isThorough && this.passed.length === 0) yield* this.#repaired(full, known);
   }
 
   /** By a confirmation with these runs. */
-  refused(tried: Tried, { runs, goals }: Trial): void {
+  *refused(tried: Tried, { runs, goals }: Trial, limit: number): Generator<undefined, void> {
+    const { rows } = tried.contender.shape;
+    const { key, cut } = whole(rows);
     if (!isRuledOut(goals, runs, BOUND_ERROR / 4, MOST_LOOKS)) this.#doubt();
-    this.passed.splice(this.passed.indexOf(tried), 1);
-    const rows = tried.contender.shape.rows;
-    this.#known.set(rows.join(";"), false);
-    this.#cut(new Map(rows.entries()));
-    const { standing } = this.#problem;
-    if (standing.incumbent === tried) standing.incumbent = this.cheapest(Number.POSITIVE_INFINITY);
+    this.#forget(tried);
+    this.#looks.set(key, { ...(this.#looks.get(key) as Look), keeps: false });
+    this.#cut(cut);
+    if (this.#isThorough) yield* this.#repaired(rows, limit);
   }
 
-  /** A first incumbent: as much more capacity than jobs as it takes, then less by halves. */
-  *fromAbove(): Generator<undefined, void> {
-    let low = 1;
-    for (const high of HEADROOMS) {
-      const found = yield* this.#withHeadroom(high);
-      if (found === null) return;
-      if (found) {
-        yield* this.#between(low, high);
-        return;
-      }
-      low = high;
+  /** Those of a price that too many were refused on. */
+  drop(cost: number): void {
+    for (const one of this.passed.filter((other) => costOfTried(other) <= cost + 1e-9)) {
+      this.#doubt();
+      this.#forget(one);
     }
   }
 
+  #forget(tried: Tried): void {
+    this.passed.splice(this.passed.indexOf(tried), 1);
+    const { standing } = this.#problem;
+    if (standing.incumbent === tried) standing.incumbent = ranked(this.passed)[0] ?? null;
+  }
+
+  /** A first incumbent: as much more capacity than jobs as it takes, then less by halves, then fewer of each task. */
+  *fromAbove(until: number): Generator<undefined, void> {
+    const { confirmed } = this.#problem.standing;
+    const { choice } = this.alternative;
+    if (confirmed !== null && confirmed.contender.alternative.choice === choice)
+      yield* this.keeps(confirmed.contender.shape.rows);
+    let low = 1;
+    for (const factor of confirmed === null ? HEADROOMS : []) {
+      const found = yield* this.#withHeadroom(factor);
+      if (found === null) return;
+      if (found) {
+        yield* this.#between(low, factor);
+        break;
+      }
+      low = factor;
+    }
+    yield* this.#downwards(until);
+  }
+
+  /** Among the fullest clusters that there are, in case that no other was simulated. */
+  *nearest(): Generator<undefined, Contender | null> {
+    const { choice } = this.alternative;
+    for (const factor of LEAST_HEADROOMS) {
+      const { rows } = yield* this.#relaxed(factor, false);
+      const shape = rows === null ? null : choice.space.cheapestFor(filled(this.alternative, rows));
+      if (shape !== null) return contenderOf(this.alternative, shape);
+    }
+    return null;
+  }
+
   /** From the cheapest that passed, fewer replicas of one task after the other. */
-  *downwards(until: number): Generator<undefined, void> {
+  *#downwards(until: number): Generator<undefined, void> {
     const { space } = this.alternative.choice;
     for (const chunk of [CHUNK, 0]) {
       for (let isDone = false; !isDone; ) {
-        const best = this.cheapest(Number.POSITIVE_INFINITY);
+        const best = ranked(this.passed)[0] ?? null;
         if (best === null || this.#problem.laboratory.spent > until) return;
         const { rows, cost } = best.contender.shape;
         const ways = rows.flatMap((row, t) =>
@@ -149,78 +214,41 @@ export class Descent {
     }
   }
 
-  *#relaxed(headroom: readonly number[] | null = null): Generator<undefined, Relaxed> {
-    const steps = this.#relaxation.solve(this.#cuts, headroom);
+  *#relaxed(factor: number | null = null, isInTime = true): Generator<undefined, Relaxed> {
+    const cuts = factor === null ? this.#cuts : [];
+    const steps = this.#relaxation.solve(cuts, factor, isInTime);
     return yield* this.#problem.laboratory.watched(steps);
   }
 
   /** Null where there are no machines for it. */
   *#withHeadroom(factor: number): Generator<undefined, boolean | null> {
-    const headroom = this.alternative.choice.space.tasks.map(() => factor);
-    const { rows } = yield* this.#relaxed(headroom);
-    if (rows === null) return null;
-    return yield* this.keeps(filled(this.alternative, rows));
-  }
-
-  /** The cheapest cluster that nothing rules out, again and again, until it keeps the goals or costs what is known. */
-  *fromBelow(until: number, onBound: () => void): Generator<undefined, void> {
-    const { laboratory, standing } = this.#problem;
-    this.#until = until;
-    for (let program = 0; program < MOST_PROGRAMS; program++) {
-      const { bound, rows } = yield* this.#relaxed();
-      this.#raise(bound);
-      onBound();
-      const best = this.cheapest(Number.POSITIVE_INFINITY) ?? standing.confirmed;
-      const known = Math.min(
-        best === null ? Number.POSITIVE_INFINITY : costOfTried(best),
-        standing.confirmed === null ? Number.POSITIVE_INFINITY : costOfTried(standing.confirmed),
-      );
-      if (rows === null || this.bound >= known - 1e-9) return;
-      if (best !== null && laboratory.spent > until) return;
-      const full = filled(this.alternative, rows);
-      const slow = this.#tooSlow(full);
-      if (slow !== null) this.#cut(slow);
-      else if (!(yield* this.#tasksKeep(full)) || (yield* this.keeps(full))) continue;
-      else {
-        const lifted = yield* this.#lifted(full);
-        if (lifted === full) yield* this.#settled(full.join(";"));
-        this.#cut(new Map(lifted.entries()));
-        if (this.passed.length === 0) yield* this.repaired(full, known);
-      }
-    }
+    const { rows } = yield* this.#relaxed(factor);
+    return rows === null ? null : yield* this.keeps(filled(this.alternative, rows));
   }
 
   /** More of all tasks but one that misses still, so that one cut does for many; else the rows themselves. */
-  *#lifted(rows: readonly Row[]): Generator<undefined, readonly Row[]> {
-    const { bounds, space } = this.alternative.choice;
-    const { batches } = this.alternative;
-    const load = (t: number): number => bounds.utilisation(t, rows[t], batches[t]);
-    const busiestFirst = [...rows.keys()].sort((a, b) => load(b) - load(a));
-    for (const t of busiestFirst) {
+  *#lifted(rows: readonly Row[]): Generator<undefined, Missed> {
+    const { space } = this.alternative.choice;
+    for (const t of this.#busiestFirst(rows)) {
       const more = rows.map((row, other) => (other === t ? row : row.map((n) => raised(n))));
       const isAllowed = more.every((row, other) => sumOf(row) <= space.bounds.high[other]);
-      if (rows.length === 1 || !isAllowed) continue;
-      const { document, choice } = this.alternative;
-      const cluster = choice.space.relaxedClusterOf(more);
-      const { trial, keeps } = yield* this.#looked({ ...document, cluster }, true);
-      this.#looks.set(more.join(";"), { trial, error: wideError(++this.#wideLooks) });
-      if (keeps) continue;
-      yield* this.#settled(more.join(";"));
-      return more;
+      if (rows.length > 1 && isAllowed && !(yield* this.#mayKeep(whole(more).key, more)))
+        return whole(more);
     }
-    return rows;
+    return whole(rows);
   }
 
-  /** A miss by a little takes more runs to bear out that it is one. */
-  *#settled(key: string): Generator<undefined, void> {
-    const { laboratory, goals } = this.#problem;
-    const known = this.#looks.get(key);
-    if (known === undefined) return this.#doubt();
-    const { trial, error } = known;
-    const isOut = (): boolean => isRuledOut(goals, trial.runs, error, MOST_SETTLING);
-    while (!isOut() && trial.runs.length < MOST_SETTLING && laboratory.spent < this.#until)
-      yield* laboratory.extend(trial, trial.runs.length + 1);
-    if (!isOut()) this.#doubt();
+  #busiestFirst(rows: readonly Row[]): readonly number[] {
+    const { choice, batches } = this.alternative;
+    const loads = rows.map((row, t) => choice.bounds.utilisation(t, row, batches[t]));
+    return [...rows.keys()].sort((a, b) => loads[b] - loads[a]);
+  }
+
+  /** As far as the bound is not close to what is known. */
+  *#bornOut(key: string, known: number, until: number): Generator<undefined, void> {
+    const look = this.#looks.get(key);
+    const isWorth = this.#isThorough && look !== undefined && this.bound < CLOSE * known;
+    if (!isWorth || !(yield* isBornOut(this.#problem, look, until))) this.#doubt();
   }
 
   #doubt(): void {
@@ -231,7 +259,9 @@ export class Descent {
   #tooSlow(rows: readonly Row[]): Cut | null {
     const { bounds, space } = this.alternative.choice;
     if (this.alternative.proceeds || !bounds.servesTooSlowly(rows)) return null;
-    this.#problem.standing.explored.ruledOut.serviceTime++;
+    const { explored } = this.#problem.standing;
+    explored.combinations++;
+    explored.ruledOut.serviceTime++;
     const cut = rows.map((row, t) => {
       const fastest = Math.min(...row.map((n, k) => (n > 0 ? bounds.meanMs(t, k) : Infinity)));
       return [
@@ -242,47 +272,45 @@ export class Descent {
     return new Map(cut);
   }
 
-  /** Whether each task by itself keeps the goals, the others with all that there may be; the first that does not is cut. */
-  *#tasksKeep(rows: readonly Row[]): Generator<undefined, boolean> {
-    const { bounds, space } = this.alternative.choice;
-    if (rows.length === 1) return true;
-    const { batches } = this.alternative;
-    const load = (t: number): number => bounds.utilisation(t, rows[t], batches[t]);
-    const busiestFirst = [...rows.keys()].sort((a, b) => load(b) - load(a));
-    for (const t of busiestFirst) {
-      if (yield* this.#taskKeeps(t, rows[t])) continue;
+  /** A task that misses by itself, the others with all that there may be; null where none is found. */
+  *#tooFew(rows: readonly Row[]): Generator<undefined, Missed | null> {
+    const { space } = this.alternative.choice;
+    if (rows.length === 1) return null;
+    const busiest = this.#busiestFirst(rows).slice(0, this.#isThorough ? rows.length : 1);
+    for (const t of busiest) {
+      if (yield* this.#taskMayKeep(t, rows[t])) continue;
       this.#problem.standing.explored.ruledOut.task++;
       let least = rows[t];
       const prices = space.slotPrices;
-      const cheapestFirst = [...least.keys()]
-        .filter((k) => least[k] > 0)
-        .sort((a, b) => prices[a] - prices[b]);
+      const kinds = [...least.keys()].filter((k) => least[k] > 0);
+      const [cheapest] = kinds.sort((a, b) => prices[a] - prices[b]);
       // Somewhat more of one kind misses as well, as a rule: then one cut does for many.
-      for (let lift = 0; lift < MOST_LIFTS && cheapestFirst.length > 0; lift++) {
-        const [k] = cheapestFirst;
-        const more = least.with(k, raised(least[k]));
-        if (sumOf(more) > space.bounds.high[t] || (yield* this.#taskKeeps(t, more))) break;
+      for (let lift = 0; lift < MOST_LIFTS; lift++) {
+        const more = least.with(cheapest, raised(least[cheapest]));
+        if (sumOf(more) > space.bounds.high[t] || (yield* this.#taskMayKeep(t, more))) break;
         least = more;
       }
-      yield* this.#settled(`${t}/${least.join()}`);
-      this.#cut(new Map([[t, least]]));
-      return false;
+      return { cut: new Map([[t, least]]), key: `${t}/${least.join()}` };
     }
-    return true;
+    return null;
   }
 
-  *#taskKeeps(task: number, row: Row): Generator<undefined, boolean> {
-    const key = `${task}/${row.join()}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const { document, choice } = this.alternative;
-    const rows = choice.space.tasks.map((_, t) => (t === task ? row : this.#most(t)));
-    const { trial, keeps } = yield* this.#looked(
-      { ...document, cluster: choice.space.relaxedClusterOf(rows) },
-      true,
+  *#taskMayKeep(task: number, row: Row): Generator<undefined, boolean> {
+    const rows = this.alternative.choice.space.tasks.map((_, t) =>
+      t === task ? row : this.#most(t),
     );
-    this.#known.set(key, keeps);
-    this.#looks.set(key, { trial, error: wideError(++this.#wideLooks) });
+    return yield* this.#mayKeep(`${task}/${row.join()}`, rows);
+  }
+
+  /** On machines of their own, of which a miss rules out all with as few. */
+  *#mayKeep(key: string, rows: readonly Row[]): Generator<undefined, boolean> {
+    const known = this.#looks.get(key);
+    if (known !== undefined) return known.keeps;
+    const { document, choice } = this.alternative;
+    const relaxed = { ...document, cluster: choice.space.relaxedClusterOf(rows) };
+    const look = yield* lookedAt(this.#problem, relaxed, this.#isThorough ? MOST_LOOKS : 0);
+    const keeps = reachOf(this.#problem.goals, look.trial.runs) >= 0;
+    this.#looks.set(key, { ...look, keeps, error: wideError(++this.#wideLooks) });
     return keeps;
   }
 
@@ -295,7 +323,7 @@ export class Descent {
   }
 
   /** From rows that miss, the replica more that helps most for its price, until the goals are kept. */
-  *repaired(from: readonly Row[], limit: number): Generator<undefined, void> {
+  *#repaired(from: readonly Row[], limit: number): Generator<undefined, void> {
     let rows = from;
     for (let step = 0; step < MOST_REPAIRS; step++) {
       const { choice, batches } = this.alternative;
@@ -326,54 +354,46 @@ export class Descent {
 
   /** Whether these rows keep the goals, on the requests of the search; then they are among those that passed. */
   *keeps(rows: readonly Row[]): Generator<undefined, boolean> {
-    const known = this.#known.get(rows.join(";"));
-    if (known !== undefined) return known;
-    return (yield* this.#tried(rows)).keeps;
+    return this.#looks.get(rows.join(";"))?.keeps ?? (yield* this.#tried(rows)).keeps;
+  }
+
+  /** Whether a pilot of these rows, the first of them, may keep the goals; then they are among the hopeful. */
+  *hopes(rows: readonly Row[]): Generator<undefined, boolean> {
+    if (this.#looks.has(rows.join(";"))) return false;
+    const { trial: tried, keeps } = yield* this.#tried(rows, 0);
+    // Its cut is borne out by nothing yet.
+    this.#doubt();
+    if (keeps) this.hopeful.push({ ...tried, isPilot: true });
+    return keeps;
+  }
+
+  pass(tried: Tried): void {
+    const { standing } = this.#problem;
+    this.passed.push(tried);
+    const isCheaper =
+      standing.incumbent === null || costOfTried(tried) < costOfTried(standing.incumbent);
+    if (isCheaper) standing.incumbent = tried;
   }
 
   *#tried(
     rows: readonly Row[],
+    looks = MOST_LOOKS,
   ): Generator<undefined, { readonly trial: Tried; readonly keeps: boolean }> {
     const { standing } = this.#problem;
     const shape = this.alternative.choice.space.cheapestFor(rows);
     if (shape === null) throw new Error("rows without room");
     const contender: Contender = contenderOf(this.alternative, shape);
     standing.explored.combinations++;
-    const { trial, keeps } = yield* this.#looked(contender.document, false);
-    const tried = { contender, trial };
+    const look = yield* lookedAt(this.#problem, contender.document, looks);
+    const tried = { contender, trial: look.trial };
     note(standing, tried);
-    this.#known.set(rows.join(";"), keeps);
-    this.#looks.set(rows.join(";"), { trial, error: BOUND_ERROR / 4 });
-    if (keeps) {
-      this.passed.push(tried);
-      const isCheaper =
-        standing.incumbent === null || costOfTried(tried) < costOfTried(standing.incumbent);
-      if (isCheaper) standing.incumbent = tried;
-    } else standing.nearest = nearer(standing.nearest, tried);
-    return { trial: tried, keeps };
-  }
-
-  /** Looks at short replications until it is clear; `doubt`: what is not clear after the last look. */
-  *#looked(
-    scenario: Contender["document"],
-    doubt: boolean,
-  ): Generator<undefined, { readonly trial: Trial; readonly keeps: boolean }> {
-    const { laboratory, goals, standing } = this.#problem;
-    standing.explored.simulated++;
-    const trial = yield* laboratory.start(brief(scenario), goals);
-    for (let n = 1; n <= MOST_LOOKS; n++) {
-      yield* laboratory.extend(trial, n);
-      if (reachOf(goals, trial.runs, WRONG_CUT) < 0) return { trial, keeps: false };
-      if (n > 1 && assuredOf(trial) >= 0) return { trial, keeps: true };
-    }
-    return { trial, keeps: doubt || scoreOfTried({ trial } as Tried) >= 0 };
+    this.#looks.set(rows.join(";"), look);
+    if (look.keeps && looks === MOST_LOOKS) this.pass(tried);
+    if (!look.keeps) standing.nearest = nearer(standing.nearest, tried);
+    return { trial: tried, keeps: look.keeps };
   }
 
   #cut(cut: Cut): void {
     this.#cuts = [...this.#cuts.filter((one) => !isWithin(one, cut)), cut];
-  }
-
-  #raise(bound: number): void {
-    this.bound = Math.max(this.bound, bound);
   }
 }

@@ -5,6 +5,7 @@ import { issuesOf } from "../scenario/reading/issues.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans } from "./plan.ts";
+import { solve } from "./solve.test-support.ts";
 
 /** Two tasks, 40 and 20 ms, on four slots of 1000 MB. */
 const TWO = `
@@ -26,7 +27,13 @@ function load(text: string) {
 
 /** Told at the first step that knows the problem, before a request is simulated. */
 function missingOf(text: string) {
-  const options = { planner: "race", mostReplicas: 64, mostTrials: 1e4, schedulers: [] } as const;
+  const options = {
+    planner: "descent",
+    mostReplicas: 64,
+    mostTrials: 1e4,
+    schedulers: [],
+    solve,
+  } as const;
   const steps = makePlans(load(text), NO_INPUTS, options);
   for (let next = steps.next(); next.done !== true; next = steps.next()) {
     const { combinations, requests, missing } = next.value;

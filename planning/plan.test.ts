@@ -6,12 +6,14 @@ import { issuesOf } from "../scenario/reading/issues.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
+import { solve } from "./solve.test-support.ts";
 
 const FIFO_ALONE: PlanOptions = {
-  planner: "race",
+  planner: "descent",
   mostReplicas: 32,
   mostTrials: 10_000,
   schedulers: [],
+  solve,
 };
 
 function load(text: string) {
@@ -44,17 +46,16 @@ function withinMMc(servers: number, load: number, rate: number, t: number): numb
 }
 
 test("every combination is not all of them where the bound on trials cuts the last price", () => {
-  const text = queue(12)
-    .replace("latencyMs: 400", "latencyMs: 10")
+  const text = queue(18)
+    .replace("latencyMs: 400", "latencyMs: 700")
     .replace("serve: { model: m } }", "serve: { model: m }, more: { model: m, after: [serve] } }")
     .replace(
       "{ serve: 1 }",
       "{ serve: 1, more: 1 }, nodes: [{ name: n, count: 1, devices: { gpu: 4 } }]",
     )
-    .replace("requests: 20000", "requests: 200");
-  const found = (mostTrials: number) => plansOf(text, { planner: "exhaustive", mostTrials })[0];
-  expect(found(2)).toMatchObject({ best: null, allCheaperTried: false, notSearched: ["trials"] });
-  expect(found(2).explored.simulated).toBe(2);
+    .replace("requests: 20000", "requests: 2000");
+  const found = (mostTrials: number) => plansOf(text, { mostTrials })[0];
+  expect(found(1)).toMatchObject({ best: null, allCheaperTried: false, notSearched: ["trials"] });
   expect(found(100)).toMatchObject({ best: null, allCheaperTried: true, notSearched: [] });
 });
 
@@ -142,13 +143,11 @@ describe("a plan for one queue", () => {
   test("names the simplest of those that keep as much, and those that serve alike", () => {
     const sweep = "sweep: { scheduler: [random, edf, fifo], cluster.replicas.serve: [8] }";
     const text = queue(42, sweep).replace("percentile: 95", "percentile: 80");
-    const [{ best, alike, runnersUp }] = plansOf(text, { planner: "race" });
+    const [{ best, alike, runnersUp }] = plansOf(text);
     expect(best).toMatchObject({ scheduler: "fifo", cost: 8 });
     // Without deadlines of their own requests are as urgent as they are old.
     expect(alike).toEqual(["edf"]);
     expect(runnersUp.map(({ scheduler }) => scheduler)).toEqual(["random"]);
-    const [all] = plansOf(text, { planner: "exhaustive" });
-    expect(all.runnersUp.map(({ scheduler }) => scheduler)).toEqual(["edf", "random"]);
   });
 });
 
@@ -194,10 +193,7 @@ run: { seed: 1, replications: 8 }
 describe("a plan chooses which task runs on which kind of node", () => {
   const PRESETS = ["fifo", "round-robin", "edf"];
 
-  const planners = IS_LONG
-    ? (["race", "inferline", "exhaustive"] as const)
-    : (["race", "inferline"] as const);
-  test.each(planners)("by %s", (planner) => {
+  test.each(["descent", "inferline"] as const)("by %s", (planner) => {
     const [{ best, planned, ...plan }] = plansOf(UNLIKE, {
       planner,
       schedulers: PRESETS,
@@ -219,20 +215,6 @@ describe("a plan chooses which task runs on which kind of node", () => {
     });
     expect(best?.point).toMatchObject({ scheduler: "fifo", "cluster.replicas.big": 1 });
   });
-
-  test.runIf(IS_LONG)(
-    "by race with a tenth of the requests, and tells why the others were not simulated",
-    () => {
-      const requestsOf = (planner: "race" | "exhaustive") =>
-        plansOf(UNLIKE, { planner, schedulers: PRESETS })[0].explored;
-      const [raced, all] = [requestsOf("race"), requestsOf("exhaustive")];
-      expect(raced.requests).toBeLessThan(0.15 * all.requests);
-      // No service of `big` on a cpu is quick enough; all schedulers are one on one replica each.
-      expect(raced.ruledOut.same).toBe(2);
-      expect(raced.ruledOut.serviceTime).toBeGreaterThanOrEqual(7 * 3);
-      expect(all.simulated).toBe(all.combinations);
-    },
-  );
 
   test.runIf(IS_LONG)("with batches, where they let fewer replicas do", () => {
     const text = queue(42)
@@ -288,7 +270,7 @@ run: { seed: 1, replications: 5 }
 });
 
 describe("a race asks fresh requests", () => {
-  test("as soon as two contenders are comfortable, and leaves the others of their price alone", () => {
+  test("as soon as one cluster is comfortable, and leaves the others of its price alone", () => {
     const [{ best, explored }] = plansOf(
       `
 name: comfortable
@@ -303,8 +285,11 @@ run: { seed: 109565, replications: 4 }
       { schedulers: ["join-shortest-queue", "round-robin", "least-expected-work", "batching"] },
     );
     expect(best?.cost).toBe(1.01);
-    // Six pilots of 200, one replication of two, two more of the runner-up, and the confirmation.
-    expect(explored).toMatchObject({ simulated: 6, requests: 6 * 200 + 4 * 600 + 4 * 600 });
+    // The pilots of 200, one replication, three each of two runners-up, and the confirmation.
+    const { simulated } = explored;
+    expect(simulated).toBeLessThanOrEqual(6);
+    expect(explored.requests).toBeLessThanOrEqual(simulated * 200 + (1 + 6 + 4) * 600);
+    expect(explored.confirmations).toBe(1);
   });
 
   test("for longer about one that is close, rather than for a dearer one", () => {

@@ -26,6 +26,7 @@ import {
   type Parameters,
   withBatches,
 } from "./contenders.ts";
+import { inferline } from "./inferline.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
 import { missingOf } from "./missing.ts";
 import {
@@ -38,8 +39,7 @@ import {
   type Swept,
   sweptOf,
 } from "./question.ts";
-import { isListed, race } from "./race.ts";
-import { exhaustive, inferline } from "./reference-planners.ts";
+import { descent, isLarge } from "./search.ts";
 import { type CostUnit, type Hosting, Space } from "./space.ts";
 import {
   costOfTried,
@@ -64,10 +64,10 @@ import {
 } from "./trial.ts";
 import type { Window } from "./window.ts";
 
-export type PlannerName = "race" | "inferline" | "exhaustive";
+export type PlannerName = "descent" | "inferline";
 
 const PLANNERS: Readonly<Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>> =
-  { race, inferline, exhaustive };
+  { descent, inferline };
 
 export interface PlanOptions extends Asked {
   readonly planner: PlannerName;
@@ -79,8 +79,7 @@ export interface PlanOptions extends Asked {
   readonly pace?: Pace;
   /** Summaries of earlier searches. Default: none. */
   readonly known?: Memo;
-  /** For spaces too large to list. Default: they are listed as far as `mostTrials` goes. */
-  readonly solve?: Solver;
+  readonly solve: Solver;
 }
 
 /** One combination of scheduler and cluster. */
@@ -158,8 +157,8 @@ export interface Step {
   readonly requests: number;
   /** Combinations of machines, replicas and schedulers; Infinity where there are more than can be counted. */
   readonly combinations: number;
-  /** Whether all of them are listed, the cheapest first. */
-  readonly isListed: boolean;
+  /** Whether an incumbent is looked for before the cheapest clusters. */
+  readonly isLarge: boolean;
   /** Why there is no solution, with the figure that is missing; null where that takes a search. */
   readonly missing: string | null;
   readonly standing: Standing | null;
@@ -189,7 +188,7 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size };
-    yield { ...step, requests: 0, combinations: 0, isListed: true, missing: null, standing: null };
+    yield { ...step, requests: 0, combinations: 0, isLarge: false, missing: null, standing: null };
     const asked = askedOf(combinations, inputs, options);
     const split = { ...options, error: FAMILY_ERROR / loads.size };
     const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
@@ -197,7 +196,7 @@ export function* makePlans(
     const size = combinationsOf(problem.alternatives, MOST_COUNTED);
     const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
     const missing = missingOf(problem);
-    const known = { ...step, combinations: count, isListed: isListed(problem), missing, standing };
+    const known = { ...step, combinations: count, isLarge: isLarge(problem), missing, standing };
     yield { ...known, requests: 0 };
     const steps = PLANNERS[options.planner](problem);
     let search: Search | null = null;
@@ -384,10 +383,10 @@ function problemOf(
     goals,
     mayBatch,
     mostTrials,
-    alternatives: [...plain, ...more],
+    alternatives: isSchedulerSwept ? plain.sort((a, b) => a.rank - b.rank) : [...plain, ...more],
     laboratory: new Laboratory(inputs, pace, known),
     error,
-    solve: solve ?? null,
+    solve,
     standing: nothingFound(),
   };
   const isBatchSpaceCut = batched.some(({ isCut }) => isCut);

@@ -47,10 +47,11 @@ export class Relaxation {
     this.#jobs = space.tasks.map((_, task) => (proceeds ? 0 : bounds.jobs(task, !isOpen) * FULL));
   }
 
-  /** `headroom`: capacity over the jobs, by task. */
+  /** `headroom`: capacity over the jobs; `isInTime`: no more jobs than may be late even without a wait. */
   *solve(
     cuts: readonly Cut[],
-    headroom: readonly number[] | null = null,
+    headroom: number | null = null,
+    isInTime = true,
   ): Generator<undefined, Relaxed> {
     const { space } = this.#alternative.choice;
     const { choice, proceeds } = this.#alternative;
@@ -58,7 +59,7 @@ export class Relaxation {
       this.#lateness.push(proceeds ? null : choice.bounds.lateness(this.#lateness.length));
       yield;
     }
-    const program = this.#program(cuts, headroom);
+    const program = this.#program(cuts, headroom, isInTime);
     const quick = yield* this.#solve(program, SECONDS);
     const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
     const { bound, values } = isCut ? yield* this.#solve(program, MOST_SECONDS) : quick;
@@ -69,7 +70,7 @@ export class Relaxation {
     return { bound, rows };
   }
 
-  #program(cuts: readonly Cut[], headroom: readonly number[] | null): string {
+  #program(cuts: readonly Cut[], headroom: number | null, isInTime: boolean): string {
     const { choice, batches } = this.#alternative;
     const { space, bounds } = choice;
     const { tasks, runsOn, prices, counts, room } = space;
@@ -87,13 +88,12 @@ export class Relaxation {
       const jobs = this.#jobs[t];
       if (jobs <= 0) continue;
       lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
-      const spared = headroom === null ? 1 : headroom[t];
       for (const k of kinds) {
-        const capacity = bounds.capacityPerS(t, k, batches[t]) / spared;
-        lines.push(`f${t}_${k} - ${capacity} x${t}_${k} <= 0`);
+        const capacity = bounds.capacityPerS(t, k, batches[t]);
+        lines.push(`${headroom ?? 1} f${t}_${k} - ${capacity} x${t}_${k} <= 0`);
       }
       const late = this.#lateness[t];
-      if (late === null) continue;
+      if (late === null || !isInTime) continue;
       const least = headroom === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
       const terms = kinds.filter((k) => late.perJob[k] > least);
       const sum = terms.map((k) => `${late.perJob[k] - least} f${t}_${k}`).join(" + ");
@@ -104,7 +104,8 @@ export class Relaxation {
       const users = those.filter((t) => runsOn[t][kind]);
       if (users.length === 0) continue;
       const own = slots.flatMap((n, node) => (n === 0 ? [] : [`- ${n} m${node}`]));
-      lines.push(`${users.map((t) => `x${t}_${kind}`).join(" + ")} ${own.join(" ")} <= 0`);
+      const taken = users.map((t) => `x${t}_${kind}`).join(" + ");
+      lines.push(`${taken} ${own.join(" ")} ${space.hosting === "apart" ? "<=" : "="} 0`);
     }
     for (const [c, cut] of cuts.entries()) {
       const ways = [...cut].flatMap(([t, row]) =>

@@ -7,7 +7,7 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { canHold, tasksToPlace } from "../scenario/compile/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 
-import { cheapestCover, choicesOf, type Machines, rowsWithin } from "./cover.ts";
+import { cheapestCover, type Machines } from "./cover.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type Group = Omit<NodeDocument, "power">;
@@ -64,14 +64,12 @@ export class Space {
   readonly runsOn: readonly (readonly boolean[])[];
   readonly #document: ScenarioDocument;
   readonly hosting: Hosting;
+  readonly room: readonly Room[];
   readonly #banks: readonly Bank[];
   readonly #sizesMb: readonly number[];
-  readonly #thresholdsMb: readonly number[];
-  readonly #seen = new Set<string>();
   readonly #groups: readonly Group[];
   /** Of one machine, by node. */
   readonly prices: readonly number[];
-  #choices: readonly Machines[] | null = null;
 
   constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
     const { models, cluster } = document;
@@ -94,7 +92,6 @@ export class Space {
     this.unit = nodes === undefined ? "replicas" : priced ? "per hour" : "machines";
     const sizes = tasks.map(({ model }) => (nodes === undefined ? 0 : model.memoryMb));
     this.#sizesMb = sizes;
-    this.#thresholdsMb = [...new Set(sizes)];
     this.#banks = groups.flatMap(({ devices }, node) => {
       const price = this.prices[node] / sumOf(Object.values(devices).map(slotsOf));
       return Object.entries(devices).map(([device, one]) => {
@@ -118,12 +115,7 @@ export class Space {
         );
       });
     });
-  }
-
-  /** All choices of machines, by ascending cost; of equal ones, the one with fewer machines first. */
-  get choices(): readonly Machines[] {
-    this.#choices ??= choicesOf(this.#groups, this.prices);
-    return this.#choices;
+    this.room = this.#roomOf();
   }
 
   get machineChoices(): number {
@@ -149,12 +141,20 @@ export class Space {
     return this.#groups.map(({ count }) => count);
   }
 
-  /** The room rule as inequalities: replicas of `tasks` on a kind are no more than the slots of `nodes`. */
-  get room(): readonly Room[] {
+  /**
+   * A slot large enough for one model is so for all smaller ones. So replicas fit if, above each size, there are as many
+   * slots as replicas; where each slot hosts every task that it can, there are as many replicas of each as such slots.
+   */
+  #roomOf(): readonly Room[] {
+    const sizes = this.#sizesMb;
+    const shared = [...new Set(sizes)].map((least) => {
+      return { least, tasks: [...sizes.keys()].filter((task) => sizes[task] >= least) };
+    });
+    const own = sizes.map((least, task) => ({ least, tasks: [task] }));
     return this.examples.flatMap((_, kind) =>
-      this.#thresholdsMb.map((least) => ({
+      (this.hosting === "apart" ? shared : own).map(({ least, tasks }) => ({
         kind,
-        tasks: [...this.tasks.keys()].filter((task) => this.#sizesMb[task] >= least),
+        tasks,
         slots: this.#groups.map((_group, node) =>
           sumOf(
             this.#banks
@@ -164,45 +164,6 @@ export class Space {
         ),
       })),
     );
-  }
-
-  /** All shapes on these machines; null for each that does not need every one of them. */
-  *shapesOn(machines: Machines): Generator<readonly Row[] | null, undefined> {
-    const { low, high } = this.bounds;
-    if (this.hosting === "everywhere") {
-      const all = this.#everywhereOn(machines.counts);
-      const totals = all.map(sumOf);
-      const isWithin = totals.every((total, t) => total >= low[t] && total <= high[t]);
-      // A machine that hosts no task costs for nothing.
-      const used = new Set(this.#placementEverywhere(machines.counts)?.map(({ node }) => node));
-      if (isWithin && used.size === machines.counts.filter((n) => n > 0).length) yield all;
-      return;
-    }
-    for (const rows of this.#placed([], this.#slotsOf(machines.counts))) {
-      yield this.#isMinimal(machines.counts, rows) ? rows : null;
-    }
-  }
-
-  *#placed(rows: readonly Row[], left: readonly number[]): Generator<readonly Row[], undefined> {
-    const { low, high } = this.bounds;
-    const task = rows.length;
-    if (task === this.tasks.length) {
-      yield rows;
-      return;
-    }
-    for (const row of rowsWithin(left, low[task], high[task], this.runsOn[task])) {
-      const free = left.map((slots, kind) => slots - row[kind]);
-      yield* this.#placed([...rows, row], free);
-    }
-  }
-
-  /** Whether these rows came before, on machines that cost no more. Asking makes it so. */
-  isRepeated(rows: readonly Row[]): boolean {
-    if (this.kinds === this.#banks.length) return false;
-    const key = rows.join(";");
-    if (this.#seen.has(key)) return true;
-    this.#seen.add(key);
-    return false;
   }
 
   /** Price of a slot by kind, on the cheapest machine that has such. */
@@ -219,10 +180,6 @@ export class Space {
 
   /** The cheapest machines with room for the replicas; null where there are none. */
   cheapestFor(rows: readonly Row[]): Shape | null {
-    if (this.hosting === "everywhere") {
-      const found = this.choices.find(({ counts }) => this.fits(counts, rows));
-      return found === undefined ? null : { cost: found.cost, machines: found.counts, rows };
-    }
     const needs = this.room
       .map(({ kind, tasks, slots }) => ({
         slots,
@@ -230,32 +187,19 @@ export class Space {
       }))
       .filter(({ left }) => left > 0);
     const machines = cheapestCover(needs, this.counts, this.prices);
-    return machines === null ? null : { cost: machines.cost, machines: machines.counts, rows };
+    if (machines === null) return null;
+    const { cost, counts } = machines;
+    if (this.hosting === "apart") return { cost, machines: counts, rows };
+    const all = this.#everywhereOn(counts);
+    const isAllowed = all.every((row, task) => sumOf(row) <= this.bounds.high[task]);
+    return isAllowed ? { cost, machines: counts, rows: all } : null;
   }
 
-  /**
-   * A slot large enough for one model is so for all smaller ones. So replicas fit if, above each size,
-   * there are as many slots as replicas.
-   */
   fits(counts: readonly number[], rows: readonly Row[]): boolean {
-    if (this.hosting === "everywhere") {
-      const all = this.#everywhereOn(counts);
-      return rows.every((row, task) => row.every((replicas, kind) => replicas <= all[task][kind]));
-    }
-    for (let kind = 0; kind < this.kinds; kind++) {
-      for (const least of this.#thresholdsMb) {
-        let slots = 0;
-        for (const bank of this.#banks) {
-          if (bank.kind === kind && bank.memoryMb >= least) slots += bank.slots * counts[bank.node];
-        }
-        let replicas = 0;
-        for (const [task, row] of rows.entries()) {
-          if (this.#sizesMb[task] >= least) replicas += row[kind];
-        }
-        if (replicas > slots) return false;
-      }
-    }
-    return true;
+    return this.room.every(({ kind, tasks, slots }) => {
+      const replicas = sumOf(tasks.map((task) => rows[task][kind]));
+      return replicas <= sumOf(slots.map((each, node) => each * counts[node]));
+    });
   }
 
   /** The scenario's cluster with this shape; a placement where devices differ. */
@@ -320,13 +264,6 @@ export class Space {
           device,
           replicas: slots * counts[node],
         })),
-    );
-  }
-
-  #isMinimal(counts: readonly number[], rows: readonly Row[]): boolean {
-    if (!this.fits(counts, rows)) return false;
-    return counts.every(
-      (count, node) => count === 0 || !this.fits(counts.with(node, count - 1), rows),
     );
   }
 

@@ -34,7 +34,7 @@ export interface Problem {
   readonly mostTrials: number;
   /** Probability that any confirmation says yes in error. */
   readonly error: number;
-  readonly solve: Solver | null;
+  readonly solve: Solver;
   readonly standing: Standing;
 }
 
@@ -65,7 +65,7 @@ export function nothingFound(): Standing {
     needed: null,
     explored: {
       combinations: 0,
-      ruledOut: { utilisation: 0, serviceTime: 0, spareSlot: 0, task: 0, same: 0 },
+      ruledOut: { serviceTime: 0, task: 0 },
       simulated: 0,
       confirmations: 0,
       requests: 0,
@@ -93,7 +93,7 @@ export interface Explored {
 }
 
 /** `library/plan-results.ts` has a sentence for each. */
-export type RuledOut = "utilisation" | "serviceTime" | "spareSlot" | "task" | "same";
+export type RuledOut = "serviceTime" | "task";
 
 /** What a search that ended adds to how it stands. */
 export interface Search {
@@ -170,7 +170,7 @@ export function tiedScore(score: number): number {
 }
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
-export function isComfortable({ trial }: Tried): boolean {
+export function isComfortable({ trial }: Pick<Tried, "trial">): boolean {
   const { document, goals, runs } = trial;
   const hasSeenFaults =
     runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
@@ -190,7 +190,7 @@ export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
   return order.map((i) => tried[i]);
 }
 
-export function scoreOfTried({ trial }: Tried): number {
+export function scoreOfTried({ trial }: Pick<Tried, "trial">): number {
   return scoreOf(trial.goals, trial.runs);
 }
 

@@ -8,6 +8,7 @@ import { RandomStream } from "../../engine/random/stream.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import { makePlans, type Plan } from "../../planning/plan.ts";
 import { longRun } from "../../planning/run-length.ts";
+import type { Solver } from "../../planning/standing.ts";
 import { Laboratory } from "../../planning/trial.ts";
 import { goalsOf } from "../../results/slo.ts";
 import { parseScenario } from "../../scenario/parse.ts";
@@ -35,7 +36,7 @@ const TRUTH_RUNS = 60;
 /** Longer runs than this are not tried. */
 const MOST_REPLICATIONS = 2000;
 
-export function knownAnswer(i: number): KnownAnswer {
+export function knownAnswer(i: number, solve: Solver): KnownAnswer {
   const draws = new RandomStream(String(i), "known-truth");
   const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
   const percentile = [80, 90, 95, 99][Math.floor(4 * draws.uniform())];
@@ -52,11 +53,11 @@ export function knownAnswer(i: number): KnownAnswer {
   const text = isCrashing
     ? crashingText(i, percentile, mtbfS, mttrS)
     : queueText(i, percentile, ratePerS, goalMs, only);
-  const plan = planOf(text);
+  const plan = planOf(text, solve);
   const { replications = null, durationS = 0 } = plan.needed ?? {};
   const asked = replications !== null;
   const isAffordable = asked && replications <= MOST_REPLICATIONS;
-  const later = isAffordable ? planOf(longer(text, replications, durationS)) : null;
+  const later = isAffordable ? planOf(longer(text, replications, durationS), solve) : null;
   const { planned, state } = later ?? plan;
   const isConfirmed = state === "confirmed" && planned !== null;
   const servers = planned?.cluster.replicas.serve ?? 0;
@@ -72,9 +73,15 @@ export function knownAnswer(i: number): KnownAnswer {
   };
 }
 
-function planOf(text: string): Plan {
+function planOf(text: string, solve: Solver): Plan {
   const loaded = parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
-  const options = { planner: "race", mostReplicas: 12, mostTrials: 1e5, schedulers: [] } as const;
+  const options = {
+    planner: "descent",
+    mostReplicas: 12,
+    mostTrials: 1e5,
+    schedulers: [],
+    solve,
+  } as const;
   return finished(makePlans(loaded, NO_INPUTS, options))[0];
 }
 

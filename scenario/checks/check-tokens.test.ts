@@ -27,7 +27,10 @@ function issuesWith(values: Readonly<Record<string, unknown>>): string[] {
   for (const [path, value] of Object.entries(values)) {
     const words = path.split(".");
     let at = document;
-    for (const word of words.slice(0, -1)) at = (at[word] ??= {}) as Record<string, unknown>;
+    for (const word of words.slice(0, -1)) {
+      at[word] ??= {};
+      at = at[word] as Record<string, unknown>;
+    }
     const last = words[words.length - 1];
     if (value === undefined) delete at[last];
     else at[last] = value;

@@ -1,7 +1,4 @@
-/**
- * Planners that the race is compared with, on the same contenders and the same simulator. docs/planning.md says how they
- * do, and where InferLine's differs from the paper.
- */
+/** InferLine's planner, on the same contenders and the same simulator. docs/planning.md says where it differs from the paper. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 import {
   type Alternative,
@@ -10,7 +7,6 @@ import {
   type Contender,
   contenderOf,
   LARGEST_BATCH,
-  levelsOf,
 } from "./contenders.ts";
 import type { Row, Shape } from "./space.ts";
 import {
@@ -20,55 +16,8 @@ import {
   type Problem,
   ranked,
   type Search,
-  scoreOfTried,
   type Tried,
 } from "./standing.ts";
-
-/**
- * Simulates every combination in full, from the cheapest machines to the dearest. It leaves out only combinations that
- * cost more than one that keeps the goals: their cost is known beforehand. Yields after each replication.
- */
-export function* exhaustive(problem: Problem): Generator<undefined, Search> {
-  const { goals, laboratory, alternatives, mostTrials, standing } = problem;
-  const { explored } = standing;
-  let isComplete = true;
-  for (const level of levelsOf(alternatives)) {
-    const contenders: Contender[] = [];
-    for (const { choice, machines } of level) {
-      for (const rows of choice.space.shapesOn(machines)) {
-        if (rows === null || choice.space.isRepeated(rows)) continue;
-        isComplete &&= explored.combinations + contenders.length < mostTrials;
-        if (!isComplete) break;
-        const shape = { cost: machines.cost, machines: machines.counts, rows };
-        for (const alternative of alternatives) {
-          if (alternative.choice === choice) contenders.push(contenderOf(alternative, shape));
-        }
-      }
-    }
-    explored.combinations += contenders.length;
-    const meeting: Tried[] = [];
-    for (const contender of contenders) {
-      if (explored.simulated >= mostTrials) {
-        isComplete = false;
-        break;
-      }
-      explored.simulated++;
-      const trial = yield* laboratory.start(contender.document, goals);
-      yield* laboratory.extend(trial, Math.max(2, trial.document.run.replications));
-      const tried = { contender, trial };
-      note(standing, tried);
-      standing.nearest = nearer(standing.nearest, tried);
-      if (scoreOfTried(tried) >= 0) meeting.push(tried);
-    }
-    const order = ranked(meeting);
-    for (const [i, { contender }] of order.entries()) {
-      const { meets } = yield* confirm(problem, contender);
-      if (meets) return { runnersUp: order.slice(i + 1), isComplete, alike: [] };
-    }
-    if (!isComplete) break;
-  }
-  return { runnersUp: [], isComplete, alike: [] };
-}
 
 /** One task's part. */
 interface Part {

@@ -1,0 +1,129 @@
+/**
+ * Every combination of a generated problem, simulated in full. Placements are listed node by node and priced by the
+ * compiled system, so nothing here is of the planner's own space.
+ */
+
+import { finished } from "../../engine/basics/iterables.ts";
+import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
+import { scoreOf } from "../../planning/outlook.ts";
+import { askedOf } from "../../planning/question.ts";
+import { Space } from "../../planning/space.ts";
+import { Laboratory } from "../../planning/trial.ts";
+import { goalsOf } from "../../results/slo.ts";
+import { checkMemory } from "../../scenario/checks/check-cluster.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import { parseScenario } from "../../scenario/parse.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
+import { checkScheduler } from "../../schedulers/check-scheduler.ts";
+import type { PlanningProblem } from "./problems.ts";
+
+const NO_INPUTS = { profiles: {}, traces: {} };
+/** Probability of a wrong yes over all confirmations, as that of a plan. */
+const FAMILY_ERROR = 0.025;
+
+export interface Exhausted {
+  /** The least that fresh requests confirm; null without one. */
+  readonly cost: number | null;
+  readonly requests: number;
+  readonly combinations: number;
+}
+
+/** From the cheapest price up to the first at which one is confirmed; `all` simulates the dearer ones too. */
+export function exhausted(problem: PlanningProblem, all: boolean): Exhausted {
+  const { document } = loadedProblem(problem);
+  const goals = goalsOf(document);
+  const laboratory = new Laboratory(NO_INPUTS);
+  const order = combinations(document, problem.schedulers).sort((a, b) => a.cost - b.cost);
+  let [confirmations, best] = [0, null as number | null];
+  for (let start = 0; start < order.length && (all || best === null); ) {
+    const { cost } = order[start];
+    const level = order.slice(start).filter((one) => one.cost === cost);
+    start += level.length;
+    const scored = level.map(({ document: one }) => {
+      const trial = finished(laboratory.start(one, goals));
+      finished(laboratory.extend(trial, one.run.replications));
+      return { document: one, score: scoreOf(goals, trial.runs) };
+    });
+    const hopeful = scored.filter(({ score }) => score >= 0).sort((a, b) => b.score - a.score);
+    for (const { document: one } of best === null ? hopeful : []) {
+      const error = FAMILY_ERROR / ++confirmations / (confirmations + 1);
+      if (!finished(laboratory.confirm(one, goals, error)).meets) continue;
+      best = cost;
+      break;
+    }
+  }
+  return { cost: best, requests: laboratory.requests, combinations: order.length };
+}
+
+export function loadedProblem({ text }: PlanningProblem) {
+  return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
+}
+
+/** As a plan is asked for by default: of the peak, in the long run. */
+function combinations(
+  given: ScenarioDocument,
+  presets: readonly string[],
+): { readonly cost: number; readonly document: ScenarioDocument }[] {
+  const { combinations: asked } = askedOf(
+    [{ load: {}, choice: {}, document: given }],
+    NO_INPUTS,
+    {},
+  );
+  const [{ document }] = asked;
+  const { nodes = [] } = document.cluster;
+  const tasks = Object.keys(document.cluster.replicas);
+  const slots = nodes.map(({ count, devices }) => {
+    const [device] = Object.values(devices);
+    return count * (typeof device === "number" ? device : device.slots);
+  });
+  const schedulers = schedulersOf(document, presets);
+  const found: { cost: number; document: ScenarioDocument }[] = [];
+  for (const rows of placements(slots, tasks.length)) {
+    const placement = rows.flatMap((row, t) =>
+      row.flatMap((replicas, n) =>
+        replicas === 0 ? [] : [{ task: tasks[t], node: nodes[n].name, replicas }],
+      ),
+    );
+    const machines = nodes.flatMap((node, n) => {
+      const perMachine = slots[n] / node.count;
+      const count = Math.ceil(rows.reduce((sum, row) => sum + row[n], 0) / perMachine);
+      return count === 0 ? [] : [{ ...node, count }];
+    });
+    const replicas = Object.fromEntries(
+      tasks.map((task, t) => [task, rows[t].reduce((sum, count) => sum + count, 0)]),
+    );
+    const cluster = { ...document.cluster, nodes: machines, placement, replicas };
+    if ([...checkMemory({ ...document, cluster })].length > 0) continue;
+    for (const scheduler of schedulers) {
+      const one = { ...document, cluster, scheduler };
+      found.push({ cost: compileSystem(one, NO_INPUTS).costPerHour, document: one });
+    }
+  }
+  return found;
+}
+
+/** Replicas of each task on each node, all ways that leave none without. */
+function* placements(slots: readonly number[], tasks: number): Generator<readonly number[][]> {
+  if (tasks === 0) {
+    yield [];
+    return;
+  }
+  const row = slots.map(() => 0);
+  for (;;) {
+    let node = 0;
+    while (node < row.length && row[node] === slots[node]) row[node++] = 0;
+    if (node === row.length) return;
+    row[node]++;
+    const left = slots.map((free, i) => free - row[i]);
+    for (const others of placements(left, tasks - 1)) yield [[...row], ...others];
+  }
+}
+
+function schedulersOf(document: ScenarioDocument, presets: readonly string[]) {
+  const tasks = Object.keys(document.cluster.replicas);
+  const bounds = { low: tasks.map(() => 1), high: tasks.map(() => 64) };
+  const space = new Space(document, bounds);
+  const choice = choiceOf(document, NO_INPUTS, space, goalsOf(document));
+  const { alternatives } = withBatches(alternativeOf(document, {}, choice));
+  return [...presets, ...alternatives.map(({ document: { scheduler } }) => scheduler)];
+}

@@ -1,0 +1,62 @@
+/** Looks at clusters by short replications, and how far a miss rules a cluster out. */
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { assuredOf, BOUND_ERROR, isRuledOut, reachOf, scoreOf } from "./outlook.ts";
+import { brief } from "./run-length.ts";
+import { isComfortable, type Problem } from "./standing.ts";
+import type { Trial } from "./trial.ts";
+
+/** Replications of a few thousand requests that a cluster is looked at with. */
+export const MOST_LOOKS = 6;
+/** Of one that misses by a little, before it is ruled out. */
+const MOST_SETTLING = 40;
+
+/** What simulations show of some rows. */
+export interface Look {
+  readonly document: ScenarioDocument;
+  /** A pilot's where that was enough. */
+  readonly trial: Trial;
+  readonly keeps: boolean;
+  /** Of ruling out by it. */
+  readonly error: number;
+}
+
+/** A pilot, and then up to so many short replications until it is clear. */
+export function* lookedAt(
+  { laboratory, goals, standing }: Problem,
+  scenario: ScenarioDocument,
+  looks: number,
+): Generator<undefined, Look> {
+  standing.explored.simulated++;
+  const document = brief(scenario);
+  const error = BOUND_ERROR / 4;
+  const pilot = yield* laboratory.pilot(document, goals);
+  const mayKeep = reachOf(goals, pilot.runs) >= 0;
+  if (!mayKeep || looks === 0) return { document, trial: pilot, keeps: mayKeep, error };
+  const trial = yield* laboratory.start(document, goals);
+  for (let n = 1; n <= looks; n++) {
+    yield* laboratory.extend(trial, n);
+    if (reachOf(goals, trial.runs) < 0)
+      return { document: trial.document, trial, keeps: false, error };
+    if (isClear(trial)) break;
+  }
+  const keeps = scoreOf(goals, trial.runs) >= 0;
+  return { document: trial.document, trial, keeps, error };
+}
+
+/** Whether the goals are kept, as far as more runs can tell. */
+export function isClear(trial: Trial): boolean {
+  return isComfortable({ trial }) || (trial.runs.length > 1 && assuredOf(trial) >= 0);
+}
+
+/** Whether as many more runs as it takes show that a miss is one. */
+export function* isBornOut(
+  { laboratory, goals }: Problem,
+  { document, trial: seen, error }: Look,
+  until: number,
+): Generator<undefined, boolean> {
+  const trial = seen.document === document ? seen : yield* laboratory.start(document, goals);
+  const isOut = (): boolean => isRuledOut(goals, trial.runs, error, MOST_SETTLING);
+  while (!isOut() && trial.runs.length < MOST_SETTLING && laboratory.spent < until)
+    yield* laboratory.extend(trial, trial.runs.length + 1);
+  return isOut();
+}

@@ -1,0 +1,241 @@
+/**
+ * The search for the cheapest cluster and scheduler. From below: the cheapest cluster of any scheduler that no bound and
+ * no cut rules out is simulated; if it misses, it and as many others as can be are cut; the first price at which one
+ * keeps the goals is the answer's, once fresh requests confirm it. From above, in a large space, an incumbent first:
+ * capacity for more than the jobs, by as little as keeps the goals. Where the two meet, all that is cheaper is ruled
+ * out; else their difference is the gap. docs/planning.md has the steps and what they assume.
+ * Source: Hooker & Ottosson, "Logic-based Benders decomposition", Mathematical Programming 96, 2003.
+ */
+
+import { sumOf } from "../engine/statistics/estimate.ts";
+import { type Alternative, combinationsOf } from "./contenders.ts";
+import { Descent, type Hopeful } from "./descent.ts";
+import { isClear, MOST_LOOKS } from "./looks.ts";
+import { reachOf } from "./outlook.ts";
+import { brief } from "./run-length.ts";
+import {
+  confirm,
+  costOfTried,
+  isComfortable,
+  nearer,
+  note,
+  type Problem,
+  ranked,
+  type Search,
+  scoreOfTried,
+  type Tried,
+  tiedScore,
+} from "./standing.ts";
+import { FIRST_REPLICATIONS } from "./trial.ts";
+
+/** From so many combinations of machines, replicas and schedulers on, an incumbent comes first. */
+const LARGE = 200_000;
+/** Shares of the budget after which a large space is looked at no more: for the first scheduler, and for others. */
+const FOR_FIRST = 0.25;
+const FOR_OTHERS = 0.4;
+/** Confirmations that may fail on one price. */
+const MOST_REFUSALS = 3;
+const MOST_RUNNERS_UP = 2;
+/** Of one price, those that miss on all replications before the next price follows. */
+const FINALISTS = 2;
+/** Programs and clusters that the next price is looked for with. */
+const MOST_STEPS = 12;
+
+/** Yields in the midst of replications, and after each program. */
+export function* descent(problem: Problem): Generator<undefined, Search> {
+  return yield* new Descents(problem).run();
+}
+
+export function isLarge({ alternatives }: Pick<Problem, "alternatives">): boolean {
+  return combinationsOf(alternatives, LARGE) === LARGE;
+}
+
+/** All schedulers. */
+class Descents {
+  readonly #problem: Problem;
+  readonly #descents: readonly Descent[];
+  readonly #isLarge: boolean;
+  /** By cluster and requests as served: the simplest scheduler that does so. */
+  readonly #seen = new Map<string, Alternative>();
+  /** Schedulers that treated every request as a simpler one did, by that one. */
+  readonly #alike = new Map<Alternative, readonly Alternative[]>();
+
+  constructor(problem: Problem) {
+    this.#problem = problem;
+    this.#isLarge = isLarge(problem);
+    this.#descents = problem.alternatives.map((one) => new Descent(problem, one, this.#isLarge));
+  }
+
+  *run(): Generator<undefined, Search> {
+    const { standing, laboratory } = this.#problem;
+    for (const one of this.#descents) yield* one.advance();
+    this.#tellBound();
+    const groups = this.#isLarge ? this.#descents.map((one) => [one]) : [this.#descents];
+    for (const [i, group] of groups.entries()) {
+      const share = (FOR_OTHERS - laboratory.spent) / (groups.length - i);
+      const until = laboratory.spent + Math.max(0, share);
+      yield* this.#settle(group, !this.#isLarge ? 1 : i === 0 ? FOR_FIRST : until);
+    }
+    this.#tellBound();
+    const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
+    const best = standing.confirmed;
+    if (best === null) yield* this.#lost();
+    if (best === null) return { runnersUp: [], alike: [], isComplete };
+    const runnersUp = yield* this.#runnersUp(best);
+    const alike = new Set(this.#alike.get(best.contender.alternative));
+    return { runnersUp, alike: [...alike], isComplete };
+  }
+
+  /** Of what is confirmed. */
+  get #limit(): number {
+    const { confirmed } = this.#problem.standing;
+    return confirmed === null ? Number.POSITIVE_INFINITY : costOfTried(confirmed);
+  }
+
+  /** The cheapest of these schedulers that fresh requests confirm, where it is cheaper than what stands. */
+  *#settle(group: readonly Descent[], until: number): Generator<undefined, void> {
+    const [first] = group;
+    if (first.bound >= this.#limit - 1e-9) return;
+    if (this.#isLarge) yield* first.fromAbove(until);
+    let refusals = { cost: 0, count: 0 };
+    for (;;) {
+      yield* this.#fromBelow(group, until);
+      const passed = group.flatMap((one) => one.passed);
+      const [found] = ranked(passed.filter((one) => costOfTried(one) < this.#limit - 1e-9));
+      if (found === undefined) return;
+      const { meets, trial } = yield* confirm(this.#problem, found.contender);
+      if (meets) return;
+      const cost = costOfTried(found);
+      refusals = { cost, count: cost === refusals.cost ? refusals.count + 1 : 1 };
+      const own = group.find((one) => one.passed.includes(found)) as Descent;
+      yield* own.refused(found, trial, this.#limit);
+      if (refusals.count === MOST_REFUSALS) for (const one of group) one.drop(cost);
+    }
+  }
+
+  /** Until nothing is left that costs less than one that passed. */
+  *#fromBelow(group: readonly Descent[], until: number): Generator<undefined, void> {
+    const { laboratory, standing, mostTrials } = this.#problem;
+    for (;;) {
+      const one = group.reduce((least, other) => (other.bound < least.bound ? other : least));
+      this.#tellBound();
+      const [best] = ranked(group.flatMap(({ passed }) => passed));
+      const known = Math.min(this.#limit, best === undefined ? Infinity : costOfTried(best));
+      if (best !== undefined && !this.#isLarge) return;
+      // Others of the same price may keep the goals better.
+      const hopeful = group.flatMap((each) => each.hopeful);
+      const price = Math.min(...hopeful.map(costOfTried));
+      if (hopeful.some((each) => isComfortable(each)) || one.bound > price + 1e-9) {
+        yield* this.#raced(group, price);
+        continue;
+      }
+      if (one.bound >= known - 1e-9) return;
+      const isLate = laboratory.spent > until && (best !== undefined || known < Infinity);
+      if (isLate || one.isSpent || standing.explored.simulated >= mostTrials) return;
+      yield* one.advance(known, until);
+      this.#leaveAlike(one);
+    }
+  }
+
+  /** Always one replication more of the best of a price, until it is clear; of those that are not after all looks, few. */
+  *#raced(group: readonly Descent[], price: number): Generator<undefined, void> {
+    const { laboratory, goals, standing } = this.#problem;
+    const drop = (tried: Hopeful): void => {
+      for (const one of group) one.hopeful = one.hopeful.filter((other) => other !== tried);
+    };
+    for (let misses = 0; ; ) {
+      const field = group
+        .flatMap((one) => one.hopeful)
+        .filter((one) => costOfTried(one) <= price + 1e-9);
+      if (misses === FINALISTS) field.forEach(drop);
+      const [first] = inOrder(field);
+      if (first === undefined || misses === FINALISTS) return;
+      if (first.isPilot)
+        first.trial = yield* laboratory.start(brief(first.contender.document), goals);
+      const { runs } = first.trial;
+      const isDone = !first.isPilot && (isClear(first.trial) || runs.length >= MOST_LOOKS);
+      first.isPilot = false;
+      if (!isDone) yield* laboratory.extend(first.trial, runs.length + 1);
+      note(standing, first);
+      const isOut = isDone ? scoreOfTried(first) < 0 : reachOf(goals, runs) < 0;
+      if (isOut || isDone) drop(first);
+      if (isOut) standing.nearest = nearer(standing.nearest, first);
+      if (isOut && isDone) misses++;
+      if (isOut || !isDone) continue;
+      (group.find((one) => one.alternative === first.contender.alternative) as Descent).pass(first);
+      return;
+    }
+  }
+
+  #tellBound(): void {
+    const { standing } = this.#problem;
+    const { incumbent } = standing;
+    const most = Math.min(this.#limit, incumbent === null ? Infinity : costOfTried(incumbent));
+    const bounds = this.#descents.map(({ proven }) => proven);
+    const bound = Math.min(most, ...bounds);
+    // Without a solution there is none that is a number.
+    if (Number.isFinite(bound)) standing.bound = Math.max(standing.bound, bound);
+  }
+
+  /** More replications of the nearest miss; of the first scheduler where nothing was simulated. */
+  *#lost(): Generator<undefined, void> {
+    const { standing, laboratory, goals } = this.#problem;
+    if (standing.incumbent !== null || standing.unclear !== null) return;
+    const found = standing.nearest?.contender ?? (yield* this.#descents[0].nearest());
+    if (found === null) return;
+    const trial = yield* laboratory.start(found.document, goals);
+    yield* laboratory.extend(trial, FIRST_REPLICATIONS);
+    standing.nearest = nearer(null, { contender: found, trial });
+    note(standing, standing.nearest);
+  }
+
+  /** Leaves out a cluster whose scheduler treats every request as a simpler one does. */
+  #leaveAlike({ hopeful, alternative }: Descent): void {
+    const last = hopeful.at(-1);
+    if (last?.isPilot !== true) return;
+    const { machines, rows } = last.contender.shape;
+    const key = `${machines}/${rows.join(";")}/${last.trial.runs[0].digest}`;
+    const simpler = this.#seen.get(key);
+    if (simpler === undefined) this.#seen.set(key, alternative);
+    if (simpler === undefined || simpler === alternative) return;
+    hopeful.pop();
+    this.#alike.set(simpler, [...(this.#alike.get(simpler) ?? []), alternative]);
+  }
+
+  /** Others of the price, other schedulers on the plan's cluster, or the next cluster that keeps the goals. */
+  *#runnersUp({ contender }: Tried): Generator<undefined, readonly Tried[]> {
+    const { alternative, shape } = contender;
+    const { laboratory, goals } = this.#problem;
+    const own = this.#descents.find((one) => one.alternative === alternative) as Descent;
+    const passed = (): readonly Tried[] => {
+      const all = this.#descents.flatMap((one) => one.passed);
+      return all.filter((one) => one.contender !== contender);
+    };
+    const others = this.#descents.filter((one) => one.alternative.choice === alternative.choice);
+    for (const one of others) {
+      const count = sumOf(this.#descents.map((each) => each.hopeful.length));
+      if (count + passed().length >= MOST_RUNNERS_UP || laboratory.spent > 0.9) break;
+      if (one !== own && (yield* one.hopes(shape.rows))) this.#leaveAlike(one);
+    }
+    const found: Tried[] = [];
+    const hopeful = inOrder(this.#descents.flatMap((one) => one.hopeful));
+    for (const one of hopeful.slice(0, MOST_RUNNERS_UP)) {
+      const { document } = one.contender;
+      const trial = one.isPilot ? yield* laboratory.start(brief(document), goals) : one.trial;
+      yield* laboratory.extend(trial, FIRST_REPLICATIONS);
+      if (scoreOfTried({ trial }) >= 0) found.push({ ...one, trial });
+    }
+    for (let step = 0; found.length + passed().length === 0 && step < MOST_STEPS; step++) {
+      if (own.bound === Number.POSITIVE_INFINITY || laboratory.spent > 0.9) break;
+      yield* own.advance();
+    }
+    return ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
+  }
+}
+
+/** The best first; of those that are comfortable or close, the simplest. */
+function inOrder<T extends Tried>(field: readonly T[]): readonly T[] {
+  const score = (one: Tried): number => tiedScore(scoreOfTried(one));
+  const rank = ({ contender }: Tried): number => contender.alternative.rank;
+  return [...field].sort((a, b) => score(b) - score(a) || rank(a) - rank(b));
+}
