@@ -1,6 +1,10 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
+import type { WhichScheduler } from "../library/index.ts";
+import { caseOf } from "../results/which-scheduler.ts";
 import { doctorText, requireEssential } from "./inspect.ts";
+import { tandemHere } from "./tandem-here.test-support.ts";
 
 test.each([
   ["v18.20.8", "missing"],
@@ -37,4 +41,42 @@ test("what is not here is named with its purpose and the way out, and ends nothi
   const text = doctorText(checks, 100);
   for (const { name, hint } of checks)
     if (hint !== undefined) expect(text).toContain(`${name}: ${hint}`);
+});
+
+const SCENARIOS = join(import.meta.dirname, "..", "scenarios");
+
+test("the scheduler for a scenario comes with its reasons and the command that checks it", async () => {
+  const set = ["--set", "workload.ratePerS=5"];
+  const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];
+  const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
+  expect(code).toBe(0);
+  const { schema, factors, decision, command } = JSON.parse(stdout) as WhichScheduler;
+  expect(schema).toBe("tandem/which-scheduler@1");
+  expect(caseOf(factors)).toEqual(decision.case);
+  expect(decision.use?.overFifo.halfWidth95).toBeGreaterThanOrEqual(0);
+  const text = (await tandemHere(SCENARIOS, words)).stdout;
+  for (const { level, reason } of Object.values(factors)) {
+    expect(text).toContain(level);
+    expect(text.replace(/\s+/g, " ")).toContain(reason);
+  }
+  expect(text).toContain(`use ${decision.use?.name}`);
+  expect(text).toContain(command);
+  expect(command).toMatch(
+    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set 'sweep=/,
+  );
+});
+
+test("an unsound scenario has no answer but its issues, and a name goes without --for", async () => {
+  const set = ["--set", "cluster.replicas.nobody=1"];
+  const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];
+  const unsound = await tandemHere(SCENARIOS, words);
+  expect(unsound.code).toBe(2);
+  expect(unsound.stderr).toContain("nobody");
+  const both = await tandemHere(SCENARIOS, [
+    "schedulers",
+    "fifo",
+    "--for",
+    "stock-prediction.yaml",
+  ]);
+  expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("a name or --for")]);
 });

@@ -4,7 +4,14 @@
  */
 import { styleText } from "node:util";
 import { Fault, type Issue } from "../engine/basics/fault.ts";
-import { check as checked, doctor as examine, type Finding } from "../library/index.ts";
+import type { Estimate } from "../engine/statistics/estimate.ts";
+import {
+  check as checked,
+  doctor as examine,
+  type Finding,
+  type WhichScheduler,
+  whichScheduler,
+} from "../library/index.ts";
 import { plural, wrapped } from "../reports/tables/format.ts";
 import { tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
@@ -20,7 +27,7 @@ import {
 } from "../schedulers/catalogue.ts";
 import { columns, MOST_COLUMNS, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
-import type { Arguments, CHECK, SCENARIO } from "./options.ts";
+import type { Arguments, CHECK, SCENARIO, SCHEDULER, SCHEDULERS } from "./options.ts";
 import { loadScenario } from "./scenario-file.ts";
 
 type CheckArguments = Arguments<typeof SCENARIO, typeof CHECK>;
@@ -72,10 +79,54 @@ function issuesOf({ issues, message, hint }: Fault): readonly Issue[] {
   return [{ path: "", message, ...(hint === undefined ? {} : { hint }) }];
 }
 
-/** All presets and policies in a line each, or one in full. */
-export function schedulers({ name, json }: { name?: string | undefined; json: boolean }): void {
+type SchedulersArguments = Arguments<typeof SCHEDULER, typeof SCHEDULERS>;
+
+/** All presets and policies in a line each, one in full, or the one for a scenario. */
+export async function schedulers({ name, json, for: scenario, set }: SchedulersArguments) {
+  if (scenario !== undefined) {
+    if (name !== undefined) {
+      const hint = `\`tandem schedulers ${name}\` explains it`;
+      throw new Fault("usage", "give a name or --for, not both", { hint });
+    }
+    const which = await whichScheduler(await loadScenario({ scenario, set }));
+    print(json, which, whichText(which));
+    return;
+  }
   const found = name === undefined ? catalogue() : catalogueOf(name);
   print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());
+}
+
+/** The row, why it fits, and how to check it. */
+function whichText({ factors, decision: { use }, refused, command }: WhichScheduler): string {
+  const why = Object.entries(factors).map(([factor, { level, reason }]): [string, string] => [
+    `${factor}: ${level}`,
+    reason,
+  ]);
+  const because = block("in this scenario", why).trimEnd();
+  if (use === null) return `no scheduler of the study keeps such an SLO: more devices\n${because}`;
+  const { name, scheduler, goodput, overFifo, beside, loses } = use;
+  const points = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
+  const ties = beside.length === 0 ? "none" : beside.join(", ");
+  const row = block(`use ${name}`, [
+    [
+      "as",
+      `--set scheduler=${typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler)}`,
+    ],
+    ["serves in time", `${goodput.mean}% of the devices' capacity at its knee in the study's case`],
+    ["over fifo", points(overFifo)],
+    ["as good", ties],
+    [
+      "loses when",
+      loses === null
+        ? "one factor changed: nowhere in the study"
+        : `${loses.where}: ${loses.to} is better by ${points({ ...loses.points, mean: -loses.points.mean })}`,
+    ],
+  ]);
+  const check =
+    command === undefined
+      ? `this scenario does not take it: ${refused}`
+      : `check it on this scenario:\n  ${command}`;
+  return `${row}${because}\n${check}`;
 }
 
 function listText({ presets, policies }: Catalogue): string {

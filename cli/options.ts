@@ -130,6 +130,13 @@ export const LOAD_COMMAND = {
   ...JSON_OPTION,
 };
 
+export const SCHEDULER = { name: text("of a preset or a policy") };
+export const SCHEDULERS = {
+  for: text("scenario file: which scheduler the study found best for cases like it"),
+  ...SET,
+  ...JSON_OPTION,
+};
+
 export const CHECK = { ...SET, ...JSON_OPTION, ...ON };
 
 export const IMPORT_COMMAND = {

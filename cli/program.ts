@@ -22,6 +22,8 @@ import {
   REPORT,
   results,
   SCENARIO,
+  SCHEDULER,
+  SCHEDULERS,
   SIMULATE,
 } from "./options.ts";
 import { CALIBRATE, CLUSTER, DEPLOY, LOAD, VALIDATE, WEB } from "./real-commands.ts";
@@ -122,12 +124,13 @@ const sweep: Command = {
 
 const schedulers = command({
   usage: "schedulers [name]",
-  about: "list presets and policies, or explain one: idea, limits, parameters, source",
-  positionals: { name: text("of a preset or a policy") },
-  options: JSON_OPTION,
+  about: "list presets and policies, explain one, or find the one for a scenario",
+  positionals: SCHEDULER,
+  options: SCHEDULERS,
   examples: [
     ["schedulers", "all, a line each"],
     ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
+    ["schedulers --for my-pipeline/scenario.yaml", "which one for this case, and why?"],
   ],
   run: async (args) => (await import("./inspect.ts")).schedulers(args),
 });

@@ -48,7 +48,7 @@ const OF_SCENARIO: ReadonlySet<WorkName> = new Set<WorkName>([
     "runOneShard",
     "runShards",
   ] as const),
-  ...(["simulate", "sweep", "validate"] as const),
+  ...(["simulate", "sweep", "validate", "whichScheduler"] as const),
 ]);
 
 async function called(name: WorkName, args: readonly unknown[]): Promise<unknown> {
@@ -201,6 +201,7 @@ const WORK = {
   sweep: async () => (await import("./sweep.ts")).sweep,
   trace: async () => (await import("./explain.ts")).trace,
   validate: async () => (await import("./validate.ts")).validate,
+  whichScheduler: async () => (await import("./which-scheduler.ts")).whichScheduler,
 };
 
 export type WorkName = keyof typeof WORK;

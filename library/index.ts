@@ -89,6 +89,7 @@ export type {
 } from "./shards.ts";
 export type { SweepOptions } from "./sweep.ts";
 export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
+export type { WhichScheduler } from "./which-scheduler.ts";
 
 /** Finds everything that can be wrong with a scenario, without a run of it. @function */
 export const check = inNode("check");
@@ -139,6 +140,9 @@ export const shards = {
 
 /** Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs. @function */
 export const plan = inNode("plan");
+
+/** Finds the scheduler that the study found best for cases like a scenario, and the command that checks it there. @function */
+export const whichScheduler = inNode("whichScheduler");
 
 /** Measures the real models of a scenario and the cost of messages on this machine. @function */
 export const calibrate = inNode("calibrate");

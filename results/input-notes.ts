@@ -3,7 +3,7 @@
  * profiles measured on another machine or of another model.
  */
 
-import type { PipelineSystem } from "../engine/system/system.ts";
+import type { PipelineSystem, System } from "../engine/system/system.ts";
 import { compileSystem, type MeasuredInputs } from "../scenario/compile/compile.ts";
 import { hasDoubt, undoubtedProfiles } from "../scenario/compile/input-draws.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
@@ -33,19 +33,25 @@ export const FREE_MESSAGES_NOTE =
 export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): string[] {
   const swept = parameterColumns(document.sweep);
   if (swept.some(({ path }) => /^(pipelines|models|cluster)\b/.test(path))) return [];
-  const { pipelines, pools, replicas } = compileSystem(document, inputs);
-  return pipelines.flatMap(({ name, sloUs, tasks }) => {
-    const meanUs = leastMeanUs(tasks, (pool) => {
-      const { first, count } = pools[pool];
-      const own = replicas.slice(first, first + count);
-      return Math.min(...own.map(({ service }) => service.meanUs[1]));
-    });
+  const system = compileSystem(document, inputs);
+  return system.pipelines.flatMap((pipeline) => {
+    const { name, sloUs } = pipeline;
+    const meanUs = unloadedUs(system, pipeline);
     if (meanUs <= sloUs) return [];
     const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);
     return [
       `${name}: its SLO of ${goal} is shorter than its tasks take on average without any wait, ${mean}: ` +
         "raise slo.latencyMs, or take faster models or devices",
     ];
+  });
+}
+
+/** Mean latency of a request that is alone, each task on its fastest replica. */
+export function unloadedUs({ pools, replicas }: System, { tasks }: PipelineSystem): number {
+  return leastMeanUs(tasks, (pool) => {
+    const { first, count } = pools[pool];
+    const own = replicas.slice(first, first + count);
+    return Math.min(...own.map(({ service }) => service.meanUs[1]));
   });
 }
 

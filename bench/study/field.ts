@@ -1,193 +1,132 @@
 /**
- * The field: every preset on the same pipelines, shapes, loads and SLOs; and the map of it, with the arms that serve
- * most requests within their SLOs in each cell. Service times are assumed, as no set of measured ones is public for
- * all three pipelines.
+ * The field: every arm in every case, at loads up to its knee: the largest share of the devices' capacity at which 90%
+ * of all requests are in time, so that an arm's goodput at the knee is a share of the best that the devices do.
  */
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
+
 import { Fault } from "../../engine/basics/fault.ts";
-import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
-import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
+import { estimate, meanOf } from "../../engine/statistics/estimate.ts";
+import type { System } from "../../engine/system/system.ts";
 import { compareGroup, halfWidth95, pairedDifference } from "../../results/compare.ts";
 import type { ConfigurationResult } from "../../results/documents.ts";
+import type { Case, Decision } from "../../results/which-scheduler.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
-import { type SchedulerDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
+import { profileSchema } from "../../scenario/schema/profile.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
-import { PRESETS } from "../../schedulers/registry.ts";
+import { type Arm, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
+import { CASE_FILES, CASES, caseDocument, caseName, loadPoint, WINDOWS } from "./cases.ts";
 import type { Sections } from "./claim.ts";
 
-/** A scheduler in the field. */
-interface Arm {
-  readonly name: string;
-  readonly scheduler: SchedulerDocument;
+/** Of all requests: dropped and refused ones are not in time. */
+export const IN_TIME = 0.9;
+/** Differences up to this share of the best are ties. */
+export const MARGIN = 0.03;
+
+/** Shares of the capacity. */
+export const LOADS: Readonly<Record<Case["arrivals"], readonly number[]>> = {
+  steady: [0.15, 0.3, 0.45, 0.65, 0.85],
+  bursty: [0.01, 0.04, 0.1, 0.2, 0.35],
+};
+
+export interface Effort {
+  /** Times that a window of arrivals is played. */
+  readonly plays: number;
+  readonly windows: number;
+  readonly loads: number;
 }
 
-const BATCHES = { policy: "size-or-timeout", maxBatch: 16, waitMs: 0 };
+export const FULL: Effort = { plays: 2, windows: WINDOWS - 1, loads: 5 };
 
-/** Rules without a name in the literature that a system has to beat: batches of what waits. */
-const BASELINES: readonly Arm[] = [
-  { name: "fifo + batches", scheduler: { batching: BATCHES } },
-  {
-    name: "edf + batches + drop",
-    scheduler: { preset: "edf", batching: BATCHES, shedding: "expected-late" },
-  },
-];
+/** The search of settings: the last window of the trace, another seed, every second load. */
+const SEARCH = { seed: 2, windows: [WINDOWS - 1], every: 2 };
 
-export const ARMS: readonly Arm[] = [
-  ...Object.keys(PRESETS).map((name) => ({ name, scheduler: name })),
-  ...BASELINES,
-];
-
-interface Pipelines {
-  readonly name: string;
-  readonly about: string;
-  readonly pipelines: Readonly<Record<string, Sections>>;
-  /** Mean time of one job, ms, and accuracy. */
-  readonly models: Readonly<Record<string, readonly [meanMs: number, accuracy?: number]>>;
-  /** Devices of each pool where every replica has its own. */
-  readonly devices: Readonly<Record<string, number>>;
-  /** Requests per s that these devices can do one by one. */
-  readonly capacityPerS: number;
-  /** By pipeline: a tight and a loose SLO, ms. */
-  readonly goalsMs: Readonly<Record<string, readonly [number, number]>>;
-}
-
-export const PIPELINES = parse(
-  readFileSync(fileURLToPath(new URL("field.yaml", import.meta.url)), "utf8"),
-) as readonly Pipelines[];
-
-const modelOf = ([meanMs, accuracy]: readonly [number, number?]): Sections => ({
-  service: { distribution: "lognormal", meanMs, cv: 0.15, batch: { marginal: 0.3, max: 32 } },
-  residency: "always",
-  ...(accuracy === undefined ? {} : { accuracy }),
-});
-
-export const SHAPES = ["own", "shared"] as const;
-export type Shape = (typeof SHAPES)[number];
-
-/**
- * The same devices twice: each of one task alone (`own`), or each of all tasks, whose running batches slow
- * each other down (`shared`).
- */
-function clusterOf({ devices }: Pipelines, shape: Shape): Sections {
-  const count = sumOf(Object.values(devices));
-  const gpu = shape === "own" ? { slots: 1 } : { slots: 1, sharing: { kind: "processor-sharing" } };
-  const replicas =
-    shape === "own"
-      ? devices
-      : Object.fromEntries(Object.keys(devices).map((pool) => [pool, count]));
-  return {
-    nodes: [{ name: "gpu", count, devices: { gpu }, costPerHour: 1 }],
-    replicas,
-    provisioning: { delayS: 1 },
-  };
-}
-
-/** Shares of the capacity one by one. */
-const LOADS = [0.5, 0.9, 1.5] as const;
-const CVS = [1, 4] as const;
-const GOALS = ["tight", "loose"] as const;
-
-/** One combination of load and SLO; all arms meet the same requests there. */
-export interface Cell {
-  readonly load: number;
-  readonly cv: number;
-  readonly goal: (typeof GOALS)[number];
-}
-
-export const CELLS: readonly Cell[] = LOADS.flatMap((load) =>
-  CVS.flatMap((cv) => GOALS.map((goal): Cell => ({ load, cv, goal }))),
-);
-
-export interface FieldScenario {
-  readonly name: string;
-  readonly pipelines: Pipelines;
-  readonly shape: Shape;
-  readonly arms: readonly Arm[];
-  readonly refused: readonly { readonly arm: Arm; readonly reason: string }[];
-  readonly cells: readonly Cell[];
-  /** Swept: for each cell, all arms. */
+/** Points of a sweep with the arms that they belong to. */
+export interface Runs<Of> {
+  readonly of: readonly Of[];
+  readonly loads: readonly number[];
+  readonly windows: readonly number[];
   readonly document: Sections;
 }
 
-export interface Effort {
-  readonly durationS: number;
-  readonly warmupS: number;
-  readonly replications: number;
+interface Candidate {
+  readonly name: string;
+  readonly arm: Arm;
 }
 
-const FIELD_METRICS = ["sloAttainmentRatio", "accuracyMean", "costPerHour", "latencyP99Ms"];
+/** Every setting of every tuned system, on other arrivals with another seed than the field. */
+export function searchRuns(one: Case, effort: Effort): Runs<Candidate> {
+  const candidates = TUNED.flatMap((name) =>
+    settingsOf(name).map((scheduler) => ({ name, arm: tunedArm(one, name, scheduler) })),
+  ).filter(({ arm }) => refusalOf(one, arm.scheduler) === null);
+  const loads = loadsOf(one, effort).filter((_, i) => i % SEARCH.every === 0);
+  return runsOf(one, effort.plays, SEARCH.seed, candidates, loads, SEARCH.windows);
+}
 
-export function fieldScenario(
-  pipelines: Pipelines,
-  shape: Shape,
-  effort: Effort,
-  cells: readonly Cell[] = CELLS,
-): FieldScenario {
-  const { name, goalsMs } = pipelines;
-  const workload = {
-    arrivals: "gamma",
-    ratePerS: pipelines.capacityPerS,
-    cv: 1,
-    durationS: effort.durationS,
-    warmupS: effort.warmupS,
-  };
-  const goalOf = (pipeline: string, goal: Cell["goal"]): number =>
-    goalsMs[pipeline][GOALS.indexOf(goal)];
-  const base = {
-    name: `${name}-${shape}`,
-    pipelines: Object.fromEntries(
-      Object.entries(pipelines.pipelines).map(([pipeline, sections]) => [
-        pipeline,
-        { slo: { latencyMs: goalOf(pipeline, "tight"), percentile: 99 }, ...sections },
-      ]),
-    ),
-    models: Object.fromEntries(
-      Object.entries(pipelines.models).map(([name, one]) => [name, modelOf(one)]),
-    ),
-    cluster: clusterOf(pipelines, shape),
-    scheduler: "fifo",
-    workload,
-    run: {
-      seed: 1,
-      replications: effort.replications,
-      maxDrainS: 60,
-      compare: {
-        metrics: FIELD_METRICS.filter((one) => one !== "accuracyMean" || hasAccuracy(pipelines)),
-      },
-    },
-  };
-  const refusals = ARMS.map((arm) => ({ arm, reason: refusalOf(base, arm) }));
-  const arms = refusals.flatMap(({ arm, reason }) => (reason === null ? [arm] : []));
-  const refused = refusals.flatMap(({ arm, reason }) => (reason === null ? [] : [{ arm, reason }]));
-  const points = cells.flatMap((cell) =>
-    arms.map(({ scheduler }) => ({
-      scheduler,
-      "workload.ratePerS": pipelines.capacityPerS * cell.load,
-      "workload.cv": cell.cv,
-      ...Object.fromEntries(
-        Object.keys(goalsMs).map((pipeline) => [
-          `pipelines.${pipeline}.slo.latencyMs`,
-          goalOf(pipeline, cell.goal),
-        ]),
-      ),
-    })),
+/** The setting of each system with the most goodput at its knee; of equal ones the first. */
+export function bestSettings(
+  runs: Runs<Candidate>,
+  configurations: readonly ConfigurationResult[],
+): readonly Arm[] {
+  const found = new Map<string, { readonly arm: Arm; readonly mean: number }>();
+  for (const [i, { name, arm }] of runs.of.entries()) {
+    const { mean } = estimate(kneesOf(runs, configurations, i).map(({ goodput }) => goodput));
+    if (mean > (found.get(name)?.mean ?? -1)) found.set(name, { arm, mean });
+  }
+  return [...found.values()].map(({ arm }) => arm);
+}
+
+/** Every arm of a case, at every load. */
+export function fieldRuns(one: Case, effort: Effort, tuned: readonly Arm[]): Runs<Arm> {
+  const arms = [...fixedArms(one), ...tuned].filter(
+    ({ scheduler }) => refusalOf(one, scheduler) === null,
   );
-  const document = { ...base, sweep: { points } };
-  return { name: base.name, pipelines, shape, arms, refused, cells, document };
+  const windows = Array.from({ length: effort.windows }, (_, window) => window);
+  return runsOf(one, effort.plays, 1, arms, loadsOf(one, effort), windows);
 }
 
-function hasAccuracy({ models }: Pipelines): boolean {
-  return Object.values(models).some(([, accuracy]) => accuracy !== undefined);
+const loadsOf = ({ arrivals }: Case, { loads }: Effort): readonly number[] =>
+  LOADS[arrivals].slice(0, loads);
+
+function runsOf<Of extends Arm | Candidate>(
+  one: Case,
+  plays: number,
+  seed: number,
+  of: readonly Of[],
+  loads: readonly number[],
+  windows: readonly number[],
+): Runs<Of> {
+  const points = of.flatMap((each) => {
+    const { scheduler, paths } = "arm" in each ? each.arm : each;
+    return loads.flatMap((load) =>
+      windows.map((window) => ({ scheduler, ...paths, ...loadPoint(one, plays, load, window) })),
+    );
+  });
+  return { of, loads, windows, document: { ...caseDocument(one, seed, plays), sweep: { points } } };
 }
 
-/** Why a scheduler does not take a scenario; null where it does. */
-function refusalOf(base: Sections, { scheduler }: Arm): string | null {
-  const system = compileSystem(scenarioSchema.parse({ ...base, scheduler }), { profiles: {} });
+const profiles = Object.fromEntries(
+  Object.entries(CASE_FILES)
+    .filter(([name]) => name.endsWith(".json"))
+    .map(([name, text]) => [`../${name}`, profileSchema.parse(JSON.parse(text))]),
+);
+
+const SYSTEMS = new Map<string, System>();
+
+export function systemOf(one: Case): System {
+  const name = caseName(one);
+  const known = SYSTEMS.get(name);
+  if (known !== undefined) return known;
+  const system = compileSystem(scenarioSchema.parse(caseDocument(one, 1, 1)), { profiles });
+  SYSTEMS.set(name, system);
+  return system;
+}
+
+/** Why a scheduler does not take a case; null where it does. */
+export function refusalOf(one: Case, scheduler: SchedulerDocument): string | null {
   try {
-    createScheduler(scheduler, system, "1");
+    createScheduler(scheduler, systemOf(one), "1");
     return null;
   } catch (error) {
     if (error instanceof Fault) return error.message;
@@ -195,132 +134,207 @@ function refusalOf(base: Sections, { scheduler }: Arm): string | null {
   }
 }
 
-/** Differences up to this share of the best mean are ties. */
-export const MARGIN = 0.01;
-
-interface Member {
-  readonly arm: Arm;
-  readonly value: Estimate;
-  /** Not shown to be worse than another by more than the margin. */
-  readonly isBest: boolean;
-  readonly result: ConfigurationResult;
-  readonly samples: readonly number[];
+interface Knee {
+  /** Requests in time per s at the knee, as a share of the capacity; 0 where no load has enough in time. */
+  readonly goodput: number;
+  /** Dollars per hour of devices, by that share. */
+  readonly cost: number | null;
 }
 
-export interface CellResult {
-  readonly scenario: FieldScenario;
-  readonly cell: Cell;
-  /** In the order of the arms: the simplest first. */
+/** The knee of the i-th arm in each window. */
+function kneesOf(
+  { loads, windows }: Pick<Runs<unknown>, "loads" | "windows">,
+  configurations: readonly ConfigurationResult[],
+  i: number,
+): readonly Knee[] {
+  return windows.map((_, w) => {
+    const at = (load: number): ConfigurationResult =>
+      configurations[(i * loads.length + load) * windows.length + w];
+    const inTime = loads.map((_, load) => at(load).metrics.sloAttainmentRatio?.mean ?? 0);
+    return kneeOf(
+      loads,
+      inTime,
+      loads.map((_, load) => at(load).metrics.costPerHour?.mean ?? 0),
+    );
+  });
+}
+
+/** Between the last load with enough in time and the first without, on a straight line. */
+export function kneeOf(
+  loads: readonly number[],
+  inTime: readonly number[],
+  costs: readonly number[],
+): Knee {
+  const first = inTime.findIndex((share) => share < IN_TIME);
+  if (first === 0) return { goodput: 0, cost: null };
+  const last = (first < 0 ? loads.length : first) - 1;
+  const kept = loads[last] * inTime[last];
+  if (first < 0) return { goodput: kept, cost: costs[last] / kept };
+  const part = (inTime[last] - IN_TIME) / (inTime[last] - inTime[first]);
+  const knee = loads[last] + part * (loads[first] - loads[last]);
+  const goodput = Math.max(kept, knee * IN_TIME);
+  return { goodput, cost: (costs[last] + part * (costs[first] - costs[last])) / goodput };
+}
+
+export interface Member {
+  readonly arm: Arm;
+  /** Goodput at the knee by window, as a share of the capacity. */
+  readonly samples: readonly number[];
+  readonly goodput: Estimate;
+  /** Mean cost at the knee over that of fifo; null where one of them has no knee. */
+  readonly cost: number | null;
+  /** Not shown to be worse than another by more than the margin. */
+  readonly isBest: boolean;
+}
+
+export interface CaseResult {
+  readonly of: Case;
+  /** The simplest first. */
   readonly members: readonly Member[];
 }
 
-type Score = (result: ConfigurationResult) => readonly number[];
-
-const samplesOf = (result: ConfigurationResult, metric: MetricName): readonly number[] =>
-  result.samples?.[metric] ?? [];
-
-const attained: Score = (result) => samplesOf(result, "sloAttainmentRatio");
-
-/** Requests that are in time and right, as if lateness and accuracy had nothing to do with each other. */
-export const attainedAndRight: Score = (result) => {
-  const accuracy = samplesOf(result, "accuracyMean");
-  return attained(result).map((ratio, i) => (ratio === 0 ? 0 : ratio * accuracy[i]));
-};
-
-/** Finds the best arms of each cell by multiple comparisons; `configurations` are in the order of the scenario's sweep. */
-export function judgeCells(
-  scenario: FieldScenario,
+/** Finds the best arms of a case by multiple comparisons with the best. */
+export function judgeCase(
+  of: Case,
+  runs: Runs<Arm>,
   configurations: readonly ConfigurationResult[],
-  score: Score = attained,
-): readonly CellResult[] {
-  const { arms, cells } = scenario;
-  return cells.map((cell, i) => {
-    const results = configurations.slice(i * arms.length, (i + 1) * arms.length);
-    const scored = results.map((result, a) => {
-      const samples = score(result);
-      const value = estimate(samples);
-      // Compared by number: two arms may have configurations of one name.
-      const compared = { sloAttainmentRatio: samples };
-      return { ...result, id: `${a}`, samples: compared, metrics: { sloAttainmentRatio: value } };
-    });
-    const comparison = compareGroup(scored, ["scheduler"], "sloAttainmentRatio", MARGIN);
-    const members = arms.map((arm, a): Member => {
-      const verdict = comparison?.members[a].verdict;
-      const { metrics, samples } = scored[a];
-      return {
-        arm,
-        value: metrics.sloAttainmentRatio,
-        isBest: verdict !== "worse",
-        result: results[a],
-        samples: samples.sloAttainmentRatio,
-      };
-    });
-    return { scenario, cell, members };
+): CaseResult {
+  const knees = runs.of.map((_, i) => kneesOf(runs, configurations, i));
+  const scored = knees.map((found, i) => {
+    const samples = found.map(({ goodput }) => goodput);
+    const metrics = { goodputPerS: estimate(samples) };
+    return { id: `${i}`, parameters: {}, metrics, samples: { goodputPerS: samples } };
   });
-}
-
-/** One arm over all cells that it runs in. */
-export interface Standing {
-  readonly arm: Arm;
-  readonly cells: number;
-  /** Cells in which it is among the best. */
-  readonly best: number;
-  /** Mean distance to the highest mean of the cell. */
-  readonly behind: number;
-  /** The mean cost per hour as a share of the cost of all devices. */
-  readonly costShare: number;
-}
-
-export function standings(results: readonly CellResult[]): readonly Standing[] {
-  const names = [...new Set(results.flatMap(({ members }) => members.map(({ arm }) => arm.name)))];
-  const found = names.map((name): Standing => {
-    const own = results.flatMap(({ members }) => {
-      const member = members.find(({ arm }) => arm.name === name);
-      if (member === undefined) return [];
-      const most = Math.max(...members.map(({ value }) => value.mean));
-      const full = Math.max(...members.map(({ result }) => costOf(result)));
-      return [{ member, behind: most - member.value.mean, share: costOf(member.result) / full }];
-    });
-    const mean = (of: (one: (typeof own)[number]) => number): number =>
-      own.reduce((sum, one) => sum + of(one), 0) / own.length;
+  const comparison = compareGroup(scored, ["scheduler"], "goodputPerS", MARGIN);
+  const costOf = (found: readonly Knee[]): number | null => {
+    const costs = found.flatMap(({ cost }) => cost ?? []);
+    return costs.length < found.length ? null : meanOf(costs);
+  };
+  const plain = costOf(knees[0]);
+  const members = runs.of.map((arm, i): Member => {
+    const cost = costOf(knees[i]);
     return {
-      arm: own[0].member.arm,
-      cells: own.length,
-      best: own.filter(({ member }) => member.isBest).length,
-      behind: mean(({ behind }) => behind),
-      costShare: mean(({ share }) => share),
+      arm,
+      samples: scored[i].samples.goodputPerS,
+      goodput: scored[i].metrics.goodputPerS,
+      cost: cost === null || plain === null ? null : cost / plain,
+      isBest: comparison?.members[i].verdict !== "worse" && scored[i].metrics.goodputPerS.mean > 0,
     };
   });
-  return found.sort((a, b) => b.best / b.cells - a.best / a.cells || a.behind - b.behind);
+  return { of, members };
 }
 
-const costOf = ({ metrics }: ConfigurationResult): number => metrics.costPerHour?.mean ?? 0;
+export const memberOf = ({ members }: CaseResult, name: string): Member | undefined =>
+  members.find(({ arm }) => arm.name === name);
 
-/** Where an arm loses most to another: the cell, and the paired difference with its own 95% interval. */
-interface Loss {
-  readonly result: CellResult;
-  readonly difference: Estimate;
+/** The paired difference of goodputs, in points of the capacity, with its 95% interval. */
+export function pointsOver(a: Member, b: Member): Estimate {
+  const difference = pairedDifference(a.samples, b.samples);
+  if (difference === null) throw new Error("a field needs two windows or more");
+  return { mean: 100 * difference.mean, halfWidth95: 100 * halfWidth95(difference) };
 }
 
-/** Null where it is nowhere shown to lose by more than the margin. */
-export function worstLoss(
-  results: readonly CellResult[],
-  name: string,
-  against: string,
-): Loss | null {
-  const losses = results.flatMap((result): Loss[] => {
-    const [own, other] = [name, against].map((one) =>
-      result.members.find(({ arm }) => arm.name === one),
-    );
-    if (own === undefined || other === undefined) return [];
-    const difference = pairedDifference(own.samples, other.samples);
-    if (difference === null) return [];
-    const width = halfWidth95(difference);
-    if (difference.mean + width >= -MARGIN * other.value.mean) return [];
-    return [{ result, difference: { mean: difference.mean, halfWidth95: width } }];
+/**
+ * The rows of the decision table: in each case the simplest of the best arms whose mean is within the margin of the
+ * highest. (A wide interval alone makes none the one to use.)
+ */
+export function decisions(results: readonly CaseResult[]): readonly Decision[] {
+  return results.map((result): Decision => {
+    const best = result.members.filter(({ isBest, arm }) => isBest && arm.kind !== "ablation");
+    if (best.length === 0) return { case: result.of, use: null };
+    const least = (1 - MARGIN) * Math.max(...best.map(({ goodput }) => goodput.mean));
+    const use = best.find(({ goodput }) => goodput.mean >= least) as Member;
+    const { name, scheduler } = use.arm;
+    const { mean, halfWidth95 } = use.goodput;
+    return {
+      case: result.of,
+      use: {
+        name,
+        scheduler,
+        goodput: rounded({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 }),
+        overFifo: rounded(pointsOver(use, result.members[0])),
+        beside: best.flatMap((one) => (one === use ? [] : [one.arm.name])),
+        loses: lossNearBy(results, result.of, name),
+      },
+    };
   });
-  return losses.reduce<Loss | null>(
-    (worst, one) => (worst === null || one.difference.mean < worst.difference.mean ? one : worst),
-    null,
-  );
+}
+
+/** The neighbouring case, one factor apart, in which the arm is furthest behind the best; null where it is among them. */
+function lossNearBy(
+  results: readonly CaseResult[],
+  of: Case,
+  name: string,
+): NonNullable<Decision["use"]>["loses"] {
+  const losses = results.flatMap((result) => {
+    const factors = Object.keys(of) as (keyof Case)[];
+    const [factor, more] = factors.filter((key) => result.of[key] !== of[key]);
+    const own = memberOf(result, name);
+    if (factor === undefined || more !== undefined || own === undefined || own.isBest) return [];
+    const candidates = result.members.filter(({ arm }) => arm.kind !== "ablation");
+    const best = candidates.reduce((a, b) => (b.goodput.mean > a.goodput.mean ? b : a));
+    if (best.goodput.mean === 0) return [];
+    return [
+      { where: result.of[factor], to: best.arm.name, points: rounded(pointsOver(own, best)) },
+    ];
+  });
+  return losses.sort((a, b) => a.points.mean - b.points.mean)[0] ?? null;
+}
+
+const rounded = ({ mean, halfWidth95 }: Estimate): Estimate => ({
+  mean: Number(mean.toFixed(1)),
+  halfWidth95: Number(halfWidth95.toFixed(1)),
+});
+
+/** An arm over all cases that it runs in. */
+export interface Standing {
+  readonly name: string;
+  readonly kind: Arm["kind"];
+  readonly cases: number;
+  /** Cases in which it is among the best. */
+  readonly best: number;
+  /** Mean distance to the highest mean of the case, in points. */
+  readonly behind: number;
+  /** Mean of the cost at the knee over fifo's, where both have a knee. */
+  readonly cost: number | null;
+}
+
+export function standings(results: readonly CaseResult[]): readonly Standing[] {
+  const names = new Set(results.flatMap(({ members }) => members.map(({ arm }) => arm.name)));
+  const found = [...names].flatMap((name): Standing[] => {
+    const own = results.flatMap((result) => {
+      const member = memberOf(result, name);
+      const most = Math.max(...result.members.map(({ goodput }) => goodput.mean));
+      return member === undefined || most === 0 ? [] : [{ member, most }];
+    });
+    if (own.length === 0) return [];
+    const costs = own.flatMap(({ member }) => member.cost ?? []);
+    return [
+      {
+        name,
+        kind: own[0].member.arm.kind,
+        cases: own.length,
+        best: own.filter(({ member }) => member.isBest).length,
+        behind: 100 * meanOf(own.map(({ member, most }) => most - member.goodput.mean)),
+        cost: costs.length === 0 ? null : meanOf(costs),
+      },
+    ];
+  });
+  return found.sort((a, b) => b.best / b.cases - a.best / a.cases || a.behind - b.behind);
+}
+
+/** Presets that no case takes, with the reason. */
+export function refusals(): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const one of CASES) {
+    for (const { name, scheduler } of fixedArms(one)) {
+      if (taken.has(name)) continue;
+      const reason = refusalOf(one, scheduler);
+      if (reason === null) taken.add(name);
+      else found.set(name, reason);
+    }
+  }
+  for (const name of taken) found.delete(name);
+  return found;
 }

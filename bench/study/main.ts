@@ -1,5 +1,5 @@
 /**
- * The study of schedulers: every claim rebuilt, and all schedulers on the same pipelines.
+ * The study of schedulers: which one for which case, and every claim rebuilt.
  *
  * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
  */
@@ -11,23 +11,25 @@ import { promisify } from "node:util";
 import { stringify } from "yaml";
 import yargs from "yargs";
 import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import { CASE_FILES, CASES, caseName } from "./cases.ts";
 import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
 import {
-  attainedAndRight,
-  CELLS,
+  bestSettings,
+  type CaseResult,
+  decisions,
   type Effort,
-  fieldScenario,
-  judgeCells,
-  PIPELINES,
-  SHAPES,
+  FULL,
+  fieldRuns,
+  judgeCase,
+  searchRuns,
 } from "./field.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 
 const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
 
-const { out, threads, quick, only, page, reports } = await yargs(process.argv.slice(2))
+const { out, threads, quick, only, page, table } = await yargs(process.argv.slice(2))
   .scriptName("npm run study:schedulers --")
-  .usage("$0 [options]\n\nRebuilds each claim, and compares all schedulers on the same pipelines.")
+  .usage("$0 [options]\n\nCompares all schedulers in every case, and rebuilds each claim.")
   .options({
     out: {
       type: "string",
@@ -38,7 +40,7 @@ const { out, threads, quick, only, page, reports } = await yargs(process.argv.sl
     quick: {
       type: "boolean",
       default: false,
-      describe: "one short claim and cell: shows that it works, its figures mean nothing",
+      describe: "one short claim and two cases: shows that it works, its figures mean nothing",
     },
     only: {
       type: "string",
@@ -50,18 +52,23 @@ const { out, threads, quick, only, page, reports } = await yargs(process.argv.sl
       type: "string",
       describe: "file of the page (Markdown); default: scheduler-study.md there",
     },
-    reports: { type: "boolean", default: false, describe: "also a report of each scenario" },
+    table: {
+      type: "string",
+      describe: "file of the decision table (JSON); default: which-scheduler.json there",
+    },
   })
-  .example("$0", "about half an hour on two cores")
+  .example("$0", "about 20 minutes on two cores")
   .example("$0 --only drf mesos", "two claims")
-  .example("$0 --page docs/scheduler-study.md", "renews the page of the repository")
+  .example(
+    "$0 --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
+    "renews the page of the repository, and the table of `tandem schedulers --for`",
+  )
   .strict()
   .parseAsync();
 /** The quick form shows that all of it works; its figures mean nothing. */
-const effort: Effort = quick
-  ? { durationS: 3, warmupS: 1, replications: 2 }
-  : { durationS: 90, warmupS: 35, replications: 8 };
-const cells = quick ? CELLS.slice(0, 1) : CELLS;
+const effort: Effort = quick ? { plays: 1, windows: 2, loads: 3 } : FULL;
+const cases = quick ? CASES.filter((_, i) => i % 20 === 0) : CASES;
+const CLAIM_REPLICATIONS = 8;
 
 const started = performance.now();
 const say = (text: string): void => {
@@ -72,7 +79,7 @@ const say = (text: string): void => {
 const claims: ClaimFindings[] = [];
 const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick || i === 0));
 for (const claim of chosen) {
-  const document = claimDocument(claim, effort.replications);
+  const document = claimDocument(claim, quick ? 2 : CLAIM_REPLICATIONS);
   const found = await runScenario(join(out, "claims", claim.name), document, threads);
   claims.push({ claim, figures: figuresOf(claim, found) });
   say(`claim ${claim.name}`);
@@ -81,31 +88,34 @@ for (const claim of chosen) {
 if (only === undefined) await compareAll();
 else process.stdout.write(`${claims.flatMap(claimSection).slice(1).join("\n")}\n`);
 
-/** All schedulers on the same pipelines, and the page of all that was found. */
+/** All schedulers in every case, and the page and the table of all that was found. */
 async function compareAll(): Promise<void> {
-  const scenarios = PIPELINES.flatMap((pipelines) =>
-    SHAPES.map((shape) => fieldScenario(pipelines, shape, effort, cells)),
-  );
-  const field: ReturnType<typeof judgeCells>[number][] = [];
-  const right: typeof field = [];
-  for (const scenario of scenarios) {
-    const folder = join(out, "field", scenario.name);
-    const found = await runScenario(folder, scenario.document, threads);
-    field.push(...judgeCells(scenario, found));
-    const hasAccuracy = found.some(({ metrics }) => metrics.accuracyMean !== undefined);
-    if (hasAccuracy) right.push(...judgeCells(scenario, found, attainedAndRight));
-    if (reports) await tandem(["report", folder]);
-    say(`field ${scenario.name}`);
+  const field = join(out, "field");
+  mkdirSync(field, { recursive: true });
+  for (const [name, text] of Object.entries(CASE_FILES)) writeFileSync(join(field, name), text);
+  const results: CaseResult[] = [];
+  for (const one of cases) {
+    const search = searchRuns(one, effort);
+    const tried = await runScenario(
+      join(field, `search-${caseName(one)}`),
+      search.document,
+      threads,
+    );
+    const runs = fieldRuns(one, effort, bestSettings(search, tried));
+    const found = await runScenario(join(field, caseName(one)), runs.document, threads);
+    results.push(judgeCase(one, runs, found));
+    say(`case ${caseName(one)}`);
   }
 
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
     .map((load) => load.toFixed(1))
     .join(", ")} at the end`;
-  const text = studyPage({ claims, field, right, scenarios, effort, machine });
-  mkdirSync(out, { recursive: true });
+  const rows = decisions(results);
+  const text = studyPage({ claims, results, rows, effort, machine });
   const file = page ?? join(out, "scheduler-study.md");
   writeFileSync(file, text);
+  writeFileSync(table ?? join(out, "which-scheduler.json"), `${JSON.stringify(rows, null, 2)}\n`);
   say(`${file} is written`);
 }
 

@@ -1,20 +1,21 @@
 /** The page of the study, in Markdown. */
-
 import type { Estimate } from "../../engine/statistics/estimate.ts";
-import { sumOf } from "../../engine/statistics/estimate.ts";
-import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
+import type { Case, Decision } from "../../results/which-scheduler.ts";
+import { type Arm, SETTINGS, TUNED } from "./arms.ts";
+import { GOALS } from "./cases.ts";
 import { type Claim, type Figure, judgementOf } from "./claim.ts";
 import {
-  ARMS,
-  type Cell,
-  type CellResult,
+  type CaseResult,
   type Effort,
-  type FieldScenario,
+  IN_TIME,
+  LOADS,
   MARGIN,
-  SHAPES,
+  memberOf,
+  pointsOver,
+  refusals,
   type Standing,
   standings,
-  worstLoss,
 } from "./field.ts";
 
 export interface ClaimFindings {
@@ -24,33 +25,64 @@ export interface ClaimFindings {
 
 interface Findings {
   readonly claims: readonly ClaimFindings[];
-  readonly field: readonly CellResult[];
-  /** The same by requests in time and right, where models have accuracies. */
-  readonly right: readonly CellResult[];
-  readonly scenarios: readonly FieldScenario[];
+  readonly results: readonly CaseResult[];
+  readonly rows: readonly Decision[];
   readonly effort: Effort;
   /** Processors, and how busy they were. */
   readonly machine: string;
 }
 
-/** The rules that systems are held against: with batches, and without. */
-const BASELINE = "fifo + batches";
-const PLAIN = "fifo";
-const MOST_NAMES = 5;
-
-export function studyPage(findings: Findings): string {
-  const { claims, field, right, scenarios, effort, machine } = findings;
+export function studyPage({ claims, results, rows, effort, machine }: Findings): string {
   return [
-    "# Schedulers of the literature, compared",
+    "# Which scheduler for which case?",
     "",
-    "Written by `npm run study:schedulers`; do not edit. All figures are simulated, with the presets' default parameters.",
-    `Intervals are 95%, over ${effort.replications} replications of seed 1. Replication i meets the same requests under every scheduler`,
-    `(common random numbers), so differences are paired. The same code gives the same figures; run on ${machine}.`,
+    ...decisionTable(rows),
+    "",
+    "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
+    `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; those not shown to be worse tie. **Goodput**: requests in`,
+    `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
+    "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
+    "better by these points. _Tuned_: with the best of the settings that a search tried for the case.",
+    "",
+    "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",
+    `run on ${machine}.`,
+    "",
+    "## The field",
+    "",
+    ...setting(effort),
+    "",
+    "### How often each is among the best",
+    "",
+    "**Behind**: mean distance to the best of a case, in points. **Cost**: of devices for each request in time at the knee, over",
+    "fifo's, where both have a knee.",
+    "",
+    ...standingsTable(standings(results).filter(({ kind }) => kind !== "ablation")),
+    "",
+    "### A system as baseline and mechanism",
+    "",
+    "Goodput at the knee in percent of the capacity, as the mean of all cases, and the mean over those with tight or loose",
+    "SLOs, steady or bursty arrivals. Each line adds a mechanism to the one before, up to the systems.",
+    "",
+    ...ladder(results),
+    "",
+    "### Published constants and the best of equally many settings",
+    "",
+    `Points that the best of at most ${SETTINGS} settings gains over the published constants. The search has its own arrivals and seed, so a gain`,
+    "below 0 is a setting that did not carry over. A system that gains much is judged by its constants, not by its mechanism.",
+    "",
+    ...tuning(results),
+    "",
+    "### Without a mechanism",
+    "",
+    "Points that a system loses without one of its mechanisms, as the mean of the cases, and the case that needs it most.",
+    "",
+    ...ablations(results),
     "",
     "## Claims, rebuilt",
     "",
     "Each experiment is rebuilt from what is public; inputs that are not are assumed, and said to be. Scenarios:",
-    "`out/study/claims/NAME/scenario.yaml` after a run. Each claim has thresholds, which the run judges: a threshold _holds_ where the",
+    "`out/study/claims/NAME/scenario.yaml` after a run. Intervals are 95%, over 8 replications of seed 1, which meet the same",
+    "requests under every scheduler. Each claim has thresholds, which the run judges: a threshold _holds_ where the",
     "whole interval of the figure keeps it, _fails_ where none of it does. A claim fails where one of its thresholds does; a factor of a",
     "paper that our small rebuilt case does not reach is a failure too. Where a source says `section not verified`, the claim comes from the abstract",
     "or from notes on the paper: nobody here has read it in its section.",
@@ -58,39 +90,163 @@ export function studyPage(findings: Findings): string {
     ...claimsTable(claims),
     ...claims.flatMap(claimSection),
     "",
-    "## All on the same pipelines",
-    "",
-    ...setting(scenarios, effort),
-    "",
-    "### How often each is among the best",
-    "",
-    "By the share of all requests that are answered within the SLO; dropped and refused ones count as late. **Among the best**:",
-    `not shown to be worse than another by more than ${percent(MARGIN)} of the best (multiple comparisons with the best, at 95% for all schedulers`,
-    "of a cell at once). **Behind**: mean distance to the highest share, in points. **Cost**: of the devices in use, over that of all.",
-    "",
-    ...standingsTable(standings(field), true),
-    "",
-    "### The map",
-    "",
-    "The schedulers that are among the best, the simplest first; a cell with many names is a tie. Loads are shares of what the",
-    "devices can do one job at a time.",
-    "",
-    ...map(field),
-    "",
-    "### By pipeline and shape",
-    "",
-    ...strongholds(field),
-    ...(right.length === 0 ? [] : ["", ...accuracySection(right)]),
-    "",
-    "### Where they lose",
-    "",
-    `The largest loss of each system, in points of requests within the SLO: of those that batch, against \`${BASELINE}\`, which takes`,
-    `batches of up to 16 jobs that wait; of the others, against \`${PLAIN}\`. A paired difference with its own interval; losses of less`,
-    `than ${percent(MARGIN)} are none.`,
-    "",
-    ...losses(field),
-    "",
   ].join("\n");
+}
+
+const WORDS: Readonly<Record<Case[keyof Case], string>> = {
+  batches: "batches gain",
+  single: "batches do not",
+  one: "one task",
+  chain: "a chain",
+  own: "own devices",
+  shared: "shared",
+  tight: "tight SLO",
+  loose: "loose SLO",
+  steady: "steady",
+  bursty: "bursty",
+};
+
+const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
+  `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
+
+const levelsOf = ({ batching, tasks, devices, goal, arrivals }: Case) =>
+  [batching, tasks, devices, goal, arrivals] as const;
+
+export function decisionTable(rows: readonly Decision[]): string[] {
+  return table([
+    [
+      "models",
+      "request",
+      "devices",
+      "SLO",
+      "arrivals",
+      "use",
+      "goodput",
+      "over fifo",
+      "loses when",
+    ],
+    ...rows.map(({ case: of, use }) => {
+      const factors = levelsOf(of).map((level) => WORDS[level]);
+      if (use === null) return [...factors, "none keeps the SLO: more devices", "0%", "", ""];
+      const { name, beside, goodput, overFifo, loses } = use;
+      return [
+        ...factors,
+        `\`${name}\`${beside.length === 0 ? "" : ` (${beside.length} tie)`}`,
+        `${goodput.mean.toFixed(1)}%`,
+        pointsText(overFifo),
+        loses === null
+          ? ""
+          : `${WORDS[loses.where]}: \`${loses.to}\`, ${(-loses.points.mean).toFixed(1)}`,
+      ];
+    }),
+  ]);
+}
+
+function setting({ plays, windows }: Effort): string[] {
+  const missing = [...refusals()].map(([name, reason]) => `\`${name}\` (${reason})`);
+  return [
+    "Five factors of two levels each make 32 cases:",
+    "",
+    "- **Batches gain, or do not:** three models with the times of VGG16 and VGG-Face, or of YOLO9000, as Nexus measured them on a TITAN X",
+    "  (`bench/study/measured`): a job of a batch of 32 takes half of its time alone, or nine tenths.",
+    "- **One task, or a chain:** three pipelines of one task, or one of three tasks in a row. Three devices in either case.",
+    "- **Own devices, or shared:** each model on a device of its own, in memory; or all on all three devices, in time slices of 2 ms, with",
+    "  memory for two of the three models (1.9 GB each for VGG, 4.1 GB for YOLO9000) and 45 ms to load one (assumed: 528 MB at 12 GB/s).",
+    `- **Tight or loose SLO:** ${GOALS.tight} or ${GOALS.loose} times the latency of a request alone.`,
+    "- **Steady or bursty:** arrivals of Azure's traces of chats (gaps of cv 1) and of code completion (cv 5 to 10), sped up to each load.",
+    "",
+    `Loads: ${Object.entries(LOADS)
+      .map(([kind, loads]) => `${kind} ${loads.map((load) => percent(load)).join(", ")}`)
+      .join("; ")} of the capacity. The knee lies on a straight line between two of them;`,
+    "one beyond the last counts as there, so that goodputs near 85% and 35% are least values, and those who have them tie.",
+    `${windows} windows of 200 arrivals are the replications, each played ${plays} times (a chain) or ${2 * plays} times; every arm meets the same requests. A fifth of a`,
+    "run is warm-up, and one of the devices is down for 1% of it. Runs last seconds to minutes: loops of scaling that look every 15 s or more",
+    "hardly act in them, and show how their systems start.",
+    ...(missing.length === 0
+      ? []
+      : ["", `In no case, since models have no variants: ${missing.join(", ")}.`]),
+  ];
+}
+
+function standingsTable(all: readonly Standing[]): string[] {
+  return table([
+    ["scheduler", "constants", "cases", "among the best", "behind", "cost"],
+    ...all.map(({ name, kind, cases, best, behind, cost }) => [
+      ...[`\`${name}\``, kind === "baseline" ? "" : kind, `${cases}`, `${best}`, behind.toFixed(1)],
+      cost === null ? "" : cost.toFixed(2),
+    ]),
+  ]);
+}
+
+/** Mean goodputs of baselines and systems, by level of two factors. */
+function ladder(results: readonly CaseResult[]): string[] {
+  const baselines = standings(results).filter(({ kind }) => kind === "baseline");
+  const order = results[0].members.map(({ arm }) => arm.name);
+  const names = [
+    ...order.filter((name) => baselines.some((one) => one.name === name)),
+    ...TUNED.filter((name) => !baselines.some((one) => one.name === name)),
+  ];
+  const columns = ["all", "tight", "loose", "steady", "bursty", "own", "shared"] as const;
+  return table([
+    ["scheduler", ...columns],
+    ...names.flatMap((name) => {
+      const cells = columns.map((level) => {
+        const own = results
+          .filter(({ of }) => level === "all" || Object.values(of).includes(level))
+          .flatMap((result) => memberOf(result, name) ?? []);
+        return own.length === 0
+          ? ""
+          : (100 * meanOf(own.map(({ goodput }) => goodput.mean))).toFixed(1);
+      });
+      return cells[0] === "" ? [] : [[`\`${name}\``, ...cells]];
+    }),
+  ]);
+}
+
+function tuning(results: readonly CaseResult[]): string[] {
+  const gains = TUNED.flatMap((name) => {
+    const own = differences(results, `${name}, tuned`, name);
+    return own.length === 0 ? [] : [{ name, own }];
+  });
+  return table([
+    ["scheduler", "mean", "least", "most"],
+    ...gains.map(({ name, own }) => {
+      const means = own.map(({ points }) => points.mean);
+      const ends = [Math.min(...means), Math.max(...means)];
+      return [`\`${name}\``, ...[meanOf(means), ...ends].map((one) => one.toFixed(1))];
+    }),
+  ]);
+}
+
+function ablations(results: readonly CaseResult[]): string[] {
+  const arms = new Map<string, Arm>();
+  for (const { arm } of results.flatMap(({ members }) => members)) {
+    if (arm.of !== undefined) arms.set(arm.name, arm);
+  }
+  return table([
+    ["without", "of", "mean", "most", "where"],
+    ...[...arms.values()].map(({ name, of = "" }) => {
+      const own = differences(results, of, name);
+      const most = own.reduce((a, b) => (b.points.mean > a.points.mean ? b : a));
+      return [
+        name.startsWith(`${of} − `) ? name.slice(of.length + 3) : "time slices (one at a time)",
+        `\`${of}\``,
+        meanOf(own.map(({ points }) => points.mean)).toFixed(1),
+        withInterval(most.points, ""),
+        levelsOf(most.of)
+          .map((level) => WORDS[level])
+          .join(", "),
+      ];
+    }),
+  ]);
+}
+
+/** Points of one arm over another, in each case that has both. */
+function differences(results: readonly CaseResult[], name: string, over: string) {
+  return results.flatMap((result) => {
+    const [a, b] = [memberOf(result, name), memberOf(result, over)];
+    return a === undefined || b === undefined ? [] : [{ of: result.of, points: pointsOver(a, b) }];
+  });
 }
 
 /** Claims by what became of them. */
@@ -120,132 +276,6 @@ export function claimSection({ claim, figures }: ClaimFindings): string[] {
   ];
 }
 
-function setting(scenarios: readonly FieldScenario[], effort: Effort): string[] {
-  const pipelines = [...new Set(scenarios.map(({ pipelines: one }) => one))];
-  const refused = scenarios.flatMap(({ name, refused: list }) =>
-    list.map(({ arm, reason }) => `- \`${arm.name}\` on ${name}: ${reason}`),
-  );
-  return [
-    ...pipelines.map(({ name, about, capacityPerS, devices, goalsMs }) => {
-      const goals = Object.entries(goalsMs).map(
-        ([pipeline, [tight, loose]]) => `${pipeline} ${tight} or ${loose} ms`,
-      );
-      const count = sumOf(Object.values(devices));
-      return `- **${name}:** ${about}. ${count} devices, ${capacityPerS} requests per s one by one; SLOs: ${goals.join(", ")}.`;
-    }),
-    "- **Shapes:** each device of one task (`own`), or each of all tasks, whose running batches slow each other down (`shared`).",
-    `- **Loads:** gamma arrivals of cv 1 and 4 for ${effort.durationS} s, of which ${effort.warmupS} s are not counted.`,
-    "- **Services:** lognormal, cv 0.15; a batch takes 30% of the time for each further job, and cannot be stopped.",
-    "- Schedulers that scale start with what they start with by default, and have the warm-up to find their size.",
-    `- \`${BASELINE}\` and \`edf + batches + drop\` (batches of up to 16; requests that are expected to be late are dropped) are ours, and in no paper.`,
-    ...(refused.length === 0 ? [] : ["", "Refused, and so not compared:", "", ...refused]),
-  ];
-}
-
-function standingsTable(all: readonly Standing[], withCost: boolean): string[] {
-  const cost = (text: string): readonly string[] => (withCost ? [text] : []);
-  return table([
-    ["scheduler", "cells", "among the best", "behind", ...cost("cost")],
-    ...all.map(({ arm, cells, best, behind, costShare }) => [
-      ...[`\`${arm.name}\``, `${cells}`, `${best}`, (100 * behind).toFixed(1)],
-      ...cost(percent(costShare)),
-    ]),
-  ]);
-}
-
-function cellName({ load, cv, goal }: Cell): string {
-  return `load ${load}, cv ${cv}, ${goal} SLO`;
-}
-
-function map(field: readonly CellResult[]): string[] {
-  return table([
-    ["where", "load", "cv", "SLO", "highest", "fifo", BASELINE, "among the best"],
-    ...field.map(({ scenario, cell, members }) => {
-      const best = members.filter(({ isBest }) => isBest).map(({ arm }) => arm.name);
-      const highest = Math.max(...members.map(({ value }) => value.mean));
-      const shareOf = (name: string): string => {
-        const found = members.find(({ arm }) => arm.name === name);
-        return found === undefined ? "" : percent(found.value.mean);
-      };
-      return [
-        scenario.name,
-        `${cell.load}`,
-        `${cell.cv}`,
-        cell.goal,
-        percent(highest),
-        shareOf("fifo"),
-        shareOf(BASELINE),
-        listed(best),
-      ];
-    }),
-  ]);
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, MOST_NAMES).join(", ");
-  const more = names.length - MOST_NAMES;
-  return more > 0 ? `${shown} and ${more} more` : shown;
-}
-
-/** The schedulers that are among the best most often on each pipeline and shape. */
-function strongholds(field: readonly CellResult[]): string[] {
-  const names = [...new Set(field.map(({ scenario }) => scenario.name))];
-  return names.map((name) => {
-    const own = field.filter(({ scenario }) => scenario.name === name);
-    const [first] = standings(own);
-    const leaders = standings(own).filter(({ best }) => best === first.best);
-    const wins = `${first.best} of ${own.length} cells`;
-    return `- **${name}:** ${leaders.map(({ arm }) => `\`${arm.name}\``).join(", ")} (among the best in ${wins}).`;
-  });
-}
-
-function accuracySection(right: readonly CellResult[]): string[] {
-  return [
-    "### Right and in time",
-    "",
-    "The pipeline with variants again, by the share in time multiplied by the mean accuracy of the answers: a fast variant serves",
-    "more, a slow one answers better. (As if lateness and accuracy had nothing to do with each other.)",
-    "",
-    ...SHAPES.flatMap((shape) => {
-      const own = right.filter(({ scenario }) => scenario.shape === shape);
-      if (own.length === 0) return [];
-      return [
-        `${own[0].scenario.name}, the ten best:`,
-        "",
-        ...standingsTable(standings(own).slice(0, 10), false),
-        "",
-      ];
-    }),
-  ].slice(0, -1);
-}
-
-function losses(field: readonly CellResult[]): string[] {
-  const systems = ARMS.map(({ name }) => name).filter(
-    (name) => !TEXTBOOK_PRESETS.includes(name) && name !== BASELINE,
-  );
-  const found = systems.map((name) => {
-    const other = takesBatches(name) ? BASELINE : PLAIN;
-    return { name, other, loss: worstLoss(field, name, other) };
-  });
-  const lost = found.flatMap(({ loss, ...one }) => (loss === null ? [] : [{ ...one, loss }]));
-  lost.sort((a, b) => a.loss.difference.mean - b.loss.difference.mean);
-  const never = found.filter(({ loss }) => loss === null).map(({ name }) => `\`${name}\``);
-  return [
-    ...lost.map(({ name, other, loss: { result, difference } }) => {
-      const points = withInterval(
-        { mean: 100 * difference.mean, halfWidth95: 100 * difference.halfWidth95 },
-        " points",
-      );
-      return `- \`${name}\`: ${points} against \`${other}\` on ${result.scenario.name}, ${cellName(result.cell)}.`;
-    }),
-    `- Nowhere: ${never.length === 0 ? "none" : never.join(", ")}.`,
-  ];
-}
-
-function takesBatches(name: string): boolean {
-  return PRESETS[name]?.composition.batching !== "none";
-}
-
 /** Three digits of the mean and two of the half width, if these are not more than four decimals. */
 function withInterval({ mean, halfWidth95 }: Estimate, unit: string): string {
   const decimals = (size: number, digits: number): number =>
@@ -261,7 +291,7 @@ const percent = (share: number): string => `${(100 * share).toFixed(share > 0.99
 function table(rows: readonly (readonly string[])[]): string[] {
   const [head, ...body] = rows;
   const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
-  const isNumber = head.map((_, column) => body.every((row) => /^[-\d.%]*$/.test(row[column])));
+  const isNumber = head.map((_, column) => body.every((row) => /^[-\d.%± ]*$/.test(row[column])));
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(" | ")} |`;
   const rule = widths.map((width, i) =>

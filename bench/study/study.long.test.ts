@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { ARMS, PIPELINES, SHAPES } from "./field.ts";
+import { fixedArms } from "./arms.ts";
+import { CASES, caseName } from "./cases.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "dist", "bench", "study", "main.js");
 const out = mkdtempSync(join(tmpdir(), "tandem-study-"));
@@ -27,12 +28,12 @@ const withoutMachine = (page: string): string => page.replace(/run on .*\n/, "")
 
 test("the quick study writes its page, and a second run keeps what is finished", async () => {
   const page = await study();
-  for (const { name } of ARMS) expect(page).toContain(`\`${name}\``);
-  for (const { name } of PIPELINES) {
-    for (const shape of SHAPES) expect(page).toContain(`- **${name}-${shape}:**`);
+  for (const { name, kind } of fixedArms(CASES[20])) {
+    if (kind === "published") expect(page).toContain(`\`${name}\``);
   }
+  expect(page.match(/^\| batches .* SLO /gm)).toHaveLength(2);
   expect(page).not.toMatch(/undefined|NaN/);
-  const store = join(out, "field", "two-own", "configurations.jsonl");
+  const store = join(out, "field", caseName(CASES[20]), "configurations.jsonl");
   const before = statSync(store).ino;
   expect(withoutMachine(await study())).toBe(withoutMachine(page));
   // A store under another key is moved aside.

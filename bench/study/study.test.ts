@@ -1,10 +1,15 @@
 /** The study's scenarios are sound and complete, and its judgements are those of their samples. */
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { ConfigurationResult } from "../../results/documents.ts";
+import { caseOf, type Decision, factorsOf } from "../../results/which-scheduler.ts";
 import { checkedSweep } from "../../scenario/expand-sweep.ts";
 import { parseScenario } from "../../scenario/parse.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
+import { fixedArms, SETTINGS, settingsOf, TUNED } from "./arms.ts";
+import { CASE_FILES, CASES, caseDocument, caseName } from "./cases.ts";
 import {
   armsOf,
   CLAIMS,
@@ -15,20 +20,21 @@ import {
   type Sections,
 } from "./claim.ts";
 import {
-  ARMS,
-  attainedAndRight,
-  CELLS,
-  type FieldScenario,
-  fieldScenario,
-  judgeCells,
-  PIPELINES,
-  SHAPES,
+  bestSettings,
+  type CaseResult,
+  decisions,
+  fieldRuns,
+  judgeCase,
+  kneeOf,
+  refusalOf,
+  refusals,
+  searchRuns,
   standings,
-  worstLoss,
+  systemOf,
 } from "./field.ts";
-import { studyPage } from "./page.ts";
+import { decisionTable, studyPage } from "./page.ts";
 
-const EFFORT = { durationS: 3, warmupS: 1, replications: 2 };
+const EFFORT = { plays: 1, windows: 2, loads: 2 };
 const checks = {
   checkScheduler: (...[scheduler, path, pipelines]: Parameters<typeof checkScheduler>) =>
     checkScheduler(scheduler, path, pipelines),
@@ -36,8 +42,8 @@ const checks = {
 
 /** The number of configurations of a scenario, each of which is checked. */
 function configurations(document: Sections): number {
-  const unread = () => "";
-  const loaded = parseScenario(JSON.stringify(document), "study.yaml", unread, {}, checks);
+  const read = (path: string) => CASE_FILES[path.replace(/^.*\//, "")] ?? "";
+  const loaded = parseScenario(JSON.stringify(document), "field/x/study.yaml", read, {}, checks);
   const sweep = checkedSweep(loaded, checks);
   for (let i = 0; i < sweep.count; i++) sweep.at(i);
   return sweep.count;
@@ -147,70 +153,113 @@ describe("figures", () => {
 });
 
 describe("the field", () => {
-  test("has every preset on every pipeline and shape, or the reason why not", () => {
-    for (const pipelines of PIPELINES) {
-      for (const shape of SHAPES) {
-        const { arms, refused, cells, document } = fieldScenario(
-          ...([pipelines, shape, EFFORT, CELLS.slice(0, 1)] as const),
-        );
-        expect(arms.length + refused.length).toBe(ARMS.length);
-        for (const { reason } of refused) expect(reason).toMatch(/variants/);
-        expect(configurations(document)).toBe(arms.length * cells.length);
-      }
+  test("has a case for every combination, and the factors of its scenario are those of the case", () => {
+    expect(new Set(CASES.map(caseName)).size).toBe(2 ** 5);
+    for (const one of CASES) {
+      const { workload } = scenarioSchema.parse(caseDocument(one, 1, 1));
+      const name = one.arrivals === "steady" ? "conv1.csv" : "code1.csv";
+      const [, ...rows] = CASE_FILES[name].split("\n");
+      const factors = factorsOf(systemOf(one), workload, rows.map(Number));
+      expect(caseOf(factors)).toEqual(one);
     }
   });
 
-  const arms = ["fifo", "edf", "sjf"].map((name) => ({ name, scheduler: name }));
-  const cell = { load: 0.5, cv: 1, goal: "tight" } as const;
-  const scenario = {
-    name: "made",
-    pipelines: PIPELINES[0],
-    shape: "own",
-    arms,
-    refused: [],
-    document: {},
-    cells: [cell, { ...cell, load: 0.9 }],
-  } as FieldScenario;
-  const high = [0.9, 0.91, 0.89, 0.9, 0.9, 0.91];
-  const low = high.map((share) => share - 0.2);
-  const near = high.map((share) => share - 0.001);
-  const judged = judgeCells(
-    scenario,
-    [high, low, near, high, high, low].map((shares) => result(shares)),
-  );
-
-  test("calls ties ties, and losers losers", () => {
-    const best = judged.map(({ members }) => members.map(({ isBest }) => isBest));
-    expect(best).toEqual([
-      [true, false, true],
-      [true, true, false],
-    ]);
-    expect(standings(judged).map(({ arm, best: count }) => [arm.name, count])).toEqual([
-      ["fifo", 2],
-      ["edf", 1],
-      ["sjf", 1],
-    ]);
+  test("has every preset in some case, or the reason why not", () => {
+    const arms = new Set(CASES.flatMap((one) => fixedArms(one).map(({ name }) => name)));
+    for (const name of Object.keys(PRESETS)) expect(arms, name).toContain(name);
+    for (const reason of refusals().values()) expect(reason).toMatch(/variants/);
   });
 
-  test("finds the worst loss against another, with its interval; none within the margin", () => {
-    expect(worstLoss(judged, "edf", "fifo")?.difference.mean).toBeCloseTo(-0.2, 9);
-    expect(worstLoss(judged, "sjf", "fifo")?.result.cell.load).toBe(0.9);
-    expect(worstLoss(judged, "fifo", "sjf")).toBeNull();
+  test.each([0, 21])("of case %i is sound, with all its settings", (index) => {
+    const one = CASES[index];
+    const search = searchRuns(one, EFFORT);
+    expect(configurations(search.document)).toBe(search.of.length * search.loads.length);
+    const { of, document } = fieldRuns(one, EFFORT, []);
+    expect(configurations(document)).toBe(of.length * EFFORT.loads * EFFORT.windows);
   });
 
-  test("weighs accuracy where it is asked to", () => {
-    const accurate = [result(near, { accuracyMean: high.map(() => 0.95) })];
-    const fast = [result(high, { accuracyMean: high.map(() => 0.8) })];
-    const one = { ...scenario, arms: arms.slice(0, 2), cells: [cell] };
-    const [{ members }] = judgeCells(one, [...accurate, ...fast], attainedAndRight);
-    expect(members.map(({ isBest }) => isBest)).toEqual([true, false]);
+  test("searches as many settings of every system, all of them apart", () => {
+    for (const name of TUNED) {
+      const found = settingsOf(name).map((one) => JSON.stringify(one));
+      expect(found.length).toBeLessThanOrEqual(SETTINGS);
+      expect(new Set(found).size, name).toBe(found.length);
+      expect(settingsOf(name).map((one) => JSON.stringify(one))).toEqual(found);
+    }
   });
 
-  test("is on the page, each cell with its names", () => {
-    const findings = { claims: [], field: judged, right: [], scenarios: [scenario] };
-    const page = studyPage({ ...findings, effort: EFFORT, machine: "a machine" });
-    expect(page).toMatch(/\| made +\| +0\.5 \| +1 \| tight +\| +90\.2% .* fifo, sjf +\|/);
-    expect(page).toContain("- **made:** `fifo` (among the best in 2 of 2 cells).");
+  test("finds the knee on a straight line between two loads", () => {
+    const costs = [3, 3, 3];
+    const knee = (...inTime: number[]) => kneeOf([0.2, 0.4, 0.6], inTime, costs).goodput;
+    expect(knee(1, 1, 0.8)).toBeCloseTo(0.5 * 0.9, 12);
+    expect(knee(1, 0.5, 1), "no load beyond a bad one counts").toBeCloseTo(0.24 * 0.9, 12);
+    expect(knee(1, 1, 0.95)).toBeCloseTo(0.6 * 0.95, 12);
+    expect(knee(0.89, 1, 1)).toBe(0);
+    expect(kneeOf([0.2, 0.4, 0.6], [1, 1, 0.8], costs).cost).toBeCloseTo(3 / 0.45, 12);
+  });
+
+  /** In time at both loads, in both windows: an arm that keeps so much of a load. */
+  const runsWith = (inTime: readonly number[]): ConfigurationResult[] =>
+    inTime.flatMap((share, i) =>
+      [0, 0.001, share, share].map((one, j) => {
+        const value = { mean: j < 2 ? 1 - one : one - 0.001 * (i + j), halfWidth95: 0 };
+        const costPerHour = { mean: 3, halfWidth95: 0 };
+        return { metrics: { sloAttainmentRatio: value, costPerHour } } as ConfigurationResult;
+      }),
+    );
+  const [one, other] = [CASES[0], CASES[2]];
+  const made = (
+    of: (typeof CASES)[number],
+    inTime: Readonly<Record<string, number>>,
+  ): CaseResult => {
+    const runs = fieldRuns(of, EFFORT, []);
+    return judgeCase(of, runs, runsWith(runs.of.map(({ name }) => inTime[name] ?? 0.5)));
+  };
+  const results = [made(one, { sjf: 0.99, triton: 0.99 }), made(other, { triton: 0.99 })];
+
+  test("chooses the simplest of the best, and says where another does better", () => {
+    const [row, next] = decisions(results);
+    expect(row.use).toMatchObject({ name: "sjf", beside: ["triton"] });
+    expect(row.use?.overFifo.mean).toBeGreaterThan(5);
+    expect(row.use?.loses).toMatchObject({ where: "loose", to: "triton" });
+    expect(next.use).toMatchObject({ name: "triton", beside: [], loses: null });
+    const hopeless = { of: one, members: results[0].members.map((m) => ({ ...m, isBest: false })) };
+    expect(decisions([hopeless])[0].use).toBeNull();
+    const top = standings(results)[0];
+    expect([top.name, top.cases, top.best]).toEqual(["triton", 2, 2]);
+  });
+
+  test("keeps the setting with the most goodput, and none of an ablation's", () => {
+    const runs = searchRuns(one, EFFORT);
+    const wanted = runs.of.findIndex(({ name }) => name === "clockwork") + 5;
+    const found = runs.of.flatMap((_, i) => runsWith([i === wanted ? 0.99 : 0.5]).slice(1, 2));
+    const best = bestSettings(runs, found);
+    expect(best.map(({ name }) => name)).toContain("clockwork, tuned");
+    expect(best).toHaveLength(new Set(runs.of.map(({ name }) => name)).size);
+  });
+
+  test("is on the page, and a case that nothing serves too", () => {
+    const rows = [...decisions(results), { case: CASES[1], use: null }];
+    const page = studyPage({ claims: [], results, rows, effort: EFFORT, machine: "a machine" });
+    for (const line of decisionTable(rows)) expect(page).toContain(line);
+    expect(page).toMatch(/tight SLO \| bursty +\| none keeps the SLO/);
     expect(page).not.toMatch(/undefined|NaN/);
+  });
+});
+
+describe("the shipped decision table", () => {
+  const root = new URL("../../", import.meta.url);
+  const text = (path: string) => readFileSync(new URL(path, root), "utf8");
+  const rows = JSON.parse(text("schedulers/which-scheduler.json")) as readonly Decision[];
+
+  test("is that of the page, with every case", () => {
+    expect(rows.map(({ case: of }) => of)).toEqual(CASES);
+    const page = text("docs/scheduler-study.md");
+    for (const line of decisionTable(rows)) expect(page).toContain(line);
+  });
+
+  test("names schedulers that its cases take", () => {
+    for (const { case: of, use } of rows) {
+      if (use !== null) expect(refusalOf(of, use.scheduler), use.name).toBeNull();
+    }
   });
 });

@@ -1,0 +1,241 @@
+/**
+ * The arms of the field: baselines that add one mechanism after the other, every preset with its published constants,
+ * systems without one of their mechanisms, and the best of equally many settings of each for each case.
+ */
+import { RandomStream } from "../../engine/random/stream.ts";
+import type { Case } from "../../results/which-scheduler.ts";
+import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
+import { PRESETS } from "../../schedulers/registry.ts";
+import { turns } from "./cases.ts";
+import type { Sections } from "./claim.ts";
+
+export interface Arm {
+  readonly name: string;
+  readonly kind: "baseline" | "published" | "tuned" | "ablation";
+  readonly scheduler: SchedulerDocument;
+  /** Values by path besides the scheduler. */
+  readonly paths: Sections;
+  /** Of an ablation: the arm with the mechanism. */
+  readonly of?: string;
+}
+
+export const BATCHES = "fifo + batches";
+export const DROPS = "edf + deadline-aware batches + drop";
+
+const batches = (maxBatch: number, waitMs: number) => ({
+  batching: { policy: "size-or-timeout", maxBatch, waitMs },
+});
+const DEADLINE_AWARE = { preset: "edf", batching: "slack-bounded" } as const;
+const DROPPING = { ...DEADLINE_AWARE, shedding: "expected-late" } as const;
+
+const BASELINES: Readonly<Record<string, SchedulerDocument>> = {
+  fifo: "fifo",
+  edf: "edf",
+  "edf + drop": { preset: "edf", shedding: "expected-late" },
+  [BATCHES]: batches(16, 0),
+  "edf + deadline-aware batches": DEADLINE_AWARE,
+  [DROPS]: DROPPING,
+};
+
+/** One batch a device at a time, which only a shared device does not do by itself. */
+const IN_TURN: Readonly<Record<string, SchedulerDocument>> = {
+  [`${BATCHES}, one at a time`]: batches(16, 0),
+  [`${DROPS}, one at a time`]: DROPPING,
+};
+
+/** Presets without the mechanism that is named, by what has it. */
+const ABLATIONS: Readonly<Record<string, Readonly<Record<string, SchedulerDocument>>>> = {
+  clockwork: { batches: { preset: "clockwork", batching: "none" } },
+  shepherd: { batches: { preset: "shepherd", batching: "none" } },
+  nexus: { batches: { preset: "nexus", batching: "none" } },
+  "selective-replication": { batches: { preset: "selective-replication", batching: "none" } },
+  grandslam: { "stage order": { preset: "grandslam", ordering: "fifo" } },
+  proteus: {
+    "placement by its program": { preset: "proteus", controller: "none" },
+    "batches that wait": { preset: "proteus", batching: "within-budget" },
+    drop: { preset: "proteus", shedding: "never" },
+  },
+  loki: {
+    "placement by its program": { preset: "loki", controller: "none" },
+    drop: { preset: "loki", shedding: "never" },
+  },
+};
+
+/** Where every model has its own device, a route decides nothing: these are fifo there. */
+const ROUTES = new Set([
+  ...["round-robin", "random", "join-shortest-queue", "power-of-two", "least-expected-work"],
+  ...["join-idle-queue", "weighted-round-robin", "work-stealing", "locality", "seed-idle-queue"],
+]);
+
+/** The arms of a case that are the same in every case, the simplest first. */
+export function fixedArms({ devices }: Case): readonly Arm[] {
+  const arm = (kind: Arm["kind"], isOneAtATime = false) => {
+    const paths = devices === "shared" ? turns(isOneAtATime) : {};
+    return ([name, scheduler]: readonly [string, SchedulerDocument]): Arm => {
+      return { name, kind, scheduler, paths };
+    };
+  };
+  const presets = Object.keys(PRESETS).filter(
+    (name) => !(name in BASELINES) && (devices === "shared" || !ROUTES.has(name)),
+  );
+  const without = Object.entries(ABLATIONS).flatMap(([of, each]) =>
+    Object.entries(each).map(([part, scheduler]): Arm => {
+      return { ...arm("ablation")([`${of} − ${part}`, scheduler]), of };
+    }),
+  );
+  return [
+    ...Object.entries(BASELINES).map(arm("baseline")),
+    ...presets.map((name) => arm("published")([name, name])),
+    ...(devices === "shared"
+      ? Object.entries(IN_TURN).map((one) => ({
+          ...arm("ablation", true)(one),
+          of: one[0].replace(", one at a time", ""),
+        }))
+      : []),
+    ...without,
+  ];
+}
+
+/** Settings of a system: the values that each parameter may take. */
+interface Space {
+  readonly base: Exclude<SchedulerDocument, string>;
+  /** By `decision policy parameter`. */
+  readonly values: Readonly<Record<string, readonly unknown[]>>;
+}
+
+const SIZES = [1, 2, 4, 8, 24];
+const EPOCHS_S = [1, 3, 10, 30];
+const SPACES: Readonly<Record<string, Space>> = {
+  [BATCHES]: {
+    base: { preset: "fifo" },
+    values: {
+      "batching size-or-timeout maxBatch": SIZES,
+      "batching size-or-timeout waitMs": [0, 1, 3, 10],
+    },
+  },
+  [DROPS]: { base: DROPPING, values: { "batching slack-bounded maxBatch": SIZES } },
+  grandslam: {
+    base: { preset: "grandslam" },
+    values: { "batching slack-bounded maxBatch": SIZES },
+  },
+  triton: {
+    base: { preset: "triton" },
+    values: {
+      "batching preferred-sizes preferred": [[], [2, 4], [4, 8], [8]],
+      "batching preferred-sizes maxBatch": [8, 16, 24],
+      "batching preferred-sizes delayMs": [0, 1, 3, 10],
+      "shedding queue-timeout timeoutMs": [0, 10, 30, 100],
+    },
+  },
+  clipper: {
+    base: { preset: "clipper" },
+    values: {
+      "batching adaptive estimator": ["aimd", "quantile-regression"],
+      "batching adaptive additive": [1, 2, 4],
+      "batching adaptive backOff": [0.5, 0.8, 0.9],
+      "batching adaptive waitMs": [0, 2, 5],
+    },
+  },
+  clockwork: {
+    base: { preset: "clockwork" },
+    values: {
+      "controller clockwork aheadMs": [2, 5, 10, 20],
+      "controller clockwork slackMs": [5, 10, 20, 50],
+      "controller clockwork bufferMs": [0, 2, 5],
+      "controller clockwork maxBatchMs": [10, 25, 50, 100, 250],
+    },
+  },
+  shepherd: {
+    base: { preset: "shepherd" },
+    values: {
+      "batching size-or-timeout maxBatch": SIZES,
+      "controller shepherd lambda": [2, 3.03, 5],
+    },
+  },
+  nexus: {
+    base: { preset: "nexus" },
+    values: {
+      "controller nexus epochS": EPOCHS_S,
+      "controller nexus leastEpochS": [0.5, 1, 3, 10],
+      "controller nexus beaconS": [0.2, 0.5, 1],
+    },
+  },
+  "selective-replication": {
+    base: { preset: "selective-replication" },
+    values: {
+      "controller selective-replication epochS": EPOCHS_S,
+      "controller selective-replication sample": [100, 300, 1000],
+      "batching size-or-timeout maxBatch": SIZES,
+    },
+  },
+  proteus: {
+    base: { preset: "proteus" },
+    values: {
+      "controller proteus epochS": EPOCHS_S,
+      "batching proteus shareOfGoal": [0.3, 0.5, 0.7, 0.9],
+    },
+  },
+  loki: {
+    base: { preset: "loki" },
+    values: {
+      "controller loki epochS": EPOCHS_S,
+      "batching within-budget shareOfGoal": [0.3, 0.5, 0.7, 0.9],
+    },
+  },
+  inferline: {
+    base: { preset: "inferline" },
+    values: {
+      "controller inferline cv": [1, 4, 10],
+      "controller inferline utilization": [0.3, 0.5, 0.7],
+      "batching size-or-timeout maxBatch": SIZES,
+    },
+  },
+  "kubernetes-hpa": {
+    base: { preset: "kubernetes-hpa" },
+    values: {
+      "scaling target-utilization target": [0.2, 0.4, 0.7],
+      "scaling target-utilization intervalS": [1, 5, 15],
+      "scaling target-utilization downWindowS": [30, 300],
+    },
+  },
+  "ray-serve": {
+    base: { preset: "ray-serve" },
+    values: {
+      "routing power-of-two cap": [2, 5, 20],
+      "scaling ongoing-requests target": [0.2, 0.5, 1, 2],
+      "scaling ongoing-requests upDelayS": [0.1, 1, 30],
+    },
+  },
+};
+
+/** The equal budget of every search. */
+export const SETTINGS = 16;
+
+/** Settings that a search tries: all of a small space, else as many at random. */
+export function settingsOf(name: string): readonly SchedulerDocument[] {
+  const { base, values } = SPACES[name];
+  const all = Object.entries(values).reduce<readonly Sections[]>(
+    (before, [path, some]) =>
+      before.flatMap((one) => some.map((value) => withSetting(one, path, value))),
+    [base],
+  );
+  const rng = new RandomStream("2", `settings/${name}`);
+  const drawn = all.map((one) => ({ one, at: rng.uniform() })).sort((a, b) => a.at - b.at);
+  return drawn.slice(0, SETTINGS).map(({ one }) => one as SchedulerDocument);
+}
+
+function withSetting(scheduler: Sections, path: string, value: unknown): Sections {
+  const [decision, policy, parameter] = path.split(" ");
+  const before = scheduler[decision];
+  const own = typeof before === "object" ? before : { policy };
+  return { ...scheduler, [decision]: { ...own, [parameter]: value } };
+}
+
+/** Systems whose settings are searched. */
+export const TUNED = Object.keys(SPACES);
+
+/** The arm with the setting that a search found best. */
+export function tunedArm({ devices }: Case, name: string, scheduler: SchedulerDocument): Arm {
+  const paths = devices === "shared" ? turns(false) : {};
+  return { name: `${name}, tuned`, kind: "tuned", scheduler, paths };
+}
