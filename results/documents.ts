@@ -29,6 +29,9 @@ export interface SloGoal {
   readonly latencyMs: number;
   /** In percent, as in a scenario: 99 means p99. */
   readonly percentile: number;
+  /** Further bounds that hold together with the latency's, where a language model writes last. */
+  readonly ttftMs?: number | undefined;
+  readonly tpotMs?: number | undefined;
 }
 
 /** The 95% interval of the attainment against the SLO's percentile (`results/slo.ts`). */

@@ -57,8 +57,11 @@ export function goalsShown({
   return shared ? { slo } : { slos: Object.fromEntries(slos) };
 }
 
-function keyOf([, { latencyMs, percentile }]: readonly [string, ResultsDocument["slo"] & {}]) {
-  return `${latencyMs}/${percentile}`;
+function keyOf([, { latencyMs, percentile, ttftMs, tpotMs }]: readonly [
+  string,
+  ResultsDocument["slo"] & {},
+]) {
+  return [latencyMs, percentile, ttftMs, tpotMs].join("/");
 }
 
 /**

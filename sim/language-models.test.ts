@@ -41,6 +41,29 @@ test("vllm-v0 stops those that make tokens for the prompt", () => {
   expect(bars.map(({ end }) => end)).toEqual([afterPrompt + 3 * 7, afterPrompt + 3 * 7 + 6]);
 });
 
+test("an SLO may bound the first token and the time per token: all bounds must hold", () => {
+  const attained = (slo: object): number => {
+    const own = writer({}, LENGTHS);
+    const tasks = own.pipelines.p.tasks;
+    const pipelines = { p: { slo: { latencyMs: 1000, ...slo }, tasks } };
+    const { metrics } = runAt([0, 22], { ...own, pipelines }).summary;
+    return metrics.sloAttainmentRatio as number;
+  };
+  // First tokens after 20 and 30 ms; the tokens after them take 11.5 and 6.5 ms each.
+  expect([19, 20, 30].map((ttftMs) => attained({ ttftMs }))).toEqual([0, 0.5, 1]);
+  expect([6, 7, 12].map((tpotMs) => attained({ tpotMs }))).toEqual([0, 0.5, 1]);
+  expect(attained({ ttftMs: 20, tpotMs: 7 })).toBe(0);
+});
+
+test("replicas get their requests in turn", () => {
+  const { bars } = runAt([0, 1, 2, 3], {
+    ...writer({}, LENGTHS),
+    cluster: { replicas: { write: 2 } },
+  });
+  const replicas = bars.map(({ replica }) => replica.split("/")[0]).sort();
+  expect(replicas).toEqual(["write-1", "write-1", "write-2", "write-2"]);
+});
+
 test("too few blocks preempt, which costs time, and every request ends", () => {
   const run = (blocks: number) => {
     const at = Array.from({ length: 6 }, (_, i) => i);

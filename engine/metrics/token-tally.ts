@@ -17,8 +17,12 @@ export class TokenTally {
   #usedUs = 0;
   #busyUs = 0;
   readonly #writers: readonly (readonly boolean[])[];
+  readonly #pipelines: System["pipelines"];
+  /** Requests in the system whose first token, or the rest, came too late. */
+  readonly #late = new Set<number>();
 
   constructor({ pipelines }: System, warmupUs: number) {
+    this.#pipelines = pipelines;
     this.#warmupUs = warmupUs;
     this.#writers = pipelines.map(({ tasks }) =>
       tasks.map(({ tokens, successors }) => tokens !== null && successors.length === 0),
@@ -29,11 +33,21 @@ export class TokenTally {
   wrote({ requests }: Jobs, job: number, firstUs: number, lastUs: number, tokens: number): void {
     const request = requests.requestOf(job);
     const arrivedUs = requests.arrivedUs[request];
+    const pipeline = requests.pipeline[request];
+    if (arrivedUs >= this.#warmupUs) this.#tokens += tokens;
+    if (!this.#writers[pipeline][requests.taskOf(job)]) return;
+    const firstAfterUs = firstUs - arrivedUs;
+    const eachUs = tokens === 1 ? 0 : (lastUs - firstUs) / (tokens - 1);
+    const { ttftUs, tpotUs } = this.#pipelines[pipeline];
+    if (firstAfterUs > ttftUs || eachUs > tpotUs) this.#late.add(request);
     if (arrivedUs < this.#warmupUs) return;
-    this.#tokens += tokens;
-    if (!this.#writers[requests.pipeline[request]][requests.taskOf(job)]) return;
-    this.#ttft.add(firstUs - arrivedUs);
-    if (tokens > 1) this.#tpot.add((lastUs - firstUs) / (tokens - 1));
+    this.#ttft.add(firstAfterUs);
+    if (tokens > 1) this.#tpot.add(eachUs);
+  }
+
+  /** A request ends: whether it missed its SLO by a token. */
+  wasLate(request: number): boolean {
+    return this.#late.delete(request);
   }
 
   /** An iteration of so many µs begins. */

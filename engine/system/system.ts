@@ -42,6 +42,9 @@ export interface PipelineSystem {
   readonly name: string;
   /** Latency of the SLO, µs; Infinity without one. */
   readonly sloUs: number;
+  /** The longest time to the first token, and per token after it, within the SLO, µs; Infinity without a bound. */
+  readonly ttftUs: number;
+  readonly tpotUs: number;
   /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency of the SLO. */
   readonly deadlineMs: Value | null;
   readonly priority: number;

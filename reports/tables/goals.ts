@@ -34,8 +34,16 @@ export function latencyOf({ slo }: Pick<ResultsDocument, "slo">): MetricName {
 }
 
 /** "p99 ≤ 500 ms". */
-export function goalText({ percentile, latencyMs }: SloGoal): string {
-  return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms`;
+export function goalText({ percentile, latencyMs, ttftMs, tpotMs }: SloGoal): string {
+  const first = ttftMs === undefined ? "" : `, first token ≤ ${formatNumber(ttftMs, 4)} ms`;
+  const each = tpotMs === undefined ? "" : `, ≤ ${formatNumber(tpotMs, 4)} ms a token`;
+  return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms${first}${each}`;
+}
+
+/** The heading of a column: the sentence below a table has all bounds of an SLO that has several. */
+export function goalHeading(slo: SloGoal): string {
+  const isLong = slo.ttftMs !== undefined || slo.tpotMs !== undefined;
+  return `SLO ${isLong ? `p${formatNumber(slo.percentile, 4)}` : goalText(slo)}`;
 }
 
 /** "; dashed: SLO 500 ms at p99": how a chart's subtitle explains the line; empty without an SLO. */

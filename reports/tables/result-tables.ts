@@ -20,7 +20,7 @@ import {
   withUnit,
   wrapped,
 } from "./format.ts";
-import { goalText } from "./goals.ts";
+import { goalHeading } from "./goals.ts";
 import {
   configurationLabel,
   filterKey,
@@ -67,7 +67,7 @@ export function configurationTable(document: ResultsDocument): Table {
     ...axes.map(({ title, path }): Column<ConfigurationResult> => {
       return [title, ({ parameters }) => parameterCell(path, parameters[path])];
     }),
-    judged && [slo === undefined ? "SLO" : `SLO ${goalText(slo)}`, sloCell],
+    judged && [slo === undefined ? "SLO" : goalHeading(slo), sloCell],
     unstable && !judged && ["state", stateCell],
     ...names.map((name): Column<ConfigurationResult> => {
       return [metricTitle(name), (one) => figureCell(one, name, one.metrics[name])];

@@ -60,6 +60,18 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
     /its model has no `tokens`/,
   ],
   [
+    "a goal for tokens that nobody writes",
+    {
+      "pipelines.q": {
+        slo: { latencyMs: 100, ttftMs: 10 },
+        tasks: { look: { model: "looker" } },
+      },
+      "models.looker": { service: { distribution: "exponential", meanMs: 1 } },
+      cluster: { replicas: { write: 1, look: 1 } },
+    },
+    /q\.slo\.ttftMs: no task of the pipeline writes tokens/,
+  ],
+  [
     "a service time besides",
     { "models.writer.service": { distribution: "exponential", meanMs: 1 } },
     /expected one of them/,

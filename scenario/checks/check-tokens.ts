@@ -5,7 +5,13 @@ import type { ModelDocument, Parts } from "../schema/scenario.ts";
 
 /** A task has lengths where its model is served in iterations, and only there. */
 export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models">): Issues {
-  for (const [pipeline, { tasks, discipline }] of Object.entries(pipelines)) {
+  for (const [pipeline, { tasks, discipline, slo }] of Object.entries(pipelines)) {
+    const writes = Object.values(tasks).some((task) => task.tokens !== undefined);
+    for (const key of ["ttftMs", "tpotMs"] as const) {
+      if (slo?.[key] === undefined || writes) continue;
+      const message = "no task of the pipeline writes tokens";
+      yield issueAt(`pipelines.${pipeline}.slo.${key}`, message, "drop it");
+    }
     for (const [name, task] of Object.entries(tasks)) {
       const at = `pipelines.${pipeline}.tasks.${name}`;
       const writers = variantsOf(name, task).filter(({ model }) => models[model]?.tokens);

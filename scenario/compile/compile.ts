@@ -239,6 +239,8 @@ function compilePipeline(
   return {
     name,
     sloUs: pipeline.slo === undefined ? Number.POSITIVE_INFINITY : pipeline.slo.latencyMs * 1000,
+    ttftUs: (pipeline.slo?.ttftMs ?? Number.POSITIVE_INFINITY) * 1000,
+    tpotUs: (pipeline.slo?.tpotMs ?? Number.POSITIVE_INFINITY) * 1000,
     deadlineMs: pipeline.deadlineMs ?? null,
     priority: pipeline.priority,
     sloShare: (pipeline.slo?.percentile ?? 99) / 100,

@@ -25,14 +25,17 @@ function engineSharing(document: EngineDocument): Extract<Sharing, { kind: "iter
   return { kind: "iterations", policy, limits, stepTimes: stepTimesOf(document) };
 }
 
-/** Each place of a replica, numbered from 1: `1`, or `1/3` where a replica has several. */
+/**
+ * Each place of each replica, numbered `1`, or `1/3` where a replica has several. The replicas' places come in turn, so
+ * that the first free one is of the replica that has most of them free, as far as that goes by numbers.
+ */
 export function placesOfAll<Placed extends object>(placed: readonly Placed[], places: number) {
-  return placed.flatMap((replica, i) =>
-    Array.from({ length: places }, (_, place) => ({
+  return Array.from({ length: places }, (_, place) =>
+    placed.map((replica, i) => ({
       ...replica,
       number: places === 1 ? `${i + 1}` : `${i + 1}/${place + 1}`,
     })),
-  );
+  ).flat();
 }
 
 /** Slots that serve language models run in iterations. */

@@ -190,6 +190,10 @@ export const pipelineSchema = z.strictObject({
       "longest latency of a request within the SLO, from client to client",
     ),
     percentile: z.number().min(1).lt(100).default(99).describe("share of requests, in percent"),
+    ttftMs: positiveMs
+      .optional()
+      .describe("longest time to the first token as well, where a language model writes last"),
+    tpotMs: positiveMs.optional().describe("longest time per token after it, as a mean, as well"),
   }),
   deadlineMs: valueSchema
     .optional()
