@@ -246,4 +246,14 @@ describe("what a validation runs", () => {
     expect(only?.id).toBe("ratePerS=2,replicas.detect=1");
     expect(only?.document.workload).toMatchObject({ ratePerS: 2 });
   });
+
+  test("has the scenario's own value of a swept path that a point leaves out", () => {
+    const points = "validation: { points: [{ workload.ratePerS: 2 }] }";
+    const [only] = expandValidation(load(sweep + points));
+    expect(only?.id).toBe("ratePerS=2");
+    expect(only?.parameters).toEqual({
+      "workload.ratePerS": 2,
+      "cluster.replicas.detect": 4,
+    });
+  });
 });

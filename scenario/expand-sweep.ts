@@ -9,7 +9,13 @@ import { CHECKS, type CheckContext, type CheckOptions } from "./checks/checks.ts
 import type { DataFiles, LoadedScenario } from "./reading/files.ts";
 import { invalidInput, issueAt, isWithin, locate } from "./reading/issues.ts";
 import type { SectionName } from "./reading/sections.ts";
-import { type Assignment, makeVariant, sectionOf, type Variant } from "./reading/set-path.ts";
+import {
+  type Assignment,
+  makeVariant,
+  sectionOf,
+  type Variant,
+  valueAtPath,
+} from "./reading/set-path.ts";
 import type { ScenarioDocument } from "./schema/scenario.ts";
 import {
   assignmentAt,
@@ -20,6 +26,7 @@ import {
   representatives,
   type Sample,
   samplePoints,
+  sweptPaths,
   validationPoints,
 } from "./sweep/axes.ts";
 import type { Parameter } from "./sweep/parameter-columns.ts";
@@ -134,7 +141,8 @@ function refuseContinuous(loaded: LoadedScenario, sample: Sample | undefined): v
 
 /**
  * The configurations that a validation runs for real: `validation.points`, else the first and the
- * last of the sweep. Ids are as in the sweep. Throws as `checkedSweep` does.
+ * last of the sweep. Ids are as in the sweep. A grid's paths that a point leaves out are parameters too, with the
+ * scenario's own values, so that results of the sweep find it. Throws as `checkedSweep` does.
  */
 export function expandValidation(
   loaded: LoadedScenario,
@@ -146,7 +154,15 @@ export function expandValidation(
   const assignments = listed(validationPoints(loaded.document) ?? ends);
   checkAll(loaded, assignments, options);
   const { count, at } = sweepOver(loaded, assignments);
-  return Array.from({ length: count }, (_, index) => at(index));
+  const swept = sweep === undefined || "points" in sweep ? [] : sweptPaths(sweep);
+  return Array.from({ length: count }, (_, index) => {
+    const one = at(index);
+    const own = swept.flatMap((path) => {
+      const value = valueAtPath(one.document, path);
+      return path in one.parameters || value === undefined ? [] : [[path, parameterOf(value)]];
+    });
+    return { ...one, parameters: { ...one.parameters, ...Object.fromEntries(own) } };
+  });
 }
 
 function sweepOver(loaded: LoadedScenario, { count, at }: Assignments): Sweep {

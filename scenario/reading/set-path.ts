@@ -102,6 +102,19 @@ function keyLength(mapping: Readonly<Record<string, unknown>>, words: readonly s
   return 1;
 }
 
+/** The value at `text`, read as `setPath` writes it; undefined where there is none. */
+export function valueAtPath(root: unknown, text: string): unknown {
+  let node = root;
+  for (let rest = text.split("."); rest.length > 0; ) {
+    const isList = Array.isArray(node);
+    if (!isList && !isMapping(node)) return undefined;
+    const taken = isList ? 1 : keyLength(node as Readonly<Record<string, unknown>>, rest);
+    node = (node as Readonly<Record<string, unknown>>)[rest.slice(0, taken).join(".")];
+    rest = rest.slice(taken);
+  }
+  return node;
+}
+
 export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
