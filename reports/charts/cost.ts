@@ -127,11 +127,11 @@ function layers(
   colour: SweepAxis | undefined,
 ): Layer[] {
   const steady = rows.filter((row) => row.steady);
-  const values = (steady.length === 0 ? rows : steady).flatMap((row) => [row.low, row.high]);
+  const values = steady.flatMap((row) => [row.low, row.high]);
   const goal = goalToShow(rows, values);
   const all = [...values, ...goal];
   const text = metricLabel(name).text;
-  const isClamped = steady.length > 0 && steady.length < rows.length;
+  const isClamped = steady.length < rows.length;
   const axis = (isClamped ? clampedAxis : positiveAxis)(all, text, "ms");
   const { type, title, scale, axis: ticks } = axis;
   const y = { type, title, axis: ticks, scale: { ...scale, clamp: true } };
@@ -173,7 +173,7 @@ function layers(
   ];
 }
 
-/** Undefined unless configurations under one load have two costs. */
+/** Undefined unless configurations under one load have two costs, and one is not overloaded. */
 export function costFront(document: ResultsDocument, isNarrow = false): Drawn {
   const cost = costAxis(document);
   const name = latencyMetric(document);
@@ -186,7 +186,7 @@ export function costFront(document: ResultsDocument, isNarrow = false): Drawn {
   const drawn = loads.filter((rows) => rows.length > 0);
   const rows = spread(drawn, most.panels).flatMap((panel) => shown(panel, most.points));
   const compares = (panel: readonly FrontRow[]) => new Set(panel.map((row) => row.cost)).size > 1;
-  if (!drawn.some(compares)) return undefined;
+  if (!drawn.some(compares) || !rows.some((row) => row.steady)) return undefined;
   const panels = [...new Set(rows.map((row) => row.panel))];
   const columns = Math.min(panels.length, 3);
   const width = panelWidth(columns);

@@ -227,7 +227,8 @@ function metricPanels(
 ) {
   const own = rows.filter((row) => row.metric === metric);
   const axis = axisOf(metric, own);
-  const columns = Math.min(panels.length, MOST_COLUMNS);
+  const rowCount = Math.ceil(panels.length / MOST_COLUMNS);
+  const columns = Math.ceil(panels.length / rowCount);
   const width = panelWidth(columns);
   const byLoad = x.kind === "load";
   const values = own.map((row) => ({
@@ -240,6 +241,8 @@ function metricPanels(
     data: { values },
     facet: panelFacet(panels, width),
     columns,
+    // A shared axis would stand below the places of a last row that have no panel.
+    ...(panels.length % columns > 0 && { resolve: { axis: { x: "independent" as const } } }),
     spec: {
       width,
       height: columns === 1 ? 220 : 160,

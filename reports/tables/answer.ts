@@ -2,10 +2,10 @@
 import type { ResultsDocument } from "../../results/documents.ts";
 import type { ValidationDocument } from "../../results/validation.ts";
 import type { Decision } from "./decision.ts";
-import { formatNumber, joined, plural } from "./format.ts";
+import { formatNumber, joined } from "./format.ts";
 import { goalText, price } from "./goals.ts";
 import { axesText, isSameAt, parameterText, type SweepAxis, sweepAxes } from "./parameters.ts";
-import { verdictText } from "./validation-tables.ts";
+import { verdictSummary, verdictText } from "./validation-tables.ts";
 
 /** "Cheapest that keeps p99 ≤ 500 ms at 29.93/s: fifo with 3 detect + 2 plate, 5/h. Measured on real workers: agrees (+0.6 %)." */
 export function answerText(
@@ -19,7 +19,8 @@ export function answerText(
   const at = decision.load === "" ? "" : ` at ${decision.load.replace(/^arrival rate /, "")}`;
   const kept = slo === undefined ? "meets the SLOs" : `keeps ${goalText(slo)}`;
   const isAsked = slo !== undefined || slos !== undefined;
-  if (decision.state === "bad") return `Nothing ${kept}${at}: ${decision.answer}.`;
+  if (decision.state === "bad")
+    return `Nothing ${kept}${at}: ${decision.answer.replace(/^none: /, "")}.`;
   if (!isAsked && decision.state !== "good") return `Without an SLO${at}: ${decision.answer}.`;
   const which = decision.state === "good" ? "Cheapest" : "Not shown to be the cheapest";
   return `${which} that ${kept}${at}: ${shapeText(decision, results)}. ${measuredText(decision, results, validation)}.`;
@@ -76,6 +77,5 @@ function measuredText(
   }
   const own = measuredOf(decision, results, validation);
   if (own !== undefined) return `Measured on real workers: ${verdictText(own, validation)}`;
-  const agree = all.filter(({ verdict }) => verdict === "agrees").length;
-  return `Measured on real workers: not this one; the prediction agrees for ${agree} of ${plural(all.length, "other configuration")}`;
+  return `Measured on real workers: not this one, but ${verdictSummary(validation)}`;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ResultsDocument } from "../../results/documents.ts";
 import { attainmentMap } from "../charts/attainment-map.ts";
+import { costFront } from "../charts/cost.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
 import { answerText } from "./answer.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
@@ -131,6 +132,18 @@ describe("the first sentence", () => {
     expect(fact(now, "validated")).toMatch(new RegExp(`^${doubt.source}; 5 runs`));
   });
 
+  test("a doubt about other configurations does not read as a refusal", () => {
+    const { configurations, ...rest } = validationDocument(9);
+    const others = configurations.map((one) => ({
+      ...one,
+      parameters: { ...one.parameters, "cluster.replicas.detect": 99 },
+      verdict: "cannot tell" as const,
+    }));
+    expect(answered({ ...rest, configurations: others })).toMatch(
+      /real workers: not this one, but 9 configurations validated: 9 cannot be judged yet\.$/,
+    );
+  });
+
   test("of runs that were not judged does not claim that there is no SLO", () => {
     const configurations = sweepDocument().configurations.map(({ slo: _, ...one }) => one);
     const unjudged = { ...sweepDocument(), configurations };
@@ -178,6 +191,10 @@ describe("where nothing meets the SLO", () => {
   test("overload has no nearest; without an SLO the fastest is named, and an SLO asked for", () => {
     const over = judged(() => ({ slo: "misses", stability: "unstable" }));
     expect(decisionsOf(over, undefined)[0].answer).toBe("none: every configuration is overloaded");
+    expect(answerText(decisionsOf(over, undefined), over, undefined)).toMatch(
+      /^Nothing keeps p99 ≤ 500 ms.*\d\/s: every configuration is overloaded\.$/,
+    );
+    expect(costFront(over)).toBeUndefined();
     const [free] = decisionsOf(singleDocument(), undefined);
     expect([free.answer, free.state]).toEqual(["base", "warn"]);
     expect(fact(free, "SLO")).toContain("set `slo:");
