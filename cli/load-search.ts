@@ -12,7 +12,7 @@ export interface Threshold {
   readonly belowMs: number;
 }
 
-const METRICS = ["mean", "max", ...PERCENTILES.filter((one) => one < 100).map((one) => `p${one}`)];
+const METRICS = ["mean", ...PERCENTILES.filter((one) => one < 100).map((one) => `p${one}`), "max"];
 
 /** Throws Fault("usage"). */
 export function thresholdOf(text: string): Threshold {
@@ -130,19 +130,18 @@ function shown(by: LoadRange["by"], load: number): string {
 }
 
 export function searchText({ by, thresholds, steps, highest, isEnd }: LoadSearch): string {
-  const ms = (value: number | null | undefined) =>
-    numberCell(value === null || value === undefined ? "—" : value.toFixed(2));
+  const ms = (value: number | null) => numberCell(value === null ? "—" : value.toFixed(2));
+  const asked = thresholds.map((text) => thresholdOf(text).metric);
+  const shownMetrics = new Set(["p50", "p95", "p99", "max", ...asked]);
   const columns: Column<LoadStep>[] = [
     [by === "rate" ? "rate (/s)" : "clients", ({ load }) => numberCell(formatNumber(load, 5))],
     ["completed /s", ({ measurement }) => numberCell(measurement.throughputPerS.toFixed(1))],
-    ...[50, 95, 99].map(
-      (wanted): Column<LoadStep> => [
-        `p${wanted} (ms)`,
-        ({ measurement: { percentiles } }) =>
-          ms(percentiles.find(({ percentile }) => percentile === wanted)?.latencyMs),
+    ...METRICS.filter((metric) => shownMetrics.has(metric)).map(
+      (metric): Column<LoadStep> => [
+        `${metric} (ms)`,
+        ({ measurement }) => ms(measured(measurement, metric)),
       ],
     ),
-    ["max (ms)", ({ measurement }) => ms(measurement.latencyMaxMs)],
   ];
   const table = tableText(tableOf("", steps, columns));
   const which = thresholds.join(", ");

@@ -220,11 +220,12 @@ describe("tandem load", () => {
         response.statusCode = 500;
         response.end("out of order");
       },
-      (url) => load("--url", url, "--arrivals", "burst", "--count", "5"),
+      (url) => load("--url", url, "--arrivals", "burst", "--count", "5", "--threshold", "p50<9"),
     );
     expect(code).toBe(4);
     expect(stdout).toMatch(/answers: 5 HTTP 500/);
     expect(stderr).toMatch(/requests failed; the first: request \d: HTTP 500: out of order/);
+    expect(stderr).toMatch(/--threshold: p50<9: too few requests were answered to tell p50/);
   });
 
   if (IS_LONG) {

@@ -58,14 +58,13 @@ export async function load(args: LoadArguments): Promise<void> {
   const document = { ...head, ...report, errors };
   if (out !== undefined) writeJson(join(out, "load.json"), document);
   print(args.json, document, lines.join("\n"));
-  if (errors.length > 0) {
-    throw new Fault("cluster-failure", `requests failed; the first: ${errors[0]}`);
-  }
   const over = thresholds.flatMap((threshold) => missed(measurement, threshold));
-  if (over.length > 0) {
-    const issues = over.map((message) => ({ path: "--threshold", message }));
-    throw new Fault("out-of-tolerance", "a threshold is not met", { issues });
+  const issues = over.map((message) => ({ path: "--threshold", message }));
+  if (errors.length > 0) {
+    const message = `requests failed; the first: ${errors[0]}`;
+    throw new Fault("cluster-failure", message, { issues });
   }
+  if (over.length > 0) throw new Fault("out-of-tolerance", "a threshold is not met", { issues });
   if (report.verdict === "refused") {
     throw new Fault("unhealthy", "the load generator was not fit to be judged by", {
       hint: "run it on a quieter machine, or with less load",
