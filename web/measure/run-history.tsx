@@ -17,7 +17,7 @@ import {
 
 /** Chosen for the overlay at first. */
 const FIRST_SHOWN = 2;
-const NUMERIC = ["Answers", "Mean", "Median", "95th percentile"];
+const NUMERIC = ["Mean", "Median", "95th percentile", "Answers"];
 const SHARES = Array.from({ length: CURVE_STEPS + 1 }, (_, i) => (100 * i) / CURVE_STEPS);
 
 export function RunHistory() {
@@ -51,7 +51,7 @@ export function RunHistory() {
       <div className="scroll tall">
         <table data-testid="runs">
           <Head
-            columns={["Show", "Scheduler", "Replicas", "Workload", ...NUMERIC]}
+            columns={["Show", "Scheduler", ...NUMERIC, "Replicas", "Workload"]}
             numeric={NUMERIC}
           />
           <tbody>
@@ -89,15 +89,17 @@ function RunRow({ run, isShown, onShow }: RunRowProps) {
           onChange={({ target }) => onShow(target.checked)}
         />
       </td>
-      <th scope="row">{run.scheduler}</th>
-      <td className="wrap">{run.replicas}</td>
-      <td className="wrap">{workloadText(run)}</td>
-      <td className="numeric">
-        {run.answers} of {run.sent}
-      </td>
+      <th scope="row" className="wrap">
+        {run.scheduler}
+      </th>
       <IntervalCell interval={run.meanMs} />
       <IntervalCell interval={run.p50Ms} />
       <IntervalCell interval={run.p95Ms} />
+      <td className="numeric">
+        {run.answers} of {run.sent}
+      </td>
+      <td className="wrap">{run.replicas}</td>
+      <td className="wrap">{workloadText(run)}</td>
     </tr>
   );
 }
