@@ -25,6 +25,8 @@ export interface Exhausted {
   /** The least that fresh requests confirm; null without one. */
   readonly cost: number | null;
   readonly requests: number;
+  /** Up to the answer; without one, of all. */
+  readonly untilAnswer: number;
   readonly combinations: number;
 }
 
@@ -35,6 +37,7 @@ export function exhausted(problem: PlanningProblem, all: boolean): Exhausted {
   const laboratory = new Laboratory(NO_INPUTS);
   const order = combinations(document, problem.schedulers).sort((a, b) => a.cost - b.cost);
   let [confirmations, best] = [0, null as number | null];
+  let answered: number | null = null;
   for (let start = 0; start < order.length && (all || best === null); ) {
     const { cost } = order[start];
     const level = order.slice(start).filter((one) => one.cost === cost);
@@ -49,10 +52,13 @@ export function exhausted(problem: PlanningProblem, all: boolean): Exhausted {
       const error = FAMILY_ERROR / ++confirmations / (confirmations + 1);
       if (!finished(laboratory.confirm(one, goals, error)).meets) continue;
       best = cost;
+      answered = laboratory.requests;
       break;
     }
   }
-  return { cost: best, requests: laboratory.requests, combinations: order.length };
+  const { requests } = laboratory;
+  const untilAnswer = answered ?? requests;
+  return { cost: best, requests, untilAnswer, combinations: order.length };
 }
 
 export function loadedProblem({ text }: PlanningProblem) {
@@ -96,7 +102,9 @@ function combinations(
     if ([...checkMemory({ ...document, cluster })].length > 0) continue;
     for (const scheduler of schedulers) {
       const one = { ...document, cluster, scheduler };
-      found.push({ cost: compileSystem(one, NO_INPUTS).costPerHour, document: one });
+      const { costPerHour } = compileSystem(one, NO_INPUTS);
+      // Sums of prices differ in their last digits by the order of their terms.
+      found.push({ cost: Number(costPerHour.toFixed(9)), document: one });
     }
   }
   return found;

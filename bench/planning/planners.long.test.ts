@@ -59,10 +59,17 @@ if (IS_LONG) {
     600_000,
   );
 
-  test("the descent simulates a twentieth of what all combinations take", () => {
+  // The issue asks for a tenth on 150 problems or more, which `npm run bench:planning` counts; here it is 11.4%.
+  test("the descent simulates 12% of what it takes to find the answer by all combinations", () => {
     const total = (all: readonly number[]): number => all.reduce((sum, one) => sum + one, 0);
     expect(rows.filter(({ all }) => all.cost !== null).length).toBeGreaterThanOrEqual(20);
-    const [own, every] = [rows.map((row) => row.requests), rows.map(({ all }) => all.requests)];
-    expect(total(own)).toBeLessThan(0.05 * total(every));
+    const own = total(rows.map((row) => row.requests));
+    const [every, until] = [
+      rows.map(({ all }) => all.requests),
+      rows.map(({ all }) => all.untilAnswer),
+    ];
+    console.log(`${own} of ${total(until)} until the answer, ${total(every)} in all`);
+    expect(own).toBeLessThan(0.12 * total(until));
+    expect(own).toBeLessThan(0.05 * total(every));
   });
 }
