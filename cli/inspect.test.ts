@@ -66,6 +66,16 @@ test("the scheduler for a scenario comes with its reasons and the command that c
   );
 });
 
+test("where a scenario refuses the row's scheduler, one that is as good is named and checked", async () => {
+  const words = ["schedulers", "--for", "shared-gpu.yaml"];
+  const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
+  expect(code).toBe(0);
+  const { decision, refused, instead, command } = JSON.parse(stdout) as WhichScheduler;
+  const answer = instead ?? decision.use?.name;
+  expect(refused === undefined ? [decision.use?.name] : decision.use?.beside).toContain(answer);
+  expect(command).toContain(answer);
+});
+
 test("an unsound scenario has no answer but its issues, and a name goes without --for", async () => {
   const set = ["--set", "cluster.replicas.nobody=1"];
   const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];

@@ -2,6 +2,7 @@
  * Commands that look and run nothing: `tandem check` at a scenario, `tandem schedulers` at presets and policies,
  * `tandem doctor` at this machine.
  */
+
 import { styleText } from "node:util";
 import { Fault, type Issue } from "../engine/basics/fault.ts";
 import type { Estimate } from "../engine/statistics/estimate.ts";
@@ -15,6 +16,7 @@ import {
 import { plural, wrapped } from "../reports/tables/format.ts";
 import { tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
+import { shellWord } from "../scenario/inventory/command-words.ts";
 import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import {
   type Catalogue,
@@ -97,7 +99,9 @@ export async function schedulers({ name, json, for: scenario, set }: SchedulersA
 }
 
 /** The row, why it fits, and how to check it. */
-function whichText({ factors, decision: { use }, refused, command }: WhichScheduler): string {
+function whichText(which: WhichScheduler): string {
+  const { factors, decision, refused, instead, command } = which;
+  const { use } = decision;
   const why = Object.entries(factors).map(([factor, { level, reason }]): [string, string] => [
     `${factor}: ${level}`,
     reason,
@@ -110,7 +114,7 @@ function whichText({ factors, decision: { use }, refused, command }: WhichSchedu
   const row = block(`use ${name}`, [
     [
       "as",
-      `--set scheduler=${typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler)}`,
+      `--set ${shellWord(`scheduler=${typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler)}`)}`,
     ],
     ["serves in time", `${goodput.mean}% of the devices' capacity at its knee in the study's case`],
     ["over fifo", points(overFifo)],
@@ -122,11 +126,12 @@ function whichText({ factors, decision: { use }, refused, command }: WhichSchedu
         : `${loses.where}: ${loses.to} is better by ${points({ ...loses.points, mean: -loses.points.mean })}`,
     ],
   ]);
-  const check =
-    command === undefined
-      ? `this scenario does not take it: ${refused}`
-      : `check it on this scenario:\n  ${command}`;
-  return `${row}${because}\n${check}`;
+  const taken = instead === undefined ? "" : `; ${instead} is as good there, and is taken`;
+  const checks = [
+    ...(refused === undefined ? [] : [`this scenario does not take it: ${refused}${taken}`]),
+    ...(command === undefined ? [] : [`check ${instead ?? "it"} on this scenario:\n  ${command}`]),
+  ];
+  return `${row}${because}\n${checks.join("\n")}`;
 }
 
 function listText({ presets, policies }: Catalogue): string {

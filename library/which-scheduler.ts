@@ -13,6 +13,7 @@ import { compileSystem } from "../scenario/compile/compile.ts";
 import { checkedSweep } from "../scenario/expand-sweep.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { PRESETS } from "../schedulers/registry.ts";
 import { repeatCommand } from "./provenance.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
 
@@ -24,7 +25,9 @@ export interface WhichScheduler {
   readonly decision: Decision;
   /** Why the scenario does not take the row's scheduler. */
   readonly refused?: string;
-  /** Compares the row's scheduler with fifo on the scenario itself. */
+  /** A preset that is not shown to be worse and that the scenario takes, in the place of a refused one. */
+  readonly instead?: string;
+  /** Compares the row's scheduler, or the one in its place, with fifo on the scenario itself. */
   readonly command?: string;
 }
 
@@ -48,15 +51,20 @@ export function whichScheduler(loaded: Scenario): WhichScheduler {
   if (decision === undefined) throw new Error(`the table lacks ${JSON.stringify(wanted)}`);
   const found = { schema: "tandem/which-scheduler@1", factors, decision } as const;
   if (decision.use === null) return found;
-  const { scheduler } = decision.use;
-  const refused = refusalOf(scheduler, system);
-  if (refused !== undefined) return { ...found, refused };
+  const { beside } = decision.use;
+  const refused = refusalOf(decision.use.scheduler, system);
+  const isTaken = (name: string): boolean =>
+    Object.hasOwn(PRESETS, name) && refusalOf(name, system) === undefined;
+  const instead = refused === undefined ? undefined : beside.find(isTaken);
+  if (refused !== undefined && instead === undefined) return { ...found, refused };
+  const scheduler = instead ?? decision.use.scheduler;
   const sweep = `sweep=${JSON.stringify({ scheduler: ["fifo", scheduler] })}`;
   const set = [
     ...Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value)),
     sweep,
   ];
-  return { ...found, command: repeatCommand("simulate", loaded.file, { set }) };
+  const other = instead === undefined ? {} : { refused: refused as string, instead };
+  return { ...found, ...other, command: repeatCommand("simulate", loaded.file, { set }) };
 }
 
 const assigned = (path: string, value: unknown): string => `${path}=${JSON.stringify(value)}`;

@@ -55,6 +55,23 @@ test("an SLO may bound the first token and the time per token: all bounds must h
   expect(attained({ ttftMs: 20, tpotMs: 7 })).toBe(0);
 });
 
+test("a device of twice the speed takes half of each iteration", () => {
+  const nodes = [{ name: "fast", devices: { gpu: { slots: 1, speed: 2 } } }];
+  const cluster = { replicas: { write: 1 }, nodes };
+  const { metrics } = runAt([0], { ...writer({}, LENGTHS), cluster }).summary;
+  expect([metrics.ttftMeanMs, metrics.tpotMeanMs]).toEqual([10, 3]);
+});
+
+test("clients whose time ends with their last tokens leave no place taken", () => {
+  // Both end at 58 ms, in one iteration, as their clients' time does; the third has their place.
+  const client = { timeoutMs: 58, retries: 0 };
+  const workload = { arrivals: "trace", file: "times.csv", column: "t", client };
+  const { summary } = runAt([0, 0, 100], { ...writer({}, LENGTHS), workload });
+  expect(summary.counted).toBe(3);
+  // A time-out at the instant of an end comes first.
+  expect([summary.metrics.timeoutRatio, summary.metrics.latencyMeanMs]).toEqual([2 / 3, 44]);
+});
+
 test("replicas get their requests in turn", () => {
   const { bars } = runAt([0, 1, 2, 3], {
     ...writer({}, LENGTHS),

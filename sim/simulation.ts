@@ -334,7 +334,7 @@ export class Simulation implements Driver, ClientHost {
     const { requests } = this.dispatcher;
     const answeredUs = nowUs + this.entrance.answerUs(request);
     const arrivedUs = requests.arrivedUs[request];
-    const isLate = this.recorder.tokens !== null && this.recorder.tokens.wasLate(request);
+    const isLate = this.recorder.tokens?.wasLate(request) ?? false;
     const goalUs = isLate ? -1 : requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
     const pipeline = requests.pipeline[request];

@@ -62,9 +62,9 @@ export class Iterations implements Processor {
 
   add(replica: number, _aloneUs: number, nowUs: number): void {
     const job = this.#jobOf(replica);
-    const { requests } = this.#batches;
-    const priority = this.#batches.system.pipelines[requests.pipeline[requests.requestOf(job)]];
-    const sequence = newSequence(replica, this.#lengths.prompt[job], nowUs, priority);
+    const { requests, system } = this.#batches;
+    const { priority } = system.pipelines[requests.pipeline[requests.requestOf(job)]];
+    const sequence = newSequence(replica, this.#lengths.prompt[job], nowUs, { priority });
     this.#sequences.set(replica, sequence);
     this.#engine.add(sequence);
   }
@@ -75,9 +75,9 @@ export class Iterations implements Processor {
   }
 
   remove(replica: number): void {
+    this.#leaving.delete(replica);
     const sequence = this.#sequences.get(replica);
     if (sequence === undefined) return;
-    this.#leaving.delete(replica);
     this.#forget(replica, sequence);
     // The iteration goes on; another replica bears its end.
     if (replica === this.#bearer) this.#bear(this.#shares);

@@ -109,7 +109,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     ...breakable(faults, { replicas, pools, nodes: placement.nodes }),
     resources,
     nodes: compileNodes(cluster, placement, resources, inputs.overheadProfile),
-    devices: withEngines(compileDevices(placement), pools, replicas, models),
+    devices: withEngines(compileDevices(placement), pools, replicas, models, placement),
     models: listOf(Object.entries(models), ([name, model]) => ({
       name,
       memoryMb: model.memoryMb,

@@ -6,9 +6,10 @@ import type {
   ReplicaSystem,
   Sharing,
 } from "../../engine/system/system.ts";
-import { coefficientTimes } from "../../engine/tokens/step-times.ts";
+import { coefficientTimes, type StepTimes } from "../../engine/tokens/step-times.ts";
 import type { ModelDocument } from "../schema/scenario.ts";
 import { MOST_TOKENS } from "../schema/tokens.ts";
+import type { Placement } from "./placement.ts";
 
 type EngineDocument = NonNullable<ModelDocument["tokens"]>;
 
@@ -17,12 +18,17 @@ export function placesOf({ tokens }: ModelDocument): number {
   return tokens === undefined ? 1 : 2 * tokens.maxSequences;
 }
 
-function engineSharing(document: EngineDocument): Extract<Sharing, { kind: "iterations" }> {
+function engineSharing(
+  document: EngineDocument,
+  speed: number,
+): Extract<Sharing, { kind: "iterations" }> {
   const { policy, maxSequences, maxBatchedTokens, blockTokens, prefixCaching } = document;
   // Without a limit a run never holds more: each sequence with as many tokens as a scenario may ask for.
   const blocks = document.blocks ?? Math.ceil((2 * maxSequences * MOST_TOKENS) / blockTokens);
   const limits = { maxSequences, maxBatchedTokens, blocks, blockTokens, prefixCaching };
-  return { kind: "iterations", policy, limits, stepTimes: stepTimesOf(document) };
+  const times = stepTimesOf(document);
+  const stepTimes: StepTimes = (load) => times(load) / speed;
+  return { kind: "iterations", policy, limits, stepTimes };
 }
 
 /**
@@ -44,11 +50,14 @@ export function withEngines(
   pools: readonly PoolSystem[],
   replicas: readonly ReplicaSystem[],
   models: Readonly<Record<string, ModelDocument>>,
+  { nodes, slots }: Placement,
 ): readonly DeviceSystem[] {
   const sharing = new Map<number, Sharing>();
   for (const { slot, pool } of replicas) {
     const { tokens } = models[pools[pool].model];
-    if (tokens !== undefined && !sharing.has(slot)) sharing.set(slot, engineSharing(tokens));
+    if (tokens === undefined || sharing.has(slot)) continue;
+    const { node, kind } = slots[slot];
+    sharing.set(slot, engineSharing(tokens, nodes[node].devices[kind].speed));
   }
   return devices.map((device, slot) => ({
     ...device,
