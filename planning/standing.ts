@@ -163,7 +163,7 @@ export function costOfTried({ contender, trial }: Tried): number {
 /** Scores this close are ties: then the simpler scheduler comes first. */
 const TIE = 0.1;
 /** A score from which on more tells little. */
-export const COMFORTABLE = 0.3;
+const COMFORTABLE = 0.3;
 
 export function tiedScore(score: number): number {
   return Math.round(Math.min(score, COMFORTABLE) / TIE);

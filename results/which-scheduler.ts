@@ -41,7 +41,7 @@ export interface Decision {
 }
 
 /** A factor's level in a scenario, and why. */
-export interface Factor<Level> {
+interface Factor<Level> {
   readonly level: Level;
   readonly reason: string;
 }

@@ -19,8 +19,8 @@ export interface Arm {
   readonly of?: string;
 }
 
-export const BATCHES = "fifo + batches";
-export const DROPS = "edf + deadline-aware batches + drop";
+const BATCHES = "fifo + batches";
+const DROPS = "edf + deadline-aware batches + drop";
 
 const batches = (maxBatch: number, waitMs: number) => ({
   batching: { policy: "size-or-timeout", maxBatch, waitMs },

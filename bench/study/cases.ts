@@ -89,13 +89,13 @@ export const WINDOWS = 10;
 const ROWS = 200;
 const WARMUP_SHARE = 0.2;
 
-export interface Work {
+interface Work {
   readonly goalsMs: Readonly<Record<string, number>>;
   /** Requests per s that the devices do at best, in the best batches without a goal. */
   readonly capacityPerS: number;
 }
 
-export function workOf({ batching, tasks, devices, goal }: Case): Work {
+function workOf({ batching, tasks, devices, goal }: Case): Work {
   const times = KINDS[batching].files.map((file) =>
     PROFILES[`${file}.json`].batches.map(({ batch, meanUs }) => ({ batch, ms: meanUs / 1000 })),
   );
