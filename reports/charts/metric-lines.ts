@@ -251,11 +251,13 @@ function metricPanels(
   };
 }
 
-/** Undefined where no configuration has any of the metrics. */
+/** Of the metrics that one steady configuration has at least; undefined without one: overload estimates nothing. */
 export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
   const { roles, metrics, title, subtitle } = lines;
   const { all, kept, held } = panelsShown(document, lines, mostPanels(lines));
-  const found = rowsOf(document, lines, kept);
+  const rows = rowsOf(document, lines, kept);
+  const told = new Set(rows.filter(({ steady }) => steady).map(({ metric }) => metric));
+  const found = rows.filter(({ metric }) => told.has(metric));
   if (found.length === 0) return undefined;
   const levels = roles.colour?.levels.map((level) =>
     parameterText(level, roles.colour?.isBrief),
@@ -280,7 +282,7 @@ export function metricLines(document: ResultsDocument, lines: Lines): Drawn {
     ...titled(title, notes.join("; ")),
     description: `${title} of ${plural(document.configurations.length, "configuration")} by ${by.join(", ")}.`,
     vconcat: metrics
-      .filter((metric) => found.some((row) => row.metric === metric))
+      .filter((metric) => told.has(metric))
       .map((metric) => metricPanels(metric, series, lines, panels)),
   };
 }

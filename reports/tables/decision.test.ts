@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ResultsDocument } from "../../results/documents.ts";
 import { attainmentMap } from "../charts/attainment-map.ts";
 import { costFront } from "../charts/cost.ts";
+import { latencyQuantiles } from "../charts/latency.ts";
 import { singleDocument, sweepDocument, validationDocument } from "../documents.test-support.ts";
 import { answerText } from "./answer.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
@@ -195,6 +196,7 @@ describe("where nothing meets the SLO", () => {
       /^Nothing keeps p99 ≤ 500 ms.*\d\/s: every configuration is overloaded\.$/,
     );
     expect(costFront(over)).toBeUndefined();
+    expect(latencyQuantiles(over)).toBeUndefined();
     const [free] = decisionsOf(singleDocument(), undefined);
     expect([free.answer, free.state]).toEqual(["base", "warn"]);
     expect(fact(free, "SLO")).toContain("set `slo:");
