@@ -156,6 +156,7 @@ test.each([
   [["simulate", "q.yaml", "--out", "q.yaml"], /cannot make the folder q.yaml/],
   [["simulate", "q.yaml", "--out", "q.yaml/deep"], /cannot make the folder .*q\.yaml: EEXIST/],
   [["simulate", "q.yaml", "--out", "/proc/none"], /cannot make the folder \/proc\/none/],
+  [["plan", "q.yaml", "--out", "/proc/none"], /cannot make the folder \/proc\/none/],
   [["simulate", "q.yaml", "--out", ""], /--out: expected a folder/],
   [["simulate", "q.yaml", "--until", "soon"], /--until: expected a share.*"soon"/],
   [["simulate", "q.yaml", "--seed", "one"], /--seed: expected a number/],

@@ -3,13 +3,13 @@
  * machine follows from its calibration: loads are shares of capacity, the goal a multiple of the times, and the real
  * runs as long as a verdict takes, within a bound.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../engine/basics/fault.ts";
 import { fitToMachine, hostWarnings, prepareModels } from "../library/index.ts";
 import { checkedOptions, type Values } from "../library/option.ts";
-import { writeAtomically } from "../sweep/atomic-file.ts";
+import { makeFolder, writeAtomically } from "../sweep/atomic-file.ts";
 import { calibrate } from "./calibrate.ts";
 import { printFailure, untilInterrupted } from "./failure.ts";
 import { writeSchema } from "./init.ts";
@@ -49,7 +49,7 @@ export async function demo({ images, out }: Values<typeof DEMO>): Promise<void> 
   const onNote = (line: string): void => void process.stderr.write(`${line}\n`);
   await step("prepare models", 10, () => prepareModels({ images, onNote }));
   await step("look at this host", HOST_CHECK_S, sayHost);
-  mkdirSync(out, { recursive: true });
+  makeFolder(out);
   const scenario = join(out, "scenario.yaml");
   writeSchema(out);
   writeAtomically(scenario, readFileSync(SHIPPED, "utf8"));

@@ -1,5 +1,5 @@
 /** `tandem deploy …`: writes compose files and Kubernetes manifests. */
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chownSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,6 +36,7 @@ import { inventoryFor } from "../library/scenario.ts";
 import { shellWord } from "../scenario/inventory/command-words.ts";
 import { invalidInput } from "../scenario/reading/issues.ts";
 import { replicationSeed } from "../sim/replication.ts";
+import { makeFolder } from "../sweep/atomic-file.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { print } from "./command-line.ts";
 import { printWarning } from "./failure.ts";
@@ -336,7 +337,7 @@ function secretsScript(
 }
 
 function writeFiles(directory: string, files: Readonly<Record<string, string>>) {
-  mkdirSync(directory, { recursive: true });
+  makeFolder(directory);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
   return Object.keys(files);
 }

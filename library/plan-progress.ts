@@ -1,11 +1,11 @@
 /** Replications that a plan has simulated, kept in its folder, so that the same command goes on where it was stopped. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildKey } from "../build/version.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import { Memo } from "../planning/trial.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
-import { writeAtomically } from "../sweep/atomic-file.ts";
+import { makeFolder, writeAtomically } from "../sweep/atomic-file.ts";
 
 const FILE = "plan-progress.jsonl";
 /** Lines that are written together. */
@@ -25,7 +25,7 @@ export class ProgressFile {
       ? readFileSync(this.#file, "utf8").split("\n")
       : [];
     const isOurs = first === header;
-    mkdirSync(directory, { recursive: true });
+    makeFolder(directory);
     if (!isOurs) writeAtomically(this.#file, `${header}\n`);
     const before = isOurs ? lines.flatMap(parsed) : [];
     this.known = new Memo(before, (key, { tasks: _, curveMs: _curve, ...summary }) => {

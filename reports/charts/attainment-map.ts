@@ -189,7 +189,7 @@ export function attainmentMap(document: ResultsDocument, isNarrow = false): Draw
   const goal = document.slo === undefined ? "the SLO" : goalText(document.slo);
   const shapeCount = new Set(cells.map((cell) => cell.shape)).size;
   const notes = [
-    `share of requests within ${goal}, in %; cheapest shape on top; framed: the decision`,
+    `share of requests within ${goal}, in %, rounded down; cheapest shape on top; framed: the decision`,
     ...(shapes.length < shapeCount ? [`${shapes.length} of ${shapeCount} shapes`] : []),
     ...(loads.length < roles.load.levels.length
       ? [`${loads.length} of ${roles.load.levels.length} loads`]
