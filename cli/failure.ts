@@ -31,7 +31,8 @@ function red(text: string): string {
 function issueLine({ file, line, path, message, hint }: Issue): string {
   const place = [file, line].filter((part) => part !== undefined).join(":");
   const where = [place, path].filter((part) => part !== "").join(" ");
-  return `${where}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
+  const before = where === "" ? "" : `${where}: `;
+  return `${before}${message}${hint === undefined ? "" : ` (${hint})`}`;
 }
 
 /** Aborted by the first Ctrl-C or SIGTERM, with its name as the reason; `off` stops to listen. */
