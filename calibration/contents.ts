@@ -18,6 +18,7 @@ import { asOwn, elementsOf, rawTensor } from "../cluster/protocol/tensors.ts";
 import { tasksBefore } from "../cluster/run/batch.ts";
 import type { JobOutput } from "../cluster/worker/backend.ts";
 import { Fault } from "../engine/basics/fault.ts";
+import { RandomStream } from "../engine/random/stream.ts";
 import { RequestDraws, WHEN_HOLDS } from "../engine/requests/draws.ts";
 import type { System } from "../engine/system/system.ts";
 import { drawScenes, loadImages } from "../models/scenes.ts";
@@ -133,7 +134,11 @@ export interface KnownContents {
   readonly ran: ReadonlySet<string>;
 }
 
-/** Contents of requests 0 .. count − 1 that have taken the branches which the draws give to each. `known` is by pipeline. */
+/**
+ * Contents of requests 0 .. count − 1, each drawn from those that have taken the branches which its draws give it: a
+ * prediction draws times the same way, and contents in turn vary less from request to request, so that less waits at
+ * high load (Pollaczek and Khinchin's formula has the variance). `known` is by pipeline.
+ */
 export function matchContents(
   system: System,
   seed: string,
@@ -144,7 +149,7 @@ export function matchContents(
   const flags = new Uint8Array(system.stride);
   const variates = new Float64Array(system.stride);
   const groups = system.pipelines.map(({ name, tasks }) => groupByBranches(known[name], tasks));
-  const used = new Map<string, number>();
+  const chosen = new RandomStream(seed, "contents");
   return Array.from({ length: count }, () => {
     const pipeline = draws.pipeline();
     draws.draw(pipeline, 0, flags, variates);
@@ -154,9 +159,7 @@ export function matchContents(
       .map((task) => task.name)
       .join("+");
     const candidates = groups[pipeline].get(wanted) ?? known[name];
-    const turn = used.get(`${name}/${wanted}`) ?? 0;
-    used.set(`${name}/${wanted}`, turn + 1);
-    return candidates[turn % candidates.length].contents;
+    return candidates[chosen.integer(candidates.length)].contents;
   });
 }
 

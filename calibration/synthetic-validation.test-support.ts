@@ -278,11 +278,10 @@ export class SyntheticValidation {
       return lastS;
     };
     const services = this.models.map(({ contentsUs, ownDrift }) => {
-      let turn = this.#noise.integer(contentsUs.length);
       const sampleUs = (): number => {
-        turn = (turn + 1) % contentsUs.length;
+        const contentUs = contentsUs[this.#noise.integer(contentsUs.length)];
         const now = nowS();
-        return Math.round(this.#callUs(contentsUs[turn]) * this.#host(now) * ownDrift(now));
+        return Math.round(this.#callUs(contentUs) * this.#host(now) * ownDrift(now));
       };
       return ({ shape, maxBatch, meanUs, quantilesUs }: ServiceModel): ServiceModel => ({
         shape,
