@@ -66,7 +66,8 @@ test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.
   ]);
   expect(paths).toContain("docs/deploy.md");
   expect(packed.size).toBeLessThan(3.7e6);
-  expect(paths.length).toBeLessThan(900);
+  // A folder that slips in has hundreds.
+  expect(paths.length).toBeLessThan(1000);
 });
 
 test("the first commands run: init, check, simulate, query, report, doctor", () => {
