@@ -15,7 +15,7 @@ export interface Arm {
   readonly scheduler: SchedulerDocument;
   /** Values by path besides the scheduler. */
   readonly paths: Sections;
-  /** Of an ablation: the arm with the mechanism. */
+  /** An ablation names the arm that has the mechanism. */
   readonly of?: string;
 }
 

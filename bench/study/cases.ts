@@ -1,5 +1,5 @@
 /**
- * The cases of the field: a scenario for every combination of the factors of `schedulers/which-scheduler.ts`. Times
+ * The cases of the field: a scenario for every combination of the factors of `results/which-scheduler.ts`. Times
  * are measured (Nexus' profiles of a TITAN X) and arrivals public (Azure's traces): `measured/LICENCES.md`.
  */
 import { readFileSync } from "node:fs";
@@ -77,11 +77,11 @@ const DEVICES = TASKS.length;
 
 /** SLOs, as multiples of a request's latency when it is alone. */
 export const GOALS = { tight: 3, loose: 10 } as const;
-/** Of a model onto a device: 528 MB of weights at 12 GB/s. Assumed. */
+/** A device loads a model in this time: 528 MB of weights at 12 GB/s. Assumed. */
 const LOAD_MS = 45;
 /** A shared device holds two of the three models. */
 const HELD = 2.2;
-/** Of a run, in which one of the devices is down. */
+/** One of the devices is down for this share of a run. */
 const DOWN_SHARE = 0.01;
 
 /** Windows of a trace: the last is for the search of settings, each of the others is a replication. */

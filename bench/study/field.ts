@@ -19,7 +19,7 @@ import { type Arm, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName, loadPoint, WINDOWS } from "./cases.ts";
 import type { Sections } from "./claim.ts";
 
-/** Of all requests: dropped and refused ones are not in time. */
+/** All requests count: dropped and refused ones are not in time. */
 export const IN_TIME = 0.9;
 /** Differences up to this share of the best are ties. */
 export const MARGIN = 0.03;

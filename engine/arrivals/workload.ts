@@ -1,4 +1,4 @@
-/** What a run's requests are like: how they arrive, and what their clients do. `scenario/` makes both of a document. */
+/** The requests of a run: how they arrive, and what their clients do. `scenario/` makes both of a document. */
 import type { Value } from "../random/sampler.ts";
 
 /** Clients that give up and try again. */
@@ -13,7 +13,7 @@ export interface Client {
   readonly maxBackoffMs?: number | undefined;
   /** Share of each pause that is random. */
   readonly jitter: number;
-  /** Of all clients together: retries that each request pays for, and that may be saved up. */
+  /** All clients together have a budget: retries that each request pays for, and that may be saved up. */
   readonly retryBudget?: { readonly ratio: number; readonly burst: number } | undefined;
   /** False: the cluster does not notice, and serves attempts that nobody waits for. */
   readonly cancels: boolean;

@@ -1,4 +1,4 @@
-/** What language models wrote in a run: first tokens, time per token, and the memory of their engines. */
+/** The tokens that language models wrote in a run: first ones, time per token, and the memory of their engines. */
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { LatencyStore } from "../statistics/latency-store.ts";
 import type { System } from "../system/system.ts";

@@ -60,7 +60,7 @@ export type CapacityOf = (document: ScenarioDocument, files: DataFiles) => Servi
 export interface CheckOptions {
   /** The `file` of issues in values by path; default: overrides. */
   readonly overridesAs?: string;
-  /** The schedulers give it, which `scenario/` cannot import; default: any name passes. */
+  /** The folder of schedulers gives it, which `scenario/` cannot import; default: each name passes. */
   readonly checkScheduler?: CheckScheduler;
   /** True where service times are needed now: a model still to be calibrated is an issue. */
   readonly requireTimes?: boolean;

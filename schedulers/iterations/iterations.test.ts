@@ -85,7 +85,7 @@ function check(
     const held = [...open].reduce((sum, { blocks }) => sum + blocks.length, 0);
     expect(engine.freeBlocks + held).toBe(limits.blocks);
   }
-  // Something runs as long as anybody waits.
+  // An iteration runs as long as a sequence waits.
   if (open.size > 0) expect(shares.length).toBeGreaterThan(0);
 }
 

@@ -109,7 +109,7 @@ export function playApart(
   };
 }
 
-/** What was preempted is swapped back, and not computed again. */
+/** DistServe swaps a preempted sequence back in, so its tokens are not computed again. */
 function decodeLoad(shares: readonly Share[]): StepLoad {
   const context = shares.reduce(
     (sum, { sequence }) => sum + sequence.promptTokens + sequence.made,

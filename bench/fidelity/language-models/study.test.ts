@@ -5,7 +5,7 @@ import { apartFindings, coefficientFindings, tableFindings, tokenSection } from 
 
 const here = needs("../shared/data/llm, the published runs of language models", isPublishedHere());
 
-/** Of the prediction, as a share of what was measured. */
+/** Each error is a share of the measured figure. */
 function errors([{ predicted, measured }]: ReturnType<typeof tableFindings>) {
   const off = (of: "ttftMs" | "tpotMs" | "latencyMs"): number =>
     Math.abs(predicted[of] / (measured?.[of] ?? Number.NaN) - 1);

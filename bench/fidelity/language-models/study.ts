@@ -96,7 +96,7 @@ export function tableFindings(limited = true): TokenFinding[] {
   });
 }
 
-/** What a processor adds: to each iteration, for each of its sequences, once to each request, and to each hand-over. */
+/** A processor adds these: to each iteration, for each of its sequences, once to each request, and to each hand-over. */
 interface Fitted {
   readonly stepMs: number;
   readonly sequenceMs: number;
