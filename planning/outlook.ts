@@ -7,6 +7,7 @@ import { studentT } from "../engine/statistics/estimate.ts";
 import { type DrawnRun, inputHalfWidth } from "../results/input-effects.ts";
 import { attainmentOf, type Goal, type SloRun } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Trial } from "./trial.ts";
 
 export interface Outlook {
   readonly mean: number;
@@ -16,13 +17,6 @@ export interface Outlook {
   readonly high: number;
   /** Part of the way from `mean` to `low` that the doubt of measured inputs has, in squares. */
   readonly inputs: number;
-}
-
-/** The part of a trial that judging reads. */
-interface Judged {
-  readonly document: ScenarioDocument;
-  readonly goals: readonly Goal[];
-  readonly runs: readonly SloRun[];
 }
 
 const HOPELESS = 0.1;
@@ -47,36 +41,20 @@ export function outlook(
   above = HOPELESS,
   drawn: readonly DrawnRun[] = [],
 ): Outlook {
-  const { low, mean, high } = ofRuns(goal, runs, error, episodes, above);
+  const { mean, halfWidth95 } = attainmentOf(goal, runs).estimate;
   const { changes } = attainmentOf(goal, runs, drawn);
   const inputs = inputHalfWidth(changes, error);
-  const upwards = Math.hypot(high - mean, inputHalfWidth(changes, above));
-  return { mean, low: mean - Math.hypot(mean - low, inputs), high: mean + upwards, inputs };
-}
-
-function ofRuns(
-  goal: Goal,
-  runs: readonly SloRun[],
-  error: number,
-  episodes: number,
-  above: number,
-): Omit<Outlook, "inputs"> {
-  const { estimate: found } = attainmentOf(goal, runs);
-  const { mean } = found;
-  const requests = requestsOf(goal, runs);
-  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
-  const independent = Math.sqrt((mean * (1 - mean)) / requests);
-  const freedom = runs.length - 1;
+  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
+  const independent = Math.sqrt((mean * (1 - mean)) / requestsOf(goal, runs));
   const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
-  if (freedom === 0) {
-    const low = mean === 1 ? error ** (1 / episodes) : mean - clustered;
-    return { mean, low, high: mean + clustered };
-  }
-  const spread = found.halfWidth95 / studentT(freedom, 0.025);
-  const width = Math.max(spread, independent);
-  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
-  const low = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
-  return { mean, low, high: mean + studentT(freedom, above) * width };
+  const freedom = runs.length - 1;
+  const spread = freedom === 0 ? 0 : halfWidth95 / studentT(freedom, 0.025);
+  const width = (tail: number): number =>
+    freedom === 0 ? clustered : studentT(freedom, tail) * Math.max(spread, independent);
+  const below = freedom === 1 ? Math.max(width(error), clustered) : width(error);
+  const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
+  const upwards = Math.hypot(width(above), inputHalfWidth(changes, above));
+  return { mean, low: mean - Math.hypot(mean - least, inputs), high: mean + upwards, inputs };
 }
 
 function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
@@ -118,7 +96,7 @@ export function wideError(i: number): number {
 }
 
 /** The score that more replications would hardly fall below. */
-export function assuredOf({ document, goals, runs }: Judged): number {
+export function assuredOf({ document, goals, runs }: Omit<Trial, "drawn">): number {
   return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal)).low);
 }
 
