@@ -99,7 +99,7 @@ function* checkOutputs(pipeline: string, tasks: Tasks): Issues {
 }
 
 function* checkFirstTokens(pipeline: string, tasks: Tasks): Issues {
-  for (const [name, { firstToken, after }] of Object.entries(tasks)) {
+  for (const [name, { firstToken = [], after }] of Object.entries(tasks)) {
     for (const [index, before] of firstToken.entries()) {
       const at = `pipelines.${pipeline}.tasks.${name}.firstToken.${index}`;
       const tokens = tasks[before]?.tokens;

@@ -229,7 +229,7 @@ function compilePipeline(
       skippedBy: numbers(idsWhere((other) => other.cache?.skips.includes(task) ?? false)),
       tokens: lengthTerms(entry.tokens, columns, idsOf),
       continuation: continuationOf(entry, idsOf),
-      afterFirstToken: numbers(entry.firstToken.flatMap(idsOf)),
+      afterFirstToken: numbers((entry.firstToken ?? []).flatMap(idsOf)),
       payloadBytes: entry.payloadBytes,
       edgeBytes: numbers(
         entry.after.flatMap((before) => idsOf(before).map(() => entry.edgeBytes[before] ?? 0)),
@@ -256,7 +256,7 @@ function compilePipeline(
   };
 }
 
-function awaitsEndOf(task: string, { after, firstToken }: TaskDocument): boolean {
+function awaitsEndOf(task: string, { after, firstToken = [] }: TaskDocument): boolean {
   return after.includes(task) && !firstToken.includes(task);
 }
 

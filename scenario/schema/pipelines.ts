@@ -148,7 +148,7 @@ export const taskSchema = z.strictObject({
   after: z.array(name).default([]).describe("tasks that must have ended before this one"),
   firstToken: z
     .array(name)
-    .default([])
+    .optional()
     .describe("those of `after` whose first token is enough, as their output is streamed"),
   join: z
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])
