@@ -7,7 +7,6 @@ import { studentT } from "../engine/statistics/estimate.ts";
 import { type DrawnRun, inputHalfWidth } from "../results/input-effects.ts";
 import { attainmentOf, type Goal, type SloRun } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import type { Trial } from "./trial.ts";
 
 export interface Outlook {
   readonly mean: number;
@@ -17,6 +16,13 @@ export interface Outlook {
   readonly high: number;
   /** Part of the way from `mean` to `low` that the doubt of measured inputs has, in squares. */
   readonly inputs: number;
+}
+
+/** The part of a trial that judging reads. */
+interface Judged {
+  readonly document: ScenarioDocument;
+  readonly goals: readonly Goal[];
+  readonly runs: readonly SloRun[];
 }
 
 const HOPELESS = 0.1;
@@ -96,7 +102,7 @@ export function wideError(i: number): number {
 }
 
 /** The score that more replications would hardly fall below. */
-export function assuredOf({ document, goals, runs }: Omit<Trial, "drawn">): number {
+export function assuredOf({ document, goals, runs }: Judged): number {
   return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal)).low);
 }
 
