@@ -3,6 +3,7 @@
  * compiled system, so nothing here is of the planner's own space.
  */
 
+import { expectedRequests } from "../../engine/arrivals/arrival-source.ts";
 import { finished } from "../../engine/basics/iterables.ts";
 import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
 import { scoreOf } from "../../planning/outlook.ts";
@@ -27,6 +28,8 @@ interface Exhausted {
   /** The least that fresh requests confirm; null without one. */
   readonly cost: number | null;
   readonly requests: number;
+  /** With those of all dearer combinations, which are not simulated. */
+  readonly ofAll: number;
 }
 
 /** From the cheapest price up to the first at which one is confirmed. */
@@ -49,10 +52,13 @@ export function exhausted(problem: PlanningProblem): Exhausted {
     for (const { document: one } of hopeful) {
       const error = FAMILY_ERROR / ++confirmations / (confirmations + 1);
       const { meets } = finished(laboratory.confirm(one, goals, error));
-      if (meets) return { cost, requests: laboratory.requests };
+      const { requests } = laboratory;
+      const left = expectedRequests(one.workload) * one.run.replications * (order.length - start);
+      if (meets) return { cost, requests, ofAll: requests + left };
     }
   }
-  return { cost: null, requests: laboratory.requests };
+  const { requests } = laboratory;
+  return { cost: null, requests, ofAll: requests };
 }
 
 /** The planner's answer, with its defaults. */

@@ -30,7 +30,7 @@ const { out, seconds, problems, from, known } = await yargs(process.argv.slice(2
 interface Compared {
   readonly name: string;
   readonly descent: readonly [number | null, number];
-  readonly exhaustive: readonly [number | null, number];
+  readonly exhaustive: readonly [number | null, number, number];
 }
 
 /** Its types are those of its CommonJS form, where the loader stands one level deeper. */
@@ -81,21 +81,24 @@ function answersIn<A extends { readonly name: string }>(
 
 function compare(problem: PlanningProblem): Compared {
   const { best, explored } = planned(problem, solve);
-  const { cost, requests } = exhausted(problem);
+  const { cost, requests, ofAll } = exhausted(problem);
   return {
     name: problem.name,
     descent: [best?.cost ?? null, explored.requests],
-    exhaustive: [cost, requests],
+    exhaustive: [cost, requests, ofAll],
   };
 }
 
 function comparedText(all: readonly Compared[]): string {
-  const cost = ([found]: Compared["descent"]): number => found ?? Number.POSITIVE_INFINITY;
+  const cost = ([found]: readonly [number | null, ...unknown[]]): number =>
+    found ?? Number.POSITIVE_INFINITY;
   const dearer = all.filter((one) => cost(one.descent) > 1.02 * cost(one.exhaustive));
-  const requests =
-    sumOf(all.map(({ descent }) => descent[1])) / sumOf(all.map((one) => one.exhaustive[1]));
+  const own = sumOf(all.map(({ descent }) => descent[1]));
+  const [until, every] = ([1, 2] as const).map((i) => {
+    return percent(own / sumOf(all.map(({ exhaustive }) => exhaustive[i])));
+  });
   const names = dearer.map(({ name }) => name).join(", ");
-  return `${all.length} problems: ${dearer.length} more than 2% dearer than exhaustive's (${names}); ${percent(requests)} of its requests`;
+  return `${all.length} problems: ${dearer.length} more than 2% dearer than exhaustive's (${names}); ${every} of its requests, ${until} of those up to the first answer`;
 }
 
 function knownText(all: readonly KnownAnswer[]): string {
