@@ -4,13 +4,12 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import load from "highs";
 import yargs from "yargs";
+import { loadHighs } from "../../build/load-highs.ts";
 import { finished } from "../../engine/basics/iterables.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
 import { makePlans } from "../../planning/plan.ts";
-import { solved } from "../../planning/solve.ts";
-import type { Solution } from "../../planning/standing.ts";
+import { type Solution, solved } from "../../schedulers/rules/solver.ts";
 import { exhausted, loadedProblem } from "./exhaustive.ts";
 import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";
@@ -35,11 +34,10 @@ interface Compared {
   readonly exhaustive: readonly [number | null, number];
 }
 
-/** Its types are those of its CommonJS form, where the loader stands one level deeper. */
-const highs = await (load as unknown as (typeof load)["default"])();
+const highs = await loadHighs();
 function* solve(program: string, limitS: number): Generator<undefined, Solution> {
   yield;
-  return solved(highs, program, limitS);
+  return solved(highs, program, { seconds: limitS });
 }
 
 const untilMs = performance.now() + 1000 * seconds;
