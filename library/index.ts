@@ -64,6 +64,7 @@ export type { Trace } from "./explain.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";
 export type { ImportedTimes, ImportOptions } from "./import-times.ts";
 export type { EndpointOptions, LoadMeasurement, LoadOptions, Workload } from "./load.ts";
+export type { PlacedGroups } from "./place-groups.ts";
 export type {
   Planned,
   PlanProgress,
@@ -140,6 +141,9 @@ export const shards = {
 
 /** Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs. @function */
 export const plan = inNode("plan");
+
+/** Finds groups of a scenario's devices, and the models of each, for the scheduler `alpaserve`. @function */
+export const placeGroups = inNode("placeGroups");
 
 /** Finds the scheduler that the study found best for cases like a scenario, and the command that checks it there. @function */
 export const whichScheduler = inNode("whichScheduler");
