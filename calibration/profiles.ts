@@ -2,6 +2,7 @@
 import { hostLine } from "../cluster/worker/host-line.ts";
 import { estimate, meanOf, studentT } from "../engine/statistics/estimate.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
+import type { StepProfile } from "../scenario/schema/step-profile.ts";
 import type { ForeignTimes, Spread } from "./foreign-times.ts";
 
 export function measuredHere(
@@ -33,7 +34,7 @@ export function equalShareMeans(samples: readonly number[], count: number): numb
   return Array.from({ length: count }, (_, i) => Math.round((upTo(i + 1) - upTo(i)) / share));
 }
 
-interface ImportedFrom {
+export interface ImportedFrom {
   readonly model: string;
   readonly device: string;
   /** Name of the file, and its SHA-256. */
@@ -44,20 +45,27 @@ interface ImportedFrom {
 /** Quantiles drawn from a shape that is known by a few figures. */
 const SHAPE_QUANTILES = 100;
 
+function importedHere(
+  { model, device, source, date }: ImportedFrom,
+  runtime: string,
+): Profile["provenance"] {
+  const host = "not known";
+  return { kind: "imported", model, modelFiles: [], device, host, runtime, date, source };
+}
+
+export function importedSteps(times: StepProfile["times"], from: ImportedFrom): StepProfile {
+  return {
+    schema: "tandem/step-profile@1",
+    provenance: importedHere(from, "not known"),
+    times,
+  };
+}
+
 export function importedProfile(times: ForeignTimes, from: ImportedFrom): Profile {
   return {
     schema: "tandem/profile@2",
     kind: "service",
-    provenance: {
-      kind: "imported",
-      model: from.model,
-      modelFiles: [],
-      device: from.device,
-      host: "not known",
-      runtime: times.format,
-      date: from.date,
-      source: from.source,
-    },
+    provenance: importedHere(from, times.format),
     batches: times.batches.map(({ batch, samples, meanUs, spread }) => {
       const quantilesUs = withMean(quantiles(meanUs, spread), meanUs);
       return {

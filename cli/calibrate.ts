@@ -170,21 +170,39 @@ type ImportArguments = Arguments<{ file: z.ZodString }, typeof IMPORT_COMMAND>;
 export async function importTimes(args: ImportArguments): Promise<void> {
   const { file, json, out } = args;
   const { profile, format, notes } = await imported(file, { ...args, csv: csvColumns(args) });
-  const text = JSON.stringify(profile, null, 2);
+  const text = "times" in profile ? JSON.stringify(profile) : JSON.stringify(profile, null, 2);
   if (out !== undefined) writeAtomically(out, `${text}\n`);
   if (json || out === undefined) {
     process.stdout.write(`${text}\n`);
     return;
   }
-  const sizes = profile.batches.map(({ batch: size }) => size);
-  const [{ meanUs }] = profile.batches;
+  const key = "times" in profile ? `tokens: { steps: ${out} }` : `profile: ${out}`;
   const lines = [
     `${profile.provenance.model} on ${profile.provenance.device}, from ${format}`,
-    `batch sizes ${sizes.length > 8 ? `${sizes[0]} to ${sizes[sizes.length - 1]} (${sizes.length})` : sizes.join(", ")}; batch ${sizes[0]} takes ${(meanUs / 1000).toPrecision(4)} ms`,
+    "times" in profile ? stepsText(profile) : batchesText(profile),
     ...notes.map((note) => `note: ${note}`),
-    `wrote ${out}; name it in the scenario: models: { NAME: { profile: ${out} } }`,
+    `wrote ${out}; name it in the scenario: models: { NAME: { ${key} } }`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+type Imported = Awaited<ReturnType<typeof imported>>["profile"];
+
+function batchesText({ batches }: Extract<Imported, { batches: unknown }>): string {
+  const sizes = batches.map(({ batch }) => batch);
+  const [{ meanUs }] = batches;
+  const range =
+    sizes.length > 8
+      ? `${sizes[0]} to ${sizes[sizes.length - 1]} (${sizes.length})`
+      : sizes.join(", ");
+  return `batch sizes ${range}; batch ${sizes[0]} takes ${(meanUs / 1000).toPrecision(4)} ms`;
+}
+
+function stepsText({ times }: Extract<Imported, { times: unknown }>): string {
+  if (!("layers" in times))
+    return `a token of one sequence takes ${times.decode[0].toPrecision(4)} ms and more`;
+  const { layers, layerUs, attentionUs } = times;
+  return `${layers} layers, ${layerUs.length} sizes of iterations, ${attentionUs.length} of attention`;
 }
 
 /** `time=latency,batch=size`. */

@@ -70,11 +70,11 @@ describe("a Parquet trace", () => {
   );
 
   test("may count seconds, and have sizes", async () => {
-    const { traces, traceSizes } = await load(
+    const { traces, traceColumns } = await load(
       "file: good.parquet, column: seconds, sizeColumn: tokens",
     );
     expect(traces["good.parquet"]).toEqual([0, 0, 2_250_000]);
-    expect(traceSizes?.["good.parquet"]).toEqual([12, 7, 0]);
+    expect(traceColumns?.["good.parquet"]).toEqual({ tokens: [12, 7, 0] });
   });
 
   test.each([

@@ -56,7 +56,7 @@ const check = command({
 const importTimes = command({
   usage: "import <file>",
   about: "write a profile from times that another tool measured",
-  positionals: { file: required("of the tool") },
+  positionals: { file: required("of the tool, or folder") },
   options: IMPORT_COMMAND,
   examples: [
     [
@@ -65,6 +65,10 @@ const importTimes = command({
     ],
     ["import mlperf_log_summary.txt --model bert --out profiles/bert.json", "a SingleStream run"],
     ["import my.csv --columns time=ms,batch=n --unit ms --model m --device gpu", "any CSV file"],
+    [
+      "import tables/ --layers 32 --model llama-3.1-8b --device rtx4090 --out steps.json",
+      "a folder of LLMServingSim's profiler: times of a language model's layers",
+    ],
   ],
   run: async (args) => (await import("./calibrate.ts")).importTimes(args),
 });

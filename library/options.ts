@@ -236,4 +236,6 @@ export const IMPORT = {
     count.max(MOST_BATCH).optional(),
     "batch size, where the file does not tell it; default 1",
   ),
+  layers: option(count.optional(), "of a language model, for a folder of times by layer"),
+  gpus: option(count.optional(), "that a language model is split over; default 1"),
 };

@@ -200,9 +200,10 @@ function commitOf(folder: string): string | undefined {
 function keptInputs(loaded: LoadedScenario) {
   const {
     profiles,
+    stepProfiles,
     overheadProfile,
     traces,
-    traceSizes = {},
+    traceColumns = {},
     schedulerFiles,
     sectionFiles,
   } = loaded;
@@ -210,7 +211,7 @@ function keptInputs(loaded: LoadedScenario) {
   const omitted = names.filter((name) => traces[name].length > MOST_TRACE_NUMBERS);
   const kept = <T>(all: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries(Object.entries(all).filter(([name]) => !omitted.includes(name)));
-  const read = { traces: kept(traces), traceSizes: kept(traceSizes) };
-  const inputs = { profiles, overheadProfile, ...read, schedulerFiles, sectionFiles };
+  const read = { traces: kept(traces), traceColumns: kept(traceColumns) };
+  const inputs = { profiles, stepProfiles, overheadProfile, ...read, schedulerFiles, sectionFiles };
   return omitted.length === 0 ? { inputs } : { inputs, omitted };
 }

@@ -16,6 +16,7 @@ import type { ConfigurationResult } from "../results/documents.ts";
 import type { ProvenanceDocument } from "../results/provenance.ts";
 import { openSweep } from "../scenario/expand-sweep.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
+import type { TraceColumns } from "../scenario/reading/trace-columns.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { adviceFor } from "./advice.ts";
@@ -95,7 +96,7 @@ async function sweptSource(
 }
 
 function loadedFrom({ scenario, digest, inputs }: ProvenanceDocument): LoadedScenario {
-  const { traces, traceSizes, ...files } = inputs;
+  const { traces, traceColumns, ...files } = inputs;
   return {
     ...files,
     document: scenario,
@@ -103,7 +104,7 @@ function loadedFrom({ scenario, digest, inputs }: ProvenanceDocument): LoadedSce
     file: "scenario",
     positions: new Map(),
     traces: traces as Record<string, number[]>,
-    traceSizes: traceSizes as Record<string, number[]>,
+    traceColumns: traceColumns as Record<string, TraceColumns>,
   };
 }
 

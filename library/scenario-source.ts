@@ -4,6 +4,7 @@ import { Fault } from "../engine/basics/fault.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { setPath } from "../scenario/reading/set-path.ts";
 import { csvCell } from "../scenario/reading/trace.ts";
+import type { TraceColumns } from "../scenario/reading/trace-columns.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 export interface ScenarioSource {
@@ -36,10 +37,11 @@ const MOST_SHOWN = 60;
  */
 export function scenarioSource(kept: KeptScenario): ScenarioSource {
   const { document, file = `${document.name}.yaml` } = kept;
-  const { profiles, overheadProfile, sectionFiles, schedulerFiles } = kept;
+  const { profiles, stepProfiles, overheadProfile, sectionFiles, schedulerFiles } = kept;
   const { overheadProfile: overheads } = document.cluster;
   const json = Object.entries({
     ...profiles,
+    ...stepProfiles,
     ...sectionFiles,
     ...(overheads === undefined || overheadProfile === undefined
       ? {}
@@ -61,22 +63,22 @@ type TraceWorkload = Extract<ScenarioDocument["workload"], { arrivals: "trace" }
 const PER_S = { s: 1, ms: 1e3, us: 1e6, ns: 1e9 } as const;
 
 /** Only of the scenario's own workload: a trace that the sweep alone names stays behind. */
-function tracesOf({ document, traces = {}, traceSizes = {} }: KeptScenario) {
+function tracesOf({ document, traces = {}, traceColumns = {} }: KeptScenario) {
   const { workload } = document;
   if (workload.arrivals !== "trace" || traces[workload.file] === undefined) return {};
   const { file } = workload;
-  return { [file]: traceText(workload, traces[file], traceSizes[file]) };
+  return { [file]: traceText(workload, traces[file], traceColumns[file]) };
 }
 
 function traceText(
-  { column, sizeColumn, unit = "s" }: TraceWorkload,
+  { column, unit = "s" }: TraceWorkload,
   arrivalsUs: readonly number[],
-  sizes: readonly number[] | undefined,
+  columns: TraceColumns = {},
 ): string {
-  const names = sizeColumn === undefined ? [column] : [column, sizeColumn];
+  const names = [column, ...Object.keys(columns)];
   const rows = arrivalsUs.map((us, i) => {
-    const time = String((us / 1e6) * PER_S[unit]);
-    return sizes === undefined ? time : `${time},${sizes[i]}`;
+    const cells = Object.values(columns).map((values) => [values[i]].flat().join(" "));
+    return [String((us / 1e6) * PER_S[unit]), ...cells].join(",");
   });
   return [names.map(csvCell).join(","), ...rows].join("\n");
 }

@@ -221,9 +221,11 @@ function firstLine(error: Error): Error {
 }
 
 export function inputsOf(loaded: ReadyScenario): SimulationInputs {
-  const { profiles, overheadProfile, traces, traceSizes, schedulerFiles, own, file } = loaded;
+  const { profiles, stepProfiles, overheadProfile, traces, traceColumns } = loaded;
+  const { schedulerFiles, own, file } = loaded;
   const folder = dirname(resolve(file));
-  return { profiles, traces, overheadProfile, traceSizes, schedulerFiles, own, folder };
+  const measured = { profiles, stepProfiles, overheadProfile, traces, traceColumns };
+  return { ...measured, schedulerFiles, own, folder };
 }
 
 /** Throws Fault("invalid-input") with each model that the backend cannot run. */

@@ -100,10 +100,11 @@ export function windowed(
     const [instants, first] = [inputs.traces[file], (startS * 1e6) / scale];
     const at = instants.findIndex(isIn);
     const traces = { ...inputs.traces, [file]: instants.slice(at).map((us) => us - first) };
-    const sizes = inputs.traceSizes?.[file]?.slice(at);
-    const traceSizes = { ...inputs.traceSizes, ...(sizes === undefined ? {} : { [file]: sizes }) };
+    const columns = Object.entries(inputs.traceColumns?.[file] ?? {});
+    const cut = Object.fromEntries(columns.map(([name, values]) => [name, values.slice(at)]));
+    const traceColumns = { ...inputs.traceColumns, [file]: cut };
     const part = { ...document, workload: { ...workload, ...span } } as ScenarioDocument;
-    return { document: part, inputs: { ...inputs, traces, traceSizes } };
+    return { document: part, inputs: { ...inputs, traces, traceColumns } };
   }
   const { atS, count } = arrivalsOver(document, inputs) as Arrivals;
   const rates = atS.slice(1).flatMap((end, i) => {

@@ -462,8 +462,7 @@ export class CheckingDriver implements Driver {
     });
     if (ensembles.length > 0) return;
     tasks.forEach((task, id) => {
-      if (task.successors.length === 0)
-        ok(this.#hasEnded(request, id), "all last tasks have ended");
+      if (task.isSink) ok(this.#hasEnded(request, id), "all last tasks have ended");
     });
     if (this.#hurries || tasks.some((task) => Number.isFinite(task.needed))) return;
     tasks.forEach(({ predecessors }, id) => {

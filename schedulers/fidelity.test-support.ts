@@ -26,15 +26,20 @@ function heldOf([mechanism, said, test, deviation]: readonly string[]): Held {
   return { mechanism, said, test: { file, title: test.slice(file.length + 2) }, deviation };
 }
 
-/** A table for each preset, in Markdown. */
+/** A table for each preset, in Markdown with columns of one width each, as the formatter has them. */
 export function fidelityTables(): string {
-  const cell = (text: string): string => text.replaceAll("|", "\\|");
   const tables = [...FIDELITY].map(([preset, rows]) => {
-    const lines = rows.map(({ mechanism, said, test, deviation }) => {
+    const cells = rows.map(({ mechanism, said, test, deviation }) => {
       const held = test === null ? "none" : `\`${test.file}\`: ${test.title}`;
-      return `| ${[mechanism, said, held, deviation].map(cell).join(" | ")} |`;
+      return [mechanism, said, held, deviation].map((text) => text.replaceAll("|", "\\|"));
     });
-    return `### ${preset}\n\n| mechanism | said in | held by | deviation |\n| --- | --- | --- | --- |\n${lines.join("\n")}`;
+    const all = [["mechanism", "said in", "held by", "deviation"], ...cells];
+    const widths = all[0].map((_, i) => Math.max(...all.map((row) => row[i].length)));
+    const line = (row: readonly string[]): string =>
+      `| ${row.map((text, i) => text.padEnd(widths[i])).join(" | ")} |`;
+    const [head, ...body] = all.map(line);
+    const rule = line(widths.map((width) => "-".repeat(width)));
+    return `### ${preset}\n\n${[head, rule, ...body].join("\n")}`;
   });
   return tables.join("\n\n");
 }

@@ -15,7 +15,7 @@ function times(sizes: readonly number[], inputScaling: unknown, sections: object
   const workload = { arrivals: "trace", file: "t.csv", column: "at", sizeColumn: "size" };
   const document = scenarioOf({ models: server(inputScaling), workload, ...sections });
   const traces = { "t.csv": sizes.map(() => 0) };
-  const inputs = { ...NO_INPUTS, traces, traceSizes: { "t.csv": sizes } };
+  const inputs = { ...NO_INPUTS, traces, traceColumns: { "t.csv": { size: sizes } } };
   const { gantt } = runReplication(document, inputs, 0, { ganttBars: 100 });
   return gantt.map(({ startMs, endMs }) => Math.round((endMs - startMs) * 1000) / 1000);
 }
@@ -118,7 +118,7 @@ test("a policy expects the mean time over the sizes, of a padded batch that of i
     const document = scenarioOf({ models: server(inputScaling), workload });
     const { replicas } = compileSystem(document, {
       profiles: {},
-      traceSizes: { "t.csv": [50, 150] },
+      traceColumns: { "t.csv": { size: [50, 150] } },
     });
     return Array.from(replicas[0].service.meanUs.subarray(1, 4));
   };

@@ -16,7 +16,7 @@ function writer(tokens: object, lengths: object, more: object = {}) {
   };
 }
 
-const LENGTHS = { prompt: 100, output: 5 };
+const LENGTHS: { prompt: number; output: number; most?: number } = { prompt: 100, output: 5 };
 
 test("a request alone takes its prompt, then an iteration for each token after the first", () => {
   const { summary } = runAt([0], writer({}, LENGTHS));
@@ -42,17 +42,25 @@ test("vllm-v0 stops those that make tokens for the prompt", () => {
 });
 
 test("an SLO may bound the first token and the time per token: all bounds must hold", () => {
-  const attained = (slo: object): number => {
+  const attained = (slo: object, client?: object): number => {
     const own = writer({}, LENGTHS);
     const tasks = own.pipelines.p.tasks;
     const pipelines = { p: { slo: { latencyMs: 1000, ...slo }, tasks } };
-    const { metrics } = runAt([0, 22], { ...own, pipelines }).summary;
+    const workload = {
+      arrivals: "trace",
+      file: "times.csv",
+      column: "t",
+      ...(client ? { client } : {}),
+    };
+    const { metrics } = runAt([0, 22], { ...own, pipelines, workload }).summary;
     return metrics.sloAttainmentRatio as number;
   };
   // First tokens after 20 and 30 ms; the tokens after them take 11.5 and 6.5 ms each.
   expect([19, 20, 30].map((ttftMs) => attained({ ttftMs }))).toEqual([0, 0.5, 1]);
   expect([6, 7, 12].map((tpotMs) => attained({ tpotMs }))).toEqual([0, 0.5, 1]);
   expect(attained({ ttftMs: 20, tpotMs: 7 })).toBe(0);
+  const client = { timeoutMs: 500, retries: 1 };
+  expect([19, 20, 30].map((ttftMs) => attained({ ttftMs }, client))).toEqual([0, 0.5, 1]);
 });
 
 test("a device of twice the speed takes half of each iteration", () => {
@@ -94,6 +102,218 @@ test("too few blocks preempt, which costs time, and every request ends", () => {
   expect(tight.metrics.kvUseRatio).toBeGreaterThan(roomy.metrics.kvUseRatio as number);
 });
 
+/** In µs as events are, so without errors of rounding. */
+function timeOf({ start, end }: { readonly start: number; readonly end: number }): number {
+  return Math.round(1000 * (end - start)) / 1000;
+}
+
+test("lengths may be columns of the trace, row by row", () => {
+  const lengths = { prompt: { column: "in" }, output: { column: "out" }, most: 250 };
+  const columns = { in: [100, 300, 40], out: [5, 9, 1] };
+  const { bars } = runAt([0, 1000, 2000], writer({}, lengths), columns);
+  // The second is cut: 249 tokens of prompt leave one to make.
+  expect(bars.map(timeOf)).toEqual([20 + 4 * 6, 34.9, 14]);
+});
+
+test("a prompt may hold the output of an earlier task, where that ran", () => {
+  const pipelines = {
+    p: {
+      tasks: {
+        answer: {
+          model: "writer",
+          after: ["plan", "look"],
+          tokens: { prompt: 50, outputsOf: ["plan", "look"], output: 1 },
+        },
+        plan: { model: "writer", tokens: { prompt: 10, output: 20 } },
+        look: {
+          model: "writer",
+          when: { column: "web", probability: 0.5 },
+          tokens: { prompt: 10, output: 30 },
+        },
+      },
+    },
+  };
+  const replicas = { answer: 1, plan: 1, look: 1 };
+  const { bars } = runAt([0, 1000], writer({}, {}, { pipelines, cluster: { replicas } }), {
+    web: [1, 0],
+  });
+  const answers = bars.filter(({ replica }) => replica.startsWith("answer"));
+  expect(answers.map(timeOf)).toEqual([10 + 10, 10 + 7]);
+});
+
+describe("prompts that begin alike", () => {
+  const kept = { prefixCaching: true, blocks: 1000, blockTokens: 16 };
+  const timesOf = (lengths: object, columns = {}, tokens: object = kept): number[] => {
+    const { bars } = runAt([0, 1000, 2000], writer(tokens, lengths), columns);
+    return bars.map(timeOf);
+  };
+
+  test("share the blocks that lie in what they share, where these are kept", () => {
+    const lengths = { prompt: 100, output: 1, prefix: { length: 70 } };
+    // Four whole blocks, 64 tokens, are there for the second.
+    expect(timesOf(lengths)).toEqual([20, 10 + 3.6, 10 + 3.6]);
+    expect(timesOf(lengths, {}, {})).toEqual([20, 20, 20]);
+    expect(timesOf({ prompt: 100, output: 1 })).toEqual([20, 20, 20]);
+  });
+
+  test("share them with their own group alone", () => {
+    const lengths = { prompt: 100, output: 1, prefix: { length: 70, groups: 1e6 } };
+    expect(timesOf(lengths)).toEqual([20, 20, 20]);
+  });
+
+  test("share what the numbers of their rows say, part by part", () => {
+    const prefix = { column: "parts", blockTokens: 32 };
+    const parts = [
+      [7, 8, 9, 10],
+      [7, 8, 11, 12],
+      [7, 8, 9, 13],
+    ];
+    const times = timesOf({ prompt: 100, output: 1, prefix }, { parts });
+    expect(times).toEqual([20, 10 + 3.6, 10 + 0.4]);
+  });
+});
+
+describe("prefill and decode apart", () => {
+  const steps = { steps: STEPS };
+  const apart = (more: object = {}, decode: object = {}, prefill: object = {}) => ({
+    pipelines: {
+      p: {
+        tasks: {
+          first: { model: "prefill", tokens: LENGTHS },
+          rest: { model: "decode", after: ["first"], tokens: { from: "first", ...more } },
+        },
+      },
+    },
+    models: {
+      prefill: { tokens: { ...steps, policy: "distserve-prefill", ...prefill } },
+      decode: { tokens: { ...steps, policy: "distserve-decode", ...decode } },
+    },
+    cluster: { replicas: { first: 1, rest: 1 } },
+  });
+
+  test("a request has its first token from one engine, and the others from the next", () => {
+    const { summary, bars } = runAt([0], apart());
+    expect(bars.map(({ start, end }) => [start, end])).toEqual([
+      [0, 20],
+      [20, 20 + 4 * 6],
+    ]);
+    const { ttftMeanMs, tpotMeanMs, latencyMeanMs } = summary.metrics;
+    expect([ttftMeanMs, tpotMeanMs, latencyMeanMs]).toEqual([20, 6, 44]);
+  });
+
+  test("a prompt of one token to make ends with the first engine's", () => {
+    const document = apart();
+    document.pipelines.p.tasks.first.tokens = { prompt: 100, output: 1 };
+    const { summary } = runAt([0], document);
+    expect(summary.metrics.latencyMeanMs).toBe(20);
+    expect(summary.metrics.tokensPerS).toBeGreaterThan(0);
+  });
+
+  test("keys and values take the link to the second engine", () => {
+    const document = apart({ kvBytesPerToken: 100_000 });
+    // 10 MB at 8 Gbit/s: 10 ms.
+    const cluster = { ...document.cluster, network: { gbps: 8 } };
+    const { metrics } = runAt([0], { ...document, cluster }).summary;
+    expect(metrics.ttftMeanMs).toBe(20);
+    expect(metrics.latencyMeanMs).toBe(20 + 10 + 4 * 6);
+  });
+
+  test("a full second engine keeps the blocks of the first taken, which then waits", () => {
+    const most = { ...LENGTHS, most: 112 };
+    const blocks = { blocks: 7 };
+    const document = apart({}, blocks, blocks);
+    document.pipelines.p.tasks.first.tokens = most;
+    const { bars } = runAt([0, 0, 0], document);
+    const ends = (task: string) =>
+      bars.filter(({ replica }) => replica.startsWith(task)).map(({ end }) => end);
+    // One request fills an engine: the second prompt starts once the first's blocks are taken over, at 20;
+    // the third's once the second's are, when the first request has ended, at 44.
+    expect(ends("first")).toEqual([20, 40, 64]);
+    expect(ends("rest")).toEqual([44, 68, 92]);
+  });
+
+  test("clients that give up leave no blocks behind", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 25, max: 300 }), (timeoutMs) => {
+        const client = { timeoutMs, retries: 1, backoffMs: 10 };
+        const tight = apart({}, { blocks: 30 }, { blocks: 30 });
+        tight.pipelines.p.tasks.first.tokens = { ...LENGTHS, most: 112 };
+        const workload = { arrivals: "poisson", ratePerS: 60, requests: 200, client };
+        const { counted, metrics } = replicate(scenarioOf({ ...tight, workload }), 1)[0];
+        expect(counted).toBe(200);
+        expect(metrics.unfinishedRatio ?? 0).toBe(0);
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
+test("another model on the device slows the iterations that begin meanwhile, and they slow it", () => {
+  const document = writer(
+    {},
+    { prompt: 100, output: 3 },
+    {
+      pipelines: {
+        p: {
+          tasks: {
+            write: { model: "writer", tokens: { prompt: 100, output: 3 } },
+            look: { model: "looker" },
+          },
+        },
+      },
+      models: {
+        writer: { tokens: { steps: STEPS } },
+        looker: { service: { distribution: "deterministic", meanMs: 27 } },
+      },
+      cluster: {
+        replicas: { write: 1, look: 1 },
+        nodes: [
+          { name: "gpu", devices: { gpu: { slots: 1, sharing: { kind: "processor-sharing" } } } },
+        ],
+      },
+    },
+  );
+  const { bars } = runAt([0], document);
+  const ends = Object.fromEntries(bars.map(({ replica, end }) => [replica.split("-")[0], end]));
+  // Both begin at half speed: the prompt until 40, a token until 52. At 54 the other has done its 27 ms, in the middle of
+  // an iteration, which stays slow.
+  expect(ends).toEqual({ write: 2 * 20 + 2 * 12, look: 2 * 27 });
+});
+
+describe("a task that starts at a first token", () => {
+  const guarded = (file: object, replicas: object) => ({
+    pipelines: {
+      p: {
+        tasks: {
+          write: { model: "writer", tokens: LENGTHS },
+          guard: { model: "guard", after: ["write"], firstToken: ["write"] },
+          ...file,
+        },
+      },
+    },
+    models: {
+      writer: { tokens: { steps: STEPS } },
+      guard: { service: { distribution: "deterministic", meanMs: 3 } },
+    },
+    cluster: { replicas: { write: 1, guard: 1, ...replicas } },
+  });
+
+  test("runs beside the writer, and those that wait for its end run after it", () => {
+    const file = { file: { model: "guard", after: ["guard", "write"] } };
+    const { bars } = runAt([0], guarded(file, { file: 1 }));
+    const times = Object.fromEntries(
+      bars.map(({ replica, start, end }) => [replica.split("-")[0], [start, end]]),
+    );
+    expect(times.guard).toEqual([20, 23]);
+    expect(times.file).toEqual([44, 47]);
+  });
+
+  test("does not end the request before the writer", () => {
+    const { metrics } = runAt([0], guarded({}, {})).summary;
+    expect([metrics.latencyMeanMs, metrics.ttftMeanMs]).toEqual([44, 20]);
+  });
+});
+
 const load = { workload: { arrivals: "poisson", ratePerS: 8, requests: 400 } };
 const DRAWN = {
   prompt: { distribution: "lognormal", mean: 80, cv: 1 },
@@ -120,7 +340,10 @@ describe("in a pipeline", () => {
     return replicate(document, 1)[0];
   };
 
-  test.each(ITERATION_POLICIES)("every request ends and every token is written: %s", (policy) => {
+  // It makes first tokens alone.
+  const whole = ITERATION_POLICIES.filter((policy) => policy !== "distserve-prefill");
+
+  test.each(whole)("every request ends and every token is written: %s", (policy) => {
     const { metrics, counted, tasks } = run(policy);
     expect(counted).toBe(400);
     expect(metrics.unfinishedRatio ?? 0).toBe(0);
@@ -144,7 +367,7 @@ test("clients that give up free their places: the rest ends", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 20, max: 400 }),
-      fc.constantFrom(...ITERATION_POLICIES),
+      fc.constantFrom("vllm", "vllm-v0", "sarathi", "vtc"),
       (ms, policy) => {
         const client = { timeoutMs: ms, retries: 1, backoffMs: 10 };
         const document = scenarioOf({

@@ -153,7 +153,7 @@ describe("a client with a time-out", () => {
     const inputs = {
       ...NO_INPUTS,
       traces: { "t.csv": [0, 21_000] },
-      traceSizes: { "t.csv": [10, 1] },
+      traceColumns: { "t.csv": { n: [10, 1] } },
     };
     const { summary } = runReplication(document, inputs, 0);
     expect(summary.metrics).toMatchObject({ timeoutRatio: 0.5, latencyMaxMs: 21 });

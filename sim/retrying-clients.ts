@@ -182,8 +182,8 @@ export class RetryingClients implements Entrance {
     }
   }
 
-  /** The dispatcher has ended an attempt. */
-  ended(slot: number, outcome: Outcome, nowUs: number): void {
+  /** The dispatcher has ended an attempt; `isLate`: its tokens missed their goals. */
+  ended(slot: number, outcome: Outcome, nowUs: number, isLate: boolean): void {
     const call = this.#calls[slot] as Call;
     this.#calls[slot] = undefined;
     this.#gone.delete(slot);
@@ -198,7 +198,7 @@ export class RetryingClients implements Entrance {
       const accuracy = requests.accuracy[slot];
       const made = answers.of(slot);
       this.#host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, made);
-      this.#end(call, outcome, nowUs, knownUs);
+      this.#end(call, outcome, nowUs, knownUs, isLate);
     } else this.#goOn(call, outcome, nowUs, knownUs);
   }
 
@@ -213,8 +213,9 @@ export class RetryingClients implements Entrance {
     this.#alarms.add({ atUs: knownUs + pauseUs, call, kind: "retry", retry: call.retry });
   }
 
-  #end(call: Call, outcome: Outcome, nowUs: number, knownUs: number): void {
-    const { serial, pipeline, arrivedUs, goalUs } = call;
+  #end(call: Call, outcome: Outcome, nowUs: number, knownUs: number, isLate = false): void {
+    const { serial, pipeline, arrivedUs } = call;
+    const goalUs = isLate ? -1 : call.goalUs;
     const { recorder, arrivals } = this.#host;
     const latencyUs = knownUs - arrivedUs;
     recorder.tried(arrivedUs, call.retry + 1);

@@ -197,6 +197,9 @@ class LogAudit {
         this.#event(b);
         this.#takeBack(a);
         return;
+      case "stream":
+        this.#event(b);
+        return;
       case "cancel":
         this.#event(c);
         return;

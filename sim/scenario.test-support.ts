@@ -1,5 +1,6 @@
 /** Scenarios written short, and their replications, for tests through the public path. */
 import type { RunSummary } from "../engine/metrics/summary.ts";
+import type { TraceColumns } from "../scenario/reading/trace-columns.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { runReplication, type SimulationInputs } from "./replication.ts";
 
@@ -34,10 +35,11 @@ export function replicate(
   );
 }
 
-/** Runs one replication of requests that arrive at given instants. */
+/** Runs one replication of requests that arrive at given instants, in a trace that may have more columns. */
 export function runAt(
   arrivalsMs: readonly number[],
   sections: Readonly<Record<string, unknown>>,
+  columns: TraceColumns = {},
 ): {
   readonly summary: RunSummary;
   readonly bars: readonly { start: number; end: number; replica: string; requests: string }[];
@@ -45,7 +47,7 @@ export function runAt(
   const workload = { arrivals: "trace", file: "times.csv", column: "t" };
   const document = scenarioOf({ workload, ...sections });
   const traces = { "times.csv": arrivalsMs.map((ms) => ms * 1000) };
-  const inputs = { ...NO_INPUTS, traces };
+  const inputs = { ...NO_INPUTS, traces, traceColumns: { "times.csv": columns } };
   const { summary, gantt } = runReplication(document, inputs, 0, { ganttBars: 1000 });
   const bars = gantt.map(({ startMs, endMs, replica, requests }) => ({
     start: startMs,

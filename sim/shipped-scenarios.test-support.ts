@@ -27,9 +27,9 @@ export function shippedScenarios(): ShippedScenario[] {
       const path = join(FOLDER, file);
       const options = { checkScheduler, requireTimes: true, capacityOf: servingCapacity };
       const loaded = parseScenario(readFileSync(path, "utf8"), path, read, {}, options);
-      const { profiles, overheadProfile, traces, traceSizes } = loaded;
+      const { profiles, stepProfiles, overheadProfile, traces, traceColumns } = loaded;
       const configurations = expandSweep(loaded).map(({ id, document }) => ({ id, document }));
-      const inputs = { profiles, overheadProfile, traces, traceSizes };
+      const inputs = { profiles, stepProfiles, overheadProfile, traces, traceColumns };
       return { file, configurations, inputs };
     });
 }

@@ -31,8 +31,10 @@ import {
 import { type ContentCache, contentCaches, isWhole } from "../engine/requests/prediction-cache.ts";
 import { TokenLengths } from "../engine/requests/token-lengths.ts";
 import type { SizeSource } from "../engine/service/service.ts";
+import type { Iterating } from "../engine/stations/iterations.ts";
 import { SizedInputs } from "../engine/stations/running-batches.ts";
 import type { System } from "../engine/system/system.ts";
+import { HandOvers } from "../engine/tokens/hand-overs.ts";
 import { iterationPolicy } from "../schedulers/iterations/registry.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
 import { type ClientHost, type DrawnRequest, RetryingClients } from "./retrying-clients.ts";
@@ -109,6 +111,8 @@ export class Simulation implements Driver, ClientHost {
   private timerDueUs = NEVER;
   declare private readonly sizes: SizedInputs | null;
   declare private readonly lengths: TokenLengths | null;
+  /** Null without language models. */
+  declare private readonly iterating: Iterating | null;
   declare private readonly feedback: SimulatedFeedback | null;
   /** Whether requests have contents, sizes, lengths or drawn answers. */
   declare private readonly hasExtras: boolean;
@@ -153,8 +157,12 @@ export class Simulation implements Driver, ClientHost {
     const { recorder } = this;
     const { scheduler } = input;
     if (scheduler.controllers?.some(({ imputes }) => imputes === true)) recorder.countImputed();
-    const iterating =
-      this.lengths === null ? null : { lengths: this.lengths.jobs, policyOf: iterationPolicy };
+    const { lengths } = this;
+    this.iterating =
+      lengths === null
+        ? null
+        : { lengths, policyOf: iterationPolicy, handOvers: new HandOvers(), streamed: [] };
+    const { iterating } = this;
     const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed, iterating });
     this.cluster = ends.cluster;
     this.clients =
@@ -240,12 +248,28 @@ export class Simulation implements Driver, ClientHost {
     // The bound comes first: what is compared at rare ties only would undo what the compiler has made.
     do {
       const replica = timeline.fire(nowUs);
+      if (this.iterating !== null) this.deliverTokens(this.iterating, nowUs);
       if (replica >= 0) this.dispatcher.finish(replica, nowUs);
       if (this.feedback !== null) this.feedback.deliver(nowUs);
       events++;
     } while (events < MAX_EVENTS_PER_INSTANT && timeline.nextUs() === nowUs);
     this.events += events;
     if (events === MAX_EVENTS_PER_INSTANT) throw standstill(nowUs);
+  }
+
+  /** Before the end of a job whose first token is its last. */
+  private deliverTokens({ streamed }: Iterating, nowUs: number): void {
+    for (const replica of streamed.splice(0)) this.dispatcher.streamed(replica, nowUs);
+  }
+
+  /** Nobody waits for the sequences of a request that engines keep for others. */
+  private freeKept({ handOvers }: Iterating, request: number, nowUs: number): void {
+    const { requests, system } = this.dispatcher;
+    const { tasks } = system.pipelines[requests.pipeline[request]];
+    const base = request << requests.shift;
+    tasks.forEach((_, task) => {
+      handOvers.take(base + task, nowUs);
+    });
   }
 
   private arriveAll(arrivals: ArrivalSource, nowUs: number): void {
@@ -327,14 +351,15 @@ export class Simulation implements Driver, ClientHost {
 
   end(request: number, outcome: Outcome, nowUs: number): void {
     if (this.hasExtras && outcome === "completed") this.extrasCompleted(request);
+    if (this.iterating !== null) this.freeKept(this.iterating, request, nowUs);
+    const isLate = this.recorder.tokens?.wasLate(request) ?? false;
     if (this.clients !== null) {
-      this.clients.ended(request, outcome, nowUs);
+      this.clients.ended(request, outcome, nowUs, isLate);
       return;
     }
     const { requests } = this.dispatcher;
     const answeredUs = nowUs + this.entrance.answerUs(request);
     const arrivedUs = requests.arrivedUs[request];
-    const isLate = this.recorder.tokens?.wasLate(request) ?? false;
     const goalUs = isLate ? -1 : requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
     const pipeline = requests.pipeline[request];
@@ -476,7 +501,7 @@ export class Simulation implements Driver, ClientHost {
     const base = request << this.dispatcher.requests.shift;
     if (this.draws.hasKeys) this.draws.drawKeys(pipeline, base, this.keys);
     this.sizes?.draw(request);
-    this.lengths?.draw(pipeline, base);
+    this.lengths?.draw(pipeline, base, this.flags);
     this.feedback?.draw(request, pipeline);
   }
 

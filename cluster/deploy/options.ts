@@ -76,8 +76,8 @@ export function deployedSystem({ document, inputs, spareReplicas = 0 }: Deployme
 
 /** Inputs that can be sent to a process: a gateway loads scheduler files by itself, from their texts. */
 export function plainInputs(inputs: MeasuredInputs): MeasuredInputs {
-  const { profiles, overheadProfile, traceSizes, schedulerFiles, folder } = inputs;
-  return { profiles, overheadProfile, traceSizes, schedulerFiles, folder };
+  const { profiles, stepProfiles, overheadProfile, traceColumns, schedulerFiles, folder } = inputs;
+  return { profiles, stepProfiles, overheadProfile, traceColumns, schedulerFiles, folder };
 }
 
 /** Folders of certificates that a deployment makes for itself: this and its id. */

@@ -147,7 +147,7 @@ export class PipelineModel implements HostedModel {
 
   #outputs(): readonly TensorMetadata[] {
     const { tasks } = this.#system;
-    const last = tasks.filter(({ successors }) => successors.length === 0);
+    const last = tasks.filter(({ isSink }) => isSink);
     const own = last.map(({ name: task, pool }) =>
       tensorsOf(this.#learned.get(pool)?.outputs).map(({ name, ...tensor }) => ({
         ...tensor,
@@ -237,12 +237,12 @@ function lastTensors(
 ): { tensors: readonly Tensor[]; complete: boolean } {
   if (answers.length > 1) return { tensors: [], complete: false };
   const [{ request }] = answers;
-  const lastTasks = tasks.filter(({ successors }) => successors.length === 0).length;
+  const lastTasks = tasks.filter(({ isSink }) => isSink).length;
   const tensors: Tensor[] = [];
   let complete = true;
-  tasks.forEach(({ name: task, successors }, i) => {
+  tasks.forEach(({ name: task, isSink }, i) => {
     const own = request.results[i]?.tensors;
-    if (successors.length > 0 || own === undefined) return;
+    if (!isSink || own === undefined) return;
     if (own.length === 0) complete = false;
     for (const tensor of own) {
       tensors.push({ ...tensor, name: outputName(task, tensor.name, lastTasks) });

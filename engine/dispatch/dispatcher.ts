@@ -226,6 +226,12 @@ export class Dispatcher {
     else for (let i = at; i < end; i++) flow.ran(board.batches.jobs[i], nowUs);
   }
 
+  /** The running job on a replica has made its first token, for which other tasks wait. */
+  streamed(replica: number, nowUs: number): void {
+    this.log?.add("stream", replica, nowUs);
+    this.flow.streamed(this.batchJobs[this.batchAt[replica]], nowUs);
+  }
+
   /** A batch has run that others hear of, or whose answers are scored; some may have been imputed meanwhile. */
   private ranWatched(replica: number, at: number, end: number, nowUs: number): void {
     const { accuracies, flow } = this;

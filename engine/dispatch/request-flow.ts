@@ -166,16 +166,27 @@ export class RequestFlow {
     else this.releaseIfDone(request);
   }
 
+  /** A running job has made its first token. */
+  streamed(job: number, nowUs: number): void {
+    const table = this.requests;
+    const request = table.requestOf(job);
+    if (table.openSinks[request] === 0) return;
+    this.nowUs = nowUs;
+    this.pass(request, this.steps.of(job, table).early, true);
+  }
+
   /** A task has ended (ran or was skipped): tell what comes after it. */
   progress(request: number, task: number, ran: boolean): void {
     const table = this.requests;
+    const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
+    if (step.isSink && --table.openSinks[request] === 0) this.over(request, "completed");
+    else this.pass(request, ran ? step.late : step.successors, ran);
+  }
+
+  private pass(request: number, successors: readonly number[], ran: boolean): void {
+    const table = this.requests;
     const { at } = this.steps;
     const first = table.pipeline[request] << table.shift;
-    const { successors } = at[first + task];
-    if (successors.length === 0) {
-      if (--table.openSinks[request] === 0) this.over(request, "completed");
-      return;
-    }
     for (let i = 0; i < successors.length; i++) {
       if (table.openSinks[request] === 0) return;
       const next = successors[i];

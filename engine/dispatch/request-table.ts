@@ -43,7 +43,7 @@ export class RequestTable {
   accuracy = new Float64Array(0);
   /** NaN where nobody knows it. */
   inputSize = new Float64Array(0);
-  /** Tasks without successors that have not ended yet; 0 once the request has ended. */
+  /** Sinks that have not ended yet; 0 once the request has ended. */
   openSinks = new Int32Array(0);
   /** Jobs queued or running. */
   openJobs = new Int32Array(0);

@@ -35,6 +35,8 @@ const COMMANDS = {
 const EVENTS = {
   arrive: "request pipeline arrivedUs nowUs",
   finish: "replica nowUs",
+  /** Its job has made its first token. */
+  stream: "replica nowUs",
   fail: "replica nowUs",
   wake: "timer nowUs",
   join: "replica nowUs",

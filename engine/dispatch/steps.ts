@@ -13,7 +13,7 @@ import type { RunLog } from "./run-log.ts";
 
 /** Facts that a pipeline's requests have in common. */
 class Course {
-  /** Tasks without successors; all tasks; and those with several predecessors. */
+  /** Tasks that a request waits for; all tasks; and those with several predecessors. */
   readonly sinks: number = 0;
   readonly tasks: number = 0;
   declare readonly joins: readonly number[];
@@ -55,12 +55,16 @@ export class Step {
   readonly needed: number = DOUBLE_ZERO;
   /** Tasks that it joins, if it joins several. */
   declare readonly before: readonly number[];
-  /** Tasks that follow. */
+  /** Tasks that follow; of these, those that its first token lets start, and those that its end does. */
   declare readonly successors: readonly number[];
+  declare readonly early: readonly number[];
+  declare readonly late: readonly number[];
+  readonly isSink: boolean = false;
 
   constructor(
-    { pool, variants, predecessors, needed, successors }: TaskSystem,
+    { pool, variants, predecessors, needed, successors, isSink }: TaskSystem,
     ensemble: EnsembleStep | null,
+    early: readonly number[],
   ) {
     this.pool = pool;
     this.variants = variants.length > 1 || ensemble !== null ? variants : null;
@@ -69,6 +73,9 @@ export class Step {
     this.before = predecessors;
     this.needed = needed;
     this.successors = successors;
+    this.isSink = isSink;
+    this.early = early;
+    this.late = early.length === 0 ? successors : successors.filter((one) => !early.includes(one));
   }
 }
 
@@ -92,7 +99,8 @@ export class Steps {
       // The places behind a pipeline's tasks are nobody's.
       return Array.from({ length: 1 << shift }, (_, task) => {
         const own = tasks[task] ?? tasks[0];
-        return new Step(own, groups[own.ensemble] ?? null);
+        const early = own.successors.filter((next) => tasks[next].afterFirstToken.includes(task));
+        return new Step(own, groups[own.ensemble] ?? null, early);
       });
     });
     this.pipelines = listOf(pipelines, (pipeline) => new Course(pipeline));

@@ -25,7 +25,9 @@ export class TokenTally {
     this.#pipelines = pipelines;
     this.#warmupUs = warmupUs;
     this.#writers = pipelines.map(({ tasks }) =>
-      tasks.map(({ tokens, successors }) => tokens !== null && successors.length === 0),
+      tasks.map(
+        ({ tokens, continuation, isSink }) => (tokens !== null || continuation !== null) && isSink,
+      ),
     );
   }
 

@@ -109,6 +109,7 @@ function isPossible(
     case "arrive":
       return a >= 0 && a < bound && system.pipelines[b] !== undefined && requests.claim(a);
     case "finish":
+    case "stream":
     case "fail":
     case "miss":
       return batchSize[a] > 0;
@@ -146,6 +147,7 @@ const FEEDS: Partial<Record<LogKind, Feed>> = {
   arrive: (to, request, pipeline, arrivedUs, nowUs) =>
     to.arrive(request, pipeline, arrivedUs, nowUs),
   finish: (to, replica, nowUs) => to.finish(replica, nowUs),
+  stream: (to, replica, nowUs) => to.streamed(replica, nowUs),
   fail: (to, replica, nowUs) => to.fail(replica, nowUs),
   miss: (to, replica, nowUs) => to.miss(replica, nowUs),
   wake: (to, timer, nowUs) => to.wake(timer, nowUs),

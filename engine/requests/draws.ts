@@ -27,7 +27,7 @@ const UNIFORM = { kind: "uniform" } as const;
 
 interface TaskDraws {
   readonly whenProbability: number;
-  readonly when: Sampler | null;
+  readonly when: Pick<Sampler, "next"> | null;
   readonly cacheHitRatio: number;
   readonly cache: Sampler | null;
   readonly content: WeightedChoice | null;
@@ -73,6 +73,8 @@ export class WeightedChoice {
 
 export class RequestDraws {
   declare private readonly choice: WeightedChoice;
+  /** Of the trace, by which the request came that was drawn last. */
+  private row = -1;
   declare private readonly deadlinesMs: readonly (ValueSampler | null)[];
   declare private readonly tasks: readonly (readonly TaskDraws[])[];
   /** Variates of a job, side by side: one, or one for each distribution among its task's variants. */
@@ -96,7 +98,11 @@ export class RequestDraws {
       ...tasks.flatMap(({ variants }) => variants.map((pool) => this.columns[pool] + 1)),
     );
     this.tasks = listOf(pipelines, (pipeline) =>
-      listOf(pipeline.tasks, (task) => taskDraws(system, pipeline, task, seed, workSeed)),
+      listOf(pipeline.tasks, (task) => {
+        const drawn = taskDraws(system, pipeline, task, seed, workSeed);
+        const rows = task.whenRows;
+        return rows === null ? drawn : { ...drawn, when: { next: () => this.outcomeOf(rows) } };
+      }),
     );
     this.hasKeys = this.tasks.some((tasks) => tasks.some(({ content }) => content !== null));
   }
@@ -111,6 +117,11 @@ export class RequestDraws {
   /** Which pipeline the next arrival is of. */
   pipeline(): number {
     return this.choice.next();
+  }
+
+  /** 0 where the condition holds for the row, else 1: below and above every share that is drawn. */
+  private outcomeOf(rows: readonly number[]): number {
+    return rows[this.row % rows.length] > 0 ? 0 : 1;
   }
 
   /** Time from the arrival of a pipeline's next request to its deadline, whole µs. */
@@ -131,6 +142,7 @@ export class RequestDraws {
   draw(pipeline: number, base: number, flags: Uint8Array, variates: Float64Array): void {
     const { width } = this;
     const tasks = this.tasks[pipeline];
+    this.row++;
     for (let i = 0; i < tasks.length; i++) {
       const task = tasks[i];
       let { bits } = task;

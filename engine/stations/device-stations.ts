@@ -7,6 +7,7 @@ import { DeviceMeter } from "../metrics/meters.ts";
 import type { RunRecorder } from "../metrics/recorder.ts";
 import { slowdownOf } from "../service/slow-down.ts";
 import type { System } from "../system/system.ts";
+import { EngineAndOthers } from "./engine-and-others.ts";
 import { type Iterating, Iterations } from "./iterations.ts";
 import { hasLoads, ModelMemory } from "./model-memory.ts";
 import { PipelineStages } from "./pipeline-stages.ts";
@@ -177,7 +178,15 @@ function processorsOf(
       processors.set(slot, new EqualShares(members[slot], placeOf, sharing.slowdown, slots));
     } else if (sharing?.kind === "iterations") {
       assert(iterating !== null, "a run with language models knows their lengths");
-      processors.set(slot, new Iterations(sharing, batches, recorder, iterating, slots));
+      const engine = new Iterations(sharing, batches, recorder, iterating, slots);
+      const isOther = (replica: number): boolean => replicas[replica].pool !== sharing.pool;
+      const isShared = members[slot].some(isOther);
+      const others = isShared ? new EqualShares(members[slot], placeOf, null, slots) : null;
+      const { slowdown } = sharing;
+      processors.set(
+        slot,
+        others === null ? engine : new EngineAndOthers(engine, others, isOther, slowdown),
+      );
     }
   });
   nodes.forEach((_, node) => {

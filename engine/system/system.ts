@@ -58,6 +58,7 @@ export interface PipelineSystem {
   readonly tasks: readonly TaskSystem[];
   readonly ensembles: readonly EnsembleSystem[];
   readonly entryTasks: readonly number[];
+  /** Tasks whose end a request waits for and no other task does. */
   readonly sinkCount: number;
 }
 
@@ -72,9 +73,13 @@ export interface TaskSystem {
   readonly variants: readonly number[];
   readonly predecessors: readonly number[];
   readonly successors: readonly number[];
+  /** No other task waits for its end, so the request does: it has no successors, or all start at its first token. */
+  readonly isSink: boolean;
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
   readonly needed: number;
   readonly whenProbability: number;
+  /** By row of the trace: the condition holds where it is above 0; null: it is drawn. */
+  readonly whenRows: readonly number[] | null;
   readonly whenContains: string | null;
   /** Expected, where answers are kept by content. */
   readonly cacheHitRatio: number;
@@ -82,20 +87,44 @@ export interface TaskSystem {
   readonly cacheContent: ContentTerms | null;
   /** Cache tasks whose hit skips this task. */
   readonly skippedBy: readonly number[];
-  /** Lengths for a language model; null: it is none. */
+  /** Lengths for a language model; null: it is none, or goes on with another task's sequences. */
   readonly tokens: TokenLengthTerms | null;
+  readonly continuation: ContinuationTerms | null;
+  /** Predecessors whose first token is enough. */
+  readonly afterFirstToken: readonly number[];
   readonly payloadBytes: number;
   /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
   readonly edgeBytes: readonly number[];
   readonly outputBytes: number;
 }
 
-/** Tokens of a prompt and of its output, drawn for each request; both together at most `most`. */
+/** Tokens of a prompt and of its output, of each request; both together at most `most`. */
 export interface TokenLengthTerms {
-  readonly prompt: Value;
-  readonly output: Value;
+  readonly prompt: Value | Rows<number>;
+  /** Tasks whose outputs the prompt holds besides. */
+  readonly outputsOf: readonly number[];
+  readonly output: Value | Rows<number>;
   readonly most: number;
+  /** Tokens that prompts begin with together; null: none. */
+  readonly prefix: PrefixTerms | null;
 }
+
+/** Sequences whose prompt and first token another task's engine has made. */
+export interface ContinuationTerms {
+  readonly task: number;
+  /** Keys and values of the prompt that are sent to the replica. */
+  readonly kvBytesPerToken: number;
+}
+
+/** By row of the trace, from the first again after the last. */
+export interface Rows<T> {
+  readonly rows: readonly T[];
+}
+
+/** So many tokens of one of some groups; or numbers by trace, one for each `blockTokens` of a prompt. */
+export type PrefixTerms =
+  | { readonly length: number; readonly groups: number }
+  | (Rows<readonly number[]> & { readonly blockTokens: number });
 
 /** A task of the scenario that several variants answer at once: each is a task here. */
 export interface EnsembleSystem {
@@ -179,9 +208,12 @@ export type Sharing =
   | { readonly kind: "time-slice"; readonly quantumUs: number; readonly switchUs: number }
   /** Slow-down of each when 1, 2, ... replicas of the slot are busy. */
   | { readonly kind: "processor-sharing"; readonly slowdown: readonly number[] }
-  /** A language model in iterations: each replica of the slot is the place of one sequence. */
+  /** A language model in iterations: each replica of its pool is the place of one sequence; others may run beside it. */
   | {
       readonly kind: "iterations";
+      readonly pool: number;
+      /** Of each when the engine and others, 1, 2, ... in all, are busy; null: each runs as if alone. */
+      readonly slowdown: readonly number[] | null;
       readonly policy: string;
       readonly limits: EngineLimits;
       readonly stepTimes: StepTimes;

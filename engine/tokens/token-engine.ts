@@ -32,6 +32,8 @@ export interface Sequence {
   readonly arrivedUs: number;
   /** Larger: more urgent. */
   readonly priority: number;
+  /** Whose it is. */
+  readonly client: number;
   readonly contentOf: ContentOf;
   isRunning: boolean;
   /** Tokens made so far. */
@@ -49,10 +51,10 @@ export function newSequence(
   id: number,
   promptTokens: number,
   arrivedUs: number,
-  { priority = 0, contentOf = (block: number) => id * BLOCKS_OF_ITS_OWN + block } = {},
+  { priority = 0, client = 0, contentOf = (block: number) => id * BLOCKS_OF_ITS_OWN + block } = {},
 ): Sequence {
   const empty = { isRunning: false, made: 0, computed: 0, blocks: [] };
-  return { id, promptTokens, arrivedUs, priority, contentOf, ...empty };
+  return { id, promptTokens, arrivedUs, priority, client, contentOf, ...empty };
 }
 
 /** The part of a sequence in one iteration. */
@@ -68,6 +70,8 @@ export interface EngineView extends Omit<EngineLimits, "prefixCaching"> {
   readonly running: readonly Sequence[];
   /** In order of arrival, preempted ones first. */
   readonly waiting: readonly Sequence[];
+  /** The iteration so far. */
+  readonly shares: readonly Share[];
   /** Tokens that the iteration still has room for. */
   readonly tokensLeft: number;
   readonly freeBlocks: number;
@@ -101,7 +105,7 @@ export class TokenEngine implements EngineView {
   preemptions = 0;
   readonly #policy: IterationPolicy;
   readonly #memory: KvBlocks;
-  #shares: Share[] = [];
+  shares: Share[] = [];
 
   constructor(limits: EngineLimits, policy: IterationPolicy) {
     this.maxSequences = limits.maxSequences;
@@ -129,9 +133,9 @@ export class TokenEngine implements EngineView {
   /** The next iteration; empty: nothing can run before another sequence comes or leaves. */
   plan(): readonly Share[] {
     this.tokensLeft = this.maxBatchedTokens;
-    this.#shares = [];
+    this.shares = [];
     this.#policy.plan(this);
-    return this.#shares;
+    return this.shares;
   }
 
   due(sequence: Sequence): number {
@@ -157,7 +161,7 @@ export class TokenEngine implements EngineView {
     const wanted = Math.ceil((sequence.computed + tokens) / this.blockTokens);
     this.#memory.take(wanted - sequence.blocks.length, sequence.blocks);
     this.tokensLeft -= tokens;
-    this.#shares.push({ sequence, tokens });
+    this.shares.push({ sequence, tokens });
     if (!sequence.isRunning) {
       this.waiting.splice(this.waiting.indexOf(sequence), 1);
       this.running.push(sequence);
@@ -168,8 +172,8 @@ export class TokenEngine implements EngineView {
 
   preempt(sequence: Sequence): void {
     this.preemptions++;
-    const own = this.#shares.findIndex((share) => share.sequence === sequence);
-    if (own >= 0) this.tokensLeft += this.#shares.splice(own, 1)[0].tokens;
+    const own = this.shares.findIndex((share) => share.sequence === sequence);
+    if (own >= 0) this.tokensLeft += this.shares.splice(own, 1)[0].tokens;
     this.#release(sequence);
     sequence.computed = 0;
     this.waiting.unshift(sequence);
@@ -199,16 +203,25 @@ export class TokenEngine implements EngineView {
     else this.waiting.splice(this.waiting.indexOf(sequence), 1);
   }
 
+  /** A running sequence goes on elsewhere: its blocks stay until `free`. */
+  handOver(sequence: Sequence): void {
+    this.running.splice(this.running.indexOf(sequence), 1);
+    sequence.isRunning = false;
+  }
+
+  free(sequence: Sequence): void {
+    this.#memory.release(sequence.blocks);
+    sequence.blocks.length = 0;
+  }
+
   /** Blocks that hold the first tokens of a sequence without any; never all, for its last token must be computed. */
-  #kept({ blocks, promptTokens, made, contentOf }: Sequence): readonly number[] {
-    if (blocks.length > 0) return [];
+  #kept({ blocks, computed, promptTokens, made, contentOf }: Sequence): readonly number[] {
+    if (blocks.length > 0 || computed > 0) return [];
     return this.#memory.found(contentOf, Math.floor((promptTokens + made - 1) / this.blockTokens));
   }
 
   #release(sequence: Sequence): void {
-    this.running.splice(this.running.indexOf(sequence), 1);
-    sequence.isRunning = false;
-    this.#memory.release(sequence.blocks);
-    sequence.blocks.length = 0;
+    this.handOver(sequence);
+    this.free(sequence);
   }
 }

@@ -89,6 +89,49 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
   ["a policy that there is not", { [`${TOKENS}.policy`]: "orca" }, /vllm/],
   ["no tokens", { [`${TASK}.tokens.prompt`]: 0 }, /prompt/],
   ["negative times", { [`${TOKENS}.steps.decode`]: [-1, 0, 0] }, /decode/],
+  [
+    "a column without a trace",
+    { [`${TASK}.tokens.output`]: { column: "out" } },
+    /write\.tokens\.output: a column of a trace, but arrivals are poisson/,
+  ],
+  [
+    "a task that goes on with nobody",
+    {
+      "pipelines.p.tasks.more": { model: "writer", after: ["write"], tokens: { from: "wrote" } },
+    },
+    /more\.tokens\.from: "wrote" is no task with lengths/,
+  ],
+  [
+    "a task that goes on with another sometimes",
+    {
+      "pipelines.p.tasks.more": {
+        model: "writer",
+        after: ["write"],
+        when: { probability: 0.5 },
+        tokens: { from: "write" },
+      },
+    },
+    /more: it goes on with "write" for every request/,
+  ],
+  [
+    "a policy of first tokens without a task for the others",
+    { [`${TOKENS}.policy`]: "distserve-prefill" },
+    /no task goes on with them/,
+  ],
+  [
+    "a first token of a task that makes none",
+    {
+      "pipelines.p.tasks.look": { model: "looker" },
+      "pipelines.p.tasks.guard": { model: "looker", after: ["look"], firstToken: ["look"] },
+      "models.looker": { service: { distribution: "exponential", meanMs: 1 } },
+    },
+    /guard\.firstToken\.0: "look" makes no first token/,
+  ],
+  [
+    "a prompt that holds the output of a later task",
+    { [`${TASK}.tokens.outputsOf`]: ["write"] },
+    /write\.tokens\.outputsOf\.0: "write" is no task before this one with lengths/,
+  ],
   ["chains", { "pipelines.p.discipline": "pipeline-held" }, /serves several/],
   [
     "faults",
@@ -96,16 +139,29 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
     /not simulated yet/,
   ],
   [
-    "another model on its device slot",
+    "two replicas on one device slot",
     {
-      "pipelines.p.tasks.look": { model: "looker" },
-      "models.looker": { service: { distribution: "exponential", meanMs: 1 } },
       cluster: {
-        replicas: { write: 1, look: 1 },
+        replicas: { write: 2 },
         nodes: [{ name: "gpu", devices: { gpu: { slots: 1, shared: true } } }],
       },
     },
-    /can host nothing else/,
+    /two replicas of "write" on one device slot/,
+  ],
+  [
+    "a device that takes turns",
+    {
+      cluster: {
+        replicas: { write: 1 },
+        nodes: [
+          {
+            name: "gpu",
+            devices: { gpu: { slots: 1, sharing: { kind: "time-slice", quantumMs: 1 } } },
+          },
+        ],
+      },
+    },
+    /takes no turns of a quantum/,
   ],
   [
     "larger batches",

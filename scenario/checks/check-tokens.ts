@@ -1,6 +1,6 @@
 /** Checks of language models: lengths where a model needs them, room for its sequences, and terms that go with it. */
 import { placeReplicas, tasksToPlace, variantsOf } from "../compile/placement.ts";
-import { type Issues, issueAt } from "../reading/issues.ts";
+import { didYouMean, type Issues, issueAt } from "../reading/issues.ts";
 import type { ModelDocument, Parts } from "../schema/scenario.ts";
 
 /** A task has lengths where its model is served in iterations, and only there. */
@@ -33,7 +33,104 @@ export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models
         yield issueAt(at, `model "${task.model}" needs lengths`, hint);
         continue;
       }
-      yield* checkRoom(`${at}.tokens.most`, task.tokens.most, models[writers[0].model]);
+      const model = models[writers[0].model];
+      if ("from" in task.tokens) yield* checkContinuation(at, name, tasks, model);
+      else yield* checkRoom(`${at}.tokens.most`, task.tokens.most, model);
+      const isContinued = Object.values(tasks).some((other) => continues(other, name));
+      if (model.tokens?.policy === "distserve-prefill" && !isContinued) {
+        const message = `${model.tokens.policy} makes first tokens alone, and no task goes on with them`;
+        yield issueAt(`${at}.model`, message, `a task with \`tokens: { from: ${name} }\``);
+      }
+    }
+    yield* checkFirstTokens(pipeline, tasks);
+    yield* checkOutputs(pipeline, tasks);
+  }
+}
+
+type Tasks = Parts<"pipelines">["pipelines"][string]["tasks"];
+
+function continues({ tokens }: Tasks[string], task: string): boolean {
+  return tokens !== undefined && "from" in tokens && tokens.from === task;
+}
+
+/** It follows the task that it goes on with, always, and none else. */
+function* checkContinuation(at: string, name: string, tasks: Tasks, model: ModelDocument): Issues {
+  const { after, when, cache, tokens } = tasks[name];
+  if (tokens === undefined || !("from" in tokens)) return;
+  const { from } = tokens;
+  const first = tasks[from]?.tokens;
+  if (first === undefined || "from" in first) {
+    const writers = Object.keys(tasks).filter((one) => "prompt" in (tasks[one].tokens ?? {}));
+    const hint = didYouMean(from, writers);
+    yield issueAt(`${at}.tokens.from`, `"${from}" is no task with lengths`, hint);
+    return;
+  }
+  yield* checkRoom(`${at}.tokens`, first.most, model);
+  if (after.length !== 1 || after[0] !== from) {
+    yield issueAt(`${at}.after`, "a task that goes on with another follows it alone", `[${from}]`);
+  }
+  const others = Object.keys(tasks).filter((one) => one !== name && continues(tasks[one], from));
+  if (others.length > 0) {
+    yield issueAt(`${at}.tokens.from`, `"${others[0]}" goes on with "${from}" as well`);
+  }
+  const skips = Object.values(tasks).some((task) => task.cache?.skips.includes(name));
+  if (when !== undefined || cache !== undefined || skips) {
+    const message = `it goes on with "${from}" for every request: no \`when\` and no cache`;
+    yield issueAt(at, message);
+  }
+}
+
+/** A prompt holds outputs of tasks before it. */
+function* checkOutputs(pipeline: string, tasks: Tasks): Issues {
+  const before = (task: string, found = new Set<string>()): ReadonlySet<string> => {
+    for (const one of tasks[task]?.after ?? []) if (!found.has(one)) before(one, found.add(one));
+    return found;
+  };
+  for (const [name, { tokens }] of Object.entries(tasks)) {
+    if (tokens === undefined || "from" in tokens) continue;
+    for (const [index, one] of tokens.outputsOf.entries()) {
+      const at = `pipelines.${pipeline}.tasks.${name}.tokens.outputsOf.${index}`;
+      const earlier = [...before(name)].filter((task) => "prompt" in (tasks[task]?.tokens ?? {}));
+      if (earlier.includes(one)) continue;
+      const hint = didYouMean(one, earlier);
+      yield issueAt(at, `"${one}" is no task before this one with lengths`, hint);
+    }
+  }
+}
+
+function* checkFirstTokens(pipeline: string, tasks: Tasks): Issues {
+  for (const [name, { firstToken = [], after }] of Object.entries(tasks)) {
+    for (const [index, before] of firstToken.entries()) {
+      const at = `pipelines.${pipeline}.tasks.${name}.firstToken.${index}`;
+      const tokens = tasks[before]?.tokens;
+      if (!after.includes(before)) {
+        yield issueAt(at, `"${before}" is not in \`after\``, didYouMean(before, after));
+      } else if (tokens === undefined || "from" in tokens) {
+        yield issueAt(at, `"${before}" makes no first token`, "a task with lengths of `tokens`");
+      }
+    }
+  }
+}
+
+/** Lengths and conditions by column are those of the trace that the workload plays. */
+export function* checkTraceColumns({
+  pipelines,
+  workload,
+}: Parts<"pipelines" | "workload">): Issues {
+  if (workload.arrivals === "trace") return;
+  for (const [pipeline, { tasks }] of Object.entries(pipelines)) {
+    for (const [task, { tokens, when }] of Object.entries(tasks)) {
+      const at = `pipelines.${pipeline}.tasks.${task}`;
+      const message = `a column of a trace, but arrivals are ${workload.arrivals}`;
+      if (when?.column !== undefined) {
+        yield issueAt(`${at}.when.column`, message, "`arrivals: trace`, or `probability` alone");
+      }
+      for (const key of ["prompt", "output", "prefix"] as const) {
+        const length = tokens === undefined || "from" in tokens ? undefined : tokens[key];
+        if (typeof length !== "object" || !("column" in length)) continue;
+        const hint = "`arrivals: trace`, or a number or distribution here";
+        yield issueAt(`${at}.tokens.${key}`, message, hint);
+      }
     }
   }
 }
@@ -50,13 +147,14 @@ function* checkRoom(at: string, most: number, { tokens }: ModelDocument): Issues
       `\`most: ${holds}\``,
     );
   }
-  if (policy === "vllm-v0" && most > maxBatchedTokens) {
+  const isWhole = policy === "vllm-v0" || policy === "distserve-prefill";
+  if (isWhole && most > maxBatchedTokens) {
     const message = `${most} tokens, but ${policy} runs a prompt whole in ${maxBatchedTokens}`;
     yield issueAt(at, message, `\`most: ${maxBatchedTokens}\`, or more \`maxBatchedTokens\``);
   }
 }
 
-/** A device slot that serves a language model serves nothing else, in one stage and without faults. */
+/** A device slot serves one language model on one replica, in one stage, and others beside it without time slices. */
 export function* checkEngines({
   pipelines,
   models,
@@ -67,24 +165,29 @@ export function* checkEngines({
     tasks.flatMap(({ name, model }) => (models[model.name]?.tokens ? [name] : [])),
   );
   if (writers.size === 0) return;
-  const { replicas } = placeReplicas(cluster, tasks);
-  const onSlot = new Map<number, Set<string>>();
+  const { replicas, nodes, slots } = placeReplicas(cluster, tasks);
+  const onSlot = new Map<number, string>();
   for (const { task, slot, stages } of replicas) {
-    for (const place of stages ?? [slot]) {
-      onSlot.set(place, (onSlot.get(place) ?? new Set()).add(task));
-    }
-    if (stages !== null && writers.has(task)) {
+    if (!writers.has(task)) continue;
+    if (stages !== null) {
       const hint = "give the step times of both devices together";
       yield issueAt("cluster.placement", `"${task}" cannot be served in stages`, hint);
     }
-  }
-  for (const hosted of onSlot.values()) {
-    const own = [...hosted].find((task) => writers.has(task));
-    const other = [...hosted].find((task) => task !== own);
-    if (own === undefined || other === undefined) continue;
-    const message = `"${own}" is a language model, whose device slot can host nothing else, not "${other}"`;
-    yield issueAt("cluster.placement", message, "give it a device of its own");
-    return;
+    const other = onSlot.get(slot);
+    onSlot.set(slot, task);
+    const { node, kind } = slots[slot];
+    const { sharing } = nodes[node].devices[kind];
+    if (other !== undefined) {
+      const both = other === task ? `two replicas of "${task}"` : `"${other}" and "${task}"`;
+      const message = `${both} on one device slot, which serves one language model`;
+      yield issueAt("cluster.placement", message, "give each a device of its own");
+      return;
+    }
+    if (sharing?.kind === "time-slice") {
+      const message = `"${task}" runs in iterations, whose device takes no turns of a quantum`;
+      yield issueAt("cluster.placement", message, "`sharing: { kind: processor-sharing }`");
+      return;
+    }
   }
 }
 

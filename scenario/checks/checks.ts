@@ -34,7 +34,12 @@ import {
   type FileExists,
 } from "./check-models.ts";
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
-import { checkEngines, checkLengths, checkTokensAndFaults } from "./check-tokens.ts";
+import {
+  checkEngines,
+  checkLengths,
+  checkTokensAndFaults,
+  checkTraceColumns,
+} from "./check-tokens.ts";
 import { checkCircle, checkInputSizes, checkWorkload } from "./check-workload.ts";
 
 /**
@@ -98,6 +103,7 @@ export const CHECKS: readonly Check[] = [
   ),
   check(["models"], (parts, { file, exists }) => checkImplementations(parts, file, exists)),
   check(["pipelines", "models"], checkLengths),
+  check(["pipelines", "workload"], checkTraceColumns),
   check(["pipelines", "models", "cluster"], checkEngines),
   check(["models", "faults"], checkTokensAndFaults),
   check(["pipelines", "cluster"], checkReplicas),

@@ -22,6 +22,7 @@ import {
   type Sharing,
   type System,
 } from "../../engine/system/system.ts";
+import type { TraceColumns } from "../reading/trace-columns.ts";
 import type { OverheadProfile, Profile } from "../schema/profile.ts";
 import type {
   ClusterDocument,
@@ -31,6 +32,7 @@ import type {
   TaskDocument,
   WorkloadDocument,
 } from "../schema/scenario.ts";
+import type { StepProfile } from "../schema/step-profile.ts";
 import { engineEstimate, placesOf, placesOfAll, withEngines } from "./engines.ts";
 import { breakable } from "./fault-causes.ts";
 import {
@@ -42,13 +44,15 @@ import {
   variantsOf,
 } from "./placement.ts";
 import { assumedService, measuredService } from "./services.ts";
+import { columnsOf, conditionOf, lengthTerms, traceSizesOf } from "./trace-rows.ts";
 
 /** Measured data that a scenario names, by the path as written in it. */
 export interface MeasuredInputs {
   readonly profiles: Readonly<Record<string, Profile>>;
+  readonly stepProfiles?: Readonly<Record<string, StepProfile>> | undefined;
   readonly overheadProfile?: OverheadProfile | undefined;
-  /** Input sizes of traces that have them. */
-  readonly traceSizes?: Readonly<Record<string, readonly number[]>> | undefined;
+  /** Columns of traces beside that of arrivals. */
+  readonly traceColumns?: Readonly<Record<string, TraceColumns>> | undefined;
   /** Texts of the schedulers of the user, by path as written. */
   readonly schedulerFiles?: Readonly<Record<string, string>> | undefined;
   /** The folder that paths of models start at; default: the current one. */
@@ -99,7 +103,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   }
   const totalShare = sumOf(Object.values(document.pipelines).map(({ share }) => share));
   const pipelines = listOf(Object.entries(document.pipelines), ([name, pipeline]) =>
-    compilePipeline(name, pipeline, pools, totalShare),
+    compilePipeline(name, pipeline, { pools, totalShare, columns: columnsOf(workload, inputs) }),
   );
   const { delayS, spread } = cluster.provisioning ?? AT_ONCE;
   return {
@@ -109,7 +113,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
     ...breakable(faults, { replicas, pools, nodes: placement.nodes }),
     resources,
     nodes: compileNodes(cluster, placement, resources, inputs.overheadProfile),
-    devices: withEngines(compileDevices(placement), pools, replicas, models, placement),
+    devices: withEngines(compileDevices(placement), pools, replicas, models, placement, inputs),
     models: listOf(Object.entries(models), ([name, model]) => ({
       name,
       memoryMb: model.memoryMb,
@@ -180,30 +184,26 @@ function unscaledService(
   { service, profile, tokens }: ModelDocument,
   device: string,
   speed: number,
-  { profiles }: MeasuredInputs,
+  { profiles, stepProfiles }: MeasuredInputs,
 ): ServiceModel {
   if (service !== undefined) return assumedService(service, speed);
-  if (tokens !== undefined) return engineEstimate(tokens, speed);
+  if (tokens !== undefined) return engineEstimate(tokens, speed, stepProfiles);
   const path = typeof profile === "string" ? profile : profile?.[device];
   const measured = path === undefined ? undefined : profiles[path];
   assert(measured !== undefined, `a checked scenario has a profile for device ${device}`);
   return measuredService(measured, speed);
 }
 
-/** The input sizes of a workload that replays a trace with sizes; else null. */
-export function traceSizesOf(
-  workload: WorkloadDocument,
-  { traceSizes }: MeasuredInputs,
-): readonly number[] | null {
-  if (workload.arrivals !== "trace" || workload.sizeColumn === undefined) return null;
-  return traceSizes?.[workload.file] ?? null;
+interface Around {
+  readonly pools: readonly PoolSystem[];
+  readonly totalShare: number;
+  readonly columns: TraceColumns;
 }
 
 function compilePipeline(
   name: string,
   pipeline: PipelineDocument,
-  pools: readonly PoolSystem[],
-  totalShare: number,
+  { pools, totalShare, columns }: Around,
 ): PipelineSystem {
   const parts = partsOf(pipeline, pools);
   const idsOf = (task: string): number[] =>
@@ -221,13 +221,15 @@ function compilePipeline(
       variants,
       predecessors: numbers(entry.after.flatMap(idsOf)),
       successors: numbers(idsWhere((other) => other.after.includes(task))),
+      isSink: idsWhere((other) => awaitsEndOf(task, other)).length === 0,
       needed,
-      whenProbability: entry.when?.probability ?? 1,
-      whenContains: entry.when?.contains ?? null,
+      ...conditionOf(entry, columns),
       cacheHitRatio: content === null ? (entry.cache?.hitRatio ?? 0) : expectedHitRatio(content),
       cacheContent: content,
       skippedBy: numbers(idsWhere((other) => other.cache?.skips.includes(task) ?? false)),
-      tokens: entry.tokens ?? null,
+      tokens: lengthTerms(entry.tokens, columns, idsOf),
+      continuation: continuationOf(entry, idsOf),
+      afterFirstToken: numbers((entry.firstToken ?? []).flatMap(idsOf)),
       payloadBytes: entry.payloadBytes,
       edgeBytes: numbers(
         entry.after.flatMap((before) => idsOf(before).map(() => entry.edgeBytes[before] ?? 0)),
@@ -250,8 +252,17 @@ function compilePipeline(
     tasks,
     ensembles: ensemblesOf(pipeline, parts),
     entryTasks: tasks.flatMap((task, i) => (task.predecessors.length === 0 ? [i] : [])),
-    sinkCount: tasks.filter((task) => task.successors.length === 0).length,
+    sinkCount: tasks.filter((task) => task.isSink).length,
   };
+}
+
+function awaitsEndOf(task: string, { after, firstToken = [] }: TaskDocument): boolean {
+  return after.includes(task) && !firstToken.includes(task);
+}
+
+function continuationOf({ tokens }: TaskDocument, idsOf: (task: string) => number[]) {
+  if (tokens === undefined || !("from" in tokens)) return null;
+  return { task: idsOf(tokens.from)[0], kvBytesPerToken: tokens.kvBytesPerToken };
 }
 
 function numbers(all: readonly number[]): number[] {

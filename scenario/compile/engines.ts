@@ -1,4 +1,5 @@
 /** Language models of a scenario as engines: what a device slot runs, and the time that schedulers may expect. */
+import { assert } from "../../engine/basics/fault.ts";
 import { ServiceModel } from "../../engine/service/service.ts";
 import type {
   DeviceSystem,
@@ -6,29 +7,35 @@ import type {
   ReplicaSystem,
   Sharing,
 } from "../../engine/system/system.ts";
-import { coefficientTimes, type StepTimes } from "../../engine/tokens/step-times.ts";
+import { coefficientTimes, layerTimes, type StepTimes } from "../../engine/tokens/step-times.ts";
 import type { ModelDocument } from "../schema/scenario.ts";
+import type { StepProfile } from "../schema/step-profile.ts";
 import { MOST_TOKENS } from "../schema/tokens.ts";
 import type { Placement } from "./placement.ts";
 
 type EngineDocument = NonNullable<ModelDocument["tokens"]>;
+
+type StepProfiles = Readonly<Record<string, StepProfile>> | undefined;
 
 /** Jobs that one replica of a model holds at once: as many wait in an engine as run there, each for blocks or its turn. */
 export function placesOf({ tokens }: ModelDocument): number {
   return tokens === undefined ? 1 : 2 * tokens.maxSequences;
 }
 
+type Engine = Extract<Sharing, { kind: "iterations" }>;
+
 function engineSharing(
   document: EngineDocument,
   speed: number,
-): Extract<Sharing, { kind: "iterations" }> {
+  profiles: StepProfiles,
+): Pick<Engine, "policy" | "limits" | "stepTimes"> {
   const { policy, maxSequences, maxBatchedTokens, blockTokens, prefixCaching } = document;
   // Without a limit a run never holds more: each sequence with as many tokens as a scenario may ask for.
   const blocks = document.blocks ?? Math.ceil((2 * maxSequences * MOST_TOKENS) / blockTokens);
   const limits = { maxSequences, maxBatchedTokens, blocks, blockTokens, prefixCaching };
-  const times = stepTimesOf(document);
+  const times = stepTimesOf(document, profiles);
   const stepTimes: StepTimes = (load) => times(load) / speed;
-  return { kind: "iterations", policy, limits, stepTimes };
+  return { policy, limits, stepTimes };
 }
 
 /**
@@ -51,13 +58,17 @@ export function withEngines(
   replicas: readonly ReplicaSystem[],
   models: Readonly<Record<string, ModelDocument>>,
   { nodes, slots }: Placement,
+  { stepProfiles }: { readonly stepProfiles?: StepProfiles | undefined },
 ): readonly DeviceSystem[] {
-  const sharing = new Map<number, Sharing>();
+  const sharing = new Map<number, Engine>();
   for (const { slot, pool } of replicas) {
     const { tokens } = models[pools[pool].model];
     if (tokens === undefined || sharing.has(slot)) continue;
     const { node, kind } = slots[slot];
-    sharing.set(slot, engineSharing(tokens, nodes[node].devices[kind].speed));
+    const given = devices[slot].sharing;
+    const slowdown = given?.kind === "processor-sharing" ? given.slowdown : null;
+    const engine = engineSharing(tokens, nodes[node].devices[kind].speed, stepProfiles);
+    sharing.set(slot, { kind: "iterations", pool, slowdown, ...engine });
   }
   return devices.map((device, slot) => ({
     ...device,
@@ -65,7 +76,39 @@ export function withEngines(
   }));
 }
 
-function stepTimesOf({ steps }: EngineDocument) {
+function stepTimesOf({ steps }: EngineDocument, profiles: StepProfiles): StepTimes {
+  if (typeof steps !== "string") return documentTimes(steps);
+  const profile = profiles?.[steps];
+  assert(profile !== undefined, `a checked scenario has the step profile that it names: ${steps}`);
+  return documentTimes(profile.times);
+}
+
+type TimesDocument = StepProfile["times"];
+
+const MADE = new WeakMap<TimesDocument, StepTimes>();
+
+/** Tables are indexed once for all engines that have them. */
+export function documentTimes(times: TimesDocument): StepTimes {
+  const made = MADE.get(times) ?? ("layers" in times ? layersOf(times) : coefficientsOf(times));
+  MADE.set(times, made);
+  return made;
+}
+
+function layersOf(tables: Extract<TimesDocument, { layers: number }>): StepTimes {
+  const curve = (points: readonly (readonly [number, number])[]) =>
+    points.map(([at, us]) => ({ at, us }));
+  return layerTimes({
+    layers: tables.layers,
+    layer: curve(tables.layerUs),
+    once: curve(tables.onceUs),
+    head: curve(tables.headUs),
+    attention: tables.attentionUs.map(([chunk, before, decodes, context, us]) => {
+      return { chunk, before, decodes, context, us };
+    }),
+  });
+}
+
+function coefficientsOf(steps: Extract<TimesDocument, { prefill: unknown }>): StepTimes {
   const { prefill, decode, decodeMany, stepMs, sequenceMs } = steps;
   const coefficients = {
     prefill,
@@ -80,8 +123,12 @@ function stepTimesOf({ steps }: EngineDocument) {
 const USUAL = { prompt: 500, output: 200 };
 
 /** Schedulers see one time; a job's own follows from its lengths and from what runs beside it. */
-export function engineEstimate(document: EngineDocument, speed: number): ServiceModel {
-  const times = stepTimesOf(document);
+export function engineEstimate(
+  document: EngineDocument,
+  speed: number,
+  profiles: StepProfiles,
+): ServiceModel {
+  const times = stepTimesOf(document, profiles);
   const prefill = times({
     chunks: [{ tokens: USUAL.prompt, before: 0 }],
     decodes: 0,

@@ -19,6 +19,7 @@ import {
   profileSchema,
 } from "../schema/profile.ts";
 import type { ModelDocument, ScenarioDocument } from "../schema/scenario.ts";
+import { type StepProfile, stepProfileSchema } from "../schema/step-profile.ts";
 import {
   formatPath,
   type Issues,
@@ -29,7 +30,8 @@ import {
   placed,
 } from "./issues.ts";
 import type { Sections } from "./sections.ts";
-import { readTrace, type TraceColumns } from "./trace.ts";
+import { readTrace } from "./trace.ts";
+import { type TraceColumns, type WantedColumn, wantedColumns } from "./trace-columns.ts";
 import { DETAILED, describeZodIssues } from "./zod-issues.ts";
 
 export interface YamlSource {
@@ -128,11 +130,13 @@ export type ReadFile = (path: string, columns?: readonly string[]) => string;
 /** Files by path as written in the scenario. */
 export interface DataFiles {
   readonly profiles: Readonly<Record<string, Profile>>;
+  /** Times of language models' iterations; absent where no file of them is named. */
+  readonly stepProfiles?: Readonly<Record<string, StepProfile>>;
   readonly overheadProfile?: OverheadProfile;
   /** Arrival times in microseconds from the first one, before `workload.scale`. */
   readonly traces: Readonly<Record<string, number[]>>;
-  /** Input sizes, row by row, of the traces that have them; absent where none has. */
-  readonly traceSizes?: Readonly<Record<string, number[]>>;
+  /** Columns of traces beside that of arrivals; absent where none is read. */
+  readonly traceColumns?: Readonly<Record<string, TraceColumns>>;
   /** Texts of the schedulers of the user; absent where there are none. */
   readonly schedulerFiles?: Readonly<Record<string, string>>;
 }
@@ -216,21 +220,23 @@ export function readDataFiles(
     return Object.fromEntries(found);
   };
   const profiles = read(profileReferences, profileSchema);
+  const stepProfiles = read(stepReferences, stepProfileSchema);
   const overheads = read(overheadReferences, overheadProfileSchema);
   const [overheadProfile, ...more] = Object.values(overheads);
   if (more.length > 0) {
     const names = Object.keys(overheads).join(", ");
     issues.push(issueAt("cluster.overheadProfile", `one file per scenario, got ${names}`));
   }
-  const { traces, traceSizes } = readTraces(documents, scenarioFile, open, issues);
+  const { traces, traceColumns } = readTraces(documents, scenarioFile, open, issues);
   const schedulerFiles = Object.fromEntries(
     texts(schedulerReferences).map(({ written, text }) => [written, text]),
   );
   const files = {
     profiles,
+    ...(Object.keys(stepProfiles).length === 0 ? {} : { stepProfiles }),
     ...(overheadProfile === undefined ? {} : { overheadProfile }),
     traces,
-    ...(Object.keys(traceSizes).length === 0 ? {} : { traceSizes }),
+    ...(Object.keys(traceColumns).length === 0 ? {} : { traceColumns }),
     ...(Object.keys(schedulerFiles).length === 0 ? {} : { schedulerFiles }),
   };
   return { files, issues };
@@ -247,6 +253,13 @@ function profileReferences({ models = {} }: Sections): Reference[] {
     return profilesOf(model).map(([place, written]) => {
       return { written, at: `models.${name}.${place}`, calibrated };
     });
+  });
+}
+
+function stepReferences({ models = {} }: Sections): Reference[] {
+  return Object.entries(models).flatMap(([name, { tokens }]) => {
+    if (typeof tokens?.steps !== "string") return [];
+    return [{ written: tokens.steps, at: `models.${name}.tokens.steps`, calibrated: false }];
   });
 }
 
@@ -269,38 +282,50 @@ function readTraces(
   scenarioFile: string,
   open: (reference: Reference, columns: readonly string[]) => string | undefined,
   issues: Issue[],
-): Required<Pick<DataFiles, "traces" | "traceSizes">> {
-  const columns = new Map<string, TraceColumns>();
-  const traces: Record<string, number[]> = {};
-  const traceSizes: Record<string, number[]> = {};
-  for (const { workload } of documents) {
+): Required<Pick<DataFiles, "traces" | "traceColumns">> {
+  const files = new Map<string, { terms: TraceWorkload; wanted: WantedColumn[] }>();
+  for (const document of documents) {
+    const { workload } = document;
     if (workload?.arrivals !== "trace") continue;
-    const { file: written, column, sizeColumn } = workload;
-    const before = columns.get(written);
-    if (before !== undefined) {
-      issues.push(...otherColumns(written, before, workload));
-      continue;
+    const known = files.get(workload.file) ?? { terms: workload, wanted: [] };
+    files.set(workload.file, known);
+    issues.push(...otherTimes(known.terms, workload));
+    for (const column of wantedColumns(document)) {
+      const same = known.wanted.find(({ name }) => name === column.name);
+      if (same === undefined) known.wanted.push(column);
+      else issues.push(...otherKind(same, column));
     }
-    columns.set(written, workload);
-    const names = [column, sizeColumn].filter((name) => name !== undefined);
+  }
+  const traces: Record<string, number[]> = {};
+  const traceColumns: Record<string, TraceColumns> = {};
+  for (const [written, { terms, wanted }] of files) {
+    const names = [terms.column, ...wanted.map(({ name }) => name)];
     const text = open({ written, at: "workload.file", calibrated: false }, names);
     if (text === undefined) continue;
-    const reading = readTrace(text, resolvePath(scenarioFile, written), workload);
+    const reading = readTrace(text, resolvePath(scenarioFile, written), terms, wanted);
     issues.push(...reading.issues);
     if (reading.issues.length > 0) continue;
     traces[written] = reading.arrivalsUs;
-    if (sizeColumn !== undefined) traceSizes[written] = reading.sizes;
+    if (wanted.length > 0) traceColumns[written] = reading.columns;
   }
-  return { traces, traceSizes };
+  return { traces, traceColumns };
 }
 
-/** The same file may not be read by other columns. */
-function* otherColumns(file: string, before: TraceColumns, now: TraceColumns): Issues {
-  for (const key of ["column", "unit", "sizeColumn"] as const) {
+type TraceWorkload = Extract<ScenarioDocument["workload"], { arrivals: "trace" }>;
+
+/** The arrivals of a file may not be read by another column. */
+function* otherTimes(before: TraceWorkload, now: TraceWorkload): Issues {
+  for (const key of ["column", "unit"] as const) {
     if (before[key] === now[key]) continue;
-    const message = `${file} is read by ${key} "${before[key]}" already; got "${now[key]}" too`;
-    yield issueAt(`workload.${key}`, message, "the same columns per trace file");
+    const message = `${now.file} is read by ${key} "${before[key]}" already; got "${now[key]}" too`;
+    yield issueAt(`workload.${key}`, message, "the same column of times per trace file");
   }
+}
+
+function* otherKind(before: WantedColumn, now: WantedColumn): Issues {
+  if (before.kind === now.kind) return;
+  const message = `column "${now.name}" is read as ${before.kind} at ${before.at} already`;
+  yield issueAt(now.at, `${message}; got ${now.kind} too`, "a column of its own");
 }
 
 /** One reference for each file: one that must be there rather than one that `calibrate` writes. */

@@ -4,6 +4,8 @@ import { parseScenario } from "../parse.ts";
 import { SCENARIO_TEMPLATE } from "../template.test-support.ts";
 import { parseTimeUs, readTrace } from "./trace.ts";
 
+const SIZES = { name: "tokens", at: "workload.sizeColumn", kind: "size" } as const;
+
 describe("traces of arrivals", () => {
   test("of seconds start at 0, whatever their zero", () => {
     const { arrivalsUs } = readTrace("id,at\n1,100.5\n2,100.5\n\n3,102.000001\n", "t.csv", {
@@ -111,16 +113,36 @@ describe("traces of arrivals", () => {
 
   test("may have a column of input sizes", () => {
     const text = 'at,tokens\n0,12\n1,0\n2,"3.5"\n';
-    const { sizes, issues } = readTrace(text, "t.csv", { column: "at", sizeColumn: "tokens" });
-    expect([sizes, issues]).toEqual([[12, 0, 3.5], []]);
-    expect(readTrace(text, "t.csv", { column: "at" }).sizes).toEqual([]);
+    const { columns, issues } = readTrace(text, "t.csv", { column: "at" }, [SIZES]);
+    expect([columns, issues]).toEqual([{ tokens: [12, 0, 3.5] }, []]);
+    expect(readTrace(text, "t.csv", { column: "at" }).columns).toEqual({});
   });
 
   test.each(["-1", "NaN", "", "many", "Infinity"])("an input size of %j is an issue", (cell) => {
-    const columns = { column: "at", sizeColumn: "tokens" };
-    const { issues } = readTrace(`at,tokens\n0,12\n1,${cell}\n`, "t.csv", columns);
+    const { issues } = readTrace(`at,tokens\n0,12\n1,${cell}\n`, "t.csv", { column: "at" }, [
+      SIZES,
+    ]);
     expect(issues).toMatchObject([{ file: "t.csv", line: 3 }]);
     expect(issues[0]?.message).toMatch(/expected an input size from 0 up, got /);
+  });
+
+  test("may have lengths of prompts, and numbers of what they begin with", () => {
+    const wanted = [
+      { ...SIZES, kind: "tokens" },
+      { name: "parts", at: "p", kind: "numbers" },
+    ] as const;
+    const read = (rows: string) =>
+      readTrace(`at,tokens,parts\n${rows}\n`, "t.csv", { column: "at" }, wanted);
+    expect(read("0,12,3 40\n1,1,").columns).toEqual({ tokens: [12, 1], parts: [[3, 40], []] });
+    for (const [row, message] of [
+      ["1,0,7", /expected a number of tokens from 1 up, got "0"/],
+      ["1,9,7 -1", /expected whole numbers from 0 to 268435455 with spaces between, got "7 -1"/],
+      ["1,9,1.5", /expected whole numbers/],
+    ] as const) {
+      const [issue] = read(`0,12,3\n${row}`).issues;
+      expect(issue).toMatchObject({ file: "t.csv", line: 3 });
+      expect(issue.message).toMatch(message);
+    }
   });
 
   test("each wrong row of a file is reported, up to ten", () => {

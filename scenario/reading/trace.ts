@@ -3,13 +3,18 @@ import type { Issue } from "../../engine/basics/fault.ts";
 import { MOST_S } from "../schema/common.ts";
 import type { TimeUnit } from "../schema/workload.ts";
 import { didYouMean, issueAt } from "./issues.ts";
+import {
+  cellValue,
+  type TraceColumn,
+  type TraceColumns,
+  type WantedColumn,
+} from "./trace-columns.ts";
 import { shown } from "./zod-issues.ts";
 
-export interface TraceColumns {
+export interface TraceTerms {
   readonly column: string;
   /** Unit of numbers; undefined: seconds, which unlikely numbers are refused for. */
   readonly unit?: TimeUnit | undefined;
-  readonly sizeColumn?: string | undefined;
   /** A scale other than 1 may turn the numbers into seconds. */
   readonly scale?: number;
 }
@@ -17,8 +22,8 @@ export interface TraceColumns {
 interface TraceReading {
   /** Times since the first arrival, never falling; empty when there are issues. */
   readonly arrivalsUs: number[];
-  /** Input sizes, row by row; empty without a column of them. */
-  readonly sizes: number[];
+  /** Of those wanted. */
+  readonly columns: TraceColumns;
   readonly issues: readonly Issue[];
 }
 
@@ -28,15 +33,19 @@ const AT = "workload.file";
 const CUT = "a quoted cell has no end on its line";
 
 /**
- * Reads a column of arrival times, numbers (from any zero) or ISO dates and times, and, if named, a column of
- * input sizes. Rows must be in order of time. At most 10 issues come back, each with its line.
+ * Reads a column of arrival times, numbers (from any zero) or ISO dates and times, and those `wanted` besides. Rows must be in order of time. At most 10 issues come back, each with its line.
  */
-export function readTrace(text: string, file: string, columns: TraceColumns): TraceReading {
+export function readTrace(
+  text: string,
+  file: string,
+  terms: TraceTerms,
+  wanted: readonly WantedColumn[] = [],
+): TraceReading {
   if (text.trim() === "") return refused({ ...issueAt(AT, "the file is empty"), file, line: 1 });
   const lines = text.split(/\r?\n/);
   if (isCut(lines[0])) return refused(inRow(issueAt(AT, CUT), file, 0));
   const header = csvCells(lines[0]).map((cell) => cell.trim());
-  const unknown = columnIssues(header, columns, isTable(file) ? file : "the header line");
+  const unknown = columnIssues(header, terms, wanted, isTable(file) ? file : "the header line");
   if (unknown.length > 0) return refused(...unknown.map((issue) => inFile(issue, file)));
   if (lines.length > MAX_LINES) {
     const message = isTable(file)
@@ -44,19 +53,20 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
       : `${lines.length} lines; a trace may have ${MAX_LINES}`;
     return refused(inRow(issueAt(AT, message), file, MAX_LINES));
   }
-  const at = header.indexOf(columns.column);
-  const sizeAt = columns.sizeColumn === undefined ? -1 : header.indexOf(columns.sizeColumn);
-  const usPerUnit = US_PER[columns.unit ?? "s"];
+  const at = header.indexOf(terms.column);
+  const usPerUnit = US_PER[terms.unit ?? "s"];
   const issues: Issue[] = [];
   const times: number[] = [];
-  const sizes: number[] = [];
+  const more = wanted.map(({ name, kind }) => {
+    return { name, kind, at: header.indexOf(name), values: [] as (number | readonly number[])[] };
+  });
   let firstRow = 0;
   for (let index = 1; index < lines.length && issues.length < MAX_ISSUES; index++) {
     const line = lines[index];
     if (line.trim() === "") continue;
-    const take = (found: number | Issue, values: number[]): void => {
-      if (typeof found === "number") values.push(found);
-      else issues.push(inRow(found, file, index));
+    const take = <T extends number | readonly number[]>(found: T | Issue, values: T[]): void => {
+      if (typeof found === "object" && "message" in found) issues.push(inRow(found, file, index));
+      else values.push(found);
     };
     if (isCut(line)) {
       take(issueAt(AT, CUT), times);
@@ -64,10 +74,10 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     }
     const row = cellsOf(line);
     take(readTime(row[at], usPerUnit, times), times);
-    if (sizeAt >= 0) take(readSize(row[sizeAt]), sizes);
+    for (const column of more) take(cellValue(column.kind, row[column.at], AT), column.values);
     if (firstRow === 0 && times.length > 0) firstRow = index;
   }
-  const isUnsure = columns.unit === undefined && (columns.scale ?? 1) === 1 && firstRow > 0;
+  const isUnsure = terms.unit === undefined && (terms.scale ?? 1) === 1 && firstRow > 0;
   const doubt =
     isUnsure && isNumber(cellsOf(lines[firstRow])[at].trim()) ? doubtSeconds(times) : null;
   if (doubt !== null) return refused(inRow(issueAt(AT, ...doubt), file, firstRow));
@@ -76,7 +86,8 @@ export function readTrace(text: string, file: string, columns: TraceColumns): Tr
     const none = isTable(file) ? `${file} has no rows` : "the trace has no rows below its header";
     return refused(inFile(issueAt(AT, none), file));
   }
-  return { arrivalsUs: times.map((time) => Math.round(time - times[0])), sizes, issues };
+  const columns = Object.fromEntries(more.map(({ name, values }) => [name, values as TraceColumn]));
+  return { arrivalsUs: times.map((time) => Math.round(time - times[0])), columns, issues };
 }
 
 function cellsOf(line: string): readonly string[] {
@@ -99,21 +110,20 @@ function inFile(issue: Issue, file: string): Issue {
 }
 
 function refused(...issues: readonly Issue[]): TraceReading {
-  return { arrivalsUs: [], sizes: [], issues };
+  return { arrivalsUs: [], columns: {}, issues };
 }
 
 function columnIssues(
   header: readonly string[],
-  { column, sizeColumn }: TraceColumns,
+  { column }: TraceTerms,
+  wanted: readonly WantedColumn[],
   place: string,
 ): Issue[] {
-  return Object.entries({ column, sizeColumn }).flatMap(([key, name]) => {
-    if (name === undefined) return [];
+  return [{ name: column, at: "workload.column" }, ...wanted].flatMap(({ name, at }) => {
     const places = header.filter((cell) => cell === name).length;
-    if (places > 1) return [issueAt(`workload.${key}`, `${places} columns are called "${name}"`)];
+    if (places > 1) return [issueAt(at, `${places} columns are called "${name}"`)];
     if (places === 1) return [];
-    const message = `no column "${name}" in ${place}`;
-    return [issueAt(`workload.${key}`, message, didYouMean(name, header))];
+    return [issueAt(at, `no column "${name}" in ${place}`, didYouMean(name, header))];
   });
 }
 
@@ -134,12 +144,6 @@ function readTime(
   }
   if (time >= (times[times.length - 1] ?? time)) return time;
   return issueAt(AT, `time runs back: ${cell} is before the row above`, "sort the rows by time");
-}
-
-function readSize(cell: string | undefined): number | Issue {
-  const size = cell === undefined || cell.trim() === "" ? Number.NaN : Number(cell);
-  if (size >= 0 && size < Number.POSITIVE_INFINITY) return size;
-  return issueAt(AT, `expected an input size from 0 up, got ${shown(cell)}`);
 }
 
 /** Whether a quote is not closed. */

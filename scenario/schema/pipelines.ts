@@ -19,7 +19,7 @@ import {
   wholeBetween,
 } from "./common.ts";
 import { implementationSchema } from "./implementation.ts";
-import { engineSchema, lengthsSchema } from "./tokens.ts";
+import { engineSchema, taskTokensSchema } from "./tokens.ts";
 
 const batch = mapping("how an assumed service time grows with the batch", {
   marginal: nonNegative
@@ -146,12 +146,23 @@ export const taskSchema = z.strictObject({
       "several variants may answer a request, as `scheduler.selection` says (exp4, all-variants), and vote",
     ),
   after: z.array(name).default([]).describe("tasks that must have ended before this one"),
+  firstToken: z
+    .array(name)
+    .optional()
+    .describe("those of `after` whose first token is enough, as their output is streamed"),
   join: z
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])
     .default("all")
     .describe("how many of `after` must have run"),
   when: optionalMapping("the task runs only when this holds; else it is skipped", {
     contains: z.string().optional().describe("label that an output of `after` must contain"),
+    column: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "of the trace that `workload` plays: holds for each request whose row is above 0 there, in place of `probability`",
+      ),
     probability: probability.describe("share of requests for which it holds, for simulation"),
   }),
   cache: optionalMapping("this task is a cache: a hit skips the named later tasks", {
@@ -172,7 +183,7 @@ export const taskSchema = z.strictObject({
       .describe("answers are kept by content: a hit is a content whose answer is there"),
     skips: z.array(name).min(1).describe("tasks after this one that a hit skips"),
   }),
-  tokens: lengthsSchema,
+  tokens: taskTokensSchema,
   payloadBytes: amount.default(0).describe("bytes sent to the replica with each job"),
   edgeBytes: z
     .record(name, amount)

@@ -8,7 +8,7 @@ import { z } from "zod";
 /** Equally probable quantiles (mid-points), ascending, in microseconds. */
 const quantilesUs = z.array(z.number().nonnegative()).min(1);
 
-const provenance = z.strictObject({
+export const provenanceSchema = z.strictObject({
   /** `measured` on this kind of device by calibrate; `imported` from published data. */
   kind: z.enum(["measured", "imported"]),
   model: z.string(),
@@ -58,7 +58,7 @@ const serviceProfile = z.strictObject({
   schema: z.literal("tandem/profile@2"),
   /** Profiles of other kinds may follow. */
   kind: z.literal("service"),
-  provenance,
+  provenance: provenanceSchema,
   load: load.optional(),
   batches,
   /** Mean time alone of each input, batch 1, in the order in which calibration sends them. */
@@ -74,7 +74,7 @@ const serviceProfile = z.strictObject({
 const firstProfile = z
   .strictObject({
     schema: z.literal("tandem/profile@1"),
-    provenance,
+    provenance: provenanceSchema,
     load: load.optional(),
     servingFactor: z.number().positive().optional(),
     inputMeansUs: z.array(z.number().positive()).optional(),
@@ -101,7 +101,7 @@ export const profileSchema = z.discriminatedUnion("schema", [serviceProfile, fir
 
 export const overheadProfileSchema = z.strictObject({
   schema: z.literal("tandem/overhead@1"),
-  provenance,
+  provenance: provenanceSchema,
   /** Client to gateway and back, gateway residence excluded. */
   clientRoundTripUs: quantilesUs,
   /** Gateway to worker and back, service time excluded. */

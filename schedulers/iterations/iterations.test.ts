@@ -10,12 +10,14 @@ import {
 } from "../../engine/tokens/token-engine.ts";
 import { distserveDecode } from "./distserve.ts";
 import { sarathi } from "./sarathi.ts";
-import { vllm } from "./vllm.ts";
+import { byPriority, vllm } from "./vllm.ts";
 import { vllmV0 } from "./vllm-v0.ts";
+import { vtc } from "./vtc.ts";
 
 const POLICIES: readonly IterationPolicy[] = [
   vllm(),
-  vllm("priority"),
+  vllm(byPriority),
+  vtc(),
   vllmV0(),
   sarathi(),
   distserveDecode(),
@@ -50,7 +52,11 @@ function play(policy: IterationPolicy, limits: EngineLimits, asked: readonly Ask
     asked.forEach((one, id) => {
       if (one.after !== at) return;
       const contentOf = (block: number): number => one.group * 1000 + block;
-      const sequence = newSequence(id, one.prompt, at, { priority: one.priority, contentOf });
+      const sequence = newSequence(id, one.prompt, at, {
+        priority: one.priority,
+        client: one.group,
+        contentOf,
+      });
       open.add(sequence);
       engine.add(sequence);
     });
@@ -175,8 +181,32 @@ test("with priorities the least urgent is preempted, else the last", () => {
   };
   const byOrder = endOf(vllm());
   expect(byOrder[0]).toBeLessThan(byOrder[2]);
-  const byPriority = endOf(vllm("priority"));
-  expect(byPriority[0]).toBeGreaterThan(byPriority[1]);
+  const byUrgency = endOf(vllm(byPriority));
+  expect(byUrgency[0]).toBeGreaterThan(byUrgency[1]);
+});
+
+describe("vtc", () => {
+  const one = { prompt: 8, output: 4, priority: 0 };
+  const backlog = Array.from({ length: 8 }, () => ({ ...one, after: 0, group: 0 }));
+  const single = { ...LIMITS, maxSequences: 1 };
+  const order = (policy: IterationPolicy, asked: readonly Asked[]): number[] => [
+    ...play(policy, single, asked).ended.keys(),
+  ];
+
+  test("serves a client that has been served less before the backlog of another", () => {
+    const asked = [...backlog, { ...one, after: 10, group: 1 }];
+    expect(order(vllm(), asked).indexOf(8)).toBe(8);
+    expect(order(vtc(), asked).indexOf(8)).toBe(3);
+  });
+
+  test("gives no credit for the time in which a client asked for nothing", () => {
+    // The second client comes late with a backlog of its own: from then on both are served in turn.
+    const late = Array.from({ length: 4 }, () => ({ ...one, after: 10, group: 1 }));
+    const served = order(vtc(), [...backlog, ...late]).map((id) => (id < 8 ? 0 : 1));
+    expect(served.slice(0, 3)).toEqual([0, 0, 0]);
+    expect(served.slice(3, 11).reduce<number>((sum, client) => sum + client, 0)).toBe(4);
+    expect(served.slice(3, 7).toSorted()).toEqual([0, 0, 1, 1]);
+  });
 });
 
 test("a sequence that begins like another computes only what is new", () => {

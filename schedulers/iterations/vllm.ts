@@ -1,13 +1,30 @@
 /** vLLM's second scheduler (V1): what runs goes on, prompts in chunks; what waits gets the tokens that are left. */
 import type { EngineView, IterationPolicy, Sequence } from "../../engine/tokens/token-engine.ts";
 
-type Order = "fcfs" | "priority";
+/** Who is next of those that wait, and who is preempted of those that run. */
+export interface Order {
+  readonly first: (view: EngineView) => Sequence;
+  readonly last: (view: EngineView) => Sequence;
+}
+
+export const fcfs: Order = {
+  first: ({ waiting }) => waiting[0],
+  last: ({ running }) => running[running.length - 1],
+};
+
+/** The most urgent, the earliest on equal terms; the least urgent, the latest on equal terms. */
+export const byPriority: Order = {
+  first: ({ waiting }) =>
+    waiting.reduce((best, one) => (one.priority > best.priority ? one : best)),
+  last: ({ running }) =>
+    running.reduce((worst, one) => (one.priority <= worst.priority ? one : worst)),
+};
 
 /**
  * A sequence is admitted where its whole prompt finds blocks, so that prompts in chunks do not preempt each other.
  * Source: vllm-project/vllm, v1/core/sched/scheduler.py, `schedule` (`scheduler_reserve_full_isl`, on by default).
  */
-export function vllm(order: Order = "fcfs"): IterationPolicy {
+export function vllm(order: Order = fcfs): IterationPolicy {
   return {
     name: "vllm",
     plan(view) {
@@ -17,29 +34,17 @@ export function vllm(order: Order = "fcfs"): IterationPolicy {
         if (!sequence.isRunning) continue;
         const tokens = Math.min(view.due(sequence), view.tokensLeft);
         while (sequence.isRunning && !view.take(sequence, tokens)) {
-          view.preempt(last(view, order));
+          view.preempt(order.last(view));
           preempted = true;
         }
       }
       if (preempted) return;
       while (view.tokensLeft > 0 && view.waiting.length > 0) {
-        const next = first(view, order);
+        const next = order.first(view);
         const due = view.due(next);
         if (view.blocksFor(next, due) > view.freeBlocks) return;
         if (!view.take(next, Math.min(due, view.tokensLeft))) return;
       }
     },
   };
-}
-
-/** The least urgent of those that run, the latest on equal terms. */
-function last({ running }: EngineView, order: Order): Sequence {
-  if (order === "fcfs") return running[running.length - 1];
-  return running.reduce((worst, one) => (one.priority <= worst.priority ? one : worst));
-}
-
-/** The most urgent of those that wait, the earliest on equal terms. */
-function first({ waiting }: EngineView, order: Order): Sequence {
-  if (order === "fcfs") return waiting[0];
-  return waiting.reduce((best, one) => (one.priority > best.priority ? one : best));
 }

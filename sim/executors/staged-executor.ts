@@ -59,7 +59,7 @@ export class StagedExecutor implements SteadyExecutor {
     this.#batches = dispatcher;
     this.#slots = new WinnerTree(own + (hasMessages ? Gateways.slotsOf(system) : 0));
     this.#aloneUs = new Float64Array(replicas);
-    this.messages = hasMessages ? messagesOf(dispatcher, seed, this.#slots, own) : null;
+    this.messages = hasMessages ? messagesOf(dispatcher, seed, this.#slots, own, iterating) : null;
     const device = deviceStations(
       dispatcher,
       recorder,
@@ -115,7 +115,13 @@ export class StagedExecutor implements SteadyExecutor {
 }
 
 /** The messages of requests and batches: gateways, round trips, and bytes on links. */
-function messagesOf(dispatcher: Dispatcher, seed: string, slots: WinnerTree, firstSlot: number) {
+function messagesOf(
+  dispatcher: Dispatcher,
+  seed: string,
+  slots: WinnerTree,
+  firstSlot: number,
+  iterating: Iterating | null,
+) {
   const { system } = dispatcher;
   const gateways = new Gateways(dispatcher, seed, slots, firstSlot);
   const workerTrips = new RandomStream(seed, "network/worker");
@@ -146,10 +152,21 @@ function messagesOf(dispatcher: Dispatcher, seed: string, slots: WinnerTree, fir
       const roundTripUs = pick(workerRoundTripUs, workerTrips);
       way.leavesUs = gateways.dispatch(replica, nowUs);
       way.halfTripUs = (roundTripUs + zoneRoundTripUs) / 2;
-      way.inputUs = usPerByte * inputBytes(dispatcher, replica);
+      const keysBytes = iterating === null ? 0 : sequenceBytes(dispatcher, iterating, replica);
+      way.inputUs = usPerByte * (inputBytes(dispatcher, replica) + keysBytes);
       way.outputUs = usPerByte * outputBytes(dispatcher, replica);
     },
   };
+}
+
+/** Keys and values that the job of a replica brings from another engine. */
+function sequenceBytes(
+  { batchJobs, batchAt, requests }: Dispatcher,
+  { lengths }: Iterating,
+  replica: number,
+): number {
+  const job = batchJobs[batchAt[replica]];
+  return lengths.bytesOf(requests.pipeline[requests.requestOf(job)], requests.taskOf(job), job);
 }
 
 /** Slots of one gateway in the calendar: its current message, and the head of its arrivals. */

@@ -7,18 +7,17 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { meanOf } from "../../../engine/statistics/estimate.ts";
-import { coefficientTimes, layerTimes } from "../../../engine/tokens/step-times.ts";
 import type { EngineLimits } from "../../../engine/tokens/token-engine.ts";
 import { vllm } from "../../../schedulers/iterations/vllm.ts";
 import { vllmV0 } from "../../../schedulers/iterations/vllm-v0.ts";
 import { playApart } from "./apart-run.ts";
 import { type PlayedRun, playRun, type TokenTimes } from "./engine-run.ts";
 import {
+  coefficientTimesOf,
   isPublishedHere,
   type MeasuredRequest,
-  publishedCoefficients,
   publishedRun,
-  publishedTables,
+  tableTimes,
 } from "./published.ts";
 
 /** Means over a run, ms; attainment: the share with TTFT within 200 ms and TPOT within 100 ms. */
@@ -84,7 +83,7 @@ export function tableFindings(limited = true): TokenFinding[] {
     const given = folder === "llama-3.1-8b-rtx4090";
     const requests = publishedRun(given ? `${folder}/measured.csv` : `to-predict/${folder}.csv`);
     const limits = { ...V1, maxSequences, blocks: limited ? blocks : PLENTY };
-    const stepTimes = layerTimes(publishedTables(folder, layers));
+    const stepTimes = tableTimes(folder, layers);
     const { times } = playRun(requests, limits, vllm(), stepTimes);
     return {
       run: folder,
@@ -157,9 +156,8 @@ const OTHERS = [run("2-100"), run("2-200")];
 const HELD = ["2.5-250", "3-300", "3.5-350", "4-400"].map((name) => `to-predict/${run(name)}`);
 
 export function coefficientFindings(): TokenFinding[] {
-  const times = publishedCoefficients("opt-13b-a100-vllm-step-coefficients.json", 1);
-  const play: Play = (requests, fitted) =>
-    playRun(requests, V0, vllmV0(), coefficientTimes(times, fitted));
+  const times = coefficientTimesOf("opt-13b-a100-vllm-step-coefficients.json", 1);
+  const play: Play = (requests, fitted) => playRun(requests, V0, vllmV0(), times(fitted));
   const light = fittedOn(LIGHT, play, [0]);
   const other = fittedOn(OTHERS, play, [0]);
   return [...LIGHT, ...OTHERS, ...HELD].map((file) => ({
@@ -187,12 +185,12 @@ const HELD_APART = [...HELD_RUNS, "10.5-1050", "12-300", "12-1200"].map(
 
 export function apartFindings(): TokenFinding[] {
   const file = "opt-13b-a100-distserve-step-coefficients.json";
-  const [one, two] = [publishedCoefficients(file, 1), publishedCoefficients(file, 2)];
+  const [one, two] = [coefficientTimesOf(file, 1), coefficientTimesOf(file, 2)];
   const play: Play = (requests, fitted) =>
     playApart(
       requests,
-      { limits: PREFILL, stepTimes: coefficientTimes(two, fitted) },
-      { limits: DECODE, stepTimes: coefficientTimes(one, fitted) },
+      { limits: PREFILL, stepTimes: two(fitted) },
+      { limits: DECODE, stepTimes: one(fitted) },
       fitted.handOverMs,
     );
   const light = fittedOn(LIGHT_APART, play, [0, 20, 40, 60]);

@@ -1,0 +1,68 @@
+/** What a scenario takes from the rows of the trace that it replays: sizes, lengths of prompts and outputs, conditions. */
+import { assert } from "../../engine/basics/fault.ts";
+import type { TokenLengthTerms } from "../../engine/system/system.ts";
+import type { TraceColumn, TraceColumns } from "../reading/trace-columns.ts";
+import type { TaskDocument, WorkloadDocument } from "../schema/scenario.ts";
+import type { LengthsDocument } from "../schema/tokens.ts";
+
+interface Traces {
+  /** By path as written, then by column. */
+  readonly traceColumns?: Readonly<Record<string, TraceColumns>> | undefined;
+}
+
+/** The columns of the trace that a workload replays. */
+export function columnsOf(workload: WorkloadDocument, { traceColumns }: Traces): TraceColumns {
+  return workload.arrivals === "trace" ? (traceColumns?.[workload.file] ?? {}) : {};
+}
+
+/** The input sizes of a workload that replays a trace with sizes; else null. */
+export function traceSizesOf(workload: WorkloadDocument, inputs: Traces): readonly number[] | null {
+  if (workload.arrivals !== "trace" || workload.sizeColumn === undefined) return null;
+  return (columnsOf(workload, inputs)[workload.sizeColumn] as readonly number[]) ?? null;
+}
+
+/** A condition by column has the share of rows for which it holds. */
+export function conditionOf({ when }: TaskDocument, columns: TraceColumns) {
+  const rows = (columns[when?.column ?? ""] ?? null) as readonly number[] | null;
+  const share = rows === null ? null : rows.filter((one) => one > 0).length / rows.length;
+  return {
+    whenProbability: share ?? when?.probability ?? 1,
+    whenRows: rows,
+    whenContains: when?.contains ?? null,
+  };
+}
+
+/** Null where the task is no language model's, or goes on with another's sequences. */
+export function lengthTerms(
+  document: TaskDocument["tokens"],
+  columns: TraceColumns,
+  idsOf: (task: string) => readonly number[],
+): TokenLengthTerms | null {
+  if (document === undefined || "from" in document) return null;
+  const { prompt, outputsOf, output, prefix = null, most } = document;
+  const rows = (name: string): TraceColumn => {
+    assert(
+      Object.hasOwn(columns, name),
+      `a checked scenario has the columns of its trace: ${name}`,
+    );
+    return columns[name];
+  };
+  const lengthOf = (length: LengthsDocument["prompt"]) =>
+    typeof length === "object" && "column" in length
+      ? { rows: rows(length.column) as readonly number[] }
+      : length;
+  const numbered = prefix !== null && "column" in prefix ? prefix : null;
+  return {
+    prompt: lengthOf(prompt),
+    outputsOf: outputsOf.flatMap(idsOf),
+    output: lengthOf(output),
+    most,
+    prefix:
+      numbered === null
+        ? (prefix as Exclude<typeof prefix, { column: string }>)
+        : {
+            rows: rows(numbered.column) as readonly (readonly number[])[],
+            blockTokens: numbered.blockTokens,
+          },
+  };
+}
