@@ -23,12 +23,12 @@ export interface Solution {
   readonly values: Readonly<Record<string, number>> | null;
 }
 
-/** Everything that the planners get. */
+/** Everything that a search gets. */
 export interface Problem {
   readonly goals: readonly Goal[];
   readonly alternatives: readonly Alternative[];
-  /** Whether batch sizes of this one may be chosen. */
-  readonly mayBatch: (alternative: Alternative) => boolean;
+  /** Whether some combinations of batch sizes are left out. */
+  readonly isBatchSpaceCut: boolean;
   readonly laboratory: Laboratory;
   /** Most contenders to simulate. */
   readonly mostTrials: number;
@@ -165,7 +165,7 @@ const TIE = 0.1;
 /** A score from which on more tells little. */
 const COMFORTABLE = 0.3;
 
-export function tiedScore(score: number): number {
+function tiedScore(score: number): number {
   return Math.round(Math.min(score, COMFORTABLE) / TIE);
 }
 
