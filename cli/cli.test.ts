@@ -494,7 +494,7 @@ test("plan --out writes a scenario that passes check as it is, from its own fold
   expect((await here("report", out)).code).toBe(0);
   const page = readFileSync(join(out, "report.html"), "utf8");
   expect(page).toMatch(/<p class="answer">fifo: [^<]*<\/p>[\s\S]*<dd>2\.6 per hour<\/dd>/);
-  const wrong = await here("plan", path, "--planner", "oracle");
+  const wrong = await here("plan", path, "--window", "night");
   expect(wrong.code).toBe(2);
-  expect(wrong.stderr).toMatch(/one of descent, inferline, got "oracle"/);
+  expect(wrong.stderr).toMatch(/one of peak, whole, got "night"/);
 });

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildKey } from "../build/version.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
-import { Memo } from "../planning/trial.ts";
+import type { Known } from "../planning/trial.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { makeFolder, writeAtomically } from "../sweep/atomic-file.ts";
 
@@ -11,8 +11,8 @@ const FILE = "plan-progress.jsonl";
 /** Lines that are written together. */
 const TOGETHER = 64;
 
-export class ProgressFile {
-  readonly known: Memo;
+export class ProgressFile implements Known {
+  readonly #summaries: Map<string, RunSummary>;
   readonly #file: string;
   readonly #waiting: string[] = [];
   /** No more could be written: a search that is repeated begins here. */
@@ -27,12 +27,18 @@ export class ProgressFile {
     const isOurs = first === header;
     makeFolder(directory);
     if (!isOurs) writeAtomically(this.#file, `${header}\n`);
-    const before = isOurs ? lines.flatMap(parsed) : [];
-    this.known = new Memo(before, (key, { tasks: _, curveMs: _curve, ...summary }) => {
-      const kept = { ...summary, tasks: {}, curveMs: [] };
-      this.#waiting.push(`${JSON.stringify([key, kept])}\n`);
-      if (this.#waiting.length >= TOGETHER) this.close();
-    });
+    this.#summaries = new Map(isOurs ? lines.flatMap(parsed) : []);
+  }
+
+  get(key: string): RunSummary | undefined {
+    return this.#summaries.get(key);
+  }
+
+  set(key: string, { tasks: _, curveMs: _curve, ...summary }: RunSummary): void {
+    const kept = { ...summary, tasks: {}, curveMs: [] };
+    this.#summaries.set(key, kept);
+    this.#waiting.push(`${JSON.stringify([key, kept])}\n`);
+    if (this.#waiting.length >= TOGETHER) this.close();
   }
 
   /** Writes what waits. */

@@ -2,7 +2,7 @@
 
 import type { Parameters } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/left-out.ts";
-import type { Answer, Plan, PlanEntry, PlannerName, Point } from "../planning/plan.ts";
+import type { Answer, Plan, PlanEntry, Point } from "../planning/plan.ts";
 import type { Explored, RuledOut } from "../planning/standing.ts";
 import type { Kept } from "../planning/trial.ts";
 import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
@@ -17,7 +17,7 @@ import { schedulerName } from "../schedulers/create-scheduler.ts";
 
 interface Header {
   readonly schema: "tandem/plan@3";
-  readonly planner: PlannerName;
+  readonly planner: "descent";
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
@@ -64,7 +64,7 @@ export function planText(
     ...(several ? [parametersText(plan.parameters)] : []),
     wrapped(plan.goals.map(goalText).join("; "), width),
     tableText({ caption: "", headings: headings(plan), rows: rows(plan) }, width),
-    ...sentences(plan, document.planner).map((line) => wrapped(line, width)),
+    ...sentences(plan).map((line) => wrapped(line, width)),
     "",
   ]);
   const points = document.plans.flatMap(({ best }) => (best === null ? [] : [best.point]));
@@ -157,9 +157,9 @@ function headline(entry: PlanEntry): string {
   return `${load}${what}: ${costs(best)}, ${schedulerText(best.scheduler)}, ${where}; ${at}${next}`;
 }
 
-function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
+function sentences(entry: PlanEntry): readonly string[] {
   const { best, alike, notSearched, needed, state } = entry;
-  const explored = `${planner}: ${exploredText(entry.explored)}`;
+  const explored = `explored: ${exploredText(entry.explored)}`;
   const shown = notSearched.filter((name) => best === null || name !== "trials");
   const leftOut = shown.map((name) => LEFT_OUT[name]);
   const untold = needed === null ? [] : [untoldText(needed)];
@@ -186,7 +186,7 @@ function sentences(entry: PlanEntry, planner: PlannerName): readonly string[] {
     ...untold,
     promiseText(entry),
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
-    [gapText(entry, planner), ...leftOut].join("; "),
+    [gapText(entry), ...leftOut].join("; "),
     explored,
   ];
 }
@@ -207,13 +207,12 @@ function untoldText({
 }
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */
-function gapText(entry: PlanEntry, planner: string): string {
+function gapText(entry: PlanEntry): string {
   const { best, lowerBound, unit, allCheaperTried, stopped } = entry;
   const ends = stopped ? "the search ended early (`--budget` allows more): " : "";
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
     return `${ends}${tried}`;
-  if (planner === "inferline") return `${ends}a local optimum: no single action saves more`;
   const cost = formatNumber(best?.cost ?? 0, 4);
   const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the SLO`;
   if (allCheaperTried) return `${ends}${tried}; ${below}, but for an error of 5 %`;

@@ -79,11 +79,11 @@ function refuseEngines({ document, file }: Scenario): void {
 
 /**
  * Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs: the document of
- * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a planner or a preset that there is not, or a bound below 1.
+ * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a preset that there is not, or a bound below 1.
  */
 export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promise<Planned> {
   const values = checkedOptions(PLAN, settings);
-  const { planner, maxReplicas, maxTrials, directory, budgetS = 120, window, promise } = values;
+  const { maxReplicas, maxTrials, directory, budgetS = 120, window, promise } = values;
   const schedulers = presets(values.schedulers ?? TEXTBOOK_PRESETS);
   tryOutOwn(loaded);
   refuseEngines(loaded);
@@ -95,14 +95,13 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   if (asksForSolver(schedulers)) useSolver(await loadHighs());
   const solver = openSolver();
   const options = {
-    planner,
     schedulers,
     mostReplicas: maxReplicas,
     mostTrials: maxTrials,
     window,
     promise,
     pace,
-    ...(progress === null ? {} : { known: progress.known }),
+    ...(progress === null ? {} : { known: progress }),
     solve: solver.solve,
   };
   const steps = makePlans(loaded, inputsOf(loaded), options);
@@ -128,7 +127,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const command = commandFor("plan", loaded, givenOptions(PLAN, asked));
   const header = {
     schema: "tandem/plan@3" as const,
-    planner,
+    planner: "descent" as const,
     command,
     seed: document.run.seed,
     scenario: { name: document.name, digest },

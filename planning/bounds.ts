@@ -10,6 +10,7 @@
 import { Sampler } from "../engine/random/sampler.ts";
 import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
 import { visitRatios } from "../engine/stability/offered-load.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import type { PipelineSystem, System } from "../engine/system/system.ts";
 import type { Goal } from "../results/slo.ts";
 import { isNumbered } from "../scenario/checks/check-cluster.ts";
@@ -113,11 +114,7 @@ export class ServiceBounds {
   utilisation(task: number, row: Row, maxBatch: number, least = false): number {
     const jobs = least ? this.#neededPerS : this.#jobsPerS;
     if (jobs === null) return 0;
-    let capacity = 0;
-    for (const [kind, replicas] of row.entries()) {
-      if (replicas > 0) capacity += replicas * this.capacityPerS(task, kind, maxBatch);
-    }
-    return jobs[task] / capacity;
+    return jobs[task] / sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
   }
 
   /** Jobs per second of a task; `least` as for `utilisation`. 0 where they are not known beforehand. */
@@ -166,14 +163,10 @@ export class ServiceBounds {
   servesTooSlowly(rows: readonly Row[]): boolean {
     const variates = this.#variates;
     if (variates === null) return false;
-    const fastest = rows.map((row, task) => this.#fastestOf(task, row));
-    const key = fastest.join();
+    const key = rows.map((row, task) => this.#fastestOf(task, row)).join();
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const times = fastest.map((replica, task) => {
-      const { service } = this.system.replicas[replica];
-      return variates[task].map((variate) => service.sampleUs(variate, 1));
-    });
+    const times = this.#fastestTimes(rows, variates);
     const isSlow = this.#goals.some(({ pipeline, share }) => {
       const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
       const late = lateShare(system, times);
@@ -187,10 +180,7 @@ export class ServiceBounds {
   leastMs(rows: readonly Row[], pipeline: string, share: number): number {
     const variates = this.#variates as readonly Float64Array[];
     const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
-    const times = rows.map((row, task) => {
-      const { service } = this.system.replicas[this.#fastestOf(task, row)];
-      return variates[task].map((variate) => service.sampleUs(variate, 1));
-    });
+    const times = this.#fastestTimes(rows, variates);
     let [low, high] = [0, 1e3];
     const isLate = (sloUs: number): boolean => lateShare({ ...system, sloUs }, times) > 1 - share;
     while (isLate(high)) [low, high] = [high, 2 * high];
@@ -200,6 +190,14 @@ export class ServiceBounds {
       else high = middle;
     }
     return high / 1000;
+  }
+
+  /** Draws by task. */
+  #fastestTimes(rows: readonly Row[], variates: readonly Float64Array[]): readonly Float64Array[] {
+    return rows.map((row, task) => {
+      const { service } = this.system.replicas[this.#fastestOf(task, row)];
+      return variates[task].map((variate) => service.sampleUs(variate, 1));
+    });
   }
 
   #fastestOf(task: number, row: Row): number {

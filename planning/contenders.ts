@@ -1,6 +1,6 @@
 /**
  * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster; and what it
- * leaves out. The planners differ in which contenders they simulate, and how much.
+ * leaves out.
  */
 
 import { sumOf } from "../engine/statistics/estimate.ts";
@@ -76,7 +76,7 @@ export function alternativeOf(
 
 /** Most combinations of batch sizes to try; of more, one size for all tasks. */
 const MOST_BATCHES = 27;
-export const LARGEST_BATCH = 16;
+const LARGEST_BATCH = 16;
 
 /**
  * A scheduler that takes one job at a time, with each combination of batch sizes that makes some
@@ -98,7 +98,7 @@ export function withBatches({ document, parameters, choice }: Alternative): {
   return { alternatives, isCut };
 }
 
-export function batchingScheduler(
+function batchingScheduler(
   preset: ScenarioDocument["scheduler"],
   tasks: readonly string[],
   batches: readonly number[],
@@ -166,12 +166,6 @@ function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
 
 /** Combinations that there are; `most` where there are more. */
 export function combinationsOf(alternatives: readonly Alternative[], most: number): number {
-  const known = new Map<Choice, number>();
-  for (const { choice } of alternatives) {
-    if (!known.has(choice)) known.set(choice, choice.space.combinations(most));
-  }
-  return Math.min(
-    most,
-    alternatives.reduce((sum, { choice }) => sum + (known.get(choice) as number), 0),
-  );
+  const each = alternatives.map(({ choice }) => choice.space.combinations(most));
+  return Math.min(most, sumOf(each));
 }

@@ -1,7 +1,7 @@
 /** The cheapest machines with room for replicas, found exactly. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 
-export interface Machines {
+interface Machines {
   readonly cost: number;
   readonly counts: readonly number[];
 }

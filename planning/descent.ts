@@ -3,24 +3,15 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_LOOKS } from "./looks.ts";
 import { BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";
-import { type Cut, filled, isWithin, Relaxation, type Relaxed } from "./relaxation.ts";
+import { type Cut, filled, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
-import {
-  costOfTried,
-  nearer,
-  note,
-  type Problem,
-  ranked,
-  scoreOfTried,
-  type Tried,
-} from "./standing.ts";
+import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
 import type { Trial } from "./trial.ts";
 
 /** Capacity over jobs to look for an incumbent with, until one does. */
-const HEADROOMS = [1.25, 1.6, 2.5, 4, 8];
+const HEADROOMS = [1.1, 1.25, 1.4, 1.6, 2, 2.5, 4, 8];
 /** The same for the nearest miss, the first that there are machines for. */
 const LEAST_HEADROOMS = [8, 4, 2, 1.4, 1.2, 1, 0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0];
-const HALVINGS = 3;
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
@@ -71,7 +62,6 @@ export class Descent {
   readonly #looks = new Map<string, Look>();
   readonly #problem: Problem;
   readonly #isThorough: boolean;
-  readonly #relaxation: Relaxation;
   #cuts: Cut[] = [];
   #programs = 0;
   /** The cheapest rows that nothing rules out, until they are looked at. */
@@ -82,7 +72,6 @@ export class Descent {
     this.#problem = problem;
     this.alternative = alternative;
     this.#isThorough = isThorough;
-    this.#relaxation = new Relaxation(alternative, problem.solve);
   }
 
   /** No cluster that costs less keeps the goals, but for `BOUND_ERROR`; of replicas that come and go no cost is known. */
@@ -143,21 +132,16 @@ export class Descent {
     if (standing.incumbent === tried) standing.incumbent = ranked(this.passed)[0] ?? null;
   }
 
-  /** A first incumbent: as much more capacity than jobs as it takes, then less by halves, then fewer of each task. */
+  /** A first incumbent: as much more capacity than jobs as it takes, then fewer replicas of each task. */
   *fromAbove(until: number): Generator<undefined, void> {
     const { confirmed } = this.#problem.standing;
     const { choice } = this.alternative;
     if (confirmed !== null && confirmed.contender.alternative.choice === choice)
       yield* this.keeps(confirmed.contender.shape.rows);
-    let low = 1;
     for (const factor of confirmed === null ? HEADROOMS : []) {
-      const found = yield* this.#withHeadroom(factor);
-      if (found === null) return;
-      if (found) {
-        yield* this.#between(low, factor);
-        break;
-      }
-      low = factor;
+      const { rows } = yield* this.#relaxed(factor);
+      if (rows === null) return;
+      if (yield* this.keeps(filled(this.alternative, rows))) break;
     }
     yield* this.#downwards(until);
   }
@@ -205,25 +189,10 @@ export class Descent {
     return !proceeds && rows.some((row, t) => load(row, t) >= 1);
   }
 
-  *#between(from: number, to: number): Generator<undefined, void> {
-    let [low, high] = [from, to];
-    for (let i = 0; i < HALVINGS; i++) {
-      const middle = (low + high) / 2;
-      if (yield* this.#withHeadroom(middle)) high = middle;
-      else low = middle;
-    }
-  }
-
   *#relaxed(factor: number | null = null, isInTime = true): Generator<undefined, Relaxed> {
     const cuts = factor === null ? this.#cuts : [];
-    const steps = this.#relaxation.solve(cuts, factor, isInTime);
-    return yield* this.#problem.laboratory.watched(steps);
-  }
-
-  /** Null where there are no machines for it. */
-  *#withHeadroom(factor: number): Generator<undefined, boolean | null> {
-    const { rows } = yield* this.#relaxed(factor);
-    return rows === null ? null : yield* this.keeps(filled(this.alternative, rows));
+    const { laboratory, solve } = this.#problem;
+    return yield* laboratory.watched(relaxed(this.alternative, solve, cuts, factor, isInTime));
   }
 
   /** More of all tasks but one that misses still, so that one cut does for many; else the rows themselves. */
@@ -232,8 +201,8 @@ export class Descent {
     for (const t of this.#busiestFirst(rows)) {
       const more = rows.map((row, other) => (other === t ? row : row.map((n) => raised(n))));
       const isAllowed = more.every((row, other) => sumOf(row) <= space.bounds.high[other]);
-      if (rows.length > 1 && isAllowed && !(yield* this.#mayKeep(whole(more).key, more)))
-        return whole(more);
+      const missed = { ...whole(more), key: `relaxed/${whole(more).key}` };
+      if (rows.length > 1 && isAllowed && !(yield* this.#mayKeep(missed.key, more))) return missed;
     }
     return whole(rows);
   }
@@ -322,33 +291,22 @@ export class Descent {
     return times.map((_, kind) => (kind === fastest ? space.bounds.high[task] : 0));
   }
 
-  /** From rows that miss, the replica more that helps most for its price, until the goals are kept. */
+  /** From rows that miss, one replica more of the busiest task again and again, until the goals are kept. */
   *#repaired(from: readonly Row[], limit: number): Generator<undefined, void> {
+    const { space } = this.alternative.choice;
     let rows = from;
     for (let step = 0; step < MOST_REPAIRS; step++) {
-      const { choice, batches } = this.alternative;
-      const { space, bounds } = choice;
-      const ways = rows.flatMap((row, t) =>
-        row.flatMap((n, k) => {
-          if (n === 0 || sumOf(row) >= space.bounds.high[t]) return [];
-          const more = rows.with(t, row.with(k, n + 1));
-          const shape = space.cheapestFor(more);
-          return shape === null || shape.cost >= limit - 1e-9
-            ? []
-            : [{ more, cost: shape.cost, load: bounds.utilisation(t, row, batches[t]) }];
+      const ways = this.#busiestFirst(rows).flatMap((t) =>
+        [...rows[t].entries()].flatMap(([k, n]) => {
+          const more = rows.with(t, rows[t].with(k, n + 1));
+          const isAllowed = n > 0 && sumOf(rows[t]) < space.bounds.high[t];
+          const cost = (isAllowed ? space.cheapestFor(more)?.cost : undefined) ?? Infinity;
+          return cost < limit - 1e-9 ? [more] : [];
         }),
       );
       if (ways.length === 0) return;
-      const tried: { more: readonly Row[]; gain: number }[] = [];
-      const [now] = [space.cheapestFor(rows)?.cost ?? 0];
-      const busiest = ways.sort((a, b) => b.load - a.load).slice(0, 4);
-      for (const { more, cost } of busiest) {
-        const { trial, keeps } = yield* this.#tried(more);
-        if (keeps) return;
-        tried.push({ more, gain: scoreOfTried(trial) - Math.log(1 + Math.max(0, cost - now)) });
-      }
-      rows = tried.reduce((best, one) => (one.gain > best.gain ? one : best)).more;
-      rows = filled(this.alternative, rows);
+      rows = filled(this.alternative, ways[0]);
+      if (yield* this.keeps(rows)) return;
     }
   }
 

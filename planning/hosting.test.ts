@@ -13,7 +13,6 @@ const loaded = (text: string) => parseScenario(text, "s.yaml", () => "", {}, { c
 
 function planOf(text: string, options: Partial<PlanOptions> = {}): Plan {
   const usual = {
-    planner: "descent",
     mostReplicas: 8,
     mostTrials: 1000,
     schedulers: [],
@@ -88,10 +87,8 @@ run: { seed: 1, replications: 3 }
     },
   );
 
-  test("has slots apart where slots are not shared, and in the plans of InferLine's planner", () => {
+  test("has slots apart where slots are not shared", () => {
     expect(planOf(text("selective-replication", 4000, "shared: false")).best?.cost).toBe(6);
-    const shared = text("selective-replication", 4000, SHARED);
-    expect(planOf(shared, { planner: "inferline" }).best?.cost).toBe(6);
   });
 
   test("is tried beside others, and wins where sharing is cheaper", () => {

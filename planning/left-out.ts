@@ -7,12 +7,12 @@ import type { SimulationInputs } from "../sim/replication.ts";
 export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling" | "variants";
 
 /**
- * Besides `trials` and `batches`. `scales`: whether the plan's replicas come and go; `hasCheaper`: whether
- * some machines cost less than those found.
+ * Besides `trials` and `batches`. `slowsDown`: whether replicas of one machine do so to each other; `scales`: whether
+ * the plan's come and go; `hasCheaper`: whether some machines cost less than those found.
  */
 export function notSearched(
   document: ScenarioDocument,
-  inputs: SimulationInputs,
+  slowsDown: boolean,
   scales: boolean,
   hasCheaper: boolean,
 ): readonly NotSearched[] {
@@ -22,9 +22,7 @@ export function notSearched(
   const nodesFail = [...random, ...scheduled].some(({ node }) => node !== undefined);
   const shares = nodes.some(({ devices }) => Object.values(devices).some(isShared));
   const dependsOnNeighbours =
-    slowEachOther(cluster, inputs) ||
-    shareResources(document) ||
-    (nodes.length > 0 && (nodesFail || network?.links === "fair"));
+    slowsDown || (nodes.length > 0 && (nodesFail || network?.links === "fair"));
   const hasVariants = tasksToPlace(document).some(({ name, task }) => name !== task);
   return [
     ...(hasCheaper && dependsOnNeighbours ? ["colocation" as const] : []),

@@ -28,7 +28,6 @@ function load(text: string) {
 /** Told at the first step that knows the problem, before a request is simulated. */
 function missingOf(text: string) {
   const options = {
-    planner: "descent",
     mostReplicas: 64,
     mostTrials: 1e4,
     schedulers: [],

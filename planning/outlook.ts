@@ -47,36 +47,20 @@ export function outlook(
   above = HOPELESS,
   drawn: readonly DrawnRun[] = [],
 ): Outlook {
-  const { low, mean, high } = ofRuns(goal, runs, error, episodes, above);
+  const { mean, halfWidth95 } = attainmentOf(goal, runs).estimate;
   const { changes } = attainmentOf(goal, runs, drawn);
   const inputs = inputHalfWidth(changes, error);
-  const upwards = Math.hypot(high - mean, inputHalfWidth(changes, above));
-  return { mean, low: mean - Math.hypot(mean - low, inputs), high: mean + upwards, inputs };
-}
-
-function ofRuns(
-  goal: Goal,
-  runs: readonly SloRun[],
-  error: number,
-  episodes: number,
-  above: number,
-): Omit<Outlook, "inputs"> {
-  const { estimate: found } = attainmentOf(goal, runs);
-  const { mean } = found;
-  const requests = requestsOf(goal, runs);
-  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1 };
-  const independent = Math.sqrt((mean * (1 - mean)) / requests);
-  const freedom = runs.length - 1;
+  if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
+  const independent = Math.sqrt((mean * (1 - mean)) / requestsOf(goal, runs));
   const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
-  if (freedom === 0) {
-    const low = mean === 1 ? error ** (1 / episodes) : mean - clustered;
-    return { mean, low, high: mean + clustered };
-  }
-  const spread = found.halfWidth95 / studentT(freedom, 0.025);
-  const width = Math.max(spread, independent);
-  const below = Math.max(studentT(freedom, error) * width, freedom === 1 ? clustered : 0);
-  const low = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
-  return { mean, low, high: mean + studentT(freedom, above) * width };
+  const freedom = runs.length - 1;
+  const spread = freedom === 0 ? 0 : halfWidth95 / studentT(freedom, 0.025);
+  const width = (tail: number): number =>
+    freedom === 0 ? clustered : studentT(freedom, tail) * Math.max(spread, independent);
+  const below = freedom === 1 ? Math.max(width(error), clustered) : width(error);
+  const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
+  const upwards = Math.hypot(width(above), inputHalfWidth(changes, above));
+  return { mean, low: mean - Math.hypot(mean - least, inputs), high: mean + upwards, inputs };
 }
 
 function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {

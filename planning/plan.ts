@@ -26,7 +26,6 @@ import {
   type Parameters,
   withBatches,
 } from "./contenders.ts";
-import { inferline } from "./inferline.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
 import { missingOf } from "./missing.ts";
 import {
@@ -56,21 +55,15 @@ import {
 import {
   type Confirmed,
   type Kept,
+  type Known,
   keptOf,
   Laboratory,
-  type Memo,
   OutOfTime,
   type Pace,
 } from "./trial.ts";
 import type { Window } from "./window.ts";
 
-export type PlannerName = "descent" | "inferline";
-
-const PLANNERS: Readonly<Record<PlannerName, (problem: Problem) => Generator<undefined, Search>>> =
-  { descent, inferline };
-
 export interface PlanOptions extends Asked {
-  readonly planner: PlannerName;
   readonly mostReplicas: number;
   readonly mostTrials: number;
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
@@ -78,7 +71,7 @@ export interface PlanOptions extends Asked {
   /** Default: without end. */
   readonly pace?: Pace;
   /** Summaries of earlier searches. Default: none. */
-  readonly known?: Memo;
+  readonly known?: Known;
   readonly solve: Solver;
 }
 
@@ -164,12 +157,6 @@ export interface Step {
   readonly standing: Standing | null;
 }
 
-interface PlannedBy {
-  readonly planner: PlannerName;
-  readonly inputs: SimulationInputs;
-  readonly isBatchSpaceCut: boolean;
-}
-
 /**
  * Yields every some hundredths of a second. Throws Fault("invalid-input") for a scenario without goals, with a
  * placement of its own or with faults of single machines, and as `checkedSweep` and `Space` do.
@@ -187,18 +174,18 @@ export function* makePlans(
   }
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
-    const step = { done: plans.length, of: loads.size };
-    yield { ...step, requests: 0, combinations: 0, isLarge: false, missing: null, standing: null };
+    const step = { done: plans.length, of: loads.size, requests: 0 };
+    yield { ...step, combinations: 0, isLarge: false, missing: null, standing: null };
     const asked = askedOf(combinations, inputs, options);
     const split = { ...options, error: FAMILY_ERROR / loads.size };
-    const { problem, isBatchSpaceCut } = problemOf(loaded, asked.combinations, asked.inputs, split);
+    const problem = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
     const size = combinationsOf(problem.alternatives, MOST_COUNTED);
     const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
     const missing = missingOf(problem);
     const known = { ...step, combinations: count, isLarge: isLarge(problem), missing, standing };
-    yield { ...known, requests: 0 };
-    const steps = PLANNERS[options.planner](problem);
+    yield known;
+    const steps = descent(problem);
     let search: Search | null = null;
     try {
       let next = steps.next();
@@ -209,11 +196,9 @@ export function* makePlans(
     } catch (error) {
       if (!(error instanceof OutOfTime)) throw error;
     }
-    const by = { planner: options.planner, inputs: asked.inputs, isBatchSpaceCut };
-    const plan = planOf(asked.combinations[0], problem, search, by);
+    const plan = planOf(asked.combinations[0], combinations[0], problem, search);
     const { promise = "long-run" } = options;
-    const planned = plannedOf(combinations, plan, problem);
-    plans.push({ ...plan, missing, promise, window: asked.window, planned });
+    plans.push({ ...plan, missing, promise, window: asked.window });
   }
   return plans;
 }
@@ -222,37 +207,14 @@ export function* makePlans(
 const FAMILY_ERROR = 0.025;
 const MOST_COUNTED = 1e15;
 
-/** The scenario as it was given, with the plan's cluster and scheduler; null without one. */
-function plannedOf(
-  [{ document }]: readonly Swept[],
-  { best }: Pick<PlanEntry, "best">,
-  { standing }: Problem,
-): ScenarioDocument | null {
-  const tried = standing.confirmed ?? standing.incumbent;
-  if (best === null || tried === null) return null;
-  const { cluster, scheduler, models, faults, pipelines } = tried.contender.document;
-  const { workload, run } = document;
-  const { faults: _, ...kept } = {
-    ...tried.contender.document,
-    cluster,
-    scheduler,
-    models,
-    pipelines,
-  };
-  return { ...kept, workload, run, ...(faults === undefined ? {} : { faults }) };
-}
-
-type Found = Omit<Plan, "missing" | "promise" | "window" | "planned">;
-
-/** `search`: null where it was stopped. */
+/** `given`: the scenario before its window. `search`: null where it was stopped. */
 function planOf(
   { load, document }: Swept,
-  { goals, alternatives, standing, laboratory }: Problem,
+  given: Swept,
+  { goals, alternatives, standing, laboratory, isBatchSpaceCut }: Problem,
   search: Search | null,
-  { planner, inputs, isBatchSpaceCut }: PlannedBy,
-): Found {
+): Omit<Plan, "missing" | "promise" | "window"> {
   const { confirmed, nearest, noted } = standing;
-  const explored = { ...standing.explored, requests: laboratory.requests };
   const best = confirmed ?? standing.unclear ?? standing.incumbent;
   const isConfirmed = confirmed !== null;
   const [{ choice }] = alternatives;
@@ -262,14 +224,15 @@ function planOf(
   const left = [
     ...(search?.isComplete === true ? [] : ["trials" as const]),
     ...(isBatchSpaceCut ? ["batches" as const] : []),
-    ...notSearched(document, inputs, scales, cheapest < cost),
+    ...notSearched(document, choice.slowsDown, scales, cheapest < cost),
   ];
   const answer = (tried: Tried): Answer => answerOf(tried, load);
+  const { workload, run } = given.document;
   return {
     parameters: load,
     unit: choice.space.unit,
     alike: (search?.alike ?? []).map(({ document: one }) => one.scheduler),
-    explored,
+    explored: { ...standing.explored, requests: laboratory.requests },
     notSearched: left,
     goals: goals.map(({ pipeline, latencyMs, share }) => ({
       pipeline,
@@ -279,12 +242,13 @@ function planOf(
     best: best === null ? null : answer(best),
     runnersUp: (search?.runnersUp ?? []).map(answer),
     nearest: best !== null || nearest === null ? null : answer(nearest),
-    allCheaperTried: planner !== "inferline" && (best === null || isConfirmed) && left.length === 0,
+    allCheaperTried: (best === null || isConfirmed) && left.length === 0,
     state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
     stopped: search === null,
     lowerBound: standing.bound,
     needed: isConfirmed ? null : standing.needed,
     tried: [...noted.values()].sort((a, b) => a.cost - b.cost),
+    planned: best === null ? null : { ...best.contender.document, workload, run },
   };
 }
 
@@ -349,8 +313,8 @@ function problemOf(
   combinations: readonly Swept[],
   inputs: SimulationInputs,
   options: PlanOptions & { readonly error: number },
-): { readonly problem: Problem; readonly isBatchSpaceCut: boolean } {
-  const { planner, mostReplicas, mostTrials, schedulers, error, pace, known, solve } = options;
+): Problem {
+  const { mostReplicas, mostTrials, schedulers, error, pace, known, solve } = options;
   const goals = goalsOf(combinations[0].document);
   const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
   const choices = new Map<string, Choice>();
@@ -365,8 +329,7 @@ function problemOf(
     };
     const own = document.scheduler;
     const others = isSchedulerSwept ? [] : schedulers.filter((preset) => preset !== own);
-    // The three actions of InferLine's planner are about replicas with slots of their own.
-    const mayShare = planner !== "inferline" && canHostEverywhere(document);
+    const mayShare = canHostEverywhere(document);
     const of = (scheduler: ScenarioDocument["scheduler"]): Alternative => {
       const one = { ...document, scheduler };
       const apart = alternativeOf(one, parameters, choiceFor("apart"));
@@ -378,19 +341,17 @@ function problemOf(
   const mayBatch = ({ document }: Alternative): boolean =>
     document.scheduler === "fifo" && !isSchedulerSwept && schedulers.length > 0;
   const batched = plain.filter(mayBatch).map(withBatches);
-  const more = planner === "inferline" ? [] : batched.flatMap(({ alternatives }) => alternatives);
-  const problem: Problem = {
+  const more = batched.flatMap(({ alternatives }) => alternatives);
+  return {
     goals,
-    mayBatch,
     mostTrials,
     alternatives: isSchedulerSwept ? plain.sort((a, b) => a.rank - b.rank) : [...plain, ...more],
+    isBatchSpaceCut: batched.some(({ isCut }) => isCut),
     laboratory: new Laboratory(inputs, pace, known),
     error,
     solve,
     standing: nothingFound(),
   };
-  const isBatchSpaceCut = batched.some(({ isCut }) => isCut);
-  return { problem, isBatchSpaceCut: isBatchSpaceCut && planner !== "inferline" };
 }
 
 /** None where the scheduler refuses the scenario. */

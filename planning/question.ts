@@ -85,11 +85,9 @@ export function boundsOf(
   const ranges = tasks.map((task) => {
     const axis = (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
     if (axis === undefined) return [1, mostReplicas];
-    if (!Array.isArray(axis)) {
-      const { from, to } = axis as { from: number; to: number };
-      return [Math.max(1, from), to];
-    }
-    return [Math.max(1, Math.min(...axis)), Math.max(...axis)];
+    const { from, to } = axis as { from: number; to: number };
+    const values = Array.isArray(axis) ? axis : [from, to];
+    return [Math.max(1, Math.min(...values)), Math.max(...values)];
   });
   return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
 }

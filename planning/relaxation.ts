@@ -10,7 +10,6 @@
  *   cuts                               not all x_tk <= those of a shape that missed
  */
 import { sumOf } from "../engine/statistics/estimate.ts";
-import type { Lateness } from "./bounds.ts";
 import type { Alternative } from "./contenders.ts";
 import type { Row } from "./space.ts";
 import type { Solver } from "./standing.ts";
@@ -32,105 +31,89 @@ const FEW = 20;
 /** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
 const FULL = 1 - 1e-9;
 
-export class Relaxation {
-  readonly #alternative: Alternative;
-  readonly #solve: Solver;
-  /** Terms that no cut changes. */
-  readonly #jobs: readonly number[];
-  readonly #lateness: (Lateness | null)[] = [];
-
-  constructor(alternative: Alternative, solve: Solver) {
-    this.#alternative = alternative;
-    this.#solve = solve;
-    const { choice, isOpen, proceeds } = alternative;
-    const { space, bounds } = choice;
-    this.#jobs = space.tasks.map((_, task) => (proceeds ? 0 : bounds.jobs(task, !isOpen) * FULL));
+/** `headroom`: capacity over the jobs; `isInTime`: no more jobs than may be late even without a wait. */
+export function* relaxed(
+  alternative: Alternative,
+  solve: Solver,
+  cuts: readonly Cut[],
+  headroom: number | null,
+  isInTime: boolean,
+): Generator<undefined, Relaxed> {
+  const { choice, proceeds } = alternative;
+  const { tasks, runsOn } = choice.space;
+  for (const t of proceeds ? [] : tasks.keys()) {
+    choice.bounds.lateness(t);
+    yield;
   }
+  const program = programOf(alternative, cuts, headroom, isInTime);
+  const quick = yield* solve(program, SECONDS);
+  const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
+  const { bound, values } = isCut ? yield* solve(program, MOST_SECONDS) : quick;
+  if (values === null) return { bound, rows: null };
+  const rows = runsOn.map((runs, t) => runs.map((_, k) => Math.round(values[`x${t}_${k}`] ?? 0)));
+  return { bound, rows };
+}
 
-  /** `headroom`: capacity over the jobs; `isInTime`: no more jobs than may be late even without a wait. */
-  *solve(
-    cuts: readonly Cut[],
-    headroom: number | null = null,
-    isInTime = true,
-  ): Generator<undefined, Relaxed> {
-    const { space } = this.#alternative.choice;
-    const { choice, proceeds } = this.#alternative;
-    while (this.#lateness.length < space.tasks.length) {
-      this.#lateness.push(proceeds ? null : choice.bounds.lateness(this.#lateness.length));
-      yield;
+function programOf(
+  { choice, batches, isOpen, proceeds }: Alternative,
+  cuts: readonly Cut[],
+  headroom: number | null,
+  isInTime: boolean,
+): string {
+  const { space, bounds } = choice;
+  const { tasks, runsOn, prices, counts, room } = space;
+  const kindsOf = (task: number) => [...runsOn[task].keys()].filter((kind) => runsOn[task][kind]);
+  const lines: string[] = [];
+  const whole = prices.map((_, node) => `m${node}`);
+  const limits = counts.map((count, node) => `m${node} <= ${count}`);
+  const binary: string[] = [];
+  for (const [t] of tasks.entries()) {
+    const kinds = kindsOf(t);
+    const [low, high] = [space.bounds.low[t], space.bounds.high[t]];
+    whole.push(...kinds.map((k) => `x${t}_${k}`));
+    const replicas = kinds.map((k) => `x${t}_${k}`).join(" + ");
+    lines.push(`${replicas} >= ${low}`, `${replicas} <= ${high}`);
+    const jobs = proceeds ? 0 : bounds.jobs(t, !isOpen) * FULL;
+    if (jobs <= 0) continue;
+    lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
+    for (const k of kinds) {
+      const capacity = bounds.capacityPerS(t, k, batches[t]);
+      lines.push(`${headroom ?? 1} f${t}_${k} - ${capacity} x${t}_${k} <= 0`);
     }
-    const program = this.#program(cuts, headroom, isInTime);
-    const quick = yield* this.#solve(program, SECONDS);
-    const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
-    const { bound, values } = isCut ? yield* this.#solve(program, MOST_SECONDS) : quick;
-    if (values === null) return { bound, rows: null };
-    const rows = space.tasks.map((_, t) =>
-      space.runsOn[t].map((_runs, k) => Math.round(values[`x${t}_${k}`] ?? 0)),
+    const late = bounds.lateness(t);
+    if (late === null || !isInTime) continue;
+    const least = headroom === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
+    const terms = kinds.filter((k) => late.perJob[k] > least);
+    const sum = terms.map((k) => `${late.perJob[k] - least} f${t}_${k}`).join(" + ");
+    const most = headroom === null ? late.mostPerS : late.mostPerS / FEW;
+    if (terms.length > 0) lines.push(`${sum} <= ${most}`);
+  }
+  for (const { kind, tasks: those, slots } of room) {
+    const users = those.filter((t) => runsOn[t][kind]);
+    if (users.length === 0) continue;
+    const own = slots.flatMap((n, node) => (n === 0 ? [] : [`- ${n} m${node}`]));
+    const taken = users.map((t) => `x${t}_${kind}`).join(" + ");
+    lines.push(`${taken} ${own.join(" ")} ${space.hosting === "apart" ? "<=" : "="} 0`);
+  }
+  for (const [c, cut] of cuts.entries()) {
+    const ways = [...cut].flatMap(([t, row]) =>
+      kindsOf(t).map((k) => ({ t, k, more: row[k] + 1 })),
     );
-    return { bound, rows };
+    const names = ways.map((_, w) => `y${c}_${w}`);
+    binary.push(...names);
+    lines.push(`${names.join(" + ")} >= 1`);
+    for (const [w, { t, k, more }] of ways.entries())
+      lines.push(`x${t}_${k} - ${more} ${names[w]} >= 0`);
   }
-
-  #program(cuts: readonly Cut[], headroom: number | null, isInTime: boolean): string {
-    const { choice, batches } = this.#alternative;
-    const { space, bounds } = choice;
-    const { tasks, runsOn, prices, counts, room } = space;
-    const kindsOf = (task: number) => [...runsOn[task].keys()].filter((kind) => runsOn[task][kind]);
-    const lines: string[] = [];
-    const whole = prices.map((_, node) => `m${node}`);
-    const limits = counts.map((count, node) => `m${node} <= ${count}`);
-    const binary: string[] = [];
-    for (const [t] of tasks.entries()) {
-      const kinds = kindsOf(t);
-      const [low, high] = [space.bounds.low[t], space.bounds.high[t]];
-      whole.push(...kinds.map((k) => `x${t}_${k}`));
-      const replicas = kinds.map((k) => `x${t}_${k}`).join(" + ");
-      lines.push(`${replicas} >= ${low}`, `${replicas} <= ${high}`);
-      const jobs = this.#jobs[t];
-      if (jobs <= 0) continue;
-      lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
-      for (const k of kinds) {
-        const capacity = bounds.capacityPerS(t, k, batches[t]);
-        lines.push(`${headroom ?? 1} f${t}_${k} - ${capacity} x${t}_${k} <= 0`);
-      }
-      const late = this.#lateness[t];
-      if (late === null || !isInTime) continue;
-      const least = headroom === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
-      const terms = kinds.filter((k) => late.perJob[k] > least);
-      const sum = terms.map((k) => `${late.perJob[k] - least} f${t}_${k}`).join(" + ");
-      const most = headroom === null ? late.mostPerS : late.mostPerS / FEW;
-      if (terms.length > 0) lines.push(`${sum} <= ${most}`);
-    }
-    for (const { kind, tasks: those, slots } of room) {
-      const users = those.filter((t) => runsOn[t][kind]);
-      if (users.length === 0) continue;
-      const own = slots.flatMap((n, node) => (n === 0 ? [] : [`- ${n} m${node}`]));
-      const taken = users.map((t) => `x${t}_${kind}`).join(" + ");
-      lines.push(`${taken} ${own.join(" ")} ${space.hosting === "apart" ? "<=" : "="} 0`);
-    }
-    for (const [c, cut] of cuts.entries()) {
-      const ways = [...cut].flatMap(([t, row]) =>
-        kindsOf(t).map((k) => ({ t, k, more: row[k] + 1 })),
-      );
-      if (ways.length === 1) {
-        lines.push(`x${ways[0].t}_${ways[0].k} >= ${ways[0].more}`);
-        continue;
-      }
-      const names = ways.map((_, w) => `y${c}_${w}`);
-      binary.push(...names);
-      lines.push(`${names.join(" + ")} >= 1`);
-      for (const [w, { t, k, more }] of ways.entries())
-        lines.push(`x${t}_${k} - ${more} ${names[w]} >= 0`);
-    }
-    const costs = prices.map((price, node) => `${price} m${node}`).join(" + ");
-    // Of equal costs, few replicas: free slots are filled afterwards.
-    return [
-      ...["Minimize", ` obj: ${costs}`, "Subject To", ...lines.map((line, i) => ` r${i}: ${line}`)],
-      ...["Bounds", ...limits.map((limit) => ` ${limit}`)],
-      ...["General", ` ${whole.join(" ")}`],
-      ...(binary.length === 0 ? [] : ["Binary", ` ${binary.join(" ")}`]),
-      "End",
-    ].join("\n");
-  }
+  const costs = prices.map((price, node) => `${price} m${node}`).join(" + ");
+  // Of equal costs, few replicas: free slots are filled afterwards.
+  return [
+    ...["Minimize", ` obj: ${costs}`, "Subject To", ...lines.map((line, i) => ` r${i}: ${line}`)],
+    ...["Bounds", ...limits.map((limit) => ` ${limit}`)],
+    ...["General", ` ${whole.join(" ")}`],
+    ...(binary.length === 0 ? [] : ["Binary", ` ${binary.join(" ")}`]),
+    "End",
+  ].join("\n");
 }
 
 /** Whether the other cut rules out all that this one does. */
@@ -147,12 +130,11 @@ export function filled(alternative: Alternative, rows: readonly Row[]): readonly
   if (shape === null || slowsDown) return rows;
   for (;;) {
     const now = full;
-    const spare = space.spare({ cost: 0, counts: shape.machines }, now);
     const ways = now.flatMap((row, t) =>
       row.flatMap((n, k) => {
-        const isFull = n === 0 || spare[k] <= 0 || sumOf(row) >= space.bounds.high[t];
         const more = now.with(t, row.with(k, n + 1));
-        if (isFull || !space.fits(shape.machines, more)) return [];
+        const isAllowed = n > 0 && sumOf(row) < space.bounds.high[t];
+        if (!isAllowed || !space.fits(shape.machines, more)) return [];
         return [{ more, load: bounds.utilisation(t, row, batches[t]) }];
       }),
     );

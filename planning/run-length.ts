@@ -1,5 +1,5 @@
 /** How long the runs of a plan's trials are: pilots, brief ones, and those that know the long run. */
-import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import { expectedSeconds, knownRequests } from "../engine/arrivals/arrival-source.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 /** Part of a replication that a pilot takes. */
@@ -23,7 +23,7 @@ export function pilotOf(document: ScenarioDocument): ScenarioDocument {
 /** So much of the scenario that its replications have a few thousand requests. */
 export function brief(document: ScenarioDocument): ScenarioDocument {
   const found = withoutDetection(document);
-  const requests = ratePerS(found) * expectedSeconds(found.workload);
+  const requests = knownRequests(found.workload) ?? 0;
   return requests <= BRIEF_REQUESTS ? found : shortened(found, BRIEF_REQUESTS / requests);
 }
 
@@ -49,13 +49,6 @@ interface Spanned {
   readonly warmupS: number | "auto";
   readonly durationS?: number;
   readonly requests?: number;
-}
-
-/** 0 where it is not known beforehand. */
-export function ratePerS({ workload }: ScenarioDocument): number {
-  if (workload.arrivals === "mmpp")
-    return Math.max(...workload.states.map((state) => state.ratePerS));
-  return "ratePerS" in workload ? workload.ratePerS : 0;
 }
 
 /** A warm-up that is still to be found is left out: the start of a run is too good, if anything. */

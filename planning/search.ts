@@ -24,7 +24,6 @@ import {
   type Search,
   scoreOfTried,
   type Tried,
-  tiedScore,
 } from "./standing.ts";
 import { FIRST_REPLICATIONS } from "./trial.ts";
 
@@ -148,7 +147,7 @@ class Descents {
         .flatMap((one) => one.hopeful)
         .filter((one) => costOfTried(one) <= price + 1e-9);
       if (misses === FINALISTS) field.forEach(drop);
-      const [first] = inOrder(field);
+      const [first] = ranked(field);
       if (first === undefined || misses === FINALISTS) return;
       if (first.isPilot)
         first.trial = yield* laboratory.start(brief(first.contender.document), goals);
@@ -218,7 +217,7 @@ class Descents {
       if (one !== own && (yield* one.hopes(shape.rows))) this.#leaveAlike(one);
     }
     const found: Tried[] = [];
-    const hopeful = inOrder(this.#descents.flatMap((one) => one.hopeful));
+    const hopeful = ranked(this.#descents.flatMap((one) => one.hopeful));
     for (const one of hopeful.slice(0, MOST_RUNNERS_UP)) {
       const { document } = one.contender;
       const trial = one.isPilot ? yield* laboratory.start(brief(document), goals) : one.trial;
@@ -231,11 +230,4 @@ class Descents {
     }
     return ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
   }
-}
-
-/** The best first; of those that are comfortable or close, the simplest. */
-function inOrder<T extends Tried>(field: readonly T[]): readonly T[] {
-  const score = (one: Tried): number => tiedScore(scoreOfTried(one));
-  const rank = ({ contender }: Tried): number => contender.alternative.rank;
-  return [...field].sort((a, b) => score(b) - score(a) || rank(a) - rank(b));
 }

@@ -6,8 +6,7 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { canHold, tasksToPlace } from "../scenario/compile/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
-
-import { cheapestCover, type Machines } from "./cover.ts";
+import { cheapestCover } from "./cover.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type Group = Omit<NodeDocument, "power">;
@@ -118,13 +117,10 @@ export class Space {
     this.room = this.#roomOf();
   }
 
-  get machineChoices(): number {
-    return this.counts.reduce((product, n) => product * (n + 1), 1);
-  }
-
   /** Combinations of rows within all slots that there are; `most` where there are more. */
   combinations(most: number): number {
-    if (this.hosting === "everywhere") return Math.min(most, this.machineChoices);
+    if (this.hosting === "everywhere")
+      return this.counts.reduce((product, n) => Math.min(most, product * (n + 1)), 1);
     const slots = this.#slotsOf(this.counts);
     const rows = this.runsOn.map((runs, task) => {
       const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, this.bounds.high[task]) : 0));
@@ -173,11 +169,6 @@ export class Space {
     );
   }
 
-  /** Slots by kind that these machines have left. */
-  spare({ counts }: Machines, rows: readonly Row[]): readonly number[] {
-    return this.#slotsOf(counts).map((slots, kind) => slots - sumOf(rows.map((row) => row[kind])));
-  }
-
   /** The cheapest machines with room for the replicas; null where there are none. */
   cheapestFor(rows: readonly Row[]): Shape | null {
     const needs = this.room
@@ -204,19 +195,12 @@ export class Space {
 
   /** The scenario's cluster with this shape; a placement where devices differ. */
   clusterOf({ machines, rows }: Shape): ClusterDocument {
-    const { nodes, ...cluster } = this.#document.cluster;
-    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
-    if (nodes === undefined) return { ...cluster, replicas };
-    const taken = nodes.flatMap((node, i) =>
+    const nodes = (this.#document.cluster.nodes ?? []).flatMap((node, i) =>
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
     );
-    const sizesMb = this.#sizesMb;
-    if (this.hosting === "everywhere") {
-      return { ...cluster, replicas, nodes: taken, placement: this.#placementEverywhere(machines) };
-    }
-    const placement =
-      this.kinds === 1 ? {} : { placement: this.#placementOf(machines, rows, sizesMb) };
-    return { ...cluster, replicas, nodes: taken, ...placement };
+    if (this.hosting === "apart")
+      return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, this.#sizesMb));
+    return { ...this.#clusterWith(rows, nodes), placement: this.#placementEverywhere(machines) };
   }
 
   /**
@@ -224,16 +208,25 @@ export class Space {
    * than any shape of these rows can do.
    */
   relaxedClusterOf(rows: readonly Row[]): ClusterDocument {
-    const { nodes, ...cluster } = this.#document.cluster;
-    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
-    if (nodes === undefined) return { ...cluster, replicas };
     const count = sumOf(rows.map(sumOf));
-    const machines = nodes.map(() => count);
-    const large = nodes.map((node) => ({ ...node, count, devices: withoutLimits(node.devices) }));
+    const nodes = (this.#document.cluster.nodes ?? []).map((node) => {
+      return { ...node, count, devices: withoutLimits(node.devices) };
+    });
+    const machines = this.counts.map(() => count);
     const none = rows.map(() => 0);
-    const placement =
-      this.kinds === 1 ? {} : { placement: this.#placementOf(machines, rows, none) };
-    return { ...cluster, replicas, nodes: large, ...placement };
+    return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, none));
+  }
+
+  /** The placement where devices differ. */
+  #clusterWith(
+    rows: readonly Row[],
+    nodes: NodeDocument[],
+    placement?: ClusterDocument["placement"],
+  ): ClusterDocument {
+    const { nodes: given, ...cluster } = this.#document.cluster;
+    const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
+    if (given === undefined) return { ...cluster, replicas };
+    return { ...cluster, replicas, nodes, ...(this.kinds === 1 ? {} : { placement }) };
   }
 
   #slotsOf(counts: readonly number[], banks = this.#banks): number[] {
@@ -254,51 +247,36 @@ export class Space {
   }
 
   #placementEverywhere(counts: readonly number[]): ClusterDocument["placement"] {
-    const nodes = this.#document.cluster.nodes as readonly NodeDocument[];
     return this.tasks.flatMap((task, t) =>
       this.#banksFor(t)
         .filter(({ node }) => counts[node] > 0)
         .map(({ node, device, slots }) => ({
           task,
-          node: nodes[node].name,
+          node: this.#groups[node].name,
           device,
           replicas: slots * counts[node],
         })),
     );
   }
 
-  /** Large models first, each replica where most slots of a machine are free. */
+  /** Large models first, so that they find the slots with memory for them. */
   #placementOf(
     counts: readonly number[],
     rows: readonly Row[],
     sizesMb: readonly number[],
   ): ClusterDocument["placement"] {
-    const nodes = this.#document.cluster.nodes as readonly NodeDocument[];
     const free = this.#banks.map(({ slots, node }) => slots * counts[node]);
-    const most = (bank: number): number => free[bank] / counts[this.#banks[bank].node];
-    const placed = rows.map(() => this.#banks.map(() => 0));
     const largestFirst = [...rows.keys()].sort((a, b) => sizesMb[b] - sizesMb[a]);
-    for (const i of largestFirst) {
-      for (const [kind, replicas] of rows[i].entries()) {
-        for (let left = replicas; left > 0; left--) {
-          const bank = this.#banks
-            .map((_, id) => id)
-            .filter((id) => this.#banks[id].kind === kind && free[id] > 0)
-            .filter((id) => this.#banks[id].memoryMb >= sizesMb[i])
-            .reduce((best, id) => (most(id) > most(best) ? id : best));
-          free[bank]--;
-          placed[i][bank]++;
-        }
-      }
-    }
-    return largestFirst.flatMap((i) =>
-      this.#banks.flatMap(({ node, device }, bank) => {
-        const replicas = placed[i][bank];
-        return replicas === 0
-          ? []
-          : [{ task: this.tasks[i], node: nodes[node].name, device, replicas }];
-      }),
-    );
+    return largestFirst.flatMap((task) => {
+      const left = [...rows[task]];
+      return this.#banks.flatMap(({ node, device, kind, memoryMb }, bank) => {
+        const replicas = memoryMb < sizesMb[task] ? 0 : Math.min(left[kind], free[bank]);
+        left[kind] -= replicas;
+        free[bank] -= replicas;
+        const where = { node: this.#groups[node].name, device };
+        return replicas === 0 ? [] : [{ task: this.tasks[task], ...where, replicas }];
+      });
+    });
   }
 }
 

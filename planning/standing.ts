@@ -17,12 +17,12 @@ import {
 /** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
 export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
 
-/** Everything that the planners get. */
+/** Everything that a search gets. */
 export interface Problem {
   readonly goals: readonly Goal[];
   readonly alternatives: readonly Alternative[];
-  /** Whether batch sizes of this one may be chosen. */
-  readonly mayBatch: (alternative: Alternative) => boolean;
+  /** Whether some combinations of batch sizes are left out. */
+  readonly isBatchSpaceCut: boolean;
   readonly laboratory: Laboratory;
   /** Most contenders to simulate. */
   readonly mostTrials: number;
@@ -159,7 +159,7 @@ const TIE = 0.1;
 /** A score from which on more tells little. */
 const COMFORTABLE = 0.3;
 
-export function tiedScore(score: number): number {
+function tiedScore(score: number): number {
   return Math.round(Math.min(score, COMFORTABLE) / TIE);
 }
 

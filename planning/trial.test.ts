@@ -191,21 +191,6 @@ describe("limits of a share", () => {
   });
 });
 
-test("a trial asks for as many requests as tell, and takes no late one in a few for none at all", () => {
-  const document = scenarioOf({
-    pipelines: { p: { slo: { latencyMs: 400, percentile: 99 }, tasks: { serve: { model: "m" } } } },
-    models: { m: { service: { distribution: "deterministic", meanMs: 100 } } },
-    workload: { arrivals: "poisson", ratePerS: 1, requests: 50 },
-    run: { seed: 1, replications: 10 },
-  });
-  const laboratory = new Laboratory(NO_INPUTS);
-  const { meets, runs } = finished(laboratory.tryOut(document, goalsOf(document)));
-  // Wilson's interval takes 381 requests.
-  expect({ meets, count: runs.length }).toEqual({ meets: true, count: 8 });
-  const few = { ...document, run: { ...document.run, replications: 7 } };
-  expect(finished(laboratory.tryOut(few, goalsOf(few))).meets).toBe(false);
-});
-
 /** A machine that is down for a third of the time: the example of rare faults that come in clusters. */
 function crashing(replicas: number, seed: number) {
   return scenarioOf({

@@ -2,13 +2,12 @@
  * Trials of one cluster: replications on the same requests as every other cluster gets, and on fresh
  * requests for the answer of a plan.
  */
-import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
+import { expectedSeconds, knownRequests } from "../engine/arrivals/arrival-source.ts";
 import { digestOf } from "../engine/basics/digest.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import { judgeStability } from "../engine/stability/judge-stability.ts";
 import type { Estimate } from "../engine/statistics/estimate.ts";
 import { estimate } from "../engine/statistics/estimate.ts";
-import type { SloState } from "../results/documents.ts";
 import {
   type DrawnRun,
   deviations,
@@ -16,7 +15,7 @@ import {
   type RunFigures,
   withChanges,
 } from "../results/input-effects.ts";
-import { attainmentOf, type Goal, sloState } from "../results/slo.ts";
+import { attainmentOf, type Goal } from "../results/slo.ts";
 import { drawnInputs } from "../scenario/compile/input-draws.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import {
@@ -26,7 +25,7 @@ import {
   withWarmUp,
 } from "../sim/replication.ts";
 import { leastRuns, type Outlook, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
-import { pilotOf, ratePerS } from "./run-length.ts";
+import { pilotOf } from "./run-length.ts";
 
 /** Figures of one pipeline with a goal. */
 export interface Kept {
@@ -61,6 +60,12 @@ export interface Pace {
 
 const ENDLESS: Pace = { spent: () => 0, isOver: () => false };
 
+/** Summaries by scenario, replication and draw, so that a search goes on where one before it stopped. */
+export interface Known {
+  get(key: string): RunSummary | undefined;
+  set(key: string, summary: RunSummary): void;
+}
+
 /** Thrown out of a search that its pace ends: what stands then is its answer. */
 export class OutOfTime extends Error {}
 
@@ -70,10 +75,10 @@ export class Laboratory {
   requests = 0;
   readonly #inputs: SimulationInputs;
   readonly #pace: Pace;
-  readonly #known: Memo | null;
+  readonly #known: Known | null;
 
   /** `known` has the summaries of earlier searches, and gets those of this one. */
-  constructor(inputs: SimulationInputs, pace: Pace = ENDLESS, known: Memo | null = null) {
+  constructor(inputs: SimulationInputs, pace: Pace = ENDLESS, known: Known | null = null) {
     this.#inputs = inputs;
     this.#pace = pace;
     this.#known = known;
@@ -103,29 +108,10 @@ export class Laboratory {
     }
   }
 
-  /** Replications until it is clear whether the goals are met, at most `run.replications`, or 3. */
-  *tryOut(
-    document: ScenarioDocument,
-    goals: readonly Goal[],
-  ): Generator<undefined, Trial & { readonly meets: boolean }> {
-    const trial = yield* this.start(document, goals);
-    const most = Math.max(FIRST_REPLICATIONS, document.run.replications);
-    let state: SloState = "unclear";
-    for (let n = FIRST_REPLICATIONS; n <= most && state === "unclear"; n++) {
-      yield* this.extend(trial, n);
-      state = this.stateOf(trial);
-    }
-    return { ...trial, meets: state === "meets" };
-  }
-
   /** Without replications yet; the end of a warm-up that is to be found is. */
   *start(scenario: ScenarioDocument, goals: readonly Goal[]): Generator<undefined, Trial> {
     const { document } = yield* withWarmUp(scenario, this.#inputs);
     return { document, goals, runs: [], drawn: [] };
-  }
-
-  stateOf({ document, goals, runs }: Trial): SloState {
-    return sloState(goals, runs, this.#stability(document, runs));
   }
 
   /**
@@ -143,7 +129,7 @@ export class Laboratory {
     const [{ part: firstPart }] = LOOKS;
     const first = Math.max(own, leastRuns(document, goals, firstPart * error));
     // Beyond the scenario's own length only as far as that takes no excessive number of requests.
-    const perRun = expectedSeconds(document.workload) * ratePerS(document);
+    const perRun = knownRequests(document.workload) ?? 0;
     const isTooLong = first > own && first * perRun > MOST_REQUESTS;
     const durationS = expectedSeconds(document.workload);
     const needed = { replications: first, because: null, durationS };
@@ -193,13 +179,13 @@ export class Laboratory {
     replication: number,
     { inputs, draw }: { inputs: SimulationInputs; draw?: number } = { inputs: this.#inputs },
   ): Generator<undefined, RunSummary> {
-    const key = this.#known === null ? "" : Memo.keyOf(document, replication, draw);
-    let summary = this.#known?.of(key);
+    const key = this.#known && [digestOf(document), replication, draw].join("/");
+    let summary = key === null ? undefined : this.#known?.get(key);
     if (summary !== undefined) yield* this.look();
     else {
       const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
       ({ summary } = yield* this.watched(steps));
-      this.#known?.add(key, summary);
+      if (key !== null) this.#known?.set(key, summary);
     }
     this.requests += summary.requests;
     return summary;
@@ -222,33 +208,6 @@ export class Laboratory {
 
   get spent(): number {
     return this.#pace.spent();
-  }
-}
-
-/** Summaries of replications by scenario and number, so that a search goes on where one before it stopped. */
-export class Memo {
-  readonly #summaries: Map<string, RunSummary>;
-  readonly #onNew: (key: string, summary: RunSummary) => void;
-
-  constructor(
-    before: Iterable<readonly [string, RunSummary]>,
-    onNew: (key: string, summary: RunSummary) => void,
-  ) {
-    this.#summaries = new Map(before);
-    this.#onNew = onNew;
-  }
-
-  static keyOf(document: ScenarioDocument, replication: number, draw?: number): string {
-    return [digestOf(document), replication, ...(draw === undefined ? [] : [draw])].join("/");
-  }
-
-  of(key: string): RunSummary | undefined {
-    return this.#summaries.get(key);
-  }
-
-  add(key: string, summary: RunSummary): void {
-    this.#summaries.set(key, summary);
-    this.#onNew(key, summary);
   }
 }
 

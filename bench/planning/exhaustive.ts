@@ -6,8 +6,10 @@
 import { finished } from "../../engine/basics/iterables.ts";
 import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
 import { scoreOf } from "../../planning/outlook.ts";
+import { makePlans, type Plan } from "../../planning/plan.ts";
 import { askedOf } from "../../planning/question.ts";
 import { Space } from "../../planning/space.ts";
+import type { Solver } from "../../planning/standing.ts";
 import { Laboratory } from "../../planning/trial.ts";
 import { goalsOf } from "../../results/slo.ts";
 import { checkMemory } from "../../scenario/checks/check-cluster.ts";
@@ -21,24 +23,20 @@ const NO_INPUTS = { profiles: {}, traces: {} };
 /** Probability of a wrong yes over all confirmations, as that of a plan. */
 const FAMILY_ERROR = 0.025;
 
-export interface Exhausted {
+interface Exhausted {
   /** The least that fresh requests confirm; null without one. */
   readonly cost: number | null;
   readonly requests: number;
-  /** Up to the answer; without one, of all. */
-  readonly untilAnswer: number;
-  readonly combinations: number;
 }
 
-/** From the cheapest price up to the first at which one is confirmed; `all` simulates the dearer ones too. */
-export function exhausted(problem: PlanningProblem, all: boolean): Exhausted {
+/** From the cheapest price up to the first at which one is confirmed. */
+export function exhausted(problem: PlanningProblem): Exhausted {
   const { document } = loadedProblem(problem);
   const goals = goalsOf(document);
   const laboratory = new Laboratory(NO_INPUTS);
   const order = combinations(document, problem.schedulers).sort((a, b) => a.cost - b.cost);
-  let [confirmations, best] = [0, null as number | null];
-  let answered: number | null = null;
-  for (let start = 0; start < order.length && (all || best === null); ) {
+  let confirmations = 0;
+  for (let start = 0; start < order.length; ) {
     const { cost } = order[start];
     const level = order.slice(start).filter((one) => one.cost === cost);
     start += level.length;
@@ -48,20 +46,23 @@ export function exhausted(problem: PlanningProblem, all: boolean): Exhausted {
       return { document: one, score: scoreOf(goals, trial.runs) };
     });
     const hopeful = scored.filter(({ score }) => score >= 0).sort((a, b) => b.score - a.score);
-    for (const { document: one } of best === null ? hopeful : []) {
+    for (const { document: one } of hopeful) {
       const error = FAMILY_ERROR / ++confirmations / (confirmations + 1);
-      if (!finished(laboratory.confirm(one, goals, error)).meets) continue;
-      best = cost;
-      answered = laboratory.requests;
-      break;
+      const { meets } = finished(laboratory.confirm(one, goals, error));
+      if (meets) return { cost, requests: laboratory.requests };
     }
   }
-  const { requests } = laboratory;
-  const untilAnswer = answered ?? requests;
-  return { cost: best, requests, untilAnswer, combinations: order.length };
+  return { cost: null, requests: laboratory.requests };
 }
 
-export function loadedProblem({ text }: PlanningProblem) {
+/** The planner's answer, with its defaults. */
+export function planned(problem: PlanningProblem, solve: Solver): Plan {
+  const { schedulers } = problem;
+  const options = { mostReplicas: 64, mostTrials: 1e9, schedulers, solve };
+  return finished(makePlans(loadedProblem(problem), NO_INPUTS, options))[0];
+}
+
+function loadedProblem({ text }: PlanningProblem) {
   return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
 }
 

@@ -36,8 +36,10 @@ const TRUTH_RUNS = 60;
 /** Longer runs than this are not tried. */
 const MOST_REPLICATIONS = 2000;
 
-export function knownAnswer(i: number, solve: Solver): KnownAnswer {
-  const draws = new RandomStream(String(i), "known-truth");
+/** The i-th of a series whose draws begin at `from`. */
+export function knownAnswer(i: number, from: number, solve: Solver): KnownAnswer {
+  const seed = from + i;
+  const draws = new RandomStream(String(seed), "known-truth");
   const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
   const percentile = [80, 90, 95, 99][Math.floor(4 * draws.uniform())];
   const isCrashing = i % CRASHING === 0 && i < FIRST_CLOSE;
@@ -51,8 +53,8 @@ export function knownAnswer(i: number, solve: Solver): KnownAnswer {
   const goalMs = only === null ? freeMs : latencyMs(only, ratePerS, closeTo);
   const [mtbfS, mttrS] = [between(300, 3000), between(20, 200)].map(Math.round);
   const text = isCrashing
-    ? crashingText(i, percentile, mtbfS, mttrS)
-    : queueText(i, percentile, ratePerS, goalMs, only);
+    ? crashingText(seed, percentile, mtbfS, mttrS)
+    : queueText(seed, percentile, ratePerS, goalMs, only);
   const plan = planOf(text, solve);
   const { replications = null, durationS = 0 } = plan.needed ?? {};
   const asked = replications !== null;
@@ -64,7 +66,7 @@ export function knownAnswer(i: number, solve: Solver): KnownAnswer {
   const truthOf = (document: ScenarioDocument): number =>
     isCrashing ? longTruth(document) : withinMMc(servers, ratePerS, goalMs / 1000);
   return {
-    name: `known-${i}`,
+    name: `known-${seed}`,
     state: plan.state,
     asked,
     confirmedThen: later?.state === "confirmed",
@@ -76,7 +78,6 @@ export function knownAnswer(i: number, solve: Solver): KnownAnswer {
 function planOf(text: string, solve: Solver): Plan {
   const loaded = parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
   const options = {
-    planner: "descent",
     mostReplicas: 12,
     mostTrials: 1e5,
     schedulers: [],
@@ -92,7 +93,7 @@ function longer(text: string, replications: number, durationS: number): string {
 }
 
 function queueText(
-  i: number,
+  seed: number,
   percentile: number,
   ratePerS: number,
   goalMs: number,
@@ -105,11 +106,11 @@ pipelines: { p: { slo: { latencyMs: ${goalMs}, percentile: ${percentile} }, task
 models: { m: { service: { distribution: exponential, meanMs: ${1000 / SERVICE_PER_S} } } }
 cluster: { replicas: { serve: 1 } }
 workload: { arrivals: poisson, ratePerS: ${ratePerS}, requests: 2000, warmupS: 10 }
-run: { seed: ${i + 1}, replications: 5 }
+run: { seed: ${seed + 1}, replications: 5 }
 ${sweep}`;
 }
 
-function crashingText(i: number, percentile: number, mtbfS: number, mttrS: number): string {
+function crashingText(seed: number, percentile: number, mtbfS: number, mttrS: number): string {
   return `
 name: crashing
 pipelines: { p: { slo: { latencyMs: 100, percentile: ${percentile} }, tasks: { serve: { model: m } } } }
@@ -119,7 +120,7 @@ cluster:
   replicas: { serve: 1 }
 workload: { arrivals: poisson, ratePerS: 10, durationS: 60 }
 faults: { random: [{ kind: crash, node: n, mtbfS: ${mtbfS}, mttrS: ${mttrS} }] }
-run: { seed: ${i + 1}, replications: 5 }
+run: { seed: ${seed + 1}, replications: 5 }
 `;
 }
 

@@ -6,11 +6,9 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import yargs from "yargs";
 import { loadHighs } from "../../build/load-highs.ts";
-import { finished } from "../../engine/basics/iterables.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
-import { makePlans } from "../../planning/plan.ts";
 import { type Solution, solved } from "../../schedulers/rules/solver.ts";
-import { exhausted, loadedProblem } from "./exhaustive.ts";
+import { exhausted, planned } from "./exhaustive.ts";
 import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";
 
@@ -27,7 +25,7 @@ const { out, seconds, problems, from, known } = await yargs(process.argv.slice(2
   .strict()
   .parseAsync();
 
-/** Cost and requests by planner. */
+/** Cost and requests. */
 interface Compared {
   readonly name: string;
   readonly descent: readonly [number | null, number];
@@ -54,7 +52,7 @@ const compared = answersIn(
 const answers = answersIn(
   "known.jsonl",
   Array.from({ length: known }, (_, i) => {
-    return { name: `known-${from + i}`, answer: (): KnownAnswer => knownAnswer(from + i, solve) };
+    return { name: `known-${from + i}`, answer: (): KnownAnswer => knownAnswer(i, from, solve) };
   }),
 );
 process.stdout.write(`${comparedText(compared)}\n${knownText(answers)}\n`);
@@ -80,21 +78,12 @@ function answersIn<A extends { readonly name: string }>(
 }
 
 function compare(problem: PlanningProblem): Compared {
-  const { name, schedulers } = problem;
-  const options = {
-    planner: "descent",
-    mostReplicas: 64,
-    mostTrials: 1e9,
-    schedulers,
-    solve,
-  } as const;
-  const inputs = { profiles: {}, traces: {} };
-  const [{ best, explored }] = finished(makePlans(loadedProblem(problem), inputs, options));
-  const all = exhausted(problem, false);
+  const { best, explored } = planned(problem, solve);
+  const { cost, requests } = exhausted(problem);
   return {
-    name,
+    name: problem.name,
     descent: [best?.cost ?? null, explored.requests],
-    exhaustive: [all.cost, all.requests],
+    exhaustive: [cost, requests],
   };
 }
 

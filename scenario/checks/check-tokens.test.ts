@@ -135,8 +135,8 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
   ["chains", { "pipelines.p.discipline": "pipeline-held" }, /serves several/],
   [
     "faults",
-    { faults: { scheduled: [{ kind: "crash", task: "write", atS: 1 }] } },
-    /not simulated yet/,
+    { faults: { scheduled: [{ kind: "slow", task: "write", factor: 2, atS: 1 }] } },
+    /a language model can only crash: expected crash, got slow/,
   ],
   [
     "two replicas on one device slot",

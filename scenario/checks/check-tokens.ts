@@ -191,9 +191,29 @@ export function* checkEngines({
   }
 }
 
-export function* checkTokensAndFaults({ models, faults }: Parts<"models" | "faults">): Issues {
-  const writer = Object.entries(models).find(([, { tokens }]) => tokens !== undefined);
-  if (faults === undefined || writer === undefined) return;
-  const message = `faults of engines are not simulated yet, and model "${writer[0]}" has one`;
-  yield issueAt("faults", message, "drop `faults`");
+/** Engines crash; they are not slow, nor cut off from their clients, and keep nothing for others then. */
+export function* checkTokensAndFaults({
+  pipelines,
+  faults,
+}: Parts<"pipelines" | "faults">): Issues {
+  const writers = Object.values(pipelines)
+    .flatMap(({ tasks }) => Object.entries(tasks))
+    .flatMap(([name, { tokens }]) => (tokens === undefined ? [] : [{ name, tokens }]));
+  if (faults === undefined || writers.length === 0) return;
+  const apart = writers.find(({ tokens }) => "from" in tokens);
+  if (apart !== undefined) {
+    const message = `"${apart.name}" goes on with another's sequences, for which faults are not simulated yet`;
+    yield issueAt("faults", message, "drop `faults`");
+  }
+  const { random, scheduled } = faults;
+  for (const [list, entries] of Object.entries({ random, scheduled })) {
+    for (const [index, { kind, node, task, replica }] of entries.entries()) {
+      const isHit = ({ name }: { readonly name: string }): boolean =>
+        task === name || (replica?.startsWith(`${name}-`) ?? false);
+      if (kind === "crash" || !(node !== undefined || writers.some(isHit))) continue;
+      const hit = node === undefined ? "a language model" : "a node, which may host one,";
+      const message = `${hit} can only crash: expected crash, got ${kind}`;
+      yield issueAt(`faults.${list}.${index}.kind`, message, "models without `tokens` can have it");
+    }
+  }
 }

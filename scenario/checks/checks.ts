@@ -105,7 +105,7 @@ export const CHECKS: readonly Check[] = [
   check(["pipelines", "models"], checkLengths),
   check(["pipelines", "workload"], checkTraceColumns),
   check(["pipelines", "models", "cluster"], checkEngines),
-  check(["models", "faults"], checkTokensAndFaults),
+  check(["pipelines", "faults"], checkTokensAndFaults),
   check(["pipelines", "cluster"], checkReplicas),
   check(["cluster"], checkSlots),
   check(["cluster"], checkPower),

@@ -1,15 +1,19 @@
 /** Runs and step times that others have published, as `../shared/data/llm` has them (its README says what ran). */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { layerTables, publishedCoefficients } from "../../../calibration/foreign-steps.ts";
-import type { StepTimes } from "../../../engine/tokens/step-times.ts";
-import { documentTimes } from "../../../scenario/compile/engines.ts";
-import type { TokenRequest } from "./engine-run.ts";
+import {
+  layerTables,
+  publishedCoefficients,
+  type StepTimesDocument,
+} from "../../../calibration/foreign-steps.ts";
 
 /** Beside the checkout, from which study and tests are started; absent elsewhere. */
 const FOLDER = join("..", "shared", "data", "llm");
 
-export interface MeasuredRequest extends TokenRequest {
+export interface MeasuredRequest {
+  readonly arrivalUs: number;
+  readonly promptTokens: number;
+  readonly outputTokens: number;
   readonly firstTokenMs: number;
   readonly lastTokenMs: number;
 }
@@ -40,15 +44,15 @@ export function publishedRun(file: string): readonly MeasuredRequest[] {
   }));
 }
 
-/** Of OPT-13B, split over so many GPUs; `overhead` as a processor adds it. */
+/** Of OPT-13B, split over so many GPUs; `overhead` as a processor adds it, ms. */
 export function coefficientTimesOf(file: string, gpus: 1 | 2) {
   const text = readFileSync(join(FOLDER, file), "utf8");
   const times = publishedCoefficients(file, text, "facebook/opt-13b", gpus);
-  return (overhead: { readonly stepMs: number; readonly sequenceMs: number }): StepTimes =>
-    documentTimes({ ...times, stepMs: overhead.stepMs, sequenceMs: overhead.sequenceMs });
+  return ({ stepMs, sequenceMs }: { readonly stepMs: number; readonly sequenceMs: number }) => {
+    return { ...times, stepMs, sequenceMs };
+  };
 }
 
-export function tableTimes(folder: string, layers: number): StepTimes {
-  const read = (name: string): string => readFileSync(join(FOLDER, folder, name), "utf8");
-  return documentTimes(layerTables(read, layers));
+export function tableTimes(folder: string, layers: number): StepTimesDocument {
+  return layerTables((name) => readFileSync(join(FOLDER, folder, name), "utf8"), layers);
 }

@@ -1,44 +1,27 @@
 import { describe, expect, test } from "vitest";
 import { needs } from "../../../checks/support/needs.test-support.ts";
 import { isPublishedHere } from "./published.ts";
-import { apartFindings, coefficientFindings, tableFindings, tokenSection } from "./study.ts";
+import { coefficientFindings, errorsOf, tableFindings, tokenSection } from "./study.ts";
 
 const here = needs("../shared/data/llm, the published runs of language models", isPublishedHere());
 
-/** Each error is a share of the measured figure. */
-function errors([{ predicted, measured }]: ReturnType<typeof tableFindings>) {
-  const off = (of: "ttftMs" | "tpotMs" | "latencyMs"): number =>
-    Math.abs(predicted[of] / (measured?.[of] ?? Number.NaN) - 1);
-  return { ttft: off("ttftMs"), tpot: off("tpotMs"), latency: off("latencyMs") };
-}
-
 describe.skipIf(!here)("published runs", () => {
   test("Llama-3.1-8B on an RTX 4090 is predicted from tables alone", () => {
-    const { ttft, tpot, latency } = errors(tableFindings());
+    const { ttft, tpot, latency } = errorsOf(tableFindings()[0]);
     expect(ttft).toBeLessThan(0.06);
     expect(tpot).toBeLessThan(0.03);
     expect(latency).toBeLessThan(0.03);
   });
 
   test("and only with its limit of KV blocks", () => {
-    const { ttft, tpot, latency } = errors(tableFindings(false));
+    const { ttft, tpot, latency } = errorsOf(tableFindings(false)[0]);
     expect(Math.min(ttft, tpot, latency)).toBeGreaterThan(0.1);
   });
 
   test("OPT-13B at light load is met by the overheads that were fitted there", () => {
     for (const finding of coefficientFindings().slice(0, 2)) {
-      const { ttft, tpot, latency } = errors([finding]);
+      const { ttft, tpot, latency } = errorsOf(finding);
       expect(Math.max(ttft, tpot, latency)).toBeLessThan(0.05);
-    }
-  });
-
-  test("DistServe on OPT-13B is met at light load, where it was fitted, and predicted at the knee", () => {
-    const found = apartFindings();
-    for (const finding of found.slice(0, 6)) {
-      const { ttft, tpot, latency } = errors([finding]);
-      expect(ttft).toBeLessThan(0.1);
-      expect(tpot).toBeLessThan(0.12);
-      expect(latency).toBeLessThan(0.1);
     }
   });
 });

@@ -7,11 +7,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { meanOf } from "../../../engine/statistics/estimate.ts";
-import type { EngineLimits } from "../../../engine/tokens/token-engine.ts";
-import { vllm } from "../../../schedulers/iterations/vllm.ts";
-import { vllmV0 } from "../../../schedulers/iterations/vllm-v0.ts";
-import { playApart } from "./apart-run.ts";
-import { type PlayedRun, playRun, type TokenTimes } from "./engine-run.ts";
+import { playedRun, type TokenFigures, TPOT_GOAL_MS, TTFT_GOAL_MS } from "./played-run.ts";
 import {
   coefficientTimesOf,
   isPublishedHere,
@@ -19,14 +15,6 @@ import {
   publishedRun,
   tableTimes,
 } from "./published.ts";
-
-/** Means over a run, ms; attainment: the share with TTFT within 200 ms and TPOT within 100 ms. */
-interface TokenFigures {
-  readonly ttftMs: number;
-  readonly tpotMs: number;
-  readonly latencyMs: number;
-  readonly attainment: number;
-}
 
 interface TokenFinding {
   readonly run: string;
@@ -41,34 +29,25 @@ interface TokenFinding {
 
 /** In the sources, from which the study is started. */
 const FINDINGS = join("bench", "fidelity", "language-models", "findings.json");
-const TTFT_GOAL_MS = 200;
-const TPOT_GOAL_MS = 100;
-
-function figuresOf(requests: readonly MeasuredRequest[], times: readonly TokenTimes[]) {
-  const tpots = times.map(({ firstTokenUs, lastTokenUs }, i) => {
-    return (lastTokenUs - firstTokenUs) / 1000 / Math.max(1, requests[i].outputTokens - 1);
-  });
-  const met = times.filter(({ firstTokenUs }, i) => {
-    return firstTokenUs / 1000 <= TTFT_GOAL_MS && tpots[i] <= TPOT_GOAL_MS;
-  });
-  return {
-    ttftMs: meanOf(times.map(({ firstTokenUs }) => firstTokenUs)) / 1000,
-    tpotMs: meanOf(tpots.filter((_, i) => requests[i].outputTokens > 1)),
-    latencyMs: meanOf(times.map(({ lastTokenUs }) => lastTokenUs)) / 1000,
-    attainment: met.length / times.length,
-  };
-}
 
 function measuredOf(requests: readonly MeasuredRequest[]): TokenFigures | null {
   if (Number.isNaN(requests[0].firstTokenMs)) return null;
-  const times = requests.map(({ firstTokenMs, lastTokenMs }) => {
-    return { firstTokenUs: firstTokenMs * 1000, lastTokenUs: lastTokenMs * 1000 };
+  const tpots = requests.map(({ firstTokenMs, lastTokenMs, outputTokens }) => {
+    return (lastTokenMs - firstTokenMs) / Math.max(1, outputTokens - 1);
   });
-  return figuresOf(requests, times);
+  const met = requests.filter(({ firstTokenMs }, i) => {
+    return firstTokenMs <= TTFT_GOAL_MS && tpots[i] <= TPOT_GOAL_MS;
+  });
+  return {
+    ttftMs: meanOf(requests.map(({ firstTokenMs }) => firstTokenMs)),
+    tpotMs: meanOf(tpots.filter((_, i) => requests[i].outputTokens > 1)),
+    latencyMs: meanOf(requests.map(({ lastTokenMs }) => lastTokenMs)),
+    attainment: met.length / requests.length,
+  };
 }
 
 /** vLLM 0.19 as these runs had it; kept prefixes are its default. */
-const V1 = { maxBatchedTokens: 2048, blockTokens: 16, prefixCaching: true };
+const V1 = { policy: "vllm", maxBatchedTokens: 2048, prefixCaching: true };
 /** More blocks than a run of 300 requests fills. */
 const PLENTY = 100_000;
 
@@ -82,13 +61,12 @@ export function tableFindings(limited = true): TokenFinding[] {
   return LLAMA_RUNS.map(({ folder, layers, maxSequences, blocks }) => {
     const given = folder === "llama-3.1-8b-rtx4090";
     const requests = publishedRun(given ? `${folder}/measured.csv` : `to-predict/${folder}.csv`);
-    const limits = { ...V1, maxSequences, blocks: limited ? blocks : PLENTY };
-    const stepTimes = tableTimes(folder, layers);
-    const { times } = playRun(requests, limits, vllm(), stepTimes);
+    const terms = { ...V1, maxSequences, blocks: limited ? blocks : PLENTY };
+    const times = tableTimes(folder, layers);
     return {
       run: folder,
       how: limited ? "from tables, nothing fitted" : "the same without a limit of KV blocks",
-      predicted: figuresOf(requests, times),
+      predicted: playedRun(requests, { ...terms, times }),
       other: null,
       measured: measuredOf(requests),
     };
@@ -103,52 +81,46 @@ interface Fitted {
   readonly handOverMs: number;
 }
 
-type Play = (requests: readonly MeasuredRequest[], fitted: Fitted) => PlayedRun;
+type Play = (requests: readonly MeasuredRequest[], fitted: Fitted) => TokenFigures;
 
-function fittedFigures(play: Play, file: string, fitted: Fitted): TokenFigures {
-  const requests = publishedRun(file);
-  const addUs = fitted.requestMs * 1000;
-  const later = play(requests, fitted).times.map(({ firstTokenUs, lastTokenUs }) => {
-    return { firstTokenUs: firstTokenUs + addUs, lastTokenUs: lastTokenUs + addUs };
-  });
-  return figuresOf(requests, later);
-}
-
-/** Least squares of the logarithms of TPOT and latency on a grid; the rest of TTFT is the request's. */
+/** Least squares of the logarithms of TPOT and latency, on a grid and then around its best; the rest of TTFT is the request's. */
 function fittedOn(files: readonly string[], play: Play, handOvers: readonly number[]): Fitted {
-  const measured = files.map((file) => measuredOf(publishedRun(file)) as TokenFigures);
+  const runs = files.map(publishedRun);
+  const measured = runs.map((run) => measuredOf(run) as TokenFigures);
   let best: Fitted = { stepMs: 0, sequenceMs: 0, requestMs: 0, handOverMs: 0 };
   let least = Number.POSITIVE_INFINITY;
-  const grid = handOvers.flatMap((handOverMs) =>
-    STEPS_MS.flatMap((stepMs) =>
-      SEQUENCES_MS.map((sequenceMs) => ({ stepMs, sequenceMs, requestMs: 0, handOverMs })),
-    ),
-  );
-  for (const tried of grid) {
-    const found = files.map((file) => fittedFigures(play, file, tried));
-    const error = found.reduce((sum, { tpotMs, latencyMs }, i) => {
-      const own = measured[i];
-      return sum + Math.log(tpotMs / own.tpotMs) ** 2 + Math.log(latencyMs / own.latencyMs) ** 2;
-    }, 0);
-    if (error >= least) continue;
-    least = error;
-    const requestMs = meanOf(found.map(({ ttftMs }, i) => measured[i].ttftMs - ttftMs));
-    best = { ...tried, requestMs: Math.max(0, requestMs) };
-  }
+  const tryAll = (grid: readonly Fitted[]): void => {
+    for (const tried of grid) {
+      const found = runs.map((run) => play(run, tried));
+      const error = found.reduce((sum, { tpotMs, latencyMs }, i) => {
+        const own = measured[i];
+        return sum + Math.log(tpotMs / own.tpotMs) ** 2 + Math.log(latencyMs / own.latencyMs) ** 2;
+      }, 0);
+      if (error >= least) continue;
+      least = error;
+      const requestMs = meanOf(found.map(({ ttftMs }, i) => measured[i].ttftMs - ttftMs));
+      best = { ...tried, requestMs: Math.max(0, requestMs) };
+    }
+  };
+  const grid = (steps: readonly number[], sequences: readonly number[], overs = handOvers) =>
+    overs.flatMap((handOverMs) =>
+      steps.flatMap((stepMs) =>
+        sequences.map((sequenceMs) => ({ stepMs, sequenceMs, requestMs: 0, handOverMs })),
+      ),
+    );
+  tryAll(grid(evenly(0, 14, 2), evenly(0, 1.4, 0.2)));
+  const { stepMs, sequenceMs, handOverMs } = best;
+  const around = (at: number, by: number) => evenly(Math.max(0, at - by), at + by, by / 2);
+  tryAll(grid(around(stepMs, 1), around(sequenceMs, 0.1), [handOverMs]));
   return best;
 }
 
-const STEPS_MS = Array.from({ length: 15 }, (_, i) => i);
-const SEQUENCES_MS = Array.from({ length: 15 }, (_, i) => i / 10);
+function evenly(from: number, to: number, by: number): readonly number[] {
+  return Array.from({ length: Math.round((to - from) / by) + 1 }, (_, i) => from + i * by);
+}
 
 /** vLLM of April 2024; 56,000 tokens of KV is where these runs level off. */
-const V0: EngineLimits = {
-  maxSequences: 256,
-  maxBatchedTokens: 2560,
-  blocks: 3500,
-  blockTokens: 16,
-  prefixCaching: false,
-};
+const V0 = { policy: "vllm-v0", maxSequences: 256, maxBatchedTokens: 2560, blocks: 3500 };
 
 const run = (name: string): string => `opt-13b-a100-vllm-${name}.csv`;
 const LIGHT = [run("1-100"), run("1.5-150")];
@@ -157,14 +129,15 @@ const HELD = ["2.5-250", "3-300", "3.5-350", "4-400"].map((name) => `to-predict/
 
 export function coefficientFindings(): TokenFinding[] {
   const times = coefficientTimesOf("opt-13b-a100-vllm-step-coefficients.json", 1);
-  const play: Play = (requests, fitted) => playRun(requests, V0, vllmV0(), times(fitted));
+  const play: Play = (requests, fitted) =>
+    playedRun(requests, { ...V0, times: times(fitted) }, null, fitted.requestMs);
   const light = fittedOn(LIGHT, play, [0]);
   const other = fittedOn(OTHERS, play, [0]);
   return [...LIGHT, ...OTHERS, ...HELD].map((file) => ({
     run: nameOf(file),
     how: "overheads fitted on the runs at 1 and 1.5/s; on those at 2/s",
-    predicted: fittedFigures(play, file, light),
-    other: fittedFigures(play, file, other),
+    predicted: play(publishedRun(file), light),
+    other: play(publishedRun(file), other),
     measured: measuredOf(publishedRun(file)),
   }));
 }
@@ -172,8 +145,18 @@ export function coefficientFindings(): TokenFinding[] {
 const nameOf = (file: string): string => file.replace("to-predict/", "").replace(".csv", "");
 
 /** DistServe's limits, and the tokens of KV that it had on two GPUs for prefill, and on one for decode. */
-const PREFILL: EngineLimits = { ...V0, maxBatchedTokens: 4096, blocks: 163_008 / 16 };
-const DECODE: EngineLimits = { ...V0, maxBatchedTokens: 65_536, blocks: 66_144 / 16 };
+const PREFILL = {
+  ...V0,
+  policy: "distserve-prefill",
+  maxBatchedTokens: 4096,
+  blocks: 163_008 / 16,
+};
+const DECODE = {
+  ...V0,
+  policy: "distserve-decode",
+  maxBatchedTokens: 65_536,
+  blocks: 66_144 / 16,
+};
 
 const apart = (name: string): string => `opt-13b-a100-distserve-${name}.csv`;
 const LIGHT_APART = ["1-100", "1.5-100", "3-300", "c21d11-3-300"].map(apart);
@@ -187,20 +170,27 @@ export function apartFindings(): TokenFinding[] {
   const file = "opt-13b-a100-distserve-step-coefficients.json";
   const [one, two] = [coefficientTimesOf(file, 1), coefficientTimesOf(file, 2)];
   const play: Play = (requests, fitted) =>
-    playApart(
+    playedRun(
       requests,
-      { limits: PREFILL, stepTimes: two(fitted) },
-      { limits: DECODE, stepTimes: one(fitted) },
-      fitted.handOverMs,
+      { ...PREFILL, times: two(fitted) },
+      { ...DECODE, times: one(fitted), handOverMs: fitted.handOverMs },
+      fitted.requestMs,
     );
   const light = fittedOn(LIGHT_APART, play, [0, 20, 40, 60]);
   return [...LIGHT_APART, ...KNEE_APART, ...HELD_APART].map((name) => ({
     run: nameOf(name),
     how: "prefill and decode apart; overheads fitted on the runs at 1 to 3/s",
-    predicted: fittedFigures(play, name, light),
+    predicted: play(publishedRun(name), light),
     other: null,
     measured: measuredOf(publishedRun(name)),
   }));
+}
+
+/** Each error is a share of the measured figure. */
+export function errorsOf({ predicted, measured }: TokenFinding) {
+  const off = (of: "ttftMs" | "tpotMs" | "latencyMs"): number =>
+    Math.abs(predicted[of] / (measured?.[of] ?? Number.NaN) - 1);
+  return { ttft: off("ttftMs"), tpot: off("tpotMs"), latency: off("latencyMs") };
 }
 
 /** Plays all runs where the published data are; else what was found before stays. */
@@ -217,7 +207,7 @@ export function renewTokenFindings(): void {
     ...coefficientFindings(),
     ...apartFindings(),
   ];
-  writeFileSync(FINDINGS, `${JSON.stringify(found, null, 1)}\n`);
+  writeFileSync(FINDINGS, `${JSON.stringify(found, null, 2)}\n`);
 }
 
 export function tokenSection(): string {
@@ -247,7 +237,7 @@ export function tokenSection(): string {
   const lines = [heads, heads.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
   return [
     "## Language models",
-    "Published runs of vLLM beside `engine/tokens/`, which plays their arrivals and lengths through the iteration scheduler in `schedulers/iterations/`. Means over a run; goals: TTFT ≤ 200 ms and TPOT ≤ 100 ms. To reach from tables: TPOT ±3 %, TTFT ±6 %, latency ±3 %, and more than that without a limit of KV blocks. Runs without `measured` are predictions: their latencies are held back. The pairs of OPT-13B at light load and at 2/s disagree by 15 to 30 %, so each prediction has both fits as its ends. Qwen3-32B's tables leave out the all-reduce of its two GPUs. DistServe's overheads are fitted up to 3/s; the knee (4.5/s) and what is held back are predictions. To reach there: TTFT 10 %, TPOT 12 %, latency 4 % (median).",
+    "Published runs beside `simulate`, which plays their arrivals and lengths as a trace through the iteration schedulers of `schedulers/iterations/`. Means over a run; goals: TTFT ≤ 200 ms and TPOT ≤ 100 ms. To reach from tables: TPOT ±3 %, TTFT ±6 %, latency ±3 %, and more than that without a limit of KV blocks. Runs without `measured` are predictions: their latencies are held back. The pairs of OPT-13B at light load and at 2/s disagree by 15 to 30 %, so each prediction has both fits as its ends. Qwen3-32B's tables leave out the all-reduce of its two GPUs. DistServe's overheads are fitted up to 3/s; the knee (4.5/s) and what is held back are predictions. To reach there: TTFT 10 %, TPOT 12 %, latency 4 % (median).",
     lines.join("\n"),
   ].join("\n\n");
 }
