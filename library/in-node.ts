@@ -41,6 +41,7 @@ export function inNode<Name extends WorkName>(name: Name): Work<Name> {
 const OF_SCENARIO: ReadonlySet<WorkName> = new Set<WorkName>([
   ...([
     "calibrate",
+    "calibrateSteps",
     "check",
     "checkCalibration",
     "clusterUp",
@@ -172,6 +173,7 @@ export function tagOf(part: unknown): unknown {
 /** The functions of the library that need Node, by name; each is loaded when it is called. */
 const WORK = {
   calibrate: async () => (await import("./calibrate.ts")).calibrate,
+  calibrateSteps: async () => (await import("./calibrate.ts")).calibrateSteps,
   checkCalibration: async () => (await import("./calibrate.ts")).checkCalibration,
   cancelShards: async () => (await import("./shards.ts")).cancelShards,
   check: async () => (await import("./check.ts")).check,

@@ -56,7 +56,7 @@ export type { Verdict } from "../schedulers/play.ts";
 export type { SubmittedJob } from "../sweep/engines/engine.ts";
 export type { Cell, QueryResult, Row } from "../sweep/query.ts";
 export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
-export type { CalibrateOptions } from "./calibrate.ts";
+export type { CalibratedSteps, CalibrateOptions } from "./calibrate.ts";
 export type { Checked } from "./check.ts";
 export type { ClusterServeOptions, ClusterUpOptions, WebOptions, WebServer } from "./cluster.ts";
 export type { Finding } from "./doctor.ts";
@@ -146,6 +146,8 @@ export const whichScheduler = inNode("whichScheduler");
 
 /** Measures the real models of a scenario and the cost of messages on this machine. @function */
 export const calibrate = inNode("calibrate");
+/** Measures the iterations of a scenario's language models on this machine. @function */
+export const calibrateSteps = inNode("calibrateSteps");
 /** Whether stored profiles still hold on this machine: fresh, stale or cannot tell, by model. @function */
 export const checkCalibration = inNode("checkCalibration");
 

@@ -2,8 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 import { importTexts } from "../../build/import-text.ts";
 import { ownScheduler } from "../../schedulers/own-scheduler.ts";
-import { serveGrpc } from "../front/pipeline-call.ts";
 import { PipelineModels } from "../front/pipeline-models.ts";
+import { serveGrpc } from "../front/serve-grpc.ts";
 import { createLogger } from "../observe/logger.ts";
 import { gatewayTracing } from "../observe/open-tracing.ts";
 import { runChild, toParent } from "../processes/child-side.ts";

@@ -47,9 +47,9 @@ function issuesWith(values: Readonly<Record<string, unknown>>): string[] {
 const TASK = "pipelines.p.tasks.write";
 const TOKENS = "models.writer.tokens";
 
-test("a sound one passes, and real runs refuse it with the line of its model", () => {
+test("a sound one passes, also for real runs", () => {
   expect(issuesWith({})).toEqual([]);
-  expect(() => refuseUnreal(load(GOOD))).toThrow(/can only be simulated/);
+  expect(() => refuseUnreal(load(GOOD))).not.toThrow();
 });
 
 test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([

@@ -35,7 +35,10 @@ export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models
       }
       const model = models[writers[0].model];
       if ("from" in task.tokens) yield* checkContinuation(at, name, tasks, model);
-      else yield* checkRoom(`${at}.tokens.most`, task.tokens.most, model);
+      else {
+        yield* checkRoom(`${at}.tokens.most`, task.tokens.most, model);
+        yield* checkContext(`${at}.tokens.most`, task.tokens.most, model);
+      }
       const isContinued = Object.values(tasks).some((other) => continues(other, name));
       if (model.tokens?.policy === "distserve-prefill" && !isContinued) {
         const message = `${model.tokens.policy} makes first tokens alone, and no task goes on with them`;
@@ -151,6 +154,29 @@ function* checkRoom(at: string, most: number, { tokens }: ModelDocument): Issues
   if (isWhole && most > maxBatchedTokens) {
     const message = `${most} tokens, but ${policy} runs a prompt whole in ${maxBatchedTokens}`;
     yield issueAt(at, message, `\`most: ${maxBatchedTokens}\`, or more \`maxBatchedTokens\``);
+  }
+}
+
+/** A real sequence has a slice of its own, whose last token is never used. */
+function* checkContext(at: string, most: number, { tokens }: ModelDocument): Issues {
+  const llama = tokens?.llama;
+  if (llama === undefined || most < llama.contextTokens) return;
+  const { contextTokens } = llama;
+  const message = `${most} tokens, but \`llama.contextTokens\` has room for ${contextTokens - 1}`;
+  yield issueAt(at, message, `\`most: ${contextTokens - 1}\`, or a larger context`);
+}
+
+/** Real slices cannot be shared. */
+export function* checkLlama({ models }: Parts<"models">): Issues {
+  for (const [name, { tokens }] of Object.entries(models)) {
+    if (tokens?.llama === undefined) continue;
+    if (tokens.external !== undefined) {
+      const message = "both `llama` and `external`: expected one of them";
+      yield issueAt(`models.${name}.tokens.external`, message);
+    }
+    if (!tokens.prefixCaching) continue;
+    const message = "a real engine gives each sequence a slice of its own, and keeps no blocks";
+    yield issueAt(`models.${name}.tokens.prefixCaching`, message, "`prefixCaching: false`");
   }
 }
 
