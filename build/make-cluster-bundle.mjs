@@ -15,6 +15,8 @@ const PROGRAMS = {
 /** Native parts, which real models need, and what no process elsewhere is asked for. */
 const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
 const ELSEWHERE = [...NATIVE, "@peculiar/x509", "reflect-metadata", "undici"];
+/** HiGHS looks for it beside its code, a chunk. */
+const SOLVER = "cluster/chunks/highs.wasm";
 /** Files that packages look for beside their code. */
 const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
 
@@ -56,9 +58,14 @@ export async function makeClusterBundle(root) {
   }
   writeFileSync(join(outdir, "package.json"), '{"type":"module"}\n');
   const data = filesBelow(outdir).filter((path) => !path.endsWith(".js"));
+  copyFileSync(join(root, "node_modules/highs/build/highs.wasm"), join(outdir, SOLVER));
   const programs = Object.entries(PROGRAMS).map(([name, entries]) => [
     name,
-    [...data, ...loadedBy(entries, metafile.outputs)].sort(),
+    [
+      ...data,
+      ...(name === "gateway" ? [SOLVER] : []),
+      ...loadedBy(entries, metafile.outputs),
+    ].sort(),
   ]);
   writeFileSync(join(outdir, "manifest.json"), `${JSON.stringify(Object.fromEntries(programs))}\n`);
 }

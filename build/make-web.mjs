@@ -10,7 +10,7 @@ import { build } from "vite";
 
 export async function makeWeb(root) {
   const simulator = await browserModule(root);
-  const plugin = sharedSimulator(createHash("sha256").update(simulator).digest("hex").slice(0, 8));
+  const plugin = sharedSimulator(shortDigest(simulator));
   await build({
     root: join(root, "web"),
     configFile: false,
@@ -33,9 +33,14 @@ export async function makeWeb(root) {
     worker: { format: "es", plugins: () => [plugin] },
   });
   writeFileSync(join(root, "dist/web/assets/browser.js"), simulator);
+  for (const [name, contents] of Object.entries(solverFiles(root))) {
+    writeFileSync(join(root, "dist/web/assets", name), contents);
+  }
   // As a server without anything to measure: gateways and proxies answer for themselves.
   writeFileSync(join(root, "dist/web/app.json"), '{"kind":"files","server":null}\n');
 }
+
+const shortDigest = (contents) => createHash("sha256").update(contents).digest("hex").slice(0, 8);
 
 /** The digest is in the address, so that browsers may keep the file for ever. */
 function sharedSimulator(digest) {
@@ -58,15 +63,42 @@ const BROWSER_OPTIONS = {
   plugins: [wholeZod()],
 };
 
-/** The entry `tandem-serving/browser` with all that it needs, as one module for any browser. */
+/** The entry `tandem-serving/browser` with all that it needs but the solver, as one module for any browser. */
 async function browserModule(root) {
+  const digest = shortDigest(solverFiles(root)["highs.js"]);
   const { outputFiles } = await bundle({
     ...BROWSER_OPTIONS,
+    plugins: [
+      ...BROWSER_OPTIONS.plugins,
+      solverAt({ path: `./highs.js?${digest}`, external: true }),
+    ],
     entryPoints: [join(root, "library/browser.ts")],
     format: "esm",
     write: false,
   });
   return outputFiles[0].text;
+}
+
+/** The solver, loaded for a scheduler that asks for it. */
+function solverFiles(root) {
+  const folder = join(root, "node_modules/highs/build");
+  const wasm = readFileSync(join(folder, "highs.wasm"));
+  const address = `"highs.wasm?${shortDigest(wasm)}"`;
+  const module = readFileSync(join(folder, "highs.mjs"), "utf8");
+  return { "highs.js": module.replaceAll('"highs.wasm"', address), "highs.wasm": wasm };
+}
+
+/** In place of the solver in pages of one file: its WebAssembly would be most of each report. */
+const NO_SOLVER = `export default () => {
+  throw new Error("a report has no solver of integer programs: open its scenario in \`tandem web\`");
+};`;
+
+function solverAt(place) {
+  const setup = ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^highs$/ }, () => place);
+    onLoad({ filter: /./, namespace: "no-solver" }, () => ({ contents: NO_SOLVER }));
+  };
+  return { name: "solver-at", setup };
 }
 
 /** zod's `z` is an object of everything, 40 languages included; as a namespace, unused parts fall away. */
@@ -127,6 +159,7 @@ async function pageBundle(entry) {
   const { outputFiles } = await bundle({
     ...BROWSER_OPTIONS,
     ...entry,
+    plugins: [...BROWSER_OPTIONS.plugins, solverAt({ path: "highs", namespace: "no-solver" })],
     outdir: "/",
     format: "iife",
     jsx: "automatic",

@@ -7,6 +7,7 @@ import type { RunSummary } from "../engine/metrics/summary.ts";
 import { meanOf } from "../engine/statistics/estimate.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
+import { replays } from "../scenario/schema/implementation-kinds.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
 import type { ScenarioDocument, ServiceDocument } from "../scenario/schema/scenario.ts";
@@ -40,7 +41,7 @@ export function predict(
   const { backend } = plan;
   const { document, inputs } = scaled(plan.document, predictionInputs(plan), factors);
   const seed = replicationSeed(document.run.seed, replication);
-  const draws = backend === "replay" ? 1 : WORK_DRAWS;
+  const draws = replays(backend) ? 1 : WORK_DRAWS;
   const runs = Array.from({ length: draws }, (_, draw) =>
     runReplication(document, inputs, replication, {
       curve: true,
@@ -71,10 +72,9 @@ function predictionInputs(plan: PredictionPlan): SimulationInputs {
         dispatchUs: stretched(gateway.dispatchUs),
         completionUs: stretched(gateway.completionUs),
       },
-      contention:
-        backend === "replay"
-          ? compileSystem(document, inputs).replicas.map(() => 1)
-          : overheadProfile.contention,
+      contention: replays(backend)
+        ? compileSystem(document, inputs).replicas.map(() => 1)
+        : overheadProfile.contention,
     },
   };
 }
@@ -171,6 +171,7 @@ const START_S: Readonly<Record<BackendName, number>> = {
   external: 6,
   process: 20,
   real: 20,
+  engines: 10,
 };
 const AROUND_RUN_S = 3;
 /** The pipeline in place under light load, and busy neighbours, after each block of load on real models. */
@@ -205,7 +206,7 @@ export function startSeconds(backend: BackendName): number {
 
 /** Seconds that a run takes besides its requests. */
 export function aroundRunSeconds(backend: BackendName): number {
-  return AROUND_RUN_S + (backend === "replay" ? 0 : BRACKET_S);
+  return AROUND_RUN_S + (replays(backend) ? 0 : BRACKET_S);
 }
 
 export function effortOf(

@@ -27,7 +27,7 @@ const CORE = ["engine", "scenario", "results"];
 /** Folders that each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   build: [],
-  checks: [...CORE, "schedulers", "sim", "cluster", "models"],
+  checks: ["build", ...CORE, "schedulers", "sim", "cluster", "models"],
   engine: [],
   scenario: ["engine"],
   results: ["engine", "scenario"],
@@ -65,7 +65,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "library",
   ],
-  bench: [...CORE, "schedulers", "sim", "sweep", "cluster", "calibration", "planning"],
+  bench: ["build", ...CORE, "schedulers", "sim", "sweep", "cluster", "calibration", "planning"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
   theory: [...CORE, "schedulers", "sim"],

@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { Fault } from "../engine/basics/fault.ts";
 import {
   type Calibration,
+  calibrateSteps,
   checkCalibration,
   type ImportOptions,
   importTimes as imported,
@@ -23,7 +24,35 @@ import { loadScenario } from "./scenario-file.ts";
 type CalibrateArguments = Arguments<typeof SCENARIO, typeof CALIBRATE_COMMAND>;
 
 export async function calibrateOrCheck(args: CalibrateArguments): Promise<void> {
-  await (args.check ? checkStored(args) : calibrate(args));
+  if (args.check) return checkStored(args);
+  const loaded = await loadScenario(args, { requireTimes: false });
+  const models = Object.values(loaded.document.models);
+  const hasWriters = models.some(({ tokens }) => tokens?.llama !== undefined);
+  if (hasWriters) await stepTimes(args, loaded);
+  const hasOthers = models.some(({ implementation }) => implementation !== undefined);
+  if (hasOthers || !hasWriters) await calibrate(args);
+}
+
+/** The iterations of language models, for the scenario to take. */
+async function stepTimes(args: CalibrateArguments, loaded: Scenario): Promise<void> {
+  const onNote = (step: string): void => void process.stderr.write(`calibrate: ${step}\n`);
+  const found = await calibrateSteps(loaded, { ...args, onNote });
+  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+  const written: string[] = [];
+  const lines = Object.entries(found).flatMap(([name, { profile, medianError, worstError }]) => {
+    const { steps } = loaded.document.models[name].tokens ?? {};
+    const own = typeof steps === "string" ? steps : `profiles/${name}-steps.json`;
+    const path = resolve(dirname(loaded.file), own);
+    writeJson(path, profile);
+    written.push(path);
+    const hint = typeof steps === "string" ? "" : `; name it: models.${name}.tokens.steps: ${own}`;
+    return [
+      `${name}: fitted times lie ${percent(medianError)} from the measured ones in the median, ${percent(worstError)} at worst`,
+      `wrote ${path}${hint}`,
+    ];
+  });
+  const document = { schema: "tandem/step-calibration@1", written, models: found };
+  print(args.json, document, lines.join("\n"));
 }
 
 /** Throws Fault("out-of-tolerance") where a profile is stale. */

@@ -1,5 +1,8 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
 import type { WhichScheduler } from "../library/index.ts";
 import { caseOf } from "../results/which-scheduler.ts";
@@ -88,5 +91,36 @@ test("an unsound scenario has no answer but its issues, and a name goes without 
     "--for",
     "stock-prediction.yaml",
   ]);
-  expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("a name or --for")]);
+  expect([both.code, both.stderr]).toEqual([
+    2,
+    expect.stringContaining("one of a name, --for and --place"),
+  ]);
+});
+
+test("--place prints the scenario on AlpaServe's groups of devices, as a scenario that is sound", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-place-"));
+  // Two models that a device has room for one of; the burst of one may have both.
+  const pipeline = (name: string) => ({
+    slo: { latencyMs: 800 },
+    tasks: { [name]: { model: "m" } },
+  });
+  const document = {
+    name: "bert",
+    pipelines: { a: pipeline("a"), b: pipeline("b") },
+    models: { m: { service: { distribution: "deterministic", meanMs: 396 }, memoryMb: 13_400 } },
+    cluster: {
+      nodes: [{ name: "host", devices: { gpu: { slots: 2, memoryMb: 14_000 } } }],
+      replicas: { a: 1, b: 1 },
+    },
+    workload: { arrivals: "gamma", cv: 3, ratePerS: 2, requests: 500 },
+  };
+  writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
+  const placed = await tandemHere(folder, ["schedulers", "--place", "s.yaml"]);
+  expect([placed.code, placed.stderr]).toEqual([0, ""]);
+  const [first, second] = placed.stdout.split("\n");
+  const line = /^# host\/gpu in (1 \+ 1|2): \d+\.\d% in time, \d+\.\d ms in the mean$/;
+  expect([line.exec(first)?.[1], line.exec(second)?.[1]].sort()).toEqual(["1 + 1", "2"]);
+  expect(parse(placed.stdout)).toMatchObject({ scheduler: "alpaserve" });
+  writeFileSync(join(folder, "placed.yaml"), placed.stdout);
+  expect((await tandemHere(folder, ["check", "placed.yaml"])).code).toBe(0);
 });

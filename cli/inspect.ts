@@ -4,12 +4,14 @@
  */
 
 import { styleText } from "node:util";
+import { stringify } from "yaml";
 import { Fault, type Issue } from "../engine/basics/fault.ts";
 import type { Estimate } from "../engine/statistics/estimate.ts";
 import {
   check as checked,
   doctor as examine,
   type Finding,
+  placeGroups,
   type WhichScheduler,
   whichScheduler,
 } from "../library/index.ts";
@@ -83,16 +85,27 @@ function issuesOf({ issues, message, hint }: Fault): readonly Issue[] {
 
 type SchedulersArguments = Arguments<typeof SCHEDULER, typeof SCHEDULERS>;
 
-/** All presets and policies in a line each, one in full, or the one for a scenario. */
-export async function schedulers({ name, json, for: scenario, set }: SchedulersArguments) {
-  if (scenario !== undefined) {
-    if (name !== undefined) {
-      const hint = `\`tandem schedulers ${name}\` explains it`;
-      throw new Fault("usage", "give a name or --for, not both", { hint });
-    }
-    const which = await whichScheduler(await loadScenario({ scenario, set }));
-    print(json, which, whichText(which));
-    return;
+/** All presets and policies in a line each, one in full, or the one for a scenario, or its placement. */
+export async function schedulers({ name, json, for: asked, place, set }: SchedulersArguments) {
+  const given = [name, asked, place].filter((one) => one !== undefined);
+  if (given.length > 1) {
+    throw new Fault("usage", "give one of a name, --for and --place", {
+      hint: "`tandem schedulers NAME` explains one",
+    });
+  }
+  if (asked !== undefined) {
+    const which = await whichScheduler(await loadScenario({ scenario: asked, set }));
+    return print(json, which, whichText(which));
+  }
+  if (place !== undefined) {
+    const loaded = await loadScenario({ scenario: place, set });
+    const placed = await untilInterrupted((signal) => placeGroups(loaded, { signal }));
+    const lines = placed.tried.map(({ sizes, sloAttainmentRatio, latencyMeanMs }) => {
+      const share = (100 * sloAttainmentRatio).toFixed(1);
+      const groups = Object.entries(sizes).map(([node, own]) => `${node} in ${own.join(" + ")}`);
+      return `# ${groups.join(", ")}: ${share}% in time, ${latencyMeanMs.toFixed(1)} ms in the mean`;
+    });
+    return print(json, placed, `${lines.join("\n")}\n${stringify(placed.scenario)}`.trimEnd());
   }
   const found = name === undefined ? catalogue() : catalogueOf(name);
   print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());

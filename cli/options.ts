@@ -133,6 +133,9 @@ export const LOAD_COMMAND = {
 export const SCHEDULER = { name: text("of a preset or a policy") };
 export const SCHEDULERS = {
   for: text("scenario file: which scheduler the study found best for cases like it"),
+  place: text(
+    "scenario file: print it with its models on groups of devices, as AlpaServe finds them",
+  ),
   ...SET,
   ...JSON_OPTION,
 };

@@ -128,13 +128,14 @@ const sweep: Command = {
 
 const schedulers = command({
   usage: "schedulers [name]",
-  about: "list presets and policies, explain one, or find the one for a scenario",
+  about: "list presets and policies, explain one, or find the one or its placement for a scenario",
   positionals: SCHEDULER,
   options: SCHEDULERS,
   examples: [
     ["schedulers", "all, a line each"],
     ["schedulers power-of-two", "when does it fail, and what are its parameters?"],
     ["schedulers --for my-pipeline/scenario.yaml", "which one for this case, and why?"],
+    ["schedulers --place s.yaml > placed.yaml", "AlpaServe's groups of devices, to simulate"],
   ],
   run: async (args) => (await import("./inspect.ts")).schedulers(args),
 });

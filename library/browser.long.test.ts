@@ -1,5 +1,7 @@
 /** The bundle in a real browser: the digests of scenarios/digests.json, from the same scenarios. */
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -18,6 +20,14 @@ type Entry = typeof import("./browser.ts");
 /** The page, for functions that run in it. */
 declare const window: { readonly tandem: Entry };
 
+/** The bundle, and the solver beside it. */
+const server = createServer(({ url = "/" }, answer) => {
+  const name = basename(url.split("?")[0]);
+  const type = name.endsWith(".wasm") ? "application/wasm" : "text/javascript";
+  answer.writeHead(200, { "content-type": type, "access-control-allow-origin": "*" });
+  answer.end(readFileSync(join(ROOT, "dist/web/assets", name)));
+});
+
 let browser: Browser;
 let page: Page;
 const problems: string[] = [];
@@ -28,13 +38,16 @@ beforeAll(async () => {
   page = await browser.newPage();
   page.on("console", (message) => problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(error.message));
-  const bundle = readFileSync(join(ROOT, "dist/web/assets/browser.js"), "utf8");
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/browser.js`;
   // As text: the test runner would rewrite the import of a function.
-  const module = `URL.createObjectURL(new Blob([${JSON.stringify(bundle)}], { type: "text/javascript" }))`;
-  await page.evaluate(`import(${module}).then((entry) => { window.tandem = entry; })`);
+  await page.evaluate(`import("${address}").then((entry) => { window.tandem = entry; })`);
 });
 
-afterAll(() => browser?.close());
+afterAll(async () => {
+  await browser?.close();
+  server.close();
+});
 
 test.skipIf(!hasChromium).each(Object.keys(DIGESTS))(
   "%s gives the digests of Node in Chromium",

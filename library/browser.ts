@@ -7,6 +7,7 @@
  *
  * The same scenario and seed give the same digests and figures as the command, to the digit.
  */
+import { loadHighs } from "../build/load-highs.ts";
 import { isSpanned } from "../engine/arrivals/arrival-source.ts";
 import type { Outcome } from "../engine/dispatch/driver.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
@@ -24,6 +25,7 @@ import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import { catalogue } from "../schedulers/catalogue.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
+import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import {
   configurationLoad,
   drawnSteps,
@@ -126,6 +128,7 @@ export async function* simulate(
   { signal }: SimulateOptions = {},
 ): AsyncGenerator<SimulationStep, void, void> {
   requireScenario(scenario, "`readScenario(text)`");
+  if (asksForSolver(scenario.document)) useSolver(await loadHighs());
   const sweep = checkedSweep(scenario, { checkScheduler, checkFit });
   const pause = pauses(signal);
   let open = [...Array(sweep.count).keys()].map((index) => stepsOf(scenario, sweep, index));

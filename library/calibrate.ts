@@ -3,11 +3,16 @@ import { profilesByModel } from "../calibration/blocks.ts";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import { type CheckedProfile, checkProfiles } from "../calibration/check-profiles.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
+import { measuredHere } from "../calibration/profiles.ts";
+import { fitSteps, type MeasuredStep, measureSteps } from "../calibration/step-times.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
+import { monotonicUs } from "../cluster/time/clock.ts";
+import { llamaSteps } from "../cluster/worker/llama-steps.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels as fetched } from "../models/store.ts";
+import type { StepProfile } from "../scenario/schema/step-profile.ts";
 import type { Watch } from "./follow.ts";
 import { checkedOptions, type Given } from "./option.ts";
 import { CALIBRATE } from "./options.ts";
@@ -54,6 +59,62 @@ export async function calibrate(
       options.signal?.throwIfAborted();
     },
   });
+}
+
+/** Times of iterations as `models.NAME.tokens.steps` takes them. */
+export interface CalibratedSteps {
+  readonly profile: StepProfile;
+  /** How far fitted times lie from measured ones, as shares of these: the median and the worst of the grid. */
+  readonly medianError: number;
+  readonly worstError: number;
+  readonly measured: readonly MeasuredStep[];
+}
+
+/**
+ * Measures the iterations of a scenario's language models on this machine, by model. Rejects with Fault("invalid-input")
+ * where the package or the weights are missing.
+ */
+export async function calibrateSteps(
+  loaded: Scenario,
+  options: CalibrateOptions = {},
+): Promise<Readonly<Record<string, CalibratedSteps>>> {
+  const { maxSeconds = 120 } = checkedOptions(CALIBRATE, options);
+  const found: Record<string, CalibratedSteps> = {};
+  const models = Object.entries(loaded.document.models);
+  const real = models.flatMap(([name, { tokens }]) =>
+    tokens?.llama === undefined ? [] : [{ name, llama: tokens.llama, tokens }],
+  );
+  for (const { name, llama, tokens } of real) {
+    options.onNote?.(`loading ${llama.weights}`);
+    const { maxSequences, maxBatchedTokens } = tokens;
+    const folder = inputsOf(loaded).folder ?? ".";
+    const clock = { nowUs: monotonicUs };
+    const steps = await llamaSteps(llama, tokens, folder, clock);
+    try {
+      const seconds = maxSeconds / real.length;
+      const grid = { maxSequences, maxBatchedTokens, most: steps.most, seconds };
+      const measured = await measureSteps(steps, grid, (text) => {
+        options.onNote?.(`${name}: ${text}`);
+        options.signal?.throwIfAborted();
+      });
+      const { steps: fitted, ...errors } = fitSteps(measured);
+      const { files = [], runtime = "", provider = "" } = steps.provenance ?? {};
+      const date = new Date().toISOString();
+      const provenance = {
+        ...measuredHere(llama.weights, runtime, provider, date),
+        modelFiles: files.map((file) => ({ ...file })),
+      };
+      const times = { ...fitted, stepMs: 0, sequenceMs: 0 };
+      found[name] = {
+        profile: { schema: "tandem/step-profile@1", provenance, times },
+        ...errors,
+        measured,
+      };
+    } finally {
+      await steps.close();
+    }
+  }
+  return found;
 }
 
 /** Bound of a check, s: two minutes with its start. */

@@ -7,7 +7,9 @@ import { createServer } from "node:net";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { probeHost } from "../calibration/host.ts";
+import { LLAMA_CPP_VERSION, loadLlamaCpp } from "../models/llama-cpp.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
+import { KNOWN_WEIGHTS, weightsPath } from "../models/weights.ts";
 
 export interface Finding {
   readonly name: string;
@@ -173,6 +175,20 @@ async function onnxRuntime(): Promise<Finding> {
   }
 }
 
+async function llamaCpp(): Promise<Finding> {
+  const finding = { name: "llama.cpp", purpose: "language models for real: `--backend engines`" };
+  try {
+    await loadLlamaCpp();
+    const known = KNOWN_WEIGHTS.filter((name) => existsSync(weightsPath(name)));
+    const weights =
+      known.length === 0 ? "no weights yet: the first run fetches them" : known.join(", ");
+    return { ...finding, state: "ok", found: `node-llama-cpp ${LLAMA_CPP_VERSION}; ${weights}` };
+  } catch (error) {
+    const { message, hint = "" } = error as Error & { hint?: string };
+    return { ...finding, state: "absent", found: message, hint: `${hint} (83 MB)` };
+  }
+}
+
 /** A package of native code, which some platforms lack. */
 function native(name: string, module: string, purpose: string): () => Promise<Finding> {
   return async () => {
@@ -285,6 +301,7 @@ const CHECKS: readonly (() => Promise<Finding>)[] = [
   native("pictures", "sharp", "photographs in, and scenes drawn for the demo"),
   native("PNG charts", "@resvg/resvg-js", "`report` writes each chart as PNG too"),
   onnxRuntime,
+  llamaCpp,
   nvidia,
   cuda,
   vulkan,

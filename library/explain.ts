@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { importTexts } from "../build/import-text.ts";
+import { loadHighs } from "../build/load-highs.ts";
 import {
   EVIDENCE_FILE,
   type EvidenceDocument,
@@ -20,6 +21,7 @@ import { checkedSweep } from "../scenario/expand-sweep.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Sample } from "../scenario/sweep/axes.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import { useSolver } from "../schedulers/rules/solver.ts";
 import { runReplication, type SimulationInputs, withWarmUp } from "../sim/replication.ts";
 import { AtomicFile } from "../sweep/atomic-file.ts";
 import { contentOf, inputsOf, type Scenario, schedulerChecks } from "./scenario.ts";
@@ -47,8 +49,9 @@ async function ready(evidence: EvidenceDocument): Promise<EvidenceDocument> {
   return { ...evidence, inputs: await withOwn(evidence.inputs) };
 }
 
-/** Loads the user's schedulers from their texts. */
+/** Loads the solver, and the user's schedulers from their texts. */
 export async function withOwn(inputs: SimulationInputs): Promise<SimulationInputs> {
+  useSolver(await loadHighs());
   return { ...inputs, own: await importTexts(inputs.schedulerFiles ?? {}, ownScheduler) };
 }
 

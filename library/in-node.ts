@@ -41,9 +41,11 @@ export function inNode<Name extends WorkName>(name: Name): Work<Name> {
 const OF_SCENARIO: ReadonlySet<WorkName> = new Set<WorkName>([
   ...([
     "calibrate",
+    "calibrateSteps",
     "check",
     "checkCalibration",
     "clusterUp",
+    "placeGroups",
     "plan",
     "runOneShard",
     "runShards",
@@ -172,6 +174,7 @@ export function tagOf(part: unknown): unknown {
 /** The functions of the library that need Node, by name; each is loaded when it is called. */
 const WORK = {
   calibrate: async () => (await import("./calibrate.ts")).calibrate,
+  calibrateSteps: async () => (await import("./calibrate.ts")).calibrateSteps,
   checkCalibration: async () => (await import("./calibrate.ts")).checkCalibration,
   cancelShards: async () => (await import("./shards.ts")).cancelShards,
   check: async () => (await import("./check.ts")).check,
@@ -192,6 +195,7 @@ const WORK = {
   load: async () => (await import("./load.ts")).load,
   plan: async () => (await import("./plan.ts")).plan,
   prepareModels: async () => (await import("./calibrate.ts")).prepareModels,
+  placeGroups: async () => (await import("./place-groups.ts")).placeGroups,
   query: async () => (await import("../sweep/query.ts")).query,
   report: async () => (await import("./report.ts")).report,
   runOneShard: async () => (await import("./shards.ts")).runOneShard,

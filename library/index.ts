@@ -56,7 +56,7 @@ export type { Verdict } from "../schedulers/play.ts";
 export type { SubmittedJob } from "../sweep/engines/engine.ts";
 export type { Cell, QueryResult, Row } from "../sweep/query.ts";
 export { failureText, type ShardRecord } from "../sweep/shards/shard-folder.ts";
-export type { CalibrateOptions } from "./calibrate.ts";
+export type { CalibratedSteps, CalibrateOptions } from "./calibrate.ts";
 export type { Checked } from "./check.ts";
 export type { ClusterServeOptions, ClusterUpOptions, WebOptions, WebServer } from "./cluster.ts";
 export type { Finding } from "./doctor.ts";
@@ -64,6 +64,7 @@ export type { Trace } from "./explain.ts";
 export { follow, type Progress, type Step, type Watch } from "./follow.ts";
 export type { ImportedTimes, ImportOptions } from "./import-times.ts";
 export type { EndpointOptions, LoadMeasurement, LoadOptions, Workload } from "./load.ts";
+export type { PlacedGroups } from "./place-groups.ts";
 export type {
   Planned,
   PlanProgress,
@@ -141,11 +142,16 @@ export const shards = {
 /** Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs. @function */
 export const plan = inNode("plan");
 
+/** Finds groups of a scenario's devices, and the models of each, for the scheduler `alpaserve`. @function */
+export const placeGroups = inNode("placeGroups");
+
 /** Finds the scheduler that the study found best for cases like a scenario, and the command that checks it there. @function */
 export const whichScheduler = inNode("whichScheduler");
 
 /** Measures the real models of a scenario and the cost of messages on this machine. @function */
 export const calibrate = inNode("calibrate");
+/** Measures the iterations of a scenario's language models on this machine. @function */
+export const calibrateSteps = inNode("calibrateSteps");
 /** Whether stored profiles still hold on this machine: fresh, stale or cannot tell, by model. @function */
 export const checkCalibration = inNode("checkCalibration");
 

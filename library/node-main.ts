@@ -1,8 +1,10 @@
 /** The process of Node that works for another program (`in-node.ts`). */
 import { createInterface } from "node:readline";
 import { importTexts } from "../build/import-text.ts";
+import { loadHighs } from "../build/load-highs.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import { useSolver } from "../schedulers/rules/solver.ts";
 import {
   type FaultParts,
   type FromNode,
@@ -33,6 +35,7 @@ createInterface({ input: process.stdin })
   });
 
 async function work({ name, args }: Extract<ToNode, { kind: "call" }>): Promise<unknown> {
+  useSolver(await loadHighs());
   const call = await workOf(name);
   return call(...(await Promise.all(args.map(revived))));
 }

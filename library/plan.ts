@@ -1,6 +1,7 @@
 /** `plan`: the cheapest cluster, placement and scheduler that keep the SLOs. */
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
+import { loadHighs } from "../build/load-highs.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
 import { replicasOf, type Standing } from "../planning/standing.ts";
@@ -10,6 +11,7 @@ import { fileEntries } from "../scenario/schema/implementation-kinds.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { isPoints } from "../scenario/sweep/axes.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
+import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
 import { tryOutOwn } from "./check.ts";
@@ -90,6 +92,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;
   const pace = { spent, isOver: () => stop?.aborted === true || spent() >= 1 };
   const progress = directory === undefined ? null : new ProgressFile(directory, loaded);
+  if (asksForSolver(schedulers)) useSolver(await loadHighs());
   const solver = openSolver();
   const options = {
     schedulers,

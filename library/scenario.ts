@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { importTexts } from "../build/import-text.ts";
+import { loadHighs } from "../build/load-highs.ts";
 import { shortDigest } from "../engine/basics/digest.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { type CapacityOf, checkBackend } from "../scenario/checks/checks.ts";
@@ -28,6 +29,7 @@ import {
   type OwnSchedulers,
   ownScheduler,
 } from "../schedulers/own-scheduler.ts";
+import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import { type SimulationInputs, servingCapacity } from "../sim/replication.ts";
 import type { ReadyScenario } from "../sweep/configuration-work.ts";
 import { fileLiteral, identifier, openDatabase } from "../sweep/parquet.ts";
@@ -140,7 +142,7 @@ export interface ScenarioReading {
 /** Rejects with Fault("invalid-input") with all issues. */
 export async function readScenario(reading: ScenarioReading): Promise<ReadyScenario> {
   const { text, file, overrides, overridesAs, requireTimes, capacityOf } = reading;
-  return readingTwice(reading, (read, own) => {
+  const ready = await readingTwice(reading, (read, own) => {
     const loaded = parseScenario(text, file, read, overrides, {
       checkScheduler: schedulerCheck(own),
       capacityOf: capacityOf ?? ((document, files) => servingCapacity(document, { ...files, own })),
@@ -150,6 +152,8 @@ export async function readScenario(reading: ScenarioReading): Promise<ReadyScena
     });
     return own === NO_OWN ? loaded : { ...loaded, own };
   });
+  if (asksForSolver(ready.document, ready.schedulerFiles)) useSolver(await loadHighs());
+  return ready;
 }
 
 /** The checks of a sweep's schedulers, for a scenario whose scheduler files are loaded. */

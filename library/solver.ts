@@ -5,7 +5,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { builtFile } from "../build/version.ts";
-import type { Solution, Solver } from "../planning/standing.ts";
+import type { Solver } from "../planning/standing.ts";
+import type { Solution } from "../schedulers/rules/solver.ts";
 
 export interface AskedProgram {
   readonly program: string;

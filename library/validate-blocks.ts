@@ -4,6 +4,7 @@ import { signedPercent } from "../calibration/judge.ts";
 import { type Effort, effortOf, fitBudget, type RunForecast } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import type { ValidationResult } from "../results/validation.ts";
+import { replays } from "../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
@@ -23,7 +24,7 @@ export function effortWithin(
   const all = effortOf(forecasts, backend, repeats);
   if (boundS === undefined) return all;
   const fitting = fitBudget(forecasts, backend, repeats, boundS, beforeS);
-  if (backend === "replay" || fitting.share < 1 || fitting.repeats === repeats) return fitting;
+  if (replays(backend) || fitting.share < 1 || fitting.repeats === repeats) return fitting;
   return { ...all, seconds: boundS - beforeS };
 }
 

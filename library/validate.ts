@@ -39,6 +39,7 @@ import type { ValidationDocument, ValidationResult } from "../results/validation
 import { type Configuration, expandValidation } from "../scenario/expand-sweep.ts";
 import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
+import { replays } from "../scenario/schema/implementation-kinds.ts";
 import { type BackendName, validationSchema } from "../scenario/schema/run.ts";
 import type {
   ScenarioDocument,
@@ -216,7 +217,7 @@ function planned(loaded: Scenario, options: Checked): Course {
   refuseUnreal(loaded, documents);
   refuseOverload(loaded, documents, settings.timeScale);
   const { backend, timeScale } = settings;
-  const isReal = backend !== "replay";
+  const isReal = !replays(backend);
   const forecasts = documents.map((one) =>
     forecastRun(isReal ? blockDocument(one) : one, inputsOf(loaded), timeScale),
   );
@@ -248,7 +249,7 @@ function secondsBefore(
   backend: BackendName,
   documents: readonly ScenarioDocument[],
 ): number {
-  const models = backend === "replay" ? 0 : startSeconds(backend);
+  const models = replays(backend) ? 0 : startSeconds(backend);
   return HOST_CHECK_S + models + pilotsSeconds(loaded, documents);
 }
 
@@ -278,7 +279,7 @@ async function run(course: Course, options: Checked) {
     for (const line of await checkHost(options.strict, signal)) onNote?.(line);
     const afterwards = configurations.map((one) => one.document);
     const place = { inventory, afterwards, onEvent: onNote, signal };
-    if (backend === "replay") giveBack = await holdFor([], afterwards, place);
+    if (replays(backend)) giveBack = await holdFor([], afterwards, place);
     else hosts = await openHosts({ ...place, document, folder: inputs.folder });
     const served =
       hosts === null

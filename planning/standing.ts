@@ -3,6 +3,7 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Solution } from "../schedulers/rules/solver.ts";
 import type { Alternative, Contender, Parameters } from "./contenders.ts";
 import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
 import {
@@ -15,13 +16,6 @@ import {
 
 /** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
 export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
-
-export interface Solution {
-  /** No solution is below it; Infinity where there is none. */
-  readonly bound: number;
-  /** Of the best solution found, by name; null where none was. */
-  readonly values: Readonly<Record<string, number>> | null;
-}
 
 /** Everything that a search gets. */
 export interface Problem {

@@ -59,11 +59,13 @@ export function refuseUnreal(
   throw new Fault("invalid-input", message, { issues });
 }
 
-function* unreal({ workload, models }: ScenarioDocument): Issues {
-  for (const [name, { tokens }] of Object.entries(models)) {
-    if (tokens === undefined) continue;
-    const message = "real runs serve no language models yet";
-    yield issueAt(`models.${name}.tokens`, message, "only simulate it");
+function* unreal({ workload, models, pipelines }: ScenarioDocument): Issues {
+  for (const [pipeline, { tasks }] of Object.entries(pipelines)) {
+    for (const [task, { tokens }] of Object.entries(tasks)) {
+      if (tokens === undefined || !("from" in tokens)) continue;
+      const message = "workers do not hand keys and values of a sequence to each other yet";
+      yield issueAt(`pipelines.${pipeline}.tasks.${task}.tokens.from`, message, "only simulate it");
+    }
   }
   if (workload.warmupS === "auto") {
     const message = "only a simulation can find its warm-up by itself";

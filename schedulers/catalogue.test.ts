@@ -24,7 +24,8 @@ import {
   publishedSchema,
 } from "./catalogue.ts";
 import { checkScheduler } from "./check-scheduler.ts";
-import { POLICIES } from "./registry.ts";
+import { FIDELITY, fidelityTables } from "./fidelity.test-support.ts";
+import { POLICIES, TEXTBOOK_PRESETS } from "./registry.ts";
 
 const { presets, policies } = catalogue();
 
@@ -124,6 +125,22 @@ test("an unknown name is bad usage, with the nearest one", () => {
   expect(thrown).toMatchObject({ code: "usage", hint: expect.stringContaining('mean "fifo"?') });
 });
 
+describe("mechanisms of papers", () => {
+  test("are there for every preset beyond the textbook's", () => {
+    const systems = presets.filter(({ name }) => !TEXTBOOK_PRESETS.includes(name));
+    expect([...FIDELITY.keys()].sort()).toEqual(systems.map(({ name }) => name).sort());
+  });
+
+  test("name tests that there are, and deviations", () => {
+    const rows = [...FIDELITY.values()].flat();
+    const isThere = (test: (typeof rows)[number]["test"]): boolean =>
+      test === null ||
+      readFileSync(join(import.meta.dirname, "..", test.file), "utf8").includes(`"${test.title}`);
+    expect(rows.flatMap(({ test }) => (isThere(test) ? [] : [test]))).toEqual([]);
+    expect(rows.filter(({ said, deviation }) => said === undefined || !deviation)).toEqual([]);
+  });
+});
+
 test("docs/schedulers.md says the same", async () => {
   // After a change: `npm run docs`.
   const rows = presets.map((preset) => {
@@ -162,6 +179,13 @@ scheduler:
 ${rows.join("\n")}
 
 ${decisions.join("\n\n")}
+
+## Held to papers and originals
+
+By preset, from \`schedulers/systems/fidelity.yaml\`: each mechanism, where the paper or the original says it, the test that holds it, and how
+ours deviates. Figures that papers claim are judged in docs/scheduler-study.md.
+
+${fidelityTables()}
 `;
   await expect(page).toMatchFileSnapshot("../docs/schedulers.md");
 });

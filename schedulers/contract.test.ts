@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import "../checks/support/solver.test-support.ts";
 import { cases } from "../checks/support/test-form.test-support.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";

@@ -1,5 +1,6 @@
 /** Small clusters find what a large one hides, and schedulers that keep the rules keep them there too. */
 import { describe, expect, test } from "vitest";
+import "../checks/support/solver.test-support.ts";
 import type { Controller } from "../engine/dispatch/controller.ts";
 import type { Scheduler } from "../engine/dispatch/policies.ts";
 import type { System } from "../engine/system/system.ts";

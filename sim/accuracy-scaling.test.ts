@@ -1,5 +1,6 @@
 /** Accuracy scaling against fixed variants, on four devices that can each host either variant. */
 import { describe, expect, test } from "vitest";
+import "../checks/support/solver.test-support.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
 import { replayLog } from "../engine/record/replay.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";

@@ -280,6 +280,58 @@ test("another model on the device slows the iterations that begin meanwhile, and
   expect(ends).toEqual({ write: 2 * 20 + 2 * 12, look: 2 * 27 });
 });
 
+describe("an engine that crashes", () => {
+  const broken = (replicas: number, blocks: number, more: object = {}) => ({
+    ...writer({ blocks }, { ...LENGTHS, most: 112 }),
+    cluster: { replicas: { write: replicas } },
+    faults: {
+      detection: { intervalMs: 0, timeoutMs: 5, failures: 1 },
+      scheduled: [{ kind: "crash", replica: "write-1", atS: 0.03, forS: 1 }],
+    },
+    ...more,
+  });
+
+  test("fails the requests that have had tokens, and starts the others elsewhere", () => {
+    // The first request has had its first token; the third's prompt, under way then, starts again at 35, and joins the
+    // iteration of the second that begins at 38.
+    const { summary, bars } = runAt([0, 0, 26], broken(2, 1000));
+    expect(summary.metrics.dropRatio).toBeCloseTo(1 / 3, 12);
+    expect(
+      bars.map(({ replica, requests, end }) => [replica.split("/")[0], requests, end]),
+    ).toEqual([
+      ["write-2", "1", 38 + 26],
+      ["write-2", "2", 64 + 4 * 6],
+    ]);
+    expect(summary.tasks.write.retries).toBe(1);
+  });
+
+  test("has all its blocks free when it is back", () => {
+    const { summary, bars } = runAt([0, 1000, 2000], broken(1, 7));
+    expect(summary.metrics.dropRatio).toBeCloseTo(1 / 3, 12);
+    expect(bars.map(({ start, end }) => end - start)).toEqual([44, 44]);
+  });
+
+  test("answers every request once, whenever it crashes and whatever clients do", () => {
+    const random = [{ kind: "crash", task: "write", mtbfS: 0.3, mttrS: 0.1 }];
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 1000 }),
+        fc.option(fc.integer({ min: 20, max: 300 })),
+        (seed, timeoutMs) => {
+          const client = timeoutMs === null ? {} : { client: { timeoutMs, retries: 1 } };
+          const workload = { arrivals: "poisson", ratePerS: 40, requests: 150, ...client };
+          const faults = { detection: { intervalMs: 0, timeoutMs: 5, failures: 1 }, random };
+          const document = scenarioOf(broken(2, 40, { workload, faults, run: { seed } }));
+          const { counted, metrics } = replicate(document, 1)[0];
+          expect(counted).toBe(150);
+          expect(metrics.unfinishedRatio ?? 0).toBe(0);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+});
+
 describe("a task that starts at a first token", () => {
   const guarded = (file: object, replicas: object) => ({
     pipelines: {

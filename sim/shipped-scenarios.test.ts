@@ -1,6 +1,7 @@
 /** The scenarios of this repository: what they gave before they give again, and Little's law. */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import "../checks/support/solver.test-support.ts";
 import type { ScenarioDocument, WorkloadDocument } from "../scenario/schema/scenario.ts";
 import { runReplication } from "./replication.ts";
 import { auditedRun, expectLittlesLaw } from "./run-audit.test-support.ts";

@@ -161,7 +161,13 @@ export class Simulation implements Driver, ClientHost {
     this.iterating =
       lengths === null
         ? null
-        : { lengths, policyOf: iterationPolicy, handOvers: new HandOvers(), streamed: [] };
+        : {
+            lengths,
+            policyOf: iterationPolicy,
+            handOvers: new HandOvers(),
+            torn: new Set<number>(),
+            streamed: [],
+          };
     const { iterating } = this;
     const ends = createExecutor({ dispatcher, scheduler, recorder, arrivals, seed, iterating });
     this.cluster = ends.cluster;

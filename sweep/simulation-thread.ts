@@ -1,9 +1,11 @@
 /** The work of a simulation thread. The sweep comes once, as worker data; requests are numbers. */
 import { workerData } from "node:worker_threads";
 import { importTexts } from "../build/import-text.ts";
+import { loadHighs } from "../build/load-highs.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { finished } from "../engine/basics/iterables.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
+import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
 import { recordLine } from "./records.ts";
@@ -23,7 +25,8 @@ const opened = openWork();
 
 async function openWork(): Promise<ConfigurationWork> {
   const plan = workerData as SweepPlan;
-  const { schedulerFiles } = plan.loaded;
+  const { document, schedulerFiles } = plan.loaded;
+  if (asksForSolver(document, schedulerFiles)) useSolver(await loadHighs());
   if (schedulerFiles === undefined) return new ConfigurationWork(plan);
   const own = await importTexts(schedulerFiles, ownScheduler);
   return new ConfigurationWork({ ...plan, loaded: { ...plan.loaded, own } });

@@ -4,11 +4,10 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import load from "highs";
 import yargs from "yargs";
+import { loadHighs } from "../../build/load-highs.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
-import { solved } from "../../planning/solve.ts";
-import type { Solution } from "../../planning/standing.ts";
+import { type Solution, solved } from "../../schedulers/rules/solver.ts";
 import { exhausted, planned } from "./exhaustive.ts";
 import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";
@@ -33,11 +32,10 @@ interface Compared {
   readonly exhaustive: readonly [number | null, number, number];
 }
 
-/** Its types are those of its CommonJS form, where the loader stands one level deeper. */
-const highs = await (load as unknown as (typeof load)["default"])();
+const highs = await loadHighs();
 function* solve(program: string, limitS: number): Generator<undefined, Solution> {
   yield;
-  return solved(highs, program, limitS);
+  return solved(highs, program, { seconds: limitS });
 }
 
 const untilMs = performance.now() + 1000 * seconds;

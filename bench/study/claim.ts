@@ -9,9 +9,9 @@ import { finished } from "../../engine/basics/iterables.ts";
 import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
+import { searchGroups, USUAL_SEARCH } from "../../planning/device-groups.ts";
 import type { ConfigurationResult } from "../../results/documents.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
-import { searchGroups, USUAL_SEARCH } from "./alpaserve-search.ts";
 
 export type Sections = Readonly<Record<string, unknown>>;
 

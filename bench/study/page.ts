@@ -39,10 +39,10 @@ export function studyPage({ claims, results, rows, effort, machine }: Findings):
     ...decisionTable(rows),
     "",
     "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
-    `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; those not shown to be worse tie. **Goodput**: requests in`,
+    `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
     `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
     "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
-    "better by these points. _Tuned_: with the best of the settings that a search tried for the case.",
+    "better by these points. A star: tuned, with the best of the settings that a search tried for the case.",
     "",
     "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",
     `run on ${machine}.`,
@@ -97,14 +97,14 @@ export function studyPage({ claims, results, rows, effort, machine }: Findings):
 }
 
 const WORDS: Readonly<Record<Case[keyof Case], string>> = {
-  batches: "batches gain",
-  single: "batches do not",
+  batches: "gain",
+  single: "no gain",
   one: "one task",
-  chain: "a chain",
-  own: "own devices",
+  chain: "chain",
+  own: "own",
   shared: "shared",
-  tight: "tight SLO",
-  loose: "loose SLO",
+  tight: "tight",
+  loose: "loose",
   steady: "steady",
   bursty: "bursty",
 };
@@ -115,31 +115,36 @@ const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
 const levelsOf = ({ batching, tasks, devices, goal, arrivals }: Case) =>
   [batching, tasks, devices, goal, arrivals] as const;
 
+/** Narrow: the page opens with it. A star marks tuned settings. */
 export function decisionTable(rows: readonly Decision[]): string[] {
+  const named = (name: string): string => {
+    const published = name.replace(/, tuned$/, "");
+    return `\`${published}\`${published === name ? "" : "*"}`;
+  };
   return table([
     [
-      "models",
-      "request",
-      "devices",
-      "SLO",
-      "arrivals",
+      "batches, request, devices, SLO, arrivals",
       "use",
-      "goodput",
+      "ties",
+      "in time",
       "over fifo",
       "loses when",
     ],
     ...rows.map(({ case: of, use }) => {
-      const factors = levelsOf(of).map((level) => WORDS[level]);
-      if (use === null) return [...factors, "none keeps the SLO: more devices", "0%", "", ""];
+      const factors = levelsOf(of)
+        .map((level) => WORDS[level])
+        .join(", ");
+      if (use === null) return [factors, "none: more devices", "", "0%", "", ""];
       const { name, beside, goodput, overFifo, loses } = use;
       return [
-        ...factors,
-        `\`${name}\`${beside.length === 0 ? "" : ` (${beside.length} tie)`}`,
+        factors,
+        named(name),
+        `${beside.length}`,
         `${goodput.mean.toFixed(1)}%`,
         pointsText(overFifo),
         loses === null
           ? ""
-          : `${WORDS[loses.where]}: \`${loses.to}\`, ${(-loses.points.mean).toFixed(1)}`,
+          : `${WORDS[loses.where]}: ${named(loses.to)} ${(-loses.points.mean).toFixed(1)}`,
       ];
     }),
   ]);

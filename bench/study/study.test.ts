@@ -241,7 +241,7 @@ describe("the field", () => {
     const rows = [...decisions(results), { case: CASES[1], use: null }];
     const page = studyPage({ claims: [], results, rows, effort: EFFORT, machine: "a machine" });
     for (const line of decisionTable(rows)) expect(page).toContain(line);
-    expect(page).toMatch(/tight SLO \| bursty +\| none keeps the SLO/);
+    expect(page).toMatch(/tight, bursty +\| none: more devices/);
     expect(page).not.toMatch(/undefined|NaN/);
   });
 });

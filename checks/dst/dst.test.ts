@@ -20,25 +20,33 @@ test("a seed plays the same each time, to the bit", async () => {
   for (const seed of [3, 7, 11]) {
     const [first, second] = [await play(planOf(seed)), await play(planOf(seed))];
     expect(second).toEqual(first);
-    expect(first.decisions).toBeGreaterThan(500);
+    expect(first.decisions).toBeGreaterThan(300);
   }
 });
 
-test("over links that cost nothing it gets the simulator's decisions, event by event", async () => {
-  let [same, entries] = [0, 0];
-  for (let i = 0; i < (IS_LONG ? 500 : 40); i++) {
-    const scheduler = SCHEDULERS[i % SCHEDULERS.length];
-    const document = documentOf(new RandomStream(`same/${i}`, "document"), scheduler);
-    const workload = { ...document.workload, durationS: 10 } as typeof document.workload;
-    const run = { ...document.run, seed: i };
-    const compared = await compareDecisions({ ...document, workload, run }, INPUTS);
-    const { difference } = compared;
-    if (difference !== null)
-      expect(difference.because, `${i}: ${JSON.stringify(difference)}`).not.toBeNull();
-    same += compared.same;
-    entries += compared.entries;
-  }
-  expect(same / entries, "runs end early where two events share a microsecond").toBeGreaterThan(
-    0.8,
-  );
-});
+// Sequences that end in one iteration share its microsecond.
+test.each([
+  { writers: false, least: 0.8 },
+  { writers: true, least: 0.25 },
+])(
+  "over links that cost nothing it gets the simulator's decisions, event by event (language models: $writers)",
+  async ({ writers, least }) => {
+    let [same, entries] = [0, 0];
+    for (let i = 0; i < (IS_LONG ? 500 : 40); i++) {
+      const scheduler = SCHEDULERS[i % SCHEDULERS.length];
+      const stream = new RandomStream(`same/${i}`, "document");
+      const document = documentOf(stream, scheduler, writers);
+      const workload = { ...document.workload, durationS: 10 } as typeof document.workload;
+      const run = { ...document.run, seed: i };
+      const compared = await compareDecisions({ ...document, workload, run }, INPUTS);
+      const { difference } = compared;
+      if (difference !== null)
+        expect(difference.because, `${i}: ${JSON.stringify(difference)}`).not.toBeNull();
+      same += compared.same;
+      entries += compared.entries;
+    }
+    expect(same / entries, "runs end early where two events share a microsecond").toBeGreaterThan(
+      least,
+    );
+  },
+);

@@ -1,5 +1,6 @@
 /** The plan of one run in virtual time, drawn from a seed as data: a deployment, its clients, and faults. */
 import { RandomStream } from "../../engine/random/stream.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { type LinkFaults, NO_FAULTS } from "./links.ts";
 
@@ -48,12 +49,15 @@ export function planOf(seed: number): Plan {
   const between = (low: number, high: number): number => low + (high - low) * stream.uniform();
   const one = <T>(of: readonly T[]): T => of[stream.integer(of.length)];
   const document = documentOf(stream, one(SCHEDULERS));
-  const replicas = Object.values(document.cluster.replicas).reduce<number>(
-    (sum, count) => sum + (count as number),
-    0,
-  );
-  const workers = 1 + stream.integer(Math.min(3, replicas));
-  const workerOf = Array.from({ length: replicas }, (_, i) => i % workers);
+  const { replicas: all, devices } = compileSystem(document, { profiles: {} });
+  const replicas = all.length;
+  const most = 1 + stream.integer(Math.min(3, replicas));
+  // The places of an engine are on one worker.
+  const isPlace = (slot: number): boolean => devices[slot].sharing?.kind === "iterations";
+  const spread = all.map(({ slot }, i) => (isPlace(slot) ? slot : i) % most);
+  const used = [...new Set(spread)];
+  const workerOf = spread.map((worker) => used.indexOf(worker));
+  const workers = used.length;
   const { workload } = document;
   const ratePerS = "ratePerS" in workload ? (workload.ratePerS as number) : 10;
   const lastS = REQUESTS / ratePerS;
@@ -101,34 +105,55 @@ export function planOf(seed: number): Plan {
   return { seed, document, boundQueue, workerOf, faults: links, happenings: ordered };
 }
 
-/** One or two chains of one to three tasks, at a load of 0.3 to 0.9. */
-export function documentOf(stream: RandomStream, scheduler: string): ScenarioDocument {
+/** A language model that writes some ten tokens in so long, two sequences at once. */
+function writerOf(stream: RandomStream, meanMs: number) {
+  const stepMs = meanMs / 14;
+  return {
+    tokens: {
+      steps: { prefill: [stepMs, stepMs / 20, 0], decode: [stepMs, 0, stepMs / 10] },
+      policy: ["vllm", "vllm-v0", "sarathi"][stream.integer(3)],
+      ...{ maxSequences: 2, maxBatchedTokens: 64, blocks: 5 + stream.integer(8) },
+    },
+  };
+}
+
+const LENGTHS = {
+  prompt: { distribution: "lognormal", mean: 20, cv: 1 },
+  output: { distribution: "lognormal", mean: 10, cv: 1 },
+  most: 64,
+};
+
+/** One or two chains of one to three tasks, at a load of 0.3 to 0.9; the last may be a language model's. */
+export function documentOf(
+  stream: RandomStream,
+  scheduler: string,
+  writers = stream.uniform() < 0.3,
+): ScenarioDocument {
   const names = ["a", "b", "c"].slice(0, 1 + stream.integer(3));
   const replicas = names.map((name) => [name, 1 + stream.integer(3)] as const);
   const devices = replicas.reduce((sum, [, count]) => sum + count, 0);
   const meansMs = names.map(() => 5 + Math.round(40 * stream.uniform()));
   const capacities = replicas.map(([, count], i) => (1000 * count) / meansMs[i]);
   const load = 0.3 + 0.6 * stream.uniform();
+  const writes = !ON_DEVICES.includes(scheduler) && writers;
+  const isWriter = (i: number): boolean => writes && i === names.length - 1;
   const tasks = names.map((name, i) => {
     const when = i > 0 && stream.uniform() < 0.4 ? { when: { probability: 0.5 } } : {};
-    return [name, { model: name, ...(i > 0 ? { after: [names[i - 1]] } : {}), ...when }] as const;
+    const tokens = isWriter(i) ? { tokens: LENGTHS } : {};
+    const after = i > 0 ? { after: [names[i - 1]] } : {};
+    return [name, { model: name, ...after, ...when, ...tokens }] as const;
   });
   const slo = { latencyMs: 20 * meansMs.reduce((sum, ms) => sum + ms, 0) };
-  const second =
-    stream.uniform() < 0.3 ? { q: { slo, tasks: { [names[0]]: { model: names[0] } } } } : {};
+  const second = stream.uniform() < 0.3 ? { q: { slo, tasks: { [names[0]]: tasks[0][1] } } } : {};
   return scenarioSchema.parse({
     name: "dst",
     pipelines: { p: { slo, tasks: Object.fromEntries(tasks) }, ...second },
     models: Object.fromEntries(
-      names.map((name, i) => [
-        name,
-        {
-          service: {
-            ...{ distribution: "lognormal", meanMs: meansMs[i], cv: 0.5 },
-            batch: { marginal: 0.4, max: 4 },
-          },
-        },
-      ]),
+      names.map((name, i) => {
+        if (isWriter(i)) return [name, writerOf(stream, meansMs[i])];
+        const service = { distribution: "lognormal", meanMs: meansMs[i], cv: 0.5 };
+        return [name, { service: { ...service, batch: { marginal: 0.4, max: 4 } } }];
+      }),
     ),
     cluster: {
       ...(ON_DEVICES.includes(scheduler)

@@ -27,7 +27,8 @@ function reasonAgainst(
     typeof profile === "string" ? [profile] : Object.values(profile ?? {}),
   );
   if (paths.some((one) => profiles[one] === undefined)) return "profiles of another machine";
-  if (Object.values(models).some(({ tokens }) => tokens !== undefined)) return "language models";
+  const tasks = Object.values(pipelines).flatMap((pipeline) => Object.values(pipeline.tasks));
+  if (tasks.some(({ tokens }) => tokens !== undefined && "from" in tokens)) return "pools apart";
   const held = Object.values(pipelines).some(({ discipline }) => discipline === "pipeline-held");
   return held ? "pipeline-held" : undefined;
 }

@@ -9,10 +9,16 @@ import {
   type ModelInferRequest,
   type ModelStreamInferResponse,
   startTimesOf,
+  type WrittenPart,
+  withFinality,
+  writtenParameters,
 } from "../../cluster/protocol/messages.ts";
-import { answerOfError, lastAnswer } from "../../cluster/protocol/status.ts";
+import { answerOfError, lastAnswer, statusOf } from "../../cluster/protocol/status.ts";
 import { answerOf, type Backend, batchOf } from "../../cluster/worker/backend.ts";
 import { DeviceSlot, type SlotTurn } from "../../cluster/worker/device-slot.ts";
+import { EngineHost } from "../../cluster/worker/engine-host.ts";
+import { prefixesOf } from "../../cluster/worker/open-backend.ts";
+import { replayedSteps } from "../../cluster/worker/replayed-steps.ts";
 import type { System } from "../../engine/system/system.ts";
 import { VirtualCall, type VirtualWorld, type Watch } from "./links.ts";
 
@@ -46,6 +52,9 @@ export class VirtualWorker {
   readonly #draining = new Set<string>();
   /** By the system's number. */
   readonly #slots = new Map<number, DeviceSlot>();
+  /** Of language models, by the system's number of their slot, and their places by replica. */
+  readonly #engines = new Map<number, EngineHost>();
+  readonly #places = new Map<string, Backend>();
   /** Attempts to connect, until packets pass. */
   readonly #connecting: (() => void)[] = [];
 
@@ -67,6 +76,8 @@ export class VirtualWorker {
     }
     this.#batches.clear();
     this.#slots.clear();
+    this.#engines.clear();
+    this.#places.clear();
     this.#draining.clear();
     this.#break("the connection was reset");
   }
@@ -122,7 +133,7 @@ export class VirtualWorker {
       this.calls.delete(one);
       // A worker gives up the batches of a broken stream that have not begun.
       for (const batches of this.#batches.values())
-        for (const batch of batches) if (batch.call === one) batch.unwanted = true;
+        for (const batch of batches) if (batch.call === one) this.#giveUp(batch);
     } else this.#watches.delete(one);
   }
 
@@ -148,7 +159,7 @@ export class VirtualWorker {
     if (control !== null) {
       const batch = batches.find((one) => one.call === call && one.request.id === request.id);
       if (batch === undefined) return;
-      batch.unwanted = true;
+      this.#giveUp(batch);
       if (control === "preempt" && batch.begun) batch.end();
       else if (control === "preempt") batch.turn?.giveUp();
       return;
@@ -164,6 +175,48 @@ export class VirtualWorker {
     };
     batches.push(running);
     if (batches.length === 1) this.#next(name, batches);
+  }
+
+  /** A language model leaves off at once. */
+  #giveUp(batch: Running): void {
+    batch.unwanted = true;
+    if (batch.begun && this.#places.has(batch.request.modelName)) batch.end();
+  }
+
+  /** Null for a replica that is no place of a language model's engine. */
+  #placeOf(name: string): Backend | null {
+    const { slot, pool } = this.#system.replicas[this.#numbers.get(name) as number];
+    const { sharing } = this.#system.devices[slot];
+    if (sharing?.kind !== "iterations" || sharing.pool !== pool) return null;
+    const { calendar } = this.#world;
+    const steps = replayedSteps(sharing.stepTimes, 1, calendar);
+    const prefixOf = prefixesOf(this.#system, pool);
+    const engine =
+      this.#engines.get(slot) ?? new EngineHost(sharing, steps, calendar, { prefixOf });
+    this.#engines.set(slot, engine);
+    const place = this.#places.get(name) ?? engine.place();
+    this.#places.set(name, place);
+    return place;
+  }
+
+  #write(running: Running, place: Backend, done: (reply: ModelStreamInferResponse) => void): void {
+    const { request, call } = running;
+    const { modelName, id = "" } = request;
+    const told = (part: WrittenPart): void => {
+      const response = { modelName, id, parameters: writtenParameters(part), outputs: [] };
+      call.answer({ inferResponse: withFinality(response, false) });
+    };
+    const failed = (error: unknown): void => {
+      if (this.isUp) done(answerOfError(request, statusOf(error)));
+    };
+    running.end = () => place.stop?.();
+    try {
+      place.run(batchOf(request, REPLAY), told).then((result) => {
+        if (this.isUp) done(lastAnswer(answerOf(modelName, request, result, REPLAY)));
+      }, failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #slotOf(name: string): DeviceSlot {
@@ -203,6 +256,11 @@ export class VirtualWorker {
       return;
     }
     running.begun = true;
+    const place = this.#placeOf(name);
+    if (place !== null) {
+      this.#write(running, place, done);
+      return;
+    }
     const { jobs, variate } = batchOf(request, REPLAY);
     const { service } = this.#system.replicas[this.#numbers.get(name) as number];
     const serviceUs = service.sampleUs(variate ?? 0, jobs.length);

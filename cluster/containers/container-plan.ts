@@ -8,10 +8,11 @@ import { z } from "zod";
 import { Fault, type Issue } from "../../engine/basics/fault.ts";
 import { checkBackend } from "../../scenario/checks/checks.ts";
 import { compileSystem, type MeasuredInputs } from "../../scenario/compile/compile.ts";
+import { placesOf, placesOfAll } from "../../scenario/compile/engines.ts";
 import { type Placement, placeReplicas, tasksToPlace } from "../../scenario/compile/placement.ts";
 import { issueAt } from "../../scenario/reading/issues.ts";
 import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
-import { fileEntries, needsStore } from "../../scenario/schema/implementation-kinds.ts";
+import { fileEntries, needsStore, replays } from "../../scenario/schema/implementation-kinds.ts";
 import { BACKENDS, type BackendName } from "../../scenario/schema/run.ts";
 import {
   type ModelDocument,
@@ -68,6 +69,12 @@ export interface ContainerPlan {
   readonly notes: readonly string[];
 }
 
+const NO_ENGINES = issueAt(
+  "models",
+  "images have no real engine of language models",
+  "`--backend replay`, or `cluster up`",
+);
+
 interface RealModel {
   readonly name: string;
   readonly implementation: ImplementationDocument;
@@ -75,7 +82,7 @@ interface RealModel {
 
 export function planContainers(document: ScenarioDocument, options: PlanOptions): ContainerPlan {
   const { backend } = options;
-  const real = backend !== "replay";
+  const real = !replays(backend);
   const models = Object.entries(document.models).flatMap(([name, { implementation }]) =>
     real && implementation !== undefined ? [{ name, implementation }] : [],
   );
@@ -93,7 +100,11 @@ export function planContainers(document: ScenarioDocument, options: PlanOptions)
     readsFolder: models.some(({ implementation }) => fileEntries(implementation).length > 0),
     readsStore: needsStore(models.map(({ implementation }) => implementation)),
     callsOut: models.some(({ implementation }) => implementation.external !== undefined),
-    issues: [...checkBackend(document.models, backend), ...models.flatMap(fileIssues)],
+    issues: [
+      ...checkBackend(document.models, backend),
+      ...(backend === "engines" ? [NO_ENGINES] : []),
+      ...models.flatMap(fileIssues),
+    ],
     notes: models.flatMap(({ name, implementation: { command } }) =>
       command === undefined
         ? []
@@ -133,7 +144,7 @@ function numberGpus(
       .map(({ device }) => device),
   );
   const isGpu = (kind: string): boolean =>
-    backend !== "replay" && (gpuKinds.includes(kind) || onCuda.has(kind));
+    !replays(backend) && (gpuKinds.includes(kind) || onCuda.has(kind));
   const numbers = new Map<number, number>();
   slots.forEach(({ node, kind, number }, slot) => {
     if (!isGpu(kind)) return;
@@ -159,13 +170,16 @@ function groupReplicas(
   for (const { slot } of placement.replicas) onSlot.set(slot, (onSlot.get(slot) ?? 0) + 1);
   const workers: (PlannedWorker & { readonly replicas: string[] })[] = [];
   const open = new Map<string, (typeof workers)[number]>();
-  for (const { name: pool } of tasksToPlace(document)) {
+  for (const { name: pool, model: served } of tasksToPlace(document)) {
     const members = placement.replicas.filter(({ task }) => task === pool);
-    for (const [i, { node, device, slot }] of members.entries()) {
-      const replica = `${pool}-${i + 1}`;
+    const places = placesOf(document.models[served.name]);
+    for (const { node, device, slot, number } of placesOfAll(members, places)) {
+      const replica = `${pool}-${number}`;
       const gpu = gpuNumbers.get(slot) ?? null;
-      // A worker takes the batches of a replayed slot in turn, so replicas of one slot stay together.
-      const isOneSlot = options.backend === "replay" && (onSlot.get(slot) ?? 0) > 1;
+      // A worker takes the batches of a replayed slot in turn, so replicas of one slot stay together; so do the places
+      // of an engine.
+      const isShared = replays(options.backend) && (onSlot.get(slot) ?? 0) > 1;
+      const isOneSlot = isShared || places > 1;
       const place = isOneSlot ? `${slot}` : `${pool}/${node}/${device}/${gpu}`;
       const there = open.get(place);
       const most = isOneSlot ? Number.POSITIVE_INFINITY : options.replicasPerWorker;
@@ -205,7 +219,7 @@ function modelsOfPools(document: ScenarioDocument): ReadonlyMap<string, ModelDoc
 
 function environmentOf(model: ModelDocument | undefined, backend: BackendName): readonly string[] {
   const name = model?.implementation?.external?.token?.environment;
-  return name === undefined || backend === "replay" ? [] : [name];
+  return name === undefined || replays(backend) ? [] : [name];
 }
 
 function fileIssues({ name, implementation }: RealModel): Issue[] {

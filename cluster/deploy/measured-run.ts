@@ -68,6 +68,13 @@ const GATEWAY_METRICS: readonly MetricName[] = [
   "imputedRatio",
   "confidenceMean",
   "unsureRatio",
+  "ttftMeanMs",
+  "ttftP99Ms",
+  "tpotMeanMs",
+  "tpotP99Ms",
+  "tokensPerS",
+  "kvUseRatio",
+  "preemptionsPerRequest",
 ];
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;
@@ -241,7 +248,10 @@ function clientSummary(
       const outcome = OUTCOMES[load.outcome[i]];
       const dueUs = load.intendedUs[i];
       if (workload.client !== undefined) recorder.tried(dueUs, load.attempts[i]);
-      recorder.ended(i, load.pipeline[i], outcome, dueUs, endedUs, latencyUs, goalsUs[i]);
+      const { ttftUs, tpotUs } = system.pipelines[load.pipeline[i]];
+      const isLate = load.ttftUs[i] > ttftUs || load.tpotUs[i] > tpotUs;
+      const goalUs = isLate ? -1 : goalsUs[i];
+      recorder.ended(i, load.pipeline[i], outcome, dueUs, endedUs, latencyUs, goalUs);
     }
   };
   for (let i = 0; i < load.requests; i++) {
@@ -254,7 +264,8 @@ function clientSummary(
 }
 
 function merge(gateway: RunSummary, client: RunSummary): RunSummary {
-  const own = Object.fromEntries(GATEWAY_METRICS.map((name) => [name, gateway.metrics[name]]));
+  const known = GATEWAY_METRICS.filter((name) => gateway.metrics[name] !== undefined);
+  const own = Object.fromEntries(known.map((name) => [name, gateway.metrics[name]]));
   // To the gateway each attempt is a request; a client's waits are those of all its attempts.
   const { attemptsPerRequest = 1 } = client.metrics;
   own.queueWaitMeanMs = (own.queueWaitMeanMs ?? 0) * attemptsPerRequest;

@@ -15,7 +15,7 @@ import {
   type ReplicaPlace,
   replicaPlaces,
 } from "../../scenario/inventory/read-inventory.ts";
-import { filesOf, needsStore } from "../../scenario/schema/implementation-kinds.ts";
+import { filesOf, needsStore, replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import type { Machines, ModelFiles } from "../machines/machine.ts";
@@ -114,7 +114,7 @@ export async function openElsewhere(
     signal,
     onEvent,
     places,
-    models: backend === "replay" ? null : await modelFiles(document, options),
+    models: replays(backend) ? null : await modelFiles(document, options),
   });
   const given = options.workerCertificates ?? options.certificates;
   const own = join(resolve(options.directory ?? ownFolder()), `${OWN_CERTIFICATES}${deployment}`);

@@ -5,6 +5,7 @@ import { ownReplicas, type System } from "../../engine/system/system.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
 import { type ReplicaPlace, replicaPlaces } from "../../scenario/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../scenario/inventory/schema.ts";
+import { replays } from "../../scenario/schema/implementation-kinds.ts";
 import {
   type Machine,
   type Machines,
@@ -141,7 +142,8 @@ function present(options: DeploymentOptions): readonly number[] {
 
 /**
  * Neighbours, often of one task, go to different processes, as they run at the same time. Replayed
- * replicas of one device slot stay together, because a worker takes a slot's batches in turn.
+ * replicas of one device slot stay together, because a worker takes a slot's batches in turn; so do the places of one
+ * engine.
  */
 function spread(
   options: DeploymentOptions,
@@ -149,16 +151,17 @@ function spread(
   cores: number,
 ): readonly (readonly number[])[] {
   const { backend, replicasPerWorker } = options;
-  const most = backend === "replay" ? Math.min(MOST_REPLAY_PROCESSES, cores) : replicas.length;
+  const most = replays(backend) ? Math.min(MOST_REPLAY_PROCESSES, cores) : replicas.length;
   const count = Math.ceil(
     replicas.length / (replicasPerWorker ?? Math.ceil(replicas.length / most)),
   );
-  const { replicas: all } = deployedSystem(options);
-  const isWhole = backend === "replay" && replicasPerWorker === undefined;
+  const { replicas: all, devices } = deployedSystem(options);
+  const isWhole = replays(backend) && replicasPerWorker === undefined;
   const groupOf = new Map<number, number>();
   const groups = Array.from({ length: count }, (): number[] => []);
   replicas.forEach((replica, i) => {
-    const slot = isWhole ? all[replica].slot : -1 - i;
+    const { slot: own } = all[replica];
+    const slot = isWhole || devices[own].sharing?.kind === "iterations" ? own : -1 - i;
     const group = groupOf.get(slot) ?? i % count;
     groupOf.set(slot, group);
     groups[group].push(replica);
@@ -177,7 +180,7 @@ function groupsOf(options: DeploymentOptions, machines: Machines | null): readon
   return [...byMachine].flatMap(([machine, all]) => {
     const cores = machine?.processors ?? availableParallelism();
     return spread(options, all, cores).map((replicas) => {
-      const isAlone = options.backend !== "replay" && replicas.length === 1;
+      const isAlone = !replays(options.backend) && replicas.length === 1;
       const slot = isAlone ? machines?.at(places[replicas[0]]).slot : undefined;
       return { replicas, machine, slot: slot ?? {} };
     });

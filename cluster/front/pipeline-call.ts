@@ -1,10 +1,6 @@
-/**
- * Inference requests, by gRPC or REST, and the gateway's gRPC server. Each element of a request's payload
- * is a request of its own to the dispatcher.
- */
+/** Inference requests, by gRPC or REST. Each element of a request's payload is a request of its own to the dispatcher. */
 import { Fault, unreachable } from "../../engine/basics/fault.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import type { GrpcAccess } from "../protocol/grpc-guard.ts";
 import type { ModelCounts } from "../protocol/hosted-models.ts";
 import {
   callContext,
@@ -13,19 +9,17 @@ import {
   type InferParameter,
   type ModelInferRequest,
   type ModelInferResponse,
+  type Parameters,
   TIMEOUT_PARAMETER,
   TRACEPARENT,
   type Tensor as WireTensor,
 } from "../protocol/messages.ts";
-import { type InferAnswer, type InferCall, serveInference } from "../protocol/server.ts";
-import { statusOf } from "../protocol/status.ts";
 import { elementsOf, rawTensor } from "../protocol/tensors.ts";
 import type { Gateway } from "../run/gateway.ts";
-import type { Answer, Caller, Submission } from "../run/live-request.ts";
+import type { Answer, Caller, LiveRequest, Submission } from "../run/live-request.ts";
 import { LIMITS } from "../security/limits.ts";
 import { monotonicUs } from "../time/clock.ts";
 import {
-  GATEWAY_METADATA,
   isPayload,
   outputsOf,
   PAYLOAD,
@@ -45,6 +39,7 @@ const PARAMETER_KINDS: ReadonlyMap<string, readonly [string, ...(keyof InferPara
   new Map([
     [DEADLINE_PARAMETER, ["a number", ...WHOLE, "doubleParam"]],
     [TIMEOUT_PARAMETER, ["a whole number", ...WHOLE]],
+    ["max_tokens", ["a whole number", ...WHOLE]],
     ["priority", ["a whole number", ...WHOLE]],
     ["scheduler", ["a text", "stringParam"]],
     ["idempotency_key", ["a text", "stringParam"]],
@@ -63,6 +58,8 @@ interface PipelineCall {
   readonly deadlineMs: number | undefined;
   /** Headers of its call, where it has any. */
   readonly header?: Header | undefined;
+  /** Gets the tokens of a language model that writes last, as they come. */
+  readonly told?: Submission["told"];
 }
 
 type PipelineAnswer = (
@@ -77,16 +74,17 @@ type PipelineAnswer = (
  */
 export function callPipeline(
   models: PipelineModels,
-  { request: message, deadlineMs, header }: PipelineCall,
+  { request: message, deadlineMs, header, told }: PipelineCall,
   answer: PipelineAnswer,
 ): () => void {
   const model = models.named(message.modelName, message.modelVersion);
   checkTensors("input", message.inputs);
   checkTensors("output", message.outputs ?? []);
   const contents = contentsOf(message);
-  const options = optionsOf(message, model.pipeline, deadlineMs, header);
+  const options = optionsOf(message, model.pipeline, { deadlineMs, header, told });
   if (contents.length > 1 && options.isForOne) {
-    throw new Fault("invalid-input", "a request with an index or a key carries one payload");
+    const what = "a request with an index or a key, or with a streamed answer, carries one payload";
+    throw new Fault("invalid-input", what);
   }
   const [{ tensors }] = contents;
   const submit = (): (() => void) => {
@@ -168,18 +166,24 @@ function submitAll(
 function optionsOf(
   { id, parameters = {} }: ModelInferRequest,
   pipeline: number,
-  deadlineMs: number | undefined,
-  header: Header | undefined,
+  { deadlineMs, header, told }: Omit<PipelineCall, "request">,
 ) {
   for (const name in parameters) checkParameter(name, parameters[name]);
   const index = parameters.index?.int64Param ?? null;
   const intendedUs = parameters.intended_us?.int64Param ?? null;
   const priority = parameters.priority?.int64Param ?? parameters.priority?.uint64Param;
   const scheduler = parameters.scheduler?.stringParam;
+  const maxTokens = parameters.max_tokens?.int64Param ?? parameters.max_tokens?.uint64Param;
+  if (maxTokens !== undefined && maxTokens < 1) {
+    throw new Fault("invalid-input", `max_tokens is ${maxTokens}: an answer has at least one`);
+  }
   const idempotencyKey = parameters.idempotency_key?.stringParam;
+  if (told !== undefined && idempotencyKey !== undefined) {
+    throw new Fault("invalid-input", "a streamed answer is for one caller, so it takes no key");
+  }
   const context = callContext(id, parameters, header);
   return {
-    isForOne: index !== null || idempotencyKey !== undefined,
+    isForOne: index !== null || idempotencyKey !== undefined || told !== undefined,
     /** Field by field, as in `liveRequest`. */
     submission: ({ payload, tensors }: Contents, answer: Submission["answer"]): Submission => ({
       pipeline,
@@ -193,6 +197,8 @@ function optionsOf(
       idempotencyKey,
       context,
       answer,
+      told,
+      maxTokens,
     }),
   };
 }
@@ -284,13 +290,14 @@ function responseOf(
   message: ModelInferRequest,
   answers: readonly Answer[],
 ): ModelInferResponse {
-  const { takenAtUs, traceparent, pipeline } = answers[0].request;
+  const { takenAtUs, traceparent, pipeline, written } = answers[0].request;
   const { tasks } = gateway.system.pipelines[pipeline];
   const { outputs, raw } = outputsOf(message, tasks, answers, gateway.run.messages);
   const parameters: Record<string, InferParameter> = {
     residence_us: { doubleParam: monotonicUs() - takenAtUs },
   };
   if (traceparent !== null) parameters[TRACEPARENT] = { stringParam: traceparent };
+  if (written !== null) Object.assign(parameters, tokenTimes(written));
   return {
     modelName: message.modelName,
     modelVersion: "1",
@@ -298,6 +305,16 @@ function responseOf(
     parameters,
     outputs,
     rawOutputContents: raw,
+  };
+}
+
+function tokenTimes(written: NonNullable<LiveRequest["written"]>): Parameters {
+  const { promptTokens, tokens, ttftUs, tpotUs } = written;
+  return {
+    prompt_tokens: { int64Param: promptTokens },
+    output_tokens: { int64Param: tokens },
+    ttft_us: { doubleParam: ttftUs },
+    tpot_us: { doubleParam: tpotUs },
   };
 }
 
@@ -325,47 +342,4 @@ function answerError({ outcome, error }: Answer): Fault | null {
     default:
       return unreachable(outcome);
   }
-}
-
-const HEALTH_LOOK_MS = 250;
-
-/** A pipeline is a model to its callers. */
-export async function serveGrpc(
-  models: PipelineModels,
-  host: string,
-  port: number,
-  access: GrpcAccess,
-) {
-  const { gateway, byName } = models;
-  const handlers = {
-    metadata: GATEWAY_METADATA,
-    ready: () => gateway.ready,
-    models: byName,
-    control: models,
-    infer: (call: InferCall, answer: InferAnswer) => {
-      const cancel = callPipeline(models, call, (error, response, outcome) => {
-        if (response !== null) answer(null, response);
-        else answer(statusOf(error, outcome));
-      });
-      // Also called when the caller's deadline passes.
-      call.onCancelled(cancel);
-    },
-  };
-  const server = await serveInference(handlers, {
-    host,
-    port,
-    services: [...byName.keys()],
-    access,
-  });
-  // Tells health watches whether each pipeline can infer.
-  const reported = new Map<string, boolean>();
-  const look = (): void => {
-    for (const [name, { serves }] of byName) {
-      if (reported.get(name) === serves) continue;
-      reported.set(name, serves);
-      server.health.setStatus(name, serves ? "SERVING" : "NOT_SERVING");
-    }
-  };
-  setInterval(look, HEALTH_LOOK_MS).unref();
-  return server;
 }

@@ -55,8 +55,15 @@ function numbers(request: number, intendedUs: number): Parameters {
 }
 
 function completed(response: ModelInferResponse | undefined): LoadAnswer {
-  const residenceUs = response?.parameters?.residence_us?.doubleParam;
-  return { outcome: "completed", status: "OK", error: null, residenceUs };
+  const { residence_us, ttft_us, tpot_us } = response?.parameters ?? {};
+  return {
+    outcome: "completed",
+    status: "OK",
+    error: null,
+    residenceUs: residence_us?.doubleParam,
+    ttftUs: ttft_us?.doubleParam,
+    tpotUs: tpot_us?.doubleParam,
+  };
 }
 
 function failed(error: ServiceError): LoadAnswer {

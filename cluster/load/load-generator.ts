@@ -28,7 +28,10 @@ const MAX_ERRORS = 10;
 /** A generator that is behind handles answers after this many requests. */
 const MOST_A_TURN = 1000;
 
-const TIMES = ["intendedUs", "latencyUs", "endedUs", "sentLateUs", "clientRoundTripUs"] as const;
+const TIMES = [
+  ...["intendedUs", "latencyUs", "endedUs", "sentLateUs", "clientRoundTripUs"],
+  ...["ttftUs", "tpotUs"],
+] as const;
 const CODES = ["outcome", "attempts", "pipeline"] as const;
 
 type Times = (typeof TIMES)[number];
@@ -186,12 +189,13 @@ export class LoadGenerator {
     const pipeline = this.#choice.next();
     const sentUs = monotonicUs();
     const request = this.sent;
-    const { intendedUs: dueUs, sentLateUs, endedUs, latencyUs, clientRoundTripUs } = this.#times;
+    const { intendedUs: dueUs, sentLateUs, endedUs, ttftUs, tpotUs } = this.#times;
+    const { latencyUs, clientRoundTripUs } = this.#times;
     dueUs.push(intendedUs);
     sentLateUs.push(sentUs - this.#dueUs(intendedUs));
     endedUs.push(0);
     latencyUs.push(Number.NaN);
-    clientRoundTripUs.push(Number.NaN);
+    for (const unknown of [clientRoundTripUs, ttftUs, tpotUs]) unknown.push(Number.NaN);
     for (const name of CODES) this.#codes[name].push(name === "pipeline" ? pipeline : 0);
     this.#outstanding++;
     this.#call({ request, pipeline, intendedUs }, (answer, attempts) => {
@@ -209,6 +213,8 @@ export class LoadGenerator {
     this.#codes.outcome[request] = OUTCOMES.indexOf(answer.outcome);
     if (answer.outcome === "completed") {
       latencyUs[request] = nowUs - this.#dueUs(intendedUs[request]);
+      this.#times.ttftUs[request] = answer.ttftUs ?? Number.NaN;
+      this.#times.tpotUs[request] = answer.tpotUs ?? Number.NaN;
       // Several attempts: the remaining time includes pauses.
       if (attempts === 1 && answer.residenceUs !== undefined) {
         clientRoundTripUs[request] = nowUs - sentUs - answer.residenceUs;

@@ -21,6 +21,8 @@ function result(lateUs: readonly number[], latencyUs: number, delayMs = 0): Load
     pipeline: new Uint8Array(lateUs.length),
     sentLateUs: Float64Array.from(lateUs),
     clientRoundTripUs: zeros,
+    ttftUs: zeros,
+    tpotUs: zeros,
     attempts: new Uint8Array(lateUs.length),
     statuses: {},
     errors: [],

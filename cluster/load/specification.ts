@@ -77,6 +77,9 @@ export interface LoadResult {
   readonly sentLateUs: Float64Array;
   /** From sent to answered without the time in the gateway, wall-clock µs; NaN unless known. */
   readonly clientRoundTripUs: Float64Array;
+  /** To the first token and of each after it, in the scenario's µs, as the gateway saw them; NaN without tokens. */
+  readonly ttftUs: Float64Array;
+  readonly tpotUs: Float64Array;
   readonly attempts: Uint8Array;
   /** Attempts by answer: "OK", a gRPC status' name, "HTTP 503", "no answer in time". */
   readonly statuses: Readonly<Record<string, number>>;
@@ -109,6 +112,9 @@ export interface LoadAnswer {
   readonly error: string | null;
   /** Time in the server, µs, where it reports it. */
   readonly residenceUs?: number | undefined;
+  /** Where a language model wrote last: to its first token and of each after it, the scenario's µs. */
+  readonly ttftUs?: number | undefined;
+  readonly tpotUs?: number | undefined;
   /** The body of an answer, where the target keeps it. */
   readonly body?: string;
 }

@@ -24,6 +24,7 @@ import { CHANNEL_OPTIONS, INFERENCE_SERVICE } from "./infer-codec.ts";
 import {
   type ControlKind,
   controlMessage,
+  isPartial,
   type ModelInferRequest,
   type ModelInferResponse,
   type ModelName,
@@ -186,6 +187,14 @@ export type StreamRequest = ModelInferRequest & { id: string };
 
 type StreamAnswer = Answer<ModelInferResponse>;
 
+/** Gets the answers before a request's last. */
+export type PartialAnswer = (response: ModelInferResponse) => void;
+
+interface WaitingAnswer {
+  readonly answer: StreamAnswer;
+  readonly partly: PartialAnswer | undefined;
+}
+
 interface InferStreamListener {
   /** The server has accepted the stream. */
   opened?(): void;
@@ -196,7 +205,7 @@ interface InferStreamListener {
 /** Requests on one ModelStreamInfer, matched by id: each costs a third of a call of its own. */
 export class InferStream {
   readonly #call: InferStreamCall;
-  readonly #waiting = new Map<string, StreamAnswer>();
+  readonly #waiting = new Map<string, WaitingAnswer>();
   #sent = 0;
   #isOpen = false;
   #ended = false;
@@ -211,7 +220,7 @@ export class InferStream {
       this.#ended = true;
       this.#isOpen = false;
       ended(error);
-      for (const answer of this.#waiting.values()) answer(error);
+      for (const { answer } of this.#waiting.values()) answer(error);
       this.#waiting.clear();
     };
     this.#call.on("metadata", () => {
@@ -229,11 +238,11 @@ export class InferStream {
     return this.#isOpen;
   }
 
-  /** Returns the request's id. `answer` is called at most once. */
-  send(request: StreamRequest, answer: StreamAnswer): string {
+  /** Returns the request's id. `answer` is called at most once, after all calls of `partly`. */
+  send(request: StreamRequest, answer: StreamAnswer, partly?: PartialAnswer): string {
     const id = String(++this.#sent);
     request.id = id;
-    this.#waiting.set(id, answer);
+    this.#waiting.set(id, { answer, partly });
     this.#call.write(request);
     return id;
   }
@@ -266,11 +275,17 @@ export class InferStream {
 
   #take(message: ModelStreamInferResponse): void {
     const id = message.inferResponse?.id ?? "";
-    const answer = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (answer === undefined) return;
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    const { answer, partly } = waiting;
     const error = errorOfAnswer(message);
-    if (error === null) answer(null, message.inferResponse as ModelInferResponse);
+    const response = message.inferResponse as ModelInferResponse;
+    if (error === null && partly !== undefined && isPartial(response)) {
+      partly(response);
+      return;
+    }
+    this.#waiting.delete(id);
+    if (error === null) answer(null, response);
     else answer(error);
   }
 }

@@ -1,6 +1,7 @@
 /** Messages of `proto/inference.proto` as plain objects, and parameters and headers with a meaning here. */
 import { randomUUID } from "node:crypto";
 import type { StartWindow } from "../../engine/dispatch/driver.ts";
+import type { EngineUse } from "../../engine/metrics/token-tally.ts";
 
 /** Parameter of a request: how long its caller waits for the answer, ms. */
 export const DEADLINE_PARAMETER = "deadline_ms";
@@ -17,6 +18,28 @@ const START_BEFORE_PARAMETER = "start_before_us";
 const CONTROLS = ["cancel", "preempt", "load", "evict"] as const;
 
 export type ControlKind = (typeof CONTROLS)[number];
+
+/** A job of a language model. */
+export interface TokenOrder {
+  /** Null: the payload is the prompt, and the answer may end before `output` tokens. */
+  readonly prompt: number | null;
+  readonly output: number;
+  /** Larger: more urgent. */
+  readonly priority: number;
+  /** The system's number of the pipeline, whose requests are one client to policies that are fair. */
+  readonly client: number;
+  /** Prompts of one beginning start with the same tokens, where the scenario gives prefixes. */
+  readonly beginning: number;
+}
+
+/** Tokens of a language model since the answer before, and their text; a request's last answer has its last. */
+export interface WrittenPart {
+  readonly tokens: number;
+  readonly text: string;
+}
+
+/** Parameter of a partial answer, false: more follow. Triton's name. */
+const FINAL_PARAMETER = "triton_final_response";
 
 /** Header of a call: the caller's id of it. */
 export const REQUEST_ID_HEADER = "x-request-id";
@@ -111,6 +134,70 @@ export function startTimesOf({ parameters }: ModelInferRequest): StartWindow | n
   const latestUs = numberOf(parameters?.[START_BEFORE_PARAMETER]);
   if (latestUs === undefined) return null;
   return { earliestUs: numberOf(parameters?.[START_AFTER_PARAMETER]) ?? 0, latestUs };
+}
+
+/** Parameters of a batch of one job for a language model. */
+export function orderParameters(order: TokenOrder): Parameters {
+  const { prompt, output, priority, client, beginning } = order;
+  return {
+    ...(prompt === null ? {} : { prompt_tokens: { int64Param: prompt } }),
+    output_tokens: { int64Param: output },
+    priority: { int64Param: priority },
+    client: { int64Param: client },
+    beginning: { int64Param: beginning },
+  };
+}
+
+/** Null where the request gives no length. */
+export function tokenOrderOf({ parameters }: ModelInferRequest): TokenOrder | null {
+  const output = numberOf(parameters?.output_tokens);
+  if (output === undefined) return null;
+  return {
+    prompt: numberOf(parameters?.prompt_tokens) ?? null,
+    output,
+    priority: numberOf(parameters?.priority) ?? 0,
+    client: numberOf(parameters?.client) ?? 0,
+    beginning: numberOf(parameters?.beginning) ?? 0,
+  };
+}
+
+export function writtenParameters({ tokens, text }: WrittenPart): Parameters {
+  return {
+    tokens: { int64Param: tokens },
+    ...(text === "" ? {} : { text: { stringParam: text } }),
+  };
+}
+
+/** Null where the answer is not a language model's. */
+export function writtenPartOf({ parameters }: ModelInferResponse): WrittenPart | null {
+  const tokens = numberOf(parameters?.tokens);
+  return tokens === undefined ? null : { tokens, text: parameters?.text?.stringParam ?? "" };
+}
+
+export function engineUseParameters({ preemptions, busyUs, usedUs }: EngineUse): Parameters {
+  return {
+    preemptions: { int64Param: preemptions },
+    engine_busy_us: { doubleParam: busyUs },
+    kv_used_us: { doubleParam: usedUs },
+  };
+}
+
+export function engineUseOf({ parameters }: ModelInferResponse): EngineUse {
+  return {
+    preemptions: numberOf(parameters?.preemptions) ?? 0,
+    busyUs: numberOf(parameters?.engine_busy_us) ?? 0,
+    usedUs: numberOf(parameters?.kv_used_us) ?? 0,
+  };
+}
+
+/** Marks an answer as its request's last, or as one that others follow, as Triton does. */
+export function withFinality(response: ModelInferResponse, isFinal: boolean): ModelInferResponse {
+  const parameters = { ...response.parameters, [FINAL_PARAMETER]: { boolParam: isFinal } };
+  return { ...response, parameters };
+}
+
+export function isPartial({ parameters }: ModelInferResponse): boolean {
+  return parameters?.[FINAL_PARAMETER]?.boolParam === false;
 }
 
 /** How long a request's caller waits by its parameters, ms; undefined: no limit. */

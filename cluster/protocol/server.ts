@@ -44,6 +44,7 @@ import {
   REQUEST_ID_HEADER,
   type RepositoryModel,
   TRACEPARENT,
+  withFinality,
 } from "./messages.ts";
 import { answerOfError, lastAnswer, statusOf } from "./status.ts";
 
@@ -58,6 +59,10 @@ export interface InferCall {
   readonly deadlineMs: number | undefined;
   /** The caller gave the request up, or its deadline passed; `preempted`: it is to be stopped if begun. */
   onCancelled(listener: (preempted: boolean) => void): void;
+  /** Sends an answer that others follow; absent where a call has one answer. */
+  readonly partly?: (value: ModelInferResponse) => void;
+  /** Whether the caller has not read its answers yet. */
+  readonly isBehind?: () => boolean;
 }
 
 export type InferAnswer = (error: Partial<StatusObject> | null, value?: ModelInferResponse) => void;
@@ -214,7 +219,14 @@ function serveStream(handlers: InferenceHandlers, stream: InferServerStream): vo
     const onCancelled: InferCall["onCancelled"] = (listener) => {
       if (open.has(request)) open.set(request, listener);
     };
-    guarded(handlers, { request, deadlineMs: deadlineOf(request), onCancelled }, (error, value) => {
+    const partly = (value: ModelInferResponse): void => {
+      if (!open.has(request) || stream.destroyed) return;
+      stream.write({ inferResponse: withFinality(value, false) });
+    };
+    const isBehind = (): boolean => stream.writableNeedDrain;
+    const deadlineMs = deadlineOf(request);
+    const call: InferCall = { request, deadlineMs, onCancelled, partly, isBehind };
+    guarded(handlers, call, (error, value) => {
       open.delete(request);
       const answer =
         error === null ? lastAnswer(value as ModelInferResponse) : answerOfError(request, error);

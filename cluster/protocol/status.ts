@@ -3,11 +3,12 @@ import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/gr
 import protobuf from "protobufjs";
 import { FAULTS, Fault, type FaultCode } from "../../engine/basics/fault.ts";
 import { LIMITS } from "../security/limits.ts";
-import type {
-  InferParameter,
-  ModelInferRequest,
-  ModelInferResponse,
-  ModelStreamInferResponse,
+import {
+  type InferParameter,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type ModelStreamInferResponse,
+  withFinality,
 } from "./messages.ts";
 
 /** Trailer with the fault's code, which a gRPC status only approximates. */
@@ -133,10 +134,8 @@ export function answerOfError(
   };
 }
 
-/** Marks an answer as its request's last, as Triton does; here each request has one. */
 export function lastAnswer(response: ModelInferResponse): ModelStreamInferResponse {
-  const parameters = { ...response.parameters, triton_final_response: { boolParam: true } };
-  return { inferResponse: { ...response, parameters } };
+  return { inferResponse: withFinality(response, true) };
 }
 
 /** The error of requests without an answer when the server ends their stream. */

@@ -24,13 +24,14 @@ const TYPES: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
   svg: "image/svg+xml",
   md: "text/plain; charset=utf-8",
+  wasm: "application/wasm",
 };
 
-/** The page calls any server that its user names. React Aria writes style elements. */
+/** The page calls any server that its user names. React Aria writes style elements. HiGHS is WebAssembly. */
 const HEADERS = {
   "content-security-policy": [
     "default-src 'none'",
-    "script-src 'self'",
+    "script-src 'self' 'wasm-unsafe-eval'",
     "worker-src 'self' blob:",
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' blob: data:",

@@ -26,6 +26,7 @@ import {
 } from "../security/tls.ts";
 import { until } from "../time/clock.ts";
 import { addAppRoutes } from "./app-files.ts";
+import { addCompletionRoutes } from "./completion-routes.ts";
 import { addControlRoutes } from "./control-routes.ts";
 import { JSON_LENGTH_HEADER } from "./infer-body.ts";
 import { addMeasureRoutes, gatewayMeasuring } from "./measurement.ts";
@@ -63,6 +64,7 @@ export async function serveHttp(models: PipelineModels, options: HttpOptions): P
   addOpenApi(app, security.rules);
   app.register(async (scope: App) => addAppRoutes(scope, { kind: "gateway", server: null }));
   app.register(async (scope: App) => addModelRoutes(scope, models));
+  app.register(async (scope: App) => addCompletionRoutes(scope, models));
   app.register(async (scope: App) => {
     addControlRoutes(scope, models.gateway, control);
     addMeasureRoutes(scope, gatewayMeasuring(models));

@@ -5,6 +5,7 @@ import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
 import type { StartWindow } from "../../engine/dispatch/driver.ts";
 import type { System, TaskSystem } from "../../engine/system/system.ts";
 import { asBuffer, type Tensor } from "../../models/tensor.ts";
+import { replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { BatchTimes, RunningBatch } from "../observe/run-sink.ts";
 import type { StreamRequest } from "../protocol/client.ts";
@@ -12,7 +13,9 @@ import {
   DEADLINE_PARAMETER,
   type InferParameter,
   type ModelInferResponse,
+  orderParameters,
   startParameters,
+  type TokenOrder,
   TRACEPARENTS_PARAMETER,
 } from "../protocol/messages.ts";
 import {
@@ -59,13 +62,15 @@ interface BatchExtras {
   readonly window: StartWindow | null;
   /** By job: its span; null in a run without traces. */
   readonly traceparents: readonly string[] | null;
+  /** Lengths of its only job; null: its model is no language model. */
+  readonly tokens: TokenOrder | null;
 }
 
 export type BatchMessages = ReturnType<typeof batchMessages>;
 
 /** Builds a run's messages. Replayed jobs carry as many bytes as the scenario says. */
 export function batchMessages(system: System, backend: BackendName, warmUp: boolean) {
-  const real = backend !== "replay";
+  const real = !replays(backend);
   const sizes = system.pipelines.flatMap(({ tasks }) => tasks.map((t) => t.payloadBytes));
   const filler = Buffer.alloc(Math.min(LARGEST_PAYLOAD_BYTES, Math.max(0, ...sizes)));
   /** By pipeline: the names of its tasks, then of its ensembles, as keys of members. */
@@ -80,10 +85,10 @@ export function batchMessages(system: System, backend: BackendName, warmUp: bool
       replica: string,
       { requests, tasks }: StartedBatch,
       variate: number,
-      { waitedForMs, window, traceparents }: BatchExtras,
+      { waitedForMs, window, traceparents, tokens }: BatchExtras,
     ): StreamRequest {
       const payloads = requests.map(({ payload, pipeline }, i) =>
-        real
+        real || tokens?.prompt === null
           ? payload
           : filler.subarray(0, system.pipelines[pipeline].tasks[tasks[i]].payloadBytes),
       );
@@ -106,6 +111,7 @@ export function batchMessages(system: System, backend: BackendName, warmUp: bool
         parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
       }
       if (window !== null) Object.assign(parameters, startParameters(window));
+      if (tokens !== null) Object.assign(parameters, orderParameters(tokens));
       if (traceparents !== null) {
         parameters[TRACEPARENTS_PARAMETER] = { stringParam: traceparents.join() };
       }

@@ -3,11 +3,12 @@ import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { JOB } from "../../engine/dispatch/request-table.ts";
 import { RequestDraws } from "../../engine/requests/draws.ts";
+import { TokenLengths } from "../../engine/requests/token-lengths.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { answerCache, RunDraws } from "./draws.ts";
-import type { TaskResult } from "./live-request.ts";
+import type { LiveRequest, TaskResult } from "./live-request.ts";
 
 const deadlineMs = { distribution: "lognormal", mean: 40, cv: 0.5 };
 const document = twoTasks();
@@ -32,6 +33,8 @@ function drawnInOrder(count: number): Drawn[] {
     return { flags: [...flags], variates: [...variates], goalUs: draws.goalUs(pipeline) };
   });
 }
+
+const OTHERWISE = { backend: "replay", triedAgain: false } as const;
 
 const runDraws = (triedAgain = false): RunDraws =>
   new RunDraws({ system, backend: "replay", seed: "seed", triedAgain });
@@ -143,4 +146,37 @@ test("goes by the drawn contents where measured times are replayed", () => {
   cache.keep(answered("x"), 0, 7, RAN, 0);
   expect(cache.lookUp(request("x"), 0, 8)).toBe(false);
   expect(cache.lookUp(request("other"), 0, 7)).toBe(true);
+});
+
+test("request n has the lengths for language models that the simulator draws", () => {
+  const steps = { prefill: [1, 0, 0], decode: [1, 0, 0] };
+  const lengths = { distribution: "lognormal", mean: 100, cv: 1 };
+  const tasks = {
+    look: { model: "looker" },
+    write: { model: "writer", after: ["look"], tokens: { prompt: lengths, output: lengths } },
+  };
+  const writing = compileSystem(
+    scenarioSchema.parse({
+      ...document,
+      pipelines: { p: { priority: 3, tasks } },
+      models: { looker: document.models.detector, writer: { tokens: { steps } } },
+      cluster: { replicas: { look: 1, write: 1 } },
+    }),
+    NO_INPUTS,
+  );
+  const drawn = TokenLengths.for(writing, "seed") as TokenLengths;
+  drawn.grow(2);
+  const expected = Array.from({ length: 5 }, () => {
+    drawn.draw(0, 0, new Uint8Array(2));
+    const [prompt, output] = [drawn.jobs.prompt[1], drawn.jobs.output[1]];
+    return { prompt, output, priority: 3, client: 0, beginning: drawn.jobs.beginning[1] };
+  });
+  const draws = new RunDraws({ ...{ system: writing, seed: "seed" }, ...OTHERWISE });
+  for (const index of [2, 0, 4, 1, 3]) {
+    draws.take({ index, pipeline: 0 }, index);
+    const request = { slot: index, pipeline: 0 } as LiveRequest;
+    expect(draws.tokens(request, 1)).toEqual(expected[index]);
+    expect(draws.tokens(request, 0)).toBeNull();
+  }
+  expect(new Set(expected.map(({ output }) => output)).size).toBeGreaterThan(1);
 });

@@ -16,8 +16,11 @@ import {
   contentCaches,
   isWhole,
 } from "../../engine/requests/prediction-cache.ts";
+import { type JobLengths, TokenLengths } from "../../engine/requests/token-lengths.ts";
 import type { System } from "../../engine/system/system.ts";
+import { replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
+import type { TokenOrder } from "../protocol/messages.ts";
 import {
   contentsHash,
   type LiveRequest,
@@ -30,6 +33,9 @@ import {
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
+/** Of an answer to a client that gives no limit. */
+const DEFAULT_MAX_TOKENS = 128;
+
 type Draws = ReturnType<ReturnType<typeof drawSeries>["next"]>;
 
 /** One series of requests' draws, with those of ensembles' answers. */
@@ -38,6 +44,8 @@ function drawSeries(system: System, seed: string) {
   const requests = new RequestDraws(system, seed);
   const votes = pipelines.some(({ ensembles }) => ensembles.length > 0);
   const answers = votes ? new AnswerDraws(system, seed) : null;
+  const lengths = TokenLengths.for(system, seed);
+  lengths?.grow(stride);
   return {
     requests,
     /** Null where no ensemble votes. */
@@ -55,11 +63,15 @@ function drawSeries(system: System, seed: string) {
         wrongs: new Float64Array(stride),
         /** From its arrival to its deadline, µs. */
         goalUs: 0,
+        /** Tokens of the jobs of language models; null where there are none. */
+        lengths: null as JobLengths | null,
       };
       requests.draw(pipeline, 0, draws.flags, draws.variates);
       if (requests.hasKeys) requests.drawKeys(pipeline, 0, draws.keys);
       answers?.draw(pipeline, 0, draws.numbers, draws.wrongs);
       draws.goalUs = requests.goalUs(pipeline);
+      lengths?.draw(pipeline, 0, draws.flags);
+      draws.lengths = lengths?.drawnFor(0, stride) ?? null;
       return draws;
     },
   };
@@ -88,7 +100,7 @@ export class RunDraws {
   constructor(options: DrawOptions) {
     const { system, backend, seed } = options;
     this.#options = options;
-    this.#cache = answerCache(system, backend === "replay");
+    this.#cache = answerCache(system, replays(backend));
     this.#numbered = drawSeries(system, seed);
     this.#others = drawSeries(system, `${seed}/unnumbered`);
   }
@@ -127,6 +139,22 @@ export class RunDraws {
     return this.#taken[slot].variates[this.#numbered.requests.variateAt(task, pool)];
   }
 
+  /**
+   * The lengths of a request's task for a language model; null for other tasks. They are drawn for requests of a run; to
+   * a real model any other request says what it wants.
+   */
+  tokens({ slot, pipeline, index, maxTokens }: LiveRequest, task: number): TokenOrder | null {
+    const { system, backend } = this.#options;
+    const { priority, tasks } = system.pipelines[pipeline];
+    const { lengths } = this.#taken[slot];
+    if (lengths === null || tasks[task].tokens === null) return null;
+    const whose = { priority, client: pipeline, beginning: lengths.beginning[task] };
+    if (backend === "engines" && index === null) {
+      return { ...whose, prompt: null, output: maxTokens ?? DEFAULT_MAX_TOKENS };
+    }
+    return { ...whose, prompt: lengths.prompt[task], output: lengths.output[task] };
+  }
+
   /** Real outputs decide a condition on labels; the draws decide all others. */
   holds(request: LiveRequest, task: number, { state, stride }: RequestTable): boolean {
     const base = request.slot * stride;
@@ -137,7 +165,7 @@ export class RunDraws {
       (cache) => state[base + cache] === JOB.ran && this.#isHit(request, cache),
     );
     if (skipped) return false;
-    if (backend !== "replay" && whenContains !== null) {
+    if (!replays(backend) && whenContains !== null) {
       const { tasks } = system.pipelines[request.pipeline];
       return predecessors.some((p) => {
         const { ensemble } = tasks[p];

@@ -24,6 +24,7 @@ import type { RunLog } from "../../engine/dispatch/run-log.ts";
 import { ReplicaMeter } from "../../engine/metrics/meters.ts";
 import { RunRecorder } from "../../engine/metrics/recorder.ts";
 import type { System } from "../../engine/system/system.ts";
+import { replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { isOwnFailure } from "../../schedulers/own-guard.ts";
@@ -69,6 +70,8 @@ import {
   type RunSettings,
   type ServiceBounds,
 } from "./specification.ts";
+import type { LinkFailure } from "./worker-channel.ts";
+import { WrittenTokens } from "./written-tokens.ts";
 
 const MAX_HOP_SAMPLES = 200_000;
 
@@ -125,6 +128,8 @@ export class GatewayRun implements Driver {
   readonly #windows = new Map<number, StartWindow>();
   readonly #ends: Answer[] = [];
   readonly #feedback: ReturnType<typeof feedbackBook>;
+  /** Null without language models. */
+  readonly #written: WrittenTokens | null;
   /** Null where no answer is imputed. */
   #recent: RecentAnswers | null = null;
   readonly #meter: ReplicaMeter | null;
@@ -158,11 +163,13 @@ export class GatewayRun implements Driver {
     this.draws = new RunDraws(options);
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
     this.labels = new EnsembleAnswers({
-      isReplay: options.backend === "replay",
+      isReplay: replays(options.backend),
       live,
       drawn: (slot, task) => this.draws.label(live(slot), task),
     });
     this.#feedback = feedbackBook(system);
+    const isLive = (request: LiveRequest): boolean => this.#live[request.slot] === request;
+    this.#written = WrittenTokens.for(system, this.recorder, maxSamples, isLive);
     this.#batches = new Array<StartedBatch | null>(system.replicas.length).fill(null);
     this.schedulers = new RunSchedulers(system, options.scheduler, options.seed);
     this.#dispatcher = new Dispatcher(system, options.scheduler, this, options.log);
@@ -229,7 +236,7 @@ export class GatewayRun implements Driver {
   /** Replayed batches can be stopped; a real model's run cannot. */
   #abort(replica: number, nowUs: number): boolean {
     const batch = this.#batches[replica];
-    if (this.options.backend !== "replay" || batch === null) return false;
+    if (!replays(this.options.backend) || batch === null) return false;
     const unsent = this.#starts.indexOf(batch);
     if (unsent >= 0) this.#starts.splice(unsent, 1);
     else this.#links.of(replica).stopBatch();
@@ -352,6 +359,7 @@ export class GatewayRun implements Driver {
     this.#turn(null, (nowUs) => {
       if (batch !== null) {
         for (const sink of this.#sinks) sink.wasted?.(batch, "its replica was lost", nowUs);
+        this.#failWritten(batch, "its worker was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
       if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
@@ -388,7 +396,8 @@ export class GatewayRun implements Driver {
     request.serial = serial[slot];
     request.accuracy = accuracy[slot];
     request.made = this.#dispatcher.answers.of(slot);
-    const goalUs = deadlineUs[slot] - request.arrivedUs;
+    const isLate = this.recorder.tokens?.wasLate(slot) ?? false;
+    const goalUs = isLate ? -1 : deadlineUs[slot] - request.arrivedUs;
     for (const sink of this.#sinks) sink.ended?.(request, outcome, nowUs, goalUs);
     if (outcome === "completed") {
       this.draws.keepAnswer(request, this.#dispatcher.requests);
@@ -485,16 +494,27 @@ export class GatewayRun implements Driver {
       window: window ?? null,
       waitedForMs: longestWaitMs(requests, sentUs),
       traceparents: trace?.traceparents(batch) ?? null,
+      tokens: this.draws.tokens(requests[0], batch.tasks[0]),
     });
     const expectedMs = (service.meanUs[requests.length] * timeScale) / 1000;
     const windowMs = (window?.latestUs ?? 0) / 1000;
     const timeoutMs = bounds.batchTimeoutMs + bounds.batchTimeoutFactor * expectedMs + windowMs;
-    this.#links.of(replica).send(message, timeoutMs, (failure, response) => {
+    const answered = (failure: LinkFailure | null, response: ModelInferResponse): void => {
       if (this.#batches[replica] !== batch) return;
       this.#batches[replica] = null;
       if (failure === null) this.#answered(batch, response, sentUs);
       else if (window !== undefined && failure.code === status.ABORTED) this.#missed(batch);
       else this.#failed(batch, failure.message, SAME_AGAIN.has(failure.code));
+    };
+    this.#links.of(replica).send(message, timeoutMs, answered, (response) => {
+      if (this.#batches[replica] !== batch) return;
+      this.costs.addPart();
+      const isAwaited = this.#written?.told(
+        batch,
+        response,
+        this.#instants.at(this.#clock.nowUs()),
+      );
+      if (isAwaited) this.#turn(null, (nowUs) => this.#dispatcher.streamed(replica, nowUs));
     });
     this.costs.add("dispatch", this.#clock.nowUs() - sentUs);
   }
@@ -519,6 +539,9 @@ export class GatewayRun implements Driver {
         const times = { serviceUs: result.serviceUs, hopUs };
         for (const sink of this.#sinks) sink.served?.(batch, times, nowUs);
         const { name, pool } = system.replicas[batch.replica];
+        if (this.#written?.told(batch, response, nowUs))
+          this.#dispatcher.streamed(batch.replica, nowUs);
+        this.#written?.ended(batch, response, this.#dispatcher, nowUs);
         this.#recent?.add(pool, result.outputs);
         const errors = keepOutputs(batch, result.outputs, times, { replica: name, nowUs });
         this.#retries.finished(batch.requests.length);
@@ -545,6 +568,7 @@ export class GatewayRun implements Driver {
           if (!everywhere) request.error = error;
           else if (!isImputed(batch, i)) this.#failRequest(request, error, nowUs);
         });
+        this.#failWritten(batch, message, nowUs);
         if (!everywhere) this.#spendRetries(batch, nowUs);
         this.#freed(batch.replica, everywhere ? "finish" : "fail", nowUs);
       },
@@ -569,6 +593,12 @@ export class GatewayRun implements Driver {
       const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_MS });
       this.#failRequest(request, error, nowUs);
     }
+  }
+
+  /** Ends the request of a lost job that has streamed tokens: it does not start again. */
+  #failWritten(batch: StartedBatch, reason: string, nowUs: number): void {
+    const error = this.#written?.failureOf(batch, reason) ?? null;
+    if (error !== null) this.#failRequest(batch.requests[0], error, nowUs);
   }
 
   /** Ends a request before its task finishes, so that it gets no further tasks. */

@@ -6,7 +6,7 @@ import type { Outcome } from "../../engine/dispatch/driver.ts";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../engine/dispatch/request-table.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { RunningRequest } from "../observe/run-sink.ts";
-import type { CallContext } from "../protocol/messages.ts";
+import type { CallContext, WrittenPart } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 
 /** A request before the gateway takes it. */
@@ -29,6 +29,20 @@ export interface Submission {
   readonly idempotencyKey?: string | undefined;
   readonly context?: CallContext | undefined;
   readonly answer: (answer: Answer) => void;
+  /** The most tokens that a language model writes for it. */
+  readonly maxTokens?: number | undefined;
+  /** Gets the tokens of language models as they come; the answer has the whole text. */
+  readonly told?: ((part: WrittenPart) => void) | undefined;
+}
+
+/** What a language model wrote last for a request; times in µs of the scenario. */
+interface Written {
+  readonly promptTokens: number;
+  readonly tokens: number;
+  /** From the request's arrival to the first token. */
+  readonly ttftUs: number;
+  /** Of each token after it. */
+  readonly tpotUs: number;
 }
 
 /** The run of one task of a request; times in µs of the scenario since the run's start. */
@@ -112,7 +126,10 @@ export interface LiveRequest extends RunningRequest {
   /** By task, and then by ensemble; null where nothing ran (yet). */
   readonly results: (TaskResult | null)[];
   error: Fault | null;
+  written: Written | null;
   readonly answer: (answer: Answer) => void;
+  readonly told: ((part: WrittenPart) => void) | undefined;
+  readonly maxTokens: number | undefined;
 }
 
 /** How long the most patient client of a batch waits from now, ms; Infinity: without a deadline. */
@@ -136,6 +153,7 @@ export function liveRequest(
   { slot, arrivedUs, goalUs, takenAtUs, takenUs, answer, results }: Taking,
 ): LiveRequest {
   const { pipeline, index, payload, tensors = NO_TENSORS, context = NO_CONTEXT } = submission;
+  const { told, maxTokens } = submission;
   const { deadlineMs = Number.POSITIVE_INFINITY } = submission;
   return {
     slot,
@@ -151,12 +169,15 @@ export function liveRequest(
     takenUs,
     expiresAtUs: takenAtUs + deadlineMs * 1000,
     answer,
+    told,
+    maxTokens,
     traceparent: null,
     serial: -1,
     accuracy: 1,
     made: PLAIN_ANSWERS,
     results: new Array<null>(results).fill(null),
     error: null,
+    written: null,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The gateway's links to all replicas, over one connection to each worker. */
 import { status } from "@grpc/grpc-js";
 import { assert } from "../../engine/basics/fault.ts";
-import type { HealthStatus, StreamRequest } from "../protocol/client.ts";
+import type { HealthStatus, PartialAnswer, StreamRequest } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
@@ -19,6 +19,8 @@ interface SentBatch {
   id: string;
   readonly answer: BatchAnswer;
   readonly timeoutMs: number;
+  /** When it was sent, or its last partial answer came. */
+  heardUs: number;
   /** Given up: the link waits for its answer and drops it. */
   late: boolean;
 }
@@ -71,13 +73,27 @@ class ReplicaLink {
   }
 
   /** For a replica that is up and has no batch. If it is lost meanwhile, `changed` is called, not `answer`. */
-  send(request: StreamRequest, timeoutMs: number, answer: BatchAnswer): void {
+  send(
+    request: StreamRequest,
+    timeoutMs: number,
+    answer: BatchAnswer,
+    partly: PartialAnswer = () => undefined,
+  ): void {
     const stream = this.#stream;
     assert(stream !== null, "a batch goes to a replica that is up");
     this.#stopLimit = this.#clock.after(timeoutMs, () => this.#overdue());
-    const batch: SentBatch = { id: "", answer, timeoutMs, late: false };
+    const heardUs = this.#clock.nowUs();
+    const batch: SentBatch = { id: "", answer, timeoutMs, heardUs, late: false };
     this.#batch = batch;
-    batch.id = stream.send(request, (error, response) => this.#answered(batch, error, response));
+    batch.id = stream.send(
+      request,
+      (error, response) => this.#answered(batch, error, response),
+      (response) => {
+        if (this.#batch !== batch || batch.late) return;
+        batch.heardUs = this.#clock.nowUs();
+        partly(response);
+      },
+    );
   }
 
   /** No client waits for the batch: the worker need not run it, but still answers. */
@@ -202,6 +218,11 @@ class ReplicaLink {
   #overdue(): void {
     const batch = this.#batch;
     if (batch === null) return;
+    const leftMs = batch.timeoutMs - (this.#clock.nowUs() - batch.heardUs) / 1000;
+    if (leftMs >= 1 && !batch.late) {
+      this.#stopLimit = this.#clock.after(leftMs, () => this.#overdue());
+      return;
+    }
     const reason = `a batch got no answer within ${Math.round(batch.timeoutMs)} ms`;
     if (batch.late) {
       this.lost(reason);

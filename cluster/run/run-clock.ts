@@ -18,6 +18,8 @@ export function runClock(startUs: number, timeScale: number) {
       last = Math.max(Math.floor((wallUs - startUs) / timeScale), last + 1);
       return last;
     },
+    /** The instant of what the dispatcher does not hear of: it may be that of an event. */
+    at: (wallUs: number): number => Math.max(Math.floor((wallUs - startUs) / timeScale), last),
     /** When the wall clock reaches a scenario's instant, µs. */
     wallUs: (atUs: number): number => startUs + atUs * timeScale,
   };

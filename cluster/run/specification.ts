@@ -147,6 +147,12 @@ export class RunCosts {
   readonly #handlerUs = { arrival: 0, dispatch: 0, completion: 0 };
   readonly #counts = { arrival: 0, dispatch: 0, completion: 0 };
   readonly #loop = performance.eventLoopUtilization();
+  /** Partial answers: they take their share of the loop's time. */
+  #parts = 0;
+
+  addPart(): void {
+    this.#parts++;
+  }
 
   add(kind: MessageKind, handlerUs: number): void {
     this.#handlerUs[kind] += handlerUs;
@@ -156,7 +162,7 @@ export class RunCosts {
   summary() {
     const activeUs = performance.eventLoopUtilization(this.#loop).active * 1000;
     const { arrival, dispatch, completion } = this.#handlerUs;
-    const received = this.#counts.arrival + this.#counts.completion;
+    const received = this.#counts.arrival + this.#counts.completion + this.#parts;
     const outsideUs = Math.max(0, activeUs - arrival - dispatch - completion);
     const receiveUs = received === 0 ? 0 : outsideUs / received;
     const mean = (kind: MessageKind): number =>

@@ -52,7 +52,9 @@ afterAll(async () => {
 
 it("serves the page with a policy that runs its own scripts only, and names the server", async () => {
   const page = await fetch(url);
-  expect(page.headers.get("content-security-policy")).toMatch(/script-src 'self';/);
+  expect(page.headers.get("content-security-policy")).toMatch(
+    /script-src 'self' 'wasm-unsafe-eval';/,
+  );
   const html = await page.text();
   expect(html).not.toMatch(/<script(?![^>]* src=)/);
   const [, script] = /src="\.\/(assets\/[^"]+\.js)"/.exec(html) ?? [];

@@ -3,10 +3,19 @@
  * messages of the protocol.
  */
 import { Fault } from "../../engine/basics/fault.ts";
+import type { EngineUse } from "../../engine/metrics/token-tally.ts";
 import type { ModelProvenance, TaskInput, TaskModel, TaskOutput } from "../../models/task-model.ts";
 import { asBuffer, type Tensor, type TensorSpec } from "../../models/tensor.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";
-import type { ModelInferRequest, ModelInferResponse } from "../protocol/messages.ts";
+import {
+  engineUseParameters,
+  type ModelInferRequest,
+  type ModelInferResponse,
+  type TokenOrder,
+  tokenOrderOf,
+  type WrittenPart,
+  writtenParameters,
+} from "../protocol/messages.ts";
 import {
   elementsOf,
   type JobResult,
@@ -32,6 +41,8 @@ export interface Batch {
   readonly jobs: readonly Job[];
   /** Selects the replayed time; null: the replica draws from its own stream. */
   readonly variate: number | null;
+  /** Lengths for a language model; null: its own. */
+  readonly tokens: TokenOrder | null;
   /** An unmeasured batch: a replayed one takes 2 ms at most. */
   readonly warmUp: boolean;
 }
@@ -41,6 +52,12 @@ export interface BatchResult {
   readonly outputs: readonly JobResult[];
   /** Measured wall-clock time of the batch, µs. */
   readonly serviceUs: number;
+  /** A language model's last tokens, those of its prompt, and what its engine has done since its answer before. */
+  readonly written?: {
+    readonly last: WrittenPart;
+    readonly promptTokens: number;
+    readonly use: EngineUse;
+  };
 }
 
 /** A worker's answer for one input. */
@@ -50,13 +67,16 @@ export type JobOutput =
 
 /** Runs one batch at a time. */
 export interface Backend {
+  /** A batch that nobody waits for is stopped, though it has begun. */
+  readonly stopsUnwanted?: true;
   /** Tensors of a request and of an answer; null where they are payload and JSON. */
   readonly inputs: readonly TensorSpec[] | null;
   readonly outputs: readonly TensorSpec[] | null;
   /** Null for replayed times. */
   readonly provenance: ModelProvenance | null;
   readonly cost: LoadCost;
-  run(batch: Batch): Promise<BatchResult>;
+  /** A language model tells of its tokens, but the last, as they are made. */
+  run(batch: Batch, told: (part: WrittenPart) => void): Promise<BatchResult>;
   /** Ends the running batch at once, whose `run` then rejects; absent: it runs to its end. */
   stop?(): void;
   /** Takes the time of a load; absent: `HostedReplica` opens the backend again. */
@@ -119,10 +139,11 @@ export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
   const { inputs = [], rawInputContents = [], parameters = {} } = request;
   const variate = parameters.variate?.doubleParam ?? null;
   const warmUp = parameters.warm_up?.boolParam ?? false;
+  const tokens = tokenOrderOf(request);
   if (isPlain(request, backend)) {
     const tensors = inputs.map((tensor, i) => rawTensor(tensor, rawInputContents[i]));
     const job: Job = { payload: NO_PAYLOAD, upstream: NO_UPSTREAM, tensors, upstreamTensors: {} };
-    return { jobs: [job], variate, warmUp };
+    return { jobs: [job], variate, tokens, warmUp };
   }
   const payloads = elementsOf(inputs, rawInputContents, "payload");
   if (payloads === null || payloads.length === 0) {
@@ -143,7 +164,7 @@ export function batchOf(request: ModelInferRequest, backend: Backend): Batch {
     const { "": tensors = NO_TENSORS, ...upstreamTensors } = own ?? NONE;
     return { payload, upstream: upstream?.[i] ?? NO_UPSTREAM, tensors, upstreamTensors };
   });
-  return { jobs, variate, warmUp };
+  return { jobs, variate, tokens, warmUp };
 }
 
 /** Whether a request has a model's own tensors rather than the gateway's form. */
@@ -155,7 +176,7 @@ function isPlain({ inputs = [] }: ModelInferRequest, backend: Backend): boolean 
 export function answerOf(
   name: string,
   request: ModelInferRequest,
-  { outputs, serviceUs }: BatchResult,
+  { outputs, serviceUs, written }: BatchResult,
   backend: Backend,
 ): ModelInferResponse {
   const isAlone = isPlain(request, backend) && backend.outputs !== null;
@@ -165,7 +186,14 @@ export function answerOf(
     modelVersion: "1",
     id: request.id ?? "",
     // To the nanosecond, the clock's resolution.
-    parameters: { service_us: { doubleParam: Math.round(serviceUs * 1000) / 1000 } },
+    parameters: {
+      service_us: { doubleParam: Math.round(serviceUs * 1000) / 1000 },
+      ...(written && {
+        ...writtenParameters(written.last),
+        ...engineUseParameters(written.use),
+        prompt_tokens: { int64Param: written.promptTokens },
+      }),
+    },
     outputs: contents.outputs,
     rawOutputContents: contents.rawOutputContents,
   };

@@ -136,7 +136,10 @@ test("a pre-empted batch is stopped where its backend can, and others run on", a
   const stoppable: Backend = {
     ...backend,
     run: (batch) =>
-      Promise.race([backend.run(batch), new Promise<never>((_, reject) => (stopped = reject))]),
+      Promise.race([
+        backend.run(batch, () => undefined),
+        new Promise<never>((_, reject) => (stopped = reject)),
+      ]),
     stop: () => stopped(new Error("stopped")),
   };
   const { replica } = hosted(async () => stoppable);

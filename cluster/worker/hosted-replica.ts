@@ -18,6 +18,8 @@ import {
   type ModelInferRequest,
   startTimesOf,
   TRACEPARENTS_PARAMETER,
+  type WrittenPart,
+  writtenParameters,
 } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
 import { statusOf } from "../protocol/status.ts";
@@ -56,6 +58,7 @@ interface WaitingBatch {
   /** Its wait for the device slot; null: it may start at any time. */
   readonly turn: SlotTurn | null;
   readonly takenAtUs: number;
+  readonly told: (part: WrittenPart) => void;
 }
 
 const UNLOADED: ModelState = { state: "UNAVAILABLE", reason: "unloaded" };
@@ -79,11 +82,12 @@ class Interest {
   readonly #expiresAtUs: number;
   #cancelled = false;
 
-  constructor(call: InferCall) {
+  /** `stops`: also a batch that has begun is stopped when it is cancelled. */
+  constructor(call: InferCall, stops: boolean) {
     this.#expiresAtUs = monotonicUs() + (call.deadlineMs ?? Number.POSITIVE_INFINITY) * 1000;
     call.onCancelled((preempted) => {
       this.#cancelled = true;
-      if (preempted) this.stop();
+      if (preempted || stops) this.stop();
     });
   }
 
@@ -208,9 +212,13 @@ export class HostedReplica implements HostedModel {
     const batch = batchOf(request, backend);
     const times = startTimesOf(request);
     const turn = times === null ? null : this.#options.slot.enter(times);
-    const interest = new Interest(call);
+    const interest = new Interest(call, backend.stopsUnwanted === true);
     interest.stop = () => turn?.giveUp();
-    const waiting = { request, batch, interest, turn, takenAtUs: monotonicUs() };
+    const told = (part: WrittenPart): void => {
+      const parameters = writtenParameters(part);
+      call.partly?.({ modelName: this.name, id: request.id ?? "", parameters, outputs: [] });
+    };
+    const waiting = { request, batch, interest, turn, told, takenAtUs: monotonicUs() };
     const run = (): Promise<void> => this.#run(backend, waiting, answer);
     this.#last = this.#waiting++ === 0 ? run() : this.#last.then(run);
   }
@@ -244,7 +252,7 @@ export class HostedReplica implements HostedModel {
   }
 
   async #run(backend: Backend, waiting: WaitingBatch, answer: InferAnswer): Promise<void> {
-    const { request, batch, interest, turn, takenAtUs } = waiting;
+    const { request, batch, interest, turn, told, takenAtUs } = waiting;
     try {
       const isInTime = turn === null || (await turn.begun);
       const unwanted = interest.lost ?? (isInTime ? null : MISSED);
@@ -254,7 +262,7 @@ export class HostedReplica implements HostedModel {
       }
       const beganUs = monotonicUs();
       interest.stop = () => backend.stop?.();
-      const result = await backend.run(batch);
+      const result = await backend.run(batch, told);
       this.#trace(request, beganUs, result.serviceUs);
       const totalUs = monotonicUs() - takenAtUs;
       const queueUs = beganUs - takenAtUs;

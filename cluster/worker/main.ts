@@ -19,7 +19,7 @@ import { machineClock, PreciseTimer } from "../time/clock.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { deviceLine, hostLine } from "./host-line.ts";
 import { type HostedModelInfo, HostedReplica, type ReplicaOptions } from "./hosted-replica.ts";
-import { type BackendSettings, backendFor, StageDevice } from "./open-backend.ts";
+import { type BackendSettings, backendFor, placesOn, StageDevice } from "./open-backend.ts";
 
 export interface WorkerSpecification extends BackendSettings {
   /** Replicas to host, by the system's numbers. */
@@ -63,6 +63,7 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
   const hosted = new Map<string, HostedReplica>();
   /** By the system's number. */
   const slots = new Map<number, DeviceSlot>();
+  const engines = new Map<number, ReturnType<typeof placesOn>>();
   const stageDevices = new Map<number, StageDevice>();
   let server: InferenceServer | undefined;
   for (const id of specification.replicas) {
@@ -75,7 +76,10 @@ runChild<WorkerSpecification, WorkerReady>(async (specification) => {
       stageDevices.set(stage, one);
       return one;
     });
-    const backend = backendFor(specification, system, id, timer, stages ?? null);
+    const places = engines.get(device) ?? placesOn(specification, system, device, timer);
+    engines.set(device, places);
+    const backend =
+      places?.pool === pool ? places : backendFor(specification, system, id, timer, stages ?? null);
     const onState: ReplicaOptions["onState"] = ({ state, reason }) => {
       logger.info({ replica: name, state, ...(reason ? { reason } : {}) }, "model state");
       server?.health.setStatus(name, state === "READY" ? "SERVING" : "NOT_SERVING");

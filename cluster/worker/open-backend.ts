@@ -3,23 +3,27 @@
  * a thread of its own.
  */
 import { Worker } from "node:worker_threads";
-import { Fault } from "../../engine/basics/fault.ts";
+import { assert, Fault } from "../../engine/basics/fault.ts";
 import { Sampler } from "../../engine/random/sampler.ts";
-import type { ReplicaSystem, System } from "../../engine/system/system.ts";
+import type { PrefixTerms, ReplicaSystem, System } from "../../engine/system/system.ts";
 import { openImplementation } from "../../models/registry.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import type { MeasuredInputs } from "../../scenario/compile/compile.ts";
 import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
-import { backendOf } from "../../scenario/schema/implementation-kinds.ts";
+import { backendOf, replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { entryPoint } from "../processes/link.ts";
 import type { ModelState } from "../protocol/hosted-models.ts";
 import type { JobResult } from "../protocol/tensors.ts";
-import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
+import { machineClock, monotonicUs, type PreciseTimer } from "../time/clock.ts";
 import { type Backend, type Batch, type BatchResult, runJobs } from "./backend.ts";
+import { EngineHost, type Steps } from "./engine-host.ts";
+import { externalWriter } from "./external-writer.ts";
 import type { ReplicaOptions } from "./hosted-replica.ts";
+import { llamaSteps } from "./llama-steps.ts";
 import type { ThreadAnswer, ThreadOrder, ThreadSpecification } from "./model-thread.ts";
+import { replayedSteps } from "./replayed-steps.ts";
 
 export interface BackendSettings {
   readonly document: ScenarioDocument;
@@ -48,7 +52,7 @@ export function backendFor(
 ): Pick<ReplicaOptions, "platform" | "open"> {
   const replica = system.replicas[id];
   const { model } = system.pools[replica.pool];
-  if (backend === "replay") {
+  if (replays(backend)) {
     const loadUs = system.models.find(({ name }) => name === model)?.loadUs ?? 0;
     const open = async () => replayBackend(replica, { seed, timeScale, timer, loadUs, stages });
     return { platform: "tandem_replay", open };
@@ -78,6 +82,54 @@ export function backendFor(
     open: (changed) =>
       isInline ? inlineBackend(implementation, folder) : threadBackend(thread, changed),
   };
+}
+
+/** Opens a place of the engine of a device slot; the first opens the engine. Null where no replica of the slot is one. */
+export function placesOn(
+  { document, backend, timeScale, inputs }: BackendSettings,
+  system: System,
+  slot: number,
+  timer: PreciseTimer,
+): (Pick<ReplicaOptions, "platform" | "open"> & { readonly pool: number }) | null {
+  const { sharing } = system.devices[slot];
+  if (sharing?.kind !== "iterations") return null;
+  const clock = machineClock(timer);
+  const { pool } = sharing;
+  const { llama, external } = document.models[system.pools[pool].model].tokens ?? {};
+  const isReal = backend === "engines";
+  if (isReal && external !== undefined) {
+    return { pool, platform: "openai_completions", open: () => externalWriter(external) };
+  }
+  const steps = async (): Promise<Steps> => {
+    if (!isReal) return replayedSteps(sharing.stepTimes, timeScale, clock);
+    assert(llama !== undefined, "the backend's check has seen weights");
+    return llamaSteps(llama, sharing.limits, inputs.folder ?? ".", clock);
+  };
+  let engine: Promise<EngineHost> | null = null;
+  const opened = (): Promise<EngineHost> => {
+    const closed = (): void => {
+      engine = null;
+    };
+    engine ??= steps().then(
+      (own) => new EngineHost(sharing, own, clock, { closed, prefixOf: prefixesOf(system, pool) }),
+      (error: unknown) => {
+        closed();
+        throw error;
+      },
+    );
+    return engine;
+  };
+  return {
+    pool,
+    platform: isReal ? "llama_cpp" : "tandem_replay",
+    open: async () => (await opened()).place(),
+  };
+}
+
+/** By pipeline, what prompts of its task in the pool begin with. */
+export function prefixesOf({ pipelines }: System, pool: number) {
+  return (pipeline: number): PrefixTerms | null =>
+    pipelines[pipeline]?.tasks.find((task) => task.pool === pool)?.tokens?.prefix ?? null;
 }
 
 /** Longest wait during warm-up: enough to use the timer. */

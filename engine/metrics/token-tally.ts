@@ -7,13 +7,21 @@ import type { ByMetric } from "./figures.ts";
 
 type Jobs = Pick<Dispatcher, "requests" | "system">;
 
+/** What an engine has done in some time: preemptions, µs of iterations, and these times the share of blocks in use. */
+export interface EngineUse {
+  readonly preemptions: number;
+  readonly busyUs: number;
+  readonly usedUs: number;
+}
+
 export class TokenTally {
   readonly #warmupUs: number;
   /** Of requests that arrived in the window, by the task that wrote last for their clients. */
-  readonly #ttft = new LatencyStore();
-  readonly #tpot = new LatencyStore();
+  readonly #ttft: LatencyStore;
+  readonly #tpot: LatencyStore;
   #tokens = 0;
   readonly #preemptions = new Map<TokenEngine, number>();
+  #preemptedElsewhere = 0;
   #usedUs = 0;
   #busyUs = 0;
   readonly #writers: readonly (readonly boolean[])[];
@@ -21,7 +29,10 @@ export class TokenTally {
   /** Requests in the system whose first token, or the rest, came too late. */
   readonly #late = new Set<number>();
 
-  constructor({ pipelines }: System, warmupUs: number) {
+  /** Keeps at most so many times exactly; default: millions. */
+  constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
+    this.#ttft = new LatencyStore(mostExact);
+    this.#tpot = new LatencyStore(mostExact);
     this.#pipelines = pipelines;
     this.#warmupUs = warmupUs;
     this.#writers = pipelines.map(({ tasks }) =>
@@ -59,8 +70,16 @@ export class TokenTally {
     this.#usedUs += us * (1 - engine.freeBlocks / engine.blocks);
   }
 
+  /** An engine in another process has run so since it was last heard of. */
+  ranElsewhere({ preemptions, busyUs, usedUs }: EngineUse): void {
+    this.#preemptedElsewhere += preemptions;
+    this.#busyUs += busyUs;
+    this.#usedUs += usedUs;
+  }
+
   metrics(windowUs: number, requests: number): ByMetric<number> {
-    const preemptions = [...this.#preemptions.values()].reduce((sum, count) => sum + count, 0);
+    const here = [...this.#preemptions.values()].reduce((sum, count) => sum + count, 0);
+    const preemptions = here + this.#preemptedElsewhere;
     const [ttft, tpot] = [this.#ttft, this.#tpot].map(meanAndP99);
     return {
       ...(ttft === null ? {} : { ttftMeanMs: ttft.meanMs, ttftP99Ms: ttft.p99Ms }),

@@ -115,18 +115,31 @@ export class TokenLengths {
 
   /** The contents of a new sequence's blocks, of so many tokens each: shared ones below -1, its own from 0. */
   contentOf(pipeline: number, task: number, job: number, blockTokens: number): ContentOf {
-    const own = this.#sequences++ * BLOCKS;
     const prefix = this.#tasks[pipeline][task].own?.prefix ?? null;
-    if (prefix === null) return (block) => own + block;
-    const beginning = this.jobs.beginning[job];
     const prompt = this.jobs.prompt[job];
-    const sharedOf = "rows" in prefix ? numberedOf(prefix, beginning) : groupOf(prefix, beginning);
-    return (block) => {
-      const to = (block + 1) * blockTokens;
-      const shared = to <= prompt ? sharedOf(block * blockTokens, to) : null;
-      return shared === null ? own + block : -2 - shared;
-    };
+    const beginning = this.jobs.beginning[job];
+    return contentsOf(prefix, this.#sequences++, { prompt, beginning, blockTokens });
   }
+}
+
+/** The same for a sequence with a number of its own. */
+export function contentsOf(
+  prefix: PrefixTerms | null,
+  sequence: number,
+  {
+    prompt,
+    beginning,
+    blockTokens,
+  }: Readonly<Record<"prompt" | "beginning" | "blockTokens", number>>,
+): ContentOf {
+  const own = sequence * BLOCKS;
+  if (prefix === null) return (block) => own + block;
+  const sharedOf = "rows" in prefix ? numberedOf(prefix, beginning) : groupOf(prefix, beginning);
+  return (block) => {
+    const to = (block + 1) * blockTokens;
+    const shared = to <= prompt ? sharedOf(block * blockTokens, to) : null;
+    return shared === null ? own + block : -2 - shared;
+  };
 }
 
 /** The number of a block of tokens that others may have as well; null: nobody has. */

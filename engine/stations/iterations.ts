@@ -21,6 +21,8 @@ export interface Iterating {
   readonly lengths: TokenLengths;
   readonly policyOf: (name: string) => IterationPolicy;
   readonly handOvers: HandOvers;
+  /** Jobs that were taken off an engine after it had made tokens of them. */
+  readonly torn: Set<number>;
   /** Replicas whose jobs have just made a first token that other tasks wait for; the driver empties it. */
   readonly streamed: number[];
 }
@@ -108,6 +110,7 @@ export class Iterations implements Processor {
     if (served.before !== NONE) this.#incoming--;
     this.#engine.remove(served.sequence);
     this.#served.delete(replica);
+    if (served.sequence.made > 0) this.#iterating.torn.add(served.job);
     // The iteration goes on; another replica bears its end.
     if (replica === this.#bearer) this.#bear(this.#shares);
   }

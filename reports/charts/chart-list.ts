@@ -9,7 +9,7 @@ import { wrapped } from "../tables/format.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { costFront, costPer1000 } from "./cost.ts";
 import { type Drawn, type KeyOf, keysOf } from "./encodings.ts";
-import { latencyCdf, latencyQuantiles } from "./latency.ts";
+import { latencyCdf, latencyQuantiles, tokenTimes } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
 import { planSearch } from "./plan-search.ts";
 import { serviceFit, slowestRequests, timeline } from "./run-charts.ts";
@@ -65,6 +65,7 @@ function drawnCharts(
       "cost-front": costFront(results, isNarrow),
       "attainment-map": attainmentMap(results, isNarrow),
       "latency-quantiles": latencyQuantiles(results, isNarrow),
+      "token-times": tokenTimes(results, isNarrow),
       "latency-cdf": latencyCdf(results, validation),
       "load-response": loadResponse(results, isNarrow),
       "cost-per-1000": costPer1000(results),

@@ -13,7 +13,7 @@ import { renderPng } from "../write-report.ts";
 import { attainmentMap } from "./attainment-map.ts";
 import { chartsOf } from "./chart-list.ts";
 import { costFront } from "./cost.ts";
-import { latencyCdf, latencyQuantiles } from "./latency.ts";
+import { latencyCdf, latencyQuantiles, tokenTimes } from "./latency.ts";
 import { loadResponse } from "./metric-lines.ts";
 import { planSearch } from "./plan-search.ts";
 import { predictionError } from "./validation.ts";
@@ -28,6 +28,24 @@ function swept(points: readonly Record<string, Parameter>[]): ResultsDocument {
   }));
   return { ...sweepDocument(), configurations };
 }
+
+test("times of tokens are drawn where a language model writes, with the goals that they have", () => {
+  const document = sweepDocument();
+  expect(tokenTimes(document)).toBeUndefined();
+  const times = { ttftMeanMs: 80, ttftP99Ms: 200, tpotMeanMs: 20, tpotP99Ms: 30 };
+  const estimates = Object.fromEntries(
+    Object.entries(times).map(([name, mean]) => [name, { mean, halfWidth95: 1 }]),
+  );
+  const configurations = document.configurations.map((one) => ({
+    ...one,
+    metrics: { ...one.metrics, ...estimates },
+  }));
+  const slo = { latencyMs: 500, percentile: 99, ttftMs: 250 };
+  const drawn = JSON.stringify(tokenTimes({ ...document, slo, configurations }));
+  expect(drawn).toContain("first token ≤ 250 ms");
+  expect(drawn).not.toContain('a token"');
+  for (const [, mean] of Object.entries(times)) expect(drawn).toContain(`"value":${mean},`);
+});
 
 const manySchedulers = Array.from({ length: 12 }, (_, s) =>
   [1, 2, 4].flatMap((n) =>

@@ -140,10 +140,35 @@ function latencyRanking(document: ResultsDocument): Drawn {
 /** A load of so many levels is the x of the chart; else x is the numeric parameter with most. */
 const FEW_LOADS = 3;
 
+function linesRoles(document: ResultsDocument) {
+  const load = loadAxis(sweepAxes(document).filter(({ levels }) => levels.length >= FEW_LOADS));
+  return chooseRoles(document, load?.path);
+}
+
+const TOKEN_TIMES: readonly MetricName[] = ["ttftMeanMs", "ttftP99Ms", "tpotMeanMs", "tpotP99Ms"];
+
+/** Times of tokens over a swept number; undefined without language models, or without such a parameter. */
+export function tokenTimes(document: ResultsDocument, isNarrow = false): Drawn {
+  const { x, ...roles } = linesRoles(document);
+  const isReported = document.configurations.some(({ metrics }) => metrics.ttftMeanMs);
+  if (x === undefined || !isReported) return undefined;
+  const { ttftMs, tpotMs } = document.slo ?? {};
+  const goals = [
+    ...(ttftMs === undefined ? [] : [`first token ≤ ${ttftMs} ms`]),
+    ...(tpotMs === undefined ? [] : [`≤ ${tpotMs} ms a token`]),
+  ];
+  return metricLines(document, {
+    title: "Time to the first token, and time per token",
+    subtitle: ["mean over replications with 95% confidence interval", ...goals].join("; "),
+    metrics: TOKEN_TIMES,
+    roles: { ...roles, x },
+    isNarrow,
+  });
+}
+
 /** Latency quantiles with 95% confidence intervals; undefined when no latency is reported. */
 export function latencyQuantiles(document: ResultsDocument, isNarrow = false): Drawn {
-  const load = loadAxis(sweepAxes(document).filter(({ levels }) => levels.length >= FEW_LOADS));
-  const roles = chooseRoles(document, load?.path);
+  const roles = linesRoles(document);
   const { x } = roles;
   if (x === undefined) return latencyRanking(document);
   return metricLines(document, {

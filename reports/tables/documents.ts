@@ -81,7 +81,12 @@ const comparison = z.looseObject({
     }),
   ),
 });
-const goal = z.object({ latencyMs: z.number(), percentile: z.number() });
+const goal = z.object({
+  latencyMs: z.number(),
+  percentile: z.number(),
+  ttftMs: z.number().optional(),
+  tpotMs: z.number().optional(),
+});
 const VERDICTS = z.enum(["agrees", "disagrees", "cannot tell"]);
 const judgement = z.looseObject({
   verdict: VERDICTS,

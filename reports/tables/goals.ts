@@ -34,10 +34,15 @@ export function latencyOf({ slo }: Pick<ResultsDocument, "slo">): MetricName {
 }
 
 /** "p99 ≤ 500 ms". */
-export function goalText({ percentile, latencyMs, ttftMs, tpotMs }: SloGoal): string {
+export function goalText(goal: SloGoal): string {
+  return `p${formatNumber(goal.percentile, 4)} ≤ ${boundsText(goal)}`;
+}
+
+/** "500 ms", or "500 ms, first token ≤ 100 ms, ≤ 50 ms a token". */
+function boundsText({ latencyMs, ttftMs, tpotMs }: SloGoal): string {
   const first = ttftMs === undefined ? "" : `, first token ≤ ${formatNumber(ttftMs, 4)} ms`;
   const each = tpotMs === undefined ? "" : `, ≤ ${formatNumber(tpotMs, 4)} ms a token`;
-  return `p${formatNumber(percentile, 4)} ≤ ${formatNumber(latencyMs, 4)} ms${first}${each}`;
+  return `${formatNumber(latencyMs, 4)} ms${first}${each}`;
 }
 
 /** The heading of a column: the sentence below a table has all bounds of an SLO that has several. */
@@ -115,7 +120,7 @@ export function attainedText(one: ConfigurationResult, attained: Attained): stri
 export function shareText(one: ConfigurationResult, { pipeline, goal, share }: Attained): string {
   const of = pipeline === undefined ? "" : ` of ${pipeline}`;
   const reached = figureText(one, "sloAttainmentRatio", share);
-  return `${withUnit(reached, "%")}${of} within ${formatNumber(goal.latencyMs, 4)} ms (${formatNumber(goal.percentile, 4)} % wanted)`;
+  return `${withUnit(reached, "%")}${of} within ${boundsText(goal)} (${formatNumber(goal.percentile, 4)} % wanted)`;
 }
 
 type Figure = (one: ConfigurationResult) => Estimate | undefined;

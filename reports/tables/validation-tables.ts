@@ -24,6 +24,7 @@ export const BACKENDS: Readonly<Record<ValidationResult["measured"]["backend"], 
   external: "models ran on servers outside this deployment",
   process: "models ran in commands that serve the Open Inference Protocol",
   real: "each model ran by its own implementation",
+  engines: "language models ran for real, times of all others were replayed",
   replay: "measured times replayed, no GPU/model ran",
 };
 

@@ -35,7 +35,10 @@ export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models
       }
       const model = models[writers[0].model];
       if ("from" in task.tokens) yield* checkContinuation(at, name, tasks, model);
-      else yield* checkRoom(`${at}.tokens.most`, task.tokens.most, model);
+      else {
+        yield* checkRoom(`${at}.tokens.most`, task.tokens.most, model);
+        yield* checkContext(`${at}.tokens.most`, task.tokens.most, model);
+      }
       const isContinued = Object.values(tasks).some((other) => continues(other, name));
       if (model.tokens?.policy === "distserve-prefill" && !isContinued) {
         const message = `${model.tokens.policy} makes first tokens alone, and no task goes on with them`;
@@ -154,6 +157,29 @@ function* checkRoom(at: string, most: number, { tokens }: ModelDocument): Issues
   }
 }
 
+/** A real sequence has a slice of its own, whose last token is never used. */
+function* checkContext(at: string, most: number, { tokens }: ModelDocument): Issues {
+  const llama = tokens?.llama;
+  if (llama === undefined || most < llama.contextTokens) return;
+  const { contextTokens } = llama;
+  const message = `${most} tokens, but \`llama.contextTokens\` has room for ${contextTokens - 1}`;
+  yield issueAt(at, message, `\`most: ${contextTokens - 1}\`, or a larger context`);
+}
+
+/** Real slices cannot be shared. */
+export function* checkLlama({ models }: Parts<"models">): Issues {
+  for (const [name, { tokens }] of Object.entries(models)) {
+    if (tokens?.llama === undefined) continue;
+    if (tokens.external !== undefined) {
+      const message = "both `llama` and `external`: expected one of them";
+      yield issueAt(`models.${name}.tokens.external`, message);
+    }
+    if (!tokens.prefixCaching) continue;
+    const message = "a real engine gives each sequence a slice of its own, and keeps no blocks";
+    yield issueAt(`models.${name}.tokens.prefixCaching`, message, "`prefixCaching: false`");
+  }
+}
+
 /** A device slot serves one language model on one replica, in one stage, and others beside it without time slices. */
 export function* checkEngines({
   pipelines,
@@ -191,9 +217,29 @@ export function* checkEngines({
   }
 }
 
-export function* checkTokensAndFaults({ models, faults }: Parts<"models" | "faults">): Issues {
-  const writer = Object.entries(models).find(([, { tokens }]) => tokens !== undefined);
-  if (faults === undefined || writer === undefined) return;
-  const message = `faults of engines are not simulated yet, and model "${writer[0]}" has one`;
-  yield issueAt("faults", message, "drop `faults`");
+/** Engines crash; they are not slow, nor cut off from their clients, and keep nothing for others then. */
+export function* checkTokensAndFaults({
+  pipelines,
+  faults,
+}: Parts<"pipelines" | "faults">): Issues {
+  const writers = Object.values(pipelines)
+    .flatMap(({ tasks }) => Object.entries(tasks))
+    .flatMap(([name, { tokens }]) => (tokens === undefined ? [] : [{ name, tokens }]));
+  if (faults === undefined || writers.length === 0) return;
+  const apart = writers.find(({ tokens }) => "from" in tokens);
+  if (apart !== undefined) {
+    const message = `"${apart.name}" goes on with another's sequences, for which faults are not simulated yet`;
+    yield issueAt("faults", message, "drop `faults`");
+  }
+  const { random, scheduled } = faults;
+  for (const [list, entries] of Object.entries({ random, scheduled })) {
+    for (const [index, { kind, node, task, replica }] of entries.entries()) {
+      const isHit = ({ name }: { readonly name: string }): boolean =>
+        task === name || (replica?.startsWith(`${name}-`) ?? false);
+      if (kind === "crash" || !(node !== undefined || writers.some(isHit))) continue;
+      const hit = node === undefined ? "a language model" : "a node, which may host one,";
+      const message = `${hit} can only crash: expected crash, got ${kind}`;
+      yield issueAt(`faults.${list}.${index}.kind`, message, "models without `tokens` can have it");
+    }
+  }
 }

@@ -37,6 +37,7 @@ import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import {
   checkEngines,
   checkLengths,
+  checkLlama,
   checkTokensAndFaults,
   checkTraceColumns,
 } from "./check-tokens.ts";
@@ -105,7 +106,8 @@ export const CHECKS: readonly Check[] = [
   check(["pipelines", "models"], checkLengths),
   check(["pipelines", "workload"], checkTraceColumns),
   check(["pipelines", "models", "cluster"], checkEngines),
-  check(["models", "faults"], checkTokensAndFaults),
+  check(["models"], checkLlama),
+  check(["pipelines", "faults"], checkTokensAndFaults),
   check(["pipelines", "cluster"], checkReplicas),
   check(["cluster"], checkSlots),
   check(["cluster"], checkPower),
@@ -136,6 +138,14 @@ function checkSchedulerHere(
 ): readonly Issue[] {
   const names = pipelines === undefined ? undefined : Object.keys(pipelines);
   return checkScheduler?.(scheduler, "scheduler", names) ?? [];
+}
+
+function* checkEngineModels(models: ScenarioDocument["models"]): Issues {
+  for (const [name, { tokens }] of Object.entries(models)) {
+    if (tokens === undefined || (tokens.llama ?? tokens.external) !== undefined) continue;
+    const message = `the engines backend needs weights or a server of model "${name}"`;
+    yield issueAt(`models.${name}.tokens`, message, "`llama: { weights: smollm2-135m }`");
+  }
 }
 
 /** All issues of the checks whose sections parsed; `failed` names the sections that did not. */
@@ -174,9 +184,13 @@ function* checkMetrics(path: string, names: readonly string[] = []): Issues {
   }
 }
 
-/** The backend can run every model; `replay` needs no implementation. */
+/** The backend can run every model; `replay` needs no implementation, and `engines` those of language models. */
 export function* checkBackend(models: ScenarioDocument["models"], backend: BackendName): Issues {
   if (backend === "replay") return;
+  if (backend === "engines") {
+    yield* checkEngineModels(models);
+    return;
+  }
   for (const [name, { implementation }] of Object.entries(models)) {
     if (implementation === undefined) {
       const message = `the ${backend} backend needs an implementation of model "${name}"`;

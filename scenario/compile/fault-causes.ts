@@ -95,9 +95,12 @@ function targets(
       return [{ name: `node/${placed.name}`, replicas: on }];
     });
   }
-  return replicas.flatMap((other, id) =>
-    other.name === replica || pools[other.pool].name === task || pools[other.pool].task === task
-      ? [{ name: `replica/${other.name}`, replicas: [id] }]
-      : [],
-  );
+  const units = new Map<string, number[]>();
+  replicas.forEach(({ name, pool }, id) => {
+    // The places of a language model's replica fail together.
+    const unit = pools[pool].places === 1 ? name : name.slice(0, name.lastIndexOf("/"));
+    if (unit !== replica && pools[pool].name !== task && pools[pool].task !== task) return;
+    units.set(unit, [...(units.get(unit) ?? []), id]);
+  });
+  return [...units].map(([name, ids]) => ({ name: `replica/${name}`, replicas: ids }));
 }

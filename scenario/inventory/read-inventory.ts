@@ -1,5 +1,6 @@
 /** Inventory text to a checked inventory, and its checks against a scenario. */
 import type { Issue } from "../../engine/basics/fault.ts";
+import { placesOf, placesOfAll } from "../compile/engines.ts";
 import { placeReplicas, tasksToPlace } from "../compile/placement.ts";
 import { readYaml } from "../reading/files.ts";
 import { didYouMean, invalidInput, issueAt, noSuch, type Positions } from "../reading/issues.ts";
@@ -199,7 +200,12 @@ export interface ReplicaPlace {
 export function replicaPlaces(document: Placed): readonly ReplicaPlace[] {
   const tasks = tasksToPlace(document);
   const { nodes, replicas, slots } = placeReplicas(document.cluster, tasks);
-  const ordered = tasks.flatMap(({ name }) => replicas.filter(({ task }) => task === name));
+  const ordered = tasks.flatMap(({ name, model }) =>
+    placesOfAll(
+      replicas.filter(({ task }) => task === name),
+      placesOf(document.models[model.name]),
+    ),
+  );
   const numbers = nodes.map(
     ({ group }, i) => nodes.slice(0, i).filter((other) => other.group === group).length,
   );

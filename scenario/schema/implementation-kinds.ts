@@ -20,7 +20,7 @@ export function kindOf(implementation: ImplementationDocument): ImplementationKi
 
 export function backendOf(
   implementation: ImplementationDocument,
-): Exclude<BackendName, "replay" | "real"> {
+): Exclude<BackendName, "replay" | "engines" | "real"> {
   const kind = kindOf(implementation);
   if (kind === "command") return "process";
   return kind === "name" ? "onnx" : kind;
@@ -61,4 +61,9 @@ export function filesOf(implementations: readonly ImplementationDocument[]): rea
 /** Whether one of them is a built-in model whose weights the store holds. */
 export function needsStore(implementations: readonly ImplementationDocument[]): boolean {
   return implementations.some(({ name }) => name === "ssd-mobilenet-v2" || name === "plate-reader");
+}
+
+/** Whether models without tokens are replayed: their answers, and what depends on them, are drawn. */
+export function replays(backend: BackendName): boolean {
+  return backend === "replay" || backend === "engines";
 }

@@ -48,9 +48,10 @@ export const pointSchema = z.record(z.string(), z.unknown());
 
 /**
  * The backend of a replica's batches: `replay` waits measured times; `onnx`, `external` and `process`
- * run every model by that kind of implementation; `real` each model by its own.
+ * run every model by that kind of implementation; `real` each model by its own. `engines` runs language models
+ * for real, and replays all others.
  */
-export const BACKENDS = ["onnx", "external", "process", "real", "replay"] as const;
+export const BACKENDS = ["onnx", "external", "process", "real", "engines", "replay"] as const;
 
 export type BackendName = (typeof BACKENDS)[number];
 
@@ -59,7 +60,7 @@ export const validationSchema = z.strictObject({
     .enum(BACKENDS)
     .default("replay")
     .describe(
-      "replay takes service times from profiles and waits; onnx, external and process run the models; real mixes those",
+      "replay takes service times from profiles and waits; onnx, external and process run the models; real mixes those; engines runs language models, and replays all others",
     ),
   repeats: wholeBetween(3, 100).default(3).describe("real runs of each configuration"),
   timeScale: positive.max(1).default(1).describe("replayed times are multiplied by this"),

@@ -5,6 +5,7 @@ import {
   name,
   nonNegative,
   optionalMapping,
+  positive,
   valueSchema,
   wholeBetween,
 } from "./common.ts";
@@ -66,6 +67,27 @@ export const engineSchema = optionalMapping(
       .describe(
         "whether a prompt that begins like another uses its blocks, as long as they are kept",
       ),
+    llama: optionalMapping("what runs it for real, by llama.cpp on the CPU: `backend: engines`", {
+      weights: z
+        .string()
+        .min(1)
+        .describe("a GGUF file, from the scenario's folder on; or smollm2-135m, which is fetched"),
+      threads: wholeBetween(1, 64).default(1).describe("that compute an iteration"),
+      contextTokens: wholeBetween(8, 1_000_000)
+        .default(2048)
+        .describe("tokens of one sequence, prompt and output together, at most the model's"),
+    }),
+    external: optionalMapping(
+      "the server that runs it for real, with a scheduler of its own, by OpenAI's completions: `backend: engines`",
+      {
+        url: z
+          .string()
+          .regex(/^https?:\/\/\S*[^\s/]$/, "an http address without a slash at its end")
+          .describe("before `/v1/completions`"),
+        model: z.string().min(1).describe("the model's name there"),
+        timeoutS: positive.max(3600).default(60).describe("longest silence within an answer"),
+      },
+    ),
   },
 );
 

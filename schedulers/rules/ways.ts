@@ -107,16 +107,11 @@ export function startsUs(system: System, budgets: Float64Array): readonly Float6
   });
 }
 
-/** The largest batch of a pool whose expected time is within a budget; 0 where one job exceeds it. */
-export function batchOf({ pools, replicas }: System, pool: number, budgetUs: number): number {
+/** Jobs per µs of a pool's first replica in batches within a budget; 0 where one alone exceeds it. */
+export function perUsWithin({ pools, replicas }: System, pool: number, budgetUs: number): number {
   const { first, maxBatch } = pools[pool];
-  return batchWithin(replicas[first].service.meanUs, maxBatch, budgetUs);
-}
-
-/** Jobs per µs of one replica in batches within a budget; 0 where one alone exceeds it. */
-export function perUsWithin(system: System, pool: number, budgetUs: number): number {
-  const batch = batchOf(system, pool, budgetUs);
-  const { meanUs } = system.replicas[system.pools[pool].first].service;
+  const { meanUs } = replicas[first].service;
+  const batch = batchWithin(meanUs, maxBatch, budgetUs);
   return batch === 0 ? 0 : batch / meanUs[batch];
 }
 

@@ -18,6 +18,7 @@ import type { ClusterView, Controller, Controls } from "../../engine/dispatch/co
 import { isHeld } from "../../engine/dispatch/held-chains.ts";
 import type { System } from "../../engine/system/system.ts";
 import {
+  type ControllerContext,
   defineController,
   intervalS,
   nonNegative,
@@ -253,32 +254,7 @@ const tuner = defineController({
   source:
     "Crankshaw et al., InferLine, SoCC 2020, section 5 (high-frequency tuner). Reconstructed: the check at each arrival, and that replicas which the envelope still asks for stay; the default envelope (Bernstein's bound) stands for a sample trace.",
   parameters,
-  create: (own, { system, pools }) => {
-    const visits = visitsPerRequest(system);
-    const strangers = Object.keys(own.replicas ?? {}).filter(
-      (task) => !system.pools.some(({ name }) => name === task),
-    );
-    if (strangers.length > 0) throw unknownTasks(strangers, system);
-    const limits = batchLimits(system, pools);
-    const throughput = limits.map((batch, id) => perUs(system, id, batch));
-    const { ratePerUs, pools: planned } = planOf(own, system, visits, throughput);
-    const least = Math.min(...planned.map(({ ratio }) => ratio));
-    const tuned = system.pools.flatMap((pool, id): TunedPool[] => {
-      if (isHeld(system, id) || pools[id].scaling !== undefined) return [];
-      const { replicas, ratio } = planned[id];
-      const each = visits[id] / throughput[id];
-      return [
-        {
-          id,
-          most: pool.count,
-          planned: Math.min(pool.count, replicas),
-          upPerUs: each / ratio,
-          downPerUs: each / least,
-        },
-      ];
-    });
-    return new Tuner(own, tuned, windowsOf(own, ratePerUs, serviceUs(system, limits)));
-  },
+  create: tunerOf,
 });
 
 /** Rounded up, but not for a rounding error; at least 1. */
@@ -286,33 +262,32 @@ function whole(replicas: number): number {
   return Math.max(1, Math.ceil(replicas - 1e-9));
 }
 
-interface PlannedPool {
-  readonly replicas: number;
-  /** Its provisioning ratio: utilisation at the planned rate. */
-  readonly ratio: number;
-}
-
-function planOf(
-  own: Parameters,
-  { pools }: System,
-  visits: readonly number[],
-  throughput: readonly number[],
-): { readonly ratePerUs: number; readonly pools: readonly PlannedPool[] } {
-  const { ratePerS, utilization } = own;
-  const replicas = pools.map(({ name }, id) => {
-    const given = own.replicas?.[name];
-    if (given !== undefined) return given;
-    if (ratePerS === undefined) return 1;
-    return Math.max(1, Math.ceil((ratePerS * visits[id]) / (throughput[id] * 1e6 * utilization)));
+function tunerOf(own: Parameters, { system, pools }: ControllerContext): Tuner {
+  const names = system.pools.map(({ name }) => name);
+  const strangers = Object.keys(own.replicas ?? {}).filter((task) => !names.includes(task));
+  if (strangers.length > 0) throw unknownTasks(strangers, names);
+  const { utilization, ratePerS } = own;
+  const visits = visitsPerRequest(system);
+  const limits = batchLimits(system, pools);
+  const throughput = limits.map((batch, id) => perUs(system, id, batch));
+  const planned = names.map((name, id) => {
+    const needed = ((ratePerS ?? 0) * visits[id]) / (throughput[id] * 1e6 * utilization);
+    return own.replicas?.[name] ?? Math.max(1, Math.ceil(needed));
   });
-  const busyUs = replicas.map((count, id) => visits[id] / (count * throughput[id]));
+  const busyUs = planned.map((count, id) => visits[id] / (count * throughput[id]));
   const ratePerUs = ratePerS === undefined ? utilization / Math.max(...busyUs) : ratePerS / 1e6;
-  const ratioOf = (id: number): number => Math.min(1, ratePerUs * busyUs[id]);
-  return {
-    ratePerUs,
-    // A task that no request visits limits nothing.
-    pools: replicas.map((count, id) => ({ replicas: count, ratio: ratioOf(id) || 1 })),
-  };
+  // ρ_m; a task that no request visits limits nothing.
+  const ratios = busyUs.map((each) => Math.min(1, ratePerUs * each) || 1);
+  const least = Math.min(...ratios);
+  const tuned = system.pools.flatMap(({ count }, id): TunedPool[] => {
+    if (isHeld(system, id) || pools[id].scaling !== undefined) return [];
+    const workUs = visits[id] / throughput[id];
+    const start = Math.min(count, planned[id]);
+    return [
+      { id, most: count, planned: start, upPerUs: workUs / ratios[id], downPerUs: workUs / least },
+    ];
+  });
+  return new Tuner(own, tuned, windowsOf(own, ratePerUs, serviceUs(system, limits)));
 }
 
 function windowsOf(own: Parameters, ratePerUs: number, shortestUs: number): readonly Window[] {
@@ -360,11 +335,11 @@ function serviceUs({ pools, replicas, pipelines }: System, limits: readonly numb
   return Math.max(1, ...ends);
 }
 
-function unknownTasks(strangers: readonly string[], { pools }: System): Fault {
+function unknownTasks(strangers: readonly string[], names: readonly string[]): Fault {
   const issues = strangers.map((task) => ({
     path: `scheduler.controller.replicas.${task}`,
     message: `there is no task ${task}`,
-    hint: `known: ${pools.map(({ name }) => name).join(", ")}`,
+    hint: `known: ${names.join(", ")}`,
   }));
   return new Fault("invalid-input", issues[0].message, { issues, hint: issues[0].hint });
 }

@@ -89,7 +89,13 @@ class UnsteadyExecutor implements Executor {
     const { faults } = dispatcher.system;
     const meter = new ReplicaMeter(dispatcher.system, recorder, dispatcher.retries);
     recorder.replicas = meter;
-    const fleet = new ReplicaFleet(dispatcher, inner, meter, faults?.detection ?? null);
+    const fleet = new ReplicaFleet(
+      dispatcher,
+      inner,
+      meter,
+      faults?.detection ?? null,
+      run.iterating?.torn ?? null,
+    );
     this.#fleet = fleet;
     const scaling = scalingDriver(dispatcher.system, fleet, meter, seed);
     this.cluster = {

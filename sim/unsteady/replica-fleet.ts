@@ -50,13 +50,18 @@ export class ReplicaFleet implements Disturbance {
   /** Replicas whose unsent batch may go out at the end of this instant. */
   readonly #sendable: number[] = [];
 
+  /** Jobs that had made tokens when they were taken off; null without language models. */
+  readonly #torn: Set<number> | null;
+
   /** `detection` null: nothing breaks. */
   constructor(
     dispatcher: Dispatcher,
     executor: SteadyExecutor,
     meter: ReplicaMeter,
     detection: Detection | null,
+    torn: Set<number> | null,
   ) {
+    this.#torn = torn;
     this.#dispatcher = dispatcher;
     this.#executor = executor;
     this.#meter = meter;
@@ -135,6 +140,7 @@ export class ReplicaFleet implements Disturbance {
     const batch = this.#batch[replica];
     if (batch === BATCH.running && !this.#executor.abort(replica, nowUs)) return false;
     if (batch !== BATCH.running && batch !== BATCH.unsent) return false;
+    this.#torn?.delete(this.#jobOf(replica));
     this.#batch[replica] = BATCH.none;
     if (this.#enlisted[replica] === 0) this.#forget(replica, nowUs);
     return true;
@@ -230,8 +236,20 @@ export class ReplicaFleet implements Disturbance {
   }
 
   #giveUp(replica: number, nowUs: number): void {
+    if (this.#batch[replica] !== BATCH.none) this.#failTorn(this.#jobOf(replica), nowUs);
     this.#batch[replica] = BATCH.none;
     this.#dispatcher.lose(replica, nowUs);
+  }
+
+  /** A client that has had tokens gets no second answer: its request fails. */
+  #failTorn(job: number, nowUs: number): void {
+    if (!this.#torn?.delete(job)) return;
+    this.#dispatcher.cancel(this.#dispatcher.requests.requestOf(job), "failed", nowUs);
+  }
+
+  #jobOf(replica: number): number {
+    const { batchJobs, batchAt } = this.#dispatcher;
+    return batchJobs[batchAt[replica]];
   }
 
   #abandon(replica: number, nowUs: number): void {

@@ -26,7 +26,7 @@ const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:";
 /** It lets the app run its own scripts only. */
 const APP_POLICY =
-  "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
 
 const folder = mkdtempSync(join(tmpdir(), "tandem-what-if-"));
 const report = join(folder, "report.html");

@@ -4,6 +4,7 @@ import { join, posix } from "node:path";
 import { Fault } from "../../../engine/basics/fault.ts";
 import { coresIn } from "../../../scenario/inventory/read-inventory.ts";
 import type { SlotPlace } from "../../../scenario/inventory/schema.ts";
+import { replays } from "../../../scenario/schema/implementation-kinds.ts";
 import { nodeFlags } from "../../processes/link.ts";
 import { ownFolder } from "../../processes/own-folder.ts";
 import { authority } from "../../security/tls.ts";
@@ -47,7 +48,7 @@ export const SSH: MachineKind = {
   async open(context) {
     const { loaded, deployment, places, backend, onEvent, signal } = context;
     const inventory = loaded.inventory as SshInventory;
-    const native = backend !== "replay";
+    const native = !replays(backend);
     const program = workerShipment(native);
     const models = context.models === null ? null : modelShipment(context.models);
     const sockets = mkdtempSync(join(ownFolder(), "s"));

@@ -13,7 +13,7 @@ import {
   type SystemPack,
 } from "../../rules/policy-definition.ts";
 import { leastBy, mostAccurateOf, startsAll } from "../../rules/textbook.ts";
-import { aloneUs, batchOf, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
+import { aloneUs, batchWithin, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
 import { placeablePools } from "../devices/device-slots.ts";
 import { AccuracyScaler, parametersOf } from "./scaler.ts";
 
@@ -73,16 +73,21 @@ const mostAccurateFirst = definePolicy({
   },
 });
 
-/** The largest batch whose expected time is within the task's share of the goal; at least 1. */
+/** By replica of a pool: the largest batch whose expected time is within the task's share of the goal; at least 1. */
 function largestOf(
   { system, pool, maxBatch }: PolicyContext,
   given: number,
   shareOfGoal: number,
-): number {
-  const limit = Math.min(given, maxBatch);
-  if (system.pools[pool].count === 0) return limit;
+): ReadonlyMap<number, number> {
+  const { first, count } = system.pools[pool];
   const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
-  return Math.max(1, Math.min(limit, batchOf(system, pool, budgetUs)));
+  const replicas = Array.from({ length: count }, (_, i) => first + i);
+  return new Map(
+    replicas.map((replica) => {
+      const { meanUs } = system.replicas[replica].service;
+      return [replica, Math.max(1, batchWithin(meanUs, Math.min(given, maxBatch), budgetUs))];
+    }),
+  );
 }
 
 const withinBudget = definePolicy({
@@ -90,12 +95,17 @@ const withinBudget = definePolicy({
   summary: "what waits, as far as its service fits the task's share of the SLO",
   idea: "Start at once with the jobs that wait, up to the largest batch whose expected time is within the task's share of the SLO.",
   reads: "The length of the queue, expected service times, and SLOs.",
-  failsWhen:
-    "A wait for a fuller batch would serve more. Replicas differ in speed: the first of the task stands for all.",
+  failsWhen: "A wait for a fuller batch would serve more.",
   source: "Ahmad et al., Loki, HPDC 2024, whose program chooses the batch (reconstructed).",
   parameters: z.strictObject({ shareOfGoal, maxBatch }),
-  create: ({ shareOfGoal, maxBatch }, context): Batching =>
-    startsAll(largestOf(context, maxBatch, shareOfGoal)),
+  create: ({ shareOfGoal, maxBatch }, context): Batching => {
+    const fits = largestOf(context, maxBatch, shareOfGoal);
+    return {
+      ...startsAll(Math.max(1, ...fits.values())),
+      perReplica: new Set(fits.values()).size > 1,
+      size: ({ length }, replica) => Math.min(length, fits.get(replica) ?? 1),
+    };
+  },
 });
 
 const proteusBatching = definePolicy({
@@ -105,7 +115,7 @@ const proteusBatching = definePolicy({
   reads:
     "The length of the queue, the deadline of its first job, and expected service times. In a pipeline of several tasks the job expires after the task's share of the SLO.",
   failsWhen:
-    "Service takes longer than expected, or jobs have no deadline: they start at once then. Replicas differ in speed: the largest batch is that of the task's first.",
+    "Service takes longer than expected, or jobs have no deadline: they start at once then.",
   source: "Ahmad et al., Proteus, ASPLOS 2024 (adaptive batching).",
   parameters: z.strictObject({ shareOfGoal, maxBatch }),
   create: ({ shareOfGoal, maxBatch }, context): Batching => {
@@ -117,10 +127,11 @@ const proteusBatching = definePolicy({
       Math.min(deadlineUs, enteredUs + budgetUs / shareOfGoal);
     return {
       kind: "group",
-      maxBatch: fits,
+      maxBatch: Math.max(1, ...fits.values()),
       perReplica: true,
       size({ length, next }, replica, nowUs) {
-        if (length >= fits) return fits;
+        const most = fits.get(replica) ?? 1;
+        if (length >= most) return most;
         const dueUs = expiresUs(next) - replicas[replica].service.meanUs[length + 1];
         return nowUs >= Math.floor(dueUs) || dueUs === Number.POSITIVE_INFINITY ? length : 0;
       },
@@ -141,7 +152,7 @@ const proteusController = defineController({
   failsWhen:
     "Demand changes within an epoch, replicas take long to start, or several replicas of a variant are lost.",
   source:
-    "Ahmad et al., Proteus, ASPLOS 2024 (resource management by a MILP, every 30 s). Ours is solved by branch and bound, as the accuracy of a pipeline is no linear objective: the best plan within a bound on nodes, which large clusters exceed. It is for replicas of equal speed; the paper's places variants on machines of different speed (reconstructed).",
+    "Ahmad et al., Proteus, ASPLOS 2024 (resource management by a MILP, every 30 s). Devices that host the same variants at the same speed are one kind, with a whole number of replicas in place of the paper's binary x for each device. The accuracy of a pipeline of several tasks, which the paper does not have, is linearised by planes. Solved by HiGHS to a hundredth of a point of accuracy, or until the bound on nodes (reconstructed).",
   parameters: parametersOf({ epochS: 30, solveMs: 1000 }),
   create: (parameters, { system }) =>
     placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, false),

@@ -1,29 +1,29 @@
 /**
- * The integer program of accuracy scaling: how many replicas of each variant serve the demand on so
- * many devices with the most accurate answers.
+ * The integer program of accuracy scaling: how many replicas of each variant, on which kinds of device, serve the
+ * demand with the most accurate answers. By task i, its option k (a variant on a kind) and pipeline p:
  *
- *   maximise   Σ pipelines w_p · E[ Π tasks i of p (1 − r_i + r_i · A_i) ]
- *   subject to Σ x ≤ devices,  x_k ≤ replicas of k,  each task has a replica
- *              Σ x_k · demand_k ≤ room, for each resource of the nodes together
- *              Σ variants k of task i  x_k · capacity_k ≥ demand_i
+ *   maximise   Σ_p w_p v_p                          replicas x_ik, whole; shares of a task's jobs f_ik
+ *   subject to Σ_k f_ik = 1                         all jobs are served
+ *              f_ik <= x_ik · perS_k / demand_i     by replicas that can
+ *              Σ x_ik <= devices of each kind, which host a replica of k, and of all together
+ *              Σ x_ik · demand_k <= room            for each resource of the nodes together
+ *              v_p <= Σ_ik φ_ik f_ik                for each plane φ
  *
- * x is whole. The jobs of a task fill its variants from the most accurate down, and the best served
- * requests of all tasks are the same ones: for a product, no other split and coupling is better. So
- * A_i is a step function of a request's rank u, and the expectation an integral over u. r_i is the
- * share of the pipeline's requests that visit the task.
- *
- * Solved by branch and bound, depth first, with pauses in which a gateway does its other work. A bound on nodes,
- * never on time, ends it with the best plan so far: the same input gives the same plan on every machine. With ten
- * tasks of six variants on a hundred devices that is several points of accuracy below the best. A solver of linear programs (`highs`) would need the
- * product replaced by an approximation, and a promise to load it, which no decision here may wait for.
+ * v_p is the expectation of Π over p's tasks of (1 − r_i + r_i · A_i): no linear term. The best served requests of all
+ * tasks are the same ones, since for a product no other coupling is better. So v_p is the optimum of a transport problem
+ * with the shares as its margins: concave in them, and each dual solution φ is a plane above it. The program is solved
+ * with some planes; where its optimum lies, the plane that touches v_p there is added; until v_p there is within the gap.
  */
+import { sumOf } from "../../../engine/statistics/estimate.ts";
+import { type Solution as Answer, solved, solverInUse } from "../../rules/solver.ts";
+
+/** A variant on a kind of device. */
 export interface Option {
   readonly pool: number;
+  readonly kind: string;
   readonly accuracy: number;
   /** Jobs that one replica serves. */
   readonly perS: number;
-  /** Replicas that there are. */
-  readonly most: number;
   /** By resource: what a replica takes. */
   readonly demand: readonly number[];
 }
@@ -38,9 +38,12 @@ export interface Program {
   readonly tasks: readonly ProgramTask[];
   readonly pipelines: readonly {
     readonly weight: number;
+    /** `ratio`: the share of the pipeline's requests that visit the task, r. */
     readonly visits: readonly { readonly task: number; readonly ratio: number }[];
   }[];
   readonly devices: number;
+  /** Devices by kind. */
+  readonly kinds: ReadonlyMap<string, number>;
   /** By resource: what there is. */
   readonly room: readonly number[];
 }
@@ -48,177 +51,218 @@ export interface Program {
 /** Replicas by task and option. */
 export type Counts = readonly (readonly number[])[];
 
-const TINY = 1e-9;
-/** Nodes from one pause to the next: 1 to 3 ms. */
-const NODES_A_STEP = 250;
+/** By task and option. */
+type Shares = readonly (readonly number[])[];
 
-/** A step function on the ranks 0..1: accuracies, the highest first, each for a share. */
-type Steps = readonly { readonly share: number; readonly accuracy: number }[];
-
-/** `unknown`: the bound on nodes ran out before any plan was found. */
 export type Solution =
   | {
       readonly kind: "found";
-      readonly counts: Counts /** No plan is better. */;
-      readonly isBest: boolean;
+      readonly counts: Counts;
+      /** No plan's mean accuracy is higher by more. */
+      readonly gap: number;
     }
+  /** `unknown`: the bound on nodes ran out before any plan was found. */
   | { readonly kind: "infeasible" | "unknown" };
 
-/** Begins with a plan of the fastest variants, so that a bound that runs out is not read as infeasible. */
-export function* solving(program: Program, mostNodes: number): Generator<undefined, Solution> {
-  const { tasks, devices } = program;
-  let { room } = program;
-  const counts = tasks.map(({ options }) => options.map(() => 0));
-  const whole: Steps[] = tasks.map(({ options }) => [{ share: 1, accuracy: options[0].accuracy }]);
-  /** Devices that the tasks from here on need at least. */
-  const needed = tasks.map(({ demandPerS, options }) => leastDevices(demandPerS, options));
-  for (let task = tasks.length - 2; task >= 0; task--) needed[task] += needed[task + 1];
-  needed.push(0);
-  let best: Counts | null = fastestPlan(program);
-  let value =
-    best === null
-      ? Number.NEGATIVE_INFINITY
-      : expected(
-          program,
-          tasks.map((task, i) => stepsOf(task, (best as Counts)[i], task.options.length)),
-        );
-  let nodes = 0;
+/** A hundredth of a point of accuracy: searches end within it. */
+export const GAP = 1e-4;
 
-  function* visit(task: number, option: number, left: number, rest: number): Generator<undefined> {
-    if (nodes++ >= mostNodes) return;
-    if (nodes % NODES_A_STEP === 0) yield;
-    if (task === tasks.length) {
-      const found = expected(program, whole);
-      if (found <= value + TINY) return;
-      value = found;
-      best = counts.map((row) => [...row]);
-      return;
+/** Pauses between programs, in which a gateway does its other work. Ends after so many nodes with the best so far. */
+export function* mostAccurate(program: Program, mostNodes: number): Generator<undefined, Solution> {
+  const { tasks } = program;
+  const weights = weightsOf(program);
+  const planes: string[] = [];
+  const addPlanes = (shares: Shares): number =>
+    sumOf(
+      weights.map((weight, pipeline) => {
+        const plane = planeAt(program, pipeline, shares);
+        planes.push(`v${pipeline} ${textOf(plane, -1)} <= 0`);
+        return weight * valueOn(plane, shares);
+      }),
+    );
+  // Of plans as accurate, one of few devices: all together cost a tenth of the gap.
+  const spare = GAP / 10;
+  const cost = allOf(tasks, () => spare / program.devices);
+  const goal = `${cost} - ${weights.map((weight, p) => `${weight} v${p}`).join(" - ")}`;
+  addPlanes(tasks.map(({ options }) => options.map((_, k) => (k === 0 ? 1 : 0))));
+  let best: { counts: Counts; value: number } | null = null;
+  let bound = 1;
+  let isWhole = false;
+  for (let left = mostNodes; left > 0; ) {
+    const answer = ask(program, { goal, rows: planes, served: 1, isWhole, mostNodes: left });
+    left -= answer.nodes + 1;
+    yield;
+    const { values } = answer;
+    if (values === null) {
+      if (answer.bound === Number.POSITIVE_INFINITY) return { kind: "infeasible" };
+      break;
     }
-    const { demandPerS, options } = tasks[task];
-    const served = counts[task].some((count) => count > 0);
-    const isDone = rest <= TINY * demandPerS && served;
-    if (isDone || option === options.length) {
-      if (!isDone || left < needed[task + 1]) return;
-      yield* visit(task + 1, 0, left, tasks[task + 1]?.demandPerS ?? 0);
-      return;
+    const claimed = sumOf(weights.map((weight, p) => weight * (values[`v${p}`] ?? 0)));
+    const isTouching = addPlanes(named(tasks, "f", values)) >= claimed - GAP / 2;
+    if (isWhole) {
+      bound = Math.min(bound, spare - answer.bound);
+      const counts = named(tasks, "x", values).map((row) => row.map(whole));
+      const value = accuracyOf(program, counts);
+      if (best === null || value > best.value) best = { counts, value };
+      if (isTouching) break;
     }
-    if (left < leastDevices(rest, options.slice(option)) + needed[task + 1]) return;
-    const { perS, most, demand } = options[option];
-    const useful = Math.max(1, Math.ceil(rest / perS - TINY));
-    const before = whole[task];
-    const roomBefore = room;
-    for (let count = Math.min(most, left, useful, countWithin(room, demand)); count >= 0; count--) {
-      counts[task][option] = count;
-      room = roomBefore.map((amount, r) => amount - count * demand[r]);
-      whole[task] = stepsOf(tasks[task], counts[task], option + 1);
-      if (whole[task].length > 0 && expected(program, whole) > value + TINY) {
-        yield* visit(task, option + 1, left - count, Math.max(0, rest - count * perS));
-      }
-    }
-    counts[task][option] = 0;
-    whole[task] = before;
-    room = roomBefore;
+    // Planes at optima of the program without whole numbers are soon found, and leave few others to find.
+    isWhole ||= isTouching || left <= mostNodes / 2;
   }
-
-  yield* visit(0, 0, devices, tasks[0]?.demandPerS ?? 0);
-  const isWhole = nodes <= mostNodes;
-  if (best !== null) return { kind: "found", counts: best, isBest: isWhole };
-  return { kind: isWhole ? "infeasible" : "unknown" };
+  if (best === null) return { kind: "unknown" };
+  return { kind: "found", counts: best.counts, gap: Math.max(0, bound - best.value) };
 }
 
-/** Each task on its fastest variants, as many as serve its demand; null where devices or resources are too few so. */
-function fastestPlan({ tasks, devices, room }: Program): Counts | null {
-  let left = devices;
-  let free = room;
-  const counts: number[][] = [];
-  for (const { demandPerS, options } of tasks) {
-    const row = options.map(() => 0);
-    let rest = demandPerS;
-    const bySpeed = [...options.keys()].sort((a, b) => options[b].perS - options[a].perS);
-    for (const k of bySpeed) {
-      const { perS, most, demand } = options[k];
-      const isServed = row.some((count) => count > 0);
-      const wanted = Math.max(isServed ? 0 : 1, Math.ceil(rest / perS - TINY));
-      row[k] = Math.max(0, Math.min(wanted, most, left, countWithin(free, demand)));
-      left -= row[k];
-      free = free.map((amount, r) => amount - row[k] * demand[r]);
-      rest -= row[k] * perS;
-    }
-    if (rest > TINY * demandPerS || row.every((count) => count === 0)) return null;
-    counts.push(row);
-  }
-  return counts;
-}
-
-/** So many replicas of that demand fit; Infinity where it is none. */
-export function countWithin(room: readonly number[], demand: readonly number[]): number {
-  return Math.min(
-    Number.POSITIVE_INFINITY,
-    ...room.map((amount, r) =>
-      demand[r] > 0 ? Math.floor(amount / demand[r]) : Number.POSITIVE_INFINITY,
+/** Loki's first step: the fewest devices on which the most accurate variants serve all; null where they are too few. */
+export function fewestDevices(program: Program, mostNodes: number): Counts | null {
+  const { tasks } = program;
+  const rows = tasks.flatMap(({ options }, i) =>
+    options.flatMap(({ accuracy }, k) =>
+      accuracy < options[0].accuracy ? [`x${i}_${k} <= 0`] : [],
     ),
+  );
+  const { values } = ask(program, {
+    goal: allOf(tasks),
+    rows,
+    served: 1,
+    isWhole: true,
+    mostNodes,
+  });
+  return values && named(tasks, "x", values).map((row) => row.map(whole));
+}
+
+/** The largest share of the demand of every task that the devices serve, 0 .. 1. */
+export function servableShare(program: Program, mostNodes: number): number {
+  const asked = { goal: "- s", rows: ["s <= 1"], served: "s", isWhole: true, mostNodes } as const;
+  return ask(program, asked).values?.s ?? 0;
+}
+
+interface Question {
+  /** To be least. */
+  readonly goal: string;
+  readonly rows: readonly string[];
+  /** The share of each task's jobs, or its name. */
+  readonly served: 1 | "s";
+  readonly isWhole: boolean;
+  readonly mostNodes: number;
+}
+
+/** Rows that the program gets besides its limits. */
+function ask(program: Program, { goal, rows, served, isWhole, mostNodes }: Question): Answer {
+  const { tasks, devices, kinds, room } = program;
+  const limits: string[] = [];
+  for (const [i, { demandPerS, options }] of tasks.entries()) {
+    const shares = options.map((_, k) => `f${i}_${k}`).join(" + ");
+    limits.push(served === 1 ? `${shares} = 1` : `${shares} - ${served} = 0`);
+    for (const [k, { perS }] of options.entries()) {
+      // One replica that could do more than all jobs does all.
+      const share = demandPerS <= perS ? 1 : perS / demandPerS;
+      limits.push(`f${i}_${k} - ${share} x${i}_${k} <= 0`);
+    }
+    limits.push(`${options.map((_, k) => `x${i}_${k}`).join(" + ")} >= 1`);
+  }
+  for (const [kind, count] of kinds) {
+    const here = allOf(tasks, (option) => (option.kind === kind ? 1 : 0));
+    if (here !== "") limits.push(`${here} <= ${count}`);
+  }
+  limits.push(`${allOf(tasks)} <= ${devices}`);
+  for (const [r, amount] of room.entries()) {
+    const taken = allOf(tasks, ({ demand }) => demand[r]);
+    if (taken !== "" && Number.isFinite(amount)) limits.push(`${taken} <= ${amount}`);
+  }
+  const names = tasks.flatMap(({ options }, i) => options.map((_, k) => `x${i}_${k}`));
+  const text = [
+    `minimize\n goal: ${goal}`,
+    `subject to\n ${[...limits, ...rows].join("\n ")}`,
+    ...(isWhole ? [`general\n ${names.join(" ")}`] : []),
+    "end\n",
+  ];
+  return solved(solverInUse(), text.join("\n"), { nodes: mostNodes, gap: GAP / 2 });
+}
+
+/** The sum of all replicas, each weighted. */
+function allOf(tasks: readonly ProgramTask[], weightOf: (option: Option) => number = () => 1) {
+  const weights = tasks.map(({ options }) => options.map(weightOf));
+  return textOf(weights, 1, "x").replace(/^\+ /, "");
+}
+
+/** A sum over tasks and options, each with its sign. */
+function textOf(factors: Shares, sign: 1 | -1, name = "f"): string {
+  const terms = factors.flatMap((row, i) =>
+    row.map((factor, k) => (factor === 0 ? "" : `${factor * sign} ${name}${i}_${k}`)),
+  );
+  return terms
+    .filter((term) => term !== "")
+    .map((term) => (term.startsWith("-") ? `- ${term.slice(1)}` : `+ ${term}`))
+    .join(" ");
+}
+
+/** A whole number that the solver gives to its tolerance. */
+const whole = (value: number): number => Math.max(0, Math.round(value));
+
+function named(
+  tasks: readonly ProgramTask[],
+  name: string,
+  values: Readonly<Record<string, number>>,
+): readonly (readonly number[])[] {
+  return tasks.map(({ options }, i) => options.map((_, k) => values[`${name}${i}_${k}`] ?? 0));
+}
+
+/** Of each pipeline in the mean; alike where none has requests. */
+function weightsOf({ pipelines }: Program): readonly number[] {
+  const all = sumOf(pipelines.map(({ weight }) => weight));
+  return pipelines.map(({ weight }) => (all > 0 ? weight / all : 1 / pipelines.length));
+}
+
+/** The mean accuracy of a plan: the jobs of a task fill its variants from the most accurate down. */
+export function accuracyOf(program: Program, counts: Counts): number {
+  const shares = program.tasks.map(({ demandPerS, options }, i) => {
+    let rest = 1;
+    return options.map(({ perS }, k) => {
+      const most = demandPerS <= perS ? counts[i][k] : (counts[i][k] * perS) / demandPerS;
+      const share = Math.min(rest, most);
+      rest -= share;
+      return share;
+    });
+  });
+  return sumOf(
+    weightsOf(program).map((weight, p) => weight * valueOn(planeAt(program, p, shares), shares)),
   );
 }
 
-/** By resource: what these counts leave; below 0 where they take too much. */
-export function roomLeft({ tasks, room }: Program, counts: Counts): readonly number[] {
-  return room.map((amount, r) =>
-    tasks.reduce(
-      (left, { options }, i) =>
-        options.reduce((rest, { demand }, k) => rest - counts[i][k] * demand[r], left),
-      amount,
-    ),
-  );
-}
+const valueOn = (plane: Shares, shares: Shares): number =>
+  sumOf(plane.flatMap((row, i) => row.map((factor, k) => factor * shares[i][k])));
 
-/** A bound: whatever its other limits, no variant serves more than the fastest. */
-function leastDevices(demandPerS: number, options: readonly Option[]): number {
-  const fastest = Math.max(...options.map(({ perS }) => perS));
-  return demandPerS <= 0 ? 0 : Math.ceil(demandPerS / fastest - TINY);
-}
-
-/** Options before `decided` have their counts; the next takes what is left, which no plan exceeds. */
-function stepsOf(
-  { demandPerS, options }: ProgramTask,
-  counts: readonly number[],
-  decided: number,
-): Steps {
-  const steps: { share: number; accuracy: number }[] = [];
-  let rest = 1;
-  for (const [i, { perS, accuracy }] of options.entries()) {
-    if (rest <= 0) break;
-    const isOpen = i >= decided;
-    const capacity = demandPerS <= 0 ? Math.min(1, counts[i]) : (counts[i] * perS) / demandPerS;
-    const share = isOpen ? rest : Math.min(rest, capacity);
-    if (share > 0) steps.push({ share, accuracy });
-    rest -= share;
+/**
+ * The plane above a pipeline's accuracy that touches it at these shares. From the best served requests to the worst, one
+ * task at a time goes on to its next option; its φ falls by so much as the product does. As factors only fall, these are
+ * dual prices of the coupling (Hoffman, On simple linear programming problems, 1963: a Monge array).
+ */
+function planeAt({ tasks, pipelines }: Program, pipeline: number, shares: Shares): Shares {
+  const { visits } = pipelines[pipeline];
+  const plane = tasks.map(({ options }) => options.map(() => 0));
+  const at = visits.map(({ task }) => ({ task, option: 0, until: shares[task][0] }));
+  const prices = visits.map(() => 0);
+  const productNow = (): number =>
+    visits.reduce((product, { task, ratio }, v) => {
+      return product * (1 - ratio + ratio * tasks[task].options[at[v].option].accuracy);
+    }, 1);
+  let product = productNow();
+  // The first task's price has the whole product.
+  for (const [v, { task }] of at.entries()) {
+    prices[v] = v === 0 ? product : 0;
+    plane[task][0] += prices[v];
   }
-  return steps;
-}
-
-function expected({ pipelines }: Program, steps: readonly Steps[]): number {
-  let sum = 0;
-  for (const { weight, visits } of pipelines) {
-    const at = visits.map(() => ({ step: 0, used: 0 }));
-    for (let rank = 0; rank < 1 - TINY; ) {
-      let width = 1 - rank;
-      let product = 1;
-      for (const [i, { task, ratio }] of visits.entries()) {
-        const own = steps[task];
-        const here = own[Math.min(at[i].step, own.length - 1)];
-        if (at[i].step < own.length - 1) width = Math.min(width, here.share - at[i].used);
-        product *= 1 - ratio + ratio * here.accuracy;
-      }
-      sum += weight * product * width;
-      rank += width;
-      for (const [i, { task }] of visits.entries()) {
-        const own = steps[task];
-        at[i].used += width;
-        if (at[i].step >= own.length - 1 || at[i].used < own[at[i].step].share - TINY) continue;
-        at[i].step++;
-        at[i].used = 0;
-      }
-    }
+  for (;;) {
+    const open = [...at.keys()].filter((v) => at[v].option + 1 < tasks[at[v].task].options.length);
+    if (open.length === 0) return plane;
+    const next = open.reduce((least, v) => (at[v].until < at[least].until ? v : least));
+    const own = at[next];
+    own.option++;
+    own.until += shares[own.task][own.option];
+    const fallen = productNow();
+    prices[next] += fallen - product;
+    product = fallen;
+    plane[own.task][own.option] += prices[next];
   }
-  return sum;
 }

@@ -1,24 +1,23 @@
 /**
- * The controller of accuracy scaling: estimates the demand at each epoch, solves the program step by step,
- * and after the time that a solver takes orders and releases replicas as the plan says.
+ * The controller of accuracy scaling: estimates the demand at each epoch, solves the program, with a pause from each of
+ * its linear programs to the next, and after the time that a solver takes orders and releases replicas as the plan says.
  */
 import { z } from "zod";
 import { Fault } from "../../../engine/basics/fault.ts";
-import { finished } from "../../../engine/basics/iterables.ts";
+import { finished, grouped } from "../../../engine/basics/iterables.ts";
 import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
 import { visitRatios } from "../../../engine/stability/offered-load.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { System } from "../../../engine/system/system.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../../rules/policy-definition.ts";
-import { goalSharesUs, perUsWithin } from "../../rules/ways.ts";
+import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 import {
   type Counts,
-  countWithin,
+  fewestDevices,
+  mostAccurate,
   type Option,
   type Program,
-  type ProgramTask,
-  roomLeft,
-  solving,
+  servableShare,
 } from "./program.ts";
 
 /** An epoch has time for its plan. */
@@ -54,8 +53,10 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
       .optional()
       .describe("replicas that are on at once; default: one for each device slot"),
     mostNodes: positiveInt(100_000_000)
-      .default(20_000)
-      .describe("the search for a plan ends after so many nodes, with the best so far"),
+      .default(200)
+      .describe(
+        "the solver's search for a plan ends after so many nodes, with the best so far; a linear program counts as one",
+      ),
   });
 
 type Parameters = z.infer<ReturnType<typeof parametersOf>>;
@@ -63,13 +64,11 @@ type Parameters = z.infer<ReturnType<typeof parametersOf>>;
 const EPOCH = 0;
 const PLAN = 1;
 const STEP = 2;
-/** From one step of a search to the next: the gateway serves meanwhile. */
+/** From one program of a search to the next: the gateway serves meanwhile. */
 const STEP_US = 5000;
 /** The first epoch is short: nothing is known of the demand before it ends. */
 const FIRST_EPOCH_US = 1_000_000;
 const us = (s: number): number => Math.round(s * 1e6);
-/** Beyond, the bound on nodes is too low for any plan. */
-const MOST_FACTOR = 1e6;
 
 /**
  * `saves`: devices that the most accurate variants do not need stay off. Throws Fault("invalid-input") for
@@ -85,6 +84,8 @@ export class AccuracyScaler implements Controller {
   /** By task of the program. */
   readonly #groups: readonly (readonly Option[])[];
   readonly #pipelines: Program["pipelines"];
+  /** By device slot that hosts a replica: its kind. */
+  readonly #kindOf: ReadonlyMap<number, string>;
   readonly #devices: number;
   readonly #arrivals: Float64Array;
   readonly #perS: Float64Array;
@@ -110,7 +111,9 @@ export class AccuracyScaler implements Controller {
         free.flatMap(({ tasks }) => tasks.map((task) => [task.pool, task.variants])),
       ).values(),
     ].filter((variants) => variants.some((pool) => system.pools[pool].count > 0));
-    this.#groups = groups.map((variants) => optionsOf(system, variants, budgets));
+    this.scales = groups.flat();
+    this.#kindOf = kindsOfSlots(system, this.#members());
+    this.#groups = groups.map((variants) => optionsOf(system, this.#kindOf, variants, budgets));
     this.#pipelines = system.pipelines.map((pipeline) => {
       const ratios = visitRatios(pipeline);
       const visits = pipeline.tasks.map(({ pool }, task) => ({
@@ -119,10 +122,9 @@ export class AccuracyScaler implements Controller {
       }));
       return { weight: 0, visits: pipeline.held ? [] : visits.filter(({ task }) => task >= 0) };
     });
-    this.scales = groups.flat();
-    const slots = new Set(this.#members().map((replica) => system.replicas[replica].slot));
-    if (slots.size < groups.length) throw tooFewSlots(groups.length, slots.size);
-    this.#devices = Math.max(groups.length, Math.min(slots.size, devices ?? slots.size));
+    const { size } = this.#kindOf;
+    if (size < groups.length) throw tooFewSlots(groups.length, size);
+    this.#devices = Math.max(groups.length, Math.min(size, devices ?? size));
     this.#arrivals = new Float64Array(system.pipelines.length);
     this.#perS = new Float64Array(system.pipelines.length).fill(startPerS);
   }
@@ -186,19 +188,24 @@ export class AccuracyScaler implements Controller {
     this.#isFirst = false;
   }
 
-  /** The plan for the demand, or for the largest share of it that can be served. */
+  /** The plan for the demand, or for a share of it that can be served: smaller in steps of 5 to 10 %. */
   *#solving(): Generator<undefined, Counts> {
     const { mostNodes } = this.#parameters;
-    for (let factor = 1; factor < MOST_FACTOR; factor += factor > 1.5 ? 0.1 * factor : 0.05) {
-      const program = this.#program(factor);
-      const frugal = this.#saves ? mostAccurateOnly(program) : null;
-      if (frugal !== null) return frugal;
-      const solution = yield* solving(program, mostNodes);
-      if (solution.kind === "found") return withSurplus(program, solution.counts);
-      // Not to be taken for infeasible: the plan at hand goes on.
-      if (solution.kind === "unknown" && this.#plan.length > 0) return this.#plan;
+    const whole = this.#program(1);
+    const frugal = this.#saves ? fewestDevices(whole, mostNodes) : null;
+    if (frugal !== null) return frugal;
+    let program = whole;
+    let solution = yield* mostAccurate(whole, mostNodes);
+    const share = solution.kind === "infeasible" ? servableShare(whole, mostNodes) : 1;
+    for (let factor = 1; solution.kind === "infeasible" && share > 0; ) {
+      factor += factor > 1.5 ? 0.1 * factor : 0.05;
+      if (factor * share < 1) continue;
+      program = this.#program(factor);
+      solution = yield* mostAccurate(program, mostNodes);
     }
-    return this.#groups.map(fastestAlone);
+    if (solution.kind === "found") return withSurplus(program, solution.counts);
+    // Not to be taken for infeasible: the plan at hand goes on.
+    return this.#plan.length > 0 ? this.#plan : this.#groups.map(fastestAlone);
   }
 
   #program(factor: number): Program {
@@ -212,7 +219,7 @@ export class AccuracyScaler implements Controller {
     const tasks = this.#groups.map((options, i) => ({ demandPerS: demand[i], options }));
     const { nodes, resources } = this.#system;
     const room = resources.map((_, r) => nodes.reduce((sum, node) => sum + node.resources[r], 0));
-    return { tasks, pipelines, devices: this.#devices, room };
+    return { tasks, pipelines, devices: this.#devices, kinds: tally(this.#kindOf.values()), room };
   }
 
   /**
@@ -226,26 +233,25 @@ export class AccuracyScaler implements Controller {
     const free = nodes.map(({ resources }) => [...resources]);
     const isNone = (pool: number): boolean =>
       ![...chosen].some((one) => replicas[one].pool === pool);
-    const left = new Map(
-      this.#groups.flatMap((options, task) =>
-        options.map(({ pool }, k): [number, number] => [pool, this.#plan[task][k]]),
-      ),
+    const asked = this.#groups.flatMap((options, task) =>
+      options.map(({ pool, kind }, k) => ({ pool, kind, left: this.#plan[task][k] })),
     );
     for (const round of ["kept", "new", "last"]) {
-      for (const [pool, count] of left) {
+      for (const one of asked) {
+        const { pool, kind } = one;
         const { first, count: most, demand } = pools[pool];
-        let open = round !== "last" ? count : Math.min(count, isNone(pool) ? 1 : 0);
+        let open = round !== "last" ? one.left : Math.min(one.left, isNone(pool) ? 1 : 0);
         for (let replica = first; replica < first + most && open > 0; replica++) {
           const { slot, node } = replicas[replica];
-          if (chosen.has(replica) || taken.has(slot)) continue;
+          if (taken.has(slot) || this.#kindOf.get(slot) !== kind) continue;
           if (round === "kept" && !this.#wanted.has(replica)) continue;
-          if (round !== "last" && countWithin(free[node], demand) === 0) continue;
+          if (round !== "last" && demand.some((amount, r) => amount > free[node][r])) continue;
           for (const [r, amount] of demand.entries()) free[node][r] -= amount;
           taken.add(slot);
           chosen.add(replica);
           open--;
         }
-        left.set(pool, open);
+        one.left = open;
       }
     }
     this.#wanted.clear();
@@ -290,26 +296,43 @@ function tooFewSlots(tasks: number, slots: number): Fault {
   );
 }
 
-/** The most accurate first; without those that cannot meet their share of the goal, unless none can. */
+/** By slot: slots of one kind host the same variants, and those take the same times there. */
+function kindsOfSlots({ replicas }: System, members: readonly number[]): Map<number, string> {
+  const hosted = grouped(members, (replica) => replicas[replica].slot);
+  const kinds = [...hosted].map(([slot, own]): [number, string] => {
+    const times = own.map((one) => `${replicas[one].pool}:${replicas[one].service.meanUs[1]}`);
+    return [slot, [...new Set(times)].sort().join(" ")];
+  });
+  return new Map(kinds);
+}
+
+function tally(kinds: Iterable<string>): ReadonlyMap<string, number> {
+  return new Map([...grouped(kinds, (kind) => kind)].map(([kind, all]) => [kind, all.length]));
+}
+
+/** The most accurate first, and the fastest; without those that cannot meet their share of the goal, unless none can. */
 function optionsOf(
-  system: System,
+  { pools, replicas }: System,
+  kindOf: ReadonlyMap<number, string>,
   variants: readonly number[],
   budgets: Float64Array,
 ): readonly Option[] {
-  const all = variants.map((pool) => {
-    const { accuracy, count, first, demand } = system.pools[pool];
-    const aloneUs = system.replicas[first].service.meanUs[1];
-    const perUs = perUsWithin(system, pool, budgets[pool]);
-    return { pool, accuracy: accuracy ?? 1, perUs, aloneUs, most: count, demand };
-  });
-  const fitting = all.filter(({ perUs }) => perUs > 0);
-  const fastest = all.toSorted((a, b) => a.aloneUs - b.aloneUs).slice(0, 1);
-  return (fitting.length > 0 ? fitting : fastest)
-    .toSorted((a, b) => b.accuracy - a.accuracy)
-    .map(({ pool, accuracy, perUs, aloneUs, most, demand }) => {
-      const perS = (perUs > 0 ? perUs : 1 / Math.max(1, aloneUs)) * 1e6;
-      return { pool, accuracy, perS, most, demand };
+  const all = variants.flatMap((pool) => {
+    const { accuracy, count, first, demand, maxBatch } = pools[pool];
+    const own = replicas.slice(first, first + count);
+    const byKind = grouped(own, ({ slot }) => kindOf.get(slot) as string);
+    return [...byKind].map(([kind, [{ service }]]) => {
+      const { meanUs } = service;
+      const batch = batchWithin(meanUs, maxBatch, budgets[pool]);
+      const perS = (Math.max(1, batch) * 1e6) / Math.max(1, meanUs[Math.max(1, batch)]);
+      return { pool, kind, accuracy: accuracy ?? 1, perS, demand, isFitting: batch > 0 };
     });
+  });
+  const fitting = all.filter(({ isFitting }) => isFitting);
+  const fastest = all.toSorted((a, b) => b.perS - a.perS).slice(0, 1);
+  return (fitting.length > 0 ? fitting : fastest).toSorted(
+    (a, b) => b.accuracy - a.accuracy || b.perS - a.perS,
+  );
 }
 
 /** One replica of the fastest. */
@@ -319,35 +342,21 @@ function fastestAlone(options: readonly Option[]): readonly number[] {
   return options.map((_, k) => (k === at ? 1 : 0));
 }
 
-/** Loki's first step: as few devices as serve all with the best accuracy; null where they are too few. */
-function mostAccurateOnly(program: Program): Counts | null {
-  const { tasks, devices } = program;
-  const counts = tasks.map(({ demandPerS, options }) =>
-    options.map(({ perS }, k) => (k > 0 ? 0 : Math.max(1, Math.ceil(demandPerS / perS - 1e-9)))),
-  );
-  const used = sumOf(counts.flat());
-  const fits = tasks.every(({ options }, task) => counts[task][0] <= options[0].most);
-  const hasRoom = roomLeft(program, counts).every((amount) => amount >= 0);
-  return fits && hasRoom && used <= devices ? counts : null;
-}
-
 /** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */
-function withSurplus(program: Program, counts: Counts): Counts {
-  const { tasks, devices } = program;
+function withSurplus({ tasks, devices, kinds, room }: Program, counts: Counts): Counts {
   const rows = counts.map((row) => [...row]);
-  const spare = ({ demandPerS, options }: ProgramTask, task: number): number =>
-    options.reduce((sum, { perS }, k) => sum + perS * rows[task][k], 0) / demandPerS;
-  for (let used = sumOf(rows.flat()); used < devices; used++) {
-    const room = roomLeft(program, rows);
-    const open = tasks.flatMap((task, i) => {
-      const k = task.options.findIndex(
-        ({ most, demand }, option) => rows[i][option] < most && countWithin(room, demand) > 0,
-      );
-      return k < 0 ? [] : [{ i, k, spare: spare(task, i) }];
-    });
+  const used = (weightOf: (option: Option) => number): number =>
+    sumOf(tasks.flatMap(({ options }, i) => options.map((one, k) => rows[i][k] * weightOf(one))));
+  const isOpen = ({ kind, demand }: Option): boolean =>
+    used((one) => (one.kind === kind ? 1 : 0)) < (kinds.get(kind) ?? 0) &&
+    demand.every((amount, r) => amount + used((one) => one.demand[r]) <= room[r]);
+  const spare = (i: number): number =>
+    sumOf(tasks[i].options.map(({ perS }, k) => perS * rows[i][k])) / tasks[i].demandPerS;
+  while (used(() => 1) < devices) {
+    const open = [...tasks.keys()].filter((i) => tasks[i].options.some(isOpen));
     if (open.length === 0) break;
-    const { i, k } = open.reduce((least, one) => (one.spare < least.spare ? one : least));
-    rows[i][k]++;
+    const task = open.reduce((least, i) => (spare(i) < spare(least) ? i : least));
+    rows[task][tasks[task].options.findIndex(isOpen)]++;
   }
   return rows;
 }

@@ -1,6 +1,6 @@
 /**
  * AlpaServe: groups of devices serve models as pipelines. Which devices form groups, and which models each has, is
- * the scenario's `placement`: `bench/study/alpaserve-search.ts` searches for it. While requests come, each joins the shortest
+ * the scenario's `placement`: `planning/device-groups.ts` searches for it. While requests come, each joins the shortest
  * queue of its model's groups (`group-queues.ts`).
  */
 import type {
@@ -53,7 +53,7 @@ const controller = defineController({
   failsWhen:
     "SLOs are tight beside one model's time, which stages make longer; or load is near capacity, of which the overhead of stages takes a part.",
   source:
-    "Li et al., AlpaServe, OSDI 2023, section 4.3; placement by `bench/study/alpaserve-search.ts`, section 4.2. Left out: splits within a layer (a profile may hold their times), stages of unequal time, and a new placement while requests come. Ours: batches as large as all of their deadlines allow.",
+    "Li et al., AlpaServe, OSDI 2023, section 4.3; placement by `tandem schedulers --place`, section 4.2. Left out: splits within a layer (a profile may hold their times), stages of unequal time, and a new placement while requests come. Ours: batches as large as all of their deadlines allow.",
   create: (_, context) => new AlpaServe(context),
 });
 

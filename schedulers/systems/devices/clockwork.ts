@@ -15,7 +15,6 @@ import type {
 } from "../../../engine/dispatch/controller.ts";
 import type { StartWindow } from "../../../engine/dispatch/driver.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
-import type { System } from "../../../engine/system/system.ts";
 import {
   batchSize,
   type ControllerContext,
@@ -105,14 +104,12 @@ class Clockwork implements Controller {
   readonly loads: boolean;
   readonly windows = true;
   readonly #given: Parameters;
-  readonly #aheadUs: number;
-  readonly #bufferUs: number;
-  /** By pool: batch sizes, ascending; 1 is one of them. */
+  /** By pool: batch sizes, descending to 1. */
   readonly #sizes: readonly (readonly number[])[];
   /** By pool: the longest time of a batch of more than one. */
   readonly #mostUs: readonly number[];
   readonly #devices: readonly Device[];
-  readonly #deviceOf = new Map<number, Device>();
+  readonly #deviceOf: ReadonlyMap<number, Device>;
   /** By replica: half a round trip to its worker. */
   readonly #halfTripUs: readonly number[];
   /** By slot, pool and size: the last measured times. */
@@ -120,30 +117,28 @@ class Clockwork implements Controller {
   readonly #memory: ModelResidency;
 
   constructor({ system, pools }: ControllerContext, given: Parameters) {
+    const { replicas, nodes, overheads, pipelines } = system;
     this.pools = placeablePools(system);
     this.#given = given;
-    this.#aheadUs = given.aheadMs * 1000;
-    this.#bufferUs = given.bufferMs * 1000;
     this.#sizes = batchLimits(system, pools).map((limit) =>
-      [...new Set([1, ...given.sizes])].filter((size) => size <= limit).sort((a, b) => a - b),
+      [...new Set([...given.sizes, 1])].filter((size) => size <= limit).sort((a, b) => b - a),
     );
-    const { maxBatchMs } = given;
-    this.#mostUs = leastGoalsUs(system).map((goalUs) =>
-      maxBatchMs === undefined ? USUAL_SHARE * goalUs : maxBatchMs * 1000,
+    this.#mostUs = system.pools.map((_, pool) => {
+      if (given.maxBatchMs !== undefined) return given.maxBatchMs * 1000;
+      const users = pipelines.filter(({ tasks }) =>
+        tasks.some(({ variants }) => variants.includes(pool)),
+      );
+      return USUAL_SHARE * Math.min(Number.POSITIVE_INFINITY, ...users.map(({ sloUs }) => sloUs));
+    });
+    this.#devices = slotsOf(system, this.pools).map((slot) => {
+      return { ...slot, inFlight: [], lastEndUs: Number.NEGATIVE_INFINITY };
+    });
+    this.#deviceOf = new Map(
+      this.#devices.flatMap((one) => one.replicas.map((replica) => [replica, one])),
     );
-    this.#devices = slotsOf(system, this.pools).map((slot) => ({
-      ...slot,
-      inFlight: [],
-      lastEndUs: Number.NEGATIVE_INFINITY,
-    }));
-    for (const device of this.#devices) {
-      for (const replica of device.replicas) this.#deviceOf.set(replica, device);
-    }
-    const { workerRoundTripUs } = system.overheads;
-    const tripUs = sumOf(workerRoundTripUs) / Math.max(1, workerRoundTripUs.length);
-    this.#halfTripUs = system.replicas.map(
-      ({ node }) => (tripUs + system.nodes[node].zoneRoundTripUs) / 2,
-    );
+    const { workerRoundTripUs: trips } = overheads;
+    const tripUs = sumOf(trips) / Math.max(1, trips.length);
+    this.#halfTripUs = replicas.map(({ node }) => (tripUs + nodes[node].zoneRoundTripUs) / 2);
     this.#memory = new ModelResidency(system, this.#devices);
     this.loads = this.#memory.manages;
   }
@@ -151,11 +146,11 @@ class Clockwork implements Controller {
   /** Batches that another scheduler has started count as actions. */
   begin(view: ClusterView): void {
     this.#memory.begin(view);
-    for (const [replica, device] of this.#deviceOf) {
-      const size = view.running(replica);
-      if (size === 0) continue;
-      const estimateUs = view.expectedUs(replica, size);
-      device.inFlight.push({ replica, sentUs: view.startedUs(replica), estimateUs });
+    for (const { replicas, inFlight } of this.#devices) {
+      for (const replica of replicas.filter((one) => view.running(one) > 0)) {
+        const estimateUs = view.expectedUs(replica, view.running(replica));
+        inFlight.push({ replica, sentUs: view.startedUs(replica), estimateUs });
+      }
     }
   }
 
@@ -185,31 +180,44 @@ class Clockwork implements Controller {
   decide(view: ClusterView, act: Controls): void {
     this.#memory.decide(view, act);
     for (const pool of this.pools) this.#dropHopeless(view, act, pool);
-    let wakeUs = this.#memory.wakeUs;
-    for (const device of this.#devices) {
-      wakeUs = Math.min(wakeUs, this.#schedule(view, act, device));
-    }
-    for (const pool of this.pools) wakeUs = Math.min(wakeUs, this.#hopelessUs(view, pool));
-    act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(wakeUs)));
+    const wakesUs = [
+      this.#memory.wakeUs,
+      ...this.#devices.map((device) => this.#schedule(view, act, device)),
+      // The next job of a pool is hopeless then, whatever devices do until then.
+      ...this.pools.map((pool) => this.#dueUs(view, pool) + 1),
+    ];
+    act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(Math.min(...wakesUs))));
+  }
+
+  /** When the next job of a pool has to be done; Infinity where none waits. */
+  #dueUs(view: ClusterView, pool: number): number {
+    const queue = view.queue(pool);
+    if (queue.length === 0) return Number.POSITIVE_INFINITY;
+    return queue.next.deadlineUs - this.#given.bufferMs * 1000;
   }
 
   /** Sends actions to a device as far ahead as it may; when to look again. */
   #schedule(view: ClusterView, act: Controls, device: Device): number {
+    const aheadUs = this.#given.aheadMs * 1000;
     for (;;) {
       const freeUs = this.#freeUs(view, device);
-      const best = this.#bestStrategy(view, device, freeUs);
+      const strategies = [...device.members.keys()].flatMap(
+        (pool) => this.#strategy(view, device, pool, freeUs) ?? [],
+      );
+      // Without deadlines, that of the first pool of the system's order.
+      const best = leastBy(strategies, ({ startByUs }) => startByUs);
       if (best === undefined) return Number.POSITIVE_INFINITY;
-      if (device.inFlight.length > 0 && freeUs > view.nowUs + this.#aheadUs) {
+      if (device.inFlight.length > 0 && freeUs > view.nowUs + aheadUs) {
         const [{ sentUs, estimateUs }] = device.inFlight;
         // Where the first action is overdue, only its end tells when the device is free.
         const isOverdue = Math.max(sentUs, device.lastEndUs) + estimateUs <= view.nowUs;
-        return isOverdue ? Number.POSITIVE_INFINITY : freeUs - this.#aheadUs;
+        return isOverdue ? Number.POSITIVE_INFINITY : freeUs - aheadUs;
       }
       // A worker without windows would start it beside the one that runs.
       if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
-      const { replica, size, estimateUs } = best;
+      const { replica, size, estimateUs, pool } = best;
       device.inFlight.push({ replica, sentUs: view.nowUs, estimateUs });
-      this.#memory.used(device.slot, best.pool, view.nowUs);
+      this.#memory.used(device.slot, pool, view.nowUs);
       if (act.hasWindows) act.startNext(replica, size, this.#windowOf(view, best, freeUs));
       else act.startNext(replica, size);
     }
@@ -226,46 +234,25 @@ class Clockwork implements Controller {
     return { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
   }
 
-  /** Without deadlines, that of the first pool of the system's order. */
-  #bestStrategy(view: ClusterView, device: Device, freeUs: number): Strategy | undefined {
-    const strategies = [...device.members].flatMap(([pool, replicas]) => {
-      if (view.queue(pool).length === 0 || !this.#memory.isResident(device.slot, pool)) return [];
-      const replica = idleOf(view, replicas);
-      if (replica === undefined) return [];
-      return this.#strategy(view, device, pool, replica, freeUs) ?? [];
-    });
-    return leastBy(strategies, ({ startByUs }) => startByUs);
-  }
-
-  /** The largest batch that makes the earliest deadline; null when none does on this device. */
-  #strategy(
-    view: ClusterView,
-    device: Device,
-    pool: number,
-    replica: number,
-    freeUs: number,
-  ): Strategy | null {
-    const { length, next } = view.queue(pool);
-    const deadlineUs = next.deadlineUs - this.#bufferUs;
-    const sizes = this.#sizes[pool];
-    for (let i = sizes.length - 1; i >= 0; i--) {
-      const size = sizes[i];
+  /** The largest batch of a pool that makes its earliest deadline on this device. */
+  #strategy(view: ClusterView, device: Device, pool: number, freeUs: number): Strategy | undefined {
+    const { length } = view.queue(pool);
+    if (length === 0 || !this.#memory.isResident(device.slot, pool)) return undefined;
+    const replica = idleOf(view, device.members.get(pool) ?? []);
+    if (replica === undefined) return undefined;
+    const dueUs = this.#dueUs(view, pool);
+    for (const size of this.#sizes[pool]) {
       if (size > length) continue;
-      const estimateUs = this.#estimateUs(view, device, pool, replica, size);
-      if (size > 1 && estimateUs > this.#mostUs[pool]) continue;
-      const startByUs = deadlineUs - estimateUs;
-      if (freeUs <= startByUs) return { pool, replica, size, estimateUs, startByUs };
+      const estimateUs = this.#estimateUs(view, device, replica, size);
+      const startByUs = dueUs - estimateUs;
+      const isShort = size === 1 || estimateUs <= this.#mostUs[pool];
+      if (isShort && freeUs <= startByUs) return { pool, replica, size, estimateUs, startByUs };
     }
-    return null;
+    return undefined;
   }
 
-  #estimateUs(
-    view: ClusterView,
-    { slot }: Device,
-    pool: number,
-    replica: number,
-    size: number,
-  ): number {
+  #estimateUs(view: ClusterView, { slot }: Device, replica: number, size: number): number {
+    const { pool } = view.system.replicas[replica];
     const sinceUs = view.nowUs - this.#given.forgetS * 1e6;
     const times = this.#measured.get(`${slot}/${pool}/${size}`) ?? [];
     const most = Math.max(0, ...times.map(({ atUs, tookUs }) => (atUs < sinceUs ? 0 : tookUs)));
@@ -281,56 +268,21 @@ class Clockwork implements Controller {
     return Math.max(nowUs, freeUs);
   }
 
-  /**
-   * The earliest end of the next job of a pool alone: on a device that has its model, or after a
-   * load where none has. Infinity where none is up.
-   */
-  #soonestUs(view: ClusterView, pool: number): number {
-    let soonest = Number.POSITIVE_INFINITY;
-    const isUp = (device: Device): boolean =>
-      device.members.get(pool)?.some((id) => view.isUp(id)) ?? false;
-    const up = this.#devices.filter(isUp);
+  /** Drops the next jobs of a pool that no device would end in time, each alone and after a load where none has the model. */
+  #dropHopeless(view: ClusterView, act: Controls, pool: number): void {
+    if (view.queue(pool).length === 0) return;
+    const up = this.#devices.filter(({ members }) => members.get(pool)?.some((r) => view.isUp(r)));
     const holders = up.filter(({ slot }) => this.#memory.holds(slot, pool));
-    for (const device of holders.length > 0 ? holders : up) {
+    const endsUs = (holders.length > 0 ? holders : up).map((device) => {
       const [replica] = device.members.get(pool) as readonly number[];
       const readyUs = this.#memory.readyUs(device.slot, pool, view.nowUs);
       const startUs = Math.max(this.#freeUs(view, device), readyUs);
-      soonest = Math.min(soonest, startUs + this.#estimateUs(view, device, pool, replica, 1));
-    }
-    return soonest;
-  }
-
-  #dropHopeless(view: ClusterView, act: Controls, pool: number): void {
-    const queue = view.queue(pool);
-    if (queue.length === 0) return;
-    const soonestUs = this.#soonestUs(view, pool);
+      return startUs + this.#estimateUs(view, device, replica, 1);
+    });
     // Where no device is up, one may come back at once.
-    const endUs = soonestUs === Number.POSITIVE_INFINITY ? view.nowUs : soonestUs;
-    while (view.queue(pool).length > 0) {
-      const { job, deadlineUs } = view.queue(pool).next;
-      if (deadlineUs - this.#bufferUs >= endUs) return;
-      act.drop(job);
-    }
+    const soonestUs = endsUs.length === 0 ? view.nowUs : Math.min(...endsUs);
+    while (this.#dueUs(view, pool) < soonestUs) act.drop(view.queue(pool).next.job);
   }
-
-  /** When the next job of a pool is hopeless, whatever devices do until then. */
-  #hopelessUs(view: ClusterView, pool: number): number {
-    const queue = view.queue(pool);
-    if (queue.length === 0) return Number.POSITIVE_INFINITY;
-    return queue.next.deadlineUs - this.#bufferUs + 1;
-  }
-}
-
-/** By pool: the least goal of the pipelines that use it; Infinity where none has a goal. */
-function leastGoalsUs({ pools, pipelines }: System): readonly number[] {
-  return pools.map((_, pool) =>
-    Math.min(
-      Number.POSITIVE_INFINITY,
-      ...pipelines
-        .filter(({ tasks }) => tasks.some(({ variants }) => variants.includes(pool)))
-        .map(({ sloUs }) => sloUs),
-    ),
-  );
 }
 
 const controller = defineController({

@@ -184,32 +184,22 @@ export class ModelResidency {
   /** By pool; only where it is positive. */
   #unservedDemands(view: ClusterView): Map<number, number> {
     const pools = [...this.#modelOf.keys()].filter((pool) => this.#isLoadable(this.#modelOf[pool]));
-    const demand = new Map(pools.map((pool) => [pool, demandOf(view, pool)]));
-    const holders = new Map(
-      pools.map((pool) => [
-        pool,
-        this.#stores.filter(
-          ({ held, members }) => members.has(pool) && held.has(this.#modelOf[pool]),
-        ),
-      ]),
-    );
+    const all = pools.map((pool) => {
+      const demand = demandOf(view, pool);
+      const holders = this.#stores.filter(
+        ({ held, members }) => members.has(pool) && held.has(this.#modelOf[pool]),
+      );
+      return { pool, demand, holders, share: demand / holders.length };
+    });
     const loads = new Map<Store, number>();
-    const shareOf = (pool: number): number =>
-      (demand.get(pool) ?? 0) / (holders.get(pool)?.length ?? 1);
-    for (const pool of pools) {
-      for (const store of holders.get(pool) ?? []) {
-        loads.set(store, (loads.get(store) ?? 0) + shareOf(pool));
-      }
+    for (const { holders, share } of all) {
+      for (const store of holders) loads.set(store, (loads.get(store) ?? 0) + share);
     }
-    const unserved = new Map<number, number>();
-    for (const pool of pools) {
-      let left = demand.get(pool) ?? 0;
-      for (const store of holders.get(pool) ?? []) {
-        left -= shareOf(pool) * Math.min(1, 1 / (loads.get(store) ?? 1));
-      }
-      if (left > 1e-9) unserved.set(pool, left);
-    }
-    return unserved;
+    const unserved = all.map(({ pool, demand, holders, share }): [number, number] => {
+      const servedOn = (store: Store): number => share * Math.min(1, 1 / (loads.get(store) ?? 1));
+      return [pool, holders.reduce((left, store) => left - servedOn(store), demand)];
+    });
+    return new Map(unserved.filter(([, left]) => left > 1e-9));
   }
 
   /** Commands the load of the model with the most unserved demand, where there can be room for it. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { packSessions, type QueryNode, type Session, splitLatency } from "./nexus-plans.ts";
@@ -178,12 +178,8 @@ test("every packing carries every feasible rate, keeps every SLO and overfills n
  * A profile of TITAN X: mean and standard deviation together, as the published scheduler takes it, and
  * the time of a request beside its batch: pre- and postprocessing, and 2 ms on the network.
  */
-function profileOf(model: string): { batchUs: number[]; besidesUs: number } | null {
-  const path = new URL(
-    `../../../../shared/data/profiles/nexus-titanx-${model}.txt`,
-    import.meta.url,
-  );
-  if (!existsSync(path)) return null;
+function profileOf(model: string): { batchUs: number[]; besidesUs: number } {
+  const path = new URL(`../../../bench/study/measured/titanx-${model}.csv`, import.meta.url);
   const lines = readFileSync(path, "utf8")
     .split("\n")
     .map((line) => line.split(",").map(Number));
@@ -200,18 +196,12 @@ function profileOf(model: string): { batchUs: number[]; besidesUs: number } | nu
 
 describe("the published test with profiles of TITAN X", () => {
   const [vgg16, vggFace] = ["vgg16", "vgg_face"].map(profileOf);
-  if (vgg16 === null || vggFace === null) {
-    console.log(
-      "skipped: ../shared/data/profiles is not there, and its tables are not ours to keep",
-    );
-  }
-  const isMissing = vgg16 === null || vggFace === null;
   const session = (of: typeof vgg16, goalUs: number, ratePerS: number): Session => {
-    const { batchUs, besidesUs } = of as NonNullable<typeof vgg16>;
+    const { batchUs, besidesUs } = of;
     return { ratePerS, goalUs: goalUs - besidesUs, batchUs };
   };
 
-  test.skipIf(isMissing)("vgg16 at 500 ms fills a device above 298 per s, by batches of 54", () => {
+  test("vgg16 at 500 ms fills a device above 298 per s, by batches of 54", () => {
     const devicesAt = (ratePerS: number) => packSessions([session(vgg16, 500_000, ratePerS)]);
     for (const ratePerS of [50, 100, 150, 200, 250, 298]) {
       const [{ dutyUs, occupancy, shares }, ...more] = devicesAt(ratePerS);
@@ -223,7 +213,7 @@ describe("the published test with profiles of TITAN X", () => {
     expect(devicesAt(300)[0].shares[0].batch).toBe(54);
   });
 
-  test.skipIf(isMissing).each([
+  test.each([
     [50, true],
     [100, true],
     [125, true],

@@ -84,7 +84,10 @@ class DutyCycles implements Controller {
   readonly #system: System;
   readonly #limits: readonly number[];
   readonly #devices: readonly Device[];
-  readonly #goals: StageGoals;
+  /** By pool: the least time that a pipeline leaves for it, µs. */
+  readonly #goalsUs: readonly number[];
+  /** By pipeline and task: from the request's arrival until the tasks after it need their time, µs. */
+  readonly #endsUs: readonly (readonly number[])[];
   readonly #given: Parameters;
   /** By pool: the rate that was planned for; null: full devices. */
   #plannedPerS: readonly number[] | null = null;
@@ -103,7 +106,17 @@ class DutyCycles implements Controller {
     this.#system = system;
     this.#given = given;
     this.#limits = batchLimits(system, pools);
-    this.#goals = stageGoals(system, this.#limits);
+    const budgets = system.pipelines.map((pipeline) => splitOf(system, pipeline, this.#limits));
+    this.#goalsUs = system.pools.map((_, pool) => {
+      const own = system.pipelines.flatMap(({ tasks }, pipeline) =>
+        budgets[pipeline].filter((_budget, task) => tasks[task].pool === pool),
+      );
+      return Math.min(Number.POSITIVE_INFINITY, ...own);
+    });
+    this.#endsUs = system.pipelines.map(({ tasks }, pipeline) => {
+      const { before } = waysThrough(tasks, budgets[pipeline]);
+      return budgets[pipeline].map((budget, task) => before[task] + budget);
+    });
     this.#devices = slotsOf(system, this.pools).map((slot) => ({
       ...slot,
       backends: new Map(),
@@ -114,7 +127,8 @@ class DutyCycles implements Controller {
 
   queued(job: JobView, pool: number): void {
     this.#heard[pool]++;
-    this.#jobs.queued(job, pool, this.#goals.deadlineUs(job));
+    const { pipeline, task, arrivedUs, deadlineUs } = job;
+    this.#jobs.queued(job, pool, Math.min(deadlineUs, arrivedUs + this.#endsUs[pipeline][task]));
   }
 
   ended(request: number): void {
@@ -295,8 +309,8 @@ class DutyCycles implements Controller {
   #session(pool: number, ratePerS: number, replica = this.#system.pools[pool].first): Session {
     const isHosted = this.#system.pools[pool].count > 0;
     const batchUs = isHosted ? this.#system.replicas[replica].service.meanUs : [];
-    const goalUs = this.#goals.ofPool[pool];
-    return { ratePerS, goalUs, batchUs: batchUs.slice(0, this.#limits[pool] + 1) };
+    const batches = batchUs.slice(0, this.#limits[pool] + 1);
+    return { ratePerS, goalUs: this.#goalsUs[pool], batchUs: batches };
   }
 
   /** The batch of a device that serves this pool alone; of 1 where no batch is in time. */
@@ -310,34 +324,7 @@ function isUp(view: ClusterView, { device, pool }: Backend): boolean {
   return device.members.get(pool)?.some((replica) => view.isUp(replica)) === true;
 }
 
-interface StageGoals {
-  /** By pool: the least time that a pipeline leaves for it, µs. */
-  readonly ofPool: readonly number[];
-  /** When a job has to be done so that the tasks after it have their time. */
-  deadlineUs(job: JobView): number;
-}
-
-/** The goal of each task: by the split of its pipeline where that is a tree, else in equal parts. */
-function stageGoals(system: System, limits: readonly number[]): StageGoals {
-  const ofPool = system.pools.map(() => Number.POSITIVE_INFINITY);
-  const ends = system.pipelines.map((pipeline) => {
-    const budgets = splitOf(system, pipeline, limits);
-    const { tasks, sloUs } = pipeline;
-    for (const [task, { pool }] of tasks.entries()) {
-      if (Number.isFinite(sloUs)) ofPool[pool] = Math.min(ofPool[pool], budgets[task]);
-    }
-    const { before } = waysThrough(tasks, budgets);
-    // By task: from the request's arrival to the end of its budget.
-    return budgets.map((budget, task) => before[task] + budget);
-  });
-  return {
-    ofPool,
-    deadlineUs: ({ pipeline, task, arrivedUs, deadlineUs }) =>
-      Math.min(deadlineUs, arrivedUs + ends[pipeline][task]),
-  };
-}
-
-/** The budget of each task of a pipeline, µs. */
+/** The budget of each task of a pipeline, µs: by the split where that is a tree, else in equal parts. */
 function splitOf(system: System, pipeline: PipelineSystem, limits: readonly number[]): number[] {
   const { tasks, sloUs, entryTasks } = pipeline;
   if (!Number.isFinite(sloUs)) return tasks.map(() => Number.POSITIVE_INFINITY);
@@ -364,11 +351,6 @@ function splitOf(system: System, pipeline: PipelineSystem, limits: readonly numb
     const split = splitLatency(nodes, sloUs);
     if (split !== null) return tasks.map((_, task) => split.budgetsUs[order.indexOf(task)]);
   }
-  return equalParts(pipeline);
-}
-
-/** Each task its part of the longest way through it. */
-function equalParts({ tasks, sloUs }: PipelineSystem): number[] {
   const own = tasks.map(() => 1);
   const { before, after } = waysThrough(tasks, own);
   return own.map((one, task) => sloUs / (before[task] + one + after[task]));

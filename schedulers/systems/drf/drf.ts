@@ -51,10 +51,31 @@ interface Offer {
   readonly rescindUs: number;
 }
 
+/** Keeps offers of no more than was declined from a pipeline. */
 interface Filter {
   readonly node: number;
-  readonly amounts: Amounts;
+  readonly declined: Amounts;
   readonly untilUs: number;
+}
+
+/** How resources go to pipelines. */
+type Allocation = Pick<Controller, "timers" | "queued" | "begin" | "woken" | "decide">;
+
+/** One level: at each event, the next job of the pipeline with the smallest dominant share. */
+function directly(frameworks: Frameworks, skips: boolean): Allocation {
+  const startsOne = (view: ClusterView, act: Controls): boolean => {
+    for (const pipeline of frameworks.shares.order()) {
+      if (frameworks.startNext(pipeline, view, act, () => true) >= 0) return true;
+      if (!skips && frameworks.waitsForRoom(pipeline, view)) return false;
+    }
+    return false;
+  };
+  return {
+    timers: 0,
+    decide: (view, act) => {
+      while (startsOne(view, act));
+    },
+  };
 }
 
 /** Timers. */
@@ -69,13 +90,12 @@ const ANSWER = 1;
  *   a pipeline's answer           ─> start what fits in the offer; decline the rest: a filter
  *   an offer without an answer    ─> rescinded after the timeout
  *
- * An offer counts as allocated until it is answered or rescinded. A filter keeps offers of no
- * more than was declined from a pipeline for a while.
+ * An offer counts as allocated until it is answered or rescinded.
  */
-class Offers {
+class Offers implements Allocation {
   readonly timers = 2;
   readonly #frameworks: Frameworks;
-  readonly #nodes: readonly number[];
+  readonly #nodes: number;
   readonly #times: OfferTimes;
   readonly #rng: RandomStream;
   /** Not answered yet. */
@@ -85,7 +105,7 @@ class Offers {
 
   constructor(frameworks: Frameworks, nodes: number, times: OfferTimes, rng: RandomStream) {
     this.#frameworks = frameworks;
-    this.#nodes = Array.from({ length: nodes }, (_, node) => node);
+    this.#nodes = nodes;
     this.#times = times;
     this.#rng = rng;
   }
@@ -99,79 +119,59 @@ class Offers {
   }
 
   woken(timer: number, view: ClusterView, act: Controls): void {
-    if (timer === ALLOCATE) {
-      act.wakeAt(ALLOCATE, view.nowUs + us(this.#times.allocationIntervalS));
-      this.#allocate(view, act);
-    } else {
-      this.#settle(view, act);
-      if (this.#times.atEvents) this.#allocate(view, act);
-    }
-    this.#setAnswerTimer(act);
+    if (timer === ALLOCATE) this.begin(view, act);
+    else this.#settle(view, act);
+    this.#allocate(view, act, timer === ALLOCATE);
   }
 
   decide(view: ClusterView, act: Controls): void {
-    if (this.#times.atEvents) this.#allocate(view, act);
-    this.#setAnswerTimer(act);
+    this.#allocate(view, act, false);
   }
 
   /** Rounds of offers: at events, declined resources go to the next pipeline at once. */
-  #allocate(view: ClusterView, act: Controls): void {
-    let answered = 0;
-    do {
-      this.#offerAll(view);
-      answered = this.#settle(view, act);
-    } while (answered > 0 && this.#times.atEvents);
+  #allocate(view: ClusterView, act: Controls, isRound: boolean): void {
+    const { atEvents } = this.#times;
+    for (let goesOn = isRound || atEvents; goesOn; ) {
+      for (const node of this.#shuffled()) this.#offer(node, view);
+      goesOn = this.#settle(view, act) > 0 && atEvents;
+    }
+    const times = this.#open.map(({ answerUs, rescindUs }) => Math.min(answerUs, rescindUs));
+    act.wakeAt(ANSWER, Math.min(Number.POSITIVE_INFINITY, ...times));
   }
 
-  /** One round: each node to at most one pipeline. */
-  #offerAll(view: ClusterView): void {
-    const { nowUs } = view;
-    const { offerTimeoutS = Number.POSITIVE_INFINITY } = this.#times;
-    const answerUs = Math.round(this.#times.answerMs * 1000);
-    for (const node of this.#shuffled()) {
-      const amounts = this.#availableOn(node, view);
-      if (amounts.every((amount) => amount === 0)) continue;
-      const taker = this.#frameworks.shares
-        .order()
-        .find((pipeline) => this.#wants(pipeline, node, amounts, view));
-      if (taker === undefined) continue;
-      const delayUs = answerUs === 0 ? 0 : Math.ceil(2 * answerUs * this.#rng.uniform());
-      this.#frameworks.shares.allocate(taker, amounts);
-      this.#open.push({
-        pipeline: taker,
-        node,
-        amounts,
-        answerUs: nowUs + delayUs,
-        rescindUs: nowUs + us(offerTimeoutS),
-      });
-    }
+  /** All that is free on a node, to at most one pipeline. */
+  #offer(node: number, view: ClusterView): void {
+    const { offerTimeoutS = Number.POSITIVE_INFINITY, answerMs } = this.#times;
+    const open = this.#open.filter((offer) => offer.node === node);
+    const amounts = this.#frameworks
+      .freeOn(node, view)
+      .map((free, r) => open.reduce((left, offer) => Math.max(0, left - offer.amounts[r]), free));
+    if (amounts.every((amount) => amount === 0)) return;
+    const { shares } = this.#frameworks;
+    const pipeline = shares.order().find((one) => this.#wants(one, node, amounts, view));
+    if (pipeline === undefined) return;
+    const meanUs = Math.round(answerMs * 1000);
+    const delayUs = meanUs === 0 ? 0 : Math.ceil(2 * meanUs * this.#rng.uniform());
+    shares.allocate(pipeline, amounts);
+    const rescindUs = view.nowUs + us(offerTimeoutS);
+    this.#open.push({ pipeline, node, amounts, answerUs: view.nowUs + delayUs, rescindUs });
   }
 
   #wants(pipeline: number, node: number, amounts: Amounts, view: ClusterView): boolean {
     if (this.#times.revives && !this.#frameworks.hasJobs(pipeline, view)) return false;
-    return !this.#filters
-      .get(pipeline)
-      ?.some(
-        (filter) =>
-          filter.node === node &&
-          view.nowUs < filter.untilUs &&
-          amounts.every((amount, r) => amount <= filter.amounts[r]),
-      );
-  }
-
-  #availableOn(node: number, view: ClusterView): number[] {
-    const free = this.#frameworks.freeOn(node, view);
-    for (const offer of this.#open) {
-      if (offer.node !== node) continue;
-      for (let r = 0; r < free.length; r++) free[r] = Math.max(0, free[r] - offer.amounts[r]);
-    }
-    return free;
+    const filters = this.#filters.get(pipeline) ?? [];
+    return !filters.some(
+      (filter) =>
+        filter.node === node &&
+        view.nowUs < filter.untilUs &&
+        amounts.every((amount, r) => amount <= filter.declined[r]),
+    );
   }
 
   /** Answers and rescinds the offers that are due; how many. */
   #settle(view: ClusterView, act: Controls): number {
     const { nowUs } = view;
-    const isDue = (offer: Offer): boolean => offer.answerUs <= nowUs || offer.rescindUs <= nowUs;
+    const isDue = (offer: Offer): boolean => Math.min(offer.answerUs, offer.rescindUs) <= nowUs;
     const due = this.#open.filter(isDue);
     this.#open = this.#open.filter((offer) => !isDue(offer));
     for (const offer of due) {
@@ -181,18 +181,17 @@ class Offers {
     return due.length;
   }
 
+  /** The pipeline starts what fits in the offer, and declines the rest. */
   #answer({ pipeline, node, amounts }: Offer, view: ClusterView, act: Controls): void {
-    const { replicas } = view.system;
-    const left = [...amounts];
+    let left = amounts;
     const allows = (replica: number): boolean =>
-      replicas[replica].node === node &&
+      view.system.replicas[replica].node === node &&
       this.#frameworks.demandOf(replica).every((amount, r) => amount <= left[r]);
     for (;;) {
       const replica = this.#frameworks.startNext(pipeline, view, act, allows);
       if (replica < 0) break;
-      this.#frameworks.demandOf(replica).forEach((amount, r) => {
-        left[r] -= amount;
-      });
+      const taken = this.#frameworks.demandOf(replica);
+      left = left.map((amount, r) => amount - taken[r]);
     }
     if (left.every((amount) => amount === 0)) return;
     const { nowUs } = view;
@@ -200,44 +199,17 @@ class Offers {
     // No filter ends before the next round, or, where nothing is refused, the rounds of this instant.
     const untilUs = nowUs + (refuseS === 0 ? 1 : us(Math.max(refuseS, allocationIntervalS)));
     const known = this.#filters.get(pipeline)?.filter((filter) => nowUs < filter.untilUs) ?? [];
-    this.#filters.set(pipeline, [...known, { node, amounts: left, untilUs }]);
-  }
-
-  #setAnswerTimer(act: Controls): void {
-    const times = this.#open.map(({ answerUs, rescindUs }) => Math.min(answerUs, rescindUs));
-    act.wakeAt(ANSWER, Math.min(Number.POSITIVE_INFINITY, ...times));
+    this.#filters.set(pipeline, [...known, { node, declined: left, untilUs }]);
   }
 
   #shuffled(): number[] {
-    const nodes = [...this.#nodes];
+    const nodes = Array.from({ length: this.#nodes }, (_, node) => node);
     for (let i = nodes.length - 1; i > 0; i--) {
       const j = this.#rng.integer(i + 1);
       [nodes[i], nodes[j]] = [nodes[j], nodes[i]];
     }
     return nodes;
   }
-}
-
-const EVERYWHERE = (): boolean => true;
-
-/** How resources go to pipelines. */
-type Allocation = Pick<Controller, "timers" | "queued" | "begin" | "woken" | "decide">;
-
-/** One level: at each event, the next job of the pipeline with the smallest dominant share. */
-function directly(frameworks: Frameworks, skips: boolean): Allocation {
-  const startsOne = (view: ClusterView, act: Controls): boolean => {
-    for (const pipeline of frameworks.shares.order()) {
-      if (frameworks.startNext(pipeline, view, act, EVERYWHERE) >= 0) return true;
-      if (!skips && frameworks.waitsForRoom(pipeline, view)) return false;
-    }
-    return false;
-  };
-  return {
-    timers: 0,
-    decide: (view, act) => {
-      while (startsOne(view, act));
-    },
-  };
 }
 
 function controllerOf(frameworks: Frameworks, allocation: Allocation): Controller {

@@ -8,16 +8,18 @@
  */
 
 import { assert } from "../../../engine/basics/fault.ts";
-import { EventHeap } from "../../../engine/basics/priority-queues.ts";
 import type {
   BatchEnd,
   ClusterView,
   Controls,
   JobView,
 } from "../../../engine/dispatch/controller.ts";
-import type { Ordering, PoolPolicies } from "../../../engine/dispatch/policies.ts";
+import type { PoolPolicies } from "../../../engine/dispatch/policies.ts";
+import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { System } from "../../../engine/system/system.ts";
+import { leastBy } from "../../rules/textbook.ts";
 import { batchLimits, isIdle, placeablePools } from "../devices/device-slots.ts";
+import { PlacedJobs } from "../devices/placed-jobs.ts";
 
 /** Amounts by resource, in the resource's own unit. */
 export type Amounts = readonly number[];
@@ -91,74 +93,9 @@ export class DominantShares {
   }
 }
 
-interface Entry {
-  readonly job: number;
-  readonly request: number;
-  /** The key of the ordering; equal ones in the order in which they came. */
-  readonly atUs: number;
-  readonly arrivedUs: number;
-}
-
-/**
- * By request, then by job: the entry of each job that is queued, over all queues. A job that comes back gets a
- * new one, and a request that ends takes its entries with it, as others will have its numbers.
- */
-type Entries = Map<number, Map<number, Entry>>;
-
-/** Jobs that wait, in the order of an ordering rule. Jobs that wait no more are passed over. */
-class WaitingJobs {
-  readonly #ordering: Ordering;
-  readonly #heap = new EventHeap<Entry>();
-  readonly #latest: Entries;
-
-  constructor(ordering: Ordering, latest: Entries) {
-    this.#ordering = ordering;
-    this.#latest = latest;
-  }
-
-  push(view: JobView): void {
-    const { job, request, arrivedUs } = view;
-    const entry = { job, request, atUs: this.#keyOf(view), arrivedUs };
-    const own = this.#latest.get(request);
-    if (own === undefined) this.#latest.set(request, new Map([[job, entry]]));
-    else own.set(job, entry);
-    this.#heap.add(entry);
-  }
-
-  #keyOf(view: JobView): number {
-    const ordering = this.#ordering;
-    if (ordering.kind === "keyed") return ordering.key(view);
-    return ordering.kind === "fifo" ? view.enteredUs : -view.enteredUs;
-  }
-
-  /** The next job that waits; undefined: none does. */
-  peek(view: ClusterView): Entry | undefined {
-    for (;;) {
-      const { first } = this.#heap;
-      if (first === undefined) return undefined;
-      const isLatest = this.#latest.get(first.request)?.get(first.job) === first;
-      if (isLatest && view.isWaiting(first.job)) return first;
-      this.#shift(first);
-    }
-  }
-
-  /** Takes up to `count` jobs, the next one first. */
-  take(count: number, view: ClusterView): number[] {
-    const jobs: number[] = [];
-    while (jobs.length < count) {
-      const next = this.peek(view);
-      if (next === undefined) break;
-      jobs.push(next.job);
-      this.#shift(next);
-    }
-    return jobs;
-  }
-
-  #shift(first: Entry): void {
-    this.#heap.take();
-    const own = this.#latest.get(first.request);
-    if (own?.get(first.job) === first) own.delete(first.job);
-  }
+/** The jobs of a pipeline that wait for a pool. */
+interface Line {
+  readonly pool: number;
 }
 
 const NOBODY = -1;
@@ -177,17 +114,17 @@ export class Frameworks {
   /** Numbers of the system's resources that count; empty: kinds of devices do. */
   readonly #resources: readonly number[];
   readonly #kinds: readonly string[];
-  /** By replica. */
+  /** By replica: what its batch takes. */
   readonly #demands: readonly Amounts[];
-  readonly #entries: Entries = new Map();
-  /** By pipeline, then by pool. */
-  readonly #waiting: readonly Map<number, WaitingJobs>[];
+  readonly #jobs = new PlacedJobs<Line>(true);
+  /** By pipeline. */
+  readonly #lines: readonly (readonly Line[])[];
   /** By pool: replicas that may be idle, the longest idle first; a look at the view tells. */
   readonly #idle: readonly Set<number>[];
   /** By replica: the pipeline that its batch counts for. */
   readonly #owners: Int32Array;
-  /** By node: replicas of these pools. */
-  readonly #members: readonly (readonly number[])[];
+  /** Replicas of these pools. */
+  readonly #members: readonly number[];
 
   /** Weights are by name; pipelines without one have 1. */
   constructor(
@@ -195,58 +132,46 @@ export class Frameworks {
     rules: readonly PoolPolicies[],
     weights: Readonly<Record<string, number>>,
   ) {
+    const { pipelines, pools, replicas, nodes, resources } = system;
     this.#system = system;
     this.#rules = rules;
     this.#mostJobs = batchLimits(system, rules);
     this.pools = placeablePools(system);
-    const own = system.replicas.map(({ pool }) => this.pools.includes(pool));
-    this.#members = system.nodes.map((_, node) =>
-      [...system.replicas.keys()].filter((r) => own[r] && system.replicas[r].node === node),
-    );
-    this.#resources = [...system.resources.keys()].filter(
+    this.#members = [...replicas.keys()].filter((r) => this.pools.includes(replicas[r].pool));
+    this.#resources = [...resources.keys()].filter(
       (r) =>
-        this.pools.some((pool) => system.pools[pool].demand[r] > 0) &&
-        system.nodes.every(({ resources }) => Number.isFinite(resources[r])),
+        this.pools.some((pool) => pools[pool].demand[r] > 0) &&
+        nodes.every((node) => Number.isFinite(node.resources[r])),
     );
-    const kinds = new Set(system.replicas.filter((_, r) => own[r]).map(({ device }) => device));
-    this.#kinds = this.#resources.length > 0 ? [] : [...kinds];
-    this.#demands = system.replicas.map(({ pool, device }) =>
-      this.#resources.length > 0
-        ? this.#resources.map((r) => system.pools[pool].demand[r])
-        : this.#kinds.map((kind) => (kind === device ? 1 : 0)),
-    );
-    const totals =
-      this.#resources.length > 0
-        ? this.#resources.map((r) =>
-            system.nodes.reduce((sum, { resources }) => sum + resources[r], 0),
-          )
-        : this.#kinds.map(
-            (kind) => system.replicas.filter(({ device }, r) => own[r] && device === kind).length,
-          );
-    this.shares = new DominantShares(totals);
-    system.pipelines.forEach(({ name, held }, pipeline) => {
-      const weight = Object.hasOwn(weights, name) ? weights[name] : 1;
-      if (!held) this.shares.add(pipeline, weight);
+    const devices = this.#members.map((replica) => replicas[replica].device);
+    this.#kinds = this.#resources.length > 0 ? [] : [...new Set(devices)];
+    this.#demands = replicas.map(({ pool, device }) => [
+      ...this.#resources.map((r) => pools[pool].demand[r]),
+      ...this.#kinds.map((kind) => Number(kind === device)),
+    ]);
+    this.shares = new DominantShares([
+      ...this.#resources.map((r) => sumOf(nodes.map((node) => node.resources[r]))),
+      ...this.#kinds.map((kind) => devices.filter((device) => device === kind).length),
+    ]);
+    for (const [pipeline, { name, held }] of pipelines.entries()) {
+      if (!held) this.shares.add(pipeline, Object.hasOwn(weights, name) ? weights[name] : 1);
+    }
+    this.#lines = pipelines.map(({ tasks }) => {
+      const all = new Set(tasks.flatMap(({ variants }) => variants));
+      return [...all].filter((pool) => this.pools.includes(pool)).map((pool) => ({ pool }));
     });
-    this.#waiting = system.pipelines.map(({ tasks }) => {
-      const all = tasks.flatMap(({ variants }) => variants);
-      const pools = new Set(all.filter((id) => this.pools.includes(id)));
-      return new Map(
-        [...pools].map((id) => [id, new WaitingJobs(rules[id].ordering, this.#entries)]),
-      );
-    });
-    this.#idle = system.pools.map(() => new Set());
-    this.#owners = new Int32Array(system.replicas.length).fill(NOBODY);
+    this.#idle = pools.map(() => new Set());
+    this.#owners = new Int32Array(replicas.length).fill(NOBODY);
   }
 
-  // --- events ---------------------------------------------------------------------------------
-
-  queued(view: JobView, pool: number): void {
-    this.#waiting[view.pipeline].get(pool)?.push(view);
+  queued(job: JobView, pool: number): void {
+    const { ordering } = this.#rules[pool];
+    const fromFirst = ordering.kind === "fifo" ? job.enteredUs : -job.enteredUs;
+    this.#jobs.queued(job, pool, ordering.kind === "keyed" ? ordering.key(job) : fromFirst);
   }
 
   ended(request: number): void {
-    this.#entries.delete(request);
+    this.#jobs.ended(request);
   }
 
   finished({ replica, pool }: BatchEnd): void {
@@ -262,46 +187,38 @@ export class Frameworks {
 
   /** Counts running batches too: this scheduler may take over from another. */
   begin(view: ClusterView): void {
-    for (const replica of this.#members.flat()) {
-      if (view.running(replica) === 0) {
-        if (view.isUp(replica)) this.changed(replica, "up");
-        continue;
-      }
-      const { pipeline } = view.job(view.jobsOn(replica)[0]);
-      this.#owners[replica] = pipeline;
-      this.shares.allocate(pipeline, this.#demands[replica]);
+    for (const replica of this.#members) {
+      if (view.running(replica) > 0) {
+        this.#own(view.job(view.jobsOn(replica)[0]).pipeline, replica);
+      } else if (view.isUp(replica)) this.changed(replica, "up");
     }
   }
-
-  // --- questions ------------------------------------------------------------------------------
 
   demandOf(replica: number): Amounts {
     return this.#demands[replica];
   }
 
-  /** Amounts that no batch has taken on a node. O(replicas of the node) where replicas are the resource. */
+  /** Amounts that no batch has taken on a node. O(replicas) where these are the resource. */
   freeOn(node: number, view: ClusterView): number[] {
-    if (this.#resources.length > 0) return this.#resources.map((r) => view.freeOf(node, r));
-    const free = this.#kinds.map(() => 0);
-    for (const replica of this.#members[node]) {
-      const kind = this.#kinds.indexOf(this.#system.replicas[replica].device);
-      if (isIdle(view, replica)) free[kind]++;
-    }
-    return free;
+    const { replicas } = this.#system;
+    const idle = this.#members.filter(
+      (replica) =>
+        this.#kinds.length > 0 && replicas[replica].node === node && isIdle(view, replica),
+    );
+    return [
+      ...this.#resources.map((r) => view.freeOf(node, r)),
+      ...this.#kinds.map((kind) => idle.filter((one) => replicas[one].device === kind).length),
+    ];
   }
 
   hasJobs(pipeline: number, view: ClusterView): boolean {
-    return [...this.#waiting[pipeline].values()].some((jobs) => jobs.peek(view) !== undefined);
+    return this.#waiting(pipeline, view).length > 0;
   }
 
   /** Whether a job of the pipeline can start once others have ended: some replica for it is up. */
   waitsForRoom(pipeline: number, view: ClusterView): boolean {
-    return [...this.#waiting[pipeline]].some(
-      ([pool, jobs]) => jobs.peek(view) !== undefined && view.readyOf(pool) > 0,
-    );
+    return this.#waiting(pipeline, view).some(({ pool }) => view.readyOf(pool) > 0);
   }
-
-  // --- starts ---------------------------------------------------------------------------------
 
   /**
    * Starts the pipeline's next batch: of its pools with an idle replica that is allowed and has
@@ -309,47 +226,47 @@ export class Frameworks {
    */
   startNext(pipeline: number, view: ClusterView, act: Controls, allows: Allows): number {
     for (;;) {
-      let earliestUs = Number.POSITIVE_INFINITY;
-      let chosen: WaitingJobs | null = null;
-      let replica = NOBODY;
-      for (const [pool, jobs] of this.#waiting[pipeline]) {
-        const next = jobs.peek(view);
-        if (next === undefined || next.arrivedUs >= earliestUs) continue;
-        const found = this.#idleReplica(pool, view, allows);
-        if (found === NOBODY) continue;
-        earliestUs = next.arrivedUs;
-        chosen = jobs;
-        replica = found;
-      }
-      if (chosen === null) return NOBODY;
-      const batch = this.#takeBatch(chosen, replica, view, act);
+      const ways = this.#waiting(pipeline, view).flatMap((line) => {
+        const replica = this.#idleReplica(line.pool, view, allows);
+        return replica === NOBODY ? [] : [{ line, replica }];
+      });
+      const arrivedUs = ({ line }: (typeof ways)[number]): number =>
+        view.job(this.#jobs.at(line)[0].job).arrivedUs;
+      const next = leastBy(ways, arrivedUs);
+      if (next === undefined) return NOBODY;
+      const { line, replica } = next;
+      const batch = this.#takeBatch(line, replica, view, act);
       if (batch.length === 0) continue;
-      this.#start(pipeline, replica, batch, act);
+      assert(this.#owners[replica] === NOBODY, "a replica runs one batch");
+      act.start(replica, batch);
+      this.#idle[line.pool].delete(replica);
+      this.#own(pipeline, replica);
       return replica;
     }
   }
 
+  /** The pipeline's lines that have a job. */
+  #waiting(pipeline: number, view: ClusterView): readonly Line[] {
+    this.#jobs.place(view, ({ job, pool }) =>
+      this.#lines[view.job(job).pipeline].find((line) => line.pool === pool),
+    );
+    return this.#lines[pipeline].filter((line) => this.#jobs.at(line).length > 0);
+  }
+
   /** As many as the pool's batching allows, none kept waiting for more; late ones may be dropped. */
-  #takeBatch(
-    jobs: WaitingJobs,
-    replica: number,
-    view: ClusterView,
-    act: Controls,
-  ): readonly number[] {
-    const { pool } = this.#system.replicas[replica];
-    const { shedding } = this.#rules[pool];
-    const most = this.#mostJobs[pool];
-    const batch = jobs.take(most, view);
+  #takeBatch(line: Line, replica: number, view: ClusterView, act: Controls): readonly number[] {
+    const { shedding } = this.#rules[line.pool];
+    const most = this.#mostJobs[line.pool];
+    const taken = this.#jobs.at(line).slice(0, most);
+    this.#jobs.leave(taken);
+    const batch = taken.map(({ job }) => job);
     if (shedding === undefined) return batch;
     const late = batch.filter((job) => shedding(view.job(job), replica, most, view.nowUs));
     for (const job of late) if (view.isWaiting(job)) act.drop(job);
     return batch.filter((job) => !late.includes(job) && view.isWaiting(job));
   }
 
-  #start(pipeline: number, replica: number, batch: readonly number[], act: Controls): void {
-    assert(this.#owners[replica] === NOBODY, "a replica runs one batch");
-    act.start(replica, batch);
-    this.#idle[this.#system.replicas[replica].pool].delete(replica);
+  #own(pipeline: number, replica: number): void {
     this.#owners[replica] = pipeline;
     this.shares.allocate(pipeline, this.#demands[replica]);
   }

@@ -12,21 +12,21 @@
  * hold its times), and buckets of models by latency, as partitions here may mix group sizes.
  */
 
-import { Fault } from "../../engine/basics/fault.ts";
-import { RunLog } from "../../engine/dispatch/run-log.ts";
-import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
-import { compileSystem } from "../../scenario/compile/compile.ts";
-import { tasksToPlace } from "../../scenario/compile/placement.ts";
-import type { ClusterDocument, ScenarioDocument } from "../../scenario/schema/scenario.ts";
-import { goalSharesUs } from "../../schedulers/rules/ways.ts";
+import { Fault } from "../engine/basics/fault.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
+import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
+import { tasksToPlace } from "../scenario/compile/placement.ts";
+import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { goalSharesUs } from "../schedulers/rules/ways.ts";
 import {
   beamPlacement,
   coveringPlacement,
   type Group,
   type Placement,
   type Sampled,
-} from "../../schedulers/systems/alpaserve/placement.ts";
-import { replicationSteps, type SimulationInputs } from "../../sim/replication.ts";
+} from "../schedulers/systems/alpaserve/placement.ts";
+import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 
 export interface GroupSearch {
   /** Placements that the beam keeps. */

@@ -1,10 +1,10 @@
 /** AlpaServe's search: its example against queueing theory, and every placement of small clusters. */
 import { describe, expect, test } from "vitest";
-import { finished } from "../../engine/basics/iterables.ts";
-import { checkMemory, checkSlots } from "../../scenario/checks/check-cluster.ts";
-import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
-import { NO_INPUTS, replicate, scenarioOf } from "../../sim/scenario.test-support.ts";
-import { powersOfTwo, searchGroups, type Tried, USUAL_SEARCH } from "./alpaserve-search.ts";
+import { finished } from "../engine/basics/iterables.ts";
+import { checkMemory, checkSlots } from "../scenario/checks/check-cluster.ts";
+import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { NO_INPUTS, replicate, scenarioOf } from "../sim/scenario.test-support.ts";
+import { powersOfTwo, searchGroups, type Tried, USUAL_SEARCH } from "./device-groups.ts";
 
 test.each([
   [4, 8, [[4], [2, 2], [2, 1, 1], [1, 1, 1, 1]]],

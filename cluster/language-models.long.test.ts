@@ -1,0 +1,132 @@
+/** Replayed language models on real processes: tokens stream, nothing is answered twice, and places are free afterwards. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { kill } from "../checks/soak/faults.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { statusOf } from "./faults.test-support.ts";
+import { divergence, run, SEED } from "./measured-run.test-support.ts";
+import { InferenceClient, type InferStream } from "./protocol/client.ts";
+import type { ModelInferResponse, Parameters } from "./protocol/messages.ts";
+import { bytesTensor } from "./protocol/tensors.ts";
+
+/** One sequence at a time, so that a second waits in the engine. */
+const document: ScenarioDocument = scenarioSchema.parse({
+  name: "writers",
+  pipelines: {
+    answer: {
+      tasks: {
+        look: { model: "looker" },
+        write: {
+          ...{ model: "writer", after: ["look"] },
+          tokens: { prompt: { distribution: "lognormal", mean: 60, cv: 1 }, output: 40, most: 400 },
+        },
+      },
+    },
+  },
+  models: {
+    looker: { service: { distribution: "deterministic", meanMs: 2 } },
+    writer: {
+      tokens: {
+        steps: { prefill: [5, 0.02, 0], decode: [5, 0, 0] },
+        ...{ policy: "sarathi", maxSequences: 1, maxBatchedTokens: 512, blocks: 30 },
+      },
+    },
+  },
+  cluster: { replicas: { look: 1, write: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 8, requests: 30 },
+});
+
+let deployment: Deployment;
+let client: InferenceClient;
+let stream: InferStream;
+
+beforeAll(async () => {
+  const options = { document, inputs: NO_INPUTS, seed: SEED, backend: "replay" as const };
+  deployment = await startDeployment({ ...options, replicasPerWorker: 1 });
+  client = new InferenceClient(deployment.gateway.grpc);
+  stream = client.openStream({ ended: () => undefined });
+});
+afterAll(async () => {
+  stream.close();
+  client.close();
+  await deployment.stop();
+});
+
+interface Asked {
+  readonly id: string;
+  readonly parts: ModelInferResponse[];
+  readonly answers: (Error | ModelInferResponse)[];
+}
+
+function ask(parameters: Parameters): Asked {
+  const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
+  const asked = { parts: [] as ModelInferResponse[], answers: [] as Asked["answers"] };
+  const request = { modelName: "answer", id: "", parameters, inputs: [tensor] };
+  const id = stream.send(
+    { ...request, rawInputContents: [raw] },
+    (error, response) => void asked.answers.push(error ?? (response as ModelInferResponse)),
+    (part) => void asked.parts.push(part),
+  );
+  return { id, ...asked };
+}
+
+const STREAMED = { stream: { boolParam: true } };
+
+const tokensOf = ({ parts }: Asked): number =>
+  parts.reduce((sum, { parameters }) => sum + (parameters?.tokens.int64Param ?? 0), 0);
+
+const isFree = (): Promise<boolean> =>
+  eventually(async () =>
+    (await statusOf(deployment)).replicas.every(({ inFlight }) => inFlight === 0),
+  );
+
+test("a measured run has the times of tokens by request and on the whole, and its log replays", async () => {
+  const { outcomes, load, log, summary } = await run(deployment, document);
+  expect(outcomes.completed).toBe(30);
+  expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);
+  expect(load.tpotUs.every((us) => us > 0)).toBe(true);
+  const { metrics } = summary;
+  // Every 40 tokens take 40 iterations of 5 ms at least.
+  expect(metrics.ttftMeanMs).toBeGreaterThan(5);
+  expect(metrics.tpotMeanMs).toBeGreaterThanOrEqual(4.9);
+  expect(metrics.kvUseRatio).toBeGreaterThan(0);
+  expect(metrics.preemptionsPerRequest).toBe(0);
+  expect(divergence(document, log)).toBeNull();
+});
+
+test("a caller that asks for a stream gets every token, then the answer", async () => {
+  const asked = ask(STREAMED);
+  expect(await eventually(() => asked.answers.length === 1)).toBe(true);
+  expect(tokensOf(asked)).toBe(40);
+  const [answer] = asked.answers as ModelInferResponse[];
+  expect(answer.parameters?.output_tokens.int64Param).toBe(40);
+  const plain = ask({});
+  expect(await eventually(() => plain.answers.length === 1)).toBe(true);
+  expect(plain.parts).toEqual([]);
+});
+
+test("a caller that leaves frees its place for the next", async () => {
+  const first = ask(STREAMED);
+  expect(await eventually(() => first.parts.length > 0)).toBe(true);
+  const second = ask(STREAMED);
+  stream.cancel("answer", first.id);
+  expect(await eventually(() => second.answers.length === 1)).toBe(true);
+  expect(tokensOf(first)).toBeLessThan(40);
+  expect(tokensOf(second)).toBe(40);
+  expect(await isFree()).toBe(true);
+});
+
+test("a killed worker ends what has streamed, with its count, and what has not starts again", async () => {
+  const [first, second] = [ask(STREAMED), ask(STREAMED)];
+  expect(await eventually(() => first.parts.length > 0)).toBe(true);
+  const writer = deployment.workers.find(({ replica }) => replica.startsWith("write"));
+  kill((writer as { readonly pid: number }).pid);
+  expect(await eventually(() => second.answers.length === 1)).toBe(true);
+  expect(tokensOf(second)).toBe(40);
+  expect(first.answers).toHaveLength(1);
+  const [error] = first.answers as Error[];
+  expect(error.message).toMatch(/its worker was lost, after \d+ tokens? of the answer/);
+  expect(Number(/after (\d+)/.exec(error.message)?.[1])).toBe(tokensOf(first));
+  expect(await isFree()).toBe(true);
+});

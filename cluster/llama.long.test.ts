@@ -1,0 +1,208 @@
+/** The real engine of language models, where llama.cpp and weights are at hand: our policy decides each iteration. */
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { needs } from "../checks/support/needs.test-support.ts";
+import { llamaCppInstall, loadLlamaCpp } from "../models/llama-cpp.ts";
+import { weightsPath } from "../models/weights.ts";
+import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { divergence, run, SEED } from "./measured-run.test-support.ts";
+import { monotonicUs } from "./time/clock.ts";
+import type { Backend, BatchResult } from "./worker/backend.ts";
+import { EngineHost } from "./worker/engine-host.ts";
+import { llamaSteps } from "./worker/llama-steps.ts";
+
+const hasLlama = await loadLlamaCpp().then(
+  () => existsSync(weightsPath("smollm2-135m")),
+  () => false,
+);
+const isHere = needs(`llama.cpp (\`${llamaCppInstall()}\`) with weights smollm2-135m`, hasLlama);
+
+const LLAMA = { weights: "smollm2-135m", threads: 1, contextTokens: 256 };
+const clock = { nowUs: monotonicUs };
+
+function textOf({ outputs }: BatchResult): string {
+  const { value } = JSON.parse(Buffer.from(outputs[0].text).toString()) as {
+    value: { text: string };
+  };
+  return value.text;
+}
+
+const job = (text: string, output: number) => ({
+  jobs: [
+    { payload: Buffer.from(text), upstream: Buffer.from("{}"), tensors: [], upstreamTensors: {} },
+  ],
+  variate: null,
+  warmUp: false,
+  tokens: { prompt: null, output, priority: 0, client: 0, beginning: 0 },
+});
+
+describe.skipIf(!isHere)("the engine", () => {
+  async function withEngine(
+    limits: { readonly maxSequences: number; readonly blocks: number; readonly policy: string },
+    use: (place: () => Backend) => Promise<void>,
+  ): Promise<void> {
+    const { policy, ...own } = limits;
+    const whole = { maxBatchedTokens: 64, blockTokens: 16, prefixCaching: false, ...own };
+    const steps = await llamaSteps(LLAMA, whole, ".", clock);
+    const engine = new EngineHost({ policy, limits: whole }, steps, clock);
+    const places: Backend[] = [];
+    try {
+      await use(() => {
+        const place = engine.place();
+        places.push(place);
+        return place;
+      });
+    } finally {
+      for (const place of places) await place.close();
+    }
+  }
+
+  const ALONE = { maxSequences: 1, blocks: 100, policy: "vllm" };
+  const PROMPTS = [
+    "The capital of France is",
+    "Water boils at a temperature of",
+    "Two plus two is",
+  ];
+
+  test("a text is the same alone, in chunks beside others, and after a preemption", async () => {
+    const alone: string[] = [];
+    await withEngine(ALONE, async (place) => {
+      const own = place();
+      for (const prompt of PROMPTS) {
+        const told: string[] = [];
+        const result = await own.run(job(prompt, 24), ({ text }) => void told.push(text));
+        alone.push(textOf(result));
+        expect(told.join("") + result.written?.last.text).toBe(textOf(result));
+      }
+    });
+    expect(alone[0]).toContain("Paris");
+    for (const policy of ["vllm", "vllm-v0", "sarathi"]) {
+      // Five blocks of 16 tokens for three sequences of up to 32.
+      await withEngine({ maxSequences: 3, blocks: 5, policy }, async (place) => {
+        const all = PROMPTS.map((prompt) => place().run(job(prompt, 24), () => undefined));
+        const results = await Promise.all(all);
+        expect(results.map(textOf), policy).toEqual(alone);
+        const preempted = results.reduce(
+          (sum, one) => sum + (one.written?.use.preemptions ?? 0),
+          0,
+        );
+        expect(preempted, policy).toBeGreaterThan(0);
+      });
+    }
+  });
+
+  test("a job that is stopped leaves its slice to the next, whose text it does not change", async () => {
+    await withEngine(ALONE, async (place) => {
+      const [first, second] = [place(), place()];
+      const expected = textOf(await second.run(job(PROMPTS[0], 8), () => undefined));
+      let told = 0;
+      const stopped = first.run(job(PROMPTS[1], 200), () => {
+        if (++told === 3) first.stop?.();
+      });
+      await expect(stopped).rejects.toThrow("stopped after 3 tokens");
+      expect(textOf(await second.run(job(PROMPTS[0], 8), () => undefined))).toBe(expected);
+    });
+  });
+
+  test("what does not fit is refused: a long prompt, an empty one, a context beyond the model's", async () => {
+    await withEngine(ALONE, async (place) => {
+      const own = place();
+      const ask = (text: string, output: number) => () =>
+        own.run(job(text, output), () => undefined);
+      expect(ask("word ".repeat(300), 10)).toThrow(/exceed the model's context of 255 tokens/);
+      expect(ask("", 10)).toThrow("the prompt is empty");
+    });
+    const far = { ...LLAMA, contextTokens: 100_000 };
+    const limits = { maxSequences: 1, maxBatchedTokens: 64 };
+    await expect(llamaSteps(far, limits, ".", clock)).rejects.toThrow(/was trained with \d+/);
+  });
+});
+
+const document: ScenarioDocument = scenarioSchema.parse({
+  name: "real-writer",
+  pipelines: {
+    answer: {
+      tasks: {
+        look: { model: "looker" },
+        write: {
+          ...{ model: "writer", after: ["look"] },
+          tokens: { prompt: { distribution: "exponential", mean: 20 }, output: 8, most: 120 },
+        },
+      },
+    },
+  },
+  models: {
+    looker: { service: { distribution: "deterministic", meanMs: 2 } },
+    writer: {
+      tokens: {
+        steps: { prefill: [5, 3, 0], decode: [5, 0, 10] },
+        ...{ maxSequences: 2, maxBatchedTokens: 64, blocks: 32, llama: LLAMA },
+      },
+    },
+  },
+  cluster: { replicas: { look: 1, write: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 4, requests: 12 },
+});
+
+describe.skipIf(!isHere)("a deployment", () => {
+  let deployment: Deployment;
+  beforeAll(async () => {
+    const options = { document, inputs: NO_INPUTS, seed: SEED, backend: "engines" as const };
+    deployment = await startDeployment(options);
+  });
+  afterAll(() => deployment?.stop());
+
+  test("a measured run writes drawn lengths beside a replayed task, and its log replays", async () => {
+    const { outcomes, load, log, summary } = await run(deployment, document);
+    expect(outcomes.completed).toBe(12);
+    expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);
+    const { tokensPerS = 0, makespanMs = 0, kvUseRatio } = summary.metrics;
+    expect(tokensPerS * makespanMs).toBeGreaterThan(0);
+    expect(kvUseRatio).toBeGreaterThan(0);
+    expect(divergence(document, log)).toBeNull();
+  });
+
+  test("OpenAI's completions have the model's own text, whole and as events", async () => {
+    const ask = async (more: object): Promise<Response> => {
+      const body = { model: "answer", prompt: "The capital of France is", max_tokens: 12, ...more };
+      return fetch(`${deployment.gateway.http}/v1/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    };
+    const whole = (await (await ask({})).json()) as {
+      choices: { text: string; finish_reason: string }[];
+      usage: { completion_tokens: number; prompt_tokens: number };
+    };
+    expect(whole.choices[0].text).toContain("Paris");
+    expect(whole.usage).toMatchObject({ completion_tokens: 12, prompt_tokens: 5 });
+    expect(whole.choices[0].finish_reason).toBe("length");
+    const events = await (await ask({ stream: true })).text();
+    const data = events
+      .split("\n\n")
+      .flatMap((event) => (event.startsWith("data: ") ? [event.slice(6)] : []));
+    expect(data.at(-1)).toBe("[DONE]");
+    const texts = data.slice(0, -1).map((one) => JSON.parse(one).choices[0].text as string);
+    expect(texts.join("")).toBe(whole.choices[0].text);
+    expect(texts.length).toBeGreaterThan(5);
+  });
+
+  test("a client that leaves frees its sequence", async () => {
+    const abort = new AbortController();
+    const asked = fetch(`${deployment.gateway.http}/v1/completions`, {
+      method: "POST",
+      signal: abort.signal,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "answer", prompt: "Once", max_tokens: 200, stream: true }),
+    });
+    const reader = (await asked).body?.getReader();
+    await reader?.read();
+    abort.abort();
+    const url = `${deployment.gateway.http}/run`;
+    const isIdle = async () => ((await (await fetch(url)).json()) as { idle: boolean }).idle;
+    expect(await eventually(isIdle)).toBe(true);
+  });
+});

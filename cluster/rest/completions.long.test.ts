@@ -1,0 +1,97 @@
+/** OpenAI's completions of a replayed language model: its form, its refusals, and OpenAI's own Python client. */
+import { spawnSync } from "node:child_process";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { needs } from "../../checks/support/needs.test-support.ts";
+import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
+import { type Deployment, startDeployment } from "../deploy/deployment.ts";
+import { NO_INPUTS } from "../deployment.test-support.ts";
+
+const document: ScenarioDocument = scenarioSchema.parse({
+  name: "completions",
+  pipelines: {
+    answer: { tasks: { write: { model: "writer", tokens: { prompt: 20, output: 6 } } } },
+    look: { tasks: { look: { model: "looker" } } },
+  },
+  models: {
+    looker: { service: { distribution: "deterministic", meanMs: 2 } },
+    writer: { tokens: { steps: { prefill: [2, 0, 0], decode: [2, 0, 0] }, maxSequences: 2 } },
+  },
+  cluster: { replicas: { write: 1, look: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 4, requests: 12 },
+});
+
+let deployment: Deployment;
+beforeAll(async () => {
+  const options = { document, inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
+  deployment = await startDeployment(options);
+});
+afterAll(() => deployment.stop());
+
+async function ask(body: object): Promise<{ readonly status: number; readonly text: string }> {
+  const answer = await fetch(`${deployment.gateway.http}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+test("only pipelines whose one language model writes last are there", async () => {
+  const models = await (await fetch(`${deployment.gateway.http}/v1/models`)).json();
+  expect(models).toMatchObject({ object: "list", data: [{ id: "answer" }] });
+  expect((await ask({ model: "look", prompt: "x" })).text).toContain("has not one language model");
+  expect((await ask({ model: "boats", prompt: "x" })).status).toBe(404);
+});
+
+test("an answer has OpenAI's form, whole and as events with usage", async () => {
+  const whole = JSON.parse((await ask({ model: "answer", prompt: "x" })).text);
+  expect(whole).toMatchObject({
+    object: "text_completion",
+    model: "answer",
+    usage: { completion_tokens: 6, prompt_tokens: 20, total_tokens: 26 },
+  });
+  const { text } = await ask({
+    ...{ model: "answer", prompt: ["x"], stream: true },
+    stream_options: { include_usage: true },
+  });
+  const events = text
+    .split("\n\n")
+    .flatMap((one) => (one.startsWith("data: ") ? [one.slice(6)] : []));
+  // Six tokens, the end of the text, the usage, the end.
+  expect(events).toHaveLength(9);
+  expect(JSON.parse(events[7])).toMatchObject({ choices: [], usage: { completion_tokens: 6 } });
+  expect(events[8]).toBe("[DONE]");
+});
+
+test("what the engine does not do is refused, not left out", async () => {
+  for (const wrong of [
+    { n: 2 },
+    { temperature: 0.7 },
+    { stop: ["."] },
+    { max_tokens: 0 },
+    { prompt: "" },
+  ]) {
+    const { status, text } = await ask({ model: "answer", prompt: "x", ...wrong });
+    expect(status, text).toBe(400);
+    expect(text).toContain(Object.keys(wrong)[0]);
+  }
+});
+
+const PROGRAM = `
+import sys
+from openai import OpenAI
+client = OpenAI(base_url=sys.argv[1] + "/v1", api_key="none")
+whole = client.completions.create(model="answer", prompt="x", max_tokens=6)
+parts = list(client.completions.create(model="answer", prompt="x", max_tokens=6, stream=True))
+print(client.models.list().data[0].id, whole.usage.completion_tokens, len(parts), parts[-1].choices[0].finish_reason)
+`;
+const python = process.env.TANDEM_PYTHON ?? "python3";
+const hasOpenai = spawnSync(python, ["-c", "import openai"]).status === 0;
+
+test.skipIf(!needs("the Python package openai (TANDEM_PYTHON names its Python)", hasOpenai))(
+  "OpenAI's Python client completes, streams and lists",
+  () => {
+    const { stdout, stderr } = spawnSync(python, ["-c", PROGRAM, deployment.gateway.http]);
+    expect(`${stdout}${stderr}`.trim()).toBe("answer 6 7 length");
+  },
+);

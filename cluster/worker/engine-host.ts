@@ -1,0 +1,254 @@
+/**
+ * One engine of a language model on its worker: the jobs of all its places, in the iterations that the policy of the
+ * scenario plans. The decisions are those of the simulator's engine; `Steps` computes an iteration, or lets its time
+ * pass. Tokens go out as they are made.
+ */
+import { assert, Fault } from "../../engine/basics/fault.ts";
+import type { EngineUse } from "../../engine/metrics/token-tally.ts";
+import { contentsOf } from "../../engine/requests/token-lengths.ts";
+import type { PrefixTerms, Sharing } from "../../engine/system/system.ts";
+import {
+  newSequence,
+  type Sequence,
+  type Share,
+  TokenEngine,
+} from "../../engine/tokens/token-engine.ts";
+import { iterationPolicy } from "../../schedulers/iterations/registry.ts";
+import type { TokenOrder, WrittenPart } from "../protocol/messages.ts";
+import type { Clock } from "../time/clock.ts";
+import type { Backend, Batch, BatchResult } from "./backend.ts";
+
+/** A job as the engine takes it. */
+export interface EngineJob extends TokenOrder {
+  readonly prompt: number;
+  /** The model may end its text before `output` tokens. */
+  readonly mayEnd: boolean;
+  /** Tokens of the prompt, where they are a text's. */
+  readonly text?: readonly number[];
+}
+
+/** What a sequence made in an iteration. */
+export interface MadeToken {
+  readonly text: string;
+  /** The model ended its text: the sequence makes no more. */
+  readonly isLast: boolean;
+}
+
+interface Iteration {
+  readonly shares: readonly Share[];
+  /** It begins as the one before ends. */
+  readonly follows: boolean;
+  /** Nobody measures the jobs in it. */
+  readonly warmUp: boolean;
+}
+
+/** Computes iterations, one at a time. */
+export interface Steps extends Pick<Backend, "provenance" | "cost"> {
+  /** Tokens that a sequence may have in all; Infinity: as many as there are blocks for. */
+  readonly most: number;
+  /** Throws Fault("invalid-input") for a batch that gives no lengths where it must. */
+  job(batch: Batch): EngineJob;
+  /** Calls one of the two once and never from within; `ended` with the iteration's time in the scenario's µs. */
+  run(
+    iteration: Iteration,
+    ended: (us: number, made: ReadonlyMap<Sequence, MadeToken>) => void,
+    failed: (error: Error) => void,
+  ): void;
+  /** The sequence gets a job. */
+  began(sequence: Sequence, job: EngineJob): void;
+  /** Its keys and values are not needed any more. */
+  left(sequence: Sequence): void;
+  close(): Promise<void>;
+}
+
+/** A job on the engine. */
+interface Writing {
+  readonly sequence: Sequence;
+  readonly output: number;
+  readonly warmUp: boolean;
+  readonly beganUs: number;
+  readonly told: (part: WrittenPart) => void;
+  text: string;
+  /** Text of its latest token. */
+  latest: string;
+  readonly ended: (error: Error | null) => void;
+}
+
+type Terms = Pick<Extract<Sharing, { kind: "iterations" }>, "policy" | "limits">;
+
+const NONE: EngineUse = { preemptions: 0, busyUs: 0, usedUs: 0 };
+/** An unmeasured job. */
+const WARM_UP: EngineJob = {
+  ...{ prompt: 1, output: 2, mayEnd: false },
+  ...{ priority: 0, client: 0, beginning: 0 },
+};
+
+interface HostOptions {
+  /** Called when the last place is closed. */
+  readonly closed?: () => void;
+  /** What prompts of a pipeline begin with, by its number; default: nothing in common. */
+  readonly prefixOf?: (pipeline: number) => PrefixTerms | null;
+}
+
+export class EngineHost {
+  readonly #engine: TokenEngine;
+  readonly #steps: Steps;
+  readonly #clock: Pick<Clock, "nowUs">;
+  readonly #writings = new Map<Sequence, Writing>();
+  #ids = 0;
+  #isRunning = false;
+  /** Since the last answer. */
+  #use = NONE;
+  #preemptions = 0;
+  #users = 0;
+  readonly #closed: () => void;
+  readonly #prefixOf: (pipeline: number) => PrefixTerms | null;
+
+  constructor(
+    { policy, limits }: Terms,
+    steps: Steps,
+    clock: Pick<Clock, "nowUs">,
+    { closed = () => undefined, prefixOf = () => null }: HostOptions = {},
+  ) {
+    this.#closed = closed;
+    this.#prefixOf = prefixOf;
+    this.#engine = new TokenEngine(limits, iterationPolicy(policy));
+    this.#steps = steps;
+    this.#clock = clock;
+  }
+
+  /** The backend of one of its places. */
+  place(): Backend {
+    const { provenance, cost } = this.#steps;
+    let stop = (): void => undefined;
+    this.#users++;
+    return {
+      ...{ inputs: null, outputs: null, provenance, cost, stopsUnwanted: true },
+      run: (batch, told) => {
+        const [done, leave] = this.#write(batch, told);
+        stop = leave;
+        return done;
+      },
+      stop: () => stop(),
+      close: async () => {
+        if (--this.#users > 0) return;
+        this.#closed();
+        await this.#steps.close();
+      },
+    };
+  }
+
+  /** Throws Fault("invalid-input") for a job that has no room here. */
+  #write(
+    batch: Batch,
+    told: (part: WrittenPart) => void,
+  ): readonly [done: Promise<BatchResult>, leave: () => void] {
+    const job = batch.warmUp ? WARM_UP : this.#steps.job(batch);
+    const { prompt, output, priority, client, beginning } = job;
+    this.#checkRoom(prompt, output);
+    const beganUs = this.#clock.nowUs();
+    const id = ++this.#ids;
+    const { blockTokens } = this.#engine;
+    const contentOf = contentsOf(this.#prefixOf(client), id, { prompt, beginning, blockTokens });
+    const sequence = newSequence(id, prompt, beganUs, { priority, client, contentOf });
+    let leave = (): void => undefined;
+    const done = new Promise<BatchResult>((resolve, reject) => {
+      const ended = (error: Error | null): void => {
+        this.#writings.delete(sequence);
+        this.#engine.remove(sequence);
+        this.#steps.left(sequence);
+        if (error === null) resolve(this.#resultOf(writing));
+        else reject(error);
+      };
+      const { warmUp } = batch;
+      const writing: Writing = {
+        sequence,
+        output,
+        warmUp,
+        beganUs,
+        told,
+        ended,
+        text: "",
+        latest: "",
+      };
+      this.#writings.set(sequence, writing);
+      leave = () => {
+        if (!this.#writings.has(sequence)) return;
+        ended(new Fault("interrupted", `stopped after ${sequence.made} tokens`));
+        this.#next();
+      };
+    });
+    this.#steps.began(sequence, job);
+    this.#engine.add(sequence);
+    this.#next();
+    return [done, leave];
+  }
+
+  #checkRoom(prompt: number, output: number): void {
+    const all = prompt + output;
+    const { most } = this.#steps;
+    const { blocks, blockTokens } = this.#engine;
+    const what = `a prompt of ${prompt} tokens and ${output} more`;
+    if (all > most) {
+      throw new Fault("invalid-input", `${what} exceed the model's context of ${most} tokens`);
+    }
+    if (this.#engine.holds(all)) return;
+    const room = `${blocks} blocks of ${blockTokens} tokens and its policy have room for`;
+    throw new Fault("invalid-input", `${what} are more than ${room}`);
+  }
+
+  /** Starts the next iteration unless one runs. */
+  #next(follows = false): void {
+    if (this.#isRunning) return;
+    const shares = this.#engine.plan();
+    if (shares.length === 0) return;
+    this.#isRunning = true;
+    const inUse = 1 - this.#engine.freeBlocks / this.#engine.blocks;
+    const warmUp = shares.every(({ sequence }) => this.#writings.get(sequence)?.warmUp === true);
+    this.#steps.run(
+      { shares, follows, warmUp },
+      (us, made) => {
+        this.#count(us, inUse);
+        for (const sequence of this.#engine.ended(shares)) this.#made(sequence, made.get(sequence));
+        this.#isRunning = false;
+        this.#next(true);
+      },
+      (error) => {
+        this.#isRunning = false;
+        const fault = new Fault("cluster-failure", `the engine failed: ${error.message}`);
+        for (const { ended } of [...this.#writings.values()]) ended(fault);
+      },
+    );
+  }
+
+  #made(sequence: Sequence, { text, isLast }: MadeToken = { text: "", isLast: false }): void {
+    const writing = this.#writings.get(sequence);
+    assert(writing !== undefined, "only sequences with a job are in the engine");
+    writing.text += text;
+    writing.latest = text;
+    if (isLast || sequence.made >= writing.output) writing.ended(null);
+    else writing.told({ tokens: 1, text });
+  }
+
+  #count(us: number, inUse: number): void {
+    const { busyUs, usedUs } = this.#use;
+    const { preemptions } = this.#engine;
+    const more = preemptions - this.#preemptions;
+    this.#preemptions = preemptions;
+    this.#use = {
+      preemptions: this.#use.preemptions + more,
+      busyUs: busyUs + us,
+      usedUs: usedUs + us * inUse,
+    };
+  }
+
+  /** Its last token goes with the answer. */
+  #resultOf({ beganUs, sequence, text, latest }: Writing): BatchResult {
+    const last = { tokens: 1, text: latest };
+    const written = { last, promptTokens: sequence.promptTokens, use: this.#use };
+    this.#use = NONE;
+    const value = text === "" ? null : { text, tokens: sequence.made };
+    const output = { text: Buffer.from(JSON.stringify({ labels: [], value })), tensors: [] };
+    return { outputs: [output], serviceUs: this.#clock.nowUs() - beganUs, written };
+  }
+}
