@@ -118,6 +118,7 @@ describe("a plan", () => {
     expect(shown(lost).text).toContain("nothing that was allowed keeps the SLO");
     const cut = shown({ ...lost, notSearched: ["trials"] });
     expect(cut.text).toContain("nothing that was tried keeps the SLO");
+    expect(shown({ ...lost, nearest: null }).text).not.toMatch(/nearest|replicas +machines/);
     expect(plannedScenario([lost])).toBeNull();
   });
 

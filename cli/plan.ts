@@ -87,7 +87,8 @@ function planProgress() {
   let isSized = false;
   const update = (step: PlanProgress): void => {
     shown.onProgress(step);
-    if (!isSized && step.combinations > 0) {
+    if (step.combinations === 0) return;
+    if (!isSized) {
       isSized = true;
       const size = Number.isFinite(step.combinations)
         ? step.combinations.toLocaleString("en-US")

@@ -63,7 +63,9 @@ export function planText(
   const lines = document.plans.flatMap((plan) => [
     ...(several ? [parametersText(plan.parameters)] : []),
     wrapped(plan.goals.map(goalText).join("; "), width),
-    tableText({ caption: "", headings: headings(plan), rows: rows(plan) }, width),
+    ...(plan.best === null && plan.nearest === null
+      ? []
+      : [tableText({ caption: "", headings: headings(plan), rows: rows(plan) }, width)]),
     ...sentences(plan).map((line) => wrapped(line, width)),
     "",
   ]);
@@ -158,7 +160,7 @@ function headline(entry: PlanEntry): string {
 }
 
 function sentences(entry: PlanEntry): readonly string[] {
-  const { best, alike, notSearched, needed, state } = entry;
+  const { best, nearest, alike, notSearched, needed, state } = entry;
   const explored = `explored: ${exploredText(entry.explored)}`;
   const shown = notSearched.filter((name) => best === null || name !== "trials");
   const leftOut = shown.map((name) => LEFT_OUT[name]);
@@ -168,8 +170,9 @@ function sentences(entry: PlanEntry): readonly string[] {
   }
   if (best === null) {
     const tried = notSearched.includes("trials") ? "tried" : "allowed";
+    const above = nearest === null ? "" : " (the shares above are of the nearest miss)";
     return [
-      `nothing that was ${tried} keeps the SLO (the shares above are of the nearest miss)`,
+      `nothing that was ${tried} keeps the SLO${above}`,
       ...untold,
       [explored, ...leftOut].join("; "),
       ...(entry.missing === null ? [] : [entry.missing]),

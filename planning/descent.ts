@@ -11,7 +11,7 @@ import type { Trial } from "./trial.ts";
 /** Capacity over jobs to look for an incumbent with, until one does. */
 const HEADROOMS = [1.1, 1.25, 1.4, 1.6, 2, 2.5, 4, 8];
 /** The same for the nearest miss, the first that there are machines for. */
-const LEAST_HEADROOMS = [8, 4, 2, 1.4, 1.2, 1, 0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0];
+const LEAST_HEADROOMS = [...Array.from({ length: 40 }, (_, i) => 8 / 1.25 ** i), 0];
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */

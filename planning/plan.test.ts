@@ -189,6 +189,13 @@ workload: { arrivals: poisson, ratePerS: 5, requests: 4000, warmupS: 10 }
 run: { seed: 1, replications: 8 }
 `;
 
+test("the nearest miss of a load far beyond all machines has most of them", () => {
+  const [{ best, nearest, missing }] = plansOf(queue(5000));
+  expect(best).toBeNull();
+  expect(missing).toMatch(/serve has 5000.0 jobs per second to do/);
+  expect(nearest?.replicas.serve).toBeGreaterThan(24);
+});
+
 describe("a plan chooses which task runs on which kind of node", () => {
   const PRESETS = ["fifo", "round-robin", "edf"];
 
