@@ -111,6 +111,9 @@ export async function schedulers({ name, json, for: asked, place, set }: Schedul
   print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());
 }
 
+/** Of those that are as good, the others are in the study. */
+const FEW = 5;
+
 /** The row, why it fits, and how to check it. */
 function whichText(which: WhichScheduler): string {
   const { factors, decision, refused, instead, command } = which;
@@ -123,7 +126,8 @@ function whichText(which: WhichScheduler): string {
   if (use === null) return `no scheduler of the study keeps such an SLO: more devices\n${because}`;
   const { name, scheduler, goodput, overFifo, beside, loses } = use;
   const points = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
-  const ties = beside.length === 0 ? "none" : beside.join(", ");
+  const more = beside.length - FEW;
+  const ties = [...beside.slice(0, FEW), ...(more > 0 ? [`${more} more`] : [])].join("; ");
   const row = block(`use ${name}`, [
     [
       "as",
@@ -131,7 +135,7 @@ function whichText(which: WhichScheduler): string {
     ],
     ["serves in time", `${goodput.mean}% of the devices' capacity at its knee in the study's case`],
     ["over fifo", points(overFifo)],
-    ["as good", ties],
+    ["as good", ties || "none"],
     [
       "loses when",
       loses === null

@@ -106,7 +106,19 @@ test("a caller that asks for a stream gets every token, then the answer", async 
   expect(plain.parts).toEqual([]);
 });
 
+/** Jobs that the writer's worker did not end, as it counts them. */
+async function givenUp(): Promise<number> {
+  const writer = deployment.workers.find(({ replica }) => replica.startsWith("write"));
+  const worker = new InferenceClient((writer as { readonly address: string }).address);
+  const { model_stats } = await worker.ask<{
+    model_stats: { inference_stats: { fail: { count: number | string } } }[];
+  }>("ModelStatistics", {});
+  worker.close();
+  return model_stats.reduce((sum, one) => sum + Number(one.inference_stats.fail.count), 0);
+}
+
 test("a caller that leaves frees its place for the next", async () => {
+  const before = await givenUp();
   const first = ask(STREAMED);
   expect(await eventually(() => first.parts.length > 0)).toBe(true);
   const second = ask(STREAMED);
@@ -115,6 +127,7 @@ test("a caller that leaves frees its place for the next", async () => {
   expect(tokensOf(first)).toBeLessThan(40);
   expect(tokensOf(second)).toBe(40);
   expect(await isFree()).toBe(true);
+  expect(await givenUp()).toBe(before + 1);
 });
 
 test("a killed worker ends what has streamed, with its count, and what has not starts again", async () => {
