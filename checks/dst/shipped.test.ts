@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import "../support/solver.test-support.ts";
 import { expandSweep } from "../../scenario/expand-sweep.test-support.ts";
 import { parseScenario } from "../../scenario/parse.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
