@@ -117,7 +117,7 @@ export interface ContinuationTerms {
 }
 
 /** By row of the trace, from the first again after the last. */
-export interface Rows<T> {
+interface Rows<T> {
   readonly rows: readonly T[];
 }
 

@@ -72,7 +72,7 @@ export function coefficientTimes(
 }
 
 /** A measured time, µs, by the size that it was measured at, ascending. */
-export type Curve = readonly { readonly at: number; readonly us: number }[];
+type Curve = readonly { readonly at: number; readonly us: number }[];
 
 /** Attention of one layer: a chunk after `before` tokens beside so many decodes that look back on `context` each. */
 interface AttentionTime {

@@ -88,7 +88,7 @@ type TimesDocument = StepProfile["times"];
 const MADE = new WeakMap<TimesDocument, StepTimes>();
 
 /** Tables are indexed once for all engines that have them. */
-export function documentTimes(times: TimesDocument): StepTimes {
+function documentTimes(times: TimesDocument): StepTimes {
   const made = MADE.get(times) ?? ("layers" in times ? layersOf(times) : coefficientsOf(times));
   MADE.set(times, made);
   return made;

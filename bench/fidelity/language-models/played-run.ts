@@ -4,7 +4,7 @@ import type { StepProfile } from "../../../scenario/schema/step-profile.ts";
 import { runReplication } from "../../../sim/replication.ts";
 import type { MeasuredRequest } from "./published.ts";
 
-export type StepTimes = StepProfile["times"];
+type StepTimes = StepProfile["times"];
 
 /** Means over a run, ms; attainment: the share with TTFT and TPOT within their goals. */
 export interface TokenFigures {
