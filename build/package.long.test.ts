@@ -53,7 +53,7 @@ workload: { arrivals: poisson, ratePerS: 60, requests: 40 }
 run: { seed: 3, replications: 3 }
 `;
 
-test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.7 MB", () => {
+test("it holds what runs: no sources, maps, tests or benchmarks, in less than 6.3 MB", () => {
   const paths = packed.files.map(({ path }) => path);
   const others =
     /(?<!\.d)\.ts$|\.map$|\.test\.|test-support|^dist\/(bench|theory)\/|\/(fuzz|soak)\//;
@@ -65,7 +65,8 @@ test("it holds what runs: no sources, maps, tests or benchmarks, in less than 3.
     ...["LICENSE", "README.md", "package.json"],
   ]);
   expect(paths).toContain("docs/deploy.md");
-  expect(packed.size).toBeLessThan(3.7e6);
+  // Of it 2.5 MB are the solver of integer programs, for pages and for the bundle that goes to other machines.
+  expect(packed.size).toBeLessThan(6.3e6);
   // A folder that slips in has hundreds.
   expect(paths.length).toBeLessThan(1000);
 });

@@ -259,7 +259,8 @@ function profileReferences({ models = {} }: Sections): Reference[] {
 function stepReferences({ models = {} }: Sections): Reference[] {
   return Object.entries(models).flatMap(([name, { tokens }]) => {
     if (typeof tokens?.steps !== "string") return [];
-    return [{ written: tokens.steps, at: `models.${name}.tokens.steps`, calibrated: false }];
+    const calibrated = tokens.llama !== undefined;
+    return [{ written: tokens.steps, at: `models.${name}.tokens.steps`, calibrated }];
   });
 }
 
