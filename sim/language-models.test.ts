@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import { ITERATION_POLICIES } from "../scenario/schema/tokens.ts";
-import { replicate, runAt, scenarioOf } from "./scenario.test-support.ts";
+import { NO_INPUTS, replicate, runAt, scenarioOf } from "./scenario.test-support.ts";
 
 /** Prefill 10 ms + 0.1 ms a token; decode 5 ms + 1 ms a sequence. */
 const STEPS = { prefill: [10, 0.1, 0], decode: [5, 0, 1] };
@@ -100,6 +100,18 @@ test("too few blocks preempt, which costs time, and every request ends", () => {
   expect(tight.metrics.latencyMeanMs).toBeGreaterThan(roomy.metrics.latencyMeanMs as number);
   expect(tight.counted).toBe(6);
   expect(tight.metrics.kvUseRatio).toBeGreaterThan(roomy.metrics.kvUseRatio as number);
+});
+
+test("lengths by column stay where a pilot's own arrivals stand for the trace", () => {
+  const lengths = { prompt: { column: "in" }, output: { column: "out" }, most: 250 };
+  const document = scenarioOf({
+    ...writer({}, lengths),
+    workload: { arrivals: "deterministic", ratePerS: 1, requests: 3 },
+  });
+  const traceColumns = { "times.csv": { in: [100, 200], out: [5, 1] } };
+  const { metrics } = replicate(document, 1, { ...NO_INPUTS, traceColumns })[0];
+  // The third has the first row again.
+  expect(metrics.latencyMeanMs).toBeCloseTo((44 + 30 + 44) / 3, 9);
 });
 
 /** In µs as events are, so without errors of rounding. */

@@ -10,9 +10,10 @@ interface Traces {
   readonly traceColumns?: Readonly<Record<string, TraceColumns>> | undefined;
 }
 
-/** The columns of the trace that a workload replays. */
-export function columnsOf(workload: WorkloadDocument, { traceColumns }: Traces): TraceColumns {
-  return workload.arrivals === "trace" ? (traceColumns?.[workload.file] ?? {}) : {};
+/** The columns of the trace that a workload replays; of all traces where a pilot's arrivals stand for it. */
+export function columnsOf(workload: WorkloadDocument, { traceColumns = {} }: Traces): TraceColumns {
+  if (workload.arrivals === "trace") return traceColumns[workload.file] ?? {};
+  return Object.assign({}, ...Object.values(traceColumns));
 }
 
 /** The input sizes of a workload that replays a trace with sizes; else null. */
