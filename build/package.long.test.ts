@@ -65,7 +65,7 @@ test("it holds what runs: no sources, maps, tests or benchmarks, in less than 6.
     ...["LICENSE", "README.md", "package.json"],
   ]);
   expect(paths).toContain("docs/deploy.md");
-  // Of it 2.5 MB are the solver of integer programs, for pages and for the bundle that goes to other machines.
+  // The solver of integer programs takes 2.5 MB: once for pages, once for the bundle that goes to other machines.
   expect(packed.size).toBeLessThan(6.3e6);
   // A folder that slips in has hundreds.
   expect(paths.length).toBeLessThan(1000);

@@ -105,7 +105,7 @@ export function isCoefficients(text: string): boolean {
   return text.includes('"decoding_smallbs"');
 }
 
-/** Of a model, split over so many GPUs. Throws Fault("invalid-input") where the file has none such. */
+/** The coefficients of a model that is split over so many GPUs. Throws Fault("invalid-input") where the file has none. */
 export function publishedCoefficients(
   file: string,
   text: string,

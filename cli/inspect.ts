@@ -111,7 +111,7 @@ export async function schedulers({ name, json, for: asked, place, set }: Schedul
   print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());
 }
 
-/** Of those that are as good, the others are in the study. */
+/** The terminal names so many that are as good; the study has the others. */
 const FEW = 5;
 
 /** The row, why it fits, and how to check it. */

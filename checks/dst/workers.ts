@@ -52,7 +52,7 @@ export class VirtualWorker {
   readonly #draining = new Set<string>();
   /** By the system's number. */
   readonly #slots = new Map<number, DeviceSlot>();
-  /** Of language models, by the system's number of their slot, and their places by replica. */
+  /** Engines of language models by the system's number of their slot, and their places by replica. */
   readonly #engines = new Map<number, EngineHost>();
   readonly #places = new Map<string, Backend>();
   /** Attempts to connect, until packets pass. */

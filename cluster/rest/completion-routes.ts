@@ -102,7 +102,7 @@ export function addCompletionRoutes(app: App, models: PipelineModels): void {
   );
 }
 
-/** What one answer is made of. */
+/** The parts of one answer. */
 class Completion {
   readonly #body: Body;
   readonly #head: object;

@@ -33,7 +33,7 @@ import {
 /** How far ahead of the highest number so far a request's number may be. */
 const MAX_AHEAD = 100_000;
 
-/** Of an answer to a client that gives no limit. */
+/** A client that gives no limit gets so many tokens. */
 const DEFAULT_MAX_TOKENS = 128;
 
 type Draws = ReturnType<ReturnType<typeof drawSeries>["next"]>;

@@ -35,13 +35,13 @@ export interface Submission {
   readonly told?: ((part: WrittenPart) => void) | undefined;
 }
 
-/** What a language model wrote last for a request; times in µs of the scenario. */
+/** The last text that a language model wrote for a request; times in µs of the scenario. */
 interface Written {
   readonly promptTokens: number;
   readonly tokens: number;
   /** From the request's arrival to the first token. */
   readonly ttftUs: number;
-  /** Of each token after it. */
+  /** Each token after it took so long. */
   readonly tpotUs: number;
 }
 

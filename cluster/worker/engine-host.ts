@@ -27,7 +27,7 @@ export interface EngineJob extends TokenOrder {
   readonly text?: readonly number[];
 }
 
-/** What a sequence made in an iteration. */
+/** The token that a sequence made in an iteration. */
 export interface MadeToken {
   readonly text: string;
   /** The model ended its text: the sequence makes no more. */

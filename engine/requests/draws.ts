@@ -73,7 +73,7 @@ export class WeightedChoice {
 
 export class RequestDraws {
   declare private readonly choice: WeightedChoice;
-  /** Of the trace, by which the request came that was drawn last. */
+  /** The row of the trace by which the request came that was drawn last. */
   private row = -1;
   declare private readonly deadlinesMs: readonly (ValueSampler | null)[];
   declare private readonly tasks: readonly (readonly TaskDraws[])[];

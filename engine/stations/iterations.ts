@@ -16,7 +16,7 @@ import {
 import type { Batches } from "./running-batches.ts";
 import type { Processor } from "./station.ts";
 
-/** What engines need that the system does not say. */
+/** Engines need these besides the system. */
 export interface Iterating {
   readonly lengths: TokenLengths;
   readonly policyOf: (name: string) => IterationPolicy;

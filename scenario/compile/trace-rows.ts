@@ -1,4 +1,4 @@
-/** What a scenario takes from the rows of the trace that it replays: sizes, lengths of prompts and outputs, conditions. */
+/** A scenario takes from the rows of its trace: sizes, lengths of prompts and outputs, conditions. */
 import { assert } from "../../engine/basics/fault.ts";
 import type { TokenLengthTerms } from "../../engine/system/system.ts";
 import type { TraceColumn, TraceColumns } from "../reading/trace-columns.ts";

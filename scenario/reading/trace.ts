@@ -22,7 +22,7 @@ export interface TraceTerms {
 interface TraceReading {
   /** Times since the first arrival, never falling; empty when there are issues. */
   readonly arrivalsUs: number[];
-  /** Of those wanted. */
+  /** Those that were wanted, by name. */
   readonly columns: TraceColumns;
   readonly issues: readonly Issue[];
 }

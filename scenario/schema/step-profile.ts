@@ -15,7 +15,7 @@ const tablesSchema = z.strictObject({
   onceUs: curve,
   /** By sequences that make a token. */
   headUs: curve,
-  /** Of one layer: tokens of a chunk, tokens before it, decodes, tokens that each looks back on, µs. */
+  /** A row gives tokens of a chunk, tokens before it, decodes, tokens that each looks back on, and µs of one layer. */
   attentionUs: z.array(z.tuple([size, size, size, size, size])).min(1),
 });
 

@@ -1,7 +1,7 @@
 /** vLLM's second scheduler (V1): what runs goes on, prompts in chunks; what waits gets the tokens that are left. */
 import type { EngineView, IterationPolicy, Sequence } from "../../engine/tokens/token-engine.ts";
 
-/** Who is next of those that wait, and who is preempted of those that run. */
+/** Picks the next of those that wait, and the one to preempt of those that run. */
 export interface Order {
   readonly first: (view: EngineView) => Sequence;
   readonly last: (view: EngineView) => Sequence;

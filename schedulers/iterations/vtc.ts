@@ -19,7 +19,7 @@ export function vtc(): IterationPolicy {
   let queued: readonly number[] = [];
   let lastToLeave = 0;
 
-  /** Who comes to an empty queue is lifted to the client that left it last, else to the least of those that wait. */
+  /** A client that comes to an empty queue is lifted to the one that left it last, else to the least of those that wait. */
   const lift = ({ waiting }: EngineView): void => {
     const level =
       queued.length === 0

@@ -17,7 +17,7 @@ export interface TokenFigures {
 export const TTFT_GOAL_MS = 200;
 export const TPOT_GOAL_MS = 100;
 
-/** What a scenario says of an engine, and the times of its iterations. */
+/** Terms of an engine as a scenario has them, and the times of its iterations. */
 export interface EngineTerms {
   readonly policy: string;
   readonly maxSequences: number;
