@@ -168,6 +168,17 @@ describe("prompts that begin alike", () => {
     expect(timesOf({ prompt: 100, output: 1 })).toEqual([20, 20, 20]);
   });
 
+  test("share no block that holds tokens made after a prompt that ends within what they share", () => {
+    const lengths = {
+      prompt: { column: "in" },
+      output: { column: "out" },
+      prefix: { length: 70 },
+    };
+    const times = timesOf(lengths, { in: [40, 100, 1], out: [20, 1, 1] });
+    // Two blocks of the first prompt, 32 tokens; its third goes on with what the model made.
+    expect(times[1]).toBe(10 + 6.8);
+  });
+
   test("share them with their own group alone", () => {
     const lengths = { prompt: 100, output: 1, prefix: { length: 70, groups: 1e6 } };
     expect(timesOf(lengths)).toEqual([20, 20, 20]);
