@@ -383,9 +383,11 @@ export class GatewayRun implements Driver {
         this.#failWritten(batch, "its worker was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
-      if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
+      const isOff = this.#scaled.isOff(replica);
+      if (isOff) this.#scaled.left(replica, nowUs);
       this.#meter?.ready(replica, false, nowUs);
-      this.#dispatcher.lose(replica, nowUs);
+      // The dispatcher knows that a released replica without a batch is gone.
+      if (!isOff || batch !== null) this.#dispatcher.lose(replica, nowUs);
     });
   }
 
