@@ -3,6 +3,7 @@ import { Gateway } from "../../cluster/run/gateway.ts";
 import type { ServiceBounds } from "../../cluster/run/specification.ts";
 import { NO_ACCESS } from "../../cluster/security/client-access.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
+import { type PlanProblem, planFor } from "../../schedulers/systems/accuracy-scaling/plan.ts";
 import type { SimulationInputs } from "../../sim/replication.ts";
 import type { CalendarClock } from "./calendar.ts";
 import { channelTo, type VirtualWorld } from "./links.ts";
@@ -33,6 +34,13 @@ export function virtualGateway(setting: Setting): Gateway {
       ...{ origins: [], workerCertificates: null, controlFile: null, trace: null, record: null },
     },
     () => NO_ACCESS,
-    { world: { clock, connect: (address) => channelTo(world, workers[Number(address)]) } },
+    {
+      world: {
+        clock,
+        connect: (address) => channelTo(world, workers[Number(address)]),
+        solve: (problem, solved) => solved(planFor(problem as PlanProblem)),
+        close: async () => undefined,
+      },
+    },
   );
 }

@@ -59,6 +59,7 @@ export function replayLog(
       abort: (replica) => answers.get(`abort ${replica}`)?.shift() === 1,
       load: () => undefined,
       evict: () => undefined,
+      ask: () => undefined,
       ...(logged.entries.some(([kind]) => kind === "window") ? { window: () => undefined } : {}),
     },
   };
@@ -162,6 +163,7 @@ const FEEDS: Partial<Record<LogKind, Feed>> = {
   residency: (to, slot, model, state, nowUs) =>
     to.residency(slot, model, RESIDENCIES[state], nowUs),
   feed: (to, request, pool, loss, nowUs) => to.feed(request, pool, loss / LOSS_UNITS, nowUs),
+  solved: (to, controller, nowUs, ...solution) => to.solved(controller, solution, nowUs),
 };
 
 function feed(
