@@ -65,8 +65,9 @@ describe("a plan for one queue", () => {
     let least = Math.floor(ratePerS / 10) + 1;
     while (share(least) < 0.95) least++;
     expect(share(least)).toBeGreaterThan(0.955);
-    const [{ best, tried }] = plansOf(queue(ratePerS));
+    const [{ best, runnersUp, tried }] = plansOf(queue(ratePerS));
     expect(best?.replicas).toEqual({ serve: least });
+    expect(runnersUp.map(({ cost }) => cost)).toEqual([least + 1, least + 2]);
     const own = tried.filter(({ state }) => state === "confirmed");
     expect(own).toMatchObject([{ cost: least, replicas: { serve: least } }]);
     const { mean, low, high } = own[0].kept.p;
