@@ -151,6 +151,14 @@ describe("a plan for one queue", () => {
   });
 });
 
+test("loads share the budget, so that each has an answer", () => {
+  let looks = 0;
+  const pace = { spent: () => looks / 150, isOver: () => looks++ >= 150 };
+  const plans = plansOf(queue(12, "sweep: { workload.ratePerS: [12, 42] }"), { pace });
+  const answers = plans.map(({ stopped, best }) => ({ stopped, isFound: best !== null }));
+  expect(answers).toEqual(Array(2).fill({ stopped: true, isFound: true }));
+});
+
 const TWO = `
 name: two
 pipelines:
