@@ -36,7 +36,7 @@ const FOR_OTHERS = 0.4;
 const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
 /** Of one price, those that miss on all replications before the next price follows. */
-const FINALISTS = 2;
+const FINALISTS = 1;
 /** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
 
@@ -210,7 +210,7 @@ class Descents {
   /** Others of the price, other schedulers on the plan's cluster, or the next cluster that keeps the goals. */
   *#runnersUp({ contender }: Tried): Generator<undefined, readonly Tried[]> {
     const { alternative, shape } = contender;
-    const { laboratory } = this.#problem;
+    const { laboratory, goals } = this.#problem;
     const own = this.#descents.find((one) => one.alternative === alternative) as Descent;
     const passed = (): readonly Tried[] => {
       const all = this.#descents.flatMap((one) => one.passed);
@@ -231,7 +231,8 @@ class Descents {
       else {
         this.#drop(next);
         const trial = yield* this.#started(next);
-        yield* laboratory.extend(trial, FIRST_REPLICATIONS);
+        for (let n = 1; n <= FIRST_REPLICATIONS && reachOf(goals, trial.runs) >= 0; n++)
+          yield* laboratory.extend(trial, n);
         if (scoreOfTried({ trial }) >= 0) found.push({ ...next, trial });
       }
     }
