@@ -5,6 +5,7 @@
 import { runRequestSchema } from "../../cluster/run/specification.ts";
 import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
 import { instantOf, type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
+import type { RunSummary } from "../../engine/metrics/summary.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
 import { RequestDraws } from "../../engine/requests/draws.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
@@ -43,7 +44,7 @@ export async function compareDecisions(
 ): Promise<Compared> {
   const simulated = new RunLog();
   runReplication(document, inputs, 0, { log: simulated });
-  const served = await servedLog(document, inputs);
+  const { log: served } = await servedRun(document, inputs);
   const [expected, found] = [simulated, served].map(decisions);
   const [texts, others] = [expected, found].map((log) => log.map((entry) => entry.join(" ")));
   const entries = texts.length;
@@ -83,8 +84,13 @@ function decisions(log: RunLog): readonly LogEntry[] {
     .filter(([kind]) => kind !== "served" && kind !== "decide");
 }
 
-async function servedLog(document: ScenarioDocument, inputs: SimulationInputs): Promise<RunLog> {
-  const seed = replicationSeed(document.run.seed, 0);
+/** A run of the gateway, and what it measured. */
+export async function servedRun(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  replication = 0,
+): Promise<{ readonly log: RunLog; readonly summary: RunSummary }> {
+  const seed = replicationSeed(document.run.seed, replication);
   const system = compileSystem(document, inputs);
   const calendar = new Calendar();
   const clock = new CalendarClock(calendar);
@@ -123,6 +129,7 @@ async function servedLog(document: ScenarioDocument, inputs: SimulationInputs): 
   follow();
   while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step()) await null;
   const log = run.options.log as RunLog;
+  const { summary } = gateway.report();
   await gateway.close();
-  return log;
+  return { log, summary };
 }

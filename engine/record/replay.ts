@@ -34,12 +34,15 @@ export function replayLog(
   const learn = (key: string, answer: number): void => {
     answers.set(key, [...(answers.get(key) ?? []), answer]);
   };
-  for (const [kind, request, a, b] of logged.entries) {
+  for (const [kind, request, a, b, c] of logged.entries) {
     if (kind === "holds") learn(`${request}/${a}`, b);
     else if (kind === "goal") learn(`${request}`, a);
     else if (kind === "answer") learn(`answer ${request}/${a}`, b);
     else if (kind === "size") learn(`size ${request}`, a / SIZE_UNITS);
-    else if (kind === "abort") learn(`abort ${request}`, a);
+    else if (kind === "prompt") {
+      learn(`prompt ${request}/${a}`, b);
+      learn(`beginning ${request}/${a}`, c);
+    } else if (kind === "abort") learn(`abort ${request}`, a);
   }
   const replayed = new RunLog();
   const driver: Driver = {
@@ -48,6 +51,11 @@ export function replayLog(
     end: () => undefined,
     goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
     inputSize: (request) => answers.get(`size ${request}`)?.shift() ?? Number.NaN,
+    prompt: (request, task) => {
+      const tokens = answers.get(`prompt ${request}/${task}`)?.shift() ?? -1;
+      const beginning = answers.get(`beginning ${request}/${task}`)?.shift() ?? 0;
+      return tokens < 0 ? null : { tokens, beginning };
+    },
     holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
     labels: {
       truth: null,
