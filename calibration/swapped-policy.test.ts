@@ -48,7 +48,7 @@ async function verdictOf(predicted: string, served: string) {
   const runs = await Promise.all(
     replications.map(async (replication) => ({
       predicted: runReplication(documentOf(predicted), INPUTS, replication).summary.metrics,
-      measured: (await servedRun(documentOf(served), INPUTS, replication)).summary.metrics,
+      measured: (await servedRun(documentOf(served), INPUTS, { replication })).summary.metrics,
     })),
   );
   return judge(runs, { tolerance: TOLERANCE, unfit: null, runSeconds: 0, warmupS: 0 });

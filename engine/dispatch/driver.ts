@@ -79,6 +79,11 @@ export interface ClusterDriver {
   /** Load a model onto a device slot, or take it off; the driver reports `residency`. */
   load(slot: number, model: number, nowUs: number): void;
   evict(slot: number, model: number, nowUs: number): void;
+  /**
+   * Solve a problem beside the turns, then call `solved` of the dispatcher: the simulator at `atUs`, a gateway there or
+   * once it has the solution. Replaces the controller's earlier problem.
+   */
+  ask?(controller: number, problem: unknown, atUs: number): void;
   /** The next `start` on a replica has this start window; absent: workers start at once. */
   window?(replica: number, window: StartWindow): void;
 }
