@@ -10,7 +10,7 @@ import { driftingMean } from "../engine/statistics/drifting-mean.ts";
 import { estimate, meanOf } from "../engine/statistics/estimate.ts";
 import { knownTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
-import { disturbance, percent, watchHost } from "./host.ts";
+import { type Disturbance, disturbance, percent, watchHost } from "./host.ts";
 import { type InPlacePlan, inPlaceRound, workByModel } from "./in-place.ts";
 import {
   AloneTimes,
@@ -70,7 +70,7 @@ interface Bounds {
 const LEAST_ROUNDS = 5;
 /** A profile keeps so many. */
 const MOST_ROUNDS = 100;
-/** A host that is disturbed in more rounds than these is measured as it is. */
+/** A host that stands still in more rounds than these, or that others use in as many, is measured as it is. */
 const MOST_SET_ASIDE = 5;
 /** A change of pace that counts as no steady state: the usual tolerance of a judgement. */
 const MOST_CHANGE = 0.05;
@@ -87,7 +87,7 @@ export class Experiment {
   readonly #probesUs: number[] = [];
   readonly #contention: number[][] = [];
   readonly #inPlace: MeasuredRun[] = [];
-  #setAside = 0;
+  readonly #setAside = { stall: 0, load: 0 };
   /** What disturbed rounds that were kept. */
   readonly #disturbed: string[] = [];
   readonly #order = new RandomStream("calibration", "order");
@@ -158,7 +158,7 @@ export class Experiment {
       const round = () => inPlaceRound(place.deployment, place, `${SEED}/${this.rounds}`);
       parts.push(async () => void inPlace.push(await round()));
     }
-    let disturbed: string | null;
+    let disturbed: Disturbance | null;
     try {
       while (parts.length > 0) await parts.splice(this.#order.integer(parts.length), 1)[0]();
       probesUs.push(await probePace());
@@ -166,12 +166,12 @@ export class Experiment {
     } finally {
       watch.close();
     }
-    if (disturbed !== null && this.#setAside < MOST_SET_ASIDE) {
-      this.#setAside++;
+    if (disturbed !== null && this.#setAside[disturbed.by] < MOST_SET_ASIDE) {
+      this.#setAside[disturbed.by]++;
       for (const alone of this.#alone) alone.takeBack();
-      return disturbed;
+      return disturbed.reason;
     }
-    if (disturbed !== null) this.#disturbed.push(disturbed);
+    if (disturbed !== null) this.#disturbed.push(disturbed.reason);
     this.#contention.push(...contention);
     this.#inPlace.push(...inPlace);
     this.#probesUs.push(meanOf(probesUs));

@@ -295,6 +295,11 @@ export function watchHost(deployment: string | null) {
   };
 }
 
+export interface Disturbance {
+  readonly by: "stall" | "load";
+  readonly reason: string;
+}
+
 /**
  * Why a round of some seconds is not fit to be measured by; null where it is. `isLocal`: all that is measured runs below
  * this process, so that the load of others is told apart.
@@ -302,8 +307,10 @@ export function watchHost(deployment: string | null) {
 export function disturbance(
   { stalls: { longestMs }, ...load }: HostDuringRun,
   isLocal: boolean,
-): string | null {
+): Disturbance | null {
+  if (longestMs > LONGEST_STALL_MS) {
+    return { by: "stall", reason: `the host stood still for ${longestMs.toFixed(0)} ms` };
+  }
   const [reason] = isLocal ? loadReasons(load) : [];
-  if (reason !== undefined || longestMs <= LONGEST_STALL_MS) return reason ?? null;
-  return `the host stood still for ${longestMs.toFixed(0)} ms`;
+  return reason === undefined ? null : { by: "load", reason };
 }
