@@ -9,14 +9,13 @@ const FOLDER = "dist/cluster-bundle";
 /** Entries of each process and of the threads that it starts, as files of cluster/. */
 const PROGRAMS = {
   worker: ["worker/main", "worker/model-thread", "time/clock"],
-  gateway: ["gateway/main", "machines/forward", "time/clock"],
+  gateway: ["gateway/main", "machines/forward", "run/solver-thread", "time/clock"],
   load: ["load/main", "time/clock"],
 };
 /** Native parts, which real models need, and what no process elsewhere is asked for. */
 const NATIVE = ["onnxruntime-node", "sharp", "@resvg/resvg-js"];
-const ELSEWHERE = [...NATIVE, "@peculiar/x509", "reflect-metadata", "undici"];
-/** HiGHS looks for it beside its code, a chunk. */
-const SOLVER = "cluster/chunks/highs.wasm";
+/** HiGHS looks for its WebAssembly beside its code: both stay in their package. */
+const ELSEWHERE = [...NATIVE, "highs", "@peculiar/x509", "reflect-metadata", "undici"];
 /** Files that packages look for beside their code. */
 const PROTOS = ["grpc-health-check/proto", "@grpc/reflection/build/proto"];
 
@@ -58,14 +57,9 @@ export async function makeClusterBundle(root) {
   }
   writeFileSync(join(outdir, "package.json"), '{"type":"module"}\n');
   const data = filesBelow(outdir).filter((path) => !path.endsWith(".js"));
-  copyFileSync(join(root, "node_modules/highs/build/highs.wasm"), join(outdir, SOLVER));
   const programs = Object.entries(PROGRAMS).map(([name, entries]) => [
     name,
-    [
-      ...data,
-      ...(name === "gateway" ? [SOLVER] : []),
-      ...loadedBy(entries, metafile.outputs),
-    ].sort(),
+    [...data, ...loadedBy(entries, metafile.outputs)].sort(),
   ]);
   writeFileSync(join(outdir, "manifest.json"), `${JSON.stringify(Object.fromEntries(programs))}\n`);
 }

@@ -88,15 +88,16 @@ function solverFiles(root) {
   return { "highs.js": module.replaceAll('"highs.wasm"', address), "highs.wasm": wasm };
 }
 
-/** In place of the solver in pages of one file: its WebAssembly would be most of each report. */
-const NO_SOLVER = `export default () => {
-  throw new Error("a report has no solver of integer programs: open its scenario in \`tandem web\`");
+/** In place of the solver in pages of one file: `embedded.ts` sets it where the page brings it, most of a report's size. */
+const BROUGHT_SOLVER = `export default () => {
+  if (globalThis.tandemSolver !== undefined) return globalThis.tandemSolver();
+  throw new Error("this page has no solver of integer programs, since its scenario has neither proteus nor loki: name them in its sweep, or open it in \`tandem web\`");
 };`;
 
 function solverAt(place) {
   const setup = ({ onResolve, onLoad }) => {
     onResolve({ filter: /^highs$/ }, () => place);
-    onLoad({ filter: /./, namespace: "no-solver" }, () => ({ contents: NO_SOLVER }));
+    onLoad({ filter: /./, namespace: "brought" }, () => ({ contents: BROUGHT_SOLVER }));
   };
   return { name: "solver-at", setup };
 }
@@ -159,7 +160,7 @@ async function pageBundle(entry) {
   const { outputFiles } = await bundle({
     ...BROWSER_OPTIONS,
     ...entry,
-    plugins: [...BROWSER_OPTIONS.plugins, solverAt({ path: "highs", namespace: "no-solver" })],
+    plugins: [...BROWSER_OPTIONS.plugins, solverAt({ path: "highs", namespace: "brought" })],
     outdir: "/",
     format: "iife",
     jsx: "automatic",

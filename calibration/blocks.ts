@@ -3,7 +3,6 @@
  * block is, how many there are, and what is found in one.
  */
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { watchStalls } from "../cluster/time/stall-watch.ts";
 import { isSpanned } from "../engine/arrivals/arrival-source.ts";
 import { curveThrough } from "../engine/service/slow-down.ts";
 import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
@@ -14,7 +13,7 @@ import { poolsOf } from "../scenario/compile/placement.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
 import type { ModelDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import { LONGEST_STALL_MS } from "./host.ts";
+import { disturbance, watchHost } from "./host.ts";
 import {
   type InPlacePlan,
   inPlaceRound,
@@ -23,7 +22,7 @@ import {
   workedBatches,
 } from "./in-place.ts";
 import { type Block, judgeBlocks, offBeyond } from "./judge-blocks.ts";
-import { judgeNeighbours } from "./judge-profiles.ts";
+import { hostPace, judgeNeighbours } from "./judge-profiles.ts";
 import { type BusyWorker, contentionRound } from "./measure-service.ts";
 import { probePace } from "./pace-probe.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
@@ -100,7 +99,7 @@ export function knownMeansUs(
   );
 }
 
-/** A bracket in which the host stood still is measured again so often. */
+/** A bracket in which the host was disturbed is measured again so often. */
 const MOST_BRACKETS_AGAIN = 2;
 
 interface BracketPlan extends InPlacePlan {
@@ -108,6 +107,8 @@ interface BracketPlan extends InPlacePlan {
   readonly contents: Readonly<Record<string, readonly RequestContents[]>>;
   /** Two workers on the deployment's machine; fewer where none slow each other down. */
   readonly busy: readonly BusyWorker[];
+  /** Whether all that is measured runs below this process. */
+  readonly isLocal: boolean;
 }
 
 export async function measureBracket(
@@ -115,16 +116,16 @@ export async function measureBracket(
   plan: BracketPlan,
   seed: string,
 ): Promise<MeasuredBracket> {
-  const { document, inputs, busy } = plan;
+  const { document, inputs, busy, isLocal } = plan;
   const haveNeighbours = busy.length > 1 && compileSystem(document, inputs).replicas.length > 1;
   for (let again = MOST_BRACKETS_AGAIN; ; again--) {
-    const watch = watchStalls();
+    const watch = watchHost(deployment.id);
     try {
       const before = await probePace();
       const { log } = await inPlaceRound(deployment, plan, seed);
       const [, slowdown] = haveNeighbours ? await contentionRound(busy) : [];
       const probeUs = meanOf([before, await probePace()]);
-      if ((await watch.stop()).longestMs > LONGEST_STALL_MS && again > 0) continue;
+      if (disturbance(await watch.stop(), isLocal) !== null && again > 0) continue;
       const workUs: MeasuredBracket["workUs"] = (known) => {
         const { overheadProfile } = slowedInputs(inputs, known);
         return workByModel(document, inputs, overheadProfile?.contention, log);
@@ -144,21 +145,28 @@ function slowedInputs(inputs: SimulationInputs, slowdown: number | undefined): S
   return { ...inputs, overheadProfile: { ...overheadProfile, contention } };
 }
 
-/** By pool, the time in place in these brackets over that of the stored profile. */
+/** By model, the time in place in these brackets over that of the stored profile. */
 function factorsOf(
   { document, inputs }: PredictionPlan,
   brackets: readonly Bracket[],
 ): Readonly<Record<string, number>> {
-  const known = knownMeansUs(document, inputs);
   return Object.fromEntries(
-    Object.values(document.pipelines).flatMap(({ tasks }) =>
-      poolsOf(tasks).flatMap(({ pool, model }) => {
-        const found = brackets.flatMap(({ workUs }) => workUs[model] ?? []);
-        const meanUs = known.get(model);
-        return found.length === 0 || meanUs === undefined
-          ? []
-          : [[pool, meanOf(found) / meanUs] as const];
-      }),
+    [...knownMeansUs(document, inputs)].flatMap(([model, meanUs]) => {
+      const found = brackets.flatMap(({ workUs }) => workUs[model] ?? []);
+      return found.length === 0 ? [] : [[model, meanOf(found) / meanUs]];
+    }),
+  );
+}
+
+function byPool(
+  { pipelines }: ScenarioDocument,
+  byModel: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.values(pipelines).flatMap(({ tasks }) =>
+      poolsOf(tasks).flatMap(({ pool, model }) =>
+        byModel[model] === undefined ? [] : [[pool, byModel[model]]],
+      ),
     ),
   );
 }
@@ -186,28 +194,37 @@ export function judgeRuns(
   const brackets = measured.map(
     (one): Bracket => ({ ...one, workUs: one.workUs(neighbours?.known) }),
   );
-  const blocks = runs.map((run) => blockOf(plan, run, brackets, neighbours?.known));
   const profiles = profilesByModel(document, inputs.profiles);
+  const beside = {
+    brackets,
+    paceBeside: hostPace(brackets, profiles),
+    slowdown: neighbours?.known,
+  };
+  const blocks = runs.map((run) => blockOf(plan, run, beside));
   const doubt = overheadProfile?.provenance.doubts?.[0] ?? null;
   const judgement = judgeBlocks(blocks, brackets, { ...by, profiles, neighbours, doubt });
   return { blocks, brackets, judgement };
 }
 
-/** A run beside its predictions. */
+interface BesideBlocks {
+  readonly brackets: readonly Bracket[];
+  readonly paceBeside: ReturnType<typeof hostPace>;
+  readonly slowdown: number | undefined;
+}
+
+/** A run beside its predictions: that from the stored profiles is at the host's pace now. */
 function blockOf(
   plan: PredictionPlan,
   run: BlockRun,
-  brackets: readonly Bracket[],
-  slowdown: number | undefined,
+  { brackets, paceBeside, slowdown }: BesideBlocks,
 ): Block {
-  const factors = factorsOf(
-    plan,
-    run.beside.map((place) => brackets[place]),
-  );
+  const beside = run.beside.map((place) => brackets[place]);
+  const pace = byPool(plan.document, paceBeside(beside));
+  const factors = byPool(plan.document, factorsOf(plan, beside));
   const slowed = { ...plan, inputs: slowedInputs(plan.inputs, slowdown) };
   const { replication } = run;
   return {
-    predicted: predict(plan, replication).summary.metrics,
+    predicted: predict(plan, replication, pace).summary.metrics,
     informed: predict(slowed, replication, factors).summary.metrics,
     asStored: predict(plan, replication, factors).summary.metrics,
     measured: run.summary.metrics,

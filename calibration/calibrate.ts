@@ -31,12 +31,13 @@ import {
   SEED,
   type Target,
 } from "./experiment.ts";
-import { loadMeter, percent, sampleHost } from "./host.ts";
+import { percent } from "./host.ts";
 import { lightRatePerS } from "./in-place.ts";
 import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";
 import { measureLinks, onNearestLink } from "./message-costs.ts";
 import { type JobInput, type ModelWorker, openHosts } from "./model-worker.ts";
 import { measureOverheads } from "./no-op-overheads.ts";
+import { PROBE } from "./pace-probe.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
 interface CalibrationOptions {
@@ -86,10 +87,10 @@ export async function calibrate(
   options: CalibrationOptions,
 ): Promise<Calibration> {
   const { folder, inventory, contentionLevels: levels, onStep = () => undefined } = options;
+  const kind = inventory?.inventory.kind ?? "local";
   const models = Object.keys(document.models).filter(
     (name) => document.models[name].implementation,
   );
-  const look = loadMeter(sampleHost);
   const hosts = await openHosts({ document, folder, inventory, onEvent: onStep });
   const measured: MeasuredModel[] = [];
   const workers = new Map<string, ModelWorker>();
@@ -133,9 +134,9 @@ export async function calibrate(
     onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
     const seconds = await experiment.run({
       ...options,
+      isLocal: kind === "local",
       onRound: roundTeller(onStep),
-      onSetAside: (ms) =>
-        onStep(`a round is set aside: the host stood still for ${ms.toFixed(0)} ms`),
+      onSetAside: (reason) => onStep(`a round is set aside: ${reason}`),
     });
     const parts = { links, payloads: Object.values(contents).flat(), options };
     const overheadProfile = await overheadsOf(document, experiment, place, parts);
@@ -144,7 +145,7 @@ export async function calibrate(
       overheadProfile,
       doubts: experiment.doubts(),
     };
-    const told = withDoubts(found, look(), inventory?.inventory.kind ?? "local");
+    const told = withDoubts(found, experiment.hostDoubts(), kind);
     const figures = experiment.figures();
     return {
       ...bothForms(told, inventory),
@@ -328,6 +329,7 @@ function profileOf(
       quantilesUs: equalShareMeans(one.samplesUs, MAX_QUANTILES),
     })),
     ...(areKnown ? { inputs: inputs.filter(({ calls }) => calls > 0) } : {}),
+    probe: PROBE,
     rounds,
   };
 }

@@ -2,7 +2,7 @@
 
 import { knownTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
-import { type HostLoad, loadReasons, percent } from "./host.ts";
+import { percent } from "./host.ts";
 
 /** Half width of a mean's 95% interval, as a share of it: the usual tolerance of a judgement. */
 const UNSURE = 0.05;
@@ -16,16 +16,15 @@ export interface CalibratedSides {
 }
 
 /**
- * Names what speaks against the times: this machine's load meanwhile, the runs in place, and means that are known too
+ * Names what speaks against the times: what disturbed this machine, the runs in place, and means that are known too
  * roughly. Each profile keeps what concerns it, for those who predict by it; machines of another kind than `local` have a load of
  * their own.
  */
 export function withDoubts(
   { deviceProfiles, overheadProfile, doubts: ofPipeline }: CalibratedSides,
-  load: HostLoad,
+  ofHost: readonly string[],
   kind = "local",
 ): CalibratedSides {
-  const ofHost = loadReasons(load);
   const ofServing = [...ofHost, ...ofPipeline];
   const doubts = [...ofServing];
   const told: Record<string, Record<string, Profile>> = {};

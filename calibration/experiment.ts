@@ -5,13 +5,12 @@
  */
 import type { Deployment } from "../cluster/deploy/deployment.ts";
 import type { MeasuredRun } from "../cluster/deploy/measured-run.ts";
-import { watchStalls } from "../cluster/time/stall-watch.ts";
 import { RandomStream } from "../engine/random/stream.ts";
 import { driftingMean } from "../engine/statistics/drifting-mean.ts";
 import { estimate, meanOf } from "../engine/statistics/estimate.ts";
 import { knownTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
-import { LONGEST_STALL_MS, percent } from "./host.ts";
+import { type Disturbance, disturbance, percent, watchHost } from "./host.ts";
 import { type InPlacePlan, inPlaceRound, workByModel } from "./in-place.ts";
 import {
   AloneTimes,
@@ -58,18 +57,20 @@ interface Bounds {
   readonly precision: number;
   /** On all rounds together, s. */
   readonly maxSeconds: number;
+  /** Whether all that is measured runs below this process. */
+  readonly isLocal: boolean;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Called after each round with the least precise figure. */
   readonly onRound?: ((round: number, least: CalibratedFigure) => void) | undefined;
-  /** Called for each round that is set aside, as the host stood still in it for so long. */
-  readonly onSetAside?: ((stalledMs: number) => void) | undefined;
+  /** Called for each round that is set aside. */
+  readonly onSetAside?: ((reason: string) => void) | undefined;
 }
 
 /** Fewer rounds tell too little of their own spread. */
 const LEAST_ROUNDS = 5;
 /** A profile keeps so many. */
 const MOST_ROUNDS = 100;
-/** A host that stands still in more rounds than these is measured as it is. */
+/** A host that stands still in more rounds than these, or that others use in as many, is measured as it is. */
 const MOST_SET_ASIDE = 5;
 /** A change of pace that counts as no steady state: the usual tolerance of a judgement. */
 const MOST_CHANGE = 0.05;
@@ -86,7 +87,9 @@ export class Experiment {
   readonly #probesUs: number[] = [];
   readonly #contention: number[][] = [];
   readonly #inPlace: MeasuredRun[] = [];
-  #setAside = 0;
+  readonly #setAside = { stall: 0, load: 0 };
+  /** What disturbed rounds that were kept. */
+  readonly #disturbed: string[] = [];
   readonly #order = new RandomStream("calibration", "order");
 
   /** `place`: null where some model has no implementation, so that the pipeline cannot run. */
@@ -111,7 +114,8 @@ export class Experiment {
   }
 
   /** Rounds until all figures are precise, or the time is over; returns the seconds that they took. */
-  async run({ precision, maxSeconds, onProgress, onRound, onSetAside }: Bounds): Promise<number> {
+  async run(bounds: Bounds): Promise<number> {
+    const { precision, maxSeconds, isLocal, onProgress, onRound, onSetAside } = bounds;
     const startMs = performance.now();
     const passedS = (): number => (performance.now() - startMs) / 1000;
     const total = Math.ceil(maxSeconds);
@@ -119,11 +123,11 @@ export class Experiment {
       const beganS = passedS();
       // A round that would end long after the time is over is left out, but for the fewest.
       if (this.rounds >= LEAST_ROUNDS && beganS + longestS / 2 > maxSeconds) break;
-      const stalledMs = await this.#round(passedS);
+      const disturbed = await this.#round(passedS, isLocal);
       longestS = Math.max(longestS, passedS() - beganS);
       onProgress?.(Math.min(total, Math.round(passedS())), total);
-      if (stalledMs !== null) {
-        onSetAside?.(stalledMs);
+      if (disturbed !== null) {
+        onSetAside?.(disturbed);
         continue;
       }
       const [least] = this.figures();
@@ -134,14 +138,14 @@ export class Experiment {
   }
 
   /**
-   * Its parts come in random order, so that none is always next to another. A round in which the host stood still is
-   * set aside: returns for how long, ms; else null.
+   * Its parts come in random order, so that none is always next to another. A round in which the host was disturbed is
+   * set aside: returns why; else null.
    */
-  async #round(passedS: () => number): Promise<number | null> {
+  async #round(passedS: () => number, isLocal: boolean): Promise<string | null> {
     const beganS = passedS();
     const busy = this.#busy;
     const place = this.#place;
-    const watch = watchStalls();
+    const watch = watchHost(place?.deployment.id ?? null);
     const probesUs = [await probePace()];
     const contention: number[][] = [];
     const inPlace: MeasuredRun[] = [];
@@ -154,18 +158,20 @@ export class Experiment {
       const round = () => inPlaceRound(place.deployment, place, `${SEED}/${this.rounds}`);
       parts.push(async () => void inPlace.push(await round()));
     }
+    let disturbed: Disturbance | null;
     try {
       while (parts.length > 0) await parts.splice(this.#order.integer(parts.length), 1)[0]();
       probesUs.push(await probePace());
+      disturbed = disturbance(await watch.stop(), isLocal);
     } finally {
       watch.close();
     }
-    const { longestMs } = await watch.stop();
-    if (longestMs > LONGEST_STALL_MS && this.#setAside < MOST_SET_ASIDE) {
-      this.#setAside++;
+    if (disturbed !== null && this.#setAside[disturbed.by] < MOST_SET_ASIDE) {
+      this.#setAside[disturbed.by]++;
       for (const alone of this.#alone) alone.takeBack();
-      return longestMs;
+      return disturbed.reason;
     }
+    if (disturbed !== null) this.#disturbed.push(disturbed.reason);
     this.#contention.push(...contention);
     this.#inPlace.push(...inPlace);
     this.#probesUs.push(meanOf(probesUs));
@@ -276,6 +282,14 @@ export class Experiment {
     const neighbours =
       slowdowns.length === 0 ? [] : [{ name: "slow-down by neighbours", relativeHalfWidth95 }];
     return [...times, ...neighbours].sort((a, b) => b.relativeHalfWidth95 - a.relativeHalfWidth95);
+  }
+
+  /** Disturbed rounds that were kept, after many were set aside. */
+  hostDoubts(): string[] {
+    const last = this.#disturbed.at(-1);
+    if (last === undefined) return [];
+    const count = `${this.#disturbed.length} of ${this.rounds} rounds were disturbed`;
+    return [`${count}; in the last, ${last}`];
   }
 
   /** Rounds in place that were not fit to be measured by, if they are many, and a trend where no steady state shows. */

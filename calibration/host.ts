@@ -24,7 +24,7 @@ const MAX_STEAL_SHARE = 0.01;
 const MAX_STALL_SHARE = 0.01;
 
 /** A longer stall in one of the some 16 calls of a round changes their mean by a tenth and more. */
-export const LONGEST_STALL_MS = 50;
+const LONGEST_STALL_MS = 50;
 
 const MOST_THREADS = 4;
 
@@ -268,4 +268,49 @@ export function stealShare(before: HostSample, after: HostSample): number | null
 
 function processorSeconds(before: HostSample, after: HostSample): number {
   return ((after.atMs - before.atMs) / 1000) * availableParallelism();
+}
+
+/** Looks at the host's load are so far apart: each costs some milliseconds of a processor. */
+const LOOK_MS = 5000;
+
+export interface HostDuringRun extends HostLoad {
+  readonly stalls: Stalls;
+}
+
+/** `deployment` is the id of the run's own; null: it has none. */
+export function watchHost(deployment: string | null) {
+  const watch = watchStalls();
+  const look = loadMeter(() => sampleHost(deployment));
+  const looks = setInterval(look, LOOK_MS);
+  return {
+    close: () => {
+      clearInterval(looks);
+      watch.close();
+    },
+    stop: async (): Promise<HostDuringRun> => {
+      clearInterval(looks);
+      const load = look();
+      return { ...load, stalls: await watch.stop() };
+    },
+  };
+}
+
+export interface Disturbance {
+  readonly by: "stall" | "load";
+  readonly reason: string;
+}
+
+/**
+ * Why a round of some seconds is not fit to be measured by; null where it is. `isLocal`: all that is measured runs below
+ * this process, so that the load of others is told apart.
+ */
+export function disturbance(
+  { stalls: { longestMs }, ...load }: HostDuringRun,
+  isLocal: boolean,
+): Disturbance | null {
+  if (longestMs > LONGEST_STALL_MS) {
+    return { by: "stall", reason: `the host stood still for ${longestMs.toFixed(0)} ms` };
+  }
+  const [reason] = isLocal ? loadReasons(load) : [];
+  return reason === undefined ? null : { by: "load", reason };
 }

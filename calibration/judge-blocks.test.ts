@@ -6,6 +6,7 @@ import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { lookError, looksOf } from "./blocks.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
 import { judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";
+import { PROBE } from "./pace-probe.ts";
 
 const PROVENANCE = {
   kind: "measured" as const,
@@ -39,6 +40,7 @@ function profileOf(
     schema: "tandem/profile@2",
     kind: "service",
     provenance: PROVENANCE,
+    probe: PROBE,
     batches: [{ batch: 1, samples: 160, meanUs, halfWidth95Us: 0, quantilesUs: [meanUs] }],
     rounds: Array.from({ length: rounds }, (_, i) => {
       const us = wiggled(meanUs, i) * pace(i);

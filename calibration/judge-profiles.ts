@@ -12,6 +12,7 @@ import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import type { Bracket, ModelJudgement, NeighbourJudgement } from "../results/validation.ts";
 import { roundTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
+import { PROBE } from "./pace-probe.ts";
 
 /** The probe is used where it takes this share of the variance of the models' times. */
 const EXPLAINED = 0.3;
@@ -44,16 +45,7 @@ export function judgeProfiles(
   profiles: Readonly<Record<string, Profile>>,
   bound: number,
 ): JudgedProfiles {
-  const names = Object.keys(profiles).filter(
-    (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_ROUNDS,
-  );
-  const now = byModel(names, (model) =>
-    brackets.flatMap(({ atS, probeUs, workUs }) =>
-      workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
-    ),
-  );
-  const then = byModel(names, (model) => calibrated(profiles[model]));
-  const usesProbe = explains(now, then);
+  const { names, now, then, usesProbe } = roundsOf(brackets, profiles);
   const paced = (rounds: readonly Round[]): DriftingMean =>
     usesProbe ? driftingMean(rounds.flatMap(overProbe), OWN_DRIFT) : driftingMean(rounds);
   const known = (model: string): Known =>
@@ -75,6 +67,36 @@ export function judgeProfiles(
     models: Object.fromEntries(models),
     together: areOff ? Math.exp(meanOf(own.map(({ ratio }) => Math.log(ratio)))) : null,
   };
+}
+
+/**
+ * By model, how much longer the host's probe takes now, in the brackets `beside` a block, than at calibration. None where
+ * the probe does not follow the models: then nobody knows the host's pace.
+ */
+export function hostPace(
+  brackets: readonly Bracket[],
+  profiles: Readonly<Record<string, Profile>>,
+): (beside: readonly Bracket[]) => Readonly<Record<string, number>> {
+  const { names, then, usesProbe } = roundsOf(brackets, profiles);
+  const known = usesProbe ? names : [];
+  return (beside) => {
+    const here = beside.map(({ probeUs }) => ({ atS: 0, value: 1, probeUs }));
+    return Object.fromEntries(known.map((model) => [model, paceOf(here, then[model]) ?? 1]));
+  };
+}
+
+/** Models that enough brackets have, with their rounds; and whether their times follow the probe. */
+function roundsOf(brackets: readonly Bracket[], profiles: Readonly<Record<string, Profile>>) {
+  const names = Object.keys(profiles).filter(
+    (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_ROUNDS,
+  );
+  const now = byModel(names, (model) =>
+    brackets.flatMap(({ atS, probeUs, workUs }) =>
+      workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
+    ),
+  );
+  const then = byModel(names, (model) => calibrated(profiles[model]));
+  return { names, now, then, usesProbe: explains(now, then) };
 }
 
 export interface JudgedNeighbours {
@@ -124,7 +146,8 @@ function byModel(names: readonly string[], of: (model: string) => readonly Round
 
 /** Rounds of a calibration; none of a profile that has no rounds. */
 function calibrated(profile: Profile): readonly Round[] {
-  const probes = new Map(profile.rounds?.map(({ atS, probeUs }) => [atS, probeUs]));
+  const own = profile.probe === PROBE ? profile.rounds : [];
+  const probes = new Map(own?.map(({ atS, probeUs }) => [atS, probeUs]));
   return roundTimes(profile, 0).map((round) => ({
     ...round,
     probeUs: probes.get(round.atS) ?? null,

@@ -1,15 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { NO_STALLS, type Stalls } from "../cluster/time/stall-watch.ts";
 import type { HealthSummary } from "../results/validation.ts";
-import {
-  cutNote,
-  type HostDuringRun,
-  overallHealth,
-  runHealth,
-  unfitness,
-  watchHost,
-  worstStalls,
-} from "./real-runs.ts";
+import { disturbance, type HostDuringRun, watchHost } from "./host.ts";
+import { cutNote, overallHealth, runHealth, unfitness, worstStalls } from "./real-runs.ts";
 
 const fit: HealthSummary = {
   healthy: true,
@@ -141,4 +134,17 @@ test("a watch covers the time between its start and its end", async () => {
   const { stalls: seen } = await watch.stop();
   expect(seen.seconds).toBeGreaterThan(0);
   watchHost("none").close();
+});
+
+test("a round in which others used the host, or in which it stood still, is not measured by", () => {
+  expect(disturbance(quiet, true)).toBeNull();
+  expect(disturbance({ ...quiet, stalls: stalls(3, 40) }, true)).toBeNull();
+  expect(disturbance({ ...quiet, stalls: stalls(1, 80) }, true)?.reason).toBe(
+    "the host stood still for 80 ms",
+  );
+  const busy = { ...quiet, othersRatio: 0.1, hinderedRatio: 0.08 };
+  expect(disturbance(busy, true)?.reason).toContain(
+    "other programs used 10% of the host's processors",
+  );
+  expect(disturbance(busy, false)).toBeNull();
 });

@@ -6,18 +6,11 @@ import { type Deployment, startDeployment } from "../cluster/deploy/deployment.t
 import { type MeasuredRun, measuredRun } from "../cluster/deploy/measured-run.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { type Stalls, watchStalls } from "../cluster/time/stall-watch.ts";
+import type { Stalls } from "../cluster/time/stall-watch.ts";
 import type { Bracket, HealthSummary } from "../results/validation.ts";
 import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import { replicationSeed } from "../sim/replication.ts";
-import {
-  type HostLoad,
-  loadMeter,
-  loadReasons,
-  percent,
-  sampleHost,
-  stalledShare,
-} from "./host.ts";
+import { type HostDuringRun, loadReasons, percent, stalledShare, watchHost } from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
 import type { PredictionPlan } from "./predict.ts";
 
@@ -161,31 +154,6 @@ async function watchedRun(
 
 /** Share of the mean latency that stalls may add: a fifth of the usual tolerance of 5%. */
 const MAX_STALL_SHARE_OF_LATENCY = 0.01;
-
-/** Looks at the host's load are so far apart: each costs some milliseconds of a processor. */
-const LOOK_MS = 5000;
-
-export interface HostDuringRun extends HostLoad {
-  readonly stalls: Stalls;
-}
-
-/** `deployment` is the id of the run's own. */
-export function watchHost(deployment: string) {
-  const watch = watchStalls();
-  const look = loadMeter(() => sampleHost(deployment));
-  const looks = setInterval(look, LOOK_MS);
-  return {
-    close: () => {
-      clearInterval(looks);
-      watch.close();
-    },
-    stop: async (): Promise<HostDuringRun> => {
-      clearInterval(looks);
-      const load = look();
-      return { ...load, stalls: await watch.stop() };
-    },
-  };
-}
 
 /** `latencyMs` is the run's mean, of the wall clock; NaN without any. */
 export function runHealth(

@@ -17,7 +17,7 @@ const DELAY_MS = 2000;
 /** All its processes stop for two seconds, soon after stderr says `when`; the clock goes on. */
 function suspended(folder: string, words: readonly string[], when: RegExp) {
   const child = spawn(process.execPath, [TANDEM, ...words], {
-    ...{ cwd: folder, detached: true, timeout: 120_000, killSignal: "SIGKILL" },
+    ...{ cwd: folder, detached: true, timeout: 240_000, killSignal: "SIGKILL" },
     stdio: ["ignore", "ignore", "pipe"],
   });
   const group = -(child.pid as number);
@@ -35,7 +35,7 @@ function suspended(folder: string, words: readonly string[], when: RegExp) {
   });
 }
 
-it("calibrate sets the round aside and measures another", { timeout: 120_000 }, async () => {
+it("calibrate sets the round aside and measures another", { timeout: 240_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
   for (const name of ["own-model.yaml", "models"])
     cpSync(join(SCENARIOS, name), join(folder, name), { recursive: true });
@@ -51,7 +51,7 @@ it("calibrate sets the round aside and measures another", { timeout: 120_000 }, 
   expect(slowestUs).toBeLessThan(120_000);
 });
 
-it("validate sets the run aside, and says why", { timeout: 120_000 }, async () => {
+it("validate sets the run aside, and says why", { timeout: 240_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
   writeFileSync(join(folder, "s.yaml"), QUEUE);
   const words = ["validate", "s.yaml", "--out", "out"];
@@ -82,7 +82,7 @@ const atMs = performance.now() + 6000;
 Date.now = () => now() + (performance.now() > atMs ? 3_600_000 : 0);
 `;
 
-it("a step of the clock changes nothing", { timeout: 120_000 }, () => {
+it("a step of the clock changes nothing", { timeout: 240_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-stepping-"));
   writeFileSync(join(folder, "s.yaml"), QUEUE);
   writeFileSync(join(folder, "stepping.mjs"), STEPPING);

@@ -17,6 +17,7 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";
 import { judgeRuns, lookError, looksOf } from "./blocks.ts";
+import { PROBE } from "./pace-probe.ts";
 import type { MeasuredBracket } from "./real-runs.ts";
 
 /**
@@ -203,6 +204,7 @@ export class SyntheticValidation {
       schema: "tandem/profile@2",
       kind: "service",
       provenance: PROVENANCE,
+      probe: PROBE,
       rounds,
       batches: [
         {

@@ -112,7 +112,7 @@ export async function schedulers({ name, json, for: asked, place, set }: Schedul
 }
 
 /** The terminal names so many that are as good; the study has the others. */
-const FEW = 5;
+const FEW = 4;
 
 /** The row, why it fits, and how to check it. */
 function whichText(which: WhichScheduler): string {
@@ -126,8 +126,8 @@ function whichText(which: WhichScheduler): string {
   if (use === null) return `no scheduler of the study keeps such an SLO: more devices\n${because}`;
   const { name, scheduler, goodput, overFifo, beside, loses } = use;
   const points = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
-  const more = beside.length - FEW;
-  const ties = [...beside.slice(0, FEW), ...(more > 0 ? [`${more} more`] : [])].join("; ");
+  const some = beside.slice(0, FEW).join("; ");
+  const ties = beside.length > FEW ? `${beside.length}: ${some}…` : some;
   const row = block(`use ${name}`, [
     [
       "as",
@@ -145,7 +145,9 @@ function whichText(which: WhichScheduler): string {
   ]);
   const taken = instead === undefined ? "" : `; ${instead} is as good there, and is taken`;
   const checks = [
-    ...(refused === undefined ? [] : [`this scenario does not take it: ${refused}${taken}`]),
+    ...(refused === undefined
+      ? []
+      : [wrapped(`this scenario does not take it: ${refused}${taken}`, MOST_COLUMNS)]),
     ...(command === undefined ? [] : [`check ${instead ?? "it"} on this scenario:\n  ${command}`]),
   ];
   return `${row}${because}\n${checks.join("\n")}`;

@@ -1,6 +1,5 @@
 /** Runs of small deployments, and whether their logs replay. */
 
-import "../checks/support/solver.test-support.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
 import { replayLog } from "../engine/record/replay.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";

@@ -194,10 +194,10 @@ test("the entry of charts needs no Node either, so that a page draws them", asyn
   expect(outputFiles[0].text).toContain("latency");
 });
 
-test("a run that is played has the arrivals, batches and ends of the run that the simulator made", () => {
+test("a run that is played has the arrivals, batches and ends of the run that the simulator made", async () => {
   const overrides = { workload: { arrivals: "poisson", ratePerS: 5, requests: 50 } };
   const scenario = readScenario(TEXT, { overrides });
-  const { requests, bars, replicas } = playedRun(scenario, 40);
+  const { requests, bars, replicas } = await playedRun(scenario, 40);
   expect(requests).toHaveLength(40);
   const { gantt, summary } = runReplication(scenario.document, scenario, 0, { ganttBars: 3000 });
   const early = gantt.filter((bar) => bar.requests.some((request) => request < 40));
@@ -216,5 +216,14 @@ test("a run that is played has the arrivals, batches and ends of the run that th
     expect(endedMs).toBe(Math.max(...own.map(({ endMs }) => endMs)));
   });
   expect(summary.requests).toBe(50);
-  expect(playedRun(scenario, 40)).toEqual({ requests, bars, replicas });
+  expect(await playedRun(scenario, 40)).toEqual({ requests, bars, replicas });
+});
+
+test("a played run of proteus loads its solver by itself", async () => {
+  const file = join(import.meta.dirname, "../scenarios/accuracy-on-a-cluster.yaml");
+  const scenario = readScenario(readFileSync(file, "utf8"), {
+    overrides: { scheduler: "proteus" },
+  });
+  const { bars } = await playedRun(scenario, 100);
+  expect(bars.length).toBeGreaterThan(10);
 });

@@ -292,9 +292,10 @@ export interface PlayedBatch {
 const MOST_EVENTS = 30_000;
 const MOST_BATCHES = 3000;
 
-/** At most `most` requests. Deterministic. Throws Fault("invalid-input") as the simulator does. */
-export function playedRun(scenario: LoadedScenario, most: number): PlayedRun {
+/** At most `most` requests. Deterministic. Rejects with Fault("invalid-input") as the simulator does. */
+export async function playedRun(scenario: LoadedScenario, most: number): Promise<PlayedRun> {
   const { document } = scenario;
+  if (asksForSolver(document)) useSolver(await loadHighs());
   const system = compileSystem(document, scenario);
   const log = new RunLog();
   const options = { log, ganttBars: MOST_BATCHES, maxEvents: MOST_EVENTS };

@@ -1,6 +1,8 @@
 /** `report`: results as one HTML page, and each chart as Vega-Lite JSON, SVG and PNG. */
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { builtFile } from "../build/version.ts";
 import { EVIDENCE_FILE, type EvidenceDocument, logFile } from "../calibration/explain.ts";
 import { givenWarmupS } from "../engine/arrivals/arrival-source.ts";
@@ -18,6 +20,7 @@ import { openSweep } from "../scenario/expand-sweep.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
 import type { TraceColumns } from "../scenario/reading/trace-columns.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { asksForSolver } from "../schedulers/rules/solver.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { adviceFor } from "./advice.ts";
 import { observeLog, observeReplication, readEvidence, withOwn } from "./explain.ts";
@@ -30,17 +33,27 @@ import { observeLog, observeReplication, readEvidence, withOwn } from "./explain
 export async function report(directory: string, options: ReportOptions = {}): Promise<ReportFiles> {
   const documents = options.documents ?? (await readDocuments(directory));
   const inspected = await inspect(directory, documents);
-  return writeReport(directory, { ...inspected, whatIf: whatIfAsset(), ...options, documents });
+  const whatIf = whatIfAsset(documents.provenance?.scenario);
+  return writeReport(directory, { ...inspected, whatIf, ...options, documents });
 }
 
 /**
  * The fragment, for the body of a page after its place (an element with the id `what-if`) and its scenario
  * (`application/json` in an element with the id `what-if-scenario`: `scenario`, the document, and
  * `inputs`, its data files, as in provenance.json). It starts when its place comes into view, fetches
- * nothing, and needs `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`.
+ * nothing, and needs `script-src 'unsafe-inline'; style-src 'unsafe-inline'; worker-src blob:`. For a scenario with proteus
+ * or loki it brings their solver, 1.7 MB, which needs `script-src 'wasm-unsafe-eval'` too.
  */
-export function whatIfAsset(): string {
-  return readFileSync(builtFile("what-if.html"), "utf8");
+export function whatIfAsset(scenario?: ScenarioDocument): string {
+  const asset = readFileSync(builtFile("what-if.html"), "utf8");
+  if (!asksForSolver(scenario)) return asset;
+  const code = createRequire(import.meta.url).resolve("highs");
+  const parts = { "what-if-solver": code, "what-if-solver-wasm": code.replace(/js$/, "wasm") };
+  const elements = Object.entries(parts).map(([id, file]) => {
+    const packed = gzipSync(readFileSync(file), { level: 9 }).toString("base64");
+    return `<script type="application/octet-stream" id="${id}">${packed}</script>\n`;
+  });
+  return `${elements.join("")}${asset}`;
 }
 
 /** Each takes some runs. */

@@ -4,6 +4,7 @@ import { signedPercent } from "../calibration/judge.ts";
 import { type Effort, effortOf, fitBudget, type RunForecast } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
 import type { ValidationResult } from "../results/validation.ts";
+import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import { replays } from "../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
@@ -28,14 +29,19 @@ export function effortWithin(
   return { ...all, seconds: boundS - beforeS };
 }
 
-export function bracketOf(
-  document: ScenarioDocument,
-  light: LightLoad,
-  inputs: SimulationInputs,
-  signal: AbortSignal | undefined,
-): NonNullable<RealRunPlan["bracket"]> {
+interface BracketsOf extends LightLoad {
+  readonly document: ScenarioDocument;
+  readonly inputs: SimulationInputs;
+  readonly signal: AbortSignal | undefined;
+  readonly inventory: LoadedInventory | undefined;
+}
+
+export function bracketOf({
+  inventory,
+  ...measured
+}: BracketsOf): NonNullable<RealRunPlan["bracket"]> {
   let brackets = 0;
-  const plan = { ...light, document, inputs, signal };
+  const plan = { ...measured, isLocal: (inventory?.inventory.kind ?? "local") === "local" };
   return (deployment) => measureBracket(deployment, plan, `validation/light/${brackets++}`);
 }
 

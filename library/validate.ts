@@ -354,7 +354,15 @@ function validateOne(
     inventory,
     ...(light === null
       ? {}
-      : { bracket: bracketOf(configuration.document, light, inputs, signal) }),
+      : {
+          bracket: bracketOf({
+            ...light,
+            document: configuration.document,
+            inputs,
+            signal,
+            inventory,
+          }),
+        }),
     onJudgement: ({ judgements }) => onNote?.(intervalLine(judgements)),
     tolerance: metrics,
     doubt,

@@ -18,6 +18,7 @@ import type { RunLog } from "../engine/dispatch/run-log.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { System } from "../engine/system/system.ts";
 import { Failures } from "./own-guard.ts";
+import { type PlanProblem, planFor } from "./systems/accuracy-scaling/plan.ts";
 
 /** A rule that the scheduler has broken; the message is the rule. */
 export class BrokenRule extends Error {}
@@ -72,6 +73,8 @@ export class CheckingDriver implements Driver {
   readonly ordered = new Set<number>();
   /** Loads and evictions that the dispatcher has not heard of. */
   readonly residencies: { slot: number; model: number; state: Residency }[] = [];
+  /** By controller: the problem that it has asked. */
+  readonly problems = new Map<number, unknown>();
   readonly timers = new Map<number, number>();
   readonly open = new Map<number, Open>();
   readonly outcomes: Record<Outcome, number> = {
@@ -112,6 +115,7 @@ export class CheckingDriver implements Driver {
     },
     load: (slot, model) => this.residencies.push({ slot, model, state: "resident" }),
     evict: (slot, model) => this.residencies.push({ slot, model, state: "absent" }),
+    ask: (controller, problem) => this.problems.set(controller, problem),
     window: (replica) => this.#windowed.add(replica),
   };
   /** Replicas whose batch has a start window. */
@@ -269,7 +273,7 @@ export class CheckingDriver implements Driver {
     this.#begun = true;
   }
 
-  /** Replicas that were ordered come up, and what was loaded or evicted is told. */
+  /** Replicas that were ordered come up, problems are solved, and what was loaded or evicted is told. */
   #obeyed(): void {
     for (const replica of this.ordered) {
       this.ordered.delete(replica);
@@ -278,6 +282,10 @@ export class CheckingDriver implements Driver {
     }
     for (const { slot, model, state } of this.residencies.splice(0)) {
       this.dispatcher.residency(slot, model, state, this.nowUs);
+    }
+    for (const [controller, problem] of this.problems) {
+      this.problems.delete(controller);
+      this.dispatcher.solved(controller, planFor(problem as PlanProblem), this.nowUs);
     }
   }
 
@@ -353,7 +361,7 @@ export class CheckingDriver implements Driver {
       ok(turn < 10_000, "all that is left comes to an end");
       const next = Math.min(...this.timers.values());
       const isDue = next < Number.POSITIVE_INFINITY;
-      const isUnderWay = this.ordered.size + this.residencies.length > 0;
+      const isUnderWay = this.ordered.size + this.residencies.length + this.problems.size > 0;
       ok(
         this.busy.size > 0 || isDue || isUnderWay,
         `the queues drain: ${this.open.size} wait beside idle replicas`,
@@ -509,6 +517,7 @@ export class CheckingDriver implements Driver {
       deadlineUs: requests.deadlineUs[request],
       priority: this.system.pipelines[pipeline].priority,
       inputSize: requests.inputSize[request],
+      prompt: null,
     };
   }
 

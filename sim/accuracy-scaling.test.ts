@@ -5,6 +5,7 @@ import { RunLog } from "../engine/dispatch/run-log.ts";
 import { replayLog } from "../engine/record/replay.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { solverInUse, useSolver } from "../schedulers/rules/solver.ts";
 import { replicationSeed, runReplication } from "./replication.ts";
 import { NO_INPUTS, scenarioOf } from "./scenario.test-support.ts";
 
@@ -117,7 +118,23 @@ test("no slot ever has two replicas on, and the log of the run replays", () => {
     }
   }
   const scheduler = createScheduler(document.scheduler, system, replicationSeed(1, 0));
+  const solving = solverInUse();
+  // Its solutions are in the log: a replay solves nothing.
+  useSolver({ ...solving, withModel: () => expect.fail("a replay asked the solver") });
   expect(replayLog(system, scheduler, log).divergence).toBeNull();
+  useSolver(solving);
+});
+
+test("a plan that takes longer than its epoch comes all the same, and no other is asked meanwhile", () => {
+  const slow = { preset: "proteus", controller: { policy: "proteus", epochS: 2, solveMs: 5000 } };
+  const log = new RunLog();
+  runReplication(scenario(slow, 150), NO_INPUTS, 0, { log });
+  const ofKind = (kind: string) => log.entries.filter((entry) => entry[0] === kind);
+  const asked = ofKind("ask").map(([, , , atUs]) => atUs as number);
+  const solved = ofKind("solved").map(([, , nowUs]) => nowUs as number);
+  // At the begin, after the first second, then at the first epoch after each answer.
+  expect(asked.slice(0, 4)).toEqual([0, 6e6, 12e6, 18e6]);
+  expect(solved).toEqual(asked.slice(0, solved.length));
 });
 
 describe("INFaaS", () => {

@@ -1,10 +1,12 @@
 /** The gateway in virtual time: a hundred seeds here, a thousand in the long form; `npm run dst` has more. */
 import { expect, test } from "vitest";
 import { RandomStream } from "../../engine/random/stream.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
+import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { IS_LONG } from "../support/test-form.test-support.ts";
 import { documentOf, planOf, SCHEDULERS } from "./plan.ts";
 import { play } from "./play.ts";
-import { compareDecisions } from "./same-decisions.ts";
+import { type Crash, compareDecisions } from "./same-decisions.ts";
 import { INPUTS } from "./virtual-gateway.ts";
 
 const SEEDS = IS_LONG ? 1000 : 100;
@@ -24,21 +26,35 @@ test("a seed plays the same each time, to the bit", async () => {
   }
 });
 
+const RUN_S = 10;
+
+/** Each breaks a worker for up to two seconds. */
+function crashesOf(document: ScenarioDocument, stream: RandomStream): readonly Crash[] {
+  const { replicas } = compileSystem(document, INPUTS);
+  return Array.from({ length: 4 }, () => {
+    const replica = stream.integer(replicas.length);
+    const [atUs, forUs] = [RUN_S, 2].map((s) => 1 + Math.floor(1e6 * s * stream.uniform()));
+    return { replica, atUs, forUs };
+  });
+}
+
 // Sequences that end in one iteration share its microsecond.
 test.each([
-  { writers: false, least: 0.8 },
-  { writers: true, least: 0.25 },
+  { writers: false, crashes: false, least: 0.8 },
+  { writers: true, crashes: false, least: 0.25 },
+  { writers: false, crashes: true, least: 0.7 },
 ])(
-  "over links that cost nothing it gets the simulator's decisions, event by event (language models: $writers)",
-  async ({ writers, least }) => {
+  "over links that cost nothing it gets the simulator's decisions, event by event (language models: $writers, crashes: $crashes)",
+  async ({ writers, crashes, least }) => {
     let [same, entries] = [0, 0];
     for (let i = 0; i < (IS_LONG ? 500 : 40); i++) {
       const scheduler = SCHEDULERS[i % SCHEDULERS.length];
       const stream = new RandomStream(`same/${i}`, "document");
       const document = documentOf(stream, scheduler, writers);
-      const workload = { ...document.workload, durationS: 10 } as typeof document.workload;
+      const workload = { ...document.workload, durationS: RUN_S } as typeof document.workload;
       const run = { ...document.run, seed: i };
-      const compared = await compareDecisions({ ...document, workload, run }, INPUTS);
+      const told = crashes ? crashesOf(document, stream) : [];
+      const compared = await compareDecisions({ ...document, workload, run }, INPUTS, told);
       const { difference } = compared;
       if (difference !== null)
         expect(difference.because, `${i}: ${JSON.stringify(difference)}`).not.toBeNull();

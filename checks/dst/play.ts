@@ -84,7 +84,7 @@ class PlayedRun {
     };
     this.#workers = Array.from(new Set(workerOf), () => new VirtualWorker(world, system));
     this.#gateway = virtualGateway({
-      ...{ document, seed: `${seed}`, clock: this.#clock, world, workerOf },
+      ...{ document, inputs: INPUTS, seed: `${seed}`, clock: this.#clock, world, workerOf },
       ...{ workers: this.#workers, bounds: BOUNDS },
     });
     this.#gateway.reset(runRequestSchema.parse({ seed: `${seed}`, log: true, boundQueue }));

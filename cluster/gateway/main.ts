@@ -1,9 +1,7 @@
 /** The gateway process. */
 import { setFlagsFromString } from "node:v8";
 import { importTexts } from "../../build/import-text.ts";
-import { loadHighs } from "../../build/load-highs.ts";
 import { ownScheduler } from "../../schedulers/own-scheduler.ts";
-import { useSolver } from "../../schedulers/rules/solver.ts";
 import { PipelineModels } from "../front/pipeline-models.ts";
 import { serveGrpc } from "../front/serve-grpc.ts";
 import { createLogger } from "../observe/logger.ts";
@@ -29,8 +27,6 @@ for (const flag of THREAD_HEAP) setFlagsFromString(flag);
 runChild<GatewaySpecification, GatewayReady>(async (specification) => {
   const { host, origins, grpcPort, httpPort, elsewhere } = specification;
   const logger = createLogger("gateway");
-  // A run may get any scheduler while it lasts.
-  useSolver(await loadHighs());
   const own = await importTexts(specification.inputs.schedulerFiles ?? {}, ownScheduler);
   const appendTo = elsewhere === undefined ? null : toParent;
   const tracing = await gatewayTracing(specification.trace, logger, appendTo?.("trace"));

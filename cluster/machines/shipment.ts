@@ -63,9 +63,10 @@ export function workerShipment(native: boolean): Shipment {
   return shipmentOf(sent);
 }
 
-/** The gateway's program, with the web app. */
+/** The gateway's program, with the web app and the solver of integer programs. */
 export function gatewayShipment(): Shipment {
   const sent = bundleFiles("gateway");
+  for (const [path, from] of packageFiles(["highs"])) sent.set(path, from);
   const web = builtFolder("web");
   for (const path of readdirSync(web, { recursive: true, encoding: "utf8" })) {
     if (statSync(join(web, path)).isFile()) sent.set(`web/${path}`, join(web, path));
@@ -88,8 +89,8 @@ function packageFiles(names: readonly string[]): ReadonlyMap<string, string> {
     const folder = packageFolder(name, from);
     if (folder === null) {
       if (optional) return;
-      throw new Fault("not-found", `real models need the package ${name}, which is not installed`, {
-        hint: `\`npm install ${name}\`, or use the replay backend`,
+      throw new Fault("not-found", `the package ${name} is not installed here`, {
+        hint: `\`npm install ${name}\`; without those of real models, use the replay backend`,
       });
     }
     if (seen.has(folder)) return;

@@ -17,6 +17,7 @@ import type {
   CountedVote,
   Driver,
   Outcome,
+  Prompt,
   StartWindow,
 } from "../../engine/dispatch/driver.ts";
 import type { Scheduler } from "../../engine/dispatch/policies.ts";
@@ -64,6 +65,7 @@ import {
   wakeTimers,
 } from "./run-clock.ts";
 import { type NumberedChoice, RunSchedulers } from "./run-schedulers.ts";
+import type { Solve } from "./solver-thread.ts";
 import {
   type MessageKind,
   RunCosts,
@@ -101,6 +103,7 @@ interface RunOptions extends Omit<RunSettings, "scheduler" | "log" | "startAtMon
   /** Also a sink; it gives the spans that workers continue. Null: no traces. */
   readonly trace: TraceSink | null;
   readonly bounds: ServiceBounds;
+  readonly solve: Solve;
 }
 
 export class GatewayRun implements Driver {
@@ -135,6 +138,9 @@ export class GatewayRun implements Driver {
   readonly #meter: ReplicaMeter | null;
   readonly #scaled: ReturnType<typeof scaledReplicas>;
   readonly #readiness: WakeTimers;
+  /** By controller: what it has asked. */
+  readonly #asked = new Map<number, { solution: readonly number[] }>();
+  readonly #solved: WakeTimers;
   readonly cluster: ClusterDriver;
   readonly #retries: ReturnType<typeof retryBudget>;
   /** Since the end of warm-up. */
@@ -182,6 +188,10 @@ export class GatewayRun implements Driver {
       this.#scaled.isReady(replica);
       if (this.#links.all[replica]?.up === true) this.join(replica);
     });
+    this.#solved = wakeTimers(clock, this.#instants, (controller) => {
+      const { solution = [] } = this.#asked.get(controller) ?? {};
+      this.#turn(null, (nowUs) => this.#dispatcher.solved(controller, solution, nowUs));
+    });
     this.#scaled = scaledReplicas(system, options.seed, this.#readiness, this.#meter);
     this.cluster = {
       order: (replica, nowUs) => this.#scaled.order(replica, nowUs),
@@ -189,6 +199,7 @@ export class GatewayRun implements Driver {
       abort: (replica, nowUs) => this.#abort(replica, nowUs),
       load: (slot, model) => this.#command("load", slot, model),
       evict: (slot, model) => this.#command("evict", slot, model),
+      ask: (controller, problem, atUs) => this.#ask(controller, problem, atUs),
       ...(this.#slotsAreWhole() ? { window: this.#windows.set.bind(this.#windows) } : {}),
     };
     links.all.forEach((link, replica) => {
@@ -231,6 +242,17 @@ export class GatewayRun implements Driver {
       if (link === null) this.#clock.soon(() => ended(false));
       else link.command(kind, ended);
     }
+  }
+
+  #ask(controller: number, problem: unknown, atUs: number): void {
+    const asked = { solution: [] as readonly number[] };
+    this.#asked.set(controller, asked);
+    this.options.solve(problem, (solution) => {
+      // The scheduler that asked may be another by now, or have asked anew.
+      if (this.#closed || this.#asked.get(controller) !== asked) return;
+      asked.solution = solution;
+      this.#solved.set(controller, atUs);
+    });
   }
 
   /** Replayed batches can be stopped; a real model's run cannot. */
@@ -362,9 +384,11 @@ export class GatewayRun implements Driver {
         this.#failWritten(batch, "its worker was lost", nowUs);
         this.#spendRetries(batch, nowUs);
       }
-      if (this.#scaled.isOff(replica)) this.#scaled.left(replica, nowUs);
+      const isOff = this.#scaled.isOff(replica);
+      if (isOff) this.#scaled.left(replica, nowUs);
       this.#meter?.ready(replica, false, nowUs);
-      this.#dispatcher.lose(replica, nowUs);
+      // The dispatcher knows that a released replica without a batch is gone.
+      if (!isOff || batch !== null) this.#dispatcher.lose(replica, nowUs);
     });
   }
 
@@ -374,6 +398,7 @@ export class GatewayRun implements Driver {
     this.#closed = true;
     this.#timers.close();
     this.#readiness.close();
+    this.#solved.close();
   }
 
   start(replica: number, nowUs: number): void {
@@ -428,6 +453,10 @@ export class GatewayRun implements Driver {
     return (this.#live[slot] as LiveRequest).goalUs;
   }
 
+  prompt(slot: number, task: number): Prompt | null {
+    return this.draws.prompt(this.#live[slot] as LiveRequest, task);
+  }
+
   holds(slot: number, task: number): boolean {
     return this.draws.holds(this.#live[slot] as LiveRequest, task, this.#dispatcher.requests);
   }
@@ -471,6 +500,8 @@ export class GatewayRun implements Driver {
     const { number, scheduler } = this.schedulers.replace(document);
     this.room.reschedule(scheduler);
     const { system, log } = this.options;
+    this.#asked.clear();
+    this.#solved.close();
     const next = new Dispatcher(system, scheduler, this, log, this.#dispatcher);
     next.takeOver(this.#dispatcher, number, nowUs);
     this.#dispatcher = next;

@@ -15,13 +15,11 @@ import { type Logger, type OperatorLog, operatorLog, seldom } from "../observe/l
 import type { GatewayTracing } from "../observe/open-tracing.ts";
 import { exposition } from "../observe/prometheus.ts";
 import { type ArrivalRecord, arrivalRecord } from "../observe/run-sink.ts";
-import { InferenceClient } from "../protocol/client.ts";
 import type { ModelMetadata } from "../protocol/hosted-models.ts";
-import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
 import { RefusalCounts } from "../security/refusals.ts";
-import { type Clock, machineClock, PreciseTimer, until } from "../time/clock.ts";
+import { type Clock, until } from "../time/clock.ts";
 import { AnswerBook } from "./answer-book.ts";
 import { GatewayRun } from "./gateway-run.ts";
 import { Caller, heldBytesOf, type Submission } from "./live-request.ts";
@@ -36,7 +34,7 @@ import {
   runRequestSchema,
   type ServiceBounds,
 } from "./specification.ts";
-import type { World } from "./worker-channel.ts";
+import { machineWorld, type World } from "./world.ts";
 
 /** Resolution of the event loop's delay; the histogram counts it as delay. */
 const DELAY_RESOLUTION_MS = 5;
@@ -54,7 +52,7 @@ interface Surroundings {
   readonly own?: OwnSchedulers;
   /** Writes the record where its file is on another machine. */
   readonly appendRecord?: ((text: string) => void) | undefined;
-  /** In place of the machine's clock and of gRPC. */
+  /** Default: the machine's. */
   readonly world?: World;
 }
 
@@ -72,8 +70,7 @@ export class Gateway {
   run: GatewayRun;
   scheduler: SchedulerDocument = "fifo";
   readonly #clock: Clock;
-  /** Null in a world of its own. */
-  readonly #alarms: PreciseTimer | null;
+  readonly #world: World;
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   readonly #answers: AnswerBook;
   readonly #tracing: GatewayTracing | null;
@@ -92,8 +89,9 @@ export class Gateway {
     workerAccess: () => ClientAccess,
     { tracing = null, logger = null, own = NO_OWN, appendRecord, world }: Surroundings = {},
   ) {
-    this.#alarms = world === undefined ? new PreciseTimer() : null;
-    this.#clock = world?.clock ?? machineClock(this.#alarms as PreciseTimer);
+    const warn = (message: string): void => void logger?.warn({}, message);
+    this.#world = world ?? machineWorld(workerAccess, warn);
+    this.#clock = this.#world.clock;
     this.#tracing = tracing;
     this.#own = own;
     const { document, inputs, seed, replicas, record: file } = specification;
@@ -110,14 +108,9 @@ export class Gateway {
       ),
       login: seldom((count, latest) => logger?.warn({ count, ...latest }, "logins refused")),
     });
-    const warn = (message: string): void => void logger?.warn({}, message);
     this.#record = file === null ? null : arrivalRecord(file, this.system, warn, appendRecord);
     this.counts = new GatewayCounts(this.system, specification.timeScale);
-    this.links = new ReplicaLinks(
-      this.system.replicas.length,
-      world?.connect ?? ((address) => new InferenceClient(address, workerAccess(), BATCH_CHANNEL)),
-      this.#clock,
-    );
+    this.links = new ReplicaLinks(this.system.replicas.length, this.#world.connect, this.#clock);
     for (const { replica, address } of replicas) this.#link(replica, address);
     const { system, links, counts, controls } = this;
     const { drainMs, outageMs } = this.bounds;
@@ -342,7 +335,7 @@ export class Gateway {
     this.#record?.close();
     this.#delay.disable();
     this.links.close();
-    await this.#alarms?.close();
+    await this.#world.close();
   }
 
   #link(replica: number, address: string): void {
@@ -381,6 +374,7 @@ export class Gateway {
         sinks: [this.counts, this.#operatorLog, this.#record?.sink({ startUs, timeScale }) ?? null],
         trace: this.#tracing?.sink(this.system, { startUs, timeScale }) ?? null,
         bounds: this.bounds,
+        solve: this.#world.solve,
       },
       this.links,
       this.#clock,

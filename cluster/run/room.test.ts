@@ -39,6 +39,7 @@ function run(taken: () => void, more: object = {}, document = noOp()): GatewayRu
     closeUs: Number.POSITIVE_INFINITY,
     closeAfterRequests: Number.POSITIVE_INFINITY,
     sinks: [sink],
+    solve: () => undefined,
     trace: null,
     triedAgain: false,
     warmUp: false,

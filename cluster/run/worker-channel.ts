@@ -1,7 +1,6 @@
 /** A gateway's link to a worker's process, as far as batches need it: gRPC, or links of virtual time. */
 import type { ServiceError } from "@grpc/grpc-js";
 import type { HealthStatus, InferenceClient, InferStream } from "../protocol/client.ts";
-import type { Clock } from "../time/clock.ts";
 
 /** Why a batch failed, or a stream ended. */
 export type LinkFailure = Pick<ServiceError, "code" | "details" | "message">;
@@ -36,11 +35,4 @@ export interface WorkerChannel extends Operated {
   watchHealth(replica: string): HealthWatch;
   openStream(listener: StreamListener): BatchStream;
   close(): void;
-}
-
-/** In place of the machine's clock and of gRPC. */
-export interface World {
-  readonly clock: Clock;
-  /** A new connection to a worker. */
-  readonly connect: (address: string) => WorkerChannel;
 }

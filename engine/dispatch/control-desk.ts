@@ -1,11 +1,12 @@
 /** Where controllers see the cluster and give commands. */
+import { digestOf } from "../basics/digest.ts";
 import { assert } from "../basics/fault.ts";
 import type { System } from "../system/system.ts";
 import type {
+  AskingControls,
   BatchEnd,
   ClusterView,
   Controller,
-  Controls,
   JobView,
   QueueView,
   Residency,
@@ -20,7 +21,7 @@ import type { RequestFlow } from "./request-flow.ts";
 import type { Shared } from "./steps.ts";
 import type { Variants } from "./variants.ts";
 
-export class ControlDesk implements ClusterView, Controls {
+export class ControlDesk implements ClusterView, AskingControls {
   readonly #shared: Shared;
   readonly #notices: Notices;
   readonly #board: PoolBoard;
@@ -31,7 +32,8 @@ export class ControlDesk implements ClusterView, Controls {
   nowUs = 0;
   readonly #job: JobCursor;
   readonly #queue: QueueCursor;
-  /** The first of the timers of the controller that is deciding. */
+  /** The controller that is deciding, and the first of its timers. */
+  #controller = 0;
   #firstTimer = 0;
 
   constructor(
@@ -68,6 +70,12 @@ export class ControlDesk implements ClusterView, Controls {
     });
   }
 
+  solved(controller: number, solution: readonly number[], nowUs: number): void {
+    this.#each(nowUs, (one, at) => {
+      if (at === controller) one.solved?.(solution, this, this);
+    });
+  }
+
   decide(nowUs: number): void {
     this.#notices.news = false;
     this.#each(nowUs, (one) => one.decide?.(this, this));
@@ -77,11 +85,13 @@ export class ControlDesk implements ClusterView, Controls {
     this.#each(nowUs, (one) => one.settled?.(this));
   }
 
-  #each(nowUs: number, call: (controller: Controller) => void): void {
+  #each(nowUs: number, call: (controller: Controller, at: number) => void): void {
     this.nowUs = nowUs;
     this.#firstTimer = this.#board.firstOwnTimer;
-    for (const controller of this.#notices.controllers) {
-      call(controller);
+    const { controllers } = this.#notices;
+    for (this.#controller = 0; this.#controller < controllers.length; this.#controller++) {
+      const controller = controllers[this.#controller];
+      call(controller, this.#controller);
       this.#firstTimer += controller.timers;
     }
   }
@@ -284,6 +294,14 @@ export class ControlDesk implements ClusterView, Controls {
       assert(this.#board.waitsIn(job) === pool, "a job goes to a replica of its pool");
     }
     assert(new Set(jobs).size === jobs.length, "a job is placed once");
+  }
+
+  ask(problem: unknown, atUs: number): void {
+    const digest = (): number => Number.parseInt(digestOf(problem).slice(0, 12), 16);
+    this.#shared.log?.add("ask", this.#controller, digest(), atUs);
+    const cluster = this.#cluster();
+    assert(cluster.ask !== undefined, "this driver solves problems");
+    cluster.ask(this.#controller, problem, atUs);
   }
 
   // --- replicas and memory --------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { compileSystem } from "../../scenario/compile/compile.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { replayLog } from "../record/replay.ts";
 import type { System } from "../system/system.ts";
-import type { Controller, Controls } from "./controller.ts";
+import type { AskingControls, Controller, Controls } from "./controller.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
 import type { Batching, Scheduler } from "./policies.ts";
@@ -58,6 +58,10 @@ class Bench implements Driver {
       abort: () => stops ?? true,
       load: (slot, model) => this.lines.push(`load ${model} on ${slot}`),
       evict: (slot, model) => this.lines.push(`evict ${model} from ${slot}`),
+      ask: (controller, problem, atUs) => {
+        const { least } = problem as { readonly least: readonly number[] };
+        this.lines.push(`ask ${controller}: ${JSON.stringify(least)} at ${atUs}`);
+      },
     };
     this.dispatcher = new Dispatcher(this.system, this.scheduler(), this, this.log);
     for (const replica of this.system.replicas.keys()) this.dispatcher.join(replica, 0);
@@ -423,6 +427,32 @@ describe("a controller beside the rules", () => {
     bench.dispatcher.decide(5);
     expect(bench.said()).toEqual(["release 1", "load 0 on 0", "evict 0 from 0"]);
     expect(bench.dispatcher.standing(1)).toBe("off");
+  });
+
+  test("asks, and hears the solution as an event, with which its log replays", () => {
+    const make = (): Controller => ({
+      ...IDLE,
+      scales: [0],
+      begin: ({ nowUs }, act) => (act as AskingControls).ask({ least: [nowUs, 2] }, nowUs + 7),
+      solved: ([count], view, act) => {
+        act.setReplicas(0, count ?? view.orderedOf(0));
+      },
+    });
+    const bench = new Bench(make);
+    expect(bench.said()).toEqual(["ask 0: [0,2] at 7"]);
+    bench.dispatcher.solved(0, [1], 7);
+    bench.dispatcher.decide(7);
+    expect(bench.said()).toEqual(["release 1"]);
+    bench.dispatcher.solved(0, [], 8);
+    // Nobody has this number.
+    bench.dispatcher.solved(1, [2], 9);
+    bench.dispatcher.decide(9);
+    expect(bench.said()).toEqual([]);
+    // The problem itself is in the log by its digest.
+    const other: Controller = { ...make(), begin: (_, act) => (act as AskingControls).ask({}, 7) };
+    expect(
+      replayLog(bench.system, { ...bench.scheduler(), controllers: [other] }, bench.log),
+    ).toEqual(expect.objectContaining({ divergence: expect.objectContaining({ at: 3 }) }));
   });
 
   test("cannot place the jobs of a pool that is not its own", () => {

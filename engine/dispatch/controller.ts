@@ -2,16 +2,16 @@
  * Controllers: the part of a scheduler that hears events and gives commands. Rules (`policies.ts`)
  * decide about one queue or one job and are compiled into the dispatcher's loop; a controller keeps
  * state of its own, sees the whole cluster, and is called at three moments only: when the run
- * begins, when a timer of its own is due, and at the end of an instant that brought news.
+ * begins, when a timer or an answer of its own is due, and at the end of an instant that brought news.
  *
  *   events ─> arrived · queued · finished · ended · changed · residency · fed      (hear, keep state)
- *   then   ─> begin | woken | decide (view, act)                     (read the view, give commands)
+ *   then   ─> begin | woken | solved | decide (view, act)            (read the view, give commands)
  *
  * A controller is deterministic: it may use what it hears, the view, and a named random stream that
  * its definition was given. Every command is in the run log, and a replay gives the same ones.
  */
 import type { System } from "../system/system.ts";
-import type { Outcome, StartWindow } from "./driver.ts";
+import type { Outcome, Prompt, StartWindow } from "./driver.ts";
 
 /** One job, as rules and controllers see it. A cursor: the next call of `job()` moves it. */
 export interface JobView {
@@ -28,6 +28,8 @@ export interface JobView {
   readonly priority: number;
   /** Size of the request's input, in the unit of the models' scaling; NaN where nobody knows it. */
   readonly inputSize: number;
+  /** The prompt of a language model's job; null for other jobs, and where nobody knows it. */
+  readonly prompt: Prompt | null;
 }
 
 /** A queue, as batching rules and controllers see it. A cursor like `JobView`. */
@@ -148,6 +150,15 @@ export interface Controls {
   wakeAt(timer: number, atUs: number): void;
 }
 
+/** Commands of built-in controllers only: each problem has its solver in the code. */
+export interface AskingControls extends Controls {
+  /**
+   * Asks for the solution of a problem, plain data, that takes too long for a turn. `solved` hears it, at `atUs` at the
+   * earliest; a later question of the controller replaces this one.
+   */
+  ask(problem: unknown, atUs: number): void;
+}
+
 export interface Controller {
   // It says before the run what it is for, so that dispatcher and driver are prepared.
   /** Pools whose waiting jobs only this controller places; no routing rule does. */
@@ -190,6 +201,8 @@ export interface Controller {
   // It reads the view and gives commands.
   begin?(view: ClusterView, act: Controls): void;
   woken?(timer: number, view: ClusterView, act: Controls): void;
+  /** For built-in controllers: the solution of the problem that it asked; empty: the solver has failed. */
+  solved?(solution: readonly number[], view: ClusterView, act: Controls): void;
   /** The end of an instant with news, before the pools' rules decide. */
   decide?(view: ClusterView, act: Controls): void;
   /** The end of every instant, after all decisions. */

@@ -6,7 +6,7 @@
  *   wake  ──┼──────────────────>│ decide
  *   lose  ──┤   at one instant  ├───┬─> driver.end(request)
  *   drain ──┤                   │   └─> (driver.holds: a condition's answer)
- *   join  ──┘                   └─────> driver.cluster.order, release, abort, load, evict
+ *   join  ──┘                   └─────> driver.cluster.order, release, abort, load, evict, ask
  *
  * A driver delivers all events of one instant, in the order finish, arrive, wake, and then calls
  * `decide`, which routes, batches and starts work. The simulator and the gateway drive this same
@@ -349,6 +349,12 @@ export class Dispatcher {
     const rounded = Math.round(loss * LOSS_UNITS) / LOSS_UNITS;
     this.notices?.fed(request, pool, rounded, nowUs);
     this.variants.fed(request, pool, rounded, nowUs);
+  }
+
+  /** The solution of the last problem that a controller has asked; empty: there is none. */
+  solved(controller: number, solution: readonly number[], nowUs: number): void {
+    this.log?.add("solved", controller, nowUs, ...solution);
+    this.desk?.solved(controller, solution, nowUs);
   }
 
   /** Routes, batches and starts whatever the events of this instant have made possible. */

@@ -20,6 +20,8 @@ export interface Driver {
   goalUs(request: number): number;
   /** Size of a request's input, NaN if unknown; asked once, where service times depend on it. */
   inputSize?(request: number): number;
+  /** The prompt of a language model's job, null if unknown; asked as often as a rule reads it. */
+  prompt?(request: number, task: number): Prompt | null;
   /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
   holds(request: number, task: number): boolean;
   /** The task's answer is not awaited any more: the request goes on with one like the pool's others. */
@@ -30,6 +32,12 @@ export interface Driver {
   voted?(request: number, ensemble: number, vote: CountedVote, nowUs: number): void;
   /** Carries out what controllers command beyond starts; null where no controller does. */
   readonly cluster?: ClusterDriver | null;
+}
+
+export interface Prompt {
+  readonly tokens: number;
+  /** Prompts of one beginning start with the same tokens, as the task's `prefix` says; −1: this one is a text. */
+  readonly beginning: number;
 }
 
 /** The answer of an ensemble. */
@@ -71,6 +79,11 @@ export interface ClusterDriver {
   /** Load a model onto a device slot, or take it off; the driver reports `residency`. */
   load(slot: number, model: number, nowUs: number): void;
   evict(slot: number, model: number, nowUs: number): void;
+  /**
+   * Solve a problem beside the turns, then call `solved` of the dispatcher: the simulator at `atUs`, a gateway there or
+   * once it has the solution. Replaces the controller's earlier problem.
+   */
+  ask?(controller: number, problem: unknown, atUs: number): void;
   /** The next `start` on a replica has this start window; absent: workers start at once. */
   window?(replica: number, window: StartWindow): void;
 }

@@ -43,7 +43,7 @@ export class RequestFlow {
   /** Whether some job was lost with its replica: only then are attempts counted. */
   private hasLost = false;
   /** The instant of the event under way. */
-  nowUs: number = DOUBLE_ZERO;
+  private nowUs: number = DOUBLE_ZERO;
 
   constructor(shared: Shared, board: PoolBoard, variants: Variants, ensembles: Ensembles | null) {
     this.requests = shared.requests;
@@ -175,8 +175,14 @@ export class RequestFlow {
     this.pass(request, this.steps.of(job, table).early, true);
   }
 
+  /** A task counts as run, though its answer was imputed. */
+  imputed(request: number, task: number, nowUs: number): void {
+    this.nowUs = nowUs;
+    this.progress(request, task, true);
+  }
+
   /** A task has ended (ran or was skipped): tell what comes after it. */
-  progress(request: number, task: number, ran: boolean): void {
+  private progress(request: number, task: number, ran: boolean): void {
     const table = this.requests;
     const step = this.steps.at[(table.pipeline[request] << table.shift) + task];
     if (step.isSink && --table.openSinks[request] === 0) this.over(request, "completed");
@@ -209,7 +215,7 @@ export class RequestFlow {
     const state = table.state[job];
     if (state !== WAITING && state > HURRIED) return false;
     if (pending === 0 || table.ran[job] >= this.steps.at[step].needed) return true;
-    return ran && state <= HURRIED && this.stragglers.hurries(job);
+    return ran && state <= HURRIED && this.stragglers.hurries(job, this.nowUs);
   }
 
   private skip(request: number, task: number): void {
@@ -218,8 +224,14 @@ export class RequestFlow {
     this.progress(request, task, false);
   }
 
+  /** A join starts without some of its predecessors. */
+  beginEarly(request: number, task: number, nowUs: number): void {
+    this.nowUs = nowUs;
+    this.begin(request, task);
+  }
+
   /** Queues a task, or skips it if its own condition does not hold. */
-  begin(request: number, task: number): void {
+  private begin(request: number, task: number): void {
     const holds = this.driver.holds(request, task);
     this.log?.add("holds", request, task, holds ? 1 : 0);
     if (!holds) {

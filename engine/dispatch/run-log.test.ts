@@ -21,6 +21,8 @@ describe("a run log", () => {
       fc.tuple(fc.constant("decide" as const), whole),
       fc.tuple(fc.constant("start" as const), whole, whole, whole, whole),
       fc.tuple(fc.constant("arrive" as const), whole, whole, whole, whole),
+      fc.tuple(fc.constant("solved" as const), whole, whole),
+      fc.tuple(fc.constant("solved" as const), whole, whole, whole, whole),
     );
     fc.assert(
       fc.property(fc.array(entry), (entries) => {
@@ -40,6 +42,7 @@ describe("a run log", () => {
     ["a number too few", '["finish",1]'],
     ["a number too many", '["finish",1,2,3]'],
     ["a start without a job", '["start",1,2]'],
+    ["a solution without its instant", '["solved",1]'],
     ["a fraction", '["decide",1.5]'],
     ["a text for a number", '["decide","1"]'],
     ["null", "null"],

@@ -28,6 +28,8 @@ const COMMANDS = {
   release: "replica nowUs",
   load: "slot model nowUs",
   evict: "slot model nowUs",
+  /** `problem`: a digest, 48 bits. */
+  ask: "controller problem atUs",
   /** For the start that follows. */
   window: "replica earliestUs latestUs",
 } as const;
@@ -51,6 +53,8 @@ const EVENTS = {
   answer: "request task label",
   goal: "request goalUs",
   size: "request inputSizeThousandths",
+  /** Tokens −1: nobody knows it. */
+  prompt: "request task tokens beginning",
   /** `scheduler` counts those that the run has used besides its first; −1: none. */
   reschedule: "scheduler nowUs",
   choose: "request hasPriority priority goalUs scheduler",
@@ -62,6 +66,8 @@ const EVENTS = {
   miss: "replica nowUs",
   residency: "slot model state nowUs",
   feed: "request pool lossMillionths nowUs",
+  /** Without a number: the solver has failed. */
+  solved: "controller nowUs …",
 } as const;
 
 /** Real runs add these for the record only; `served` comes before its batch's `finish`. */
@@ -131,9 +137,8 @@ function isEntry(value: unknown): value is LogEntry {
   if (!Array.isArray(value) || !Object.hasOwn(KINDS, String(value[0]))) return false;
   const [kind, ...numbers] = value as [LogKind, ...unknown[]];
   const names = KINDS[kind].split(" ");
-  const isLong = kind === "start" && numbers.length >= names.length;
-  return (
-    (isLong || numbers.length === names.filter((name) => name !== "…").length) &&
-    numbers.every(Number.isInteger)
-  );
+  const isList = names.at(-1) === "…";
+  const least = isList ? names.length - 1 : names.length;
+  const isLong = isList && numbers.length > least;
+  return (isLong || numbers.length === least) && numbers.every(Number.isInteger);
 }

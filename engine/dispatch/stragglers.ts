@@ -19,10 +19,8 @@ const HURRIED_IMPUTING: typeof JOB.hurriedImputing = -8;
 
 /** A request's way through its tasks. */
 interface Flow {
-  /** The instant of the event under way. */
-  nowUs: number;
-  begin(request: number, task: number): void;
-  progress(request: number, task: number, ran: boolean): void;
+  beginEarly(request: number, task: number, nowUs: number): void;
+  imputed(request: number, task: number, nowUs: number): void;
   releaseIfDone(request: number): void;
 }
 
@@ -51,8 +49,8 @@ export class Stragglers {
   }
 
   /** Whether a hurried join starts with the first predecessor, which has just run. */
-  hurries(job: number): boolean {
-    return this.requests.state[job] === HURRIED || this.imputeBefore(job);
+  hurries(job: number, nowUs: number): boolean {
+    return this.requests.state[job] === HURRIED || this.imputeBefore(job, nowUs);
   }
 
   /**
@@ -80,13 +78,12 @@ export class Stragglers {
       table.state[job] = imputes ? HURRIED_IMPUTING : HURRIED;
       return false;
     }
-    this.flow.nowUs = nowUs;
-    if (!imputes || this.imputeBefore(job)) this.flow.begin(request, task);
+    if (!imputes || this.imputeBefore(job, nowUs)) this.flow.beginEarly(request, task, nowUs);
     return true;
   }
 
   /** Imputes the answers that a join lacks; whether it is still to start after that. */
-  private imputeBefore(join: number): boolean {
+  private imputeBefore(join: number, nowUs: number): boolean {
     const table = this.requests;
     const request = table.requestOf(join);
     // Not waiting meanwhile: the last of them would start it.
@@ -94,8 +91,8 @@ export class Stragglers {
     for (const each of this.stepOf(join).before) {
       if (!table.isOpen(request)) return false;
       const { ensemble } = this.stepOf((request << table.shift) + each);
-      if (ensemble !== null) this.ensembles?.count(request, ensemble, this.flow.nowUs);
-      this.impute(request, each);
+      if (ensemble !== null) this.ensembles?.count(request, ensemble, nowUs);
+      this.impute(request, each, nowUs);
     }
     if (!table.isOpen(request)) return false;
     table.state[join] = WAITING;
@@ -111,16 +108,15 @@ export class Stragglers {
       return false;
     }
     if (ensembles.isOver(request, ensemble)) return false;
-    this.flow.nowUs = nowUs;
-    this.closeVote(request, ensemble);
+    this.closeVote(request, ensemble, nowUs);
     return true;
   }
 
   /** Counts the votes that have come; members that wait or run end without. */
-  private closeVote(request: number, ensemble: EnsembleStep): void {
-    this.ensembles?.count(request, ensemble, this.flow.nowUs);
+  private closeVote(request: number, ensemble: EnsembleStep, nowUs: number): void {
+    this.ensembles?.count(request, ensemble, nowUs);
     for (const task of ensemble.members) {
-      if (this.requests.isOpen(request)) this.impute(request, task);
+      if (this.requests.isOpen(request)) this.impute(request, task, nowUs);
     }
   }
 
@@ -134,14 +130,13 @@ export class Stragglers {
     const { ensemble } = this.stepOf(job);
     if (ensemble === null) return false;
     if (!table.isOpen(request)) return true;
-    this.flow.nowUs = nowUs;
     table.state[job] = RAN;
-    if (this.ensembles?.isComplete(request, ensemble)) this.closeVote(request, ensemble);
+    if (this.ensembles?.isComplete(request, ensemble)) this.closeVote(request, ensemble, nowUs);
     return true;
   }
 
   /** A task that waits or runs counts as run from now on. */
-  private impute(request: number, task: number): void {
+  private impute(request: number, task: number, nowUs: number): void {
     const table = this.requests;
     const job = (request << table.shift) + task;
     const state = table.state[job];
@@ -149,15 +144,15 @@ export class Stragglers {
     let pool: number;
     if (state === RUNNING) pool = this.variants.poolRunning(job);
     else {
-      pool = this.board.withdraw(job, this.flow.nowUs);
+      pool = this.board.withdraw(job, nowUs);
       this.board.leftUnserved(job, pool);
       table.openJobs[request]--;
     }
     table.state[job] = IMPUTED;
     this.shared.log?.add("impute", job, pool);
     this.shared.answers.imputed(request, pool, this.stepOf(job).ensemble !== null);
-    this.shared.driver.imputed?.(request, task, pool, this.flow.nowUs);
-    this.flow.progress(request, task, true);
+    this.shared.driver.imputed?.(request, task, pool, nowUs);
+    this.flow.imputed(request, task, nowUs);
   }
 
   /** A job's batch is over, for nobody; false: its answer is awaited. */

@@ -27,6 +27,17 @@ test("another seed or another name gives other numbers", () => {
   expect(new Set(streams).size).toBe(streams.length);
 });
 
+test("shuffled numbers come in any order, each as often", () => {
+  const stream = new RandomStream("1", "shuffled");
+  const orders = Array.from({ length: 6000 }, () => stream.shuffled(3).join(""));
+  const counts = new Map(
+    orders.map((order) => [order, orders.filter((one) => one === order).length]),
+  );
+  expect([...counts.keys()].sort()).toEqual(["012", "021", "102", "120", "201", "210"]);
+  // 1000 ± 4 standard deviations.
+  for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(116);
+});
+
 test("draws from one stream never move another", () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { minLength: 40, maxLength: 200 }), (turns) => {

@@ -110,6 +110,16 @@ export class RandomStream {
     return Math.floor(this.next() * UNIT * bound);
   }
 
+  /** The numbers 0 .. count − 1 in any order, each as probable (Fisher & Yates). */
+  shuffled(count: number): Int32Array {
+    const order = Int32Array.from({ length: count }, (_, i) => i);
+    for (let i = count - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    return order;
+  }
+
   /** Numbers as `uniform` gives them, with the generator in local variables. */
   fillUniform(block: Float64Array): void {
     const { state } = this;

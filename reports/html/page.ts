@@ -349,10 +349,14 @@ ${decisionHtml(decided, results)}
 ${contents(sections)}
 ${filtersHtml(results)}
 ${sections.map(sectionHtml).join("\n")}`;
-  return document(title, content.whatIf === undefined ? "" : "; worker-src blob:", body);
+  return document(
+    title,
+    content.whatIf === undefined ? "" : " 'wasm-unsafe-eval'; worker-src blob:",
+    body,
+  );
 }
 
-/** `policy` allows more than styles and script inside; the browser is to load nothing. The worker of What if is a blob. */
+/** `policy` allows more than styles and script inside; the browser is to load nothing. The worker of What if is a blob, and may have a solver. */
 function document(title: string, policy: string, body: string): string {
   return `<!doctype html>
 <html lang="en">

@@ -51,7 +51,7 @@ const round = z.strictObject({
   inPlaceUs: z.number().positive().nullable(),
 });
 
-const MOST_ROUNDS = 200;
+export const MOST_ROUNDS = 200;
 const MOST_INPUTS = 256;
 
 const serviceProfile = z.strictObject({
@@ -66,6 +66,8 @@ const serviceProfile = z.strictObject({
     .array(z.strictObject({ meanUs: z.number().positive(), calls: z.int().positive() }))
     .max(MOST_INPUTS)
     .optional(),
+  /** The kernel whose time the rounds have as the host's pace; absent: one that models did not follow. */
+  probe: z.literal("convolutions").optional(),
   /** Absent: how well the times are known is not known. */
   rounds: z.array(round).min(1).max(MOST_ROUNDS).optional(),
 });

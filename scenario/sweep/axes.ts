@@ -220,7 +220,7 @@ function latinHypercube(
 ): Int32Array[] {
   const points = Array.from({ length: count }, () => new Int32Array(axes.length));
   for (const [axis, { size, continuous }] of axes.entries()) {
-    const parts = shuffled(count, stream);
+    const parts = stream.shuffled(count);
     // One offset for all parts gives each value of a list as many points as any other, ± 1.
     const offset = stream.uniform();
     for (const [i, part] of parts.entries()) {
@@ -268,15 +268,6 @@ function tooDense(count: number): Fault {
   return new Fault("usage", `no Latin hypercube of ${count} different configurations was found`, {
     hint: "sample fewer, use `--sample random`, or run the whole sweep",
   });
-}
-
-function shuffled(count: number, stream: RandomStream): Int32Array {
-  const order = Int32Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
-    const j = stream.integer(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
 }
 
 function inGridOrder(a: Int32Array, b: Int32Array): number {

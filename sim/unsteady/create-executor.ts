@@ -13,6 +13,7 @@ import type { Iterating } from "../../engine/stations/iterations.ts";
 import type { ModelMemory } from "../../engine/stations/model-memory.ts";
 import type { FaultCause, FaultSystem } from "../../engine/system/faults.ts";
 import type { System } from "../../engine/system/system.ts";
+import { type PlanProblem, planFor } from "../../schedulers/systems/accuracy-scaling/plan.ts";
 import {
   DirectEntrance,
   DirectExecutor,
@@ -98,12 +99,14 @@ class UnsteadyExecutor implements Executor {
     );
     this.#fleet = fleet;
     const scaling = scalingDriver(dispatcher.system, fleet, meter, seed);
+    const solver = problemSolver(dispatcher);
     this.cluster = {
       order: scaling.order,
       release: scaling.release,
       abort: (replica, nowUs) => fleet.abort(replica, nowUs),
       load: (slot, model, nowUs) => inner.memory?.load(slot, model, nowUs),
       evict: (slot, model, nowUs) => inner.memory?.evict(slot, model, nowUs),
+      ask: solver.ask,
       window: (replica, window) => inner.windows?.set(replica, window),
     };
     const loads = scheduler.controllers?.some((one) => one.loads === true) ?? false;
@@ -111,6 +114,7 @@ class UnsteadyExecutor implements Executor {
       fleet,
       ...(faults === null ? [] : [new FaultDriver(dispatcher, faults, fleet, meter, seed)]),
       scaling,
+      solver,
       ...(loads && inner.memory !== null ? [memoryReports(dispatcher, inner.memory)] : []),
     ];
   }
@@ -163,6 +167,31 @@ function memoryReports(dispatcher: Dispatcher, memory: ModelMemory): Disturbance
     },
     settle: (nowUs) => {
       if (memory.reports.length > 0) dueUs = nowUs;
+    },
+  };
+}
+
+/** Solves problems of controllers within their instants, which it takes for the time that a solver needs. */
+function problemSolver(dispatcher: Dispatcher) {
+  const asked = new Map<number, { readonly problem: PlanProblem; readonly atUs: number }>();
+  let nextUs = Number.POSITIVE_INFINITY;
+  const look = (): void => {
+    nextUs = Math.min(Number.POSITIVE_INFINITY, ...[...asked.values()].map(({ atUs }) => atUs));
+  };
+  return {
+    nextUs: () => nextUs,
+    fire: (nowUs: number): void => {
+      for (const [controller, { problem, atUs }] of asked) {
+        if (atUs > nowUs) continue;
+        asked.delete(controller);
+        dispatcher.solved(controller, planFor(problem), nowUs);
+      }
+      look();
+    },
+    settle: () => undefined,
+    ask: (controller: number, problem: unknown, atUs: number): void => {
+      asked.set(controller, { problem: problem as PlanProblem, atUs });
+      look();
     },
   };
 }

@@ -13,7 +13,7 @@ const TEXT = readFileSync(
 const scenario = readScenario(TEXT, {
   overrides: { workload: { arrivals: "burst", requests: 25 } },
 });
-const run = playedRun(scenario, 25);
+const run = await playedRun(scenario, 25);
 const [[pipeline, { tasks }]] = Object.entries(scenario.document.pipelines);
 const edges = Object.entries(tasks).flatMap(([to, { after }]) =>
   after.map((from): TaskEdge => ({ from, to, when: null })),

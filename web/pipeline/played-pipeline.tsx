@@ -1,5 +1,5 @@
 /** A simulated run, played or stepped through: requests wait, form batches, and move on. */
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useState } from "react";
 import { Button } from "react-aria-components";
 import {
   Fault,
@@ -41,6 +41,8 @@ const SPEEDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 50, 250].map((speed) =>
 const WATCHED_MS = 60_000;
 
 interface Played {
+  readonly name: string;
+  readonly isNarrow: boolean;
   readonly graph: PipelineGraph;
   readonly film: Film;
 }
@@ -50,7 +52,14 @@ export function PlayedPipeline() {
   const [name, setName] = useUrlState("scenario", deployed === null ? EXAMPLE : OF_CLUSTER);
   const source = scenarioOf(name, deployed);
   const isNarrow = useIsNarrow();
-  const { played, problem } = useMemo(() => playedOf(source, isNarrow), [source, isNarrow]);
+  const [{ played, problem }, show] = useState(NOTHING);
+  useEffect(() => {
+    let isLatest = true;
+    void playedOf(source, name, isNarrow).then((shown) => isLatest && show(shown));
+    return () => {
+      isLatest = false;
+    };
+  }, [source, name, isNarrow]);
   return (
     <section className="card" aria-labelledby="played">
       <h2 id="played">A simulated run</h2>
@@ -61,38 +70,44 @@ export function PlayedPipeline() {
         onChange={setName}
       />
       <Problem text={problem} />
-      {played !== null && <Player key={`${name} ${isNarrow}`} {...{ played, isNarrow, name }} />}
+      {played !== null && <Player key={`${played.name} ${played.isNarrow}`} {...played} />}
     </section>
   );
 }
 
+interface Shown {
+  readonly played: Played | null;
+  readonly problem: string | null;
+}
+
+const NOTHING: Shown = { played: null, problem: null };
+
 /** The first pipeline of the scenario, and its first requests. */
-function playedOf(source: ScenarioSource | KeptScenario | null, isNarrow: boolean) {
-  if (source === null) return { played: null, problem: null };
+async function playedOf(
+  source: ScenarioSource | KeptScenario | null,
+  name: string,
+  isNarrow: boolean,
+): Promise<Shown> {
+  if (source === null) return NOTHING;
   try {
     const { text, file, files } = "text" in source ? source : scenarioSource(source);
     const scenario = readScenario(text, { file, files });
-    const run = playedRun(scenario, REQUESTS);
+    const run = await playedRun(scenario, REQUESTS);
     const [[pipeline, { tasks }]] = Object.entries(scenario.document.pipelines);
     const lines = Object.keys(tasks).map(
       (task) => run.replicas.filter((replica) => replica.task === task).length,
     );
     const height = TEXT_HEIGHT + LINE_HEIGHT * Math.min(MOST_LINES, Math.max(1, ...lines));
     const graph = graphOf({ tasks }, isNarrow, height);
-    return { played: { graph, film: filmOf(run, pipeline, graph.edges) }, problem: null };
+    const film = filmOf(run, pipeline, graph.edges);
+    return { played: { name, isNarrow, graph, film }, problem: null };
   } catch (error) {
     const issues = error instanceof Fault ? error.issues.map(({ message }) => message) : [];
     return { played: null, problem: [String((error as Error).message), ...issues].join("; ") };
   }
 }
 
-interface PlayerProps {
-  readonly played: Played;
-  readonly isNarrow: boolean;
-  readonly name: string;
-}
-
-function Player({ played: { graph, film }, isNarrow, name }: PlayerProps) {
+function Player({ name, isNarrow, graph, film }: Played) {
   const [speed, setSpeed] = useState(() => usualSpeed(film.endMs));
   const { atMs, isPlaying, setPlaying, setAtMs } = useClock(film.endMs, Number(speed));
   const step = (direction: 1 | -1) => setAtMs(instantBeside(film, atMs, direction));

@@ -26,12 +26,24 @@ declare global {
 
 const element = (id: string): HTMLElement => document.getElementById(id) as HTMLElement;
 
-async function unpack(): Promise<Packed> {
-  const packed = atob(element("what-if-code").textContent ?? "");
-  const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text()) as Packed;
+/** The contents of an element, packed. */
+function unpacked({ textContent }: HTMLElement): Response {
+  const packed = textContent ?? "";
+  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
 }
+
+/** Stands before the worker's code, after HiGHS' own, `Module`: the first message brings its WebAssembly. */
+const SOLVER = `
+const wasm = new Promise((resolve) => addEventListener("message", (event) => {
+  event.stopImmediatePropagation();
+  resolve(event.data);
+}, { once: true }));
+globalThis.tandemSolver = () => Module({
+  instantiateWasm: async (imports, receive) =>
+    receive((await WebAssembly.instantiate(await wasm, imports)).instance),
+});
+`;
 
 function add(kind: "style" | "script", text: string): void {
   const made = document.createElement(kind);
@@ -42,10 +54,15 @@ function add(kind: "style" | "script", text: string): void {
 async function start(): Promise<void> {
   const place = element("what-if");
   try {
-    const { page, worker, style } = await unpack();
-    const url = URL.createObjectURL(new Blob([worker], { type: "text/javascript" }));
+    const { page, worker, style }: Packed = await unpacked(element("what-if-code")).json();
+    const solver = document.getElementById("what-if-solver");
+    const parts = solver === null ? [worker] : [await unpacked(solver).text(), SOLVER, worker];
+    const url = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));
     // Compiles and warms up while the page's part is read.
     const thread = new Worker(url);
+    if (solver !== null) {
+      thread.postMessage(await unpacked(element("what-if-solver-wasm")).arrayBuffer());
+    }
     add("style", style);
     add("script", page);
     const { scenario, inputs } = JSON.parse(element("what-if-scenario").textContent ?? "") as Kept;

@@ -23,7 +23,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const SCENARIO = join(ROOT, "scenarios/edge-or-cloud.yaml");
 /** The policy of reports. */
 const POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; worker-src blob:";
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:";
 /** It lets the app run its own scripts only. */
 const APP_POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
@@ -32,6 +32,7 @@ const folder = mkdtempSync(join(tmpdir(), "tandem-what-if-"));
 const report = join(folder, "report.html");
 /** The page of a scenario without a free slot. */
 const full = join(folder, "full.html");
+const accurate = join(folder, "accurate.html");
 let browser: Browser;
 let app: Server;
 let origin: string;
@@ -40,6 +41,8 @@ beforeAll(async () => {
   if (!hasChromium) return;
   writeFileSync(report, await reportHtml(SCENARIO));
   writeFileSync(full, await reportHtml(join(ROOT, "scenarios/autoscaling.yaml")));
+  const scaled = join(ROOT, "scenarios/accuracy-on-a-cluster.yaml");
+  writeFileSync(accurate, await reportHtml(scaled, { scheduler: "loki" }));
   browser = await launchChromium();
   ({ server: app, origin } = await serveFiles({ "content-security-policy": APP_POLICY }));
 });
@@ -76,10 +79,7 @@ inChromium("figures equal the command's, to the digit, for the scenario to downl
   await press(page, "largest batch", "ArrowRight", 2);
   await page.getByText("All points as a table").click();
   await whole(page);
-  const waiting = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Download scenario" }).click();
-  const file = join(folder, "downloaded.yaml");
-  await (await waiting).saveAs(file);
+  const file = await downloaded(page);
   const shown = await shownPoints(page);
   const { code, stdout, stderr } = await tandemHere(folder, ["simulate", file, "--json"]);
   expect(code, stderr).toBe(0);
@@ -98,6 +98,35 @@ inChromium("figures equal the command's, to the digit, for the scenario to downl
   expect(shown.map(({ metrics, ...rest }) => ({ ...rest, ...metrics }))).toEqual(expected);
   expect(expected.length).toBeGreaterThan(10);
   expect(expected[0].replications).toBe(10);
+  await page.close();
+});
+
+inChromium(
+  "a scenario with loki brings its solver, and its figures are the command's",
+  async () => {
+    const { page, problems, requests } = await opened(pathToFileURL(accurate).href);
+    await page.locator("#what-if").scrollIntoViewIfNeeded();
+    await firstCurve(page);
+    await page.getByText("All points as a table").click();
+    await whole(page);
+    const file = await downloaded(page);
+    const shown = await shownPoints(page);
+    const { stdout } = await tandemHere(folder, ["simulate", file, "--json"]);
+    const { configurations } = JSON.parse(stdout) as ResultsDocument;
+    expect(shown.map(({ digest }) => digest)).toEqual(configurations.map(({ digest }) => digest));
+    expect(requests.filter((url) => !/^(file|blob):/.test(url))).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  },
+);
+
+inChromium("a page without the solver names it and the way out", async () => {
+  const { page } = await opened(pathToFileURL(report).href);
+  await firstCurve(page);
+  await page.getByLabel("policy").selectOption("loki");
+  await expect
+    .poll(() => page.locator("#what-if").textContent(), PATIENCE)
+    .toContain("this page has no solver of integer programs");
   await page.close();
 });
 
@@ -256,11 +285,19 @@ function shownPoints(page: Page): Promise<readonly ShownPoint[]> {
   });
 }
 
+async function downloaded(page: Page): Promise<string> {
+  const waiting = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download scenario" }).click();
+  const file = join(folder, "downloaded.yaml");
+  await (await waiting).saveAs(file);
+  return file;
+}
+
 /** Reports have colours of the same names as the app. */
 const colours = readFileSync(join(import.meta.dirname, "../shared/colours.css"), "utf8");
 
-async function reportHtml(file: string): Promise<string> {
-  const { document, digest, profiles, traces, sectionFiles } = await scenario(file);
+async function reportHtml(file: string, overrides = {}): Promise<string> {
+  const { document, digest, profiles, traces, sectionFiles } = await scenario(file, overrides);
   const kept = { scenario: document, digest, inputs: { profiles, traces, sectionFiles } };
   const json = JSON.stringify(kept).replaceAll("<", "\\u003c");
   return `<!doctype html>
@@ -271,5 +308,5 @@ async function reportHtml(file: string): Promise<string> {
 </head><body><main><h1>A report</h1>
 <div id="what-if"></div>
 <script type="application/json" id="what-if-scenario">${json}</script>
-${whatIfAsset()}</main></body></html>`;
+${whatIfAsset(document)}</main></body></html>`;
 }

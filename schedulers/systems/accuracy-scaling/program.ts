@@ -16,6 +16,7 @@
  */
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import { type Solution as Answer, solved, solverInUse } from "../../rules/solver.ts";
+import { leastBy } from "../../rules/textbook.ts";
 
 /** A variant on a kind of device. */
 export interface Option {
@@ -43,7 +44,7 @@ export interface Program {
   }[];
   readonly devices: number;
   /** Devices by kind. */
-  readonly kinds: ReadonlyMap<string, number>;
+  readonly kinds: Readonly<Record<string, number>>;
   /** By resource: what there is. */
   readonly room: readonly number[];
 }
@@ -67,8 +68,8 @@ export type Solution =
 /** A hundredth of a point of accuracy: searches end within it. */
 export const GAP = 1e-4;
 
-/** Pauses between programs, in which a gateway does its other work. Ends after so many nodes with the best so far. */
-export function* mostAccurate(program: Program, mostNodes: number): Generator<undefined, Solution> {
+/** Ends after so many nodes, a linear program counts as one, with the best so far. */
+export function mostAccurate(program: Program, mostNodes: number): Solution {
   const { tasks } = program;
   const weights = weightsOf(program);
   const planes: string[] = [];
@@ -91,7 +92,6 @@ export function* mostAccurate(program: Program, mostNodes: number): Generator<un
   for (let left = mostNodes; left > 0; ) {
     const answer = ask(program, { goal, rows: planes, served: 1, isWhole, mostNodes: left });
     left -= answer.nodes + 1;
-    yield;
     const { values } = answer;
     if (values === null) {
       if (answer.bound === Number.POSITIVE_INFINITY) return { kind: "infeasible" };
@@ -161,7 +161,7 @@ function ask(program: Program, { goal, rows, served, isWhole, mostNodes }: Quest
     }
     limits.push(`${options.map((_, k) => `x${i}_${k}`).join(" + ")} >= 1`);
   }
-  for (const [kind, count] of kinds) {
+  for (const [kind, count] of Object.entries(kinds)) {
     const here = allOf(tasks, (option) => (option.kind === kind ? 1 : 0));
     if (here !== "") limits.push(`${here} <= ${count}`);
   }
@@ -255,8 +255,8 @@ function planeAt({ tasks, pipelines }: Program, pipeline: number, shares: Shares
   }
   for (;;) {
     const open = [...at.keys()].filter((v) => at[v].option + 1 < tasks[at[v].task].options.length);
-    if (open.length === 0) return plane;
-    const next = open.reduce((least, v) => (at[v].until < at[least].until ? v : least));
+    const next = leastBy(open, (v) => at[v].until);
+    if (next === undefined) return plane;
     const own = at[next];
     own.option++;
     own.until += shares[own.task][own.option];

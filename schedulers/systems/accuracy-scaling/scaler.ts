@@ -1,24 +1,23 @@
 /**
- * The controller of accuracy scaling: estimates the demand at each epoch, solves the program, with a pause from each of
- * its linear programs to the next, and after the time that a solver takes orders and releases replicas as the plan says.
+ * The controller of accuracy scaling: estimates the demand at each epoch, asks for a plan, and orders and releases replicas
+ * as the plan says once it is there.
  */
 import { z } from "zod";
 import { Fault } from "../../../engine/basics/fault.ts";
-import { finished, grouped } from "../../../engine/basics/iterables.ts";
-import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
+import { grouped } from "../../../engine/basics/iterables.ts";
+import type {
+  AskingControls,
+  ClusterView,
+  Controller,
+  Controls,
+} from "../../../engine/dispatch/controller.ts";
 import { visitRatios } from "../../../engine/stability/offered-load.ts";
-import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { System } from "../../../engine/system/system.ts";
 import { intervalS, nonNegative, positive, positiveInt } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
-import {
-  type Counts,
-  fewestDevices,
-  mostAccurate,
-  type Option,
-  type Program,
-  servableShare,
-} from "./program.ts";
+import type { PlanProblem } from "./plan.ts";
+import type { Counts, Option, Program } from "./program.ts";
 
 /** An epoch has time for its plan. */
 export const parametersOf = (usual: { readonly epochS: number; readonly solveMs: number }) =>
@@ -62,10 +61,6 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
 type Parameters = z.infer<ReturnType<typeof parametersOf>>;
 
 const EPOCH = 0;
-const PLAN = 1;
-const STEP = 2;
-/** From one program of a search to the next: the gateway serves meanwhile. */
-const STEP_US = 5000;
 /** The first epoch is short: nothing is known of the demand before it ends. */
 const FIRST_EPOCH_US = 1_000_000;
 const us = (s: number): number => Math.round(s * 1e6);
@@ -77,7 +72,7 @@ const us = (s: number): number => Math.round(s * 1e6);
 export class AccuracyScaler implements Controller {
   readonly pools = [];
   readonly scales: readonly number[];
-  readonly timers = 3;
+  readonly timers = 1;
   readonly #system: System;
   readonly #parameters: Parameters;
   readonly #saves: boolean;
@@ -93,10 +88,7 @@ export class AccuracyScaler implements Controller {
   /** Start of the epoch. */
   #sinceUs = 0;
   #plan: Counts = [];
-  /** The search for the next plan; null: there is none under way. */
-  #search: Generator<undefined, Counts> | null = null;
-  /** When it may take effect. */
-  #dueUs = 0;
+  #isAsking = false;
   readonly #wanted = new Set<number>();
 
   constructor(system: System, parameters: Parameters, saves: boolean) {
@@ -129,45 +121,36 @@ export class AccuracyScaler implements Controller {
     this.#perS = new Float64Array(system.pipelines.length).fill(startPerS);
   }
 
-  begin(view: ClusterView, act: Controls): void {
-    this.#plan = finished(this.#solving());
-    this.#choose();
-    this.#reconcile(view, act);
-    this.#sinceUs = view.nowUs;
-    act.wakeAt(EPOCH, view.nowUs + Math.min(FIRST_EPOCH_US, us(this.#parameters.epochS)));
+  /** Until the first plan is there, all replicas that have joined serve. */
+  begin({ nowUs }: ClusterView, act: AskingControls): void {
+    this.#sinceUs = nowUs;
+    act.wakeAt(EPOCH, nowUs + Math.min(FIRST_EPOCH_US, us(this.#parameters.epochS)));
+    this.#ask(nowUs, act);
   }
 
   arrived(_request: number, pipeline: number): void {
     this.#arrivals[pipeline]++;
   }
 
-  woken(timer: number, view: ClusterView, act: Controls): void {
+  woken(_timer: number, { nowUs }: ClusterView, act: AskingControls): void {
     const { epochS, solveMs } = this.#parameters;
-    const { nowUs } = view;
-    if (timer === PLAN) {
-      this.#choose();
-      this.#reconcile(view, act);
-    } else if (timer === STEP) this.#searchOn(nowUs, act);
-    else {
-      act.wakeAt(EPOCH, nowUs + us(epochS));
-      // A search that outlasts its epoch goes on: begun anew, it might never end.
-      if (this.#search !== null) return;
-      this.#estimate(nowUs);
-      this.#search = this.#solving();
-      this.#dueUs = nowUs + us(solveMs / 1000);
-      this.#searchOn(nowUs, act);
-    }
+    act.wakeAt(EPOCH, nowUs + us(epochS));
+    // A search that outlasts its epoch goes on: begun anew, it might never end.
+    if (this.#isAsking) return;
+    this.#estimate(nowUs);
+    this.#ask(Math.max(nowUs + 1, nowUs + us(solveMs / 1000)), act);
   }
 
-  #searchOn(nowUs: number, act: Controls): void {
-    const step = this.#search?.next();
-    if (step?.done !== true) {
-      act.wakeAt(STEP, nowUs + STEP_US);
-      return;
-    }
-    this.#search = null;
-    this.#plan = step.value;
-    act.wakeAt(PLAN, Math.max(nowUs + 1, this.#dueUs));
+  solved(solution: readonly number[], view: ClusterView, act: Controls): void {
+    this.#isAsking = false;
+    const groups = this.#groups;
+    const left = [...solution];
+    const plan = groups.map((options) => left.splice(0, options.length));
+    // Without a plan within the bound, which is not to be taken for infeasible, the one at hand goes on.
+    if (solution.length === groups.flat().length) this.#plan = plan;
+    else if (this.#plan.length === 0) this.#plan = groups.map(fastestAlone);
+    this.#choose();
+    this.#reconcile(view, act);
   }
 
   decide(view: ClusterView, act: Controls): void {
@@ -188,38 +171,22 @@ export class AccuracyScaler implements Controller {
     this.#isFirst = false;
   }
 
-  /** The plan for the demand, or for a share of it that can be served: smaller in steps of 5 to 10 %. */
-  *#solving(): Generator<undefined, Counts> {
-    const { mostNodes } = this.#parameters;
-    const whole = this.#program(1);
-    const frugal = this.#saves ? fewestDevices(whole, mostNodes) : null;
-    if (frugal !== null) return frugal;
-    let program = whole;
-    let solution = yield* mostAccurate(whole, mostNodes);
-    const share = solution.kind === "infeasible" ? servableShare(whole, mostNodes) : 1;
-    for (let factor = 1; solution.kind === "infeasible" && share > 0; ) {
-      factor += factor > 1.5 ? 0.1 * factor : 0.05;
-      if (factor * share < 1) continue;
-      program = this.#program(factor);
-      solution = yield* mostAccurate(program, mostNodes);
-    }
-    if (solution.kind === "found") return withSurplus(program, solution.counts);
-    // Not to be taken for infeasible: the plan at hand goes on.
-    return this.#plan.length > 0 ? this.#plan : this.#groups.map(fastestAlone);
-  }
-
-  #program(factor: number): Program {
-    const { headroom } = this.#parameters;
+  #ask(atUs: number, act: AskingControls): void {
+    const { headroom, mostNodes } = this.#parameters;
     const demand = new Float64Array(this.#groups.length);
     const pipelines = this.#pipelines.map(({ visits }, pipeline) => {
       const weight = this.#perS[pipeline];
-      for (const { task, ratio } of visits) demand[task] += (weight * ratio * headroom) / factor;
+      for (const { task, ratio } of visits) demand[task] += weight * ratio * headroom;
       return { weight, visits };
     });
     const tasks = this.#groups.map((options, i) => ({ demandPerS: demand[i], options }));
     const { nodes, resources } = this.#system;
     const room = resources.map((_, r) => nodes.reduce((sum, node) => sum + node.resources[r], 0));
-    return { tasks, pipelines, devices: this.#devices, kinds: tally(this.#kindOf.values()), room };
+    const kinds = tally(this.#kindOf.values());
+    const program: Program = { tasks, pipelines, devices: this.#devices, kinds, room };
+    const problem: PlanProblem = { program, saves: this.#saves, mostNodes };
+    this.#isAsking = true;
+    act.ask(problem, atUs);
   }
 
   /**
@@ -287,13 +254,9 @@ export class AccuracyScaler implements Controller {
 
 function tooFewSlots(tasks: number, slots: number): Fault {
   const has = `${tasks} tasks share ${slots === 1 ? "one device slot" : `${slots} device slots`}`;
-  return new Fault(
-    "invalid-input",
-    `accuracy scaling gives each task a slot of its own, but ${has}`,
-    {
-      hint: "add machines or devices, or choose another scheduler",
-    },
-  );
+  const hint = "add machines or devices, or choose another scheduler";
+  const message = `accuracy scaling gives each task a slot of its own, but ${has}`;
+  return new Fault("invalid-input", message, { hint });
 }
 
 /** By slot: slots of one kind host the same variants, and those take the same times there. */
@@ -306,8 +269,9 @@ function kindsOfSlots({ replicas }: System, members: readonly number[]): Map<num
   return new Map(kinds);
 }
 
-function tally(kinds: Iterable<string>): ReadonlyMap<string, number> {
-  return new Map([...grouped(kinds, (kind) => kind)].map(([kind, all]) => [kind, all.length]));
+function tally(kinds: Iterable<string>): Readonly<Record<string, number>> {
+  const all = [...grouped(kinds, (kind) => kind)];
+  return Object.fromEntries(all.map(([kind, { length }]) => [kind, length]));
 }
 
 /** The most accurate first, and the fastest; without those that cannot meet their share of the goal, unless none can. */
@@ -337,26 +301,6 @@ function optionsOf(
 
 /** One replica of the fastest. */
 function fastestAlone(options: readonly Option[]): readonly number[] {
-  const best = Math.max(...options.map(({ perS }) => perS));
-  const at = options.findIndex(({ perS }) => perS === best);
-  return options.map((_, k) => (k === at ? 1 : 0));
-}
-
-/** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */
-function withSurplus({ tasks, devices, kinds, room }: Program, counts: Counts): Counts {
-  const rows = counts.map((row) => [...row]);
-  const used = (weightOf: (option: Option) => number): number =>
-    sumOf(tasks.flatMap(({ options }, i) => options.map((one, k) => rows[i][k] * weightOf(one))));
-  const isOpen = ({ kind, demand }: Option): boolean =>
-    used((one) => (one.kind === kind ? 1 : 0)) < (kinds.get(kind) ?? 0) &&
-    demand.every((amount, r) => amount + used((one) => one.demand[r]) <= room[r]);
-  const spare = (i: number): number =>
-    sumOf(tasks[i].options.map(({ perS }, k) => perS * rows[i][k])) / tasks[i].demandPerS;
-  while (used(() => 1) < devices) {
-    const open = [...tasks.keys()].filter((i) => tasks[i].options.some(isOpen));
-    if (open.length === 0) break;
-    const task = open.reduce((least, i) => (spare(i) < spare(least) ? i : least));
-    rows[task][tasks[task].options.findIndex(isOpen)]++;
-  }
-  return rows;
+  const fastest = leastBy(options, ({ perS }) => -perS);
+  return options.map((one) => (one === fastest ? 1 : 0));
 }

@@ -3,46 +3,9 @@
  * the scenario's `placement`: `planning/device-groups.ts` searches for it. While requests come, each joins the shortest
  * queue of its model's groups (`group-queues.ts`).
  */
-import type {
-  ClusterView,
-  Controller,
-  Controls,
-  JobView,
-} from "../../../engine/dispatch/controller.ts";
-import {
-  type ControllerContext,
-  defineController,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
-import { placeablePools } from "../devices/device-slots.ts";
+import { defineController, preset, type SystemPack } from "../../rules/policy-definition.ts";
 import { GroupQueues } from "./group-queues.ts";
 import { selectiveReplication } from "./selective-replication.ts";
-
-class AlpaServe implements Controller {
-  readonly pools: readonly number[];
-  readonly placesModels = true;
-  readonly scales = [];
-  readonly timers = 0;
-  readonly #queues: GroupQueues;
-
-  constructor({ system, pools }: ControllerContext) {
-    this.pools = placeablePools(system);
-    this.#queues = new GroupQueues(system, pools, this.pools);
-  }
-
-  queued(job: JobView, pool: number): void {
-    this.#queues.queued(job, pool);
-  }
-
-  ended(request: number): void {
-    this.#queues.ended(request);
-  }
-
-  decide(view: ClusterView, act: Controls): void {
-    this.#queues.decide(view, act);
-  }
-}
 
 const controller = defineController({
   name: "alpaserve",
@@ -54,7 +17,7 @@ const controller = defineController({
     "SLOs are tight beside one model's time, which stages make longer; or load is near capacity, of which the overhead of stages takes a part.",
   source:
     "Li et al., AlpaServe, OSDI 2023, section 4.3; placement by `tandem schedulers --place`, section 4.2. Left out: splits within a layer (a profile may hold their times), stages of unequal time, and a new placement while requests come. Ours: batches as large as all of their deadlines allow.",
-  create: (_, context) => new AlpaServe(context),
+  create: (_, context) => new GroupQueues(context),
 });
 
 const batching = { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 } as const;

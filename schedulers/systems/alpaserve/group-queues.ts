@@ -3,12 +3,22 @@
  * arrival, and is dropped where it would be late. A group of several devices is a pipeline: it has as many
  * batches under way as stages. Source: Li et al., AlpaServe, OSDI 2023, section 4.3.
  */
-import type { ClusterView, Controls, JobView } from "../../../engine/dispatch/controller.ts";
-import type { PoolPolicies } from "../../../engine/dispatch/policies.ts";
-import type { System } from "../../../engine/system/system.ts";
+import type {
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../engine/dispatch/controller.ts";
+import type { ControllerContext } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { aloneUs, waysThrough } from "../../rules/ways.ts";
-import { batchLimits, idleOf, type SlotReplicas, slotsOf } from "../devices/device-slots.ts";
+import {
+  batchLimits,
+  idleOf,
+  placeablePools,
+  type SlotReplicas,
+  slotsOf,
+} from "../devices/device-slots.ts";
 import { type PlacedJob, PlacedJobs } from "../devices/placed-jobs.ts";
 import { passage } from "./placement.ts";
 
@@ -21,7 +31,11 @@ export interface DeviceGroup extends SlotReplicas {
   freeUs: readonly number[];
 }
 
-export class GroupQueues {
+export class GroupQueues implements Controller {
+  readonly pools: readonly number[];
+  readonly placesModels = true;
+  readonly scales = [];
+  readonly timers = 0;
   readonly groups: readonly DeviceGroup[];
   readonly #jobs = new PlacedJobs<DeviceGroup>(false);
   readonly #limits: readonly number[];
@@ -31,19 +45,18 @@ export class GroupQueues {
 
   /** `isReady`: whether the model of a pool is in a group's memory. */
   constructor(
-    system: System,
-    policies: readonly PoolPolicies[],
-    pools: readonly number[],
+    { system, pools }: ControllerContext,
     isReady: (view: ClusterView, group: DeviceGroup, pool: number) => boolean = () => true,
   ) {
     this.#isReady = isReady;
-    this.#limits = batchLimits(system, policies);
+    this.pools = placeablePools(system);
+    this.#limits = batchLimits(system, pools);
     const alone = aloneUs(system);
     this.#restUs = system.pipelines.map(({ tasks }) => {
       const own = tasks.map(({ pool }) => (Number.isFinite(alone[pool]) ? alone[pool] : 0));
       return waysThrough(tasks, own).after;
     });
-    this.groups = slotsOf(system, pools).map((slot) => {
+    this.groups = slotsOf(system, this.pools).map((slot) => {
       const stages = system.replicas[slot.replicas[0]].stages?.length ?? 1;
       return { ...slot, stages, placed: [...slot.members.keys()], freeUs: [] };
     });

@@ -10,6 +10,7 @@
  *
  * Source: Li et al., AlpaServe, OSDI 2023, section 4.2, algorithms 1 and 2.
  */
+import { leastBy } from "../../rules/textbook.ts";
 
 /** Devices that serve a model together, each a stage of it. */
 export interface Group {
@@ -141,10 +142,8 @@ function nextByNeed(
     .sort((a, b) => unserved[b] - unserved[a] || a - b);
   for (const model of needy) {
     const open = groups.flatMap((group, i) => (hasRoom(group, placement[i], model) ? [i] : []));
-    if (open.length > 0) {
-      const group = open.reduce((best, i) => (busyUs[i] < busyUs[best] ? i : best));
-      return { group, model };
-    }
+    const group = leastBy(open, (i) => busyUs[i]);
+    if (group !== undefined) return { group, model };
   }
   return null;
 }
@@ -179,8 +178,8 @@ export function coveringPlacement(groups: readonly Group[]): Placement | null {
         (room, one) => room - groups[i].memoryMb[one],
         groups[i].roomMb,
       );
-    if (open.length === 0) return null;
-    const most = open.reduce((best, i) => (left(i) > left(best) ? i : best));
+    const most = leastBy(open, (i) => -left(i));
+    if (most === undefined) return null;
     placement = withModel(placement, most, model);
   }
   return placement;

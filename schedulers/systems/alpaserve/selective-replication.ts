@@ -18,7 +18,7 @@ import {
   positive,
 } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
-import { modelsOf, placeablePools } from "../devices/device-slots.ts";
+import { modelsOf } from "../devices/device-slots.ts";
 import { type DeviceGroup, GroupQueues } from "./group-queues.ts";
 import {
   beamPlacement,
@@ -61,19 +61,18 @@ class SelectiveReplication implements Controller {
   readonly #goalsUs: Float64Array;
   #heard: Sampled[] = [];
 
-  constructor({ system, pools }: ControllerContext, given: Parameters) {
-    this.pools = placeablePools(system);
+  constructor(context: ControllerContext, given: Parameters) {
+    const { system } = context;
     this.#system = system;
     this.#given = given;
     this.#modelOf = modelsOf(system);
     this.#goalsUs = goalSharesUs(system);
     this.#queues = new GroupQueues(
-      system,
-      pools,
-      this.pools,
+      context,
       (view, { slot }, pool) =>
         !this.#isLoadable(pool) || view.residency(slot, this.#modelOf[pool]) === "resident",
     );
+    this.pools = this.#queues.pools;
     this.loads = this.pools.some((pool) => this.#isLoadable(pool));
   }
 

@@ -13,7 +13,6 @@ import type {
   Controls,
   Residency,
 } from "../../../engine/dispatch/controller.ts";
-import type { StartWindow } from "../../../engine/dispatch/driver.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import {
   batchSize,
@@ -72,28 +71,13 @@ const USUAL_SHARE = 0.25;
 /** An action is on its way for so long at most. */
 const LEAST_WINDOW_US = 1000;
 
-/** An action that a device has not answered yet. */
-interface Action {
-  readonly replica: number;
-  readonly sentUs: number;
-  readonly estimateUs: number;
-}
-
 interface Device extends SlotReplicas {
-  /** In order of sending. */
-  inFlight: Action[];
+  /** Actions that it has not answered yet, in order of sending. */
+  inFlight: { readonly replica: number; readonly sentUs: number; readonly estimateUs: number }[];
+  /** By pool and size: the last measured times. */
+  readonly measured: Map<string, { readonly atUs: number; readonly tookUs: number }[]>;
   /** When its last action ended. */
   lastEndUs: number;
-}
-
-/** The next batch of a pool on a device. */
-interface Strategy {
-  readonly pool: number;
-  readonly replica: number;
-  readonly size: number;
-  readonly estimateUs: number;
-  /** When it has to start at the latest. */
-  readonly startByUs: number;
 }
 
 class Clockwork implements Controller {
@@ -109,11 +93,8 @@ class Clockwork implements Controller {
   /** By pool: the longest time of a batch of more than one. */
   readonly #mostUs: readonly number[];
   readonly #devices: readonly Device[];
-  readonly #deviceOf: ReadonlyMap<number, Device>;
   /** By replica: half a round trip to its worker. */
   readonly #halfTripUs: readonly number[];
-  /** By slot, pool and size: the last measured times. */
-  readonly #measured = new Map<string, { readonly atUs: number; readonly tookUs: number }[]>();
   readonly #memory: ModelResidency;
 
   constructor({ system, pools }: ControllerContext, given: Parameters) {
@@ -130,12 +111,10 @@ class Clockwork implements Controller {
       );
       return USUAL_SHARE * Math.min(Number.POSITIVE_INFINITY, ...users.map(({ sloUs }) => sloUs));
     });
+    const unused = { lastEndUs: Number.NEGATIVE_INFINITY };
     this.#devices = slotsOf(system, this.pools).map((slot) => {
-      return { ...slot, inFlight: [], lastEndUs: Number.NEGATIVE_INFINITY };
+      return { ...slot, ...unused, inFlight: [], measured: new Map() };
     });
-    this.#deviceOf = new Map(
-      this.#devices.flatMap((one) => one.replicas.map((replica) => [replica, one])),
-    );
     const { workerRoundTripUs: trips } = overheads;
     const tripUs = sumOf(trips) / Math.max(1, trips.length);
     this.#halfTripUs = replicas.map(({ node }) => (tripUs + nodes[node].zoneRoundTripUs) / 2);
@@ -155,17 +134,17 @@ class Clockwork implements Controller {
   }
 
   finished({ replica, pool, size, startedUs, nowUs, fate }: BatchEnd): void {
-    const device = this.#deviceOf.get(replica);
+    const device = this.#devices.find(({ replicas }) => replicas.includes(replica));
     if (device === undefined) return;
     device.inFlight = device.inFlight.filter((action) => action.replica !== replica);
     if (fate !== "ran") return;
     this.#memory.used(device.slot, pool, nowUs);
-    const key = `${device.slot}/${pool}/${size}`;
-    const times = this.#measured.get(key) ?? [];
+    const key = `${pool}/${size}`;
+    const times = device.measured.get(key) ?? [];
     // An action that was sent ahead ran from the end of the one before it.
     times.push({ atUs: nowUs, tookUs: nowUs - Math.max(startedUs, device.lastEndUs) });
     if (times.length > this.#given.measurements) times.shift();
-    this.#measured.set(key, times);
+    device.measured.set(key, times);
     device.lastEndUs = nowUs;
   }
 
@@ -198,6 +177,7 @@ class Clockwork implements Controller {
 
   /** Sends actions to a device as far ahead as it may; when to look again. */
   #schedule(view: ClusterView, act: Controls, device: Device): number {
+    const { nowUs } = view;
     const aheadUs = this.#given.aheadMs * 1000;
     for (;;) {
       const freeUs = this.#freeUs(view, device);
@@ -207,35 +187,28 @@ class Clockwork implements Controller {
       // Without deadlines, that of the first pool of the system's order.
       const best = leastBy(strategies, ({ startByUs }) => startByUs);
       if (best === undefined) return Number.POSITIVE_INFINITY;
-      if (device.inFlight.length > 0 && freeUs > view.nowUs + aheadUs) {
+      if (device.inFlight.length > 0 && freeUs > nowUs + aheadUs) {
         const [{ sentUs, estimateUs }] = device.inFlight;
         // Where the first action is overdue, only its end tells when the device is free.
-        const isOverdue = Math.max(sentUs, device.lastEndUs) + estimateUs <= view.nowUs;
+        const isOverdue = Math.max(sentUs, device.lastEndUs) + estimateUs <= nowUs;
         return isOverdue ? Number.POSITIVE_INFINITY : freeUs - aheadUs;
       }
       // A worker without windows would start it beside the one that runs.
       if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
-      const { replica, size, estimateUs, pool } = best;
-      device.inFlight.push({ replica, sentUs: view.nowUs, estimateUs });
-      this.#memory.used(device.slot, pool, view.nowUs);
-      if (act.hasWindows) act.startNext(replica, size, this.#windowOf(view, best, freeUs));
-      else act.startNext(replica, size);
+      const { pool, replica, size, estimateUs, startByUs } = best;
+      device.inFlight.push({ replica, sentUs: nowUs, estimateUs });
+      this.#memory.used(device.slot, pool, nowUs);
+      // The latest start is the published one, or that which still meets the deadline if that comes first.
+      const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#given.slackMs * 1000;
+      const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#halfTripUs[replica];
+      // Work goes on early where the device is free early.
+      const window = { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
+      act.startNext(replica, size, act.hasWindows ? window : undefined);
     }
   }
 
-  /**
-   * Work goes on early where the device is free early. The latest start is the published one, or
-   * that which still meets the deadline if that comes first.
-   */
-  #windowOf({ nowUs }: ClusterView, strategy: Strategy, freeUs: number): StartWindow {
-    const { replica, startByUs } = strategy;
-    const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#given.slackMs * 1000;
-    const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#halfTripUs[replica];
-    return { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
-  }
-
-  /** The largest batch of a pool that makes its earliest deadline on this device. */
-  #strategy(view: ClusterView, device: Device, pool: number, freeUs: number): Strategy | undefined {
+  /** The largest batch of a pool that makes its earliest deadline on this device, and when it has to start at the latest. */
+  #strategy(view: ClusterView, device: Device, pool: number, freeUs: number) {
     const { length } = view.queue(pool);
     if (length === 0 || !this.#memory.isResident(device.slot, pool)) return undefined;
     const replica = idleOf(view, device.members.get(pool) ?? []);
@@ -251,10 +224,10 @@ class Clockwork implements Controller {
     return undefined;
   }
 
-  #estimateUs(view: ClusterView, { slot }: Device, replica: number, size: number): number {
+  #estimateUs(view: ClusterView, { measured }: Device, replica: number, size: number): number {
     const { pool } = view.system.replicas[replica];
     const sinceUs = view.nowUs - this.#given.forgetS * 1e6;
-    const times = this.#measured.get(`${slot}/${pool}/${size}`) ?? [];
+    const times = measured.get(`${pool}/${size}`) ?? [];
     const most = Math.max(0, ...times.map(({ atUs, tookUs }) => (atUs < sinceUs ? 0 : tookUs)));
     return most > 0 ? most : view.expectedUs(replica, size);
   }

@@ -56,6 +56,8 @@ class Flex implements Controller {
   readonly #factor: number;
   readonly #limits: readonly number[];
   readonly #devices: readonly Device[];
+  /** By pool: the least time that a job takes alone. */
+  readonly #aloneUs: readonly number[];
   /** Pools with arrivals since the last decision, in order. */
   readonly #fresh = new Set<number>();
 
@@ -64,6 +66,10 @@ class Flex implements Controller {
     this.#factor = factor;
     this.#limits = batchLimits(system, pools);
     this.#devices = slotsOf(system, this.pools).map((slot) => ({ ...slot, fixed: NONE }));
+    this.#aloneUs = system.pools.map(({ first, count }) => {
+      const members = system.replicas.slice(first, first + count);
+      return count === 0 ? 0 : Math.min(...members.map(({ service }) => service.meanUs[1]));
+    });
   }
 
   queued(_job: JobView, pool: number): void {
@@ -79,7 +85,9 @@ class Flex implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    for (const pool of this.pools) dropLate(view, act, pool);
+    for (const pool of this.pools) {
+      while (view.nowUs > this.#latestUs(view, pool)) act.drop(view.queue(pool).next.job);
+    }
     for (const device of this.#devices) {
       if (runningOn(view, device) !== undefined) continue;
       const best = this.#largest(view, device, [...device.members.keys()]);
@@ -89,7 +97,8 @@ class Flex implements Controller {
       this.#fresh.delete(pool);
       this.#preemptFor(pool, view, act);
     }
-    act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(this.#lateUs(view))));
+    const latestUs = Math.min(...this.pools.map((pool) => this.#latestUs(view, pool)));
+    act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(latestUs + 1)));
   }
 
   /** Puts the best batch of a pool in the place of the running one that it exceeds most. */
@@ -136,32 +145,11 @@ class Flex implements Controller {
     return size;
   }
 
-  /** When the next waiting job is late. */
-  #lateUs(view: ClusterView): number {
-    let lateUs = Number.POSITIVE_INFINITY;
-    for (const pool of this.pools) {
-      if (view.queue(pool).length === 0) continue;
-      const { deadlineUs } = view.queue(pool).next;
-      lateUs = Math.min(lateUs, deadlineUs - soonestUs(view, pool) + 1);
-    }
-    return lateUs;
-  }
-}
-
-/** The least time that a job of a pool takes alone. */
-function soonestUs({ system }: ClusterView, pool: number): number {
-  const { first, count } = system.pools[pool];
-  const members = system.replicas.slice(first, first + count);
-  return count === 0 ? 0 : Math.min(...members.map(({ service }) => service.meanUs[1]));
-}
-
-/** Drops the jobs that would be late if they started at once. */
-function dropLate(view: ClusterView, act: Controls, pool: number): void {
-  const aloneUs = soonestUs(view, pool);
-  while (view.queue(pool).length > 0) {
-    const { job, deadlineUs } = view.queue(pool).next;
-    if (view.nowUs + aloneUs <= deadlineUs) return;
-    act.drop(job);
+  /** When the next waiting job of a pool has to start, alone, to be in time; Infinity where none waits. */
+  #latestUs(view: ClusterView, pool: number): number {
+    const queue = view.queue(pool);
+    if (queue.length === 0) return Number.POSITIVE_INFINITY;
+    return queue.next.deadlineUs - this.#aloneUs[pool];
   }
 }
 

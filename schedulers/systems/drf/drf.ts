@@ -58,11 +58,8 @@ interface Filter {
   readonly untilUs: number;
 }
 
-/** How resources go to pipelines. */
-type Allocation = Pick<Controller, "timers" | "queued" | "begin" | "woken" | "decide">;
-
 /** One level: at each event, the next job of the pipeline with the smallest dominant share. */
-function directly(frameworks: Frameworks, skips: boolean): Allocation {
+function directly(frameworks: Frameworks, skips: boolean): Controller {
   const startsOne = (view: ClusterView, act: Controls): boolean => {
     for (const pipeline of frameworks.shares.order()) {
       if (frameworks.startNext(pipeline, view, act, () => true) >= 0) return true;
@@ -71,7 +68,7 @@ function directly(frameworks: Frameworks, skips: boolean): Allocation {
     return false;
   };
   return {
-    timers: 0,
+    ...frameworks.hearing,
     decide: (view, act) => {
       while (startsOne(view, act));
     },
@@ -92,8 +89,7 @@ const ANSWER = 1;
  *
  * An offer counts as allocated until it is answered or rescinded.
  */
-class Offers implements Allocation {
-  readonly timers = 2;
+class Offers {
   readonly #frameworks: Frameworks;
   readonly #nodes: number;
   readonly #times: OfferTimes;
@@ -121,18 +117,14 @@ class Offers implements Allocation {
   woken(timer: number, view: ClusterView, act: Controls): void {
     if (timer === ALLOCATE) this.begin(view, act);
     else this.#settle(view, act);
-    this.#allocate(view, act, timer === ALLOCATE);
-  }
-
-  decide(view: ClusterView, act: Controls): void {
-    this.#allocate(view, act, false);
+    this.allocate(view, act, timer === ALLOCATE);
   }
 
   /** Rounds of offers: at events, declined resources go to the next pipeline at once. */
-  #allocate(view: ClusterView, act: Controls, isRound: boolean): void {
+  allocate(view: ClusterView, act: Controls, isRound: boolean): void {
     const { atEvents } = this.#times;
     for (let goesOn = isRound || atEvents; goesOn; ) {
-      for (const node of this.#shuffled()) this.#offer(node, view);
+      for (const node of this.#rng.shuffled(this.#nodes)) this.#offer(node, view);
       goesOn = this.#settle(view, act) > 0 && atEvents;
     }
     const times = this.#open.map(({ answerUs, rescindUs }) => Math.min(answerUs, rescindUs));
@@ -201,36 +193,23 @@ class Offers implements Allocation {
     const known = this.#filters.get(pipeline)?.filter((filter) => nowUs < filter.untilUs) ?? [];
     this.#filters.set(pipeline, [...known, { node, declined: left, untilUs }]);
   }
-
-  #shuffled(): number[] {
-    const nodes = Array.from({ length: this.#nodes }, (_, node) => node);
-    for (let i = nodes.length - 1; i > 0; i--) {
-      const j = this.#rng.integer(i + 1);
-      [nodes[i], nodes[j]] = [nodes[j], nodes[i]];
-    }
-    return nodes;
-  }
 }
 
-function controllerOf(frameworks: Frameworks, allocation: Allocation): Controller {
+function inOffers(frameworks: Frameworks, offers: Offers): Controller {
+  const { hearing } = frameworks;
   return {
-    pools: frameworks.pools,
-    scales: [],
-    timers: allocation.timers,
-    heedsResources: true,
+    ...hearing,
+    timers: 2,
     queued: (job, pool) => {
-      frameworks.queued(job, pool);
-      allocation.queued?.(job, pool);
+      hearing.queued?.(job, pool);
+      offers.queued(job);
     },
-    ended: (request) => frameworks.ended(request),
-    finished: (end) => frameworks.finished(end),
-    changed: (replica, state) => frameworks.changed(replica, state),
     begin: (view, act) => {
-      frameworks.begin(view);
-      allocation.begin?.(view, act);
+      hearing.begin?.(view, act);
+      offers.begin(view, act);
     },
-    woken: (timer, view, act) => allocation.woken?.(timer, view, act),
-    decide: (view, act) => allocation.decide?.(view, act),
+    woken: (timer, view, act) => offers.woken(timer, view, act),
+    decide: (view, act) => offers.allocate(view, act, false),
   };
 }
 
@@ -273,11 +252,8 @@ const controller = defineController({
   pipelinesIn: ({ weights = {} }) => namedWeights(weights),
   create: ({ weights = {}, whenFull, allocation, ...times }, { system, pools, rng }) => {
     const frameworks = new Frameworks(system, pools, weights);
-    const way =
-      allocation === "direct"
-        ? directly(frameworks, whenFull === "skip")
-        : new Offers(frameworks, system.nodes.length, times, rng());
-    return controllerOf(frameworks, way);
+    if (allocation === "direct") return directly(frameworks, whenFull === "skip");
+    return inOffers(frameworks, new Offers(frameworks, system.nodes.length, times, rng()));
   },
 });
 

@@ -8,12 +8,7 @@
  */
 
 import { assert } from "../../../engine/basics/fault.ts";
-import type {
-  BatchEnd,
-  ClusterView,
-  Controls,
-  JobView,
-} from "../../../engine/dispatch/controller.ts";
+import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
 import type { PoolPolicies } from "../../../engine/dispatch/policies.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { System } from "../../../engine/system/system.ts";
@@ -87,9 +82,7 @@ export class DominantShares {
   }
 
   #client(id: number): Client {
-    const client = this.#clients.get(id);
-    assert(client !== undefined, `there is a client ${id}`);
-    return client;
+    return this.#clients.get(id) as Client;
   }
 }
 
@@ -104,9 +97,9 @@ const NOBODY = -1;
 type Allows = (replica: number) => boolean;
 
 export class Frameworks {
-  /** Pools whose jobs wait here. */
-  readonly pools: readonly number[];
   readonly shares: DominantShares;
+  /** A controller that hears what these have to know, and gives no commands. */
+  readonly hearing: Controller;
   readonly #system: System;
   readonly #rules: readonly PoolPolicies[];
   /** By pool. */
@@ -136,11 +129,11 @@ export class Frameworks {
     this.#system = system;
     this.#rules = rules;
     this.#mostJobs = batchLimits(system, rules);
-    this.pools = placeablePools(system);
-    this.#members = [...replicas.keys()].filter((r) => this.pools.includes(replicas[r].pool));
+    const placed = placeablePools(system);
+    this.#members = [...replicas.keys()].filter((r) => placed.includes(replicas[r].pool));
     this.#resources = [...resources.keys()].filter(
       (r) =>
-        this.pools.some((pool) => pools[pool].demand[r] > 0) &&
+        placed.some((pool) => pools[pool].demand[r] > 0) &&
         nodes.every((node) => Number.isFinite(node.resources[r])),
     );
     const devices = this.#members.map((replica) => replicas[replica].device);
@@ -158,40 +151,41 @@ export class Frameworks {
     }
     this.#lines = pipelines.map(({ tasks }) => {
       const all = new Set(tasks.flatMap(({ variants }) => variants));
-      return [...all].filter((pool) => this.pools.includes(pool)).map((pool) => ({ pool }));
+      return [...all].filter((pool) => placed.includes(pool)).map((pool) => ({ pool }));
     });
     this.#idle = pools.map(() => new Set());
     this.#owners = new Int32Array(replicas.length).fill(NOBODY);
+    this.hearing = this.#hearing(placed);
   }
 
-  queued(job: JobView, pool: number): void {
-    const { ordering } = this.#rules[pool];
-    const fromFirst = ordering.kind === "fifo" ? job.enteredUs : -job.enteredUs;
-    this.#jobs.queued(job, pool, ordering.kind === "keyed" ? ordering.key(job) : fromFirst);
-  }
-
-  ended(request: number): void {
-    this.#jobs.ended(request);
-  }
-
-  finished({ replica, pool }: BatchEnd): void {
-    const owner = this.#owners[replica];
-    if (owner !== NOBODY) this.shares.release(owner, this.#demands[replica]);
-    this.#owners[replica] = NOBODY;
-    this.#idle[pool].add(replica);
-  }
-
-  changed(replica: number, state: "up" | "down" | "left"): void {
-    if (state === "up") this.#idle[this.#system.replicas[replica].pool].add(replica);
-  }
-
-  /** Counts running batches too: this scheduler may take over from another. */
-  begin(view: ClusterView): void {
-    for (const replica of this.#members) {
-      if (view.running(replica) > 0) {
-        this.#own(view.job(view.jobsOn(replica)[0]).pipeline, replica);
-      } else if (view.isUp(replica)) this.changed(replica, "up");
-    }
+  #hearing(pools: readonly number[]): Controller {
+    const isIdleAgain = (replica: number): void => {
+      this.#idle[this.#system.replicas[replica].pool].add(replica);
+    };
+    return {
+      ...{ pools, scales: [], timers: 0, heedsResources: true },
+      queued: (job, pool) => {
+        const { ordering } = this.#rules[pool];
+        const fromFirst = ordering.kind === "fifo" ? job.enteredUs : -job.enteredUs;
+        this.#jobs.queued(job, pool, ordering.kind === "keyed" ? ordering.key(job) : fromFirst);
+      },
+      ended: (request) => this.#jobs.ended(request),
+      finished: ({ replica }) => {
+        const owner = this.#owners[replica];
+        if (owner !== NOBODY) this.shares.release(owner, this.#demands[replica]);
+        this.#owners[replica] = NOBODY;
+        isIdleAgain(replica);
+      },
+      changed: (replica, state) => void (state === "up" && isIdleAgain(replica)),
+      // Running batches count too: this scheduler may take over from another.
+      begin: (view) => {
+        for (const replica of this.#members) {
+          const [job] = view.jobsOn(replica);
+          if (job !== undefined) this.#own(view.job(job).pipeline, replica);
+          else if (view.isUp(replica)) isIdleAgain(replica);
+        }
+      },
+    };
   }
 
   demandOf(replica: number): Amounts {
