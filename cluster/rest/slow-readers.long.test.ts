@@ -43,7 +43,11 @@ async function unread(): Promise<Socket> {
   const { hostname, port } = new URL(deployment.gateway.http);
   const socket = connect(Number(port), hostname);
   opened.push(socket);
-  const head = ["POST /v1/completions HTTP/1.1", "host: x", "content-type: application/json"];
+  const head = [
+    "POST /v1/completions HTTP/1.1",
+    `host: ${hostname}:${port}`,
+    "content-type: application/json",
+  ];
   socket.write(`${head.join("\r\n")}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
   const first = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
   socket.pause();
