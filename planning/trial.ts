@@ -145,21 +145,21 @@ export class Laboratory {
       if (!isTooLong) continue;
       return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
     }
-    for (const { times, part, hope } of LOOKS) {
-      const judged = (): readonly Outlook[] =>
-        goals.map((goal) => {
-          const episodes = unitsOf(document, goal);
-          return outlook(goal, trial.runs, part * error, episodes, hope, trial.drawn);
-        });
+    const judged = (own: number): readonly Outlook[] =>
+      goals.map((goal) => {
+        const episodes = unitsOf(document, goal);
+        return outlook(goal, trial.runs, own, episodes, undefined, trial.drawn);
+      });
+    for (const { times, part } of LOOKS) {
       yield* this.extend(trial, times * first, true);
-      let outlooks = judged();
+      let outlooks = judged(part * error);
       const isAbove = (limit: (one: Outlook) => number): boolean =>
         outlooks.every((one, i) => limit(one) >= goals[i].share);
       if (this.#stability(document, trial.runs) === "unstable") break;
       const isLong = trial.runs.length >= leastRuns(document, goals, part * error);
       if (isLong && isAbove(({ low }) => low)) {
         yield* this.#draw(trial);
-        outlooks = judged();
+        outlooks = judged(part * error);
         if (isAbove(({ low }) => low)) return { ...trial, meets: true, needed: null };
       }
       if (!isAbove(({ high }) => high)) break;
@@ -229,16 +229,13 @@ export interface Confirmed extends Trial {
 
 /** Requests of a confirmation beyond what the scenario asks for. */
 const MOST_REQUESTS = 5_000_000;
-/**
- * Looks at a confirmation: in times its first runs, with a part of the error, and with the probability of a higher share
- * that is worth more runs: many more have to be worth them more.
- */
+/** Looks at a confirmation: in times its first runs, and with a part of the error. */
 const LOOKS = [
-  { times: 1, part: 0.3, hope: 0.1 },
-  { times: 2, part: 0.3, hope: 0.1 },
-  { times: 4, part: 0.2, hope: 0.25 },
-  { times: 8, part: 0.1, hope: 0.25 },
-  { times: 16, part: 0.1, hope: 0.25 },
+  { times: 1, part: 0.3 },
+  { times: 2, part: 0.3 },
+  { times: 4, part: 0.2 },
+  { times: 8, part: 0.1 },
+  { times: 16, part: 0.1 },
 ];
 const LAST = 16;
 /** A length is asked for where the share is above its goal but for this probability, and leaves as much to chance. */
