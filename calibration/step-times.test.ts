@@ -35,7 +35,13 @@ function knownSteps(): Steps {
 }
 
 test("the fit gives back the coefficients that the steps were made with", async () => {
-  const { steps, worstError } = fitSteps(await measureSteps(knownSteps(), GRID));
+  const { cells, rounds } = await measureSteps(knownSteps(), GRID);
+  const { steps, worstError } = fitSteps(cells);
+  // Rounds of the same iterations take the same where times do not vary.
+  expect(new Set(rounds.map(({ prefillUs }) => prefillUs)).size).toBe(1);
+  expect(rounds.map(({ atS }) => atS)).toEqual(
+    rounds.map(({ atS }) => atS).toSorted((a, b) => a - b),
+  );
   for (const kind of ["prefill", "decode"] as const) {
     for (const i of [0, 1, 2]) {
       expect(steps[kind][i] / TRUTH[kind][i], `${kind} ${i}`).toBeCloseTo(1, 3);

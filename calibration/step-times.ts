@@ -1,10 +1,13 @@
 /**
- * Times of a language model's iterations, measured on a grid of prompts, sequences and contexts, and fitted by the form
+ * Times of a language model's iterations, measured in rounds on a grid of prompts, sequences and contexts, and fitted by the form
  * that scenarios have (`models.NAME.tokens.steps`).
  */
 import type { Steps } from "../cluster/worker/engine-host.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import { coefficientTimes, type StepLoad } from "../engine/tokens/step-times.ts";
 import { newSequence, type Sequence, type Share } from "../engine/tokens/token-engine.ts";
+import { MOST_ROUNDS } from "../scenario/schema/profile.ts";
+import type { StepProfile } from "../scenario/schema/step-profile.ts";
 
 /** The sizes of an iteration, and its times, µs. */
 export interface MeasuredStep {
@@ -33,40 +36,82 @@ interface StepGrid {
   readonly seconds: number;
 }
 
-/** Times of one cell: the first is of cold caches and does not count. */
-const REPEATS = 6;
+/** Times of a cell in one round: the first is of cold caches and does not count. */
+const REPEATS = 4;
+/** Prompts of at most so many tokens are measured twice in a round. */
+const SHORT_PROMPT = 64;
+/** Tokens that all sequences of a round's cell have together, at most; one sequence has as many as it may. */
+const MOST_CONTEXT = 2048;
 const JOB = { output: 4096, mayEnd: false, priority: 0, client: 0, beginning: 0 };
 
-/** Measures prompts alone, then decodes at growing context; stops at the bound with what it has. */
+/** What a round took for the same iterations. */
+type Round = NonNullable<StepProfile["rounds"]>[number];
+
+interface Measured {
+  readonly cells: readonly MeasuredStep[];
+  /** None where the bound cut the first. */
+  readonly rounds: Round[];
+}
+
+/**
+ * Measures prompts alone, then decodes at growing context, in rounds until the bound, so that their spread tells how far
+ * the times may be off. A bound within the first round leaves what it has.
+ */
 export async function measureSteps(
   steps: Steps,
   grid: StepGrid,
   onStep: (text: string) => void = () => undefined,
-): Promise<readonly MeasuredStep[]> {
-  const { maxSequences, maxBatchedTokens, most, seconds } = grid;
-  const giveUpAt = performance.now() + 1000 * seconds;
-  const isLate = (): boolean => performance.now() > giveUpAt;
+): Promise<Measured> {
   const engine = sequencesOn(steps);
-  const measured: MeasuredStep[] = [];
+  const beganMs = performance.now();
+  const spentS = (): number => (performance.now() - beganMs) / 1000;
+  const cells: MeasuredStep[] = [];
+  const rounds: Round[] = [];
+  for (let longestS = 0; spentS() + longestS < grid.seconds && rounds.length < MOST_ROUNDS; ) {
+    const startS = spentS();
+    onStep(`round ${rounds.length + 1}`);
+    const isCut = (): boolean => rounds.length === 0 && spentS() > grid.seconds;
+    const found = await measureRound(engine, grid, isCut);
+    for (const [i, { timesUs, ...cell }] of found.entries()) {
+      cells[i] = { ...cell, timesUs: [...(cells[i]?.timesUs ?? []), ...timesUs] };
+    }
+    if (isCut()) break;
+    const total = (isDecode: boolean): number =>
+      sumOf(
+        found
+          .filter(({ decodes }) => decodes > 0 === isDecode)
+          .map(({ timesUs }) => medianOf(timesUs)),
+      );
+    const atS = (startS + spentS()) / 2 - (rounds[0]?.atS ?? 0);
+    rounds.push({ atS, prefillUs: total(false), decodeUs: total(true) });
+    longestS = Math.max(longestS, spentS() - startS);
+  }
+  return { cells, rounds };
+}
+
+async function measureRound(
+  engine: ReturnType<typeof sequencesOn>,
+  { maxSequences, maxBatchedTokens, most }: StepGrid,
+  isCut: () => boolean,
+): Promise<readonly MeasuredStep[]> {
+  const cells: MeasuredStep[] = [];
   const longest = Math.min(maxBatchedTokens, most - 1);
   for (const tokens of powersUpTo(longest, 8)) {
-    if (isLate()) return measured;
-    onStep(`prompts of ${tokens} tokens`);
+    if (isCut()) return cells;
     const timesUs: number[] = [];
-    for (let i = 0; i < Math.max(2, Math.min(REPEATS, Math.ceil(1024 / tokens))); i++) {
+    for (let i = 0; i < (tokens <= SHORT_PROMPT ? 2 : 1); i++) {
       const sequence = engine.begin(tokens);
       timesUs.push(await engine.run([{ sequence, tokens }]));
       engine.leave(sequence);
     }
-    measured.push({ prefillTokens: tokens, decodes: 0, contextTokens: 0, timesUs });
+    cells.push({ prefillTokens: tokens, decodes: 0, contextTokens: 0, timesUs });
   }
   const levels = powersUpTo(maxSequences, 1);
   // The first sequence runs at every level.
-  for (const context of contextsUpTo(most - (REPEATS + 1) * levels.length)) {
+  for (const context of contextsUpTo(most - REPEATS * levels.length - 1)) {
     const running: Sequence[] = [];
     for (const decodes of levels) {
-      if (isLate()) break;
-      onStep(`${decodes} sequences of ${context} tokens`);
+      if (isCut() || (decodes > 1 && decodes * context > MOST_CONTEXT)) break;
       while (running.length < decodes) {
         const sequence = engine.begin(context);
         for (let left = context; left > 0; left -= longest) {
@@ -82,11 +127,11 @@ export async function measureSteps(
       for (let i = 0; i < REPEATS; i++) {
         timesUs.push(await engine.run(running.map((sequence) => ({ sequence, tokens: 1 }))));
       }
-      measured.push({ prefillTokens: 0, decodes, contextTokens, timesUs: timesUs.slice(1) });
+      cells.push({ prefillTokens: 0, decodes, contextTokens, timesUs: timesUs.slice(1) });
     }
     for (const sequence of running) engine.leave(sequence);
   }
-  return measured;
+  return cells;
 }
 
 function sequencesOn(steps: Steps) {
@@ -117,7 +162,7 @@ function sequencesOn(steps: Steps) {
 }
 
 /** Doubled from the least on, and the most itself. */
-function powersUpTo(most: number, least: number): number[] {
+export function powersUpTo(most: number, least: number): number[] {
   const sizes: number[] = [];
   for (let size = least; size < most; size *= 2) sizes.push(size);
   return [...sizes, most];

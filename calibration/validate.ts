@@ -66,7 +66,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
   const simulated = predictions.map((one) => one.summary);
   // Replayed times are the profile's own, so they leave no doubt.
-  const drawn = judging === null ? [] : drawnPredictions(predictionPlan, runs);
+  const drawn = backend === "replay" ? [] : drawnPredictions(predictionPlan, runs);
   const { notes: predictionNotes, ...aggregated } = aggregate(simulated);
   const predicted = withInputs(aggregated, drawn, simulated);
   const health = overallHealth(all, repeats);

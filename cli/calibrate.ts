@@ -27,7 +27,7 @@ export async function calibrateOrCheck(args: CalibrateArguments): Promise<void> 
   if (args.check) return checkStored(args);
   const loaded = await loadScenario(args, { requireTimes: false });
   const models = Object.values(loaded.document.models);
-  const hasWriters = models.some(({ tokens }) => tokens?.llama !== undefined);
+  const hasWriters = models.some(({ tokens }) => (tokens?.llama ?? tokens?.external) !== undefined);
   if (hasWriters) await stepTimes(args, loaded);
   const hasOthers = models.some(({ implementation }) => implementation !== undefined);
   if (hasOthers || !hasWriters) await calibrate(args);

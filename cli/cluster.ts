@@ -159,7 +159,7 @@ const PIPELINE_COLUMNS: readonly Column<PipelineStatus>[] = [
 ];
 
 function replicaColumns({ workers }: ClusterState): readonly Column<ReplicaStatus>[] {
-  const places = new Map(workers.map((worker) => [worker.replica, worker]));
+  const places = new Map(workers.map((worker) => [wholeName(worker.replica), worker]));
   return [
     ["replica", ({ name }) => ({ text: name })],
     ["state", ({ state }) => ({ text: state })],
@@ -176,6 +176,11 @@ function replicaColumns({ workers }: ClusterState): readonly Column<ReplicaStatu
       ({ name, node }) => ({ text: [node, places.get(name)?.machine ?? []].flat().join(" on ") }),
     ],
   ];
+}
+
+/** All places of an engine are on one worker: `write-1/7` is one of `write-1`. */
+function wholeName(replica: string): string {
+  return replica.replace(/\/\d+$/, "");
 }
 
 function figure(value: string | number): Cell {
@@ -295,7 +300,7 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
   const lines = workers.map(({ replica, machine, pid, address }) => {
     const place = machine === null ? "" : ` on ${machine},`;
     // Another server's process is not known.
-    return `  ${replica}${place} at ${address}${pid === 0 ? "" : `, pid ${pid}`}`;
+    return `  ${wholeName(replica)}${place} at ${address}${pid === 0 ? "" : `, pid ${pid}`}`;
   });
   const [http, grpc] = [new URL(gateway.http).port, gateway.grpc.split(":").at(-1)];
   const forward = (port: string | undefined): string => `-L ${port}:127.0.0.1:${port}`;
@@ -303,7 +308,7 @@ function stateText({ scenario, backend, gateway, workers }: ClusterState): strin
   return [
     `${scenario} on the ${backend} backend: web page and REST ${gateway.http}/, gRPC ${gateway.grpc}, ${gatewayPlace(gateway)}`,
     ...(gateway.machine === null ? [] : [away]),
-    ...lines,
+    ...new Set(lines),
   ].join("\n");
 }
 

@@ -1,16 +1,19 @@
 /** The demo's refusals, without a run. */
 import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { demo } from "./demo.ts";
 
 const folder = temporaryFolder("demo");
 
+afterEach(() => void vi.unstubAllEnvs());
+
+const texts = mkdtempSync(join(folder, "texts-"));
+
 describe("pictures that cannot be used", () => {
   const notes = join(folder, "notes");
   writeFileSync(notes, "no folder");
-  const texts = mkdtempSync(join(folder, "texts-"));
   writeFileSync(join(texts, "car.jpg"), "no picture");
   const empty = mkdtempSync(join(folder, "empty-"));
 
@@ -21,8 +24,20 @@ describe("pictures that cannot be used", () => {
     ["a text called .jpg", texts, "invalid-input", /1 of 1 files are no readable images/],
   ])("%s: the demo ends before it has made anything", async (_, images, code, message) => {
     const out = join(folder, "out");
-    const ended = demo({ images, out });
+    const ended = demo({ images, llm: false, out });
     await expect(ended).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     expect(existsSync(out)).toBe(false);
   });
+});
+
+test("--llm without llama.cpp says how to get it, and has no use for pictures", async () => {
+  const out = join(folder, "llm");
+  vi.stubEnv("TANDEM_CACHE", join(folder, "empty-cache"));
+  await expect(demo({ llm: true, images: undefined, out })).rejects.toMatchObject({
+    code: "invalid-input",
+    message: "the package node-llama-cpp does not load",
+    hint: expect.stringContaining("npm install --prefix"),
+  });
+  await expect(demo({ llm: true, images: texts, out })).rejects.toMatchObject({ code: "usage" });
+  expect(existsSync(out)).toBe(false);
 });

@@ -10,7 +10,7 @@ import { Fault } from "../engine/basics/fault.ts";
 import { fitToMachine, hostWarnings, prepareModels } from "../library/index.ts";
 import { checkedOptions, type Values } from "../library/option.ts";
 import { makeFolder, writeAtomically } from "../sweep/atomic-file.ts";
-import { calibrate } from "./calibrate.ts";
+import { calibrate, calibrateOrCheck } from "./calibrate.ts";
 import { printFailure, untilInterrupted } from "./failure.ts";
 import { writeSchema } from "./init.ts";
 import { CALIBRATE_COMMAND, type DEMO, SCENARIO, SIMULATE, VALIDATE_COMMAND } from "./options.ts";
@@ -24,19 +24,60 @@ interface Step {
   readonly seconds: number;
 }
 
-const SHIPPED = fileURLToPath(new URL("../scenarios/image-analysis.yaml", import.meta.url));
 const HOST_CHECK_S = 3;
-/** Bounds that keep the demo below five minutes on a slow machine of two cores. */
-const CALIBRATE_S = 75;
-const VALIDATE_S = 160;
 
-const COMMENT = [
-  "",
-  "Written by `tandem demo` for this machine: profiles and branch probabilities as measured; an SLO of",
-  "3 times the mean times of all tasks together, rounded up.",
-];
+type Calibrating = Parameters<typeof calibrate>[0];
 
-export async function demo({ images, out }: Values<typeof DEMO>): Promise<void> {
+/** A shipped scenario, and how it comes to fit the machine. */
+interface Show {
+  readonly scenario: string;
+  /** Data files beside it. */
+  readonly files: readonly string[];
+  readonly takes: string;
+  readonly weights?: string;
+  readonly sweep: string;
+  /** Bounds that keep the whole short on a slow machine of two cores. */
+  readonly calibrateS: number;
+  readonly validateS: number;
+  fit(path: string, args: Calibrating): Promise<void>;
+}
+
+const PICTURES: Show = {
+  scenario: "image-analysis.yaml",
+  files: [],
+  takes: "three to five minutes",
+  sweep: "3 schedulers × 4 shapes × 3 loads",
+  calibrateS: 75,
+  validateS: 160,
+  fit: async (path, args) =>
+    fitToMachine(path, await calibrate(args), [
+      "",
+      "Written by `tandem demo` for this machine: profiles and branch probabilities as measured; an SLO of",
+      "3 times the mean times of all tasks together, rounded up.",
+    ]),
+};
+
+const STEPS = "models/smollm2-135m.json";
+
+const TEXTS: Show = {
+  scenario: "rag.yaml",
+  files: [STEPS, "traces/rag.csv"],
+  takes: "four to six minutes",
+  weights: "smollm2-135m",
+  sweep: "2 orders of iterations × 2 shapes",
+  calibrateS: 45,
+  validateS: 240,
+  async fit(path, args) {
+    await calibrateOrCheck(args);
+    slowedDown(path, requestMs(join(path, "..", STEPS)) / requestMs(shipped(STEPS)));
+  },
+};
+
+export async function demo({ images, llm, out }: Values<typeof DEMO>): Promise<void> {
+  if (llm && images !== undefined) {
+    throw new Fault("usage", "--llm has no use for pictures", { hint: "leave out --images" });
+  }
+  const show = llm ? TEXTS : PICTURES;
   const steps: Step[] = [];
   const step = async <T>(name: string, aboutS: number, work: () => Promise<T>): Promise<T> => {
     process.stderr.write(`\n== ${name} (about ${duration(aboutS)})\n`);
@@ -45,31 +86,33 @@ export async function demo({ images, out }: Values<typeof DEMO>): Promise<void> 
     steps.push({ name, seconds: (performance.now() - start) / 1000 });
     return result;
   };
-  process.stderr.write("the demo takes three to five minutes on two cores\n");
+  process.stderr.write(`the demo takes ${show.takes} on two cores\n`);
   const onNote = (line: string): void => void process.stderr.write(`${line}\n`);
-  await step("prepare models", 10, () => prepareModels({ images, onNote }));
+  const { weights, calibrateS, validateS } = show;
+  await step("prepare models", 10, () => prepareModels({ images, weights, onNote }));
   await step("look at this host", HOST_CHECK_S, sayHost);
   makeFolder(out);
   const scenario = join(out, "scenario.yaml");
   writeSchema(out);
-  writeAtomically(scenario, readFileSync(SHIPPED, "utf8"));
-  await step("calibrate on this machine", CALIBRATE_S + 10, async () => {
-    const given = { scenario, maxSeconds: CALIBRATE_S, images };
-    const args = checkedOptions({ ...SCENARIO, ...CALIBRATE_COMMAND }, given);
-    return fitToMachine(scenario, await calibrate(args), COMMENT);
+  for (const file of show.files)
+    writeAtomically(join(out, file), readFileSync(shipped(file), "utf8"));
+  writeAtomically(scenario, readFileSync(shipped(show.scenario), "utf8"));
+  await step("calibrate on this machine", calibrateS + 10, () => {
+    const given = { scenario, maxSeconds: calibrateS, images };
+    return show.fit(scenario, checkedOptions({ ...SCENARIO, ...CALIBRATE_COMMAND }, given));
   });
-  await step("simulate 3 schedulers × 4 shapes × 3 loads", 5, async () => {
+  await step(`simulate ${show.sweep}`, 5, async () => {
     const given = { scenario, directory: out };
     const { loaded, options } = await askedSweep(
       checkedOptions({ ...SCENARIO, ...SIMULATE }, given),
     );
     await sweepAnd(loaded, options, () => undefined);
   });
-  const failure = await step("validate on real worker processes", VALIDATE_S, () =>
+  const failure = await step("validate on real worker processes", validateS, () =>
     validate(
       checkedOptions(
         { ...SCENARIO, ...VALIDATE_COMMAND },
-        { scenario, directory: out, budgetS: VALIDATE_S, images },
+        { scenario, directory: out, budgetS: validateS, images },
       ),
     ).then(
       () => null,
@@ -82,6 +125,38 @@ export async function demo({ images, out }: Values<typeof DEMO>): Promise<void> 
   for (const text of headlines) process.stdout.write(`${text}\n`);
   if (failure !== null) printFailure(failure);
   process.stdout.write(`${stepLines(steps)}\n`);
+}
+
+function shipped(file: string): string {
+  return fileURLToPath(new URL(`../scenarios/${file}`, import.meta.url));
+}
+
+/** A request of the scenario's mean lengths alone on the engine, ms, by a step profile. */
+function requestMs(path: string): number {
+  const { times } = JSON.parse(readFileSync(path, "utf8")) as {
+    times: { prefill: readonly number[]; decode: readonly number[] };
+  };
+  const [prompt, output] = [97, 75];
+  const { prefill, decode } = times;
+  const read = prefill[0] + prefill[1] * prompt + prefill[2] * prompt ** 2;
+  return read + (output - 1) * (decode[0] + decode[1] * (prompt + output / 2) + decode[2]);
+}
+
+/** On a machine so many times as slow as the one of the shipped profile, requests come as much more slowly. */
+function slowedDown(path: string, factor: number): void {
+  const comment =
+    "# Written by `tandem demo --llm` for this machine: times of iterations as measured";
+  const rate =
+    factor > 1
+      ? `;\n# requests come ${factor.toFixed(2)} times as slowly as in the shipped scenario`
+      : "";
+  const text = readFileSync(path, "utf8")
+    .replace(/\n/, `\n#\n${comment}${rate}.\n`)
+    .replace(
+      /scale: ([\d.]+)/,
+      (_, scale) => `scale: ${(scale * Math.max(1, factor)).toPrecision(3)}`,
+    );
+  writeAtomically(path, text);
 }
 
 /** A warning where the host is not fit: the demo goes on, and its verdict says so again. */

@@ -63,7 +63,8 @@ test.each(PHASES)(
       for (const line of kept.trim().split("\n")) JSON.parse(line);
       afterMs.push(Math.round(ended.afterMs));
     }
-    console.log(`${name}: ends at most ${Math.max(...afterMs)} ms after Ctrl-C`);
+    const [count, mostMs] = [afterMs.length, Math.max(...afterMs)];
+    console.log(`${name}: ends at most ${mostMs} ms after Ctrl-C, ${count} of ${INSTANTS} at work`);
     const { code, stderr } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);
     expect(code, stderr).toBe(0);
     expect(existsSync(join(folder, "out/results.json"))).toBe(true);

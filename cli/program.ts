@@ -222,7 +222,10 @@ const demo = command({
   usage: "demo",
   about: "the whole path on this machine: prepare, calibrate, simulate, validate, report",
   options: DEMO,
-  examples: [["demo --images ~/Pictures/cars", "with your own photographs"]],
+  examples: [
+    ["demo --images ~/Pictures/cars", "with your own photographs"],
+    ["demo --llm", "a small language model that answers from documents"],
+  ],
   run: async (args) => (await import("./demo.ts")).demo(args),
 });
 

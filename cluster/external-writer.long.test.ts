@@ -108,6 +108,25 @@ test("a server that falls silent, breaks off or tells an error fails its request
   ).rejects.toThrow("does not answer");
 });
 
+test("tokens are told as they come, the last with the answer; an event without one is none", async () => {
+  const end = JSON.stringify({ choices: [{ text: "", finish_reason: "length" }] });
+  for (const parts of [
+    [TOKEN, TOKEN, TOKEN, end, "[DONE]"],
+    Array(6).fill(TOKEN).concat("[DONE]"),
+  ]) {
+    const made = parts.filter((part) => part === TOKEN).length;
+    await served(parts, true, async (url) => {
+      let told = 0;
+      const place = await externalWriter({ url, model: "m", timeoutS: 5 });
+      const { written } = await place.run(batch, ({ tokens }) => {
+        told += tokens;
+      });
+      // It was asked for six.
+      expect([told, written?.last.tokens]).toEqual(made === 6 ? [5, 1] : [3, 0]);
+    });
+  }
+});
+
 test("a request that is given up closes its stream", async () => {
   await served([TOKEN, TOKEN], false, async (url) => {
     const place = await externalWriter({ url, model: "m", timeoutS: 60 });

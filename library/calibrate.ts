@@ -3,15 +3,19 @@ import { profilesByModel } from "../calibration/blocks.ts";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import { type CheckedProfile, checkProfiles } from "../calibration/check-profiles.ts";
 import { type HostProbe, probeHost } from "../calibration/host.ts";
+import { measureOutside } from "../calibration/outside-steps.ts";
 import { measuredHere } from "../calibration/profiles.ts";
 import { fitSteps, type MeasuredStep, measureSteps } from "../calibration/step-times.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
 import { monotonicUs } from "../cluster/time/clock.ts";
+import { externalWriter } from "../cluster/worker/external-writer.ts";
 import { llamaSteps } from "../cluster/worker/llama-steps.ts";
-import { Fault } from "../engine/basics/fault.ts";
+import { assert, Fault } from "../engine/basics/fault.ts";
+import { loadLlamaCpp } from "../models/llama-cpp.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels as fetched } from "../models/store.ts";
+import { weightsOf } from "../models/weights.ts";
 import type { StepProfile } from "../scenario/schema/step-profile.ts";
 import type { Watch } from "./follow.ts";
 import { checkedOptions, type Given } from "./option.ts";
@@ -80,41 +84,72 @@ export async function calibrateSteps(
 ): Promise<Readonly<Record<string, CalibratedSteps>>> {
   const { maxSeconds = 120 } = checkedOptions(CALIBRATE, options);
   const found: Record<string, CalibratedSteps> = {};
-  const models = Object.entries(loaded.document.models);
-  const real = models.flatMap(([name, { tokens }]) =>
-    tokens?.llama === undefined ? [] : [{ name, llama: tokens.llama, tokens }],
+  const real = Object.entries(loaded.document.models).filter(
+    ([, { tokens }]) => (tokens?.llama ?? tokens?.external) !== undefined,
   );
-  for (const { name, llama, tokens } of real) {
-    options.onNote?.(`loading ${llama.weights}`);
-    const { maxSequences, maxBatchedTokens } = tokens;
+  for (const [name, { tokens }] of real) {
+    const onStep = (text: string): void => {
+      options.onNote?.(`${name}: ${text}`);
+      options.signal?.throwIfAborted();
+    };
+    const seconds = maxSeconds / real.length;
     const folder = inputsOf(loaded).folder ?? ".";
-    const clock = { nowUs: monotonicUs };
-    const steps = await llamaSteps(llama, tokens, folder, clock);
-    try {
-      const seconds = maxSeconds / real.length;
-      const grid = { maxSequences, maxBatchedTokens, most: steps.most, seconds };
-      const measured = await measureSteps(steps, grid, (text) => {
-        options.onNote?.(`${name}: ${text}`);
-        options.signal?.throwIfAborted();
-      });
-      const { steps: fitted, ...errors } = fitSteps(measured);
-      const { files = [], runtime = "", provider = "" } = steps.provenance ?? {};
-      const date = new Date().toISOString();
-      const provenance = {
-        ...measuredHere(llama.weights, runtime, provider, date),
-        modelFiles: files.map((file) => ({ ...file })),
-      };
-      const times = { ...fitted, stepMs: 0, sequenceMs: 0 };
-      found[name] = {
-        profile: { schema: "tandem/step-profile@1", provenance, times },
-        ...errors,
-        measured,
-      };
-    } finally {
-      await steps.close();
-    }
+    found[name] = await measuredModel(tokens as Writer, { seconds, folder, onStep });
   }
   return found;
+}
+
+type Writer = NonNullable<Scenario["document"]["models"][string]["tokens"]>;
+
+interface Measuring {
+  readonly seconds: number;
+  readonly folder: string;
+  readonly onStep: (text: string) => void;
+}
+
+async function measuredModel(
+  tokens: Writer,
+  { seconds, folder, onStep }: Measuring,
+): Promise<CalibratedSteps> {
+  const { llama, external, maxSequences, maxBatchedTokens } = tokens;
+  if (external !== undefined) {
+    const longest = Math.min(maxBatchedTokens, LONGEST_OUTSIDE);
+    const open = () => externalWriter(external);
+    const cells = await measureOutside(open, { maxSequences, longest, seconds }, onStep);
+    const { model, url } = external;
+    return calibrated(cells, measuredHere(model, "OpenAI's completions", url, now()));
+  }
+  assert(llama !== undefined, "only models that run for real are measured");
+  onStep(`loading ${llama.weights}`);
+  const steps = await llamaSteps(llama, tokens, folder, { nowUs: monotonicUs });
+  try {
+    const grid = { maxSequences, maxBatchedTokens, most: steps.most, seconds };
+    const { cells, rounds } = await measureSteps(steps, grid, onStep);
+    const { files = [], runtime = "", provider = "" } = steps.provenance ?? {};
+    const provenance = {
+      ...measuredHere(llama.weights, runtime, provider, now()),
+      modelFiles: files.map((file) => ({ ...file })),
+    };
+    return calibrated(cells, provenance, rounds);
+  } finally {
+    await steps.close();
+  }
+}
+
+/** Longest prompt that another server is measured with. */
+const LONGEST_OUTSIDE = 512;
+const now = (): string => new Date().toISOString();
+
+function calibrated(
+  measured: readonly MeasuredStep[],
+  provenance: StepProfile["provenance"],
+  rounds: StepProfile["rounds"] & {} = [],
+): CalibratedSteps {
+  const { steps, ...errors } = fitSteps(measured);
+  const times = { ...steps, stepMs: 0, sequenceMs: 0 };
+  const known = rounds.length === 0 ? {} : { rounds };
+  const profile: StepProfile = { schema: "tandem/step-profile@1", provenance, times, ...known };
+  return { profile, ...errors, measured };
 }
 
 /** Bound of a check, s: two minutes with its start. */
@@ -165,15 +200,24 @@ export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): rea
   return [`tandem: warning: ${message}`, `  ${WAY_OUT}`, ...unknown];
 }
 
+interface Preparing extends Pick<Watch, "onNote"> {
+  /** Folder of photographs. */
+  readonly images?: string | undefined;
+  /** Of a language model, in place of the built-in models. */
+  readonly weights?: string | undefined;
+}
+
 /**
  * Loads ONNX Runtime, reads the photographs of the folder `images`, and fetches the weights of the built-in models where
- * they are not at hand. Rejects with Fault("not-found") or Fault("invalid-input") for pictures that cannot be read,
- * before it fetches anything.
+ * they are not at hand; or loads llama.cpp, and fetches `weights`. Rejects with Fault("not-found") or
+ * Fault("invalid-input") for pictures that cannot be read, before it fetches anything, and for a missing package.
  */
-export async function prepareModels({
-  images,
-  onNote,
-}: Pick<Watch, "onNote"> & { readonly images?: string | undefined } = {}): Promise<void> {
+export async function prepareModels({ images, weights, onNote }: Preparing = {}): Promise<void> {
+  if (weights !== undefined) {
+    await loadLlamaCpp();
+    await weightsOf(weights, ".");
+    return;
+  }
   await loadOnnxRuntime();
   if (images !== undefined) await loadImages(images);
   await fetched({ onProgress: ({ step, subject }) => onNote?.(`${step} ${subject}`) });

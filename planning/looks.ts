@@ -32,7 +32,7 @@ export function* lookedAt(
   const pilot = yield* laboratory.pilot(document, goals);
   const mayKeep = reachOf(goals, pilot.runs) >= 0;
   if (!mayKeep || looks === 0) return { document, trial: pilot, keeps: mayKeep, error };
-  const trial = yield* laboratory.start(document, goals);
+  const trial = yield* laboratory.start(document, goals, pilot);
   for (let n = 1; n <= looks; n++) {
     yield* laboratory.extend(trial, n);
     if (reachOf(goals, trial.runs) < 0)
@@ -54,7 +54,7 @@ export function* isBornOut(
   { document, trial: seen, error }: Look,
   until: number,
 ): Generator<undefined, boolean> {
-  const trial = seen.document === document ? seen : yield* laboratory.start(document, goals);
+  const trial = yield* laboratory.start(document, goals, seen);
   const isOut = (): boolean => isRuledOut(goals, trial.runs, error, MOST_SETTLING);
   while (!isOut() && trial.runs.length < MOST_SETTLING && laboratory.spent < until)
     yield* laboratory.extend(trial, trial.runs.length + 1);

@@ -65,8 +65,9 @@ describe("a plan for one queue", () => {
     let least = Math.floor(ratePerS / 10) + 1;
     while (share(least) < 0.95) least++;
     expect(share(least)).toBeGreaterThan(0.955);
-    const [{ best, tried }] = plansOf(queue(ratePerS));
+    const [{ best, runnersUp, tried }] = plansOf(queue(ratePerS));
     expect(best?.replicas).toEqual({ serve: least });
+    expect(runnersUp.map(({ cost }) => cost)).toEqual([least + 1, least + 2]);
     const own = tried.filter(({ state }) => state === "confirmed");
     expect(own).toMatchObject([{ cost: least, replicas: { serve: least } }]);
     const { mean, low, high } = own[0].kept.p;
@@ -148,6 +149,14 @@ describe("a plan for one queue", () => {
     expect(alike).toEqual(["edf"]);
     expect(runnersUp.map(({ scheduler }) => scheduler)).toEqual(["random"]);
   });
+});
+
+test("loads share the budget, so that each has an answer", () => {
+  let looks = 0;
+  const pace = { spent: () => looks / 150, isOver: () => looks++ >= 150 };
+  const plans = plansOf(queue(12, "sweep: { workload.ratePerS: [12, 42] }"), { pace });
+  const answers = plans.map(({ stopped, best }) => ({ stopped, isFound: best !== null }));
+  expect(answers).toEqual(Array(2).fill({ stopped: true, isFound: true }));
 });
 
 const TWO = `

@@ -69,7 +69,7 @@ export interface PlanOptions extends Asked {
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
   readonly schedulers: readonly string[];
   /** Default: without end. */
-  readonly pace?: Pace;
+  readonly pace?: Pace | undefined;
   /** Summaries of earlier searches. Default: none. */
   readonly known?: Known;
   readonly solve: Solver;
@@ -177,7 +177,8 @@ export function* makePlans(
     const step = { done: plans.length, of: loads.size, requests: 0 };
     yield { ...step, combinations: 0, isLarge: false, missing: null, standing: null };
     const asked = askedOf(combinations, inputs, options);
-    const split = { ...options, error: FAMILY_ERROR / loads.size };
+    const pace = options.pace && partOf(options.pace, loads.size - plans.length);
+    const split = { ...options, pace, error: FAMILY_ERROR / loads.size };
     const problem = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
     const size = combinationsOf(problem.alternatives, MOST_COUNTED);
@@ -201,6 +202,14 @@ export function* makePlans(
     plans.push({ ...plan, missing, promise, window: asked.window });
   }
   return plans;
+}
+
+/** Of what is left of the budget, the part for one of so many loads. */
+function partOf({ spent, isOver }: Pace, loads: number): Pace {
+  const from = spent();
+  const part = (1 - from) / loads;
+  const ofPart = (): number => (part > 0 ? (spent() - from) / part : 1);
+  return { spent: ofPart, isOver: () => isOver() || ofPart() >= 1 };
 }
 
 /** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */

@@ -25,7 +25,7 @@ import {
   scoreOfTried,
   type Tried,
 } from "./standing.ts";
-import { FIRST_REPLICATIONS } from "./trial.ts";
+import { FIRST_REPLICATIONS, type Trial } from "./trial.ts";
 
 /** From so many combinations of machines, replicas and schedulers on, an incumbent comes first. */
 const LARGE = 200_000;
@@ -36,8 +36,8 @@ const FOR_OTHERS = 0.4;
 const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
 /** Of one price, those that miss on all replications before the next price follows. */
-const FINALISTS = 2;
-/** Programs and clusters that the next price is looked for with. */
+const FINALISTS = 1;
+/** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
 
 /** Yields in the midst of replications, and after each program. */
@@ -139,31 +139,37 @@ class Descents {
   /** Always one replication more of the best of a price, until it is clear; of those that are not after all looks, few. */
   *#raced(group: readonly Descent[], price: number): Generator<undefined, void> {
     const { laboratory, goals, standing } = this.#problem;
-    const drop = (tried: Hopeful): void => {
-      for (const one of group) one.hopeful = one.hopeful.filter((other) => other !== tried);
-    };
     for (let misses = 0; ; ) {
       const field = group
         .flatMap((one) => one.hopeful)
         .filter((one) => costOfTried(one) <= price + 1e-9);
-      if (misses === FINALISTS) field.forEach(drop);
+      if (misses === FINALISTS) for (const one of field) this.#drop(one);
       const [first] = ranked(field);
       if (first === undefined || misses === FINALISTS) return;
-      if (first.isPilot)
-        first.trial = yield* laboratory.start(brief(first.contender.document), goals);
+      first.trial = yield* this.#started(first);
       const { runs } = first.trial;
       const isDone = !first.isPilot && (isClear(first.trial) || runs.length >= MOST_LOOKS);
       first.isPilot = false;
       if (!isDone) yield* laboratory.extend(first.trial, runs.length + 1);
       note(standing, first);
       const isOut = isDone ? scoreOfTried(first) < 0 : reachOf(goals, runs) < 0;
-      if (isOut || isDone) drop(first);
+      if (isOut || isDone) this.#drop(first);
       if (isOut) standing.nearest = nearer(standing.nearest, first);
       if (isOut && isDone) misses++;
       if (isOut || !isDone) continue;
       (group.find((one) => one.alternative === first.contender.alternative) as Descent).pass(first);
       return;
     }
+  }
+
+  /** Its pilot goes on as a trial. */
+  *#started({ isPilot, contender, trial }: Hopeful): Generator<undefined, Trial> {
+    const { laboratory, goals } = this.#problem;
+    return isPilot ? yield* laboratory.start(brief(contender.document), goals, trial) : trial;
+  }
+
+  #drop(tried: Hopeful): void {
+    for (const one of this.#descents) one.hopeful = one.hopeful.filter((other) => other !== tried);
   }
 
   #tellBound(): void {
@@ -217,16 +223,18 @@ class Descents {
       if (one !== own && (yield* one.hopes(shape.rows))) this.#leaveAlike(one);
     }
     const found: Tried[] = [];
-    const hopeful = ranked(this.#descents.flatMap((one) => one.hopeful));
-    for (const one of hopeful.slice(0, MOST_RUNNERS_UP)) {
-      const { document } = one.contender;
-      const trial = one.isPilot ? yield* laboratory.start(brief(document), goals) : one.trial;
-      yield* laboratory.extend(trial, FIRST_REPLICATIONS);
-      if (scoreOfTried({ trial }) >= 0) found.push({ ...one, trial });
-    }
-    for (let step = 0; found.length + passed().length === 0 && step < MOST_STEPS; step++) {
-      if (own.bound === Number.POSITIVE_INFINITY || laboratory.spent > 0.9) break;
-      yield* own.advance();
+    for (let step = 0; step < MOST_STEPS && laboratory.spent <= 0.9; step++) {
+      if (found.length + passed().length >= MOST_RUNNERS_UP) break;
+      const [next] = ranked(this.#descents.flatMap((one) => one.hopeful));
+      if (next === undefined && own.bound === Number.POSITIVE_INFINITY) break;
+      if (next === undefined) yield* own.advance();
+      else {
+        this.#drop(next);
+        const trial = yield* this.#started(next);
+        for (let n = 1; n <= FIRST_REPLICATIONS && reachOf(goals, trial.runs) >= 0; n++)
+          yield* laboratory.extend(trial, n);
+        if (scoreOfTried({ trial }) >= 0) found.push({ ...next, trial });
+      }
     }
     return ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
   }

@@ -191,6 +191,20 @@ describe("limits of a share", () => {
   });
 });
 
+test("a pilot that is a whole replication is the first of its trial, and a shorter one is not", () => {
+  const laboratory = new Laboratory(NO_INPUTS);
+  const steady = mm1(150, 95);
+  const rates = [0, 60].map((atS) => ({ atS, ratePerS: 70 - atS }));
+  const workload = { arrivals: "ramp", rates, durationS: 60 };
+  const changing = scenarioOf({ pipelines: steady.pipelines, workload });
+  const runsAfterPilot = (document: typeof steady): number => {
+    const goals = goalsOf(document);
+    const pilot = finished(laboratory.pilot(document, goals));
+    return finished(laboratory.start(document, goals, pilot)).runs.length;
+  };
+  expect([runsAfterPilot(changing), runsAfterPilot(steady)]).toEqual([1, 0]);
+});
+
 /** A machine that is down for a third of the time: the example of rare faults that come in clusters. */
 function crashing(replicas: number, seed: number) {
   return scenarioOf({

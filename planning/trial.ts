@@ -108,8 +108,13 @@ export class Laboratory {
     }
   }
 
-  /** Without replications yet; the end of a warm-up that is to be found is. */
-  *start(scenario: ScenarioDocument, goals: readonly Goal[]): Generator<undefined, Trial> {
+  /** Without replications but those already seen of the very scenario; the end of a warm-up that is to be found is. */
+  *start(
+    scenario: ScenarioDocument,
+    goals: readonly Goal[],
+    seen: Trial | null = null,
+  ): Generator<undefined, Trial> {
+    if (seen?.document === scenario) return seen;
     const { document } = yield* withWarmUp(scenario, this.#inputs);
     return { document, goals, runs: [], drawn: [] };
   }

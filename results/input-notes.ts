@@ -57,7 +57,10 @@ export function unloadedUs({ pools, replicas }: System, { tasks }: PipelineSyste
 
 /** What intervals leave out of the doubt of inputs. None where all times are assumed: these have none. */
 export function doubtNotes({ models, run }: ScenarioDocument, inputs: MeasuredInputs): string[] {
-  const assumed = Object.keys(models).filter((name) => models[name].profile === undefined);
+  const assumed = Object.keys(models).filter((name) => {
+    const { profile, tokens } = models[name];
+    return profile === undefined && typeof tokens?.steps !== "string";
+  });
   const isKnown = hasDoubt(inputs);
   return [
     ...unknownDoubts(inputs),

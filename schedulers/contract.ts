@@ -517,6 +517,7 @@ export class CheckingDriver implements Driver {
       deadlineUs: requests.deadlineUs[request],
       priority: this.system.pipelines[pipeline].priority,
       inputSize: requests.inputSize[request],
+      prompt: null,
     };
   }
 

@@ -1,5 +1,7 @@
 /** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
 import { DECISIONS } from "../scenario/schema/scheduler.ts";
+import { leastKv } from "./iterations/least-kv.ts";
+import { prefixAffinity } from "./iterations/prefix-affinity.ts";
 import {
   type AnyDefinition,
   type Policies,
@@ -104,6 +106,12 @@ const textbook: SystemPack = {
   },
 };
 
+/** Which engine of a language model gets a job. */
+const languageModels: SystemPack = {
+  policies: { routing: [prefixAffinity, leastKv] },
+  presets: {},
+};
+
 export const TEXTBOOK_PRESETS: readonly string[] = Object.keys(textbook.presets);
 
 /**
@@ -128,6 +136,7 @@ export const BUILT_IN: Registry = registryOf([
   nexus,
   clipper,
   alpaserve,
+  languageModels,
 ]);
 
 export const { policies: POLICIES, presets: PRESETS } = BUILT_IN;

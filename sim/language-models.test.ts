@@ -334,6 +334,17 @@ describe("an engine that crashes", () => {
     expect(bars.map(({ start, end }) => end - start)).toEqual([44, 44]);
   });
 
+  test("has lost what it kept of prompts when it is back", () => {
+    const timesOf = (faults: object): number[] => {
+      const lengths = { prompt: 100, output: 1, prefix: { length: 70 } };
+      const tokens = { prefixCaching: true, blocks: 100, blockTokens: 16 };
+      return runAt([0, 2000, 4000], { ...writer(tokens, lengths), ...faults }).bars.map(timeOf);
+    };
+    const { faults } = broken(1, 100);
+    expect(timesOf({})).toEqual([20, 13.6, 13.6]);
+    expect(timesOf({ faults })).toEqual([20, 20, 13.6]);
+  });
+
   test("answers every request once, whenever it crashes and whatever clients do", () => {
     const random = [{ kind: "crash", task: "write", mtbfS: 0.3, mttrS: 0.1 }];
     fc.assert(

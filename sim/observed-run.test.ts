@@ -132,12 +132,12 @@ test("few requests make few stretches of time, and none of them is called slow",
 });
 
 test("a batch of a lost replica ends at the loss; its jobs are ready again then, and its successors wait for the run that ended", () => {
-  const { batches, changes, requests } = observed(OFTEN).run;
+  const { batches, changes, requests, wholes } = observed(OFTEN).run;
   const losses = changes.filter(({ kind }) => kind === "lose");
   const lost = batches.filter((batch) => batch.lost);
   expect(lost.length).toBeGreaterThan(0);
   for (const { replica, startUs, endUs } of lost) {
-    const at = losses.filter((loss) => loss.replica === replica && loss.atUs >= startUs);
+    const at = losses.filter((loss) => loss.whole === wholes.of[replica] && loss.atUs >= startUs);
     expect(endUs).toBe(at[0]?.atUs);
   }
   const again = requests.flatMap(({ spans }) => spans.filter(({ after }) => after?.batch.lost));

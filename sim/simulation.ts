@@ -15,7 +15,13 @@ import { Fault } from "../engine/basics/fault.ts";
 import { DOUBLE_ZERO } from "../engine/basics/hot-path.ts";
 import { WinnerTree } from "../engine/basics/priority-queues.ts";
 import { Dispatcher } from "../engine/dispatch/dispatcher.ts";
-import type { AnswerLabels, ClusterDriver, Driver, Outcome } from "../engine/dispatch/driver.ts";
+import type {
+  AnswerLabels,
+  ClusterDriver,
+  Driver,
+  Outcome,
+  Prompt,
+} from "../engine/dispatch/driver.ts";
 import type { Scheduler } from "../engine/dispatch/policies.ts";
 import { grown, JOB } from "../engine/dispatch/request-table.ts";
 import type { RunLog } from "../engine/dispatch/run-log.ts";
@@ -400,6 +406,12 @@ export class Simulation implements Driver, ClientHost {
 
   inputSize(request: number): number {
     return this.sizes?.of(request) ?? Number.NaN;
+  }
+
+  prompt(request: number, task: number): Prompt | null {
+    const { jobs } = this.lengths as TokenLengths;
+    const job = (request << this.dispatcher.requests.shift) + task;
+    return { tokens: jobs.prompt[job], beginning: jobs.beginning[job] };
   }
 
   drawGoalUs(pipeline: number): number {

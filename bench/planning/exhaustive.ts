@@ -21,6 +21,8 @@ import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import type { PlanningProblem } from "./problems.ts";
 
 const NO_INPUTS = { profiles: {}, traces: {} };
+/** Beside the answer, as many as a plan names. */
+const RUNNERS_UP = 2;
 /** Probability of a wrong yes over all confirmations, as that of a plan. */
 const FAMILY_ERROR = 0.025;
 
@@ -32,14 +34,17 @@ interface Exhausted {
   readonly ofAll: number;
 }
 
-/** From the cheapest price up to the first at which one is confirmed. */
+/** From the cheapest price up to the first at which one is confirmed, and on to two others that keep the goals. */
 export function exhausted(problem: PlanningProblem): Exhausted {
   const { document } = loadedProblem(problem);
   const goals = goalsOf(document);
   const laboratory = new Laboratory(NO_INPUTS);
   const order = combinations(document, problem.schedulers).sort((a, b) => a.cost - b.cost);
   let confirmations = 0;
-  for (let start = 0; start < order.length; ) {
+  let found: number | null = null;
+  let others = 0;
+  let start = 0;
+  while (start < order.length && (found === null || others < RUNNERS_UP)) {
     const { cost } = order[start];
     const level = order.slice(start).filter((one) => one.cost === cost);
     start += level.length;
@@ -50,15 +55,17 @@ export function exhausted(problem: PlanningProblem): Exhausted {
     });
     const hopeful = scored.filter(({ score }) => score >= 0).sort((a, b) => b.score - a.score);
     for (const { document: one } of hopeful) {
+      if (found !== null) {
+        others++;
+        continue;
+      }
       const error = FAMILY_ERROR / ++confirmations / (confirmations + 1);
-      const { meets } = finished(laboratory.confirm(one, goals, error));
-      const { requests } = laboratory;
-      const left = expectedRequests(one.workload) * one.run.replications * (order.length - start);
-      if (meets) return { cost, requests, ofAll: requests + left };
+      if (finished(laboratory.confirm(one, goals, error)).meets) found = cost;
     }
   }
   const { requests } = laboratory;
-  return { cost: null, requests, ofAll: requests };
+  const each = expectedRequests(order[0].document.workload) * document.run.replications;
+  return { cost: found, requests, ofAll: requests + each * (order.length - start) };
 }
 
 /** The planner's answer, with its defaults. */

@@ -6,6 +6,7 @@
 import { runRequestSchema } from "../../cluster/run/specification.ts";
 import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
 import { instantOf, type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
+import type { RunSummary } from "../../engine/metrics/summary.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
 import { RequestDraws } from "../../engine/requests/draws.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
@@ -50,7 +51,7 @@ export async function compareDecisions(
   inputs: SimulationInputs,
   crashes: readonly Crash[] = [],
 ): Promise<Compared> {
-  const served = await servedLog(document, inputs, crashes);
+  const { log: served } = await servedRun(document, inputs, { crashes });
   const simulated = new RunLog();
   const faults = crashes.length === 0 ? undefined : outagesOf(served, document, inputs);
   runReplication({ ...document, faults }, inputs, 0, { log: simulated });
@@ -111,12 +112,18 @@ function decisions(log: RunLog): readonly LogEntry[] {
     .filter(([kind]) => kind !== "served" && kind !== "decide");
 }
 
-async function servedLog(
+interface ServedOptions {
+  readonly replication?: number;
+  readonly crashes?: readonly Crash[];
+}
+
+/** A run of the gateway, and what it measured. */
+export async function servedRun(
   document: ScenarioDocument,
   inputs: SimulationInputs,
-  crashes: readonly Crash[],
-): Promise<RunLog> {
-  const seed = replicationSeed(document.run.seed, 0);
+  { replication = 0, crashes = [] }: ServedOptions = {},
+): Promise<{ readonly log: RunLog; readonly summary: RunSummary }> {
+  const seed = replicationSeed(document.run.seed, replication);
   const system = compileSystem(document, inputs);
   const calendar = new Calendar();
   const clock = new CalendarClock(calendar);
@@ -168,6 +175,7 @@ async function servedLog(
   follow();
   while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step()) await null;
   const log = run.options.log as RunLog;
+  const { summary } = gateway.report();
   await gateway.close();
-  return log;
+  return { log, summary };
 }

@@ -5,6 +5,7 @@
 import { OUTCOMES, type Outcome } from "../../engine/dispatch/driver.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
 import type { ReplicaSystem, System } from "../../engine/system/system.ts";
+import { type WholeReplicas, wholeReplicas } from "../../engine/system/whole-replicas.ts";
 import { monotonicUs } from "../time/clock.ts";
 import type { GatewayStatus, ReplicaStatus } from "./gateway-status.ts";
 import { Recent, WindowSum } from "./lately.ts";
@@ -70,16 +71,16 @@ function taskCounts(name: string) {
   };
 }
 
-function replicaCounts({ pools, nodes }: System, { name, pool, node }: ReplicaSystem) {
+/** An engine of a language model counts as one, and is busy as far as its places are taken. */
+function replicaCounts({ pools, nodes }: System, name: string, { pool, node }: ReplicaSystem) {
   return {
     name,
     task: pools[pool].name,
     node: nodes[node]?.name ?? "",
+    places: pools[pool].places,
     batches: 0,
     jobs: 0,
     busyS: 0,
-    /** Jobs that the replica runs now. */
-    inFlight: 0,
     recent: new Recent(),
     /** In the last seconds. */
     batchesLately: new WindowSum(),
@@ -92,6 +93,11 @@ export class GatewayCounts implements RunSink {
   readonly pipelines: readonly ReturnType<typeof pipelineCounts>[];
   readonly tasks: readonly ReturnType<typeof taskCounts>[];
   readonly replicas: readonly ReturnType<typeof replicaCounts>[];
+  readonly wholes: WholeReplicas;
+  /** By pool: its first replica in the system. */
+  readonly firstOf: readonly number[];
+  /** By the system's replica: jobs that it runs now. */
+  readonly #running: Int32Array;
   /** Latencies of all pipelines' completed requests, ms. */
   readonly recent = new Recent();
   readonly #poolOf: readonly number[];
@@ -102,7 +108,20 @@ export class GatewayCounts implements RunSink {
     this.#poolOf = system.replicas.map(({ pool }) => pool);
     this.pipelines = system.pipelines.map(({ name }) => pipelineCounts(name));
     this.tasks = system.pools.map(({ name }) => taskCounts(name));
-    this.replicas = system.replicas.map((replica) => replicaCounts(system, replica));
+    this.wholes = wholeReplicas(system);
+    this.firstOf = system.pools.map(({ first }) => first);
+    this.#running = new Int32Array(system.replicas.length);
+    this.replicas = this.wholes.names.map((name, whole) =>
+      replicaCounts(system, name, system.replicas[this.wholes.firsts[whole]]),
+    );
+  }
+
+  /** Jobs that each of `replicas` runs now. */
+  inFlight(): readonly number[] {
+    const jobs = this.replicas.map(() => 0);
+    for (const [replica, running] of this.#running.entries())
+      jobs[this.wholes.of[replica]] += running;
+    return jobs;
   }
 
   taken({ pipeline }: RunningRequest): void {
@@ -123,23 +142,24 @@ export class GatewayCounts implements RunSink {
       batchWait.add(this.#seconds(nowUs - Math.max(queuedUs[i], freeUs)));
     }
     batchSize.add(requests.length);
-    this.replicas[replica].inFlight = requests.length;
+    this.#running[replica] = requests.length;
   }
 
   served({ replica, requests }: RunningBatch, { serviceUs, hopUs }: BatchTimes): void {
     const { compute, rpc } = this.tasks[this.#poolOf[replica]];
     compute.add(serviceUs / 1e6);
     rpc.add(hopUs / 1e6);
-    const own = this.replicas[replica];
+    const own = this.replicas[this.wholes.of[replica]];
+    const busyS = serviceUs / 1e6 / own.places;
     own.batches++;
     own.jobs += requests.length;
-    own.busyS += serviceUs / 1e6;
-    own.inFlight = 0;
+    own.busyS += busyS;
+    this.#running[replica] = 0;
     const atUs = monotonicUs();
     own.recent.add(serviceUs / 1000, atUs);
     own.batchesLately.add(1, atUs);
     own.jobsLately.add(requests.length, atUs);
-    own.busyLately.add(serviceUs / 1e6, atUs);
+    own.busyLately.add(busyS, atUs);
   }
 
   wasted(batch: RunningBatch): void {
@@ -148,7 +168,7 @@ export class GatewayCounts implements RunSink {
   }
 
   missed({ replica }: RunningBatch): void {
-    this.replicas[replica].inFlight = 0;
+    this.#running[replica] = 0;
   }
 
   ended({ pipeline, takenUs }: RunningRequest, outcome: Outcome, nowUs: number): void {
@@ -199,23 +219,25 @@ export function gatewayStatus(
   const completed = OUTCOMES.indexOf("completed");
   const queues = replicaQueues(counts, state);
   const { recent, pipelines } = counts;
+  const running = counts.inFlight();
   const [allP50, allP95, allP99] = recent.quantilesSince(sinceUs, [0.5, 0.95, 0.99]);
   return {
     atMs: nowUs / 1000,
     scheduler,
     windowS: WINDOW_S,
     replicas: counts.replicas.flatMap((replica, i) => {
-      if (!state.replicas[i].there) return [];
-      const { name, task, node, inFlight, batches, jobs, busyS } = replica;
+      const present = state.replicas[counts.wholes.firsts[i]];
+      if (!present.there) return [];
+      const { name, task, node, batches, jobs, busyS } = replica;
       const [p50, p99] = replica.recent.quantilesSince(sinceUs, [0.5, 0.99]);
       const lately = replica.batchesLately.total(nowUs, WINDOW_S);
-      const { state: now, losses, lastLoss } = state.replicas[i];
+      const { state: now, losses, lastLoss } = present;
       const lost = lastLoss && { reason: lastLoss.reason, agoS: (nowUs - lastLoss.atUs) / 1e6 };
       const status: ReplicaStatus = {
         name,
         task,
         node,
-        inFlight,
+        inFlight: running[i],
         queue: queues[i],
         batches,
         jobs,
@@ -261,13 +283,17 @@ function perS(sum: WindowSum, nowUs: number): number {
   return sum.total(nowUs, WINDOW_S) / WINDOW_S;
 }
 
-/** By replica, in the system's order: pools have their replicas one after another. */
+/** By replica as it is counted; null where its task has one queue for all. */
 function replicaQueues(
-  { tasks, replicas }: GatewayCounts,
+  { replicas, wholes, firstOf }: GatewayCounts,
   { waiting }: GatewayState,
 ): readonly (number | null)[] {
-  return waiting.flatMap(([, ...own], pool) => {
-    if (own.length > 0) return own;
-    return replicas.filter(({ task }) => task === tasks[pool].name).map(() => null);
-  });
+  const queues: (number | null)[] = replicas.map(() => null);
+  for (const [pool, [, ...own]] of waiting.entries()) {
+    for (const [i, jobs] of own.entries()) {
+      const whole = wholes.of[firstOf[pool] + i];
+      queues[whole] = (queues[whole] ?? 0) + jobs;
+    }
+  }
+  return queues;
 }

@@ -123,30 +123,34 @@ function requestFamilies(
 }
 
 const PER_REPLICA = [
-  [gauge, "in_flight", "Jobs in the batch that the replica runs", "inFlight"],
   [
     counter,
     "busy_seconds_total",
-    "Time that the replica computed; its rate is the replica's utilisation",
+    "Time that the replica computed; its rate is the replica's utilisation, for an engine that of its places",
     "busyS",
   ],
   [counter, "execution_total", "Batches that the replica has run", "batches"],
   [counter, "inference_total", "Jobs that the replica has run", "jobs"],
 ] as const;
 
-function replicaFamilies(
-  { replicas }: GatewayCounts,
-  state: () => GatewayState,
-): readonly Family[] {
+function replicaFamilies(counts: GatewayCounts, state: () => GatewayState): readonly Family[] {
+  const { replicas, wholes } = counts;
   const labels = replicas.map(({ name, task }) => ({ task, replica: name }));
+  const states = () => {
+    const all = state().replicas;
+    return wholes.firsts.map((first) => all[first]);
+  };
   return [
     gauge("tandem_replica_up", "1 while the gateway may send to the replica", () =>
-      state().replicas.flatMap((replica, i): Sample[] =>
+      states().flatMap((replica, i): Sample[] =>
         replica.there ? [[labels[i], replica.state === "up" ? 1 : 0]] : [],
       ),
     ),
     counter("tandem_replica_losses_total", "How often the gateway lost the replica", () =>
-      state().replicas.map(({ losses }, i) => [labels[i], losses]),
+      states().map(({ losses }, i) => [labels[i], losses]),
+    ),
+    gauge("tandem_replica_in_flight", "Jobs that the replica runs", () =>
+      counts.inFlight().map((jobs, i) => [labels[i], jobs]),
     ),
     ...PER_REPLICA.map(([kind, name, help, field]) =>
       kind(`tandem_replica_${name}`, help, () =>

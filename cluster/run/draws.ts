@@ -1,6 +1,7 @@
 /** A run's draws, by request number and by slot, and the caches by content that they decide. */
 
 import { assert, Fault } from "../../engine/basics/fault.ts";
+import type { Prompt } from "../../engine/dispatch/driver.ts";
 import { JOB, type RequestTable } from "../../engine/dispatch/request-table.ts";
 import { NO_LABEL } from "../../engine/dispatch/variants.ts";
 import {
@@ -153,6 +154,15 @@ export class RunDraws {
       return { ...whose, prompt: null, output: maxTokens ?? DEFAULT_MAX_TOKENS };
     }
     return { ...whose, prompt: lengths.prompt[task], output: lengths.output[task] };
+  }
+
+  /** A text of a client is taken to have a token in four bytes. */
+  prompt(request: LiveRequest, task: number): Prompt | null {
+    const order = this.tokens(request, task);
+    if (order === null) return null;
+    const { prompt, beginning } = order;
+    if (prompt !== null) return { tokens: prompt, beginning };
+    return { tokens: Math.ceil(request.payload.length / 4), beginning: -1 };
   }
 
   /** Real outputs decide a condition on labels; the draws decide all others. */

@@ -17,6 +17,7 @@ import type {
   CountedVote,
   Driver,
   Outcome,
+  Prompt,
   StartWindow,
 } from "../../engine/dispatch/driver.ts";
 import type { Scheduler } from "../../engine/dispatch/policies.ts";
@@ -450,6 +451,10 @@ export class GatewayRun implements Driver {
 
   goalUs(slot: number): number {
     return (this.#live[slot] as LiveRequest).goalUs;
+  }
+
+  prompt(slot: number, task: number): Prompt | null {
+    return this.draws.prompt(this.#live[slot] as LiveRequest, task);
   }
 
   holds(slot: number, task: number): boolean {

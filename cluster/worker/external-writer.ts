@@ -17,9 +17,18 @@ const IDS = 4000;
 const WARM_UP = { prompt: 1, output: 2 };
 const NOTHING_USED = { preemptions: 0, busyUs: 0, usedUs: 0 };
 
+interface CompletionRequest {
+  readonly prompt: string | readonly number[];
+  readonly max_tokens: number;
+  readonly temperature: 0;
+}
+
 /** A completion's event, as far as it is read. */
 interface Completion {
-  readonly choices?: readonly { readonly text?: string }[];
+  readonly choices?: readonly {
+    readonly text?: string;
+    readonly finish_reason?: string | null;
+  }[];
   readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null;
   readonly error?: { readonly message?: string } | string;
 }
@@ -56,7 +65,7 @@ function requestOf(
   { tokens: order, warmUp, jobs }: Batch,
   { model }: ExternalEngine,
   request: number,
-): object {
+): CompletionRequest {
   const tokens = warmUp ? WARM_UP : order;
   const common = { model, stream: true, stream_options: { include_usage: true } };
   if (tokens === null)
@@ -76,15 +85,16 @@ function requestOf(
 
 async function written(
   { url, timeoutS }: ExternalEngine,
-  body: object,
+  body: CompletionRequest,
   abort: AbortController,
   told: Parameters<Backend["run"]>[1],
 ): Promise<BatchResult> {
   const startUs = monotonicUs();
+  const most = body.max_tokens;
   let tokens = 0;
   let text = "";
   let usage: Completion["usage"] = null;
-  let unsaid: string | null = null;
+  let unsaid = "";
   const stalled = (): void =>
     abort.abort(
       new Fault("cluster-failure", `${url} sent nothing for ${timeoutS} s, after ${tokens} tokens`),
@@ -103,24 +113,25 @@ async function written(
       patience = setTimeout(stalled, timeoutS * 1000);
       if (event.error !== undefined) throw failureOf(url, event.error);
       usage = event.usage ?? usage;
-      const part = event.choices?.[0]?.text;
+      const [choice] = event.choices ?? [];
+      const part = choice?.text;
       if (part === undefined) continue;
-      // The last token goes with the answer.
-      if (unsaid !== null) told({ tokens: 1, text: unsaid });
-      tokens++;
-      unsaid = part;
+      // Some servers end with an event that has no token.
+      if (part === "" && typeof choice.finish_reason === "string") continue;
       text += part;
+      // The last token goes with the answer.
+      if (++tokens < most) told({ tokens: 1, text: part });
+      else unsaid += part;
     }
   } catch (error) {
     throw abort.signal.aborted ? abort.signal.reason : error;
   } finally {
     clearTimeout(patience);
   }
-  if (unsaid === null)
-    throw new Fault("cluster-failure", `${url} ended its stream without a token`);
-  // A server may send several tokens together, and an end without one.
+  if (tokens === 0) throw new Fault("cluster-failure", `${url} ended its stream without a token`);
+  // A server may send several tokens together, and fewer than it was asked for.
   const all = usage?.completion_tokens ?? tokens;
-  const last = { tokens: Math.max(0, all - tokens + 1), text: unsaid };
+  const last = { tokens: Math.max(0, all - Math.min(tokens, most - 1)), text: unsaid };
   const value = { text, tokens: all };
   const output = { text: Buffer.from(JSON.stringify({ labels: [], value })), tensors: [] };
   return {

@@ -11,7 +11,7 @@
  * its definition was given. Every command is in the run log, and a replay gives the same ones.
  */
 import type { System } from "../system/system.ts";
-import type { Outcome, StartWindow } from "./driver.ts";
+import type { Outcome, Prompt, StartWindow } from "./driver.ts";
 
 /** One job, as rules and controllers see it. A cursor: the next call of `job()` moves it. */
 export interface JobView {
@@ -28,6 +28,8 @@ export interface JobView {
   readonly priority: number;
   /** Size of the request's input, in the unit of the models' scaling; NaN where nobody knows it. */
   readonly inputSize: number;
+  /** The prompt of a language model's job; null for other jobs, and where nobody knows it. */
+  readonly prompt: Prompt | null;
 }
 
 /** A queue, as batching rules and controllers see it. A cursor like `JobView`. */

@@ -20,6 +20,8 @@ export interface Driver {
   goalUs(request: number): number;
   /** Size of a request's input, NaN if unknown; asked once, where service times depend on it. */
   inputSize?(request: number): number;
+  /** The prompt of a language model's job, null if unknown; asked as often as a rule reads it. */
+  prompt?(request: number, task: number): Prompt | null;
   /** Whether a task's own condition (`when`, cache skips) holds, asked once its inputs are known. */
   holds(request: number, task: number): boolean;
   /** The task's answer is not awaited any more: the request goes on with one like the pool's others. */
@@ -30,6 +32,12 @@ export interface Driver {
   voted?(request: number, ensemble: number, vote: CountedVote, nowUs: number): void;
   /** Carries out what controllers command beyond starts; null where no controller does. */
   readonly cluster?: ClusterDriver | null;
+}
+
+export interface Prompt {
+  readonly tokens: number;
+  /** Prompts of one beginning start with the same tokens, as the task's `prefix` says; −1: this one is a text. */
+  readonly beginning: number;
 }
 
 /** The answer of an ensemble. */

@@ -9,6 +9,7 @@
 // Hot path: see docs/hot-path.md
 import { listOf } from "../basics/hot-path.ts";
 import type { JobView, QueueView } from "./controller.ts";
+import type { Prompt } from "./driver.ts";
 import type { RequestChoices, RequestTable } from "./request-table.ts";
 import type { Shared, Steps } from "./steps.ts";
 
@@ -218,10 +219,14 @@ export class JobCursor implements JobView {
   declare private readonly choices: RequestChoices;
   declare private readonly steps: Steps;
 
-  constructor({ requests, choices, steps }: Shared) {
+  declare private readonly shared: Shared;
+
+  constructor(shared: Shared) {
+    const { requests, choices, steps } = shared;
     this.table = requests;
     this.choices = choices;
     this.steps = steps;
+    this.shared = shared;
   }
 
   at(job: number): JobView {
@@ -255,6 +260,16 @@ export class JobCursor implements JobView {
 
   get inputSize(): number {
     return this.table.inputSize[this.request];
+  }
+
+  get prompt(): Prompt | null {
+    const { system, driver, log } = this.shared;
+    const { request, task } = this;
+    const { tokens, continuation } = system.pipelines[this.pipeline].tasks[task];
+    if (tokens === null && continuation === null) return null;
+    const prompt = driver.prompt?.(request, task) ?? null;
+    log?.add("prompt", request, task, prompt?.tokens ?? -1, prompt?.beginning ?? 0);
+    return prompt;
   }
 
   get priority(): number {

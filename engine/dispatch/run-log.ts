@@ -53,6 +53,8 @@ const EVENTS = {
   answer: "request task label",
   goal: "request goalUs",
   size: "request inputSizeThousandths",
+  /** Tokens −1: nobody knows it. */
+  prompt: "request task tokens beginning",
   /** `scheduler` counts those that the run has used besides its first; −1: none. */
   reschedule: "scheduler nowUs",
   choose: "request hasPriority priority goalUs scheduler",

@@ -5,6 +5,7 @@
 import { OUTCOMES, type Outcome } from "../dispatch/driver.ts";
 import { instantOf, type LogEntry, type RunLog } from "../dispatch/run-log.ts";
 import type { PipelineSystem, System } from "../system/system.ts";
+import { type WholeReplicas, wholeReplicas } from "../system/whole-replicas.ts";
 
 /** One job's stay on a replica. */
 export interface JobSpan {
@@ -43,15 +44,17 @@ export interface ObservedRequest {
   readonly spans: JobSpan[];
 }
 
-/** A replica came up or went down. */
+/** A replica came up or went down; an engine does with its first place. */
 interface ReplicaChange {
-  readonly replica: number;
+  /** By number of the whole ones. */
+  readonly whole: number;
   readonly atUs: number;
   readonly kind: "join" | "lose" | "drain";
 }
 
 export interface ObservedRun {
   readonly system: System;
+  readonly wholes: WholeReplicas;
   readonly requests: readonly ObservedRequest[];
   readonly batches: readonly ObservedBatch[];
   readonly changes: readonly ReplicaChange[];
@@ -62,14 +65,15 @@ export interface ObservedRun {
 export function observeRun(log: RunLog, system: System): ObservedRun {
   const observer = new Observer(system);
   for (const entry of log.entries) observer.read(entry);
-  const { requests, batches, changes, endUs } = observer;
-  return { system, requests, batches, changes, endUs };
+  const { wholes, requests, batches, changes, endUs } = observer;
+  return { system, wholes, requests, batches, changes, endUs };
 }
 
 class Observer {
   readonly requests: ObservedRequest[] = [];
   readonly batches: ObservedBatch[] = [];
   readonly changes: ReplicaChange[] = [];
+  readonly wholes: WholeReplicas;
   endUs = 0;
   readonly #system: System;
   readonly #shift: number;
@@ -80,6 +84,7 @@ class Observer {
 
   constructor(system: System) {
     this.#system = system;
+    this.wholes = wholeReplicas(system);
     this.#shift = Math.ceil(Math.log2(system.stride));
   }
 
@@ -108,7 +113,9 @@ class Observer {
       case "join":
       case "drain":
         if (kind === "lose") this.#endBatch(a, true);
-        this.changes.push({ replica: a, atUs: b, kind });
+        if (this.wholes.firsts[this.wholes.of[a]] === a) {
+          this.changes.push({ whole: this.wholes.of[a], atUs: b, kind });
+        }
         return;
       case "end":
         if (this.#bySlot[a] !== undefined) {

@@ -30,39 +30,8 @@ export function replayLog(
   logged: RunLog,
   others: readonly Scheduler[] = [],
 ): ReplayResult {
-  const answers = new Map<string, number[]>();
-  const learn = (key: string, answer: number): void => {
-    answers.set(key, [...(answers.get(key) ?? []), answer]);
-  };
-  for (const [kind, request, a, b] of logged.entries) {
-    if (kind === "holds") learn(`${request}/${a}`, b);
-    else if (kind === "goal") learn(`${request}`, a);
-    else if (kind === "answer") learn(`answer ${request}/${a}`, b);
-    else if (kind === "size") learn(`size ${request}`, a / SIZE_UNITS);
-    else if (kind === "abort") learn(`abort ${request}`, a);
-  }
   const replayed = new RunLog();
-  const driver: Driver = {
-    start: () => undefined,
-    wakeAt: () => undefined,
-    end: () => undefined,
-    goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
-    inputSize: (request) => answers.get(`size ${request}`)?.shift() ?? Number.NaN,
-    holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
-    labels: {
-      truth: null,
-      of: (request, task) => answers.get(`answer ${request}/${task}`)?.shift() ?? NO_LABEL,
-    },
-    cluster: {
-      order: () => undefined,
-      release: () => undefined,
-      abort: (replica) => answers.get(`abort ${replica}`)?.shift() === 1,
-      load: () => undefined,
-      evict: () => undefined,
-      ask: () => undefined,
-      ...(logged.entries.some(([kind]) => kind === "window") ? { window: () => undefined } : {}),
-    },
-  };
+  const driver = driverOf(logged);
   let dispatcher = new Dispatcher(system, scheduler, driver, replayed);
   const bound = Math.max(64, 2 * logged.entries.length);
   let failure: string | null = null;
@@ -96,6 +65,50 @@ export function replayLog(
   const at = logged.entries.indexOf(decided[divergence.at]);
   const shown = { ...divergence, at: at < 0 ? logged.entries.length : at };
   return { commands, divergence: shown, failure };
+}
+
+/** Answers the dispatcher as the log says, in order, and carries nothing out. */
+function driverOf(logged: RunLog): Driver {
+  const answers = new Map<string, number[]>();
+  const learn = (key: string, answer: number): void => {
+    answers.set(key, [...(answers.get(key) ?? []), answer]);
+  };
+  for (const [kind, request, a, b, c] of logged.entries) {
+    if (kind === "holds") learn(`${request}/${a}`, b);
+    else if (kind === "goal") learn(`${request}`, a);
+    else if (kind === "answer") learn(`answer ${request}/${a}`, b);
+    else if (kind === "size") learn(`size ${request}`, a / SIZE_UNITS);
+    else if (kind === "prompt") {
+      learn(`prompt ${request}/${a}`, b);
+      learn(`beginning ${request}/${a}`, c);
+    } else if (kind === "abort") learn(`abort ${request}`, a);
+  }
+  return {
+    start: () => undefined,
+    wakeAt: () => undefined,
+    end: () => undefined,
+    goalUs: (request) => answers.get(`${request}`)?.shift() ?? Number.POSITIVE_INFINITY,
+    inputSize: (request) => answers.get(`size ${request}`)?.shift() ?? Number.NaN,
+    prompt: (request, task) => {
+      const tokens = answers.get(`prompt ${request}/${task}`)?.shift() ?? -1;
+      const beginning = answers.get(`beginning ${request}/${task}`)?.shift() ?? 0;
+      return tokens < 0 ? null : { tokens, beginning };
+    },
+    holds: (request, task) => answers.get(`${request}/${task}`)?.shift() === 1,
+    labels: {
+      truth: null,
+      of: (request, task) => answers.get(`answer ${request}/${task}`)?.shift() ?? NO_LABEL,
+    },
+    cluster: {
+      order: () => undefined,
+      release: () => undefined,
+      abort: (replica) => answers.get(`abort ${replica}`)?.shift() === 1,
+      load: () => undefined,
+      evict: () => undefined,
+      ask: () => undefined,
+      ...(logged.entries.some(([kind]) => kind === "window") ? { window: () => undefined } : {}),
+    },
+  };
 }
 
 /** Whether an event can happen now; of a log that is as it was written, all can. */

@@ -207,7 +207,7 @@ function addTime(bins: number[], fromUs: number, toUs: number, widthUs: number):
 }
 
 function upOf(
-  { system, changes }: ObservedRun,
+  { system, wholes, changes }: ObservedRun,
   widthUs: number,
   bins: number,
 ): Record<string, readonly number[]> {
@@ -216,28 +216,28 @@ function upOf(
   const counts = system.pools.map(() => new Array<number>(bins).fill(0));
   for (let at = 0; at < bins; at++) {
     for (; next < changes.length && changes[next].atUs < (at + 1) * widthUs; next++) {
-      const { replica, kind } = changes[next];
-      if (kind === "join") up.add(replica);
-      else up.delete(replica);
+      const { whole, kind } = changes[next];
+      if (kind === "join") up.add(whole);
+      else up.delete(whole);
     }
-    for (const replica of up) counts[system.replicas[replica].pool][at]++;
+    for (const whole of up) counts[system.replicas[wholes.firsts[whole]].pool][at]++;
   }
   return Object.fromEntries(system.pools.map(({ name }, pool) => [name, counts[pool]]));
 }
 
 const MOST_CHANGES = 200;
 
-function changesOf({ system, changes }: ObservedRun): RunDetail["changes"] {
+function changesOf({ wholes, changes }: ObservedRun): RunDetail["changes"] {
   const seen = new Set<number>();
-  const later = changes.filter(({ replica, kind }) => {
-    const isFirst = kind === "join" && !seen.has(replica);
-    seen.add(replica);
+  const later = changes.filter(({ whole, kind }) => {
+    const isFirst = kind === "join" && !seen.has(whole);
+    seen.add(whole);
     return !isFirst;
   });
   const words = { join: "up again", lose: "lost", drain: "drained" } as const;
-  return later.slice(0, MOST_CHANGES).map(({ replica, atUs, kind }) => ({
+  return later.slice(0, MOST_CHANGES).map(({ whole, atUs, kind }) => ({
     atMs: atUs / 1000,
-    text: `${system.replicas[replica].name} ${words[kind]}`,
+    text: `${wholes.names[whole]} ${words[kind]}`,
   }));
 }
 

@@ -1,7 +1,8 @@
 /**
  * An observed run in the JSON trace event format, which ui.perfetto.dev and chrome://tracing open: a
  * process for each node, a track for each replica with its batches, arrows from batch to batch along each
- * request, asynchronous tracks of requests and of waits, and counters of waiting jobs.
+ * request, asynchronous tracks of requests, of waits, and of each language model's engine with its sequences, and
+ * counters of waiting jobs.
  * Source: "Trace Event Format", Google, https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  */
 import type { JobSpan, ObservedRun } from "./observed-run.ts";
@@ -46,13 +47,18 @@ export function* traceEvents(run: ObservedRun, place: Place): Generator<TraceEve
   yield* waitingCounters(run, place);
 }
 
+/** Whether a replica is a place of an engine, whose sequences overlap: no slices of a thread do. */
+function isPlace({ wholes }: ObservedRun, replica: number): boolean {
+  return wholes.places[wholes.of[replica]] > 1;
+}
+
 /**
  * The track of a replica. Track 0 of a process is for its counters and instants. No track has the number of a process:
  * Perfetto takes that one for the process's main thread, and draws it before the others.
  */
 function trackOf(run: ObservedRun, replica: number, { firstPid }: Place) {
-  const { node } = run.system.replicas[replica];
-  return { pid: firstPid + 1 + node, tid: firstPid + tracePids(run) + replica };
+  const pid = firstPid + 1 + run.system.replicas[replica].node;
+  return { pid, tid: isPlace(run, replica) ? 0 : firstPid + tracePids(run) + replica };
 }
 
 function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
@@ -68,6 +74,7 @@ function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
     yield meta("process_sort_index", firstPid + 1 + node, 0, { sort_index: firstPid + 1 + node });
   }
   for (const [replica, { name, device }] of system.replicas.entries()) {
+    if (isPlace(run, replica)) continue;
     const { pid, tid } = trackOf(run, replica, place);
     yield meta("thread_name", pid, tid, { name: `${name} (${device})` });
     yield meta("thread_sort_index", pid, tid, { sort_index: tid });
@@ -76,23 +83,27 @@ function* names(run: ObservedRun, place: Place): Generator<TraceEvent> {
 
 function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
   const { system, batches, endUs } = run;
-  for (const { replica, startUs, endUs: ended, lost, serviceUs, jobs } of batches) {
+  for (const [i, { replica, startUs, endUs: ended, lost, serviceUs, jobs }] of batches.entries()) {
     const isOpen = !Number.isFinite(ended);
-    const pool = system.pools[system.replicas[replica].pool];
-    yield {
-      name: lost ? `${pool.name} (lost)` : pool.name,
-      cat: "batch",
-      ph: "X",
-      ts: startUs,
-      dur: (isOpen ? Math.max(endUs, startUs) : ended) - startUs,
-      ...trackOf(run, replica, place),
-      args: {
-        batch: jobs.length,
-        requests: jobs.map(({ request }) => request.serial),
-        ...(Number.isFinite(serviceUs) ? { serviceMs: serviceUs / 1000 } : {}),
-        ...(isOpen ? { unfinished: true } : {}),
-      },
+    const toUs = isOpen ? Math.max(endUs, startUs) : ended;
+    const { pool, device } = system.replicas[replica];
+    const at = { cat: "batch", ts: startUs, ...trackOf(run, replica, place) };
+    const args = {
+      batch: jobs.length,
+      requests: jobs.map(({ request }) => request.serial),
+      ...(Number.isFinite(serviceUs) ? { serviceMs: serviceUs / 1000 } : {}),
+      ...(isOpen ? { unfinished: true } : {}),
+      ...(lost ? { lost: true } : {}),
     };
+    if (isPlace(run, replica)) {
+      const name = `${run.wholes.names[run.wholes.of[replica]]} (${device})`;
+      const sequence = { ...at, name, id2: { local: `sequence ${i}` } };
+      yield { ...sequence, ph: "b", args };
+      yield { ...sequence, ph: "e", ts: toUs };
+      continue;
+    }
+    const { name } = system.pools[pool];
+    yield { ...at, name: lost ? `${name} (lost)` : name, ph: "X", dur: toUs - startUs, args };
   }
   let flow = place.firstPid * MOST_FLOWS;
   for (const { jobs } of batches) for (const span of jobs) yield* arrow(run, span, place, flow++);
@@ -101,10 +112,13 @@ function* batchEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
 /** Each run in a file has its own range of so many flow numbers. */
 const MOST_FLOWS = 2 ** 32;
 
-/** From the batch that a job waited for to its own. Both ends lie inside their slices. */
+/**
+ * From the batch that a job waited for to its own. Both ends lie inside their slices; those of an engine are no thread's,
+ * so no arrow can hold on to them.
+ */
 function* arrow(run: ObservedRun, span: JobSpan, place: Place, id: number): Generator<TraceEvent> {
   const { batch, after } = span;
-  if (after === null) return;
+  if (after === null || isPlace(run, batch.replica) || isPlace(run, after.batch.replica)) return;
   const flow = { name: "request", cat: "request", id };
   const from = after.batch;
   const fromUs = Math.max(from.startUs, from.endUs - 1);
@@ -147,14 +161,15 @@ function* requestEvents(run: ObservedRun, { firstPid }: Place): Generator<TraceE
 
 function* changeEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
   const words = { join: "up", lose: "lost", drain: "drained" } as const;
-  for (const { replica, atUs, kind } of run.changes) {
+  for (const { whole, atUs, kind } of run.changes) {
+    const [first, name] = [run.wholes.firsts[whole], run.wholes.names[whole]];
     yield {
-      name: words[kind],
+      name: isPlace(run, first) ? `${name} ${words[kind]}` : words[kind],
       cat: "replica",
       ph: "i",
       ts: atUs,
       s: "t",
-      ...trackOf(run, replica, place),
+      ...trackOf(run, first, place),
     };
   }
 }

@@ -62,10 +62,11 @@ export function deviceStations(
         },
       };
   const stations = memory === null ? [service] : [memory, service];
-  if (!hasWindows) return { stations, memory, windows: null };
+  const crashed = (replica: number): void => processors[replica].crashed?.(replica);
+  if (!hasWindows) return { stations, memory, windows: null, crashed };
   const windows = new StartWindows(system, slots);
   const guarded = stations.map((station) => windows.guard(station, station === service));
-  return { stations: [windows, ...guarded], memory, windows };
+  return { stations: [windows, ...guarded], memory, windows, crashed };
 }
 
 /**

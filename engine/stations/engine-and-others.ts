@@ -40,6 +40,10 @@ export class EngineAndOthers implements Processor {
     this.#of(replica).remove(replica, nowUs);
   }
 
+  crashed(replica: number): void {
+    this.#of(replica).crashed?.(replica);
+  }
+
   rate(slowdown: number, nowUs: number): void {
     const own = this.#slowdown;
     const pace = (busy: number): number => slowdown * (own === null ? 1 : slowdownOf(own, busy));

@@ -115,6 +115,10 @@ export class Iterations implements Processor {
     if (replica === this.#bearer) this.#bear(this.#shares);
   }
 
+  crashed(): void {
+    this.#engine.forget();
+  }
+
   rate(slowdown: number, nowUs: number): void {
     this.#slowdown = slowdown;
     if (this.#bearer >= 0) return;

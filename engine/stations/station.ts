@@ -125,6 +125,8 @@ export interface Processor {
   remove(replica: number, nowUs: number): void;
   /** Sets the slots that depend on pace; `slowdown` is what the node's other work costs. */
   rate(slowdown: number, nowUs: number): void;
+  /** The replica's process has died: nothing is left of what it kept. */
+  crashed?(replica: number): void;
 }
 
 /**

@@ -80,6 +80,11 @@ export class KvBlocks {
     this.#known.set(content, block);
   }
 
+  forgetAll(): void {
+    this.#content.fill(NONE);
+    this.#known.clear();
+  }
+
   release(blocks: readonly number[]): void {
     if (!this.#keeps) {
       this.free += blocks.length;

@@ -203,6 +203,11 @@ export class TokenEngine implements EngineView {
     else this.waiting.splice(this.waiting.indexOf(sequence), 1);
   }
 
+  /** No block holds anything that another sequence could use. */
+  forget(): void {
+    this.#memory.forgetAll();
+  }
+
   /** A running sequence goes on elsewhere: its blocks stay until `free`. */
   handOver(sequence: Sequence): void {
     this.running.splice(this.running.indexOf(sequence), 1);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { driftingMean } from "../../engine/statistics/drifting-mean.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { OverheadProfile, Profile } from "../schema/profile.ts";
+import { stepProfileSchema } from "../schema/step-profile.ts";
 import { calibratedProfile } from "./calibrated-profile.test-support.ts";
 import { roundTimes } from "./in-place.ts";
 import { drawnInputs, hasDoubt, uncertainInputs, undoubtedProfiles } from "./input-draws.ts";
@@ -100,4 +101,29 @@ test("profiles without rounds are named, and are drawn as they are", () => {
   expect(drawnInputs(inputs, 5).inputs.profiles.imported).toBe(imported);
   expect(hasDoubt(inputs)).toBe(true);
   expect(hasDoubt({ profiles: { imported } })).toBe(false);
+});
+
+test("rounds of a step profile scale its prompts and its tokens, each by its own doubt", () => {
+  const { provenance } = calibratedProfile(ROUNDS);
+  const times = { prefill: [4, 3, 0], decode: [5, 0.1, 11], stepMs: 1, sequenceMs: 0 };
+  const decodes = ROUNDS.map((us, i) => us * (i % 2 === 0 ? 1.08 : 0.92));
+  const profile = stepProfileSchema.parse({
+    ...{ schema: "tandem/step-profile@1", provenance, times },
+    rounds: ROUNDS.map((us, i) => ({ atS: 15 * i, prefillUs: us, decodeUs: decodes[i] })),
+  });
+  const inputs = { profiles: {}, stepProfiles: { writer: profile } };
+  expect(hasDoubt(inputs)).toBe(true);
+  expect(hasDoubt({ profiles: {} })).toBe(false);
+  expect(uncertainInputs(inputs).map(({ name }) => name)).toEqual(["writer"]);
+  const factors = DRAWS.map((draw) => {
+    const drawn = drawnInputs(inputs, draw).inputs.stepProfiles.writer.times;
+    if ("layers" in drawn) throw new Error("coefficients stay coefficients");
+    expect(drawn.prefill[1] / 3).toBeCloseTo(drawn.prefill[0] / 4, 12);
+    expect(drawn.stepMs).toBe(1);
+    return [drawn.prefill[0] / 4, drawn.decode[2] / 11].map(Math.log);
+  });
+  const [prompts, tokens] = [0, 1].map((i) => deviationOf(factors.map((one) => one[i])));
+  expect(prompts).toBeGreaterThan(0.005);
+  expect(tokens).toBeGreaterThan(1.5 * prompts);
+  expect(profile.times).toEqual(times);
 });

@@ -11,6 +11,7 @@ import { RandomStream } from "../../engine/random/stream.ts";
 import { driftingMean, type RoundValue } from "../../engine/statistics/drifting-mean.ts";
 import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
 import type { OverheadProfile, Profile } from "../schema/profile.ts";
+import type { StepProfile } from "../schema/step-profile.ts";
 import type { MeasuredInputs } from "./compile.ts";
 import { roundTimes } from "./in-place.ts";
 
@@ -24,19 +25,23 @@ export interface UncertainInput {
 /** Largest first. A profile counts by its least known batch size. */
 export function uncertainInputs({
   profiles,
+  stepProfiles = {},
   overheadProfile,
 }: MeasuredInputs): readonly UncertainInput[] {
   const times = Object.entries(profiles).flatMap(([name, profile]) => {
     if (profile.rounds === undefined) return [];
     return { name, doubts: known(profile, timeDoubts) };
   });
+  const steps = Object.entries(stepProfiles).flatMap(([name, profile]) =>
+    profile.rounds === undefined ? [] : { name, doubts: known(profile, stepDoubts) },
+  );
   const [messages, contention] =
     overheadProfile?.rounds === undefined ? [] : known(overheadProfile, costDoubts);
   const costs = [
     { name: MESSAGES, doubts: [messages ?? CERTAIN] },
     { name: CONTENTION, doubts: [contention ?? CERTAIN] },
   ].filter(({ doubts: [doubt] }) => doubt !== CERTAIN);
-  return [...times, ...costs]
+  return [...times, ...steps, ...costs]
     .map(({ name, doubts }) => {
       const widest = Math.max(...doubts.map(({ shown, beyond }) => Math.hypot(shown, beyond)));
       return { name, relativeHalfWidth95: Math.expm1(Z975 * widest) };
@@ -54,8 +59,13 @@ export interface InputDraw<Inputs extends MeasuredInputs> {
 }
 
 /** Whether any input has rounds, so that its doubt is known. */
-export function hasDoubt({ profiles, overheadProfile }: MeasuredInputs): boolean {
-  return [overheadProfile, ...Object.values(profiles)].some((one) => one?.rounds !== undefined);
+export function hasDoubt({
+  profiles,
+  stepProfiles = {},
+  overheadProfile,
+}: MeasuredInputs): boolean {
+  const all = [overheadProfile, ...Object.values(profiles), ...Object.values(stepProfiles)];
+  return all.some((one) => one?.rounds !== undefined);
 }
 
 /** Measured profiles, by path, whose doubt is not known. */
@@ -77,8 +87,17 @@ export function drawnInputs<Inputs extends MeasuredInputs>(
     profiles[path] = scaledProfile(profile, logs.map(Math.exp));
     logFactors[path] = logs[0];
   }
+  const stepProfiles: Record<string, StepProfile> = { ...inputs.stepProfiles };
+  for (const [path, profile] of Object.entries(stepProfiles)) {
+    if (profile.rounds === undefined) continue;
+    const chance = chanceOf(profile, draw);
+    const logs = known(profile, stepDoubts).map((doubt) => logFactor(doubt, chance));
+    stepProfiles[path] = scaledSteps(profile, logs.map(Math.exp));
+    logFactors[path] = logs[0];
+  }
   const { overheadProfile } = inputs;
-  if (overheadProfile?.rounds === undefined) return { inputs: { ...inputs, profiles }, logFactors };
+  const times = { ...inputs, profiles, stepProfiles };
+  if (overheadProfile?.rounds === undefined) return { inputs: times, logFactors };
   const [messages, contention] = known(overheadProfile, costDoubts);
   const factors = [
     logFactor(messages, chanceOf(overheadProfile, draw)),
@@ -87,7 +106,7 @@ export function drawnInputs<Inputs extends MeasuredInputs>(
   ];
   [logFactors[MESSAGES], logFactors[CONTENTION]] = factors;
   const drawn = scaledCosts(overheadProfile, Math.exp(factors[0]), Math.exp(factors[1]));
-  return { inputs: { ...inputs, profiles, overheadProfile: drawn }, logFactors };
+  return { inputs: { ...times, overheadProfile: drawn }, logFactors };
 }
 
 const [MESSAGES, CONTENTION] = ["cost of messages", "slow-down by neighbours"];
@@ -134,6 +153,17 @@ function timeDoubts(profile: Profile): readonly Doubt[] {
   });
 }
 
+/** Of prompts, and of tokens. */
+function stepDoubts({ rounds = [] }: StepProfile): readonly Doubt[] {
+  const places = rounds.map(({ atS }) => atS);
+  return (["prefillUs", "decodeUs"] as const).map((part) =>
+    doubtOf(
+      rounds.map((round) => ({ atS: round.atS, value: round[part] })),
+      places,
+    ),
+  );
+}
+
 /** Of messages, and of the slow-down with most neighbours. */
 function costDoubts({ rounds = [], contention }: OverheadProfile): readonly Doubt[] {
   const level = contention.length - 1;
@@ -166,7 +196,11 @@ interface Chance {
   readonly rounds: Float64Array;
 }
 
-function chanceOf(profile: Profile | OverheadProfile, draw: number, of = "pace"): Chance {
+function chanceOf(
+  profile: Profile | StepProfile | OverheadProfile,
+  draw: number,
+  of = "pace",
+): Chance {
   const stream = new RandomStream(`inputs/${profile.provenance.date}/${draw}`, of);
   const variates = new Float64Array(1 + (profile.rounds ?? []).length);
   stream.fillNormal(variates);
@@ -187,6 +221,25 @@ function scaledProfile(profile: Profile, factors: readonly number[]): Profile {
   }));
   return { ...profile, batches };
 }
+
+/** Tables of layers have no rounds. */
+function scaledSteps(profile: StepProfile, [prompts, tokens]: readonly number[]): StepProfile {
+  const { times } = profile;
+  if ("layers" in times) return profile;
+  const scaled = ([a, b, c]: Coefficients, by: number): Coefficients => [a * by, b * by, c * by];
+  const { prefill, decode, decodeMany } = times;
+  const many = decodeMany && { ...decodeMany, decode: scaled(decodeMany.decode, tokens) };
+  return {
+    ...profile,
+    times: {
+      ...times,
+      ...{ prefill: scaled(prefill, prompts), decode: scaled(decode, tokens) },
+      ...(many === undefined ? {} : { decodeMany: many }),
+    },
+  };
+}
+
+type Coefficients = [number, number, number];
 
 /** The slow-down beyond 1 grows by the factor of its last level. */
 function scaledCosts(profile: OverheadProfile, messages: number, contention: number) {

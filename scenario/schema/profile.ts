@@ -51,7 +51,7 @@ const round = z.strictObject({
   inPlaceUs: z.number().positive().nullable(),
 });
 
-const MOST_ROUNDS = 200;
+export const MOST_ROUNDS = 200;
 const MOST_INPUTS = 256;
 
 const serviceProfile = z.strictObject({

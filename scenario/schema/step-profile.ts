@@ -1,6 +1,6 @@
 /** Times of a language model's iterations on a device, as a file: measured, or imported from what others published. */
 import { z } from "zod";
-import { provenanceSchema } from "./profile.ts";
+import { MOST_ROUNDS, provenanceSchema } from "./profile.ts";
 import { stepsSchema } from "./tokens.ts";
 
 const size = z.number().nonnegative();
@@ -24,6 +24,18 @@ export const stepProfileSchema = z.strictObject({
   provenance: provenanceSchema,
   /** Coefficients in ms, or tables of a model's layers in µs. */
   times: z.union([stepsSchema, tablesSchema]),
+  /** What each round of a calibration took for the same iterations of prompts, and of tokens, µs. */
+  rounds: z
+    .array(
+      z.strictObject({
+        atS: z.number(),
+        prefillUs: z.number().positive(),
+        decodeUs: z.number().positive(),
+      }),
+    )
+    .min(1)
+    .max(MOST_ROUNDS)
+    .optional(),
 });
 
 export type StepProfile = z.infer<typeof stepProfileSchema>;

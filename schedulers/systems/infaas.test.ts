@@ -53,6 +53,7 @@ describe("the choice of a variant", () => {
     task: 0,
     priority: 0,
     inputSize: Number.NaN,
+    prompt: null,
     arrivedUs: 0,
     enteredUs: 0,
     deadlineUs: 100_000,

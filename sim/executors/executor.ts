@@ -37,6 +37,8 @@ export interface Executor extends EventSource {
 export interface SteadyExecutor extends Executor {
   /** The replica is dead or nobody waits: true when its batch is gone, false when it runs on. */
   abort(replica: number, nowUs: number): boolean;
+  /** The replica's process has died. */
+  crashed?(replica: number): void;
   /** Null where no model is loaded. */
   readonly memory: ModelMemory | null;
   /** Start windows at workers; null where no batch has one. */

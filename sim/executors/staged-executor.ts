@@ -39,6 +39,7 @@ export class StagedExecutor implements SteadyExecutor {
   readonly memory: ModelMemory | null;
   readonly windows: StartWindows | null;
   readonly #batches: Batches;
+  readonly #device: ReturnType<typeof deviceStations>;
   readonly #route: Route;
   /** One slot per replica, one per device, then those of the gateways. */
   readonly #slots: WinnerTree;
@@ -60,7 +61,7 @@ export class StagedExecutor implements SteadyExecutor {
     this.#slots = new WinnerTree(own + (hasMessages ? Gateways.slotsOf(system) : 0));
     this.#aloneUs = new Float64Array(replicas);
     this.messages = hasMessages ? messagesOf(dispatcher, seed, this.#slots, own, iterating) : null;
-    const device = deviceStations(
+    this.#device = deviceStations(
       dispatcher,
       recorder,
       this.#aloneUs,
@@ -68,10 +69,10 @@ export class StagedExecutor implements SteadyExecutor {
       hasWindows,
       iterating,
     );
-    this.memory = device.memory;
-    this.windows = device.windows;
+    this.memory = this.#device.memory;
+    this.windows = this.#device.windows;
     const { outward = [], homeward = [] } = this.messages ?? {};
-    this.#route = new Route([...outward, ...device.stations, ...homeward], replicas);
+    this.#route = new Route([...outward, ...this.#device.stations, ...homeward], replicas);
   }
 
   nextUs(): number {
@@ -107,6 +108,10 @@ export class StagedExecutor implements SteadyExecutor {
     const gone = this.#route.abandon(replica, nowUs);
     if (gone) this.#slots.set(replica, Number.POSITIVE_INFINITY);
     return gone;
+  }
+
+  crashed(replica: number): void {
+    this.#device.crashed(replica);
   }
 
   settle(nowUs: number): void {

@@ -150,6 +150,7 @@ export class ReplicaFleet implements Disturbance {
 
   crash(replica: number, nowUs: number): void {
     if (this.#dead[replica]++ > 0) return;
+    this.#executor.crashed?.(replica);
     const batch = this.#batch[replica];
     if (batch === BATCH.running) this.#abandon(replica, nowUs);
     if (batch !== BATCH.none) this.#batch[replica] = BATCH.lost;

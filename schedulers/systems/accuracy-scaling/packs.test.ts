@@ -44,6 +44,7 @@ const queueOf = (length: number, deadlineUs: number): QueueView => ({
     task: 0,
     priority: 0,
     inputSize: Number.NaN,
+    prompt: null,
     arrivedUs: 0,
     enteredUs: 0,
     deadlineUs,
