@@ -1,4 +1,5 @@
 /** Request n is the same under every scheduler and on every shape. */
+import "../checks/support/solver.test-support.ts";
 import { describe, expect, test } from "vitest";
 import { PRESETS } from "../schedulers/registry.ts";
 import { runReplication } from "./replication.ts";

@@ -1,5 +1,6 @@
 /** A run's log, through a fresh dispatcher, gives the same decisions; a changed one is found out. */
 import fc from "fast-check";
+import "../checks/support/solver.test-support.ts";
 import { describe, expect, test } from "vitest";
 import { isCommand, type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
 import { type ReplayResult, replayLog } from "../engine/record/replay.ts";
