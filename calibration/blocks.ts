@@ -201,10 +201,14 @@ export function judgeRuns(
     slowdown: neighbours?.known,
   };
   const blocks = runs.map((run) => blockOf(plan, run, beside));
+  const paces = blocks.map(({ pace }) => pace);
   const doubt = overheadProfile?.provenance.doubts?.[0] ?? null;
   const judgement = judgeBlocks(blocks, brackets, { ...by, profiles, neighbours, doubt });
-  return { blocks, brackets, judgement };
+  return { blocks, brackets, judgement, paces };
 }
+
+/** By pool, what the stored times are multiplied by; empty where nobody knows the host's pace. */
+type Pace = Readonly<Record<string, number>>;
 
 interface BesideBlocks {
   readonly brackets: readonly Bracket[];
@@ -217,13 +221,14 @@ function blockOf(
   plan: PredictionPlan,
   run: BlockRun,
   { brackets, paceBeside, slowdown }: BesideBlocks,
-): Block {
+): Block & { readonly pace: Pace } {
   const beside = run.beside.map((place) => brackets[place]);
   const pace = byPool(plan.document, paceBeside(beside));
   const factors = byPool(plan.document, factorsOf(plan, beside));
   const slowed = { ...plan, inputs: slowedInputs(plan.inputs, slowdown) };
   const { replication } = run;
   return {
+    pace,
     predicted: predict(plan, replication, pace).summary.metrics,
     informed: predict(slowed, replication, factors).summary.metrics,
     asStored: predict(plan, replication, factors).summary.metrics,

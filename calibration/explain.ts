@@ -36,6 +36,8 @@ export interface RunEvidence extends MessageCosts {
   readonly latencyMeanMs: number;
   readonly latenessMeanMs: number;
   readonly queueWaitMeanMs: number;
+  /** By pool, the host's pace over that of calibration, which is in the prediction; none where it is not known. */
+  readonly pace?: Readonly<Record<string, number>>;
 }
 
 export interface ConfigurationEvidence extends Configuration {
@@ -159,13 +161,17 @@ function explainRun(
     clientRoundTripUs: [...clientRoundTripUs],
     workerRoundTripUs: [...workerRoundTripUs],
   };
-  const predicted = simulated(inputs.overheadProfile);
+  const { pace = {} } = run;
+  const predicted = simulated(inputs.overheadProfile, pace);
   const services = servicesOf(
     compileSystem(document, inputs),
     log,
     givenWarmupS(document.workload),
   );
-  const factors = factorsOf(predicted, services);
+  const moved = Object.entries(factorsOf(predicted, services));
+  const factors = Object.fromEntries(
+    moved.map(([pool, factor]) => [pool, factor * (pace[pool] ?? 1)]),
+  );
   const withService = simulated(inputs.overheadProfile, factors);
   const withWays = simulated(ways, factors);
   const withGateway = simulated({ ...ways, gateway }, factors);

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { RandomStream } from "../engine/random/stream.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
 import { equivalence, relativeError } from "../results/equivalence.ts";
 import type { Bracket } from "../results/validation.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { lookError, looksOf } from "./blocks.ts";
 import { type Block, judgeBlocks } from "./judge-blocks.ts";
-import { judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";
+import { hostPace, judgeNeighbours, judgeProfiles } from "./judge-profiles.ts";
 import { PROBE } from "./pace-probe.ts";
 
 const PROVENANCE = {
@@ -404,4 +405,24 @@ test("looks share the error: one on the edge agrees in 5% of validations in all"
   // Standard error 0.35%.
   expect(agreed / trials).toBeGreaterThan(0.035);
   expect(agreed / trials).toBeLessThan(0.06);
+});
+
+test("stored profiles are taken at the host's pace where its probe follows the models, and only there", () => {
+  const drift = (i: number): number => 1 + 0.06 * Math.sin(2 * i);
+  const slower = (i: number): number => 1.1 * drift(i);
+  const stored = profiles({}, { pace: drift, probe: drift });
+  const now = bracketsOf(USUAL, { pace: slower, probe: slower });
+  const paceBeside = hostPace(now, stored);
+  const rounds = Object.values(stored)[0].rounds ?? [];
+  const usualUs = meanOf(rounds.map(({ probeUs }) => probeUs ?? Number.NaN));
+  expect(paceBeside(now.slice(1, 3))).toEqual({
+    detect: meanOf([now[1].probeUs, now[2].probeUs]) / usualUs,
+    plate: meanOf([now[1].probeUs, now[2].probeUs]) / usualUs,
+  });
+  const deaf = bracketsOf(USUAL, { pace: slower });
+  expect(hostPace(deaf, profiles({}, { pace: drift }))(deaf)).toEqual({});
+  const ofBefore = Object.fromEntries(
+    Object.entries(stored).map(([name, { probe: _, ...rest }]) => [name, rest]),
+  );
+  expect(hostPace(now, ofBefore)(now)).toEqual({});
 });

@@ -228,7 +228,7 @@ function structureCulprit(
   };
 }
 
-function percentMore(ratio: number): string {
+export function percentMore(ratio: number): string {
   return `${percent(Math.abs(ratio))} ${ratio < 0 ? "less" : "longer"}`;
 }
 

@@ -5,7 +5,7 @@ import { RunLog } from "../engine/dispatch/run-log.ts";
 import type { MetricName } from "../engine/metrics/figures.ts";
 import { aggregate, type RunSummary } from "../engine/metrics/summary.ts";
 import { type ReplayResult, replayLog } from "../engine/record/replay.ts";
-import type { Estimate } from "../engine/statistics/estimate.ts";
+import { type Estimate, meanOf } from "../engine/statistics/estimate.ts";
 import { type DrawnRun, drawsOf, withInputs } from "../results/input-effects.ts";
 import type {
   BlockJudgement,
@@ -26,7 +26,7 @@ import { replicationSeed } from "../sim/replication.ts";
 import { judgeRuns, lookError, looksOf } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge, LEAST_RUNS } from "./judge.ts";
-import type { Block } from "./judge-blocks.ts";
+import { type Block, percentMore } from "./judge-blocks.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 import {
@@ -63,12 +63,6 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const judging = plan.bracket === undefined ? null : blockJudging(plan);
   const all = await realRuns({ ...plan, ...judging?.course, document });
   const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
-  const predictions = runs.map(({ replication }) => predict(predictionPlan, replication));
-  const simulated = predictions.map((one) => one.summary);
-  // Replayed times are the profile's own, so they leave no doubt.
-  const drawn = backend === "replay" ? [] : drawnPredictions(predictionPlan, runs);
-  const { notes: predictionNotes, ...aggregated } = aggregate(simulated);
-  const predicted = withInputs(aggregated, drawn, simulated);
   const health = overallHealth(all, repeats);
   const replays = runs.map((run) => replayed(plan, run));
   const failure = replays.map((one) => one.failure).find((one) => one !== null);
@@ -76,18 +70,27 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     failure === undefined ? null : `fifo took over from a scheduler that failed: ${failure}`;
   const unfit =
     failed ?? unfitness(all, judging === null ? repeats : LEAST_RUNS) ?? plan.doubt ?? null;
+  const told = judging?.result(runs, all.brackets, unfit);
+  const paces = told?.paces ?? runs.map(() => ({}));
+  const predictions = runs.map((run, i) => predict(predictionPlan, run.replication, paces[i]));
+  const simulated = predictions.map((one) => one.summary);
+  // Replayed times are the profile's own, so they leave no doubt.
+  const drawn = backend === "replay" ? [] : drawnPredictions(predictionPlan, runs, paces);
+  const { notes: predictionNotes, ...aggregated } = aggregate(simulated);
+  const predicted = withInputs(aggregated, drawn, simulated);
   const { workload } = document;
   const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
   const judged = runs.map(({ summary }, i) => ({
     predicted: predictions[i].summary.metrics,
     measured: summary.metrics,
   }));
-  const { judgement, ...blocks } =
-    judging === null
-      ? { judgement: judge(judged, { tolerance: plan.tolerance, unfit, runSeconds, warmupS }) }
-      : judging.result(runs, all.brackets, unfit);
+  const { judgement, blocks } = told ?? {
+    judgement: judge(judged, { tolerance: plan.tolerance, unfit, runSeconds, warmupS }),
+    blocks: {},
+  };
   const notes = [
     ...predictionNotes,
+    ...paceNote(told?.blocks.judgedBy),
     ...(unfit === null ? cutNote(all, repeats) : []),
     ...replays.flatMap(replayNotes),
   ];
@@ -112,7 +115,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
       backend,
       timeScale,
       judgement,
-      runs: runs.map((run) => runEvidence(run, document, timeScale)),
+      runs: runs.map((run, i) => ({ ...runEvidence(run, document, timeScale), pace: paces[i] })),
     },
   };
 }
@@ -121,12 +124,13 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
 function drawnPredictions(
   plan: Parameters<typeof predict>[0],
   runs: readonly RealRun[],
+  paces: readonly Readonly<Record<string, number>>[],
 ): readonly DrawnRun[] {
   const { document, inputs } = plan;
   return runs.flatMap((run, i) =>
     drawsOf(document, inputs, i).map((draw) => {
       const { logFactors, inputs: own } = drawnInputs(inputs, draw);
-      const { summary } = predict({ ...plan, inputs: own }, run.replication);
+      const { summary } = predict({ ...plan, inputs: own }, run.replication, paces[i]);
       return { replication: i, logFactors, figures: summary };
     }),
   );
@@ -156,10 +160,10 @@ function blockJudging(plan: ValidationPlan) {
     measured: readonly MeasuredBracket[],
     unfit: string | null,
   ) => {
-    const { blocks, brackets, judgement: whole } = judged(runs, measured, unfit);
+    const { blocks, brackets, judgement: whole, paces } = judged(runs, measured, unfit);
     const { error, tolerance, judgements, verdict, ...judgedBy } = whole;
     const meanMs = ({ latencyMeanMs = Number.NaN }: Block["measured"]) => latencyMeanMs;
-    const told = runs.map(
+    const results = runs.map(
       (run, i): BlockResult => ({
         atS: run.atS,
         requests: run.summary.requests,
@@ -169,9 +173,21 @@ function blockJudging(plan: ValidationPlan) {
       }),
     );
     const judgement = { error, tolerance, judgements, verdict };
-    return { judgement, judgedBy, blocks: told, brackets };
+    return { judgement, blocks: { judgedBy, blocks: results, brackets }, paces };
   };
   return { course: { repeats: looks[looks.length - 1], isSettled }, result };
+}
+
+/** Where the stored profiles are judged at the host's pace: how far it is from calibration's. */
+function paceNote(judgedBy: ValidationResult["judgedBy"]): string[] {
+  const paces = Object.values(judgedBy?.models ?? {}).flatMap(({ pace, usesProbe }) =>
+    usesProbe && pace !== null ? [pace] : [],
+  );
+  if (paces.length === 0) return [];
+  const change = percentMore(meanOf(paces) - 1);
+  return [
+    `predicted at the host's pace now: its probe, which the models follow, takes ${change} than at calibration`,
+  ];
 }
 
 /** Without half widths for a single run, and for repeats of one replication. */
