@@ -1,4 +1,5 @@
 /** A real deployment of a task with variants chooses as the simulator does, and loses nothing. */
+import "../checks/support/solver.test-support.ts";
 import { expect, it } from "vitest";
 import { twoTasks, withDeployment } from "../cluster/deployment.test-support.ts";
 import { divergence, run } from "../cluster/measured-run.test-support.ts";
