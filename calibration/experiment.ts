@@ -88,7 +88,7 @@ export class Experiment {
   readonly #contention: number[][] = [];
   readonly #inPlace: MeasuredRun[] = [];
   readonly #setAside = { stall: 0, load: 0 };
-  /** What disturbed rounds that were kept. */
+  /** Why rounds that were kept count as disturbed. */
   readonly #disturbed: string[] = [];
   readonly #order = new RandomStream("calibration", "order");
 

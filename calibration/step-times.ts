@@ -44,7 +44,7 @@ const SHORT_PROMPT = 64;
 const MOST_CONTEXT = 2048;
 const JOB = { output: 4096, mayEnd: false, priority: 0, client: 0, beginning: 0 };
 
-/** What a round took for the same iterations. */
+/** A round has the times of the same iterations as all others. */
 type Round = NonNullable<StepProfile["rounds"]>[number];
 
 interface Measured {

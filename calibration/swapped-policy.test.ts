@@ -33,7 +33,7 @@ const documentOf = (policy: string): ScenarioDocument =>
       looker: { service: { distribution: "lognormal", meanMs: 20, cv: 0.3 } },
       writer: {
         tokens: {
-          // What an iteration costs besides, which prompts beside tokens pay once.
+          // Prompts beside tokens pay once for the rest of an iteration.
           steps: { prefill: [0, 0.05, 0], decode: [0, 0, 0.1], stepMs: 30 },
           ...{ policy, maxSequences: 16, maxBatchedTokens: 1024, blocks: 400 },
         },

@@ -203,7 +203,7 @@ export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): rea
 interface Preparing extends Pick<Watch, "onNote"> {
   /** Folder of photographs. */
   readonly images?: string | undefined;
-  /** Of a language model, in place of the built-in models. */
+  /** Names the language model that is fetched in place of the built-in models. */
   readonly weights?: string | undefined;
 }
 

@@ -204,7 +204,7 @@ export function* makePlans(
   return plans;
 }
 
-/** Of what is left of the budget, the part for one of so many loads. */
+/** Each of so many loads gets an equal part of what is left of the budget. */
 function partOf({ spent, isOver }: Pace, loads: number): Pace {
   const from = spent();
   const part = (1 - from) / loads;

@@ -1,4 +1,4 @@
-/** What a gateway stands on, besides its code: a clock, links to workers, and a solver. */
+/** A gateway's code stands on a clock, links to workers, and a solver. */
 import { InferenceClient } from "../protocol/client.ts";
 import { BATCH_CHANNEL } from "../protocol/infer-codec.ts";
 import type { ClientAccess } from "../security/client-access.ts";

@@ -153,7 +153,7 @@ function timeDoubts(profile: Profile): readonly Doubt[] {
   });
 }
 
-/** Of prompts, and of tokens. */
+/** Prompts and tokens have factors of their own. */
 function stepDoubts({ rounds = [] }: StepProfile): readonly Doubt[] {
   const places = rounds.map(({ atS }) => atS);
   return (["prefillUs", "decodeUs"] as const).map((part) =>

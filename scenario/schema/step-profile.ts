@@ -24,7 +24,7 @@ export const stepProfileSchema = z.strictObject({
   provenance: provenanceSchema,
   /** Coefficients in ms, or tables of a model's layers in µs. */
   times: z.union([stepsSchema, tablesSchema]),
-  /** What each round of a calibration took for the same iterations of prompts, and of tokens, µs. */
+  /** Each round of a calibration has its times, µs, of the same iterations of prompts, and of tokens. */
   rounds: z
     .array(
       z.strictObject({
