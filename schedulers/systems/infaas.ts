@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../engine/dispatch/policies.ts";
 import type { System } from "../../engine/system/system.ts";
+import { batchLimits, modelsOf } from "../rules/device-slots.ts";
 import {
   defineController,
   definePolicy,
@@ -16,7 +17,6 @@ import {
 } from "../rules/policy-definition.ts";
 import { leastBy } from "../rules/textbook.ts";
 import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
-import { batchLimits, modelsOf } from "./devices/device-slots.ts";
 
 /** Jobs per second of one replica, in the best batches that its policy and model allow. */
 function throughputPerS(system: System, policies: readonly PoolPolicies[], pool: number): number {

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import type { JobView } from "../../../engine/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../engine/dispatch/policies.ts";
+import { placeablePools } from "../../rules/device-slots.ts";
 import {
   batchSize,
   defineController,
@@ -14,7 +15,6 @@ import {
 } from "../../rules/policy-definition.ts";
 import { leastBy, mostAccurateOf, startsAll } from "../../rules/textbook.ts";
 import { aloneUs, batchWithin, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
-import { placeablePools } from "../devices/device-slots.ts";
 import { AccuracyScaler, parametersOf } from "./scaler.ts";
 
 const shareOfGoal = z

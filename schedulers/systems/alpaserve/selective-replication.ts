@@ -12,13 +12,13 @@ import type {
   JobView,
 } from "../../../engine/dispatch/controller.ts";
 import type { System } from "../../../engine/system/system.ts";
+import { modelsOf } from "../../rules/device-slots.ts";
 import {
   type ControllerContext,
   defineController,
   positive,
 } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
-import { modelsOf } from "../devices/device-slots.ts";
 import { type DeviceGroup, GroupQueues } from "./group-queues.ts";
 import {
   beamPlacement,

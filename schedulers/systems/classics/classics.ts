@@ -12,6 +12,7 @@ import type {
 } from "../../../engine/dispatch/controller.ts";
 import type { Admission, Ordering, PoolView, Routing } from "../../../engine/dispatch/policies.ts";
 import type { System } from "../../../engine/system/system.ts";
+import { placeablePools } from "../../rules/device-slots.ts";
 import {
   defineController,
   definePolicy,
@@ -22,7 +23,6 @@ import {
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { ExpectedWork } from "../../rules/ways.ts";
-import { placeablePools } from "../devices/device-slots.ts";
 
 /** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
 class PlacedPool implements PoolView {

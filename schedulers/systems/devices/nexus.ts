@@ -19,6 +19,15 @@ import { visitRatios } from "../../../engine/stability/offered-load.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { PipelineSystem, System } from "../../../engine/system/system.ts";
 import {
+  batchLimits,
+  idleOf,
+  placeablePools,
+  runningOn,
+  type SlotReplicas,
+  slotsOf,
+} from "../../rules/device-slots.ts";
+import { PlacedJobs } from "../../rules/placed-jobs.ts";
+import {
   type ControllerContext,
   defineController,
   intervalS,
@@ -28,16 +37,7 @@ import {
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
-import {
-  batchLimits,
-  idleOf,
-  placeablePools,
-  runningOn,
-  type SlotReplicas,
-  slotsOf,
-} from "./device-slots.ts";
 import { packSessions, type Session, saturatingBatch, splitLatency } from "./nexus-plans.ts";
-import { PlacedJobs } from "./placed-jobs.ts";
 
 const parameters = z.strictObject({
   ratePerS: positive(1e9)
