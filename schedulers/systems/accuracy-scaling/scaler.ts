@@ -60,6 +60,9 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
 
 type Parameters = z.infer<ReturnType<typeof parametersOf>>;
 
+export const IDEA =
+  "At each epoch an integer program gives every device slot a variant, so that the expected demand is served and the mean accuracy is the highest. Where no plan serves it, the demand is scaled down in steps of 5 to 10 %. Replicas that are on have their resources at once.";
+
 const EPOCH = 0;
 /** The first epoch is short: nothing is known of the demand before it ends. */
 const FIRST_EPOCH_US = 1_000_000;
