@@ -133,6 +133,13 @@ export const ms = (usual: number, about: string, most?: number) =>
 export const seconds = (usual: number, about: string, most?: number) =>
   positive(most).default(usual).describe(`${about}, in s`);
 
+/** Above 0. */
+export const amount = (usual: number, about: string, most?: number) =>
+  positive(most).default(usual).describe(about);
+
+/** Above 0, to 1. */
+export const share = (usual: number, about: string) => amount(usual, about, 1);
+
 /** A whole number from 1. */
 export const count = (usual: number, about: string, most: number) =>
   z.int().min(1).max(most).default(usual).describe(about);

@@ -13,7 +13,13 @@ import type {
 } from "../../../engine/dispatch/controller.ts";
 import { visitRatios } from "../../../engine/stability/offered-load.ts";
 import type { System } from "../../../engine/system/system.ts";
-import { intervalS, nonNegative, positive, positiveInt } from "../../rules/policy-definition.ts";
+import {
+  intervalS,
+  nonNegative,
+  positive,
+  positiveInt,
+  share,
+} from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 import type { PlanProblem } from "./plan.ts";
@@ -30,9 +36,7 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
       .describe(
         "time that a solver takes: a plan takes effect so much after its epoch, or once it is found, in ms",
       ),
-    newest: positive(1)
-      .default(0.5)
-      .describe("weight of the newest epoch in the moving average of the demand"),
+    newest: share(0.5, "weight of the newest epoch in the moving average of the demand"),
     headroom: z
       .number()
       .min(1)

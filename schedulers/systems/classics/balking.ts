@@ -1,7 +1,7 @@
 /** Clients that turn away from a crowd. */
 import { z } from "zod";
 import type { Admission } from "../../../engine/dispatch/policies.ts";
-import { definePolicy, positive } from "../../rules/policy-definition.ts";
+import { amount, definePolicy } from "../../rules/policy-definition.ts";
 
 export const balking = definePolicy({
   name: "balking",
@@ -12,9 +12,7 @@ export const balking = definePolicy({
     "It models clients rather than serves them: no scheduler would turn requests away at random.",
   source: "Discouraged arrivals: Kleinrock, Queueing Systems I, 1975, section 3.3 (k = 1).",
   parameters: z.strictObject({
-    patience: positive()
-      .default(10)
-      .describe("k: requests in the system with which half of the clients turn away"),
+    patience: amount(10, "k: requests in the system with which half of the clients turn away"),
   }),
   create: ({ patience }, context): Admission => {
     const rng = context.rng();

@@ -1,5 +1,10 @@
 /** Work stealing: jobs are placed at once, and idle replicas take them from others. */
-import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
+import type {
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../engine/dispatch/controller.ts";
 import { placeablePools } from "../../rules/device-slots.ts";
 import { PlacedPool } from "../../rules/placed-pool.ts";
 import { defineController } from "../../rules/policy-definition.ts";

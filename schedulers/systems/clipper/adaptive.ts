@@ -3,38 +3,8 @@ import { z } from "zod";
 import type { GroupBatching } from "../../../engine/dispatch/policies.ts";
 import { batchSize, definePolicy, ms, positive } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
+import { Aimd, type BatchLimit, type LimitBounds } from "./aimd.ts";
 import { QuantileRegression } from "./quantile-regression.ts";
-
-/** The largest batch for one replica, by the latencies of its batches so far. */
-export interface BatchLimit {
-  readonly limit: number;
-  /** A batch of `size` jobs took so long. */
-  observed(size: number, latencyUs: number): void;
-}
-
-export interface LimitBounds {
-  readonly sloUs: number;
-  readonly maxBatch: number;
-  readonly additive: number;
-  readonly backOff: number;
-}
-
-/** Additive increase after a full batch in time, multiplicative decrease after a late one. */
-export class Aimd implements BatchLimit {
-  limit = 1;
-  readonly #bounds: LimitBounds;
-
-  constructor(bounds: LimitBounds) {
-    this.#bounds = bounds;
-  }
-
-  observed(size: number, latencyUs: number): void {
-    const { sloUs, maxBatch, additive, backOff } = this.#bounds;
-    if (latencyUs > sloUs) this.limit = Math.max(1, Math.floor(this.limit * backOff));
-    // A smaller batch says nothing about the limit: under light load it would grow unproved.
-    else if (size >= this.limit) this.limit = Math.min(maxBatch, this.limit + additive);
-  }
-}
 
 export const adaptive = definePolicy({
   name: "adaptive",
@@ -71,9 +41,7 @@ export const adaptive = definePolicy({
       .max(1)
       .default(0.99)
       .describe("quantile regression: share of batches to be in time"),
-    waitMs: nonNegative(1e12)
-      .default(2)
-      .describe("longest wait of a smaller batch's oldest job, in ms"),
+    waitMs: ms(2, "longest wait of a smaller batch's oldest job", 1e12),
   }),
   create: (
     { estimator, sloMs, additive, backOff, quantile, waitMs, ...given },

@@ -6,7 +6,7 @@ import { compileSystem } from "../../../scenario/compile/compile.ts";
 import { scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
-import { Aimd, type BatchLimit } from "./adaptive.ts";
+import { Aimd, type BatchLimit } from "./aimd.ts";
 import { fitQuantile, QuantileRegression } from "./quantile-regression.ts";
 
 const BOUNDS = { sloUs: 20_000, maxBatch: 1000, additive: 1, backOff: 0.9 };

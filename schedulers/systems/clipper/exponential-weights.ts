@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { Selection } from "../../../engine/dispatch/policies.ts";
 import { exponentiate } from "../../../engine/random/elementary-functions.ts";
 import type { RandomStream } from "../../../engine/random/stream.ts";
-import { definePolicy, positive, type SelectionContext } from "../../rules/policy-definition.ts";
+import { amount, definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
 import { FEEDBACK, learning, readyOf, type Selector } from "./selection.ts";
 
 /** Smaller differences of logarithms make no chance in any run. */
@@ -59,7 +59,7 @@ export class Exponential implements Selector {
 }
 
 const learningRate = z.strictObject({
-  eta: positive(10).default(0.01).describe("learning rate η"),
+  eta: amount(0.01, "learning rate η", 10),
 });
 
 export const exp3 = definePolicy({

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { EventHeap } from "../../../engine/basics/priority-queues.ts";
 import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
 import type { System } from "../../../engine/system/system.ts";
-import { defineController, positive } from "../../rules/policy-definition.ts";
+import { defineController, share } from "../../rules/policy-definition.ts";
 
 interface Due {
   readonly atUs: number;
@@ -78,9 +78,7 @@ export const joinDeadline = defineController({
   source:
     "Crankshaw et al., Clipper, NSDI 2017, section 5.2.2 (straggler mitigation). Ours: a join waits for one real answer at least; `left-out` has no value in place of a missing one.",
   parameters: z.strictObject({
-    share: positive(1)
-      .default(1)
-      .describe("share of the time from arrival to deadline after which joins go on"),
+    share: share(1, "share of the time from arrival to deadline after which joins go on"),
     missing: z
       .enum(["imputed", "left-out"])
       .default("imputed")

@@ -1,6 +1,6 @@
 /** Batches by a quantile of their latencies, a line in the batch size (Clipper, NSDI 2017, section 4.3.1). */
 import { selectQuantile } from "../../../engine/statistics/estimate.ts";
-import type { BatchLimit, LimitBounds } from "./adaptive.ts";
+import type { BatchLimit, LimitBounds } from "./aimd.ts";
 
 /** Recent batches that the regression reads, and batches between two fits. */
 const WINDOW = 100;

@@ -34,6 +34,7 @@ import {
   positive,
   preset,
   type SystemPack,
+  seconds,
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
@@ -43,9 +44,7 @@ const parameters = z.strictObject({
   ratePerS: positive(1e9)
     .optional()
     .describe("expected requests per s of all pipelines; default: every device is full at first"),
-  epochS: positive()
-    .default(30)
-    .describe("plans are made anew from the rates that were heard, in s"),
+  epochS: seconds(30, "plans are made anew from the rates that were heard"),
   leastEpochS: positive()
     .default(10)
     .describe("and no sooner than this when a rate leaves 0.8 to 1.1 of the planned one, in s"),

@@ -14,8 +14,10 @@ import { leastBy } from "../../rules/textbook.ts";
 /** By resource, in its own unit. */
 export type Amounts = readonly number[];
 
-/** What frameworks hold. */
-interface Accounts {
+/** What frameworks hold, and which of them is served next. */
+export interface Sorter {
+  /** The one to serve next first. */
+  order(): readonly number[];
   allocate(pipeline: number, amounts: Amounts): void;
   release(pipeline: number, amounts: Amounts): void;
 }
@@ -66,7 +68,7 @@ export class Frameworks {
   /** A controller that hears what these have to know, and gives no commands. */
   readonly hearing: Controller;
   readonly #context: ControllerContext;
-  readonly #accounts: Accounts;
+  readonly #sorter: Sorter;
   readonly #resources: readonly Resource[];
   /** By pool. */
   readonly #mostJobs: readonly number[];
@@ -78,12 +80,12 @@ export class Frameworks {
   /** By replica: the pipeline that its batch counts for. */
   readonly #owners: Int32Array;
 
-  constructor(context: ControllerContext, resources: readonly Resource[], accounts: Accounts) {
+  constructor(context: ControllerContext, resources: readonly Resource[], sorter: Sorter) {
     const { pipelines, pools, replicas } = context.system;
     const placed = placeablePools(context.system);
     this.#context = context;
     this.#resources = resources;
-    this.#accounts = accounts;
+    this.#sorter = sorter;
     this.#mostJobs = batchLimits(context.system, context.pools);
     this.#lines = pipelines.map(({ tasks }) => {
       const all = new Set(tasks.flatMap(({ variants }) => variants));
@@ -109,7 +111,7 @@ export class Frameworks {
       ended: (request) => this.#jobs.ended(request),
       finished: ({ replica }) => {
         const owner = this.#owners[replica];
-        if (owner !== NOBODY) this.#accounts.release(owner, this.demandOf(replica));
+        if (owner !== NOBODY) this.#sorter.release(owner, this.demandOf(replica));
         this.#owners[replica] = NOBODY;
         isIdleAgain(replica);
       },
@@ -185,7 +187,7 @@ export class Frameworks {
 
   #own(pipeline: number, replica: number): void {
     this.#owners[replica] = pipeline;
-    this.#accounts.allocate(pipeline, this.demandOf(replica));
+    this.#sorter.allocate(pipeline, this.demandOf(replica));
   }
 
   #idleReplica(

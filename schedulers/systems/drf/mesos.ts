@@ -13,8 +13,7 @@
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
 import { type ControllerContext, ms, nonNegative } from "../../rules/policy-definition.ts";
-import type { DominantShares } from "./drf.ts";
-import type { Amounts, Frameworks } from "./frameworks.ts";
+import type { Amounts, Frameworks, Sorter } from "./frameworks.ts";
 
 export const offerParameters = {
   allocationIntervalS: nonNegative().min(0.001).default(1).describe("s between rounds of offers"),
@@ -61,7 +60,7 @@ const ANSWER = 1;
 
 class Allocator {
   readonly #frameworks: Frameworks;
-  readonly #sorter: DominantShares;
+  readonly #sorter: Sorter;
   readonly #times: OfferTimes;
   readonly #nodes: number;
   readonly #rng: ReturnType<ControllerContext["rng"]>;
@@ -72,7 +71,7 @@ class Allocator {
 
   constructor(
     frameworks: Frameworks,
-    sorter: DominantShares,
+    sorter: Sorter,
     times: OfferTimes,
     { system, rng }: ControllerContext,
   ) {
@@ -174,7 +173,7 @@ class Allocator {
 
 export function byOffers(
   frameworks: Frameworks,
-  sorter: DominantShares,
+  sorter: Sorter,
   times: OfferTimes,
   context: ControllerContext,
 ): Controller {
