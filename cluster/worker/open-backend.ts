@@ -158,8 +158,9 @@ interface ReplayOptions {
 }
 
 /**
- * Waits the time of a measured profile, or of an assumed distribution, on the precise timer, and
- * reports the time that passed. On a pipeline it waits equal parts of it, one on each device.
+ * Waits the time of a measured profile, or of an assumed distribution, on the precise timer, and reports it: by how much
+ * the timer is late counts as the message's way, which pilots measure. On a pipeline it waits equal parts of it, one on
+ * each device, and reports the time that passed.
  */
 function replayBackend(replica: ReplicaSystem, options: ReplayOptions): Backend {
   const { service } = replica;
@@ -192,7 +193,8 @@ function replayBackend(replica: ReplicaSystem, options: ReplayOptions): Backend 
         await passes(monotonicUs() + partUs).finally(free);
       }
       const outputs = new Array<JobResult>(batch.jobs.length).fill(OUTPUT);
-      return { outputs, serviceUs: monotonicUs() - startUs };
+      const passedUs = stages === null ? serviceUs * timeScale : monotonicUs() - startUs;
+      return { outputs, serviceUs: passedUs };
     },
     stop: () => stop(),
     async load(): Promise<void> {
