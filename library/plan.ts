@@ -36,7 +36,7 @@ export interface PlanProgress extends Progress {
   readonly isLarge: boolean;
   /** Why there is no solution, with the figure that is missing; null where that takes a search. */
   readonly missing: string | null;
-  /** The cheapest so far that keeps the SLOs; null while there is none. */
+  /** The cheapest so far that is confirmed, or keeps the SLOs on the requests of the search; null while there is none. */
   readonly incumbent: Incumbent | null;
   /** Nothing that costs less keeps the SLOs. */
   readonly lowerBound: number;
@@ -49,6 +49,7 @@ export interface Incumbent {
   readonly replicas: Readonly<Record<string, number>>;
   /** By pipeline with an SLO, on as many requests as were simulated. */
   readonly kept: Readonly<Record<string, Kept>>;
+  readonly replications: number;
   /** On fresh requests. */
   readonly isConfirmed: boolean;
 }
@@ -147,12 +148,13 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
 }
 
 function incumbentOf(standing: Standing | null): Incumbent | null {
-  const found = standing?.incumbent ?? null;
+  const found = standing?.confirmed ?? standing?.incumbent ?? null;
   if (found === null) return null;
   return {
     cost: found.contender.shape.cost,
     replicas: replicasOf(found.contender),
     kept: keptOf(found.trial),
+    replications: found.trial.runs.length,
     isConfirmed: found === standing?.confirmed,
   };
 }

@@ -236,21 +236,22 @@ function jobsPerS(
   const ratios = pipelines.map(visitRatios);
   const reaches = pipelines.every(isPlain) && !ratios.includes(null);
   if ((ratePerS === undefined && arrivals === null) || !reaches) return null;
-  const jobs = pools.map(() => 0);
-  for (const [p, { tasks, share, name }] of pipelines.entries()) {
+  const needs = pipelines.flatMap(({ tasks, share, name }, p) => {
     const goal = goals.find(({ pipeline }) => pipeline === name);
-    const missed = 1 - (goal?.share ?? 0);
-    for (const [t, { pool }] of tasks.entries()) {
-      const visits = (ratios[p] as Float64Array)[t];
-      if (arrivals !== null) {
-        const graceS = (goal?.latencyMs ?? 0) / 1000;
-        jobs[pool] += share * neededPerS(arrivals, visits, missed, graceS);
-      } else {
-        jobs[pool] += (ratePerS as number) * share * Math.max(0, visits - (least ? missed : 0));
-      }
-    }
-  }
-  return jobs;
+    const one = { share, missed: 1 - (goal?.share ?? 0), graceS: (goal?.latencyMs ?? 0) / 1000 };
+    return tasks.map(({ pool }, t) => ({ ...one, pool, visits: (ratios[p] as Float64Array)[t] }));
+  });
+  return pools.map((_, pool) => {
+    const own = needs.filter((one) => one.pool === pool);
+    const alone = own.map((one) => [one]);
+    if (arrivals !== null)
+      return Math.max(...[own, ...alone].map((some) => neededPerS(arrivals, some)));
+    return sumOf(
+      own.map(({ share, visits, missed }) => {
+        return (ratePerS as number) * share * Math.max(0, visits - (least ? missed : 0));
+      }),
+    );
+  });
 }
 
 function variatesOf({ pools }: System, seed: number): readonly Float64Array[] {

@@ -2,12 +2,22 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Alternative } from "./contenders.ts";
 import type { Row, Space } from "./space.ts";
-import type { Problem } from "./standing.ts";
+import type { Problem, Standing } from "./standing.ts";
+import { keptOf } from "./trial.ts";
 
 /** The figure that is missing, as a sentence; null where bounds leave a search to do. */
 export function missingOf({ alternatives, goals }: Problem): string | null {
   const reasons = alternatives.map((one) => (one.proceeds ? null : reasonFor(one, goals)));
   return reasons.includes(null) ? null : reasons[0];
+}
+
+/** The same, by a simulation of more than any cluster has. */
+export function missingOn({ fullest }: Standing): string | null {
+  if (fullest === null) return null;
+  const shares = Object.entries(keptOf(fullest.trial)).map(([pipeline, { sloAttainmentRatio }]) => {
+    return `${pipeline}: ${(100 * sloAttainmentRatio.mean).toPrecision(4)} % of requests`;
+  });
+  return `with all replicas that there may be, on the fastest devices, no scheduler keeps more within the SLO than ${shares.join("; ")}`;
 }
 
 function reasonFor(

@@ -10,7 +10,7 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, combinationsOf } from "./contenders.ts";
 import { Descent, type Hopeful } from "./descent.ts";
-import { isClear, MOST_LOOKS } from "./looks.ts";
+import { isClear, looksAt } from "./looks.ts";
 import { reachOf } from "./outlook.ts";
 import { brief } from "./run-length.ts";
 import {
@@ -75,6 +75,7 @@ class Descents {
       const until = laboratory.spent + Math.max(0, share);
       yield* this.#settle(group, !this.#isLarge ? 1 : i === 0 ? FOR_FIRST : until);
     }
+    if (this.#limit === Number.POSITIVE_INFINITY) yield* this.#settle(groups[0], 1);
     this.#tellBound();
     const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
     const best = standing.confirmed;
@@ -129,8 +130,8 @@ class Descents {
         continue;
       }
       if (one.bound >= known - 1e-9) return;
-      const isLate = laboratory.spent > until && (best !== undefined || known < Infinity);
-      if (isLate || one.isSpent || standing.explored.simulated >= mostTrials) return;
+      if (laboratory.spent > until || one.isSpent || standing.explored.simulated >= mostTrials)
+        return;
       yield* one.advance(known, until);
       this.#leaveAlike(one);
     }
@@ -148,7 +149,8 @@ class Descents {
       if (first === undefined || misses === FINALISTS) return;
       first.trial = yield* this.#started(first);
       const { runs } = first.trial;
-      const isDone = !first.isPilot && (isClear(first.trial) || runs.length >= MOST_LOOKS);
+      const isDone =
+        !first.isPilot && (isClear(first.trial) || runs.length >= looksAt(first.trial));
       first.isPilot = false;
       if (!isDone) yield* laboratory.extend(first.trial, runs.length + 1);
       note(standing, first);
@@ -236,6 +238,8 @@ class Descents {
         if (scoreOfTried({ trial }) >= 0) found.push({ ...next, trial });
       }
     }
-    return ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
+    const named = ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
+    for (const { trial } of named) yield* laboratory.extend(trial, FIRST_REPLICATIONS);
+    return ranked(named.filter((one) => scoreOfTried(one) >= 0));
   }
 }

@@ -41,6 +41,8 @@ export interface Standing {
   bound: number;
   /** Of those that miss. */
   nearest: Tried | null;
+  /** A miss with all replicas that there may be, where that rules every cluster out. */
+  fullest: Pick<Tried, "trial"> | null;
   /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
   unclear: Tried | null;
   needed: Confirmed["needed"];
@@ -55,6 +57,7 @@ export function nothingFound(): Standing {
     confirmed: null,
     bound: 0,
     nearest: null,
+    fullest: null,
     unclear: null,
     needed: null,
     explored: {
@@ -189,7 +192,7 @@ export function scoreOfTried({ trial }: Pick<Tried, "trial">): number {
 }
 
 /** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
-export function nearer(a: Tried | null, b: Tried): Tried {
+export function nearer<T extends Pick<Tried, "trial">>(a: T | null, b: T): T {
   return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
 }
 

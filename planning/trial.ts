@@ -189,7 +189,9 @@ export class Laboratory {
     if (summary !== undefined) yield* this.look();
     else {
       const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
-      ({ summary } = yield* this.watched(steps));
+      const { summary: found } = yield* this.watched(steps);
+      // Thousands are kept, without what no plan reads.
+      summary = { ...found, tasks: {}, curveMs: [] };
       if (key !== null) this.#known?.set(key, summary);
     }
     this.requests += summary.requests;

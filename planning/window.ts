@@ -31,6 +31,9 @@ const MOST_REQUESTS = 50_000;
 /** Goals before a window by which requests find the system as the load before leaves it. */
 const LEAD_GOALS = 20;
 
+/** All of a burst arrive until then. */
+const BURST_S = 1e-6;
+
 /** Null for a load that does not change, or as its clients or chance decide. */
 export function arrivalsOver(
   { workload }: ScenarioDocument,
@@ -57,6 +60,8 @@ export function arrivalsOver(
         return before;
       });
     }
+    case "burst":
+      return { atS: [0, BURST_S], count: [0, workload.requests] };
     default:
       return null;
   }
@@ -117,21 +122,24 @@ export function windowed(
   return { document: { ...document, workload: own } as ScenarioDocument, inputs };
 }
 
-/**
- * Jobs per second that replicas must do so that of all requests no more than the share `missed` fails to be served
- * within `graceS`: for any stretch of time, its jobs but for those missed, by the end of the grace.
- */
-export function neededPerS(
-  { atS, count }: Arrivals,
-  visits: number,
-  missed: number,
-  graceS: number,
-): number {
-  const spared = missed * (count.at(-1) as number);
+/** A share of all requests, with so many jobs each, of which the share `missed` need not be served within the grace. */
+interface Needed {
+  readonly share: number;
+  readonly visits: number;
+  readonly missed: number;
+  readonly graceS: number;
+}
+
+/** Jobs per second that replicas must do: for any stretch of time its jobs but for those missed, by the end of the longest grace. */
+export function neededPerS({ atS, count }: Arrivals, needs: readonly Needed[]): number {
+  const graceS = Math.max(0, ...needs.map((one) => one.graceS));
+  const all = count.at(-1) as number;
   let most = 0;
-  for (let from = 0; from < PIECES; from++) {
-    for (let to = from + 1; to <= PIECES; to++) {
-      const jobs = (count[to] - count[from]) * visits - spared;
+  for (let from = 0; from < count.length - 1; from++) {
+    for (let to = from + 1; to < count.length; to++) {
+      let jobs = 0;
+      for (const { share, visits, missed } of needs)
+        jobs += Math.max(0, share * ((count[to] - count[from]) * visits - missed * all));
       most = Math.max(most, jobs / (atS[to] - atS[from] + graceS));
     }
   }
