@@ -75,7 +75,10 @@ function simulateCommand(
   return repeatCommand("simulate", scenario, { seed, set: [...kept, sweep] });
 }
 
-/** Each pause between two lines is twice the last, but another incumbent is told as soon as the shortest is over. */
+/**
+ * Each pause between two lines is twice the last; another incumbent is told as soon as the shortest is over, the first one
+ * and the first that is confirmed at once.
+ */
 const LEAST_PAUSE_MS = 1000;
 const FIRST_PAUSE_MS = 2000;
 const MOST_PAUSE_MS = 16_000;
@@ -86,7 +89,7 @@ function planProgress() {
   let saidAtMs = performance.now();
   let told = "";
   let isSized = false;
-  let hasIncumbent = false;
+  let news = 0;
   const update = (step: PlanProgress): void => {
     shown.onProgress(step);
     if (step.combinations === 0) return;
@@ -101,11 +104,11 @@ function planProgress() {
     }
     const found = incumbentText(step);
     const { requests, lowerBound, secondsLeft, incumbent } = step;
-    const isFirst = incumbent !== null && !hasIncumbent;
+    const state = incumbent === null ? 0 : 1 + Number(incumbent.isConfirmed);
     const waited = performance.now() - saidAtMs;
-    if (!isFirst && waited < (found === told ? pauseMs : LEAST_PAUSE_MS)) return;
+    if (state <= news && waited < (found === told ? pauseMs : LEAST_PAUSE_MS)) return;
     if (found === told) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);
-    hasIncumbent ||= isFirst;
+    news = Math.max(news, state);
     told = found;
     saidAtMs = performance.now();
     const simulated = `${formatNumber(requests / 1e6)} million requests`;

@@ -20,11 +20,9 @@ export function missingOn({ fullest }: Standing): string | null {
   return `with all replicas that there may be, on the fastest devices, no scheduler keeps more within the SLO than ${shares.join("; ")}`;
 }
 
-function reasonFor(
-  { choice, batches, isOpen }: Alternative,
-  goals: Problem["goals"],
-): string | null {
-  const { space, bounds } = choice;
+function reasonFor(alternative: Alternative, goals: Problem["goals"]): string | null {
+  const { batches, isOpen } = alternative;
+  const { space, bounds } = alternative.choice;
   const rows = space.tasks.map((_, task) => mostOf(space, task));
   if (bounds.servesTooSlowly(rows)) {
     const figures = goals.map(({ pipeline, latencyMs, share }) => {
@@ -36,7 +34,7 @@ function reasonFor(
   const full = [...rows.keys()].find(
     (t) => bounds.utilisation(t, rows[t], batches[t], !isOpen) >= 1,
   );
-  if (full === undefined) return roomFor(space, leastOf({ choice, batches, isOpen }));
+  if (full === undefined) return roomFor(space, leastOf(alternative));
   const jobs = bounds.jobs(full, !isOpen);
   const most = jobs / bounds.utilisation(full, rows[full], batches[full], !isOpen);
   const where = `${sumOf(rows[full])} replicas, all that there may be,`;
@@ -44,11 +42,8 @@ function reasonFor(
 }
 
 /** By task, the replicas that its jobs take, were all of the kind that does most. */
-function leastOf({
-  choice: { space, bounds },
-  batches,
-  isOpen,
-}: Pick<Alternative, "choice" | "batches" | "isOpen">): readonly number[] {
+function leastOf({ choice, batches, isOpen }: Alternative): readonly number[] {
+  const { space, bounds } = choice;
   return space.tasks.map((_, t) => {
     const each = space.runsOn[t].map((_runs, kind) => bounds.capacityPerS(t, kind, batches[t]));
     const jobs = bounds.jobs(t, !isOpen);

@@ -35,8 +35,6 @@ const FOR_OTHERS = 0.4;
 /** Confirmations that may fail on one price. */
 const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
-/** Of one price, those that miss on all replications before the next price follows. */
-const FINALISTS = 1;
 /** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
 
@@ -137,16 +135,15 @@ class Descents {
     }
   }
 
-  /** Always one replication more of the best of a price, until it is clear; of those that are not after all looks, few. */
+  /** Always one replication more of the best of a price, until it is clear; after one that misses on all, the next price. */
   *#raced(group: readonly Descent[], price: number): Generator<undefined, void> {
     const { laboratory, goals, standing } = this.#problem;
-    for (let misses = 0; ; ) {
+    for (;;) {
       const field = group
         .flatMap((one) => one.hopeful)
         .filter((one) => costOfTried(one) <= price + 1e-9);
-      if (misses === FINALISTS) for (const one of field) this.#drop(one);
       const [first] = ranked(field);
-      if (first === undefined || misses === FINALISTS) return;
+      if (first === undefined) return;
       first.trial = yield* this.#started(first);
       const { runs } = first.trial;
       const isDone =
@@ -157,7 +154,7 @@ class Descents {
       const isOut = isDone ? scoreOfTried(first) < 0 : reachOf(goals, runs) < 0;
       if (isOut || isDone) this.#drop(first);
       if (isOut) standing.nearest = nearer(standing.nearest, first);
-      if (isOut && isDone) misses++;
+      if (isOut && isDone) for (const one of field) this.#drop(one);
       if (isOut || !isDone) continue;
       (group.find((one) => one.alternative === first.contender.alternative) as Descent).pass(first);
       return;
