@@ -88,13 +88,13 @@ function planProgress() {
   let pauseMs = FIRST_PAUSE_MS;
   let saidAtMs = performance.now();
   let told = "";
-  let isSized = false;
   let news = 0;
+  let load = -1;
   const update = (step: PlanProgress): void => {
     shown.onProgress(step);
     if (step.combinations === 0) return;
-    if (!isSized) {
-      isSized = true;
+    if (step.done !== load) {
+      [load, news, told] = [step.done, 0, ""];
       const size = Number.isFinite(step.combinations)
         ? step.combinations.toLocaleString("en-US")
         : "too many to count";
@@ -106,13 +106,16 @@ function planProgress() {
     const { requests, lowerBound, secondsLeft, incumbent } = step;
     const state = incumbent === null ? 0 : 1 + Number(incumbent.isConfirmed);
     const waited = performance.now() - saidAtMs;
-    if (state <= news && waited < (found === told ? pauseMs : LEAST_PAUSE_MS)) return;
-    if (found === told) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);
+    // Of misses the nearest changes all the time.
+    const isKnown = found === told || state === 0;
+    if (state <= news && waited < (isKnown ? pauseMs : LEAST_PAUSE_MS)) return;
+    if (isKnown) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);
     news = Math.max(news, state);
     told = found;
     saidAtMs = performance.now();
     const simulated = `${formatNumber(requests / 1e6)} million requests`;
-    const parts = [found, ...boundText(lowerBound, incumbent?.cost), simulated];
+    const which = step.total === 1 ? "" : `load ${load + 1} of ${step.total}: `;
+    const parts = [`${which}${found}`, ...boundText(lowerBound, incumbent?.cost), simulated];
     shown.say(`plan: ${parts.join("; ")}; at most ${duration(secondsLeft)} left`);
   };
   return { update, stop: shown.stop };
@@ -125,12 +128,22 @@ function boundText(bound: number, cost: number | undefined): readonly string[] {
   return [`nothing below ${formatNumber(bound, 4)}${gap}`];
 }
 
-function incumbentText({ incumbent }: PlanProgress): string {
-  if (incumbent === null) return "no cluster yet that keeps the SLO";
-  const { cost, replicas, kept, replications, isConfirmed } = incumbent;
+function incumbentText({ incumbent, nearest }: PlanProgress): string {
+  if (incumbent === null) {
+    const near = nearest === null ? "" : `; the nearest, ${textOf(nearest)}`;
+    return `no cluster yet that keeps the SLO${near}`;
+  }
+  return `${textOf(incumbent)}, ${incumbent.isConfirmed ? "confirmed" : "not confirmed"}`;
+}
+
+function textOf({
+  cost,
+  replicas,
+  kept,
+  replications,
+}: NonNullable<PlanProgress["incumbent"]>): string {
   const shares = Object.values(kept).map(({ sloAttainmentRatio }) =>
     formatRuns(sloAttainmentRatio, replications, 100),
   );
-  const state = isConfirmed ? "confirmed" : "not confirmed";
-  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO, ${state}`;
+  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO`;
 }

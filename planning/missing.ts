@@ -15,9 +15,9 @@ export function missingOf({ alternatives, goals }: Problem): string | null {
 export function missingOn({ fullest }: Standing): string | null {
   if (fullest === null) return null;
   const shares = Object.entries(keptOf(fullest.trial)).map(([pipeline, { sloAttainmentRatio }]) => {
-    return `${pipeline}: ${(100 * sloAttainmentRatio.mean).toPrecision(4)} % of requests`;
+    return `${(100 * sloAttainmentRatio.mean).toPrecision(4)} % of ${pipeline}'s requests`;
   });
-  return `with all replicas that there may be, on the fastest devices, no scheduler keeps more within the SLO than ${shares.join("; ")}`;
+  return `even all replicas that there may be, each on a machine of its own and the fastest device, keep only ${shares.join(", ")} within the SLO`;
 }
 
 function reasonFor(alternative: Alternative, goals: Problem["goals"]): string | null {
