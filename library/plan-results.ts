@@ -237,7 +237,7 @@ function promiseText({ promise, window }: PlanEntry): string {
   if (window === null) return `the SLO is kept ${over}`;
   const { fromS, toS, mostPerS, meanPerS } = window;
   const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
-  return `the SLO is kept at the peak of the load (${formatNumber(fromS)} to ${formatNumber(toS)} s: ${rates}); \`--window whole\` plans for all of it`;
+  return `the SLO is kept at the peak of the load (${formatNumber(fromS, 4)} to ${formatNumber(toS, 4)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
 function namesOf(schedulers: readonly unknown[]): string {

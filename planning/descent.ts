@@ -89,10 +89,9 @@ export class Descent {
     if (rows === null) {
       this.isSpent = ++this.#programs === MOST_PROGRAMS;
       const found = yield* this.#relaxed();
-      this.bound = Math.max(
-        this.bound,
-        found.rows === null ? Number.POSITIVE_INFINITY : found.bound,
-      );
+      this.bound = Math.max(this.bound, found.bound);
+      // The solver's time is over: more is left, and nobody knows what.
+      if (found.rows === null && Number.isFinite(this.bound)) this.isSpent = true;
       this.#rows = found.rows;
       return;
     }

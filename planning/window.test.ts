@@ -53,6 +53,17 @@ test("the jobs of a burst, but for those that may be late, take as many replicas
   expect(arrivals && peakOf(arrivals)).toBeNull();
 });
 
+test("the peak of a trace goes on where its counts vary by chance alone", () => {
+  // 24/s from 1000 to 1400 s and 6/s beside it, with a count 20% higher in one piece.
+  const rateAt = (piece: number): number =>
+    piece === 150 ? 29 : piece >= 133 && piece < 187 ? 24 : 6;
+  const atS = Array.from({ length: 401 }, (_, i) => 7.5 * i);
+  const count = atS.map(() => 0);
+  for (let i = 0; i < 400; i++) count[i + 1] = count[i] + 7.5 * rateAt(i);
+  expect(peakOf({ atS, count })).toMatchObject({ fromS: 1125, toS: 1132.5 });
+  expect(peakOf({ atS, count, isCounted: true })).toMatchObject({ fromS: 997.5, toS: 1402.5 });
+});
+
 test("a load that does not change has no window", () => {
   const steady = { ...DAY, workload: { ...DAY.workload, amplitude: 0 } } as typeof DAY;
   const arrivals = arrivalsOver(steady, NO_INPUTS);

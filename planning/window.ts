@@ -11,6 +11,8 @@ import type { SimulationInputs } from "../sim/replication.ts";
 export interface Arrivals {
   readonly atS: readonly number[];
   readonly count: readonly number[];
+  /** Of a trace, whose pieces vary by chance. */
+  readonly isCounted?: boolean;
 }
 
 /** The part of a load that a plan is for. */
@@ -55,10 +57,11 @@ export function arrivalsOver(
       const lengthS = Math.min(durationS, instants.at(-1) ?? 0);
       if (lengthS === 0 || repeat !== undefined || requests !== undefined) return null;
       let before = 0;
-      return sampled(lengthS, (s) => {
+      const counted = sampled(lengthS, (s) => {
         while (before < instants.length && instants[before] <= s) before++;
         return before;
       });
+      return { ...counted, isCounted: true };
     }
     case "burst":
       return { atS: [0, BURST_S], count: [0, workload.requests] };
@@ -73,14 +76,15 @@ function sampled(lengthS: number, until: (seconds: number) => number): Arrivals 
 }
 
 /** The peak and what is about as high beside it; null where that is most of the load, or its times are few. */
-export function peakOf({ atS, count }: Arrivals): Window | null {
+export function peakOf({ atS, count, isCounted = false }: Arrivals): Window | null {
   const pieceS = atS[1];
   const rates = count.slice(1).map((n, i) => (n - count[i]) / pieceS);
   const top = rates.indexOf(Math.max(...rates));
   const mostPerS = rates[top];
   const half = MOST_REQUESTS / mostPerS / 2;
+  const chance = isCounted ? 3 * Math.sqrt(mostPerS / pieceS) : 0;
   const isHigh = (i: number): boolean =>
-    rates[i] >= PEAK * mostPerS && Math.abs(i - top) * pieceS <= half;
+    rates[i] >= PEAK * mostPerS - chance && Math.abs(i - top) * pieceS <= half;
   let [from, to] = [top, top];
   while (from > 0 && isHigh(from - 1)) from--;
   while (to < rates.length - 1 && isHigh(to + 1)) to++;
