@@ -17,7 +17,6 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
   "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
   "library/shards.ts": "eleven lines more, since each key of a literal has its own",
   "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
-  "cluster/run/gateway-run.ts": "a kernel: the wall-clock driver of the dispatcher",
   "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };
 

@@ -1,7 +1,7 @@
 /** The preset `clipper` on real workers decides as its rules say, and its log replays. */
 import { expect, it } from "vitest";
 import { RunLog } from "../engine/dispatch/run-log.ts";
-import { Aimd } from "../schedulers/systems/clipper/clipper.ts";
+import { Aimd } from "../schedulers/systems/clipper/aimd.ts";
 import { twoTasks, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 

@@ -41,7 +41,8 @@ import {
   queueTimeout,
   sizeOrTimeout,
 } from "./rules/textbook.ts";
-import { loki, proteus } from "./systems/accuracy-scaling/packs.ts";
+import { loki } from "./systems/accuracy-scaling/loki.ts";
+import { proteus } from "./systems/accuracy-scaling/proteus.ts";
 import { alpaserve } from "./systems/alpaserve/alpaserve.ts";
 import { classics } from "./systems/classics/classics.ts";
 import { clipper } from "./systems/clipper/clipper.ts";

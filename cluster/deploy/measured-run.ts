@@ -19,7 +19,8 @@ import { loadHealth, outcomeCounts } from "../load/load-report.ts";
 import { runLoad } from "../load/run-load.ts";
 import type { LoadResult } from "../load/specification.ts";
 import type { RequestContents } from "../protocol/messages.ts";
-import type { GatewayCosts, RunReport, RunRequest } from "../run/specification.ts";
+import type { GatewayCosts } from "../run/run-costs.ts";
+import type { RunReport, RunRequest } from "../run/specification.ts";
 import { getJson, getText, NO_ACCESS, postJson } from "../security/client-access.ts";
 import type { Deployment } from "./deployment.ts";
 

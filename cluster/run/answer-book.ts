@@ -161,7 +161,7 @@ function answerAgain(
 /** The oldest answers are forgotten first. */
 const MAX_ANSWERS = 10_000;
 
-interface AnsweredTask {
+export interface AnsweredTask {
   /** The request's slot in the dispatcher, which may serve another request by now. */
   readonly slot: number;
   readonly task: string;

@@ -294,7 +294,7 @@ export class Gateway {
       },
       costs: run.costs.summary(),
       gantt: run.recorder.bars,
-      workerRoundTripUs: run.workerRoundTripUs,
+      workerRoundTripUs: [...run.workerRoundTripUs],
       replicas: this.links.all.flatMap((link) =>
         link === null ? [] : [{ name: link.name, up: link.up, losses: link.losses }],
       ),

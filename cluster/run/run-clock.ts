@@ -1,8 +1,5 @@
-/** A run's time on the wall clock: the instants of its events, its timers, and the delays of scaling. */
+/** A run's time on the wall clock: the instants of its events, and its timers. */
 
-import type { ReplicaMeter } from "../../engine/metrics/meters.ts";
-import { ProvisioningDelays } from "../../engine/requests/draws.ts";
-import type { System } from "../../engine/system/system.ts";
 import type { Clock } from "../time/clock.ts";
 
 /**
@@ -63,42 +60,6 @@ export function wakeTimers(
     close(): void {
       for (const { id } of alarmOf.values()) alarms.cancel(id);
       alarmOf.clear();
-    },
-  };
-}
-
-/**
- * Scaling among the replicas that a deployment has, whose processes run on: a released one takes no batch,
- * and an ordered one serves again after a delay drawn as in the simulator, when `readiness` rings.
- */
-export function scaledReplicas(
-  system: System,
-  seed: string,
-  readiness: WakeTimers,
-  meter: ReplicaMeter | null,
-) {
-  /** Released, or ordered and not up yet. */
-  const off = new Set<number>();
-  const delays = new ProvisioningDelays(system, seed);
-  /** A released replica has nothing to run any more. */
-  const left = (replica: number, nowUs: number): void => {
-    meter?.ready(replica, false, nowUs);
-    meter?.paid(replica, false, nowUs);
-  };
-  return {
-    left,
-    /** Whether a replica takes no batch although its worker may be up. */
-    isOff: (replica: number): boolean => off.has(replica),
-    order(replica: number, nowUs: number): void {
-      meter?.paid(replica, true, nowUs);
-      readiness.set(replica, nowUs + delays.nextUs(replica));
-    },
-    /** A replica that was ordered is up. */
-    isReady: (replica: number): void => void off.delete(replica),
-    release(replica: number, isBusy: boolean, nowUs: number): void {
-      off.add(replica);
-      readiness.set(replica, Number.POSITIVE_INFINITY);
-      if (!isBusy) left(replica, nowUs);
     },
   };
 }

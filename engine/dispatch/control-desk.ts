@@ -351,6 +351,7 @@ export class ControlDesk implements ClusterView, AskingControls {
 
   evict(slot: number, model: number): void {
     this.#shared.log?.add("evict", slot, model, this.nowUs);
+    this.#notices.residency(slot, model, "absent", this.nowUs);
     this.#cluster().evict(slot, model, this.nowUs);
   }
 

@@ -87,8 +87,7 @@ export const powerOfTwo = definePolicy({
   reads: "The number of jobs at the replicas looked at.",
   failsWhen: "Replicas are few and exact knowledge is cheap: join-shortest-queue is better then.",
   source:
-    "Mitzenmacher, IEEE TPDS 12(10), 2001, with replacement, as in gRPC's least-request balancer " +
-    "(gRFC A48, grpc-java); distinct, and with a cap, as in Ray Serve's router (max_ongoing_requests).",
+    "Mitzenmacher, IEEE TPDS 12(10), 2001, with replacement, as in gRPC's least-request balancer (gRFC A48, grpc-java); distinct, and with a cap, as in Ray Serve's router (max_ongoing_requests).",
   parameters: z.strictObject({
     choices: z.int().min(2).max(64).default(2).describe("replicas looked at for each job"),
     distinct: z

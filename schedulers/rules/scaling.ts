@@ -7,15 +7,18 @@ import type { PoolPolicies, Scaling } from "../../engine/dispatch/policies.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { System } from "../../engine/system/system.ts";
 import {
+  amount,
+  count,
   defineController,
   definePolicy,
   nonNegative,
   positive,
-  positiveInt,
+  seconds,
+  share,
 } from "./policy-definition.ts";
 
 const replicas = z.int().nonnegative().max(100_000);
-const seconds = nonNegative();
+const timeS = nonNegative();
 
 /** Defaults of interval and window differ by policy, as those of their models do. */
 export function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
@@ -26,11 +29,11 @@ export function scalingBounds(defaults: { intervalS: number; downWindowS: number
       .optional()
       .describe("most replicas; default: the task's replicas in the cluster"),
     start: replicas.optional().describe("replicas at the start; default: min"),
-    intervalS: seconds
+    intervalS: timeS
       .min(0.001)
       .default(defaults.intervalS)
       .describe("time between two decisions, in s"),
-    downWindowS: seconds
+    downWindowS: timeS
       .default(defaults.downWindowS)
       .describe("the most replicas wanted within this time are kept, in s"),
   };
@@ -70,7 +73,7 @@ export const targetUtilization = definePolicy({
   source:
     'Kubernetes, Horizontal Pod Autoscaling, "Algorithm details" and "Configurable scaling behavior"; defaults are its own, but for the limits on steps, which the preset kubernetes-hpa has.',
   parameters: z.strictObject({
-    target: positive(1).default(0.7).describe("share of time that replicas are to be busy"),
+    target: share(0.7, "share of time that replicas are to be busy"),
     tolerance: nonNegative(1)
       .default(0.1)
       .describe("relative distance from the target that is left alone"),
@@ -83,11 +86,9 @@ export const targetUtilization = definePolicy({
       .describe(
         "share of the replicas at its start that a period may add, in percent; default: any number",
       ),
-    upPeriodS: seconds.min(0.001).default(15).describe("period of the limits on steps, in s"),
+    upPeriodS: timeS.min(0.001).default(15).describe("period of the limits on steps, in s"),
     ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
-    min: positiveInt(100_000)
-      .default(1)
-      .describe("fewest replicas; 1 or more, as none are never busy"),
+    min: count(1, "fewest replicas; 1 or more, as none are never busy", 100_000),
   }),
   create: ({ target, tolerance, upReplicas, upPercent, upPeriodS, ...bounds }): Scaling => {
     const most = stepLimit(upReplicas, upPercent, upPeriodS * 1e6);
@@ -138,9 +139,9 @@ export const concurrency = definePolicy({
   source:
     "Knative Serving, autoscaler (stable and panic window, pkg/autoscaler/scaling); all defaults but the target are its own.",
   parameters: z.strictObject({
-    target: positive(10_000).default(1).describe("jobs per replica, waiting or running"),
-    windowS: positive().default(60).describe("stable window, in s"),
-    panicShare: positive(1).default(0.1).describe("panic window, as a share of the stable window"),
+    target: amount(1, "jobs per replica, waiting or running", 10_000),
+    windowS: seconds(60, "stable window"),
+    panicShare: share(0.1, "panic window, as a share of the stable window"),
     panicAt: z
       .number()
       .min(1)
@@ -197,7 +198,7 @@ export const queueLength = definePolicy({
   source:
     "KEDA, queue scalers (queueLength), which give the Kubernetes autoscaler a target per replica (AverageValue); defaults are its own.",
   parameters: z.strictObject({
-    target: positive().default(5).describe("waiting jobs per replica"),
+    target: amount(5, "waiting jobs per replica"),
     ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
   }),
   create: ({ target, ...bounds }): Scaling => ({

@@ -14,6 +14,7 @@ import type { System } from "../../engine/system/system.ts";
 import {
   batchSize,
   definePolicy,
+  ms,
   nonNegative,
   positiveInt,
   type SelectionContext,
@@ -193,7 +194,7 @@ export const sizeOrTimeout = definePolicy({
     maxBatch: batchSize
       .default(8)
       .describe("jobs in a full batch; the model's own maximum holds too"),
-    waitMs: nonNegative(1e12).default(20).describe("longest wait of a batch's oldest job, in ms"),
+    waitMs: ms(20, "longest wait of a batch's oldest job", 1e12),
     tickMs: nonNegative(1e12)
       .default(0)
       .describe("timeouts are noticed at multiples of this, in ms; 0: at once"),
@@ -225,9 +226,7 @@ export const preferredSizes = definePolicy({
         .max(64)
         .default([])
         .meta({ description: "list of preferred batch sizes", examples: [[4, 8]] }),
-      delayMs: nonNegative(1e12)
-        .default(0)
-        .describe("longest wait of the oldest job for a preferred or full batch, in ms"),
+      delayMs: ms(0, "longest wait of the oldest job for a preferred or full batch", 1e12),
     })
     .refine(({ maxBatch, preferred }) => preferred.every((size) => size <= maxBatch), {
       path: ["preferred"],

@@ -10,6 +10,7 @@ import {
   VariableService,
 } from "../../engine/service/service.ts";
 import { visitRatios } from "../../engine/stability/offered-load.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
 import type { System, TaskSystem } from "../../engine/system/system.ts";
 
 /** By task: the weight of the heaviest way that leads to it, and of that which follows, without its own. */
@@ -59,6 +60,23 @@ export function goalSharesUs(
     }
   }
   return shares;
+}
+
+/** By pool: the shortest SLO of the pipelines that use it, µs; Infinity without one. */
+export function shortestSlosUs({ pools, pipelines }: System): readonly number[] {
+  return pools.map((_, pool) => {
+    const users = pipelines.filter(({ tasks }) =>
+      tasks.some(({ variants }) => variants.includes(pool)),
+    );
+    return Math.min(Number.POSITIVE_INFINITY, ...users.map(({ sloUs }) => sloUs));
+  });
+}
+
+/** By replica: half a round trip to its worker, µs. */
+export function oneWayUs({ replicas, nodes, overheads }: System): readonly number[] {
+  const { workerRoundTripUs: trips } = overheads;
+  const tripUs = sumOf(trips) / Math.max(1, trips.length);
+  return replicas.map(({ node }) => (tripUs + nodes[node].zoneRoundTripUs) / 2);
 }
 
 /** By pool; where the traffic equations do not reach, each task is visited by every request. */

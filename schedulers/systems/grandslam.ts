@@ -41,9 +41,7 @@ function dueUs(spent: readonly (readonly number[])[], job: JobView): number {
 const slackOrder = definePolicy({
   name: "stage-slack",
   summary: "least slack of the stage first",
-  idea:
-    "The SLO is split over a pipeline's stages in proportion to their mean times. The job " +
-    "with the least slack goes first: its stage's part, what earlier stages left of theirs, less its wait.",
+  idea: "The SLO is split over a pipeline's stages in proportion to their mean times. The job with the least slack goes first: its stage's part, what earlier stages left of theirs, less its wait.",
   reads: "Deadlines, arrivals, and mean service times.",
   failsWhen:
     "The pool is overloaded: it serves jobs that are about to be late anyway. Requests without a deadline come last.",
@@ -57,9 +55,7 @@ const slackOrder = definePolicy({
 const slackBatching = definePolicy({
   name: "slack-bounded",
   summary: "the largest batch that the least slack allows",
-  idea:
-    "An idle replica takes the largest batch, of what waits, that is expected to end within the slack of its " +
-    "first job. A job that cannot end in time any more bounds nothing.",
+  idea: "An idle replica takes the largest batch, of what waits, that is expected to end within the slack of its first job. A job that cannot end in time any more bounds nothing.",
   reads: "Slack as `stage-slack`, which must be the ordering, and mean times of batches.",
   failsWhen:
     "Load is light: it never waits for a larger batch. Batches gain nothing on the device. A late job at the head brings a full batch, which may make those behind it late. SLOs are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",

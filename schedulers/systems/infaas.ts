@@ -3,20 +3,21 @@ import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../engine/dispatch/policies.ts";
 import type { System } from "../../engine/system/system.ts";
+import { batchLimits, modelsOf } from "../rules/device-slots.ts";
 import {
+  count,
   defineController,
   definePolicy,
   intervalS,
   nonNegative,
   positive,
-  positiveInt,
   preset,
   type SelectionContext,
   type SystemPack,
+  share,
 } from "../rules/policy-definition.ts";
 import { leastBy } from "../rules/textbook.ts";
 import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
-import { batchLimits, modelsOf } from "./devices/device-slots.ts";
 
 /** Jobs per second of one replica, in the best batches that its policy and model allow. */
 function throughputPerS(system: System, policies: readonly PoolPolicies[], pool: number): number {
@@ -90,16 +91,12 @@ interface Watched {
 
 const scalerParameters = z.strictObject({
   intervalS: intervalS.default(1).describe("time between checks, in s"),
-  headroom: positive(1)
-    .default(0.95)
-    .describe("share of its throughput that a replica is planned for"),
-  downChecks: positiveInt(10_000)
-    .default(10)
-    .describe("checks in a row before a replica is released"),
+  headroom: share(0.95, "share of its throughput that a replica is planned for"),
+  downChecks: count(10, "checks in a row before a replica is released", 10_000),
   upgradeAbove: positive(1000)
     .default(1.5)
     .describe("a faster variant is taken where this many times its cost is exceeded"),
-  start: positiveInt(100_000).default(1).describe("replicas of each variant at first"),
+  start: count(1, "replicas of each variant at first", 100_000),
 });
 
 type Settings = z.infer<typeof scalerParameters>;

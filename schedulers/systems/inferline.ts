@@ -17,6 +17,7 @@ import { Fault } from "../../engine/basics/fault.ts";
 import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
 import { isHeld } from "../../engine/dispatch/held-chains.ts";
 import type { System } from "../../engine/system/system.ts";
+import { batchLimits } from "../rules/device-slots.ts";
 import {
   type ControllerContext,
   defineController,
@@ -28,7 +29,6 @@ import {
   type SystemPack,
 } from "../rules/policy-definition.ts";
 import { visitsPerRequest, waysThrough } from "../rules/ways.ts";
-import { batchLimits } from "./devices/device-slots.ts";
 
 /** Without a sample trace: the plan foresees all but one in so many windows. */
 const WINDOWS = 1e6;

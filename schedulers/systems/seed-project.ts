@@ -20,6 +20,7 @@ import type {
   QueueView,
 } from "../../engine/dispatch/controller.ts";
 import type { Batching } from "../../engine/dispatch/policies.ts";
+import { batchLimits, isIdle, placeablePools } from "../rules/device-slots.ts";
 import {
   type ControllerContext,
   defineController,
@@ -27,7 +28,6 @@ import {
   preset,
   type SystemPack,
 } from "../rules/policy-definition.ts";
-import { batchLimits, isIdle, placeablePools } from "./devices/device-slots.ts";
 
 const parameters = z.strictObject({
   recheckMs: z

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Scaling } from "../../engine/dispatch/policies.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import {
+  amount,
   definePolicy,
   nonNegative,
   positive,
@@ -25,10 +26,8 @@ const ongoingRequests = definePolicy({
   source:
     'Ray Serve, "Advanced Ray Serve Autoscaling"; ray/serve/autoscaling_policy.py. All defaults are its own (2.32 and later).',
   parameters: z.strictObject({
-    target: positive(10_000)
-      .default(2)
-      .describe("jobs per replica, waiting or running (target_ongoing_requests)"),
-    lookBackS: positive().default(30).describe("period of the average, in s (look_back_period_s)"),
+    target: amount(2, "jobs per replica, waiting or running (target_ongoing_requests)", 10_000),
+    lookBackS: amount(30, "period of the average, in s (look_back_period_s)"),
     upDelayS: delayS
       .default(30)
       .describe("more replicas must be wanted for so long, in s (upscale_delay_s)"),

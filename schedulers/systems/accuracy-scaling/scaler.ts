@@ -13,7 +13,13 @@ import type {
 } from "../../../engine/dispatch/controller.ts";
 import { visitRatios } from "../../../engine/stability/offered-load.ts";
 import type { System } from "../../../engine/system/system.ts";
-import { intervalS, nonNegative, positive, positiveInt } from "../../rules/policy-definition.ts";
+import {
+  intervalS,
+  nonNegative,
+  positive,
+  positiveInt,
+  share,
+} from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 import type { PlanProblem } from "./plan.ts";
@@ -30,9 +36,7 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
       .describe(
         "time that a solver takes: a plan takes effect so much after its epoch, or once it is found, in ms",
       ),
-    newest: positive(1)
-      .default(0.5)
-      .describe("weight of the newest epoch in the moving average of the demand"),
+    newest: share(0.5, "weight of the newest epoch in the moving average of the demand"),
     headroom: z
       .number()
       .min(1)
@@ -59,6 +63,9 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
   });
 
 type Parameters = z.infer<ReturnType<typeof parametersOf>>;
+
+export const IDEA =
+  "At each epoch an integer program gives every device slot a variant, so that the expected demand is served and the mean accuracy is the highest. Where no plan serves it, the demand is scaled down in steps of 5 to 10 %. Replicas that are on have their resources at once.";
 
 const EPOCH = 0;
 /** The first epoch is short: nothing is known of the demand before it ends. */

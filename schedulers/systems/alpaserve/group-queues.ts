@@ -9,17 +9,17 @@ import type {
   Controls,
   JobView,
 } from "../../../engine/dispatch/controller.ts";
-import type { ControllerContext } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
-import { aloneUs, waysThrough } from "../../rules/ways.ts";
 import {
   batchLimits,
   idleOf,
   placeablePools,
   type SlotReplicas,
   slotsOf,
-} from "../devices/device-slots.ts";
-import { type PlacedJob, PlacedJobs } from "../devices/placed-jobs.ts";
+} from "../../rules/device-slots.ts";
+import { type PlacedJob, PlacedJobs } from "../../rules/placed-jobs.ts";
+import type { ControllerContext } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
+import { aloneUs, waysThrough } from "../../rules/ways.ts";
 import { passage } from "./placement.ts";
 
 /** Its slot is that of its first stage. */

@@ -12,13 +12,14 @@ import type {
   JobView,
 } from "../../../engine/dispatch/controller.ts";
 import type { System } from "../../../engine/system/system.ts";
+import { modelsOf } from "../../rules/device-slots.ts";
 import {
   type ControllerContext,
+  count,
   defineController,
-  positive,
+  seconds,
 } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
-import { modelsOf } from "../devices/device-slots.ts";
 import { type DeviceGroup, GroupQueues } from "./group-queues.ts";
 import {
   beamPlacement,
@@ -33,16 +34,9 @@ const parameters = z.strictObject({
     .enum(["greedy", "beam"])
     .default("greedy")
     .describe("greedy: the neediest model joins the least busy device; beam: every step is tried"),
-  beam: z.int().min(1).max(100).default(3).describe("placements that a beam search keeps"),
-  epochS: positive()
-    .default(30)
-    .describe("models are placed anew from the requests of the last epoch, in s"),
-  sample: z
-    .int()
-    .min(1)
-    .max(100_000)
-    .default(1000)
-    .describe("so many of its last jobs are simulated with each placement"),
+  beam: count(3, "placements that a beam search keeps", 100),
+  epochS: seconds(30, "models are placed anew from the requests of the last epoch"),
+  sample: count(1000, "so many of its last jobs are simulated with each placement", 100_000),
 });
 
 type Parameters = z.infer<typeof parameters>;

@@ -6,7 +6,8 @@ import { compileSystem } from "../../../scenario/compile/compile.ts";
 import { scenarioSchema } from "../../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../check-scheduler.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
-import { Aimd, type BatchLimit, fitQuantile, QuantileRegression } from "./clipper.ts";
+import { Aimd, type BatchLimit } from "./aimd.ts";
+import { fitQuantile, QuantileRegression } from "./quantile-regression.ts";
 
 const BOUNDS = { sloUs: 20_000, maxBatch: 1000, additive: 1, backOff: 0.9 };
 

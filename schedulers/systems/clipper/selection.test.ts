@@ -2,7 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RandomStream } from "../../../engine/random/stream.ts";
-import { EpsilonGreedy, Exponential, type Selector } from "./selection.ts";
+import { EpsilonGreedy } from "./epsilon-greedy.ts";
+import { Exponential } from "./exponential-weights.ts";
+import type { Selector } from "./selection.ts";
 
 type Losses = (round: number, rng: RandomStream) => readonly number[];
 

@@ -2,8 +2,9 @@
  * Clockwork: everything that could make a latency unpredictable is decided here, in one place, and
  * a device runs one thing at a time.
  *
- *   queues by model ─> per device: earliest start-by first, largest batch that makes the earliest
- *   deadline ─> action with a start window, sent up to `aheadMs` before the device is free
+ *   INFER   to each device, up to `aheadMs` before it is free: of the strategies, one of each model, that which has to
+ *           start first; it is the largest batch that makes its earliest deadline, and has a window to start in
+ *   LOAD    to each device, one at a time: the model of the highest priority, the demand for it that no device serves
  */
 import { z } from "zod";
 import type {
@@ -14,35 +15,32 @@ import type {
   Residency,
 } from "../../../engine/dispatch/controller.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
-import {
-  batchSize,
-  type ControllerContext,
-  defineController,
-  nonNegative,
-  positive,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
+import { DeviceMemory } from "../../rules/device-memory.ts";
 import {
   batchLimits,
   idleOf,
-  ModelResidency,
   placeablePools,
   type SlotReplicas,
   slotsOf,
-} from "./device-slots.ts";
+} from "../../rules/device-slots.ts";
+import {
+  batchSize,
+  type ControllerContext,
+  count,
+  defineController,
+  ms,
+  positive,
+  preset,
+  type SystemPack,
+  seconds,
+} from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
+import { oneWayUs, shortestSlosUs } from "../../rules/ways.ts";
 
 const parameters = z.strictObject({
-  aheadMs: nonNegative()
-    .default(10)
-    .describe("an action is sent so long before its device is expected to be free, in ms"),
-  slackMs: nonNegative()
-    .default(10)
-    .describe("an action that would start so long after its expected start is cancelled, in ms"),
-  bufferMs: nonNegative()
-    .default(5)
-    .describe("deadlines are planned to be met by this margin, in ms"),
+  aheadMs: ms(10, "an action is sent so long before its device is expected to be free"),
+  slackMs: ms(10, "an action that would start so long after its expected start is cancelled"),
+  bufferMs: ms(5, "deadlines are planned to be met by this margin"),
   sizes: z
     .array(batchSize)
     .min(1)
@@ -53,31 +51,23 @@ const parameters = z.strictObject({
     .describe(
       "batches of more than one are expected to take no longer, in ms; default: a quarter of the latency of the task's shortest SLO, as the published 25 of 100",
     ),
-  measurements: z
-    .int()
-    .min(1)
-    .max(1000)
-    .default(10)
-    .describe("an estimate is the maximum of so many last measured times"),
-  forgetS: positive()
-    .default(1)
-    .describe("older measurements do not count, in s: a model that was slow once is tried again"),
+  measurements: count(10, "an estimate is the maximum of so many last measured times", 1000),
+  forgetS: seconds(1, "older measurements do not count, so that a slow model is tried again"),
 });
-
-type Parameters = z.infer<typeof parameters>;
 
 /** The published controller's longest batch is 25 ms, and its default goal 100 ms. */
 const USUAL_SHARE = 0.25;
+const USUAL_GOAL_US = 100_000;
 /** An action is on its way for so long at most. */
 const LEAST_WINDOW_US = 1000;
 
 interface Device extends SlotReplicas {
   /** Actions that it has not answered yet, in order of sending. */
   inFlight: { readonly replica: number; readonly sentUs: number; readonly estimateUs: number }[];
-  /** By pool and size: the last measured times. */
-  readonly measured: Map<string, { readonly atUs: number; readonly tookUs: number }[]>;
   /** When its last action ended. */
   lastEndUs: number;
+  /** By pool and size: the last measured times. */
+  readonly measured: Map<string, { readonly atUs: number; readonly tookUs: number }[]>;
 }
 
 class Clockwork implements Controller {
@@ -87,48 +77,42 @@ class Clockwork implements Controller {
   readonly timers = 1;
   readonly loads: boolean;
   readonly windows = true;
-  readonly #given: Parameters;
-  /** By pool: batch sizes, descending to 1. */
+  readonly #given: z.infer<typeof parameters>;
+  /** By pool: batch sizes, descending to 1, and the longest time of a batch of more than one. */
   readonly #sizes: readonly (readonly number[])[];
-  /** By pool: the longest time of a batch of more than one. */
   readonly #mostUs: readonly number[];
   readonly #devices: readonly Device[];
-  /** By replica: half a round trip to its worker. */
-  readonly #halfTripUs: readonly number[];
-  readonly #memory: ModelResidency;
+  readonly #memory: DeviceMemory;
+  /** By replica. */
+  readonly #oneWayUs: readonly number[];
 
-  constructor({ system, pools }: ControllerContext, given: Parameters) {
-    const { replicas, nodes, overheads, pipelines } = system;
+  constructor({ system, pools }: ControllerContext, given: z.infer<typeof parameters>) {
     this.pools = placeablePools(system);
     this.#given = given;
     this.#sizes = batchLimits(system, pools).map((limit) =>
       [...new Set([...given.sizes, 1])].filter((size) => size <= limit).sort((a, b) => b - a),
     );
-    this.#mostUs = system.pools.map((_, pool) => {
-      if (given.maxBatchMs !== undefined) return given.maxBatchMs * 1000;
-      const users = pipelines.filter(({ tasks }) =>
-        tasks.some(({ variants }) => variants.includes(pool)),
-      );
-      return USUAL_SHARE * Math.min(Number.POSITIVE_INFINITY, ...users.map(({ sloUs }) => sloUs));
-    });
-    const unused = { lastEndUs: Number.NEGATIVE_INFINITY };
+    this.#mostUs = shortestSlosUs(system).map((sloUs) =>
+      given.maxBatchMs === undefined ? USUAL_SHARE * sloUs : given.maxBatchMs * 1000,
+    );
+    const unused = { inFlight: [], lastEndUs: Number.NEGATIVE_INFINITY };
     this.#devices = slotsOf(system, this.pools).map((slot) => {
-      return { ...slot, ...unused, inFlight: [], measured: new Map() };
+      return { ...slot, ...unused, measured: new Map() };
     });
-    const { workerRoundTripUs: trips } = overheads;
-    const tripUs = sumOf(trips) / Math.max(1, trips.length);
-    this.#halfTripUs = replicas.map(({ node }) => (tripUs + nodes[node].zoneRoundTripUs) / 2);
-    this.#memory = new ModelResidency(system, this.#devices);
+    this.#memory = new DeviceMemory(system, this.#devices);
     this.loads = this.#memory.manages;
+    this.#oneWayUs = oneWayUs(system);
   }
 
   /** Batches that another scheduler has started count as actions. */
   begin(view: ClusterView): void {
-    this.#memory.begin(view);
-    for (const { replicas, inFlight } of this.#devices) {
-      for (const replica of replicas.filter((one) => view.running(one) > 0)) {
+    for (const device of this.#devices) {
+      for (const replica of device.replicas.filter((one) => view.running(one) > 0)) {
         const estimateUs = view.expectedUs(replica, view.running(replica));
-        inFlight.push({ replica, sentUs: view.startedUs(replica), estimateUs });
+        device.inFlight = [
+          ...device.inFlight,
+          { replica, sentUs: view.startedUs(replica), estimateUs },
+        ];
       }
     }
   }
@@ -143,8 +127,7 @@ class Clockwork implements Controller {
     const times = device.measured.get(key) ?? [];
     // An action that was sent ahead ran from the end of the one before it.
     times.push({ atUs: nowUs, tookUs: nowUs - Math.max(startedUs, device.lastEndUs) });
-    if (times.length > this.#given.measurements) times.shift();
-    device.measured.set(key, times);
+    device.measured.set(key, times.slice(-this.#given.measurements));
     device.lastEndUs = nowUs;
   }
 
@@ -157,26 +140,19 @@ class Clockwork implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    this.#memory.decide(view, act);
+    const loadUs = this.#memory.load(view, act, () => this.#priorities(view));
     for (const pool of this.pools) this.#dropHopeless(view, act, pool);
     const wakesUs = [
-      this.#memory.wakeUs,
-      ...this.#devices.map((device) => this.#schedule(view, act, device)),
+      loadUs,
+      ...this.#devices.map((device) => this.#infer(view, act, device)),
       // The next job of a pool is hopeless then, whatever devices do until then.
       ...this.pools.map((pool) => this.#dueUs(view, pool) + 1),
     ];
     act.wakeAt(0, Math.max(view.nowUs + 1, Math.ceil(Math.min(...wakesUs))));
   }
 
-  /** When the next job of a pool has to be done; Infinity where none waits. */
-  #dueUs(view: ClusterView, pool: number): number {
-    const queue = view.queue(pool);
-    if (queue.length === 0) return Number.POSITIVE_INFINITY;
-    return queue.next.deadlineUs - this.#given.bufferMs * 1000;
-  }
-
   /** Sends actions to a device as far ahead as it may; when to look again. */
-  #schedule(view: ClusterView, act: Controls, device: Device): number {
+  #infer(view: ClusterView, act: Controls, device: Device): number {
     const { nowUs } = view;
     const aheadUs = this.#given.aheadMs * 1000;
     for (;;) {
@@ -196,11 +172,11 @@ class Clockwork implements Controller {
       // A worker without windows would start it beside the one that runs.
       if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
       const { pool, replica, size, estimateUs, startByUs } = best;
-      device.inFlight.push({ replica, sentUs: nowUs, estimateUs });
+      device.inFlight = [...device.inFlight, { replica, sentUs: nowUs, estimateUs }];
       this.#memory.used(device.slot, pool, nowUs);
       // The latest start is the published one, or that which still meets the deadline if that comes first.
       const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#given.slackMs * 1000;
-      const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#halfTripUs[replica];
+      const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#oneWayUs[replica];
       // Work goes on early where the device is free early.
       const window = { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
       act.startNext(replica, size, act.hasWindows ? window : undefined);
@@ -210,18 +186,39 @@ class Clockwork implements Controller {
   /** The largest batch of a pool that makes its earliest deadline on this device, and when it has to start at the latest. */
   #strategy(view: ClusterView, device: Device, pool: number, freeUs: number) {
     const { length } = view.queue(pool);
-    if (length === 0 || !this.#memory.isResident(device.slot, pool)) return undefined;
+    if (length === 0 || this.#memory.stateOf(view, device.slot, pool) !== "resident") return;
     const replica = idleOf(view, device.members.get(pool) ?? []);
-    if (replica === undefined) return undefined;
-    const dueUs = this.#dueUs(view, pool);
-    for (const size of this.#sizes[pool]) {
-      if (size > length) continue;
+    if (replica === undefined) return;
+    for (const size of this.#sizes[pool].filter((one) => one <= length)) {
       const estimateUs = this.#estimateUs(view, device, replica, size);
-      const startByUs = dueUs - estimateUs;
+      const startByUs = this.#dueUs(view, pool) - estimateUs;
       const isShort = size === 1 || estimateUs <= this.#mostUs[pool];
       if (isShort && freeUs <= startByUs) return { pool, replica, size, estimateUs, startByUs };
     }
-    return undefined;
+    return;
+  }
+
+  /** Drops the next jobs of a pool that no device would end in time, each alone and after a load where none has the model. */
+  #dropHopeless(view: ClusterView, act: Controls, pool: number): void {
+    if (view.queue(pool).length === 0) return;
+    const up = this.#devices.filter(({ members }) => members.get(pool)?.some((r) => view.isUp(r)));
+    const holders = up.filter(({ slot }) => this.#memory.stateOf(view, slot, pool) !== "absent");
+    const endsUs = (holders.length > 0 ? holders : up).map((device) => {
+      const [replica] = device.members.get(pool) as readonly number[];
+      const readyUs = this.#memory.readyUs(view, device.slot, pool);
+      const startUs = Math.max(this.#freeUs(view, device), readyUs);
+      return startUs + this.#estimateUs(view, device, replica, 1);
+    });
+    // Where no device is up, one may come back at once.
+    const soonestUs = endsUs.length === 0 ? view.nowUs : Math.min(...endsUs);
+    while (this.#dueUs(view, pool) < soonestUs) act.drop(view.queue(pool).next.job);
+  }
+
+  /** When the next job of a pool has to be done; Infinity where none waits. */
+  #dueUs(view: ClusterView, pool: number): number {
+    const queue = view.queue(pool);
+    if (queue.length === 0) return Number.POSITIVE_INFINITY;
+    return queue.next.deadlineUs - this.#given.bufferMs * 1000;
   }
 
   #estimateUs(view: ClusterView, { measured }: Device, replica: number, size: number): number {
@@ -241,21 +238,38 @@ class Clockwork implements Controller {
     return Math.max(nowUs, freeUs);
   }
 
-  /** Drops the next jobs of a pool that no device would end in time, each alone and after a load where none has the model. */
-  #dropHopeless(view: ClusterView, act: Controls, pool: number): void {
-    if (view.queue(pool).length === 0) return;
-    const up = this.#devices.filter(({ members }) => members.get(pool)?.some((r) => view.isUp(r)));
-    const holders = up.filter(({ slot }) => this.#memory.holds(slot, pool));
-    const endsUs = (holders.length > 0 ? holders : up).map((device) => {
-      const [replica] = device.members.get(pool) as readonly number[];
-      const readyUs = this.#memory.readyUs(device.slot, pool, view.nowUs);
-      const startUs = Math.max(this.#freeUs(view, device), readyUs);
-      return startUs + this.#estimateUs(view, device, replica, 1);
+  /**
+   * By pool m: p_m = d_m − Σ_g a_mg · min(1, 1 / l_g). Its demand d_m is split evenly over the devices g that have its
+   * model; where all these parts sum to l_g, the device serves a_mg as far as it can.
+   */
+  #priorities(view: ClusterView): ReadonlyMap<number, number> {
+    const demands = this.#memory.pools.map((pool) => {
+      const d = demandOf(view, pool);
+      const on = this.#devices.filter(
+        ({ slot, members }) =>
+          members.has(pool) && this.#memory.stateOf(view, slot, pool) !== "absent",
+      );
+      return { pool, d, on, a: d / on.length };
     });
-    // Where no device is up, one may come back at once.
-    const soonestUs = endsUs.length === 0 ? view.nowUs : Math.min(...endsUs);
-    while (this.#dueUs(view, pool) < soonestUs) act.drop(view.queue(pool).next.job);
+    const l = (device: Device): number =>
+      sumOf(demands.flatMap(({ on, a }) => (on.includes(device) ? [a] : [])));
+    const servedShare = new Map(this.#devices.map((one) => [one, Math.min(1, 1 / l(one))]));
+    const priorities = demands.map(({ pool, d, on, a }): [number, number] => {
+      const p = on.reduce((left, device) => left - a * (servedShare.get(device) ?? 0), d);
+      return [pool, p > 1e-9 ? p : 0];
+    });
+    return new Map(priorities);
   }
+}
+
+/** Device time that waiting jobs of a pool ask for, per time until they are due. */
+function demandOf(view: ClusterView, pool: number): number {
+  const { length } = view.queue(pool);
+  if (length === 0) return 0;
+  const replica = view.system.pools[pool].first;
+  const { deadlineUs, arrivedUs } = view.queue(pool).next;
+  const goalUs = Math.min(deadlineUs - arrivedUs, USUAL_GOAL_US);
+  return (length * view.expectedUs(replica, 1)) / Math.max(1, goalUs);
 }
 
 const controller = defineController({

@@ -19,33 +19,32 @@ import { visitRatios } from "../../../engine/stability/offered-load.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { PipelineSystem, System } from "../../../engine/system/system.ts";
 import {
-  type ControllerContext,
-  defineController,
-  intervalS,
-  positive,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
-import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
-import {
   batchLimits,
   idleOf,
   placeablePools,
   runningOn,
   type SlotReplicas,
   slotsOf,
-} from "./device-slots.ts";
+} from "../../rules/device-slots.ts";
+import { PlacedJobs } from "../../rules/placed-jobs.ts";
+import {
+  type ControllerContext,
+  defineController,
+  intervalS,
+  positive,
+  preset,
+  type SystemPack,
+  seconds,
+} from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
+import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { packSessions, type Session, saturatingBatch, splitLatency } from "./nexus-plans.ts";
-import { PlacedJobs } from "./placed-jobs.ts";
 
 const parameters = z.strictObject({
   ratePerS: positive(1e9)
     .optional()
     .describe("expected requests per s of all pipelines; default: every device is full at first"),
-  epochS: positive()
-    .default(30)
-    .describe("plans are made anew from the rates that were heard, in s"),
+  epochS: seconds(30, "plans are made anew from the rates that were heard"),
   leastEpochS: positive()
     .default(10)
     .describe("and no sooner than this when a rate leaves 0.8 to 1.1 of the planned one, in s"),

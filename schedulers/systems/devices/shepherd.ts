@@ -19,20 +19,20 @@ import type {
   JobView,
 } from "../../../engine/dispatch/controller.ts";
 import {
-  type ControllerContext,
-  defineController,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
-import {
   batchLimits,
   idleOf,
   placeablePools,
   runningOn,
   type SlotReplicas,
   slotsOf,
-} from "./device-slots.ts";
+} from "../../rules/device-slots.ts";
+import {
+  type ControllerContext,
+  defineController,
+  preset,
+  type SystemPack,
+} from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
 
 const NONE = -1;
 

@@ -1,89 +1,60 @@
 /**
- * Pipelines as frameworks, that compete for the resources of nodes: their dominant shares, the jobs
- * that they have waiting, and the start of the next one. A batch holds jobs of one pipeline, and
- * what it takes counts for that pipeline until it ends.
- *
- * Resources are those that models demand and every node has a limited amount of. Where there is
- * none, replicas are the resource, by kind of device: a batch takes one.
+ * Pipelines as frameworks, that compete for the resources of nodes: the jobs that they have waiting, and the start of
+ * the next batch. A batch holds jobs of one pipeline, and what it takes counts for that pipeline until it ends.
  */
-
 import { assert } from "../../../engine/basics/fault.ts";
 import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
-import type { PoolPolicies } from "../../../engine/dispatch/policies.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import type { System } from "../../../engine/system/system.ts";
+import { batchLimits, isIdle, placeablePools } from "../../rules/device-slots.ts";
+import { PlacedJobs } from "../../rules/placed-jobs.ts";
+import type { ControllerContext } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
-import { batchLimits, isIdle, placeablePools } from "../devices/device-slots.ts";
-import { PlacedJobs } from "../devices/placed-jobs.ts";
 
-/** Amounts by resource, in the resource's own unit. */
+/** By resource, in its own unit. */
 export type Amounts = readonly number[];
 
-interface Client {
-  readonly weight: number;
-  readonly used: number[];
-  /** Made so far, those that were given back too. */
-  allocations: number;
+/** What frameworks hold, and which of them is served next. */
+export interface Sorter {
+  /** The one to serve next first. */
+  order(): readonly number[];
+  allocate(pipeline: number, amounts: Amounts): void;
+  release(pipeline: number, amounts: Amounts): void;
+}
+
+interface Resource {
+  readonly total: number;
+  /** What a batch on a replica takes. */
+  demandOf(replica: number): number;
+  freeOn(node: number, view: ClusterView): number;
 }
 
 /**
- * Clients in order of their weighted dominant shares. A client's dominant share is the largest share that it holds of any
- * resource; the client with the smallest one, over its weight, is served next.
- *
- *   s_i = max over resources r of used_i[r] / total[r]        next = argmin s_i / w_i
- *
- * Source: Ghodsi et al., "Dominant Resource Fairness", NSDI 2011, sections 4.1 (algorithm 1, table
- * 1) and 4.3 (weights). Equal shares: Mesos' sorter takes the client with fewer allocations so far,
- * then the first name; here the client that was added first.
+ * Those that models demand and every node has a limited amount of. Where there is none, replicas are the resource, by kind
+ * of device: a batch takes one.
  */
-export class DominantShares {
-  readonly #totals: Amounts;
-  /** By number. */
-  readonly #clients = new Map<number, Client>();
-
-  constructor(totals: Amounts) {
-    this.#totals = totals;
-  }
-
-  add(id: number, weight: number): void {
-    const used = this.#totals.map(() => 0);
-    this.#clients.set(id, { weight, used, allocations: 0 });
-  }
-
-  allocate(id: number, amounts: Amounts): void {
-    const client = this.#client(id);
-    for (let r = 0; r < amounts.length; r++) client.used[r] += amounts[r];
-    client.allocations++;
-  }
-
-  release(id: number, amounts: Amounts): void {
-    const { used } = this.#client(id);
-    for (let r = 0; r < used.length; r++) used[r] -= amounts[r];
-  }
-
-  /** Without its weight. A resource that nobody has gives no share. */
-  shareOf(id: number): number {
-    const shares = this.#client(id).used.map((amount, r) =>
-      this.#totals[r] > 0 ? amount / this.#totals[r] : 0,
-    );
-    return Math.max(0, ...shares);
-  }
-
-  /** The client to serve next first. */
-  order(): number[] {
-    const ranked = [...this.#clients].map(([id, { weight, allocations }]) => ({
-      id,
-      allocations,
-      share: this.shareOf(id) / weight,
-    }));
-    // The sort is stable, so equal clients stay in the order in which they were added.
-    ranked.sort((a, b) => a.share - b.share || a.allocations - b.allocations);
-    return ranked.map(({ id }) => id);
-  }
-
-  #client(id: number): Client {
-    return this.#clients.get(id) as Client;
-  }
+export function resourcesOf(system: System): readonly Resource[] {
+  const { pools, replicas, nodes } = system;
+  const placed = placeablePools(system);
+  const limited = [...system.resources.keys()].flatMap((r): Resource[] => {
+    const has = nodes.map(({ resources }) => resources[r]);
+    const isDemanded = placed.some((pool) => pools[pool].demand[r] > 0);
+    if (!isDemanded || !has.every(Number.isFinite)) return [];
+    const demandOf = (replica: number): number => pools[replicas[replica].pool].demand[r];
+    return [{ total: sumOf(has), demandOf, freeOn: (node, view) => view.freeOf(node, r) }];
+  });
+  if (limited.length > 0) return limited;
+  const members = [...replicas.keys()].filter((r) => placed.includes(replicas[r].pool));
+  const kinds = new Set(members.map((replica) => replicas[replica].device));
+  return [...kinds].map((kind): Resource => {
+    const own = members.filter((replica) => replicas[replica].device === kind);
+    return {
+      total: own.length,
+      demandOf: (replica) => Number(replicas[replica].device === kind),
+      freeOn: (node, view) =>
+        own.filter((one) => replicas[one].node === node && isIdle(view, one)).length,
+    };
+  });
 }
 
 /** The jobs of a pipeline that wait for a pool. */
@@ -93,22 +64,14 @@ interface Line {
 
 const NOBODY = -1;
 
-/** Which replicas a start may use. */
-type Allows = (replica: number) => boolean;
-
 export class Frameworks {
-  readonly shares: DominantShares;
   /** A controller that hears what these have to know, and gives no commands. */
   readonly hearing: Controller;
-  readonly #system: System;
-  readonly #rules: readonly PoolPolicies[];
+  readonly #context: ControllerContext;
+  readonly #sorter: Sorter;
+  readonly #resources: readonly Resource[];
   /** By pool. */
   readonly #mostJobs: readonly number[];
-  /** Numbers of the system's resources that count; empty: kinds of devices do. */
-  readonly #resources: readonly number[];
-  readonly #kinds: readonly string[];
-  /** By replica: what its batch takes. */
-  readonly #demands: readonly Amounts[];
   readonly #jobs = new PlacedJobs<Line>(true);
   /** By pipeline. */
   readonly #lines: readonly (readonly Line[])[];
@@ -116,39 +79,14 @@ export class Frameworks {
   readonly #idle: readonly Set<number>[];
   /** By replica: the pipeline that its batch counts for. */
   readonly #owners: Int32Array;
-  /** Replicas of these pools. */
-  readonly #members: readonly number[];
 
-  /** Weights are by name; pipelines without one have 1. */
-  constructor(
-    system: System,
-    rules: readonly PoolPolicies[],
-    weights: Readonly<Record<string, number>>,
-  ) {
-    const { pipelines, pools, replicas, nodes, resources } = system;
-    this.#system = system;
-    this.#rules = rules;
-    this.#mostJobs = batchLimits(system, rules);
-    const placed = placeablePools(system);
-    this.#members = [...replicas.keys()].filter((r) => placed.includes(replicas[r].pool));
-    this.#resources = [...resources.keys()].filter(
-      (r) =>
-        placed.some((pool) => pools[pool].demand[r] > 0) &&
-        nodes.every((node) => Number.isFinite(node.resources[r])),
-    );
-    const devices = this.#members.map((replica) => replicas[replica].device);
-    this.#kinds = this.#resources.length > 0 ? [] : [...new Set(devices)];
-    this.#demands = replicas.map(({ pool, device }) => [
-      ...this.#resources.map((r) => pools[pool].demand[r]),
-      ...this.#kinds.map((kind) => Number(kind === device)),
-    ]);
-    this.shares = new DominantShares([
-      ...this.#resources.map((r) => sumOf(nodes.map((node) => node.resources[r]))),
-      ...this.#kinds.map((kind) => devices.filter((device) => device === kind).length),
-    ]);
-    for (const [pipeline, { name, held }] of pipelines.entries()) {
-      if (!held) this.shares.add(pipeline, Object.hasOwn(weights, name) ? weights[name] : 1);
-    }
+  constructor(context: ControllerContext, resources: readonly Resource[], sorter: Sorter) {
+    const { pipelines, pools, replicas } = context.system;
+    const placed = placeablePools(context.system);
+    this.#context = context;
+    this.#resources = resources;
+    this.#sorter = sorter;
+    this.#mostJobs = batchLimits(context.system, context.pools);
     this.#lines = pipelines.map(({ tasks }) => {
       const all = new Set(tasks.flatMap(({ variants }) => variants));
       return [...all].filter((pool) => placed.includes(pool)).map((pool) => ({ pool }));
@@ -159,27 +97,29 @@ export class Frameworks {
   }
 
   #hearing(pools: readonly number[]): Controller {
+    const { replicas } = this.#context.system;
     const isIdleAgain = (replica: number): void => {
-      this.#idle[this.#system.replicas[replica].pool].add(replica);
+      this.#idle[replicas[replica].pool].add(replica);
     };
     return {
       ...{ pools, scales: [], timers: 0, heedsResources: true },
       queued: (job, pool) => {
-        const { ordering } = this.#rules[pool];
+        const { ordering } = this.#context.pools[pool];
         const fromFirst = ordering.kind === "fifo" ? job.enteredUs : -job.enteredUs;
         this.#jobs.queued(job, pool, ordering.kind === "keyed" ? ordering.key(job) : fromFirst);
       },
       ended: (request) => this.#jobs.ended(request),
       finished: ({ replica }) => {
         const owner = this.#owners[replica];
-        if (owner !== NOBODY) this.shares.release(owner, this.#demands[replica]);
+        if (owner !== NOBODY) this.#sorter.release(owner, this.demandOf(replica));
         this.#owners[replica] = NOBODY;
         isIdleAgain(replica);
       },
       changed: (replica, state) => void (state === "up" && isIdleAgain(replica)),
       // Running batches count too: this scheduler may take over from another.
       begin: (view) => {
-        for (const replica of this.#members) {
+        for (const [replica, { pool }] of replicas.entries()) {
+          if (!pools.includes(pool)) continue;
           const [job] = view.jobsOn(replica);
           if (job !== undefined) this.#own(view.job(job).pipeline, replica);
           else if (view.isUp(replica)) isIdleAgain(replica);
@@ -189,45 +129,39 @@ export class Frameworks {
   }
 
   demandOf(replica: number): Amounts {
-    return this.#demands[replica];
+    return this.#resources.map((resource) => resource.demandOf(replica));
   }
 
-  /** Amounts that no batch has taken on a node. O(replicas) where these are the resource. */
-  freeOn(node: number, view: ClusterView): number[] {
-    const { replicas } = this.#system;
-    const idle = this.#members.filter(
-      (replica) =>
-        this.#kinds.length > 0 && replicas[replica].node === node && isIdle(view, replica),
+  /** Amounts that no batch has taken. O(replicas) where these are the resource. */
+  freeOn(node: number, view: ClusterView): Amounts {
+    return this.#resources.map((resource) => resource.freeOn(node, view));
+  }
+
+  /** The pipeline's lines that have a job. */
+  waiting(pipeline: number, view: ClusterView): readonly Line[] {
+    this.#jobs.place(view, ({ job, pool }) =>
+      this.#lines[view.job(job).pipeline].find((line) => line.pool === pool),
     );
-    return [
-      ...this.#resources.map((r) => view.freeOf(node, r)),
-      ...this.#kinds.map((kind) => idle.filter((one) => replicas[one].device === kind).length),
-    ];
-  }
-
-  hasJobs(pipeline: number, view: ClusterView): boolean {
-    return this.#waiting(pipeline, view).length > 0;
-  }
-
-  /** Whether a job of the pipeline can start once others have ended: some replica for it is up. */
-  waitsForRoom(pipeline: number, view: ClusterView): boolean {
-    return this.#waiting(pipeline, view).some(({ pool }) => view.readyOf(pool) > 0);
+    return this.#lines[pipeline].filter((line) => this.#jobs.at(line).length > 0);
   }
 
   /**
    * Starts the pipeline's next batch: of its pools with an idle replica that is allowed and has
-   * room, the one whose next job is of the earliest request. The replica, or −1: none can start.
+   * room, the one whose next job is of the earliest request. The replica; undefined: none can start.
    */
-  startNext(pipeline: number, view: ClusterView, act: Controls, allows: Allows): number {
+  startNext(
+    pipeline: number,
+    view: ClusterView,
+    act: Controls,
+    allows: (replica: number) => boolean = () => true,
+  ): number | undefined {
     for (;;) {
-      const ways = this.#waiting(pipeline, view).flatMap((line) => {
+      const ways = this.waiting(pipeline, view).flatMap((line) => {
         const replica = this.#idleReplica(line.pool, view, allows);
-        return replica === NOBODY ? [] : [{ line, replica }];
+        return replica === undefined ? [] : [{ line, replica }];
       });
-      const arrivedUs = ({ line }: (typeof ways)[number]): number =>
-        view.job(this.#jobs.at(line)[0].job).arrivedUs;
-      const next = leastBy(ways, arrivedUs);
-      if (next === undefined) return NOBODY;
+      const next = leastBy(ways, ({ line }) => view.job(this.#jobs.at(line)[0].job).arrivedUs);
+      if (next === undefined) return undefined;
       const { line, replica } = next;
       const batch = this.#takeBatch(line, replica, view, act);
       if (batch.length === 0) continue;
@@ -239,22 +173,13 @@ export class Frameworks {
     }
   }
 
-  /** The pipeline's lines that have a job. */
-  #waiting(pipeline: number, view: ClusterView): readonly Line[] {
-    this.#jobs.place(view, ({ job, pool }) =>
-      this.#lines[view.job(job).pipeline].find((line) => line.pool === pool),
-    );
-    return this.#lines[pipeline].filter((line) => this.#jobs.at(line).length > 0);
-  }
-
   /** As many as the pool's batching allows, none kept waiting for more; late ones may be dropped. */
   #takeBatch(line: Line, replica: number, view: ClusterView, act: Controls): readonly number[] {
-    const { shedding } = this.#rules[line.pool];
+    const { shedding = () => false } = this.#context.pools[line.pool];
     const most = this.#mostJobs[line.pool];
     const taken = this.#jobs.at(line).slice(0, most);
     this.#jobs.leave(taken);
     const batch = taken.map(({ job }) => job);
-    if (shedding === undefined) return batch;
     const late = batch.filter((job) => shedding(view.job(job), replica, most, view.nowUs));
     for (const job of late) if (view.isWaiting(job)) act.drop(job);
     return batch.filter((job) => !late.includes(job) && view.isWaiting(job));
@@ -262,15 +187,18 @@ export class Frameworks {
 
   #own(pipeline: number, replica: number): void {
     this.#owners[replica] = pipeline;
-    this.shares.allocate(pipeline, this.#demands[replica]);
+    this.#sorter.allocate(pipeline, this.demandOf(replica));
   }
 
-  #idleReplica(pool: number, view: ClusterView, allows: Allows): number {
-    const idle = this.#idle[pool];
-    for (const replica of idle) {
-      if (!isIdle(view, replica)) idle.delete(replica);
+  #idleReplica(
+    pool: number,
+    view: ClusterView,
+    allows: (replica: number) => boolean,
+  ): number | undefined {
+    for (const replica of this.#idle[pool]) {
+      if (!isIdle(view, replica)) this.#idle[pool].delete(replica);
       else if (allows(replica) && view.fits(replica)) return replica;
     }
-    return NOBODY;
+    return undefined;
   }
 }

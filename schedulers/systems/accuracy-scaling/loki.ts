@@ -1,31 +1,19 @@
-/** Proteus and Loki: accuracy scaling by an integer program, routing to variants, and batches. */
-
+/** Loki (Ahmad et al., HPDC 2024): hardware and accuracy scaling of pipelines, and late jobs to faster variants. */
 import { z } from "zod";
 import type { JobView } from "../../../engine/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../engine/dispatch/policies.ts";
+import { placeablePools } from "../../rules/device-slots.ts";
 import {
-  batchSize,
   defineController,
   definePolicy,
-  type PolicyContext,
   preset,
   type SelectionContext,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
 import { leastBy, mostAccurateOf, startsAll } from "../../rules/textbook.ts";
-import { aloneUs, batchWithin, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
-import { placeablePools } from "../devices/device-slots.ts";
-import { AccuracyScaler, parametersOf } from "./scaler.ts";
-
-const shareOfGoal = z
-  .number()
-  .min(0.01)
-  .max(1)
-  .default(0.5)
-  .describe("share of the SLO for service, split over the tasks; the rest is for waiting");
-const maxBatch = batchSize
-  .default(64)
-  .describe("the most jobs of a batch; the model's own maximum holds too");
+import { aloneUs, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
+import { AccuracyScaler, IDEA, parametersOf } from "./scaler.ts";
+import { largestOf, maxBatch, shareOfGoal } from "./within-share.ts";
 
 const mostAccurateFirst = definePolicy({
   name: "most-accurate-first",
@@ -73,23 +61,6 @@ const mostAccurateFirst = definePolicy({
   },
 });
 
-/** By replica of a pool: the largest batch whose expected time is within the task's share of the goal; at least 1. */
-function largestOf(
-  { system, pool, maxBatch }: PolicyContext,
-  given: number,
-  shareOfGoal: number,
-): ReadonlyMap<number, number> {
-  const { first, count } = system.pools[pool];
-  const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
-  const replicas = Array.from({ length: count }, (_, i) => first + i);
-  return new Map(
-    replicas.map((replica) => {
-      const { meanUs } = system.replicas[replica].service;
-      return [replica, Math.max(1, batchWithin(meanUs, Math.min(given, maxBatch), budgetUs))];
-    }),
-  );
-}
-
 const withinBudget = definePolicy({
   name: "within-budget",
   summary: "what waits, as far as its service fits the task's share of the SLO",
@@ -108,57 +79,7 @@ const withinBudget = definePolicy({
   },
 });
 
-const proteusBatching = definePolicy({
-  name: "proteus",
-  summary: "wait for one more job as long as the first would still be in time with it",
-  idea: "With q jobs that wait, wait for another until T_exp(1) − T_proc(q + 1): then the first job would still be served in time with one more. At that instant start the q jobs. Idle replicas wait, so it is not work-conserving.",
-  reads:
-    "The length of the queue, the deadline of its first job, and expected service times. In a pipeline of several tasks the job expires after the task's share of the SLO.",
-  failsWhen:
-    "Service takes longer than expected, or jobs have no deadline: they start at once then.",
-  source: "Ahmad et al., Proteus, ASPLOS 2024 (adaptive batching).",
-  parameters: z.strictObject({ shareOfGoal, maxBatch }),
-  create: ({ shareOfGoal, maxBatch }, context): Batching => {
-    const { system, pool } = context;
-    const { replicas } = system;
-    const fits = largestOf(context, maxBatch, shareOfGoal);
-    const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
-    const expiresUs = ({ deadlineUs, enteredUs }: JobView): number =>
-      Math.min(deadlineUs, enteredUs + budgetUs / shareOfGoal);
-    return {
-      kind: "group",
-      maxBatch: Math.max(1, ...fits.values()),
-      perReplica: true,
-      size({ length, next }, replica, nowUs) {
-        const most = fits.get(replica) ?? 1;
-        if (length >= most) return most;
-        const dueUs = expiresUs(next) - replicas[replica].service.meanUs[length + 1];
-        return nowUs >= Math.floor(dueUs) || dueUs === Number.POSITIVE_INFINITY ? length : 0;
-      },
-      dueUs: ({ length, next }, replica) =>
-        Math.floor(expiresUs(next) - replicas[replica].service.meanUs[length + 1]),
-    };
-  },
-});
-
-const IDEA =
-  "At each epoch an integer program gives every device slot a variant, so that the expected demand is served and the mean accuracy is the highest. Where no plan serves it, the demand is scaled down in steps of 5 to 10 %. Replicas that are on have their resources at once.";
-
-const proteusController = defineController({
-  name: "proteus",
-  summary: "one variant for each device, by an integer program at each epoch",
-  idea: IDEA,
-  reads: "Arrivals of each pipeline, accuracies, and expected service times.",
-  failsWhen:
-    "Demand changes within an epoch, replicas take long to start, or several replicas of a variant are lost.",
-  source:
-    "Ahmad et al., Proteus, ASPLOS 2024 (resource management by a MILP, every 30 s). Devices that host the same variants at the same speed are one kind, with a whole number of replicas in place of the paper's binary x for each device. The accuracy of a pipeline of several tasks, which the paper does not have, is linearised by planes. Solved by HiGHS to a hundredth of a point of accuracy, or until the bound on nodes (reconstructed).",
-  parameters: parametersOf({ epochS: 30, solveMs: 1000 }),
-  create: (parameters, { system }) =>
-    placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, false),
-});
-
-const lokiController = defineController({
+const controller = defineController({
   name: "loki",
   summary: "fewest devices at the best accuracy, else the best accuracy on all devices",
   idea: `${IDEA} While the most accurate variants of all tasks serve the demand, only the devices that they need are on.`,
@@ -172,23 +93,12 @@ const lokiController = defineController({
     placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, true),
 });
 
-export const proteus: SystemPack = {
+export const loki: SystemPack = {
   policies: {
     selection: [mostAccurateFirst],
-    batching: [withinBudget, proteusBatching],
-    controller: [proteusController, lokiController],
+    batching: [withinBudget],
+    controller: [controller],
   },
-  presets: {
-    proteus: preset("accuracy scaling: variants by an integer program, batches that wait", {
-      selection: { policy: "most-accurate-first", reroutes: false },
-      batching: "proteus",
-      shedding: "expected-late",
-      controller: "proteus",
-    }),
-  },
-};
-
-export const loki: SystemPack = {
   presets: {
     loki: preset("hardware and accuracy scaling of pipelines, late jobs to faster variants", {
       selection: "most-accurate-first",

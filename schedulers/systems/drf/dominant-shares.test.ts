@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cases } from "../../../checks/support/test-form.test-support.ts";
-import { type Amounts, DominantShares } from "./frameworks.ts";
+import { DominantShares } from "./drf.ts";
+import type { Amounts } from "./frameworks.ts";
 
 interface FillingClient {
   readonly name: string;

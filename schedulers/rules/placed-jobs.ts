@@ -1,5 +1,5 @@
 /** Jobs that wait in queues of a controller's own, each at one place: a device, a model on a device, a group. */
-import type { ClusterView, JobView } from "../../../engine/dispatch/controller.ts";
+import type { ClusterView, JobView } from "../../engine/dispatch/controller.ts";
 
 export interface PlacedJob<Place> {
   readonly job: number;

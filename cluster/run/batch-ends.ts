@@ -1,0 +1,62 @@
+/** Which requests end with an error when a batch ends; those of a lost batch may run again. */
+
+import { Fault } from "../../engine/basics/fault.ts";
+import type { BatchTimes } from "../observe/run-sink.ts";
+import type { JobResult } from "../protocol/tensors.ts";
+import { RETRY_AFTER_MS } from "../security/limits.ts";
+import { isImputed, keepOutputs, type StartedBatch } from "./batch.ts";
+import type { LiveRequest } from "./live-request.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+import type { WrittenTokens } from "./written-tokens.ts";
+
+type Failures = readonly (readonly [request: LiveRequest, error: Fault])[];
+
+interface Surroundings {
+  readonly budget: RetryBudget;
+  /** Null without language models. */
+  readonly written: WrittenTokens | null;
+  readonly isLive: (request: LiveRequest) => boolean;
+}
+
+export type BatchEnds = ReturnType<typeof batchEnds>;
+
+export function batchEnds({ budget, written, isLive }: Surroundings) {
+  /** Lost jobs run again while the budget lasts. */
+  const spendRetries = (batch: StartedBatch): Failures =>
+    batch.requests.flatMap((request, i) => {
+      if (!isLive(request) || isImputed(batch, i) || budget.take()) return [];
+      const message = "its replica was lost, and too much work is being done again already";
+      const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_MS });
+      return [[request, error] as const];
+    });
+  /** A job that has streamed tokens does not start again; `reason` says why it was lost. */
+  const lost = (batch: StartedBatch, reason: string): Failures => {
+    const error = written?.failureOf(batch, reason) ?? null;
+    return error === null ? spendRetries(batch) : [[batch.requests[0], error]];
+  };
+  return {
+    /** With its replica. */
+    lost,
+    /** Keeps the outputs with the requests. */
+    served(
+      batch: StartedBatch,
+      outputs: readonly JobResult[],
+      times: BatchTimes,
+      at: { readonly replica: string; readonly nowUs: number },
+    ): Failures {
+      budget.finished(batch.requests.length);
+      return keepOutputs(batch, outputs, times, at);
+    },
+    /** On a replica that is up: another may run it, unless it fails on every one. */
+    failed(batch: StartedBatch, message: string, everywhere: boolean): Failures {
+      const error = new Fault("cluster-failure", message);
+      if (everywhere) {
+        const awaited = batch.requests.filter((_, i) => !isImputed(batch, i));
+        return awaited.map((request) => [request, error] as const);
+      }
+      // The reason, should the dispatcher not try it again.
+      for (const request of batch.requests) request.error = error;
+      return lost(batch, message);
+    },
+  };
+}
