@@ -25,7 +25,7 @@ export interface Relaxed {
 
 /** Programs of this size take some hundredths of a second. */
 const SECONDS = 0.3;
-const MOST_SECONDS = 10;
+const MOST_SECONDS = 1;
 /** With headroom, so many times fewer jobs than may be go to kinds on which more of them are late. */
 const FEW = 20;
 /** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
