@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const scratch = mkdtempSync(join(tmpdir(), "tandem-package-"));
@@ -99,7 +100,9 @@ test("scenarios that it brings are sound, and simulated on threads", () => {
 
 test("validate runs real processes that replay measured times", () => {
   const path = written("queue.yaml", QUEUE);
-  const { code, stdout, stderr } = tandem("validate", path, "--backend", "replay", "--json");
+  written("messages.json", JSON.stringify(MESSAGE_COSTS));
+  const words = ["--backend", "replay", "--json", "--set", "cluster.overheadProfile=messages.json"];
+  const { code, stdout, stderr } = tandem("validate", path, ...words);
   // 3: the host may be too busy to be judged by.
   expect([0, 3], stderr).toContain(code);
   const [{ measured }] = JSON.parse(stdout).configurations;

@@ -11,7 +11,7 @@ import { estimate, meanOf } from "../engine/statistics/estimate.ts";
 import { knownTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import { type Disturbance, disturbance, percent, watchHost } from "./host.ts";
-import { type InPlacePlan, inPlaceRound, workByModel } from "./in-place.ts";
+import { type InPlacePlan, inPlaceRound, warmUp, workByModel } from "./in-place.ts";
 import {
   AloneTimes,
   type BusyWorker,
@@ -109,8 +109,7 @@ export class Experiment {
   async warmUp(): Promise<void> {
     for (const alone of this.#alone) await alone.warmUp();
     await probePace();
-    if (this.#place !== null)
-      await inPlaceRound(this.#place.deployment, this.#place, `${SEED}/warm`);
+    if (this.#place !== null) await warmUp(this.#place.deployment, this.#place, `${SEED}/warm`);
   }
 
   /** Rounds until all figures are precise, or the time is over; returns the seconds that they took. */

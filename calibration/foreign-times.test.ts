@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Fault, type Issue } from "../engine/basics/fault.ts";
 import { profileSchema } from "../scenario/schema/profile.ts";
-import { type ForeignReading, readForeignTimes } from "./foreign-times.ts";
+import type { ForeignReading } from "./foreign/times.ts";
+import { readForeignTimes } from "./foreign-times.ts";
 import { importedProfile } from "./profiles.ts";
 
 const read = (text: string, more: Partial<ForeignReading> = {}) =>

@@ -164,7 +164,7 @@ export interface Effort {
   readonly seconds: number;
 }
 
-/** A deployment's start and end, and around each run: a load generator's start, unmeasured requests. */
+/** Seconds of a deployment: its start, its warm-up on real models, and its end. */
 const START_S: Readonly<Record<BackendName, number>> = {
   replay: 4,
   onnx: 20,
@@ -173,6 +173,7 @@ const START_S: Readonly<Record<BackendName, number>> = {
   real: 20,
   engines: 10,
 };
+/** A load generator's start and unmeasured requests, around each run. */
 const AROUND_RUN_S = 3;
 /** The pipeline in place under light load, and busy neighbours, after each block of load on real models. */
 const BRACKET_S = 8;
@@ -199,7 +200,7 @@ export function forecastRun(
   };
 }
 
-/** Seconds that one configuration's deployment takes to start and stop. */
+/** Seconds that one configuration's deployment takes besides its runs. */
 export function startSeconds(backend: BackendName): number {
   return START_S[backend];
 }

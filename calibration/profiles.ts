@@ -3,7 +3,7 @@ import { hostLine } from "../cluster/worker/host-line.ts";
 import { estimate, meanOf, studentT } from "../engine/statistics/estimate.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import type { StepProfile } from "../scenario/schema/step-profile.ts";
-import type { ForeignTimes, Spread } from "./foreign-times.ts";
+import type { ForeignTimes, Spread } from "./foreign/times.ts";
 
 export function measuredHere(
   model: string,

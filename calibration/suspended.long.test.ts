@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 import type { MeasuredSide, ValidationDocument } from "../results/validation.ts";
 import { profileSchema } from "../scenario/schema/profile.ts";
 
@@ -52,8 +53,7 @@ it("calibrate sets the round aside and measures another", { timeout: 240_000 }, 
 });
 
 it("validate sets the run aside, and says why", { timeout: 240_000 }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
-  writeFileSync(join(folder, "s.yaml"), QUEUE);
+  const folder = folderOfQueue();
   const words = ["validate", "s.yaml", "--out", "out"];
   await suspended(folder, words, /^ {2}(run 1 of 3|set aside)/m);
   const { health } = measuredIn(folder);
@@ -65,10 +65,17 @@ const QUEUE = `
 name: queue
 pipelines: { p: { tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: exponential, meanMs: 10 } } }
-cluster: { replicas: { serve: 2 } }
+cluster: { replicas: { serve: 2 }, overheadProfile: messages.json }
 scheduler: fifo
 workload: { arrivals: poisson, ratePerS: 40, durationS: 8 }
 `;
+
+function folderOfQueue(): string {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
+  writeFileSync(join(folder, "s.yaml"), QUEUE);
+  writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
+  return folder;
+}
 
 function measuredIn(folder: string): MeasuredSide {
   const text = readFileSync(join(folder, "out", "validation.json"), "utf8");
@@ -83,8 +90,7 @@ Date.now = () => now() + (performance.now() > atMs ? 3_600_000 : 0);
 `;
 
 it("a step of the clock changes nothing", { timeout: 240_000 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-stepping-"));
-  writeFileSync(join(folder, "s.yaml"), QUEUE);
+  const folder = folderOfQueue();
   writeFileSync(join(folder, "stepping.mjs"), STEPPING);
   const NODE_OPTIONS = `--import=${pathToFileURL(join(folder, "stepping.mjs"))}`;
   const { status, stderr } = spawnSync(

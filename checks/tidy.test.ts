@@ -12,12 +12,8 @@ const MAX_FILE_LINES = 700;
 
 /** Approved by a reviewer: files (`path`) and functions (`path: first line`), each one whole idea, and why. */
 const APPROVED_LONG: Readonly<Record<string, string>> = {
-  "calibration/foreign-times.ts": "one reader for each format, of the same form, side by side",
-  "schedulers/contract.ts": "the contract of every scheduler: a driver that checks each command",
-  "schedulers/own-guard.ts": "the guards of all kinds of policies, side by side",
   "library/shards.ts": "eleven lines more, since each key of a literal has its own",
   "library/validate.ts": "fourteen lines more, since each key of a literal has its own",
-  "sim/simulation.ts": "one run in virtual time: the loop, the driver and its bounds",
 };
 
 /** The decision core and its documents: pure, and below all others. */

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
@@ -288,22 +289,6 @@ test("every command has --help with an example", async () => {
   }
 });
 
-const MESSAGES = {
-  schema: "tandem/overhead@1",
-  provenance: {
-    kind: "imported",
-    model: "any",
-    device: "any",
-    host: "any",
-    runtime: "any",
-    date: "any",
-  },
-  clientRoundTripUs: [400, 500, 700],
-  workerRoundTripUs: [250, 300, 450],
-  gateway: { arrivalUs: 60, dispatchUs: 80, completionUs: 50 },
-  contention: [1],
-};
-
 test("validate runs real processes, judges, and leaves a report's worth of results and logs that replay", () => {
   const text = QUEUE.replace("requests: 400", "requests: 40").replace(
     "exponential",
@@ -311,8 +296,7 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   );
   const validation = "validation: { backend: replay, metrics: { latencyMeanMs: 5 } }";
   const path = scenario("v.yaml", `${text}${validation}\n`);
-  // With a profile of messages there is no pilot, which takes as long as a run or two.
-  scenario("messages.json", JSON.stringify(MESSAGES));
+  scenario("messages.json", JSON.stringify(MESSAGE_COSTS));
   const messages = IS_LONG ? [] : ["cluster.overheadProfile=messages.json"];
   const terms = ["--set", "cluster.gateway.count=2", "cluster.network.rttMs=50", ...messages];
   const { code, stdout } = tandem("validate", path, "--json", "--out", "v", ...terms);

@@ -47,7 +47,7 @@ const PICTURES: Show = {
   files: [],
   takes: "three to five minutes",
   sweep: "3 schedulers × 4 shapes × 3 loads",
-  calibrateS: 75,
+  calibrateS: 65,
   validateS: 160,
   fit: async (path, args) =>
     fitToMachine(path, await calibrate(args), [
@@ -97,7 +97,7 @@ export async function demo({ images, llm, out }: Values<typeof DEMO>): Promise<v
   for (const file of show.files)
     writeAtomically(join(out, file), readFileSync(shipped(file), "utf8"));
   writeAtomically(scenario, readFileSync(shipped(show.scenario), "utf8"));
-  await step("calibrate on this machine", calibrateS + 10, () => {
+  await step("calibrate on this machine", calibrateS + 25, () => {
     const given = { scenario, maxSeconds: calibrateS, images };
     return show.fit(scenario, checkedOptions({ ...SCENARIO, ...CALIBRATE_COMMAND }, given));
   });

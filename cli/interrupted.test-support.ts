@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 
@@ -16,7 +17,7 @@ name: queue
 pipelines: { p: { tasks: { serve: { model: m } } } }
 models:
   m: { service: { distribution: exponential, meanMs: 10 }, implementation: { name: no-op } }
-cluster: { replicas: { serve: 2 }, network: { rttMs: 0.2 } }
+cluster: { replicas: { serve: 2 }, overheadProfile: messages.json }
 workload: { arrivals: poisson, ratePerS: 40, durationS: ${durationS} }
 sweep: { scheduler: [fifo, random] }
 `;
@@ -48,6 +49,7 @@ export function interrupted(
   { command = "validate", group = false, options = [], delayMs = 0 }: Interruption = {},
 ): Promise<Interrupted> {
   writeFileSync(join(folder, "s.yaml"), scenario);
+  writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
   const results = command === "check" ? [] : ["--out", "out"];
   const words = [TANDEM, command, "s.yaml", ...results, ...options];
   const child = spawn(process.execPath, words, {

@@ -48,7 +48,7 @@ const INVENTORY = {
   },
 };
 
-const options = { retry: 0, timeout: PATIENCE_MS * 4 };
+const options = { timeout: PATIENCE_MS * 4 };
 describe.skipIf(!isHere)("on Kubernetes", options, () => {
   let lab: KubernetesHere;
 

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { CsvColumns, ForeignTimes } from "../calibration/foreign/times.ts";
 import {
   isCoefficients,
   LAYER_TABLES,
@@ -9,11 +10,7 @@ import {
   publishedCoefficients,
   type StepTimesDocument,
 } from "../calibration/foreign-steps.ts";
-import {
-  type CsvColumns,
-  type ForeignTimes,
-  readForeignTimes,
-} from "../calibration/foreign-times.ts";
+import { readForeignTimes } from "../calibration/foreign-times.ts";
 import { importedProfile, importedSteps } from "../calibration/profiles.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import type { Profile } from "../scenario/schema/profile.ts";

@@ -4,7 +4,7 @@
  */
 import { Script } from "node:vm";
 import { Fault } from "../engine/basics/fault.ts";
-import { brokenOffCall } from "../schedulers/own-guard.ts";
+import { brokenOffCall } from "../schedulers/own-calls.ts";
 
 const WORK = Symbol.for("tandem.interruptible-work");
 const runWork = new Script('globalThis[Symbol.for("tandem.interruptible-work")]()');

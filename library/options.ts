@@ -1,6 +1,6 @@
 /** The options that a command and its function of the library have in common, each declared once. */
 import { z } from "zod";
-import { FOREIGN_FORMATS } from "../calibration/foreign-times.ts";
+import { FOREIGN_FORMATS } from "../calibration/foreign/times.ts";
 import { LIMITS } from "../cluster/security/limits.ts";
 import { DEFAULT_MARGIN } from "../results/compare.ts";
 import { BACKENDS } from "../scenario/schema/run.ts";

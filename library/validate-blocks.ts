@@ -1,5 +1,6 @@
 /** The blocks of a validation of real models: their budget, the brackets between them, and their progress. */
 import { measureBracket } from "../calibration/blocks.ts";
+import { warmUp } from "../calibration/in-place.ts";
 import { signedPercent } from "../calibration/judge.ts";
 import { type Effort, effortOf, fitBudget, type RunForecast } from "../calibration/predict.ts";
 import type { RealRunPlan } from "../calibration/real-runs.ts";
@@ -42,7 +43,10 @@ export function bracketOf({
 }: BracketsOf): NonNullable<RealRunPlan["bracket"]> {
   let brackets = 0;
   const plan = { ...measured, isLocal: (inventory?.inventory.kind ?? "local") === "local" };
-  return (deployment) => measureBracket(deployment, plan, `validation/light/${brackets++}`);
+  return async (deployment) => {
+    if (brackets === 0) await warmUp(deployment, plan, "validation/warm");
+    return measureBracket(deployment, plan, `validation/light/${brackets++}`);
+  };
 }
 
 /** The error of the mean, as far as it is known. */

@@ -11,7 +11,7 @@ import type { System } from "../engine/system/system.ts";
 import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { documentOf, systemOf } from "./contract-systems.test-support.ts";
 import { createScheduler } from "./create-scheduler.ts";
-import { isOwnFailure } from "./own-guard.ts";
+import { isOwnFailure } from "./own-calls.ts";
 import { NO_OWN, type OwnComposition, type OwnSchedulers, ownScheduler } from "./own-scheduler.ts";
 
 const grouped = { policy: "size-or-timeout", maxBatch: 3, waitMs: 1 };

@@ -1,9 +1,9 @@
 /**
- * The rules that every scheduler keeps, whatever happens: `CheckingDriver` drives a dispatcher through
- * any order of events and checks each command as it comes. Tests play the registry on random systems;
+ * The contract of every scheduler, whatever happens: `CheckingDriver` drives a dispatcher through any order
+ * of events and checks each command as it comes (`contract-rules.ts`). Tests play the registry on random systems;
  * `tandem check` plays a scheduler of the user on the scenario's (`play.ts`).
  */
-import type { JobView, Residency } from "../engine/dispatch/controller.ts";
+import type { Residency } from "../engine/dispatch/controller.ts";
 import { Dispatcher } from "../engine/dispatch/dispatcher.ts";
 import type {
   AnswerLabels,
@@ -13,27 +13,11 @@ import type {
   Outcome,
 } from "../engine/dispatch/driver.ts";
 import type { Scheduler } from "../engine/dispatch/policies.ts";
-import { JOB } from "../engine/dispatch/request-table.ts";
 import type { RunLog } from "../engine/dispatch/run-log.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { System } from "../engine/system/system.ts";
-import { Failures } from "./own-guard.ts";
+import { ContractRules, equal, type Open, ok } from "./contract-rules.ts";
 import { type PlanProblem, planFor } from "./systems/accuracy-scaling/plan.ts";
-
-/** A rule that the scheduler has broken; the message is the rule. */
-export class BrokenRule extends Error {}
-
-function fail(rule: string): never {
-  throw new BrokenRule(rule);
-}
-
-function ok(condition: boolean, rule: string): asserts condition {
-  if (!condition) fail(rule);
-}
-
-function equal(found: unknown, expected: unknown, rule: string): void {
-  if (!Object.is(found, expected)) fail(`${rule}: ${found}, not ${expected}`);
-}
 
 /** One step of a random run. `pick` chooses among what is possible; `holds` are answers. */
 export interface Step {
@@ -45,18 +29,6 @@ export interface Step {
   /** Whether the dispatcher decides after this step, or only after the next. */
   readonly decides: boolean;
   readonly holds: number;
-}
-
-interface Open {
-  readonly serial: number;
-  readonly slot: number;
-  readonly pipeline: number;
-  readonly answers: number;
-  readonly asked: Set<number>;
-  readonly ran: Set<number>;
-  readonly ended: Set<number>;
-  /** Ensembles. */
-  readonly voted: Set<number>;
 }
 
 /** A driver without a clock: the test says what happens, and the driver checks what is asked. */
@@ -89,13 +61,12 @@ export class CheckingDriver implements Driver {
   /** Tells each step in a line; null: nobody asks. */
   story: string[] | null = null;
   #begun = false;
-  /** Failures of the user's code; undefined for a built-in scheduler. */
-  readonly #failures: Failures | undefined;
+  readonly #rules: ContractRules;
 
   constructor(system: System, scheduler: Scheduler, log: RunLog | null = null) {
     this.system = system;
     this.scheduler = scheduler;
-    this.#failures = scheduler.controllers?.find((one) => one instanceof Failures);
+    this.#rules = new ContractRules(this);
     this.dispatcher = new Dispatcher(system, scheduler, this, log);
   }
 
@@ -122,38 +93,13 @@ export class CheckingDriver implements Driver {
   readonly #windowed = new Set<number>();
 
   start(replica: number, nowUs: number): void {
-    const { batchJobs, batchAt, batchSize, requests, system } = this.dispatcher;
+    const { batchJobs, batchAt, batchSize } = this.dispatcher;
     equal(nowUs, this.nowUs, "time does not run back");
-    ok(this.up.has(replica), "a batch goes to a replica that is up");
-    ok(!this.busy.has(replica), "a replica runs one batch");
     const at = batchAt[replica];
     const jobs = Array.from(batchJobs.subarray(at, at + batchSize[replica]));
-    const pool = system.replicas[replica].pool;
-    const { batching } = this.#policies(pool);
-    const most = this.#isSteered(pool) ? Number.POSITIVE_INFINITY : batching.maxBatch;
-    const limit = Math.min(system.pools[pool].maxBatch, most);
-    ok(jobs.length > 0, "a batch has jobs");
-    ok(jobs.length <= limit, "no batch is over its maximum");
-    const running = new Set([...this.busy.values()].flat());
-    for (const job of jobs) {
-      const request = this.#openAt(requests.requestOf(job));
-      const task = requests.taskOf(job);
-      ok(!running.has(job), "a job runs once at a time");
-      equal(requests.state[job], JOB.running, "a job that starts runs");
-      ok(
-        system.pipelines[request.pipeline].tasks[task].variants.includes(pool),
-        "a job runs in a pool of its task",
-      );
-      ok(request.asked.has(task), "a task's condition is asked before it runs");
-      this.#checkInputs(request, task);
-      if (this.scheduler.admission.dropsLate) {
-        ok(nowUs <= requests.deadlineUs[request.slot], "nothing late is started");
-      }
-      running.add(job);
-    }
+    this.#rules.checkBatch(replica, jobs);
     this.#tell(`the scheduler starts ${jobs.length} on ${this.#nameOf(replica)}`);
-    if (!this.#isSteered(pool)) this.#checkOrder(pool, replica, jobs);
-    ok(this.#hasRoom(replica), "no batch takes more than its node has");
+    this.#rules.checkTurn(replica, jobs);
     this.busy.set(replica, jobs);
   }
 
@@ -166,10 +112,10 @@ export class CheckingDriver implements Driver {
 
   end(slot: number, outcome: Outcome, nowUs: number): void {
     equal(nowUs, this.nowUs, "time does not run back");
-    const request = this.#openAt(slot);
+    const request = this.#rules.openAt(slot);
     this.open.delete(slot);
     this.outcomes[outcome]++;
-    if (outcome === "completed") this.#checkCompletion(request);
+    if (outcome === "completed") this.#rules.checkCompletion(request);
   }
 
   /** Each request has a time of its own, so that deadlines do not follow the order of arrival. */
@@ -178,7 +124,7 @@ export class CheckingDriver implements Driver {
   }
 
   holds(slot: number, task: number): boolean {
-    const request = this.#openAt(slot);
+    const request = this.#rules.openAt(slot);
     ok(!request.asked.has(task), "a task's condition is asked once");
     request.asked.add(task);
     const holds = ((request.answers >> task) & 1) === 1;
@@ -190,13 +136,13 @@ export class CheckingDriver implements Driver {
   readonly labels: AnswerLabels = {
     truth: null,
     of: (slot, task) => {
-      ok(this.#openAt(slot).ran.has(task), "only a task that ran has a label");
+      ok(this.#rules.openAt(slot).ran.has(task), "only a task that ran has a label");
       return (this.dispatcher.requests.serial[slot] + task) % 3;
     },
   };
 
   voted(slot: number, ensemble: number, { label, confidence, agreeing }: CountedVote): void {
-    const request = this.#openAt(slot);
+    const request = this.#rules.openAt(slot);
     const { members } = this.system.pipelines[request.pipeline].ensembles[ensemble];
     ok(!request.voted.has(ensemble), "votes are counted once");
     request.voted.add(ensemble);
@@ -205,7 +151,7 @@ export class CheckingDriver implements Driver {
   }
 
   imputed(slot: number, task: number): void {
-    const request = this.#openAt(slot);
+    const request = this.#rules.openAt(slot);
     ok(request.asked.has(task) && !request.ended.has(task), "what waits or runs is imputed");
     request.ran.add(task);
     request.ended.add(task);
@@ -323,8 +269,7 @@ export class CheckingDriver implements Driver {
   decide(): void {
     this.dispatcher.decide(this.nowUs);
     equal(this.dispatcher.inSystem, this.open.size, "every open request is in the system");
-    this.#checkNobodyIdles();
-    this.#checkChains();
+    this.#rules.checkDecided();
   }
 
   play({ kind, pick, afterUs, decides, holds }: Step): void {
@@ -391,207 +336,5 @@ export class CheckingDriver implements Driver {
 
   #nameOf(replica: number): string {
     return this.system.replicas[replica].name;
-  }
-
-  // --- checks -----------------------------------------------------------------------------------
-
-  #openAt(slot: number): Open {
-    const request = this.open.get(slot);
-    if (request === undefined) return fail(`request ${slot} is not open`);
-    return request;
-  }
-
-  /** Whether a controller beyond scaling decides on the pool's batches. */
-  #isSteered(pool: number): boolean {
-    const deciding = this.scheduler.controllers?.filter((one) => one !== this.#failures) ?? [];
-    return deciding.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
-  }
-
-  /** Whether joins may start before all that they need has run. */
-  get #hurries(): boolean {
-    return this.scheduler.controllers?.some(({ proceeds }) => proceeds === true) ?? false;
-  }
-
-  #isHeld(pool: number): boolean {
-    return this.system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool));
-  }
-
-  /** Whether a replica's node has what one more batch there takes. */
-  #hasRoom(replica: number): boolean {
-    const { replicas, pools, nodes } = this.system;
-    const { node, pool } = replicas[replica];
-    const here = [...this.busy.keys()].filter((other) => replicas[other].node === node);
-    return nodes[node].resources.every((total, r) => {
-      const used = here.reduce((sum, other) => sum + pools[replicas[other].pool].demand[r], 0);
-      return used + pools[pool].demand[r] <= total;
-    });
-  }
-
-  /** As the dispatcher documents it: held chains are first in, first out, without batches. */
-  #policies(pool: number): Scheduler["pools"][number] {
-    const own = this.scheduler.pools[pool];
-    if (!this.#isHeld(pool)) return own;
-    return {
-      routing: own.routing,
-      ordering: { kind: "fifo" },
-      batching: { kind: "single", maxBatch: 1 },
-    };
-  }
-
-  #checkInputs(request: Open, task: number): void {
-    const { predecessors, needed } = this.system.pipelines[request.pipeline].tasks[task];
-    const ran = predecessors.filter((p) => request.ran.has(p)).length;
-    if (predecessors.length === 0) return;
-    ok(ran > 0, "at least one predecessor ran");
-    if (ran >= needed || this.#hurries) return;
-    for (const predecessor of predecessors) {
-      ok(this.#hasEnded(request, predecessor), "all inputs are there");
-    }
-  }
-
-  /** Ran, or its condition did not hold, or nothing before it ran. */
-  #hasEnded(request: Open, task: number): boolean {
-    const { state, stride } = this.dispatcher.requests;
-    if (request.ended.has(task) || state[request.slot * stride + task] === JOB.skipped) return true;
-    if (request.asked.has(task)) return false;
-    const { predecessors } = this.system.pipelines[request.pipeline].tasks[task];
-    return (
-      predecessors.length > 0 &&
-      predecessors.every((p) => this.#hasEnded(request, p) && !request.ran.has(p))
-    );
-  }
-
-  /** Where joins wait for all, which tasks ran follows from the conditions alone. */
-  #checkCompletion(request: Open): void {
-    const { tasks, ensembles } = this.system.pipelines[request.pipeline];
-    ensembles.forEach(({ members }, id) => {
-      const ran = members.some((task) => request.ran.has(task));
-      equal(request.voted.has(id), ran, "an ensemble that ran has voted");
-    });
-    if (ensembles.length > 0) return;
-    tasks.forEach((task, id) => {
-      if (task.isSink) ok(this.#hasEnded(request, id), "all last tasks have ended");
-    });
-    if (this.#hurries || tasks.some((task) => Number.isFinite(task.needed))) return;
-    tasks.forEach(({ predecessors }, id) => {
-      const reached = predecessors.length === 0 || predecessors.some((p) => request.ran.has(p));
-      const holds = ((request.answers >> id) & 1) === 1;
-      equal(request.ran.has(id), reached && holds, `task ${id} ran if it had to`);
-    });
-  }
-
-  /** Requires that started jobs come before all that stay behind in the same queue. */
-  #checkOrder(pool: number, replica: number, jobs: readonly number[]): void {
-    const { requests } = this.dispatcher;
-    const { ordering, routing } = this.#policies(pool);
-    const central = routing.kind === "central" && !this.#isHeld(pool);
-    const queue = central ? pool : this.system.pools.length + replica;
-    const rank = (job: number): number => {
-      const request = requests.requestOf(job);
-      if (ordering.kind === "fifo") return requests.enqueuedUs[job];
-      if (ordering.kind === "lifo") return -requests.enqueuedUs[job];
-      // An ordering with state must not be asked again.
-      if (ordering.taken !== undefined) return requests.key[job];
-      return ordering.key(this.#viewOf(job, request));
-    };
-    const last = Math.max(...jobs.map(rank));
-    const others = [...this.#queuedJobs()].filter(
-      (job) => requests.state[job] === queue && !jobs.includes(job),
-    );
-    const isNext = others.every((job) => rank(job) >= last);
-    // An order that fails is none: the failure is the message.
-    this.#failures?.decide();
-    ok(isNext, `the order is ${ordering.kind}`);
-  }
-
-  #viewOf(job: number, request: number): JobView {
-    const { requests } = this.dispatcher;
-    const pipeline = requests.pipeline[request];
-    return {
-      job,
-      request,
-      pipeline,
-      task: requests.taskOf(job),
-      arrivedUs: requests.arrivedUs[request],
-      enteredUs: requests.enqueuedUs[job],
-      deadlineUs: requests.deadlineUs[request],
-      priority: this.system.pipelines[pipeline].priority,
-      inputSize: requests.inputSize[request],
-      prompt: null,
-    };
-  }
-
-  *#queuedJobs(): Generator<number> {
-    const { requests } = this.dispatcher;
-    for (const { slot, pipeline } of this.open.values()) {
-      const base = slot * requests.stride;
-      for (let task = 0; task < this.system.pipelines[pipeline].tasks.length; task++) {
-        if (requests.state[base + task] >= 0) yield base + task;
-      }
-    }
-  }
-
-  /** No job waits beside an idle replica that could take it, unless its batch is not due. */
-  #checkNobodyIdles(): void {
-    const { requests } = this.dispatcher;
-    const queued = new Map<number, number[]>();
-    for (const job of this.#queuedJobs()) {
-      queued.set(requests.state[job], [...(queued.get(requests.state[job]) ?? []), job]);
-    }
-    for (const [queue, jobs] of queued) {
-      const pools = this.system.pools.length;
-      if (this.#isSteered(queue < pools ? queue : this.system.replicas[queue - pools].pool))
-        continue;
-      if (queue < pools && this.#isHeld(queue)) {
-        for (const job of jobs)
-          equal(
-            this.dispatcher.chainOf(requests.requestOf(job)),
-            -1,
-            "a job of a held chain does not wait",
-          );
-        continue;
-      }
-      const takers = this.system.replicas.flatMap(({ pool }, id) =>
-        (queue < pools ? pool === queue : id === queue - pools) ? [id] : [],
-      );
-      const takes = (id: number): boolean =>
-        this.up.has(id) && !this.busy.has(id) && this.#hasRoom(id);
-      const idle = takers.filter(takes);
-      if (idle.length === 0) continue;
-      const { batching, routing } = this.#policies(this.system.replicas[takers[0]].pool);
-      if (queue < pools && routing.kind === "immediate") {
-        ok(routing.holds === true, "a job is routed at once");
-        ok(
-          idle.every((id) => queued.has(pools + id)),
-          "a job waits beside a replica without any",
-        );
-        continue;
-      }
-      if (batching.kind === "single") fail("a job waits beside an idle replica");
-      const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
-      const next = this.#viewOf(jobs[0], requests.requestOf(jobs[0]));
-      const view = { length: jobs.length, oldestUs, next };
-      for (const id of idle)
-        equal(batching.size(view, id, this.nowUs), 0, "no batch waits in vain");
-      const dueUs = Math.min(...idle.map((id) => batching.dueUs(view, id)));
-      equal(this.timers.get(queue), dueUs, "a batch that waits has a timer");
-    }
-  }
-
-  /** Held chains are whole, each is held once, and none is free while a request wants one. */
-  #checkChains(): void {
-    this.system.pipelines.forEach(({ held, chains, tasks }, pipeline) => {
-      if (!held) return;
-      const isWhole = (chain: number): boolean =>
-        tasks.every(({ pool }) => this.up.has(this.system.pools[pool].first + chain));
-      const whole = Array.from({ length: chains }, (_, chain) => chain).filter(isWhole);
-      const own = [...this.open.values()].filter((request) => request.pipeline === pipeline);
-      const holding = own
-        .map(({ slot }) => this.dispatcher.chainOf(slot))
-        .filter((chain) => chain >= 0);
-      equal(new Set(holding).size, holding.length, "a chain is held once");
-      for (const chain of holding) ok(whole.includes(chain), "a held chain is whole");
-      equal(holding.length, Math.min(own.length, whole.length), "no request wants a chain in vain");
-    });
   }
 }

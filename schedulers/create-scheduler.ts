@@ -7,7 +7,8 @@ import { RandomStream } from "../engine/random/stream.ts";
 import type { PoolSystem, System } from "../engine/system/system.ts";
 import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { DECISIONS, type Decision } from "../scenario/schema/scheduler.ts";
-import { Failures, guarded } from "./own-guard.ts";
+import { Failures } from "./own-calls.ts";
+import { guarded } from "./own-guard.ts";
 import {
   baseName,
   NO_OWN,

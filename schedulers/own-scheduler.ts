@@ -16,7 +16,7 @@ import type {
   Shedding,
 } from "../engine/dispatch/policies.ts";
 import { DECISIONS, type Decision } from "../scenario/schema/scheduler.ts";
-import { thrown } from "./own-guard.ts";
+import { thrown } from "./own-calls.ts";
 import { BUILT_IN, type Registry, registryOf } from "./registry.ts";
 import {
   type AnyDefinition,

@@ -9,7 +9,8 @@ import { RunLog } from "../engine/dispatch/run-log.ts";
 import { RandomStream } from "../engine/random/stream.ts";
 import { replayLog } from "../engine/record/replay.ts";
 import type { System } from "../engine/system/system.ts";
-import { BrokenRule, CheckingDriver, type Step } from "./contract.ts";
+import { CheckingDriver, type Step } from "./contract.ts";
+import { BrokenRule } from "./contract-rules.ts";
 
 /** A rule that was broken, and the steps of a short run that lead there, in order. */
 export interface Verdict {

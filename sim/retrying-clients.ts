@@ -17,32 +17,14 @@ import { EventHeap } from "../engine/basics/priority-queues.ts";
 import type { Dispatcher } from "../engine/dispatch/dispatcher.ts";
 import type { Outcome } from "../engine/dispatch/driver.ts";
 import type { RunRecorder } from "../engine/metrics/recorder.ts";
-import type { JobLengths } from "../engine/requests/token-lengths.ts";
+import type { DrawnRequest, DrawnRequests } from "./drawn-requests.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
-import type { DrawnAnswers } from "./simulated-feedback.ts";
-
-/** The draws of a request: its input's size, and its jobs' needs. */
-export interface DrawnRequest {
-  readonly flags: Uint8Array;
-  readonly keys: Int32Array;
-  readonly variates: Float64Array;
-  /** 0 where inputs have no size. */
-  readonly size: number;
-  /** Null without language models. */
-  readonly lengths: JobLengths | null;
-  /** Numbers by which its answers are judged; null where nobody listens. */
-  readonly verdicts: DrawnAnswers | null;
-}
 
 /** The simulation, as clients need it. */
-export interface ClientHost {
+interface ClientHost {
   readonly arrivals: ArrivalSource;
   readonly recorder: RunRecorder;
-  drawnFor(request: number): DrawnRequest;
-  /** Time from the arrival of a pipeline's next request to its deadline, µs. */
-  drawGoalUs(pipeline: number): number;
-  /** Takes a slot for one more attempt at a request. */
-  reserveFor(drawn: DrawnRequest): number;
+  readonly drawn: Pick<DrawnRequests, "drawnFor" | "goalUs" | "reserveFor">;
 }
 
 interface Call {
@@ -123,7 +105,7 @@ export class RetryingClients implements Entrance {
       pipeline,
       arrivedUs: nowUs,
       jitter: this.#policy.arrived(),
-      goalUs: deadlineMs === null ? sloUs : this.#host.drawGoalUs(pipeline),
+      goalUs: deadlineMs === null ? sloUs : this.#host.drawn.goalUs(pipeline),
       drawn: null,
       retry: 0,
       sentUs: nowUs,
@@ -147,7 +129,7 @@ export class RetryingClients implements Entrance {
 
   #ring({ call, kind, retry }: Alarm, nowUs: number): void {
     if (kind === "retry")
-      this.#send(call, this.#host.reserveFor(call.drawn as DrawnRequest), nowUs);
+      this.#send(call, this.#host.drawn.reserveFor(call.drawn as DrawnRequest), nowUs);
     else if (isAwaited(call, retry)) this.#timedOut(call, nowUs);
     else this.#stale--;
   }
@@ -165,7 +147,7 @@ export class RetryingClients implements Entrance {
     const { slot } = call;
     // Its answer may be on the way, and another request in its slot.
     const open = this.#calls[slot] === call;
-    if (open) call.drawn ??= this.#host.drawnFor(slot);
+    if (open) call.drawn ??= this.#host.drawn.drawnFor(slot);
     call.slot = NONE;
     if (open && this.#client.cancels) {
       if (!this.#dispatcher.requests.isOpen(slot)) this.#gone.add(slot);
@@ -189,7 +171,7 @@ export class RetryingClients implements Entrance {
     this.#gone.delete(slot);
     if (call.slot !== slot) return;
     const knownUs = nowUs + this.#entrance.answerUs(slot);
-    call.drawn ??= this.#host.drawnFor(slot);
+    call.drawn ??= this.#host.drawn.drawnFor(slot);
     // An answer that comes too late is none: the time-out will ring.
     if (knownUs > call.sentUs + this.#timeoutUs) return;
     this.#overBeforeTimeout(call);

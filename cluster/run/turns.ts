@@ -17,7 +17,7 @@ import type { System } from "../../engine/system/system.ts";
 import { replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
-import { isOwnFailure } from "../../schedulers/own-guard.ts";
+import { isOwnFailure } from "../../schedulers/own-calls.ts";
 import type { ModelInferResponse } from "../protocol/messages.ts";
 import { type StartedBatch, startedBatch } from "./batch.ts";
 import { type BatchEnds, batchEnds } from "./batch-ends.ts";

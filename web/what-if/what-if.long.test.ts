@@ -137,15 +137,16 @@ inChromium("a link shows what its sender saw: choices, pins and the load", async
   await press(page, "service times", "ArrowLeft", 6);
   await press(page, "Load", "ArrowRight", 2);
   await expect.poll(() => page.url()).toContain("#what-if=");
-  await whole(page);
   const figures = () => page.locator(".wi-scroll").first().textContent();
+  // The pin's own figures come after those of the present choices.
+  await expect.poll(figures, PATIENCE).toContain("as in the scenario");
+  await whole(page);
   const before = await figures();
   const url = page.url();
   await page.close();
   const { page: other } = await opened(url);
   await whole(other);
   await expect.poll(() => other.locator(".wi-scroll").first().textContent(), PATIENCE).toBe(before);
-  expect(before).toContain("as in the scenario");
   await other.close();
 });
 
