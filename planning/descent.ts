@@ -100,7 +100,11 @@ export class Descent {
     const slow = this.#tooSlow(full);
     if (slow !== null) return this.#cut(slow);
     const isHopeful = this.#isThorough ? yield* this.keeps(full) : yield* this.hopes(full);
-    if (isHopeful) return this.#cut(whole(full).cut);
+    if (isHopeful) {
+      this.#cut(whole(full).cut);
+      // Not the cheapest where the solver's time was over: fewer replicas may do, which the cut leaves out.
+      return yield* this.#isThorough ? this.#downwards(until) : [];
+    }
     const { hosting } = this.alternative.choice.space;
     const tooFew = hosting === "apart" ? yield* this.#tooFew(full) : null;
     const isWide = this.#isThorough && hosting === "apart";
